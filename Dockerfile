@@ -1,0 +1,28 @@
+# Two stages from one pinned base. The first installs the locked packages and the program into a virtual environment of its
+# own; the second takes that directory and nothing else: no pip cache, no build backend, no sources, no root.
+
+FROM python:3.12.12-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+RUN python -m venv --without-pip /opt/segment-personas
+
+COPY requirements.lock ./
+RUN pip --python /opt/segment-personas/bin/python install --only-binary :all: --require-hashes --requirement requirements.lock
+
+COPY pyproject.toml README.md ./
+COPY worker worker
+COPY producer producer
+# `check` fails the build if something still needs a package of the build backend.
+RUN pip --python /opt/segment-personas/bin/python install --no-deps --no-build-isolation . \
+ && pip --python /opt/segment-personas/bin/python uninstall --yes hatchling packaging pathspec pluggy tomlkit trove-classifiers \
+ && pip --python /opt/segment-personas/bin/python check
+
+FROM python:3.12.12-slim-bookworm
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin personas
+COPY --from=build /opt/segment-personas /opt/segment-personas
+ENV PATH=/opt/segment-personas/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
+WORKDIR /tmp
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["segment-personas"]
+CMD ["worker"]

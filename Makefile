@@ -1,0 +1,72 @@
+# Everything a developer or CI runs. All of it happens in .venv; stamp files there say what is already done, so that a
+# second run starts at once. Packages are installed only from the two lock files, with hashes.
+
+PYTHON ?= python3
+ROUNDS ?= 10
+SEED ?= 1
+UV = 0.13.9
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+.PHONY: help install demo test lint chaos bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  make %-9s %s\n' "$$name" "$$does"; done
+
+install: .venv/.installed ## create .venv with the program in it
+	@echo "Ready: $(BIN)/segment-personas --help"
+
+demo: .venv/.installed ## a full sync in one process, against the built-in sandbox
+	@$(BIN)/segment-personas sync --sandbox
+
+test: .venv/.tests-installed lint ## lint, types, import rules and all tests
+	@$(BIN)/python -m pytest --numprocesses auto --cov --cov-report term $(ARGS)
+
+lint: .venv/.tests-installed ## lint, types and import rules only
+	@$(BIN)/ruff format --check --quiet . || { echo "Run: $(BIN)/ruff format ." >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@report="$$($(BIN)/lint-imports --no-logo)" || { echo "$$report"; exit 1; }
+
+chaos: .venv/.tests-installed ## kill workers, Redis and connections under load (ROUNDS=10 SEED=1)
+	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED)
+
+bench: .venv/.tests-installed ## measure speed and memory, and print the table
+	@$(BIN)/python -m tests.bench
+
+# The tests' lock is resolved first and holds everything; the program's lock then takes its versions from it.
+lock: .venv/.created ## resolve both lock files anew (ARGS=--upgrade for newer versions)
+	@$(PIP) install uv==$(UV)
+	@$(LOCK) --group build --group test $(ARGS) --output-file tests/requirements.lock
+	@$(LOCK) --group build --constraint tests/requirements.lock --output-file requirements.lock
+
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --no-config --system-certs \
+	--universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+clean: ## remove .venv and everything that tools left behind
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* dist
+	@find worker producer tests -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "segment-personas needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
+		echo "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot create virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Creating .venv ($$($(PYTHON) --version))"; $(PYTHON) -m venv --clear .venv; }
+	@touch $@
+
+.venv/.installed: .venv/.created requirements.lock pyproject.toml
+	@echo "Installing the program into .venv"
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.tests-installed: .venv/.created tests/requirements.lock pyproject.toml
+	@echo "Installing the program and what its tests need into .venv"
+	@$(PIP) install --require-hashes --requirement tests/requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@ .venv/.installed
