@@ -1,0 +1,371 @@
+"""Folding pages: what every kind of profile counts as, and that neither pages nor their order matter."""
+
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from fractions import Fraction
+from itertools import pairwise
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from worker.clusters import RECIPE, Aggregate, fold, merge, summarise
+
+# A loaded machine is no reason to fail.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def folded(*traits: object) -> Aggregate:
+    aggregate = Aggregate()
+    fold(aggregate, [{"traits": each} for each in traits])
+    return aggregate
+
+
+def sizes(aggregate: Aggregate) -> dict[str, int]:
+    return {key: cluster.n for key, cluster in aggregate.clusters.items()}
+
+
+@pytest.mark.parametrize(
+    ("traits", "cluster"),
+    [
+        ({"ltv": 500.01, "churn_risk": 0.1499}, "high_value"),
+        ({"ltv": 500, "churn_risk": 0.1}, "new"),
+        ({"ltv": 501, "churn_risk": 0.15}, "new"),
+        ({"ltv": 501, "churn_risk": 0.15, "purchase_count": 2}, "growth"),
+        ({"ltv": 100.5, "purchase_count": 2, "churn_risk": 0.9}, "growth"),
+        ({"ltv": 100, "purchase_count": 9, "churn_risk": 0.41}, "at_risk"),
+        ({"ltv": 101, "purchase_count": 1.9, "churn_risk": 0.4}, "new"),
+        ({"ltv": 0, "purchase_count": 0, "churn_risk": 0}, "new"),
+        ({"lifetime_value": 900, "order_count": 1, "churn_probability": 0.01}, "high_value"),
+        ({"ltv": "900", "churn_risk": "0.05"}, "high_value"),
+    ],
+)
+def test_the_first_rule_that_holds_wins(traits: dict[str, object], cluster: str) -> None:
+    assert sizes(folded(traits)) == {cluster: 1}
+
+
+def test_a_churn_risk_of_zero_is_a_value() -> None:
+    aggregate = folded({"ltv": 1000, "churn_risk": 0})
+    assert sizes(aggregate) == {"high_value": 1}
+    assert aggregate.clusters["high_value"].numbers["churn_risk"].mean == 0.0
+
+
+@pytest.mark.parametrize(
+    ("traits", "cluster"),
+    [
+        ({"ltv": 1000}, "at_risk"),  # a missing churn risk is 0.5
+        ({"ltv": 1000, "purchase_count": 2}, "growth"),
+        ({"churn_risk": 0.1}, "new"),  # a missing LTV is 0
+        ({"purchase_count": 7}, "at_risk"),
+        ({"ltv": 1000, "churn_risk": 0.2}, "new"),  # a missing number of purchases is 0
+        ({"ltv": 1000, "churn_risk": 12}, "at_risk"),  # not a probability, so missing
+    ],
+)
+def test_missing_traits_are_assumed_for_the_rules(traits: dict[str, object], cluster: str) -> None:
+    assert sizes(folded(traits)) == {cluster: 1}
+
+
+def test_assumed_values_enter_no_mean() -> None:
+    cluster = folded({"ltv": 1000}, {"purchase_count": 4}).clusters["at_risk"]
+    assert cluster.n == 2
+    assert (cluster.numbers["ltv"].count, cluster.numbers["ltv"].mean) == (1, 1000.0)
+    assert (cluster.numbers["purchase_count"].count, cluster.numbers["purchase_count"].mean) == (1, 4.0)
+    assert (cluster.numbers["churn_risk"].count, cluster.numbers["churn_risk"].mean) == (0, None)
+
+
+@pytest.mark.parametrize("traits", [None, {}, {"plan": "pro"}, {"ltv": None, "churn_risk": ""}, {"ltv": "a lot"}])
+def test_a_profile_with_none_of_the_three_is_unclassified(traits: object) -> None:
+    aggregate = folded(traits)
+    assert (aggregate.profiles, aggregate.unclassified, aggregate.clusters) == (1, 1, {})
+
+
+def test_an_entry_without_traits_is_an_empty_profile() -> None:
+    aggregate = Aggregate()
+    fold(aggregate, [{}, {"segment_id": "use_1"}])
+    assert aggregate == Aggregate(profiles=2, unclassified=2)
+
+
+def test_entries_that_are_no_object_count_as_profile_errors_and_nowhere_else() -> None:
+    aggregate = Aggregate()
+    fold(aggregate, [None, 1, "x", [], [{"traits": {"ltv": 1}}], True])
+    assert aggregate == Aggregate(profile_errors=6)
+
+
+@pytest.mark.parametrize("traits", [[], "ltv", 5, True, [{"ltv": 1}]])
+def test_traits_that_are_no_object_are_a_trait_error_and_an_empty_profile(traits: object) -> None:
+    assert folded(traits) == Aggregate(profiles=1, unclassified=1, trait_errors=Counter(traits=1))
+
+
+def test_trait_errors_count_profiles_by_the_name_of_the_trait() -> None:
+    aggregate = folded(
+        {"ltv": "x", "lifetime_value": [], "churn_risk": 0.1},
+        {"ltv": True, "lifetime_value": 700, "churn_risk": 0.1},
+        {"order_count": 10**400, "industry": ["SaaS"], "plan": 3},
+        {"churn_probability": -0.1, "ltv": 5, "plan": " "},
+    )
+    assert aggregate.trait_errors == {
+        "ltv": 2,
+        "purchase_count": 1,
+        "churn_risk": 1,
+        "industries": 1,
+        "plans": 1,
+    }
+    assert aggregate.unclassified == 1
+
+
+def test_only_the_rules_traits_are_read() -> None:
+    data = folded({"ltv": 1000, "churn_risk": 0.1, "email": "ada@example.com", "name": "Ada"}).to_bytes()
+    assert b"ada" not in data.lower()
+
+
+def test_categories_are_counted_by_cluster() -> None:
+    aggregate = folded(
+        {"ltv": 900, "churn_risk": 0.1, "industry": " SaaS ", "plan": "pro"},
+        {"ltv": 900, "churn_risk": 0.1, "industry": "SaaS"},
+        {"ltv": 1, "churn_risk": 0.1, "industry": "Retail", "plan": ""},
+    )
+    high_value, new = aggregate.clusters["high_value"], aggregate.clusters["new"]
+    assert high_value.categories["industries"].counts == {"SaaS": 2}
+    assert (high_value.categories["plans"].count, high_value.categories["plans"].counts) == (1, {"pro": 1})
+    assert new.categories["industries"].counts == {"Retail": 1}
+    assert new.categories["plans"].count == 0
+
+
+def test_an_empty_page_changes_nothing() -> None:
+    aggregate = folded({"ltv": 1})
+    before = aggregate.to_bytes()
+    fold(aggregate, [])
+    assert aggregate.to_bytes() == before
+
+
+# Whatever JSON can hold, and then some: the standard parser also makes NaN, infinities and lone surrogates.
+odd = st.sampled_from(
+    [
+        10**400,
+        -(10**400),
+        2**63,
+        float("nan"),
+        float("inf"),
+        1e16,
+        "\ud800",
+        "1_0",
+        "٣",
+        "nan",
+        " ",
+        "x" * 101,
+    ]
+)
+amount = st.floats(-1e15, 1e15) | st.integers(-2000, 2000) | st.sampled_from([0, "12.5", "-3", " 700 ", "1e3", ".5"])
+share = st.floats(0, 1) | st.sampled_from([0, 1, "0.05", "0.3", 0.15, 0.4])
+word = st.sampled_from(["SaaS", " SaaS", "Real  estate", "Agency", "", " "])
+dirt = st.none() | st.booleans() | odd | st.lists(st.integers(), max_size=2) | st.text(max_size=4)
+
+
+def present(key: str, clean: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
+    return st.just({}) | clean.map(lambda value: {key: value}) | dirt.map(lambda value: {key: value})
+
+
+def union(parts: Iterable[dict[str, object]]) -> dict[str, object]:
+    return {key: value for part in parts for key, value in part.items()}
+
+
+traits = st.tuples(
+    present("ltv", amount),
+    present("lifetime_value", amount),
+    present("purchase_count", amount),
+    present("order_count", amount),
+    present("churn_risk", share),
+    present("churn_probability", share),
+    present("industry", word),
+    present("plan", word),
+).map(union)
+profile = traits.map(lambda each: {"id": "use_1", "traits": each}) | dirt.map(lambda each: {"traits": each}) | dirt
+space = st.lists(profile, max_size=40)
+
+
+class Truth:
+    """What the numbers mean, in one straight line: profile by profile, with fractions for the sums."""
+
+    def __init__(self, profiles: list[object]) -> None:
+        self.errors: Counter[str] = Counter()
+        self.profiles = self.profile_errors = self.unclassified = 0
+        self.n: Counter[str] = Counter()
+        self.values: dict[tuple[str, str], list[Fraction]] = {}
+        self.words: dict[tuple[str, str], Counter[str]] = {}
+        for entry in profiles:
+            if not isinstance(entry, dict):
+                self.profile_errors += 1
+                continue
+            self.profiles += 1
+            self.profile(entry.get("traits"))
+
+    def profile(self, traits: object) -> None:
+        if not isinstance(traits, dict):
+            self.errors["traits"] += traits is not None
+            traits = {}
+        ltv = self.number(traits, "ltv", "lifetime_value", 10**15)
+        purchases = self.number(traits, "purchase_count", "order_count", 10**15)
+        churn = self.number(traits, "churn_risk", "churn_probability", 1)
+        industry, plan = self.word(traits, "industry", "industries"), self.word(traits, "plan", "plans")
+        if ltv is purchases is churn is None:
+            self.unclassified += 1
+            return
+        rule_ltv, rule_purchases = ltv or 0, purchases or 0
+        rule_churn = Fraction(1, 2) if churn is None else churn
+        if rule_ltv > 500 and rule_churn < Fraction(0.15):
+            key = "high_value"
+        elif rule_ltv > 100 and rule_purchases >= 2:
+            key = "growth"
+        else:
+            key = "at_risk" if rule_churn > Fraction(0.4) else "new"
+        self.n[key] += 1
+        for trait, number in (("ltv", ltv), ("purchase_count", purchases), ("churn_risk", churn)):
+            if number is not None:
+                self.values.setdefault((key, trait), []).append(number)
+        for trait, text in (("industries", industry), ("plans", plan)):
+            if text is not None:
+                self.words.setdefault((key, trait), Counter())[text] += 1
+
+    def number(self, traits: dict[str, object], first: str, second: str, highest: int) -> Fraction | None:
+        wrong = False
+        for key in (first, second):
+            value = traits.get(key)
+            if value is None or value == "":
+                continue
+            number = None
+            if isinstance(value, str) and set(value) <= set("0123456789+-.eE "):
+                with suppress(ValueError, OverflowError):
+                    number = Fraction(float(value))
+            elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e15:
+                number = Fraction(value)
+            if number is not None and (0 if highest == 1 else -highest) <= number <= highest:
+                self.errors[first] += wrong
+                return number
+            wrong = True
+        self.errors[first] += wrong
+        return None
+
+    def word(self, traits: dict[str, object], key: str, name: str) -> str | None:
+        value = traits.get(key)
+        if value is None or (isinstance(value, str) and value.isspace()) or value == "":
+            return None
+        if not isinstance(value, str) or len(value) > 100 or any("\ud800" <= c <= "\udfff" for c in value):
+            self.errors[name] += 1
+            return None
+        return " ".join(value.split())
+
+    def check(self, aggregate: Aggregate) -> None:
+        assert aggregate.profiles == self.profiles
+        assert aggregate.profile_errors == self.profile_errors
+        assert aggregate.unclassified == self.unclassified
+        assert aggregate.trait_errors == +self.errors
+        assert 0 not in aggregate.trait_errors.values()
+        assert set(aggregate.clusters) == set(self.n)
+        for summary in summarise(aggregate):
+            assert summary.n == self.n[summary.key]
+            for trait, number in summary.numbers.items():
+                values = self.values.get((summary.key, trait), [])
+                assert number.coverage == len(values)
+                assert number.mean == (float(sum(values) / len(values)) if values else None)
+        for key, cluster in aggregate.clusters.items():
+            for trait, category in cluster.categories.items():
+                words = self.words.get((key, trait), Counter())
+                assert (category.count, category.counts, category.error) == (words.total(), words, 0)
+
+
+@settings(UNHURRIED, max_examples=300)
+@given(space)
+def test_a_page_counts_as_a_straight_line_computation_does(profiles: list[object]) -> None:
+    aggregate = Aggregate()
+    fold(aggregate, profiles)
+    Truth(profiles).check(aggregate)
+
+
+@settings(UNHURRIED, max_examples=150)
+@given(space, st.randoms(use_true_random=False), st.lists(st.integers(0, 40), max_size=5))
+def test_any_split_and_order_of_pages_gives_identical_bytes(
+    profiles: list[object], random: Random, cuts: list[int]
+) -> None:
+    whole = Aggregate()
+    fold(whole, profiles)
+    shuffled = random.sample(profiles, len(profiles))
+    edges = [0, *sorted(cuts), len(profiles)]
+    pages = [shuffled[start:end] for start, end in pairwise(edges)]
+
+    running = Aggregate()
+    parts = []
+    for page in pages:
+        fold(running, page)
+        running = Aggregate.from_bytes(running.to_bytes())
+        part = Aggregate()
+        fold(part, page)
+        parts.append(part)
+    random.shuffle(parts)
+    merged = Aggregate()
+    for part in parts:
+        merged = merge(merged, part)
+
+    assert running == merged == whole
+    assert running.to_bytes() == merged.to_bytes() == whole.to_bytes()
+    assert summarise(running) == summarise(merged) == summarise(whole)
+
+
+json_value = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | odd,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["traits", "ltv", "churn_risk", "order_count", "industry", "plan"]) | st.text(max_size=3),
+            inner,
+            max_size=4,
+        )
+    ),
+)
+
+
+@UNHURRIED
+@given(st.lists(json_value | st.fixed_dictionaries({"traits": json_value})))
+def test_nothing_that_json_can_hold_makes_a_fold_raise(profiles: list[object]) -> None:
+    aggregate = Aggregate()
+    fold(aggregate, profiles)
+    assert aggregate.profiles + aggregate.profile_errors == len(profiles)
+    assert aggregate.profiles == aggregate.unclassified + sum(sizes(aggregate).values())
+    assert Aggregate.from_bytes(aggregate.to_bytes()) == aggregate
+
+
+def test_a_large_dirty_space_in_pages_equals_the_straight_line() -> None:
+    random = Random(7)
+    values: list[object] = [
+        None,
+        "",
+        "x",
+        True,
+        -1,
+        0,
+        3,
+        0.2,
+        0.9,
+        150.75,
+        900.1,
+        "620.30",
+        "0.05",
+        1e15,
+        [],
+        {},
+    ]
+    keys = ["ltv", "lifetime_value", "purchase_count", "churn_risk", "churn_probability"]
+    words: list[object] = ["SaaS", "Agency", " Real  estate", None, 4, ["SaaS"], "x" * 101]
+
+    def entry() -> object:
+        traits = {key: random.choice(values) for key in keys if random.random() < 0.6}
+        traits |= {key: random.choice(words) for key in ("industry", "plan") if random.random() < 0.6}
+        return random.choices([{"traits": traits}, {"traits": None}, None], [0.98, 0.01, 0.01])[0]
+
+    profiles = [entry() for _ in range(5_000)]
+    aggregate = Aggregate()
+    for start in range(0, len(profiles), 200):
+        fold(aggregate, profiles[start : start + 200])
+    Truth(profiles).check(aggregate)
+    assert set(aggregate.clusters) == set(RECIPE.clusters)

@@ -1,0 +1,79 @@
+"""References: stable, distinct, and found again in any text."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from worker.mavera.reference import Reference, find, reference
+
+# A loaded machine is no reason to fail.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+BASE = ("spa_1", "users", "recipe", "high_value")
+
+
+def test_the_same_persona_always_has_the_same_reference() -> None:
+    # Written out, because personas that were bought under it must still be found by later versions.
+    assert str(reference(*BASE)) == "[segment-personas 4c2c48f2d2 d3002149]"
+
+
+def test_the_clusters_of_one_space_share_their_family_only() -> None:
+    found = [reference(*BASE[:3], cluster) for cluster in ("high_value", "growth", "at_risk", "new")]
+    assert len({each.family for each in found}) == 1
+    assert len({each.cluster for each in found}) == 4
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        reference("spa_2", *BASE[1:]),
+        reference("spa_1", "accounts", *BASE[2:]),
+        reference("spa_1", "users", "quantiles", "high_value"),
+        reference(*BASE, sync_id="s1"),
+        reference("spa_1users", "", *BASE[2:]),
+    ],
+)
+def test_another_space_collection_rules_or_creating_sync_has_another_family(other: Reference) -> None:
+    assert other.family != reference(*BASE).family
+    assert other.cluster != reference(*BASE).cluster
+
+
+def test_each_sync_in_mode_create_has_a_family_of_its_own() -> None:
+    assert reference(*BASE, sync_id="s1") == reference(*BASE, sync_id="s1")
+    assert reference(*BASE, sync_id="s1").family != reference(*BASE, sync_id="s2").family
+
+
+@UNHURRIED
+@given(st.text(), st.text(), st.text(), st.text(), st.none() | st.text(), st.text(), st.text())
+def test_a_reference_is_found_again_in_any_text(
+    space: str, collection: str, rules: str, cluster: str, sync: str | None, before: str, after: str
+) -> None:
+    made = reference(space, collection, rules, cluster, sync_id=sync)
+    assert find(f"{before} {made} {after}") == made
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "High Value segment.",
+        "[segment-personas]",
+        "[segment-personas 3f9a2c1d4e]",
+        "[segment-personas 3f9a2c1d4 8b21cc90]",
+        "[segment-personas 3f9a2c1d4g 8b21cc90]",
+        "segment-personas 3f9a2c1d4e 8b21cc90",
+        "[other 3f9a2c1d4e 8b21cc90]",
+    ],
+)
+def test_a_text_without_a_reference_has_none(text: str) -> None:
+    assert find(text) is None
+
+
+def test_a_quoted_reference_does_not_hide_the_one_at_the_end() -> None:
+    quoted, own = reference("spa_9", *BASE[1:]), reference(*BASE)
+    assert find(f"Industries: {quoted}. Plans: pro. {own}") == own
+
+
+def test_a_reference_survives_reflowed_white_space() -> None:
+    own = reference(*BASE)
+    assert find(str(own).replace(" ", "\n  ")) == own

@@ -1,0 +1,13 @@
+"""Clusters: pure functions from pages of profiles to statistics per behavioural cluster. No I/O.
+
+`fold` counts a page into an `Aggregate`, `merge` adds two of them up, `summarise` says what they mean;
+`Rules` say which traits are read and which cluster a profile belongs to. What the numbers mean stands in
+`values` and `rules`.
+"""
+
+from worker.clusters.aggregate import Aggregate, merge
+from worker.clusters.fold import fold
+from worker.clusters.rules import RECIPE, Rules
+from worker.clusters.summary import ClusterSummary, percent, summarise
+
+__all__ = ["RECIPE", "Aggregate", "ClusterSummary", "Rules", "fold", "merge", "percent", "summarise"]

@@ -1,0 +1,66 @@
+"""One category trait in one cluster: how many profiles have it, and how often each value occurs.
+
+Memory is bounded by a Misra-Gries summary, in its mergeable form (Agarwal et al., "Mergeable summaries",
+2013): up to `KEPT` distinct values every count is exact. Beyond, the count of the value that ranks just
+below is taken off all counts and the values that reach 0 are forgotten. A count is then too low by at most
+`error`, which is at most `count / (KEPT + 1)`, so no frequent value is ever lost.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from heapq import nlargest, nsmallest
+
+from worker.clusters import decode
+
+KEPT = 256
+"""Distinct values kept for each cluster and trait. In memory it may be twice as many, so that not every
+page of ever new values pays for a reduction."""
+
+
+@dataclass(slots=True)
+class CategoryAggregate:
+    """`count` profiles have the trait; `counts` says how many have each value, too low by at most `error`."""
+
+    count: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    error: int = 0
+
+    def add(self, values: list[str]) -> None:
+        """Count one value for each of as many profiles."""
+        self.count += len(values)
+        self.counts.update(values)
+        if len(self.counts) > 2 * KEPT:
+            self.reduce()
+
+    def merge(self, other: "CategoryAggregate") -> None:
+        """Add everything that `other` has counted."""
+        self.count += other.count
+        self.counts.update(other.counts)
+        self.error += other.error
+        if len(self.counts) > 2 * KEPT:
+            self.reduce()
+
+    def reduce(self) -> None:
+        """Forget the rarest values until at most `KEPT` are left. The result depends on the counts alone."""
+        if len(self.counts) <= KEPT:
+            return
+        excess = nlargest(KEPT + 1, self.counts.values())[-1]
+        self.counts = Counter({value: n - excess for value, n in self.counts.items() if n > excess})
+        self.error += excess
+
+    def most_frequent(self, limit: int) -> list[tuple[str, int]]:
+        """The `limit` most frequent values and their counts, ties in order of the values."""
+        return nsmallest(limit, self.counts.items(), key=lambda item: (-item[1], item[0]))
+
+    def as_json(self) -> dict[str, object]:
+        return {"count": self.count, "counts": self.counts, "error": self.error}
+
+    @classmethod
+    def from_json(cls, value: object) -> "CategoryAggregate":
+        """The reverse of `as_json`. Raises ValueError if this is not what `as_json` can have written."""
+        raw_count, raw_counts, raw_error = decode.fields(value, "count", "counts", "error")
+        count, error = decode.count(raw_count), decode.count(raw_error)
+        counts = Counter({name: decode.count(n) for name, n in decode.items(raw_counts)})
+        if len(counts) > KEPT or counts.total() + (KEPT + 1) * error > count or 0 in counts.values():
+            raise ValueError("not a summary of that many values")
+        return cls(count, counts, error)

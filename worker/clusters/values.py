@@ -1,0 +1,150 @@
+"""Reading trait values: which are usable, which are missing, which are errors.
+
+Absent, null and the empty string are *missing*. Anything else that cannot be used is missing too, and a
+*trait error*. Works on a column, one value of one trait for every profile of a page, because a column that
+is clean (the usual case) is recognised by a few passes at C speed. Values are what a JSON parser makes:
+nothing here raises on any of them, whatever their type or size.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from string import whitespace
+from types import NoneType
+from typing import Generic, TypeVar, cast
+
+MAGNITUDE = 1e15
+"""Numbers beyond plus or minus this are trait errors. Every integer within it is exactly a float."""
+
+CATEGORY_LENGTH = 100
+"""The longest usable category, in characters, after its white space is collapsed."""
+
+# Alternatives that cannot match the same digits twice keep a megabyte of digits linear.
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBERS = frozenset({int, float, NoneType})
+
+T = TypeVar("T")
+Traits = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[T]):
+    """A column after parsing.
+
+    `values` has None where nothing usable stood, `wrong` are the rows of trait errors, and `gaps` says
+    whether any value is None.
+    """
+
+    values: list[T | None]
+    wrong: Sequence[int]
+    gaps: bool
+
+
+def parse_number(value: object, lowest: float, highest: float) -> float | None:
+    """`value` as a number from `lowest` to `highest`, or None if it is not usable as one.
+
+    Usable are ints and floats, and strings that are a plain ASCII decimal such as "-12.50", "+3", ".5" or
+    "1e3", with ASCII white space around it. Booleans are not numbers.
+    """
+    if type(value) is str:
+        text = value.strip(whitespace)
+        if not _DECIMAL.fullmatch(text):
+            return None
+        number: float = float(text)
+    elif type(value) is float or type(value) is int:
+        number = value
+    else:
+        return None
+    # Python compares an int of any size exactly, and every comparison with NaN is false.
+    return number if lowest <= number <= highest else None
+
+
+def parse_category(value: object) -> str | None:
+    """`value` as a category, its white space stripped and collapsed, or None if it is blank or not usable.
+
+    Usable is a string of at most `CATEGORY_LENGTH` characters that can be written as UTF-8.
+    """
+    if not isinstance(value, str):
+        return None
+    text = " ".join(value.split())
+    if len(text) > CATEGORY_LENGTH or not _encodable(text):
+        return None
+    return text or None
+
+
+def number_column(raw: list[object], lowest: float, highest: float) -> Parsed[float]:
+    """Every value of a column read as `parse_number` does; a blank string such as " " is a trait error."""
+    kinds = set(map(type, raw))
+    if kinds <= _NUMBERS:
+        numbers = cast(list[float | None], raw)
+        gaps = NoneType in kinds
+        present = [value for value in numbers if value is not None] if gaps else cast(list[float], raw)
+        if _all_within(present, lowest, highest):
+            return Parsed(numbers, (), gaps)
+    values = [parse_number(value, lowest, highest) for value in raw]
+    wrong = [row for row, value in enumerate(values) if value is None and not _is_missing(raw[row])]
+    return Parsed(values, wrong, None in values)
+
+
+def category_column(raw: list[object]) -> Parsed[str]:
+    """Every value of a column read as `parse_category` does; a blank string is missing."""
+    try:
+        distinct = set(raw)
+    except TypeError:  # a list or an object among them
+        values = [parse_category(value) for value in raw]
+    else:
+        # A page holds few distinct categories, and each needs to be cleaned only once. That 1 and True are
+        # the same member of a set does not matter, because neither is a category.
+        cleaned = {value: parse_category(value) for value in distinct}
+        values = [cleaned[value] for value in raw]
+        unused = [value for value, text in cleaned.items() if text is None]
+        if all(map(_is_blank, unused)):
+            return Parsed(values, (), bool(unused))
+    wrong = [row for row, value in enumerate(values) if value is None and not _is_blank(raw[row])]
+    return Parsed(values, wrong, None in values)
+
+
+def read_trait(profiles: list[Traits], keys: tuple[str, ...], parse: Callable[[list[object]], Parsed[T]]) -> Parsed[T]:
+    """One trait of every profile, each from the first of `keys` that holds a usable value.
+
+    A profile has at most one error a trait: if any key that had to be looked at held something unusable. Keys
+    behind the usable one are not looked at.
+    """
+    column = parse([traits.get(keys[0]) for traits in profiles])
+    if not column.gaps or len(keys) == 1:
+        return column
+    values = list(column.values)
+    wrong = set(column.wrong)
+    for key in keys[1:]:
+        rows = [row for row, value in enumerate(values) if value is None]
+        found = parse([profiles[row].get(key) for row in rows])
+        for row, value in zip(rows, found.values, strict=True):
+            values[row] = value
+        wrong.update(rows[row] for row in found.wrong)
+    return Parsed(values, sorted(wrong), None in values)
+
+
+def _all_within(numbers: list[float], lowest: float, highest: float) -> bool:
+    # NaN slips through min and max unless it stands first. Once all others are small, their sum finds it.
+    if not numbers:
+        return True
+    if not (lowest <= min(numbers) and max(numbers) <= highest):
+        return False
+    total = sum(numbers)
+    return total == total
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value == ""
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
