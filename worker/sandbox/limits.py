@@ -1,0 +1,37 @@
+"""A sliding-window limit, as the APIs count: at most `limit` requests in any window, wherever it begins."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a request met: whether it is let through, how many more would be, and the seconds until one more
+    is."""
+
+    allowed: bool
+    remaining: int
+    retry_in_s: float
+
+
+class SlidingWindow:
+    """Counts the requests of one scope. Refused requests are not counted, so a client that waits as told gets
+    through."""
+
+    def __init__(self, limit: int, window_s: float) -> None:
+        self.limit = limit
+        self.window_s = window_s
+        self._times: deque[float] = deque()
+
+    def hit(self, now: float) -> Verdict:
+        """Judges a request at `now` (seconds, any clock that never goes back)."""
+        times = self._times
+        while times and times[0] <= now - self.window_s:
+            times.popleft()
+        allowed = len(times) < self.limit
+        if allowed:
+            times.append(now)
+        retry_in = times[0] + self.window_s - now if times else self.window_s
+        return Verdict(allowed, self.limit - len(times), retry_in)
