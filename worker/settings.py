@@ -1,0 +1,116 @@
+"""Every knob of the program, read from the environment.
+
+What shapes a result (space, dialect, limits) travels in the request; what is here belongs to the process: secrets,
+URLs, rates and times. Each field is read from the environment variable of the same name in capitals. The README's
+table is tested against this model.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.errors import ConfigurationError
+
+CLAIM_DEADLINE_S = 2.0
+"""Seconds after taking a claim within which its holder may still send the `POST` that the claim permits."""
+
+
+def _base_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an http:// or https:// URL with a host")
+    return url.rstrip("/")
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """The process's settings. Times are in seconds; a rate says per what in its description."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    segment_token: SecretStr | None = Field(None, description="Segment access token; workers need it")
+    segment_space_id: str | None = Field(None, description="Space to sync when the command names none")
+    segment_base_url: BaseUrl = Field("https://api.segmentapis.com", description="Where Segment is")
+    segment_rate: Positive = Field(50, description="Requests a second for one space, over all workers")
+    segment_page_size: int = Field(200, ge=1, le=200, description="Profiles asked for in one page")
+    segment_timeout_s: Positive = Field(30, description="Longest time for one page, in seconds")
+
+    mavera_api_key: SecretStr | None = Field(None, description="Mavera API key; workers need it")
+    mavera_base_url: BaseUrl = Field("https://app.mavera.io/api/v1", description="Where Mavera is")
+    mavera_rate: int = Field(60, ge=1, description="Requests a minute for the account: 60, 120, 240 or 600 by tier")
+    mavera_gap_s: float = Field(0.3, ge=0, description="Least time between two Mavera requests, in seconds")
+    mavera_timeout_s: Positive = Field(15, description="Longest time for one Mavera request, in seconds")
+    mavera_settle_s: Positive = Field(
+        25, description="Seconds after a claim before a persona that is not listed counts as not made"
+    )
+
+    redis_url: SecretStr | None = Field(
+        None, description="redis:// or rediss://, with user, password, database and TLS options"
+    )
+    retention_days: Positive = Field(7, description="Days that a finished sync is kept in Redis")
+
+    worker_slots: int = Field(10, ge=1, le=1000, description="Jobs that one worker runs at a time")
+    lease_s: Positive = Field(20, description="Seconds that a walk runs before it hands over to its next job")
+    heartbeat_s: Positive = Field(5, description="Seconds between two signs of life of a job")
+    stall_s: Positive = Field(15, description="Silence after which a sync's job is taken for lost, in seconds")
+    max_revivals: int = Field(5, ge=0, description="Revivals without progress before a sync fails, resumable")
+    commit_interval_s: float = Field(0.25, ge=0, description="Seconds between two checkpoints of a walk")
+    poll_s: Positive = Field(0.5, description="Seconds between two looks at the queue if nothing wakes the worker")
+
+    retry_budget_s: float = Field(
+        300, ge=0, description="Seconds that an API may fail before the sync fails, resumable"
+    )
+    retry_base_s: Positive = Field(0.25, description="First back-off after a failed request, in seconds; it doubles")
+    retry_after_max_s: Positive = Field(120, description="Longest Retry-After that is believed, in seconds")
+    max_body_mb: Positive = Field(32, description="Largest response body that is read, in MiB, decompressed")
+    max_empty_pages: int = Field(100, ge=1, description="Empty pages in a row before the listing counts as broken")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        if self.stall_s < 2 * self.heartbeat_s:
+            raise ValueError("STALL_S must be at least twice HEARTBEAT_S, or a living job is taken for lost")
+        if self.mavera_settle_s < self.mavera_timeout_s + CLAIM_DEADLINE_S:
+            raise ValueError(
+                f"MAVERA_SETTLE_S must be at least MAVERA_TIMEOUT_S + {CLAIM_DEADLINE_S:g}, "
+                "or a POST still on its way is taken for lost and bought twice"
+            )
+        return self
+
+    @property
+    def retention_ms(self) -> int:
+        """How long a finished sync is kept, in milliseconds."""
+        return int(self.retention_days * 86_400_000)
+
+    def require(self, *names: str) -> None:
+        """Raises ConfigurationError naming the environment variables of `names` that are not set."""
+        missing = [name.upper() for name in names if getattr(self, name) is None]
+        if missing:
+            verb = "is" if len(missing) == 1 else "are"
+            raise ConfigurationError(
+                f"{', '.join(missing)} {verb} not set. Export it in the environment and try again."
+            )
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings of this process; `overrides` win over the environment.
+
+    Raises ConfigurationError that names each malformed variable, and never its value: it may be a secret.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            if problem["loc"]
+            else problem["msg"].removeprefix("Value error, ")
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        raise ConfigurationError("Malformed setting: " + "; ".join(problems)) from None

@@ -1,0 +1,31 @@
+"""All of Redis: the pool, the keys, the Lua scripts with their typed Python faces, and the rate limiter.
+
+No other package speaks Redis. Everything of one sync lives in one Redis (a cluster is not supported: arq is not
+either).
+"""
+
+from worker.store.limiter import Limiter, RateScope
+from worker.store.personas import Claim, ClaimAnswer, PersonaRecord, PersonaStore
+from worker.store.pool import StorePool, embedded_pool, redis_pool
+from worker.store.queue import JobQueue, Ticket
+from worker.store.syncs import Checkpoint, LeaseGrant, SyncStore
+from worker.store.workers import WorkerPresence, WorkerRegistry
+
+__all__ = [
+    "Checkpoint",
+    "Claim",
+    "ClaimAnswer",
+    "JobQueue",
+    "LeaseGrant",
+    "Limiter",
+    "PersonaRecord",
+    "PersonaStore",
+    "RateScope",
+    "StorePool",
+    "SyncStore",
+    "Ticket",
+    "WorkerPresence",
+    "WorkerRegistry",
+    "embedded_pool",
+    "redis_pool",
+]

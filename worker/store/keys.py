@@ -1,0 +1,79 @@
+"""The names of our keys in Redis, and what each holds.
+
+| key | type | holds |
+|---|---|---|
+| `sp:sync:{id}` | hash | state, epoch, checkpoint and times of one sync |
+| `sp:sync:{id}:aggregate` | string | its statistics, encoded |
+| `sp:sync:{id}:outcomes` | hash | cluster → what became of its persona |
+| `sp:syncs` | sorted set | sync ids by creation time |
+| `sp:due` | sorted set | running syncs by the time at which silence means that their job is lost |
+| `sp:active:{identity}` | string | the running sync of one space, collection and rules |
+| `sp:request:{key}` | string | the sync that an idempotency key started |
+| `sp:queue` | sorted set | arq's queue: job ids by the time at which they may start |
+| `sp:wake` | list | tokens that wake workers |
+| `sp:limit:{scope}` | hash | next free slot of a rate limit |
+| `sp:limit:{scope}:log` | list | slots given out in the window |
+| `sp:personas:{account}` | hash | reference → persona; never expires |
+| `sp:claim:{account}:{reference}` | hash | who is buying this persona, since when; never expires |
+| `sp:run` | hash | the run of Redis that was last seen, and since when |
+| `sp:watch` | string | the watcher's lock |
+| `sp:workers` | sorted set | worker names by their last sign of life |
+| `sp:host:{host}` | string | a worker on this host is alive |
+
+arq adds `arq:job:{id}`, `arq:in-progress:{id}` and `arq:retry:{id}`. All times are milliseconds by Redis' clock.
+"""
+
+from __future__ import annotations
+
+QUEUE = "sp:queue"
+WAKE = "sp:wake"
+DUE = "sp:due"
+SYNCS = "sp:syncs"
+RUN = "sp:run"
+WATCH = "sp:watch"
+WORKERS = "sp:workers"
+
+
+def sync(sync_id: str) -> str:
+    """The hash of one sync."""
+    return f"sp:sync:{sync_id}"
+
+
+def aggregate(sync_id: str) -> str:
+    """The encoded statistics of one sync."""
+    return f"sp:sync:{sync_id}:aggregate"
+
+
+def outcomes(sync_id: str) -> str:
+    """What became of each cluster of one sync."""
+    return f"sp:sync:{sync_id}:outcomes"
+
+
+def active(identity: str) -> str:
+    """The running sync of one identity (`SyncRequest.identity`)."""
+    return f"sp:active:{identity}"
+
+
+def request(idempotency_key: str) -> str:
+    """The sync that this idempotency key started."""
+    return f"sp:request:{idempotency_key}"
+
+
+def limit(scope: str) -> str:
+    """The state of one rate limit."""
+    return f"sp:limit:{scope}"
+
+
+def personas(account: str) -> str:
+    """Every persona that we know of in one Mavera account."""
+    return f"sp:personas:{account}"
+
+
+def claim(account: str, reference: str) -> str:
+    """The claim on one persona."""
+    return f"sp:claim:{account}:{reference}"
+
+
+def host(name: str) -> str:
+    """A worker's sign of life on the host `name`."""
+    return f"sp:host:{name}"

@@ -1,0 +1,24 @@
+-- A job takes the lease of its epoch; an epoch is begun once. Answers: ok, aggregate, field, value, ... | stale, state, epoch
+-- KEYS: sync, due, aggregate    ARGV: id, epoch, holder, stall ms, kind (walk, finalize)
+local sync, due, aggregate = unpack(KEYS)
+local id, epoch, holder, stall_ms, kind = unpack(ARGV)
+
+local broken = types(sync, 'hash', due, 'zset', aggregate, 'string')
+if broken then return broken end
+local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'started_at')
+local state = found[1]
+local fits = (kind == 'walk' and (state == 'queued' or state == 'fetching')) or (kind == 'finalize' and state == 'finalizing')
+if not fits or found[2] ~= epoch or (found[3] ~= '' and found[3] ~= holder) then
+  return { 'stale', state or 'gone', found[2] or '' }
+end
+
+local now = now_ms()
+if state == 'queued' then
+  redis.call('HSET', sync, 'holder', holder, 'note', '', 'state', 'fetching', 'started_at', found[4] or int(now))
+else
+  redis.call('HSET', sync, 'holder', holder, 'note', '')
+end
+redis.call('ZADD', due, int(now + stall_ms), id)
+local answer = { 'ok', redis.call('GET', aggregate) or '' }
+for _, part in ipairs(redis.call('HGETALL', sync)) do answer[#answer + 1] = part end
+return answer

@@ -1,0 +1,13 @@
+-- Every cluster has its persona or its reason: the sync is completed. Answers: ok | applied | stale, state, epoch
+-- KEYS: sync, queue, due    ARGV: id, epoch, holder, token, retention ms
+local sync, queue, due = unpack(KEYS)
+local id, epoch, holder, token, retention_ms = unpack(ARGV)
+
+local broken = types(sync, 'hash', queue, 'zset', due, 'zset')
+if broken then return broken end
+if redis.call('HGET', sync, 'token') == token then return { 'applied' } end
+local refused = stale(sync, 'finalizing', epoch, holder)
+if refused then return refused end
+redis.call('HSET', sync, 'token', token)
+finish(sync, id, queue, due, 'completed', retention_ms, now_ms())
+return { 'ok' }

@@ -1,0 +1,69 @@
+-- What every script shares. Keys are documented in keys.py. Redis does not roll back, so a script calls `types` and its
+-- own checks before it writes anything, and its first write is an HSET or SET, which Redis refuses as a whole when out
+-- of memory.
+
+local JOB, IN_PROGRESS, RETRY = 'arq:job:', 'arq:in-progress:', 'arq:retry:'
+local JOB_LIFETIME_MS = 90 * 86400000
+local WAKE_TOKENS = 100
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+-- Refuses to start if a key that will be written holds another type. Takes key, type, key, type, ...
+local function types(...)
+  local pairs_ = { ... }
+  for i = 1, #pairs_, 2 do
+    local found = redis.call('TYPE', pairs_[i]).ok
+    if found ~= 'none' and found ~= pairs_[i + 1] then
+      return { 'broken', pairs_[i] .. ' holds a ' .. found .. ', not a ' .. pairs_[i + 1] }
+    end
+  end
+  return nil
+end
+
+-- Takes a job out of arq's hands, whether it waits, runs or is long dead.
+local function drop_job(queue, job_id)
+  redis.call('ZREM', queue, job_id)
+  redis.call('DEL', JOB .. job_id, IN_PROGRESS .. job_id, RETRY .. job_id)
+end
+
+-- Makes `job_id` the one job that carries the sync on, and wakes a worker for it.
+local function set_job(sync, queue, wake, job_id, blob, delay_ms, now)
+  local old = redis.call('HGET', sync, 'job')
+  redis.call('HSET', sync, 'job', job_id)
+  if old and old ~= '' then drop_job(queue, old) end
+  redis.call('DEL', IN_PROGRESS .. job_id, RETRY .. job_id)
+  redis.call('SET', JOB .. job_id, blob, 'PX', int(JOB_LIFETIME_MS))
+  redis.call('ZADD', queue, int(now + delay_ms), job_id)
+  if delay_ms == 0 then
+    redis.call('LPUSH', wake, '1')
+    redis.call('LTRIM', wake, 0, WAKE_TOKENS - 1)
+  end
+end
+
+-- Whether the caller's job still owns the sync: nil if so, else the answer that tells it to stop.
+local function stale(sync, state, epoch, holder)
+  local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder')
+  if found[1] == state and found[2] == epoch and found[3] == holder then return nil end
+  return { 'stale', found[1] or 'gone', found[2] or '' }
+end
+
+-- Ends a sync: no job, no due time, not active; kept for `retention_ms` from now.
+local function finish(sync, id, queue, due, state, retention_ms, now)
+  local found = redis.call('HMGET', sync, 'job', 'identity', 'epoch')
+  redis.call('HSET', sync, 'state', state, 'epoch', int(found[3] + 1), 'holder', '', 'job', '', 'note', '',
+    'finished_at', int(now))
+  if found[1] and found[1] ~= '' then drop_job(queue, found[1]) end
+  redis.call('ZREM', due, id)
+  local active = 'sp:active:' .. found[2]
+  if redis.call('GET', active) == id then redis.call('DEL', active) end
+  redis.call('PEXPIRE', sync, retention_ms)
+  redis.call('PEXPIRE', sync .. ':aggregate', retention_ms)
+  redis.call('PEXPIRE', sync .. ':outcomes', retention_ms)
+end

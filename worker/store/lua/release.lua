@@ -1,0 +1,5 @@
+-- Gives a claim back that bought nothing. Answers: ok | changed
+-- KEYS: claim    ARGV: by
+if redis.call('HGET', KEYS[1], 'by') ~= ARGV[1] then return { 'changed' } end
+redis.call('DEL', KEYS[1])
+return { 'ok' }

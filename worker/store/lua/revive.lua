@@ -1,0 +1,38 @@
+-- The watcher's look at one sync that fell silent. Answers:
+-- revived, number | waiting (its job stands in the queue) | failed | early | changed | gone
+-- KEYS: sync, queue, due, wake
+-- ARGV: id, state, epoch, stall ms, most revivals, job id, job, error message, retention ms
+local sync, queue, due, wake = unpack(KEYS)
+local id, state, epoch, stall_ms, most, job_id, job, message, retention_ms = unpack(ARGV)
+
+local broken = types(sync, 'hash', queue, 'zset', due, 'zset', wake, 'list')
+if broken then return broken end
+local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'job', 'revivals')
+local now = now_ms()
+if not found[1] or found[1] == 'completed' or found[1] == 'failed' or found[1] == 'cancelled' then
+  redis.call('ZREM', due, id)
+  return { 'gone' }
+end
+if found[1] ~= state or found[2] ~= epoch then return { 'changed' } end
+local due_ms = redis.call('ZSCORE', due, id)
+if due_ms and tonumber(due_ms) > now then return { 'early' } end
+
+local current = found[4]
+local queued = current ~= '' and redis.call('ZSCORE', queue, current) and
+  redis.call('TYPE', JOB .. current).ok == 'string' and redis.call('EXISTS', IN_PROGRESS .. current) == 0
+if found[3] == '' and queued then
+  redis.call('ZADD', due, int(now + stall_ms), id)
+  return { 'waiting' }
+end
+
+local revivals = found[5] + 1
+if revivals > tonumber(most) then
+  redis.call('HSET', sync, 'error_code', 'worker_lost', 'error_message', message, 'error_resumable', '1',
+    'failed_in', state)
+  finish(sync, id, queue, due, 'failed', retention_ms, now)
+  return { 'failed' }
+end
+redis.call('HSET', sync, 'epoch', int(epoch + 1), 'holder', '', 'revivals', int(revivals))
+set_job(sync, queue, wake, job_id, job, 0, now)
+redis.call('ZADD', due, int(now + stall_ms), id)
+return { 'revived', revivals }

@@ -1,0 +1,137 @@
+"""Which persona belongs to which cluster, and who is buying one at the moment.
+
+A *record* (reference → persona) never expires: it is what keeps a nightly sync from buying again. A *claim* is taken
+before a `POST` and ends with the record or with a definite refusal; it never expires either, because a claim without a
+record means that a persona may have been bought. Both are kept per account: Mavera base URL and kind of key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import orjson
+
+from worker.errors import LeaseLost, PersonasError
+from worker.store import keys
+from worker.store.pool import StorePool
+from worker.store.scripts import run_script
+from worker.store.syncs import LeaseGrant
+from worker.sync import PersonaOutcome
+
+
+def account_name(base_url: str, api_key: str) -> str:
+    """The account's name in keys: a digest of where Mavera is, and whether the key is a live or a test one."""
+    kind = "test" if api_key.startswith("mvra_test_") else "live"
+    return f"{kind}-{hashlib.blake2b(base_url.encode(), digest_size=6).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class PersonaRecord:
+    """A persona that we know of. sync_id, cluster: what last wrote it; n: profiles of the cluster then."""
+
+    persona_id: str
+    space_id: str
+    cluster: str
+    sync_id: str
+    n: int
+
+    def encode(self) -> bytes:
+        """The record as it stands in Redis; equal records have equal bytes."""
+        return orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)
+
+    @classmethod
+    def decode(cls, raw: bytes) -> PersonaRecord:
+        """Reads what `encode` wrote."""
+        return cls(**orjson.loads(raw))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Somebody else's claim on a persona. by: which attempt. age_s: seconds since it was taken, by Redis' clock."""
+
+    by: str
+    sync_id: str
+    age_s: float
+
+
+@dataclass(frozen=True)
+class ClaimAnswer:
+    """`won`: send the `POST`. `held`: see `claim`. `recorded`: there is a persona already, see `record`."""
+
+    kind: Literal["won", "held", "recorded"]
+    claim: Claim | None = None
+    record: PersonaRecord | None = None
+
+
+class PersonaStore:
+    """Records and claims of one Mavera account."""
+
+    def __init__(self, pool: StorePool, account: str) -> None:
+        self._pool = pool
+        self._account = account
+
+    async def find(self, reference: str) -> PersonaRecord | None:
+        """The persona of a reference, if we know one."""
+        raw = await self._pool.hash_field(keys.personas(self._account), reference)
+        return PersonaRecord.decode(raw) if raw else None
+
+    async def all(self) -> dict[str, PersonaRecord]:
+        """Every record of the account, by reference."""
+        found = await self._pool.hash_fields(keys.personas(self._account))
+        return {reference.decode(): PersonaRecord.decode(raw) for reference, raw in found.items()}
+
+    async def claim(self, lease: LeaseGrant, reference: str, by: str) -> ClaimAnswer:
+        """Asks for the right to buy. `by` names this attempt. Raises LeaseLost if the job no longer owns its sync."""
+        answer = await run_script(
+            self._pool,
+            "claim",
+            [keys.claim(self._account, reference), keys.personas(self._account), keys.sync(lease.sync_id)],
+            *(by, reference, lease.sync_id, lease.epoch, lease.holder),
+        )
+        match answer[0]:
+            case "won":
+                return ClaimAnswer("won")
+            case "held":
+                claim = Claim(answer[1].decode(), answer[2].decode(), int(answer[3]) / 1000)
+                return ClaimAnswer("held", claim=claim)
+            case "recorded":
+                return ClaimAnswer("recorded", record=PersonaRecord.decode(answer[1]))
+            case "stale":
+                raise LeaseLost(f"the sync is now {answer[1].decode()}, epoch {answer[2].decode()}")
+            case _:
+                raise PersonasError(f"Redis holds something that is not ours: {answer[1].decode(errors='replace')}")
+
+    async def release(self, reference: str, by: str) -> bool:
+        """Ends a claim that bought nothing. False if it was no longer the claim of `by`."""
+        answer = await run_script(self._pool, "release", [keys.claim(self._account, reference)], by)
+        return bool(answer[0] == "ok")
+
+    async def record(self, reference: str, record: PersonaRecord, outcome: PersonaOutcome) -> None:
+        """Keeps the persona, ends its claim, and notes the outcome at the sync, in whatever state that is."""
+        await run_script(
+            self._pool,
+            "record",
+            [
+                keys.personas(self._account),
+                keys.claim(self._account, reference),
+                keys.sync(record.sync_id),
+                keys.outcomes(record.sync_id),
+            ],
+            *(reference, record.encode(), outcome.cluster, orjson.dumps(asdict(outcome)), outcome.credits),
+        )
+
+    async def forget(self, reference: str, record: PersonaRecord) -> None:
+        """Forgets a persona that Mavera no longer has, unless another has been recorded meanwhile."""
+        await run_script(self._pool, "forget", [keys.personas(self._account)], reference, record.encode())
+
+    async def restarted_s(self) -> tuple[str, float | None]:
+        """Redis' run id, and the seconds since it was first seen after another run; None if no restart was seen.
+
+        A power cut can take a claim and its record with it, so after a restart absence proves nothing for a while.
+        """
+        run = await self._pool.server_run()
+        answer = await run_script(self._pool, "note_run", [keys.RUN], run)
+        elapsed_ms = int(answer[1])
+        return run, None if elapsed_ms < 0 else elapsed_ms / 1000

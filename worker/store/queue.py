@@ -1,0 +1,75 @@
+"""arq's queue as we use it: tickets go in with the move that needs them, and workers take what they may start.
+
+A ticket is an arq job that `jobs/` prepared; its bytes are opaque here. Taking is one script for the whole poll, where
+arq needs four commands a job, and it drops what is no job at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import redis.exceptions as redis_errors
+
+from worker.store import keys
+from worker.store.pool import StorePool
+from worker.store.scripts import run_script
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """An arq job, ready to be enqueued by a script. job_id is `sync:kind:epoch`, so it is never used twice."""
+
+    job_id: str
+    job: bytes
+
+
+@dataclass(frozen=True)
+class TakenJob:
+    """A job that this worker may start; it is marked as in progress. score: when it was due, ms."""
+
+    job_id: bytes
+    score: int
+    job: bytes
+
+
+@dataclass(frozen=True)
+class Take:
+    """The outcome of one look at the queue. next_s: seconds until a deferred job is due, None if none waits."""
+
+    jobs: list[TakenJob]
+    dropped: list[tuple[bytes, str]]
+    next_s: float | None
+
+
+class JobQueue:
+    """The worker's side of the queue."""
+
+    #: How many due jobs one look reads: more than the slots of a fleet, since jobs in progress stay at the head.
+    READ_DEPTH = 5000
+
+    def __init__(self, pool: StorePool) -> None:
+        self._pool = pool
+
+    async def take(self, most: int, in_progress_s: float) -> Take:
+        """Takes up to `most` due jobs and marks them as in progress for `in_progress_s` seconds."""
+        answer = await run_script(self._pool, "take", [keys.QUEUE], most, int(in_progress_s * 1000), self.READ_DEPTH)
+        if answer[0] != "ok":
+            return Take([], [(keys.QUEUE.encode(), answer[1].decode())], None)
+        next_ms, taken = int(answer[1]), int(answer[2])
+        split = 3 + 3 * taken
+        jobs = [TakenJob(answer[i], int(float(answer[i + 1])), answer[i + 2]) for i in range(3, split, 3)]
+        dropped = [(answer[i], answer[i + 1].decode()) for i in range(split, len(answer), 2)]
+        return Take(jobs, dropped, None if next_ms < 0 else next_ms / 1000)
+
+    async def drop(self, job_id: bytes) -> None:
+        """Takes a job out of the queue with everything that arq keeps of it."""
+        await self._pool.zrem(keys.QUEUE, job_id)
+        await self._pool.delete(b"arq:job:" + job_id, b"arq:in-progress:" + job_id, b"arq:retry:" + job_id)
+
+    async def wait(self, timeout_s: float) -> None:
+        """Returns when a job was enqueued for some worker, or after `timeout_s` seconds (at most about three)."""
+        try:
+            await self._pool.execute_command("BLPOP", keys.WAKE, min(timeout_s, 3.0))
+        except redis_errors.ResponseError:
+            # The key holds something else: polling is the fallback, and its rhythm is the time-out.
+            await self._pool.delete(keys.WAKE)

@@ -1,0 +1,351 @@
+"""Syncs in Redis: each method is one move, and one script.
+
+Every method may be called again after a lost answer. A job that no longer owns its sync gets LeaseLost from whatever it
+tries, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import orjson
+
+from worker.errors import LeaseLost, PersonasError
+from worker.store import keys
+from worker.store.pool import StorePool
+from worker.store.queue import Ticket
+from worker.store.scripts import run_script
+from worker.sync import JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
+
+Move = Literal["stay", "walk", "finalize"]
+
+
+@dataclass(frozen=True)
+class LeaseGrant:
+    """A job's right to work on a sync: it holds while state, epoch and holder are unchanged in Redis."""
+
+    sync_id: str
+    state: SyncState
+    epoch: int
+    holder: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a walk stands. Cursor and statistics belong together and are only ever written together.
+
+    seq: number of commits so far. guard: state of the cursor guards, encoded. trouble_ms: for how long an API has
+    failed by now, over all jobs since it last answered. aggregate: encoded statistics, empty at the start.
+    """
+
+    seq: int = 0
+    cursor: str = ""
+    guard: str = ""
+    pages: int = 0
+    profiles: int = 0
+    complete: bool = False
+    trouble_ms: int = 0
+    aggregate: bytes = b""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a job gets with its lease. lookup: what an earlier job of the sync found at Mavera, encoded."""
+
+    lease: LeaseGrant
+    request: SyncRequest
+    checkpoint: Checkpoint
+    lookup: str
+    created_at_ms: int
+    credits: int
+
+
+def new_token() -> str:
+    """A token that tells one attempt from every other."""
+    return secrets.token_hex(8)
+
+
+class SyncStore:
+    """All syncs. stall_ms: silence after which a job counts as lost. retention_ms: how long an ended sync is kept."""
+
+    def __init__(self, pool: StorePool, *, stall_ms: int, retention_ms: int) -> None:
+        self._pool = pool
+        self._stall_ms = stall_ms
+        self._retention_ms = retention_ms
+
+    # The client's moves
+
+    async def create(
+        self,
+        sync_id: str,
+        request: SyncRequest,
+        ticket: Ticket,
+        *,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """Makes a sync and its first job. Returns its id, or that of the sync that this request means.
+
+        The latter is the sync of the same idempotency key, or the running one of the same identity unless `force`.
+        """
+        answer = await self._run(
+            "create",
+            [
+                keys.sync(sync_id),
+                keys.QUEUE,
+                keys.DUE,
+                keys.WAKE,
+                keys.SYNCS,
+                keys.active(request.identity),
+                keys.request(idempotency_key) if idempotency_key else "",
+            ],
+            sync_id,
+            request.model_dump_json(),
+            request.identity,
+            ticket.job_id,
+            ticket.job,
+            self._stall_ms,
+            force,
+            self._retention_ms,
+        )
+        return answer[1].decode() if answer[0] in {"known", "active"} else sync_id
+
+    async def get(self, sync_id: str) -> Sync | None:
+        """The sync as it stands, with its statistics and outcomes; None if it is not known, or no longer."""
+        async with self._pool.pipeline(transaction=True) as pipe:
+            pipe.hgetall(keys.sync(sync_id))
+            pipe.get(keys.aggregate(sync_id))
+            pipe.hvals(keys.outcomes(sync_id))
+            fields, aggregate, outcomes = await pipe.execute()
+        if not fields:
+            return None
+        return Sync.from_fields(_text(fields), aggregate or b"", tuple(map(_outcome, outcomes)))
+
+    async def newest(self, limit: int = 100) -> list[Sync]:
+        """The newest syncs, newest first, without their statistics."""
+        ids = [raw.decode() for raw in await self._pool.zrevrange(keys.SYNCS, 0, limit - 1)]
+        async with self._pool.pipeline(transaction=False) as pipe:
+            for sync_id in ids:
+                pipe.hgetall(keys.sync(sync_id))
+            found = await pipe.execute() if ids else []
+        return [Sync.from_fields(_text(fields)) for fields in found if fields]
+
+    async def cancel(self, sync_id: str) -> SyncState | None:
+        """Cancels a running sync. Returns the state it is in now; None if it is not known."""
+        answer = await self._run("cancel", [keys.sync(sync_id), keys.QUEUE, keys.DUE], sync_id, self._retention_ms)
+        if answer[0] == "gone":
+            return None
+        return SyncState(answer[1].decode()) if answer[0] == "ended" else SyncState.CANCELLED
+
+    async def resume(self, sync: Sync, ticket: Ticket, *, restart: bool = False) -> str:
+        """Takes a failed sync back to where it failed; with `restart`, to the first page with fresh sums.
+
+        Returns `ok`, `changed` (someone else moved it), `gone`, or the id of another sync of the same space that runs.
+        """
+        answer = await self._run(
+            "resume",
+            [
+                *(keys.sync(sync.id), keys.QUEUE, keys.DUE, keys.WAKE),
+                *(keys.aggregate(sync.id), keys.outcomes(sync.id), keys.active(sync.request.identity)),
+            ],
+            sync.id,
+            sync.epoch,
+            restart,
+            self._stall_ms,
+            ticket.job_id,
+            ticket.job,
+        )
+        return answer[1].decode() if answer[0] == "busy" else str(answer[0])
+
+    # A job's moves
+
+    async def begin(self, sync_id: str, epoch: int, kind: JobKind, holder: str) -> Begun:
+        """Takes the lease of an epoch. Raises LeaseLost if the epoch is over, begun by another, or of another kind."""
+        answer = await self._run(
+            "begin",
+            [keys.sync(sync_id), keys.DUE, keys.aggregate(sync_id)],
+            sync_id,
+            epoch,
+            holder,
+            self._stall_ms,
+            kind,
+        )
+        self._owned(answer)
+        parts = [part.decode() for part in answer[2:]]
+        fields = dict(zip(parts[::2], parts[1::2], strict=True))
+        return Begun(
+            lease=LeaseGrant(sync_id, SyncState(fields["state"]), epoch, holder),
+            request=SyncRequest.model_validate_json(fields["request"]),
+            checkpoint=Checkpoint(
+                seq=int(fields["seq"]),
+                cursor=fields["cursor"],
+                guard=fields["guard"],
+                pages=int(fields["pages"]),
+                profiles=int(fields["profiles"]),
+                complete=fields["complete"] == "1",
+                trouble_ms=int(fields["trouble_ms"]),
+                aggregate=bytes(answer[1]),
+            ),
+            lookup=fields["lookup"],
+            created_at_ms=int(fields["created_at"]),
+            credits=int(fields["credits"]),
+        )
+
+    async def commit(
+        self,
+        lease: LeaseGrant,
+        checkpoint: Checkpoint,
+        token: str,
+        *,
+        move: Move = "stay",
+        ticket: Ticket | None = None,
+        delay_s: float = 0.0,
+        note: str = "",
+    ) -> Checkpoint:
+        """Writes a checkpoint that follows the one of `checkpoint.seq`; returns it with its new seq.
+
+        move: `walk` and `finalize` hand the sync to the next job (`ticket`), after `delay_s` seconds.
+        """
+        answer = await self._run(
+            "commit",
+            [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE, keys.WAKE, keys.aggregate(lease.sync_id)],
+            *(lease.sync_id, lease.epoch, lease.holder, checkpoint.seq, token, move),
+            *(
+                checkpoint.cursor,
+                checkpoint.guard,
+                checkpoint.pages,
+                checkpoint.profiles,
+                checkpoint.complete,
+            ),
+            *(checkpoint.trouble_ms, note, checkpoint.aggregate, self._stall_ms, int(delay_s * 1000)),
+            *((ticket.job_id, ticket.job) if ticket else ("", b"")),
+        )
+        self._owned(answer)
+        return replace(checkpoint, seq=checkpoint.seq + 1)
+
+    async def heartbeat(self, lease: LeaseGrant, *, note: str = "", for_s: float = 0.0) -> None:
+        """Says that the job lives and, if `for_s`, will be silent for so many seconds more than usual."""
+        self._owned(
+            await self._run(
+                "heartbeat",
+                [keys.sync(lease.sync_id), keys.DUE],
+                *(lease.sync_id, lease.state.value, lease.epoch, lease.holder),
+                self._stall_ms + int(for_s * 1000),
+                note,
+            )
+        )
+
+    async def hand_over(
+        self,
+        lease: LeaseGrant,
+        ticket: Ticket,
+        token: str,
+        *,
+        delay_s: float = 0.0,
+        trouble_ms: int = 0,
+        note: str = "",
+    ) -> None:
+        """Gives the sync to the next job of the same state."""
+        self._owned(
+            await self._run(
+                "hand_over",
+                [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE, keys.WAKE],
+                *(lease.sync_id, lease.state.value, lease.epoch, lease.holder, token, trouble_ms, note),
+                *(self._stall_ms, int(delay_s * 1000), ticket.job_id, ticket.job),
+            )
+        )
+
+    async def remember_lookup(self, lease: LeaseGrant, lookup: str) -> None:
+        """Keeps what a look-up at Mavera found, for the finalizer."""
+        self._owned(
+            await self._run(
+                "remember",
+                [keys.sync(lease.sync_id)],
+                *(lease.state.value, lease.epoch, lease.holder, lookup),
+            )
+        )
+
+    async def complete(self, lease: LeaseGrant, token: str) -> None:
+        """Ends the sync: every cluster is settled."""
+        self._owned(
+            await self._run(
+                "complete",
+                [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE],
+                *(lease.sync_id, lease.epoch, lease.holder, token, self._retention_ms),
+            )
+        )
+
+    async def outcomes(self, sync_id: str) -> tuple[PersonaOutcome, ...]:
+        """What has become of the sync's clusters so far."""
+        return tuple(map(_outcome, await self._pool.hash_values(keys.outcomes(sync_id))))
+
+    async def fail(self, lease: LeaseGrant, failure: SyncFailure, token: str) -> None:
+        """Ends the sync with a reason; what was counted and made stays."""
+        self._owned(
+            await self._run(
+                "fail",
+                [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE],
+                *(lease.sync_id, lease.state.value, lease.epoch, lease.holder, token),
+                *(failure.code, failure.message, failure.resumable, self._retention_ms),
+            )
+        )
+
+    # The watcher's moves
+
+    async def lock_watch(self, for_s: float) -> bool:
+        """Whether the caller may look at the due syncs now; nobody else may for `for_s` seconds."""
+        return bool(await self._pool.set(keys.WATCH, b"1", nx=True, px=max(1, int(for_s * 1000))))
+
+    async def due(self, limit: int = 100) -> list[tuple[str, SyncState | None, int]]:
+        """Silent syncs: id, state (None: not known any more) and epoch."""
+        seconds, micros = await self._pool.time()
+        now_ms = seconds * 1000 + micros // 1000
+        ids = [raw.decode() for raw in await self._pool.zrangebyscore(keys.DUE, "-inf", now_ms, start=0, num=limit)]
+        found = []
+        for sync_id in ids:
+            fields = await self._pool.hash_fields(keys.sync(sync_id))
+            state, epoch = fields.get(b"state"), fields.get(b"epoch")
+            found.append((sync_id, SyncState(state.decode()) if state else None, int(epoch or 0)))
+        return found
+
+    async def revive(
+        self, sync_id: str, state: SyncState, epoch: int, ticket: Ticket, *, max_revivals: int, message: str
+    ) -> str:
+        """Gives a silent sync its next job, or fails it with `message` after `max_revivals` without progress.
+
+        Returns what was done: `revived`, `failed`, `waiting` (its job stands in the queue), `early`, `changed` or
+        `gone`.
+        """
+        answer = await self._run(
+            "revive",
+            [keys.sync(sync_id), keys.QUEUE, keys.DUE, keys.WAKE],
+            *(sync_id, state.value, epoch, self._stall_ms, max_revivals, ticket.job_id, ticket.job),
+            *(message, self._retention_ms),
+        )
+        return str(answer[0])
+
+    async def forget_due(self, sync_id: str) -> None:
+        """Takes a sync that no longer exists out of the watched ones."""
+        await self._pool.zrem(keys.DUE, sync_id)
+
+    async def _run(self, name: str, script_keys: list[str], *arguments: Any) -> list[Any]:
+        answer = await run_script(self._pool, name, script_keys, *arguments)
+        if answer[0] == "broken":
+            raise PersonasError(f"Redis holds something that is not ours: {answer[1].decode(errors='replace')}")
+        return answer
+
+    @staticmethod
+    def _owned(answer: list[Any]) -> None:
+        if answer[0] == "stale":
+            raise LeaseLost(f"the sync is now {answer[1].decode()}, epoch {answer[2].decode()}")
+
+
+def _text(fields: dict[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in fields.items()}
+
+
+def _outcome(raw: bytes) -> PersonaOutcome:
+    fields = orjson.loads(raw)
+    return PersonaOutcome(**{**fields, "ignored": tuple(fields["ignored"])})

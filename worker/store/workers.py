@@ -1,0 +1,51 @@
+"""Which workers are alive: each writes its name every few seconds, and silence removes it.
+
+arq's own health key is one for all workers and is deleted by whichever exits first, so it says nothing of this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.store import keys
+from worker.store.pool import StorePool
+
+
+@dataclass(frozen=True)
+class WorkerPresence:
+    """A living worker. name: `host:pid`. seen_s: seconds since its last sign of life."""
+
+    name: str
+    seen_s: float
+
+
+class WorkerRegistry:
+    """Signs of life. lifetime_s: how long one lasts."""
+
+    def __init__(self, pool: StorePool, *, lifetime_s: float) -> None:
+        self._pool = pool
+        self._lifetime_ms = int(lifetime_s * 1000)
+
+    async def announce(self, host: str, pid: int) -> None:
+        """Says that the worker `host:pid` is alive."""
+        now = await self._now_ms()
+        async with self._pool.pipeline(transaction=True) as pipe:
+            pipe.zadd(keys.WORKERS, {f"{host}:{pid}": now})
+            pipe.zremrangebyscore(keys.WORKERS, "-inf", now - self._lifetime_ms)
+            pipe.psetex(keys.host(host), self._lifetime_ms, str(pid))
+            await pipe.execute()
+
+    async def leave(self, host: str, pid: int) -> None:
+        """Takes the worker off the list."""
+        await self._pool.zrem(keys.WORKERS, f"{host}:{pid}")
+
+    async def alive(self, host: str | None = None) -> list[WorkerPresence]:
+        """The living workers, of all hosts or of one."""
+        now = await self._now_ms()
+        rows = await self._pool.zrangebyscore(keys.WORKERS, now - self._lifetime_ms, "+inf", withscores=True)
+        found = [WorkerPresence(name.decode(), max(0.0, (now - seen) / 1000)) for name, seen in rows]
+        return [worker for worker in found if host is None or worker.name.rpartition(":")[0] == host]
+
+    async def _now_ms(self) -> int:
+        seconds, micros = await self._pool.time()
+        return int(seconds) * 1000 + int(micros) // 1000

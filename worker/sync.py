@@ -1,0 +1,174 @@
+"""What a sync is: the request that starts it, its states with their legal moves, and the snapshot that others look at.
+
+Pure data. `worker.store` keeps it in Redis; `producer` shows it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+JobKind = Literal["walk", "finalize"]
+
+
+class SyncState(StrEnum):
+    """Where a sync is in its life."""
+
+    #: enqueued; no worker has begun it
+    QUEUED = "queued"
+    #: pages are read and folded
+    FETCHING = "fetching"
+    #: every page is counted; personas are made
+    FINALIZING = "finalizing"
+    #: every cluster has its persona, or a reason why not
+    COMPLETED = "completed"
+    #: stopped with a code and a sentence; `Sync.error` says whether it can be resumed
+    FAILED = "failed"
+    #: stopped by request
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the sync has ended, so that no job works on it."""
+        return self in FINAL
+
+
+FINAL = frozenset({SyncState.COMPLETED, SyncState.FAILED, SyncState.CANCELLED})
+
+LEGAL_MOVES: Mapping[SyncState, frozenset[SyncState]] = {
+    SyncState.QUEUED: frozenset({SyncState.FETCHING, SyncState.FAILED, SyncState.CANCELLED}),
+    SyncState.FETCHING: frozenset({SyncState.FINALIZING, SyncState.FAILED, SyncState.CANCELLED}),
+    SyncState.FINALIZING: frozenset({SyncState.COMPLETED, SyncState.FAILED, SyncState.CANCELLED}),
+    SyncState.COMPLETED: frozenset(),
+    SyncState.FAILED: frozenset({SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING}),
+    SyncState.CANCELLED: frozenset(),
+}
+"""State → states that one script may move it to. A failed sync goes back to where it failed, by `resume`."""
+
+
+def job_kind(state: SyncState) -> JobKind:
+    """The kind of job that carries a sync on in `state`."""
+    return "finalize" if state is SyncState.FINALIZING else "walk"
+
+
+class SyncRequest(BaseModel):
+    """What is asked for. Everything that shapes the result is here, so that any worker gives the same one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    space_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$", description="Segment space")
+    dialect: Literal["inline"] = Field("inline", description="How Segment is asked: traits inline in the list")
+    collection: Literal["users", "accounts"] = Field("users", description="Collection of profiles in the space")
+    rules: Literal["recipe"] = Field("recipe", description="Name of the cluster rules")
+    max_profiles: int | None = Field(None, ge=1, description="Stop reading after this many profiles")
+    min_cluster_size: int = Field(3, ge=1, description="A smaller cluster makes no persona")
+    mode: Literal["upsert", "create"] = Field(
+        "upsert",
+        description="upsert: update the cluster's persona if it has one; create: always make new ones",
+    )
+
+    @property
+    def identity(self) -> str:
+        """What may run only once at a time: a digest of space, collection and rules."""
+        text = "\0".join((self.space_id, self.collection, self.rules))
+        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    def differences(self, other: SyncRequest) -> list[str]:
+        """The options in which `other` differs, as `name: ours, not theirs`."""
+        mine, theirs = self.model_dump(), other.model_dump()
+        return [f"{name}: {mine[name]}, not {theirs[name]}" for name in mine if mine[name] != theirs[name]]
+
+
+def new_sync_id() -> str:
+    """A fresh sync id, 20 characters, safe in URLs and Redis keys."""
+    return "syn_" + secrets.token_hex(8)
+
+
+@dataclass(frozen=True)
+class SyncFailure:
+    """Why a sync failed. resumable: whether `resume` can go on from the checkpoint."""
+
+    code: str
+    message: str
+    resumable: bool
+
+
+@dataclass(frozen=True)
+class PersonaOutcome:
+    """What became of one cluster at Mavera.
+
+    credits: charged for it by this sync. action: `created`, `updated`. ignored: fields that Mavera dropped.
+    """
+
+    cluster: str
+    persona_id: str
+    action: str
+    credits: int
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sync:
+    """A sync as it stood at one moment. Times are Unix seconds by the clock of Redis; None: not yet."""
+
+    id: str
+    request: SyncRequest
+    state: SyncState
+    epoch: int
+    pages: int
+    profiles: int
+    complete: bool
+    revivals: int
+    created_at: float
+    started_at: float | None
+    fetched_at: float | None
+    finished_at: float | None
+    failed_in: SyncState | None
+    error: SyncFailure | None
+    note: str
+    """What the sync waits for at the moment, in words; empty when it waits for nothing."""
+    aggregate: bytes
+    """The statistics so far, encoded by `worker.clusters.Aggregate`; empty before the first checkpoint."""
+    outcomes: tuple[PersonaOutcome, ...]
+
+    @classmethod
+    def from_fields(
+        cls, fields: Mapping[str, str], aggregate: bytes = b"", outcomes: tuple[PersonaOutcome, ...] = ()
+    ) -> Self:
+        """Reads the fields of a sync's Redis hash."""
+
+        def seconds(name: str) -> float | None:
+            value = fields.get(name)
+            return int(value) / 1000 if value else None
+
+        state = SyncState(fields["state"])
+        error = None
+        if state is SyncState.FAILED:
+            error = SyncFailure(
+                fields["error_code"], fields["error_message"], resumable=fields["error_resumable"] == "1"
+            )
+        return cls(
+            id=fields["id"],
+            request=SyncRequest.model_validate_json(fields["request"]),
+            state=state,
+            epoch=int(fields["epoch"]),
+            pages=int(fields["pages"]),
+            profiles=int(fields["profiles"]),
+            complete=fields["complete"] == "1",
+            revivals=int(fields["revivals"]),
+            created_at=int(fields["created_at"]) / 1000,
+            started_at=seconds("started_at"),
+            fetched_at=seconds("fetched_at"),
+            finished_at=seconds("finished_at"),
+            failed_in=SyncState(fields["failed_in"]) if fields.get("failed_in") else None,
+            error=error,
+            note=fields.get("note", ""),
+            aggregate=aggregate,
+            outcomes=outcomes,
+        )
