@@ -1,0 +1,59 @@
+"""`python -m worker`: runs a worker until SIGTERM or SIGINT; with `--check`, says whether one is alive on this host."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+
+from worker.errors import ConfigurationError, StoreUnavailable
+from worker.jobs import runner
+from worker.jobs.context import worker_registry
+from worker.settings import Settings, load_settings
+from worker.store import redis_pool
+from worker.store.pool import closing
+
+USAGE = "usage: python -m worker [--check]"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code: 0; 1 if `--check` finds no worker; 2 wrong usage or configuration."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        if arguments not in ([], ["--check"]):
+            raise ConfigurationError(USAGE)
+        settings = load_settings()
+        if arguments == ["--check"]:
+            return asyncio.run(check(settings))
+        configure_logging(settings)
+        runner.run(settings)
+    except (ConfigurationError, StoreUnavailable) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+async def check(settings: Settings) -> int:
+    """0 if a worker on this very host has shown signs of life, else 1, with a sentence."""
+    settings.require("redis_url")
+    assert settings.redis_url
+    async with closing(redis_pool(settings.redis_url.get_secret_value(), patience_s=2)) as pool:
+        alive = await worker_registry(pool, settings).alive(socket.gethostname())
+    print(f"alive: {', '.join(worker.name for worker in alive)}" if alive else "no worker is alive on this host")
+    return 0 if alive else 1
+
+
+def configure_logging(settings: Settings) -> None:
+    """Plain lines on standard error. arq's own lines are kept to warnings: ours say the same of each job."""
+    logging.basicConfig(
+        level=settings.log_level,
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    for noisy in ("arq", "asyncio", "aiohttp"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""`arq worker.WorkerSettings`: arq's own command line makes its own Worker, and lets us choose only its settings.
+
+So its Worker is a shell: our worker runs in its start-up hook, with the same queue, wake-ups and shutdown as ever, and
+arq's signal handler cancels it. `arq --check` works too.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any
+
+from arq.connections import RedisSettings
+
+from worker.errors import ConfigurationError
+from worker.jobs.runner import job_functions, serve
+from worker.settings import Settings, load_settings
+from worker.store import keys, redis_pool
+from worker.store.keys import QUEUE
+
+
+def worker_settings() -> type:
+    """The settings class that arq's command line reads. Exits with 2, naming the variable, if one is missing."""
+    try:
+        settings = load_settings()
+        settings.require("redis_url", "segment_token", "mavera_api_key")
+        return _settings_class(settings)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _settings_class(settings: Settings) -> type:
+    assert settings.redis_url
+    url = settings.redis_url.get_secret_value()
+    shell_pool = redis_pool(url)
+
+    async def host(_: dict[Any, Any]) -> None:
+        pool = redis_pool(url)
+        try:
+            await serve(settings, pool)
+        finally:
+            await pool.aclose()
+            shell_pool.outage.stop_waiting(1)
+
+    return type(
+        "WorkerSettings",
+        (),
+        {
+            "functions": job_functions(settings),
+            "redis_pool": shell_pool,
+            "redis_settings": _for_check(shell_pool.connection_pool.connection_kwargs, url),
+            "queue_name": QUEUE,
+            "health_check_key": keys.host(socket.gethostname()),
+            "on_startup": staticmethod(host),
+        },
+    )
+
+
+def _for_check(connection: dict[str, Any], url: str) -> RedisSettings:
+    return RedisSettings(
+        host=connection.get("host", "localhost"),
+        port=connection.get("port", 6379),
+        unix_socket_path=connection.get("path"),
+        database=connection.get("db", 0),
+        username=connection.get("username"),
+        password=connection.get("password"),
+        ssl=url.startswith("rediss"),
+        ssl_ca_certs=connection.get("ssl_ca_certs"),
+        ssl_certfile=connection.get("ssl_certfile"),
+        ssl_keyfile=connection.get("ssl_keyfile"),
+        ssl_cert_reqs=connection.get("ssl_cert_reqs", "required"),
+        conn_retries=1,
+    )

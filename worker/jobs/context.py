@@ -1,0 +1,89 @@
+"""What the jobs of one worker share: settings, stores, the HTTP session, the limiters. Made once, at start."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from worker.backoff import Backoff
+from worker.http import HttpClient, HttpLimits
+from worker.mavera import MaveraClient
+from worker.segment import SegmentClient
+from worker.settings import Settings
+from worker.store import JobQueue, Limiter, PersonaStore, RateScope, StorePool, SyncStore, WorkerRegistry
+from worker.store.personas import account_name
+from worker.sync import SyncRequest
+
+
+@dataclass
+class WorkerContext:
+    """The worker's own. clock: monotonic seconds; sleep: seconds. Both come from outside: tests need no patching."""
+
+    settings: Settings
+    pool: StorePool
+    session: aiohttp.ClientSession
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _space_limiters: dict[str, Limiter] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        settings.require("segment_token", "mavera_api_key")
+        assert settings.segment_token
+        assert settings.mavera_api_key
+        self._segment_token = settings.segment_token.get_secret_value()
+        mavera_key = settings.mavera_api_key.get_secret_value()
+        account = account_name(settings.mavera_base_url, mavera_key)
+
+        self.backoff = Backoff(settings.retry_base_s)
+        self.queue = JobQueue(self.pool)
+        self.syncs = sync_store(self.pool, settings)
+        self.registry = worker_registry(self.pool, settings)
+        self.personas = PersonaStore(self.pool, account)
+        self.mavera_limiter = Limiter(
+            self.pool, RateScope.per_minute(f"mavera:{account}", settings.mavera_rate, settings.mavera_gap_s)
+        )
+        self.mavera = MaveraClient(
+            HttpClient(
+                self.session,
+                settings.mavera_base_url,
+                {"Authorization": f"Bearer {mavera_key}"},
+                self._limits(settings.mavera_timeout_s),
+            )
+        )
+
+    def segment(self, request: SyncRequest) -> SegmentClient:
+        """A client for the space of a request."""
+        http = HttpClient(
+            self.session,
+            self.settings.segment_base_url,
+            {"Authorization": f"Bearer {self._segment_token}"},
+            self._limits(self.settings.segment_timeout_s),
+        )
+        return SegmentClient(http, request, self.settings.segment_page_size)
+
+    def segment_limiter(self, space_id: str) -> Limiter:
+        """The limiter of a space. Walks of one space in this worker share it, and so its reserved slots."""
+        if space_id not in self._space_limiters:
+            if len(self._space_limiters) >= 1000:
+                self._space_limiters.clear()
+            scope = RateScope.per_second(f"segment:{space_id}", self.settings.segment_rate)
+            self._space_limiters[space_id] = Limiter(self.pool, scope)
+        return self._space_limiters[space_id]
+
+    def _limits(self, total_s: float) -> HttpLimits:
+        return HttpLimits(min(10.0, total_s), total_s, int(self.settings.max_body_mb * (1 << 20)))
+
+
+def sync_store(pool: StorePool, settings: Settings) -> SyncStore:
+    """The syncs, with the times that these settings say."""
+    return SyncStore(pool, stall_ms=int(settings.stall_s * 1000), retention_ms=settings.retention_ms)
+
+
+def worker_registry(pool: StorePool, settings: Settings) -> WorkerRegistry:
+    """The living workers; three missed heartbeats are one too many."""
+    return WorkerRegistry(pool, lifetime_s=3 * settings.heartbeat_s)

@@ -1,0 +1,77 @@
+"""The finalizer: takes the clusters in order and gives each its persona, or a reason why it has none.
+
+Leased and handed over like a walk. A cluster that is settled is settled for good, so a next finalizer goes on where
+this one stopped; how a persona is bought exactly once is `purchase`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from worker.clusters import Aggregate, ClusterSummary, summarise
+from worker.jobs import job
+from worker.jobs.attempts import Defer, Patience
+from worker.jobs.context import WorkerContext
+from worker.jobs.lease import Lease
+from worker.jobs.purchase import Purchase
+from worker.jobs.tickets import ticket
+from worker.store.syncs import Begun, new_token
+
+LAST_MOVE_S = 3.0
+
+
+async def finalize(ctx: dict[str, WorkerContext], sync_id: str, epoch: int) -> None:
+    """The arq job. Its sync is completed, failed, or has a next finalizer."""
+    await job.run(ctx["worker"], sync_id, epoch, "finalize", lambda *given: Finalizer(*given).run())
+
+
+def eligible(summaries: list[ClusterSummary], min_cluster_size: int) -> list[ClusterSummary]:
+    """The clusters that make a persona."""
+    return [summary for summary in summaries if summary.n >= max(1, min_cluster_size)]
+
+
+class Finalizer:
+    """One finalizer."""
+
+    def __init__(self, context: WorkerContext, begun: Begun, lease: Lease) -> None:
+        self._context = context
+        self._begun = begun
+        self._lease = lease
+        self._patience = Patience(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms)
+
+    async def run(self) -> None:
+        """Settles every cluster, then completes the sync."""
+        try:
+            await self._settle_clusters()
+        except Defer as wait:
+            await self._hand_over(wait.wait_s, wait.note)
+        except asyncio.CancelledError:
+            if not self._lease.lost:
+                last = asyncio.create_task(self._hand_over(0.0, ""))
+                await asyncio.wait({last}, timeout=LAST_MOVE_S)
+                last.cancel()
+            raise
+        else:
+            await self._lease.stop()
+            await self._context.syncs.complete(self._lease.grant, new_token())
+
+    async def _settle_clusters(self) -> None:
+        encoded, request = self._begun.checkpoint.aggregate, self._begun.request
+        summaries = summarise(Aggregate.from_bytes(encoded)) if encoded else []
+        settled = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
+        purchase = Purchase(self._context, self._begun, self._lease, self._patience)
+        for summary in eligible(summaries, request.min_cluster_size):
+            if summary.key not in settled:
+                await purchase.settle(summary)
+
+    async def _hand_over(self, delay_s: float, note: str) -> None:
+        await self._lease.stop()
+        begun = self._begun.lease
+        await self._context.syncs.hand_over(
+            self._lease.grant,
+            ticket(begun.sync_id, "finalize", begun.epoch + 1),
+            new_token(),
+            delay_s=delay_s,
+            trouble_ms=self._patience.trouble_ms,
+            note=note,
+        )

@@ -1,0 +1,67 @@
+"""A job's hold on its sync: it says every few seconds that it lives, and learns when its epoch is over.
+
+Used as a block. When the epoch is over (cancelled, taken over, ended) the block is interrupted and LeaseLost is raised.
+Before a job's last move it calls `stop`, or its own move would look like somebody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from types import TracebackType
+from typing import Self
+
+from worker.errors import LeaseLost, StoreUnavailable
+from worker.store import LeaseGrant, SyncStore
+
+log = logging.getLogger("segment_personas.jobs")
+
+
+class Lease:
+    """A grant that is kept alive. note: what the job waits for, shown to whoever follows the sync."""
+
+    def __init__(self, syncs: SyncStore, grant: LeaseGrant, heartbeat_s: float) -> None:
+        self.grant = grant
+        self.note = ""
+        self.lost = False
+        self._syncs = syncs
+        self._heartbeat_s = heartbeat_s
+        self._owner: asyncio.Task[object] | None = None
+        self._beating: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._owner = asyncio.current_task()
+        self._beating = asyncio.create_task(self._beat(), name=f"heartbeat {self.grant.sync_id}")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+        if self.lost and kind is asyncio.CancelledError and self._owner and self._owner.uncancel() == 0:
+            raise LeaseLost("the sync was cancelled, ended or taken over")
+
+    async def stop(self) -> None:
+        """No further sign of life: the job is about to make its last move."""
+        if self._beating and not self._beating.done():
+            self._beating.cancel()
+            await asyncio.wait({self._beating})
+
+    async def say(self, note: str) -> None:
+        """Tells whoever follows what the job waits for, at once."""
+        if note != self.note:
+            self.note = note
+            await self._syncs.heartbeat(self.grant, note=note)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat_s)
+            with contextlib.suppress(StoreUnavailable):
+                try:
+                    await self._syncs.heartbeat(self.grant, note=self.note)
+                except LeaseLost:
+                    self.lost = True
+                    if self._owner:
+                        self._owner.cancel()
+                    return

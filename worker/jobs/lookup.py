@@ -1,0 +1,67 @@
+"""What is at Mavera already: the personas of one family, found by their reference.
+
+No record in Redis proves that there is none: a power cut can lose a claim and its record together. So before the
+first `POST` the family is listed at Mavera, which is free. Presence is believed at once. Absence is believed only if
+the listing was complete and Redis has not been restarted shortly before or since, for its restart may have lost a
+claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from worker.jobs.attempts import Patience
+from worker.jobs.context import WorkerContext
+from worker.mavera import Persona, Reference, reference
+from worker.sync import SyncRequest
+
+MAX_PAGES = 200
+
+
+class Lookup(BaseModel):
+    """Reference → persona id, as found. run: of Redis, at that time. settled: its last restart was long enough ago."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    settled: bool
+    complete: bool
+    found: Mapping[str, str]
+
+    @classmethod
+    def decode(cls, text: str) -> Lookup | None:
+        """Reads what a walk remembered; None if it remembered nothing."""
+        try:
+            return cls.model_validate_json(text) if text else None
+        except ValidationError:
+            return None
+
+
+def cluster_reference(request: SyncRequest, sync_id: str, cluster: str) -> Reference:
+    """The reference of a cluster's persona. In mode `create` it is this sync's own."""
+    own = sync_id if request.mode == "create" else None
+    return reference(request.space_id, request.collection, request.rules, cluster, sync_id=own)
+
+
+async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lookup:
+    """Lists the personas of a family. Raises what `Patience.call` raises; a wrong key is found here."""
+    run, restarted_s = await context.personas.restarted_s()
+    settled = restarted_s is None or restarted_s >= context.settings.mavera_settle_s
+    found: dict[str, Persona] = {}
+    cursor: str | None = None
+    complete = False
+    for _ in range(MAX_PAGES):
+        asked = cursor
+        personas, cursor, full = await patience.call(lambda: context.mavera.list_page(family, asked))  # noqa: B023
+        for persona in personas:
+            mine = persona.reference
+            if mine and mine.family == family:
+                # Of two with one reference (bought twice, or copied by hand) every look-up must name the same one.
+                known = found.get(str(mine), persona)
+                found[str(mine)] = min(known, persona, key=lambda one: (str(one.created_at), one.id))
+        if cursor is None:
+            complete = not full
+            break
+    return Lookup(run=run, settled=settled, complete=complete, found={text: one.id for text, one in found.items()})

@@ -1,0 +1,219 @@
+"""Buying a persona exactly once, from an API that promises no idempotency.
+
+    known (record) or found (reference at Mavera)?  ── yes → PATCH → record
+      │ no, and absence is believable
+    throttle slot → claim ── recorded by another → PATCH → record
+      │ won          └───── held by another → in doubt
+    POST, sent within the claim's deadline
+      ├ made → record            (ends the claim)
+      ├ definitely refused → release the claim; retry or stop
+      └ no definite answer → in doubt
+
+In doubt: presence at Mavera is believed at once. Absence is believed `MAVERA_SETTLE_S` after the claim, from two
+complete listings; then the claim is released and the purchase begins anew. What stays open is a process that is
+frozen between its check of the deadline and its send for longer than `MAVERA_SETTLE_S`, and a persona that Mavera
+lists later than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from worker.clusters import ClusterSummary
+from worker.errors import ApiError, ResumableStop, Retry
+from worker.jobs.attempts import Defer, Patience
+from worker.jobs.context import WorkerContext
+from worker.jobs.lease import Lease
+from worker.jobs.lookup import Lookup, cluster_reference, look_up
+from worker.mavera import (
+    CREDITS_PER_PERSONA,
+    Persona,
+    PersonaGone,
+    PersonaPayload,
+    PostUncertain,
+    Reference,
+    build,
+)
+from worker.mavera.echo import ignored_fields
+from worker.settings import CLAIM_DEADLINE_S
+from worker.store import Claim, PersonaRecord
+from worker.store.syncs import Begun, new_token
+from worker.sync import PersonaOutcome
+
+log = logging.getLogger("segment_personas.jobs")
+
+DOUBT_POLL_S = 0.5
+LAST_POST_S = 5.0
+"""How long a worker that is told to stop waits for the answer to a POST on its way."""
+
+
+class Purchase:
+    """The personas of one sync, one cluster at a time."""
+
+    def __init__(self, context: WorkerContext, begun: Begun, lease: Lease, patience: Patience) -> None:
+        self._context = context
+        self._begun = begun
+        self._lease = lease
+        self._patience = patience
+        self._lookup = Lookup.decode(begun.lookup)
+        self._gone: set[str] = set()
+
+    async def settle(self, summary: ClusterSummary) -> None:
+        """Sees to it that the cluster has one persona, up to date and recorded. Raises ApiError, Defer or LeaseLost."""
+        reference = cluster_reference(self._begun.request, self._begun.lease.sync_id, summary.key)
+        payload = build(summary, reference)
+        record = await self._context.personas.find(str(reference)) or await self._at_mavera(reference, summary)
+        while True:
+            if record is None:
+                record = await self._create(summary, reference, payload)
+            if record is None:
+                return
+            if await self._update(summary, reference, payload, record):
+                return
+            # Someone deleted it by hand: it is created anew, unless another one turns up.
+            self._gone.add(record.persona_id)
+            self._lookup = None
+            record = await self._at_mavera(reference, summary)
+
+    async def _at_mavera(self, reference: Reference, summary: ClusterSummary) -> PersonaRecord | None:
+        """The persona as Mavera lists it. Raises ResumableStop or Defer if it lists none and that proves nothing."""
+        run, _ = await self._context.personas.restarted_s()
+        lookup = self._lookup
+        if lookup is None or lookup.run != run or not lookup.settled:
+            lookup = self._lookup = await look_up(self._context, self._patience, reference.family)
+        persona_id = lookup.found.get(str(reference))
+        if persona_id is not None and persona_id not in self._gone:
+            return self._record(persona_id, summary)
+        if not lookup.complete:
+            raise ResumableStop(
+                "persona_in_doubt",
+                f"Mavera's list of personas is not complete, so whether {summary.label} has one cannot be told; "
+                "none was bought. Resume the sync to look again",
+            )
+        if not lookup.settled:
+            raise Defer(
+                self._context.settings.mavera_settle_s / 2,
+                "waiting after a restart of Redis before buying personas",
+            )
+        return None
+
+    async def _update(
+        self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload, record: PersonaRecord
+    ) -> bool:
+        """Brings a persona up to date and records it; False if Mavera no longer has it."""
+        try:
+            persona = await self._patience.call(lambda: self._context.mavera.update(record.persona_id, payload))
+        except PersonaGone:
+            await self._context.personas.forget(str(reference), record)
+            return False
+        await self._keep(summary, reference, record.persona_id, "updated", 0, payload, persona)
+        return True
+
+    async def _create(
+        self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload
+    ) -> PersonaRecord | None:
+        """Buys the persona and records it; or returns the record of one that another has bought meanwhile."""
+        while True:
+            await self._patience.slot()
+            by, asked_at = new_token(), self._context.clock()
+            answer = await self._context.personas.claim(self._lease.grant, str(reference), by)
+            if answer.record is not None:
+                return answer.record
+            if answer.claim is not None:
+                if await self._resolve(summary, reference, payload, answer.claim):
+                    return None
+                continue
+            if self._context.clock() - asked_at > CLAIM_DEADLINE_S:
+                # Too late to be sure that nobody has begun to doubt this claim: ask anew.
+                await self._context.personas.release(str(reference), by)
+                continue
+            if await self._post(summary, reference, payload, by):
+                return None
+
+    async def _post(self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload, by: str) -> bool:
+        """Sends the POST that claim `by` permits. True: bought and recorded; False: the purchase begins anew."""
+        sending = asyncio.create_task(self._send_and_keep(summary, reference, payload))
+        try:
+            await asyncio.shield(sending)
+        except PostUncertain as doubt:
+            log.warning("%s; looking whether it was made", doubt)
+            return await self._resolve(summary, reference, payload, Claim(by, self._begun.lease.sync_id, age_s=0.0))
+        except ApiError as refusal:
+            await self._context.personas.release(str(reference), by)
+            if not isinstance(refusal, Retry):
+                raise
+            await self._patience.failed(refusal)
+            return False
+        except asyncio.CancelledError:
+            await asyncio.wait({sending}, timeout=LAST_POST_S)
+            if sending.done() and isinstance(sending.exception(), ApiError):
+                await self._context.personas.release(str(reference), by)
+            sending.cancel()
+            raise
+        self._patience.succeeded()
+        return True
+
+    async def _send_and_keep(self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload) -> None:
+        persona = await self._context.mavera.create(payload)
+        charged = CREDITS_PER_PERSONA if persona.credits_charged is None else persona.credits_charged
+        await self._keep(summary, reference, persona.id, "created", charged, payload, persona)
+
+    async def _resolve(
+        self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload, claim: Claim
+    ) -> bool:
+        """Waits until a claim without a record is no longer in doubt. True: there is a persona, and it is recorded."""
+        seen_at = self._context.clock()
+        found, _ = await self._found_after_all(summary, reference, payload, claim)
+        if found:
+            return True
+        while (age_s := claim.age_s + self._context.clock() - seen_at) < self._context.settings.mavera_settle_s:
+            await self._lease.say(f"{summary.label}: a persona may be on its way; waiting until that is certain")
+            await self._context.sleep(min(DOUBT_POLL_S, self._context.settings.mavera_settle_s - age_s))
+            if await self._context.personas.find(str(reference)):
+                return False
+        for _ in range(2):
+            found, complete = await self._found_after_all(summary, reference, payload, claim)
+            if found:
+                return True
+            if not complete:
+                raise ResumableStop(
+                    "persona_in_doubt",
+                    f"A persona for {summary.label} may have been bought, and Mavera's list is not complete enough to "
+                    "tell. None was bought again. Resume the sync to look again",
+                )
+        await self._context.personas.release(str(reference), claim.by)
+        return False
+
+    async def _found_after_all(
+        self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload, claim: Claim
+    ) -> tuple[bool, bool]:
+        """Whether the persona in doubt is listed (it is recorded then), and whether the listing was complete."""
+        lookup = await look_up(self._context, self._patience, reference.family)
+        persona_id = lookup.found.get(str(reference))
+        if persona_id is None or persona_id in self._gone:
+            return False, lookup.complete
+        if claim.sync_id != self._begun.lease.sync_id:
+            # Another sync's purchase: known from now on, and brought up to date like any other.
+            known = await self._update(summary, reference, payload, self._record(persona_id, summary))
+            return known, lookup.complete
+        await self._keep(summary, reference, persona_id, "created", CREDITS_PER_PERSONA, payload, None)
+        return True, lookup.complete
+
+    async def _keep(
+        self,
+        summary: ClusterSummary,
+        reference: Reference,
+        persona_id: str,
+        action: str,
+        credits_charged: int,
+        payload: PersonaPayload,
+        answer: Persona | None,
+    ) -> None:
+        ignored = ignored_fields(payload.as_json(), answer)
+        outcome = PersonaOutcome(summary.key, persona_id, action, credits_charged, ignored)
+        await self._context.personas.record(str(reference), self._record(persona_id, summary), outcome)
+
+    def _record(self, persona_id: str, summary: ClusterSummary) -> PersonaRecord:
+        request, sync_id = self._begun.request, self._begun.lease.sync_id
+        return PersonaRecord(persona_id, request.space_id, summary.key, sync_id, summary.n)

@@ -1,0 +1,207 @@
+"""The worker process: an arq Worker that is woken instead of polling, survives Redis' absence, and stops in time.
+
+arq runs the jobs; what it picks from the queue, and when, is decided here: one script takes what may start and drops
+what is no job (arq would need four commands a job, and some malformed entries end its process). A token in Redis
+wakes the worker the moment a job is enqueued; polling stays as the fallback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from arq.jobs import DeserializationError, deserialize_job_raw
+from arq.worker import Function, Worker, func
+
+from worker.errors import StoreUnavailable
+from worker.http import new_session
+from worker.jobs.context import WorkerContext
+from worker.jobs.finalize import finalize
+from worker.jobs.walk import walk
+from worker.jobs.watcher import watch
+from worker.settings import Settings
+from worker.store import StorePool, redis_pool
+from worker.store.keys import QUEUE
+from worker.store.pool import JOB_LIFETIME_MS
+from worker.store.queue import TakenJob
+
+log = logging.getLogger("segment_personas.worker")
+
+STOP_S = 8.0
+"""How long a stopping worker gives its jobs; a container's grace period should be longer."""
+
+_UNLIMITED_TRIES = 1_000_000_000
+"""arq counts every start as a try; what may be tried how often is our own decision."""
+
+
+def job_functions(settings: Settings) -> list[Function]:
+    """The jobs that a worker knows. The time-out is a last resort, far above a lease with its longest retries."""
+    timeout_s = settings.lease_s + settings.retry_budget_s + settings.segment_timeout_s + settings.mavera_settle_s + 60
+    return [
+        func(job, name=name, timeout=timeout_s, keep_result=0, max_tries=_UNLIMITED_TRIES)
+        for name, job in (("walk", walk), ("finalize", finalize))
+    ]
+
+
+class SyncWorker(Worker):
+    """arq's worker with another way to the queue. Runs until cancelled."""
+
+    def __init__(self, context: WorkerContext) -> None:
+        super().__init__(
+            functions=job_functions(context.settings),
+            queue_name=QUEUE,
+            redis_pool=context.pool,
+            handle_signals=False,
+            max_jobs=context.settings.worker_slots,
+            keep_result=0,
+            max_tries=_UNLIMITED_TRIES,
+            job_serializer=context.pool.job_serializer,
+            job_deserializer=context.pool.job_deserializer,
+            expires_extra_ms=JOB_LIFETIME_MS,
+            log_results=False,
+            ctx={"worker": context},
+        )
+        self._context = context
+
+    async def main(self) -> None:
+        """Takes jobs and starts them, until cancelled."""
+        queue, settings = self._context.queue, self._context.settings
+        while True:
+            free = self.max_jobs - len(self.tasks)
+            if free <= 0:
+                await asyncio.wait(self.tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.sleep(0)  # lets the done callbacks empty their slots
+                continue
+            take = await queue.take(free, self.in_progress_timeout_s)
+            for job_id, reason in take.dropped:
+                log.warning("dropped %r from the queue: %s", job_id[:100], reason)
+            for job in take.jobs:
+                await self._start(job)
+            if len(self.tasks) < self.max_jobs:
+                wait_s = settings.poll_s if take.next_s is None else min(settings.poll_s, take.next_s)
+                await queue.wait(max(0.01, wait_s))
+
+    async def stop(self) -> None:
+        """Cancels the running jobs, which hand their syncs over, and waits for them, within bounds."""
+        self._context.pool.outage.stop_waiting(STOP_S / 2)
+        for task in self.tasks.values():
+            task.cancel()
+        if self.tasks:
+            await asyncio.wait(self.tasks.values(), timeout=STOP_S)
+
+    async def _start(self, job: TakenJob) -> None:
+        problem = self._problem(job)
+        if problem:
+            log.warning("dropped %r from the queue: %s", job.job_id[:100], problem)
+            await self._context.queue.drop(job.job_id)
+            return
+        job_id = job.job_id.decode()
+        task = asyncio.create_task(self.run_job(job_id, job.score), name=job_id)
+        self.tasks[job_id] = task
+        task.add_done_callback(self._done)
+
+    def _problem(self, job: TakenJob) -> str | None:
+        """Why this is no job of ours; nothing of it is executed to find out."""
+        try:
+            job.job_id.decode()
+            name, args, kwargs, _, _ = deserialize_job_raw(job.job, deserializer=self.job_deserializer)
+        except UnicodeDecodeError:
+            return "its id is no text"
+        except DeserializationError:
+            return "its data is no job"
+        if name not in self.functions:
+            return f"unknown function {name[:50]!r}"
+        if kwargs or len(args) != 2 or not isinstance(args[0], str) or type(args[1]) is not int:
+            return f"wrong arguments for {name}"
+        return None
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.pop(task.get_name(), None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("%s: arq could not finish the job (%s)", task.get_name(), type(error).__name__)
+
+
+async def serve(settings: Settings, pool: StorePool, *, ready: Callable[[], None] | None = None) -> None:
+    """Runs a worker on `pool` until cancelled; its jobs have handed their syncs over when this returns.
+
+    ready: called once the worker takes jobs. Raises ConfigurationError if a token is missing.
+    """
+    settings.require("segment_token", "mavera_api_key")
+    async with new_session() as session:
+        context = WorkerContext(settings, pool, session)
+        worker = SyncWorker(context)
+        helpers = [
+            asyncio.create_task(_supervise("watcher", lambda: watch(context))),
+            asyncio.create_task(_supervise("presence", lambda: _announce(context))),
+        ]
+        try:
+            await _say_hello(context)
+            log.info("worker %s:%d takes jobs, %d at a time", _host(), os.getpid(), settings.worker_slots)
+            if ready:
+                ready()
+            await worker.main()
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await worker.stop()
+            await asyncio.wait(helpers, timeout=1)
+            with contextlib.suppress(StoreUnavailable):
+                await context.registry.leave(_host(), os.getpid())
+
+
+def run(settings: Settings) -> None:
+    """Runs a worker process until SIGTERM or SIGINT. Raises ConfigurationError or StoreUnavailable at the start."""
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    settings.require("redis_url", "segment_token", "mavera_api_key")
+    assert settings.redis_url
+    url = settings.redis_url.get_secret_value()
+    first = redis_pool(url, patience_s=5)
+    try:
+        await first.ping()
+    finally:
+        await first.aclose()
+    pool = redis_pool(url)
+    loop, main = asyncio.get_running_loop(), asyncio.current_task()
+    assert main is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, main.cancel)
+    try:
+        await serve(settings, pool)
+    except asyncio.CancelledError:
+        log.info("worker %s:%d has stopped", _host(), os.getpid())
+    finally:
+        await pool.aclose()
+
+
+async def _supervise(name: str, run_once: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    while True:
+        try:
+            await run_once()
+        except StoreUnavailable:
+            return
+        except Exception as error:  # noqa: BLE001 - a helper that dies would leave syncs unwatched
+            log.warning("the %s starts again after %s: %s", name, type(error).__name__, error)
+        await asyncio.sleep(1)
+
+
+async def _say_hello(context: WorkerContext) -> None:
+    await context.registry.announce(_host(), os.getpid())
+
+
+async def _announce(context: WorkerContext) -> None:
+    while True:
+        await _say_hello(context)
+        await asyncio.sleep(context.settings.heartbeat_s)
+
+
+def _host() -> str:
+    return socket.gethostname()

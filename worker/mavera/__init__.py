@@ -1,0 +1,18 @@
+"""The destination: Mavera personas. The client knows HTTP; the payload and the reference are pure."""
+
+from worker.mavera.client import CREDITS_PER_PERSONA, MaveraClient, Persona, PersonaGone, PostUncertain
+from worker.mavera.payload import PersonaPayload, build
+from worker.mavera.reference import Reference, find, reference
+
+__all__ = [
+    "CREDITS_PER_PERSONA",
+    "MaveraClient",
+    "Persona",
+    "PersonaGone",
+    "PersonaPayload",
+    "PostUncertain",
+    "Reference",
+    "build",
+    "find",
+    "reference",
+]

@@ -1,0 +1,182 @@
+"""The Mavera client: list, create and update personas, and what each failure means.
+
+    answer                                   becomes
+    429                                      WaitUntil `mavera_rate_limit`
+    401 · 403                                ResumableStop `mavera_unauthorized` · `mavera_forbidden`
+    402                                      ResumableStop `insufficient_credits`
+    404 to a PATCH                           PersonaGone
+    other 4xx                                Permanent `mavera_validation`
+    5xx, time-out, broken, to GET and PATCH  Retry `mavera_unavailable`: both may simply be repeated
+    the same to a POST                       PostUncertain: the persona may have been made, and charged
+    connection refused, to a POST too        Retry `mavera_unavailable`: nothing was sent
+
+There is no idempotency key, so nothing here ever repeats a POST.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from worker.body import error_message, parse_json, retry_after_s
+from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
+from worker.http import HttpClient, Reply, TransportError
+from worker.mavera.payload import PersonaPayload
+from worker.mavera.reference import Reference, find
+
+CREDITS_PER_PERSONA = 300
+_PAGE_SIZE = 100
+
+
+class PostUncertain(PersonasError):
+    """A POST was sent and no definite answer came: a persona may exist, or come into being a little later."""
+
+
+class PersonaGone(PersonasError):
+    """The persona to update does not exist any more: someone deleted it."""
+
+
+class Persona(BaseModel):
+    """A persona as Mavera describes it. Unknown fields are kept, to see what it dropped of what was sent."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    id: str = Field(min_length=1, max_length=200)
+    name: str = ""
+    description: str | None = None
+    credits_charged: int | None = None
+    created_at: str | int | float | None = None
+
+    @property
+    def reference(self) -> Reference | None:
+        """Our reference in its description, if it is one of ours."""
+        return find(self.description or "")
+
+
+class _ListBody(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    data: list[Persona]
+    cursor: str | dict[str, Any] | None = None
+    next_cursor: str | None = None
+    has_more: bool | None = None
+
+    def next(self) -> str | None:
+        """The cursor of the next page, wherever it stands."""
+        nested = self.cursor.get("next") if isinstance(self.cursor, dict) else self.cursor
+        found = self.next_cursor or nested
+        return found if isinstance(found, str) and found and self.has_more is not False else None
+
+
+class MaveraClient:
+    """One account's personas. wall_clock: Unix seconds, for `Retry-After` dates."""
+
+    def __init__(self, http: HttpClient, *, wall_clock: Callable[[], float] = time.time) -> None:
+        self._http = http
+        self._wall_clock = wall_clock
+
+    async def list_page(self, family: str, cursor: str | None) -> tuple[list[Persona], str | None, bool]:
+        """One page of the personas whose text holds `family`: personas, next cursor, and whether it was full."""
+        params = {"search": family, "limit": str(_PAGE_SIZE)}
+        reply = await self._send("GET", "/personas", params={**params, "cursor": cursor} if cursor else params)
+        try:
+            body = _ListBody.model_validate(parse_json(reply.body))
+        except (ValueError, ValidationError):
+            raise Retry(
+                "mavera_bad_body",
+                "Mavera, list of personas: the body is no list",
+                request_id=reply.request_id,
+            ) from None
+        full = len(body.data) >= _PAGE_SIZE
+        return body.data, body.next(), full
+
+    async def create(self, payload: PersonaPayload) -> Persona:
+        """Sends one POST, once. Raises PostUncertain if the persona may have been made all the same."""
+        what = f"persona {payload.name!r}"
+        try:
+            reply = await self._request("POST", "/personas", json=payload.as_json())
+        except TransportError as error:
+            if error.maybe_done:
+                raise PostUncertain(f"Mavera, {what}: {error}") from None
+            raise Retry("mavera_unavailable", f"Mavera, {what}: {error}") from None
+        if reply.status >= 500 or reply.status == 408:
+            raise PostUncertain(f"Mavera, {what}: {reply.status}")
+        if reply.status not in {200, 201}:
+            raise self._refusal(reply, what)
+        persona = _persona(reply)
+        if persona is None:
+            raise PostUncertain(f"Mavera, {what}: the answer {reply.status} names no persona")
+        return persona
+
+    async def update(self, persona_id: str, payload: PersonaPayload) -> Persona | None:
+        """Sends one PATCH. Returns what came back, None if it was not readable. Raises PersonaGone if there is none."""
+        what = f"update of persona {persona_id}"
+        reply = await self._send("PATCH", f"/personas/{persona_id}", json=payload.as_json(), what=what)
+        return _persona(reply)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        json: dict[str, object] | None = None,
+        what: str = "list of personas",
+    ) -> Reply:
+        """A request that may be repeated. Raises ApiError unless it succeeded."""
+        try:
+            reply = await self._request(method, path, params=params, json=json)
+        except TransportError as error:
+            raise Retry("mavera_unavailable", f"Mavera, {what}: {error}") from None
+        if reply.status in {200, 201}:
+            return reply
+        if method == "PATCH" and reply.status in {404, 410}:
+            raise PersonaGone(f"Mavera, {what}: {reply.status}")
+        raise self._refusal(reply, what)
+
+    async def _request(self, method: str, path: str, **kwargs: Any) -> Reply:
+        return await self._http.request(method, path, **kwargs)
+
+    def _refusal(self, reply: Reply, what: str) -> ApiError:
+        code, message, param = error_message(reply.body)
+        said = f"Mavera, {what}: {reply.status}" + (f" {message}" if message else "")
+        request_id = reply.request_id
+        match reply.status:
+            case 429:
+                wait_s = retry_after_s(reply.headers, self._wall_clock())
+                return WaitUntil("mavera_rate_limit", said, wait_s=wait_s, request_id=request_id)
+            case 401:
+                return ResumableStop(
+                    "mavera_unauthorized",
+                    f"{said}. Check MAVERA_API_KEY, then resume the sync",
+                    request_id=request_id,
+                )
+            case 402:
+                return ResumableStop(
+                    "insufficient_credits",
+                    f"{said}. Top up the account, then resume the sync: only what is missing is made",
+                    request_id=request_id,
+                )
+            case 403:
+                return ResumableStop(
+                    "mavera_forbidden",
+                    f"{said}. Check what the key and the tier allow",
+                    request_id=request_id,
+                )
+            case 404:
+                return ResumableStop("mavera_not_found", f"{said}. Check MAVERA_BASE_URL", request_id=request_id)
+            case status if status >= 500 or status < 400 or status == 408:
+                return Retry("mavera_unavailable", said, request_id=request_id)
+            case _:
+                detail = f" ({code}{', ' if code and param else ''}{param})" if code or param else ""
+                return Permanent("mavera_validation", said + detail, request_id=request_id)
+
+
+def _persona(reply: Reply) -> Persona | None:
+    try:
+        return Persona.model_validate(parse_json(reply.body))
+    except (ValueError, ValidationError):
+        return None

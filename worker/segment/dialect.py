@@ -1,0 +1,81 @@
+"""What a page of a space looks like in the `inline` dialect: profiles with their traits, and where the next page is.
+
+The recipe says only "use the cursor from the response", so every form that is known is read. Bodies are validated here,
+at the edge; the entries of a page are not, because a bad profile never fails its page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from worker.sync import SyncRequest
+
+MAX_CURSOR_LENGTH = 4096
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: its entries as they came, and the cursor of the next page, None at the end of the listing."""
+
+    profiles: list[object]
+    next_cursor: str | None
+
+
+def _none_if_blank(value: object) -> object:
+    return None if value == "" else value
+
+
+class _Cursor(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    next: Annotated[str | None, BeforeValidator(_none_if_blank)] = None
+    has_more: bool | None = None
+
+
+CursorField = Annotated[str | _Cursor | None, BeforeValidator(_none_if_blank)]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    profiles: list[Any]
+    cursor: CursorField = None
+    pagination: CursorField = None
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    data: _Data
+    cursor: CursorField = None
+    pagination: CursorField = None
+
+
+def list_path(request: SyncRequest) -> str:
+    """The route of the list of profiles."""
+    return f"/spaces/{request.space_id}/collections/{request.collection}/profiles"
+
+
+def list_params(page_size: int, cursor: str) -> dict[str, str]:
+    """The query of one page; cursor '' asks for the first."""
+    params = {"limit": str(page_size), "include": "traits"}
+    return {**params, "cursor": cursor} if cursor else params
+
+
+def read_page(body: object) -> Page:
+    """Reads a list body. Raises ValueError, with nothing of the body in it, if it is none."""
+    try:
+        parsed = _Body.model_validate(body)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
+        raise ValueError(f"the body is no page of profiles (at {where or 'its top'})") from None
+    candidates = (parsed.data.cursor, parsed.cursor, parsed.data.pagination, parsed.pagination)
+    found = next((cursor for cursor in candidates if cursor is not None), None)
+    if isinstance(found, _Cursor):
+        found = None if found.has_more is False else found.next
+    if found is not None and len(found) > MAX_CURSOR_LENGTH:
+        raise ValueError(f"the cursor is longer than {MAX_CURSOR_LENGTH} characters")
+    return Page(parsed.data.profiles, found)
