@@ -1,0 +1,147 @@
+"""`SyncClient`: what other Python systems import to ask for syncs, follow them and stop them.
+
+Enqueueing needs Redis and nothing else: no token is read, and none travels in a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from worker.errors import PersonasError
+from worker.jobs.context import sync_store, worker_registry
+from worker.jobs.tickets import ticket
+from worker.settings import Settings
+from worker.store import StorePool, WorkerPresence, redis_pool
+from worker.sync import Sync, SyncRequest, SyncState, job_kind, new_sync_id
+
+
+class SyncNotFound(PersonasError):
+    """No sync of that id is known, or no longer: ended syncs are kept for `RETENTION_DAYS`."""
+
+
+class SyncConflict(PersonasError):
+    """What was asked for contradicts what is under way; the message names the difference."""
+
+
+class SyncClient:
+    """The front door. Use it as an async context manager.
+
+    redis_url: as in `REDIS_URL`. patience_s: how long one call waits for a Redis that is away before it raises
+    StoreUnavailable. Raises ConfigurationError if the URL is malformed.
+    """
+
+    def __init__(
+        self, redis_url: str, *, settings: Settings | None = None, patience_s: float = 5.0, pool: StorePool | None = None
+    ) -> None:
+        settings = settings or Settings()
+        self._pool = pool or redis_pool(redis_url, patience_s=patience_s)
+        self._owns_pool = pool is None
+        self._syncs = sync_store(self._pool, settings)
+        self._workers = worker_registry(self._pool, settings)
+
+    @classmethod
+    def on(cls, pool: StorePool, settings: Settings) -> Self:
+        """A client that shares a pool, which it does not close."""
+        return cls("", settings=settings, pool=pool)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._owns_pool:
+            await self._pool.aclose()
+
+    async def enqueue(
+        self, request: SyncRequest, *, force: bool = False, idempotency_key: str | None = None
+    ) -> Sync:
+        """Starts a sync, or returns the one that this request means already.
+
+        While a sync of the same space, collection and rules is under way, the same request returns that one, and one with
+        other options raises SyncConflict; `force` starts another. The same `idempotency_key` never starts a second sync.
+        """
+        sync_id = new_sync_id()
+        chosen = await self._syncs.create(
+            sync_id, request, ticket(sync_id, "walk", 1), force=force, idempotency_key=idempotency_key
+        )
+        sync = await self.get(chosen)
+        if chosen != sync_id and (differences := request.differences(sync.request)):
+            raise SyncConflict(
+                f"{chosen} is {sync.state} with other options ({'; '.join(differences)}). "
+                "Wait for it, cancel it, or force another"
+            )
+        return sync
+
+    async def get(self, sync_id: str) -> Sync:
+        """The sync as it stands. Raises SyncNotFound."""
+        sync = await self._syncs.get(sync_id)
+        if sync is None:
+            raise SyncNotFound(f"no sync {sync_id} is known; ended syncs are kept for RETENTION_DAYS")
+        return sync
+
+    async def list(self, limit: int = 100) -> list[Sync]:
+        """The newest syncs, newest first, without their statistics."""
+        return await self._syncs.newest(limit)
+
+    async def follow(self, sync_id: str, *, every_s: float = 0.2, timeout_s: float = math.inf) -> AsyncIterator[Sync]:
+        """The sync each time it is looked at, every `every_s` seconds, the last time when it has ended.
+
+        Raises SyncNotFound, and TimeoutError after `timeout_s` seconds; the sync goes on all the same.
+        """
+        ends_at = asyncio.get_running_loop().time() + timeout_s
+        while True:
+            sync = await self.get(sync_id)
+            yield sync
+            if sync.state.is_final:
+                return
+            left_s = ends_at - asyncio.get_running_loop().time()
+            if left_s <= 0:
+                raise TimeoutError(f"{sync_id} is still {sync.state} after {timeout_s:g} s")
+            await asyncio.sleep(min(every_s, left_s))
+
+    async def wait(self, sync_id: str, *, timeout_s: float = math.inf) -> Sync:
+        """The sync once it has ended. Raises as `follow` does."""
+        async for sync in self.follow(sync_id, timeout_s=timeout_s):
+            last = sync
+        return last
+
+    async def cancel(self, sync_id: str) -> Sync:
+        """Stops a sync; of one that has ended, nothing changes. Raises SyncNotFound; SyncConflict if it has completed."""
+        state = await self._syncs.cancel(sync_id)
+        if state is None:
+            raise SyncNotFound(f"no sync {sync_id} is known; ended syncs are kept for RETENTION_DAYS")
+        if state in {SyncState.COMPLETED, SyncState.FAILED}:
+            raise SyncConflict(f"{sync_id} has {state} already; there is nothing to cancel")
+        return await self.get(sync_id)
+
+    async def resume(self, sync_id: str, *, restart: bool = False) -> Sync:
+        """Goes on with a failed sync where it stopped; with `restart`, from the first page with fresh sums.
+
+        Of a sync that is under way, nothing changes. Raises SyncNotFound; SyncConflict if it was cancelled or completed,
+        if going on cannot help without `restart`, or if another sync of the same space, collection and rules runs.
+        """
+        sync = await self.get(sync_id)
+        if sync.state in {SyncState.COMPLETED, SyncState.CANCELLED}:
+            raise SyncConflict(f"{sync_id} was {sync.state}; only a failed sync can be resumed. Start a new one")
+        if sync.error is None or sync.failed_in is None:
+            return sync
+        if not sync.error.resumable and not restart:
+            raise SyncConflict(f"{sync_id} failed for good ({sync.error.code}); resume it with restart, or start a new one")
+        kind = "walk" if restart else job_kind(sync.failed_in)
+        answer = await self._syncs.resume(sync, ticket(sync_id, kind, sync.epoch + 1), restart=restart)
+        if answer not in {"ok", "changed", "gone"}:
+            raise SyncConflict(f"{answer} reads the same space already; wait for it, or cancel it")
+        return await self.get(sync_id)
+
+    async def workers(self) -> list[WorkerPresence]:
+        """The workers that are alive."""
+        return await self._workers.alive()

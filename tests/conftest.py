@@ -1,0 +1,73 @@
+"""Fixtures that every suite may use: a Redis of one's own, fake or real, and worker processes that never outlive a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.redis_server import RedisServer
+from tests.support.workers import WorkerProcess
+from worker.store import StorePool, embedded_pool, redis_pool
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A redis-server of this test's own, which it may stop, kill and pause."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = RedisServer(folder)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def session_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One redis-server for many tests, which leave it as they find it: running."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def fake_pool() -> AsyncIterator[StorePool]:
+    """The store's client over an in-memory Redis."""
+    pool = embedded_pool()
+    yield pool
+    await pool.aclose()
+
+
+@pytest.fixture
+async def real_pool(session_redis: RedisServer) -> AsyncIterator[StorePool]:
+    """The store's client over a real, empty redis-server."""
+    pool = redis_pool(session_redis.url, patience_s=5)
+    await pool.flushall()
+    yield pool
+    await pool.aclose()
+
+
+@pytest.fixture(params=["fake", "real"])
+def pool(request: pytest.FixtureRequest) -> StorePool:
+    """Both, one after the other: what holds must hold on either."""
+    chosen: StorePool = request.getfixturevalue(f"{request.param}_pool")
+    return chosen
+
+
+@pytest.fixture
+def start_worker(tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
+    """Starts worker processes and ends whatever is left of them. Call: `start_worker(env, command=...)`."""
+    started: list[WorkerProcess] = []
+
+    def start(env: dict[str, str], *, ready: bool = True, **options: object) -> WorkerProcess:
+        worker = WorkerProcess(env, tmp_path / f"worker-{len(started)}.log", **options)  # type: ignore[arg-type]
+        started.append(worker)
+        if ready:
+            worker.wait_ready()
+        return worker
+
+    yield start
+    for worker in started:
+        worker.close()
