@@ -67,8 +67,8 @@ class Purchase:
         while True:
             if record is None:
                 record = await self._create(summary, reference, payload)
-            if record is None:
-                return
+                if record is None:
+                    return
             if await self._update(summary, reference, payload, record):
                 return
             # Someone deleted it by hand: it is created anew, unless another one turns up.
@@ -98,6 +98,10 @@ class Purchase:
             )
         return None
 
+    async def _restarted_since_lookup(self) -> bool:
+        run, _ = await self._context.personas.restarted_s()
+        return self._lookup is None or self._lookup.run != run
+
     async def _update(
         self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload, record: PersonaRecord
     ) -> bool:
@@ -113,7 +117,7 @@ class Purchase:
     async def _create(
         self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload
     ) -> PersonaRecord | None:
-        """Buys the persona and records it; or returns the record of one that another has bought meanwhile."""
+        """Buys the persona and records it; or returns the record of one that has turned up meanwhile."""
         while True:
             await self._patience.slot()
             by, asked_at = new_token(), self._context.clock()
@@ -123,6 +127,12 @@ class Purchase:
             if answer.claim is not None:
                 if await self._resolve(summary, reference, payload, answer.claim):
                     return None
+                continue
+            if await self._restarted_since_lookup():
+                # Redis may have lost somebody's claim, and with it the right of ours: look at Mavera again first.
+                await self._context.personas.release(str(reference), by)
+                if (record := await self._at_mavera(reference, summary)) is not None:
+                    return record
                 continue
             if self._context.clock() - asked_at > CLAIM_DEADLINE_S:
                 # Too late to be sure that nobody has begun to doubt this claim: ask anew.

@@ -51,6 +51,7 @@ class Walk:
         self._mavera_patience = Patience(context, context.mavera_limiter, "Mavera", mavera_trouble)
         self._aggregate = Aggregate.from_bytes(start.aggregate) if start.aggregate else Aggregate()
         self._cursor, self._pages, self._seq = start.cursor, start.pages, start.seq
+        self._first = start.pages + 1
         self._guard = CursorGuard.decode(start.guard)
         self._complete = False
         self._committing: asyncio.Task[None] | None = None
@@ -173,6 +174,8 @@ class Walk:
     async def _last_commit(self, move: Move, *, delay_s: float = 0.0, note: str = "") -> None:
         await self._lease.stop()
         await self._commit(move, delay_s=delay_s, note=note)
+        grant = self._begun.lease
+        log.info("%s: walk of epoch %d read pages %d to %d", grant.sync_id, grant.epoch, self._first, self._pages)
 
     async def _hand_over_and_stop(self) -> None:
         """The worker is told to stop: commit and hand over, within a bound, whatever else is asked of this task."""

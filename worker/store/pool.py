@@ -82,8 +82,10 @@ class Outage:
                     raise
                 waited_s = time.monotonic() - start
                 if waited_s + pause > self._patience_s or time.monotonic() + pause > self._deadline:
-                    raise StoreUnavailable(f"Redis does not answer: {_reason(error)}") from error
-                if not self._told and waited_s > 0.5:
+                    raise StoreUnavailable(
+                        f"Redis does not answer: {_reason(error).rstrip('.')}. Check REDIS_URL, and that Redis runs there"
+                    ) from error
+                if not self._told and waited_s > 0.5 and self._patience_s == math.inf:
                     self._told = True
                     log.warning("Redis is away (%s); waiting for it", _reason(error))
                 await asyncio.sleep(pause)

@@ -1,0 +1,76 @@
+"""What must hold of an ended sync, whatever happened to it on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.support.truth import Truth
+from worker.clusters import Aggregate, summarise
+from worker.mavera.reference import find
+from worker.sandbox import Sandbox
+from worker.store import StorePool
+from worker.sync import Sync, SyncState
+
+#: Keys that stand in Redis for good, or for as long as an ended sync is kept.
+LASTING = ("sp:sync:", "sp:syncs", "sp:request:", "sp:limit:", "sp:personas:", "sp:run", "sp:workers", "sp:host:")
+#: Keys of passing worth that end by themselves.
+PASSING = ("sp:wake", "sp:watch")
+
+
+def assert_exact(sync: Sync, truth: Truth) -> None:
+    """State completed, counts equal to the truth, means to 1e-9 relative."""
+    assert sync.state is SyncState.COMPLETED, sync.error
+    assert sync.complete
+    aggregate = Aggregate.from_bytes(sync.aggregate)
+    assert (aggregate.profiles, aggregate.profile_errors, aggregate.unclassified) == (
+        truth.profiles,
+        truth.profile_errors,
+        truth.unclassified,
+    )
+    assert sync.profiles == truth.profiles
+    assert +aggregate.trait_errors == +truth.trait_errors
+    for summary in summarise(aggregate):
+        assert summary.n == truth.sizes[summary.key]
+        for trait, number in summary.numbers.items():
+            assert number.coverage == truth.coverage.get((summary.key, trait), 0)
+            assert number.mean == pytest.approx(truth.mean(summary.key, trait), rel=1e-9, abs=0)
+        for trait, category in summary.categories.items():
+            assert list(category.values) == truth.top(summary.key, trait)
+
+
+def assert_one_persona_each(sandbox: Sandbox, sync: Sync, truth: Truth, min_cluster_size: int = 3) -> None:
+    """Every large enough cluster has one persona at Mavera, and its id is the recorded one."""
+    expected = {cluster for cluster, n in truth.sizes.items() if n >= min_cluster_size}
+    assert {outcome.cluster for outcome in sync.outcomes} == expected
+    at_mavera = {persona.id for persona in sandbox.personas}
+    assert {outcome.persona_id for outcome in sync.outcomes} <= at_mavera
+
+
+def assert_no_twins(sandbox: Sandbox) -> None:
+    """No reference stands in two personas."""
+    references = Counter(str(find(str(persona.fields.get("description")))) for persona in sandbox.personas)
+    assert {text: n for text, n in references.items() if n > 1} == {}
+
+
+async def leftovers(pool: StorePool) -> list[str]:
+    """Keys that should not be there once every sync has ended."""
+    keys = sorted([key.decode(errors="replace") async for key in pool.scan_iter(count=1000)])
+    return [key for key in keys if not key.startswith(LASTING + PASSING)]
+
+
+async def contents(pool: StorePool) -> str:
+    """All that stands in Redis, keys and values, as one text."""
+    readers = {
+        b"string": pool.get,
+        b"hash": pool.hgetall,
+        b"list": lambda key: pool.lrange(key, 0, -1),
+        b"zset": lambda key: pool.zrange(key, 0, -1, withscores=True),
+    }
+    found = []
+    async for key in pool.scan_iter(count=1000):
+        kind = await pool.type(key)
+        if kind != b"none":
+            found.append(f"{key!r} {await readers[kind](key)!r}")  # type: ignore[operator, misc]
+    return "\n".join(found)
