@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Self
 
 from worker.errors import PersonasError
 from worker.jobs.context import sync_store, worker_registry
 from worker.jobs.tickets import ticket
-from worker.settings import Settings
+from worker.settings import Settings, load_settings
 from worker.store import StorePool, WorkerPresence, redis_pool
 from worker.sync import Sync, SyncRequest, SyncState, job_kind, new_sync_id
 
@@ -35,9 +35,14 @@ class SyncClient:
     """
 
     def __init__(
-        self, redis_url: str, *, settings: Settings | None = None, patience_s: float = 5.0, pool: StorePool | None = None
+        self,
+        redis_url: str,
+        *,
+        settings: Settings | None = None,
+        patience_s: float = 5.0,
+        pool: StorePool | None = None,
     ) -> None:
-        settings = settings or Settings()
+        settings = settings or load_settings()
         self._pool = pool or redis_pool(redis_url, patience_s=patience_s)
         self._owns_pool = pool is None
         self._syncs = sync_store(self._pool, settings)
@@ -61,9 +66,7 @@ class SyncClient:
         if self._owns_pool:
             await self._pool.aclose()
 
-    async def enqueue(
-        self, request: SyncRequest, *, force: bool = False, idempotency_key: str | None = None
-    ) -> Sync:
+    async def enqueue(self, request: SyncRequest, *, force: bool = False, idempotency_key: str | None = None) -> Sync:
         """Starts a sync, or returns the one that this request means already.
 
         While a sync of the same space, collection and rules is under way, the same request returns that one, and one with
@@ -135,13 +138,15 @@ class SyncClient:
         if sync.error is None or sync.failed_in is None:
             return sync
         if not sync.error.resumable and not restart:
-            raise SyncConflict(f"{sync_id} failed for good ({sync.error.code}); resume it with restart, or start a new one")
+            raise SyncConflict(
+                f"{sync_id} failed for good ({sync.error.code}); resume it with restart, or start a new one"
+            )
         kind = "walk" if restart else job_kind(sync.failed_in)
         answer = await self._syncs.resume(sync, ticket(sync_id, kind, sync.epoch + 1), restart=restart)
         if answer not in {"ok", "changed", "gone"}:
             raise SyncConflict(f"{answer} reads the same space already; wait for it, or cancel it")
         return await self.get(sync_id)
 
-    async def workers(self) -> list[WorkerPresence]:
+    async def workers(self) -> Sequence[WorkerPresence]:
         """The workers that are alive."""
         return await self._workers.alive()

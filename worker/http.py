@@ -1,15 +1,16 @@
 """One request to an API, with everything that a stranger's server may do to us bounded.
 
 The session is the worker's own and shared; this adds the base URL, the credentials, the time-outs, a bound on the
-decompressed body, and redirects that never leave the host, since the credentials would go with them. What the answer
-means is the API clients' business.
+decompressed body, and redirects that never leave the host, since the credentials would go with them. A proxy is taken
+from the usual environment variables. What the answer means is the API clients' business.
 """
 
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 import zlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,8 +43,9 @@ class Reply:
 
     @property
     def request_id(self) -> str | None:
-        """What the API's support asks for."""
-        return (self.headers.get("Request-Id") or self.headers.get("X-Request-Id") or "")[:100] or None
+        """What the API's support asks for; printable ASCII, at most 100 characters."""
+        text = self.headers.get("Request-Id") or self.headers.get("X-Request-Id") or ""
+        return "".join(character for character in text if "!" <= character <= "~")[:100] or None
 
 
 class TransportError(PersonasError):
@@ -54,13 +56,22 @@ class TransportError(PersonasError):
         self.maybe_done = maybe_done
 
 
+class NotPermitted(TransportError):
+    """The permission to send ran out before the body was sent; the server has carried nothing out."""
+
+    def __init__(self) -> None:
+        super().__init__("the permission to send ran out before the request was sent", maybe_done=False)
+
+
 def new_session() -> aiohttp.ClientSession:
-    """The one session of a worker. Bodies are decompressed here, not by aiohttp, so that a bomb stays small."""
+    """The one session of a worker. Bodies are decompressed here, not by aiohttp, so that a bomb stays small.
+
+    It does not trust the environment: aiohttp would read `.netrc` before each request, and refuse ours for what it finds.
+    """
     return aiohttp.ClientSession(
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
-        trust_env=True,
     )
 
 
@@ -72,8 +83,9 @@ class HttpClient:
     ) -> None:
         self._session = session
         self._base = base_url.rstrip("/")
-        self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", **headers}
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
         self._limits = limits
+        self._proxy = _proxy(URL(self._base))
         self._timeout = aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s)
 
     async def request(
@@ -83,20 +95,38 @@ class HttpClient:
         *,
         params: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
+        permit: Callable[[], bool] | None = None,
     ) -> Reply:
-        """Sends one request and reads its whole answer. Raises TransportError if there is none."""
+        """Sends one request and reads its whole answer. Raises TransportError if there is none.
+
+        permit: asked in the last moment, when the connection stands and its headers are sent; if it says no, the body
+        is not sent and NotPermitted is raised.
+        """
         url = URL(self._base + path).with_query(params) if params else URL(self._base + path)
         body = None if json is None else orjson.dumps(json)
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        last_word = _LastWord(body or b"", permit) if permit else None
+        if last_word:
+            headers = {**headers, "Content-Length": str(len(last_word.body))}
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 async with self._session.request(
-                    method, url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+                    method,
+                    url,
+                    data=last_word.send() if last_word else body,
+                    headers=headers,
+                    timeout=self._timeout,
+                    proxy=self._proxy,
+                    allow_redirects=False,
                 ) as response:
                     if response.status not in {301, 302, 303, 307, 308}:
-                        return Reply(response.status, response.headers, await self._read(response))
+                        return Reply(response.status, response.headers, await self._body(response))
                     url = self._redirect(method, url, response.headers.get("Location", ""))
-        except aiohttp.ClientConnectorError as error:
+        except aiohttp.ClientConnectionError as error:
+            if last_word and last_word.refused:
+                raise NotPermitted from None
+            if not isinstance(error, aiohttp.ClientConnectorError):
+                raise TransportError(f"the connection broke: {type(error).__name__}", maybe_done=True) from None
             raise TransportError(f"cannot connect: {_brief(error)}", maybe_done=False) from None
         except TimeoutError:
             raise TransportError(f"no answer within {self._limits.total_s:g} s", maybe_done=True) from None
@@ -109,50 +139,92 @@ class HttpClient:
         if method != "GET":
             raise TransportError(f"the API redirects a {method}; check the base URL", maybe_done=True)
         try:
-            target = url.join(URL(location))
+            target = url.join(URL(location)).with_user(None)
+            origin = target.origin()
         except ValueError:
             raise TransportError("the API redirects to something that is no URL", maybe_done=False) from None
-        if target.origin() != url.origin():
+        if origin != url.origin():
             raise TransportError(
-                f"the API redirects to another host, {target.host}; credentials stay home, check the base URL",
+                f"the API redirects to another host, {str(origin)[:100]}; credentials stay home, check the base URL",
                 maybe_done=False,
             )
         return target
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        limit = self._limits.body_bytes
-        encoding = response.headers.get("Content-Encoding", "").strip().lower()
-        if encoding in {"", "identity"}:
-            if (response.content_length or 0) > limit:
-                raise self._too_large()
-            chunks, size = [], 0
-            async for chunk in response.content.iter_chunked(_CHUNK):
-                size += len(chunk)
-                if size > limit:
-                    raise self._too_large()
-                chunks.append(chunk)
-            return b"".join(chunks)
-        if encoding not in {"gzip", "deflate"}:
-            raise TransportError(f"the body is encoded as {encoding[:20]!r}, which was not asked for", maybe_done=True)
-        return await self._decompress(response, limit)
-
-    async def _decompress(self, response: aiohttp.ClientResponse, limit: int) -> bytes:
-        inflate, out = zlib.decompressobj(wbits=47), bytearray()
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         try:
-            async for chunk in response.content.iter_chunked(_CHUNK):
-                out += inflate.decompress(chunk, limit + 1 - len(out))
-                if len(out) > limit:
-                    raise self._too_large()
-        except zlib.error:
-            raise TransportError("the compressed body is broken", maybe_done=True) from None
-        if not inflate.eof:
+            return await self._read(response)
+        except (TransportError, aiohttp.ClientError, TimeoutError):
+            if response.status < 400:
+                raise
+            return b""  # a refusal is one without its words too
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        encoding = response.headers.get("Content-Encoding", "").strip().lower()
+        if encoding not in {"", "identity", "gzip", "x-gzip"}:
+            raise TransportError("the body is encoded in a way that was not asked for", maybe_done=True)
+        if (response.content_length or 0) > self._limits.body_bytes:
+            raise self._too_large()
+        out, received, gunzip = bytearray(), 0, _Gunzip() if encoding.endswith("gzip") else None
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            received += len(chunk)
+            room = self._limits.body_bytes + 1 - len(out)
+            out += gunzip.feed(chunk, room) if gunzip else chunk
+            if max(received, len(out)) > self._limits.body_bytes:
+                raise self._too_large()
+        if gunzip and received and not gunzip.complete:
             raise TransportError("the compressed body ends too early", maybe_done=True)
         return bytes(out)
 
     def _too_large(self) -> TransportError:
         return TransportError(
-            f"the body is larger than {self._limits.body_bytes >> 20} MiB (MAX_BODY_MB)", maybe_done=True
+            f"the body is larger than {self._limits.body_bytes / (1 << 20):g} MiB (MAX_BODY_MB)", maybe_done=True
         )
+
+
+class _Gunzip:
+    """Decompresses piece by piece, never more than is asked for, through all members of the body (RFC 1952, 2.2)."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last member is whole; its checksum is right then."""
+        return self._member.eof
+
+    def feed(self, data: bytes, most: int) -> bytes:
+        """The next decompressed bytes, at most `most`; if it is that many, there may be more. TransportError if broken."""
+        out = b""
+        try:
+            while data and len(out) < most:
+                if self._member.eof:
+                    self._member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+                out += self._member.decompress(data, most - len(out))
+                data = self._member.unused_data
+        except zlib.error:
+            raise TransportError("the compressed body is broken", maybe_done=True) from None
+        return out
+
+
+class _LastWord:
+    """A body that is sent only if `permit` says yes at the moment when it would go out."""
+
+    def __init__(self, body: bytes, permit: Callable[[], bool]) -> None:
+        self.body = body
+        self.refused = False
+        self._permit = permit
+
+    async def send(self) -> AsyncIterator[bytes]:
+        if not self._permit():
+            self.refused = True
+            raise NotPermitted
+        yield self.body
+
+
+def _proxy(url: URL) -> str | None:
+    """The proxy that the environment names for this URL (`HTTPS_PROXY`, `NO_PROXY`, ...)."""
+    found = urllib.request.getproxies().get(url.scheme)
+    return None if not found or urllib.request.proxy_bypass(url.host or "") else found
 
 
 def _brief(error: aiohttp.ClientConnectorError) -> str:

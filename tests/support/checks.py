@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -52,6 +54,13 @@ def assert_no_twins(sandbox: Sandbox) -> None:
     """No reference stands in two personas."""
     references = Counter(str(find(str(persona.fields.get("description")))) for persona in sandbox.personas)
     assert {text: n for text, n in references.items() if n > 1} == {}
+
+
+async def until(holds: Callable[[], Awaitable[bool]], timeout_s: float = 60) -> None:
+    """Returns once `holds` does; looked at often, for what nothing announces."""
+    async with asyncio.timeout(timeout_s):
+        while not await holds():
+            await asyncio.sleep(0.02)
 
 
 async def leftovers(pool: StorePool) -> list[str]:

@@ -76,6 +76,14 @@ class WorkerProcess:
     def go_on(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
+    def wait_frozen(self, timeout_s: float) -> None:
+        """Returns once the process has been stopped by a signal."""
+        deadline = time.monotonic() + timeout_s
+        while Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the worker was not stopped: {self.text()}")
+            time.sleep(0.01)
+
     def kill(self) -> None:
         """`kill -9`."""
         self.process.kill()

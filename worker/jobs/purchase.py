@@ -19,9 +19,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from worker.clusters import ClusterSummary
 from worker.errors import ApiError, ResumableStop, Retry
+from worker.http import NotPermitted
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
 from worker.jobs.lease import Lease
@@ -134,21 +136,27 @@ class Purchase:
                 if (record := await self._at_mavera(reference, summary)) is not None:
                     return record
                 continue
-            if self._context.clock() - asked_at > CLAIM_DEADLINE_S:
-                # Too late to be sure that nobody has begun to doubt this claim: ask anew.
-                await self._context.personas.release(str(reference), by)
-                continue
-            if await self._post(summary, reference, payload, by):
+            if await self._post(summary, reference, payload, by, asked_at):
                 return None
 
-    async def _post(self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload, by: str) -> bool:
+    async def _post(
+        self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload, by: str, asked_at: float
+    ) -> bool:
         """Sends the POST that claim `by` permits. True: bought and recorded; False: the purchase begins anew."""
-        sending = asyncio.create_task(self._send_and_keep(summary, reference, payload))
+
+        def permit() -> bool:
+            # Later than this, somebody may have begun to doubt the claim.
+            return self._context.clock() - asked_at <= CLAIM_DEADLINE_S
+
+        sending = asyncio.create_task(self._send_and_keep(summary, reference, payload, permit))
         try:
             await asyncio.shield(sending)
         except PostUncertain as doubt:
             log.warning("%s; looking whether it was made", doubt)
             return await self._resolve(summary, reference, payload, Claim(by, self._begun.lease.sync_id, age_s=0.0))
+        except NotPermitted:
+            await self._context.personas.release(str(reference), by)
+            return False
         except ApiError as refusal:
             await self._context.personas.release(str(reference), by)
             if not isinstance(refusal, Retry):
@@ -157,15 +165,17 @@ class Purchase:
             return False
         except asyncio.CancelledError:
             await asyncio.wait({sending}, timeout=LAST_POST_S)
-            if sending.done() and isinstance(sending.exception(), ApiError):
+            if sending.done() and isinstance(sending.exception(), ApiError | NotPermitted):
                 await self._context.personas.release(str(reference), by)
             sending.cancel()
             raise
         self._patience.succeeded()
         return True
 
-    async def _send_and_keep(self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload) -> None:
-        persona = await self._context.mavera.create(payload)
+    async def _send_and_keep(
+        self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload, permit: Callable[[], bool]
+    ) -> None:
+        persona = await self._context.mavera.create(payload, permit)
         charged = CREDITS_PER_PERSONA if persona.credits_charged is None else persona.credits_charged
         await self._keep(summary, reference, persona.id, "created", charged, payload, persona)
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.body import error_message, parse_json, retry_after_s
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
-from worker.http import HttpClient, Reply, TransportError
+from worker.http import HttpClient, NotPermitted, Reply, TransportError
 from worker.mavera.payload import PersonaPayload
 from worker.mavera.reference import Reference, find
 
@@ -93,11 +93,16 @@ class MaveraClient:
         full = len(body.data) >= _PAGE_SIZE
         return body.data, body.next(), full
 
-    async def create(self, payload: PersonaPayload) -> Persona:
-        """Sends one POST, once. Raises PostUncertain if the persona may have been made all the same."""
+    async def create(self, payload: PersonaPayload, permit: Callable[[], bool]) -> Persona:
+        """Sends one POST, once, if `permit` still says yes in the last moment; else raises NotPermitted.
+
+        Raises PostUncertain if the persona may have been made all the same.
+        """
         what = f"persona {payload.name!r}"
         try:
-            reply = await self._request("POST", "/personas", json=payload.as_json())
+            reply = await self._request("POST", "/personas", json=payload.as_json(), permit=permit)
+        except NotPermitted:
+            raise
         except TransportError as error:
             if error.maybe_done:
                 raise PostUncertain(f"Mavera, {what}: {error}") from None

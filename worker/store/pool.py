@@ -83,7 +83,7 @@ class Outage:
                 waited_s = time.monotonic() - start
                 if waited_s + pause > self._patience_s or time.monotonic() + pause > self._deadline:
                     raise StoreUnavailable(
-                        f"Redis does not answer: {_reason(error).rstrip('.')}. Check REDIS_URL, and that Redis runs there"
+                        f"Redis does not answer: {_reason(error).rstrip('.')}. Check REDIS_URL, and that Redis runs"
                     ) from error
                 if not self._told and waited_s > 0.5 and self._patience_s == math.inf:
                     self._told = True

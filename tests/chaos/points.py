@@ -1,0 +1,60 @@
+"""The named moments of the protocol, and how a worker comes to its end at one of them.
+
+A plan is text, `point:n:how`, or several with commas: at the n-th passage of a point the process kills itself (`kill`) or
+freezes (`stop`) as if from outside, with nothing flushed and nothing said.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from worker.mavera import MaveraClient
+from worker.segment import SegmentClient
+from worker.store import PersonaStore, SyncStore
+
+_METHODS: dict[str, tuple[type, str]] = {
+    "begin": (SyncStore, "begin"),
+    "lookup": (MaveraClient, "list_page"),
+    "fetch": (SegmentClient, "page"),
+    "commit": (SyncStore, "commit"),
+    "claim": (PersonaStore, "claim"),
+    "post": (MaveraClient, "create"),
+    "record": (PersonaStore, "record"),
+    "hand_over": (SyncStore, "hand_over"),
+    "complete": (SyncStore, "complete"),
+}
+POINTS = [f"{when}_{what}" for what in _METHODS for when in ("before", "after")]
+HOW = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+
+
+def arm(plan: str) -> None:
+    """Makes this process end as planned. Changes the classes; for worker processes of the chaos suite only."""
+    plans = [entry.split(":") for entry in plan.split(",") if entry]
+    passages: Counter[str] = Counter()
+
+    def passed(point: str) -> None:
+        passages[point] += 1
+        for name, number, how in plans:
+            if name == point and int(number) == passages[point]:
+                os.kill(os.getpid(), HOW[how])
+
+    for what, (owner, method) in _METHODS.items():
+        setattr(owner, method, _watched(getattr(owner, method), what, passed))
+
+
+def _watched(
+    original: Callable[..., Awaitable[Any]], what: str, passed: Callable[[str], None]
+) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(original)
+    async def watched(*args: Any, **kwargs: Any) -> Any:
+        passed(f"before_{what}")
+        result = await original(*args, **kwargs)
+        passed(f"after_{what}")
+        return result
+
+    return watched

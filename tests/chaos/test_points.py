@@ -1,0 +1,80 @@
+"""At every named point of the protocol a worker is killed, or frozen and woken when another has taken over."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from producer import SyncClient, SyncRequest
+from tests.chaos.points import POINTS
+from tests.support import truth
+from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
+from tests.support.redis_server import RedisServer
+from tests.support.workers import WorkerProcess, environment
+from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
+from worker.settings import load_settings
+from worker.store import StorePool
+
+#: A client whose jobs are found as soon as the workers of these tests look for lost ones.
+QUICK_CLIENT = load_settings(stall_s=2, heartbeat_s=0.5)
+SPEC = SpaceSpec(3000, "mixed", seed=5)
+Start = Callable[..., WorkerProcess]
+
+
+@pytest.fixture(scope="module")
+def expected() -> truth.Truth:
+    return truth.of(profiles(SPEC))
+
+
+# A hand-over happens only when a worker is told to stop or to wait; the deploys of test_faults pass there.
+@pytest.mark.parametrize("how", ["kill", "stop"])
+@pytest.mark.parametrize("point", [point for point in POINTS if "hand_over" not in point])
+async def test_a_worker_that_ends_at_this_point_costs_nothing_but_time(
+    point: str,
+    how: str,
+    session_redis: RedisServer,
+    real_pool: StorePool,
+    start_worker: Start,
+    expected: truth.Truth,
+) -> None:
+    options = SandboxOptions(spaces={"spa_chaos": SPEC}, latency_s=0.002)
+    async with Sandbox(options) as sandbox, SyncClient(session_redis.url, settings=QUICK_CLIENT) as client:
+        env = environment(session_redis.url, sandbox, COMMIT_INTERVAL_S="0.01")
+        nth = "2" if "commit" in point or "fetch" in point else "1"
+        command = (sys.executable, "-m", "tests.chaos.worker_process", f"{point}:{nth}:{how}")
+        doomed = start_worker(env, command=command)
+        other = start_worker(env)
+        other.pause()
+        sync = await client.enqueue(SyncRequest(space_id="spa_chaos"))
+        await asyncio.to_thread(_wait_until_over, doomed, how)
+        other.go_on()
+
+        sync = await client.wait(sync.id, timeout_s=60)
+        if how == "stop":
+            doomed.go_on()
+            # It has woken once it has shown a sign of life of its own: it is on the list again.
+            await until(lambda: _is_listed(client, doomed))
+            again = await client.enqueue(SyncRequest(space_id="spa_chaos"))
+            again = await client.wait(again.id, timeout_s=60)
+            assert_exact(again, expected)
+            assert doomed.terminate() == 0, doomed.text()
+
+        sync = await client.get(sync.id)
+        assert_exact(sync, expected)
+        assert_one_persona_each(sandbox, sync, expected)
+        assert_no_twins(sandbox)
+        assert await leftovers(real_pool) == []
+
+
+async def _is_listed(client: SyncClient, worker: WorkerProcess) -> bool:
+    return any(one.name.endswith(f":{worker.process.pid}") for one in await client.workers())
+
+
+def _wait_until_over(worker: WorkerProcess, how: str) -> None:
+    if how == "kill":
+        worker.process.wait(30)
+    else:
+        worker.wait_frozen(30)
