@@ -1,7 +1,7 @@
 """The named moments of the protocol, and how a worker comes to its end at one of them.
 
-A plan is text, `point:n:how`, or several with commas: at the n-th passage of a point the process kills itself (`kill`) or
-freezes (`stop`) as if from outside, with nothing flushed and nothing said.
+A plan is text, `point:n:how`, or several with commas: at the n-th passage of a point the process kills itself
+(`kill`) or freezes (`stop`) as if from outside, with nothing flushed and nothing said.
 """
 
 from __future__ import annotations

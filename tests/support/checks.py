@@ -59,7 +59,7 @@ def assert_no_twins(sandbox: Sandbox) -> None:
 async def until(holds: Callable[[], Awaitable[bool]], timeout_s: float = 60) -> None:
     """Returns once `holds` does; looked at often, for what nothing announces."""
     async with asyncio.timeout(timeout_s):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.02)
 
 

@@ -33,11 +33,8 @@ class WorkerContext:
     def __post_init__(self) -> None:
         settings = self.settings
         settings.require("segment_token", "mavera_api_key")
-        assert settings.segment_token
         assert settings.mavera_api_key
-        self._segment_token = settings.segment_token.get_secret_value()
-        mavera_key = settings.mavera_api_key.get_secret_value()
-        account = account_name(settings.mavera_base_url, mavera_key)
+        account = account_name(settings.mavera_base_url, settings.mavera_api_key.get_secret_value())
 
         self.backoff = Backoff(settings.retry_base_s)
         self.queue = JobQueue(self.pool)
@@ -47,24 +44,11 @@ class WorkerContext:
         self.mavera_limiter = Limiter(
             self.pool, RateScope.per_minute(f"mavera:{account}", settings.mavera_rate, settings.mavera_gap_s)
         )
-        self.mavera = MaveraClient(
-            HttpClient(
-                self.session,
-                settings.mavera_base_url,
-                {"Authorization": f"Bearer {mavera_key}"},
-                self._limits(settings.mavera_timeout_s),
-            )
-        )
+        self.mavera = mavera_client(settings, self.session)
 
     def segment(self, request: SyncRequest) -> SegmentClient:
         """A client for the space of a request."""
-        http = HttpClient(
-            self.session,
-            self.settings.segment_base_url,
-            {"Authorization": f"Bearer {self._segment_token}"},
-            self._limits(self.settings.segment_timeout_s),
-        )
-        return SegmentClient(http, request, self.settings.segment_page_size)
+        return segment_client(self.settings, self.session, request)
 
     def segment_limiter(self, space_id: str) -> Limiter:
         """The limiter of a space. Walks of one space in this worker share it, and so its reserved slots."""
@@ -75,8 +59,24 @@ class WorkerContext:
             self._space_limiters[space_id] = Limiter(self.pool, scope)
         return self._space_limiters[space_id]
 
-    def _limits(self, total_s: float) -> HttpLimits:
-        return HttpLimits(min(10.0, total_s), total_s, int(self.settings.max_body_mb * (1 << 20)))
+
+def segment_client(settings: Settings, session: aiohttp.ClientSession, request: SyncRequest) -> SegmentClient:
+    """A client for the space of a request. Raises ConfigurationError if there is no token."""
+    settings.require("segment_token")
+    assert settings.segment_token
+    headers = {"Authorization": f"Bearer {settings.segment_token.get_secret_value()}"}
+    limits = _limits(settings, settings.segment_timeout_s)
+    http = HttpClient(session, settings.segment_base_url, headers, limits)
+    return SegmentClient(http, request, settings.segment_page_size)
+
+
+def mavera_client(settings: Settings, session: aiohttp.ClientSession) -> MaveraClient:
+    """A client for the account. Raises ConfigurationError if there is no key."""
+    settings.require("mavera_api_key")
+    assert settings.mavera_api_key
+    headers = {"Authorization": f"Bearer {settings.mavera_api_key.get_secret_value()}"}
+    limits = _limits(settings, settings.mavera_timeout_s)
+    return MaveraClient(HttpClient(session, settings.mavera_base_url, headers, limits))
 
 
 def sync_store(pool: StorePool, settings: Settings) -> SyncStore:
@@ -87,3 +87,7 @@ def sync_store(pool: StorePool, settings: Settings) -> SyncStore:
 def worker_registry(pool: StorePool, settings: Settings) -> WorkerRegistry:
     """The living workers; three missed heartbeats are one too many."""
     return WorkerRegistry(pool, lifetime_s=3 * settings.heartbeat_s)
+
+
+def _limits(settings: Settings, total_s: float) -> HttpLimits:
+    return HttpLimits(min(10.0, total_s), total_s, int(settings.max_body_mb * (1 << 20)))

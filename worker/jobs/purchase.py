@@ -82,7 +82,7 @@ class Purchase:
         """The persona as Mavera lists it. Raises ResumableStop or Defer if it lists none and that proves nothing."""
         run, _ = await self._context.personas.restarted_s()
         lookup = self._lookup
-        if lookup is None or lookup.run != run or not lookup.settled:
+        if lookup is None or lookup.run != run or not lookup.settled or not lookup.complete:
             lookup = self._lookup = await look_up(self._context, self._patience, reference.family)
         persona_id = lookup.found.get(str(reference))
         if persona_id is not None and persona_id not in self._gone:
