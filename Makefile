@@ -34,7 +34,7 @@ chaos: .venv/.tests-installed ## kill workers, Redis and connections under load 
 	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED)
 
 bench: .venv/.tests-installed ## measure speed and memory, and print the table
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 # The tests' lock is resolved first and holds everything; the program's lock then takes its versions from it.
 lock: .venv/.created ## resolve both lock files anew (ARGS=--upgrade for newer versions)

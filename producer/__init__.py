@@ -3,9 +3,27 @@
     async with SyncClient("redis://localhost") as client:
         sync = await client.enqueue(SyncRequest(space_id="spa_123"))
         sync = await client.wait(sync.id)
+
+The names are imported on first use: the command line is in this package too, and its `--help` must not wait for Redis'
+and Mavera's libraries.
 """
 
-from producer.client import SyncClient, SyncConflict, SyncNotFound
-from worker.sync import Sync, SyncRequest, SyncState
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from producer.client import SyncClient, SyncConflict, SyncNotFound
+    from worker.sync import Sync, SyncRequest, SyncState
 
 __all__ = ["Sync", "SyncClient", "SyncConflict", "SyncNotFound", "SyncRequest", "SyncState"]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in {"SyncClient", "SyncConflict", "SyncNotFound"}:
+        return getattr(import_module("producer.client"), name)
+    if name in __all__:
+        return getattr(import_module("worker.sync"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -66,13 +66,21 @@ class SyncClient:
         if self._owns_pool:
             await self._pool.aclose()
 
-    async def enqueue(self, request: SyncRequest, *, force: bool = False, idempotency_key: str | None = None) -> Sync:
+    async def enqueue(
+        self,
+        request: SyncRequest,
+        *,
+        force: bool = False,
+        idempotency_key: str | None = None,
+        sync_id: str | None = None,
+    ) -> Sync:
         """Starts a sync, or returns the one that this request means already.
 
-        While a sync of the same space, collection and rules is under way, the same request returns that one, and one with
-        other options raises SyncConflict; `force` starts another. The same `idempotency_key` never starts a second sync.
+        While a sync of the same space, collection and rules is under way, the same request returns that one, and one
+        with other options raises SyncConflict; `force` starts another. The same `idempotency_key` never starts a
+        second sync. sync_id: of the new sync (made by `new_sync_id`), so that the caller sees whether it got that one.
         """
-        sync_id = new_sync_id()
+        sync_id = sync_id or new_sync_id()
         chosen = await self._syncs.create(
             sync_id, request, ticket(sync_id, "walk", 1), force=force, idempotency_key=idempotency_key
         )
@@ -118,7 +126,7 @@ class SyncClient:
         return last
 
     async def cancel(self, sync_id: str) -> Sync:
-        """Stops a sync; of one that has ended, nothing changes. Raises SyncNotFound; SyncConflict if it has completed."""
+        """Stops a sync; a cancelled one stays so. Raises SyncNotFound; SyncConflict if it has completed or failed."""
         state = await self._syncs.cancel(sync_id)
         if state is None:
             raise SyncNotFound(f"no sync {sync_id} is known; ended syncs are kept for RETENTION_DAYS")
@@ -129,8 +137,9 @@ class SyncClient:
     async def resume(self, sync_id: str, *, restart: bool = False) -> Sync:
         """Goes on with a failed sync where it stopped; with `restart`, from the first page with fresh sums.
 
-        Of a sync that is under way, nothing changes. Raises SyncNotFound; SyncConflict if it was cancelled or completed,
-        if going on cannot help without `restart`, or if another sync of the same space, collection and rules runs.
+        Of a sync that is under way, nothing changes. Raises SyncNotFound; SyncConflict if it was cancelled or
+        completed, if going on cannot help without `restart`, or if another sync of the same space, collection and
+        rules runs.
         """
         sync = await self.get(sync_id)
         if sync.state in {SyncState.COMPLETED, SyncState.CANCELLED}:
@@ -146,6 +155,11 @@ class SyncClient:
         if answer not in {"ok", "changed", "gone"}:
             raise SyncConflict(f"{answer} reads the same space already; wait for it, or cancel it")
         return await self.get(sync_id)
+
+    async def now(self) -> float:
+        """The time by the clock of Redis, which all times of a sync are in: Unix seconds."""
+        seconds, micros = await self._pool.time()
+        return int(seconds) + int(micros) / 1e6
 
     async def workers(self) -> Sequence[WorkerPresence]:
         """The workers that are alive."""

@@ -1,7 +1,8 @@
-"""Fixtures that every suite may use: a Redis of one's own, fake or real, and worker processes that never outlive a test."""
+"""Fixtures for every suite: a Redis of one's own, fake or real, and worker processes that never outlive a test."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 from tests.support.redis_server import RedisServer
 from tests.support.workers import WorkerProcess
 from worker.store import StorePool, embedded_pool, redis_pool
+
+# A proxy of the environment must not come between the tests and this machine.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 
 @pytest.fixture

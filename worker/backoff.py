@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: exponential, with full jitter, bounded by a budget of time.
+"""How long to wait before the next attempt: exponential, with jitter. How often is the caller's business.
 
 Pure but for the randomness, which comes from outside.
 """

@@ -66,7 +66,8 @@ class NotPermitted(TransportError):
 def new_session() -> aiohttp.ClientSession:
     """The one session of a worker. Bodies are decompressed here, not by aiohttp, so that a bomb stays small.
 
-    It does not trust the environment: aiohttp would read `.netrc` before each request, and refuse ours for what it finds.
+    aiohttp's trust in the environment stays off: it would read `.netrc` before each request, and refuse a request of
+    ours for whatever it found there.
     """
     return aiohttp.ClientSession(
         auto_decompress=False,
@@ -99,8 +100,8 @@ class HttpClient:
     ) -> Reply:
         """Sends one request and reads its whole answer. Raises TransportError if there is none.
 
-        permit: asked in the last moment, when the connection stands and its headers are sent; if it says no, the body
-        is not sent and NotPermitted is raised.
+        permit: asked in the last moment, when the connection stands and the request is about to go out; if it says no,
+        nothing is sent and NotPermitted is raised.
         """
         url = URL(self._base + path).with_query(params) if params else URL(self._base + path)
         body = None if json is None else orjson.dumps(json)
@@ -122,6 +123,8 @@ class HttpClient:
                     if response.status not in {301, 302, 303, 307, 308}:
                         return Reply(response.status, response.headers, await self._body(response))
                     url = self._redirect(method, url, response.headers.get("Location", ""))
+        except aiohttp.ConnectionTimeoutError:
+            raise TransportError(f"no connection within {self._limits.connect_s:g} s", maybe_done=False) from None
         except aiohttp.ClientConnectionError as error:
             if last_word and last_word.refused:
                 raise NotPermitted from None
@@ -193,7 +196,7 @@ class _Gunzip:
         return self._member.eof
 
     def feed(self, data: bytes, most: int) -> bytes:
-        """The next decompressed bytes, at most `most`; if it is that many, there may be more. TransportError if broken."""
+        """The bytes that `data` unpacks to, up to `most`; the rest is lost. Raises TransportError if it is broken."""
         out = b""
         try:
             while data and len(out) < most:

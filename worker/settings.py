@@ -19,58 +19,93 @@ CLAIM_DEADLINE_S = 2.0
 """Seconds after taking a claim within which its holder may still send the `POST` that the claim permits."""
 
 
-def _base_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+# None of these may put the value into what it raises.
+
+
+def _base_url(text: str) -> str:
+    url = text.strip()
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole or not _is_word(url):
         raise ValueError("must be an http:// or https:// URL with a host")
+    if "@" in parts.netloc or "?" in url or "#" in url:
+        raise ValueError("must be a URL without a user, a query and a fragment")
     return url.rstrip("/")
 
 
+def _token(secret: SecretStr) -> SecretStr:
+    token = secret.get_secret_value().strip()
+    if not _is_word(token):
+        raise ValueError("must be the bare token: printable ASCII without spaces")
+    return SecretStr(token)
+
+
+def _stripped(secret: SecretStr) -> SecretStr:
+    return SecretStr(secret.get_secret_value().strip())
+
+
+def _is_word(text: str) -> bool:
+    return bool(text) and all("!" <= character <= "~" for character in text)
+
+
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Token = Annotated[SecretStr, AfterValidator(_token)]
+Seconds = Annotated[float, Field(gt=0, le=30 * 86_400, allow_inf_nan=False)]
+SecondsOrZero = Annotated[float, Field(ge=0, le=30 * 86_400, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
     """The process's settings. Times are in seconds; a rate says per what in its description."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    segment_token: SecretStr | None = Field(None, description="Segment access token; workers need it")
+    segment_token: Token | None = Field(None, description="Segment access token; workers need it")
     segment_space_id: str | None = Field(None, description="Space to sync when the command names none")
     segment_base_url: BaseUrl = Field("https://api.segmentapis.com", description="Where Segment is")
-    segment_rate: Positive = Field(50, description="Requests a second for one space, over all workers")
+    segment_rate: float = Field(50, gt=0, le=1e6, description="Requests a second for one space, over all workers")
     segment_page_size: int = Field(200, ge=1, le=200, description="Profiles asked for in one page")
-    segment_timeout_s: Positive = Field(30, description="Longest time for one page, in seconds")
+    segment_timeout_s: Seconds = Field(30, description="Longest time for one page, in seconds")
 
-    mavera_api_key: SecretStr | None = Field(None, description="Mavera API key; workers need it")
+    mavera_api_key: Token | None = Field(None, description="Mavera API key; workers need it")
     mavera_base_url: BaseUrl = Field("https://app.mavera.io/api/v1", description="Where Mavera is")
-    mavera_rate: int = Field(60, ge=1, description="Requests a minute for the account: 60, 120, 240 or 600 by tier")
-    mavera_gap_s: float = Field(0.3, ge=0, description="Least time between two Mavera requests, in seconds")
-    mavera_timeout_s: Positive = Field(15, description="Longest time for one Mavera request, in seconds")
-    mavera_settle_s: Positive = Field(
+    mavera_rate: int = Field(
+        60, ge=1, le=1_000_000, description="Requests a minute for the account: 60, 120, 240 or 600 by tier"
+    )
+    mavera_gap_s: SecondsOrZero = Field(0.3, description="Least time between two Mavera requests, in seconds")
+    mavera_timeout_s: Seconds = Field(15, description="Longest time for one Mavera request, in seconds")
+    mavera_settle_s: Seconds = Field(
         25, description="Seconds after a claim before a persona that is not listed counts as not made"
     )
 
-    redis_url: SecretStr | None = Field(
+    redis_url: Annotated[SecretStr, AfterValidator(_stripped)] | None = Field(
         None, description="redis:// or rediss://, with user, password, database and TLS options"
     )
-    retention_days: Positive = Field(7, description="Days that a finished sync is kept in Redis")
+    retention_days: float = Field(7, gt=0, le=3650, description="Days that a finished sync is kept in Redis")
 
     worker_slots: int = Field(10, ge=1, le=1000, description="Jobs that one worker runs at a time")
-    lease_s: Positive = Field(20, description="Seconds that a walk runs before it hands over to its next job")
-    heartbeat_s: Positive = Field(5, description="Seconds between two signs of life of a job")
-    stall_s: Positive = Field(15, description="Silence after which a sync's job is taken for lost, in seconds")
-    max_revivals: int = Field(5, ge=0, description="Revivals without progress before a sync fails, resumable")
-    commit_interval_s: float = Field(0.25, ge=0, description="Seconds between two checkpoints of a walk")
-    poll_s: Positive = Field(0.5, description="Seconds between two looks at the queue if nothing wakes the worker")
-
-    retry_budget_s: float = Field(
-        300, ge=0, description="Seconds that an API may fail before the sync fails, resumable"
+    lease_s: Seconds = Field(20, description="Seconds that a walk runs before it hands over to its next job")
+    heartbeat_s: Seconds = Field(5, description="Seconds between two signs of life of a job")
+    stall_s: Seconds = Field(15, description="Silence after which a sync's job is taken for lost, in seconds")
+    max_revivals: int = Field(
+        5, ge=0, le=1_000_000, description="Revivals without progress before a sync fails, resumable"
     )
-    retry_base_s: Positive = Field(0.25, description="First back-off after a failed request, in seconds; it doubles")
-    retry_after_max_s: Positive = Field(120, description="Longest Retry-After that is believed, in seconds")
-    max_body_mb: Positive = Field(32, description="Largest response body that is read, in MiB, decompressed")
-    max_empty_pages: int = Field(100, ge=1, description="Empty pages in a row before the listing counts as broken")
+    commit_interval_s: SecondsOrZero = Field(0.25, description="Seconds between two checkpoints of a walk")
+    poll_s: Seconds = Field(0.5, description="Seconds between two looks at the queue if nothing wakes the worker")
+
+    retry_budget_s: SecondsOrZero = Field(
+        300, description="Seconds that an API may fail before the sync fails, resumable"
+    )
+    retry_base_s: Seconds = Field(0.25, description="First back-off after a failed request, in seconds; it doubles")
+    retry_after_max_s: Seconds = Field(120, description="Longest Retry-After that is believed, in seconds")
+    max_body_mb: float = Field(
+        32, gt=0, le=1024, description="Largest response body that is read, in MiB, decompressed"
+    )
+    max_empty_pages: int = Field(
+        100, ge=1, le=1_000_000, description="Empty pages in a row before the listing counts as broken"
+    )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
 
     @model_validator(mode="after")
@@ -93,9 +128,9 @@ class Settings(BaseSettings):
         """Raises ConfigurationError naming the environment variables of `names` that are not set."""
         missing = [name.upper() for name in names if getattr(self, name) is None]
         if missing:
-            verb = "is" if len(missing) == 1 else "are"
+            verb, what = ("is", "it") if len(missing) == 1 else ("are", "them")
             raise ConfigurationError(
-                f"{', '.join(missing)} {verb} not set. Export it in the environment and try again."
+                f"{', '.join(missing)} {verb} not set. Export {what} in the environment and try again."
             )
 
 
@@ -108,9 +143,9 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         problems = [
-            f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
-            if problem["loc"]
-            else problem["msg"].removeprefix("Value error, ")
+            ": ".join(
+                [*(str(part).upper() for part in problem["loc"][:1]), problem["msg"].removeprefix("Value error, ")]
+            )
             for problem in error.errors(include_input=False, include_url=False)
         ]
         raise ConfigurationError("Malformed setting: " + "; ".join(problems)) from None

@@ -63,13 +63,13 @@ class SyncRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     space_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$", description="Segment space")
-    dialect: Literal["inline"] = Field("inline", description="How Segment is asked: traits inline in the list")
-    collection: Literal["users", "accounts"] = Field("users", description="Collection of profiles in the space")
-    rules: Literal["recipe"] = Field("recipe", description="Name of the cluster rules")
-    max_profiles: int | None = Field(None, ge=1, description="Stop reading after this many profiles")
-    min_cluster_size: int = Field(3, ge=1, description="A smaller cluster makes no persona")
+    dialect: Literal["inline"] = Field(default="inline", description="How Segment is asked: traits inline in the list")
+    collection: Literal["users", "accounts"] = Field(default="users", description="Collection of profiles in the space")
+    rules: Literal["recipe"] = Field(default="recipe", description="Name of the cluster rules")
+    max_profiles: int | None = Field(default=None, ge=1, description="Stop reading after this many profiles")
+    min_cluster_size: int = Field(default=3, ge=1, description="A smaller cluster makes no persona")
     mode: Literal["upsert", "create"] = Field(
-        "upsert",
+        default="upsert",
         description="upsert: update the cluster's persona if it has one; create: always make new ones",
     )
 
@@ -136,11 +136,11 @@ class Sync:
     aggregate: bytes
     """The statistics so far, encoded by `worker.clusters.Aggregate`; empty before the first checkpoint."""
     outcomes: tuple[PersonaOutcome, ...]
+    credits: int = 0
+    """Charged for this sync so far, also before a restart."""
 
     @classmethod
-    def from_fields(
-        cls, fields: Mapping[str, str], aggregate: bytes = b"", outcomes: tuple[PersonaOutcome, ...] = ()
-    ) -> Self:
+    def from_fields(cls, fields: Mapping[str, str], outcomes: tuple[PersonaOutcome, ...] = ()) -> Self:
         """Reads the fields of a sync's Redis hash."""
 
         def seconds(name: str) -> float | None:
@@ -169,6 +169,7 @@ class Sync:
             failed_in=SyncState(fields["failed_in"]) if fields.get("failed_in") else None,
             error=error,
             note=fields.get("note", ""),
-            aggregate=aggregate,
+            aggregate=fields.get("aggregate", "").encode(),
             outcomes=outcomes,
+            credits=sum(int(price) for name, price in fields.items() if name.startswith("paid:")),
         )

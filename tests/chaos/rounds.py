@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import signal
 import sys
 import time
 from collections import Counter
@@ -27,7 +28,7 @@ from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
 from worker.settings import load_settings
 from worker.store import redis_pool
 
-QUIET_S = 90.0
+QUIET_S = 30.0
 """How long the syncs of a round may take to end once the trouble is over."""
 
 
@@ -102,6 +103,12 @@ class Round:
         for _ in range(5):
             try:
                 sync = await client.wait(ids[space], timeout_s=QUIET_S)
+            except TimeoutError:
+                for worker in self._workers:
+                    if worker.alive:
+                        worker.process.send_signal(signal.SIGUSR1)
+                await asyncio.sleep(1)
+                raise
             except SyncNotFound:
                 self.report.lost += 1
                 ids[space] = (await client.enqueue(SyncRequest(space_id=space))).id
@@ -153,13 +160,12 @@ class Round:
         self.report.faults[name] += 1
         await fault()
 
-    async def _start_worker(self, plan: str | None = None) -> None:
+    async def _start_worker(self, plan: str = "") -> None:
         log = self._folder / f"worker-{self._started}.log"
         self._started += 1
         env = environment(self._redis.url, self._sandbox, COMMIT_INTERVAL_S="0.05", RETRY_BUDGET_S="60")
-        module = ["tests.chaos.worker_process", plan] if plan else ["worker"]
-        self._workers.append(WorkerProcess(env, log, command=[sys.executable, "-m", *module]))
-        await asyncio.sleep(0)
+        command = [sys.executable, "-m", "tests.chaos.worker_process", plan]
+        self._workers.append(WorkerProcess(env, log, command=command))
 
     def _pick(self) -> WorkerProcess | None:
         living = [worker for worker in self._workers if worker.alive]

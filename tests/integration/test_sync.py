@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from worker.store import StorePool
 
 Start = Callable[..., WorkerProcess]
+ARQ = [str(Path(sys.executable).with_name("arq")), "worker.WorkerSettings"]
 
 
 async def test_the_recipes_sixty_profiles_give_the_recipes_personas(
@@ -145,17 +148,17 @@ async def test_arqs_own_command_line_runs_the_same_worker(
         SyncClient(session_redis.url) as client,
     ):
         env = environment(session_redis.url, sandbox)
-        worker = start_worker(env, command=["arq", "worker.WorkerSettings"], ready=False)
+        worker = start_worker(env, command=ARQ, ready=False)
         sync = await client.wait((await client.enqueue(SyncRequest(space_id="spa_arq"))).id, timeout_s=60)
         assert sync.state is SyncState.COMPLETED, sync.error
-        check = start_worker(env, command=["arq", "worker.WorkerSettings", "--check"], ready=False)
+        check = start_worker(env, command=[*ARQ, "--check"], ready=False)
         assert check.process.wait(30) == 0, check.text()
         assert worker.terminate() == 0, worker.text()
         assert await client.workers() == []
 
 
 @pytest.mark.parametrize("missing", ["SEGMENT_TOKEN", "MAVERA_API_KEY", "REDIS_URL"])
-@pytest.mark.parametrize("command", [["python", "-m", "worker"], ["arq", "worker.WorkerSettings"]])
+@pytest.mark.parametrize("command", [[sys.executable, "-m", "worker"], ARQ], ids=["python -m worker", "arq"])
 def test_a_worker_without_a_needed_setting_exits_with_2_and_names_it(
     missing: str, command: list[str], start_worker: Start
 ) -> None:

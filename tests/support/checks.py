@@ -24,7 +24,7 @@ PASSING = ("sp:wake", "sp:watch")
 def assert_exact(sync: Sync, truth: Truth) -> None:
     """State completed, counts equal to the truth, means to 1e-9 relative."""
     assert sync.state is SyncState.COMPLETED, sync.error
-    assert sync.complete
+    assert sync.complete, sync
     aggregate = Aggregate.from_bytes(sync.aggregate)
     assert (aggregate.profiles, aggregate.profile_errors, aggregate.unclassified) == (
         truth.profiles,
@@ -34,10 +34,11 @@ def assert_exact(sync: Sync, truth: Truth) -> None:
     assert sync.profiles == truth.profiles
     assert +aggregate.trait_errors == +truth.trait_errors
     for summary in summarise(aggregate):
-        assert summary.n == truth.sizes[summary.key]
+        assert summary.n == truth.sizes[summary.key], summary
         for trait, number in summary.numbers.items():
             assert number.coverage == truth.coverage.get((summary.key, trait), 0)
-            assert number.mean == pytest.approx(truth.mean(summary.key, trait), rel=1e-9, abs=0)
+            mean = truth.mean(summary.key, trait)
+            assert number.mean == (None if mean is None else pytest.approx(mean, rel=1e-9, abs=0))
         for trait, category in summary.categories.items():
             assert list(category.values) == truth.top(summary.key, trait)
 
@@ -47,13 +48,15 @@ def assert_one_persona_each(sandbox: Sandbox, sync: Sync, truth: Truth, min_clus
     expected = {cluster for cluster, n in truth.sizes.items() if n >= min_cluster_size}
     assert {outcome.cluster for outcome in sync.outcomes} == expected
     at_mavera = {persona.id for persona in sandbox.personas}
-    assert {outcome.persona_id for outcome in sync.outcomes} <= at_mavera
+    assert {outcome.persona_id for outcome in sync.outcomes} <= at_mavera, (sync.outcomes, at_mavera)
 
 
 def assert_no_twins(sandbox: Sandbox) -> None:
-    """No reference stands in two personas."""
-    references = Counter(str(find(str(persona.fields.get("description")))) for persona in sandbox.personas)
-    assert {text: n for text, n in references.items() if n > 1} == {}
+    """No reference of ours stands in two personas."""
+    found = [find(str(persona.fields.get("description"))) for persona in sandbox.personas]
+    references = Counter(str(reference) for reference in found if reference)
+    twins = {text: n for text, n in references.items() if n > 1}
+    assert twins == {}, twins
 
 
 async def until(holds: Callable[[], Awaitable[bool]], timeout_s: float = 60) -> None:

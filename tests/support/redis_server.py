@@ -38,8 +38,8 @@ class RedisServer:
         assert self._process
         return self._process.pid
 
-    def start(self) -> None:
-        """Starts the server and returns when it answers."""
+    def start(self, *once: str) -> None:
+        """Starts the server and returns when it answers. once: further options, for this run only."""
         binary = shutil.which("redis-server")
         if binary is None:
             raise RuntimeError("the integration tests need redis-server: apt-get install redis-server")
@@ -47,7 +47,7 @@ class RedisServer:
             [
                 *(binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
                 *("--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction"),
-                *("--enable-debug-command", "yes", *self._extra),
+                *("--enable-debug-command", "yes", *self._extra, *once),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,

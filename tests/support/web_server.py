@@ -26,23 +26,24 @@ class Request:
 
 @dataclass
 class WebServer:
-    """While `serving`. requests: those that were read, in order."""
+    """While `serving`. requests: those that were read, in order; ended: connections that are over."""
 
     port: int = 0
     requests: list[Request] = field(default_factory=list)
+    ended: int = 0
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def take(self, request: Request) -> None:
-        self.requests.append(request)
+    def end(self) -> None:
+        self.ended += 1
         self._moved.set()
 
-    async def wait_requests(self, count: int) -> None:
-        """Returns once `count` requests have been read, whole or not."""
-        while len(self.requests) < count:
+    async def wait_ended(self, count: int) -> None:
+        """Returns once `count` connections are over."""
+        while self.ended < count:
             self._moved.clear()
             await self._moved.wait()
 
@@ -77,7 +78,7 @@ async def serving(*answers: Answer) -> AsyncIterator[WebServer]:
         handlers.add(task)
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                web.take(await _read(reader))
+                web.requests.append(await _read(reader))
                 chosen = left.pop(0) if len(left) > 1 else left[0]
                 async for piece in _once(chosen) if isinstance(chosen, bytes) else chosen():
                     writer.write(piece)
@@ -87,6 +88,7 @@ async def serving(*answers: Answer) -> AsyncIterator[WebServer]:
         finally:
             writer.close()
             handlers.discard(task)
+            web.end()
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     web.port = server.sockets[0].getsockname()[1]

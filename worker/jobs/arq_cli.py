@@ -34,6 +34,8 @@ def _settings_class(settings: Settings) -> type:
     assert settings.redis_url
     url = settings.redis_url.get_secret_value()
     shell_pool = redis_pool(url)
+    # At its end arq deletes its health key: that is ours, of every worker on this host, and Redis may be away by then.
+    shell_pool.delete = _delete_nothing  # type: ignore[method-assign]
 
     async def host(_: dict[Any, Any]) -> None:
         pool = redis_pool(url)
@@ -55,6 +57,10 @@ def _settings_class(settings: Settings) -> type:
             "on_startup": staticmethod(host),
         },
     )
+
+
+async def _delete_nothing(*_: object) -> int:
+    return 0
 
 
 def _for_check(connection: dict[str, Any], url: str) -> RedisSettings:

@@ -38,11 +38,15 @@ class Finalizer:
         self._begun = begun
         self._lease = lease
         self._patience = Patience(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms)
+        self._purchase = Purchase(context, begun, lease, self._patience)
 
     async def run(self) -> None:
         """Settles every cluster, then completes the sync."""
         try:
             await self._settle_clusters()
+            await self._lease.stop()
+            await self._context.syncs.complete(self._lease.grant, new_token())
+            await self._purchase.confirm()
         except Defer as wait:
             await self._hand_over(wait.wait_s, wait.note)
         except asyncio.CancelledError:
@@ -51,27 +55,25 @@ class Finalizer:
                 await asyncio.wait({last}, timeout=LAST_MOVE_S)
                 last.cancel()
             raise
-        else:
-            await self._lease.stop()
-            await self._context.syncs.complete(self._lease.grant, new_token())
 
     async def _settle_clusters(self) -> None:
         encoded, request = self._begun.checkpoint.aggregate, self._begun.request
         summaries = summarise(Aggregate.from_bytes(encoded)) if encoded else []
-        settled = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
-        purchase = Purchase(self._context, self._begun, self._lease, self._patience)
-        for summary in eligible(summaries, request.min_cluster_size):
-            if summary.key not in settled:
-                await purchase.settle(summary)
+        for _ in range(2):  # again, for Redis may have been restarted without what was settled just before
+            settled = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
+            for summary in eligible(summaries, request.min_cluster_size):
+                if summary.key not in settled:
+                    await self._purchase.settle(summary)
 
     async def _hand_over(self, delay_s: float, note: str) -> None:
         await self._lease.stop()
+        await self._purchase.confirm()
         begun = self._begun.lease
         await self._context.syncs.hand_over(
             self._lease.grant,
             ticket(begun.sync_id, "finalize", begun.epoch + 1),
             new_token(),
             delay_s=delay_s,
-            trouble_ms=self._patience.trouble_ms,
+            trouble_ms=max(self._patience.trouble_ms, self._purchase.trouble_ms),
             note=note,
         )

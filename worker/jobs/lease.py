@@ -7,12 +7,11 @@ Before a job's last move it calls `stop`, or its own move would look like somebo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from types import TracebackType
 from typing import Self
 
-from worker.errors import LeaseLost, StoreUnavailable
+from worker.errors import LeaseLost
 from worker.store import LeaseGrant, SyncStore
 
 log = logging.getLogger("segment_personas.jobs")
@@ -44,9 +43,10 @@ class Lease:
 
     async def stop(self) -> None:
         """No further sign of life: the job is about to make its last move."""
-        if self._beating and not self._beating.done():
+        while self._beating and not self._beating.done():
             self._beating.cancel()
-            await asyncio.wait({self._beating})
+            # Again if need be: until Python 3.12, `asyncio.wait_for` may swallow a cancellation.
+            await asyncio.wait({self._beating}, timeout=1)
 
     async def say(self, note: str) -> None:
         """Tells whoever follows what the job waits for, at once."""
@@ -57,11 +57,12 @@ class Lease:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._heartbeat_s)
-            with contextlib.suppress(StoreUnavailable):
-                try:
-                    await self._syncs.heartbeat(self.grant, note=self.note)
-                except LeaseLost:
-                    self.lost = True
-                    if self._owner:
-                        self._owner.cancel()
-                    return
+            try:
+                await self._syncs.heartbeat(self.grant, note=self.note)
+            except LeaseLost:
+                self.lost = True
+                if self._owner:
+                    self._owner.cancel()
+                return
+            except Exception as error:  # noqa: BLE001 - if this went silent, nobody would tell the job when it is over
+                log.warning("%s: no sign of life could be given: %s", self.grant.sync_id, error)

@@ -21,12 +21,15 @@ MAX_PAGES = 200
 
 
 class Lookup(BaseModel):
-    """Reference → persona id, as found. run: of Redis, at that time. settled: its last restart was long enough ago."""
+    """Reference → persona id, as found.
+
+    run: of Redis, at that time. unsettled_s: seconds from then until Redis' last restart is long enough ago; 0: it was.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     run: str
-    settled: bool
+    unsettled_s: float
     complete: bool
     found: Mapping[str, str]
 
@@ -47,8 +50,8 @@ def cluster_reference(request: SyncRequest, sync_id: str, cluster: str) -> Refer
 
 async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lookup:
     """Lists the personas of a family. Raises what `Patience.call` raises; a wrong key is found here."""
-    run, restarted_s = await context.personas.restarted_s()
-    settled = restarted_s is None or restarted_s >= context.settings.mavera_settle_s
+    run, steady_s = await context.personas.redis_run()
+    unsettled_s = max(0.0, context.settings.mavera_settle_s - steady_s)
     found: dict[str, Persona] = {}
     cursor: str | None = None
     complete = False
@@ -64,4 +67,6 @@ async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lo
         if cursor is None:
             complete = not full
             break
-    return Lookup(run=run, settled=settled, complete=complete, found={text: one.id for text, one in found.items()})
+    return Lookup(
+        run=run, unsettled_s=unsettled_s, complete=complete, found={text: one.id for text, one in found.items()}
+    )

@@ -10,16 +10,18 @@
       └ no definite answer → in doubt
 
 In doubt: presence at Mavera is believed at once. Absence is believed `MAVERA_SETTLE_S` after the claim, from two
-complete listings; then the claim is released and the purchase begins anew. What stays open is a process that is
-frozen between its check of the deadline and its send for longer than `MAVERA_SETTLE_S`, and a persona that Mavera
-lists later than that.
+complete listings; then the claim is released and the purchase begins anew, for as long as the retry budget lasts. What
+stays open is a process that is frozen between its check of the deadline and its send for longer than
+`MAVERA_SETTLE_S`, and a persona that Mavera lists later than that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from worker.clusters import ClusterSummary
 from worker.errors import ApiError, ResumableStop, Retry
@@ -58,21 +60,42 @@ class Purchase:
         self._begun = begun
         self._lease = lease
         self._patience = patience
+        # Of its own: that Mavera lists personas well says nothing of whether it makes any.
+        self._posting = Patience(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms)
         self._lookup = Lookup.decode(begun.lookup)
         self._gone: set[str] = set()
+        self._kept: dict[str, tuple[str, PersonaRecord, PersonaOutcome]] = {}
+
+    @property
+    def trouble_ms(self) -> int:
+        """For how long Mavera has failed by now to make a persona."""
+        return self._posting.trouble_ms
+
+    async def confirm(self) -> None:
+        """Records again what this job recorded and Redis has lost since, by a restart without its last moments."""
+        known = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
+        for cluster, kept in self._kept.items():
+            if cluster not in known:
+                await self._context.personas.record(*kept)
 
     async def settle(self, summary: ClusterSummary) -> None:
         """Sees to it that the cluster has one persona, up to date and recorded. Raises ApiError, Defer or LeaseLost."""
+        if summary.key in self._kept:
+            return await self.confirm()
         reference = cluster_reference(self._begun.request, self._begun.lease.sync_id, summary.key)
         payload = build(summary, reference)
-        record = await self._context.personas.find(str(reference)) or await self._at_mavera(reference, summary)
+        record = await self._context.personas.find(str(reference))
+        if record is None and (record := await self._at_mavera(reference, summary)):
+            claim = await self._context.personas.claimed(str(reference))
+            if claim and await self._bought(summary, reference, payload, record.persona_id, claim):
+                return None
         while True:
             if record is None:
                 record = await self._create(summary, reference, payload)
                 if record is None:
-                    return
+                    return None
             if await self._update(summary, reference, payload, record):
-                return
+                return None
             # Someone deleted it by hand: it is created anew, unless another one turns up.
             self._gone.add(record.persona_id)
             self._lookup = None
@@ -80,9 +103,9 @@ class Purchase:
 
     async def _at_mavera(self, reference: Reference, summary: ClusterSummary) -> PersonaRecord | None:
         """The persona as Mavera lists it. Raises ResumableStop or Defer if it lists none and that proves nothing."""
-        run, _ = await self._context.personas.restarted_s()
+        run, _ = await self._context.personas.redis_run()
         lookup = self._lookup
-        if lookup is None or lookup.run != run or not lookup.settled or not lookup.complete:
+        if lookup is None or lookup.run != run or lookup.unsettled_s or not lookup.complete:
             lookup = self._lookup = await look_up(self._context, self._patience, reference.family)
         persona_id = lookup.found.get(str(reference))
         if persona_id is not None and persona_id not in self._gone:
@@ -93,15 +116,12 @@ class Purchase:
                 f"Mavera's list of personas is not complete, so whether {summary.label} has one cannot be told; "
                 "none was bought. Resume the sync to look again",
             )
-        if not lookup.settled:
-            raise Defer(
-                self._context.settings.mavera_settle_s / 2,
-                "waiting after a restart of Redis before buying personas",
-            )
+        if lookup.unsettled_s:
+            raise Defer(lookup.unsettled_s, "Redis started only just now; waiting before personas are bought")
         return None
 
     async def _restarted_since_lookup(self) -> bool:
-        run, _ = await self._context.personas.restarted_s()
+        run, _ = await self._context.personas.redis_run()
         return self._lookup is None or self._lookup.run != run
 
     async def _update(
@@ -153,7 +173,10 @@ class Purchase:
             await asyncio.shield(sending)
         except PostUncertain as doubt:
             log.warning("%s; looking whether it was made", doubt)
-            return await self._resolve(summary, reference, payload, Claim(by, self._begun.lease.sync_id, age_s=0.0))
+            if await self._resolve(summary, reference, payload, Claim(by, self._begun.lease.sync_id, age_s=0.0)):
+                return True
+            await self._posting.failed(Retry("mavera_unavailable", str(doubt)))
+            return False
         except NotPermitted:
             await self._context.personas.release(str(reference), by)
             return False
@@ -161,16 +184,22 @@ class Purchase:
             await self._context.personas.release(str(reference), by)
             if not isinstance(refusal, Retry):
                 raise
-            await self._patience.failed(refusal)
+            await self._posting.failed(refusal)
             return False
         except asyncio.CancelledError:
-            await asyncio.wait({sending}, timeout=LAST_POST_S)
+            await self._wait_for_answer(sending)
             if sending.done() and isinstance(sending.exception(), ApiError | NotPermitted):
                 await self._context.personas.release(str(reference), by)
             sending.cancel()
             raise
-        self._patience.succeeded()
         return True
+
+    async def _wait_for_answer(self, sending: asyncio.Task[None]) -> None:
+        """Waits for a POST on its way: to its end if only the sync is over, `LAST_POST_S` if the worker stops."""
+        if self._lease.lost:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({sending})
+        await asyncio.wait({sending}, timeout=LAST_POST_S)
 
     async def _send_and_keep(
         self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload, permit: Callable[[], bool]
@@ -213,12 +242,22 @@ class Purchase:
         persona_id = lookup.found.get(str(reference))
         if persona_id is None or persona_id in self._gone:
             return False, lookup.complete
-        if claim.sync_id != self._begun.lease.sync_id:
-            # Another sync's purchase: known from now on, and brought up to date like any other.
-            known = await self._update(summary, reference, payload, self._record(persona_id, summary))
-            return known, lookup.complete
-        await self._keep(summary, reference, persona_id, "created", CREDITS_PER_PERSONA, payload, None)
-        return True, lookup.complete
+        known = await self._bought(summary, reference, payload, persona_id, claim) or await self._update(
+            summary, reference, payload, self._record(persona_id, summary)
+        )
+        return known, lookup.complete
+
+    async def _bought(
+        self, summary: ClusterSummary, reference: Reference, payload: PersonaPayload, persona_id: str, claim: Claim
+    ) -> bool:
+        """Records a persona for the sync that claimed it and could not say so. True if that is ours: it is settled."""
+        if claim.sync_id == self._begun.lease.sync_id:
+            await self._keep(summary, reference, persona_id, "created", CREDITS_PER_PERSONA, payload, None)
+            return True
+        record = replace(self._record(persona_id, summary), sync_id=claim.sync_id)
+        outcome = PersonaOutcome(summary.key, persona_id, "created", CREDITS_PER_PERSONA)
+        await self._context.personas.record(str(reference), record, outcome)
+        return False
 
     async def _keep(
         self,
@@ -232,7 +271,9 @@ class Purchase:
     ) -> None:
         ignored = ignored_fields(payload.as_json(), answer)
         outcome = PersonaOutcome(summary.key, persona_id, action, credits_charged, ignored)
-        await self._context.personas.record(str(reference), self._record(persona_id, summary), outcome)
+        kept = self._kept[summary.key] = (str(reference), self._record(persona_id, summary), outcome)
+        await self._context.personas.record(*kept)
+        self._posting.succeeded()
 
     def _record(self, persona_id: str, summary: ClusterSummary) -> PersonaRecord:
         request, sync_id = self._begun.request, self._begun.lease.sync_id

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -27,7 +28,7 @@ from worker.jobs.walk import walk
 from worker.jobs.watcher import watch
 from worker.settings import Settings
 from worker.store import StorePool, redis_pool
-from worker.store.keys import QUEUE
+from worker.store.keys import QUEUE, WAKE
 from worker.store.pool import JOB_LIFETIME_MS
 from worker.store.queue import TakenJob
 
@@ -35,6 +36,8 @@ log = logging.getLogger("segment_personas.worker")
 
 STOP_S = 8.0
 """How long a stopping worker gives its jobs; a container's grace period should be longer."""
+
+_SYNC_ID = re.compile(r"[!-~]{1,128}")
 
 _UNLIMITED_TRIES = 1_000_000_000
 """arq counts every start as a try; what may be tried how often is our own decision."""
@@ -85,7 +88,8 @@ class SyncWorker(Worker):
                 await self._start(job)
             if len(self.tasks) < self.max_jobs:
                 wait_s = settings.poll_s if take.next_s is None else min(settings.poll_s, take.next_s)
-                await queue.wait(max(0.01, wait_s))
+                if not await queue.wait(max(0.01, wait_s)):
+                    log.warning("dropped %r: it is no list", WAKE)
 
     async def stop(self) -> None:
         """Cancels the running jobs, which hand their syncs over, and waits for them, within bounds."""
@@ -102,9 +106,19 @@ class SyncWorker(Worker):
             await self._context.queue.drop(job.job_id)
             return
         job_id = job.job_id.decode()
-        task = asyncio.create_task(self.run_job(job_id, job.score), name=job_id)
+        task = asyncio.create_task(self._run(job_id, job), name=job_id)
         self.tasks[job_id] = task
         task.add_done_callback(self._done)
+
+    async def _run(self, job_id: str, job: TakenJob) -> None:
+        try:
+            await self.run_job(job_id, job.score)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            # What arq cannot run would stand at the head of the queue for ever.
+            await self._context.queue.drop(job.job_id)
+            raise
 
     def _problem(self, job: TakenJob) -> str | None:
         """Why this is no job of ours; nothing of it is executed to find out."""
@@ -119,6 +133,8 @@ class SyncWorker(Worker):
             return f"unknown function {name[:50]!r}"
         if kwargs or len(args) != 2 or not isinstance(args[0], str) or type(args[1]) is not int:
             return f"wrong arguments for {name}"
+        if not _SYNC_ID.fullmatch(args[0]):
+            return f"{name} of what cannot be a sync"
         return None
 
     def _done(self, task: asyncio.Task[None]) -> None:

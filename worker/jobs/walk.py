@@ -54,6 +54,7 @@ class Walk:
         self._first = start.pages + 1
         self._guard = CursorGuard.decode(start.guard)
         self._complete = False
+        self._next: JobKind = "walk"
         self._committing: asyncio.Task[None] | None = None
         self._committed_at = context.clock()
 
@@ -61,9 +62,10 @@ class Walk:
         """Reads pages until the listing ends, the lease does, or something is in the way."""
         try:
             await self._check_mavera()
-            move = await self._read_pages()
+            await self._read_pages()
+            await self._last_commit()
         except Defer as wait:
-            await self._last_commit("walk", delay_s=wait.wait_s, note=wait.note)
+            await self._last_commit(delay_s=wait.wait_s, note=wait.note)
         except asyncio.CancelledError:
             if not self._lease.lost:
                 await self._hand_over_and_stop()
@@ -71,8 +73,6 @@ class Walk:
         except ApiError:
             await self._commit("stay")
             raise
-        else:
-            await self._last_commit(move)
 
     async def _check_mavera(self) -> None:
         """Before any page: is the key good, and which personas are there? Both are one free call."""
@@ -82,7 +82,7 @@ class Walk:
         found = await look_up(self._context, self._mavera_patience, family)
         await self._context.syncs.remember_lookup(self._lease.grant, found.model_dump_json())
 
-    async def _read_pages(self) -> Move:
+    async def _read_pages(self) -> None:
         ends_at = self._context.clock() + self._context.settings.lease_s
         fetching = self._fetch(self._cursor, self._pages + 1)
         try:
@@ -102,15 +102,16 @@ class Walk:
                         fetching = self._fetch(next_cursor, self._pages + 2)
                         await asyncio.sleep(0)  # lets the request go out before the fold takes the processor
 
-                # No await from here to the new position: a page is counted together with its cursor, or not at all.
+                # No await from here to the new position: a page is counted together with what follows it, a cursor or
+                # the end, or not at all.
                 fold(self._aggregate, profiles)
                 self._pages += 1
                 if next_cursor is None:
-                    self._complete = not cut
-                    return "finalize"
+                    self._complete, self._next = not cut, "finalize"
+                    return
                 self._cursor, self._guard = next_cursor, guard
                 if lease_over:
-                    return "walk"
+                    return
                 self._commit_in_background()
         finally:
             fetching.cancel()
@@ -163,23 +164,22 @@ class Walk:
             await self._committing
             self._committing = None
         begun = self._begun.lease
-        next_kind: JobKind = "finalize" if move == "finalize" else "walk"
-        following = None if move == "stay" else ticket(begun.sync_id, next_kind, begun.epoch + 1)
+        following = None if move == "stay" else ticket(begun.sync_id, move, begun.epoch + 1)
         checkpoint, token = self._checkpoint(), new_token()
         written = await self._context.syncs.commit(
             self._lease.grant, checkpoint, token, move=move, ticket=following, delay_s=delay_s, note=note
         )
         self._seq = written.seq
 
-    async def _last_commit(self, move: Move, *, delay_s: float = 0.0, note: str = "") -> None:
+    async def _last_commit(self, *, delay_s: float = 0.0, note: str = "") -> None:
         await self._lease.stop()
-        await self._commit(move, delay_s=delay_s, note=note)
+        await self._commit(self._next, delay_s=delay_s, note=note)
         grant = self._begun.lease
         log.info("%s: walk of epoch %d read pages %d to %d", grant.sync_id, grant.epoch, self._first, self._pages)
 
     async def _hand_over_and_stop(self) -> None:
         """The worker is told to stop: commit and hand over, within a bound, whatever else is asked of this task."""
-        last = asyncio.create_task(self._last_commit("walk"))
+        last = asyncio.create_task(self._last_commit())
         await asyncio.wait({last}, timeout=LAST_COMMIT_S)
         if not last.done():
             last.cancel()

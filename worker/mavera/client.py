@@ -8,6 +8,7 @@
     other 4xx                                Permanent `mavera_validation`
     5xx, time-out, broken, to GET and PATCH  Retry `mavera_unavailable`: both may simply be repeated
     the same to a POST                       PostUncertain: the persona may have been made, and charged
+    2xx to a POST that names no persona      PostUncertain
     connection refused, to a POST too        Retry `mavera_unavailable`: nothing was sent
 
 There is no idempotency key, so nothing here ever repeats a POST.
@@ -17,11 +18,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from worker.body import error_message, parse_json, retry_after_s
+from worker.body import error_message, is_cursor, parse_json, retry_after_s
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
 from worker.http import HttpClient, NotPermitted, Reply, TransportError
 from worker.mavera.payload import PersonaPayload
@@ -39,16 +41,30 @@ class PersonaGone(PersonasError):
     """The persona to update does not exist any more: someone deleted it."""
 
 
+def _none_if_odd(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
+_Lenient = WrapValidator(_none_if_odd)
+"""A persona that was paid for is known by its id; nothing else about it may be in the way."""
+
+
 class Persona(BaseModel):
-    """A persona as Mavera describes it. Unknown fields are kept, to see what it dropped of what was sent."""
+    """A persona as Mavera describes it. Unknown fields are kept, to see what it dropped of what was sent.
+
+    id: printable ASCII, with something else than dots, so that it can be a part of a path.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    id: str = Field(min_length=1, max_length=200)
-    name: str = ""
-    description: str | None = None
-    credits_charged: int | None = None
-    created_at: str | int | float | None = None
+    id: str = Field(max_length=200, pattern=r"^[!-~]*[!-\-/-~][!-~]*$")
+    name: Annotated[str | None, _Lenient] = None
+    description: Annotated[str | None, _Lenient] = None
+    credits_charged: Annotated[int | None, Field(ge=0, le=1_000_000), _Lenient] = None
+    created_at: Annotated[str | int | float | None, _Lenient] = None
 
     @property
     def reference(self) -> Reference | None:
@@ -64,11 +80,15 @@ class _ListBody(BaseModel):
     next_cursor: str | None = None
     has_more: bool | None = None
 
-    def next(self) -> str | None:
-        """The cursor of the next page, wherever it stands."""
-        nested = self.cursor.get("next") if isinstance(self.cursor, dict) else self.cursor
-        found = self.next_cursor or nested
-        return found if isinstance(found, str) and found and self.has_more is not False else None
+    def next(self) -> tuple[str | None, bool]:
+        """The cursor of the next page, wherever it stands, and whether there may be more, cursor or not."""
+        nested = self.cursor if isinstance(self.cursor, dict) else {"next": self.cursor}
+        has_more = nested.get("has_more") if self.has_more is None else self.has_more
+        found = self.next_cursor or nested.get("next")
+        if has_more is False:
+            return None, False
+        full = len(self.data) >= _PAGE_SIZE
+        return found if isinstance(found, str) and is_cursor(found) else None, bool(found or has_more or full)
 
 
 class MaveraClient:
@@ -79,7 +99,10 @@ class MaveraClient:
         self._wall_clock = wall_clock
 
     async def list_page(self, family: str, cursor: str | None) -> tuple[list[Persona], str | None, bool]:
-        """One page of the personas whose text holds `family`: personas, next cursor, and whether it was full."""
+        """One page of the personas whose text holds `family`: personas, next cursor, whether there may be more.
+
+        Without a cursor there may be more all the same: if the page says so, or is full and says nothing.
+        """
         params = {"search": family, "limit": str(_PAGE_SIZE)}
         reply = await self._send("GET", "/personas", params={**params, "cursor": cursor} if cursor else params)
         try:
@@ -90,8 +113,13 @@ class MaveraClient:
                 "Mavera, list of personas: the body is no list",
                 request_id=reply.request_id,
             ) from None
-        full = len(body.data) >= _PAGE_SIZE
-        return body.data, body.next(), full
+        return body.data, *body.next()
+
+    async def rate_limit(self) -> int | None:
+        """Asks for one persona, which is free; returns the requests a minute that the answer allows, if it says so."""
+        reply = await self._send("GET", "/personas", params={"limit": "1"})
+        text = reply.headers.get("X-RateLimit-Limit", "")
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
     async def create(self, payload: PersonaPayload, permit: Callable[[], bool]) -> Persona:
         """Sends one POST, once, if `permit` still says yes in the last moment; else raises NotPermitted.
@@ -109,7 +137,7 @@ class MaveraClient:
             raise Retry("mavera_unavailable", f"Mavera, {what}: {error}") from None
         if reply.status >= 500 or reply.status == 408:
             raise PostUncertain(f"Mavera, {what}: {reply.status}")
-        if reply.status not in {200, 201}:
+        if reply.status >= 400:
             raise self._refusal(reply, what)
         persona = _persona(reply)
         if persona is None:
@@ -119,7 +147,7 @@ class MaveraClient:
     async def update(self, persona_id: str, payload: PersonaPayload) -> Persona | None:
         """Sends one PATCH. Returns what came back, None if it was not readable. Raises PersonaGone if there is none."""
         what = f"update of persona {persona_id}"
-        reply = await self._send("PATCH", f"/personas/{persona_id}", json=payload.as_json(), what=what)
+        reply = await self._send("PATCH", f"/personas/{quote(persona_id, safe='')}", json=payload.as_json(), what=what)
         return _persona(reply)
 
     async def _send(
@@ -136,7 +164,7 @@ class MaveraClient:
             reply = await self._request(method, path, params=params, json=json)
         except TransportError as error:
             raise Retry("mavera_unavailable", f"Mavera, {what}: {error}") from None
-        if reply.status in {200, 201}:
+        if reply.status in {200, 201, 202, 204}:
             return reply
         if method == "PATCH" and reply.status in {404, 410}:
             raise PersonaGone(f"Mavera, {what}: {reply.status}")

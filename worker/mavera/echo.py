@@ -5,17 +5,27 @@ Pure. An answer that shows no details at all says nothing, and nothing is conclu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from worker.mavera.client import Persona
 
 
 def ignored_fields(sent: Mapping[str, object], answer: Persona | None) -> tuple[str, ...]:
-    """Names of the fields of `sent` that stand neither in the answer nor in its `details`."""
+    """Names of the fields of `sent` that stand neither in the answer nor in its `details`; `outer.inner` if nested."""
     if answer is None:
         return ()
-    fields = answer.model_dump()
-    details = fields.get("details")
+    extra = answer.model_extra or {}
+    details = extra.get("details")
     if not isinstance(details, dict):
         return ()
-    return tuple(name for name in sent if fields.get(name) is None and name not in details)
+    top = {name: value for name, value in extra.items() if value is not None}
+    return tuple(_ignored(sent, {**details, **top, "name": answer.name, "description": answer.description}))
+
+
+def _ignored(sent: Mapping[str, object], shown: Mapping[str, object], prefix: str = "") -> Iterator[str]:
+    for name, value in sent.items():
+        found = shown.get(name)
+        if isinstance(value, Mapping) and isinstance(found, Mapping):
+            yield from _ignored(value, found, f"{prefix}{name}.")
+        elif found is None and value not in (None, "", [], {}):
+            yield prefix + name

@@ -23,6 +23,7 @@ _CHECK_ACCESS = (
     "Check SEGMENT_BASE_URL (region and dialect) and the kind of token first; then whether the workspace has "
     "Engage/Unify (Business tier), which the profiles of a space need"
 )
+_CURSOR_SHOWN = 80
 
 
 class SegmentClient:
@@ -55,7 +56,8 @@ class SegmentClient:
         try:
             return read_page(parse_json(reply.body))
         except ValueError as error:
-            raise Retry("segment_bad_body", f"Segment, {where}: {error}", request_id=reply.request_id) from None
+            at = f", cursor {cursor[:_CURSOR_SHOWN]!a}" if cursor else ""
+            raise Retry("segment_bad_body", f"Segment, {where}{at}: {error}", request_id=reply.request_id) from None
 
     def _refusal(self, reply: Reply, where: str, *, first: bool) -> ApiError:
         code, message, _ = error_message(reply.body)

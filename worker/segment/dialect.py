@@ -11,9 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from worker.body import is_cursor
 from worker.sync import SyncRequest
-
-MAX_CURSOR_LENGTH = 4096
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,14 @@ def read_page(body: object) -> Page:
         where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
         raise ValueError(f"the body is no page of profiles (at {where or 'its top'})") from None
     candidates = (parsed.data.cursor, parsed.cursor, parsed.data.pagination, parsed.pagination)
-    found = next((cursor for cursor in candidates if cursor is not None), None)
+    found = next((cursor for cursor in candidates if cursor is not None and _speaks(cursor)), None)
     if isinstance(found, _Cursor):
         found = None if found.has_more is False else found.next
-    if found is not None and len(found) > MAX_CURSOR_LENGTH:
-        raise ValueError(f"the cursor is longer than {MAX_CURSOR_LENGTH} characters")
+    if found is not None and not is_cursor(found):
+        raise ValueError("the cursor is too long, or no text")
     return Page(parsed.data.profiles, found)
+
+
+def _speaks(cursor: str | _Cursor) -> bool:
+    """Whether it says what comes next; an object may hold no more than a limit and a URL."""
+    return isinstance(cursor, str) or bool(cursor.model_fields_set)

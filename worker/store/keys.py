@@ -2,13 +2,12 @@
 
 | key | type | holds |
 |---|---|---|
-| `sp:sync:{id}` | hash | state, epoch, checkpoint and times of one sync |
-| `sp:sync:{id}:aggregate` | string | its statistics, encoded |
+| `sp:sync:{id}` | hash | state, epoch, checkpoint with its statistics, and times of one sync |
 | `sp:sync:{id}:outcomes` | hash | cluster → what became of its persona |
 | `sp:syncs` | sorted set | sync ids by creation time |
 | `sp:due` | sorted set | running syncs by the time at which silence means that their job is lost |
-| `sp:active:{identity}` | string | the running sync of one space, collection and rules |
-| `sp:request:{key}` | string | the sync that an idempotency key started |
+| `sp:active:{identity}` | sorted set | running syncs of one space, collection and rules, by the time they began |
+| `sp:request:{key}` | string | the sync that an idempotency key started; kept as long as that sync |
 | `sp:queue` | sorted set | arq's queue: job ids by the time at which they may start |
 | `sp:wake` | list | tokens that wake workers |
 | `sp:limit:{scope}` | hash | next free slot of a rate limit |
@@ -39,18 +38,13 @@ def sync(sync_id: str) -> str:
     return f"sp:sync:{sync_id}"
 
 
-def aggregate(sync_id: str) -> str:
-    """The encoded statistics of one sync."""
-    return f"sp:sync:{sync_id}:aggregate"
-
-
 def outcomes(sync_id: str) -> str:
     """What became of each cluster of one sync."""
     return f"sp:sync:{sync_id}:outcomes"
 
 
 def active(identity: str) -> str:
-    """The running sync of one identity (`SyncRequest.identity`)."""
+    """The running syncs of one identity (`SyncRequest.identity`)."""
     return f"sp:active:{identity}"
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import orjson
 
-from worker.errors import LeaseLost, PersonasError
+from worker.errors import LeaseLost
 from worker.store import keys
 from worker.store.pool import StorePool
 from worker.store.scripts import run_script
@@ -82,6 +82,15 @@ class PersonaStore:
         found = await self._pool.hash_fields(keys.personas(self._account))
         return {reference.decode(): PersonaRecord.decode(raw) for reference, raw in found.items()}
 
+    async def claimed(self, reference: str) -> Claim | None:
+        """The claim on a persona: somebody buys it, or may have bought it. None if nobody does."""
+        held = await self._pool.hash_fields(keys.claim(self._account, reference))
+        if not held:
+            return None
+        seconds, micros = await self._pool.time()
+        age_s = int(seconds) + int(micros) / 1e6 - int(held[b"at"]) / 1000
+        return Claim(held[b"by"].decode(), held[b"sync"].decode(), age_s)
+
     async def claim(self, lease: LeaseGrant, reference: str, by: str) -> ClaimAnswer:
         """Asks for the right to buy. `by` names this attempt. Raises LeaseLost if the job no longer owns its sync."""
         answer = await run_script(
@@ -98,10 +107,8 @@ class PersonaStore:
                 return ClaimAnswer("held", claim=claim)
             case "recorded":
                 return ClaimAnswer("recorded", record=PersonaRecord.decode(answer[1]))
-            case "stale":
-                raise LeaseLost(f"the sync is now {answer[1].decode()}, epoch {answer[2].decode()}")
             case _:
-                raise PersonasError(f"Redis holds something that is not ours: {answer[1].decode(errors='replace')}")
+                raise LeaseLost(f"the sync is now {answer[1].decode()}, epoch {answer[2].decode()}")
 
     async def release(self, reference: str, by: str) -> bool:
         """Ends a claim that bought nothing. False if it was no longer the claim of `by`."""
@@ -109,7 +116,10 @@ class PersonaStore:
         return bool(answer[0] == "ok")
 
     async def record(self, reference: str, record: PersonaRecord, outcome: PersonaOutcome) -> None:
-        """Keeps the persona, ends its claim, and notes the outcome at the sync, in whatever state that is."""
+        """Keeps the persona, ends its claim, and notes the outcome at the sync, in whatever state that is.
+
+        The sync's credits count a persona once, however often and by whichever of its jobs it is recorded.
+        """
         await run_script(
             self._pool,
             "record",
@@ -119,19 +129,21 @@ class PersonaStore:
                 keys.sync(record.sync_id),
                 keys.outcomes(record.sync_id),
             ],
-            *(reference, record.encode(), outcome.cluster, orjson.dumps(asdict(outcome)), outcome.credits),
+            *(reference, record.encode()),
+            *(outcome.cluster, orjson.dumps(asdict(outcome)), outcome.persona_id, outcome.credits),
         )
 
     async def forget(self, reference: str, record: PersonaRecord) -> None:
         """Forgets a persona that Mavera no longer has, unless another has been recorded meanwhile."""
         await run_script(self._pool, "forget", [keys.personas(self._account)], reference, record.encode())
 
-    async def restarted_s(self) -> tuple[str, float | None]:
-        """Redis' run id, and the seconds since it was first seen after another run; None if no restart was seen.
+    async def redis_run(self) -> tuple[str, float]:
+        """Redis' run id, and for how many seconds nothing can have been lost: since it started, or took over.
 
-        A power cut can take a claim and its record with it, so after a restart absence proves nothing for a while.
+        A power cut can take a claim and its record with it, and the very memory that there was one before; a replica
+        that takes over may lack both. So for a while after either, absence proves nothing.
         """
-        run = await self._pool.server_run()
+        run, age_s = await self._pool.server_run()
         answer = await run_script(self._pool, "note_run", [keys.RUN], run)
-        elapsed_ms = int(answer[1])
-        return run, None if elapsed_ms < 0 else elapsed_ms / 1000
+        since_change_s = int(answer[1]) / 1000
+        return run, age_s if since_change_s < 0 else min(age_s, since_change_s)

@@ -6,6 +6,7 @@ arq needs four commands a job, and it drops what is no job at all.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import redis.exceptions as redis_errors
@@ -53,11 +54,9 @@ class JobQueue:
     async def take(self, most: int, in_progress_s: float) -> Take:
         """Takes up to `most` due jobs and marks them as in progress for `in_progress_s` seconds."""
         answer = await run_script(self._pool, "take", [keys.QUEUE], most, int(in_progress_s * 1000), self.READ_DEPTH)
-        if answer[0] != "ok":
-            return Take([], [(keys.QUEUE.encode(), answer[1].decode())], None)
         next_ms, taken = int(answer[1]), int(answer[2])
         split = 3 + 3 * taken
-        jobs = [TakenJob(answer[i], int(float(answer[i + 1])), answer[i + 2]) for i in range(3, split, 3)]
+        jobs = [TakenJob(answer[i], _milliseconds(answer[i + 1]), answer[i + 2]) for i in range(3, split, 3)]
         dropped = [(answer[i], answer[i + 1].decode()) for i in range(split, len(answer), 2)]
         return Take(jobs, dropped, None if next_ms < 0 else next_ms / 1000)
 
@@ -66,10 +65,22 @@ class JobQueue:
         await self._pool.zrem(keys.QUEUE, job_id)
         await self._pool.delete(b"arq:job:" + job_id, b"arq:in-progress:" + job_id, b"arq:retry:" + job_id)
 
-    async def wait(self, timeout_s: float) -> None:
-        """Returns when a job was enqueued for some worker, or after `timeout_s` seconds (at most about three)."""
+    async def wait(self, timeout_s: float) -> bool:
+        """Returns when a job was enqueued for some worker, or after `timeout_s` seconds (at most about three).
+
+        False: what workers wait for was no list; it is dropped, and there was no waiting.
+        """
         try:
             await self._pool.execute_command("BLPOP", keys.WAKE, min(timeout_s, 3.0))
-        except redis_errors.ResponseError:
-            # The key holds something else: polling is the fallback, and its rhythm is the time-out.
+        except redis_errors.ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
             await self._pool.delete(keys.WAKE)
+            return False
+        return True
+
+
+def _milliseconds(score: bytes) -> int:
+    """A score as arq takes it; one that is no time is 0, since it was due for ever."""
+    value = float(score)
+    return int(value) if math.isfinite(value) else 0

@@ -15,6 +15,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
+from worker.errors import PersonasError
 from worker.store.pool import StorePool
 
 Argument = str | bytes | int | float | bool | None
@@ -41,7 +42,8 @@ def _encode(value: Argument) -> str | bytes | int:
 async def run_script(pool: StorePool, name: str, keys: Sequence[str], *arguments: Argument) -> list[Any]:
     """Runs `lua/{name}.lua` and returns its answer: a list whose first entry is a word, as text.
 
-    Safe to repeat if the answer is lost: each script recognises its own earlier run.
+    Safe to repeat if the answer is lost: each script recognises its own earlier run. Raises PersonasError if a key
+    holds what is not ours; nothing was written then.
     """
     text, digest = _source(name)
     encoded = [_encode(argument) for argument in arguments]
@@ -50,4 +52,6 @@ async def run_script(pool: StorePool, name: str, keys: Sequence[str], *arguments
     except NoScriptError:
         answer = await pool.execute_command("EVAL", text, len(keys), *keys, *encoded)
     answer[0] = answer[0].decode()
+    if answer[0] == "broken":
+        raise PersonasError(f"Redis holds something that is not ours: {answer[1].decode(errors='replace')}")
     return list(answer)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import orjson
+import redis.exceptions as redis_errors
 
-from worker.errors import LeaseLost, PersonasError
+from worker.errors import LeaseLost
 from worker.store import keys
 from worker.store.pool import StorePool
 from worker.store.queue import Ticket
@@ -20,6 +21,9 @@ from worker.store.scripts import run_script
 from worker.sync import JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 
 Move = Literal["stay", "walk", "finalize"]
+
+_LONGEST_MS = 100 * 365 * 86_400_000
+"""Redis refuses a time to live that is not positive or does not fit; a script must not find that out half-way."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,6 @@ class Begun:
     request: SyncRequest
     checkpoint: Checkpoint
     lookup: str
-    created_at_ms: int
-    credits: int
 
 
 def new_token() -> str:
@@ -73,7 +75,7 @@ class SyncStore:
     def __init__(self, pool: StorePool, *, stall_ms: int, retention_ms: int) -> None:
         self._pool = pool
         self._stall_ms = stall_ms
-        self._retention_ms = retention_ms
+        self._retention_ms = min(max(1, retention_ms), _LONGEST_MS)
 
     # The client's moves
 
@@ -116,15 +118,14 @@ class SyncStore:
         """The sync as it stands, with its statistics and outcomes; None if it is not known, or no longer."""
         async with self._pool.pipeline(transaction=True) as pipe:
             pipe.hgetall(keys.sync(sync_id))
-            pipe.get(keys.aggregate(sync_id))
             pipe.hvals(keys.outcomes(sync_id))
-            fields, aggregate, outcomes = await pipe.execute()
+            fields, outcomes = await pipe.execute()
         if not fields:
             return None
-        return Sync.from_fields(_text(fields), aggregate or b"", tuple(map(_outcome, outcomes)))
+        return Sync.from_fields(_text(fields), tuple(map(_outcome, outcomes)))
 
     async def newest(self, limit: int = 100) -> list[Sync]:
-        """The newest syncs, newest first, without their statistics."""
+        """The newest syncs, newest first, without their outcomes."""
         ids = [raw.decode() for raw in await self._pool.zrevrange(keys.SYNCS, 0, limit - 1)]
         async with self._pool.pipeline(transaction=False) as pipe:
             for sync_id in ids:
@@ -148,7 +149,7 @@ class SyncStore:
             "resume",
             [
                 *(keys.sync(sync.id), keys.QUEUE, keys.DUE, keys.WAKE),
-                *(keys.aggregate(sync.id), keys.outcomes(sync.id), keys.active(sync.request.identity)),
+                *(keys.outcomes(sync.id), keys.active(sync.request.identity)),
             ],
             sync.id,
             sync.epoch,
@@ -165,7 +166,7 @@ class SyncStore:
         """Takes the lease of an epoch. Raises LeaseLost if the epoch is over, begun by another, or of another kind."""
         answer = await self._run(
             "begin",
-            [keys.sync(sync_id), keys.DUE, keys.aggregate(sync_id)],
+            [keys.sync(sync_id), keys.DUE],
             sync_id,
             epoch,
             holder,
@@ -173,7 +174,7 @@ class SyncStore:
             kind,
         )
         self._owned(answer)
-        parts = [part.decode() for part in answer[2:]]
+        parts = [part.decode() for part in answer[1:]]
         fields = dict(zip(parts[::2], parts[1::2], strict=True))
         return Begun(
             lease=LeaseGrant(sync_id, SyncState(fields["state"]), epoch, holder),
@@ -186,11 +187,9 @@ class SyncStore:
                 profiles=int(fields["profiles"]),
                 complete=fields["complete"] == "1",
                 trouble_ms=int(fields["trouble_ms"]),
-                aggregate=bytes(answer[1]),
+                aggregate=fields["aggregate"].encode(),
             ),
             lookup=fields["lookup"],
-            created_at_ms=int(fields["created_at"]),
-            credits=int(fields["credits"]),
         )
 
     async def commit(
@@ -208,9 +207,14 @@ class SyncStore:
 
         move: `walk` and `finalize` hand the sync to the next job (`ticket`), after `delay_s` seconds.
         """
+        if (move == "stay") is not (ticket is None):
+            raise ValueError("a hand-over needs the ticket of the next job, and nothing else does")
         answer = await self._run(
             "commit",
-            [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE, keys.WAKE, keys.aggregate(lease.sync_id)],
+            [
+                *(keys.sync(lease.sync_id), keys.QUEUE, keys.DUE, keys.WAKE),
+                keys.outcomes(lease.sync_id),
+            ],
             *(lease.sync_id, lease.epoch, lease.holder, checkpoint.seq, token, move),
             *(
                 checkpoint.cursor,
@@ -299,15 +303,19 @@ class SyncStore:
         return bool(await self._pool.set(keys.WATCH, b"1", nx=True, px=max(1, int(for_s * 1000))))
 
     async def due(self, limit: int = 100) -> list[tuple[str, SyncState | None, int]]:
-        """Silent syncs: id, state (None: not known any more) and epoch."""
+        """Silent syncs: id, state (None: not known any more) and epoch. What cannot be a sync is dropped."""
         seconds, micros = await self._pool.time()
         now_ms = seconds * 1000 + micros // 1000
-        ids = [raw.decode() for raw in await self._pool.zrangebyscore(keys.DUE, "-inf", now_ms, start=0, num=limit)]
         found = []
-        for sync_id in ids:
-            fields = await self._pool.hash_fields(keys.sync(sync_id))
-            state, epoch = fields.get(b"state"), fields.get(b"epoch")
-            found.append((sync_id, SyncState(state.decode()) if state else None, int(epoch or 0)))
+        for raw in await self._pool.zrangebyscore(keys.DUE, "-inf", now_ms, start=0, num=limit):
+            try:
+                sync_id = raw.decode()
+                fields = await self._pool.hash_fields(keys.sync(sync_id))
+                state, epoch = fields.get(b"state"), fields.get(b"epoch")
+                found.append((sync_id, SyncState(state.decode()) if state else None, int(epoch or 0)))
+            except (ValueError, redis_errors.ResponseError):
+                # One bad entry must not keep every other sync from being watched.
+                await self._pool.zrem(keys.DUE, raw)
         return found
 
     async def revive(
@@ -331,10 +339,7 @@ class SyncStore:
         await self._pool.zrem(keys.DUE, sync_id)
 
     async def _run(self, name: str, script_keys: list[str], *arguments: Any) -> list[Any]:
-        answer = await run_script(self._pool, name, script_keys, *arguments)
-        if answer[0] == "broken":
-            raise PersonasError(f"Redis holds something that is not ours: {answer[1].decode(errors='replace')}")
-        return answer
+        return await run_script(self._pool, name, script_keys, *arguments)
 
     @staticmethod
     def _owned(answer: list[Any]) -> None:

@@ -1,9 +1,9 @@
--- A job takes the lease of its epoch; an epoch is begun once. Answers: ok, aggregate, field, value, ... | stale, state, epoch
--- KEYS: sync, due, aggregate    ARGV: id, epoch, holder, stall ms, kind (walk, finalize)
-local sync, due, aggregate = unpack(KEYS)
+-- A job takes the lease of its epoch; an epoch is begun once. Answers: ok, field, value, ... | stale, state, epoch
+-- KEYS: sync, due    ARGV: id, epoch, holder, stall ms, kind (walk, finalize)
+local sync, due = unpack(KEYS)
 local id, epoch, holder, stall_ms, kind = unpack(ARGV)
 
-local broken = types(sync, 'hash', due, 'zset', aggregate, 'string')
+local broken = types(sync, 'hash', due, 'zset')
 if broken then return broken end
 local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'started_at')
 local state = found[1]
@@ -13,12 +13,13 @@ if not fits or found[2] ~= epoch or (found[3] ~= '' and found[3] ~= holder) then
 end
 
 local now = now_ms()
+local started_at = found[4]
 if state == 'queued' then
-  redis.call('HSET', sync, 'holder', holder, 'note', '', 'state', 'fetching', 'started_at', found[4] or int(now))
-else
-  redis.call('HSET', sync, 'holder', holder, 'note', '')
+  state = 'fetching'
+  if started_at == '' then started_at = int(now) end
 end
+redis.call('HSET', sync, 'state', state, 'epoch', epoch, 'holder', holder, 'note', '', 'started_at', started_at)
 redis.call('ZADD', due, int(now + stall_ms), id)
-local answer = { 'ok', redis.call('GET', aggregate) or '' }
+local answer = { 'ok' }
 for _, part in ipairs(redis.call('HGETALL', sync)) do answer[#answer + 1] = part end
 return answer

@@ -8,6 +8,5 @@ if broken then return broken end
 if redis.call('HGET', sync, 'token') == token then return { 'applied' } end
 local refused = stale(sync, 'finalizing', epoch, holder)
 if refused then return refused end
-redis.call('HSET', sync, 'token', token)
-finish(sync, id, queue, due, 'completed', retention_ms, now_ms())
+finish(sync, id, queue, due, 'completed', retention_ms, now_ms(), 'token', token)
 return { 'ok' }

@@ -4,27 +4,27 @@
 local sync, queue, due, wake, syncs, active, asked = unpack(KEYS)
 local id, request, identity, job_id, job, stall_ms, force, retention_ms = unpack(ARGV)
 
-local broken = types(sync, 'hash', queue, 'zset', due, 'zset', wake, 'list', syncs, 'zset', active, 'string')
+local broken = types(sync, 'hash', queue, 'zset', due, 'zset', wake, 'list', syncs, 'zset', active, 'zset',
+  asked, 'string')
 if broken then return broken end
 if redis.call('EXISTS', sync) == 1 then return { 'repeated' } end
 if asked ~= '' then
   local first = redis.call('GET', asked)
   if first then return { 'known', first } end
 end
-local running = redis.call('GET', active)
-if running and force ~= '1' then
-  local state = redis.call('HGET', 'sp:sync:' .. running, 'state')
-  if state == 'queued' or state == 'fetching' or state == 'finalizing' then return { 'active', running } end
-end
+local running = under_way(active, request)
+if running and force ~= '1' then return { 'active', running } end
 
 local now = now_ms()
-redis.call('HSET', sync, 'id', id, 'request', request, 'identity', identity, 'state', 'queued', 'epoch', '1',
-  'holder', '', 'job', '', 'seq', '0', 'token', '', 'cursor', '', 'guard', '', 'lookup', '', 'pages', '0',
-  'profiles', '0', 'complete', '0', 'revivals', '0', 'trouble_ms', '0', 'note', '', 'credits', '0', 'created_at', int(now))
-set_job(sync, queue, wake, job_id, job, 0, now)
 redis.call('ZADD', due, int(now + stall_ms), id)
+redis.call('HSET', sync, 'id', id, 'request', request, 'identity', identity, 'state', 'queued', 'epoch', '1',
+  'holder', '', 'job', job_id, 'seq', '0', 'token', '', 'cursor', '', 'guard', '', 'lookup', '', 'pages', '0',
+  'profiles', '0', 'complete', '0', 'aggregate', '', 'revivals', '0', 'trouble_ms', '0', 'note', '', 'asked', asked,
+  'created_at', int(now), 'started_at', '', 'fetched_at', '', 'finished_at', '', 'error_code', '',
+  'error_message', '', 'error_resumable', '', 'failed_in', '')
+set_job(queue, wake, nil, job_id, job, 0, now)
 redis.call('ZADD', syncs, int(now), id)
 redis.call('ZREMRANGEBYSCORE', syncs, '-inf', int(now - 4 * retention_ms))
-redis.call('SET', active, id)
-if asked ~= '' then redis.call('SET', asked, id, 'PX', retention_ms) end
+redis.call('ZADD', active, int(now), id)
+if asked ~= '' then redis.call('SET', asked, id) end
 return { 'created' }

@@ -8,7 +8,6 @@ if broken then return broken end
 if redis.call('HGET', sync, 'token') == token then return { 'applied' } end
 local refused = stale(sync, state, epoch, holder)
 if refused then return refused end
-redis.call('HSET', sync, 'token', token, 'error_code', code, 'error_message', message, 'error_resumable', resumable,
-  'failed_in', state)
-finish(sync, id, queue, due, 'failed', retention_ms, now_ms())
+finish(sync, id, queue, due, 'failed', retention_ms, now_ms(), 'token', token, 'error_code', code,
+  'error_message', message, 'error_resumable', resumable, 'failed_in', state)
 return { 'ok' }

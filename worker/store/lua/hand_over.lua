@@ -11,8 +11,9 @@ local refused = stale(sync, state, epoch, holder)
 if refused then return refused end
 
 local now = now_ms()
-redis.call('HSET', sync, 'epoch', int(epoch + 1), 'holder', '', 'token', token, 'trouble_ms', trouble_ms,
-  'note', note)
-set_job(sync, queue, wake, job_id, job, tonumber(delay_ms), now)
+local old = redis.call('HGET', sync, 'job')
+redis.call('HSET', sync, 'state', state, 'epoch', int(epoch + 1), 'holder', '', 'job', job_id, 'token', token,
+  'trouble_ms', trouble_ms, 'note', note)
+set_job(queue, wake, old, job_id, job, tonumber(delay_ms), now)
 redis.call('ZADD', due, int(now + stall_ms + delay_ms), id)
 return { 'ok' }

@@ -1,6 +1,8 @@
 -- Notices that Redis was restarted, and may have lost its last moments. Answers: ok, ms since another run was first seen
 -- (-1: this is the only run that its data has seen)
 -- KEYS: run    ARGV: run id
+local broken = types(KEYS[1], 'hash')
+if broken then return broken end
 local seen = redis.call('HMGET', KEYS[1], 'id', 'at')
 if not seen[1] then
   redis.call('HSET', KEYS[1], 'id', ARGV[1], 'at', '')

@@ -1,6 +1,10 @@
 -- What every script shares. Keys are documented in keys.py. Redis does not roll back, so a script calls `types` and its
--- own checks before it writes anything, and its first write is an HSET or SET, which Redis refuses as a whole when out
--- of memory.
+-- own checks before it writes anything, and its first write is one that Redis refuses as a whole when out of memory.
+--
+-- Nor does Redis always keep a script whole: one that lost the end of its append-only file within a transaction, and is
+-- then restarted again, has been seen to apply the transaction's first writes and not the rest. So whatever a move
+-- changes of a sync is one HSET, which names state, epoch and holder each time; a sync that begins to run is made due
+-- before that; and everything after the HSET can be made good from it by the watcher.
 
 local JOB, IN_PROGRESS, RETRY = 'arq:job:', 'arq:in-progress:', 'arq:retry:'
 local JOB_LIFETIME_MS = 90 * 86400000
@@ -33,10 +37,8 @@ local function drop_job(queue, job_id)
   redis.call('DEL', JOB .. job_id, IN_PROGRESS .. job_id, RETRY .. job_id)
 end
 
--- Makes `job_id` the one job that carries the sync on, and wakes a worker for it.
-local function set_job(sync, queue, wake, job_id, blob, delay_ms, now)
-  local old = redis.call('HGET', sync, 'job')
-  redis.call('HSET', sync, 'job', job_id)
+-- Enqueues `job_id`, the one job that carries the sync on, in the place of `old`, and wakes a worker for it.
+local function set_job(queue, wake, old, job_id, blob, delay_ms, now)
   if old and old ~= '' then drop_job(queue, old) end
   redis.call('DEL', IN_PROGRESS .. job_id, RETRY .. job_id)
   redis.call('SET', JOB .. job_id, blob, 'PX', int(JOB_LIFETIME_MS))
@@ -47,6 +49,26 @@ local function set_job(sync, queue, wake, job_id, blob, delay_ms, now)
   end
 end
 
+-- Whether a sync is under way.
+local function runs(id)
+  local sync = 'sp:sync:' .. id
+  if redis.call('TYPE', sync).ok ~= 'hash' then return false end
+  local state = redis.call('HGET', sync, 'state')
+  return state == 'queued' or state == 'fetching' or state == 'finalizing'
+end
+
+-- The sync under way that a request means: the newest with the same options, else the newest; nil if there is none.
+local function under_way(active, request)
+  local newest
+  for _, id in ipairs(redis.call('ZREVRANGE', active, 0, -1)) do
+    if runs(id) then
+      if redis.call('HGET', 'sp:sync:' .. id, 'request') == request then return id end
+      newest = newest or id
+    end
+  end
+  return newest
+end
+
 -- Whether the caller's job still owns the sync: nil if so, else the answer that tells it to stop.
 local function stale(sync, state, epoch, holder)
   local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder')
@@ -54,16 +76,17 @@ local function stale(sync, state, epoch, holder)
   return { 'stale', found[1] or 'gone', found[2] or '' }
 end
 
--- Ends a sync: no job, no due time, not active; kept for `retention_ms` from now.
-local function finish(sync, id, queue, due, state, retention_ms, now)
-  local found = redis.call('HMGET', sync, 'job', 'identity', 'epoch')
+-- Ends a sync: no job, no due time, not active; kept for `retention_ms` from now. Takes further fields to write: field,
+-- value, ...
+local function finish(sync, id, queue, due, state, retention_ms, now, ...)
+  local found = redis.call('HMGET', sync, 'job', 'identity', 'epoch', 'asked')
+  local active = 'sp:active:' .. (found[2] or '')
   redis.call('HSET', sync, 'state', state, 'epoch', int(found[3] + 1), 'holder', '', 'job', '', 'note', '',
-    'finished_at', int(now))
+    'finished_at', int(now), ...)
   if found[1] and found[1] ~= '' then drop_job(queue, found[1]) end
   redis.call('ZREM', due, id)
-  local active = 'sp:active:' .. found[2]
-  if redis.call('GET', active) == id then redis.call('DEL', active) end
-  redis.call('PEXPIRE', sync, retention_ms)
-  redis.call('PEXPIRE', sync .. ':aggregate', retention_ms)
-  redis.call('PEXPIRE', sync .. ':outcomes', retention_ms)
+  if redis.call('TYPE', active).ok == 'zset' then redis.call('ZREM', active, id) end
+  for _, key in ipairs({ sync, sync .. ':outcomes', found[4] or '' }) do
+    redis.call('PEXPIRE', key, retention_ms)
+  end
 end

@@ -7,10 +7,15 @@ local id, state, epoch, stall_ms, most, job_id, job, message, retention_ms = unp
 
 local broken = types(sync, 'hash', queue, 'zset', due, 'zset', wake, 'list')
 if broken then return broken end
-local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'job', 'revivals')
+local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'job', 'revivals', 'finished_at')
 local now = now_ms()
-if not found[1] or found[1] == 'completed' or found[1] == 'failed' or found[1] == 'cancelled' then
+if not found[1] then
   redis.call('ZREM', due, id)
+  return { 'gone' }
+end
+if found[1] == 'completed' or found[1] == 'failed' or found[1] == 'cancelled' then
+  -- It has ended; if it is still watched, its end was cut short.
+  if redis.call('ZSCORE', due, id) then finish(sync, id, queue, due, found[1], retention_ms, found[6]) end
   return { 'gone' }
 end
 if found[1] ~= state or found[2] ~= epoch then return { 'changed' } end
@@ -27,12 +32,12 @@ end
 
 local revivals = found[5] + 1
 if revivals > tonumber(most) then
-  redis.call('HSET', sync, 'error_code', 'worker_lost', 'error_message', message, 'error_resumable', '1',
-    'failed_in', state)
-  finish(sync, id, queue, due, 'failed', retention_ms, now)
+  finish(sync, id, queue, due, 'failed', retention_ms, now, 'error_code', 'worker_lost', 'error_message', message,
+    'error_resumable', '1', 'failed_in', state)
   return { 'failed' }
 end
-redis.call('HSET', sync, 'epoch', int(epoch + 1), 'holder', '', 'revivals', int(revivals))
-set_job(sync, queue, wake, job_id, job, 0, now)
+redis.call('HSET', sync, 'state', state, 'epoch', int(epoch + 1), 'holder', '', 'job', job_id,
+  'revivals', int(revivals))
+set_job(queue, wake, current, job_id, job, 0, now)
 redis.call('ZADD', due, int(now + stall_ms), id)
 return { 'revived', revivals }

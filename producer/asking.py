@@ -1,0 +1,138 @@
+"""Asking for syncs: from the options of `sync` to requests, and through which door they go.
+
+That door is a Redis with workers behind it, or everything in this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import ValidationError
+
+from producer.client import SyncClient
+from producer.embedded import DEMO_SPACE, embedded, made_up
+from producer.screen import Screen
+from worker.errors import ConfigurationError, PersonasError
+from worker.settings import Settings
+from worker.sync import Sync, SyncRequest, new_sync_id
+
+PATIENCE_S = 3.0
+"""How long a command waits for a Redis that does not answer, before it gives up."""
+
+
+@dataclass(frozen=True)
+class SyncOptions:
+    """The options of `sync`. timeout_s: how long to follow."""
+
+    space_ids: tuple[str, ...] = ()
+    wait: bool = True
+    json: bool = False
+    embedded: bool = False
+    sandbox: bool = False
+    max_profiles: int | None = None
+    min_cluster_size: int = 3
+    timeout_s: float = math.inf
+    force: bool = False
+    mode: Literal["upsert", "create"] = "upsert"
+    idempotency_key: str | None = None
+
+    def in_process(self, settings: Settings) -> bool:
+        """Whether everything runs in this process. Raises ConfigurationError if an option does not go with that."""
+        if not (self.embedded or self.sandbox or settings.redis_url is None):
+            return False
+        for given, name in ((not self.wait, "--no-wait"), (self.idempotency_key, "--idempotency-key")):
+            if given:
+                raise ConfigurationError(
+                    f"{name} needs workers and a Redis that outlive this process: set REDIS_URL, and leave out "
+                    "--embedded and --sandbox."
+                )
+        return True
+
+
+def requests_for(settings: Settings, options: SyncOptions) -> list[SyncRequest]:
+    """A request for each space. Raises ConfigurationError that says what is wrong with the options."""
+    space_ids = list(options.space_ids)
+    if not space_ids:
+        # Made-up profiles should not stand under the name of a real space.
+        default = DEMO_SPACE if options.sandbox else settings.segment_space_id
+        if default is None:
+            raise ConfigurationError(
+                "Which space? Name it (segment-personas sync SPACE_ID) or export SEGMENT_SPACE_ID."
+            )
+        space_ids = [default]
+    twice = sorted({space_id for space_id in space_ids if space_ids.count(space_id) > 1})
+    if twice:
+        raise ConfigurationError(f"{', '.join(twice)}: named more than once.")
+    if options.idempotency_key and len(space_ids) > 1:
+        raise ConfigurationError("--idempotency-key means one sync: name one space at a time.")
+    return [_request(space_id, options) for space_id in space_ids]
+
+
+@contextlib.asynccontextmanager
+async def front_door(settings: Settings, err: Screen, options: SyncOptions) -> AsyncIterator[SyncClient]:
+    """Where the syncs are asked for; says what running in this process means. Raises ConfigurationError."""
+    if not options.in_process(settings):
+        async with redis_client(settings) as client:
+            yield client
+        return
+    async with contextlib.AsyncExitStack() as stack:
+        if options.sandbox:
+            err.say("Made-up profiles, from stand-ins for Segment and Mavera in this process. No key is used.", "dim")
+            settings = await stack.enter_async_context(made_up(settings))
+        try:
+            client = await stack.enter_async_context(embedded(settings))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{error} To see it work without keys: segment-personas sync --sandbox") from None
+        if not options.sandbox:
+            reason = "REDIS_URL is not set" if settings.redis_url is None else "--embedded"
+            err.say(
+                f"{reason}: everything runs in this process, and the state of the sync is lost with it. "
+                "Personas that were made stay.",
+                "dim",
+            )
+        yield client
+
+
+def redis_client(settings: Settings) -> SyncClient:
+    """A client for the Redis of REDIS_URL. Raises ConfigurationError if there is none, or none that can be used."""
+    settings.require("redis_url")
+    assert settings.redis_url
+    return SyncClient(settings.redis_url.get_secret_value(), settings=settings, patience_s=PATIENCE_S)
+
+
+async def enqueue(client: SyncClient, err: Screen, requests: Sequence[SyncRequest], options: SyncOptions) -> list[Sync]:
+    """Asks for every sync. Raises as `SyncClient.enqueue` does; the message names those that are started by then."""
+    syncs: list[Sync] = []
+    for request in requests:
+        sync_id = new_sync_id()
+        try:
+            found = await client.enqueue(
+                request, force=options.force, idempotency_key=options.idempotency_key, sync_id=sync_id
+            )
+        except PersonasError as error:
+            if not syncs:
+                raise
+            started = ", ".join(f"{one.id} ({one.request.space_id})" for one in syncs)
+            raise type(error)(f"{error}\nStarted before, and going on: {started}") from None
+        if found.id != sync_id:
+            err.say(f"{found.request.space_id}: this was asked for before; it is {found.id}, {found.state.value}.")
+        syncs.append(found)
+    return syncs
+
+
+def _request(space_id: str, options: SyncOptions) -> SyncRequest:
+    try:
+        return SyncRequest(
+            space_id=space_id,
+            max_profiles=options.max_profiles,
+            min_cluster_size=options.min_cluster_size,
+            mode=options.mode,
+        )
+    except ValidationError:  # typer has seen to the other options
+        raise ConfigurationError(
+            f"{space_id!r} is no space id: it has letters, digits and the signs . _ ~ - and at most 128 of them."
+        ) from None

@@ -1,0 +1,263 @@
+"""The command line: which commands there are, their options, and how errors become exit codes.
+
+Imports only typer; what a command needs is imported when it runs, so that `--help` answers at once.
+
+Exit codes: 0 completed; 1 the sync failed; 2 wrong usage or configuration; 3 cancelled; 130 no longer following.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, Literal, NoReturn
+
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # they would print local variables, and with them tokens and profiles
+    context_settings={"help_option_names": ["--help", "-h"]},
+    help="Turns a Segment space into Mavera personas: one for each cluster of its profiles.",
+    epilog="Exit codes: 0 completed, 1 the sync failed, 2 wrong usage or configuration, 3 cancelled, "
+    "130 no longer following.",
+)
+
+
+def _flag(*names: str, help: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, metavar="", show_default=False, **more)
+
+
+SyncId = Annotated[str, typer.Argument(metavar="SYNC_ID", help="As `sync` and `list` print it.")]
+Json = Annotated[bool, _flag("--json", help="Print one JSON document on stdout; everything else goes to stderr.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", min=0, help="Stop following after so long (exit code 130)."),
+]
+NoWait = Annotated[bool, _flag("--no-wait", help="Print the sync id and return; do not follow.")]
+
+
+@app.command()
+def sync(
+    space_ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SPACE_ID", help="Segment spaces, several at once. Default: SEGMENT_SPACE_ID."),
+    ] = None,
+    no_wait: NoWait = False,
+    json: Json = False,
+    embedded: Annotated[
+        bool, _flag("--embedded", help="Run everything in this process. So it is, too, without REDIS_URL.")
+    ] = False,
+    sandbox: Annotated[
+        bool, _flag("--sandbox", help="Use made-up profiles and stand-ins for both APIs. Implies --embedded.")
+    ] = False,
+    max_profiles: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Stop reading after so many profiles.")
+    ] = None,
+    min_cluster_size: Annotated[int, typer.Option(metavar="N", min=1, help="A smaller cluster makes no persona.")] = 3,
+    timeout: Timeout = None,
+    force: Annotated[bool, _flag("--force", help="Start another sync beside one of the same space.")] = False,
+    mode: Annotated[
+        Literal["upsert", "create"],
+        typer.Option(metavar="upsert|create", help="Update a cluster's persona if it has one, or always buy anew."),
+    ] = "upsert",
+    idempotency_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The same key never starts a second sync.")
+    ] = None,
+) -> None:
+    """Read every profile of a space, and create or update one persona per cluster."""
+    from producer import commands
+    from producer.asking import SyncOptions
+
+    options = SyncOptions(
+        space_ids=tuple(space_ids or ()),
+        wait=not no_wait,
+        json=json,
+        embedded=embedded,
+        sandbox=sandbox,
+        max_profiles=max_profiles,
+        min_cluster_size=min_cluster_size,
+        timeout_s=_seconds(timeout),
+        force=force,
+        mode=mode,
+        idempotency_key=idempotency_key,
+    )
+    _exit(commands.run(lambda settings, err: commands.sync(settings, err, options)))
+
+
+@app.command()
+def status(
+    sync_id: SyncId,
+    json: Json = False,
+    follow: Annotated[bool, _flag("--follow", "-f", help="Follow it to its end.")] = False,
+    timeout: Timeout = None,
+) -> None:
+    """Show a sync: state, progress, clusters and personas so far."""
+    from producer import commands
+
+    _exit(
+        commands.run(
+            lambda settings, err: commands.status(
+                settings, err, sync_id, json=json, follow=follow, timeout_s=_seconds(timeout)
+            )
+        )
+    )
+
+
+@app.command("list")
+def list_syncs(
+    json: Json = False,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="So many at most.")] = 20,
+) -> None:
+    """Show the newest syncs."""
+    from producer import commands
+
+    _exit(commands.run(lambda settings, err: commands.listed(settings, err, json=json, limit=limit)))
+
+
+@app.command()
+def cancel(sync_id: SyncId) -> None:
+    """Stop a sync. Personas that it made stay."""
+    from producer import commands
+
+    _exit(commands.run(lambda settings, err: commands.cancel(settings, err, sync_id)))
+
+
+@app.command()
+def resume(
+    sync_id: SyncId,
+    restart: Annotated[bool, _flag("--restart", help="Read the space from the start, with fresh sums.")] = False,
+    no_wait: NoWait = False,
+    json: Json = False,
+    timeout: Timeout = None,
+) -> None:
+    """Go on with a failed sync where it stopped."""
+    from producer import commands
+
+    _exit(
+        commands.run(
+            lambda settings, err: commands.resume(
+                settings, err, sync_id, restart=restart, wait=not no_wait, json=json, timeout_s=_seconds(timeout)
+            )
+        )
+    )
+
+
+@app.command()
+def worker(
+    check: Annotated[
+        bool, _flag("--check", help="Say whether a worker on this host is alive (exit code 0 or 1).")
+    ] = False,
+) -> None:
+    """Run a worker until SIGTERM or SIGINT."""
+    from worker.__main__ import main as run_worker
+
+    _exit(run_worker(["--check"] if check else []))
+
+
+@app.command()
+def doctor(
+    space_id: Annotated[
+        str | None, typer.Argument(metavar="SPACE_ID", help="Space to look into. Default: SEGMENT_SPACE_ID.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check the set-up, and create nothing: settings, Redis, workers, Segment, Mavera."""
+    from producer import doctor as checks
+    from producer.commands import run
+
+    _exit(run(lambda settings, err: checks.doctor(settings, space_id, json=json)))
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0: any free one.")] = 8080,
+    profiles: Annotated[int, typer.Option(metavar="N", min=0, help="Profiles in every space.")] = 20_000,
+    kind: Annotated[
+        Literal["mixed", "recipe", "wide"],
+        typer.Option(metavar="mixed|recipe|wide", help="Realistic and dirty; the recipe's samples; clean, ten traits."),
+    ] = "mixed",
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed is another space.")] = 0,
+    page_size: Annotated[int, typer.Option(metavar="N", min=1, help="Most profiles in a page.")] = 200,
+    latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Added to every answer of Segment.")] = 0.05,
+    mavera_latency: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Added to every answer of Mavera.")
+    ] = 0.1,
+    segment_limit: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Requests a second for a space; over it, 429.")
+    ] = 100,
+    mavera_limit: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Requests a minute for a key; over it, 429.")
+    ] = 60,
+    credits: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Credits at Mavera; over them, 402. Default: no end of them.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="JSON",
+            help="What goes wrong; may be repeated. "
+            """Such as '{"api": "segment", "kind": "status", "status": 503, "every": 10}'.""",
+        ),
+    ] = None,
+) -> None:
+    """Serve stand-ins for Segment and Mavera until Ctrl-C."""
+    from producer.stand_ins import StandIns, serve
+
+    _exit(
+        serve(
+            StandIns(
+                profiles=profiles,
+                kind=kind,
+                seed=seed,
+                page_size=page_size,
+                latency_s=latency,
+                mavera_latency_s=mavera_latency,
+                segment_limit=segment_limit,
+                mavera_limit=mavera_limit,
+                credits=credits,
+                faults=tuple(fault or ()),
+            ),
+            host,
+            port,
+        )
+    )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"segment-personas {version('segment-personas')}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[bool, _flag("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """(Shown as the help of the program: see `app`.)"""
+
+
+def main() -> NoReturn:
+    """Runs the command line and exits; errors of the user are one sentence on stderr and exit code 2."""
+    try:
+        app(prog_name="segment-personas")
+    except Exception as error:
+        from worker.errors import PersonasError
+
+        if not isinstance(error, PersonasError):
+            raise
+        from producer.screen import stderr
+
+        stderr().say(str(error), "red")
+        sys.exit(2)
+    raise AssertionError("app always exits")  # pragma: no cover
+
+
+def _seconds(timeout: float | None) -> float:
+    return float("inf") if timeout is None else timeout
+
+
+def _exit(code: int) -> NoReturn:
+    raise typer.Exit(code)

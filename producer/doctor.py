@@ -1,0 +1,146 @@
+"""`segment-personas doctor`: looks at everything that a sync needs, and creates nothing.
+
+One page of Segment and one free list of Mavera are all that it asks the APIs for. Each line says what was found and
+what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+
+import aiohttp
+from pydantic import ValidationError
+from rich.table import Table
+from rich.text import Text
+
+from producer.findings import Finding, Verdict, coverage, judge_rate, judge_redis, judge_traits
+from producer.result import to_json
+from producer.screen import printable, stdout
+from worker.errors import ApiError, ConfigurationError, Retry, StoreUnavailable
+from worker.http import new_session
+from worker.jobs.context import mavera_client, segment_client, worker_registry
+from worker.settings import Settings
+from worker.store import redis_pool
+from worker.store.health import redis_health
+from worker.store.pool import closing
+from worker.sync import SyncRequest
+
+STYLES: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+PATIENCE_S = 3.0
+
+
+async def doctor(settings: Settings, space_id: str | None, *, json: bool) -> int:
+    """Prints each finding as it comes; returns 0, or 1 if one of them is a failure."""
+    out, findings = stdout(), []
+    async for finding in examine(settings, space_id):
+        findings.append(finding)
+        if not json:
+            out.put(_line(finding))
+    failed = any(finding.verdict == "fail" for finding in findings)
+    if json:
+        out.write(to_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]}))
+    return int(failed)
+
+
+def _line(finding: Finding) -> Table:
+    style = STYLES[finding.verdict]
+    line = Table.grid(padding=(0, 2))
+    for width in (4, 8):
+        line.add_column(width=width)
+    text = Text(printable(finding.found))
+    if finding.advice:
+        text.append(f"\n→ {printable(finding.advice)}", style)
+    line.add_row(Text(finding.verdict, style), Text(finding.what, "bold"), text)
+    return line
+
+
+async def examine(settings: Settings, space_id: str | None) -> AsyncIterator[Finding]:
+    """Everything that can be found out, one thing after the other."""
+    yield _settings(settings)
+    async for finding in _redis(settings):
+        yield finding
+    async with new_session() as session:
+        async for finding in _segment(settings, session, space_id or settings.segment_space_id):
+            yield finding
+        async for finding in _mavera(settings, session):
+            yield finding
+
+
+def _settings(settings: Settings) -> Finding:
+    needed = ("redis_url", "segment_token", "mavera_api_key")
+    missing = [name.upper() for name in needed if getattr(settings, name) is None]
+    if missing:
+        return Finding("warn", "Settings", f"not set: {', '.join(missing)}", "Export them where the workers run.")
+    return Finding("ok", "Settings", "well-formed, and all that a worker needs is there")
+
+
+async def _redis(settings: Settings) -> AsyncIterator[Finding]:
+    if settings.redis_url is None:
+        yield Finding(
+            "warn",
+            "Redis",
+            "REDIS_URL is not set: `sync` runs everything in its own process, and forgets it",
+            "For workers, and for syncs that survive a crash, set REDIS_URL.",
+        )
+        return
+    try:
+        async with closing(redis_pool(settings.redis_url.get_secret_value(), patience_s=PATIENCE_S)) as pool:
+            health = await redis_health(pool)
+            alive = await worker_registry(pool, settings).alive()
+    except (StoreUnavailable, ConfigurationError) as error:
+        yield Finding("fail", "Redis", str(error))
+        return
+    for finding in judge_redis(health):
+        yield finding
+    if alive:
+        yield Finding("ok", "Workers", f"{len(alive)} alive: {', '.join(worker.name for worker in alive)}")
+    else:
+        yield Finding("warn", "Workers", "none is alive: syncs wait", "Start one: segment-personas worker")
+
+
+async def _segment(settings: Settings, session: aiohttp.ClientSession, space_id: str | None) -> AsyncIterator[Finding]:
+    if settings.segment_token is None:
+        yield Finding("fail", "Segment", "SEGMENT_TOKEN is not set", "Export a token that may read the space.")
+        return
+    if space_id is None:
+        yield Finding(
+            "warn", "Segment", "no space to look into", "Name one (doctor SPACE_ID), or export SEGMENT_SPACE_ID."
+        )
+        return
+    try:
+        request = SyncRequest(space_id=space_id)
+    except ValidationError:
+        yield Finding("fail", "Segment", f"{space_id!r} is no space id", "Copy it from Segment: spa_…")
+        return
+    try:
+        page = await segment_client(settings, session, request).page("", 1)
+    except ApiError as error:
+        yield Finding("fail", "Segment", *_said(error))
+        return
+    dialect = f"dialect {request.dialect}, {settings.segment_base_url}"
+    if not page.profiles:
+        yield Finding("warn", "Segment", f"the token is good ({dialect}), and space {space_id} is empty")
+        return
+    yield Finding("ok", "Segment", f"the token is good ({dialect}); one page: {len(page.profiles)} profiles")
+    for finding in judge_traits(coverage(page.profiles), len(page.profiles)):
+        yield finding
+
+
+async def _mavera(settings: Settings, session: aiohttp.ClientSession) -> AsyncIterator[Finding]:
+    if settings.mavera_api_key is None:
+        yield Finding("fail", "Mavera", "MAVERA_API_KEY is not set", "Export the key of your account.")
+        return
+    try:
+        limit = await mavera_client(settings, session).rate_limit()
+    except ApiError as error:
+        yield Finding("fail", "Mavera", *_said(error))
+        return
+    yield judge_rate(limit, settings.mavera_rate)
+
+
+def _said(error: ApiError) -> tuple[str, str]:
+    """What happened, and what to do; the clients' own advice speaks to whoever runs a sync, here there is none."""
+    advice = "Check the base URL, and whether this machine may connect there." if isinstance(error, Retry) else ""
+    return str(error).replace(", then resume the sync", ""), advice

@@ -1,0 +1,92 @@
+"""Everything in one process: an in-memory Redis, a worker, a client, and if wanted the stand-ins for both APIs.
+
+The state is gone with the process. Made-up profiles stay in it: with the stand-ins, no setting of the environment says
+where to, and no real key is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterator
+
+from pydantic import SecretStr
+
+from producer.client import SyncClient
+from worker.jobs.runner import serve
+from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec
+from worker.settings import Settings
+from worker.store import embedded_pool
+from worker.store.pool import closing
+
+DEMO_SPACE = "demo"
+
+DEMO = SandboxOptions(
+    {},
+    default_space=SpaceSpec(20_000, "mixed", seed=1),
+    latency_s=0.07,
+    mavera_latency_s=0.25,
+)
+"""What `sync --sandbox` reads: any space, large and slow enough to watch."""
+
+
+@contextlib.asynccontextmanager
+async def embedded(settings: Settings) -> AsyncIterator[SyncClient]:
+    """A client with a worker of its own; both end with the block, the worker after it has stopped its jobs.
+
+    Raises ConfigurationError if a token is missing, and whatever ends the worker before its time.
+    """
+    settings.require("segment_token", "mavera_api_key")
+    owner = asyncio.current_task()
+    assert owner is not None
+    ready = asyncio.Event()
+
+    def interrupt(_: asyncio.Task[None]) -> None:
+        # Whoever waits for a worker that has died would wait for ever.
+        owner.cancel()
+
+    async with closing(embedded_pool()) as pool:
+        worker = asyncio.create_task(serve(settings, pool, ready=ready.set), name="worker")
+        worker.add_done_callback(interrupt)
+        try:
+            await ready.wait()
+            yield SyncClient.on(pool, settings)
+        finally:
+            worker.remove_done_callback(interrupt)
+            if worker.done():
+                owner.uncancel()
+                await worker
+            worker.cancel()
+            await asyncio.wait({worker})
+
+
+@contextlib.asynccontextmanager
+async def made_up(settings: Settings, options: SandboxOptions = DEMO) -> AsyncIterator[Settings]:
+    """The settings with the stand-ins in the place of both APIs, and neither Redis nor keys of the environment."""
+    async with Sandbox(options) as sandbox:
+        with _no_proxy("127.0.0.1"):
+            yield settings.model_copy(
+                update={
+                    "segment_base_url": sandbox.segment_url,
+                    "segment_token": SecretStr(options.segment_token or "sandbox"),
+                    "mavera_base_url": sandbox.mavera_url,
+                    "mavera_api_key": SecretStr(options.mavera_key or "mvra_test_sandbox"),
+                    "redis_url": None,
+                }
+            )
+
+
+@contextlib.contextmanager
+def _no_proxy(host: str) -> Iterator[None]:
+    """Requests to `host` go there directly, also where the environment names a proxy."""
+    before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
+    others = before["no_proxy"] or before["NO_PROXY"]
+    os.environ["no_proxy"] = f"{others},{host}" if others else host
+    try:
+        yield
+    finally:
+        if before["no_proxy"] is None:
+            del os.environ["no_proxy"]
+        else:
+            os.environ["no_proxy"] = before["no_proxy"]

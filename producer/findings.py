@@ -1,0 +1,130 @@
+"""What the doctor concludes from what it has seen. Pure: set-up of Redis, traits of a page, limit of the account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from worker.clusters import RECIPE, Rules
+from worker.clusters.values import category_column, number_column, read_trait
+from worker.store.health import RedisHealth
+
+Verdict = Literal["ok", "warn", "fail"]
+
+TIERS = {60: "Starter", 120: "Basic", 240: "Professional", 600: "Enterprise"}
+"""Mavera's requests a minute, and the tier that has them."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line. advice: what to do; empty if there is nothing to do."""
+
+    verdict: Verdict
+    what: str
+    found: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class TraitCoverage:
+    """In how many profiles of a page a trait is usable, and in how many it is there but is not.
+
+    keys: the names under which it may stand.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    usable: int
+    unusable: int
+    is_number: bool
+
+
+def judge_redis(health: RedisHealth) -> list[Finding]:
+    """What the set-up of a Redis means for the syncs in it."""
+    name = f"Redis {health.version or ''}".rstrip()
+    if health.mode == "cluster":
+        return [Finding("fail", "Redis", f"{name} is a cluster", "Use one Redis: scripts and queue span its slots.")]
+    findings = [Finding("ok", "Redis", f"{name} answers")]
+    if health.append_only:
+        findings.append(Finding("ok", "Redis", "its append-only file is on"))
+    else:
+        found = (
+            "whether its append-only file is on, it does not say"
+            if health.append_only is None
+            else ("its append-only file is off: a restart loses syncs, and which persona belongs to which cluster")
+        )
+        findings.append(
+            Finding("warn", "Redis", found, "Set `appendonly yes`, or what your provider calls persistence.")
+        )
+    policy = health.eviction_policy
+    if policy == "noeviction":
+        findings.append(Finding("ok", "Redis", "it evicts nothing (noeviction)"))
+    elif policy is None:
+        findings.append(
+            Finding("warn", "Redis", "what it does when memory is full, it does not say", "Use `noeviction`.")
+        )
+    else:
+        verdict: Verdict = "fail" if health.max_bytes else "warn"
+        found = f"its maxmemory-policy is {policy}: when memory is full, it throws syncs away"
+        findings.append(Finding(verdict, "Redis", found, "Set `maxmemory-policy noeviction`."))
+    return findings
+
+
+def coverage(profiles: Sequence[object], rules: Rules = RECIPE) -> list[TraitCoverage]:
+    """How many of the entries of a page have each trait of the rules."""
+    traits = [
+        found if isinstance(found := entry.get("traits"), dict) else {} for entry in profiles if isinstance(entry, dict)
+    ]
+    result = []
+    for number in rules.numbers:
+        numbers = read_trait(traits, number.keys, partial(number_column, lowest=number.lowest, highest=number.highest))
+        result.append(_count(number.name, number.keys, numbers.values, numbers.wrong, is_number=True))
+    for category in rules.categories:
+        words = read_trait(traits, category.keys, category_column)
+        result.append(_count(category.name, category.keys, words.values, words.wrong, is_number=False))
+    return result
+
+
+def judge_traits(found: Sequence[TraitCoverage], profiles: int) -> list[Finding]:
+    """What the traits of a page mean for its clusters. profiles: how many entries the page has."""
+    if not any(trait.usable for trait in found if trait.is_number):
+        names = ", ".join("/".join(trait.keys) for trait in found if trait.is_number)
+        return [
+            Finding(
+                "fail",
+                "Traits",
+                f"none of {names} is in any profile of the page, so none would be in a cluster",
+                "Define them in Segment (Engage, Computed Traits), under one of these names.",
+            )
+        ]
+    return [_judge_trait(trait, profiles) for trait in found]
+
+
+def _judge_trait(trait: TraitCoverage, profiles: int) -> Finding:
+    text = f"{' or '.join(trait.keys)}: in {trait.usable} of {profiles} profiles"
+    if trait.unusable:
+        text += f", unusable in {trait.unusable}"
+    if trait.usable:
+        return Finding("ok", "Traits", text)
+    return Finding("warn", "Traits", text, "If you have it, define it in Segment under one of these names.")
+
+
+def judge_rate(limit: int | None, rate: int) -> Finding:
+    """What the account allows, and what we make of it. Both are requests a minute; limit None: it does not say."""
+    if limit is None:
+        return Finding("ok", "Mavera", f"the key is good; it does not say its limit, MAVERA_RATE is {rate} a minute")
+    tier = f" (tier {TIERS[limit]})" if limit in TIERS else ""
+    found = f"the key is good; {limit} requests a minute{tier}, MAVERA_RATE is {rate}"
+    if limit < rate:
+        return Finding("warn", "Mavera", found, f"Set MAVERA_RATE={limit}, or Mavera will refuse requests.")
+    if limit > rate:
+        return Finding("ok", "Mavera", found, f"MAVERA_RATE={limit} would be faster.")
+    return Finding("ok", "Mavera", found)
+
+
+def _count(
+    name: str, keys: tuple[str, ...], values: Sequence[object], wrong: Sequence[int], *, is_number: bool
+) -> TraitCoverage:
+    return TraitCoverage(name, keys, sum(value is not None for value in values), len(wrong), is_number)

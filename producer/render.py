@@ -1,0 +1,221 @@
+"""How a sync looks: its report with a table of clusters, the list of syncs, and the bars of a sync under way.
+
+Pure: from a snapshot to something that rich prints. Every text goes in as it is, never as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from producer.result import ClusterResult, clusters, statistics, timings
+from producer.screen import printable
+from worker.clusters import percent
+from worker.sync import Sync, SyncState
+
+STYLES = {
+    SyncState.QUEUED: "yellow",
+    SyncState.FETCHING: "cyan",
+    SyncState.FINALIZING: "magenta",
+    SyncState.COMPLETED: "green",
+    SyncState.FAILED: "red",
+    SyncState.CANCELLED: "yellow",
+}
+
+NARROW = 90
+"""Columns under which the list of syncs leaves some out."""
+
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+class ShareBar:
+    """A bar of `share` (0 to 1) of the width there is; in `#` where there are no blocks."""
+
+    def __init__(self, share: float, style: str) -> None:
+        self._share = min(1.0, max(0.0, share))
+        self._style = style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        if options.ascii_only:
+            text = "#" * round(self._share * width)
+        else:
+            full, eighth = divmod(round(self._share * width * 8), 8)
+            text = "█" * full + _EIGHTHS[eighth].strip()
+        yield Segment(text.ljust(width), Style.parse(self._style))
+
+
+def seconds(value: float) -> str:
+    """A time for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if value < 10:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def counts(sync: Sync, rate: float | None = None) -> str:
+    """Pages, profiles and, if known, profiles a second."""
+    pages = f"{sync.pages:,} page{'' if sync.pages == 1 else 's'}"
+    text = f"{pages}, {sync.profiles:,} profile{'' if sync.profiles == 1 else 's'}"
+    return text if rate is None else f"{text}, {rate:,.0f}/s"
+
+
+def persona(cluster: ClusterResult, sync: Sync) -> str:
+    """What became of a cluster: its persona, why it has none, or nothing yet."""
+    if cluster.outcome:
+        return f"{cluster.outcome.action} {cluster.outcome.persona_id}"
+    if cluster.skipped == "empty":
+        return "none: nobody is in it"
+    if cluster.skipped == "too_small":
+        return f"none: fewer than {sync.request.min_cluster_size}"
+    return ""
+
+
+def live(sync: Sync, rate: float | None, elapsed_s: float) -> RenderableType:
+    """A sync under way: one line of numbers, and its clusters as bars."""
+    head = Text()
+    head.append(sync.request.space_id, "bold")
+    head.append(f"  {sync.state.value}", STYLES[sync.state])
+    head.append(f"  {counts(sync, rate if sync.state is SyncState.FETCHING else None)}, {seconds(elapsed_s)}")
+    found = clusters(sync, statistics(sync))
+    most = max((cluster.summary.n for cluster in found), default=0)
+    if not most:
+        return Group(head, *_notes(sync))
+    grid = Table.grid(padding=(0, 1), expand=True)
+    grid.add_column(min_width=10, no_wrap=True)
+    grid.add_column(ratio=1, min_width=4)
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True, overflow="ellipsis", min_width=27 if sync.fetched_at else 0)
+    for cluster in found:
+        bar = ShareBar(cluster.summary.n / most, STYLES[SyncState.COMPLETED] if cluster.outcome else STYLES[sync.state])
+        grid.add_row(f"  {cluster.summary.label}", bar, f"{cluster.summary.n:,}", persona(cluster, sync))
+    return Group(head, grid, *_notes(sync))
+
+
+def overview(syncs: Sequence[Sync], rates: dict[str, float]) -> RenderableType:
+    """Many syncs under way, a line each."""
+    table = Table.grid(padding=(0, 2))
+    for sync in syncs:
+        rate = rates.get(sync.id) if sync.state is SyncState.FETCHING else None
+        table.add_row(
+            Text(sync.request.space_id, "bold"),
+            Text(sync.state.value, STYLES[sync.state]),
+            Text(counts(sync, rate)),
+            Text(printable(sync.note), "yellow"),
+        )
+    return table
+
+
+def report(sync: Sync, now: float | None = None) -> list[RenderableType]:
+    """A sync as it stands, with a table of its clusters. now: as in `result.timings`."""
+    aggregate, times = statistics(sync), timings(sync, now)
+    head = Text()
+    head.append(sync.request.space_id, "bold")
+    head.append(f"  {sync.id}  ")
+    head.append(sync.state.value, STYLES[sync.state])
+    if times.total_s is not None:
+        head.append(f" {'in' if sync.finished_at else 'for'} {seconds(times.total_s)}")
+    parts: list[RenderableType] = [head, Text(_read(sync, now))]
+    found = clusters(sync, aggregate)
+    if any(cluster.summary.n for cluster in found):
+        parts.append(_table(sync, found))
+    remarks = []
+    if sync.outcomes:
+        remarks.append(f"{_number(len(sync.outcomes), 'persona')}, {sync.credits:,} credits charged.")
+    if aggregate.unclassified:
+        remarks.append(f"{_number(aggregate.unclassified, 'profile')} with none of the deciding traits: in no cluster.")
+    if aggregate.trait_errors:
+        listed = ", ".join(f"{name} {count:,}" for name, count in sorted(aggregate.trait_errors.items()))
+        remarks.append(f"Values that could not be used: {listed}.")
+    if aggregate.profile_errors:
+        remarks.append(f"Entries that are no profile: {aggregate.profile_errors:,}.")
+    for outcome in sync.outcomes:
+        if outcome.ignored:
+            remarks.append(f"Mavera ignored of {outcome.persona_id}: {', '.join(outcome.ignored)}.")
+    return [*parts, *(Text(printable(remark)) for remark in remarks), *_notes(sync), *_failure(sync)]
+
+
+def listing(syncs: Sequence[Sync], width: int) -> RenderableType:
+    """The list of syncs, a row each; with fewer columns where `width` characters are few."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Sync", no_wrap=True)  # whole, to be copied
+    table.add_column("Space", overflow="fold", min_width=5)
+    table.add_column("State", no_wrap=True)
+    table.add_column("Profiles", justify="right", no_wrap=True)
+    if width >= NARROW:
+        table.add_column("Pages", justify="right", no_wrap=True)
+        table.add_column("Asked", no_wrap=True)
+        table.add_column("Remark", overflow="fold")
+    for sync in syncs:
+        cells: list[RenderableType] = [
+            sync.id,
+            sync.request.space_id,
+            Text(sync.state.value, STYLES[sync.state]),
+            f"{sync.profiles:,}",
+        ]
+        if width >= NARROW:
+            remark = sync.error.code if sync.error else sync.note
+            cells += [f"{sync.pages:,}", local_time(sync.created_at), Text(printable(remark))]
+        table.add_row(*cells)
+    return table
+
+
+def local_time(moment: float) -> str:
+    """Unix seconds as date and time of this machine's zone."""
+    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _read(sync: Sync, now: float | None) -> str:
+    rate = None
+    fetching_s = timings(sync, now).fetching_s
+    if fetching_s and sync.profiles:
+        rate = sync.profiles / fetching_s
+    text = counts(sync, rate)
+    if sync.started_at is not None and sync.fetched_at is not None:
+        text += f"; read from {local_time(sync.started_at)} to {local_time(sync.fetched_at)}"
+        if not sync.complete:
+            text += "; not the whole space, as asked"
+    return text
+
+
+def _table(sync: Sync, found: Sequence[ClusterResult]) -> Table:
+    table = Table(box=box.ROUNDED)
+    table.add_column("Cluster", overflow="fold")
+    for title in ("Profiles", "Avg LTV", "Avg churn"):
+        table.add_column(title, justify="right", overflow="fold")
+    table.add_column("Persona", overflow="fold")
+    for cluster in found:
+        summary = cluster.summary
+        table.add_row(
+            summary.label,
+            f"{summary.n:,}",
+            "n/a" if summary.avg_ltv is None else f"${summary.avg_ltv:,.0f}",
+            percent(summary.avg_churn) or "n/a",
+            Text(printable(persona(cluster, sync)), "" if cluster.outcome else "dim"),
+        )
+    return table
+
+
+def _notes(sync: Sync) -> list[RenderableType]:
+    return [Text(f"  {printable(sync.note)}", "yellow")] if sync.note else []
+
+
+def _failure(sync: Sync) -> list[RenderableType]:
+    if sync.error is None:
+        return []
+    return [Text(f"{sync.error.code}: {printable(sync.error.message)}", "red")]
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

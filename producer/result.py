@@ -1,0 +1,178 @@
+"""The JSON of a sync: what `--json` prints, and what the recipe printed as its result.
+
+Pure. The keys of a finished sync, and their order, are a contract with whoever reads them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from worker.clusters import Aggregate, ClusterSummary, percent, summarise
+from worker.sync import PersonaOutcome, Sync, SyncState
+
+
+@dataclass(frozen=True)
+class ClusterResult:
+    """A cluster as far as its sync has come. outcome: its persona. skipped: why it makes none; None: not known yet."""
+
+    summary: ClusterSummary
+    outcome: PersonaOutcome | None
+    skipped: Literal["empty", "too_small"] | None
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds that a sync spent in each part of its life, so far; None for what it has not begun."""
+
+    queued_s: float | None
+    fetching_s: float | None
+    finalizing_s: float | None
+    total_s: float | None
+    """From its start by a worker to its end."""
+
+
+def statistics(sync: Sync) -> Aggregate:
+    """What has been counted up to the last checkpoint."""
+    return Aggregate.from_bytes(sync.aggregate) if sync.aggregate else Aggregate()
+
+
+def clusters(sync: Sync, aggregate: Aggregate) -> list[ClusterResult]:
+    """Every cluster of the rules, in their order."""
+    outcomes = {outcome.cluster: outcome for outcome in sync.outcomes}
+    return [
+        ClusterResult(summary, outcomes.get(summary.key), _skipped(sync, summary)) for summary in summarise(aggregate)
+    ]
+
+
+def timings(sync: Sync, now: float | None = None) -> Timings:
+    """How long what took. now: Unix seconds by the clock of Redis, for a sync that runs; None: only what is over."""
+    end = now if sync.finished_at is None else sync.finished_at
+
+    def between(start: float | None, stop: float | None) -> float | None:
+        stop = end if stop is None else stop
+        return None if start is None or stop is None else round(max(0.0, stop - start), 3)
+
+    return Timings(
+        queued_s=between(sync.created_at, sync.started_at),
+        fetching_s=between(sync.started_at, sync.fetched_at),
+        finalizing_s=between(sync.fetched_at, None),
+        total_s=between(sync.started_at, None),
+    )
+
+
+def document(sync: Sync, now: float | None = None) -> dict[str, object]:
+    """A sync as JSON; of one that runs, all that is known so far. now: as in `timings`."""
+    aggregate = statistics(sync)
+    found, times = clusters(sync, aggregate), timings(sync, now)
+    result: dict[str, object] = {
+        **_head(sync),
+        "unclassified": aggregate.unclassified,
+        "personas": [_persona(cluster.summary, cluster.outcome) for cluster in found if cluster.outcome],
+        "skipped": [
+            {"cluster": cluster.summary.label, "n": cluster.summary.n, "reason": cluster.skipped}
+            for cluster in found
+            if cluster.skipped and not cluster.outcome
+        ],
+        "credits_charged": sync.credits,
+        "trait_errors": dict(sorted(aggregate.trait_errors.items())),
+        "profile_errors": aggregate.profile_errors,
+        "timings": {
+            "queued_s": times.queued_s,
+            "fetching_s": times.fetching_s,
+            "finalizing_s": times.finalizing_s,
+        },
+        "started_at": moment(sync.started_at),
+        "duration_s": times.total_s,
+        "read_from": moment(sync.started_at),
+        "read_to": moment(sync.fetched_at),
+    }
+    if not sync.state.is_final:
+        result["clusters"] = [
+            {"cluster": cluster.summary.label, "n": cluster.summary.n} for cluster in found if cluster.summary.n
+        ]
+        result["waiting_for"] = sync.note or None
+    return result | _error(sync)
+
+
+def row(sync: Sync, now: float | None = None) -> dict[str, object]:
+    """A sync as JSON in a list, where its statistics are not looked at. now: as in `timings`."""
+    return {
+        **_head(sync),
+        "started_at": moment(sync.started_at),
+        "duration_s": timings(sync, now).total_s,
+        **_error(sync),
+    }
+
+
+def moment(seconds: float | None) -> str | None:
+    """Unix seconds as ISO 8601 in UTC, to the millisecond."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_json(document: Mapping[str, object] | Iterable[Mapping[str, object]]) -> str:
+    """One JSON document, for people too: a line for each key, and for each entry of a list of objects."""
+    if isinstance(document, Mapping):
+        lines = [f"  {_line(key)}: {_value(value)}" for key, value in document.items()]
+        return "{\n" + ",\n".join(lines) + "\n}"
+    return "[" + ",\n".join(map(to_json, document)) + "]"
+
+
+def exit_code(syncs: Iterable[Sync]) -> int:
+    """0 if all are completed (or still run), 1 if one failed, else 3 if one was cancelled."""
+    states = {sync.state for sync in syncs}
+    if SyncState.FAILED in states:
+        return 1
+    return 3 if SyncState.CANCELLED in states else 0
+
+
+def _head(sync: Sync) -> dict[str, object]:
+    return {
+        "sync_id": sync.id,
+        "status": sync.state.value,
+        "space_id": sync.request.space_id,
+        "profiles_fetched": sync.profiles,
+        "pages_fetched": sync.pages,
+        "complete": sync.complete,
+    }
+
+
+def _error(sync: Sync) -> dict[str, object]:
+    if sync.error is None:
+        return {}
+    return {
+        "error": {"code": sync.error.code, "message": sync.error.message, "resumable": sync.error.resumable},
+    }
+
+
+def _persona(summary: ClusterSummary, outcome: PersonaOutcome) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "cluster": summary.label,
+        "id": outcome.persona_id,
+        "n": summary.n,
+        "avg_ltv": summary.avg_ltv,
+        "avg_churn": percent(summary.avg_churn),
+        "action": outcome.action,
+    }
+    return {**shown, "ignored": list(outcome.ignored)} if outcome.ignored else shown
+
+
+def _skipped(sync: Sync, summary: ClusterSummary) -> Literal["empty", "too_small"] | None:
+    if sync.fetched_at is None or summary.n >= sync.request.min_cluster_size:
+        return None
+    return "too_small" if summary.n else "empty"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return "[\n    " + ",\n    ".join(map(_line, value)) + "\n  ]"
+    return _line(value)
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,91 @@
+"""Where the command line writes: results to standard output, everything else to standard error.
+
+A reader that has gone (`| head -1`) is no error: what is left to write goes nowhere, and the command goes on to its
+exit code.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from typing import IO
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+WIDE = 120
+"""Columns to write for when nothing says how wide the output is: a file, a pipe."""
+
+
+class Screen(Console):
+    """A console that survives its reader, and takes every text as it is: no markup, no highlighting."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a character that it cannot show is no reason to stop
+        super().__init__(
+            file=stream,
+            width=None if stream.isatty() or "COLUMNS" in os.environ else WIDE,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            soft_wrap=False,
+        )
+        self.live = stream.isatty() and not self.is_dumb_terminal
+
+    def on_broken_pipe(self) -> None:
+        """Writes into nothing from now on."""
+        self.quiet = True
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, self.file.fileno())
+        os.close(nothing)
+
+    def say(self, text: str, style: str = "") -> None:
+        """A sentence, or several lines; on a terminal wrapped, in a file left as it is."""
+        self.print(Text(printable(text), style=style), soft_wrap=not self.is_terminal)
+
+    def write(self, text: str) -> None:
+        """Text for programs: as it is, whatever the width."""
+        self.out(text, highlight=False)
+
+    def put(self, *renderables: RenderableType) -> None:
+        """Tables and texts, one below the other; texts wrapped as in `say`."""
+        for renderable in renderables:
+            self.print(renderable, soft_wrap=isinstance(renderable, Text) and not self.is_terminal)
+
+
+def stdout() -> Screen:
+    """For results."""
+    return Screen(sys.stdout)
+
+
+def stderr() -> Screen:
+    """For progress and for people."""
+    return Screen(sys.stderr)
+
+
+def printable(text: str) -> str:
+    """The text without what could steer a terminal: messages quote what a server said."""
+    return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
+
+
+def show_log(screen: Screen, level: str) -> None:
+    """Log lines of the program from `level` on, and errors of its libraries, go to the screen.
+
+    Written straight to standard error, they would tear a live display.
+    """
+    handler = _ScreenHandler(screen)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level="ERROR", handlers=[handler], force=True)
+    logging.getLogger("segment_personas").setLevel(level)
+
+
+class _ScreenHandler(logging.Handler):
+    def __init__(self, screen: Screen) -> None:
+        super().__init__()
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._screen.say(self.format(record), "dim")

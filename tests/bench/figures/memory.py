@@ -1,0 +1,47 @@
+"""Flat memory: a worker's peak, and what Redis keeps of a sync, for a small space and one a hundred times as large."""
+
+from __future__ import annotations
+
+from tests.bench.figure import Goal, Sample
+from tests.bench.process import peak_memory_mib
+from tests.bench.stage import Stage
+from tests.support.redis_server import RedisServer
+from worker.sandbox import SandboxOptions, SpaceSpec
+
+FEW, MANY = 10_000, 1_000_000
+WORKER_PEAK = f"worker's peak, {MANY:,} profiles"
+
+
+class Memory:
+    name = "memory"
+    title = f"Memory with {FEW:,} and with {MANY:,} profiles, a fresh worker each"
+    goals = (Goal(WORKER_PEAK, of="ratio", bound=1.1),)
+
+    def measure(self, redis: RedisServer) -> list[Sample]:
+        """Two syncs on one sandbox, each by a worker of its own."""
+        spaces = {f"spa_{profiles}": SpaceSpec(profiles, "wide") for profiles in (FEW, MANY)}
+        with Stage(redis, SandboxOptions(spaces, prebuilt=True)) as stage:
+            few_mib, few_kib = _sync(stage, FEW)
+            many_mib, many_kib = _sync(stage, MANY)
+        against = f"{FEW:,} profiles"
+        return [
+            Sample(f"worker's peak, {FEW:,} profiles", few_mib, "MiB"),
+            Sample(WORKER_PEAK, many_mib, "MiB", many_mib / few_mib, against),
+            Sample(f"one sync in Redis, {FEW:,} profiles", few_kib, "KiB"),
+            Sample(f"one sync in Redis, {MANY:,} profiles", many_kib, "KiB", many_kib / few_kib, against),
+        ]
+
+
+def _sync(stage: Stage, profiles: int) -> tuple[float, float]:
+    """The worker's peak in MiB and the memory of the sync's keys in KiB, its statistics complete."""
+    worker = stage.start_worker()
+    outcome = stage.sync(f"spa_{profiles}", profiles=profiles)
+    peak_mib = peak_memory_mib(worker.process.pid)
+    worker.close()
+    with stage.redis.client() as client:
+        keys = list(client.scan_iter(match=f"*{outcome.sync.id}*"))
+        used = sum(client.memory_usage(key, samples=0) or 0 for key in keys)
+    return peak_mib, used / 1024
+
+
+FIGURE = Memory()

@@ -1,0 +1,1 @@
+"""What the benchmark compares with: the ways in which one would otherwise read a space."""

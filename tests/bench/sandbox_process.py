@@ -1,0 +1,98 @@
+"""The sandbox in a process of its own, so that serving pages takes nothing from whoever reads them.
+
+Run as a module it is that process: it serves what the JSON in its argument says, prints its URL when it listens, and
+ends when its standard input does, so it cannot outlive whoever started it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+from worker.sandbox import Entry, Sandbox, SandboxOptions, SpaceSpec, serve
+
+
+def encode(options: SandboxOptions) -> str:
+    """The options as JSON. Faults do not travel: a benchmark has none."""
+    if options.faults:
+        raise ValueError("a sandbox process takes no faults")
+    return json.dumps({name: value for name, value in asdict(options).items() if name != "faults"})
+
+
+def decode(text: str) -> SandboxOptions:
+    """Reads what `encode` wrote."""
+    fields: dict[str, Any] = json.loads(text)
+    default = fields.pop("default_space")
+    return SandboxOptions(
+        spaces={name: SpaceSpec(**spec) for name, spec in fields.pop("spaces").items()},
+        default_space=SpaceSpec(**default) if default else None,
+        **fields,
+    )
+
+
+class SandboxProcess:
+    """A running sandbox as a context. url: `http://host:port`."""
+
+    def __init__(self, options: SandboxOptions) -> None:
+        self._options = options
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.sandbox_process", encode(self._options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout
+        self.url = self._process.stdout.readline().strip()
+        if not self.url:
+            raise RuntimeError(f"the sandbox did not start; it ended with {self._process.wait(10)}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def segment_url(self) -> str:
+        return self.url
+
+    @property
+    def mavera_url(self) -> str:
+        return self.url + "/api/v1"
+
+    def entries(self) -> list[Entry]:
+        """The requests that were answered, in the order of their answers; times are of the monotonic clock."""
+        reply = requests.get(f"{self.url}/_sandbox/state", params={"entries": "true"}, timeout=30)
+        reply.raise_for_status()
+        return [Entry(**fields) for fields in reply.json()["entries"]]
+
+
+async def _serve(options: SandboxOptions) -> None:
+    def ready(box: Sandbox) -> None:
+        print(box.url, flush=True)
+
+    serving = asyncio.create_task(serve(options, "127.0.0.1", 0, ready=ready))
+    parent_gone = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
+    await asyncio.wait({serving, parent_gone}, return_when=asyncio.FIRST_COMPLETED)
+    serving.cancel()
+    await asyncio.wait({serving})
+    if not serving.cancelled():
+        serving.result()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(decode(sys.argv[1])))

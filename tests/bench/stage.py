@@ -1,0 +1,156 @@
+"""What one run plays on: an empty Redis, and a sandbox and workers of its own that are gone with it.
+
+Workers have the settings that they have in production, but for what would otherwise be measured in the place of the
+program: the rates. And one Redis serves all runs, because no persona is bought while a Redis is younger than
+`MAVERA_SETTLE_S`: it is waited for once, and not for long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from producer import SyncClient, SyncRequest
+from tests.bench.figure import BenchError
+from tests.bench.sandbox_process import SandboxProcess
+from tests.support.redis_server import RedisServer
+from tests.support.workers import WorkerProcess
+from worker.sandbox import SandboxOptions
+from worker.settings import Settings
+from worker.sync import Sync, SyncState
+
+TOKEN = "sandbox"
+SETTLE_S = 3
+OUT_OF_THE_WAY = {
+    "SEGMENT_RATE": "100000",
+    "MAVERA_RATE": "100000",
+    "MAVERA_GAP_S": "0",
+    "MAVERA_TIMEOUT_S": "1",
+    "MAVERA_SETTLE_S": str(SETTLE_S),
+}
+
+#: Names that Redis shows for its connections, so that traffic can be told apart.
+WORKER, BENCH = "worker", "bench"
+
+_LONGEST_S = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A sync that has completed. asked_at: seconds of the monotonic clock, just before it was enqueued."""
+
+    sync: Sync
+    asked_at: float
+
+    @property
+    def fetching_s(self) -> float:
+        """From the first job's begin to the last page."""
+        return self._between(self.sync.started_at, self.sync.fetched_at)
+
+    @property
+    def to_last_page_s(self) -> float:
+        """From enqueueing to the last page."""
+        return self._between(self.sync.created_at, self.sync.fetched_at)
+
+    @property
+    def to_end_s(self) -> float:
+        """From enqueueing to completion."""
+        return self._between(self.sync.created_at, self.sync.finished_at)
+
+    @staticmethod
+    def _between(start: float | None, end: float | None) -> float:
+        if start is None or end is None:
+            raise BenchError("a completed sync lacks a time")
+        return end - start
+
+
+@contextmanager
+def settled_redis() -> Iterator[RedisServer]:
+    """A Redis that has run for long enough; for all runs, one after the other."""
+    with tempfile.TemporaryDirectory(prefix="bench-redis-") as folder:
+        server = RedisServer(Path(folder))
+        server.start()
+        try:
+            with server.client() as client:
+                # Its age is in whole seconds, of which the worker does not believe the last.
+                while client.info("server")["uptime_in_seconds"] <= SETTLE_S:
+                    time.sleep(0.1)
+            yield server
+        finally:
+            server.kill()
+
+
+class Stage:
+    """A context. redis: empty at its begin. sandbox: running inside it."""
+
+    def __init__(self, redis: RedisServer, options: SandboxOptions) -> None:
+        self.redis = redis
+        self.sandbox = SandboxProcess(options)
+        self._stack = ExitStack()
+        self._numbers = itertools.count(1)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+            with self.redis.client() as client:
+                client.flushall()
+                client.script_flush()
+            stack.enter_context(self.sandbox)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            for log in sorted(self.folder.glob("*.log")):
+                print(f"{log.name} ends with:\n{log.read_text()[-2000:]}", file=sys.stderr)
+        self._stack.close()
+
+    def start_worker(self, **settings: str) -> WorkerProcess:
+        """A worker process that takes jobs; it ends with the stage at the latest."""
+        ours = {name.upper() for name in Settings.model_fields}
+        env = {name: value for name, value in os.environ.items() if name.upper() not in ours}
+        env |= {
+            "REDIS_URL": f"{self.redis.url}?client_name={WORKER}",
+            "SEGMENT_TOKEN": TOKEN,
+            "SEGMENT_BASE_URL": self.sandbox.segment_url,
+            "MAVERA_API_KEY": "mvra_test_sandbox",
+            "MAVERA_BASE_URL": self.sandbox.mavera_url,
+            **OUT_OF_THE_WAY,
+            **settings,
+        }
+        worker = WorkerProcess(env, self.folder / f"worker-{next(self._numbers)}.log")
+        self._stack.callback(worker.close)
+        worker.wait_ready()
+        return worker
+
+    def sync(self, space_id: str, *, profiles: int) -> Outcome:
+        """Enqueues a sync and waits for its end; each makes its own personas.
+
+        Raises BenchError unless it completes with so many profiles.
+        """
+        return asyncio.run(self._sync(space_id, profiles))
+
+    async def _sync(self, space_id: str, profiles: int) -> Outcome:
+        request = SyncRequest(space_id=space_id, mode="create")
+        async with SyncClient(f"{self.redis.url}?client_name={BENCH}") as client:
+            asked_at = time.monotonic()
+            sync = await client.enqueue(request)
+            try:
+                sync = await client.wait(sync.id, timeout_s=_LONGEST_S)
+            except TimeoutError as error:
+                raise BenchError(f"{space_id}: {error}") from None
+        if sync.state is not SyncState.COMPLETED or sync.profiles != profiles:
+            raise BenchError(f"{space_id}: {sync.state} with {sync.profiles} of {profiles} profiles ({sync.error})")
+        return Outcome(sync, asked_at)

@@ -1,0 +1,151 @@
+"""The real command line as a process, fed and read by the test's own event loop, so that a sandbox can serve in it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PATIENCE_S = 90.0
+"""Far more than anything takes: a test ends by what happens, not by the clock."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Command:
+    """A running `segment-personas …`. `await until(text)` waits for its standard error, `await end()` for its end."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._out = self._err = ""
+
+    @classmethod
+    async def start(cls, *arguments: str, env: Mapping[str, str]) -> Command:
+        command = (sys.executable, "-m", "producer", *arguments)
+        return cls(await asyncio.create_subprocess_exec(*command, env=dict(env), stdout=PIPE, stderr=PIPE))
+
+    async def until(self, text: str) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while text not in self._err:
+                assert await self._read(), f"{text!r} never came: {self._err}"
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Ctrl-C, or another signal."""
+        self._process.send_signal(number)
+
+    async def printed(self, lines: int) -> list[str]:
+        """So many lines of its standard output."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(PATIENCE_S):
+            found = [(await self._process.stdout.readline()).decode() for _ in range(lines)]
+        self._out += "".join(found)
+        return [line.rstrip("\n") for line in found]
+
+    async def end(self) -> Done:
+        assert self._process.stdout is not None
+        async with asyncio.timeout(PATIENCE_S):
+            rest = asyncio.create_task(self._process.stdout.read())
+            while await self._read():
+                pass
+            return Done(await self._process.wait(), self._out + (await rest).decode(), self._err)
+
+    async def _read(self) -> bool:
+        assert self._process.stderr is not None
+        read = await self._process.stderr.read(1 << 16)
+        self._err += read.decode()
+        return bool(read)
+
+
+async def cli(*arguments: str, env: Mapping[str, str]) -> Done:
+    """Runs a command to its end."""
+    return await (await Command.start(*arguments, env=env)).end()
+
+
+async def shell(line: str, env: Mapping[str, str]) -> Done:
+    """Runs a line of bash in which `$P` is `segment-personas`; the exit code is that of a pipe's first command."""
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}"),
+        env={**env, "P": f"{sys.executable} -m producer"},
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        out, err = await process.communicate()
+    return Done(process.returncode or 0, out.decode(), err.decode())
+
+
+class Terminal:
+    """A command on a terminal of its own: both outputs go there, and keys come from there."""
+
+    def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
+        self._process = process
+        self._master = master
+        self._shown = b""
+        self._news = asyncio.Event()
+        self._gone = False
+        asyncio.get_running_loop().add_reader(master, self._read)
+
+    @classmethod
+    async def start(cls, *arguments: str, env: Mapping[str, str], columns: int = 80) -> Terminal:
+        master, slave = pty.openpty()
+        os.set_blocking(master, False)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "producer", *arguments),
+            env={**env, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40"},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+        return cls(process, master)
+
+    @property
+    def shown(self) -> str:
+        """Everything that was written, with the sequences that steer a terminal."""
+        return self._shown.decode(errors="replace")
+
+    async def until(self, text: str) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while text not in self.shown:
+                assert not self._gone, f"{text!r} never came: {self.shown}"
+                await self._news.wait()
+                self._news.clear()
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        os.killpg(self._process.pid, signal.SIGINT)
+
+    async def end(self) -> Done:
+        async with asyncio.timeout(PATIENCE_S):
+            code = await self._process.wait()
+            while not self._gone:
+                await self._news.wait()
+                self._news.clear()
+        return Done(code, self.shown, "")
+
+    def _read(self) -> None:
+        try:
+            read = os.read(self._master, 1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:  # nobody has the other side open any more
+            read = b""
+        if not read:
+            asyncio.get_running_loop().remove_reader(self._master)
+            os.close(self._master)
+            self._gone = True
+        self._shown += read
+        self._news.set()

@@ -1,0 +1,436 @@
+"""The store as it should be: its moves in plain Python, its contents as plain data, and Redis' contents to compare.
+
+`Model` has the methods of `SyncStore` and `PersonaStore`, so that one call can be sent to both. It knows no clock: that
+something has a time, or a time to live, is modelled; which, is not. What Redis holds is read by `read`, key by key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from worker.errors import LeaseLost
+from worker.store import Checkpoint, Claim, ClaimAnswer, LeaseGrant, PersonaRecord, StorePool, Ticket, keys
+from worker.store.syncs import Begun, Move
+from worker.sync import JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState, job_kind
+
+RUNNING = (SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING)
+WAKE_TOKENS = 100
+TIMES = ("created_at", "started_at", "fetched_at", "finished_at")
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of Redis: its value as plain data, and whether it will expire."""
+
+    value: Any
+    expires: bool
+
+
+async def read(pool: StorePool) -> dict[str, Key]:
+    """All that stands in Redis. Sorted sets as member → score, lists as they are; all in bytes."""
+    names = sorted([key async for key in pool.scan_iter(count=1000)])
+    async with pool.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.type(name)
+            pipe.pttl(name)
+        found = await pipe.execute()
+    present = [
+        (name, kind, left) for name, kind, left in zip(names, found[::2], found[1::2], strict=True) if left != -2
+    ]
+    async with pool.pipeline(transaction=False) as pipe:
+        for name, kind, _ in present:
+            match kind:
+                case b"string":
+                    pipe.get(name)
+                case b"hash":
+                    pipe.hgetall(name)
+                case b"list":
+                    pipe.lrange(name, 0, -1)
+                case b"set":
+                    pipe.smembers(name)
+                case _:
+                    pipe.zrange(name, 0, -1, withscores=True)
+        values = await pipe.execute()
+    return {
+        name.decode(errors="backslashreplace"): Key(dict(value) if kind == b"zset" else value, left >= 0)
+        for (name, kind, left), value in zip(present, values, strict=True)
+    }
+
+
+@dataclass
+class ModelSync:
+    """One sync. paid: personas that its credits count. lost: its job may be gone, by a fault or by its own end."""
+
+    id: str
+    request: SyncRequest
+    asked: str
+    state: SyncState = SyncState.QUEUED
+    epoch: int = 1
+    holder: str = ""
+    job: str = ""
+    token: str = ""
+    lookup: str = ""
+    note: str = ""
+    at: Checkpoint = field(default_factory=Checkpoint)
+    revivals: int = 0
+    paid: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[str, PersonaOutcome] = field(default_factory=dict)
+    failed_in: SyncState | None = None
+    error: SyncFailure | None = None
+    times: set[str] = field(default_factory=lambda: {"created_at"})
+    lost: bool = False
+
+    @property
+    def runs(self) -> bool:
+        return self.state in RUNNING
+
+    def fields(self) -> dict[bytes, bytes]:
+        """Its hash, without any time."""
+        at, error = self.at, self.error
+        texts: dict[str, object] = {f"paid:{persona_id}": price for persona_id, price in self.paid.items()}
+        texts |= {"id": self.id, "request": self.request.model_dump_json(), "identity": self.request.identity}
+        texts |= {"state": self.state.value, "epoch": self.epoch, "holder": self.holder, "job": self.job}
+        texts |= {"seq": at.seq, "token": self.token, "cursor": at.cursor, "guard": at.guard, "pages": at.pages}
+        texts |= {"profiles": at.profiles, "complete": int(at.complete), "trouble_ms": at.trouble_ms}
+        texts |= {"lookup": self.lookup, "revivals": self.revivals, "note": self.note, "asked": self.asked}
+        texts |= {"aggregate": at.aggregate.decode(), "failed_in": self.failed_in.value if self.failed_in else ""}
+        texts |= {"error_code": error.code if error else "", "error_message": error.message if error else ""}
+        texts |= {"error_resumable": int(error.resumable) if error else ""}
+        texts |= dict.fromkeys(TIMES, "")
+        return {name.encode(): str(text).encode() for name, text in texts.items()}
+
+
+class Model:
+    """All of the store. due: sync → whether its time is over; later: jobs that may not start yet."""
+
+    def __init__(self) -> None:
+        self.syncs: dict[str, ModelSync] = {}
+        self.due: dict[str, bool] = {}
+        self.active: dict[str, list[str]] = {}
+        self.asked: dict[str, str] = {}
+        self.queue: set[str] = set()
+        self.jobs: dict[str, bytes] = {}
+        self.later: set[str] = set()
+        self.in_progress: set[str] = set()
+        self.wake = 0
+        self.personas: dict[str, PersonaRecord] = {}
+        self.claims: dict[str, tuple[str, str]] = {}
+
+    # The client's moves
+
+    def create(
+        self,
+        sync_id: str,
+        request: SyncRequest,
+        ticket: Ticket,
+        *,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> str:
+        if sync_id in self.syncs:
+            return sync_id
+        asked = keys.request(idempotency_key) if idempotency_key else ""
+        if asked in self.asked:
+            return self.asked[asked]
+        meant = self._under_way(request)
+        if meant and not force:
+            return meant
+        sync = self.syncs[sync_id] = ModelSync(sync_id, request, asked)
+        self._set_job(sync, ticket, 0)
+        self._start(sync)
+        if asked:
+            self.asked[asked] = sync_id
+        return sync_id
+
+    def cancel(self, sync_id: str) -> SyncState | None:
+        sync = self.syncs.get(sync_id)
+        if sync is None:
+            return None
+        if sync.runs:
+            self._finish(sync, SyncState.CANCELLED)
+        return sync.state
+
+    def resume(self, sync: Sync, ticket: Ticket, *, restart: bool = False) -> str:
+        mine = self.syncs[sync.id]
+        if mine.state is not SyncState.FAILED or mine.epoch != sync.epoch:
+            return "changed"
+        if other := self._under_way(mine.request):
+            return other
+        assert mine.failed_in
+        mine.state = mine.failed_in
+        if restart:
+            mine.state = SyncState.FETCHING
+            mine.at = Checkpoint(seq=mine.at.seq)
+            mine.outcomes = {}
+            mine.times = {"created_at", "started_at"}
+        mine.at = replace(mine.at, trouble_ms=0)
+        mine.epoch += 1
+        mine.holder = mine.lookup = mine.note = ""
+        mine.revivals = 0
+        mine.error = mine.failed_in = None
+        mine.times.discard("finished_at")
+        self._set_job(mine, ticket, 0)
+        self._start(mine)
+        return "ok"
+
+    # A job's moves
+
+    def begin(self, sync_id: str, epoch: int, kind: JobKind, holder: str) -> Begun:
+        sync = self.syncs.get(sync_id)
+        if (
+            sync is None
+            or not sync.runs
+            or job_kind(sync.state) != kind
+            or sync.epoch != epoch
+            or sync.holder not in ("", holder)
+        ):
+            raise self._stale(sync)
+        if sync.state is SyncState.QUEUED:
+            sync.state = SyncState.FETCHING
+            sync.times.add("started_at")
+        sync.holder, sync.note = holder, ""
+        self.due[sync_id] = False
+        lease = LeaseGrant(sync_id, sync.state, epoch, holder)
+        return Begun(lease, sync.request, sync.at, sync.lookup)
+
+    def heartbeat(self, lease: LeaseGrant, *, note: str = "", for_s: float = 0.0) -> None:
+        sync = self._owned(lease)
+        sync.note = note
+        self.due[sync.id] = False
+
+    def remember_lookup(self, lease: LeaseGrant, lookup: str) -> None:
+        self._owned(lease).lookup = lookup
+
+    def commit(
+        self,
+        lease: LeaseGrant,
+        checkpoint: Checkpoint,
+        token: str,
+        *,
+        move: Move = "stay",
+        ticket: Ticket | None = None,
+        delay_s: float = 0.0,
+        note: str = "",
+    ) -> Checkpoint:
+        following = replace(checkpoint, seq=checkpoint.seq + 1)
+        if self.syncs[lease.sync_id].token == token:
+            return following
+        sync = self._owned(replace(lease, state=SyncState.FETCHING))
+        if sync.at.seq != checkpoint.seq:
+            raise self._stale(sync)
+        if checkpoint.pages > sync.at.pages:
+            sync.revivals = 0
+        sync.at, sync.token, sync.note = following, token, note
+        if move != "stay":
+            assert ticket
+            sync.epoch += 1
+            sync.holder = ""
+            if move == "finalize":
+                sync.state = SyncState.FINALIZING
+                sync.revivals = 0
+                sync.times.add("fetched_at")
+                sync.outcomes = {}
+            self._set_job(sync, ticket, delay_s)
+        self.due[sync.id] = False
+        return following
+
+    def hand_over(
+        self,
+        lease: LeaseGrant,
+        ticket: Ticket,
+        token: str,
+        *,
+        delay_s: float = 0.0,
+        trouble_ms: int = 0,
+        note: str = "",
+    ) -> None:
+        if self.syncs[lease.sync_id].token == token:
+            return
+        sync = self._owned(lease)
+        sync.at = replace(sync.at, trouble_ms=trouble_ms)
+        sync.token, sync.note, sync.holder = token, note, ""
+        sync.epoch += 1
+        self._set_job(sync, ticket, delay_s)
+        self.due[sync.id] = False
+
+    def complete(self, lease: LeaseGrant, token: str) -> None:
+        if self.syncs[lease.sync_id].token == token:
+            return
+        sync = self._owned(replace(lease, state=SyncState.FINALIZING))
+        sync.token = token
+        self._finish(sync, SyncState.COMPLETED)
+
+    def fail(self, lease: LeaseGrant, failure: SyncFailure, token: str) -> None:
+        if self.syncs[lease.sync_id].token == token:
+            return
+        sync = self._owned(lease)
+        sync.token, sync.error, sync.failed_in = token, failure, sync.state
+        self._finish(sync, SyncState.FAILED)
+
+    # The watcher's move
+
+    def revive(
+        self, sync_id: str, state: SyncState, epoch: int, ticket: Ticket, *, max_revivals: int, message: str
+    ) -> str:
+        sync = self.syncs[sync_id]
+        if not sync.runs:
+            return "gone"
+        if (sync.state, sync.epoch) != (state, epoch):
+            return "changed"
+        if not self.due[sync_id]:
+            return "early"
+        stands = sync.job in self.queue and sync.job in self.jobs and sync.job not in self.in_progress
+        if not sync.holder and stands:
+            self.due[sync_id] = False
+            return "waiting"
+        if sync.revivals >= max_revivals:
+            sync.error, sync.failed_in = SyncFailure("worker_lost", message, resumable=True), sync.state
+            self._finish(sync, SyncState.FAILED)
+            return "failed"
+        sync.epoch += 1
+        sync.holder = ""
+        sync.revivals += 1
+        self._set_job(sync, ticket, 0)
+        self.due[sync_id] = False
+        return "revived"
+
+    # Personas
+
+    def claim(self, lease: LeaseGrant, reference: str, by: str) -> ClaimAnswer:
+        self._owned(replace(lease, state=SyncState.FINALIZING))
+        if reference in self.personas:
+            return ClaimAnswer("recorded", record=self.personas[reference])
+        holder = self.claims.setdefault(reference, (by, lease.sync_id))
+        return ClaimAnswer("won") if holder[0] == by else ClaimAnswer("held", claim=Claim(*holder, age_s=0))
+
+    def release(self, reference: str, by: str) -> bool:
+        mine = self.claims.get(reference, ("", ""))[0] == by
+        if mine:
+            del self.claims[reference]
+        return mine
+
+    def record(self, reference: str, record: PersonaRecord, outcome: PersonaOutcome) -> None:
+        self.personas[reference] = record
+        self.claims.pop(reference, None)
+        sync = self.syncs[record.sync_id]
+        if sync.outcomes.get(outcome.cluster) != outcome:
+            sync.outcomes[outcome.cluster] = outcome
+            sync.revivals = 0
+        if outcome.credits and outcome.persona_id not in sync.paid:
+            sync.paid[outcome.persona_id] = outcome.credits
+
+    def forget(self, reference: str, record: PersonaRecord) -> None:
+        if self.personas.get(reference) == record:
+            del self.personas[reference]
+
+    # What happens to jobs elsewhere
+
+    def take(self, job_ids: set[str]) -> None:
+        """A worker took these jobs."""
+        self.in_progress |= job_ids
+
+    def end_job(self, job_id: str) -> None:
+        """arq is through with a job, or it was dropped: nothing is left of it."""
+        self.queue.discard(job_id)
+        self.jobs.pop(job_id, None)
+        self.in_progress.discard(job_id)
+        self.later.discard(job_id)
+        for sync in self.syncs.values():
+            sync.lost = sync.lost or sync.job == job_id
+
+    def owns(self, lease: LeaseGrant) -> bool:
+        """Whether the job of this lease may still move its sync."""
+        sync = self.syncs[lease.sync_id]
+        return (sync.state, sync.epoch, sync.holder) == (lease.state, lease.epoch, lease.holder)
+
+    def ready(self) -> set[str]:
+        """Jobs that may start."""
+        return self.queue - self.later - self.in_progress
+
+    # What Redis should hold
+
+    def expected(self) -> dict[str, Key]:
+        """Every key, with True in the place of each time."""
+        found: dict[str, Key] = {}
+        for sync in self.syncs.values():
+            ended = not sync.runs
+            times = {name.encode(): True for name in sync.times}
+            found[keys.sync(sync.id)] = Key({**sync.fields(), **times}, ended)
+            if sync.outcomes:
+                texts = {name.encode(): orjson.dumps(asdict(one)) for name, one in sync.outcomes.items()}
+                found[keys.outcomes(sync.id)] = Key(texts, ended)
+            if sync.asked:
+                found[sync.asked] = Key(sync.id.encode(), ended)
+        for name, members in {keys.SYNCS: self.syncs, keys.DUE: self.due, keys.QUEUE: self.queue}.items():
+            if members:
+                found[name] = Key({member.encode(): True for member in members}, expires=False)
+        for identity, ids in self.active.items():
+            if ids:
+                found[keys.active(identity)] = Key({sync_id.encode(): True for sync_id in ids}, expires=False)
+        if self.wake:
+            found[keys.WAKE] = Key([b"1"] * self.wake, expires=False)
+        found |= {f"arq:job:{job_id}": Key(job, expires=True) for job_id, job in self.jobs.items()}
+        found |= {f"arq:in-progress:{job_id}": Key(b"1", expires=True) for job_id in self.in_progress}
+        if self.personas:
+            records = {reference.encode(): record.encode() for reference, record in self.personas.items()}
+            found[keys.personas("account")] = Key(records, expires=False)
+        for reference, (by, sync_id) in self.claims.items():
+            claim = {b"by": by.encode(), b"sync": sync_id.encode(), b"at": True}
+            found[keys.claim("account", reference)] = Key(claim, expires=False)
+        return found
+
+    # Private
+
+    def _under_way(self, request: SyncRequest) -> str | None:
+        running = [self.syncs[sync_id] for sync_id in self.active.get(request.identity, [])]
+        same = [sync for sync in running if sync.request == request]
+        return (same or running)[-1].id if running else None
+
+    def _start(self, sync: ModelSync) -> None:
+        self.due[sync.id] = False
+        self.active.setdefault(sync.request.identity, []).append(sync.id)
+
+    def _set_job(self, sync: ModelSync, ticket: Ticket, delay_s: float) -> None:
+        self.end_job(sync.job)
+        sync.job, sync.lost = ticket.job_id, False
+        self.queue.add(ticket.job_id)
+        self.jobs[ticket.job_id] = ticket.job
+        if delay_s:
+            self.later.add(ticket.job_id)
+        else:
+            self.wake = min(self.wake + 1, WAKE_TOKENS)
+
+    def _finish(self, sync: ModelSync, state: SyncState) -> None:
+        self.end_job(sync.job)
+        sync.state, sync.job, sync.holder, sync.note = state, "", "", ""
+        sync.epoch += 1
+        sync.times.add("finished_at")
+        self.due.pop(sync.id)
+        self.active[sync.request.identity].remove(sync.id)
+
+    def _owned(self, lease: LeaseGrant) -> ModelSync:
+        if not self.owns(lease):
+            raise self._stale(self.syncs[lease.sync_id])
+        return self.syncs[lease.sync_id]
+
+    @staticmethod
+    def _stale(sync: ModelSync | None) -> LeaseLost:
+        return LeaseLost(f"the sync is now {sync.state if sync else 'gone'}, epoch {sync.epoch if sync else ''}")
+
+
+def without_times(found: dict[str, Key]) -> dict[str, Key]:
+    """What `read` found, with True in the place of each time that is not empty."""
+    result = {}
+    for name, key in found.items():
+        value = key.value
+        if name.startswith("sp:sync:") and isinstance(value, dict):
+            value = {field_: True if text and field_.decode() in TIMES else text for field_, text in value.items()}
+        elif name.startswith("sp:claim:"):
+            value = {**value, b"at": True}
+        elif name in (keys.SYNCS, keys.DUE, keys.QUEUE) or name.startswith("sp:active:"):
+            value = dict.fromkeys(value, True)
+        result[name] = Key(value, key.expires)
+    return result

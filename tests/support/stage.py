@@ -1,0 +1,151 @@
+"""Where a test of faults plays: a sandbox over HTTP, a client, and workers, on a Redis of the test's.
+
+Times are those of `workers.QUICK` unless the test says otherwise; client and workers agree on them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from producer import SyncClient, SyncRequest
+from tests.support import truth
+from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
+from tests.support.redis_server import RedisServer
+from tests.support.workers import QUICK, WorkerProcess, environment
+from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
+from worker.settings import Settings, load_settings
+from worker.store import PersonaStore, StorePool, redis_pool
+from worker.store.personas import account_name
+from worker.sync import Sync
+
+Start = Callable[..., WorkerProcess]
+
+WORKER = (sys.executable, "-m", "worker")
+RECIPE = SpaceSpec(60, "recipe")
+"""Three clusters of twenty, in one page."""
+
+#: For tests that wait until a purchase is no longer in doubt: the shortest that the settings allow.
+SOON_SETTLED = {"MAVERA_TIMEOUT_S": "0.5", "MAVERA_SETTLE_S": "2.5"}
+
+
+@dataclass
+class Stage:
+    """Everything that a test of faults moves. settings: of workers and client, as in the environment."""
+
+    redis: RedisServer
+    sandbox: Sandbox
+    client: SyncClient
+    pool: StorePool
+    settings: Mapping[str, str]
+    start: Start
+    workers: list[WorkerProcess] = field(default_factory=list)
+
+    def worker(
+        self, plan: str = "", *, ready: bool = True, command: Sequence[str] = WORKER, **settings: str
+    ) -> WorkerProcess:
+        """Starts a worker; plan: how it ends, see `tests.chaos.points`; settings: of this worker only."""
+        if plan:
+            command = (sys.executable, "-m", "tests.chaos.worker_process", plan)
+        worker = self.start(self.environment(**settings), ready=ready, command=command)
+        self.workers.append(worker)
+        return worker
+
+    async def listed(self, *workers: WorkerProcess) -> None:
+        """Returns once each of `workers` is on the list of the living, and so minds signals."""
+        names = {f":{worker.process.pid}" for worker in workers}
+
+        async def all_there() -> bool:
+            return names <= {":" + worker.name.rpartition(":")[2] for worker in await self.client.workers()}
+
+        await until(all_there, timeout_s=30)
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        """The environment of a worker."""
+        return environment(self.redis.url, self.sandbox, **{**self.settings, **settings})
+
+    async def enqueue(self, space: str = "spa", *, force: bool = False, **request: Any) -> Sync:
+        """Asks for a sync of `space`."""
+        return await self.client.enqueue(SyncRequest(space_id=space, **request), force=force)
+
+    async def sync(self, space: str = "spa", *, force: bool = False, timeout_s: float = 60, **request: Any) -> Sync:
+        """Asks for a sync and returns it when it has ended."""
+        return await self.client.wait((await self.enqueue(space, force=force, **request)).id, timeout_s=timeout_s)
+
+    async def ended(self, sync: Sync, timeout_s: float = 60) -> Sync:
+        """The sync when it has ended."""
+        return await self.client.wait(sync.id, timeout_s=timeout_s)
+
+    def truth(self, space: str = "spa") -> truth.Truth:
+        """What the clusters of `space` truly are."""
+        spec = self.sandbox.options.space(space)
+        assert spec
+        return truth.of(profiles(spec))
+
+    def persona_store(self) -> PersonaStore:
+        """The records and claims of the sandbox's account."""
+        return PersonaStore(self.pool, self.account)
+
+    @property
+    def account(self) -> str:
+        """The name of the sandbox's account in keys."""
+        return account_name(self.sandbox.mavera_url, "mvra_test_sandbox")
+
+    async def assert_bought_once(self, sync: Sync, *, credits_charged: int | None = None) -> None:
+        """The sync is exact; each cluster has one persona at Mavera, which is the recorded one, and was paid once.
+
+        credits_charged: what the sync itself has cost, if not all of its personas.
+        """
+        expected = self.truth(sync.request.space_id)
+        assert_exact(sync, expected)
+        assert_one_persona_each(self.sandbox, sync, expected)
+        assert_no_twins(self.sandbox)
+        recorded = {record.persona_id for record in (await self.persona_store().all()).values()}
+        assert {outcome.persona_id for outcome in sync.outcomes} <= recorded
+        paid = 300 * len(sync.outcomes) if credits_charged is None else credits_charged
+        assert sync.credits == paid
+        assert sum(outcome.credits for outcome in sync.outcomes) == paid
+
+    async def assert_clean(self) -> None:
+        """Nothing is left in Redis that should have gone with the last sync's end: no job, no claim, no due time."""
+        left: list[str] = []
+
+        async def clean() -> bool:
+            left[:] = await leftovers(self.pool)
+            return not left
+
+        # What arq notes of a finished job, and what a woken worker still finishes, is gone a moment later.
+        with contextlib.suppress(TimeoutError):
+            await until(clean, timeout_s=5)
+        assert left == []
+
+
+@contextlib.asynccontextmanager
+async def staged(
+    redis: RedisServer,
+    start: Start,
+    spaces: Mapping[str, SpaceSpec] | None = None,
+    *,
+    settings: Mapping[str, str] | None = None,
+    **options: Any,
+) -> AsyncIterator[Stage]:
+    """A stage on an emptied Redis. options: of the sandbox."""
+    chosen = {**QUICK, **(settings or {})}
+    pool = redis_pool(redis.url, patience_s=20)
+    try:
+        await pool.flushall()
+        async with (
+            Sandbox(SandboxOptions(spaces=spaces or {"spa": RECIPE}, **options)) as sandbox,
+            SyncClient(redis.url, settings=client_settings(chosen), patience_s=20) as client,
+        ):
+            yield Stage(redis, sandbox, client, pool, settings or {}, start)
+    finally:
+        await pool.aclose()
+
+
+def client_settings(settings: Mapping[str, str]) -> Settings:
+    """A client's settings from what stands in its workers' environment."""
+    return load_settings(**{name.lower(): value for name, value in settings.items()})

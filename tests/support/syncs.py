@@ -1,0 +1,114 @@
+"""Syncs in any state, brought there by their own moves, and the moves that a job can make."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from tests.support.model import Key, read
+from worker.jobs.tickets import ticket
+from worker.store import Checkpoint, JobQueue, LeaseGrant, PersonaStore, StorePool, SyncStore, Ticket
+from worker.store.syncs import Begun, new_token
+from worker.sync import Sync, SyncFailure, SyncRequest, SyncState, job_kind
+
+STALL_MS = 3_600_000
+RETENTION_MS = 86_400_000
+REQUEST = SyncRequest(space_id="space")
+FAILURE = SyncFailure("code", "A sentence.", resumable=True)
+
+STATES = list(SyncState)
+ENDED = [SyncState.COMPLETED, SyncState.FAILED, SyncState.CANCELLED]
+UNDER_WAY = [state for state in STATES if state not in ENDED]
+
+Move = Callable[["Syncs", LeaseGrant, str], Awaitable[object]]
+
+#: What a job can do with its lease and a token, and the state of its sync in which it can.
+MOVES: dict[str, tuple[SyncState, Move]] = {
+    "commit": (SyncState.FETCHING, lambda syncs, lease, token: syncs.store.commit(lease, PAGE, token)),
+    "commit and walk on": (
+        SyncState.FETCHING,
+        lambda syncs, lease, token: syncs.store.commit(lease, PAGE, token, move="walk", ticket=after(lease)),
+    ),
+    "commit and finalize": (
+        SyncState.FETCHING,
+        lambda syncs, lease, token: syncs.store.commit(
+            lease, PAGE, token, move="finalize", ticket=ticket(lease.sync_id, "finalize", lease.epoch + 1)
+        ),
+    ),
+    "heartbeat": (SyncState.FETCHING, lambda syncs, lease, token: syncs.store.heartbeat(lease, note="lives")),
+    "remember": (SyncState.FETCHING, lambda syncs, lease, token: syncs.store.remember_lookup(lease, "found")),
+    "hand over": (SyncState.FETCHING, lambda syncs, lease, token: syncs.store.hand_over(lease, after(lease), token)),
+    "hand over the personas": (
+        SyncState.FINALIZING,
+        lambda syncs, lease, token: syncs.store.hand_over(lease, after(lease), token, delay_s=9, trouble_ms=7),
+    ),
+    "fail": (SyncState.FETCHING, lambda syncs, lease, token: syncs.store.fail(lease, FAILURE, token)),
+    "complete": (SyncState.FINALIZING, lambda syncs, lease, token: syncs.store.complete(lease, token)),
+    "claim": (SyncState.FINALIZING, lambda syncs, lease, token: syncs.personas.claim(lease, "reference", token)),
+}
+PAGE = Checkpoint(
+    seq=1, cursor="c2", guard="g2", pages=2, profiles=400, complete=True, trouble_ms=5, aggregate=b"statistics of 2"
+)
+
+
+def after(lease: LeaseGrant) -> Ticket:
+    """The ticket of the job that follows in the same state."""
+    return ticket(lease.sync_id, job_kind(lease.state), lease.epoch + 1)
+
+
+class Syncs:
+    """A store, and short ways to bring syncs somewhere."""
+
+    def __init__(self, pool: StorePool, *, stall_ms: int = STALL_MS, retention_ms: int = RETENTION_MS) -> None:
+        self.pool = pool
+        self.store = SyncStore(pool, stall_ms=stall_ms, retention_ms=retention_ms)
+        self.personas = PersonaStore(pool, "account")
+        self.queue = JobQueue(pool)
+
+    async def create(self, sync_id: str = "s1", request: SyncRequest = REQUEST, **options: object) -> str:
+        return await self.store.create(sync_id, request, ticket(sync_id, "walk", 1), **options)
+
+    async def begin(self, sync_id: str = "s1") -> Begun:
+        """A job takes the lease of the present epoch."""
+        sync = await self.get(sync_id)
+        return await self.store.begin(sync_id, sync.epoch, job_kind(sync.state), f"holder-{new_token()}")
+
+    async def get(self, sync_id: str = "s1") -> Sync:
+        sync = await self.store.get(sync_id)
+        assert sync is not None
+        return sync
+
+    async def lease(self, state: SyncState, sync_id: str = "s1") -> LeaseGrant:
+        """A new sync in `fetching` (one page is counted) or `finalizing`, and the lease of the job that works on it."""
+        await self.create(sync_id, REQUEST.model_copy(update={"space_id": sync_id}))
+        lease = (await self.begin(sync_id)).lease
+        first = replace(PAGE, seq=0, cursor="c1", pages=1, profiles=200, complete=False, aggregate=b"statistics of 1")
+        if state is SyncState.FETCHING:
+            await self.store.commit(lease, first, new_token())
+            return lease
+        following = ticket(sync_id, "finalize", lease.epoch + 1)
+        await self.store.commit(lease, first, new_token(), move="finalize", ticket=following)
+        return (await self.begin(sync_id)).lease
+
+    async def bring(self, state: SyncState, sync_id: str = "s1", failed_in: SyncState = SyncState.FETCHING) -> None:
+        """A new sync in any state."""
+        match state:
+            case SyncState.QUEUED:
+                await self.create(sync_id, REQUEST.model_copy(update={"space_id": sync_id}))
+            case SyncState.FETCHING | SyncState.FINALIZING:
+                await self.lease(state, sync_id)
+            case SyncState.COMPLETED:
+                await self.store.complete(await self.lease(SyncState.FINALIZING, sync_id), new_token())
+            case SyncState.FAILED:
+                await self.store.fail(await self.lease(failed_in, sync_id), FAILURE, new_token())
+            case SyncState.CANCELLED:
+                await self.lease(SyncState.FETCHING, sync_id)
+                await self.store.cancel(sync_id)
+
+    async def dump(self) -> dict[str, Key]:
+        """All that stands in Redis."""
+        return await read(self.pool)
+
+    async def names(self) -> set[str]:
+        """All keys."""
+        return set(await self.dump())

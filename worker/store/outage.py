@@ -1,0 +1,130 @@
+"""How long a command waits for a Redis that is away, and which errors mean that it is.
+
+arq and redis-py give up at the first refused connection. Here a command is repeated while Redis cannot be reached,
+hangs, loads, is out of memory or takes no writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import re
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import redis.exceptions as redis_errors
+
+from worker.errors import ConfigurationError, StoreUnavailable
+
+log = logging.getLogger("segment_personas.store")
+
+T = TypeVar("T")
+
+LAST_TRY_S = 1.0
+"""What an attempt may take at least, however late it is: a Redis that is well answers much sooner."""
+
+_AWAY = (
+    *(redis_errors.ConnectionError, redis_errors.TimeoutError, OSError, asyncio.TimeoutError),
+    *(redis_errors.OutOfMemoryError, redis_errors.ReadOnlyError, redis_errors.ExecAbortError),
+)
+_LATER = re.compile(
+    r"(^|: \(?['\"]?-?)(OOM|READONLY|LOADING|MISCONF|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|BUSY|UNBLOCKED)\b"
+)
+"""First words of answers that mean: later. Redis 6 puts its own words before those of a script, redis-py before those
+of a pipeline."""
+_REFUSED = (
+    *(redis_errors.AuthenticationError, redis_errors.AuthenticationWrongNumberOfArgsError),
+    *(redis_errors.AuthorizationError, redis_errors.NoPermissionError),
+)
+_WRONG_URL = re.compile(r"DENIED|DB index is out of range|invalid DB index|SELECT is not allowed")
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether Redis refuses this client for good: user, password, rights or database are wrong."""
+    if isinstance(error, redis_errors.ResponseError) and _WRONG_URL.match(str(error)):
+        return True
+    return isinstance(error, _REFUSED)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether Redis may answer this very command later."""
+    if is_refusal(error):
+        return False
+    if isinstance(error, _AWAY):
+        return True
+    return isinstance(error, redis_errors.ResponseError) and _LATER.search(str(error)) is not None
+
+
+def reason(error: BaseException) -> str:
+    """An error in words that fit into a sentence: one line, without the command that it happened to."""
+    text = str(error).rpartition(" of pipeline caused error: ")[2] or type(error).__name__
+    return text.splitlines()[0][:200].rstrip(".")
+
+
+class Outage:
+    """How long, and in what rhythm, a command waits for Redis to come back. Shared by all commands of one client."""
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._deadline = math.inf
+        self._attempts: set[asyncio.Timeout] = set()
+        self._told = False
+
+    def stop_waiting(self, within_s: float) -> None:
+        """From now on no command waits for Redis beyond `within_s` seconds from this moment.
+
+        A command that begins later still gets its one attempt, of `LAST_TRY_S` seconds.
+        """
+        now = asyncio.get_running_loop().time()
+        self._deadline = min(self._deadline, now + within_s)
+        latest = max(self._deadline, now + LAST_TRY_S)
+        for bound in self._attempts:
+            if not bound.expired() and (bound.when() or math.inf) > latest:
+                bound.reschedule(latest)
+
+    async def wait_out(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Repeats `attempt` while Redis is away.
+
+        Raises StoreUnavailable when patience ends, ConfigurationError if Redis refuses this client.
+        """
+        clock = asyncio.get_running_loop().time
+        began_at = clock()
+        pause = 0.02
+        task = asyncio.current_task()
+        cancellations = task.cancelling() if task else 0
+        while True:
+            try:
+                result = await self._bounded(attempt, began_at + self._patience_s)
+                if task and task.cancelling() > cancellations:
+                    # Until Python 3.12 the `wait_for` in redis-py may swallow a cancellation: here it is again.
+                    raise asyncio.CancelledError
+            except Exception as error:
+                if is_refusal(error):
+                    raise ConfigurationError(f"Redis refuses what REDIS_URL says: {reason(error)}") from error
+                if not is_outage(error):
+                    raise
+                if clock() + pause > min(began_at + self._patience_s, self._deadline):
+                    raise StoreUnavailable(
+                        f"Redis does not answer: {reason(error)}. Check REDIS_URL, and that Redis runs"
+                    ) from error
+                if not self._told and clock() - began_at > 0.5 and self._patience_s == math.inf:
+                    self._told = True
+                    log.warning("Redis is away (%s); waiting for it", reason(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 0.5)
+            else:
+                if self._told:
+                    self._told = False
+                    log.warning("Redis is back")
+                return result
+
+    async def _bounded(self, attempt: Callable[[], Awaitable[T]], ends_at: float) -> T:
+        """One attempt. It may have to wait for a connection behind others that hang, so it has an end of its own."""
+        latest = max(min(ends_at, self._deadline), asyncio.get_running_loop().time() + LAST_TRY_S)
+        async with asyncio.timeout_at(None if latest == math.inf else latest) as bound:
+            self._attempts.add(bound)
+            try:
+                return await attempt()
+            finally:
+                self._attempts.discard(bound)
