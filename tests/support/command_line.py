@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
 import pty
 import signal
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 PATIENCE_S = 90.0
@@ -66,6 +68,19 @@ class Command:
         read = await self._process.stderr.read(1 << 16)
         self._err += read.decode()
         return bool(read)
+
+
+@contextlib.contextmanager
+def logging_as_it_was() -> Iterator[None]:
+    """For whoever runs the command line in the test's own process: it sets up logging for all of it."""
+    root, ours = logging.getLogger(), logging.getLogger("segment_personas")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
 
 
 async def cli(*arguments: str, env: Mapping[str, str]) -> Done:

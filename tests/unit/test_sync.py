@@ -157,7 +157,8 @@ def test_a_fresh_sync_has_no_times_and_no_error() -> None:
 def test_a_finished_sync_has_its_times_and_outcomes() -> None:
     times = {"started_at": "1000", "fetched_at": "2500", "finished_at": "3000"}
     outcome = PersonaOutcome("growth", "per_1", "created", 300)
-    sync = Sync.from_fields({**FIELDS, **times, "state": "completed", "complete": "1", "note": "n", "aggregate": "{}"}, (outcome,))
+    fields = {**FIELDS, **times, "state": "completed", "complete": "1", "note": "n", "aggregate": "{}"}
+    sync = Sync.from_fields(fields, (outcome,))
     assert (sync.started_at, sync.fetched_at, sync.finished_at) == (1.0, 2.5, 3.0)
     assert (sync.complete, sync.note, sync.aggregate, sync.outcomes) == (True, "n", b"{}", (outcome,))
 

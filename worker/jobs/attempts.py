@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from worker.errors import PersonasError, ResumableStop, Retry, WaitUntil
 from worker.jobs.context import WorkerContext
+from worker.jobs.lease import Lease
 from worker.store import Limiter
 from worker.store.limiter import MustWait
 
@@ -35,9 +36,21 @@ class Defer(PersonasError):
 
 
 class Patience:
-    """Requests of one job to one API. trouble_s: for how long that API has failed already."""
+    """Requests of one job to one API. trouble_ms: for how long that API has failed already.
 
-    def __init__(self, context: WorkerContext, limiter: Limiter, api: str, trouble_ms: int = 0) -> None:
+    lease: the job's, through which whoever follows its sync sees what it waits for.
+    """
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        limiter: Limiter,
+        api: str,
+        trouble_ms: int = 0,
+        *,
+        lease: Lease | None = None,
+    ) -> None:
+        self._lease = lease
         self._context = context
         self._limiter = limiter
         self._api = api
@@ -94,6 +107,8 @@ class Patience:
                 f"{error}. {self._api} has failed for {self.trouble_ms / 1000:.0f} s; "
                 "resume the sync when it is well again",
             ) from None
+        if self._lease:
+            self._lease.note = f"{error}; trying again"
         if isinstance(error, WaitUntil):
             await self._limiter.penalise(pause_s)
         elif pause_s > LONGEST_WAIT_S:
@@ -104,4 +119,6 @@ class Patience:
 
     def succeeded(self) -> None:
         """The API is well: the budget is whole again."""
+        if self._lease and self._failures:
+            self._lease.note = ""
         self._failures, self._before_s, self._since = 0, 0.0, None

@@ -37,7 +37,7 @@ class Finalizer:
         self._context = context
         self._begun = begun
         self._lease = lease
-        self._patience = Patience(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms)
+        self._patience = Patience(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms, lease=lease)
         self._purchase = Purchase(context, begun, lease, self._patience)
 
     async def run(self) -> None:

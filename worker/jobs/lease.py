@@ -26,19 +26,17 @@ class Lease:
         self.lost = False
         self._syncs = syncs
         self._heartbeat_s = heartbeat_s
-        self._owner: asyncio.Task[object] | None = None
         self._beating: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._owner = asyncio.current_task()
-        self._beating = asyncio.create_task(self._beat(), name=f"heartbeat {self.grant.sync_id}")
+        self._beating = asyncio.create_task(self._beat(_this_task()), name=f"heartbeat {self.grant.sync_id}")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
-        if self.lost and kind is asyncio.CancelledError and self._owner and self._owner.uncancel() == 0:
+        if self.lost and kind is asyncio.CancelledError and _this_task().uncancel() == 0:
             raise LeaseLost("the sync was cancelled, ended or taken over")
 
     async def stop(self) -> None:
@@ -54,15 +52,20 @@ class Lease:
             self.note = note
             await self._syncs.heartbeat(self.grant, note=note)
 
-    async def _beat(self) -> None:
+    async def _beat(self, owner: asyncio.Task[object]) -> None:
         while True:
             await asyncio.sleep(self._heartbeat_s)
             try:
                 await self._syncs.heartbeat(self.grant, note=self.note)
             except LeaseLost:
                 self.lost = True
-                if self._owner:
-                    self._owner.cancel()
+                owner.cancel()
                 return
             except Exception as error:  # noqa: BLE001 - if this went silent, nobody would tell the job when it is over
                 log.warning("%s: no sign of life could be given: %s", self.grant.sync_id, error)
+
+
+def _this_task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task

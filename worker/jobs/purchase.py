@@ -61,7 +61,7 @@ class Purchase:
         self._lease = lease
         self._patience = patience
         # Of its own: that Mavera lists personas well says nothing of whether it makes any.
-        self._posting = Patience(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms)
+        self._posting = Patience(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms, lease=lease)
         self._lookup = Lookup.decode(begun.lookup)
         self._gone: set[str] = set()
         self._kept: dict[str, tuple[str, PersonaRecord, PersonaOutcome]] = {}

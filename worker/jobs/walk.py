@@ -47,8 +47,9 @@ class Walk:
         start = begun.checkpoint
         # An earlier walk's trouble was with the API that this one begins with.
         segment_trouble, mavera_trouble = (start.trouble_ms, 0) if begun.lookup else (0, start.trouble_ms)
-        self._patience = Patience(context, context.segment_limiter(begun.request.space_id), "Segment", segment_trouble)
-        self._mavera_patience = Patience(context, context.mavera_limiter, "Mavera", mavera_trouble)
+        limiter = context.segment_limiter(begun.request.space_id)
+        self._patience = Patience(context, limiter, "Segment", segment_trouble, lease=lease)
+        self._mavera_patience = Patience(context, context.mavera_limiter, "Mavera", mavera_trouble, lease=lease)
         self._aggregate = Aggregate.from_bytes(start.aggregate) if start.aggregate else Aggregate()
         self._cursor, self._pages, self._seq = start.cursor, start.pages, start.seq
         self._first = start.pages + 1

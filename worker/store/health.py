@@ -7,6 +7,7 @@ from typing import Any
 
 import redis.exceptions as redis_errors
 
+from worker.errors import ConfigurationError
 from worker.store.pool import StorePool
 
 
@@ -22,7 +23,8 @@ class RedisHealth:
 
 
 async def redis_health(pool: StorePool) -> RedisHealth:
-    """Asks Redis. Raises StoreUnavailable if it does not answer."""
+    """Asks Redis. Raises StoreUnavailable if it does not answer, ConfigurationError if it refuses this client."""
+    await pool.ping()
     server = await _section(pool, "server")
     persistence = await _section(pool, "persistence")
     memory = await _section(pool, "memory")
@@ -40,7 +42,7 @@ async def _section(pool: StorePool, name: str) -> dict[str, Any]:
     """One section of `INFO`; empty if this user may not ask for it."""
     try:
         found: dict[str, Any] = await pool.info(name)
-    except redis_errors.ResponseError:
+    except (ConfigurationError, redis_errors.ResponseError):
         return {}
     return found
 

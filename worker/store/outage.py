@@ -37,7 +37,11 @@ _REFUSED = (
     *(redis_errors.AuthenticationError, redis_errors.AuthenticationWrongNumberOfArgsError),
     *(redis_errors.AuthorizationError, redis_errors.NoPermissionError),
 )
-_WRONG_URL = re.compile(r"DENIED|DB index is out of range|invalid DB index|SELECT is not allowed")
+_WRONG_URL = re.compile(
+    r"DENIED|Protocol error: unauthenticated|DB index is out of range|invalid DB index|SELECT is not allowed"
+)
+"""What Redis says without an error class of its own: protected mode, a long command without the password that it needs,
+a database that it does not have."""
 
 
 def is_refusal(error: BaseException) -> bool:

@@ -96,7 +96,7 @@ def _no_pickle(raw: bytes) -> dict[str, Any]:
         and isinstance(job.get("f"), str)
         and isinstance(job.get("a"), list)
         and isinstance(job.get("k"), dict)
-        and (job.get("t") is None or type(job["t"]) is int)
+        and (job.get("t") is None or (type(job["t"]) is int and 0 <= job["t"] < 1_000_000))
         and type(job.get("et")) is int
         and 0 <= job["et"] < 1e14
     ):

@@ -35,7 +35,10 @@ def connections(url: str, timeout_s: float) -> ConnectionPool:
     """
     try:
         parts = urlsplit(url)
-        options = _checked_options(parts)
+    except ValueError:
+        raise ConfigurationError(f"REDIS_URL is no URL; {_ENCODE}") from None
+    options = _checked_options(parts)
+    try:
         pool = ConnectionPool.from_url(
             url,
             socket_timeout=timeout_s,

@@ -1,0 +1,148 @@
+"""The command line as processes: streams, signals, terminals, pipes. What commands do is in `test_cli_commands`."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from tests.support.command_line import Command, Terminal, cli, shell
+from tests.support.redis_server import RedisServer
+from tests.support.workers import WorkerProcess, environment
+from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
+from worker.store import StorePool
+
+pytestmark = pytest.mark.usefixtures("real_pool")
+
+Start = Callable[..., WorkerProcess]
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """Both stand-ins, with the recipe's space and a large slow one."""
+    async with Sandbox(SandboxOptions({"spa_1": SpaceSpec(60), "large": SpaceSpec(1_000_000)}, latency_s=0.02)) as box:
+        yield box
+
+
+@pytest.fixture
+def env(session_redis: RedisServer, sandbox: Sandbox) -> dict[str, str]:
+    return environment(session_redis.url, sandbox)
+
+
+async def test_without_a_worker_it_says_so_at_once_and_goes_on_when_one_comes(
+    env: dict[str, str], start_worker: Start
+) -> None:
+    command = await Command.start("sync", env={**env, "SEGMENT_SPACE_ID": "spa_1"})
+    await command.until("No worker is alive, so nothing happens yet. Start one")
+    await command.until("  segment-personas worker\nWaiting for it.")
+    start_worker(env, ready=False)
+    done = await command.end()
+    assert done.code == 0
+    assert "spa_1: queued as syn_" in done.err
+    assert "spa_1: completed in " in done.err
+    assert "│ High Value │       20 │  $1,200 │        5% │ created per_" in done.out
+    assert "3 personas, 900 credits charged." in done.out
+    assert "\x1b" not in done.out + done.err  # no terminal, no colours
+
+
+async def test_ctrl_c_leaves_the_sync_running_and_says_how_to_follow_it_again(
+    env: dict[str, str], sandbox: Sandbox, start_worker: Start
+) -> None:
+    sandbox.add_fault(Fault("segment", "hold", page=3))
+    start_worker(env)
+    command = await Command.start("sync", "large", "--max-profiles", "2000", env=env)
+    await command.until("fetching")
+    command.interrupt()
+    done = await command.end()
+    assert (done.code, done.out) == (130, "")
+    assert "Interrupted: no longer following; it goes on. To follow again:" in done.err
+    (again,) = [line.split()[2] for line in done.err.splitlines() if line.endswith("--follow")]
+    assert f"  segment-personas cancel {again}" in done.err
+
+    sandbox.clear_faults()
+    followed = await cli("status", again, "--follow", "--json", env=env)
+    assert followed.code == 0
+    document = json.loads(followed.out)
+    assert (document["profiles_fetched"], document["complete"]) == (2000, False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_ctrl_c_stops_an_embedded_sync_cleanly(sandbox: Sandbox, number: signal.Signals) -> None:
+    command = await Command.start("sync", "large", env=environment(None, sandbox, LOG_LEVEL="WARNING"))
+    await command.until("pages, ")
+    command.interrupt(number)
+    done = await command.end()
+    assert (done.code, done.out) == (130, "")
+    lines = done.err.splitlines()
+    assert lines[0].startswith(
+        "REDIS_URL is not set: everything runs in this process, and the state of the sync is lost"
+    )
+    assert lines[-2:] == ["Stopping …", "Interrupted: stopped, and the state is gone. Personas that were made stay."]
+    assert not any(word in done.err for word in ("Traceback", "Task", "never", "WARNING"))
+
+
+async def test_the_sandbox_option_never_meets_real_workers_or_keys(
+    real_pool: StorePool, sandbox: Sandbox, env: dict[str, str]
+) -> None:
+    done = await cli("sync", "--sandbox", "--max-profiles", "400", "--json", env={**env, "SEGMENT_SPACE_ID": "spa_1"})
+    document = json.loads(done.out)
+    assert (done.code, document["space_id"], document["profiles_fetched"]) == (0, "demo", 400)
+    assert "Made-up profiles" in done.err
+    assert await real_pool.dbsize() == 0
+    assert not sandbox.journal.arrived
+
+
+async def test_a_terminal_shows_live_progress_and_ends_with_a_table_and_the_result(sandbox: Sandbox) -> None:
+    terminal = await Terminal.start("sync", "--sandbox", "--max-profiles", "2000", env=environment(None, None))
+    await terminal.until("fetching")
+    await terminal.until("█")
+    done = await terminal.end()
+    assert done.code == 0
+    assert "\x1b[1A" in done.out  # drawn again in its place
+    assert "\x1b[?25h" in done.out  # the cursor is back
+    progress, _, end = done.out.rpartition("╭")
+    assert "█" in progress
+    assert "created per_" in end
+    result = end[end.index("{") : end.rindex("}") + 1]
+    assert json.loads(result)["status"] == "completed"
+
+
+async def test_ctrl_c_on_a_narrow_terminal_leaves_it_in_order(sandbox: Sandbox) -> None:
+    terminal = await Terminal.start("sync", "large", env=environment(None, sandbox), columns=40)
+    await terminal.until("█")
+    terminal.interrupt()
+    done = await terminal.end()
+    assert done.code == 130
+    assert done.out.rindex("\x1b[?25h") < done.out.rindex("Interrupted")
+    assert "Traceback" not in done.out
+
+
+async def test_a_reader_that_goes_away_is_no_error(env: dict[str, str]) -> None:
+    for line in ("$P sync spa_1 --no-wait 2>/dev/null | true", "$P list 2>&1 | head -1"):
+        done = await shell(line, env)
+        assert (done.code, done.err) == (0, "")
+
+
+async def test_worker_and_sandbox_are_commands_and_what_the_sandbox_prints_is_all_that_they_need(
+    session_redis: RedisServer,
+) -> None:
+    fault = '{"api": "segment", "kind": "status", "status": 503, "at": 1}'
+    stand_ins = await Command.start(
+        *("sandbox", "--port", "0", "--profiles", "30", "--kind", "recipe", "--fault", fault),
+        env=environment(None, None),
+    )
+    await stand_ins.until("For another terminal:")
+    exported = [line.removeprefix("export ").split("=") for line in await stand_ins.printed(5)]
+    env = environment(session_redis.url, None, **dict(exported))
+    assert (await cli("worker", "--check", env=env)).code == 1
+    worker = await Command.start("worker", env=env)
+    await worker.until("takes jobs")
+    assert (await cli("worker", "--check", env=env)).code == 0
+    done = await cli("sync", env=env)
+    assert (done.code, "30 profiles" in done.out) == (0, True)
+    worker.interrupt()
+    assert (await worker.end()).code == 0
+    stand_ins.interrupt(signal.SIGTERM)
+    assert (await stand_ins.end()).code == 0

@@ -1,0 +1,392 @@
+"""The commands on a real Redis with a worker and both stand-ins, all in this process; processes are in `test_cli`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import pytest
+
+from producer import SyncClient, SyncConflict, SyncNotFound, SyncRequest, commands
+from producer.asking import SyncOptions, redis_client
+from producer.follow import Follower
+from producer.progress import LineProgress
+from producer.screen import stderr
+from tests.support.redis_server import RedisServer
+from tests.support.workers import QUICK
+from worker.jobs.runner import serve
+from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
+from worker.settings import Settings, load_settings
+from worker.store import StorePool, redis_pool
+from worker.store.pool import closing
+
+FOREVER = float("inf")
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """The recipe's space twice, a large slow one, and an empty one; any other space is unknown."""
+    spaces = {"spa_1": SpaceSpec(60), "spa_2": SpaceSpec(60), "large": SpaceSpec(1_000_000), "empty": SpaceSpec(0)}
+    async with Sandbox(SandboxOptions(spaces, latency_s=0.01)) as box:
+        yield box
+
+
+def settings_of(url: str | None, sandbox: Sandbox, **changes: object) -> Settings:
+    quick = {name.lower(): value for name, value in QUICK.items()}
+    return load_settings(
+        **{
+            **quick,
+            "redis_url": url,
+            "segment_token": "sandbox",
+            "segment_base_url": sandbox.segment_url,
+            "segment_space_id": None,
+            "mavera_api_key": "mvra_test_sandbox",
+            "mavera_base_url": sandbox.mavera_url,
+            **changes,
+        }
+    )
+
+
+@pytest.fixture
+def settings(session_redis: RedisServer, real_pool: StorePool, sandbox: Sandbox) -> Settings:
+    return settings_of(session_redis.url, sandbox)
+
+
+@contextlib.asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[None]:
+    """A worker in this process."""
+    assert settings.redis_url
+    async with closing(redis_pool(settings.redis_url.get_secret_value())) as pool:
+        ready = asyncio.Event()
+        worker = asyncio.create_task(serve(settings, pool, ready=ready.set))
+        try:
+            await ready.wait()
+            yield
+        finally:
+            worker.cancel()
+            await asyncio.wait({worker})
+
+
+@pytest.fixture
+async def _worker(settings: Settings) -> AsyncIterator[None]:
+    async with working(settings):
+        yield
+
+
+class Said:
+    """Runs a command and keeps what it said: `out` for programs, `err` for people."""
+
+    def __init__(self, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+        self._settings = settings
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    async def sync(self, *space_ids: str, settings: Settings | None = None, **options: object) -> int:
+        asked = SyncOptions(space_ids, **options)  # type: ignore[arg-type]
+        return await self._run(commands.sync(settings or self._settings, stderr(), asked))
+
+    async def status(
+        self, sync_id: str, *, json: bool = False, follow: bool = False, timeout_s: float = FOREVER
+    ) -> int:
+        return await self._run(
+            commands.status(self._settings, stderr(), sync_id, json=json, follow=follow, timeout_s=timeout_s)
+        )
+
+    async def listed(self, *, json: bool = False, limit: int = 20) -> int:
+        return await self._run(commands.listed(self._settings, stderr(), json=json, limit=limit))
+
+    async def cancel(self, sync_id: str) -> int:
+        return await self._run(commands.cancel(self._settings, stderr(), sync_id))
+
+    async def resume(self, sync_id: str, *, restart: bool = False, wait: bool = True, json: bool = False) -> int:
+        return await self._run(
+            commands.resume(self._settings, stderr(), sync_id, restart=restart, wait=wait, json=json, timeout_s=FOREVER)
+        )
+
+    @property
+    def document(self) -> dict[str, object]:
+        """The one JSON document that was printed."""
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+    async def _run(self, command: Coroutine[Any, Any, int]) -> int:
+        code = await command
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+
+@pytest.fixture
+def said(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Said:
+    return Said(settings, capsys)
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_json_is_one_document_and_an_array_for_several_spaces(said: Said) -> None:
+    assert await said.sync("spa_1", json=True) == 0
+    one = said.document
+    expected = {
+        "status": "completed",
+        "profiles_fetched": 60,
+        "pages_fetched": 1,
+        "complete": True,
+        "unclassified": 0,
+        "skipped": [{"cluster": "New", "n": 0, "reason": "empty"}],
+        "credits_charged": 900,
+        "trait_errors": {},
+        "profile_errors": 0,
+    }
+    assert {name: one[name] for name in expected} == expected
+    assert isinstance(one["personas"], list)
+    assert [(p["cluster"], p["n"], p["avg_ltv"], p["avg_churn"], p["action"]) for p in one["personas"]] == [
+        ("High Value", 20, 1200.0, "5%", "created"),
+        ("Growth", 20, 450.0, "22%", "created"),
+        ("At Risk", 20, 85.0, "65%", "created"),
+    ]
+
+    assert await said.sync("spa_1", "spa_2", json=True) == 0
+    first, second = json.loads(said.out)
+    assert [(first["space_id"], first["credits_charged"]), (second["space_id"], second["credits_charged"])] == [
+        ("spa_1", 0),  # updated, not bought again
+        ("spa_2", 900),
+    ]
+
+    assert await said.listed(json=True) == 0
+    assert {sync["sync_id"] for sync in json.loads(said.out)} == {
+        one["sync_id"],
+        first["sync_id"],
+        second["sync_id"],
+    }
+    assert await said.listed(limit=1) == 0
+    assert len(said.out.strip().splitlines()) == 2
+
+
+async def test_enqueueing_needs_no_tokens(session_redis: RedisServer, sandbox: Sandbox, said: Said) -> None:
+    bare = settings_of(session_redis.url, sandbox, segment_token=None, mavera_api_key=None)
+    assert await said.sync("spa_1", settings=bare, wait=False) == 0
+    assert said.out.startswith("syn_")
+
+
+async def test_no_wait_prints_the_id_and_says_that_no_worker_is_alive(said: Said) -> None:
+    assert await said.listed() == 0
+    assert (said.out, said.err) == ("", "No sync is known. Start one: segment-personas sync SPACE_ID\n")
+    assert await said.sync("spa_1", wait=False) == 0
+    sync_id = said.out.strip()
+    assert said.err.startswith("No worker is alive, so nothing happens yet. Start one")
+    assert await said.status(sync_id) == 0
+    assert said.out.splitlines()[:2] == [f"spa_1  {sync_id}  queued", "0 pages, 0 profiles"]
+    assert "No worker is alive" in said.err
+    assert await said.status(sync_id, json=True) == 0
+    assert (said.document["status"], said.document["waiting_for"]) == ("queued", None)
+    assert await said.sync("spa_1", "spa_2", wait=False, json=True) == 0
+    assert [document["status"] for document in json.loads(said.out)] == ["queued", "queued"]
+
+
+async def test_asked_twice_it_runs_once_and_says_so(said: Said) -> None:
+    await said.sync("spa_1", wait=False)
+    sync_id = said.out.strip()
+    await said.sync("spa_1", wait=False)
+    assert said.out.strip() == sync_id
+    assert f"spa_1: this was asked for before; it is {sync_id}, queued." in said.err
+    with pytest.raises(SyncConflict, match=r"other options \(max_profiles: 5, not None\)"):
+        await said.sync("spa_1", max_profiles=5, wait=False)
+    with pytest.raises(SyncConflict, match=r"Started before, and going on: syn_\w+ \(spa_2\)"):
+        await said.sync("spa_2", "spa_1", mode="create", wait=False)
+    await said.sync("spa_1", max_profiles=5, force=True, wait=False)
+    assert said.out.strip() != sync_id
+
+
+async def test_the_same_idempotency_key_never_starts_a_second_sync(said: Said) -> None:
+    ids = set()
+    for _ in range(2):
+        await said.sync("spa_1", idempotency_key="night", force=True, wait=False)
+        ids.add(said.out)
+    assert len(ids) == 1
+
+
+async def test_a_time_out_ends_the_following_and_prints_what_was_seen(said: Said) -> None:
+    assert await said.sync("spa_1", timeout_s=0.05) == 130
+    assert said.out == ""
+    assert "0.05 s are over: no longer following; it goes on. To follow again:\n  segment-personas status" in said.err
+    assert await said.sync("spa_1", "spa_2", timeout_s=0.05, json=True) == 130
+    assert [document["status"] for document in json.loads(said.out)] == ["queued", "queued"]
+    assert "they go on" in said.err
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_a_running_sync_shows_its_rate_and_clusters_and_can_be_cancelled(said: Said) -> None:
+    await said.sync("large", wait=False)
+    sync_id = said.out.strip()
+    assert said.err == ""  # a worker is alive
+    while True:
+        assert await said.status(sync_id, json=True) == 0
+        if said.document["pages_fetched"]:
+            break
+    assert said.document["clusters"]
+    assert await said.status(sync_id) == 0
+    assert "fetching for " in said.out
+    assert "/s\n" in said.out
+    assert "│ High Value │" in said.out
+
+    for _ in range(2):
+        assert await said.cancel(sync_id) == 0
+        assert said.err == f"{sync_id} is cancelled. Personas that were made stay.\n"
+    assert await said.status(sync_id, follow=True) == await said.status(sync_id) == 3
+    assert f"large  {sync_id}  cancelled in " in said.out
+    with pytest.raises(SyncConflict, match="only a failed sync can be resumed"):
+        await said.resume(sync_id)
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_whoever_follows_a_sync_that_is_cancelled_exits_with_3(said: Said, settings: Settings) -> None:
+    async with redis_client(settings) as client:
+        asked = await client.enqueue(SyncRequest(space_id="large"))
+        following = asyncio.create_task(said.status(asked.id, follow=True, json=True))
+        await client.cancel(asked.id)
+        assert await following == 3
+    assert said.document["status"] == "cancelled"
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_an_api_that_fails_is_shown_while_it_is_tried_again(said: Said, sandbox: Sandbox) -> None:
+    sandbox.add_fault(Fault("segment", "status", status=503))
+    await said.sync("spa_1", wait=False)
+    sync_id = said.out.strip()
+    while True:
+        await said.status(sync_id, json=True)
+        if note := said.document["waiting_for"]:
+            break
+    assert str(note).startswith("Segment, space spa_1, page 1: 503 ")
+    sandbox.clear_faults()
+    assert await said.status(sync_id, follow=True) == 0
+    assert "trying again" not in said.out
+
+
+async def test_an_id_that_nobody_knows_is_refused(said: Said) -> None:
+    for command in (said.status, said.cancel, said.resume):
+        with pytest.raises(SyncNotFound, match="no sync syn_x is known"):
+            await command("syn_x")
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_a_failed_sync_is_resumed_where_it_stopped(said: Said, sandbox: Sandbox) -> None:
+    sandbox.set_options(credits=300)
+    assert await said.sync("spa_1") == 1
+    assert "insufficient_credits: Mavera, persona 'Segment CDP: Growth': 402 A persona takes 300 credits" in said.out
+    assert "Once that is mended, go on where it stopped:\n  segment-personas resume syn_" in said.err
+    sync_id = said.err.split()[-1]
+    assert await said.status(sync_id) == 1
+
+    sandbox.set_options(credits=900)
+    assert await said.resume(sync_id, json=True) == 0
+    assert said.document["credits_charged"] == 900
+    assert sandbox.journal.answered["segment.page", 200] == 1
+    with pytest.raises(SyncConflict, match="completed"):
+        await said.resume(sync_id)
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_where_going_on_cannot_help_it_says_to_restart(said: Said, sandbox: Sandbox) -> None:
+    sandbox.add_fault(Fault("segment", "expired_cursor", times=1))
+    assert await said.sync("large", max_profiles=500) == 1
+    assert "cursor_expired" in said.out
+    sync_id = said.err.split()[-2]
+    assert said.err.endswith(f"segment-personas resume {sync_id} --restart\n")
+    with pytest.raises(SyncConflict, match="restart"):
+        await said.resume(sync_id, wait=False)
+    assert await said.resume(sync_id, restart=True, wait=False) == 0
+    assert said.out.strip() == sync_id
+    assert await said.status(sync_id, follow=True) == 0
+    assert "500 profiles" in said.out
+
+
+@pytest.mark.parametrize(
+    ("space_id", "changed", "sentences"),
+    [
+        ("spa_1", {"segment_token": "wrong"}, ["401 The access token is missing", "Request-Id req_", "SEGMENT_TOKEN"]),
+        (
+            "unknown",
+            {},
+            ["404 Space unknown was not found", "Request-Id req_", "SEGMENT_BASE_URL (region and dialect)"],
+        ),
+        ("spa_1", {"mavera_api_key": "mvra_test_no"}, ["401 The API key is missing or not valid", "MAVERA_API_KEY"]),
+    ],
+)
+async def test_a_wrong_key_or_space_fails_with_the_apis_message_and_what_to_do(
+    said: Said, sandbox: Sandbox, space_id: str, changed: dict[str, str], sentences: list[str]
+) -> None:
+    wrong = settings_of(None, sandbox, **changed)
+    assert await said.sync(space_id, settings=wrong) == 1
+    assert all(sentence in said.out for sentence in sentences), said.out
+    assert "run the command again" in said.err
+    if "mavera_api_key" in changed:
+        assert sandbox.journal.answered["segment.page", 200] == 0  # asked before pages are fetched
+
+
+async def test_a_forbidden_space_names_what_to_check_in_its_order(said: Said, sandbox: Sandbox) -> None:
+    sandbox.add_fault(Fault("segment", "status", status=403))
+    assert await said.sync("spa_1", json=True, settings=settings_of(None, sandbox)) == 1
+    error = said.document["error"]
+    assert isinstance(error, dict)
+    message = error["message"]
+    assert message.index("region") < message.index("kind of token") < message.index("Engage/Unify")
+    assert error["resumable"] is True
+
+
+async def test_an_empty_space_completes_with_0_profiles_and_creates_nothing(said: Said, sandbox: Sandbox) -> None:
+    assert await said.sync("empty", json=True, settings=settings_of(None, sandbox)) == 0
+    assert (said.document["status"], said.document["profiles_fetched"]) == ("completed", 0)
+    assert said.document["personas"] == []
+    assert await said.sync("empty", settings=settings_of(None, sandbox)) == 0
+    assert "│" not in said.out
+    assert sandbox.posts == []
+
+
+async def test_a_cluster_under_the_least_size_makes_no_persona(said: Said, sandbox: Sandbox) -> None:
+    assert await said.sync("spa_1", min_cluster_size=21, embedded=True) == 0
+    assert said.err.startswith(
+        "--embedded: everything runs in this process, and the state of the sync is lost with it."
+    )
+    assert "none: fewer than 21" in said.out
+    assert sandbox.posts == []
+
+
+async def test_embedded_works_in_memory_also_where_there_is_a_redis(said: Said, real_pool: StorePool) -> None:
+    assert await said.sync("spa_1", embedded=True) == 0
+    assert await real_pool.dbsize() == 0
+
+
+async def test_embedded_is_over_when_patience_is(said: Said) -> None:
+    assert await said.sync("large", embedded=True, timeout_s=0.05) == 130
+    assert said.err.endswith("0.05 s are over: stopped, and the state is gone. Personas that were made stay.\n")
+
+
+async def test_mode_create_buys_anew(said: Said, sandbox: Sandbox) -> None:
+    for mode, personas in (("create", 3), ("create", 6), ("upsert", 9), ("upsert", 9)):
+        assert await said.sync("spa_1", mode=mode, settings=settings_of(None, sandbox)) == 0
+        assert len(sandbox.personas) == personas
+
+
+async def test_a_redis_that_goes_away_while_following_is_waited_for(
+    redis_server: RedisServer, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_of(redis_server.url, sandbox)
+    async with working(settings), SyncClient(redis_server.url, settings=settings, patience_s=0.2) as client:
+        asked = await client.enqueue(SyncRequest(space_id="large", max_profiles=5000, min_cluster_size=9999))
+        follower = Follower(client, [asked], LineProgress(stderr()))
+        following = asyncio.create_task(follower.run())
+        redis_server.stop()
+        said = ""
+        while "Redis does not answer" not in said:
+            await asyncio.sleep(0.05)
+            said += capsys.readouterr().err
+        redis_server.start()
+        await following
+        said += capsys.readouterr().err
+        assert "Waiting for it; the workers do so too." in said
+        assert "Redis is back." in said
+        assert "completed" in said
+        assert follower.syncs[0].profiles == 5000

@@ -1,0 +1,150 @@
+"""The doctor: looks at everything, creates nothing, and says of each thing what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from producer.doctor import doctor, examine
+from producer.findings import Finding
+from tests.support.command_line import cli
+from tests.support.redis_server import RedisServer
+from tests.support.workers import environment
+from worker.jobs.context import worker_registry
+from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
+from worker.settings import Settings, load_settings
+from worker.store import StorePool, redis_pool
+from worker.store.health import redis_health
+from worker.store.pool import closing
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    spaces = {"spa_1": SpaceSpec(300), "empty": SpaceSpec(0)}
+    async with Sandbox(SandboxOptions(spaces, mavera_limit=60)) as box:
+        yield box
+
+
+@pytest.fixture
+def settings(session_redis: RedisServer, real_pool: StorePool, sandbox: Sandbox) -> Settings:
+    return load_settings(
+        redis_url=session_redis.url,
+        segment_token="sandbox",
+        segment_base_url=sandbox.segment_url,
+        segment_space_id="spa_1",
+        mavera_api_key="mvra_test_sandbox",
+        mavera_base_url=sandbox.mavera_url,
+    )
+
+
+async def found(settings: Settings, space_id: str | None = None) -> dict[str, list[Finding]]:
+    result: dict[str, list[Finding]] = {}
+    async for finding in examine(settings, space_id):
+        result.setdefault(finding.what, []).append(finding)
+    return result
+
+
+async def test_a_good_setup_is_found_good_and_nothing_is_created(
+    settings: Settings, real_pool: StorePool, sandbox: Sandbox
+) -> None:
+    await worker_registry(real_pool, settings).announce("host", 7)
+    before = await real_pool.dbsize()
+    findings = await found(settings)
+    assert {finding.verdict for group in findings.values() for finding in group} == {"ok"}
+    assert [finding.found for finding in findings["Redis"][1:]] == [
+        "its append-only file is on",
+        "it evicts nothing (noeviction)",
+    ]
+    assert findings["Workers"][0].found == "1 alive: host:7"
+    assert "one page: 200 profiles" in findings["Segment"][0].found
+    assert findings["Traits"][0].found == "ltv or lifetime_value: in 200 of 200 profiles"
+    assert "60 requests a minute (tier Starter)" in findings["Mavera"][0].found
+    assert await real_pool.dbsize() == before
+    assert dict(sandbox.journal.arrived) == {"segment.page": 1, "mavera.list": 1}
+
+
+async def test_the_command_prints_a_line_for_each_finding_and_exits_with_1_if_one_failed(
+    session_redis: RedisServer, real_pool: StorePool, sandbox: Sandbox
+) -> None:
+    env = environment(session_redis.url, sandbox)
+    done = await cli("doctor", "spa_1", env=env)
+    assert done.code == 0
+    assert "ok    Segment" in done.out
+    assert "warn  Workers   none is alive: syncs wait" in done.out
+    assert "→ Start one: segment-personas worker" in done.out
+    done = await cli("doctor", "spa_1", "--json", env={**env, "SEGMENT_TOKEN": "wrong"})
+    assert done.code == 1
+    report = json.loads(done.out)
+    assert report["ok"] is False
+    (failed,) = [finding for finding in report["findings"] if finding["verdict"] == "fail"]
+    assert "401 The access token is missing or not valid. Check SEGMENT_TOKEN (Request-Id req_" in failed["found"]
+
+
+async def test_in_this_process_too_the_exit_code_tells_whether_something_failed(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await doctor(settings, "spa_1", json=False) == 0
+    assert await doctor(settings, "unknown", json=True) == 1
+    assert "404 Space unknown was not found" in capsys.readouterr().out
+
+
+async def test_what_is_missing_is_named(settings: Settings) -> None:
+    bare = settings.model_copy(
+        update={"redis_url": None, "segment_token": None, "mavera_api_key": None, "segment_space_id": None}
+    )
+    findings = await found(bare)
+    assert findings["Settings"][0].found == "not set: REDIS_URL, SEGMENT_TOKEN, MAVERA_API_KEY"
+    verdicts = {what: group[0].verdict for what, group in findings.items()}
+    assert verdicts == {"Settings": "warn", "Redis": "warn", "Segment": "fail", "Mavera": "fail"}
+    assert (await found(settings.model_copy(update={"segment_space_id": None})))["Segment"][0].verdict == "warn"
+
+
+async def test_a_redis_that_cannot_be_used_fails_with_its_reason(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.doctor.PATIENCE_S", 0.1)
+    for url, reason in (("redis://127.0.0.1:1", "Redis does not answer"), ("redis://127.0.0.1/x", "REDIS_URL")):
+        changed = load_settings(**{**settings.model_dump(), "redis_url": url})
+        (finding,) = (await found(changed))["Redis"]
+        assert finding.verdict == "fail"
+        assert reason in finding.found
+
+
+async def test_a_redis_that_keeps_its_setup_to_itself_is_no_failure(
+    session_redis: RedisServer, real_pool: StorePool
+) -> None:
+    await real_pool.execute_command("ACL", "SETUSER", "guest", "on", ">secret", "~*", "+@all", "-info")
+    try:
+        url = session_redis.url.replace("//", "//guest:secret@")
+        async with closing(redis_pool(url, patience_s=5)) as pool:
+            health = await redis_health(pool)
+        assert set(vars(health).values()) == {None}
+    finally:
+        await real_pool.execute_command("ACL", "DELUSER", "guest")
+
+
+@pytest.mark.parametrize(
+    ("space_id", "verdict", "text"),
+    [
+        ("empty", "warn", "space empty is empty"),
+        ("a b", "fail", "'a b' is no space id"),
+        ("unknown", "fail", "404 Space unknown was not found"),
+    ],
+)
+async def test_a_space_without_a_first_page_is_told(settings: Settings, space_id: str, verdict: str, text: str) -> None:
+    (finding,) = (await found(settings, space_id))["Segment"]
+    assert finding.verdict == verdict
+    assert text in finding.found
+
+
+async def test_a_wrong_mavera_key_and_an_api_that_is_away_fail_with_what_to_do(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    sandbox.add_fault(Fault("mavera", "status", status=401))
+    sandbox.add_fault(Fault("segment", "drop"))
+    findings = await found(settings)
+    assert findings["Mavera"][0].verdict == findings["Segment"][0].verdict == "fail"
+    assert findings["Mavera"][0].found.endswith("Check MAVERA_API_KEY")
+    assert "Check the base URL" in findings["Segment"][0].advice

@@ -1,0 +1,207 @@
+"""The command line itself: help, usage, what each mistake is answered with. Nothing here reaches a Redis or an API."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import os
+import re
+import resource
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+
+import pytest
+from typer.testing import CliRunner
+
+import producer
+from producer import asking, cli, commands
+from producer.asking import SyncOptions
+from tests.support.command_line import logging_as_it_was
+from worker.settings import Settings
+from worker.sync import SyncRequest
+
+COMMANDS = ("sync", "status", "list", "cancel", "resume", "worker", "doctor", "sandbox")
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setattr(asking, "PATIENCE_S", 0.1)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with logging_as_it_was():
+        yield
+
+
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str, **env: str
+) -> tuple[int, str, str]:
+    """The whole program in this process: exit code, standard output, standard error."""
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["segment-personas", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    assert isinstance(end.value.code, int)
+    return end.value.code, out, err
+
+
+def test_help_lists_every_command_and_the_exit_codes() -> None:
+    result = CliRunner().invoke(cli.app, ["--help"])
+    assert result.exit_code == 0
+    assert all(f"│ {command} " in result.output for command in COMMANDS)
+    assert "0 completed, 1 the sync failed, 2 wrong usage or configuration, 3 cancelled, 130" in result.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_a_sentence_for_each_option(command: str) -> None:
+    result = CliRunner().invoke(cli.app, [command, "--help"])
+    assert result.exit_code == 0
+    parameters = inspect.signature(
+        next(c.callback for c in cli.app.registered_commands if _name(c) == command)
+    ).parameters  # type: ignore[arg-type]
+    for name in parameters:
+        if name not in {"space_ids", "space_id", "sync_id"}:
+            assert re.search(rf"--{name.replace('_', '-')} .*\w+ \w+", result.output), name
+
+
+def _name(command: object) -> str:
+    callback = command.callback  # type: ignore[attr-defined]
+    return command.name or callback.__name__  # type: ignore[attr-defined, no-any-return]
+
+
+def test_the_version_is_that_of_the_package(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = run(capsys, monkeypatch, "--version")
+    assert code == 0
+    assert re.fullmatch(r"segment-personas \d+\.\d+\.\d+\n", out)
+
+
+def help_cpu_s(*arguments: str) -> float:
+    """Processor seconds of a fresh process; wall-clock time would measure the other tests beside it.
+
+    Those slow down the processor too, so one good attempt is what counts.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, "-m", "producer", *arguments, "--help"], env=environment, check=True, stdout=subprocess.DEVNULL
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.mark.parametrize("arguments", [(), ("sync",), ("doctor",)])
+def test_help_answers_in_under_300_ms(arguments: tuple[str, ...]) -> None:
+    assert any(help_cpu_s(*arguments) < 0.3 for _ in range(30))
+
+
+def test_the_command_line_imports_nothing_but_typer_before_a_command_runs() -> None:
+    code = "import sys, producer.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    heavy = {"aiohttp", "arq", "asyncio", "fakeredis", "orjson", "pydantic", "redis", "rich", "worker"}
+    assert heavy & set(done.stdout.split()) == set()
+
+
+def test_the_options_defaults_are_those_of_the_request() -> None:
+    asked = SyncRequest(space_id="spa_1")
+    given = {name: parameter.default for name, parameter in inspect.signature(cli.sync).parameters.items()}
+    for options in (given, vars(SyncOptions())):
+        assert {name: options[name] for name in ("max_profiles", "min_cluster_size", "mode")} == {
+            "max_profiles": asked.max_profiles,
+            "min_cluster_size": asked.min_cluster_size,
+            "mode": asked.mode,
+        }
+
+
+MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
+    "no command": ((), {}, "Usage:"),
+    "unknown command": (("snyc",), {}, "No such command 'snyc'"),
+    "unknown option": (("sync", "--fast"), {}, "No such option"),
+    "no such number": (("sync", "a", "--max-profiles", "0"), {}, "--max-profiles"),
+    "no such mode": (("sync", "a", "--mode", "delete"), {}, "--mode"),
+    "no space": (("sync",), {}, "Which space? Name it (segment-personas sync SPACE_ID) or export SEGMENT_SPACE_ID."),
+    "bad space": (("sync", "a b"), {}, "'a b' is no space id"),
+    "bad default space": (("sync",), {"SEGMENT_SPACE_ID": "../x"}, "'../x' is no space id"),
+    "space twice": (("sync", "a", "b", "a"), {}, "a: named more than once."),
+    "one key for two": (("sync", "a", "b", "--idempotency-key", "k"), {}, "--idempotency-key means one sync"),
+    "nobody to wait for": (("sync", "a", "--no-wait"), {}, "--no-wait needs workers"),
+    "nothing remembered": (("sync", "a", "--idempotency-key", "k", "--sandbox"), {}, "--idempotency-key needs workers"),
+    "embedded without keys": (("sync", "a"), {}, "SEGMENT_TOKEN, MAVERA_API_KEY are not set"),
+    "malformed setting": (("sync", "a"), {"SEGMENT_RATE": "fast"}, "SEGMENT_RATE"),
+    "malformed URL": (("list",), {"REDIS_URL": "localhost"}, "REDIS_URL"),
+    "status without Redis": (("status", "syn_1"), {}, "REDIS_URL is not set"),
+    "cancel without Redis": (("cancel", "syn_1"), {}, "REDIS_URL is not set"),
+    "resume without Redis": (("resume", "syn_1"), {}, "REDIS_URL is not set"),
+    "Redis is not there": (("list",), {"REDIS_URL": "redis://127.0.0.1:1"}, "Redis does not answer"),
+    "sync, Redis is not there": (("sync", "a"), {"REDIS_URL": "redis://127.0.0.1:1"}, "Check REDIS_URL"),
+    "worker without Redis": (("worker",), {}, "REDIS_URL, SEGMENT_TOKEN, MAVERA_API_KEY are not set"),
+    "worker without keys": (("worker",), {"REDIS_URL": "redis://127.0.0.1:1"}, "SEGMENT_TOKEN, MAVERA_API_KEY"),
+    "worker, malformed": (("worker",), {"MAVERA_BASE_URL": "ftp://x"}, "MAVERA_BASE_URL"),
+    "check without Redis": (("worker", "--check"), {}, "REDIS_URL is not set"),
+    "doctor, malformed": (("doctor",), {"SEGMENT_PAGE_SIZE": "0"}, "SEGMENT_PAGE_SIZE"),
+    "no such fault": (("sandbox", "--fault", '{"api": "mars", "kind": "drop"}'), {}, "unknown api 'mars'"),
+    "fault is no JSON": (("sandbox", "--fault", "drop"), {}, "--fault drop:"),
+    "port out of range": (("sandbox", "--port", "70000"), {}, "--port"),
+    "no such host": (("sandbox", "--host", "256.0.0.1", "--port", "0"), {}, "Cannot listen on 256.0.0.1:0: "),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_of_the_user_is_one_sentence_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, mistake: str
+) -> None:
+    arguments, env, sentence = MISTAKES[mistake]
+    code, out, err = run(capsys, monkeypatch, *arguments, **env)
+    assert code == 2
+    assert sentence in (out or err)
+    assert out == "" or not arguments
+    if "Usage:" not in out + err:
+        assert len(err.splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_a_mistake_of_the_user(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, _, err = run(capsys, monkeypatch, "sandbox", "--port", str(port))
+    assert code == 2
+    assert err == f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another --host or --port.\n"
+
+
+def test_whoever_is_stopped_before_there_is_anything_to_follow_is_no_longer_following() -> None:
+    async def stopped(*_: object) -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(60)
+        return 0
+
+    assert commands.run(stopped) == 130
+
+
+def test_python_dash_m_runs_the_program_and_an_import_does_not() -> None:
+    assert importlib.import_module("producer.__main__").main is cli.main
+
+
+def test_what_the_front_door_exports_is_there_and_nothing_else() -> None:
+    assert all(getattr(producer, name).__name__ == name for name in producer.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        producer.Nonsense  # noqa: B018
+
+
+def test_a_defect_is_not_dressed_up_as_a_mistake_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(ZeroDivisionError):
+        cli.main()

@@ -1,0 +1,69 @@
+"""Where the command line writes: readers that go away, encodings, log lines, texts of strangers."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+
+import pytest
+from rich.text import Text
+
+from producer.screen import Screen, printable, show_log, stderr, stdout
+from tests.support.command_line import logging_as_it_was
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as stream:
+        screen = Screen(stream)
+        os.close(read)
+        screen.write("first")
+        screen.put(Text("second"))
+        screen.say("third")
+
+
+def test_text_for_programs_is_written_as_it_is() -> None:
+    stream = io.StringIO()
+    Screen(stream).write("[bold] :smile: " + "x" * 500)
+    assert stream.getvalue() == "[bold] :smile: " + "x" * 500 + "\n"
+
+
+def test_a_file_is_written_wide_unless_columns_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert Screen(io.StringIO()).width == 120
+    monkeypatch.setenv("COLUMNS", "50")
+    assert Screen(io.StringIO()).width == 50
+
+
+def test_what_could_steer_a_terminal_is_not_printed() -> None:
+    assert printable("401 \x1b]0;owned\x07 ünï\u202ecode\nnext") == "401 �]0;owned� ünï�code\nnext"
+
+
+def test_an_encoding_without_the_character_gets_a_question_mark() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    Screen(stream).write("waiting…")
+    assert isinstance(stream.buffer, io.BytesIO)
+    assert stream.buffer.getvalue() == b"waiting?\n"
+
+
+def test_log_lines_go_through_the_screen_and_libraries_only_report_errors() -> None:
+    stream = io.StringIO()
+    with logging_as_it_was():
+        show_log(Screen(stream), "INFO")
+        logging.getLogger("segment_personas.worker").info("takes [jobs]")
+        logging.getLogger("segment_personas.worker").debug("not asked for")
+        logging.getLogger("a_library").warning("noise")
+        logging.getLogger("asyncio").error("Task was destroyed")
+    assert "INFO    segment_personas.worker: takes [jobs]\n" in stream.getvalue()
+    assert "Task was destroyed" in stream.getvalue()
+    assert "noise" not in stream.getvalue()
+    assert "not asked for" not in stream.getvalue()
+
+
+def test_results_and_remarks_have_a_stream_each(capsys: pytest.CaptureFixture[str]) -> None:
+    stdout().write("result")
+    stderr().say("remark")
+    assert capsys.readouterr() == ("result\n", "remark\n")
+    assert sys.stdout is not sys.stderr

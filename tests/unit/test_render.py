@@ -1,0 +1,131 @@
+"""How syncs look: reports, lists, bars; on wide and narrow screens, with and without colours."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import RenderableType
+
+from producer.render import ShareBar, listing, live, overview, report, seconds
+from producer.screen import Screen
+from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
+from worker.sandbox import SpaceSpec
+from worker.sync import Sync, SyncFailure, SyncRequest, SyncState
+
+
+def text(*renderables: RenderableType, width: int = 100, encoding: str = "utf-8") -> str:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
+    screen = Screen(stream)
+    screen.width = width
+    screen.put(*renderables)
+    stream.flush()
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode(encoding)
+
+
+def failed(message: str) -> Sync:
+    error = SyncFailure("mavera_unauthorized", message, resumable=True)
+    return fetching(state=SyncState.FAILED, finished_at=START + 1, error=error)
+
+
+def test_the_report_of_a_finished_sync_has_a_table_and_says_what_was_charged() -> None:
+    shown = text(*report(completed()))
+    assert "spa_1  syn_1  completed in 3.2 s" in shown
+    assert "1 page, 60 profiles, 30/s; read from 2023-11-1" in shown
+    assert "│ High Value │       20 │  $1,200 │        5% │ created per_hv" in shown
+    assert "│ New        │        0 │     n/a │       n/a │ none: nobody is in it" in shown
+    assert "3 personas, 600 credits charged." in shown
+
+
+def test_the_report_names_everything_that_could_not_be_used() -> None:
+    dropped = (replace(OUTCOMES[0], ignored=("demographic",)),)
+    shown = text(*report(completed(aggregate=counted(SpaceSpec(2000, "mixed")), outcomes=dropped)))
+    assert "Values that could not be used: churn_risk " in shown
+    assert "Entries that are no profile: " in shown
+    assert "profiles with none of the deciding traits: in no cluster." in shown
+    assert "Mavera ignored of per_hv: demographic." in shown
+    assert "1 persona, 600 credits charged." in shown
+
+
+def test_the_report_of_a_running_sync_shows_its_rate_and_what_it_waits_for() -> None:
+    shown = text(*report(fetching(note="waiting for Segment's rate limit"), now=START + 2.5))
+    assert "fetching for 2.0 s" in shown
+    assert "60 profiles, 30/s" in shown
+    assert "waiting for Segment's rate limit" in shown
+
+
+def test_the_report_of_a_failed_sync_shows_the_message_to_the_letter() -> None:
+    message = "401 [bold]no[/bold] \x1b[2J key :smile: (Request-Id req_1)"
+    shown = text(*report(failed(message)), width=200)
+    assert "mavera_unauthorized: 401 [bold]no[/bold] �[2J key :smile: (Request-Id req_1)" in shown
+
+
+def test_the_report_of_a_sync_that_nobody_has_begun_is_short() -> None:
+    assert text(*report(queued())).split("\n") == ["spa_1  syn_1  queued", "0 pages, 0 profiles", ""]
+
+
+def test_the_report_says_if_not_the_whole_space_was_read() -> None:
+    assert "not the whole space, as asked" in text(*report(completed(complete=False)))
+
+
+def test_a_cluster_that_is_too_small_is_said_to_be() -> None:
+    request = SyncRequest(space_id="spa_1", min_cluster_size=21)
+    assert "none: fewer than 21" in text(*report(completed(request=request, outcomes=())))
+
+
+@pytest.mark.parametrize("width", [30, 44, 60])
+def test_a_narrow_screen_loses_no_persona_id(width: int) -> None:
+    long = (replace(OUTCOMES[0], persona_id="per_0123456789abcdef"),)
+    rows = [line for line in text(*report(completed(outcomes=long)), width=width).split("\n") if line.count("│") == 6]
+    assert max(map(len, rows)) <= width
+    column = "".join(row.rsplit("│", 2)[-2].strip() for row in rows)
+    assert "per_0123456789abcdef" in column
+
+
+def test_a_terminal_without_blocks_gets_ascii() -> None:
+    shown = text(live(fetching(), None, 1.0), *report(completed()), encoding="ascii")
+    assert "####" in shown
+    assert "?" not in shown
+
+
+@pytest.mark.parametrize(("share", "bar"), [(0.0, "    "), (0.5, "██  "), (0.53, "██▏ "), (1.0, "████"), (7.0, "████")])
+def test_a_bar_is_as_long_as_its_share(share: float, bar: str) -> None:
+    assert text(ShareBar(share, "red"), width=4) == bar + "\n" or text(ShareBar(share, "red"), width=4) == bar
+
+
+def test_a_live_sync_shows_numbers_bars_and_personas() -> None:
+    shown = text(live(fetching(), 1234.5, 2.0))
+    assert "spa_1  fetching  1 page, 60 profiles, 1,234/s, 2.0 s" in shown
+    assert sum("██████" in line for line in shown.split("\n")) == 3
+    shown = text(live(finalizing(outcomes=OUTCOMES[:1], note="Growth: waiting"), 1.0, 12))
+    assert "1 page, 60 profiles, 12 s" in shown  # a rate would say nothing any more
+    assert "20 created per_hv" in shown
+    assert "Growth: waiting" in shown
+    short = text(live(queued(note="nobody"), None, 1.0))
+    assert " ".join(short.split()) == "spa_1 queued 0 pages, 0 profiles, 1.0 s nobody"
+
+
+def test_many_syncs_take_a_line_each() -> None:
+    shown = text(overview([queued(id=f"syn_{i}") for i in range(5)] + [fetching()], {"syn_1": 20.0}))
+    assert len(shown.strip().split("\n")) == 6
+    assert "20/s" in shown
+
+
+def test_the_list_keeps_ids_whole_and_leaves_columns_out_where_it_is_narrow() -> None:
+    syncs = [queued(id="syn_0123456789abcdef", note="waiting"), failed("no key"), completed()]
+    wide, narrow = text(listing(syncs, 100)), text(listing(syncs, 50), width=50)
+    assert "mavera_unauthorized" in wide
+    assert "waiting" in wide
+    assert "2023-11-1" in wide
+    assert "syn_0123456789abcdef" in narrow
+    assert "2023" not in narrow
+    assert len(narrow.strip().split("\n")) == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+)
+def test_times_are_for_people(value: float, shown: str) -> None:
+    assert seconds(value) == shown

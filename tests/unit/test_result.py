@@ -1,0 +1,155 @@
+"""The JSON of a sync: the recipe's example, and what was added to it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from producer.result import document, exit_code, moment, row, timings, to_json
+from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
+from worker.sandbox import SpaceSpec
+from worker.sync import Sync, SyncFailure, SyncRequest, SyncState
+
+
+def test_the_document_of_a_finished_sync_is_the_recipes_example_and_what_was_added_to_it() -> None:
+    result = document(completed())
+    assert result == {
+        "sync_id": "syn_1",
+        "status": "completed",
+        "space_id": "spa_1",
+        "profiles_fetched": 60,
+        "pages_fetched": 1,
+        "complete": True,
+        "unclassified": 0,
+        "personas": [
+            {
+                "cluster": "High Value",
+                "id": "per_hv",
+                "n": 20,
+                "avg_ltv": 1200.0,
+                "avg_churn": "5%",
+                "action": "created",
+            },
+            {"cluster": "Growth", "id": "per_gr", "n": 20, "avg_ltv": 450.0, "avg_churn": "22%", "action": "created"},
+            {"cluster": "At Risk", "id": "per_ar", "n": 20, "avg_ltv": 85.0, "avg_churn": "65%", "action": "updated"},
+        ],
+        "skipped": [{"cluster": "New", "n": 0, "reason": "empty"}],
+        "credits_charged": 600,
+        "trait_errors": {},
+        "profile_errors": 0,
+        "timings": {"queued_s": 0.5, "fetching_s": 2.0, "finalizing_s": 1.25},
+        "started_at": "2023-11-14T22:13:20.500Z",
+        "duration_s": 3.25,
+        "read_from": "2023-11-14T22:13:20.500Z",
+        "read_to": "2023-11-14T22:13:22.500Z",
+    }
+    assert " ".join(result) == (
+        "sync_id status space_id profiles_fetched pages_fetched complete unclassified personas skipped credits_charged "
+        "trait_errors profile_errors timings started_at duration_s read_from read_to"
+    )
+
+
+def test_of_a_failed_sync_the_document_says_why_and_whether_it_can_be_resumed() -> None:
+    sync = fetching(
+        state=SyncState.FAILED, finished_at=START + 2, error=SyncFailure("segment_unauthorized", "401", resumable=True)
+    )
+    result = document(sync)
+    assert result["status"] == "failed"
+    assert result["error"] == {"code": "segment_unauthorized", "message": "401", "resumable": True}
+    assert result["skipped"] == []  # the space was not read to its end, so nobody can say
+    assert result["timings"] == {"queued_s": 0.5, "fetching_s": 1.5, "finalizing_s": None}
+    assert result["read_to"] is None
+
+
+def test_complete_is_false_if_the_sync_was_cut_by_max_profiles() -> None:
+    assert document(completed(complete=False))["complete"] is False
+
+
+def test_a_cluster_without_a_persona_is_skipped_with_its_reason() -> None:
+    request = SyncRequest(space_id="spa_1", min_cluster_size=21)
+    assert document(completed(request=request, outcomes=()))["skipped"] == [
+        {"cluster": "High Value", "n": 20, "reason": "too_small"},
+        {"cluster": "Growth", "n": 20, "reason": "too_small"},
+        {"cluster": "At Risk", "n": 20, "reason": "too_small"},
+        {"cluster": "New", "n": 0, "reason": "empty"},
+    ]
+
+
+def test_a_mean_that_nobody_has_is_null() -> None:
+    nameless = b'{"clusters":{"new":{"categories":{},"n":3,"numbers":{"purchase_count":{"count":3,"sum":[3.0]}}}},'
+    nameless += b'"profile_errors":0,"profiles":3,"trait_errors":{},"unclassified":0,"version":1}'
+    outcome = replace(OUTCOMES[0], cluster="new")
+    (persona,) = document(completed(aggregate=nameless, outcomes=(outcome,)))["personas"]  # type: ignore[misc]
+    assert (persona["avg_ltv"], persona["avg_churn"]) == (None, None)
+
+
+def test_bad_values_and_bad_profiles_are_counted_in_the_document() -> None:
+    result = document(completed(aggregate=counted(SpaceSpec(2000, "mixed"))))
+    assert isinstance(result["trait_errors"], dict)
+    assert list(result["trait_errors"]) == ["churn_risk", "industries", "ltv", "plans", "purchase_count"]
+    assert all(result["trait_errors"].values())
+    assert result["profile_errors"]
+    assert result["unclassified"]
+
+
+def test_a_field_that_mavera_dropped_is_named() -> None:
+    dropped = replace(OUTCOMES[0], ignored=("demographic",))
+    (persona,) = document(completed(outcomes=(dropped,)))["personas"]  # type: ignore[misc]
+    assert persona["ignored"] == ["demographic"]
+
+
+def test_of_a_running_sync_the_document_says_what_is_known_so_far() -> None:
+    result = document(fetching(note="waiting for Segment's rate limit"), now=START + 1.5)
+    assert result["status"] == "fetching"
+    assert result["personas"] == result["skipped"] == []
+    assert result["timings"] == {"queued_s": 0.5, "fetching_s": 1.0, "finalizing_s": None}
+    assert result["duration_s"] == 1.0
+    assert result["clusters"] == [{"cluster": name, "n": 20} for name in ("High Value", "Growth", "At Risk")]
+    assert result["waiting_for"] == "waiting for Segment's rate limit"
+
+
+def test_of_a_sync_that_nobody_has_begun_times_are_null() -> None:
+    result = document(queued())
+    assert result["timings"] == {"queued_s": None, "fetching_s": None, "finalizing_s": None}
+    assert result["started_at"] is result["duration_s"] is result["read_from"] is None
+
+
+def test_a_sync_cancelled_in_the_queue_has_only_waited() -> None:
+    found = timings(queued(state=SyncState.CANCELLED, finished_at=START + 7))
+    assert (found.queued_s, found.fetching_s, found.total_s) == (7.0, None, None)
+
+
+def test_a_sync_in_a_list_is_short() -> None:
+    assert row(finalizing(), now=START + 4) == {
+        "sync_id": "syn_1",
+        "status": "finalizing",
+        "space_id": "spa_1",
+        "profiles_fetched": 60,
+        "pages_fetched": 1,
+        "complete": True,
+        "started_at": moment(START + 0.5),
+        "duration_s": 3.5,
+    }
+
+
+@pytest.mark.parametrize("documents", [document(completed()), [document(completed()), document(queued())], []])
+def test_the_text_is_one_json_document_with_a_line_for_each_persona(documents: dict[str, object]) -> None:
+    text = to_json(documents)
+    assert json.loads(text) == documents
+    assert all(text.count(f'\n    {{"cluster": "{label}"') <= 1 for label in ("High Value", "Growth"))
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        ([SyncState.COMPLETED], 0),
+        ([SyncState.FETCHING], 0),
+        ([SyncState.COMPLETED, SyncState.CANCELLED], 3),
+        ([SyncState.CANCELLED, SyncState.FAILED, SyncState.COMPLETED], 1),
+    ],
+)
+def test_the_exit_code_is_that_of_the_worst_sync(states: list[SyncState], code: int) -> None:
+    syncs: list[Sync] = [queued(state=state) for state in states]
+    assert exit_code(syncs) == code
