@@ -45,7 +45,9 @@ class Finalizer:
         try:
             await self._settle_clusters()
             await self._lease.stop()
+            await self._purchase.confirm()
             await self._context.syncs.complete(self._lease.grant, new_token())
+            # Again, for Redis may have been restarted just before the last move.
             await self._purchase.confirm()
         except Defer as wait:
             await self._hand_over(wait.wait_s, wait.note)
@@ -53,17 +55,19 @@ class Finalizer:
             if not self._lease.lost:
                 last = asyncio.create_task(self._hand_over(0.0, ""))
                 await asyncio.wait({last}, timeout=LAST_MOVE_S)
-                last.cancel()
+                if not last.done():
+                    last.cancel()
+                elif not last.cancelled():
+                    last.exception()  # seen, so that asyncio does not report it: somebody else may own the sync by now
             raise
 
     async def _settle_clusters(self) -> None:
         encoded, request = self._begun.checkpoint.aggregate, self._begun.request
         summaries = summarise(Aggregate.from_bytes(encoded)) if encoded else []
-        for _ in range(2):  # again, for Redis may have been restarted without what was settled just before
-            settled = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
-            for summary in eligible(summaries, request.min_cluster_size):
-                if summary.key not in settled:
-                    await self._purchase.settle(summary)
+        settled = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
+        for summary in eligible(summaries, request.min_cluster_size):
+            if summary.key not in settled:
+                await self._purchase.settle(summary)
 
     async def _hand_over(self, delay_s: float, note: str) -> None:
         await self._lease.stop()

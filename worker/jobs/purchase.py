@@ -80,22 +80,20 @@ class Purchase:
 
     async def settle(self, summary: ClusterSummary) -> None:
         """Sees to it that the cluster has one persona, up to date and recorded. Raises ApiError, Defer or LeaseLost."""
-        if summary.key in self._kept:
-            return await self.confirm()
         reference = cluster_reference(self._begun.request, self._begun.lease.sync_id, summary.key)
         payload = build(summary, reference)
         record = await self._context.personas.find(str(reference))
         if record is None and (record := await self._at_mavera(reference, summary)):
             claim = await self._context.personas.claimed(str(reference))
             if claim and await self._bought(summary, reference, payload, record.persona_id, claim):
-                return None
+                return
         while True:
             if record is None:
                 record = await self._create(summary, reference, payload)
                 if record is None:
-                    return None
+                    return
             if await self._update(summary, reference, payload, record):
-                return None
+                return
             # Someone deleted it by hand: it is created anew, unless another one turns up.
             self._gone.add(record.persona_id)
             self._lookup = None

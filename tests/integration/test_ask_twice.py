@@ -1,0 +1,88 @@
+"""Ask twice, run once: the same request is the same sync while it is under way, and the same key for as long as it is
+kept."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from producer import SyncConflict, SyncRequest
+from tests.support.redis_server import RedisServer
+from tests.support.stage import RECIPE, Start, staged
+from worker.store import keys
+from worker.sync import SyncState
+
+SPACES = {"spa": RECIPE, "spa_other": RECIPE}
+REQUEST = SyncRequest(space_id="spa")
+
+
+async def test_the_same_request_returns_the_sync_that_is_under_way(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, SPACES) as stage:
+        first = await stage.client.enqueue(REQUEST)
+        assert (await stage.client.enqueue(REQUEST)).id == first.id
+        # Another space, or another collection, is another sync.
+        others = [SyncRequest(space_id="spa_other"), SyncRequest(space_id="spa", collection="accounts")]
+        assert len({first.id, *[(await stage.client.enqueue(other)).id for other in others]}) == 3
+        stage.worker()
+        await stage.assert_bought_once(await stage.ended(first))
+        # It has ended: the next request starts a new one.
+        again = await stage.sync()
+        assert again.id != first.id
+        assert stage.sandbox.journal.times("segment.page", "spa_other") != []
+        assert len(stage.sandbox.posts) == 3 * 3
+
+
+async def test_twenty_requests_at_once_are_one_sync(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        syncs = await asyncio.gather(*(stage.client.enqueue(REQUEST) for _ in range(20)))
+        assert len({sync.id for sync in syncs}) == 1
+        await stage.assert_bought_once(await stage.ended(syncs[0]))
+        assert len(await stage.client.list()) == 1
+        assert stage.sandbox.journal.count("segment.page") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"max_profiles": 10}, "max_profiles: 10, not None"),
+        ({"min_cluster_size": 5}, "min_cluster_size: 5, not 3"),
+        ({"mode": "create"}, "mode: create, not upsert"),
+    ],
+)
+async def test_other_options_are_refused_by_name_unless_forced(
+    options: dict[str, object], named: str, session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        first = await stage.client.enqueue(REQUEST)
+        other = SyncRequest(space_id="spa", **options)  # type: ignore[arg-type]
+        with pytest.raises(SyncConflict, match=named) as refused:
+            await stage.client.enqueue(other)
+        assert first.id in str(refused.value)
+        assert await stage.pool.zcard(keys.QUEUE) == 1
+        forced = await stage.client.enqueue(other, force=True)
+        assert forced.id != first.id
+        # Each request now means the one that it started.
+        assert (await stage.client.enqueue(REQUEST)).id == first.id
+        assert (await stage.client.enqueue(other)).id == forced.id
+
+
+async def test_the_same_key_never_starts_a_second_sync(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        asked = [stage.client.enqueue(REQUEST, idempotency_key="night 7", force=bool(i % 2)) for i in range(20)]
+        (sync_id,) = {sync.id for sync in await asyncio.gather(*asked)}
+        sync = await stage.client.wait(sync_id, timeout_s=60)
+        await stage.assert_bought_once(sync)
+        # Nor after it has ended, forced or not.
+        for force in (False, True):
+            again = await stage.client.enqueue(REQUEST, idempotency_key="night 7", force=force)
+            assert (again.id, again.state) == (sync.id, SyncState.COMPLETED)
+        with pytest.raises(SyncConflict, match="max_profiles"):
+            await stage.client.enqueue(SyncRequest(space_id="spa", max_profiles=5), idempotency_key="night 7")
+        assert len(await stage.client.list()) == 1
+        # Another key is another request.
+        assert (await stage.client.enqueue(REQUEST, idempotency_key="night 8")).id != sync.id

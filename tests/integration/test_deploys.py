@@ -1,0 +1,119 @@
+"""Deploys: whoever is told to stop hands its syncs over and ends cleanly within 10 s, whatever Redis does meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.support.redis_server import RedisServer
+from tests.support.stage import RECIPE, SOON_SETTLED, WORKER, Start, staged
+from tests.support.workers import WorkerProcess
+from worker.sandbox import Fault, SpaceSpec
+
+ARQ = (str(Path(sys.executable).with_name("arq")), "worker.WorkerSettings")
+SPACES = {f"spa_{i}": SpaceSpec(4000, "mixed", seed=i) for i in range(2)}
+"""Twenty pages each."""
+LONG = {f"spa_{i}": SpaceSpec(200 * 160 + i, "recipe") for i in range(2)}
+"""160 pages each, and one profile more; the sandbox makes them beforehand."""
+
+
+async def ends_within_10_s(workers: Sequence[WorkerProcess], number: signal.Signals = signal.SIGTERM) -> None:
+    """Signals all of them; each ends with 0, without a traceback."""
+    began_at = time.monotonic()
+    for worker in workers:
+        worker.process.send_signal(number)
+    for worker in workers:
+        assert await asyncio.to_thread(worker.process.wait, 30) == 0, worker.text()
+        assert time.monotonic() - began_at < 10, worker.text()
+        assert "Traceback" not in worker.text()
+
+
+async def test_ten_deploys_in_the_middle_of_a_sync_cost_nothing_but_time(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, LONG, prebuilt=True, latency_s=0.05) as stage:
+        syncs = [await stage.enqueue(space) for space in LONG]
+        for i in range(10):
+            fleet = [stage.worker(command=WORKER, ready=False), stage.worker(command=ARQ, ready=False)]
+            await stage.listed(*fleet)
+            read = stage.sandbox.journal.count("segment.page", 200)
+            await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", read + 4, 200), 30)
+            assert not any(sync.state.is_final for sync in await stage.client.list()), i
+            await ends_within_10_s(fleet)
+        stage.sandbox.set_options(latency_s=0)
+        stage.worker()
+        for sync in syncs:
+            await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+        # Nobody was taken for lost: each left its sync to the next.
+        assert [worker.text() for worker in stage.workers if "silent in" in worker.text()] == []
+
+
+async def test_a_deploy_waits_for_the_answer_to_a_post_on_its_way(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    slow = Fault("mavera", "slow", route="create", at=1, times=2, seconds=1.5)
+    settings = {"MAVERA_TIMEOUT_S": "4", "MAVERA_SETTLE_S": "6", "WORKER_SLOTS": "1"}
+    spaces = {"spa_0": RECIPE, "spa_1": RECIPE}
+    async with staged(session_redis, start_worker, spaces, settings=settings, faults=(slow,)) as stage:
+        fleet = [stage.worker(command=WORKER, ready=False), stage.worker(command=ARQ, ready=False)]
+        await stage.listed(*fleet)
+        syncs = [await stage.enqueue(space) for space in spaces]
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        await ends_within_10_s(fleet)
+        assert [len((await stage.client.get(sync.id)).outcomes) for sync in syncs] == [1, 1]
+        stage.worker()
+        for sync in syncs:
+            await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+        assert len(stage.sandbox.posts) == 3 * 2
+
+
+async def test_a_worker_stops_within_10_s_while_redis_hangs(redis_server: RedisServer, start_worker: Start) -> None:
+    async with staged(redis_server, start_worker, SPACES, settings=SOON_SETTLED, latency_s=0.05) as stage:
+        fleet = [stage.worker(command=WORKER, ready=False), stage.worker(command=ARQ, ready=False)]
+        await stage.listed(*fleet)
+        syncs = [await stage.enqueue(space) for space in SPACES]
+        await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", 8), 30)
+        redis_server.pause()
+        try:
+            await ends_within_10_s(fleet)
+        finally:
+            redis_server.go_on()
+        stage.worker()
+        stage.sandbox.set_options(latency_s=0)
+        for sync in syncs:
+            await stage.assert_bought_once(await stage.ended(sync))
+
+
+async def test_a_worker_stops_within_10_s_while_redis_is_gone(redis_server: RedisServer, start_worker: Start) -> None:
+    async with staged(redis_server, start_worker, SPACES, latency_s=0.05) as stage:
+        fleet = [stage.worker(command=WORKER, ready=False), stage.worker(command=ARQ, ready=False)]
+        await stage.listed(*fleet)
+        for space in SPACES:
+            await stage.enqueue(space)
+        await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", 8), 30)
+        await asyncio.to_thread(redis_server.stop)
+        await ends_within_10_s(fleet)
+        await asyncio.to_thread(redis_server.start)
+
+
+async def test_ctrl_c_ends_a_worker_as_a_deploy_does(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker, SPACES, settings={"WORKER_SLOTS": "1"}, latency_s=0.1) as stage:
+        fleet = [stage.worker(command=WORKER, ready=False), stage.worker(command=ARQ, ready=False)]
+        await stage.listed(*fleet)
+        syncs = [await stage.enqueue(space) for space in SPACES]
+        await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", 10), 30)
+        await ends_within_10_s(fleet, signal.SIGINT)
+        assert await stage.client.workers() == []
+        # What was read was handed over, not left for the watcher.
+        assert sum([(await stage.client.get(sync.id)).pages for sync in syncs]) >= 8
+        stage.sandbox.set_options(latency_s=0)
+        last = stage.worker()
+        for sync in syncs:
+            await stage.assert_bought_once(await stage.ended(sync))
+        assert "silent in" not in last.text()

@@ -1,0 +1,62 @@
+"""Four limiters on one real Redis: what it gives out keeps the limit to the microsecond, and so does what is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from itertools import pairwise
+
+import pytest
+
+from tests.support.redis_server import RedisServer
+from worker.store import Limiter, RateScope, StorePool, keys, redis_pool
+from worker.store.limiter import LATE_S, SLOW_S
+from worker.store.pool import closing
+
+CALLERS = 4
+SCOPE = RateScope("shared", gap_s=0.004, most=20, window_s=0.5)
+
+
+@pytest.fixture
+async def pools(real_pool: StorePool, session_redis: RedisServer) -> AsyncIterator[list[StorePool]]:
+    """A client for each caller, as if each were a worker."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(closing(redis_pool(session_redis.url, patience_s=30)))
+            for _ in range(CALLERS)
+        ]
+
+
+async def test_four_callers_keep_one_window_on_a_real_redis(pools: list[StorePool]) -> None:
+    sent: list[float] = []
+    given_out: set[int] = set()
+
+    async def caller(pool: StorePool) -> None:
+        limiter = Limiter(pool, SCOPE)
+        for _ in range(20):
+            await limiter.slot(60)
+            sent.append(time.monotonic())
+            given_out.update(map(int, await pool.lrange(keys.limit("shared") + ":log", 0, -1)))
+
+    async with asyncio.timeout(100):
+        await asyncio.gather(*(caller(pool) for pool in pools))
+
+    slots = sorted(given_out)
+    assert len(slots) >= len(sent) == 80
+    assert min(later - earlier for earlier, later in pairwise(slots)) >= 4_000
+    assert min(later - earlier for earlier, later in zip(slots, slots[20:], strict=False)) >= 500_000
+    # A request goes out no earlier than its slot and at most so much later, but for what the machine itself takes.
+    moments = sorted(sent)
+    windows = [later - earlier for earlier, later in zip(moments, moments[20:], strict=False)]
+    assert min(windows) >= SCOPE.window_s - LATE_S - 3 * SLOW_S
+
+
+async def test_a_penalty_of_one_holds_for_all_on_a_real_redis(pools: list[StorePool]) -> None:
+    limiters = [Limiter(pool, SCOPE) for pool in pools]
+    await asyncio.gather(*(limiter.slot(60) for limiter in limiters))
+    penalised_at = time.monotonic()
+    await limiters[0].penalise(0.4)
+    await asyncio.gather(*(limiter.slot(60) for limiter in limiters))
+    assert time.monotonic() - penalised_at >= 0.4

@@ -1,0 +1,377 @@
+"""Exactly once at Mavera: whatever happens around a POST, each cluster ends with one persona, recorded, paid once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+
+import aiohttp
+import orjson
+import pytest
+
+from producer import SyncRequest
+from tests.support.checks import until
+from tests.support.redis_server import RedisServer
+from tests.support.stage import RECIPE, SOON_SETTLED, Stage, Start, staged
+from tests.support.web_server import answer, serving
+from worker.jobs.lookup import cluster_reference
+from worker.sandbox import Fault
+from worker.store import keys
+from worker.sync import SyncState
+
+
+def on_post(kind: str, at: int = 2, **options: object) -> Fault:
+    """A fault that befalls the `at`-th POST, and no other."""
+    return Fault("mavera", kind, route="create", at=at, **options)  # type: ignore[arg-type]
+
+
+async def test_a_persona_that_was_made_without_our_hearing_of_it_is_found_at_once(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    # Each sync meets one of them.
+    faults = (
+        on_post("created_lost", at=1),
+        on_post("created_error", at=2, status=500),
+        on_post("created_error", at=3, status=503),
+        on_post("truncate", at=4),
+    )
+    spaces = {f"spa_{i}": RECIPE for i in range(len(faults))}
+    settings = {**SOON_SETTLED, "MAVERA_GAP_S": "0.05"}
+    async with staged(session_redis, start_worker, spaces, settings=settings, faults=faults) as stage:
+        stage.worker()
+        for sync in [await stage.enqueue(space) for space in spaces]:
+            await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+        assert len(stage.sandbox.personas) == stage.sandbox.journal.count("mavera.create") == 3 * 4
+
+
+async def test_a_persona_that_comes_late_or_never_is_waited_for_and_then_bought_once(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    # Each sync meets one of them.
+    faults = (
+        on_post("created_late", at=1, seconds=1.5),  # made after the connection broke
+        on_post("slow", at=2, seconds=1.8),  # made after our time-out
+        on_post("html", at=3),  # not made, and answered with 200
+        on_post("drop", at=4),  # not made, and the connection broke
+    )
+    spaces = {f"spa_{i}": RECIPE for i in range(len(faults))}
+    settings = {**SOON_SETTLED, "MAVERA_GAP_S": "0.05"}
+    async with staged(session_redis, start_worker, spaces, settings=settings, faults=faults) as stage:
+        stage.worker()
+        syncs = [await stage.enqueue(space) for space in spaces]
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.late"), 30)
+        for sync in syncs:
+            await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+        assert len(stage.sandbox.personas) == 3 * 4
+        # The two that never came, and no other, were asked for again.
+        assert stage.sandbox.journal.count("mavera.create") == 3 * 4 + 2
+
+
+async def test_a_persona_that_mavera_lists_late_is_not_bought_again(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    faults = (on_post("created_lost", at=1), on_post("created_late", at=2, seconds=0.4))
+    spaces = {"spa_0": RECIPE, "spa_1": RECIPE}
+    options = {"settings": {**SOON_SETTLED, "MAVERA_GAP_S": "0.05"}, "faults": faults, "listing_lag_s": 1.4}
+    async with staged(session_redis, start_worker, spaces, **options) as stage:  # type: ignore[arg-type]
+        stage.worker()
+        for sync in [await stage.enqueue(space) for space in spaces]:
+            await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+        assert len(stage.sandbox.personas) == stage.sandbox.journal.count("mavera.create") == 3 * 2
+
+
+async def test_workers_killed_around_the_post_leave_one_persona_each_and_the_right_credits(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    points = ["after_claim", "after_post", "before_record", "after_record"]
+    spaces = {f"spa_{i}": RECIPE for i in range(len(points))}
+    async with staged(session_redis, start_worker, spaces, settings=SOON_SETTLED) as stage:
+        # Each dies in the middle of the first sync that it finalizes.
+        doomed = [stage.worker(f"{point}:2:kill", ready=False, WORKER_SLOTS="1") for point in points]
+        syncs = [await stage.enqueue(space) for space in spaces]
+        for worker in doomed:
+            assert await asyncio.to_thread(worker.process.wait, 30) < 0
+        stage.worker()
+        for sync in syncs:
+            await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+        assert len(stage.sandbox.personas) == 3 * 4
+
+
+async def test_a_persona_made_while_redis_is_away_is_recorded_when_it_is_back(
+    redis_server: RedisServer, start_worker: Start
+) -> None:
+    spaces = {"spa_0": RECIPE, "spa_1": RECIPE}
+    async with staged(redis_server, start_worker, spaces, settings=SOON_SETTLED) as stage:
+        # Each buys for one of the spaces; then one of them dies while it cannot record what it has bought.
+        survivor, doomed = (stage.worker(WORKER_SLOTS="1") for _ in range(2))
+        stage.sandbox.add_fault(on_post("hold", at=1, times=2))
+        syncs = [await stage.enqueue(space) for space in spaces]
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        await asyncio.to_thread(redis_server.stop)
+        stage.sandbox.clear_faults()
+        await asyncio.wait_for(stage.sandbox.journal.wait_answered("mavera.create", 2), 30)
+        doomed.kill()
+        await asyncio.to_thread(redis_server.start)
+        for sync in syncs:
+            await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+        assert len(stage.sandbox.personas) == 3 * 2
+        assert survivor.alive, survivor.text()
+
+
+@pytest.mark.parametrize(
+    ("cut_at", "worker"),
+    [
+        pytest.param(0.0, "lives", id="claims and records are lost"),
+        pytest.param(0.0, "is killed", id="claims and records are lost, and the worker dies"),
+        pytest.param(0.55, "lives", id="the last of them are lost"),
+    ],
+)
+async def test_a_power_cut_that_takes_claim_and_record_leaves_one_persona(
+    cut_at: float, worker: str, redis_server: RedisServer, start_worker: Start
+) -> None:
+    async with staged(redis_server, start_worker, settings=SOON_SETTLED) as stage:
+        # Frozen just before its first claim: what stands in the file by then survives.
+        buyer = stage.worker("before_claim:1:stop")
+        sync = await stage.enqueue()
+        await asyncio.to_thread(buyer.wait_frozen, 30)
+        path = redis_server.append_only_file()
+        safe = path.stat().st_size
+        stage.sandbox.add_fault(on_post("hold", at=3))
+        buyer.go_on()
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 3), 30)
+        # Two personas are recorded, the last is on its way.
+        await asyncio.to_thread(redis_server.kill)
+        if worker == "is killed":
+            buyer.kill()
+        with path.open("r+b") as file:
+            file.truncate(safe + int(cut_at * (path.stat().st_size - safe)))
+        stage.sandbox.clear_faults()
+        await asyncio.to_thread(redis_server.start)
+        stage.worker()
+        sync = await stage.ended(sync)
+        # What a purchase had cost may be lost with it, but only with the worker that knew.
+        lost = 300 * sum(outcome.action == "updated" for outcome in sync.outcomes) if worker == "is killed" else 0
+        await stage.assert_bought_once(sync, credits_charged=900 - lost)
+        await stage.assert_clean()
+        assert len(stage.sandbox.personas) == 3
+
+
+async def test_a_finalizer_of_an_old_epoch_that_wakes_beside_the_new_one_buys_nothing(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, settings=SOON_SETTLED) as stage:
+        # Frozen with the right to buy in its hand.
+        old = stage.worker("before_post:2:stop")
+        sync = await stage.enqueue()
+        await asyncio.to_thread(old.wait_frozen, 30)
+        stage.sandbox.add_fault(on_post("hold", at=1))
+        stage.worker()
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        old.go_on()
+        # It has seen that its time is over once it says so.
+        await until(lambda: _says(old.text, "finalize of epoch 2 stops"))
+        stage.sandbox.clear_faults()
+        await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+        assert len(stage.sandbox.personas) == 3
+
+
+async def test_two_forced_syncs_of_one_space_that_finalize_together_buy_each_persona_once(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    settings = {"MAVERA_TIMEOUT_S": "4", "MAVERA_SETTLE_S": "6"}
+    async with staged(session_redis, start_worker, settings=settings) as stage:
+        stage.worker()
+        stage.worker()
+        stage.sandbox.add_fault(Fault("mavera", "hold", route="create"))
+        syncs = [await stage.enqueue(force=True) for _ in range(2)]
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create"), 30)
+        # One of them has sent its POST; the other has found the claim and waits.
+        await until(lambda: _any_waits(stage, [sync.id for sync in syncs]))
+        stage.sandbox.clear_faults()
+        ended = [await stage.ended(sync) for sync in syncs]
+        for sync in ended:
+            await stage.assert_bought_once(sync, credits_charged=sync.credits)
+        await stage.assert_clean()
+        assert sum(sync.credits for sync in ended) == 900
+        assert len(stage.sandbox.personas) == 3
+        assert {o.persona_id for o in ended[0].outcomes} == {o.persona_id for o in ended[1].outcomes}
+
+
+async def _any_waits(stage: Stage, sync_ids: list[str]) -> bool:
+    return any(["may be on its way" in (await stage.client.get(sync_id)).note for sync_id in sync_ids])
+
+
+async def _says(text: object, words: str) -> bool:
+    return words in text()  # type: ignore[operator]
+
+
+async def test_a_persona_on_a_late_page_of_maveras_list_is_found(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        first = await stage.sync()
+        await stage.assert_bought_once(first)
+        await _add_lookalikes(stage, 250)
+        await stage.pool.flushall()
+        listed = stage.sandbox.journal.count("mavera.list")
+        second = await stage.sync()
+        assert {o.cluster: o.persona_id for o in second.outcomes} == {o.cluster: o.persona_id for o in first.outcomes}
+        await stage.assert_bought_once(second, credits_charged=0)
+        assert stage.sandbox.journal.count("mavera.list") - listed == 3
+
+
+async def test_a_list_whose_end_is_not_told_buys_nothing_and_fails_resumable(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, mavera_next_cursor=False) as stage:
+        stage.worker()
+        await _add_lookalikes(stage, 100)
+        sync = await stage.sync()
+        assert (sync.state, sync.failed_in) == (SyncState.FAILED, SyncState.FINALIZING)
+        assert sync.error
+        assert (sync.error.code, sync.error.resumable) == ("persona_in_doubt", True)
+        assert len(stage.sandbox.personas) == 100
+        stage.sandbox.set_options(mavera_next_cursor=True)
+        await stage.client.resume(sync.id)
+        await stage.assert_bought_once(await stage.ended(sync))
+
+
+async def test_a_post_in_doubt_is_not_repeated_while_maveras_list_does_not_tell_its_end(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, settings=SOON_SETTLED, faults=(on_post("hold"),)) as stage:
+        stage.worker()
+        sync = await stage.enqueue()
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        await _add_lookalikes(stage, 100)
+        stage.sandbox.set_options(mavera_next_cursor=False)
+        sync = await stage.ended(sync)
+        assert sync.error
+        assert (sync.error.code, sync.error.resumable) == ("persona_in_doubt", True)
+        # The persona comes into being, and the list has an end again.
+        stage.sandbox.clear_faults()
+        await asyncio.wait_for(stage.sandbox.journal.wait_answered("mavera.create", 102), 10)
+        stage.sandbox.set_options(mavera_next_cursor=True)
+        await stage.client.resume(sync.id)
+        await stage.assert_bought_once(await stage.ended(sync))
+
+
+async def test_a_persona_deleted_by_hand_is_made_anew_once(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        first = {outcome.cluster: outcome.persona_id for outcome in (await stage.sync()).outcomes}
+        assert stage.sandbox.delete_persona(first["growth"])
+        sync = await stage.sync()
+        await stage.assert_bought_once(sync, credits_charged=300)
+        actions = {outcome.cluster: outcome.action for outcome in sync.outcomes}
+        assert actions == {"high_value": "updated", "growth": "created", "at_risk": "updated"}
+        assert len(stage.sandbox.posts) == 4
+
+
+async def test_credits_that_end_in_the_middle_are_resumed_with_only_what_is_missing(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, credits=700) as stage:
+        stage.worker()
+        sync = await stage.sync()
+        assert (sync.state, sync.failed_in, len(sync.outcomes)) == (SyncState.FAILED, SyncState.FINALIZING, 2)
+        assert sync.error
+        assert (sync.error.code, sync.error.resumable) == ("insufficient_credits", True)
+        assert "Top up" in sync.error.message
+        stage.sandbox.set_options(credits=300)
+        await stage.client.resume(sync.id)
+        await stage.assert_bought_once(await stage.ended(sync))
+        assert len(stage.sandbox.posts) == 3
+        assert stage.sandbox.patches == []
+        assert stage.sandbox.journal.count("segment.page") == 1
+
+
+async def test_a_key_revoked_in_the_middle_is_resumed_with_only_what_is_missing(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, faults=(on_post("hold"),)) as stage:
+        stage.worker()
+        sync = await stage.enqueue()
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        stage.sandbox.set_options(mavera_key="mvra_test_another")
+        stage.sandbox.clear_faults()
+        sync = await stage.ended(sync)
+        assert (sync.state, len(sync.outcomes)) == (SyncState.FAILED, 2)
+        assert sync.error
+        assert (sync.error.code, sync.error.resumable) == ("mavera_unauthorized", True)
+        assert "MAVERA_API_KEY" in sync.error.message
+        stage.sandbox.set_options(mavera_key="mvra_test_sandbox")
+        await stage.client.resume(sync.id)
+        await stage.assert_bought_once(await stage.ended(sync))
+        assert len(stage.sandbox.posts) == 3
+        assert stage.sandbox.journal.count("segment.page") == 1
+
+
+async def test_a_payload_that_mavera_calls_wrong_fails_for_good_and_names_the_field(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    refusal = {"message": "psychographic is not allowed", "code": "invalid_field", "param": "psychographic"}
+    answers = {"GET": answer(body=b'{"data": []}'), "POST": answer(400, orjson.dumps({"error": refusal}))}
+
+    async def by_method() -> AsyncIterator[bytes]:
+        yield answers[mavera.requests[-1].method]
+
+    async with serving(by_method) as mavera, staged(session_redis, start_worker) as stage:
+        stage.worker(MAVERA_BASE_URL=mavera.url)
+        sync = await stage.sync()
+        assert sync.state is SyncState.FAILED
+        assert sync.error
+        assert (sync.error.code, sync.error.resumable) == ("mavera_validation", False)
+        assert "psychographic is not allowed (invalid_field, psychographic)" in sync.error.message
+        assert [request.method for request in mavera.requests].count("POST") == 1
+        await stage.assert_clean()
+
+
+async def test_a_429_is_obeyed_by_every_worker_and_every_sync(session_redis: RedisServer, start_worker: Start) -> None:
+    spaces = {f"spa_{i}": RECIPE for i in range(4)}
+    fault = Fault("mavera", "status", route="create", at=3, status=429, retry_after="2")
+    settings = {"MAVERA_GAP_S": "0.25", "WORKER_SLOTS": "2"}
+    async with staged(session_redis, start_worker, spaces, settings=settings, faults=(fault,)) as stage:
+        workers = [stage.worker(), stage.worker()]
+        syncs = [await stage.enqueue(space) for space in spaces]
+        for sync in syncs:
+            await stage.assert_bought_once(await stage.ended(sync))
+        # From when the answer was read; what was on its way, or about to be, at that moment is not to blame.
+        until_us = await stage.pool.hash_field(keys.limit(f"mavera:{stage.account}"), "not_before")
+        until_s = int(until_us or 0) / 1e6 - (time.time() - time.monotonic())
+        left = [until_s - at for at in stage.sandbox.journal.times("mavera")]
+        assert [round(at, 2) for at in left if 0.05 < at < 2 - 0.4] == []
+        assert all("walk of epoch" in worker.text() for worker in workers)
+
+
+async def test_the_least_gap_holds_over_all_workers_and_syncs(session_redis: RedisServer, start_worker: Start) -> None:
+    spaces = {f"spa_{i}": RECIPE for i in range(3)}
+    async with staged(session_redis, start_worker, spaces, settings={"MAVERA_GAP_S": "0.3"}) as stage:
+        stage.worker()
+        stage.worker()
+        for sync in [await stage.enqueue(space) for space in spaces]:
+            await stage.assert_bought_once(await stage.ended(sync))
+        times = stage.sandbox.journal.times("mavera")
+        assert len(times) >= 3 * 4
+        # A slot is void when it is reached 20 ms late; the rest is what a loaded machine needs to deliver a request.
+        assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 0.2
+        assert times[-1] - times[0] > 0.3 * (len(times) - 1) - 0.1
+
+
+async def _add_lookalikes(stage: Stage, number: int) -> None:
+    """Personas made by hand that the search for ours finds too: they quote its family, and carry no reference."""
+    family = cluster_reference(SyncRequest(space_id="spa"), "", "").family
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer mvra_test_sandbox"}) as session:
+        for i in range(number):
+            body = {"name": f"Lookalike {i}", "description": f"Looks like {family}"}
+            async with session.post(f"{stage.sandbox.mavera_url}/personas", json=body) as response:
+                assert response.status == 201

@@ -1,0 +1,191 @@
+"""It ends: a sync whose job is lost is found and goes on, or fails with a reason; one that only waits is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+import time
+
+import aiohttp
+
+from tests.support.checks import assert_exact, until
+from tests.support.redis_server import RedisServer
+from tests.support.stage import Stage, Start, client_settings, staged
+from worker.jobs.context import WorkerContext
+from worker.jobs.watcher import look_once
+from worker.sandbox import Fault, SpaceSpec
+from worker.store import keys, redis_pool
+from worker.sync import Sync, SyncState
+
+#: Jobs count as lost after a second of silence.
+IMPATIENT = {"HEARTBEAT_S": "0.3", "STALL_S": "1"}
+LONG = {"spa": SpaceSpec(4000, "mixed", seed=11)}
+"""Twenty pages."""
+
+
+async def _dropped(stage: Stage, job: bytes) -> None:
+    await stage.pool.zrem(keys.QUEUE, job)
+
+
+async def _expired(stage: Stage, job: bytes) -> None:
+    await stage.pool.delete(b"arq:job:" + job)
+
+
+async def _another_type(stage: Stage, job: bytes) -> None:
+    await stage.pool.delete(b"arq:job:" + job)
+    await stage.pool.lpush(b"arq:job:" + job, b"what?")
+
+
+async def _tried_too_often(stage: Stage, job: bytes) -> None:
+    await stage.pool.set(b"arq:retry:" + job, 2_000_000_000)
+
+
+async def _taken_and_never_begun(stage: Stage, job: bytes) -> None:
+    await stage.pool.set(b"arq:in-progress:" + job, b"1", ex=3600)
+
+
+async def test_syncs_whose_next_job_is_lost_go_on_however_it_was_lost(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    ways = [_dropped, _expired, _another_type, _tried_too_often, _taken_and_never_begun]
+    spaces = {f"spa_{i}": SpaceSpec(2000, "mixed", seed=i) for i in range(len(ways))}
+    async with staged(session_redis, start_worker, spaces, settings=IMPATIENT, latency_s=0.1) as stage:
+        first = stage.worker()
+        syncs = [await stage.enqueue(space) for space in spaces]
+        await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", 2 * len(syncs)), 30)
+        assert first.terminate() == 0, first.text()
+        jobs = sorted(await stage.pool.zrange(keys.QUEUE, 0, -1))
+        assert len(jobs) == len(ways)
+        for lose, job in zip(ways, jobs, strict=True):
+            await lose(stage, job)
+        stage.worker()
+        for sync in syncs:
+            await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+
+
+async def test_a_sync_whose_jobs_all_time_out_goes_on_from_where_each_of_them_was(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    settings = {**IMPATIENT, "LEASE_S": "30"}
+    async with staged(session_redis, start_worker, LONG, settings=settings, latency_s=0.1) as stage:
+        stage.worker(command=(sys.executable, "-m", "tests.support.timed_out_worker", "0.5"))
+        sync = await stage.sync()
+        await stage.assert_bought_once(sync)
+        assert sync.epoch > 4
+
+
+async def test_with_default_times_a_killed_worker_is_replaced_within_20_s(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    defaults = {"HEARTBEAT_S": "5", "STALL_S": "15", "LEASE_S": "20"}
+    async with staged(session_redis, start_worker, LONG, settings=defaults, latency_s=0.05) as stage:
+        first = stage.worker()
+        sync = await stage.enqueue()
+        await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", 5), 30)
+        stage.worker()
+        first.kill()
+        killed_at, arrived = time.monotonic(), stage.sandbox.journal.arrived["segment.page"]
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("segment.page", arrived + 1), 40)
+        assert time.monotonic() - killed_at <= 20
+        await stage.assert_bought_once(await stage.ended(sync))
+
+
+async def test_fifty_watchers_make_one_revival_and_one_job(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker) as stage, aiohttp.ClientSession() as session:
+        sync = await stage.enqueue()
+        await stage.pool.delete(keys.QUEUE)
+        await stage.pool.zadd(keys.DUE, {sync.id: 0})
+        settings = client_settings(stage.environment())
+        pools = [redis_pool(session_redis.url) for _ in range(50)]
+        try:
+            await asyncio.gather(*(pool.ping() for pool in pools))
+            await asyncio.gather(*(look_once(WorkerContext(settings, pool, session)) for pool in pools))
+        finally:
+            await asyncio.gather(*(pool.aclose() for pool in pools))
+        sync = await stage.client.get(sync.id)
+        assert (sync.state, sync.epoch, sync.revivals) == (SyncState.QUEUED, 2, 1)
+        assert await stage.pool.zrange(keys.QUEUE, 0, -1) == [f"{sync.id}:walk:2".encode()]
+        assert len(await stage.pool.keys("arq:job:*")) == 1
+        stage.worker()
+        await stage.assert_bought_once(await stage.ended(sync))
+
+
+async def test_a_wait_that_an_api_ordered_is_not_taken_for_a_lost_job(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    fault = Fault("segment", "status", page=10, times=1, status=429, retry_after="6")
+    async with staged(session_redis, start_worker, LONG, settings={"LEASE_S": "30"}, faults=(fault,)) as stage:
+        workers = [stage.worker(), stage.worker()]
+        sync = await stage.sync()
+        await stage.assert_bought_once(sync)
+        times = stage.sandbox.journal.times("segment.page")
+        assert max(later - earlier for earlier, later in itertools.pairwise(times)) > 5.5
+        # A walk that waited, the walk after it, the finalizer, the end: nobody was revived.
+        assert sync.epoch == 4
+        assert [worker.text() for worker in workers if "silent in" in worker.text()] == []
+
+
+async def test_a_page_that_always_kills_its_worker_fails_the_sync_resumable(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    settings = {"HEARTBEAT_S": "0.2", "STALL_S": "0.5"}
+    async with staged(session_redis, start_worker, LONG, settings=settings) as stage:
+        sync = await stage.enqueue()
+        killed = 0
+        doomed = [stage.worker("after_fetch:1:kill", ready=False) for _ in range(2)]
+        while not (sync := await stage.client.get(sync.id)).state.is_final:
+            for i, worker in enumerate(doomed):
+                if not worker.alive:
+                    killed += 1
+                    doomed[i] = stage.worker("after_fetch:1:kill", ready=False)
+            await asyncio.sleep(0.05)
+        assert sync.error
+        assert (sync.state, sync.error.code, sync.error.resumable) == (SyncState.FAILED, "worker_lost", True)
+        assert killed >= 6
+        assert stage.sandbox.journal.count("segment.page") == 6
+        assert "6 times in a row" in sync.error.message
+        for worker in doomed:
+            worker.kill()
+        stage.worker()
+        await stage.client.resume(sync.id)
+        await stage.assert_bought_once(await stage.ended(sync))
+
+
+async def test_a_sync_that_waits_for_a_free_slot_is_left_alone(session_redis: RedisServer, start_worker: Start) -> None:
+    spaces = {"spa": SpaceSpec(60, "recipe"), "spa_busy": SpaceSpec(60, "recipe")}
+    settings = {"WORKER_SLOTS": "1"}
+    hold = Fault("segment", "hold", space="spa_busy")
+    async with staged(session_redis, start_worker, spaces, settings=settings, faults=(hold,)) as stage:
+        worker = stage.worker()
+        busy = await stage.enqueue("spa_busy")
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("segment.page"), 30)
+        waiting = await stage.enqueue("spa")
+        # Looked at when its time had come, and left for another time, twice.
+        for _ in range(2):
+            due = await stage.pool.zscore(keys.DUE, waiting.id)
+            await until(lambda due=due: _moved(stage, waiting, due))  # type: ignore[misc]
+        stage.sandbox.clear_faults()
+        for sync in (await stage.ended(busy), await stage.ended(waiting)):
+            await stage.assert_bought_once(sync)
+        assert "silent in" not in worker.text()
+
+
+async def test_a_sync_without_any_worker_waits_as_long_as_it_takes(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage, aiohttp.ClientSession() as session:
+        sync = await stage.enqueue()
+        context = WorkerContext(client_settings(stage.environment()), stage.pool, session)
+        for _ in range(context.settings.max_revivals + 2):
+            await stage.pool.zadd(keys.DUE, {sync.id: 0})
+            await look_once(context)
+        sync = await stage.client.get(sync.id)
+        assert (sync.state, sync.epoch, sync.revivals) == (SyncState.QUEUED, 1, 0)
+        stage.worker()
+        assert_exact(await stage.ended(sync), stage.truth())
+
+
+async def _moved(stage: Stage, sync: Sync, due: float | None) -> bool:
+    return await stage.pool.zscore(keys.DUE, sync.id) != due

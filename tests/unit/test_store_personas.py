@@ -1,0 +1,220 @@
+"""Records and claims: one purchase at a time, known for good, counted once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.model import without_times
+from tests.support.syncs import FAILURE, STATES, Syncs, after
+from worker.errors import LeaseLost
+from worker.store import Claim, ClaimAnswer, PersonaRecord, PersonaStore, StorePool, keys
+from worker.store.personas import account_name
+from worker.sync import PersonaOutcome, SyncState
+
+RECORD = PersonaRecord("per_1", "space", "new", "s1", n=3)
+CREATED = PersonaOutcome("new", "per_1", "created", 300, ("plans",))
+UPDATED = PersonaOutcome("new", "per_1", "updated", 0)
+
+
+@pytest.fixture
+def syncs(pool: StorePool) -> Syncs:
+    return Syncs(pool)
+
+
+async def credits_of(syncs: Syncs, sync_id: str = "s1") -> int:
+    return (await syncs.get(sync_id)).credits
+
+
+# Claims
+
+
+async def test_the_first_to_claim_has_won_and_the_second_sees_who_did(syncs: Syncs) -> None:
+    first, second = await syncs.lease(SyncState.FINALIZING, "s1"), await syncs.lease(SyncState.FINALIZING, "s2")
+    assert await syncs.personas.claim(first, "reference", "a") == ClaimAnswer("won")
+    before = await syncs.dump()
+    answer = await syncs.personas.claim(second, "reference", "b")
+    assert answer.kind == "held"
+    assert answer.claim == Claim("a", "s1", answer.claim.age_s)
+    assert 0 <= answer.claim.age_s < 60
+    assert await syncs.dump() == before
+    assert await syncs.personas.claim(second, "another", "b") == ClaimAnswer("won")
+
+
+async def test_a_claim_whose_answer_was_lost_is_still_won_and_no_younger(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    await syncs.personas.claim(lease, "reference", "a")
+    before = await syncs.dump()
+    assert await syncs.personas.claim(lease, "reference", "a") == ClaimAnswer("won")
+    assert await syncs.dump() == before
+
+
+async def test_a_claim_outlives_its_job_its_sync_and_its_age_counts_by_the_clock_of_redis(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    await syncs.personas.claim(lease, "reference", "a")
+    await syncs.store.hand_over(lease, after(lease), "token")
+    await syncs.pool.hincrby(keys.claim("account", "reference"), "at", -25_000)
+    answer = await syncs.personas.claim((await syncs.begin()).lease, "reference", "b")
+    assert answer.claim is not None
+    assert 25 <= answer.claim.age_s < 85
+    await syncs.store.cancel("s1")
+    assert await syncs.pool.pttl(keys.claim("account", "reference")) == -1
+
+
+async def test_a_claim_can_be_looked_at(syncs: Syncs) -> None:
+    assert await syncs.personas.claimed("reference") is None
+    await syncs.personas.claim(await syncs.lease(SyncState.FINALIZING), "reference", "a")
+    await syncs.pool.hincrby(keys.claim("account", "reference"), "at", -25_000)
+    claim = await syncs.personas.claimed("reference")
+    assert claim is not None
+    assert (claim.by, claim.sync_id) == ("a", "s1")
+    assert 25 <= claim.age_s < 85
+
+
+async def test_what_is_recorded_is_not_claimed(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    await syncs.personas.record("reference", RECORD, CREATED)
+    before = await syncs.dump()
+    assert await syncs.personas.claim(lease, "reference", "a") == ClaimAnswer("recorded", record=RECORD)
+    assert await syncs.dump() == before
+
+
+@pytest.mark.parametrize("wrong", [{"epoch": 1}, {"holder": "another"}, {"sync_id": "none"}])
+async def test_only_who_owns_a_finalizing_sync_may_claim(syncs: Syncs, wrong: dict[str, object]) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    before = await syncs.dump()
+    with pytest.raises(LeaseLost):
+        await syncs.personas.claim(replace(lease, **wrong), "reference", "a")
+    assert await syncs.dump() == before
+
+
+async def test_a_claim_is_released_by_its_holder_only(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    await syncs.personas.claim(lease, "reference", "a")
+    before = await syncs.dump()
+    assert not await syncs.personas.release("reference", "b")
+    assert not await syncs.personas.release("another", "a")
+    assert await syncs.dump() == before
+    assert await syncs.personas.release("reference", "a")
+    assert not await syncs.personas.release("reference", "a")
+    assert await syncs.personas.claim(lease, "reference", "b") == ClaimAnswer("won")
+
+
+# Records
+
+
+async def test_a_record_ends_the_claim_and_stands_for_good(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    await syncs.personas.claim(lease, "reference", "a")
+    await syncs.personas.record("reference", RECORD, CREATED)
+    assert await syncs.personas.find("reference") == RECORD
+    assert await syncs.personas.all() == {"reference": RECORD}
+    assert await syncs.store.outcomes("s1") == (CREATED,)
+    assert await syncs.pool.exists(keys.claim("account", "reference")) == 0
+    assert await syncs.pool.pttl(keys.personas("account")) == -1
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_a_record_is_accepted_in_any_state(syncs: Syncs, state: SyncState) -> None:
+    await syncs.bring(state)
+    await syncs.personas.record("reference", RECORD, CREATED)
+    before = without_times(await syncs.dump())
+    await syncs.personas.record("reference", RECORD, CREATED)
+    assert without_times(await syncs.dump()) == before
+    sync = await syncs.get()
+    assert (sync.state, sync.outcomes) == (state, (CREATED,))
+    assert await credits_of(syncs) == 300
+
+
+async def test_a_record_of_a_sync_that_is_no_longer_kept_leaves_no_other_trace(syncs: Syncs) -> None:
+    await syncs.personas.record("reference", RECORD, CREATED)
+    assert await syncs.names() == {keys.personas("account")}
+
+
+async def test_a_persona_is_paid_for_once_whoever_records_its_purchase(syncs: Syncs) -> None:
+    await syncs.bring(SyncState.FINALIZING)
+    await syncs.personas.record("reference", RECORD, CREATED)
+    await syncs.personas.record("reference", RECORD, replace(CREATED, ignored=()))
+    await syncs.personas.record("reference", RECORD, UPDATED)
+    await syncs.personas.record("reference", RECORD, CREATED)
+    assert await credits_of(syncs) == 300
+    second = replace(CREATED, cluster="growth", persona_id="per_2")
+    await syncs.personas.record("another", replace(RECORD, persona_id="per_2"), second)
+    assert await credits_of(syncs) == 600
+    assert set(await syncs.store.outcomes("s1")) == {CREATED, second}
+
+
+async def test_an_update_costs_nothing(syncs: Syncs) -> None:
+    await syncs.bring(SyncState.FINALIZING)
+    await syncs.personas.record("reference", RECORD, UPDATED)
+    assert await credits_of(syncs) == 0
+    assert await syncs.store.outcomes("s1") == (UPDATED,)
+
+
+async def test_a_purchase_before_a_restart_is_not_paid_for_again_after_it(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    await syncs.personas.record("reference", RECORD, CREATED)
+    await syncs.store.fail(lease, FAILURE, "end")
+    failed = await syncs.get()
+    await syncs.store.resume(failed, after(replace(lease, state=SyncState.FETCHING, epoch=failed.epoch)), restart=True)
+    await syncs.personas.record("reference", RECORD, CREATED)
+    assert await credits_of(syncs) == 300
+
+
+async def test_a_new_outcome_is_progress(syncs: Syncs) -> None:
+    await syncs.bring(SyncState.FINALIZING)
+    for outcome, left in ((CREATED, b"0"), (CREATED, b"4")):
+        await syncs.pool.hset(keys.sync("s1"), "revivals", "4")
+        await syncs.personas.record("reference", RECORD, outcome)
+        assert await syncs.pool.hget(keys.sync("s1"), "revivals") == left
+
+
+async def test_only_the_very_record_is_forgotten(syncs: Syncs) -> None:
+    await syncs.personas.record("reference", RECORD, CREATED)
+    for other in (replace(RECORD, persona_id="per_2"), replace(RECORD, n=4), replace(RECORD, sync_id="s2")):
+        await syncs.personas.forget("reference", other)
+    await syncs.personas.forget("another", RECORD)
+    assert await syncs.personas.find("reference") == RECORD
+    await syncs.personas.forget("reference", RECORD)
+    await syncs.personas.forget("reference", RECORD)
+    assert await syncs.personas.find("reference") is None
+    assert await syncs.personas.all() == {}
+
+
+# Accounts
+
+
+async def test_accounts_know_nothing_of_each_other(pool: StorePool) -> None:
+    live = account_name("https://mavera.example/api", "mvra_live_1")
+    test = account_name("https://mavera.example/api", "mvra_test_1")
+    elsewhere = account_name("https://mavera.example/v2", "mvra_live_1")
+    assert len({live, test, elsewhere}) == 3
+    assert live == account_name("https://mavera.example/api", "mvra_live_2")
+    await PersonaStore(pool, live).record("reference", RECORD, CREATED)
+    assert await PersonaStore(pool, test).find("reference") is None
+    assert await PersonaStore(pool, live).find("reference") == RECORD
+
+
+# The run of Redis
+
+
+async def test_of_a_run_that_has_always_been_there_its_age_counts(syncs: Syncs) -> None:
+    run, age_s = await syncs.pool.server_run()
+    for _ in range(2):
+        seen, steady_s = await syncs.personas.redis_run()
+        assert seen == run
+        assert steady_s >= age_s
+
+
+async def test_after_a_change_of_redis_the_time_since_then_counts(syncs: Syncs) -> None:
+    await syncs.pool.hset(keys.RUN, mapping={"id": "an earlier run", "at": ""})
+    run, steady_s = await syncs.personas.redis_run()
+    assert steady_s == 0
+    assert 0 <= (await syncs.personas.redis_run())[1] < 60
+    _, age_s = await syncs.pool.server_run()
+    await syncs.pool.hincrby(keys.RUN, "at", -100_000)
+    assert (await syncs.personas.redis_run())[1] >= min(age_s, 100)
+    await syncs.pool.hset(keys.RUN, "id", "another earlier run")
+    assert await syncs.personas.redis_run() == (run, 0)
+    assert await syncs.pool.pttl(keys.RUN) == -1

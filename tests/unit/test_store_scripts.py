@@ -1,0 +1,244 @@
+"""What holds for every script: it happens as a whole or not at all, and survives whatever stands in its keys."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from importlib.resources import files
+
+import pytest
+
+from tests.support.redis_server import RedisServer
+from tests.support.syncs import MOVES, PAGE, REQUEST, Syncs, after
+from worker.errors import PersonasError, StoreUnavailable
+from worker.jobs.tickets import ticket
+from worker.store import Limiter, PersonaRecord, RateScope, StorePool, keys, redis_pool
+from worker.store.limiter import MustWait
+from worker.store.scripts import run_script
+from worker.sync import PersonaOutcome, SyncState
+
+Prepare = Callable[[Syncs], Awaitable[Callable[[], Awaitable[object]]]]
+RECORD = PersonaRecord("per_1", "space", "new", "s1", n=3)
+OUTCOME = PersonaOutcome("new", "per_1", "created", 300)
+SCOPE = RateScope("scope", gap_s=0.5, most=3, window_s=60)
+ACTIVE = keys.active(REQUEST.model_copy(update={"space_id": "s1"}).identity)
+
+
+@dataclass(frozen=True)
+class Script:
+    """One script: how to get ready for it and run it, and the keys that it must not find with another type."""
+
+    prepare: Prepare
+    keys: tuple[str, ...]
+    writes: bool = True
+
+
+def job_move(name: str) -> Prepare:
+    async def prepare(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+        state, move = MOVES[name]
+        lease = await syncs.lease(state)
+        return lambda: move(syncs, lease, "token")
+
+    return prepare
+
+
+async def create(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    request = REQUEST.model_copy(update={"space_id": "s1"})
+    return lambda: syncs.create("s1", request, idempotency_key="mine")
+
+
+async def begin(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.create()
+    return lambda: syncs.store.begin("s1", 1, "walk", "holder")
+
+
+async def cancel(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.bring(SyncState.FETCHING)
+    return lambda: syncs.store.cancel("s1")
+
+
+async def resume(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.bring(SyncState.FAILED)
+    failed = await syncs.get()
+    return lambda: syncs.store.resume(failed, ticket("s1", "walk", failed.epoch + 1))
+
+
+async def restart(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.bring(SyncState.FAILED, failed_in=SyncState.FINALIZING)
+    await syncs.personas.record("another", replace(RECORD, persona_id="per_2"), OUTCOME)
+    failed = await syncs.get()
+    return lambda: syncs.store.resume(failed, ticket("s1", "walk", failed.epoch + 1), restart=True)
+
+
+def revive(most: int) -> Prepare:
+    async def prepare(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+        lease = await syncs.lease(SyncState.FETCHING)
+        await syncs.pool.zadd(keys.DUE, {"s1": 1})
+        return lambda: syncs.store.revive("s1", SyncState.FETCHING, 1, after(lease), max_revivals=most, message="Lost.")
+
+    return prepare
+
+
+async def record(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    await syncs.personas.claim(lease, "reference", "by")
+    return lambda: syncs.personas.record("reference", RECORD, OUTCOME)
+
+
+async def release(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    await syncs.personas.claim(lease, "reference", "by")
+    return lambda: syncs.personas.release("reference", "by")
+
+
+async def forget(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.personas.record("reference", RECORD, OUTCOME)
+    return lambda: syncs.personas.forget("reference", RECORD)
+
+
+async def note_run(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    return syncs.personas.redis_run
+
+
+async def reserve(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    limiter = Limiter(syncs.pool, SCOPE)
+    return lambda: limiter.slot(0)
+
+
+async def penalise(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    limiter = Limiter(syncs.pool, SCOPE)
+    return lambda: limiter.penalise(1)
+
+
+async def take(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.create()
+    return lambda: syncs.queue.take(1, 60)
+
+
+MOVED = (keys.sync("s1"), keys.QUEUE, keys.DUE)
+HANDED = (*MOVED, keys.WAKE)
+CLAIM, PERSONAS = keys.claim("account", "reference"), keys.personas("account")
+SCRIPTS = {
+    "create": Script(create, (*HANDED, keys.SYNCS, ACTIVE, keys.request("mine"))),
+    "begin": Script(begin, (keys.sync("s1"), keys.DUE)),
+    "commit": Script(job_move("commit"), HANDED),
+    "commit and walk on": Script(job_move("commit and walk on"), HANDED),
+    "commit and finalize": Script(job_move("commit and finalize"), HANDED),
+    "heartbeat": Script(job_move("heartbeat"), (keys.sync("s1"), keys.DUE)),
+    "remember": Script(job_move("remember"), (keys.sync("s1"),)),
+    "hand over": Script(job_move("hand over"), HANDED),
+    "complete": Script(job_move("complete"), MOVED),
+    "fail": Script(job_move("fail"), MOVED),
+    "cancel": Script(cancel, MOVED),
+    "resume": Script(resume, (*HANDED, keys.outcomes("s1"), ACTIVE)),
+    "restart": Script(restart, (*HANDED, keys.outcomes("s1"), ACTIVE)),
+    "revive": Script(revive(5), HANDED),
+    "give up": Script(revive(0), HANDED),
+    "claim": Script(job_move("claim"), (CLAIM, PERSONAS, keys.sync("s1"))),
+    "record": Script(record, (PERSONAS, CLAIM, keys.sync("s1"), keys.outcomes("s1"))),
+    "release": Script(release, (CLAIM,), writes=False),
+    "forget": Script(forget, (PERSONAS,), writes=False),
+    "note_run": Script(note_run, (keys.RUN,)),
+    "reserve": Script(reserve, (keys.limit("scope"), keys.limit("scope") + ":log")),
+    "penalise": Script(penalise, (keys.limit("scope"),)),
+    "take": Script(take, ()),
+}
+PAIRS = [(name, key) for name, script in SCRIPTS.items() for key in script.keys]
+
+
+def test_every_script_is_tried_here() -> None:
+    """The names of the moves are those of the scripts, but for what one script does in several ways."""
+    scripts = {path.name.removesuffix(".lua") for path in (files("worker.store") / "lua").iterdir()} - {"prelude"}
+    assert scripts == {name.replace(" ", "_") for name in SCRIPTS} - {
+        "commit_and_walk_on",
+        "commit_and_finalize",
+        "restart",
+        "give_up",
+    }
+
+
+@pytest.mark.parametrize(("name", "key"), PAIRS)
+async def test_a_key_of_another_type_stops_a_script_before_it_writes(pool: StorePool, name: str, key: str) -> None:
+    syncs = Syncs(pool)
+    run = await SCRIPTS[name].prepare(syncs)
+    await pool.delete(key)
+    await pool.sadd(key, "something else")
+    before = await syncs.dump()
+    with pytest.raises(PersonasError, match=r"not ours.*holds a set"):
+        await run()
+    assert await syncs.dump() == before
+
+
+@pytest.mark.parametrize("name", ["complete", "fail", "cancel", "give up"])
+async def test_nothing_foreign_keeps_a_sync_from_its_end(pool: StorePool, name: str) -> None:
+    syncs = Syncs(pool)
+    run = await SCRIPTS[name].prepare(syncs)
+    await pool.delete(ACTIVE)
+    await pool.set(ACTIVE, "something else")
+    await run()
+    assert (await syncs.get()).state.is_final
+    assert await pool.zcard(keys.DUE) == 0
+    assert await pool.pttl(keys.sync("s1")) > 0
+
+
+@pytest.fixture
+async def impatient_pool(session_redis: RedisServer) -> AsyncIterator[StorePool]:
+    """A client that waits for nothing."""
+    pool = redis_pool(session_redis.url, patience_s=0)
+    yield pool
+    await pool.aclose()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+async def test_a_redis_without_memory_takes_a_move_as_a_whole_or_not_at_all(
+    real_pool: StorePool, impatient_pool: StorePool, name: str
+) -> None:
+    run = await SCRIPTS[name].prepare(Syncs(impatient_pool))
+    syncs = Syncs(real_pool)
+    before = await syncs.dump()
+    try:
+        await real_pool.config_set("maxmemory", 1)
+        if SCRIPTS[name].writes:
+            with pytest.raises(StoreUnavailable, match="memory"):
+                await run()
+            assert await syncs.dump() == before
+        else:
+            await run()
+            assert await syncs.dump() != before
+    finally:
+        await real_pool.config_set("maxmemory", 0)
+    if SCRIPTS[name].writes:
+        await run()
+        assert await syncs.dump() != before
+
+
+async def test_a_script_that_redis_has_forgotten_is_sent_again(pool: StorePool) -> None:
+    syncs = Syncs(pool)
+    await syncs.create()
+    await pool.script_flush()
+    assert (await syncs.begin()).lease.epoch == 1
+
+
+async def test_numbers_reach_redis_without_loss(pool: StorePool) -> None:
+    syncs = Syncs(pool)
+    lease = await syncs.lease(SyncState.FETCHING)
+    pages = 2**53 - 1
+    await syncs.store.commit(lease, replace(PAGE, pages=pages, profiles=pages, complete=False), "token")
+    sync = await syncs.get()
+    assert (sync.pages, sync.profiles, sync.complete) == (pages, pages, False)
+
+
+async def test_floats_and_nothing_are_written_exactly(pool: StorePool) -> None:
+    await run_script(pool, "note_run", [keys.RUN], 0.1 + 0.2)
+    assert await pool.hget(keys.RUN, "id") == b"0.30000000000000004"
+    await run_script(pool, "note_run", [keys.RUN], None)
+    assert await pool.hget(keys.RUN, "id") == b""
+
+
+async def test_a_refused_slot_is_not_reserved(pool: StorePool) -> None:
+    limiter = Limiter(pool, SCOPE)
+    await limiter.slot(0)
+    before = await Syncs(pool).dump()
+    with pytest.raises(MustWait):
+        await limiter.slot(0)
+    assert await Syncs(pool).dump() == before
