@@ -22,7 +22,7 @@ demo: .venv/.installed ## a full sync in one process, against the built-in sandb
 	@$(BIN)/segment-personas sync --sandbox
 
 test: .venv/.tests-installed lint ## lint, types, import rules and all tests
-	@$(BIN)/python -m pytest --numprocesses auto --cov --cov-report term $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 4 --cov --cov-report term $(ARGS)
 
 lint: .venv/.tests-installed ## lint, types and import rules only
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: $(BIN)/ruff format ." >&2; exit 1; }

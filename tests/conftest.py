@@ -74,4 +74,6 @@ def start_worker(tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
 
     yield start
     for worker in started:
+        worker.ask_to_stop()
+    for worker in started:
         worker.close()

@@ -75,7 +75,7 @@ class Round:
                 await self._syncs_under_trouble()
         finally:
             for worker in self._workers:
-                worker.close()
+                worker.close(patience_s=0)
             self._redis.kill()
         return self.report
 

@@ -95,9 +95,17 @@ class WorkerProcess:
         self.process.terminate()
         return self.process.wait(timeout_s)
 
-    def close(self) -> None:
-        """Ends it in any case."""
+    def ask_to_stop(self) -> None:
+        """Sends SIGTERM and does not wait."""
         if self.alive:
             self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+
+    def close(self, patience_s: float = 3) -> None:
+        """Ends it in any case; after a while by `kill -9`. One that stops by itself also writes its coverage."""
+        self.ask_to_stop()
+        try:
+            self.process.wait(patience_s)
+        except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(10)
