@@ -17,7 +17,7 @@ from producer.client import SyncClient
 from producer.embedded import DEMO_SPACE, embedded, made_up
 from producer.screen import Screen
 from worker.errors import ConfigurationError, PersonasError
-from worker.settings import Settings
+from worker.settings import Dialect, Settings
 from worker.sync import Sync, SyncRequest, new_sync_id
 
 PATIENCE_S = 3.0
@@ -38,6 +38,9 @@ class SyncOptions:
     timeout_s: float = math.inf
     force: bool = False
     mode: Literal["upsert", "create"] = "upsert"
+    dialect: Dialect | None = None
+    collection: Literal["users", "accounts"] = "users"
+    trait_class: Literal["computed_trait", "audience"] | None = None
     idempotency_key: str | None = None
 
     def in_process(self, settings: Settings) -> bool:
@@ -69,7 +72,7 @@ def requests_for(settings: Settings, options: SyncOptions) -> list[SyncRequest]:
         raise ConfigurationError(f"{', '.join(twice)}: named more than once.")
     if options.idempotency_key and len(space_ids) > 1:
         raise ConfigurationError("--idempotency-key means one sync: name one space at a time.")
-    return [_request(space_id, options) for space_id in space_ids]
+    return [_request(settings, space_id, options) for space_id in space_ids]
 
 
 @contextlib.asynccontextmanager
@@ -82,7 +85,7 @@ async def front_door(settings: Settings, err: Screen, options: SyncOptions) -> A
     async with contextlib.AsyncExitStack() as stack:
         if options.sandbox:
             err.say("Made-up profiles, from stand-ins for Segment and Mavera in this process. No key is used.", "dim")
-            settings = await stack.enter_async_context(made_up(settings))
+            settings = await stack.enter_async_context(made_up(settings, dialect=options.dialect))
         try:
             client = await stack.enter_async_context(embedded(settings))
         except ConfigurationError as error:
@@ -124,10 +127,13 @@ async def enqueue(client: SyncClient, err: Screen, requests: Sequence[SyncReques
     return syncs
 
 
-def _request(space_id: str, options: SyncOptions) -> SyncRequest:
+def _request(settings: Settings, space_id: str, options: SyncOptions) -> SyncRequest:
     try:
         return SyncRequest(
             space_id=space_id,
+            dialect=options.dialect or settings.segment_dialect,
+            collection=options.collection,
+            trait_class=options.trait_class,
             max_profiles=options.max_profiles,
             min_cluster_size=options.min_cluster_size,
             mode=options.mode,

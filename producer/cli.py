@@ -60,6 +60,20 @@ def sync(
         Literal["upsert", "create"],
         typer.Option(metavar="upsert|create", help="Update a cluster's persona if it has one, or always buy anew."),
     ] = "upsert",
+    dialect: Annotated[
+        Literal["inline", "profile-api"] | None,
+        typer.Option(
+            metavar="inline|profile-api",
+            help="Ask for traits with the list, or for each profile's. Default: SEGMENT_DIALECT.",
+        ),
+    ] = None,
+    collection: Annotated[
+        Literal["users", "accounts"], typer.Option(metavar="users|accounts", help="Collection of profiles.")
+    ] = "users",
+    trait_class: Annotated[
+        Literal["computed_trait", "audience"] | None,
+        typer.Option(metavar="computed_trait|audience", help="Read only traits of this class (profile-api)."),
+    ] = None,
     idempotency_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="The same key never starts a second sync.")
     ] = None,
@@ -79,6 +93,9 @@ def sync(
         timeout_s=_seconds(timeout),
         force=force,
         mode=mode,
+        dialect=dialect,
+        collection=collection,
+        trait_class=trait_class,
         idempotency_key=idempotency_key,
     )
     _exit(commands.run(lambda settings, err: commands.sync(settings, err, options)))

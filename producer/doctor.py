@@ -7,7 +7,7 @@ what to do about it.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import aiohttp
 from pydantic import ValidationError
@@ -19,7 +19,7 @@ from producer.result import to_json
 from producer.screen import printable, stdout
 from worker.errors import ApiError, ConfigurationError, Retry, StoreUnavailable
 from worker.http import new_session
-from worker.jobs.context import mavera_client, segment_client, worker_registry
+from worker.jobs.context import mavera_client, segment_source, worker_registry
 from worker.settings import Settings
 from worker.store import redis_pool
 from worker.store.health import redis_health
@@ -29,6 +29,9 @@ from worker.sync import SyncRequest
 STYLES: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 PATIENCE_S = 3.0
+
+MOST_PROFILES = 20
+"""Profiles whose traits are read where each costs a request; where they come with the page, it is all of them."""
 
 
 async def doctor(settings: Settings, space_id: str | None, *, json: bool) -> int:
@@ -110,21 +113,25 @@ async def _segment(settings: Settings, session: aiohttp.ClientSession, space_id:
         )
         return
     try:
-        request = SyncRequest(space_id=space_id)
+        request = SyncRequest(space_id=space_id, dialect=settings.segment_dialect)
     except ValidationError:
         yield Finding("fail", "Segment", f"{space_id!r} is no space id", "Copy it from Segment: spa_…")
         return
     try:
-        page = await segment_client(settings, session, request).page("", 1)
+        source = segment_source(settings, session, request)
+        page = await source.page("", 1)
+        most = None if request.dialect == "inline" else MOST_PROFILES
+        looked_at = replace(page, profiles=page.profiles[:most])
+        profiles = (await source.entries(looked_at, 1, lambda send: send())).profiles
     except ApiError as error:
         yield Finding("fail", "Segment", *_said(error))
         return
-    dialect = f"dialect {request.dialect}, {settings.segment_base_url}"
+    dialect = f"dialect {request.dialect}, {settings.segment_url(request.dialect)}"
     if not page.profiles:
         yield Finding("warn", "Segment", f"the token is good ({dialect}), and space {space_id} is empty")
         return
     yield Finding("ok", "Segment", f"the token is good ({dialect}); one page: {len(page.profiles)} profiles")
-    for finding in judge_traits(coverage(page.profiles), len(page.profiles)):
+    for finding in judge_traits(coverage(profiles), len(profiles)):
         yield finding
 
 

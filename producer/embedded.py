@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from producer.client import SyncClient
 from worker.jobs.runner import serve
 from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec
-from worker.settings import Settings
+from worker.settings import Dialect, Settings
 from worker.store import embedded_pool
 from worker.store.pool import closing
 
@@ -62,13 +62,19 @@ async def embedded(settings: Settings) -> AsyncIterator[SyncClient]:
 
 
 @contextlib.asynccontextmanager
-async def made_up(settings: Settings, options: SandboxOptions = DEMO) -> AsyncIterator[Settings]:
-    """The settings with the stand-ins in the place of both APIs, and neither Redis nor keys of the environment."""
+async def made_up(
+    settings: Settings, options: SandboxOptions = DEMO, *, dialect: Dialect | None = None
+) -> AsyncIterator[Settings]:
+    """The settings with the stand-ins in the place of both APIs, and neither Redis nor keys of the environment.
+
+    dialect: in which Segment will be asked, if not in that of the settings.
+    """
+    inline = (dialect or settings.segment_dialect) == "inline"
     async with Sandbox(options) as sandbox:
         with _no_proxy("127.0.0.1"):
             yield settings.model_copy(
                 update={
-                    "segment_base_url": sandbox.segment_url,
+                    "segment_base_url": sandbox.segment_url if inline else sandbox.profile_api_url,
                     "segment_token": SecretStr(options.segment_token or "sandbox"),
                     "mavera_base_url": sandbox.mavera_url,
                     "mavera_api_key": SecretStr(options.mavera_key or "mvra_test_sandbox"),

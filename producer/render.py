@@ -140,6 +140,8 @@ def report(sync: Sync, now: float | None = None) -> list[RenderableType]:
         remarks.append(f"Values that could not be used: {listed}.")
     if aggregate.profile_errors:
         remarks.append(f"Entries that are no profile: {aggregate.profile_errors:,}.")
+    if aggregate.vanished:
+        remarks.append(f"{_number(aggregate.vanished, 'profile')} gone before the traits were read.")
     for outcome in sync.outcomes:
         if outcome.ignored:
             remarks.append(f"Mavera ignored of {outcome.persona_id}: {', '.join(outcome.ignored)}.")

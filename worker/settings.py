@@ -7,7 +7,7 @@ table is tested against this model.
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
@@ -51,6 +51,10 @@ def _is_word(text: str) -> bool:
     return bool(text) and all("!" <= character <= "~" for character in text)
 
 
+Dialect = Literal["inline", "profile-api"]
+_INLINE_URL = "https://api.segmentapis.com"
+_PROFILE_API_URLS = {"us": "https://profiles.segment.com/v1", "eu": "https://profiles.euw1.segment.com/v1"}
+
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 86_400, allow_inf_nan=False)]
@@ -64,9 +68,18 @@ class Settings(BaseSettings):
 
     segment_token: Token | None = Field(None, description="Segment access token; workers need it")
     segment_space_id: str | None = Field(None, description="Space to sync when the command names none")
-    segment_base_url: BaseUrl = Field("https://api.segmentapis.com", description="Where Segment is")
+    segment_dialect: Dialect = Field(
+        "inline", description="How Segment is asked if a request does not say: inline or profile-api"
+    )
+    segment_region: Literal["us", "eu"] = Field("us", description="Region of the Profile API: us or eu")
+    segment_base_url: BaseUrl | None = Field(
+        None, description="Where Segment is; if unset, its own address for the dialect and region"
+    )
     segment_rate: float = Field(50, gt=0, le=1e6, description="Requests a second for one space, over all workers")
     segment_page_size: int = Field(200, ge=1, le=200, description="Profiles asked for in one page")
+    segment_concurrency: int = Field(
+        32, ge=1, le=1000, description="Requests for traits under way at a time, in one walk of profile-api"
+    )
     segment_timeout_s: Seconds = Field(30, description="Longest time for one page, in seconds")
 
     mavera_api_key: Token | None = Field(None, description="Mavera API key; workers need it")
@@ -118,6 +131,12 @@ class Settings(BaseSettings):
                 "or a POST still on its way is taken for lost and bought twice"
             )
         return self
+
+    def segment_url(self, dialect: Dialect) -> str:
+        """Where Segment is, for a dialect."""
+        if self.segment_base_url:
+            return self.segment_base_url
+        return _INLINE_URL if dialect == "inline" else _PROFILE_API_URLS[self.segment_region]
 
     @property
     def retention_ms(self) -> int:

@@ -63,8 +63,13 @@ class SyncRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     space_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$", description="Segment space")
-    dialect: Literal["inline"] = Field(default="inline", description="How Segment is asked: traits inline in the list")
+    dialect: Literal["inline", "profile-api"] = Field(
+        default="inline", description="How Segment is asked: traits in the list, or one call for each profile's"
+    )
     collection: Literal["users", "accounts"] = Field(default="users", description="Collection of profiles in the space")
+    trait_class: Literal["computed_trait", "audience"] | None = Field(
+        default=None, description="Read only traits of this class (profile-api)"
+    )
     rules: Literal["recipe"] = Field(default="recipe", description="Name of the cluster rules")
     max_profiles: int | None = Field(default=None, ge=1, description="Stop reading after this many profiles")
     min_cluster_size: int = Field(default=3, ge=1, description="A smaller cluster makes no persona")

@@ -80,6 +80,13 @@ class SandboxProcess:
         reply.raise_for_status()
         return [Entry(**fields) for fields in reply.json()["entries"]]
 
+    def counts(self) -> dict[tuple[str, int], int]:
+        """How many requests were answered, by route and status."""
+        reply = requests.get(f"{self.url}/_sandbox/state", timeout=30)
+        reply.raise_for_status()
+        found: dict[str, dict[str, int]] = reply.json()["counts"]
+        return {(route, int(status)): n for route, statuses in found.items() for status, n in statuses.items()}
+
 
 async def _serve(options: SandboxOptions) -> None:
     def ready(box: Sandbox) -> None:

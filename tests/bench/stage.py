@@ -26,7 +26,7 @@ from tests.bench.sandbox_process import SandboxProcess
 from tests.support.redis_server import RedisServer
 from tests.support.workers import WorkerProcess
 from worker.sandbox import SandboxOptions
-from worker.settings import Settings
+from worker.settings import Dialect, Settings
 from worker.sync import Sync, SyncState
 
 TOKEN = "sandbox"
@@ -135,15 +135,15 @@ class Stage:
         worker.wait_ready()
         return worker
 
-    def sync(self, space_id: str, *, profiles: int) -> Outcome:
+    def sync(self, space_id: str, *, profiles: int, dialect: Dialect = "inline") -> Outcome:
         """Enqueues a sync and waits for its end; each makes its own personas.
 
         Raises BenchError unless it completes with so many profiles.
         """
-        return asyncio.run(self._sync(space_id, profiles))
+        return asyncio.run(self._sync(space_id, profiles, dialect))
 
-    async def _sync(self, space_id: str, profiles: int) -> Outcome:
-        request = SyncRequest(space_id=space_id, mode="create")
+    async def _sync(self, space_id: str, profiles: int, dialect: Dialect) -> Outcome:
+        request = SyncRequest(space_id=space_id, mode="create", dialect=dialect)
         async with SyncClient(f"{self.redis.url}?client_name={BENCH}") as client:
             asked_at = time.monotonic()
             sync = await client.enqueue(request)

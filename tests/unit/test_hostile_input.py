@@ -230,7 +230,9 @@ async def walk(segment: SegmentClient, max_empty_pages: int = 100) -> tuple[Perm
         assert page.next_cursor, "the listing ended by itself"
         cursor = page.next_cursor
         try:
-            guard = guard.advance(cursor, empty=not page.profiles, max_empty_pages=max_empty_pages, page=number)
+            guard = guard.advance(
+                cursor, empty=not page.profiles, max_empty_pages=max_empty_pages, space_id="s", page=number
+            )
         except Permanent as error:
             return error, number
 
@@ -256,6 +258,8 @@ async def test_some_empty_pages_are_none_of_our_business() -> None:
     async with sandbox(Fault("segment", "empty_pages", at=2, count=5)) as box, client(box.segment_url) as segment:
         pages, guard = [await segment.page("", 1)], CursorGuard()
         while cursor := pages[-1].next_cursor:
-            guard = guard.advance(cursor, empty=not pages[-1].profiles, max_empty_pages=20, page=len(pages))
+            guard = guard.advance(
+                cursor, empty=not pages[-1].profiles, max_empty_pages=20, space_id="s", page=len(pages)
+            )
             pages.append(await segment.page(cursor, len(pages) + 1))
     assert [len(page.profiles) for page in pages] == [10, 0, 0, 0, 0, 0, 10, 10]

@@ -79,7 +79,7 @@ def test_a_cluster_without_a_persona_is_skipped_with_its_reason() -> None:
 
 def test_a_mean_that_nobody_has_is_null() -> None:
     nameless = b'{"clusters":{"new":{"categories":{},"n":3,"numbers":{"purchase_count":{"count":3,"sum":[3.0]}}}},'
-    nameless += b'"profile_errors":0,"profiles":3,"trait_errors":{},"unclassified":0,"version":1}'
+    nameless += b'"profile_errors":0,"profiles":3,"trait_errors":{},"unclassified":0,"vanished":0,"version":1}'
     outcome = replace(OUTCOMES[0], cluster="new")
     (persona,) = document(completed(aggregate=nameless, outcomes=(outcome,)))["personas"]  # type: ignore[misc]
     assert (persona["avg_ltv"], persona["avg_churn"]) == (None, None)

@@ -25,7 +25,7 @@ def follow(cursors: Iterable[str], *, hand_over: bool = False) -> tuple[int, Per
     guard, step = CursorGuard(), 0
     for step, cursor in enumerate(cursors, 1):
         try:
-            guard = guard.advance(cursor, empty=False, max_empty_pages=MANY, page=step)
+            guard = guard.advance(cursor, empty=False, max_empty_pages=MANY, space_id="s", page=step)
         except Permanent as error:
             return step, error
         if hand_over:
@@ -50,7 +50,7 @@ def test_every_circle_is_found_soon_and_in_constant_memory(tail: int, circle: in
     assert tail + circle < step <= bound(tail, circle)
     assert error
     assert (error.code, error.resumable) == ("cursor_loop", False)
-    assert f"cursor after page {step} is that of {circle} pages before: the listing is a circle" in str(error)
+    assert f"cursor after page {step} is that of {circle} pages before; the listing is a circle" in str(error)
 
 
 def test_a_circle_of_ten_thousand_pages_is_found() -> None:
@@ -71,7 +71,7 @@ def test_a_guard_that_was_written_down_goes_on_where_it_was(pages: list[tuple[st
     def run(guard: CursorGuard, part: list[tuple[str, bool]]) -> CursorGuard | str:
         for cursor, empty in part:
             try:
-                guard = guard.advance(cursor, empty=empty, max_empty_pages=5, page=1)
+                guard = guard.advance(cursor, empty=empty, max_empty_pages=5, space_id="s", page=1)
             except Permanent as error:
                 return error.code
         return guard
@@ -88,7 +88,7 @@ def test_a_listing_that_was_never_walked_has_a_fresh_guard() -> None:
 
 
 def test_no_cursor_is_readable_in_the_checkpoint() -> None:
-    guard = CursorGuard().advance("jane@example.com", empty=False, max_empty_pages=1, page=1)
+    guard = CursorGuard().advance("jane@example.com", empty=False, max_empty_pages=1, space_id="s", page=1)
     assert "jane" not in guard.encode()
 
 
@@ -98,9 +98,11 @@ def test_no_cursor_is_readable_in_the_checkpoint() -> None:
 def test_so_many_empty_pages_in_a_row_end_the_listing() -> None:
     guard = CursorGuard()
     for page in range(1, 5):
-        guard = CursorGuard.decode(guard.encode()).advance(f"c{page}", empty=True, max_empty_pages=5, page=page)
-    with pytest.raises(Permanent, match="5 empty pages in a row, the last of them page 5") as caught:
-        guard.advance("c5", empty=True, max_empty_pages=5, page=5)
+        guard = CursorGuard.decode(guard.encode()).advance(
+            f"c{page}", empty=True, max_empty_pages=5, space_id="s", page=page
+        )
+    with pytest.raises(Permanent, match="page 5: the last of 5 empty pages in a row") as caught:
+        guard.advance("c5", empty=True, max_empty_pages=5, space_id="s", page=5)
     assert caught.value.code == "empty_pages"
     assert not caught.value.resumable
 
@@ -108,5 +110,5 @@ def test_so_many_empty_pages_in_a_row_end_the_listing() -> None:
 def test_a_page_with_profiles_forgives_the_empty_ones_before_it() -> None:
     guard = CursorGuard()
     for page in range(1, 100):
-        guard = guard.advance(f"c{page}", empty=page % 5 != 0, max_empty_pages=5, page=page)
+        guard = guard.advance(f"c{page}", empty=page % 5 != 0, max_empty_pages=5, space_id="s", page=page)
     assert guard.empty_pages == 4

@@ -36,7 +36,7 @@ def test_the_defaults_are_those_that_the_design_names() -> None:
     assert settings.segment_token is None
     assert settings.mavera_api_key is None
     assert settings.redis_url is None
-    assert settings.segment_base_url == "https://api.segmentapis.com"
+    assert settings.segment_url("inline") == "https://api.segmentapis.com"
     assert settings.mavera_base_url == "https://app.mavera.io/api/v1"
     assert (settings.segment_rate, settings.segment_page_size) == (50, 200)
     assert (settings.mavera_rate, settings.mavera_gap_s) == (60, 0.3)
@@ -69,6 +69,8 @@ def test_every_setting_is_read_from_the_variable_of_its_name(monkeypatch: pytest
         "mavera_base_url": "http://127.0.0.1:2/v1",
         "redis_url": "redis://127.0.0.1:3/4",
         "log_level": "DEBUG",
+        "segment_dialect": "profile-api",
+        "segment_region": "eu",
         "stall_s": "33",
         "mavera_settle_s": "44",
     }

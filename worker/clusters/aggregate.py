@@ -70,6 +70,7 @@ class Aggregate:
     Attributes:
         profiles: entries that are objects, in a cluster or not.
         profile_errors: entries that are no object; they count nowhere else.
+        vanished: profiles that were listed and gone before their traits were read; they count nowhere else.
         unclassified: profiles without any usable number trait; they are in no cluster.
         trait_errors: by the trait's name, in how many profiles it was there but not usable; under `traits`,
             in how many the traits as a whole were not an object. Only traits with errors are listed.
@@ -78,6 +79,7 @@ class Aggregate:
 
     profiles: int = 0
     profile_errors: int = 0
+    vanished: int = 0
     unclassified: int = 0
     trait_errors: Counter[str] = field(default_factory=Counter)
     clusters: dict[str, ClusterAggregate] = field(default_factory=dict)
@@ -92,6 +94,7 @@ class Aggregate:
         """Add everything that `other` has counted; `other` is left as it is."""
         self.profiles += other.profiles
         self.profile_errors += other.profile_errors
+        self.vanished += other.vanished
         self.unclassified += other.unclassified
         self.trait_errors.update(other.trait_errors)
         for key, cluster in other.clusters.items():
@@ -110,6 +113,7 @@ class Aggregate:
             "version": VERSION,
             "profiles": self.profiles,
             "profile_errors": self.profile_errors,
+            "vanished": self.vanished,
             "unclassified": self.unclassified,
             "trait_errors": self.trait_errors,
             "clusters": {key: cluster.as_json() for key, cluster in self.clusters.items()},
@@ -129,12 +133,12 @@ class Aggregate:
 
     @classmethod
     def _from_json(cls, document: object) -> "Aggregate":
-        _, profiles, profile_errors, unclassified, trait_errors, clusters = decode.fields(
-            document, "version", "profiles", "profile_errors", "unclassified", "trait_errors", "clusters"
-        )
+        names = ("version", "profiles", "profile_errors", "vanished", "unclassified", "trait_errors", "clusters")
+        _, profiles, profile_errors, vanished, unclassified, trait_errors, clusters = decode.fields(document, *names)
         return cls(
             decode.count(profiles),
             decode.count(profile_errors),
+            decode.count(vanished),
             decode.count(unclassified),
             Counter({trait: decode.count(n) for trait, n in decode.items(trait_errors)}),
             {key: ClusterAggregate.from_json(cluster) for key, cluster in decode.items(clusters)},

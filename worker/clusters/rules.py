@@ -48,6 +48,12 @@ class Rules:
     clusters: tuple[str, ...]
     classify: Callable[..., str]
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Everything that is read of a profile."""
+        numbers = (key for number in self.numbers for key in number.keys)
+        return (*numbers, *(key for category in self.categories for key in category.keys))
+
 
 def classify_recipe(ltv: float, purchase_count: float, churn_risk: float) -> str:
     """The recipe's decision; the first rule that holds wins."""

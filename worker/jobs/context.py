@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import aiohttp
 
 from worker.backoff import Backoff
+from worker.clusters import RECIPE
 from worker.http import HttpClient, HttpLimits
 from worker.mavera import MaveraClient
-from worker.segment import SegmentClient
+from worker.segment import ProfileApi, SegmentClient, Source
+from worker.segment.profile_api import LISTED_A_CALL
 from worker.settings import Settings
 from worker.store import JobQueue, Limiter, PersonaStore, RateScope, StorePool, SyncStore, WorkerRegistry
 from worker.store.personas import account_name
@@ -46,9 +49,9 @@ class WorkerContext:
         )
         self.mavera = mavera_client(settings, self.session)
 
-    def segment(self, request: SyncRequest) -> SegmentClient:
-        """A client for the space of a request."""
-        return segment_client(self.settings, self.session, request)
+    def source(self, request: SyncRequest) -> Source:
+        """The space of a request, in its dialect."""
+        return segment_source(self.settings, self.session, request)
 
     def segment_limiter(self, space_id: str) -> Limiter:
         """The limiter of a space. Walks of one space in this worker share it, and so its reserved slots."""
@@ -60,14 +63,24 @@ class WorkerContext:
         return self._space_limiters[space_id]
 
 
-def segment_client(settings: Settings, session: aiohttp.ClientSession, request: SyncRequest) -> SegmentClient:
-    """A client for the space of a request. Raises ConfigurationError if there is no token."""
+def segment_source(settings: Settings, session: aiohttp.ClientSession, request: SyncRequest) -> Source:
+    """The space of a request, in its dialect. Raises ConfigurationError if there is no token."""
     settings.require("segment_token")
     assert settings.segment_token
-    headers = {"Authorization": f"Bearer {settings.segment_token.get_secret_value()}"}
+    token = settings.segment_token.get_secret_value()
+    inline = request.dialect == "inline"
+    authorization = f"Bearer {token}" if inline else f"Basic {b64encode(f'{token}:'.encode()).decode()}"
     limits = _limits(settings, settings.segment_timeout_s)
-    http = HttpClient(session, settings.segment_base_url, headers, limits)
-    return SegmentClient(http, request, settings.segment_page_size)
+    http = HttpClient(session, settings.segment_url(request.dialect), {"Authorization": authorization}, limits)
+    if inline:
+        return SegmentClient(http, request, settings.segment_page_size)
+    return ProfileApi(
+        http,
+        request,
+        RECIPE.keys,
+        page_size=min(settings.segment_page_size, LISTED_A_CALL),
+        side_by_side=settings.segment_concurrency,
+    )
 
 
 def mavera_client(settings: Settings, session: aiohttp.ClientSession) -> MaveraClient:

@@ -14,12 +14,12 @@ import logging
 from worker.clusters import Aggregate, fold
 from worker.errors import ApiError, LeaseLost
 from worker.jobs import job
+from worker.jobs.ahead import PagesAhead, ReadPage
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
 from worker.jobs.lease import Lease
 from worker.jobs.lookup import cluster_reference, look_up
 from worker.jobs.tickets import ticket
-from worker.segment import Page
 from worker.segment.guard import CursorGuard
 from worker.store import Checkpoint
 from worker.store.syncs import Begun, Move, new_token
@@ -43,7 +43,6 @@ class Walk:
         self._context = context
         self._begun = begun
         self._lease = lease
-        self._client = context.segment(begun.request)
         start = begun.checkpoint
         # An earlier walk's trouble was with the API that this one begins with.
         segment_trouble, mavera_trouble = (start.trouble_ms, 0) if begun.lookup else (0, start.trouble_ms)
@@ -85,54 +84,50 @@ class Walk:
 
     async def _read_pages(self) -> None:
         ends_at = self._context.clock() + self._context.settings.lease_s
-        fetching = self._fetch(self._cursor, self._pages + 1)
+        limit = self._begun.request.max_profiles
+
+        def wanted(on_their_way: int) -> bool:
+            enough = limit is not None and self._aggregate.profiles + on_their_way >= limit
+            return not enough and self._context.clock() < ends_at
+
+        source = self._context.source(self._begun.request)
+        ahead = PagesAhead(source, self._patience.call, wanted, self._cursor, self._pages + 1)
         try:
-            while True:
-                page = await fetching
-                profiles, cut = self._cut(page)
+            while page := await ahead.next():
+                entries, cut = self._cut(page)
                 next_cursor = None if cut else page.next_cursor
                 if next_cursor is not None:
                     guard = self._guard.advance(
                         next_cursor,
-                        empty=not page.profiles,
+                        empty=not page.listed,
                         max_empty_pages=self._context.settings.max_empty_pages,
+                        space_id=self._begun.request.space_id,
                         page=self._pages + 1,
                     )
-                    lease_over = self._context.clock() >= ends_at
-                    if not lease_over:
-                        fetching = self._fetch(next_cursor, self._pages + 2)
-                        await asyncio.sleep(0)  # lets the request go out before the fold takes the processor
 
                 # No await from here to the new position: a page is counted together with what follows it, a cursor or
                 # the end, or not at all.
-                fold(self._aggregate, profiles)
+                fold(self._aggregate, entries)
+                self._aggregate.vanished += page.vanished
                 self._pages += 1
                 if next_cursor is None:
                     self._complete, self._next = not cut, "finalize"
                     return
                 self._cursor, self._guard = next_cursor, guard
-                if lease_over:
-                    return
                 self._commit_in_background()
         finally:
-            fetching.cancel()
-            await asyncio.wait({fetching})
-            if not fetching.cancelled():
-                fetching.exception()  # seen, so that asyncio does not report it
+            await ahead.close()
 
-    def _fetch(self, cursor: str, number: int) -> asyncio.Task[Page]:
-        return asyncio.create_task(self._patience.call(lambda: self._client.page(cursor, number)))
-
-    def _cut(self, page: Page) -> tuple[list[object], bool]:
+    def _cut(self, page: ReadPage) -> tuple[list[object], bool]:
         """The entries to count, and whether the sync ends before the listing does."""
         limit = self._begun.request.max_profiles
         if limit is None:
-            return page.profiles, False
+            return page.entries, False
         room = limit - self._aggregate.profiles
-        if len(page.profiles) < room:
-            return page.profiles, False
-        more = len(page.profiles) > room or page.next_cursor is not None
-        return page.profiles[:room], more
+        if len(page.entries) < room:
+            return page.entries, False
+        more = len(page.entries) > room or page.next_cursor is not None
+        return page.entries[:room], more
 
     def _checkpoint(self) -> Checkpoint:
         return Checkpoint(

@@ -1,6 +1,8 @@
-"""The source: Segment spaces, read page by page. The client knows HTTP; a dialect knows what a page looks like."""
+"""The source: Segment spaces, read page by page, in one of two dialects."""
 
 from worker.segment.client import SegmentClient
 from worker.segment.dialect import Page
+from worker.segment.profile_api import ProfileApi
+from worker.segment.source import Call, Entries, Source
 
-__all__ = ["Page", "SegmentClient"]
+__all__ = ["Call", "Entries", "Page", "ProfileApi", "SegmentClient", "Source"]

@@ -22,22 +22,23 @@ class CursorGuard:
     power: int = 1
     empty_pages: int = 0
 
-    def advance(self, cursor: str, *, empty: bool, max_empty_pages: int, page: int) -> CursorGuard:
+    def advance(self, cursor: str, *, empty: bool, max_empty_pages: int, space_id: str, page: int) -> CursorGuard:
         """The state after a page that was `empty` or not and named `cursor` as the next.
 
-        Raises Permanent `cursor_loop` or `empty_pages`; page: its number, for the message.
+        Raises Permanent `cursor_loop` or `empty_pages`; space_id, page: where that was, for the message.
         """
         empty_pages = self.empty_pages + 1 if empty else 0
         if empty_pages >= max_empty_pages:
             raise Permanent(
                 "empty_pages",
-                f"Segment sent {empty_pages} empty pages in a row, the last of them page {page}, and names a next one",
+                f"Segment, space {space_id}, page {page}: the last of {empty_pages} empty pages in a row, and no end",
             )
         digest = hashlib.blake2b(cursor.encode(errors="replace"), digest_size=12).hexdigest()
         if digest == self.remembered:
             raise Permanent(
                 "cursor_loop",
-                f"Segment's cursor after page {page} is that of {self.steps + 1} pages before: the listing is a circle",
+                f"Segment, space {space_id}: the cursor after page {page} is that of {self.steps + 1} pages before; "
+                "the listing is a circle",
             )
         if self.steps + 1 == self.power:
             return CursorGuard(digest, 0, self.power * 2, empty_pages)

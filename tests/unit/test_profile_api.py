@@ -1,0 +1,136 @@
+"""The `profile-api` dialect: identifiers page by page, traits profile by profile, and no profile in any error."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from worker.errors import Permanent, ResumableStop, Retry, WaitUntil
+from worker.http import new_session
+from worker.jobs.context import segment_source
+from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profile
+from worker.segment import Entries, Page, ProfileApi
+from worker.settings import load_settings
+from worker.sync import SyncRequest
+
+SPEC = SpaceSpec(250, "wide")
+READ = {"ltv", "lifetime_value", "purchase_count", "order_count", "churn_risk", "churn_probability", "industry", "plan"}
+
+
+async def once(send: Callable[[], Awaitable[Any]]) -> Any:
+    """A call without patience."""
+    return await send()
+
+
+@asynccontextmanager
+async def reading(sandbox: Sandbox, **request: Any) -> AsyncIterator[ProfileApi]:
+    settings = load_settings(segment_token="sandbox", segment_base_url=sandbox.profile_api_url)
+    async with new_session() as session:
+        source = segment_source(settings, session, SyncRequest(space_id="s", dialect="profile-api", **request))
+        assert isinstance(source, ProfileApi)
+        yield source
+
+
+async def everything(source: ProfileApi) -> tuple[list[Page], list[Entries]]:
+    pages, entries, cursor = [], [], ""
+    while True:
+        page = await source.page(cursor, len(pages) + 1)
+        pages.append(page)
+        entries.append(await source.entries(page, len(pages), once))
+        if page.next_cursor is None:
+            return pages, entries
+        cursor = page.next_cursor
+
+
+async def test_every_profile_comes_once_in_order_with_the_traits_that_the_rules_read_and_no_others() -> None:
+    async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, reading(sandbox) as source:
+        pages, entries = await everything(source)
+        assert [len(page.profiles) for page in pages] == [100, 100, 50]
+        found = [entry for part in entries for entry in part.profiles]
+        for index, entry in enumerate(found):
+            traits: Any = profile(SPEC, index)
+            assert entry == {"traits": {name: value for name, value in traits["traits"].items() if name in READ}}
+        assert len(found) == 250
+        assert sandbox.journal.count("segment.traits", 200) == 250
+
+
+async def test_a_profile_that_vanished_is_left_out_and_counted() -> None:
+    faults = (Fault("segment", "status", route="traits", at=3, times=2, status=404),)
+    options = SandboxOptions(spaces={"s": SpaceSpec(10, "wide")}, faults=faults)
+    async with Sandbox(options) as sandbox, reading(sandbox) as source:
+        _, entries = await everything(source)
+        assert (len(entries[0].profiles), entries[0].vanished) == (8, 2)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault("segment", "status", status=429, retry_after="7"), WaitUntil),
+        (Fault("segment", "status", status=503), Retry),
+        (Fault("segment", "invalid_json"), Retry),
+        (Fault("segment", "html"), Retry),
+        (Fault("segment", "status", status=401), ResumableStop),
+        (Fault("segment", "status", status=403), ResumableStop),
+        (Fault("segment", "status", status=400), Permanent),
+    ],
+)
+@pytest.mark.parametrize("route", ["profiles", "traits"])
+async def test_a_failure_means_the_same_in_both_kinds_of_request_and_names_no_profile(
+    fault: Fault, error: type[Exception], route: str
+) -> None:
+    options = SandboxOptions(spaces={"s": SpaceSpec(3, "wide")})
+    async with Sandbox(options) as sandbox, reading(sandbox) as source:
+        page = await source.page("", 1)
+        ids = [row["segment_id"] for row in page.profiles if isinstance(row, dict)]
+        sandbox.add_fault(Fault("segment", fault.kind, route=route, status=fault.status, retry_after=fault.retry_after))
+        with pytest.raises(error) as raised:
+            await (source.page("", 1) if route == "profiles" else source.entries(page, 1, once))
+        assert "space s" in str(raised.value)
+        assert not any(identifier in str(raised.value) for identifier in ids)
+
+
+async def test_what_is_no_profile_in_the_list_stands_in_its_place_as_no_profile() -> None:
+    async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, reading(sandbox) as source:
+        rows: list[object] = [None, "use_1", {"segment_id": ""}, {"segment_id": 7}, {"id": ".."}, {"id": "x" * 2000}]
+        entries = await source.entries(Page(rows, None), 1, once)
+        assert entries == Entries([None] * 6)
+        assert sandbox.journal.count("segment.traits") == 0
+
+
+async def test_traits_of_many_pages_are_put_together() -> None:
+    async with Sandbox(SandboxOptions(spaces={"s": SpaceSpec(1, "wide")})) as sandbox, reading(sandbox) as source:
+        source.trait_params["limit"] = "2"  # fewer than the profile has
+        _, entries = await everything(source)
+        traits: Any = profile(SpaceSpec(1, "wide"), 0)
+        assert entries[0].profiles == [{"traits": {n: v for n, v in traits["traits"].items() if n in READ}}]
+        assert sandbox.journal.count("segment.traits") > 1
+
+
+async def test_verbose_values_are_understood() -> None:
+    async with Sandbox(SandboxOptions(spaces={"s": SpaceSpec(1, "wide")})) as sandbox, reading(sandbox) as source:
+        _, plain = await everything(source)
+        source.trait_params["verbose"] = "true"
+        _, verbose = await everything(source)
+        assert verbose == plain
+
+
+async def test_a_class_of_traits_can_be_asked_for() -> None:
+    options = SandboxOptions(spaces={"s": SpaceSpec(1, "wide")})
+    async with Sandbox(options) as sandbox, reading(sandbox, trait_class="computed_trait") as source:
+        _, entries = await everything(source)
+        entry: Any = entries[0].profiles[0]
+        assert "ltv" in entry["traits"]
+        assert "industry" not in entry["traits"]
+
+
+@pytest.mark.parametrize(
+    ("region", "url"),
+    [("us", "https://profiles.segment.com/v1"), ("eu", "https://profiles.euw1.segment.com/v1")],
+)
+def test_the_profile_api_has_an_address_in_each_region(region: str, url: str) -> None:
+    assert load_settings(segment_region=region).segment_url("profile-api") == url
+    assert load_settings(segment_region=region).segment_url("inline") == "https://api.segmentapis.com"
+    assert load_settings(segment_base_url="http://x", segment_region=region).segment_url("profile-api") == "http://x"

@@ -1,0 +1,75 @@
+"""Pages in order, the next ones already on their way.
+
+Page i+1's cursor arrives with page i, so a page asks for the next one itself, the moment it knows where it is; what a
+page still has to fetch for its own entries then goes on beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from worker.segment import Call, Source
+
+
+@dataclass(frozen=True)
+class ReadPage:
+    """A page with its entries. listed: how many it listed; next_cursor: None at the end of the listing."""
+
+    entries: list[object]
+    vanished: int
+    listed: int
+    next_cursor: str | None
+
+
+class PagesAhead:
+    """Reads a listing from a cursor on, at most `source.ahead` pages at a time.
+
+    call: sends one request to the source, with all the patience that there is. wanted: whether a further page should be
+    asked for, given how many entries are on their way already.
+    """
+
+    def __init__(self, source: Source, call: Call, wanted: Callable[[int], bool], cursor: str, number: int) -> None:
+        self._source = source
+        self._call = call
+        self._wanted = wanted
+        self._following: tuple[str, int] | None = (cursor, number)
+        self._on_their_way: deque[asyncio.Task[ReadPage]] = deque()
+        self._listed = 0
+
+    async def next(self) -> ReadPage | None:
+        """The next page; None if there is none, or none is wanted. Raises whatever reading it raised."""
+        self._start()
+        if not self._on_their_way:
+            return None
+        page = await self._on_their_way[0]
+        self._on_their_way.popleft()
+        self._listed -= page.listed
+        return page
+
+    async def close(self) -> None:
+        """Gives up what is on its way."""
+        for task in self._on_their_way:
+            task.cancel()
+        if self._on_their_way:
+            await asyncio.wait(self._on_their_way)
+        for task in self._on_their_way:
+            if not task.cancelled():
+                task.exception()  # seen, so that asyncio does not report it
+
+    def _start(self) -> None:
+        if self._following and len(self._on_their_way) < self._source.ahead and self._wanted(self._listed):
+            cursor, number = self._following
+            self._following = None
+            self._on_their_way.append(asyncio.create_task(self._read(cursor, number)))
+
+    async def _read(self, cursor: str, number: int) -> ReadPage:
+        page = await self._call(lambda: self._source.page(cursor, number))
+        self._listed += len(page.profiles)
+        if page.next_cursor is not None:
+            self._following = (page.next_cursor, number + 1)
+            self._start()
+        entries = await self._source.entries(page, number, self._call)
+        return ReadPage(entries.profiles, entries.vanished, len(page.profiles), page.next_cursor)

@@ -1,0 +1,189 @@
+"""The `profile-api` dialect: a list of identifiers, then one request for the traits of each profile.
+
+Those requests run side by side, so that the rate limit decides how long a page takes; and each asks only for the keys
+that the rules read, so that nothing else of a profile is on the wire. A profile that vanishes in between is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from worker.body import is_cursor, parse_json
+from worker.errors import Retry
+from worker.http import HttpClient, TransportError
+from worker.segment.dialect import Page, list_path
+from worker.segment.refusal import refusal
+from worker.segment.source import Call, Entries
+from worker.sync import SyncRequest
+
+T = TypeVar("T")
+
+MAX_ID_LENGTH = 1000
+LISTED_A_CALL = 100
+"""Most profiles in a page of the list."""
+TRAITS_A_CALL = 200
+"""Most traits in one answer."""
+MOST_TRAIT_PAGES = 100
+
+
+def _none_if_blank(value: object) -> object:
+    return None if value == "" else value
+
+
+class _Cursor(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    next: Annotated[str | None, BeforeValidator(_none_if_blank)] = None
+    has_more: bool | None = None
+
+    def following(self) -> str | None:
+        """The cursor of the next page."""
+        return None if self.has_more is False else self.next
+
+
+class _List(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    data: list[Any]
+    cursor: _Cursor = _Cursor()
+
+
+class _Traits(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    traits: dict[str, Any]
+    cursor: _Cursor = _Cursor()
+
+
+class ProfileApi:
+    """One request's space through the Profile API. keys: of the traits to read. side_by_side: requests at a time."""
+
+    ahead = 3
+
+    def __init__(
+        self, http: HttpClient, request: SyncRequest, keys: Sequence[str], *, page_size: int, side_by_side: int
+    ) -> None:
+        self._http = http
+        self._request = request
+        self._path = list_path(request)
+        self._page_size = page_size
+        self.trait_params = {"limit": str(TRAITS_A_CALL), "include": ",".join(keys)}
+        if request.trait_class:
+            self.trait_params["class"] = request.trait_class
+        self._places = asyncio.Semaphore(side_by_side)
+
+    async def page(self, cursor: str, number: int) -> Page:
+        """One page of identifiers; what is no profile is in it as it came. Raises ApiError."""
+        where = f"space {self._request.space_id}, page {number}"
+        params = {"limit": str(self._page_size)} | ({"next": cursor} if cursor else {})
+        body = await self._get(self._path, params, where, first=not cursor)
+        try:
+            listed = _List.model_validate(body)
+        except ValidationError:
+            raise Retry("segment_bad_body", f"Segment, {where}: the body is no list of profiles") from None
+        following = listed.cursor.following()
+        if following is not None and not is_cursor(following):
+            raise Retry("segment_bad_body", f"Segment, {where}: the cursor is too long, or no text")
+        return Page(listed.data, following)
+
+    async def entries(self, page: Page, number: int, call: Call) -> Entries:
+        """The profiles of a page with their traits; one request each, or more for many traits."""
+        found = await _all_of([self._entry(row, number, call) for row in page.profiles])
+        there = [entry for entry in found if entry is not VANISHED]
+        return Entries(there, vanished=len(found) - len(there))
+
+    async def _entry(self, row: object, number: int, call: Call) -> object:
+        identifier = _identifier(row)
+        if identifier is None:
+            return None  # no profile: counted as such
+        path = f"{self._path}/{quote(identifier, safe='')}/traits"
+        async with self._places:
+            return await self._traits(path, number, call)
+
+    async def _traits(self, path: str, number: int, call: Call) -> object:
+        traits: dict[str, object] = {}
+        cursor = ""
+        for _ in range(MOST_TRAIT_PAGES):
+            asked = cursor
+            part: _Traits | None = await call(lambda: self._trait_page(path, number, asked))  # noqa: B023
+            if part is None:
+                return VANISHED
+            traits |= {name: _plain(value) for name, value in part.traits.items()}
+            following = part.cursor.following()
+            if following is None or following == cursor:
+                break
+            cursor = following
+        return {"traits": traits}
+
+    async def _trait_page(self, path: str, number: int, cursor: str) -> _Traits | None:
+        """One page of a profile's traits; None if there is no such profile any more."""
+        # Nothing that is said of a failure names the profile.
+        where = f"space {self._request.space_id}, traits of a profile of page {number}"
+        params = self.trait_params | ({"next": cursor} if cursor else {})
+        body = await self._get(path, params, where, first=True, gone_is_none=True)
+        if body is None:
+            return None
+        try:
+            return _Traits.model_validate(body)
+        except ValidationError:
+            raise Retry("segment_bad_body", f"Segment, {where}: the body is no list of traits") from None
+
+    async def _get(
+        self, path: str, params: Mapping[str, str], where: str, *, first: bool, gone_is_none: bool = False
+    ) -> object:
+        try:
+            reply = await self._http.request("GET", path, params=params)
+        except TransportError as error:
+            raise Retry("segment_unavailable", f"Segment, {where}: {error}") from None
+        if reply.status == 404 and gone_is_none:
+            return None
+        if reply.status != 200:
+            raise refusal(reply, where, first=first)
+        try:
+            return parse_json(reply.body)
+        except ValueError as error:
+            raise Retry("segment_bad_body", f"Segment, {where}: {error}", request_id=reply.request_id) from None
+
+
+VANISHED = object()
+"""In the place of a profile that was listed and is no longer there."""
+
+
+def _identifier(row: object) -> str | None:
+    if not isinstance(row, dict):
+        return None
+    found = row.get("segment_id") or row.get("id")
+    if not isinstance(found, str) or len(found) > MAX_ID_LENGTH or found in {".", ".."}:
+        return None
+    return found if is_cursor(found) else None
+
+
+def _plain(value: object) -> object:
+    """A trait's value; `verbose` answers wrap it."""
+    if isinstance(value, dict) and value.keys() == {"value", "source_id", "updated_at"}:
+        return value["value"]
+    return value
+
+
+async def _all_of(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results in order. The first failure ends the others, and is raised as it is."""
+    tasks = [asyncio.create_task(call) for call in calls]
+    if not tasks:
+        return []
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()  # raises the failure, if there is one; else all are done
+        return [task.result() for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                task.exception()  # seen, so that asyncio does not report it

@@ -1,0 +1,32 @@
+"""What a walk reads from: a list of pages, and the entries of each page with their traits."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from worker.segment.dialect import Page
+
+Call = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
+"""Sends one request that may be repeated: throttled, and again after a transient failure."""
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The profiles of a page with their traits. vanished: how many were listed but are no longer there."""
+
+    profiles: list[object]
+    vanished: int = 0
+
+
+class Source(Protocol):
+    """A space in one dialect. ahead: how many pages may be on their way at a time."""
+
+    ahead: int
+
+    async def page(self, cursor: str, number: int) -> Page:
+        """The page at `cursor` ('' for the first), the `number`-th of the sync; one request. Raises ApiError."""
+
+    async def entries(self, page: Page, number: int, call: Call) -> Entries:
+        """The profiles of a page with their traits, in the order of the page. Requests go through `call`."""
