@@ -42,6 +42,7 @@ def test_a_request_needs_no_more_than_a_space() -> None:
         "space_id": "spa_1",
         "dialect": "inline",
         "collection": "users",
+        "trait_class": None,
         "rules": "recipe",
         "max_profiles": None,
         "min_cluster_size": 3,
