@@ -36,10 +36,12 @@ async def test_a_new_sync_stands_there_with_its_job_in_one_move(syncs: Syncs) ->
     assert [name for name, key in found.items() if key.expires] == ["arq:job:s1:walk:1"]
 
 
-async def test_a_request_whose_answer_was_lost_makes_one_sync(syncs: Syncs) -> None:
-    await syncs.create(idempotency_key="mine")
+@pytest.mark.parametrize("options", [{}, {"force": True}, {"idempotency_key": "mine"}])
+async def test_a_request_whose_answer_was_lost_makes_one_sync(syncs: Syncs, options: dict[str, object]) -> None:
+    await syncs.create(**options)
+    await syncs.begin()
     before = await syncs.dump()
-    assert await syncs.create(idempotency_key="mine") == "s1"
+    assert await syncs.create(**options) == "s1"
     assert await syncs.dump() == before
 
 

@@ -211,6 +211,19 @@ async def test_a_hand_over_exchanges_the_job_and_wakes_a_worker_unless_it_waits(
     assert due - starts == 3_600_000
 
 
+@pytest.mark.parametrize("state", [SyncState.FETCHING, SyncState.FINALIZING])
+async def test_a_hand_over_begins_a_new_epoch_of_the_same_state(syncs: Syncs, state: SyncState) -> None:
+    lease = await syncs.lease(state)
+    following = after(lease)
+    await syncs.store.hand_over(lease, following, "token", delay_s=60, trouble_ms=7, note="waits")
+    sync = await syncs.get()
+    assert (sync.state, sync.epoch, sync.note) == (state, lease.epoch + 1, "waits")
+    job_id = following.job_id
+    assert await syncs.pool.zrange(keys.QUEUE, 0, -1) == [job_id.encode()]
+    assert await score(syncs.pool, keys.DUE, "s1") - await score(syncs.pool, keys.QUEUE, job_id) == 3_600_000
+    assert (await syncs.begin()).checkpoint.trouble_ms == 7
+
+
 async def test_the_last_commit_of_a_walk_moves_the_sync_on(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
     await syncs.pool.hset(keys.sync("s1"), "revivals", "2")

@@ -138,6 +138,8 @@ async def test_a_persona_is_paid_for_once_whoever_records_its_purchase(syncs: Sy
     await syncs.personas.record("reference", RECORD, replace(CREATED, ignored=()))
     await syncs.personas.record("reference", RECORD, UPDATED)
     await syncs.personas.record("reference", RECORD, CREATED)
+    await syncs.personas.record("reference", RECORD, replace(CREATED, credits=301))
+    await syncs.personas.record("reference", RECORD, CREATED)
     assert await credits_of(syncs) == 300
     second = replace(CREATED, cluster="growth", persona_id="per_2")
     await syncs.personas.record("another", replace(RECORD, persona_id="per_2"), second)
