@@ -300,6 +300,8 @@ def test_the_demo_talks_to_its_sandbox_with_made_up_keys(name: str) -> None:
         "SEGMENT_TOKEN": "sandbox",
         "MAVERA_BASE_URL": "http://sandbox:8080/api/v1",
         "MAVERA_API_KEY": "mvra_test_sandbox",
+        "MAVERA_TIMEOUT_S": 2,
+        "MAVERA_SETTLE_S": 4,
     }
     assert SERVICES["sandbox"]["command"] == ["sandbox", "--host", "0.0.0.0", "--port", "8080"]
 
