@@ -27,14 +27,20 @@ def _none_if_blank(value: object) -> object:
     return None if value == "" else value
 
 
-class _Cursor(BaseModel):
+class Cursor(BaseModel):
+    """A cursor in the form of an object, as either dialect has it; limit and URL are of no use."""
+
     model_config = ConfigDict(extra="ignore")
 
     next: Annotated[str | None, BeforeValidator(_none_if_blank)] = None
     has_more: bool | None = None
 
+    def following(self) -> str | None:
+        """Where the next page is; None at the end of the listing."""
+        return None if self.has_more is False else self.next
 
-CursorField = Annotated[str | _Cursor | None, BeforeValidator(_none_if_blank)]
+
+CursorField = Annotated[str | Cursor | None, BeforeValidator(_none_if_blank)]
 
 
 class _Data(BaseModel):
@@ -73,13 +79,13 @@ def read_page(body: object) -> Page:
         raise ValueError(f"the body is no page of profiles (at {where or 'its top'})") from None
     candidates = (parsed.data.cursor, parsed.cursor, parsed.data.pagination, parsed.pagination)
     found = next((cursor for cursor in candidates if cursor is not None and _speaks(cursor)), None)
-    if isinstance(found, _Cursor):
-        found = None if found.has_more is False else found.next
+    if isinstance(found, Cursor):
+        found = found.following()
     if found is not None and not is_cursor(found):
         raise ValueError("the cursor is too long, or no text")
     return Page(parsed.data.profiles, found)
 
 
-def _speaks(cursor: str | _Cursor) -> bool:
+def _speaks(cursor: str | Cursor) -> bool:
     """Whether it says what comes next; an object may hold no more than a limit and a URL."""
     return isinstance(cursor, str) or bool(cursor.model_fields_set)

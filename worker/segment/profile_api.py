@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.body import is_cursor, parse_json
 from worker.errors import Retry
 from worker.http import HttpClient, TransportError
-from worker.segment.dialect import Page, list_path
+from worker.segment.dialect import Cursor, Page, list_path
 from worker.segment.refusal import refusal
 from worker.segment.source import Call, Entries
 from worker.sync import SyncRequest
@@ -31,33 +31,18 @@ TRAITS_A_CALL = 200
 MOST_TRAIT_PAGES = 100
 
 
-def _none_if_blank(value: object) -> object:
-    return None if value == "" else value
-
-
-class _Cursor(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    next: Annotated[str | None, BeforeValidator(_none_if_blank)] = None
-    has_more: bool | None = None
-
-    def following(self) -> str | None:
-        """The cursor of the next page."""
-        return None if self.has_more is False else self.next
-
-
 class _List(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     data: list[Any]
-    cursor: _Cursor = _Cursor()
+    cursor: Cursor = Cursor()
 
 
 class _Traits(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     traits: dict[str, Any]
-    cursor: _Cursor = _Cursor()
+    cursor: Cursor = Cursor()
 
 
 class ProfileApi:
