@@ -35,7 +35,9 @@ async def ends_within_10_s(workers: Sequence[WorkerProcess], number: signal.Sign
 async def test_ten_deploys_in_the_middle_of_a_sync_cost_nothing_but_time(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    async with staged(session_redis, start_worker, LONG, prebuilt=True, latency_s=0.05) as stage:
+    async with staged(
+        session_redis, start_worker, LONG, settings={"STALL_S": "6"}, prebuilt=True, latency_s=0.05
+    ) as stage:
         syncs = [await stage.enqueue(space) for space in LONG]
         for i in range(10):
             fleet = [stage.worker(command=WORKER, ready=False), stage.worker(command=ARQ, ready=False)]
@@ -103,7 +105,9 @@ async def test_a_worker_stops_within_10_s_while_redis_is_gone(redis_server: Redi
 
 
 async def test_ctrl_c_ends_a_worker_as_a_deploy_does(session_redis: RedisServer, start_worker: Start) -> None:
-    async with staged(session_redis, start_worker, SPACES, settings={"WORKER_SLOTS": "1"}, latency_s=0.1) as stage:
+    async with staged(
+        session_redis, start_worker, SPACES, settings={"WORKER_SLOTS": "1", "STALL_S": "6"}, latency_s=0.1
+    ) as stage:
         fleet = [stage.worker(command=WORKER, ready=False), stage.worker(command=ARQ, ready=False)]
         await stage.listed(*fleet)
         syncs = [await stage.enqueue(space) for space in SPACES]

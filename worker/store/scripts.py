@@ -7,6 +7,7 @@ Numbers go in as integers or `%.17g`; no script turns a float into text.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from functools import cache
@@ -16,7 +17,13 @@ from typing import Any
 from redis.exceptions import NoScriptError
 
 from worker.errors import PersonasError
+from worker.store import keys as key_names
 from worker.store.pool import StorePool
+
+MENDED = (f"{key_names.QUEUE} ", f"{key_names.WAKE} ")
+"""Keys that workers make good themselves the next time they look at the queue; so a script waits for that."""
+MENDED_S = (0.1, 0.3, 0.6)
+"""Pauses before the script is run again, in seconds: a worker looks twice a second."""
 
 Argument = str | bytes | int | float | bool | None
 
@@ -47,11 +54,16 @@ async def run_script(pool: StorePool, name: str, keys: Sequence[str], *arguments
     """
     text, digest = _source(name)
     encoded = [_encode(argument) for argument in arguments]
-    try:
-        answer = await pool.execute_command("EVALSHA", digest, len(keys), *keys, *encoded)
-    except NoScriptError:
-        answer = await pool.execute_command("EVAL", text, len(keys), *keys, *encoded)
-    answer[0] = answer[0].decode()
-    if answer[0] == "broken":
-        raise PersonasError(f"Redis holds something that is not ours: {answer[1].decode(errors='replace')}")
-    return list(answer)
+    for pause_s in (*MENDED_S, None):
+        try:
+            answer = await pool.execute_command("EVALSHA", digest, len(keys), *keys, *encoded)
+        except NoScriptError:
+            answer = await pool.execute_command("EVAL", text, len(keys), *keys, *encoded)
+        word = answer[0].decode()
+        if word != "broken":
+            return [word, *answer[1:]]
+        what = answer[1].decode(errors="replace")
+        if pause_s is None or not what.startswith(MENDED):
+            break
+        await asyncio.sleep(pause_s)
+    raise PersonasError(f"Redis holds something that is not ours: {what}")
