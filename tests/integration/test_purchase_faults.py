@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 import orjson
@@ -175,8 +176,8 @@ async def test_a_finalizer_of_an_old_epoch_that_wakes_beside_the_new_one_buys_no
         stage.worker()
         await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
         old.go_on()
-        # It has seen that its time is over once it says so.
-        await until(lambda: _says(old.text, "finalize of epoch 2 stops"))
+        # It has seen that its time is over once it says so; of which epoch depends on how young Redis was.
+        await until(lambda: _says(old.text, r"finalize of epoch \d+ stops"))
         stage.sandbox.clear_faults()
         await stage.assert_bought_once(await stage.ended(sync))
         await stage.assert_clean()
@@ -209,8 +210,8 @@ async def _any_waits(stage: Stage, sync_ids: list[str]) -> bool:
     return any(["may be on its way" in (await stage.client.get(sync_id)).note for sync_id in sync_ids])
 
 
-async def _says(text: object, words: str) -> bool:
-    return words in text()  # type: ignore[operator]
+async def _says(text: Callable[[], str], pattern: str) -> bool:
+    return re.search(pattern, text()) is not None
 
 
 async def test_a_persona_on_a_late_page_of_maveras_list_is_found(
