@@ -38,6 +38,7 @@ class SyncOptions:
     timeout_s: float = math.inf
     force: bool = False
     mode: Literal["upsert", "create"] = "upsert"
+    allow_partial: bool = False
     dialect: Dialect | None = None
     collection: Literal["users", "accounts"] = "users"
     trait_class: Literal["computed_trait", "audience"] | None = None
@@ -137,6 +138,7 @@ def _request(settings: Settings, space_id: str, options: SyncOptions) -> SyncReq
             max_profiles=options.max_profiles,
             min_cluster_size=options.min_cluster_size,
             mode=options.mode,
+            allow_partial=options.allow_partial,
         )
     except ValidationError:  # typer has seen to the other options
         raise ConfigurationError(

@@ -60,6 +60,9 @@ def sync(
         Literal["upsert", "create"],
         typer.Option(metavar="upsert|create", help="Update a cluster's persona if it has one, or always buy anew."),
     ] = "upsert",
+    allow_partial: Annotated[
+        bool, _flag("--allow-partial", help="Let a part of a space overwrite personas made from all of it.")
+    ] = False,
     dialect: Annotated[
         Literal["inline", "profile-api"] | None,
         typer.Option(
@@ -93,6 +96,7 @@ def sync(
         timeout_s=_seconds(timeout),
         force=force,
         mode=mode,
+        allow_partial=allow_partial,
         dialect=dialect,
         collection=collection,
         trait_class=trait_class,

@@ -72,14 +72,16 @@ def counts(sync: Sync, rate: float | None = None) -> str:
 
 
 def persona(cluster: ClusterResult, sync: Sync) -> str:
-    """What became of a cluster: its persona, why it has none, or nothing yet."""
-    if cluster.outcome:
-        return f"{cluster.outcome.action} {cluster.outcome.persona_id}"
-    if cluster.skipped == "empty":
-        return "none: nobody is in it"
-    if cluster.skipped == "too_small":
-        return f"none: fewer than {sync.request.min_cluster_size}"
-    return ""
+    """What became of a cluster: its persona, why it has none or one that is left as it was, or nothing yet."""
+    reasons = {
+        "empty": "nobody is in it",
+        "too_small": f"fewer than {sync.request.min_cluster_size}",
+        "partial": "it is from the whole space, this sync is not",
+    }
+    if cluster.skipped:
+        left = f"left {cluster.outcome.persona_id}" if cluster.outcome else "none"
+        return f"{left}: {reasons.get(cluster.skipped, cluster.skipped)}"
+    return f"{cluster.outcome.action} {cluster.outcome.persona_id}" if cluster.outcome else ""
 
 
 def live(sync: Sync, rate: float | None, elapsed_s: float) -> RenderableType:
@@ -132,7 +134,8 @@ def report(sync: Sync, now: float | None = None) -> list[RenderableType]:
         parts.append(_table(sync, found))
     remarks = []
     if sync.outcomes:
-        remarks.append(f"{_number(len(sync.outcomes), 'persona')}, {sync.credits:,} credits charged.")
+        current = sum(not outcome.skipped for outcome in sync.outcomes)
+        remarks.append(f"{_number(current, 'persona')}, {sync.credits:,} credits charged.")
     if aggregate.unclassified:
         remarks.append(f"{_number(aggregate.unclassified, 'profile')} with none of the deciding traits: in no cluster.")
     if aggregate.trait_errors:
@@ -142,6 +145,8 @@ def report(sync: Sync, now: float | None = None) -> list[RenderableType]:
         remarks.append(f"Entries that are no profile: {aggregate.profile_errors:,}.")
     if aggregate.vanished:
         remarks.append(f"{_number(aggregate.vanished, 'profile')} gone before the traits were read.")
+    if any(cluster.skipped == "partial" for cluster in found):
+        remarks.append("To overwrite personas that are from the whole space with a part of it: --allow-partial.")
     for outcome in sync.outcomes:
         if outcome.ignored:
             remarks.append(f"Mavera ignored of {outcome.persona_id}: {', '.join(outcome.ignored)}.")

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 from worker.clusters import Aggregate, ClusterSummary, percent, summarise
 from worker.sync import PersonaOutcome, Sync, SyncState
@@ -17,11 +16,15 @@ from worker.sync import PersonaOutcome, Sync, SyncState
 
 @dataclass(frozen=True)
 class ClusterResult:
-    """A cluster as far as its sync has come. outcome: its persona. skipped: why it makes none; None: not known yet."""
+    """A cluster as far as its sync has come.
+
+    outcome: its persona. skipped: why the sync makes none, and leaves one that there is as it was (`empty`,
+    `too_small`, `partial`); None: it makes one, or that is not known yet.
+    """
 
     summary: ClusterSummary
     outcome: PersonaOutcome | None
-    skipped: Literal["empty", "too_small"] | None
+    skipped: str | None
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,7 @@ def statistics(sync: Sync) -> Aggregate:
 def clusters(sync: Sync, aggregate: Aggregate) -> list[ClusterResult]:
     """Every cluster of the rules, in their order."""
     outcomes = {outcome.cluster: outcome for outcome in sync.outcomes}
-    return [
-        ClusterResult(summary, outcomes.get(summary.key), _skipped(sync, summary)) for summary in summarise(aggregate)
-    ]
+    return [_cluster(sync, summary, outcomes.get(summary.key)) for summary in summarise(aggregate)]
 
 
 def timings(sync: Sync, now: float | None = None) -> Timings:
@@ -71,12 +72,12 @@ def document(sync: Sync, now: float | None = None) -> dict[str, object]:
     result: dict[str, object] = {
         **_head(sync),
         "unclassified": aggregate.unclassified,
-        "personas": [_persona(cluster.summary, cluster.outcome) for cluster in found if cluster.outcome],
-        "skipped": [
-            {"cluster": cluster.summary.label, "n": cluster.summary.n, "reason": cluster.skipped}
+        "personas": [
+            _persona(cluster.summary, cluster.outcome)
             for cluster in found
-            if cluster.skipped and not cluster.outcome
+            if cluster.outcome and not cluster.outcome.skipped
         ],
+        "skipped": [_left_out(cluster) for cluster in found if cluster.skipped],
         "credits_charged": sync.credits,
         "trait_errors": dict(sorted(aggregate.trait_errors.items())),
         "profile_errors": aggregate.profile_errors,
@@ -160,13 +161,25 @@ def _persona(summary: ClusterSummary, outcome: PersonaOutcome) -> dict[str, obje
         "avg_churn": percent(summary.avg_churn),
         "action": outcome.action,
     }
-    return {**shown, "ignored": list(outcome.ignored)} if outcome.ignored else shown
+    if outcome.reason:
+        shown["reason"] = outcome.reason
+    if outcome.ignored:
+        shown["ignored"] = list(outcome.ignored)
+    return shown
 
 
-def _skipped(sync: Sync, summary: ClusterSummary) -> Literal["empty", "too_small"] | None:
-    if sync.fetched_at is None or summary.n >= sync.request.min_cluster_size:
-        return None
-    return "too_small" if summary.n else "empty"
+def _left_out(cluster: ClusterResult) -> dict[str, object]:
+    shown: dict[str, object] = {"cluster": cluster.summary.label, "n": cluster.summary.n, "reason": cluster.skipped}
+    return {**shown, "persona_id": cluster.outcome.persona_id} if cluster.outcome else shown
+
+
+def _cluster(sync: Sync, summary: ClusterSummary, outcome: PersonaOutcome | None) -> ClusterResult:
+    skipped = None
+    if outcome:
+        skipped = outcome.reason if outcome.skipped else None
+    elif sync.fetched_at is not None and summary.n < sync.request.min_cluster_size:
+        skipped = "too_small" if summary.n else "empty"
+    return ClusterResult(summary, outcome, skipped)
 
 
 def _value(value: object) -> str:

@@ -93,6 +93,13 @@ class Settings(BaseSettings):
         25, description="Seconds after a claim before a persona that is not listed counts as not made"
     )
 
+    persona_share_points: float = Field(
+        1, ge=0, le=100, description="Percentage points by which a share must move before its persona is updated"
+    )
+    persona_mean_percent: float = Field(
+        2, ge=0, le=1e6, description="Percent by which a mean must move before its persona is updated"
+    )
+
     redis_url: Annotated[SecretStr, AfterValidator(_stripped)] | None = Field(
         None, description="redis:// or rediss://, with user, password, database and TLS options"
     )

@@ -77,17 +77,25 @@ class SyncRequest(BaseModel):
         default="upsert",
         description="upsert: update the cluster's persona if it has one; create: always make new ones",
     )
+    allow_partial: bool = Field(
+        default=False, description="Let a sync of a part of the space overwrite personas made from all of it"
+    )
 
     @property
     def identity(self) -> str:
         """What may run only once at a time: a digest of space, collection and rules."""
-        text = "\0".join((self.space_id, self.collection, self.rules))
-        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+        return identity(self.space_id, self.collection, self.rules)
 
     def differences(self, other: SyncRequest) -> list[str]:
         """The options in which `other` differs, as `name: ours, not theirs`."""
         mine, theirs = self.model_dump(), other.model_dump()
         return [f"{name}: {mine[name]}, not {theirs[name]}" for name in mine if mine[name] != theirs[name]]
+
+
+def identity(space_id: str, collection: str, rules_name: str) -> str:
+    """A digest of space, collection and name of the rules: 24 characters."""
+    text = "\0".join((space_id, collection, rules_name))
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def new_sync_id() -> str:
@@ -108,7 +116,9 @@ class SyncFailure:
 class PersonaOutcome:
     """What became of one cluster at Mavera.
 
-    credits: charged for it by this sync. action: `created`, `updated`. ignored: fields that Mavera dropped.
+    action: `created`, `updated`, `unchanged` (it is up to date: nothing was sent) or `skipped` (it stays as it was).
+    credits: charged for it by this sync. ignored: fields that Mavera dropped. reason: of an update, in words; of what
+    was skipped, a word: `empty`, `too_small`, `partial`.
     """
 
     cluster: str
@@ -116,6 +126,12 @@ class PersonaOutcome:
     action: str
     credits: int
     ignored: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the persona does not say what the sync has found."""
+        return self.action == "skipped"
 
 
 @dataclass(frozen=True)

@@ -322,9 +322,52 @@ class Model:
         if outcome.credits and outcome.persona_id not in sync.paid:
             sync.paid[outcome.persona_id] = outcome.credits
 
-    def forget(self, reference: str, record: PersonaRecord) -> None:
-        if self.personas.get(reference) == record:
-            del self.personas[reference]
+    def leave(
+        self,
+        lease: LeaseGrant,
+        reference: str,
+        before: PersonaRecord | None,
+        after: PersonaRecord | None,
+        outcome: PersonaOutcome,
+    ) -> None:
+        sync = self.syncs[lease.sync_id]
+        if (sync.state, sync.epoch) != (SyncState.COMPLETED, lease.epoch + 1):
+            self._owned(replace(lease, state=SyncState.FINALIZING))
+        if after and self.personas.get(reference) == before:
+            self.personas[reference] = after
+        if sync.outcomes.get(outcome.cluster) != outcome:
+            sync.outcomes[outcome.cluster] = outcome
+            sync.revivals = 0
+
+    def forget(self, reference: str, record: PersonaRecord) -> bool:
+        if self.personas.get(reference) != record:
+            return False
+        del self.personas[reference]
+        return True
+
+    def adopt(self, reference: str, record: PersonaRecord, identity: str) -> str:
+        if running := self.active.get(identity):
+            return running[-1]
+        if self.personas.setdefault(reference, record) != record:
+            return "exists"
+        self.claims.pop(reference, None)
+        return "ok"
+
+    def rename(self, old: str, new: str, before: PersonaRecord, after: PersonaRecord, identity: str) -> str:
+        if running := self.active.get(identity):
+            return running[-1]
+        found, there = self.personas.get(old), self.personas.get(new)
+        if not found and there == after:
+            return "ok"
+        if there not in (None, after):
+            return "exists"
+        if found != before:
+            return "changed"
+        if new in self.claims:
+            return "doubt"
+        self.personas[new] = after
+        del self.personas[old]
+        return "ok"
 
     # What happens to jobs elsewhere
 

@@ -76,7 +76,7 @@ def test_the_engagement_tier_follows_the_average_ltv(ltv: float, tier: str) -> N
 
 
 def test_a_trait_that_the_rules_do_not_have_is_unknown() -> None:
-    summary = ClusterSummary("new", 3, numbers={}, categories={})
+    summary = ClusterSummary("new", 3, share=1.0, numbers={}, categories={})
     assert (summary.avg_ltv, summary.plans, summary.engagement_tier) == (None, (), "unknown")
 
 

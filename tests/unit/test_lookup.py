@@ -17,7 +17,6 @@ from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
 from worker.jobs.lookup import Lookup, cluster_reference, look_up
 from worker.mavera import PersonaPayload, Reference
-from worker.mavera.payload import Demographic, Psychographic
 from worker.sandbox import Fault, Sandbox, SandboxOptions
 from worker.store import StorePool
 from worker.sync import SyncRequest
@@ -30,7 +29,7 @@ def reference(number: int, family: str = FAMILY) -> Reference:
 
 
 def payload(text: str) -> PersonaPayload:
-    return PersonaPayload("Segment CDP", text, Demographic([], []), Psychographic("c", None, None, "unknown"))
+    return PersonaPayload("Segment CDP", text, demographic={}, psychographic={"cluster": "c"}, wording="")
 
 
 @asynccontextmanager

@@ -12,7 +12,6 @@ from tests.support.web_server import Answer, answer, serving
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
 from worker.http import HttpClient, HttpLimits, NotPermitted, new_session
 from worker.mavera import MaveraClient, Persona, PersonaGone, PersonaPayload, PostUncertain, Reference
-from worker.mavera.payload import Demographic, Psychographic
 from worker.sandbox import Fault, Sandbox, SandboxOptions
 
 NOW = 1_700_000_000.0
@@ -25,8 +24,14 @@ def payload(name: str = "Segment CDP: High Value", reference: Reference = REFERE
     return PersonaPayload(
         name,
         f"High Value segment. {reference}",
-        Demographic(["SaaS"], ["pro"]),
-        Psychographic("high_value", 1200.0, 0.05, "high"),
+        demographic={"industries": ["SaaS"], "plans": ["pro"]},
+        psychographic={
+            "cluster": "high_value",
+            "avg_ltv": 1200.0,
+            "avg_churn_risk": 0.05,
+            "engagement_tier": "high",
+        },
+        wording="",
     )
 
 

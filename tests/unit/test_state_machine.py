@@ -254,6 +254,28 @@ class StoreMachine(RuleBasedStateMachine):
         outcome = PersonaOutcome(f"cluster {reference}", persona_id, action, credits_)
         self.make(when, Call("record", (reference, record, outcome)))
 
+    @rule(ago=AGO, reference=st.sampled_from(["r1", "r2"]), right=st.booleans(), skip=st.booleans(), when=WHEN)
+    @precondition(lambda self: self.views)
+    def leave(self, ago: int, reference: str, right: bool, skip: bool, when: str) -> None:
+        """A cluster for which nothing is sent. right: with the record as it stands, of which there may be none."""
+        lease, known = self.job(ago).lease, self.model.personas.get(reference)
+        before = known if right else PersonaRecord("another", "space", "cluster", "sync", n=0)
+        after = None if skip else PersonaRecord("per_1", "space", f"cluster {reference}", lease.sync_id, n=self.fresh())
+        outcome = PersonaOutcome(f"cluster {reference}", "per_1", "skipped" if skip else "unchanged", 0)
+        self.make(when, Call("leave", (lease, reference, before, after, outcome)))
+
+    @rule(what=st.sampled_from(["adopt", "rename"]), right=st.booleans(), space=st.sampled_from([0, 1]), when=WHEN)
+    def by_hand(self, what: str, right: bool, space: int, when: str) -> None:
+        """What people do to the records themselves."""
+        identity = SyncRequest(space_id=f"space{space}").identity
+        record = PersonaRecord("per_9", "space", "cluster r2", "", n=0)
+        known = self.model.personas.get("r1") if right else None
+        calls = {
+            "adopt": Call("adopt", ("r2", record, identity)),
+            "rename": Call("rename", ("r1", "r2", known or record, replace(known or record, n=9), identity)),
+        }
+        self.make(when, calls[what])
+
     # The watcher
 
     @rule(which=WHICH, when=WHEN)

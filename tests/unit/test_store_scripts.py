@@ -96,6 +96,21 @@ async def forget(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     return lambda: syncs.personas.forget("reference", RECORD)
 
 
+async def leave(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    return lambda: syncs.personas.leave(lease, "reference", None, RECORD, OUTCOME)
+
+
+async def adopt(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    return lambda: syncs.personas.adopt("reference", RECORD, "identity")
+
+
+async def rename(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.personas.record("old", RECORD, OUTCOME)
+    renamed = replace(RECORD, cluster="newer")
+    return lambda: syncs.personas.rename("old", "reference", RECORD, renamed, "identity")
+
+
 async def note_run(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     return syncs.personas.redis_run
 
@@ -138,6 +153,9 @@ SCRIPTS = {
     "record": Script(record, (PERSONAS, CLAIM, keys.sync("s1"), keys.outcomes("s1"))),
     "release": Script(release, (CLAIM,), writes=False),
     "forget": Script(forget, (PERSONAS,), writes=False),
+    "leave": Script(leave, (PERSONAS, keys.sync("s1"), keys.outcomes("s1"))),
+    "adopt": Script(adopt, (PERSONAS, CLAIM, keys.active("identity"))),
+    "rename": Script(rename, (PERSONAS, CLAIM, keys.active("identity"))),
     "note_run": Script(note_run, (keys.RUN,)),
     "reserve": Script(reserve, (keys.limit("scope"), keys.limit("scope") + ":log")),
     "penalise": Script(penalise, (keys.limit("scope"),)),

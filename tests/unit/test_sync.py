@@ -47,6 +47,7 @@ def test_a_request_needs_no_more_than_a_space() -> None:
         "max_profiles": None,
         "min_cluster_size": 3,
         "mode": "upsert",
+        "allow_partial": False,
     }
 
 

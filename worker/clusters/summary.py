@@ -53,10 +53,11 @@ class CategorySummary:
 @dataclass(frozen=True, slots=True)
 class ClusterSummary:
     """A cluster of `n` profiles with every trait of the rules by name; a trait the rules do not have is
-    unknown."""
+    unknown. `share` (0 to 1) is that of the cluster among all classified profiles."""
 
     key: str
     n: int
+    share: float
     numbers: Mapping[str, NumberSummary]
     categories: Mapping[str, CategorySummary]
 
@@ -110,7 +111,8 @@ class ClusterSummary:
 
 def summarise(aggregate: Aggregate, rules: Rules = RECIPE) -> list[ClusterSummary]:
     """Every cluster of the rules in their order, the empty ones too."""
-    return [_cluster(key, aggregate.clusters.get(key, ClusterAggregate()), rules) for key in rules.clusters]
+    classified = sum(cluster.n for cluster in aggregate.clusters.values())
+    return [_cluster(key, aggregate.clusters.get(key, ClusterAggregate()), rules, classified) for key in rules.clusters]
 
 
 def percent(share: float | None) -> str | None:
@@ -118,10 +120,11 @@ def percent(share: float | None) -> str | None:
     return None if share is None else f"{share:.0%}"
 
 
-def _cluster(key: str, cluster: ClusterAggregate, rules: Rules) -> ClusterSummary:
+def _cluster(key: str, cluster: ClusterAggregate, rules: Rules, classified: int) -> ClusterSummary:
     return ClusterSummary(
         key=key,
         n=cluster.n,
+        share=cluster.n / classified if classified else 0.0,
         numbers={trait.name: _number(cluster.numbers.get(trait.name, NumberAggregate())) for trait in rules.numbers},
         categories={
             trait.name: _category(cluster.categories.get(trait.name, CategoryAggregate())) for trait in rules.categories

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from worker.clusters import Aggregate, ClusterSummary, summarise
+from worker.clusters import Aggregate, summarise
 from worker.jobs import job
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
@@ -23,11 +23,6 @@ LAST_MOVE_S = 3.0
 async def finalize(ctx: dict[str, WorkerContext], sync_id: str, epoch: int) -> None:
     """The arq job. Its sync is completed, failed, or has a next finalizer."""
     await job.run(ctx["worker"], sync_id, epoch, "finalize", lambda *given: Finalizer(*given).run())
-
-
-def eligible(summaries: list[ClusterSummary], min_cluster_size: int) -> list[ClusterSummary]:
-    """The clusters that make a persona."""
-    return [summary for summary in summaries if summary.n >= max(1, min_cluster_size)]
 
 
 class Finalizer:
@@ -62,10 +57,10 @@ class Finalizer:
             raise
 
     async def _settle_clusters(self) -> None:
-        encoded, request = self._begun.checkpoint.aggregate, self._begun.request
+        encoded = self._begun.checkpoint.aggregate
         summaries = summarise(Aggregate.from_bytes(encoded)) if encoded else []
         settled = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
-        for summary in eligible(summaries, request.min_cluster_size):
+        for summary in summaries:
             if summary.key not in settled:
                 await self._purchase.settle(summary)
 

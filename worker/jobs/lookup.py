@@ -21,9 +21,10 @@ MAX_PAGES = 200
 
 
 class Lookup(BaseModel):
-    """Reference → persona id, as found.
+    """Reference → persona id, as found; of several personas with one reference, the oldest.
 
-    run: of Redis, at that time. unsettled_s: seconds from then until Redis' last restart is long enough ago; 0: it was.
+    listed: every persona of the family, also the younger ones. run: of Redis, at that time. unsettled_s: seconds from
+    then until Redis' last restart is long enough ago; 0: it was.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,6 +33,7 @@ class Lookup(BaseModel):
     unsettled_s: float
     complete: bool
     found: Mapping[str, str]
+    listed: frozenset[str] = frozenset()
 
     @classmethod
     def decode(cls, text: str) -> Lookup | None:
@@ -53,6 +55,7 @@ async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lo
     run, steady_s = await context.personas.redis_run()
     unsettled_s = max(0.0, context.settings.mavera_settle_s - steady_s)
     found: dict[str, Persona] = {}
+    listed: set[str] = set()
     cursor: str | None = None
     complete = False
     for _ in range(MAX_PAGES):
@@ -61,6 +64,7 @@ async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lo
         for persona in personas:
             mine = persona.reference
             if mine and mine.family == family:
+                listed.add(persona.id)
                 # Of two with one reference (bought twice, or copied by hand) every look-up must name the same one.
                 known = found.get(str(mine), persona)
                 found[str(mine)] = min(known, persona, key=lambda one: (str(one.created_at), one.id))
@@ -68,5 +72,9 @@ async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lo
             complete = not full
             break
     return Lookup(
-        run=run, unsettled_s=unsettled_s, complete=complete, found={text: one.id for text, one in found.items()}
+        run=run,
+        unsettled_s=unsettled_s,
+        complete=complete,
+        found={text: one.id for text, one in found.items()},
+        listed=frozenset(listed),
     )

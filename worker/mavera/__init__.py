@@ -2,7 +2,7 @@
 
 from worker.mavera.client import CREDITS_PER_PERSONA, MaveraClient, Persona, PersonaGone, PostUncertain
 from worker.mavera.payload import PersonaPayload, build
-from worker.mavera.reference import Reference, find, reference
+from worker.mavera.reference import Reference, find, refer, reference
 
 __all__ = [
     "CREDITS_PER_PERSONA",
@@ -14,5 +14,6 @@ __all__ = [
     "Reference",
     "build",
     "find",
+    "refer",
     "reference",
 ]

@@ -65,6 +65,7 @@ class Persona(BaseModel):
     description: Annotated[str | None, _Lenient] = None
     credits_charged: Annotated[int | None, Field(ge=0, le=1_000_000), _Lenient] = None
     created_at: Annotated[str | int | float | None, _Lenient] = None
+    is_custom: Annotated[bool | None, _Lenient] = None
 
     @property
     def reference(self) -> Reference | None:
@@ -101,9 +102,10 @@ class MaveraClient:
     async def list_page(self, family: str, cursor: str | None) -> tuple[list[Persona], str | None, bool]:
         """One page of the personas whose text holds `family`: personas, next cursor, whether there may be more.
 
-        Without a cursor there may be more all the same: if the page says so, or is full and says nothing.
+        An empty `family` lists all personas of the account. Without a cursor there may be more all the same: if the
+        page says so, or is full and says nothing.
         """
-        params = {"search": family, "limit": str(_PAGE_SIZE)}
+        params = {"search": family, "limit": str(_PAGE_SIZE)} if family else {"limit": str(_PAGE_SIZE)}
         reply = await self._send("GET", "/personas", params={**params, "cursor": cursor} if cursor else params)
         try:
             body = _ListBody.model_validate(parse_json(reply.body))
@@ -146,9 +148,15 @@ class MaveraClient:
 
     async def update(self, persona_id: str, payload: PersonaPayload) -> Persona | None:
         """Sends one PATCH. Returns what came back, None if it was not readable. Raises PersonaGone if there is none."""
-        what = f"update of persona {persona_id}"
-        reply = await self._send("PATCH", f"/personas/{quote(persona_id, safe='')}", json=payload.as_json(), what=what)
-        return _persona(reply)
+        return await self._patch(persona_id, payload.as_json())
+
+    async def describe(self, persona_id: str, description: str) -> None:
+        """Replaces a persona's description and nothing else. Raises PersonaGone if there is no such persona."""
+        await self._patch(persona_id, {"description": description})
+
+    async def _patch(self, persona_id: str, fields: dict[str, object]) -> Persona | None:
+        path, what = f"/personas/{quote(persona_id, safe='')}", f"update of persona {persona_id}"
+        return _persona(await self._send("PATCH", path, json=fields, what=what))
 
     async def _send(
         self,

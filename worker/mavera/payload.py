@@ -4,55 +4,60 @@ Text and field names follow the recipe's `POST /personas` body, so that whoever 
 the same personas; only the reference at the end of the description is added.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 
 from worker.clusters.summary import ClusterSummary
 from worker.mavera.reference import Reference
 
 NOT_AVAILABLE = "n/a"
 
-
-@dataclass(frozen=True, slots=True)
-class Demographic:
-    """The most frequent industries and plans, at most three each; empty if no profile has one."""
-
-    industries: list[str]
-    plans: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Psychographic:
-    """The cluster's key and raw means (None if no profile has the trait)."""
-
-    cluster: str
-    avg_ltv: float | None
-    avg_churn_risk: float | None
-    engagement_tier: str
+LAYOUT = 1
+"""Version of the text and the fields. Another one sends every persona again once."""
 
 
 @dataclass(frozen=True, slots=True)
 class PersonaPayload:
-    """The body of a persona's creation or update."""
+    """The body of a persona's creation or update.
+
+    demographic: the most frequent `industries` and `plans`, empty if no profile has one. psychographic: the cluster's
+    key and raw means, None if no profile has the trait. wording: digest of all that does not come from statistics.
+    """
 
     name: str
     description: str
-    demographic: Demographic
-    psychographic: Psychographic
+    demographic: Mapping[str, object]
+    psychographic: Mapping[str, object]
+    wording: str
 
     def as_json(self) -> dict[str, object]:
         """The body as it is sent: `name`, `description`, `demographic`, `psychographic`."""
-        return asdict(self)
+        body = asdict(self)
+        del body["wording"]
+        return body
 
 
 def build(summary: ClusterSummary, reference: Reference) -> PersonaPayload:
     """The persona of a cluster, with its reference as the last words of its description."""
+    name = f"Segment CDP: {summary.label}"
     return PersonaPayload(
-        name=f"Segment CDP: {summary.label}",
+        name=name,
         description=f"{_sentences(summary)} {reference}",
-        demographic=Demographic(list(summary.industries), list(summary.plans)),
-        psychographic=Psychographic(summary.key, summary.avg_ltv, summary.avg_churn, summary.engagement_tier),
+        demographic={"industries": list(summary.industries), "plans": list(summary.plans)},
+        psychographic={
+            "cluster": summary.key,
+            "avg_ltv": summary.avg_ltv,
+            "avg_churn_risk": summary.avg_churn,
+            "engagement_tier": summary.engagement_tier,
+        },
+        wording=_digest(LAYOUT, name, str(reference)),
     )
+
+
+def _digest(*parts: object) -> str:
+    return blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()
 
 
 def _sentences(summary: ClusterSummary) -> str:

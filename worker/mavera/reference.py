@@ -47,6 +47,13 @@ def find(description: str) -> Reference | None:
     return Reference(*found[-1]) if found else None
 
 
+def refer(description: str, reference: Reference) -> str:
+    """The description with `reference` at its end, in the place of the one that it has."""
+    found = list(_TEXT.finditer(description))
+    text = description[: found[-1].start()] + description[found[-1].end() :] if found else description
+    return f"{text.strip()} {reference}".strip()
+
+
 def _digest(words: list[str | None], *, size: int) -> str:
     # JSON keeps the words apart: ("a", "bc") and ("ab", "c") must not be the same reference.
     return blake2b(json.dumps(words).encode(), digest_size=size, person=b"segment-personas").hexdigest()

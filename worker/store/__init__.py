@@ -5,7 +5,7 @@ either).
 """
 
 from worker.store.limiter import Limiter, RateScope
-from worker.store.personas import Claim, ClaimAnswer, PersonaRecord, PersonaStore
+from worker.store.personas import Claim, ClaimAnswer, PersonaRecord, PersonaStore, Sent
 from worker.store.pool import StorePool, embedded_pool, redis_pool
 from worker.store.queue import JobQueue, Ticket
 from worker.store.syncs import Checkpoint, LeaseGrant, SyncStore
@@ -21,6 +21,7 @@ __all__ = [
     "PersonaRecord",
     "PersonaStore",
     "RateScope",
+    "Sent",
     "StorePool",
     "SyncStore",
     "Ticket",

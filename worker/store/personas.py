@@ -1,6 +1,7 @@
 """Which persona belongs to which cluster, and who is buying one at the moment.
 
-A *record* (reference → persona) never expires: it is what keeps a nightly sync from buying again. A *claim* is taken
+A *record* (reference → persona) never expires: it is what keeps a nightly sync from buying again, and, as it holds what
+was last sent, from sending it again. A *claim* is taken
 before a `POST` and ends with the record or with a definite refusal; it never expires either, because a claim without a
 record means that a persona may have been bought. Both are kept per account: Mavera base URL and kind of key.
 """
@@ -8,11 +9,12 @@ record means that a persona may have been bought. Both are kept per account: Mav
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
 
 import orjson
 
+from worker.clusters.figures import Figures
 from worker.errors import LeaseLost
 from worker.store import keys
 from worker.store.pool import StorePool
@@ -28,23 +30,46 @@ def account_name(base_url: str, api_key: str) -> str:
 
 
 @dataclass(frozen=True)
+class Sent:
+    """What a persona was last sent. wording: digest of all that is no figure. at: Unix seconds by Redis' clock."""
+
+    wording: str
+    figures: Figures
+    at: float
+
+
+@dataclass(frozen=True)
 class PersonaRecord:
-    """A persona that we know of. sync_id, cluster: what last wrote it; n: profiles of the cluster then."""
+    """A persona that we know of.
+
+    sync_id: the last sync that updated it, or saw that it is up to date. n: profiles of the cluster then. complete:
+    whether what it says comes from all profiles of the space. sent: None if it is not known what it says: it was found
+    at Mavera, adopted, or recorded by an earlier version.
+    """
 
     persona_id: str
     space_id: str
     cluster: str
     sync_id: str
     n: int
+    collection: str = "users"
+    rules: str = "recipe"
+    complete: bool = True
+    sent: Sent | None = None
 
     def encode(self) -> bytes:
-        """The record as it stands in Redis; equal records have equal bytes."""
-        return orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)
+        """The record as it stands in Redis; equal records have equal bytes, also those of earlier versions."""
+        named = asdict(self)
+        present = {one.name: named[one.name] for one in fields(self) if getattr(self, one.name) != one.default}
+        return orjson.dumps(present, option=orjson.OPT_SORT_KEYS)
 
     @classmethod
     def decode(cls, raw: bytes) -> PersonaRecord:
         """Reads what `encode` wrote."""
-        return cls(**orjson.loads(raw))
+        found: dict[str, Any] = orjson.loads(raw)
+        if sent := found.get("sent"):
+            found["sent"] = Sent(**{**sent, "figures": Figures(**sent["figures"])})
+        return cls(**found)
 
 
 @dataclass(frozen=True)
@@ -87,8 +112,7 @@ class PersonaStore:
         held = await self._pool.hash_fields(keys.claim(self._account, reference))
         if not held:
             return None
-        seconds, micros = await self._pool.time()
-        age_s = int(seconds) + int(micros) / 1e6 - int(held[b"at"]) / 1000
+        age_s = await self.now() - int(held[b"at"]) / 1000
         return Claim(held[b"by"].decode(), held[b"sync"].decode(), age_s)
 
     async def claim(self, lease: LeaseGrant, reference: str, by: str) -> ClaimAnswer:
@@ -133,9 +157,65 @@ class PersonaStore:
             *(outcome.cluster, orjson.dumps(asdict(outcome)), outcome.persona_id, outcome.credits),
         )
 
-    async def forget(self, reference: str, record: PersonaRecord) -> None:
-        """Forgets a persona that Mavera no longer has, unless another has been recorded meanwhile."""
-        await run_script(self._pool, "forget", [keys.personas(self._account)], reference, record.encode())
+    async def leave(
+        self,
+        lease: LeaseGrant,
+        reference: str,
+        before: PersonaRecord | None,
+        after: PersonaRecord | None,
+        outcome: PersonaOutcome,
+    ) -> None:
+        """Notes the outcome of a cluster for which nothing is sent, and replaces the record if it is still `before`.
+
+        Raises LeaseLost if the job no longer owns its sync; one that has just completed it still may.
+        """
+        answer = await run_script(
+            self._pool,
+            "leave",
+            [keys.personas(self._account), keys.sync(lease.sync_id), keys.outcomes(lease.sync_id)],
+            *(lease.epoch, lease.holder, reference),
+            *(before.encode() if before else b"", after.encode() if after else b""),
+            *(outcome.cluster, orjson.dumps(asdict(outcome))),
+        )
+        if answer[0] == "stale":
+            raise LeaseLost(f"the sync is now {answer[1].decode()}, epoch {answer[2].decode()}")
+
+    async def forget(self, reference: str, record: PersonaRecord) -> bool:
+        """Forgets a persona. False if another has been recorded meanwhile, which stays."""
+        answer = await run_script(self._pool, "forget", [keys.personas(self._account)], reference, record.encode())
+        return bool(answer[0] == "ok")
+
+    async def adopt(self, reference: str, record: PersonaRecord, identity: str) -> str:
+        """Records a persona that somebody names; nobody is in doubt any more whether there is one.
+
+        Returns `ok`, `exists` (the cluster has another), or the id of a sync of `identity` that runs: it may be buying.
+        """
+        answer = await run_script(
+            self._pool,
+            "adopt",
+            [keys.personas(self._account), keys.claim(self._account, reference), keys.active(identity)],
+            *(reference, record.encode()),
+        )
+        return answer[1].decode() if answer[0] == "busy" else str(answer[0])
+
+    async def rename(self, old: str, new: str, before: PersonaRecord, after: PersonaRecord, identity: str) -> str:
+        """Moves a persona from the reference `old` to `new`, where it is `after`.
+
+        Returns `ok`, `changed` (it is no longer `before`), `exists` (`new` has a persona), `doubt` (one may have been
+        bought for `new`), or the id of a sync of `identity` that runs.
+        """
+        answer = await run_script(
+            self._pool,
+            "rename",
+            [keys.personas(self._account), keys.claim(self._account, new), keys.active(identity)],
+            *(old, new, before.encode(), after.encode()),
+        )
+        return answer[1].decode() if answer[0] == "busy" else str(answer[0])
+
+    async def now(self) -> float:
+        """Unix seconds by the clock of Redis."""
+        seconds, micros = await self._pool.time()
+        return int(seconds) + int(micros) / 1e6
 
     async def redis_run(self) -> tuple[str, float]:
         """Redis' run id, and for how many seconds nothing can have been lost: since it started, or took over.

@@ -76,6 +76,23 @@ local function stale(sync, state, epoch, holder)
   return { 'stale', found[1] or 'gone', found[2] or '' }
 end
 
+-- The id of a sync of one identity that runs, nil if there is none.
+local function busy(active)
+  for _, id in ipairs(redis.call('ZREVRANGE', active, 0, -1)) do
+    if runs(id) then return id end
+  end
+  return nil
+end
+
+-- Notes what became of a cluster, which is progress if it is news. The outcomes of an ended sync go when it goes.
+local function note_outcome(sync, outcomes, cluster, outcome)
+  if redis.call('HGET', outcomes, cluster) == outcome then return end
+  redis.call('HSET', outcomes, cluster, outcome)
+  redis.call('HSET', sync, 'revivals', '0')
+  local left_ms = redis.call('PTTL', sync)
+  if left_ms >= 0 then redis.call('PEXPIRE', outcomes, int(math.max(left_ms, 1))) end
+end
+
 -- Ends a sync: no job, no due time, not active; kept for `retention_ms` from now. Takes further fields to write: field,
 -- value, ...
 local function finish(sync, id, queue, due, state, retention_ms, now, ...)

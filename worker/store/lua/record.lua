@@ -8,12 +8,7 @@ if broken then return broken end
 redis.call('HSET', personas, reference, record)
 redis.call('DEL', claim)
 if redis.call('EXISTS', sync) == 1 then
-  if redis.call('HGET', outcomes, cluster) ~= outcome then
-    redis.call('HSET', outcomes, cluster, outcome)
-    redis.call('HSET', sync, 'revivals', '0')
-    local left_ms = redis.call('PTTL', sync)
-    if left_ms >= 0 then redis.call('PEXPIRE', outcomes, int(math.max(left_ms, 1))) end
-  end
+  note_outcome(sync, outcomes, cluster, outcome)
   -- A persona is paid for once, however often, by whom and with what outcome its purchase is recorded.
   if credits ~= '0' then redis.call('HSETNX', sync, 'paid:' .. persona_id, credits) end
 end
