@@ -14,6 +14,7 @@ import pytest
 from tests.support.redis_server import RedisServer
 from tests.support.stage import SOON_SETTLED, Start, staged
 from worker.sandbox import Fault, SpaceSpec
+from worker.store import keys
 from worker.sync import SyncState
 
 OUTAGE_S = 2
@@ -155,6 +156,7 @@ async def test_mavera_failing_to_update_for_longer_than_the_budget_fails_the_syn
     async with staged(session_redis, start_worker, SPACES, settings=FAILING) as stage:
         stage.worker()
         await stage.sync("spa_0")
+        await stage.pool.delete(keys.personas(stage.account))  # what the personas say is not known any more
         stage.sandbox.add_fault(Fault("mavera", "status", route="update", at=3, times=1000, status=500))
         sync = await stage.sync("spa_0")
         assert sync.error

@@ -274,7 +274,7 @@ async def test_a_persona_deleted_by_hand_is_made_anew_once(session_redis: RedisS
         sync = await stage.sync()
         await stage.assert_bought_once(sync, credits_charged=300)
         actions = {outcome.cluster: outcome.action for outcome in sync.outcomes}
-        assert actions == {"high_value": "updated", "growth": "created", "at_risk": "updated"}
+        assert actions == {"high_value": "unchanged", "growth": "created", "at_risk": "unchanged"}
         assert len(stage.sandbox.posts) == 4
 
 

@@ -98,7 +98,7 @@ async def test_a_restart_keeps_what_was_bought_and_what_it_cost(
         assert stage.sandbox.journal.count("segment.page") == 2 * 20
         outcomes = {outcome.cluster: outcome for outcome in sync.outcomes}
         assert {cluster: outcomes[cluster].persona_id for cluster in bought} == bought
-        assert [outcomes[cluster].action for cluster in bought] == ["updated", "updated"]
+        assert [outcomes[cluster].action for cluster in bought] == ["unchanged", "unchanged"]
         assert len(stage.sandbox.personas) == 4
         assert sync.credits == 1200
 

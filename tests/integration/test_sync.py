@@ -95,7 +95,7 @@ async def test_an_empty_space_completes_and_creates_nothing(
         assert sandbox.posts == []
 
 
-async def test_a_second_sync_updates_its_personas_and_buys_none(
+async def test_a_second_sync_finds_its_personas_and_buys_none(
     session_redis: RedisServer, real_pool: StorePool, start_worker: Start
 ) -> None:
     async with (
@@ -106,13 +106,14 @@ async def test_a_second_sync_updates_its_personas_and_buys_none(
         first = await client.wait((await client.enqueue(SyncRequest(space_id="spa_again"))).id, timeout_s=60)
         second = await client.wait((await client.enqueue(SyncRequest(space_id="spa_again"))).id, timeout_s=60)
         assert {o.cluster: o.persona_id for o in second.outcomes} == {o.cluster: o.persona_id for o in first.outcomes}
-        assert {(o.action, o.credits) for o in second.outcomes} == {("updated", 0)}
+        assert {(o.action, o.credits) for o in second.outcomes} == {("unchanged", 0)}
         assert len(sandbox.posts) == 3
 
         # Redis is lost: the personas are found by their reference.
         await real_pool.flushall()
         third = await client.wait((await client.enqueue(SyncRequest(space_id="spa_again"))).id, timeout_s=60)
         assert {o.persona_id for o in third.outcomes} == {o.persona_id for o in first.outcomes}
+        assert {(o.action, o.credits) for o in third.outcomes} == {("updated", 0)}
         assert len(sandbox.posts) == 3
 
         created = SyncRequest(space_id="spa_again", mode="create")

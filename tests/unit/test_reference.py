@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worker.mavera.reference import Reference, find, reference
+from worker.mavera.reference import Reference, find, refer, reference
 
 # A loaded machine is no reason to fail.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -77,3 +77,12 @@ def test_a_quoted_reference_does_not_hide_the_one_at_the_end() -> None:
 def test_a_reference_survives_reflowed_white_space() -> None:
     own = reference(*BASE)
     assert find(str(own).replace(" ", "\n  ")) == own
+
+
+def test_a_description_gets_another_reference_in_the_place_of_its_own() -> None:
+    quoted, own, new = reference("spa_9", *BASE[1:]), reference(*BASE), reference(*BASE[:3], "renamed")
+    assert refer(f"Quotes {quoted}. {own}", new) == f"Quotes {quoted}. {new}"
+    assert refer(f"Before. {str(own).replace(' ', chr(10))} After.", new) == f"Before. After. {new}"
+    assert refer("Made by hand.", new) == f"Made by hand. {new}"
+    assert refer("", new) == str(new)
+    assert refer(refer("Made by hand.", new), new) == f"Made by hand. {new}"

@@ -12,7 +12,7 @@ from producer.render import ShareBar, listing, live, overview, report, seconds
 from producer.screen import Screen
 from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
 from worker.sandbox import SpaceSpec
-from worker.sync import Sync, SyncFailure, SyncRequest, SyncState
+from worker.sync import PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 
 
 def text(*renderables: RenderableType, width: int = 100, encoding: str = "utf-8") -> str:
@@ -73,6 +73,18 @@ def test_the_report_says_if_not_the_whole_space_was_read() -> None:
 def test_a_cluster_that_is_too_small_is_said_to_be() -> None:
     request = SyncRequest(space_id="spa_1", min_cluster_size=21)
     assert "none: fewer than 21" in text(*report(completed(request=request, outcomes=())))
+
+
+def test_a_persona_that_is_left_as_it_was_says_why() -> None:
+    small = PersonaOutcome("growth", "per_gr", "skipped", 0, reason="too_small")
+    partial = PersonaOutcome("at_risk", "per_ar", "skipped", 0, reason="partial")
+    unchanged = PersonaOutcome("high_value", "per_hv", "unchanged", 0)
+    shown = text(*report(completed(outcomes=(unchanged, small, partial), credits=0)), width=120)
+    assert "unchanged per_hv" in shown
+    assert "left per_gr: fewer than 3" in shown
+    assert "left per_ar: it is from the whole space, this sync is not" in shown
+    assert "1 persona, 0 credits charged." in shown
+    assert "--allow-partial" in shown
 
 
 @pytest.mark.parametrize("width", [30, 44, 60])

@@ -10,7 +10,7 @@ import pytest
 from producer.result import document, exit_code, moment, row, timings, to_json
 from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
 from worker.sandbox import SpaceSpec
-from worker.sync import Sync, SyncFailure, SyncRequest, SyncState
+from worker.sync import PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 
 
 def test_the_document_of_a_finished_sync_is_the_recipes_example_and_what_was_added_to_it() -> None:
@@ -75,6 +75,25 @@ def test_a_cluster_without_a_persona_is_skipped_with_its_reason() -> None:
         {"cluster": "At Risk", "n": 20, "reason": "too_small"},
         {"cluster": "New", "n": 0, "reason": "empty"},
     ]
+
+
+def test_a_skipped_cluster_keeps_its_persona_and_names_it() -> None:
+    left = PersonaOutcome("growth", "per_gr", "skipped", 0, reason="too_small")
+    result = document(completed(outcomes=(OUTCOMES[0], left, OUTCOMES[2])))
+    assert [persona["cluster"] for persona in result["personas"]] == ["High Value", "At Risk"]  # type: ignore[attr-defined]
+    assert result["skipped"] == [
+        {"cluster": "Growth", "n": 20, "reason": "too_small", "persona_id": "per_gr"},
+        {"cluster": "New", "n": 0, "reason": "empty"},
+    ]
+
+
+def test_an_update_says_what_changed_and_what_is_left_says_nothing() -> None:
+    updated = replace(OUTCOMES[0], action="updated", credits=0, reason="the mean of ltv moved by 4.0 %")
+    unchanged = replace(OUTCOMES[1], action="unchanged", credits=0)
+    first, second = document(completed(outcomes=(updated, unchanged)))["personas"]  # type: ignore[misc]
+    assert (first["action"], first["reason"]) == ("updated", "the mean of ltv moved by 4.0 %")
+    assert second["action"] == "unchanged"
+    assert "reason" not in second
 
 
 def test_a_mean_that_nobody_has_is_null() -> None:

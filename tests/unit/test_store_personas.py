@@ -8,14 +8,17 @@ import pytest
 
 from tests.support.model import without_times
 from tests.support.syncs import FAILURE, STATES, Syncs, after
+from worker.clusters.figures import Figures
 from worker.errors import LeaseLost
-from worker.store import Claim, ClaimAnswer, PersonaRecord, PersonaStore, StorePool, keys
+from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, PersonaStore, Sent, StorePool, keys
 from worker.store.personas import account_name
 from worker.sync import PersonaOutcome, SyncState
 
 RECORD = PersonaRecord("per_1", "space", "new", "s1", n=3)
 CREATED = PersonaOutcome("new", "per_1", "created", 300, ("plans",))
 UPDATED = PersonaOutcome("new", "per_1", "updated", 0)
+UNCHANGED = PersonaOutcome("new", "per_1", "unchanged", 0)
+SENT = Sent("wording", Figures(0.1 + 0.2, {"ltv": 1 / 3, "churn_risk": None}, {"plans": {"pro": 0.5}}), at=1.5)
 
 
 @pytest.fixture
@@ -182,6 +185,144 @@ async def test_only_the_very_record_is_forgotten(syncs: Syncs) -> None:
     await syncs.personas.forget("reference", RECORD)
     assert await syncs.personas.find("reference") is None
     assert await syncs.personas.all() == {}
+
+
+async def test_forgetting_says_whether_anything_was_forgotten(syncs: Syncs) -> None:
+    await syncs.personas.record("reference", RECORD, CREATED)
+    assert not await syncs.personas.forget("reference", replace(RECORD, n=4))
+    assert await syncs.personas.forget("reference", RECORD)
+    assert not await syncs.personas.forget("reference", RECORD)
+
+
+async def test_a_record_is_read_as_it_was_written(syncs: Syncs) -> None:
+    full = replace(RECORD, collection="accounts", rules="saas", complete=False, sent=SENT)
+    await syncs.personas.record("reference", full, CREATED)
+    assert await syncs.personas.find("reference") == full
+
+
+async def test_a_record_of_an_earlier_version_is_read_replaced_and_forgotten(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    old = b'{"cluster":"new","n":3,"persona_id":"per_1","space_id":"space","sync_id":"s1"}'
+    for name in ("replaced", "forgotten"):
+        await syncs.pool.hset(keys.personas("account"), name, old)
+    assert await syncs.personas.find("replaced") == RECORD
+    assert (RECORD.sent, RECORD.complete) == (None, True)
+    await syncs.personas.leave(lease, "replaced", RECORD, replace(RECORD, n=4), UNCHANGED)
+    assert await syncs.personas.forget("forgotten", RECORD)
+    assert await syncs.personas.all() == {"replaced": replace(RECORD, n=4)}
+
+
+# What is left as it is
+
+
+async def test_what_is_left_is_noted_at_the_sync_and_seen_at_its_record(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    await syncs.personas.record("reference", replace(RECORD, sync_id="s0"), UPDATED)
+    for _ in range(2):
+        await syncs.personas.leave(lease, "reference", replace(RECORD, sync_id="s0"), RECORD, UNCHANGED)
+        assert await syncs.personas.find("reference") == RECORD
+        assert await syncs.store.outcomes("s1") == (UNCHANGED,)
+    assert await credits_of(syncs) == 0
+
+
+async def test_a_record_that_another_sync_has_replaced_meanwhile_stays(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    newer = replace(RECORD, sync_id="s2", sent=SENT)
+    await syncs.personas.record("reference", newer, UPDATED)
+    await syncs.personas.leave(lease, "reference", RECORD, replace(RECORD, n=4), UNCHANGED)
+    await syncs.personas.leave(lease, "reference", None, replace(RECORD, n=4), UNCHANGED)
+    assert await syncs.personas.find("reference") == newer
+    assert await syncs.store.outcomes("s1") == (UNCHANGED,)
+
+
+async def test_a_persona_found_at_mavera_is_recorded_though_nothing_is_sent(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    await syncs.personas.leave(lease, "reference", None, RECORD, UNCHANGED)
+    assert await syncs.personas.find("reference") == RECORD
+
+
+async def test_a_cluster_is_skipped_without_a_record_too(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    await syncs.personas.leave(lease, "reference", None, None, UNCHANGED)
+    assert await syncs.personas.all() == {}
+    assert await syncs.store.outcomes("s1") == (UNCHANGED,)
+
+
+async def test_only_the_syncs_own_finalizer_may_leave_a_cluster_also_just_after_the_end(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    before = await syncs.dump()
+    for wrong in ({"epoch": 1}, {"holder": "another"}, {"sync_id": "none"}):
+        with pytest.raises(LeaseLost):
+            await syncs.personas.leave(replace(lease, **wrong), "reference", None, RECORD, UNCHANGED)
+    assert await syncs.dump() == before
+    await syncs.store.complete(lease, "end")
+    await syncs.personas.leave(lease, "reference", None, RECORD, UNCHANGED)
+    assert await syncs.store.outcomes("s1") == (UNCHANGED,)
+    assert 0 < await syncs.pool.pttl(keys.outcomes("s1")) <= await syncs.pool.pttl(keys.sync("s1"))
+    with pytest.raises(LeaseLost):
+        await syncs.personas.leave(replace(lease, epoch=lease.epoch - 1), "reference", None, RECORD, UNCHANGED)
+
+
+@pytest.mark.parametrize("state", [SyncState.FAILED, SyncState.CANCELLED])
+async def test_nothing_is_left_by_a_sync_that_ended_otherwise(syncs: Syncs, state: SyncState) -> None:
+    await syncs.bring(state)
+    lease = LeaseGrant("s1", SyncState.FINALIZING, (await syncs.get()).epoch - 1, "")
+    with pytest.raises(LeaseLost):
+        await syncs.personas.leave(lease, "reference", None, RECORD, UNCHANGED)
+
+
+# By hand
+
+
+async def test_a_persona_is_adopted_once_and_ends_a_doubt(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    await syncs.personas.claim(lease, "reference", "a")
+    assert await syncs.personas.adopt("reference", RECORD, "identity") == "ok"
+    assert await syncs.personas.claimed("reference") is None
+    assert await syncs.personas.adopt("reference", RECORD, "identity") == "ok"
+    assert await syncs.personas.adopt("reference", replace(RECORD, persona_id="per_2"), "identity") == "exists"
+    assert await syncs.personas.all() == {"reference": RECORD}
+
+
+async def test_nothing_is_adopted_or_renamed_while_a_sync_of_the_same_identity_runs(syncs: Syncs) -> None:
+    await syncs.bring(SyncState.FETCHING)
+    identity = (await syncs.get()).request.identity
+    await syncs.personas.record("reference", replace(RECORD, sync_id="s0"), UPDATED)
+    before = await syncs.dump()
+    assert await syncs.personas.adopt("another", RECORD, identity) == "s1"
+    assert await syncs.personas.rename("reference", "another", RECORD, RECORD, identity) == "s1"
+    assert await syncs.dump() == before
+    await syncs.store.cancel("s1")
+    assert await syncs.personas.adopt("another", RECORD, identity) == "ok"
+
+
+async def test_a_persona_moves_to_another_reference_once(syncs: Syncs) -> None:
+    await syncs.personas.record("old", RECORD, CREATED)
+    renamed = replace(RECORD, cluster="newer")
+    for _ in range(2):
+        assert await syncs.personas.rename("old", "new", RECORD, renamed, "identity") == "ok"
+        assert await syncs.personas.all() == {"new": renamed}
+
+
+async def test_the_first_half_of_a_move_alone_does_no_harm(syncs: Syncs) -> None:
+    renamed = replace(RECORD, cluster="newer")
+    await syncs.personas.record("old", RECORD, CREATED)
+    await syncs.personas.record("new", renamed, CREATED)
+    assert await syncs.personas.rename("old", "new", RECORD, renamed, "identity") == "ok"
+    assert await syncs.personas.all() == {"new": renamed}
+
+
+async def test_a_persona_does_not_move_where_another_is_or_may_be(syncs: Syncs) -> None:
+    await syncs.personas.record("old", RECORD, CREATED)
+    await syncs.personas.record("taken", replace(RECORD, persona_id="per_2"), CREATED)
+    await syncs.personas.claim(await syncs.lease(SyncState.FINALIZING), "doubtful", "a")
+    renamed = replace(RECORD, cluster="newer")
+    before = await syncs.dump()
+    assert await syncs.personas.rename("old", "taken", RECORD, renamed, "identity") == "exists"
+    assert await syncs.personas.rename("old", "doubtful", RECORD, renamed, "identity") == "doubt"
+    assert await syncs.personas.rename("old", "new", replace(RECORD, n=9), renamed, "identity") == "changed"
+    assert await syncs.personas.rename("none", "new", RECORD, renamed, "identity") == "changed"
+    assert await syncs.dump() == before
 
 
 # Accounts

@@ -50,8 +50,8 @@ def find(description: str) -> Reference | None:
 def refer(description: str, reference: Reference) -> str:
     """The description with `reference` at its end, in the place of the one that it has."""
     found = list(_TEXT.finditer(description))
-    text = description[: found[-1].start()] + description[found[-1].end() :] if found else description
-    return f"{text.strip()} {reference}".strip()
+    start, end = found[-1].span() if found else (len(description), len(description))
+    return " ".join(filter(None, (description[:start].strip(), description[end:].strip(), str(reference))))
 
 
 def _digest(words: list[str | None], *, size: int) -> str:

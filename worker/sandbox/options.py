@@ -12,6 +12,7 @@ from worker.sandbox.spaces import SpaceSpec
 
 RUNTIME_OPTIONS = frozenset(
     {
+        "spaces",
         "segment_token",
         "mavera_key",
         "latency_s",
@@ -101,11 +102,17 @@ class SandboxOptions:
         if unknown:
             raise ValueError(f"cannot change {', '.join(unknown)} while serving")
         for name, value in changes.items():
-            text = name in ("segment_token", "mavera_key")
-            allowed = (str,) if text else (bool,) if name == "mavera_next_cursor" else (int, float)
-            if value is not None and not isinstance(value, allowed):
+            if not _fits(name, value):
                 raise ValueError(f"{name} cannot be {value!r}")
         return replace(self, **changes)
+
+
+def _fits(name: str, value: object) -> bool:
+    if name == "spaces":
+        return isinstance(value, Mapping) and all(isinstance(spec, SpaceSpec) for spec in value.values())
+    text = name in ("segment_token", "mavera_key")
+    allowed = (str,) if text else (bool,) if name == "mavera_next_cursor" else (int, float)
+    return value is None or isinstance(value, allowed)
 
 
 def _not_negative(name: str, value: float | None) -> None:

@@ -1,0 +1,182 @@
+"""Update, not re-create: what is sent to Mavera when a space is synchronised again, and what is left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.redis_server import RedisServer
+from tests.support.stage import RECIPE, Stage, Start, staged
+from worker.jobs.lookup import cluster_reference
+from worker.sandbox import SpaceSpec
+from worker.store import keys
+from worker.sync import Sync, SyncRequest, SyncState
+
+CLUSTERS = ("high_value", "growth", "at_risk")
+
+
+def actions(sync: Sync) -> dict[str, str]:
+    """What became of each cluster; of one that was skipped, why."""
+    assert sync.state is SyncState.COMPLETED, sync.error
+    return {one.cluster: one.reason if one.skipped else one.action for one in sync.outcomes}
+
+
+def personas(sync: Sync) -> dict[str, str]:
+    return {one.cluster: one.persona_id for one in sync.outcomes}
+
+
+async def test_an_unchanged_space_sends_mavera_nothing(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        first = await stage.sync()
+        before = await stage.persona_store().all()
+        second = await stage.sync()
+        assert actions(second) == dict.fromkeys(CLUSTERS, "unchanged")
+        assert personas(second) == personas(first)
+        await stage.assert_bought_once(second, credits_charged=0)
+        assert (len(stage.sandbox.posts), stage.sandbox.patches) == (3, [])
+        # One free look each: it serves for the key, for what there is, and for what is still there.
+        assert stage.sandbox.journal.count("mavera") == 2 + 3
+        seen = await stage.persona_store().all()
+        assert seen == {name: replace(record, sync_id=second.id) for name, record in before.items()}
+        assert all(record.sent and record.complete for record in seen.values())
+        await stage.assert_clean()
+
+
+async def test_only_what_changed_by_more_than_the_settings_say_is_sent(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    # Of 150 profiles every cluster has a third; of 151, high_value has 51, and the shares move by less than 0.5 points.
+    async with staged(session_redis, start_worker, {"spa": SpaceSpec(150, "recipe")}) as stage:
+        stage.worker()
+        await stage.sync()
+        stage.sandbox.set_options(spaces={"spa": SpaceSpec(151, "recipe")})
+        assert actions(await stage.sync()) == dict.fromkeys(CLUSTERS, "unchanged")
+        stage.sandbox.set_options(spaces={"spa": SpaceSpec(61, "recipe")})
+        sync = await stage.sync()
+        assert actions(sync) == {"high_value": "updated", "growth": "unchanged", "at_risk": "unchanged"}
+        (persona_id, body), *others = stage.sandbox.patches
+        assert (persona_id, others) == (personas(sync)["high_value"], [])
+        assert "N=21." in body["description"]
+        assert (
+            next(one.reason for one in sync.outcomes if one.reason) == "its share of the profiles moved by 1.1 points"
+        )
+        await stage.assert_bought_once(sync, credits_charged=0)
+
+
+async def test_after_redis_was_lost_every_persona_is_found_and_sent_once(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        first = await stage.sync()
+        await stage.pool.delete(keys.personas(stage.account))
+        for action in ("updated", "unchanged"):
+            sync = await stage.sync()
+            assert actions(sync) == dict.fromkeys(CLUSTERS, action)
+            assert personas(sync) == personas(first)
+        assert (len(stage.sandbox.posts), len(stage.sandbox.patches)) == (3, 3)
+
+
+async def test_a_persona_that_mavera_does_not_list_but_has_is_sent_again_and_not_bought(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        first = await stage.sync()
+        edited = next(persona for persona in stage.sandbox.personas if persona.id == personas(first)["growth"])
+        edited.fields["description"] = "Somebody has edited this, and lost the reference."
+        sync = await stage.sync()
+        assert actions(sync) == {"high_value": "unchanged", "growth": "updated", "at_risk": "unchanged"}
+        assert str(_reference("growth")) in str(edited.fields["description"])
+        await stage.assert_bought_once(sync, credits_charged=0)
+
+
+@pytest.mark.parametrize("redis_is_lost", [False, True])
+async def test_a_cluster_that_shrank_below_the_minimum_keeps_its_persona_as_it_was(
+    session_redis: RedisServer, start_worker: Start, redis_is_lost: bool
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        first = await stage.sync()
+        if redis_is_lost:
+            await stage.pool.delete(keys.personas(stage.account))
+        stage.sandbox.set_options(spaces={"spa": SpaceSpec(2, "recipe")})
+        sync = await stage.sync()
+        assert actions(sync) == {"high_value": "too_small", "growth": "too_small", "at_risk": "empty"}
+        assert personas(sync) == personas(first)
+        assert (len(stage.sandbox.posts), stage.sandbox.patches, sync.credits) == (3, [], 0)
+        records = await stage.persona_store().all()
+        assert {record.persona_id for record in records.values()} == set(personas(first).values())
+        # Back to its size, it goes on with the same persona.
+        stage.sandbox.set_options(spaces={"spa": RECIPE})
+        sync = await stage.sync()
+        assert actions(sync) == dict.fromkeys(CLUSTERS, "updated" if redis_is_lost else "unchanged")
+        await stage.assert_bought_once(sync, credits_charged=0)
+
+
+async def test_a_part_of_a_space_overwrites_what_comes_from_all_of_it_only_if_it_is_allowed_to(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        first = await stage.sync()
+        sync = await stage.sync(max_profiles=28)
+        assert actions(sync) == dict.fromkeys(CLUSTERS, "partial")
+        assert personas(sync) == personas(first)
+        assert stage.sandbox.patches == []
+        assert await _complete(stage) == {True}
+
+        sync = await stage.sync(max_profiles=28, allow_partial=True)
+        assert actions(sync) == {"high_value": "updated", "growth": "updated", "at_risk": "updated"}
+        assert await _complete(stage) == {False}
+
+        # What comes from a part may be replaced by another part, and is by the whole.
+        assert actions(await stage.sync(max_profiles=28)) == dict.fromkeys(CLUSTERS, "unchanged")
+        assert actions(await stage.sync()) == dict.fromkeys(CLUSTERS, "updated")
+        assert await _complete(stage) == {True}
+        assert len(stage.sandbox.posts) == 3
+
+
+async def test_a_part_of_a_space_overwrites_nothing_that_was_found_after_redis_was_lost(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        first = await stage.sync()
+        await stage.pool.delete(keys.personas(stage.account))
+        sync = await stage.sync(max_profiles=30)
+        assert actions(sync) == dict.fromkeys(CLUSTERS, "partial")
+        assert (len(stage.sandbox.posts), stage.sandbox.patches) == (3, [])
+        assert personas(sync) == personas(first)
+
+
+async def test_a_part_of_a_space_makes_a_persona_where_there_is_none(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        assert actions(await stage.sync(max_profiles=30)) == dict.fromkeys(CLUSTERS, "created")
+        assert await _complete(stage) == {False}
+
+
+async def test_mode_create_makes_new_personas_and_touches_no_other(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        first = await stage.sync()
+        second = await stage.sync(mode="create")
+        assert actions(second) == dict.fromkeys(CLUSTERS, "created")
+        assert not set(personas(first).values()) & set(personas(second).values())
+        assert actions(await stage.sync()) == dict.fromkeys(CLUSTERS, "unchanged")
+        assert (len(stage.sandbox.posts), stage.sandbox.patches) == (6, [])
+
+
+def _reference(cluster: str) -> object:
+    return cluster_reference(SyncRequest(space_id="spa"), "", cluster)
+
+
+async def _complete(stage: Stage) -> set[bool]:
+    return {record.complete for record in (await stage.persona_store().all()).values()}
