@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import stat
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +19,7 @@ from producer.client import SyncClient
 from producer.embedded import DEMO_SPACE, embedded, made_up
 from producer.screen import Screen
 from worker.errors import ConfigurationError, PersonasError
+from worker.files import STANDARD_INPUT, anywhere
 from worker.settings import Dialect, Settings
 from worker.sync import Sync, SyncRequest, new_sync_id
 
@@ -39,6 +42,7 @@ class SyncOptions:
     force: bool = False
     mode: Literal["upsert", "create"] = "upsert"
     allow_partial: bool = False
+    from_file: str | None = None
     dialect: Dialect | None = None
     collection: Literal["users", "accounts"] = "users"
     trait_class: Literal["computed_trait", "audience"] | None = None
@@ -47,6 +51,11 @@ class SyncOptions:
     def in_process(self, settings: Settings) -> bool:
         """Whether everything runs in this process. Raises ConfigurationError if an option does not go with that."""
         if not (self.embedded or self.sandbox or settings.redis_url is None):
+            if self.from_file == STANDARD_INPUT:
+                raise ConfigurationError(
+                    "--from-file -: the workers cannot read what this process is given. Add --embedded, or put it into "
+                    "a file that they reach."
+                )
             return False
         for given, name in ((not self.wait, "--no-wait"), (self.idempotency_key, "--idempotency-key")):
             if given:
@@ -73,7 +82,12 @@ def requests_for(settings: Settings, options: SyncOptions) -> list[SyncRequest]:
         raise ConfigurationError(f"{', '.join(twice)}: named more than once.")
     if options.idempotency_key and len(space_ids) > 1:
         raise ConfigurationError("--idempotency-key means one sync: name one space at a time.")
-    return [_request(settings, space_id, options) for space_id in space_ids]
+    file = options.from_file
+    if file is not None:
+        _check_goes_with_file(space_ids, options)
+        if options.in_process(settings):
+            file = _own_file(file)
+    return [_request(settings, space_id, options, file) for space_id in space_ids]
 
 
 @contextlib.asynccontextmanager
@@ -85,10 +99,14 @@ async def front_door(settings: Settings, err: Screen, options: SyncOptions) -> A
         return
     async with contextlib.AsyncExitStack() as stack:
         if options.sandbox:
-            err.say("Made-up profiles, from stand-ins for Segment and Mavera in this process. No key is used.", "dim")
+            made = "A stand-in for Mavera"
+            if options.from_file is None:
+                made = "Made-up profiles, from stand-ins for Segment and Mavera"
+            err.say(f"{made} in this process. No key is used.", "dim")
             settings = await stack.enter_async_context(made_up(settings, dialect=options.dialect))
         try:
-            client = await stack.enter_async_context(embedded(settings))
+            opener = None if options.from_file is None else anywhere
+            client = await stack.enter_async_context(embedded(settings, opener=opener))
         except ConfigurationError as error:
             raise ConfigurationError(f"{error} To see it work without keys: segment-personas sync --sandbox") from None
         if not options.sandbox:
@@ -128,11 +146,40 @@ async def enqueue(client: SyncClient, err: Screen, requests: Sequence[SyncReques
     return syncs
 
 
-def _request(settings: Settings, space_id: str, options: SyncOptions) -> SyncRequest:
+def _check_goes_with_file(space_ids: Sequence[str], options: SyncOptions) -> None:
+    """Raises ConfigurationError if an option means nothing for a file."""
+    if len(space_ids) > 1:
+        raise ConfigurationError("--from-file holds the profiles of one space: name one space at a time.")
+    for given, name in ((options.dialect, "--dialect"), (options.trait_class, "--trait-class")):
+        if given:
+            raise ConfigurationError(f"{name} says how Segment is asked; with --from-file it is not. Leave one out.")
+
+
+def _own_file(file: str) -> str:
+    """The name of a file that this process will read, wherever it runs. Raises ConfigurationError if it cannot."""
+    if file == STANDARD_INPUT:
+        return file
+    try:
+        found = os.stat(file)
+        if stat.S_ISREG(found.st_mode):
+            with open(file, "rb"):
+                pass
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no name of a file"
+        raise ConfigurationError(f"--from-file {file}: {reason}.") from None
+    if stat.S_ISDIR(found.st_mode):
+        raise ConfigurationError(f"--from-file {file}: it is a directory. Name one file.")
+    if stat.S_ISREG(found.st_mode) and not found.st_size:
+        raise ConfigurationError(f"--from-file {file}: it is empty.")
+    return os.path.abspath(file)
+
+
+def _request(settings: Settings, space_id: str, options: SyncOptions, file: str | None) -> SyncRequest:
     try:
         return SyncRequest(
             space_id=space_id,
-            dialect=options.dialect or settings.segment_dialect,
+            file=file,
+            dialect="inline" if file is not None else options.dialect or settings.segment_dialect,
             collection=options.collection,
             trait_class=options.trait_class,
             max_profiles=options.max_profiles,
@@ -140,7 +187,9 @@ def _request(settings: Settings, space_id: str, options: SyncOptions) -> SyncReq
             mode=options.mode,
             allow_partial=options.allow_partial,
         )
-    except ValidationError:  # typer has seen to the other options
+    except ValidationError as error:  # typer has seen to the other options
+        if error.errors(include_input=False)[0]["loc"] == ("file",):
+            raise ConfigurationError("--from-file: it is no name of a file.") from None
         raise ConfigurationError(
             f"{space_id!r} is no space id: it has letters, digits and the signs . _ ~ - and at most 128 of them."
         ) from None

@@ -50,6 +50,12 @@ def sync(
     sandbox: Annotated[
         bool, _flag("--sandbox", help="Use made-up profiles and stand-ins for both APIs. Implies --embedded.")
     ] = False,
+    from_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Read profiles from a file, a JSON object a line; .gz too; -: standard input."
+        ),
+    ] = None,
     max_profiles: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Stop reading after so many profiles.")
     ] = None,
@@ -91,6 +97,7 @@ def sync(
         json=json,
         embedded=embedded,
         sandbox=sandbox,
+        from_file=from_file,
         max_profiles=max_profiles,
         min_cluster_size=min_cluster_size,
         timeout_s=_seconds(timeout),

@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator, Iterator
 from pydantic import SecretStr
 
 from producer.client import SyncClient
-from worker.jobs.runner import serve
+from worker.files import Opener
+from worker.jobs.runner import needed_tokens, serve
 from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec
 from worker.settings import Dialect, Settings
 from worker.store import embedded_pool
@@ -32,12 +33,13 @@ DEMO = SandboxOptions(
 
 
 @contextlib.asynccontextmanager
-async def embedded(settings: Settings) -> AsyncIterator[SyncClient]:
+async def embedded(settings: Settings, *, opener: Opener | None = None) -> AsyncIterator[SyncClient]:
     """A client with a worker of its own; both end with the block, the worker after it has stopped its jobs.
 
-    Raises ConfigurationError if a token is missing, and whatever ends the worker before its time.
+    opener: opens the files of its syncs, which then all read one; no Segment token is needed for them. Raises
+    ConfigurationError if a token is missing, and whatever ends the worker before its time.
     """
-    settings.require("segment_token", "mavera_api_key")
+    settings.require(*needed_tokens(opener))
     owner = asyncio.current_task()
     assert owner is not None
     ready = asyncio.Event()
@@ -47,7 +49,7 @@ async def embedded(settings: Settings) -> AsyncIterator[SyncClient]:
         owner.cancel()
 
     async with closing(embedded_pool()) as pool:
-        worker = asyncio.create_task(serve(settings, pool, ready=ready.set), name="worker")
+        worker = asyncio.create_task(serve(settings, pool, ready=ready.set, opener=opener), name="worker")
         worker.add_done_callback(interrupt)
         try:
             await ready.wait()

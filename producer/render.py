@@ -192,7 +192,7 @@ def _read(sync: Sync, now: float | None) -> str:
     if sync.started_at is not None and sync.fetched_at is not None:
         text += f"; read from {local_time(sync.started_at)} to {local_time(sync.fetched_at)}"
         if not sync.complete:
-            text += "; not the whole space, as asked"
+            text += f"; not the whole {'space' if sync.request.file is None else 'file'}, as asked"
     return text
 
 

@@ -141,6 +141,7 @@ def _head(sync: Sync) -> dict[str, object]:
         "profiles_fetched": sync.profiles,
         "pages_fetched": sync.pages,
         "complete": sync.complete,
+        **({"file": sync.request.file} if sync.request.file is not None else {}),
     }
 
 

@@ -7,6 +7,7 @@ table is tested against this model.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -81,6 +82,10 @@ class Settings(BaseSettings):
         32, ge=1, le=1000, description="Requests for traits under way at a time, in one walk of profile-api"
     )
     segment_timeout_s: Seconds = Field(30, description="Longest time for one page, in seconds")
+
+    files_dir: Path | None = Field(
+        None, description="Directory whose files workers may read for `sync --from-file`; if unset, none"
+    )
 
     mavera_api_key: Token | None = Field(None, description="Mavera API key; workers need it")
     mavera_base_url: BaseUrl = Field("https://app.mavera.io/api/v1", description="Where Mavera is")

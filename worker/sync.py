@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 JobKind = Literal["walk", "finalize"]
 
@@ -71,6 +71,12 @@ class SyncRequest(BaseModel):
         default=None, description="Read only traits of this class (profile-api)"
     )
     rules: Literal["recipe"] = Field(default="recipe", description="Name of the cluster rules")
+    file: str | None = Field(
+        default=None,
+        max_length=4096,
+        pattern=r"^\P{Cc}+$",
+        description="Read this file in the place of the space, as the workers see it: a profile a line, maybe in gzip",
+    )
     max_profiles: int | None = Field(default=None, ge=1, description="Stop reading after this many profiles")
     min_cluster_size: int = Field(default=3, ge=1, description="A smaller cluster makes no persona")
     mode: Literal["upsert", "create"] = Field(
@@ -80,6 +86,12 @@ class SyncRequest(BaseModel):
     allow_partial: bool = Field(
         default=False, description="Let a sync of a part of the space overwrite personas made from all of it"
     )
+
+    @model_validator(mode="after")
+    def _fits_a_file(self) -> Self:
+        if self.file is not None and (self.trait_class or self.dialect != "inline"):
+            raise ValueError("a file has neither a dialect nor classes of traits")
+        return self
 
     @property
     def identity(self) -> str:

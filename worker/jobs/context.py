@@ -12,6 +12,7 @@ import aiohttp
 
 from worker.backoff import Backoff
 from worker.clusters import RECIPE
+from worker.files import FileSource, Opener, OpenFiles, under
 from worker.http import HttpClient, HttpLimits
 from worker.mavera import MaveraClient
 from worker.segment import ProfileApi, SegmentClient, Source
@@ -24,18 +25,22 @@ from worker.sync import SyncRequest
 
 @dataclass
 class WorkerContext:
-    """The worker's own. clock: monotonic seconds; sleep: seconds. Both come from outside: tests need no patching."""
+    """The worker's own. clock: monotonic seconds; sleep: seconds. Both come from outside: tests need no patching.
+
+    opener: opens the files that requests name; None: those under `FILES_DIR`.
+    """
 
     settings: Settings
     pool: StorePool
     session: aiohttp.ClientSession
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    opener: Opener | None = None
     _space_limiters: dict[str, Limiter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         settings = self.settings
-        settings.require("segment_token", "mavera_api_key")
+        settings.require("mavera_api_key")
         assert settings.mavera_api_key
         account = account_name(settings.mavera_base_url, settings.mavera_api_key.get_secret_value())
 
@@ -48,9 +53,12 @@ class WorkerContext:
             self.pool, RateScope.per_minute(f"mavera:{account}", settings.mavera_rate, settings.mavera_gap_s)
         )
         self.mavera = mavera_client(settings, self.session)
+        self.files = OpenFiles(self.opener or under(settings.files_dir))
 
     def source(self, request: SyncRequest) -> Source:
-        """The space of a request, in its dialect."""
+        """What a request asks to read: its file, or its space in its dialect."""
+        if request.file is not None:
+            return FileSource(self.files, request.file)
         return segment_source(self.settings, self.session, request)
 
     def segment_limiter(self, space_id: str) -> Limiter:

@@ -21,6 +21,7 @@ from arq.jobs import DeserializationError, deserialize_job_raw
 from arq.worker import Function, Worker, func
 
 from worker.errors import StoreUnavailable
+from worker.files import Opener
 from worker.http import new_session
 from worker.jobs.context import WorkerContext
 from worker.jobs.finalize import finalize
@@ -143,14 +144,26 @@ class SyncWorker(Worker):
             log.warning("%s: arq could not finish the job (%s)", task.get_name(), type(error).__name__)
 
 
-async def serve(settings: Settings, pool: StorePool, *, ready: Callable[[], None] | None = None) -> None:
+def needed_tokens(opener: Opener | None = None) -> tuple[str, ...]:
+    """The settings without which `serve` does not start: whoever opens files of its own does not ask Segment."""
+    return ("mavera_api_key",) if opener else ("segment_token", "mavera_api_key")
+
+
+async def serve(
+    settings: Settings,
+    pool: StorePool,
+    *,
+    ready: Callable[[], None] | None = None,
+    opener: Opener | None = None,
+) -> None:
     """Runs a worker on `pool` until cancelled; its jobs have handed their syncs over when this returns.
 
-    ready: called once the worker takes jobs. Raises ConfigurationError if a token is missing.
+    ready: called once the worker takes jobs. opener: opens the files of its syncs, which then all read one; None: those
+    under `FILES_DIR`. Raises ConfigurationError if a token is missing.
     """
-    settings.require("segment_token", "mavera_api_key")
+    settings.require(*needed_tokens(opener))
     async with new_session() as session:
-        context = WorkerContext(settings, pool, session)
+        context = WorkerContext(settings, pool, session, opener=opener)
         worker = SyncWorker(context)
         helpers = [
             asyncio.create_task(_supervise("watcher", lambda: watch(context))),
@@ -167,6 +180,7 @@ async def serve(settings: Settings, pool: StorePool, *, ready: Callable[[], None
                 helper.cancel()
             await worker.stop()
             await asyncio.wait(helpers, timeout=1)
+            context.files.close()
             with contextlib.suppress(StoreUnavailable):
                 await context.registry.leave(_host(), os.getpid())
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from worker.clusters import Aggregate, fold
 from worker.errors import ApiError, LeaseLost
@@ -91,7 +93,9 @@ class Walk:
             return not enough and self._context.clock() < ends_at
 
         source = self._context.source(self._begun.request)
-        ahead = PagesAhead(source, self._patience.call, wanted, self._cursor, self._pages + 1)
+        # A file has no rate limit, and nothing that a second attempt would mend.
+        call = self._patience.call if self._begun.request.file is None else _once
+        ahead = PagesAhead(source, call, wanted, self._cursor, self._pages + 1)
         try:
             while page := await ahead.next():
                 entries, cut = self._cut(page)
@@ -181,3 +185,7 @@ class Walk:
             last.cancel()
         elif not last.cancelled() and isinstance(last.exception(), LeaseLost):
             log.info("%s: the lease ended before the last commit", self._begun.lease.sync_id)
+
+
+async def _once(request: Callable[[], Awaitable[Any]]) -> Any:
+    return await request()

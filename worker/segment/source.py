@@ -21,7 +21,7 @@ class Entries:
 
 
 class Source(Protocol):
-    """A space in one dialect. ahead: how many pages may be on their way at a time."""
+    """A space in one dialect, or a file. ahead: how many pages may be on their way at a time."""
 
     ahead: int
 

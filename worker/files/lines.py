@@ -1,0 +1,73 @@
+"""Lines of a stream in bounded memory, some at a time, each time with the offset at which the next ones begin.
+
+Offsets are those of the uncompressed bytes, and always of the start of a line, so that whoever goes on from one sees
+every line once.
+"""
+
+from __future__ import annotations
+
+from io import BufferedReader
+
+READ_BYTES = 1 << 17
+"""Read at once: about five hundred profiles of ten traits."""
+
+LONGEST_LINE = 4 << 20
+"""Bytes. A longer line is dropped as it is read."""
+
+
+class Lines:
+    """Reads lines from `stream`, which stands at its start. offset: where the next line begins.
+
+    looks_ahead: whether to find out after each read if it was the last one; on a pipe that could wait for a long time.
+    """
+
+    def __init__(self, stream: BufferedReader, *, looks_ahead: bool) -> None:
+        self.offset = 0
+        self.ended = False
+        self._stream = stream
+        self._looks_ahead = looks_ahead
+        self._unfinished = b""
+        self._dropped = 0
+
+    def read(self) -> list[bytes | None]:
+        """The next lines without their ends, None for each that is too long; no lines at the end of the stream.
+
+        Raises whatever the stream raises.
+        """
+        lines: list[bytes | None] = []
+        while not lines and not self.ended:
+            chunk = self._stream.read1(READ_BYTES)
+            lines += self._whole_lines(chunk)
+            if not chunk or (self._looks_ahead and not self._stream.peek(1)):
+                lines += self._last_line()
+        return lines
+
+    def go_to(self, offset: int) -> None:
+        """Goes on at `offset`, the start of a line. In a compressed stream, that reads everything before it."""
+        if offset != self.offset:
+            self._stream.seek(offset)
+            self.offset, self._unfinished, self._dropped = offset, b"", 0
+
+    def _whole_lines(self, chunk: bytes) -> list[bytes | None]:
+        """The lines that end in this chunk."""
+        whole, end, unfinished = (self._unfinished + chunk).rpartition(b"\n")
+        lines: list[bytes | None] = []
+        if end:
+            self.offset += self._dropped + len(whole) + 1
+            lines += [None if len(line) > LONGEST_LINE else line for line in whole.split(b"\n")]
+            if self._dropped:
+                lines[0] = None
+            self._dropped = 0
+        if self._dropped or len(unfinished) > LONGEST_LINE:
+            self._dropped += len(unfinished)
+            unfinished = b""
+        self._unfinished = unfinished
+        return lines
+
+    def _last_line(self) -> list[bytes | None]:
+        """The line that the stream ends with, if it ends without a line's end."""
+        self.ended = True
+        line, dropped = self._unfinished, self._dropped
+        self.offset += len(line) + dropped
+        self._unfinished, self._dropped = b"", 0
+        return [None if dropped else line] if line or dropped else []
