@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -121,6 +122,8 @@ def test_the_options_defaults_are_those_of_the_request() -> None:
         }
 
 
+EMPTY = str(Path(__file__).with_name("__init__.py"))
+
 MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "no command": ((), {}, "Usage:"),
     "unknown command": (("snyc",), {}, "No such command 'snyc'"),
@@ -134,6 +137,28 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "one key for two": (("sync", "a", "b", "--idempotency-key", "k"), {}, "--idempotency-key means one sync"),
     "nobody to wait for": (("sync", "a", "--no-wait"), {}, "--no-wait needs workers"),
     "nothing remembered": (("sync", "a", "--idempotency-key", "k", "--sandbox"), {}, "--idempotency-key needs workers"),
+    "two spaces, one file": (("sync", "a", "b", "--from-file", "x"), {}, "--from-file holds the profiles of one space"),
+    "dialect of a file": (
+        ("sync", "a", "--from-file", "x", "--dialect", "inline"),
+        {},
+        "--dialect says how Segment is",
+    ),
+    "class in a file": (("sync", "a", "--from-file", "x", "--trait-class", "audience"), {}, "--trait-class says how"),
+    "no such file": (("sync", "a", "--from-file", "/none"), {}, "--from-file /none: No such file or directory."),
+    "a directory": (("sync", "a", "--from-file", "/"), {}, "--from-file /: it is a directory. Name one file."),
+    "an empty file": (("sync", "a", "--from-file", EMPTY), {}, f"--from-file {EMPTY}: it is empty."),
+    "no name of a file": (("sync", "a", "--from-file", ""), {}, "--from-file : No such file or directory."),
+    "a name with a line in it": (
+        ("sync", "a", "--from-file", "x\ny"),
+        {"REDIS_URL": "redis://127.0.0.1:1"},
+        "--from-file: it is no name of a file.",
+    ),
+    "standard input for workers": (
+        ("sync", "a", "--from-file", "-"),
+        {"REDIS_URL": "redis://127.0.0.1:1"},
+        "--from-file -: the workers cannot read what this process is given. Add --embedded",
+    ),
+    "a file without Mavera's key": (("sync", "a", "--from-file", "-"), {}, "MAVERA_API_KEY is not set"),
     "embedded without keys": (("sync", "a"), {}, "SEGMENT_TOKEN, MAVERA_API_KEY are not set"),
     "malformed setting": (("sync", "a"), {"SEGMENT_RATE": "fast"}, "SEGMENT_RATE"),
     "malformed URL": (("list",), {"REDIS_URL": "localhost"}, "REDIS_URL"),

@@ -44,6 +44,7 @@ def test_a_request_needs_no_more_than_a_space() -> None:
         "collection": "users",
         "trait_class": None,
         "rules": "recipe",
+        "file": None,
         "max_profiles": None,
         "min_cluster_size": 3,
         "mode": "upsert",
@@ -76,6 +77,12 @@ def test_what_would_not_fit_is_no_space_id(space_id: str) -> None:
         {"max_profiles": 1.5},
         {"min_cluster_size": 0},
         {"unknown": 1},
+        {"file": ""},
+        {"file": "a\0b"},
+        {"file": "x" * 4097},
+        {"file": "\ud800"},
+        {"file": "x", "dialect": "profile-api"},
+        {"file": "x", "trait_class": "audience"},
     ],
 )
 def test_a_request_with_an_option_that_makes_no_sense_is_refused(options: dict[str, Any]) -> None:

@@ -99,8 +99,7 @@ class Content:
         """Some entries; none at the end of the file only, whatever is left out."""
         found: list[object] = []
         while not found and not self._lines.ended:
-            at_start = self._lines.offset == 0
-            found = entries(self._lines.read(), at_start=at_start)
+            found = entries(self._lines.read())
         return found
 
     def _present_version(self) -> str:

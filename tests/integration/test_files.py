@@ -1,0 +1,234 @@
+"""A file in the place of a space: counted exactly, through workers that die, from pipes, and to the same personas."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.support import truth
+from tests.support.checks import assert_exact
+from tests.support.command_line import Command, cli, shell
+from tests.support.redis_server import RedisServer
+from tests.support.stage import Stage, Start, staged
+from tests.support.workers import environment
+from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
+
+pytestmark = pytest.mark.usefixtures("real_pool")
+
+SPEC = SpaceSpec(20_000, "mixed", seed=4)
+SMALL = SpaceSpec(60, "recipe")
+
+
+def lines(rows: Iterable[object]) -> bytes:
+    """As a warehouse exports them, and dirty."""
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    return lines(profiles(SPEC))
+
+
+@pytest.fixture(scope="module")
+def expected() -> truth.Truth:
+    return truth.of(profiles(SPEC))
+
+
+@pytest.fixture
+async def stage(session_redis: RedisServer, start_worker: Start, tmp_path: Path) -> AsyncIterator[Stage]:
+    spaces = {"spa": SPEC}
+    async with staged(
+        session_redis, start_worker, spaces, settings={"COMMIT_INTERVAL_S": "0.01", "FILES_DIR": str(tmp_path)}
+    ) as stage:
+        yield stage
+
+
+async def test_a_file_gives_the_same_statistics_as_the_space_and_keeps_its_personas(
+    stage: Stage, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "profiles.ndjson").write_bytes(content)
+    stage.worker()
+    space = await stage.sync()
+    file = await stage.sync(file="profiles.ndjson")
+    assert file.aggregate == space.aggregate
+    assert (file.profiles, file.complete) == (space.profiles, True)
+    assert {one.persona_id for one in file.outcomes} == {one.persona_id for one in space.outcomes}
+    assert file.credits == 0
+
+
+@pytest.mark.parametrize("name", ["profiles.ndjson", "profiles.ndjson.gz"])
+async def test_a_worker_killed_in_the_middle_of_a_file_costs_nothing_but_time(
+    stage: Stage, tmp_path: Path, content: bytes, expected: truth.Truth, name: str
+) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    doomed = stage.worker("after_commit:3:kill")
+    sync = await stage.enqueue(file=name)
+    await asyncio.to_thread(doomed.process.wait, 30)
+    stopped = await stage.client.get(sync.id)
+    assert 0 < stopped.profiles < expected.profiles
+    stage.worker()
+    done = await stage.ended(sync)
+    assert_exact(done, expected)
+    assert done.pages > stopped.pages
+
+
+@pytest.mark.parametrize("name", ["profiles.ndjson", "profiles.ndjson.gz"])
+async def test_two_workers_that_take_turns_count_every_line_once(
+    stage: Stage, tmp_path: Path, content: bytes, expected: truth.Truth, name: str
+) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    for _ in range(2):
+        stage.worker(LEASE_S="0.05")
+    done = await stage.sync(file=name)
+    assert_exact(done, expected)
+    assert done.epoch > 3
+
+
+async def test_a_file_that_changes_after_a_failure_is_not_mixed_with_what_it_was(
+    stage: Stage, tmp_path: Path, content: bytes, expected: truth.Truth
+) -> None:
+    path = tmp_path / "profiles.ndjson"
+    path.write_bytes(content)
+    doomed = stage.worker("after_commit:3:kill")
+    sync = await stage.enqueue(file=path.name)
+    await asyncio.to_thread(doomed.process.wait, 30)
+    path.write_bytes(content + b"\n")
+    stage.worker()
+    failed = await stage.ended(sync)
+    assert failed.error
+    assert (failed.error.code, failed.error.resumable) == ("file_changed", False)
+    done = await stage.ended(await stage.client.resume(sync.id, restart=True))
+    assert_exact(done, expected)
+
+
+async def test_a_file_that_comes_too_late_is_read_on_resume(
+    stage: Stage, tmp_path: Path, content: bytes, expected: truth.Truth
+) -> None:
+    stage.worker()
+    failed = await stage.sync(file="profiles.ndjson")
+    assert failed.error
+    assert (failed.error.code, failed.error.resumable) == ("file_missing", True)
+    (tmp_path / "profiles.ndjson").write_bytes(content)
+    assert_exact(await stage.ended(await stage.client.resume(failed.id)), expected)
+
+
+async def test_workers_read_no_file_unless_they_were_told_where(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "profiles.ndjson").write_bytes(lines(profiles(SMALL)))
+    stage.worker(FILES_DIR="")
+    failed = await stage.sync(file=str(tmp_path / "profiles.ndjson"))
+    assert failed.error
+    assert failed.error.code == "file_forbidden"
+    assert "Set FILES_DIR where they run" in failed.error.message
+
+
+# In one process
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox(SandboxOptions({})) as box:
+        yield box
+
+
+@pytest.fixture
+def env(sandbox: Sandbox) -> dict[str, str]:
+    """Mavera's key and no other: neither Segment's nor a Redis."""
+    settings = environment(None, sandbox)
+    del settings["SEGMENT_TOKEN"], settings["SEGMENT_BASE_URL"]
+    return settings
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "$P sync spa_1 --json --from-file profiles.ndjson",
+        "$P sync spa_1 --json --from-file - < profiles.ndjson",
+        "$P sync spa_1 --json --from-file <(gzip -c profiles.ndjson)",
+    ],
+)
+async def test_a_file_needs_no_segment_token_and_no_redis(
+    line: str, env: dict[str, str], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "profiles.ndjson").write_bytes(lines(profiles(SMALL)))
+    done = await shell(f"cd {tmp_path} && {line}", {**env, "SEGMENT_DIALECT": "profile-api"})
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert (document["status"], document["profiles_fetched"], document["complete"]) == ("completed", 60, True)
+    assert [persona["n"] for persona in document["personas"]] == [20, 20, 20]
+    assert sandbox.journal.count("segment") == 0
+
+
+async def test_so_many_profiles_and_no_more(env: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "profiles.ndjson"
+    path.write_bytes(lines(profiles(SMALL)))
+    for n, complete in ((7, False), (60, True)):
+        done = await cli("sync", "spa_1", "--json", "--from-file", str(path), "--max-profiles", str(n), env=env)
+        document = json.loads(done.out)
+        assert (document["profiles_fetched"], document["complete"]) == (min(n, 60), complete)
+
+
+async def test_a_slow_pipe_is_read_as_it_comes_over_many_leases(env: dict[str, str], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    rows = lines(profiles(SMALL)).splitlines(keepends=True)
+    command = await Command.start(
+        *("sync", "spa_1", "--json", "--from-file", str(pipe)),
+        env={**env, "LEASE_S": "0.01", "COMMIT_INTERVAL_S": "0"},
+    )
+    writer = await asyncio.to_thread(pipe.open, "wb", 0)
+    with writer:
+        for n, row in enumerate(rows[:3], 1):
+            writer.write(row)
+            await command.until(f" {n} profile")
+        writer.write(b"".join(rows[3:]))
+    done = await command.end()
+    assert (done.code, json.loads(done.out)["profiles_fetched"]) == (0, 60), done.err
+
+
+async def test_ctrl_c_ends_the_wait_for_a_pipe_that_says_nothing(env: dict[str, str], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = await Command.start("sync", "spa_1", "--from-file", str(pipe), env=env)
+    writer = await asyncio.to_thread(pipe.open, "wb", 0)
+    with writer:
+        command.interrupt()
+        done = await command.end()
+    assert (done.code, done.out) == (130, "")
+    assert done.err.endswith("Interrupted: stopped, and the state is gone. Personas that were made stay.\n")
+    assert "Traceback" not in done.err
+
+
+async def test_what_is_wrong_with_the_content_fails_the_sync_with_exit_code_1(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    for name, content, code in (
+        ("blank", b"\n\n", "file_empty"),
+        ("plain.gz", b"{}\n", "file_corrupt"),
+        ("cut.gz", gzip.compress(lines(profiles(SMALL)))[:-9], "file_corrupt"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        done = await cli("sync", "spa_1", "--json", "--from-file", str(tmp_path / name), env=env)
+        document = json.loads(done.out)
+        assert (done.code, document["status"], document["error"]["code"]) == (1, "failed", code)
+        assert document["personas"] == []
+
+
+async def test_with_the_stand_ins_a_file_needs_no_key_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "profiles.ndjson"
+    path.write_bytes(lines(profiles(SMALL)))
+    done = await cli("sync", "--sandbox", "--from-file", str(path), env=environment(None, None))
+    assert done.code == 0
+    assert "A stand-in for Mavera in this process. No key is used." in done.err
+    assert f'"file": "{path}"' in done.out
+
+
+async def test_a_worker_without_segment_token_is_for_ones_own_files_only(env: dict[str, str]) -> None:
+    done = await cli("sync", "spa_1", env=env)
+    assert (done.code, done.out) == (2, "")
+    assert "SEGMENT_TOKEN is not set" in done.err
