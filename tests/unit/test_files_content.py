@@ -168,7 +168,7 @@ def test_a_pipe_is_read_to_its_end_and_cannot_be_gone_back_to(tmp_path: Path) ->
     opened = Content(name, anywhere, None)
     first = opened.page(None)
     assert first.following
-    assert first.following.in_pipe
+    assert opened.is_pipe
     opened.close()
     error = failure(lambda: Content(name, anywhere, first.following))
     os.close(reader)

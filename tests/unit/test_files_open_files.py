@@ -163,6 +163,24 @@ async def test_an_idle_file_is_closed_and_a_later_walk_opens_it_anew(
     assert await read_all(FileSource(files, path), page.next_cursor) == 20_000 - len(page.profiles)
 
 
+async def test_a_file_whose_reader_was_cancelled_is_closed_too_and_a_pipe_is_kept(
+    files: OpenFiles, opener: Counting, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_files, "IDLE_S", 0.01)
+    reader, writer = os.pipe()
+    os.write(writer, ROWS[: ROWS.index(b"\n") + 1])
+    pipe = f"/dev/fd/{reader}"
+    first = await files.read(pipe, None)
+    waiting = asyncio.create_task(files.read(path, None))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    await until(lambda: len(opener.opened) == 2 and opener.still_open == 1)
+    os.close(writer)
+    assert (await files.read(pipe, first.following)).following is None
+    os.close(reader)
+
+
 async def test_a_failure_closes_the_file_and_is_raised_once(files: OpenFiles, opener: Counting, path: str) -> None:
     page = await FileSource(files, path).page("", 1)
     os.truncate(path, 10)

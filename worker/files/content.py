@@ -28,11 +28,6 @@ class Place:
     offset: int
     version: str
 
-    @property
-    def in_pipe(self) -> bool:
-        """Whether this is a place in what can be read only once."""
-        return self.version == _PIPE
-
     def encode(self) -> str:
         """This place as a cursor."""
         return f"{self.offset}:{self.version}"
@@ -66,12 +61,17 @@ class Content:
                 self._version = self._present_version()
                 if place and place.version != self._version:
                     raise self._changed()
-                if place and place.in_pipe:
+                if place and self.is_pipe:
                     raise Permanent("file_gone", f"File {file}: a pipe can be read only once. Start a new sync")
-                self._lines = Lines(self._uncompressed(), looks_ahead=self._version != _PIPE)
+                self._lines = Lines(self._uncompressed(), looks_ahead=not self.is_pipe)
         except BaseException:
             self.close()
             raise
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether it can be read only once."""
+        return self._version == _PIPE
 
     def page(self, place: Place | None) -> FilePage:
         """The page at `place`; None: the next one."""

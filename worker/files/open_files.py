@@ -26,7 +26,7 @@ class OpenFiles:
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
-        self._kept: dict[_OpenFile, asyncio.TimerHandle | None] = {}
+        self._kept: dict[_OpenFile, asyncio.TimerHandle] = {}
 
     async def read(self, file: str, place: Place | None) -> FilePage:
         """The page of `file` at `place`; None: its first. Raises ApiError."""
@@ -62,17 +62,15 @@ class OpenFiles:
         return nearest
 
     def _keep(self, opened: _OpenFile) -> None:
-        loop = asyncio.get_running_loop()
-        self._kept[opened] = loop.call_later(IDLE_S, self._close_idle, opened) if opened.can_be_reopened else None
+        self._kept[opened] = asyncio.get_running_loop().call_later(IDLE_S, self._close_idle, opened)
 
     def _close_idle(self, opened: _OpenFile) -> None:
-        self._forget(opened)
-        opened.close()
+        if opened.can_be_reopened:
+            self._forget(opened)
+            opened.close()
 
     def _forget(self, opened: _OpenFile) -> None:
-        timer = self._kept.pop(opened)
-        if timer:
-            timer.cancel()
+        self._kept.pop(opened).cancel()
 
 
 class _OpenFile:
@@ -87,17 +85,17 @@ class _OpenFile:
 
     @property
     def can_be_reopened(self) -> bool:
-        """Whether nothing is lost if this is closed and opened anew."""
-        return self._reading is None and self.place is not None and not self.place.in_pipe
+        """Whether nothing is lost if this is closed and opened anew. A pipe may wait long to be opened, too."""
+        opening = self._content is None and self._reading is not None and not self._reading.done()
+        return not opening and not (self._content and self._content.is_pipe)
 
     def fits(self, place: Place | None) -> bool:
         """Whether it is at `place`, or can go on there."""
         if self.place == place:
             return True
-        ours = self.place
-        return bool(
-            self.can_be_reopened and ours and place and ours.version == place.version and ours.offset < place.offset
-        )
+        if self._reading or not (self.place and place):
+            return False
+        return self.place.version == place.version and self.place.offset < place.offset
 
     async def read(self) -> FilePage:
         """The page at `place`, which moves on. A page whose reader is cancelled is the next reader's."""
