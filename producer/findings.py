@@ -78,12 +78,14 @@ def coverage(profiles: Sequence[object], rules: Rules = RECIPE) -> list[TraitCov
         found if isinstance(found := entry.get("traits"), dict) else {} for entry in profiles if isinstance(entry, dict)
     ]
     result = []
-    for number in rules.numbers:
-        numbers = read_trait(traits, number.keys, partial(number_column, lowest=number.lowest, highest=number.highest))
-        result.append(_count(number.name, number.keys, numbers.values, numbers.wrong, is_number=True))
-    for category in rules.categories:
-        words = read_trait(traits, category.keys, category_column)
-        result.append(_count(category.name, category.keys, words.values, words.wrong, is_number=False))
+    for trait in rules.traits:
+        if trait.type == "number":
+            parse = partial(number_column, lowest=trait.lowest, highest=trait.highest)
+            numbers = read_trait(traits, trait.keys, parse)
+            result.append(_count(trait.name, trait.keys, numbers.values, numbers.wrong, is_number=True))
+        elif trait.type == "category":
+            words = read_trait(traits, trait.keys, category_column)
+            result.append(_count(trait.name, trait.keys, words.values, words.wrong, is_number=False))
     return result
 
 

@@ -368,4 +368,4 @@ def test_a_large_dirty_space_in_pages_equals_the_straight_line() -> None:
     for start in range(0, len(profiles), 200):
         fold(aggregate, profiles[start : start + 200])
     Truth(profiles).check(aggregate)
-    assert set(aggregate.clusters) == set(RECIPE.clusters)
+    assert set(aggregate.clusters) == set(RECIPE.cluster_keys)

@@ -33,7 +33,7 @@ def test_the_recipes_sample_gives_the_recipes_numbers() -> None:
 
 
 def test_every_cluster_of_the_rules_is_summarised_in_their_order() -> None:
-    assert [summary.key for summary in summarise(Aggregate())] == list(RECIPE.clusters)
+    assert [summary.key for summary in summarise(Aggregate())] == list(RECIPE.cluster_keys)
 
 
 def test_an_empty_cluster_knows_nothing() -> None:

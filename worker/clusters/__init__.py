@@ -7,7 +7,8 @@
 
 from worker.clusters.aggregate import Aggregate, merge
 from worker.clusters.fold import fold
-from worker.clusters.rules import RECIPE, Rules
+from worker.clusters.rules import Rules
+from worker.clusters.shipped import RECIPE
 from worker.clusters.summary import ClusterSummary, percent, summarise
 
 __all__ = ["RECIPE", "Aggregate", "ClusterSummary", "Rules", "fold", "merge", "percent", "summarise"]

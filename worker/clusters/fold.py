@@ -6,12 +6,13 @@ and nothing raises, so that an aggregate is never left with half a page.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from worker.clusters.aggregate import Aggregate
-from worker.clusters.rules import RECIPE, Rules
+from worker.clusters.rules import Rules
+from worker.clusters.shipped import RECIPE
 from worker.clusters.values import Parsed, Traits, category_column, number_column, read_trait
 
 T = TypeVar("T")
@@ -20,25 +21,24 @@ T = TypeVar("T")
 def fold(aggregate: Aggregate, profiles: Sequence[object], rules: Rules = RECIPE) -> None:
     """Count `profiles`, one page as parsed from JSON, into `aggregate`."""
     traits = _traits(aggregate, profiles)
-    numbers: list[Parsed[float]] = []
-    categories: list[Parsed[str]] = []
-    for number in rules.numbers:
-        parse = partial(number_column, lowest=number.lowest, highest=number.highest)
-        column = read_trait(traits, number.keys, parse)
-        numbers.append(column)
-        _count_errors(aggregate, number.name, len(column.wrong))
-    for category in rules.categories:
-        words = read_trait(traits, category.keys, category_column)
-        categories.append(words)
-        _count_errors(aggregate, category.name, len(words.wrong))
+    numbers: dict[str, Parsed[float]] = {}
+    categories: dict[str, Parsed[str]] = {}
+    for trait in rules.traits:
+        if trait.type == "number":
+            parse = partial(number_column, lowest=trait.lowest, highest=trait.highest)
+            numbers[trait.name] = read_trait(traits, trait.keys, parse)
+            _count_errors(aggregate, trait.name, len(numbers[trait.name].wrong))
+        elif trait.type == "category":
+            categories[trait.name] = read_trait(traits, trait.keys, category_column)
+            _count_errors(aggregate, trait.name, len(categories[trait.name].wrong))
 
-    for key, rows in _rows_by_cluster(aggregate, numbers, rules).items():
+    for key, rows in _rows_by_cluster(aggregate, {**numbers, **categories}, rules).items():
         cluster = aggregate.cluster(key)
         cluster.n += len(rows)
-        for number, column in zip(rules.numbers, numbers, strict=True):
-            cluster.number(number.name).add(_present(column, rows))
-        for category, words in zip(rules.categories, categories, strict=True):
-            cluster.category(category.name).add(_present(words, rows))
+        for name, column in numbers.items():
+            cluster.number(name).add(_present(column, rows))
+        for name, words in categories.items():
+            cluster.category(name).add(_present(words, rows))
 
 
 def _traits(aggregate: Aggregate, profiles: Sequence[object]) -> list[Traits]:
@@ -59,30 +59,14 @@ def _count_errors(aggregate: Aggregate, trait: str, errors: int) -> None:
         aggregate.trait_errors[trait] += errors
 
 
-def _rows_by_cluster(aggregate: Aggregate, columns: list[Parsed[float]], rules: Rules) -> dict[str, list[int]]:
-    """The rows of each cluster that has any; counts those that have no number at all as unclassified."""
-    filled = [
-        [trait.assumed if value is None else value for value in column.values] if column.gaps else column.values
-        for trait, column in zip(rules.numbers, columns, strict=True)
-    ]
-    keys: list[str | None] = list(map(rules.classify, *filled))
-    if all(column.gaps for column in columns):
-        for row in _without_number(columns, len(keys)):
-            keys[row] = None
-    rows: defaultdict[str | None, list[int]] = defaultdict(list)
-    for row, key in enumerate(keys):
-        rows[key].append(row)
-    aggregate.unclassified += len(rows.pop(None, ()))
-    return cast(dict[str, list[int]], rows)
-
-
-def _without_number(columns: list[Parsed[float]], length: int) -> Iterable[int]:
-    """The rows in which every column has a gap."""
-    rows: Iterable[int] = range(length)
-    for column in columns:
-        values = column.values
-        rows = [row for row in rows if values[row] is None]
-    return rows
+def _rows_by_cluster(aggregate: Aggregate, columns: Mapping[str, Parsed[Any]], rules: Rules) -> dict[str, list[int]]:
+    """The rows of each cluster that has any; counts those that are in none as unclassified."""
+    deciding = [columns[name].values for name in rules.compiled.deciding]
+    rows: defaultdict[int, list[int]] = defaultdict(list)
+    for row, index in enumerate(map(rules.compiled.classify, *deciding)):
+        rows[index].append(row)
+    aggregate.unclassified += len(rows.pop(-1, ()))
+    return {rules.cluster_keys[index]: members for index, members in rows.items()}
 
 
 def _present(column: Parsed[T], rows: list[int]) -> list[T]:

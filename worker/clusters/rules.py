@@ -1,82 +1,162 @@
-"""The rules that put a profile into a cluster, as data: which traits are read, and what decides.
+"""The rules that put a profile into a cluster, as data: which traits are read, who counts, and what decides.
 
-`RECIPE` are the rules of the original recipe: four clusters from lifetime value, number of purchases and
-risk of churn. Everything else in this package works from a `Rules` and knows no trait or cluster by name.
+They travel inside a sync's request, so that every worker uses the same ones, and are written down as a TOML file (see
+`toml`). Everything else in this package works from a `Rules` and knows no trait or cluster by name.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Self
 
-from worker.clusters.values import MAGNITUDE
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from worker.clusters.compiled import Compiled, compile_clusters
+from worker.clusters.condition import Condition
+from worker.clusters.refusal import Fault, refuse, unknown
+from worker.clusters.trait import Name, Trait
 
-@dataclass(frozen=True, slots=True)
-class NumberTrait:
-    """A trait that is a number; a profile that has one of them is classified.
+MAX_CLUSTERS = 50
+MAX_TRAITS = 100
+MAX_BYTES = 32 * 1024
+"""How large rules may be as JSON: they are part of every sync in Redis."""
 
-    `keys` are where a profile may hold it, in order of preference; `assumed` stands in for a missing value,
-    for the rules only; values outside `lowest` to `highest` are trait errors.
-    """
-
-    name: str
-    keys: tuple[str, ...]
-    assumed: float = 0.0
-    lowest: float = -MAGNITUDE
-    highest: float = MAGNITUDE
-
-
-@dataclass(frozen=True, slots=True)
-class CategoryTrait:
-    """A trait that is one of several words, such as an industry. `keys` as in `NumberTrait`."""
-
-    name: str
-    keys: tuple[str, ...]
+OWN_FIELDS = frozenset({"name", "description", "demographic", "psychographic"})
+"""Fields of a persona that are made from the statistics."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """A complete set of rules.
+class Cluster(BaseModel):
+    """A behavioural cluster; profiles come into the first one whose condition holds."""
 
-    `name` goes into every persona's reference; `clusters` are the cluster keys in the order of their
-    personas; `classify` takes a profile's numbers in the order of `numbers`, missing ones filled in, and
-    returns one of `clusters`.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    numbers: tuple[NumberTrait, ...]
-    categories: tuple[CategoryTrait, ...]
-    clusters: tuple[str, ...]
-    classify: Callable[..., str]
+    key: Name = Field(description="What results call it: small letters, digits and _. Another key is another persona")
+    label: Annotated[str, Field(min_length=1, max_length=60)] = Field(
+        default_factory=lambda data: str(data["key"]).replace("_", " ").title(),
+        description="What people read, also in the persona's name. Default: High Value for high_value",
+    )
+    when: Condition | None = Field(
+        default=None, description="Who is in it. Without it: everyone else, so it must be the last one"
+    )
+    report: tuple[str, ...] | None = Field(
+        default=None, description="Names of the traits that its persona tells of. Default: all"
+    )
+    persona: Mapping[str, JsonValue] = Field(
+        default_factory=dict,
+        description="More fields of the persona at Mavera, such as type, pipeline_type, goals; sent as they are",
+    )
+    template: str | None = Field(
+        default=None, min_length=1, max_length=5000, description="Text of the persona, in the place of our own"
+    )
+
+
+class Rules(BaseModel):
+    """A complete set of rules. `name` goes into every persona's reference: with another name it is another persona."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = Field(
+        description="Small letters, digits, _ and -. Rules with another name have personas of their own"
+    )
+    traits: tuple[Trait, ...] = Field(min_length=1, max_length=MAX_TRAITS, description="What is read of a profile")
+    filter: Condition | None = Field(default=None, description="Which profiles count at all. Without it: all of them")
+    clusters: tuple[Cluster, ...] = Field(
+        min_length=1, max_length=MAX_CLUSTERS, description="In order: the first whose condition holds has the profile"
+    )
 
     @property
     def keys(self) -> tuple[str, ...]:
         """Everything that is read of a profile."""
-        numbers = (key for number in self.numbers for key in number.keys)
-        return (*numbers, *(key for category in self.categories for key in category.keys))
+        return tuple(dict.fromkeys(key for trait in self.traits for key in trait.keys))
+
+    @property
+    def cluster_keys(self) -> tuple[str, ...]:
+        """The clusters' keys, in their order."""
+        return tuple(cluster.key for cluster in self.clusters)
+
+    def trait(self, name: str) -> Trait:
+        """A trait by its name. Raises KeyError if there is none."""
+        return self._by_name[name]
+
+    @cached_property
+    def compiled(self) -> Compiled:
+        """The rules as functions, compiled once for this object."""
+        return compile_clusters(self.traits, [cluster.when for cluster in self.clusters], self.filter)
+
+    def as_json(self) -> dict[str, Any]:
+        """As a file would say it: only what was given. `model_validate` makes equal rules of it."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    def differences(self, other: Self) -> list[str]:
+        """What `other` says otherwise, by name: `trait ltv`, `cluster growth`, `order of clusters`, …"""
+        found = [field for field in ("name", "filter") if getattr(self, field) != getattr(other, field)]
+        for kind, mine, theirs in (
+            ("trait", {one.name: one for one in self.traits}, {one.name: one for one in other.traits}),
+            ("cluster", {one.key: one for one in self.clusters}, {one.key: one for one in other.clusters}),
+        ):
+            found += [f"{kind} {name}" for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
+            if mine == theirs and list(mine) != list(theirs):
+                found.append(f"order of {kind}s")
+        return found
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def _by_name(self) -> dict[str, Trait]:
+        named: dict[str, Trait] = {}
+        for trait in self.traits:
+            named.setdefault(trait.name, trait)
+        return named
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        refuse("Rules", [*self._trait_faults(), *self._cluster_faults(), *self._size_faults()])
+        return self
+
+    def _trait_faults(self) -> Iterator[Fault]:
+        for i, name in _repeated([trait.name for trait in self.traits]):
+            yield Fault(("traits", i, "name"), f"a trait {name} stands above already: choose another name")
+        if self.filter is not None:
+            yield from self.filter.faults(self._by_name, ("filter",))
+
+    def _cluster_faults(self) -> Iterator[Fault]:
+        for i, key in _repeated(list(self.cluster_keys)):
+            yield Fault(("clusters", i, "key"), f"a cluster {key} stands above already: choose another key")
+        deciding = frozenset().union(*(cluster.when.traits for cluster in self.clusters if cluster.when))
+        for i, cluster in enumerate(self.clusters):
+            place = ("clusters", i)
+            if cluster.when is not None:
+                yield from cluster.when.faults(self._by_name, (*place, "when"))
+            for j, name in enumerate(cluster.report or ()):
+                if name not in self._by_name:
+                    yield Fault((*place, "report", j), unknown("trait", name, self._by_name))
+            for field in sorted(OWN_FIELDS & cluster.persona.keys()):
+                yield Fault((*place, "persona", field), f"{field} is made from the statistics: leave it out")
+            if cluster.when and cluster.when.traits == deciding and cluster.when.comparisons == {"missing": True}:
+                yield Fault((*place, "when"), "a profile without any of the traits that are compared is in no cluster")
+            before = next((one for one in self.clusters[:i] if one.when in (None, cluster.when)), None)
+            if before is not None:
+                everyone = "takes everyone else" if before.when is None else "has the same condition"
+                yield Fault(place, f"nobody can be in {cluster.key}, for {before.key} above {everyone}: move it up")
+
+    def _size_faults(self) -> Iterator[Fault]:
+        try:
+            size = len(json.dumps(self.as_json(), allow_nan=False))
+        except ValueError:
+            yield Fault((), "a field of a persona is not a finite number")
+        else:
+            if size > MAX_BYTES:
+                yield Fault((), f"the rules take {size:,} bytes, and every sync carries them: at most {MAX_BYTES:,}")
 
 
-def classify_recipe(ltv: float, purchase_count: float, churn_risk: float) -> str:
-    """The recipe's decision; the first rule that holds wins."""
-    if ltv > 500 and churn_risk < 0.15:
-        return "high_value"
-    if ltv > 100 and purchase_count >= 2:
-        return "growth"
-    if churn_risk > 0.4:
-        return "at_risk"
-    return "new"
-
-
-RECIPE = Rules(
-    name="recipe",
-    numbers=(
-        NumberTrait("ltv", ("ltv", "lifetime_value")),
-        NumberTrait("purchase_count", ("purchase_count", "order_count")),
-        NumberTrait("churn_risk", ("churn_risk", "churn_probability"), assumed=0.5, lowest=0.0, highest=1.0),
-    ),
-    categories=(
-        CategoryTrait("industries", ("industry",)),
-        CategoryTrait("plans", ("plan",)),
-    ),
-    clusters=("high_value", "growth", "at_risk", "new"),
-    classify=classify_recipe,
-)
+def _repeated(names: list[str]) -> list[tuple[int, str]]:
+    """Every name that was there before, with its index."""
+    seen: Counter[str] = Counter()
+    found = []
+    for i, name in enumerate(names):
+        if seen[name]:
+            found.append((i, name))
+        seen[name] += 1
+    return found

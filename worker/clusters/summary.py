@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from worker.clusters.aggregate import Aggregate, ClusterAggregate
 from worker.clusters.category import CategoryAggregate
 from worker.clusters.number import NumberAggregate
-from worker.clusters.rules import RECIPE, Rules
+from worker.clusters.rules import Rules
+from worker.clusters.shipped import RECIPE
 
 TOP = 3
 """How many of the most frequent categories are reported."""
@@ -112,7 +113,9 @@ class ClusterSummary:
 def summarise(aggregate: Aggregate, rules: Rules = RECIPE) -> list[ClusterSummary]:
     """Every cluster of the rules in their order, the empty ones too."""
     classified = sum(cluster.n for cluster in aggregate.clusters.values())
-    return [_cluster(key, aggregate.clusters.get(key, ClusterAggregate()), rules, classified) for key in rules.clusters]
+    return [
+        _cluster(key, aggregate.clusters.get(key, ClusterAggregate()), rules, classified) for key in rules.cluster_keys
+    ]
 
 
 def percent(share: float | None) -> str | None:
@@ -125,9 +128,15 @@ def _cluster(key: str, cluster: ClusterAggregate, rules: Rules, classified: int)
         key=key,
         n=cluster.n,
         share=cluster.n / classified if classified else 0.0,
-        numbers={trait.name: _number(cluster.numbers.get(trait.name, NumberAggregate())) for trait in rules.numbers},
+        numbers={
+            trait.name: _number(cluster.numbers.get(trait.name, NumberAggregate()))
+            for trait in rules.traits
+            if trait.type == "number"
+        },
         categories={
-            trait.name: _category(cluster.categories.get(trait.name, CategoryAggregate())) for trait in rules.categories
+            trait.name: _category(cluster.categories.get(trait.name, CategoryAggregate()))
+            for trait in rules.traits
+            if trait.type == "category"
         },
     )
 

@@ -1,0 +1,119 @@
+"""Conditions on a profile: comparisons of one trait, joined by `all`, `any` and `not`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, model_validator
+
+from worker.clusters.refusal import Fault, Path, refuse, unknown
+from worker.clusters.trait import Trait, TraitType, Value
+
+MAX_DEPTH = 10
+"""How deep conditions may stand inside each other."""
+
+ORDERED = ("gt", "gte", "lt", "lte")
+COMPARISONS = (*ORDERED, "eq", "in_", "missing")
+
+ALLOWED: Mapping[TraitType, tuple[str, ...]] = {
+    "number": COMPARISONS,
+    "category": ("eq", "in_", "missing"),
+    "boolean": ("eq", "missing"),
+    "date": (*ORDERED, "missing"),
+    "list": ("eq", "in_", "missing"),
+}
+"""What makes sense for which type of trait."""
+
+
+def word(field: str) -> str:
+    """A field as it is written in a file: `in` for `in_`."""
+    return field.rstrip("_")
+
+
+class Condition(BaseModel):
+    """Either comparisons of one `trait`, all of which must hold, or one of `all`, `any` and `not`.
+
+    A comparison with a missing value does not hold, unless the trait says what a missing value counts as; `missing`
+    asks for the value itself. A date is compared by its age in days at the start of the sync. A list is equal to
+    what it holds, and `in` a list of words of which it holds one.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"oneOf": [{"required": [kind]} for kind in ("trait", "all", "any", "not")]},
+    )
+
+    trait: str | None = Field(default=None, description="Name of the trait to compare")
+    gt: StrictFloat | None = Field(default=None, allow_inf_nan=False, description="Greater than; of a date: older")
+    gte: StrictFloat | None = Field(default=None, allow_inf_nan=False, description="Greater than or equal to")
+    lt: StrictFloat | None = Field(default=None, allow_inf_nan=False, description="Less than; of a date: younger")
+    lte: StrictFloat | None = Field(default=None, allow_inf_nan=False, description="Less than or equal to")
+    eq: Value | None = Field(default=None, description="Equal to; of a list: holds it")
+    in_: tuple[Value, ...] | None = Field(
+        default=None, alias="in", min_length=1, max_length=200, description="Equal to one of; of a list: holds one of"
+    )
+    missing: StrictBool | None = Field(default=None, description="true: the profile has no usable value; false: it has")
+    all: tuple[Condition, ...] | None = Field(default=None, min_length=1, description="All of these hold")
+    any: tuple[Condition, ...] | None = Field(default=None, min_length=1, description="At least one of these holds")
+    not_: Condition | None = Field(default=None, alias="not", description="This does not hold")
+
+    @property
+    def comparisons(self) -> dict[str, Any]:
+        """The comparisons that are made, by field."""
+        return {field: value for field in COMPARISONS if (value := getattr(self, field)) is not None}
+
+    @property
+    def parts(self) -> tuple[tuple[Path, Condition], ...]:
+        """The conditions inside this one, and where they stand."""
+        if self.not_ is not None:
+            return ((("not",), self.not_),)
+        kind = "all" if self.all is not None else "any"
+        return tuple(((kind, i), part) for i, part in enumerate(self.all or self.any or ()))
+
+    @property
+    def traits(self) -> frozenset[str]:
+        """The names of all traits that it compares."""
+        own = frozenset() if self.trait is None else frozenset({self.trait})
+        return own.union(*(part.traits for _, part in self.parts))
+
+    def faults(self, traits: Mapping[str, Trait], path: Path, depth: int = 1) -> Iterator[Fault]:
+        """What does not fit the traits of the rules. path: where this condition stands."""
+        if depth > MAX_DEPTH:
+            yield Fault(path, f"conditions stand in each other more than {MAX_DEPTH} deep: make it simpler")
+            return
+        for inner, part in self.parts:
+            yield from part.faults(traits, path + inner, depth + 1)
+        if self.trait is None:
+            return
+        trait = traits.get(self.trait)
+        if trait is None:
+            yield Fault((*path, "trait"), unknown("trait", self.trait, traits))
+            return
+        for field, value in self.comparisons.items():
+            if field not in ALLOWED[trait.type]:
+                allowed = ", ".join(map(word, ALLOWED[trait.type]))
+                yield Fault(
+                    (*path, word(field)), f"{trait.name} is a {trait.type}, which has no {word(field)}: use {allowed}"
+                )
+            elif field != "missing":
+                for one in value if field == "in_" else (value,):
+                    if objection := trait.objection(one):
+                        yield Fault((*path, word(field)), objection)
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        kinds = [word(kind) for kind in ("trait", "all", "any", "not_") if getattr(self, kind) is not None]
+        compared = ", ".join(map(word, self.comparisons))
+        if len(kinds) > 1:
+            refuse("Condition", [Fault((kinds[1],), f"{' and '.join(kinds)} together: use one of them in a condition")])
+        if not kinds:
+            said = f'which trait is compared? Add trait = "…" to {compared}' if compared else "the condition is empty"
+            refuse("Condition", [Fault((), said)])
+        if kinds == ["trait"] and not compared:
+            listed = ", ".join(map(word, COMPARISONS))
+            refuse("Condition", [Fault(("trait",), f"what should {self.trait} be? Add one of {listed}")])
+        if kinds != ["trait"] and compared:
+            refuse("Condition", [Fault((), f"{compared} beside {kinds[0]}: comparisons go with a trait")])
+        return self

@@ -1,0 +1,17 @@
+"""The rules that ship with the program, as the TOML files beside this module. `RECIPE` are the default."""
+
+from collections.abc import Mapping
+from importlib import resources
+
+from worker.clusters.rules import Rules
+from worker.clusters.toml import parse_rules
+
+SHIPPED: Mapping[str, str] = {
+    file.name.removesuffix(".toml"): file.read_text("utf-8")
+    for file in sorted(resources.files("worker.clusters").iterdir(), key=lambda file: file.name)
+    if file.name.endswith(".toml")
+}
+"""Name → text of each file."""
+
+RECIPE: Rules = parse_rules(SHIPPED["recipe"])
+"""The rules of the original recipe: four clusters from lifetime value, number of purchases and risk of churn."""

@@ -1,0 +1,168 @@
+"""Rules written down as a TOML file: from its text to `Rules`, or to every fault with line, field and fix. No I/O."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import ErrorDetails
+from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
+
+from worker.clusters.condition import Condition
+from worker.clusters.lines import line_numbers, line_of
+from worker.clusters.refusal import Path
+from worker.clusters.rules import Cluster, Rules
+from worker.clusters.trait import Trait
+
+MAX_TEXT = 256 * 1024
+"""Characters of a file; far more than rules of the largest size need."""
+
+_SENTENCES = {
+    "bool_type": "write true or false",
+    "float_type": "write a number",
+    "finite_number": "write a finite number",
+    "invalid-json-value": "write text, a number, true, false, a list or a table",
+    "model_type": "write a table",
+    "model_attributes_type": "write a table",
+    "dict_type": "write a table",
+    "mapping_type": "write a table",
+    "string_type": "write text in quotes",
+    "string_too_short": "it is empty",
+    "too_short": "it is empty",
+    "tuple_type": "write a list in [ ]",
+}
+"""What pydantic says, in the words of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong in a file. line: from 1. field: such as `cluster growth, when.all.gt`; may be empty."""
+
+    line: int
+    field: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {f'{self.field}: ' if self.field else ''}{self.sentence}"
+
+
+class MalformedRules(ValueError):
+    """A text that is no rules. `problems` are all that were found, in order of their lines."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda problem: problem.line)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def parse_rules(text: str) -> Rules:
+    """The rules that a TOML text describes. Raises MalformedRules."""
+    if len(text) > MAX_TEXT:
+        raise MalformedRules([Problem(1, "", f"more than {MAX_TEXT:,} characters: this is no file of rules")])
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise MalformedRules([_syntax(text, str(error))]) from None
+    except RecursionError:
+        raise MalformedRules([Problem(1, "", "brackets stand in each other too deep")]) from None
+    try:
+        return Rules.model_validate(data)
+    except ValidationError as error:
+        numbers = line_numbers(text)
+        raise MalformedRules([_problem(one, data, numbers) for one in _of_its_own(error)]) from None
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of such a file, for editors."""
+    document = Rules.model_json_schema(schema_generator=_TomlSchema)
+    return {"$schema": GenerateJsonSchema.schema_dialect, **document, "title": "Clusters of segment-personas"}
+
+
+class _TomlSchema(GenerateJsonSchema):
+    """TOML has no null: a field is there with a value, or not at all."""
+
+    def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        found = super().default_schema(schema)
+        return {key: value for key, value in found.items() if (key, value) != ("default", None)}
+
+
+def _syntax(text: str, message: str) -> Problem:
+    """What the parser says, with the line where all other problems have it; without one it means the end."""
+    said, _, place = message.partition(" (at ")
+    found = re.search(r"line (\d+)", place)
+    return Problem(int(found[1]) if found else text.count("\n") + 1, "", f"this is not TOML: {said}")
+
+
+def _of_its_own(error: ValidationError) -> list[ErrorDetails]:
+    """The faults that do not merely follow from others."""
+    return [
+        one
+        for one in error.errors(include_url=False)
+        if one["type"] != "default_factory_not_called" and not (one["type"] == "too_short" and one["input"])
+    ]
+
+
+def _problem(error: ErrorDetails, data: Mapping[str, Any], numbers: Mapping[Path, int]) -> Problem:
+    path = error["loc"]
+    return Problem(line_of(path, numbers), _field(path, data), _sentence(error))
+
+
+def _sentence(error: ErrorDetails) -> str:
+    kind, path, given = error["type"], error["loc"], error["input"]
+    name = str(path[-1]) if path else ""
+    model = _model(path[:-1])
+    if kind == "missing":
+        return f"it is missing. {_description(model, name)}"
+    if kind == "extra_forbidden":
+        names = [field.alias or key for key, field in model.model_fields.items()]
+        return f"there is no such field{_meant(name, names)}"
+    if kind == "literal_error":
+        choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        return f"it is one of {', '.join(choices)}{_meant(str(given), choices)}"
+    if kind in _SENTENCES:
+        return _SENTENCES[kind]
+    if kind in ("string_pattern_mismatch", "string_too_long", "too_long"):
+        said = error["msg"].removeprefix("String ").removeprefix("Tuple ")
+        shown = f'"{given}" is not possible' if kind == "string_pattern_mismatch" else f"it {said}"
+        return f"{shown}. {_description(model, name)}"
+    return error["msg"]
+
+
+def _meant(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+
+
+def _model(path: Path) -> type[BaseModel]:
+    """The model of the table at `path`."""
+    match path:
+        case ():
+            return Rules
+        case ("traits", _):
+            return Trait
+        case ("clusters", _):
+            return Cluster
+    return Condition
+
+
+def _description(model: type[BaseModel], name: str) -> str:
+    field = model.model_fields.get(name)
+    return field.description or "" if field else ""
+
+
+def _field(path: Path, data: Mapping[str, Any]) -> str:
+    """A path in words: traits and clusters by their names, and no index, for the line says which."""
+    words = [str(part) for part in path if isinstance(part, str)]
+    match path:
+        case ("traits" | "clusters" as kind, int(index), *_):
+            entry = data[kind][index]
+            name = entry.get("name" if kind == "traits" else "key") if isinstance(entry, dict) else None
+            owner = f"{kind[:-1]} {name if isinstance(name, str) else index + 1}"
+            return ", ".join(filter(None, [owner, ".".join(words[1:])]))
+    return ".".join(words)
