@@ -17,7 +17,9 @@ from pydantic import ValidationError
 
 from producer.client import SyncClient
 from producer.embedded import DEMO_SPACE, embedded, made_up
+from producer.rules_file import chosen_rules
 from producer.screen import Screen
+from worker.clusters import Rules
 from worker.errors import ConfigurationError, PersonasError
 from worker.files import STANDARD_INPUT, anywhere
 from worker.settings import Dialect, Settings
@@ -47,6 +49,7 @@ class SyncOptions:
     collection: Literal["users", "accounts"] = "users"
     trait_class: Literal["computed_trait", "audience"] | None = None
     idempotency_key: str | None = None
+    clusters: str | None = None
 
     def in_process(self, settings: Settings) -> bool:
         """Whether everything runs in this process. Raises ConfigurationError if an option does not go with that."""
@@ -82,12 +85,13 @@ def requests_for(settings: Settings, options: SyncOptions) -> list[SyncRequest]:
         raise ConfigurationError(f"{', '.join(twice)}: named more than once.")
     if options.idempotency_key and len(space_ids) > 1:
         raise ConfigurationError("--idempotency-key means one sync: name one space at a time.")
+    rules = chosen_rules(settings, options.clusters)
     file = options.from_file
     if file is not None:
         _check_goes_with_file(space_ids, options)
         if options.in_process(settings):
             file = _own_file(file)
-    return [_request(settings, space_id, options, file) for space_id in space_ids]
+    return [_request(settings, space_id, options, rules, file) for space_id in space_ids]
 
 
 @contextlib.asynccontextmanager
@@ -174,7 +178,7 @@ def _own_file(file: str) -> str:
     return os.path.abspath(file)
 
 
-def _request(settings: Settings, space_id: str, options: SyncOptions, file: str | None) -> SyncRequest:
+def _request(settings: Settings, space_id: str, options: SyncOptions, rules: Rules, file: str | None) -> SyncRequest:
     try:
         return SyncRequest(
             space_id=space_id,
@@ -182,6 +186,7 @@ def _request(settings: Settings, space_id: str, options: SyncOptions, file: str 
             dialect="inline" if file is not None else options.dialect or settings.segment_dialect,
             collection=options.collection,
             trait_class=options.trait_class,
+            rules=rules,
             max_profiles=options.max_profiles,
             min_cluster_size=options.min_cluster_size,
             mode=options.mode,

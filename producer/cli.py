@@ -33,6 +33,12 @@ Timeout = Annotated[
     float | None,
     typer.Option("--timeout", metavar="SECONDS", min=0, help="Stop following after so long (exit code 130)."),
 ]
+Clusters = Annotated[
+    str | None,
+    typer.Option(
+        "--clusters", metavar="FILE", help="File of traits and clusters (see `clusters`). Default: CLUSTERS_FILE."
+    ),
+]
 NoWait = Annotated[bool, _flag("--no-wait", help="Print the sync id and return; do not follow.")]
 
 
@@ -86,6 +92,7 @@ def sync(
     idempotency_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="The same key never starts a second sync.")
     ] = None,
+    clusters: Clusters = None,
 ) -> None:
     """Read every profile of a space, and create or update one persona per cluster."""
     from producer import commands
@@ -108,6 +115,7 @@ def sync(
         collection=collection,
         trait_class=trait_class,
         idempotency_key=idempotency_key,
+        clusters=clusters,
     )
     _exit(commands.run(lambda settings, err: commands.sync(settings, err, options)))
 
@@ -188,12 +196,13 @@ def doctor(
         str | None, typer.Argument(metavar="SPACE_ID", help="Space to look into. Default: SEGMENT_SPACE_ID.")
     ] = None,
     json: Json = False,
+    clusters: Clusters = None,
 ) -> None:
     """Check the set-up, and create nothing: settings, Redis, workers, Segment, Mavera."""
     from producer import doctor as checks
     from producer.commands import run
 
-    _exit(run(lambda settings, err: checks.doctor(settings, space_id, json=json)))
+    _exit(run(lambda settings, err: checks.doctor(settings, space_id, json=json, clusters=clusters)))
 
 
 @app.command()
@@ -250,6 +259,44 @@ def sandbox(
             port,
         )
     )
+
+
+clusters_app = typer.Typer(no_args_is_help=True, help="Check and show files of traits and clusters.")
+app.add_typer(clusters_app, name="clusters")
+
+
+@clusters_app.command("check")
+def clusters_check(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="TOML file of traits and clusters.")],
+    json: Json = False,
+) -> None:
+    """Say whether a file can be used, and if not, what is wrong in which line."""
+    from producer import clusters
+
+    _exit(clusters.check(file, json=json))
+
+
+@clusters_app.command("show")
+def clusters_show(
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE", help="A file, or one that ships: recipe, saas. Default: CLUSTERS_FILE, recipe."),
+    ] = None,
+    json: Json = False,
+    toml: Annotated[bool, _flag("--toml", help="Print the file itself, to make your own of it.")] = False,
+) -> None:
+    """Show traits and clusters in words."""
+    from producer import clusters
+
+    _exit(clusters.show(file, json=json, toml=toml))
+
+
+@clusters_app.command("schema")
+def clusters_schema() -> None:
+    """Print the JSON Schema of such files, for editors."""
+    from producer import clusters
+
+    _exit(clusters.print_schema())
 
 
 def _version(asked: bool) -> None:

@@ -16,7 +16,9 @@ from rich.text import Text
 
 from producer.findings import Finding, Verdict, coverage, judge_rate, judge_redis, judge_traits
 from producer.result import to_json
+from producer.rules_file import chosen_rules
 from producer.screen import printable, stdout
+from worker.clusters import RECIPE, Rules
 from worker.errors import ApiError, ConfigurationError, Retry, StoreUnavailable
 from worker.http import new_session
 from worker.jobs.context import mavera_client, segment_source, worker_registry
@@ -34,10 +36,10 @@ MOST_PROFILES = 20
 """Profiles whose traits are read where each costs a request; where they come with the page, it is all of them."""
 
 
-async def doctor(settings: Settings, space_id: str | None, *, json: bool) -> int:
+async def doctor(settings: Settings, space_id: str | None, *, json: bool, clusters: str | None = None) -> int:
     """Prints each finding as it comes; returns 0, or 1 if one of them is a failure."""
-    out, findings = stdout(), []
-    async for finding in examine(settings, space_id):
+    out, findings, rules = stdout(), [], chosen_rules(settings, clusters)
+    async for finding in examine(settings, space_id, rules):
         findings.append(finding)
         if not json:
             out.put(_line(finding))
@@ -59,13 +61,13 @@ def _line(finding: Finding) -> Table:
     return line
 
 
-async def examine(settings: Settings, space_id: str | None) -> AsyncIterator[Finding]:
+async def examine(settings: Settings, space_id: str | None, rules: Rules = RECIPE) -> AsyncIterator[Finding]:
     """Everything that can be found out, one thing after the other."""
     yield _settings(settings)
     async for finding in _redis(settings):
         yield finding
     async with new_session() as session:
-        async for finding in _segment(settings, session, space_id or settings.segment_space_id):
+        async for finding in _segment(settings, session, space_id or settings.segment_space_id, rules):
             yield finding
         async for finding in _mavera(settings, session):
             yield finding
@@ -103,7 +105,9 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("warn", "Workers", "none is alive: syncs wait", "Start one: segment-personas worker")
 
 
-async def _segment(settings: Settings, session: aiohttp.ClientSession, space_id: str | None) -> AsyncIterator[Finding]:
+async def _segment(
+    settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
+) -> AsyncIterator[Finding]:
     if settings.segment_token is None:
         yield Finding("fail", "Segment", "SEGMENT_TOKEN is not set", "Export a token that may read the space.")
         return
@@ -113,7 +117,7 @@ async def _segment(settings: Settings, session: aiohttp.ClientSession, space_id:
         )
         return
     try:
-        request = SyncRequest(space_id=space_id, dialect=settings.segment_dialect)
+        request = SyncRequest(space_id=space_id, dialect=settings.segment_dialect, rules=rules)
     except ValidationError:
         yield Finding("fail", "Segment", f"{space_id!r} is no space id", "Copy it from Segment: spa_…")
         return
@@ -131,7 +135,7 @@ async def _segment(settings: Settings, session: aiohttp.ClientSession, space_id:
         yield Finding("warn", "Segment", f"the token is good ({dialect}), and space {space_id} is empty")
         return
     yield Finding("ok", "Segment", f"the token is good ({dialect}); one page: {len(page.profiles)} profiles")
-    for finding in judge_traits(coverage(profiles), len(profiles)):
+    for finding in judge_traits(coverage(profiles, rules), len(profiles)):
         yield finding
 
 

@@ -31,14 +31,14 @@ class Finding:
 class TraitCoverage:
     """In how many profiles of a page a trait is usable, and in how many it is there but is not.
 
-    keys: the names under which it may stand.
+    keys: the names under which it may stand. decides: clusters depend on it.
     """
 
     name: str
     keys: tuple[str, ...]
     usable: int
     unusable: int
-    is_number: bool
+    decides: bool
 
 
 def judge_redis(health: RedisHealth) -> list[Finding]:
@@ -79,20 +79,21 @@ def coverage(profiles: Sequence[object], rules: Rules = RECIPE) -> list[TraitCov
     ]
     result = []
     for trait in rules.traits:
+        decides = trait.name in rules.compiled.deciding
         if trait.type == "number":
             parse = partial(number_column, lowest=trait.lowest, highest=trait.highest)
             numbers = read_trait(traits, trait.keys, parse)
-            result.append(_count(trait.name, trait.keys, numbers.values, numbers.wrong, is_number=True))
+            result.append(_count(trait.name, trait.keys, numbers.values, numbers.wrong, decides=decides))
         elif trait.type == "category":
             words = read_trait(traits, trait.keys, category_column)
-            result.append(_count(trait.name, trait.keys, words.values, words.wrong, is_number=False))
+            result.append(_count(trait.name, trait.keys, words.values, words.wrong, decides=decides))
     return result
 
 
 def judge_traits(found: Sequence[TraitCoverage], profiles: int) -> list[Finding]:
     """What the traits of a page mean for its clusters. profiles: how many entries the page has."""
-    if not any(trait.usable for trait in found if trait.is_number):
-        names = ", ".join("/".join(trait.keys) for trait in found if trait.is_number)
+    if not any(trait.usable for trait in found if trait.decides):
+        names = ", ".join("/".join(trait.keys) for trait in found if trait.decides)
         return [
             Finding(
                 "fail",
@@ -127,6 +128,6 @@ def judge_rate(limit: int | None, rate: int) -> Finding:
 
 
 def _count(
-    name: str, keys: tuple[str, ...], values: Sequence[object], wrong: Sequence[int], *, is_number: bool
+    name: str, keys: tuple[str, ...], values: Sequence[object], wrong: Sequence[int], *, decides: bool
 ) -> TraitCoverage:
-    return TraitCoverage(name, keys, sum(value is not None for value in values), len(wrong), is_number)
+    return TraitCoverage(name, keys, sum(value is not None for value in values), len(wrong), decides)

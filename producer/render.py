@@ -17,7 +17,9 @@ from rich.text import Text
 
 from producer.result import ClusterResult, clusters, statistics, timings
 from producer.screen import printable
-from worker.clusters import percent
+from worker.clusters import ClusterSummary, Rules
+from worker.clusters.trait import Trait
+from worker.clusters.wording import amount
 from worker.sync import Sync, SyncState
 
 STYLES = {
@@ -199,7 +201,8 @@ def _read(sync: Sync, now: float | None) -> str:
 def _table(sync: Sync, found: Sequence[ClusterResult]) -> Table:
     table = Table(box=box.ROUNDED)
     table.add_column("Cluster", overflow="fold")
-    for title in ("Profiles", "Avg LTV", "Avg churn"):
+    traits = _shown_traits(sync.request.rules)
+    for title in ("Profiles", *(f"Avg {trait.label}" for trait in traits)):
         table.add_column(title, justify="right", overflow="fold")
     table.add_column("Persona", overflow="fold")
     for cluster in found:
@@ -207,11 +210,21 @@ def _table(sync: Sync, found: Sequence[ClusterResult]) -> Table:
         table.add_row(
             summary.label,
             f"{summary.n:,}",
-            "n/a" if summary.avg_ltv is None else f"${summary.avg_ltv:,.0f}",
-            percent(summary.avg_churn) or "n/a",
+            *(_mean(trait, summary) for trait in traits),
             Text(printable(persona(cluster, sync)), "" if cluster.outcome else "dim"),
         )
     return table
+
+
+def _shown_traits(rules: Rules) -> list[Trait]:
+    """The two numbers for which there is room: first those whose scale says what they mean."""
+    numbers = [trait for trait in rules.traits if trait.type == "number"]
+    return sorted(numbers, key=lambda trait: trait.scale == "plain")[:2]
+
+
+def _mean(trait: Trait, summary: ClusterSummary) -> str:
+    mean = summary.numbers[trait.name].mean
+    return "n/a" if mean is None else amount(trait, mean)
 
 
 def _notes(sync: Sync) -> list[RenderableType]:

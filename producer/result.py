@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from worker.clusters import Aggregate, ClusterSummary, percent, summarise
+from worker.clusters import RECIPE, Aggregate, ClusterSummary, percent, summarise
 from worker.sync import PersonaOutcome, Sync, SyncState
 
 
@@ -46,7 +46,7 @@ def statistics(sync: Sync) -> Aggregate:
 def clusters(sync: Sync, aggregate: Aggregate) -> list[ClusterResult]:
     """Every cluster of the rules, in their order."""
     outcomes = {outcome.cluster: outcome for outcome in sync.outcomes}
-    return [_cluster(sync, summary, outcomes.get(summary.key)) for summary in summarise(aggregate)]
+    return [_cluster(sync, summary, outcomes.get(summary.key)) for summary in summarise(aggregate, sync.request.rules)]
 
 
 def timings(sync: Sync, now: float | None = None) -> Timings:
@@ -160,6 +160,7 @@ def _persona(summary: ClusterSummary, outcome: PersonaOutcome) -> dict[str, obje
         "n": summary.n,
         "avg_ltv": summary.avg_ltv,
         "avg_churn": percent(summary.avg_churn),
+        **_other_means(summary),
         "action": outcome.action,
     }
     if outcome.reason:
@@ -167,6 +168,13 @@ def _persona(summary: ClusterSummary, outcome: PersonaOutcome) -> dict[str, obje
     if outcome.ignored:
         shown["ignored"] = list(outcome.ignored)
     return shown
+
+
+def _other_means(summary: ClusterSummary) -> dict[str, object]:
+    """The means of rules that are not the recipe's, by the names of their traits."""
+    if summary.numbers.keys() <= {trait.name for trait in RECIPE.traits}:
+        return {}
+    return {"means": {name: number.mean for name, number in summary.numbers.items()}}
 
 
 def _left_out(cluster: ClusterResult) -> dict[str, object]:

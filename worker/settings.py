@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     files_dir: Path | None = Field(
         None, description="Directory whose files workers may read for `sync --from-file`; if unset, none"
     )
+    clusters_file: str | None = Field(
+        None, description="File of traits and clusters if the command names none; if unset, the default ones"
+    )
 
     mavera_api_key: Token | None = Field(None, description="Mavera API key; workers need it")
     mavera_base_url: BaseUrl = Field("https://app.mavera.io/api/v1", description="Where Mavera is")

@@ -10,9 +10,12 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from worker.clusters import RECIPE, Rules
+from worker.clusters.shipped import SHIPPED, shipped
 
 JobKind = Literal["walk", "finalize"]
 
@@ -57,6 +60,15 @@ def job_kind(state: SyncState) -> JobKind:
     return "finalize" if state is SyncState.FINALIZING else "walk"
 
 
+def _by_name(value: object) -> object:
+    return shipped(value) if isinstance(value, str) and value in SHIPPED else value
+
+
+def _written(rules: Rules) -> str | dict[str, Any]:
+    # The default by its name, as before there were others: most requests say no more than that.
+    return RECIPE.name if rules == RECIPE else rules.as_json()
+
+
 class SyncRequest(BaseModel):
     """What is asked for. Everything that shapes the result is here, so that any worker gives the same one."""
 
@@ -70,7 +82,9 @@ class SyncRequest(BaseModel):
     trait_class: Literal["computed_trait", "audience"] | None = Field(
         default=None, description="Read only traits of this class (profile-api)"
     )
-    rules: Literal["recipe"] = Field(default="recipe", description="Name of the cluster rules")
+    rules: Annotated[Rules, BeforeValidator(_by_name), PlainSerializer(_written)] = Field(
+        default=RECIPE, description="Traits and clusters, or the name of rules that ship with the program"
+    )
     file: str | None = Field(
         default=None,
         max_length=4096,
@@ -95,13 +109,16 @@ class SyncRequest(BaseModel):
 
     @property
     def identity(self) -> str:
-        """What may run only once at a time: a digest of space, collection and rules."""
-        return identity(self.space_id, self.collection, self.rules)
+        """What may run only once at a time: a digest of space, collection and name of the rules."""
+        return identity(self.space_id, self.collection, self.rules.name)
 
     def differences(self, other: SyncRequest) -> list[str]:
-        """The options in which `other` differs, as `name: ours, not theirs`."""
-        mine, theirs = self.model_dump(), other.model_dump()
-        return [f"{name}: {mine[name]}, not {theirs[name]}" for name in mine if mine[name] != theirs[name]]
+        """The options in which `other` differs, as `name: ours, not theirs`; of rules only which parts."""
+        mine, theirs = self.model_dump(exclude={"rules"}), other.model_dump(exclude={"rules"})
+        found = [f"{name}: {mine[name]}, not {theirs[name]}" for name in mine if mine[name] != theirs[name]]
+        if parts := self.rules.differences(other.rules):
+            found.append(f"rules: another {', '.join(parts)}")
+        return found
 
 
 def identity(space_id: str, collection: str, rules_name: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -162,6 +163,57 @@ async def test_json_is_one_document_and_an_array_for_several_spaces(said: Said) 
     }
     assert await said.listed(limit=1) == 0
     assert len(said.out.strip().splitlines()) == 2
+
+
+OWN_CLUSTERS = """
+name = "plans"
+
+[[traits]]
+name = "plan"
+type = "category"
+
+[[traits]]
+name = "spend"
+keys = ["ltv"]
+type = "number"
+
+[[clusters]]
+key = "paying"
+label = "Paying Customers"
+when = { trait = "plan", in = ["pro", "starter"] }
+persona = { type = "B2B", goals = ["grow"] }
+
+[[clusters]]
+key = "free"
+"""
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_a_sync_uses_the_traits_and_clusters_of_its_file_in_every_job(said: Said, tmp_path: Path) -> None:
+    file = tmp_path / "plans.toml"
+    file.write_text(OWN_CLUSTERS)
+    assert await said.sync("spa_1", json=True, clusters=str(file)) == 0
+    personas: Any = said.document["personas"]
+    assert [(p["n"], p["means"]) for p in personas] == [(40, {"spend": 825.0}), (20, {"spend": 85.0})]
+    sync_id = said.document["sync_id"]
+    assert isinstance(sync_id, str)
+    await said.status(sync_id)
+    assert "Avg spend" in said.out
+
+    # The recipe's personas of the same space are others.
+    assert await said.sync("spa_1", json=True) == 0
+    assert said.document["credits_charged"] == 900
+    assert await said.sync("spa_1", json=True, clusters=str(file)) == 0
+    assert said.document["credits_charged"] == 0
+
+
+async def test_a_running_sync_of_other_rules_of_the_same_name_is_told_apart(said: Said, tmp_path: Path) -> None:
+    file = tmp_path / "plans.toml"
+    file.write_text(OWN_CLUSTERS)
+    assert await said.sync("spa_1", wait=False, clusters=str(file)) == 0
+    file.write_text(OWN_CLUSTERS.replace('"starter"', '"team"'))
+    with pytest.raises(SyncConflict, match="rules: another cluster paying"):
+        await said.sync("spa_1", wait=False, clusters=str(file))
 
 
 async def test_enqueueing_needs_no_tokens(session_redis: RedisServer, sandbox: Sandbox, said: Said) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,25 @@ async def test_a_good_setup_is_found_good_and_nothing_is_created(
     assert "60 requests a minute (tier Starter)" in findings["Mavera"][0].found
     assert await real_pool.dbsize() == before
     assert dict(sandbox.journal.arrived) == {"segment.page": 1, "mavera.list": 1}
+
+
+async def test_the_traits_of_a_clusters_file_are_looked_for(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        """name = "mine"
+        traits = [
+            { name = "tier", keys = ["engagement_tier"], type = "category" },
+            { name = "seats", type = "number" },
+        ]
+        clusters = [{ key = "high", when = { trait = "tier", eq = "high" } }, { key = "rest" }]
+        """
+    )
+    assert await doctor(settings, "spa_1", json=False, clusters=str(file)) == 0
+    shown = capsys.readouterr().out
+    assert "engagement_tier: in 200 of 200 profiles" in shown
+    assert "seats: in 0 of 200 profiles" in shown
 
 
 async def test_the_command_prints_a_line_for_each_finding_and_exits_with_1_if_one_failed(

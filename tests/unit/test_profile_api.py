@@ -57,6 +57,21 @@ async def test_every_profile_comes_once_in_order_with_the_traits_that_the_rules_
         assert sandbox.journal.count("segment.traits", 200) == 250
 
 
+RULES = {
+    "name": "mine",
+    "traits": [{"name": "tier", "keys": ["engagement_tier"], "type": "category", "max_age_days": 30}],
+    "clusters": [{"key": "all"}],
+}
+
+
+async def test_only_the_keys_of_the_requests_own_rules_are_asked_for_and_their_ages_if_they_matter() -> None:
+    async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, reading(sandbox, rules=RULES) as source:
+        page = await source.page("", 1)
+        (entry, *_) = (await source.entries(page, 1, once)).profiles
+        assert set(entry["traits"]) == {"engagement_tier"}
+        assert set(entry["traits"]["engagement_tier"]) == {"value", "source_id", "updated_at"}
+
+
 async def test_a_profile_that_vanished_is_left_out_and_counted() -> None:
     faults = (Fault("segment", "status", route="traits", at=3, times=2, status=404),)
     options = SandboxOptions(spaces={"s": SpaceSpec(10, "wide")}, faults=faults)

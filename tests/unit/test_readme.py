@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from worker.clusters.toml import parse_rules
 from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -34,3 +35,8 @@ def test_every_test_that_the_readme_names_exists(name: str) -> None:
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([\w/.]+)\)", README))))
 def test_every_file_that_the_readme_links_to_exists(path: str) -> None:
     assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
+def test_every_clusters_file_that_the_readme_shows_is_well_formed(text: str) -> None:
+    assert parse_rules(text).clusters

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from worker.clusters import RECIPE, Rules
 from worker.sync import (
     FINAL,
     LEGAL_MOVES,
@@ -71,6 +72,7 @@ def test_what_would_not_fit_is_no_space_id(space_id: str) -> None:
         {"dialect": "csv"},
         {"collection": "groups"},
         {"rules": "mine"},
+        {"rules": {"name": "mine"}},
         {"mode": "delete"},
         {"max_profiles": 0},
         {"max_profiles": -1},
@@ -95,6 +97,33 @@ def test_a_request_survives_its_journey_through_redis() -> None:
     assert SyncRequest.model_validate_json(request.model_dump_json()) == request
 
 
+MINE = Rules.model_validate(
+    {
+        "name": "mine",
+        "traits": [{"name": "plan", "type": "category"}],
+        "clusters": [{"key": "paying", "when": {"not": {"trait": "plan", "in": ["free"]}}}, {"key": "rest"}],
+    }
+)
+
+
+def test_rules_travel_in_the_request_and_the_default_ones_by_their_name() -> None:
+    request = SyncRequest(space_id="spa_1", rules=MINE)
+    stored = request.model_dump_json()
+    assert SyncRequest.model_validate_json(stored) == request
+    assert len(stored) < 400
+    assert '"rules":"recipe"' in SyncRequest(space_id="spa_1").model_dump_json()
+    changed = RECIPE.model_copy(update={"clusters": RECIPE.clusters[1:]})
+    kept = SyncRequest.model_validate_json(SyncRequest(space_id="spa_1", rules=changed).model_dump_json())
+    assert kept.rules.cluster_keys == ("growth", "at_risk", "new")
+
+
+def test_a_request_of_before_there_were_other_rules_still_loads() -> None:
+    request = SyncRequest.model_validate_json(
+        '{"space_id":"spa_1","collection":"users","rules":"recipe","mode":"upsert"}'
+    )
+    assert request.rules is RECIPE
+
+
 def test_a_request_does_not_change() -> None:
     with pytest.raises(ValidationError):
         SyncRequest(space_id="spa_1").space_id = "spa_2"
@@ -104,7 +133,10 @@ def test_what_may_run_once_is_space_collection_and_rules() -> None:
     request = SyncRequest(space_id="spa_1")
     assert request.identity == SyncRequest(space_id="spa_1", max_profiles=9, min_cluster_size=1, mode="create").identity
     others = [SyncRequest(space_id="spa_2"), SyncRequest(space_id="spa_1", collection="accounts")]
-    assert len({request.identity, *(other.identity for other in others)}) == 3
+    others.append(SyncRequest(space_id="spa_1", rules=MINE))
+    assert len({request.identity, *(other.identity for other in others)}) == 4
+    cheaper = RECIPE.model_copy(update={"clusters": RECIPE.clusters[1:]})
+    assert request.identity == SyncRequest(space_id="spa_1", rules=cheaper).identity
     assert re.fullmatch(r"[0-9a-f]{24}", request.identity)
 
 
@@ -112,6 +144,12 @@ def test_differences_name_the_option_and_both_values() -> None:
     ours, theirs = SyncRequest(space_id="spa_1"), SyncRequest(space_id="spa_1", max_profiles=9, mode="create")
     assert ours.differences(theirs) == ["max_profiles: None, not 9", "mode: upsert, not create"]
     assert ours.differences(ours) == []
+
+
+def test_differences_of_rules_name_the_parts() -> None:
+    fewer = RECIPE.model_copy(update={"clusters": RECIPE.clusters[1:]})
+    ours, theirs = SyncRequest(space_id="spa_1"), SyncRequest(space_id="spa_1", rules=fewer, max_profiles=9)
+    assert ours.differences(theirs) == ["max_profiles: None, not 9", "rules: another cluster high_value"]
 
 
 def test_sync_ids_are_distinct_and_safe_anywhere() -> None:

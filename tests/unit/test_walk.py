@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -30,13 +31,13 @@ async def _walk(context: WorkerContext, sync_id: str, epoch: int) -> None:
     await walk_module.walk({"worker": context}, sync_id, epoch)
 
 
-def _cancels_after(page: int) -> Callable[[Aggregate, list[object]], None]:
+def _cancels_after(page: int) -> Callable[..., None]:
     """A fold that cancels its walk once it has counted the `page`-th page: the next await is where it is noticed."""
     pages = 0
 
-    def folding(aggregate: Aggregate, profiles: list[object]) -> None:
+    def folding(aggregate: Aggregate, profiles: list[object], *rules: Any, **options: Any) -> None:
         nonlocal pages
-        fold(aggregate, profiles)
+        fold(aggregate, profiles, *rules, **options)
         pages += 1
         if pages == page:
             task = asyncio.current_task()

@@ -71,6 +71,11 @@ class Rules(BaseModel):
         return tuple(dict.fromkeys(key for trait in self.traits for key in trait.keys))
 
     @property
+    def needs_ages(self) -> bool:
+        """Whether it matters when values were set."""
+        return any(trait.max_age_days is not None and trait.type != "date" for trait in self.traits)
+
+    @property
     def cluster_keys(self) -> tuple[str, ...]:
         """The clusters' keys, in their order."""
         return tuple(cluster.key for cluster in self.clusters)

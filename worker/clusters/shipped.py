@@ -1,6 +1,7 @@
 """The rules that ship with the program, as the TOML files beside this module. `RECIPE` are the default."""
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 
 from worker.clusters.rules import Rules
@@ -13,5 +14,12 @@ SHIPPED: Mapping[str, str] = {
 }
 """Name → text of each file."""
 
-RECIPE: Rules = parse_rules(SHIPPED["recipe"])
+
+@cache
+def shipped(name: str) -> Rules:
+    """The rules of a shipped file. Raises KeyError if there is none of that name."""
+    return parse_rules(SHIPPED[name])
+
+
+RECIPE: Rules = shipped("recipe")
 """The rules of the original recipe: four clusters from lifetime value, number of purchases and risk of churn."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from worker.backoff import Backoff
-from worker.clusters import RECIPE
 from worker.files import FileSource, Opener, OpenFiles, under
 from worker.http import HttpClient, HttpLimits
 from worker.mavera import MaveraClient
@@ -85,9 +84,10 @@ def segment_source(settings: Settings, session: aiohttp.ClientSession, request: 
     return ProfileApi(
         http,
         request,
-        RECIPE.keys,
+        request.rules.keys,
         page_size=min(settings.segment_page_size, LISTED_A_CALL),
         side_by_side=settings.segment_concurrency,
+        ages=request.rules.needs_ages,
     )
 
 

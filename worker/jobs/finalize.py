@@ -58,7 +58,7 @@ class Finalizer:
 
     async def _settle_clusters(self) -> None:
         encoded = self._begun.checkpoint.aggregate
-        summaries = summarise(Aggregate.from_bytes(encoded)) if encoded else []
+        summaries = summarise(Aggregate.from_bytes(encoded), self._begun.request.rules) if encoded else []
         settled = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
         for summary in summaries:
             if summary.key not in settled:

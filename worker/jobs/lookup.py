@@ -47,7 +47,7 @@ class Lookup(BaseModel):
 def cluster_reference(request: SyncRequest, sync_id: str, cluster: str) -> Reference:
     """The reference of a cluster's persona. In mode `create` it is this sync's own."""
     own = sync_id if request.mode == "create" else None
-    return reference(request.space_id, request.collection, request.rules, cluster, sync_id=own)
+    return reference(request.space_id, request.collection, request.rules.name, cluster, sync_id=own)
 
 
 async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lookup:

@@ -346,5 +346,5 @@ class Purchase:
             sync_id,
             order.summary.n,
             collection=request.collection,
-            rules=request.rules,
+            rules=request.rules.name,
         )

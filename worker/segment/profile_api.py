@@ -46,12 +46,23 @@ class _Traits(BaseModel):
 
 
 class ProfileApi:
-    """One request's space through the Profile API. keys: of the traits to read. side_by_side: requests at a time."""
+    """One request's space through the Profile API.
+
+    keys: of the traits to read. side_by_side: requests at a time. ages: values come with the time at which they were
+    set, as objects with `value` and `updated_at`.
+    """
 
     ahead = 3
 
     def __init__(
-        self, http: HttpClient, request: SyncRequest, keys: Sequence[str], *, page_size: int, side_by_side: int
+        self,
+        http: HttpClient,
+        request: SyncRequest,
+        keys: Sequence[str],
+        *,
+        page_size: int,
+        side_by_side: int,
+        ages: bool = False,
     ) -> None:
         self._http = http
         self._request = request
@@ -60,6 +71,9 @@ class ProfileApi:
         self.trait_params = {"limit": str(TRAITS_A_CALL), "include": ",".join(keys)}
         if request.trait_class:
             self.trait_params["class"] = request.trait_class
+        if ages:
+            self.trait_params["verbose"] = "true"
+        self._ages = ages
         self._places = asyncio.Semaphore(side_by_side)
 
     async def page(self, cursor: str, number: int) -> Page:
@@ -98,7 +112,7 @@ class ProfileApi:
             part: _Traits | None = await call(lambda: self._trait_page(path, number, asked))  # noqa: B023
             if part is None:
                 return VANISHED
-            traits |= {name: _plain(value) for name, value in part.traits.items()}
+            traits |= part.traits if self._ages else {name: _plain(value) for name, value in part.traits.items()}
             following = part.cursor.following()
             if following is None or following == cursor:
                 break
@@ -149,7 +163,7 @@ def _identifier(row: object) -> str | None:
 
 
 def _plain(value: object) -> object:
-    """A trait's value; `verbose` answers wrap it."""
+    """A trait's value, also if it comes wrapped without having been asked for so."""
     if isinstance(value, dict) and value.keys() == {"value", "source_id", "updated_at"}:
         return value["value"]
     return value
