@@ -1,5 +1,5 @@
 # Everything a developer or CI runs. All of it happens in .venv; stamp files there say what is already done, so that a
-# second run starts at once. Packages are installed only from the two lock files, with hashes.
+# second run starts at once. Packages are installed only from the lock files, with hashes.
 
 PYTHON ?= python3
 ROUNDS ?= 10
@@ -33,14 +33,15 @@ lint: .venv/.tests-installed ## lint, types and import rules only
 chaos: .venv/.tests-installed ## kill workers, Redis and connections under load (ROUNDS=10 SEED=1)
 	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED)
 
-bench: .venv/.tests-installed ## measure speed and memory, and print the table
+bench: .venv/.bench-installed ## measure speed and memory, and print the table
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-# The tests' lock is resolved first and holds everything; the program's lock then takes its versions from it.
-lock: .venv/.created ## resolve both lock files anew (ARGS=--upgrade for newer versions)
+# The tests' lock is resolved first; the other two then take their versions from it.
+lock: .venv/.created ## resolve the lock files anew (ARGS=--upgrade for newer versions)
 	@$(PIP) install uv==$(UV)
 	@$(LOCK) --group build --group test $(ARGS) --output-file tests/requirements.lock
 	@$(LOCK) --group build --constraint tests/requirements.lock --output-file requirements.lock
+	@$(LOCK) --group bench --constraint tests/requirements.lock $(ARGS) --output-file tests/bench/requirements.lock
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --no-config --system-certs \
 	--universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -70,3 +71,8 @@ clean: ## remove .venv and everything that tools left behind
 	@$(PIP) install --require-hashes --requirement tests/requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@ .venv/.installed
+
+.venv/.bench-installed: .venv/.tests-installed tests/bench/requirements.lock
+	@echo "Installing what the benchmark measures beside us into .venv"
+	@$(PIP) install --require-hashes --requirement tests/bench/requirements.lock
+	@touch $@

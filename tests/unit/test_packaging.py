@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROGRAM_LOCK = ROOT / "requirements.lock"
 TESTS_LOCK = ROOT / "tests" / "requirements.lock"
+BENCH_LOCK = ROOT / "tests" / "bench" / "requirements.lock"
 
 
 def run(*command: str, cwd: Path, path: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -64,7 +65,7 @@ def wanted(*groups: str) -> list[Requirement]:
     return [Requirement(name) for name in names]
 
 
-@pytest.mark.parametrize("path", [PROGRAM_LOCK, TESTS_LOCK], ids=["program", "tests"])
+@pytest.mark.parametrize("path", [PROGRAM_LOCK, TESTS_LOCK, BENCH_LOCK], ids=["program", "tests", "bench"])
 def test_every_line_of_a_lock_file_is_a_pin_or_one_of_its_hashes(path: Path) -> None:
     requirement = re.compile(r"[a-z0-9-]+==[^ ]+( ; [^\\]+)? \\")
     hashed = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
@@ -77,7 +78,9 @@ def test_every_line_of_a_lock_file_is_a_pin_or_one_of_its_hashes(path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("path", "groups"), [(PROGRAM_LOCK, ["build"]), (TESTS_LOCK, ["build", "test"])], ids=["program", "tests"]
+    ("path", "groups"),
+    [(PROGRAM_LOCK, ["build"]), (TESTS_LOCK, ["build", "test"]), (BENCH_LOCK, ["bench"])],
+    ids=["program", "tests", "bench"],
 )
 def test_a_lock_file_pins_every_dependency_to_a_version_that_pyproject_allows(path: Path, groups: list[str]) -> None:
     pins = locked(path)
@@ -87,6 +90,17 @@ def test_a_lock_file_pins_every_dependency_to_a_version_that_pyproject_allows(pa
 
 def test_the_tests_run_on_the_very_versions_that_are_shipped() -> None:
     assert locked(PROGRAM_LOCK).items() <= locked(TESTS_LOCK).items()
+
+
+def test_what_the_benchmark_adds_leaves_every_version_as_the_tests_have_it() -> None:
+    tests, bench = locked(TESTS_LOCK), locked(BENCH_LOCK)
+    shared = tests.keys() & bench.keys()
+    assert {name: bench[name] for name in shared} == {name: tests[name] for name in shared}
+
+
+def test_the_gate_does_not_need_what_only_the_benchmark_measures() -> None:
+    assert "dlt" in locked(BENCH_LOCK)
+    assert not locked(TESTS_LOCK).keys() & {"dlt"}
 
 
 def test_no_committed_file_names_a_package_registry() -> None:
@@ -317,8 +331,9 @@ def script(path: Path, body: str) -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A directory with the Makefile and what it looks at, but without the program."""
-    for name in ("Makefile", "pyproject.toml", "requirements.lock", "tests/requirements.lock", ".ci/run"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    locks = [path.relative_to(ROOT) for path in (PROGRAM_LOCK, TESTS_LOCK, BENCH_LOCK)]
+    for name in ("Makefile", "pyproject.toml", ".ci/run", *locks):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
@@ -345,12 +360,13 @@ def test_a_python_without_venv_is_named_together_with_the_way_out(checkout: Path
     assert "apt-get install python3-venv" in made.stderr
 
 
-@pytest.mark.parametrize("target", ["install", "demo", "test"])
+@pytest.mark.parametrize("target", ["install", "demo", "test", "bench"])
 def test_an_environment_that_is_up_to_date_is_left_alone_until_a_lock_file_changes(checkout: Path, target: str) -> None:
-    stamp = {"install": ".installed", "demo": ".installed", "test": ".tests-installed"}[target]
-    lock = {"test": TESTS_LOCK}.get(target, PROGRAM_LOCK).relative_to(ROOT)
+    stamps = {"test": [".tests-installed"], "bench": [".tests-installed", ".bench-installed"]}
+    stamp = stamps.get(target, [".installed"])[-1]
+    lock = {"test": TESTS_LOCK, "bench": BENCH_LOCK}.get(target, PROGRAM_LOCK).relative_to(ROOT)
     (checkout / ".venv").mkdir()
-    for name in (".created", stamp):
+    for name in (".created", *stamps.get(target, [".installed"])):
         (checkout / ".venv" / name).touch()
     assert run("make", "--question", f".venv/{stamp}", cwd=checkout).returncode == 0
     assert "Installing" not in run("make", "--dry-run", target, cwd=checkout).stdout

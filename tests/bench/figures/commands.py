@@ -13,11 +13,13 @@ PROFILES = PAGES * PAGE_SIZE
 JOBS = 2
 """A walk and a finalizer: the chain is shorter than a lease."""
 
+OURS = "ours, a page (slot, checkpoint, heartbeat)"
+
 
 class Commands:
     name = "commands"
     title = f"Redis commands of one chain of {PAGES} pages × {LATENCY_S * 1000:.0f} ms"
-    goals: tuple[Goal, ...] = ()
+    goals = (Goal(OURS, of="value", bound=1),)
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """One sync on a warm worker, with all traffic watched."""
@@ -30,7 +32,7 @@ class Commands:
                 outcome = stage.sync("spa_ours", profiles=PROFILES)
         sent, total = traffic.sent, traffic.sent.total()
         return [
-            Sample("ours, a page (slot, checkpoint, heartbeat)", sent[Purpose.WALK] / PAGES, "a page"),
+            Sample(OURS, sent[Purpose.WALK] / PAGES, "a page"),
             Sample("ours, once a sync", sent[Purpose.SYNC], "a sync"),
             Sample("arq's, a job", sent[Purpose.ARQ] / JOBS, "a job"),
             Sample("polling", sent[Purpose.POLLING] / outcome.to_end_s, "a second"),

@@ -23,7 +23,11 @@ IDLE = "idle worker"
 class Hops:
     name = "hops"
     title = f"Hops, the median of {SYNCS} syncs of one page each, no latency; and an idle worker"
-    goals: tuple[Goal, ...] = ()
+    goals = (
+        Goal(FIRST_REQUEST, of="value", bound=20),
+        Goal(FIRST_POST, of="value", bound=100),
+        Goal(IDLE, of="value", bound=0.5),
+    )
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """One worker: first idle, then one small sync after the other."""

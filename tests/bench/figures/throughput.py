@@ -1,9 +1,9 @@
-"""Profiles a second of one worker when the API costs nothing, beside the plain loop."""
+"""Profiles a second of one worker when the API costs nothing, beside loops that cluster as the recipe does."""
 
 from __future__ import annotations
 
-from tests.bench.figure import Goal, Sample
-from tests.bench.rivals import requests_loop
+from tests.bench.figure import BenchError, Goal, Sample
+from tests.bench.rivals import loop_process
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
 from worker.sandbox import SandboxOptions, SpaceSpec
@@ -13,27 +13,41 @@ PROFILES = PAGES * PAGE_SIZE
 WARM_UP = SpaceSpec(10 * PAGE_SIZE, "wide")
 
 OURS = "ours, one worker"
+TIMES_DLT = "ours ÷ dlt's"
 
 
 class Throughput:
     name = "throughput"
     title = f"No latency: {PAGES:,} pages of {PAGE_SIZE} profiles with 10 traits"
-    goals: tuple[Goal, ...] = ()
+    goals = (
+        Goal(OURS, of="value", bound=300_000, at="least"),
+        Goal(TIMES_DLT, of="value", bound=3, at="least"),
+    )
 
     def measure(self, redis: RedisServer) -> list[Sample]:
-        """Ours on a worker that has worked before, then the loop, on one sandbox."""
+        """Ours on a worker that has worked before, then the loops, on one sandbox."""
         options = SandboxOptions({"spa_warm_up": WARM_UP}, SpaceSpec(PROFILES, "wide"), prebuilt=True)
         with Stage(redis, options) as stage:
             worker = stage.start_worker()
             stage.sync("spa_warm_up", profiles=WARM_UP.profiles)
             ours = PROFILES / stage.sync("spa_ours", profiles=PROFILES).fetching_s
             worker.close()
-            loop = requests_loop.read_space(stage.sandbox.segment_url, "spa_loop")
-        rival = loop.profiles / loop.seconds
+            loop = _profiles_a_second(stage, "requests_loop")
+            dlt = _profiles_a_second(stage, "dlt_client")
         return [
-            Sample(OURS, ours, "profiles/s", ours / rival, "requests loop"),
-            Sample("requests loop", rival, "profiles/s"),
+            Sample(OURS, ours, "profiles/s"),
+            Sample("requests loop, the recipe's clustering", loop, "profiles/s"),
+            Sample("dlt's RESTClient, the recipe's clustering", dlt, "profiles/s"),
+            Sample("ours ÷ the requests loop's", ours / loop, "×"),
+            Sample(TIMES_DLT, ours / dlt, "×"),
         ]
+
+
+def _profiles_a_second(stage: Stage, rival: str) -> float:
+    result = loop_process.read_space(rival, stage.sandbox.segment_url, f"spa_{rival}")
+    if result.profiles != PROFILES:
+        raise BenchError(f"{rival}: {result.profiles} of {PROFILES} profiles")
+    return PROFILES / result.seconds
 
 
 FIGURE = Throughput()

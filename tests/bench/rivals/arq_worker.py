@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import aiohttp
 from arq.connections import ArqRedis, RedisSettings
 
-from tests.bench.rivals.requests_loop import classify
+from tests.bench.rivals.recipe import classify
 
 DONE = "bench:done"
 """Key that the last job of a chain sets: when, in seconds of the monotonic clock."""

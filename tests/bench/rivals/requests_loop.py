@@ -1,29 +1,18 @@
-"""The plain loop: `requests` with a session, page after page, and the recipe's clustering, which keeps all profiles."""
+"""The plain loop: `requests` with a session, page after page, and the recipe's clustering."""
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import requests
 
+from tests.bench.rivals import loop_process
 from tests.bench.stage import TOKEN
 
 
-@dataclass(frozen=True)
-class LoopResult:
-    """seconds: from the session to the summaries."""
-
-    seconds: float
-    profiles: int
-
-
-def read_space(segment_url: str, space_id: str) -> LoopResult:
-    """Reads a whole space and clusters it. Raises whatever `requests` does."""
-    start = time.monotonic()
-    clusters: dict[str, list[dict[str, Any]]] = {"high_value": [], "growth": [], "at_risk": [], "new": []}
+def pages(segment_url: str, space_id: str) -> Iterator[list[dict[str, Any]]]:
+    """The pages of a space, one request after the other. Raises whatever `requests` does."""
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {TOKEN}"
         params = {"limit": "200", "include": "traits"}
@@ -33,44 +22,11 @@ def read_space(segment_url: str, space_id: str) -> LoopResult:
             )
             reply.raise_for_status()
             data = reply.json()["data"]
-            for profile in data["profiles"]:
-                traits = profile.get("traits", {})
-                clusters[classify(traits)].append(traits)
+            yield data["profiles"]
             if not data["cursor"].get("next"):
-                break
+                return
             params["cursor"] = data["cursor"]["next"]
-    for users in clusters.values():
-        summarise(users)
-    return LoopResult(time.monotonic() - start, sum(map(len, clusters.values())))
 
 
-def classify(traits: dict[str, Any]) -> str:
-    """The recipe's rules, as it reads them."""
-    ltv = float(traits.get("ltv", traits.get("lifetime_value", 0)) or 0)
-    purchases = int(traits.get("purchase_count", traits.get("order_count", 0)) or 0)
-    churn_risk = float(traits.get("churn_risk", traits.get("churn_probability", 0.5)) or 0.5)
-    if ltv > 500 and churn_risk < 0.15:
-        return "high_value"
-    if ltv > 100 and purchases >= 2:
-        return "growth"
-    return "at_risk" if churn_risk > 0.4 else "new"
-
-
-def summarise(users: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The recipe's summary of one cluster."""
-    if not users:
-        return None
-    industries: defaultdict[str, int] = defaultdict(int)
-    plans: defaultdict[str, int] = defaultdict(int)
-    for user in users:
-        if user.get("industry"):
-            industries[user["industry"]] += 1
-        if user.get("plan"):
-            plans[user["plan"]] += 1
-    return {
-        "avg_ltv": sum(float(user.get("ltv", 0) or 0) for user in users) / len(users),
-        "avg_purchases": sum(int(user.get("purchase_count", 0) or 0) for user in users) / len(users),
-        "avg_churn": sum(float(user.get("churn_risk", 0) or 0) for user in users) / len(users),
-        "industries": sorted(industries, key=lambda name: industries[name], reverse=True)[:3],
-        "plans": sorted(plans, key=lambda name: plans[name], reverse=True)[:3],
-    }
+if __name__ == "__main__":
+    loop_process.report(pages)
