@@ -77,17 +77,17 @@ class SyncWorker(Worker):
         """Takes jobs and starts them, until cancelled."""
         queue, settings = self._context.queue, self._context.settings
         while True:
-            free = self.max_jobs - len(self.tasks)
-            if free <= 0:
+            if len(self.tasks) >= self.max_jobs:
                 await asyncio.wait(self.tasks.values(), return_when=asyncio.FIRST_COMPLETED)
                 await asyncio.sleep(0)  # lets the done callbacks empty their slots
                 continue
-            take = await queue.take(free, self.in_progress_timeout_s)
+            # One at a time: workers that ask together share what is there, and a busy one, slow to ask, gets less.
+            take = await queue.take(1, self.in_progress_timeout_s)
             for job_id, reason in take.dropped:
                 log.warning("dropped %r from the queue: %s", job_id[:100], reason)
             for job in take.jobs:
                 await self._start(job)
-            if len(self.tasks) < self.max_jobs:
+            if not take.jobs:
                 wait_s = settings.poll_s if take.next_s is None else min(settings.poll_s, take.next_s)
                 if not await queue.wait(max(0.01, wait_s)):
                     log.warning("dropped %r: it is no list", WAKE)
