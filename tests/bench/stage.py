@@ -13,12 +13,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from producer import SyncClient, SyncRequest
 from tests.bench.figure import BenchError
@@ -26,7 +26,7 @@ from tests.bench.sandbox_process import SandboxProcess
 from tests.support.redis_server import RedisServer
 from tests.support.workers import WorkerProcess
 from worker.sandbox import SandboxOptions
-from worker.settings import Dialect, Settings
+from worker.settings import Settings
 from worker.sync import Sync, SyncState
 
 TOKEN = "sandbox"
@@ -135,22 +135,59 @@ class Stage:
         worker.wait_ready()
         return worker
 
-    def sync(self, space_id: str, *, profiles: int, dialect: Dialect = "inline") -> Outcome:
-        """Enqueues a sync and waits for its end; each makes its own personas.
+    def sync(self, space_id: str, *, profiles: int, **options: Any) -> Outcome:
+        """Enqueues a sync and waits for its end; it makes personas of its own. options: of the SyncRequest.
 
         Raises BenchError unless it completes with so many profiles.
         """
-        return asyncio.run(self._sync(space_id, profiles, dialect))
+        (outcome,) = self.syncs([space_id], profiles=profiles, **options)
+        return outcome
 
-    async def _sync(self, space_id: str, profiles: int, dialect: Dialect) -> Outcome:
-        request = SyncRequest(space_id=space_id, mode="create", dialect=dialect)
-        async with SyncClient(f"{self.redis.url}?client_name={BENCH}") as client:
-            asked_at = time.monotonic()
-            sync = await client.enqueue(request)
-            try:
-                sync = await client.wait(sync.id, timeout_s=_LONGEST_S)
-            except TimeoutError as error:
-                raise BenchError(f"{space_id}: {error}") from None
-        if sync.state is not SyncState.COMPLETED or sync.profiles != profiles:
-            raise BenchError(f"{space_id}: {sync.state} with {sync.profiles} of {profiles} profiles ({sync.error})")
-        return Outcome(sync, asked_at)
+    def syncs(self, space_ids: Sequence[str], *, profiles: int, **options: Any) -> list[Outcome]:
+        """The same for several spaces at once."""
+        return asyncio.run(self._syncs([_request(space_id, options) for space_id in space_ids], profiles))
+
+    @contextmanager
+    def under_way(self, space_id: str, **options: Any) -> Iterator[None]:
+        """A sync that has counted its first profiles when the block begins, and is cancelled at its end."""
+        sync_id = asyncio.run(self._begin(_request(space_id, options)))
+        try:
+            yield
+        finally:
+            asyncio.run(self._cancel(sync_id))
+
+    def _client(self) -> SyncClient:
+        return SyncClient(f"{self.redis.url}?client_name={BENCH}")
+
+    async def _syncs(self, requests: Sequence[SyncRequest], profiles: int) -> list[Outcome]:
+        async with self._client() as client:
+            asked = [(time.monotonic(), await client.enqueue(request)) for request in requests]
+            ended = [(await _end(client, sync.id), asked_at) for asked_at, sync in asked]
+        for sync, _ in ended:
+            if sync.state is not SyncState.COMPLETED or sync.profiles != profiles:
+                counted = f"{sync.profiles} of {profiles} profiles"
+                raise BenchError(f"{sync.request.space_id}: {sync.state} with {counted} ({sync.error})")
+        return [Outcome(sync, asked_at) for sync, asked_at in ended]
+
+    async def _begin(self, request: SyncRequest) -> str:
+        async with self._client() as client:
+            sync_id = (await client.enqueue(request)).id
+            async for sync in client.follow(sync_id, every_s=0.05, timeout_s=_LONGEST_S):
+                if sync.profiles and sync.state is SyncState.FETCHING:
+                    return sync_id
+        raise BenchError(f"{request.space_id}: {sync.state} before it could be seen fetching ({sync.error})")
+
+    async def _cancel(self, sync_id: str) -> None:
+        async with self._client() as client:
+            await client.cancel(sync_id)
+
+
+def _request(space_id: str, options: Mapping[str, Any]) -> SyncRequest:
+    return SyncRequest(space_id=space_id, mode="create", **options)
+
+
+async def _end(client: SyncClient, sync_id: str) -> Sync:
+    try:
+        return await client.wait(sync_id, timeout_s=_LONGEST_S)
+    except TimeoutError as error:
+        raise BenchError(str(error)) from None
