@@ -18,7 +18,8 @@ from rich.console import Console
 
 from tests.bench.figure import BenchError, Figure
 from tests.bench.figures import all_figures
-from tests.bench.report import document, markdown, table
+from tests.bench.plot import svg
+from tests.bench.report import document, facts, markdown, table
 from tests.bench.results import FigureResult, gather
 from tests.bench.stage import settled_redis
 from tests.support.redis_server import RedisServer
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if options.markdown:
         options.markdown.write_text(markdown(results, options.runs))
+    if options.svg:
+        options.svg.write_text(svg(results, facts(options.runs)))
     if options.json:
         options.json.write_text(json.dumps(document(results, options.runs), indent=2, ensure_ascii=False) + "\n")
     return 0
@@ -65,6 +68,7 @@ def _parser(names: dict[str, Figure]) -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", choices=list(names), metavar="NAME", help=", ".join(names))
     parser.add_argument("--runs", type=_positive, default=RUNS, metavar="N", help=f"runs of each figure ({RUNS})")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw what can be compared at a glance")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value as JSON")
     return parser
 

@@ -43,12 +43,27 @@ class Goal:
         return median <= self.bound if self.at == "most" else median >= self.bound
 
 
+@dataclass(frozen=True)
+class Plot:
+    """What of a figure is drawn.
+
+    of: values, which then have one unit, or ratios. rows: their labels, in the order of the drawing. ours: which of
+    them are ours; the others are what those are compared with.
+    """
+
+    of: Literal["value", "ratio"]
+    rows: tuple[str, ...]
+    ours: tuple[str, ...]
+
+
 class Figure(Protocol):
-    """One figure. name: what `--only` takes. title: what is measured, in one line for the table."""
+    """One figure. name: what `--only` takes. title: what is measured, in one line for the table. plot: None: a table
+    says it all."""
 
     name: str
     title: str
     goals: Sequence[Goal]
+    plot: Plot | None
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """One run on a Redis that nobody else uses. Raises BenchError if what ran did not do its work."""

@@ -67,10 +67,8 @@ def table(result: FigureResult) -> Table:
 
 def markdown(results: Sequence[FigureResult], runs: int) -> str:
     """All figures as one Markdown table."""
-    machine = machine_facts()
-    facts = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}"
     lines = [
-        f"Median, minimum and maximum of {runs} {'run' if runs == 1 else 'runs'}; {facts}. A ratio is within one run.",
+        facts(runs),
         "",
         "| " + " | ".join(_HEADINGS) + " |",
         "|---" * len(_HEADINGS) + "|",
@@ -79,6 +77,15 @@ def markdown(results: Sequence[FigureResult], runs: int) -> str:
         lines.append(f"| **{result.title}**" + " |" * len(_HEADINGS))
         lines += ["| " + " | ".join(cells(row)) + " |" for row in result.rows]
     return "\n".join(lines) + "\n"
+
+
+def facts(runs: int) -> str:
+    """What stands over every table and under every drawing."""
+    machine = machine_facts()
+    where = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}"
+    return (
+        f"Median, minimum and maximum of {runs} {'run' if runs == 1 else 'runs'}; {where}. A ratio is within one run."
+    )
 
 
 def document(results: Sequence[FigureResult], runs: int) -> dict[str, Any]:

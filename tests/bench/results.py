@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from tests.bench.figure import BenchError, Figure, Goal, Sample
+from tests.bench.figure import BenchError, Figure, Goal, Plot, Sample
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class FigureResult:
     name: str
     title: str
     rows: tuple[Row, ...]
+    plot: Plot | None = None
 
 
 def gather(figure: Figure, runs: Sequence[Sequence[Sample]]) -> FigureResult:
@@ -68,8 +69,10 @@ def gather(figure: Figure, runs: Sequence[Sequence[Sample]]) -> FigureResult:
     goals = {goal.label: goal for goal in figure.goals}
     if unknown := goals.keys() - set(labels):
         raise BenchError(f"{figure.name}: a goal for {', '.join(sorted(unknown))}, which is not measured")
+    if figure.plot and (unknown := {*figure.plot.rows, *figure.plot.ours} - set(labels)):
+        raise BenchError(f"{figure.name}: a plot of {', '.join(sorted(unknown))}, which is not measured")
     rows = (_row(samples, goals.get(samples[0].label)) for samples in zip(*runs, strict=True))
-    return FigureResult(figure.name, figure.title, tuple(rows))
+    return FigureResult(figure.name, figure.title, tuple(rows), figure.plot)
 
 
 def _row(samples: Sequence[Sample], goal: Goal | None) -> Row:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 
 import pytest
 from rich.console import Console
 
-from tests.bench.figure import BenchError, Goal, Sample
+from tests.bench.figure import BenchError, Goal, Plot, Sample
 from tests.bench.figures import all_figures
+from tests.bench.plot import svg
 from tests.bench.report import document, markdown, number, table
 from tests.bench.results import FigureResult, Spread, gather
 from tests.bench.sandbox_process import decode, encode
@@ -22,8 +25,9 @@ class _Figure:
     name = "speed"
     title = "How fast"
 
-    def __init__(self, *goals: Goal) -> None:
+    def __init__(self, *goals: Goal, plot: Plot | None = None) -> None:
         self.goals: Sequence[Goal] = goals
+        self.plot = plot
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         raise NotImplementedError
@@ -33,8 +37,8 @@ def _run(seconds: float, ratio: float | None = None) -> list[Sample]:
     return [Sample("ours", seconds, "s", ratio, "the floor" if ratio else "")]
 
 
-def _gathered(*goals: Goal) -> FigureResult:
-    return gather(_Figure(*goals), [_run(3.0, 1.5), _run(1.0, 1.01), _run(2.0, 1.02)])
+def _gathered(*goals: Goal, plot: Plot | None = None) -> FigureResult:
+    return gather(_Figure(*goals, plot=plot), [_run(3.0, 1.5), _run(1.0, 1.01), _run(2.0, 1.02)])
 
 
 def test_a_row_is_the_median_of_its_runs_with_minimum_and_maximum() -> None:
@@ -86,6 +90,29 @@ def test_every_report_shows_what_was_missed() -> None:
     (figure,) = document([result], 3)["figures"]
     assert figure["rows"][0]["values"] == [3.0, 1.0, 2.0]
     assert figure["rows"][0]["goal"]["met"] is False
+
+
+def test_a_drawing_has_a_bar_with_its_spread_and_a_line_for_its_goal() -> None:
+    plot = Plot("ratio", rows=("ours",), ours=("ours",))
+    drawn = svg([_gathered(Goal("ours", of="ratio", bound=2), plot=plot)], "five runs of <this> & that")
+    texts = [element.text for element in ElementTree.fromstring(drawn).iter() if element.text and element.text.strip()]
+    assert texts == ["How fast", "ours", "1.02 ×, goal ≤ 2 ×", "five runs of <this> & that"]
+    bar = re.search(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', drawn)
+    spread, goal = re.search(r'd="M([\d.]+) \S+L([\d.]+) ', drawn), re.search(r'd="M([\d.]+) .*dash', drawn)
+    assert bar
+    assert spread
+    assert goal
+    left, width = map(float, bar.groups())
+    least, most = (float(end) - left for end in spread.groups())
+    assert [least / width, most / width, (float(goal[1]) - left) / width] == pytest.approx(
+        [1.01 / 1.02, 1.5 / 1.02, 2 / 1.02], rel=0.01
+    )
+
+
+def test_what_names_nothing_to_draw_is_not_drawn() -> None:
+    assert "How fast" not in svg([_gathered()], "")
+    with pytest.raises(BenchError, match="theirs"):
+        _gathered(plot=Plot("value", rows=("theirs",), ours=()))
 
 
 @pytest.mark.parametrize(

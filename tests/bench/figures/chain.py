@@ -3,7 +3,7 @@ read it."""
 
 from __future__ import annotations
 
-from tests.bench.figure import Goal, Sample
+from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.rivals import loop_process, page_a_job, raw_chain
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
@@ -16,12 +16,16 @@ ARQ_PAGES = 10
 """arq's poll delay makes every page cost the same tenfold: a tenth of the chain tells all in a tenth of the time."""
 
 OURS = "ours, enqueue to last page"
+LOOP = "requests loop"
+DLT = "dlt's RESTClient, cursor paginator"
+BARE = "a bare client that parses nothing"
 
 
 class Chain:
     name = "chain"
     title = f"One chain of {PAGES} pages × {LATENCY_S * 1000:.0f} ms"
     goals = (Goal(OURS, of="ratio", bound=1.03),)
+    plot = Plot("ratio", rows=(OURS, LOOP, DLT, BARE), ours=(OURS,))
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Ours and the rivals one after the other, on one sandbox."""
@@ -38,9 +42,9 @@ class Chain:
             _sample(OURS, ours.to_last_page_s),
             _sample("ours, first job's begin to last page", ours.fetching_s),
             _sample("ours, enqueue to completed", ours.to_end_s),
-            _sample("requests loop", loop.seconds),
-            _sample("dlt's RESTClient, cursor paginator", dlt.seconds),
-            _sample("a bare client that parses nothing", bare_s),
+            _sample(LOOP, loop.seconds),
+            _sample(DLT, dlt.seconds),
+            _sample(BARE, bare_s),
             _sample(f"one page a job, arq's defaults ({ARQ_PAGES} pages)", arq_s, ARQ_PAGES),
         ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench.figure import Goal, Sample
+from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
 from tests.bench.traffic import Purpose, watched
 from tests.support.redis_server import RedisServer
@@ -20,6 +20,7 @@ class Commands:
     name = "commands"
     title = f"Redis commands of one chain of {PAGES} pages × {LATENCY_S * 1000:.0f} ms"
     goals = (Goal(OURS, of="value", bound=1),)
+    plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """One sync on a warm worker, with all traffic watched."""

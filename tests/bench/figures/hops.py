@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from statistics import median
 
-from tests.bench.figure import BenchError, Goal, Sample
+from tests.bench.figure import BenchError, Goal, Plot, Sample
 from tests.bench.process import cpu_s
 from tests.bench.stage import Outcome, Stage
 from tests.support.redis_server import RedisServer
@@ -28,6 +28,7 @@ class Hops:
         Goal(FIRST_POST, of="value", bound=100),
         Goal(IDLE, of="value", bound=0.5),
     )
+    plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """One worker: first idle, then one small sync after the other."""

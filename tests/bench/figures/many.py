@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from tests.bench.figure import Goal, Sample
+from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
 from worker.sandbox import SandboxOptions, SpaceSpec
@@ -27,6 +27,7 @@ class Many:
         f"{SMALL_SPACES} spaces of {SMALL.profiles:,} profiles, {WORKERS} workers, median from enqueued to completed"
     )
     goals = (Goal(BESIDE, of="ratio", bound=3),)
+    plot = Plot("value", rows=(ALONE, BESIDE), ours=(ALONE, BESIDE))
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """The small ones without the huge one and with it, on workers and a sandbox of their own each time."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from tests.bench.figure import Goal, Sample
+from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.process import peak_memory_mib
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
 from worker.sandbox import SandboxOptions, SpaceSpec
 
 FEW, MANY = 10_000, 5_000_000
+FEW_PEAK = f"worker's peak, {FEW:,} profiles"
 WORKER_PEAK = f"worker's peak, {MANY:,} profiles"
 IN_REDIS = f"one sync in Redis, {MANY:,} profiles"
 
@@ -17,6 +18,7 @@ class Memory:
     name = "memory"
     title = f"Memory with {FEW:,} and with {MANY:,} profiles, a fresh worker each"
     goals = (Goal(WORKER_PEAK, of="ratio", bound=1.1), Goal(IN_REDIS, of="value", bound=1024))
+    plot = Plot("value", rows=(FEW_PEAK, WORKER_PEAK), ours=(FEW_PEAK, WORKER_PEAK))
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Two syncs on one sandbox, each by a worker of its own."""
@@ -26,7 +28,7 @@ class Memory:
             many_mib, many_kib = _sync(stage, MANY)
         against = f"{FEW:,} profiles"
         return [
-            Sample(f"worker's peak, {FEW:,} profiles", few_mib, "MiB"),
+            Sample(FEW_PEAK, few_mib, "MiB"),
             Sample(WORKER_PEAK, many_mib, "MiB", many_mib / few_mib, against),
             Sample(f"one sync in Redis, {FEW:,} profiles", few_kib, "KiB"),
             Sample(IN_REDIS, many_kib, "KiB", many_kib / few_kib, against),

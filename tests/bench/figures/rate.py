@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench.figure import Goal, Sample
+from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
 from worker.sandbox import SandboxOptions, SpaceSpec
@@ -22,6 +22,7 @@ class Rate:
         Goal(USED, of="value", bound=0.95, at="least"),
         Goal(REFUSED, of="value", bound=0, at="most"),
     )
+    plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """One worker reads a space at the server's own limit; every request counts, the lists too."""

@@ -3,7 +3,7 @@ client that does nothing with them, and how busy it is while we read."""
 
 from __future__ import annotations
 
-from tests.bench.figure import Goal, Sample
+from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.figures.throughput import PAGES, PROFILES, WARM_UP
 from tests.bench.process import cpu_s
 from tests.bench.rivals import raw_chain
@@ -18,6 +18,7 @@ class SandboxLimit:
     name = "sandbox"
     title = "The sandbox is not the limit: pages a second, no latency"
     goals: tuple[Goal, ...] = ()
+    plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Ours and the bare client, on one sandbox and the same pages."""

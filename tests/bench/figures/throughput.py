@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench.figure import BenchError, Goal, Sample
+from tests.bench.figure import BenchError, Goal, Plot, Sample
 from tests.bench.rivals import loop_process
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
@@ -13,6 +13,8 @@ PROFILES = PAGES * PAGE_SIZE
 WARM_UP = SpaceSpec(10 * PAGE_SIZE, "wide")
 
 OURS = "ours, one worker"
+LOOP = "requests loop, the recipe's clustering"
+DLT = "dlt's RESTClient, the recipe's clustering"
 TIMES_DLT = "ours ÷ dlt's"
 
 
@@ -23,6 +25,7 @@ class Throughput:
         Goal(OURS, of="value", bound=300_000, at="least"),
         Goal(TIMES_DLT, of="value", bound=3, at="least"),
     )
+    plot = Plot("value", rows=(OURS, LOOP, DLT), ours=(OURS,))
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Ours on a worker that has worked before, then the loops, on one sandbox."""
@@ -36,8 +39,8 @@ class Throughput:
             dlt = _profiles_a_second(stage, "dlt_client")
         return [
             Sample(OURS, ours, "profiles/s"),
-            Sample("requests loop, the recipe's clustering", loop, "profiles/s"),
-            Sample("dlt's RESTClient, the recipe's clustering", dlt, "profiles/s"),
+            Sample(LOOP, loop, "profiles/s"),
+            Sample(DLT, dlt, "profiles/s"),
             Sample("ours ÷ the requests loop's", ours / loop, "×"),
             Sample(TIMES_DLT, ours / dlt, "×"),
         ]

@@ -9,7 +9,7 @@ import asyncio
 import statistics
 import time
 
-from tests.bench.figure import Goal, Sample
+from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
 from worker.clusters import Aggregate, fold, summarise
@@ -26,6 +26,7 @@ class Window:
     name = "window"
     title = f"From the last look at a claim's deadline to the arrival of the POST, {POSTS} times"
     goals: tuple[Goal, ...] = ()
+    plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """POSTs one after the other on a connection that stands, as a finalizer sends them."""

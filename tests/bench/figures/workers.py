@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from tests.bench.figure import Goal, Sample
+from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.process import cpu_s
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
@@ -20,7 +20,9 @@ SPACES, PAGES, PAGE_SIZE = 16, 200, 200
 SPACE = SpaceSpec(PAGES * PAGE_SIZE, "wide")
 PROFILES = SPACES * SPACE.profiles
 
+ONE = "one worker"
 TWO = "two workers"
+BOUND = "no number of workers could exceed here"
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,21 @@ class Workers:
     name = "workers"
     title = f"Two workers against one: {SPACES} spaces of {PAGES} pages, no latency"
     goals = (Goal(TWO, of="ratio", bound=1.7, at="least"),)
+    plot = Plot("value", rows=(ONE, TWO, BOUND), ours=(ONE, TWO))
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """One worker, then two, each on a sandbox of their own."""
         one, two = _read(redis, 1), _read(redis, 2)
         bound = len(os.sched_getaffinity(0)) * PROFILES / (two.workers_s + two.others_s)
         return [
-            Sample("one worker", PROFILES / one.wall_s, "profiles/s"),
-            Sample(TWO, PROFILES / two.wall_s, "profiles/s", one.wall_s / two.wall_s, "one worker"),
+            Sample(ONE, PROFILES / one.wall_s, "profiles/s"),
+            Sample(TWO, PROFILES / two.wall_s, "profiles/s", one.wall_s / two.wall_s, ONE),
             Sample(
-                "no number of workers could exceed here",
+                BOUND,
                 bound,
                 "profiles/s",
                 bound * one.wall_s / PROFILES,
-                "one worker",
+                ONE,
             ),
             Sample("workers' processor time, one", 1e6 * one.workers_s / PROFILES, "µs a profile"),
             Sample(
@@ -57,7 +60,7 @@ class Workers:
                 1e6 * two.workers_s / PROFILES,
                 "µs a profile",
                 two.workers_s / one.workers_s,
-                "one worker",
+                ONE,
             ),
             Sample("sandbox's and Redis' processor time", 1e6 * two.others_s / PROFILES, "µs a profile"),
         ]
