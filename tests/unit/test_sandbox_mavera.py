@@ -154,6 +154,15 @@ async def test_an_update_changes_the_fields_it_names_and_charges_nothing() -> No
         assert client.box.personas[0].body == BODY
 
 
+async def test_one_persona_is_shown_as_its_last_update_showed_it() -> None:
+    async with mavera() as client:
+        persona_id = (await client.ask("POST", body=BODY))[2]["id"]
+        updated = (await client.ask("PATCH", "/" + persona_id, {"name": "Other"}))[2]
+        assert (await client.ask("GET", "/" + persona_id))[::2] == (200, updated)
+        assert (await client.ask("GET", "/per_unknown"))[0] == 404
+        assert client.box.journal.count("mavera.read") == 2
+
+
 async def test_an_update_can_be_refused() -> None:
     async with mavera(stock_personas=1) as client:
         persona_id = (await client.ask("POST", body=BODY))[2]["id"]
@@ -175,7 +184,7 @@ async def test_a_deleted_persona_is_gone() -> None:
         assert not client.box.delete_persona(other)
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", ""), ("GET", "/per_1"), ("POST", "/per_1")])
+@pytest.mark.parametrize(("method", "path"), [("PUT", ""), ("PUT", "/per_1"), ("POST", "/per_1")])
 async def test_there_are_no_other_routes(method: str, path: str) -> None:
     async with mavera() as client:
         assert (await client.ask(method, path))[0] == 404

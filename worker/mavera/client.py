@@ -4,7 +4,7 @@
     429                                      WaitUntil `mavera_rate_limit`
     401 · 403                                ResumableStop `mavera_unauthorized` · `mavera_forbidden`
     402                                      ResumableStop `insufficient_credits`
-    404 to a PATCH                           PersonaGone
+    404 to a PATCH, to a GET of one          PersonaGone
     other 4xx                                Permanent `mavera_validation`
     5xx, time-out, broken, to GET and PATCH  Retry `mavera_unavailable`: both may simply be repeated
     the same to a POST                       PostUncertain: the persona may have been made, and charged
@@ -123,6 +123,10 @@ class MaveraClient:
         text = reply.headers.get("X-RateLimit-Limit", "")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
+    async def get(self, persona_id: str) -> Persona | None:
+        """One persona, which is free; None if the answer was not readable. Raises PersonaGone if there is none."""
+        return _persona(await self._send("GET", _path(persona_id), what=f"persona {persona_id}"))
+
     async def create(self, payload: PersonaPayload, permit: Callable[[], bool]) -> Persona:
         """Sends one POST, once, if `permit` still says yes in the last moment; else raises NotPermitted.
 
@@ -155,7 +159,7 @@ class MaveraClient:
         await self._patch(persona_id, {"description": description})
 
     async def _patch(self, persona_id: str, fields: dict[str, object]) -> Persona | None:
-        path, what = f"/personas/{quote(persona_id, safe='')}", f"update of persona {persona_id}"
+        path, what = _path(persona_id), f"update of persona {persona_id}"
         return _persona(await self._send("PATCH", path, json=fields, what=what))
 
     async def _send(
@@ -174,7 +178,7 @@ class MaveraClient:
             raise Retry("mavera_unavailable", f"Mavera, {what}: {error}") from None
         if reply.status in {200, 201, 202, 204}:
             return reply
-        if method == "PATCH" and reply.status in {404, 410}:
+        if path != "/personas" and reply.status in {404, 410}:
             raise PersonaGone(f"Mavera, {what}: {reply.status}")
         raise self._refusal(reply, what)
 
@@ -214,6 +218,10 @@ class MaveraClient:
             case _:
                 detail = f" ({code}{', ' if code and param else ''}{param})" if code or param else ""
                 return Permanent("mavera_validation", said + detail, request_id=request_id)
+
+
+def _path(persona_id: str) -> str:
+    return f"/personas/{quote(persona_id, safe='')}"
 
 
 def _persona(reply: Reply) -> Persona | None:

@@ -14,12 +14,21 @@ def ignored_fields(sent: Mapping[str, object], answer: Persona | None) -> tuple[
     """Names of the fields of `sent` that stand neither in the answer nor in its `details`; `outer.inner` if nested."""
     if answer is None:
         return ()
-    extra = answer.model_extra or {}
-    details = extra.get("details")
-    if not isinstance(details, dict):
+    if not isinstance(_extra(answer).get("details"), dict):
         return ()
-    top = {name: value for name, value in extra.items() if value is not None}
-    return tuple(_ignored(sent, {**details, **top, "name": answer.name, "description": answer.description}))
+    return tuple(_ignored(sent, shown_fields(answer)))
+
+
+def shown_fields(answer: Persona) -> dict[str, object]:
+    """What an answer shows of a persona, by the names under which it is sent: its own fields and its `details`."""
+    details = _extra(answer).get("details")
+    top = {name: value for name, value in _extra(answer).items() if value is not None}
+    inner = details if isinstance(details, dict) else {}
+    return {**inner, **top, "name": answer.name, "description": answer.description}
+
+
+def _extra(answer: Persona) -> dict[str, object]:
+    return answer.model_extra or {}
 
 
 def _ignored(sent: Mapping[str, object], shown: Mapping[str, object], prefix: str = "") -> Iterator[str]:

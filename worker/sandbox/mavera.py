@@ -1,4 +1,4 @@
-"""Mavera: create, update, list and delete personas. A repeated POST makes, and charges, another one.
+"""Mavera: create, read, update, list and delete personas. A repeated POST makes, and charges, another one.
 
 What a request changes is changed once its latency has passed, whether or not the client is still there.
 """
@@ -27,6 +27,7 @@ _PATH = "/api/v1/personas"
 _ROUTES = {
     ("POST", False): "create",
     ("GET", False): "list",
+    ("GET", True): "read",
     ("PATCH", True): "update",
     ("DELETE", True): "delete",
 }
@@ -108,6 +109,9 @@ class Mavera:
         if action == "delete":
             deleted = self._state.personas.delete(persona_id)
             return json_response(to_json({"id": persona_id, "deleted": True})) if deleted else _gone(persona_id)
+        if action == "read":
+            persona = self._state.personas.find(persona_id)
+            return json_response(to_json(persona.full())) if persona else _gone(persona_id)
         body = _parsed(raw)
         if isinstance(body, web.Response):
             return body
