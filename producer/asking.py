@@ -9,13 +9,14 @@ import contextlib
 import math
 import os
 import stat
+import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import ValidationError
 
-from producer.client import SyncClient
+from producer.client import SyncClient, SyncConflict
 from producer.embedded import DEMO_SPACE, embedded, made_up
 from producer.rules_file import chosen_rules
 from producer.screen import Screen
@@ -31,9 +32,12 @@ PATIENCE_S = 3.0
 
 @dataclass(frozen=True)
 class SyncOptions:
-    """The options of `sync`. timeout_s: how long to follow."""
+    """The options of `sync` and `preview`. timeout_s: how long to follow."""
 
     space_ids: tuple[str, ...] = ()
+    preview: bool = False
+    yes: bool = False
+    max_credits: int | None = None
     wait: bool = True
     json: bool = False
     embedded: bool = False
@@ -50,6 +54,11 @@ class SyncOptions:
     trait_class: Literal["computed_trait", "audience"] | None = None
     idempotency_key: str | None = None
     clusters: str | None = None
+
+    def asks(self, err: Screen) -> bool:
+        """Whether someone is there to be shown the plan and asked before anything is paid for."""
+        hurried = self.preview or self.yes or self.json or self.sandbox or not self.wait
+        return not hurried and err.is_terminal and sys.stdin.isatty()
 
     def in_process(self, settings: Settings) -> bool:
         """Whether everything runs in this process. Raises ConfigurationError if an option does not go with that."""
@@ -69,7 +78,7 @@ class SyncOptions:
         return True
 
 
-def requests_for(settings: Settings, options: SyncOptions) -> list[SyncRequest]:
+def requests_for(settings: Settings, options: SyncOptions, *, plan_only: bool = False) -> list[SyncRequest]:
     """A request for each space. Raises ConfigurationError that says what is wrong with the options."""
     space_ids = list(options.space_ids)
     if not space_ids:
@@ -91,7 +100,7 @@ def requests_for(settings: Settings, options: SyncOptions) -> list[SyncRequest]:
         _check_goes_with_file(space_ids, options)
         if options.in_process(settings):
             file = _own_file(file)
-    return [_request(settings, space_id, options, rules, file) for space_id in space_ids]
+    return [_request(settings, space_id, options, rules, file, plan_only) for space_id in space_ids]
 
 
 @contextlib.asynccontextmanager
@@ -139,11 +148,13 @@ async def enqueue(client: SyncClient, err: Screen, requests: Sequence[SyncReques
             found = await client.enqueue(
                 request, force=options.force, idempotency_key=options.idempotency_key, sync_id=sync_id
             )
+        except SyncConflict as conflict:
+            # Who would only be asked first may as well follow one that somebody has agreed to.
+            if options.preview or conflict.sync is None or not conflict.sync.carries_out(request):
+                raise _after_a_start(conflict, syncs) from None
+            found = conflict.sync
         except PersonasError as error:
-            if not syncs:
-                raise
-            started = ", ".join(f"{one.id} ({one.request.space_id})" for one in syncs)
-            raise type(error)(f"{error}\nStarted before, and going on: {started}") from None
+            raise _after_a_start(error, syncs) from None
         if found.id != sync_id:
             err.say(f"{found.request.space_id}: this was asked for before; it is {found.id}, {found.state.value}.")
         syncs.append(found)
@@ -178,7 +189,17 @@ def _own_file(file: str) -> str:
     return os.path.abspath(file)
 
 
-def _request(settings: Settings, space_id: str, options: SyncOptions, rules: Rules, file: str | None) -> SyncRequest:
+def _after_a_start(error: PersonasError, started: Sequence[Sync]) -> PersonasError:
+    """The error, with the syncs named that are under way by now."""
+    if not started:
+        return error
+    names = ", ".join(f"{one.id} ({one.request.space_id})" for one in started)
+    return type(error)(f"{error}\nStarted before, and going on: {names}")
+
+
+def _request(
+    settings: Settings, space_id: str, options: SyncOptions, rules: Rules, file: str | None, plan_only: bool
+) -> SyncRequest:
     try:
         return SyncRequest(
             space_id=space_id,
@@ -191,6 +212,8 @@ def _request(settings: Settings, space_id: str, options: SyncOptions, rules: Rul
             min_cluster_size=options.min_cluster_size,
             mode=options.mode,
             allow_partial=options.allow_partial,
+            plan_only=plan_only,
+            max_credits=options.max_credits,
         )
     except ValidationError as error:  # typer has seen to the other options
         if error.errors(include_input=False)[0]["loc"] == ("file",):

@@ -2,7 +2,8 @@
 
 Imports only typer; what a command needs is imported when it runs, so that `--help` answers at once.
 
-Exit codes: 0 completed; 1 the sync failed; 2 wrong usage or configuration; 3 cancelled; 130 no longer following.
+Exit codes: 0 completed; 1 the sync failed; 2 wrong usage or configuration; 3 cancelled, or not agreed to; 130 no longer
+following.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they would print local variables, and with them tokens and profiles
     context_settings={"help_option_names": ["--help", "-h"]},
     help="Turns a Segment space into Mavera personas: one for each cluster of its profiles.",
-    epilog="Exit codes: 0 completed, 1 the sync failed, 2 wrong usage or configuration, 3 cancelled, "
-    "130 no longer following.",
+    epilog="Exit codes: 0 completed, 1 the sync failed, 2 wrong usage or configuration, 3 cancelled or "
+    "not agreed to, 130 no longer following.",
 )
 
 
@@ -40,14 +41,21 @@ Clusters = Annotated[
     ),
 ]
 NoWait = Annotated[bool, _flag("--no-wait", help="Print the sync id and return; do not follow.")]
+MaxCredits = Annotated[
+    int | None, typer.Option(metavar="N", min=0, help="Buy nothing if the sync would cost more credits.")
+]
 
 
+@app.command("preview", help="Do all that sync does but change personas: show the clusters, and what would be made.")
 @app.command()
 def sync(
+    ctx: typer.Context,
     space_ids: Annotated[
         list[str] | None,
         typer.Argument(metavar="SPACE_ID", help="Segment spaces, several at once. Default: SEGMENT_SPACE_ID."),
     ] = None,
+    yes: Annotated[bool, _flag("--yes", "-y", help="Do not ask before personas are paid for.")] = False,
+    max_credits: MaxCredits = None,
     no_wait: NoWait = False,
     json: Json = False,
     embedded: Annotated[
@@ -100,6 +108,9 @@ def sync(
 
     options = SyncOptions(
         space_ids=tuple(space_ids or ()),
+        preview=ctx.info_name == "preview",
+        yes=yes,
+        max_credits=max_credits,
         wait=not no_wait,
         json=json,
         embedded=embedded,
@@ -162,6 +173,7 @@ def cancel(sync_id: SyncId) -> None:
 def resume(
     sync_id: SyncId,
     restart: Annotated[bool, _flag("--restart", help="Read the space from the start, with fresh sums.")] = False,
+    max_credits: MaxCredits = None,
     no_wait: NoWait = False,
     json: Json = False,
     timeout: Timeout = None,
@@ -172,7 +184,40 @@ def resume(
     _exit(
         commands.run(
             lambda settings, err: commands.resume(
-                settings, err, sync_id, restart=restart, wait=not no_wait, json=json, timeout_s=_seconds(timeout)
+                settings,
+                err,
+                sync_id,
+                restart=restart,
+                max_credits=max_credits,
+                wait=not no_wait,
+                json=json,
+                timeout_s=_seconds(timeout),
+            )
+        )
+    )
+
+
+@app.command()
+def apply(
+    sync_id: SyncId,
+    max_credits: MaxCredits = None,
+    no_wait: NoWait = False,
+    json: Json = False,
+    timeout: Timeout = None,
+) -> None:
+    """Make the personas of a preview, without reading the space again, for no more than it said."""
+    from producer import commands
+
+    _exit(
+        commands.run(
+            lambda settings, err: commands.apply(
+                settings,
+                err,
+                sync_id,
+                max_credits=max_credits,
+                wait=not no_wait,
+                json=json,
+                timeout_s=_seconds(timeout),
             )
         )
     )

@@ -24,7 +24,14 @@ class SyncNotFound(PersonasError):
 
 
 class SyncConflict(PersonasError):
-    """What was asked for contradicts what is under way; the message names the difference."""
+    """What was asked for contradicts what is under way; the message names the difference.
+
+    sync: the one that is under way, if it was met by `enqueue`.
+    """
+
+    def __init__(self, message: str, sync: Sync | None = None) -> None:
+        super().__init__(message)
+        self.sync = sync
 
 
 class SyncClient:
@@ -88,7 +95,8 @@ class SyncClient:
         if chosen != sync_id and (differences := request.differences(sync.request)):
             raise SyncConflict(
                 f"{chosen} is {sync.state} with other options ({'; '.join(differences)}). "
-                "Wait for it, cancel it, or force another"
+                "Wait for it, cancel it, or force another",
+                sync,
             )
         return sync
 
@@ -134,12 +142,12 @@ class SyncClient:
             raise SyncConflict(f"{sync_id} has {state} already; there is nothing to cancel")
         return await self.get(sync_id)
 
-    async def resume(self, sync_id: str, *, restart: bool = False) -> Sync:
+    async def resume(self, sync_id: str, *, restart: bool = False, max_credits: int | None = None) -> Sync:
         """Goes on with a failed sync where it stopped; with `restart`, from the first page with fresh sums.
 
-        Of a sync that is under way, nothing changes. Raises SyncNotFound; SyncConflict if it was cancelled or
-        completed, if going on cannot help without `restart`, or if another sync of the same space, collection and
-        rules runs.
+        max_credits: its budget from now on; None: as it was. Of a sync that is under way, nothing changes. Raises
+        SyncNotFound; SyncConflict if it was cancelled or completed, if going on cannot help without `restart`, or if
+        another sync of the same space, collection and rules runs.
         """
         sync = await self.get(sync_id)
         if sync.state in {SyncState.COMPLETED, SyncState.CANCELLED}:
@@ -151,7 +159,35 @@ class SyncClient:
                 f"{sync_id} failed for good ({sync.error.code}); resume it with restart, or start a new one"
             )
         kind = "walk" if restart else job_kind(sync.failed_in)
-        answer = await self._syncs.resume(sync, ticket(sync_id, kind, sync.epoch + 1), restart=restart)
+        request = sync.request if max_credits is None else sync.request.with_budget(max_credits)
+        answer = await self._syncs.resume(sync, ticket(sync_id, kind, sync.epoch + 1), restart=restart, request=request)
+        return await self._after(answer, sync_id)
+
+    async def apply(self, sync_id: str, *, max_credits: int | None = None) -> Sync:
+        """Makes the personas that a preview planned, without reading the space again.
+
+        max_credits: its budget; None: what the plan says that it costs, or the preview's own budget if that is less.
+        Of a sync whose plan is being applied, nothing changes. Raises SyncNotFound; SyncConflict if there is no plan to
+        apply, or no longer, or if another sync of the same space, collection and rules runs.
+        """
+        sync = await self.get(sync_id)
+        if sync.applied_at is not None:
+            if sync.state.is_final:
+                way = "resume it" if sync.state is SyncState.FAILED else "preview the space again for fresh numbers"
+                raise SyncConflict(f"the plan of {sync_id} was applied already, and the sync has {sync.state}; {way}")
+            return sync
+        if not sync.request.plan_only:
+            raise SyncConflict(f"{sync_id} is no preview: it makes its personas by itself")
+        if sync.planned is None:
+            raise SyncConflict(f"{sync_id} is {sync.state}, and has no plan to apply")
+        if max_credits is None:
+            max_credits = _least(sync.planned.credits, sync.request.max_credits)
+        request = sync.request.applied_within(max_credits)
+        answer = await self._syncs.apply(sync, ticket(sync_id, "finalize", sync.epoch + 1), request)
+        return await self._after(answer, sync_id)
+
+    async def _after(self, answer: str, sync_id: str) -> Sync:
+        """The sync after a move that another sync may have been in the way of."""
         if answer not in {"ok", "changed", "gone"}:
             raise SyncConflict(f"{answer} reads the same space already; wait for it, or cancel it")
         return await self.get(sync_id)
@@ -164,3 +200,7 @@ class SyncClient:
     async def workers(self) -> Sequence[WorkerPresence]:
         """The workers that are alive."""
         return await self._workers.alive()
+
+
+def _least(planned: int, budget: int | None) -> int:
+    return planned if budget is None else min(planned, budget)

@@ -14,7 +14,9 @@ from typing import Any
 
 from producer.asking import SyncOptions, enqueue, front_door, redis_client, requests_for
 from producer.client import SyncClient
+from producer.confirm import confirm
 from producer.follow import START_A_WORKER, Follower
+from producer.planned import what
 from producer.progress import progress
 from producer.render import listing, report
 from producer.result import document, exit_code, row, to_json
@@ -23,6 +25,7 @@ from worker.settings import Settings, load_settings
 from worker.sync import Sync, SyncState
 
 NO_LONGER_FOLLOWING = 130
+NOT_AGREED = 3
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,12 @@ def run(command: Callable[[Settings, Screen], Coroutine[Any, Any, int]]) -> int:
 
 
 async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
-    """Asks for a sync of each space and follows them to their end."""
-    requests = requests_for(settings, options)
+    """Asks for a sync of each space, or a preview, and follows them to their end.
+
+    Someone at a terminal is shown the plans first, and asked before anything is paid for.
+    """
+    asks = options.asks(err)
+    requests = requests_for(settings, options, plan_only=options.preview or asks)
     in_process = options.in_process(settings)
     async with front_door(settings, err, options) as client:
         syncs = await enqueue(client, err, requests, options)
@@ -62,11 +69,25 @@ async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
             _print_asked(syncs, json=options.json, many=len(syncs) > 1)
             return 0
         ending = await _follow(client, syncs, err, options.timeout_s, in_process)
+        if asks and not ending.stopped:
+            agreed = await _agreed(client, ending.syncs, err, kept=not in_process)
+            if agreed is None:
+                return NOT_AGREED
+            ending = await _follow(client, agreed, err, options.timeout_s, in_process)
     code = _finish(ending, err, kept=not in_process, json=options.json, many=len(requests) > 1)
     if options.sandbox and not options.json and not ending.stopped:
         err.say("\nThe same as JSON (--json):", "dim")
         _write_json(stdout(), ending.syncs, len(requests) > 1)
     return code
+
+
+async def apply(
+    settings: Settings, err: Screen, sync_id: str, *, max_credits: int | None, wait: bool, json: bool, timeout_s: float
+) -> int:
+    """Makes the personas that a preview planned, and follows the sync to its end."""
+    async with redis_client(settings) as client:
+        found = await client.apply(sync_id, max_credits=max_credits)
+        return await _carry_on(client, found, err, wait=wait, json=json, timeout_s=timeout_s)
 
 
 async def status(settings: Settings, err: Screen, sync_id: str, *, json: bool, follow: bool, timeout_s: float) -> int:
@@ -106,17 +127,49 @@ async def cancel(settings: Settings, err: Screen, sync_id: str) -> int:
 
 
 async def resume(
-    settings: Settings, err: Screen, sync_id: str, *, restart: bool, wait: bool, json: bool, timeout_s: float
+    settings: Settings,
+    err: Screen,
+    sync_id: str,
+    *,
+    restart: bool,
+    max_credits: int | None,
+    wait: bool,
+    json: bool,
+    timeout_s: float,
 ) -> int:
     """Goes on with a failed sync, and follows it to its end."""
     async with redis_client(settings) as client:
-        found = await client.resume(sync_id, restart=restart)
-        if not wait:
-            await _hint_at_workers(client, err)
-            _print_asked([found], json=json)
-            return 0
-        ending = await _follow(client, [found], err, timeout_s, in_process=False)
+        found = await client.resume(sync_id, restart=restart, max_credits=max_credits)
+        return await _carry_on(client, found, err, wait=wait, json=json, timeout_s=timeout_s)
+
+
+async def _carry_on(client: SyncClient, found: Sync, err: Screen, *, wait: bool, json: bool, timeout_s: float) -> int:
+    """Follows a sync that goes on, or says at once that it does."""
+    if not wait:
+        await _hint_at_workers(client, err)
+        _print_asked([found], json=json)
+        return 0
+    ending = await _follow(client, [found], err, timeout_s, in_process=False)
     return _finish(ending, err, kept=True, json=json)
+
+
+async def _agreed(client: SyncClient, syncs: Sequence[Sync], err: Screen, *, kept: bool) -> list[Sync] | None:
+    """Shows what is planned, asks if it costs something, and applies it. None: it is not to be done."""
+    planned = [(sync, sync.planned) for sync in syncs if sync.planned]
+    if any(plan.credits for _, plan in planned):
+        for sync, _ in planned:
+            stdout().put(*report(sync))
+        over = [sync for sync, plan in planned if plan.over_budget]
+        try:
+            agreed = not over and await confirm(err, f"{what([plan for _, plan in planned]).capitalize()}?")
+        except asyncio.CancelledError:  # Ctrl-C or SIGTERM. Not raised again: the hints are still to be told.
+            err.say("")
+            agreed = False
+        if not agreed:
+            for sync, _ in planned:
+                err.say(_way_to_apply(sync, kept))
+            return None
+    return [await client.apply(sync.id) if sync.planned else sync for sync in syncs]
 
 
 async def _hint_at_workers(client: SyncClient, err: Screen) -> None:
@@ -178,6 +231,8 @@ def _show(
     for sync in syncs:
         if sync.state is SyncState.FAILED:
             err.say(_way_out(sync, kept))
+        if sync.planned:
+            err.say(_way_to_apply(sync, kept))
 
 
 def _write_json(out: Screen, syncs: Sequence[Sync], many: bool, now: float | None = None) -> None:
@@ -191,6 +246,20 @@ def _way_out(sync: Sync, kept: bool) -> str:
     if sync.error and sync.error.resumable:
         return f"Once that is mended, go on where it stopped:\n  segment-personas resume {sync.id}"
     return f"To read the space from the start:\n  segment-personas resume {sync.id} --restart"
+
+
+def _way_to_apply(sync: Sync, kept: bool) -> str:
+    """That nothing was made, and how it would be."""
+    plan = sync.planned
+    assert plan is not None
+    if plan.over_budget:
+        said = f"Nothing was made: {plan.credits:,} credits are over the budget of {plan.max_credits:,}."
+        option = f" --max-credits {plan.credits}"
+    else:
+        said, option = f"Nothing was made. What it would do: {what([plan])}.", ""
+    if not kept:
+        return f"{said}\nTo do it: segment-personas sync{option} (the numbers are gone with this process)"
+    return f"{said} To do it, without reading the space again:\n  segment-personas apply {sync.id}{option}"
 
 
 def _print_asked(syncs: Sequence[Sync], *, json: bool, many: bool = False) -> None:

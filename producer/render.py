@@ -15,6 +15,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from producer.planned import differences, would
 from producer.result import ClusterResult, clusters, statistics, timings
 from producer.screen import printable
 from worker.clusters import ClusterSummary, Rules
@@ -81,8 +82,10 @@ def persona(cluster: ClusterResult, sync: Sync) -> str:
         "partial": "it is from the whole space, this sync is not",
     }
     if cluster.skipped:
-        left = f"left {cluster.outcome.persona_id}" if cluster.outcome else "none"
+        left = f"left {cluster.persona_id}" if cluster.persona_id else "none"
         return f"{left}: {reasons.get(cluster.skipped, cluster.skipped)}"
+    if cluster.planned:
+        return would(cluster.planned)
     return f"{cluster.outcome.action} {cluster.outcome.persona_id}" if cluster.outcome else ""
 
 
@@ -152,7 +155,8 @@ def report(sync: Sync, now: float | None = None) -> list[RenderableType]:
     for outcome in sync.outcomes:
         if outcome.ignored:
             remarks.append(f"Mavera ignored of {outcome.persona_id}: {', '.join(outcome.ignored)}.")
-    return [*parts, *(Text(printable(remark)) for remark in remarks), *_notes(sync), *_failure(sync)]
+    parts += [*(Text(printable(remark)) for remark in remarks), *differences(found)]
+    return [*parts, *_notes(sync), *_failure(sync)]
 
 
 def listing(syncs: Sequence[Sync], width: int) -> RenderableType:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from worker.clusters import RECIPE, Aggregate, ClusterSummary, percent, summarise
+from worker.plan import PlannedPersona
 from worker.sync import PersonaOutcome, Sync, SyncState
 
 
@@ -18,13 +19,20 @@ from worker.sync import PersonaOutcome, Sync, SyncState
 class ClusterResult:
     """A cluster as far as its sync has come.
 
-    outcome: its persona. skipped: why the sync makes none, and leaves one that there is as it was (`empty`,
-    `too_small`, `partial`); None: it makes one, or that is not known yet.
+    outcome: its persona. planned: what a preview would do. skipped: why the sync makes none, and leaves one that there
+    is as it was (`empty`, `too_small`, `partial`); None: it makes one, or that is not known yet.
     """
 
     summary: ClusterSummary
     outcome: PersonaOutcome | None
+    planned: PlannedPersona | None
     skipped: str | None
+
+    @property
+    def persona_id(self) -> str | None:
+        """The persona that the cluster has, as far as that is known."""
+        known = self.outcome or self.planned
+        return known.persona_id if known else None
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Timings:
     fetching_s: float | None
     finalizing_s: float | None
     total_s: float | None
-    """From its start by a worker to its end."""
+    """From its start by a worker to its end, without the time that a plan lay there before it was applied."""
 
 
 def statistics(sync: Sync) -> Aggregate:
@@ -46,7 +54,11 @@ def statistics(sync: Sync) -> Aggregate:
 def clusters(sync: Sync, aggregate: Aggregate) -> list[ClusterResult]:
     """Every cluster of the rules, in their order."""
     outcomes = {outcome.cluster: outcome for outcome in sync.outcomes}
-    return [_cluster(sync, summary, outcomes.get(summary.key)) for summary in summarise(aggregate, sync.request.rules)]
+    planned = {persona.cluster: persona for persona in sync.planned.personas} if sync.planned else {}
+    return [
+        _cluster(sync, summary, outcomes.get(summary.key), planned.get(summary.key))
+        for summary in summarise(aggregate, sync.request.rules)
+    ]
 
 
 def timings(sync: Sync, now: float | None = None) -> Timings:
@@ -57,12 +69,12 @@ def timings(sync: Sync, now: float | None = None) -> Timings:
         stop = end if stop is None else stop
         return None if start is None or stop is None else round(max(0.0, stop - start), 3)
 
-    return Timings(
-        queued_s=between(sync.created_at, sync.started_at),
-        fetching_s=between(sync.started_at, sync.fetched_at),
-        finalizing_s=between(sync.fetched_at, None),
-        total_s=between(sync.started_at, None),
-    )
+    fetching_s = between(sync.started_at, sync.fetched_at)
+    finalizing_s = between(sync.fetched_at if sync.applied_at is None else sync.applied_at, None)
+    total_s = between(sync.started_at, None)
+    if sync.applied_at is not None and fetching_s is not None and finalizing_s is not None:
+        total_s = round(fetching_s + finalizing_s, 3)
+    return Timings(between(sync.created_at, sync.started_at), fetching_s, finalizing_s, total_s)
 
 
 def document(sync: Sync, now: float | None = None) -> dict[str, object]:
@@ -97,7 +109,7 @@ def document(sync: Sync, now: float | None = None) -> dict[str, object]:
             {"cluster": cluster.summary.label, "n": cluster.summary.n} for cluster in found if cluster.summary.n
         ]
         result["waiting_for"] = sync.note or None
-    return result | _error(sync)
+    return result | _plan(sync, found) | _error(sync)
 
 
 def row(sync: Sync, now: float | None = None) -> dict[str, object]:
@@ -153,6 +165,29 @@ def _error(sync: Sync) -> dict[str, object]:
     }
 
 
+def _plan(sync: Sync, found: Iterable[ClusterResult]) -> dict[str, object]:
+    if sync.planned is None:
+        return {}
+    personas = [
+        {
+            "cluster": cluster.summary.label,
+            "action": planned.action,
+            "reason": planned.reason,
+            "persona_id": planned.persona_id,
+            "credits": planned.credits,
+            "changes": [asdict(change) for change in planned.changes] if planned.persona_id else [],
+            "payload": dict(planned.payload),
+        }
+        for cluster in found
+        if (planned := cluster.planned) and not cluster.skipped
+    ]
+    return {
+        "planned": personas,
+        "credits_planned": sync.planned.credits,
+        "max_credits": sync.planned.max_credits,
+    }
+
+
 def _persona(summary: ClusterSummary, outcome: PersonaOutcome) -> dict[str, object]:
     shown: dict[str, object] = {
         "cluster": summary.label,
@@ -179,16 +214,20 @@ def _other_means(summary: ClusterSummary) -> dict[str, object]:
 
 def _left_out(cluster: ClusterResult) -> dict[str, object]:
     shown: dict[str, object] = {"cluster": cluster.summary.label, "n": cluster.summary.n, "reason": cluster.skipped}
-    return {**shown, "persona_id": cluster.outcome.persona_id} if cluster.outcome else shown
+    return {**shown, "persona_id": cluster.persona_id} if cluster.persona_id else shown
 
 
-def _cluster(sync: Sync, summary: ClusterSummary, outcome: PersonaOutcome | None) -> ClusterResult:
+def _cluster(
+    sync: Sync, summary: ClusterSummary, outcome: PersonaOutcome | None, planned: PlannedPersona | None
+) -> ClusterResult:
     skipped = None
     if outcome:
         skipped = outcome.reason if outcome.skipped else None
+    elif planned:
+        skipped = planned.reason if planned.action == "skip" else None
     elif sync.fetched_at is not None and summary.n < sync.request.min_cluster_size:
         skipped = "too_small" if summary.n else "empty"
-    return ClusterResult(summary, outcome, skipped)
+    return ClusterResult(summary, outcome, planned, skipped)
 
 
 def _value(value: object) -> str:

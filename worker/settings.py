@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     mavera_settle_s: Seconds = Field(
         25, description="Seconds after a claim before a persona that is not listed counts as not made"
     )
+    max_credits: int | None = Field(
+        None, ge=0, description="Most credits that one sync may spend, whatever it asks for; unset: no limit"
+    )
 
     persona_share_points: float = Field(
         1, ge=0, le=100, description="Percentage points by which a share must move before its persona is updated"

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from worker.clusters import RECIPE, Rules
 from worker.clusters.shipped import SHIPPED, shipped
+from worker.plan import Plan
 
 JobKind = Literal["walk", "finalize"]
 
@@ -29,7 +30,7 @@ class SyncState(StrEnum):
     FETCHING = "fetching"
     #: every page is counted; personas are made
     FINALIZING = "finalizing"
-    #: every cluster has its persona, or a reason why not
+    #: every cluster has its persona, or a reason why not; of a preview: its plan is made
     COMPLETED = "completed"
     #: stopped with a code and a sentence; `Sync.error` says whether it can be resumed
     FAILED = "failed"
@@ -48,11 +49,14 @@ LEGAL_MOVES: Mapping[SyncState, frozenset[SyncState]] = {
     SyncState.QUEUED: frozenset({SyncState.FETCHING, SyncState.FAILED, SyncState.CANCELLED}),
     SyncState.FETCHING: frozenset({SyncState.FINALIZING, SyncState.FAILED, SyncState.CANCELLED}),
     SyncState.FINALIZING: frozenset({SyncState.COMPLETED, SyncState.FAILED, SyncState.CANCELLED}),
-    SyncState.COMPLETED: frozenset(),
+    SyncState.COMPLETED: frozenset({SyncState.FINALIZING}),
     SyncState.FAILED: frozenset({SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING}),
     SyncState.CANCELLED: frozenset(),
 }
-"""State → states that one script may move it to. A failed sync goes back to where it failed, by `resume`."""
+"""State → states that one script may move it to.
+
+A failed sync goes back to where it failed, by `resume`; a preview goes on to its personas, by `apply`.
+"""
 
 
 def job_kind(state: SyncState) -> JobKind:
@@ -100,6 +104,8 @@ class SyncRequest(BaseModel):
     allow_partial: bool = Field(
         default=False, description="Let a sync of a part of the space overwrite personas made from all of it"
     )
+    plan_only: bool = Field(default=False, description="Plan the personas and change none; `apply` makes them")
+    max_credits: int | None = Field(default=None, ge=0, description="Spend no more credits than these")
 
     @model_validator(mode="after")
     def _fits_a_file(self) -> Self:
@@ -119,6 +125,14 @@ class SyncRequest(BaseModel):
         if parts := self.rules.differences(other.rules):
             found.append(f"rules: another {', '.join(parts)}")
         return found
+
+    def with_budget(self, max_credits: int | None) -> SyncRequest:
+        """The same with another budget."""
+        return self.model_copy(update={"max_credits": max_credits})
+
+    def applied_within(self, max_credits: int | None) -> SyncRequest:
+        """What a preview becomes when it is applied: it makes its personas, within a budget."""
+        return self.model_copy(update={"plan_only": False, "max_credits": max_credits})
 
 
 def identity(space_id: str, collection: str, rules_name: str) -> str:
@@ -188,6 +202,20 @@ class Sync:
     outcomes: tuple[PersonaOutcome, ...]
     credits: int = 0
     """Charged for this sync so far, also before a restart."""
+    plan: Plan | None = None
+    """What a preview found that it would do; it stays with the sync when it is applied."""
+    applied_at: float | None = None
+    """When the plan was applied."""
+
+    @property
+    def planned(self) -> Plan | None:
+        """The plan of a preview that may still be applied."""
+        return self.plan if self.request.plan_only and self.state is SyncState.COMPLETED else None
+
+    def carries_out(self, preview: SyncRequest) -> bool:
+        """Whether it makes, without being asked again, the personas that `preview` would only plan."""
+        budget = preview.max_credits if self.applied_at is None else self.request.max_credits
+        return self.request == preview.applied_within(budget)
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str], outcomes: tuple[PersonaOutcome, ...] = ()) -> Self:
@@ -222,4 +250,6 @@ class Sync:
             aggregate=fields.get("aggregate", "").encode(),
             outcomes=outcomes,
             credits=sum(int(price) for name, price in fields.items() if name.startswith("paid:")),
+            plan=Plan.decode(fields.get("plan", "")) if state.is_final or seconds("applied_at") else None,
+            applied_at=seconds("applied_at"),
         )

@@ -119,6 +119,74 @@ async def test_ctrl_c_on_a_narrow_terminal_leaves_it_in_order(sandbox: Sandbox) 
     assert "Traceback" not in done.out
 
 
+@pytest.mark.parametrize("answer", ["y\n", "YES\n"])
+async def test_a_terminal_is_asked_once_before_anything_is_paid_for(sandbox: Sandbox, answer: str) -> None:
+    sandbox.add_fault(Fault("segment", "hold"))
+    terminal = await Terminal.start("sync", "spa_1", env=environment(None, sandbox))
+    await terminal.until("spa_1")
+    terminal.type("n\n")  # too early: it answers nothing
+    sandbox.clear_faults()
+    await terminal.until("Create 3 personas for 900 credits? [y/N]")
+    assert sandbox.posts == []
+    assert "would be created, 300 credits" in terminal.shown
+    assert "+ psychographic.cluster: high_value" in terminal.shown
+    terminal.type(answer)
+    done = await terminal.end()
+    assert done.code == 0
+    assert done.out.count("[y/N]") == 1
+    assert "3 personas, 900 credits charged." in done.out
+    assert len(sandbox.posts) == 3
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "yes please\n", "\x04", "ctrl-c"])
+async def test_whoever_does_not_say_yes_pays_nothing_and_may_apply_the_plan_later(
+    env: dict[str, str], sandbox: Sandbox, start_worker: Start, answer: str
+) -> None:
+    start_worker(env)
+    terminal = await Terminal.start("sync", "spa_1", env=env, columns=200)
+    await terminal.until("[y/N]")
+    if answer == "ctrl-c":
+        terminal.interrupt()
+    else:
+        terminal.type(answer)
+    done = await terminal.end()
+    assert done.code == 3
+    assert "Nothing was made. What it would do: create 3 personas for 900 credits." in done.out
+    assert sandbox.posts == []
+    (line,) = [line for line in done.out.splitlines() if "segment-personas apply syn_" in line]
+    applied = await cli("apply", line.split()[-1], "--json", env=env)
+    assert (applied.code, json.loads(applied.out)["credits_charged"]) == (0, 900)
+
+
+async def test_a_terminal_is_not_asked_about_what_costs_nothing_or_was_agreed_to(
+    env: dict[str, str], sandbox: Sandbox, start_worker: Start
+) -> None:
+    start_worker(env)
+    agreed = await (await Terminal.start("sync", "spa_1", "--yes", env=env)).end()
+    free = await (await Terminal.start("sync", "spa_1", env=env)).end()
+    assert (agreed.code, free.code) == (0, 0)
+    assert "[y/N]" not in agreed.out + free.out
+    assert len(sandbox.posts) == 3
+
+
+async def test_a_terminal_follows_a_sync_that_somebody_has_agreed_to(
+    env: dict[str, str], sandbox: Sandbox, start_worker: Start
+) -> None:
+    sandbox.add_fault(Fault("segment", "hold"))
+    start_worker(env)
+    first = await cli("sync", "spa_1", "--no-wait", env=env)
+    terminal = await Terminal.start("sync", "spa_1", env=env)
+    await terminal.until(f"this was asked for before; it is {first.out.strip()}")
+    refused = await cli("preview", "spa_1", env=env)
+    assert (refused.code, refused.out) == (2, "")
+    assert "plan_only: True, not False" in refused.err
+    sandbox.clear_faults()
+    done = await terminal.end()
+    assert done.code == 0
+    assert "[y/N]" not in done.out
+    assert "900 credits charged" in done.out
+
+
 async def test_a_reader_that_goes_away_is_no_error(env: dict[str, str]) -> None:
     for line in ("$P sync spa_1 --no-wait 2>/dev/null | true", "$P list 2>&1 | head -1"):
         done = await shell(line, env)

@@ -102,9 +102,39 @@ class Said:
     async def cancel(self, sync_id: str) -> int:
         return await self._run(commands.cancel(self._settings, stderr(), sync_id))
 
-    async def resume(self, sync_id: str, *, restart: bool = False, wait: bool = True, json: bool = False) -> int:
+    async def resume(
+        self,
+        sync_id: str,
+        *,
+        restart: bool = False,
+        max_credits: int | None = None,
+        wait: bool = True,
+        json: bool = False,
+    ) -> int:
         return await self._run(
-            commands.resume(self._settings, stderr(), sync_id, restart=restart, wait=wait, json=json, timeout_s=FOREVER)
+            commands.resume(
+                self._settings,
+                stderr(),
+                sync_id,
+                restart=restart,
+                max_credits=max_credits,
+                wait=wait,
+                json=json,
+                timeout_s=FOREVER,
+            )
+        )
+
+    async def apply(self, sync_id: str, *, max_credits: int | None = None, wait: bool = True) -> int:
+        return await self._run(
+            commands.apply(
+                self._settings,
+                stderr(),
+                sync_id,
+                max_credits=max_credits,
+                wait=wait,
+                json=False,
+                timeout_s=FOREVER,
+            )
         )
 
     @property
@@ -403,6 +433,65 @@ async def test_a_cluster_under_the_least_size_makes_no_persona(said: Said, sandb
         "--embedded: everything runs in this process, and the state of the sync is lost with it."
     )
     assert "none: fewer than 21" in said.out
+    assert sandbox.posts == []
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_a_preview_shows_what_would_be_made_and_apply_makes_it(said: Said, sandbox: Sandbox) -> None:
+    assert await said.sync("spa_1", preview=True, json=True) == 0
+    preview = said.document
+    assert (preview["personas"], preview["credits_charged"], preview["credits_planned"]) == ([], 0, 900)
+    (first, *_) = preview["planned"]  # type: ignore[misc]
+    assert {name: first[name] for name in ("cluster", "action", "persona_id", "credits", "changes")} == {
+        "cluster": "High Value",
+        "action": "create",
+        "persona_id": None,
+        "credits": 300,
+        "changes": [],
+    }
+    assert first["payload"]["name"] == "Segment CDP: High Value"
+    sync_id = str(preview["sync_id"])
+    hint = f"To do it, without reading the space again:\n  segment-personas apply {sync_id}\n"
+    assert said.err.endswith(f"Nothing was made. What it would do: create 3 personas for 900 credits. {hint}")
+    assert sandbox.posts == []
+
+    assert await said.status(sync_id) == 0
+    assert "│ High Value │       20 │  $1,200 │        5% │ would be created, 300 credits │" in said.out
+    assert "  + psychographic.avg_ltv: 1200.0" in said.out
+    assert said.err.endswith(hint)
+
+    assert await said.apply(sync_id) == 0
+    assert "3 personas, 900 credits charged." in said.out
+    assert len(sandbox.posts) == 3
+    assert await said.status(sync_id, json=True) == 0
+    assert "planned" not in said.document
+
+    sandbox.personas[0].fields["description"] = "Mine."
+    assert await said.sync("spa_1", preview=True) == 0
+    assert "update 3 personas. To do it" in said.err
+    assert "- description: Mine.\n  + description: High Value segment from" in said.out
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_a_preview_over_its_budget_says_so_and_how_to_allow_it(said: Said, sandbox: Sandbox) -> None:
+    assert await said.sync("spa_1", preview=True, max_credits=600) == 0
+    assert "Nothing was made: 900 credits are over the budget of 600. To do it" in said.err
+    (line,) = [line for line in said.err.splitlines() if "apply" in line]
+    command, sync_id, option, budget = line.split()[1:]
+    assert (command, option, budget) == ("apply", "--max-credits", "900")
+    assert await said.apply(sync_id, wait=False) == 0
+    assert said.out == f"{sync_id}\n"
+    assert await said.status(sync_id, follow=True) == 1
+    assert "over_budget: 3 more personas would cost 900 credits" in said.out
+    assert f"segment-personas resume {sync_id}" in said.err
+    assert sandbox.posts == []
+    assert await said.resume(sync_id, max_credits=900) == 0
+    assert len(sandbox.posts) == 3
+
+
+async def test_a_preview_in_this_process_is_gone_with_it(said: Said, sandbox: Sandbox) -> None:
+    assert await said.sync("spa_1", preview=True, embedded=True) == 0
+    assert "To do it: segment-personas sync (the numbers are gone with this process)" in said.err
     assert sandbox.posts == []
 
 

@@ -139,6 +139,10 @@ class Terminal:
                 await self._news.wait()
                 self._news.clear()
 
+    def type(self, text: str) -> None:
+        """Presses keys."""
+        os.write(self._master, text.encode())
+
     def interrupt(self) -> None:
         """Ctrl-C."""
         os.killpg(self._process.pid, signal.SIGINT)

@@ -12,13 +12,14 @@ from typing import Any
 import orjson
 
 from worker.errors import LeaseLost
+from worker.plan import Plan
 from worker.store import Checkpoint, Claim, ClaimAnswer, LeaseGrant, PersonaRecord, StorePool, Ticket, keys
 from worker.store.syncs import Begun, Move
 from worker.sync import JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState, job_kind
 
 RUNNING = (SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING)
 WAKE_TOKENS = 100
-TIMES = ("created_at", "started_at", "fetched_at", "finished_at")
+TIMES = ("created_at", "started_at", "fetched_at", "finished_at", "applied_at")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class ModelSync:
     job: str = ""
     token: str = ""
     lookup: str = ""
+    plan: str = ""
     note: str = ""
     at: Checkpoint = field(default_factory=Checkpoint)
     revivals: int = 0
@@ -95,7 +97,13 @@ class ModelSync:
         texts |= {"state": self.state.value, "epoch": self.epoch, "holder": self.holder, "job": self.job}
         texts |= {"seq": at.seq, "token": self.token, "cursor": at.cursor, "guard": at.guard, "pages": at.pages}
         texts |= {"profiles": at.profiles, "complete": int(at.complete), "trouble_ms": at.trouble_ms}
-        texts |= {"lookup": self.lookup, "revivals": self.revivals, "note": self.note, "asked": self.asked}
+        texts |= {
+            "lookup": self.lookup,
+            "plan": self.plan,
+            "revivals": self.revivals,
+            "note": self.note,
+            "asked": self.asked,
+        }
         texts |= {"aggregate": at.aggregate.decode(), "failed_in": self.failed_in.value if self.failed_in else ""}
         texts |= {"error_code": error.code if error else "", "error_message": error.message if error else ""}
         texts |= {"error_resumable": int(error.resumable) if error else ""}
@@ -153,14 +161,16 @@ class Model:
             self._finish(sync, SyncState.CANCELLED)
         return sync.state
 
-    def resume(self, sync: Sync, ticket: Ticket, *, restart: bool = False) -> str:
+    def resume(self, sync: Sync, ticket: Ticket, *, restart: bool = False, request: SyncRequest | None = None) -> str:
         mine = self.syncs[sync.id]
         if mine.state is not SyncState.FAILED or mine.epoch != sync.epoch:
             return "changed"
         if other := self._under_way(mine.request):
             return other
         assert mine.failed_in
-        mine.state = mine.failed_in
+        mine.state, mine.request = mine.failed_in, request or sync.request
+        if restart or "applied_at" not in mine.times:
+            mine.plan = ""
         if restart:
             mine.state = SyncState.FETCHING
             mine.at = Checkpoint(seq=mine.at.seq)
@@ -172,6 +182,22 @@ class Model:
         mine.revivals = 0
         mine.error = mine.failed_in = None
         mine.times.discard("finished_at")
+        self._set_job(mine, ticket, 0)
+        self._start(mine)
+        return "ok"
+
+    def apply(self, sync: Sync, ticket: Ticket, request: SyncRequest) -> str:
+        mine = self.syncs[sync.id]
+        if mine.state is not SyncState.COMPLETED or mine.epoch != sync.epoch:
+            return "changed"
+        if other := self._under_way(request):
+            return other
+        mine.state, mine.request = SyncState.FINALIZING, request
+        mine.at = replace(mine.at, trouble_ms=0)
+        mine.epoch += 1
+        mine.holder = mine.lookup = mine.note = ""
+        mine.revivals = 0
+        mine.times = {*mine.times, "applied_at"} - {"finished_at"}
         self._set_job(mine, ticket, 0)
         self._start(mine)
         return "ok"
@@ -194,7 +220,7 @@ class Model:
         sync.holder, sync.note = holder, ""
         self.due[sync_id] = False
         lease = LeaseGrant(sync_id, sync.state, epoch, holder)
-        return Begun(lease, sync.request, sync.at, sync.lookup)
+        return Begun(lease, sync.request, sync.at, sync.lookup, sync.plan)
 
     def heartbeat(self, lease: LeaseGrant, *, note: str = "", for_s: float = 0.0) -> None:
         sync = self._owned(lease)
@@ -203,6 +229,9 @@ class Model:
 
     def remember_lookup(self, lease: LeaseGrant, lookup: str) -> None:
         self._owned(lease).lookup = lookup
+
+    def remember_plan(self, lease: LeaseGrant, plan: Plan) -> None:
+        self._owned(lease).plan = plan.encode()
 
     def commit(
         self,
@@ -256,11 +285,12 @@ class Model:
         self._set_job(sync, ticket, delay_s)
         self.due[sync.id] = False
 
-    def complete(self, lease: LeaseGrant, token: str) -> None:
+    def complete(self, lease: LeaseGrant, token: str, plan: Plan | None = None) -> None:
         if self.syncs[lease.sync_id].token == token:
             return
         sync = self._owned(replace(lease, state=SyncState.FINALIZING))
         sync.token = token
+        sync.plan = plan.encode() if plan else sync.plan
         self._finish(sync, SyncState.COMPLETED)
 
     def fail(self, lease: LeaseGrant, failure: SyncFailure, token: str) -> None:

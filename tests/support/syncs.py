@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tests.support.model import Key, read
 from worker.jobs.tickets import ticket
+from worker.plan import Plan
 from worker.store import Checkpoint, JobQueue, LeaseGrant, PersonaStore, StorePool, SyncStore, Ticket
 from worker.store.syncs import Begun, new_token
 from worker.sync import Sync, SyncFailure, SyncRequest, SyncState, job_kind
@@ -37,6 +38,10 @@ MOVES: dict[str, tuple[SyncState, Move]] = {
     ),
     "heartbeat": (SyncState.FETCHING, lambda syncs, lease, token: syncs.store.heartbeat(lease, note="lives")),
     "remember": (SyncState.FETCHING, lambda syncs, lease, token: syncs.store.remember_lookup(lease, "found")),
+    "remember a plan": (
+        SyncState.FINALIZING,
+        lambda syncs, lease, token: syncs.store.remember_plan(lease, Plan(max_credits=1)),
+    ),
     "hand over": (SyncState.FETCHING, lambda syncs, lease, token: syncs.store.hand_over(lease, after(lease), token)),
     "hand over the personas": (
         SyncState.FINALIZING,
@@ -44,6 +49,10 @@ MOVES: dict[str, tuple[SyncState, Move]] = {
     ),
     "fail": (SyncState.FETCHING, lambda syncs, lease, token: syncs.store.fail(lease, FAILURE, token)),
     "complete": (SyncState.FINALIZING, lambda syncs, lease, token: syncs.store.complete(lease, token)),
+    "complete a preview": (
+        SyncState.FINALIZING,
+        lambda syncs, lease, token: syncs.store.complete(lease, token, Plan(max_credits=2)),
+    ),
     "claim": (SyncState.FINALIZING, lambda syncs, lease, token: syncs.personas.claim(lease, "reference", token)),
 }
 PAGE = Checkpoint(

@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from tests.support.model import RUNNING, Key, Model, ModelSync, read, without_times
+from tests.support.model import RUNNING, TIMES, Key, Model, ModelSync, read, without_times
 from tests.support.redis_server import RedisServer
 from worker.errors import LeaseLost
 from worker.jobs.tickets import ticket
+from worker.plan import Plan
 from worker.store import (
     Checkpoint,
     ClaimAnswer,
@@ -129,7 +130,18 @@ class StoreMachine(RuleBasedStateMachine):
         seen = self.wait(self.store.get(mine.id))
         kind = "walk" if restart else job_kind(mine.failed_in)
         following = ticket(mine.id, kind, mine.epoch + 1)
-        self.make(when, Call("resume", (seen, following), {"restart": restart}))
+        request = mine.request.with_budget(self.fresh()) if which else None
+        self.make(when, Call("resume", (seen, following), {"restart": restart, "request": request}))
+
+    @rule(which=WHICH, when=WHEN)
+    @precondition(lambda self: any(sync.state is SyncState.COMPLETED for sync in self.model.syncs.values()))
+    def apply(self, which: int, when: str) -> None:
+        """Whether there is a plan is the client's business; the store takes any completed sync back."""
+        completed = [sync for sync in self.model.syncs.values() if sync.state is SyncState.COMPLETED]
+        mine = completed[-1 - which % len(completed)]
+        seen = self.wait(self.store.get(mine.id))
+        following = ticket(mine.id, "finalize", mine.epoch + 1)
+        self.make(when, Call("apply", (seen, following, mine.request.applied_within(self.fresh()))))
 
     @rule(which=WHICH)
     def look(self, which: int) -> None:
@@ -140,7 +152,9 @@ class StoreMachine(RuleBasedStateMachine):
         assert (seen.note, seen.revivals, seen.aggregate) == (mine.note, mine.revivals, mine.at.aggregate)
         assert (seen.error, seen.failed_in, seen.credits) == (mine.error, mine.failed_in, sum(mine.paid.values()))
         assert {one.cluster: one for one in seen.outcomes} == mine.outcomes
-        times = {name for name in ("started_at", "fetched_at", "finished_at") if getattr(seen, name) is not None}
+        planned = Plan.decode(mine.plan) if seen.state.is_final or seen.applied_at else None
+        assert seen.plan == planned
+        times = {name for name in TIMES[1:] if getattr(seen, name) is not None}
         assert times | {"created_at"} == mine.times
         assert {sync.id for sync in self.wait(self.store.newest())} == set(self.model.syncs)
 
@@ -209,7 +223,7 @@ class StoreMachine(RuleBasedStateMachine):
             options |= {"ticket": ticket(lease.sync_id, kind, lease.epoch + 1), "delay_s": 60 if later else 0}
         self.make(when, Call("commit", (lease, checkpoint, f"t{self.fresh()}"), options, view))
 
-    @rule(ago=AGO, what=st.sampled_from(["heartbeat", "look-up", "hand-over", "failure", "end"]), when=WHEN)
+    @rule(ago=AGO, what=st.sampled_from(["heartbeat", "look-up", "plan", "hand-over", "failure", "end"]), when=WHEN)
     @precondition(lambda self: self.views)
     def say(self, ago: int, what: str, when: str) -> None:
         """A job's other moves."""
@@ -219,9 +233,10 @@ class StoreMachine(RuleBasedStateMachine):
         calls = {
             "heartbeat": Call("heartbeat", (lease,), {"note": f"note {n}", "for_s": 3}),
             "look-up": Call("remember_lookup", (lease, f"look-up {n}")),
+            "plan": Call("remember_plan", (lease, Plan(max_credits=n))),
             "hand-over": Call("hand_over", (lease, following, f"t{n}"), {"delay_s": n % 2, "trouble_ms": n}),
             "failure": Call("fail", (lease, failure, f"t{n}")),
-            "end": Call("complete", (lease, f"t{n}")),
+            "end": Call("complete", (lease, f"t{n}", Plan(max_credits=n) if n % 2 else None)),
         }
         self.make(when, calls[what])
 

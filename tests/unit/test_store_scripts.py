@@ -70,6 +70,13 @@ async def restart(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     return lambda: syncs.store.resume(failed, ticket("s1", "walk", failed.epoch + 1), restart=True)
 
 
+async def apply(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.bring(SyncState.COMPLETED)
+    seen = await syncs.get()
+    following = ticket("s1", "finalize", seen.epoch + 1)
+    return lambda: syncs.store.apply(seen, following, seen.request.applied_within(900))
+
+
 def revive(most: int) -> Prepare:
     async def prepare(syncs: Syncs) -> Callable[[], Awaitable[object]]:
         lease = await syncs.lease(SyncState.FETCHING)
@@ -147,6 +154,7 @@ SCRIPTS = {
     "cancel": Script(cancel, MOVED),
     "resume": Script(resume, (*HANDED, keys.outcomes("s1"), ACTIVE)),
     "restart": Script(restart, (*HANDED, keys.outcomes("s1"), ACTIVE)),
+    "apply": Script(apply, (*HANDED, keys.outcomes("s1"), ACTIVE)),
     "revive": Script(revive(5), HANDED),
     "give up": Script(revive(0), HANDED),
     "claim": Script(job_move("claim"), (CLAIM, PERSONAS, keys.sync("s1"))),

@@ -50,6 +50,8 @@ def test_a_request_needs_no_more_than_a_space() -> None:
         "min_cluster_size": 3,
         "mode": "upsert",
         "allow_partial": False,
+        "plan_only": False,
+        "max_credits": None,
     }
 
 
@@ -165,9 +167,11 @@ def test_every_state_has_its_legal_moves() -> None:
     assert set(LEGAL_MOVES) == set(SyncState)
 
 
-def test_a_final_state_is_left_by_resume_only() -> None:
+def test_a_final_state_is_left_by_resume_and_apply_only() -> None:
     assert {state for state in SyncState if state.is_final} == FINAL
-    assert {state for state in FINAL if LEGAL_MOVES[state]} == {SyncState.FAILED}
+    assert LEGAL_MOVES[SyncState.CANCELLED] == frozenset()
+    assert LEGAL_MOVES[SyncState.COMPLETED] == {SyncState.FINALIZING}
+    assert LEGAL_MOVES[SyncState.FAILED] == {SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING}
 
 
 def test_a_sync_that_has_not_ended_may_always_fail_or_be_cancelled() -> None:

@@ -1,4 +1,5 @@
-"""The finalizer: takes the clusters in order and gives each its persona, or a reason why it has none.
+"""The finalizer: takes the clusters in order and gives each its persona, or a reason why it has none; or, of a preview,
+plans what it would do.
 
 Leased and handed over like a walk. A cluster that is settled is settled for good, so a next finalizer goes on where
 this one stopped; how a persona is bought exactly once is `purchase`.
@@ -8,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 
-from worker.clusters import Aggregate, summarise
+from worker.clusters import Aggregate, ClusterSummary, summarise
 from worker.jobs import job
 from worker.jobs.attempts import Defer, Patience
+from worker.jobs.budget import Budget
 from worker.jobs.context import WorkerContext
 from worker.jobs.lease import Lease
+from worker.jobs.plan import Planner
 from worker.jobs.purchase import Purchase
 from worker.jobs.tickets import ticket
 from worker.store.syncs import Begun, new_token
@@ -33,17 +36,17 @@ class Finalizer:
         self._begun = begun
         self._lease = lease
         self._patience = Patience(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms, lease=lease)
-        self._purchase = Purchase(context, begun, lease, self._patience)
+        self._planner = Planner(context, begun, self._patience)
+        self._budget = Budget(context, begun)
+        self._purchase = Purchase(context, begun, lease, self._patience, self._budget)
 
     async def run(self) -> None:
-        """Settles every cluster, then completes the sync."""
+        """Settles every cluster, or plans to, then completes the sync."""
         try:
-            await self._settle_clusters()
-            await self._lease.stop()
-            await self._purchase.confirm()
-            await self._context.syncs.complete(self._lease.grant, new_token())
-            # Again, for Redis may have been restarted just before the last move.
-            await self._purchase.confirm()
+            if self._begun.request.plan_only:
+                await self._plan()
+            else:
+                await self._buy()
         except Defer as wait:
             await self._hand_over(wait.wait_s, wait.note)
         except asyncio.CancelledError:
@@ -56,13 +59,27 @@ class Finalizer:
                     last.exception()  # seen, so that asyncio does not report it: somebody else may own the sync by now
             raise
 
-    async def _settle_clusters(self) -> None:
-        encoded = self._begun.checkpoint.aggregate
-        summaries = summarise(Aggregate.from_bytes(encoded), self._begun.request.rules) if encoded else []
+    async def _plan(self) -> None:
+        plan = await self._planner.plan(self._clusters())
+        await self._lease.stop()
+        await self._context.syncs.complete(self._lease.grant, new_token(), plan)
+
+    async def _buy(self) -> None:
         settled = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
-        for summary in summaries:
-            if summary.key not in settled:
-                await self._purchase.settle(summary)
+        left = [summary for summary in self._clusters() if summary.key not in settled]
+        if self._budget.limit is not None:
+            await self._budget.permit(await self._planner.creations(left))
+        for summary in left:
+            await self._purchase.settle(summary)
+        await self._lease.stop()
+        await self._purchase.confirm()
+        await self._context.syncs.complete(self._lease.grant, new_token())
+        # Again, for Redis may have been restarted just before the last move.
+        await self._purchase.confirm()
+
+    def _clusters(self) -> list[ClusterSummary]:
+        encoded = self._begun.checkpoint.aggregate
+        return summarise(Aggregate.from_bytes(encoded), self._begun.request.rules) if encoded else []
 
     async def _hand_over(self, delay_s: float, note: str) -> None:
         await self._lease.stop()

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from worker.clusters import ClusterSummary
 from worker.jobs.attempts import Patience
 from worker.jobs.context import WorkerContext
 from worker.mavera import Persona, Reference, reference
+from worker.store import PersonaRecord
 from worker.sync import SyncRequest
 
 MAX_PAGES = 200
@@ -48,6 +50,19 @@ def cluster_reference(request: SyncRequest, sync_id: str, cluster: str) -> Refer
     """The reference of a cluster's persona. In mode `create` it is this sync's own."""
     own = sync_id if request.mode == "create" else None
     return reference(request.space_id, request.collection, request.rules.name, cluster, sync_id=own)
+
+
+def found_record(request: SyncRequest, sync_id: str, summary: ClusterSummary, persona_id: str) -> PersonaRecord:
+    """The record of a persona of which only its id is known. With what it says, caution takes it for complete."""
+    return PersonaRecord(
+        persona_id,
+        request.space_id,
+        summary.key,
+        sync_id,
+        summary.n,
+        collection=request.collection,
+        rules=request.rules.name,
+    )
 
 
 async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lookup:

@@ -32,10 +32,11 @@ from worker.clusters.figures import figures
 from worker.errors import ApiError, ResumableStop, Retry
 from worker.http import NotPermitted
 from worker.jobs.attempts import Defer, Patience
+from worker.jobs.budget import Budget
 from worker.jobs.context import WorkerContext
 from worker.jobs.decision import Decision, decide
 from worker.jobs.lease import Lease
-from worker.jobs.lookup import Lookup, cluster_reference, look_up
+from worker.jobs.lookup import Lookup, cluster_reference, found_record, look_up
 from worker.mavera import (
     CREDITS_PER_PERSONA,
     Persona,
@@ -75,7 +76,8 @@ class _Order:
 class Purchase:
     """The personas of one sync, one cluster at a time."""
 
-    def __init__(self, context: WorkerContext, begun: Begun, lease: Lease, patience: Patience) -> None:
+    def __init__(self, context: WorkerContext, begun: Begun, lease: Lease, patience: Patience, budget: Budget) -> None:
+        self._budget = budget
         self._context = context
         self._begun = begun
         self._lease = lease
@@ -206,6 +208,7 @@ class Purchase:
     async def _create(self, order: _Order) -> PersonaRecord | None:
         """Buys the persona and records it; or returns the record of one that has turned up meanwhile."""
         while True:
+            await self._budget.permit(1)
             await self._patience.slot()
             by, asked_at = new_token(), self._context.clock()
             answer = await self._context.personas.claim(self._lease.grant, order.text, by)
@@ -337,14 +340,4 @@ class Purchase:
         self._posting.succeeded()
 
     def _found(self, order: _Order, persona_id: str) -> PersonaRecord:
-        """The record of a persona of which only its id is known. With what it says, caution takes it for complete."""
-        request, sync_id = self._begun.request, self._begun.lease.sync_id
-        return PersonaRecord(
-            persona_id,
-            request.space_id,
-            order.summary.key,
-            sync_id,
-            order.summary.n,
-            collection=request.collection,
-            rules=request.rules.name,
-        )
+        return found_record(self._begun.request, self._begun.lease.sync_id, order.summary, persona_id)

@@ -14,6 +14,7 @@ import orjson
 import redis.exceptions as redis_errors
 
 from worker.errors import LeaseLost
+from worker.plan import Plan
 from worker.store import keys
 from worker.store.pool import StorePool
 from worker.store.queue import Ticket
@@ -56,12 +57,16 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Begun:
-    """What a job gets with its lease. lookup: what an earlier job of the sync found at Mavera, encoded."""
+    """What a job gets with its lease.
+
+    lookup: what an earlier job of the sync found at Mavera, encoded. plan: what one has planned so far, encoded.
+    """
 
     lease: LeaseGrant
     request: SyncRequest
     checkpoint: Checkpoint
     lookup: str
+    plan: str
 
 
 def new_token() -> str:
@@ -140,10 +145,13 @@ class SyncStore:
             return None
         return SyncState(answer[1].decode()) if answer[0] == "ended" else SyncState.CANCELLED
 
-    async def resume(self, sync: Sync, ticket: Ticket, *, restart: bool = False) -> str:
+    async def resume(
+        self, sync: Sync, ticket: Ticket, *, restart: bool = False, request: SyncRequest | None = None
+    ) -> str:
         """Takes a failed sync back to where it failed; with `restart`, to the first page with fresh sums.
 
-        Returns `ok`, `changed` (someone else moved it), `gone`, or the id of another sync of the same space that runs.
+        request: what is asked for from now on, if that changes. Returns `ok`, `changed` (someone else moved it),
+        `gone`, or the id of another sync of the same space that runs.
         """
         answer = await self._run(
             "resume",
@@ -157,6 +165,19 @@ class SyncStore:
             self._stall_ms,
             ticket.job_id,
             ticket.job,
+            (request or sync.request).model_dump_json(),
+        )
+        return answer[1].decode() if answer[0] == "busy" else str(answer[0])
+
+    async def apply(self, sync: Sync, ticket: Ticket, request: SyncRequest) -> str:
+        """Takes a completed preview on to its personas, as `request` says. Returns as `resume` does."""
+        answer = await self._run(
+            "apply",
+            [
+                *(keys.sync(sync.id), keys.QUEUE, keys.DUE, keys.WAKE),
+                *(keys.outcomes(sync.id), keys.active(request.identity)),
+            ],
+            *(sync.id, sync.epoch, request.model_dump_json(), self._stall_ms, ticket.job_id, ticket.job),
         )
         return answer[1].decode() if answer[0] == "busy" else str(answer[0])
 
@@ -190,6 +211,7 @@ class SyncStore:
                 aggregate=fields["aggregate"].encode(),
             ),
             lookup=fields["lookup"],
+            plan=fields.get("plan", ""),
         )
 
     async def commit(
@@ -263,21 +285,20 @@ class SyncStore:
 
     async def remember_lookup(self, lease: LeaseGrant, lookup: str) -> None:
         """Keeps what a look-up at Mavera found, for the finalizer."""
-        self._owned(
-            await self._run(
-                "remember",
-                [keys.sync(lease.sync_id)],
-                *(lease.state.value, lease.epoch, lease.holder, lookup),
-            )
-        )
+        await self._remember(lease, "lookup", lookup)
 
-    async def complete(self, lease: LeaseGrant, token: str) -> None:
-        """Ends the sync: every cluster is settled."""
+    async def remember_plan(self, lease: LeaseGrant, plan: Plan) -> None:
+        """Keeps the beginning of a plan, for the next finalizer."""
+        await self._remember(lease, "plan", plan.encode())
+
+    async def complete(self, lease: LeaseGrant, token: str, plan: Plan | None = None) -> None:
+        """Ends the sync: every cluster is settled, or planned."""
         self._owned(
             await self._run(
                 "complete",
                 [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE],
                 *(lease.sync_id, lease.epoch, lease.holder, token, self._retention_ms),
+                plan.encode() if plan else "",
             )
         )
 
@@ -337,6 +358,15 @@ class SyncStore:
     async def forget_due(self, sync_id: str) -> None:
         """Takes a sync that no longer exists out of the watched ones."""
         await self._pool.zrem(keys.DUE, sync_id)
+
+    async def _remember(self, lease: LeaseGrant, field: Literal["lookup", "plan"], text: str) -> None:
+        self._owned(
+            await self._run(
+                "remember",
+                [keys.sync(lease.sync_id)],
+                *(lease.state.value, lease.epoch, lease.holder, field, text),
+            )
+        )
 
     async def _run(self, name: str, script_keys: list[str], *arguments: Any) -> list[Any]:
         return await run_script(self._pool, name, script_keys, *arguments)

@@ -18,10 +18,10 @@ if running and force ~= '1' then return { 'active', running } end
 local now = now_ms()
 redis.call('ZADD', due, int(now + stall_ms), id)
 redis.call('HSET', sync, 'id', id, 'request', request, 'identity', identity, 'state', 'queued', 'epoch', '1',
-  'holder', '', 'job', job_id, 'seq', '0', 'token', '', 'cursor', '', 'guard', '', 'lookup', '', 'pages', '0',
+  'holder', '', 'job', job_id, 'seq', '0', 'token', '', 'cursor', '', 'guard', '', 'lookup', '', 'plan', '', 'pages', '0',
   'profiles', '0', 'complete', '0', 'aggregate', '', 'revivals', '0', 'trouble_ms', '0', 'note', '', 'asked', asked,
   'created_at', int(now), 'started_at', '', 'fetched_at', '', 'finished_at', '', 'error_code', '',
-  'error_message', '', 'error_resumable', '', 'failed_in', '')
+  'error_message', '', 'error_resumable', '', 'failed_in', '', 'applied_at', '')
 set_job(queue, wake, nil, job_id, job, 0, now)
 redis.call('ZADD', syncs, int(now), id)
 redis.call('ZREMRANGEBYSCORE', syncs, '-inf', int(now - 4 * retention_ms))

@@ -1,0 +1,54 @@
+"""How a plan looks: what would become of each persona, and what would change of it, field by field.
+
+Pure: from a plan to text. Used for one sync's report, and for the question that is asked before anything is paid for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from rich.text import Text
+
+from producer.result import ClusterResult
+from producer.screen import printable
+from worker.plan import Plan, PlannedPersona
+
+
+def would(persona: PlannedPersona) -> str:
+    """What would become of one persona, in a few words."""
+    if persona.action == "create":
+        return f"would be created, {persona.credits:,} credits"
+    return f"would be {'updated' if persona.action == 'update' else 'left as it is'}: {persona.persona_id}"
+
+
+def what(plans: Sequence[Plan]) -> str:
+    """All of it in one phrase: `create 3 personas for 900 credits, update 1`."""
+    counted = Counter(one.action for plan in plans for one in plan.personas if one.action != "skip")
+    parts = []
+    for action, n in counted.items():
+        cost = f" for {sum(plan.credits for plan in plans):,} credits" if action == "create" else ""
+        parts.append(f"{action} {n} persona{'' if n == 1 else 's'}{cost}")
+    return ", ".join(parts) or "change nothing"
+
+
+def differences(found: Sequence[ClusterResult]) -> Iterator[Text]:
+    """For each planned persona why, and each field that would change: before (-) and after (+)."""
+    for cluster in found:
+        persona = cluster.planned
+        if persona is None or cluster.skipped:
+            continue
+        yield Text(f"{cluster.summary.label}: {would(persona)} ({persona.reason})", "bold")
+        if persona.action == "leave":
+            continue
+        if persona.persona_id and persona.current is None:
+            yield Text("  what it is like at Mavera now is not known", "dim")
+        for change in persona.changes:
+            if change.before is not None:
+                yield Text(f"  - {change.field}: {_value(change.before)}", "red")
+            yield Text(f"  + {change.field}: {_value(change.after)}", "green")
+
+
+def _value(value: object) -> str:
+    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

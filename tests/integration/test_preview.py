@@ -1,0 +1,248 @@
+"""Plan, then apply: a preview changes nothing; its plan is carried out once, without reading again, within a budget."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from producer import SyncConflict
+from tests.support.redis_server import RedisServer
+from tests.support.stage import RECIPE, SOON_SETTLED, Stage, Start, staged
+from worker.sandbox import Fault
+from worker.store import keys
+from worker.sync import Sync, SyncState
+
+WRITES = ("mavera.create", "mavera.update", "mavera.delete", "mavera.unknown")
+
+
+async def previewed(stage: Stage, **request: object) -> Sync:
+    sync = await stage.sync(plan_only=True, **request)
+    assert sync.state is SyncState.COMPLETED, sync.error
+    assert sync.planned
+    return sync
+
+
+def writes(stage: Stage) -> int:
+    return sum(stage.sandbox.journal.count(route) for route in WRITES)
+
+
+async def test_a_preview_sends_nothing_and_shows_all_that_would_be(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        sync = await previewed(stage)
+        assert writes(stage) == 0
+        assert stage.sandbox.personas == []
+        assert sync.planned
+        assert [(one.cluster, one.action, one.credits) for one in sync.planned.personas] == [
+            ("high_value", "create", 300),
+            ("growth", "create", 300),
+            ("at_risk", "create", 300),
+        ]
+        assert (sync.outcomes, sync.credits, sync.planned.credits) == ((), 0, 900)
+        planned = [dict(one.payload) for one in sync.planned.personas]
+        await stage.assert_clean()
+
+        made = await stage.sync()
+        assert [persona.body for persona in stage.sandbox.personas] == planned
+        await stage.assert_bought_once(made)
+
+        stage.sandbox.personas[0].fields["description"] = "Mine"
+        again = (await previewed(stage)).planned
+        assert again
+        assert again.credits == 0
+        assert {one.persona_id for one in again.personas} == {persona.id for persona in stage.sandbox.personas}
+        changed = {change.field: change.before for one in again.personas for change in one.changes}
+        assert changed == {"description": "Mine"}
+        assert stage.sandbox.journal.count("mavera.update") == 0
+
+
+async def test_a_plan_is_applied_without_reading_the_space_again(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        sync = await previewed(stage)
+        pages = stage.sandbox.journal.count("segment")
+        applied = await stage.client.apply(sync.id)
+        assert (applied.id, applied.request.max_credits) == (sync.id, 900)
+        done = await stage.ended(applied)
+        await stage.assert_bought_once(done)
+        assert stage.sandbox.journal.count("segment") == pages
+        assert stage.sandbox.journal.count("mavera.create") == 3
+        assert done.plan == sync.plan
+        await stage.assert_clean()
+        with pytest.raises(SyncConflict, match="applied already, and the sync has completed"):
+            await stage.client.apply(sync.id)
+
+
+async def test_a_plan_is_applied_once_however_often_and_by_whom_it_is_asked(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        worker = stage.worker()
+        sync = await previewed(stage)
+        assert worker.terminate() == 0
+        applied = await asyncio.gather(*(stage.client.apply(sync.id) for _ in range(20)))
+        assert {(one.state, one.epoch) for one in applied} == {(SyncState.FINALIZING, sync.epoch + 1)}
+        assert await stage.pool.zcard(keys.QUEUE) == 1
+        stage.worker()
+        await stage.assert_bought_once(await stage.ended(sync))
+        assert stage.sandbox.journal.count("mavera.create") == 3
+
+
+async def test_workers_killed_while_they_apply_plans_leave_one_persona_each(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    points = ["after_begin:1", "after_claim:1", "after_post:2", "before_complete:1"]
+    spaces = {f"spa_{i}": RECIPE for i in range(len(points))}
+    async with staged(session_redis, start_worker, spaces, settings=SOON_SETTLED) as stage:
+        planner = stage.worker()
+        syncs = [await stage.enqueue(space, plan_only=True) for space in spaces]
+        for sync in syncs:
+            assert (await stage.ended(sync)).planned
+        assert planner.terminate() == 0
+        read = stage.sandbox.journal.count("segment")
+        # Each dies in the middle of the first plan that it applies.
+        doomed = [stage.worker(f"{point}:kill", ready=False, WORKER_SLOTS="1") for point in points]
+        for sync in syncs:
+            await stage.client.apply(sync.id)
+        for worker in doomed:
+            assert await asyncio.to_thread(worker.process.wait, 30) < 0
+        stage.worker()
+        for sync in syncs:
+            await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+        assert len(stage.sandbox.personas) == 3 * 4
+        assert stage.sandbox.journal.count("segment") == read
+
+
+async def test_a_worker_killed_while_it_plans_costs_nothing_but_time(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        doomed = stage.worker("after_lookup:2:kill", ready=False)
+        sync = await stage.enqueue(plan_only=True)
+        assert await asyncio.to_thread(doomed.process.wait, 30) < 0
+        stage.worker()
+        done = await stage.ended(sync)
+        assert done.planned
+        assert done.planned.credits == 900
+        assert writes(stage) == 0
+
+
+async def test_what_makes_no_sense_is_not_applied(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker, {"spa": RECIPE, "spa_other": RECIPE}) as stage:
+        queued = await stage.enqueue("spa_other", plan_only=True)
+        with pytest.raises(SyncConflict, match="queued, and has no plan"):
+            await stage.client.apply(queued.id)
+        await stage.client.cancel(queued.id)
+        with pytest.raises(SyncConflict, match="cancelled, and has no plan"):
+            await stage.client.apply(queued.id)
+        stage.worker()
+        sync = await previewed(stage)
+        plain = await stage.sync(force=True)
+        with pytest.raises(SyncConflict, match="no preview"):
+            await stage.client.apply(plain.id)
+        stage.sandbox.add_fault(Fault("segment", "hold"))
+        other = await stage.enqueue()
+        with pytest.raises(SyncConflict, match=other.id):
+            await stage.client.apply(sync.id)
+        await stage.client.cancel(other.id)
+        stage.sandbox.clear_faults()
+
+
+async def test_a_preview_and_a_sync_of_one_space_are_not_the_same(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        await stage.enqueue(plan_only=True)
+        with pytest.raises(SyncConflict, match="plan_only: False, not True"):
+            await stage.enqueue()
+
+
+# The budget
+
+
+async def test_what_would_exceed_the_budget_is_refused_before_the_first_post_and_can_be_resumed(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        sync = await stage.sync(max_credits=899)
+        assert (sync.state, sync.failed_in) == (SyncState.FAILED, SyncState.FINALIZING)
+        assert sync.error
+        assert (sync.error.code, sync.error.resumable) == ("over_budget", True)
+        assert "3 more personas would cost 900 credits; 0 of the 899" in sync.error.message
+        assert writes(stage) == 0
+
+        await stage.client.resume(sync.id, max_credits=900)
+        done = await stage.ended(sync)
+        await stage.assert_bought_once(done)
+        assert done.request.max_credits == 900
+        assert stage.sandbox.journal.count("segment.page") == 1
+
+
+async def test_the_workers_ceiling_holds_whatever_a_sync_asks_for(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, settings={"MAX_CREDITS": "600"}) as stage:
+        stage.worker()
+        sync = await stage.sync(max_credits=5000)
+        assert sync.error
+        assert "of the 600 that this sync may cost" in sync.error.message
+        assert writes(stage) == 0
+        plan = (await previewed(stage)).planned
+        assert plan
+        assert (plan.max_credits, plan.over_budget) == (600, True)
+
+
+async def test_updates_are_within_any_budget(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        await stage.sync()
+        sync = await stage.sync(max_credits=0)
+        await stage.assert_bought_once(sync, credits_charged=0)
+
+
+async def test_what_an_interrupted_sync_has_paid_counts_after_its_resume(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, credits=600) as stage:
+        stage.worker()
+        sync = await stage.sync(max_credits=900)
+        assert sync.error
+        assert (sync.error.code, sync.credits) == ("insufficient_credits", 600)
+        stage.sandbox.set_options(credits=5000)
+        # One of the two that it has bought is deleted: now it takes two more, and only one is within the budget.
+        first = next(outcome for outcome in sync.outcomes)
+        assert stage.sandbox.delete_persona(first.persona_id)
+        await stage.client.resume(sync.id, restart=True)
+        sync = await stage.ended(sync)
+        assert sync.error
+        assert sync.error.code == "over_budget"
+        assert "2 more personas would cost 600 credits; 600 of the 900" in sync.error.message
+        assert (sync.credits, len(stage.sandbox.personas)) == (600, 1)
+
+
+async def test_applying_a_plan_costs_no_more_than_the_plan_said(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        await stage.sync()
+        sync = await previewed(stage)
+        assert sync.planned
+        assert sync.planned.credits == 0
+        assert stage.sandbox.delete_persona(stage.sandbox.personas[0].id)
+        await stage.client.apply(sync.id)
+        sync = await stage.ended(sync)
+        assert sync.error
+        assert sync.error.code == "over_budget"
+        assert stage.sandbox.journal.count("mavera.create") == 3
+        with pytest.raises(SyncConflict, match="resume it"):
+            await stage.client.apply(sync.id)
+        await stage.client.resume(sync.id, max_credits=300)
+        await stage.assert_bought_once(await stage.ended(sync), credits_charged=300)

@@ -1,0 +1,172 @@
+"""What a preview finds that it would do, whatever Mavera says and however it says it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.fake_time import FakeTime, context_for
+from tests.support.syncs import Syncs
+from worker.clusters import Aggregate, ClusterSummary, fold, summarise
+from worker.http import new_session
+from worker.jobs.attempts import Defer, Patience
+from worker.jobs.context import WorkerContext
+from worker.jobs.lookup import cluster_reference
+from worker.jobs.plan import Planner
+from worker.jobs.tickets import ticket
+from worker.mavera import build
+from worker.plan import Plan, PlannedPersona
+from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
+from worker.store import PersonaRecord, StorePool
+from worker.store.syncs import Begun, new_token
+from worker.sync import PersonaOutcome, SyncRequest
+
+REQUEST = SyncRequest(space_id="spa", plan_only=True)
+
+
+def clusters() -> list[ClusterSummary]:
+    """The recipe's: three of twenty, and an empty one."""
+    aggregate = Aggregate()
+    fold(aggregate, list(profiles(SpaceSpec(60, "recipe"))))
+    return summarise(aggregate)
+
+
+@dataclass
+class Planning:
+    """A preview that is being finalized."""
+
+    box: Sandbox
+    context: WorkerContext
+    begun: Begun
+    syncs: Syncs
+
+    async def plan(self) -> tuple[PlannedPersona, ...]:
+        return (await self.planner().plan(clusters())).personas
+
+    def planner(self) -> Planner:
+        return Planner(self.context, self.begun, Patience(self.context, self.context.mavera_limiter, "Mavera"))
+
+    async def make(self, cluster: int = 0) -> str:
+        """A persona at Mavera, as a sync of the same space would make it; not recorded."""
+        summary = clusters()[cluster]
+        payload = build(summary, cluster_reference(REQUEST, "", summary.key))
+        return (await self.context.mavera.create(payload, lambda: True)).id
+
+    async def record(self, persona_id: str, cluster: int = 0) -> None:
+        summary = clusters()[cluster]
+        reference = str(cluster_reference(REQUEST, "", summary.key))
+        record = PersonaRecord(persona_id, "spa", summary.key, "s0", n=20)
+        await self.context.personas.record(reference, record, PersonaOutcome(summary.key, persona_id, "created", 300))
+
+    async def hand_over(self) -> None:
+        """To the next finalizer, which begins."""
+        lease = self.begun.lease
+        await self.syncs.store.hand_over(lease, ticket("s1", "finalize", lease.epoch + 1), new_token())
+        self.begun = await self.syncs.begin()
+
+
+@asynccontextmanager
+async def planning(pool: StorePool, *faults: Fault) -> AsyncIterator[Planning]:
+    syncs = Syncs(pool)
+    await syncs.create("s1", REQUEST)
+    begun = await syncs.begin()
+    following = ticket("s1", "finalize", begun.lease.epoch + 1)
+    await syncs.store.commit(begun.lease, begun.checkpoint, new_token(), move="finalize", ticket=following)
+    async with Sandbox(SandboxOptions({}, faults=faults)) as box, new_session() as session:
+        context = context_for(pool, session, FakeTime(pool), box.url)
+        yield Planning(box, context, await syncs.begin(), syncs)
+
+
+def read(kind: str, **options: object) -> Fault:
+    """A fault of asking for one persona."""
+    return Fault("mavera", kind, route="read", **options)  # type: ignore[arg-type]
+
+
+async def test_a_cluster_without_a_persona_would_get_one(fake_pool: StorePool) -> None:
+    async with planning(fake_pool) as preview:
+        for persona, summary in zip(await preview.plan(), clusters(), strict=True):
+            assert (persona.cluster, persona.action, persona.credits) == (summary.key, "create", 300)
+            assert (persona.persona_id, persona.current) == (None, None)
+            reference = cluster_reference(REQUEST, "", summary.key)
+            assert persona.payload == build(summary, reference).as_json()
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_a_persona_that_is_known_or_found_would_be_updated(fake_pool: StorePool, recorded: bool) -> None:
+    async with planning(fake_pool) as preview:
+        persona_id = await preview.make()
+        if recorded:
+            await preview.record(persona_id)
+        preview.box.personas[0].fields["psychographic"] = {"cluster": "high_value", "avg_ltv": 7}
+        first, *_ = await preview.plan()
+        assert (first.action, first.persona_id, first.credits) == ("update", persona_id, 0)
+        changed = {change.field: change.before for change in first.changes}
+        assert changed == {
+            "psychographic.avg_ltv": 7,
+            "psychographic.avg_churn_risk": None,
+            "psychographic.engagement_tier": None,
+        }
+
+
+async def test_a_recorded_persona_that_was_deleted_would_be_made_anew(fake_pool: StorePool) -> None:
+    async with planning(fake_pool) as preview:
+        await preview.record("per_gone")
+        first, *_ = await preview.plan()
+        assert (first.action, first.persona_id, first.credits) == ("create", None, 300)
+        assert "per_gone" in first.reason
+
+
+async def test_in_the_place_of_a_deleted_one_another_that_is_listed_would_be_updated(fake_pool: StorePool) -> None:
+    async with planning(fake_pool) as preview:
+        listed = await preview.make()
+        await preview.record("per_gone")
+        first, *_ = await preview.plan()
+        assert (first.action, first.persona_id) == ("update", listed)
+        assert await preview.planner().creations(clusters()) == 2
+
+
+@pytest.mark.parametrize("fault", [read("status", status=404), read("status", status=405), read("html")])
+async def test_a_persona_that_is_listed_and_cannot_be_asked_for_is_there_all_the_same(
+    fake_pool: StorePool, fault: Fault
+) -> None:
+    async with planning(fake_pool, fault) as preview:
+        persona_id = await preview.make()
+        first, *_ = await preview.plan()
+        assert (first.action, first.persona_id, first.current) == ("update", persona_id, None)
+
+
+async def test_a_plan_that_has_to_wait_goes_on_where_it_stopped(fake_pool: StorePool) -> None:
+    async with planning(fake_pool, read("status", at=3, status=429, retry_after="60")) as preview:
+        for cluster in range(3):
+            await preview.make(cluster)
+        with pytest.raises(Defer):
+            await preview.plan()
+        await preview.hand_over()
+        kept = Plan.decode(preview.begun.plan)
+        assert kept
+        assert [persona.cluster for persona in kept.personas] == ["high_value", "growth"]
+        await preview.context.sleep(60)
+        assert [persona.action for persona in await preview.plan()] == ["update"] * 3
+        assert preview.box.journal.count("mavera.read") == 3 + 1
+
+
+async def test_what_is_listed_need_not_be_asked_for_to_count_what_is_missing(fake_pool: StorePool) -> None:
+    async with planning(fake_pool) as preview:
+        await preview.record(await preview.make(0), 0)
+        await preview.make(1)
+        assert await preview.planner().creations(clusters()) == 1
+        assert preview.box.journal.count("mavera.read") == 0
+
+
+async def test_planning_sends_nothing_but_questions(fake_pool: StorePool) -> None:
+    async with planning(fake_pool) as preview:
+        await preview.record(await preview.make())
+        await preview.plan()
+        assert {route for route in preview.box.journal.arrived if route != "mavera.create"} == {
+            "mavera.list",
+            "mavera.read",
+        }
+        assert preview.box.journal.count("mavera.create") == 1
