@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict
 class PlannedPersona(BaseModel):
     """What would become of one cluster's persona.
 
-    reason: of a skip a word, else a phrase. persona_id: None if it has none. credits: what it would cost. payload: what would be sent. current: what Mavera shows of the same fields; None if there is no persona, or if it
-    shows nothing of it.
+    reason: of a skip a word, else a phrase. persona_id: None if it has none. credits: what it would cost. payload: what
+    would be sent. current: what Mavera shows of the same fields; None if there is no persona, or if it shows nothing.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -468,7 +468,7 @@ async def test_a_preview_shows_what_would_be_made_and_apply_makes_it(said: Said,
 
     sandbox.personas[0].fields["description"] = "Mine."
     assert await said.sync("spa_1", preview=True) == 0
-    assert "update 3 personas. To do it" in said.err
+    assert "What it would do: update 1 persona, leave 2 personas. To do it" in said.err
     assert "- description: Mine.\n  + description: High Value segment from" in said.out
 
 

@@ -40,9 +40,10 @@ async def test_a_preview_sends_nothing_and_shows_all_that_would_be(
             ("high_value", "create", 300),
             ("growth", "create", 300),
             ("at_risk", "create", 300),
+            ("new", "skip", 0),
         ]
         assert (sync.outcomes, sync.credits, sync.planned.credits) == ((), 0, 900)
-        planned = [dict(one.payload) for one in sync.planned.personas]
+        planned = [dict(one.payload) for one in sync.planned.personas if one.credits]
         await stage.assert_clean()
 
         made = await stage.sync()
@@ -53,9 +54,10 @@ async def test_a_preview_sends_nothing_and_shows_all_that_would_be(
         again = (await previewed(stage)).planned
         assert again
         assert again.credits == 0
-        assert {one.persona_id for one in again.personas} == {persona.id for persona in stage.sandbox.personas}
-        changed = {change.field: change.before for one in again.personas for change in one.changes}
-        assert changed == {"description": "Mine"}
+        assert [one.action for one in again.personas] == ["update", "leave", "leave", "skip"]
+        assert [one.persona_id for one in again.personas[:3]] == [persona.id for persona in stage.sandbox.personas]
+        (change,) = again.personas[0].changes
+        assert (change.field, change.before, change.after) == ("description", "Mine", planned[0]["description"])
         assert stage.sandbox.journal.count("mavera.update") == 0
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from tests.support.fake_time import FakeTime, context_for
 from tests.support.syncs import Syncs
 from worker.clusters import Aggregate, ClusterSummary, fold, summarise
+from worker.clusters.figures import figures
 from worker.http import new_session
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
@@ -20,7 +21,7 @@ from worker.jobs.tickets import ticket
 from worker.mavera import build
 from worker.plan import Plan, PlannedPersona
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
-from worker.store import PersonaRecord, StorePool
+from worker.store import PersonaRecord, Sent, StorePool
 from worker.store.syncs import Begun, new_token
 from worker.sync import PersonaOutcome, SyncRequest
 
@@ -55,11 +56,15 @@ class Planning:
         payload = build(summary, cluster_reference(REQUEST, "", summary.key))
         return (await self.context.mavera.create(payload, lambda: True)).id
 
-    async def record(self, persona_id: str, cluster: int = 0) -> None:
+    async def record(self, persona_id: str, cluster: int = 0, *, sent: bool = False) -> None:
+        """sent: whether it is known what the persona says."""
         summary = clusters()[cluster]
-        reference = str(cluster_reference(REQUEST, "", summary.key))
-        record = PersonaRecord(persona_id, "spa", summary.key, "s0", n=20)
-        await self.context.personas.record(reference, record, PersonaOutcome(summary.key, persona_id, "created", 300))
+        reference = cluster_reference(REQUEST, "", summary.key)
+        said = Sent(build(summary, reference).wording, figures(summary), at=1.0) if sent else None
+        record = PersonaRecord(persona_id, "spa", summary.key, "s0", n=20, sent=said)
+        await self.context.personas.record(
+            str(reference), record, PersonaOutcome(summary.key, persona_id, "created", 300)
+        )
 
     async def hand_over(self) -> None:
         """To the next finalizer, which begins."""
@@ -74,7 +79,8 @@ async def planning(pool: StorePool, *faults: Fault) -> AsyncIterator[Planning]:
     await syncs.create("s1", REQUEST)
     begun = await syncs.begin()
     following = ticket("s1", "finalize", begun.lease.epoch + 1)
-    await syncs.store.commit(begun.lease, begun.checkpoint, new_token(), move="finalize", ticket=following)
+    read = replace(begun.checkpoint, complete=True)
+    await syncs.store.commit(begun.lease, read, new_token(), move="finalize", ticket=following)
     async with Sandbox(SandboxOptions({}, faults=faults)) as box, new_session() as session:
         context = context_for(pool, session, FakeTime(pool), box.url)
         yield Planning(box, context, await syncs.begin(), syncs)
@@ -88,7 +94,8 @@ def read(kind: str, **options: object) -> Fault:
 async def test_a_cluster_without_a_persona_would_get_one(fake_pool: StorePool) -> None:
     async with planning(fake_pool) as preview:
         for persona, summary in zip(await preview.plan(), clusters(), strict=True):
-            assert (persona.cluster, persona.action, persona.credits) == (summary.key, "create", 300)
+            expected = ("create", 300, "there is none yet") if summary.n else ("skip", 0, "empty")
+            assert (persona.cluster, persona.action, persona.credits, persona.reason) == (summary.key, *expected)
             assert (persona.persona_id, persona.current) == (None, None)
             reference = cluster_reference(REQUEST, "", summary.key)
             assert persona.payload == build(summary, reference).as_json()
@@ -149,8 +156,29 @@ async def test_a_plan_that_has_to_wait_goes_on_where_it_stopped(fake_pool: Store
         assert kept
         assert [persona.cluster for persona in kept.personas] == ["high_value", "growth"]
         await preview.context.sleep(60)
-        assert [persona.action for persona in await preview.plan()] == ["update"] * 3
+        assert [persona.action for persona in await preview.plan()] == ["update"] * 3 + ["skip"]
         assert preview.box.journal.count("mavera.read") == 3 + 1
+
+
+async def test_what_has_not_changed_would_be_left_and_what_is_not_listed_would_be_sent(fake_pool: StorePool) -> None:
+    async with planning(fake_pool) as preview:
+        for cluster in (0, 1):
+            await preview.record(await preview.make(cluster), cluster, sent=True)
+        preview.box.personas[1].fields["description"] = "Mine, without the reference."
+        first, second, *_ = await preview.plan()
+        assert (first.action, first.reason) == ("leave", "nothing that counts has changed")
+        assert (second.action, second.reason) == ("update", "Mavera does not list it")
+        assert [change.field for change in second.changes] == ["description"]
+
+
+async def test_a_part_of_a_space_would_leave_a_persona_made_from_all_of_it(fake_pool: StorePool) -> None:
+    async with planning(fake_pool) as preview:
+        persona_id = await preview.make()
+        await preview.record(persona_id)
+        preview.begun = replace(preview.begun, checkpoint=replace(preview.begun.checkpoint, complete=False))
+        first, *_ = await preview.plan()
+        assert (first.action, first.reason, first.persona_id) == ("skip", "partial", persona_id)
+        assert await preview.planner().creations(clusters()) == 2
 
 
 async def test_what_is_listed_need_not_be_asked_for_to_count_what_is_missing(fake_pool: StorePool) -> None:

@@ -1,7 +1,7 @@
 """The plan of a preview: what would become of each cluster's persona, by nothing but free requests.
 
-Decided as `purchase` decides it. Each persona that there is is asked for, to see what would change of it. A plan that has to
-wait for Mavera is kept as far as it goes, and the next finalizer goes on with it.
+Decided as `purchase` decides it. Each persona that there is is asked for, to see what would change of it. A plan that
+has to wait for Mavera is kept as far as it goes, and the next finalizer goes on with it.
 """
 
 from __future__ import annotations
