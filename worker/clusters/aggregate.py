@@ -6,36 +6,70 @@ statistic is a further file beside `number.py` and `category.py` with the same m
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
 from worker.clusters import decode
-from worker.clusters.category import CategoryAggregate
+from worker.clusters.boolean import BooleanAggregate
+from worker.clusters.category import KEPT, CategoryAggregate
 from worker.clusters.number import NumberAggregate
+from worker.clusters.sketch import MOST_BUCKETS, QuantileSketch
+from worker.clusters.trait import TraitType
 
-VERSION = 1
+VERSION = 2
+
+MAX_BYTES = 640 * 1024
+"""How large an aggregate may be as bytes before it keeps less of each trait. The default rules need a tenth of it."""
+
+LEAST = 8
+"""Sketches and categories of so few buckets and values are not made smaller still."""
+
+_COUNTS = ("profiles", "profile_errors", "vanished", "filtered", "unclassified")
 
 
 @dataclass(slots=True)
 class ClusterAggregate:
-    """One cluster: `n` profiles, and the statistics of each trait by the trait's name."""
+    """One cluster: `n` profiles, and the statistics of each trait by the trait's name.
+
+    `numbers` are those of numbers and of the ages of dates, `categories` those of categories and lists.
+    """
 
     n: int = 0
     numbers: dict[str, NumberAggregate] = field(default_factory=dict)
     categories: dict[str, CategoryAggregate] = field(default_factory=dict)
+    booleans: dict[str, BooleanAggregate] = field(default_factory=dict)
 
     def number(self, trait: str) -> NumberAggregate:
-        """The statistics of a number trait, begun if need be."""
+        """The statistics of a number or date trait, begun if need be."""
         if trait not in self.numbers:
             self.numbers[trait] = NumberAggregate()
         return self.numbers[trait]
 
     def category(self, trait: str) -> CategoryAggregate:
-        """The statistics of a category trait, begun if need be."""
+        """The statistics of a category or list trait, begun if need be."""
         if trait not in self.categories:
             self.categories[trait] = CategoryAggregate()
         return self.categories[trait]
+
+    def boolean(self, trait: str) -> BooleanAggregate:
+        """The statistics of a boolean trait, begun if need be."""
+        if trait not in self.booleans:
+            self.booleans[trait] = BooleanAggregate()
+        return self.booleans[trait]
+
+    def add(self, trait: str, kind: TraitType, values: Sequence[Any]) -> None:
+        """Count the usable values of a trait, one for each of as many profiles, as `Parsed` has them."""
+        if kind in ("number", "date"):
+            self.number(trait).add(values)
+        elif kind == "category":
+            self.category(trait).add(values)
+        elif kind == "list":
+            self.category(trait).add_lists(values)
+        else:
+            self.boolean(trait).add(values)
 
     def merge(self, other: "ClusterAggregate") -> None:
         """Add everything that `other` has counted."""
@@ -44,22 +78,26 @@ class ClusterAggregate:
             self.number(trait).merge(number)
         for trait, category in other.categories.items():
             self.category(trait).merge(category)
+        for trait, boolean in other.booleans.items():
+            self.boolean(trait).merge(boolean)
 
     def as_json(self) -> dict[str, object]:
         return {
             "n": self.n,
             "numbers": {trait: number.as_json() for trait, number in self.numbers.items()},
             "categories": {trait: category.as_json() for trait, category in self.categories.items()},
+            "booleans": {trait: boolean.as_json() for trait, boolean in self.booleans.items()},
         }
 
     @classmethod
     def from_json(cls, value: object) -> "ClusterAggregate":
         """The reverse of `as_json`. Raises ValueError if this is not what `as_json` can have written."""
-        n, numbers, categories = decode.fields(value, "n", "numbers", "categories")
+        n, numbers, categories, booleans = decode.fields(value, "n", "numbers", "categories", "booleans")
         return cls(
             decode.count(n),
             {trait: NumberAggregate.from_json(number) for trait, number in decode.items(numbers)},
             {trait: CategoryAggregate.from_json(category) for trait, category in decode.items(categories)},
+            {trait: BooleanAggregate.from_json(boolean) for trait, boolean in decode.items(booleans)},
         )
 
 
@@ -71,7 +109,8 @@ class Aggregate:
         profiles: entries that are objects, in a cluster or not.
         profile_errors: entries that are no object; they count nowhere else.
         vanished: profiles that were listed and gone before their traits were read; they count nowhere else.
-        unclassified: profiles without any usable number trait; they are in no cluster.
+        filtered: profiles that the rules' filter keeps out; of them nothing else is counted.
+        unclassified: profiles without any of the traits that decide; they are in no cluster.
         trait_errors: by the trait's name, in how many profiles it was there but not usable; under `traits`,
             in how many the traits as a whole were not an object. Only traits with errors are listed.
         clusters: by cluster key; only clusters that have a profile are listed.
@@ -80,6 +119,7 @@ class Aggregate:
     profiles: int = 0
     profile_errors: int = 0
     vanished: int = 0
+    filtered: int = 0
     unclassified: int = 0
     trait_errors: Counter[str] = field(default_factory=Counter)
     clusters: dict[str, ClusterAggregate] = field(default_factory=dict)
@@ -92,10 +132,8 @@ class Aggregate:
 
     def merge(self, other: "Aggregate") -> None:
         """Add everything that `other` has counted; `other` is left as it is."""
-        self.profiles += other.profiles
-        self.profile_errors += other.profile_errors
-        self.vanished += other.vanished
-        self.unclassified += other.unclassified
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         self.trait_errors.update(other.trait_errors)
         for key, cluster in other.clusters.items():
             self.cluster(key).merge(cluster)
@@ -103,45 +141,54 @@ class Aggregate:
     def to_bytes(self) -> bytes:
         """This aggregate as JSON: equal aggregates give equal bytes, and `from_bytes` an equal aggregate.
 
-        First brings category counts down to their bound, so that whoever goes on with this object and
-        whoever goes on from its bytes count alike.
+        First brings categories and sketches down to their bounds, so that whoever goes on with this object and
+        whoever goes on from its bytes count alike. If there are so many clusters and traits that the bytes would be
+        too many, these bounds are halved until they are not.
         """
-        for cluster in self.clusters.values():
-            for category in cluster.categories.values():
-                category.reduce()
-        document = {
-            "version": VERSION,
-            "profiles": self.profiles,
-            "profile_errors": self.profile_errors,
-            "vanished": self.vanished,
-            "unclassified": self.unclassified,
-            "trait_errors": self.trait_errors,
-            "clusters": {key: cluster.as_json() for key, cluster in self.clusters.items()},
-        }
-        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        kept, buckets = KEPT, MOST_BUCKETS
+        while True:
+            self._reduce(kept, buckets)
+            data = orjson.dumps(self._as_json(), option=orjson.OPT_SORT_KEYS)
+            if len(data) <= MAX_BYTES or kept == buckets == LEAST:
+                return data
+            kept, buckets = max(LEAST, kept // 2), max(LEAST, buckets // 2)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Aggregate":
         """The aggregate that `to_bytes` wrote. Raises ValueError if `data` is anything else."""
         try:
             document = orjson.loads(data)
-            if not isinstance(document, dict) or decode.count(document.get("version")) != VERSION:
-                raise ValueError(f"expected version {VERSION}")
+            if decode.count(dict(decode.items(document)).get("version")) == 1:
+                document = _from_version_1(document)
             return cls._from_json(document)
         except ValueError as error:
             raise ValueError(f"not a stored aggregate: {error}") from error
 
+    def _reduce(self, kept: int, buckets: int) -> None:
+        for cluster in self.clusters.values():
+            for category in cluster.categories.values():
+                category.reduce(kept)
+            for number in cluster.numbers.values():
+                number.sketch.settle(buckets)
+
+    def _as_json(self) -> dict[str, object]:
+        return {
+            "version": VERSION,
+            **{name: getattr(self, name) for name in _COUNTS},
+            "trait_errors": self.trait_errors,
+            "clusters": {key: cluster.as_json() for key, cluster in self.clusters.items()},
+        }
+
     @classmethod
     def _from_json(cls, document: object) -> "Aggregate":
-        names = ("version", "profiles", "profile_errors", "vanished", "unclassified", "trait_errors", "clusters")
-        _, profiles, profile_errors, vanished, unclassified, trait_errors, clusters = decode.fields(document, *names)
+        names = ("version", "trait_errors", "clusters", *_COUNTS)
+        version, trait_errors, clusters, *counts = decode.fields(document, *names)
+        if decode.count(version) != VERSION:
+            raise ValueError(f"expected version {VERSION}")
         return cls(
-            decode.count(profiles),
-            decode.count(profile_errors),
-            decode.count(vanished),
-            decode.count(unclassified),
-            Counter({trait: decode.count(n) for trait, n in decode.items(trait_errors)}),
-            {key: ClusterAggregate.from_json(cluster) for key, cluster in decode.items(clusters)},
+            trait_errors=Counter({trait: decode.count(n) for trait, n in decode.items(trait_errors)}),
+            clusters={key: ClusterAggregate.from_json(cluster) for key, cluster in decode.items(clusters)},
+            **{name: decode.count(n) for name, n in zip(_COUNTS, counts, strict=True)},
         )
 
 
@@ -151,3 +198,22 @@ def merge(left: Aggregate, right: Aggregate) -> Aggregate:
     result.merge(left)
     result.merge(right)
     return result
+
+
+def _from_version_1(document: Mapping[str, object]) -> dict[str, object]:
+    """A document from before numbers had a spread and a distribution, which stay unknown, see `NumberAggregate`."""
+    clusters = {}
+    for key, cluster in decode.items(document.get("clusters")):
+        n, numbers, categories = decode.fields(cluster, "n", "numbers", "categories")
+        clusters[key] = {
+            "n": n,
+            "numbers": {trait: _number_from_version_1(number) for trait, number in decode.items(numbers)},
+            "categories": categories,
+            "booleans": {},
+        }
+    return {**document, "version": VERSION, "filtered": 0, "clusters": clusters}
+
+
+def _number_from_version_1(number: object) -> dict[str, object]:
+    count, parts = decode.fields(number, "count", "sum")
+    return {"count": count, "sum": parts, "squares": 0.0, "sketch": QuantileSketch().as_json()}

@@ -1,14 +1,16 @@
-"""One category trait in one cluster: how many profiles have it, and how often each value occurs.
+"""One category or list trait in one cluster: how many profiles have it, and in how many each value occurs.
 
 Memory is bounded by a Misra-Gries summary, in its mergeable form (Agarwal et al., "Mergeable summaries",
 2013): up to `KEPT` distinct values every count is exact. Beyond, the count of the value that ranks just
 below is taken off all counts and the values that reach 0 are forgotten. A count is then too low by at most
-`error`, which is at most `count / (KEPT + 1)`, so no frequent value is ever lost.
+`error`, which is at most a share of 1 / (KEPT + 1) of all values, so no frequent one is ever lost.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from heapq import nlargest, nsmallest
+from itertools import chain
 
 from worker.clusters import decode
 
@@ -19,18 +21,24 @@ page of ever new values pays for a reduction."""
 
 @dataclass(slots=True)
 class CategoryAggregate:
-    """`count` profiles have the trait; `counts` says how many have each value, too low by at most `error`."""
+    """Statistics of words.
+
+    Attributes:
+        count: how many profiles have the trait.
+        counts: how many profiles have each value, too low by at most `error`.
+    """
 
     count: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     error: int = 0
 
-    def add(self, values: list[str]) -> None:
+    def add(self, values: Collection[str]) -> None:
         """Count one value for each of as many profiles."""
-        self.count += len(values)
-        self.counts.update(values)
-        if len(self.counts) > 2 * KEPT:
-            self.reduce()
+        self._add(values, len(values))
+
+    def add_lists(self, lists: Collection[Collection[str]]) -> None:
+        """Count distinct values for each of as many profiles."""
+        self._add(list(chain.from_iterable(lists)), len(lists))
 
     def merge(self, other: "CategoryAggregate") -> None:
         """Add everything that `other` has counted."""
@@ -40,13 +48,14 @@ class CategoryAggregate:
         if len(self.counts) > 2 * KEPT:
             self.reduce()
 
-    def reduce(self) -> None:
-        """Forget the rarest values until at most `KEPT` are left. The result depends on the counts alone."""
-        if len(self.counts) <= KEPT:
-            return
-        excess = nlargest(KEPT + 1, self.counts.values())[-1]
-        self.counts = Counter({value: n - excess for value, n in self.counts.items() if n > excess})
-        self.error += excess
+    def reduce(self, kept: int | None = None) -> None:
+        """Forget the rarest values until at most `KEPT` are left, or `kept` if that is less. The result depends on the
+        counts alone."""
+        kept = KEPT if kept is None else min(kept, KEPT)
+        if len(self.counts) > kept:
+            excess = nlargest(kept + 1, self.counts.values())[-1]
+            self.counts = Counter({value: n - excess for value, n in self.counts.items() if n > excess})
+            self.error += excess
 
     def most_frequent(self, limit: int) -> list[tuple[str, int]]:
         """The `limit` most frequent values and their counts, ties in order of the values."""
@@ -61,6 +70,12 @@ class CategoryAggregate:
         raw_count, raw_counts, raw_error = decode.fields(value, "count", "counts", "error")
         count, error = decode.count(raw_count), decode.count(raw_error)
         counts = Counter({name: decode.count(n) for name, n in decode.items(raw_counts)})
-        if len(counts) > KEPT or counts.total() + (KEPT + 1) * error > count or 0 in counts.values():
-            raise ValueError("not a summary of that many values")
+        if len(counts) > KEPT or max(counts.values(), default=0) + error > count or 0 in counts.values():
+            raise ValueError("not a summary of that many profiles")
         return cls(count, counts, error)
+
+    def _add(self, values: Collection[str], profiles: int) -> None:
+        self.count += profiles
+        self.counts.update(values)
+        if len(self.counts) > 2 * KEPT:
+            self.reduce()

@@ -27,6 +27,13 @@ def count(value: object) -> int:
     return value
 
 
+def integers(value: object) -> list[int]:
+    """A list of integers."""
+    if not isinstance(value, list) or not all(type(item) is int for item in value):
+        raise ValueError("expected a list of integers")
+    return value
+
+
 def floats(value: object) -> list[float]:
     """A list of finite floats."""
     if not isinstance(value, list) or not all(type(item) is float and isfinite(item) for item in value):
