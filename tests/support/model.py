@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+from unittest.mock import ANY
 
 import orjson
 
@@ -220,7 +221,7 @@ class Model:
         sync.holder, sync.note = holder, ""
         self.due[sync_id] = False
         lease = LeaseGrant(sync_id, sync.state, epoch, holder)
-        return Begun(lease, sync.request, sync.at, sync.lookup, sync.plan)
+        return Begun(lease, sync.request, sync.at, ANY, sync.lookup, sync.plan)
 
     def heartbeat(self, lease: LeaseGrant, *, note: str = "", for_s: float = 0.0) -> None:
         sync = self._owned(lease)

@@ -5,74 +5,90 @@ profile. It is total: whatever JSON value an entry or a trait is, it is counted 
 and nothing raises, so that an aggregate is never left with half a page.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import compress
+from operator import itemgetter
+from typing import Any, cast
 
-from worker.clusters.aggregate import Aggregate
+from worker.clusters.aggregate import Aggregate, ClusterAggregate
+from worker.clusters.reading import Reader, reader
 from worker.clusters.rules import Rules
 from worker.clusters.shipped import RECIPE
-from worker.clusters.values import Parsed, Traits, category_column, number_column, read_trait
-
-T = TypeVar("T")
+from worker.clusters.values import Parsed, Traits, as_parsed
 
 
-def fold(aggregate: Aggregate, profiles: Sequence[object], rules: Rules = RECIPE) -> None:
-    """Count `profiles`, one page as parsed from JSON, into `aggregate`."""
-    traits = _traits(aggregate, profiles)
-    numbers: dict[str, Parsed[float]] = {}
-    categories: dict[str, Parsed[str]] = {}
-    for trait in rules.traits:
-        if trait.type == "number":
-            parse = partial(number_column, lowest=trait.lowest, highest=trait.highest)
-            numbers[trait.name] = read_trait(traits, trait.keys, parse)
-            _count_errors(aggregate, trait.name, len(numbers[trait.name].wrong))
-        elif trait.type == "category":
-            categories[trait.name] = read_trait(traits, trait.keys, category_column)
-            _count_errors(aggregate, trait.name, len(categories[trait.name].wrong))
+def fold(aggregate: Aggregate, profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float = 0.0) -> None:
+    """Count `profiles`, one page as parsed from JSON, into `aggregate`. as_of: when the sync began, Unix seconds; the
+    ages of dates are as of then."""
+    readers = _readers(rules, as_of)
+    page = _filtered(aggregate, _traits(aggregate, profiles), rules, readers)
+    columns: dict[str, Parsed[Any]] = {}
+    for name, trait in readers.items():
+        column = columns[name] = trait.read(page)
+        if column.wrong:
+            aggregate.trait_errors[name] += len(column.wrong)
 
-    for key, rows in _rows_by_cluster(aggregate, {**numbers, **categories}, rules).items():
-        cluster = aggregate.cluster(key)
-        cluster.n += len(rows)
-        for name, column in numbers.items():
-            cluster.number(name).add(_present(column, rows))
-        for name, words in categories.items():
-            cluster.category(name).add(_present(words, rows))
+    deciding = [columns[name].values for name in rules.compiled.deciding]
+    # One list for each cluster, and one more, which the index -1 finds, for the profiles that are in none.
+    rows: list[list[int]] = [[] for _ in range(len(rules.clusters) + 1)]
+    for row, index in enumerate(map(rules.compiled.classify, *deciding)):
+        rows[index].append(row)
+    aggregate.unclassified += len(rows.pop())
+    spans: list[tuple[ClusterAggregate, slice]] = []
+    order: list[int] = []
+    for key, members in zip(rules.cluster_keys, rows, strict=True):
+        if members:
+            cluster = aggregate.cluster(key)
+            cluster.n += len(members)
+            spans.append((cluster, slice(len(order), len(order) + len(members))))
+            order += members
+    pick = _picker(order)
+    for name, column in columns.items():
+        values = pick(column.values)
+        kind = readers[name].type
+        for cluster, span in spans:
+            found = values[span]
+            cluster.add(name, kind, [value for value in found if value is not None] if column.gaps else found)
+
+
+@lru_cache(maxsize=8)
+def _readers(rules: Rules, as_of: float) -> dict[str, Reader]:
+    """How each trait is read, by its name."""
+    return {trait.name: reader(trait, as_of) for trait in rules.traits}
+
+
+def _filtered(aggregate: Aggregate, page: list[Traits], rules: Rules, readers: dict[str, Reader]) -> list[Traits]:
+    """The profiles that the rules' filter keeps; counts the others."""
+    keep = rules.compiled.keep
+    if keep is None:
+        return page
+    columns = [readers[name].read(page).values for name in rules.compiled.filtering]
+    kept = list(compress(page, map(keep, *columns)))
+    aggregate.filtered += len(page) - len(kept)
+    return kept
 
 
 def _traits(aggregate: Aggregate, profiles: Sequence[object]) -> list[Traits]:
     """The traits of every entry that is an object, empty if it has none; counts the entries on the way."""
-    objects = [profile for profile in profiles if type(profile) is dict]
-    aggregate.profiles += len(objects)
-    aggregate.profile_errors += len(profiles) - len(objects)
-    traits: list[object] = [profile.get("traits") for profile in objects]
+    try:
+        traits = list(map(_get_traits, cast(Sequence[Traits], profiles)))
+    except (KeyError, TypeError):  # an entry without traits, or one that is no object
+        objects = [profile for profile in profiles if type(profile) is dict]
+        aggregate.profile_errors += len(profiles) - len(objects)
+        traits = [profile.get("traits") for profile in objects]
+    aggregate.profiles += len(traits)
     if set(map(type, traits)) == {dict}:
         return cast(list[Traits], traits)
     wrong = sum(1 for value in traits if value is not None and not isinstance(value, dict))
-    _count_errors(aggregate, "traits", wrong)
+    if wrong:
+        aggregate.trait_errors["traits"] += wrong
     return [value if isinstance(value, dict) else {} for value in traits]
 
 
-def _count_errors(aggregate: Aggregate, trait: str, errors: int) -> None:
-    if errors:
-        aggregate.trait_errors[trait] += errors
+_get_traits = itemgetter(as_parsed("traits"))
 
 
-def _rows_by_cluster(aggregate: Aggregate, columns: Mapping[str, Parsed[Any]], rules: Rules) -> dict[str, list[int]]:
-    """The rows of each cluster that has any; counts those that are in none as unclassified."""
-    deciding = [columns[name].values for name in rules.compiled.deciding]
-    rows: defaultdict[int, list[int]] = defaultdict(list)
-    for row, index in enumerate(map(rules.compiled.classify, *deciding)):
-        rows[index].append(row)
-    aggregate.unclassified += len(rows.pop(-1, ()))
-    return {rules.cluster_keys[index]: members for index, members in rows.items()}
-
-
-def _present(column: Parsed[T], rows: list[int]) -> list[T]:
-    """The usable values of a column in these rows."""
-    values = column.values
-    if column.gaps:
-        return [value for row in rows if (value := values[row]) is not None]
-    complete = cast(list[T], values)
-    return [complete[row] for row in rows]
+def _picker(rows: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
+    """A function that takes these rows of a column, in this order."""
+    return itemgetter(*rows) if len(rows) > 1 else lambda column: [column[row] for row in rows]

@@ -8,10 +8,18 @@ nothing here raises on any of them, whatever their type or size.
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from math import hypot
+from operator import eq, itemgetter
 from string import whitespace
 from types import NoneType
 from typing import Generic, TypeVar, cast
+
+import orjson
+
+from worker.clusters.personal import is_personal
 
 MAGNITUDE = 1e15
 """Numbers beyond plus or minus this are trait errors. Every integer within it is exactly a float."""
@@ -22,6 +30,8 @@ CATEGORY_LENGTH = 100
 # Alternatives that cannot match the same digits twice keep a megabyte of digits linear.
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NUMBERS = frozenset({int, float, NoneType})
+_BOOLEANS = frozenset({bool, NoneType})
+_WORDS = {"true": True, "false": False}
 
 T = TypeVar("T")
 Traits = dict[str, object]
@@ -62,14 +72,46 @@ def parse_number(value: object, lowest: float, highest: float) -> float | None:
 def parse_category(value: object) -> str | None:
     """`value` as a category, its white space stripped and collapsed, or None if it is blank or not usable.
 
-    Usable is a string of at most `CATEGORY_LENGTH` characters that can be written as UTF-8.
+    Usable is a string of at most `CATEGORY_LENGTH` characters that can be written as UTF-8 and does not look like
+    what stands for one person, see `is_personal`.
     """
     if not isinstance(value, str):
         return None
+    # Most values come again and again. A very long one would be remembered at the price of many.
+    return _category(value) if len(value) <= 2 * CATEGORY_LENGTH else _category.__wrapped__(value)
+
+
+@lru_cache(maxsize=4096)
+def _category(value: str) -> str | None:
     text = " ".join(value.split())
-    if len(text) > CATEGORY_LENGTH or not _encodable(text):
+    if len(text) > CATEGORY_LENGTH or not _encodable(text) or is_personal(text):
         return None
     return text or None
+
+
+def parse_boolean(value: object) -> bool | None:
+    """`value` as a boolean, or None if it is not usable as one.
+
+    Usable are booleans, the numbers 1 and 0, and the words "true" and "false" in any case.
+    """
+    if isinstance(value, str):
+        return _WORDS.get(value.strip(whitespace).lower()) if len(value) < 100 else None
+    if isinstance(value, bool | int | float) and value in (0, 1):
+        return bool(value)
+    return None
+
+
+def parse_list(value: object) -> tuple[tuple[str, ...] | None, bool]:
+    """`value` as a list of distinct categories in order, and whether all of it is usable.
+
+    Usable is a list; of its members those that are usable as categories. A list without any is empty, and that is a
+    value. None: `value` is no list.
+    """
+    if not isinstance(value, list):
+        return None, False
+    words = {member: parse_category(member) for member in value if isinstance(member, str)}
+    usable = tuple(dict.fromkeys(word for word in words.values() if word is not None))
+    return usable, all(is_blank(member) or (isinstance(member, str) and words[member]) for member in value)
 
 
 def number_column(raw: list[object], lowest: float, highest: float) -> Parsed[float]:
@@ -96,11 +138,30 @@ def category_column(raw: list[object]) -> Parsed[str]:
         # A page holds few distinct categories, and each needs to be cleaned only once. That 1 and True are
         # the same member of a set does not matter, because neither is a category.
         cleaned = {value: parse_category(value) for value in distinct}
-        values = [cleaned[value] for value in raw]
+        clean = all(map(eq, cleaned, cleaned.values()))
+        values = cast(list[str | None], raw) if clean else [cleaned[value] for value in raw]
         unused = [value for value, text in cleaned.items() if text is None]
-        if all(map(_is_blank, unused)):
+        if all(map(is_blank, unused)):
             return Parsed(values, (), bool(unused))
-    wrong = [row for row, value in enumerate(values) if value is None and not _is_blank(raw[row])]
+    wrong = [row for row, value in enumerate(values) if value is None and not is_blank(raw[row])]
+    return Parsed(values, wrong, None in values)
+
+
+def boolean_column(raw: list[object]) -> Parsed[bool]:
+    """Every value of a column read as `parse_boolean` does; a blank string is missing."""
+    kinds = set(map(type, raw))
+    if kinds <= _BOOLEANS:
+        return Parsed(cast(list[bool | None], raw), (), NoneType in kinds)
+    values = [parse_boolean(value) for value in raw]
+    wrong = [row for row, value in enumerate(values) if value is None and not is_blank(raw[row])]
+    return Parsed(values, wrong, None in values)
+
+
+def list_column(raw: list[object]) -> Parsed[tuple[str, ...]]:
+    """Every value of a column read as `parse_list` does; a blank string is missing."""
+    parsed = [parse_list(value) for value in raw]
+    wrong = [row for row, (_, usable) in enumerate(parsed) if not usable and not is_blank(raw[row])]
+    values = [value for value, _ in parsed]
     return Parsed(values, wrong, None in values)
 
 
@@ -110,7 +171,7 @@ def read_trait(profiles: list[Traits], keys: tuple[str, ...], parse: Callable[[l
     A profile has at most one error a trait: if any key that had to be looked at held something unusable. Keys
     behind the usable one are not looked at.
     """
-    column = parse([traits.get(keys[0]) for traits in profiles])
+    column = parse(_raw_column(profiles, keys[0]))
     if not column.gaps or len(keys) == 1:
         return column
     values = list(column.values)
@@ -124,12 +185,28 @@ def read_trait(profiles: list[Traits], keys: tuple[str, ...], parse: Callable[[l
     return Parsed(values, sorted(wrong), None in values)
 
 
+def as_parsed(key: str) -> str:
+    """The very string that the JSON parser makes of a key, which it keeps: objects find it faster than an equal one."""
+    [same] = orjson.loads(orjson.dumps({key: None}))
+    return cast(str, same)
+
+
+def _raw_column(profiles: list[Traits], key: str) -> list[object]:
+    try:
+        return list(map(itemgetter(key), profiles))
+    except KeyError:
+        return [traits.get(key) for traits in profiles]
+
+
 def _all_within(numbers: list[float], lowest: float, highest: float) -> bool:
-    # NaN slips through min and max unless it stands first. Once all others are small, their sum finds it.
-    if not numbers:
-        return True
-    if not (lowest <= min(numbers) and max(numbers) <= highest):
-        return False
+    with suppress(OverflowError):  # an integer that is too large for a float
+        # One pass settles most columns: no part of a vector is longer than the vector, whose length is not a number if
+        # one of them is not.
+        if hypot(*numbers) <= min(-lowest, highest):
+            return True
+    if not (numbers and lowest <= min(numbers) and max(numbers) <= highest):
+        return not numbers
+    # NaN slips through min and max unless it stands first. Now that all others are small, their sum finds it.
     total = sum(numbers)
     return total == total
 
@@ -146,5 +223,5 @@ def _is_missing(value: object) -> bool:
     return value is None or value == ""
 
 
-def _is_blank(value: object) -> bool:
+def is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())

@@ -111,7 +111,7 @@ class Walk:
 
                 # No await from here to the new position: a page is counted together with what follows it, a cursor or
                 # the end, or not at all.
-                fold(self._aggregate, entries, self._begun.request.rules)
+                fold(self._aggregate, entries, self._begun.request.rules, as_of=self._begun.started_at)
                 self._aggregate.vanished += page.vanished
                 self._pages += 1
                 if next_cursor is None:

@@ -59,12 +59,14 @@ class Checkpoint:
 class Begun:
     """What a job gets with its lease.
 
-    lookup: what an earlier job of the sync found at Mavera, encoded. plan: what one has planned so far, encoded.
+    started_at: when the sync's first job began, Unix seconds by the clock of Redis. lookup: what an earlier job of the
+    sync found at Mavera, encoded. plan: what one has planned so far, encoded.
     """
 
     lease: LeaseGrant
     request: SyncRequest
     checkpoint: Checkpoint
+    started_at: float
     lookup: str
     plan: str
 
@@ -210,6 +212,7 @@ class SyncStore:
                 trouble_ms=int(fields["trouble_ms"]),
                 aggregate=fields["aggregate"].encode(),
             ),
+            started_at=int(fields["started_at"]) / 1000,
             lookup=fields["lookup"],
             plan=fields.get("plan", ""),
         )

@@ -1,0 +1,69 @@
+"""What must not become a category: values that look as if they stood for one person rather than for a kind of them.
+
+A trait may be configured as a category by mistake, or hold something else in a few profiles. E-mail addresses, phone
+numbers, URLs and ids are told by how they are written. Names are not: that is one reason why a value that few profiles
+have is not shown, see `summary`. What is refused here is not even counted.
+"""
+
+import re
+from itertools import pairwise
+
+# Without any of these a value is a word or a few, as most categories are.
+_SUSPICIOUS = re.compile(r"[0-9@:]|www\.", re.IGNORECASE)
+
+_PERSONAL = re.compile(
+    r"""
+      [^\s@]@[^\s@]+\.[^\s@]                                        # an e-mail address
+    | ^(?:mailto|tel|sms|skype):                                    # another address
+    | [a-z][a-z0-9+.-]*:// | \bwww\.[a-z0-9]                        # a URL
+    | (?:\+|\b00)[0-9][0-9\s().-]{5,}[0-9]                          # an international phone number
+    | [0-9]{7,}                                                     # a number of a person, an order, an account
+    | (?<![0-9a-z])(?=[0-9a-f]*[0-9])[0-9a-f]{12,}(?![0-9a-z])      # a hash
+    | (?<![0-9a-f])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}      # a UUID
+    | ^(?:[0-9]{1,3}\.){3}[0-9]{1,3}$ | (?:[0-9a-f]{1,4}:){3}       # an address of a machine
+    | ^(?:use|usr|cus|per|acc|anon)_(?=\w*[0-9])\w+$                # an id with its kind before it
+    | ^(?:user|usr|uid|id|customer|cust|member|contact|lead|visitor|anon|person|account|acct)[_:\#-]?[0-9]{3,}$
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_DIGITS_ONLY = re.compile(r"[0-9\s+().,/-]+")
+_DIGITS_OF_A_PHONE = 7
+
+_NUMBER = r"[1-9][0-9]{0,2}(?:[,.][0-9]{3})+|0|[1-9][0-9]*"
+_AMOUNT = re.compile(rf"[<>≤≥~$€£]?\s?({_NUMBER})(?:\s?[-–]\s?[$€£]?({_NUMBER}))?\s?\+?")
+
+_RUN = re.compile(r"[A-Za-z0-9]{12,}")
+_TURNS = 4
+
+
+def is_personal(text: str) -> bool:
+    """Whether `text` looks like an e-mail address, a phone number, a URL or an id. Amounts such as "1,001-5,000" do
+    not, nor do words with a year or a number in them."""
+    if not _SUSPICIOUS.search(text) or _is_amount(text):
+        return False
+    if _PERSONAL.search(text) or any(map(_is_random, _RUN.findall(text))):
+        return True
+    return bool(_DIGITS_ONLY.fullmatch(text)) and sum(map(str.isdigit, text)) >= _DIGITS_OF_A_PHONE
+
+
+def _is_amount(text: str) -> bool:
+    """Whether this is a round number, or a range of such numbers or of years."""
+    found = _AMOUNT.fullmatch(text)
+    if not found:
+        return False
+    low, high = (int(re.sub("[,.]", "", number or "0")) for number in found.groups())
+    if not high:
+        return low < 10 ** (_DIGITS_OF_A_PHONE - 1) or low % 1000 == 0
+    if 1900 <= low < high < 2100:
+        return True
+    return low < high <= 100 * max(low, 10_000 if low <= 1 else 1) and low % 10 <= 1 and high % 10 in (0, 9)
+
+
+def _is_random(run: str) -> bool:
+    """Whether letters, capitals and digits take turns, as in an id that was made at random."""
+    turns = sum(_kind(a) != _kind(b) and not (a.isupper() and b.islower()) for a, b in pairwise(run))
+    return turns >= _TURNS and any(map(str.isdigit, run))
+
+
+def _kind(character: str) -> str:
+    return "digit" if character.isdigit() else "capital" if character.isupper() else "letter"
