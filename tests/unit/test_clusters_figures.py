@@ -26,8 +26,9 @@ def changed(before: Figures, after: Figures, threshold: Threshold = USUAL) -> li
 
 def test_the_figures_of_a_cluster_are_its_share_its_means_and_the_shares_of_its_most_frequent_values() -> None:
     aggregate = Aggregate()
-    members = [{"ltv": 600, "churn_risk": 0.1, "industry": word} for word in ("SaaS", "SaaS", "Retail", None)]
-    fold(aggregate, [{"traits": traits} for traits in [*members, {"churn_risk": 0.9}]])
+    words = [*["SaaS"] * 6, *["Retail"] * 3, *[None] * 3]
+    members = [{"ltv": 600, "churn_risk": 0.1, "industry": word} for word in words]
+    fold(aggregate, [{"traits": traits} for traits in [*members, *[{"churn_risk": 0.9}] * 3]])
     assert figures(summarise(aggregate)[0]) == Figures(
         share=0.8,
         means={"ltv": 600.0, "purchase_count": None, "churn_risk": pytest.approx(0.1)},

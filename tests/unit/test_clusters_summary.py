@@ -1,9 +1,12 @@
 """What an aggregate says: means with their coverage, shares, tiers, and the recipe's own numbers."""
 
+import math
+
 import pytest
 
-from worker.clusters import RECIPE, Aggregate, ClusterSummary, fold, percent, summarise
-from worker.clusters.summary import CategoryShare, CategorySummary, NumberSummary
+from worker.clusters import RECIPE, Aggregate, ClusterSummary, Rules, fold, percent, summarise
+from worker.clusters.contrast import MeanContrast
+from worker.clusters.summary import BooleanSummary, CategoryShare, CategorySummary, NumberSummary
 
 RECIPE_SAMPLE: list[object] = [
     {"traits": {"ltv": 1200, "purchase_count": 8, "churn_risk": 0.05, "engagement_tier": "high"}},
@@ -47,24 +50,31 @@ def test_an_empty_cluster_knows_nothing() -> None:
 def test_a_mean_is_taken_over_the_profiles_that_have_the_trait() -> None:
     summary = summaries({"churn_risk": 0.9}, {"churn_risk": 0.7, "ltv": 60}, {"ltv": 0})["at_risk"]
     assert summary.n == 3
-    assert summary.numbers["ltv"] == NumberSummary(mean=30.0, coverage=2)
+    assert summary.numbers["ltv"] == NumberSummary(mean=30.0, coverage=2, std=math.sqrt(1800))
     assert summary.numbers["purchase_count"] == NumberSummary(mean=None, coverage=0)
     assert summary.avg_churn == pytest.approx(0.8)
 
 
 def test_the_three_most_frequent_values_are_listed_and_ties_broken_by_name() -> None:
-    industries = ["b", "b", "d", "c", "a", "a", "z"]
+    industries = [*"bbbb", *"ddd", *"ccc", *"aaaa", *"zzz"]
     summary = summaries(*({"ltv": 1, "industry": each} for each in industries))["at_risk"]
     assert summary.industries == ("a", "b", "c")
 
 
 def test_a_share_is_taken_over_the_profiles_that_have_the_trait() -> None:
-    plans: list[object] = ["pro", "pro", "pro", "free", None, "", 7, None]
+    plans: list[object] = [*["pro"] * 9, *["free"] * 3, None, "", 7, None]
     summary = summaries(*({"ltv": 1, "plan": each} for each in plans))["at_risk"]
-    assert summary.n == 8
+    assert summary.n == 16
     assert summary.categories["plans"] == CategorySummary(
-        top=(CategoryShare("pro", 3, 0.75), CategoryShare("free", 1, 0.25)), coverage=4, error=0
+        top=(CategoryShare("pro", 9, 0.75), CategoryShare("free", 3, 0.25)), coverage=12, error=0
     )
+
+
+def test_a_category_that_fewer_than_three_have_is_not_shown_and_counts_all_the_same() -> None:
+    plans = [*["pro"] * 3, *["secret"] * 2]
+    summary = summaries(*({"ltv": 1, "plan": each} for each in plans))["at_risk"]
+    assert summary.categories["plans"] == CategorySummary((CategoryShare("pro", 3, 0.6),), coverage=5, error=0)
+    assert summaries(*({"ltv": 1, "plan": "secret"} for _ in range(2)))["at_risk"].plans == ()
 
 
 @pytest.mark.parametrize(
@@ -89,3 +99,85 @@ def test_a_percentage_is_written_as_in_the_recipe() -> None:
         "100%",
         None,
     ]
+
+
+EVERY_TYPE = Rules.model_validate(
+    {
+        "name": "every-type",
+        "traits": [
+            {"name": "score", "type": "number", "missing": 0.0},
+            {"name": "visits", "type": "number", "missing_is_zero": True},
+            {"name": "seen", "type": "date"},
+            {"name": "trial", "type": "boolean"},
+            {"name": "modules", "type": "list"},
+        ],
+        "clusters": [
+            {"key": "top_half", "when": {"trait": "score", "gte": 50.0}, "label": "The better half"},
+            {"key": "others"},
+        ],
+    }
+)
+NOW = 1_772_366_400.0  # 2026-03-01T12:00:00Z
+
+
+def described(*traits: dict[str, object]) -> dict[str, ClusterSummary]:
+    aggregate = Aggregate()
+    fold(aggregate, [{"traits": each} for each in traits], EVERY_TYPE, as_of=NOW)
+    return {summary.key: summary for summary in summarise(aggregate, EVERY_TYPE)}
+
+
+def test_spread_and_percentiles_are_those_of_the_profiles_that_have_the_trait() -> None:
+    summary = described(*({"score": score} for score in range(100)), *[{"trial": True}] * 5)["others"]
+    number = summary.numbers["score"]
+    assert (number.mean, number.coverage, number.std) == (24.5, 50, pytest.approx(math.sqrt(212.5)))
+    assert (number.p10, number.median, number.p90) == (4, 24, 44)
+    assert number.skewness == pytest.approx(0, abs=0.01)
+    assert number.error is not None
+    assert number.error < 0.01
+
+
+@pytest.mark.parametrize(("profiles", "shown"), [(29, False), (30, True)])
+def test_percentiles_are_shown_from_thirty_profiles_on(profiles: int, shown: bool) -> None:
+    number = described(*[{"score": 7}] * profiles)["others"].numbers["score"]
+    found = {number.median, number.p10, number.p90}
+    assert found == ({7} if shown else {None})
+    assert (number.error is not None) is (number.skewness is not None) is shown
+
+
+def test_a_missing_value_counts_as_zero_where_the_rules_say_so() -> None:
+    found = described(*[{"score": 60, "visits": 10}] * 20, *[{"score": 60}] * 20, *[{"score": 1}] * 40)
+    visits = found["top_half"].numbers["visits"]
+    assert (visits.mean, visits.coverage, visits.median, visits.p90) == (5.0, 20, 0, 10)
+    assert visits.std == pytest.approx(5 * math.sqrt(40 / 39))
+    assert found["others"].numbers["visits"].mean == 0
+    assert found["others"].numbers["visits"].coverage == 0
+    [contrast] = found["top_half"].sets_apart
+    assert isinstance(contrast, MeanContrast)
+    assert (contrast.trait, contrast.mean, contrast.rest) == ("visits", 5, 0)
+
+
+def test_the_share_of_a_cluster_is_taken_of_all_that_are_in_one() -> None:
+    found = described({"score": 60}, {"score": 60}, {"score": 60}, {"score": 1}, {"trial": True}, {}, {"seen": "?"})
+    assert (found["top_half"].share, found["others"].share) == (0.75, 0.25)
+    assert described()["others"].share == 0
+
+
+def test_booleans_have_a_share_dates_an_age_and_lists_their_most_frequent_items() -> None:
+    found = described(
+        *[{"score": 1, "trial": True, "seen": "2026-02-27T12:00:00Z", "modules": ["api", "chat"]}] * 3,
+        {"score": 1, "trial": False, "seen": "2026-02-19T12:00:00Z", "modules": ["chat", "secret"]},
+        {"score": 1, "modules": []},
+        {"score": 1},
+    )["others"]
+    assert found.booleans["trial"] == BooleanSummary(0.75, 4)
+    assert found.dates["seen"] == NumberSummary(4.0, 4, std=4.0)
+    assert found.categories["modules"] == CategorySummary(
+        top=(CategoryShare("chat", 4, 0.8), CategoryShare("api", 3, 0.6)), coverage=5, error=0
+    )
+    assert described()["others"].booleans["trial"] == BooleanSummary(None, 0)
+
+
+def test_the_label_is_that_of_the_rules() -> None:
+    found = described()
+    assert (found["top_half"].label, found["others"].label) == ("The better half", "Others")
+    assert ClusterSummary("high_value", 0, 0.0, {}, {}).label == "High Value"

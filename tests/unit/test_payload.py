@@ -98,16 +98,16 @@ def test_what_is_unknown_is_written_as_not_available_and_sent_as_null() -> None:
 def test_numbers_are_rounded_in_the_text_and_raw_in_the_fields() -> None:
     profiles: list[object] = [
         {"traits": {"ltv": 600.5, "purchase_count": 1, "churn_risk": 0.125, "industry": word}}
-        for word in ("SaaS", "SaaS", "Retail", "Agency", "Agency", "Health")
+        for word in ("SaaS", "SaaS", "SaaS", "Retail", "Agency", "Agency", "Agency", "Health")
     ]
     profiles[0] = {"traits": {"ltv": 601.0, "purchase_count": 2, "churn_risk": 0.0, "industry": "SaaS"}}
     payload = build(summaries(profiles)["high_value"], REFERENCE)
     assert payload.description.startswith(
-        "High Value segment from Segment computed traits. N=6. Avg LTV: $601. Avg purchases: 1.2. "
-        "Avg churn risk: 10%. Industries: Agency, SaaS, Health. Plans: n/a. "
+        "High Value segment from Segment computed traits. N=8. Avg LTV: $601. Avg purchases: 1.1. "
+        "Avg churn risk: 11%. Industries: Agency, SaaS. Plans: n/a. "
     )
-    assert payload.psychographic["avg_ltv"] == 3603.5 / 6
-    assert payload.psychographic["avg_churn_risk"] == 0.625 / 6
+    assert payload.psychographic["avg_ltv"] == 4804.5 / 8
+    assert payload.psychographic["avg_churn_risk"] == 0.875 / 8
 
 
 def test_the_body_is_json_and_carries_its_reference() -> None:
