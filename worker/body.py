@@ -1,4 +1,4 @@
-"""Reading what an API answered: JSON of any quality, error bodies, cursors, `Retry-After`.
+"""Reading what an API answered: JSON of any quality, error bodies, cursors, `Retry-After`, `X-RateLimit-*`.
 
 Pure. Nothing here puts a body's text into an error beyond the API's own `message`, which is bounded.
 """
@@ -9,6 +9,7 @@ import email.utils
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
@@ -65,6 +66,38 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
     text = headers.get("Retry-After", "").strip()
     wait_s = float(text) if text.isascii() and text.replace(".", "", 1).isdigit() else _until(text) - now
     return float(math.ceil(min(wait_s, _LONGEST_WAIT_S))) if wait_s > 0 else None
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What an answer says of the API's rate limit. limit: requests in a window; pause_s: until there is room again."""
+
+    limit: int | None
+    pause_s: float
+
+
+def read_allowance(headers: Mapping[str, str], now: float) -> Allowance:
+    """Reads `X-RateLimit-Limit`, `-Remaining` and `-Reset`; whatever is absent or meaningless says nothing.
+
+    A reset is a Unix time, which is compared with the `Date` of the same answer if there is one, else with `now` (Unix
+    seconds); below a year's worth of seconds it is taken for seconds from now, as some APIs have it.
+    """
+    limit, remaining, reset = (_count(headers.get(f"X-RateLimit-{name}", "")) for name in _RATE_LIMIT)
+    pause_s = 0.0
+    if remaining == 0 and reset is not None:
+        sent_at = _until(headers.get("Date", ""))
+        pause_s = reset if reset < _YEAR_S else max(0.0, reset - (sent_at if sent_at > 0 else now))
+    return Allowance(limit or None, pause_s)
+
+
+_RATE_LIMIT = ("Limit", "Remaining", "Reset")
+_YEAR_S = 366 * 86_400
+
+
+def _count(text: str) -> int | None:
+    """A number of up to ten digits."""
+    digits = text.strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 10 else None
 
 
 def _until(http_date: str) -> float:

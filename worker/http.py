@@ -77,15 +77,22 @@ def new_session() -> aiohttp.ClientSession:
 
 
 class HttpClient:
-    """Requests to one base URL with one set of credentials."""
+    """Requests to one base URL with one set of credentials. listen: is shown the headers of every answer."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, base_url: str, headers: Mapping[str, str], limits: HttpLimits
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        headers: Mapping[str, str],
+        limits: HttpLimits,
+        *,
+        listen: Callable[[Mapping[str, str]], None] = lambda _: None,
     ) -> None:
         self._session = session
         self._base = base_url.rstrip("/")
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
         self._limits = limits
+        self._listen = listen
         self._proxy = _proxy(URL(self._base))
         self._timeout = aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s)
 
@@ -120,6 +127,7 @@ class HttpClient:
                     proxy=self._proxy,
                     allow_redirects=False,
                 ) as response:
+                    self._listen(response.headers)
                     if response.status not in {301, 302, 303, 307, 308}:
                         return Reply(response.status, response.headers, await self._body(response))
                     url = self._redirect(method, url, response.headers.get("Location", ""))

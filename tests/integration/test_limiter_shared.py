@@ -12,10 +12,11 @@ import pytest
 
 from tests.support.redis_server import RedisServer
 from worker.store import Limiter, RateScope, StorePool, keys, redis_pool
-from worker.store.limiter import LATE_S, SLOW_S
 from worker.store.pool import closing
+from worker.store.slots import LATE_S
 
 CALLERS = 4
+SLOW_S = 0.3  # what the machine itself may take
 SCOPE = RateScope("shared", gap_s=0.004, most=20, window_s=0.5)
 
 
@@ -50,7 +51,7 @@ async def test_four_callers_keep_one_window_on_a_real_redis(pools: list[StorePoo
     # A request goes out no earlier than its slot and at most so much later, but for what the machine itself takes.
     moments = sorted(sent)
     windows = [later - earlier for earlier, later in zip(moments, moments[20:], strict=False)]
-    assert min(windows) >= SCOPE.window_s - LATE_S - 3 * SLOW_S
+    assert min(windows) >= SCOPE.window_s - LATE_S - SLOW_S
 
 
 async def test_a_penalty_of_one_holds_for_all_on_a_real_redis(pools: list[StorePool]) -> None:

@@ -8,6 +8,9 @@ from worker.jobs.context import WorkerContext
 from worker.settings import load_settings
 from worker.store import Limiter, RateScope, StorePool, keys
 
+_MOMENTS = {b"last", b"not_before", b"widened", b"named_until", b"shared"}
+"""The fields of a rate limit that are times."""
+
 
 class FakeTime:
     """A clock and a sleep that belong together. naps: seconds that were slept, in order.
@@ -28,7 +31,7 @@ class FakeTime:
         self.now += seconds
         for key in await self._pool.keys(keys.limit("*")):
             if await self._pool.type(key) == b"hash":
-                for moment in await self._pool.hash_fields(key):
+                for moment in _MOMENTS.intersection(await self._pool.hash_fields(key)):
                     await self._pool.hincrby(key, moment.decode(), -int(seconds * 1e6))  # type: ignore[misc]
 
     def limiter(self, pool: StorePool, scope: RateScope) -> Limiter:

@@ -22,6 +22,10 @@ class SleepyLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._now
 
+    def stand_still(self, seconds: float) -> None:
+        """Time passes and nothing runs, as in a process that is busy or stopped."""
+        self._now += seconds
+
     def _run_once(self) -> None:
         if not self._ready and self._scheduled:
             self._now = max(self._now, self._scheduled[0]._when)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 import pytest
 
 from tests.support.fake_time import FakeTime, context_for
+from tests.support.sleepy_time import now, play
 from worker.backoff import Backoff
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http import new_session
@@ -15,8 +17,10 @@ from worker.jobs.attempts import LONGEST_WAIT_S, Defer, Patience
 from worker.jobs.context import WorkerContext
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from worker.segment import Page
-from worker.store import RateScope, StorePool
+from worker.settings import load_settings
+from worker.store import RateScope, StorePool, embedded_pool, keys
 from worker.store.limiter import MustWait
+from worker.store.pool import closing
 from worker.sync import SyncRequest
 
 SCOPE = RateScope("segment:spa_1", gap_s=1e-6)
@@ -251,6 +255,19 @@ async def test_a_retry_is_throttled_like_a_first_attempt(bench: Bench) -> None:
     assert 1 < sum(bench.time.naps) <= 3
 
 
+def test_a_slow_limit_is_no_reason_to_hand_over_however_many_wait_for_it() -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool, new_session() as session:
+            settings = load_settings(segment_token="sandbox", mavera_api_key="mvra_test_sandbox", segment_rate=1)
+            context = WorkerContext(settings, pool, session, clock=now)
+            patience = Patience(context, context.segment_limiter("spa_1"), "Segment")
+            began_at = now()
+            assert await asyncio.gather(*(patience.call(failing()) for _ in range(20))) == ["answer"] * 20
+            assert now() - began_at > 3 * LONGEST_WAIT_S
+
+    play(story)
+
+
 # With the sandbox
 
 
@@ -301,3 +318,17 @@ async def test_a_refusal_is_not_repeated(bench: Bench, status: int) -> None:
     with pytest.raises(ApiError):
         await _page(bench, Fault("segment", "status", status=status))
     assert bench.time.naps == []
+
+
+async def test_what_both_apis_say_of_their_limits_reaches_everyone_with_the_next_request(bench: Bench) -> None:
+    options = SandboxOptions({"spa_1": SpaceSpec(5)}, segment_limit=10, segment_limit_headers=True, mavera_limit=30)
+    async with Sandbox(options) as box:
+        context = bench.context(box.url, segment_rate=50, mavera_rate=60)
+        request = SyncRequest(space_id="spa_1")
+        segment = Patience(context, context.segment_limiter("spa_1"), "Segment")
+        mavera = Patience(context, context.mavera_limiter, "Mavera")
+        for _ in range(2):
+            await segment.call(lambda: context.source(request).page("", 1))
+            await mavera.call(lambda: context.mavera.list_page("family", None))
+    scopes = sorted([key async for key in bench.pool.scan_iter(keys.limit("*")) if not key.endswith(b":log")])
+    assert [await bench.pool.hash_field(scope.decode(), "named") for scope in scopes] == [b"30", b"10"]

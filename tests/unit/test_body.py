@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from worker.body import MAX_VALUES, error_message, parse_json, retry_after_s
+from worker.body import MAX_VALUES, Allowance, error_message, parse_json, read_allowance, retry_after_s
 
 NOW = 1_700_000_000.25
 
@@ -224,3 +224,47 @@ def test_a_date_is_a_wait_from_now_and_the_past_is_none(offset: int) -> None:
 def test_no_header_breaks_it(header: str) -> None:
     wait_s = retry_after_s({"Retry-After": header}, NOW)
     assert wait_s is None or 1 <= wait_s <= 1e9
+
+
+# X-RateLimit-*
+
+
+def rate_limit(limit: str = "60", remaining: str = "0", reset: str = "", date: str | None = None) -> Allowance:
+    headers = {"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": reset}
+    return read_allowance(headers if date is None else {**headers, "Date": date}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("reset", "pause_s"),
+    [
+        (str(int(NOW) + 30), 30),
+        (" 30 ", 30),
+        ("0", 0),
+        (str(int(NOW) - 30), 0),
+        ("9999999999", 9_999_999_999 - NOW),
+        *((text, 0) for text in ("", "-30", "30.5", "soon", "٣٠", "1e3", "99999999999")),
+    ],
+)
+def test_a_reset_is_a_unix_time_or_seconds_from_now(reset: str, pause_s: float) -> None:
+    assert rate_limit(reset=reset) == Allowance(60, pytest.approx(pause_s, abs=1))
+
+
+def test_a_reset_is_told_by_the_clock_of_who_named_it() -> None:
+    an_hour_ahead = int(NOW) + 3600
+    date = formatdate(an_hour_ahead, usegmt=True)
+    assert rate_limit(reset=str(an_hour_ahead + 20), date=date).pause_s == 20
+    assert rate_limit(reset=str(int(NOW) + 20), date="yesterday").pause_s == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize("remaining", ["1", "59", "", "none", "-1"])
+def test_who_has_some_left_need_not_wait(remaining: str) -> None:
+    assert rate_limit(remaining=remaining, reset="30").pause_s == 0
+
+
+@pytest.mark.parametrize("limit", ["0", "", "-1", "many", "60.0", "60, 60;w=60", "99999999999"])
+def test_a_limit_that_is_no_number_says_nothing(limit: str) -> None:
+    assert rate_limit(limit=limit).limit is None
+
+
+def test_without_headers_nothing_is_known_of_a_limit() -> None:
+    assert read_allowance({}, NOW) == Allowance(None, 0)

@@ -445,3 +445,22 @@ def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+# Who listens
+
+
+async def test_the_headers_of_every_answer_are_shown_to_who_listens() -> None:
+    heard: list[str] = []
+    answers = [answer(status, b"", {"X-RateLimit-Limit": str(status)}) for status in (200, 429, 503)]
+    async with serving(*answers) as web, new_session() as session:
+        http = HttpClient(
+            session,
+            web.url,
+            {},
+            HttpLimits(LONG_S, LONG_S, MIB),
+            listen=lambda of: heard.append(of["x-ratelimit-limit"]),
+        )
+        for _ in answers:
+            await http.request("GET", "/")
+    assert heard == ["200", "429", "503"]

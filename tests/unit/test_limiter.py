@@ -15,11 +15,15 @@ from hypothesis import strategies as st
 from tests.support.model import read
 from tests.support.sleepy_time import now, play
 from worker.store import Limiter, RateScope, StorePool, embedded_pool, keys, limiter
-from worker.store.limiter import LATE_S, MARGIN, SLOW_S, MustWait
+from worker.store.limit_news import LEARNED_S, NEAR_RESET_S
+from worker.store.limiter import NEAR_S, QUIET_S, SHARED_SPAN_S, SPAN_S, MustWait
 from worker.store.pool import closing
+from worker.store.slots import LATE_S
 
 LONG_S = 1000.0
-MICRO = 1e-6
+UNIX_S = 1_700_000_000
+MICRO = 2e-6  # Redis counts whole microseconds
+HELD_S = NEAR_S + SPAN_S  # what another caller may still hold of slots
 FAST = RateScope.per_second("fast", 50)
 MINUTE = RateScope.per_minute("minute", 60, gap_s=0.3)
 
@@ -28,7 +32,12 @@ Sleep = Callable[[float], Awaitable[None]]
 
 def make(pool: StorePool, scope: RateScope, sleep: Sleep = asyncio.sleep) -> Limiter:
     """A limiter with the clock of the running loop."""
-    return Limiter(pool, scope, clock=now, sleep=sleep)
+    return Limiter(pool, scope, clock=now, wall_clock=unix_now, sleep=sleep)
+
+
+def unix_now() -> float:
+    """Seconds of a time of day that Redis does not share."""
+    return UNIX_S + now()
 
 
 async def call(one: Limiter, times: int, busy: Callable[[], float] = lambda: 0.0) -> list[float]:
@@ -44,35 +53,50 @@ async def call(one: Limiter, times: int, busy: Callable[[], float] = lambda: 0.0
 def assert_kept(moments: list[float], scope: RateScope, late_s: float = 0.0) -> None:
     """No two requests are too close, and no window holds too many; late_s: how late a slot may have been used."""
     ordered, slack_s = sorted(moments), late_s + MICRO
-    gaps = [later - earlier for earlier, later in pairwise(ordered)]
-    assert min(gaps) >= scope.gap_s - slack_s
-    if scope.most:
-        windows = [later - earlier for earlier, later in zip(ordered, ordered[scope.most :], strict=False)]
+    assert min(later - earlier for earlier, later in pairwise(ordered)) >= scope.pace_s - slack_s
+    if at_once := allowed(scope):
+        windows = [later - earlier for earlier, later in zip(ordered, ordered[at_once:], strict=False)]
         assert min(windows, default=scope.window_s) >= scope.window_s - slack_s
+
+
+def allowed(scope: RateScope) -> int:
+    """How many requests are sent in a window at most; 0 if there is no window."""
+    return int(scope.most * (1 - scope.margin))
+
+
+def at_pace(name: str, gap_s: float) -> RateScope:
+    """A scope whose slots follow each other so."""
+    return RateScope(name, most=1, window_s=gap_s, paced=True)
 
 
 @pytest.fixture
 def reservations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many slots were asked for in each question to Redis."""
-    asked: list[int] = []
+    """How many slots each question to Redis got; 0 for a refusal."""
+    sizes: list[int] = []
     original = limiter.run_script
 
-    async def spy(pool: StorePool, name: str, names: list[str], *arguments: Any) -> list[Any]:
+    async def spy(pool: StorePool, name: str, *arguments: Any) -> list[Any]:
+        answer = await original(pool, name, *arguments)
         if name == "reserve":
-            asked.append(arguments[0])
-        return await original(pool, name, names, *arguments)
+            sizes.append(answer[4] if answer[0] == "ok" else 0)
+        return answer
 
     monkeypatch.setattr(limiter, "run_script", spy)
-    return asked
+    return sizes
 
 
 # Scopes
 
 
 def test_a_rate_is_used_up_to_its_margin() -> None:
-    assert RateScope.per_second("a", 100) == RateScope("a", gap_s=1 / (100 * MARGIN), most=0, window_s=0)
-    assert RateScope.per_minute("b", 600, 0.3) == RateScope("b", gap_s=0.3, most=588, window_s=60)
-    assert RateScope.per_minute("c", 1, 0).most == 1
+    assert RateScope.per_second("a", 100).pace_s == pytest.approx(1 / 96)
+    assert allowed(RateScope.per_minute("b", 600, 0.3)) == 588
+    assert RateScope.per_minute("b", 600, 0.3).pace_s == 0.3
+
+
+def test_a_margin_of_a_second_covers_a_late_slot_and_30_ms_of_jitter() -> None:
+    scope = RateScope.per_second("a", 100)
+    assert scope.most * scope.pace_s - 1 >= LATE_S + 0.03
 
 
 # One caller
@@ -85,7 +109,7 @@ def test_the_first_request_goes_out_at_once_and_the_rest_at_even_gaps() -> None:
             moments = await call(make(pool, FAST), 200)
             assert moments[0] == began_at
             assert_kept(moments, FAST)
-            assert moments[-1] - began_at == pytest.approx(199 * FAST.gap_s, abs=0.01)
+            assert moments[-1] - began_at == pytest.approx(199 * FAST.pace_s, abs=0.01)
 
     play(story)
 
@@ -95,7 +119,7 @@ def test_a_busy_caller_asks_for_more_and_more_slots_at_once(reservations: list[i
         async with closing(embedded_pool()) as pool:
             await call(make(pool, FAST), 200)
             assert reservations[:3] == [1, 2, 4]
-            assert max(reservations) == int(Limiter.SPAN_S / FAST.gap_s)
+            assert max(reservations) == int(SPAN_S / (FAST.pace_s + MICRO))
             assert len(reservations) < 25
 
     play(story)
@@ -130,7 +154,7 @@ def test_a_slot_that_is_reached_late_is_reserved_anew() -> None:
         async with closing(embedded_pool()) as pool:
             moments = await call(make(pool, FAST, oversleep), 30)
             assert_kept(moments, FAST, LATE_S)
-            assert moments[-1] - moments[0] > 29 * FAST.gap_s + 0.5
+            assert moments[-1] - moments[0] > 29 * FAST.pace_s + 0.5
 
     play(story)
 
@@ -156,7 +180,7 @@ def test_a_window_may_be_used_up_at_once_and_then_has_to_pass() -> None:
             moments = await call(make(pool, MINUTE), 200)
             assert_kept(moments, MINUTE)
             first = [moment for moment in moments if moment - moments[0] < 60]
-            assert len(first) == MINUTE.most == 58
+            assert len(first) == allowed(MINUTE) == 58
             assert first[-1] - first[0] == pytest.approx(57 * 0.3, abs=0.001)
             assert moments[58] - moments[0] == pytest.approx(60, abs=0.001)
 
@@ -208,7 +232,7 @@ def test_four_callers_keep_one_limit_and_share_it(scope: RateScope) -> None:
 
         async with closing(embedded_pool()) as pool:
             callers = [asyncio.create_task(caller(share)) for share in shares]
-            await asyncio.sleep(300 * (scope.gap_s if scope is FAST else 1.0))
+            await asyncio.sleep(300 * (scope.pace_s if scope is FAST else 1.0))
             for one in callers:
                 one.cancel()
             await asyncio.wait(callers)
@@ -306,12 +330,12 @@ def test_slots_that_were_reserved_before_a_penalty_are_void_here_and_soon_gone_e
             moments, others = await asyncio.gather(call(mine, 1), call(other, 30))
             assert moments[0] - penalised_at >= 30
             early = [moment for moment in others if moment - penalised_at < 30]
-            assert all(moment - penalised_at < 2 * Limiter.SPAN_S for moment in early)
+            assert all(moment - penalised_at < HELD_S for moment in early)
 
     play(story)
 
 
-def test_a_reservation_that_a_penalty_overtakes_is_void() -> None:
+def test_whoever_waits_for_a_slot_when_a_penalty_comes_does_not_use_it() -> None:
     async def story() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, FAST)
@@ -321,7 +345,30 @@ def test_a_reservation_that_a_penalty_overtakes_is_void() -> None:
             penalised_at = now()
             await one.penalise(30)
             moments = [moment for task in asked for moment in await task]
-            assert all(moment - penalised_at >= 30 or moment - penalised_at < 2 * Limiter.SPAN_S for moment in moments)
+            assert min(moments) - penalised_at >= 30
+            assert_kept(moments, FAST)
+
+    play(story)
+
+
+def test_a_reservation_that_a_penalty_overtakes_is_void(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = limiter.run_script
+
+    async def slow(pool: StorePool, name: str, *arguments: Any) -> list[Any]:
+        answer = await original(pool, name, *arguments)
+        await asyncio.sleep(0.05 if name == "reserve" else 0)
+        return answer
+
+    monkeypatch.setattr(limiter, "run_script", slow)
+
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one = make(pool, FAST)
+            asking = asyncio.create_task(call(one, 1))
+            await asyncio.sleep(0.01)
+            penalised_at = now()
+            await one.penalise(30)
+            assert (await asking)[0] - penalised_at >= 30
 
     play(story)
 
@@ -343,11 +390,229 @@ def test_a_shorter_penalty_does_not_end_a_longer_one() -> None:
     play(story)
 
 
+async def pace_s(pool: StorePool, scope: RateScope) -> float:
+    """Seconds between the slots that a newcomer gets now."""
+    moments = await call(make(pool, scope), 6)
+    return moments[-1] - moments[-2]
+
+
+def spaced(scope: RateScope, margin: float) -> Any:
+    return pytest.approx(1 / (scope.most * (1 - margin)), abs=MICRO)
+
+
+def test_each_429_leaves_more_room_up_to_half_of_the_limit_and_quiet_takes_it_back() -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            for margin in (0.06, 0.08, 0.12, 0.20, 0.36, 0.5, 0.5):
+                await make(pool, FAST).penalise(1)
+                assert await pace_s(pool, FAST) == spaced(FAST, margin)
+            for margin in (0.27, 0.155, 0.097, 0.068, 0.054, 0.047, 0.043, 0.041, 0.04, 0.04):
+                await asyncio.sleep(QUIET_S)
+                assert await pace_s(pool, FAST) == spaced(FAST, margin)
+            await make(pool, FAST).penalise(1)
+            assert await pace_s(pool, FAST) == spaced(FAST, 0.06)
+
+    play(story)
+
+
+def test_the_429s_of_one_moment_are_one(reservations: list[int]) -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one, other = make(pool, FAST), make(pool, FAST)
+            await asyncio.gather(*(limited.penalise(pause_s) for limited in (one, other) for pause_s in (0.2, 0.3, 2)))
+            await asyncio.sleep(1.5)
+            await other.penalise(0.2)  # of a request that was on its way
+            assert await pace_s(pool, FAST) == spaced(FAST, 0.06)
+
+    play(story)
+
+
+def test_a_429_takes_from_a_window_too() -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one = make(pool, MINUTE)
+            await one.penalise(1)
+            began_at = now()
+            moments = await call(one, 60)
+            assert sum(moment - moments[0] < 60 - MICRO for moment in moments) == 57
+            assert moments[0] - began_at == pytest.approx(1)
+
+    play(story)
+
+
+# What the API says of its limit
+
+
+LIMITED = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "7", "X-RateLimit-Reset": "60"}
+
+
+def spent(seconds: float) -> dict[str, str]:
+    """Headers of an API whose limit is used up for so long."""
+    reset = str(int(unix_now() + seconds))
+    return {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
+
+
+def test_a_lower_limit_than_ours_slows_everyone_down_for_as_long_as_it_is_named() -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one = make(pool, FAST)
+            await call(one, 30)
+            one.hear(LIMITED)
+            await one.slot(LONG_S)
+            lower = RateScope.per_second("fast", 10)
+            assert await pace_s(pool, FAST) == spaced(lower, 0.04)
+            for _ in range(20):
+                await asyncio.sleep(LEARNED_S / 4)
+                one.hear(LIMITED)
+                await one.slot(LONG_S)
+            assert await pace_s(pool, FAST) == spaced(lower, 0.04)
+            await asyncio.sleep(LEARNED_S)
+            assert await pace_s(pool, FAST) == spaced(FAST, 0.04)
+
+    play(story)
+
+
+def test_the_lowest_of_several_limits_counts() -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one, other = make(pool, FAST), make(pool, FAST)
+            for limited, limit in [(one, 20), (other, 10), (one, 15), (other, 30)]:
+                limited.hear({"X-RateLimit-Limit": str(limit)})
+                await limited.slot(LONG_S)
+            assert await pace_s(pool, FAST) == spaced(RateScope.per_second("fast", 10), 0.04)
+
+    play(story)
+
+
+def test_a_window_is_as_small_as_the_api_says() -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one = make(pool, MINUTE)
+            one.hear({"X-RateLimit-Limit": "20"})
+            moments = await call(one, 40)
+            assert sum(moment - moments[0] < 60 - MICRO for moment in moments) == 19
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-RateLimit-Limit": "50"},
+        {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "999"},
+        *({"X-RateLimit-Limit": text} for text in ("", "0", "-5", "ten", "1e1", "٣", "9" * 5000, "10, 10;w=1")),
+        {"X-RateLimit-Remaining": "0"},
+        {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "soon"},
+        {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(UNIX_S)},
+        {"X-RateLimit-Remaining": "1", "X-RateLimit-Reset": str(UNIX_S + 1_000_060)},
+        {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NEAR_RESET_S))},
+    ],
+)
+def test_what_is_no_news_changes_nothing_and_costs_nothing(headers: dict[str, str]) -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one = make(pool, FAST)
+            await call(one, 30)
+            before = await read(pool)
+            taken = one._slots.next
+            for _ in range(100):
+                one.hear(headers)
+            began_at = now()
+            await one.slot(LONG_S)
+            assert one._slots.next == taken + 1
+            assert now() - began_at < 2 * FAST.pace_s
+            assert await read(pool) == before
+
+    play(story)
+
+
+def test_the_same_limit_in_every_answer_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    original = limiter.run_script
+
+    async def spy(pool: StorePool, name: str, *arguments: Any) -> list[Any]:
+        told.append(name)
+        return await original(pool, name, *arguments)
+
+    monkeypatch.setattr(limiter, "run_script", spy)
+
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one = make(pool, FAST)
+            while now() < 1_000_000 + 2 * LEARNED_S:
+                await one.slot(LONG_S)
+                one.hear(LIMITED)
+            assert 2 <= told.count("learn") <= 5
+            assert "penalise" not in told
+
+    play(story)
+
+
+def test_a_limit_that_is_used_up_holds_everyone_back_until_its_reset() -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one, other = make(pool, FAST), make(pool, FAST)
+            await call(other, 30)
+            asked = asyncio.create_task(call(one, 3))
+            await asyncio.sleep(0.001)
+            one.hear(spent(30))
+            heard_at = now()
+            moments = await asked
+            assert moments[1] - heard_at == pytest.approx(30, abs=1.1)  # the first is out already
+            one.hear(spent(30))
+            for limited in (one, other):
+                with pytest.raises(MustWait):
+                    await limited.slot(5)
+            assert await pace_s(pool, FAST) == spaced(FAST, 0.04)  # nobody was refused
+
+    play(story)
+
+
+def test_no_more_of_a_reset_is_believed_than_of_a_retry_after() -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one = Limiter(pool, FAST, longest_pause_s=7, clock=now, wall_clock=unix_now)
+            one.hear(spent(604_800))
+            with pytest.raises(MustWait) as refusal:
+                await one.slot(5)
+            assert refusal.value.wait_s == pytest.approx(7)
+
+    play(story)
+
+
+# Several at once
+
+
+def test_a_batch_is_shorter_while_others_reserve_as_well(reservations: list[int]) -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one, other = make(pool, FAST), make(pool, FAST)
+            callers = [asyncio.create_task(call(limited, 25)) for limited in (one, other) for _ in range(20)]
+            await asyncio.sleep(2)
+            reservations.clear()
+            await asyncio.sleep(10)
+            for caller in callers:
+                caller.cancel()
+            await asyncio.wait(callers)
+            assert max(reservations) == int(SHARED_SPAN_S / (FAST.pace_s + MICRO))
+
+    play(story)
+
+
 # Slow answers
 
 
-@pytest.mark.parametrize(("delays", "questions"), [([2 * SLOW_S], 2), ([2 * SLOW_S] * 9, 3), ([SLOW_S / 2], 1)])
-def test_an_answer_that_was_long_on_its_way_is_void_unless_all_are(
+@pytest.mark.parametrize(
+    ("delays", "questions"),
+    [
+        ([0.2], 1),  # nothing better is known yet
+        ([0.0, 0.2], 3),
+        ([0.0, 0.2, 0.2, 0.2, 0.2], 4),  # it has become slow
+        ([0.0, LATE_S / 2], 2),
+    ],
+)
+def test_slots_of_a_slow_answer_are_void_unless_all_answers_are_slow(
     monkeypatch: pytest.MonkeyPatch, delays: list[float], questions: int
 ) -> None:
     waits, asked = iter(delays), []
@@ -363,7 +628,10 @@ def test_an_answer_that_was_long_on_its_way_is_void_unless_all_are(
 
     async def story() -> None:
         async with closing(embedded_pool()) as pool:
-            await make(pool, FAST).slot(LONG_S)
+            one = make(pool, FAST)
+            for _ in range(min(2, len(delays))):
+                await one.slot(LONG_S)
+                await asyncio.sleep(1)
             assert len(asked) == questions
 
     play(story)
@@ -380,6 +648,8 @@ def test_a_limit_that_nobody_uses_any_more_leaves_redis() -> None:
             names = {keys.limit("minute"), keys.limit("minute") + ":log"}
             assert {name for name, key in (await read(pool)).items() if key.expires} == names
             assert await pool.llen(keys.limit("minute") + ":log") == MINUTE.most
+            one.hear({"X-RateLimit-Limit": "30"})
+            await one.slot(LONG_S)
             await one.penalise(3600)
             await asyncio.sleep(3500)
             assert await pool.exists(keys.limit("minute")) == 1

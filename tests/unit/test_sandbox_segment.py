@@ -6,6 +6,7 @@ import asyncio
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from time import monotonic, time
 from typing import Any
 
 import aiohttp
@@ -350,3 +351,28 @@ async def test_a_fault_takes_a_prebuilt_page_out_of_the_fast_lane() -> None:
         assert (await get(box, USERS, cursor=next_of(first) or ""))[0] == 503
         box.clear_faults()
         assert (await get(box, USERS, cursor=next_of(first) or ""))[0] == 200
+
+
+async def test_a_request_is_counted_when_it_arrives_and_that_may_take_a_while() -> None:
+    async with one_space(SpaceSpec(2), jitter_s=0.05, prebuilt=True) as box:
+        arrivals = [await timed_arrival(box) for _ in range(12)]
+    assert max(arrivals) > 0.02
+    assert len({round(arrival, 3) for arrival in arrivals}) > 6
+
+
+async def timed_arrival(box: Sandbox) -> float:
+    """Seconds from sending a request to its arrival."""
+    sent_at = monotonic()
+    await get(box, USERS, limit=2)
+    return box.journal.entries[-1].at - sent_at
+
+
+async def test_segments_answers_name_the_limit_if_told_to() -> None:
+    async with one_space(SpaceSpec(2), segment_limit=2, segment_window_s=60) as box:
+        _, headers, _ = await get(box, USERS, limit=2)
+        assert "X-RateLimit-Limit" not in headers
+        box.set_options(segment_limit_headers=True)
+        for status, remaining in ((200, "0"), (429, "0")):
+            found, headers, _ = await get(box, USERS, limit=2)
+            assert (found, headers["X-RateLimit-Limit"], headers["X-RateLimit-Remaining"]) == (status, "2", remaining)
+            assert 58 < int(headers["X-RateLimit-Reset"]) - time() < 62

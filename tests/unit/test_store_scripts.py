@@ -132,6 +132,10 @@ async def penalise(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     return lambda: limiter.penalise(1)
 
 
+async def learn(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    return lambda: run_script(syncs.pool, "learn", [keys.limit("scope")], 2, 1_000_000)
+
+
 async def take(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.create()
     return lambda: syncs.queue.take(1, 60)
@@ -167,6 +171,7 @@ SCRIPTS = {
     "note_run": Script(note_run, (keys.RUN,)),
     "reserve": Script(reserve, (keys.limit("scope"), keys.limit("scope") + ":log")),
     "penalise": Script(penalise, (keys.limit("scope"),)),
+    "learn": Script(learn, (keys.limit("scope"),)),
     "take": Script(take, ()),
 }
 PAIRS = [(name, key) for name, script in SCRIPTS.items() for key in script.keys]

@@ -22,10 +22,6 @@ LONGEST_WAIT_S = 5.0
 """What a job waits for in its worker's slot; beyond it, it hands its sync over."""
 
 
-NEAR_S = 0.1
-"""How far ahead a slot is reserved: a slot that is held is used, also if the API asks everyone to wait meanwhile."""
-
-
 class Defer(PersonasError):
     """The job should go on after `wait_s` seconds, in another slot."""
 
@@ -80,17 +76,13 @@ class Patience:
                 return result
 
     async def slot(self) -> None:
-        """Returns when a request may be sent. Raises Defer if that is far away."""
-        ends_at = self._context.clock() + LONGEST_WAIT_S
-        while True:
-            try:
-                return await self._limiter.slot(NEAR_S)
-            except MustWait as wait:
-                if self._context.clock() + wait.wait_s > ends_at:
-                    if self._since is not None:
-                        self._before_s += wait.wait_s  # the wait that it ordered is part of the trouble
-                    raise Defer(wait.wait_s, f"waiting for {self._api}'s rate limit") from None
-                await self._context.sleep(wait.wait_s - NEAR_S)
+        """Returns when a request may be sent. Raises Defer if the next slot of the limit is far away."""
+        try:
+            await self._limiter.slot(LONGEST_WAIT_S)
+        except MustWait as wait:
+            if self._since is not None:
+                self._before_s += wait.wait_s  # the wait that it ordered is part of the trouble
+            raise Defer(wait.wait_s, f"waiting for {self._api}'s rate limit") from None
 
     async def failed(self, error: Retry) -> None:
         """Waits as long as this failure asks for. Raises ResumableStop if it was one too many, Defer as `slot`."""

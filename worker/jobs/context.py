@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -48,17 +48,18 @@ class WorkerContext:
         self.syncs = sync_store(self.pool, settings)
         self.registry = worker_registry(self.pool, settings)
         self.personas = PersonaStore(self.pool, account)
-        self.mavera_limiter = Limiter(
-            self.pool, RateScope.per_minute(f"mavera:{account}", settings.mavera_rate, settings.mavera_gap_s)
+        self.mavera_limiter = self._limiter(
+            RateScope.per_minute(f"mavera:{account}", settings.mavera_rate, settings.mavera_gap_s)
         )
-        self.mavera = mavera_client(settings, self.session)
+        self.mavera = mavera_client(settings, self.session, listen=self.mavera_limiter.hear)
         self.files = OpenFiles(self.opener or under(settings.files_dir))
 
     def source(self, request: SyncRequest) -> Source:
         """What a request asks to read: its file, or its space in its dialect."""
         if request.file is not None:
             return FileSource(self.files, request.file)
-        return segment_source(self.settings, self.session, request)
+        listen = self.segment_limiter(request.space_id).hear
+        return segment_source(self.settings, self.session, request, listen=listen)
 
     def segment_limiter(self, space_id: str) -> Limiter:
         """The limiter of a space. Walks of one space in this worker share it, and so its reserved slots."""
@@ -66,11 +67,25 @@ class WorkerContext:
             if len(self._space_limiters) >= 1000:
                 self._space_limiters.clear()
             scope = RateScope.per_second(f"segment:{space_id}", self.settings.segment_rate)
-            self._space_limiters[space_id] = Limiter(self.pool, scope)
+            self._space_limiters[space_id] = self._limiter(scope)
         return self._space_limiters[space_id]
 
+    def _limiter(self, scope: RateScope) -> Limiter:
+        longest_pause_s = self.settings.retry_after_max_s
+        return Limiter(self.pool, scope, longest_pause_s=longest_pause_s, clock=self.clock, sleep=self.sleep)
 
-def segment_source(settings: Settings, session: aiohttp.ClientSession, request: SyncRequest) -> Source:
+
+Listen = Callable[[Mapping[str, str]], None]
+"""Is shown the headers of every answer."""
+
+
+def _deaf(headers: Mapping[str, str]) -> None:
+    pass
+
+
+def segment_source(
+    settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, *, listen: Listen = _deaf
+) -> Source:
     """The space of a request, in its dialect. Raises ConfigurationError if there is no token."""
     settings.require("segment_token")
     assert settings.segment_token
@@ -78,7 +93,8 @@ def segment_source(settings: Settings, session: aiohttp.ClientSession, request: 
     inline = request.dialect == "inline"
     authorization = f"Bearer {token}" if inline else f"Basic {b64encode(f'{token}:'.encode()).decode()}"
     limits = _limits(settings, settings.segment_timeout_s)
-    http = HttpClient(session, settings.segment_url(request.dialect), {"Authorization": authorization}, limits)
+    headers = {"Authorization": authorization}
+    http = HttpClient(session, settings.segment_url(request.dialect), headers, limits, listen=listen)
     if inline:
         return SegmentClient(http, request, settings.segment_page_size)
     return ProfileApi(
@@ -91,13 +107,13 @@ def segment_source(settings: Settings, session: aiohttp.ClientSession, request: 
     )
 
 
-def mavera_client(settings: Settings, session: aiohttp.ClientSession) -> MaveraClient:
+def mavera_client(settings: Settings, session: aiohttp.ClientSession, *, listen: Listen = _deaf) -> MaveraClient:
     """A client for the account. Raises ConfigurationError if there is no key."""
     settings.require("mavera_api_key")
     assert settings.mavera_api_key
     headers = {"Authorization": f"Bearer {settings.mavera_api_key.get_secret_value()}"}
     limits = _limits(settings, settings.mavera_timeout_s)
-    return MaveraClient(HttpClient(session, settings.mavera_base_url, headers, limits))
+    return MaveraClient(HttpClient(session, settings.mavera_base_url, headers, limits, listen=listen))
 
 
 def sync_store(pool: StorePool, settings: Settings) -> SyncStore:

@@ -2,7 +2,7 @@
 
 A page is a ring entry with a cursor behind it; parsing the request in full and building a response object
 would cost several times as much as that. Whatever is not exactly such a request, and every request while
-faults or a limit are in force, goes to aiohttp's own protocol on the same connection. It relies on clients
+faults, a limit or jitter are in force, goes to aiohttp's own protocol on the same connection. It relies on clients
 that wait for an answer before they send the next request on a connection, as all of ours do.
 """
 
@@ -40,7 +40,9 @@ class FastLane:
         options = self.state.options
         if not data.startswith(b"GET /spaces/") or not data.endswith(b"\r\n\r\n"):
             return None
-        if self.state.faults or options.segment_limit is not None or data.count(b"\r\n\r\n") != 1:
+        if self.state.faults or options.segment_limit is not None or options.jitter_s:
+            return None
+        if data.count(b"\r\n\r\n") != 1:
             return None
         if options.segment_token is not None:
             header = b"\r\nAuthorization: Bearer %s\r\n" % options.segment_token.encode()

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import ceil
+from time import time
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a request met: whether it is let through, how many more would be, and the seconds until one more
-    is."""
+    """What a request met: whether it is let through, the limit, how many more would be, and the seconds until
+    one more is."""
 
     allowed: bool
+    limit: int
     remaining: int
     retry_in_s: float
+
+    def headers(self) -> dict[str, str]:
+        """`X-RateLimit-*`; the reset is a Unix time."""
+        return {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": str(ceil(time() + self.retry_in_s)),
+        }
 
 
 class SlidingWindow:
@@ -34,4 +45,4 @@ class SlidingWindow:
         if allowed:
             times.append(now)
         retry_in = times[0] + self.window_s - now if times else self.window_s
-        return Verdict(allowed, self.limit - len(times), retry_in)
+        return Verdict(allowed, self.limit, self.limit - len(times), retry_in)

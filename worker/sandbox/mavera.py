@@ -17,7 +17,6 @@ from aiohttp import web
 
 from worker.sandbox.cursors import Place, decode, encode
 from worker.sandbox.faults import Asked, Fault
-from worker.sandbox.limits import Verdict
 from worker.sandbox.pages import to_json
 from worker.sandbox.personas import CREATION_CREDITS, Persona
 from worker.sandbox.state import State
@@ -66,7 +65,7 @@ class Mavera:
         else:
             response = await self._answer(request, action, persona_id, query)
         if not response.prepared and verdict is not None:
-            response.headers.update(_limit_headers(verdict, options.mavera_limit or 0))
+            response.headers.update(verdict.headers())
         state.journal.answer(at, route, f"key_{crc32(key.encode()):08x}", response.status)
         return response
 
@@ -214,11 +213,3 @@ def _error(
     headers = None if retry_in_s is None else {"Retry-After": str(max(1, ceil(retry_in_s)))}
     error = {"message": message, "type": kind, "code": code or usual, "param": param}
     return json_response(to_json({"error": error}), status, headers)
-
-
-def _limit_headers(verdict: Verdict, limit: int) -> dict[str, str]:
-    return {
-        "X-RateLimit-Limit": str(limit),
-        "X-RateLimit-Remaining": str(verdict.remaining),
-        "X-RateLimit-Reset": str(ceil(time() + verdict.retry_in_s)),
-    }

@@ -16,9 +16,11 @@ RUNTIME_OPTIONS = frozenset(
         "segment_token",
         "mavera_key",
         "latency_s",
+        "jitter_s",
         "listing_latency_s",
         "mavera_latency_s",
         "segment_limit",
+        "segment_limit_headers",
         "mavera_limit",
         "credits",
         "listing_lag_s",
@@ -41,8 +43,11 @@ class SandboxOptions:
         latency_s: seconds added to every Segment answer.
         listing_latency_s: instead of `latency_s` for a list without traits; None: the same.
         mavera_latency_s: seconds added to every Mavera answer, before the request takes effect.
+        jitter_s: the longest time that a request to Segment is on its way before it arrives, and is counted
+            against the limit; each one's is drawn evenly, from a fixed seed.
         page_size: the most profiles in a page of the `inline` dialect.
         segment_limit: requests a space may make in any sliding second; more are answered with 429.
+        segment_limit_headers: Segment's answers carry `X-RateLimit-*` too.
         mavera_limit: requests a key may make in any sliding minute; None: no limit and no `X-RateLimit-*`
             headers.
         segment_window_s, mavera_window_s: the lengths of those windows, for tests that cannot wait a minute.
@@ -63,8 +68,10 @@ class SandboxOptions:
     latency_s: float = 0.0
     listing_latency_s: float | None = None
     mavera_latency_s: float = 0.0
+    jitter_s: float = 0.0
     page_size: int = 200
     segment_limit: int | None = None
+    segment_limit_headers: bool = False
     mavera_limit: int | None = None
     segment_window_s: float = 1.0
     mavera_window_s: float = 60.0
@@ -80,7 +87,7 @@ class SandboxOptions:
         CursorForm.parse(self.cursor_form)
         if self.page_size < 1:
             raise ValueError("page_size must be at least 1")
-        for name in ("latency_s", "listing_latency_s", "mavera_latency_s", "listing_lag_s"):
+        for name in ("latency_s", "listing_latency_s", "mavera_latency_s", "jitter_s", "listing_lag_s"):
             _not_negative(name, getattr(self, name))
         for name in ("segment_limit", "mavera_limit", "credits"):
             _not_negative(name, getattr(self, name))
@@ -111,7 +118,8 @@ def _fits(name: str, value: object) -> bool:
     if name == "spaces":
         return isinstance(value, Mapping) and all(isinstance(spec, SpaceSpec) for spec in value.values())
     text = name in ("segment_token", "mavera_key")
-    allowed = (str,) if text else (bool,) if name == "mavera_next_cursor" else (int, float)
+    switch = name in ("mavera_next_cursor", "segment_limit_headers")
+    allowed = (str,) if text else (bool,) if switch else (int, float)
     return value is None or isinstance(value, allowed)
 
 

@@ -19,6 +19,7 @@ from worker.sandbox import profile_api
 from worker.sandbox.calls import Target, Window, refusal, target
 from worker.sandbox.faults import Asked, Fault
 from worker.sandbox.inline import Inline
+from worker.sandbox.limits import Verdict
 from worker.sandbox.spaces import SpaceSpec
 from worker.sandbox.state import State
 from worker.sandbox.wire import html_response, json_response, retry_after, truncated
@@ -43,6 +44,7 @@ class Segment:
     async def handle(self, request: web.BaseRequest, path: str, query: Mapping[str, str]) -> web.StreamResponse:
         """One request; its answer, if there is one, carries a `Request-Id`."""
         state = self._state
+        await state.travel()
         asked = target(path, query)
         route = "segment.unknown" if asked is None else "segment." + asked.route
         at = state.journal.arrive(route)
@@ -52,18 +54,25 @@ class Segment:
         elif request.method != "GET":
             response = refusal(405, "method_not_allowed", f"{request.method} is not allowed here")
         else:
-            response = await self._answer(request, asked, query, request_id)
+            scope = "segment:" + asked.space_id
+            verdict = state.hit(scope, state.options.segment_limit, state.options.segment_window_s, monotonic())
+            response = await self._answer(request, asked, query, request_id, verdict)
+            if verdict is not None and state.options.segment_limit_headers and not response.prepared:
+                response.headers.update(verdict.headers())
         if not response.prepared:
             response.headers["Request-Id"] = request_id
         state.journal.answer(at, route, "" if asked is None else asked.space_id, response.status)
         return response
 
     async def _answer(
-        self, request: web.BaseRequest, asked: Target, query: Mapping[str, str], request_id: str
+        self,
+        request: web.BaseRequest,
+        asked: Target,
+        query: Mapping[str, str],
+        request_id: str,
+        verdict: Verdict | None,
     ) -> web.StreamResponse:
         options = self._state.options
-        scope = "segment:" + asked.space_id
-        verdict = self._state.hit(scope, options.segment_limit, options.segment_window_s, monotonic())
         if verdict is not None and not verdict.allowed:
             wait = {"Retry-After": str(max(1, ceil(verdict.retry_in_s)))}
             return refusal(429, "too_many_requests", "The rate limit of this space is exceeded", wait)

@@ -4,6 +4,7 @@ routes."""
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Coroutine, Mapping
 from itertools import count
 from typing import Any
@@ -34,11 +35,17 @@ class State:
         self._windows: dict[str, SlidingWindow] = {}
         self._numbers = count(1)
         self._prefix = uuid4().hex[:8]
+        self._chance = random.Random(0)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def request_id(self) -> str:
         """A new value for the `Request-Id` header."""
         return f"req_{self._prefix}_{next(self._numbers):x}"
+
+    async def travel(self) -> None:
+        """The way of a request to Segment."""
+        if self.options.jitter_s:
+            await asyncio.sleep(self._chance.uniform(0, self.options.jitter_s))
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Changes options while serving; ValueError as `SandboxOptions.changed`."""

@@ -4,10 +4,11 @@ No other package speaks Redis. Everything of one sync lives in one Redis (a clus
 either).
 """
 
-from worker.store.limiter import Limiter, RateScope
+from worker.store.limiter import Limiter
 from worker.store.personas import Claim, ClaimAnswer, PersonaRecord, PersonaStore, Sent
 from worker.store.pool import StorePool, embedded_pool, redis_pool
 from worker.store.queue import JobQueue, Ticket
+from worker.store.rate_scope import RateScope
 from worker.store.syncs import Checkpoint, LeaseGrant, SyncStore
 from worker.store.workers import WorkerPresence, WorkerRegistry
 

@@ -1,9 +1,13 @@
 """One rate limit for all workers.
 
-A caller reserves the next slot, or a batch of slots, in Redis and gets a *duration* to wait, so no worker's clock
-counts. A slot that its caller reaches more than 20 ms late is void, because a late request would meet the slots of
-others in one window. A batch spans up to 250 ms as long as its caller sends something like ten requests a second or
-more: most of them then need no word with Redis, and go out at once.
+A caller reserves the next slot, or a batch of slots, in Redis; when that is comes back in terms of its own clock, so no
+worker's time of day counts. A batch spans up to 250 ms, or 100 ms while others reserve as well; most requests then need
+no word with Redis and go out at once. A slot that its caller reaches too late is void (`slots.LATE_S`).
+
+A 429 widens the margin for everyone, and lets nobody send before the time that it names: in this process at once, also
+those who hold a slot already; elsewhere with the next reservation, at most `NEAR_S` + `SPAN_S` later. A lower limit in
+`X-RateLimit-Limit`, and a `X-RateLimit-Remaining` of 0, are passed on in the same way with the next slot. All of it
+wears off.
 """
 
 from __future__ import annotations
@@ -11,17 +15,24 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from uuid import uuid4
 
 from worker.store import keys
+from worker.store.limit_news import LEARNED_S, LimitNews
 from worker.store.pool import StorePool
+from worker.store.rate_scope import RateScope
 from worker.store.scripts import run_script
+from worker.store.slots import LATE_S, RedisClock, Slots
 
-LATE_S = 0.02
-SLOW_S = 0.1
-MARGIN = 0.98
-"""Share of a limit that is used: at 100 % a jitter of 1 ms overruns a sliding window."""
+MICRO_S = 1e-6
+"""Redis counts no finer."""
+NEAR_S = 0.1
+"""How far ahead slots are reserved; who reserves late can still be overtaken by a 429."""
+SPAN_S, SHARED_SPAN_S = 0.25, 0.1
+"""What a batch spans at most, in seconds: alone, and while others reserve as well."""
+QUIET_S = 30.0
+"""Seconds without a 429, two windows at least, after which what was added to the margin is halved."""
 
 
 class MustWait(Exception):
@@ -32,56 +43,12 @@ class MustWait(Exception):
         self.wait_s = wait_s
 
 
-@dataclass(frozen=True)
-class RateScope:
-    """What shares one limit: a Segment space, or a Mavera account.
+class Limiter:
+    """Slots of one scope for one process, given out in the order in which they are asked for.
 
-    gap_s: least seconds between two requests. most: requests in any window of `window_s` seconds; 0: the gap says it
-    all.
+    longest_pause_s: how much of what an API orders in its headers is believed. clocks and sleep come from outside.
     """
 
-    name: str
-    gap_s: float
-    most: int = 0
-    window_s: float = 0.0
-
-    @classmethod
-    def per_second(cls, name: str, rate: float) -> RateScope:
-        """An evenly paced limit of `rate` requests a second."""
-        return cls(name, gap_s=1 / (rate * MARGIN))
-
-    @classmethod
-    def per_minute(cls, name: str, rate: int, gap_s: float) -> RateScope:
-        """A limit of `rate` requests in any 60 seconds, which may come at once but for `gap_s`."""
-        return cls(name, gap_s=gap_s, most=max(1, int(rate * MARGIN)), window_s=60.0)
-
-
-@dataclass
-class _Batch:
-    """Reserved slots, the i-th (from 0) at `first` + i `gap_s`. next: the first not given out; used: how many were."""
-
-    first: float
-    gap_s: float
-    size: int
-    next: int = 0
-    used: int = 0
-
-    def take(self, now: float) -> float | None:
-        """The next slot that is not void; None if there is none left."""
-        not_void = math.ceil((now - LATE_S - self.first) / self.gap_s) if self.gap_s else 0
-        index = max(self.next, not_void)
-        if index >= self.size:
-            return None
-        self.next = index + 1
-        self.used += 1
-        return self.first + index * self.gap_s
-
-
-class Limiter:
-    """Slots of one scope for one caller. clock and sleep come from outside for tests."""
-
-    SPAN_S = 0.25
-    """What a batch spans at most, in seconds."""
     TRIES = 3
 
     def __init__(
@@ -89,67 +56,137 @@ class Limiter:
         pool: StorePool,
         scope: RateScope,
         *,
+        longest_pause_s: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._pool = pool
         self._scope = scope
-        self._clock = clock
-        self._sleep = sleep
-        self._batch = _Batch(0.0, 0.0, 0)
-        self._reserved_at = clock()
+        self._quiet_s = max(QUIET_S, 2 * scope.window_s)
+        self._clock, self._wall_clock, self._sleep = clock, wall_clock, sleep
+        self._me = uuid4().hex[:12]
+        self._redis_clock = RedisClock()
         self._lock = asyncio.Lock()
+        self._waiting = 0  # callers without a slot
+        self._slots = Slots.none()
+        self._reserved_at = clock()
+        self._era = 0  # slots of an earlier one are void
+        self._shared = False
+        self._free_at = -math.inf  # no slot is free before
+        self._news = LimitNews(scope.most, longest_pause_s)
 
     async def slot(self, longest_s: float) -> None:
-        """Returns when the caller may send one request. Raises MustWait if that is more than `longest_s` away."""
+        """Returns when the caller may send one request. Raises MustWait if the next slot is more than `longest_s` away.
+
+        Whoever asked before is served before, so it may take longer than that.
+        """
         while True:
-            async with self._lock:
-                at = await self._next(longest_s)
+            self._waiting += 1
+            try:
+                async with self._lock:
+                    at = await self._next(longest_s)
+                    era = self._era
+            finally:
+                self._waiting -= 1
             wait_s = at - self._clock()
             if wait_s > 0:
                 await self._sleep(wait_s)
-            if self._clock() - at <= LATE_S:
+            if era == self._era and self._clock() - at <= LATE_S:
                 return
 
     async def penalise(self, wait_s: float) -> None:
-        """Nobody sends anything for `wait_s` seconds: the API said so."""
-        await run_script(self._pool, "penalise", [keys.limit(self._scope.name)], int(wait_s * 1e6))
-        async with self._lock:
-            self._batch = _Batch(0.0, 0.0, 0)
+        """The API said 429: nobody sends anything for `wait_s` seconds, and all leave more room for a while."""
+        self._void()
+        await self._hold_back(wait_s, widen=True)
+
+    def hear(self, headers: Mapping[str, str]) -> None:
+        """Takes note of what an answer of the API says about its limit. Costs nothing unless that is news."""
+        if self._news.hear(headers, self._clock(), self._wall_clock()):
+            self._void()
+
+    def _void(self) -> None:
+        self._era += 1
+        self._slots = Slots.none()
 
     async def _next(self, longest_s: float) -> float:
-        at = self._batch.take(self._clock())
+        at = self._slots.take(self._clock())
+        near_s, tries = min(NEAR_S, longest_s), 0
         while at is None:
-            size = self._next_size()
-            wait_s = await self._reserve(size, longest_s)
-            # The answer was computed after the question was sent: counted from its arrival, no slot comes too early.
-            self._reserved_at = self._clock()
-            self._batch = _Batch(self._reserved_at + wait_s, self._scope.gap_s, size)
-            at = self._batch.take(self._reserved_at)
+            await self._pass_on()
+            away_s = self._free_at - self._clock()
+            if away_s <= near_s + MICRO_S:
+                tries += 1
+                away_s = await self._reserve(near_s, believe=tries >= self.TRIES)
+            if away_s > longest_s:
+                raise MustWait(away_s)
+            if away_s > near_s:
+                await self._sleep(max(away_s - near_s, MICRO_S))
+            at = self._slots.take(self._clock())
         return at
 
-    def _next_size(self) -> int:
-        """Twice the last batch, up to `SPAN_S`; but one if no more than one slot is likely to be used in that span."""
-        if self._scope.most or self._scope.gap_s <= 0:
-            return 1
-        elapsed_s = self._clock() - self._reserved_at
-        if self._batch.used * self.SPAN_S < 2 * elapsed_s:
-            return 1
-        return max(1, min(2 * self._batch.size, int(self.SPAN_S / self._scope.gap_s)))
+    async def _reserve(self, near_s: float, *, believe: bool) -> float:
+        """Reserves slots if the first is at most `near_s` away and returns 0; else returns how far away it is.
 
-    async def _reserve(self, size: int, longest_s: float) -> float:
-        """Seconds until the first slot of a new batch.
-
-        An answer that was long on its way speaks of slots that may be past; they are void too, but a Redis that is
-        always that slow is believed in the end.
+        An answer that was long on its way speaks of slots that may be past: they are void. believe: take the answer for
+        a quick one, or a Redis that has become slow for good would never be believed.
         """
-        name, scope = keys.limit(self._scope.name), self._scope
-        micros = (math.ceil(scope.gap_s * 1e6), scope.most, math.ceil(scope.window_s * 1e6), int(longest_s * 1e6))
-        for _ in range(self.TRIES):
-            asked_at = self._clock()
-            word, wait_us = await run_script(self._pool, "reserve", [name, f"{name}:log"], size, *micros)
-            if word == "refused":
-                raise MustWait(int(wait_us) / 1e6)
-            if self._clock() - asked_at <= SLOW_S:
-                break
-        return int(wait_us) / 1e6
+        name, scope, era, asked_at = keys.limit(self._scope.name), self._scope, self._era, self._clock()
+        span_s = SHARED_SPAN_S if self._shared else SPAN_S
+        micros = (_micros(time_s) for time_s in (span_s, scope.gap_s, scope.window_s, self._quiet_s, near_s))
+        who, limit = (self._me, self._wanted()), (scope.most, scope.paced, _per_mille(scope.margin))
+        answer = await run_script(self._pool, "reserve", [name, f"{name}:log"], *who, *limit, *micros)
+        word, now_us, first_us, *rest = answer
+        answered_at = self._clock()
+        lag_s = self._redis_clock.lag_s(asked_at, answered_at, now_us / 1e6, anew=believe)
+        first: float = answered_at + (first_us - now_us) / 1e6 - lag_s
+        if word == "refused":
+            self._free_at = first
+            return first - answered_at
+        gap_us, size, named, shared = rest
+        self._shared = bool(shared)
+        if era == self._era:
+            self._news.in_force = named or math.inf
+            self._reserved_at = answered_at
+            self._slots = Slots(first, gap_us / 1e6, size)
+            self._free_at = self._slots.end  # at the earliest
+        return 0.0
+
+    def _wanted(self) -> int:
+        """How many slots to ask for; what does not fit into the span of a batch is not reserved.
+
+        While others reserve as well, one for each caller that waits: a slot that is not used is one that they lack.
+        Else twice as many as before, for a slot too many costs nobody anything; but not if hardly two are used in a
+        span.
+        """
+        if not self._scope.paced:
+            return 1
+        seldom = self._slots.used * SPAN_S < 2 * (self._clock() - self._reserved_at)
+        return self._waiting if self._shared or seldom else max(self._waiting, 2 * self._slots.size)
+
+    async def _pass_on(self) -> None:
+        """Tells everyone what was heard."""
+        limit, pause_s = self._news.take(self._clock())
+        if limit is not None:
+            await run_script(self._pool, "learn", [keys.limit(self._scope.name)], limit, _micros(LEARNED_S))
+        if pause_s:
+            await self._hold_back(pause_s, widen=False)
+
+    async def _hold_back(self, wait_s: float, *, widen: bool) -> None:
+        await run_script(
+            self._pool,
+            "penalise",
+            [keys.limit(self._scope.name)],
+            _micros(wait_s),
+            widen,
+            _per_mille(self._scope.margin),
+            _micros(self._quiet_s),
+        )
+
+
+def _micros(seconds: float) -> int:
+    return math.ceil(seconds * 1e6)
+
+
+def _per_mille(share: float) -> int:
+    return round(share * 1000)

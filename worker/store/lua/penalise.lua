@@ -1,14 +1,26 @@
--- Nobody asks before `wait us` from now. Answers: ok
--- KEYS: limit    ARGV: wait us
+-- Nobody asks before `wait us` from now; for a refusal (widen 1) the margin is widened too: by 2 % of the limit, then by
+-- twice as much as before, up to half of the limit. The refusals of one moment widen it once. Answers: ok
+-- KEYS: limit    ARGV: wait us, widen, margin per mille, quiet us
 local limit = KEYS[1]
+local wait, widen = tonumber(ARGV[1]), ARGV[2] == '1'
+local margin, quiet = tonumber(ARGV[3]), tonumber(ARGV[4])
+local STEP, WIDEST, ONE_MOMENT_US, KEPT_MS = 20, 500, 1000000, 600000
+
 local broken = types(limit, 'hash')
 if broken then return broken end
-local time = redis.call('TIME')
-local until_us = time[1] * 1000000 + time[2] + ARGV[1]
-local known = redis.call('HGET', limit, 'not_before')
-if not known or tonumber(known) < until_us then
-  redis.call('HSET', limit, 'not_before', int(until_us))
-  local left_ms = math.ceil(ARGV[1] / 1000) + 600000
-  if redis.call('PTTL', limit) < left_ms then redis.call('PEXPIRE', limit, left_ms) end
+local now = now_us()
+local state = redis.call('HMGET', limit, 'not_before', 'added', 'widened')
+local not_before, widened = tonumber(state[1] or 0), tonumber(state[3] or 0)
+local news = {}
+if not_before < now + wait then news = { 'not_before', int(now + wait) } end
+if widen and now >= not_before and now - widened >= ONE_MOMENT_US then
+  local added = margin_now(margin, state[2], state[3], quiet, now) - margin
+  added = math.min(math.max(STEP, 2 * added), math.max(0, WIDEST - margin))
+  for _, word in ipairs({ 'added', int(added), 'widened', int(now) }) do news[#news + 1] = word end
+end
+if #news > 0 then
+  redis.call('HSET', limit, unpack(news))
+  local kept_ms = math.ceil(wait / 1000) + KEPT_MS
+  if redis.call('PTTL', limit) < kept_ms then redis.call('PEXPIRE', limit, kept_ms) end
 end
 return { 'ok' }

@@ -15,6 +15,11 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+local function now_us()
+  local time = redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+
 local function int(number)
   return string.format('%.0f', number)
 end
@@ -106,4 +111,12 @@ local function finish(sync, id, queue, due, state, retention_ms, now, ...)
   for _, key in ipairs({ sync, sync .. ':outcomes', found[4] or '' }) do
     redis.call('PEXPIRE', key, retention_ms)
   end
+end
+
+-- The margin of a rate limit that is in force, in thousandths: what was added after refusals is halved with every quiet
+-- time since.
+local function margin_now(margin, added, widened, quiet_us, now)
+  if not added or not widened then return margin end
+  local halvings = math.max(0, math.floor((now - widened) / quiet_us))
+  return margin + math.floor(added / 2 ^ math.min(halvings, 50))
 end
