@@ -145,7 +145,11 @@ class Stage:
 
     def syncs(self, space_ids: Sequence[str], *, profiles: int, **options: Any) -> list[Outcome]:
         """The same for several spaces at once."""
-        return asyncio.run(self._syncs([_request(space_id, options) for space_id in space_ids], profiles))
+        return self.run([_request(space_id, options) for space_id in space_ids], profiles=profiles)
+
+    def run(self, requests: Sequence[SyncRequest], *, profiles: int) -> list[Outcome]:
+        """The same for any requests at once."""
+        return asyncio.run(self._syncs(requests, profiles))
 
     @contextmanager
     def under_way(self, space_id: str, **options: Any) -> Iterator[None]:

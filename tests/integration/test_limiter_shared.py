@@ -7,11 +7,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from tests.support.redis_server import RedisServer
-from worker.store import Limiter, RateScope, StorePool, keys, redis_pool
+from worker.store import Limiter, RateScope, StorePool, keys, limiter, redis_pool
 from worker.store.pool import closing
 from worker.store.slots import LATE_S
 
@@ -35,9 +36,9 @@ async def test_four_callers_keep_one_window_on_a_real_redis(pools: list[StorePoo
     given_out: set[int] = set()
 
     async def caller(pool: StorePool) -> None:
-        limiter = Limiter(pool, SCOPE)
+        one = Limiter(pool, SCOPE)
         for _ in range(20):
-            await limiter.slot(60)
+            await one.slot(60)
             sent.append(time.monotonic())
             given_out.update(map(int, await pool.lrange(keys.limit("shared") + ":log", 0, -1)))
 
@@ -56,8 +57,44 @@ async def test_four_callers_keep_one_window_on_a_real_redis(pools: list[StorePoo
 
 async def test_a_penalty_of_one_holds_for_all_on_a_real_redis(pools: list[StorePool]) -> None:
     limiters = [Limiter(pool, SCOPE) for pool in pools]
-    await asyncio.gather(*(limiter.slot(60) for limiter in limiters))
+    await asyncio.gather(*(one.slot(60) for one in limiters))
     penalised_at = time.monotonic()
     await limiters[0].penalise(0.4)
-    await asyncio.gather(*(limiter.slot(60) for limiter in limiters))
+    await asyncio.gather(*(one.slot(60) for one in limiters))
     assert time.monotonic() - penalised_at >= 0.4
+
+
+async def test_four_callers_share_an_even_pace_on_a_real_redis(
+    pools: list[StorePool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope = RateScope.per_second("paced", 200)
+    slots: list[int] = []
+    original = limiter.run_script
+
+    async def spy(*arguments: Any) -> list[Any]:
+        word, _now_us, first_us, *rest = answer = await original(*arguments)
+        if word == "ok":
+            slots.extend(first_us + index * rest[0] for index in range(rest[1]))
+        return answer
+
+    monkeypatch.setattr(limiter, "run_script", spy)
+
+    async def caller(one: Limiter) -> None:
+        for _ in range(10):
+            await one.slot(60)
+
+    async with asyncio.timeout(100):
+        limiters = [Limiter(pool, scope) for pool in pools]
+        await asyncio.gather(*(caller(one) for one in limiters for _ in range(5)))
+    assert len(slots) >= 200
+    assert min(later - earlier for earlier, later in pairwise(sorted(slots))) >= scope.pace_s * 1e6
+
+
+async def test_what_one_hears_slows_all_down_on_a_real_redis(pools: list[StorePool]) -> None:
+    scope = RateScope.per_second("heard", 1000)
+    limiters = [Limiter(pool, scope) for pool in pools]
+    limiters[0].hear({"X-RateLimit-Limit": "20"})
+    await limiters[0].slot(60)
+    began_at = time.monotonic()
+    await asyncio.gather(*(one.slot(60) for one in limiters for _ in range(4)))
+    assert time.monotonic() - began_at >= 15 * 0.05

@@ -10,7 +10,7 @@
 | `sp:request:{key}` | string | the sync that an idempotency key started; kept as long as that sync |
 | `sp:queue` | sorted set | arq's queue: job ids by the time at which they may start |
 | `sp:wake` | list | tokens that wake workers |
-| `sp:limit:{scope}` | hash | next free slot of a rate limit |
+| `sp:limit:{scope}` | hash | last slot of a rate limit, and what the API said of it; its times are in microseconds |
 | `sp:limit:{scope}:log` | list | slots given out in the window |
 | `sp:personas:{account}` | hash | reference → persona; never expires |
 | `sp:claim:{account}:{reference}` | hash | who is buying this persona, since when; never expires |
@@ -19,7 +19,7 @@
 | `sp:workers` | sorted set | worker names by their last sign of life |
 | `sp:host:{host}` | string | a worker on this host is alive |
 
-arq adds `arq:job:{id}`, `arq:in-progress:{id}` and `arq:retry:{id}`. All times are milliseconds by Redis' clock.
+arq adds `arq:job:{id}`, `arq:in-progress:{id}` and `arq:retry:{id}`. All other times are milliseconds by Redis' clock.
 """
 
 from __future__ import annotations
