@@ -40,6 +40,12 @@ Clusters = Annotated[
         "--clusters", metavar="FILE", help="File of traits and clusters (see `clusters`). Default: CLUSTERS_FILE."
     ),
 ]
+SpaceId = Annotated[str, typer.Argument(metavar="SPACE_ID", help="Segment space.")]
+ClusterKey = Annotated[str, typer.Argument(metavar="CLUSTER", help="Key of the cluster, such as high_value.")]
+Collection = Annotated[
+    Literal["users", "accounts"], typer.Option("--collection", metavar="users|accounts", help="Collection of profiles.")
+]
+RulesName = Annotated[str, typer.Option("--rules", metavar="NAME", help="Name of the rules that have the cluster.")]
 NoWait = Annotated[bool, _flag("--no-wait", help="Print the sync id and return; do not follow.")]
 MaxCredits = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Buy nothing if the sync would cost more credits.")
@@ -90,9 +96,7 @@ def sync(
             help="Ask for traits with the list, or for each profile's. Default: SEGMENT_DIALECT.",
         ),
     ] = None,
-    collection: Annotated[
-        Literal["users", "accounts"], typer.Option(metavar="users|accounts", help="Collection of profiles.")
-    ] = "users",
+    collection: Collection = "users",
     trait_class: Annotated[
         Literal["computed_trait", "audience"] | None,
         typer.Option(metavar="computed_trait|audience", help="Read only traits of this class (profile-api)."),
@@ -221,6 +225,69 @@ def apply(
             )
         )
     )
+
+
+personas_app = typer.Typer(no_args_is_help=True, help="Show and change by hand which persona belongs to which cluster.")
+app.add_typer(personas_app, name="personas")
+
+
+@personas_app.command("list")
+def personas_list(
+    space_id: Annotated[str | None, typer.Argument(metavar="SPACE_ID", help="Of this space only.")] = None,
+    json: Json = False,
+) -> None:
+    """Show which persona belongs to which cluster, and when it was last updated."""
+    from producer import personas
+    from producer.commands import run
+
+    _exit(run(lambda settings, err: personas.listed(settings, err, space_id, json=json)))
+
+
+@personas_app.command("adopt")
+def personas_adopt(
+    space_id: SpaceId,
+    cluster: ClusterKey,
+    persona_id: Annotated[str, typer.Argument(metavar="PERSONA_ID", help="Of a custom persona at Mavera.")],
+    collection: Collection = "users",
+    rules: RulesName = "recipe",
+) -> None:
+    """Use a persona that was made by hand for a cluster: the next sync updates it and buys none."""
+    from producer import personas
+    from producer.catalogue import Place
+    from producer.commands import run
+
+    place = Place(space_id, cluster, collection, rules)
+    _exit(run(lambda settings, err: personas.adopt(settings, err, place, persona_id)))
+
+
+@personas_app.command("forget")
+def personas_forget(
+    space_id: SpaceId, cluster: ClusterKey, collection: Collection = "users", rules: RulesName = "recipe"
+) -> None:
+    """Forget which persona a cluster has. The persona stays at Mavera."""
+    from producer import personas
+    from producer.catalogue import Place
+    from producer.commands import run
+
+    place = Place(space_id, cluster, collection, rules)
+    _exit(run(lambda settings, err: personas.forget(settings, err, place)))
+
+
+@personas_app.command("rename")
+def personas_rename(
+    space_id: SpaceId,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Key of the cluster so far.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its key from now on.")],
+    collection: Collection = "users",
+    rules: RulesName = "recipe",
+) -> None:
+    """Keep a cluster's persona when the cluster gets another key, instead of buying a new one."""
+    from producer import personas
+    from producer.catalogue import Place
+    from producer.commands import run
+
+    place = Place(space_id, old, collection, rules)
+    _exit(run(lambda settings, err: personas.rename(settings, err, place, new)))
 
 
 @app.command()

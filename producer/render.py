@@ -33,7 +33,7 @@ STYLES = {
 }
 
 NARROW = 90
-"""Columns under which the list of syncs leaves some out."""
+"""Columns of the screen under which a list leaves some of its own out."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 

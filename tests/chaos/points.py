@@ -25,6 +25,7 @@ _METHODS: dict[str, tuple[type, str]] = {
     "claim": (PersonaStore, "claim"),
     "post": (MaveraClient, "create"),
     "record": (PersonaStore, "record"),
+    "leave": (PersonaStore, "leave"),
     "hand_over": (SyncStore, "hand_over"),
     "complete": (SyncStore, "complete"),
 }

@@ -45,9 +45,11 @@ async def test_a_worker_that_ends_at_this_point_costs_nothing_but_time(
         env = environment(session_redis.url, sandbox, COMMIT_INTERVAL_S="0.01")
         nth = "2" if "commit" in point or "fetch" in point else "1"
         command = (sys.executable, "-m", "tests.chaos.worker_process", f"{point}:{nth}:{how}")
-        doomed = start_worker(env, command=command)
         other = start_worker(env)
+        if "leave" in point:  # only where there are personas already
+            await client.wait((await client.enqueue(SyncRequest(space_id="spa_chaos"))).id, timeout_s=60)
         other.pause()
+        doomed = start_worker(env, command=command)
         sync = await client.enqueue(SyncRequest(space_id="spa_chaos"))
         await asyncio.to_thread(_wait_until_over, doomed, how)
         other.go_on()

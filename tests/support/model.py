@@ -390,7 +390,7 @@ class Model:
         found, there = self.personas.get(old), self.personas.get(new)
         if not found and there == after:
             return "ok"
-        if there not in (None, after):
+        if there and (there != after or old == new):
             return "exists"
         if found != before:
             return "changed"

@@ -319,6 +319,7 @@ async def test_a_persona_does_not_move_where_another_is_or_may_be(syncs: Syncs) 
     renamed = replace(RECORD, cluster="newer")
     before = await syncs.dump()
     assert await syncs.personas.rename("old", "taken", RECORD, renamed, "identity") == "exists"
+    assert await syncs.personas.rename("old", "old", RECORD, RECORD, "identity") == "exists"
     assert await syncs.personas.rename("old", "doubtful", RECORD, renamed, "identity") == "doubt"
     assert await syncs.personas.rename("old", "new", replace(RECORD, n=9), renamed, "identity") == "changed"
     assert await syncs.personas.rename("none", "new", RECORD, renamed, "identity") == "changed"

@@ -48,9 +48,7 @@ class WorkerContext:
         self.syncs = sync_store(self.pool, settings)
         self.registry = worker_registry(self.pool, settings)
         self.personas = PersonaStore(self.pool, account)
-        self.mavera_limiter = self._limiter(
-            RateScope.per_minute(f"mavera:{account}", settings.mavera_rate, settings.mavera_gap_s)
-        )
+        self.mavera_limiter = mavera_limiter(self.pool, settings, account, clock=self.clock, sleep=self.sleep)
         self.mavera = mavera_client(settings, self.session, listen=self.mavera_limiter.hear)
         self.files = OpenFiles(self.opener or under(settings.files_dir))
 
@@ -67,12 +65,10 @@ class WorkerContext:
             if len(self._space_limiters) >= 1000:
                 self._space_limiters.clear()
             scope = RateScope.per_second(f"segment:{space_id}", self.settings.segment_rate)
-            self._space_limiters[space_id] = self._limiter(scope)
+            self._space_limiters[space_id] = Limiter(
+                self.pool, scope, longest_pause_s=self.settings.retry_after_max_s, clock=self.clock, sleep=self.sleep
+            )
         return self._space_limiters[space_id]
-
-    def _limiter(self, scope: RateScope) -> Limiter:
-        longest_pause_s = self.settings.retry_after_max_s
-        return Limiter(self.pool, scope, longest_pause_s=longest_pause_s, clock=self.clock, sleep=self.sleep)
 
 
 Listen = Callable[[Mapping[str, str]], None]
@@ -114,6 +110,19 @@ def mavera_client(settings: Settings, session: aiohttp.ClientSession, *, listen:
     headers = {"Authorization": f"Bearer {settings.mavera_api_key.get_secret_value()}"}
     limits = _limits(settings, settings.mavera_timeout_s)
     return MaveraClient(HttpClient(session, settings.mavera_base_url, headers, limits, listen=listen))
+
+
+def mavera_limiter(
+    pool: StorePool,
+    settings: Settings,
+    account: str,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Limiter:
+    """The limiter of an account, which everybody who asks Mavera shares. clock, sleep: as of `WorkerContext`."""
+    scope = RateScope.per_minute(f"mavera:{account}", settings.mavera_rate, settings.mavera_gap_s)
+    return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
 
 
 def sync_store(pool: StorePool, settings: Settings) -> SyncStore:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
+from time import time
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote
@@ -127,6 +128,10 @@ class Sandbox:
     def set_options(self, **changes: Any) -> None:
         """Changes options while serving (`options.RUNTIME_OPTIONS`); ValueError for any other."""
         self._state.change(changes)
+
+    def add_persona(self, fields: Mapping[str, Any]) -> Persona:
+        """Makes a persona behind the program's back, as somebody would by hand; it costs nothing here."""
+        return self._state.personas.create(dict(fields), time(), 0.0, None)
 
     def delete_persona(self, persona_id: str) -> bool:
         """Deletes a persona behind the program's back; False if there is none."""

@@ -9,7 +9,7 @@ local running = busy(active)
 if running then return { 'busy', running } end
 local found, there = redis.call('HGET', personas, old), redis.call('HGET', personas, new)
 if not found and there == after then return { 'ok' } end
-if there and there ~= after then return { 'exists' } end
+if there and (there ~= after or old == new) then return { 'exists' } end
 if found ~= before then return { 'changed' } end
 if redis.call('EXISTS', claim) == 1 then return { 'doubt' } end
 redis.call('HSET', personas, new, after)

@@ -1,0 +1,150 @@
+"""What the `personas` commands do: show the records, and change them by hand."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
+import aiohttp
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from producer.asking import PATIENCE_S
+from producer.catalogue import Catalogue, Place
+from producer.render import NARROW, local_time
+from producer.result import moment, to_json
+from producer.screen import Screen, printable, stdout
+from worker.http import new_session
+from worker.jobs.context import mavera_client, mavera_limiter
+from worker.mavera import MaveraClient
+from worker.settings import Settings
+from worker.store import PersonaRecord, PersonaStore, redis_pool
+from worker.store.personas import account_name
+from worker.store.pool import closing
+
+
+async def listed(settings: Settings, err: Screen, space_id: str | None, *, json: bool) -> int:
+    """Shows which persona belongs to which cluster."""
+    async with _catalogue(settings) as catalogue:
+        found = await catalogue.all(space_id)
+    out = stdout()
+    if json:
+        out.write(to_json([_row(name, record) for name, record in found.items()]))
+    elif found:
+        out.put(_table(list(found.values()), out.width))
+    else:
+        of = f" of {space_id}" if space_id else ""
+        err.say(f"No persona{of} is known in this account: {_account(settings)}.")
+    return 0
+
+
+async def adopt(settings: Settings, err: Screen, place: Place, persona_id: str) -> int:
+    """Makes a persona that somebody has made a cluster's own."""
+    async with _catalogue(settings) as catalogue:
+        referred = await catalogue.adopt(place, persona_id)
+    err.say(f"{persona_id} is the persona of {place}. The next sync updates it{_and_its_reference(referred)}.")
+    return 0
+
+
+async def forget(settings: Settings, err: Screen, place: Place) -> int:
+    """Forgets which persona a cluster has."""
+    async with _catalogue(settings) as catalogue:
+        record = await catalogue.forget(place)
+    err.say(
+        f"{record.persona_id} is forgotten as the persona of {place}. It is still at Mavera, where the next sync finds "
+        "it by the reference in its description; delete it there if the cluster is to get a new one."
+    )
+    return 0
+
+
+async def rename(settings: Settings, err: Screen, old: Place, key: str) -> int:
+    """Moves a persona to its cluster's new key."""
+    async with _catalogue(settings) as catalogue:
+        referred = await catalogue.rename(old, key)
+    err.say(
+        f"The persona of {old} is that of {key} now. The next sync whose rules have a cluster {key} updates its "
+        f"name{_and_its_reference(referred)}."
+    )
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def _catalogue(settings: Settings) -> AsyncIterator[Catalogue]:
+    settings.require("redis_url")
+    assert settings.redis_url
+    account = _account_name(settings)
+    async with (
+        closing(redis_pool(settings.redis_url.get_secret_value(), patience_s=PATIENCE_S)) as pool,
+        new_session() as session,
+    ):
+        yield Catalogue(
+            PersonaStore(pool, account), _mavera(settings, session), mavera_limiter(pool, settings, account)
+        )
+
+
+def _mavera(settings: Settings, session: aiohttp.ClientSession) -> MaveraClient | None:
+    return mavera_client(settings, session) if settings.mavera_api_key else None
+
+
+def _account_name(settings: Settings) -> str:
+    key = settings.mavera_api_key
+    return account_name(settings.mavera_base_url, key.get_secret_value() if key else "")
+
+
+def _account(settings: Settings) -> str:
+    kind = "the key's" if settings.mavera_api_key else "live keys', as MAVERA_API_KEY is not set"
+    return f"{settings.mavera_base_url}, {kind}"
+
+
+def _and_its_reference(referred: bool) -> str:
+    return "" if referred else ", and writes its reference; until then Redis alone knows where it belongs"
+
+
+def _row(reference: str, record: PersonaRecord) -> dict[str, object]:
+    return {
+        "persona_id": record.persona_id,
+        "space_id": record.space_id,
+        "collection": record.collection,
+        "rules": record.rules,
+        "cluster": record.cluster,
+        "n": record.n,
+        "complete": record.complete,
+        "sync_id": record.sync_id or None,
+        "updated_at": moment(record.sent.at) if record.sent else None,
+        "reference": reference,
+    }
+
+
+def _table(records: Sequence[PersonaRecord], width: int) -> Table:
+    """A row each; with fewer columns where `width` characters are few."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Space", overflow="fold", min_width=5)
+    table.add_column("Cluster", overflow="fold", min_width=7)
+    table.add_column("Persona", no_wrap=True)  # whole, to be copied
+    table.add_column("Profiles", justify="right", no_wrap=True)
+    table.add_column("Updated", no_wrap=True)
+    if width >= NARROW:
+        table.add_column("Last sync", no_wrap=True)
+        table.add_column("Remark", overflow="fold")
+    for record in records:
+        cells: list[RenderableType] = [
+            record.space_id,
+            Text(printable(record.cluster)),
+            Text(printable(record.persona_id)),
+            f"{record.n:,}",
+            local_time(record.sent.at) if record.sent else "not known",
+        ]
+        if width >= NARROW:
+            cells += [record.sync_id or "none yet", Text(printable(_remark(record)))]
+        table.add_row(*cells)
+    return table
+
+
+def _remark(record: PersonaRecord) -> str:
+    remarks = [f"rules {record.rules}"] if record.rules != "recipe" else []
+    if record.collection != "users":
+        remarks.append(record.collection)
+    if not record.complete:
+        remarks.append("not from the whole space" if record.sent else "adopted")
+    return ", ".join(remarks)

@@ -1,0 +1,307 @@
+"""`segment-personas personas …`: what people do by hand, and what the next sync makes of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from producer import personas
+from producer.catalogue import Place, Refused
+from producer.screen import Screen, stderr
+from tests.support.redis_server import RedisServer
+from tests.support.stage import Stage, Start, staged
+from worker.errors import ConfigurationError
+from worker.mavera import find
+from worker.sandbox import Fault, Persona
+from worker.settings import Settings, load_settings
+from worker.store import keys
+from worker.sync import Sync, SyncState
+
+GROWTH = Place("spa", "growth")
+BY_HAND = {"name": "Our growth customers", "description": "Written by hand.", "category": "mine"}
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+class Said:
+    """Runs the commands against a stage and keeps what they said: `out` for programs, `err` for people."""
+
+    def __init__(self, stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+        names = ("REDIS_URL", "MAVERA_BASE_URL", "MAVERA_API_KEY")
+        self._settings = load_settings(**{name.lower(): stage.environment()[name] for name in names})
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    async def __call__(
+        self, command: Callable[..., Awaitable[int]], *arguments: Any, key: bool = True, **options: Any
+    ) -> None:
+        settings = self._settings if key else self._settings.model_copy(update={"mavera_api_key": None})
+        assert await command(settings, stderr(), *arguments, **options) == 0
+        self.out, self.err = self._capsys.readouterr()
+
+    async def records(self, space_id: str | None = None) -> list[dict[str, Any]]:
+        """What `personas list --json` prints."""
+        await self(personas.listed, space_id, json=True)
+        found = json.loads(self.out)
+        assert isinstance(found, list)
+        return found
+
+
+def actions(sync: Sync) -> dict[str, str]:
+    assert sync.state is SyncState.COMPLETED, sync.error
+    return {one.cluster: one.action for one in sync.outcomes}
+
+
+def by_hand(stage: Stage, **fields: object) -> Persona:
+    """A persona that somebody has made at Mavera."""
+    return stage.sandbox.add_persona({**BY_HAND, **fields})
+
+
+async def test_the_list_shows_each_persona_its_last_sync_and_when_it_was_updated(
+    session_redis: RedisServer,
+    start_worker: Start,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        said = Said(stage, capsys)
+        await said(personas.listed, None, json=False)
+        assert (said.out, said.err.count("No persona is known in this account")) == ("", 1)
+        stage.worker()
+        sync = await stage.sync()
+        found = await said.records("spa")
+        assert [record["cluster"] for record in found] == ["at_risk", "growth", "high_value"]
+        growth = found[1]
+        assert {name: growth[name] for name in ("space_id", "collection", "rules", "n", "complete", "sync_id")} == {
+            "space_id": "spa",
+            "collection": "users",
+            "rules": "recipe",
+            "n": 20,
+            "complete": True,
+            "sync_id": sync.id,
+        }
+        assert growth["persona_id"] in {one.persona_id for one in sync.outcomes}
+        assert growth["updated_at"] > "2026"
+        assert growth["reference"] == str(GROWTH.reference)
+        assert await said.records("another") == []
+        await said(personas.listed, None, json=False)
+        assert all(word in said.out for word in (growth["persona_id"], sync.id, " 20 "))
+        monkeypatch.setenv("COLUMNS", "70")
+        await said(personas.listed, None, json=False)
+        assert growth["persona_id"] in said.out
+        assert sync.id not in said.out
+
+
+async def test_a_persona_made_by_hand_is_adopted_updated_and_not_bought(
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        said = Said(stage, capsys)
+        mine = by_hand(stage)
+        await said(personas.adopt, GROWTH, mine.id)
+        assert said.err == f"{mine.id} is the persona of growth of spa. The next sync updates it.\n"
+        assert mine.fields["description"] == f"Written by hand. {GROWTH.reference}"
+        await said(personas.listed, None, json=False)
+        assert all(word in said.out for word in ("none yet", "not known", "adopted"))
+        # Redis may be lost now: the reference is at Mavera.
+        await stage.pool.delete(keys.personas(stage.account))
+        await said(personas.adopt, GROWTH, mine.id)
+        await said(personas.adopt, GROWTH, mine.id)
+        assert len(stage.sandbox.patches) == 1
+        stage.worker()
+        sync = await stage.sync()
+        assert actions(sync) == {"high_value": "created", "growth": "updated", "at_risk": "created"}
+        assert (mine.fields["name"], sync.credits) == ("Segment CDP: Growth", 600)
+        assert "complete" in (await said.records())[1]
+
+
+async def test_a_persona_is_adopted_without_a_key_and_gets_its_reference_with_the_next_sync(
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        said = Said(stage, capsys)
+        mine = by_hand(stage)
+        # Without a key, the account is that of the live keys; the worker's is too.
+        await said(personas.adopt, GROWTH, mine.id, key=False)
+        assert "until then Redis alone knows where it belongs" in said.err
+        assert stage.sandbox.patches == []
+        await said(personas.listed, None, json=True, key=False)
+        assert [record["persona_id"] for record in json.loads(said.out)] == [mine.id]
+        live = "mvra_live_sandbox"
+        stage.sandbox.set_options(mavera_key=live)
+        stage.worker(MAVERA_API_KEY=live)
+        assert actions(await stage.sync())["growth"] == "updated"
+        assert find(str(mine.fields["description"])) == GROWTH.reference
+
+
+async def test_what_cannot_be_adopted_is_refused_and_nothing_changes(
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with staged(session_redis, start_worker, stock_personas=1) as stage:
+        said = Said(stage, capsys)
+        stage.worker()
+        await stage.sync()
+        mine, before = by_hand(stage), await stage.persona_store().all()
+        growth = next(record.persona_id for record in before.values() if record.cluster == "growth")
+        other = Place("spa", "new")
+        for place, persona_id, why in (
+            (GROWTH, mine.id, "forget that one first"),
+            (other, growth, "is the persona of growth of spa"),
+            (other, "per_none", "Mavera lists no persona per_none"),
+            (other, "per_stock_0", "cannot be changed"),
+        ):
+            with pytest.raises(Refused, match=why):
+                await said(personas.adopt, place, persona_id)
+        for place in (("no space", "new"), ("spa", "High Value"), ("spa", "")):
+            with pytest.raises(ConfigurationError):
+                Place(*place)
+        assert await stage.persona_store().all() == before
+        assert stage.sandbox.patches == []
+
+
+async def test_nothing_is_adopted_or_renamed_while_a_sync_of_the_space_runs(
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        said = Said(stage, capsys)
+        mine = by_hand(stage)
+        await said(personas.adopt, GROWTH, mine.id)
+        sync = await stage.enqueue()  # which waits, for there is no worker
+        with pytest.raises(Refused, match=f"{sync.id} is under way"):
+            await said(personas.adopt, Place("spa", "new"), by_hand(stage).id)
+        with pytest.raises(Refused, match=f"{sync.id} is under way"):
+            await said(personas.rename, GROWTH, "expansion")
+        await said(personas.adopt, Place("spa", "new", collection="accounts"), by_hand(stage).id)
+
+
+async def test_a_renamed_cluster_keeps_its_persona_also_if_redis_is_lost(
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        said = Said(stage, capsys)
+        # A persona of the cluster under its former key, made by an earlier sync.
+        former = Place("spa", "expansion")
+        mine = by_hand(stage, description=f"Made by a sync. {former.reference}")
+        await said(personas.adopt, former, mine.id)
+        await said(personas.rename, former, "growth")
+        assert said.err.startswith("The persona of expansion of spa is that of growth now.")
+        assert mine.fields["description"] == f"Made by a sync. {GROWTH.reference}"
+        assert [record["cluster"] for record in await said.records()] == ["growth"]
+        await stage.pool.flushall()
+        stage.worker()
+        sync = await stage.sync()
+        assert actions(sync) == {"high_value": "created", "growth": "updated", "at_risk": "created"}
+        assert {one.persona_id for one in sync.outcomes} >= {mine.id}
+        assert len(stage.sandbox.posts) == 2
+
+
+async def test_to_a_sync_that_keeps_the_former_key_its_cluster_has_no_persona(
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        said = Said(stage, capsys)
+        stage.worker()
+        first = {one.cluster: one.persona_id for one in (await stage.sync()).outcomes}
+        await said(personas.rename, GROWTH, "expansion")
+        sync = await stage.sync()
+        assert actions(sync) == {"high_value": "unchanged", "growth": "created", "at_risk": "unchanged"}
+        records = {record["cluster"]: record["persona_id"] for record in await said.records()}
+        assert records["expansion"] == first["growth"] != records["growth"]
+        with pytest.raises(Refused, match="expansion of spa has a persona already"):
+            await said(personas.rename, GROWTH, "expansion")
+        await stage.assert_bought_once(sync, credits_charged=300)
+
+
+async def test_a_cluster_that_is_renamed_and_back_is_as_it_was(
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        said = Said(stage, capsys)
+        stage.worker()
+        await stage.sync()
+        before = await stage.persona_store().all()
+        await said(personas.rename, GROWTH, "expansion")
+        await said(personas.rename, Place("spa", "expansion"), "growth")
+        assert await stage.persona_store().all() == before
+        assert set(actions(await stage.sync()).values()) == {"unchanged"}
+
+
+async def test_what_cannot_be_renamed_is_refused(
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        said = Said(stage, capsys)
+        mine = by_hand(stage)
+        await said(personas.adopt, GROWTH, mine.id)
+        with pytest.raises(Refused, match="No persona of another of spa is known"):
+            await said(personas.rename, Place("spa", "another"), "growth")
+        with pytest.raises(Refused, match="has a persona already"):
+            await said(personas.rename, GROWTH, "growth")
+        with pytest.raises(ConfigurationError, match="MAVERA_API_KEY"):
+            await said(personas.rename, GROWTH, "expansion", key=False)
+        stage.sandbox.add_fault(Fault("mavera", "status", route="update", times=9, status=401))
+        with pytest.raises(Refused, match=r"is recorded.*the next sync changes that.*MAVERA_API_KEY$"):
+            await said(personas.rename, GROWTH, "expansion")
+        assert [record["cluster"] for record in await said.records()] == ["expansion"]
+        stage.sandbox.delete_persona(mine.id)
+        with pytest.raises(Refused, match="lists no persona"):
+            await said(personas.rename, Place("spa", "expansion"), "growth")
+
+
+async def test_a_forgotten_persona_is_found_again_unless_it_is_deleted(
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        said = Said(stage, capsys)
+        stage.worker()
+        first = {one.cluster: one.persona_id for one in (await stage.sync()).outcomes}
+        for cluster in ("growth", "at_risk"):
+            await said(personas.forget, Place("spa", cluster))
+            assert first[cluster] in said.err
+            with pytest.raises(Refused, match="is known"):
+                await said(personas.forget, Place("spa", cluster))
+        stage.sandbox.delete_persona(first["at_risk"])
+        sync = await stage.sync()
+        assert actions(sync) == {"high_value": "unchanged", "growth": "updated", "at_risk": "created"}
+        await stage.assert_bought_once(sync, credits_charged=300)
+
+
+def test_the_options_of_the_command_line_reach_the_commands(
+    session_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import typer.testing
+
+    from producer import cli
+
+    asked: list[tuple[object, ...]] = []
+
+    def noted(name: str) -> Callable[..., Awaitable[int]]:
+        async def command(settings: Settings, err: Screen, *arguments: object, **options: object) -> int:
+            asked.append((name, *arguments, *options.values()))
+            return 0
+
+        return command
+
+    for name in ("listed", "adopt", "forget", "rename"):
+        monkeypatch.setattr(personas, name, noted(name))
+    for line in (
+        "list --json",
+        "list spa",
+        "adopt spa growth per_1 --collection accounts --rules saas",
+        "forget spa growth --rules saas",
+        "rename spa growth expansion",
+    ):
+        assert typer.testing.CliRunner().invoke(cli.app, ["personas", *line.split()]).exit_code == 0
+    assert asked == [
+        ("listed", None, True),
+        ("listed", "spa", False),
+        ("adopt", Place("spa", "growth", "accounts", "saas"), "per_1"),
+        ("forget", Place("spa", "growth", rules="saas")),
+        ("rename", GROWTH, "expansion"),
+    ]
