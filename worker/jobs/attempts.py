@@ -8,7 +8,7 @@ for all jobs of the sync.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from worker.errors import PersonasError, ResumableStop, Retry, WaitUntil
 from worker.jobs.context import WorkerContext
@@ -44,7 +44,7 @@ class Patience:
         api: str,
         trouble_ms: int = 0,
         *,
-        lease: Lease | None = None,
+        lease: Lease[Any] | None = None,
     ) -> None:
         self._lease = lease
         self._context = context

@@ -18,6 +18,7 @@ from worker.jobs.lease import Lease
 from worker.jobs.plan import Planner
 from worker.jobs.purchase import Purchase
 from worker.jobs.tickets import ticket
+from worker.store import LeaseGrant
 from worker.store.syncs import Begun, new_token
 
 LAST_MOVE_S = 3.0
@@ -25,13 +26,13 @@ LAST_MOVE_S = 3.0
 
 async def finalize(ctx: dict[str, WorkerContext], sync_id: str, epoch: int) -> None:
     """The arq job. Its sync is completed, failed, or has a next finalizer."""
-    await job.run(ctx["worker"], sync_id, epoch, "finalize", lambda *given: Finalizer(*given).run())
+    await job.run_epoch(ctx["worker"], sync_id, epoch, "finalize", lambda *given: Finalizer(*given).run())
 
 
 class Finalizer:
     """One finalizer."""
 
-    def __init__(self, context: WorkerContext, begun: Begun, lease: Lease) -> None:
+    def __init__(self, context: WorkerContext, begun: Begun, lease: Lease[LeaseGrant]) -> None:
         self._context = context
         self._begun = begun
         self._lease = lease

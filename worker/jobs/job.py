@@ -9,51 +9,73 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from worker.errors import ApiError, LeaseLost, PersonasError, StoreUnavailable
 from worker.jobs.context import WorkerContext
-from worker.jobs.lease import Lease
+from worker.jobs.lease import Grant, Lease
+from worker.store import LeaseGrant
 from worker.store.syncs import Begun, new_token
 from worker.sync import JobKind, SyncFailure
 
 log = logging.getLogger("segment_personas.jobs")
 
-Work = Callable[[WorkerContext, Begun, Lease], Awaitable[None]]
+B = TypeVar("B")
+G = TypeVar("G", bound=Grant)
+Work = Callable[[WorkerContext, Begun, Lease[LeaseGrant]], Awaitable[None]]
 
 
-async def run(context: WorkerContext, sync_id: str, epoch: int, kind: JobKind, work: Work) -> None:
+async def run_epoch(context: WorkerContext, sync_id: str, epoch: int, kind: JobKind, work: Work) -> None:
     """Runs `work` under the lease of an epoch. Ends quietly if the epoch is not ours to begin."""
+    await run(
+        f"{sync_id}: {kind} of epoch {epoch}",
+        begin=lambda: context.syncs.begin(sync_id, epoch, kind, new_token()),
+        lease=lambda begun: Lease(context.syncs, begun.lease, context.settings.heartbeat_s),
+        work=lambda begun, lease: work(context, begun, lease),
+        fail=lambda begun, failure: context.syncs.fail(begun.lease, failure, new_token()),
+    )
+
+
+async def run(
+    name: str,
+    *,
+    begin: Callable[[], Awaitable[B]],
+    lease: Callable[[B], Lease[G]],
+    work: Callable[[B, Lease[G]], Awaitable[None]],
+    fail: Callable[[B, SyncFailure], Awaitable[None]],
+) -> None:
+    """Runs `work` on what `begin` took, under its lease. name: of the job, for the log.
+
+    begin, fail: raise LeaseLost if the job is no longer the sync's.
+    """
     try:
-        begun = await context.syncs.begin(sync_id, epoch, kind, new_token())
+        begun = await begin()
     except LeaseLost as error:
-        log.info("%s: %s of epoch %d is over before it began: %s", sync_id, kind, epoch, error)
+        log.info("%s is over before it began: %s", name, error)
         return
-    lease = Lease(context.syncs, begun.lease, context.settings.heartbeat_s)
+    failure = None
     try:
-        async with lease:
-            await work(context, begun, lease)
+        async with lease(begun) as held:
+            await work(begun, held)
     except LeaseLost as error:
-        log.info("%s: %s of epoch %d stops: %s", sync_id, kind, epoch, error)
+        log.info("%s stops: %s", name, error)
     except ApiError as error:
-        await _fail(context, begun, SyncFailure(error.code, str(error), error.resumable))
+        failure = SyncFailure(error.code, str(error), error.resumable)
     except StoreUnavailable as error:
-        log.warning("%s: %s of epoch %d leaves it to the watcher: %s", sync_id, kind, epoch, error)
+        log.warning("%s leaves it to the watcher: %s", name, error)
     except Exception as error:  # noqa: BLE001 - the sync must end with a reason, whatever our own mistake is
-        if isinstance(error, PersonasError):
-            message = str(error)
-        else:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            message = (
-                f"{type(error).__name__} in {place.name}, line {place.lineno}; this is a defect of segment-personas"
-            )
-        log.warning("%s: %s of epoch %d: %s", sync_id, kind, epoch, message)
-        await _fail(context, begun, SyncFailure("internal_error", message, resumable=True))
-
-
-async def _fail(context: WorkerContext, begun: Begun, failure: SyncFailure) -> None:
-    sync_id = begun.lease.sync_id
-    log.warning("%s: failed, %s: %s", sync_id, failure.code, failure.message)
+        failure = SyncFailure("internal_error", _what_went_wrong(error), resumable=True)
+    if failure is None:
+        return
+    log.warning("%s fails the sync, %s: %s", name, failure.code, failure.message)
     try:
-        await context.syncs.fail(begun.lease, failure, new_token())
+        await fail(begun, failure)
     except (LeaseLost, StoreUnavailable) as error:
-        log.info("%s: the failure comes too late: %s", sync_id, error)
+        log.info("%s: the failure comes too late: %s", name, error)
+
+
+def _what_went_wrong(error: Exception) -> str:
+    if isinstance(error, PersonasError):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {place.name}, line {place.lineno}; this is a defect of segment-personas"

@@ -9,22 +9,39 @@ from __future__ import annotations
 import asyncio
 import logging
 from types import TracebackType
-from typing import Self
+from typing import Generic, Protocol, Self, TypeVar
 
 from worker.errors import LeaseLost
-from worker.store import LeaseGrant, SyncStore
 
 log = logging.getLogger("segment_personas.jobs")
 
 
-class Lease:
+class Grant(Protocol):
+    """A job's right to work on a sync, or on a part of it."""
+
+    @property
+    def sync_id(self) -> str: ...
+
+
+G = TypeVar("G", bound=Grant)
+Given = TypeVar("Given", bound=Grant, contravariant=True)
+
+
+class Heart(Protocol[Given]):
+    """Where a grant shows that it lives."""
+
+    async def heartbeat(self, grant: Given, *, note: str = "") -> None:
+        """Raises LeaseLost if the grant is over."""
+
+
+class Lease(Generic[G]):
     """A grant that is kept alive. note: what the job waits for, shown to whoever follows the sync."""
 
-    def __init__(self, syncs: SyncStore, grant: LeaseGrant, heartbeat_s: float) -> None:
+    def __init__(self, heart: Heart[G], grant: G, heartbeat_s: float) -> None:
         self.grant = grant
         self.note = ""
         self.lost = False
-        self._syncs = syncs
+        self._heart = heart
         self._heartbeat_s = heartbeat_s
         self._beating: asyncio.Task[None] | None = None
 
@@ -50,13 +67,13 @@ class Lease:
         """Tells whoever follows what the job waits for, at once."""
         if note != self.note:
             self.note = note
-            await self._syncs.heartbeat(self.grant, note=note)
+            await self._heart.heartbeat(self.grant, note=note)
 
     async def _beat(self, owner: asyncio.Task[object]) -> None:
         while True:
             await asyncio.sleep(self._heartbeat_s)
             try:
-                await self._syncs.heartbeat(self.grant, note=self.note)
+                await self._heart.heartbeat(self.grant, note=self.note)
             except LeaseLost:
                 self.lost = True
                 owner.cancel()

@@ -48,7 +48,7 @@ from worker.mavera import (
 )
 from worker.mavera.echo import ignored_fields
 from worker.settings import CLAIM_DEADLINE_S
-from worker.store import Claim, PersonaRecord, Sent
+from worker.store import Claim, LeaseGrant, PersonaRecord, Sent
 from worker.store.syncs import Begun, new_token
 from worker.sync import PersonaOutcome
 
@@ -76,7 +76,9 @@ class _Order:
 class Purchase:
     """The personas of one sync, one cluster at a time."""
 
-    def __init__(self, context: WorkerContext, begun: Begun, lease: Lease, patience: Patience, budget: Budget) -> None:
+    def __init__(
+        self, context: WorkerContext, begun: Begun, lease: Lease[LeaseGrant], patience: Patience, budget: Budget
+    ) -> None:
         self._budget = budget
         self._context = context
         self._begun = begun
