@@ -1,4 +1,4 @@
-"""The `inline` dialect: one page a call, with the traits of its profiles in it."""
+"""The `inline` dialect: one page a call, with the traits of its profiles in it, or as a cheap listing without them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _CURSOR_SHOWN = 80
 
 
 class SegmentClient:
-    """Reads the pages of one request's space. wall_clock: Unix seconds, for `Retry-After` dates."""
+    """Reads the pages of one request's space. traits: whether profiles come with theirs, or only as entries of a list.
+
+    wall_clock: Unix seconds, for `Retry-After` dates.
+    """
 
     ahead = 2
 
@@ -27,20 +30,21 @@ class SegmentClient:
         request: SyncRequest,
         page_size: int,
         *,
+        traits: bool = True,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._http = http
         self._request = request
         self._page_size = page_size
+        self._traits = traits
         self._wall_clock = wall_clock
 
     async def page(self, cursor: str, number: int) -> Page:
         """The page at `cursor` ('' for the first), the `number`-th of the sync. Raises ApiError; see `refusal`."""
         where = f"space {self._request.space_id}, page {number}"
         try:
-            reply = await self._http.request(
-                "GET", list_path(self._request), params=list_params(self._page_size, cursor)
-            )
+            params = list_params(self._page_size, cursor, traits=self._traits)
+            reply = await self._http.request("GET", list_path(self._request), params=params)
         except TransportError as error:
             raise Retry("segment_unavailable", f"Segment, {where}: {error}") from None
         if reply.status != 200:

@@ -64,9 +64,9 @@ def list_path(request: SyncRequest) -> str:
     return f"/spaces/{request.space_id}/collections/{request.collection}/profiles"
 
 
-def list_params(page_size: int, cursor: str) -> dict[str, str]:
-    """The query of one page; cursor '' asks for the first."""
-    params = {"limit": str(page_size), "include": "traits"}
+def list_params(page_size: int, cursor: str, *, traits: bool = True) -> dict[str, str]:
+    """The query of one page, with the traits of its profiles or without; cursor '' asks for the first."""
+    params = {"limit": str(page_size)} | ({"include": "traits"} if traits else {})
     return {**params, "cursor": cursor} if cursor else params
 
 

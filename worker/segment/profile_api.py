@@ -7,21 +7,20 @@ that the rules read, so that nothing else of a profile is on the wire. A profile
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.body import is_cursor, parse_json
+from worker.concurrency import all_of
 from worker.errors import Retry
 from worker.http import HttpClient, TransportError
 from worker.segment.dialect import Cursor, Page, list_path
 from worker.segment.refusal import refusal
 from worker.segment.source import Call, Entries
 from worker.sync import SyncRequest
-
-T = TypeVar("T")
 
 MAX_ID_LENGTH = 1000
 LISTED_A_CALL = 100
@@ -92,7 +91,7 @@ class ProfileApi:
 
     async def entries(self, page: Page, number: int, call: Call) -> Entries:
         """The profiles of a page with their traits; one request each, or more for many traits."""
-        found = await _all_of([self._entry(row, number, call) for row in page.profiles])
+        found = await all_of([self._entry(row, number, call) for row in page.profiles])
         there = [entry for entry in found if entry is not VANISHED]
         return Entries(there, vanished=len(found) - len(there))
 
@@ -167,22 +166,3 @@ def _plain(value: object) -> object:
     if isinstance(value, dict) and value.keys() == {"value", "source_id", "updated_at"}:
         return value["value"]
     return value
-
-
-async def _all_of(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results in order. The first failure ends the others, and is raised as it is."""
-    tasks = [asyncio.create_task(call) for call in calls]
-    if not tasks:
-        return []
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()  # raises the failure, if there is one; else all are done
-        return [task.result() for task in tasks]
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        for task in tasks:
-            if not task.cancelled():
-                task.exception()  # seen, so that asyncio does not report it
