@@ -8,16 +8,26 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
 from worker.clusters import RECIPE, Rules
 from worker.clusters.shipped import SHIPPED, shipped
 from worker.plan import Plan
 
+
+Strategy = Literal["auto", "chain", "fan-out"]
 JobKind = Literal["walk", "finalize"]
 
 
@@ -73,6 +83,14 @@ def _written(rules: Rules) -> str | dict[str, Any]:
     return RECIPE.name if rules == RECIPE else rules.as_json()
 
 
+FAN_OUT_NEEDS_INLINE = "fan-out is for the dialect inline; profile-api asks for its profiles side by side as it is"
+
+
+def _chosen(strategy: Strategy) -> Strategy:
+    """What `auto` stands for, so that whoever asks for the chain by name asks for the same."""
+    return "chain" if strategy == "auto" else strategy
+
+
 class SyncRequest(BaseModel):
     """What is asked for. Everything that shapes the result is here, so that any worker gives the same one."""
 
@@ -81,6 +99,11 @@ class SyncRequest(BaseModel):
     space_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$", description="Segment space")
     dialect: Literal["inline", "profile-api"] = Field(
         default="inline", description="How Segment is asked: traits in the list, or one call for each profile's"
+    )
+    strategy: Annotated[Strategy, AfterValidator(_chosen)] = Field(
+        default="auto",
+        validate_default=True,
+        description="chain: page after page; fan-out (inline): list first, read pages on all workers; auto: the chain",
     )
     collection: Literal["users", "accounts"] = Field(default="users", description="Collection of profiles in the space")
     trait_class: Literal["computed_trait", "audience"] | None = Field(
@@ -109,9 +132,20 @@ class SyncRequest(BaseModel):
 
     @model_validator(mode="after")
     def _fits_a_file(self) -> Self:
-        if self.file is not None and (self.trait_class or self.dialect != "inline"):
-            raise ValueError("a file has neither a dialect nor classes of traits")
+        if self.file is not None and (self.trait_class or self.dialect != "inline" or self.fans_out):
+            raise ValueError("a file has neither a dialect nor classes of traits, nor can it be fanned out")
         return self
+
+    @model_validator(mode="after")
+    def _strategy_fits(self) -> Self:
+        if self.fans_out and self.dialect != "inline":
+            raise ValueError(FAN_OUT_NEEDS_INLINE)
+        return self
+
+    @property
+    def fans_out(self) -> bool:
+        """Whether pages are listed first, and read on all workers."""
+        return self.strategy == "fan-out"
 
     @property
     def identity(self) -> str:
@@ -178,6 +212,29 @@ class PersonaOutcome:
 
 
 @dataclass(frozen=True)
+class BatchKey:
+    """What tells one try at a batch of pages from every other.
+
+    slot: where in the look-ahead of its sync it stands. number: of the batch, never used twice. attempt: from 1.
+    """
+
+    sync_id: str
+    slot: int
+    number: int
+    attempt: int
+
+    @classmethod
+    def read(cls, sync_id: str, slot: int, text: str) -> Self:
+        """The try that a slot of a sync's hash holds, number 0 if it is free; `store/lua/prelude.lua` has its text."""
+        number, attempt, _ = text.split(" ", 2) if text else (0, 0, "")
+        return cls(sync_id, slot, int(number), int(attempt))
+
+    def next_attempt(self) -> Self:
+        """The try after this one."""
+        return replace(self, attempt=self.attempt + 1)
+
+
+@dataclass(frozen=True)
 class Sync:
     """A sync as it stood at one moment. Times are Unix seconds by the clock of Redis; None: not yet."""
 
@@ -202,6 +259,10 @@ class Sync:
     outcomes: tuple[PersonaOutcome, ...]
     credits: int = 0
     """Charged for this sync so far, also before a restart."""
+    pages_listed: int = 0
+    """In fan-out: how many pages are known by now; `pages` of them are counted."""
+    outstanding: tuple[BatchKey, ...] = ()
+    """In fan-out: the batches that are listed and not yet counted."""
     plan: Plan | None = None
     """What a preview found that it would do; it stays with the sync when it is applied."""
     applied_at: float | None = None
@@ -252,4 +313,10 @@ class Sync:
             credits=sum(int(price) for name, price in fields.items() if name.startswith("paid:")),
             plan=Plan.decode(fields.get("plan", "")) if state.is_final or seconds("applied_at") else None,
             applied_at=seconds("applied_at"),
+            pages_listed=int(fields.get("pages_listed") or 0),
+            outstanding=tuple(
+                BatchKey.read(fields["id"], int(name.removeprefix("slot:")), text)
+                for name, text in sorted(fields.items())
+                if name.startswith("slot:") and text
+            ),
         )

@@ -17,7 +17,7 @@ from worker.mavera import MaveraClient
 from worker.segment import ProfileApi, SegmentClient, Source
 from worker.segment.profile_api import LISTED_A_CALL
 from worker.settings import Settings
-from worker.store import JobQueue, Limiter, PersonaStore, RateScope, StorePool, SyncStore, WorkerRegistry
+from worker.store import BatchStore, JobQueue, Limiter, PersonaStore, RateScope, StorePool, SyncStore, WorkerRegistry
 from worker.store.personas import account_name
 from worker.sync import SyncRequest
 
@@ -46,18 +46,19 @@ class WorkerContext:
         self.backoff = Backoff(settings.retry_base_s)
         self.queue = JobQueue(self.pool)
         self.syncs = sync_store(self.pool, settings)
+        self.batches = batch_store(self.pool, settings)
         self.registry = worker_registry(self.pool, settings)
         self.personas = PersonaStore(self.pool, account)
         self.mavera_limiter = mavera_limiter(self.pool, settings, account, clock=self.clock, sleep=self.sleep)
         self.mavera = mavera_client(settings, self.session, listen=self.mavera_limiter.hear)
         self.files = OpenFiles(self.opener or under(settings.files_dir))
 
-    def source(self, request: SyncRequest) -> Source:
-        """What a request asks to read: its file, or its space in its dialect."""
+    def source(self, request: SyncRequest, *, traits: bool = True) -> Source:
+        """What a request asks to read: its file, or its space in its dialect. traits: as of `segment_source`."""
         if request.file is not None:
             return FileSource(self.files, request.file)
         listen = self.segment_limiter(request.space_id).hear
-        return segment_source(self.settings, self.session, request, listen=listen)
+        return segment_source(self.settings, self.session, request, traits=traits, listen=listen)
 
     def segment_limiter(self, space_id: str) -> Limiter:
         """The limiter of a space. Walks of one space in this worker share it, and so its reserved slots."""
@@ -80,9 +81,17 @@ def _deaf(headers: Mapping[str, str]) -> None:
 
 
 def segment_source(
-    settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, *, listen: Listen = _deaf
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    request: SyncRequest,
+    *,
+    traits: bool = True,
+    listen: Listen = _deaf,
 ) -> Source:
-    """The space of a request, in its dialect. Raises ConfigurationError if there is no token."""
+    """The space of a request, in its dialect. traits: False for the listing alone, which is cheaper (`inline`).
+
+    Raises ConfigurationError if there is no token.
+    """
     settings.require("segment_token")
     assert settings.segment_token
     token = settings.segment_token.get_secret_value()
@@ -92,7 +101,7 @@ def segment_source(
     headers = {"Authorization": authorization}
     http = HttpClient(session, settings.segment_url(request.dialect), headers, limits, listen=listen)
     if inline:
-        return SegmentClient(http, request, settings.segment_page_size)
+        return SegmentClient(http, request, settings.segment_page_size, traits=traits)
     return ProfileApi(
         http,
         request,
@@ -128,6 +137,11 @@ def mavera_limiter(
 def sync_store(pool: StorePool, settings: Settings) -> SyncStore:
     """The syncs, with the times that these settings say."""
     return SyncStore(pool, stall_ms=int(settings.stall_s * 1000), retention_ms=settings.retention_ms)
+
+
+def batch_store(pool: StorePool, settings: Settings) -> BatchStore:
+    """The batches of the syncs, with the same times."""
+    return BatchStore(pool, stall_ms=int(settings.stall_s * 1000), retention_ms=settings.retention_ms)
 
 
 def worker_registry(pool: StorePool, settings: Settings) -> WorkerRegistry:

@@ -23,6 +23,7 @@ from arq.worker import Function, Worker, func
 from worker.errors import StoreUnavailable
 from worker.files import Opener
 from worker.http import new_session
+from worker.jobs.batch import batch
 from worker.jobs.context import WorkerContext
 from worker.jobs.finalize import finalize
 from worker.jobs.walk import walk
@@ -40,6 +41,9 @@ STOP_S = 8.0
 
 _SYNC_ID = re.compile(r"[!-~]{1,128}")
 
+_ARGUMENTS = {"walk": (str, int), "batch": (str, int, int, int), "finalize": (str, int)}
+"""What each job is called with: a sync, and which of its jobs it is."""
+
 _UNLIMITED_TRIES = 1_000_000_000
 """arq counts every start as a try; what may be tried how often is our own decision."""
 
@@ -49,7 +53,7 @@ def job_functions(settings: Settings) -> list[Function]:
     timeout_s = settings.lease_s + settings.retry_budget_s + settings.segment_timeout_s + settings.mavera_settle_s + 60
     return [
         func(job, name=name, timeout=timeout_s, keep_result=0, max_tries=_UNLIMITED_TRIES)
-        for name, job in (("walk", walk), ("finalize", finalize))
+        for name, job in (("walk", walk), ("batch", batch), ("finalize", finalize))
     ]
 
 
@@ -132,7 +136,7 @@ class SyncWorker(Worker):
             return "its data is no job"
         if name not in self.functions:
             return f"unknown function {name[:50]!r}"
-        if kwargs or len(args) != 2 or not isinstance(args[0], str) or type(args[1]) is not int:
+        if kwargs or tuple(map(type, args)) != _ARGUMENTS[name]:
             return f"wrong arguments for {name}"
         if not _SYNC_ID.fullmatch(args[0]):
             return f"{name} of what cannot be a sync"

@@ -1,4 +1,4 @@
-"""The watcher: finds running syncs that fell silent, and gives each its next job.
+"""The watcher: finds running syncs, and batches of their pages, that fell silent, and gives each its next job.
 
 A supervised task in every worker, not an arq job, which would wait for a free slot. A short lock in Redis lets one
 watcher look at a time; the epoch in its script lets one revival count, however many look.
@@ -11,10 +11,12 @@ import logging
 import random
 
 from worker.jobs.context import WorkerContext
-from worker.jobs.tickets import ticket
-from worker.sync import job_kind
+from worker.jobs.tickets import batch_ticket, ticket
+from worker.sync import BatchKey, SyncState, job_kind
 
 log = logging.getLogger("segment_personas.watcher")
+
+_LOOK = "Look into the workers' logs and memory, then resume the sync"
 
 
 async def watch(context: WorkerContext) -> None:
@@ -27,22 +29,39 @@ async def watch(context: WorkerContext) -> None:
 
 
 async def look_once(context: WorkerContext) -> None:
-    """Revives every sync that is due, or fails it if that has been tried too often."""
-    for sync_id, state, epoch in await context.syncs.due():
-        if state is None:
-            await context.syncs.forget_due(sync_id)
-            continue
-        most = context.settings.max_revivals
-        done = await context.syncs.revive(
-            sync_id,
-            state,
-            epoch,
-            ticket(sync_id, job_kind(state), epoch + 1),
-            max_revivals=most,
-            message=(
-                f"The sync's job was lost {most + 1} times in a row without progress, in state {state.value}. "
-                "Look into the workers' logs and memory, then resume the sync"
-            ),
-        )
-        if done in {"revived", "failed"}:
-            log.warning("%s: silent in %s, epoch %d: %s", sync_id, state.value, epoch, done)
+    """Gives every sync and every batch that is due its next job, or fails the sync if that was tried too often."""
+    for silent in await context.syncs.due():
+        if isinstance(silent, BatchKey):
+            await _revive_batch(context, silent)
+        elif silent.state is None:
+            await context.syncs.forget_due(silent.sync_id)
+        else:
+            await _revive_sync(context, silent.sync_id, silent.state, silent.epoch)
+
+
+async def _revive_sync(context: WorkerContext, sync_id: str, state: SyncState, epoch: int) -> None:
+    most = context.settings.max_revivals
+    done = await context.syncs.revive(
+        sync_id,
+        state,
+        epoch,
+        ticket(sync_id, job_kind(state), epoch + 1),
+        max_revivals=most,
+        message=(
+            f"The sync's job was lost {most + 1} times in a row without progress, in state {state.value}. {_LOOK}"
+        ),
+    )
+    if done in {"revived", "failed"}:
+        log.warning("%s: silent in %s, epoch %d: %s", sync_id, state.value, epoch, done)
+
+
+async def _revive_batch(context: WorkerContext, key: BatchKey) -> None:
+    most = context.settings.max_revivals
+    done = await context.batches.revive(
+        key,
+        batch_ticket(key.next_attempt()),
+        max_lost=most,
+        message=f"The job that reads batch {key.number} of the sync's pages was lost {most + 1} times. {_LOOK}",
+    )
+    if done in {"revived", "failed"}:
+        log.warning("%s: silent in batch %d, try %d: %s", key.sync_id, key.number, key.attempt, done)

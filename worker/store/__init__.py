@@ -4,25 +4,35 @@ No other package speaks Redis. Everything of one sync lives in one Redis (a clus
 either).
 """
 
+from worker.store.batches import BatchGrant, BatchStore, BatchWork, BegunBatch, Counted, Following, NewBatch
 from worker.store.limiter import Limiter
 from worker.store.personas import Claim, ClaimAnswer, PersonaRecord, PersonaStore, Sent
 from worker.store.pool import StorePool, embedded_pool, redis_pool
 from worker.store.queue import JobQueue, Ticket
 from worker.store.rate_scope import RateScope
-from worker.store.syncs import Checkpoint, LeaseGrant, SyncStore
+from worker.store.syncs import Checkpoint, LeaseGrant, Listing, SilentSync, SyncStore
 from worker.store.workers import WorkerPresence, WorkerRegistry
 
 __all__ = [
+    "BatchGrant",
+    "BatchStore",
+    "BatchWork",
+    "BegunBatch",
     "Checkpoint",
     "Claim",
     "ClaimAnswer",
+    "Counted",
+    "Following",
     "JobQueue",
     "LeaseGrant",
     "Limiter",
+    "Listing",
+    "NewBatch",
     "PersonaRecord",
     "PersonaStore",
     "RateScope",
     "Sent",
+    "SilentSync",
     "StorePool",
     "SyncStore",
     "Ticket",

@@ -5,7 +5,7 @@
 | `sp:sync:{id}` | hash | state, epoch, checkpoint with its statistics, and times of one sync |
 | `sp:sync:{id}:outcomes` | hash | cluster → what became of its persona |
 | `sp:syncs` | sorted set | sync ids by creation time |
-| `sp:due` | sorted set | running syncs by the time at which silence means that their job is lost |
+| `sp:due` | sorted set | running syncs, and outstanding batches (`{id} {slot}`), by the time at which silence counts |
 | `sp:active:{identity}` | sorted set | running syncs of one space, collection and rules, by the time they began |
 | `sp:request:{key}` | string | the sync that an idempotency key started; kept as long as that sync |
 | `sp:queue` | sorted set | arq's queue: job ids by the time at which they may start |
@@ -31,6 +31,9 @@ SYNCS = "sp:syncs"
 RUN = "sp:run"
 WATCH = "sp:watch"
 WORKERS = "sp:workers"
+
+SLOTS = 32
+"""Batches of pages that a fan-out sync may have listed and not yet counted."""
 
 
 def sync(sync_id: str) -> str:

@@ -1,7 +1,8 @@
 """Lua scripts with a Python face: named keys and arguments, one place for encoding, `EVALSHA` with a fallback.
 
-Each script is a file in `lua/`. `prelude.lua` is put before every one of them. A script checks everything first and
-writes then; its first write is one that Redis refuses when memory is out, so it happens as a whole or not at all.
+Each script is a file in `lua/`. `prelude.lua` is put before every one of them, and `SLOTS` before that. A script checks
+everything first and writes then; its first write is one that Redis refuses when memory is out, so it happens as a whole
+or not at all.
 Numbers go in as integers or `%.17g`; no script turns a float into text.
 """
 
@@ -32,7 +33,8 @@ Argument = str | bytes | int | float | bool | None
 def _source(name: str) -> tuple[str, str]:
     """Text and SHA-1 of a script; the digest is Redis' own name for it."""
     folder = files("worker.store") / "lua"
-    text = "\n".join((folder / f"{part}.lua").read_text() for part in ("prelude", name))
+    parts = [(folder / f"{part}.lua").read_text() for part in ("prelude", name)]
+    text = "\n".join([f"local SLOTS = {key_names.SLOTS}", *parts])
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -7,8 +7,9 @@ tries, and nothing is written.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
 import orjson
 import redis.exceptions as redis_errors
@@ -19,7 +20,7 @@ from worker.store import keys
 from worker.store.pool import StorePool
 from worker.store.queue import Ticket
 from worker.store.scripts import run_script
-from worker.sync import JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
+from worker.sync import BatchKey, JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 
 Move = Literal["stay", "walk", "finalize"]
 
@@ -56,6 +57,43 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """Where the listing of a fan-out sync stands; its pages are counted by batches.
+
+    seq, cursor, guard, trouble_ms: as of `Checkpoint`. pages, profiles: listed so far. batches: issued so far, also
+    before a restart. ended: nothing more is listed; complete: because there is nothing more. free_slots: of the
+    look-ahead, as far as is known: others free them at any time, and only the walk fills them.
+    """
+
+    seq: int = 0
+    cursor: str = ""
+    guard: str = ""
+    pages: int = 0
+    profiles: int = 0
+    batches: int = 0
+    ended: bool = False
+    complete: bool = False
+    trouble_ms: int = 0
+    free_slots: tuple[int, ...] = tuple(range(keys.SLOTS))
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> Self:
+        """Reads the fields of a sync's Redis hash."""
+        return cls(
+            seq=int(fields["seq"]),
+            cursor=fields["cursor"],
+            guard=fields["guard"],
+            pages=int(fields.get("pages_listed", 0)),
+            profiles=int(fields.get("profiles_listed", 0)),
+            batches=int(fields.get("batches", 0)),
+            ended=fields.get("listed") == "1",
+            complete=fields["complete"] == "1",
+            trouble_ms=int(fields["trouble_ms"]),
+            free_slots=tuple(slot for slot in range(keys.SLOTS) if not fields.get(f"slot:{slot}")),
+        )
+
+
+@dataclass(frozen=True)
 class Begun:
     """What a job gets with its lease.
 
@@ -66,9 +104,25 @@ class Begun:
     lease: LeaseGrant
     request: SyncRequest
     checkpoint: Checkpoint
+    listing: Listing
     started_at: float
     lookup: str
     plan: str
+
+
+class SilentSync(NamedTuple):
+    """A sync whose job has said nothing for too long. state: None if the sync is not known any more."""
+
+    sync_id: str
+    state: SyncState | None
+    epoch: int
+
+
+def owned(answer: list[Any]) -> list[Any]:
+    """The answer of a script to a job. Raises LeaseLost if it is that the job is not, or no longer, the sync's."""
+    if answer[0] == "stale":
+        raise LeaseLost(f"the sync is now {answer[1].decode()}, epoch {answer[2].decode()}")
+    return answer
 
 
 def new_token() -> str:
@@ -148,12 +202,19 @@ class SyncStore:
         return SyncState(answer[1].decode()) if answer[0] == "ended" else SyncState.CANCELLED
 
     async def resume(
-        self, sync: Sync, ticket: Ticket, *, restart: bool = False, request: SyncRequest | None = None
+        self,
+        sync: Sync,
+        ticket: Ticket,
+        batches: Sequence[Ticket] = (),
+        *,
+        restart: bool = False,
+        request: SyncRequest | None = None,
     ) -> str:
         """Takes a failed sync back to where it failed; with `restart`, to the first page with fresh sums.
 
-        request: what is asked for from now on, if that changes. Returns `ok`, `changed` (someone else moved it),
-        `gone`, or the id of another sync of the same space that runs.
+        batches: the next try at each of `sync.outstanding`; none with `restart`. request: what is asked for from now
+        on, if that changes. Returns `ok`, `changed` (someone else moved it), `gone`, or the id of another sync of the
+        same space that runs.
         """
         answer = await self._run(
             "resume",
@@ -168,6 +229,7 @@ class SyncStore:
             ticket.job_id,
             ticket.job,
             (request or sync.request).model_dump_json(),
+            *(part for batch in batches for part in (batch.job_id, batch.job)),
         )
         return answer[1].decode() if answer[0] == "busy" else str(answer[0])
 
@@ -196,7 +258,7 @@ class SyncStore:
             self._stall_ms,
             kind,
         )
-        self._owned(answer)
+        owned(answer)
         parts = [part.decode() for part in answer[1:]]
         fields = dict(zip(parts[::2], parts[1::2], strict=True))
         return Begun(
@@ -212,6 +274,7 @@ class SyncStore:
                 trouble_ms=int(fields["trouble_ms"]),
                 aggregate=fields["aggregate"].encode(),
             ),
+            listing=Listing.from_fields(fields),
             started_at=int(fields["started_at"]) / 1000,
             lookup=fields["lookup"],
             plan=fields.get("plan", ""),
@@ -251,12 +314,12 @@ class SyncStore:
             *(checkpoint.trouble_ms, note, checkpoint.aggregate, self._stall_ms, int(delay_s * 1000)),
             *((ticket.job_id, ticket.job) if ticket else ("", b"")),
         )
-        self._owned(answer)
+        owned(answer)
         return replace(checkpoint, seq=checkpoint.seq + 1)
 
     async def heartbeat(self, lease: LeaseGrant, *, note: str = "", for_s: float = 0.0) -> None:
         """Says that the job lives and, if `for_s`, will be silent for so many seconds more than usual."""
-        self._owned(
+        owned(
             await self._run(
                 "heartbeat",
                 [keys.sync(lease.sync_id), keys.DUE],
@@ -277,7 +340,7 @@ class SyncStore:
         note: str = "",
     ) -> None:
         """Gives the sync to the next job of the same state."""
-        self._owned(
+        owned(
             await self._run(
                 "hand_over",
                 [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE, keys.WAKE],
@@ -296,7 +359,7 @@ class SyncStore:
 
     async def complete(self, lease: LeaseGrant, token: str, plan: Plan | None = None) -> None:
         """Ends the sync: every cluster is settled, or planned."""
-        self._owned(
+        owned(
             await self._run(
                 "complete",
                 [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE],
@@ -311,7 +374,7 @@ class SyncStore:
 
     async def fail(self, lease: LeaseGrant, failure: SyncFailure, token: str) -> None:
         """Ends the sync with a reason; what was counted and made stays."""
-        self._owned(
+        owned(
             await self._run(
                 "fail",
                 [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE],
@@ -326,21 +389,27 @@ class SyncStore:
         """Whether the caller may look at the due syncs now; nobody else may for `for_s` seconds."""
         return bool(await self._pool.set(keys.WATCH, b"1", nx=True, px=max(1, int(for_s * 1000))))
 
-    async def due(self, limit: int = 100) -> list[tuple[str, SyncState | None, int]]:
-        """Silent syncs: id, state (None: not known any more) and epoch. What cannot be a sync is dropped."""
+    async def due(self, limit: int = 100) -> list[SilentSync | BatchKey]:
+        """What is silent: syncs, and batches of pages. What can be neither is dropped."""
         seconds, micros = await self._pool.time()
         now_ms = seconds * 1000 + micros // 1000
         found = []
         for raw in await self._pool.zrangebyscore(keys.DUE, "-inf", now_ms, start=0, num=limit):
             try:
-                sync_id = raw.decode()
-                fields = await self._pool.hash_fields(keys.sync(sync_id))
-                state, epoch = fields.get(b"state"), fields.get(b"epoch")
-                found.append((sync_id, SyncState(state.decode()) if state else None, int(epoch or 0)))
+                found.append(await self._silent(raw.decode()))
             except (ValueError, redis_errors.ResponseError):
                 # One bad entry must not keep every other sync from being watched.
                 await self._pool.zrem(keys.DUE, raw)
         return found
+
+    async def _silent(self, member: str) -> SilentSync | BatchKey:
+        """What a member of the watched ones stands for. Raises ValueError if it is nothing."""
+        sync_id, _, slot = member.partition(" ")
+        fields = _text(await self._pool.hash_fields(keys.sync(sync_id)))
+        if slot:
+            return BatchKey.read(sync_id, int(slot), fields.get(f"slot:{slot}", ""))
+        state = fields.get("state")
+        return SilentSync(sync_id, SyncState(state) if state else None, int(fields.get("epoch") or 0))
 
     async def revive(
         self, sync_id: str, state: SyncState, epoch: int, ticket: Ticket, *, max_revivals: int, message: str
@@ -363,7 +432,7 @@ class SyncStore:
         await self._pool.zrem(keys.DUE, sync_id)
 
     async def _remember(self, lease: LeaseGrant, field: Literal["lookup", "plan"], text: str) -> None:
-        self._owned(
+        owned(
             await self._run(
                 "remember",
                 [keys.sync(lease.sync_id)],
@@ -373,11 +442,6 @@ class SyncStore:
 
     async def _run(self, name: str, script_keys: list[str], *arguments: Any) -> list[Any]:
         return await run_script(self._pool, name, script_keys, *arguments)
-
-    @staticmethod
-    def _owned(answer: list[Any]) -> None:
-        if answer[0] == "stale":
-            raise LeaseLost(f"the sync is now {answer[1].decode()}, epoch {answer[2].decode()}")
 
 
 def _text(fields: dict[bytes, bytes]) -> dict[str, str]:

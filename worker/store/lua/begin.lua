@@ -5,10 +5,10 @@ local id, epoch, holder, stall_ms, kind = unpack(ARGV)
 
 local broken = types(sync, 'hash', due, 'zset')
 if broken then return broken end
-local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'started_at')
+local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'started_at', 'parked')
 local state = found[1]
 local fits = (kind == 'walk' and (state == 'queued' or state == 'fetching')) or (kind == 'finalize' and state == 'finalizing')
-if not fits or found[2] ~= epoch or (found[3] ~= '' and found[3] ~= holder) then
+if not fits or found[5] == '1' or found[2] ~= epoch or (found[3] ~= '' and found[3] ~= holder) then
   return { 'stale', state or 'gone', found[2] or '' }
 end
 

@@ -54,6 +54,12 @@ local function set_job(queue, wake, old, job_id, blob, delay_ms, now)
   end
 end
 
+-- Whether a job stands in the queue and no worker has taken it.
+local function waits(queue, job_id)
+  return redis.call('ZSCORE', queue, job_id) and redis.call('TYPE', JOB .. job_id).ok == 'string'
+    and redis.call('EXISTS', IN_PROGRESS .. job_id) == 0
+end
+
 -- Whether a sync is under way.
 local function runs(id)
   local sync = 'sp:sync:' .. id
@@ -98,14 +104,84 @@ local function note_outcome(sync, outcomes, cluster, outcome)
   if left_ms >= 0 then redis.call('PEXPIRE', outcomes, int(math.max(left_ms, 1))) end
 end
 
+-- Fan-out: the look-ahead of a sync is a fixed number of slots, fields of its hash, so that one HSET can fill and empty
+-- them together with all else. A slot is '' or one try at a batch: `number attempt lost holder trouble_ms work`, where
+-- `lost` counts the tries that fell silent, `holder` is `-` until a job has begun it, and `work` is opaque here. How many
+-- slots there are, SLOTS, is said in keys.py.
+
+local ROOM = SLOTS / 4 -- so many slots are free before a walk that ran out of them goes on
+
+-- The batch that a slot's text holds; nil if the slot is free.
+local function parse_batch(text)
+  if not text or text == '' then return nil end
+  local number, attempt, lost, holder, trouble_ms, work = string.match(text, '^(%d+) (%d+) (%d+) (%S+) (%d+) (.*)$')
+  return { number = number, attempt = attempt, lost = lost, holder = holder, trouble_ms = trouble_ms, work = work }
+end
+
+local function batch_text(batch)
+  return table.concat(
+    { batch.number, batch.attempt, batch.lost, batch.holder, batch.trouble_ms, batch.work }, ' ')
+end
+
+local function batch_job(id, slot, batch)
+  return table.concat({ id, 'batch', slot, batch.number, batch.attempt }, ':')
+end
+
+-- The member of `due` that watches a slot; no id of a sync holds a space.
+local function batch_due(id, slot)
+  return id .. ' ' .. slot
+end
+
+-- The outstanding batches of a sync: slot -> batch; and how many slots are free.
+local function outstanding(sync)
+  local names = {}
+  for slot = 0, SLOTS - 1 do names[#names + 1] = 'slot:' .. slot end
+  local found, free = {}, 0
+  for i, text in ipairs(redis.call('HMGET', sync, unpack(names))) do
+    found[i - 1] = parse_batch(text)
+    if not found[i - 1] then free = free + 1 end
+  end
+  return found, free
+end
+
+-- What follows where no walk is at work: `finalize`, a `walk`, or nothing yet, since the batch that makes room for a
+-- walk, or is the last, sees to it (`park`). listed: '1' if the listing has ended.
+local function what_follows(listed, free)
+  if listed == '1' then return free == SLOTS and 'finalize' or 'park' end
+  return free >= ROOM and 'walk' or 'park'
+end
+
+-- The sync's one try at a batch, if the caller's is it: nil, answer if not.
+local function own_batch(sync, slot, number, attempt, holder)
+  local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'slot:' .. slot)
+  local batch = parse_batch(found[4])
+  if found[1] == 'fetching' and batch and batch.number == number and batch.attempt == attempt
+    and (batch.holder == holder or holder == nil) then
+    return batch, { state = found[1], epoch = found[2], holder = found[3] }
+  end
+  return nil, { 'stale', found[1] or 'gone', found[2] or '' }
+end
+
+-- Writes a slot and names the sync's state with it, see above.
+local function set_slot(sync, slot, batch, at, ...)
+  redis.call('HSET', sync, 'state', at.state, 'epoch', at.epoch, 'holder', at.holder, 'slot:' .. slot,
+    batch and batch_text(batch) or '', ...)
+end
+
 -- Ends a sync: no job, no due time, not active; kept for `retention_ms` from now. Takes further fields to write: field,
 -- value, ...
 local function finish(sync, id, queue, due, state, retention_ms, now, ...)
-  local found = redis.call('HMGET', sync, 'job', 'identity', 'epoch', 'asked')
+  local found = redis.call('HMGET', sync, 'job', 'identity', 'epoch', 'asked', 'batches')
   local active = 'sp:active:' .. (found[2] or '')
   redis.call('HSET', sync, 'state', state, 'epoch', int(found[3] + 1), 'holder', '', 'job', '', 'note', '',
     'finished_at', int(now), ...)
   if found[1] and found[1] ~= '' then drop_job(queue, found[1]) end
+  if found[5] then
+    for slot, batch in pairs((outstanding(sync))) do
+      drop_job(queue, batch_job(id, slot, batch))
+      redis.call('ZREM', due, batch_due(id, slot))
+    end
+  end
   redis.call('ZREM', due, id)
   if redis.call('TYPE', active).ok == 'zset' then redis.call('ZREM', active, id) end
   for _, key in ipairs({ sync, sync .. ':outcomes', found[4] or '' }) do

@@ -1,38 +1,59 @@
--- A failed sync goes on in the state that it failed in; with restart, its fetching begins anew with fresh sums.
+-- A failed sync goes on in the state that it failed in, in fan-out with all its batches; with restart, its fetching begins
+-- anew with fresh sums.
 -- Answers: ok | busy, id (another sync of the same space runs) | changed (someone else moved it meanwhile) | gone
 -- KEYS: sync, queue, due, wake, outcomes, active
--- ARGV: id, epoch, restart, stall ms, job id, job, request
+-- ARGV: id, epoch, restart, stall ms, job id, job, request, (job id, job), ... of every outstanding batch's next try
 local sync, queue, due, wake, outcomes, active = unpack(KEYS)
-local id, epoch, restart, stall_ms, job_id, job, request = unpack(ARGV)
+local id, epoch, restart, stall_ms, job_id, job, request = unpack(ARGV, 1, 7)
+local FIRST_BATCH, BATCH_PARTS = 8, 2
 
 local broken = types(sync, 'hash', queue, 'zset', due, 'zset', wake, 'list', outcomes, 'hash', active, 'zset')
 if broken then return broken end
-local found = redis.call('HMGET', sync, 'state', 'epoch', 'failed_in', 'request', 'asked', 'applied_at')
+local found = redis.call('HMGET', sync, 'state', 'epoch', 'failed_in', 'request', 'asked', 'applied_at', 'batches',
+  'listed')
 if not found[1] then return { 'gone' } end
 if found[1] ~= 'failed' or found[2] ~= epoch then return { 'changed' } end
 local running = under_way(active, found[4])
 if running then return { 'busy', running } end
 
 local now = now_ms()
-local changes = { 'state', found[3], 'epoch', int(epoch + 1), 'holder', '', 'job', job_id, 'revivals', '0',
+local state = restart == '1' and 'fetching' or found[3]
+local taken, free = {}, SLOTS
+if found[7] then taken, free = outstanding(sync) end
+local parks = restart ~= '1' and state == 'fetching' and what_follows(found[8], free) == 'park'
+local changes = { 'state', state, 'epoch', int(epoch + 1), 'holder', '', 'job', parks and '' or job_id, 'revivals', '0',
   'request', request, 'trouble_ms', '0', 'lookup', '', 'note', '', 'finished_at', '', 'error_code', '',
   'error_message', '', 'error_resumable', '', 'failed_in', '' }
+local function change(...)
+  for _, part in ipairs({ ... }) do changes[#changes + 1] = part end
+end
 if restart == '1' then
-  changes[2] = 'fetching'
-  for _, part in ipairs({ 'cursor', '', 'guard', '', 'pages', '0', 'profiles', '0', 'complete', '0', 'aggregate', '',
-    'started_at', int(now), 'fetched_at', '', 'applied_at', '' }) do
-    changes[#changes + 1] = part
-  end
+  change('cursor', '', 'guard', '', 'pages', '0', 'profiles', '0', 'complete', '0', 'aggregate', '',
+    'started_at', int(now), 'fetched_at', '', 'applied_at', '')
+end
+if found[7] then
+  change('parked', parks and '1' or '')
+  -- The number of batches issued goes on: an old job of one of them must not pass for a new one's.
+  if restart == '1' then change('listed', '', 'pages_listed', '0', 'profiles_listed', '0', 'counted', '') end
 end
 if restart == '1' or (found[6] or '') == '' then
   -- What was planned for other statistics, or before the interruption, says nothing of now.
-  changes[#changes + 1] = 'plan'
-  changes[#changes + 1] = ''
+  change('plan', '')
 end
 redis.call('ZADD', due, int(now + stall_ms), id)
+for slot, batch in pairs(taken) do
+  if restart == '1' then
+    change('slot:' .. slot, '')
+  else
+    batch.attempt, batch.lost, batch.holder, batch.trouble_ms = int(batch.attempt + 1), '0', '-', '0'
+    change('slot:' .. slot, batch_text(batch))
+    redis.call('ZADD', due, int(now + stall_ms), batch_due(id, slot))
+  end
+end
 redis.call('HSET', sync, unpack(changes))
 if restart == '1' then redis.call('DEL', outcomes) end
-set_job(queue, wake, nil, job_id, job, 0, now)
+if not parks then set_job(queue, wake, nil, job_id, job, 0, now) end
+for i = FIRST_BATCH, #ARGV, BATCH_PARTS do set_job(queue, wake, nil, ARGV[i], ARGV[i + 1], 0, now) end
 redis.call('ZADD', active, int(now), id)
 for _, key in ipairs({ sync, outcomes, found[5] or '' }) do redis.call('PERSIST', key) end
 return { 'ok' }

@@ -1,5 +1,5 @@
 -- The watcher's look at one sync that fell silent. Answers:
--- revived, number | waiting (its job stands in the queue) | failed | early | changed | gone
+-- revived, number | waiting (its job stands in the queue, or its batches are read) | failed | early | changed | gone
 -- KEYS: sync, queue, due, wake
 -- ARGV: id, state, epoch, stall ms, most revivals, job id, job, error message, retention ms
 local sync, queue, due, wake = unpack(KEYS)
@@ -7,7 +7,7 @@ local id, state, epoch, stall_ms, most, job_id, job, message, retention_ms = unp
 
 local broken = types(sync, 'hash', queue, 'zset', due, 'zset', wake, 'list')
 if broken then return broken end
-local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'job', 'revivals', 'finished_at')
+local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'job', 'revivals', 'finished_at', 'parked')
 local now = now_ms()
 if not found[1] then
   redis.call('ZREM', due, id)
@@ -22,10 +22,14 @@ if found[1] ~= state or found[2] ~= epoch then return { 'changed' } end
 local due_ms = redis.call('ZSCORE', due, id)
 if due_ms and tonumber(due_ms) > now then return { 'early' } end
 
+if found[7] == '1' then
+  -- No walk is due before a batch has made room; each of them is watched by itself.
+  for slot in pairs((outstanding(sync))) do redis.call('ZADD', due, 'NX', int(now), batch_due(id, slot)) end
+  redis.call('ZADD', due, int(now + stall_ms), id)
+  return { 'waiting' }
+end
 local current = found[4]
-local queued = current ~= '' and redis.call('ZSCORE', queue, current) and
-  redis.call('TYPE', JOB .. current).ok == 'string' and redis.call('EXISTS', IN_PROGRESS .. current) == 0
-if found[3] == '' and queued then
+if found[3] == '' and current ~= '' and waits(queue, current) then
   redis.call('ZADD', due, int(now + stall_ms), id)
   return { 'waiting' }
 end
