@@ -24,7 +24,7 @@ from worker.clusters import Rules
 from worker.errors import ConfigurationError, PersonasError
 from worker.files import STANDARD_INPUT, anywhere
 from worker.settings import Dialect, Settings
-from worker.sync import Sync, SyncRequest, new_sync_id
+from worker.sync import FAN_OUT_NEEDS_INLINE, Strategy, Sync, SyncRequest, new_sync_id
 
 PATIENCE_S = 3.0
 """How long a command waits for a Redis that does not answer, before it gives up."""
@@ -50,6 +50,7 @@ class SyncOptions:
     allow_partial: bool = False
     from_file: str | None = None
     dialect: Dialect | None = None
+    strategy: Strategy = "auto"
     collection: Literal["users", "accounts"] = "users"
     trait_class: Literal["computed_trait", "audience"] | None = None
     idempotency_key: str | None = None
@@ -165,7 +166,12 @@ def _check_goes_with_file(space_ids: Sequence[str], options: SyncOptions) -> Non
     """Raises ConfigurationError if an option means nothing for a file."""
     if len(space_ids) > 1:
         raise ConfigurationError("--from-file holds the profiles of one space: name one space at a time.")
-    for given, name in ((options.dialect, "--dialect"), (options.trait_class, "--trait-class")):
+    fan_out = options.strategy == "fan-out"
+    for given, name in (
+        (options.dialect, "--dialect"),
+        (fan_out, "--strategy fan-out"),
+        (options.trait_class, "--trait-class"),
+    ):
         if given:
             raise ConfigurationError(f"{name} says how Segment is asked; with --from-file it is not. Leave one out.")
 
@@ -200,11 +206,15 @@ def _after_a_start(error: PersonasError, started: Sequence[Sync]) -> PersonasErr
 def _request(
     settings: Settings, space_id: str, options: SyncOptions, rules: Rules, file: str | None, plan_only: bool
 ) -> SyncRequest:
+    dialect = "inline" if file is not None else options.dialect or settings.segment_dialect
+    if options.strategy == "fan-out" and dialect != "inline":
+        raise ConfigurationError(f"--strategy: {FAN_OUT_NEEDS_INLINE}.")
     try:
         return SyncRequest(
             space_id=space_id,
             file=file,
-            dialect="inline" if file is not None else options.dialect or settings.segment_dialect,
+            dialect=dialect,
+            strategy=options.strategy,
             collection=options.collection,
             trait_class=options.trait_class,
             rules=rules,

@@ -96,6 +96,13 @@ def sync(
             help="Ask for traits with the list, or for each profile's. Default: SEGMENT_DIALECT.",
         ),
     ] = None,
+    strategy: Annotated[
+        Literal["auto", "chain", "fan-out"],
+        typer.Option(
+            metavar="auto|chain|fan-out",
+            help="Read page after page, or list first and read on all workers (inline); auto: the chain.",
+        ),
+    ] = "auto",
     collection: Collection = "users",
     trait_class: Annotated[
         Literal["computed_trait", "audience"] | None,
@@ -127,6 +134,7 @@ def sync(
         mode=mode,
         allow_partial=allow_partial,
         dialect=dialect,
+        strategy=strategy,
         collection=collection,
         trait_class=trait_class,
         idempotency_key=idempotency_key,
@@ -329,6 +337,10 @@ def sandbox(
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed is another space.")] = 0,
     page_size: Annotated[int, typer.Option(metavar="N", min=1, help="Most profiles in a page.")] = 200,
     latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Added to every answer of Segment.")] = 0.05,
+    listing_latency: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0, help="The same for a list without traits, if it differs."),
+    ] = None,
     mavera_latency: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Added to every answer of Mavera.")
     ] = 0.1,
@@ -361,6 +373,7 @@ def sandbox(
                 seed=seed,
                 page_size=page_size,
                 latency_s=latency,
+                listing_latency_s=listing_latency,
                 mavera_latency_s=mavera_latency,
                 segment_limit=segment_limit,
                 mavera_limit=mavera_limit,

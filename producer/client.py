@@ -13,7 +13,7 @@ from typing import Self
 
 from worker.errors import PersonasError
 from worker.jobs.context import sync_store, worker_registry
-from worker.jobs.tickets import ticket
+from worker.jobs.tickets import batch_ticket, ticket
 from worker.settings import Settings, load_settings
 from worker.store import StorePool, WorkerPresence, redis_pool
 from worker.sync import Sync, SyncRequest, SyncState, job_kind, new_sync_id
@@ -160,7 +160,10 @@ class SyncClient:
             )
         kind = "walk" if restart else job_kind(sync.failed_in)
         request = sync.request if max_credits is None else sync.request.with_budget(max_credits)
-        answer = await self._syncs.resume(sync, ticket(sync_id, kind, sync.epoch + 1), restart=restart, request=request)
+        batches = () if restart else [batch_ticket(key.next_attempt()) for key in sync.outstanding]
+        answer = await self._syncs.resume(
+            sync, ticket(sync_id, kind, sync.epoch + 1), batches, restart=restart, request=request
+        )
         return await self._after(answer, sync_id)
 
     async def apply(self, sync_id: str, *, max_credits: int | None = None) -> Sync:

@@ -1,11 +1,13 @@
 """`segment-personas doctor`: looks at everything that a sync needs, and creates nothing.
 
-One page of Segment and one free list of Mavera are all that it asks the APIs for. Each line says what was found and
-what to do about it.
+One page of Segment, some more where their times decide between strategies, and one free list of Mavera are all that it
+asks the APIs for. Each line says what was found and what to do about it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import statistics
 from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 
@@ -14,7 +16,7 @@ from pydantic import ValidationError
 from rich.table import Table
 from rich.text import Text
 
-from producer.findings import Finding, Verdict, coverage, judge_rate, judge_redis, judge_traits
+from producer.findings import Finding, Verdict, coverage, judge_rate, judge_redis, judge_strategy, judge_traits
 from producer.result import to_json
 from producer.rules_file import chosen_rules
 from producer.screen import printable, stdout
@@ -31,6 +33,9 @@ from worker.sync import SyncRequest
 STYLES: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 PATIENCE_S = 3.0
+
+MEASURED = 3
+"""Pages of either kind whose time is taken; their median counts."""
 
 MOST_PROFILES = 20
 """Profiles whose traits are read where each costs a request; where they come with the page, it is all of them."""
@@ -137,6 +142,28 @@ async def _segment(
     yield Finding("ok", "Segment", f"the token is good ({dialect}); one page: {len(page.profiles)} profiles")
     for finding in judge_traits(coverage(profiles, rules), len(profiles)):
         yield finding
+    if request.dialect == "inline" and page.next_cursor is not None:
+        yield await _strategy(settings, session, request)
+
+
+async def _strategy(settings: Settings, session: aiohttp.ClientSession, request: SyncRequest) -> Finding:
+    """Measures the first page of a space of several, with traits and without."""
+    clock = asyncio.get_running_loop().time
+    sources = [segment_source(settings, session, request, traits=traits) for traits in (True, False)]
+    times: list[list[float]] = [[], []]
+    lengths = [0, 0]
+    try:
+        for _ in range(MEASURED):
+            for kind, source in enumerate(sources):
+                asked_at = clock()
+                lengths[kind] = len((await source.page("", 1)).profiles)
+                times[kind].append(clock() - asked_at)
+    except ApiError as error:
+        return Finding("warn", "Strategy", *_said(error))
+    if lengths[0] < lengths[1]:
+        found = f"a page has {lengths[0]} profiles with their traits and {lengths[1]} without: fan-out cannot be used"
+        return Finding("ok", "Strategy", found)
+    return judge_strategy(statistics.median(times[0]), statistics.median(times[1]), settings.segment_rate)
 
 
 async def _mavera(settings: Settings, session: aiohttp.ClientSession) -> AsyncIterator[Finding]:

@@ -1,4 +1,4 @@
-"""What the doctor concludes from what it has seen. Pure: set-up of Redis, traits of a page, limit of the account."""
+"""What the doctor concludes from what it has seen. Pure: set-up of Redis, traits and times of a page, limits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from worker.clusters.values import category_column, number_column, read_trait
 from worker.store.health import RedisHealth
 
 Verdict = Literal["ok", "warn", "fail"]
+
+WORTH_IT = 1.2
+"""How much faster fan-out must be to be worth twice the requests."""
 
 TIERS = {60: "Starter", 120: "Basic", 240: "Professional", 600: "Enterprise"}
 """Mavera's requests a minute, and the tier that has them."""
@@ -125,6 +128,20 @@ def judge_rate(limit: int | None, rate: int) -> Finding:
     if limit > rate:
         return Finding("ok", "Mavera", found, f"MAVERA_RATE={limit} would be faster.")
     return Finding("ok", "Mavera", found)
+
+
+def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:
+    """Whether fan-out would pay.
+
+    page_s, listing_s: seconds for a page with traits and without. rate: requests a second that are allowed. The chain
+    waits for one page after the other; fan-out only for their listing, but it asks for every page twice.
+    """
+    chain, fan_out = min(1 / page_s, rate), min(1 / listing_s, rate / 2)
+    found = f"a page takes {page_s * 1000:.0f} ms, its listing {listing_s * 1000:.0f} ms, SEGMENT_RATE is {rate:g}"
+    if fan_out < WORTH_IT * chain:
+        return Finding("ok", "Strategy", f"{found}: fan-out would bring nothing, the chain is right")
+    advice = "To use it: sync --strategy fan-out, with two workers or more."
+    return Finding("ok", "Strategy", f"{found}: fan-out would read up to {fan_out / chain:.1f} × as fast", advice)
 
 
 def _count(

@@ -27,6 +27,7 @@ class StandIns:
     seed: int
     page_size: int
     latency_s: float
+    listing_latency_s: float | None
     mavera_latency_s: float
     segment_limit: int | None
     mavera_limit: int | None
@@ -39,6 +40,7 @@ class StandIns:
             {},
             default_space=SpaceSpec(self.profiles, self.kind, self.seed),
             latency_s=self.latency_s,
+            listing_latency_s=self.listing_latency_s,
             mavera_latency_s=self.mavera_latency_s,
             page_size=self.page_size,
             segment_limit=self.segment_limit,

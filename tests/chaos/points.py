@@ -15,13 +15,17 @@ from typing import Any
 
 from worker.mavera import MaveraClient
 from worker.segment import SegmentClient
-from worker.store import PersonaStore, SyncStore
+from worker.store import BatchStore, PersonaStore, SyncStore
 
 _METHODS: dict[str, tuple[type, str]] = {
     "begin": (SyncStore, "begin"),
     "lookup": (MaveraClient, "list_page"),
     "fetch": (SegmentClient, "page"),
     "commit": (SyncStore, "commit"),
+    "commit_listing": (BatchStore, "commit_listing"),
+    "begin_batch": (BatchStore, "begin"),
+    "count_batch": (BatchStore, "count"),
+    "retry_batch": (BatchStore, "retry"),
     "claim": (PersonaStore, "claim"),
     "post": (MaveraClient, "create"),
     "record": (PersonaStore, "record"),

@@ -85,7 +85,8 @@ class Round:
         async with SyncClient(
             self._redis.url, settings=load_settings(stall_s=2, heartbeat_s=0.5), patience_s=30
         ) as client:
-            ids = {space: (await client.enqueue(SyncRequest(space_id=space))).id for space in self._specs}
+            requests = {space: self._request(space) for space in self._specs}
+            ids = {space: (await client.enqueue(request)).id for space, request in requests.items()}
             ends_at = time.monotonic() + self._trouble_s
             while time.monotonic() < ends_at:
                 self._note_aof_size()
@@ -97,6 +98,10 @@ class Round:
                 await self._see_to_its_end(client, ids, space)
             self.report.recovered_s = time.monotonic() - quiet_since
             await self._check(client, ids)
+
+    def _request(self, space: str) -> SyncRequest:
+        """Every other space is read by fan-out."""
+        return SyncRequest(space_id=space, strategy="fan-out" if int(space[-1]) % 2 == 0 else "chain")
 
     async def _see_to_its_end(self, client: SyncClient, ids: dict[str, str], space: str) -> None:
         """A sync that failed for an outside reason is resumed, one that Redis forgot is asked for again."""
@@ -111,7 +116,7 @@ class Round:
                 raise
             except SyncNotFound:
                 self.report.lost += 1
-                ids[space] = (await client.enqueue(SyncRequest(space_id=space))).id
+                ids[space] = (await client.enqueue(self._request(space))).id
                 continue
             if sync.state is not SyncState.FAILED:
                 return

@@ -17,6 +17,7 @@ from tests.support.workers import WorkerProcess, environment
 from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from worker.settings import load_settings
 from worker.store import StorePool
+from worker.sync import Strategy
 
 #: A client whose jobs are found as soon as the workers of these tests look for lost ones.
 QUICK_CLIENT = load_settings(stall_s=2, heartbeat_s=0.5)
@@ -30,8 +31,12 @@ def expected() -> truth.Truth:
 
 
 # A hand-over happens only when a worker is told to stop or to wait; the deploys of test_faults pass there.
+ON_THE_WAY = [point for point in POINTS if "hand_over" not in point and "retry_batch" not in point]
+FAN_OUT = [point for point in ON_THE_WAY if "listing" in point or "batch" in point]
+
+
 @pytest.mark.parametrize("how", ["kill", "stop"])
-@pytest.mark.parametrize("point", [point for point in POINTS if "hand_over" not in point])
+@pytest.mark.parametrize("point", ON_THE_WAY)
 async def test_a_worker_that_ends_at_this_point_costs_nothing_but_time(
     point: str,
     how: str,
@@ -43,14 +48,15 @@ async def test_a_worker_that_ends_at_this_point_costs_nothing_but_time(
     options = SandboxOptions(spaces={"spa_chaos": SPEC}, latency_s=0.002)
     async with Sandbox(options) as sandbox, SyncClient(session_redis.url, settings=QUICK_CLIENT) as client:
         env = environment(session_redis.url, sandbox, COMMIT_INTERVAL_S="0.01")
-        nth = "2" if "commit" in point or "fetch" in point else "1"
+        strategy: Strategy = "fan-out" if point in FAN_OUT else "chain"
+        nth = "2" if ("commit" in point or "fetch" in point) and strategy == "chain" else "1"
         command = (sys.executable, "-m", "tests.chaos.worker_process", f"{point}:{nth}:{how}")
         other = start_worker(env)
         if "leave" in point:  # only where there are personas already
             await client.wait((await client.enqueue(SyncRequest(space_id="spa_chaos"))).id, timeout_s=60)
         other.pause()
         doomed = start_worker(env, command=command)
-        sync = await client.enqueue(SyncRequest(space_id="spa_chaos"))
+        sync = await client.enqueue(SyncRequest(space_id="spa_chaos", strategy=strategy))
         await asyncio.to_thread(_wait_until_over, doomed, how)
         other.go_on()
 

@@ -63,7 +63,8 @@ async def test_a_good_setup_is_found_good_and_nothing_is_created(
     assert findings["Traits"][0].found == "ltv or lifetime_value: in 200 of 200 profiles"
     assert "60 requests a minute (tier Starter)" in findings["Mavera"][0].found
     assert await real_pool.dbsize() == before
-    assert dict(sandbox.journal.arrived) == {"segment.page": 1, "mavera.list": 1}
+    assert findings["Strategy"][0].found.startswith("a page takes ")
+    assert dict(sandbox.journal.arrived) == {"segment.page": 4, "segment.listing": 3, "mavera.list": 1}
 
 
 async def test_the_traits_of_a_clusters_file_are_looked_for(
@@ -168,3 +169,15 @@ async def test_a_wrong_mavera_key_and_an_api_that_is_away_fail_with_what_to_do(
     assert findings["Mavera"][0].verdict == findings["Segment"][0].verdict == "fail"
     assert findings["Mavera"][0].found.endswith("Check MAVERA_API_KEY")
     assert "Check the base URL" in findings["Segment"][0].advice
+
+
+async def test_it_says_what_fan_out_would_bring(settings: Settings, sandbox: Sandbox) -> None:
+    sandbox.set_options(latency_s=0.1, listing_latency_s=0.001)
+    (finding,) = (await found(settings))["Strategy"]
+    assert finding.advice.startswith("To use it: sync --strategy fan-out")
+
+
+async def test_a_listing_that_cannot_be_had_is_a_warning(settings: Settings, sandbox: Sandbox) -> None:
+    sandbox.add_fault(Fault("segment", "status", route="listing", status=403))
+    (finding,) = (await found(settings))["Strategy"]
+    assert (finding.verdict, "403" in finding.found) == ("warn", True)

@@ -14,7 +14,7 @@ import orjson
 
 from worker.errors import LeaseLost
 from worker.plan import Plan
-from worker.store import Checkpoint, Claim, ClaimAnswer, LeaseGrant, PersonaRecord, StorePool, Ticket, keys
+from worker.store import Checkpoint, Claim, ClaimAnswer, LeaseGrant, Listing, PersonaRecord, StorePool, Ticket, keys
 from worker.store.syncs import Begun, Move
 from worker.sync import JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState, job_kind
 
@@ -221,7 +221,9 @@ class Model:
         sync.holder, sync.note = holder, ""
         self.due[sync_id] = False
         lease = LeaseGrant(sync_id, sync.state, epoch, holder)
-        return Begun(lease, sync.request, sync.at, ANY, sync.lookup, sync.plan)
+        at = sync.at
+        listing = Listing(at.seq, at.cursor, at.guard, complete=at.complete, trouble_ms=at.trouble_ms)
+        return Begun(lease, sync.request, at, listing, ANY, sync.lookup, sync.plan)
 
     def heartbeat(self, lease: LeaseGrant, *, note: str = "", for_s: float = 0.0) -> None:
         sync = self._owned(lease)

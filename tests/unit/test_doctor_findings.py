@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from producer.findings import Finding, coverage, judge_rate, judge_redis, judge_traits
+from producer.findings import Finding, coverage, judge_rate, judge_redis, judge_strategy, judge_traits
 from worker.store.health import RedisHealth
 
 GOOD = RedisHealth("7.2.0", "standalone", append_only=True, eviction_policy="noeviction", max_bytes=0)
@@ -92,3 +92,21 @@ def test_the_rate_is_held_against_the_tier(limit: int | None, rate: int, verdict
     assert finding.verdict == verdict
     assert text in finding.found
     assert (f"MAVERA_RATE={limit}" in finding.advice) is (limit is not None and limit != rate)
+
+
+@pytest.mark.parametrize(
+    ("page_s", "listing_s", "rate", "gain"),
+    [
+        (0.05, 0.01, 1000, "5.0 ×"),
+        (0.05, 0.01, 100, "2.5 ×"),  # as much as the rate allows, for every page is asked for twice
+        (0.05, 0.01, 40, None),
+        (0.05, 0.045, 1000, None),
+    ],
+)
+def test_fan_out_is_advised_where_listing_is_cheap_and_the_rate_leaves_room(
+    page_s: float, listing_s: float, rate: float, gain: str | None
+) -> None:
+    finding = judge_strategy(page_s, listing_s, rate)
+    assert finding.verdict == "ok"
+    assert ("--strategy fan-out" in finding.advice) is (gain is not None)
+    assert (gain or "would bring nothing") in finding.found

@@ -8,10 +8,11 @@ from importlib.resources import files
 
 import pytest
 
+from tests.support.fan_out import FanOut
 from tests.support.redis_server import RedisServer
-from tests.support.syncs import MOVES, PAGE, REQUEST, Syncs, after
+from tests.support.syncs import FAILURE, MOVES, PAGE, REQUEST, Syncs, after
 from worker.errors import PersonasError, StoreUnavailable
-from worker.jobs.tickets import ticket
+from worker.jobs.tickets import batch_ticket, ticket
 from worker.store import Limiter, PersonaRecord, RateScope, StorePool, keys, redis_pool
 from worker.store.limiter import MustWait
 from worker.store.scripts import run_script
@@ -90,6 +91,31 @@ async def record(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     lease = await syncs.lease(SyncState.FINALIZING)
     await syncs.personas.claim(lease, "reference", "by")
     return lambda: syncs.personas.record("reference", RECORD, OUTCOME)
+
+
+def batch_move(name: str) -> Prepare:
+    async def prepare(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+        fan_out = FanOut(syncs.pool)
+        await fan_out.start(1)
+        key = await fan_out.key(1)
+        following = batch_ticket(key.next_attempt())
+        if name == "commit_listing":
+            at = fan_out.listing
+            return lambda: fan_out.batches.commit_listing(fan_out.lease, at, [], "token")
+        if name == "begin_batch":
+            return lambda: fan_out.batches.begin(key, "holder")
+        begun = await fan_out.begin_batch(1)
+        await fan_out.silence()
+        moves: dict[str, Callable[[], Awaitable[object]]] = {
+            "beat_batch": lambda: fan_out.batches.heartbeat(begun.lease),
+            "count_batch": lambda: fan_out.count(begun),
+            "retry_batch": lambda: fan_out.batches.retry(begun.lease, following),
+            "fail_batch": lambda: fan_out.batches.fail(begun.lease, FAILURE),
+            "revive_batch": lambda: fan_out.batches.revive(key, following, max_lost=5, message="Lost."),
+        }
+        return moves[name]
+
+    return prepare
 
 
 async def release(syncs: Syncs) -> Callable[[], Awaitable[object]]:
@@ -173,6 +199,13 @@ SCRIPTS = {
     "penalise": Script(penalise, (keys.limit("scope"),)),
     "learn": Script(learn, (keys.limit("scope"),)),
     "take": Script(take, ()),
+    "commit_listing": Script(batch_move("commit_listing"), (*HANDED, keys.outcomes("s1"))),
+    "begin_batch": Script(batch_move("begin_batch"), (keys.sync("s1"), keys.DUE)),
+    "beat_batch": Script(batch_move("beat_batch"), (keys.sync("s1"), keys.DUE)),
+    "count_batch": Script(batch_move("count_batch"), (*HANDED, keys.outcomes("s1"))),
+    "retry_batch": Script(batch_move("retry_batch"), HANDED),
+    "fail_batch": Script(batch_move("fail_batch"), MOVED),
+    "revive_batch": Script(batch_move("revive_batch"), HANDED),
 }
 PAIRS = [(name, key) for name, script in SCRIPTS.items() for key in script.keys]
 
@@ -200,7 +233,7 @@ async def test_a_key_of_another_type_stops_a_script_before_it_writes(pool: Store
     assert await syncs.dump() == before
 
 
-@pytest.mark.parametrize("name", ["complete", "fail", "cancel", "give up"])
+@pytest.mark.parametrize("name", ["complete", "fail", "cancel", "give up", "fail_batch"])
 async def test_nothing_foreign_keeps_a_sync_from_its_end(pool: StorePool, name: str) -> None:
     syncs = Syncs(pool)
     run = await SCRIPTS[name].prepare(syncs)

@@ -42,6 +42,7 @@ def test_a_request_needs_no_more_than_a_space() -> None:
     assert request.model_dump() == {
         "space_id": "spa_1",
         "dialect": "inline",
+        "strategy": "chain",
         "collection": "users",
         "trait_class": None,
         "rules": "recipe",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import orjson
 
-from worker.jobs.tickets import ticket
+from worker.jobs.tickets import batch_ticket, ticket
 from worker.store import StorePool
+from worker.sync import BatchKey
 
 
 def test_a_ticket_is_the_job_that_arq_reads(fake_pool: StorePool) -> None:
@@ -20,3 +21,11 @@ def test_a_ticket_is_the_job_that_arq_reads(fake_pool: StorePool) -> None:
 def test_no_two_epochs_or_kinds_share_a_ticket() -> None:
     ids = {ticket(sync, kind, epoch).job_id for sync in ("a", "b") for kind in ("walk", "finalize") for epoch in (1, 2)}
     assert len(ids) == 8
+
+
+def test_a_batch_has_a_ticket_for_each_try(fake_pool: StorePool) -> None:
+    made = batch_ticket(BatchKey("syn_1", slot=3, number=40, attempt=2))
+    assert made.job_id == "syn_1:batch:3:40:2"
+    assert fake_pool.job_deserializer
+    job = fake_pool.job_deserializer(made.job)
+    assert (job["f"], job["a"], job["k"]) == ("batch", ["syn_1", 3, 40, 2], {})

@@ -11,6 +11,7 @@ import pytest
 from tests.support.fake_time import FakeTime, context_for
 from worker.clusters import Aggregate, fold
 from worker.http import new_session
+from worker.jobs import counting as counting_module
 from worker.jobs import walk as walk_module
 from worker.jobs.context import WorkerContext
 from worker.jobs.tickets import ticket
@@ -54,7 +55,7 @@ async def test_a_walk_that_is_told_to_stop_right_after_a_page_counts_that_page_o
     async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, new_session() as session:
         context = context_for(fake_pool, session, FakeTime(fake_pool), sandbox.url)
         await context.syncs.create("syn_1", SyncRequest(space_id="s"), ticket("syn_1", "walk", 1))
-        monkeypatch.setattr(walk_module, "fold", _cancels_after(page))
+        monkeypatch.setattr(counting_module, "fold", _cancels_after(page))
         with pytest.raises(asyncio.CancelledError):
             await asyncio.create_task(_walk(context, "syn_1", 1))
         monkeypatch.undo()

@@ -1,0 +1,198 @@
+"""Fan-out by real workers on a real Redis: every page counts once, whatever happens to whoever reads it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.checks import until
+from tests.support.redis_server import RedisServer
+from tests.support.stage import Stage, Start, staged
+from worker.sandbox import Fault, SpaceSpec
+from worker.store import keys
+from worker.sync import Sync, SyncState
+
+LONG = {"spa": SpaceSpec(7990, "mixed", seed=31)}
+"""Forty pages: five batches."""
+IMPATIENT = {"HEARTBEAT_S": "0.3", "STALL_S": "1"}
+"""Jobs count as lost after a second of silence."""
+
+
+async def pages_read(stage: Stage, more: int) -> None:
+    """Returns once so many more pages were answered with their traits."""
+    read = stage.sandbox.journal.count("segment.page", 200)
+    await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", read + more, 200), 30)
+
+
+async def listed(stage: Stage, pages: int = 40) -> None:
+    """Returns once so many pages were listed."""
+    await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.listing", pages, 200), 30)
+
+
+async def fan_out(stage: Stage) -> Sync:
+    return await stage.enqueue(strategy="fan-out")
+
+
+async def test_two_workers_find_to_the_last_bit_what_the_chain_finds(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, LONG, latency_s=0.02, listing_latency_s=0.002) as stage:
+        workers = [stage.worker(), stage.worker()]
+        sync = await stage.ended(await fan_out(stage))
+        await stage.assert_bought_once(sync)
+        await stage.assert_clean()
+        assert stage.sandbox.journal.count("segment.listing", 200) == 40
+        assert stage.sandbox.journal.count("segment.page", 200) == 40
+        assert (sync.pages, sync.pages_listed) == (40, 40)
+        chain = await stage.sync(strategy="chain")
+        assert (chain.aggregate, chain.pages) == (sync.aggregate, 40)
+        assert [worker.text() for worker in workers if "silent in" in worker.text()] == []
+
+
+@pytest.mark.parametrize("how", ["kill", "freeze"])
+async def test_a_worker_that_is_lost_with_its_batches_costs_nothing_but_time(
+    session_redis: RedisServer, start_worker: Start, how: str
+) -> None:
+    async with staged(
+        session_redis, start_worker, LONG, settings=IMPATIENT, latency_s=0.2, listing_latency_s=0
+    ) as stage:
+        lost = stage.worker()
+        sync = await fan_out(stage)
+        await pages_read(stage, 1)
+        if how == "kill":
+            lost.kill()
+        else:
+            lost.pause()
+        other = stage.worker()
+        sync = await stage.ended(sync)
+        await stage.assert_bought_once(sync)
+        assert "silent in batch" in other.text()
+        if how == "freeze":
+            lost.go_on()
+            assert lost.terminate() == 0, lost.text()
+            assert (await stage.client.get(sync.id)).aggregate == sync.aggregate
+        await stage.assert_clean()
+
+
+async def test_deploys_in_the_middle_hand_batches_over(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(
+        session_redis, start_worker, LONG, settings={"STALL_S": "6"}, latency_s=0.15, listing_latency_s=0.05
+    ) as stage:
+        sync = await fan_out(stage)
+        for _ in range(3):
+            fleet = [stage.worker(), stage.worker()]
+            await pages_read(stage, 2)
+            for worker in fleet:
+                worker.ask_to_stop()
+            for worker in fleet:
+                assert await asyncio.to_thread(worker.process.wait, 10) == 0, worker.text()
+        stage.sandbox.set_options(latency_s=0)
+        stage.worker()
+        await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+        assert [worker.text() for worker in stage.workers if "silent in" in worker.text()] == []
+
+
+async def test_a_batch_that_always_kills_its_worker_fails_the_sync_resumable(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    settings = {"HEARTBEAT_S": "0.2", "STALL_S": "0.5", "MAX_REVIVALS": "2"}
+    spaces = {"spa": SpaceSpec(1000, "mixed", seed=8)}
+    async with staged(session_redis, start_worker, spaces, settings=settings) as stage:
+        sync = await fan_out(stage)
+        killed = 0
+        while not (sync := await stage.client.get(sync.id)).state.is_final:
+            if not stage.workers or not stage.workers[-1].alive:
+                killed += bool(stage.workers)
+                stage.worker("after_begin_batch:1:kill", ready=False)
+            await asyncio.sleep(0.05)
+        assert sync.error
+        assert (sync.error.code, sync.error.resumable, sync.pages) == ("worker_lost", True, 0)
+        assert killed == 3
+        assert "batch 1 of the sync's pages was lost 3 times" in sync.error.message
+        stage.workers[-1].kill()
+        stage.worker()
+        await stage.client.resume(sync.id)
+        await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+
+
+async def test_resume_after_a_wrong_token_reads_nothing_that_was_counted(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    refused = Fault("segment", "status", route="page", page=20, times=1, status=401)
+    # One slot: the walk lists all, then one batch comes after the other.
+    settings = {"WORKER_SLOTS": "1", "LEASE_S": "30"}
+    async with staged(session_redis, start_worker, LONG, settings=settings, faults=(refused,)) as stage:
+        stage.worker()
+        sync = await stage.ended(await fan_out(stage))
+        assert sync.error
+        assert (sync.state, sync.error.code, sync.pages) == (SyncState.FAILED, "segment_unauthorized", 16)
+        assert "page 21" in sync.error.message
+        assert await stage.pool.zcard(keys.DUE) == await stage.pool.zcard(keys.QUEUE) == 0
+        read = stage.sandbox.journal.count("segment.page", 200)
+        await stage.client.resume(sync.id)
+        await stage.assert_bought_once(await stage.ended(sync))
+        assert stage.sandbox.journal.count("segment.page", 200) == read + 24
+        assert stage.sandbox.journal.count("segment.listing", 200) == 40
+
+
+async def test_cancel_ends_the_batches_too(session_redis: RedisServer, start_worker: Start) -> None:
+    hold = Fault("segment", "hold", route="page")
+    async with staged(session_redis, start_worker, LONG, settings=IMPATIENT, faults=(hold,)) as stage:
+        worker = stage.worker()
+        sync = await fan_out(stage)
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("segment.page", 20), 30)
+        cancelled = await stage.client.cancel(sync.id)
+        assert (cancelled.state, cancelled.pages) == (SyncState.CANCELLED, 0)
+
+        async def all_stopped() -> bool:
+            return worker.text().count("was cancelled, ended or taken over") == 5
+
+        await until(all_stopped, timeout_s=10)
+        await stage.assert_clean()
+        assert stage.sandbox.posts == []
+
+
+async def test_a_restart_of_redis_costs_nothing_but_time(redis_server: RedisServer, start_worker: Start) -> None:
+    async with staged(redis_server, start_worker, LONG, settings=IMPATIENT, latency_s=0.1) as stage:
+        stage.worker()
+        stage.worker()
+        sync = await fan_out(stage)
+        await pages_read(stage, 5)
+        await asyncio.to_thread(redis_server.stop)
+        await asyncio.to_thread(redis_server.start)
+        await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+
+
+async def test_a_wait_that_segment_orders_is_not_taken_for_a_lost_batch(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    fault = Fault("segment", "status", route="page", page=10, times=1, status=429, retry_after="6")
+    async with staged(session_redis, start_worker, LONG, settings=IMPATIENT, faults=(fault,)) as stage:
+        workers = [stage.worker(), stage.worker()]
+        await stage.assert_bought_once(await stage.ended(await fan_out(stage)))
+        await stage.assert_clean()
+        assert [worker.text() for worker in workers if "silent in" in worker.text()] == []
+
+
+async def test_a_listing_ahead_of_its_readers_waits_in_nobodys_slot(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    """Three hundred pages of two profiles, of which 256 fit into the look-ahead."""
+    spaces = {"spa": SpaceSpec(600, "wide")}
+    settings = {"SEGMENT_PAGE_SIZE": "2", "WORKER_SLOTS": "1", "LEASE_S": "60"}
+    hold = Fault("segment", "hold", route="page")
+    async with staged(session_redis, start_worker, spaces, settings=settings, faults=(hold,)) as stage:
+        worker = stage.worker()
+        sync = await fan_out(stage)
+        # The one slot is free for a batch: the walk has left.
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("segment.page"), 30)
+        sync = await stage.client.get(sync.id)
+        assert (sync.epoch, sync.pages_listed, len(sync.outstanding)) == (2, 8 * keys.SLOTS, keys.SLOTS)
+        stage.sandbox.clear_faults()
+        await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+        assert worker.text().count("walk of epoch") == 2
