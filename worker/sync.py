@@ -26,7 +26,6 @@ from worker.clusters import RECIPE, Rules
 from worker.clusters.shipped import SHIPPED, shipped
 from worker.plan import Plan
 
-
 Strategy = Literal["auto", "chain", "fan-out"]
 JobKind = Literal["walk", "finalize"]
 
@@ -314,9 +313,12 @@ class Sync:
             plan=Plan.decode(fields.get("plan", "")) if state.is_final or seconds("applied_at") else None,
             applied_at=seconds("applied_at"),
             pages_listed=int(fields.get("pages_listed") or 0),
-            outstanding=tuple(
-                BatchKey.read(fields["id"], int(name.removeprefix("slot:")), text)
-                for name, text in sorted(fields.items())
-                if name.startswith("slot:") and text
-            ),
+            outstanding=_outstanding(fields),
         )
+
+
+def _outstanding(fields: Mapping[str, str]) -> tuple[BatchKey, ...]:
+    """The batches in the slots of a sync's hash, in the order of their pages."""
+    slots = {name.removeprefix("slot:"): text for name, text in fields.items() if name.startswith("slot:") and text}
+    found = (BatchKey.read(fields["id"], int(slot), text) for slot, text in slots.items())
+    return tuple(sorted(found, key=lambda key: key.number))

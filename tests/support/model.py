@@ -6,15 +6,26 @@ something has a time, or a time to live, is modelled; which, is not. What Redis 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from unittest.mock import ANY
 
 import orjson
 
-from worker.errors import LeaseLost
+from tests.support.model_batches import ModelBatch, ModelBatches, ModelLookAhead, stale
+from worker.jobs.tickets import batch_ticket
 from worker.plan import Plan
-from worker.store import Checkpoint, Claim, ClaimAnswer, LeaseGrant, Listing, PersonaRecord, StorePool, Ticket, keys
+from worker.store import (
+    Checkpoint,
+    Claim,
+    ClaimAnswer,
+    LeaseGrant,
+    PersonaRecord,
+    StorePool,
+    Ticket,
+    keys,
+)
 from worker.store.syncs import Begun, Move
 from worker.sync import JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState, job_kind
 
@@ -85,10 +96,21 @@ class ModelSync:
     error: SyncFailure | None = None
     times: set[str] = field(default_factory=lambda: {"created_at"})
     lost: bool = False
+    ahead: ModelLookAhead | None = None
 
     @property
     def runs(self) -> bool:
         return self.state in RUNNING
+
+    @property
+    def batches(self) -> list[ModelBatch]:
+        """The outstanding ones."""
+        return self.ahead.batches if self.ahead else []
+
+    @property
+    def parked(self) -> bool:
+        """Whether no walk is due before a batch has made room."""
+        return bool(self.ahead and self.ahead.parked)
 
     def fields(self) -> dict[bytes, bytes]:
         """Its hash, without any time."""
@@ -109,6 +131,7 @@ class ModelSync:
         texts |= {"error_code": error.code if error else "", "error_message": error.message if error else ""}
         texts |= {"error_resumable": int(error.resumable) if error else ""}
         texts |= dict.fromkeys(TIMES, "")
+        texts |= self.ahead.fields() if self.ahead else {}
         return {name.encode(): str(text).encode() for name, text in texts.items()}
 
 
@@ -127,6 +150,7 @@ class Model:
         self.wake = 0
         self.personas: dict[str, PersonaRecord] = {}
         self.claims: dict[str, tuple[str, str]] = {}
+        self.batches = ModelBatches(self)
 
     # The client's moves
 
@@ -148,7 +172,7 @@ class Model:
         if meant and not force:
             return meant
         sync = self.syncs[sync_id] = ModelSync(sync_id, request, asked)
-        self._set_job(sync, ticket, 0)
+        self.set_job(sync, ticket, 0)
         self._start(sync)
         if asked:
             self.asked[asked] = sync_id
@@ -159,10 +183,18 @@ class Model:
         if sync is None:
             return None
         if sync.runs:
-            self._finish(sync, SyncState.CANCELLED)
+            self.finish(sync, SyncState.CANCELLED)
         return sync.state
 
-    def resume(self, sync: Sync, ticket: Ticket, *, restart: bool = False, request: SyncRequest | None = None) -> str:
+    def resume(
+        self,
+        sync: Sync,
+        ticket: Ticket,
+        batches: Sequence[Ticket] = (),
+        *,
+        restart: bool = False,
+        request: SyncRequest | None = None,
+    ) -> str:
         mine = self.syncs[sync.id]
         if mine.state is not SyncState.FAILED or mine.epoch != sync.epoch:
             return "changed"
@@ -183,9 +215,30 @@ class Model:
         mine.revivals = 0
         mine.error = mine.failed_in = None
         mine.times.discard("finished_at")
-        self._set_job(mine, ticket, 0)
         self._start(mine)
+        if mine.ahead:
+            self._resume_look_ahead(mine, mine.ahead, batches, restart)
+        if mine.parked:
+            mine.job = ""
+        else:
+            self.set_job(mine, ticket, 0)
         return "ok"
+
+    def _resume_look_ahead(
+        self, sync: ModelSync, ahead: ModelLookAhead, tickets: Sequence[Ticket], restart: bool
+    ) -> None:
+        ahead.parked = False
+        if restart:
+            ahead.pages = ahead.profiles = 0
+            ahead.listed = ahead.counted = ""
+            ahead.slots = dict.fromkeys(ahead.slots)
+            return
+        ahead.parked = sync.state is SyncState.FETCHING and ahead.what_follows() == "park"
+        for batch, ticket in zip(sorted(ahead.batches, key=lambda one: one.key.number), tickets, strict=True):
+            batch.next_try()
+            batch.lost = batch.trouble_ms = 0
+            self.due[batch.member] = False
+            self.enqueue(ticket, 0)
 
     def apply(self, sync: Sync, ticket: Ticket, request: SyncRequest) -> str:
         mine = self.syncs[sync.id]
@@ -199,7 +252,7 @@ class Model:
         mine.holder = mine.lookup = mine.note = ""
         mine.revivals = 0
         mine.times = {*mine.times, "applied_at"} - {"finished_at"}
-        self._set_job(mine, ticket, 0)
+        self.set_job(mine, ticket, 0)
         self._start(mine)
         return "ok"
 
@@ -213,17 +266,16 @@ class Model:
             or job_kind(sync.state) != kind
             or sync.epoch != epoch
             or sync.holder not in ("", holder)
+            or sync.parked
         ):
-            raise self._stale(sync)
+            raise stale(sync)
         if sync.state is SyncState.QUEUED:
             sync.state = SyncState.FETCHING
             sync.times.add("started_at")
         sync.holder, sync.note = holder, ""
         self.due[sync_id] = False
         lease = LeaseGrant(sync_id, sync.state, epoch, holder)
-        at = sync.at
-        listing = Listing(at.seq, at.cursor, at.guard, complete=at.complete, trouble_ms=at.trouble_ms)
-        return Begun(lease, sync.request, at, listing, ANY, sync.lookup, sync.plan)
+        return Begun(lease, sync.request, sync.at, self.batches.listing(sync), ANY, sync.lookup, sync.plan)
 
     def heartbeat(self, lease: LeaseGrant, *, note: str = "", for_s: float = 0.0) -> None:
         sync = self._owned(lease)
@@ -252,7 +304,7 @@ class Model:
             return following
         sync = self._owned(replace(lease, state=SyncState.FETCHING))
         if sync.at.seq != checkpoint.seq:
-            raise self._stale(sync)
+            raise stale(sync)
         if checkpoint.pages > sync.at.pages:
             sync.revivals = 0
         sync.at, sync.token, sync.note = following, token, note
@@ -265,7 +317,7 @@ class Model:
                 sync.revivals = 0
                 sync.times.add("fetched_at")
                 sync.outcomes = {}
-            self._set_job(sync, ticket, delay_s)
+            self.set_job(sync, ticket, delay_s)
         self.due[sync.id] = False
         return following
 
@@ -285,7 +337,7 @@ class Model:
         sync.at = replace(sync.at, trouble_ms=trouble_ms)
         sync.token, sync.note, sync.holder = token, note, ""
         sync.epoch += 1
-        self._set_job(sync, ticket, delay_s)
+        self.set_job(sync, ticket, delay_s)
         self.due[sync.id] = False
 
     def complete(self, lease: LeaseGrant, token: str, plan: Plan | None = None) -> None:
@@ -294,14 +346,14 @@ class Model:
         sync = self._owned(replace(lease, state=SyncState.FINALIZING))
         sync.token = token
         sync.plan = plan.encode() if plan else sync.plan
-        self._finish(sync, SyncState.COMPLETED)
+        self.finish(sync, SyncState.COMPLETED)
 
     def fail(self, lease: LeaseGrant, failure: SyncFailure, token: str) -> None:
         if self.syncs[lease.sync_id].token == token:
             return
         sync = self._owned(lease)
         sync.token, sync.error, sync.failed_in = token, failure, sync.state
-        self._finish(sync, SyncState.FAILED)
+        self.finish(sync, SyncState.FAILED)
 
     # The watcher's move
 
@@ -315,18 +367,20 @@ class Model:
             return "changed"
         if not self.due[sync_id]:
             return "early"
-        stands = sync.job in self.queue and sync.job in self.jobs and sync.job not in self.in_progress
-        if not sync.holder and stands:
+        if sync.parked:
+            self.due[sync_id] = False
+            return "waiting"
+        if not sync.holder and self.stands(sync.job):
             self.due[sync_id] = False
             return "waiting"
         if sync.revivals >= max_revivals:
             sync.error, sync.failed_in = SyncFailure("worker_lost", message, resumable=True), sync.state
-            self._finish(sync, SyncState.FAILED)
+            self.finish(sync, SyncState.FAILED)
             return "failed"
         sync.epoch += 1
         sync.holder = ""
         sync.revivals += 1
-        self._set_job(sync, ticket, 0)
+        self.set_job(sync, ticket, 0)
         self.due[sync_id] = False
         return "revived"
 
@@ -416,6 +470,12 @@ class Model:
         self.later.discard(job_id)
         for sync in self.syncs.values():
             sync.lost = sync.lost or sync.job == job_id
+            for batch in sync.batches:
+                batch.gone = batch.gone or batch_ticket(batch.key).job_id == job_id
+
+    def stands(self, job_id: str) -> bool:
+        """Whether a job stands in the queue and no worker has taken it."""
+        return job_id in self.queue and job_id in self.jobs and job_id not in self.in_progress
 
     def owns(self, lease: LeaseGrant) -> bool:
         """Whether the job of this lease may still move its sync."""
@@ -469,9 +529,14 @@ class Model:
         self.due[sync.id] = False
         self.active.setdefault(sync.request.identity, []).append(sync.id)
 
-    def _set_job(self, sync: ModelSync, ticket: Ticket, delay_s: float) -> None:
+    def set_job(self, sync: ModelSync, ticket: Ticket, delay_s: float) -> None:
+        """The job that carries a sync on, in the place of the one before."""
         self.end_job(sync.job)
         sync.job, sync.lost = ticket.job_id, False
+        self.enqueue(ticket, delay_s)
+
+    def enqueue(self, ticket: Ticket, delay_s: float) -> None:
+        """A job is put into the queue."""
         self.queue.add(ticket.job_id)
         self.jobs[ticket.job_id] = ticket.job
         if delay_s:
@@ -479,8 +544,12 @@ class Model:
         else:
             self.wake = min(self.wake + 1, WAKE_TOKENS)
 
-    def _finish(self, sync: ModelSync, state: SyncState) -> None:
+    def finish(self, sync: ModelSync, state: SyncState) -> None:
+        """A sync ends, and with it all its jobs."""
         self.end_job(sync.job)
+        for batch in sync.batches:
+            self.end_job(batch_ticket(batch.key).job_id)
+            self.due.pop(batch.member)
         sync.state, sync.job, sync.holder, sync.note = state, "", "", ""
         sync.epoch += 1
         sync.times.add("finished_at")
@@ -489,12 +558,8 @@ class Model:
 
     def _owned(self, lease: LeaseGrant) -> ModelSync:
         if not self.owns(lease):
-            raise self._stale(self.syncs[lease.sync_id])
+            raise stale(self.syncs[lease.sync_id])
         return self.syncs[lease.sync_id]
-
-    @staticmethod
-    def _stale(sync: ModelSync | None) -> LeaseLost:
-        return LeaseLost(f"the sync is now {sync.state if sync else 'gone'}, epoch {sync.epoch if sync else ''}")
 
 
 def without_times(found: dict[str, Key]) -> dict[str, Key]:

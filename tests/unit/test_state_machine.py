@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -18,13 +19,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from tests.support.model import RUNNING, TIMES, Key, Model, ModelSync, read, without_times
 from tests.support.redis_server import RedisServer
 from worker.errors import LeaseLost
-from worker.jobs.tickets import ticket
+from worker.jobs.tickets import batch_ticket, ticket
 from worker.plan import Plan
 from worker.store import (
+    BatchStore,
+    BegunBatch,
     Checkpoint,
     ClaimAnswer,
+    Counted,
     JobQueue,
     LeaseGrant,
+    Listing,
     PersonaRecord,
     PersonaStore,
     StorePool,
@@ -34,7 +39,16 @@ from worker.store import (
     redis_pool,
 )
 from worker.store.syncs import Begun
-from worker.sync import LEGAL_MOVES, JobKind, PersonaOutcome, SyncFailure, SyncRequest, SyncState, job_kind
+from worker.sync import (
+    LEGAL_MOVES,
+    JobKind,
+    PersonaOutcome,
+    Strategy,
+    SyncFailure,
+    SyncRequest,
+    SyncState,
+    job_kind,
+)
 
 HOUR_MS = 3_600_000
 MOST_REVIVALS = 2
@@ -59,6 +73,15 @@ class View:
 
     lease: LeaseGrant
     checkpoint: Checkpoint
+    listing: Listing
+
+
+@dataclass
+class BatchView:
+    """What the job of a batch knows: what it began with, and the statistics that it would add its pages to."""
+
+    begun: BegunBatch
+    counted: Counted
 
 
 @dataclass
@@ -68,11 +91,13 @@ class Call:
     name: str
     args: tuple[Any, ...]
     options: dict[str, Any] = field(default_factory=dict)
-    view: View | None = None
+    view: View | BatchView | None = None
 
 
 class StoreMachine(RuleBasedStateMachine):
     """Client, jobs, watcher and misfortune, on one store."""
+
+    strategy: Strategy = "chain"
 
     def __init__(self, connect: Callable[[], StorePool]) -> None:
         super().__init__()
@@ -80,12 +105,14 @@ class StoreMachine(RuleBasedStateMachine):
         self.pool = connect()
         self.wait(self.pool.flushall())
         self.store = SyncStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS)
+        self.batches = BatchStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS)
         self.personas = PersonaStore(self.pool, "account")
         self.queue = JobQueue(self.pool)
         self.model = Model()
         self.calls: list[Call] = []
         self.kept: list[Call] = []
         self.views: list[View] = []
+        self.batch_views: list[BatchView] = []
         self.found: dict[str, Key] = {}
         self.number = 0
 
@@ -117,7 +144,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.model.syncs) < 5)
     def create(self, space: int, size: int, force: bool, key: str | None, when: str) -> None:
         sync_id = f"s{self.fresh():03}"
-        request = SyncRequest(space_id=f"space{space}", min_cluster_size=size)
+        request = SyncRequest(space_id=f"space{space}", min_cluster_size=size, strategy=self.strategy)
         args = (sync_id, request, ticket(sync_id, "walk", 1))
         self.make(when, Call("create", args, {"force": force, "idempotency_key": key}))
 
@@ -131,7 +158,8 @@ class StoreMachine(RuleBasedStateMachine):
         kind = "walk" if restart else job_kind(mine.failed_in)
         following = ticket(mine.id, kind, mine.epoch + 1)
         request = mine.request.with_budget(self.fresh()) if which else None
-        self.make(when, Call("resume", (seen, following), {"restart": restart, "request": request}))
+        batches = () if restart else tuple(batch_ticket(key.next_attempt()) for key in seen.outstanding)
+        self.make(when, Call("resume", (seen, following, batches), {"restart": restart, "request": request}))
 
     @rule(which=WHICH, when=WHEN)
     @precondition(lambda self: any(sync.state is SyncState.COMPLETED for sync in self.model.syncs.values()))
@@ -152,6 +180,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert (seen.note, seen.revivals, seen.aggregate) == (mine.note, mine.revivals, mine.at.aggregate)
         assert (seen.error, seen.failed_in, seen.credits) == (mine.error, mine.failed_in, sum(mine.paid.values()))
         assert {one.cluster: one for one in seen.outcomes} == mine.outcomes
+        assert seen.outstanding == tuple(sorted((one.key for one in mine.batches), key=lambda key: key.number))
         planned = Plan.decode(mine.plan) if seen.state.is_final or seen.applied_at else None
         assert seen.plan == planned
         times = {name for name in TIMES[1:] if getattr(seen, name) is not None}
@@ -302,11 +331,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     def silence(self) -> None:
         """Time passes in which nobody says anything."""
-        for sync_id in self.model.due:
-            self.wait(self.pool.zadd(keys.DUE, {sync_id: 1}))
-            self.model.due[sync_id] = True
+        for member in self.model.due:
+            self.wait(self.pool.zadd(keys.DUE, {member: 1}))
+            self.model.due[member] = True
         due = self.wait(self.store.due())
-        assert sorted(due) == sorted((one.id, one.state, one.epoch) for one in self.model.syncs.values() if one.runs)
+        running = [sync for sync in self.model.syncs.values() if sync.runs]
+        expected: set[object] = {(one.id, one.state, one.epoch) for one in running}
+        assert set(due) == expected | {batch.key for one in running for batch in one.batches}
         self.check()
 
     @rule(
@@ -321,7 +352,9 @@ class StoreMachine(RuleBasedStateMachine):
         if how == "all is lost":
             self.revive(which, when)
         if how == "job dropped":
-            self.drop(self.sync(which).job)
+            mine = self.sync(which)
+            for job_id in [mine.job, *(batch_ticket(batch.key).job_id for batch in mine.batches[:1])]:
+                self.drop(job_id)
         if how == "cancelled":
             self.make(when, Call("cancel", (self.sync(which).id,)))
 
@@ -386,22 +419,28 @@ class StoreMachine(RuleBasedStateMachine):
         answer = self.wait(self.store_answer(call))
         assert answer == expected, call
         if isinstance(answer, Begun):
-            self.views.append(View(answer.lease, answer.checkpoint))
-        if isinstance(answer, Checkpoint) and call.view:
+            self.views.append(View(answer.lease, answer.checkpoint, answer.listing))
+        if isinstance(answer, BegunBatch):
+            self.batch_views.append(BatchView(answer, answer.counted))
+        if isinstance(answer, Checkpoint) and isinstance(call.view, View):
             call.view.checkpoint = answer
+        if isinstance(answer, Listing) and isinstance(call.view, View):
+            call.view.listing = answer
+        if isinstance(answer, Counted) and isinstance(call.view, BatchView):
+            call.view.counted = answer
         restarted = call.args[0].id if call.name == "resume" and call.options["restart"] else None
         self.check(restarted)
 
     def model_answer(self, call: Call) -> object:
         try:
-            return getattr(self.model, call.name)(*call.args, **call.options)
+            return attrgetter(call.name)(self.model)(*call.args, **call.options)
         except LeaseLost as error:
             return f"LeaseLost: {error}"
 
     async def store_answer(self, call: Call) -> object:
-        face = self.store if hasattr(self.store, call.name) else self.personas
+        face = self if "." in call.name else self.store if hasattr(self.store, call.name) else self.personas
         try:
-            answer = await getattr(face, call.name)(*call.args, **call.options)
+            answer = await attrgetter(call.name)(face)(*call.args, **call.options)
         except LeaseLost as error:
             return f"LeaseLost: {error}"
         if isinstance(answer, ClaimAnswer) and answer.claim:
@@ -431,7 +470,8 @@ class StoreMachine(RuleBasedStateMachine):
                 assert {name for name in old if name.startswith(b"paid:")} <= set(fields)
                 if sync_id != restarted:
                     assert int(fields[b"pages"]) >= int(old[b"pages"])
-        assert self.members(keys.DUE) == running
+        watched = {batch.member for sync_id in running for batch in self.model.syncs[sync_id].batches}
+        assert self.members(keys.DUE) == running | watched
         actives = [self.members(name) for name in self.found if name.startswith("sp:active:")]
         assert sorted(sync_id for ids in actives for sync_id in ids) == sorted(running)
 
@@ -442,10 +482,15 @@ class StoreMachine(RuleBasedStateMachine):
         assert queued == stored
         if state not in RUNNING:
             assert (queued, job) == (set(), "")
+            return
+        batches = {batch_ticket(batch.key).job_id for batch in mine.batches if not batch.gone}
+        if mine.parked:
+            assert mine.batches
+            assert (queued, job) == (batches, "")
         elif mine.lost:
-            assert queued == set()
+            assert queued == batches
         else:
-            assert queued == {job}
+            assert queued == batches | {job}
 
     def members(self, name: str) -> set[str]:
         return {member.decode() for member in self.found[name].value} if name in self.found else set()
