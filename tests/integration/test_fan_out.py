@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.support.checks import until
+from tests.support.checks import same_statistics, until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
 from worker.sandbox import Fault, SpaceSpec
@@ -34,9 +34,7 @@ async def fan_out(stage: Stage) -> Sync:
     return await stage.enqueue(strategy="fan-out")
 
 
-async def test_two_workers_find_to_the_last_bit_what_the_chain_finds(
-    session_redis: RedisServer, start_worker: Start
-) -> None:
+async def test_two_workers_find_what_the_chain_finds(session_redis: RedisServer, start_worker: Start) -> None:
     async with staged(session_redis, start_worker, LONG, latency_s=0.02, listing_latency_s=0.002) as stage:
         workers = [stage.worker(), stage.worker()]
         sync = await stage.ended(await fan_out(stage))
@@ -46,7 +44,8 @@ async def test_two_workers_find_to_the_last_bit_what_the_chain_finds(
         assert stage.sandbox.journal.count("segment.page", 200) == 40
         assert (sync.pages, sync.pages_listed) == (40, 40)
         chain = await stage.sync(strategy="chain")
-        assert (chain.aggregate, chain.pages) == (sync.aggregate, 40)
+        assert chain.pages == 40
+        assert same_statistics(chain.aggregate, sync.aggregate)
         assert [worker.text() for worker in workers if "silent in" in worker.text()] == []
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.checks import same_statistics
 from tests.support.fake_time import FakeTime, context_for
 from worker.errors import Permanent
 from worker.http import new_session
@@ -37,6 +38,7 @@ class Play:
 
     context: WorkerContext
     sandbox: Sandbox
+    time: FakeTime
 
     async def ask(self, sync_id: str = "syn_1", **request: Any) -> None:
         asked = SyncRequest(**{"space_id": "s", **request})
@@ -73,7 +75,8 @@ class Play:
 @pytest.fixture
 async def play(fake_pool: StorePool) -> AsyncIterator[Play]:
     async with Sandbox(SandboxOptions(spaces=SPACES, page_size=100)) as sandbox, new_session() as session:
-        yield Play(context_for(fake_pool, session, FakeTime(fake_pool), sandbox.url), sandbox)
+        time = FakeTime(fake_pool)
+        yield Play(context_for(fake_pool, session, time, sandbox.url), sandbox, time)
 
 
 @pytest.fixture
@@ -89,12 +92,8 @@ async def chain(play: Play) -> Sync:
 
 def same(sync: Sync, chain: Sync) -> bool:
     assert sync.error is None
-    return (sync.pages, sync.profiles, sync.complete, sync.aggregate) == (
-        chain.pages,
-        chain.profiles,
-        chain.complete,
-        chain.aggregate,
-    )
+    counts = (sync.pages, sync.profiles, sync.complete) == (chain.pages, chain.profiles, chain.complete)
+    return counts and same_statistics(sync.aggregate, chain.aggregate)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -135,7 +134,8 @@ async def test_what_found_no_room_is_listed_again(play: Play, chain: Sync, monke
     assert (sync.pages_listed, len(sync.outstanding)) == (SLOTS, SLOTS)
     assert not [job for job in await play.jobs() if "walk" in job]
     sync = await play.read(random.Random(0).choice)
-    assert (sync.pages, sync.pages_listed, sync.aggregate) == (50, 50, chain.aggregate)
+    assert (sync.pages, sync.pages_listed) == (50, 50)
+    assert same_statistics(sync.aggregate, chain.aggregate)
 
 
 @pytest.mark.parametrize("limit", [1, 99, 100, 101, 850, 1000])
@@ -180,7 +180,7 @@ async def test_a_batch_that_an_api_makes_wait_for_long_comes_back_later(play: Pl
     assert "waiting for Segment's rate limit" in sync.note
     assert (await play.jobs())[-1] == "syn_1:batch:0:1:2"
     assert not await play.context.pool.exists("arq:in-progress:syn_1:batch:0:1:2")
-    await play.context.pool.delete(*await play.context.pool.keys("sp:limit:*"))
+    await play.time.sleep(61)
     assert same(await play.read(), chain)
 
 
