@@ -68,8 +68,10 @@ def seconds(value: float) -> str:
 
 
 def counts(sync: Sync, rate: float | None = None) -> str:
-    """Pages, profiles and, if known, profiles a second."""
+    """Pages, in fan-out of those listed; profiles and, if known, profiles a second."""
     pages = f"{sync.pages:,} page{'' if sync.pages == 1 else 's'}"
+    if sync.pages_listed > sync.pages:
+        pages += f" of {sync.pages_listed:,} listed"
     text = f"{pages}, {sync.profiles:,} profile{'' if sync.profiles == 1 else 's'}"
     return text if rate is None else f"{text}, {rate:,.0f}/s"
 

@@ -20,7 +20,7 @@ from tests.bench.stage import WORKER
 from worker.store import keys, scripts
 
 _END = "bench-end"
-_WALK = frozenset({"commit", "heartbeat"})
+_WALK = frozenset({"commit", "heartbeat", "commit_listing", "begin_batch", "beat_batch", "count_batch", "retry_batch"})
 _HOUSEKEEPING = frozenset({keys.WATCH, keys.DUE, keys.WORKERS})
 _FRAME = frozenset({"MULTI", "EXEC", "DISCARD"})
 
@@ -76,7 +76,7 @@ def _of_script(script: str, first_key: str) -> Purpose:
         return Purpose.POLLING
     if script in _WALK or (script == "reserve" and first_key.startswith(keys.limit("segment:"))):
         return Purpose.WALK
-    return Purpose.HOUSEKEEPING if script == "revive" else Purpose.SYNC
+    return Purpose.HOUSEKEEPING if script in {"revive", "revive_batch"} else Purpose.SYNC
 
 
 def count(commands: Iterable[Command], names: dict[str, str]) -> Counter[Purpose]:

@@ -146,6 +146,17 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
         "--dialect says how Segment is",
     ),
     "class in a file": (("sync", "a", "--from-file", "x", "--trait-class", "audience"), {}, "--trait-class says how"),
+    "fan-out of a file": (
+        ("sync", "a", "--from-file", "x", "--strategy", "fan-out"),
+        {},
+        "--strategy fan-out says how Segment is asked",
+    ),
+    "fan-out of another dialect": (
+        ("sync", "a", "--dialect", "profile-api", "--strategy", "fan-out"),
+        {},
+        "--strategy: fan-out is for the dialect inline; profile-api asks for its profiles side by side as it is.",
+    ),
+    "no such strategy": (("sync", "a", "--strategy", "tree"), {}, "'tree' is not one of"),
     "no such file": (("sync", "a", "--from-file", "/none"), {}, "--from-file /none: No such file or directory."),
     "a directory": (("sync", "a", "--from-file", "/"), {}, "--from-file /: it is a directory. Name one file."),
     "an empty file": (("sync", "a", "--from-file", EMPTY), {}, f"--from-file {EMPTY}: it is empty."),

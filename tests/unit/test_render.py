@@ -66,6 +66,12 @@ def test_the_report_of_a_sync_that_nobody_has_begun_is_short() -> None:
     assert text(*report(queued())).split("\n") == ["spa_1  syn_1  queued", "0 pages, 0 profiles", ""]
 
 
+def test_in_fan_out_the_pages_that_are_known_are_told() -> None:
+    sync = replace(queued(), pages=8, pages_listed=40)
+    assert text(*report(sync)).split("\n")[1] == "8 pages of 40 listed, 0 profiles"
+    assert "listed" not in text(*report(replace(sync, pages=40)))
+
+
 def test_the_report_says_if_not_the_whole_space_was_read() -> None:
     assert "not the whole space, as asked" in text(*report(completed(complete=False)))
 

@@ -88,11 +88,22 @@ def test_what_would_not_fit_is_no_space_id(space_id: str) -> None:
         {"file": "\ud800"},
         {"file": "x", "dialect": "profile-api"},
         {"file": "x", "trait_class": "audience"},
+        {"file": "x", "strategy": "fan-out"},
+        {"strategy": "fan-out", "dialect": "profile-api"},
+        {"strategy": "tree"},
     ],
 )
 def test_a_request_with_an_option_that_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         SyncRequest.model_validate({"space_id": "spa_1", **options})
+
+
+def test_auto_is_the_chain_and_fan_out_is_another_way_to_the_same_result() -> None:
+    auto, chain, fan_out = (SyncRequest(space_id="spa_1", strategy=one) for one in ("auto", "chain", "fan-out"))
+    assert auto == chain == SyncRequest(space_id="spa_1")
+    assert (chain.fans_out, fan_out.fans_out) == (False, True)
+    assert chain.differences(fan_out) == ["strategy: chain, not fan-out"]
+    assert chain.identity == fan_out.identity
 
 
 def test_a_request_survives_its_journey_through_redis() -> None:
