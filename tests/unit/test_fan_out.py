@@ -119,8 +119,10 @@ async def test_a_walk_lists_without_traits_and_counts_nothing(play: Play) -> Non
 async def test_many_walks_and_batches_of_any_length_are_one_listing(
     play: Play, chain: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batching, "CURSORS_A_BATCH", 40)  # two cursors and the empty one
+    monkeypatch.setattr(batching, "BYTES_A_BATCH", 150)
     await play.ask(strategy="fan-out")
+    await play.run("syn_1:walk:1")
+    assert 3 < len((await play.sync()).outstanding) < 20
     assert same(await play.read(), chain)
     assert (await play.sync()).pages_listed == 20
 

@@ -11,9 +11,11 @@ import pytest
 
 from tests.support.fan_out import PAGES, FanOut, work
 from tests.support.syncs import FAILURE
+from worker.body import MAX_CURSOR_LENGTH
 from worker.errors import LeaseLost
+from worker.jobs.batching import BYTES_A_BATCH
 from worker.jobs.tickets import batch_ticket, following, ticket
-from worker.store import BatchGrant, BatchWork, StorePool, keys
+from worker.store import BatchGrant, BatchWork, NewBatch, StorePool, keys
 from worker.store.keys import DUE, QUEUE, SLOTS
 from worker.sync import BatchKey, Sync, SyncFailure, SyncState
 
@@ -501,7 +503,20 @@ async def test_a_silent_walk_is_replaced_and_its_batches_go_on(fan_out: FanOut) 
     assert (await fan_out.get()).revivals == 0
 
 
-# Text
+# Text, and how much of it
+
+
+async def test_a_look_ahead_full_of_the_longest_cursors_fits_into_a_mebibyte(real_pool: StorePool) -> None:
+    fan_out = FanOut(real_pool)
+    await fan_out.start()
+    longest = "\n" * MAX_CURSOR_LENGTH  # a line break takes two bytes of JSON
+    batching = BatchWork(1, tuple((longest, 200) for _ in range(-(-BYTES_A_BATCH // (2 * MAX_CURSOR_LENGTH)))), longest)
+    added = []
+    for slot in range(SLOTS):
+        key = BatchKey("s1", slot, slot + 1, 1)
+        added.append(NewBatch(key, batching, batch_ticket(key)))
+    await fan_out.batches.commit_listing(fan_out.lease, replace(fan_out.listing, batches=SLOTS), added, "token")
+    assert await real_pool.memory_usage(keys.sync("s1"), samples=0) < 1 << 20
 
 
 def test_work_survives_its_slot() -> None:

@@ -19,8 +19,8 @@ from worker.store.syncs import Begun, new_token
 from worker.sync import BatchKey
 
 PAGES_A_BATCH = 8
-CURSORS_A_BATCH = 16_384
-"""Most characters of cursors in a batch, so that a sync's look-ahead has a bound in bytes."""
+BYTES_A_BATCH = 16_384
+"""A batch takes no further page once it is written in so many bytes: a sync's look-ahead has a bound in Redis."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,16 @@ class Batching:
             listed = replace(listed, cursor=page.next_cursor, guard=guard.encode())
         self._pages.append((at.cursor, page.listed))
         self._listed = listed
-        full = len(self._pages) == PAGES_A_BATCH or sum(len(cursor) for cursor, _ in self._pages) >= CURSORS_A_BATCH
-        if full or listed.ended:
-            self._close_batch(page.next_cursor, room if room < page.listed else None)
+        work = self._work(page.next_cursor, room if room < page.listed else None)
+        if listed.ended or len(work.pages) == PAGES_A_BATCH or len(work.encode()) >= BYTES_A_BATCH:
+            self._close_batch(work)
 
     def due(self) -> bool:
         return bool(self._batches and self._committed.free_slots)
 
     def commit(self, trouble_ms: int, *, last: bool = False, leaving: Leaving | None = None) -> Awaitable[None]:
         if last and self._pages:
-            self._close_batch(self._listed.cursor, None)
+            self._close_batch(self._work(self._listed.cursor))
         lease, at = self._begun.lease, self._committed
         placed = list(zip(at.free_slots, self._batches, strict=False))
         batches = []
@@ -111,8 +111,10 @@ class Batching:
         )
         del self._batches[: len(batches)]
 
-    def _close_batch(self, next_cursor: str | None, take: int | None) -> None:
-        first_page = self._listed.pages - len(self._pages) + 1
-        work = BatchWork(first_page, tuple(self._pages), next_cursor, take)
+    def _work(self, next_cursor: str | None, take: int | None = None) -> BatchWork:
+        """The pages that are in no batch yet."""
+        return BatchWork(self._listed.pages - len(self._pages) + 1, tuple(self._pages), next_cursor, take)
+
+    def _close_batch(self, work: BatchWork) -> None:
         self._batches.append(_Batch(work, self._listed))
         self._pages = []
