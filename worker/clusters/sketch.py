@@ -30,6 +30,9 @@ from 0.001 to 4,000,000."""
 COARSEST = 13
 """At this coarseness there are not more than eight buckets."""
 
+_ONE_POWER = 7
+"""At this coarseness a bucket is a whole power of two."""
+
 _SIGN = 0x8000
 _INFINITY = 0x7F80
 
@@ -74,7 +77,10 @@ class QuantileSketch:
     def error(self) -> float:
         """How far a quantile may be from the true value, as a share of it: below 0.01, unless the values are so spread
         out that the sketch had to be made coarser more than once."""
-        return max(1.0, 2.0 ** (self.coarseness - 1)) / 128
+        if self.coarseness <= _ONE_POWER:
+            return max(1.0, 2.0 ** (self.coarseness - 1)) / 128
+        # From its end nearest to 0 to its middle, in a bucket of several powers of two.
+        return float((2.0**2 ** (self.coarseness - _ONE_POWER) - 1) / 2)
 
     @property
     def skewness(self) -> float:
