@@ -38,9 +38,10 @@ class Truth:
         return float(self.sums[cluster, trait] / n) if n else None
 
     def top(self, cluster: str, trait: str) -> list[str]:
-        """The three most frequent values, ties by name."""
+        """The three most frequent values that at least three profiles have, ties by name."""
         counts = self.categories.get((cluster, trait), Counter())
-        return [value for value, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]]
+        frequent = [(value, n) for value, n in counts.items() if n >= 3]
+        return [value for value, _ in sorted(frequent, key=lambda item: (-item[1], item[0]))[:3]]
 
 
 def of(profiles: Iterable[object]) -> Truth:

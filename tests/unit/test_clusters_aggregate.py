@@ -53,20 +53,25 @@ def test_equal_aggregates_give_equal_bytes_whatever_came_first() -> None:
 
 
 def test_the_bytes_are_one_json_document_with_a_version() -> None:
-    document = orjson.loads(counted(PAGE).to_bytes())
+    document = orjson.loads(counted(PAGE[:1] * 3).to_bytes())
     assert document["version"] == VERSION
-    assert document["trait_errors"] == {"industries": 1}
+    assert document["profiles"] == 3
     assert document["clusters"]["high_value"]["numbers"]["purchase_count"] == {
-        "count": 1,
-        "sum": [8.0],
+        "count": 3,
+        "sum": [24.0],
         "squares": 0.0,
-        "sketch": {"coarseness": 0, "steps": [0x4100], "counts": [1]},  # 8.0 begins with 41 00
+        "sketch": {"coarseness": 0, "steps": [0x4100], "counts": [3]},  # 8.0 begins with 41 00
     }
     assert document["clusters"]["high_value"]["categories"]["plans"] == {
-        "count": 1,
-        "counts": {"pro": 1},
+        "count": 3,
+        "counts": {"pro": 3},
         "error": 0,
     }
+
+
+def test_no_value_that_fewer_than_three_profiles_have_is_in_the_bytes() -> None:
+    assert b"SaaS" in counted(PAGE * 3).to_bytes()
+    assert b"SaaS" not in counted(PAGE * 2).to_bytes()
 
 
 def test_storing_bounds_the_categories_of_the_stored_object_too() -> None:

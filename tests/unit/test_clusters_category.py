@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from worker.clusters import category
-from worker.clusters.category import KEPT, CategoryAggregate
+from worker.clusters.category import HELD_BY, KEPT, CategoryAggregate
 
 # A loaded machine is no reason to fail.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -61,8 +61,58 @@ def test_merging_bounds_memory_too() -> None:
 
 
 def test_the_most_frequent_come_first_and_ties_in_order_of_their_names() -> None:
-    aggregate = counted(["b", "c", "a", "d", "d", "a", "e"])
-    assert aggregate.most_frequent(3) == [("a", 2), ("d", 2), ("b", 1)]
+    aggregate = counted([*"bbb", *"ccc", *"aaaa", *"dddd", *"ee"])
+    assert aggregate.most_frequent(3) == [("a", 4), ("d", 4), ("b", 3)]
+    assert counted(["a", "a", "b"]).most_frequent(3) == []
+
+
+def test_values_that_few_profiles_have_are_stored_as_digests_and_go_on_counting() -> None:
+    aggregate = counted([*["pro"] * 3, *["Jane Doe"] * 2, "Ada"])
+    aggregate.conceal()
+    assert set(aggregate.counts) > {"pro"}
+    assert sorted(aggregate.counts.values()) == [1, 2, 3]
+    assert not {"Jane Doe", "Ada"} & set(aggregate.counts)
+    assert aggregate.shown() == {"pro": 3}
+    restored = CategoryAggregate.from_json(aggregate.as_json())
+    for again in (aggregate, restored):
+        again.add(["Jane Doe", "Ada"])
+        assert again.shown() == {"pro": 3, "Jane Doe": 3}
+        again.conceal()
+        assert again.count == 8
+        assert sorted(again.counts.values()) == [2, 3, 3]
+    assert aggregate == restored
+
+
+def test_a_value_and_its_digest_are_one_when_they_meet() -> None:
+    concealed = counted(["pro", "team"])
+    concealed.conceal()
+    total = counted(["pro", "pro"])
+    total.merge(concealed)
+    assert total.shown() == {"pro": 3}
+    assert (total.count, len(total.counts)) == (4, 2)
+    other = counted(["pro"])
+    other.conceal()
+    concealed.merge(other)
+    concealed.merge(other)
+    assert concealed.shown() == {}  # what it is called nobody knows any more
+    concealed.add(["pro"])
+    assert concealed.shown() == {"pro": 4}
+
+
+@UNHURRIED
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=60), st.data())
+def test_concealing_in_between_changes_no_count(values: list[str], data: st.DataObject) -> None:
+    aggregate = CategoryAggregate()
+    for value in values:
+        aggregate.add([value])
+        if data.draw(st.booleans()):
+            aggregate.conceal()
+        if data.draw(st.booleans()):
+            aggregate = CategoryAggregate.from_json(aggregate.as_json())
+    expected = Counter(values)
+    assert aggregate.shown() == {value: n for value, n in expected.items() if n >= HELD_BY}
+    assert (aggregate.count, aggregate.counts.total()) == (len(values), len(values))
+    assert len(aggregate.counts) == len(expected)
 
 
 chunks = st.lists(st.lists(st.sampled_from("abcdefghijklmnop"), max_size=20), max_size=12)

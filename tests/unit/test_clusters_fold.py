@@ -457,12 +457,15 @@ def test_what_looks_personal_never_enters_the_aggregate() -> None:
     aggregate = Aggregate()
     fold(
         aggregate,
-        [{"traits": {"plan": value, "tags": [value, "ok"]}} for value in ("ada@example.com", "+49 151 2345678", "pro")],
+        [
+            {"traits": {"plan": value, "tags": [value, "ok"]}}
+            for value in ("ada@example.com", "+49 151 2345678", *["pro"] * 3)
+        ],
         rules,
     )
     assert aggregate.trait_errors == {"plan": 2, "tags": 2}
     data = aggregate.to_bytes()
     assert b"ada" not in data
     assert b"151" not in data
-    assert aggregate.clusters["everyone"].categories["plan"].counts == {"pro": 1}
-    assert aggregate.clusters["everyone"].categories["tags"].counts == {"pro": 1, "ok": 3}
+    assert aggregate.clusters["everyone"].categories["plan"].counts == {"pro": 3}
+    assert aggregate.clusters["everyone"].categories["tags"].counts == {"pro": 3, "ok": 5}

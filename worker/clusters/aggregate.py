@@ -141,9 +141,9 @@ class Aggregate:
     def to_bytes(self) -> bytes:
         """This aggregate as JSON: equal aggregates give equal bytes, and `from_bytes` an equal aggregate.
 
-        First brings categories and sketches down to their bounds, so that whoever goes on with this object and
-        whoever goes on from its bytes count alike. If there are so many clusters and traits that the bytes would be
-        too many, these bounds are halved until they are not.
+        First conceals rare values and brings categories and sketches down to their bounds, so that whoever goes on
+        with this object and whoever goes on from its bytes count alike. If there are so many clusters and traits that
+        the bytes would be too many, these bounds are halved until they are not.
         """
         kept, buckets = KEPT, MOST_BUCKETS
         while True:
@@ -168,6 +168,7 @@ class Aggregate:
         for cluster in self.clusters.values():
             for category in cluster.categories.values():
                 category.reduce(kept)
+                category.conceal()
             for number in cluster.numbers.values():
                 number.sketch.settle(buckets)
 

@@ -4,11 +4,15 @@ Memory is bounded by a Misra-Gries summary, in its mergeable form (Agarwal et al
 2013): up to `KEPT` distinct values every count is exact. Beyond, the count of the value that ranks just
 below is taken off all counts and the values that reach 0 are forgotten. A count is then too low by at most
 `error`, which is at most a share of 1 / (KEPT + 1) of all values, so no frequent one is ever lost.
+
+A value that few profiles have may stand for one person. Before counts are stored, such values are *concealed*: a digest
+goes on counting in their place, and gives way to the value once that has come often enough.
 """
 
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from heapq import nlargest, nsmallest
 from itertools import chain
 
@@ -18,6 +22,9 @@ KEPT = 256
 """Distinct values kept for each cluster and trait. In memory it may be twice as many, so that not every
 page of ever new values pays for a reduction."""
 
+HELD_BY = 3
+"""Profiles that must have a value for it to be stored or shown."""
+
 
 @dataclass(slots=True)
 class CategoryAggregate:
@@ -25,7 +32,8 @@ class CategoryAggregate:
 
     Attributes:
         count: how many profiles have the trait.
-        counts: how many profiles have each value, too low by at most `error`.
+        counts: how many profiles have each value, or each digest of one, too low by at most `error`. A value may stand
+            there beside its own digest until it is `united` with it.
     """
 
     count: int = 0
@@ -45,6 +53,7 @@ class CategoryAggregate:
         self.count += other.count
         self.counts.update(other.counts)
         self.error += other.error
+        self.unite()
         if len(self.counts) > 2 * KEPT:
             self.reduce()
 
@@ -52,14 +61,34 @@ class CategoryAggregate:
         """Forget the rarest values until at most `KEPT` are left, or `kept` if that is less. The result depends on the
         counts alone."""
         kept = KEPT if kept is None else min(kept, KEPT)
+        self.unite()
         if len(self.counts) > kept:
             excess = nlargest(kept + 1, self.counts.values())[-1]
             self.counts = Counter({value: n - excess for value, n in self.counts.items() if n > excess})
             self.error += excess
 
+    def unite(self) -> None:
+        """Counts each value together with what its digest has counted."""
+        if any(map(_is_digest, self.counts)):
+            for value in [value for value in self.counts if not _is_digest(value)]:
+                self.counts[value] += self.counts.pop(_digest(value), 0)
+
+    def conceal(self) -> None:
+        """Puts a digest in the place of each value that fewer than `HELD_BY` profiles have."""
+        self.unite()
+        if min(self.counts.values(), default=HELD_BY) < HELD_BY:
+            self.counts = Counter(
+                {value if n >= HELD_BY or _is_digest(value) else _digest(value): n for value, n in self.counts.items()}
+            )
+
+    def shown(self) -> dict[str, int]:
+        """The values that at least `HELD_BY` profiles have, and how many have each."""
+        self.unite()
+        return {value: n for value, n in self.counts.items() if n >= HELD_BY and not _is_digest(value)}
+
     def most_frequent(self, limit: int) -> list[tuple[str, int]]:
-        """The `limit` most frequent values and their counts, ties in order of the values."""
-        return nsmallest(limit, self.counts.items(), key=lambda item: (-item[1], item[0]))
+        """The `limit` most frequent values that are `shown`, and their counts, ties in order of the values."""
+        return nsmallest(limit, self.shown().items(), key=lambda item: (-item[1], item[0]))
 
     def as_json(self) -> dict[str, object]:
         return {"count": self.count, "counts": self.counts, "error": self.error}
@@ -79,3 +108,12 @@ class CategoryAggregate:
         self.counts.update(values)
         if len(self.counts) > 2 * KEPT:
             self.reduce()
+
+
+def _digest(value: str) -> str:
+    # No category begins with a space.
+    return " " + blake2b(value.encode(), digest_size=8).hexdigest()
+
+
+def _is_digest(value: str) -> bool:
+    return value[:1] == " "

@@ -119,4 +119,5 @@ def together(groups: Iterable[CategoryAggregate]) -> CategoryAggregate:
         total.count += group.count
         total.counts.update(group.counts)
         total.error += group.error
+    total.unite()
     return total

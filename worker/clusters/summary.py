@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from worker.clusters.aggregate import Aggregate, ClusterAggregate
 from worker.clusters.boolean import BooleanAggregate
-from worker.clusters.category import CategoryAggregate
+from worker.clusters.category import HELD_BY, CategoryAggregate
 from worker.clusters.contrast import Contrast, compare_counts, compare_means, everyone_else, strongest, together
 from worker.clusters.number import NumberAggregate
 from worker.clusters.rules import Rules
@@ -23,9 +23,6 @@ TOP = 3
 
 TOP_CONTRASTS = 5
 """How many differences from all other clusters are reported."""
-
-HELD_BY = 3
-"""Profiles that must have a category for it to be shown."""
 
 SHOWN_FROM = 30
 """Profiles that must have a number for its percentiles to be shown."""
@@ -225,7 +222,7 @@ def _number(group: ClusterAggregate, trait: Trait) -> NumberSummary:
 
 
 def _category(category: CategoryAggregate) -> CategorySummary:
-    top = tuple(CategoryShare(value, n, n / category.count) for value, n in category.most_frequent(TOP) if n >= HELD_BY)
+    top = tuple(CategoryShare(value, n, n / category.count) for value, n in category.most_frequent(TOP))
     return CategorySummary(top, category.count, category.error)
 
 
@@ -271,8 +268,7 @@ def _trait_contrasts(trait: Trait, groups: list[ClusterAggregate]) -> Iterator[l
             missed, others = everyone.error - category.error, everyone.count - category.count
             yield [
                 contrast
-                for value, n in sorted(category.counts.items())
-                if n >= HELD_BY
+                for value, n in sorted(category.shown().items())
                 for contrast in compare_counts(
                     name, value, (n, category.count), (min(everyone.counts[value] - n + missed, others), others)
                 )
