@@ -30,9 +30,6 @@ from 0.001 to 4,000,000."""
 COARSEST = 13
 """At this coarseness there are not more than eight buckets."""
 
-_ONE_POWER = 7
-"""At this coarseness a bucket is a whole power of two."""
-
 _SIGN = 0x8000
 _INFINITY = 0x7F80
 
@@ -77,10 +74,10 @@ class QuantileSketch:
     def error(self) -> float:
         """How far a quantile may be from the true value, as a share of it: below 0.01, unless the values are so spread
         out that the sketch had to be made coarser more than once."""
-        if self.coarseness <= _ONE_POWER:
-            return max(1.0, 2.0 ** (self.coarseness - 1)) / 128
-        # From its end nearest to 0 to its middle, in a bucket of several powers of two.
-        return float((2.0**2 ** (self.coarseness - _ONE_POWER) - 1) / 2)
+        # In a power of two there are 2 ** (7 - coarseness) buckets, or else in a bucket so many powers of two.
+        powers = self.coarseness - 7
+        width = 2.0**powers if powers <= 0 else 2.0**2**powers - 1
+        return max(1 / 128, width / 2)
 
     @property
     def skewness(self) -> float:
