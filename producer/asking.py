@@ -49,6 +49,7 @@ class SyncOptions:
     mode: Literal["upsert", "create"] = "upsert"
     allow_partial: bool = False
     from_file: str | None = None
+    sample: float | None = None
     dialect: Dialect | None = None
     strategy: Strategy = "auto"
     collection: Literal["users", "accounts"] = "users"
@@ -213,6 +214,7 @@ def _request(
         return SyncRequest(
             space_id=space_id,
             file=file,
+            sample=options.sample,
             dialect=dialect,
             strategy=options.strategy,
             collection=options.collection,
@@ -226,8 +228,13 @@ def _request(
             max_credits=options.max_credits,
         )
     except ValidationError as error:  # typer has seen to the other options
-        if error.errors(include_input=False)[0]["loc"] == ("file",):
-            raise ConfigurationError("--from-file: it is no name of a file.") from None
+        match error.errors(include_input=False)[0]["loc"]:
+            case ("file",):
+                raise ConfigurationError("--from-file: it is no name of a file.") from None
+            case ("sample",):
+                raise ConfigurationError(
+                    f"--sample {options.sample:g}: a share is above 0 and below 1; 0.05 is one profile in twenty."
+                ) from None
         raise ConfigurationError(
             f"{space_id!r} is no space id: it has letters, digits and the signs . _ ~ - and at most 128 of them."
         ) from None

@@ -76,6 +76,10 @@ def sync(
             metavar="FILE", help="Read profiles from a file, a JSON object a line; .gz too; -: standard input."
         ),
     ] = None,
+    sample: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Read a sample: 0.05 is one profile in twenty, the same ones every time."),
+    ] = None,
     max_profiles: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Stop reading after so many profiles.")
     ] = None,
@@ -127,6 +131,7 @@ def sync(
         embedded=embedded,
         sandbox=sandbox,
         from_file=from_file,
+        sample=sample,
         max_profiles=max_profiles,
         min_cluster_size=min_cluster_size,
         timeout_s=_seconds(timeout),

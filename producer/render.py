@@ -18,7 +18,7 @@ from rich.text import Text
 from producer.planned import differences, would
 from producer.result import ClusterResult, clusters, statistics, timings
 from producer.screen import printable
-from worker.clusters import ClusterSummary, Rules
+from worker.clusters import ClusterSummary, Estimate, Rules
 from worker.clusters.trait import Trait
 from worker.clusters.wording import amount
 from worker.sync import Sync, SyncState
@@ -140,6 +140,8 @@ def report(sync: Sync, now: float | None = None) -> list[RenderableType]:
     if any(cluster.summary.n for cluster in found):
         parts.append(_table(sync, found))
     remarks = []
+    if sync.request.sample is not None:
+        remarks.append(f"A sample of {sync.request.sample:.4g} of the profiles: {aggregate.profiles:,} were read.")
     if sync.outcomes:
         current = sum(not outcome.skipped for outcome in sync.outcomes)
         remarks.append(f"{_number(current, 'persona')}, {sync.credits:,} credits charged.")
@@ -208,7 +210,8 @@ def _table(sync: Sync, found: Sequence[ClusterResult]) -> Table:
     table = Table(box=box.ROUNDED)
     table.add_column("Cluster", overflow="fold")
     traits = _shown_traits(sync.request.rules)
-    for title in ("Profiles", *(f"Avg {trait.label}" for trait in traits)):
+    sizes = ("Profiles",) if sync.request.sample is None else ("Sampled", "Of all", "Share (95 %)")
+    for title in (*sizes, *(f"Avg {trait.label}" for trait in traits)):
         table.add_column(title, justify="right", overflow="fold")
     table.add_column("Persona", overflow="fold")
     for cluster in found:
@@ -216,6 +219,7 @@ def _table(sync: Sync, found: Sequence[ClusterResult]) -> Table:
         table.add_row(
             summary.label,
             f"{summary.n:,}",
+            *_estimate(cluster.estimate),
             *(_mean(trait, summary) for trait in traits),
             Text(printable(persona(cluster, sync)), "" if cluster.outcome else "dim"),
         )
@@ -231,6 +235,15 @@ def _shown_traits(rules: Rules) -> list[Trait]:
 def _mean(trait: Trait, summary: ClusterSummary) -> str:
     mean = summary.numbers[trait.name].mean
     return "n/a" if mean is None else amount(trait, mean)
+
+
+def _estimate(estimate: Estimate | None) -> list[str]:
+    """Cells that only the clusters of a sample have."""
+    if estimate is None:
+        return []
+    if estimate.share is None:
+        return [f"{estimate.n:,}", "n/a"]
+    return [f"{estimate.n:,}", f"{estimate.share.low:.1%} to {estimate.share.high:.1%}"]
 
 
 def _notes(sync: Sync) -> list[RenderableType]:

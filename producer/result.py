@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from worker.clusters import RECIPE, Aggregate, ClusterSummary, percent, summarise
+from worker.clusters import RECIPE, Aggregate, ClusterSummary, Estimate, estimates, percent, summarise
 from worker.plan import PlannedPersona
 from worker.sync import PersonaOutcome, Sync, SyncState
 
@@ -20,13 +20,15 @@ class ClusterResult:
     """A cluster as far as its sync has come.
 
     outcome: its persona. planned: what a preview would do. skipped: why the sync makes none, and leaves one that there
-    is as it was (`empty`, `too_small`, `partial`); None: it makes one, or that is not known yet.
+    is as it was (`empty`, `too_small`, `partial`); None: it makes one, or that is not known yet. estimate: what a
+    sample says of all profiles; None: all were read.
     """
 
     summary: ClusterSummary
     outcome: PersonaOutcome | None
     planned: PlannedPersona | None
     skipped: str | None
+    estimate: Estimate | None
 
     @property
     def persona_id(self) -> str | None:
@@ -55,9 +57,11 @@ def clusters(sync: Sync, aggregate: Aggregate) -> list[ClusterResult]:
     """Every cluster of the rules, in their order."""
     outcomes = {outcome.cluster: outcome for outcome in sync.outcomes}
     planned = {persona.cluster: persona for persona in sync.planned.personas} if sync.planned else {}
+    summaries = summarise(aggregate, sync.request.rules)
+    of_all = [None] * len(summaries) if sync.request.sample is None else estimates(aggregate, summaries)
     return [
-        _cluster(sync, summary, outcomes.get(summary.key), planned.get(summary.key))
-        for summary in summarise(aggregate, sync.request.rules)
+        _cluster(sync, summary, outcomes.get(summary.key), planned.get(summary.key), estimate)
+        for summary, estimate in zip(summaries, of_all, strict=True)
     ]
 
 
@@ -83,11 +87,10 @@ def document(sync: Sync, now: float | None = None) -> dict[str, object]:
     found, times = clusters(sync, aggregate), timings(sync, now)
     result: dict[str, object] = {
         **_head(sync),
+        **({} if sync.request.sample is None else {"sample": sync.request.sample, "sampled": aggregate.profiles}),
         "unclassified": aggregate.unclassified,
         "personas": [
-            _persona(cluster.summary, cluster.outcome)
-            for cluster in found
-            if cluster.outcome and not cluster.outcome.skipped
+            _persona(cluster, cluster.outcome) for cluster in found if cluster.outcome and not cluster.outcome.skipped
         ],
         "skipped": [_left_out(cluster) for cluster in found if cluster.skipped],
         "credits_charged": sync.credits,
@@ -106,7 +109,7 @@ def document(sync: Sync, now: float | None = None) -> dict[str, object]:
     }
     if not sync.state.is_final:
         result["clusters"] = [
-            {"cluster": cluster.summary.label, "n": cluster.summary.n} for cluster in found if cluster.summary.n
+            {"cluster": cluster.summary.label, **_size(cluster)} for cluster in found if cluster.summary.n
         ]
         result["waiting_for"] = sync.note or None
     return result | _plan(sync, found) | _error(sync)
@@ -188,11 +191,23 @@ def _plan(sync: Sync, found: Iterable[ClusterResult]) -> dict[str, object]:
     }
 
 
-def _persona(summary: ClusterSummary, outcome: PersonaOutcome) -> dict[str, object]:
+def _size(cluster: ClusterResult) -> dict[str, object]:
+    """How many profiles are in a cluster; of a sample also how many of all, and the cluster's share with 95 %
+    confidence."""
+    shown: dict[str, object] = {"n": cluster.summary.n}
+    if (estimate := cluster.estimate) is not None:
+        shown |= {"n_estimated": estimate.n, "share": cluster.summary.share}
+        if estimate.share is not None:
+            shown["share_95"] = [estimate.share.low, estimate.share.high]
+    return shown
+
+
+def _persona(cluster: ClusterResult, outcome: PersonaOutcome) -> dict[str, object]:
+    summary = cluster.summary
     shown: dict[str, object] = {
         "cluster": summary.label,
         "id": outcome.persona_id,
-        "n": summary.n,
+        **_size(cluster),
         "avg_ltv": summary.avg_ltv,
         "avg_churn": percent(summary.avg_churn),
         **_other_means(summary),
@@ -213,12 +228,16 @@ def _other_means(summary: ClusterSummary) -> dict[str, object]:
 
 
 def _left_out(cluster: ClusterResult) -> dict[str, object]:
-    shown: dict[str, object] = {"cluster": cluster.summary.label, "n": cluster.summary.n, "reason": cluster.skipped}
+    shown: dict[str, object] = {"cluster": cluster.summary.label, **_size(cluster), "reason": cluster.skipped}
     return {**shown, "persona_id": cluster.persona_id} if cluster.persona_id else shown
 
 
 def _cluster(
-    sync: Sync, summary: ClusterSummary, outcome: PersonaOutcome | None, planned: PlannedPersona | None
+    sync: Sync,
+    summary: ClusterSummary,
+    outcome: PersonaOutcome | None,
+    planned: PlannedPersona | None,
+    estimate: Estimate | None,
 ) -> ClusterResult:
     skipped = None
     if outcome:
@@ -227,7 +246,7 @@ def _cluster(
         skipped = planned.reason if planned.action == "skip" else None
     elif sync.fetched_at is not None and summary.n < sync.request.min_cluster_size:
         skipped = "too_small" if summary.n else "empty"
-    return ClusterResult(summary, outcome, planned, skipped)
+    return ClusterResult(summary, outcome, planned, skipped, estimate)
 
 
 def _value(value: object) -> str:

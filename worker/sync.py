@@ -117,6 +117,9 @@ class SyncRequest(BaseModel):
         pattern=r"^\P{Cc}+$",
         description="Read this file in the place of the space, as the workers see it: a profile a line, maybe in gzip",
     )
+    sample: float | None = Field(
+        default=None, gt=0, lt=1, description="Read only this share of the profiles, picked by their identifiers"
+    )
     max_profiles: int | None = Field(default=None, ge=1, description="Stop reading after this many profiles")
     min_cluster_size: int = Field(default=3, ge=1, description="A smaller cluster makes no persona")
     mode: Literal["upsert", "create"] = Field(

@@ -172,6 +172,8 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
         "--from-file -: the workers cannot read what this process is given. Add --embedded",
     ),
     "a file without Mavera's key": (("sync", "a", "--from-file", "-"), {}, "MAVERA_API_KEY is not set"),
+    "all as a sample": (("sync", "a", "--sample", "1"), {}, "--sample 1: a share is above 0 and below 1"),
+    "no share": (("sync", "a", "--sample", "nan"), {}, "--sample nan: a share is above 0"),
     "embedded without keys": (("sync", "a"), {}, "SEGMENT_TOKEN, MAVERA_API_KEY are not set"),
     "malformed setting": (("sync", "a"), {"SEGMENT_RATE": "fast"}, "SEGMENT_RATE"),
     "malformed URL": (("list",), {"REDIS_URL": "localhost"}, "REDIS_URL"),

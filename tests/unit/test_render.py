@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from producer.render import ShareBar, listing, live, overview, report, seconds
 from producer.screen import Screen
 from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
+from worker.clusters import Aggregate
 from worker.sandbox import SpaceSpec
 from worker.sync import PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 
@@ -28,6 +29,19 @@ def text(*renderables: RenderableType, width: int = 100, encoding: str = "utf-8"
 def failed(message: str) -> Sync:
     error = SyncFailure("mavera_unauthorized", message, resumable=True)
     return fetching(state=SyncState.FAILED, finished_at=START + 1, error=error)
+
+
+def test_the_report_of_a_sample_says_what_it_means_for_everyone() -> None:
+    aggregate = Aggregate.from_bytes(counted(SpaceSpec(60)))
+    aggregate.left_out = 540
+    request = SyncRequest(space_id="spa_1", sample=0.1)
+    sync = completed(request=request, aggregate=aggregate.to_bytes(), profiles=600, complete=False)
+    shown = text(*report(sync), width=120)
+    assert "│ High Value │      20 │    200 │ 23.2% to 45.3% │" in shown
+    assert "│ New        │       0 │      0 │   0.0% to 5.4% │" in shown
+    assert "A sample of 0.1 of the profiles: 60 were read." in shown
+    nothing = text(*report(fetching(request=request, aggregate=Aggregate(profiles=1, left_out=9).to_bytes())))
+    assert "A sample of 0.1 of the profiles: 1 were read." in nothing
 
 
 def test_the_report_of_a_finished_sync_has_a_table_and_says_what_was_charged() -> None:

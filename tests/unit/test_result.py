@@ -9,6 +9,7 @@ import pytest
 
 from producer.result import document, exit_code, moment, row, timings, to_json
 from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
+from worker.clusters import Aggregate
 from worker.sandbox import SpaceSpec
 from worker.sync import PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 
@@ -49,6 +50,37 @@ def test_the_document_of_a_finished_sync_is_the_recipes_example_and_what_was_add
         "sync_id status space_id profiles_fetched pages_fetched complete unclassified personas skipped credits_charged "
         "trait_errors profile_errors timings started_at duration_s read_from read_to"
     )
+
+
+def test_of_a_sample_every_size_is_told_twice_and_the_share_with_its_interval() -> None:
+    aggregate = Aggregate.from_bytes(counted(SpaceSpec(60)))
+    aggregate.left_out = 540
+    sync = completed()
+    sync = replace(
+        sync,
+        aggregate=aggregate.to_bytes(),
+        profiles=600,
+        request=sync.request.model_copy(update={"sample": 0.1}),
+    )
+    result = document(sync)
+    assert (result["sample"], result["sampled"], result["profiles_fetched"]) == (0.1, 60, 600)
+    personas = result["personas"]
+    assert isinstance(personas, list)
+    assert personas[0]["n"] == 20
+    assert personas[0]["n_estimated"] == 200
+    assert personas[0]["share"] == pytest.approx(1 / 3)
+    low, high = personas[0]["share_95"]
+    assert (low, high) == pytest.approx((0.2317, 0.4533), abs=1e-3)
+    assert result["skipped"] == [
+        {
+            "cluster": "New",
+            "n": 0,
+            "n_estimated": 0,
+            "share": 0.0,
+            "share_95": [0.0, pytest.approx(0.0545, abs=1e-3)],
+            "reason": "empty",
+        }
+    ]
 
 
 def test_of_a_failed_sync_the_document_says_why_and_whether_it_can_be_resumed() -> None:

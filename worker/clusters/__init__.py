@@ -6,9 +6,23 @@
 """
 
 from worker.clusters.aggregate import Aggregate, merge
+from worker.clusters.estimates import Estimate, estimates
 from worker.clusters.fold import fold
 from worker.clusters.rules import Rules
+from worker.clusters.sampling import sampled
 from worker.clusters.shipped import RECIPE
 from worker.clusters.summary import ClusterSummary, percent, summarise
 
-__all__ = ["RECIPE", "Aggregate", "ClusterSummary", "Rules", "fold", "merge", "percent", "summarise"]
+__all__ = [
+    "RECIPE",
+    "Aggregate",
+    "ClusterSummary",
+    "Estimate",
+    "Rules",
+    "estimates",
+    "fold",
+    "merge",
+    "percent",
+    "sampled",
+    "summarise",
+]

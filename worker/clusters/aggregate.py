@@ -27,7 +27,7 @@ MAX_BYTES = 640 * 1024
 LEAST = 8
 """Sketches and categories of so few buckets and values are not made smaller still."""
 
-_COUNTS = ("profiles", "profile_errors", "vanished", "filtered", "unclassified")
+_COUNTS = ("profiles", "profile_errors", "vanished", "left_out", "filtered", "unclassified")
 
 
 @dataclass(slots=True)
@@ -109,6 +109,7 @@ class Aggregate:
         profiles: entries that are objects, in a cluster or not.
         profile_errors: entries that are no object; they count nowhere else.
         vanished: profiles that were listed and gone before their traits were read; they count nowhere else.
+        left_out: profiles that were listed and are not in the sample; they count nowhere else.
         filtered: profiles that the rules' filter keeps out; of them nothing else is counted.
         unclassified: profiles without any of the traits that decide; they are in no cluster.
         trait_errors: by the trait's name, in how many profiles it was there but not usable; under `traits`,
@@ -119,10 +120,22 @@ class Aggregate:
     profiles: int = 0
     profile_errors: int = 0
     vanished: int = 0
+    left_out: int = 0
     filtered: int = 0
     unclassified: int = 0
     trait_errors: Counter[str] = field(default_factory=Counter)
     clusters: dict[str, ClusterAggregate] = field(default_factory=dict)
+
+    @property
+    def listed(self) -> int:
+        """Profiles in the sample or not."""
+        return self.profiles + self.left_out
+
+    @property
+    def fraction(self) -> float:
+        """The part of all profiles that is in the sample; 1 without a sample."""
+        inside = self.profiles + self.vanished
+        return inside / (inside + self.left_out) if inside else 1.0
 
     def cluster(self, key: str) -> ClusterAggregate:
         """The statistics of a cluster, begun if need be."""
@@ -212,7 +225,7 @@ def _from_version_1(document: Mapping[str, object]) -> dict[str, object]:
             "categories": categories,
             "booleans": {},
         }
-    return {**document, "version": VERSION, "filtered": 0, "clusters": clusters}
+    return {**document, "version": VERSION, "left_out": 0, "filtered": 0, "clusters": clusters}
 
 
 def _number_from_version_1(number: object) -> dict[str, object]:

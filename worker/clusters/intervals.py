@@ -1,8 +1,7 @@
 """How far what a sample says may be from what everyone would say: 95 % confidence intervals.
 
-Pure; from plain numbers. Each takes the `fraction` of the population that is in the sample, for what is known of a large
-part of it is known better: the variance of an estimate shrinks by 1 − fraction (the finite-population correction, with
-which W. G. Cochran's "Sampling Techniques", 1977, section 2.6, is concerned).
+Pure; from plain numbers. Each takes the `fraction` of the population that is in the sample: the variance of an estimate
+is smaller by 1 − fraction (the finite-population correction: W. G. Cochran, "Sampling Techniques", 1977, section 2.6).
 """
 
 from collections.abc import Callable
@@ -123,4 +122,4 @@ def t_quantile(level: float, freedom: int) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return sum(term / freedom**power for power, term in enumerate(terms))
+    return sum(term / float(freedom) ** power for power, term in enumerate(terms))

@@ -1,8 +1,8 @@
 """A sample of a space: which profiles are in it is decided by each profile's identifier alone.
 
-A profile counts if the hash of its identifier, as a number from 0 to 1, is below the sample's share. So every profile has
-the same chance whatever its traits; it is the same ones every time, whoever looks and in whatever order; and a larger
-sample holds every smaller one. That ends where identifiers do: a profile that was merged into another has another one.
+A profile counts if the hash of its identifier, as a number from 0 to 1, is below the sample's share. So every profile
+has the same chance whatever its traits; it is the same ones every time, whoever looks and in whatever order; and a
+larger sample holds every smaller one. That ends where identifiers do: a profile that is merged into another one.
 """
 
 from collections.abc import Iterable
@@ -56,11 +56,6 @@ def identifier(entry: dict[str, object]) -> str | None:
         if type(value) is int:
             return str(value)
     return None
-
-
-def estimated(counted: int, sample: int, listed: int) -> int:
-    """How many of all `listed` profiles are like the `counted` ones of a sample of so many."""
-    return round(counted * listed / sample) if sample else 0
 
 
 def _hash(name: str) -> bytes:

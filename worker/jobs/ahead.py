@@ -16,12 +16,21 @@ from worker.segment import Call, Source
 
 @dataclass(frozen=True)
 class ReadPage:
-    """A page with its entries. listed: how many it listed; next_cursor: None at the end of the listing."""
+    """A page with its entries. vanished, left_out: as in Aggregate; next_cursor: None at the end of the listing.
+
+    asked_for: how many entries the page had before some vanished.
+    """
 
     entries: list[object]
     vanished: int
-    listed: int
+    left_out: int
+    asked_for: int
     next_cursor: str | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it listed nothing at all."""
+        return not self.asked_for and not self.left_out
 
 
 class PagesAhead:
@@ -46,7 +55,7 @@ class PagesAhead:
             return None
         page = await self._on_their_way[0]
         self._on_their_way.popleft()
-        self._listed -= page.listed
+        self._listed -= page.asked_for
         return page
 
     async def close(self) -> None:
@@ -72,4 +81,4 @@ class PagesAhead:
             self._following = (page.next_cursor, number + 1)
             self._start()
         entries = await self._source.entries(page, number, self._call)
-        return ReadPage(entries.profiles, entries.vanished, len(page.profiles), page.next_cursor)
+        return ReadPage(entries.profiles, entries.vanished, page.left_out, len(page.profiles), page.next_cursor)

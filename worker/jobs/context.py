@@ -14,7 +14,7 @@ from worker.backoff import Backoff
 from worker.files import FileSource, Opener, OpenFiles, under
 from worker.http import HttpClient, HttpLimits
 from worker.mavera import MaveraClient
-from worker.segment import ProfileApi, SegmentClient, Source
+from worker.segment import ProfileApi, SampledSource, SegmentClient, Source
 from worker.segment.profile_api import LISTED_A_CALL
 from worker.settings import Settings
 from worker.store import BatchStore, JobQueue, Limiter, PersonaStore, RateScope, StorePool, SyncStore, WorkerRegistry
@@ -54,11 +54,14 @@ class WorkerContext:
         self.files = OpenFiles(self.opener or under(settings.files_dir))
 
     def source(self, request: SyncRequest, *, traits: bool = True) -> Source:
-        """What a request asks to read: its file, or its space in its dialect. traits: as of `segment_source`."""
-        if request.file is not None:
-            return FileSource(self.files, request.file)
-        listen = self.segment_limiter(request.space_id).hear
-        return segment_source(self.settings, self.session, request, traits=traits, listen=listen)
+        """What a request asks to read: its file or its space in its dialect, all of it or a sample. traits: as of
+        `segment_source`."""
+        if request.file is None:
+            listen = self.segment_limiter(request.space_id).hear
+            source = segment_source(self.settings, self.session, request, traits=traits, listen=listen)
+        else:
+            source = FileSource(self.files, request.file)
+        return source if request.sample is None else SampledSource(source, request.sample)
 
     def segment_limiter(self, space_id: str) -> Limiter:
         """The limiter of a space. Walks of one space in this worker share it, and so its reserved slots."""

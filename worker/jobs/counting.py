@@ -40,16 +40,17 @@ class Counting:
         if next_cursor is not None:
             guard = self._guard.advance(
                 next_cursor,
-                empty=not page.listed,
+                empty=page.is_empty,
                 max_empty_pages=self._context.settings.max_empty_pages,
                 space_id=self._begun.request.space_id,
                 page=self.pages + 1,
             )
         fold(self._aggregate, entries, self._begun.request.rules, as_of=self._begun.started_at)
         self._aggregate.vanished += page.vanished
+        self._aggregate.left_out += page.left_out
         self.pages += 1
         if next_cursor is None:
-            self.ended, self._complete = True, not cut
+            self.ended, self._complete = True, not cut and self._begun.request.sample is None
         else:
             self.cursor, self._guard = next_cursor, guard
 
@@ -63,7 +64,7 @@ class Counting:
             cursor=self.cursor,
             guard=self._guard.encode(),
             pages=self.pages,
-            profiles=self._aggregate.profiles,
+            profiles=self._aggregate.listed,
             complete=self._complete,
             trouble_ms=trouble_ms,
             aggregate=self._aggregate.to_bytes(),

@@ -3,6 +3,7 @@
 from worker.segment.client import SegmentClient
 from worker.segment.dialect import Page
 from worker.segment.profile_api import ProfileApi
+from worker.segment.sampled import SampledSource
 from worker.segment.source import Call, Entries, Source
 
-__all__ = ["Call", "Entries", "Page", "ProfileApi", "SegmentClient", "Source"]
+__all__ = ["Call", "Entries", "Page", "ProfileApi", "SampledSource", "SegmentClient", "Source"]

@@ -17,10 +17,14 @@ from worker.sync import SyncRequest
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its entries as they came, and the cursor of the next page, None at the end of the listing."""
+    """One page: its entries as they came, and the cursor of the next page, None at the end of the listing.
+
+    left_out: how many further profiles it listed that are not in the sample.
+    """
 
     profiles: list[object]
     next_cursor: str | None
+    left_out: int = 0
 
 
 def _none_if_blank(value: object) -> object:

@@ -1,0 +1,72 @@
+"""A sample, end to end: the same profiles from every source, and a request only for those."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import truth
+from tests.support.redis_server import RedisServer
+from tests.support.stage import Stage, Start, staged
+from worker.clusters import Aggregate, estimates, sampled, summarise
+from worker.sandbox import SpaceSpec, profiles
+from worker.sandbox.spaces import profile_id
+
+pytestmark = pytest.mark.usefixtures("real_pool")
+
+SPEC = SpaceSpec(3000, "wide", seed=2)
+SHARE = 0.2
+
+
+@pytest.fixture
+async def stage(session_redis: RedisServer, start_worker: Start, tmp_path: Path) -> AsyncIterator[Stage]:
+    spaces = {"spa": SPEC, "nameless": SpaceSpec(60, "recipe")}
+    async with staged(session_redis, start_worker, spaces, settings={"FILES_DIR": str(tmp_path)}) as stage:
+        yield stage
+
+
+async def test_a_sample_is_the_same_from_the_api_and_from_a_file_and_near_the_truth(
+    stage: Stage, tmp_path: Path
+) -> None:
+    rows = [{"id": profile_id(SPEC, i), **row} for i, row in enumerate(profiles(SPEC)) if isinstance(row, dict)]
+    (tmp_path / "profiles.ndjson").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    expected = truth.of(sampled(rows, SHARE).entries)
+    stage.worker(SEGMENT_BASE_URL=stage.sandbox.profile_api_url)
+
+    api = await stage.sync(dialect="profile-api", sample=SHARE)
+    assert stage.sandbox.journal.count("segment.traits") == expected.profiles
+    file = await stage.sync(file="profiles.ndjson", sample=SHARE)
+    assert file.aggregate == api.aggregate
+    assert (api.profiles, api.complete) == (3000, False)
+
+    aggregate = Aggregate.from_bytes(api.aggregate)
+    assert (aggregate.profiles, aggregate.left_out) == (expected.profiles, 3000 - expected.profiles)
+    everyone = truth.of(rows)
+    summaries = summarise(aggregate)
+    for summary, estimate in zip(summaries, estimates(aggregate, summaries), strict=True):
+        assert summary.n == expected.sizes[summary.key]
+        assert estimate.n == pytest.approx(everyone.sizes[summary.key], rel=0.3)
+        assert estimate.share is not None
+        assert estimate.share.low < summary.share < estimate.share.high
+
+
+async def test_a_sample_does_not_overwrite_what_everyone_made(stage: Stage, tmp_path: Path) -> None:
+    rows = [{"id": str(i), **row} for i, row in enumerate(profiles(SPEC)) if isinstance(row, dict)]
+    (tmp_path / "profiles.ndjson").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    stage.worker()
+    await stage.sync(file="profiles.ndjson")
+    before = [dict(persona.fields) for persona in stage.sandbox.personas]
+    part = await stage.sync(file="profiles.ndjson", sample=SHARE)
+    assert {outcome.reason for outcome in part.outcomes} == {"partial"}
+    assert [dict(persona.fields) for persona in stage.sandbox.personas] == before
+
+
+async def test_where_there_are_no_identifiers_no_sample_is_made_up(stage: Stage) -> None:
+    stage.worker()
+    failed = await stage.sync("nameless", sample=0.5)
+    assert failed.error
+    assert (failed.error.code, failed.error.resumable, failed.pages) == ("no_ids", False, 0)
+    assert stage.sandbox.posts == []
