@@ -213,6 +213,8 @@ def _persona(cluster: ClusterResult, outcome: PersonaOutcome) -> dict[str, objec
         **_other_means(summary),
         "action": outcome.action,
     }
+    if cluster.estimate is not None:
+        shown["intervals_95"] = _intervals(cluster.estimate)
     if outcome.reason:
         shown["reason"] = outcome.reason
     if outcome.ignored:
@@ -225,6 +227,14 @@ def _other_means(summary: ClusterSummary) -> dict[str, object]:
     if summary.numbers.keys() <= {trait.name for trait in RECIPE.traits}:
         return {}
     return {"means": {name: number.mean for name, number in summary.numbers.items()}}
+
+
+def _intervals(estimate: Estimate) -> dict[str, object]:
+    """By trait, between what the shares of its most frequent values lie."""
+    return {
+        name: {value: [interval.low, interval.high] for value, interval in shares.items()}
+        for name, shares in estimate.categories.items()
+    }
 
 
 def _left_out(cluster: ClusterResult) -> dict[str, object]:

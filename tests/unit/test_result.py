@@ -71,6 +71,8 @@ def test_of_a_sample_every_size_is_told_twice_and_the_share_with_its_interval() 
     assert personas[0]["share"] == pytest.approx(1 / 3)
     low, high = personas[0]["share_95"]
     assert (low, high) == pytest.approx((0.2317, 0.4533), abs=1e-3)
+    low, high = personas[0]["intervals_95"]["industries"]["SaaS"]
+    assert (low, high) == (pytest.approx(0.852, abs=1e-3), pytest.approx(1))
     assert result["skipped"] == [
         {
             "cluster": "New",
