@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from worker.clusters import RECIPE, Aggregate, ClusterSummary, Estimate, estimates, percent, summarise
+from worker.clusters.intervals import Interval
 from worker.plan import PlannedPersona
 from worker.sync import PersonaOutcome, Sync, SyncState
 
@@ -58,7 +59,9 @@ def clusters(sync: Sync, aggregate: Aggregate) -> list[ClusterResult]:
     outcomes = {outcome.cluster: outcome for outcome in sync.outcomes}
     planned = {persona.cluster: persona for persona in sync.planned.personas} if sync.planned else {}
     summaries = summarise(aggregate, sync.request.rules)
-    of_all = [None] * len(summaries) if sync.request.sample is None else estimates(aggregate, summaries)
+    of_all = (
+        [None] * len(summaries) if sync.request.sample is None else estimates(aggregate, summaries, sync.request.rules)
+    )
     return [
         _cluster(sync, summary, outcomes.get(summary.key), planned.get(summary.key), estimate)
         for summary, estimate in zip(summaries, of_all, strict=True)
@@ -230,10 +233,15 @@ def _other_means(summary: ClusterSummary) -> dict[str, object]:
 
 
 def _intervals(estimate: Estimate) -> dict[str, object]:
-    """By trait, between what the shares of its most frequent values lie."""
+    """By trait, between what its mean or median, or the shares of its values lie."""
+    found: dict[str, Mapping[str, Interval]] = {
+        **{name: {typical.of: typical.interval} for name, typical in estimate.numbers.items()},
+        **estimate.categories,
+        **{name: {"true": interval} for name, interval in estimate.booleans.items()},
+    }
     return {
-        name: {value: [interval.low, interval.high] for value, interval in shares.items()}
-        for name, shares in estimate.categories.items()
+        name: {what: [interval.low, interval.high] for what, interval in intervals.items()}
+        for name, intervals in found.items()
     }
 
 

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from producer import SyncRequest
+from producer.embedded import embedded
 from tests.support import truth
-from tests.support.checks import assert_exact
+from tests.support.checks import assert_exact, assert_same_statistics
 from tests.support.command_line import Command, cli, shell
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
 from tests.support.workers import environment
+from worker.files import anywhere
 from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 
 pytestmark = pytest.mark.usefixtures("real_pool")
@@ -56,7 +59,7 @@ async def test_a_file_gives_the_same_statistics_as_the_space_and_keeps_its_perso
     stage.worker()
     space = await stage.sync()
     file = await stage.sync(file="profiles.ndjson")
-    assert file.aggregate == space.aggregate
+    assert_same_statistics(file, space)
     assert (file.profiles, file.complete) == (space.profiles, True)
     assert {one.persona_id for one in file.outcomes} == {one.persona_id for one in space.outcomes}
     assert file.credits == 0
@@ -164,13 +167,17 @@ async def test_a_file_needs_no_segment_token_and_no_redis(
     assert sandbox.journal.count("segment") == 0
 
 
-async def test_so_many_profiles_and_no_more(env: dict[str, str], tmp_path: Path) -> None:
+async def test_so_many_profiles_and_no_more(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "profiles.ndjson"
     path.write_bytes(lines(profiles(SMALL)))
-    for n, complete in ((7, False), (60, True)):
-        done = await cli("sync", "spa_1", "--json", "--from-file", str(path), "--max-profiles", str(n), env=env)
-        document = json.loads(done.out)
-        assert (document["profiles_fetched"], document["complete"]) == (min(n, 60), complete)
+    settings = load_settings(
+        segment_token=None, mavera_api_key="mvra_test_sandbox", mavera_base_url=sandbox.mavera_url, mavera_gap_s=0
+    )
+    async with embedded(settings, opener=anywhere) as client:
+        for n, complete in ((7, False), (60, True), (61, True)):
+            request = SyncRequest(space_id="spa_1", file=str(path), max_profiles=n)
+            done = await client.wait((await client.enqueue(request)).id, timeout_s=60)
+            assert (done.profiles, done.complete) == (min(n, 60), complete)
 
 
 async def test_a_slow_pipe_is_read_as_it_comes_over_many_leases(env: dict[str, str], tmp_path: Path) -> None:
@@ -207,16 +214,12 @@ async def test_ctrl_c_ends_the_wait_for_a_pipe_that_says_nothing(env: dict[str, 
 async def test_what_is_wrong_with_the_content_fails_the_sync_with_exit_code_1(
     env: dict[str, str], tmp_path: Path
 ) -> None:
-    for name, content, code in (
-        ("blank", b"\n\n", "file_empty"),
-        ("plain.gz", b"{}\n", "file_corrupt"),
-        ("cut.gz", gzip.compress(lines(profiles(SMALL)))[:-9], "file_corrupt"),
-    ):
-        (tmp_path / name).write_bytes(content)
-        done = await cli("sync", "spa_1", "--json", "--from-file", str(tmp_path / name), env=env)
-        document = json.loads(done.out)
-        assert (done.code, document["status"], document["error"]["code"]) == (1, "failed", code)
-        assert document["personas"] == []
+    path = tmp_path / "cut.gz"
+    path.write_bytes(gzip.compress(lines(profiles(SMALL)))[:-9])
+    done = await cli("sync", "spa_1", "--json", "--from-file", str(path), env=env)
+    document = json.loads(done.out)
+    assert (done.code, document["status"], document["error"]["code"]) == (1, "failed", "file_corrupt")
+    assert document["personas"] == []
 
 
 async def test_with_the_stand_ins_a_file_needs_no_key_at_all(tmp_path: Path) -> None:

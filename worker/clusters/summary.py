@@ -196,14 +196,14 @@ def percent(share: float | None) -> str | None:
     return None if share is None else f"{share:.0%}"
 
 
-def _values(group: ClusterAggregate, trait: Trait) -> NumberAggregate:
+def values_of(group: ClusterAggregate, trait: Trait) -> NumberAggregate:
     """The values of a number or date trait that statistics are taken of."""
     number = group.numbers.get(trait.name, NumberAggregate())
     return number.with_zeros(group.n - number.count) if trait.missing_is_zero else number
 
 
 def _number(group: ClusterAggregate, trait: Trait) -> NumberSummary:
-    values = _values(group, trait)
+    values = values_of(group, trait)
     coverage = group.numbers[trait.name].count if trait.name in group.numbers else 0
     median = values.quantile(0.5) if values.count >= SHOWN_FROM else None
     if median is None:
@@ -244,7 +244,7 @@ def _contrasts(groups: list[ClusterAggregate], rules: Rules) -> list[list[Contra
 def _trait_contrasts(trait: Trait, groups: list[ClusterAggregate]) -> Iterator[list[Contrast]]:
     name = trait.name
     if trait.type in ("number", "date"):
-        numbers = [_values(group, trait) for group in groups]
+        numbers = [values_of(group, trait) for group in groups]
         described = all(number.std is not None or number.count < 2 for number in numbers)
         for inside, rest in zip(numbers, everyone_else([number.moments for number in numbers]), strict=True):
             yield [*compare_means(name, inside.moments, rest)] if described else []
