@@ -21,6 +21,7 @@ from tests.support.stage import Stage, Start, staged
 from tests.support.workers import environment
 from worker.files import anywhere
 from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
+from worker.settings import load_settings
 
 pytestmark = pytest.mark.usefixtures("real_pool")
 
