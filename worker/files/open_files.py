@@ -99,7 +99,7 @@ class _OpenFile:
 
     async def read(self) -> FilePage:
         """The page at `place`, which moves on. A page whose reader is cancelled is the next reader's."""
-        reading = self._reading = self._reading or _in_thread(self._read)
+        reading = self._reading = self._reading or self._begin()
         try:
             page = await asyncio.shield(reading)
         except asyncio.CancelledError:
@@ -117,6 +117,12 @@ class _OpenFile:
         else:
             self._close()
 
+    def _begin(self) -> asyncio.Future[FilePage]:
+        """Reads the page in a thread: of the loop's own, which is faster, unless it could wait there for ever."""
+        if self._content is None or self._content.is_pipe:
+            return _in_own_thread(self._read)
+        return asyncio.get_running_loop().run_in_executor(None, self._read)
+
     def _close(self) -> None:
         if self._reading:
             self._reading.exception()  # seen, so that asyncio does not report it
@@ -129,8 +135,8 @@ class _OpenFile:
         return self._content.page(self.place)
 
 
-def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Runs `work` in a thread of its own. Not one of asyncio's, which wait at the end for a pipe that never ends."""
+def _in_own_thread(work: Callable[[], T]) -> asyncio.Future[T]:
+    """Runs `work` in a thread that nobody waits for when the process ends, as it would for the loop's own."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
