@@ -24,7 +24,7 @@ from worker.clusters import Rules
 from worker.errors import ConfigurationError, PersonasError
 from worker.files import STANDARD_INPUT, anywhere
 from worker.settings import Dialect, Settings
-from worker.sync import FAN_OUT_NEEDS_INLINE, Strategy, Sync, SyncRequest, new_sync_id
+from worker.sync import FAN_OUT_NEEDS_INLINE, FAN_OUT_READS_ALL, Strategy, Sync, SyncRequest, new_sync_id
 
 PATIENCE_S = 3.0
 """How long a command waits for a Redis that does not answer, before it gives up."""
@@ -210,6 +210,8 @@ def _request(
     dialect = "inline" if file is not None else options.dialect or settings.segment_dialect
     if options.strategy == "fan-out" and dialect != "inline":
         raise ConfigurationError(f"--strategy: {FAN_OUT_NEEDS_INLINE}.")
+    if options.strategy == "fan-out" and options.sample is not None:
+        raise ConfigurationError(f"--strategy: {FAN_OUT_READS_ALL}.")
     try:
         return SyncRequest(
             space_id=space_id,

@@ -84,6 +84,10 @@ def _written(rules: Rules) -> str | dict[str, Any]:
 
 FAN_OUT_NEEDS_INLINE = "fan-out is for the dialect inline; profile-api asks for its profiles side by side as it is"
 
+FAN_OUT_READS_ALL = (
+    "a sample is not fanned out, for its pages would be read whole all the same; leave out one of the two"
+)
+
 
 def _chosen(strategy: Strategy) -> Strategy:
     """What `auto` stands for, so that whoever asks for the chain by name asks for the same."""
@@ -142,6 +146,8 @@ class SyncRequest(BaseModel):
     def _strategy_fits(self) -> Self:
         if self.fans_out and self.dialect != "inline":
             raise ValueError(FAN_OUT_NEEDS_INLINE)
+        if self.fans_out and self.sample is not None:
+            raise ValueError(FAN_OUT_READS_ALL)
         return self
 
     @property

@@ -14,7 +14,7 @@ import pytest
 from producer import SyncRequest
 from producer.embedded import embedded
 from tests.support import truth
-from tests.support.checks import assert_exact, assert_same_statistics
+from tests.support.checks import assert_exact, same_statistics
 from tests.support.command_line import Command, cli, shell
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
@@ -60,7 +60,7 @@ async def test_a_file_gives_the_same_statistics_as_the_space_and_keeps_its_perso
     stage.worker()
     space = await stage.sync()
     file = await stage.sync(file="profiles.ndjson")
-    assert_same_statistics(file, space)
+    assert same_statistics(file.aggregate, space.aggregate)
     assert (file.profiles, file.complete) == (space.profiles, True)
     assert {one.persona_id for one in file.outcomes} == {one.persona_id for one in space.outcomes}
     assert file.credits == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import truth
-from tests.support.checks import assert_same_statistics
+from tests.support.checks import same_statistics
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
 from worker.clusters import RECIPE, Aggregate, estimates, sampled, summarise
@@ -40,7 +40,7 @@ async def test_a_sample_is_the_same_from_the_api_and_from_a_file_and_near_the_tr
     api = await stage.sync(dialect="profile-api", sample=SHARE)
     assert stage.sandbox.journal.count("segment.traits") == expected.profiles
     file = await stage.sync(file="profiles.ndjson", sample=SHARE)
-    assert_same_statistics(file, api)
+    assert same_statistics(file.aggregate, api.aggregate)
     assert (api.profiles, api.complete) == (3000, False)
 
     aggregate = Aggregate.from_bytes(api.aggregate)

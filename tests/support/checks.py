@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -43,17 +42,6 @@ def assert_exact(sync: Sync, truth: Truth) -> None:
             assert number.mean == (None if mean is None else pytest.approx(mean, rel=1e-9, abs=0))
         for trait, category in summary.categories.items():
             assert list(category.values) == truth.top(summary.key, trait)
-
-
-def assert_same_statistics(one: Sync, other: Sync) -> None:
-    """Two syncs have counted the same, to the last bit; but for spreads, whose last digits depend on the pages."""
-    documents = [json.loads(sync.aggregate) for sync in (one, other)]
-    spreads = [
-        [number.pop("squares") for cluster in document["clusters"].values() for number in cluster["numbers"].values()]
-        for document in documents
-    ]
-    assert documents[0] == documents[1]
-    assert spreads[0] == pytest.approx(spreads[1], rel=1e-9)
 
 
 def assert_one_persona_each(sandbox: Sandbox, sync: Sync, truth: Truth, min_cluster_size: int = 3) -> None:

@@ -173,6 +173,11 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     ),
     "a file without Mavera's key": (("sync", "a", "--from-file", "-"), {}, "MAVERA_API_KEY is not set"),
     "all as a sample": (("sync", "a", "--sample", "1"), {}, "--sample 1: a share is above 0 and below 1"),
+    "a sample fanned out": (
+        ("sync", "a", "--sample", "0.1", "--strategy", "fan-out"),
+        {},
+        "--strategy: a sample is not fanned out",
+    ),
     "no share": (("sync", "a", "--sample", "nan"), {}, "--sample nan: a share is above 0"),
     "embedded without keys": (("sync", "a"), {}, "SEGMENT_TOKEN, MAVERA_API_KEY are not set"),
     "malformed setting": (("sync", "a"), {"SEGMENT_RATE": "fast"}, "SEGMENT_RATE"),

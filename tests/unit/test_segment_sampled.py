@@ -53,8 +53,8 @@ async def test_a_page_of_which_nobody_is_in_the_sample_is_not_an_empty_one() -> 
     first, second = await ahead.next(), await ahead.next()
     assert first
     assert second
-    assert (first.entries, first.left_out, first.is_empty) == ([], 50, False)
-    assert (second.entries, second.left_out, second.is_empty) == ([], 0, True)
+    assert (first.entries, first.left_out, first.listed) == ([], 50, 50)
+    assert (second.entries, second.left_out, second.listed) == ([], 0, 0)
 
 
 async def test_a_page_without_any_identifier_ends_the_sync() -> None:

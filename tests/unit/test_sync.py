@@ -84,6 +84,7 @@ def test_what_would_not_fit_is_no_space_id(space_id: str) -> None:
         {"min_cluster_size": 0},
         {"unknown": 1},
         {"sample": 0},
+        {"sample": 0.1, "strategy": "fan-out"},
         {"sample": 1},
         {"sample": float("nan")},
         {"file": ""},

@@ -18,19 +18,14 @@ from worker.segment import Call, Source
 class ReadPage:
     """A page with its entries. vanished, left_out: as in Aggregate; next_cursor: None at the end of the listing.
 
-    asked_for: how many entries the page had before some vanished.
+    listed: how many entries it had, with those that vanished or are left out.
     """
 
     entries: list[object]
     vanished: int
     left_out: int
-    asked_for: int
+    listed: int
     next_cursor: str | None
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it listed nothing at all."""
-        return not self.asked_for and not self.left_out
 
 
 class PagesAhead:
@@ -55,7 +50,7 @@ class PagesAhead:
             return None
         page = await self._on_their_way[0]
         self._on_their_way.popleft()
-        self._listed -= page.asked_for
+        self._listed -= page.listed
         return page
 
     async def close(self) -> None:
@@ -76,9 +71,10 @@ class PagesAhead:
 
     async def _read(self, cursor: str, number: int) -> ReadPage:
         page = await self._call(lambda: self._source.page(cursor, number))
-        self._listed += len(page.profiles)
+        listed = len(page.profiles) + page.left_out
+        self._listed += listed
         if page.next_cursor is not None:
             self._following = (page.next_cursor, number + 1)
             self._start()
         entries = await self._source.entries(page, number, self._call)
-        return ReadPage(entries.profiles, entries.vanished, page.left_out, len(page.profiles), page.next_cursor)
+        return ReadPage(entries.profiles, entries.vanished, page.left_out, listed, page.next_cursor)

@@ -40,7 +40,7 @@ class Counting:
         if next_cursor is not None:
             guard = self._guard.advance(
                 next_cursor,
-                empty=page.is_empty,
+                empty=not page.listed,
                 max_empty_pages=self._context.settings.max_empty_pages,
                 space_id=self._begun.request.space_id,
                 page=self.pages + 1,
