@@ -129,7 +129,7 @@ def test_rules_travel_in_the_request_and_the_default_ones_by_their_name() -> Non
     request = SyncRequest(space_id="spa_1", rules=MINE)
     stored = request.model_dump_json()
     assert SyncRequest.model_validate_json(stored) == request
-    assert len(stored) < 400
+    assert len(stored) < 500
     assert '"rules":"recipe"' in SyncRequest(space_id="spa_1").model_dump_json()
     changed = RECIPE.model_copy(update={"clusters": RECIPE.clusters[1:]})
     kept = SyncRequest.model_validate_json(SyncRequest(space_id="spa_1", rules=changed).model_dump_json())
