@@ -202,7 +202,7 @@ def _all_within(numbers: list[float], lowest: float, highest: float) -> bool:
     with suppress(OverflowError):  # an integer that is too large for a float
         # One pass settles most columns: no part of a vector is longer than the vector, whose length is not a number if
         # one of them is not.
-        if hypot(*numbers) <= min(-lowest, highest):
+        if lowest == -highest and hypot(*numbers) <= highest:
             return True
     if not (numbers and lowest <= min(numbers) and max(numbers) <= highest):
         return not numbers
