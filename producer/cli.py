@@ -336,8 +336,11 @@ def sandbox(
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0: any free one.")] = 8080,
     profiles: Annotated[int, typer.Option(metavar="N", min=0, help="Profiles in every space.")] = 20_000,
     kind: Annotated[
-        Literal["mixed", "recipe", "wide"],
-        typer.Option(metavar="mixed|recipe|wide", help="Realistic and dirty; the recipe's samples; clean, ten traits."),
+        Literal["mixed", "recipe", "wide", "saas"],
+        typer.Option(
+            metavar="mixed|recipe|wide|saas",
+            help="Realistic and dirty; the recipe's samples; clean, ten traits; users of a B2B product.",
+        ),
     ] = "mixed",
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed is another space.")] = 0,
     page_size: Annotated[int, typer.Option(metavar="N", min=1, help="Most profiles in a page.")] = 200,

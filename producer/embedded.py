@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 
 from pydantic import SecretStr
@@ -24,12 +25,13 @@ from worker.store.pool import closing
 DEMO_SPACE = "demo"
 
 DEMO = SandboxOptions(
-    {},
+    {"saas": SpaceSpec(20_000, "saas", seed=1, as_of=time.time())},
     default_space=SpaceSpec(20_000, "mixed", seed=1),
     latency_s=0.07,
     mavera_latency_s=0.25,
 )
-"""What `sync --sandbox` reads: any space, large and slow enough to watch."""
+"""What `sync --sandbox` reads: any space, large and slow enough to watch; `saas` is the one that goes with
+`--clusters saas`."""
 
 
 @contextlib.asynccontextmanager

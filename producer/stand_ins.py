@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from dataclasses import dataclass
 
 from producer.embedded import DEMO_SPACE
@@ -38,7 +39,7 @@ class StandIns:
         """The sandbox's own. Raises ConfigurationError that says what is wrong with a fault."""
         return SandboxOptions(
             {},
-            default_space=SpaceSpec(self.profiles, self.kind, self.seed),
+            default_space=SpaceSpec(self.profiles, self.kind, self.seed, as_of=time.time()),
             latency_s=self.latency_s,
             listing_latency_s=self.listing_latency_s,
             mavera_latency_s=self.mavera_latency_s,

@@ -55,6 +55,7 @@ def test_the_recipe_reads_as_it_is() -> None:
         ({"trait": "plan", "missing": False}, "plan is there"),
         ({"trait": "trial", "eq": True}, "trial is yes"),
         ({"trait": "joined", "gte": 1}, "joined at least 1 day ago"),
+        ({"trait": "joined", "gt": -90, "lt": 0}, "joined less than 90 days ahead and joined less than 0 days ago"),
         ({"trait": "joined", "lt": 30}, "joined less than 30 days ago"),
         ({"trait": "modules", "eq": "crm"}, 'modules holds "crm"'),
         ({"trait": "modules", "in": ["crm", "chat"]}, 'modules holds "crm" or "chat"'),

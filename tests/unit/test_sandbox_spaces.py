@@ -58,14 +58,14 @@ def test_the_recipe_space_is_the_recipes_sample() -> None:
     assert entries == entries[:3] * 20
 
 
-@pytest.mark.parametrize("kind", ["recipe", "mixed", "wide"])
+@pytest.mark.parametrize("kind", ["recipe", "mixed", "wide", "saas"])
 def test_a_profile_depends_on_its_spec_and_index_alone(kind: Any) -> None:
     spec = SpaceSpec(500, kind, seed=7)
     backwards = [profile(spec, index) for index in reversed(range(500))]
     assert list(profiles(spec)) == backwards[::-1]
 
 
-@pytest.mark.parametrize("kind", ["mixed", "wide"])
+@pytest.mark.parametrize("kind", ["mixed", "wide", "saas"])
 def test_another_seed_is_another_space(kind: Any) -> None:
     assert list(profiles(SpaceSpec(50, kind, 1))) != list(profiles(SpaceSpec(50, kind, 2)))
 
@@ -77,7 +77,7 @@ def test_what_is_handed_out_can_be_changed_without_changing_the_space() -> None:
     assert profile(SpaceSpec(), 0) != entry
 
 
-@pytest.mark.parametrize("kind", ["recipe", "mixed", "wide"])
+@pytest.mark.parametrize("kind", ["recipe", "mixed", "wide", "saas"])
 def test_every_entry_is_strict_json(kind: Any) -> None:
     for entry in profiles(SpaceSpec(5000, kind)):
         text = json.dumps(entry, allow_nan=False)
@@ -132,6 +132,25 @@ def test_a_wide_profile_has_ten_traits_and_a_page_of_200_about_48_kilobytes() ->
     entries = list(profiles(SpaceSpec(200, "wide")))
     assert all(len(one) == 10 for one in _traits(SpaceSpec(200, "wide")))
     assert 46_000 < len(json.dumps(entries, separators=(",", ":"))) < 50_000
+
+
+def test_a_saas_space_has_staff_visitors_trials_and_every_type_of_trait() -> None:
+    spec = SpaceSpec(5000, "saas", as_of=1_700_000_000)
+    traits = _traits(spec)
+    visitors = [one for one in traits if "plan" not in one and "email" not in one]
+    assert 0.02 < len(visitors) / 5000 < 0.04
+    assert 0.015 < sum(one.get("is_staff") is True for one in traits) / 5000 < 0.025
+    assert 0.10 < sum(one.get("is_trial") is True for one in traits) / 5000 < 0.14
+    assert all(
+        set(one["active_modules"]) <= {"tasks", "docs", "chat", "reports", "automation", "api"}
+        for one in traits
+        if isinstance(one.get("active_modules"), list)
+    )
+    signed_up = [one.get("signed_up") for one in traits]
+    assert {str, int, dict, type(None)} == {type(value) for value in signed_up}
+    assert all(value < "2023-11-15" for value in signed_up if isinstance(value, str))
+    assert all(min(value, value / 1000) < 1_700_000_000 for value in signed_up if isinstance(value, int))
+    assert any(isinstance(one.get("seats"), str) for one in traits)
 
 
 @pytest.mark.parametrize("wrong", [{"profiles": -1}, {"kind": "clean"}])

@@ -35,8 +35,8 @@ class Condition(BaseModel):
     """Either comparisons of one `trait`, all of which must hold, or one of `all`, `any` and `not`.
 
     A comparison with a missing value does not hold, unless the trait says what a missing value counts as; `missing`
-    asks for the value itself. A date is compared by its age in days at the start of the sync. A list is equal to
-    what it holds, and `in` a list of words of which it holds one.
+    asks for the value itself. A date is compared by its age in days at the start of the sync, which is negative for
+    one that lies ahead. A list is equal to what it holds, and `in` a list of words of which it holds one.
     """
 
     model_config = ConfigDict(

@@ -98,8 +98,8 @@ class Trait(BaseModel):
             if not self.lowest <= value <= self.highest:
                 return f"{_shown(value)} is outside {self.lowest:g} to {self.highest:g}, which {self.name} is within"
         elif self.type == "date":
-            if not isinstance(value, float) or value < 0:
-                return f"{self.name} is a date, which is compared by its age: write days, from 0"
+            if not isinstance(value, float):
+                return f"{self.name} is a date, which is compared by its age: write a number of days"
         elif self.type == "boolean":
             if not isinstance(value, bool):
                 return f"{self.name} is a boolean: write true or false"

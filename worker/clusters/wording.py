@@ -9,6 +9,7 @@ EVERYONE_ELSE = "everyone else"
 _CURRENCIES = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 _SIGNS = {"gt": ">", "gte": "≥", "lt": "<", "lte": "≤", "eq": "="}
 _AGES = {"gt": "more than", "gte": "at least", "lt": "less than", "lte": "at most"}
+_AHEAD = {"gt": "less than", "gte": "at most", "lt": "more than", "lte": "at least"}
 
 
 def amount(trait: Trait, value: float) -> str:
@@ -79,7 +80,8 @@ def _comparisons(condition: Condition, trait: Trait) -> list[str]:
         if field == "missing":
             parts.append(f"{trait.label} is missing" if value else f"{trait.label} is there")
         elif trait.type == "date":
-            parts.append(f"{trait.label} {_AGES[field]} {_days(value)} ago")
+            how = f"{_AHEAD[field]} {_days(-value)} ahead" if value < 0 else f"{_AGES[field]} {_days(value)} ago"
+            parts.append(f"{trait.label} {how}")
         elif trait.type == "list":
             words = " or ".join(_value(trait, one) for one in (value if field == "in_" else (value,)))
             parts.append(f"{trait.label} holds {words}")

@@ -16,8 +16,9 @@ from typing import Literal
 
 from worker.sandbox.cursors import Place, decode, encode
 from worker.sandbox.dirty import dirty_entry
+from worker.sandbox.saas import saas_entry
 
-Kind = Literal["recipe", "mixed", "wide"]
+Kind = Literal["recipe", "mixed", "wide", "saas"]
 
 _DRAWS = Struct("<16I")
 _SCALE = 2.0**-32
@@ -61,13 +62,16 @@ class SpaceSpec:
     Attributes:
         profiles: how many entries it has.
         kind: `recipe` repeats the recipe's three sample profiles; `mixed` is realistic and dirty (see
-            `dirty`); `wide` is clean, ten traits and about 240 bytes a profile.
+            `dirty`); `wide` is clean, ten traits and about 240 bytes a profile; `saas` are the users of a B2B
+            product (see `saas`).
         seed: another seed is another space of the same kind; `recipe` has only one.
+        as_of: Unix seconds; the dates of a `saas` space lie before it.
     """
 
     profiles: int = 60
     kind: Kind = "recipe"
     seed: int = 0
+    as_of: float = 1_760_000_000.0
 
     def __post_init__(self) -> None:
         if self.profiles < 0:
@@ -79,17 +83,17 @@ class SpaceSpec:
 def profile(spec: SpaceSpec, index: int) -> object:
     """The entry at `index` (from 0) as Segment would list it; usually an object with `traits`, in `mixed`
     anything."""
-    return _MAKERS[spec.kind](spec.seed, index)
+    return _MAKERS[spec.kind](spec, index)
 
 
 def profiles(spec: SpaceSpec) -> Iterator[object]:
     """Every entry of the space, in order."""
-    return map(partial(_MAKERS[spec.kind], spec.seed), range(spec.profiles))
+    return map(partial(_MAKERS[spec.kind], spec), range(spec.profiles))
 
 
 def profile_id(spec: SpaceSpec, index: int) -> str:
     """The identifier of an entry; it can be read back, see `profile_index`."""
-    return _identifier(spec.seed, index)
+    return "use_" + encode(Place(index), f"profile:{spec.seed}")
 
 
 def profile_index(spec: SpaceSpec, identifier: str) -> int | None:
@@ -98,26 +102,26 @@ def profile_index(spec: SpaceSpec, identifier: str) -> int | None:
     return place.start if place is not None and place.start < spec.profiles else None
 
 
-def _identifier(seed: int, index: int) -> str:
-    return "use_" + encode(Place(index), f"profile:{seed}")
-
-
 def _draws(seed: int, index: int) -> tuple[int, ...]:
     """Sixteen independent 32-bit numbers for one profile; a hash, because a generator's state has to be
     seeded."""
     return _DRAWS.unpack(blake2b(b"%d/%d" % (seed, index)).digest())
 
 
-def _recipe(_seed: int, index: int) -> object:
+def _recipe(_spec: SpaceSpec, index: int) -> object:
     return {"traits": dict(_RECIPE[index % 3])}
 
 
-def _mixed(seed: int, index: int) -> object:
-    return dirty_entry(_identifier(seed, index), _draws(seed, index))
+def _mixed(spec: SpaceSpec, index: int) -> object:
+    return dirty_entry(profile_id(spec, index), _draws(spec.seed, index))
 
 
-def _wide(seed: int, index: int) -> object:
-    draw = _draws(seed, index)
+def _saas(spec: SpaceSpec, index: int) -> object:
+    return saas_entry(profile_id(spec, index), _draws(spec.seed, index), spec.as_of)
+
+
+def _wide(spec: SpaceSpec, index: int) -> object:
+    draw = _draws(spec.seed, index)
     return {
         "traits": {
             "ltv": round((draw[0] * _SCALE) ** 2 * 2000, 2),
@@ -134,4 +138,4 @@ def _wide(seed: int, index: int) -> object:
     }
 
 
-_MAKERS = MappingProxyType({"recipe": _recipe, "mixed": _mixed, "wide": _wide})
+_MAKERS = MappingProxyType({"recipe": _recipe, "mixed": _mixed, "wide": _wide, "saas": _saas})
