@@ -6,10 +6,13 @@ Pure data. `worker.store` keeps it in Redis; `producer` shows it.
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -73,8 +76,19 @@ def job_kind(state: SyncState) -> JobKind:
     return "finalize" if state is SyncState.FINALIZING else "walk"
 
 
-def _by_name(value: object) -> object:
-    return shipped(value) if isinstance(value, str) and value in SHIPPED else value
+@lru_cache(maxsize=64)
+def _shared(text: str) -> Rules:
+    return Rules.model_validate_json(text)
+
+
+def _as_rules(value: object) -> object:
+    """Rules by their name; and for the same data the same object, so that a worker compiles them once for all jobs."""
+    if isinstance(value, str) and value in SHIPPED:
+        return shipped(value)
+    if isinstance(value, dict):
+        with suppress(TypeError):  # no JSON, which is told by its field when it is validated as it is
+            return _shared(json.dumps(value))
+    return value
 
 
 def _written(rules: Rules) -> str | dict[str, Any]:
@@ -112,7 +126,7 @@ class SyncRequest(BaseModel):
     trait_class: Literal["computed_trait", "audience"] | None = Field(
         default=None, description="Read only traits of this class (profile-api)"
     )
-    rules: Annotated[Rules, BeforeValidator(_by_name), PlainSerializer(_written)] = Field(
+    rules: Annotated[Rules, BeforeValidator(_as_rules), PlainSerializer(_written)] = Field(
         default=RECIPE, description="Traits and clusters, or the name of rules that ship with the program"
     )
     file: str | None = Field(

@@ -77,6 +77,7 @@ def test_what_would_not_fit_is_no_space_id(space_id: str) -> None:
         {"collection": "groups"},
         {"rules": "mine"},
         {"rules": {"name": "mine"}},
+        {"rules": {"name": object()}},
         {"mode": "delete"},
         {"max_profiles": 0},
         {"max_profiles": -1},
@@ -128,7 +129,9 @@ MINE = Rules.model_validate(
 def test_rules_travel_in_the_request_and_the_default_ones_by_their_name() -> None:
     request = SyncRequest(space_id="spa_1", rules=MINE)
     stored = request.model_dump_json()
-    assert SyncRequest.model_validate_json(stored) == request
+    loaded = SyncRequest.model_validate_json(stored)
+    assert loaded == request
+    assert loaded.rules is SyncRequest.model_validate_json(stored).rules  # compiled once for all jobs
     assert len(stored) < 500
     assert '"rules":"recipe"' in SyncRequest(space_id="spa_1").model_dump_json()
     changed = RECIPE.model_copy(update={"clusters": RECIPE.clusters[1:]})

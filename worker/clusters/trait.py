@@ -106,7 +106,9 @@ class Trait(BaseModel):
         elif not isinstance(value, str):
             return f'{self.name} holds words: write "{_shown(value)}" in quotes'
         elif parse_category(value) != value:
-            return f"{self.name} never holds {_shown(value)}: words have single spaces and at most 100 characters"
+            return (
+                f"{self.name} never holds {_shown(value)}: words have single spaces, at most 100 characters, and no ids"
+            )
         return ""
 
     @model_validator(mode="after")
