@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 
@@ -16,12 +17,22 @@ from pydantic import ValidationError
 from rich.table import Table
 from rich.text import Text
 
-from producer.findings import Finding, Verdict, coverage, judge_rate, judge_redis, judge_strategy, judge_traits
+from producer.findings import (
+    Finding,
+    Verdict,
+    coverage,
+    judge_filter,
+    judge_rate,
+    judge_redis,
+    judge_strategy,
+    judge_traits,
+    said,
+)
 from producer.result import to_json
 from producer.rules_file import chosen_rules
 from producer.screen import printable, stdout
 from worker.clusters import RECIPE, Rules
-from worker.errors import ApiError, ConfigurationError, Retry, StoreUnavailable
+from worker.errors import ApiError, ConfigurationError, StoreUnavailable
 from worker.http import new_session
 from worker.jobs.context import mavera_client, segment_source, worker_registry
 from worker.settings import Settings
@@ -133,14 +144,17 @@ async def _segment(
         looked_at = replace(page, profiles=page.profiles[:most])
         profiles = (await source.entries(looked_at, 1, lambda send: send())).profiles
     except ApiError as error:
-        yield Finding("fail", "Segment", *_said(error))
+        yield Finding("fail", "Segment", *said(error))
         return
     dialect = f"dialect {request.dialect}, {settings.segment_url(request.dialect)}"
     if not page.profiles:
         yield Finding("warn", "Segment", f"the token is good ({dialect}), and space {space_id} is empty")
         return
     yield Finding("ok", "Segment", f"the token is good ({dialect}); one page: {len(page.profiles)} profiles")
-    for finding in judge_traits(coverage(profiles, rules), len(profiles)):
+    now = time.time()
+    for finding in judge_traits(coverage(profiles, rules, as_of=now), len(profiles)):
+        yield finding
+    for finding in judge_filter(profiles, rules, as_of=now):
         yield finding
     if request.dialect == "inline" and page.next_cursor is not None:
         yield await _strategy(settings, session, request)
@@ -159,7 +173,7 @@ async def _strategy(settings: Settings, session: aiohttp.ClientSession, request:
                 lengths[kind] = len((await source.page("", 1)).profiles)
                 times[kind].append(clock() - asked_at)
     except ApiError as error:
-        return Finding("warn", "Strategy", *_said(error))
+        return Finding("warn", "Strategy", *said(error))
     if lengths[0] < lengths[1]:
         found = f"a page has {lengths[0]} profiles with their traits and {lengths[1]} without: fan-out cannot be used"
         return Finding("ok", "Strategy", found)
@@ -173,12 +187,6 @@ async def _mavera(settings: Settings, session: aiohttp.ClientSession) -> AsyncIt
     try:
         limit = await mavera_client(settings, session).rate_limit()
     except ApiError as error:
-        yield Finding("fail", "Mavera", *_said(error))
+        yield Finding("fail", "Mavera", *said(error))
         return
     yield judge_rate(limit, settings.mavera_rate)
-
-
-def _said(error: ApiError) -> tuple[str, str]:
-    """What happened, and what to do; the clients' own advice speaks to whoever runs a sync, here there is none."""
-    advice = "Check the base URL, and whether this machine may connect there." if isinstance(error, Retry) else ""
-    return str(error).replace(", then resume the sync", ""), advice

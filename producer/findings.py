@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 from worker.clusters import RECIPE, Rules
-from worker.clusters.values import category_column, number_column, read_trait
+from worker.clusters.reading import reader
+from worker.clusters.values import Traits
+from worker.errors import ApiError, Retry
 from worker.store.health import RedisHealth
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -75,22 +76,29 @@ def judge_redis(health: RedisHealth) -> list[Finding]:
     return findings
 
 
-def coverage(profiles: Sequence[object], rules: Rules = RECIPE) -> list[TraitCoverage]:
-    """How many of the entries of a page have each trait of the rules."""
-    traits = [
-        found if isinstance(found := entry.get("traits"), dict) else {} for entry in profiles if isinstance(entry, dict)
-    ]
-    result = []
+def coverage(profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float) -> list[TraitCoverage]:
+    """How many of the entries of a page have each trait of the rules. as_of: Unix seconds, for the ages of dates."""
+    traits, found = _traits(profiles), []
     for trait in rules.traits:
+        column = reader(trait, as_of).read(traits)
+        usable = sum(value is not None for value in column.values)
         decides = trait.name in rules.compiled.deciding
-        if trait.type == "number":
-            parse = partial(number_column, lowest=trait.lowest, highest=trait.highest)
-            numbers = read_trait(traits, trait.keys, parse)
-            result.append(_count(trait.name, trait.keys, numbers.values, numbers.wrong, decides=decides))
-        elif trait.type == "category":
-            words = read_trait(traits, trait.keys, category_column)
-            result.append(_count(trait.name, trait.keys, words.values, words.wrong, decides=decides))
-    return result
+        found.append(TraitCoverage(trait.name, trait.keys, usable, len(column.wrong), decides))
+    return found
+
+
+def judge_filter(profiles: Sequence[object], rules: Rules, *, as_of: float) -> list[Finding]:
+    """How many entries of a page the rules' filter keeps; nothing if they have none."""
+    keep = rules.compiled.keep
+    if keep is None:
+        return []
+    traits = _traits(profiles)
+    columns = [reader(rules.trait(name), as_of).read(traits).values for name in rules.compiled.filtering]
+    kept = sum(map(keep, *columns))
+    text = f"the filter keeps {kept} of {len(traits)} profiles"
+    if kept:
+        return [Finding("ok", "Traits", text)]
+    return [Finding("fail", "Traits", text, "Mend `filter` in the clusters file: nobody would be in a cluster.")]
 
 
 def judge_traits(found: Sequence[TraitCoverage], profiles: int) -> list[Finding]:
@@ -144,7 +152,12 @@ def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:
     return Finding("ok", "Strategy", f"{found}: fan-out would read up to {fan_out / chain:.1f} × as fast", advice)
 
 
-def _count(
-    name: str, keys: tuple[str, ...], values: Sequence[object], wrong: Sequence[int], *, decides: bool
-) -> TraitCoverage:
-    return TraitCoverage(name, keys, sum(value is not None for value in values), len(wrong), decides)
+def said(error: ApiError) -> tuple[str, str]:
+    """What happened, and what to do; the clients' own advice speaks to whoever runs a sync, here there is none."""
+    advice = "Check the base URL, and whether this machine may connect there." if isinstance(error, Retry) else ""
+    return str(error).replace(", then resume the sync", ""), advice
+
+
+def _traits(profiles: Sequence[object]) -> list[Traits]:
+    entries = [entry for entry in profiles if isinstance(entry, dict)]
+    return [found if isinstance(found := entry.get("traits"), dict) else {} for entry in entries]

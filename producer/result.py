@@ -156,6 +156,7 @@ def _head(sync: Sync) -> dict[str, object]:
         "sync_id": sync.id,
         "status": sync.state.value,
         "space_id": sync.request.space_id,
+        **({"rules": sync.request.rules.name} if sync.request.rules.name != RECIPE.name else {}),
         "profiles_fetched": sync.profiles,
         "pages_fetched": sync.pages,
         "complete": sync.complete,

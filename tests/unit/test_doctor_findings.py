@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from producer.findings import Finding, coverage, judge_rate, judge_redis, judge_strategy, judge_traits
+from producer.findings import Finding, coverage, judge_filter, judge_rate, judge_redis, judge_strategy, judge_traits
+from worker.clusters import RECIPE
+from worker.clusters.shipped import shipped
+from worker.sandbox import SpaceSpec, profiles
 from worker.store.health import RedisHealth
 
+NOW = 1_760_000_000.0
 GOOD = RedisHealth("7.2.0", "standalone", append_only=True, eviction_policy="noeviction", max_bytes=0)
 
 
@@ -50,7 +54,7 @@ def test_traits_are_counted_as_a_sync_would_read_them() -> None:
         {},
         "no object",
     ]
-    found = {trait.name: (trait.usable, trait.unusable) for trait in coverage(page)}
+    found = {trait.name: (trait.usable, trait.unusable) for trait in coverage(page, as_of=NOW)}
     assert found == {
         "ltv": (2, 1),
         "purchase_count": (0, 0),
@@ -58,7 +62,7 @@ def test_traits_are_counted_as_a_sync_would_read_them() -> None:
         "industries": (0, 0),
         "plans": (1, 0),
     }
-    findings = judge_traits(coverage(page), len(page))
+    findings = judge_traits(coverage(page, as_of=NOW), len(page))
     assert [finding.found for finding in findings] == [
         "ltv or lifetime_value: in 2 of 6 profiles, unusable in 1",
         "purchase_count or order_count: in 0 of 6 profiles",
@@ -70,8 +74,20 @@ def test_traits_are_counted_as_a_sync_would_read_them() -> None:
     assert all(bool(finding.advice) is (finding.verdict != "ok") for finding in findings)
 
 
+def test_every_type_of_trait_is_looked_for_and_the_filter_is_tried() -> None:
+    rules, page = shipped("saas"), list(profiles(SpaceSpec(500, "saas", as_of=NOW)))
+    found = coverage(page, rules, as_of=NOW)
+    assert {trait.name for trait in found if trait.usable > 450} == {trait.name for trait in rules.traits}
+    assert {trait.name for trait in found if not trait.decides} == {"revenue", "expansion", "role", "staff"}
+    (finding,) = judge_filter(page, rules, as_of=NOW)
+    assert finding.verdict == "ok"
+    (finding,) = judge_filter([{"traits": {"is_staff": True, "plan": "pro"}}], rules, as_of=NOW)
+    assert (finding.verdict, finding.found) == ("fail", "the filter keeps 0 of 1 profiles")
+    assert judge_filter(page, RECIPE, as_of=NOW) == []
+
+
 def test_a_page_without_any_deciding_trait_is_a_failure() -> None:
-    (finding,) = judge_traits(coverage([{"traits": {"plan": "pro", "email": "a@b.example"}}]), 1)
+    (finding,) = judge_traits(coverage([{"traits": {"plan": "pro", "email": "a@b.example"}}], as_of=NOW), 1)
     assert finding.verdict == "fail"
     assert "ltv/lifetime_value, purchase_count/order_count, churn_risk/churn_probability" in finding.found
     assert "Computed Traits" in finding.advice

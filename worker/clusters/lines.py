@@ -76,6 +76,7 @@ class _Scanner:
         path: Path = ()
         for name in around:
             path = (*path, name)
+            self._numbers.setdefault(path, line)
             if path in self._tables:
                 path = (*path, self._tables[path])
         path = (*path, last)

@@ -33,7 +33,7 @@ class Cluster(BaseModel):
 
     key: Name = Field(description="What results call it: small letters, digits and _. Another key is another persona")
     label: Annotated[str, Field(min_length=1, max_length=60)] = Field(
-        default_factory=lambda data: str(data["key"]).replace("_", " ").title(),
+        default_factory=lambda data: str(data.get("key", "")).replace("_", " ").title(),
         description="What people read, also in the persona's name. Default: High Value for high_value",
     )
     when: Condition | None = Field(

@@ -52,14 +52,14 @@ class Trait(BaseModel):
 
     name: Name = Field(description="What conditions and results call it: small letters, digits and _")
     keys: tuple[Key, ...] = Field(
-        default_factory=lambda data: (data["name"],),
+        default_factory=lambda data: (data.get("name", ""),),
         min_length=1,
         max_length=10,
         description="Where a profile may hold it, in order of preference. Default: its name",
     )
     type: TraitType = Field(description="How its values are read")
     label: str = Field(
-        default_factory=lambda data: str(data["name"]).replace("_", " "),
+        default_factory=lambda data: str(data.get("name", "")).replace("_", " "),
         min_length=1,
         max_length=60,
         description="What people read. Default: its name with spaces",
