@@ -34,6 +34,13 @@ Timeout = Annotated[
     float | None,
     typer.Option("--timeout", metavar="SECONDS", min=0, help="Stop following after so long (exit code 130)."),
 ]
+Dialect = Annotated[
+    Literal["inline", "profile-api"] | None,
+    typer.Option(
+        metavar="inline|profile-api",
+        help="Ask for traits with the list, or for each profile's. Default: SEGMENT_DIALECT.",
+    ),
+]
 Clusters = Annotated[
     str | None,
     typer.Option(
@@ -93,13 +100,7 @@ def sync(
     allow_partial: Annotated[
         bool, _flag("--allow-partial", help="Let a part of a space overwrite personas made from all of it.")
     ] = False,
-    dialect: Annotated[
-        Literal["inline", "profile-api"] | None,
-        typer.Option(
-            metavar="inline|profile-api",
-            help="Ask for traits with the list, or for each profile's. Default: SEGMENT_DIALECT.",
-        ),
-    ] = None,
+    dialect: Dialect = None,
     strategy: Annotated[
         Literal["auto", "chain", "fan-out"],
         typer.Option(
@@ -390,6 +391,40 @@ def sandbox(
             ),
             host,
             port,
+        )
+    )
+
+
+@app.command()
+def suggest(
+    space_id: Annotated[
+        str | None, typer.Argument(metavar="SPACE_ID", help="Space to look into. Default: SEGMENT_SPACE_ID.")
+    ] = None,
+    profiles: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Profiles to look at. Default: 2,000; 200 where each costs a request."),
+    ] = None,
+    json: Json = False,
+    sandbox: Annotated[bool, _flag("--sandbox", help="Use made-up profiles from a stand-in for Segment.")] = False,
+    dialect: Dialect = None,
+    collection: Collection = "users",
+) -> None:
+    """Look at a sample of a space, and print a clusters file for it. Creates nothing."""
+    from producer.commands import run
+    from producer.suggest import suggestion
+
+    _exit(
+        run(
+            lambda settings, err: suggestion(
+                settings,
+                err,
+                space_id,
+                profiles=profiles,
+                dialect=dialect,
+                collection=collection,
+                sandbox=sandbox,
+                json=json,
+            )
         )
     )
 

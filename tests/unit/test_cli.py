@@ -24,7 +24,7 @@ from tests.support.command_line import logging_as_it_was
 from worker.settings import Settings
 from worker.sync import SyncRequest
 
-COMMANDS = ("sync", "preview", "apply", "status", "list", "cancel", "resume", "worker", "doctor", "sandbox")
+COMMANDS = ("sync", "preview", "apply", "status", "list", "cancel", "resume", "worker", "doctor", "sandbox", "suggest")
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def run(
 def test_help_lists_every_command_and_the_exit_codes() -> None:
     result = CliRunner().invoke(cli.app, ["--help"])
     assert result.exit_code == 0
-    assert all(f"│ {command} " in result.output for command in COMMANDS)
+    assert all(f"│ {command} " in result.output for command in (*COMMANDS, "clusters"))
     codes = "0 completed, 1 the sync failed, 2 wrong usage or configuration, 3 cancelled or not agreed to, 130"
     assert codes in " ".join(result.output.split())
 

@@ -89,9 +89,13 @@ def segment_source(
     request: SyncRequest,
     *,
     traits: bool = True,
+    every_trait: bool = False,
     listen: Listen = _deaf,
 ) -> Source:
-    """The space of a request, in its dialect. traits: False for the listing alone, which is cheaper (`inline`).
+    """The space of a request, in its dialect.
+
+    traits: False for the listing alone, which is cheaper (`inline`). every_trait: not only those of the rules
+    (`profile-api`; `inline` has no choice).
 
     Raises ConfigurationError if there is no token.
     """
@@ -108,7 +112,7 @@ def segment_source(
     return ProfileApi(
         http,
         request,
-        request.rules.keys,
+        () if every_trait else request.rules.keys,
         page_size=min(settings.segment_page_size, LISTED_A_CALL),
         side_by_side=settings.segment_concurrency,
         ages=request.rules.needs_ages,

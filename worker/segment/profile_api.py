@@ -47,8 +47,8 @@ class _Traits(BaseModel):
 class ProfileApi:
     """One request's space through the Profile API.
 
-    keys: of the traits to read. side_by_side: requests at a time. ages: values come with the time at which they were
-    set, as objects with `value` and `updated_at`.
+    keys: of the traits to read, all if empty. side_by_side: requests at a time. ages: values come with the time at
+    which they were set, as objects with `value` and `updated_at`.
     """
 
     ahead = 3
@@ -67,7 +67,7 @@ class ProfileApi:
         self._request = request
         self._path = list_path(request)
         self._page_size = page_size
-        self.trait_params = {"limit": str(TRAITS_A_CALL), "include": ",".join(keys)}
+        self.trait_params = {"limit": str(TRAITS_A_CALL)} | ({"include": ",".join(keys)} if keys else {})
         if request.trait_class:
             self.trait_params["class"] = request.trait_class
         if ages:

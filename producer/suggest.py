@@ -1,0 +1,142 @@
+"""`segment-personas suggest`: looks at a sample of a space and proposes a clusters file. It creates nothing.
+
+What was found goes to standard error, the file to standard output, so that `> clusters.toml` keeps it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, replace
+from typing import TypeVar
+
+import aiohttp
+from pydantic import ValidationError
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from producer.embedded import made_up
+from producer.findings import said
+from producer.result import to_json
+from producer.screen import Screen, printable, stdout
+from worker.clusters.suggest import Suggestion, suggest
+from worker.clusters.survey import Found
+from worker.errors import ApiError, ConfigurationError
+from worker.http import new_session
+from worker.jobs.context import segment_source
+from worker.settings import Dialect, Settings
+from worker.sync import SyncRequest
+
+T = TypeVar("T")
+
+MOST_PAGES = 1000
+"""Pages that are read at most, for a space may have very small ones."""
+
+
+async def suggestion(
+    settings: Settings,
+    err: Screen,
+    space_id: str | None,
+    *,
+    profiles: int | None,
+    dialect: Dialect | None,
+    collection: str,
+    sandbox: bool,
+    json: bool,
+) -> int:
+    """Prints what a sample of the space holds, and a clusters file for it.
+
+    profiles: how many to look at; None: 2,000, or 200 where each costs a request. Returns 1 if there is nothing that
+    clusters can be made of. Raises ConfigurationError that says what is in the way.
+    """
+    space_id = space_id or settings.segment_space_id
+    if space_id is None:
+        raise ConfigurationError("Which space? Name it (segment-personas suggest SPACE_ID) or export SEGMENT_SPACE_ID.")
+    asked = dialect or settings.segment_dialect
+    try:
+        request = SyncRequest.model_validate({"space_id": space_id, "dialect": asked, "collection": collection})
+    except ValidationError:
+        raise ConfigurationError(f"{space_id!r} is no space id: copy it from Segment (spa_…).") from None
+    async with contextlib.AsyncExitStack() as stack:
+        if sandbox:
+            settings = await stack.enter_async_context(made_up(settings, dialect=asked))
+        session = await stack.enter_async_context(new_session())
+        most = profiles or (2000 if asked == "inline" else 200)
+        try:
+            entries = await _sample(settings, session, request, most)
+        except ApiError as error:
+            raise ConfigurationError(" ".join(said(error)).rstrip()) from None
+    found = suggest(entries, as_of=time.time())
+    _show(found, err, json=json)
+    return 0 if found.text else 1
+
+
+async def _sample(
+    settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, most: int
+) -> Sequence[object]:
+    """The first `most` profiles of a space, with all their traits."""
+    source = segment_source(settings, session, request, every_trait=True)
+    call = _Paced(settings.segment_rate)
+    entries: list[object] = []
+    cursor = ""
+    for number in range(1, MOST_PAGES + 1):
+        page = await call(lambda: source.page(cursor, number))  # noqa: B023
+        wanted = replace(page, profiles=page.profiles[: most - len(entries)])
+        entries += (await source.entries(wanted, number, call)).profiles
+        if page.next_cursor is None or len(entries) >= most:
+            break
+        cursor = page.next_cursor
+    return entries
+
+
+class _Paced:
+    """Calls at most `rate` times a second. Nobody else's limit is known here, for there may be no Redis."""
+
+    def __init__(self, rate: float) -> None:
+        self._gap_s = 1 / rate
+        self._next = time.monotonic()
+
+    async def __call__(self, send: Callable[[], Awaitable[T]]) -> T:
+        now = time.monotonic()
+        slot = max(now, self._next)
+        self._next = slot + self._gap_s
+        await asyncio.sleep(slot - now)
+        return await send()
+
+
+def _show(found: Suggestion, err: Screen, *, json: bool) -> None:
+    out = stdout()
+    if json:
+        keys = [{name: value for name, value in asdict(one).items() if name not in _INNER} for one in found.survey.keys]
+        out.write(to_json({"profiles": found.survey.profiles, "keys": keys, "file": found.text or None}))
+        return
+    table = Table(box=box.ROUNDED)
+    for title in ("Key", "Type", "Profiles", "Values"):
+        table.add_column(title, overflow="fold", justify="right" if title == "Profiles" else "left")
+    for one in found.survey.keys:
+        share = f"{one.held / found.survey.profiles:.0%}"
+        table.add_row(Text(printable(one.key)), one.type or "not usable", share, Text(printable(_values(one))))
+    err.put(Text(f"{found.survey.profiles:,} profiles"), table)
+    if found.text:
+        out.write(found.text.rstrip("\n"))
+    else:
+        err.say("Nothing here that clusters can be made of. Define computed traits in Segment (Engage) first.", "red")
+
+
+_INNER = {"in_unit", "in_hundred"}
+
+
+def _values(found: Found) -> str:
+    """How the values of a key are spread."""
+    if found.type is None:
+        return found.remark
+    if found.type == "boolean":
+        return f"{found.words[0][1] / found.held:.0%} yes"
+    if found.quantiles:
+        low, _, median, _, high = (f"{value:,.12g}" for value in found.quantiles)
+        unit = " days ago" if found.type == "date" else ""
+        return f"10 % below {low}, half below {median}, 90 % below {high}{unit}"
+    return ", ".join(f"{word} {count / found.held:.0%}" for word, count in found.words) or "too few to tell"

@@ -1,0 +1,96 @@
+"""`suggest`: a sample of a space over HTTP, what it holds on standard error, a file for it on standard output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from producer.screen import stderr
+from producer.suggest import suggestion
+from worker.clusters.toml import parse_rules
+from worker.errors import ConfigurationError
+from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
+from worker.settings import Settings, load_settings
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    spaces = {"spa_1": SpaceSpec(500, "saas", seed=2), "empty": SpaceSpec(0)}
+    async with Sandbox(SandboxOptions(spaces)) as box:
+        yield box
+
+
+def settings_of(sandbox: Sandbox, *, profile_api: bool = False) -> Settings:
+    return load_settings(
+        segment_token="sandbox",
+        segment_dialect="profile-api" if profile_api else "inline",
+        segment_base_url=sandbox.profile_api_url if profile_api else sandbox.segment_url,
+        segment_rate=1e5,
+        segment_space_id=None,
+    )
+
+
+async def run(settings: Settings, space_id: str | None = "spa_1", **options: Any) -> int:
+    asked = {"profiles": None, "dialect": None, "collection": "users", "sandbox": False, "json": False}
+    return await suggestion(settings, stderr(), space_id, **{**asked, **options})
+
+
+async def test_the_file_goes_to_standard_output_and_what_was_found_to_standard_error(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run(settings_of(sandbox)) == 0
+    out, err = capsys.readouterr()
+    assert parse_rules(out).cluster_keys[0] == "on_trial"
+    assert "500 profiles" in err
+    assert "personal, by its name" in err
+    assert "% yes" in err
+    assert "half below" in err
+    assert "days ago" in err
+    for personal in ("@", "Private"):
+        assert personal not in out + err
+    assert dict(sandbox.journal.arrived) == {"segment.page": 3}
+
+
+async def test_no_more_profiles_are_read_than_asked_for_and_of_each_every_trait(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run(settings_of(sandbox, profile_api=True), profiles=130, json=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["profiles"] == 130
+    assert {"email", "feature_adoption", "active_modules"} <= {key["key"] for key in found["keys"]}
+    assert not {"in_unit", "in_hundred"} & set(found["keys"][0])
+    assert parse_rules(found["file"]).clusters
+    assert dict(sandbox.journal.arrived) == {"segment.profiles": 2, "segment.traits": 130}
+
+
+async def test_a_space_in_which_there_is_nothing_says_so(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run(settings_of(sandbox), "empty") == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Define computed traits in Segment" in err
+    assert await run(settings_of(sandbox), "empty", json=True) == 1
+    assert json.loads(capsys.readouterr().out) == {"profiles": 0, "keys": [], "file": None}
+
+
+async def test_made_up_profiles_need_no_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    bare = load_settings(segment_token=None, segment_base_url=None, segment_dialect="inline")
+    assert await run(bare, "saas", sandbox=True, profiles=200) == 0
+    assert parse_rules(capsys.readouterr().out).filter
+
+
+async def test_what_cannot_be_looked_at_is_named(sandbox: Sandbox) -> None:
+    settings = settings_of(sandbox)
+    with pytest.raises(ConfigurationError, match="Which space"):
+        await run(settings, None)
+    with pytest.raises(ConfigurationError, match="'a b' is no space id"):
+        await run(settings, "a b")
+    with pytest.raises(ConfigurationError, match="404 Space unknown was not found"):
+        await run(settings, "unknown")
+    with pytest.raises(ConfigurationError, match="SEGMENT_TOKEN"):
+        await run(settings.model_copy(update={"segment_token": None}))
+    sandbox.add_fault(Fault("segment", "drop"))
+    with pytest.raises(ConfigurationError, match="Check the base URL"):
+        await run(settings)
