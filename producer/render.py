@@ -210,8 +210,8 @@ def _table(sync: Sync, found: Sequence[ClusterResult]) -> Table:
     table = Table(box=box.ROUNDED)
     table.add_column("Cluster", overflow="fold")
     traits = _shown_traits(sync.request.rules)
-    sizes = ("Profiles",) if sync.request.sample is None else ("Sampled", "Of all", "Share (95 %)")
-    for title in (*sizes, *(f"Avg {trait.label}" for trait in traits)):
+    sizes = ("Profiles",) if sync.request.sample is None else ("Sampled", "Of all", "Share\n(95 %)")
+    for title in (*sizes, *(f"Avg\n{trait.label}" for trait in traits)):
         table.add_column(title, justify="right", overflow="fold")
     table.add_column("Persona", overflow="fold")
     for cluster in found:

@@ -42,7 +42,7 @@ async def test_without_a_worker_it_says_so_at_once_and_goes_on_when_one_comes(
     assert done.code == 0
     assert "spa_1: queued as syn_" in done.err
     assert "spa_1: completed in " in done.err
-    assert "│ High Value │       20 │  $1,200 │        5% │ created per_" in done.out
+    assert "│ High Value │       20 │ $1,200 │         5% │ created per_" in done.out
     assert "3 personas, 900 credits charged." in done.out
     assert "\x1b" not in done.out + done.err  # no terminal, no colours
 

@@ -228,7 +228,7 @@ async def test_a_sync_uses_the_traits_and_clusters_of_its_file_in_every_job(said
     sync_id = said.document["sync_id"]
     assert isinstance(sync_id, str)
     await said.status(sync_id)
-    assert "Avg spend" in said.out
+    assert "│ spend │" in said.out
 
     # The recipe's personas of the same space are others.
     assert await said.sync("spa_1", json=True) == 0
@@ -456,7 +456,7 @@ async def test_a_preview_shows_what_would_be_made_and_apply_makes_it(said: Said,
     assert sandbox.posts == []
 
     assert await said.status(sync_id) == 0
-    assert "│ High Value │       20 │  $1,200 │        5% │ would be created, 300 credits │" in said.out
+    assert "│ High Value │       20 │ $1,200 │         5% │ would be created, 300 credits │" in said.out
     assert "  + psychographic.avg_ltv: 1200.0" in said.out
     assert said.err.endswith(hint)
 
