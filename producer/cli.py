@@ -406,27 +406,26 @@ def suggest(
     ] = None,
     json: Json = False,
     sandbox: Annotated[bool, _flag("--sandbox", help="Use made-up profiles from a stand-in for Segment.")] = False,
+    from_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Look at a file of profiles, one a line, in the place of a space."),
+    ] = None,
     dialect: Dialect = None,
     collection: Collection = "users",
 ) -> None:
     """Look at a sample of a space, and print a clusters file for it. Creates nothing."""
     from producer.commands import run
-    from producer.suggest import suggestion
+    from producer.suggest import Sample, suggestion
 
-    _exit(
-        run(
-            lambda settings, err: suggestion(
-                settings,
-                err,
-                space_id,
-                profiles=profiles,
-                dialect=dialect,
-                collection=collection,
-                sandbox=sandbox,
-                json=json,
-            )
-        )
+    sample = Sample(
+        space_id=space_id,
+        file=from_file,
+        profiles=profiles,
+        dialect=dialect,
+        collection=collection,
+        sandbox=sandbox,
     )
+    _exit(run(lambda settings, err: suggestion(settings, err, sample, json=json)))
 
 
 clusters_app = typer.Typer(no_args_is_help=True, help="Check and show files of traits and clusters.")

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, replace
-from typing import TypeVar
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, TypeVar
 
-import aiohttp
 from pydantic import ValidationError
 from rich import box
 from rich.table import Table
@@ -25,61 +25,77 @@ from producer.screen import Screen, printable, stdout
 from worker.clusters.suggest import Suggestion, suggest
 from worker.clusters.survey import Found
 from worker.errors import ApiError, ConfigurationError
+from worker.files import FileSource, OpenFiles, anywhere
 from worker.http import new_session
 from worker.jobs.context import segment_source
+from worker.segment import Source
 from worker.settings import Dialect, Settings
 from worker.sync import SyncRequest
 
 T = TypeVar("T")
 
+A_PAGE_EACH, A_REQUEST_EACH = 2000, 200
+"""Profiles to look at where they come by the page, and where each costs a request."""
+
 MOST_PAGES = 1000
 """Pages that are read at most, for a space may have very small ones."""
 
 
-async def suggestion(
-    settings: Settings,
-    err: Screen,
-    space_id: str | None,
-    *,
-    profiles: int | None,
-    dialect: Dialect | None,
-    collection: str,
-    sandbox: bool,
-    json: bool,
-) -> int:
-    """Prints what a sample of the space holds, and a clusters file for it.
+@dataclass(frozen=True)
+class Sample:
+    """What is looked at. file: in the place of a space. profiles: how many; None: 2,000, or 200 of profile-api."""
 
-    profiles: how many to look at; None: 2,000, or 200 where each costs a request. Returns 1 if there is nothing that
-    clusters can be made of. Raises ConfigurationError that says what is in the way.
+    space_id: str | None = None
+    file: str | None = None
+    profiles: int | None = None
+    dialect: Dialect | None = None
+    collection: Literal["users", "accounts"] = "users"
+    sandbox: bool = False
+
+
+async def suggestion(settings: Settings, err: Screen, sample: Sample, *, json: bool) -> int:
+    """Prints what a sample of a space holds, and a clusters file for it.
+
+    Returns 1 if there is nothing that clusters can be made of. Raises ConfigurationError that says what is in the way.
     """
-    space_id = space_id or settings.segment_space_id
-    if space_id is None:
-        raise ConfigurationError("Which space? Name it (segment-personas suggest SPACE_ID) or export SEGMENT_SPACE_ID.")
-    asked = dialect or settings.segment_dialect
     try:
-        request = SyncRequest.model_validate({"space_id": space_id, "dialect": asked, "collection": collection})
-    except ValidationError:
-        raise ConfigurationError(f"{space_id!r} is no space id: copy it from Segment (spa_…).") from None
-    async with contextlib.AsyncExitStack() as stack:
-        if sandbox:
-            settings = await stack.enter_async_context(made_up(settings, dialect=asked))
-        session = await stack.enter_async_context(new_session())
-        most = profiles or (2000 if asked == "inline" else 200)
-        try:
-            entries = await _sample(settings, session, request, most)
-        except ApiError as error:
-            raise ConfigurationError(" ".join(said(error)).rstrip()) from None
+        entries = await _entries(settings, sample)
+    except ApiError as error:
+        raise ConfigurationError(" ".join(said(error)).rstrip()) from None
     found = suggest(entries, as_of=time.time())
     _show(found, err, json=json)
     return 0 if found.text else 1
 
 
-async def _sample(
-    settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, most: int
-) -> Sequence[object]:
-    """The first `most` profiles of a space, with all their traits."""
-    source = segment_source(settings, session, request, every_trait=True)
-    call = _Paced(settings.segment_rate)
+async def _entries(settings: Settings, sample: Sample) -> Sequence[object]:
+    """The profiles of a sample, with all their traits."""
+    if sample.file is not None:
+        with contextlib.closing(OpenFiles(anywhere)) as files:
+            return await _read(FileSource(files, sample.file), sample.profiles or A_PAGE_EACH, _Paced(math.inf))
+    request = _request(settings, sample)
+    async with contextlib.AsyncExitStack() as stack:
+        if sample.sandbox:
+            settings = await stack.enter_async_context(made_up(settings, dialect=request.dialect))
+        session = await stack.enter_async_context(new_session())
+        source = segment_source(settings, session, request, every_trait=True)
+        most = sample.profiles or (A_PAGE_EACH if request.dialect == "inline" else A_REQUEST_EACH)
+        return await _read(source, most, _Paced(settings.segment_rate))
+
+
+def _request(settings: Settings, sample: Sample) -> SyncRequest:
+    space_id = sample.space_id or settings.segment_space_id
+    if space_id is None:
+        raise ConfigurationError("Which space? Name it (segment-personas suggest SPACE_ID) or export SEGMENT_SPACE_ID.")
+    try:
+        return SyncRequest(
+            space_id=space_id, dialect=sample.dialect or settings.segment_dialect, collection=sample.collection
+        )
+    except ValidationError:
+        raise ConfigurationError(f"{space_id!r} is no space id: copy it from Segment (spa_…).") from None
+
+
+async def _read(source: Source, most: int, call: _Paced) -> Sequence[object]:
+    """The first `most` profiles of a source."""
     entries: list[object] = []
     cursor = ""
     for number in range(1, MOST_PAGES + 1):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from producer.screen import stderr
-from producer.suggest import suggestion
+from producer.suggest import Sample, suggestion
 from worker.clusters.toml import parse_rules
 from worker.errors import ConfigurationError
-from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
+from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
 from worker.settings import Settings, load_settings
 
 
@@ -34,8 +35,8 @@ def settings_of(sandbox: Sandbox, *, profile_api: bool = False) -> Settings:
 
 
 async def run(settings: Settings, space_id: str | None = "spa_1", **options: Any) -> int:
-    asked = {"profiles": None, "dialect": None, "collection": "users", "sandbox": False, "json": False}
-    return await suggestion(settings, stderr(), space_id, **{**asked, **options})
+    json = options.pop("json", False)
+    return await suggestion(settings, stderr(), Sample(space_id, **options), json=json)
 
 
 async def test_the_file_goes_to_standard_output_and_what_was_found_to_standard_error(
@@ -73,6 +74,17 @@ async def test_a_space_in_which_there_is_nothing_says_so(sandbox: Sandbox, capsy
     assert "Define computed traits in Segment" in err
     assert await run(settings_of(sandbox), "empty", json=True) == 1
     assert json.loads(capsys.readouterr().out) == {"profiles": 0, "keys": [], "file": None}
+
+
+async def test_a_file_is_looked_at_like_a_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "profiles.ndjson"
+    file.write_text("".join(json.dumps(entry) + "\n" for entry in profiles(SpaceSpec(700, "saas"))))
+    bare = load_settings(segment_token=None, segment_space_id=None)
+    assert await run(bare, None, file=str(file), profiles=600, json=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["profiles"], parse_rules(found["file"]).cluster_keys[0]) == (600, "on_trial")
+    with pytest.raises(ConfigurationError, match="there is no such file"):
+        await run(bare, None, file=str(tmp_path / "nowhere"))
 
 
 async def test_made_up_profiles_need_no_keys(capsys: pytest.CaptureFixture[str]) -> None:
