@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
+import jsonschema
 import pytest
 
 from worker.clusters.lines import line_numbers, line_of
@@ -213,3 +214,22 @@ def test_the_schema_describes_every_field_and_knows_no_null() -> None:
     for model in (document, *document["$defs"].values()):
         assert all("description" in field for field in model.get("properties", {}).values())
         assert model.get("additionalProperties", False) is False
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_file_fits_the_schema(name: str) -> None:
+    jsonschema.validate(tomllib.loads(SHIPPED[name]), schema())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('type = "number"', 'type = "numbr"'),
+        ("missing = 0", "mising = 0"),
+        ('key = "rest"', ""),
+        ("gt = 100", 'gt = 100, all = [{ trait = "spend", gt = 1 }]'),
+    ],
+)
+def test_an_editor_can_tell_mistakes_by_the_schema(old: str, new: str) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(tomllib.loads(GOOD.replace(old, new)), schema())
