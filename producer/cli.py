@@ -54,6 +54,7 @@ Collection = Annotated[
 ]
 RulesName = Annotated[str, typer.Option("--rules", metavar="NAME", help="Name of the rules that have the cluster.")]
 NoWait = Annotated[bool, _flag("--no-wait", help="Print the sync id and return; do not follow.")]
+Accept = Annotated[bool, _flag("--accept", help="What a guard stopped it for is as it should be: change the personas.")]
 MaxCredits = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Buy nothing if the sync would cost more credits.")
 ]
@@ -180,6 +181,22 @@ def list_syncs(
 
 
 @app.command()
+def history(
+    space_id: SpaceId, collection: Collection = "users", rules: RulesName = "recipe", json: Json = False
+) -> None:
+    """Show what the last complete syncs of a space have read: sizes and shares of its clusters."""
+    from producer import commands
+
+    _exit(
+        commands.run(
+            lambda settings, err: commands.history(
+                settings, err, space_id, collection=collection, rules=rules, json=json
+            )
+        )
+    )
+
+
+@app.command()
 def cancel(sync_id: SyncId) -> None:
     """Stop a sync. Personas that it made stay."""
     from producer import commands
@@ -191,6 +208,7 @@ def cancel(sync_id: SyncId) -> None:
 def resume(
     sync_id: SyncId,
     restart: Annotated[bool, _flag("--restart", help="Read the space from the start, with fresh sums.")] = False,
+    accept: Accept = False,
     max_credits: MaxCredits = None,
     no_wait: NoWait = False,
     json: Json = False,
@@ -206,6 +224,7 @@ def resume(
                 err,
                 sync_id,
                 restart=restart,
+                accept=accept,
                 max_credits=max_credits,
                 wait=not no_wait,
                 json=json,
@@ -218,6 +237,7 @@ def resume(
 @app.command()
 def apply(
     sync_id: SyncId,
+    accept: Accept = False,
     max_credits: MaxCredits = None,
     no_wait: NoWait = False,
     json: Json = False,
@@ -232,6 +252,7 @@ def apply(
                 settings,
                 err,
                 sync_id,
+                accept=accept,
                 max_credits=max_credits,
                 wait=not no_wait,
                 json=json,

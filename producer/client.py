@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Self
 
+from worker.clusters.snapshot import Snapshot
 from worker.errors import PersonasError
 from worker.jobs.context import sync_store, worker_registry
 from worker.jobs.tickets import batch_ticket, ticket
@@ -111,6 +112,10 @@ class SyncClient:
         """The newest syncs, newest first, without their statistics."""
         return await self._syncs.newest(limit)
 
+    async def history(self, identity: str) -> Sequence[Snapshot]:
+        """What the last complete syncs of an identity (`SyncRequest.identity`) have read, newest first."""
+        return await self._syncs.history(identity)
+
     async def follow(self, sync_id: str, *, every_s: float = 0.2, timeout_s: float = math.inf) -> AsyncIterator[Sync]:
         """The sync each time it is looked at, every `every_s` seconds, the last time when it has ended.
 
@@ -142,12 +147,15 @@ class SyncClient:
             raise SyncConflict(f"{sync_id} has {state} already; there is nothing to cancel")
         return await self.get(sync_id)
 
-    async def resume(self, sync_id: str, *, restart: bool = False, max_credits: int | None = None) -> Sync:
+    async def resume(
+        self, sync_id: str, *, restart: bool = False, accept: bool = False, max_credits: int | None = None
+    ) -> Sync:
         """Goes on with a failed sync where it stopped; with `restart`, from the first page with fresh sums.
 
-        max_credits: its budget from now on; None: as it was. Of a sync that is under way, nothing changes. Raises
-        SyncNotFound; SyncConflict if it was cancelled or completed, if going on cannot help without `restart`, or if
-        another sync of the same space, collection and rules runs.
+        accept: what a guard stopped it for is as it should be, so none stops it. max_credits: its budget from now on;
+        None: as it was. Of a sync that is under way, nothing changes. Raises SyncNotFound; SyncConflict if it was
+        cancelled or completed, if going on cannot help without `restart`, or if another sync of the same space,
+        collection and rules runs.
         """
         sync = await self.get(sync_id)
         if sync.state in {SyncState.COMPLETED, SyncState.CANCELLED}:
@@ -161,17 +169,17 @@ class SyncClient:
         kind = "walk" if restart else job_kind(sync.failed_in)
         request = sync.request if max_credits is None else sync.request.with_budget(max_credits)
         batches = () if restart else [batch_ticket(key.next_attempt()) for key in sync.outstanding]
-        answer = await self._syncs.resume(
-            sync, ticket(sync_id, kind, sync.epoch + 1), batches, restart=restart, request=request
-        )
+        following = ticket(sync_id, kind, sync.epoch + 1)
+        answer = await self._syncs.resume(sync, following, batches, restart=restart, request=request, accept=accept)
         return await self._after(answer, sync_id)
 
-    async def apply(self, sync_id: str, *, max_credits: int | None = None) -> Sync:
+    async def apply(self, sync_id: str, *, accept: bool = False, max_credits: int | None = None) -> Sync:
         """Makes the personas that a preview planned, without reading the space again.
 
-        max_credits: its budget; None: what the plan says that it costs, or the preview's own budget if that is less.
-        Of a sync whose plan is being applied, nothing changes. Raises SyncNotFound; SyncConflict if there is no plan to
-        apply, or no longer, or if another sync of the same space, collection and rules runs.
+        accept: as in `resume`. max_credits: its budget; None: what the plan says that it costs, or the preview's own
+        budget if that is less. Of a sync whose plan is being applied, nothing changes. Raises SyncNotFound;
+        SyncConflict if there is no plan to apply, or no longer, or if another sync of the same space, collection and
+        rules runs.
         """
         sync = await self.get(sync_id)
         if sync.applied_at is not None:
@@ -186,7 +194,8 @@ class SyncClient:
         if max_credits is None:
             max_credits = _least(sync.planned.credits, sync.request.max_credits)
         request = sync.request.applied_within(max_credits)
-        answer = await self._syncs.apply(sync, ticket(sync_id, "finalize", sync.epoch + 1), request)
+        following = ticket(sync_id, "finalize", sync.epoch + 1)
+        answer = await self._syncs.apply(sync, following, request, accept=accept)
         return await self._after(answer, sync_id)
 
     async def _after(self, answer: str, sync_id: str) -> Sync:

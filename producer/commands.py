@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from producer import history as remembered
 from producer.asking import SyncOptions, enqueue, front_door, redis_client, requests_for
 from producer.client import SyncClient
 from producer.confirm import confirm
@@ -19,10 +20,10 @@ from producer.follow import START_A_WORKER, Follower
 from producer.planned import what
 from producer.progress import progress
 from producer.render import listing, report
-from producer.result import document, exit_code, row, to_json
+from producer.result import document, exit_code, local_time, row, to_json
 from producer.screen import Screen, show_log, stderr, stdout
 from worker.settings import Settings, load_settings
-from worker.sync import Sync, SyncState
+from worker.sync import Sync, SyncState, identity
 
 NO_LONGER_FOLLOWING = 130
 NOT_AGREED = 3
@@ -82,11 +83,20 @@ async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
 
 
 async def apply(
-    settings: Settings, err: Screen, sync_id: str, *, max_credits: int | None, wait: bool, json: bool, timeout_s: float
+    settings: Settings,
+    err: Screen,
+    sync_id: str,
+    *,
+    accept: bool,
+    max_credits: int | None,
+    wait: bool,
+    json: bool,
+    timeout_s: float,
 ) -> int:
     """Makes the personas that a preview planned, and follows the sync to its end."""
     async with redis_client(settings) as client:
-        found = await client.apply(sync_id, max_credits=max_credits)
+        await _warn_of_newer(client, await client.get(sync_id), err)
+        found = await client.apply(sync_id, accept=accept, max_credits=max_credits)
         return await _carry_on(client, found, err, wait=wait, json=json, timeout_s=timeout_s)
 
 
@@ -118,6 +128,20 @@ async def listed(settings: Settings, err: Screen, *, json: bool, limit: int) -> 
     return 0
 
 
+async def history(settings: Settings, err: Screen, space_id: str, *, collection: str, rules: str, json: bool) -> int:
+    """Shows what the last complete syncs of a space have read."""
+    async with redis_client(settings) as client:
+        found = await client.history(identity(space_id, collection, rules))
+    out = stdout()
+    if json:
+        out.write(to_json(map(remembered.document, found)))
+    elif found:
+        out.put(remembered.table(found))
+    else:
+        err.say(f"No complete sync of {space_id} ({collection}, rules {rules}) is remembered.")
+    return 0
+
+
 async def cancel(settings: Settings, err: Screen, sync_id: str) -> int:
     """Stops a sync."""
     async with redis_client(settings) as client:
@@ -132,6 +156,7 @@ async def resume(
     sync_id: str,
     *,
     restart: bool,
+    accept: bool,
     max_credits: int | None,
     wait: bool,
     json: bool,
@@ -139,7 +164,7 @@ async def resume(
 ) -> int:
     """Goes on with a failed sync, and follows it to its end."""
     async with redis_client(settings) as client:
-        found = await client.resume(sync_id, restart=restart, max_credits=max_credits)
+        found = await client.resume(sync_id, restart=restart, accept=accept, max_credits=max_credits)
         return await _carry_on(client, found, err, wait=wait, json=json, timeout_s=timeout_s)
 
 
@@ -156,7 +181,7 @@ async def _carry_on(client: SyncClient, found: Sync, err: Screen, *, wait: bool,
 async def _agreed(client: SyncClient, syncs: Sequence[Sync], err: Screen, *, kept: bool) -> list[Sync] | None:
     """Shows what is planned, asks if it costs something, and applies it. None: it is not to be done."""
     planned = [(sync, sync.planned) for sync in syncs if sync.planned]
-    if any(plan.credits for _, plan in planned):
+    if any(plan.credits or plan.alarms for _, plan in planned):
         for sync, _ in planned:
             stdout().put(*report(sync))
         over = [sync for sync, plan in planned if plan.over_budget]
@@ -169,7 +194,19 @@ async def _agreed(client: SyncClient, syncs: Sequence[Sync], err: Screen, *, kep
             for sync, _ in planned:
                 err.say(_way_to_apply(sync, kept))
             return None
-    return [await client.apply(sync.id) if sync.planned else sync for sync in syncs]
+    return [await client.apply(sync.id, accept=True) if sync.planned else sync for sync in syncs]
+
+
+async def _warn_of_newer(client: SyncClient, preview: Sync, err: Screen) -> None:
+    """Says if the space has been read anew since."""
+    if preview.planned is None or preview.fetched_at is None:
+        return
+    newest = next(iter(await client.history(preview.request.identity)), None)
+    if newest and newest.read_to > preview.fetched_at:
+        err.say(
+            f"Careful: {preview.id} is from {local_time(preview.fetched_at)}; {newest.sync_id} has read the space "
+            f"since, at {local_time(newest.read_to)}. The personas will say what was true before."
+        )
 
 
 async def _hint_at_workers(client: SyncClient, err: Screen) -> None:
@@ -257,6 +294,8 @@ def _way_to_apply(sync: Sync, kept: bool) -> str:
         option = f" --max-credits {plan.credits}"
     else:
         said, option = f"Nothing was made. What it would do: {what([plan])}.", ""
+    if plan.alarms:
+        option += " --accept"
     if not kept:
         return f"{said}\nTo do it: segment-personas sync{option} (the numbers are gone with this process)"
     return f"{said} To do it, without reading the space again:\n  segment-personas apply {sync.id}{option}"

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from producer.asking import PATIENCE_S
 from producer.catalogue import Catalogue, Place
-from producer.render import NARROW, local_time
-from producer.result import moment, to_json
+from producer.render import NARROW
+from producer.result import local_time, moment, to_json
 from producer.screen import Screen, printable, stdout
 from worker.http import new_session
 from worker.jobs.context import mavera_client, mavera_limiter

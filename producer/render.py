@@ -6,7 +6,6 @@ Pure: from a snapshot to something that rich prints. Every text goes in as it is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -15,8 +14,9 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from producer.history import changes
 from producer.planned import differences, would
-from producer.result import ClusterResult, clusters, statistics, timings
+from producer.result import ClusterResult, clusters, drift, local_time, statistics, timings
 from producer.screen import printable
 from worker.clusters import ClusterSummary, Estimate, Rules
 from worker.clusters.trait import Trait
@@ -81,6 +81,7 @@ def persona(cluster: ClusterResult, sync: Sync) -> str:
     reasons = {
         "empty": "nobody is in it",
         "too_small": f"fewer than {sync.request.min_cluster_size}",
+        "no_evidence": "hardly anyone in it has a trait that it needs",
         "partial": "it is from the whole space, this sync is not",
     }
     if cluster.skipped:
@@ -159,7 +160,12 @@ def report(sync: Sync, now: float | None = None) -> list[RenderableType]:
     for outcome in sync.outcomes:
         if outcome.ignored:
             remarks.append(f"Mavera ignored of {outcome.persona_id}: {', '.join(outcome.ignored)}.")
-    parts += [*(Text(printable(remark)) for remark in remarks), *differences(found)]
+    parts += (Text(printable(remark)) for remark in remarks)
+    if changed := drift(sync, aggregate):
+        parts += changes(changed, sync.request.rules)
+    parts += differences(found)
+    if sync.planned:
+        parts += (Text(f"{alarm}.", "yellow") for alarm in sync.planned.alarms)
     return [*parts, *_notes(sync), *_failure(sync)]
 
 
@@ -186,11 +192,6 @@ def listing(syncs: Sequence[Sync], width: int) -> RenderableType:
             cells += [f"{sync.pages:,}", local_time(sync.created_at), Text(printable(remark))]
         table.add_row(*cells)
     return table
-
-
-def local_time(moment: float) -> str:
-    """Unix seconds as date and time of this machine's zone."""
-    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _read(sync: Sync, now: float | None) -> str:

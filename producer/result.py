@@ -11,7 +11,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from worker.clusters import RECIPE, Aggregate, ClusterSummary, Estimate, estimates, percent, summarise
+from worker.clusters.drift import Drift, compare
+from worker.clusters.evidence import has_evidence
 from worker.clusters.intervals import Interval
+from worker.clusters.snapshot import take
 from worker.plan import PlannedPersona
 from worker.sync import PersonaOutcome, Sync, SyncState
 
@@ -21,8 +24,8 @@ class ClusterResult:
     """A cluster as far as its sync has come.
 
     outcome: its persona. planned: what a preview would do. skipped: why the sync makes none, and leaves one that there
-    is as it was (`empty`, `too_small`, `partial`); None: it makes one, or that is not known yet. estimate: what a
-    sample says of all profiles; None: all were read.
+    is as it was (`empty`, `too_small`, `no_evidence`, `partial`); None: it makes one, or that is not known yet.
+    estimate: what a sample says of all profiles; None: all were read.
     """
 
     summary: ClusterSummary
@@ -66,6 +69,23 @@ def clusters(sync: Sync, aggregate: Aggregate) -> list[ClusterResult]:
         _cluster(sync, summary, outcomes.get(summary.key), planned.get(summary.key), estimate)
         for summary, estimate in zip(summaries, of_all, strict=True)
     ]
+
+
+def drift(sync: Sync, aggregate: Aggregate) -> Drift | None:
+    """What changed since the complete sync before this one; None if there is none to compare with."""
+    if sync.baseline is None:
+        return None
+    rules = sync.request.rules
+    now = take(
+        aggregate,
+        summarise(aggregate, rules),
+        rules.compiled.deciding,
+        sync_id=sync.id,
+        read_from=sync.started_at or 0.0,
+        read_to=sync.fetched_at or 0.0,
+        counted=sync.request.counted,
+    )
+    return compare(sync.baseline, now)
 
 
 def timings(sync: Sync, now: float | None = None) -> Timings:
@@ -115,7 +135,7 @@ def document(sync: Sync, now: float | None = None) -> dict[str, object]:
             {"cluster": cluster.summary.label, **_size(cluster)} for cluster in found if cluster.summary.n
         ]
         result["waiting_for"] = sync.note or None
-    return result | _plan(sync, found) | _error(sync)
+    return result | _drift(sync, aggregate) | _plan(sync, found) | _error(sync)
 
 
 def row(sync: Sync, now: float | None = None) -> dict[str, object]:
@@ -133,6 +153,11 @@ def moment(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def local_time(moment: float) -> str:
+    """Unix seconds as date and time of this machine's zone."""
+    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def to_json(document: Mapping[str, object] | Iterable[Mapping[str, object]]) -> str:
@@ -172,6 +197,28 @@ def _error(sync: Sync) -> dict[str, object]:
     }
 
 
+def _drift(sync: Sync, aggregate: Aggregate) -> dict[str, object]:
+    changed = drift(sync, aggregate)
+    if changed is None:
+        return {}
+    labels = {cluster.key: cluster.label for cluster in sync.request.rules.clusters}
+    before = changed.before
+    return {
+        "compared_with": {"sync_id": before.sync_id, "read_to": moment(before.read_to), "profiles": before.profiles},
+        "drift": [
+            {
+                "cluster": labels[cluster.key],
+                "status": cluster.status,
+                "n_before": cluster.before.n,
+                "n": cluster.now.n,
+                "points": round(cluster.points, 3),
+                "means": {name: round(difference, 3) for name, difference in cluster.means.items()},
+            }
+            for cluster in changed.clusters
+        ],
+    }
+
+
 def _plan(sync: Sync, found: Iterable[ClusterResult]) -> dict[str, object]:
     if sync.planned is None:
         return {}
@@ -192,6 +239,7 @@ def _plan(sync: Sync, found: Iterable[ClusterResult]) -> dict[str, object]:
         "planned": personas,
         "credits_planned": sync.planned.credits,
         "max_credits": sync.planned.max_credits,
+        "alarms": list(sync.planned.alarms),
     }
 
 
@@ -265,6 +313,8 @@ def _cluster(
         skipped = planned.reason if planned.action == "skip" else None
     elif sync.fetched_at is not None and summary.n < sync.request.min_cluster_size:
         skipped = "too_small" if summary.n else "empty"
+    elif sync.fetched_at is not None and not has_evidence(sync.request.rules, summary):
+        skipped = "no_evidence"
     return ClusterResult(summary, outcome, planned, skipped, estimate)
 
 

@@ -36,12 +36,17 @@ class PlannedPersona(BaseModel):
 
 
 class Plan(BaseModel):
-    """A plan. max_credits: the budget under which it was made; None: without one."""
+    """A plan.
+
+    max_credits: the budget under which it was made; None: without one. alarms: for what a guard would stop it, in
+    sentences, unless it is accepted.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     personas: tuple[PlannedPersona, ...] = ()
     max_credits: int | None = None
+    alarms: tuple[str, ...] = ()
 
     @property
     def credits(self) -> int:

@@ -59,6 +59,7 @@ _PROFILE_API_URLS = {"us": "https://profiles.segment.com/v1", "eu": "https://pro
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 86_400, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
 SecondsOrZero = Annotated[float, Field(ge=0, le=30 * 86_400, allow_inf_nan=False)]
 
 
@@ -99,6 +100,15 @@ class Settings(BaseSettings):
     mavera_timeout_s: Seconds = Field(15, description="Longest time for one Mavera request, in seconds")
     mavera_settle_s: Seconds = Field(
         25, description="Seconds after a claim before a persona that is not listed counts as not made"
+    )
+    guard_profiles: Share = Field(
+        0.5, description="Stop a sync that reads at most this share of the profiles of the last complete one; 0: never"
+    )
+    guard_coverage: Share = Field(
+        0.5, description="Stop it if a deciding trait has at most this share of the coverage that it had; 0: never"
+    )
+    guard_trait_errors: Share = Field(
+        0.2, description="Stop it if more than this share of a trait's values cannot be used; 1: never"
     )
     max_credits: int | None = Field(
         None, ge=0, description="Most credits that one sync may spend, whatever it asks for; unset: no limit"

@@ -27,6 +27,7 @@ from pydantic import (
 
 from worker.clusters import RECIPE, Rules
 from worker.clusters.shipped import SHIPPED, shipped
+from worker.clusters.snapshot import Snapshot
 from worker.plan import Plan
 
 Strategy = Literal["auto", "chain", "fan-out"]
@@ -174,6 +175,12 @@ class SyncRequest(BaseModel):
         """What may run only once at a time: a digest of space, collection and name of the rules."""
         return identity(self.space_id, self.collection, self.rules.name)
 
+    @property
+    def counted(self) -> str:
+        """How profiles are counted: a digest of what must be the same for statistics to be compared."""
+        text = json.dumps([self.rules.as_json(), self.trait_class], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
     def differences(self, other: SyncRequest) -> list[str]:
         """The options in which `other` differs, as `name: ours, not theirs`; of rules only which parts."""
         mine, theirs = self.model_dump(exclude={"rules"}), other.model_dump(exclude={"rules"})
@@ -217,7 +224,7 @@ class PersonaOutcome:
 
     action: `created`, `updated`, `unchanged` (it is up to date: nothing was sent) or `skipped` (it stays as it was).
     credits: charged for it by this sync. ignored: fields that Mavera dropped. reason: of an update, in words; of what
-    was skipped, a word: `empty`, `too_small`, `partial`.
+    was skipped, a word: `empty`, `too_small`, `no_evidence`, `partial`.
     """
 
     cluster: str
@@ -289,6 +296,8 @@ class Sync:
     """What a preview found that it would do; it stays with the sync when it is applied."""
     applied_at: float | None = None
     """When the plan was applied."""
+    baseline: Snapshot | None = None
+    """What the space was like at the complete sync before this one that counted alike; known when it has completed."""
 
     @property
     def planned(self) -> Plan | None:
@@ -335,6 +344,7 @@ class Sync:
             credits=sum(int(price) for name, price in fields.items() if name.startswith("paid:")),
             plan=Plan.decode(fields.get("plan", "")) if state.is_final or seconds("applied_at") else None,
             applied_at=seconds("applied_at"),
+            baseline=Snapshot.decode(fields.get("baseline", "")),
             pages_listed=int(fields.get("pages_listed") or 0),
             outstanding=_outstanding(fields),
         )

@@ -100,6 +100,11 @@ class Said:
     async def listed(self, *, json: bool = False, limit: int = 20) -> int:
         return await self._run(commands.listed(self._settings, stderr(), json=json, limit=limit))
 
+    async def history(self, space_id: str, *, json: bool = False) -> int:
+        return await self._run(
+            commands.history(self._settings, stderr(), space_id, collection="users", rules="recipe", json=json)
+        )
+
     async def cancel(self, sync_id: str) -> int:
         return await self._run(commands.cancel(self._settings, stderr(), sync_id))
 
@@ -108,6 +113,7 @@ class Said:
         sync_id: str,
         *,
         restart: bool = False,
+        accept: bool = False,
         max_credits: int | None = None,
         wait: bool = True,
         json: bool = False,
@@ -118,6 +124,7 @@ class Said:
                 stderr(),
                 sync_id,
                 restart=restart,
+                accept=accept,
                 max_credits=max_credits,
                 wait=wait,
                 json=json,
@@ -131,6 +138,7 @@ class Said:
                 self._settings,
                 stderr(),
                 sync_id,
+                accept=False,
                 max_credits=max_credits,
                 wait=wait,
                 json=False,
@@ -457,7 +465,7 @@ async def test_a_preview_shows_what_would_be_made_and_apply_makes_it(said: Said,
     assert sandbox.posts == []
 
     assert await said.status(sync_id) == 0
-    assert re.search(r"│ High Value │ +20 │ .*│ would be created, 300 credits │", said.out)
+    assert re.search(r"│ High Value │ +20 │ .*│ would be created", said.out)
     assert "  + psychographic.avg_ltv: 1200.0" in said.out
     assert said.err.endswith(hint)
 
@@ -488,6 +496,49 @@ async def test_a_preview_over_its_budget_says_so_and_how_to_allow_it(said: Said,
     assert sandbox.posts == []
     assert await said.resume(sync_id, max_credits=900) == 0
     assert len(sandbox.posts) == 3
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_a_space_has_a_history_and_each_sync_says_what_changed(said: Said, sandbox: Sandbox) -> None:
+    assert await said.history("spa_1") == 0
+    assert (said.out, said.err) == ("", "No complete sync of spa_1 (users, rules recipe) is remembered.\n")
+    assert await said.sync("spa_1", json=True) == 0
+    first = said.document["sync_id"]
+    sandbox.set_options(spaces={"spa_1": SpaceSpec(90)})
+    assert await said.sync("spa_1") == 0
+    assert f"Since {first}, read until" in said.out
+    assert ": 60 → 90 profiles." in said.out
+    assert await said.history("spa_1", json=True) == 0
+    second, *before = json.loads(said.out)
+    assert [one["sync_id"] for one in before] == [first]
+    assert (second["profiles"], second["clusters"]["growth"]) == (90, {"n": 30, "share": 0.333333})
+    assert await said.history("spa_1") == 0
+    assert " 90 " in said.out
+    assert f" {first} " in said.out
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_what_a_guard_stops_says_how_to_go_on(said: Said, sandbox: Sandbox) -> None:
+    assert await said.sync("spa_1") == 0
+    sandbox.set_options(spaces={"spa_1": SpaceSpec(30)})
+    assert await said.sync("spa_1", preview=True) == 0
+    assert "The space has 30 profiles; the last complete sync" in said.out
+    assert said.err.rstrip().endswith(" --accept")
+    stopped = said.err.split()[-2]
+    assert await said.apply(stopped) == 1
+    assert "guard_profiles: The space has 30 profiles" in said.out
+    assert await said.resume(stopped, accept=True) == 0
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_an_older_plan_is_applied_with_a_warning(said: Said) -> None:
+    assert await said.sync("spa_1", preview=True, json=True) == 0
+    preview = str(said.document["sync_id"])
+    assert await said.sync("spa_1", json=True) == 0
+    newer = said.document["sync_id"]
+    assert await said.apply(preview) == 0
+    assert f"Careful: {preview} is from" in said.err
+    assert f"{newer} has read the space since" in said.err
 
 
 async def test_a_preview_in_this_process_is_gone_with_it(said: Said, sandbox: Sandbox) -> None:

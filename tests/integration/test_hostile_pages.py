@@ -130,7 +130,7 @@ async def test_enormous_traits_are_trait_errors_and_spoil_no_page(
         entries[3 * (19 - i)]["traits"]["ltv"] = float(number) if "." in number and i == 3 else True  # type: ignore[index]
     async with (
         serving(answer(body=body.encode())) as segment,
-        staged(session_redis, start_worker, settings={"LEASE_S": "30"}) as stage,
+        staged(session_redis, start_worker, settings={"LEASE_S": "30", "GUARD_TRAIT_ERRORS": "1"}) as stage,
     ):
         worker = stage.worker(SEGMENT_BASE_URL=segment.url)
         sync = await stage.sync()

@@ -17,7 +17,17 @@ from worker.store import StorePool
 from worker.sync import Sync, SyncState
 
 #: Keys that stand in Redis for good, or for as long as an ended sync is kept.
-LASTING = ("sp:sync:", "sp:syncs", "sp:request:", "sp:limit:", "sp:personas:", "sp:run", "sp:workers", "sp:host:")
+LASTING = (
+    "sp:sync:",
+    "sp:syncs",
+    "sp:request:",
+    "sp:limit:",
+    "sp:personas:",
+    "sp:history:",
+    "sp:run",
+    "sp:workers",
+    "sp:host:",
+)
 #: Keys of passing worth that end by themselves.
 PASSING = ("sp:wake", "sp:watch")
 

@@ -14,6 +14,7 @@ from unittest.mock import ANY
 import orjson
 
 from tests.support.model_batches import ModelBatch, ModelBatches, ModelLookAhead, stale
+from worker.clusters.snapshot import Snapshot
 from worker.jobs.tickets import batch_ticket
 from worker.plan import Plan
 from worker.store import (
@@ -26,7 +27,7 @@ from worker.store import (
     Ticket,
     keys,
 )
-from worker.store.syncs import Begun, Move
+from worker.store.syncs import HISTORY, Begun, Move
 from worker.sync import JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState, job_kind
 
 RUNNING = (SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING)
@@ -87,6 +88,8 @@ class ModelSync:
     token: str = ""
     lookup: str = ""
     plan: str = ""
+    accepted: str = ""
+    baseline: str = ""
     note: str = ""
     at: Checkpoint = field(default_factory=Checkpoint)
     revivals: int = 0
@@ -121,6 +124,8 @@ class ModelSync:
         texts |= {"seq": at.seq, "token": self.token, "cursor": at.cursor, "guard": at.guard, "pages": at.pages}
         texts |= {"profiles": at.profiles, "complete": int(at.complete), "trouble_ms": at.trouble_ms}
         texts |= {
+            "accepted": self.accepted,
+            "baseline": self.baseline,
             "lookup": self.lookup,
             "plan": self.plan,
             "revivals": self.revivals,
@@ -148,6 +153,7 @@ class Model:
         self.later: set[str] = set()
         self.in_progress: set[str] = set()
         self.wake = 0
+        self.history: list[Snapshot] = []
         self.personas: dict[str, PersonaRecord] = {}
         self.claims: dict[str, tuple[str, str]] = {}
         self.batches = ModelBatches(self)
@@ -194,6 +200,7 @@ class Model:
         *,
         restart: bool = False,
         request: SyncRequest | None = None,
+        accept: bool = False,
     ) -> str:
         mine = self.syncs[sync.id]
         if mine.state is not SyncState.FAILED or mine.epoch != sync.epoch:
@@ -202,6 +209,8 @@ class Model:
             return other
         assert mine.failed_in
         mine.state, mine.request = mine.failed_in, request or sync.request
+        if restart or accept:
+            mine.accepted = "1" if accept else ""
         if restart or "applied_at" not in mine.times:
             mine.plan = ""
         if restart:
@@ -240,13 +249,13 @@ class Model:
             self.due[batch.member] = False
             self.enqueue(ticket, 0)
 
-    def apply(self, sync: Sync, ticket: Ticket, request: SyncRequest) -> str:
+    def apply(self, sync: Sync, ticket: Ticket, request: SyncRequest, *, accept: bool = False) -> str:
         mine = self.syncs[sync.id]
         if mine.state is not SyncState.COMPLETED or mine.epoch != sync.epoch:
             return "changed"
         if other := self._under_way(request):
             return other
-        mine.state, mine.request = SyncState.FINALIZING, request
+        mine.state, mine.request, mine.accepted = SyncState.FINALIZING, request, "1" if accept else ""
         mine.at = replace(mine.at, trouble_ms=0)
         mine.epoch += 1
         mine.holder = mine.lookup = mine.note = ""
@@ -275,7 +284,9 @@ class Model:
         sync.holder, sync.note = holder, ""
         self.due[sync_id] = False
         lease = LeaseGrant(sync_id, sync.state, epoch, holder)
-        return Begun(lease, sync.request, sync.at, self.batches.listing(sync), ANY, sync.lookup, sync.plan)
+        accepted = sync.accepted == "1"
+        listing = self.batches.listing(sync)
+        return Begun(lease, sync.request, sync.at, listing, ANY, sync.lookup, sync.plan, accepted, ANY)
 
     def heartbeat(self, lease: LeaseGrant, *, note: str = "", for_s: float = 0.0) -> None:
         sync = self._owned(lease)
@@ -340,12 +351,24 @@ class Model:
         self.set_job(sync, ticket, delay_s)
         self.due[sync.id] = False
 
-    def complete(self, lease: LeaseGrant, token: str, plan: Plan | None = None) -> None:
+    def complete(
+        self,
+        lease: LeaseGrant,
+        token: str,
+        plan: Plan | None = None,
+        *,
+        baseline: Snapshot | None = None,
+        snapshot: Snapshot | None = None,
+        identity: str = "",
+    ) -> None:
         if self.syncs[lease.sync_id].token == token:
             return
         sync = self._owned(replace(lease, state=SyncState.FINALIZING))
         sync.token = token
         sync.plan = plan.encode() if plan else sync.plan
+        sync.baseline = baseline.encode() if baseline else ""
+        if snapshot:
+            self.history = [snapshot, *(one for one in self.history if one.sync_id != snapshot.sync_id)][:HISTORY]
         self.finish(sync, SyncState.COMPLETED)
 
     def fail(self, lease: LeaseGrant, failure: SyncFailure, token: str) -> None:
@@ -506,6 +529,9 @@ class Model:
         for identity, ids in self.active.items():
             if ids:
                 found[keys.active(identity)] = Key({sync_id.encode(): True for sync_id in ids}, expires=False)
+        if self.history:
+            entries = [snapshot.encode().encode() for snapshot in self.history]
+            found[keys.history("identity")] = Key(entries, expires=False)
         if self.wake:
             found[keys.WAKE] = Key([b"1"] * self.wake, expires=False)
         found |= {f"arq:job:{job_id}": Key(job, expires=True) for job_id, job in self.jobs.items()}

@@ -24,7 +24,10 @@ from tests.support.command_line import logging_as_it_was
 from worker.settings import Settings
 from worker.sync import SyncRequest
 
-COMMANDS = ("sync", "preview", "apply", "status", "list", "cancel", "resume", "worker", "doctor", "sandbox", "suggest")
+COMMANDS = (
+    *("sync", "preview", "apply", "status", "list", "history", "cancel", "resume"),
+    *("worker", "doctor", "sandbox", "suggest"),
+)
 
 
 @pytest.fixture(autouse=True)

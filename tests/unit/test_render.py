@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
 from rich.console import RenderableType
 
+from producer.history import table
+from producer.planned import what
 from producer.render import ShareBar, listing, live, overview, report, seconds
 from producer.screen import Screen
 from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
+from tests.support.spaces import snapshot
 from worker.clusters import Aggregate
+from worker.plan import Plan, PlannedPersona
 from worker.sandbox import SpaceSpec
 from worker.sync import PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 
@@ -161,3 +166,58 @@ def test_the_list_keeps_ids_whole_and_leaves_columns_out_where_it_is_narrow() ->
 )
 def test_times_are_for_people(value: float, shown: str) -> None:
     assert seconds(value) == shown
+
+
+def test_a_report_tells_what_changed_and_leaves_out_what_hardly_did() -> None:
+    sizes = {"high_value": 20, "growth": 30, "new": 10}
+    shown = text(*report(completed(baseline=snapshot(sizes, sync_id="syn_0"))))
+    assert "Since syn_0, read until 2023-11-1" in shown
+    assert ": 60 → 60 profiles." in shown
+    assert "  Growth: 50.0% → 33.3%\n" in shown
+    assert "  At Risk: 0.0% → 33.3%; new\n" in shown
+    assert "  New: 16.7% → 0.0%; vanished\n" in shown
+    assert "High Value: 33.3%" not in shown
+
+
+def test_a_report_says_if_nothing_changed_much() -> None:
+    same = snapshot({"high_value": 20, "growth": 20, "at_risk": 20})
+    assert "No share of a cluster and no mean has changed much." in text(*report(completed(baseline=same)))
+
+
+def test_a_mean_is_told_to_have_moved_in_standard_deviations() -> None:
+    before = snapshot({"high_value": 20, "growth": 20, "at_risk": 20}, means={"purchase_count": 3.5})
+    shown = text(*report(completed(baseline=before)))
+    assert "  Growth: 33.3% → 33.3%; purchase_count -0." in shown
+
+
+def test_a_plan_is_shown_with_reasons_fields_and_alarms() -> None:
+    current = {"name": "Mine", "goals": ["a"]}
+    growth = PlannedPersona(
+        cluster="growth",
+        action="update",
+        reason="its name, text or fields are others now",
+        persona_id="per_gr",
+        credits=0,
+        payload={"name": "Growth", "goals": ["a"]},
+        current=current,
+    )
+    unread = growth.model_copy(update={"cluster": "at_risk", "persona_id": "per_ar", "current": None})
+    left = growth.model_copy(update={"cluster": "high_value", "action": "leave", "reason": "nothing changed"})
+    plan = Plan(personas=(growth, unread, left), alarms=("Half of it is gone",))
+    sync = completed(request=SyncRequest(space_id="spa_1", plan_only=True), outcomes=(), plan=plan)
+    shown = text(*report(sync))
+    assert (
+        "Growth: would be updated: per_gr (its name, text or fields are others now)\n  - name: Mine\n  + name: Growth\n"
+    ) in shown
+    assert "goals" not in shown.split("At Risk: would")[0]
+    assert "what it is like at Mavera now is not known\n  + name: Growth\n  + goals: [" in shown
+    assert "High Value: would be left as it is: per_gr (nothing changed)\n" in shown
+    assert "Half of it is gone." in shown
+    assert what([plan, plan]) == "update 4 personas, leave 2 personas"
+    assert what([Plan()]) == "change nothing"
+
+
+def test_a_history_has_a_row_for_each_sync() -> None:
+    shown = text(table([snapshot({"growth": 30, "new": 10}, sync_id="syn_2"), snapshot({"new": 10}, sync_id="syn_1")]))
+    assert re.search(r"syn_2 +40 +growth 75.0%, new 25.0%", shown)
+    assert re.search(r"syn_1 +10 +new 100.0%", shown)

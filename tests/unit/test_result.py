@@ -9,7 +9,9 @@ import pytest
 
 from producer.result import document, exit_code, moment, row, timings, to_json
 from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
+from tests.support.spaces import snapshot
 from worker.clusters import Aggregate
+from worker.plan import Plan, PlannedPersona
 from worker.sandbox import SpaceSpec
 from worker.sync import PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 
@@ -206,3 +208,108 @@ def test_the_text_is_one_json_document_with_a_line_for_each_persona(documents: d
 def test_the_exit_code_is_that_of_the_worst_sync(states: list[SyncState], code: int) -> None:
     syncs: list[Sync] = [queued(state=state) for state in states]
     assert exit_code(syncs) == code
+
+
+# What changed since the sync before
+
+
+BEFORE = snapshot({"high_value": 10, "growth": 30, "new": 10}, sync_id="syn_0", means={"ltv": 1200.0})
+
+
+def test_the_document_says_what_changed_since_the_complete_sync_before() -> None:
+    result = document(completed(baseline=BEFORE))
+    assert result["compared_with"] == {"sync_id": "syn_0", "read_to": "2023-11-14T22:14:20.000Z", "profiles": 50}
+    assert isinstance(result["drift"], list)
+    told = {one["cluster"]: (one["status"], one["n_before"], one["n"], one["points"]) for one in result["drift"]}
+    assert told == {
+        "High Value": ("changed", 10, 20, 13.333),
+        "Growth": ("changed", 30, 20, -26.667),
+        "At Risk": ("new", 0, 20, 33.333),
+        "New": ("vanished", 10, 0, -20.0),
+    }
+    means = {one["cluster"]: one["means"] for one in result["drift"]}
+    assert means["High Value"] == {"ltv": 0.0}
+    assert means["Growth"]["ltv"] < -100
+
+
+def test_without_a_sync_before_nothing_is_said_of_changes() -> None:
+    assert {"compared_with", "drift"} & set(document(completed())) == set()
+
+
+# What a preview would do
+
+
+PLAN = Plan(
+    personas=(
+        PlannedPersona(
+            cluster="high_value",
+            action="create",
+            reason="there is none yet",
+            persona_id=None,
+            credits=300,
+            payload={"name": "High Value"},
+            current=None,
+        ),
+        PlannedPersona(
+            cluster="growth",
+            action="update",
+            reason="the mean of ltv moved by 3.0 %",
+            persona_id="per_gr",
+            credits=0,
+            payload={"name": "Growth"},
+            current={"name": "Mine"},
+        ),
+        PlannedPersona(
+            cluster="at_risk",
+            action="skip",
+            reason="partial",
+            persona_id="per_ar",
+            credits=0,
+            payload={"name": "At Risk"},
+            current=None,
+        ),
+    ),
+    max_credits=900,
+    alarms=("Half of it is gone",),
+)
+
+
+def preview() -> Sync:
+    return completed(request=SyncRequest(space_id="spa_1", plan_only=True), outcomes=(), credits=0, plan=PLAN)
+
+
+def test_the_document_of_a_preview_has_its_plan() -> None:
+    result = document(preview())
+    assert result["planned"] == [
+        {
+            "cluster": "High Value",
+            "action": "create",
+            "reason": "there is none yet",
+            "persona_id": None,
+            "credits": 300,
+            "changes": [],
+            "payload": {"name": "High Value"},
+        },
+        {
+            "cluster": "Growth",
+            "action": "update",
+            "reason": "the mean of ltv moved by 3.0 %",
+            "persona_id": "per_gr",
+            "credits": 0,
+            "changes": [{"field": "name", "before": "Mine", "after": "Growth"}],
+            "payload": {"name": "Growth"},
+        },
+    ]
+    assert result["skipped"] == [
+        {"cluster": "At Risk", "n": 20, "reason": "partial", "persona_id": "per_ar"},
+        {"cluster": "New", "n": 0, "reason": "empty"},
+    ]
+    assert (result["credits_planned"], result["max_credits"]) == (300, 900)
+    assert result["alarms"] == ["Half of it is gone"]
+
+
+def test_an_applied_plan_took_as_long_as_it_was_worked_on() -> None:
+    applied = completed(finished_at=START + 1000, applied_at=START + 999, plan=PLAN)
+    assert timings(applied).finalizing_s == 1.0
+    assert timings(applied).total_s == 3.0
+    assert "planned" not in document(applied)

@@ -73,6 +73,9 @@ def test_every_setting_is_read_from_the_variable_of_its_name(monkeypatch: pytest
         "segment_region": "eu",
         "stall_s": "33",
         "mavera_settle_s": "44",
+        "guard_profiles": "0.25",
+        "guard_coverage": "0.25",
+        "guard_trait_errors": "0.25",
     }
     values = {name: others.get(name, "11") for name in Settings.model_fields}
     for name, value in values.items():

@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tests.support.model import RUNNING, TIMES, Key, Model, ModelSync, read, without_times
 from tests.support.redis_server import RedisServer
+from worker.clusters.snapshot import Snapshot
 from worker.errors import LeaseLost
 from worker.jobs.tickets import batch_ticket, ticket
 from worker.plan import Plan
@@ -94,6 +95,15 @@ class Call:
     view: View | BatchView | None = None
 
 
+def compared(lease: LeaseGrant, n: int) -> dict[str, Any]:
+    """What a sync says of its space when it ends: nothing, or what it was and is like."""
+    if n % 3 == 0:
+        return {}
+    figures = {"counted": "", "unclassified": 0, "coverage": {}, "clusters": {}, "read_from": 0, "read_to": n}
+    before, now = (Snapshot(sync_id=sync_id, profiles=n, **figures) for sync_id in ("before", lease.sync_id))
+    return {"baseline": before, "snapshot": now, "identity": "identity"}
+
+
 class StoreMachine(RuleBasedStateMachine):
     """Client, jobs, watcher and misfortune, on one store."""
 
@@ -159,7 +169,8 @@ class StoreMachine(RuleBasedStateMachine):
         following = ticket(mine.id, kind, mine.epoch + 1)
         request = mine.request.with_budget(self.fresh()) if which else None
         batches = () if restart else tuple(batch_ticket(key.next_attempt()) for key in seen.outstanding)
-        self.make(when, Call("resume", (seen, following, batches), {"restart": restart, "request": request}))
+        options = {"restart": restart, "request": request, "accept": which > 1}
+        self.make(when, Call("resume", (seen, following, batches), options))
 
     @rule(which=WHICH, when=WHEN)
     @precondition(lambda self: any(sync.state is SyncState.COMPLETED for sync in self.model.syncs.values()))
@@ -169,7 +180,9 @@ class StoreMachine(RuleBasedStateMachine):
         mine = completed[-1 - which % len(completed)]
         seen = self.wait(self.store.get(mine.id))
         following = ticket(mine.id, "finalize", mine.epoch + 1)
-        self.make(when, Call("apply", (seen, following, mine.request.applied_within(self.fresh()))))
+        self.make(
+            when, Call("apply", (seen, following, mine.request.applied_within(self.fresh())), {"accept": which > 0})
+        )
 
     @rule(which=WHICH)
     def look(self, which: int) -> None:
@@ -183,6 +196,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert seen.outstanding == tuple(sorted((one.key for one in mine.batches), key=lambda key: key.number))
         planned = Plan.decode(mine.plan) if seen.state.is_final or seen.applied_at else None
         assert seen.plan == planned
+        assert seen.baseline == Snapshot.decode(mine.baseline)
         times = {name for name in TIMES[1:] if getattr(seen, name) is not None}
         assert times | {"created_at"} == mine.times
         assert {sync.id for sync in self.wait(self.store.newest())} == set(self.model.syncs)
@@ -265,7 +279,7 @@ class StoreMachine(RuleBasedStateMachine):
             "plan": Call("remember_plan", (lease, Plan(max_credits=n))),
             "hand-over": Call("hand_over", (lease, following, f"t{n}"), {"delay_s": n % 2, "trouble_ms": n}),
             "failure": Call("fail", (lease, failure, f"t{n}")),
-            "end": Call("complete", (lease, f"t{n}", Plan(max_credits=n) if n % 2 else None)),
+            "end": Call("complete", (lease, f"t{n}", Plan(max_credits=n) if n % 2 else None), compared(lease, n)),
         }
         self.make(when, calls[what])
 

@@ -117,6 +117,13 @@ class ClusterSummary:
         if not self.label:
             object.__setattr__(self, "label", self.key.replace("_", " ").title())
 
+    def coverage(self, trait: str) -> int:
+        """How many of its profiles have a trait."""
+        for kind in (self.numbers, self.dates, self.categories, self.booleans):
+            if trait in kind:
+                return kind[trait].coverage
+        return 0
+
     @property
     def avg_ltv(self) -> float | None:
         """Mean lifetime value, in the space's currency."""

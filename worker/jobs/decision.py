@@ -1,6 +1,7 @@
 """What is to be done for a cluster: create its persona, update it, leave it as it is, or skip the cluster. Pure.
 
     fewer profiles than asked for                                  skip: `empty`, `too_small`
+    hardly a member has a trait that the cluster needs             skip: `no_evidence`
     no persona is known                                            create
     it comes from the whole space, and this sync does not          skip: `partial` (unless the request allows it)
     it is not known what it says, or its wording is another        update
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from worker.clusters import ClusterSummary
+from worker.clusters.evidence import has_evidence
 from worker.clusters.figures import Threshold, changes, figures
 from worker.mavera import PersonaPayload
 from worker.settings import Settings
@@ -44,6 +46,8 @@ def decide(
     """What a sync does for a cluster. record: its persona, if known. complete: whether all profiles were read."""
     if summary.n < max(1, request.min_cluster_size):
         return Decision("skip", "too_small" if summary.n else "empty")
+    if not has_evidence(request.rules, summary):
+        return Decision("skip", "no_evidence")
     if record is None:
         return Decision("create")
     if record.complete and not complete and not request.allow_partial:

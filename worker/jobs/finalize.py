@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 
-from worker.clusters import Aggregate, ClusterSummary, summarise
+from worker.clusters import Aggregate, summarise
 from worker.jobs import job
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.budget import Budget
+from worker.jobs.comparison import Comparison, compare
 from worker.jobs.context import WorkerContext
 from worker.jobs.lease import Lease
 from worker.jobs.plan import Planner
@@ -37,6 +38,9 @@ class Finalizer:
         self._begun = begun
         self._lease = lease
         self._patience = Patience(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms, lease=lease)
+        encoded = begun.checkpoint.aggregate
+        self._aggregate = Aggregate.from_bytes(encoded) if encoded else Aggregate()
+        self._clusters = summarise(self._aggregate, begun.request.rules) if encoded else []
         self._planner = Planner(context, begun, self._patience)
         self._budget = Budget(context, begun)
         self._purchase = Purchase(context, begun, lease, self._patience, self._budget)
@@ -61,26 +65,36 @@ class Finalizer:
             raise
 
     async def _plan(self) -> None:
-        plan = await self._planner.plan(self._clusters())
+        comparison = await self._compare()
+        plan = await self._planner.plan(self._clusters)
+        plan = plan.model_copy(update={"alarms": tuple(alarm.sentence for alarm in comparison.alarms)})
         await self._lease.stop()
-        await self._context.syncs.complete(self._lease.grant, new_token(), plan)
+        await self._context.syncs.complete(self._lease.grant, new_token(), plan, baseline=comparison.before)
 
     async def _buy(self) -> None:
+        comparison = await self._compare()
         settled = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
-        left = [summary for summary in self._clusters() if summary.key not in settled]
+        if not settled and not self._begun.accepted:
+            comparison.stop()
+        left = [summary for summary in self._clusters if summary.key not in settled]
         if self._budget.limit is not None:
             await self._budget.permit(await self._planner.creations(left))
         for summary in left:
             await self._purchase.settle(summary)
         await self._lease.stop()
         await self._purchase.confirm()
-        await self._context.syncs.complete(self._lease.grant, new_token())
+        await self._context.syncs.complete(
+            self._lease.grant,
+            new_token(),
+            baseline=comparison.before,
+            snapshot=comparison.now if comparison.complete else None,
+            identity=self._begun.request.identity,
+        )
         # Again, for Redis may have been restarted just before the last move.
         await self._purchase.confirm()
 
-    def _clusters(self) -> list[ClusterSummary]:
-        encoded = self._begun.checkpoint.aggregate
-        return summarise(Aggregate.from_bytes(encoded), self._begun.request.rules) if encoded else []
+    async def _compare(self) -> Comparison:
+        return await compare(self._context, self._begun, self._aggregate, self._clusters)
 
     async def _hand_over(self, delay_s: float, note: str) -> None:
         await self._lease.stop()

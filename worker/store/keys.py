@@ -7,6 +7,7 @@
 | `sp:syncs` | sorted set | sync ids by creation time |
 | `sp:due` | sorted set | running syncs, and outstanding batches (`{id} {slot}`), by the time at which silence counts |
 | `sp:active:{identity}` | sorted set | running syncs of one space, collection and rules, by the time they began |
+| `sp:history:{identity}` | list | snapshots of the last complete syncs, newest first; never expires |
 | `sp:request:{key}` | string | the sync that an idempotency key started; kept as long as that sync |
 | `sp:queue` | sorted set | arq's queue: job ids by the time at which they may start |
 | `sp:wake` | list | tokens that wake workers |
@@ -49,6 +50,11 @@ def outcomes(sync_id: str) -> str:
 def active(identity: str) -> str:
     """The running syncs of one identity (`SyncRequest.identity`)."""
     return f"sp:active:{identity}"
+
+
+def history(identity: str) -> str:
+    """What the space of one identity was like, as the last complete syncs have read it."""
+    return f"sp:history:{identity}"
 
 
 def request(idempotency_key: str) -> str:

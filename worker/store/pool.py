@@ -71,6 +71,10 @@ class StorePool(ArqRedis):
         """The values of a hash."""
         return cast(list[bytes], await self.hvals(key))  # type: ignore[misc]
 
+    async def list_entries(self, key: str) -> list[bytes]:
+        """The entries of a list; empty if there is none."""
+        return cast(list[bytes], await self.lrange(key, 0, -1))  # type: ignore[misc]
+
     async def server_run(self) -> tuple[str, float]:
         """Redis' own id of this run of it, another after every restart and on another replica; and its age, seconds."""
         info: dict[str, Any] = await self.info("server")

@@ -6,6 +6,7 @@ tries, and nothing is written.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,9 @@ from typing import Any, Literal, NamedTuple, Self
 
 import orjson
 import redis.exceptions as redis_errors
+from pydantic import ValidationError
 
+from worker.clusters.snapshot import Snapshot
 from worker.errors import LeaseLost
 from worker.plan import Plan
 from worker.store import keys
@@ -23,6 +26,9 @@ from worker.store.scripts import run_script
 from worker.sync import BatchKey, JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 
 Move = Literal["stay", "walk", "finalize"]
+
+HISTORY = 30
+"""How many complete syncs of an identity are remembered."""
 
 _LONGEST_MS = 100 * 365 * 86_400_000
 """Redis refuses a time to live that is not positive or does not fit; a script must not find that out half-way."""
@@ -97,8 +103,9 @@ class Listing:
 class Begun:
     """What a job gets with its lease.
 
-    started_at: when the sync's first job began, Unix seconds by the clock of Redis. lookup: what an earlier job of the
-    sync found at Mavera, encoded. plan: what one has planned so far, encoded.
+    started_at, fetched_at: when the sync's first job began and when its last page was read (None until then), Unix
+    seconds by the clock of Redis. lookup: what an earlier job of the sync found at Mavera, encoded. plan: what one has
+    planned so far, encoded. accepted: whether somebody has said that its numbers are right although a guard stopped it.
     """
 
     lease: LeaseGrant
@@ -108,6 +115,8 @@ class Begun:
     started_at: float
     lookup: str
     plan: str
+    accepted: bool
+    fetched_at: float | None
 
 
 class SilentSync(NamedTuple):
@@ -194,6 +203,15 @@ class SyncStore:
             found = await pipe.execute() if ids else []
         return [Sync.from_fields(_text(fields)) for fields in found if fields]
 
+    async def history(self, identity: str) -> list[Snapshot]:
+        """What the space of an identity was like, as the last complete syncs have read it, newest first."""
+        snapshots = []
+        with contextlib.suppress(redis_errors.ResponseError):  # something else stands there: nothing is remembered
+            for entry in await self._pool.list_entries(keys.history(identity)):
+                with contextlib.suppress(ValidationError):
+                    snapshots.append(Snapshot.model_validate_json(entry))
+        return snapshots
+
     async def cancel(self, sync_id: str) -> SyncState | None:
         """Cancels a running sync. Returns the state it is in now; None if it is not known."""
         answer = await self._run("cancel", [keys.sync(sync_id), keys.QUEUE, keys.DUE], sync_id, self._retention_ms)
@@ -209,12 +227,13 @@ class SyncStore:
         *,
         restart: bool = False,
         request: SyncRequest | None = None,
+        accept: bool = False,
     ) -> str:
         """Takes a failed sync back to where it failed; with `restart`, to the first page with fresh sums.
 
         batches: the next try at each of `sync.outstanding`; none with `restart`. request: what is asked for from now
-        on, if that changes. Returns `ok`, `changed` (someone else moved it), `gone`, or the id of another sync of the
-        same space that runs.
+        on, if that changes. accept: no guard is to stop it. Returns `ok`, `changed` (someone else moved it), `gone`, or
+        the id of another sync of the same space that runs.
         """
         answer = await self._run(
             "resume",
@@ -229,19 +248,21 @@ class SyncStore:
             ticket.job_id,
             ticket.job,
             (request or sync.request).model_dump_json(),
+            "1" if accept else "",
             *(part for batch in batches for part in (batch.job_id, batch.job)),
         )
         return answer[1].decode() if answer[0] == "busy" else str(answer[0])
 
-    async def apply(self, sync: Sync, ticket: Ticket, request: SyncRequest) -> str:
-        """Takes a completed preview on to its personas, as `request` says. Returns as `resume` does."""
+    async def apply(self, sync: Sync, ticket: Ticket, request: SyncRequest, *, accept: bool = False) -> str:
+        """Takes a completed preview on to its personas, as `request` says. Options and answer are those of `resume`."""
         answer = await self._run(
             "apply",
             [
                 *(keys.sync(sync.id), keys.QUEUE, keys.DUE, keys.WAKE),
                 *(keys.outcomes(sync.id), keys.active(request.identity)),
             ],
-            *(sync.id, sync.epoch, request.model_dump_json(), self._stall_ms, ticket.job_id, ticket.job),
+            *(sync.id, sync.epoch, request.model_dump_json(), "1" if accept else ""),
+            *(self._stall_ms, ticket.job_id, ticket.job),
         )
         return answer[1].decode() if answer[0] == "busy" else str(answer[0])
 
@@ -278,6 +299,8 @@ class SyncStore:
             started_at=int(fields["started_at"]) / 1000,
             lookup=fields["lookup"],
             plan=fields.get("plan", ""),
+            accepted=fields.get("accepted") == "1",
+            fetched_at=int(fields["fetched_at"]) / 1000 if fields["fetched_at"] else None,
         )
 
     async def commit(
@@ -357,14 +380,27 @@ class SyncStore:
         """Keeps the beginning of a plan, for the next finalizer."""
         await self._remember(lease, "plan", plan.encode())
 
-    async def complete(self, lease: LeaseGrant, token: str, plan: Plan | None = None) -> None:
-        """Ends the sync: every cluster is settled, or planned."""
+    async def complete(
+        self,
+        lease: LeaseGrant,
+        token: str,
+        plan: Plan | None = None,
+        *,
+        baseline: Snapshot | None = None,
+        snapshot: Snapshot | None = None,
+        identity: str = "",
+    ) -> None:
+        """Ends the sync: every cluster is settled, or planned.
+
+        baseline: what the space was like before. snapshot: what it is like, to be kept in the history of `identity`.
+        """
         owned(
             await self._run(
                 "complete",
-                [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE],
+                [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE, keys.history(identity)],
                 *(lease.sync_id, lease.epoch, lease.holder, token, self._retention_ms),
-                plan.encode() if plan else "",
+                *(one.encode() if one else "" for one in (plan, baseline, snapshot)),
+                HISTORY,
             )
         )
 

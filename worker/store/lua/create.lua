@@ -21,7 +21,8 @@ redis.call('HSET', sync, 'id', id, 'request', request, 'identity', identity, 'st
   'holder', '', 'job', job_id, 'seq', '0', 'token', '', 'cursor', '', 'guard', '', 'lookup', '', 'plan', '', 'pages', '0',
   'profiles', '0', 'complete', '0', 'aggregate', '', 'revivals', '0', 'trouble_ms', '0', 'note', '', 'asked', asked,
   'created_at', int(now), 'started_at', '', 'fetched_at', '', 'finished_at', '', 'error_code', '',
-  'error_message', '', 'error_resumable', '', 'failed_in', '', 'applied_at', '')
+  'error_message', '', 'error_resumable', '', 'failed_in', '', 'applied_at', '', 'accepted', '',
+  'baseline', '')
 set_job(queue, wake, nil, job_id, job, 0, now)
 redis.call('ZADD', syncs, int(now), id)
 redis.call('ZREMRANGEBYSCORE', syncs, '-inf', int(now - 4 * retention_ms))

@@ -2,10 +2,11 @@
 -- anew with fresh sums.
 -- Answers: ok | busy, id (another sync of the same space runs) | changed (someone else moved it meanwhile) | gone
 -- KEYS: sync, queue, due, wake, outcomes, active
--- ARGV: id, epoch, restart, stall ms, job id, job, request, (job id, job), ... of every outstanding batch's next try
+-- ARGV: id, epoch, restart, stall ms, job id, job, request, accepted ('': as before, but not after a restart),
+--       (job id, job), ... of every outstanding batch's next try
 local sync, queue, due, wake, outcomes, active = unpack(KEYS)
-local id, epoch, restart, stall_ms, job_id, job, request = unpack(ARGV, 1, 7)
-local FIRST_BATCH, BATCH_PARTS = 8, 2
+local id, epoch, restart, stall_ms, job_id, job, request, accepted = unpack(ARGV, 1, 8)
+local FIRST_BATCH, BATCH_PARTS = 9, 2
 
 local broken = types(sync, 'hash', queue, 'zset', due, 'zset', wake, 'list', outcomes, 'hash', active, 'zset')
 if broken then return broken end
@@ -36,6 +37,7 @@ if found[7] then
   -- The number of batches issued goes on: an old job of one of them must not pass for a new one's.
   if restart == '1' then change('listed', '', 'pages_listed', '0', 'profiles_listed', '0', 'counted', '') end
 end
+if restart == '1' or accepted ~= '' then change('accepted', accepted) end
 if restart == '1' or (found[6] or '') == '' then
   -- What was planned for other statistics, or before the interruption, says nothing of now.
   change('plan', '')

@@ -1,0 +1,149 @@
+"""A space that has changed too much stops its sync before a persona changes; someone who has looked lets it go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from producer import SyncConflict
+from tests.support.redis_server import RedisServer
+from tests.support.stage import Stage, Start, staged
+from worker.sandbox import SpaceSpec
+from worker.sync import Sync, SyncState
+
+FULL, HALF = SpaceSpec(60, "recipe"), SpaceSpec(30, "recipe")
+
+
+def changes(stage: Stage) -> int:
+    return len(stage.sandbox.posts) + len(stage.sandbox.patches)
+
+
+def assert_stopped(sync: Sync, code: str, *parts: str) -> None:
+    assert (sync.state, sync.failed_in) == (SyncState.FAILED, SyncState.FINALIZING)
+    assert sync.error
+    assert (sync.error.code, sync.error.resumable) == (code, True)
+    for part in (*parts, "No persona was changed", "--accept"):
+        assert part in sync.error.message
+
+
+async def test_a_space_that_lost_half_of_its_profiles_changes_no_persona_until_somebody_accepts_it(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, {"spa": FULL}) as stage:
+        stage.worker()
+        first = await stage.sync()
+        assert changes(stage) == 3
+        stage.sandbox.set_options(spaces={"spa": HALF})
+
+        stopped = await stage.sync()
+        assert_stopped(stopped, "guard_profiles", "has 30 profiles", f"{first.id}, read 60")
+        assert changes(stage) == 3
+        await stage.client.resume(stopped.id)
+        assert_stopped(await stage.ended(stopped), "guard_profiles")
+
+        await stage.client.resume(stopped.id, accept=True)
+        done = await stage.ended(stopped)
+        assert done.state is SyncState.COMPLETED
+        assert {outcome.action for outcome in done.outcomes} <= {"updated", "unchanged"}
+        assert stage.sandbox.journal.count("segment.page") == 2
+        assert done.baseline
+        assert (done.baseline.sync_id, done.baseline.profiles) == (first.id, 60)
+        # From now on, so few are as usual.
+        assert (await stage.sync()).state is SyncState.COMPLETED
+
+
+async def test_what_was_accepted_is_not_accepted_for_numbers_read_anew(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, {"spa": FULL}) as stage:
+        worker = stage.worker()
+        await stage.sync()
+        stage.sandbox.set_options(spaces={"spa": HALF})
+        stopped = await stage.sync()
+        assert worker.terminate() == 0
+        await stage.client.resume(stopped.id, accept=True)
+        await stage.pool.hset(f"sp:sync:{stopped.id}", mapping={"state": "failed", "failed_in": "finalizing"})
+        await stage.client.resume(stopped.id, restart=True)
+        stage.worker()
+        assert_stopped(await stage.ended(stopped), "guard_profiles")
+
+
+async def test_a_trait_that_fewer_have_or_that_cannot_be_used_stops_a_sync(
+    session_redis: RedisServer, start_worker: Start, tmp_path: Path
+) -> None:
+    def write(**traits: object) -> None:
+        """Hundred profiles, half of which have other traits than usual."""
+        usual, others = {"ltv": 10, "churn_risk": 0.9}, {"ltv": 10, "churn_risk": 0.9, **traits}
+        profiles = [{"id": n, "traits": others if n % 2 else usual} for n in range(100)]
+        (tmp_path / "profiles.ndjson").write_bytes(b"\n".join(map(orjson.dumps, profiles)))
+
+    settings = {"FILES_DIR": str(tmp_path)}
+    async with staged(session_redis, start_worker, settings=settings) as stage:
+        stage.worker()
+        write()
+        assert (await stage.sync(file="profiles.ndjson")).state is SyncState.COMPLETED
+        made = changes(stage)
+
+        write(churn_risk=None)
+        stopped = await stage.sync(file="profiles.ndjson")
+        assert_stopped(stopped, "guard_coverage", "50.0% of the profiles have churn_risk", "it was 100.0%")
+
+        write(churn_risk="high", ltv="much")
+        stopped = await stage.sync(file="profiles.ndjson", force=True)
+        assert_stopped(stopped, "guard_coverage", "50 of the 100 values of churn_risk cannot be used")
+        assert changes(stage) == made
+
+
+async def test_a_part_of_a_space_is_not_compared_with_all_of_it(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, {"spa": FULL}) as stage:
+        stage.worker()
+        await stage.sync()
+        part = await stage.sync(max_profiles=10)
+        assert (part.state, part.baseline) == (SyncState.COMPLETED, None)
+        assert len(await stage.client.history(part.request.identity)) == 1
+
+
+async def test_a_preview_tells_what_would_stop_it_and_is_applied_if_that_is_accepted(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, {"spa": FULL}) as stage:
+        stage.worker()
+        await stage.sync()
+        stage.sandbox.set_options(spaces={"spa": HALF})
+        first, second = await stage.sync(plan_only=True), await stage.sync(plan_only=True)
+        for preview in (first, second):
+            assert preview.planned
+            (alarm,) = preview.planned.alarms
+            assert "has 30 profiles" in alarm
+        assert_stopped(await stage.ended(await stage.client.apply(first.id)), "guard_profiles")
+        assert changes(stage) == 3
+        done = await stage.ended(await stage.client.apply(second.id, accept=True))
+        assert done.state is SyncState.COMPLETED
+        with pytest.raises(SyncConflict, match="resume it"):
+            await stage.client.apply(first.id)
+
+
+async def test_guards_that_are_off_stop_nothing(session_redis: RedisServer, start_worker: Start) -> None:
+    off = {"GUARD_PROFILES": "0", "GUARD_COVERAGE": "0", "GUARD_TRAIT_ERRORS": "1"}
+    async with staged(session_redis, start_worker, {"spa": FULL}, settings=off) as stage:
+        stage.worker()
+        await stage.sync()
+        stage.sandbox.set_options(spaces={"spa": SpaceSpec(0)})
+        assert (await stage.sync()).state is SyncState.COMPLETED
+
+
+async def test_a_cluster_without_evidence_makes_no_persona(
+    session_redis: RedisServer, start_worker: Start, tmp_path: Path
+) -> None:
+    # Of nobody is the risk known, which then counts as 0.5: they are "at risk", and nothing speaks for it.
+    profiles = [{"id": n, "traits": {"ltv": 10}} for n in range(40)]
+    (tmp_path / "profiles.ndjson").write_bytes(b"\n".join(map(orjson.dumps, profiles)))
+    async with staged(session_redis, start_worker, settings={"FILES_DIR": str(tmp_path)}) as stage:
+        stage.worker()
+        sync = await stage.sync(file="profiles.ndjson")
+        assert (sync.state, sync.outcomes, sync.profiles) == (SyncState.COMPLETED, (), 40)
+        assert stage.sandbox.posts == []
