@@ -13,6 +13,7 @@ from producer.catalogue import Place, Refused
 from producer.screen import Screen, stderr
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
+from worker.clusters import RECIPE, Rules
 from worker.errors import ConfigurationError
 from worker.mavera import find
 from worker.sandbox import Fault, Persona
@@ -180,25 +181,29 @@ async def test_nothing_is_adopted_or_renamed_while_a_sync_of_the_space_runs(
         await said(personas.adopt, Place("spa", "new", collection="accounts"), by_hand(stage).id)
 
 
+@pytest.mark.parametrize("redis_is_lost", [False, True])
 async def test_a_renamed_cluster_keeps_its_persona_also_if_redis_is_lost(
-    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str], redis_is_lost: bool
 ) -> None:
+    document = RECIPE.as_json()
+    document["clusters"][1]["key"] = "expansion"
+    renamed = Rules.model_validate(document)
     async with staged(session_redis, start_worker) as stage:
         said = Said(stage, capsys)
-        # A persona of the cluster under its former key, made by an earlier sync.
-        former = Place("spa", "expansion")
-        mine = by_hand(stage, description=f"Made by a sync. {former.reference}")
-        await said(personas.adopt, former, mine.id)
-        await said(personas.rename, former, "growth")
-        assert said.err.startswith("The persona of expansion of spa is that of growth now.")
-        assert mine.fields["description"] == f"Made by a sync. {GROWTH.reference}"
-        assert [record["cluster"] for record in await said.records()] == ["growth"]
-        await stage.pool.flushall()
         stage.worker()
-        sync = await stage.sync()
-        assert actions(sync) == {"high_value": "created", "growth": "updated", "at_risk": "created"}
-        assert {one.persona_id for one in sync.outcomes} >= {mine.id}
-        assert len(stage.sandbox.posts) == 2
+        first = {one.cluster: one.persona_id for one in (await stage.sync()).outcomes}
+        await said(personas.rename, GROWTH, "expansion")
+        assert said.err.startswith("The persona of growth of spa is that of expansion now.")
+        if redis_is_lost:
+            await stage.pool.delete(keys.personas(stage.account))
+        sync = await stage.sync(rules=renamed)
+        # Its numbers are the same, but its name is another one.
+        others = "updated" if redis_is_lost else "unchanged"
+        assert actions(sync) == {"high_value": others, "expansion": "updated", "at_risk": others}
+        persona = next(one for one in stage.sandbox.personas if one.id == first["growth"])
+        assert persona.fields["name"] == "Segment CDP: Expansion"
+        assert {one.persona_id for one in sync.outcomes} == set(first.values())
+        assert (len(stage.sandbox.posts), sync.credits) == (3, 0)
 
 
 async def test_to_a_sync_that_keeps_the_former_key_its_cluster_has_no_persona(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Stage, Start, staged
+from worker.clusters import RECIPE as RULES
+from worker.clusters import Rules
 from worker.jobs.lookup import cluster_reference
-from worker.sandbox import SpaceSpec
+from worker.sandbox import Fault, SpaceSpec
 from worker.store import keys
 from worker.sync import Sync, SyncRequest, SyncState
 
@@ -172,6 +175,34 @@ async def test_mode_create_makes_new_personas_and_touches_no_other(
         assert not set(personas(first).values()) & set(personas(second).values())
         assert actions(await stage.sync()) == dict.fromkeys(CLUSTERS, "unchanged")
         assert (len(stage.sandbox.posts), stage.sandbox.patches) == (6, [])
+
+
+async def test_a_template_and_fields_of_the_rules_reach_mavera_and_another_text_is_sent_though_no_number_changed(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    template = "{label}: {n} customers, {share} of all, who spend {ltv}."
+    own = _rules(growth={"template": template, "persona": {"type": "B2B", "goals": ["Grow"], "pains": ["Costs"]}})
+    dropped = Fault("mavera", "ignore_field", route="update", field="pains", times=9)
+    async with staged(session_redis, start_worker, faults=(dropped,)) as stage:
+        stage.worker()
+        await stage.sync()
+        sync = await stage.sync(rules=own)
+        assert actions(sync) == {"high_value": "unchanged", "growth": "updated", "at_risk": "unchanged"}
+        ((_, body),) = stage.sandbox.patches
+        assert body["description"] == f"Growth: 20 customers, 33% of all, who spend $450. {_reference('growth')}"
+        assert (body["type"], body["goals"], body["pains"]) == ("B2B", ["Grow"], ["Costs"])
+        (updated,) = (outcome for outcome in sync.outcomes if outcome.action == "updated")
+        assert updated.ignored == ("pains",)
+        assert updated.reason == "its name, text or fields are others now"
+        assert set(actions(await stage.sync(rules=own)).values()) == {"unchanged"}
+
+
+def _rules(**changes: Mapping[str, object]) -> Rules:
+    """The recipe's rules with changes to its clusters, by key."""
+    document = RULES.as_json()
+    for cluster in document["clusters"]:
+        cluster |= changes.get(cluster["key"], {})
+    return Rules.model_validate(document)
 
 
 def _reference(cluster: str) -> object:

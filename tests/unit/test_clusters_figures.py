@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from worker.clusters import Aggregate, fold, summarise
+from worker.clusters import ClusterSummary
 from worker.clusters.figures import Figures, Threshold, changes, figures
+from worker.clusters.summary import BooleanSummary, CategoryShare, CategorySummary, NumberSummary
+from worker.clusters.trait import Trait
 
 USUAL = Threshold(share_points=1, mean_percent=2)
 
@@ -25,15 +27,30 @@ def changed(before: Figures, after: Figures, threshold: Threshold = USUAL) -> li
 
 
 def test_the_figures_of_a_cluster_are_its_share_its_means_and_the_shares_of_its_most_frequent_values() -> None:
-    aggregate = Aggregate()
-    words = [*["SaaS"] * 6, *["Retail"] * 3, *[None] * 3]
-    members = [{"ltv": 600, "churn_risk": 0.1, "industry": word} for word in words]
-    fold(aggregate, [{"traits": traits} for traits in [*members, *[{"churn_risk": 0.9}] * 3]])
-    assert figures(summarise(aggregate)[0]) == Figures(
-        share=0.8,
-        means={"ltv": 600.0, "purchase_count": None, "churn_risk": pytest.approx(0.1)},
-        shares={"industries": {"SaaS": pytest.approx(2 / 3), "Retail": pytest.approx(1 / 3)}, "plans": {}},
+    summary = ClusterSummary(
+        *("growth", 90, 0.8),
+        numbers={"ltv": NumberSummary(600.0, 90), "seats": NumberSummary(None, 0), "rare": NumberSummary(9.0, 2)},
+        categories={"plans": CategorySummary((CategoryShare("pro", 60, 0.75), CategoryShare("free", 20, 0.25)), 80, 0)},
+        booleans={"trial": BooleanSummary(0.4, 50), "staff": BooleanSummary(None, 0)},
+        dates={"signed_up": NumberSummary(300.0, 90)},
     )
+    numbers = [Trait(name=name, type="number") for name in ("ltv", "seats", "rare")]
+    others = [
+        Trait(name="plans", type="category"),
+        Trait(name="trial", type="boolean"),
+        Trait(name="staff", type="boolean"),
+        Trait(name="signed_up", type="date"),
+    ]
+    assert figures(summary, [*numbers, *others]) == Figures(
+        share=0.8,
+        means={"ltv": 600.0, "seats": None, "rare": None, "signed_up": 300.0},
+        shares={"plans": {"pro": 0.75, "free": 0.25}, "trial": {"true": 0.4}},
+    )
+
+
+def test_what_a_persona_does_not_tell_of_is_no_figure_of_it() -> None:
+    summary = ClusterSummary("growth", 9, 0.8, numbers={"ltv": NumberSummary(600.0, 9)}, categories={})
+    assert figures(summary, []) == Figures(0.8, {}, {})
 
 
 def test_what_is_the_same_has_not_changed_even_where_any_change_counts() -> None:

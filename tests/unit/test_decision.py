@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from worker.clusters import ClusterSummary
-from worker.clusters.figures import figures
-from worker.clusters.summary import NumberSummary
+from worker.clusters.figures import Figures
 from worker.jobs.decision import Decision, decide
 from worker.mavera import PersonaPayload
 from worker.settings import load_settings
@@ -16,24 +15,30 @@ from worker.store import PersonaRecord, Sent
 from worker.sync import SyncRequest
 
 REQUEST = SyncRequest(space_id="spa_1")
-SUMMARY = ClusterSummary("growth", 20, 0.3, numbers={"ltv": NumberSummary(100.0, 20)}, categories={})
-PAYLOAD = PersonaPayload("Growth", "…", demographic={}, psychographic={}, wording="w1")
-RECORD = PersonaRecord("per_1", "spa_1", "growth", "syn_0", n=20, sent=Sent("w1", figures(SUMMARY), at=1.0))
+SUMMARY = ClusterSummary("growth", 20, 0.3, numbers={}, categories={})
+FIGURES = Figures(0.3, {"ltv": 100.0}, {})
+PAYLOAD = PersonaPayload("Growth", "…", {}, {}, wording="w1", figures=FIGURES, extra={})
+RECORD = PersonaRecord("per_1", "spa_1", "growth", "syn_0", n=20, sent=Sent("w1", FIGURES, at=1.0))
 
 
-def mean(value: float, **changes: object) -> ClusterSummary:
-    return replace(SUMMARY, numbers={"ltv": NumberSummary(value, 20)}, **changes)  # type: ignore[arg-type]
+def mean(value: float) -> PersonaPayload:
+    return replace(PAYLOAD, figures=replace(FIGURES, means={"ltv": value}))
+
+
+def with_share(value: float) -> PersonaPayload:
+    return replace(PAYLOAD, figures=replace(FIGURES, share=value))
 
 
 def decided(
     record: PersonaRecord | None = RECORD,
-    summary: ClusterSummary = SUMMARY,
+    payload: PersonaPayload = PAYLOAD,
     request: SyncRequest = REQUEST,
     *,
+    n: int = 20,
     complete: bool = True,
     **settings: object,
 ) -> Decision:
-    return decide(request, load_settings(**settings), summary, PAYLOAD, record, complete=complete)
+    return decide(request, load_settings(**settings), replace(SUMMARY, n=n), payload, record, complete=complete)
 
 
 def test_a_cluster_without_a_persona_gets_one() -> None:
@@ -46,19 +51,19 @@ def test_what_has_not_changed_is_left(complete: bool) -> None:
 
 
 def test_a_material_change_is_sent_and_named() -> None:
-    assert decided(summary=mean(101.9)) == Decision("leave")
-    assert decided(summary=mean(102.0)) == Decision("update", "the mean of ltv moved by 2.0 %")
-    assert decided(summary=mean(102.0), persona_mean_percent=3) == Decision("leave")
-    assert decided(summary=replace(SUMMARY, share=0.32)).action == "update"
-    assert decided(summary=replace(SUMMARY, share=0.32), persona_share_points=3) == Decision("leave")
+    assert decided(payload=mean(101.9)) == Decision("leave")
+    assert decided(payload=mean(102.0)) == Decision("update", "the mean of ltv moved by 2.0 %")
+    assert decided(payload=mean(102.0), persona_mean_percent=3) == Decision("leave")
+    assert decided(payload=with_share(0.32)).action == "update"
+    assert decided(payload=with_share(0.32), persona_share_points=3) == Decision("leave")
 
 
 def test_a_larger_cluster_of_the_same_kind_is_no_news() -> None:
-    assert decided(summary=replace(SUMMARY, n=40)) == Decision("leave")
+    assert decided(n=40) == Decision("leave")
 
 
 def test_another_wording_is_sent() -> None:
-    sent = Sent("w0", figures(SUMMARY), at=1.0)
+    sent = Sent("w0", FIGURES, at=1.0)
     assert decided(replace(RECORD, sent=sent)) == Decision("update", "its name, text or fields are others now")
 
 
@@ -71,17 +76,17 @@ def test_a_persona_of_which_nobody_knows_what_it_says_is_sent_it() -> None:
 def test_a_small_cluster_is_skipped_whether_it_has_a_persona_or_not(
     record: PersonaRecord | None, n: int, reason: str
 ) -> None:
-    assert decided(record, replace(SUMMARY, n=n)) == Decision("skip", reason)
+    assert decided(record, n=n) == Decision("skip", reason)
 
 
-@pytest.mark.parametrize("sent", [None, RECORD.sent, Sent("w0", figures(SUMMARY), at=1.0)])
+@pytest.mark.parametrize("sent", [None, RECORD.sent, Sent("w0", FIGURES, at=1.0)])
 def test_a_part_of_a_space_does_not_overwrite_what_comes_from_all_of_it(sent: Sent | None) -> None:
     assert decided(replace(RECORD, sent=sent), mean(200.0), complete=False) == Decision("skip", "partial")
 
 
 def test_a_part_of_a_space_may_if_it_is_allowed_to_or_the_persona_came_from_a_part_too() -> None:
     allowed = REQUEST.model_copy(update={"allow_partial": True})
-    assert decided(request=allowed, summary=mean(200.0), complete=False).action == "update"
+    assert decided(request=allowed, payload=mean(200.0), complete=False).action == "update"
     assert decided(replace(RECORD, complete=False), mean(200.0), complete=False).action == "update"
     assert decided(None, complete=False) == Decision("create")
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.fake_time import FakeTime, context_for
 from tests.support.web_server import Request, answer, serving
+from worker.clusters.figures import Figures
 from worker.errors import ResumableStop
 from worker.http import new_session
 from worker.jobs import lookup
@@ -29,7 +30,7 @@ def reference(number: int, family: str = FAMILY) -> Reference:
 
 
 def payload(text: str) -> PersonaPayload:
-    return PersonaPayload("Segment CDP", text, demographic={}, psychographic={"cluster": "c"}, wording="")
+    return PersonaPayload("Segment CDP", text, {}, {"cluster": "c"}, wording="", figures=Figures(0.0, {}, {}), extra={})
 
 
 @asynccontextmanager

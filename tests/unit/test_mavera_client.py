@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from tests.support.web_server import Answer, answer, serving
+from worker.clusters.figures import Figures
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
 from worker.http import HttpClient, HttpLimits, NotPermitted, new_session
 from worker.mavera import MaveraClient, Persona, PersonaGone, PersonaPayload, PostUncertain, Reference
@@ -32,6 +33,8 @@ def payload(name: str = "Segment CDP: High Value", reference: Reference = REFERE
             "engagement_tier": "high",
         },
         wording="",
+        figures=Figures(0.0, {}, {}),
+        extra={"goals": ["Grow"]},
     )
 
 
@@ -96,6 +99,7 @@ async def test_a_persona_is_created_with_the_recipes_body() -> None:
                     "avg_churn_risk": 0.05,
                     "engagement_tier": "high",
                 },
+                "goals": ["Grow"],
             }
         ]
 

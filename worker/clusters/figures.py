@@ -5,10 +5,12 @@ Pure. They are kept as they were last sent, so that a slow drift adds up until i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from worker.clusters.category import HELD_BY
 from worker.clusters.summary import TOP, ClusterSummary
+from worker.clusters.trait import Trait
 
 _ROUNDING = 1e-9
 """What the arithmetic of floats may take away from a difference that is just large enough."""
@@ -18,8 +20,9 @@ _ROUNDING = 1e-9
 class Figures:
     """What a persona says in numbers.
 
-    share: of the cluster among all classified profiles. means: by trait, None if no profile has it. shares: by
-    trait, of its most frequent values among the profiles that have it. All shares from 0 to 1.
+    share: of the cluster among all classified profiles. means: by trait, ages of dates in days too; None if fewer than
+    `HELD_BY` profiles have it. shares: by trait, of its most frequent values, of a boolean of `true`, among the
+    profiles that have it. All shares from 0 to 1.
     """
 
     share: float
@@ -35,15 +38,17 @@ class Threshold:
     mean_percent: float
 
 
-def figures(summary: ClusterSummary) -> Figures:
-    """The figures of a cluster."""
-    return Figures(
-        share=summary.share,
-        means={name: number.mean for name, number in summary.numbers.items()},
-        shares={
-            name: {value.value: value.share for value in category.top} for name, category in summary.categories.items()
-        },
-    )
+def figures(summary: ClusterSummary, traits: Iterable[Trait]) -> Figures:
+    """The figures of a cluster, as far as its persona tells of these traits."""
+    means, shares = {}, {}
+    for name in (trait.name for trait in traits):
+        if number := summary.numbers.get(name) or summary.dates.get(name):
+            means[name] = number.mean if number.coverage >= HELD_BY else None
+        elif category := summary.categories.get(name):
+            shares[name] = {one.value: one.share for one in category.top}
+        elif (boolean := summary.booleans.get(name)) and boolean.share is not None:
+            shares[name] = {"true": boolean.share}
+    return Figures(summary.share, means, shares)
 
 
 def changes(before: Figures, after: Figures, threshold: Threshold) -> Iterator[str]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from worker.clusters.compiled import Compiled, compile_clusters
 from worker.clusters.condition import Condition
 from worker.clusters.refusal import Fault, refuse, unknown
+from worker.clusters.template import objections
 from worker.clusters.trait import Name, Trait
 
 MAX_CLUSTERS = 50
@@ -47,7 +48,11 @@ class Cluster(BaseModel):
         description="More fields of the persona at Mavera, such as type, pipeline_type, goals; sent as they are",
     )
     template: str | None = Field(
-        default=None, min_length=1, max_length=5000, description="Text of the persona, in the place of our own"
+        default=None,
+        min_length=1,
+        max_length=5000,
+        description="Text of the persona, in the place of our own; {label}, {n}, {ltv}, {ltv.median}, {plans.shares} "
+        "and the like stand for what the statistics say",
     )
 
 
@@ -79,6 +84,15 @@ class Rules(BaseModel):
     def cluster_keys(self) -> tuple[str, ...]:
         """The clusters' keys, in their order."""
         return tuple(cluster.key for cluster in self.clusters)
+
+    def cluster(self, key: str) -> Cluster:
+        """A cluster by its key. Raises KeyError if there is none."""
+        return {cluster.key: cluster for cluster in self.clusters}[key]
+
+    def told(self, key: str) -> tuple[Trait, ...]:
+        """The traits that the persona of a cluster tells of. Raises KeyError if there is no such cluster."""
+        report = self.cluster(key).report
+        return self.traits if report is None else tuple(map(self.trait, report))
 
     def trait(self, name: str) -> Trait:
         """A trait by its name. Raises KeyError if there is none."""
@@ -137,6 +151,9 @@ class Rules(BaseModel):
             for j, name in enumerate(cluster.report or ()):
                 if name not in self._by_name:
                     yield Fault((*place, "report", j), unknown("trait", name, self._by_name))
+            told = [self._by_name[name] for name in cluster.report or self._by_name if name in self._by_name]
+            for sentence in objections(cluster.template or "", told):
+                yield Fault((*place, "template"), sentence)
             for field in sorted(OWN_FIELDS & cluster.persona.keys()):
                 yield Fault((*place, "persona", field), f"{field} is made from the statistics: leave it out")
             if cluster.when and cluster.when.traits == deciding and cluster.when.comparisons == {"missing": True}:

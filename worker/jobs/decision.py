@@ -19,7 +19,7 @@ from typing import Literal
 
 from worker.clusters import ClusterSummary
 from worker.clusters.evidence import has_evidence
-from worker.clusters.figures import Threshold, changes, figures
+from worker.clusters.figures import Threshold, changes
 from worker.mavera import PersonaPayload
 from worker.settings import Settings
 from worker.store import PersonaRecord
@@ -59,5 +59,5 @@ def decide(
     if complete and not record.complete:
         return Decision("update", "it came from a part of the space")
     threshold = Threshold(settings.persona_share_points, settings.persona_mean_percent)
-    change = next(changes(record.sent.figures, figures(summary), threshold), None)
+    change = next(changes(record.sent.figures, payload.figures, threshold), None)
     return Decision("leave") if change is None else Decision("update", change)

@@ -67,7 +67,8 @@ class Planner:
     async def _case(self, summary: ClusterSummary, lookup: Lookup) -> _Case:
         reference = cluster_reference(self._begun.request, self._begun.lease.sync_id, summary.key)
         record = await self._context.personas.find(str(reference))
-        return _Case(summary, build(summary, reference), record, lookup.found.get(str(reference)))
+        payload = build(summary, reference, self._begun.request.rules)
+        return _Case(summary, payload, record, lookup.found.get(str(reference)))
 
     async def _persona(self, case: _Case, lookup: Lookup) -> PlannedPersona:
         decision, persona = await self._decide(case, lookup, look=True)

@@ -28,7 +28,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from worker.clusters import ClusterSummary
-from worker.clusters.figures import figures
 from worker.errors import ApiError, ResumableStop, Retry
 from worker.http import NotPermitted
 from worker.jobs.attempts import Defer, Patience
@@ -108,7 +107,7 @@ class Purchase:
         Of any other cluster it notes why the persona that it has stays as it is. Raises ApiError, Defer or LeaseLost.
         """
         reference = cluster_reference(self._begun.request, self._begun.lease.sync_id, summary.key)
-        order = _Order(summary, reference, build(summary, reference))
+        order = _Order(summary, reference, build(summary, reference, self._begun.request.rules))
         known = record = await self._context.personas.find(order.text)
         if record is None and self._decide(order, None).action == "skip":
             record = self._remembered(order)
@@ -332,7 +331,7 @@ class Purchase:
         """Records a persona that has just been sent its payload."""
         ignored = ignored_fields(order.payload.as_json(), answer)
         outcome = PersonaOutcome(order.summary.key, persona_id, action, credits_charged, ignored, reason)
-        sent = Sent(order.payload.wording, figures(order.summary), await self._context.personas.now())
+        sent = Sent(order.payload.wording, order.payload.figures, await self._context.personas.now())
         record = replace(self._found(order, persona_id), complete=self._begun.checkpoint.complete, sent=sent)
         await self._keep(order, record, outcome)
 

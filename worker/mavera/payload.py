@@ -1,18 +1,26 @@
-"""The persona that is sent to Mavera for a cluster, to the letter of the recipe.
+"""The persona that is sent to Mavera for a cluster. Pure.
 
-Text and field names follow the recipe's `POST /personas` body, so that whoever replaces the recipe finds
-the same personas; only the reference at the end of the description is added.
+Text and field names begin as in the recipe's `POST /personas` body, to the letter, so that whoever replaces the recipe
+finds the same personas; what the statistics say beyond that stands after it. The reference is at the end.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 
-from worker.clusters.summary import ClusterSummary
+from worker.clusters import ClusterSummary, Rules
+from worker.clusters.figures import Figures, figures
+from worker.clusters.prose import details, opening, placeholder_values
+from worker.clusters.template import fill
+from worker.mavera.fields import demographic, psychographic
 from worker.mavera.reference import Reference
 
-NOT_AVAILABLE = "n/a"
+MAX_DESCRIPTION = 2000
+"""Characters of a description with its reference. Mavera names no limit; a text is there to be read."""
+
+ELLIPSIS = " …"
 
 LAYOUT = 1
 """Version of the text and the fields. Another one sends every persona again once."""
@@ -22,8 +30,8 @@ LAYOUT = 1
 class PersonaPayload:
     """The body of a persona's creation or update.
 
-    demographic: the most frequent `industries` and `plans`, empty if no profile has one. psychographic: the cluster's
-    key and raw means, None if no profile has the trait. wording: digest of all that does not come from statistics.
+    demographic, psychographic: see `fields`. extra: fields of the rules, as they are. wording: digest of all that does
+    not come from statistics. figures: what does, to see later whether it has changed.
     """
 
     name: str
@@ -31,49 +39,64 @@ class PersonaPayload:
     demographic: Mapping[str, object]
     psychographic: Mapping[str, object]
     wording: str
+    figures: Figures
+    extra: Mapping[str, object]
 
     def as_json(self) -> dict[str, object]:
-        """The body as it is sent: `name`, `description`, `demographic`, `psychographic`."""
-        body = asdict(self)
-        del body["wording"]
-        return body
+        """The body as it is sent: `name`, `description`, `demographic`, `psychographic`, and the extra fields."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "demographic": dict(self.demographic),
+            "psychographic": dict(self.psychographic),
+            **self.extra,
+        }
 
 
-def build(summary: ClusterSummary, reference: Reference) -> PersonaPayload:
-    """The persona of a cluster, with its reference as the last words of its description."""
+def build(summary: ClusterSummary, reference: Reference, rules: Rules) -> PersonaPayload:
+    """The persona of a cluster, with its reference as the last words of its description.
+
+    A label has at most 60 characters, so the name fits what Mavera takes: 2 to 100.
+    """
+    cluster, traits = rules.cluster(summary.key), rules.told(summary.key)
     name = f"Segment CDP: {summary.label}"
+    room = MAX_DESCRIPTION - len(f" {reference}")
+    if cluster.template is None:
+        text = _as_many_as_fit([*opening(summary, traits), *details(summary, traits)], room)
+    else:
+        text = _cut(fill(cluster.template, placeholder_values(summary, traits)), room)
+    meanings = [trait.model_dump(include={"name", "label", "type", "scale", "currency"}) for trait in traits]
     return PersonaPayload(
         name=name,
-        description=f"{_sentences(summary)} {reference}",
-        demographic={"industries": list(summary.industries), "plans": list(summary.plans)},
-        psychographic={
-            "cluster": summary.key,
-            "avg_ltv": summary.avg_ltv,
-            "avg_churn_risk": summary.avg_churn,
-            "engagement_tier": summary.engagement_tier,
-        },
-        wording=_digest(LAYOUT, name, str(reference)),
+        description=f"{text} {reference}",
+        demographic=demographic(summary, traits),
+        psychographic=psychographic(summary, traits),
+        wording=_digest(LAYOUT, name, str(reference), cluster.template, dict(cluster.persona), meanings),
+        figures=figures(summary, traits),
+        extra=cluster.persona,
     )
+
+
+def _as_many_as_fit(sentences: Iterable[str], room: int) -> str:
+    """The first of the sentences, whole; the very first is cut if even that is too long."""
+    text = ""
+    for sentence in sentences:
+        if not text:
+            text = _cut(sentence, room)
+        elif len(text) + 1 + len(sentence) <= room:
+            text = f"{text} {sentence}"
+    return text
+
+
+def _cut(text: str, room: int) -> str:
+    """The text, or as many of its first words as fit, with an ellipsis."""
+    if len(text) <= room:
+        return text
+    kept = text[: room - len(ELLIPSIS)]
+    if not text[len(kept)].isspace():
+        kept = re.sub(r"\S+\Z", "", kept)  # the beginning of a word
+    return f"{kept.rstrip()}{ELLIPSIS}".lstrip()
 
 
 def _digest(*parts: object) -> str:
-    return blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()
-
-
-def _sentences(summary: ClusterSummary) -> str:
-    return (
-        f"{summary.label} segment from Segment computed traits. N={summary.n}. "
-        f"Avg LTV: {_mean(summary.avg_ltv, '${:.0f}'.format)}. "
-        f"Avg purchases: {_mean(summary.avg_purchases, '{:.1f}'.format)}. "
-        f"Avg churn risk: {_mean(summary.avg_churn, '{:.0%}'.format)}. "
-        f"Industries: {_listing(summary.industries)}. "
-        f"Plans: {_listing(summary.plans)}."
-    )
-
-
-def _mean(value: float | None, render: Callable[[float], str]) -> str:
-    return NOT_AVAILABLE if value is None else render(value)
-
-
-def _listing(values: Sequence[str]) -> str:
-    return ", ".join(values) or NOT_AVAILABLE
+    return blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -12,7 +12,7 @@ import time
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
-from worker.clusters import Aggregate, fold, summarise
+from worker.clusters import RECIPE, Aggregate, fold, summarise
 from worker.http import new_session
 from worker.jobs.context import mavera_client
 from worker.mavera import build, reference
@@ -44,7 +44,7 @@ async def _post(url: str) -> list[float]:
     """Sends the POSTs; returns when each was permitted, monotonic seconds."""
     aggregate = Aggregate()
     fold(aggregate, list(profiles(SpaceSpec(60, "recipe"))))
-    payload = build(summarise(aggregate)[0], reference("spa", "users", "recipe", "high_value"))
+    payload = build(summarise(aggregate)[0], reference("spa", "users", "recipe", "high_value"), RECIPE)
     looked_at: list[float] = []
 
     def permit() -> bool:
