@@ -336,7 +336,8 @@ class Purchase:
         await self._keep(order, record, outcome)
 
     async def _keep(self, order: _Order, record: PersonaRecord, outcome: PersonaOutcome) -> None:
-        keep = self._kept[order.summary.key] = partial(self._context.personas.record, order.text, record, outcome)
+        keep = partial(self._context.personas.record, order.text, record, outcome, fetched_at=self._begun.fetched_at)
+        self._kept[order.summary.key] = keep
         await keep()
         self._posting.succeeded()
 

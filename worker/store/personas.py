@@ -139,10 +139,14 @@ class PersonaStore:
         answer = await run_script(self._pool, "release", [keys.claim(self._account, reference)], by)
         return bool(answer[0] == "ok")
 
-    async def record(self, reference: str, record: PersonaRecord, outcome: PersonaOutcome) -> None:
+    async def record(
+        self, reference: str, record: PersonaRecord, outcome: PersonaOutcome, *, fetched_at: float | None = None
+    ) -> None:
         """Keeps the persona, ends its claim, and notes the outcome at the sync, in whatever state that is.
 
-        The sync's credits count a persona once, however often and by whichever of its jobs it is recorded.
+        fetched_at: of the statistics that it was made from (`Begun`); if the sync has others by now, its outcome is not
+        noted. None: it does not depend on them. The sync's credits count a persona once, however often and by whichever
+        of its jobs it is recorded.
         """
         await run_script(
             self._pool,
@@ -155,6 +159,7 @@ class PersonaStore:
             ],
             *(reference, record.encode()),
             *(outcome.cluster, orjson.dumps(asdict(outcome)), outcome.persona_id, outcome.credits),
+            "" if fetched_at is None else round(fetched_at * 1000),
         )
 
     async def leave(
