@@ -225,6 +225,46 @@ async def test_an_end_that_was_cut_short_is_made_good(syncs: Syncs) -> None:
     assert await syncs.dump() == found
 
 
+async def start(syncs: Syncs) -> None:
+    await syncs.create(idempotency_key="mine")
+
+
+async def resume(syncs: Syncs) -> None:
+    await start(syncs)
+    begun = await syncs.begin()
+    await syncs.store.fail(begun.lease, FAILURE, "end")
+    failed = await syncs.get()
+    await syncs.store.resume(failed, ticket("s1", "walk", failed.epoch + 1))
+
+
+@pytest.mark.parametrize("move", [start, resume])
+@pytest.mark.parametrize("silent", [False, True], ids=["its job is there", "its job is lost"])
+async def test_a_beginning_that_was_cut_short_is_made_good(
+    syncs: Syncs, move: Callable[[Syncs], Awaitable[None]], silent: bool
+) -> None:
+    """As Redis may leave it that lost the end of its append-only file: the sync runs, and nothing else knows."""
+    await move(syncs)
+    await syncs.begin()
+    whole = without_times(await syncs.dump())
+    await syncs.pool.flushall()
+
+    await move(syncs)
+    active, asked = keys.active((await syncs.get()).request.identity), keys.request("mine")
+    await syncs.pool.delete(active, keys.SYNCS, asked)
+    await syncs.pool.pexpire(keys.sync("s1"), 60_000)
+    if silent:
+        await syncs.pool.delete(QUEUE)
+        await silence(syncs)
+        assert await revive(syncs) == "revived"
+    await syncs.begin()
+    found = without_times(await syncs.dump())
+    assert {name: found.get(name) for name in (active, keys.SYNCS, asked)} == {
+        name: whole[name] for name in (active, keys.SYNCS, asked)
+    }
+    assert not found[keys.sync("s1")].expires
+    assert silent or found.keys() == whole.keys()
+
+
 async def test_a_look_that_comes_too_late_changes_nothing(syncs: Syncs) -> None:
     await syncs.create()
     await silence(syncs)

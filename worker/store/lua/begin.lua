@@ -20,6 +20,7 @@ if state == 'queued' then
 end
 redis.call('HSET', sync, 'state', state, 'epoch', epoch, 'holder', holder, 'note', '', 'started_at', started_at)
 redis.call('ZADD', due, int(now + stall_ms), id)
+keep(sync, id, now)
 local answer = { 'ok' }
 for _, part in ipairs(redis.call('HGETALL', sync)) do answer[#answer + 1] = part end
 return answer

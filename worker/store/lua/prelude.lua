@@ -4,7 +4,7 @@
 -- Nor does Redis always keep a script whole: one that lost the end of its append-only file within a transaction, and is
 -- then restarted again, has been seen to apply the transaction's first writes and not the rest. So whatever a move
 -- changes of a sync is one HSET, which names state, epoch and holder each time; a sync that begins to run is made due
--- before that; and everything after the HSET can be made good from it by the watcher.
+-- before that; and everything after the HSET can be made good from it: the job by the watcher, the rest when a job begins.
 
 local JOB, IN_PROGRESS, RETRY = 'arq:job:', 'arq:in-progress:', 'arq:retry:'
 local JOB_LIFETIME_MS = 90 * 86400000
@@ -58,6 +58,17 @@ end
 local function waits(queue, job_id)
   return redis.call('ZSCORE', queue, job_id) and redis.call('TYPE', JOB .. job_id).ok == 'string'
     and redis.call('EXISTS', IN_PROGRESS .. job_id) == 0
+end
+
+-- Keeps a sync that runs where it is found, and from expiring: what the move that made it run may not have come to.
+local function keep(sync, id, now)
+  local found = redis.call('HMGET', sync, 'identity', 'asked', 'created_at')
+  local active = 'sp:active:' .. (found[1] or '')
+  local is_set = function(key) return types(key, 'zset') == nil end
+  if is_set(active) then redis.call('ZADD', active, 'NX', int(now), id) end
+  if is_set('sp:syncs') then redis.call('ZADD', 'sp:syncs', 'NX', found[3] or int(now), id) end
+  if found[2] and found[2] ~= '' then redis.call('SET', found[2], id, 'NX') end
+  for _, key in ipairs({ sync, sync .. ':outcomes', found[2] or '' }) do redis.call('PERSIST', key) end
 end
 
 -- Whether a sync is under way.
