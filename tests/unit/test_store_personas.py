@@ -275,8 +275,8 @@ async def test_only_the_syncs_own_finalizer_may_leave_a_cluster_also_just_after_
     await syncs.store.complete(lease, "end")
     await syncs.personas.leave(lease, "reference", None, RECORD, UNCHANGED)
     assert await syncs.store.outcomes("s1") == (UNCHANGED,)
-    kept_ms = await syncs.pool.pttl(keys.sync("s1"))
-    assert await syncs.pool.pttl(keys.outcomes("s1")) == pytest.approx(kept_ms, abs=1000)
+    left_ms = await syncs.pool.pttl(keys.sync("s1"))
+    assert 0 < await syncs.pool.pttl(keys.outcomes("s1")) <= left_ms
     with pytest.raises(LeaseLost):
         await syncs.personas.leave(replace(lease, epoch=lease.epoch - 1), "reference", None, RECORD, UNCHANGED)
 
