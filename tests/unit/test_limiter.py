@@ -351,12 +351,14 @@ def test_whoever_waits_for_a_slot_when_a_penalty_comes_does_not_use_it() -> None
     play(story)
 
 
-def test_a_reservation_that_a_penalty_overtakes_is_void(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("slow_one", ["reserve", "penalise"])
+def test_a_reservation_that_a_penalty_overtakes_is_void(monkeypatch: pytest.MonkeyPatch, slow_one: str) -> None:
     original = limiter.run_script
 
     async def slow(pool: StorePool, name: str, *arguments: Any) -> list[Any]:
+        await asyncio.sleep(0.05 if name == slow_one == "penalise" else 0)
         answer = await original(pool, name, *arguments)
-        await asyncio.sleep(0.05 if name == "reserve" else 0)
+        await asyncio.sleep(0.05 if name == slow_one == "reserve" else 0)
         return answer
 
     monkeypatch.setattr(limiter, "run_script", slow)
@@ -364,11 +366,14 @@ def test_a_reservation_that_a_penalty_overtakes_is_void(monkeypatch: pytest.Monk
     async def story() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, FAST)
-            asking = asyncio.create_task(call(one, 1))
-            await asyncio.sleep(0.01)
+            await one.slot(LONG_S)
+            asking = [asyncio.create_task(call(one, 1)) for _ in range(2)]
+            if slow_one == "reserve":
+                await asyncio.sleep(0.01)
             penalised_at = now()
             await one.penalise(30)
-            assert (await asking)[0] - penalised_at >= 30
+            for moments in await asyncio.gather(*asking):
+                assert moments[0] - penalised_at >= 30
 
     play(story)
 

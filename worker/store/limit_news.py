@@ -33,10 +33,10 @@ class LimitNews:
         self._limit: int | None = None
         self._pause_until = -math.inf
 
-    def hear(self, headers: Mapping[str, str], now: float, unix_now: float) -> bool:
-        """Takes note of an answer. Returns whether nobody should send at the old pace any more."""
+    def hear(self, headers: Mapping[str, str], now: float, unix_now: float) -> float | None:
+        """Takes note of an answer. Returns when to send again, at another pace; None if all stays as it is."""
         if "X-RateLimit-Limit" not in headers and "X-RateLimit-Remaining" not in headers:
-            return False
+            return None
         allowance = read_allowance(headers, unix_now)
         limit = math.inf if allowance.limit is None else allowance.limit
         lower = limit < min(self._most, self.in_force)
@@ -44,9 +44,9 @@ class LimitNews:
             self.in_force, self._limit, self._told_at = limit, allowance.limit, now
         pause_s = min(allowance.pause_s, self._longest_pause_s)
         if pause_s <= NEAR_RESET_S:
-            return lower
+            return now if lower else None
         self._pause_until = max(self._pause_until, now + pause_s)
-        return True
+        return self._pause_until
 
     def take(self, now: float) -> tuple[int | None, float]:
         """The limit and the pause in seconds that everyone is to be told of, once; None and 0: there is no news."""

@@ -97,17 +97,20 @@ class Limiter:
 
     async def penalise(self, wait_s: float) -> None:
         """The API said 429: nobody sends anything for `wait_s` seconds, and all leave more room for a while."""
-        self._void()
+        self._void(self._clock() + wait_s)
         await self._hold_back(wait_s, widen=True)
 
     def hear(self, headers: Mapping[str, str]) -> None:
         """Takes note of what an answer of the API says about its limit. Costs nothing unless that is news."""
-        if self._news.hear(headers, self._clock(), self._wall_clock()):
-            self._void()
+        until = self._news.hear(headers, self._clock(), self._wall_clock())
+        if until is not None:
+            self._void(until)
 
-    def _void(self) -> None:
+    def _void(self, until: float) -> None:
+        """Nobody here uses a slot that was reserved before, and none before `until`, whether Redis knows yet or not."""
         self._era += 1
         self._slots = Slots.none()
+        self._free_at = max(self._free_at, until)
 
     async def _next(self, longest_s: float) -> float:
         at = self._slots.take(self._clock())
@@ -141,8 +144,8 @@ class Limiter:
         lag_s = self._redis_clock.lag_s(asked_at, answered_at, now_us / 1e6, anew=believe)
         first: float = answered_at + (first_us - now_us) / 1e6 - lag_s
         if word == "refused":
-            self._free_at = first
-            return first - answered_at
+            self._free_at = max(self._free_at, first)
+            return self._free_at - answered_at
         gap_us, size, named, shared = rest
         self._shared = bool(shared)
         if era == self._era:
