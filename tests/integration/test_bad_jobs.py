@@ -241,6 +241,7 @@ async def test_a_sync_that_is_none_does_not_end_the_worker(stage: Stage) -> None
     worker = stage.worker()
     await nothing_waits(stage)
     assert all(lines_about(worker, sync_id) for sync_id in ("odd-list", "odd-fields"))
+    assert "Traceback" not in worker.text()
     await stage.pool.delete(keys.sync("odd-list"), keys.sync("odd-fields"), keys.DUE)
     assert worker.alive
     await stage.assert_bought_once(await stage.sync("spa"))

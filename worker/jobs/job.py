@@ -53,6 +53,11 @@ async def run(
     except LeaseLost as error:
         log.info("%s is over before it began: %s", name, error)
         return
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - what stands in Redis is no sync; the watcher deals with it
+        log.warning("%s cannot begin: %s", name, _what_went_wrong(error))
+        return
     failure = None
     try:
         async with lease(begun) as held:

@@ -10,8 +10,10 @@ import asyncio
 import logging
 import random
 
+from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.context import WorkerContext
 from worker.jobs.tickets import batch_ticket, ticket
+from worker.store.syncs import SilentSync
 from worker.sync import BatchKey, SyncState, job_kind
 
 log = logging.getLogger("segment_personas.watcher")
@@ -31,12 +33,23 @@ async def watch(context: WorkerContext) -> None:
 async def look_once(context: WorkerContext) -> None:
     """Gives every sync and every batch that is due its next job, or fails the sync if that was tried too often."""
     for silent in await context.syncs.due():
-        if isinstance(silent, BatchKey):
-            await _revive_batch(context, silent)
-        elif silent.state is None:
-            await context.syncs.forget_due(silent.sync_id)
-        else:
-            await _revive_sync(context, silent.sync_id, silent.state, silent.epoch)
+        try:
+            await _look_at(context, silent)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - what is wrong with one must not keep the others from being looked at
+            what = str(error) if isinstance(error, PersonasError) else type(error).__name__
+            log.warning("%s: silent, and cannot be revived: %s", silent.sync_id, what)
+            await context.syncs.look_later(silent)
+
+
+async def _look_at(context: WorkerContext, silent: SilentSync | BatchKey) -> None:
+    if isinstance(silent, BatchKey):
+        await _revive_batch(context, silent)
+    elif silent.state is None:
+        await context.syncs.forget_due(silent.sync_id)
+    else:
+        await _revive_sync(context, silent.sync_id, silent.state, silent.epoch)
 
 
 async def _revive_sync(context: WorkerContext, sync_id: str, state: SyncState, epoch: int) -> None:

@@ -463,6 +463,12 @@ class SyncStore:
         )
         return str(answer[0])
 
+    async def look_later(self, silent: SilentSync | BatchKey) -> None:
+        """Puts off the next look at what is silent by the time that silence takes."""
+        member = f"{silent.sync_id} {silent.slot}" if isinstance(silent, BatchKey) else silent.sync_id
+        seconds, _ = await self._pool.time()
+        await self._pool.zadd(keys.DUE, {member: seconds * 1000 + self._stall_ms}, xx=True)
+
     async def forget_due(self, sync_id: str) -> None:
         """Takes a sync that no longer exists out of the watched ones."""
         await self._pool.zrem(keys.DUE, sync_id)
