@@ -1,9 +1,9 @@
-"""Requests side by side: all of their results, or the first failure and none of them left running."""
+"""Tasks side by side: all of their results, or the first failure and none of them left running."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -20,9 +20,15 @@ async def all_of(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
             task.result()  # raises the failure, if there is one; else all are done
         return [task.result() for task in tasks]
     finally:
-        for task in tasks:
-            task.cancel()
+        await give_up(tasks)
+
+
+async def give_up(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancels what still runs, and returns when all has ended. Nobody asks how, so asyncio reports no failure."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
         await asyncio.wait(tasks)
-        for task in tasks:
-            if not task.cancelled():
-                task.exception()  # seen, so that asyncio does not report it
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # now it counts as seen

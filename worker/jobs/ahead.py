@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from worker.concurrency import give_up
 from worker.segment import Call, Source
 
 
@@ -55,13 +56,7 @@ class PagesAhead:
 
     async def close(self) -> None:
         """Gives up what is on its way."""
-        for task in self._on_their_way:
-            task.cancel()
-        if self._on_their_way:
-            await asyncio.wait(self._on_their_way)
-        for task in self._on_their_way:
-            if not task.cancelled():
-                task.exception()  # seen, so that asyncio does not report it
+        await give_up(self._on_their_way)
 
     def _start(self) -> None:
         if self._following and len(self._on_their_way) < self._source.ahead and self._wanted(self._listed):

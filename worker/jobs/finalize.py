@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from worker.clusters import Aggregate, summarise
+from worker.concurrency import give_up
 from worker.jobs import job
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.budget import Budget
@@ -58,10 +59,7 @@ class Finalizer:
             if not self._lease.lost:
                 last = asyncio.create_task(self._hand_over(0.0, ""))
                 await asyncio.wait({last}, timeout=LAST_MOVE_S)
-                if not last.done():
-                    last.cancel()
-                elif not last.cancelled():
-                    last.exception()  # seen, so that asyncio does not report it: somebody else may own the sync by now
+                await give_up({last})  # somebody else may own the sync by now
             raise
 
     async def _plan(self) -> None:
