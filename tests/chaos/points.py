@@ -14,13 +14,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from worker.mavera import MaveraClient
-from worker.segment import SegmentClient
+from worker.segment import InlineApi
 from worker.store import BatchStore, PersonaStore, SyncStore
 
 _METHODS: dict[str, tuple[type, str]] = {
     "begin": (SyncStore, "begin"),
     "lookup": (MaveraClient, "list_page"),
-    "fetch": (SegmentClient, "page"),
+    "fetch": (InlineApi, "page"),
     "commit": (SyncStore, "commit"),
     "commit_listing": (BatchStore, "commit_listing"),
     "begin_batch": (BatchStore, "begin"),

@@ -15,7 +15,7 @@ from worker.clusters import Aggregate, fold, summarise
 from worker.errors import ApiError, Permanent, Retry
 from worker.http import HttpClient, HttpLimits, new_session
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from worker.segment import Page, SegmentClient
+from worker.segment import InlineApi, Page
 from worker.segment.guard import CursorGuard
 from worker.sync import SyncRequest
 
@@ -25,11 +25,11 @@ PERSON = b"jane@example.com"
 
 
 @asynccontextmanager
-async def client(url: str, *, body_bytes: int = BOUND, total_s: float = 60) -> AsyncIterator[SegmentClient]:
+async def client(url: str, *, body_bytes: int = BOUND, total_s: float = 60) -> AsyncIterator[InlineApi]:
     async with new_session() as session:
         limits = HttpLimits(total_s, total_s, body_bytes)
         http = HttpClient(session, url, {"Authorization": "Bearer sandbox"}, limits)
-        yield SegmentClient(http, SyncRequest(space_id="spa_1"), 10)
+        yield InlineApi(http, SyncRequest(space_id="spa_1"), 10)
 
 
 @asynccontextmanager
@@ -221,7 +221,7 @@ async def test_an_apis_message_is_shown_but_cannot_write_on_the_terminal() -> No
 # Listings without end
 
 
-async def walk(segment: SegmentClient, max_empty_pages: int = 100) -> tuple[Permanent, int]:
+async def walk(segment: InlineApi, max_empty_pages: int = 100) -> tuple[Permanent, int]:
     """Follows a listing as a walk does; what ends it, and after how many pages."""
     cursor, guard, number = "", CursorGuard(), 0
     while True:

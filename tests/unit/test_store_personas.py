@@ -169,7 +169,7 @@ async def test_a_purchase_before_a_restart_is_not_paid_for_again_after_it(syncs:
 
 async def test_an_outcome_of_statistics_that_a_restart_has_taken_back_is_not_noted(syncs: Syncs) -> None:
     first = await syncs.lease(SyncState.FINALIZING)
-    taken_back = "1"  # Redis lost its last moments, and the sync has been fetched to its end once more
+    taken_back = 1.0  # Redis lost its last moments, and the sync has been fetched to its end once more
     for fetched_at, noted in ((taken_back, ()), (await fetched_at_of(syncs), (CREATED,))):
         await syncs.personas.claim(first, "reference", "a")
         await syncs.personas.record("reference", RECORD, CREATED, fetched_at=fetched_at)
@@ -178,10 +178,10 @@ async def test_an_outcome_of_statistics_that_a_restart_has_taken_back_is_not_not
         assert await credits_of(syncs) == 300
 
 
-async def fetched_at_of(syncs: Syncs) -> str:
-    sync = await syncs.pool.hget(keys.sync("s1"), "fetched_at")
-    assert sync
-    return sync.decode()
+async def fetched_at_of(syncs: Syncs) -> float:
+    fetched_at = (await syncs.get()).fetched_at
+    assert fetched_at
+    return fetched_at
 
 
 async def test_a_new_outcome_is_progress(syncs: Syncs) -> None:

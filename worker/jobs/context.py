@@ -14,7 +14,7 @@ from worker.backoff import Backoff
 from worker.files import FileSource, Opener, OpenFiles, under
 from worker.http import HttpClient, HttpLimits
 from worker.mavera import MaveraClient
-from worker.segment import ProfileApi, SampledSource, SegmentClient, Source
+from worker.segment import InlineApi, ProfileApi, SampledSource, Source
 from worker.segment.profile_api import LISTED_A_CALL
 from worker.settings import Settings
 from worker.store import BatchStore, JobQueue, Limiter, PersonaStore, RateScope, StorePool, SyncStore, WorkerRegistry
@@ -108,7 +108,7 @@ def segment_source(
     headers = {"Authorization": authorization}
     http = HttpClient(session, settings.segment_url(request.dialect), headers, limits, listen=listen)
     if inline:
-        return SegmentClient(http, request, settings.segment_page_size, traits=traits)
+        return InlineApi(http, request, settings.segment_page_size, traits=traits)
     return ProfileApi(
         http,
         request,

@@ -1,9 +1,9 @@
 """The source: Segment spaces, read page by page, in one of two dialects."""
 
-from worker.segment.client import SegmentClient
 from worker.segment.dialect import Page
+from worker.segment.inline import InlineApi
 from worker.segment.profile_api import ProfileApi
 from worker.segment.sampled import SampledSource
 from worker.segment.source import Call, Entries, Source
 
-__all__ = ["Call", "Entries", "Page", "ProfileApi", "SampledSource", "SegmentClient", "Source"]
+__all__ = ["Call", "Entries", "InlineApi", "Page", "ProfileApi", "SampledSource", "Source"]

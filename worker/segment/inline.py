@@ -16,7 +16,7 @@ from worker.sync import SyncRequest
 _CURSOR_SHOWN = 80
 
 
-class SegmentClient:
+class InlineApi:
     """Reads the pages of one request's space. traits: whether profiles come with theirs, or only as entries of a list.
 
     wall_clock: Unix seconds, for `Retry-After` dates.

@@ -1,4 +1,4 @@
-"""The Segment client against the sandbox, and against a server that answers as no honest one would."""
+"""The `inline` dialect against the sandbox, and against a server that answers as no honest one would."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.web_server import answer, serving
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http import HttpClient, HttpLimits, new_session
 from worker.sandbox import CURSOR_FORMS, Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
-from worker.segment import Page, SegmentClient
+from worker.segment import InlineApi, Page
 from worker.sync import SyncRequest
 
 NOW = 1_700_000_000.0
@@ -23,10 +23,10 @@ EMPTY = b'{"data": {"profiles": []}}'
 @asynccontextmanager
 async def client(
     url: str, space_id: str = "spa_1", *, token: str = "sandbox", page_size: int = 10, total_s: float = 30
-) -> AsyncIterator[SegmentClient]:
+) -> AsyncIterator[InlineApi]:
     async with new_session() as session:
         http = HttpClient(session, url, {"Authorization": f"Bearer {token}"}, HttpLimits(total_s, total_s, 1 << 20))
-        yield SegmentClient(http, SyncRequest(space_id=space_id), page_size, wall_clock=lambda: NOW)
+        yield InlineApi(http, SyncRequest(space_id=space_id), page_size, wall_clock=lambda: NOW)
 
 
 @asynccontextmanager
@@ -35,7 +35,7 @@ async def sandbox(*faults: Fault, form: str = "data.cursor:object") -> AsyncIter
         yield box
 
 
-async def pages(segment: SegmentClient) -> list[Page]:
+async def pages(segment: InlineApi) -> list[Page]:
     """The whole listing."""
     found = [await segment.page("", 1)]
     while found[-1].next_cursor:
