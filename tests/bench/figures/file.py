@@ -1,0 +1,59 @@
+"""A file as the source: profiles a second of one worker, beside what one core can parse and fold at most."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.bench import profiles_file
+from tests.bench.figure import Goal, Plot, Sample
+from tests.bench.stage import Stage
+from tests.support.redis_server import RedisServer
+from worker.body import parse_json
+from worker.clusters import Aggregate, fold
+from worker.sandbox import SandboxOptions
+
+PROFILES = 200_000
+PAGE_SIZE = 500
+
+PLAIN = "a file"
+PACKED = "the same file, .gz"
+FLOOR = "parsed and folded in memory"
+
+
+class File:
+    name = "file"
+    title = f"From a file of {PROFILES:,} profiles with 10 traits, one worker"
+    goals: tuple[Goal, ...] = ()
+    plot = Plot("value", rows=(PLAIN, PACKED, FLOOR), ours=(PLAIN, PACKED))
+
+    def measure(self, redis: RedisServer) -> list[Sample]:
+        """A worker that has read a file before, then the lines in this process."""
+        with Stage(redis, SandboxOptions({})) as stage:
+            plain = profiles_file.write(stage.folder / "profiles.ndjson", PROFILES)
+            packed = profiles_file.write(stage.folder / "profiles.ndjson.gz", PROFILES)
+            stage.start_worker(FILES_DIR=str(stage.folder))
+            _profiles_a_second(stage, plain)
+            from_plain, from_packed = _profiles_a_second(stage, plain), _profiles_a_second(stage, packed)
+            floor = _in_memory(plain)
+        return [
+            Sample(PLAIN, from_plain, "profiles/s", from_plain / floor, FLOOR),
+            Sample(PACKED, from_packed, "profiles/s", from_packed / floor, FLOOR),
+            Sample(FLOOR, floor, "profiles/s"),
+        ]
+
+
+def _profiles_a_second(stage: Stage, path: Path) -> float:
+    return PROFILES / stage.sync("spa_file", profiles=PROFILES, file=path.name).fetching_s
+
+
+def _in_memory(path: Path) -> float:
+    lines = path.read_bytes().splitlines()
+    aggregate = Aggregate()
+    start = time.monotonic()
+    for first in range(0, PROFILES, PAGE_SIZE):
+        fold(aggregate, [parse_json(line) for line in lines[first : first + PAGE_SIZE]])
+    return PROFILES / (time.monotonic() - start)
+
+
+FIGURE = File()
