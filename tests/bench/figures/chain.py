@@ -12,6 +12,9 @@ from worker.sandbox import SandboxOptions, SpaceSpec
 PAGES, PAGE_SIZE, LATENCY_S = 100, 200, 0.05
 PROFILES = PAGES * PAGE_SIZE
 
+SEGMENT_RATE = "100"
+"""What Segment allows; the chain needs a fifth of it."""
+
 ARQ_PAGES = 10
 """arq's poll delay makes every page cost the same tenfold: a tenth of the chain tells all in a tenth of the time."""
 
@@ -31,7 +34,7 @@ class Chain:
         """Ours and the rivals one after the other, on one sandbox."""
         options = SandboxOptions({}, SpaceSpec(PROFILES, "wide"), latency_s=LATENCY_S, prebuilt=True)
         with Stage(redis, options) as stage:
-            worker = stage.start_worker()
+            worker = stage.start_worker(SEGMENT_RATE=SEGMENT_RATE)
             ours = stage.sync("spa_ours", profiles=PROFILES)
             worker.close()
             loop = loop_process.read_space("requests_loop", stage.sandbox.segment_url, "spa_loop")
