@@ -20,7 +20,10 @@ from tests.bench.stage import WORKER
 from worker.store import keys, scripts
 
 _END = "bench-end"
-_WALK = frozenset({"commit", "heartbeat", "commit_listing", "begin_batch", "beat_batch", "count_batch", "retry_batch"})
+_READING = frozenset(
+    {"commit", "heartbeat", "commit_listing", "begin_batch", "beat_batch", "count_batch", "retry_batch"}
+)
+_WATCHING = frozenset({"revive", "revive_batch"})
 _HOUSEKEEPING = frozenset({keys.WATCH, keys.DUE, keys.WORKERS})
 _FRAME = frozenset({"MULTI", "EXEC", "DISCARD"})
 
@@ -28,8 +31,8 @@ _FRAME = frozenset({"MULTI", "EXEC", "DISCARD"})
 class Purpose(StrEnum):
     """What a command is for."""
 
-    #: ours, with every page or so: a slot of the limiter, a checkpoint, a heartbeat
-    WALK = "walk"
+    #: ours, with every page or so: a slot of the limiter, a checkpoint, a heartbeat; a batch
+    READING = "reading"
     #: ours, a bounded number of times a sync: begin, look-up, claims, records, end
     SYNC = "sync"
     #: arq's own, for a job
@@ -74,9 +77,9 @@ def purpose(words: tuple[str, ...], names: dict[str, str]) -> Purpose:
 def _of_script(script: str, first_key: str) -> Purpose:
     if script == "take":
         return Purpose.POLLING
-    if script in _WALK or (script == "reserve" and first_key.startswith(keys.limit("segment:"))):
-        return Purpose.WALK
-    return Purpose.HOUSEKEEPING if script in {"revive", "revive_batch"} else Purpose.SYNC
+    if script in _READING or (script == "reserve" and first_key.startswith(keys.limit("segment:"))):
+        return Purpose.READING
+    return Purpose.HOUSEKEEPING if script in _WATCHING else Purpose.SYNC
 
 
 def count(commands: Iterable[Command], names: dict[str, str]) -> Counter[Purpose]:

@@ -141,9 +141,9 @@ def test_each_command_is_told_by_its_script_or_key() -> None:
     names = script_names()
     sha = {name: digest for digest, name in names.items()}
     expected = {
-        ("EVALSHA", sha["commit"], "5", "sp:sync:syn_1"): Purpose.WALK,
-        ("EVALSHA", sha["heartbeat"], "2", "sp:sync:syn_1"): Purpose.WALK,
-        ("EVALSHA", sha["reserve"], "2", "sp:limit:segment:spa_1"): Purpose.WALK,
+        ("EVALSHA", sha["commit"], "5", "sp:sync:syn_1"): Purpose.READING,
+        ("EVALSHA", sha["heartbeat"], "2", "sp:sync:syn_1"): Purpose.READING,
+        ("EVALSHA", sha["reserve"], "2", "sp:limit:segment:spa_1"): Purpose.READING,
         ("EVALSHA", sha["reserve"], "2", "sp:limit:mavera:live"): Purpose.SYNC,
         ("EVALSHA", sha["begin"], "3", "sp:sync:syn_1"): Purpose.SYNC,
         ("HVALS", "sp:sync:syn_1:outcomes"): Purpose.SYNC,
@@ -152,7 +152,10 @@ def test_each_command_is_told_by_its_script_or_key() -> None:
         ("BLPOP", "sp:wake", "0.5"): Purpose.POLLING,
         ("GET", "arq:job:1"): Purpose.ARQ,
         ("ZREM", "sp:queue", "1"): Purpose.ARQ,
+        ("EVALSHA", sha["commit_listing"], "5", "sp:sync:syn_1"): Purpose.READING,
+        ("EVALSHA", sha["count_batch"], "5", "sp:sync:syn_1"): Purpose.READING,
         ("EVALSHA", sha["revive"], "4", "sp:sync:syn_1"): Purpose.HOUSEKEEPING,
+        ("EVALSHA", sha["revive_batch"], "4", "sp:sync:syn_1"): Purpose.HOUSEKEEPING,
         ("SET", "sp:watch", "1"): Purpose.HOUSEKEEPING,
         ("PSETEX", "sp:host:h", "1"): Purpose.HOUSEKEEPING,
         ("TIME",): Purpose.HOUSEKEEPING,

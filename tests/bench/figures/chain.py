@@ -5,15 +5,12 @@ from __future__ import annotations
 
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.rivals import loop_process, page_a_job, raw_chain
-from tests.bench.stage import Stage
+from tests.bench.stage import SEGMENT_RATE, Stage
 from tests.support.redis_server import RedisServer
 from worker.sandbox import SandboxOptions, SpaceSpec
 
 PAGES, PAGE_SIZE, LATENCY_S = 100, 200, 0.05
 PROFILES = PAGES * PAGE_SIZE
-
-SEGMENT_RATE = "100"
-"""What Segment allows; the chain needs a fifth of it."""
 
 ARQ_PAGES = 10
 """arq's poll delay makes every page cost the same tenfold: a tenth of the chain tells all in a tenth of the time."""

@@ -18,7 +18,8 @@ SMALL = SpaceSpec(1000, "wide")
 HUGE = SpaceSpec(1_000_000_000, "wide")
 
 ALONE = "small ones alone"
-BESIDE = "small ones beside a huge one"
+BESIDE = "small ones beside a huge one, a chain"
+BESIDE_FAN_OUT = "small ones beside a huge one in fan-out"
 
 
 class Many:
@@ -26,28 +27,31 @@ class Many:
     title = (
         f"{SMALL_SPACES} spaces of {SMALL.profiles:,} profiles, {WORKERS} workers, median from enqueued to completed"
     )
-    goals = (Goal(BESIDE, of="ratio", bound=3),)
-    plot = Plot("value", rows=(ALONE, BESIDE), ours=(ALONE, BESIDE))
+    goals = (Goal(BESIDE, of="ratio", bound=3), Goal(BESIDE_FAN_OUT, of="ratio", bound=3))
+    plot = Plot("value", rows=(ALONE, BESIDE, BESIDE_FAN_OUT), ours=(ALONE, BESIDE, BESIDE_FAN_OUT))
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """The small ones without the huge one and with it, on workers and a sandbox of their own each time."""
-        alone, beside = _median_s(redis, huge=False), _median_s(redis, huge=True)
+        alone = _median_s(redis, None)
+        beside, beside_fan_out = _median_s(redis, "chain"), _median_s(redis, "fan-out")
         return [
             Sample(ALONE, alone, "s"),
             Sample(BESIDE, beside, "s", beside / alone, "alone"),
+            Sample(BESIDE_FAN_OUT, beside_fan_out, "s", beside_fan_out / alone, "alone"),
         ]
 
 
-def _median_s(redis: RedisServer, *, huge: bool) -> float:
+def _median_s(redis: RedisServer, huge: str | None) -> float:
+    """Seconds. huge: the strategy in which a huge space is read at the same time; None: there is none."""
     options = SandboxOptions({"spa_huge": HUGE, "spa_warm_up": SMALL}, SMALL, prebuilt=True)
     with Stage(redis, options) as stage:
         for _ in range(WORKERS):
             stage.start_worker()
         stage.syncs([f"spa_warm_up_{number}" for number in range(10 * WORKERS)], profiles=SMALL.profiles)
         names = [f"spa_{number}" for number in range(SMALL_SPACES)]
-        if not huge:
+        if huge is None:
             return _median(stage, names)
-        with stage.under_way("spa_huge"):
+        with stage.under_way("spa_huge", strategy=huge):
             return _median(stage, names)
 
 
