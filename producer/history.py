@@ -67,7 +67,7 @@ def _told(cluster: ClusterDrift) -> str:
         for name, difference in cluster.means.items()
         if abs(difference) >= TOLD_DEVIATIONS
     ]
-    if cluster.status != "changed":
+    if cluster.status != "kept":
         moved = [cluster.status]
     elif abs(cluster.points) < TOLD_POINTS and not moved:
         return ""

@@ -22,8 +22,8 @@ def test_what_is_the_same_has_not_moved() -> None:
     one = snapshot({"growth": 60, "new": 40}, means={"ltv": 10.0})
     drift = compare(one, one)
     assert [(cluster.key, cluster.points, cluster.status) for cluster in drift.clusters] == [
-        ("growth", 0.0, "changed"),
-        ("new", 0.0, "changed"),
+        ("growth", 0.0, "kept"),
+        ("new", 0.0, "kept"),
     ]
     assert all(cluster.means == {"ltv": 0.0} for cluster in drift.clusters)
 

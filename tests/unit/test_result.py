@@ -222,8 +222,8 @@ def test_the_document_says_what_changed_since_the_complete_sync_before() -> None
     assert isinstance(result["drift"], list)
     told = {one["cluster"]: (one["status"], one["n_before"], one["n"], one["points"]) for one in result["drift"]}
     assert told == {
-        "High Value": ("changed", 10, 20, 13.333),
-        "Growth": ("changed", 30, 20, -26.667),
+        "High Value": ("kept", 10, 20, 13.333),
+        "Growth": ("kept", 30, 20, -26.667),
         "At Risk": ("new", 0, 20, 33.333),
         "New": ("vanished", 10, 0, -20.0),
     }

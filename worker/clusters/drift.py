@@ -31,11 +31,11 @@ class ClusterDrift:
         return 100 * (self.now.share - self.before.share)
 
     @property
-    def status(self) -> Literal["new", "vanished", "changed"]:
+    def status(self) -> Literal["new", "vanished", "kept"]:
         """Whether it has come, gone, or was there before and is now."""
         if not self.before.n:
             return "new"
-        return "changed" if self.now.n else "vanished"
+        return "kept" if self.now.n else "vanished"
 
 
 @dataclass(frozen=True, slots=True)
