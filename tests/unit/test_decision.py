@@ -8,6 +8,7 @@ import pytest
 
 from worker.clusters import ClusterSummary
 from worker.clusters.figures import Figures
+from worker.clusters.summary import NumberSummary
 from worker.jobs.decision import Decision, decide
 from worker.mavera import PersonaPayload
 from worker.settings import load_settings
@@ -15,7 +16,7 @@ from worker.store import PersonaRecord, Sent
 from worker.sync import SyncRequest
 
 REQUEST = SyncRequest(space_id="spa_1")
-SUMMARY = ClusterSummary("growth", 20, 0.3, numbers={}, categories={})
+SUMMARY = ClusterSummary("growth", 20, 0.3, numbers={"ltv": NumberSummary(100.0, coverage=20)}, categories={})
 FIGURES = Figures(0.3, {"ltv": 100.0}, {})
 PAYLOAD = PersonaPayload("Growth", "…", {}, {}, wording="w1", figures=FIGURES, extra={})
 RECORD = PersonaRecord("per_1", "spa_1", "growth", "syn_0", n=20, sent=Sent("w1", FIGURES, at=1.0))
@@ -48,6 +49,10 @@ def test_a_cluster_without_a_persona_gets_one() -> None:
 @pytest.mark.parametrize("complete", [True, False])
 def test_what_has_not_changed_is_left(complete: bool) -> None:
     assert decided(replace(RECORD, complete=complete), complete=complete) == Decision("leave")
+
+
+def test_a_cluster_of_people_of_whom_nothing_is_known_makes_none() -> None:
+    assert decided(n=101) == decided(None, n=101) == Decision("skip", "no_evidence")
 
 
 def test_a_material_change_is_sent_and_named() -> None:
