@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command_line import logging_as_it_was
 from tests.support.redis_server import RedisServer
 from tests.support.workers import WorkerProcess
 from worker.store import StorePool, embedded_pool, redis_pool
@@ -19,6 +20,13 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 # A shell that runs the tests in the background has them, and every command that they start, ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def logging_stays_as_it_was() -> Iterator[None]:
+    """Commands that run in the test's own process set up logging for all of it."""
+    with logging_as_it_was():
+        yield
 
 
 @pytest.fixture

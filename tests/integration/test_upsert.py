@@ -16,6 +16,9 @@ from worker.sandbox import Fault, SpaceSpec
 from worker.store import keys
 from worker.sync import Sync, SyncRequest, SyncState
 
+UNGUARDED = {"GUARD_PROFILES": "0"}
+"""Half of a space may go without anybody being asked."""
+
 CLUSTERS = ("high_value", "growth", "at_risk")
 
 
@@ -51,7 +54,8 @@ async def test_only_what_changed_by_more_than_the_settings_say_is_sent(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     # Of 150 profiles every cluster has a third; of 151, high_value has 51, and the shares move by less than 0.5 points.
-    async with staged(session_redis, start_worker, {"spa": SpaceSpec(150, "recipe")}) as stage:
+    spaces = {"spa": SpaceSpec(150, "recipe")}
+    async with staged(session_redis, start_worker, spaces, settings=UNGUARDED) as stage:
         stage.worker()
         await stage.sync()
         stage.sandbox.set_options(spaces={"spa": SpaceSpec(151, "recipe")})
@@ -100,7 +104,7 @@ async def test_a_persona_that_mavera_does_not_list_but_has_is_sent_again_and_not
 async def test_a_cluster_that_shrank_below_the_minimum_keeps_its_persona_as_it_was(
     session_redis: RedisServer, start_worker: Start, redis_is_lost: bool
 ) -> None:
-    async with staged(session_redis, start_worker) as stage:
+    async with staged(session_redis, start_worker, settings=UNGUARDED) as stage:
         stage.worker()
         first = await stage.sync()
         if redis_is_lost:

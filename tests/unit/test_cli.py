@@ -11,7 +11,7 @@ import resource
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,6 @@ from typer.testing import CliRunner
 import producer
 from producer import asking, cli, commands
 from producer.asking import SyncOptions
-from tests.support.command_line import logging_as_it_was
 from worker.settings import Settings
 from worker.sync import SyncRequest
 
@@ -31,14 +30,12 @@ COMMANDS = (
 
 
 @pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setattr(asking, "PATIENCE_S", 0.1)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("NO_COLOR", "1")
-    with logging_as_it_was():
-        yield
 
 
 def run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ import pytest
 from producer import cli
 from producer.asking import SyncOptions, requests_for
 from producer.rules_file import chosen_rules
-from tests.support.command_line import logging_as_it_was
 from worker.clusters import RECIPE
 from worker.clusters.shipped import SHIPPED
 from worker.clusters.toml import schema
@@ -37,12 +36,10 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("COLUMNS", "200")
-    with logging_as_it_was():
-        yield
 
 
 @pytest.fixture
