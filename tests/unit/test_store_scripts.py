@@ -13,7 +13,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.syncs import FAILURE, MOVES, PAGE, REQUEST, Syncs, after
 from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.tickets import batch_ticket, ticket
-from worker.store import Limiter, PersonaRecord, RateScope, StorePool, keys, redis_pool
+from worker.store import Limiter, PersonaRecord, RateScope, StorePool, keys, redis_pool, scripts
 from worker.store.limiter import MustWait
 from worker.store.scripts import run_script
 from worker.sync import PersonaOutcome, SyncState
@@ -222,7 +222,10 @@ def test_every_script_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize(("name", "key"), PAIRS)
-async def test_a_key_of_another_type_stops_a_script_before_it_writes(pool: StorePool, name: str, key: str) -> None:
+async def test_a_key_of_another_type_stops_a_script_before_it_writes(
+    pool: StorePool, monkeypatch: pytest.MonkeyPatch, name: str, key: str
+) -> None:
+    monkeypatch.setattr(scripts, "MENDED_S", (0.001, 0.001, 0.001))  # nobody mends it
     syncs = Syncs(pool)
     run = await SCRIPTS[name].prepare(syncs)
     await pool.delete(key)
