@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
@@ -174,12 +175,16 @@ def short_look_ahead(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     scripts._source.cache_clear()
 
 
+# Half as many as for syncs: each takes longer, and the two machines overlap.
+BRIEF = settings(CALM, max_examples=20)
+
+
 def test_the_store_does_with_batches_what_the_model_does_in_memory() -> None:
-    run_state_machine_as_test(lambda: FanOutMachine(embedded_pool), settings=CALM)
+    run_state_machine_as_test(lambda: FanOutMachine(embedded_pool), settings=BRIEF)
 
 
 def test_the_store_does_with_batches_what_the_model_does_on_a_real_redis(session_redis: RedisServer) -> None:
     def connect() -> StorePool:
         return redis_pool(session_redis.url, patience_s=10)
 
-    run_state_machine_as_test(lambda: FanOutMachine(connect), settings=CALM)
+    run_state_machine_as_test(lambda: FanOutMachine(connect), settings=BRIEF)
