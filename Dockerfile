@@ -7,7 +7,7 @@ WORKDIR /src
 RUN python -m venv --without-pip /opt/segment-personas
 
 COPY requirements.lock ./
-RUN pip --python /opt/segment-personas/bin/python install --only-binary :all: --require-hashes --requirement requirements.lock
+RUN pip --python /opt/segment-personas/bin/python install --only-binary :all: --no-deps --require-hashes --requirement requirements.lock
 
 COPY pyproject.toml README.md ./
 COPY worker worker

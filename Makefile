@@ -1,5 +1,7 @@
 # Everything a developer or CI runs. All of it happens in .venv; stamp files there say what is already done, so that a
-# second run starts at once. Packages are installed only from the lock files, with hashes.
+# second run starts at once. Packages are installed only from the lock files, with hashes. A lock file is complete, so pip
+# resolves nothing (--no-deps): left to it, pip before 24 takes the newest release for a requirement with an extra
+# (coverage[toml], redis[hiredis]), finds no hash for it, and stops the day that such a release appears.
 
 PYTHON ?= python3
 ROUNDS ?= 10
@@ -62,17 +64,17 @@ clean: ## remove .venv and everything that tools left behind
 
 .venv/.installed: .venv/.created requirements.lock pyproject.toml
 	@echo "Installing the program into .venv"
-	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-deps --require-hashes --requirement requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.tests-installed: .venv/.created tests/requirements.lock pyproject.toml
 	@echo "Installing the program and what its tests need into .venv"
-	@$(PIP) install --require-hashes --requirement tests/requirements.lock
+	@$(PIP) install --no-deps --require-hashes --requirement tests/requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@ .venv/.installed
 
 .venv/.bench-installed: .venv/.tests-installed tests/bench/requirements.lock
 	@echo "Installing what the benchmark measures beside us into .venv"
-	@$(PIP) install --require-hashes --requirement tests/bench/requirements.lock
+	@$(PIP) install --no-deps --require-hashes --requirement tests/bench/requirements.lock
 	@touch $@

@@ -149,6 +149,13 @@ def test_the_wheel_holds_every_file_of_both_packages(tmp_path: Path) -> None:
 # --- the image ----------------------------------------------------------------------------------------------
 
 
+def test_every_lock_file_is_installed_as_it_stands_so_that_a_new_release_of_a_package_breaks_nothing() -> None:
+    recipes = (ROOT / "Makefile").read_text() + (ROOT / "Dockerfile").read_text()
+    installs = re.findall(r"install (.*--requirement \S*requirements\.lock)", recipes)
+    assert len(installs) == 4
+    assert all("--no-deps --require-hashes" in options for options in installs)
+
+
 def dockerfile_stages() -> list[list[tuple[str, str]]]:
     """The Dockerfile's stages, each a list of (instruction, arguments)."""
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
@@ -172,7 +179,7 @@ def test_the_image_installs_only_hashed_wheels_from_the_lock_file() -> None:
     build, final = dockerfile_stages()
     installs = [arguments for name, arguments in build if name == "RUN" and " install " in arguments]
     assert len(installs) == 2
-    assert "--only-binary :all: --require-hashes --requirement requirements.lock" in installs[0]
+    assert "--only-binary :all: --no-deps --require-hashes --requirement requirements.lock" in installs[0]
     assert "--no-deps --no-build-isolation ." in installs[1]
     assert not [arguments for name, arguments in final if "install" in arguments or "apt" in arguments]
 
