@@ -1,4 +1,6 @@
-"""Tasks side by side: all of their results, or the first failure and none of them left running."""
+"""Tasks side by side: all of their results, or the first failure and none of them left running. And a task that must
+come to its end.
+"""
 
 from __future__ import annotations
 
@@ -32,3 +34,32 @@ async def give_up(tasks: Collection[asyncio.Task[Any]]) -> None:
     for task in tasks:
         if not task.cancelled():
             task.exception()  # now it counts as seen
+
+
+async def to_its_end(call: Coroutine[Any, Any, T]) -> T:
+    """The result of a call that a cancellation does not interrupt: the caller's next await raises it.
+
+    If the call fails after a cancellation, that is what is raised, and so it is if there is a second one.
+    """
+    task = asyncio.create_task(call)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if task.cancelled():
+            raise
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if task.cancelled() or task.exception():
+            raise
+        _cancel_again()
+        return task.result()
+
+
+def _cancel_again() -> None:
+    this = asyncio.current_task()
+    assert this is not None
+    this.uncancel()
+    this.cancel()

@@ -1,4 +1,4 @@
-"""Tasks side by side, and what is given up of them."""
+"""Tasks side by side, what is given up of them, and what must come to its end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from worker.concurrency import all_of, give_up
+from worker.concurrency import all_of, give_up, to_its_end
 
 
 async def fail() -> None:
@@ -55,3 +55,84 @@ async def test_results_come_in_the_order_of_the_calls() -> None:
 
     assert await all_of([after(seconds) for seconds in (0.02, 0.0, 0.01)]) == [0.02, 0.0, 0.01]
     assert await all_of([]) == []
+
+
+class Slow:
+    """A call that ends when it is let go, and somebody who makes it and then awaits something else."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.go_on = asyncio.Event()
+        self.failure = failure
+        self.results: list[str] = []
+
+    async def call(self) -> str:
+        await self.go_on.wait()
+        if self.failure:
+            raise self.failure
+        return "result"
+
+    async def caller(self) -> None:
+        self.results.append(await to_its_end(self.call()))
+        self.results.append("told before the next await")
+        await asyncio.sleep(0)
+        self.results.append("never")
+
+
+async def test_what_must_come_to_its_end_does_and_the_cancellation_comes_with_the_next_await() -> None:
+    slow = Slow()
+    caller = asyncio.create_task(slow.caller())
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.sleep(0)
+    slow.go_on.set()
+    await asyncio.wait({caller})
+    assert caller.cancelled()
+    assert caller.cancelling() == 1
+    assert slow.results == ["result", "told before the next await"]
+
+
+async def test_a_cancellation_at_the_very_moment_of_the_end_loses_no_result() -> None:
+    for steps in range(6):
+        slow = Slow()
+        caller = asyncio.create_task(slow.caller())
+        await asyncio.sleep(0)
+        slow.go_on.set()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.wait({caller})
+        assert slow.results[:2] == ["result", "told before the next await"], steps
+
+
+async def test_a_call_that_fails_is_told_unless_its_caller_was_cancelled() -> None:
+    slow = Slow(ValueError("mine"))
+    slow.go_on.set()
+    with pytest.raises(ValueError, match="mine"):
+        await to_its_end(slow.call())
+    slow.go_on.clear()
+    caller = asyncio.create_task(slow.caller())
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.sleep(0)
+    slow.go_on.set()
+    await asyncio.wait({caller})
+    assert caller.cancelled()
+
+
+async def test_a_second_cancellation_ends_also_what_must_come_to_its_end() -> None:
+    slow = Slow()
+    caller = asyncio.create_task(slow.caller())
+    for _ in range(2):
+        await asyncio.sleep(0)
+        caller.cancel()
+    await asyncio.wait({caller})
+    assert caller.cancelled()
+    assert [task for task in asyncio.all_tasks() if "Slow.call" in repr(task) and not task.done()] == []
+
+
+async def test_a_call_that_is_cancelled_itself_cancels_its_caller() -> None:
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await to_its_end(cancelled())

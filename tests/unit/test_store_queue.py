@@ -110,6 +110,27 @@ async def test_what_arq_keeps_of_tries_is_not_believed(syncs: Syncs) -> None:
     assert await syncs.pool.exists("arq:retry:s1:walk:1") == 0
 
 
+async def test_a_job_that_is_given_back_is_free_and_wakes_somebody(syncs: Syncs) -> None:
+    await create(syncs, 1)
+    await syncs.pool.delete(WAKE)
+    [taken] = (await syncs.queue.take(1, 60)).jobs
+    await syncs.queue.give_back(taken.job_id)
+    assert await syncs.pool.llen(WAKE) == 1
+    assert (await syncs.queue.take(1, 60)).jobs == [taken]
+
+
+async def test_a_job_that_is_given_back_too_late_or_twice_wakes_nobody(syncs: Syncs) -> None:
+    await create(syncs, 1)
+    [taken] = (await syncs.queue.take(1, 60)).jobs
+    await syncs.queue.give_back(taken.job_id)
+    await syncs.pool.delete(WAKE)
+    await syncs.queue.give_back(taken.job_id)
+    assert (await syncs.queue.take(1, 60)).jobs == [taken]
+    await syncs.queue.drop(taken.job_id)
+    await syncs.queue.give_back(taken.job_id)
+    assert await syncs.pool.exists(WAKE, QUEUE, b"arq:in-progress:" + taken.job_id) == 0
+
+
 async def test_a_dropped_job_leaves_nothing(syncs: Syncs) -> None:
     for job_id in (b"text", b"\xff\xfe"):
         await syncs.pool.zadd(QUEUE, {job_id: 1})

@@ -167,6 +167,12 @@ async def take(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     return lambda: syncs.queue.take(1, 60)
 
 
+async def give_back(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.create()
+    [taken] = (await syncs.queue.take(1, 60)).jobs
+    return lambda: syncs.queue.give_back(taken.job_id)
+
+
 MOVED = (keys.sync("s1"), keys.QUEUE, keys.DUE)
 HANDED = (*MOVED, keys.WAKE)
 CLAIM, PERSONAS = keys.claim("account", "reference"), keys.personas("account")
@@ -199,6 +205,7 @@ SCRIPTS = {
     "penalise": Script(penalise, (keys.limit("scope"),)),
     "learn": Script(learn, (keys.limit("scope"),)),
     "take": Script(take, ()),
+    "give_back": Script(give_back, (keys.QUEUE, keys.WAKE), writes=False),
     "commit_listing": Script(batch_move("commit_listing"), (*HANDED, keys.outcomes("s1"))),
     "begin_batch": Script(batch_move("begin_batch"), (keys.sync("s1"), keys.DUE)),
     "beat_batch": Script(batch_move("beat_batch"), (keys.sync("s1"), keys.DUE)),

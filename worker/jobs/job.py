@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
+from worker.concurrency import to_its_end
 from worker.errors import ApiError, LeaseLost, PersonasError, StoreUnavailable
 from worker.jobs.context import WorkerContext
 from worker.jobs.lease import Grant, Lease
@@ -39,7 +40,7 @@ async def run_epoch(context: WorkerContext, sync_id: str, epoch: int, kind: JobK
 async def run(
     name: str,
     *,
-    begin: Callable[[], Awaitable[B]],
+    begin: Callable[[], Coroutine[Any, Any, B]],
     lease: Callable[[B], Lease[G]],
     work: Callable[[B, Lease[G]], Awaitable[None]],
     fail: Callable[[B, SyncFailure], Awaitable[None]],
@@ -49,7 +50,8 @@ async def run(
     begin, fail: raise LeaseLost if the job is no longer the sync's.
     """
     try:
-        begun = await begin()
+        # Begun is begun, once: a cancellation that comes meanwhile must find the work, which knows how to hand over.
+        begun = await to_its_end(begin())
     except LeaseLost as error:
         log.info("%s is over before it began: %s", name, error)
         return

@@ -20,7 +20,7 @@ from typing import Any
 from arq.jobs import DeserializationError, deserialize_job_raw
 from arq.worker import Function, Worker, func
 
-from worker.errors import StoreUnavailable
+from worker.errors import PersonasError, StoreUnavailable
 from worker.files import Opener
 from worker.http import new_session
 from worker.jobs.batch import batch
@@ -32,7 +32,7 @@ from worker.settings import Settings
 from worker.store import StorePool, redis_pool
 from worker.store.keys import QUEUE, WAKE
 from worker.store.pool import JOB_LIFETIME_MS
-from worker.store.queue import TakenJob
+from worker.store.queue import Take, TakenJob
 
 log = logging.getLogger("segment_personas.worker")
 
@@ -76,6 +76,7 @@ class SyncWorker(Worker):
             ctx={"worker": context},
         )
         self._context = context
+        self._taking: asyncio.Task[Take] | None = None
 
     async def main(self) -> None:
         """Takes jobs and starts them, until cancelled."""
@@ -86,7 +87,10 @@ class SyncWorker(Worker):
                 await asyncio.sleep(0)  # lets the done callbacks empty their slots
                 continue
             # One at a time: workers that ask together share what is there, and a busy one, slow to ask, gets less.
-            take = await queue.take(1, self.in_progress_timeout_s)
+            # Whoever is told to stop meanwhile must know what it has taken: nobody else may.
+            self._taking = asyncio.create_task(queue.take(1, self.in_progress_timeout_s))
+            take = await asyncio.shield(self._taking)
+            self._taking = None
             for job_id, reason in take.dropped:
                 log.warning("dropped %r from the queue: %s", job_id[:100], reason)
             for job in take.jobs:
@@ -97,12 +101,15 @@ class SyncWorker(Worker):
                     log.warning("dropped %r: it is no list", WAKE)
 
     async def stop(self) -> None:
-        """Cancels the running jobs, which hand their syncs over, and waits for them, within bounds."""
+        """Cancels the running jobs, which hand their syncs over; gives back those not begun. Waits, within bounds."""
         self._context.pool.outage.stop_waiting(STOP_S / 2)
         for task in self.tasks.values():
             task.cancel()
-        if self.tasks:
-            await asyncio.wait(self.tasks.values(), timeout=STOP_S)
+        ending = {*self.tasks.values()}
+        if self._taking:
+            ending.add(asyncio.create_task(self._give_back_all(self._taking)))
+        if ending:
+            await asyncio.wait(ending, timeout=STOP_S)
 
     async def _start(self, job: TakenJob) -> None:
         problem = self._problem(job)
@@ -124,6 +131,24 @@ class SyncWorker(Worker):
             # What arq cannot run would stand at the head of the queue for ever.
             await self._context.queue.drop(job.job_id)
             raise
+        finally:
+            # A worker that stops may have come before arq's start of the job; of one that ran, nothing is left to give.
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                await self._give_back(job)
+
+    async def _give_back_all(self, taking: asyncio.Task[Take]) -> None:
+        await asyncio.wait({taking})
+        if taking.cancelled() or taking.exception():
+            return
+        for job in taking.result().jobs:
+            await self._give_back(job)
+
+    async def _give_back(self, job: TakenJob) -> None:
+        try:
+            await self._context.queue.give_back(job.job_id)
+        except PersonasError as error:
+            log.warning("%r could not be given back: %s", job.job_id[:100], error)
 
     def _problem(self, job: TakenJob) -> str | None:
         """Why this is no job of ours; nothing of it is executed to find out."""

@@ -60,6 +60,10 @@ class JobQueue:
         dropped = [(answer[i], answer[i + 1].decode()) for i in range(split, len(answer), 2)]
         return Take(jobs, dropped, None if next_ms < 0 else next_ms / 1000)
 
+    async def give_back(self, job_id: bytes) -> None:
+        """Makes a job that was taken and not begun free for others, and wakes one. Raises as `run_script` does."""
+        await run_script(self._pool, "give_back", [keys.QUEUE, keys.WAKE], job_id)
+
     async def drop(self, job_id: bytes) -> None:
         """Takes a job out of the queue with everything that arq keeps of it."""
         await self._pool.zrem(keys.QUEUE, job_id)

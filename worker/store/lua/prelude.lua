@@ -42,16 +42,19 @@ local function drop_job(queue, job_id)
   redis.call('DEL', JOB .. job_id, IN_PROGRESS .. job_id, RETRY .. job_id)
 end
 
+-- Wakes one of the workers that wait.
+local function wake_one(wake)
+  redis.call('LPUSH', wake, '1')
+  redis.call('LTRIM', wake, 0, WAKE_TOKENS - 1)
+end
+
 -- Enqueues `job_id`, the one job that carries the sync on, in the place of `old`, and wakes a worker for it.
 local function set_job(queue, wake, old, job_id, blob, delay_ms, now)
   if old and old ~= '' then drop_job(queue, old) end
   redis.call('DEL', IN_PROGRESS .. job_id, RETRY .. job_id)
   redis.call('SET', JOB .. job_id, blob, 'PX', int(JOB_LIFETIME_MS))
   redis.call('ZADD', queue, int(now + delay_ms), job_id)
-  if delay_ms == 0 then
-    redis.call('LPUSH', wake, '1')
-    redis.call('LTRIM', wake, 0, WAKE_TOKENS - 1)
-  end
+  if delay_ms == 0 then wake_one(wake) end
 end
 
 -- Whether a job stands in the queue and no worker has taken it.
