@@ -286,6 +286,31 @@ def test_a_cancellation_that_gets_lost_in_an_attempt_is_a_cancellation_all_the_s
     play(story)
 
 
+@pytest.mark.parametrize("error", [AWAY, TimeoutError(), redis_errors.ResponseError("WRONGTYPE")])
+def test_a_cancellation_that_becomes_a_failure_of_the_attempt_is_a_cancellation_at_once(error: Exception) -> None:
+    async def story() -> None:
+        attempts = []
+
+        async def deaf() -> str:
+            attempts.append(now())
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                raise error from None
+            raise AssertionError
+
+        waiting = asyncio.create_task(Outage(math.inf).wait_out(deaf))
+        await asyncio.sleep(1)
+        waiting.cancel()
+        cancelled_at = now()
+        await asyncio.wait({waiting})
+        assert waiting.cancelled()
+        assert now() == cancelled_at
+        assert len(attempts) == 1
+
+    play(story)
+
+
 def test_who_cleans_up_after_a_cancellation_may_still_use_redis() -> None:
     async def story() -> None:
         async def clean_up() -> str:

@@ -99,10 +99,13 @@ class Outage:
         cancellations = task.cancelling() if task else 0
         while True:
             try:
-                result = await self._bounded(attempt, began_at + self._patience_s)
-                if task and task.cancelling() > cancellations:
-                    # Until Python 3.12 the `wait_for` in redis-py may swallow a cancellation: here it is again.
-                    raise asyncio.CancelledError
+                try:
+                    result = await self._bounded(attempt, began_at + self._patience_s)
+                finally:
+                    if task and task.cancelling() > cancellations:
+                        # Until Python 3.12 the `wait_for` in redis-py may swallow a cancellation, or make a failure of
+                        # it that would be waited out: here it is again.
+                        raise asyncio.CancelledError
             except Exception as error:
                 if is_refusal(error):
                     raise ConfigurationError(f"Redis refuses what REDIS_URL says: {reason(error)}") from error
