@@ -60,15 +60,19 @@ class Batch:
     async def run(self) -> None:
         """Reads the pages, then counts them."""
         try:
+            await self._read_and_count()
+        except asyncio.CancelledError:  # whatever it was about to do, it hands over now
+            if not self._lease.lost:
+                await self._hand_over_and_stop()
+            raise
+
+    async def _read_and_count(self) -> None:
+        try:
             await all_of([self._read(index) for index in range(len(self._begun.work.pages))])
             await self._lease.stop()
             await self._count()
         except Defer as wait:
             await self._hand_over(wait.wait_s, wait.note)
-        except asyncio.CancelledError:
-            if not self._lease.lost:
-                await self._hand_over_and_stop()
-            raise
 
     async def _read(self, index: int) -> None:
         work = self._begun.work

@@ -49,18 +49,22 @@ class Finalizer:
     async def run(self) -> None:
         """Settles every cluster, or plans to, then completes the sync."""
         try:
+            await self._plan_or_buy()
+        except asyncio.CancelledError:  # whatever it was about to do, it hands over now
+            if not self._lease.lost:
+                last = asyncio.create_task(self._hand_over(0.0, ""))
+                await asyncio.wait({last}, timeout=LAST_MOVE_S)
+                await give_up({last})  # somebody else may own the sync by now
+            raise
+
+    async def _plan_or_buy(self) -> None:
+        try:
             if self._begun.request.plan_only:
                 await self._plan()
             else:
                 await self._buy()
         except Defer as wait:
             await self._hand_over(wait.wait_s, wait.note)
-        except asyncio.CancelledError:
-            if not self._lease.lost:
-                last = asyncio.create_task(self._hand_over(0.0, ""))
-                await asyncio.wait({last}, timeout=LAST_MOVE_S)
-                await give_up({last})  # somebody else may own the sync by now
-            raise
 
     async def _plan(self) -> None:
         comparison = await self._compare()

@@ -43,7 +43,7 @@ async def run(
     begin: Callable[[], Coroutine[Any, Any, B]],
     lease: Callable[[B], Lease[G]],
     work: Callable[[B, Lease[G]], Awaitable[None]],
-    fail: Callable[[B, SyncFailure], Awaitable[None]],
+    fail: Callable[[B, SyncFailure], Coroutine[Any, Any, None]],
 ) -> None:
     """Runs `work` on what `begin` took, under its lease. name: of the job, for the log.
 
@@ -76,7 +76,7 @@ async def run(
         return
     log.warning("%s fails the sync, %s: %s", name, failure.code, failure.message)
     try:
-        await fail(begun, failure)
+        await to_its_end(fail(begun, failure))  # nobody else would tell the reason
     except (LeaseLost, StoreUnavailable) as error:
         log.info("%s: the failure comes too late: %s", name, error)
 

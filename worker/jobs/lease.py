@@ -11,6 +11,7 @@ import logging
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
+from worker.concurrency import to_its_end
 from worker.errors import LeaseLost
 
 log = logging.getLogger("segment_personas.jobs")
@@ -52,7 +53,7 @@ class Lease(Generic[G]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.stop()
+        await to_its_end(self.stop())  # a cancellation now must not take the place of the job's own error
         if self.lost and kind is asyncio.CancelledError and _this_task().uncancel() == 0:
             raise LeaseLost("the sync was cancelled, ended or taken over")
 

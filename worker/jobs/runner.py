@@ -148,7 +148,7 @@ class SyncWorker(Worker):
         try:
             await self._context.queue.give_back(job.job_id)
         except PersonasError as error:
-            log.warning("%r could not be given back: %s", job.job_id[:100], error)
+            log.info("%r could not be given back: %s", job.job_id[:100], error)
 
     def _problem(self, job: TakenJob) -> str | None:
         """Why this is no job of ours; nothing of it is executed to find out."""

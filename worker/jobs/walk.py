@@ -14,6 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from worker.concurrency import give_up
 from worker.errors import ApiError, LeaseLost
 from worker.jobs import job
 from worker.jobs.ahead import PagesAhead
@@ -58,15 +59,19 @@ class Walk:
     async def run(self) -> None:
         """Reads pages until there are no more, the lease ends, or something is in the way."""
         try:
+            await self._walk()
+        except asyncio.CancelledError:  # whatever the walk was about to do, it hands over now
+            if not self._lease.lost:
+                await self._leave_and_stop()
+            raise
+
+    async def _walk(self) -> None:
+        try:
             await self._check_mavera()
             await self._read_pages()
             await self._leave(Leaving())
         except Defer as wait:
             await self._leave(Leaving(wait.wait_s, wait.note))
-        except asyncio.CancelledError:
-            if not self._lease.lost:
-                await self._leave_and_stop()
-            raise
         except ApiError:
             await self._last_commit(None)
             raise
@@ -110,10 +115,15 @@ class Walk:
 
     async def _last_commit(self, leaving: Leaving | None) -> None:
         """Commits the present position, after the commit that may be under way."""
+        await self._commit_under_way()
+        self._committing = asyncio.ensure_future(self._progress.commit(self._trouble_ms, last=True, leaving=leaving))
+        await self._commit_under_way()
+
+    async def _commit_under_way(self) -> None:
+        """Waits for it. Who is cancelled meanwhile leaves it under way, for the next commit builds on it."""
         if self._committing:
-            await self._committing
+            await asyncio.shield(self._committing)
             self._committing = None
-        await self._progress.commit(self._trouble_ms, last=True, leaving=leaving)
 
     async def _leave(self, leaving: Leaving) -> None:
         await self._lease.stop()
@@ -127,10 +137,9 @@ class Walk:
         """The worker is told to stop: commit and hand over, within a bound, whatever else is asked of this task."""
         last = asyncio.create_task(self._leave(Leaving()))
         await asyncio.wait({last}, timeout=LAST_COMMIT_S)
-        if not last.done():
-            last.cancel()
-        elif not last.cancelled() and isinstance(last.exception(), LeaseLost):
+        if last.done() and not last.cancelled() and isinstance(last.exception(), LeaseLost):
             log.info("%s: the lease ended before the last commit", self._begun.lease.sync_id)
+        await give_up([last, *([self._committing] if self._committing else [])])
 
 
 async def _once(request: Callable[[], Awaitable[Any]]) -> Any:
