@@ -16,7 +16,8 @@ import redis
 import redis.exceptions as redis_errors
 
 from tests.support.checks import until
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.port import port_of_ones_own
+from tests.support.redis_server import RedisServer
 from tests.support.syncs import PAGE, Syncs
 from tests.support.tls import identity, tls_front
 from worker.errors import ConfigurationError, StoreUnavailable
@@ -110,7 +111,7 @@ async def run_out_of_memory(server: RedisServer, stream: Stream) -> None:
 
 async def become_a_replica(server: RedisServer, stream: Stream) -> None:
     with server.client() as client:
-        client.execute_command("REPLICAOF", "127.0.0.1", str(free_port()))
+        client.execute_command("REPLICAOF", "127.0.0.1", str(port_of_ones_own()))
         await stream.stands()
         client.execute_command("REPLICAOF", "NO", "ONE")
 
@@ -206,7 +207,7 @@ async def assert_gives_up(pool: StorePool) -> None:
 
 
 async def test_a_redis_that_is_not_there_is_given_up_after_patience() -> None:
-    async with closing(redis_pool(f"redis://127.0.0.1:{free_port()}", patience_s=0.1)) as pool:
+    async with closing(redis_pool(f"redis://127.0.0.1:{port_of_ones_own()}", patience_s=0.1)) as pool:
         await assert_gives_up(pool)
 
 

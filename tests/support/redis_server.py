@@ -5,26 +5,20 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import redis
 
-
-def free_port() -> int:
-    """A port that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.support.port import port_of_ones_own
 
 
 class RedisServer:
     """Runs until `stop` or `kill`, and can be started again on the same port with the same data."""
 
     def __init__(self, folder: Path, *extra: str) -> None:
-        self.port = free_port()
+        self.port = port_of_ones_own()
         self.folder = folder
         self._extra = extra
         self._process: subprocess.Popen[bytes] | None = None

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from multidict import CIMultiDict
 
+from tests.support.port import port_of_ones_own
 from tests.support.web_server import Answer, WebServer, answer, forever, serving
 from worker.http import HttpClient, HttpLimits, NotPermitted, Reply, TransportError, new_session
 
@@ -123,7 +124,7 @@ async def test_permission_is_asked_only_once_the_connection_stands() -> None:
         asked.append(1)
         return True
 
-    async with client(f"http://127.0.0.1:{closed_port()}") as http:
+    async with client(f"http://127.0.0.1:{port_of_ones_own()}") as http:
         with pytest.raises(TransportError, match="cannot connect"):
             await http.request("POST", "/personas", json={}, permit=permit)
     assert not asked
@@ -275,7 +276,7 @@ async def test_a_host_that_takes_no_connection_costs_the_connect_time_out() -> N
 
 
 async def test_a_refused_connection_has_done_nothing() -> None:
-    port = closed_port()
+    port = port_of_ones_own()
     async with client(f"http://127.0.0.1:{port}") as http:
         with pytest.raises(TransportError, match=rf"^cannot connect: 127\.0\.0\.1:{port} \(.+\)$") as caught:
             await http.request("POST", "/personas", json={})
@@ -439,12 +440,6 @@ async def test_no_proxy_is_used_for_hosts_that_need_none(monkeypatch: pytest.Mon
 )
 def test_a_request_id_is_short_and_printable(headers: dict[str, str], expected: str | None) -> None:
     assert Reply(200, CIMultiDict(headers), b"").request_id == expected
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # Who listens

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.port import port_of_ones_own
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, serve
 
 PAGE = "/spaces/spa_1/collections/users/profiles?include=traits"
@@ -223,7 +224,7 @@ async def test_a_large_prebuilt_page_comes_whole(mixed: bool) -> None:
 @pytest.mark.parametrize("prebuilt", [False, True])
 async def test_a_stopped_sandbox_answers_nobody(prebuilt: bool) -> None:
     async with aiohttp.ClientSession() as session:
-        async with Sandbox(SandboxOptions({"spa_1": SpaceSpec()}, prebuilt=prebuilt)) as box:
+        async with Sandbox(SandboxOptions({"spa_1": SpaceSpec()}, prebuilt=prebuilt), port=port_of_ones_own()) as box:
             assert await status_of(box, session) == 200
         with pytest.raises(aiohttp.ClientConnectionError):
             await status_of(box, session)

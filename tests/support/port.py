@@ -1,0 +1,22 @@
+"""Ports of one's own. Whoever looks for a free port and uses it later may find somebody else there: another test, or
+either end of any connection.
+
+So a port is bound here and stays so until the process ends: the kernel gives it to nobody who asks for any port. One
+that asks for this very port with SO_REUSEADDR, as every server does, still gets it, for nothing listens here; and while
+nothing does, a connection to it is refused.
+"""
+
+from __future__ import annotations
+
+import socket
+
+_held: list[socket.socket] = []
+
+
+def port_of_ones_own() -> int:
+    """A port of 127.0.0.1 at which nobody listens but who is told of it."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    _held.append(holder)
+    return int(holder.getsockname()[1])
