@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.backoff import Backoff
@@ -19,7 +19,6 @@ def test_a_pause_is_drawn_from_its_upper_half() -> None:
     assert Backoff(1, draw=lambda: 0.5).pause_s(1) == 0.75
 
 
-@settings(deadline=None)
 @given(st.floats(0.001, 1e6), st.floats(0.001, 1e6), st.integers(1, 10**9), st.floats(0, 1, exclude_max=True, width=32))
 def test_no_pause_is_zero_or_beyond_the_cap(base_s: float, cap_s: float, failures: int, drawn: float) -> None:
     pause_s = Backoff(base_s, cap_s, lambda: drawn).pause_s(failures)

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.body import MAX_VALUES, Allowance, error_message, parse_json, read_allowance, retry_after_s
@@ -35,7 +35,6 @@ def of_value(text: str) -> Any:
 # JSON
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_json_is_read_as_it_was_written(value: object) -> None:
     assert parse_json(json.dumps(value).encode()) == value
@@ -97,7 +96,6 @@ def test_what_is_no_json_is_refused_without_a_word_of_it(body: bytes) -> None:
     assert caught.value.__suppress_context__
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 @example(b"\x00[\x00]\x00")
 def test_any_bytes_are_json_or_a_value_error(body: bytes) -> None:
@@ -154,7 +152,6 @@ def test_a_message_is_one_line_of_printable_text() -> None:
     assert error_message(body)[1] == "a b [31mc d e"
 
 
-@settings(deadline=None)
 @given(st.text(st.characters()))  # with surrogates
 def test_a_message_can_always_be_stored_and_printed(text: str) -> None:
     message = error_message(json.dumps({"error": {"message": text}}).encode())[1]
@@ -212,14 +209,12 @@ def test_without_the_header_there_is_no_wait() -> None:
     assert retry_after_s({}, NOW) is None
 
 
-@settings(deadline=None)
 @given(st.integers(-(10**9), 10**8))
 def test_a_date_is_a_wait_from_now_and_the_past_is_none(offset: int) -> None:
     header = formatdate(int(NOW) + offset, usegmt=True)
     assert retry_after_s({"Retry-After": header}, NOW) == (offset if offset > 0 else None)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters()) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ [\d:]+ [-+A-Z0-9]+"))
 def test_no_header_breaks_it(header: str) -> None:
     wait_s = retry_after_s({"Retry-After": header}, NOW)

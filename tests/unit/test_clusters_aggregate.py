@@ -5,7 +5,7 @@ from collections import Counter
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.clusters import RECIPE, Aggregate, fold, merge
@@ -17,7 +17,6 @@ from worker.clusters.number import NumberAggregate
 from worker.clusters.sketch import QuantileSketch
 
 # A loaded machine is no reason to fail.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 PAGE: list[object] = [
     {"traits": {"ltv": 1200.1, "purchase_count": 8, "churn_risk": 0.05, "industry": "SaaS", "plan": "pro"}},
@@ -38,7 +37,6 @@ def test_an_aggregate_survives_its_bytes() -> None:
         assert Aggregate.from_bytes(aggregate.to_bytes()) == aggregate
 
 
-@UNHURRIED
 @given(st.lists(st.floats(-1e15, 1e15)))
 def test_floats_survive_the_bytes_exactly(values: list[float]) -> None:
     aggregate = Aggregate()
@@ -183,7 +181,6 @@ def test_malformed_bytes_are_refused(data: bytes) -> None:
         Aggregate.from_bytes(data)
 
 
-@UNHURRIED
 @given(
     st.binary() | st.recursive(st.none() | st.integers(-9, 9) | st.floats(allow_nan=False), st.lists).map(orjson.dumps)
 )

@@ -3,14 +3,13 @@
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.clusters import category
 from worker.clusters.category import HELD_BY, KEPT, CategoryAggregate
 
 # A loaded machine is no reason to fail.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def counted(values: list[str]) -> CategoryAggregate:
@@ -99,7 +98,6 @@ def test_a_value_and_its_digest_are_one_when_they_meet() -> None:
     assert concealed.shown() == {"pro": 4}
 
 
-@UNHURRIED
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=60), st.data())
 def test_concealing_in_between_changes_no_count(values: list[str], data: st.DataObject) -> None:
     aggregate = CategoryAggregate()
@@ -118,7 +116,7 @@ def test_concealing_in_between_changes_no_count(values: list[str], data: st.Data
 chunks = st.lists(st.lists(st.sampled_from("abcdefghijklmnop"), max_size=20), max_size=12)
 
 
-@settings(UNHURRIED, max_examples=200)
+@settings(max_examples=200)
 @given(chunks, st.data())
 def test_a_count_is_too_low_by_at_most_the_reported_error(pages: list[list[str]], data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -144,7 +142,6 @@ def test_a_count_is_too_low_by_at_most_the_reported_error(pages: list[list[str]]
         assert CategoryAggregate.from_json(total.as_json()) == total
 
 
-@UNHURRIED
 @given(st.permutations([f"v{i % 40}" for i in range(100)]))
 def test_the_order_of_values_does_not_matter(values: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:

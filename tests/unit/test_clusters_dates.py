@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.clusters.dates import EARLIEST, LATEST, date_column, parse_date
@@ -12,7 +12,6 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 # A loaded machine is no reason to fail.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def age(value: object, max_age_days: float | None = None) -> float | None:
@@ -94,7 +93,6 @@ def test_an_older_date_than_asked_for_is_missing_and_no_error() -> None:
     assert age("2026-01-30T12:00:00Z", 30.0) == 30
 
 
-@UNHURRIED
 @given(
     st.lists(
         st.datetimes(

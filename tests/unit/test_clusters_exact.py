@@ -4,24 +4,21 @@ from fractions import Fraction
 from itertools import pairwise
 from random import Random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.clusters.exact import exact_mean, exact_sum
 
 # A loaded machine is no reason to fail.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 values = st.floats(-1e15, 1e15) | st.integers(-(10**15), 10**15)
 
 
-@UNHURRIED
 @given(st.lists(values))
 def test_the_parts_are_the_true_sum(terms: list[float]) -> None:
     assert sum(map(Fraction, exact_sum(terms))) == sum(map(Fraction, terms))
 
 
-@UNHURRIED
 @given(st.lists(values), st.randoms(use_true_random=False), st.integers(0, 50))
 def test_order_and_grouping_change_no_bit(terms: list[float], random: Random, cut: int) -> None:
     shuffled = list(terms)
@@ -30,7 +27,6 @@ def test_order_and_grouping_change_no_bit(terms: list[float], random: Random, cu
     assert grouped == exact_sum(terms)
 
 
-@UNHURRIED
 @given(st.lists(values))
 def test_a_sum_has_few_parts_in_descending_size(terms: list[float]) -> None:
     parts = exact_sum(terms)
@@ -47,7 +43,6 @@ def test_what_plain_addition_loses_is_kept() -> None:
     assert exact_mean(exact_sum([0.1] * 10), 10) == 0.1
 
 
-@UNHURRIED
 @given(values, st.integers(1, 100))
 def test_the_mean_of_equal_values_is_that_value(value: float, count: int) -> None:
     assert exact_mean(exact_sum([value] * count), count) == value

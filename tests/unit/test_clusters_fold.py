@@ -9,13 +9,12 @@ from random import Random
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.clusters import RECIPE, Aggregate, Rules, fold, merge, summarise
 
 # A loaded machine is no reason to fail.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def folded(*traits: object) -> Aggregate:
@@ -276,7 +275,7 @@ class Truth:
                 assert (category.count, category.counts, category.error) == (words.total(), words, 0)
 
 
-@settings(UNHURRIED, max_examples=300)
+@settings(max_examples=300)
 @given(space)
 def test_a_page_counts_as_a_straight_line_computation_does(profiles: list[object]) -> None:
     aggregate = Aggregate()
@@ -284,7 +283,7 @@ def test_a_page_counts_as_a_straight_line_computation_does(profiles: list[object
     Truth(profiles).check(aggregate)
 
 
-@settings(UNHURRIED, max_examples=150)
+@settings(max_examples=150)
 @given(space, st.randoms(use_true_random=False), st.lists(st.integers(0, 40), max_size=5))
 def test_any_split_and_order_of_pages_gives_the_same_to_the_last_bit_but_for_the_spread(
     profiles: list[object], random: Random, cuts: list[int]
@@ -338,7 +337,6 @@ json_value = st.recursive(
 )
 
 
-@UNHURRIED
 @given(st.lists(json_value | st.fixed_dictionaries({"traits": json_value})))
 def test_nothing_that_json_can_hold_makes_a_fold_raise(profiles: list[object]) -> None:
     aggregate = Aggregate()

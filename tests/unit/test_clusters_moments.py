@@ -4,14 +4,13 @@ from fractions import Fraction
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.clusters.exact import exact_sum, exact_weighted_sum
 from worker.clusters.moments import Moments
 
 # A loaded machine is no reason to fail.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 values = st.floats(-1e15, 1e15) | st.integers(-(10**15), 10**15) | st.floats(-1, 1)
 numbers = st.lists(values, max_size=60)
@@ -32,13 +31,11 @@ def assert_spread(found: float, terms: list[float]) -> None:
     assert found == pytest.approx(float(squares(terms)), rel=1e-12, abs=rounding)
 
 
-@UNHURRIED
 @given(numbers)
 def test_the_spread_is_the_true_one(terms: list[float]) -> None:
     assert_spread(Moments.of(terms).squares, terms)
 
 
-@UNHURRIED
 @given(st.lists(numbers, max_size=6))
 def test_moments_add_up_to_those_of_all_numbers(parts: list[list[float]]) -> None:
     total = Moments()
@@ -50,7 +47,6 @@ def test_moments_add_up_to_those_of_all_numbers(parts: list[list[float]]) -> Non
     assert_spread(total.squares, terms)
 
 
-@UNHURRIED
 @given(st.dictionaries(values, st.integers(1, 50), max_size=20))
 def test_counted_numbers_have_the_moments_of_the_numbers_one_by_one(counts: dict[float, int]) -> None:
     terms = [term for term, n in counts.items() for _ in range(n)]

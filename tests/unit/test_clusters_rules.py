@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -17,7 +17,6 @@ from worker.clusters.shipped import RECIPE
 from worker.clusters.trait import Trait
 
 # A loaded machine is no reason to fail.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TRAITS: list[dict[str, Any]] = [
     {"name": "spend", "type": "number", "missing": 0},
@@ -81,7 +80,6 @@ def test_the_default_rules_are_the_recipes() -> None:
 around = [None, *(bound + step for bound in (0, 100, 500) for step in (-1, 0, 0.5)), 1e15]
 
 
-@UNHURRIED
 @given(
     st.sampled_from(around), st.sampled_from([None, 0, 1, 1.9, 2, 5]), st.sampled_from([None, 0, 0.1, 0.15, 0.4, 0.41])
 )
@@ -243,7 +241,6 @@ def holds(condition: dict[str, Any], profile: dict[str, Any]) -> bool:
     }[sign]()
 
 
-@UNHURRIED
 @given(st.lists(CONDITIONS, min_size=1, max_size=3, unique_by=repr), PROFILES)
 def test_compiled_conditions_decide_as_they_read(conditions: list[dict[str, Any]], profile: dict[str, Any]) -> None:
     assert kept(conditions[0], profile) is holds(conditions[0], profile)
@@ -256,7 +253,6 @@ def test_compiled_conditions_decide_as_they_read(conditions: list[dict[str, Any]
 # On the way
 
 
-@UNHURRIED
 @given(st.lists(CONDITIONS, min_size=1, max_size=2, unique_by=repr))
 def test_rules_survive_their_journey_in_a_request(conditions: list[dict[str, Any]]) -> None:
     made = rules(*conditions, {"trait": "joined", "lt": 0}, None, filter=conditions[0])

@@ -5,13 +5,12 @@ from math import floor
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.clusters.sketch import FINE_BUCKETS, MOST_BUCKETS, QuantileSketch
 
 # A loaded machine is no reason to fail.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SHARES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
@@ -38,7 +37,7 @@ def assert_accurate(sketch: QuantileSketch, numbers: list[float], error: float =
         assert abs(found - true) <= error * abs(true), (share, found, true)
 
 
-@settings(UNHURRIED, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(values, min_size=1, max_size=100))
 def test_a_quantile_is_within_one_percent_of_the_value_at_its_rank(numbers: list[float]) -> None:
     assert_accurate(sketched(numbers), numbers)
@@ -65,7 +64,7 @@ def test_so_it_is_for_many_values_of_every_kind(draw) -> None:  # type: ignore[n
     assert sketch.count == len(numbers)
 
 
-@settings(UNHURRIED, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(values, max_size=80),
     st.randoms(use_true_random=False),

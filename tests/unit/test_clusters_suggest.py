@@ -135,7 +135,7 @@ KEYS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.dictionaries(KEYS, VALUES, max_size=5), max_size=4), st.integers(1, 15))
 def test_whatever_a_sample_holds_the_file_is_well_formed(traits: list[dict[str, Any]], times: int) -> None:
     text = suggest([{"traits": one} for one in traits * times], as_of=NOW).text

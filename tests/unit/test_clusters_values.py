@@ -4,7 +4,7 @@ from functools import partial
 from math import inf, nan
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.clusters.values import (
@@ -16,7 +16,6 @@ from worker.clusters.values import (
 )
 
 # A loaded machine is no reason to fail.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 amounts = partial(number_column, lowest=-1e15, highest=1e15)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -183,7 +182,6 @@ def test_a_key_behind_the_usable_one_is_not_looked_at() -> None:
     assert (column.values, list(column.wrong)) == ([1, None], [])
 
 
-@UNHURRIED
 @given(st.lists(anything, max_size=8))
 def test_a_column_gives_what_its_values_give_one_by_one(raw: list[object]) -> None:
     for column, parse in (

@@ -187,7 +187,7 @@ def test_a_window_may_be_used_up_at_once_and_then_has_to_pass() -> None:
     play(story)
 
 
-@settings(max_examples=25, deadline=None, database=None, derandomize=True)
+@settings(max_examples=25, database=None, derandomize=True)
 @given(
     most=st.integers(0, 6),
     window_s=st.sampled_from([0.5, 2.0, 60.0]),

@@ -1,13 +1,12 @@
 """References: stable, distinct, and found again in any text."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.mavera.reference import Reference, find, refer, reference
 
 # A loaded machine is no reason to fail.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 BASE = ("spa_1", "users", "recipe", "high_value")
 
@@ -43,7 +42,6 @@ def test_each_sync_in_mode_create_has_a_family_of_its_own() -> None:
     assert reference(*BASE, sync_id="s1").family != reference(*BASE, sync_id="s2").family
 
 
-@UNHURRIED
 @given(st.text(), st.text(), st.text(), st.text(), st.none() | st.text(), st.text(), st.text())
 def test_a_reference_is_found_again_in_any_text(
     space: str, collection: str, rules: str, cluster: str, sync: str | None, before: str, after: str

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.body import MAX_CURSOR_LENGTH
@@ -158,14 +158,12 @@ def test_what_is_no_page_is_refused_without_a_word_of_it(wrong: object) -> None:
     assert caught.value.__suppress_context__
 
 
-@settings(deadline=None)
 @given(st.lists(Json, max_size=4))
 def test_entries_are_passed_on_as_they_are(entries: list[object]) -> None:
     page = read_page(body(profiles=entries))
     assert json.dumps(page.profiles) == json.dumps(entries)
 
 
-@settings(deadline=None)
 @given(Json)
 def test_any_json_is_a_page_or_a_value_error(value: object) -> None:
     try:

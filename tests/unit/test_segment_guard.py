@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.errors import Permanent
@@ -39,7 +39,6 @@ def bound(tail: int, circle: int) -> int:
     return 4 * (tail + circle) + 1
 
 
-@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(1, 300), st.booleans())
 @example(0, 1, False)
 @example(300, 1, True)
@@ -59,13 +58,11 @@ def test_a_circle_of_ten_thousand_pages_is_found() -> None:
     assert step <= bound(1000, 10_000)
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=3), unique=True, max_size=200), st.booleans())
 def test_a_listing_without_repetition_is_never_stopped(cursors: list[str], hand_over: bool) -> None:
     assert follow(cursors, hand_over=hand_over) == (len(cursors), None)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=3), st.booleans()), max_size=40), st.integers(0, 40))
 def test_a_guard_that_was_written_down_goes_on_where_it_was(pages: list[tuple[str, bool]], at: int) -> None:
     def run(guard: CursorGuard, part: list[tuple[str, bool]]) -> CursorGuard | str:

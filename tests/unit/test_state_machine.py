@@ -56,7 +56,6 @@ MOST_REVIVALS = 2
 CALM = settings(
     max_examples=40,
     stateful_step_count=50,
-    deadline=None,
     database=None,
     derandomize=True,
     phases=(Phase.generate, Phase.shrink),
