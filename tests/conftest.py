@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from tests.support.command_line import logging_as_it_was
+from tests.support.nursery import Nursery
 from tests.support.redis_server import RedisServer
 from tests.support.workers import WorkerProcess
 from worker.store import StorePool, embedded_pool, redis_pool
@@ -81,13 +82,26 @@ def pool(request: pytest.FixtureRequest) -> StorePool:
     return chosen
 
 
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Where worker processes come from that are not started by a command."""
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
 @pytest.fixture
-def start_worker(tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
-    """Starts worker processes and ends whatever is left of them. Call: `start_worker(env, command=...)`."""
+def start_worker(tmp_path: Path, nursery: Nursery) -> Iterator[Callable[..., WorkerProcess]]:
+    """Starts worker processes and ends whatever is left of them. Call: `start_worker(env)`, and `plan=...` for how it
+    ends; or `start_worker(env, command=...)`, and nothing is spared it."""
     started: list[WorkerProcess] = []
 
-    def start(env: dict[str, str], *, ready: bool = True, **options: object) -> WorkerProcess:
-        worker = WorkerProcess(env, tmp_path / f"worker-{len(started)}.log", **options)  # type: ignore[arg-type]
+    def start(
+        env: dict[str, str], *, ready: bool = True, plan: str = "", command: Sequence[str] | None = None
+    ) -> WorkerProcess:
+        log = tmp_path / f"worker-{len(started)}.log"
+        how = {"nursery": nursery, "plan": plan} if command is None else {"command": command}
+        worker = WorkerProcess(env, log, **how)
         started.append(worker)
         if ready:
             worker.wait_ready()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -50,12 +49,11 @@ async def test_a_worker_that_ends_at_this_point_costs_nothing_but_time(
         env = environment(session_redis.url, sandbox, COMMIT_INTERVAL_S="0.01")
         strategy: Strategy = "fan-out" if point in FAN_OUT else "chain"
         nth = "2" if ("commit" in point or "fetch" in point) and strategy == "chain" else "1"
-        command = (sys.executable, "-m", "tests.chaos.worker_process", f"{point}:{nth}:{how}")
         other = start_worker(env)
         if "leave" in point:  # only where there are personas already
             await client.wait((await client.enqueue(SyncRequest(space_id="spa_chaos"))).id, timeout_s=60)
         other.pause()
-        doomed = start_worker(env, command=command)
+        doomed = start_worker(env, plan=f"{point}:{nth}:{how}")
         sync = await client.enqueue(SyncRequest(space_id="spa_chaos", strategy=strategy))
         await asyncio.to_thread(_wait_until_over, doomed, how)
         other.go_on()

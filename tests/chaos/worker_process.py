@@ -19,7 +19,13 @@ def _write_stacks(*_: object) -> None:
             task.print_stack(file=sys.stderr)
 
 
-if __name__ == "__main__":
+def run(plan: str) -> int:
+    """Runs the worker and returns its exit code, if it ends in a way that has one."""
     signal.signal(signal.SIGUSR1, _write_stacks)
-    arm(sys.argv[1] if len(sys.argv) > 1 else "")
-    sys.exit(main([]))
+    if plan:
+        arm(plan)
+    return main([])
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1] if len(sys.argv) > 1 else ""))

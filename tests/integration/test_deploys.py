@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.redis_server import RedisServer
-from tests.support.stage import RECIPE, SOON_SETTLED, WORKER, Start, staged
-from tests.support.workers import WorkerProcess
+from tests.support.stage import RECIPE, SOON_SETTLED, Start, staged
+from tests.support.workers import WORKER, WorkerProcess
 from worker.sandbox import Fault, SpaceSpec
 
 ARQ = (str(Path(sys.executable).with_name("arq")), "worker.WorkerSettings")
@@ -40,7 +40,7 @@ async def test_ten_deploys_in_the_middle_of_a_sync_cost_nothing_but_time(
     ) as stage:
         syncs = [await stage.enqueue(space) for space in LONG]
         for i in range(10):
-            fleet = [stage.worker(command=WORKER, ready=False), stage.worker(command=ARQ, ready=False)]
+            fleet = [stage.worker(ready=False), stage.worker(command=ARQ, ready=False)]
             await stage.listed(*fleet)
             read = stage.sandbox.journal.count("segment.page", 200)
             await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", read + 4, 200), 30)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from producer import SyncClient, SyncRequest, SyncState
 from tests.support import truth
 from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, contents, leftovers
 from tests.support.redis_server import RedisServer
-from tests.support.workers import WorkerProcess, environment
+from tests.support.workers import WORKER, WorkerProcess, environment
 from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from worker.store import StorePool
 
@@ -155,9 +155,9 @@ async def test_arqs_own_command_line_runs_the_same_worker(
 
 
 @pytest.mark.parametrize("missing", ["SEGMENT_TOKEN", "MAVERA_API_KEY", "REDIS_URL"])
-@pytest.mark.parametrize("command", [[sys.executable, "-m", "worker"], ARQ], ids=["python -m worker", "arq"])
+@pytest.mark.parametrize("command", [WORKER, ARQ], ids=["python -m worker", "arq"])
 def test_a_worker_without_a_needed_setting_exits_with_2_and_names_it(
-    missing: str, command: list[str], start_worker: Start
+    missing: str, command: Sequence[str], start_worker: Start
 ) -> None:
     env = environment("redis://127.0.0.1:1", None, SEGMENT_TOKEN="a", MAVERA_API_KEY="b")
     del env[missing]
@@ -169,7 +169,7 @@ def test_a_worker_without_a_needed_setting_exits_with_2_and_names_it(
 
 def test_a_worker_without_redis_says_so_in_one_sentence_and_exits_with_2(start_worker: Start) -> None:
     env = environment("redis://127.0.0.1:1", None, SEGMENT_TOKEN="a", MAVERA_API_KEY="b")
-    worker = start_worker(env, ready=False)
+    worker = start_worker(env, command=WORKER, ready=False)
     assert worker.process.wait(30) == 2
     assert worker.text().count("\n") == 1
     assert "Redis does not answer" in worker.text()
@@ -183,7 +183,7 @@ async def test_no_key_and_no_log_line_holds_a_profile(
         Sandbox(SandboxOptions(spaces={"spa_private": spec})) as sandbox,
         SyncClient(session_redis.url) as client,
     ):
-        worker = start_worker(environment(session_redis.url, sandbox, LOG_LEVEL="DEBUG"))
+        worker = start_worker(environment(session_redis.url, sandbox, LOG_LEVEL="DEBUG"), command=WORKER)
         sync = await client.wait((await client.enqueue(SyncRequest(space_id="spa_private"))).id, timeout_s=60)
         assert sync.state is SyncState.COMPLETED
         everything = await contents(real_pool) + worker.text() + json.dumps(sandbox.posts)

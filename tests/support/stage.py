@@ -6,7 +6,6 @@ Times are those of `workers.QUICK` unless the test says otherwise; client and wo
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +23,6 @@ from worker.sync import Sync
 
 Start = Callable[..., WorkerProcess]
 
-WORKER = (sys.executable, "-m", "worker")
 RECIPE = SpaceSpec(60, "recipe")
 """Three clusters of twenty, in one page."""
 
@@ -45,12 +43,13 @@ class Stage:
     workers: list[WorkerProcess] = field(default_factory=list)
 
     def worker(
-        self, plan: str = "", *, ready: bool = True, command: Sequence[str] = WORKER, **settings: str
+        self, plan: str = "", *, ready: bool = True, command: Sequence[str] | None = None, **settings: str
     ) -> WorkerProcess:
-        """Starts a worker; plan: how it ends, see `tests.chaos.points`; settings: of this worker only."""
-        if plan:
-            command = (sys.executable, "-m", "tests.chaos.worker_process", plan)
-        worker = self.start(self.environment(**settings), ready=ready, command=command)
+        """Starts a worker; plan: how it ends, see `tests.chaos.points`; settings: of this worker only.
+
+        command: starts it by that; None: out of the nursery.
+        """
+        worker = self.start(self.environment(**settings), ready=ready, plan=plan, command=command)
         self.workers.append(worker)
         return worker
 

@@ -10,8 +10,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.support.nursery import Child, Nursery
 from worker.sandbox import Sandbox
 
+WORKER = (sys.executable, "-m", "worker")
 READY = "takes jobs"
 
 #: Times short enough for tests; their proportions are those of the defaults.
@@ -46,14 +48,27 @@ def environment(redis_url: str | None, sandbox: Sandbox | None, **settings: str)
 
 
 class WorkerProcess:
-    """One worker process. Its log is in `log`; end it by `terminate`, `kill` or `close`."""
+    """One worker process. Its log is in `log`; end it by `terminate`, `kill` or `close`.
+
+    It is started by its command, or comes from a nursery; then `plan` says how it ends, see `tests.chaos.points`.
+    """
 
     def __init__(
-        self, env: Mapping[str, str], log: Path, command: Sequence[str] = (sys.executable, "-m", "worker")
+        self,
+        env: Mapping[str, str],
+        log: Path,
+        command: Sequence[str] = WORKER,
+        *,
+        nursery: Nursery | None = None,
+        plan: str = "",
     ) -> None:
         self.log = log
+        self.process: subprocess.Popen[bytes] | Child
         with log.open("ab") as out:
-            self.process = subprocess.Popen(command, env=dict(env), stdout=out, stderr=subprocess.STDOUT)
+            if nursery:
+                self.process = nursery.start(plan, env, out.fileno())
+            else:
+                self.process = subprocess.Popen(command, env=dict(env), stdout=out, stderr=subprocess.STDOUT)
 
     def wait_ready(self, timeout_s: float = 20) -> None:
         """Returns once the worker takes jobs."""
