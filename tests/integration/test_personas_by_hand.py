@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ async def test_the_list_shows_each_persona_its_last_sync_and_when_it_was_updated
             "sync_id": sync.id,
         }
         assert growth["persona_id"] in {one.persona_id for one in sync.outcomes}
-        assert growth["updated_at"] > "2026"
+        assert datetime.fromisoformat(growth["updated_at"]).tzinfo
         assert growth["reference"] == str(GROWTH.reference)
         assert await said.records("another") == []
         await said(personas.listed, None, json=False)

