@@ -504,6 +504,10 @@ def top(
 
 def main() -> NoReturn:
     """Runs the command line and exits; errors of the user are one sentence on stderr and exit code 2."""
+    if not sys.argv[1:] or {"--help", "-h"}.intersection(sys.argv):
+        from producer.lean_help import import_renderer
+
+        import_renderer()
     try:
         app(prog_name="segment-personas")
     except Exception as error:

@@ -105,6 +105,22 @@ def test_help_answers_in_under_300_ms(arguments: tuple[str, ...]) -> None:
     assert any(help_cpu_s(*arguments) < 0.3 for _ in range(30))
 
 
+@pytest.mark.parametrize("arguments", [("--help",), ("sync", "-h"), ("clusters", "--help"), ()])
+def test_help_is_what_typer_makes_of_it_without_what_it_does_not_need(arguments: tuple[str, ...]) -> None:
+    """In processes of their own, for what is once imported stays."""
+    code = (
+        "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); from producer import cli; "
+    )
+    made, whole = (
+        subprocess.run([sys.executable, "-c", code + way, *arguments], capture_output=True, text=True)
+        for way in ("cli.main()", "cli.app(prog_name='segment-personas')")
+    )
+    assert made.stdout == whole.stdout != ""
+    needless = {"rich.markdown", "rich.traceback", "markdown_it", "pygments"}
+    assert needless & set(made.stderr.split()) == set()
+    assert needless & set(whole.stderr.split()) == needless
+
+
 def test_the_command_line_imports_nothing_but_typer_before_a_command_runs() -> None:
     code = "import sys, producer.cli; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
