@@ -35,17 +35,19 @@ async def ends_within_10_s(workers: Sequence[WorkerProcess], number: signal.Sign
 async def test_ten_deploys_in_the_middle_of_a_sync_cost_nothing_but_time(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    async with staged(
-        session_redis, start_worker, LONG, settings={"STALL_S": "6"}, prebuilt=True, latency_s=0.05
-    ) as stage:
+    settings = {"STALL_S": "6", "WORKER_SLOTS": "1"}  # a sync for each worker
+    async with staged(session_redis, start_worker, LONG, settings=settings, prebuilt=True, latency_s=0.05) as stage:
         syncs = [await stage.enqueue(space) for space in LONG]
         for i in range(10):
+            # Who is there first reads nothing until both are, or it might be through before the tenth deploy.
+            stage.sandbox.add_fault(Fault("segment", "hold"))
             fleet = [stage.worker(ready=False), stage.worker(command=ARQ, ready=False)]
             await stage.listed(*fleet)
+            stage.sandbox.clear_faults()
             read = stage.sandbox.journal.count("segment.page", 200)
             await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", read + 4, 200), 30)
-            assert not any(sync.state.is_final for sync in await stage.client.list()), i
             await ends_within_10_s(fleet)
+            assert not any(sync.state.is_final for sync in await stage.client.list()), i
         stage.sandbox.set_options(latency_s=0)
         stage.worker()
         for sync in syncs:
