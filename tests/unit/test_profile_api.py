@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import orjson
 import pytest
 
-from worker.errors import Permanent, ResumableStop, Retry, WaitUntil
+from tests.support.web_server import answer, serving
+from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http import new_session
 from worker.jobs.context import segment_source
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profile
@@ -26,8 +28,8 @@ async def once(send: Callable[[], Awaitable[Any]]) -> Any:
 
 
 @asynccontextmanager
-async def reading(sandbox: Sandbox, **request: Any) -> AsyncIterator[ProfileApi]:
-    settings = load_settings(segment_token="sandbox", segment_base_url=sandbox.profile_api_url)
+async def reading(url: str, **request: Any) -> AsyncIterator[ProfileApi]:
+    settings = load_settings(segment_token="sandbox", segment_base_url=url)
     async with new_session() as session:
         source = segment_source(settings, session, SyncRequest(space_id="s", dialect="profile-api", **request))
         assert isinstance(source, ProfileApi)
@@ -46,7 +48,7 @@ async def everything(source: ProfileApi) -> tuple[list[Page], list[Entries]]:
 
 
 async def test_every_profile_comes_once_in_order_with_the_traits_that_the_rules_read_and_no_others() -> None:
-    async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, reading(sandbox) as source:
+    async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, reading(sandbox.profile_api_url) as source:
         pages, entries = await everything(source)
         assert [len(page.profiles) for page in pages] == [100, 100, 50]
         found = [entry for part in entries for entry in part.profiles]
@@ -65,7 +67,10 @@ RULES = {
 
 
 async def test_only_the_keys_of_the_requests_own_rules_are_asked_for_and_their_ages_if_they_matter() -> None:
-    async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, reading(sandbox, rules=RULES) as source:
+    async with (
+        Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox,
+        reading(sandbox.profile_api_url, rules=RULES) as source,
+    ):
         page = await source.page("", 1)
         (entry, *_) = (await source.entries(page, 1, once)).profiles
         assert set(entry["traits"]) == {"engagement_tier"}
@@ -75,7 +80,7 @@ async def test_only_the_keys_of_the_requests_own_rules_are_asked_for_and_their_a
 async def test_a_profile_that_vanished_is_left_out_and_counted() -> None:
     faults = (Fault("segment", "status", route="traits", at=3, times=2, status=404),)
     options = SandboxOptions(spaces={"s": SpaceSpec(10, "wide")}, faults=faults)
-    async with Sandbox(options) as sandbox, reading(sandbox) as source:
+    async with Sandbox(options) as sandbox, reading(sandbox.profile_api_url) as source:
         _, entries = await everything(source)
         assert (len(entries[0].profiles), entries[0].vanished) == (8, 2)
 
@@ -97,7 +102,7 @@ async def test_a_failure_means_the_same_in_both_kinds_of_request_and_names_no_pr
     fault: Fault, error: type[Exception], route: str
 ) -> None:
     options = SandboxOptions(spaces={"s": SpaceSpec(3, "wide")})
-    async with Sandbox(options) as sandbox, reading(sandbox) as source:
+    async with Sandbox(options) as sandbox, reading(sandbox.profile_api_url) as source:
         page = await source.page("", 1)
         ids = [row["segment_id"] for row in page.profiles if isinstance(row, dict)]
         sandbox.add_fault(Fault("segment", fault.kind, route=route, status=fault.status, retry_after=fault.retry_after))
@@ -107,8 +112,43 @@ async def test_a_failure_means_the_same_in_both_kinds_of_request_and_names_no_pr
         assert not any(identifier in str(raised.value) for identifier in ids)
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 418, 422, 429, 500])
+async def test_what_segment_says_of_one_profile_is_not_repeated_only_its_status_its_code_and_where_to_ask(
+    status: int,
+) -> None:
+    said = {"code": "profile_locked", "message": "use_own1 (Person1 Familyname1) is locked"}
+    listed = answer(body=orjson.dumps({"data": [{"segment_id": "use_own1"}]}))
+    refused = answer(status, orjson.dumps({"error": said}), {"Request-Id": "req-7"})
+    async with serving(listed, refused) as server, reading(server.url) as source:
+        page = await source.page("", 1)
+        with pytest.raises(ApiError) as raised:
+            await source.entries(page, 1, once)
+        message = str(raised.value)
+        assert f"space s, traits of a profile of page 1: {status} profile_locked" in message
+        assert message.endswith("(Request-Id req-7)")
+        assert not any(word in message for word in ("use_own1", "Person1", "is locked"))
+
+
+@pytest.mark.parametrize("code", ["use_own1", "someone@personal.example", "Person Familyname", "x" * 41])
+async def test_a_code_that_is_no_code_is_not_repeated_either(code: str) -> None:
+    listed = answer(body=orjson.dumps({"data": [{"segment_id": "use_own1"}]}))
+    refused = answer(400, orjson.dumps({"error": {"code": code}}))
+    async with serving(listed, refused) as server, reading(server.url) as source:
+        page = await source.page("", 1)
+        with pytest.raises(Permanent) as raised:
+            await source.entries(page, 1, once)
+        assert str(raised.value) == "Segment, space s, traits of a profile of page 1: 400"
+
+
+async def test_what_segment_says_of_the_list_is_quoted() -> None:
+    refused = answer(403, orjson.dumps({"error": {"message": "no such token"}}))
+    async with serving(refused) as server, reading(server.url) as source:
+        with pytest.raises(ResumableStop, match="403 no such token"):
+            await source.page("", 1)
+
+
 async def test_what_is_no_profile_in_the_list_stands_in_its_place_as_no_profile() -> None:
-    async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, reading(sandbox) as source:
+    async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, reading(sandbox.profile_api_url) as source:
         rows: list[object] = [None, "use_1", {"segment_id": ""}, {"segment_id": 7}, {"id": ".."}, {"id": "x" * 2000}]
         entries = await source.entries(Page(rows, None), 1, once)
         assert entries == Entries([None] * 6)
@@ -116,7 +156,10 @@ async def test_what_is_no_profile_in_the_list_stands_in_its_place_as_no_profile(
 
 
 async def test_traits_of_many_pages_are_put_together() -> None:
-    async with Sandbox(SandboxOptions(spaces={"s": SpaceSpec(1, "wide")})) as sandbox, reading(sandbox) as source:
+    async with (
+        Sandbox(SandboxOptions(spaces={"s": SpaceSpec(1, "wide")})) as sandbox,
+        reading(sandbox.profile_api_url) as source,
+    ):
         source.trait_params["limit"] = "2"  # fewer than the profile has
         _, entries = await everything(source)
         traits: Any = profile(SpaceSpec(1, "wide"), 0)
@@ -125,7 +168,10 @@ async def test_traits_of_many_pages_are_put_together() -> None:
 
 
 async def test_verbose_values_are_understood() -> None:
-    async with Sandbox(SandboxOptions(spaces={"s": SpaceSpec(1, "wide")})) as sandbox, reading(sandbox) as source:
+    async with (
+        Sandbox(SandboxOptions(spaces={"s": SpaceSpec(1, "wide")})) as sandbox,
+        reading(sandbox.profile_api_url) as source,
+    ):
         _, plain = await everything(source)
         source.trait_params["verbose"] = "true"
         _, verbose = await everything(source)
@@ -134,7 +180,7 @@ async def test_verbose_values_are_understood() -> None:
 
 async def test_a_class_of_traits_can_be_asked_for() -> None:
     options = SandboxOptions(spaces={"s": SpaceSpec(1, "wide")})
-    async with Sandbox(options) as sandbox, reading(sandbox, trait_class="computed_trait") as source:
+    async with Sandbox(options) as sandbox, reading(sandbox.profile_api_url, trait_class="computed_trait") as source:
         _, entries = await everything(source)
         entry: Any = entries[0].profiles[0]
         assert "ltv" in entry["traits"]

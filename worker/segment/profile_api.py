@@ -123,7 +123,7 @@ class ProfileApi:
         # Nothing that is said of a failure names the profile.
         where = f"space {self._request.space_id}, traits of a profile of page {number}"
         params = self.trait_params | ({"next": cursor} if cursor else {})
-        body = await self._get(path, params, where, first=True, gone_is_none=True)
+        body = await self._get(path, params, where, first=True, of_profile=True)
         if body is None:
             return None
         try:
@@ -132,16 +132,17 @@ class ProfileApi:
             raise Retry("segment_bad_body", f"Segment, {where}: the body is no list of traits") from None
 
     async def _get(
-        self, path: str, params: Mapping[str, str], where: str, *, first: bool, gone_is_none: bool = False
+        self, path: str, params: Mapping[str, str], where: str, *, first: bool, of_profile: bool = False
     ) -> object:
+        """The body of an answer; None if the request was `of_profile`, one, and it is gone. Raises ApiError."""
         try:
             reply = await self._http.request("GET", path, params=params)
         except TransportError as error:
             raise Retry("segment_unavailable", f"Segment, {where}: {error}") from None
-        if reply.status == 404 and gone_is_none:
+        if reply.status == 404 and of_profile:
             return None
         if reply.status != 200:
-            raise refusal(reply, where, first=first)
+            raise refusal(reply, where, first=first, of_profile=of_profile)
         try:
             return parse_json(reply.body)
         except ValueError as error:

@@ -6,10 +6,14 @@ answer                              becomes
 401 · 403 · 404                     ResumableStop `segment_unauthorized`, `segment_forbidden`, `segment_not_found`
 400, 410, 422 to a cursor           Permanent `cursor_expired`
 other 4xx                           Permanent `segment_bad_request`
+
+What Segment says of a space, its listing or the token is quoted. What it says of one profile is not: it may name the
+profile, or what it has; then the status, the code and the `Request-Id` must do.
 """
 
 from __future__ import annotations
 
+import re
 import time
 
 from worker.body import error_message, retry_after_s
@@ -21,10 +25,20 @@ _CHECK_ACCESS = (
     "Engage/Unify (Business tier), which the profiles of a space need"
 )
 
+_KIND = re.compile(r"[A-Za-z]+([_.-][A-Za-z]+)*")
+"""How a code looks that says what went wrong; with digits in it, it could say to whom."""
+_LONGEST_KIND = 40
 
-def refusal(reply: Reply, where: str, *, first: bool, now: float | None = None) -> ApiError:
-    """What an answer other than 200 means. first: no cursor was sent. now: Unix seconds, for `Retry-After` dates."""
+
+def refusal(reply: Reply, where: str, *, first: bool, of_profile: bool = False, now: float | None = None) -> ApiError:
+    """What an answer other than 200 means.
+
+    first: no cursor was sent. of_profile: the request was about one profile. now: Unix seconds, for `Retry-After`
+    dates.
+    """
     code, message, _ = error_message(reply.body)
+    if of_profile:
+        code, message = "", code if len(code) <= _LONGEST_KIND and _KIND.fullmatch(code) else ""
     said = f"Segment, {where}: {reply.status}" + (f" {message}" if message else "")
     match reply.status:
         case 429:
