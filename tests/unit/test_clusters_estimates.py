@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from statistics import median
 
 import pytest
 
 from worker.clusters import RECIPE, Aggregate, estimates, fold, summarise
 from worker.clusters.estimates import Estimate
-from worker.clusters.intervals import Interval
+from worker.clusters.intervals import Interval, Typical
 
 
 def of(profiles: list[object], *, left_out: int) -> dict[str, Estimate]:
@@ -62,6 +64,31 @@ def test_intervals_of_what_a_sync_keeps_hold_the_truth_95_times_in_100() -> None
         hits["plans"].append(_holds(found.categories["plans"]["a"], true_share))
     assert len(hits["ltv"]) > 200
     assert all(0.92 < sum(hit) / len(hit) < 0.98 for hit in hits.values())
+
+
+@pytest.mark.parametrize("left_out", [60, 2940])
+def test_the_interval_of_a_median_holds_the_truth_though_values_are_known_in_buckets_only(left_out: int) -> None:
+    """All values are in one or two buckets, then in ties in the middle of one, then nearer than 1 % to each other."""
+    chance = random.Random(13)
+    kinds: dict[str, Callable[[], float]] = {
+        "narrow": lambda: chance.gauss(1000, 5),
+        "prices": lambda: chance.choice([990.0, 999.0, 999.0, 1019.0]),
+        "wide": lambda: chance.lognormvariate(5, 1),
+    }
+    for kind, draw in kinds.items():
+        everyone = [draw() for _ in range(60 + left_out)]
+        truth, hits = median(everyone), 0
+        for _ in range(400):
+            typical = of([at_risk(ltv) for ltv in chance.sample(everyone, 60)], left_out=left_out)["at_risk"]
+            assert typical.numbers["ltv"].of == "median"
+            hits += _holds(typical.numbers["ltv"].interval, truth)
+        # More often than 95 times in 100 only where a bucket, or a tie, is wider than the interval.
+        assert 0.93 < hits / 400 <= (0.985 if kind == "wide" else 1), kind
+
+
+def test_whole_numbers_have_whole_bounds() -> None:
+    numbers = of([at_risk(float(i % 9)) for i in range(60)], left_out=60)["at_risk"].numbers
+    assert numbers["ltv"] == Typical("median", Interval(3.0, 5.0))
 
 
 def _ltv(profile: dict[str, object]) -> float:

@@ -13,6 +13,7 @@ from worker.clusters.intervals import (
     MEAN_FROM,
     MEDIAN_FROM,
     Interval,
+    Typical,
     is_mean_sound,
     mean_interval,
     median_ranks,
@@ -118,7 +119,7 @@ def test_where_an_interval_is_shown_it_holds_the_truth_95_times_in_100() -> None
 
 def test_the_mean_gives_way_to_the_median_and_too_few_values_have_neither() -> None:
     def kind(n: int, skewness: float) -> str | None:
-        found = typical_interval(n, 5.0, 1.0, skewness, float)
+        found = typical_interval(n, 5.0, 1.0, skewness, lambda rank: (rank, rank))
         return found and found.of
 
     assert kind(MEDIAN_FROM - 1, 0) is None
@@ -127,6 +128,12 @@ def test_the_mean_gives_way_to_the_median_and_too_few_values_have_neither() -> N
     assert kind(400, 4.01) == kind(10_000, 21) == "median"
     assert is_mean_sound(625, 5)
     assert not is_mean_sound(624, 5)
+
+
+def test_the_interval_of_a_median_goes_from_the_lower_bound_of_the_lower_rank_to_the_upper_one_of_the_upper() -> None:
+    low, high = median_ranks(60)
+    found = typical_interval(60, 5.0, 1.0, 0.0, lambda rank: (rank - 0.25, rank + 0.5))
+    assert found == Typical("median", Interval(low - 0.25, high + 0.5))
 
 
 def test_of_everyone_all_is_known() -> None:
@@ -141,8 +148,8 @@ def _skewness(values: list[float]) -> float:
     return fmean((value - mean) ** 3 for value in values) / fmean((value - mean) ** 2 for value in values) ** 1.5
 
 
-def _at(ordered: list[float]) -> Callable[[int], float]:
-    return lambda rank: ordered[rank - 1]
+def _at(ordered: list[float]) -> Callable[[int], tuple[float, float]]:
+    return lambda rank: (ordered[rank - 1],) * 2
 
 
 def _holds(interval: Interval | None, truth: float) -> bool:

@@ -43,6 +43,36 @@ def test_a_quantile_is_within_one_percent_of_the_value_at_its_rank(numbers: list
     assert_accurate(sketched(numbers), numbers)
 
 
+@settings(UNHURRIED, max_examples=100)
+@given(st.lists(values, min_size=1, max_size=100), st.integers(0, 3))
+def test_a_value_is_within_the_bounds_of_its_bucket_which_are_no_further_apart_than_they_must(
+    numbers: list[float], coarser: int
+) -> None:
+    sketch = sketched(numbers)
+    sketch.settle(max(8, len(sketch.buckets) >> coarser))
+    for rank, number in enumerate(sorted(numbers)):
+        low, high = sketch.bounds_at(rank)
+        assert low - 1e-7 * abs(low) <= number <= high + 1e-7 * abs(high)
+        assert low <= sketch.value_at(rank) <= high
+        assert high - low <= 2 * sketch.error * max(abs(low), abs(high))
+    with pytest.raises(IndexError):
+        sketch.bounds_at(len(numbers))
+
+
+def test_whole_numbers_up_to_256_are_known_exactly_and_others_are_known_not_to_be() -> None:
+    def exact(numbers: list[float]) -> bool:
+        return sketched(numbers).are_exact(sum(numbers) / len(numbers))
+
+    assert exact([3.0])
+    assert exact([float(i % 257) for i in range(3000)])
+    assert exact([-2.0, 0.0, -0.5])
+    assert not exact([3.0] * 3000 + [3.01])
+    assert not exact([257.0, 256.0])
+    assert not exact([5.01, -5.01])  # what is cut off either would cancel
+    assert not exact([float(i) for i in range(700)])  # made coarser
+    assert not QuantileSketch().are_exact(0.0)
+
+
 @pytest.mark.parametrize(
     "draw",
     [

@@ -59,7 +59,7 @@ def _typical(values: NumberAggregate, fraction: float) -> Typical | None:
     mean, std, sketch = values.mean, values.std, values.sketch
     if mean is None or std is None:
         return None
-    return typical_interval(values.count, mean, std, sketch.skewness, lambda rank: sketch.value_at(rank - 1), fraction)
+    return typical_interval(values.count, mean, std, sketch.skewness, lambda rank: values.bounds_at(rank - 1), fraction)
 
 
 def _shares(category: CategorySummary, fraction: float) -> dict[str, Interval]:

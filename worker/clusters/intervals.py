@@ -93,19 +93,20 @@ def typical_interval(
     mean: float,
     std: float,
     skewness: float,
-    value_at: Callable[[int], float],
+    bounds_at: Callable[[int], tuple[float, float]],
     fraction: float = 0.0,
 ) -> Typical | None:
     """The interval of the mean if it is sound, else that of the median; None of too few values.
 
-    value_at: the value of a rank, from 1 for the smallest to n.
+    bounds_at: between which the value of a rank is, from 1 for the smallest to n. Where values are known in buckets
+        only, the interval is of whole buckets, and holds the truth the more often the wider they are.
     """
     if is_mean_sound(n, skewness):
         return Typical("mean", mean_interval(mean, std, n, fraction))
     if n < MEDIAN_FROM:
         return None
     low, high = median_ranks(n, fraction)
-    return Typical("median", Interval(value_at(low), value_at(high)))
+    return Typical("median", Interval(bounds_at(low)[0], bounds_at(high)[1]))
 
 
 def t_quantile(level: float, freedom: int) -> float:

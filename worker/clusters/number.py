@@ -70,6 +70,14 @@ class NumberAggregate:
         """The value at a share (0 to 1) of the profiles that have the trait, as in `QuantileSketch`; None of none."""
         return self.sketch.quantile(share) if self._is_described else None
 
+    def bounds_at(self, rank: int) -> tuple[float, float]:
+        """Between which the value at a rank from 0 is, in ascending order; the same twice where it is known exactly."""
+        mean = self.mean
+        if mean is not None and self.sketch.are_exact(mean):
+            value = self.sketch.value_at(rank)
+            return value, value
+        return self.sketch.bounds_at(rank)
+
     def with_zeros(self, count: int) -> "NumberAggregate":
         """A new aggregate that counts `count` times 0 as well."""
         result = NumberAggregate(Moments.zeros(count), QuantileSketch(buckets={0: count} if count else None))

@@ -13,7 +13,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
-from math import floor
+from math import floor, fsum, isclose
 from struct import pack, unpack
 from sys import byteorder
 
@@ -127,6 +127,25 @@ class QuantileSketch:
                 return value
         raise IndexError(f"there is no value at rank {rank}")
 
+    def bounds_at(self, rank: int) -> tuple[float, float]:
+        """Between which the value at a rank from 0 is, in ascending order: the bounds of its bucket, up to the rounding
+        to a 32-bit float. Raises IndexError if there are not so many values."""
+        bounds = sorted((*_bounds(bucket, self.coarseness), n) for bucket, n in self.buckets.items())
+        for (low, high, _), below in zip(bounds, accumulate(n for _, _, n in bounds), strict=True):
+            if rank < below:
+                return low, high
+        raise IndexError(f"there is no value at rank {rank}")
+
+    def are_exact(self, mean: float) -> bool:
+        """Whether all values are those that stand for their buckets, as whole numbers up to 256 are. mean: theirs.
+
+        No other value of a finest bucket is nearer to 0, so if all are on one side of it, only then the means agree.
+        """
+        values = self._values()
+        if self.coarseness or not values or values[0][0] < 0 < values[-1][0]:
+            return False
+        return isclose(fsum(n * value for value, n in values) / self.count, mean, rel_tol=1e-12)
+
     def as_json(self) -> dict[str, object]:
         """`steps` are the buckets in ascending order, each as its distance from the one before."""
         buckets = sorted(self.buckets)
@@ -197,6 +216,14 @@ def _value(bucket: int, coarseness: int) -> float:
         return 0.0
     near = _float(bucket << coarseness)
     return near if coarseness == 0 else (near + _float((bucket + 1) << coarseness)) / 2
+
+
+def _bounds(bucket: int, coarseness: int) -> tuple[float, float]:
+    """Between which the values of a bucket are. Its neighbour at infinity begins beyond all values."""
+    if bucket == 0:
+        return 0.0, 0.0
+    near, far = _float(bucket << coarseness), _float((bucket + 1) << coarseness)
+    return min(near, far), max(near, far)
 
 
 def _float(upper_half: int) -> float:
