@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from statistics import median
+from statistics import fmean, median
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_a_symmetrical_trait_has_the_interval_of_its_mean_and_a_skewed_one_that_
 
 def test_intervals_of_what_a_sync_keeps_hold_the_truth_95_times_in_100() -> None:
     chance = random.Random(3)
-    everyone = [at_risk(chance.expovariate(1 / 90), plan=chance.choice("aab")) for _ in range(4000)]
+    everyone = [at_risk(chance.triangular(0, 900, 90), plan=chance.choice("aab")) for _ in range(4000)]
     true_mean = sum(_ltv(profile) for profile in everyone) / 4000
     true_share = sum(profile["traits"]["plan"] == "a" for profile in everyone) / 4000  # type: ignore[index]
     hits: dict[str, list[bool]] = {"ltv": [], "plans": []}
@@ -84,6 +84,46 @@ def test_the_interval_of_a_median_holds_the_truth_though_values_are_known_in_buc
             hits += _holds(typical.numbers["ltv"].interval, truth)
         # More often than 95 times in 100 only where a bucket, or a tie, is wider than the interval.
         assert 0.93 < hits / 400 <= (0.985 if kind == "wide" else 1), kind
+
+
+def spends(share: float, chance: random.Random) -> float:
+    """What a profile spends of whom that share spend fifteen times as much as the others."""
+    return chance.gauss(1500, 300) if chance.random() < share else chance.gauss(100, 20)
+
+
+SPREAD: dict[str, Callable[[random.Random], float]] = {
+    "normal": lambda chance: chance.gauss(100, 20),
+    "yes or no": lambda chance: float(chance.random() < 0.3),
+    "skewed": lambda chance: chance.gammavariate(4, 20),
+    "log-normal": lambda chance: chance.lognormvariate(3, 1),
+    "wider log-normal": lambda chance: chance.lognormvariate(3, 1.5),
+    "Pareto": lambda chance: chance.paretovariate(2.5),
+    "Pareto without a spread": lambda chance: chance.paretovariate(1.5),
+    "one in a hundred": lambda chance: spends(0.01, chance),
+    "one in twenty": lambda chance: spends(0.05, chance),
+}
+"""How values are spread. 600 of the first three kinds bear the interval of a mean; of the others it often misses."""
+
+
+def test_a_mean_is_shown_only_of_a_trait_whose_sample_bears_it_and_what_is_shown_holds_the_truth() -> None:
+    chance = random.Random(17)
+    means: dict[str, list[bool]] = {kind: [] for kind in SPREAD}
+    for kind, draw in SPREAD.items():
+        everyone = [draw(chance) for _ in range(6000)]
+        truths, hits = {"mean": fmean(everyone), "median": median(everyone)}, []
+        for _ in range(150):
+            found = of([at_risk(ltv) for ltv in chance.sample(everyone, 600)], left_out=5400)["at_risk"].numbers["ltv"]
+            hits.append(_holds(found.interval, truths[found.of]))
+            if found.of == "mean":
+                means[kind].append(hits[-1])
+        # Of 150, 95 in 100 are 142.5, give or take 2.7 each way.
+        assert sum(hits) >= 135, kind
+    light = list(SPREAD)[:3]
+    assert all(len(means[kind]) > 120 for kind in light)
+    assert 0.93 < fmean(hit for kind in light for hit in means[kind]) < 0.97
+    heavy = [hit for kind in list(SPREAD)[3:] for hit in means[kind]]
+    assert len(heavy) < 0.1 * 150 * 6
+    assert heavy.count(False) <= 0.01 * 150 * 6
 
 
 def test_whole_numbers_have_whole_bounds() -> None:

@@ -56,10 +56,11 @@ def _estimate(aggregate: Aggregate, summary: ClusterSummary, classified: int, ru
 
 
 def _typical(values: NumberAggregate, fraction: float) -> Typical | None:
-    mean, std, sketch = values.mean, values.std, values.sketch
+    mean, std = values.mean, values.std
     if mean is None or std is None:
         return None
-    return typical_interval(values.count, mean, std, sketch.skewness, lambda rank: values.bounds_at(rank - 1), fraction)
+    skewness = values.sketch.tail_skewness
+    return typical_interval(values.count, mean, std, skewness, lambda rank: values.bounds_at(rank - 1), fraction)
 
 
 def _shares(category: CategorySummary, fraction: float) -> dict[str, Interval]:

@@ -15,9 +15,9 @@ LEVEL = 0.95
 MEDIAN_FROM = 30
 """Values from which on the interval of a median is shown."""
 
-MEAN_FROM = 300
-"""Values from which on the interval of a mean may be shown. The skewness of fewer says too little: a sample that has
-missed the few large values looks symmetrical, and is off."""
+MEAN_FROM = 500
+"""Values from which on the interval of a mean may be shown. Of fewer, one sample in a hundred or more holds none of the
+profiles of whom there is one in a hundred: it looks symmetrical, and its mean is off."""
 
 _NORMAL = NormalDist()
 _Z = _NORMAL.inv_cdf((1 + LEVEL) / 2)
@@ -63,7 +63,10 @@ def mean_interval(mean: float, std: float, n: int, fraction: float = 0.0) -> Int
 
 
 def is_mean_sound(n: int, skewness: float) -> bool:
-    """Whether the t interval may be shown: n ≥ 25 · skewness² (Cochran, section 2.15), and n ≥ `MEAN_FROM`."""
+    """Whether the t interval may be shown: n ≥ 25 · skewness² (Cochran, section 2.15), and n ≥ `MEAN_FROM`.
+
+    skewness: of the population, or an upper estimate; a sample's own is too small, see `tail`.
+    """
     return n >= max(MEAN_FROM, 25 * skewness**2)
 
 

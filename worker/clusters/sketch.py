@@ -18,6 +18,7 @@ from struct import pack, unpack
 from sys import byteorder
 
 from worker.clusters import decode
+from worker.clusters.tail import tail_skewness
 
 FINE_BUCKETS = 512
 """Most buckets of the finest kind, which has one for each whole number up to 256. A trait with few values has fewer;
@@ -87,6 +88,11 @@ class QuantileSketch:
         squares = sum(n * (value - mean) ** 2 for value, n in values)
         cubes = sum(n * (value - mean) ** 3 for value, n in values)
         return float(cubes / count / (squares / count) ** 1.5) if squares else 0.0
+
+    @property
+    def tail_skewness(self) -> float:
+        """How skewed those may be of whom the values are a sample; see `tail`."""
+        return tail_skewness(self._values())
 
     def add(self, values: Sequence[float]) -> None:
         """Counts values."""
