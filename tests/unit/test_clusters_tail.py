@@ -84,6 +84,11 @@ def test_of_too_few_it_cannot_be_told_how_far_they_are_from_the_rest() -> None:
     assert of([float(i % 2) for i in range(3 * TAIL)]) < 0.1
 
 
+def test_one_value_far_from_all_others_counts_for_what_it_is() -> None:
+    values = [*(float(i % 20) for i in range(2000)), 900.0]
+    assert of(values) == pytest.approx(skewness(values)) == pytest.approx(40, abs=1)
+
+
 def test_the_tail_is_taken_for_a_pareto_tail_from_the_value_before_it_on() -> None:
     """By hand: the median is 0, the tail begins at 1, its values are e ** 0.25 times as far: the index is 1/4."""
     tail = 2.718281828459045**0.25
