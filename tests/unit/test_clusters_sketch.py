@@ -5,7 +5,7 @@ from math import floor
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from worker.clusters.sketch import FINE_BUCKETS, MOST_BUCKETS, QuantileSketch
@@ -45,6 +45,7 @@ def test_a_quantile_is_within_one_percent_of_the_value_at_its_rank(numbers: list
 
 @settings(UNHURRIED, max_examples=100)
 @given(st.lists(values, min_size=1, max_size=100), st.integers(0, 3))
+@example([0.0, 1.0, 512.0, 131072.0, 33554431.0, 2.6e-36, -1.0, -2.0, 2.0], 1)
 def test_a_value_is_within_the_bounds_of_its_bucket_which_are_no_further_apart_than_they_must(
     numbers: list[float], coarser: int
 ) -> None:

@@ -226,9 +226,10 @@ def _value(bucket: int, coarseness: int) -> float:
 
 def _bounds(bucket: int, coarseness: int) -> tuple[float, float]:
     """Between which the values of a bucket are. Its neighbour at infinity begins beyond all values."""
-    if bucket == 0:
-        return 0.0, 0.0
     near, far = _float(bucket << coarseness), _float((bucket + 1) << coarseness)
+    if bucket == 0:
+        # What counts as 0 anyway, unless the sketch is very coarse.
+        return (0.0, 0.0) if far < 1e-37 else (-far, far)
     return min(near, far), max(near, far)
 
 
