@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -241,8 +241,18 @@ def holds(condition: dict[str, Any], profile: dict[str, Any]) -> bool:
     }[sign]()
 
 
+def contradicts_itself(*conditions: object) -> bool:
+    """Whether a part of a condition is refused because nobody can be so."""
+    try:
+        rules(*conditions)
+    except ValidationError as error:
+        return all("nobody can be here" in one["msg"] for one in error.errors())
+    return False
+
+
 @given(st.lists(CONDITIONS, min_size=1, max_size=3, unique_by=repr), PROFILES)
 def test_compiled_conditions_decide_as_they_read(conditions: list[dict[str, Any]], profile: dict[str, Any]) -> None:
+    assume(not contradicts_itself(*conditions))
     assert kept(conditions[0], profile) is holds(conditions[0], profile)
     # A comparison of a date keeps every profile from being an empty one.
     made = rules({"trait": "joined", "lt": 0}, *conditions, None)
@@ -250,11 +260,70 @@ def test_compiled_conditions_decide_as_they_read(conditions: list[dict[str, Any]
     assert index(made, joined=0, **profile) == expected
 
 
+@UNHURRIED
+@given(st.lists(LEAVES, min_size=1, max_size=4), PROFILES)
+def test_a_condition_that_is_refused_as_nobodys_holds_for_nobody(
+    leaves: list[dict[str, Any]], profile: dict[str, Any]
+) -> None:
+    if contradicts_itself({"all": leaves}):
+        assert not holds({"all": leaves}, profile)
+
+
+@pytest.mark.parametrize(
+    ("condition", "place", "words"),
+    [
+        ({"trait": "spend", "gt": 100, "lt": 50}, "", "spend is never gt 100 and lt 50 at once"),
+        ({"trait": "spend", "gt": 5, "lte": 5}, "", "spend is never gt 5 and lte 5 at once"),
+        ({"trait": "spend", "gt": 5, "in": [1, 5]}, "", "spend is never gt 5 and in [1, 5] at once"),
+        ({"trait": "score", "gt": 1}, "", "score is never gt 1. Change it"),
+        ({"trait": "joined", "gt": 90, "lt": 30}, "", "joined is never gt 90 and lt 30 at once"),
+        ({"trait": "plan", "eq": "a", "missing": True}, "", 'plan is never eq "a" and missing true at once'),
+        ({"trait": "spend", "gt": 5, "missing": True}, "", "spend is never gt 5 and missing true at once"),
+        (
+            {"all": [{"trait": "plan", "eq": "a"}, {"all": [{"trait": "plan", "in": ["b", "c"]}]}]},
+            ".all.1.all.0",
+            'plan is never eq "a" and in ["b", "c"] at once',
+        ),
+        (
+            {"not": {"any": [{"trait": "trial", "eq": True}, {"trait": "spend", "gte": 2, "lt": 2}]}},
+            ".not.any.1",
+            "spend is never gte 2 and lt 2 at once",
+        ),
+        (
+            {"all": [{"trait": "plan", "missing": True}, {"trait": "plan", "missing": False}]},
+            ".all.1",
+            "plan is never missing true and missing false at once",
+        ),
+    ],
+)
+def test_what_nobody_can_be_is_refused_where_it_stands(condition: object, place: str, words: str) -> None:
+    found = faults(lambda: rules(condition))
+    assert list(found) == [f"clusters.0.when{place}"]
+    assert words in found[f"clusters.0.when{place}"]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"trait": "spend", "gte": 5, "lte": 5},
+        {"trait": "spend", "lt": 5, "missing": True},  # counts as 0
+        {"trait": "score", "gte": 1},
+        {"trait": "joined", "lt": -1000},
+        {"all": [{"trait": "modules", "eq": "a"}, {"trait": "modules", "eq": "b"}]},
+        {"any": [{"trait": "plan", "eq": "a"}, {"trait": "plan", "eq": "b"}]},
+        {"all": [{"trait": "plan", "eq": "a"}, {"not": {"trait": "plan", "eq": "b"}}]},
+    ],
+)
+def test_what_somebody_can_be_is_not(condition: object) -> None:
+    assert not contradicts_itself(condition)
+
+
 # On the way
 
 
 @given(st.lists(CONDITIONS, min_size=1, max_size=2, unique_by=repr))
 def test_rules_survive_their_journey_in_a_request(conditions: list[dict[str, Any]]) -> None:
+    assume(not contradicts_itself(*conditions))
     made = rules(*conditions, {"trait": "joined", "lt": 0}, None, filter=conditions[0])
     again = Rules.model_validate_json(json.dumps(made.as_json()))
     assert again == made

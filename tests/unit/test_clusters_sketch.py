@@ -43,7 +43,7 @@ def test_a_quantile_is_within_one_percent_of_the_value_at_its_rank(numbers: list
     assert_accurate(sketched(numbers), numbers)
 
 
-@settings(UNHURRIED, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(values, min_size=1, max_size=100), st.integers(0, 3))
 @example([0.0, 1.0, 512.0, 131072.0, 33554431.0, 2.6e-36, -1.0, -2.0, 2.0], 1)
 def test_a_value_is_within_the_bounds_of_its_bucket_which_are_no_further_apart_than_they_must(

@@ -80,7 +80,11 @@ def test_the_recipe_ships() -> None:
         ("missing = 0", "keys = []", ["line 7: trait spend, keys: it is empty"]),
         ("missing = 0", "missing_is_zero = 1", ["line 7: trait spend, missing_is_zero: write true or false"]),
         ("missing = 0", "max_age_days = inf", ["line 7: trait spend, max_age_days: write a finite number"]),
-        ("missing = 0", "max_age_days = 0", ["line 7: trait spend, max_age_days: Input should be greater than 0"]),
+        (
+            "missing = 0",
+            "max_age_days = 0",
+            ["line 7: trait spend, max_age_days: write a number greater than 0. Days after"],
+        ),
         (
             'name = "staff"',
             'name = "spend"',
@@ -101,10 +105,82 @@ def test_the_recipe_ships() -> None:
         ('key = "rest"', 'key = "rest"\nwhen = 5', ["line 23: cluster rest, when: write a table"]),
         ('"All the rest"', f'"{"x" * 61}"', ["line 23: cluster rest, label: it should have at most 60 characters."]),
         ("[[clusters]]", "[[cluster]]", ["line 1: clusters: it is missing.", "line 13: cluster: there is no such"]),
-        ("[[traits]]", "traits = [", ["line 5: this is not TOML: Invalid value"]),
-        ("missing = 0", "missing = ", ["line 7: this is not TOML: Invalid value"]),
-        ('"All the rest"', '"All the rest', ["line 23: this is not TOML: Illegal character"]),
-        (GOOD, "\nx = [1", ["line 2: this is not TOML: Unclosed array"]),
+        ("missing = 0", "default = 0", ["line 7: trait spend, default: there is no such field; did you mean missing?"]),
+        ("missing = 0", "unit = 0", ["line 7: trait spend, unit: there is no such field; there are name, keys, type"]),
+        (
+            '"number"',
+            '"integer"',
+            ["line 6: trait spend, type: it is one of number, category, boolean, date, list; did"],
+        ),
+        ('"number"', '"money"', ["line 6: trait spend, type: it is one of number, category, boolean, date, list"]),
+        (
+            "missing = 0",
+            'scale = "currency"',
+            ["line 4: trait spend, currency: say which currency, such as currency ="],
+        ),
+        (
+            "missing = 0",
+            'scale = "currency"\ncurrency = "€"',
+            ['line 8: trait spend, currency: "€" is not possible. Co'],
+        ),
+        (
+            "missing = 0",
+            'max_age = "90d"',
+            ["line 7: trait spend, max_age: there is no such field; did you mean max_age"],
+        ),
+        (
+            "missing = 0",
+            'max_age_days = "90 days"',
+            ["line 7: trait spend, max_age_days: write a number, without quotes"],
+        ),
+        ("missing = 0", "max_age_days = 1e9", ["line 7: trait spend, max_age_days: write a number of at most 36,525."]),
+        ("gt = 100", '">=" = 100', ["line 16: cluster big, when.all.>=: there is no such field; did you mean gte?"]),
+        ("gt = 100", "gt = 2025-01-01", ["line 16: cluster big, when.all.gt: write an age in days, as a number"]),
+        ("gt = 100", "gt = 100, lt = 5", ["line 16: cluster big, when.all: nobody can be here: spend is never gt 100"]),
+        (
+            "1e6",
+            "5",
+            ["line 17: cluster big, when.all: nobody can be here: spend is never gt 100 and lte 5 at once. Ch"],
+        ),
+        ("when.all", "when.and", ["line 15: cluster big, when.and: there is no such field; did you mean all?"]),
+        (
+            'key = "rest"',
+            'key = "rest"\nwhen = {}',
+            ["line 23: cluster rest, when: the condition is empty: write which"],
+        ),
+        ('key = "rest"', 'key = "rest"\nwhen.any = []', ["line 23: cluster rest, when.any: it is empty: write at lea"]),
+        ('key = "rest"', 'key = "rest"\nwhen = "spend > 5"', ["line 23: cluster rest, when: write a table in { }"]),
+        (
+            GOOD[GOOD.index("[[c") :],
+            "clusters = 1",
+            ["line 1: clusters: it is missing", "line 13: trait staff, clusters: there is no such field"],
+        ),
+        (
+            GOOD[GOOD.index("[[t") :],
+            "[traits]\n[[clusters]]\nkey = 'a'",
+            ["line 4: traits: Begin each trait with a line [[tra"],
+        ),
+        ("[[traits]]", "traits = [", ["line 5: name: this is not TOML: Invalid value; write text in straight quotes"]),
+        ("missing = 0", "missing = ", ["line 7: missing: this is not TOML: Invalid value; write text in straight"]),
+        (
+            "missing = 0",
+            "missing = 0\nmissing = 1",
+            ["line 8: missing: this is not TOML: Cannot overwrite a value; it"],
+        ),
+        (
+            "missing = 0",
+            "missing = True",
+            ["line 7: missing: this is not TOML: Invalid value; write text in straight q"],
+        ),
+        ("[[traits]]\n", "[traits]\n", ["line 9: this is not TOML: Cannot declare ('traits',) twice; it is there"]),
+        (
+            "key = ",
+            "key : ",
+            ["line 14: this is not TOML: Expected '=' after a key in a key/value pair; a line is name ="],
+        ),
+        (GOOD, '{"name": "mine"}', ["line 1: this is not TOML: Invalid statement; a line is name = value, [[traits]]"]),
+        ('"All the rest"', '"All the rest', ["line 23: label: this is not TOML: Illegal character"]),
+        (GOOD, "\nx = [1", ["line 2: x: this is not TOML: Unclosed array; close it with ]"]),
         (GOOD, "", ["line 1: name: it is", "line 1: traits: it is missing.", "line 1: clusters: it is missing."]),
         (GOOD, "x = " + "[" * 5_000, ["line 1: brackets stand in each other too deep"]),
         (GOOD, "#" * (MAX_TEXT + 1), ["line 1: more than 262,144 characters: this is no file of rules"]),
@@ -115,6 +191,14 @@ def test_what_is_wrong_is_told_with_its_line_its_field_and_the_fix(old: str, new
     assert len(found) == len(expected), found
     for one, start in zip(found, expected, strict=True):
         assert one.startswith(start)
+
+
+def test_a_file_is_read_though_an_editor_has_marked_it_as_unicode_or_uses_tabs_and_other_ends_of_lines() -> None:
+    expected = parse_rules(GOOD)
+    assert parse_rules("\ufeff" + GOOD) == expected
+    assert parse_rules(GOOD.replace("\nmissing = ", "\n\tmissing\t=\t")) == expected
+    assert parse_rules(GOOD.replace("\n", "\r\n")) == expected
+    assert problems("\ufeff" + GOOD.replace("type", "kind"))[0].startswith("line 4: trait spend, type: it is missing")
 
 
 def test_every_fault_is_told_at_once_in_order_of_lines() -> None:

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, model_validator
 
+from worker.clusters.contradiction import contradict
 from worker.clusters.refusal import Fault, Path, refuse, unknown
-from worker.clusters.trait import Trait, TraitType, Value
+from worker.clusters.trait import Trait, TraitType, Value, shown
 
 MAX_DEPTH = 10
 """How deep conditions may stand inside each other."""
@@ -24,6 +25,9 @@ ALLOWED: Mapping[TraitType, tuple[str, ...]] = {
     "list": ("eq", "in_", "missing"),
 }
 """What makes sense for which type of trait."""
+
+
+_EMPTY = 'the condition is empty: write which trait should be what, such as trait = "…", gt = 100, or leave it out'
 
 
 def word(field: str) -> str:
@@ -80,11 +84,15 @@ class Condition(BaseModel):
 
     def faults(self, traits: Mapping[str, Trait], path: Path, depth: int = 1) -> Iterator[Fault]:
         """What does not fit the traits of the rules. path: where this condition stands."""
+        found = list(self._misfits(traits, path, depth))
+        yield from found or self._contradictions(traits, path)
+
+    def _misfits(self, traits: Mapping[str, Trait], path: Path, depth: int) -> Iterator[Fault]:
         if depth > MAX_DEPTH:
             yield Fault(path, f"conditions stand in each other more than {MAX_DEPTH} deep: make it simpler")
             return
         for inner, part in self.parts:
-            yield from part.faults(traits, path + inner, depth + 1)
+            yield from part._misfits(traits, path + inner, depth + 1)
         if self.trait is None:
             return
         trait = traits.get(self.trait)
@@ -102,6 +110,33 @@ class Condition(BaseModel):
                     if objection := trait.objection(one):
                         yield Fault((*path, word(field)), objection)
 
+    def _contradictions(self, traits: Mapping[str, Trait], path: Path) -> Iterator[Fault]:
+        """Comparisons of a trait that exclude each other, in one condition or in several that must all hold."""
+        together: dict[str, list[Condition]] = {}
+        for place, part in self._required(path):
+            if part.trait is None:
+                for inner, one in part.parts:
+                    yield from one._contradictions(traits, place + inner)
+                continue
+            before = together.setdefault(part.trait, [])
+            if contradict(traits[part.trait], [one._by_word for one in (*before, part)]):
+                compared = [f"{name} {shown(value)}" for one in (*before, part) for name, value in one._by_word.items()]
+                said = " and ".join(compared) + (" at once" if len(compared) > 1 else "")
+                yield Fault(place, f"nobody can be here: {part.trait} is never {said}. Change it")
+            else:
+                before.append(part)
+
+    def _required(self, path: Path) -> Iterator[tuple[Path, Condition]]:
+        """All conditions that hold if this one does, and where they stand."""
+        if self.all is None:
+            yield path, self
+        for inner, part in self.parts if self.all is not None else ():
+            yield from part._required(path + inner)
+
+    @property
+    def _by_word(self) -> dict[str, Any]:
+        return {word(field): value for field, value in self.comparisons.items()}
+
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
         kinds = [word(kind) for kind in ("trait", "all", "any", "not_") if getattr(self, kind) is not None]
@@ -109,7 +144,7 @@ class Condition(BaseModel):
         if len(kinds) > 1:
             refuse("Condition", [Fault((kinds[1],), f"{' and '.join(kinds)} together: use one of them in a condition")])
         if not kinds:
-            said = f'which trait is compared? Add trait = "…" to {compared}' if compared else "the condition is empty"
+            said = f'which trait is compared? Add trait = "…" to {compared}' if compared else _EMPTY
             refuse("Condition", [Fault((), said)])
         if kinds == ["trait"] and not compared:
             listed = ", ".join(map(word, COMPARISONS))

@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from typing import Any
 
@@ -23,19 +24,67 @@ MAX_TEXT = 256 * 1024
 
 _SENTENCES = {
     "bool_type": "write true or false",
-    "float_type": "write a number",
+    "float_type": "write a number, without quotes",
     "finite_number": "write a finite number",
     "invalid-json-value": "write text, a number, true, false, a list or a table",
-    "model_type": "write a table",
-    "model_attributes_type": "write a table",
-    "dict_type": "write a table",
-    "mapping_type": "write a table",
+    "model_type": "write a table in { }",
+    "model_attributes_type": "write a table in { }",
+    "dict_type": "write a table in { }",
+    "mapping_type": "write a table in { }",
     "string_type": "write text in quotes",
-    "string_too_short": "it is empty",
-    "too_short": "it is empty",
+    "string_too_short": "it is empty: write something, or leave it out",
+    "too_short": "it is empty: write at least one",
     "tuple_type": "write a list in [ ]",
 }
 """What pydantic says, in the words of a file."""
+
+_FIXES = {
+    "Invalid value": 'write text in straight quotes " ", true and false in small letters, and numbers in digits',
+    "Invalid statement": "a line is name = value, [[traits]] or [[clusters]], or a # comment",
+    "Invalid initial character for a key part": "a quote or a bracket before it is not closed",
+    "Illegal character": "a quote before it is not closed",
+    "Unterminated string": "close it with a quote",
+    "Unclosed array": "close it with ]",
+    "Unclosed inline table": "close it with }",
+    "Expected '='": "a line is name = value",
+    "Cannot overwrite a value": "it is there already: leave one out, or begin each trait with [[traits]] and each "
+    "cluster with [[clusters]]",
+    "Cannot declare": "it is there already: begin each trait with [[traits]], each cluster with [[clusters]]",
+    "Cannot mutate immutable namespace": "it is there already, as a list in [ ] or a table in { }: leave one out",
+    "Duplicate inline table key": "it is there already: leave one out",
+}
+"""What to do about it, by how the parser's sentence begins."""
+
+_MEANT = {
+    ">": "gt",
+    ">=": "gte",
+    "<": "lt",
+    "<=": "lte",
+    "=": "eq",
+    "==": "eq",
+    "equals": "eq",
+    "!=": "not",
+    "and": "all",
+    "or": "any",
+    "default": "missing",
+    "int": "number",
+    "integer": "number",
+    "float": "number",
+    "bool": "boolean",
+    "string": "category",
+    "str": "category",
+    "text": "category",
+    "array": "list",
+    "datetime": "date",
+    "timestamp": "date",
+}
+"""What other languages call it."""
+
+
+_BEGIN = {
+    "traits": ". Begin each trait with a line [[traits]]",
+    "clusters": ". Begin each cluster with a line [[clusters]]",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +109,7 @@ class MalformedRules(ValueError):
 
 def parse_rules(text: str) -> Rules:
     """The rules that a TOML text describes. Raises MalformedRules."""
+    text = text.removeprefix("\ufeff")  # some editors begin every file with it
     if len(text) > MAX_TEXT:
         raise MalformedRules([Problem(1, "", f"more than {MAX_TEXT:,} characters: this is no file of rules")])
     try:
@@ -96,7 +146,10 @@ def _syntax(text: str, message: str) -> Problem:
     """What the parser says, with the line where all other problems have it; without one it means the end."""
     said, _, place = message.partition(" (at ")
     found = re.search(r"line (\d+)", place)
-    return Problem(int(found[1]) if found else text.count("\n") + 1, "", f"this is not TOML: {said}")
+    line = int(found[1]) if found else text.count("\n") + 1
+    field = re.match(r"\s*([\w.-]+)\s*=", text.split("\n")[line - 1])
+    fix = next((fix for beginning, fix in _FIXES.items() if said.startswith(beginning)), "")
+    return Problem(line, field[1] if field else "", f"this is not TOML: {said}" + (f"; {fix}" if fix else ""))
 
 
 def _of_its_own(error: ValidationError) -> list[ErrorDetails]:
@@ -118,13 +171,21 @@ def _sentence(error: ErrorDetails) -> str:
     name = str(path[-1]) if path else ""
     model = _model(path[:-1])
     if kind == "missing":
-        return f"it is missing. {_description(model, name)}"
+        return f"it is missing. {_description(model, name)}{_BEGIN.get(name, '')}"
     if kind == "extra_forbidden":
         names = [field.alias or key for key, field in model.model_fields.items()]
-        return f"there is no such field{_meant(name, names)}"
+        return f"there is no such field; {_meant(name, names) or 'there are ' + ', '.join(names)}"
     if kind == "literal_error":
         choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        return f"it is one of {', '.join(choices)}{_meant(str(given), choices)}"
+        meant = _meant(str(given), choices)
+        return f"it is one of {', '.join(choices)}" + (f"; {meant}" if meant else "")
+    if kind == "tuple_type" and name in _BEGIN:
+        return _BEGIN[name].strip(". ")
+    if kind == "float_type" and isinstance(given, date):
+        return "write an age in days, as a number: a date is compared by how long ago it is"
+    if kind in ("greater_than", "less_than_equal"):
+        bound = "greater than {gt:g}" if kind == "greater_than" else "of at most {le:,g}"
+        return f"write a number {bound.format(**error['ctx'])}. {_description(model, name)}"
     if kind in _SENTENCES:
         return _SENTENCES[kind]
     if kind in ("string_pattern_mismatch", "string_too_long", "too_long"):
@@ -135,8 +196,10 @@ def _sentence(error: ErrorDetails) -> str:
 
 
 def _meant(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+    """A question after the word that was probably meant; empty if there is none."""
+    other = _MEANT.get(name.lower(), "")
+    close = [other] if other in known else get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else ""
 
 
 def _model(path: Path) -> type[BaseModel]:

@@ -94,9 +94,9 @@ class Trait(BaseModel):
         """Why no value of this trait can ever be `value`; empty if one can."""
         if self.type == "number":
             if not isinstance(value, float):
-                return f"{self.name} is a number, and {_shown(value)} is none"
+                return f"{self.name} is a number, and {shown(value)} is none"
             if not self.lowest <= value <= self.highest:
-                return f"{_shown(value)} is outside {self.lowest:g} to {self.highest:g}, which {self.name} is within"
+                return f"{shown(value)} is outside {self.lowest:g} to {self.highest:g}, which {self.name} is within"
         elif self.type == "date":
             if not isinstance(value, float):
                 return f"{self.name} is a date, which is compared by its age: write a number of days"
@@ -104,10 +104,10 @@ class Trait(BaseModel):
             if not isinstance(value, bool):
                 return f"{self.name} is a boolean: write true or false"
         elif not isinstance(value, str):
-            return f'{self.name} holds words: write "{_shown(value)}" in quotes'
+            return f'{self.name} holds words: write "{shown(value)}" in quotes'
         elif parse_category(value) != value:
             return (
-                f"{self.name} never holds {_shown(value)}: words have single spaces, at most 100 characters, and no ids"
+                f"{self.name} never holds {shown(value)}: words have single spaces, at most 100 characters, and no ids"
             )
         return ""
 
@@ -141,8 +141,10 @@ class Trait(BaseModel):
                 yield Fault(("missing",), objection)
 
 
-def _shown(value: Value) -> str:
-    """A value as it is written in a TOML file."""
+def shown(value: Value | tuple[Value, ...]) -> str:
+    """A value, or a list of them, as it is written in a TOML file."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(shown, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else f"{value:g}"
