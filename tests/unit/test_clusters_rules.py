@@ -260,7 +260,6 @@ def test_compiled_conditions_decide_as_they_read(conditions: list[dict[str, Any]
     assert index(made, joined=0, **profile) == expected
 
 
-@UNHURRIED
 @given(st.lists(LEAVES, min_size=1, max_size=4), PROFILES)
 def test_a_condition_that_is_refused_as_nobodys_holds_for_nobody(
     leaves: list[dict[str, Any]], profile: dict[str, Any]

@@ -6,7 +6,7 @@ import string
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from worker.clusters.rules import Rules
@@ -137,6 +137,7 @@ KEYS = st.one_of(
 
 @settings(max_examples=60)
 @given(st.lists(st.dictionaries(KEYS, VALUES, max_size=5), max_size=4), st.integers(1, 15))
+@example([{"ltv": "\x7f"}], 3)
 def test_whatever_a_sample_holds_the_file_is_well_formed(traits: list[dict[str, Any]], times: int) -> None:
     text = suggest([{"traits": one} for one in traits * times], as_of=NOW).text
     if text:

@@ -188,5 +188,5 @@ def _rounded(value: float) -> str:
 
 
 def _text(text: str) -> str:
-    """A TOML string; what is not printable never gets here."""
-    return json.dumps(text, ensure_ascii=False)
+    """A TOML string. It is written as in JSON, but for one character that only JSON allows as it is."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
