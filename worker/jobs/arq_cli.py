@@ -12,6 +12,7 @@ from typing import Any
 
 from arq.connections import RedisSettings
 
+from worker.collector import collect_seldom
 from worker.errors import ConfigurationError
 from worker.jobs.runner import job_functions, serve
 from worker.settings import Settings, load_settings
@@ -38,6 +39,7 @@ def _settings_class(settings: Settings) -> type:
     shell_pool.delete = _delete_nothing  # type: ignore[method-assign]
 
     async def host(_: dict[Any, Any]) -> None:
+        collect_seldom()
         pool = redis_pool(url)
         try:
             await serve(settings, pool)

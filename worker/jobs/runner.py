@@ -20,6 +20,7 @@ from typing import Any
 from arq.jobs import DeserializationError, deserialize_job_raw
 from arq.worker import Function, Worker, func
 
+from worker.collector import collect_seldom
 from worker.errors import PersonasError, StoreUnavailable
 from worker.files import Opener
 from worker.http import new_session
@@ -216,6 +217,7 @@ async def serve(
 
 def run(settings: Settings) -> None:
     """Runs a worker process until SIGTERM or SIGINT. Raises ConfigurationError or StoreUnavailable at the start."""
+    collect_seldom()
     asyncio.run(_run(settings))
 
 
