@@ -366,7 +366,7 @@ def sandbox(
     ] = "mixed",
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed is another space.")] = 0,
     page_size: Annotated[int, typer.Option(metavar="N", min=1, help="Most profiles in a page.")] = 200,
-    latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Added to every answer of Segment.")] = 0.05,
+    latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long Segment takes to answer.")] = 0.05,
     listing_latency: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", min=0, help="The same for a list without traits, if it differs."),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import selectors
 import subprocess
 import sys
 from dataclasses import asdict
@@ -101,5 +102,11 @@ async def _serve(options: SandboxOptions) -> None:
         serving.result()
 
 
+def _precise_loop() -> asyncio.AbstractEventLoop:
+    """A loop whose waits are exact: that of asyncio's usual one rounds them up to whole milliseconds."""
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())
+
+
 if __name__ == "__main__":
-    asyncio.run(_serve(decode(sys.argv[1])))
+    with asyncio.Runner(loop_factory=_precise_loop) as runner:
+        runner.run(_serve(decode(sys.argv[1])))

@@ -61,15 +61,18 @@ class FastLane:
         return None if isinstance(window, web.Response) else (asked, spec, window)
 
     def latency(self, asked: Target) -> float:
-        """Seconds to wait before the answer."""
+        """Seconds from the request's arrival to the answer."""
         return self.state.options.segment_latency_s(with_traits=asked.route == "page")
 
-    def answer(self, transport: asyncio.Transport, at: float, asked: Target, spec: SpaceSpec, window: Window) -> None:
-        """Writes the page and notes it in the journal."""
-        state = self.state
+    def page(self, asked: Target, spec: SpaceSpec, window: Window) -> list[bytes]:
+        """The page, as it is written."""
         body = self._inline.body(asked, spec, window, None)
-        transport.writelines([_ANSWER % (len(body), state.request_id().encode()), body])
-        state.journal.answer(at, "segment." + asked.route, asked.space_id, 200)
+        return [_ANSWER % (len(body), self.state.request_id().encode()), body]
+
+    def answer(self, transport: asyncio.Transport, at: float, asked: Target, page: list[bytes]) -> None:
+        """Writes the page and notes it in the journal."""
+        transport.writelines(page)
+        self.state.journal.answer(at, "segment." + asked.route, asked.space_id, 200)
 
     def close(self) -> None:
         """Cuts every connection."""
@@ -90,7 +93,8 @@ class _Connection(asyncio.Protocol):
         self._lane.connections.add(self._transport)
 
     def data_received(self, data: bytes) -> None:
-        lane = self._lane
+        lane, loop = self._lane, asyncio.get_running_loop()
+        arrived = loop.time()
         read = lane.read(data)
         if read is None:
             if self._slow is None:
@@ -100,12 +104,11 @@ class _Connection(asyncio.Protocol):
             return
         asked, spec, window = read
         at = lane.state.journal.arrive("segment." + asked.route)
-        latency = lane.latency(asked)
+        latency, page = lane.latency(asked), lane.page(asked, spec, window)
         if latency:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(latency, lane.answer, self._transport, at, asked, spec, window)
+            self._timer = loop.call_at(arrived + latency, lane.answer, self._transport, at, asked, page)
         else:
-            lane.answer(self._transport, at, asked, spec, window)
+            lane.answer(self._transport, at, asked, page)
 
     def eof_received(self) -> bool | None:
         return None if self._slow is None else self._slow.eof_received()

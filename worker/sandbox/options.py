@@ -40,7 +40,8 @@ class SandboxOptions:
         segment_token: the bearer token (and, in the `profile-api` dialect, the Basic user); None accepts
             anything.
         mavera_key: the bearer key; None accepts anything.
-        latency_s: seconds added to every Segment answer.
+        latency_s: seconds from the arrival of a request at Segment to its answer, what the sandbox takes to make it
+            included.
         listing_latency_s: instead of `latency_s` for a list without traits; None: the same.
         mavera_latency_s: seconds added to every Mavera answer, before the request takes effect.
         jitter_s: the longest time that a request to Segment is on its way before it arrives, and is counted

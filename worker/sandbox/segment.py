@@ -45,6 +45,7 @@ class Segment:
         """One request; its answer, if there is one, carries a `Request-Id`."""
         state = self._state
         await state.travel()
+        arrived = asyncio.get_running_loop().time()
         asked = target(path, query)
         route = "segment.unknown" if asked is None else "segment." + asked.route
         at = state.journal.arrive(route)
@@ -56,7 +57,7 @@ class Segment:
         else:
             scope = "segment:" + asked.space_id
             verdict = state.hit(scope, state.options.segment_limit, state.options.segment_window_s, monotonic())
-            response = await self._answer(request, asked, query, request_id, verdict)
+            response = await self._answer(request, arrived, asked, query, request_id, verdict)
             if verdict is not None and state.options.segment_limit_headers and not response.prepared:
                 response.headers.update(verdict.headers())
         if not response.prepared:
@@ -67,6 +68,7 @@ class Segment:
     async def _answer(
         self,
         request: web.BaseRequest,
+        arrived: float,
         asked: Target,
         query: Mapping[str, str],
         request_id: str,
@@ -86,11 +88,12 @@ class Segment:
         if isinstance(window, web.Response):
             return window
         fault = self._meet(asked, window, "cursor" in query or "next" in query)
-        latency = options.segment_latency_s(with_traits=asked.route in ("page", "traits"))
-        if latency:
-            await asyncio.sleep(latency)
+        answer_at = arrived + options.segment_latency_s(with_traits=asked.route in ("page", "traits"))
         if fault is None:
-            return self._body(asked, spec, window, query, None)
+            page = self._body(asked, spec, window, query, None)
+            await _until(answer_at)
+            return page
+        await _until(answer_at)
         if (early := await self._early(fault, request)) is not None:
             return early
         response = self._body(asked, spec, window, query, fault)
@@ -126,6 +129,12 @@ class Segment:
         if fault.retry_after is not None:
             response.headers["Retry-After"] = retry_after(fault.retry_after)
         return response
+
+
+async def _until(time_s: float) -> None:
+    wait_s = time_s - asyncio.get_running_loop().time()
+    if wait_s > 0:
+        await asyncio.sleep(wait_s)
 
 
 def _authorized(request: web.BaseRequest, dialect: str, token: str | None) -> bool:
