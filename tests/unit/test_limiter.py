@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.support.model import read
 from tests.support.sleepy_time import now, play
+from worker.errors import StoreUnavailable
 from worker.store import Limiter, RateScope, StorePool, embedded_pool, keys, limiter
 from worker.store.limit_news import LEARNED_S, NEAR_RESET_S
 from worker.store.limiter import NEAR_S, QUIET_S, SHARED_SPAN_S, SPAN_S, MustWait
@@ -520,12 +521,12 @@ def test_what_is_no_news_changes_nothing_and_costs_nothing(headers: dict[str, st
             one = make(pool, FAST)
             await call(one, 30)
             before = await read(pool)
-            taken = one._slots.next
+            taken = one._held.current.next
             for _ in range(100):
                 one.hear(headers)
             began_at = now()
             await one.slot(LONG_S)
-            assert one._slots.next == taken + 1
+            assert one._held.current.next == taken + 1
             assert now() - began_at < 2 * FAST.pace_s
             assert await read(pool) == before
 
@@ -601,6 +602,141 @@ def test_a_batch_is_shorter_while_others_reserve_as_well(reservations: list[int]
                 caller.cancel()
             await asyncio.wait(callers)
             assert max(reservations) == int(SHARED_SPAN_S / (FAST.pace_s + MICRO))
+
+    play(story)
+
+
+# Ahead
+
+STEADY = RateScope.per_second("steady", 100)
+BETWEEN_S = 0.05
+"""A chain of pages asks so often: five times a span."""
+
+
+@pytest.fixture
+def reserved_by(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the tasks that asked Redis for slots."""
+    names: list[str] = []
+    original = limiter.run_script
+
+    async def spy(pool: StorePool, name: str, *arguments: Any) -> list[Any]:
+        if name == "reserve":
+            names.append(running().get_name())
+        return await original(pool, name, *arguments)
+
+    monkeypatch.setattr(limiter, "run_script", spy)
+    return names
+
+
+def running() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+def test_who_is_alone_and_busy_never_waits_for_redis_once_it_is_known_to_be(reserved_by: list[str]) -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one, me = make(pool, STEADY), running().get_name()
+            await call(one, 30, busy=lambda: BETWEEN_S)
+            reserved_by.clear()
+            moments = await call(one, 200, busy=lambda: BETWEEN_S)
+            assert_kept(moments, STEADY, LATE_S)
+            assert me not in reserved_by
+            assert 30 <= len(reserved_by) <= 50
+
+    play(story)
+
+
+def test_nothing_is_reserved_ahead_while_others_need_the_slots(reserved_by: list[str]) -> None:
+    async def burst(one: Limiter) -> None:
+        running().set_name("caller")
+        await one.slot(LONG_S)
+
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one, other = make(pool, STEADY), make(pool, STEADY)
+            for round_of_both in range(20):
+                if round_of_both == 2:
+                    reserved_by.clear()  # both know of each other now
+                await asyncio.gather(*(burst(limited) for limited in (one, other) for _ in range(3)))
+                await asyncio.sleep(0.1)
+            assert set(reserved_by) == {"caller"}
+
+    play(story)
+
+
+def test_who_never_runs_out_of_slots_still_tells_of_a_limit_again_before_it_is_forgotten() -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one = make(pool, STEADY)
+            while now() < 1_000_000 + 3 * LEARNED_S:
+                await one.slot(LONG_S)
+                one.hear({"X-RateLimit-Limit": "40"})
+                await asyncio.sleep(BETWEEN_S)
+            assert await pace_s(pool, STEADY) == spaced(RateScope.per_second("steady", 40), 0.04)
+
+    play(story)
+
+
+@pytest.mark.parametrize("slow_one", ["reserve", "penalise"])
+def test_what_is_reserved_ahead_when_a_penalty_comes_is_void(monkeypatch: pytest.MonkeyPatch, slow_one: str) -> None:
+    slow_now = False
+    original = limiter.run_script
+
+    async def slow(pool: StorePool, name: str, *arguments: Any) -> list[Any]:
+        is_slow = slow_now and name == slow_one
+        await asyncio.sleep(0.04 if is_slow and name == "penalise" else 0)
+        answer = await original(pool, name, *arguments)
+        await asyncio.sleep(0.04 if is_slow and name == "reserve" else 0)
+        return answer
+
+    monkeypatch.setattr(limiter, "run_script", slow)
+
+    async def story() -> None:
+        nonlocal slow_now
+        async with closing(embedded_pool()) as pool:
+            one = make(pool, STEADY)
+            await call(one, 30, busy=lambda: BETWEEN_S)
+            slow_now = True
+            while one._reserving_ahead is None:
+                await asyncio.sleep(BETWEEN_S)
+                await one.slot(LONG_S)
+            if slow_one == "reserve":
+                await asyncio.sleep(0.01)
+            penalised_at = now()
+            await one.penalise(30)
+            moments = await call(one, 5, busy=lambda: BETWEEN_S)
+            assert moments[0] - penalised_at >= 30
+            assert_kept(moments, STEADY, LATE_S)
+
+    play(story)
+
+
+def test_redis_may_be_away_for_as_long_as_there_are_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = False
+    original = limiter.run_script
+
+    async def flaky(pool: StorePool, name: str, *arguments: Any) -> list[Any]:
+        if away:
+            raise StoreUnavailable("away")
+        return await original(pool, name, *arguments)
+
+    monkeypatch.setattr(limiter, "run_script", flaky)
+
+    async def story() -> None:
+        nonlocal away
+        async with closing(embedded_pool()) as pool:
+            one = make(pool, STEADY)
+            await call(one, 30, busy=lambda: BETWEEN_S)
+            away = True
+            reported: list[object] = []
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+            with pytest.raises(StoreUnavailable):
+                await call(one, 60)
+            away = False
+            await one.slot(LONG_S)
+            assert reported == []
 
     play(story)
 

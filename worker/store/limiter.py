@@ -2,7 +2,8 @@
 
 A caller reserves the next slot, or a batch of slots, in Redis; when that is comes back in terms of its own clock, so no
 worker's time of day counts. A batch spans up to 250 ms, or 100 ms while others reserve as well; most requests then need
-no word with Redis and go out at once. A slot that its caller reaches too late is void (`slots.LATE_S`).
+no word with Redis and go out at once. Who is alone and busy reserves the next batch before the last one is used up, so
+that none of its requests waits for Redis. A slot that its caller reaches too late is void (`slots.LATE_S`).
 
 A 429 widens the margin for everyone, and lets nobody send before the time that it names: in this process at once, also
 those who hold a slot already; elsewhere with the next reservation, at most `NEAR_S` + `SPAN_S` later. A lower limit in
@@ -18,12 +19,13 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from uuid import uuid4
 
+from worker.errors import StoreUnavailable
 from worker.store import keys
 from worker.store.limit_news import LEARNED_S, LimitNews
 from worker.store.pool import StorePool
 from worker.store.rate_scope import RateScope
 from worker.store.scripts import run_script
-from worker.store.slots import LATE_S, RedisClock, Slots
+from worker.store.slots import LATE_S, HeldSlots, RedisClock, Slots
 
 MICRO_S = 1e-6
 """Redis counts no finer."""
@@ -69,8 +71,8 @@ class Limiter:
         self._redis_clock = RedisClock()
         self._lock = asyncio.Lock()
         self._waiting = 0  # callers without a slot
-        self._slots = Slots.none()
-        self._reserved_at = clock()
+        self._held = HeldSlots()
+        self._reserving_ahead: asyncio.Task[None] | None = None
         self._era = 0  # slots of an earlier one are void
         self._shared = False
         self._free_at = -math.inf  # no slot is free before
@@ -109,12 +111,15 @@ class Limiter:
     def _void(self, until: float) -> None:
         """Nobody here uses a slot that was reserved before, and none before `until`, whether Redis knows yet or not."""
         self._era += 1
-        self._slots = Slots.none()
+        self._held = HeldSlots()
         self._free_at = max(self._free_at, until)
 
     async def _next(self, longest_s: float) -> float:
-        at = self._slots.take(self._clock())
+        at = self._held.take(self._clock())
         near_s, tries = min(NEAR_S, longest_s), 0
+        while at is None and self._reserving_ahead:
+            await asyncio.wait({self._reserving_ahead})
+            at = self._held.take(self._clock())
         while at is None:
             await self._pass_on()
             away_s = self._free_at - self._clock()
@@ -125,8 +130,30 @@ class Limiter:
                 raise MustWait(away_s)
             if away_s > near_s:
                 await self._sleep(max(away_s - near_s, MICRO_S))
-            at = self._slots.take(self._clock())
+            at = self._held.take(self._clock())
+        self._keep_ahead()
         return at
+
+    def _keep_ahead(self) -> None:
+        """Sees to it that the next batch is there when the present one is used up, if that costs nobody else a slot.
+
+        Who did not need two slots of a batch may not need another for long.
+        """
+        held = self._held
+        alone_and_busy = self._scope.paced and not self._shared and held.current.used >= 2
+        if alone_and_busy and not held.ahead.size and held.end - self._clock() <= NEAR_S and not self._reserving_ahead:
+            self._reserving_ahead = asyncio.create_task(self._reserve_ahead())
+
+    async def _reserve_ahead(self) -> None:
+        try:
+            await self._pass_on()
+            # What was passed on, or a 429 in the meantime, may forbid it.
+            if self._free_at - self._clock() <= NEAR_S:
+                await self._reserve(NEAR_S, believe=False)
+        except StoreUnavailable:
+            pass  # whoever needs the next slot asks for it, and is told
+        finally:
+            self._reserving_ahead = None
 
     async def _reserve(self, near_s: float, *, believe: bool) -> float:
         """Reserves slots if the first is at most `near_s` away and returns 0; else returns how far away it is.
@@ -150,9 +177,8 @@ class Limiter:
         self._shared = bool(shared)
         if era == self._era:
             self._news.in_force = named or math.inf
-            self._reserved_at = answered_at
-            self._slots = Slots(first, gap_us / 1e6, size)
-            self._free_at = self._slots.end  # at the earliest
+            self._held.add(Slots(first, gap_us / 1e6, size))
+            self._free_at = self._held.end  # at the earliest
         return 0.0
 
     def _wanted(self) -> int:
@@ -164,8 +190,9 @@ class Limiter:
         """
         if not self._scope.paced:
             return 1
-        seldom = self._slots.used * SPAN_S < 2 * (self._clock() - self._reserved_at)
-        return self._waiting if self._shared or seldom else max(self._waiting, 2 * self._slots.size)
+        last = self._held.current
+        seldom = last.used * SPAN_S < 2 * (self._clock() - last.first)
+        return self._waiting if self._shared or seldom else max(self._waiting, 2 * last.size)
 
     async def _pass_on(self) -> None:
         """Tells everyone what was heard."""

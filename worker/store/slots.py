@@ -7,7 +7,7 @@ two clocks relate, so a slot comes neither too early nor later than that answer 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LATE_S = 0.01
 """A slot that is reached later than this is void: its request would meet the slots of others in one window."""
@@ -64,4 +64,32 @@ class Slots:
             return None
         self.next += 1
         self.used += 1
+        return at
+
+
+@dataclass
+class HeldSlots:
+    """The batch of slots in use, and the one that was reserved ahead to follow it."""
+
+    current: Slots = field(default_factory=Slots.none)
+    ahead: Slots = field(default_factory=Slots.none)
+
+    @property
+    def end(self) -> float:
+        """When the slot after the last one would be."""
+        return max(self.current.end, self.ahead.end)
+
+    def add(self, slots: Slots) -> None:
+        """Holds slots that follow all those of before; what is left of the batch in use is used first."""
+        if self.current.next < self.current.size:
+            self.ahead = slots
+        else:
+            self.current, self.ahead = slots, Slots.none()
+
+    def take(self, now: float) -> float | None:
+        """The next slot that is not void; None if there is none left."""
+        at = self.current.take(now)
+        if at is None and self.ahead.size:
+            self.current, self.ahead = self.ahead, Slots.none()
+            at = self.current.take(now)
         return at
