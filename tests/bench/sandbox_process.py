@@ -11,6 +11,7 @@ import json
 import selectors
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
@@ -102,11 +103,22 @@ async def _serve(options: SandboxOptions) -> None:
         serving.result()
 
 
-def _precise_loop() -> asyncio.AbstractEventLoop:
-    """A loop whose waits are exact: that of asyncio's usual one rounds them up to whole milliseconds."""
-    return asyncio.SelectorEventLoop(selectors.SelectSelector())
+class _ExactSelector(selectors.SelectSelector):
+    """Never oversleeps: a wait comes to the microsecond, not to the millisecond as with asyncio's usual selector, and
+    its last part is spent looking, so that the processor has not gone to sleep either."""
+
+    AWAKE_S = 0.0003
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout <= 0:
+            return super().select(timeout)
+        until = time.monotonic() + timeout
+        ready = super().select(max(0.0, timeout - self.AWAKE_S))
+        while not ready and time.monotonic() < until:
+            ready = super().select(0)
+        return ready
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=_precise_loop) as runner:
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_ExactSelector())) as runner:
         runner.run(_serve(decode(sys.argv[1])))
