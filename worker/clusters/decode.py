@@ -29,7 +29,7 @@ def count(value: object) -> int:
 
 def integers(value: object) -> list[int]:
     """A list of integers."""
-    if not isinstance(value, list) or not all(type(item) is int for item in value):
+    if not isinstance(value, list) or not set(map(type, value)) <= {int}:
         raise ValueError("expected a list of integers")
     return value
 

@@ -15,6 +15,9 @@ PENDING = 2048
 FEW = 256
 """While there are no more different values than this, values are counted, and all the rest is done once a value."""
 
+OFTEN = 8
+"""Many values that are there less often than this, on average, are cheaper to go through one by one than counted."""
+
 
 class NumberAggregate:
     """Statistics of values within plus or minus `MAGNITUDE`. Whatever is asked of it is up to date.
@@ -135,7 +138,14 @@ class NumberAggregate:
         """Brings moments and sketch up to date."""
         if self._pending:
             self._take_up()
-        if self._counts:
-            self._moments += Moments.of_counts(self._counts)
-            self._sketch.add_counts(self._counts)
-            self._counts.clear()
+        counts = self._counts
+        if not counts:
+            return
+        if OFTEN * len(counts) > max(FEW, counts.total()):
+            values = list(counts.elements())
+            self._moments += Moments.of(values)
+            self._sketch.add(values)
+        else:
+            self._moments += Moments.of_counts(counts)
+            self._sketch.add_counts(counts)
+        counts.clear()

@@ -10,10 +10,12 @@ how sketches were merged changes it.
 """
 
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from math import floor, fsum, isclose
+from operator import sub
 from struct import pack, unpack
 from sys import byteorder
 
@@ -155,7 +157,7 @@ class QuantileSketch:
     def as_json(self) -> dict[str, object]:
         """`steps` are the buckets in ascending order, each as its distance from the one before."""
         buckets = sorted(self.buckets)
-        steps = [*buckets[:1], *(after - before for before, after in pairwise(buckets))]
+        steps = [*buckets[:1], *map(sub, buckets[1:], buckets)]
         return {"coarseness": self._coarseness, "steps": steps, "counts": [self._buckets[bucket] for bucket in buckets]}
 
     @classmethod
@@ -174,7 +176,7 @@ class QuantileSketch:
             or min(counts, default=1) < 1
             or min(steps[1:], default=1) < 1
             or not 0 <= min(buckets, default=0) <= max(buckets, default=0) <= 0xFFFF >> coarseness
-            or any((bucket << coarseness) % _SIGN >= _INFINITY for bucket in buckets)
+            or any((bucket << coarseness) % _SIGN >= _INFINITY for bucket in _outermost(buckets, coarseness))
         ):
             raise ValueError("not a sketch")
         return cls(coarseness, buckets)
@@ -192,9 +194,12 @@ class QuantileSketch:
     def _join(self, finer: Mapping[int, int], times: int) -> None:
         """Adds the counts of buckets that were made coarser `times` times less."""
         buckets = self._buckets
-        for bucket, n in finer.items():
-            joined = bucket >> times
-            buckets[joined] = buckets.get(joined, 0) + n
+        if times:
+            for bucket, n in finer.items():
+                joined = bucket >> times
+                buckets[joined] = buckets.get(joined, 0) + n
+        else:
+            buckets.update(finer)
         # Zero is one value, though floats have two of it.
         if below_zero := buckets.pop(_SIGN >> self._coarseness, 0):
             buckets[0] += below_zero
@@ -210,6 +215,12 @@ def _upper_halves(values: Iterable[float]) -> list[int]:
     """The upper half of each value as a 32-bit float."""
     halves = memoryview(array("f", values)).cast("B").cast("H")
     return halves[1::2].tolist() if byteorder == "little" else halves[::2].tolist()
+
+
+def _outermost(ascending: Iterable[int], coarseness: int) -> list[int]:
+    """The buckets furthest from 0 on either side of it; those below 0 come after all others."""
+    buckets = list(ascending)
+    return [*buckets[: bisect_left(buckets, _SIGN >> coarseness)][-1:], *buckets[-1:]]
 
 
 def _value(bucket: int, coarseness: int) -> float:
