@@ -240,7 +240,20 @@ async def test_a_walk_that_is_told_to_stop_keeps_what_it_has_listed(play: Play, 
     play.sandbox.clear_faults()
     sync = await play.sync()
     assert (sync.pages_listed, [key.number for key in sync.outstanding]) == (11, [1, 2])
+    assert play.context.listings == 0
     assert same(await play.read(), chain)
+
+
+@pytest.mark.parametrize(("strategy", "listings"), [("fan-out", 1), ("chain", 0)])
+async def test_a_worker_knows_while_one_of_its_walks_lists_for_all(play: Play, strategy: str, listings: int) -> None:
+    await play.ask(strategy=strategy)
+    play.sandbox.add_fault(Fault("segment", "hold", route="listing" if listings else "page", page=3))
+    running = asyncio.create_task(play.run("syn_1:walk:1"))
+    await play.sandbox.journal.wait_arrived("segment.listing" if listings else "segment.page", 4)
+    assert play.context.listings == listings
+    play.sandbox.clear_faults()
+    await running
+    assert play.context.listings == 0
 
 
 async def test_a_listing_that_is_refused_keeps_what_was_listed(play: Play) -> None:

@@ -26,7 +26,8 @@ from worker.sync import SyncRequest
 class WorkerContext:
     """The worker's own. clock: monotonic seconds; sleep: seconds. Both come from outside: tests need no patching.
 
-    opener: opens the files that requests name; None: those under `FILES_DIR`.
+    opener: opens the files that requests name; None: those under `FILES_DIR`. listings: how many of the worker's jobs
+    list pages for batches at the moment.
     """
 
     settings: Settings
@@ -35,6 +36,7 @@ class WorkerContext:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     opener: Opener | None = None
+    listings: int = 0
     _space_limiters: dict[str, Limiter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -40,6 +40,10 @@ log = logging.getLogger("segment_personas.worker")
 STOP_S = 8.0
 """How long a stopping worker gives its jobs; a container's grace period should be longer."""
 
+LISTING_POLL_S = 0.025
+"""Seconds between two looks at the queue of a worker that lists pages for batches. It is not woken: whatever it works
+on beside delays the list, which all others live on. So they go first, and it takes what is left."""
+
 _SYNC_ID = re.compile(r"[!-~]{1,128}")
 
 _ARGUMENTS = {"walk": (str, int), "batch": (str, int, int, int), "finalize": (str, int)}
@@ -98,7 +102,9 @@ class SyncWorker(Worker):
                 await self._start(job)
             if not take.jobs:
                 wait_s = settings.poll_s if take.next_s is None else min(settings.poll_s, take.next_s)
-                if not await queue.wait(max(0.01, wait_s)):
+                if self._context.listings:
+                    await asyncio.sleep(min(LISTING_POLL_S, wait_s))
+                elif not await queue.wait(max(0.01, wait_s)):
                     log.warning("dropped %r: it is no list", WAKE)
 
     async def stop(self) -> None:

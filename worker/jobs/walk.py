@@ -94,11 +94,13 @@ class Walk:
         # A file has no rate limit, and nothing that a second attempt would mend.
         call = self._patience.call if self._begun.request.file is None else _once
         ahead = PagesAhead(progress.source, call, wanted, progress.cursor, progress.pages + 1)
+        self._context.listings += self._begun.request.fans_out
         try:
             while not progress.ended and (page := await ahead.next()):
                 progress.take(page)
                 self._commit_in_background()
         finally:
+            self._context.listings -= self._begun.request.fans_out
             await ahead.close()
 
     def _commit_in_background(self) -> None:
