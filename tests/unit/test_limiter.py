@@ -666,6 +666,90 @@ def test_nothing_is_reserved_ahead_while_others_need_the_slots(reserved_by: list
     play(story)
 
 
+PAGE_S = 0.02
+BUSY = RateScope.per_second("busy", 1000)
+
+
+@pytest.mark.parametrize(
+    ("told_s", "apart_s", "waits"),
+    [
+        (PAGE_S, PAGE_S, False),
+        (PAGE_S, PAGE_S - LATE_S / 4, False),
+        (PAGE_S, PAGE_S + LATE_S / 4, False),
+        (0.001, 0.004, False),
+        (PAGE_S, PAGE_S + LATE_S, True),  # it came too late: the slot is lost
+        (PAGE_S, PAGE_S - LATE_S, True),  # it came too early
+    ],
+)
+def test_a_slot_that_was_foreseen_is_there_at_once_although_others_reserve_as_well(
+    reserved_by: list[str], told_s: float, apart_s: float, waits: bool
+) -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one, other, me = make(pool, BUSY), make(pool, BUSY), running().get_name()
+            for page in range(20):
+                if page == 3:
+                    reserved_by.clear()  # both know of each other now
+                await one.slot(LONG_S)
+                one.foresee(told_s)
+                await asyncio.sleep(apart_s / 2)
+                await asyncio.create_task(call(other, 1), name="other")
+                await asyncio.sleep(apart_s / 2)
+            assert (me in reserved_by) is waits
+
+    play(story)
+
+
+def test_nothing_is_foreseen_where_others_wait_for_slots(reserved_by: list[str]) -> None:
+    async def crowd(one: Limiter) -> None:
+        running().set_name("crowd")
+        await call(one, 100)
+
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one, other = make(pool, FAST), make(pool, FAST)
+            others = [asyncio.create_task(crowd(other)) for _ in range(4)]
+            running().set_name("crowd")
+            for _ in range(50):
+                await one.slot(LONG_S)
+                one.foresee(0.1)
+                await asyncio.sleep(0.1)
+            await asyncio.gather(*others)
+            assert set(reserved_by[10:]) == {"crowd"}  # those before did not know of each other
+
+    play(story)
+
+
+def test_who_is_alone_foresees_nothing(reserved_by: list[str]) -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one = make(pool, BUSY)
+            await one.slot(LONG_S)
+            one.foresee(PAGE_S)
+            await asyncio.sleep(1)
+            assert len(reserved_by) == 1
+
+    play(story)
+
+
+def test_a_429_between_foresight_and_slot_is_obeyed() -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one, other = make(pool, BUSY), make(pool, BUSY)
+            for _ in range(3):
+                await asyncio.gather(call(one, 1), call(other, 1))
+                await asyncio.sleep(PAGE_S)
+            one.foresee(PAGE_S)
+            await asyncio.sleep(PAGE_S / 2)
+            penalised_at = now()
+            await one.penalise(30)
+            await asyncio.sleep(PAGE_S)
+            await one.slot(LONG_S)
+            assert now() - penalised_at >= 30
+
+    play(story)
+
+
 def test_who_never_runs_out_of_slots_still_tells_of_a_limit_again_before_it_is_forgotten() -> None:
     async def story() -> None:
         async with closing(embedded_pool()) as pool:

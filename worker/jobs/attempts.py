@@ -34,7 +34,8 @@ class Defer(PersonasError):
 class Patience:
     """Requests of one job to one API. trouble_ms: for how long that API has failed already.
 
-    lease: the job's, through which whoever follows its sync sees what it waits for.
+    lease: the job's, through which whoever follows its sync sees what it waits for. in_sequence: one call follows the
+    other at once, so that the limiter can be told when.
     """
 
     def __init__(
@@ -45,8 +46,11 @@ class Patience:
         trouble_ms: int = 0,
         *,
         lease: Lease[Any] | None = None,
+        in_sequence: bool = False,
     ) -> None:
         self._lease = lease
+        self._in_sequence = in_sequence
+        self._took_s: float | None = None
         self._context = context
         self._limiter = limiter
         self._api = api
@@ -67,11 +71,15 @@ class Patience:
         """
         while True:
             await self.slot()
+            if self._in_sequence and self._took_s is not None:
+                self._limiter.foresee(self._took_s)
+            began_at = self._context.clock()
             try:
                 result = await request()
             except Retry as error:
                 await self.failed(error)
             else:
+                self._took_s = self._context.clock() - began_at
                 self.succeeded()
                 return result
 

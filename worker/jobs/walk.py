@@ -50,7 +50,8 @@ class Walk:
         trouble_ms = begun.listing.trouble_ms
         segment_trouble, mavera_trouble = (trouble_ms, 0) if begun.lookup else (0, trouble_ms)
         limiter = context.segment_limiter(begun.request.space_id)
-        self._patience = Patience(context, limiter, "Segment", segment_trouble, lease=lease)
+        lists = begun.request.fans_out
+        self._patience = Patience(context, limiter, "Segment", segment_trouble, lease=lease, in_sequence=lists)
         self._mavera_patience = Patience(context, context.mavera_limiter, "Mavera", mavera_trouble, lease=lease)
         self._progress: Progress = (Batching if begun.request.fans_out else Counting)(context, begun)
         self._first = self._progress.pages + 1

@@ -3,7 +3,8 @@
 A caller reserves the next slot, or a batch of slots, in Redis; when that is comes back in terms of its own clock, so no
 worker's time of day counts. A batch spans up to 250 ms, or 100 ms while others reserve as well; most requests then need
 no word with Redis and go out at once. Who is alone and busy reserves the next batch before the last one is used up, so
-that none of its requests waits for Redis. A slot that its caller reaches too late is void (`slots.LATE_S`).
+that none of its requests waits for Redis; while others reserve as well, a caller can at least `foresee` its next slot.
+A slot that its caller reaches too late is void (`slots.LATE_S`).
 
 A 429 widens the margin for everyone, and lets nobody send before the time that it names: in this process at once, also
 those who hold a slot already; elsewhere with the next reservation, at most `NEAR_S` + `SPAN_S` later. A lower limit in
@@ -73,8 +74,10 @@ class Limiter:
         self._waiting = 0  # callers without a slot
         self._held = HeldSlots()
         self._reserving_ahead: asyncio.Task[None] | None = None
+        self._foreseen: asyncio.Task[None] | None = None
         self._era = 0  # slots of an earlier one are void
         self._shared = False
+        self._crowded = False  # the last slot was not free at once
         self._free_at = -math.inf  # no slot is free before
         self._news = LimitNews(scope.most, longest_pause_s)
 
@@ -96,6 +99,15 @@ class Limiter:
                 await self._sleep(wait_s)
             if era == self._era and self._clock() - at <= LATE_S:
                 return
+
+    def foresee(self, in_s: float) -> None:
+        """Says that a slot will be asked for in about `in_s` seconds. Costs nothing, and may save a wait for Redis.
+
+        It is reserved just before, if nothing else is reserved ahead because others reserve as well. Should it be
+        reached late, it is lost; so there is nothing to foresee where others wait for slots.
+        """
+        if self._scope.paced and self._shared and not self._crowded and not self._foreseen:
+            self._foreseen = asyncio.create_task(self._reserve_in(max(0.0, in_s - LATE_S / 2)))
 
     async def penalise(self, wait_s: float) -> None:
         """The API said 429: nobody sends anything for `wait_s` seconds, and all leave more room for a while."""
@@ -144,6 +156,12 @@ class Limiter:
         if alone_and_busy and not held.ahead.size and held.end - self._clock() <= NEAR_S and not self._reserving_ahead:
             self._reserving_ahead = asyncio.create_task(self._reserve_ahead())
 
+    async def _reserve_in(self, wait_s: float) -> None:
+        await self._sleep(wait_s)
+        self._foreseen = None
+        if self._held.end <= self._clock() and not self._reserving_ahead:
+            self._reserving_ahead = asyncio.create_task(self._reserve_ahead())
+
     async def _reserve_ahead(self) -> None:
         try:
             await self._pass_on()
@@ -167,6 +185,7 @@ class Limiter:
         who, limit = (self._me, self._wanted()), (scope.most, scope.paced, _per_mille(scope.margin))
         answer = await run_script(self._pool, "reserve", [name, f"{name}:log"], *who, *limit, *micros)
         word, now_us, first_us, *rest = answer
+        self._crowded = first_us > now_us
         answered_at = self._clock()
         lag_s = self._redis_clock.lag_s(asked_at, answered_at, now_us / 1e6, anew=believe)
         first: float = answered_at + (first_us - now_us) / 1e6 - lag_s
