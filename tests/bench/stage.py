@@ -94,11 +94,14 @@ def settled_redis() -> Iterator[RedisServer]:
 
 
 class Stage:
-    """A context. redis: empty at its begin. sandbox: running inside it."""
+    """A context. redis: empty at its begin. sandbox: running inside it.
 
-    def __init__(self, redis: RedisServer, options: SandboxOptions) -> None:
+    awake: as of `SandboxProcess`, where a sandbox and one worker have a core each.
+    """
+
+    def __init__(self, redis: RedisServer, options: SandboxOptions, *, awake: bool = False) -> None:
         self.redis = redis
-        self.sandbox = SandboxProcess(options)
+        self.sandbox = SandboxProcess(options, awake=awake)
         self._stack = ExitStack()
         self._numbers = itertools.count(1)
 
