@@ -11,7 +11,7 @@ import aiohttp
 from arq.worker import func
 
 from tests.support.fake_time import FakeTime, context_for
-from tests.support.syncs import REQUEST, Syncs
+from tests.support.syncs import Syncs
 from worker.jobs import job
 from worker.jobs.context import WorkerContext
 from worker.jobs.lease import Lease
