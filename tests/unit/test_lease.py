@@ -12,7 +12,7 @@ import pytest
 from tests.support.sleepy_time import now, play
 from tests.support.syncs import Syncs, after
 from worker.errors import ApiError, LeaseLost, StoreUnavailable
-from worker.jobs.lease import Lease
+from worker.jobs.lease import LAST_MOVE_S, Lease
 from worker.store import LeaseGrant, embedded_pool, keys
 from worker.store.pool import closing
 from worker.sync import SyncState
@@ -110,6 +110,41 @@ def test_after_stop_the_jobs_own_last_move_does_not_interrupt_it() -> None:
 def test_a_lease_that_was_never_entered_can_be_stopped() -> None:
     async def story(syncs: Syncs, lease: Lease) -> None:
         await lease.stop()
+
+    play_job(story)
+
+
+# The last move
+
+
+@pytest.mark.parametrize(("takes_s", "made"), [(LAST_MOVE_S - 0.1, True), (LAST_MOVE_S + 0.1, False)])
+def test_a_last_move_is_made_within_its_bound_and_leaves_nothing_running(takes_s: float, made: bool) -> None:
+    async def story(syncs: Syncs, lease: Lease) -> None:
+        moves: list[float] = []
+
+        async def move() -> None:
+            await asyncio.sleep(takes_s)
+            moves.append(now())
+
+        await lease.last_move(move)
+        assert bool(moves) is made
+        assert len(asyncio.all_tasks()) == 1
+
+    play_job(story)
+
+
+def test_whose_epoch_is_over_makes_no_last_move_and_whose_move_is_refused_has_nothing_to_say() -> None:
+    async def story(syncs: Syncs, lease: Lease) -> None:
+        moves: list[str] = []
+
+        async def move() -> None:
+            moves.append("tried")
+            raise LeaseLost("taken over")
+
+        await lease.last_move(move)
+        lease.lost = True
+        await lease.last_move(move)
+        assert moves == ["tried"]
 
     play_job(story)
 

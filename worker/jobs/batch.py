@@ -12,7 +12,7 @@ import logging
 
 from worker.clusters import Aggregate, fold
 from worker.concurrency import all_of
-from worker.errors import LeaseLost, Permanent
+from worker.errors import Permanent
 from worker.jobs import job
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
@@ -27,9 +27,6 @@ log = logging.getLogger("segment_personas.jobs")
 
 SIDE_BY_SIDE = 4
 """Pages of a batch that are asked for at a time."""
-
-LAST_MOVE_S = 3.0
-"""How long a batch that is told to stop may take to hand over."""
 
 
 async def batch(ctx: dict[str, WorkerContext], sync_id: str, slot: int, number: int, attempt: int) -> None:
@@ -62,8 +59,7 @@ class Batch:
         try:
             await self._read_and_count()
         except asyncio.CancelledError:  # whatever it was about to do, it hands over now
-            if not self._lease.lost:
-                await self._hand_over_and_stop()
+            await self._lease.last_move(lambda: self._hand_over(0.0, ""))
             raise
 
     async def _read_and_count(self) -> None:
@@ -118,12 +114,3 @@ class Batch:
             trouble_ms=self._patience.trouble_ms,
             note=note,
         )
-
-    async def _hand_over_and_stop(self) -> None:
-        """The worker is told to stop: hand over, within a bound, whatever else is asked of this task."""
-        last = asyncio.create_task(self._hand_over(0.0, ""))
-        await asyncio.wait({last}, timeout=LAST_MOVE_S)
-        if not last.done():
-            last.cancel()
-        elif not last.cancelled() and isinstance(last.exception(), LeaseLost):
-            log.info("%s: batch %d was counted or taken over", self._begun.lease.sync_id, self._begun.lease.key.number)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 
 from worker.clusters import Aggregate, summarise
-from worker.concurrency import give_up
 from worker.jobs import job
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.budget import Budget
@@ -22,8 +21,6 @@ from worker.jobs.purchase import Purchase
 from worker.jobs.tickets import ticket
 from worker.store import LeaseGrant
 from worker.store.syncs import Begun, new_token
-
-LAST_MOVE_S = 3.0
 
 
 async def finalize(ctx: dict[str, WorkerContext], sync_id: str, epoch: int) -> None:
@@ -51,10 +48,7 @@ class Finalizer:
         try:
             await self._plan_or_buy()
         except asyncio.CancelledError:  # whatever it was about to do, it hands over now
-            if not self._lease.lost:
-                last = asyncio.create_task(self._hand_over(0.0, ""))
-                await asyncio.wait({last}, timeout=LAST_MOVE_S)
-                await give_up({last})  # somebody else may own the sync by now
+            await self._lease.last_move(lambda: self._hand_over(0.0, ""))
             raise
 
     async def _plan_or_buy(self) -> None:

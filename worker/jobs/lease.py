@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
-from worker.concurrency import to_its_end
+from worker.concurrency import give_up, to_its_end
 from worker.errors import LeaseLost
 
 log = logging.getLogger("segment_personas.jobs")
+
+LAST_MOVE_S = 3.0
+"""How long a job that is told to stop may take for its last move: to commit what it has, and to hand over."""
 
 
 class Grant(Protocol):
@@ -63,6 +67,17 @@ class Lease(Generic[G]):
             self._beating.cancel()
             # Again if need be: until Python 3.12, `asyncio.wait_for` may swallow a cancellation.
             await asyncio.wait({self._beating}, timeout=1)
+
+    async def last_move(self, move: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """The worker is told to stop: makes a move, within a bound, whatever else is asked of this task. Nothing if the
+        epoch is over already."""
+        if self.lost:
+            return
+        last = asyncio.create_task(move())
+        await asyncio.wait({last}, timeout=LAST_MOVE_S)
+        if last.done() and not last.cancelled() and isinstance(last.exception(), LeaseLost):
+            log.info("%s: it ended or was taken over before the last move", self.grant.sync_id)
+        await give_up({last})  # by now somebody else may own the sync
 
     async def say(self, note: str) -> None:
         """Tells whoever follows what the job waits for, at once."""

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from worker.concurrency import give_up
-from worker.errors import ApiError, LeaseLost
+from worker.errors import ApiError
 from worker.jobs import job
 from worker.jobs.ahead import PagesAhead
 from worker.jobs.attempts import Defer, Patience
@@ -29,9 +29,6 @@ from worker.store import LeaseGrant
 from worker.store.syncs import Begun
 
 log = logging.getLogger("segment_personas.jobs")
-
-LAST_COMMIT_S = 3.0
-"""How long a walk that is told to stop may take to commit and hand over."""
 
 
 async def walk(ctx: dict[str, WorkerContext], sync_id: str, epoch: int) -> None:
@@ -62,8 +59,9 @@ class Walk:
         try:
             await self._walk()
         except asyncio.CancelledError:  # whatever the walk was about to do, it hands over now
-            if not self._lease.lost:
-                await self._leave_and_stop()
+            await self._lease.last_move(lambda: self._leave(Leaving()))
+            if self._committing:
+                await give_up([self._committing])
             raise
 
     async def _walk(self) -> None:
@@ -135,14 +133,6 @@ class Walk:
         log.info(
             "%s: walk of epoch %d read pages %d to %d", grant.sync_id, grant.epoch, self._first, self._progress.pages
         )
-
-    async def _leave_and_stop(self) -> None:
-        """The worker is told to stop: commit and hand over, within a bound, whatever else is asked of this task."""
-        last = asyncio.create_task(self._leave(Leaving()))
-        await asyncio.wait({last}, timeout=LAST_COMMIT_S)
-        if last.done() and not last.cancelled() and isinstance(last.exception(), LeaseLost):
-            log.info("%s: the lease ended before the last commit", self._begun.lease.sync_id)
-        await give_up([last, *([self._committing] if self._committing else [])])
 
 
 async def _once(request: Callable[[], Awaitable[Any]]) -> Any:
