@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import aiohttp
 from rich.console import RenderableType
@@ -14,10 +14,13 @@ from producer.asking import PATIENCE_S
 from producer.catalogue import Catalogue, Place
 from producer.render import NARROW
 from producer.result import local_time, moment, to_json
+from producer.rules_file import chosen_rules
 from producer.screen import Screen, printable, stdout
+from worker.clusters import Rules
+from worker.clusters.shipped import SHIPPED
 from worker.http import new_session
 from worker.jobs.context import mavera_client, mavera_limiter
-from worker.mavera import MaveraClient
+from worker.mavera import CREDITS_PER_PERSONA, MaveraClient
 from worker.settings import Settings
 from worker.store import PersonaRecord, PersonaStore, redis_pool
 from worker.store.personas import account_name
@@ -59,14 +62,38 @@ async def forget(settings: Settings, err: Screen, place: Place) -> int:
 
 
 async def rename(settings: Settings, err: Screen, old: Place, key: str) -> int:
-    """Moves a persona to its cluster's new key."""
+    """Moves a persona to its cluster's new key, and says so if the rules do not follow: the next sync would buy again.
+
+    Raises ConfigurationError, and changes nothing, if the rules cannot be read.
+    """
+    rules = _present_rules(settings, old.rules)
     async with _catalogue(settings) as catalogue:
         referred = await catalogue.rename(old, key)
     err.say(
         f"The persona of {old} is that of {key} now. The next sync whose rules have a cluster {key} updates its "
         f"name{_and_its_reference(referred)}."
     )
+    for warning in _not_followed(rules, old, key) if rules else ():
+        err.say(warning, "yellow")
     return 0
+
+
+def _present_rules(settings: Settings, name: str) -> Rules | None:
+    """The rules of this name that a sync from here would use; None if it would use others, and none ship."""
+    rules = chosen_rules(settings, None)
+    if rules.name == name:
+        return rules
+    return chosen_rules(settings, name) if name in SHIPPED else None
+
+
+def _not_followed(rules: Rules, old: Place, key: str) -> Iterator[str]:
+    if old.cluster in rules.cluster_keys:
+        yield (
+            f"The rules {rules.name} still have a cluster {old.cluster}, which has no persona any more: the next sync "
+            f"buys one, for {CREDITS_PER_PERSONA} credits. Rename it in their file, too."
+        )
+    if key not in rules.cluster_keys:
+        yield f"The rules {rules.name} have no cluster {key}: until they do, no sync updates the persona."
 
 
 @contextlib.asynccontextmanager

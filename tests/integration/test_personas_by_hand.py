@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from producer.screen import Screen, stderr
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
 from worker.clusters import RECIPE, Rules
+from worker.clusters.shipped import SHIPPED
 from worker.errors import ConfigurationError
 from worker.mavera import find
 from worker.sandbox import Fault, Persona
@@ -36,14 +38,14 @@ class Said:
 
     def __init__(self, stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
         names = ("REDIS_URL", "MAVERA_BASE_URL", "MAVERA_API_KEY")
-        self._settings = load_settings(**{name.lower(): stage.environment()[name] for name in names})
+        self.settings = load_settings(**{name.lower(): stage.environment()[name] for name in names})
         self._capsys = capsys
         self.out = self.err = ""
 
     async def __call__(
         self, command: Callable[..., Awaitable[int]], *arguments: Any, key: bool = True, **options: Any
     ) -> None:
-        settings = self._settings if key else self._settings.model_copy(update={"mavera_api_key": None})
+        settings = self.settings if key else self.settings.model_copy(update={"mavera_api_key": None})
         assert await command(settings, stderr(), *arguments, **options) == 0
         self.out, self.err = self._capsys.readouterr()
 
@@ -222,6 +224,47 @@ async def test_to_a_sync_that_keeps_the_former_key_its_cluster_has_no_persona(
         with pytest.raises(Refused, match="expansion of spa has a persona already"):
             await said(personas.rename, GROWTH, "expansion")
         await stage.assert_bought_once(sync, credits_charged=300)
+
+
+async def test_whoever_renames_a_cluster_is_told_if_the_rules_do_not_follow_for_the_next_sync_would_buy_again(
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "clusters.toml"
+
+    def write(key: str, *, name: str = "recipe") -> None:
+        text = SHIPPED["recipe"].replace('key = "growth"', f'key = "{key}"')
+        file.write_text(text.replace('name = "recipe"', f'name = "{name}"'))
+
+    async with staged(session_redis, start_worker) as stage:
+        said = Said(stage, capsys)
+        await said(personas.adopt, GROWTH, by_hand(stage).id)
+
+        async def warnings(old: str, new: str, file: Path | None) -> list[str]:
+            said.settings = said.settings.model_copy(update={"clusters_file": file and str(file)})
+            await said(personas.rename, Place("spa", old), new)
+            sentences = " ".join(said.err.split()).replace("The rules", "\nThe rules")
+            return sentences.splitlines()[1:]
+
+        still, lacking = (
+            "The rules recipe still have a cluster growth, ",
+            "The rules recipe have no cluster expansion: ",
+        )
+        found = await warnings("growth", "expansion", None)
+        assert [one.startswith(start) for one, start in zip(found, (still, lacking), strict=True)] == [True, True]
+        assert "the next sync buys one, for 300 credits. Rename it in their file, too." in found[0]
+        assert await warnings("expansion", "growth", None) == []
+        write("expansion")
+        assert await warnings("growth", "expansion", file) == []
+        write("else")
+        (alone,) = await warnings("expansion", "growth", file)
+        assert alone == "The rules recipe have no cluster growth: until they do, no sync updates the persona."
+        # Of other rules than a sync would use now, those that ship are known.
+        write("expansion", name="mine")
+        assert len(await warnings("growth", "expansion", file)) == 2
+        file.write_text("name = 3")
+        with pytest.raises(ConfigurationError, match="cannot be used"):
+            await warnings("expansion", "growth", file)
+        assert [record["cluster"] for record in await said.records()] == ["expansion"]
 
 
 async def test_a_cluster_that_is_renamed_and_back_is_as_it_was(
