@@ -19,11 +19,10 @@ from producer.screen import Screen, printable, stdout
 from worker.clusters import Rules
 from worker.clusters.shipped import SHIPPED
 from worker.http import new_session
-from worker.jobs.context import mavera_client, mavera_limiter
+from worker.jobs.context import mavera_client, mavera_limiter, persona_store
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient
 from worker.settings import Settings
-from worker.store import PersonaRecord, PersonaStore, redis_pool
-from worker.store.personas import account_name
+from worker.store import PersonaRecord, redis_pool
 from worker.store.pool import closing
 
 
@@ -100,23 +99,15 @@ def _not_followed(rules: Rules, old: Place, key: str) -> Iterator[str]:
 async def _catalogue(settings: Settings) -> AsyncIterator[Catalogue]:
     settings.require("redis_url")
     assert settings.redis_url
-    account = _account_name(settings)
     async with (
         closing(redis_pool(settings.redis_url.get_secret_value(), patience_s=PATIENCE_S)) as pool,
         new_session() as session,
     ):
-        yield Catalogue(
-            PersonaStore(pool, account), _mavera(settings, session), mavera_limiter(pool, settings, account)
-        )
+        yield Catalogue(persona_store(pool, settings), _mavera(settings, session), mavera_limiter(pool, settings))
 
 
 def _mavera(settings: Settings, session: aiohttp.ClientSession) -> MaveraClient | None:
     return mavera_client(settings, session) if settings.mavera_api_key else None
-
-
-def _account_name(settings: Settings) -> str:
-    key = settings.mavera_api_key
-    return account_name(settings.mavera_base_url, key.get_secret_value() if key else "")
 
 
 def _account(settings: Settings) -> str:

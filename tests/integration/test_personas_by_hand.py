@@ -226,6 +226,22 @@ async def test_to_a_sync_that_keeps_the_former_key_its_cluster_has_no_persona(
         await stage.assert_bought_once(sync, credits_charged=300)
 
 
+async def test_commands_ask_mavera_within_the_limit_that_the_workers_keep(
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        said = Said(stage, capsys)
+        await said(personas.adopt, GROWTH, by_hand(stage).id)
+        limits = keys.limit(f"mavera:{stage.account}")
+        by_commands = await stage.pool.hash_fields(limits)
+        assert by_commands
+        stage.worker()
+        await stage.sync()
+        assert await stage.pool.hash_fields(limits) != by_commands
+        mavera = [key async for key in stage.pool.scan_iter(keys.limit("mavera:*")) if not key.endswith(b":log")]
+        assert mavera == [limits.encode()]
+
+
 async def test_whoever_renames_a_cluster_is_told_if_the_rules_do_not_follow_for_the_next_sync_would_buy_again(
     session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

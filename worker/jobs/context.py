@@ -42,16 +42,14 @@ class WorkerContext:
     def __post_init__(self) -> None:
         settings = self.settings
         settings.require("mavera_api_key")
-        assert settings.mavera_api_key
-        account = account_name(settings.mavera_base_url, settings.mavera_api_key.get_secret_value())
 
         self.backoff = Backoff(settings.retry_base_s)
         self.queue = JobQueue(self.pool)
         self.syncs = sync_store(self.pool, settings)
         self.batches = batch_store(self.pool, settings)
         self.registry = worker_registry(self.pool, settings)
-        self.personas = PersonaStore(self.pool, account)
-        self.mavera_limiter = mavera_limiter(self.pool, settings, account, clock=self.clock, sleep=self.sleep)
+        self.personas = persona_store(self.pool, settings)
+        self.mavera_limiter = mavera_limiter(self.pool, settings, clock=self.clock, sleep=self.sleep)
         self.mavera = mavera_client(settings, self.session, listen=self.mavera_limiter.hear)
         self.files = OpenFiles(self.opener or under(settings.files_dir))
 
@@ -133,14 +131,24 @@ def mavera_client(settings: Settings, session: aiohttp.ClientSession, *, listen:
 def mavera_limiter(
     pool: StorePool,
     settings: Settings,
-    account: str,
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Limiter:
-    """The limiter of an account, which everybody who asks Mavera shares. clock, sleep: as of `WorkerContext`."""
-    scope = RateScope.per_minute(f"mavera:{account}", settings.mavera_rate, settings.mavera_gap_s)
+    """The limiter of the account, which everybody who asks Mavera shares. clock, sleep: as of `WorkerContext`."""
+    scope = RateScope.per_minute(f"mavera:{_mavera_account(settings)}", settings.mavera_rate, settings.mavera_gap_s)
     return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
+
+
+def persona_store(pool: StorePool, settings: Settings) -> PersonaStore:
+    """The records and claims of the account."""
+    return PersonaStore(pool, _mavera_account(settings))
+
+
+def _mavera_account(settings: Settings) -> str:
+    """The account's name in Redis; without a key that of live keys."""
+    key = settings.mavera_api_key
+    return account_name(settings.mavera_base_url, key.get_secret_value() if key else "")
 
 
 def sync_store(pool: StorePool, settings: Settings) -> SyncStore:
