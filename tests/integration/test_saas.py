@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from datetime import UTC, datetime
+from math import log, pi, sqrt
+from statistics import fmean, stdev, variance
 from typing import Any
+
+import pytest
 
 from producer import SyncRequest, SyncState, embedded
 from producer.embedded import made_up
 from producer.result import clusters, document, statistics
+from worker.clusters.contrast import ShareContrast
 from worker.clusters.shipped import shipped
+from worker.clusters.summary import CategorySummary, NumberSummary
 from worker.sandbox import SandboxOptions, SpaceSpec, profiles
 from worker.settings import load_settings
 
-SPEC = SpaceSpec(3000, "saas", seed=3)
+SPEC = SpaceSpec(3000, "saas", seed=3, as_of=time.time())
+"""Its dates lie before now, as ages are taken at the start of the sync: of old ones all would be drifting away."""
 
 
 async def test_the_saas_example_runs_end_to_end_on_its_space_with_the_right_numbers() -> None:
@@ -26,15 +34,91 @@ async def test_the_saas_example_runs_end_to_end_on_its_space_with_the_right_numb
     assert done.started_at is not None
     aggregate = statistics(done)
     truth, filtered, unclassified = straight(done.started_at)
-    assert {cluster.summary.label: cluster.summary.n for cluster in clusters(done, aggregate)} == truth
+    summaries = {cluster.summary.label: cluster.summary for cluster in clusters(done, aggregate)}
+    assert {label: summary.n for label, summary in summaries.items()} == {label: len(of) for label, of in truth.items()}
     assert (aggregate.filtered, aggregate.unclassified) == (filtered, unclassified)
-    assert len(done.outcomes) == sum(n >= 3 for n in truth.values())
+    assert len(done.outcomes) == sum(len(of) >= 3 for of in truth.values())
     assert document(done)["rules"] == "saas"
 
+    everyone = sum(map(len, truth.values()))
+    for label, summary in summaries.items():
+        inside = truth[label]
+        rest = [profile for other, of in truth.items() if other != label for profile in of]
+        assert summary.share == pytest.approx(len(inside) / everyone)
+        assert summary.numbers.keys() == NUMBERS
+        assert summary.dates.keys() == DATES
+        for name, found in {**summary.numbers, **summary.dates}.items():
+            assert_described(found, [profile[name] for profile in inside], is_zero=name == "revenue")
+        for name, category in summary.categories.items():
+            assert_top(category, [profile[name] for profile in inside])
+        for name, boolean in summary.booleans.items():
+            known = [profile[name] for profile in inside if profile[name] is not None]
+            assert (boolean.coverage, boolean.share) == (len(known), pytest.approx(fmean(known)))
+        apart = [(one.trait, getattr(one, "value", None)) for one in summary.sets_apart]
+        expected = sets_apart(inside, rest)
+        assert apart == list(expected), label
+        for one in summary.sets_apart:
+            shown = (one.share if isinstance(one, ShareContrast) else one.mean, one.rest, one.effect)
+            assert shown == pytest.approx(expected[one.trait, getattr(one, "value", None)])
+    # Much is said, so that much was compared.
+    assert sum(len(summary.sets_apart) for summary in summaries.values()) >= len(summaries)
+    assert min(len(of) for of in truth.values()) >= 30
 
-def straight(as_of: float) -> tuple[dict[str, int], int, int]:
-    """The sizes of the clusters, and how many profiles were filtered out, and in none: one profile at a time."""
-    sizes: Counter[str] = Counter()
+
+NUMBERS = {"adoption", "seats", "revenue", "expansion"}
+DATES = {"signed_up", "last_active"}
+
+Profile = dict[str, Any]
+"""What the rules read of one, by their names; None where it is missing."""
+
+
+def assert_described(found: NumberSummary, values: list[float | None], *, is_zero: bool) -> None:
+    """A number, or an age in days; `is_zero`: a missing one counts as 0."""
+    known = sorted(value for value in values if value is not None)
+    assert found.coverage == len(known)
+    if is_zero:
+        known = sorted([*known, *[0.0] * (len(values) - len(known))])
+    assert (found.mean, found.std) == pytest.approx((fmean(known), stdev(known)), rel=1e-9)
+    for share, percentile in ((0.1, found.p10), (0.5, found.median), (0.9, found.p90)):
+        assert percentile == pytest.approx(known[int(share * (len(known) - 1))], rel=0.01)
+
+
+def assert_top(found: CategorySummary, values: list[Any]) -> None:
+    """A category, or a list of them."""
+    known = [value if isinstance(value, list) else [value] for value in values if value is not None]
+    counts = Counter(value for values in known for value in set(values))
+    top = sorted(((value, n) for value, n in counts.items() if n >= 3), key=lambda item: (-item[1], item[0]))[:3]
+    assert (found.coverage, found.error) == (len(known), 0)
+    assert [(one.value, one.count) for one in found.top] == top
+    assert [one.share for one in found.top] == pytest.approx([n / len(known) for _, n in top])
+
+
+def sets_apart(inside: list[Profile], rest: list[Profile]) -> dict[tuple[str, str | None], tuple[float, float, float]]:
+    """By the traits that no rule compares: what is inside, outside, and the difference in standard deviations."""
+    found: dict[tuple[str, str | None], tuple[float, float, float]] = {}
+    for name in ("revenue", "expansion"):
+        a, b = (
+            [profile[name] or 0.0 for profile in of if name == "revenue" or profile[name] is not None]
+            for of in (inside, rest)
+        )
+        pooled = sqrt((variance(a) * (len(a) - 1) + variance(b) * (len(b) - 1)) / (len(a) + len(b) - 2))
+        effect = (fmean(a) - fmean(b)) / pooled
+        if abs(effect) >= max(0.2, 3 * sqrt(1 / len(a) + 1 / len(b))):
+            found[name, None] = (fmean(a), fmean(b), effect)
+    roles = [[profile["role"] for profile in of if profile["role"] is not None] for of in (inside, rest)]
+    for role in set(roles[0]):
+        (yes, no), (others, none) = ((of.count(role), len(of) - of.count(role)) for of in roles)
+        odds = log((yes + 0.5) / (no + 0.5) / ((others + 0.5) / (none + 0.5)))
+        error = sqrt(1 / (yes + 0.5) + 1 / (no + 0.5) + 1 / (others + 0.5) + 1 / (none + 0.5))
+        effect = odds * sqrt(3) / pi
+        if yes >= 3 and effect >= 0.2 and odds >= 3 * error:
+            found["role", role] = (yes / len(roles[0]), others / len(roles[1]), effect)
+    return dict(sorted(found.items(), key=lambda item: -abs(item[1][2])))
+
+
+def straight(as_of: float) -> tuple[dict[str, list[Profile]], int, int]:
+    """Who is in which cluster, and how many profiles were filtered out, and in none: one profile at a time."""
+    groups: dict[str, list[Profile]] = {one.label: [] for one in shipped("saas").clusters}
     filtered = unclassified = 0
     for entry in profiles(SPEC):
         assert isinstance(entry, dict)
@@ -46,9 +130,27 @@ def straight(as_of: float) -> tuple[dict[str, int], int, int]:
         if label is None:
             unclassified += 1
         else:
-            sizes[label] += 1
-    labels = [one.label for one in shipped("saas").clusters]
-    return {label: sizes[label] for label in labels}, filtered, unclassified
+            groups[label].append(read(traits, as_of))
+    return groups, filtered, unclassified
+
+
+def read(traits: dict[str, Any], as_of: float) -> Profile:
+    def of_type(key: str, kind: type) -> Any:
+        return traits[key] if isinstance(traits.get(key), kind) else None
+
+    return {
+        "adoption": number(traits.get("feature_adoption")),
+        "seats": number(traits.get("seats")),
+        "revenue": number(traits.get("mrr")),
+        "expansion": number(traits.get("expansion")),
+        "signed_up": age(traits.get("signed_up"), as_of),
+        "last_active": age(traits.get("last_active"), as_of),
+        "plan": of_type("plan", str),
+        "role": of_type("role", str),
+        "modules": of_type("active_modules", list),
+        "trial": of_type("is_trial", bool),
+        "staff": of_type("is_staff", bool),
+    }
 
 
 def cluster(traits: dict[str, Any], as_of: float) -> str | None:
