@@ -57,6 +57,25 @@ def test_a_share_is_covered_95_times_in_100(n: int) -> None:
     assert min(inside) > 0.92
 
 
+@pytest.mark.parametrize("n", [100, 1000])
+def test_so_is_a_share_of_which_less_than_five_are_expected_and_no_rare_one_is_missed_much_more_often(n: int) -> None:
+    shares = [k / 20 / n for k in range(1, 100)]
+    inside = [_share_coverage(n, share) for share in shares]
+    assert 0.945 < fmean(inside) < 0.965
+    assert min(inside) > 0.92
+    assert min(_share_coverage(n, 1 - share) for share in shares) > 0.92
+
+
+def test_a_bound_of_very_few_is_that_of_the_tables() -> None:
+    for count, mean in ((1, 0.0513), (2, 0.3554), (3, 0.8177)):
+        fewer = sum(mean**k / math.factorial(k) for k in range(count)) * math.exp(-mean)
+        assert fewer == pytest.approx(0.95, abs=1e-4)
+        few, most = share_interval(count, 1000), share_interval(1000 - count, 1000)
+        assert few is not None
+        assert most is not None
+        assert (few.low, most.high) == pytest.approx((mean / 1000, 1 - mean / 1000))
+
+
 def _share_coverage(n: int, share: float) -> float:
     def chance(count: int) -> float:
         ways = math.lgamma(n + 1) - math.lgamma(count + 1) - math.lgamma(n - count + 1)
