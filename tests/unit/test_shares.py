@@ -19,6 +19,7 @@ from worker.jobs import runner
 from worker.jobs.runner import SyncWorker
 from worker.jobs.tickets import ticket
 from worker.store import StorePool
+from worker.store.queue import Take
 
 SYNCS = 16
 NEVER_S = 3600.0
@@ -72,14 +73,30 @@ async def _taking(*workers: SyncWorker) -> AsyncIterator[asyncio.Queue[SyncWorke
 
     for worker in workers:
         worker.functions["walk"] = func(walk_of(worker), name="walk")
+    looked = [_first_look(worker) for worker in workers]
     taking = [asyncio.create_task(worker.main()) for worker in workers]
     try:
-        await asyncio.sleep(0)
+        for look in looked:
+            await look.wait()
         yield started
     finally:
         await give_up(taking)
         for worker in workers:
             await worker.stop()
+
+
+def _first_look(worker: SyncWorker) -> asyncio.Event:
+    """Is set once the worker has looked at the queue."""
+    looked, take = asyncio.Event(), worker._context.queue.take
+
+    async def look(most: int, in_progress_s: float) -> Take:
+        try:
+            return await take(most, in_progress_s)
+        finally:
+            looked.set()
+
+    worker._context.queue.take = look  # type: ignore[method-assign]
+    return looked
 
 
 async def _enqueue(pool: StorePool, sync_id: str) -> None:
