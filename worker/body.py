@@ -54,7 +54,9 @@ def error_message(body: bytes) -> tuple[str, str, str]:
 
 def is_cursor(text: str) -> bool:
     """Whether it can be sent back and stored: not too long, and no half of a surrogate pair, which JSON can hold."""
-    return 0 < len(text) <= MAX_CURSOR_LENGTH and not any("\ud800" <= character <= "\udfff" for character in text)
+    if not 0 < len(text) <= MAX_CURSOR_LENGTH:
+        return False
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:

@@ -175,16 +175,17 @@ class HttpClient:
             raise TransportError("the body is encoded in a way that was not asked for", maybe_done=True)
         if (response.content_length or 0) > self._limits.body_bytes:
             raise self._too_large()
-        out, received, gunzip = bytearray(), 0, _Gunzip() if encoding.endswith("gzip") else None
+        parts: list[bytes] = []
+        size, received, gunzip = 0, 0, _Gunzip() if encoding.endswith("gzip") else None
         async for chunk in response.content.iter_chunked(_CHUNK):
             received += len(chunk)
-            room = self._limits.body_bytes + 1 - len(out)
-            out += gunzip.feed(chunk, room) if gunzip else chunk
-            if max(received, len(out)) > self._limits.body_bytes:
+            parts.append(gunzip.feed(chunk, self._limits.body_bytes + 1 - size) if gunzip else chunk)
+            size += len(parts[-1])
+            if max(received, size) > self._limits.body_bytes:
                 raise self._too_large()
         if gunzip and received and not gunzip.complete:
             raise TransportError("the compressed body ends too early", maybe_done=True)
-        return bytes(out)
+        return b"".join(parts)
 
     def _too_large(self) -> TransportError:
         return TransportError(
