@@ -9,8 +9,10 @@ import os
 import re
 import resource
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -226,6 +228,25 @@ def test_a_mistake_of_the_user_is_one_sentence_and_exit_code_2(
     assert out == "" or not arguments
     if "Usage:" not in out + err:
         assert len(err.splitlines()) == 1
+
+
+class _NoRedis(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        while self.request.recv(1 << 16):
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def test_a_redis_url_that_leads_to_something_else_is_a_mistake_of_the_user(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _NoRedis) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"redis://127.0.0.1:{server.server_address[1]}"
+        code, _, err = run(capsys, monkeypatch, "list", REDIS_URL=url)
+        server.shutdown()
+    assert code == 2
+    assert "Redis does not answer: something else answers in its place" in err
+    assert len(err.splitlines()) == 1
 
 
 def test_a_port_that_is_taken_is_a_mistake_of_the_user(

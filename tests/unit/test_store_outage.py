@@ -47,6 +47,7 @@ class Redis:
         ConnectionResetError(),
         TimeoutError(),
         redis_errors.TimeoutError("Timeout reading from 127.0.0.1:1"),
+        redis_errors.InvalidResponse('Protocol error, got "H" as reply type byte'),
         redis_errors.BusyLoadingError("Redis is loading the dataset in memory"),
         redis_errors.OutOfMemoryError(
             "command not allowed when used memory > 'maxmemory'. script: x, on @user_script:9."
@@ -116,6 +117,10 @@ def test_anything_else_is_neither(error: Exception) -> None:
         (redis_errors.ResponseError("one\ntwo"), "one"),
         (redis_errors.ResponseError("x" * 500), "x" * 200),
         (redis_errors.ResponseError("Command # 1 (SET key value) of pipeline caused error: OOM no."), "OOM no"),
+        (
+            redis_errors.InvalidResponse('Protocol error, got "H" as reply type byte'),
+            'something else answers in its place (Protocol error, got "H" as reply type byte)',
+        ),
     ],
 )
 def test_a_reason_is_one_line_without_the_command(error: Exception, words: str) -> None:

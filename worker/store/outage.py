@@ -27,6 +27,7 @@ LAST_TRY_S = 1.0
 _AWAY = (
     *(redis_errors.ConnectionError, redis_errors.TimeoutError, OSError, asyncio.TimeoutError),
     *(redis_errors.OutOfMemoryError, redis_errors.ReadOnlyError, redis_errors.ExecAbortError),
+    redis_errors.InvalidResponse,  # a wrong port, or a proxy that answers while Redis is away
 )
 _LATER = re.compile(
     r"(^|: \(?['\"]?-?)(OOM|READONLY|LOADING|MISCONF|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|BUSY|UNBLOCKED)\b"
@@ -63,7 +64,8 @@ def is_outage(error: BaseException) -> bool:
 def reason(error: BaseException) -> str:
     """An error in words that fit into a sentence: one line, without the command that it happened to."""
     text = str(error).rpartition(" of pipeline caused error: ")[2] or type(error).__name__
-    return text.splitlines()[0][:200].rstrip(".")
+    text = text.splitlines()[0][:200].rstrip(".")
+    return f"something else answers in its place ({text})" if isinstance(error, redis_errors.InvalidResponse) else text
 
 
 class Outage:
