@@ -1,28 +1,38 @@
 """Where the command line writes: results to standard output, everything else to standard error.
 
-A reader that has gone (`| head -1`) is no error: what is left to write goes nowhere, and the command goes on to its
-exit code.
+A reader that has gone (`| head -1`) or was never there (`2>&-`) is no error: what is left to write goes nowhere, and
+the command goes on to its exit code. A result that cannot be written (a full disk) is one; a remark that cannot is not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from typing import IO
 
 from rich.console import Console, RenderableType
 from rich.text import Text
+
+from worker.errors import ConfigurationError
 
 WIDE = 120
 """Columns to write for when nothing says how wide the output is: a file, a pipe."""
 
 
 class Screen(Console):
-    """A console that survives its reader, and takes every text as it is: no markup, no highlighting."""
+    """A console that survives its reader, and takes every text as it is: no markup, no highlighting.
 
-    def __init__(self, stream: IO[str]) -> None:
+    vital: whether what cannot be written is an error; ConfigurationError then.
+    """
+
+    def __init__(self, stream: IO[str] | None, *, vital: bool = False) -> None:
+        self._vital = vital
+        if stream is None:  # closed before this process began
+            stream = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a character that it cannot show is no reason to stop
         super().__init__(
@@ -36,7 +46,7 @@ class Screen(Console):
         self.live = stream.isatty() and not self.is_dumb_terminal
 
     def on_broken_pipe(self) -> None:
-        """Writes into nothing from now on."""
+        """Writes into nothing from now on, what is left in the stream's buffer too."""
         self.quiet = True
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, self.file.fileno())
@@ -44,21 +54,33 @@ class Screen(Console):
 
     def say(self, text: str, style: str = "") -> None:
         """A sentence, or several lines; on a terminal wrapped, in a file left as it is."""
-        self.print(Text(printable(text), style=style), soft_wrap=not self.is_terminal)
+        with self._writing():
+            self.print(Text(printable(text), style=style), soft_wrap=not self.is_terminal)
 
     def write(self, text: str) -> None:
         """Text for programs: as it is, whatever the width."""
-        self.out(text, highlight=False)
+        with self._writing():
+            self.out(text, highlight=False)
 
     def put(self, *renderables: RenderableType) -> None:
         """Tables and texts, one below the other; texts wrapped as in `say`."""
         for renderable in renderables:
-            self.print(renderable, soft_wrap=isinstance(renderable, Text) and not self.is_terminal)
+            with self._writing():
+                self.print(renderable, soft_wrap=isinstance(renderable, Text) and not self.is_terminal)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.on_broken_pipe()
+            if self._vital:
+                raise ConfigurationError(f"The result cannot be written: {error.strerror}.") from None
 
 
 def stdout() -> Screen:
     """For results."""
-    return Screen(sys.stdout)
+    return Screen(sys.stdout, vital=True)
 
 
 def stderr() -> Screen:

@@ -11,7 +11,8 @@ import pytest
 from rich.text import Text
 
 from producer.screen import Screen, printable, show_log, stderr, stdout
-from tests.support.command_line import logging_as_it_was
+from tests.support.command_line import Done, logging_as_it_was, shell
+from worker.errors import ConfigurationError
 
 
 def test_a_reader_that_has_gone_is_no_error() -> None:
@@ -22,6 +23,25 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
         screen.write("first")
         screen.put(Text("second"))
         screen.say("third")
+
+
+def test_a_result_that_cannot_be_written_is_one_sentence_and_a_remark_that_cannot_is_no_error() -> None:
+    with open("/dev/full", "w") as stream, pytest.raises(ConfigurationError, match=r"^The result .*: No space left on"):
+        Screen(stream, vital=True).write("result")
+    with open("/dev/full", "w") as stream:
+        screen = Screen(stream)
+        screen.say("remark")
+        screen.put(Text("another"))
+
+
+async def test_a_command_survives_outputs_that_are_closed_or_full() -> None:
+    env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+    assert await shell("$P clusters show --json 2>&-", env) == await shell("$P clusters show --json", env)
+    assert await shell("$P clusters show --json >&-", env) == Done(0, "", "")
+    assert await shell("$P clusters show --json >&- 2>&-", env) == Done(0, "", "")
+    sentence = "The result cannot be written: No space left on device.\n"
+    assert await shell("$P clusters show --json >/dev/full", env) == Done(2, "", sentence)
+    assert await shell("$P clusters show --json >/dev/full 2>/dev/full", env) == Done(2, "", "")
 
 
 def test_text_for_programs_is_written_as_it_is() -> None:
