@@ -509,6 +509,7 @@ def main() -> NoReturn:
 
         import_renderer()
     try:
+        _check_arguments()
         app(prog_name="segment-personas")
     except Exception as error:
         from worker.errors import PersonasError
@@ -520,6 +521,17 @@ def main() -> NoReturn:
         stderr().say(str(error), "red")
         sys.exit(2)
     raise AssertionError("app always exits")  # pragma: no cover
+
+
+def _check_arguments() -> None:
+    """Raises ConfigurationError if an argument is no text: no request, key or file name could hold it."""
+    for argument in sys.argv[1:]:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            from worker.errors import ConfigurationError
+
+            raise ConfigurationError(f"{argument!r}: this argument is no text in this terminal's encoding.") from None
 
 
 def _seconds(timeout: float | None) -> float:

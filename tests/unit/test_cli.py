@@ -153,6 +153,8 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "no space": (("sync",), {}, "Which space? Name it (segment-personas sync SPACE_ID) or export SEGMENT_SPACE_ID."),
     "bad space": (("sync", "a b"), {}, "'a b' is no space id"),
     "bad default space": (("sync",), {"SEGMENT_SPACE_ID": "../x"}, "'../x' is no space id"),
+    "an id that is no text": (("status", "syn_\udcff"), {}, r"'syn_\udcff': this argument is no text"),
+    "a key that is no text": (("sync", "a", "--idempotency-key", "\udcff"), {}, r"'\udcff': this argument is no text"),
     "space twice": (("sync", "a", "b", "a"), {}, "a: named more than once."),
     "one key for two": (("sync", "a", "b", "--idempotency-key", "k"), {}, "--idempotency-key means one sync"),
     "nobody to wait for": (("sync", "a", "--no-wait"), {}, "--no-wait needs workers"),
