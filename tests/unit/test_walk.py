@@ -1,8 +1,10 @@
-"""The walk, where a cancellation meets it: a page is counted together with what follows it, or not at all."""
+"""The walk, where a cancellation meets it: a page is counted together with what follows it, or not at all. And what it
+says of itself."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +17,7 @@ from worker.jobs import counting as counting_module
 from worker.jobs import walk as walk_module
 from worker.jobs.context import WorkerContext
 from worker.jobs.tickets import ticket
-from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec
+from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from worker.store import StorePool
 from worker.sync import Sync, SyncRequest, SyncState
 
@@ -66,3 +68,18 @@ async def test_a_walk_that_is_told_to_stop_right_after_a_page_counts_that_page_o
         ended = await _sync(context, "syn_1")
         assert ended.state is SyncState.FINALIZING
         assert (ended.pages, ended.profiles, ended.complete) == (3, 500, True)
+
+
+async def test_the_log_says_which_pages_a_walk_has_read_if_any(
+    fake_pool: StorePool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "segment_personas.jobs")
+    async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, new_session() as session:
+        sandbox.add_fault(Fault("segment", "status", page=0, status=429, retry_after="60", times=1))
+        context = context_for(fake_pool, session, time := FakeTime(fake_pool), sandbox.url)
+        await context.syncs.create("syn_1", SyncRequest(space_id="s"), ticket("syn_1", "walk", 1))
+        await _walk(context, "syn_1", 1)
+        await time.sleep(60)
+        await _walk(context, "syn_1", 2)
+    said = [record.getMessage() for record in caplog.records if "walk of epoch" in record.getMessage()]
+    assert said == ["syn_1: walk of epoch 1 read no page", "syn_1: walk of epoch 2 read pages 1 to 3"]

@@ -130,9 +130,9 @@ class Walk:
         await self._lease.stop()
         await self._last_commit(leaving)
         grant = self._begun.lease
-        log.info(
-            "%s: walk of epoch %d read pages %d to %d", grant.sync_id, grant.epoch, self._first, self._progress.pages
-        )
+        last = self._progress.pages
+        read = "no page" if last < self._first else f"pages {self._first} to {last}"
+        log.info("%s: walk of epoch %d read %s", grant.sync_id, grant.epoch, read)
 
 
 async def _once(request: Callable[[], Awaitable[Any]]) -> Any:
