@@ -9,7 +9,7 @@ from typing import Literal
 from worker.clusters import RECIPE, Rules
 from worker.clusters.reading import reader
 from worker.clusters.values import Traits
-from worker.errors import ApiError, Retry
+from worker.errors import ApiError, Retry, WaitUntil
 from worker.store.health import RedisHealth
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -154,7 +154,11 @@ def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:
 
 def said(error: ApiError) -> tuple[str, str]:
     """What happened, and what to do; the clients' own advice speaks to whoever runs a sync, here there is none."""
-    advice = "Check the base URL, and whether this machine may connect there." if isinstance(error, Retry) else ""
+    advice = ""
+    if isinstance(error, WaitUntil):
+        advice = "Its limit is used up, by this program or by others: ask again in a minute."
+    elif isinstance(error, Retry):
+        advice = "Check the base URL, and whether this machine may connect there."
     return str(error).replace(", then resume the sync", ""), advice
 
 

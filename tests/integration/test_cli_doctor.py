@@ -171,6 +171,15 @@ async def test_a_wrong_mavera_key_and_an_api_that_is_away_fail_with_what_to_do(
     assert "Check the base URL" in findings["Segment"][0].advice
 
 
+async def test_a_limit_that_is_used_up_is_no_reason_to_look_for_another_address(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    sandbox.add_fault(Fault("mavera", "status", status=429))
+    (finding,) = (await found(settings))["Mavera"]
+    assert finding.verdict == "fail"
+    assert finding.advice == "Its limit is used up, by this program or by others: ask again in a minute."
+
+
 async def test_it_says_what_fan_out_would_bring(settings: Settings, sandbox: Sandbox) -> None:
     sandbox.set_options(latency_s=0.1, listing_latency_s=0.001)
     (finding,) = (await found(settings))["Strategy"]
