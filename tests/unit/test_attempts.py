@@ -159,10 +159,16 @@ async def test_an_api_that_stays_away_fails_the_sync_resumable(bench: Bench) -> 
         await patience.call(always(unavailable()))
     assert caught.value.code == "segment_unavailable"
     assert str(caught.value) == (
-        "Segment, space spa_1, page 3: 503 (Request-Id req_1). Segment has failed for 2 s; "
+        "Segment, space spa_1, page 3: 503 (Request-Id req_1). Segment has failed for 2 s, and RETRY_BUDGET_S is 3; "
         "resume the sync when it is well again"
     )
     assert sum(bench.time.naps) <= 3
+
+
+async def test_a_wait_that_is_longer_than_the_budget_is_named(bench: Bench) -> None:
+    with pytest.raises(ResumableStop, match="failed for 0 s and asks for 60 s more, and RETRY_BUDGET_S is 5; resume"):
+        await bench.patience(retry_budget_s=5).call(always(limited(60)))
+    assert bench.time.naps == []
 
 
 async def test_without_a_budget_the_first_failure_is_the_last(bench: Bench) -> None:

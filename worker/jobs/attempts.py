@@ -102,10 +102,11 @@ class Patience:
         if isinstance(error, WaitUntil):
             pause_s = min(error.wait_s if error.wait_s is not None else pause_s, settings.retry_after_max_s)
         if self.trouble_ms / 1000 + pause_s > settings.retry_budget_s:
+            asks = f" and asks for {pause_s:.0f} s more" if isinstance(error, WaitUntil) else ""
             raise ResumableStop(
                 error.code,
-                f"{error}. {self._api} has failed for {self.trouble_ms / 1000:.0f} s; "
-                "resume the sync when it is well again",
+                f"{error}. {self._api} has failed for {self.trouble_ms / 1000:.0f} s{asks}, and RETRY_BUDGET_S is "
+                f"{settings.retry_budget_s:g}; resume the sync when it is well again",
             ) from None
         if self._lease:
             self._lease.note = f"{error}; trying again"
