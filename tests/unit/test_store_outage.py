@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Awaitable
@@ -329,6 +330,41 @@ def test_who_cleans_up_after_a_cancellation_may_still_use_redis() -> None:
         await asyncio.sleep(1)
         job.cancel()
         assert await job == "answer"
+
+    play(story)
+
+
+def test_whoever_cleans_up_asks_in_a_task_whose_time_outs_work_on_every_python_and_may_be_cancelled_again() -> None:
+    async def story() -> None:
+        attempts = []
+
+        async def attempt() -> str:
+            task = asyncio.current_task()
+            assert task
+            attempts.append(task.cancelling())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await asyncio.sleep(3600)
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+        async def clean_up() -> None:
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                await Outage(math.inf).wait_out(attempt)
+
+        job = asyncio.create_task(clean_up())
+        await asyncio.sleep(1)
+        job.cancel()
+        await asyncio.sleep(5)
+        assert attempts == [0]
+        assert not job.done()
+        job.cancel()
+        again_at = now()
+        await asyncio.wait({job})
+        assert job.cancelled()
+        assert now() == again_at
 
     play(story)
 

@@ -94,17 +94,20 @@ class Outage:
 
         Raises StoreUnavailable when patience ends, ConfigurationError if Redis refuses this client.
         """
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            # Someone who cleans up. Before Python 3.11.3 any time-out in a task that was cancelled once is one more
+            # cancellation, and redis-py begins each command with a time-out of 0 seconds: so not in that task.
+            return await asyncio.create_task(self.wait_out(attempt))
         clock = asyncio.get_running_loop().time
         began_at = clock()
         pause = 0.02
-        task = asyncio.current_task()
-        cancellations = task.cancelling() if task else 0
         while True:
             try:
                 try:
                     result = await self._bounded(attempt, began_at + self._patience_s)
                 finally:
-                    if task and task.cancelling() > cancellations:
+                    if task and task.cancelling():
                         # Until Python 3.12 the `wait_for` in redis-py may swallow a cancellation, or make a failure of
                         # it that would be waited out: here it is again.
                         raise asyncio.CancelledError
