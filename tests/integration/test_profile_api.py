@@ -21,8 +21,10 @@ async def test_a_space_is_read_exactly_profile_by_profile_through_many_leases(
 ) -> None:
     spec = SpaceSpec(1500, "mixed", seed=11)
     faults = (Fault("segment", "status", route="traits", every=97, status=503, times=10),)
+    # 1,500 answers of 50 ms, 32 at a time: several leases on the fastest machine too.
+    options = SandboxOptions(spaces={"spa_api": spec}, faults=faults, latency_s=0.05)
     async with (
-        Sandbox(SandboxOptions(spaces={"spa_api": spec}, faults=faults)) as sandbox,
+        Sandbox(options) as sandbox,
         SyncClient(session_redis.url) as client,
     ):
         env = environment(session_redis.url, sandbox, SEGMENT_BASE_URL=sandbox.profile_api_url, LEASE_S="0.5")
