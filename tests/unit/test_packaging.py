@@ -211,6 +211,13 @@ def needs(*names: str) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("path", "groups"), [(PROGRAM_LOCK, ["build"]), (TESTS_LOCK, ["build", "test"])], ids=["program", "tests"]
+)
+def test_a_lock_file_is_complete_since_pip_is_told_to_resolve_nothing(path: Path, groups: list[str]) -> None:
+    assert needs(*(str(requirement) for requirement in wanted(*groups))) <= locked(path).keys()
+
+
 def test_the_image_sheds_the_build_backend_and_nothing_that_the_program_needs() -> None:
     run = " ".join(arguments for name, arguments in dockerfile_stages()[0] if name == "RUN")
     removed = set(run.split(" uninstall --yes ")[1].split(" && ")[0].split())
