@@ -317,6 +317,29 @@ def test_a_cancellation_that_becomes_a_failure_of_the_attempt_is_a_cancellation_
     play(story)
 
 
+def test_a_ctrl_c_in_the_middle_of_an_answer_is_one_cancellation_and_leaves_who_cleans_up_alone() -> None:
+    """asyncio's handler cancels the task wherever it is, also while it runs."""
+
+    async def attempt() -> str:
+        this = asyncio.current_task()
+        assert this
+        this.cancel()
+        return "answer"
+
+    async def story() -> None:
+        async def work() -> str:
+            try:
+                await Outage(math.inf).wait_out(attempt)
+            except asyncio.CancelledError:
+                await asyncio.sleep(1)
+                return "cleaned up"
+            return "not cancelled"
+
+        assert await asyncio.create_task(work()) == "cleaned up"
+
+    play(story)
+
+
 def test_who_cleans_up_after_a_cancellation_may_still_use_redis() -> None:
     async def story() -> None:
         async def clean_up() -> str:
