@@ -20,6 +20,7 @@ from struct import pack, unpack
 from sys import byteorder
 
 from worker.clusters import decode
+from worker.clusters.ranks import at_rank
 from worker.clusters.tail import tail_skewness
 
 FINE_BUCKETS = 512
@@ -129,20 +130,12 @@ class QuantileSketch:
 
     def value_at(self, rank: int) -> float:
         """The value at a rank from 0, in ascending order. Raises IndexError if there are not so many values."""
-        values = self._values()
-        for (value, _), below in zip(values, accumulate(n for _, n in values), strict=True):
-            if rank < below:
-                return value
-        raise IndexError(f"there is no value at rank {rank}")
+        return at_rank(self._values(), rank)
 
     def bounds_at(self, rank: int) -> tuple[float, float]:
         """Between which the value at a rank from 0 is, in ascending order: the bounds of its bucket, up to the rounding
         to a 32-bit float. Raises IndexError if there are not so many values."""
-        bounds = sorted((*_bounds(bucket, self.coarseness), n) for bucket, n in self.buckets.items())
-        for (low, high, _), below in zip(bounds, accumulate(n for _, _, n in bounds), strict=True):
-            if rank < below:
-                return low, high
-        raise IndexError(f"there is no value at rank {rank}")
+        return at_rank(sorted((_bounds(bucket, self.coarseness), n) for bucket, n in self.buckets.items()), rank)
 
     def are_exact(self, mean: float) -> bool:
         """Whether all values are those that stand for their buckets, as whole numbers up to 256 are. mean: theirs.

@@ -11,8 +11,9 @@ one in the sample is not seen by this either.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 from math import inf, log, sqrt
+
+from worker.clusters.ranks import at_rank
 
 TAIL = 20
 """Values of a tail. Fewer tell its index badly; more are not all of the tail, in samples of a few hundred."""
@@ -30,7 +31,7 @@ def tail_skewness(values: Sequence[tuple[float, int]]) -> float:
     squares = sum(n * (value - mean) ** 2 for value, n in values)
     if not squares:
         return 0.0
-    median = (_value_at(values, (count - 1) // 2) + _value_at(values, count // 2)) / 2
+    median = (at_rank(values, (count - 1) // 2) + at_rank(values, count // 2)) / 2
     unit = squares * sqrt(squares / count)
     upwards = [(value - median, n) for value, n in values]
     downwards = [(-distance, n) for distance, n in reversed(upwards)]
@@ -72,12 +73,6 @@ def _parted(values: Sequence[tuple[float, int]]) -> tuple[list[tuple[float, int]
         if n > taken:
             body.append((value, n - taken))
     return body, top[::-1]
-
-
-def _value_at(values: Sequence[tuple[float, int]], rank: int) -> float:
-    return next(
-        value for (value, _), below in zip(values, accumulate(n for _, n in values), strict=True) if rank < below
-    )
 
 
 def _cubes(values: Iterable[tuple[float, int]], mean: float) -> float:
