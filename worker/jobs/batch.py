@@ -8,7 +8,6 @@ to its next try, and what it had read is read again: never counted twice, for on
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from worker.clusters import Aggregate, fold
 from worker.concurrency import all_of
@@ -22,8 +21,6 @@ from worker.segment import Page
 from worker.store import BatchGrant, BegunBatch, Counted
 from worker.store.syncs import new_token
 from worker.sync import BatchKey
-
-log = logging.getLogger("segment_personas.jobs")
 
 SIDE_BY_SIDE = 4
 """Pages of a batch that are asked for at a time."""
