@@ -77,15 +77,20 @@ class Slow:
         await asyncio.sleep(0)
         self.results.append("never")
 
+    async def cancelled_on_the_way(self) -> asyncio.Task[None]:
+        """A caller that was cancelled before the call could go on; both have ended."""
+        caller = asyncio.create_task(self.caller())
+        await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.sleep(0)
+        self.go_on.set()
+        await asyncio.wait({caller})
+        return caller
+
 
 async def test_what_must_come_to_its_end_does_and_the_cancellation_comes_with_the_next_await() -> None:
     slow = Slow()
-    caller = asyncio.create_task(slow.caller())
-    await asyncio.sleep(0)
-    caller.cancel()
-    await asyncio.sleep(0)
-    slow.go_on.set()
-    await asyncio.wait({caller})
+    caller = await slow.cancelled_on_the_way()
     assert caller.cancelled()
     assert caller.cancelling() == 1
     assert slow.results == ["result", "told before the next await"]
@@ -110,12 +115,7 @@ async def test_a_call_that_fails_is_told_unless_its_caller_was_cancelled() -> No
     with pytest.raises(ValueError, match="mine"):
         await to_its_end(slow.call())
     slow.go_on.clear()
-    caller = asyncio.create_task(slow.caller())
-    await asyncio.sleep(0)
-    caller.cancel()
-    await asyncio.sleep(0)
-    slow.go_on.set()
-    await asyncio.wait({caller})
+    caller = await slow.cancelled_on_the_way()
     assert caller.cancelled()
 
 
