@@ -1,7 +1,7 @@
 """`segment-personas doctor`: looks at everything that a sync needs, and creates nothing.
 
-One page of Segment, some more where their times decide between strategies, and one free list of Mavera are all that it
-asks the APIs for. Each line says what was found and what to do about it.
+One page of Segment, some more where their times decide between strategies, and of Mavera one free list and the usage of
+the account are all that it asks the APIs for. Each line says what was found and what to do about it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from producer.findings import (
     judge_redis,
     judge_strategy,
     judge_traits,
+    judge_usage,
     said,
 )
 from producer.result import to_json
@@ -184,9 +185,18 @@ async def _mavera(settings: Settings, session: aiohttp.ClientSession) -> AsyncIt
     if settings.mavera_api_key is None:
         yield Finding("fail", "Mavera", "MAVERA_API_KEY is not set", "Export the key of your account.")
         return
+    client = mavera_client(settings, session)
     try:
-        limit = await mavera_client(settings, session).rate_limit()
+        limit = await client.rate_limit()
     except ApiError as error:
         yield Finding("fail", "Mavera", *said(error))
         return
-    yield judge_rate(limit, settings.mavera_rate)
+    try:
+        usage = await client.usage()
+    except ApiError as error:
+        yield judge_rate(limit, settings.mavera_rate)
+        yield Finding("warn", "Credits", *said(error))
+        return
+    yield judge_rate(limit if usage is None else usage.requests_per_minute or limit, settings.mavera_rate)
+    for finding in judge_usage(usage):
+        yield finding

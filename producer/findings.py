@@ -10,6 +10,7 @@ from worker.clusters import RECIPE, Rules
 from worker.clusters.reading import reader
 from worker.clusters.values import Traits
 from worker.errors import ApiError, Retry, WaitUntil
+from worker.mavera import CREDITS_PER_PERSONA, Usage
 from worker.store.health import RedisHealth
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -136,6 +137,21 @@ def judge_rate(limit: int | None, rate: int) -> Finding:
     if limit > rate:
         return Finding("ok", "Mavera", found, f"MAVERA_RATE={limit} would be faster.")
     return Finding("ok", "Mavera", found)
+
+
+def judge_usage(usage: Usage | None) -> list[Finding]:
+    """What the account has left, and whether it is enough for a persona. usage: None if it cannot be read."""
+    if usage is None:
+        return [Finding("ok", "Credits", "Mavera does not say what the account has left (GET /usage)")]
+    found, available = [], usage.available
+    if available is not None and available < CREDITS_PER_PERSONA:
+        text = f"{usage.describe()}: a persona costs {CREDITS_PER_PERSONA}, so none can be created"
+        found.append(Finding("warn", "Credits", text, "Top up the account, raise its limit, or wait for the period."))
+    else:
+        found.append(Finding("ok", "Credits", usage.describe()))
+    if usage.budget_alert is not None:
+        found.append(Finding("ok", "Credits", f"Mavera's budget alert is set to {usage.budget_alert:,}"))
+    return found
 
 
 def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:

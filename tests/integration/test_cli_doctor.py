@@ -15,6 +15,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.workers import environment
 from worker.jobs.context import worker_registry
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
+from worker.sandbox.faults import Kind
 from worker.settings import Settings, load_settings
 from worker.store import StorePool, redis_pool
 from worker.store.health import redis_health
@@ -64,7 +65,12 @@ async def test_a_good_setup_is_found_good_and_nothing_is_created(
     assert "60 requests a minute (tier Starter)" in findings["Mavera"][0].found
     assert await real_pool.dbsize() == before
     assert findings["Strategy"][0].found.startswith("a page takes ")
-    assert dict(sandbox.journal.arrived) == {"segment.page": 4, "segment.listing": 3, "mavera.list": 1}
+    assert dict(sandbox.journal.arrived) == {
+        "segment.page": 4,
+        "segment.listing": 3,
+        "mavera.list": 1,
+        "mavera.usage": 1,
+    }
 
 
 async def test_the_traits_of_a_clusters_file_are_looked_for(
@@ -190,3 +196,24 @@ async def test_a_listing_that_cannot_be_had_is_a_warning(settings: Settings, san
     sandbox.add_fault(Fault("segment", "status", route="listing", status=403))
     (finding,) = (await found(settings))["Strategy"]
     assert (finding.verdict, "403" in finding.found) == ("warn", True)
+
+
+async def test_the_account_is_described_and_a_creation_it_cannot_pay_for_is_warned_of(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    sandbox.set_options(credits=2500)
+    (finding,) = (await found(settings))["Credits"]
+    assert (finding.verdict, "2,500 of 2,500 credits left" in finding.found) == ("ok", True)
+    sandbox.set_options(credits=200)
+    (finding,) = (await found(settings))["Credits"]
+    assert (finding.verdict, "a persona costs 300" in finding.found) == ("warn", True)
+
+
+@pytest.mark.parametrize("kind", ["html", "invalid_json", "status"])
+async def test_an_account_that_does_not_answer_for_its_usage_is_no_failure(
+    settings: Settings, sandbox: Sandbox, kind: Kind
+) -> None:
+    sandbox.add_fault(Fault("mavera", kind, route="usage", status=404))
+    (finding,) = (await found(settings))["Credits"]
+    assert (finding.verdict, "GET /usage" in finding.found) == ("ok", True)
+    assert "the key is good" in (await found(settings))["Mavera"][0].found

@@ -1,8 +1,9 @@
 """The destination: Mavera personas. The client knows HTTP; the payload and the reference are pure."""
 
-from worker.mavera.client import CREDITS_PER_PERSONA, MaveraClient, Persona, PersonaGone, PostUncertain
+from worker.mavera.client import MaveraClient, Persona, PersonaGone, PostUncertain
 from worker.mavera.payload import PersonaPayload, build
 from worker.mavera.reference import Reference, find, refer, reference
+from worker.mavera.usage import CREDITS_PER_PERSONA, Usage
 
 __all__ = [
     "CREDITS_PER_PERSONA",
@@ -12,6 +13,7 @@ __all__ = [
     "PersonaPayload",
     "PostUncertain",
     "Reference",
+    "Usage",
     "build",
     "find",
     "refer",

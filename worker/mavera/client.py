@@ -28,9 +28,11 @@ from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Ret
 from worker.http import HttpClient, NotPermitted, Reply, TransportError
 from worker.mavera.payload import PersonaPayload
 from worker.mavera.reference import Reference, find
+from worker.mavera.usage import Usage, read_usage
 
-CREDITS_PER_PERSONA = 300
 _PAGE_SIZE = 100
+_NO_ROUTE = {403, 404, 405, 410, 501}
+"""Answers to `GET /usage` of an account that lacks the route, or of a key that may not use it."""
 
 
 class PostUncertain(PersonasError):
@@ -122,6 +124,29 @@ class MaveraClient:
         reply = await self._send("GET", "/personas", params={"limit": "1"})
         text = reply.headers.get("X-RateLimit-Limit", "")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+    async def usage(self) -> Usage | None:
+        """Asks for the account's credits and limits, which is free.
+
+        Returns:
+            What the account says, or None if it lacks the route or its answer cannot be read.
+
+        Raises:
+            ApiError: Any other refusal, or no answer.
+        """
+        what = "usage of the account"
+        try:
+            reply = await self._request("GET", "/usage")
+        except TransportError as error:
+            raise Retry("mavera_unavailable", f"Mavera, {what}: {error}") from None
+        if reply.status in _NO_ROUTE:
+            return None
+        if not 200 <= reply.status < 300:
+            raise self._refusal(reply, what)
+        try:
+            return read_usage(parse_json(reply.body))
+        except ValueError:
+            return None
 
     async def get(self, persona_id: str) -> Persona | None:
         """One persona, which is free; None if the answer was not readable. Raises PersonaGone if there is none."""

@@ -47,7 +47,7 @@ class Fault:
     Which requests it matches:
         api: `segment` or `mavera`.
         route: `page` (inline, with traits), `listing` (inline, without), `profiles` and `traits`
-            (profile-api); `create`, `update`, `list`, `delete`. None: all of the API.
+            (profile-api); `create`, `update`, `list`, `delete`, `usage`. None: all of the API.
         method: an HTTP method. None: all.
         space: a space id. None: all.
         page: the number of the page (from 0, of the page size in use) in a list of profiles. None: all.

@@ -1,4 +1,6 @@
-"""Mavera: create, read, update, list and delete personas. A repeated POST makes, and charges, another one.
+"""Mavera: create, read, update, list and delete personas, and the account's usage.
+
+A repeated POST makes, and charges, another persona.
 
 What a request changes is changed once its latency has passed, whether or not the client is still there.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from math import ceil
 from time import monotonic, time
 from typing import Any
@@ -20,9 +23,11 @@ from worker.sandbox.faults import Asked, Fault
 from worker.sandbox.pages import to_json
 from worker.sandbox.personas import CREATION_CREDITS, Persona
 from worker.sandbox.state import State
+from worker.sandbox.usage import usage
 from worker.sandbox.wire import cut, html_response, json_response, retry_after, truncated
 
 _PATH = "/api/v1/personas"
+_USAGE_PATH = "/api/v1/usage"
 _ROUTES = {
     ("POST", False): "create",
     ("GET", False): "list",
@@ -41,7 +46,7 @@ _TYPES = {
 
 
 class Mavera:
-    """Answers everything under `/api/v1/personas`."""
+    """Answers everything under `/api/v1/personas`, and `/api/v1/usage`."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -51,6 +56,8 @@ class Mavera:
         state, options = self._state, self._state.options
         persona_id = path.removeprefix(_PATH).removeprefix("/")
         action = _ROUTES.get((request.method, bool(persona_id)), "unknown")
+        if path == _USAGE_PATH:
+            action = "usage" if request.method == "GET" and options.usage_route else "unknown"
         route = "mavera." + action
         at = state.journal.arrive(route)
         key = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
@@ -60,7 +67,7 @@ class Mavera:
         elif options.mavera_key is not None and key != options.mavera_key:
             code = "invalid_api_key" if key else "missing_api_key"
             response = _error(401, "The API key is missing or not valid", code=code)
-        elif action == "unknown" or not path.startswith(_PATH):
+        elif action == "unknown" or not (path.startswith(_PATH) or path == _USAGE_PATH):
             response = _error(404, f"No route {request.method} {path}")
         else:
             response = await self._answer(request, action, persona_id, query)
@@ -105,6 +112,8 @@ class Mavera:
     ) -> web.Response:
         if action == "list":
             return self._list(query)
+        if action == "usage":
+            return json_response(to_json(usage(self._state, datetime.now(UTC))))
         if action == "delete":
             deleted = self._state.personas.delete(persona_id)
             return json_response(to_json({"id": persona_id, "deleted": True})) if deleted else _gone(persona_id)
@@ -122,10 +131,8 @@ class Mavera:
             return _error(400, "name is required", code="missing_field", param="name")
         if (wrong := _wrong_name(body)) is not None:
             return wrong
-        if state.credits is not None:
-            if state.credits < CREATION_CREDITS:
-                return _error(402, f"A persona takes {CREATION_CREDITS} credits, {state.credits} are left")
-            state.credits -= CREATION_CREDITS
+        if (refused := state.charge(CREATION_CREDITS)) is not None:
+            return _error(402, f"A persona takes {CREATION_CREDITS} credits, {state.credits} are left", code=refused)
         state.personas.posts.append(body)
         persona = state.personas.create(body, time(), state.options.listing_lag_s, ignored)
         return json_response(to_json(persona.full()), 201)

@@ -23,6 +23,9 @@ RUNTIME_OPTIONS = frozenset(
         "segment_limit_headers",
         "mavera_limit",
         "credits",
+        "auto_recharge",
+        "usage_limit",
+        "usage_route",
         "listing_lag_s",
         "mavera_next_cursor",
     }
@@ -53,6 +56,10 @@ class SandboxOptions:
             headers.
         segment_window_s, mavera_window_s: the lengths of those windows, for tests that cannot wait a minute.
         credits: None for no end of them; each creation takes 300, and 402 is the answer when fewer are left.
+        auto_recharge: credits that are added when a creation finds too few left; None: auto-recharge is off.
+        usage_limit: most credits that the account may use in a billing period, of which `/usage` tells; a
+            creation beyond it is answered with 402; None: no limit.
+        usage_route: False: `GET /usage` is answered with 404.
         cursor_form: where and how the `inline` dialect tells the next cursor, see `pages.CursorForm`.
         prebuilt: page bodies are built before serving (a ring of 50, see `pages.ring_index`), so that the
             sandbox is never what limits a benchmark.
@@ -77,6 +84,9 @@ class SandboxOptions:
     segment_window_s: float = 1.0
     mavera_window_s: float = 60.0
     credits: int | None = None
+    auto_recharge: int | None = None
+    usage_limit: int | None = None
+    usage_route: bool = True
     cursor_form: str = "data.cursor:object"
     prebuilt: bool = False
     listing_lag_s: float = 0.0
@@ -90,7 +100,7 @@ class SandboxOptions:
             raise ValueError("page_size must be at least 1")
         for name in ("latency_s", "listing_latency_s", "mavera_latency_s", "jitter_s", "listing_lag_s"):
             _not_negative(name, getattr(self, name))
-        for name in ("segment_limit", "mavera_limit", "credits"):
+        for name in ("segment_limit", "mavera_limit", "credits", "auto_recharge", "usage_limit"):
             _not_negative(name, getattr(self, name))
 
     def space(self, space_id: str) -> SpaceSpec | None:
@@ -119,7 +129,7 @@ def _fits(name: str, value: object) -> bool:
     if name == "spaces":
         return isinstance(value, Mapping) and all(isinstance(spec, SpaceSpec) for spec in value.values())
     text = name in ("segment_token", "mavera_key")
-    switch = name in ("mavera_next_cursor", "segment_limit_headers")
+    switch = name in ("mavera_next_cursor", "segment_limit_headers", "usage_route")
     allowed = (str,) if text else (bool,) if switch else (int, float)
     return value is None or isinstance(value, allowed)
 

@@ -26,6 +26,7 @@ class State:
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
         self.credits = options.credits
+        self.credits_used = 0
         self.faults = FaultBook(options.faults)
         self.journal = Journal()
         self.personas = Personas(options.stock_personas)
@@ -54,6 +55,19 @@ class State:
             self.credits = self.options.credits
         if "segment_limit" in changes or "mavera_limit" in changes:
             self._windows.clear()
+
+    def charge(self, credits: int) -> str | None:
+        """Takes the credits of a creation from the account; returns the code of the refusal if it may not."""
+        if self.options.usage_limit is not None and self.credits_used + credits > self.options.usage_limit:
+            return "budget_exceeded"
+        if self.credits is not None:
+            if self.credits < credits and self.options.auto_recharge:
+                self.credits += self.options.auto_recharge
+            if self.credits < credits:
+                return "credits_exhausted"
+            self.credits -= credits
+        self.credits_used += credits
+        return None
 
     def clear_faults(self) -> None:
         """Ends all faults and lets go whoever hangs in one."""
