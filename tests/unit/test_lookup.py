@@ -16,8 +16,8 @@ from worker.http import new_session
 from worker.jobs import lookup
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
-from worker.jobs.lookup import Lookup, cluster_reference, look_up
-from worker.mavera import PersonaPayload, Reference
+from worker.jobs.lookup import Lookup, cluster_reference, find_twins, look_up
+from worker.mavera import Persona, PersonaPayload, Reference
 from worker.sandbox import Fault, Sandbox, SandboxOptions
 from worker.store import StorePool
 from worker.sync import SyncRequest
@@ -123,6 +123,26 @@ async def test_of_two_with_one_reference_every_look_up_names_the_same(
     ]
     result = await found_in(fake_pool, {**pages[0], "next_cursor": "c"}, pages[1])
     assert result.found == {str(reference(1)): first[0]}
+
+
+def test_twins_are_named_oldest_first_and_a_repeated_row_is_none() -> None:
+    rows = [
+        Persona(id="per_b", description=f"copied {reference(1)}", created_at="2026-01-02"),
+        Persona(id="per_c", description=f"alone {reference(2)}", created_at="2026-01-01"),
+        Persona(id="per_a", description=f"bought {reference(1)}", created_at="2026-01-01"),
+        Persona(id="per_c", description=f"alone {reference(2)}", created_at="2026-01-01"),
+        Persona(id="per_d", description="by hand"),
+    ]
+    assert find_twins(rows) == find_twins(reversed(rows)) == {str(reference(1)): ("per_a", "per_b")}
+    assert find_twins([]) == {}
+
+
+async def test_a_look_up_names_the_twins_of_its_family(fake_pool: StorePool) -> None:
+    rows = [listed(f"per_{n}", str(reference(1)), f"2026-01-0{n}") for n in (3, 1, 2)]
+    others = [listed(f"per_{n}", str(reference(1, "9876543210"))) for n in (4, 5)]
+    result = await found_in(fake_pool, {"data": rows + others})
+    assert result.twins == {str(reference(1)): ("per_1", "per_2", "per_3")}
+    assert result.listed == {"per_1", "per_2", "per_3"}
 
 
 # How complete it is

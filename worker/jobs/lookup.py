@@ -8,7 +8,7 @@ claim.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -25,8 +25,8 @@ MAX_PAGES = 200
 class Lookup(BaseModel):
     """Reference → persona id, as found; of several personas with one reference, the oldest.
 
-    listed: every persona of the family, also the younger ones. run: of Redis, at that time. unsettled_s: seconds from
-    then until Redis' last restart is long enough ago; 0: it was.
+    twins: as of `find_twins`. listed: every persona of the family, also the younger ones. run: of Redis, at that time.
+    unsettled_s: seconds from then until Redis' last restart is long enough ago; 0: it was.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,6 +36,7 @@ class Lookup(BaseModel):
     complete: bool
     found: Mapping[str, str]
     listed: frozenset[str] = frozenset()
+    twins: Mapping[str, tuple[str, ...]] = {}
 
     @classmethod
     def decode(cls, text: str) -> Lookup | None:
@@ -65,12 +66,37 @@ def found_record(request: SyncRequest, sync_id: str, summary: ClusterSummary, pe
     )
 
 
+def find_twins(personas: Iterable[Persona]) -> dict[str, tuple[str, ...]]:
+    """Finds the references that several personas carry: bought twice, or copied by hand.
+
+    Args:
+        personas: Rows of Mavera's list, in any order; a row may be repeated.
+
+    Returns:
+        Reference → ids of its personas, the oldest first. Syncs use and update the oldest one.
+    """
+    carriers: dict[str, dict[str, Persona]] = {}
+    for persona in personas:
+        if persona.reference:
+            carriers.setdefault(str(persona.reference), {})[persona.id] = persona
+    return {
+        text: tuple(one.id for one in sorted(same.values(), key=age_order))
+        for text, same in carriers.items()
+        if len(same) > 1
+    }
+
+
+def age_order(persona: Persona) -> tuple[str, str]:
+    """Sorts personas from the oldest to the youngest, and always in the same way."""
+    return str(persona.created_at), persona.id
+
+
 async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lookup:
     """Lists the personas of a family. Raises what `Patience.call` raises; a wrong key is found here."""
     run, steady_s = await context.personas.redis_run()
     unsettled_s = max(0.0, context.settings.mavera_settle_s - steady_s)
     found: dict[str, Persona] = {}
-    listed: set[str] = set()
+    ours: list[Persona] = []
     cursor: str | None = None
     complete = False
     for _ in range(MAX_PAGES):
@@ -79,10 +105,10 @@ async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lo
         for persona in personas:
             mine = persona.reference
             if mine and mine.family == family:
-                listed.add(persona.id)
+                ours.append(persona)
                 # Of two with one reference (bought twice, or copied by hand) every look-up must name the same one.
                 known = found.get(str(mine), persona)
-                found[str(mine)] = min(known, persona, key=lambda one: (str(one.created_at), one.id))
+                found[str(mine)] = min(known, persona, key=age_order)
         if cursor is None:
             complete = not full
             break
@@ -91,5 +117,6 @@ async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lo
         unsettled_s=unsettled_s,
         complete=complete,
         found={text: one.id for text, one in found.items()},
-        listed=frozenset(listed),
+        listed=frozenset(persona.id for persona in ours),
+        twins=find_twins(ours),
     )
