@@ -23,7 +23,10 @@ from producer.screen import Screen
 from worker.clusters import Rules
 from worker.errors import ConfigurationError, PersonasError
 from worker.files import STANDARD_INPUT, anywhere
+from worker.jobs.context import claim_file
+from worker.jobs.runner import needed_tokens
 from worker.settings import Dialect, Settings
+from worker.store.claim_file import StateUnusable
 from worker.sync import FAN_OUT_NEEDS_INLINE, FAN_OUT_READS_ALL, Strategy, Sync, SyncRequest, new_sync_id
 
 PATIENCE_S = 3.0
@@ -106,8 +109,15 @@ def requests_for(settings: Settings, options: SyncOptions, *, plan_only: bool = 
 
 
 @contextlib.asynccontextmanager
-async def front_door(settings: Settings, err: Screen, options: SyncOptions) -> AsyncIterator[SyncClient]:
-    """Where the syncs are asked for; says what running in this process means. Raises ConfigurationError."""
+async def front_door(
+    settings: Settings, err: Screen, options: SyncOptions, space_ids: Sequence[str]
+) -> AsyncIterator[SyncClient]:
+    """Where the syncs are asked for; says what running in this process means.
+
+    Raises:
+        ConfigurationError: A setting is missing, or the state directory cannot be used.
+        SpaceBusy: Another process syncs one of the spaces.
+    """
     if not options.in_process(settings):
         async with redis_client(settings) as client:
             yield client
@@ -121,7 +131,20 @@ async def front_door(settings: Settings, err: Screen, options: SyncOptions) -> A
             settings = await stack.enter_async_context(made_up(settings, dialect=options.dialect))
         try:
             opener = None if options.from_file is None else anywhere
-            client = await stack.enter_async_context(embedded(settings, opener=opener))
+            settings.require(*needed_tokens(opener))
+            claims = None
+            if not (options.sandbox or options.preview):
+                claims = claim_file(settings)
+                stack.enter_context(claims.lock(space_ids))
+                if claims.claims:
+                    err.say(
+                        "An earlier run ended while a persona was being made. Before one is bought in its place, "
+                        f"Mavera's list is watched for {settings.mavera_settle_s:g} s.",
+                        "yellow",
+                    )
+            client = await stack.enter_async_context(embedded(settings, opener=opener, claims=claims))
+        except StateUnusable:
+            raise
         except ConfigurationError as error:
             raise ConfigurationError(f"{error} To see it work without keys: segment-personas sync --sandbox") from None
         if not options.sandbox:

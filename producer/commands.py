@@ -63,7 +63,7 @@ async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
     asks = options.asks(err)
     requests = requests_for(settings, options, plan_only=options.preview or asks)
     in_process = options.in_process(settings)
-    async with front_door(settings, err, options) as client:
+    async with front_door(settings, err, options, [request.space_id for request in requests]) as client:
         syncs = await enqueue(client, err, requests, options)
         if not options.wait:
             await _hint_at_workers(client, err)

@@ -1,7 +1,7 @@
 """Everything in one process: an in-memory Redis, a worker, a client, and if wanted the stand-ins for both APIs.
 
-The state is gone with the process. Made-up profiles stay in it: with the stand-ins, no setting of the environment says
-where to, and no real key is used.
+The state is gone with the process, except for purchases under way (`worker.store.claim_file`). Made-up profiles stay in
+it: with the stand-ins, no setting of the environment says where to, and no real key is used.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from worker.jobs.runner import needed_tokens, serve
 from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec
 from worker.settings import Dialect, Settings
 from worker.store import embedded_pool
+from worker.store.claim_file import ClaimFile
 from worker.store.pool import closing
 
 DEMO_SPACE = "demo"
@@ -35,11 +36,14 @@ DEMO = SandboxOptions(
 
 
 @contextlib.asynccontextmanager
-async def embedded(settings: Settings, *, opener: Opener | None = None) -> AsyncIterator[SyncClient]:
+async def embedded(
+    settings: Settings, *, opener: Opener | None = None, claims: ClaimFile | None = None
+) -> AsyncIterator[SyncClient]:
     """A client with a worker of its own; both end with the block, the worker after it has stopped its jobs.
 
-    opener: opens the files of its syncs, which then all read one; no Segment token is needed for them. Raises
-    ConfigurationError if a token is missing, and whatever ends the worker before its time.
+    opener: opens the files of its syncs, which then all read one; no Segment token is needed for them. claims: keeps
+    note of purchases under way; None: nothing is bought, or only from a stand-in. Raises ConfigurationError if a token
+    is missing, and whatever ends the worker before its time.
     """
     settings.require(*needed_tokens(opener))
     owner = asyncio.current_task()
@@ -51,7 +55,9 @@ async def embedded(settings: Settings, *, opener: Opener | None = None) -> Async
         owner.cancel()
 
     async with closing(embedded_pool()) as pool:
-        worker = asyncio.create_task(serve(settings, pool, ready=ready.set, opener=opener), name="worker")
+        worker = asyncio.create_task(
+            serve(settings, pool, ready=ready.set, opener=opener, claims=claims), name="worker"
+        )
         worker.add_done_callback(interrupt)
         try:
             await ready.wait()

@@ -43,6 +43,11 @@ class Command:
             while text not in self._err:
                 assert await self._read(), f"{text!r} never came: {self._err}"
 
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        return self._process.pid
+
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
         """Ctrl-C, or another signal."""
         self._process.send_signal(number)

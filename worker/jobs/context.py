@@ -18,7 +18,9 @@ from worker.segment import InlineApi, ProfileApi, SampledSource, Source
 from worker.segment.profile_api import LISTED_A_CALL
 from worker.settings import Settings
 from worker.store import BatchStore, JobQueue, Limiter, PersonaStore, RateScope, StorePool, SyncStore, WorkerRegistry
+from worker.store.claim_file import ClaimFile, state_folder
 from worker.store.personas import account_name
+from worker.store.written_claims import WrittenClaims
 from worker.sync import SyncRequest
 
 
@@ -26,7 +28,8 @@ from worker.sync import SyncRequest
 class WorkerContext:
     """The worker's own. clock: monotonic seconds; sleep: seconds. Both come from outside: tests need no patching.
 
-    opener: opens the files that requests name; None: those under `FILES_DIR`. listings: how many of the worker's jobs
+    opener: opens the files that requests name; None: those under `FILES_DIR`. claims: the file of claims of a process
+    whose Redis is in memory; None: Redis keeps them. listings: how many of the worker's jobs
     list pages for batches at the moment.
     """
 
@@ -36,6 +39,7 @@ class WorkerContext:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     opener: Opener | None = None
+    claims: ClaimFile | None = None
     listings: int = 0
     _space_limiters: dict[str, Limiter] = field(default_factory=dict)
 
@@ -48,7 +52,7 @@ class WorkerContext:
         self.syncs = sync_store(self.pool, settings)
         self.batches = batch_store(self.pool, settings)
         self.registry = worker_registry(self.pool, settings)
-        self.personas = persona_store(self.pool, settings)
+        self.personas = persona_store(self.pool, settings, self.claims)
         self.mavera_limiter = mavera_limiter(self.pool, settings, clock=self.clock, sleep=self.sleep)
         self.mavera = mavera_client(settings, self.session, listen=self.mavera_limiter.hear)
         self.files = OpenFiles(self.opener or under(settings.files_dir))
@@ -140,9 +144,17 @@ def mavera_limiter(
     return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
 
 
-def persona_store(pool: StorePool, settings: Settings) -> PersonaStore:
-    """The records and claims of the account."""
-    return PersonaStore(pool, _mavera_account(settings))
+def persona_store(pool: StorePool, settings: Settings, claims: ClaimFile | None = None) -> PersonaStore:
+    """The records and claims of the account. claims: as of `WorkerContext`."""
+    account = _mavera_account(settings)
+    if claims is None:
+        return PersonaStore(pool, account)
+    return WrittenClaims(pool, account, claims, settings.mavera_settle_s)
+
+
+def claim_file(settings: Settings) -> ClaimFile:
+    """The account's claim file in the user's state directory. Raises StateUnusable if it cannot be used."""
+    return ClaimFile(state_folder(), _mavera_account(settings))
 
 
 def _mavera_account(settings: Settings) -> str:

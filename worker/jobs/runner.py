@@ -31,9 +31,11 @@ from worker.jobs.walk import walk
 from worker.jobs.watcher import watch
 from worker.settings import Settings
 from worker.store import StorePool, redis_pool
+from worker.store.claim_file import ClaimFile
 from worker.store.keys import QUEUE, WAKE
 from worker.store.pool import JOB_LIFETIME_MS
 from worker.store.queue import Take, TakenJob
+from worker.store.written_claims import WrittenClaims
 
 log = logging.getLogger("segment_personas.worker")
 
@@ -191,15 +193,19 @@ async def serve(
     *,
     ready: Callable[[], None] | None = None,
     opener: Opener | None = None,
+    claims: ClaimFile | None = None,
 ) -> None:
     """Runs a worker on `pool` until cancelled; its jobs have handed their syncs over when this returns.
 
     ready: called once the worker takes jobs. opener: opens the files of its syncs, which then all read one; None: those
-    under `FILES_DIR`. Raises ConfigurationError if a token is missing.
+    under `FILES_DIR`. claims: where claims are kept if `pool` is in memory. Raises ConfigurationError if a token is
+    missing.
     """
     settings.require(*needed_tokens(opener))
     async with new_session() as session:
-        context = WorkerContext(settings, pool, session, opener=opener)
+        context = WorkerContext(settings, pool, session, opener=opener, claims=claims)
+        if isinstance(context.personas, WrittenClaims):
+            await context.personas.restore()
         worker = SyncWorker(context)
         helpers = [
             asyncio.create_task(_supervise("watcher", lambda: watch(context))),
