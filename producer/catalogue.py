@@ -6,23 +6,20 @@ Mavera, is what finds it again if Redis is lost; so whatever changes the referen
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 
 from worker.clusters.trait import Name
 from worker.errors import ApiError, ConfigurationError, PersonasError
-from worker.mavera import MaveraClient, Persona, Reference, refer, reference
+from worker.mavera import ListPage, MaveraClient, Persona, Reference, list_pages, refer, reference
 from worker.store import Limiter, PersonaRecord, PersonaStore
 from worker.store.limiter import MustWait
 from worker.sync import SyncRequest, identity
 
 LONGEST_WAIT_S = 70.0
 """How long a command waits for its turn in Mavera's rate limit: a whole window of it, and a little."""
-
-MAX_PAGES = 200
-
 
 _KEY: TypeAdapter[str] = TypeAdapter(Name)
 
@@ -159,17 +156,16 @@ class Catalogue:
 
     async def _listed(self, search: str) -> AsyncIterator[Persona]:
         assert self._mavera
-        cursor: str | None = None
-        for _ in range(MAX_PAGES):
-            await self._slot()
-            try:
-                found, cursor, _ = await self._mavera.list_page(search, cursor)
-            except ApiError as error:
-                raise Refused(_said(error)) from None
-            for persona in found:
+        async for page in list_pages(self._mavera, search, self._ask):
+            for persona in page.personas:
                 yield persona
-            if cursor is None:
-                return
+
+    async def _ask(self, request: Callable[[], Awaitable[ListPage]]) -> ListPage:
+        await self._slot()
+        try:
+            return await request()
+        except ApiError as error:
+            raise Refused(_said(error)) from None
 
     async def _refer(self, persona: Persona, place: Place) -> bool:
         """Writes the reference into the description; False if the list does not show what that is."""

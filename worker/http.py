@@ -96,6 +96,11 @@ class HttpClient:
         self._proxy = _proxy(URL(self._base))
         self._timeout = aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s)
 
+    @property
+    def host(self) -> str:
+        """The host of the base URL."""
+        return URL(self._base).host or ""
+
     async def request(
         self,
         method: str,

@@ -13,11 +13,10 @@ from tests.support.web_server import Request, answer, serving
 from worker.clusters.figures import Figures
 from worker.errors import ResumableStop
 from worker.http import new_session
-from worker.jobs import lookup
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
 from worker.jobs.lookup import Lookup, cluster_reference, find_twins, look_up
-from worker.mavera import Persona, PersonaPayload, Reference
+from worker.mavera import Persona, PersonaPayload, Reference, listing
 from worker.sandbox import Fault, Sandbox, SandboxOptions
 from worker.store import StorePool
 from worker.sync import SyncRequest
@@ -155,18 +154,27 @@ async def test_a_full_page_that_names_no_next_is_not_complete_but_believed(fake_
     assert len(result.found) == 100
 
 
-@pytest.mark.parametrize("end", [{"has_more": True}, {"cursor": {"next": 7}}, {"cursor": {"has_more": True}}])
+@pytest.mark.parametrize("end", [{"has_more": True}, {"cursor": {"next": ["c"]}}, {"cursor": {"has_more": True}}])
 async def test_a_listing_that_breaks_off_is_not_complete(fake_pool: StorePool, end: dict[str, object]) -> None:
     assert not (await found_in(fake_pool, {"data": [], **end})).complete
 
 
-async def test_a_listing_without_end_ends_and_is_not_complete(fake_pool: StorePool) -> None:
+async def test_a_listing_whose_cursor_repeats_ends_at_once_and_is_not_complete(fake_pool: StorePool) -> None:
     async with serving(answer(200, b'{"data": [], "next_cursor": "c"}')) as web:
         async with at(web.url, fake_pool) as (context, patience, _):
             result = await look_up(context, patience, FAMILY)
         assert not result.complete
-        assert len(web.requests) == lookup.MAX_PAGES
-        assert _cursors(web.requests)[:3] == ["", "c", "c"]
+        assert result.why == "its cursor repeats"
+        assert _cursors(web.requests) == ["", "c"]
+
+
+async def test_a_listing_without_end_ends_and_is_not_complete(fake_pool: StorePool) -> None:
+    bodies = [orjson.dumps({"data": [], "next_cursor": f"c{n}"}) for n in range(listing.MAX_PAGES + 1)]
+    async with serving(*(answer(200, body) for body in bodies)) as web:
+        async with at(web.url, fake_pool) as (context, patience, _):
+            result = await look_up(context, patience, FAMILY)
+        assert not result.complete
+        assert len(web.requests) == listing.MAX_PAGES
 
 
 def _cursors(requests: list[Request]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -12,7 +13,16 @@ from tests.support.web_server import Answer, answer, serving
 from worker.clusters.figures import Figures
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
 from worker.http import HttpClient, HttpLimits, NotPermitted, new_session
-from worker.mavera import MaveraClient, Persona, PersonaGone, PersonaPayload, PostUncertain, Reference
+from worker.mavera import (
+    ListPage,
+    MaveraClient,
+    Persona,
+    PersonaGone,
+    PersonaPayload,
+    PostUncertain,
+    Reference,
+    list_pages,
+)
 from worker.sandbox import Fault, Sandbox, SandboxOptions
 
 NOW = 1_700_000_000.0
@@ -165,7 +175,7 @@ async def test_a_success_that_names_no_persona_leaves_it_in_doubt(status: int) -
         b"null",
         b'{"id": null}',
         b'{"id": ""}',
-        b'{"id": 7}',
+        b'{"id": true}',
         b'{"id": ".."}',
         b'{"id": "a b"}',
         b'{"id": "a\\nb"}',
@@ -348,7 +358,7 @@ async def test_an_id_stays_one_part_of_the_path(persona_id: str, path: str) -> N
 # Listing
 
 
-async def list_of(body: object) -> tuple[list[Persona], str | None, bool]:
+async def list_of(body: object) -> ListPage:
     async with serving(answer(200, orjson.dumps(body))) as web, client(web.url) as mavera:
         return await mavera.list_page(FAMILY, None)
 
@@ -368,12 +378,16 @@ async def test_only_the_family_is_found_by_its_references() -> None:
     async with sandbox(stock=3) as box, client(box.mavera_url) as mavera:
         mine = await mavera.create(payload(), yes)
         await mavera.create(payload(reference=other), yes)
-        assert await mavera.list_page(FAMILY, None) == ([await _listed(mavera, mine.id)], None, False)
+        assert await mavera.list_page(FAMILY, None) == ListPage([await _listed(mavera, mine.id)], 1, None, "")
 
 
 async def _listed(mavera: MaveraClient, persona_id: str) -> Persona:
-    found, _, _ = await mavera.list_page("Segment", None)
+    found = (await mavera.list_page("Segment", None)).personas
     return next(persona for persona in found if persona.id == persona_id)
+
+
+async def pages_of(mavera: MaveraClient) -> list[ListPage]:
+    return [page async for page in list_pages(mavera, FAMILY, lambda request: request())]
 
 
 @pytest.mark.parametrize(("number", "pages"), [(0, [0]), (99, [99]), (100, [100]), (101, [100, 1])])
@@ -381,95 +395,137 @@ async def test_a_listing_is_followed_to_its_end(number: int, pages: list[int]) -
     async with sandbox() as box, client(box.mavera_url) as mavera:
         for _ in range(number):
             await mavera.create(payload(), yes)
-        sizes, cursor = [], None
-        while True:
-            personas, cursor, more = await mavera.list_page(FAMILY, cursor)
-            sizes.append(len(personas))
-            assert more == (cursor is not None)
-            if cursor is None:
-                break
-    assert sizes == pages
+        found = await pages_of(mavera)
+    assert [len(page.personas) for page in found] == pages
+    assert not any(page.doubt for page in found)
 
 
 async def test_a_full_page_that_says_nothing_may_not_be_the_last() -> None:
     async with sandbox(next_cursor=False) as box, client(box.mavera_url) as mavera:
         for number in range(100):
-            _, cursor, more = await mavera.list_page(FAMILY, None)
-            assert (cursor, more) == (None, False), number
+            assert not (await mavera.list_page(FAMILY, None)).doubt, number
             await mavera.create(payload(), yes)
-        _, cursor, more = await mavera.list_page(FAMILY, None)
-    assert (cursor, more) == (None, True)
+        page = await mavera.list_page(FAMILY, None)
+    assert page.cursor is None
+    assert "page is full (100 entries)" in page.doubt
+    assert "top level: object, data" in page.doubt
 
 
 @pytest.mark.parametrize(
-    ("said", "cursor", "more"),
+    ("said", "cursor", "doubt"),
     [
         ({}, None, False),
-        ({"next_cursor": "c"}, "c", True),
-        ({"next_cursor": "c", "has_more": True}, "c", True),
+        ({"next_cursor": "c"}, "c", False),
+        ({"next_cursor": "c", "has_more": True}, "c", False),
         ({"next_cursor": "c", "has_more": False}, None, False),
-        ({"cursor": "c"}, "c", True),
-        ({"cursor": {"next": "c", "has_more": True}}, "c", True),
+        ({"cursor": "c"}, "c", False),
+        ({"cursor": {"next": "c", "has_more": True}}, "c", False),
         ({"cursor": {"next": "c", "has_more": False}}, None, False),
         ({"cursor": {"next": None, "has_more": False}}, None, False),
         ({"cursor": {}}, None, False),
         ({"next_cursor": "", "cursor": ""}, None, False),
         ({"next_cursor": None, "has_more": False}, None, False),
-        # There is more, and no way to it: the listing is not complete.
+        ({"cursor": {"next": 7}}, "7", False),
+        ({"cursor": 7}, "7", False),
+        ({"meta": {"next_cursor": "c"}}, "c", False),
+        ({"total": 1}, None, False),
+        # There is more, and no way to it: the list is not complete.
+        ({"total": 2}, None, True),
         ({"has_more": True}, None, True),
+        ({"has_more": "perhaps"}, None, True),
         ({"next_cursor": None, "has_more": True}, None, True),
         ({"cursor": {"next": None, "has_more": True}}, None, True),
-        ({"cursor": {"next": 7}}, None, True),
         ({"cursor": {"next": ["c"]}}, None, True),
+        ({"next_cursor": ["c"]}, None, True),
         ({"next_cursor": "c" * 5000}, None, True),
+        ({"next_cursor": "\ud800"}, None, True),
     ],
 )
 async def test_a_listing_is_complete_only_if_nothing_says_otherwise(
-    said: dict[str, object], cursor: str | None, more: bool
+    said: dict[str, object], cursor: str | None, doubt: bool
 ) -> None:
-    assert await list_of({"data": [{"id": "per_1"}], **said}) == ([Persona(id="per_1")], cursor, more)
+    body = json.dumps({"data": [{"id": "per_1"}], **said}).encode()
+    async with serving(answer(200, body)) as web, client(web.url) as mavera:
+        page = await mavera.list_page(FAMILY, None, before=0)
+    assert (page.personas, page.cursor, bool(page.doubt)) == ([Persona(id="per_1")], cursor, doubt), page.doubt
 
 
-@pytest.mark.parametrize(("has_more", "more"), [(False, False), (None, True), (True, True)])
-async def test_a_full_page_is_the_last_only_if_it_says_so(has_more: bool | None, more: bool) -> None:
-    body = {"data": [{"id": f"per_{n}"} for n in range(100)], "has_more": has_more}
-    assert (await list_of(body))[1:] == (None, more)
+@pytest.mark.parametrize(("has_more", "doubt"), [(False, False), (None, True), (True, True)])
+async def test_a_full_page_is_the_last_only_if_it_says_so(has_more: bool | None, doubt: bool) -> None:
+    page = await list_of({"data": [{"id": f"per_{n}"} for n in range(100)], "has_more": has_more})
+    assert (page.cursor, bool(page.doubt)) == (None, doubt)
 
 
 @pytest.mark.parametrize(
     "body",
-    [
-        b"",
-        b"<html></html>",
-        b"[]",
-        b"{}",
-        b'{"data": null}',
-        b'{"data": {}}',
-        b'{"data": [null]}',
-        b'{"data": ["per_1"]}',
-        b'{"data": [{"id": 7}]}',
-        b'{"data": [{"name": "jane@example.com"}]}',
-        b'{"data": [], "cursor": 7}',
-        b'{"data": [], "next_cursor": ["c"]}',
-        b'{"data": [], "has_more": "perhaps"}',
-    ],
+    [b"", b"<html></html>", b"[]", b"{}", b'{"data": {}}', b'{"data": "per_1"}', b'{"personas": []}'],
 )
 async def test_what_is_no_list_proves_nothing_and_is_asked_for_again(body: bytes) -> None:
     error = await refusal(200, "GET", body, {"Request-Id": "req_7"})
     assert isinstance(error, Retry)
     assert error.code == "mavera_bad_body"
-    assert str(error) == "Mavera, list of personas: the body is no list (Request-Id req_7)"
+    assert str(error) == "Mavera, list of personas: the body is not a list (Request-Id req_7)"
 
 
-async def test_an_odd_persona_of_someone_else_is_not_in_the_way() -> None:
+async def test_a_list_of_null_is_empty() -> None:
+    assert await list_of({"data": None, "has_more": False}) == ListPage([], 0, None, "")
+
+
+ODD_ROWS: list[object] = [
+    None,
+    7,
+    "per_9",
+    [],
+    [{"id": "per_9"}],
+    {},
+    {"id": None},
+    {"id": True},
+    {"id": ""},
+    {"id": "a b"},
+    {"id": "x" * 201},
+    {"id": {"id": "per_9"}},
+    {"name": "jane@example.com"},
+]
+
+
+async def test_odd_rows_of_a_list_are_ignored() -> None:
+    mine = {"id": "per_1", "description": f"ours {REFERENCE}"}
+    page = await list_of({"data": [*ODD_ROWS, mine, *ODD_ROWS]})
+    assert [persona.id for persona in page.personas] == ["per_1"]
+    assert page.rows == 2 * len(ODD_ROWS) + 1
+    assert not page.doubt
+
+
+async def test_odd_fields_of_a_persona_are_not_in_the_way() -> None:
     odd: dict[str, object] = {"id": "7", "name": None, "description": 5, "created_at": {}, "credits_charged": "x"}
-    found, _, _ = await list_of({"data": [odd, {"id": "per_1", "description": f"ours {REFERENCE}"}]})
+    found = (await list_of({"data": [odd, {"id": 8, "description": f"ours {REFERENCE}"}]})).personas
     assert [persona.reference for persona in found] == [None, REFERENCE]
+    assert [persona.id for persona in found] == ["7", "8"]
 
 
-async def test_half_a_surrogate_pair_is_no_cursor() -> None:
-    async with serving(answer(200, b'{"data": [], "next_cursor": "\\ud800"}')) as web, client(web.url) as mavera:
-        assert await mavera.list_page(FAMILY, None) == ([], None, True)
+async def test_a_persona_of_ours_without_an_id_leaves_the_list_in_doubt() -> None:
+    page = await list_of({"data": [{"id": None, "description": f"ours {REFERENCE}"}], "has_more": False})
+    assert page.personas == []
+    assert "no usable id" in page.doubt
+
+
+async def test_a_cursor_that_repeats_is_seen_at_once() -> None:
+    first, second = (orjson.dumps({"data": [], "next_cursor": cursor}) for cursor in ("c", "d"))
+    answers = (answer(200, first), answer(200, second), answer(200, first))
+    async with serving(*answers) as web, client(web.url) as mavera:
+        found = await pages_of(mavera)
+    assert len(web.requests) == 3
+    assert [page.doubt for page in found] == ["", "", "its cursor repeats"]
+
+
+async def test_a_page_in_doubt_is_asked_for_again_and_its_last_answer_counts() -> None:
+    doubtful, good = b'{"data": [], "has_more": true}', b'{"data": [], "has_more": false}'
+    async with serving(answer(200, doubtful), answer(200, good)) as web, client(web.url) as mavera:
+        assert not (await pages_of(mavera))[-1].doubt
+    assert len(web.requests) == 2
+    async with serving(answer(200, doubtful)) as web, client(web.url) as mavera:
+        assert (await pages_of(mavera))[-1].doubt
+    assert len(web.requests) == 3
 
 
 @pytest.mark.parametrize(

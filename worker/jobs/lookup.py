@@ -15,18 +15,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from worker.clusters import ClusterSummary
 from worker.jobs.attempts import Patience
 from worker.jobs.context import WorkerContext
-from worker.mavera import Persona, Reference, reference
+from worker.mavera import Persona, Reference, list_pages, reference
 from worker.store import PersonaRecord
 from worker.sync import SyncRequest
-
-MAX_PAGES = 200
 
 
 class Lookup(BaseModel):
     """Reference → persona id, as found; of several personas with one reference, the oldest.
 
-    twins: as of `find_twins`. listed: every persona of the family, also the younger ones. run: of Redis, at that time.
-    unsettled_s: seconds from then until Redis' last restart is long enough ago; 0: it was.
+    twins: as of `find_twins`. listed: every persona of the family, also the younger ones. why: of a list that is not
+    complete. run: of Redis, at that time. unsettled_s: seconds from then until Redis' last restart is long enough ago;
+    0: it was.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +36,7 @@ class Lookup(BaseModel):
     found: Mapping[str, str]
     listed: frozenset[str] = frozenset()
     twins: Mapping[str, tuple[str, ...]] = {}
+    why: str = ""
 
     @classmethod
     def decode(cls, text: str) -> Lookup | None:
@@ -97,26 +97,22 @@ async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lo
     unsettled_s = max(0.0, context.settings.mavera_settle_s - steady_s)
     found: dict[str, Persona] = {}
     ours: list[Persona] = []
-    cursor: str | None = None
-    complete = False
-    for _ in range(MAX_PAGES):
-        asked = cursor
-        personas, cursor, full = await patience.call(lambda: context.mavera.list_page(family, asked))  # noqa: B023
-        for persona in personas:
+    why = ""
+    async for page in list_pages(context.mavera, family, patience.call):
+        why = why or page.doubt
+        for persona in page.personas:
             mine = persona.reference
             if mine and mine.family == family:
                 ours.append(persona)
                 # Of two with one reference (bought twice, or copied by hand) every look-up must name the same one.
                 known = found.get(str(mine), persona)
                 found[str(mine)] = min(known, persona, key=age_order)
-        if cursor is None:
-            complete = not full
-            break
     return Lookup(
         run=run,
         unsettled_s=unsettled_s,
-        complete=complete,
+        complete=not why,
         found={text: one.id for text, one in found.items()},
         listed=frozenset(persona.id for persona in ours),
         twins=find_twins(ours),
+        why=why,
     )

@@ -173,8 +173,8 @@ class Purchase:
         if not lookup.complete:
             raise ResumableStop(
                 "persona_in_doubt",
-                f"Mavera's list of personas is not complete, so whether {order.summary.label} has one cannot be told; "
-                "none was bought. Resume the sync to look again",
+                f"Mavera's list of personas is not complete ({lookup.why}), so whether {order.summary.label} has one "
+                "cannot be told; none was bought. Resume the sync to look again",
             )
         if lookup.unsettled_s:
             raise Defer(lookup.unsettled_s, "Redis started only just now; waiting before personas are bought")

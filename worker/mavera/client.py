@@ -18,17 +18,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
-from worker.body import error_message, is_cursor, parse_json, retry_after_s
+from worker.body import error_message, parse_json, retry_after_s
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
 from worker.http import HttpClient, NotPermitted, Reply, TransportError
 from worker.mavera.payload import PersonaPayload
 from worker.mavera.reference import Reference, find
 from worker.mavera.usage import Usage, read_usage
+from worker.pagination import Asked, read_following
 
 _PAGE_SIZE = 100
 _NO_ROUTE = {403, 404, 405, 410, 501}
@@ -50,6 +60,10 @@ def _none_if_odd(value: object, handler: ValidatorFunctionWrapHandler) -> object
         return None
 
 
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 _Lenient = WrapValidator(_none_if_odd)
 """A persona that was paid for is known by its id; nothing else about it may be in the way."""
 
@@ -57,12 +71,12 @@ _Lenient = WrapValidator(_none_if_odd)
 class Persona(BaseModel):
     """A persona as Mavera describes it. Unknown fields are kept, to see what it dropped of what was sent.
 
-    id: printable ASCII, with something else than dots, so that it can be a part of a path.
+    id: printable ASCII, with something else than dots, so that it can be a part of a path; a number is read as text.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    id: str = Field(max_length=200, pattern=r"^[!-~]*[!-\-/-~][!-~]*$")
+    id: Annotated[str, BeforeValidator(_as_text)] = Field(max_length=200, pattern=r"^[!-~]*[!-\-/-~][!-~]*$")
     name: Annotated[str | None, _Lenient] = None
     description: Annotated[str | None, _Lenient] = None
     credits_charged: Annotated[int | None, Field(ge=0, le=1_000_000), _Lenient] = None
@@ -75,23 +89,39 @@ class Persona(BaseModel):
         return find(self.description or "")
 
 
-class _ListBody(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+@dataclass(frozen=True)
+class ListPage:
+    """One page of Mavera's list.
 
-    data: list[Persona]
-    cursor: str | dict[str, Any] | None = None
-    next_cursor: str | None = None
-    has_more: bool | None = None
+    Attributes:
+        personas: Its rows that are personas; a row without a usable id is left out.
+        rows: How many rows it has.
+        cursor: Of the next page; None if there is none, or none is known.
+        doubt: Why the list as a whole may not be complete; empty if the page gives no reason.
+    """
 
-    def next(self) -> tuple[str | None, bool]:
-        """The cursor of the next page, wherever it stands, and whether there may be more, cursor or not."""
-        nested = self.cursor if isinstance(self.cursor, dict) else {"next": self.cursor}
-        has_more = nested.get("has_more") if self.has_more is None else self.has_more
-        found = self.next_cursor or nested.get("next")
-        if has_more is False:
-            return None, False
-        full = len(self.data) >= _PAGE_SIZE
-        return found if isinstance(found, str) and is_cursor(found) else None, bool(found or has_more or full)
+    personas: list[Persona]
+    rows: int
+    cursor: str | None
+    doubt: str
+
+
+def _read_list(body: object, asked: Asked) -> ListPage:
+    """Reads a list body. Raises ValueError if it is not one."""
+    if not isinstance(body, dict) or "data" not in body or not isinstance(body["data"], list | None):
+        raise ValueError("the body is not a list of personas")
+    rows = body["data"] or []
+    personas, nameless = [], 0
+    for row in rows:
+        try:
+            personas.append(Persona.model_validate(row))
+        except ValidationError:
+            nameless += isinstance(row, dict) and find(str(row.get("description"))) is not None
+    following = read_following(body, len(rows), asked)
+    doubt = following.doubt
+    if nameless and not doubt:
+        doubt = f"{nameless} of its personas with a reference of ours have no usable id"
+    return ListPage(personas, len(rows), following.cursor, doubt)
 
 
 class MaveraClient:
@@ -101,23 +131,31 @@ class MaveraClient:
         self._http = http
         self._wall_clock = wall_clock
 
-    async def list_page(self, family: str, cursor: str | None) -> tuple[list[Persona], str | None, bool]:
-        """One page of the personas whose text holds `family`: personas, next cursor, whether there may be more.
+    async def list_page(
+        self, family: str, cursor: str | None, *, before: int | None = None, pages: int = 0
+    ) -> ListPage:
+        """One page of the personas whose text holds `family`; an empty `family` lists all personas of the account.
 
-        An empty `family` lists all personas of the account. Without a cursor there may be more all the same: if the
-        page says so, or is full and says nothing.
+        Args:
+            family: The family of our references to search for.
+            cursor: Of the page; None for the first.
+            before: How many rows all earlier pages had, None if that is not known.
+            pages: How many earlier pages there were.
+
+        Raises:
+            ApiError: The list was refused or is not readable.
         """
         params = {"search": family, "limit": str(_PAGE_SIZE)} if family else {"limit": str(_PAGE_SIZE)}
         reply = await self._send("GET", "/personas", params={**params, "cursor": cursor} if cursor else params)
         try:
-            body = _ListBody.model_validate(parse_json(reply.body))
-        except (ValueError, ValidationError):
+            asked = Asked(_PAGE_SIZE, cursor or "", self._http.host, before, pages)
+            return _read_list(parse_json(reply.body), asked)
+        except ValueError:
             raise Retry(
                 "mavera_bad_body",
-                "Mavera, list of personas: the body is no list",
+                "Mavera, list of personas: the body is not a list",
                 request_id=reply.request_id,
             ) from None
-        return body.data, *body.next()
 
     async def rate_limit(self) -> int | None:
         """Asks for one persona, which is free; returns the requests a minute that the answer allows, if it says so."""

@@ -24,7 +24,7 @@ from worker.clusters import Aggregate
 from worker.jobs.batch import batch
 from worker.jobs.context import WorkerContext
 from worker.jobs.walk import walk
-from worker.mavera import MaveraClient, Persona
+from worker.mavera import ListPage, MaveraClient
 from worker.segment import Source
 from worker.settings import Settings, load_settings
 from worker.store import Limiter, StorePool, embedded_pool, keys
@@ -150,8 +150,10 @@ class _VirtualContext(WorkerContext):
 
 
 class _EmptyMavera:
-    async def list_page(self, family: str, cursor: str | None) -> tuple[list[Persona], str | None, bool]:
-        return [], None, False
+    async def list_page(
+        self, family: str, cursor: str | None, *, before: int | None = None, pages: int = 0
+    ) -> ListPage:
+        return ListPage([], 0, None, "")
 
 
 def _check(sync: Sync, profiles: int) -> None:
