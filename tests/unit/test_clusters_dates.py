@@ -35,14 +35,112 @@ def age(value: object, max_age_days: float | None = None) -> float | None:
         (int(NOW.timestamp() - 86_400) * 1000, NOW - DAY),
         (str(int(NOW.timestamp() - 86_400)), NOW - DAY),
         (str(int(NOW.timestamp() - 86_400) * 1000), NOW - DAY),
-        (0, datetime(1970, 1, 1, tzinfo=UTC)),
-        (-86_400, datetime(1969, 12, 31, tzinfo=UTC)),
+        (20260228, NOW - 1.5 * DAY),
+        (20260228.0, NOW - 1.5 * DAY),
+        ("20260228.0", NOW - 1.5 * DAY),
+        (631_152_000, datetime(1990, 1, 1, tzinfo=UTC)),
+        (631_152_000_000, datetime(1990, 1, 1, tzinfo=UTC)),
+        ("1970-01-01", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("1969-12-31T00:00:00Z", datetime(1969, 12, 31, tzinfo=UTC)),
         ("1900-01-01", EARLIEST),
     ],
 )
-def test_iso_8601_and_seconds_and_milliseconds_are_dates(value: object, moment: datetime) -> None:
+def test_iso_8601_and_eight_digits_and_seconds_and_milliseconds_are_dates(value: object, moment: datetime) -> None:
     assert parse_date(value) == moment
     assert age(value) == (NOW - moment) / DAY
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-02-28 12:00:00 UTC",
+        "2026-02-28 12:00:00.0 UTC",
+        "2026-02-28 12:00:00.000 UTC",
+        "2026-02-28 12:00:00.000000000 UTC",
+        "2026-02-28T12:00:00.0000000000001Z",
+        "2026-02-28 12:00:00Z",
+        "2026-02-28 12:00:00 Z",
+        "2026-02-28t12:00:00z",
+        "2026-02-28 12:00:00+00",
+        "2026-02-28T12:00:00+0000",
+        "2026-02-28 04:00:00 -0800",
+        "2026-02-28 04:00:00.000 -08:00",
+        "2026-02-28T04:00:00-0800",
+        "2026-02-28 12:00:00 +0000 UTC",
+        "2026-02-28 12:00:00.0 +0000 UTC m=+0.0042",
+        "2026-02-28 04:00:00 -0800 PST",
+        "2026-02-28 15:00:00 +0300 +03",
+        "2026-02-28 12:00:00 GMT",
+        "2026/02/28 12:00:00",
+        "Sat, 28 Feb 2026 12:00:00 +0000",
+        "Sat, 28 Feb 2026 12:00:00 GMT",
+        "Sat, 28 Feb 2026 04:00:00 PST",
+        "28 Feb 2026 12:00 -0000",
+        "Sat, 28 Feb 2026 12:00:00 +0000 (UTC)",
+        "Saturday, 28-Feb-2026 12:00:00 GMT",
+        "Sat Feb 28 2026 12:00:00 GMT+0000 (Coordinated Universal Time)",
+        "Sat Feb 28 12:00:00 2026",
+        "Sat Feb 28 12:00:00 UTC 2026",
+        "Sat Feb 28 04:00:00 PST 2026",
+    ],
+)
+def test_forms_of_warehouses_headers_and_languages_are_dates(value: str) -> None:
+    assert parse_date(value) == NOW - DAY
+    assert age(f" {value}\n") == 1.0
+
+
+def test_a_fraction_of_a_second_has_any_number_of_digits() -> None:
+    for digits in range(1, 13):
+        moment = parse_date(f"2026-02-28 12:00:00.{'5' + '0' * (digits - 1)} UTC")
+        assert moment == NOW - DAY + timedelta(seconds=0.5), digits
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        0,
+        -1,
+        1,
+        -86_400,
+        86_400,
+        "0",
+        "-1",
+        0.0,
+        631_151_999,
+        631_151_999_999,
+        "631151999",
+        20260230,
+        20261301,
+        "20260230",
+        99999999,
+        20260228.5,
+        18991231,
+        "1970-01-01T00:00:00Z",
+        "1970-01-01T00:00:00.000Z",
+        "1970-01-01 00:00:00 UTC",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "0001-01-01 00:00:00 +0000 UTC",
+        "2026-02-30 00:00:00 UTC",
+        "2026-02-28 25:00:00 UTC",
+        "2026-02-28 12:00:00 +9900",
+        "2026-02-28 12:00:00 CET",
+        "2026-02-28 12:00:00 PST+0100",
+        "Sat, 30 Feb 2026 12:00:00 GMT",
+        "Sat, 28 Foo 2026 12:00:00 GMT",
+        "28/02/2026",
+        "02/28/2026",
+        "2026-02/28",
+    ],
+)
+def test_zeros_and_small_numbers_and_dates_that_do_not_exist_are_trait_errors(value: object) -> None:
+    assert parse_date(value) is None
+    assert list(date_column([value, "2026-02-28T12:00:00Z"], NOW).wrong) == [0]
+
+
+@given(st.text(alphabet="0123456789-/:.,+ TZUCGMtSaFeb()", max_size=45) | st.floats() | st.integers())
+def test_no_value_raises(value: object) -> None:
+    moment = parse_date(value)
+    assert moment is None or EARLIEST <= moment <= LATEST
 
 
 @pytest.mark.parametrize(

@@ -74,13 +74,17 @@ def test_a_scale_has_bounds(scale: str, usable: list[float], wrong: list[float])
 
 @pytest.mark.parametrize(
     ("value", "plain"),
-    [(True, True), (False, False), ("true", True), (" False\n", False), (1, True), (0, False), (1.0, True)],
+    [
+        *((True, True), (False, False), (1, True), (0, False), (1.0, True), (0.0, False)),
+        *((text, True) for text in ("true", "TRUE", "t", "T", "yes", "Y", "on", "1", "1.0", " True\n")),
+        *((text, False) for text in ("false", "FALSE", "f", "F", "no", "N", "off", "0", "0.0", " False\n")),
+    ],
 )
 def test_booleans_and_their_words_and_1_and_0_are_booleans(value: object, plain: bool) -> None:
     assert read([value, None], type="boolean").values == [plain, None]
 
 
-@pytest.mark.parametrize("value", ["yes", "1", 2, -1, 0.5, float("nan"), 10**400, [], {}, "x" * 1000])
+@pytest.mark.parametrize("value", ["ja", "2", "N/A", 2, -1, 0.5, float("nan"), 10**400, [], {}, "x" * 1000])
 def test_nothing_else_is_a_boolean(value: object) -> None:
     column = read([True, value], type="boolean")
     assert (column.values, list(column.wrong)) == ([True, None], [1])

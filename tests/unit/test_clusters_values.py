@@ -20,7 +20,10 @@ from worker.clusters.values import (
 amounts = partial(number_column, lowest=-1e15, highest=1e15)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 anything = st.recursive(
-    scalars | st.sampled_from([10**400, -(10**400), "1_0", "\ud800", " ", "7", "-0.5", "x" * 101]),
+    scalars
+    | st.sampled_from(
+        [10**400, -(10**400), "1_0", "\ud800", " ", "7", "-0.5", "x" * 81, "N/A", "\x00", "a\u202e", "<b>"]
+    ),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
     max_leaves=4,
 )
@@ -127,7 +130,7 @@ def test_a_megabyte_of_digits_is_read_in_linear_time() -> None:
         ("SaaS", "SaaS"),
         ("  Real \t\n estate ", "Real estate"),
         ("Gesundheit & Ärzte", "Gesundheit & Ärzte"),
-        ("x" * 100, "x" * 100),
+        ("x" * 80, "x" * 80),
         (" " * 500 + "pro", "pro"),
     ],
 )
@@ -142,7 +145,7 @@ def test_a_blank_category_is_missing_and_no_error(value: str) -> None:
     assert (column.values, list(column.wrong), column.gaps) == ([None, "pro"], [], True)
 
 
-@pytest.mark.parametrize("value", [0, 1, 2.5, True, nan, [], ["SaaS"], {}, "x" * 101, "\ud800", 10**400])
+@pytest.mark.parametrize("value", [0, 1, 2.5, True, nan, [], ["SaaS"], {}, "x" * 81, "\ud800", 10**400])
 def test_anything_else_is_no_category_but_a_trait_error(value: object) -> None:
     assert parse_category(value) is None
     column = category_column(["pro", value, None, "pro"])

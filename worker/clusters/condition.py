@@ -82,6 +82,12 @@ class Condition(BaseModel):
         own = frozenset() if self.trait is None else frozenset({self.trait})
         return own.union(*(part.traits for _, part in self.parts))
 
+    def words(self, trait: str) -> frozenset[str]:
+        """The words that it compares a trait with."""
+        own = (self.eq, *(self.in_ or ())) if self.trait == trait else ()
+        found = frozenset(value for value in own if isinstance(value, str))
+        return found.union(*(part.words(trait) for _, part in self.parts))
+
     def faults(self, traits: Mapping[str, Trait], path: Path, depth: int = 1) -> Iterator[Fault]:
         """What does not fit the traits of the rules. path: where this condition stands."""
         found = list(self._misfits(traits, path, depth))

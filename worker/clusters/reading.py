@@ -1,6 +1,6 @@
 """How a trait is read, from the traits of a page to a column of values: its type, its bounds, its age."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -31,10 +31,16 @@ class Reader:
     read: Callable[[list[Traits]], Parsed[Any]]
 
 
-def reader(trait: Trait, as_of: float) -> Reader:
-    """How `trait` is read in a sync that began at `as_of`, Unix seconds."""
+def reader(trait: Trait, as_of: float, named: Collection[str] = ()) -> Reader:
+    """How a trait is read.
+
+    Args:
+        trait: the trait.
+        as_of: when the sync began, Unix seconds.
+        named: words that the rules name for this trait, see `Rules.named`.
+    """
     now = datetime.fromtimestamp(as_of, UTC)
-    clean = _parser(trait, now)
+    clean = _parser(trait, now, frozenset(named))
     # For a date its own age counts, and not when it was written down.
     oldest = None if trait.type == "date" else trait.max_age_days
 
@@ -49,14 +55,14 @@ def reader(trait: Trait, as_of: float) -> Reader:
     return Reader(trait.name, trait.type, lambda profiles: read_trait(profiles, keys, parse))
 
 
-def _parser(trait: Trait, now: datetime) -> Parse:
+def _parser(trait: Trait, now: datetime, named: frozenset[str]) -> Parse:
     if trait.type == "number":
         return partial(number_column, lowest=trait.lowest, highest=trait.highest)
     if trait.type == "date":
         return partial(date_column, as_of=now, max_age_days=trait.max_age_days)
     if trait.type == "boolean":
         return boolean_column
-    return list_column if trait.type == "list" else category_column
+    return partial(list_column if trait.type == "list" else category_column, named=named)
 
 
 def _is_wrapped(value: object) -> bool:

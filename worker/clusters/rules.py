@@ -98,6 +98,13 @@ class Rules(BaseModel):
         """A trait by its name. Raises KeyError if there is none."""
         return self._by_name[name]
 
+    def named(self, name: str) -> frozenset[str]:
+        """The words that conditions compare a trait with, and what its missing value counts as."""
+        trait = self.trait(name)
+        words = {trait.missing} if isinstance(trait.missing, str) else set[str]()
+        conditions = [self.filter, *(cluster.when for cluster in self.clusters)]
+        return frozenset(words).union(*(condition.words(name) for condition in conditions if condition))
+
     @cached_property
     def compiled(self) -> Compiled:
         """The rules as functions, compiled once for this object."""

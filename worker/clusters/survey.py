@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from worker.clusters.reading import reader
 from worker.clusters.trait import Trait, TraitType
-from worker.clusters.values import Traits, is_blank
+from worker.clusters.values import Traits
+from worker.clusters.words import is_missing
 
 MAX_KEYS = 1000
 """Keys that are looked at; the most frequent ones of more."""
@@ -26,8 +27,8 @@ QUANTILES_FROM = 30
 USABLE = 0.7
 """Share of a key's values that must be usable as a type, so that it is taken for that type."""
 
-_DATES_FROM = 1e8
-"""Numbers from here on may be dates, as seconds since 1970 (this is in 1973)."""
+_DATES_FROM = 19_000_101
+"""Numbers from here on may be dates: year, month and day in eight digits, or seconds since 1970."""
 _IDS_FROM = 1e6
 
 _TOO_MANY = "too many different values"
@@ -92,7 +93,7 @@ def words_of(key: str) -> list[str]:
 
 
 def _held(traits: Traits) -> Iterable[str]:
-    return (key for key, value in traits.items() if not is_blank(value))
+    return (key for key, value in traits.items() if not is_missing(value))
 
 
 def _look_at(key: str, held: int, traits: list[Traits], as_of: float) -> Found:
@@ -103,7 +104,7 @@ def _look_at(key: str, held: int, traits: list[Traits], as_of: float) -> Found:
         return Found(key, None, "personal, by its name", held)
     if not key.isprintable() or not _is_key(key):
         return Found(key, None, "its name has signs that cannot be asked for", held)
-    page = [one for one in traits if not is_blank(one.get(key))]
+    page = [one for one in traits if not is_missing(one.get(key))]
     for kind, find in _FINDERS.items():
         values = _read(key, kind, page, as_of)
         if len(values) >= USABLE * held:

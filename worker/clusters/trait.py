@@ -6,15 +6,21 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, model_validator
 from pydantic_core import PydanticCustomError
 
+from worker.clusters.personal import is_personal
 from worker.clusters.refusal import Fault, refuse
-from worker.clusters.values import MAGNITUDE, parse_category
+from worker.clusters.values import MAGNITUDE
+from worker.clusters.words import NAMED_LENGTH, normal_form, visible
 
 TraitType = Literal["number", "category", "boolean", "date", "list"]
 Scale = Literal["plain", "currency", "probability", "percent", "percentile"]
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, str | bool):
+    if isinstance(value, str):
+        # Words of profiles are compared in their normal form. White space is left to `Trait.objection`.
+        shown = visible(value)
+        return value if shown is None else shown
+    if isinstance(value, bool):
         return value
     if isinstance(value, int | float) and abs(value) <= MAGNITUDE:
         return float(value)
@@ -105,9 +111,10 @@ class Trait(BaseModel):
                 return f"{self.name} is a boolean: write true or false"
         elif not isinstance(value, str):
             return f'{self.name} holds words: write "{shown(value)}" in quotes'
-        elif parse_category(value) != value:
+        elif normal_form(value) != value or not value or len(value) > NAMED_LENGTH or is_personal(value):
             return (
-                f"{self.name} never holds {shown(value)}: words have single spaces, at most 100 characters, and no ids"
+                f"{self.name} never holds {shown(value)}: words have single spaces, at most {NAMED_LENGTH} characters, "
+                "and no ids"
             )
         return ""
 

@@ -7,10 +7,9 @@ nothing here raises on any of them, whatever their type or size.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from math import hypot
 from operator import eq, itemgetter
 from string import whitespace
@@ -19,19 +18,22 @@ from typing import Generic, TypeVar, cast
 
 import orjson
 
-from worker.clusters.personal import is_personal
+from worker.clusters.words import is_missing, parse_word
 
 MAGNITUDE = 1e15
 """Numbers beyond plus or minus this are trait errors. Every integer within it is exactly a float."""
-
-CATEGORY_LENGTH = 100
-"""The longest usable category, in characters, after its white space is collapsed."""
 
 # Alternatives that cannot match the same digits twice keep a megabyte of digits linear.
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NUMBERS = frozenset({int, float, NoneType})
 _BOOLEANS = frozenset({bool, NoneType})
-_WORDS = {"true": True, "false": False}
+_WORDS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "on", "1", "1.0"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "off", "0", "0.0"), False),
+}
+_LONGEST_BOOLEAN = 100
+_LONGEST_LIST = 64 * 1024
+"""Characters of the longest list that is read from JSON text."""
 
 T = TypeVar("T")
 Traits = dict[str, object]
@@ -69,49 +71,44 @@ def parse_number(value: object, lowest: float, highest: float) -> float | None:
     return number if lowest <= number <= highest else None
 
 
-def parse_category(value: object) -> str | None:
-    """`value` as a category, its white space stripped and collapsed, or None if it is blank or not usable.
-
-    Usable is a string of at most `CATEGORY_LENGTH` characters that can be written as UTF-8 and does not look like
-    what stands for one person, see `is_personal`.
-    """
-    if not isinstance(value, str):
-        return None
-    # Most values come again and again. A very long one would be remembered at the price of many.
-    return _category(value) if len(value) <= 2 * CATEGORY_LENGTH else _category.__wrapped__(value)
-
-
-@lru_cache(maxsize=4096)
-def _category(value: str) -> str | None:
-    text = " ".join(value.split())
-    if len(text) > CATEGORY_LENGTH or not _encodable(text) or is_personal(text):
-        return None
-    return text or None
+def parse_category(value: object, named: Collection[str] = ()) -> str | None:
+    """`value` as a category in its normal form, or None if it is missing or not usable, see `parse_word`."""
+    return parse_word(value, named) if isinstance(value, str) else None
 
 
 def parse_boolean(value: object) -> bool | None:
     """`value` as a boolean, or None if it is not usable as one.
 
-    Usable are booleans, the numbers 1 and 0, and the words "true" and "false" in any case.
+    Usable are booleans, the numbers 1 and 0, also as text, and in any case the words true and false, t and f, yes and
+    no, y and n, on and off.
     """
     if isinstance(value, str):
-        return _WORDS.get(value.strip(whitespace).lower()) if len(value) < 100 else None
+        return _WORDS.get(value.strip(whitespace).lower()) if len(value) < _LONGEST_BOOLEAN else None
     if isinstance(value, bool | int | float) and value in (0, 1):
         return bool(value)
     return None
 
 
-def parse_list(value: object) -> tuple[tuple[str, ...] | None, bool]:
-    """`value` as a list of distinct categories in order, and whether all of it is usable.
+def parse_list(value: object, named: Collection[str] = ()) -> tuple[tuple[str, ...] | None, bool]:
+    """`value` as a list of distinct categories in order, and whether all of it is usable or missing.
 
-    Usable is a list; of its members those that are usable as categories. A list without any is empty, and that is a
-    value. None: `value` is no list.
+    Usable is a list, also one that is written as JSON text; of its members those that are usable as categories. A list
+    without any is empty, and that is a value. None: `value` is not a list.
     """
-    if not isinstance(value, list):
-        return None, False
-    words = {member: parse_category(member) for member in value if isinstance(member, str)}
+    if isinstance(value, str):
+        members = _list_in_text(value)
+        if members is None:
+            return None, is_missing(value, named)
+    elif isinstance(value, list):
+        members = value
+    else:
+        return None, value is None
+    words = {member: parse_word(member, named) for member in members if isinstance(member, str)}
     usable = tuple(dict.fromkeys(word for word in words.values() if word is not None))
-    return usable, all(is_blank(member) or (isinstance(member, str) and words[member]) for member in value)
+    # The test for missing members is the dearer one.
+    return usable, all(
+        (isinstance(member, str) and words[member] is not None) or is_missing(member, named) for member in members
+    )
 
 
 def number_column(raw: list[object], lowest: float, highest: float) -> Parsed[float]:
@@ -128,22 +125,22 @@ def number_column(raw: list[object], lowest: float, highest: float) -> Parsed[fl
     return Parsed(values, wrong, None in values)
 
 
-def category_column(raw: list[object]) -> Parsed[str]:
-    """Every value of a column read as `parse_category` does; a blank string is missing."""
+def category_column(raw: list[object], named: Collection[str] = ()) -> Parsed[str]:
+    """Every value of a column read as `parse_category` does; a blank string or a placeholder is missing."""
     try:
         distinct = set(raw)
     except TypeError:  # a list or an object among them
-        values = [parse_category(value) for value in raw]
+        values = [parse_category(value, named) for value in raw]
     else:
         # A page holds few distinct categories, and each needs to be cleaned only once. That 1 and True are
         # the same member of a set does not matter, because neither is a category.
-        cleaned = {value: parse_category(value) for value in distinct}
+        cleaned = {value: parse_category(value, named) for value in distinct}
         clean = all(map(eq, cleaned, cleaned.values()))
         values = cast(list[str | None], raw) if clean else [cleaned[value] for value in raw]
         unused = [value for value, text in cleaned.items() if text is None]
-        if all(map(is_blank, unused)):
+        if all(is_missing(value, named) for value in unused):
             return Parsed(values, (), bool(unused))
-    wrong = [row for row, value in enumerate(values) if value is None and not is_blank(raw[row])]
+    wrong = [row for row, value in enumerate(values) if value is None and not is_missing(raw[row], named)]
     return Parsed(values, wrong, None in values)
 
 
@@ -157,10 +154,10 @@ def boolean_column(raw: list[object]) -> Parsed[bool]:
     return Parsed(values, wrong, None in values)
 
 
-def list_column(raw: list[object]) -> Parsed[tuple[str, ...]]:
-    """Every value of a column read as `parse_list` does; a blank string is missing."""
-    parsed = [parse_list(value) for value in raw]
-    wrong = [row for row, (_, usable) in enumerate(parsed) if not usable and not is_blank(raw[row])]
+def list_column(raw: list[object], named: Collection[str] = ()) -> Parsed[tuple[str, ...]]:
+    """Every value of a column read as `parse_list` does; a blank string or a placeholder is missing."""
+    parsed = [parse_list(value, named) for value in raw]
+    wrong = [row for row, (_, usable) in enumerate(parsed) if not usable]
     values = [value for value, _ in parsed]
     return Parsed(values, wrong, None in values)
 
@@ -211,12 +208,15 @@ def _all_within(numbers: list[float], lowest: float, highest: float) -> bool:
     return total == total
 
 
-def _encodable(text: str) -> bool:
+def _list_in_text(text: str) -> list[object] | None:
+    """The list that a string holds as JSON; None if it does not hold one."""
+    if len(text) > _LONGEST_LIST or not (text.startswith("[", len(text) - len(text.lstrip())) and "]" in text):
+        return None
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        found = orjson.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, list) else None
 
 
 def _is_missing(value: object) -> bool:
