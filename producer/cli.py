@@ -99,7 +99,11 @@ def sync(
         typer.Option(metavar="upsert|create", help="Update a cluster's persona if it has one, or always buy anew."),
     ] = "upsert",
     allow_partial: Annotated[
-        bool, _flag("--allow-partial", help="Let a part of a space overwrite personas made from all of it.")
+        bool,
+        _flag(
+            "--allow-partial",
+            help="Let a part of a space (--max-profiles, --sample) create personas, and overwrite those made from all.",
+        ),
     ] = False,
     dialect: Dialect = None,
     strategy: Annotated[
@@ -238,6 +242,9 @@ def resume(
 def apply(
     sync_id: SyncId,
     accept: Accept = False,
+    allow_partial: Annotated[
+        bool, _flag("--allow-partial", help="Create personas although only a part of the space was read.")
+    ] = False,
     max_credits: MaxCredits = None,
     no_wait: NoWait = False,
     json: Json = False,
@@ -253,6 +260,7 @@ def apply(
                 err,
                 sync_id,
                 accept=accept,
+                allow_partial=allow_partial,
                 max_credits=max_credits,
                 wait=not no_wait,
                 json=json,

@@ -173,13 +173,16 @@ class SyncClient:
         answer = await self._syncs.resume(sync, following, batches, restart=restart, request=request, accept=accept)
         return await self._after(answer, sync_id)
 
-    async def apply(self, sync_id: str, *, accept: bool = False, max_credits: int | None = None) -> Sync:
+    async def apply(
+        self, sync_id: str, *, accept: bool = False, max_credits: int | None = None, allow_partial: bool = False
+    ) -> Sync:
         """Makes the personas that a preview planned, without reading the space again.
 
         accept: as in `resume`. max_credits: its budget; None: what the plan says that it costs, or the preview's own
-        budget if that is less. Of a sync whose plan is being applied, nothing changes. Raises SyncNotFound;
-        SyncConflict if there is no plan to apply, or no longer, or if another sync of the same space, collection and
-        rules runs.
+        budget if that is less. allow_partial: create personas also if the preview read only a part of the space. Of a
+        sync whose plan is being applied, nothing changes. Raises SyncNotFound; SyncConflict if there is no plan to
+        apply, or no longer, if it needs `allow_partial`, or if another sync of the same space, collection and rules
+        runs.
         """
         sync = await self.get(sync_id)
         if sync.applied_at is not None:
@@ -191,9 +194,14 @@ class SyncClient:
             raise SyncConflict(f"{sync_id} is no preview: it makes its personas by itself")
         if sync.planned is None:
             raise SyncConflict(f"{sync_id} is {sync.state}, and has no plan to apply")
+        if sync.plans_from_part and not allow_partial:
+            raise SyncConflict(
+                f"the plan of {sync_id} creates personas from a part of the space; apply it with allow_partial "
+                "(--allow-partial) if that is what you want"
+            )
         if max_credits is None:
             max_credits = _least(sync.planned.credits, sync.request.max_credits)
-        request = sync.request.applied_within(max_credits)
+        request = sync.request.applied_within(max_credits, allow_partial=allow_partial)
         following = ticket(sync_id, "finalize", sync.epoch + 1)
         answer = await self._syncs.apply(sync, following, request, accept=accept)
         return await self._after(answer, sync_id)

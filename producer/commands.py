@@ -20,13 +20,17 @@ from producer.follow import START_A_WORKER, Follower
 from producer.planned import what
 from producer.progress import progress
 from producer.render import listing, report
-from producer.result import document, exit_code, local_time, row, to_json
+from producer.result import document, exit_code, local_time, row, skips_part, to_json
 from producer.screen import Screen, show_log, stderr, stdout
 from worker.settings import Settings, load_settings
 from worker.sync import Sync, SyncState, identity
 
 NO_LONGER_FOLLOWING = 130
 NOT_AGREED = 3
+NOT_FROM_A_PART = (
+    "Only a part of the space was read, so no persona was created from it. Read all of it, or add --allow-partial to "
+    "create personas from this part."
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ async def apply(
     sync_id: str,
     *,
     accept: bool,
+    allow_partial: bool,
     max_credits: int | None,
     wait: bool,
     json: bool,
@@ -96,7 +101,7 @@ async def apply(
     """Makes the personas that a preview planned, and follows the sync to its end."""
     async with redis_client(settings) as client:
         await _warn_of_newer(client, await client.get(sync_id), err)
-        found = await client.apply(sync_id, accept=accept, max_credits=max_credits)
+        found = await client.apply(sync_id, accept=accept, max_credits=max_credits, allow_partial=allow_partial)
         return await _carry_on(client, found, err, wait=wait, json=json, timeout_s=timeout_s)
 
 
@@ -186,7 +191,8 @@ async def _agreed(client: SyncClient, syncs: Sequence[Sync], err: Screen, *, kep
             stdout().put(*report(sync))
         over = [sync for sync, plan in planned if plan.over_budget]
         try:
-            agreed = not over and await confirm(err, f"{what([plan for _, plan in planned]).capitalize()}?")
+            part = " (only a part of the space was read)" if any(sync.plans_from_part for sync in syncs) else ""
+            agreed = not over and await confirm(err, f"{what([plan for _, plan in planned]).capitalize()}{part}?")
         except asyncio.CancelledError:  # Ctrl-C or SIGTERM. Not raised again: the hints are still to be told.
             err.say("")
             agreed = False
@@ -194,7 +200,10 @@ async def _agreed(client: SyncClient, syncs: Sequence[Sync], err: Screen, *, kep
             for sync, _ in planned:
                 err.say(_way_to_apply(sync, kept))
             return None
-    return [await client.apply(sync.id, accept=True) if sync.planned else sync for sync in syncs]
+    return [
+        await client.apply(sync.id, accept=True, allow_partial=sync.plans_from_part) if sync.planned else sync
+        for sync in syncs
+    ]
 
 
 async def _warn_of_newer(client: SyncClient, preview: Sync, err: Screen) -> None:
@@ -270,6 +279,8 @@ def _show(
             err.say(_way_out(sync, kept))
         if sync.planned:
             err.say(_way_to_apply(sync, kept))
+        if skips_part(sync):
+            err.say(NOT_FROM_A_PART)
 
 
 def _write_json(out: Screen, syncs: Sequence[Sync], many: bool, now: float | None = None) -> None:
@@ -296,6 +307,8 @@ def _way_to_apply(sync: Sync, kept: bool) -> str:
         said, option = f"Nothing was made. What it would do: {what([plan])}.", ""
     if plan.alarms:
         option += " --accept"
+    if sync.plans_from_part:
+        option += " --allow-partial"
     if not kept:
         return f"{said}\nTo do it: segment-personas sync{option} (the numbers are gone with this process)"
     return f"{said} To do it, without reading the space again:\n  segment-personas apply {sync.id}{option}"

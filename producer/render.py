@@ -82,7 +82,9 @@ def persona(cluster: ClusterResult, sync: Sync) -> str:
         "empty": "nobody is in it",
         "too_small": f"fewer than {sync.request.min_cluster_size}",
         "no_evidence": "hardly anyone in it has a trait that it needs",
-        "partial": "it is from the whole space, this sync is not",
+        "partial": "it is from the whole space, this sync is not"
+        if cluster.persona_id
+        else "only a part of the space was read",
     }
     if cluster.skipped:
         left = f"left {cluster.persona_id}" if cluster.persona_id else "none"

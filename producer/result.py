@@ -168,6 +168,12 @@ def to_json(document: Mapping[str, object] | Iterable[Mapping[str, object]]) -> 
     return "[" + ",\n".join(map(to_json, document)) + "]"
 
 
+def skips_part(sync: Sync) -> bool:
+    """Whether a cluster got no persona because only a part of the space was read."""
+    found = clusters(sync, statistics(sync)) if sync.state is SyncState.COMPLETED and not sync.complete else []
+    return any(cluster.skipped == "partial" and not cluster.persona_id for cluster in found)
+
+
 def exit_code(syncs: Iterable[Sync]) -> int:
     """0 if all are completed (or still run), 1 if one failed, else 3 if one was cancelled."""
     states = {sync.state for sync in syncs}
@@ -315,6 +321,8 @@ def _cluster(
         skipped = "too_small" if summary.n else "empty"
     elif sync.fetched_at is not None and not has_evidence(sync.request.rules, summary):
         skipped = "no_evidence"
+    elif sync.state is SyncState.COMPLETED and not sync.complete:
+        skipped = "partial"
     return ClusterResult(summary, outcome, planned, skipped, estimate)
 
 

@@ -54,6 +54,11 @@ class Plan(BaseModel):
         return sum(persona.credits for persona in self.personas)
 
     @property
+    def creates(self) -> bool:
+        """Whether it would create a persona."""
+        return any(persona.action == "create" for persona in self.personas)
+
+    @property
     def over_budget(self) -> bool:
         """Whether it costs more than the budget allows, so that applying it would buy nothing."""
         return self.max_credits is not None and self.credits > self.max_credits

@@ -145,8 +145,10 @@ class SyncRequest(BaseModel):
         default="upsert",
         description="upsert: update the cluster's persona if it has one; create: always make new ones",
     )
-    allow_partial: bool = Field(
-        default=False, description="Let a sync of a part of the space overwrite personas made from all of it"
+    allow_partial: bool | Literal["create"] = Field(
+        default=False,
+        description="Let a sync of a part of the space create personas, and overwrite those made from all of it; "
+        "`create`: only the former",
     )
     plan_only: bool = Field(default=False, description="Plan the personas and change none; `apply` makes them")
     max_credits: int | None = Field(default=None, ge=0, description="Spend no more credits than these")
@@ -193,9 +195,13 @@ class SyncRequest(BaseModel):
         """The same with another budget."""
         return self.model_copy(update={"max_credits": max_credits})
 
-    def applied_within(self, max_credits: int | None) -> SyncRequest:
-        """What a preview becomes when it is applied: it makes its personas, within a budget."""
-        return self.model_copy(update={"plan_only": False, "max_credits": max_credits})
+    def applied_within(self, max_credits: int | None, *, allow_partial: bool = False) -> SyncRequest:
+        """What a preview becomes when it is applied: it makes its personas, within a budget.
+
+        allow_partial: also those that come from a part of the space, as the plan says.
+        """
+        allowed = self.allow_partial or ("create" if allow_partial else False)
+        return self.model_copy(update={"plan_only": False, "max_credits": max_credits, "allow_partial": allowed})
 
 
 def identity(space_id: str, collection: str, rules_name: str) -> str:
@@ -304,10 +310,15 @@ class Sync:
         """The plan of a preview that may still be applied."""
         return self.plan if self.request.plan_only and self.state is SyncState.COMPLETED else None
 
+    @property
+    def plans_from_part(self) -> bool:
+        """Whether its plan creates personas from a part of the space, which nobody has allowed yet."""
+        return bool(self.planned and self.planned.creates and not self.complete and not self.request.allow_partial)
+
     def carries_out(self, preview: SyncRequest) -> bool:
         """Whether it makes, without being asked again, the personas that `preview` would only plan."""
         budget = preview.max_credits if self.applied_at is None else self.request.max_credits
-        return self.request == preview.applied_within(budget)
+        return self.request == preview.applied_within(budget, allow_partial=bool(self.request.allow_partial))
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str], outcomes: tuple[PersonaOutcome, ...] = ()) -> Self:

@@ -89,13 +89,17 @@ async def test_the_sandbox_option_never_meets_real_workers_or_keys(
     done = await cli("sync", "--sandbox", "--max-profiles", "400", "--json", env={**env, "SEGMENT_SPACE_ID": "spa_1"})
     document = json.loads(done.out)
     assert (done.code, document["space_id"], document["profiles_fetched"]) == (0, "demo", 400)
+    assert {one["reason"] for one in document["skipped"]} == {"partial"}
     assert "Made-up profiles" in done.err
+    assert "--allow-partial" in done.err
     assert await real_pool.dbsize() == 0
     assert not sandbox.journal.arrived
 
 
 async def test_a_terminal_shows_live_progress_and_ends_with_a_table_and_the_result(sandbox: Sandbox) -> None:
-    terminal = await Terminal.start("sync", "--sandbox", "--max-profiles", "2000", env=environment(None, None))
+    terminal = await Terminal.start(
+        "sync", "--sandbox", "--max-profiles", "2000", "--allow-partial", env=environment(None, None)
+    )
     await terminal.until("fetching")
     await terminal.until("█")
     done = await terminal.end()
@@ -167,6 +171,22 @@ async def test_a_terminal_is_not_asked_about_what_costs_nothing_or_was_agreed_to
     assert (agreed.code, free.code) == (0, 0)
     assert "[y/N]" not in agreed.out + free.out
     assert len(sandbox.posts) == 3
+
+
+async def test_a_yes_at_a_terminal_lets_a_part_of_a_space_create_personas(sandbox: Sandbox) -> None:
+    terminal = await Terminal.start("sync", "spa_1", "--max-profiles", "30", env=environment(None, sandbox))
+    await terminal.until("Create 3 personas for 900 credits (only a part of the space was read)? [y/N]")
+    terminal.type("y\n")
+    done = await terminal.end()
+    assert (done.code, len(sandbox.posts)) == (0, 3), done.out
+
+
+async def test_yes_as_an_option_does_not_let_a_part_of_a_space_create_personas(sandbox: Sandbox) -> None:
+    terminal = await Terminal.start("sync", "spa_1", "--max-profiles", "30", "--yes", env=environment(None, sandbox))
+    done = await terminal.end()
+    assert (done.code, sandbox.posts) == (0, [])
+    assert "[y/N]" not in done.out
+    assert "--allow-partial" in done.out
 
 
 async def test_a_terminal_follows_a_sync_that_somebody_has_agreed_to(

@@ -139,6 +139,7 @@ class Said:
                 stderr(),
                 sync_id,
                 accept=False,
+                allow_partial=False,
                 max_credits=max_credits,
                 wait=wait,
                 json=False,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from producer import SyncConflict
+from producer.result import document
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Stage, Start, staged
 from worker.clusters import RECIPE as RULES
@@ -159,13 +162,46 @@ async def test_a_part_of_a_space_overwrites_nothing_that_was_found_after_redis_w
         assert personas(sync) == personas(first)
 
 
-async def test_a_part_of_a_space_makes_a_persona_where_there_is_none(
+@pytest.mark.parametrize("part", [{"max_profiles": 30}, {"max_profiles": 30, "strategy": "fan-out"}])
+async def test_a_part_of_a_space_creates_personas_only_if_it_is_allowed_to(
+    session_redis: RedisServer, start_worker: Start, part: dict[str, Any]
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        sync = await stage.sync(**part)
+        assert (sync.state, sync.outcomes, stage.sandbox.posts) == (SyncState.COMPLETED, (), [])
+        left_out: Any = document(sync)["skipped"]
+        assert [one["reason"] for one in left_out] == ["partial"] * 3 + ["empty"]
+        assert actions(await stage.sync(**part, allow_partial="create")) == dict.fromkeys(CLUSTERS, "created")
+        assert await _complete(stage) == {False}
+
+
+async def test_a_part_of_a_space_does_not_replace_a_persona_that_was_deleted_by_hand(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with staged(session_redis, start_worker) as stage:
         stage.worker()
-        assert actions(await stage.sync(max_profiles=30)) == dict.fromkeys(CLUSTERS, "created")
-        assert await _complete(stage) == {False}
+        await stage.sync(max_profiles=30, allow_partial=True)
+        for persona in stage.sandbox.personas:
+            stage.sandbox.delete_persona(persona.id)
+        sync = await stage.sync(max_profiles=30)
+        assert (sync.state, len(stage.sandbox.posts), sync.credits) == (SyncState.COMPLETED, 3, 0)
+
+
+async def test_the_plan_of_a_part_is_applied_only_with_permission(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        preview = await stage.sync(max_profiles=30, plan_only=True)
+        assert preview.plans_from_part
+        with pytest.raises(SyncConflict, match="--allow-partial"):
+            await stage.client.apply(preview.id)
+        assert (await stage.client.get(preview.id)).planned == preview.planned
+        applied = await stage.client.apply(preview.id, allow_partial=True)
+        applied = await stage.client.wait(applied.id, timeout_s=60)
+        assert actions(applied) == dict.fromkeys(CLUSTERS, "created")
+        assert (len(stage.sandbox.posts), applied.credits) == (3, 900)
 
 
 async def test_mode_create_makes_new_personas_and_touches_no_other(

@@ -93,7 +93,31 @@ def test_a_part_of_a_space_may_if_it_is_allowed_to_or_the_persona_came_from_a_pa
     allowed = REQUEST.model_copy(update={"allow_partial": True})
     assert decided(request=allowed, payload=mean(200.0), complete=False).action == "update"
     assert decided(replace(RECORD, complete=False), mean(200.0), complete=False).action == "update"
-    assert decided(None, complete=False) == Decision("create")
+
+
+def test_a_part_of_a_space_creates_a_persona_only_if_that_is_allowed() -> None:
+    assert decided(None, complete=False) == Decision("skip", "partial")
+    for allowed in (True, "create"):
+        request = REQUEST.model_copy(update={"allow_partial": allowed})
+        assert decided(None, request=request, complete=False) == Decision("create")
+
+
+def test_permission_to_create_from_a_part_is_none_to_overwrite() -> None:
+    request = REQUEST.model_copy(update={"allow_partial": "create"})
+    assert decided(request=request, payload=mean(200.0), complete=False) == Decision("skip", "partial")
+
+
+def test_a_preview_of_a_part_plans_to_create() -> None:
+    request = REQUEST.model_copy(update={"plan_only": True})
+    assert decided(None, request=request, complete=False) == Decision("create")
+
+
+def test_a_request_with_permission_to_create_is_read_as_it_was_written() -> None:
+    request = SyncRequest(space_id="spa_1", max_profiles=9, allow_partial="create")
+    assert SyncRequest.model_validate_json(request.model_dump_json()) == request
+    assert request.applied_within(5).allow_partial == "create"
+    assert REQUEST.applied_within(5).allow_partial is False
+    assert REQUEST.applied_within(5, allow_partial=True).allow_partial == "create"
 
 
 def test_all_of_a_space_overwrites_what_comes_from_a_part_of_it() -> None:

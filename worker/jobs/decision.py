@@ -2,12 +2,15 @@
 
     fewer profiles than asked for                                  skip: `empty`, `too_small`
     hardly a member has a trait that the cluster needs             skip: `no_evidence`
+    no persona is known, and only a part of the space was read     skip: `partial` (unless the request allows it)
     no persona is known                                            create
     it comes from the whole space, and this sync does not          skip: `partial` (unless the request allows it)
     it is not known what it says, or its wording is another        update
     it comes from a part of the space, and this sync from all      update
     a share or a mean moved by as much as the settings say         update
     else                                                           leave
+
+A preview plans to create personas from a part of a space too; applying that plan needs the permission.
 
 A persona that is to be left must still be there; whether it is, Mavera's list says, which is not asked for here.
 """
@@ -49,8 +52,9 @@ def decide(
     if not has_evidence(request.rules, summary):
         return Decision("skip", "no_evidence")
     if record is None:
-        return Decision("create")
-    if record.complete and not complete and not request.allow_partial:
+        may_create = complete or request.allow_partial or request.plan_only
+        return Decision("create") if may_create else Decision("skip", "partial")
+    if record.complete and not complete and request.allow_partial is not True:
         return Decision("skip", "partial")
     if record.sent is None:
         return Decision("update", "what it says is not known")

@@ -119,6 +119,8 @@ class Purchase:
                 return
         while True:
             if record is None:
+                if self._decide(order, None).action == "skip":
+                    return  # the persona was deleted by hand, and a part of a space creates none
                 known = record = await self._create(order)
             if record is None or await self._bring_up_to_date(order, known, record):
                 return
