@@ -7,10 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_for_examples
+from hypothesis import strategies as st
 
 from tests.support.fake_time import FakeTime, context_for
 from tests.support.sleepy_time import now, play
 from worker.backoff import Backoff
+from worker.concurrency import all_of
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http import new_session
 from worker.jobs.attempts import LONGEST_WAIT_S, Defer, Patience
@@ -115,13 +119,137 @@ async def test_who_calls_in_sequence_foresees_the_next_slot_by_how_long_the_last
     assert told == pytest.approx(foreseen)
 
 
-async def test_after_a_good_answer_patience_is_whole_again(bench: Bench) -> None:
-    patience = bench.patience(trouble_ms=250_000)
-    await patience.call(failing(unavailable(), unavailable()))
+async def test_each_request_begins_with_a_short_pause(bench: Bench) -> None:
+    patience = bench.patience()
+    for _ in range(3):
+        await patience.call(failing(unavailable(), unavailable()))
+    assert bench.time.naps == [0.25, 0.5] * 3
     assert patience.trouble_ms == 0
-    bench.time.naps.clear()
-    await patience.call(failing(unavailable()))
-    assert bench.time.naps == [0.25]
+
+
+async def test_requests_that_fail_in_one_moment_each_wait_once(bench: Bench) -> None:
+    patience = bench.patience()
+    await asyncio.gather(*(patience.call(failing(unavailable())) for _ in range(32)))
+    assert bench.time.naps == [0.25] * 32
+    assert patience.trouble_ms == 0
+
+
+async def test_a_request_that_goes_on_failing_is_not_helped_by_the_success_of_others(bench: Bench) -> None:
+    patience = bench.patience(retry_budget_s=5)
+
+    async def fails_beside_others() -> str:
+        assert await patience.call(failing()) == "answer"
+        raise unavailable()
+
+    with pytest.raises(ResumableStop):
+        await patience.call(fails_beside_others)
+    assert bench.time.naps == [0.25, 0.5, 1, 2]
+
+
+async def test_what_an_earlier_job_waited_for_counts_until_this_one_has_made_progress(bench: Bench) -> None:
+    patience = bench.patience(trouble_ms=299_000)
+    assert await patience.call(failing()) == "answer"
+    with pytest.raises(ResumableStop, match="has failed for 300 s"):
+        await patience.call(failing(unavailable(), unavailable(), unavailable()))
+    patience.made_progress()
+    assert patience.trouble_ms == 0
+    assert await patience.call(failing(unavailable(), unavailable(), unavailable())) == "answer"
+
+
+async def test_a_job_that_is_stopped_leaves_the_trouble_of_its_requests_to_the_next(bench: Bench) -> None:
+    patience, waits = bench.patience(), asyncio.Event()
+
+    async def fails_then_hangs() -> str:
+        if not bench.time.naps:
+            raise unavailable()
+        waits.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    call = asyncio.create_task(patience.call(fails_then_hangs))
+    await waits.wait()
+    assert patience.trouble_ms == 250
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert patience.trouble_ms == 250
+
+
+def test_an_outage_of_half_a_second_costs_about_that_however_many_requests_it_meets() -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool, new_session() as session:
+            settings = load_settings(segment_token="sandbox", mavera_api_key="mvra_test_sandbox", segment_rate=1000)
+            context = WorkerContext(settings, pool, session, clock=now)
+            context.backoff = Backoff(settings.retry_base_s, draw=lambda: 1.0)
+            patience = Patience(context, context.segment_limiter("spa_1"), "Segment")
+            began_at, sent = now(), 0
+
+            async def request() -> str:
+                nonlocal sent
+                sent += 1
+                if now() - began_at < 0.5:
+                    raise unavailable()
+                return "answer"
+
+            assert await asyncio.gather(*(patience.call(request) for _ in range(32))) == ["answer"] * 32
+            assert (now() - began_at < 1.0, sent <= 3 * 32) == (True, True)
+
+    play(story)
+
+
+FAILING_FOR_S = st.lists(st.floats(0, 400), min_size=1, max_size=6)
+
+
+@given(failing_for_s=FAILING_FOR_S, side_by_side=st.integers(1, 6))
+@settings_for_examples(max_examples=60, deadline=None)
+def test_every_request_ends_within_its_own_budget_whatever_the_others_do(
+    failing_for_s: list[float], side_by_side: int
+) -> None:
+    """Requests that fail from their first attempt for given times, in jobs that hand over what they waited for."""
+    budget_s = 60.0
+
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool, new_session() as session:
+            settings = load_settings(
+                segment_token="sandbox",
+                mavera_api_key="mvra_test_sandbox",
+                segment_rate=1000,
+                retry_budget_s=budget_s,
+            )
+            context = WorkerContext(settings, pool, session, clock=now)
+            first_at: dict[int, float] = {}
+            left, trouble_ms, jobs = list(range(len(failing_for_s))), 0, 0
+
+            async def request(index: int) -> str:
+                began_at = first_at.setdefault(index, now())
+                if now() - began_at < failing_for_s[index]:
+                    raise unavailable()
+                return "answer"
+
+            async def one(patience: Patience, index: int) -> None:
+                await patience.call(lambda: request(index))
+                left.remove(index)
+
+            while left:
+                jobs += 1
+                patience = Patience(context, context.segment_limiter("spa_1"), "Segment", trouble_ms)
+                before = len(left)
+                try:
+                    await all_of([one(patience, index) for index in left[:side_by_side]])
+                except Defer as wait:
+                    if len(left) < before:
+                        patience.made_progress()
+                    trouble_ms = patience.trouble_ms
+                    await asyncio.sleep(wait.wait_s)
+                except ResumableStop:
+                    assert max(failing_for_s) > budget_s - 11  # the longest pause is 10 s
+                    break
+                else:
+                    trouble_ms = 0
+                assert jobs < 60
+            assert now() - 1_000_000 <= (budget_s + 15) * len(failing_for_s)
+
+    play(story)
 
 
 async def test_pauses_are_drawn_by_chance(bench: Bench) -> None:
@@ -199,12 +327,16 @@ async def test_an_earlier_jobs_trouble_counts(bench: Bench) -> None:
     assert bench.time.naps == []
 
 
-async def test_trouble_lasts_until_the_first_good_answer(bench: Bench) -> None:
+async def test_an_earlier_jobs_trouble_lasts_until_there_is_progress_and_grows_only_with_failures(
+    bench: Bench,
+) -> None:
     patience = bench.patience(trouble_ms=5000)
     assert patience.trouble_ms == 5000
     await bench.time.sleep(2)
-    assert patience.trouble_ms == 7000
+    assert patience.trouble_ms == 5000
     await patience.call(failing())
+    assert patience.trouble_ms == 5000
+    patience.made_progress()
     assert patience.trouble_ms == 0
 
 

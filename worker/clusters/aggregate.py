@@ -27,7 +27,9 @@ MAX_BYTES = 640 * 1024
 LEAST = 8
 """Sketches and categories of so few buckets and values are not made smaller still."""
 
-_COUNTS = ("profiles", "profile_errors", "vanished", "left_out", "filtered", "unclassified")
+_COUNTS = ("profiles", "profile_errors", "vanished", "left_out", "filtered", "unclassified", "unreadable")
+_LEFT_OUT_IF_ZERO = frozenset({"unreadable"})
+"""Counts that an earlier version does not know: written only where there is something to count."""
 
 
 @dataclass(slots=True)
@@ -109,6 +111,7 @@ class Aggregate:
         profiles: entries that are objects, in a cluster or not.
         profile_errors: entries that are no object; they count nowhere else.
         vanished: profiles that were listed and gone before their traits were read; they count nowhere else.
+        unreadable: profiles that were listed and whose traits Segment does not answer for; they count nowhere else.
         left_out: profiles that were listed and are not in the sample; they count nowhere else.
         filtered: profiles that the rules' filter keeps out; of them nothing else is counted.
         unclassified: profiles without any of the traits that decide; they are in no cluster.
@@ -120,6 +123,7 @@ class Aggregate:
     profiles: int = 0
     profile_errors: int = 0
     vanished: int = 0
+    unreadable: int = 0
     left_out: int = 0
     filtered: int = 0
     unclassified: int = 0
@@ -132,9 +136,14 @@ class Aggregate:
         return self.profiles + self.left_out
 
     @property
+    def entries(self) -> int:
+        """Everything that was read or tried, also what is no profile or cannot be read."""
+        return self.profiles + self.profile_errors + self.unreadable
+
+    @property
     def fraction(self) -> float:
         """The part of all profiles that is in the sample; 1 without a sample."""
-        inside = self.profiles + self.vanished
+        inside = self.profiles + self.vanished + self.unreadable
         return inside / (inside + self.left_out) if inside else 1.0
 
     def cluster(self, key: str) -> ClusterAggregate:
@@ -188,7 +197,7 @@ class Aggregate:
     def _as_json(self) -> dict[str, object]:
         return {
             "version": VERSION,
-            **{name: getattr(self, name) for name in _COUNTS},
+            **{name: n for name in _COUNTS if (n := getattr(self, name)) or name not in _LEFT_OUT_IF_ZERO},
             "trait_errors": self.trait_errors,
             "clusters": {key: cluster.as_json() for key, cluster in self.clusters.items()},
         }
@@ -196,7 +205,8 @@ class Aggregate:
     @classmethod
     def _from_json(cls, document: object) -> "Aggregate":
         names = ("version", "trait_errors", "clusters", *_COUNTS)
-        version, trait_errors, clusters, *counts = decode.fields(document, *names)
+        known = dict.fromkeys(_LEFT_OUT_IF_ZERO, 0) | dict(decode.items(document))
+        version, trait_errors, clusters, *counts = decode.fields(known, *names)
         if decode.count(version) != VERSION:
             raise ValueError(f"expected version {VERSION}")
         return cls(

@@ -17,13 +17,15 @@ from worker.segment import Call, Source
 
 @dataclass(frozen=True)
 class ReadPage:
-    """A page with its entries. vanished, left_out: as in Aggregate; next_cursor: None at the end of the listing.
+    """A page with its entries.
 
-    listed: how many entries it had, with those that vanished or are left out.
+    vanished, unreadable, left_out: as in Aggregate. next_cursor: None at the end of the listing. listed: how many
+    entries it had, with those that vanished, cannot be read or are left out.
     """
 
     entries: list[object]
     vanished: int
+    unreadable: int
     left_out: int
     listed: int
     next_cursor: str | None
@@ -72,4 +74,4 @@ class PagesAhead:
             self._following = (page.next_cursor, number + 1)
             self._start()
         entries = await self._source.entries(page, number, self._call)
-        return ReadPage(entries.profiles, entries.vanished, page.left_out, listed, page.next_cursor)
+        return ReadPage(entries.profiles, entries.vanished, entries.unreadable, page.left_out, listed, page.next_cursor)

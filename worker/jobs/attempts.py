@@ -1,13 +1,18 @@
 """Patience with an API: the throttle before each request, retries after a failure, and an end to both.
 
 A short wait is waited here; a long one (a `Retry-After`, a full window) is not worth a worker's slot: Defer tells the
-job to hand its sync over to a later one. How long an API has failed by then travels along, so that the budget is one
-for all jobs of the sync.
+job to hand its sync over to a later one.
+
+The budget belongs to the request that fails: what other requests do meanwhile neither restores nor spends it, so
+requests that fail in one moment each wait once. How long a request has failed when its job ends travels along to the
+next job, which does not know which request it was: there it counts for every request that fails, until the job has
+made progress that is kept (`made_progress`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from worker.errors import PersonasError, ResumableStop, Retry, WaitUntil
@@ -31,8 +36,20 @@ class Defer(PersonasError):
         self.note = note
 
 
+@dataclass(eq=False)
+class _Request:
+    """One request with its repetitions. since: when the first one that failed began; None: none has failed.
+
+    ordered_s: seconds that the API has ordered to wait, of which nothing has passed yet.
+    """
+
+    failures: int = 0
+    since: float | None = None
+    ordered_s: float = 0.0
+
+
 class Patience:
-    """Requests of one job to one API. trouble_ms: for how long that API has failed already.
+    """Requests of one job to one API. trouble_ms: for how long a request of an earlier job had failed when it ended.
 
     lease: the job's, through which whoever follows its sync sees what it waits for. in_sequence: one call follows the
     other at once, so that the limiter can be told when.
@@ -54,58 +71,86 @@ class Patience:
         self._context = context
         self._limiter = limiter
         self._api = api
-        self._failures = 0
-        self._before_s = trouble_ms / 1000
-        self._since = context.clock() if trouble_ms else None
+        self._inherited_s = trouble_ms / 1000
+        self._left_s = 0.0  # the trouble of requests that this job has given up
+        self._failing: set[_Request] = set()
+        self._single = _Request()  # the one that its caller repeats, see `failed`
 
     @property
     def trouble_ms(self) -> int:
-        """For how long the API has failed by now; 0 if its last answer was good."""
-        return 0 if self._since is None else max(1, int((self._before_s + self._context.clock() - self._since) * 1000))
+        """For how long a request has failed by now, of those that have not succeeded; 0 if there is none."""
+        worst_s = max(self._inherited_s, self._left_s, *(self._trouble_s(asked) for asked in self._failing))
+        return max(1, int(worst_s * 1000)) if self._failing or worst_s else 0
 
     async def call(self, request: Callable[[], Awaitable[T]]) -> T:
         """Sends a request that may be repeated, until it succeeds.
 
-        Raises Defer if the next attempt is too far away, ResumableStop when the retry budget is spent, and whatever
+        Raises Defer if the next attempt is too far away, ResumableStop when its retry budget is spent, and whatever
         else `request` raises that is no Retry.
         """
-        while True:
-            await self.slot()
-            if self._in_sequence and self._took_s is not None:
-                self._limiter.foresee(self._took_s)
-            began_at = self._context.clock()
-            try:
-                result = await request()
-            except Retry as error:
-                await self.failed(error)
-            else:
-                self._took_s = self._context.clock() - began_at
-                self.succeeded()
-                return result
+        asked = _Request()
+        try:
+            while True:
+                await self.slot(asked)
+                if self._in_sequence and self._took_s is not None:
+                    self._limiter.foresee(self._took_s)
+                began_at = self._context.clock()
+                try:
+                    result = await request()
+                except Retry as error:
+                    await self._failed(asked, error, began_at)
+                else:
+                    self._took_s = self._context.clock() - began_at
+                    self._succeeded(asked)
+                    return result
+        finally:
+            if asked in self._failing:  # given up, with its job
+                self._left_s = max(self._left_s, self._trouble_s(asked))
+                self._failing.discard(asked)
 
-    async def slot(self) -> None:
+    async def slot(self, asked: _Request | None = None) -> None:
         """Returns when a request may be sent. Raises Defer if the next slot of the limit is far away."""
         try:
             await self._limiter.slot(LONGEST_WAIT_S)
         except MustWait as wait:
-            if self._since is not None:
-                self._before_s += wait.wait_s  # the wait that it ordered is part of the trouble
+            # A wait that the API ordered is part of the trouble.
+            if asked and asked in self._failing:
+                asked.ordered_s += wait.wait_s
+            elif self.trouble_ms:
+                self._left_s = self.trouble_ms / 1000 + wait.wait_s
             raise Defer(wait.wait_s, f"waiting for {self._api}'s rate limit") from None
 
     async def failed(self, error: Retry) -> None:
-        """Waits as long as this failure asks for. Raises ResumableStop if it was one too many, Defer as `slot`."""
+        """Waits as long as the failure of a request asks for that its caller repeats, one at a time.
+
+        Raises ResumableStop if it was one failure too many, Defer as `slot`.
+        """
+        await self._failed(self._single, error, self._context.clock())
+
+    def succeeded(self) -> None:
+        """The request of which `failed` was told has succeeded, and what it did is kept."""
+        self._succeeded(self._single)
+        self.made_progress()
+
+    def made_progress(self) -> None:
+        """What the requests so far were for is done: what an earlier job had to wait for is over."""
+        self._inherited_s = self._left_s = 0.0
+
+    async def _failed(self, asked: _Request, error: Retry, began_at: float) -> None:
         settings = self._context.settings
-        self._failures += 1
-        if self._since is None:
-            self._since = self._context.clock()
-        pause_s = self._context.backoff.pause_s(self._failures)
+        asked.failures += 1
+        if asked.since is None:
+            asked.since = began_at
+        self._failing.add(asked)
+        pause_s = self._context.backoff.pause_s(asked.failures)
         if isinstance(error, WaitUntil):
             pause_s = min(error.wait_s if error.wait_s is not None else pause_s, settings.retry_after_max_s)
-        if self.trouble_ms / 1000 + pause_s > settings.retry_budget_s:
+        trouble_s = self._trouble_s(asked)
+        if trouble_s + pause_s > settings.retry_budget_s:
             asks = f" and asks for {pause_s:.0f} s more" if isinstance(error, WaitUntil) else ""
             raise ResumableStop(
                 error.code,
-                f"{error}. {self._api} has failed for {self.trouble_ms / 1000:.0f} s{asks}, and RETRY_BUDGET_S is "
+                f"{error}. {self._api} has failed for {trouble_s:.0f} s{asks}, and RETRY_BUDGET_S is "
                 f"{settings.retry_budget_s:g}; resume the sync when it is well again",
             ) from None
         if self._lease:
@@ -113,13 +158,18 @@ class Patience:
         if isinstance(error, WaitUntil):
             await self._limiter.penalise(pause_s)
         elif pause_s > LONGEST_WAIT_S:
-            self._before_s += pause_s
+            asked.ordered_s += pause_s
             raise Defer(pause_s, f"waiting for {self._api}: {error}")
         else:
             await self._context.sleep(pause_s)
 
-    def succeeded(self) -> None:
-        """The API is well: the budget is whole again."""
-        if self._lease and self._failures:
+    def _succeeded(self, asked: _Request) -> None:
+        self._failing.discard(asked)
+        if self._lease and asked.failures and not self._failing:
             self._lease.note = ""
-        self._failures, self._before_s, self._since = 0, 0.0, None
+        asked.failures, asked.since, asked.ordered_s = 0, None, 0.0
+
+    def _trouble_s(self, asked: _Request) -> float:
+        """For how long a request has failed, with what earlier jobs have waited for."""
+        own_s = 0.0 if asked.since is None else self._context.clock() - asked.since
+        return self._inherited_s + own_s + asked.ordered_s

@@ -47,6 +47,7 @@ class Counting:
             )
         fold(self._aggregate, entries, self._begun.request.rules, as_of=self._begun.started_at)
         self._aggregate.vanished += page.vanished
+        self._aggregate.unreadable += page.unreadable
         self._aggregate.left_out += page.left_out
         self.pages += 1
         if next_cursor is None:

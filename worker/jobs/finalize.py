@@ -77,6 +77,7 @@ class Finalizer:
             await self._budget.permit(await self._planner.creations(left))
         for summary in left:
             await self._purchase.settle(summary)
+            self._patience.made_progress()
         await self._lease.stop()
         await self._purchase.confirm()
         await self._context.syncs.complete(

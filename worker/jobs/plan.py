@@ -50,6 +50,7 @@ class Planner:
             lookup = await self._look_up()
             for summary in summaries[len(planned) :]:
                 planned.append(await self._persona(await self._case(summary, lookup), lookup))
+                self._patience.made_progress()
         except Defer:
             await self._context.syncs.remember_plan(self._begun.lease, self._made_of(planned))
             raise

@@ -82,6 +82,7 @@ class Walk:
         family = cluster_reference(self._begun.request, self._begun.lease.sync_id, "").family
         found = await look_up(self._context, self._mavera_patience, family)
         await self._context.syncs.remember_lookup(self._lease.grant, found.model_dump_json())
+        self._mavera_patience.made_progress()
 
     async def _read_pages(self) -> None:
         ends_at = self._context.clock() + self._context.settings.lease_s
@@ -97,6 +98,7 @@ class Walk:
         try:
             while not progress.ended and (page := await ahead.next()):
                 progress.take(page)
+                self._patience.made_progress()
                 self._commit_in_background()
         finally:
             self._context.listings -= self._begun.request.fans_out

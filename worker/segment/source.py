@@ -14,10 +14,14 @@ Call = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Entries:
-    """The profiles of a page with their traits. vanished: how many were listed but are no longer there."""
+    """The profiles of a page with their traits.
+
+    vanished: how many were listed but are no longer there. unreadable: how many Segment does not answer for.
+    """
 
     profiles: list[object]
     vanished: int = 0
+    unreadable: int = 0
 
 
 class Source(Protocol):
