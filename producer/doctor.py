@@ -31,11 +31,12 @@ from producer.findings import (
 )
 from producer.result import to_json
 from producer.rules_file import chosen_rules
-from producer.screen import printable, stdout
+from producer.screen import stdout
 from worker.clusters import RECIPE, Rules
 from worker.errors import ApiError, ConfigurationError, StoreUnavailable
 from worker.http import new_session
 from worker.jobs.context import mavera_client, segment_source, worker_registry
+from worker.printable import printable
 from worker.settings import Settings
 from worker.store import redis_pool
 from worker.store.health import redis_health

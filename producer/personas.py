@@ -15,12 +15,13 @@ from producer.catalogue import Catalogue, Place
 from producer.render import NARROW
 from producer.result import local_time, moment, to_json
 from producer.rules_file import chosen_rules
-from producer.screen import Screen, printable, stdout
+from producer.screen import Screen, stdout
 from worker.clusters import Rules
 from worker.clusters.shipped import SHIPPED
 from worker.http import new_session
 from worker.jobs.context import mavera_client, mavera_limiter, persona_store
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient
+from worker.printable import printable
 from worker.settings import Settings
 from worker.store import PersonaRecord, redis_pool
 from worker.store.pool import closing

@@ -5,15 +5,14 @@ Pure: from a plan to text. Used for one sync's report, and for the question that
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
 from producer.result import ClusterResult
-from producer.screen import printable
 from worker.plan import Plan, PlannedPersona
+from worker.printable import json_text, printable
 
 
 def would(persona: PlannedPersona) -> str:
@@ -39,16 +38,16 @@ def differences(found: Sequence[ClusterResult]) -> Iterator[Text]:
         persona = cluster.planned
         if persona is None or cluster.skipped:
             continue
-        yield Text(f"{cluster.summary.label}: {would(persona)} ({persona.reason})", "bold")
+        yield Text(f"{cluster.summary.label}: {printable(f'{would(persona)} ({persona.reason})')}", "bold")
         if persona.action == "leave":
             continue
         if persona.persona_id and persona.current is None:
             yield Text("  what it is like at Mavera now is not known", "dim")
         for change in persona.changes:
             if change.before is not None:
-                yield Text(f"  - {change.field}: {_value(change.before)}", "red")
-            yield Text(f"  + {change.field}: {_value(change.after)}", "green")
+                yield Text(f"  - {printable(change.field)}: {_value(change.before)}", "red")
+            yield Text(f"  + {printable(change.field)}: {_value(change.after)}", "green")
 
 
 def _value(value: object) -> str:
-    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return printable(value) if isinstance(value, str) else json_text(value)

@@ -17,10 +17,10 @@ from rich.text import Text
 from producer.history import changes
 from producer.planned import differences, would
 from producer.result import ClusterResult, clusters, drift, local_time, statistics, timings
-from producer.screen import printable
 from worker.clusters import ClusterSummary, Estimate, Rules
 from worker.clusters.trait import Trait
 from worker.clusters.wording import amount
+from worker.printable import printable
 from worker.sync import Sync, SyncState
 
 STYLES = {

@@ -5,7 +5,6 @@ Pure. The keys of a finished sync, and their order, are a contract with whoever 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from worker.clusters.evidence import has_evidence
 from worker.clusters.intervals import Interval
 from worker.clusters.snapshot import take
 from worker.plan import PlannedPersona
+from worker.printable import json_text
 from worker.sync import PersonaOutcome, Sync, SyncState
 
 
@@ -333,4 +333,4 @@ def _value(value: object) -> str:
 
 
 def _line(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return json_text(value)

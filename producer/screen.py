@@ -1,5 +1,7 @@
 """Where the command line writes: results to standard output, everything else to standard error.
 
+Whatever a view prints is made printable here, at the last step, so that no view can forget it: values of profiles, what
+Mavera and Segment answer, and file names may hold sequences that steer a terminal.
 A reader that has gone (`| head -1`) or was never there (`2>&-`) is no error: what is left to write goes nowhere, and
 the command goes on to its exit code. A result that cannot be written (a full disk) is one; a remark that cannot is not.
 """
@@ -11,13 +13,15 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from worker.errors import ConfigurationError
+from worker.printable import printable
 
 WIDE = 120
 """Columns to write for when nothing says how wide the output is: a file, a pipe."""
@@ -58,15 +62,23 @@ class Screen(Console):
             self.print(Text(printable(text), style=style), soft_wrap=not self.is_terminal)
 
     def write(self, text: str) -> None:
-        """Text for programs: as it is, whatever the width."""
+        """Text for programs: as it is, whatever the width; on a terminal it is made printable."""
         with self._writing():
-            self.out(text, highlight=False)
+            self.out(printable(text) if self.is_terminal else text, highlight=False)
 
     def put(self, *renderables: RenderableType) -> None:
         """Tables and texts, one below the other; texts wrapped as in `say`."""
         for renderable in renderables:
             with self._writing():
                 self.print(renderable, soft_wrap=isinstance(renderable, Text) and not self.is_terminal)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of something to print, each printable. What steers the terminal has segments of its own."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(printable(segment.text), segment.style)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -86,11 +98,6 @@ def stdout() -> Screen:
 def stderr() -> Screen:
     """For progress and for people."""
     return Screen(sys.stderr)
-
-
-def printable(text: str) -> str:
-    """The text without what could steer a terminal: messages quote what a server said."""
-    return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
 
 
 def show_log(screen: Screen, level: str) -> None:

@@ -21,13 +21,14 @@ from rich.text import Text
 from producer.embedded import made_up
 from producer.findings import said
 from producer.result import to_json
-from producer.screen import Screen, printable, stdout
+from producer.screen import Screen, stdout
 from worker.clusters.suggest import Suggestion, suggest
 from worker.clusters.survey import Found
 from worker.errors import ApiError, ConfigurationError
 from worker.files import FileSource, OpenFiles, anywhere
 from worker.http import new_session
 from worker.jobs.context import segment_source
+from worker.printable import printable
 from worker.segment import Source
 from worker.settings import Dialect, Settings
 from worker.sync import SyncRequest

@@ -10,6 +10,7 @@ import sys
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.jobs import runner
 from worker.jobs.context import worker_registry
+from worker.printable import printable
 from worker.settings import Settings, load_settings
 from worker.store import redis_pool
 from worker.store.pool import closing
@@ -44,13 +45,18 @@ async def check(settings: Settings) -> int:
     return 0 if alive else 1
 
 
+class PrintableFormatter(logging.Formatter):
+    """Makes each line printable: messages quote what a server said, and a terminal may show them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def configure_logging(settings: Settings) -> None:
     """Plain lines on standard error. arq's own lines are kept to warnings: ours say the same of each job."""
-    logging.basicConfig(
-        level=settings.log_level,
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level=settings.log_level, handlers=[handler])
     for noisy in ("arq", "asyncio", "aiohttp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

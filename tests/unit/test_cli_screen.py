@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
-from producer.screen import Screen, printable, show_log, stderr, stdout
+from producer.screen import Screen, show_log, stderr, stdout
 from tests.support.command_line import Done, logging_as_it_was, shell
+from worker.__main__ import PrintableFormatter
 from worker.errors import ConfigurationError
+from worker.printable import json_text, printable
 
 
 def test_a_reader_that_has_gone_is_no_error() -> None:
@@ -87,3 +95,46 @@ def test_results_and_remarks_have_a_stream_each(capsys: pytest.CaptureFixture[st
     stderr().say("remark")
     assert capsys.readouterr() == ("result\n", "remark\n")
     assert sys.stdout is not sys.stderr
+
+
+HOSTILE = "\x1b]52;c;aGk=\x1b\\ \x1b[2J \x9b31m \u202eabc \u200b\x00\x07\r\x08\x7f"
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_no_view_can_print_what_steers_a_terminal(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    stream = io.StringIO()
+    stream.isatty = lambda: is_terminal  # type: ignore[method-assign]
+    screen = Screen(stream)
+    table = Table(title=HOSTILE, caption=HOSTILE)
+    table.add_column(HOSTILE)
+    table.add_row(HOSTILE)
+    table.add_row(Text(HOSTILE, "red"))
+    screen.put(table, Group(HOSTILE, Text(HOSTILE)), Panel(HOSTILE))
+    screen.say(HOSTILE)
+    screen.print(f"{HOSTILE} [y/N] ", end="")
+    if is_terminal:
+        screen.write(HOSTILE)
+    assert "abc" in stream.getvalue()
+    assert not set("\x1b\x9b\u202e\u200b\x00\x07\x08\x7f\r") & set(stream.getvalue())
+
+
+@given(st.recursive(st.text() | st.none() | st.integers(), lambda inner: st.dictionaries(st.text(), inner, max_size=3)))
+def test_json_is_printable_and_means_the_same(value: object) -> None:
+    text = json_text(value)
+    assert text.isprintable()
+    assert json.loads(text) == value
+
+
+@given(st.text())
+def test_what_is_shown_is_printable_but_for_lines_and_tabs(text: str) -> None:
+    shown = printable(text)
+    assert len(shown) == len(text)
+    assert shown.replace("\n", "").replace("\t", "").isprintable()
+
+
+def test_a_line_of_a_workers_log_is_printable() -> None:
+    record = logging.LogRecord("segment_personas", logging.INFO, __file__, 1, "said %s", (HOSTILE,), None)
+    line = PrintableFormatter("%(name)s: %(message)s").format(record)
+    assert line.startswith("segment_personas: said �]52")
+    assert line.isprintable()

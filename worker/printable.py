@@ -1,0 +1,27 @@
+"""Text that is safe to show: values of profiles and answers of servers may hold what steers a terminal. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+
+_NOT_ASCII = re.compile(r"[^\x20-\x7e]")
+
+
+def printable(text: str) -> str:
+    """The text without what could steer a terminal or deceive its reader; lines and tabs stay."""
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def json_text(value: object) -> str:
+    """A value as JSON on one line, in which every character is printable: others are written as escapes."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return text if text.isprintable() else _NOT_ASCII.sub(_escape, text)
+
+
+def _shown(char: str) -> str:
+    return char if char.isprintable() or char in "\n\t" else "�"
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
