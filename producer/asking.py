@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from producer.client import SyncClient, SyncConflict
 from producer.embedded import DEMO_SPACE, embedded, made_up
+from producer.file_names import check_names
 from producer.rules_file import chosen_rules
 from producer.screen import Screen
 from worker.clusters import Rules
@@ -51,7 +52,7 @@ class SyncOptions:
     force: bool = False
     mode: Literal["upsert", "create"] = "upsert"
     allow_partial: bool = False
-    from_file: str | None = None
+    from_files: tuple[str, ...] = ()
     sample: float | None = None
     dialect: Dialect | None = None
     strategy: Strategy = "auto"
@@ -59,6 +60,11 @@ class SyncOptions:
     trait_class: Literal["computed_trait", "audience"] | None = None
     idempotency_key: str | None = None
     clusters: str | None = None
+
+    @property
+    def from_file(self) -> str | None:
+        """The file that is read instead of a space."""
+        return self.from_files[0] if self.from_files else None
 
     def asks(self, err: Screen) -> bool:
         """Whether someone is there to be shown the plan and asked before anything is paid for."""
@@ -85,6 +91,7 @@ class SyncOptions:
 
 def requests_for(settings: Settings, options: SyncOptions, *, plan_only: bool = False) -> list[SyncRequest]:
     """A request for each space. Raises ConfigurationError that says what is wrong with the options."""
+    check_names(options.space_ids, options.from_files)
     space_ids = list(options.space_ids)
     if not space_ids:
         # Made-up profiles should not stand under the name of a real space.

@@ -79,7 +79,7 @@ def sync(
         bool, _flag("--sandbox", help="Use made-up profiles and stand-ins for both APIs. Implies --embedded.")
     ] = False,
     from_file: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="FILE", help="Read profiles from a file, a JSON object a line; .gz too; -: standard input."
         ),
@@ -136,7 +136,7 @@ def sync(
         json=json,
         embedded=embedded,
         sandbox=sandbox,
-        from_file=from_file,
+        from_files=tuple(from_file or ()),
         sample=sample,
         max_profiles=max_profiles,
         min_cluster_size=min_cluster_size,
@@ -436,7 +436,7 @@ def suggest(
     json: Json = False,
     sandbox: Annotated[bool, _flag("--sandbox", help="Use made-up profiles from a stand-in for Segment.")] = False,
     from_file: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(metavar="FILE", help="Look at a file of profiles, one a line, in the place of a space."),
     ] = None,
     dialect: Dialect = None,
@@ -448,7 +448,7 @@ def suggest(
 
     sample = Sample(
         space_id=space_id,
-        file=from_file,
+        files=tuple(from_file or ()),
         profiles=profiles,
         dialect=dialect,
         collection=collection,

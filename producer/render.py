@@ -155,6 +155,8 @@ def report(sync: Sync, now: float | None = None) -> list[RenderableType]:
         remarks.append(f"Values that could not be used: {listed}.")
     if aggregate.profile_errors:
         remarks.append(f"Entries that are no profile: {aggregate.profile_errors:,}.")
+    if aggregate.merged:
+        remarks.append(f"{_number(aggregate.merged, 'row')} left out: those profiles were merged into others.")
     if aggregate.vanished:
         remarks.append(f"{_number(aggregate.vanished, 'profile')} gone before the traits were read.")
     if any(cluster.skipped == "partial" for cluster in found):

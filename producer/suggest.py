@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.embedded import made_up
+from producer.file_names import check_names
 from producer.findings import said
 from producer.result import to_json
 from producer.screen import Screen, stdout
@@ -44,10 +45,13 @@ MOST_PAGES = 1000
 
 @dataclass(frozen=True)
 class Sample:
-    """What is looked at. file: in the place of a space. profiles: how many; None: 2,000, or 200 of profile-api."""
+    """What is looked at.
+
+    files: what is read instead of a space, at most one. profiles: how many; None: 2,000, or 200 of profile-api.
+    """
 
     space_id: str | None = None
-    file: str | None = None
+    files: tuple[str, ...] = ()
     profiles: int | None = None
     dialect: Dialect | None = None
     collection: Literal["users", "accounts"] = "users"
@@ -70,9 +74,10 @@ async def suggestion(settings: Settings, err: Screen, sample: Sample, *, json: b
 
 async def _entries(settings: Settings, sample: Sample) -> Sequence[object]:
     """The profiles of a sample, with all their traits."""
-    if sample.file is not None:
+    check_names([] if sample.space_id is None else [sample.space_id], sample.files)
+    if sample.files:
         with contextlib.closing(OpenFiles(anywhere)) as files:
-            return await _read(FileSource(files, sample.file), sample.profiles or A_PAGE_EACH, _Paced(math.inf))
+            return await _read(FileSource(files, sample.files[0]), sample.profiles or A_PAGE_EACH, _Paced(math.inf))
     request = _request(settings, sample)
     async with contextlib.AsyncExitStack() as stack:
         if sample.sandbox:

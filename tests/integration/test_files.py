@@ -19,6 +19,7 @@ from tests.support.command_line import Command, cli, shell
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
 from tests.support.workers import environment
+from worker.clusters import Aggregate
 from worker.files import anywhere
 from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from worker.settings import load_settings
@@ -221,6 +222,82 @@ async def test_what_is_wrong_with_the_content_fails_the_sync_with_exit_code_1(
     document = json.loads(done.out)
     assert (done.code, document["status"], document["error"]["code"]) == (1, "failed", "file_corrupt")
     assert document["personas"] == []
+
+
+@pytest.mark.parametrize("way", ["--from-file {}", "--from-file - < {}", "--from-file <(cat {})", "--from-file {}.gz"])
+async def test_another_format_is_refused_by_name_and_buys_nothing(
+    env: dict[str, str], sandbox: Sandbox, tmp_path: Path, way: str
+) -> None:
+    path = tmp_path / "rows.ndjson"
+    flat = [{"id": f"use_{i}", "ltv": 1200, "purchase_count": 8, "churn_risk": 0.05} for i in range(5000)]
+    path.write_bytes(lines(flat))
+    path.with_name("rows.ndjson.gz").write_bytes(gzip.compress(lines(flat)))
+    for command in ("sync", "preview"):
+        done = await shell(f"$P {command} spa_1 --json {way.format(path)}", env)
+        document = json.loads(done.out)
+        assert (done.code, document["status"], document["error"]["code"]) == (1, "failed", "file_format")
+        assert (document["error"]["resumable"], document["profiles_fetched"]) == (False, 0)
+    done = await shell(f"$P suggest {way.format(path)}", env)
+    assert (done.code, done.out) == (2, "")
+    assert "flat" in done.err
+    assert sandbox.journal.count("mavera.create") == 0
+
+
+async def test_workers_refuse_another_format_and_a_cut_file(stage: Stage, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "array.json").write_bytes(json.dumps(list(profiles(SMALL))).encode())
+    (tmp_path / "cut.ndjson").write_bytes(content[:-20])
+    stage.worker()
+    for name, code in (("array.json", "file_format"), ("cut.ndjson", "file_corrupt")):
+        failed = await stage.sync(file=name)
+        assert failed.error
+        assert (failed.error.code, failed.error.resumable, failed.outcomes) == (code, False, ())
+
+
+async def test_merged_profiles_are_left_out_and_counted_once_however_often_workers_change(
+    stage: Stage, tmp_path: Path
+) -> None:
+    rows = list(profiles(SMALL)) * 30
+    merged = [{**row, "merged_to": "use_other"} for row in rows if isinstance(row, dict)]
+    kept = [{**row, "merged_to": ""} for row in rows if isinstance(row, dict)]
+    mixed = [row for pair in zip(merged, kept, strict=True) for row in pair]
+    (tmp_path / "rows.ndjson").write_bytes(lines(mixed))
+    doomed = stage.worker("after_commit:1:kill", COMMIT_INTERVAL_S="0")
+    sync = await stage.enqueue(file="rows.ndjson")
+    await asyncio.to_thread(doomed.process.wait, 30)
+    for _ in range(2):
+        stage.worker(LEASE_S="0.01", COMMIT_INTERVAL_S="0")
+    done = await stage.ended(sync)
+    aggregate = Aggregate.from_bytes(done.aggregate)
+    assert (done.profiles, aggregate.merged, aggregate.profile_errors) == (len(kept), len(merged), 0)
+
+
+async def test_merged_profiles_are_in_the_result(env: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "rows.ndjson"
+    rows = [row for row in profiles(SMALL) if isinstance(row, dict)]
+    path.write_bytes(
+        lines([*({**row, "merged_to": None} for row in rows), *({**row, "merged_to": "x"} for row in rows)])
+    )
+    done = await cli("sync", "spa_1", "--json", "--from-file", str(path), env=env)
+    document = json.loads(done.out)
+    assert (document["profiles_fetched"], document["merged"], document["profile_errors"]) == (60, 60, 0)
+    done = await cli("preview", "spa_1", "--from-file", str(path), env=env)
+    assert "60 rows left out" in done.out + done.err
+
+
+async def test_shards_that_the_shell_names_are_never_spaces(env: dict[str, str]) -> None:
+    cases = Path(__file__).parents[1] / "cases"
+    for line in (
+        "--from-file 0*.json",
+        "spa_1 --from-file 0*.json",
+        "spa_1 --from-file 000000000000.json --from-file 000000000001.json",
+    ):
+        for command in ("sync --json", "preview", "sync --sandbox"):
+            done = await shell(f"cd {cases} && $P {command} {line}", {**env, "SEGMENT_SPACE_ID": "spa_1"})
+            assert (done.code, done.out) == (2, ""), done
+            assert "000000000001.json" in done.err
+            assert "awk 1" in done.err
+    done = await shell(f"cd {cases} && awk 1 0*.json | $P sync spa_1 --json --from-file -", env)
+    assert json.loads(done.out)["profiles_fetched"] == 40
 
 
 async def test_with_the_stand_ins_a_file_needs_no_key_at_all(tmp_path: Path) -> None:

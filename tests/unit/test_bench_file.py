@@ -6,7 +6,7 @@ import gzip
 from pathlib import Path
 
 from tests.bench import profiles_file
-from worker.files.profiles import entries
+from worker.files.profiles import read_rows
 from worker.sandbox import SpaceSpec, profiles
 
 
@@ -14,5 +14,5 @@ def test_a_written_file_holds_the_profiles_of_the_space_one_a_line(tmp_path: Pat
     plain = profiles_file.write(tmp_path / "profiles.ndjson", 30).read_bytes()
     packed = profiles_file.write(tmp_path / "profiles.ndjson.gz", 30).read_bytes()
     assert gzip.decompress(packed) == plain
-    found = [{"traits": entry["traits"]} for entry in entries(plain.splitlines())]  # type: ignore[index]
+    found = [{"traits": entry["traits"]} for entry in read_rows(plain.splitlines()).entries]  # type: ignore[index]
     assert found == list(profiles(SpaceSpec(30, "wide")))

@@ -80,11 +80,11 @@ async def test_a_file_is_looked_at_like_a_space(tmp_path: Path, capsys: pytest.C
     file = tmp_path / "profiles.ndjson"
     file.write_text("".join(json.dumps(entry) + "\n" for entry in profiles(SpaceSpec(700, "saas"))))
     bare = load_settings(segment_token=None, segment_space_id=None)
-    assert await run(bare, None, file=str(file), profiles=600, json=True) == 0
+    assert await run(bare, None, files=(str(file),), profiles=600, json=True) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["profiles"], parse_rules(found["file"]).cluster_keys[0]) == (600, "on_trial")
     with pytest.raises(ConfigurationError, match="there is no such file"):
-        await run(bare, None, file=str(tmp_path / "nowhere"))
+        await run(bare, None, files=(str(tmp_path / "nowhere"),))
 
 
 async def test_made_up_profiles_need_no_keys(capsys: pytest.CaptureFixture[str]) -> None:

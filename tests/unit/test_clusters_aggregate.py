@@ -278,3 +278,10 @@ def test_the_default_rules_are_far_from_the_bound_whatever_they_count() -> None:
             else:
                 aggregate.cluster(key).category(trait.name).add([f"{i:0100d}" for i in range(500)])
     assert len(aggregate.to_bytes()) < MAX_BYTES
+
+
+def test_merged_rows_are_written_only_if_there_are_any_so_that_an_earlier_version_reads_the_rest() -> None:
+    assert "merged" not in orjson.loads(Aggregate(profiles=1).to_bytes())
+    aggregate = Aggregate(profiles=1, merged=2)
+    assert Aggregate.from_bytes(aggregate.to_bytes()) == aggregate
+    assert merge(aggregate, Aggregate(merged=3)).merged == 5

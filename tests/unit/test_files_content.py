@@ -96,12 +96,14 @@ def test_a_page_without_a_profile_is_read_over(tmp_path: Path, write: Write) -> 
     opened.close()
 
 
-@pytest.mark.parametrize("data", [b"", b"\n\n  \n", b'{"merged_to": "x"}\n'])
-def test_a_file_without_a_profile_is_one_empty_page(tmp_path: Path, write: Write, data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "merged"), [(b"", 0), (b"\n\n  \n", 0), (b'{"merged_to": "x"}\n', 1), (b'{"merged_to": "x"}\n' * 999, 999)]
+)
+def test_a_file_without_a_profile_is_one_empty_page(tmp_path: Path, write: Write, data: bytes, merged: int) -> None:
     path = tmp_path / "profiles"
     write(path, data)
     opened = Content(str(path), anywhere, None)
-    assert opened.page(None) == content.FilePage([], None)
+    assert opened.page(None) == content.FilePage([], None, merged)
     opened.close()
 
 

@@ -27,8 +27,8 @@ MAX_BYTES = 640 * 1024
 LEAST = 8
 """Sketches and categories of so few buckets and values are not made smaller still."""
 
-_COUNTS = ("profiles", "profile_errors", "vanished", "left_out", "filtered", "unclassified", "unreadable")
-_LEFT_OUT_IF_ZERO = frozenset({"unreadable"})
+_COUNTS = ("profiles", "profile_errors", "vanished", "left_out", "filtered", "unclassified", "unreadable", "merged")
+_LEFT_OUT_IF_ZERO = frozenset({"unreadable", "merged"})
 """Counts that an earlier version does not know: written only where there is something to count."""
 
 
@@ -113,6 +113,7 @@ class Aggregate:
         vanished: profiles that were listed and gone before their traits were read; they count nowhere else.
         unreadable: profiles that were listed and whose traits Segment does not answer for; they count nowhere else.
         left_out: profiles that were listed and are not in the sample; they count nowhere else.
+        merged: rows of a file that are part of other profiles; they count nowhere else.
         filtered: profiles that the rules' filter keeps out; of them nothing else is counted.
         unclassified: profiles without any of the traits that decide; they are in no cluster.
         trait_errors: by the trait's name, in how many profiles it was there but not usable; under `traits`,
@@ -127,6 +128,7 @@ class Aggregate:
     left_out: int = 0
     filtered: int = 0
     unclassified: int = 0
+    merged: int = 0
     trait_errors: Counter[str] = field(default_factory=Counter)
     clusters: dict[str, ClusterAggregate] = field(default_factory=dict)
 

@@ -16,7 +16,8 @@ LONGEST_LINE = 4 << 20
 
 
 class Lines:
-    """Reads lines from `stream`, which stands at its start. offset: where the next line begins.
+    """Reads lines from `stream`, which is at its start. offset: where the next line begins. unfinished: whether the
+    last line that was read is the last of the stream and has no end.
 
     looks_ahead: whether to find out after each read if it was the last one; on a pipe that could wait for a long time.
     """
@@ -24,6 +25,7 @@ class Lines:
     def __init__(self, stream: BufferedReader, *, looks_ahead: bool) -> None:
         self.offset = 0
         self.ended = False
+        self.unfinished = False
         self._stream = stream
         self._looks_ahead = looks_ahead
         self._unfinished = b""
@@ -68,6 +70,7 @@ class Lines:
         """The line that the stream ends with, if it ends without a line's end."""
         self.ended = True
         line, dropped = self._unfinished, self._dropped
+        self.unfinished = bool(line or dropped)
         self.offset += len(line) + dropped
         self._unfinished, self._dropped = b"", 0
         return [None if dropped else line] if line or dropped else []

@@ -27,14 +27,17 @@ class FileSource:
         file_empty                  no profile is in it
         file_changed                it is no longer what it was when the first page was read
         file_corrupt                it is named `.gz` and is not, or it ends too early
+        file_format                 it is not one JSON object a line
         file_gone                   a pipe that somebody has read from before
         """
         page = await self._files.read(self._file, Place.decode(cursor) if cursor else None)
         if not cursor and not page.entries:
+            merged = f" ({page.merged:,} lines are profiles that were merged into others)" if page.merged else ""
             raise ResumableStop(
-                "file_empty", f"File {self._file}: there is no profile in it. Write it anew, then resume the sync"
+                "file_empty",
+                f"File {self._file}: there is no profile in it{merged}. Write it anew, then resume the sync",
             )
-        return Page(page.entries, page.following.encode() if page.following else None)
+        return Page(page.entries, page.following.encode() if page.following else None, merged=page.merged)
 
     async def entries(self, page: Page, number: int, call: Call) -> Entries:
         """The profiles of a page, as they came with it."""

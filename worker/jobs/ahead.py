@@ -19,8 +19,8 @@ from worker.segment import Call, Source
 class ReadPage:
     """A page with its entries.
 
-    vanished, unreadable, left_out: as in Aggregate. next_cursor: None at the end of the listing. listed: how many
-    entries it had, with those that vanished, cannot be read or are left out.
+    vanished, unreadable, left_out, merged: as in Aggregate. next_cursor: None at the end of the listing. listed: how
+    many entries it had, with those that vanished, cannot be read or are left out.
     """
 
     entries: list[object]
@@ -29,6 +29,7 @@ class ReadPage:
     left_out: int
     listed: int
     next_cursor: str | None
+    merged: int = 0
 
 
 class PagesAhead:
@@ -74,4 +75,12 @@ class PagesAhead:
             self._following = (page.next_cursor, number + 1)
             self._start()
         entries = await self._source.entries(page, number, self._call)
-        return ReadPage(entries.profiles, entries.vanished, entries.unreadable, page.left_out, listed, page.next_cursor)
+        return ReadPage(
+            entries=entries.profiles,
+            vanished=entries.vanished,
+            unreadable=entries.unreadable,
+            left_out=page.left_out,
+            listed=listed,
+            next_cursor=page.next_cursor,
+            merged=page.merged,
+        )

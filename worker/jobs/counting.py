@@ -49,6 +49,7 @@ class Counting:
         self._aggregate.vanished += page.vanished
         self._aggregate.unreadable += page.unreadable
         self._aggregate.left_out += page.left_out
+        self._aggregate.merged += page.merged
         self.pages += 1
         if next_cursor is None:
             self.ended, self._complete = True, not cut and self._begun.request.sample is None

@@ -19,12 +19,14 @@ from worker.sync import SyncRequest
 class Page:
     """One page: its entries as they came, and the cursor of the next page, None at the end of the listing.
 
-    left_out: how many further profiles it listed that are not in the sample.
+    left_out: how many further profiles it listed that are not in the sample. merged: how many further rows of a file
+    are profiles that were merged into others.
     """
 
     profiles: list[object]
     next_cursor: str | None
     left_out: int = 0
+    merged: int = 0
 
 
 def _none_if_blank(value: object) -> object:

@@ -1,0 +1,54 @@
+"""Names of files among the arguments: after a shell has expanded `--from-file part-*`, all but the first are spaces."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from worker.errors import ConfigurationError
+
+_DATA = re.compile(
+    r"\.(json|jsonl|ndjson|csv|tsv|txt|parquet|avro|orc|xlsx?|gz|gzip|bz2|xz|zst|zstd|lz4|zip|tar|tgz|part)$", re.I
+)
+"""How names of data files end. No space id of Segment does."""
+
+
+def check_names(arguments: Sequence[str], files: Sequence[str]) -> None:
+    """Refuses names of files where they mean something else.
+
+    Args:
+        arguments: the space ids, as given.
+        files: the values of `--from-file`, as given.
+
+    Raises:
+        ConfigurationError: for more than one file, or a space id that is the name of a file.
+    """
+    others = [*files[1:], *(name for name in arguments if _is_file(name, files))]
+    if not others:
+        return
+    if not files:
+        raise ConfigurationError(f"{others[0]} is a file, not a space: write --from-file {others[0]}.")
+    raise ConfigurationError(
+        f"--from-file reads one file, and {_listed(others)} would be another. Join them first, and read the result: "
+        "awk 1 FILES > all.ndjson (of compressed files: zcat FILES | awk 1 > all.ndjson)."
+    )
+
+
+def _is_file(name: str, files: Sequence[str]) -> bool:
+    if _DATA.search(name):
+        return True
+    # Shards may have no ending (`part-00001`), and files of workers need not be here.
+    # A file may also be named after its space.
+    others = [file for file in files if os.path.basename(file) != name]
+    return any(_shape(name) == _shape(file) or os.path.isfile(name) for file in others)
+
+
+def _shape(name: str) -> str:
+    """A name without its numbers. Names without a number have none."""
+    base = os.path.basename(name)
+    return re.sub(r"\d+", "0", base) if re.search(r"\d", base) else f"={base}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"

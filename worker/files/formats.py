@@ -1,0 +1,134 @@
+"""Formats of files that are not read, recognised by their first bytes. Pure.
+
+`line_formats` recognises those that only their first lines give away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LINE = 'one JSON object a line, such as {"id": "use_1", "traits": {"ltv": 1200}}'
+"""What a file must look like, in words."""
+
+HEAD_BYTES = 4096
+"""How many bytes tell the format. They may be fewer if the file is shorter."""
+
+_EXPORT = "Export the profiles again as newline-delimited JSON"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that is not read. name: completes "it is …"; fix: what to do about it, a sentence without its end."""
+
+    name: str
+    fix: str
+
+
+def _uncompressed_by(name: str, command: str) -> Format:
+    return Format(name, f"Decompress it, for example with `{command}`; only gzip is read as it is")
+
+
+_ZIP = _uncompressed_by("a zip archive", "unzip -p FILE > profiles.ndjson")
+_EXCEL = Format("an Excel workbook", _EXPORT)
+_ZSTD = _uncompressed_by("compressed by zstd", "zstd -dc FILE > profiles.ndjson")
+_XZ = _uncompressed_by("compressed by xz or lzma", "xz -dc FILE > profiles.ndjson")
+_SNAPPY = _uncompressed_by("compressed by snappy", "snzip -dc FILE > profiles.ndjson")
+_TAR = _uncompressed_by("a tar archive", "tar -xOf FILE > profiles.ndjson")
+_GZIP = _uncompressed_by("compressed by gzip twice", "gzip -dc FILE > profiles.ndjson.gz")
+_MARKUP = Format("HTML or XML", _EXPORT)
+_ARROW = Format("an Arrow or Feather file", _EXPORT)
+_SEQUENCE = Format(
+    "a JSON text sequence (RFC 7464), in which a control character begins each record",
+    "Remove those characters, for example with `tr -d '\\036' < FILE > profiles.ndjson`",
+)
+_ARRAY = Format("a JSON array", "Write its elements a line each, for example with `jq -c '.[]' FILE > profiles.ndjson`")
+_BINARY = Format("binary data in a format that is not known", _EXPORT)
+
+_BEGINNINGS: tuple[tuple[bytes, Format], ...] = (
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _EXCEL),
+    (b"PK\x03\x04", _ZIP),
+    (b"PK\x05\x06", _ZIP),
+    (b"PK\x07\x08", _ZIP),
+    (b"BZh", _uncompressed_by("compressed by bzip2", "bzip2 -dc FILE > profiles.ndjson")),
+    (b"\xfd7zXZ\x00", _XZ),
+    (b"\x5d\x00\x00", _XZ),
+    (b"LZIP\x01", _uncompressed_by("compressed by lzip", "lzip -dc FILE > profiles.ndjson")),
+    (b"\x28\xb5\x2f\xfd", _ZSTD),
+    (b"\x04\x22\x4d\x18", _uncompressed_by("compressed by lz4", "lz4 -dc FILE > profiles.ndjson")),
+    (b"\xff\x06\x00\x00sNaPpY", _SNAPPY),
+    (b"\x82SNAPPY\x00", _SNAPPY),
+    (b"7z\xbc\xaf\x27\x1c", _uncompressed_by("a 7-Zip archive", "7z x -so FILE > profiles.ndjson")),
+    (b"Rar!\x1a\x07", _uncompressed_by("a RAR archive", "unrar p -inul FILE > profiles.ndjson")),
+    (b"\x1f\x9d", _uncompressed_by("compressed by compress", "gzip -dc FILE > profiles.ndjson")),
+    (b"\x1f\x8b", _GZIP),
+    (b"PAR1", Format("a Parquet file", _EXPORT)),
+    (b"PARE", Format("an encrypted Parquet file", _EXPORT)),
+    (b"Obj\x01", Format("an Avro file", _EXPORT)),
+    (b"ORC", Format("an ORC file", _EXPORT)),
+    (b"ARROW1", _ARROW),
+    (b"FEA1", _ARROW),
+    (b"\x89HDF\r\n\x1a\n", Format("an HDF5 file", _EXPORT)),
+    (b"SQLite format 3\x00", Format("an SQLite database", _EXPORT)),
+    (b"PGDMP", Format("a dump of pg_dump", _EXPORT)),
+    (b"PGCOPY\n\xff\r\n\x00", Format("a binary COPY of Postgres", _EXPORT)),
+    (b"%PDF-", Format("a PDF document", _EXPORT)),
+    (b"\x1e", _SEQUENCE),
+)
+
+_ZLIB = tuple(b"\x78" + level for level in (b"\x01", b"\x5e", b"\x9c", b"\xda"))
+"""How zlib begins. Only `x^` is text as well."""
+
+_UTF_32_MARKS = (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def recognise_bytes(head: bytes) -> Format | None:
+    """The format of a file that begins with `head` (see `HEAD_BYTES`); None: it may be lines of JSON."""
+    return _of_beginning(head) or _of_encoding(head) or _of_text(head)
+
+
+def _of_beginning(head: bytes) -> Format | None:
+    found = next((format_ for beginning, format_ in _BEGINNINGS if head.startswith(beginning)), None)
+    if found is _ZIP and (b"[Content_Types].xml" in head or b"xl/" in head):
+        return _EXCEL
+    if found is None and head[257:262] == b"ustar":
+        return _TAR
+    if found is None and head[8:12] == b"DUCK":
+        return Format("a DuckDB database", _EXPORT)
+    if found is None and head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F:
+        return _ZSTD
+    if found is None and head.startswith(_ZLIB) and not head[:64].isascii():
+        return Format("compressed by zlib (deflate)", "Compress it by gzip instead")
+    return found
+
+
+def _of_encoding(head: bytes) -> Format | None:
+    """UTF-16 and UTF-32, by their mark or by where the zeros of ASCII characters are."""
+    zeros = tuple(byte == 0 for byte in head[:4])
+    if head.startswith(_UTF_32_MARKS) or zeros in ((True, True, True, False), (False, True, True, True)):
+        return _encoded("UTF-32", head, little=head[:1] != b"\x00")
+    # The second character of a short file may be missing.
+    if head.startswith(_UTF_16_MARKS) or zeros[:2] in ((True, False), (False, True)):
+        return _encoded("UTF-16", head, little=head[:2] == b"\xff\xfe" or head[1:2] == b"\x00")
+    return None
+
+
+def _encoded(name: str, head: bytes, *, little: bool) -> Format:
+    marked = head.startswith(_UTF_32_MARKS + _UTF_16_MARKS)
+    source = name if marked else f"{name}{'LE' if little else 'BE'}"
+    return Format(
+        f"{name} text", f"Convert it to UTF-8, for example with `iconv -f {source} -t UTF-8 FILE > profiles.ndjson`"
+    )
+
+
+def _of_text(head: bytes) -> Format | None:
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"["):
+        return _ARRAY
+    if text.startswith(b"<"):
+        return _MARKUP
+    if text.startswith(b"{"):
+        return None
+    # A text has no control characters but those of spaces; one odd byte in a text is not binary data.
+    controls = sum(byte < 0x20 and byte not in b"\t\n\v\f\r\x1b" for byte in head[:512])
+    return _BINARY if controls > max(1, len(head[:512]) // 20) else None
