@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from producer.result import ClusterResult
-from worker.plan import Plan, PlannedPersona
+from worker.plan import Orphan, Plan, PlannedPersona
 from worker.printable import json_text, printable
+from worker.sync import SyncRequest
 
 
 def would(persona: PlannedPersona) -> str:
@@ -47,6 +48,40 @@ def differences(found: Sequence[ClusterResult]) -> Iterator[Text]:
             if change.before is not None:
                 yield Text(f"  - {printable(change.field)}: {_value(change.before)}", "red")
             yield Text(f"  + {printable(change.field)}: {_value(change.after)}", "green")
+
+
+def account_lines(plan: Plan, request: SyncRequest) -> Iterator[Text]:
+    """What the account has left, whether that is enough, and the personas that the rules leave behind."""
+    if plan.account:
+        yield Text(f"Mavera: {printable(plan.account.text)}.", "dim")
+    if plan.account and plan.exceeds_account:
+        yield Text(
+            f"The plan costs {plan.credits:,} credits, more than the {plan.account.available:,} that the account can "
+            "spend: until it is topped up, nothing will be bought (insufficient_credits).",
+            "yellow",
+        )
+    new = [one.cluster for one in plan.personas if one.action == "create"]
+    for orphan in plan.orphans:
+        yield Text(printable(describe_orphan(orphan, request, new)), "yellow")
+
+
+def describe_orphan(orphan: Orphan, request: SyncRequest, new: Sequence[str] = ()) -> str:
+    """That no sync with these rules updates a persona any more, and how to keep it. new: clusters without a persona."""
+    if not orphan.cluster:
+        return (
+            f"{orphan.persona_id} at Mavera is of a cluster that the rules {request.rules.name} do not have: "
+            "no sync updates it any more."
+        )
+    said = f"{orphan.persona_id} of cluster {orphan.cluster} is no longer made by the rules {request.rules.name}."
+    command = "segment-personas personas rename"
+    if len(new) != 1:
+        return f"{said} If the cluster has another key now, this keeps its persona: {command} (see its --help)."
+    options = [("--rules", request.rules.name, "recipe"), ("--collection", request.collection, "users")]
+    given = "".join(f" {option} {value}" for option, value, default in options if value != default)
+    return (
+        f"{said} If {new[0]} is its new key, this keeps its persona:\n"
+        f"  {command} {request.space_id} {orphan.cluster} {new[0]}{given}"
+    )
 
 
 def _value(value: object) -> str:

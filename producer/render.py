@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.history import changes
-from producer.planned import differences, would
+from producer.planned import account_lines, differences, would
 from producer.result import ClusterResult, clusters, drift, local_time, statistics, timings
 from worker.clusters import ClusterSummary, Estimate, Rules
 from worker.clusters.trait import Trait
@@ -169,7 +169,10 @@ def report(sync: Sync, now: float | None = None) -> list[RenderableType]:
         parts += changes(changed, sync.request.rules)
     parts += differences(found)
     if sync.planned:
+        parts += account_lines(sync.planned, sync.request)
         parts += (Text(f"{alarm}.", "yellow") for alarm in sync.planned.alarms)
+    if sync.account and (sentence := sync.account.describe()):
+        parts.append(Text(f"{sentence}.", "yellow" if (sync.account.difference or 0) > 0 else "dim"))
     return [*parts, *_notes(sync), *_failure(sync)]
 
 

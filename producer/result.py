@@ -136,7 +136,7 @@ def document(sync: Sync, now: float | None = None) -> dict[str, object]:
             {"cluster": cluster.summary.label, **_size(cluster)} for cluster in found if cluster.summary.n
         ]
         result["waiting_for"] = sync.note or None
-    return result | _drift(sync, aggregate) | _plan(sync, found) | _error(sync)
+    return result | _drift(sync, aggregate) | _bill(sync) | _plan(sync, found) | _error(sync)
 
 
 def row(sync: Sync, now: float | None = None) -> dict[str, object]:
@@ -247,7 +247,19 @@ def _plan(sync: Sync, found: Iterable[ClusterResult]) -> dict[str, object]:
         "credits_planned": sync.planned.credits,
         "max_credits": sync.planned.max_credits,
         "alarms": list(sync.planned.alarms),
+        **({"account": sync.planned.account.model_dump(mode="json")} if sync.planned.account else {}),
+        "orphans": [orphan.model_dump() for orphan in sync.planned.orphans],
     }
+
+
+def _bill(sync: Sync) -> dict[str, object]:
+    """What the account counted while the sync made its changes, beside what the sync was charged."""
+    bill = sync.account
+    if bill is None or bill.after is None:
+        return {}
+    after = bill.after.model_dump(mode="json", exclude={"used"})
+    counted = {"used_before": bill.before.used, "used_after": bill.after.used, "charged": bill.charged}
+    return {"account": {**after, **counted, "difference": bill.difference}}
 
 
 def _size(cluster: ClusterResult) -> dict[str, object]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -35,11 +36,82 @@ class PlannedPersona(BaseModel):
         return tuple(_changes(self.payload, self.current or {}))
 
 
+class AccountCredits(BaseModel):
+    """What a Mavera account said of its credits at one moment; None: it did not say.
+
+    text: all of it in a phrase. available: what can be spent before Mavera refuses; None: no bound is known.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    used: int | None = None
+    included: int | None = None
+    remaining: int | None = None
+    available: int | None = None
+    period_start: date | None = None
+    period_end: date | None = None
+    auto_recharge: bool | None = None
+    usage_limit: int | None = None
+
+
+class AccountBill(BaseModel):
+    """What a sync was charged, beside what its account counted from before its first change to its end.
+
+    before, after: the two readings; after is None until the sync has made its changes. at: of the first reading, Unix
+    seconds. charged_before: credits of the sync by then. charged: credits of the sync between the two.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    before: AccountCredits
+    at: float
+    charged_before: int = 0
+    after: AccountCredits | None = None
+    charged: int = 0
+
+    @property
+    def billed(self) -> int | None:
+        """Credits that the account counted between the readings; None if that is not known, or the period changed."""
+        if self.after is None or self.before.used is None or self.after.used is None:
+            return None
+        if self.before.period_start != self.after.period_start or self.after.used < self.before.used:
+            return None
+        return self.after.used - self.before.used
+
+    @property
+    def difference(self) -> int | None:
+        """Credits that the account counted beyond what the sync was charged; negative if it counted fewer."""
+        return None if self.billed is None else self.billed - self.charged
+
+    def describe(self) -> str:
+        """A difference in a sentence; empty if there is none."""
+        if not self.difference:
+            return ""
+        counted = f"Mavera counted {self.billed:,} credits during this sync, which was charged {self.charged:,}"
+        if self.difference > 0:
+            return (
+                f"{counted}: {self.difference:,} more. Others who used the account meanwhile explain that; if nobody "
+                "did, look at its usage at Mavera"
+            )
+        return f"{counted}. Mavera's count may be behind"
+
+
+class Orphan(BaseModel):
+    """A persona of this space and these rules whose cluster is not in the rules. cluster: its key; "": not known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    persona_id: str
+    cluster: str = ""
+
+
 class Plan(BaseModel):
     """A plan.
 
     max_credits: the budget under which it was made; None: without one. alarms: for what a guard would stop it, in
-    sentences, unless it is accepted.
+    sentences, unless it is accepted. account: what the Mavera account has left; None: it was not asked. orphans:
+    personas that no sync with these rules updates any more.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +119,13 @@ class Plan(BaseModel):
     personas: tuple[PlannedPersona, ...] = ()
     max_credits: int | None = None
     alarms: tuple[str, ...] = ()
+    account: AccountCredits | None = None
+    orphans: tuple[Orphan, ...] = ()
+
+    @property
+    def exceeds_account(self) -> bool:
+        """Whether it costs more than the account can spend, so that applying it would buy nothing."""
+        return self.account is not None and self.account.available is not None and self.credits > self.account.available
 
     @property
     def credits(self) -> int:

@@ -22,13 +22,14 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationError,
     model_validator,
 )
 
 from worker.clusters import RECIPE, Rules
 from worker.clusters.shipped import SHIPPED, shipped
 from worker.clusters.snapshot import Snapshot
-from worker.plan import Plan
+from worker.plan import AccountBill, Plan
 
 Strategy = Literal["auto", "chain", "fan-out"]
 JobKind = Literal["walk", "finalize"]
@@ -304,6 +305,8 @@ class Sync:
     """When the plan was applied."""
     baseline: Snapshot | None = None
     """What the space was like at the complete sync before this one that counted alike; known when it has completed."""
+    account: AccountBill | None = None
+    """What the Mavera account counted while the sync made its changes; None if it made none, or that is not known."""
 
     @property
     def planned(self) -> Plan | None:
@@ -358,7 +361,16 @@ class Sync:
             baseline=Snapshot.decode(fields.get("baseline", "")),
             pages_listed=int(fields.get("pages_listed") or 0),
             outstanding=_outstanding(fields),
+            account=_account(fields.get("account", "")),
         )
+
+
+def _account(text: str) -> AccountBill | None:
+    """The bill that a sync's hash holds; None if there is none, or none that this version can read."""
+    try:
+        return AccountBill.model_validate_json(text) if text else None
+    except ValidationError:
+        return None
 
 
 def _outstanding(fields: Mapping[str, str]) -> tuple[BatchKey, ...]:

@@ -367,7 +367,8 @@ async def test_an_id_that_nobody_knows_is_refused(said: Said) -> None:
 async def test_a_failed_sync_is_resumed_where_it_stopped(said: Said, sandbox: Sandbox) -> None:
     sandbox.set_options(credits=300)
     assert await said.sync("spa_1") == 1
-    assert "insufficient_credits: Mavera, persona 'Segment CDP: Growth': 402 A persona takes 300 credits" in said.out
+    assert "insufficient_credits: 3 personas would cost 900 credits" in said.out
+    assert sandbox.posts == []
     assert "Once that is mended, go on where it stopped:\n  segment-personas resume syn_" in said.err
     sync_id = said.err.split()[-1]
     assert await said.status(sync_id) == 1

@@ -212,7 +212,7 @@ async def test_updates_are_within_any_budget(session_redis: RedisServer, start_w
 async def test_what_an_interrupted_sync_has_paid_counts_after_its_resume(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    async with staged(session_redis, start_worker, credits=600) as stage:
+    async with staged(session_redis, start_worker, credits=600, usage_route=False) as stage:
         stage.worker()
         sync = await stage.sync(max_credits=900)
         assert sync.error

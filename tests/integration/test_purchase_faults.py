@@ -281,7 +281,7 @@ async def test_a_persona_deleted_by_hand_is_made_anew_once(session_redis: RedisS
 async def test_credits_that_end_in_the_middle_are_resumed_with_only_what_is_missing(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    async with staged(session_redis, start_worker, credits=700) as stage:
+    async with staged(session_redis, start_worker, credits=700, usage_route=False) as stage:
         stage.worker()
         sync = await stage.sync()
         assert (sync.state, sync.failed_in, len(sync.outcomes)) == (SyncState.FAILED, SyncState.FINALIZING, 2)

@@ -86,7 +86,7 @@ async def test_an_expired_cursor_needs_a_restart_which_begins_with_fresh_sums(
 async def test_a_restart_keeps_what_was_bought_and_what_it_cost(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    async with staged(session_redis, start_worker, LONG, settings=ONE_LEASE, credits=600) as stage:
+    async with staged(session_redis, start_worker, LONG, settings=ONE_LEASE, credits=600, usage_route=False) as stage:
         stage.worker()
         sync = await stage.sync()
         assert (sync.state, sync.failed_in, len(sync.outcomes)) == (SyncState.FAILED, SyncState.FINALIZING, 2)

@@ -193,5 +193,6 @@ async def test_planning_sends_nothing_but_questions(fake_pool: StorePool) -> Non
         assert {route for route in preview.box.journal.arrived if route != "mavera.create"} == {
             "mavera.list",
             "mavera.read",
+            "mavera.usage",
         }
         assert preview.box.journal.count("mavera.create") == 1

@@ -11,7 +11,9 @@ import asyncio
 
 from worker.clusters import Aggregate, summarise
 from worker.jobs import job
+from worker.jobs.account import Account
 from worker.jobs.attempts import Defer, Patience
+from worker.jobs.audit import log_end
 from worker.jobs.budget import Budget
 from worker.jobs.comparison import Comparison, compare
 from worker.jobs.context import WorkerContext
@@ -41,7 +43,10 @@ class Finalizer:
         self._clusters = summarise(self._aggregate, begun.request.rules) if encoded else []
         self._planner = Planner(context, begun, self._patience)
         self._budget = Budget(context, begun)
-        self._purchase = Purchase(context, begun, lease, self._patience, self._budget)
+        self._account = Account(
+            context, begun, lease.grant, Patience(context, context.mavera_limiter, "Mavera"), self._planner.creations
+        )
+        self._purchase = Purchase(context, begun, lease, self._patience, self._budget, self._account)
 
     async def run(self) -> None:
         """Settles every cluster, or plans to, then completes the sync."""
@@ -66,6 +71,7 @@ class Finalizer:
         plan = plan.model_copy(update={"alarms": tuple(alarm.sentence for alarm in comparison.alarms)})
         await self._lease.stop()
         await self._context.syncs.complete(self._lease.grant, new_token(), plan, baseline=comparison.before)
+        await log_end(self._context, self._begun.lease.sync_id)
 
     async def _buy(self) -> None:
         comparison = await self._compare()
@@ -75,9 +81,11 @@ class Finalizer:
         left = [summary for summary in self._clusters if summary.key not in settled]
         if self._budget.limit is not None:
             await self._budget.permit(await self._planner.creations(left))
+        self._account.left = left
         for summary in left:
             await self._purchase.settle(summary)
             self._patience.made_progress()
+        await self._account.compare()
         await self._lease.stop()
         await self._purchase.confirm()
         await self._context.syncs.complete(
@@ -89,6 +97,7 @@ class Finalizer:
         )
         # Again, for Redis may have been restarted just before the last move.
         await self._purchase.confirm()
+        await log_end(self._context, self._begun.lease.sync_id)
 
     async def _compare(self) -> Comparison:
         return await compare(self._context, self._begun, self._aggregate, self._clusters)

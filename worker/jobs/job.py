@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 from worker.concurrency import to_its_end
 from worker.errors import ApiError, LeaseLost, PersonasError, StoreUnavailable
+from worker.jobs.audit import log_end
 from worker.jobs.context import WorkerContext
 from worker.jobs.lease import Grant, Lease
 from worker.store import LeaseGrant
 from worker.store.syncs import Begun, new_token
-from worker.sync import JobKind, SyncFailure
+from worker.sync import JobKind, SyncFailure, SyncState
 
 log = logging.getLogger("segment_personas.jobs")
 
@@ -28,13 +29,20 @@ Work = Callable[[WorkerContext, Begun, Lease[LeaseGrant]], Awaitable[None]]
 
 async def run_epoch(context: WorkerContext, sync_id: str, epoch: int, kind: JobKind, work: Work) -> None:
     """Runs `work` under the lease of an epoch. Ends quietly if the epoch is not ours to begin."""
-    await run(
+
+    async def fail(begun: Begun, failure: SyncFailure) -> None:
+        await context.syncs.fail(begun.lease, failure, new_token())
+        await log_end(context, sync_id)
+
+    is_lost = await run(
         f"{sync_id}: {kind} of epoch {epoch}",
         begin=lambda: context.syncs.begin(sync_id, epoch, kind, new_token()),
         lease=lambda begun: Lease(context.syncs, begun.lease, context.settings.heartbeat_s),
         work=lambda begun, lease: work(context, begun, lease),
-        fail=lambda begun, failure: context.syncs.fail(begun.lease, failure, new_token()),
+        fail=fail,
     )
+    if is_lost:
+        await log_end(context, sync_id, only=SyncState.CANCELLED)
 
 
 async def run(
@@ -44,28 +52,29 @@ async def run(
     lease: Callable[[B], Lease[G]],
     work: Callable[[B, Lease[G]], Awaitable[None]],
     fail: Callable[[B, SyncFailure], Coroutine[Any, Any, None]],
-) -> None:
+) -> bool:
     """Runs `work` on what `begin` took, under its lease. name: of the job, for the log.
 
-    begin, fail: raise LeaseLost if the job is no longer the sync's.
+    begin, fail: raise LeaseLost if the job is no longer the sync's. Returns whether it is not.
     """
     try:
         # Begun is begun, once: a cancellation that comes meanwhile must find the work, which knows how to hand over.
         begun = await to_its_end(begin())
     except LeaseLost as error:
         log.info("%s is over before it began: %s", name, error)
-        return
+        return True
     except StoreUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - what stands in Redis is no sync; the watcher deals with it
         log.warning("%s cannot begin: %s", name, _what_went_wrong(error))
-        return
-    failure = None
+        return False
+    failure, is_lost = None, False
     try:
         async with lease(begun) as held:
             await work(begun, held)
     except LeaseLost as error:
         log.info("%s stops: %s", name, error)
+        is_lost = True
     except ApiError as error:
         failure = SyncFailure(error.code, str(error), error.resumable)
     except StoreUnavailable as error:
@@ -73,12 +82,13 @@ async def run(
     except Exception as error:  # noqa: BLE001 - the sync must end with a reason, whatever our own mistake is
         failure = SyncFailure("internal_error", _what_went_wrong(error), resumable=True)
     if failure is None:
-        return
+        return is_lost
     log.warning("%s fails the sync, %s: %s", name, failure.code, failure.message)
     try:
         await to_its_end(fail(begun, failure))  # nobody else would tell the reason
     except (LeaseLost, StoreUnavailable) as error:
         log.info("%s: the failure comes too late: %s", name, error)
+    return False
 
 
 def _what_went_wrong(error: Exception) -> str:

@@ -6,19 +6,21 @@ has to wait for Mavera is kept as far as it goes, and the next finalizer goes on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from worker.clusters import ClusterSummary
 from worker.errors import Permanent
+from worker.jobs.account import account_credits, read_usage
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.budget import ceiling
 from worker.jobs.context import WorkerContext
 from worker.jobs.decision import Decision, decide
 from worker.jobs.lookup import Lookup, cluster_reference, found_record, look_up
+from worker.jobs.orphans import Owner, find_orphans
 from worker.mavera import CREDITS_PER_PERSONA, Persona, PersonaGone, PersonaPayload, build
 from worker.mavera.echo import shown_fields
-from worker.plan import Plan, PlannedPersona
+from worker.plan import Orphan, Plan, PlannedPersona
 from worker.store import PersonaRecord
 from worker.store.syncs import Begun
 
@@ -54,9 +56,23 @@ class Planner:
         except Defer:
             await self._context.syncs.remember_plan(self._begun.lease, self._made_of(planned))
             raise
-        return self._made_of(planned)
+        account = account_credits(await read_usage(self._context, self._patience))
+        orphans = await self._orphans(lookup)
+        return self._made_of(planned).model_copy(update={"account": account, "orphans": orphans})
 
-    async def creations(self, summaries: Sequence[ClusterSummary]) -> int:
+    async def _orphans(self, lookup: Lookup) -> tuple[Orphan, ...]:
+        """The personas of this space and these rules whose clusters are not in the rules any more."""
+        request = self._begun.request
+        if request.mode == "create":
+            return ()
+        return find_orphans(
+            await self._context.personas.all(),
+            lookup.found,
+            Owner(request.space_id, request.collection, request.rules.name),
+            request.rules.cluster_keys,
+        )
+
+    async def creations(self, summaries: Collection[ClusterSummary]) -> int:
         """How many of these clusters need a new persona. Raises as `plan` does."""
         lookup = await self._look_up()
         count = 0

@@ -30,7 +30,9 @@ from functools import partial
 from worker.clusters import ClusterSummary
 from worker.errors import ApiError, ResumableStop, Retry
 from worker.http import NotPermitted
+from worker.jobs.account import Account
 from worker.jobs.attempts import Defer, Patience
+from worker.jobs.audit import log_outcome, log_refusal
 from worker.jobs.budget import Budget
 from worker.jobs.context import WorkerContext
 from worker.jobs.decision import Decision, decide
@@ -76,9 +78,16 @@ class Purchase:
     """The personas of one sync, one cluster at a time."""
 
     def __init__(
-        self, context: WorkerContext, begun: Begun, lease: Lease[LeaseGrant], patience: Patience, budget: Budget
+        self,
+        context: WorkerContext,
+        begun: Begun,
+        lease: Lease[LeaseGrant],
+        patience: Patience,
+        budget: Budget,
+        account: Account,
     ) -> None:
         self._budget = budget
+        self._account = account
         self._context = context
         self._begun = begun
         self._lease = lease
@@ -188,6 +197,7 @@ class Purchase:
 
     async def _update(self, order: _Order, record: PersonaRecord, reason: str) -> bool:
         """Brings a persona up to date and records it; False if Mavera no longer has it."""
+        await self._account.note_usage()
         try:
             persona = await self._patience.call(lambda: self._context.mavera.update(record.persona_id, order.payload))
         except PersonaGone:
@@ -212,6 +222,7 @@ class Purchase:
         """Buys the persona and records it; or returns the record of one that has turned up meanwhile."""
         while True:
             await self._budget.permit(1)
+            await self._account.permit()
             await self._patience.slot()
             by, asked_at = new_token(), self._context.clock()
             answer = await self._context.personas.claim(self._lease.grant, order.text, by)
@@ -251,6 +262,7 @@ class Purchase:
             return False
         except ApiError as refusal:
             await self._context.personas.release(order.text, by)
+            log_refusal(self._begun, order.summary.key, refusal)
             if not isinstance(refusal, Retry):
                 raise
             await self._posting.failed(refusal)
@@ -341,6 +353,7 @@ class Purchase:
         keep = partial(self._context.personas.record, order.text, record, outcome, fetched_at=self._begun.fetched_at)
         self._kept[order.summary.key] = keep
         await keep()
+        log_outcome(self._begun, outcome)
         self._posting.succeeded()
 
     def _found(self, order: _Order, persona_id: str) -> PersonaRecord:

@@ -48,6 +48,10 @@ class LimitNews:
         self._pause_until = max(self._pause_until, now + pause_s)
         return self._pause_until
 
+    def raise_limit(self, most: float) -> None:
+        """The API allows `most` requests in the window: only a lower limit is news from now on."""
+        self._most = most
+
     def take(self, now: float) -> tuple[int | None, float]:
         """The limit and the pause in seconds that everyone is to be told of, once; None and 0: there is no news."""
         news = self._limit, max(0.0, self._pause_until - now)

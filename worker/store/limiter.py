@@ -18,6 +18,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from uuid import uuid4
 
 from worker.errors import StoreUnavailable
@@ -119,6 +120,12 @@ class Limiter:
         until = self._news.hear(headers, self._clock(), self._wall_clock())
         if until is not None:
             self._void(until)
+
+    def raise_limit(self, most: float) -> None:
+        """Lets this process use a limit of `most` requests in the window, if that is more than it used so far."""
+        if most > self._scope.most:
+            self._scope = replace(self._scope, most=most)
+            self._news.raise_limit(most)
 
     def _void(self, until: float) -> None:
         """Nobody here uses a slot that was reserved before, and none before `until`, whether Redis knows yet or not."""

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from worker.clusters.snapshot import Snapshot
 from worker.errors import LeaseLost
-from worker.plan import Plan
+from worker.plan import AccountBill, Plan
 from worker.store import keys
 from worker.store.pool import StorePool
 from worker.store.queue import Ticket
@@ -380,6 +380,10 @@ class SyncStore:
         """Keeps the beginning of a plan, for the next finalizer."""
         await self._remember(lease, "plan", plan.encode())
 
+    async def remember_account(self, lease: LeaseGrant, bill: AccountBill) -> None:
+        """Keeps what the account counted so far."""
+        await self._remember(lease, "account", bill.model_dump_json())
+
     async def complete(
         self,
         lease: LeaseGrant,
@@ -473,7 +477,7 @@ class SyncStore:
         """Takes a sync that no longer exists out of the watched ones."""
         await self._pool.zrem(keys.DUE, sync_id)
 
-    async def _remember(self, lease: LeaseGrant, field: Literal["lookup", "plan"], text: str) -> None:
+    async def _remember(self, lease: LeaseGrant, field: Literal["lookup", "plan", "account"], text: str) -> None:
         owned(
             await self._run(
                 "remember",

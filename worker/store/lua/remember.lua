@@ -1,6 +1,6 @@
 -- Keeps with the sync what a job found and a later one needs: the look-up of personas, or a plan that is not whole yet.
 -- Answers: ok | stale, state, epoch
--- KEYS: sync    ARGV: state, epoch, holder, field (lookup, plan), text
+-- KEYS: sync    ARGV: state, epoch, holder, field (lookup, plan, account), text
 local sync = KEYS[1]
 local state, epoch, holder, field, text = unpack(ARGV)
 

@@ -1,0 +1,234 @@
+"""The account: nothing is bought that it cannot pay for, its bill is compared, and the log says what was charged."""
+
+from __future__ import annotations
+
+import asyncio
+from io import StringIO
+from typing import Any
+
+import aiohttp
+import pytest
+from rich.console import Console
+
+from producer.render import report
+from producer.result import document
+from tests.support.redis_server import RedisServer
+from tests.support.stage import RECIPE, Stage, Start, staged
+from worker.clusters import RECIPE as RECIPE_RULES
+from worker.sandbox import Fault
+from worker.sandbox.faults import Kind
+from worker.sync import Sync, SyncState
+
+
+def writes(stage: Stage) -> int:
+    return len(stage.sandbox.posts) + len(stage.sandbox.patches)
+
+
+def assert_failed(sync: Sync, code: str) -> str:
+    assert sync.state is SyncState.FAILED, sync.error
+    assert sync.error
+    assert (sync.error.code, sync.error.resumable) == (code, True)
+    return sync.error.message
+
+
+async def spend(stage: Stage) -> None:
+    """Somebody else buys a persona with the same account."""
+    url, headers = f"{stage.sandbox.mavera_url}/personas", {"Authorization": "Bearer mvra_test_sandbox"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, json={"name": "Made by hand"}, headers=headers) as response,
+    ):
+        assert response.status == 201
+
+
+def shown(sync: Sync) -> str:
+    """The report of a sync as text."""
+    console = Console(width=300, file=StringIO(), force_terminal=False)
+    console.print(*report(sync), sep="\n")
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("options", "available"),
+    [
+        ({"credits": 899}, 899),
+        ({"credits": 0}, 0),
+        ({"credits": 5000, "usage_limit": 800}, 800),
+        ({"credits": 100, "auto_recharge": 5000, "usage_limit": 600}, 600),
+    ],
+)
+async def test_what_the_account_cannot_pay_for_is_refused_before_the_first_post(
+    session_redis: RedisServer, start_worker: Start, options: dict[str, int], available: int
+) -> None:
+    async with staged(session_redis, start_worker, **options) as stage:
+        stage.worker()
+        sync = await stage.sync()
+        message = assert_failed(sync, "insufficient_credits")
+        assert f"3 personas would cost 900 credits, and the Mavera account can spend {available:,}" in message
+        assert writes(stage) == 0
+
+        stage.sandbox.set_options(credits=900, usage_limit=None)
+        await stage.client.resume(sync.id)
+        await stage.assert_bought_once(await stage.ended(sync))
+        assert stage.sandbox.journal.count("segment.page") == 1
+
+
+@pytest.mark.parametrize("options", [{"credits": 900}, {"credits": 100, "auto_recharge": 500}, {"usage_limit": 900}])
+async def test_an_account_that_can_pay_or_recharges_is_not_stopped(
+    session_redis: RedisServer, start_worker: Start, options: dict[str, int]
+) -> None:
+    async with staged(session_redis, start_worker, **options) as stage:
+        stage.worker()
+        await stage.assert_bought_once(await stage.sync())
+
+
+async def test_only_what_is_missing_has_to_be_paid_for(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker, credits=1200) as stage:
+        stage.worker()
+        first = await stage.sync()
+        assert stage.sandbox.delete_persona(first.outcomes[0].persona_id)
+        again = await stage.sync()  # one persona for the 300 that are left
+        assert again.state is SyncState.COMPLETED, again.error
+        assert (again.credits, stage.sandbox.credits) == (300, 0)
+        for outcome in again.outcomes[:2]:
+            assert stage.sandbox.delete_persona(outcome.persona_id)
+        posts = len(stage.sandbox.posts)
+        assert_failed(await stage.sync(), "insufficient_credits")
+        assert len(stage.sandbox.posts) == posts
+
+
+@pytest.mark.parametrize("kind", ["status", "html", "invalid_json", "drop"])
+async def test_an_account_that_does_not_say_what_it_has_stops_nobody(
+    session_redis: RedisServer, start_worker: Start, kind: Kind
+) -> None:
+    async with staged(session_redis, start_worker, credits=900) as stage:
+        stage.sandbox.add_fault(Fault("mavera", kind, route="usage", status=404))
+        worker = stage.worker()
+        sync = await stage.sync()
+        await stage.assert_bought_once(sync)
+        assert sync.account is None
+        assert worker.text().count("does not say what the account has left") == 1
+        plan = (await stage.sync(plan_only=True)).plan
+        assert plan
+        assert plan.account
+        assert "does not say" in plan.account.text
+
+
+async def test_the_plan_says_what_the_account_has_left(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker, credits=500) as stage:
+        stage.worker()
+        sync = await stage.sync(plan_only=True)
+        assert sync.plan
+        assert sync.plan.account
+        assert (sync.plan.account.available, sync.plan.exceeds_account) == (500, True)
+        report_text = shown(sync)
+        assert "500 of 500 credits left until" in report_text
+        assert "auto-recharge off" in report_text
+        assert "insufficient_credits" in report_text
+        found: Any = document(sync)
+        assert (found["account"]["remaining"], found["account"]["auto_recharge"]) == (500, False)
+        stage.sandbox.set_options(credits=5000)
+        enough = await stage.sync(plan_only=True)
+        assert enough.plan
+        assert not enough.plan.exceeds_account
+        assert "insufficient_credits" not in shown(enough)
+
+
+async def test_a_bill_that_agrees_is_kept_without_a_word(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker, credits=5000) as stage:
+        worker = stage.worker()
+        sync = await stage.sync()
+        found: Any = document(sync)
+        assert {key: found["account"][key] for key in ("used_before", "used_after", "charged", "difference")} == {
+            "used_before": 0,
+            "used_after": 900,
+            "charged": 900,
+            "difference": 0,
+        }
+        assert found["account"]["remaining"] == 4100
+        assert "Mavera counted" not in shown(sync)
+        assert "Mavera counted" not in worker.text()
+        unchanged = await stage.sync()
+        assert unchanged.account is None  # nothing was sent, so nothing is compared
+        assert "account" not in document(unchanged)
+
+
+async def test_a_difference_between_the_bill_and_ours_is_told(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker, credits=5000) as stage:
+        worker = stage.worker()
+        stage.sandbox.add_fault(Fault("mavera", "hold", route="create", at=2))
+        sync = await stage.enqueue()
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        await spend(stage)
+        stage.sandbox.clear_faults()
+        sync = await stage.ended(sync)
+        assert sync.account
+        assert (sync.account.billed, sync.account.charged, sync.account.difference) == (1200, 900, 300)
+        assert "Mavera counted 1,200 credits during this sync, which was charged 900: 300 more" in shown(sync)
+        assert "WARNING" in next(line for line in worker.text().splitlines() if "Mavera counted 1,200" in line)
+
+
+async def test_every_purchase_update_refusal_and_end_is_a_line_in_the_log(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        worker = stage.worker()
+        stage.sandbox.add_fault(Fault("mavera", "status", route="create", status=400, at=3))
+        sync = await stage.sync()
+        lines = [line for line in worker.text().splitlines() if "INFO" in line and sync.id in line]
+        for outcome in sync.outcomes:
+            (line,) = [line for line in lines if outcome.persona_id in line]
+            for part in ("persona created", "space spa", f"cluster {outcome.cluster}", "300 credits"):
+                assert part in line
+        (refused,) = [line for line in lines if "persona refused" in line]
+        assert "mavera_validation" in refused
+        (ended,) = [line for line in lines if "sync failed" in line]
+        for part in ("space spa", "mavera_validation", "2 created", "600 credits"):
+            assert part in ended
+
+        stage.sandbox.clear_faults()
+        done = await stage.sync(min_cluster_size=1)
+        lines = [line for line in worker.text().splitlines() if done.id in line]
+        assert any("sync completed" in line and "300 credits" in line for line in lines)
+        persona_id = done.outcomes[0].persona_id
+        await stage.client.wait((await stage.enqueue(plan_only=True)).id)
+        assert "sync planned" in worker.text()
+        await stage.pool.flushall()
+        again = await stage.sync()
+        assert again.state is SyncState.COMPLETED, again.error
+        assert any("persona updated" in line and persona_id in line for line in worker.text().splitlines())
+
+
+async def test_the_plan_names_the_persona_that_a_renamed_cluster_leaves_behind(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    renamed = RECIPE_RULES.model_copy(
+        update={
+            "clusters": tuple(
+                one.model_copy(update={"key": "expansion"}) if one.key == "growth" else one
+                for one in RECIPE_RULES.clusters
+            )
+        }
+    )
+    async with staged(session_redis, start_worker, {"spa": RECIPE}) as stage:
+        stage.worker()
+        first = await stage.sync()
+        (growth,) = [outcome.persona_id for outcome in first.outcomes if outcome.cluster == "growth"]
+        none = await stage.sync(plan_only=True)
+        assert none.plan
+        assert none.plan.orphans == ()
+        sync = await stage.sync(plan_only=True, rules=renamed)
+        assert sync.plan
+        assert [(one.persona_id, one.cluster) for one in sync.plan.orphans] == [(growth, "growth")]
+        report_text = shown(sync)
+        assert "segment-personas personas rename spa growth expansion" in report_text
+        found: Any = document(sync)
+        assert found["orphans"] == [{"persona_id": growth, "cluster": "growth"}]
+        # Without the records it is still named, though its key is not known.
+        for name, record in (await stage.persona_store().all()).items():
+            assert await stage.persona_store().forget(name, record)
+        lost = await stage.sync(plan_only=True, rules=renamed)
+        assert lost.plan
+        assert [(one.persona_id, one.cluster) for one in lost.plan.orphans] == [(growth, "")]
+        assert growth in shown(lost)
