@@ -98,16 +98,21 @@ async def test_only_what_is_missing_has_to_be_paid_for(session_redis: RedisServe
         assert len(stage.sandbox.posts) == posts
 
 
-@pytest.mark.parametrize("kind", ["status", "html", "invalid_json", "drop"])
+@pytest.mark.parametrize(
+    ("kind", "retry_after"), [("status", None), ("status", "6"), ("html", None), ("invalid_json", None), ("drop", None)]
+)
 async def test_an_account_that_does_not_say_what_it_has_stops_nobody(
-    session_redis: RedisServer, start_worker: Start, kind: Kind
+    session_redis: RedisServer, start_worker: Start, kind: Kind, retry_after: str | None
 ) -> None:
     async with staged(session_redis, start_worker, credits=900) as stage:
-        stage.sandbox.add_fault(Fault("mavera", kind, route="usage", status=404))
+        fault = Fault("mavera", kind, route="usage", status=429 if retry_after else 404, retry_after=retry_after)
+        stage.sandbox.add_fault(fault)
         worker = stage.worker()
         sync = await stage.sync()
         await stage.assert_bought_once(sync)
-        assert sync.account is None
+        assert sync.account
+        assert (sync.account.billed, sync.account.difference) == (None, None)
+        assert "account" not in document(sync)
         assert worker.text().count("does not say what the account has left") == 1
         plan = (await stage.sync(plan_only=True)).plan
         assert plan

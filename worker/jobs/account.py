@@ -117,20 +117,23 @@ class Account:
         """Reads the usage before anything is sent, once for a sync, so that its bill can be compared."""
         if self._is_read:
             return
+        sync = await self._context.syncs.get(self._begun.lease.sync_id)
+        now = await self._context.personas.now()
+        known = sync.account if sync else None
+        if known and (known.after is not None or now - known.at > COMPARED_S):
+            known = None
+        if known and known.before.text == UNKNOWN:  # an earlier job asked: each asking might never end
+            self._is_read = True
+            return
         self._usage = await read_usage(self._context, self._patience)
         self._is_read = True
         if self._usage is None:
             log.info("%s: %s; credits are not checked before purchases", self._begun.request.space_id, UNKNOWN)
-            return
-        sync = await self._context.syncs.get(self._begun.lease.sync_id)
-        now = await self._context.personas.now()
-        known = sync.account if sync else None
-        if known and known.after is None and now - known.at <= COMPARED_S:
+        if known:
             self._bill = known
             return
-        self._bill = AccountBill(
-            before=account_credits(self._usage), at=now, charged_before=sync.credits if sync else 0
-        )
+        before = account_credits(self._usage)
+        self._bill = AccountBill(before=before, at=now, charged_before=sync.credits if sync else 0)
         await self._context.syncs.remember_account(self._grant, self._bill)
 
     async def permit(self) -> None:
@@ -160,7 +163,7 @@ class Account:
         if self._bill is None:
             sync = await self._context.syncs.get(self._begun.lease.sync_id)
             self._bill = sync.account if sync else None
-        if self._bill is None or self._bill.after is not None:
+        if self._bill is None or self._bill.after is not None or self._bill.before.text == UNKNOWN:
             return
         try:
             usage = await read_usage(self._context, self._patience)
