@@ -141,12 +141,16 @@ async def _segment(
         return
     try:
         source = segment_source(settings, session, request)
-        page = await source.page("", 1)
+        page = await source.page("", 1, 0)
         most = None if request.dialect == "inline" else MOST_PROFILES
         looked_at = replace(page, profiles=page.profiles[:most])
         profiles = (await source.entries(looked_at, 1, lambda send: send())).profiles
     except ApiError as error:
         yield Finding("fail", "Segment", *said(error))
+        return
+    if page.doubt:
+        advice = "A sync would end as listing_incomplete and change nothing. Report these keys."
+        yield Finding("fail", "Segment", page.doubt, advice)
         return
     dialect = f"dialect {request.dialect}, {settings.segment_url(request.dialect)}"
     if not page.profiles:

@@ -25,12 +25,13 @@ from producer.result import to_json
 from producer.screen import Screen, stdout
 from worker.clusters.suggest import Suggestion, suggest
 from worker.clusters.survey import Found
-from worker.errors import ApiError, ConfigurationError
+from worker.errors import ApiError, ConfigurationError, ResumableStop
 from worker.files import FileSource, OpenFiles, anywhere
 from worker.http import new_session
 from worker.jobs.context import segment_source
 from worker.printable import printable
 from worker.segment import Source
+from worker.segment.listing import ATTEMPTS
 from worker.settings import Dialect, Settings
 from worker.sync import SyncRequest
 
@@ -101,14 +102,22 @@ def _request(settings: Settings, sample: Sample) -> SyncRequest:
 
 
 async def _read(source: Source, most: int, call: _Paced) -> Sequence[object]:
-    """The first `most` profiles of a source."""
+    """The first `most` profiles of a source. Raises ApiError, also if the list breaks off before."""
     entries: list[object] = []
-    cursor = ""
+    cursor, listed = "", 0
     for number in range(1, MOST_PAGES + 1):
-        page = await call(lambda: source.page(cursor, number))  # noqa: B023
+        for _ in range(ATTEMPTS):
+            page = await call(lambda: source.page(cursor, number, listed))  # noqa: B023
+            if not page.doubt:
+                break
+        listed += len(page.profiles)
         wanted = replace(page, profiles=page.profiles[: most - len(entries)])
         entries += (await source.entries(wanted, number, call)).profiles
-        if page.next_cursor is None or len(entries) >= most:
+        if len(entries) >= most:
+            break
+        if page.doubt:
+            raise ResumableStop("listing_incomplete", page.doubt)
+        if page.next_cursor is None:
             break
         cursor = page.next_cursor
     return entries

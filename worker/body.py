@@ -8,7 +8,7 @@ from __future__ import annotations
 import email.utils
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -43,13 +43,58 @@ def parse_json(body: bytes) -> Any:
 
 
 def error_message(body: bytes) -> tuple[str, str, str]:
-    """Code, message and parameter of an API's error body: `{"error": {"code", "message", "param"}}`; '' if absent."""
+    """Code, message and parameter of an API's error body as `error_words` finds them; empty if it is not JSON."""
     try:
-        error = parse_json(body)["error"]
-        fields = error if isinstance(error, dict) else {"message": error}
-    except (ValueError, LookupError, TypeError):
+        return error_words(parse_json(body))
+    except ValueError:
         return "", "", ""
-    return _short(fields.get("code")), _short(fields.get("message")), _short(fields.get("param"))
+
+
+def error_words(body: object) -> tuple[str, str, str]:
+    """Code, message and parameter that an error body names; each empty if it names none.
+
+    Looks into `error` (an object or a text), `errors`, and at the top for `message`, `detail` and `title`.
+    """
+    nodes = list(_error_nodes(body))[:_MOST_ERRORS]
+    code, kind = "", ""
+    for node in nodes:
+        code = code or _short(node.get("code"))
+        kind = kind or (_short(node.get("type")) if "code" not in node else "")
+    param = next((text for node in nodes for name in ("param", "field") if (text := _short(node.get(name)))), "")
+    texts = [text for node in nodes for name in _MESSAGE_NAMES for text in _texts(node.get(name))]
+    return code or kind, _short("; ".join(dict.fromkeys(texts))), param
+
+
+def has_error(body: object) -> bool:
+    """Whether a body reports an error, whatever status it came with."""
+    return isinstance(body, dict) and bool(body.get("error") or body.get("errors"))
+
+
+_MESSAGE_NAMES = ("message", "msg", "detail", "description", "error_description", "title", "reason")
+_MOST_ERRORS = 5
+
+
+def _error_nodes(body: object) -> Iterator[Mapping[str, Any]]:
+    """The objects of a body that describe an error; a text is taken for a message."""
+    if not isinstance(body, dict):
+        return
+    for name in ("error", "errors"):
+        found = body.get(name)
+        for one in found if isinstance(found, list) else [found]:
+            if isinstance(one, dict):
+                yield one
+            elif isinstance(one, str):
+                yield {"message": one}
+    yield {name: value for name, value in body.items() if name in _MESSAGE_NAMES or name in ("code", "param")}
+
+
+def _texts(value: object) -> list[str]:
+    """The texts of a message: itself, or those of a list, which may hold objects with a message."""
+    if isinstance(value, list):
+        return [
+            text for one in value[:_MOST_ERRORS] for text in _texts(one.get("msg") if isinstance(one, dict) else one)
+        ]
+    return [text] if (text := _short(value)) else []
 
 
 def is_cursor(text: str) -> bool:

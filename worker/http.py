@@ -49,11 +49,17 @@ class Reply:
 
 
 class TransportError(PersonasError):
-    """No usable answer came. maybe_done: whether the server may have carried the request out all the same."""
+    """No usable answer came.
 
-    def __init__(self, message: str, *, maybe_done: bool) -> None:
+    Attributes:
+        maybe_done: Whether the server may have carried the request out all the same.
+        lasting: Whether the same request cannot succeed before somebody changes something.
+    """
+
+    def __init__(self, message: str, *, maybe_done: bool, lasting: bool = False) -> None:
         super().__init__(message)
         self.maybe_done = maybe_done
+        self.lasting = lasting
 
 
 class NotPermitted(TransportError):

@@ -155,8 +155,7 @@ class _Signs:
         for key, value in node.items():
             name = _plain(key)
             if isinstance(value, dict) and (name in _CONTAINERS or name in _NEXT or in_next):
-                if depth < _DEEPEST:
-                    self.visit(value, closed=closed, in_next=name in _NEXT - _CURSOR_OBJECTS, depth=depth + 1)
+                self._inner(key, value, closed=closed, depth=depth)
             elif name in _NEXT or (in_next and name in _IN_NEXT):
                 self._next(key, value, closed=closed)
             elif name == "links" and isinstance(value, list):
@@ -176,6 +175,19 @@ class _Signs:
         if fresh:
             return fresh[0]
         return self.cursors[0] if self.cursors and not self.ended and self.more != {False} and not self.odd else None
+
+    def _inner(self, key: str, value: Mapping[str, Any], *, closed: bool, depth: int) -> None:
+        is_next = _plain(key) in _NEXT - _CURSOR_OBJECTS
+        before = len(self.cursors), len(self.odd), len(self.more), self.ended
+        if depth < _DEEPEST:
+            self.visit(value, closed=closed, in_next=is_next, depth=depth + 1)
+        if (
+            is_next
+            and value
+            and not closed
+            and before == (len(self.cursors), len(self.odd), len(self.more), self.ended)
+        ):
+            self.odd.append(f"{_shown_key(key)} is not a text or a number")
 
     def _next(self, key: str, value: object, *, closed: bool) -> None:
         if value is None or value is False or value == "":

@@ -12,6 +12,7 @@ from producer.doctor import doctor, examine
 from producer.findings import Finding
 from tests.support.command_line import cli
 from tests.support.redis_server import RedisServer
+from tests.support.scripted_segment import people, scripted
 from tests.support.workers import environment
 from worker.jobs.context import worker_registry
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
@@ -217,3 +218,13 @@ async def test_an_account_that_does_not_answer_for_its_usage_is_no_failure(
     (finding,) = (await found(settings))["Credits"]
     assert (finding.verdict, "GET /usage" in finding.found) == ("ok", True)
     assert "the key is good" in (await found(settings))["Mavera"][0].found
+
+
+async def test_a_list_whose_end_is_in_doubt_is_a_failure(settings: Settings) -> None:
+    page = {"data": {"profiles": people(0, 200)}}
+    async with scripted({"spa_1": lambda _: page}) as segment:
+        findings = await found(settings.model_copy(update={"segment_base_url": segment.url}))
+    (finding,) = findings["Segment"]
+    assert finding.verdict == "fail"
+    assert "data: profiles" in finding.found
+    assert "listing_incomplete" in finding.advice

@@ -64,7 +64,7 @@ FAILURES = {
     "a profile that is refused": ("profile-api", "segment_forbidden", "403 profile_locked. Check"),
     "a profile that breaks the API": ("profile-api", "segment_unavailable", "traits of a profile of page 1: 500"),
     "a page in HTML": ("inline", "segment_bad_body", "the body is no JSON"),
-    "a page that is a profile": ("inline", "segment_bad_body", "the body is no page of profiles"),
+    "a page that is a profile": ("inline", "segment_bad_body", "the body is not a page of profiles"),
     "a circle": ("inline", "cursor_loop", "the listing is a circle"),
     "a persona that is refused and echoed": ("inline", "mavera_validation", "422 This cannot be"),
 }
@@ -118,7 +118,9 @@ class Apis:
                 else answer(403 if "refused" in case else 500, orjson.dumps(refused))
             )
         elif FAILURES[case][0] == "profile-api":
-            yield answer(body=orjson.dumps({"data": [{"segment_id": f"use_own{i}"} for i in range(100, 200)]}))
+            yield answer(
+                body=orjson.dumps({"data": [{"segment_id": f"use_own{i}"} for i in range(100, 200)], "cursor": None})
+            )
         elif "cursor=" not in target or case == "a circle":
             yield page("more")
         elif case == "a token that ends on the way":

@@ -11,6 +11,7 @@ import pytest
 
 from producer.screen import stderr
 from producer.suggest import Sample, suggestion
+from tests.support.scripted_segment import people, scripted
 from worker.clusters.toml import parse_rules
 from worker.errors import ConfigurationError
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
@@ -106,3 +107,15 @@ async def test_what_cannot_be_looked_at_is_named(sandbox: Sandbox) -> None:
     sandbox.add_fault(Fault("segment", "drop"))
     with pytest.raises(ConfigurationError, match="Check the base URL"):
         await run(settings)
+
+
+async def test_a_list_that_breaks_off_is_no_sample_unless_it_was_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    page = {"data": {"profiles": people(0, 200), "cursor": {"has_more": True}}}
+    async with scripted({"spa_1": lambda _: page}) as segment:
+        settings = load_settings(
+            segment_token="t", segment_dialect="inline", segment_base_url=segment.url, segment_rate=1e5
+        )
+        with pytest.raises(ConfigurationError, match=r"there is more, but has no cursor.+data.cursor: has_more"):
+            await run(settings)
+        assert len(segment.calls["spa_1"]) == 3
+        assert await run(settings, profiles=200) == 0

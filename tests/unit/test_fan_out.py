@@ -209,7 +209,7 @@ class ShortPages:
 
     ahead = 2
 
-    async def page(self, cursor: str, number: int) -> Page:
+    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         return Page([{}] * 50, "half-way")
 
     async def entries(self, page: Page, number: int, call: object) -> Entries:

@@ -108,11 +108,49 @@ async def test_each_status_has_its_meaning_and_its_request_id(
 
 
 @pytest.mark.parametrize("status", [400, 410, 422])
-async def test_a_cursor_that_is_no_longer_taken_has_expired(status: int) -> None:
-    error = await refusal(answer(status), cursor="c", number=9)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": {"code": "invalid_cursor", "message": "No"}}',
+        b'{"errors": [{"type": "bad_request", "message": "The cursor has expired", "field": null}]}',
+        b'{"errors": [{"type": "bad_request", "message": "invalid", "field": "next"}]}',
+        b'{"message": "Unknown page token"}',
+    ],
+)
+async def test_a_cursor_that_is_no_longer_taken_has_expired(status: int, body: bytes) -> None:
+    error = await refusal(answer(status, body), cursor="c", number=9)
     assert (type(error), error.code, error.resumable) == (Permanent, "cursor_expired", False)
     assert "page 9" in str(error)
     assert "--restart" in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 409, 410, 422])
+@pytest.mark.parametrize("body", [b"", b'{"errors": [{"type": "bad_request", "message": "include is unknown"}]}'])
+async def test_a_later_page_that_is_refused_for_another_reason_can_be_resumed(status: int, body: bytes) -> None:
+    error = await refusal(answer(status, body), cursor="c", number=2)
+    assert (type(error), error.code, error.resumable) == (ResumableStop, "segment_bad_request", True)
+    assert ("include is unknown" in str(error)) == bool(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"errors": [{"message": "Space not found"}]}',
+        b'{"error": {"message": "Space not found"}}',
+        b'{"error": "Space not found"}',
+        b'{"data": {"profiles": [], "cursor": null}, "errors": [{"message": "Space not found"}]}',
+    ],
+)
+async def test_an_error_body_with_status_200_is_quoted_and_stops(body: bytes) -> None:
+    error = await refusal(answer(200, body, {"Request-Id": "req_7"}))
+    assert (type(error), error.code, error.request_id) == (ResumableStop, "segment_error", "req_7")
+    assert "Space not found" in str(error)
+
+
+async def test_no_error_beside_a_page_is_none() -> None:
+    body = b'{"data": {"profiles": []}, "error": null, "errors": []}'
+    async with serving(answer(200, body)) as web, client(web.url) as segment:
+        assert await segment.page("", 1) == Page([], None)
 
 
 async def test_a_cursor_expires_in_the_sandbox_too() -> None:
@@ -185,13 +223,9 @@ async def test_a_body_that_is_no_page_may_be_one_the_next_time(kind: str) -> Non
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"data": {"profiles": null}}',
         b'{"data": {}}',
-        b'{"data": {"profiles": [{"email": "jane@example.com"}], "cursor": 7}}',
-        b'{"data": {"profiles": [{"email": "jane@example.com"}], "cursor": {"next": ["jane@example.com"]}}}',
-        b'{"data": {"profiles": [{"email": "jane@example.com"}], "cursor": "\\ud800"}}',
-        b'{"error": {"message": "jane@example.com"}}',
         b'[{"email": "jane@example.com"}]',
+        b'{"data": {"profiles": {"email": "jane@example.com"}}}',
         b"",
     ],
 )
@@ -201,6 +235,17 @@ async def test_a_bad_page_is_retried_and_names_its_cursor_and_nothing_of_its_con
     assert str(error).startswith("Segment, space spa_1, page 2, cursor 'c\\nxxx")
     assert len(str(error)) < 250
     assert "jane" not in str(error)
+
+
+@pytest.mark.parametrize("cursor", [b'{"next": ["jane@example.com"]}', b'"\\ud800"', b'{"has_more": true}'])
+async def test_a_page_in_doubt_says_where_and_nothing_of_its_content(cursor: bytes) -> None:
+    body = b'{"data": {"profiles": [{"email": "jane@example.com"}], "cursor": %b}}' % cursor
+    async with serving(answer(200, body)) as web, client(web.url) as segment:
+        page = await segment.page("c", 2)
+    assert page.next_cursor is None
+    assert page.doubt.startswith("Segment, space spa_1, page 2: the answer")
+    assert "data.cursor" in page.doubt or "cursor is" in page.doubt
+    assert "jane" not in page.doubt
 
 
 async def test_a_hung_server_ends_with_the_time_out() -> None:

@@ -62,7 +62,9 @@ More = st.one_of(
     st.tuples(
         st.sampled_from(NEXT), st.sampled_from(["http://elsewhere.test/?cursor=c", True, 1.5, ["c"], "x" * 5000])
     ),
-    st.tuples(st.sampled_from(NEXT), st.sampled_from([{"cursor": "c2"}, {"href": "/x?cursor=c2"}, {"token": "c2"}])),
+    st.tuples(
+        st.sampled_from(NEXT), st.sampled_from([{"cursor": "c2"}, {"href": "/x?cursor=c2"}, {"token": "c2"}, {"x": 1}])
+    ),
     st.tuples(st.sampled_from(MORE), st.sampled_from([True, "true", 1, 1.0])),
     st.tuples(st.sampled_from(TOTAL), st.sampled_from([31, 1000, "31", 31.0, {"value": 31, "relation": "eq"}])),
     st.tuples(st.sampled_from(["total_pages", "pageCount"]), st.sampled_from([4, "4"])),

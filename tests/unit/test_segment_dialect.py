@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.body import MAX_CURSOR_LENGTH
+from worker.pagination import Asked
 from worker.segment.dialect import Page, list_params, list_path, read_page
 from worker.sync import SyncRequest
 
@@ -31,6 +32,10 @@ def body(*cursors: tuple[str, object], profiles: object = ()) -> dict[str, Any]:
     for place, cursor in cursors:
         (data if place.startswith("data.") else whole)[place.removeprefix("data.")] = cursor
     return whole
+
+
+def read(whole: object) -> Page:
+    return read_page(whole, Asked(limit=10))
 
 
 # What is asked
@@ -58,13 +63,14 @@ def test_only_later_pages_bring_a_cursor() -> None:
         ({"next": "c"}, "c"),
         ({"next": "c", "has_more": None}, "c"),
         ("c", "c"),
+        (7, "7"),
+        ({"next": 7}, "7"),
+        ({"next": {"cursor": "c"}}, "c"),
         ({"next": "c", "has_more": False}, None),
         ({"next": None, "has_more": False}, None),
-        ({"next": "", "has_more": True}, None),
-        ({"next": None, "has_more": True}, None),
+        ({"next": False}, None),
         ({"next": None}, None),
         ({"next": ""}, None),
-        ({"has_more": True}, None),
         ({"has_more": False}, None),
         ({"limit": 200}, None),
         ({}, None),
@@ -73,58 +79,55 @@ def test_only_later_pages_bring_a_cursor() -> None:
     ],
 )
 def test_every_form_of_a_cursor_is_read_in_every_place(place: str, cursor: object, expected: str | None) -> None:
-    assert read_page(body((place, cursor), profiles=(1, None))) == Page([1, None], expected)
+    assert read(body((place, cursor), profiles=(1, None))) == Page([1, None], expected)
 
 
-def test_a_listing_without_any_cursor_has_ended() -> None:
-    assert read_page(body()) == Page([], None)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        {"next": "", "has_more": True},
+        {"next": None, "has_more": True},
+        {"has_more": True},
+        1.5,
+        True,
+        ["c"],
+        {"next": True},
+        {"next": ["c"]},
+        "c" * (MAX_CURSOR_LENGTH + 1),
+        "a\ud800",
+        {"next": "\udfff"},
+    ],
+)
+def test_what_says_neither_more_nor_the_end_leaves_the_page_in_doubt(place: str, cursor: object) -> None:
+    page = read(body((place, cursor), profiles=(1,)))
+    assert (page.profiles, page.next_cursor) == ([1], None)
+    assert place.removeprefix("data.") in page.doubt
+
+
+def test_a_full_page_without_any_cursor_is_in_doubt_and_a_short_one_has_ended() -> None:
+    assert "top level: data; data: profiles" in read(body(profiles=tuple(range(10)))).doubt
+    assert read(body(profiles=tuple(range(9)))) == Page(list(range(9)), None)
+    assert read(body()) == Page([], None)
+
+
+def test_a_list_of_null_is_empty() -> None:
+    assert read(body(("data.cursor", {"next": None, "has_more": False}), profiles=None)) == Page([], None)
 
 
 @pytest.mark.parametrize("silent", [None, "", {}, {"limit": 200, "url": "/x"}])
 @pytest.mark.parametrize("place", PLACES[:3])
 def test_a_place_that_says_nothing_does_not_hide_the_next_one(silent: object, place: str) -> None:
-    assert read_page(body((place, silent), ("pagination", "c"))).next_cursor == "c"
+    assert read(body((place, silent), ("pagination", "c"))).next_cursor == "c"
 
 
 @pytest.mark.parametrize("end", [{"next": None}, {"next": ""}, {"has_more": False}, {"next": "d", "has_more": False}])
-def test_a_place_that_says_that_the_listing_ends_is_believed(end: object) -> None:
-    assert read_page(body(("data.cursor", end), ("pagination", "c"))).next_cursor is None
-
-
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        7,
-        1.5,
-        True,
-        ["c"],
-        [],
-        {"next": 7},
-        {"next": True},
-        {"next": ["c"]},
-        {"next": {"next": "c"}},
-        {"next": "c", "has_more": "perhaps"},
-        {"next": "c", "has_more": float("nan")},
-    ],
-)
-@pytest.mark.parametrize("place", PLACES)
-def test_what_is_no_cursor_spoils_its_page(place: str, cursor: object) -> None:
-    with pytest.raises(ValueError, match=rf"^the body is no page of profiles \(at {place}"):
-        read_page(body((place, cursor)))
+def test_a_cursor_in_one_place_counts_more_than_an_end_in_another(end: object) -> None:
+    assert read(body(("data.cursor", end), ("pagination", "c"))).next_cursor == "c"
 
 
 def test_a_long_cursor_is_taken_up_to_its_bound() -> None:
-    assert read_page(body(("cursor", "c" * MAX_CURSOR_LENGTH))).next_cursor == "c" * MAX_CURSOR_LENGTH
-    with pytest.raises(ValueError, match="the cursor is too long"):
-        read_page(body(("cursor", {"next": "c" * (MAX_CURSOR_LENGTH + 1)})))
-
-
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("half", ["a\ud800", "\udfff"])
-def test_a_cursor_that_fits_into_no_url_spoils_its_page(place: str, half: str) -> None:
-    for cursor in (half, {"next": half}):
-        with pytest.raises(ValueError, match="or no text"):
-            read_page(body((place, cursor)))
+    assert read(body(("cursor", "c" * MAX_CURSOR_LENGTH))).next_cursor == "c" * MAX_CURSOR_LENGTH
 
 
 # Bodies
@@ -142,7 +145,6 @@ def test_a_cursor_that_fits_into_no_url_spoils_its_page(place: str, half: str) -
         {"data": []},
         {"data": "jane@example.com"},
         {"data": {}},
-        {"data": {"profiles": None}},
         {"data": {"profiles": {}}},
         {"data": {"profiles": "jane@example.com"}},
         {"data": {"profiles": {"email": "jane@example.com"}}},
@@ -152,22 +154,21 @@ def test_a_cursor_that_fits_into_no_url_spoils_its_page(place: str, half: str) -
     ],
 )
 def test_what_is_no_page_is_refused_without_a_word_of_it(wrong: object) -> None:
-    with pytest.raises(ValueError, match=r"^the body is no page of profiles \(at ") as caught:
-        read_page(wrong)
+    with pytest.raises(ValueError, match=r"^the body is not a page of profiles \(at ") as caught:
+        read(wrong)
     assert "jane" not in str(caught.value)
-    assert caught.value.__suppress_context__
 
 
 @given(st.lists(Json, max_size=4))
 def test_entries_are_passed_on_as_they_are(entries: list[object]) -> None:
-    page = read_page(body(profiles=entries))
+    page = read(body(profiles=entries))
     assert json.dumps(page.profiles) == json.dumps(entries)
 
 
 @given(Json)
 def test_any_json_is_a_page_or_a_value_error(value: object) -> None:
     try:
-        page = read_page(value)
+        page = read(value)
     except ValueError:
         return
     assert isinstance(page.profiles, list)

@@ -21,7 +21,7 @@ class Pages:
         self._pages = pages
         self.asked: list[object] = []
 
-    async def page(self, cursor: str, number: int) -> Page:
+    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         return Page(self._pages[number - 1], str(number) if number < len(self._pages) else None)
 
     async def entries(self, page: Page, number: int, call: Call) -> Entries:

@@ -17,7 +17,7 @@ class FileSource:
         self._files = files
         self._file = file
 
-    async def page(self, cursor: str, number: int) -> Page:
+    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """The profiles from `cursor` on ('': from the start). Raises ApiError.
 
         code                        when

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.concurrency import give_up
-from worker.segment import Call, Source
+from worker.segment import Call, Source, sure_page
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,19 @@ class PagesAhead:
     """Reads a listing from a cursor on, at most `source.ahead` pages at a time.
 
     call: sends one request to the source, with all the patience that there is. wanted: whether a further page should be
-    asked for, given how many entries are on their way already.
+    asked for, given how many entries are on their way already. before: how many entries the pages before have.
     """
 
-    def __init__(self, source: Source, call: Call, wanted: Callable[[int], bool], cursor: str, number: int) -> None:
+    def __init__(
+        self, source: Source, call: Call, wanted: Callable[[int], bool], cursor: str, number: int, before: int = 0
+    ) -> None:
         self._source = source
         self._call = call
         self._wanted = wanted
         self._following: tuple[str, int] | None = (cursor, number)
         self._on_their_way: deque[asyncio.Task[ReadPage]] = deque()
         self._listed = 0
+        self._before = before
 
     async def next(self) -> ReadPage | None:
         """The next page; None if there is none, or none is wanted. Raises whatever reading it raised."""
@@ -68,9 +71,10 @@ class PagesAhead:
             self._on_their_way.append(asyncio.create_task(self._read(cursor, number)))
 
     async def _read(self, cursor: str, number: int) -> ReadPage:
-        page = await self._call(lambda: self._source.page(cursor, number))
+        page = await sure_page(self._source, cursor, number, self._before, self._call)
         listed = len(page.profiles) + page.left_out
         self._listed += listed
+        self._before += listed
         if page.next_cursor is not None:
             self._following = (page.next_cursor, number + 1)
             self._start()

@@ -17,7 +17,7 @@ from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
 from worker.jobs.lease import Lease
 from worker.jobs.tickets import batch_ticket, following
-from worker.segment import Page
+from worker.segment import Page, sure_page
 from worker.store import BatchGrant, BegunBatch, Counted
 from worker.store.syncs import new_token
 from worker.sync import BatchKey
@@ -72,7 +72,7 @@ class Batch:
         cursor, listed = work.pages[index]
         number, is_last = work.first_page + index, index == len(work.pages) - 1
         async with self._places:
-            page: Page = await self._patience.call(lambda: self._source.page(cursor, number))
+            page = await sure_page(self._source, cursor, number, None, self._patience.call)
         self._check_length(page, listed, work.next_cursor if is_last else work.pages[index + 1][0], number)
         entries = page.profiles[: work.take] if is_last else page.profiles
         fold(self._aggregate, entries, self._begun.request.rules, as_of=self._begun.started_at)

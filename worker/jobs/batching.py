@@ -51,6 +51,10 @@ class Batching:
         return self._listed.pages
 
     @property
+    def listed(self) -> int:
+        return self._listed.profiles
+
+    @property
     def ended(self) -> bool:
         return self._listed.ended
 

@@ -30,6 +30,10 @@ class Counting:
         self._aggregate = Aggregate.from_bytes(start.aggregate) if start.aggregate else Aggregate()
         self._committed_at = context.clock()
 
+    @property
+    def listed(self) -> int:
+        return self._aggregate.entries + self._aggregate.vanished + self._aggregate.left_out
+
     def wanted(self, on_their_way: int) -> bool:
         limit = self._begun.request.max_profiles
         return limit is None or self._aggregate.profiles + on_their_way < limit

@@ -19,7 +19,8 @@ class Leaving:
 
 
 class Progress(Protocol):
-    """One walk's. source: what it reads; cursor, pages: where it stands; ended: whether it has read all it should."""
+    """One walk's. source: what it reads; cursor, pages: where it is; listed: how many entries those pages had; ended:
+    whether it has read all it should."""
 
     source: Source
 
@@ -28,6 +29,9 @@ class Progress(Protocol):
 
     @property
     def pages(self) -> int: ...
+
+    @property
+    def listed(self) -> int: ...
 
     @property
     def ended(self) -> bool: ...

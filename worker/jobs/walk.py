@@ -93,7 +93,7 @@ class Walk:
 
         # A file has no rate limit, and nothing that a second attempt would mend.
         call = self._patience.call if self._begun.request.file is None else _once
-        ahead = PagesAhead(progress.source, call, wanted, progress.cursor, progress.pages + 1)
+        ahead = PagesAhead(progress.source, call, wanted, progress.cursor, progress.pages + 1, progress.listed)
         self._context.listings += self._begun.request.fans_out
         try:
             while not progress.ended and (page := await ahead.next()):

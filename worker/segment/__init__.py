@@ -2,8 +2,9 @@
 
 from worker.segment.dialect import Page
 from worker.segment.inline import InlineApi
+from worker.segment.listing import sure_page
 from worker.segment.profile_api import ProfileApi
 from worker.segment.sampled import SampledSource
 from worker.segment.source import Call, Entries, Source
 
-__all__ = ["Call", "Entries", "InlineApi", "Page", "ProfileApi", "SampledSource", "Source"]
+__all__ = ["Call", "Entries", "InlineApi", "Page", "ProfileApi", "SampledSource", "Source", "sure_page"]

@@ -1,68 +1,34 @@
 """What a page of a space looks like in the `inline` dialect: profiles with their traits, and where the next page is.
 
-The recipe says only "use the cursor from the response", so every form that is known is read. Bodies are validated here,
-at the edge; the entries of a page are not, because a bad profile never fails its page.
+Bodies are validated here, at the edge; the entries of a page are not, because a bad profile never fails its page.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-
-from worker.body import is_cursor
+from worker.pagination import Asked, read_following
 from worker.sync import SyncRequest
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its entries as they came, and the cursor of the next page, None at the end of the listing.
+    """One page of a listing.
 
-    left_out: how many further profiles it listed that are not in the sample. merged: how many further rows of a file
-    are profiles that were merged into others.
+    Attributes:
+        profiles: Its entries as they came.
+        next_cursor: Of the next page; None if there is none, or none is known.
+        left_out: How many further profiles it listed that are not in the sample.
+        merged: How many further rows of a file are profiles that were merged into others.
+        doubt: Why the listing may go on although there is no cursor; empty if it goes on or has ended.
     """
 
     profiles: list[object]
     next_cursor: str | None
     left_out: int = 0
     merged: int = 0
-
-
-def _none_if_blank(value: object) -> object:
-    return None if value == "" else value
-
-
-class Cursor(BaseModel):
-    """A cursor in the form of an object, as either dialect has it; limit and URL are of no use."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    next: Annotated[str | None, BeforeValidator(_none_if_blank)] = None
-    has_more: bool | None = None
-
-    def following(self) -> str | None:
-        """Where the next page is; None at the end of the listing."""
-        return None if self.has_more is False else self.next
-
-
-CursorField = Annotated[str | Cursor | None, BeforeValidator(_none_if_blank)]
-
-
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    profiles: list[Any]
-    cursor: CursorField = None
-    pagination: CursorField = None
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    data: _Data
-    cursor: CursorField = None
-    pagination: CursorField = None
+    doubt: str = ""
 
 
 def list_path(request: SyncRequest) -> str:
@@ -76,22 +42,26 @@ def list_params(page_size: int, cursor: str, *, traits: bool = True) -> dict[str
     return {**params, "cursor": cursor} if cursor else params
 
 
-def read_page(body: object) -> Page:
-    """Reads a list body. Raises ValueError, with nothing of the body in it, if it is none."""
-    try:
-        parsed = _Body.model_validate(body)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
-        raise ValueError(f"the body is no page of profiles (at {where or 'its top'})") from None
-    candidates = (parsed.data.cursor, parsed.cursor, parsed.data.pagination, parsed.pagination)
-    found = next((cursor for cursor in candidates if cursor is not None and _speaks(cursor)), None)
-    if isinstance(found, Cursor):
-        found = found.following()
-    if found is not None and not is_cursor(found):
-        raise ValueError("the cursor is too long, or no text")
-    return Page(parsed.data.profiles, found)
+def read_page(body: object, asked: Asked) -> Page:
+    """Reads a list body; `asked` is the request that it answers.
+
+    Raises:
+        ValueError: It is not a page. The message has nothing of the body in it.
+    """
+    data = body.get("data") if isinstance(body, dict) else None
+    profiles = data.get("profiles", ...) if isinstance(data, dict) else ...
+    if not isinstance(body, dict) or not isinstance(profiles, list | None):
+        where = "data.profiles" if isinstance(data, dict) else "data" if isinstance(body, dict) else "its top"
+        raise ValueError(f"the body is not a page of profiles (at {where})")  # noqa: TRY004 - bad data, not a bad call
+    return page_of(profiles or [], body, asked)
 
 
-def _speaks(cursor: str | Cursor) -> bool:
-    """Whether it says what comes next; an object may hold no more than a limit and a URL."""
-    return isinstance(cursor, str) or bool(cursor.model_fields_set)
+def page_of(profiles: list[object], body: dict[str, Any], asked: Asked) -> Page:
+    """The page with these entries, and what its body says about the next one."""
+    following = read_following(body, len(profiles), asked)
+    return Page(profiles, following.cursor, doubt=following.doubt)
+
+
+def described(page: Page, where: str) -> Page:
+    """The page; if it is in doubt, the doubt says where."""
+    return replace(page, doubt=f"Segment, {where}: {page.doubt}") if page.doubt else page

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from worker.body import parse_json
 from worker.errors import Retry
 from worker.http import HttpClient, TransportError
-from worker.segment.dialect import Page, list_params, list_path, read_page
-from worker.segment.refusal import refusal
+from worker.pagination import Asked
+from worker.segment.dialect import Page, described, list_params, list_path, read_page
+from worker.segment.refusal import refusal, reject_error_body, unreachable
 from worker.segment.source import Call, Entries
 from worker.sync import SyncRequest
 
@@ -39,21 +40,24 @@ class InlineApi:
         self._traits = traits
         self._wall_clock = wall_clock
 
-    async def page(self, cursor: str, number: int) -> Page:
+    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """The page at `cursor` ('' for the first), the `number`-th of the sync. Raises ApiError; see `refusal`."""
         where = f"space {self._request.space_id}, page {number}"
         try:
             params = list_params(self._page_size, cursor, traits=self._traits)
             reply = await self._http.request("GET", list_path(self._request), params=params)
         except TransportError as error:
-            raise Retry("segment_unavailable", f"Segment, {where}: {error}") from None
+            raise unreachable(error, where) from None
         if reply.status != 200:
             raise refusal(reply, where, first=not cursor, now=self._wall_clock())
         try:
-            return read_page(parse_json(reply.body))
+            body = parse_json(reply.body)
+            reject_error_body(body, where, reply.request_id)
+            page = read_page(body, Asked(self._page_size, cursor, self._http.host, before, number - 1))
         except ValueError as error:
             at = f", cursor {cursor[:_CURSOR_SHOWN]!a}" if cursor else ""
             raise Retry("segment_bad_body", f"Segment, {where}{at}: {error}", request_id=reply.request_id) from None
+        return described(page, where)
 
     async def entries(self, page: Page, number: int, call: Call) -> Entries:
         """The profiles of a page, as they came with it."""

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
-
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.body import is_cursor, parse_json
 from worker.concurrency import all_of
 from worker.errors import Retry
 from worker.http import HttpClient, TransportError
-from worker.segment.dialect import Cursor, Page, list_path
-from worker.segment.refusal import refusal
+from worker.pagination import Asked, read_following
+from worker.segment.dialect import Page, described, list_path, page_of
+from worker.segment.refusal import refusal, reject_error_body, unreachable
 from worker.segment.source import Call, Entries
 from worker.sync import SyncRequest
 
@@ -30,18 +30,12 @@ TRAITS_A_CALL = 200
 MOST_TRAIT_PAGES = 100
 
 
-class _List(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    data: list[Any]
-    cursor: Cursor = Cursor()
-
-
-class _Traits(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+@dataclass(frozen=True)
+class _Traits:
+    """One page of a profile's traits, and the cursor of the next one."""
 
     traits: dict[str, Any]
-    cursor: Cursor = Cursor()
+    following: str | None
 
 
 class ProfileApi:
@@ -75,19 +69,16 @@ class ProfileApi:
         self._ages = ages
         self._places = asyncio.Semaphore(side_by_side)
 
-    async def page(self, cursor: str, number: int) -> Page:
+    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """One page of identifiers; what is no profile is in it as it came. Raises ApiError."""
         where = f"space {self._request.space_id}, page {number}"
         params = {"limit": str(self._page_size)} | ({"next": cursor} if cursor else {})
         body = await self._get(self._path, params, where, first=not cursor)
-        try:
-            listed = _List.model_validate(body)
-        except ValidationError:
-            raise Retry("segment_bad_body", f"Segment, {where}: the body is no list of profiles") from None
-        following = listed.cursor.following()
-        if following is not None and not is_cursor(following):
-            raise Retry("segment_bad_body", f"Segment, {where}: the cursor is too long, or no text")
-        return Page(listed.data, following)
+        rows = body.get("data", ...) if isinstance(body, dict) else ...
+        if not isinstance(body, dict) or not isinstance(rows, list | None):
+            raise Retry("segment_bad_body", f"Segment, {where}: the body is not a list of profiles")
+        asked = Asked(self._page_size, cursor, self._http.host, before, number - 1)
+        return described(page_of(rows or [], body, asked), where)
 
     async def entries(self, page: Page, number: int, call: Call) -> Entries:
         """The profiles of a page with their traits; one request each, or more for many traits."""
@@ -112,10 +103,9 @@ class ProfileApi:
             if part is None:
                 return VANISHED
             traits |= part.traits if self._ages else {name: _plain(value) for name, value in part.traits.items()}
-            following = part.cursor.following()
-            if following is None or following == cursor:
+            if part.following is None or part.following == cursor:
                 break
-            cursor = following
+            cursor = part.following
         return {"traits": traits}
 
     async def _trait_page(self, path: str, number: int, cursor: str) -> _Traits | None:
@@ -126,10 +116,14 @@ class ProfileApi:
         body = await self._get(path, params, where, first=True, of_profile=True)
         if body is None:
             return None
-        try:
-            return _Traits.model_validate(body)
-        except ValidationError:
-            raise Retry("segment_bad_body", f"Segment, {where}: the body is no list of traits") from None
+        traits = body.get("traits") if isinstance(body, dict) else None
+        if not isinstance(body, dict) or not isinstance(traits, dict):
+            raise Retry("segment_bad_body", f"Segment, {where}: the body is not a list of traits")
+        rest = {name: value for name, value in body.items() if name != "traits"}
+        following = read_following(rest, len(traits), Asked(TRAITS_A_CALL, cursor, self._http.host))
+        if following.doubt:
+            raise Retry("segment_bad_body", f"Segment, {where}: {following.doubt}")
+        return _Traits(traits, following.cursor)
 
     async def _get(
         self, path: str, params: Mapping[str, str], where: str, *, first: bool, of_profile: bool = False
@@ -138,15 +132,18 @@ class ProfileApi:
         try:
             reply = await self._http.request("GET", path, params=params)
         except TransportError as error:
-            raise Retry("segment_unavailable", f"Segment, {where}: {error}") from None
+            raise unreachable(error, where) from None
         if reply.status == 404 and of_profile:
             return None
         if reply.status != 200:
             raise refusal(reply, where, first=first, of_profile=of_profile)
         try:
-            return parse_json(reply.body)
+            body = parse_json(reply.body)
         except ValueError as error:
             raise Retry("segment_bad_body", f"Segment, {where}: {error}", request_id=reply.request_id) from None
+        if not of_profile:
+            reject_error_body(body, where, reply.request_id)
+        return body
 
 
 VANISHED = object()

@@ -4,8 +4,10 @@ answer                              becomes
 429                                 WaitUntil `segment_rate_limit`
 5xx, 408                            Retry `segment_unavailable`
 401 · 403 · 404                     ResumableStop `segment_unauthorized`, `segment_forbidden`, `segment_not_found`
-400, 410, 422 to a cursor           Permanent `cursor_expired`
-other 4xx                           Permanent `segment_bad_request`
+400, 410, 422 about the cursor      Permanent `cursor_expired`
+other 4xx to a later page           ResumableStop `segment_bad_request`
+other 4xx to the first page         Permanent `segment_bad_request`
+200 with an error in its body       ResumableStop `segment_error`
 
 What Segment says of a space, its listing or the token is quoted. What it says of one profile is not: it may name the
 profile, or what it has; then the status, the code and the `Request-Id` must do.
@@ -16,14 +18,17 @@ from __future__ import annotations
 import re
 import time
 
-from worker.body import error_message, retry_after_s
+from worker.body import error_message, error_words, has_error, retry_after_s
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
-from worker.http import Reply
+from worker.http import Reply, TransportError
 
 _CHECK_ACCESS = (
     "Check SEGMENT_BASE_URL (region and dialect) and the kind of token first; then whether the workspace has "
     "Engage/Unify (Business tier), which the profiles of a space need"
 )
+
+_CURSOR = re.compile(r"cursor|pagination|page.?token|continuation|(?<![a-z])next(?![a-z])", re.IGNORECASE)
+"""How an answer looks that refuses the cursor and not something else."""
 
 _KIND = re.compile(r"[A-Za-z]+([_.-][A-Za-z]+)*")
 """How a code looks that says what went wrong; with digits in it, it could say to whom."""
@@ -36,7 +41,7 @@ def refusal(reply: Reply, where: str, *, first: bool, of_profile: bool = False, 
     first: no cursor was sent. of_profile: the request was about one profile. now: Unix seconds, for `Retry-After`
     dates.
     """
-    code, message, _ = error_message(reply.body)
+    code, message, param = error_message(reply.body)
     if of_profile:
         code, message = "", code if len(code) <= _LONGEST_KIND and _KIND.fullmatch(code) else ""
     said = f"Segment, {where}: {reply.status}" + (f" {message}" if message else "")
@@ -52,10 +57,36 @@ def refusal(reply: Reply, where: str, *, first: bool, of_profile: bool = False, 
             return ResumableStop(kind, f"{said}. {_CHECK_ACCESS}", request_id=reply.request_id)
         case 408:
             return Retry("segment_unavailable", said, request_id=reply.request_id)
-        case 400 | 410 | 422 if not first:
+        case 400 | 410 | 422 if not first and _CURSOR.search(f"{code} {message} {param}"):
             advice = "Segment no longer takes the cursor of this page. Resume with --restart to read from the start"
             return Permanent("cursor_expired", f"{said}. {advice}", request_id=reply.request_id)
         case status if status >= 500 or status < 400:
             return Retry("segment_unavailable", said, request_id=reply.request_id)
+        case _ if not first:
+            advice = "The page was refused, not its cursor. Resume the sync to ask again"
+            return ResumableStop(
+                "segment_bad_request", f"{said} {code}".rstrip() + f". {advice}", request_id=reply.request_id
+            )
         case _:
             return Permanent("segment_bad_request", f"{said} {code}".rstrip(), request_id=reply.request_id)
+
+
+def reject_error_body(body: object, where: str, request_id: str | None) -> None:
+    """Raises ResumableStop if a body that came with status 200 reports an error."""
+    if not has_error(body):
+        return
+    code, message, _ = error_words(body)
+    said = message or code or "an error without words"
+    raise ResumableStop(
+        "segment_error",
+        f"Segment, {where}: an answer with status 200 reports an error: {said}. {_CHECK_ACCESS}",
+        request_id=request_id,
+    )
+
+
+def unreachable(error: TransportError, where: str) -> ApiError:
+    """What it means that no usable answer came."""
+    if error.lasting:
+        advice = "Change that, then resume the sync"
+        return ResumableStop("segment_unreachable", f"Segment, {where}: {error}. {advice}")
+    return Retry("segment_unavailable", f"Segment, {where}: {error}")

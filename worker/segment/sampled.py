@@ -18,10 +18,10 @@ class SampledSource:
         self._share = share
         self.ahead = source.ahead
 
-    async def page(self, cursor: str, number: int) -> Page:
+    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """The page at `cursor` without the profiles that are not in the sample. Raises ApiError; Permanent `no_ids` if
         the source gives its profiles no identifiers."""
-        page = await self._source.page(cursor, number)
+        page = await self._source.page(cursor, number, before)
         sample = sampled(page.profiles, self._share)
         if sample.without_id and not any(isinstance(entry, dict) for entry in sample.entries) and not sample.left_out:
             raise Permanent(

@@ -29,8 +29,11 @@ class Source(Protocol):
 
     ahead: int
 
-    async def page(self, cursor: str, number: int) -> Page:
-        """The page at `cursor` ('' for the first), the `number`-th of the sync; one request. Raises ApiError."""
+    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+        """The page at `cursor` ('' for the first), the `number`-th of the sync; one request. Raises ApiError.
+
+        before: how many entries the pages before it had, None if that is not known.
+        """
 
     async def entries(self, page: Page, number: int, call: Call) -> Entries:
         """The profiles of a page with their traits, in the order of the page. Requests go through `call`."""

@@ -75,7 +75,7 @@ class InlinePages(_Listing):
         super().__init__(ring, inputs, calls, busy)
         self._traits = traits
 
-    async def page(self, cursor: str, number: int) -> Page:
+    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         self._calls.made += 1
         await asyncio.sleep(self._inputs.page_s if self._traits else self._inputs.listing_s)
         self._busy(self._inputs.turn_s)
@@ -119,7 +119,7 @@ class ProfileApiPages(_Listing):
         super().__init__(ring, inputs, calls, busy)
         self._slots = slots
 
-    async def page(self, cursor: str, number: int) -> Page:
+    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         self._calls.made += 1
         await asyncio.sleep(self._inputs.listing_s)
         self._busy(self._inputs.turn_s)
@@ -143,7 +143,7 @@ class FileLines(_Listing):
     ahead = 1
     page_size = _FILE_PAGE
 
-    async def page(self, cursor: str, number: int) -> Page:
+    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         await asyncio.sleep(0)
         page = self._page(cursor)
         self._busy(len(page.profiles) * self._inputs.line_s)
