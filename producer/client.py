@@ -51,7 +51,7 @@ class SyncClient:
         pool: StorePool | None = None,
     ) -> None:
         settings = settings or load_settings()
-        self._pool = pool or redis_pool(redis_url, patience_s=patience_s)
+        self._pool = pool or redis_pool(redis_url, patience_s=patience_s, prefix=settings.redis_prefix)
         self._owns_pool = pool is None
         self._syncs = sync_store(self._pool, settings)
         self._workers = worker_registry(self._pool, settings)

@@ -35,10 +35,9 @@ from producer.screen import stdout
 from worker.clusters import RECIPE, Rules
 from worker.errors import ApiError, ConfigurationError, StoreUnavailable
 from worker.http import new_session
-from worker.jobs.context import mavera_client, segment_source, worker_registry
+from worker.jobs.context import mavera_client, segment_source, store_pool, worker_registry
 from worker.printable import printable
 from worker.settings import Settings
-from worker.store import redis_pool
 from worker.store.health import redis_health
 from worker.store.pool import closing
 from worker.sync import SyncRequest
@@ -109,7 +108,7 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
         )
         return
     try:
-        async with closing(redis_pool(settings.redis_url.get_secret_value(), patience_s=PATIENCE_S)) as pool:
+        async with closing(store_pool(settings, patience_s=PATIENCE_S)) as pool:
             health = await redis_health(pool)
             alive = await worker_registry(pool, settings).alive()
     except (StoreUnavailable, ConfigurationError) as error:

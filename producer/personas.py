@@ -19,11 +19,11 @@ from producer.screen import Screen, stdout
 from worker.clusters import Rules
 from worker.clusters.shipped import SHIPPED
 from worker.http import new_session
-from worker.jobs.context import mavera_client, mavera_limiter, persona_store
+from worker.jobs.context import mavera_client, mavera_limiter, persona_store, store_pool
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient
 from worker.printable import printable
 from worker.settings import Settings
-from worker.store import PersonaRecord, redis_pool
+from worker.store import PersonaRecord
 from worker.store.pool import closing
 
 
@@ -98,10 +98,8 @@ def _not_followed(rules: Rules, old: Place, key: str) -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def _catalogue(settings: Settings) -> AsyncIterator[Catalogue]:
-    settings.require("redis_url")
-    assert settings.redis_url
     async with (
-        closing(redis_pool(settings.redis_url.get_secret_value(), patience_s=PATIENCE_S)) as pool,
+        closing(store_pool(settings, patience_s=PATIENCE_S)) as pool,
         new_session() as session,
     ):
         yield Catalogue(persona_store(pool, settings), _mavera(settings, session), mavera_limiter(pool, settings))

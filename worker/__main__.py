@@ -9,10 +9,9 @@ import sys
 
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.jobs import runner
-from worker.jobs.context import worker_registry
+from worker.jobs.context import store_pool, worker_registry
 from worker.printable import printable
 from worker.settings import Settings, load_settings
-from worker.store import redis_pool
 from worker.store.pool import closing
 
 USAGE = "usage: python -m worker [--check]"
@@ -37,9 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def check(settings: Settings) -> int:
     """0 if a worker on this very host has shown signs of life, else 1, with a sentence."""
-    settings.require("redis_url")
-    assert settings.redis_url
-    async with closing(redis_pool(settings.redis_url.get_secret_value(), patience_s=2)) as pool:
+    async with closing(store_pool(settings, patience_s=2)) as pool:
         alive = await worker_registry(pool, settings).alive(socket.gethostname())
     print(f"alive: {', '.join(worker.name for worker in alive)}" if alive else "no worker is alive on this host")
     return 0 if alive else 1

@@ -2,6 +2,7 @@
 
     PersonasError
     ├── ConfigurationError        wrong usage or setting of this process: exit code 2
+    │   └── StoreUnusable         Redis answers, but it cannot be used as it is: exit code 2
     ├── StoreUnavailable          Redis cannot be reached
     ├── LeaseLost                 another job has taken the sync over, or it was cancelled: stop, commit nothing
     └── ApiError                  one of the two APIs; each leaf is one of
@@ -22,6 +23,10 @@ class PersonasError(Exception):
 
 class ConfigurationError(PersonasError):
     """A setting or an argument is missing or malformed; the message names it."""
+
+
+class StoreUnusable(ConfigurationError):
+    """Redis answers, but not as this program needs it: a cluster, a missing right or command, a key of another type."""
 
 
 class StoreUnavailable(PersonasError):

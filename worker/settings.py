@@ -124,6 +124,12 @@ class Settings(BaseSettings):
     redis_url: Annotated[SecretStr, AfterValidator(_stripped)] | None = Field(
         None, description="redis:// or rediss://, with user, password, database and TLS options"
     )
+    redis_prefix: str = Field(
+        "",
+        max_length=64,
+        pattern=r"^[A-Za-z0-9_.:-]*$",
+        description="Text before the name of every key, so that deployments can share a Redis; the same everywhere",
+    )
     retention_days: float = Field(7, gt=0, le=3650, description="Days that a finished sync is kept in Redis")
 
     worker_slots: int = Field(10, ge=1, le=1000, description="Jobs that one worker runs at a time")

@@ -307,6 +307,9 @@ class Sync:
     """What the space was like at the complete sync before this one that counted alike; known when it has completed."""
     account: AccountBill | None = None
     """What the Mavera account counted while the sync made its changes; None if it made none, or that is not known."""
+    owner: str = ""
+    """The Mavera account that it belongs to, as `account_name` names it. Empty until a worker has taken its
+    first job, if its client names none."""
 
     @property
     def planned(self) -> Plan | None:
@@ -359,6 +362,7 @@ class Sync:
             plan=Plan.decode(fields.get("plan", "")) if state.is_final or seconds("applied_at") else None,
             applied_at=seconds("applied_at"),
             baseline=Snapshot.decode(fields.get("baseline", "")),
+            owner=fields.get("owner", ""),
             pages_listed=int(fields.get("pages_listed") or 0),
             outstanding=_outstanding(fields),
             account=_account(fields.get("account", "")),

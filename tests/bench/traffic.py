@@ -23,7 +23,7 @@ _END = "bench-end"
 _READING = frozenset(
     {"commit", "heartbeat", "commit_listing", "begin_batch", "beat_batch", "count_batch", "retry_batch"}
 )
-_WATCHING = frozenset({"revive", "revive_batch"})
+_WATCHING = frozenset({"revive", "revive_batch", "due", "lock_watch"})
 _HOUSEKEEPING = frozenset({keys.WATCH, keys.DUE, keys.WORKERS})
 _FRAME = frozenset({"MULTI", "EXEC", "DISCARD"})
 
@@ -67,9 +67,9 @@ def purpose(words: tuple[str, ...], names: dict[str, str]) -> Purpose:
         return Purpose.POLLING
     if name == "INFO":
         return Purpose.SYNC  # asks with every purchase whether Redis was restarted
-    if first in _HOUSEKEEPING or first.startswith("sp:host:"):
+    if first in _HOUSEKEEPING or first.startswith(("sp:host:", f"{keys.WORKERS}:")):
         return Purpose.HOUSEKEEPING
-    if first.startswith("arq:") or first == keys.QUEUE:
+    if first.startswith(("arq:", keys.QUEUE)):
         return Purpose.ARQ
     return Purpose.SYNC if first.startswith("sp:") else Purpose.HOUSEKEEPING
 

@@ -129,7 +129,7 @@ async def test_resume_after_a_wrong_token_reads_nothing_that_was_counted(
         assert sync.error
         assert (sync.state, sync.error.code, sync.pages) == (SyncState.FAILED, "segment_unauthorized", 16)
         assert "page 21" in sync.error.message
-        assert await stage.pool.zcard(keys.DUE) == await stage.pool.zcard(keys.QUEUE) == 0
+        assert await stage.pool.zcard(keys.DUE) == await stage.pool.zcard(stage.queue) == 0
         read = stage.sandbox.journal.count("segment.page", 200)
         await stage.client.resume(sync.id)
         await stage.assert_bought_once(await stage.ended(sync))

@@ -10,7 +10,6 @@ from producer import SyncConflict
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, SOON_SETTLED, Stage, Start, staged
 from worker.sandbox import Fault
-from worker.store import keys
 from worker.sync import Sync, SyncState
 
 WRITES = ("mavera.create", "mavera.update", "mavera.delete", "mavera.unknown")
@@ -89,7 +88,7 @@ async def test_a_plan_is_applied_once_however_often_and_by_whom_it_is_asked(
         assert worker.terminate() == 0
         applied = await asyncio.gather(*(stage.client.apply(sync.id) for _ in range(20)))
         assert {(one.state, one.epoch) for one in applied} == {(SyncState.FINALIZING, sync.epoch + 1)}
-        assert await stage.pool.zcard(keys.QUEUE) == 1
+        assert await stage.pool.zcard(stage.queue) == 1
         stage.worker()
         await stage.assert_bought_once(await stage.ended(sync))
         assert stage.sandbox.journal.count("mavera.create") == 3

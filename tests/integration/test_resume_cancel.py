@@ -49,7 +49,7 @@ async def test_resume_starts_one_job_however_often_it_is_asked(session_redis: Re
         assert worker.terminate() == 0
         resumed = await asyncio.gather(*(stage.client.resume(sync.id) for _ in range(20)))
         assert {(one.id, one.state, one.epoch) for one in resumed} == {(sync.id, SyncState.FETCHING, sync.epoch + 1)}
-        assert await stage.pool.zcard(keys.QUEUE) == 1
+        assert await stage.pool.zcard(stage.queue) == 1
         stage.worker()
         await until(lambda: _is_past(stage, sync, 10))
         assert (await stage.client.resume(sync.id)).id == sync.id

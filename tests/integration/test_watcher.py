@@ -25,7 +25,7 @@ LONG = {"spa": SpaceSpec(4000, "mixed", seed=11)}
 
 
 async def _dropped(stage: Stage, job: bytes) -> None:
-    await stage.pool.zrem(keys.QUEUE, job)
+    await stage.pool.zrem(stage.queue, job)
 
 
 async def _expired(stage: Stage, job: bytes) -> None:
@@ -55,7 +55,7 @@ async def test_syncs_whose_next_job_is_lost_go_on_however_it_was_lost(
         syncs = [await stage.enqueue(space) for space in spaces]
         await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", 2 * len(syncs)), 30)
         assert first.terminate() == 0, first.text()
-        jobs = sorted(await stage.pool.zrange(keys.QUEUE, 0, -1))
+        jobs = sorted(await stage.pool.zrange(stage.queue, 0, -1))
         assert len(jobs) == len(ways)
         for lose, job in zip(ways, jobs, strict=True):
             await lose(stage, job)

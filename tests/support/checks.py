@@ -26,6 +26,7 @@ LASTING = (
     "sp:history:",
     "sp:run",
     "sp:workers",
+    "sp:clock",
     "sp:host:",
 )
 #: Keys of passing worth that end by themselves.

@@ -6,7 +6,7 @@ something has a time, or a time to live, is modelled; which, is not. What Redis 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from unittest.mock import ANY
@@ -114,6 +114,10 @@ class ModelSync:
     def parked(self) -> bool:
         """Whether no walk is due before a batch has made room."""
         return bool(self.ahead and self.ahead.parked)
+
+    def waits(self, stands: Callable[[str], bool]) -> bool:
+        """Whether its job waits in the queue; stands: whether a job is there and not taken."""
+        return not self.parked and not self.holder and stands(self.job)
 
     def fields(self) -> dict[bytes, bytes]:
         """Its hash, without any time."""

@@ -17,7 +17,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.workers import QUICK, WorkerProcess, environment
 from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from worker.settings import Settings, load_settings
-from worker.store import PersonaStore, StorePool, redis_pool
+from worker.store import PersonaStore, StorePool, keys, redis_pool
 from worker.store.personas import account_name
 from worker.sync import Sync
 
@@ -87,6 +87,11 @@ class Stage:
     def persona_store(self) -> PersonaStore:
         """The records and claims of the sandbox's account."""
         return PersonaStore(self.pool, self.account)
+
+    @property
+    def queue(self) -> str:
+        """The queue of the sandbox's account, to which its workers move the jobs that they take."""
+        return keys.queue(self.account)
 
     @property
     def account(self) -> str:

@@ -68,11 +68,13 @@ def after(lease: LeaseGrant) -> Ticket:
 class Syncs:
     """A store, and short ways to bring syncs somewhere."""
 
-    def __init__(self, pool: StorePool, *, stall_ms: int = STALL_MS, retention_ms: int = RETENTION_MS) -> None:
+    def __init__(
+        self, pool: StorePool, *, stall_ms: int = STALL_MS, retention_ms: int = RETENTION_MS, account: str = ""
+    ) -> None:
         self.pool = pool
-        self.store = SyncStore(pool, stall_ms=stall_ms, retention_ms=retention_ms)
+        self.store = SyncStore(pool, stall_ms=stall_ms, retention_ms=retention_ms, account=account)
         self.personas = PersonaStore(pool, "account")
-        self.queue = JobQueue(pool)
+        self.queue = JobQueue(pool, account)
 
     async def create(self, sync_id: str = "s1", request: SyncRequest = REQUEST, **options: object) -> str:
         return await self.store.create(sync_id, request, ticket(sync_id, "walk", 1), **options)

@@ -22,7 +22,7 @@ from worker.jobs.tickets import ticket
 from worker.jobs.walk import walk
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from worker.segment import Entries, Page
-from worker.store import StorePool, keys
+from worker.store import StorePool
 from worker.store.keys import SLOTS
 from worker.sync import Sync, SyncRequest, SyncState
 
@@ -51,7 +51,7 @@ class Play:
 
     async def jobs(self) -> list[str]:
         """The jobs in the queue, those that may start and those that must wait, in their order."""
-        return [raw.decode() for raw in await self.context.pool.zrange(keys.QUEUE, 0, -1)]
+        return [raw.decode() for raw in await self.context.pool.zrange(self.context.queue.name, 0, -1)]
 
     async def run(self, job_id: str) -> None:
         """Runs a job as a worker does that has taken it."""

@@ -63,9 +63,9 @@ async def test_a_worker_that_is_told_to_stop_at_any_step_leaves_its_sync_to_the_
         while not walk.begun:
             async with closing(embedded_pool()) as pool:
                 pool.outage = _Far(math.inf)
-                syncs = Syncs(pool)
-                await syncs.create()
                 worker = _worker(pool, session)
+                syncs = Syncs(pool, account=worker.account)
+                await syncs.create()
                 worker.functions["walk"] = func(walk.job, name="walk")
                 main = asyncio.create_task(worker.main())
                 for _ in range(steps):

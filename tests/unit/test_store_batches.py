@@ -478,6 +478,8 @@ async def test_a_sync_whose_batches_are_read_is_not_silent(fan_out: FanOut) -> N
     await fan_out.pool.zrem(DUE, "s1 1")
     await fan_out.silence()
     assert await look() == "waiting"
+    assert await fan_out.watched() == {"s1", "s1 0", "s1 1"}
+    await fan_out.pool.delete(keys.QUEUE)
     assert {str(found) for found in await fan_out.store.due()} == {
         str(key) for key in (await fan_out.get()).outstanding
     }

@@ -7,9 +7,9 @@ import pickle
 
 import orjson
 import pytest
-import redis.exceptions as redis_errors
 
 from tests.support.syncs import REQUEST, Syncs
+from worker.errors import StoreUnusable
 from worker.jobs.tickets import ticket
 from worker.store import StorePool, keys
 from worker.store.keys import QUEUE, WAKE
@@ -114,7 +114,7 @@ async def test_a_job_that_is_given_back_is_free_and_wakes_somebody(syncs: Syncs)
     await create(syncs, 1)
     await syncs.pool.delete(WAKE)
     [taken] = (await syncs.queue.take(1, 60)).jobs
-    await syncs.queue.give_back(taken.job_id)
+    await syncs.queue.give_back(taken)
     assert await syncs.pool.llen(WAKE) == 1
     assert (await syncs.queue.take(1, 60)).jobs == [taken]
 
@@ -122,12 +122,12 @@ async def test_a_job_that_is_given_back_is_free_and_wakes_somebody(syncs: Syncs)
 async def test_a_job_that_is_given_back_too_late_or_twice_wakes_nobody(syncs: Syncs) -> None:
     await create(syncs, 1)
     [taken] = (await syncs.queue.take(1, 60)).jobs
-    await syncs.queue.give_back(taken.job_id)
+    await syncs.queue.give_back(taken)
     await syncs.pool.delete(WAKE)
-    await syncs.queue.give_back(taken.job_id)
+    await syncs.queue.give_back(taken)
     assert (await syncs.queue.take(1, 60)).jobs == [taken]
     await syncs.queue.drop(taken.job_id)
-    await syncs.queue.give_back(taken.job_id)
+    await syncs.queue.give_back(taken)
     assert await syncs.pool.exists(WAKE, QUEUE, b"arq:in-progress:" + taken.job_id) == 0
 
 
@@ -157,7 +157,7 @@ async def test_a_wait_ends_without_a_token(syncs: Syncs) -> None:
 
 async def test_a_wait_that_redis_does_not_understand_is_no_reason_to_drop_anything(syncs: Syncs) -> None:
     await create(syncs, 1)
-    with pytest.raises(redis_errors.ResponseError, match="negative"):
+    with pytest.raises(StoreUnusable, match="negative"):
         await syncs.queue.wait(-1)
     assert await syncs.pool.llen(WAKE) == 1
 

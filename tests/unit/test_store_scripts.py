@@ -170,7 +170,17 @@ async def take(syncs: Syncs) -> Callable[[], Awaitable[object]]:
 async def give_back(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.create()
     [taken] = (await syncs.queue.take(1, 60)).jobs
-    return lambda: syncs.queue.give_back(taken.job_id)
+    return lambda: syncs.queue.give_back(taken)
+
+
+async def due(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.create()
+    await syncs.pool.zadd(keys.DUE, {"s1": 1})
+    return syncs.store.due
+
+
+async def lock_watch(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    return lambda: syncs.store.lock_watch(0.5)
 
 
 MOVED = (keys.sync("s1"), keys.QUEUE, keys.DUE)
@@ -205,6 +215,8 @@ SCRIPTS = {
     "penalise": Script(penalise, (keys.limit("scope"),)),
     "learn": Script(learn, (keys.limit("scope"),)),
     "take": Script(take, ()),
+    "due": Script(due, (keys.DUE,)),
+    "lock_watch": Script(lock_watch, ()),
     "give_back": Script(give_back, (keys.QUEUE, keys.WAKE), writes=False),
     "commit_listing": Script(batch_move("commit_listing"), (*HANDED, keys.outcomes("s1"))),
     "begin_batch": Script(batch_move("begin_batch"), (keys.sync("s1"), keys.DUE)),

@@ -20,7 +20,7 @@ from worker.jobs.progress import Leaving
 from worker.jobs.tickets import batch_ticket, ticket
 from worker.jobs.walk import Walk, walk
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from worker.store import StorePool, keys
+from worker.store import StorePool
 from worker.sync import Sync, SyncRequest, SyncState, job_kind
 
 Job = Callable[..., Awaitable[None]]
@@ -73,7 +73,7 @@ class Stage:
         """The sync is in this epoch, whose job waits; in fan-out it may be its batches that carry it on."""
         sync = await self.sync()
         assert (sync.state.is_final, sync.epoch) == (False, epoch)
-        waiting = {raw.decode() for raw in await self.context.pool.zrange(keys.QUEUE, 0, -1)}
+        waiting = {raw.decode() for raw in await self.context.pool.zrange(self.context.queue.name, 0, -1)}
         batches = {batch_ticket(key).job_id for key in sync.outstanding}
         assert batches <= waiting
         assert batches or f"s1:{job_kind(sync.state)}:{epoch}" in waiting

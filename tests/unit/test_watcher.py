@@ -26,7 +26,7 @@ async def context(fake_pool: StorePool) -> AsyncIterator[WorkerContext]:
 async def create(context: WorkerContext, sync_id: str) -> None:
     """A sync whose job is lost."""
     await context.syncs.create(sync_id, SyncRequest(space_id=sync_id), ticket(sync_id, "walk", 1))
-    await context.pool.delete(keys.QUEUE)
+    await context.pool.delete(context.queue.name)
 
 
 async def silence(context: WorkerContext, *sync_ids: str) -> None:

@@ -14,9 +14,10 @@ from arq.connections import RedisSettings
 
 from worker.collector import collect_seldom
 from worker.errors import ConfigurationError
+from worker.jobs.context import store_pool
 from worker.jobs.runner import job_functions, serve
 from worker.settings import Settings, load_settings
-from worker.store import keys, redis_pool
+from worker.store import keys
 from worker.store.keys import QUEUE
 
 
@@ -34,13 +35,13 @@ def worker_settings() -> type:
 def _settings_class(settings: Settings) -> type:
     assert settings.redis_url
     url = settings.redis_url.get_secret_value()
-    shell_pool = redis_pool(url)
+    shell_pool = store_pool(settings)
     # At its end arq deletes its health key: that is ours, of every worker on this host, and Redis may be away by then.
     shell_pool.delete = _delete_nothing  # type: ignore[method-assign]
 
     async def host(_: dict[Any, Any]) -> None:
         collect_seldom()
-        pool = redis_pool(url)
+        pool = store_pool(settings)
         try:
             await serve(settings, pool)
         finally:
@@ -55,7 +56,8 @@ def _settings_class(settings: Settings) -> type:
             "redis_pool": shell_pool,
             "redis_settings": _for_check(shell_pool.connection_pool.connection_kwargs, url),
             "queue_name": QUEUE,
-            "health_check_key": keys.host(socket.gethostname()),
+            "health_check_key": settings.redis_prefix
+            + keys.host(socket.gethostname()),  # read by a client of arq's own
             "on_startup": staticmethod(host),
         },
     )

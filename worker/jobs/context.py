@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,7 +18,17 @@ from worker.mavera import MaveraClient
 from worker.segment import InlineApi, ProfileApi, SampledSource, Source
 from worker.segment.profile_api import LISTED_A_CALL
 from worker.settings import Settings
-from worker.store import BatchStore, JobQueue, Limiter, PersonaStore, RateScope, StorePool, SyncStore, WorkerRegistry
+from worker.store import (
+    BatchStore,
+    JobQueue,
+    Limiter,
+    PersonaStore,
+    RateScope,
+    StorePool,
+    SyncStore,
+    WorkerRegistry,
+    redis_pool,
+)
 from worker.store.claim_file import ClaimFile, state_folder
 from worker.store.personas import account_name
 from worker.store.written_claims import WrittenClaims
@@ -48,7 +59,7 @@ class WorkerContext:
         settings.require("mavera_api_key")
 
         self.backoff = Backoff(settings.retry_base_s)
-        self.queue = JobQueue(self.pool)
+        self.queue = JobQueue(self.pool, mavera_account(settings))
         self.syncs = sync_store(self.pool, settings)
         self.batches = batch_store(self.pool, settings)
         self.registry = worker_registry(self.pool, settings)
@@ -157,6 +168,26 @@ def claim_file(settings: Settings) -> ClaimFile:
     return ClaimFile(state_folder(), _mavera_account(settings))
 
 
+def store_pool(settings: Settings, *, patience_s: float = math.inf) -> StorePool:
+    """A client for the Redis of the settings; patience_s: as of `redis_pool`.
+
+    Raises ConfigurationError if REDIS_URL is not set.
+    """
+    settings.require("redis_url")
+    assert settings.redis_url
+    return redis_pool(settings.redis_url.get_secret_value(), patience_s=patience_s, prefix=settings.redis_prefix)
+
+
+def job_timeout_s(settings: Settings) -> float:
+    """The longest that a job may run: a last resort, far above a lease with its longest retries."""
+    return settings.lease_s + settings.retry_budget_s + settings.segment_timeout_s + settings.mavera_settle_s + 60
+
+
+def mavera_account(settings: Settings) -> str:
+    """The account's name in Redis; empty without a key: then it is not known which account is meant."""
+    return _mavera_account(settings) if settings.mavera_api_key else ""
+
+
 def _mavera_account(settings: Settings) -> str:
     """The account's name in Redis; without a key that of live keys."""
     key = settings.mavera_api_key
@@ -165,17 +196,27 @@ def _mavera_account(settings: Settings) -> str:
 
 def sync_store(pool: StorePool, settings: Settings) -> SyncStore:
     """The syncs, with the times that these settings say."""
-    return SyncStore(pool, stall_ms=int(settings.stall_s * 1000), retention_ms=settings.retention_ms)
+    return SyncStore(
+        pool,
+        stall_ms=int(settings.stall_s * 1000),
+        retention_ms=settings.retention_ms,
+        account=mavera_account(settings),
+    )
 
 
 def batch_store(pool: StorePool, settings: Settings) -> BatchStore:
     """The batches of the syncs, with the same times."""
-    return BatchStore(pool, stall_ms=int(settings.stall_s * 1000), retention_ms=settings.retention_ms)
+    return BatchStore(
+        pool,
+        stall_ms=int(settings.stall_s * 1000),
+        retention_ms=settings.retention_ms,
+        account=mavera_account(settings),
+    )
 
 
 def worker_registry(pool: StorePool, settings: Settings) -> WorkerRegistry:
-    """The living workers; three missed heartbeats are one too many."""
-    return WorkerRegistry(pool, lifetime_s=3 * settings.heartbeat_s)
+    """The living workers of the account, without a key all; three missed heartbeats are one too many."""
+    return WorkerRegistry(pool, lifetime_s=3 * settings.heartbeat_s, account=mavera_account(settings))
 
 
 def _limits(settings: Settings, total_s: float) -> HttpLimits:

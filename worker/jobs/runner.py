@@ -25,14 +25,13 @@ from worker.errors import PersonasError, StoreUnavailable
 from worker.files import Opener
 from worker.http import new_session
 from worker.jobs.batch import batch
-from worker.jobs.context import WorkerContext
+from worker.jobs.context import WorkerContext, job_timeout_s, mavera_account, store_pool
 from worker.jobs.finalize import finalize
 from worker.jobs.walk import walk
 from worker.jobs.watcher import watch
 from worker.settings import Settings
-from worker.store import StorePool, redis_pool
+from worker.store import StorePool, keys
 from worker.store.claim_file import ClaimFile
-from worker.store.keys import QUEUE, WAKE
 from worker.store.pool import JOB_LIFETIME_MS
 from worker.store.queue import Take, TakenJob
 from worker.store.written_claims import WrittenClaims
@@ -56,8 +55,8 @@ _UNLIMITED_TRIES = 1_000_000_000
 
 
 def job_functions(settings: Settings) -> list[Function]:
-    """The jobs that a worker knows. The time-out is a last resort, far above a lease with its longest retries."""
-    timeout_s = settings.lease_s + settings.retry_budget_s + settings.segment_timeout_s + settings.mavera_settle_s + 60
+    """The jobs that a worker knows."""
+    timeout_s = job_timeout_s(settings)
     return [
         func(job, name=name, timeout=timeout_s, keep_result=0, max_tries=_UNLIMITED_TRIES)
         for name, job in (("walk", walk), ("batch", batch), ("finalize", finalize))
@@ -70,7 +69,7 @@ class SyncWorker(Worker):
     def __init__(self, context: WorkerContext) -> None:
         super().__init__(
             functions=job_functions(context.settings),
-            queue_name=QUEUE,
+            queue_name=context.queue.name,
             redis_pool=context.pool,
             handle_signals=False,
             max_jobs=context.settings.worker_slots,
@@ -83,6 +82,7 @@ class SyncWorker(Worker):
             ctx={"worker": context},
         )
         self._context = context
+        self.account = mavera_account(context.settings)
         self._taking: asyncio.Task[Take] | None = None
 
     async def main(self) -> None:
@@ -107,7 +107,7 @@ class SyncWorker(Worker):
                 if self._context.listings:
                     await asyncio.sleep(min(LISTING_POLL_S, wait_s))
                 elif not await queue.wait(max(0.01, wait_s)):
-                    log.warning("dropped %r: it is no list", WAKE)
+                    log.warning("dropped %r: it is no list", keys.WAKE)
 
     async def stop(self) -> None:
         """Cancels the running jobs, which hand their syncs over; gives back those not begun. Waits, within bounds."""
@@ -127,6 +127,10 @@ class SyncWorker(Worker):
             await self._context.queue.drop(job.job_id)
             return
         job_id = job.job_id.decode()
+        if job_id in self.tasks:
+            # The clock of Redis has jumped over the end of its mark, or a job of the same id was enqueued anew.
+            log.warning("%s: the job is at work here already", job_id)
+            return
         task = asyncio.create_task(self._run(job_id, job), name=job_id)
         self.tasks[job_id] = task
         task.add_done_callback(self._done)
@@ -155,7 +159,7 @@ class SyncWorker(Worker):
 
     async def _give_back(self, job: TakenJob) -> None:
         try:
-            await self._context.queue.give_back(job.job_id)
+            await self._context.queue.give_back(job)
         except PersonasError as error:
             log.info("%r could not be given back: %s", job.job_id[:100], error)
 
@@ -235,14 +239,12 @@ def run(settings: Settings) -> None:
 
 async def _run(settings: Settings) -> None:
     settings.require("redis_url", "segment_token", "mavera_api_key")
-    assert settings.redis_url
-    url = settings.redis_url.get_secret_value()
-    first = redis_pool(url, patience_s=5)
+    first = store_pool(settings, patience_s=5)
     try:
         await first.ping()
     finally:
         await first.aclose()
-    pool = redis_pool(url)
+    pool = store_pool(settings)
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
     assert main is not None
     for number in (signal.SIGTERM, signal.SIGINT):

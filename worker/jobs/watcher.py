@@ -11,7 +11,7 @@ import logging
 import random
 
 from worker.errors import PersonasError, StoreUnavailable
-from worker.jobs.context import WorkerContext
+from worker.jobs.context import WorkerContext, job_timeout_s
 from worker.jobs.tickets import batch_ticket, ticket
 from worker.store.syncs import SilentSync
 from worker.sync import BatchKey, SyncState, job_kind
@@ -23,10 +23,12 @@ _LOOK = "Look into the workers' logs and memory, then resume the sync"
 
 async def watch(context: WorkerContext) -> None:
     """Looks for silent syncs until cancelled, about once a second (more often if `STALL_S` is short)."""
-    every_s = min(1.0, context.settings.stall_s / 10)
+    settings = context.settings
+    every_s = min(1.0, settings.stall_s / 10)
+    furthest_s = job_timeout_s(settings) + settings.retry_after_max_s + settings.stall_s
     while True:
         await asyncio.sleep(every_s * random.uniform(0.8, 1.2))
-        if await context.syncs.lock_watch(every_s * 0.7):
+        if await context.syncs.lock_watch(every_s * 0.7, furthest_s):
             await look_once(context)
 
 

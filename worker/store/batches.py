@@ -110,10 +110,11 @@ class BegunBatch:
 
 
 class BatchStore:
-    """The batches of all syncs. stall_ms, retention_ms: as of `SyncStore`."""
+    """The batches of all syncs. stall_ms, retention_ms, account: as of `SyncStore`."""
 
-    def __init__(self, pool: StorePool, *, stall_ms: int, retention_ms: int) -> None:
+    def __init__(self, pool: StorePool, *, stall_ms: int, retention_ms: int, account: str = "") -> None:
         self._pool = pool
+        self._queue, self._wake = keys.queue(account), keys.wake(account)
         self._stall_ms = stall_ms
         self._retention_ms = retention_ms
 
@@ -138,7 +139,7 @@ class BatchStore:
         tickets = (following.walk, following.finalize) if following else (Ticket("", b""), Ticket("", b""))
         answer = await self._run(
             "commit_listing",
-            [*(keys.sync(lease.sync_id), keys.QUEUE, keys.DUE, keys.WAKE), keys.outcomes(lease.sync_id)],
+            [*(keys.sync(lease.sync_id), self._queue, keys.DUE, self._wake), keys.outcomes(lease.sync_id)],
             *(lease.sync_id, lease.epoch, lease.holder, listing.seq, token, "leave" if following else "stay"),
             *(listing.cursor, listing.guard, listing.pages, listing.profiles, listing.ended, listing.complete),
             *(listing.trouble_ms, note, self._stall_ms, int(delay_s * 1000)),
@@ -187,7 +188,7 @@ class BatchStore:
         """
         answer = await self._run(
             "count_batch",
-            [*(keys.sync(grant.sync_id), keys.QUEUE, keys.DUE, keys.WAKE), keys.outcomes(grant.sync_id)],
+            [*(keys.sync(grant.sync_id), self._queue, keys.DUE, self._wake), keys.outcomes(grant.sync_id)],
             *(*_owner(grant), base.epoch, base.token, now.token, now.pages, now.profiles, now.aggregate),
             *(self._stall_ms, following.walk.job_id, following.walk.job),
             *(following.finalize.job_id, following.finalize.job),
@@ -200,7 +201,7 @@ class BatchStore:
         """Gives the batch to its next try (`ticket`), after `delay_s` seconds."""
         await self._run(
             "retry_batch",
-            [keys.sync(grant.sync_id), keys.QUEUE, keys.DUE, keys.WAKE],
+            [keys.sync(grant.sync_id), self._queue, keys.DUE, self._wake],
             *(*_owner(grant), trouble_ms, note, self._stall_ms, int(delay_s * 1000), ticket.job_id, ticket.job),
         )
 
@@ -208,7 +209,7 @@ class BatchStore:
         """Ends the sync with a reason; what was counted stays, and so do its outstanding batches, for `resume`."""
         await self._run(
             "fail_batch",
-            [keys.sync(grant.sync_id), keys.QUEUE, keys.DUE],
+            [keys.sync(grant.sync_id), self._queue, keys.DUE],
             *(*_owner(grant), failure.code, failure.message, failure.resumable, self._retention_ms),
         )
 
@@ -222,7 +223,7 @@ class BatchStore:
         """
         answer = await self._run(
             "revive_batch",
-            [keys.sync(key.sync_id), keys.QUEUE, keys.DUE, keys.WAKE],
+            [keys.sync(key.sync_id), self._queue, keys.DUE, self._wake],
             *(*_names(key), self._stall_ms, max_lost, ticket.job_id, ticket.job, message, self._retention_ms),
         )
         return str(answer[0])

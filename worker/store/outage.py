@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import redis.exceptions as redis_errors
 
-from worker.errors import ConfigurationError, StoreUnavailable
+from worker.errors import StoreUnavailable, StoreUnusable
 
 log = logging.getLogger("segment_personas.store")
 
@@ -34,6 +34,10 @@ _LATER = re.compile(
 )
 """First words of answers that mean: later. Redis 6 puts its own words before those of a script, redis-py before those
 of a pipeline."""
+_QUOTA = re.compile(
+    r"max (daily )?requests? limit|max requests per|bandwidth limit|max number of clients", re.IGNORECASE
+)
+"""Words of a provider whose quota is used up: it answers again when the quota is renewed or raised."""
 _REFUSED = (
     *(redis_errors.AuthenticationError, redis_errors.AuthenticationWrongNumberOfArgsError),
     *(redis_errors.AuthorizationError, redis_errors.NoPermissionError),
@@ -58,14 +62,31 @@ def is_outage(error: BaseException) -> bool:
         return False
     if isinstance(error, _AWAY):
         return True
-    return isinstance(error, redis_errors.ResponseError) and _LATER.search(str(error)) is not None
+    if not isinstance(error, redis_errors.ResponseError):
+        return False
+    return bool(_LATER.search(str(error)) or _QUOTA.search(str(error)))
 
 
 def reason(error: BaseException) -> str:
     """An error in words that fit into a sentence: one line, without the command that it happened to."""
     text = str(error).rpartition(" of pipeline caused error: ")[2] or type(error).__name__
     text = text.splitlines()[0][:200].rstrip(".")
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return f"its TLS certificate is not accepted ({text})"
     return f"something else answers in its place ({text})" if isinstance(error, redis_errors.InvalidResponse) else text
+
+
+def _advice(error: BaseException) -> str:
+    text = str(error)
+    if "Hostname mismatch" in text or "IP address mismatch" in text:
+        return "Write the host in REDIS_URL as its certificate names it, or add ssl_check_hostname=false"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "Set ssl_ca_certs in REDIS_URL to the file of the authority that has signed it"
+    if _QUOTA.search(text):
+        return "Raise the quota at the provider of Redis, or wait until it is renewed"
+    if isinstance(error, redis_errors.ReadOnlyError) or "READONLY" in text:
+        return "It is a read-only replica: name its primary in REDIS_URL"
+    return "Check REDIS_URL, and that Redis runs"
 
 
 class Outage:
@@ -92,7 +113,7 @@ class Outage:
     async def wait_out(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Repeats `attempt` while Redis is away.
 
-        Raises StoreUnavailable when patience ends, ConfigurationError if Redis refuses this client.
+        Raises StoreUnavailable when patience ends, StoreUnusable if Redis refuses this client.
         """
         task = asyncio.current_task()
         if task and task.cancelling():
@@ -115,13 +136,11 @@ class Outage:
                         raise asyncio.CancelledError
             except Exception as error:
                 if is_refusal(error):
-                    raise ConfigurationError(f"Redis refuses what REDIS_URL says: {reason(error)}") from error
+                    raise StoreUnusable(f"Redis refuses what REDIS_URL says: {reason(error)}") from error
                 if not is_outage(error):
                     raise
                 if clock() + pause > min(began_at + self._patience_s, self._deadline):
-                    raise StoreUnavailable(
-                        f"Redis does not answer: {reason(error)}. Check REDIS_URL, and that Redis runs"
-                    ) from error
+                    raise StoreUnavailable(f"Redis does not answer: {reason(error)}. {_advice(error)}") from error
                 if not self._told and clock() - began_at > 0.5 and self._patience_s == math.inf:
                     self._told = True
                     log.warning("Redis is away (%s); waiting for it", reason(error))

@@ -19,6 +19,7 @@ from worker.errors import LeaseLost
 from worker.store import keys
 from worker.store.pool import StorePool
 from worker.store.scripts import run_script
+from worker.store.steadiness import WATCHED
 from worker.store.syncs import LeaseGrant
 from worker.sync import PersonaOutcome
 
@@ -199,7 +200,7 @@ class PersonaStore:
             self._pool,
             "adopt",
             [keys.personas(self._account), keys.claim(self._account, reference), keys.active(identity)],
-            *(reference, record.encode()),
+            *(reference, record.encode(), self._account),
         )
         return answer[1].decode() if answer[0] == "busy" else str(answer[0])
 
@@ -213,7 +214,7 @@ class PersonaStore:
             self._pool,
             "rename",
             [keys.personas(self._account), keys.claim(self._account, new), keys.active(identity)],
-            *(old, new, before.encode(), after.encode()),
+            *(old, new, before.encode(), after.encode(), self._account),
         )
         return answer[1].decode() if answer[0] == "busy" else str(answer[0])
 
@@ -229,6 +230,8 @@ class PersonaStore:
         that takes over may lack both. So for a while after either, absence proves nothing.
         """
         run, age_s = await self._pool.server_run()
+        if run.startswith(WATCHED):
+            return run, age_s
         answer = await run_script(self._pool, "note_run", [keys.RUN], run)
         since_change_s = int(answer[1]) / 1000
         return run, age_s if since_change_s < 0 else min(age_s, since_change_s)

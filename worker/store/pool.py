@@ -3,6 +3,8 @@
 It repeats a command while Redis is away (see `outage`): for `patience_s`, or without end (workers). Every command that
 the program sends may be repeated: scripts recognise their own earlier run, and arq's own commands do no harm twice.
 After `Outage.stop_waiting` nobody waits long any more, so that a worker told to stop can stop without Redis.
+
+It also puts `REDIS_PREFIX` before the name of every key, those of arq among them: see `prefixed`.
 """
 
 from __future__ import annotations
@@ -17,8 +19,12 @@ from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool
 from redis.asyncio.client import Pipeline
 
+from worker.errors import StoreUnusable
 from worker.store import keys
 from worker.store.outage import Outage
+from worker.store.prefix import prefixed
+from worker.store.steadiness import Steadiness
+from worker.store.unusable import unusable
 from worker.store.url import connections
 
 JOB_LIFETIME_MS = 90 * 86_400_000
@@ -29,6 +35,15 @@ class _WaitingPipeline(Pipeline):
     """A transaction that is sent again as a whole. One that watches keys is not: its caller starts over."""
 
     outage: Outage
+    prefix: str
+
+    def pipeline_execute_command(self, *args: Any, **options: Any) -> Any:
+        """Adds one command, its keys with the prefix."""
+        return super().pipeline_execute_command(*prefixed(self.prefix, args), **options)  # type: ignore[no-untyped-call]
+
+    async def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
+        """Runs one command at once, while keys are watched."""
+        return await super().immediate_execute_command(*prefixed(self.prefix, args), **options)  # type: ignore[no-untyped-call]
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
         if self.watching:
@@ -39,22 +54,32 @@ class _WaitingPipeline(Pipeline):
             self.command_stack, self.explicit_transaction = list(stack), explicit
             return await super(_WaitingPipeline, self).execute(raise_on_error)
 
-        return await self.outage.wait_out(attempt)
+        try:
+            return await self.outage.wait_out(attempt)
+        except Exception as error:
+            raise unusable(error, ()) from error
 
 
 class StorePool(ArqRedis):
     """The client that everything in this package uses, and that arq's worker is given."""
 
     outage: Outage
+    prefix: str
+    steadiness: Steadiness
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """One command, repeated through an outage. Raises as `Outage.wait_out` does."""
-        return await self.outage.wait_out(lambda: super(StorePool, self).execute_command(*args, **options))  # type: ignore[no-untyped-call]
+        """One command, repeated through an outage, its keys with the prefix. Raises as `Outage.wait_out` does, and
+        StoreUnusable if Redis answers with an error that no caller expects."""
+        args = prefixed(self.prefix, args)
+        try:
+            return await self.outage.wait_out(lambda: super(StorePool, self).execute_command(*args, **options))  # type: ignore[no-untyped-call]
+        except Exception as error:
+            raise unusable(error, args) from error
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> _WaitingPipeline:
         """A pipeline that waits out an outage too."""
         pipeline = _WaitingPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
-        pipeline.outage = self.outage
+        pipeline.outage, pipeline.prefix = self.outage, self.prefix
         return pipeline
 
     # redis-py types these as awaitable or not, for its synchronous twin; here they are coroutines.
@@ -75,10 +100,25 @@ class StorePool(ArqRedis):
         """The entries of a list; empty if there is none."""
         return cast(list[bytes], await self.lrange(key, 0, -1))  # type: ignore[misc]
 
+    async def server_info(self, section: str) -> dict[str, Any]:
+        """One section of `INFO`; empty if this user may not ask for it, or if this server does not know it."""
+        try:
+            found: dict[str, Any] = await self.info(section)
+        except StoreUnusable:
+            return {}
+        return found
+
     async def server_run(self) -> tuple[str, float]:
-        """Redis' own id of this run of it, another after every restart and on another replica; and its age, seconds."""
-        info: dict[str, Any] = await self.info("server")
-        return str(info["run_id"]), max(0.0, float(info["uptime_in_seconds"]) - 1)
+        """Redis' own id of this run of it, another after every restart and on another replica; and its age, seconds.
+
+        A managed Redis may forbid `INFO`, and some servers have no run id. Then a run is what this process has seen
+        without an interruption (`Steadiness`): it has just begun until this process has watched it for some time.
+        """
+        info = await self.server_info("server")
+        run_id, uptime_s = info.get("run_id"), info.get("uptime_in_seconds")
+        if run_id and isinstance(uptime_s, int | float):
+            return str(run_id), max(0.0, float(uptime_s) - 1)
+        return self.steadiness.run, self.steadiness.steady_s()
 
 
 class _EmbeddedPool(StorePool):
@@ -108,7 +148,7 @@ def _no_pickle(raw: bytes) -> dict[str, Any]:
     return job
 
 
-def _wrap(pool: ConnectionPool, kind: type[StorePool], patience_s: float) -> StorePool:
+def _wrap(pool: ConnectionPool, kind: type[StorePool], patience_s: float, prefix: str = "") -> StorePool:
     client = kind(
         pool,
         job_serializer=_job_bytes,
@@ -116,18 +156,27 @@ def _wrap(pool: ConnectionPool, kind: type[StorePool], patience_s: float) -> Sto
         default_queue_name=keys.QUEUE,
         expires_extra_ms=JOB_LIFETIME_MS,
     )
-    client.outage = Outage(patience_s)
+    client.outage, client.prefix, client.steadiness = Outage(patience_s), prefix, Steadiness()
     client.auto_close_connection_pool = True
     return client
 
 
-def redis_pool(url: str, *, patience_s: float = math.inf, timeout_s: float = 5.0) -> StorePool:
+def redis_pool(url: str, *, patience_s: float = math.inf, timeout_s: float = 5.0, prefix: str = "") -> StorePool:
     """A client for the Redis at `url`. No connection is made yet.
 
-    patience_s: how long a command waits for a Redis that is away. timeout_s: how long one answer may take.
-    Raises ConfigurationError if the URL is malformed.
+    Args:
+        url: as in `REDIS_URL`.
+        patience_s: how long a command waits for a Redis that is away.
+        timeout_s: how long one answer may take.
+        prefix: stands before the name of every key.
+
+    Raises:
+        ConfigurationError: the URL is malformed.
     """
-    return _wrap(connections(url, timeout_s), StorePool, patience_s)
+    pool = connections(url, timeout_s)
+    client = _wrap(pool, StorePool, patience_s, prefix)
+    pool.connection_kwargs["redis_connect_func"] = client.steadiness.on_connect
+    return client
 
 
 def embedded_pool() -> StorePool:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import redis.exceptions as redis_errors
-
+from worker.errors import StoreUnusable
 from worker.store import keys
 from worker.store.pool import StorePool
 from worker.store.scripts import run_script
@@ -43,30 +42,32 @@ class Take:
 
 
 class JobQueue:
-    """The worker's side of the queue."""
+    """The worker's side of the queue: the jobs of its account, and those of syncs that name none yet."""
 
-    #: How many due jobs one look reads: more than the slots of a fleet, since jobs in progress stay at the head.
-    READ_DEPTH = 5000
-
-    def __init__(self, pool: StorePool) -> None:
+    def __init__(self, pool: StorePool, account: str = "") -> None:
         self._pool = pool
+        self._account = account
+        self.name = keys.queue(account)
+        self._wakes = [*dict.fromkeys((keys.wake(account), keys.WAKE))]
 
     async def take(self, most: int, in_progress_s: float) -> Take:
         """Takes up to `most` due jobs and marks them as in progress for `in_progress_s` seconds."""
-        answer = await run_script(self._pool, "take", [keys.QUEUE], most, int(in_progress_s * 1000), self.READ_DEPTH)
+        answer = await run_script(
+            self._pool, "take", [self.name, keys.QUEUE], most, int(in_progress_s * 1000), self._account
+        )
         next_ms, taken = int(answer[1]), int(answer[2])
         split = 3 + 3 * taken
         jobs = [TakenJob(answer[i], _milliseconds(answer[i + 1]), answer[i + 2]) for i in range(3, split, 3)]
         dropped = [(answer[i], answer[i + 1].decode()) for i in range(split, len(answer), 2)]
         return Take(jobs, dropped, None if next_ms < 0 else next_ms / 1000)
 
-    async def give_back(self, job_id: bytes) -> None:
+    async def give_back(self, job: TakenJob) -> None:
         """Makes a job that was taken and not begun free for others, and wakes one. Raises as `run_script` does."""
-        await run_script(self._pool, "give_back", [keys.QUEUE, keys.WAKE], job_id)
+        await run_script(self._pool, "give_back", [self.name, keys.wake(self._account)], job.job_id, job.score)
 
     async def drop(self, job_id: bytes) -> None:
         """Takes a job out of the queue with everything that arq keeps of it."""
-        await self._pool.zrem(keys.QUEUE, job_id)
+        await self._pool.zrem(self.name, job_id)
         await self._pool.delete(b"arq:job:" + job_id, b"arq:in-progress:" + job_id, b"arq:retry:" + job_id)
 
     async def wait(self, timeout_s: float) -> bool:
@@ -75,11 +76,12 @@ class JobQueue:
         False: what workers wait for was no list; it is dropped, and there was no waiting.
         """
         try:
-            await self._pool.execute_command("BLPOP", keys.WAKE, min(timeout_s, 3.0))
-        except redis_errors.ResponseError as error:
-            if not str(error).startswith("WRONGTYPE"):
+            await self._pool.execute_command("BLPOP", *self._wakes, min(timeout_s, 3.0))
+        except StoreUnusable:
+            broken = [key for key in self._wakes if await self._pool.type(key) not in (b"list", b"none")]
+            if not broken:
                 raise
-            await self._pool.delete(keys.WAKE)
+            await self._pool.delete(*broken)
             return False
         return True
 

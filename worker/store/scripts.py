@@ -1,8 +1,8 @@
 """Lua scripts with a Python face: named keys and arguments, one place for encoding, `EVALSHA` with a fallback.
 
-Each script is a file in `lua/`. `prelude.lua` is put before every one of them, and `SLOTS` before that. A script checks
-everything first and writes then; its first write is one that Redis refuses when memory is out, so it happens as a whole
-or not at all.
+Each script is a file in `lua/`. `prelude.lua` is put before every one of them, and `SLOTS` and `PREFIX` before that. A
+script checks everything first and writes then; its first write is one that Redis refuses when memory is out, so it
+happens as a whole or not at all.
 Numbers go in as integers or `%.17g`; no script turns a float into text.
 """
 
@@ -17,11 +17,11 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from worker.errors import PersonasError
+from worker.errors import StoreUnusable
 from worker.store import keys as key_names
 from worker.store.pool import StorePool
 
-MENDED = (f"{key_names.QUEUE} ", f"{key_names.WAKE} ")
+MENDED = tuple(f"{key}{end}" for key in (key_names.QUEUE, key_names.WAKE) for end in (" ", ":"))
 """Keys that workers make good themselves the next time they look at the queue; so a script waits for that."""
 MENDED_S = (0.1, 0.3, 0.6)
 """Pauses before the script is run again, in seconds: a worker looks twice a second."""
@@ -30,11 +30,11 @@ Argument = str | bytes | int | float | bool | None
 
 
 @cache
-def _source(name: str) -> tuple[str, str]:
-    """Text and SHA-1 of a script; the digest is Redis' own name for it."""
+def _source(name: str, prefix: str = "") -> tuple[str, str]:
+    """Text and SHA-1 of a script for the keys with `prefix`; the digest is Redis' own name for it."""
     folder = files("worker.store") / "lua"
     parts = [(folder / f"{part}.lua").read_text() for part in ("prelude", name)]
-    text = "\n".join([f"local SLOTS = {key_names.SLOTS}", *parts])
+    text = "\n".join([f"local SLOTS = {key_names.SLOTS}", f"local PREFIX = '{prefix}'", *parts])
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -51,10 +51,10 @@ def _encode(value: Argument) -> str | bytes | int:
 async def run_script(pool: StorePool, name: str, keys: Sequence[str], *arguments: Argument) -> list[Any]:
     """Runs `lua/{name}.lua` and returns its answer: a list whose first entry is a word, as text.
 
-    Safe to repeat if the answer is lost: each script recognises its own earlier run. Raises PersonasError if a key
+    Safe to repeat if the answer is lost: each script recognises its own earlier run. Raises StoreUnusable if a key
     holds what is not ours; nothing was written then.
     """
-    text, digest = _source(name)
+    text, digest = _source(name, pool.prefix)
     encoded = [_encode(argument) for argument in arguments]
     for pause_s in (*MENDED_S, None):
         try:
@@ -64,8 +64,10 @@ async def run_script(pool: StorePool, name: str, keys: Sequence[str], *arguments
         word = answer[0].decode()
         if word != "broken":
             return [word, *answer[1:]]
-        what = answer[1].decode(errors="replace")
+        what = answer[1].decode(errors="replace").removeprefix(pool.prefix)
         if pause_s is None or not what.startswith(MENDED):
             break
         await asyncio.sleep(pause_s)
-    raise PersonasError(f"Redis holds something that is not ours: {what}")
+    raise StoreUnusable(
+        f"Redis holds something that is not ours: {pool.prefix}{what}. Move it away, or set another REDIS_PREFIX"
+    )

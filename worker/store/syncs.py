@@ -7,17 +7,17 @@ tries, and nothing is written.
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Self
 
 import orjson
-import redis.exceptions as redis_errors
 from pydantic import ValidationError
 
 from worker.clusters.snapshot import Snapshot
-from worker.errors import LeaseLost
+from worker.errors import LeaseLost, StoreUnusable
 from worker.plan import AccountBill, Plan
 from worker.store import keys
 from worker.store.pool import StorePool
@@ -26,6 +26,11 @@ from worker.store.scripts import run_script
 from worker.sync import BatchKey, JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 
 Move = Literal["stay", "walk", "finalize"]
+
+log = logging.getLogger("segment_personas.store")
+
+_DUE_PARTS = 5
+"""Of what is due: sync id, slot, state, epoch, and the text of the slot."""
 
 HISTORY = 30
 """How many complete syncs of an identity are remembered."""
@@ -140,10 +145,19 @@ def new_token() -> str:
 
 
 class SyncStore:
-    """All syncs. stall_ms: silence after which a job counts as lost. retention_ms: how long an ended sync is kept."""
+    """All syncs.
 
-    def __init__(self, pool: StorePool, *, stall_ms: int, retention_ms: int) -> None:
+    Args:
+        stall_ms: silence after which a job counts as lost.
+        retention_ms: how long an ended sync is kept.
+        account: the Mavera account of the caller (`account_name`). New syncs belong to it, and a job begins only
+            syncs of it. Empty: new syncs belong to the account of the worker that takes their first job.
+    """
+
+    def __init__(self, pool: StorePool, *, stall_ms: int, retention_ms: int, account: str = "") -> None:
         self._pool = pool
+        self._account = account
+        self._queue, self._wake = keys.queue(account), keys.wake(account)
         self._stall_ms = stall_ms
         self._retention_ms = min(max(1, retention_ms), _LONGEST_MS)
 
@@ -162,16 +176,12 @@ class SyncStore:
 
         The latter is the sync of the same idempotency key, or the running one of the same identity unless `force`.
         """
+        asking = (self._account, "")
         answer = await self._run(
             "create",
             [
-                keys.sync(sync_id),
-                keys.QUEUE,
-                keys.DUE,
-                keys.WAKE,
-                keys.SYNCS,
-                keys.active(request.identity),
-                keys.request(idempotency_key) if idempotency_key else "",
+                *(keys.sync(sync_id), self._queue, keys.DUE, self._wake, keys.SYNCS, keys.active(request.identity)),
+                *(keys.request(idempotency_key, account) for account in asking if idempotency_key),
             ],
             sync_id,
             request.model_dump_json(),
@@ -181,6 +191,7 @@ class SyncStore:
             self._stall_ms,
             force,
             self._retention_ms,
+            self._account,
         )
         return answer[1].decode() if answer[0] in {"known", "active"} else sync_id
 
@@ -206,7 +217,7 @@ class SyncStore:
     async def history(self, identity: str) -> list[Snapshot]:
         """What the space of an identity was like, as the last complete syncs have read it, newest first."""
         snapshots = []
-        with contextlib.suppress(redis_errors.ResponseError):  # something else stands there: nothing is remembered
+        with contextlib.suppress(StoreUnusable):  # something else stands there: nothing is remembered
             for entry in await self._pool.list_entries(keys.history(identity)):
                 with contextlib.suppress(ValidationError):
                     snapshots.append(Snapshot.model_validate_json(entry))
@@ -214,7 +225,7 @@ class SyncStore:
 
     async def cancel(self, sync_id: str) -> SyncState | None:
         """Cancels a running sync. Returns the state it is in now; None if it is not known."""
-        answer = await self._run("cancel", [keys.sync(sync_id), keys.QUEUE, keys.DUE], sync_id, self._retention_ms)
+        answer = await self._run("cancel", [keys.sync(sync_id), self._queue, keys.DUE], sync_id, self._retention_ms)
         if answer[0] == "gone":
             return None
         return SyncState(answer[1].decode()) if answer[0] == "ended" else SyncState.CANCELLED
@@ -238,7 +249,7 @@ class SyncStore:
         answer = await self._run(
             "resume",
             [
-                *(keys.sync(sync.id), keys.QUEUE, keys.DUE, keys.WAKE),
+                *(keys.sync(sync.id), keys.queue(sync.owner), keys.DUE, keys.wake(sync.owner)),
                 *(keys.outcomes(sync.id), keys.active(sync.request.identity)),
             ],
             sync.id,
@@ -249,6 +260,7 @@ class SyncStore:
             ticket.job,
             (request or sync.request).model_dump_json(),
             "1" if accept else "",
+            sync.owner,
             *(part for batch in batches for part in (batch.job_id, batch.job)),
         )
         return answer[1].decode() if answer[0] == "busy" else str(answer[0])
@@ -258,11 +270,11 @@ class SyncStore:
         answer = await self._run(
             "apply",
             [
-                *(keys.sync(sync.id), keys.QUEUE, keys.DUE, keys.WAKE),
+                *(keys.sync(sync.id), keys.queue(sync.owner), keys.DUE, keys.wake(sync.owner)),
                 *(keys.outcomes(sync.id), keys.active(request.identity)),
             ],
             *(sync.id, sync.epoch, request.model_dump_json(), "1" if accept else ""),
-            *(self._stall_ms, ticket.job_id, ticket.job),
+            *(self._stall_ms, ticket.job_id, ticket.job, sync.owner),
         )
         return answer[1].decode() if answer[0] == "busy" else str(answer[0])
 
@@ -278,6 +290,7 @@ class SyncStore:
             holder,
             self._stall_ms,
             kind,
+            self._account,
         )
         owned(answer)
         parts = [part.decode() for part in answer[1:]]
@@ -323,7 +336,7 @@ class SyncStore:
         answer = await self._run(
             "commit",
             [
-                *(keys.sync(lease.sync_id), keys.QUEUE, keys.DUE, keys.WAKE),
+                *(keys.sync(lease.sync_id), self._queue, keys.DUE, self._wake),
                 keys.outcomes(lease.sync_id),
             ],
             *(lease.sync_id, lease.epoch, lease.holder, checkpoint.seq, token, move),
@@ -366,7 +379,7 @@ class SyncStore:
         owned(
             await self._run(
                 "hand_over",
-                [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE, keys.WAKE],
+                [keys.sync(lease.sync_id), self._queue, keys.DUE, self._wake],
                 *(lease.sync_id, lease.state.value, lease.epoch, lease.holder, token, trouble_ms, note),
                 *(self._stall_ms, int(delay_s * 1000), ticket.job_id, ticket.job),
             )
@@ -401,7 +414,7 @@ class SyncStore:
         owned(
             await self._run(
                 "complete",
-                [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE, keys.history(identity)],
+                [keys.sync(lease.sync_id), self._queue, keys.DUE, keys.history(identity)],
                 *(lease.sync_id, lease.epoch, lease.holder, token, self._retention_ms),
                 *(one.encode() if one else "" for one in (plan, baseline, snapshot)),
                 HISTORY,
@@ -417,7 +430,7 @@ class SyncStore:
         owned(
             await self._run(
                 "fail",
-                [keys.sync(lease.sync_id), keys.QUEUE, keys.DUE],
+                [keys.sync(lease.sync_id), self._queue, keys.DUE],
                 *(lease.sync_id, lease.state.value, lease.epoch, lease.holder, token),
                 *(failure.code, failure.message, failure.resumable, self._retention_ms),
             )
@@ -425,31 +438,42 @@ class SyncStore:
 
     # The watcher's moves
 
-    async def lock_watch(self, for_s: float) -> bool:
-        """Whether the caller may look at the due syncs now; nobody else may for `for_s` seconds."""
-        return bool(await self._pool.set(keys.WATCH, b"1", nx=True, px=max(1, int(for_s * 1000))))
+    async def lock_watch(self, for_s: float, furthest_s: float = 3600.0) -> bool:
+        """Whether the caller may look at the due syncs now; nobody else may for `for_s` seconds.
 
-    async def due(self, limit: int = 100) -> list[SilentSync | BatchKey]:
-        """What is silent: syncs, and batches of pages. What can be neither is dropped."""
-        seconds, micros = await self._pool.time()
-        now_ms = seconds * 1000 + micros // 1000
-        found = []
-        for raw in await self._pool.zrangebyscore(keys.DUE, "-inf", now_ms, start=0, num=limit):
-            try:
-                found.append(await self._silent(raw.decode()))
-            except (ValueError, redis_errors.ResponseError):
-                # One bad entry must not keep every other sync from being watched.
-                await self._pool.zrem(keys.DUE, raw)
-        return found
+        Whoever may also mends times that a clock which was set back has left in the future. furthest_s: nothing is put
+        off for longer.
+        """
+        times = dict.fromkeys((keys.DUE, self._queue, keys.QUEUE))
+        answer = await self._run(
+            "lock_watch", [keys.WATCH, keys.CLOCK, *times], max(1, int(for_s * 1000)), int(furthest_s * 1000)
+        )
+        if answer[2] > 0:
+            back_s = answer[2] / 1000
+            log.warning("the clock of Redis was set back by %.1f s; what was put off is due that much earlier", back_s)
+        return bool(answer[1])
 
-    async def _silent(self, member: str) -> SilentSync | BatchKey:
-        """What a member of the watched ones stands for. Raises ValueError if it is nothing."""
-        sync_id, _, slot = member.partition(" ")
-        fields = _text(await self._pool.hash_fields(keys.sync(sync_id)))
-        if slot:
-            return BatchKey.read(sync_id, int(slot), fields.get(f"slot:{slot}", ""))
-        state = fields.get("state")
-        return SilentSync(sync_id, SyncState(state) if state else None, int(fields.get("epoch") or 0))
+    async def due(self, page: int = 200) -> list[SilentSync | BatchKey]:
+        """All that is silent: syncs, and batches of pages. What can be neither is dropped.
+
+        What only waits in the queue is not among it: the script that looks gives it its next look. page: how much one
+        script looks at, so that it does not hold up Redis for long.
+        """
+        found: list[SilentSync | BatchKey] = []
+        rows = 0
+        while True:
+            answer = await self._run("due", [keys.DUE], self._stall_ms, rows, page)
+            parts = answer[2:]
+            for i in range(0, len(parts), _DUE_PARTS):
+                rows += 1
+                try:
+                    found.append(_silent(*(part.decode() for part in parts[i : i + _DUE_PARTS])))
+                except ValueError:
+                    # One bad entry must not keep every other sync from being watched.
+                    member = b" ".join(part for part in parts[i : i + 2] if part)
+                    rows -= await self._pool.zrem(keys.DUE, member)
+            if answer[1] < page:
+                return found
 
     async def revive(
         self, sync_id: str, state: SyncState, epoch: int, ticket: Ticket, *, max_revivals: int, message: str
@@ -461,7 +485,7 @@ class SyncStore:
         """
         answer = await self._run(
             "revive",
-            [keys.sync(sync_id), keys.QUEUE, keys.DUE, keys.WAKE],
+            [keys.sync(sync_id), self._queue, keys.DUE, self._wake],
             *(sync_id, state.value, epoch, self._stall_ms, max_revivals, ticket.job_id, ticket.job),
             *(message, self._retention_ms),
         )
@@ -492,6 +516,13 @@ class SyncStore:
 
 def _text(fields: dict[bytes, bytes]) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in fields.items()}
+
+
+def _silent(sync_id: str, slot: str, state: str, epoch: str, batch: str) -> SilentSync | BatchKey:
+    """What the watcher has found. Raises ValueError if it is nothing."""
+    if slot:
+        return BatchKey.read(sync_id, int(slot), batch)
+    return SilentSync(sync_id, SyncState(state) if state else None, int(epoch or 0))
 
 
 def _outcome(raw: bytes) -> PersonaOutcome:

@@ -20,29 +20,35 @@ class WorkerPresence:
 
 
 class WorkerRegistry:
-    """Signs of life. lifetime_s: how long one lasts."""
+    """Signs of life. lifetime_s: how long one lasts. account: whose workers these are; empty: those of all accounts."""
 
-    def __init__(self, pool: StorePool, *, lifetime_s: float) -> None:
+    def __init__(self, pool: StorePool, *, lifetime_s: float, account: str = "") -> None:
         self._pool = pool
         self._lifetime_ms = int(lifetime_s * 1000)
+        self._name = keys.workers(account)
+        self._names = [*dict.fromkeys((keys.WORKERS, self._name))]
 
     async def announce(self, host: str, pid: int) -> None:
         """Says that the worker `host:pid` is alive."""
         now = await self._now_ms()
         async with self._pool.pipeline(transaction=True) as pipe:
-            pipe.zadd(keys.WORKERS, {f"{host}:{pid}": now})
-            pipe.zremrangebyscore(keys.WORKERS, "-inf", now - self._lifetime_ms)
+            for name in self._names:
+                pipe.zadd(name, {f"{host}:{pid}": now})
+                pipe.zremrangebyscore(name, "-inf", now - self._lifetime_ms)
+                pipe.zremrangebyscore(name, now + self._lifetime_ms, "+inf")  # from before a clock was set back
             pipe.psetex(keys.host(host), self._lifetime_ms, str(pid))
             await pipe.execute()
 
     async def leave(self, host: str, pid: int) -> None:
         """Takes the worker off the list."""
-        await self._pool.zrem(keys.WORKERS, f"{host}:{pid}")
+        for name in self._names:
+            await self._pool.zrem(name, f"{host}:{pid}")
 
     async def alive(self, host: str | None = None) -> list[WorkerPresence]:
         """The living workers, of all hosts or of one."""
         now = await self._now_ms()
-        rows = await self._pool.zrangebyscore(keys.WORKERS, now - self._lifetime_ms, "+inf", withscores=True)
+        oldest, newest = now - self._lifetime_ms, now + self._lifetime_ms
+        rows = await self._pool.zrangebyscore(self._name, oldest, newest, withscores=True)
         found = [WorkerPresence(name.decode(), max(0.0, (now - seen) / 1000)) for name, seen in rows]
         return [worker for worker in found if host is None or worker.name.rpartition(":")[0] == host]
 

@@ -1,4 +1,4 @@
--- What every script shares. Keys are documented in keys.py. Redis does not roll back, so a script calls `types` and its
+-- What every script shares. Keys are documented in keys.py; PREFIX stands before each. No script touches the key ''. Redis does not roll back, so a script calls `types` and its
 -- own checks before it writes anything, and its first write is one that Redis refuses as a whole when out of memory.
 --
 -- Nor does Redis always keep a script whole: one that lost the end of its append-only file within a transaction, and is
@@ -6,9 +6,19 @@
 -- changes of a sync is one HSET, which names state, epoch and holder each time; a sync that begins to run is made due
 -- before that; and everything after the HSET can be made good from it: the job by the watcher, the rest when a job begins.
 
-local JOB, IN_PROGRESS, RETRY = 'arq:job:', 'arq:in-progress:', 'arq:retry:'
+local JOB, IN_PROGRESS, RETRY = PREFIX .. 'arq:job:', PREFIX .. 'arq:in-progress:', PREFIX .. 'arq:retry:'
+local SYNC, ACTIVE, ALL_SYNCS = PREFIX .. 'sp:sync:', PREFIX .. 'sp:active:', PREFIX .. 'sp:syncs'
 local JOB_LIFETIME_MS = 90 * 86400000
 local WAKE_TOKENS = 100
+
+-- The queue of an account's jobs; '' is that of jobs which any worker may take.
+local function queue_of(account)
+  return PREFIX .. 'sp:queue' .. (account == '' and '' or ':' .. account)
+end
+
+local function wake_of(account)
+  return PREFIX .. 'sp:wake' .. (account == '' and '' or ':' .. account)
+end
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -63,31 +73,55 @@ local function waits(queue, job_id)
     and redis.call('EXISTS', IN_PROGRESS .. job_id) == 0
 end
 
+-- Keeps keys from expiring, or lets them expire after a time; '' or no name is no key.
+local function persist(...)
+  for i = 1, select('#', ...) do
+    local key = select(i, ...)
+    if key and key ~= '' then redis.call('PERSIST', key) end
+  end
+end
+
+local function expire(retention_ms, ...)
+  for i = 1, select('#', ...) do
+    local key = select(i, ...)
+    if key and key ~= '' then redis.call('PEXPIRE', key, retention_ms) end
+  end
+end
+
 -- Keeps a sync that runs where it is found, and from expiring: what the move that made it run may not have come to.
 local function keep(sync, id, now)
   local found = redis.call('HMGET', sync, 'identity', 'asked', 'created_at')
-  local active = 'sp:active:' .. (found[1] or '')
+  local active = ACTIVE .. (found[1] or '')
   local is_set = function(key) return types(key, 'zset') == nil end
   if is_set(active) then redis.call('ZADD', active, 'NX', int(now), id) end
-  if is_set('sp:syncs') then redis.call('ZADD', 'sp:syncs', 'NX', found[3] or int(now), id) end
+  if is_set(ALL_SYNCS) then redis.call('ZADD', ALL_SYNCS, 'NX', found[3] or int(now), id) end
   if found[2] and found[2] ~= '' then redis.call('SET', found[2], id, 'NX') end
-  for _, key in ipairs({ sync, sync .. ':outcomes', found[2] or '' }) do redis.call('PERSIST', key) end
+  persist(sync, sync .. ':outcomes', found[2])
 end
 
 -- Whether a sync is under way.
 local function runs(id)
-  local sync = 'sp:sync:' .. id
+  local sync = SYNC .. id
   if redis.call('TYPE', sync).ok ~= 'hash' then return false end
   local state = redis.call('HGET', sync, 'state')
   return state == 'queued' or state == 'fetching' or state == 'finalizing'
 end
 
--- The sync under way that a request means: the newest with the same options, else the newest; nil if there is none.
-local function under_way(active, request)
+-- Whether a sync may be the business of an account: one of the two names none, or both name the same.
+local function is_of(id, account)
+  local sync = SYNC .. id
+  if account == '' or redis.call('TYPE', sync).ok ~= 'hash' then return true end
+  local found = redis.call('HGET', sync, 'owner') or ''
+  return found == '' or found == account
+end
+
+-- The sync under way that a request means: the newest with the same options, else the newest; nil if there is none. One
+-- of another account is not meant.
+local function under_way(active, request, account)
   local newest
   for _, id in ipairs(redis.call('ZREVRANGE', active, 0, -1)) do
-    if runs(id) then
-      if redis.call('HGET', 'sp:sync:' .. id, 'request') == request then return id end
+    if runs(id) and is_of(id, account) then
+      if redis.call('HGET', SYNC .. id, 'request') == request then return id end
       newest = newest or id
     end
   end
@@ -101,10 +135,10 @@ local function stale(sync, state, epoch, holder)
   return { 'stale', found[1] or 'gone', found[2] or '' }
 end
 
--- The id of a sync of one identity that runs, nil if there is none.
-local function busy(active)
+-- The id of a sync of one identity and account that runs, nil if there is none.
+local function busy(active, account)
   for _, id in ipairs(redis.call('ZREVRANGE', active, 0, -1)) do
-    if runs(id) then return id end
+    if runs(id) and is_of(id, account) then return id end
   end
   return nil
 end
@@ -185,22 +219,28 @@ end
 -- Ends a sync: no job, no due time, not active; kept for `retention_ms` from now. Takes further fields to write: field,
 -- value, ...
 local function finish(sync, id, queue, due, state, retention_ms, now, ...)
-  local found = redis.call('HMGET', sync, 'job', 'identity', 'epoch', 'asked', 'batches')
-  local active = 'sp:active:' .. (found[2] or '')
+  local found = redis.call('HMGET', sync, 'job', 'identity', 'epoch', 'asked', 'batches', 'owner')
+  local active = ACTIVE .. (found[2] or '')
   redis.call('HSET', sync, 'state', state, 'epoch', int(found[3] + 1), 'holder', '', 'job', '', 'note', '',
     'finished_at', int(now), ...)
+  -- The caller may not know yet which account has taken the sync.
+  local taken_from = queue_of(found[6] or '')
+  if taken_from ~= queue and types(taken_from, 'zset') == nil and found[1] and found[1] ~= '' then
+    redis.call('ZREM', taken_from, found[1])
+  end
   if found[1] and found[1] ~= '' then drop_job(queue, found[1]) end
   if found[5] then
     for slot, batch in pairs((outstanding(sync))) do
       drop_job(queue, batch_job(id, slot, batch))
+      if taken_from ~= queue and types(taken_from, 'zset') == nil then
+        redis.call('ZREM', taken_from, batch_job(id, slot, batch))
+      end
       redis.call('ZREM', due, batch_due(id, slot))
     end
   end
   redis.call('ZREM', due, id)
   if redis.call('TYPE', active).ok == 'zset' then redis.call('ZREM', active, id) end
-  for _, key in ipairs({ sync, sync .. ':outcomes', found[4] or '' }) do
-    redis.call('PEXPIRE', key, retention_ms)
-  end
+  expire(retention_ms, sync, sync .. ':outcomes', found[4])
 end
 
 -- The margin of a rate limit that is in force, in thousandths: what was added after refusals is halved with every quiet

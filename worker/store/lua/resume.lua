@@ -2,11 +2,11 @@
 -- anew with fresh sums.
 -- Answers: ok | busy, id (another sync of the same space runs) | changed (someone else moved it meanwhile) | gone
 -- KEYS: sync, queue, due, wake, outcomes, active
--- ARGV: id, epoch, restart, stall ms, job id, job, request, accepted ('': as before, but not after a restart),
---       (job id, job), ... of every outstanding batch's next try
+-- ARGV: id, epoch, restart, stall ms, job id, job, request, accepted ('': as before, but not after a restart), account of
+--       the sync, (job id, job), ... of every outstanding batch's next try
 local sync, queue, due, wake, outcomes, active = unpack(KEYS)
-local id, epoch, restart, stall_ms, job_id, job, request, accepted = unpack(ARGV, 1, 8)
-local FIRST_BATCH, BATCH_PARTS = 9, 2
+local id, epoch, restart, stall_ms, job_id, job, request, accepted, account = unpack(ARGV, 1, 9)
+local FIRST_BATCH, BATCH_PARTS = 10, 2
 
 local broken = types(sync, 'hash', queue, 'zset', due, 'zset', wake, 'list', outcomes, 'hash', active, 'zset')
 if broken then return broken end
@@ -14,7 +14,7 @@ local found = redis.call('HMGET', sync, 'state', 'epoch', 'failed_in', 'request'
   'listed')
 if not found[1] then return { 'gone' } end
 if found[1] ~= 'failed' or found[2] ~= epoch then return { 'changed' } end
-local running = under_way(active, found[4])
+local running = under_way(active, found[4], account)
 if running then return { 'busy', running } end
 
 local now = now_ms()
@@ -57,5 +57,5 @@ if restart == '1' then redis.call('DEL', outcomes) end
 if not parks then set_job(queue, wake, nil, job_id, job, 0, now) end
 for i = FIRST_BATCH, #ARGV, BATCH_PARTS do set_job(queue, wake, nil, ARGV[i], ARGV[i + 1], 0, now) end
 redis.call('ZADD', active, int(now), id)
-for _, key in ipairs({ sync, outcomes, found[5] or '' }) do redis.call('PERSIST', key) end
+persist(sync, outcomes, found[5])
 return { 'ok' }

@@ -2,12 +2,16 @@
 -- revived, number | waiting (its job stands in the queue, or its batches are read) | failed | early | changed | gone
 -- KEYS: sync, queue, due, wake
 -- ARGV: id, state, epoch, stall ms, most revivals, job id, job, error message, retention ms
-local sync, queue, due, wake = unpack(KEYS)
+-- The job goes into the queue of the sync's account, whoever looks.
+local sync, _, due = unpack(KEYS)
 local id, state, epoch, stall_ms, most, job_id, job, message, retention_ms = unpack(ARGV)
 
-local broken = types(sync, 'hash', queue, 'zset', due, 'zset', wake, 'list')
+local broken = types(sync, 'hash', due, 'zset')
 if broken then return broken end
-local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'job', 'revivals', 'finished_at', 'parked')
+local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'job', 'revivals', 'finished_at', 'parked', 'owner')
+local queue, wake = queue_of(found[8] or ''), wake_of(found[8] or '')
+broken = types(queue, 'zset', wake, 'list')
+if broken then return broken end
 local now = now_ms()
 if not found[1] then
   redis.call('ZREM', due, id)

@@ -2,10 +2,15 @@
 -- revived, lost tries | waiting (its job stands in the queue) | failed | early | changed | gone
 -- KEYS: sync, queue, due, wake
 -- ARGV: id, slot, number, attempt, stall ms, most lost tries, job id, job, error message, retention ms
-local sync, queue, due, wake = unpack(KEYS)
+-- The job goes into the queue of the sync's account, whoever looks.
+local sync, _, due = unpack(KEYS)
 local id, slot, number, attempt, stall_ms, most, job_id, job, message, retention_ms = unpack(ARGV)
 
-local broken = types(sync, 'hash', queue, 'zset', due, 'zset', wake, 'list')
+local broken = types(sync, 'hash', due, 'zset')
+if broken then return broken end
+local account = redis.call('HGET', sync, 'owner') or ''
+local queue, wake = queue_of(account), wake_of(account)
+broken = types(queue, 'zset', wake, 'list')
 if broken then return broken end
 local member = batch_due(id, slot)
 local found = redis.call('HMGET', sync, 'state', 'slot:' .. slot)

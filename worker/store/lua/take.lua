@@ -1,42 +1,103 @@
 -- Picks jobs that may start, and marks each as in progress. What is no job is dropped, also the queue itself if it is
--- none. Answers: ok, ms until the next job may start (-1: none soon), number taken, id, score, job, ..., dropped id,
--- reason, ...
--- KEYS: queue    ARGV: most, in-progress ms, how far to read
-local LOOK_AHEAD_MS = 60000
-local queue = KEYS[1]
-local most, ttl, depth = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
-
-local broken = types(queue, 'zset')
-if broken then
-  redis.call('DEL', queue)
-  return { 'ok', -1, 0, queue, broken[2] }
-end
+-- none. A job of the common queue goes over to the account's own queue, and its sync belongs to that account from then on;
+-- one whose sync belongs to another account goes over to that account's queue.
+-- A job that is taken is due again only when its mark has ended, so the head of the queue holds what may start, and a look
+-- costs what it takes.
+-- Answers: ok, ms until the next job may start (-1: none soon), number taken, id, score, job, ..., dropped id, reason, ...
+-- KEYS: queue, common queue (the same if there is no account)    ARGV: most, in-progress ms, account ('': none)
+local LOOK_AHEAD_MS, MOST_STEPS = 60000, 500
+local queue, common = unpack(KEYS)
+local most, ttl, account = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local now = now_ms()
 local taken, dropped = {}, {}
-local due = redis.call('ZRANGEBYSCORE', queue, '-inf', int(now), 'WITHSCORES', 'LIMIT', 0, depth)
-for i = 1, #due, 2 do
-  if #taken >= 3 * most then break end
-  local id = due[i]
-  if redis.call('EXISTS', IN_PROGRESS .. id) == 0 then
-    local kind = redis.call('TYPE', JOB .. id).ok
-    if kind == 'string' then
-      redis.call('SET', IN_PROGRESS .. id, '1', 'PX', ttl)
-      redis.call('DEL', RETRY .. id)
-      taken[#taken + 1] = id
-      taken[#taken + 1] = due[i + 1]
-      taken[#taken + 1] = redis.call('GET', JOB .. id)
-    else
-      redis.call('ZREM', queue, id)
-      if kind ~= 'none' then redis.call('DEL', JOB .. id) end
-      dropped[#dropped + 1] = id
-      dropped[#dropped + 1] = kind == 'none' and 'its data is gone' or ('its data is a ' .. kind)
-    end
+
+local function drop(from, id, reason)
+  redis.call('ZREM', from, id)
+  dropped[#dropped + 1] = id
+  dropped[#dropped + 1] = reason
+end
+
+-- The sync that a job of ours belongs to; nil if it is none of ours.
+local function sync_of(id)
+  return string.match(id, '^(.+):walk:%d+$') or string.match(id, '^(.+):finalize:%d+$')
+    or string.match(id, '^(.+):batch:%d+:%d+:%d+$')
+end
+
+-- Moves a job of the common queue to the queue of its account; returns whether that is ours.
+local function hand_to_its_account(id, score)
+  local sync_id = sync_of(id)
+  local sync = sync_id and SYNC .. sync_id
+  local is_sync = sync and redis.call('TYPE', sync).ok == 'hash'
+  local belongs_to = is_sync and redis.call('HGET', sync, 'owner') or ''
+  if belongs_to == '' then
+    if is_sync then redis.call('HSET', sync, 'owner', account) end
+    belongs_to = account
+  end
+  local its_queue, its_wake = queue_of(belongs_to), wake_of(belongs_to)
+  if types(its_queue, 'zset') then
+    redis.call('ZADD', common, int(now + 1000), id)
+    return false
+  end
+  redis.call('ZADD', its_queue, score, id)
+  redis.call('ZREM', common, id)
+  if belongs_to ~= account and not types(its_wake, 'list') then wake_one(its_wake) end
+  return belongs_to == account
+end
+
+local function take(from, id, score)
+  local left_ms = redis.call('PTTL', IN_PROGRESS .. id)
+  if left_ms ~= -2 then
+    -- A worker of an earlier version has taken it: that keeps its jobs at the head.
+    redis.call('ZADD', from, int(now + math.max(left_ms, 1000)), id)
+    return
+  end
+  local kind = redis.call('TYPE', JOB .. id).ok
+  if kind ~= 'string' then
+    if kind ~= 'none' then redis.call('DEL', JOB .. id) end
+    drop(from, id, kind == 'none' and 'its data is gone' or ('its data is a ' .. kind))
+    return
+  end
+  if from ~= queue and not hand_to_its_account(id, score) then return end
+  redis.call('SET', IN_PROGRESS .. id, '1', 'PX', int(ttl))
+  redis.call('DEL', RETRY .. id)
+  redis.call('ZADD', queue, int(now + ttl), id)
+  taken[#taken + 1] = id
+  taken[#taken + 1] = score
+  taken[#taken + 1] = redis.call('GET', JOB .. id)
+end
+
+local queues = { queue }
+if common ~= queue then queues[2] = common end
+for i = #queues, 1, -1 do
+  local broken = types(queues[i], 'zset')
+  if broken then
+    redis.call('DEL', queues[i])
+    dropped[#dropped + 1] = queues[i]
+    dropped[#dropped + 1] = broken[2]
   end
 end
+local steps = 0
+while #taken < 3 * most and steps < MOST_STEPS do
+  -- Each step takes one entry away from the due ones.
+  local best
+  for _, from in ipairs(queues) do
+    local found = redis.call('ZRANGEBYSCORE', from, '-inf', int(now), 'WITHSCORES', 'LIMIT', 0, 1)
+    if found[1] and (not best or tonumber(found[2]) < tonumber(best[3])) then best = { from, found[1], found[2] } end
+  end
+  if not best then break end
+  take(best[1], best[2], best[3])
+  steps = steps + 1
+end
+
 local next_ms = -1
-local coming = redis.call('ZRANGEBYSCORE', queue, '(' .. int(now), int(now + LOOK_AHEAD_MS), 'WITHSCORES',
-  'LIMIT', 0, 1)
-if coming[2] then next_ms = math.max(0, coming[2] - now) end
+for _, from in ipairs(queues) do
+  local coming = redis.call('ZRANGEBYSCORE', from, '(' .. int(now), int(now + LOOK_AHEAD_MS), 'WITHSCORES', 'LIMIT', 0, 1)
+  if coming[2] then
+    local in_ms = math.max(0, coming[2] - now)
+    if next_ms < 0 or in_ms < next_ms then next_ms = in_ms end
+  end
+end
+if steps == MOST_STEPS then next_ms = 0 end
 local answer = { 'ok', next_ms, #taken / 3 }
 for _, part in ipairs(taken) do answer[#answer + 1] = part end
 for _, part in ipairs(dropped) do answer[#answer + 1] = part end
