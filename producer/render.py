@@ -157,9 +157,11 @@ def report(sync: Sync, now: float | None = None) -> list[RenderableType]:
         remarks.append(f"Entries that are no profile: {aggregate.profile_errors:,}.")
     if aggregate.merged:
         remarks.append(f"{_number(aggregate.merged, 'row')} left out: those profiles were merged into others.")
+    if aggregate.unreadable:
+        remarks.append(f"{_number(aggregate.unreadable, 'profile')} left out: Segment does not answer for them.")
     if aggregate.vanished:
         remarks.append(f"{_number(aggregate.vanished, 'profile')} gone before the traits were read.")
-    if any(cluster.skipped == "partial" for cluster in found):
+    if any(cluster.skipped == "partial" and cluster.persona_id for cluster in found):
         remarks.append("To overwrite personas that are from the whole space with a part of it: --allow-partial.")
     for outcome in sync.outcomes:
         if outcome.ignored:

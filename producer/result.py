@@ -120,6 +120,7 @@ def document(sync: Sync, now: float | None = None) -> dict[str, object]:
         "trait_errors": dict(sorted(aggregate.trait_errors.items())),
         "profile_errors": aggregate.profile_errors,
         **({"merged": aggregate.merged} if sync.request.file is not None else {}),
+        "profiles_unreadable": aggregate.unreadable,
         **({"vanished": aggregate.vanished} if sync.request.dialect == "profile-api" else {}),
         "timings": {
             "queued_s": times.queued_s,

@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from worker.clusters import RECIPE, Rules
+from worker.clusters import RECIPE, Aggregate, Rules
 from worker.clusters.shipped import SHIPPED, shipped
 from worker.clusters.snapshot import Snapshot
 from worker.plan import AccountBill, Plan
@@ -310,6 +310,11 @@ class Sync:
     owner: str = ""
     """The Mavera account that it belongs to, as `account_name` names it. Empty until a worker has taken its
     first job, if its client names none."""
+
+    @property
+    def profiles_unreadable(self) -> int:
+        """How many profiles are left out because Segment does not answer for them, so far."""
+        return Aggregate.from_bytes(self.aggregate).unreadable if self.aggregate else 0
 
     @property
     def planned(self) -> Plan | None:

@@ -179,6 +179,7 @@ async def test_json_is_one_document_and_an_array_for_several_spaces(said: Said) 
         "credits_charged": 900,
         "trait_errors": {},
         "profile_errors": 0,
+        "profiles_unreadable": 0,
     }
     assert {name: one[name] for name in expected} == expected
     assert isinstance(one["personas"], list)

@@ -217,6 +217,15 @@ def test_well_formed_bytes_written_by_hand_are_read() -> None:
     }
 
 
+def test_unreadable_profiles_are_counted_merged_and_written_only_if_there_are_any() -> None:
+    aggregate = Aggregate()
+    assert b"unreadable" not in aggregate.to_bytes()  # so that an earlier version can read it
+    aggregate.unreadable = 2
+    again = Aggregate.from_bytes(aggregate.to_bytes())
+    again.merge(aggregate)
+    assert again.unreadable == 4
+
+
 def test_what_the_version_before_wrote_is_read_and_its_spread_stays_unknown() -> None:
     data = orjson.dumps(
         {

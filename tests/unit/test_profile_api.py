@@ -15,6 +15,7 @@ from worker.http import new_session
 from worker.jobs.context import segment_source
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profile
 from worker.segment import Entries, Page, ProfileApi
+from worker.segment.traits_caller import PROBES, REFUSED_TRIES, TRIES
 from worker.settings import load_settings
 from worker.sync import SyncRequest
 
@@ -22,14 +23,19 @@ SPEC = SpaceSpec(250, "wide")
 READ = {"ltv", "lifetime_value", "purchase_count", "order_count", "churn_risk", "churn_probability", "industry", "plan"}
 
 
-async def once(send: Callable[[], Awaitable[Any]]) -> Any:
-    """A call without patience."""
-    return await send()
+async def repeated(send: Callable[[], Awaitable[Any]]) -> Any:
+    """A call that is repeated at repeated for as long as it makes sense, then raises what it raised last."""
+    for _ in range(TRIES):
+        try:
+            return await send()
+        except Retry as error:
+            last = error
+    raise last
 
 
 @asynccontextmanager
-async def reading(url: str, **request: Any) -> AsyncIterator[ProfileApi]:
-    settings = load_settings(segment_token="sandbox", segment_base_url=url)
+async def reading(url: str, *, concurrency: int = 32, **request: Any) -> AsyncIterator[ProfileApi]:
+    settings = load_settings(segment_token="sandbox", segment_base_url=url, segment_concurrency=concurrency)
     async with new_session() as session:
         source = segment_source(settings, session, SyncRequest(space_id="s", dialect="profile-api", **request))
         assert isinstance(source, ProfileApi)
@@ -41,7 +47,7 @@ async def everything(source: ProfileApi) -> tuple[list[Page], list[Entries]]:
     while True:
         page = await source.page(cursor, len(pages) + 1)
         pages.append(page)
-        entries.append(await source.entries(page, len(pages), once))
+        entries.append(await source.entries(page, len(pages), repeated))
         if page.next_cursor is None:
             return pages, entries
         cursor = page.next_cursor
@@ -72,7 +78,7 @@ async def test_only_the_keys_of_the_requests_own_rules_are_asked_for_and_their_a
         reading(sandbox.profile_api_url, rules=RULES) as source,
     ):
         page = await source.page("", 1)
-        (entry, *_) = (await source.entries(page, 1, once)).profiles
+        (entry, *_) = (await source.entries(page, 1, repeated)).profiles
         assert set(entry["traits"]) == {"engagement_tier"}
         assert set(entry["traits"]["engagement_tier"]) == {"value", "source_id", "updated_at"}
 
@@ -107,7 +113,7 @@ async def test_a_failure_means_the_same_in_both_kinds_of_request_and_names_no_pr
         ids = [row["segment_id"] for row in page.profiles if isinstance(row, dict)]
         sandbox.add_fault(Fault("segment", fault.kind, route=route, status=fault.status, retry_after=fault.retry_after))
         with pytest.raises(error) as raised:
-            await (source.page("", 1) if route == "profiles" else source.entries(page, 1, once))
+            await (source.page("", 1) if route == "profiles" else source.entries(page, 1, repeated))
         assert "space s" in str(raised.value)
         assert not any(identifier in str(raised.value) for identifier in ids)
 
@@ -122,7 +128,7 @@ async def test_what_segment_says_of_one_profile_is_not_repeated_only_its_status_
     async with serving(listed, refused) as server, reading(server.url) as source:
         page = await source.page("", 1)
         with pytest.raises(ApiError) as raised:
-            await source.entries(page, 1, once)
+            await source.entries(page, 1, repeated)
         message = str(raised.value)
         assert f"space s, traits of a profile of page 1: {status} profile_locked" in message
         assert message.endswith("(Request-Id req-7)")
@@ -136,7 +142,7 @@ async def test_a_code_that_is_no_code_is_not_repeated_either(code: str) -> None:
     async with serving(listed, refused) as server, reading(server.url) as source:
         page = await source.page("", 1)
         with pytest.raises(Permanent) as raised:
-            await source.entries(page, 1, once)
+            await source.entries(page, 1, repeated)
         assert str(raised.value) == "Segment, space s, traits of a profile of page 1: 400"
 
 
@@ -150,7 +156,7 @@ async def test_what_segment_says_of_the_list_is_quoted() -> None:
 async def test_what_is_no_profile_in_the_list_stands_in_its_place_as_no_profile() -> None:
     async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, reading(sandbox.profile_api_url) as source:
         rows: list[object] = [None, "use_1", {"segment_id": ""}, {"segment_id": 7}, {"id": ".."}, {"id": "x" * 2000}]
-        entries = await source.entries(Page(rows, None), 1, once)
+        entries = await source.entries(Page(rows, None), 1, repeated)
         assert entries == Entries([None] * 6)
         assert sandbox.journal.count("segment.traits") == 0
 
@@ -185,6 +191,70 @@ async def test_a_class_of_traits_can_be_asked_for() -> None:
         entry: Any = entries[0].profiles[0]
         assert "ltv" in entry["traits"]
         assert "industry" not in entry["traits"]
+
+
+# A profile that cannot be read
+
+POISONS = {
+    "500": (Fault("segment", "status", route="traits", profile=7, status=500), TRIES),
+    "400": (Fault("segment", "status", route="traits", profile=7, status=400), REFUSED_TRIES),
+    "403": (Fault("segment", "status", route="traits", profile=7, status=403), REFUSED_TRIES),
+    "418": (Fault("segment", "status", route="traits", profile=7, status=418), REFUSED_TRIES),
+    "401": (Fault("segment", "status", route="traits", profile=7, status=401), 1),
+    "null": (Fault("segment", "body", route="traits", profile=7, content="null"), TRIES),
+    "a list": (Fault("segment", "body", route="traits", profile=7, content="[]"), TRIES),
+    "no JSON": (Fault("segment", "body", route="traits", profile=7, content="{"), TRIES),
+    "nothing": (Fault("segment", "body", route="traits", profile=7, content="{}"), TRIES),
+    "an error": (Fault("segment", "body", route="traits", profile=7, content='{"cursor": {}, "errors": [{}]}'), TRIES),
+    "traits of another kind": (Fault("segment", "body", route="traits", profile=7, content='{"traits": 7}'), TRIES),
+    "an answer cut short": (Fault("segment", "truncate", route="traits", profile=7), TRIES),
+}
+
+
+@pytest.mark.parametrize("poison", POISONS)
+async def test_a_profile_that_alone_cannot_be_read_is_left_out_after_a_few_attempts(poison: str) -> None:
+    fault, tries = POISONS[poison]
+    async with (
+        Sandbox(SandboxOptions(spaces={"s": SpaceSpec(20, "wide")}, faults=(fault,))) as sandbox,
+        reading(sandbox.profile_api_url, concurrency=1) as source,
+    ):
+        page = await source.page("", 1)
+        entries = await source.entries(page, 1, repeated)
+        assert (len(entries.profiles), entries.unreadable, entries.vanished) == (19, 1, 0)
+        assert sandbox.journal.count("segment.traits") == 19 + tries + PROBES
+
+
+@pytest.mark.parametrize("content", ['{"cursor": {}}', '{"traits": null}', '{"traits": [], "cursor": {"next": ""}}'])
+async def test_an_answer_without_traits_is_a_profile_without_traits(content: str) -> None:
+    fault = Fault("segment", "body", route="traits", profile=1, content=content)
+    async with (
+        Sandbox(SandboxOptions(spaces={"s": SpaceSpec(3, "wide")}, faults=(fault,))) as sandbox,
+        reading(sandbox.profile_api_url) as source,
+    ):
+        entries = await source.entries(await source.page("", 1), 1, repeated)
+        assert (entries.profiles[1], len(entries.profiles), entries.unreadable) == ({"traits": {}}, 3, 0)
+
+
+@pytest.mark.parametrize(("status", "error"), [(500, Retry), (400, Permanent), (403, ResumableStop)])
+async def test_where_no_profile_can_be_read_none_is_left_out(status: int, error: type[Exception]) -> None:
+    fault = Fault("segment", "status", route="traits", status=status)
+    async with (
+        Sandbox(SandboxOptions(spaces={"s": SpaceSpec(5, "wide")}, faults=(fault,))) as sandbox,
+        reading(sandbox.profile_api_url) as source,
+    ):
+        with pytest.raises(error):
+            await source.entries(await source.page("", 1), 1, repeated)
+
+
+async def test_an_outage_that_begins_in_the_middle_leaves_no_profile_out() -> None:
+    fault = Fault("segment", "status", route="traits", at=15, times=0, status=500)
+    async with (
+        Sandbox(SandboxOptions(spaces={"s": SpaceSpec(20, "wide")}, faults=(fault,))) as sandbox,
+        reading(sandbox.profile_api_url, concurrency=1) as source,
+    ):
+        with pytest.raises(Retry):
+            await source.entries(await source.page("", 1), 1, repeated)
+        assert sandbox.journal.answered["segment.traits", 200] == 14
 
 
 @pytest.mark.parametrize(

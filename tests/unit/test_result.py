@@ -42,6 +42,7 @@ def test_the_document_of_a_finished_sync_is_the_recipes_example_and_what_was_add
         "credits_charged": 600,
         "trait_errors": {},
         "profile_errors": 0,
+        "profiles_unreadable": 0,
         "timings": {"queued_s": 0.5, "fetching_s": 2.0, "finalizing_s": 1.25},
         "started_at": "2023-11-14T22:13:20.500Z",
         "duration_s": 3.25,
@@ -50,7 +51,7 @@ def test_the_document_of_a_finished_sync_is_the_recipes_example_and_what_was_add
     }
     assert " ".join(result) == (
         "sync_id status space_id profiles_fetched pages_fetched complete unclassified personas skipped credits_charged "
-        "trait_errors profile_errors timings started_at duration_s read_from read_to"
+        "trait_errors profile_errors profiles_unreadable timings started_at duration_s read_from read_to"
     )
 
 

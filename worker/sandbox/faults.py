@@ -8,7 +8,8 @@ and `mavera`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple, Self, get_args
@@ -16,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 Api = Literal["segment", "mavera"]
 Kind = Literal[
     "status",
+    "body",
     "drop",
     "truncate",
     "hang",
@@ -36,7 +38,7 @@ Kind = Literal[
     "created_late",
     "ignore_field",
 ]
-_SEGMENT_ONLY = frozenset({"not_finite", "cursor_loop", "empty_pages", "expired_cursor"})
+_SEGMENT_ONLY = frozenset({"body", "not_finite", "cursor_loop", "empty_pages", "expired_cursor"})
 _MAVERA_ONLY = frozenset({"created_lost", "created_error", "created_late", "ignore_field"})
 
 
@@ -51,16 +53,19 @@ class Fault:
         method: an HTTP method. None: all.
         space: a space id. None: all.
         page: the number of the page (from 0, of the page size in use) in a list of profiles. None: all.
+        profile: the number (from 0) of the profile whose traits are asked for (profile-api). None: all.
     Which of those it befalls (all of them if none is given):
         at: the n-th (from 1), and those after it as long as `times` lasts; `times` is then 1 unless given.
         every: each k-th.
         probability: this share, decided by `seed`, so that a run can be repeated.
         times: at most so many altogether. 0: no end.
+        for_s: for so many seconds from the first request that it befalls. None: no end.
     What happens:
         status: answers `status` with `code` and a `body` of `json` or `html`; `retry_after` is put into the
             header as it is, except that `date:+5` and `date:-60` become the HTTP date so many seconds from
             now.
         drop: the connection is cut instead of an answer. truncate: half-way through the answer.
+        body: 200 with `content` as it is.
         hang: no answer for `seconds` (None: until faults are cleared), then the connection is cut.
         hold: the request is taken up only when faults are cleared. slow: only after `seconds`.
         html, invalid_json: 200 with such a body. not_finite: the first `ltv` of a page is `token` (`NaN`,
@@ -84,14 +89,17 @@ class Fault:
     method: str | None = None
     space: str | None = None
     page: int | None = None
+    profile: int | None = None
     at: int | None = None
     every: int | None = None
     probability: float | None = None
     seed: int = 0
     times: int | None = None
+    for_s: float | None = None
     status: int = 500
     code: str | None = None
     body: Literal["json", "html"] = "json"
+    content: str = "null"
     retry_after: str | None = None
     seconds: float | None = None
     token: str = "NaN"
@@ -136,6 +144,7 @@ class Asked(NamedTuple):
     space: str | None = None
     page: int | None = None
     has_cursor: bool = False
+    profile: int | None = None
 
 
 @dataclass(slots=True)
@@ -143,12 +152,14 @@ class _Counted:
     fault: Fault
     seen: int = 0
     fired: int = 0
+    first_at: float = 0.0
 
 
 class FaultBook:
     """The faults in force, with how often each has been met."""
 
-    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+    def __init__(self, faults: Iterable[Fault] = (), clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._counted = [_Counted(fault) for fault in faults]
 
     def __bool__(self) -> bool:
@@ -169,10 +180,18 @@ class FaultBook:
             if not _matches(counted.fault, asked):
                 continue
             counted.seen += 1
-            if chosen is None and _due(counted):
+            if chosen is None and _due(counted) and not self._over(counted):
                 counted.fired += 1
                 chosen = counted.fault
         return chosen
+
+    def _over(self, counted: _Counted) -> bool:
+        if counted.fault.for_s is None:
+            return False
+        now = self._clock()
+        if not counted.fired:
+            counted.first_at = now
+        return now - counted.first_at >= counted.fault.for_s
 
 
 def _matches(fault: Fault, asked: Asked) -> bool:
@@ -182,6 +201,7 @@ def _matches(fault: Fault, asked: Asked) -> bool:
         and fault.method in (None, asked.method)
         and fault.space in (None, asked.space)
         and fault.page in (None, asked.page)
+        and fault.profile in (None, asked.profile)
         and (fault.kind != "expired_cursor" or asked.has_cursor)
     )
 

@@ -20,7 +20,7 @@ from worker.sandbox.calls import Target, Window, refusal, target
 from worker.sandbox.faults import Asked, Fault
 from worker.sandbox.inline import Inline
 from worker.sandbox.limits import Verdict
-from worker.sandbox.spaces import SpaceSpec
+from worker.sandbox.spaces import SpaceSpec, profile_index
 from worker.sandbox.state import State
 from worker.sandbox.wire import html_response, json_response, retry_after, truncated
 
@@ -87,7 +87,7 @@ class Segment:
         window = self.inline.window(asked, query) if inline else profile_api.window(asked, query)
         if isinstance(window, web.Response):
             return window
-        fault = self._meet(asked, window, "cursor" in query or "next" in query)
+        fault = self._meet(asked, spec, window, "cursor" in query or "next" in query)
         answer_at = arrived + options.segment_latency_s(with_traits=asked.route in ("page", "traits"))
         if fault is None:
             page = self._body(asked, spec, window, query, None)
@@ -112,13 +112,16 @@ class Segment:
             return json_response(self.inline.body(asked, spec, window, fault))
         return profile_api.answer(asked, spec, window, query)
 
-    def _meet(self, asked: Target, window: Window, has_cursor: bool) -> Fault | None:
+    def _meet(self, asked: Target, spec: SpaceSpec, window: Window, has_cursor: bool) -> Fault | None:
         page = window.page if asked.profile is None else None
-        return self._state.meet(Asked("segment", asked.route, "GET", asked.space_id, page, has_cursor))
+        profile = None if asked.profile is None else profile_index(spec, asked.profile)
+        return self._state.meet(Asked("segment", asked.route, "GET", asked.space_id, page, has_cursor, profile))
 
     async def _early(self, fault: Fault, request: web.BaseRequest) -> web.StreamResponse | None:
         if fault.kind == "expired_cursor":
             return refusal(400, fault.code or "invalid_cursor", "The cursor has expired")
+        if fault.kind == "body":
+            return json_response(fault.content.encode())
         if fault.kind != "status":
             return await self._state.before(fault, request)
         if fault.body == "html":

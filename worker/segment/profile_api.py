@@ -1,7 +1,8 @@
 """The `profile-api` dialect: a list of identifiers, then one request for the traits of each profile.
 
 Those requests run side by side, so that the rate limit decides how long a page takes; and each asks only for the keys
-that the rules read, so that nothing else of a profile is on the wire. A profile that vanishes in between is left out.
+that the rules read, so that nothing else of a profile is on the wire. A profile that vanishes in between, or that alone
+cannot be read, is left out and counted.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from worker.pagination import Asked, read_following
 from worker.segment.dialect import Page, described, list_path, page_of
 from worker.segment.refusal import refusal, reject_error_body, unreachable
 from worker.segment.source import Call, Entries
+from worker.segment.traits_caller import UNREADABLE, TraitsCaller
 from worker.sync import SyncRequest
 
 MAX_ID_LENGTH = 1000
@@ -68,6 +70,7 @@ class ProfileApi:
             self.trait_params["verbose"] = "true"
         self._ages = ages
         self._places = asyncio.Semaphore(side_by_side)
+        self._traits_caller = TraitsCaller()
 
     async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """One page of identifiers; what is no profile is in it as it came. Raises ApiError."""
@@ -83,8 +86,9 @@ class ProfileApi:
     async def entries(self, page: Page, number: int, call: Call) -> Entries:
         """The profiles of a page with their traits; one request each, or more for many traits."""
         found = await all_of([self._entry(row, number, call) for row in page.profiles])
-        there = [entry for entry in found if entry is not VANISHED]
-        return Entries(there, vanished=len(found) - len(there))
+        there = [entry for entry in found if entry is not VANISHED and entry is not UNREADABLE]
+        unreadable = found.count(UNREADABLE)
+        return Entries(there, vanished=len(found) - len(there) - unreadable, unreadable=unreadable)
 
     async def _entry(self, row: object, number: int, call: Call) -> object:
         identifier = _identifier(row)
@@ -99,9 +103,9 @@ class ProfileApi:
         cursor = ""
         for _ in range(MOST_TRAIT_PAGES):
             asked = cursor
-            part: _Traits | None = await call(lambda: self._trait_page(path, number, asked))  # noqa: B023
-            if part is None:
-                return VANISHED
+            part = await self._traits_caller.read(lambda: self._trait_page(path, number, asked), call)  # noqa: B023
+            if not isinstance(part, _Traits):
+                return VANISHED if part is None else UNREADABLE
             traits |= part.traits if self._ages else {name: _plain(value) for name, value in part.traits.items()}
             if part.following is None or part.following == cursor:
                 break
@@ -114,8 +118,9 @@ class ProfileApi:
         where = f"space {self._request.space_id}, traits of a profile of page {number}"
         params = self.trait_params | ({"next": cursor} if cursor else {})
         body = await self._get(path, params, where, first=True, of_profile=True)
-        if body is None:
+        if body is VANISHED:
             return None
+        body = _without_null(body)
         traits = body.get("traits") if isinstance(body, dict) else None
         if not isinstance(body, dict) or not isinstance(traits, dict):
             raise Retry("segment_bad_body", f"Segment, {where}: the body is not a list of traits")
@@ -128,13 +133,13 @@ class ProfileApi:
     async def _get(
         self, path: str, params: Mapping[str, str], where: str, *, first: bool, of_profile: bool = False
     ) -> object:
-        """The body of an answer; None if the request was `of_profile`, one, and it is gone. Raises ApiError."""
+        """The body of an answer; VANISHED if the request was `of_profile`, one, and it is gone. Raises ApiError."""
         try:
             reply = await self._http.request("GET", path, params=params)
         except TransportError as error:
             raise unreachable(error, where) from None
         if reply.status == 404 and of_profile:
-            return None
+            return VANISHED
         if reply.status != 200:
             raise refusal(reply, where, first=first, of_profile=of_profile)
         try:
@@ -157,6 +162,13 @@ def _identifier(row: object) -> str | None:
     if not isinstance(found, str) or len(found) > MAX_ID_LENGTH or found in {".", ".."}:
         return None
     return found if is_cursor(found) else None
+
+
+def _without_null(body: object) -> object:
+    """A body with no traits in it, as some servers write an empty object: null, `[]` or not at all."""
+    if not isinstance(body, dict) or body.keys() & {"error", "errors"} or not body.keys() & {"traits", "cursor"}:
+        return body
+    return {**body, "traits": {}} if body.get("traits") in (None, []) else body
 
 
 def _plain(value: object) -> object:
