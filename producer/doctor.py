@@ -157,7 +157,7 @@ async def _segment(
         return
     yield Finding("ok", "Segment", f"the token is good ({dialect}); one page: {len(page.profiles)} profiles")
     now = time.time()
-    for finding in judge_traits(coverage(profiles, rules, as_of=now), len(profiles)):
+    for finding in judge_traits(coverage(profiles, rules, as_of=now), len(profiles), space_id):
         yield finding
     for finding in judge_filter(profiles, rules, as_of=now):
         yield finding

@@ -104,8 +104,8 @@ def judge_filter(profiles: Sequence[object], rules: Rules, *, as_of: float) -> l
     return [Finding("fail", "Traits", text, "Mend `filter` in the clusters file: nobody would be in a cluster.")]
 
 
-def judge_traits(found: Sequence[TraitCoverage], profiles: int) -> list[Finding]:
-    """What the traits of a page mean for its clusters. profiles: how many entries the page has."""
+def judge_traits(found: Sequence[TraitCoverage], profiles: int, space_id: str) -> list[Finding]:
+    """What the traits of a page of a space mean for its clusters. profiles: how many entries the page has."""
     if not any(trait.usable for trait in found if trait.decides):
         names = ", ".join("/".join(trait.keys) for trait in found if trait.decides)
         return [
@@ -113,7 +113,8 @@ def judge_traits(found: Sequence[TraitCoverage], profiles: int) -> list[Finding]
                 "fail",
                 "Traits",
                 f"none of {names} is in any profile of the page, so none would be in a cluster",
-                "Define them in Segment (Engage, Computed Traits), under one of these names.",
+                "Define them in Segment (Engage, Computed Traits), or get clusters for the traits that there are: "
+                f"segment-personas suggest {space_id} > clusters.toml",
             )
         ]
     return [_judge_trait(trait, profiles) for trait in found]

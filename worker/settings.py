@@ -110,6 +110,11 @@ class Settings(BaseSettings):
     guard_trait_errors: Share = Field(
         0.2, description="Stop it if more than this share of a trait's values cannot be used; 1: never"
     )
+    guard_profile_errors: Share = Field(
+        0.2,
+        description="Stop it if more than this share of the entries read are no profiles or cannot be read; 1: only "
+        "if all are",
+    )
     max_credits: int | None = Field(
         None, ge=0, description="Most credits that one sync may spend, whatever it asks for; unset: no limit"
     )

@@ -8,9 +8,10 @@ import orjson
 import pytest
 
 from producer import SyncConflict
+from producer.result import exit_code
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
-from worker.sandbox import SpaceSpec
+from worker.sandbox import Fault, SpaceSpec
 from worker.sync import Sync, SyncState
 
 FULL, HALF = SpaceSpec(60, "recipe"), SpaceSpec(30, "recipe")
@@ -134,6 +135,82 @@ async def test_guards_that_are_off_stop_nothing(session_redis: RedisServer, star
         await stage.sync()
         stage.sandbox.set_options(spaces={"spa": SpaceSpec(0)})
         assert (await stage.sync()).state is SyncState.COMPLETED
+
+
+LINES = [{"id": n, "traits": {"ltv": 900, "churn_risk": 0.01}} for n in range(40)]
+
+
+@pytest.mark.parametrize("plan_only", [False, True])
+async def test_lines_that_are_no_profiles_stop_a_sync_before_a_persona_changes(
+    session_redis: RedisServer, start_worker: Start, tmp_path: Path, plan_only: bool
+) -> None:
+    (tmp_path / "profiles.ndjson").write_bytes(b"\n".join([*map(orjson.dumps, LINES), *[b'{"ltv: 1'] * 11, b""]))
+    async with staged(session_redis, start_worker, settings={"FILES_DIR": str(tmp_path)}) as stage:
+        stage.worker()
+        sync = await stage.sync(file="profiles.ndjson", plan_only=plan_only)
+        if plan_only:
+            assert sync.planned
+            assert "Of the 51 entries that were read, 11" in sync.planned.alarms[0]
+            sync = await stage.ended(await stage.client.apply(sync.id))
+        assert_stopped(sync, "guard_profile_errors", "Of the 51 entries that were read, 11 are no profiles")
+        assert changes(stage) == 0
+        assert await stage.client.history(sync.request.identity) == []
+        await stage.client.resume(sync.id, accept=True)
+        assert (await stage.ended(sync)).state is SyncState.COMPLETED
+        assert changes(stage) == 1
+
+
+@pytest.mark.parametrize("guard", ["0.2", "1"])
+async def test_a_listing_of_nothing_but_what_is_no_profile_always_stops_a_sync(
+    session_redis: RedisServer, start_worker: Start, guard: str
+) -> None:
+    content = '{"data": {"profiles": [null, "use_1", 3], "cursor": {"next": null, "has_more": false}}}'
+    settings = {"GUARD_PROFILE_ERRORS": guard}
+    async with staged(session_redis, start_worker, settings=settings) as stage:
+        stage.sandbox.add_fault(Fault("segment", "body", content=content))
+        stage.worker()
+        sync = await stage.sync()
+        assert_stopped(sync, "guard_profile_errors", "3 are no profiles")
+
+
+@pytest.mark.parametrize("plan_only", [False, True])
+async def test_a_space_in_which_nobody_has_a_deciding_trait_fails_and_points_to_suggest(
+    session_redis: RedisServer, start_worker: Start, tmp_path: Path, plan_only: bool
+) -> None:
+    rows = [{"id": n, "traits": {"seats": n, "ltv": None if n % 2 else "n/k"}} for n in range(12)]
+    (tmp_path / "my profiles.ndjson").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    async with staged(session_redis, start_worker, settings={"FILES_DIR": str(tmp_path)}) as stage:
+        stage.worker()
+        before = await stage.sync()
+        sync = await stage.sync(file="my profiles.ndjson", plan_only=plan_only)
+        assert sync.error
+        assert (sync.state, sync.error.code, sync.error.resumable) == (SyncState.FAILED, "no_traits", False)
+        command = "segment-personas suggest spa --from-file 'my profiles.ndjson' > clusters.toml"
+        for part in ("none of the 12 profiles", "ltv/lifetime_value", "6 of ltv", "No persona was changed", command):
+            assert part in sync.error.message
+        assert [one.sync_id for one in await stage.client.history(sync.request.identity)] == [before.id]
+        assert exit_code([sync]) == 1
+
+
+async def test_an_empty_space_completes_and_changes_nothing(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker, {"spa": SpaceSpec(0)}) as stage:
+        stage.worker()
+        sync = await stage.sync()
+        assert (sync.state, sync.profiles, changes(stage)) == (SyncState.COMPLETED, 0, 0)
+
+
+async def test_a_filter_that_keeps_nobody_fails_the_sync(session_redis: RedisServer, start_worker: Start) -> None:
+    rules = {
+        "name": "mine",
+        "traits": [{"name": "ltv", "keys": ["ltv"], "type": "number"}],
+        "filter": {"trait": "ltv", "gt": 1e12},
+        "clusters": [{"key": "all"}],
+    }
+    async with staged(session_redis, start_worker) as stage:
+        stage.worker()
+        sync = await stage.sync(rules=rules)
+        assert sync.error
+        assert (sync.error.code, "filter" in sync.error.message) == ("no_traits", True)
 
 
 async def test_a_cluster_without_evidence_makes_no_persona(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from producer import SyncClient, SyncRequest, SyncState
+from producer.result import document
 from tests.support import truth
-from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers
+from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
 from tests.support.redis_server import RedisServer
+from tests.support.stage import staged
 from tests.support.workers import WorkerProcess, environment
 from worker.clusters import Aggregate
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
+from worker.segment.traits_caller import PROBES, TRIES
 from worker.store import StorePool
 
 Start = Callable[..., WorkerProcess]
@@ -74,3 +79,111 @@ async def test_no_request_for_traits_asks_for_more_than_the_rules_read_and_no_ke
         for key in [key async for key in real_pool.scan_iter(count=1000)]:
             assert b"use_" not in key
         assert "use_" not in str(await real_pool.hgetall(f"sp:sync:{sync.id}"))
+
+
+POISONED = (
+    Fault("segment", "status", route="traits", profile=3, status=500),
+    Fault("segment", "status", route="traits", profile=11, status=400),
+    Fault("segment", "status", route="traits", profile=17, status=403),
+    Fault("segment", "body", route="traits", profile=23, content="null"),
+    Fault("segment", "body", route="traits", profile=39, content="[]"),  # the last one of all
+)
+
+
+async def test_profiles_that_alone_cannot_be_read_are_counted_and_left_out_and_the_others_are_read(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, {"spa": SpaceSpec(40, "wide")}, faults=POISONED) as stage:
+        stage.worker(SEGMENT_BASE_URL=stage.sandbox.profile_api_url, RETRY_BASE_S="0.02")
+        sync = await stage.sync(dialect="profile-api")
+        assert (sync.state, sync.complete) == (SyncState.COMPLETED, True), sync.error
+        assert (sync.profiles, sync.profiles_unreadable) == (35, 5)
+        assert document(sync)["profiles_unreadable"] == 5
+        # 35 that are read, two that no attempt mends in 5, two refused in 2, one more of 5; and two probes for each.
+        assert stage.sandbox.journal.count("segment.traits") <= 35 + 3 * TRIES + 2 * TRIES + 5 * PROBES
+        await stage.assert_clean()
+
+
+async def test_an_unreadable_profile_counts_once_through_hand_overs_and_a_killed_worker(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    spec = SpaceSpec(600, "wide")
+    faults = tuple(Fault("segment", "status", route="traits", profile=100 * n + 50, status=500) for n in range(6))
+    settings = {"LEASE_S": "0.2", "RETRY_BASE_S": "0.05"}
+    async with staged(session_redis, start_worker, {"spa": spec}, settings=settings, faults=faults) as stage:
+        worker = stage.worker(SEGMENT_BASE_URL=stage.sandbox.profile_api_url)
+        sync = await stage.enqueue(dialect="profile-api")
+
+        async def begun() -> bool:
+            return (await stage.client.get(sync.id)).pages >= 1
+
+        await until(begun)
+        worker.kill()
+        stage.worker(SEGMENT_BASE_URL=stage.sandbox.profile_api_url)
+        sync = await stage.ended(sync)
+        assert (sync.state, sync.profiles, sync.profiles_unreadable) == (SyncState.COMPLETED, 594, 6), sync.error
+        assert sync.epoch > 3
+
+
+async def test_an_outage_of_the_traits_leaves_nobody_out_and_is_resumed(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    settings = {"RETRY_BUDGET_S": "1", "RETRY_BASE_S": "0.05"}
+    async with staged(session_redis, start_worker, {"spa": SpaceSpec(200, "wide")}, settings=settings) as stage:
+        stage.sandbox.add_fault(Fault("segment", "status", route="traits", at=120, times=0, status=500))
+        stage.worker(SEGMENT_BASE_URL=stage.sandbox.profile_api_url, SEGMENT_CONCURRENCY="4")
+        sync = await stage.sync(dialect="profile-api")
+        assert sync.error
+        assert (sync.error.code, sync.error.resumable) == ("segment_unavailable", True)
+        assert (sync.profiles_unreadable, stage.sandbox.posts) == (0, [])
+        stage.sandbox.clear_faults()
+        await stage.client.resume(sync.id)
+        sync = await stage.ended(sync)
+        assert (sync.state, sync.profiles, sync.profiles_unreadable) == (SyncState.COMPLETED, 200, 0), sync.error
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "segment_forbidden"), (401, "segment_unauthorized")])
+async def test_a_refusal_of_all_profiles_stops_the_sync(
+    session_redis: RedisServer, start_worker: Start, status: int, code: str
+) -> None:
+    async with staged(session_redis, start_worker, {"spa": SpaceSpec(40, "wide")}) as stage:
+        stage.sandbox.add_fault(Fault("segment", "status", route="traits", status=status))
+        stage.worker(SEGMENT_BASE_URL=stage.sandbox.profile_api_url, RETRY_BASE_S="0.02")
+        sync = await stage.sync(dialect="profile-api")
+        assert sync.error
+        assert (sync.error.code, sync.error.resumable) == (code, True)
+        assert stage.sandbox.posts == []
+
+
+async def test_an_outage_of_half_a_second_repeats_what_it_met_and_reads_nothing_again(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    fault = Fault("segment", "status", route="traits", at=100, times=10**6, for_s=0.5, status=503)
+    options = {"faults": (fault,), "latency_s": 0.02}
+    async with staged(session_redis, start_worker, {"spa": SpaceSpec(600, "wide")}, **options) as stage:
+        stage.worker(
+            SEGMENT_BASE_URL=stage.sandbox.profile_api_url, SEGMENT_RATE="1000", RETRY_BASE_S="0.25", LEASE_S="30"
+        )
+        sync = await stage.sync(dialect="profile-api")
+        assert (sync.state, sync.profiles, sync.profiles_unreadable) == (SyncState.COMPLETED, 600, 0), sync.error
+        # Nothing that was answered is asked for again, and no page: what failed is all that is repeated.
+        assert stage.sandbox.journal.answered["segment.traits", 200] == 600
+        assert stage.sandbox.journal.count("segment.profiles") == 6
+        assert stage.sandbox.journal.count("segment.traits") <= 600 + 4 * 32
+        assert sync.epoch == 3  # no walk gave up: one walk, the finalizer, and the end
+
+
+async def test_more_unreadable_profiles_than_a_guard_allows_stop_the_sync_until_they_are_accepted(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    faults = tuple(Fault("segment", "status", route="traits", profile=n, status=400) for n in range(10, 19))
+    async with staged(session_redis, start_worker, {"spa": SpaceSpec(40, "wide")}, faults=faults) as stage:
+        stage.worker(SEGMENT_BASE_URL=stage.sandbox.profile_api_url, RETRY_BASE_S="0.02")
+        sync = await stage.sync(dialect="profile-api")
+        assert sync.error
+        assert (sync.error.code, sync.error.resumable) == ("guard_profile_errors", True)
+        assert "Of the 40 entries that were read, 9" in sync.error.message
+        assert stage.sandbox.posts == []
+        await stage.client.resume(sync.id, accept=True)
+        sync = await stage.ended(sync)
+        assert sync.state is SyncState.COMPLETED, sync.error

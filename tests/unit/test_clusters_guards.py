@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.spaces import snapshot
-from worker.clusters.guards import Alarm, Thresholds, alarms
+from worker.clusters.guards import Alarm, Thresholds, Unread, alarms
 from worker.clusters.snapshot import Snapshot
 
 USUAL = Thresholds(profiles=0.5, coverage=0.5, trait_errors=0.2)
@@ -55,6 +55,31 @@ def test_a_fifth_of_a_traits_values_unusable_is_an_alarm_with_or_without_a_sync_
 
 def test_of_a_trait_that_nobody_has_in_a_usable_form_all_values_are_unusable() -> None:
     assert found(now(), errors={"seats": 30}) == ["guard_trait_errors"]
+
+
+@pytest.mark.parametrize(
+    ("errors", "unreadable", "profiles", "most", "is_alarm"),
+    [
+        (0, 0, 0, 0.2, False),
+        (0, 0, 5, 0.0, False),
+        (1, 0, 4, 0.2, False),
+        (1, 1, 4, 0.2, True),
+        (1, 0, 3, 0.2, True),
+        (0, 201, 800, 0.2, True),
+        (100, 100, 800, 0.2, False),
+        (999, 0, 1, 1.0, False),
+        (1, 0, 0, 1.0, True),
+        (0, 1, 0, 1.0, True),
+        (1, 0, 999_999, 0.0, True),
+    ],
+)
+def test_a_fifth_of_what_was_read_unusable_is_an_alarm_however_few_there_are(
+    errors: int, unreadable: int, profiles: int, most: float, is_alarm: bool
+) -> None:
+    space = snapshot({"growth": profiles}, coverage={"ltv": profiles})
+    thresholds = replace(USUAL, profile_errors=most)
+    codes = [alarm.code for alarm in alarms(space, None, {}, {}, thresholds, Unread(errors, unreadable))]
+    assert codes == ["guard_profile_errors"] * is_alarm
 
 
 def test_little_is_chance() -> None:

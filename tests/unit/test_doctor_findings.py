@@ -62,7 +62,7 @@ def test_traits_are_counted_as_a_sync_would_read_them() -> None:
         "industries": (0, 0),
         "plans": (1, 0),
     }
-    findings = judge_traits(coverage(page, as_of=NOW), len(page))
+    findings = judge_traits(coverage(page, as_of=NOW), len(page), "spa_1")
     assert [finding.found for finding in findings] == [
         "ltv or lifetime_value: in 2 of 6 profiles, unusable in 1",
         "purchase_count or order_count: in 0 of 6 profiles",
@@ -87,7 +87,7 @@ def test_every_type_of_trait_is_looked_for_and_the_filter_is_tried() -> None:
 
 
 def test_a_page_without_any_deciding_trait_is_a_failure() -> None:
-    (finding,) = judge_traits(coverage([{"traits": {"plan": "pro", "email": "a@b.example"}}], as_of=NOW), 1)
+    (finding,) = judge_traits(coverage([{"traits": {"plan": "pro", "email": "a@b.example"}}], as_of=NOW), 1, "spa_1")
     assert finding.verdict == "fail"
     assert "ltv/lifetime_value, purchase_count/order_count, churn_risk/churn_probability" in finding.found
     assert "Computed Traits" in finding.advice

@@ -67,6 +67,8 @@ class Finalizer:
 
     async def _plan(self) -> None:
         comparison = await self._compare()
+        if comparison.nobody and not comparison.unusable:
+            comparison.stop()
         plan = await self._planner.plan(self._clusters)
         plan = plan.model_copy(update={"alarms": tuple(alarm.sentence for alarm in comparison.alarms)})
         await self._lease.stop()
@@ -76,8 +78,8 @@ class Finalizer:
     async def _buy(self) -> None:
         comparison = await self._compare()
         settled = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
-        if not settled and not self._begun.accepted:
-            comparison.stop()
+        if not settled:
+            comparison.stop(accepted=self._begun.accepted)
         left = [summary for summary in self._clusters if summary.key not in settled]
         if self._budget.limit is not None:
             await self._budget.permit(await self._planner.creations(left))
