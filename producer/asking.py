@@ -28,7 +28,15 @@ from worker.jobs.context import claim_file
 from worker.jobs.runner import needed_tokens
 from worker.settings import Dialect, Settings
 from worker.store.claim_file import StateUnusable
-from worker.sync import FAN_OUT_NEEDS_INLINE, FAN_OUT_READS_ALL, Strategy, Sync, SyncRequest, new_sync_id
+from worker.sync import (
+    FAN_OUT_NEEDS_INLINE,
+    FAN_OUT_READS_ALL,
+    TRAIT_CLASS_NEEDS_PROFILE_API,
+    Strategy,
+    Sync,
+    SyncRequest,
+    new_sync_id,
+)
 
 PATIENCE_S = 3.0
 """How long a command waits for a Redis that does not answer, before it gives up."""
@@ -240,6 +248,8 @@ def _request(
     dialect = "inline" if file is not None else options.dialect or settings.segment_dialect
     if options.strategy == "fan-out" and dialect != "inline":
         raise ConfigurationError(f"--strategy: {FAN_OUT_NEEDS_INLINE}.")
+    if options.trait_class and dialect == "inline":
+        raise ConfigurationError(f"--trait-class: {TRAIT_CLASS_NEEDS_PROFILE_API}.")
     if options.strategy == "fan-out" and options.sample is not None:
         raise ConfigurationError(f"--strategy: {FAN_OUT_READS_ALL}.")
     try:

@@ -16,14 +16,17 @@ def chosen_rules(settings: Settings, file: str | None) -> Rules:
 
     Raises ConfigurationError that says what is wrong with the file, line by line.
     """
-    file = file or settings.clusters_file
-    if file is None:
+    chosen = file or settings.clusters_file
+    if chosen is None:
         return RECIPE
+    source = "" if file else "CLUSTERS_FILE: "
     try:
-        return parse_rules(read(file))
+        return parse_rules(read(chosen))
     except MalformedRules as error:
         lines = "\n".join(f"  {problem}" for problem in error.problems)
-        raise ConfigurationError(f"{file} cannot be used:\n{lines}") from None
+        raise ConfigurationError(f"{source}{chosen} cannot be used:\n{lines}") from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{source}{error}") from None
 
 
 def read(file: str) -> str:

@@ -23,6 +23,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -78,18 +79,23 @@ def job_kind(state: SyncState) -> JobKind:
     return "finalize" if state is SyncState.FINALIZING else "walk"
 
 
+_STORED = {"stored": True}
+"""The context of a validation of what Redis holds: it passed the checks of the version that stored it."""
+
+
 @lru_cache(maxsize=64)
-def _shared(text: str) -> Rules:
-    return Rules.model_validate_json(text)
+def _shared(text: str, *, stored: bool) -> Rules:
+    return Rules.model_validate_json(text, context=_STORED if stored else None)
 
 
-def _as_rules(value: object) -> object:
+def _as_rules(value: object, info: ValidationInfo) -> object:
     """Rules by their name; and for the same data the same object, so that a worker compiles them once for all jobs."""
     if isinstance(value, str) and value in SHIPPED:
         return shipped(value)
     if isinstance(value, dict):
-        with suppress(TypeError):  # no JSON, which is told by its field when it is validated as it is
-            return _shared(json.dumps(value))
+        # What is not JSON, or is nested too deep, is reported by its field when it is validated as it is.
+        with suppress(TypeError, RecursionError):
+            return _shared(json.dumps(value), stored=info.context is _STORED)
     return value
 
 
@@ -99,6 +105,10 @@ def _written(rules: Rules) -> str | dict[str, Any]:
 
 
 FAN_OUT_NEEDS_INLINE = "fan-out is for the dialect inline; profile-api asks for its profiles side by side as it is"
+
+TRAIT_CLASS_NEEDS_PROFILE_API = (
+    "only the dialect profile-api can ask for one class of traits; leave it out, or choose profile-api"
+)
 
 FAN_OUT_READS_ALL = (
     "a sample is not fanned out, for its pages would be read whole all the same; leave out one of the two"
@@ -158,6 +168,17 @@ class SyncRequest(BaseModel):
     def _fits_a_file(self) -> Self:
         if self.file is not None and (self.trait_class or self.dialect != "inline" or self.fans_out):
             raise ValueError("a file has neither a dialect nor classes of traits, nor can it be fanned out")
+        return self
+
+    @classmethod
+    def from_stored(cls, text: str) -> Self:
+        """Reads a request as Redis holds it, also one that an earlier version accepted and this one does not."""
+        return cls.model_validate_json(text, context=_STORED)
+
+    @model_validator(mode="after")
+    def _trait_class_fits(self, info: ValidationInfo) -> Self:
+        if self.trait_class and self.dialect == "inline" and info.context is not _STORED:
+            raise ValueError(TRAIT_CLASS_NEEDS_PROFILE_API)
         return self
 
     @model_validator(mode="after")
@@ -347,7 +368,7 @@ class Sync:
             )
         return cls(
             id=fields["id"],
-            request=SyncRequest.model_validate_json(fields["request"]),
+            request=SyncRequest.from_stored(fields["request"]),
             state=state,
             epoch=int(fields["epoch"]),
             pages=int(fields["pages"]),

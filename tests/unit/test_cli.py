@@ -185,6 +185,23 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
         {},
         "--strategy: fan-out is for the dialect inline; profile-api asks for its profiles side by side as it is.",
     ),
+    "a class of traits of the list": (
+        ("sync", "a", "--trait-class", "audience"),
+        {},
+        "--trait-class: only the dialect",
+    ),
+    "a class of traits, inline": (
+        ("preview", "a", "--trait-class", "audience", "--dialect", "inline"),
+        {},
+        "--trait-class: only the dialect profile-api",
+    ),
+    "no such clusters file": (("sync", "a", "--clusters", "/none.toml"), {}, "There is no file /none.toml"),
+    "no such file of CLUSTERS_FILE": (
+        ("sync", "a"),
+        {"CLUSTERS_FILE": "/none.toml"},
+        "CLUSTERS_FILE: There is no file",
+    ),
+    "a directory as CLUSTERS_FILE": (("sync", "a"), {"CLUSTERS_FILE": "/"}, "CLUSTERS_FILE: / cannot be read"),
     "no such strategy": (("sync", "a", "--strategy", "tree"), {}, "'tree' is not one of"),
     "no such file": (("sync", "a", "--from-file", "/none"), {}, "--from-file /none: No such file or directory."),
     "a directory": (("sync", "a", "--from-file", "/"), {}, "--from-file /: it is a directory. Name one file."),

@@ -466,7 +466,7 @@ def test_rules_are_bounded() -> None:
     long = [{"key": "a", "persona": {"goals": "x" * MAX_BYTES}}]
     assert "at most 32,768" in faults(lambda: rules(clusters=long))[""]
     endless = [{"key": "a", "persona": {"goals": float("nan")}}]
-    assert "finite" in faults(lambda: rules(clusters=endless))[""]
+    assert "finite" in faults(lambda: rules(clusters=endless))["clusters.0.persona.goals"]
 
 
 def nested(levels: int) -> dict[str, Any]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import jsonschema
+import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from worker.clusters.lines import line_numbers, line_of
+from worker.clusters.lines import line_numbers, line_of, split
 from worker.clusters.rules import Rules
 from worker.clusters.shipped import RECIPE, SHIPPED
-from worker.clusters.toml import MAX_TEXT, MalformedRules, parse_rules, schema
+from worker.clusters.toml import MAX_TEXT, MOST_PROBLEMS, MalformedRules, parse_rules, schema
+from worker.clusters.toml_limits import broken_table, find_excess
 
 GOOD = """\
 name = "mine"
@@ -182,7 +188,7 @@ def test_the_recipe_ships() -> None:
         ('"All the rest"', '"All the rest', ["line 23: label: this is not TOML: Illegal character"]),
         (GOOD, "\nx = [1", ["line 2: x: this is not TOML: Unclosed array; close it with ]"]),
         (GOOD, "", ["line 1: name: it is", "line 1: traits: it is missing.", "line 1: clusters: it is missing."]),
-        (GOOD, "x = " + "[" * 5_000, ["line 1: brackets stand in each other too deep"]),
+        (GOOD, "x = " + "[" * 5_000, ["line 1: tables and lists are nested more than 100 deep"]),
         (GOOD, "#" * (MAX_TEXT + 1), ["line 1: more than 262,144 characters: this is no file of rules"]),
     ],
 )
@@ -199,6 +205,201 @@ def test_a_file_is_read_though_an_editor_has_marked_it_as_unicode_or_uses_tabs_a
     assert parse_rules(GOOD.replace("\nmissing = ", "\n\tmissing\t=\t")) == expected
     assert parse_rules(GOOD.replace("\n", "\r\n")) == expected
     assert problems("\ufeff" + GOOD.replace("type", "kind"))[0].startswith("line 4: trait spend, type: it is missing")
+
+
+CASE = (Path(__file__).parents[1] / "cases" / "toml-break-in-braces.toml").read_text()
+
+TABLES = {
+    "a case from the field": (CASE, ["line 7: when: an inline table { } must be on one line"]),
+    "a comma at the end": (
+        GOOD.replace("gt = 100 }", "gt = 100, }"),
+        ["line 16: an inline table { } must not end with a comma"],
+    ),
+    "a break in an inner one": (
+        GOOD + "persona = { a = { b = 1,\n c = 2 } }\n",
+        ["line 24: persona: an inline table { } must be on one line"],
+    ),
+    "a break before the end": (
+        GOOD + "persona = { a = 1\n}\n",
+        ["line 24: persona: an inline table { } must be on one"],
+    ),
+    "a break after the beginning": (GOOD + "persona = {\na = 1 }\n", ["line 24: persona: an inline table { } must be"]),
+    "not closed": (GOOD + "persona = { a = 1\n", ["line 24: persona: this is not TOML: Unclosed inline table; close"]),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_broken_inline_table_is_named_as_that(name: str) -> None:
+    text, expected = TABLES[name]
+    found = problems(text)
+    assert len(found) == len(expected)
+    for one, start in zip(found, expected, strict=True):
+        assert one.startswith(start)
+
+
+def test_a_list_in_an_inline_table_may_have_breaks_and_a_comma_at_its_end() -> None:
+    rules = parse_rules(GOOD + 'persona = { goals = [\n"a",\n"b",\n], x = """\n}""" }\n')
+    assert rules.clusters[-1].persona == {"goals": ["a", "b"], "x": "}"}
+
+
+DIGITS = "9" * 5_000
+DEEP = {
+    "integer": (f"persona = {{ x = {DIGITS} }}", "a number of 5,000 digits"),
+    "negative integer": (f"persona = {{ x = -{DIGITS} }}", "a number of 5,001 digits"),
+    "hexadecimal integer": (f"persona = {{ x = 0x{'f' * 5_000} }}", "a number of 5,002 digits"),
+    "integer with underscores": (f"persona = {{ x = {'9_9' * 3_000} }}", "a number of 9,000 digits"),
+    "integer in a list": (f"persona.x = [1, [{DIGITS}]]", "a number of 5,000 digits"),
+    "integer in a condition": (f'when = {{ trait = "spend", gt = {DIGITS} }}', "a number of 5,000 digits"),
+    "float": (f"persona.x = 1.{DIGITS}", "a number of 5,000 digits"),
+    "inline tables": ("persona = " + "{ a = " * 300 + "1" + " }" * 300, "nested more than 100 deep"),
+    "conditions": ("when = " + "{ not = " * 300 + '{ trait = "spend", gt = 1 }' + " }" * 300, "nested more than 100"),
+    "lists": ("persona.x = " + "[" * 40_000 + "]" * 40_000, "nested more than 100 deep"),
+    "lists that are not closed": ("persona.x = " + "[" * 100_000, "nested more than 100 deep"),
+    "keys in tables": ("persona = " + "{ a.b.c.d.e.f.g.h.i = " * 20 + "1" + " }" * 20, "nested more than 100 deep"),
+    "dotted key": ("persona." + "a." * 60_000 + "b = 1", "a name of more than 10 parts"),
+    "dotted header": ("[clusters.persona." + "a." * 60_000 + "b]\nx = 1", "a name of more than 10 parts"),
+    "dotted key with quotes": ("persona." + '"a" . ' * 40_000 + "b = 1", "a name of more than 10 parts"),
+    "name": ("a" * 200_000 + " = 1", "a name of 200,000 characters"),
+    "name in quotes": (f'"{"a" * 200_000}" = 1', "a name of 200,000 characters"),
+    "name of digits": ("1" * 200_000 + " = 1", "a number of 200,000 digits"),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_what_is_too_long_or_too_deep_is_an_error_with_its_line(name: str) -> None:
+    line, sentence = DEEP[name]
+    (found,) = problems(GOOD + line + "\n")
+    assert found.startswith("line 24: ")
+    assert sentence in found
+    assert len(found) < 300
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"' + '\\"' * 100_000,
+        "x = " + '"' * 200_000,
+        "x = " + "'" * 200_000,
+        'x = """' + '\\"' * 100_000,
+        "{" * 100 + "\n" * 200_000,
+        "[" * 250_000,
+        "]" * 250_000,
+        "=" * 250_000,
+        "." * 250_000,
+    ],
+)
+def test_any_text_is_looked_through_once(text: str) -> None:
+    """Patterns that go back to where they began would take minutes."""
+    tokens = split(text)
+    find_excess(tokens)
+    broken_table(tokens, 1)
+    with pytest.raises(MalformedRules):
+        parse_rules(text)
+
+
+def test_conditions_of_any_depth_that_are_read_are_refused_by_their_place() -> None:
+    nested = "{ not = " * 45 + '{ trait = "spend", gt = 1 }' + " }" * 45
+    (found,) = problems(GOOD.replace('{ trait = "spend", gt = 100 }', nested))
+    assert "more than 10 deep" in found
+    (found,) = problems(GOOD + "persona.x = " + "[" * 95 + "]" * 95)
+    assert found.startswith("line 24: cluster rest, persona.x: lists and tables are nested more than")
+
+
+@pytest.mark.parametrize(
+    ("value", "field", "sentence"),
+    [
+        ("18446744073709551616", "persona.x", "write an integer from -9223372036854775808 to 18446744073709551615"),
+        ("-9223372036854775809", "persona.x", "write an integer from"),
+        ("[1, { y = 99999999999999999999 }]", "persona.x.y", "write an integer from"),
+        ("nan", "persona.x", "write a finite number"),
+        ("-inf", "persona.x", "write a finite number"),
+        ("2024-01-31", "persona.x", "write text, a number"),
+        ("2024-01-31T00:00:00Z", "persona.x", "write text, a number"),
+        ("10:00:00", "persona.x", "write text, a number"),
+    ],
+)
+def test_what_a_persona_cannot_hold_is_an_error_of_the_rules(value: str, field: str, sentence: str) -> None:
+    (found,) = problems(GOOD + f"persona = {{ x = {value} }}\n")
+    assert found.startswith(f"line 24: cluster rest, {field}: {sentence}")
+
+
+@pytest.mark.parametrize(
+    "value", ["18446744073709551615", "-9223372036854775808", "1.5", "true", '"99999999999999999999"']
+)
+def test_what_a_persona_can_hold_is_written_as_json(value: str) -> None:
+    cluster = parse_rules(GOOD + f"persona.x = {value}\n").clusters[-1]
+    assert orjson.loads(orjson.dumps(dict(cluster.persona))) == tomllib.loads(f"x = {value}")
+
+
+def test_many_mistakes_are_reported_up_to_a_bound() -> None:
+    found = problems(GOOD + "".join(f"k{i} = 1\n" for i in range(2_000)))
+    assert len(found) == MOST_PROBLEMS + 1
+    assert found[-1].endswith("1,900 more mistakes from here on")
+
+
+def test_names_are_checked_too_while_other_mistakes_are_there() -> None:
+    """All of them in one round: the mistakes of a part, and what does not fit the valid parts."""
+    text = """
+name = "shop"
+filter = { trait = "region", eq = "eu" }
+[[traits]]
+name = "spend"
+type = "numbr"
+[[traits]]
+name = "staff"
+type = "boolean"
+[[traits]]
+name = "staff"
+type = "boolean"
+[[clusters]]
+key = "A b"
+when = { all = [{ trait = "spend", gt = 1 }, { trait = "nope", gt = 1 }] }
+report = ["staf", "spend"]
+[[clusters]]
+key = "c"
+when = { any = [{ trait = "staff", gt = 1 }, { trait = "spend", gt = 1 }] }
+[[clusters]]
+key = "d"
+when = { trait = "spend", gtt = 1 }
+template = "{spend} {staff.median}"
+persona = { name = "x", big = 99999999999999999999 }
+[[clusters]]
+key = "c"
+"""
+    expected = [
+        "line 3: filter.trait: no trait is called region",
+        "line 6: trait spend, type: it is one of",
+        "line 11: trait staff, name: a trait staff stands above",
+        'line 14: cluster A b, key: "A b" is not possible',
+        "line 15: cluster A b, when.all.trait: no trait is called nope",
+        "line 16: cluster A b, report: no trait is called staf; did you mean staff?",
+        "line 19: cluster c, when.any.gt: staff is a boolean",
+        "line 22: cluster d, when.gtt: there is no such field",
+        "line 24: cluster d, persona.big: write an integer from",
+        "line 26: cluster c, key: a cluster c stands above",
+    ]
+    found = problems(text)
+    assert len(found) == len(expected), found
+    for one, start in zip(found, expected, strict=True):
+        assert one.startswith(start)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [*GOOD.splitlines(keepends=True), "{", "}", "[", "]", '"', "'", '"""', "\n", ",", "=", ".", "#", "9"]
+        )
+        | st.text(max_size=5),
+        max_size=40,
+    ).map("".join)
+)
+def test_whatever_a_text_holds_is_rules_or_a_list_of_problems(text: str) -> None:
+    lines = text.count("\n") + 1
+    with contextlib.suppress(MalformedRules):
+        parse_rules(text)
+        return
+    assert all(1 <= int(problem.split(":")[0].removeprefix("line ")) <= lines for problem in problems(text))
 
 
 def test_every_fault_is_told_at_once_in_order_of_lines() -> None:

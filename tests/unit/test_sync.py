@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -70,6 +71,17 @@ def test_what_would_not_fit_is_no_space_id(space_id: str) -> None:
         SyncRequest(space_id=space_id)
 
 
+MINE_JSON: dict[str, Any] = {
+    "name": "mine",
+    "traits": [{"name": "plan", "type": "category"}],
+    "clusters": [{"key": "paying", "when": {"not": {"trait": "plan", "in": ["free"]}}}, {"key": "rest"}],
+}
+
+NESTED: dict[str, Any] = {}
+for _ in range(5_000):
+    NESTED = {"x": NESTED}
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -96,6 +108,13 @@ def test_what_would_not_fit_is_no_space_id(space_id: str) -> None:
         {"file": "x", "trait_class": "audience"},
         {"file": "x", "strategy": "fan-out"},
         {"strategy": "fan-out", "dialect": "profile-api"},
+        {"trait_class": "audience"},
+        {"trait_class": "computed_trait", "dialect": "inline"},
+        {"rules": {**MINE_JSON, "clusters": [{"key": "all", "persona": {"x": 2**64}}]}},
+        {"rules": {**MINE_JSON, "clusters": [{"key": "all", "persona": {"x": -(2**63) - 1}}]}},
+        {"rules": {**MINE_JSON, "clusters": [{"key": "all", "persona": {"x": [float("nan")]}}]}},
+        {"rules": {**MINE_JSON, "clusters": [{"key": "all", "persona": {"x": "\ud800"}}]}},
+        {"rules": {**MINE_JSON, "clusters": [{"key": "all", "persona": NESTED}]}},
         {"strategy": "tree"},
     ],
 )
@@ -117,13 +136,7 @@ def test_a_request_survives_its_journey_through_redis() -> None:
     assert SyncRequest.model_validate_json(request.model_dump_json()) == request
 
 
-MINE = Rules.model_validate(
-    {
-        "name": "mine",
-        "traits": [{"name": "plan", "type": "category"}],
-        "clusters": [{"key": "paying", "when": {"not": {"trait": "plan", "in": ["free"]}}}, {"key": "rest"}],
-    }
-)
+MINE = Rules.model_validate(MINE_JSON)
 
 
 def test_rules_travel_in_the_request_and_the_default_ones_by_their_name() -> None:
@@ -144,6 +157,22 @@ def test_a_request_of_before_there_were_other_rules_still_loads() -> None:
         '{"space_id":"spa_1","collection":"users","rules":"recipe","mode":"upsert"}'
     )
     assert request.rules is RECIPE
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"trait_class": "audience", "dialect": "inline"},
+        {"rules": {**MINE_JSON, "clusters": [{"key": "all", "persona": {"x": 2**70}}]}},
+    ],
+)
+def test_a_stored_request_that_an_earlier_version_accepted_is_read(options: dict[str, Any]) -> None:
+    stored = json.dumps({"space_id": "spa_1", **options})
+    with pytest.raises(ValidationError):
+        SyncRequest.model_validate_json(stored)
+    request = SyncRequest.from_stored(stored)
+    assert json.loads(request.model_dump_json()).items() >= json.loads(stored).items()
+    assert SyncRequest.from_stored(request.model_dump_json()) == request
 
 
 def test_a_request_does_not_change() -> None:

@@ -1,6 +1,6 @@
 """Where everything stands in a TOML text: the parser of the standard library says it only for what it cannot read.
 
-Relies on a text that `tomllib` has read, so that nothing here has to be checked again.
+`line_numbers` relies on a text that `tomllib` has read, so that nothing has to be checked again; `split` takes any.
 """
 
 import re
@@ -11,12 +11,28 @@ from worker.clusters.refusal import Path
 _TOKEN = re.compile(
     r'''
       (?P<space>[^\S\n]+|\#[^\n]*)
-    | (?P<string>"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\])*"|'[^']*')
+    | (?P<string>"""(?:\\.|[^\\])*?(?:"{3,5}|\Z)|\'\'\'.*?(?:\'{3,5}|\Z)|"(?:\\[^\n]|[^"\\\n])*"?|'[^'\n]*'?)
     | (?P<sign>[\n\[\]{}=,.])
     | (?P<bare>[^\s\[\]{}=,.\#"']+)
     ''',
     re.VERBOSE | re.DOTALL,
 )
+
+# A string that is not closed ends with its line, or with the text: nothing is looked at twice.
+
+Token = tuple[str, int]
+"""A part of a text, and its line, from 1."""
+
+
+def split(text: str) -> list[Token]:
+    """The strings, signs, names and values of any text, without spaces and comments; the last one is empty."""
+    line = 1
+    tokens: list[Token] = []
+    for found in _TOKEN.finditer(text):
+        if found.lastgroup != "space":
+            tokens.append((found[0], line))
+        line += found[0].count("\n")
+    return [*tokens, ("", line)]
 
 
 def line_numbers(text: str) -> dict[Path, int]:
@@ -31,13 +47,7 @@ def line_of(path: Path, numbers: Mapping[Path, int]) -> int:
 
 class _Scanner:
     def __init__(self, text: str) -> None:
-        line = 1
-        self._tokens: list[tuple[str, int]] = []
-        for found in _TOKEN.finditer(text):
-            if found.lastgroup != "space":
-                self._tokens.append((found[0], line))
-            line += found[0].count("\n")
-        self._tokens.append(("", line))
+        self._tokens = split(text)
         self._at = 0
         self._numbers: dict[Path, int] = {}
         self._tables: dict[Path, int] = {}

@@ -37,6 +37,11 @@ def refuse(title: str, faults: Iterable[Fault]) -> None:
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """A sentence about a name that nothing has, with the one that was probably meant, else all that there are."""
     names = list(known)
-    close = get_close_matches(name, names, n=1)
+    close = get_close_matches(brief(name), names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-    return f"no {kind} is called {name}; {hint}"
+    return f"no {kind} is called {brief(name)}; {hint}"
+
+
+def brief(text: str, length: int = 80) -> str:
+    """The beginning of a text that may be of any length."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -5,16 +5,17 @@ They travel inside a sync's request, so that every worker uses the same ones, an
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, model_validator
 
 from worker.clusters.compiled import Compiled, compile_clusters
 from worker.clusters.condition import Condition
-from worker.clusters.refusal import Fault, refuse, unknown
+from worker.clusters.refusal import Fault, Path, refuse, unknown
 from worker.clusters.template import objections
 from worker.clusters.trait import Name, Trait
 
@@ -22,6 +23,12 @@ MAX_CLUSTERS = 50
 MAX_TRAITS = 100
 MAX_BYTES = 32 * 1024
 """How large rules may be as JSON: they are part of every sync in Redis."""
+
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
+"""Integers of a persona: what its payload can be written with."""
+
+MAX_PERSONA_DEPTH = 24
+"""How deep a value of a persona may be, counted from the whole of the rules."""
 
 OWN_FIELDS = frozenset({"name", "description", "demographic", "psychographic"})
 """Fields of a persona that are made from the statistics."""
@@ -137,17 +144,22 @@ class Rules(BaseModel):
         return named
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        refuse("Rules", [*self._trait_faults(), *self._cluster_faults(), *self._size_faults()])
+    def _fits_together(self, info: ValidationInfo) -> Self:
+        # An earlier version has stored rules without a look at the fields of personas.
+        persona = [] if (info.context or {}).get("stored") else list(self._persona_faults())
+        size = [] if persona else self._size_faults()
+        refuse("Rules", [*self.trait_faults(), *self.cluster_faults(), *persona, *size])
         return self
 
-    def _trait_faults(self) -> Iterator[Fault]:
+    def trait_faults(self) -> Iterator[Fault]:
+        """What does not fit together in the traits and the filter."""
         for i, name in _repeated([trait.name for trait in self.traits]):
             yield Fault(("traits", i, "name"), f"a trait {name} stands above already: choose another name")
         if self.filter is not None:
             yield from self.filter.faults(self._by_name, ("filter",))
 
-    def _cluster_faults(self) -> Iterator[Fault]:
+    def cluster_faults(self, *, whole: bool = True) -> Iterator[Fault]:
+        """What does not fit together in the clusters. whole: whether these are all traits and clusters."""
         for i, key in _repeated(list(self.cluster_keys)):
             yield Fault(("clusters", i, "key"), f"a cluster {key} stands above already: choose another key")
         deciding = frozenset().union(*(cluster.when.traits for cluster in self.clusters if cluster.when))
@@ -163,21 +175,52 @@ class Rules(BaseModel):
                 yield Fault((*place, "template"), sentence)
             for field in sorted(OWN_FIELDS & cluster.persona.keys()):
                 yield Fault((*place, "persona", field), f"{field} is made from the statistics: leave it out")
-            if cluster.when and cluster.when.traits == deciding and cluster.when.comparisons == {"missing": True}:
+            if (
+                whole
+                and cluster.when
+                and cluster.when.traits == deciding
+                and cluster.when.comparisons == {"missing": True}
+            ):
                 yield Fault((*place, "when"), "a profile without any of the traits that are compared is in no cluster")
             before = next((one for one in self.clusters[:i] if one.when in (None, cluster.when)), None)
             if before is not None:
                 everyone = "takes everyone else" if before.when is None else "has the same condition"
                 yield Fault(place, f"nobody can be in {cluster.key}, for {before.key} above {everyone}: move it up")
 
+    def _persona_faults(self) -> Iterator[Fault]:
+        for i, cluster in enumerate(self.clusters):
+            yield from not_sendable(cluster.persona, ("clusters", i, "persona"))
+
     def _size_faults(self) -> Iterator[Fault]:
-        try:
-            size = len(json.dumps(self.as_json(), allow_nan=False))
-        except ValueError:
-            yield Fault((), "a field of a persona is not a finite number")
-        else:
-            if size > MAX_BYTES:
-                yield Fault((), f"the rules take {size:,} bytes, and every sync carries them: at most {MAX_BYTES:,}")
+        size = len(json.dumps(self.as_json()))
+        if size > MAX_BYTES:
+            yield Fault((), f"the rules take {size:,} bytes, and every sync carries them: at most {MAX_BYTES:,}")
+
+
+def not_sendable(value: object, path: Path) -> Iterator[Fault]:
+    """What cannot be sent to Mavera as JSON, at any depth."""
+    if len(path) > MAX_PERSONA_DEPTH:
+        yield Fault(path, f"lists and tables are nested more than {MAX_PERSONA_DEPTH - 3} deep: make it simpler")
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from not_sendable(one, (*path, name))
+    elif isinstance(value, list | tuple):
+        for i, one in enumerate(value):
+            yield from not_sendable(one, (*path, i))
+    elif isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
+        yield Fault(path, f"write an integer from {MIN_INTEGER} to {MAX_INTEGER}, or text in quotes")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Fault(path, "write a finite number: a persona cannot hold nan or inf")
+    elif isinstance(value, str) and not _is_text(value):
+        yield Fault(path, "write text: half of a surrogate pair is not a character")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _repeated(names: list[str]) -> list[tuple[int, str]]:

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -14,13 +14,19 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
 from worker.clusters.condition import Condition
-from worker.clusters.lines import line_numbers, line_of
-from worker.clusters.refusal import Path
+from worker.clusters.lines import Token, line_numbers, line_of, split
+from worker.clusters.partial import faults_of_valid_parts
+from worker.clusters.refusal import Fault, Path, brief
 from worker.clusters.rules import Cluster, Rules
+from worker.clusters.toml_limits import broken_table, find_excess
 from worker.clusters.trait import Trait
 
 MAX_TEXT = 256 * 1024
 """Characters of a file; far more than rules of the largest size need."""
+
+MOST_PROBLEMS = 100
+LONGEST_FIELD, LONGEST_SENTENCE = 200, 2000
+"""How much is said about a file that is far from one of rules. Lengths in characters."""
 
 _SENTENCES = {
     "bool_type": "write true or false",
@@ -112,17 +118,17 @@ def parse_rules(text: str) -> Rules:
     text = text.removeprefix("\ufeff")  # some editors begin every file with it
     if len(text) > MAX_TEXT:
         raise MalformedRules([Problem(1, "", f"more than {MAX_TEXT:,} characters: this is no file of rules")])
+    tokens = split(text)
+    if (excess := find_excess(tokens)) is not None:
+        raise MalformedRules([Problem(excess.line, "", excess.sentence)])
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise MalformedRules([_syntax(text, str(error))]) from None
-    except RecursionError:
-        raise MalformedRules([Problem(1, "", "brackets stand in each other too deep")]) from None
+        raise MalformedRules([_syntax(text, tokens, str(error))]) from None
     try:
         return Rules.model_validate(data)
     except ValidationError as error:
-        numbers = line_numbers(text)
-        raise MalformedRules([_problem(one, data, numbers) for one in _of_its_own(error)]) from None
+        raise MalformedRules(_problems(error, data, text)) from None
 
 
 def schema() -> dict[str, Any]:
@@ -142,14 +148,36 @@ class _TomlSchema(GenerateJsonSchema):
         return {key: value for key, value in found.items() if (key, value) != ("default", None)}
 
 
-def _syntax(text: str, message: str) -> Problem:
+def _syntax(text: str, tokens: Sequence[Token], message: str) -> Problem:
     """What the parser says, with the line where all other problems have it; without one it means the end."""
     said, _, place = message.partition(" (at ")
     found = re.search(r"line (\d+)", place)
     line = int(found[1]) if found else text.count("\n") + 1
-    field = re.match(r"\s*([\w.-]+)\s*=", text.split("\n")[line - 1])
+    if (table := broken_table(tokens, line)) is not None:
+        return Problem(table.line, _key_in(text, table.line), table.sentence)
     fix = next((fix for beginning, fix in _FIXES.items() if said.startswith(beginning)), "")
-    return Problem(line, field[1] if field else "", f"this is not TOML: {said}" + (f"; {fix}" if fix else ""))
+    return Problem(line, _key_in(text, line), f"this is not TOML: {said}" + (f"; {fix}" if fix else ""))
+
+
+def _key_in(text: str, line: int) -> str:
+    """The key that a line begins with; empty if it begins with something else."""
+    found = re.match(r"\s*([\w.-]{1,200})\s*=", text.split("\n")[line - 1])
+    return found[1] if found else ""
+
+
+def _problems(error: ValidationError, data: Mapping[str, Any], text: str) -> list[Problem]:
+    """What is wrong with the data of a text, in order of lines, at most `MOST_PROBLEMS` and a word about the others."""
+    numbers = line_numbers(text)
+    errors = _of_its_own(error)
+    known = {(one["loc"], one["msg"]) for one in errors}
+    faults = [fault for fault in faults_of_valid_parts(data) if (fault.path, fault.sentence) not in known]
+    found: list[tuple[int, ErrorDetails | Fault]] = [(line_of(one["loc"], numbers), one) for one in errors]
+    found += [(line_of(fault.path, numbers), fault) for fault in faults]
+    found.sort(key=lambda one: one[0])
+    problems = [_problem(line, one, data) for line, one in found[:MOST_PROBLEMS]]
+    if rest := found[MOST_PROBLEMS:]:
+        problems.append(Problem(rest[0][0], "", f"{len(rest):,} more mistakes from here on"))
+    return problems
 
 
 def _of_its_own(error: ValidationError) -> list[ErrorDetails]:
@@ -161,9 +189,9 @@ def _of_its_own(error: ValidationError) -> list[ErrorDetails]:
     ]
 
 
-def _problem(error: ErrorDetails, data: Mapping[str, Any], numbers: Mapping[Path, int]) -> Problem:
-    path = error["loc"]
-    return Problem(line_of(path, numbers), _field(path, data), _sentence(error))
+def _problem(line: int, found: ErrorDetails | Fault, data: Mapping[str, Any]) -> Problem:
+    path, sentence = (found.path, found.sentence) if isinstance(found, Fault) else (found["loc"], _sentence(found))
+    return Problem(line, brief(_field(path, data), LONGEST_FIELD), brief(sentence, LONGEST_SENTENCE))
 
 
 def _sentence(error: ErrorDetails) -> str:
@@ -190,7 +218,7 @@ def _sentence(error: ErrorDetails) -> str:
         return _SENTENCES[kind]
     if kind in ("string_pattern_mismatch", "string_too_long", "too_long"):
         said = error["msg"].removeprefix("String ").removeprefix("Tuple ")
-        shown = f'"{given}" is not possible' if kind == "string_pattern_mismatch" else f"it {said}"
+        shown = f'"{brief(str(given))}" is not possible' if kind == "string_pattern_mismatch" else f"it {said}"
         return f"{shown}. {_description(model, name)}"
     return error["msg"]
 
@@ -198,7 +226,7 @@ def _sentence(error: ErrorDetails) -> str:
 def _meant(name: str, known: list[str]) -> str:
     """A question after the word that was probably meant; empty if there is none."""
     other = _MEANT.get(name.lower(), "")
-    close = [other] if other in known else get_close_matches(name, known, n=1)
+    close = [other] if other in known else get_close_matches(brief(name), known, n=1)
     return f"did you mean {close[0]}?" if close else ""
 
 

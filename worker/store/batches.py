@@ -169,7 +169,7 @@ class BatchStore:
         request, started_at, work, trouble_ms, *counted = answer[1:]
         return BegunBatch(
             lease=BatchGrant(key, holder),
-            request=SyncRequest.model_validate_json(request),
+            request=SyncRequest.from_stored(request),
             started_at=int(started_at) / 1000,
             work=BatchWork.decode(work),
             counted=Counted.read(counted),

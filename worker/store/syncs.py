@@ -297,7 +297,7 @@ class SyncStore:
         fields = dict(zip(parts[::2], parts[1::2], strict=True))
         return Begun(
             lease=LeaseGrant(sync_id, SyncState(fields["state"]), epoch, holder),
-            request=SyncRequest.model_validate_json(fields["request"]),
+            request=SyncRequest.from_stored(fields["request"]),
             checkpoint=Checkpoint(
                 seq=int(fields["seq"]),
                 cursor=fields["cursor"],
