@@ -1,6 +1,27 @@
-"""`python -m producer`: the same as `segment-personas`."""
+"""The entry of the program, for `segment-personas` and `python -m producer`.
 
-from producer.cli import main
+It comes before everything that takes time to import: a Ctrl-C meanwhile ends the process quietly.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(130)
+
+
+def main() -> None:
+    """Runs the command line and exits."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)  # until a command follows its syncs, and has its own
+    from producer import cli
+
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

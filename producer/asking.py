@@ -5,6 +5,7 @@ That door is a Redis with workers behind it, or everything in this process.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 import os
@@ -17,6 +18,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from producer.client import SyncClient, SyncConflict
+from producer.command_lines import command
 from producer.embedded import DEMO_SPACE, embedded, made_up
 from producer.file_names import check_names
 from producer.rules_file import chosen_rules
@@ -44,7 +46,15 @@ PATIENCE_S = 3.0
 
 @dataclass(frozen=True)
 class SyncOptions:
-    """The options of `sync` and `preview`. timeout_s: how long to follow."""
+    """The options of `sync` and `preview`.
+
+    Attributes:
+        timeout_s: How long to follow, in seconds.
+        details: Whether a plan is shown with every field.
+        exit_code: Whether the exit code of a preview tells if it would change something.
+        accept: Whether a sync that a guard stops goes on.
+        arguments: What the user typed after the program's name.
+    """
 
     space_ids: tuple[str, ...] = ()
     preview: bool = False
@@ -68,6 +78,15 @@ class SyncOptions:
     trait_class: Literal["computed_trait", "audience"] | None = None
     idempotency_key: str | None = None
     clusters: str | None = None
+    details: bool = False
+    exit_code: bool = False
+    accept: bool = False
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """What the user typed, as far as is known: at least the command and the spaces."""
+        return self.arguments or ("preview" if self.preview else "sync", *self.space_ids)
 
     @property
     def from_file(self) -> str | None:
@@ -75,9 +94,9 @@ class SyncOptions:
         return self.from_files[0] if self.from_files else None
 
     def asks(self, err: Screen) -> bool:
-        """Whether someone is there to be shown the plan and asked before anything is paid for."""
+        """Whether the plan is shown and the user asked before anything is paid for: only at a terminal."""
         hurried = self.preview or self.yes or self.json or self.sandbox or not self.wait
-        return not hurried and err.is_terminal and sys.stdin.isatty()
+        return not hurried and err.is_tty and sys.stdin is not None and sys.stdin.isatty()
 
     def in_process(self, settings: Settings) -> bool:
         """Whether everything runs in this process. Raises ConfigurationError if an option does not go with that."""
@@ -95,6 +114,14 @@ class SyncOptions:
                     "--embedded and --sandbox."
                 )
         return True
+
+    def check(self) -> None:
+        """Raises ConfigurationError if two options exclude each other."""
+        if self.accept and not self.wait:
+            raise ConfigurationError(
+                "--accept cannot be used with --no-wait: the guard stops the sync later. Leave one of them out, or use "
+                "`resume SYNC_ID --accept` when the sync has stopped."
+            )
 
 
 def requests_for(settings: Settings, options: SyncOptions, *, plan_only: bool = False) -> list[SyncRequest]:
@@ -161,12 +188,12 @@ async def front_door(
         except StateUnusable:
             raise
         except ConfigurationError as error:
-            raise ConfigurationError(f"{error} To see it work without keys: segment-personas sync --sandbox") from None
+            raise ConfigurationError(f"{error} To see it work without keys: {command('sync', '--sandbox')}") from None
         if not options.sandbox:
             reason = "REDIS_URL is not set" if settings.redis_url is None else "--embedded"
             err.say(
                 f"{reason}: everything runs in this process, and the state of the sync is lost with it. "
-                "Personas that were made stay.",
+                "Personas already created are kept.",
                 "dim",
             )
         yield client
@@ -179,7 +206,9 @@ def redis_client(settings: Settings) -> SyncClient:
     return SyncClient(settings.redis_url.get_secret_value(), settings=settings, patience_s=PATIENCE_S)
 
 
-async def enqueue(client: SyncClient, err: Screen, requests: Sequence[SyncRequest], options: SyncOptions) -> list[Sync]:
+async def enqueue(
+    settings: Settings, client: SyncClient, err: Screen, requests: Sequence[SyncRequest], options: SyncOptions
+) -> list[Sync]:
     """Asks for every sync. Raises as `SyncClient.enqueue` does; the message names those that are started by then."""
     syncs: list[Sync] = []
     for request in requests:
@@ -189,14 +218,18 @@ async def enqueue(client: SyncClient, err: Screen, requests: Sequence[SyncReques
                 request, force=options.force, idempotency_key=options.idempotency_key, sync_id=sync_id
             )
         except SyncConflict as conflict:
-            # Who would only be asked first may as well follow one that somebody has agreed to.
+            # A user who would only be asked first may as well follow a sync that was agreed to.
             if options.preview or conflict.sync is None or not conflict.sync.carries_out(request):
                 raise _after_a_start(conflict, syncs) from None
             found = conflict.sync
         except PersonasError as error:
             raise _after_a_start(error, syncs) from None
+        except asyncio.CancelledError:
+            if not options.in_process(settings):
+                err.say(f"Interrupted. To see whether a sync was started:\n  {command('list')}")
+            raise
         if found.id != sync_id:
-            err.say(f"{found.request.space_id}: this was asked for before; it is {found.id}, {found.state.value}.")
+            err.say(f"{found.request.space_id}: already requested; following {found.id} ({found.status}).")
         syncs.append(found)
     return syncs
 
@@ -212,7 +245,9 @@ def _check_goes_with_file(space_ids: Sequence[str], options: SyncOptions) -> Non
         (options.trait_class, "--trait-class"),
     ):
         if given:
-            raise ConfigurationError(f"{name} says how Segment is asked; with --from-file it is not. Leave one out.")
+            raise ConfigurationError(
+                f"{name} says how Segment is asked, and --from-file asks nothing of Segment. Leave one out."
+            )
 
 
 def _own_file(file: str) -> str:
@@ -225,7 +260,7 @@ def _own_file(file: str) -> str:
             with open(file, "rb"):
                 pass
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no name of a file"
+        reason = error.strerror if isinstance(error, OSError) else "this cannot be a file name"
         raise ConfigurationError(f"--from-file {file}: {reason}.") from None
     if stat.S_ISDIR(found.st_mode):
         raise ConfigurationError(f"--from-file {file}: it is a directory. Name one file.")
@@ -239,7 +274,8 @@ def _after_a_start(error: PersonasError, started: Sequence[Sync]) -> PersonasErr
     if not started:
         return error
     names = ", ".join(f"{one.id} ({one.request.space_id})" for one in started)
-    return type(error)(f"{error}\nStarted before, and going on: {names}")
+    error.args = (f"{error}\nStarted before, and going on: {names}",)
+    return error
 
 
 def _request(
@@ -272,11 +308,11 @@ def _request(
     except ValidationError as error:  # typer has seen to the other options
         match error.errors(include_input=False)[0]["loc"]:
             case ("file",):
-                raise ConfigurationError("--from-file: it is no name of a file.") from None
+                raise ConfigurationError("--from-file: this cannot be a file name.") from None
             case ("sample",):
                 raise ConfigurationError(
                     f"--sample {options.sample:g}: a share is above 0 and below 1; 0.05 is one profile in twenty."
                 ) from None
         raise ConfigurationError(
-            f"{space_id!r} is no space id: it has letters, digits and the signs . _ ~ - and at most 128 of them."
+            f"{space_id!r} cannot be a space id: it has at most 128 ASCII letters, digits and characters of . _ ~ -"
         ) from None

@@ -1,164 +1,185 @@
-"""The command line: which commands there are, their options, and how errors become exit codes.
+"""The command line: which commands there are, and how errors become exit codes.
 
-Imports only typer; what a command needs is imported when it runs, so that `--help` answers at once.
-
-Exit codes: 0 completed; 1 the sync failed; 2 wrong usage or configuration; 3 cancelled, or not agreed to; 130 no longer
-following.
+Imports only typer; what a command needs is imported when it runs, so that `--help` answers at once. The options are in
+`options`, the exit codes in `exit_codes`.
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
+from producer.exit_codes import EXIT_CODES, PREVIEW_EXIT_CODES
+from producer.options import (
+    BUDGET,
+    CONTROL,
+    LOOK,
+    OUTPUT,
+    RUN,
+    SERVE,
+    SET_UP,
+    SOURCE,
+    Accept,
+    AllowPartial,
+    ClusterKey,
+    Clusters,
+    Collection,
+    DefaultSpaceId,
+    Details,
+    Dialect,
+    Embedded,
+    ExitCode,
+    Force,
+    FromFile,
+    IdempotencyKey,
+    Json,
+    MaxCredits,
+    MaxProfiles,
+    MinClusterSize,
+    Mode,
+    NoWait,
+    RulesName,
+    Sample,
+    Sandbox,
+    SpaceId,
+    SpaceIds,
+    Strategy,
+    SyncId,
+    Timeout,
+    TraitClass,
+    Yes,
+    flag,
+    option,
+)
+
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # they would print local variables, and with them tokens and profiles
     context_settings={"help_option_names": ["--help", "-h"]},
     help="Turns a Segment space into Mavera personas: one for each cluster of its profiles.",
-    epilog="Exit codes: 0 completed, 1 the sync failed, 2 wrong usage or configuration, 3 cancelled or "
-    "not agreed to, 130 no longer following.",
+    epilog=EXIT_CODES,
 )
 
 
-def _flag(*names: str, help: str, **more: Any) -> Any:
-    return typer.Option(*names, help=help, metavar="", show_default=False, **more)
-
-
-SyncId = Annotated[str, typer.Argument(metavar="SYNC_ID", help="As `sync` and `list` print it.")]
-Json = Annotated[bool, _flag("--json", help="Print one JSON document on stdout; everything else goes to stderr.")]
-Timeout = Annotated[
-    float | None,
-    typer.Option("--timeout", metavar="SECONDS", min=0, help="Stop following after so long (exit code 130)."),
-]
-Dialect = Annotated[
-    Literal["inline", "profile-api"] | None,
-    typer.Option(
-        metavar="inline|profile-api",
-        help="Ask for traits with the list, or for each profile's. Default: SEGMENT_DIALECT.",
-    ),
-]
-Clusters = Annotated[
-    str | None,
-    typer.Option(
-        "--clusters", metavar="FILE", help="File of traits and clusters (see `clusters`). Default: CLUSTERS_FILE."
-    ),
-]
-SpaceId = Annotated[str, typer.Argument(metavar="SPACE_ID", help="Segment space.")]
-ClusterKey = Annotated[str, typer.Argument(metavar="CLUSTER", help="Key of the cluster, such as high_value.")]
-Collection = Annotated[
-    Literal["users", "accounts"], typer.Option("--collection", metavar="users|accounts", help="Collection of profiles.")
-]
-RulesName = Annotated[str, typer.Option("--rules", metavar="NAME", help="Name of the rules that have the cluster.")]
-NoWait = Annotated[bool, _flag("--no-wait", help="Print the sync id and return; do not follow.")]
-Accept = Annotated[bool, _flag("--accept", help="What a guard stopped it for is as it should be: change the personas.")]
-MaxCredits = Annotated[
-    int | None, typer.Option(metavar="N", min=0, help="Buy nothing if the sync would cost more credits.")
-]
-
-
-@app.command("preview", help="Do all that sync does but change personas: show the clusters, and what would be made.")
-@app.command()
+@app.command(rich_help_panel=RUN, epilog=EXIT_CODES)
 def sync(
-    ctx: typer.Context,
-    space_ids: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="SPACE_ID", help="Segment spaces, several at once. Default: SEGMENT_SPACE_ID."),
-    ] = None,
-    yes: Annotated[bool, _flag("--yes", "-y", help="Do not ask before personas are paid for.")] = False,
-    max_credits: MaxCredits = None,
-    no_wait: NoWait = False,
-    json: Json = False,
-    embedded: Annotated[
-        bool, _flag("--embedded", help="Run everything in this process. So it is, too, without REDIS_URL.")
-    ] = False,
-    sandbox: Annotated[
-        bool, _flag("--sandbox", help="Use made-up profiles and stand-ins for both APIs. Implies --embedded.")
-    ] = False,
-    from_file: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE", help="Read profiles from a file, a JSON object a line; .gz too; -: standard input."
-        ),
-    ] = None,
-    sample: Annotated[
-        float | None,
-        typer.Option(metavar="SHARE", help="Read a sample: 0.05 is one profile in twenty, the same ones every time."),
-    ] = None,
-    max_profiles: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Stop reading after so many profiles.")
-    ] = None,
-    min_cluster_size: Annotated[int, typer.Option(metavar="N", min=1, help="A smaller cluster makes no persona.")] = 3,
-    timeout: Timeout = None,
-    force: Annotated[bool, _flag("--force", help="Start another sync beside one of the same space.")] = False,
-    mode: Annotated[
-        Literal["upsert", "create"],
-        typer.Option(metavar="upsert|create", help="Update a cluster's persona if it has one, or always buy anew."),
-    ] = "upsert",
-    allow_partial: Annotated[
-        bool,
-        _flag(
-            "--allow-partial",
-            help="Let a part of a space (--max-profiles, --sample) create personas, and overwrite those made from all.",
-        ),
-    ] = False,
-    dialect: Dialect = None,
-    strategy: Annotated[
-        Literal["auto", "chain", "fan-out"],
-        typer.Option(
-            metavar="auto|chain|fan-out",
-            help="Read page after page, or list first and read on all workers (inline); auto: the chain.",
-        ),
-    ] = "auto",
-    collection: Collection = "users",
-    trait_class: Annotated[
-        Literal["computed_trait", "audience"] | None,
-        typer.Option(metavar="computed_trait|audience", help="Read only traits of this class (profile-api)."),
-    ] = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option(metavar="KEY", help="The same key never starts a second sync.")
-    ] = None,
+    space_ids: SpaceIds = None,
     clusters: Clusters = None,
+    collection: Collection = "users",
+    min_cluster_size: MinClusterSize = 3,
+    force: Force = False,
+    idempotency_key: IdempotencyKey = None,
+    from_file: FromFile = None,
+    sample: Sample = None,
+    max_profiles: MaxProfiles = None,
+    dialect: Dialect = None,
+    strategy: Strategy = "auto",
+    trait_class: TraitClass = None,
+    embedded: Embedded = False,
+    sandbox: Sandbox = False,
+    yes: Yes = False,
+    max_credits: MaxCredits = None,
+    accept: Accept = False,
+    allow_partial: AllowPartial = False,
+    mode: Mode = "upsert",
+    json: Json = False,
+    details: Details = False,
+    no_wait: NoWait = False,
+    timeout: Timeout = None,
 ) -> None:
-    """Read every profile of a space, and create or update one persona per cluster."""
+    """Read every profile of a space, and create or update one persona per cluster.
+
+    \b
+    Examples:
+      segment-personas sync --sandbox                        try it without keys
+      segment-personas sync spa_1 --max-credits 1200         ask at the terminal, spend no more
+      segment-personas sync spa_1 --json --timeout 7200      nightly, from a scheduler
+      segment-personas sync spa_1 --from-file export.ndjson.gz --clusters clusters.toml
+    """
+    _start(dict(locals()), preview=False)
+
+
+def _preview(**given: Any) -> None:
+    """Dry run: read the space and show the plan, change nothing.
+
+    \b
+    Examples:
+      segment-personas preview spa_1 --max-profiles 1000
+      segment-personas preview spa_1 --exit-code             5: personas would change, 0: none would
+    """
+    _start(given, preview=True)
+
+
+def _signature_of_preview() -> inspect.Signature:
+    """The options of `sync` without those that only a purchase needs, and with `--exit-code`."""
+    parameters = inspect.signature(sync, eval_str=True).parameters
+    kept = [parameter for name, parameter in parameters.items() if name not in {"yes", "accept"}]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Signature([*kept, inspect.Parameter("exit_code", kind, default=False, annotation=ExitCode)])
+
+
+_preview.__signature__ = _signature_of_preview()  # type: ignore[attr-defined]
+app.command("preview", rich_help_panel=RUN, epilog=PREVIEW_EXIT_CODES)(_preview)
+
+
+def _start(given: dict[str, Any], *, preview: bool) -> NoReturn:
     from producer import commands
     from producer.asking import SyncOptions
 
     options = SyncOptions(
-        space_ids=tuple(space_ids or ()),
-        preview=ctx.info_name == "preview",
-        yes=yes,
-        max_credits=max_credits,
-        wait=not no_wait,
-        json=json,
-        embedded=embedded,
-        sandbox=sandbox,
-        from_files=tuple(from_file or ()),
-        sample=sample,
-        max_profiles=max_profiles,
-        min_cluster_size=min_cluster_size,
-        timeout_s=_seconds(timeout),
-        force=force,
-        mode=mode,
-        allow_partial=allow_partial,
-        dialect=dialect,
-        strategy=strategy,
-        collection=collection,
-        trait_class=trait_class,
-        idempotency_key=idempotency_key,
-        clusters=clusters,
+        space_ids=tuple(given.pop("space_ids") or ()),
+        from_files=tuple(given.pop("from_file") or ()),
+        preview=preview,
+        wait=not given.pop("no_wait"),
+        timeout_s=_seconds(given.pop("timeout")),
+        arguments=tuple(sys.argv[1:]),
+        **given,
     )
     _exit(commands.run(lambda settings, err: commands.sync(settings, err, options)))
 
 
-@app.command()
+@app.command(rich_help_panel=RUN, epilog=EXIT_CODES)
+def apply(
+    sync_id: SyncId,
+    accept: Accept = False,
+    allow_partial: Annotated[
+        bool,
+        flag("--allow-partial", panel=BUDGET, help="Create personas although only a part of the space was read."),
+    ] = False,
+    max_credits: MaxCredits = None,
+    no_wait: NoWait = False,
+    json: Json = False,
+    timeout: Timeout = None,
+) -> None:
+    """Make the personas of a preview, without reading the space again, for no more credits than it showed."""
+    from producer import commands
+
+    _exit(
+        commands.run(
+            lambda settings, err: commands.apply(
+                settings,
+                err,
+                sync_id,
+                accept=accept,
+                allow_partial=allow_partial,
+                max_credits=max_credits,
+                wait=not no_wait,
+                json=json,
+                timeout_s=_seconds(timeout),
+            )
+        )
+    )
+
+
+@app.command(rich_help_panel=LOOK, epilog=EXIT_CODES)
 def status(
     sync_id: SyncId,
+    follow: Annotated[bool, flag("--follow", "-f", help="Follow it to its end.")] = False,
     json: Json = False,
-    follow: Annotated[bool, _flag("--follow", "-f", help="Follow it to its end.")] = False,
+    details: Details = False,
     timeout: Timeout = None,
 ) -> None:
     """Show a sync: state, progress, clusters and personas so far."""
@@ -167,16 +188,16 @@ def status(
     _exit(
         commands.run(
             lambda settings, err: commands.status(
-                settings, err, sync_id, json=json, follow=follow, timeout_s=_seconds(timeout)
+                settings, err, sync_id, json=json, follow=follow, timeout_s=_seconds(timeout), details=details
             )
         )
     )
 
 
-@app.command("list")
+@app.command("list", rich_help_panel=LOOK, epilog=EXIT_CODES)
 def list_syncs(
     json: Json = False,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, help="So many at most.")] = 20,
+    limit: Annotated[int, option(metavar="N", min=1, panel=OUTPUT, help="Show at most this many.")] = 20,
 ) -> None:
     """Show the newest syncs."""
     from producer import commands
@@ -184,11 +205,11 @@ def list_syncs(
     _exit(commands.run(lambda settings, err: commands.listed(settings, err, json=json, limit=limit)))
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK, epilog=EXIT_CODES)
 def history(
     space_id: SpaceId, collection: Collection = "users", rules: RulesName = "recipe", json: Json = False
 ) -> None:
-    """Show what the last complete syncs of a space have read: sizes and shares of its clusters."""
+    """Show the last complete syncs of a space: how many profiles they read, and the shares of the clusters."""
     from producer import commands
 
     _exit(
@@ -200,18 +221,20 @@ def history(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=CONTROL, epilog=EXIT_CODES)
 def cancel(sync_id: SyncId) -> None:
-    """Stop a sync. Personas that it made stay."""
+    """Stop a sync. Personas already created are kept."""
     from producer import commands
 
     _exit(commands.run(lambda settings, err: commands.cancel(settings, err, sync_id)))
 
 
-@app.command()
+@app.command(rich_help_panel=CONTROL, epilog=EXIT_CODES)
 def resume(
     sync_id: SyncId,
-    restart: Annotated[bool, _flag("--restart", help="Read the space from the start, with fresh sums.")] = False,
+    restart: Annotated[
+        bool, flag("--restart", panel=SOURCE, help="Read the space from the start, with fresh sums.")
+    ] = False,
     accept: Accept = False,
     max_credits: MaxCredits = None,
     no_wait: NoWait = False,
@@ -238,45 +261,13 @@ def resume(
     )
 
 
-@app.command()
-def apply(
-    sync_id: SyncId,
-    accept: Accept = False,
-    allow_partial: Annotated[
-        bool, _flag("--allow-partial", help="Create personas although only a part of the space was read.")
-    ] = False,
-    max_credits: MaxCredits = None,
-    no_wait: NoWait = False,
-    json: Json = False,
-    timeout: Timeout = None,
-) -> None:
-    """Make the personas of a preview, without reading the space again, for no more than it said."""
-    from producer import commands
-
-    _exit(
-        commands.run(
-            lambda settings, err: commands.apply(
-                settings,
-                err,
-                sync_id,
-                accept=accept,
-                allow_partial=allow_partial,
-                max_credits=max_credits,
-                wait=not no_wait,
-                json=json,
-                timeout_s=_seconds(timeout),
-            )
-        )
-    )
-
-
 personas_app = typer.Typer(no_args_is_help=True, help="Show and change by hand which persona belongs to which cluster.")
-app.add_typer(personas_app, name="personas")
+app.add_typer(personas_app, name="personas", rich_help_panel=SET_UP, epilog=EXIT_CODES)
 
 
-@personas_app.command("list")
+@personas_app.command("list", epilog=EXIT_CODES)
 def personas_list(
-    space_id: Annotated[str | None, typer.Argument(metavar="SPACE_ID", help="Of this space only.")] = None,
+    space_id: Annotated[str | None, typer.Argument(metavar="SPACE_ID", help="Only of this space.")] = None,
     json: Json = False,
 ) -> None:
     """Show which persona belongs to which cluster, and when it was last updated."""
@@ -286,11 +277,11 @@ def personas_list(
     _exit(run(lambda settings, err: personas.listed(settings, err, space_id, json=json)))
 
 
-@personas_app.command("adopt")
+@personas_app.command("adopt", epilog=EXIT_CODES)
 def personas_adopt(
     space_id: SpaceId,
     cluster: ClusterKey,
-    persona_id: Annotated[str, typer.Argument(metavar="PERSONA_ID", help="Of a custom persona at Mavera.")],
+    persona_id: Annotated[str, typer.Argument(metavar="PERSONA_ID", help="Id of a custom persona at Mavera.")],
     collection: Collection = "users",
     rules: RulesName = "recipe",
 ) -> None:
@@ -303,7 +294,7 @@ def personas_adopt(
     _exit(run(lambda settings, err: personas.adopt(settings, err, place, persona_id)))
 
 
-@personas_app.command("forget")
+@personas_app.command("forget", epilog=EXIT_CODES)
 def personas_forget(
     space_id: SpaceId, cluster: ClusterKey, collection: Collection = "users", rules: RulesName = "recipe"
 ) -> None:
@@ -316,7 +307,7 @@ def personas_forget(
     _exit(run(lambda settings, err: personas.forget(settings, err, place)))
 
 
-@personas_app.command("rename")
+@personas_app.command("rename", epilog=EXIT_CODES)
 def personas_rename(
     space_id: SpaceId,
     old: Annotated[str, typer.Argument(metavar="OLD", help="Key of the cluster so far.")],
@@ -333,10 +324,10 @@ def personas_rename(
     _exit(run(lambda settings, err: personas.rename(settings, err, place, new)))
 
 
-@app.command()
+@app.command(rich_help_panel=SERVE, epilog=EXIT_CODES)
 def worker(
     check: Annotated[
-        bool, _flag("--check", help="Say whether a worker on this host is alive (exit code 0 or 1).")
+        bool, flag("--check", help="Say whether a worker on this host is alive (exit code 0 or 1).")
     ] = False,
 ) -> None:
     """Run a worker until SIGTERM or SIGINT."""
@@ -345,11 +336,9 @@ def worker(
     _exit(run_worker(["--check"] if check else []))
 
 
-@app.command()
+@app.command(rich_help_panel=SET_UP, epilog=EXIT_CODES)
 def doctor(
-    space_id: Annotated[
-        str | None, typer.Argument(metavar="SPACE_ID", help="Space to look into. Default: SEGMENT_SPACE_ID.")
-    ] = None,
+    space_id: DefaultSpaceId = None,
     json: Json = False,
     clusters: Clusters = None,
 ) -> None:
@@ -360,7 +349,7 @@ def doctor(
     _exit(run(lambda settings, err: checks.doctor(settings, space_id, json=json, clusters=clusters)))
 
 
-@app.command()
+@app.command(rich_help_panel=SERVE, epilog=EXIT_CODES)
 def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0: any free one.")] = 8080,
@@ -377,19 +366,20 @@ def sandbox(
     latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long Segment takes to answer.")] = 0.05,
     listing_latency: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", min=0, help="The same for a list without traits, if it differs."),
+        typer.Option(metavar="SECONDS", min=0, help="The same for a list without traits. Default: --latency."),
     ] = None,
     mavera_latency: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Added to every answer of Mavera.")
     ] = 0.1,
     segment_limit: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Requests a second for a space; over it, 429.")
+        int | None, typer.Option(metavar="N", min=0, help="Requests a second for a space; beyond it, 429.")
     ] = 100,
     mavera_limit: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Requests a minute for a key; over it, 429.")
+        int | None, typer.Option(metavar="N", min=0, help="Requests a minute for a key; beyond it, 429.")
     ] = 60,
     credits: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Credits at Mavera; over them, 402. Default: no end of them.")
+        int | None,
+        typer.Option(metavar="N", min=0, help="Credit balance; a purchase beyond it gets a 402. Default: unlimited."),
     ] = None,
     fault: Annotated[
         list[str] | None,
@@ -424,20 +414,20 @@ def sandbox(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=SET_UP, epilog=EXIT_CODES)
 def suggest(
-    space_id: Annotated[
-        str | None, typer.Argument(metavar="SPACE_ID", help="Space to look into. Default: SEGMENT_SPACE_ID.")
-    ] = None,
+    space_id: DefaultSpaceId = None,
     profiles: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Profiles to look at. Default: 2,000; 200 where each costs a request."),
     ] = None,
     json: Json = False,
-    sandbox: Annotated[bool, _flag("--sandbox", help="Use made-up profiles from a stand-in for Segment.")] = False,
+    sandbox: Annotated[
+        bool, flag("--sandbox", panel=SOURCE, help="Use made-up profiles from a stand-in for Segment.")
+    ] = False,
     from_file: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="Look at a file of profiles, one a line, in the place of a space."),
+        typer.Option(metavar="FILE", help="Look at a file of profiles, one a line, instead of a space."),
     ] = None,
     dialect: Dialect = None,
     collection: Collection = "users",
@@ -458,10 +448,10 @@ def suggest(
 
 
 clusters_app = typer.Typer(no_args_is_help=True, help="Check and show files of traits and clusters.")
-app.add_typer(clusters_app, name="clusters")
+app.add_typer(clusters_app, name="clusters", rich_help_panel=SET_UP, epilog=EXIT_CODES)
 
 
-@clusters_app.command("check")
+@clusters_app.command("check", epilog=EXIT_CODES)
 def clusters_check(
     file: Annotated[str, typer.Argument(metavar="FILE", help="TOML file of traits and clusters.")],
     json: Json = False,
@@ -472,14 +462,14 @@ def clusters_check(
     _exit(clusters.check(file, json=json))
 
 
-@clusters_app.command("show")
+@clusters_app.command("show", epilog=EXIT_CODES)
 def clusters_show(
     file: Annotated[
         str | None,
         typer.Argument(metavar="FILE", help="A file, or one that ships: recipe, saas. Default: CLUSTERS_FILE, recipe."),
     ] = None,
     json: Json = False,
-    toml: Annotated[bool, _flag("--toml", help="Print the file itself, to make your own of it.")] = False,
+    toml: Annotated[bool, flag("--toml", help="Print the file itself, as a start for your own.")] = False,
 ) -> None:
     """Show traits and clusters in words."""
     from producer import clusters
@@ -487,7 +477,7 @@ def clusters_show(
     _exit(clusters.show(file, json=json, toml=toml))
 
 
-@clusters_app.command("schema")
+@clusters_app.command("schema", epilog=EXIT_CODES)
 def clusters_schema() -> None:
     """Print the JSON Schema of such files, for editors."""
     from producer import clusters
@@ -505,41 +495,69 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def top(
-    version: Annotated[bool, _flag("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
+    version: Annotated[
+        bool, flag("--version", panel=None, help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     """(Shown as the help of the program: see `app`.)"""
 
 
 def main() -> NoReturn:
-    """Runs the command line and exits; errors of the user are one sentence on stderr and exit code 2."""
+    """Runs the command line and exits; errors of the user are one sentence on stderr and exit code 2 or 4.
+
+    With `--json` an error is one JSON document on stdout, too.
+    """
     if not sys.argv[1:] or {"--help", "-h"}.intersection(sys.argv):
         from producer.lean_help import import_renderer
 
         import_renderer()
+    json = "--json" in sys.argv
     try:
         _check_arguments()
-        app(prog_name="segment-personas")
-    except Exception as error:
-        from worker.errors import PersonasError
+        code = app(prog_name="segment-personas", standalone_mode=not json)
+    except Exception as error:  # noqa: BLE001 - raised again if it is not an error of the user
+        sys.exit(_fail(error, json=json))
+    sys.exit(code or 0)
 
-        if not isinstance(error, PersonasError):
-            raise
-        from producer.screen import stderr
 
-        stderr().say(str(error), "red")
-        sys.exit(2)
-    raise AssertionError("app always exits")  # pragma: no cover
+def _fail(error: Exception, *, json: bool) -> int:
+    """Shows an error of the user, and returns its exit code. Any other error is raised again."""
+    from producer.exit_codes import WRONG_USE, error_document, exit_code_of
+    from producer.screen import stderr, stdout
+    from worker.errors import PersonasError
+
+    document: dict[str, object] = {}
+    if isinstance(error, PersonasError):
+        from producer.command_lines import command
+
+        words = getattr(error, "next_command", ())
+        code, text = exit_code_of(error), str(error)
+        document = error_document(error, hint=command(*words) if words else "")
+        if words:
+            text = f"{text}\n  {command(*words)}"
+    elif (usage := getattr(error, "format_message", None)) is not None:  # an unknown option, a malformed number
+        code, text = WRONG_USE, usage()
+        document = {"error": {"code": "usage", "message": text}}
+    elif json:
+        stdout().write_json({"error": {"code": "internal_error", "message": type(error).__name__}})
+        raise error
+    else:
+        raise error
+    if json:
+        stdout().write_json(document)
+    stderr().say(text, "red")
+    return code
 
 
 def _check_arguments() -> None:
-    """Raises ConfigurationError if an argument is no text: no request, key or file name could hold it."""
+    """Raises ConfigurationError if an argument is not text: no request, key or file name could hold it."""
     for argument in sys.argv[1:]:
         try:
             argument.encode()
         except UnicodeEncodeError:
             from worker.errors import ConfigurationError
 
-            raise ConfigurationError(f"{argument!r}: this argument is no text in this terminal's encoding.") from None
+            raise ConfigurationError(f"{argument!r}: this argument is not valid in this terminal's encoding.") from None
 
 
 def _seconds(timeout: float | None) -> float:

@@ -23,16 +23,33 @@ from worker.sync import Sync, SyncRequest, SyncState, job_kind, new_sync_id
 class SyncNotFound(PersonasError):
     """No sync of that id is known, or no longer: ended syncs are kept for `RETENTION_DAYS`."""
 
+    code = "sync_not_found"
+
 
 class SyncConflict(PersonasError):
     """What was asked for contradicts what is under way; the message names the difference.
 
-    sync: the one that is under way, if it was met by `enqueue`.
+    Attributes:
+        code: A short machine-readable name, such as `sync_running`.
+        sync: The sync that is under way, if `enqueue` met one.
+        temporary: Whether the same call may succeed later.
+        next_command: Words of the command line that lead on, such as `("resume", "syn_1", "--restart")`.
     """
 
-    def __init__(self, message: str, sync: Sync | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        sync: Sync | None = None,
+        *,
+        code: str = "conflict",
+        temporary: bool = False,
+        next_command: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message)
+        self.code = code
         self.sync = sync
+        self.temporary = temporary
+        self.next_command = next_command
 
 
 class SyncClient:
@@ -94,11 +111,7 @@ class SyncClient:
         )
         sync = await self.get(chosen)
         if chosen != sync_id and (differences := request.differences(sync.request)):
-            raise SyncConflict(
-                f"{chosen} is {sync.state} with other options ({'; '.join(differences)}). "
-                "Wait for it, cancel it, or force another",
-                sync,
-            )
+            raise _conflict(sync, differences)
         return sync
 
     async def get(self, sync_id: str) -> Sync:
@@ -144,7 +157,7 @@ class SyncClient:
         if state is None:
             raise SyncNotFound(f"no sync {sync_id} is known; ended syncs are kept for RETENTION_DAYS")
         if state in {SyncState.COMPLETED, SyncState.FAILED}:
-            raise SyncConflict(f"{sync_id} has {state} already; there is nothing to cancel")
+            raise SyncConflict(f"{sync_id} has {state} already; there is nothing to cancel", code="already_ended")
         return await self.get(sync_id)
 
     async def resume(
@@ -159,12 +172,17 @@ class SyncClient:
         """
         sync = await self.get(sync_id)
         if sync.state in {SyncState.COMPLETED, SyncState.CANCELLED}:
-            raise SyncConflict(f"{sync_id} was {sync.state}; only a failed sync can be resumed. Start a new one")
+            raise SyncConflict(
+                f"{sync_id} is {sync.status}; only a failed sync can be resumed. Start a new one", code="not_failed"
+            )
         if sync.error is None or sync.failed_in is None:
             return sync
         if not sync.error.resumable and not restart:
             raise SyncConflict(
-                f"{sync_id} failed for good ({sync.error.code}); resume it with restart, or start a new one"
+                f"{sync_id} cannot go on from where it stopped ({sync.error.code}); resume it with restart, to "
+                "read from the first page, or start a new one",
+                code="needs_restart",
+                next_command=("resume", sync_id, "--restart"),
             )
         kind = "walk" if restart else job_kind(sync.failed_in)
         request = sync.request if max_credits is None else sync.request.with_budget(max_credits)
@@ -187,17 +205,29 @@ class SyncClient:
         sync = await self.get(sync_id)
         if sync.applied_at is not None:
             if sync.state.is_final:
-                way = "resume it" if sync.state is SyncState.FAILED else "preview the space again for fresh numbers"
-                raise SyncConflict(f"the plan of {sync_id} was applied already, and the sync has {sync.state}; {way}")
+                failed = sync.state is SyncState.FAILED
+                way = "resume it" if failed else "preview the space again for fresh numbers"
+                raise SyncConflict(
+                    f"the plan of {sync_id} was applied already, and the sync is {sync.state}; {way}",
+                    code="already_applied",
+                    next_command=("resume", sync_id) if failed else ("status", sync_id),
+                )
             return sync
         if not sync.request.plan_only:
-            raise SyncConflict(f"{sync_id} is no preview: it makes its personas by itself")
+            raise SyncConflict(f"{sync_id} is not a preview: it makes its personas by itself", code="not_a_preview")
         if sync.planned is None:
-            raise SyncConflict(f"{sync_id} is {sync.state}, and has no plan to apply")
+            raise SyncConflict(
+                f"{sync_id} is {sync.state}, and has no plan to apply",
+                code="no_plan",
+                temporary=not sync.state.is_final,
+                next_command=("status", sync_id) if sync.state.is_final else ("status", sync_id, "--follow"),
+            )
         if sync.plans_from_part and not allow_partial:
             raise SyncConflict(
                 f"the plan of {sync_id} creates personas from a part of the space; apply it with allow_partial "
-                "(--allow-partial) if that is what you want"
+                "(--allow-partial) if that is what you want",
+                code="needs_allow_partial",
+                next_command=("apply", sync_id, "--allow-partial"),
             )
         if max_credits is None:
             max_credits = _least(sync.planned.credits, sync.request.max_credits)
@@ -209,7 +239,12 @@ class SyncClient:
     async def _after(self, answer: str, sync_id: str) -> Sync:
         """The sync after a move that another sync may have been in the way of."""
         if answer not in {"ok", "changed", "gone"}:
-            raise SyncConflict(f"{answer} reads the same space already; wait for it, or cancel it")
+            raise SyncConflict(
+                f"{answer} reads the same space already; wait for it, or cancel it",
+                code="sync_running",
+                temporary=True,
+                next_command=("status", answer, "--follow"),
+            )
         return await self.get(sync_id)
 
     async def now(self) -> float:
@@ -224,3 +259,23 @@ class SyncClient:
 
 def _least(planned: int, budget: int | None) -> int:
     return planned if budget is None else min(planned, budget)
+
+
+def _conflict(sync: Sync, differences: Sequence[str]) -> SyncConflict:
+    """That `sync` stands in the way of a request that differs from it."""
+    other = f"with other options ({'; '.join(differences)})"
+    if sync.state.is_final:
+        return SyncConflict(
+            f"this idempotency key belongs to {sync.id} ({sync.status}), {other}. Use another key",
+            sync,
+            code="idempotency_key_used",
+            next_command=("status", sync.id),
+        )
+    return SyncConflict(
+        f"{sync.id} of {sync.request.space_id} is {sync.status} {other}. Wait for it, cancel it, or start another "
+        "beside it with force",
+        sync,
+        code="sync_running",
+        temporary=True,
+        next_command=("status", sync.id, "--follow"),
+    )

@@ -11,7 +11,6 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from producer.result import to_json
 from producer.rules_file import chosen_rules, read
 from producer.screen import stderr, stdout
 from worker.clusters import Rules
@@ -27,14 +26,14 @@ def check(file: str, *, json: bool) -> int:
         rules = parse_rules(read(file))
     except MalformedRules as error:
         if json:
-            out.write(to_json({"ok": False, "problems": [asdict(problem) for problem in error.problems]}))
+            out.write_json({"ok": False, "problems": [asdict(problem) for problem in error.problems]})
         else:
             err = stderr()
             for problem in error.problems:
                 err.say(f"{file}, {problem}", "red")
         return 2
     if json:
-        out.write(to_json({"ok": True, "name": rules.name, "clusters": rules.cluster_keys}))
+        out.write_json({"ok": True, "name": rules.name, "clusters": rules.cluster_keys})
     else:
         out.say(f"{file} is well-formed: {_counted(rules)}.")
     return 0
@@ -48,7 +47,7 @@ def show(file: str | None, *, json: bool, toml: bool) -> int:
         return 0
     rules = chosen_rules(settings, file)
     if json:
-        out.write(to_json(rules.model_dump(mode="json", by_alias=True, exclude_none=True)))
+        out.write_json(rules.model_dump(mode="json", by_alias=True, exclude_none=True))
     else:
         out.put(*in_words(rules))
     return 0

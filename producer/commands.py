@@ -9,52 +9,49 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from producer import history as remembered
 from producer.asking import SyncOptions, enqueue, front_door, redis_client, requests_for
 from producer.client import SyncClient
 from producer.confirm import confirm
-from producer.follow import START_A_WORKER, Follower
-from producer.planned import what
-from producer.progress import progress
+from producer.exit_codes import DONE, INTERRUPTED, NOT_AGREED
+from producer.next_steps import after_plan, first_sync
+from producer.planned import plan_summary, question
 from producer.render import listing, report
-from producer.result import document, exit_code, local_time, row, skips_part, to_json
+from producer.reporting import (
+    Ending,
+    Manner,
+    finish,
+    follow_to_end,
+    hint_at_workers,
+    print_asked,
+    show,
+    write_documents,
+)
+from producer.result import exit_code, local_time, row
 from producer.screen import Screen, show_log, stderr, stdout
 from worker.settings import Settings, load_settings
-from worker.sync import Sync, SyncState, identity
-
-NO_LONGER_FOLLOWING = 130
-NOT_AGREED = 3
-NOT_FROM_A_PART = (
-    "Only a part of the space was read, so no persona was created from it. Read all of it, or add --allow-partial to "
-    "create personas from this part."
-)
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How following ended. syncs: as last seen. stopped: why, if they have not all ended."""
-
-    syncs: list[Sync]
-    stopped: str = ""
+from worker.sync import Sync, identity
 
 
 def run(command: Callable[[Settings, Screen], Coroutine[Any, Any, int]]) -> int:
-    """Runs a command with this process's settings. SIGTERM stops it as Ctrl-C does."""
+    """Runs a command with this process's settings. SIGTERM stops it as Ctrl-C does, and so does a second Ctrl-C."""
     settings, err = load_settings(), stderr()
     show_log(err, settings.log_level if "log_level" in settings.model_fields_set else "ERROR")
 
     async def main() -> int:
         task = asyncio.current_task()
         assert task is not None
-        with contextlib.suppress(NotImplementedError):  # no such thing on Windows
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a script
+                with contextlib.suppress(NotImplementedError):  # no such thing on Windows
+                    asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         try:
             return await command(settings, err)
         except asyncio.CancelledError:
-            return NO_LONGER_FOLLOWING  # before there was anything to follow
+            return INTERRUPTED  # before there was anything to follow
 
     return asyncio.run(main())
 
@@ -62,28 +59,39 @@ def run(command: Callable[[Settings, Screen], Coroutine[Any, Any, int]]) -> int:
 async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
     """Asks for a sync of each space, or a preview, and follows them to their end.
 
-    Someone at a terminal is shown the plans first, and asked before anything is paid for.
+    A user at a terminal is shown the plans first, and asked before anything is paid for.
     """
+    options.check()
     asks = options.asks(err)
     requests = requests_for(settings, options, plan_only=options.preview or asks)
     in_process = options.in_process(settings)
+    manner = Manner(
+        json=options.json,
+        many=len(requests) > 1,
+        details=options.details,
+        arguments=options.typed if in_process else None,
+        changes_code=options.exit_code,
+    )
     async with front_door(settings, err, options, [request.space_id for request in requests]) as client:
-        syncs = await enqueue(client, err, requests, options)
+        syncs = await enqueue(settings, client, err, requests, options)
         if not options.wait:
-            await _hint_at_workers(client, err)
-            _print_asked(syncs, json=options.json, many=len(syncs) > 1)
-            return 0
-        ending = await _follow(client, syncs, err, options.timeout_s, in_process)
+            await hint_at_workers(client, err)
+            print_asked(syncs, json=options.json, many=len(syncs) > 1)
+            return DONE
+        ending = await follow_to_end(client, syncs, err, options.timeout_s, manner)
+        if options.accept and not ending.stopped:
+            ending = await _accepted(client, ending, err, options, manner)
         if asks and not ending.stopped:
-            agreed = await _agreed(client, ending.syncs, err, kept=not in_process)
+            agreed, shown = await _agreed(client, ending.syncs, err, options, manner)
             if agreed is None:
                 return NOT_AGREED
-            ending = await _follow(client, agreed, err, options.timeout_s, in_process)
-    code = _finish(ending, err, kept=not in_process, json=options.json, many=len(requests) > 1)
-    if options.sandbox and not options.json and not ending.stopped:
-        err.say("\nThe same as JSON (--json):", "dim")
-        _write_json(stdout(), ending.syncs, len(requests) > 1)
-    return code
+            manner = replace(manner, plan_shown=shown)
+            ending = await follow_to_end(client, agreed, err, options.timeout_s, manner)
+        code = finish(ending, err, manner)
+        if options.sandbox and not options.json and not ending.stopped:
+            err.say("\nThe same as JSON (--json):", "dim")
+            write_documents(stdout(), ending.syncs, manner)
+        return code
 
 
 async def apply(
@@ -98,23 +106,40 @@ async def apply(
     json: bool,
     timeout_s: float,
 ) -> int:
-    """Makes the personas that a preview planned, and follows the sync to its end."""
+    """Makes the personas that a preview planned, and follows the sync to its end. A preview that runs is waited for."""
     async with redis_client(settings) as client:
-        await _warn_of_newer(client, await client.get(sync_id), err)
+        found = await client.get(sync_id)
+        if wait and found.request.plan_only and not found.state.is_final:
+            manner = Manner(json=json)
+            ending = await follow_to_end(client, [found], err, timeout_s, manner)
+            (found,) = ending.syncs
+            if ending.stopped or not found.planned:
+                return finish(ending, err, manner)
+        await _warn_of_newer(client, found, err)
         found = await client.apply(sync_id, accept=accept, max_credits=max_credits, allow_partial=allow_partial)
         return await _carry_on(client, found, err, wait=wait, json=json, timeout_s=timeout_s)
 
 
-async def status(settings: Settings, err: Screen, sync_id: str, *, json: bool, follow: bool, timeout_s: float) -> int:
-    """Shows a sync as it stands, or follows it to its end."""
+async def status(
+    settings: Settings,
+    err: Screen,
+    sync_id: str,
+    *,
+    json: bool,
+    follow: bool,
+    timeout_s: float,
+    details: bool = False,
+) -> int:
+    """Shows a sync as it is, or follows it to its end."""
+    manner = Manner(json=json, details=details)
     async with redis_client(settings) as client:
         found = await client.get(sync_id)
         if follow:
-            ending = await _follow(client, [found], err, timeout_s, in_process=False)
-            return _finish(ending, err, kept=True, json=json)
+            ending = await follow_to_end(client, [found], err, timeout_s, manner)
+            return finish(ending, err, manner)
         if not found.state.is_final:
-            await _hint_at_workers(client, err)
-        _show([found], err, json=json, now=await client.now())
+            await hint_at_workers(client, err)
+        show([found], err, manner, now=await client.now())
         return exit_code([found])
 
 
@@ -123,36 +148,42 @@ async def listed(settings: Settings, err: Screen, *, json: bool, limit: int) -> 
     async with redis_client(settings) as client:
         found = await client.list(limit)
         now = await client.now()
+        if any(not one.state.is_final for one in found):
+            await hint_at_workers(client, err)
     out = stdout()
     if json:
-        out.write(to_json([row(one, now) for one in found]))
+        out.write_json([row(one, now) for one in found])
     elif found:
         out.put(listing(found, out.width))
     else:
-        err.say("No sync is known. Start one: segment-personas sync SPACE_ID")
-    return 0
+        err.say(str(first_sync(settings.segment_space_id)))
+    return DONE
 
 
 async def history(settings: Settings, err: Screen, space_id: str, *, collection: str, rules: str, json: bool) -> int:
     """Shows what the last complete syncs of a space have read."""
+    wanted = identity(space_id, collection, rules)
     async with redis_client(settings) as client:
-        found = await client.history(identity(space_id, collection, rules))
+        found = await client.history(wanted)
+        plans = [one for one in await client.list() if one.waits_for_apply and one.request.identity == wanted]
     out = stdout()
     if json:
-        out.write(to_json(map(remembered.document, found)))
+        out.write_json([remembered.document(snapshot) for snapshot in found])
     elif found:
         out.put(remembered.table(found))
     else:
         err.say(f"No complete sync of {space_id} ({collection}, rules {rules}) is remembered.")
-    return 0
+    for plan in plans:
+        err.say(f"{plan.id} is planned and not applied, so it is not part of the history.")
+    return DONE
 
 
 async def cancel(settings: Settings, err: Screen, sync_id: str) -> int:
     """Stops a sync."""
     async with redis_client(settings) as client:
         found = await client.cancel(sync_id)
-    err.say(f"{found.id} is {found.state.value}. Personas that were made stay.")
-    return 0
+    err.say(f"{found.id} is {found.status}. Personas already created are kept.")
+    return DONE
 
 
 async def resume(
@@ -176,34 +207,56 @@ async def resume(
 async def _carry_on(client: SyncClient, found: Sync, err: Screen, *, wait: bool, json: bool, timeout_s: float) -> int:
     """Follows a sync that goes on, or says at once that it does."""
     if not wait:
-        await _hint_at_workers(client, err)
-        _print_asked([found], json=json)
-        return 0
-    ending = await _follow(client, [found], err, timeout_s, in_process=False)
-    return _finish(ending, err, kept=True, json=json)
+        await hint_at_workers(client, err)
+        print_asked([found], json=json)
+        return DONE
+    manner = Manner(json=json)
+    return finish(await follow_to_end(client, [found], err, timeout_s, manner), err, manner)
 
 
-async def _agreed(client: SyncClient, syncs: Sequence[Sync], err: Screen, *, kept: bool) -> list[Sync] | None:
-    """Shows what is planned, asks if it costs something, and applies it. None: it is not to be done."""
+async def _accepted(client: SyncClient, ending: Ending, err: Screen, options: SyncOptions, manner: Manner) -> Ending:
+    """Takes syncs that a guard has stopped past it, as `--accept` says."""
+    going_on = []
+    for one in ending.syncs:
+        if one.error and one.error.resumable and one.error.code.startswith("guard_"):
+            err.say(f"{one.error.code}: {one.error.message}. Accepted (--accept).")
+            going_on.append(await client.resume(one.id, accept=True))
+        else:
+            going_on.append(one)
+    return await follow_to_end(client, going_on, err, options.timeout_s, manner) if going_on != ending.syncs else ending
+
+
+async def _agreed(
+    client: SyncClient, syncs: Sequence[Sync], err: Screen, options: SyncOptions, manner: Manner
+) -> tuple[list[Sync] | None, bool]:
+    """Shows what is planned, asks if it costs something or a guard stops it, and applies it.
+
+    Returns the syncs that go on, None if nothing is to be done; and whether the plans were shown.
+    """
     planned = [(sync, sync.planned) for sync in syncs if sync.planned]
-    if any(plan.credits or plan.alarms for _, plan in planned):
-        for sync, _ in planned:
-            stdout().put(*report(sync))
-        over = [sync for sync, plan in planned if plan.over_budget]
+    must_ask = any(plan.credits or (plan.alarms and not options.accept) for _, plan in planned)
+    if must_ask:
+        out = stdout()
+        shown_on = out if out.is_tty else err
+        for one, _ in planned:
+            shown_on.put(*report(one, details=options.details))
+        for one, plan in planned:
+            err.say(f"{one.request.space_id}: {plan_summary([plan])}.", "bold")
+        over = any(plan.over_budget for _, plan in planned)
         try:
-            part = " (only a part of the space was read)" if any(sync.plans_from_part for sync in syncs) else ""
-            agreed = not over and await confirm(err, f"{what([plan for _, plan in planned]).capitalize()}{part}?")
-        except asyncio.CancelledError:  # Ctrl-C or SIGTERM. Not raised again: the hints are still to be told.
+            agreed = not over and await confirm(err, question([one for one, _ in planned]))
+        except asyncio.CancelledError:  # Ctrl-C or SIGTERM. Swallow it: the hints are still to be printed.
             err.say("")
             agreed = False
         if not agreed:
-            for sync, _ in planned:
-                err.say(_way_to_apply(sync, kept))
-            return None
-    return [
-        await client.apply(sync.id, accept=True, allow_partial=sync.plans_from_part) if sync.planned else sync
-        for sync in syncs
+            for one, _ in planned:
+                err.say(str(after_plan(one, manner.arguments)))
+            return None, True
+    going_on = [
+        await client.apply(one.id, accept=True, allow_partial=one.plans_from_part) if one.planned else one
+        for one in syncs
     ]
+    return going_on, must_ask
 
 
 async def _warn_of_newer(client: SyncClient, preview: Sync, err: Screen) -> None:
@@ -214,110 +267,5 @@ async def _warn_of_newer(client: SyncClient, preview: Sync, err: Screen) -> None
     if newest and newest.read_to > preview.fetched_at:
         err.say(
             f"Careful: {preview.id} is from {local_time(preview.fetched_at)}; {newest.sync_id} has read the space "
-            f"since, at {local_time(newest.read_to)}. The personas will say what was true before."
+            f"since, at {local_time(newest.read_to)}. The personas will describe the space as it was before."
         )
-
-
-async def _hint_at_workers(client: SyncClient, err: Screen) -> None:
-    if not await client.workers():
-        err.say(f"No worker is alive, so nothing happens yet. {START_A_WORKER}")
-
-
-async def _follow(client: SyncClient, syncs: Sequence[Sync], err: Screen, timeout_s: float, in_process: bool) -> Ending:
-    with progress(err) as shown:
-        follower = Follower(client, syncs, shown, watch_workers=not in_process)
-        try:
-            await follower.run(timeout_s)
-        except TimeoutError:
-            return Ending(follower.syncs, f"{timeout_s:g} s are over")
-        except asyncio.CancelledError:
-            # Ctrl-C or SIGTERM. Not raised again: what was asked for is done when the hints are told.
-            if in_process:
-                shown.say("Stopping …")
-            return Ending(follower.syncs, "Interrupted")
-    return Ending(follower.syncs)
-
-
-def _finish(ending: Ending, err: Screen, *, kept: bool, json: bool, many: bool = False) -> int:
-    """Shows how it ended and how to go on. kept: whether the syncs outlive this process."""
-    if json or not ending.stopped:
-        _show(ending.syncs, err, json=json, many=many, kept=kept)
-    if not ending.stopped:
-        return exit_code(ending.syncs)
-    running = [sync for sync in ending.syncs if not sync.state.is_final]
-    if not kept:
-        err.say(f"{ending.stopped}: stopped, and the state is gone. Personas that were made stay.")
-        return NO_LONGER_FOLLOWING
-    err.say(
-        f"{ending.stopped}: no longer following; {'it goes' if len(running) == 1 else 'they go'} on. To follow again:"
-    )
-    for sync in running:
-        err.say(f"  segment-personas status {sync.id} --follow")
-    err.say("To stop:")
-    for sync in running:
-        err.say(f"  segment-personas cancel {sync.id}")
-    return NO_LONGER_FOLLOWING
-
-
-def _show(
-    syncs: Sequence[Sync],
-    err: Screen,
-    *,
-    json: bool,
-    many: bool = False,
-    kept: bool = True,
-    now: float | None = None,
-) -> None:
-    out = stdout()
-    if json:
-        _write_json(out, syncs, many, now)
-    else:
-        for sync in syncs:
-            out.put(*report(sync, now))
-    for sync in syncs:
-        if sync.state is SyncState.FAILED:
-            err.say(_way_out(sync, kept))
-        if sync.planned:
-            err.say(_way_to_apply(sync, kept))
-        if skips_part(sync):
-            err.say(NOT_FROM_A_PART)
-
-
-def _write_json(out: Screen, syncs: Sequence[Sync], many: bool, now: float | None = None) -> None:
-    documents = [document(sync, now) for sync in syncs]
-    out.write(to_json(documents if many else documents[0]))
-
-
-def _way_out(sync: Sync, kept: bool) -> str:
-    if not kept:
-        return "Once that is mended, run the command again: personas that were made are updated, not bought again."
-    if sync.error and sync.error.resumable:
-        return f"Once that is mended, go on where it stopped:\n  segment-personas resume {sync.id}"
-    return f"To read the space from the start:\n  segment-personas resume {sync.id} --restart"
-
-
-def _way_to_apply(sync: Sync, kept: bool) -> str:
-    """That nothing was made, and how it would be."""
-    plan = sync.planned
-    assert plan is not None
-    if plan.over_budget:
-        said = f"Nothing was made: {plan.credits:,} credits are over the budget of {plan.max_credits:,}."
-        option = f" --max-credits {plan.credits}"
-    else:
-        said, option = f"Nothing was made. What it would do: {what([plan])}.", ""
-    if plan.alarms:
-        option += " --accept"
-    if sync.plans_from_part:
-        option += " --allow-partial"
-    if not kept:
-        return f"{said}\nTo do it: segment-personas sync{option} (the numbers are gone with this process)"
-    return f"{said} To do it, without reading the space again:\n  segment-personas apply {sync.id}{option}"
-
-
-def _print_asked(syncs: Sequence[Sync], *, json: bool, many: bool = False) -> None:
-    out = stdout()
-    if json:
-        _write_json(out, syncs, many)
-    else:
-        for sync in syncs:
-            out.write(sync.id)

@@ -29,7 +29,6 @@ from producer.findings import (
     judge_usage,
     said,
 )
-from producer.result import to_json
 from producer.rules_file import chosen_rules
 from producer.screen import stdout
 from worker.clusters import RECIPE, Rules
@@ -62,7 +61,7 @@ async def doctor(settings: Settings, space_id: str | None, *, json: bool, cluste
             out.put(_line(finding))
     failed = any(finding.verdict == "fail" for finding in findings)
     if json:
-        out.write(to_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]}))
+        out.write_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]})
     return int(failed)
 
 

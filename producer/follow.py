@@ -1,6 +1,6 @@
-"""Following syncs to their end, whatever happens meanwhile: no worker, no Redis, no patience.
+"""Following syncs to their end, also while no worker runs or Redis is down.
 
-The syncs go on without us; what is told here is only what the user should know.
+The syncs do not depend on being followed; this module only shows them.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 
 from producer.client import SyncClient
+from producer.next_steps import start_worker
 from producer.progress import Progress
 from worker.errors import StoreUnavailable
 from worker.sync import Sync
 
 EVERY_S = 0.2
-
-START_A_WORKER = (
-    "Start one in another terminal, with REDIS_URL, SEGMENT_TOKEN and MAVERA_API_KEY set:\n  segment-personas worker"
-)
 
 
 class Follower:
@@ -96,6 +93,6 @@ class WorkerWatch:
             self._say(f"A worker is alive now: {workers[0].name}")
         elif not workers and self._alive is not False:
             before = " any more" if self._alive else ""
-            self._say(f"No worker is alive{before}, so nothing happens yet. {START_A_WORKER}\nWaiting for it.")
+            self._say(f"No worker is alive{before}, so nothing happens yet. {start_worker()}\nWaiting for it.")
         self._alive = bool(workers)
         self._look_at = self._clock() + (5 if workers else 1)

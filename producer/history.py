@@ -25,7 +25,7 @@ def changes(drift: Drift, rules: Rules) -> Iterator[Text]:
     """What changed, a line for each cluster of which something is worth telling."""
     before, now = drift.before, drift.now
     yield Text(
-        f"Since {before.sync_id}, read until {local_time(before.read_to)}: "
+        f"Compared with {before.sync_id}, read until {local_time(before.read_to)}: "
         f"{before.profiles:,} → {now.profiles:,} profiles."
     )
     labels = {cluster.key: cluster.label for cluster in rules.clusters}

@@ -13,7 +13,7 @@ from rich.text import Text
 from producer.asking import PATIENCE_S
 from producer.catalogue import Catalogue, Place
 from producer.render import NARROW
-from producer.result import local_time, moment, to_json
+from producer.result import local_time, moment
 from producer.rules_file import chosen_rules
 from producer.screen import Screen, stdout
 from worker.clusters import Rules
@@ -33,7 +33,7 @@ async def listed(settings: Settings, err: Screen, space_id: str | None, *, json:
         found = await catalogue.all(space_id)
     out = stdout()
     if json:
-        out.write(to_json([_row(name, record) for name, record in found.items()]))
+        out.write_json([_row(name, record) for name, record in found.items()])
     elif found:
         out.put(_table(list(found.values()), out.width))
     else:

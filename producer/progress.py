@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from producer.render import counts, live, overview, persona, seconds
-from producer.result import clusters, statistics, timings
+from producer.result import ClusterResult, clusters, statistics, timings
 from producer.screen import Screen
 from worker.sync import Sync, SyncState
 
@@ -38,6 +38,9 @@ class Progress(Protocol):
 
     def say(self, text: str) -> None:
         """A sentence for people, now."""
+
+    def clear(self) -> None:
+        """Nothing of a live display is to stay on the screen."""
 
     def __enter__(self) -> Self: ...
 
@@ -75,6 +78,32 @@ class Meter:
         return (seen[-1][1] - seen[0][1]) / (seen[-1][0] - seen[0][0])
 
 
+class ClusterCache:
+    """The clusters of syncs, computed when a sync has changed and not whenever it is drawn.
+
+    While pages are counted a computation is followed by a pause of `SHARE` times what it took, so that many clusters
+    with many traits do not take the processor from the worker. clock: monotonic seconds.
+    """
+
+    SHARE = 20
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: dict[str, tuple[tuple[object, ...], float, list[ClusterResult]]] = {}
+
+    def of(self, sync: Sync) -> list[ClusterResult]:
+        """The clusters of a sync, at most a few moments old."""
+        steady = (sync.state, sync.epoch if sync.state.is_final else 0, sync.outcomes, sync.fetched_at, sync.plan)
+        key = (steady, sync.pages, sync.profiles)
+        kept = self._kept.get(sync.id)
+        now = self._clock()
+        if kept and (kept[0] == key or (kept[0][0] == steady and now < kept[1])):
+            return kept[2]
+        found = clusters(sync, statistics(sync))
+        self._kept[sync.id] = key, now + self.SHARE * (self._clock() - now), found
+        return found
+
+
 class LiveProgress:
     """A display that is drawn again and again in its place; its last state stays."""
 
@@ -82,6 +111,7 @@ class LiveProgress:
         self._screen = screen
         self._clock = clock
         self._meter = Meter(clock)
+        self._clusters = ClusterCache(clock)
         self._since = clock()
         self._syncs: Sequence[Sync] = ()
         self._live = Live(get_renderable=self.render, console=screen, refresh_per_second=8)
@@ -103,6 +133,9 @@ class LiveProgress:
     def say(self, text: str) -> None:
         self._screen.say(text)
 
+    def clear(self) -> None:
+        self._live.transient = True
+
     def render(self) -> RenderableType:
         """The display as it is now; called from the thread that draws."""
         syncs = self._syncs
@@ -112,8 +145,10 @@ class LiveProgress:
         if len(syncs) > 1 and len(syncs) * BLOCK_LINES > self._screen.height:
             shown = overview(syncs, rates)
         else:
-            shown = Group(*(live(sync, rates.get(sync.id), self._elapsed_s(sync)) for sync in syncs))
-        # The terminal writes ^C behind the last line; if that wrapped, the display would be off by a line.
+            shown = Group(
+                *(live(sync, rates.get(sync.id), self._elapsed_s(sync), self._clusters.of(sync)) for sync in syncs)
+            )
+        # The terminal writes ^C after the last line; if that wrapped, the display would be off by a line.
         return Constrain(shown, min(WIDEST, self._screen.width - 4))
 
     def _elapsed_s(self, sync: Sync) -> float:
@@ -141,6 +176,9 @@ class LineProgress:
 
     def say(self, text: str) -> None:
         self._screen.say(text)
+
+    def clear(self) -> None:
+        pass
 
     def show(self, syncs: Sequence[Sync]) -> None:
         running = sum(not sync.state.is_final for sync in syncs)
@@ -179,7 +217,7 @@ class LineProgress:
         total_s = timings(sync).total_s
         took = f" in {seconds(total_s)}" if total_s is not None else ""
         name = f" as {sync.id}" if before is None else ""
-        return f"{sync.state.value}{name}{took}, {counts(sync)}"
+        return f"{sync.status}{name}{took}, {counts(sync)}"
 
 
 def _event(before: Sync, sync: Sync) -> bool:

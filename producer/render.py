@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.history import changes
-from producer.planned import account_lines, differences, would
-from producer.result import ClusterResult, clusters, drift, local_time, statistics, timings
+from producer.planned import account_lines, describe_action, plan_lines
+from producer.result import ClusterResult, clusters, drift, local_time, short_time, statistics, timings, zone
 from worker.clusters import ClusterSummary, Estimate, Rules
 from worker.clusters.trait import Trait
 from worker.clusters.wording import amount
@@ -32,8 +32,10 @@ STYLES = {
     SyncState.CANCELLED: "yellow",
 }
 
-NARROW = 90
-"""Columns of the screen under which a list leaves some of its own out."""
+NARROW = 110
+"""Columns of the screen under which a list shows short times and no counts."""
+NARROWEST = 70
+"""Columns of the screen under which a list shows no times either."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -82,7 +84,7 @@ def persona(cluster: ClusterResult, sync: Sync) -> str:
         "empty": "nobody is in it",
         "too_small": f"fewer than {sync.request.min_cluster_size}",
         "no_evidence": "hardly anyone in it has a trait that it needs",
-        "partial": "it is from the whole space, this sync is not"
+        "partial": "it was made from the whole space, this sync was not"
         if cluster.persona_id
         else "only a part of the space was read",
     }
@@ -90,17 +92,19 @@ def persona(cluster: ClusterResult, sync: Sync) -> str:
         left = f"left {cluster.persona_id}" if cluster.persona_id else "none"
         return f"{left}: {reasons.get(cluster.skipped, cluster.skipped)}"
     if cluster.planned:
-        return would(cluster.planned)
+        return describe_action(cluster.planned)
     return f"{cluster.outcome.action} {cluster.outcome.persona_id}" if cluster.outcome else ""
 
 
-def live(sync: Sync, rate: float | None, elapsed_s: float) -> RenderableType:
-    """A sync under way: one line of numbers, and its clusters as bars."""
+def live(
+    sync: Sync, rate: float | None, elapsed_s: float, found: Sequence[ClusterResult] | None = None
+) -> RenderableType:
+    """A sync under way: one line of numbers, and its clusters as bars. found: its clusters, if they are known."""
     head = Text()
     head.append(sync.request.space_id, "bold")
-    head.append(f"  {sync.state.value}", STYLES[sync.state])
+    head.append(f"  {sync.status}", STYLES[sync.state])
     head.append(f"  {counts(sync, rate if sync.state is SyncState.FETCHING else None)}, {seconds(elapsed_s)}")
-    found = clusters(sync, statistics(sync))
+    found = clusters(sync, statistics(sync)) if found is None else found
     most = max((cluster.summary.n for cluster in found), default=0)
     if not most:
         return Group(head, *_notes(sync))
@@ -122,39 +126,49 @@ def overview(syncs: Sequence[Sync], rates: dict[str, float]) -> RenderableType:
         rate = rates.get(sync.id) if sync.state is SyncState.FETCHING else None
         table.add_row(
             Text(sync.request.space_id, "bold"),
-            Text(sync.state.value, STYLES[sync.state]),
+            Text(sync.status, STYLES[sync.state]),
             Text(counts(sync, rate)),
             Text(printable(sync.note), "yellow"),
         )
     return table
 
 
-def report(sync: Sync, now: float | None = None) -> list[RenderableType]:
-    """A sync as it stands, with a table of its clusters. now: as in `result.timings`."""
+def report(
+    sync: Sync, now: float | None = None, *, details: bool = False, plan_shown: bool = False
+) -> list[RenderableType]:
+    """A sync as it stands, with a table of its clusters.
+
+    Args:
+        sync: The sync.
+        now: As in `result.timings`.
+        details: Whether a plan is shown with every field that would change.
+        plan_shown: Whether its plan was shown with this table before, so that only what became of it is told.
+    """
     aggregate, times = statistics(sync), timings(sync, now)
     head = Text()
     head.append(sync.request.space_id, "bold")
     head.append(f"  {sync.id}  ")
-    head.append(sync.state.value, STYLES[sync.state])
+    head.append(sync.status, STYLES[sync.state])
     if times.total_s is not None:
         head.append(f" {'in' if sync.finished_at else 'for'} {seconds(times.total_s)}")
-    parts: list[RenderableType] = [head, Text(_read(sync, now))]
     found = clusters(sync, aggregate)
+    if plan_shown:
+        return [head, *_outcome_lines(sync, found), *_notes(sync), *_failure(sync)]
+    parts: list[RenderableType] = [head, Text(_read(sync, now))]
     if any(cluster.summary.n for cluster in found):
         parts.append(_table(sync, found))
     remarks = []
     if sync.request.sample is not None:
         remarks.append(f"A sample of {sync.request.sample:.4g} of the profiles: {aggregate.profiles:,} were read.")
     if sync.outcomes:
-        current = sum(not outcome.skipped for outcome in sync.outcomes)
-        remarks.append(f"{_number(current, 'persona')}, {sync.credits:,} credits charged.")
+        remarks.append(_charged(sync))
     if aggregate.unclassified:
         remarks.append(f"{_number(aggregate.unclassified, 'profile')} with none of the deciding traits: in no cluster.")
     if aggregate.trait_errors:
         listed = ", ".join(f"{name} {count:,}" for name, count in sorted(aggregate.trait_errors.items()))
         remarks.append(f"Values that could not be used: {listed}.")
     if aggregate.profile_errors:
-        remarks.append(f"Entries that are no profile: {aggregate.profile_errors:,}.")
+        remarks.append(f"Entries that are not profiles: {aggregate.profile_errors:,}.")
     if aggregate.merged:
         remarks.append(f"{_number(aggregate.merged, 'row')} left out: those profiles were merged into others.")
     if aggregate.unreadable:
@@ -163,13 +177,11 @@ def report(sync: Sync, now: float | None = None) -> list[RenderableType]:
         remarks.append(f"{_number(aggregate.vanished, 'profile')} gone before the traits were read.")
     if any(cluster.skipped == "partial" and cluster.persona_id for cluster in found):
         remarks.append("To overwrite personas that are from the whole space with a part of it: --allow-partial.")
-    for outcome in sync.outcomes:
-        if outcome.ignored:
-            remarks.append(f"Mavera ignored of {outcome.persona_id}: {', '.join(outcome.ignored)}.")
+    remarks += _ignored(sync)
     parts += (Text(printable(remark)) for remark in remarks)
     if changed := drift(sync, aggregate):
         parts += changes(changed, sync.request.rules)
-    parts += differences(found)
+    parts += plan_lines(found, details=details)
     if sync.planned:
         parts += account_lines(sync.planned, sync.request)
         parts += (Text(f"{alarm}.", "yellow") for alarm in sync.planned.alarms)
@@ -180,27 +192,46 @@ def report(sync: Sync, now: float | None = None) -> list[RenderableType]:
 
 def listing(syncs: Sequence[Sync], width: int) -> RenderableType:
     """The list of syncs, a row each; with fewer columns where `width` characters are few."""
+    wide = width >= NARROW
     table = Table(box=None, pad_edge=False)
     table.add_column("Sync", no_wrap=True)  # whole, to be copied
     table.add_column("Space", overflow="fold", min_width=5)
     table.add_column("State", no_wrap=True)
-    table.add_column("Profiles", justify="right", no_wrap=True)
-    if width >= NARROW:
+    if wide:
+        table.add_column("Profiles", justify="right", no_wrap=True)
         table.add_column("Pages", justify="right", no_wrap=True)
-        table.add_column("Asked", no_wrap=True)
-        table.add_column("Remark", overflow="fold")
+    if width >= NARROWEST:
+        table.add_column("Asked" if wide else f"Asked {zone()}", no_wrap=True)
+    table.add_column("Remark", overflow="fold")
     for sync in syncs:
-        cells: list[RenderableType] = [
-            sync.id,
-            sync.request.space_id,
-            Text(sync.state.value, STYLES[sync.state]),
-            f"{sync.profiles:,}",
-        ]
-        if width >= NARROW:
-            remark = sync.error.code if sync.error else sync.note
-            cells += [f"{sync.pages:,}", local_time(sync.created_at), Text(printable(remark))]
-        table.add_row(*cells)
+        cells: list[RenderableType] = [sync.id, sync.request.space_id, Text(sync.status, STYLES[sync.state])]
+        if wide:
+            cells += [f"{sync.profiles:,}", f"{sync.pages:,}"]
+        if width >= NARROWEST:
+            cells.append(local_time(sync.created_at) if wide else short_time(sync.created_at))
+        table.add_row(*cells, Text(printable(sync.error.code if sync.error else sync.note)))
     return table
+
+
+def _charged(sync: Sync) -> str:
+    current = sum(not outcome.skipped for outcome in sync.outcomes)
+    return f"{_number(current, 'persona')}, {sync.credits:,} credits charged."
+
+
+def _ignored(sync: Sync) -> list[str]:
+    return [
+        f"Mavera ignored fields of {outcome.persona_id}: {', '.join(outcome.ignored)}."
+        for outcome in sync.outcomes
+        if outcome.ignored
+    ]
+
+
+def _outcome_lines(sync: Sync, found: Sequence[ClusterResult]) -> list[RenderableType]:
+    """What became of each cluster of a plan that was shown before, a line each, and what it cost."""
+    lines = [f"  {cluster.summary.label}: {persona(cluster, sync)}" for cluster in found if persona(cluster, sync)]
+    if sync.outcomes:
+        lines += [_charged(sync), *_ignored(sync)]
+    return [Text(printable(line)) for line in lines]
 
 
 def _read(sync: Sync, now: float | None) -> str:

@@ -104,8 +104,14 @@ def timings(sync: Sync, now: float | None = None) -> Timings:
     return Timings(between(sync.created_at, sync.started_at), fetching_s, finalizing_s, total_s)
 
 
-def document(sync: Sync, now: float | None = None) -> dict[str, object]:
-    """A sync as JSON; of one that runs, all that is known so far. now: as in `timings`."""
+def document(sync: Sync, now: float | None = None, *, hint: str = "") -> dict[str, object]:
+    """A sync as JSON; of one that runs, all that is known so far.
+
+    Args:
+        sync: The sync.
+        now: As in `timings`.
+        hint: What the user may do if it has failed, shown beside the error.
+    """
     aggregate = statistics(sync)
     found, times = clusters(sync, aggregate), timings(sync, now)
     result: dict[str, object] = {
@@ -133,19 +139,20 @@ def document(sync: Sync, now: float | None = None) -> dict[str, object]:
         "read_to": moment(sync.fetched_at),
     }
     if not sync.state.is_final:
-        result["clusters"] = [
-            {"cluster": cluster.summary.label, **_size(cluster)} for cluster in found if cluster.summary.n
-        ]
+        result["clusters"] = [{**_named(cluster), **_size(cluster)} for cluster in found if cluster.summary.n]
         result["waiting_for"] = sync.note or None
-    return result | _drift(sync, aggregate) | _bill(sync) | _plan(sync, found) | _error(sync)
+    return result | _drift(sync, aggregate) | _bill(sync) | _plan(sync, found) | _error(sync, hint)
 
 
 def row(sync: Sync, now: float | None = None) -> dict[str, object]:
     """A sync as JSON in a list, where its statistics are not looked at. now: as in `timings`."""
     return {
         **_head(sync),
+        "credits_charged": sync.credits,
+        "created_at": moment(sync.created_at),
         "started_at": moment(sync.started_at),
         "duration_s": timings(sync, now).total_s,
+        **({} if sync.state.is_final else {"waiting_for": sync.note or None}),
         **_error(sync),
     }
 
@@ -158,12 +165,24 @@ def moment(seconds: float | None) -> str | None:
 
 
 def local_time(moment: float) -> str:
-    """Unix seconds as date and time of this machine's zone."""
-    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Unix seconds as date and time of this machine's zone, with the zone's name."""
+    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def to_json(document: Mapping[str, object] | Iterable[Mapping[str, object]]) -> str:
-    """One JSON document, for people too: a line for each key, and for each entry of a list of objects."""
+def short_time(moment: float) -> str:
+    """Unix seconds as month, day and minute in this machine's zone, for a narrow column under `zone`."""
+    return datetime.fromtimestamp(moment).astimezone().strftime("%m-%d %H:%M")
+
+
+def zone() -> str:
+    """The name of this machine's time zone now."""
+    return datetime.now().astimezone().strftime("%Z")
+
+
+def to_json(document: Mapping[str, object] | Iterable[Mapping[str, object]], *, one_line: bool = False) -> str:
+    """One JSON document: a line for each key, and for each entry of a list of objects, or all on one line."""
+    if one_line:
+        return _line(document if isinstance(document, Mapping) else list(document))
     if isinstance(document, Mapping):
         lines = [f"  {_line(key)}: {_value(value)}" for key, value in document.items()]
         return "{\n" + ",\n".join(lines) + "\n}"
@@ -187,22 +206,28 @@ def exit_code(syncs: Iterable[Sync]) -> int:
 def _head(sync: Sync) -> dict[str, object]:
     return {
         "sync_id": sync.id,
-        "status": sync.state.value,
+        "status": sync.status,
         "space_id": sync.request.space_id,
         **({"rules": sync.request.rules.name} if sync.request.rules.name != RECIPE.name else {}),
         "profiles_fetched": sync.profiles,
         "pages_fetched": sync.pages,
         "complete": sync.complete,
         **({"file": sync.request.file} if sync.request.file is not None else {}),
+        "plan_only": sync.request.plan_only,
+        "applied_at": moment(sync.applied_at),
     }
 
 
-def _error(sync: Sync) -> dict[str, object]:
+def _error(sync: Sync, hint: str = "") -> dict[str, object]:
     if sync.error is None:
         return {}
-    return {
-        "error": {"code": sync.error.code, "message": sync.error.message, "resumable": sync.error.resumable},
-    }
+    error = {"code": sync.error.code, "message": sync.error.message, "resumable": sync.error.resumable}
+    return {"error": {**error, "hint": hint} if hint else error}
+
+
+def _named(cluster: ClusterResult) -> dict[str, object]:
+    """The cluster by its label, and by the key that never changes with it."""
+    return {"cluster": cluster.summary.label, "key": cluster.summary.key}
 
 
 def _drift(sync: Sync, aggregate: Aggregate) -> dict[str, object]:
@@ -216,6 +241,7 @@ def _drift(sync: Sync, aggregate: Aggregate) -> dict[str, object]:
         "drift": [
             {
                 "cluster": labels[cluster.key],
+                "key": cluster.key,
                 "status": cluster.status,
                 "n_before": cluster.before.n,
                 "n": cluster.now.n,
@@ -232,7 +258,7 @@ def _plan(sync: Sync, found: Iterable[ClusterResult]) -> dict[str, object]:
         return {}
     personas = [
         {
-            "cluster": cluster.summary.label,
+            **_named(cluster),
             "action": planned.action,
             "reason": planned.reason,
             "persona_id": planned.persona_id,
@@ -277,8 +303,9 @@ def _size(cluster: ClusterResult) -> dict[str, object]:
 def _persona(cluster: ClusterResult, outcome: PersonaOutcome) -> dict[str, object]:
     summary = cluster.summary
     shown: dict[str, object] = {
-        "cluster": summary.label,
+        **_named(cluster),
         "id": outcome.persona_id,
+        "persona_id": outcome.persona_id,
         **_size(cluster),
         "avg_ltv": summary.avg_ltv,
         "avg_churn": percent(summary.avg_churn),
@@ -315,7 +342,7 @@ def _intervals(estimate: Estimate) -> dict[str, object]:
 
 
 def _left_out(cluster: ClusterResult) -> dict[str, object]:
-    shown: dict[str, object] = {"cluster": cluster.summary.label, **_size(cluster), "reason": cluster.skipped}
+    shown: dict[str, object] = {**_named(cluster), **_size(cluster), "reason": cluster.skipped}
     return {**shown, "persona_id": cluster.persona_id} if cluster.persona_id else shown
 
 

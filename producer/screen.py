@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -23,8 +24,8 @@ from rich.text import Text
 from worker.errors import ConfigurationError
 from worker.printable import printable
 
-WIDE = 120
-"""Columns to write for when nothing says how wide the output is: a file, a pipe."""
+WIDE = 1_000
+"""Columns to write for when nothing says how wide the output is: a file, a pipe. No table needs as many."""
 
 
 class Screen(Console):
@@ -47,7 +48,8 @@ class Screen(Console):
             highlight=False,
             soft_wrap=False,
         )
-        self.live = stream.isatty() and not self.is_dumb_terminal
+        self.is_tty = stream.isatty()  # `is_terminal` is what FORCE_COLOR says
+        self.live = self.is_tty and not self.is_dumb_terminal
 
     def on_broken_pipe(self) -> None:
         """Writes into nothing from now on, what is left in the stream's buffer too."""
@@ -57,20 +59,30 @@ class Screen(Console):
         os.close(nothing)
 
     def say(self, text: str, style: str = "") -> None:
-        """A sentence, or several lines; on a terminal wrapped, in a file left as it is."""
-        with self._writing():
-            self.print(Text(printable(text), style=style), soft_wrap=not self.is_terminal)
+        """A sentence, or several lines; on a terminal wrapped, in a file left as it is.
+
+        Lines that begin with two blanks are commands to be copied: they are never wrapped.
+        """
+        for whole, lines in itertools.groupby(printable(text).split("\n"), lambda line: line.startswith("  ")):
+            with self._writing():
+                self.print(Text("\n".join(lines), style=style), soft_wrap=whole or not self.is_tty)
 
     def write(self, text: str) -> None:
         """Text for programs: as it is, whatever the width; on a terminal it is made printable."""
         with self._writing():
-            self.out(printable(text) if self.is_terminal else text, highlight=False)
+            self.out(printable(text) if self.is_tty else text, highlight=False)
+
+    def write_json(self, document: Mapping[str, object] | Iterable[Mapping[str, object]]) -> None:
+        """One JSON document: on several lines for people at a terminal, else on one line, for logs."""
+        from producer.result import to_json
+
+        self.write(to_json(document, one_line=not self.is_tty))
 
     def put(self, *renderables: RenderableType) -> None:
         """Tables and texts, one below the other; texts wrapped as in `say`."""
         for renderable in renderables:
             with self._writing():
-                self.print(renderable, soft_wrap=isinstance(renderable, Text) and not self.is_terminal)
+                self.print(renderable, soft_wrap=isinstance(renderable, Text) and not self.is_tty)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The segments of something to print, each printable. What steers the terminal has segments of its own."""

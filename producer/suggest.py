@@ -21,7 +21,6 @@ from rich.text import Text
 from producer.embedded import made_up
 from producer.file_names import check_names
 from producer.findings import said
-from producer.result import to_json
 from producer.screen import Screen, stdout
 from worker.clusters.suggest import Suggestion, suggest
 from worker.clusters.survey import Found
@@ -142,7 +141,7 @@ def _show(found: Suggestion, err: Screen, *, json: bool) -> None:
     out = stdout()
     if json:
         keys = [{name: value for name, value in asdict(one).items() if name not in _INNER} for one in found.survey.keys]
-        out.write(to_json({"profiles": found.survey.profiles, "keys": keys, "file": found.text or None}))
+        out.write_json({"profiles": found.survey.profiles, "keys": keys, "file": found.text or None})
         return
     table = Table(box=box.ROUNDED)
     for title in ("Key", "Type", "Profiles", "Values"):

@@ -112,6 +112,7 @@ class Plan(BaseModel):
     max_credits: the budget under which it was made; None: without one. alarms: for what a guard would stop it, in
     sentences, unless it is accepted. account: what the Mavera account has left; None: it was not asked. orphans:
     personas that no sync with these rules updates any more.
+    sentences, unless it is accepted. alarm_codes: the code of each alarm; empty in plans of older versions.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -126,6 +127,7 @@ class Plan(BaseModel):
     def exceeds_account(self) -> bool:
         """Whether it costs more than the account can spend, so that applying it would buy nothing."""
         return self.account is not None and self.account.available is not None and self.credits > self.account.available
+    alarm_codes: tuple[str, ...] = ()
 
     @property
     def credits(self) -> int:

@@ -206,9 +206,13 @@ class SyncRequest(BaseModel):
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def differences(self, other: SyncRequest) -> list[str]:
-        """The options in which `other` differs, as `name: ours, not theirs`; of rules only which parts."""
+        """The options in which `other` differs: `max-profiles 5 instead of unset`; of rules only which parts."""
         mine, theirs = self.model_dump(exclude={"rules"}), other.model_dump(exclude={"rules"})
-        found = [f"{name}: {mine[name]}, not {theirs[name]}" for name in mine if mine[name] != theirs[name]]
+        found = [
+            _difference(name, mine[name], theirs[name])
+            for name in mine
+            if mine[name] != theirs[name] and (name != "max_credits" or self.plan_only == other.plan_only)
+        ]
         if parts := self.rules.differences(other.rules):
             found.append(f"rules: another {', '.join(parts)}")
         return found
@@ -224,6 +228,16 @@ class SyncRequest(BaseModel):
         """
         allowed = self.allow_partial or ("create" if allow_partial else False)
         return self.model_copy(update={"plan_only": False, "max_credits": max_credits, "allow_partial": allowed})
+
+
+def _difference(name: str, mine: object, theirs: object) -> str:
+    """One option that two requests have set differently, in the words of the command line."""
+    if name == "plan_only":
+        acts = ("only plans", "changes personas")
+        return f"this one {acts[not mine]}, that one {acts[not theirs]}"
+    words = {None: "unset", True: "on", False: "off"}
+    shown = [words[value] if value is None or isinstance(value, bool) else f"{value}" for value in (mine, theirs)]
+    return f"{name.replace('_', '-')} {shown[0]} instead of {shown[1]}"
 
 
 def identity(space_id: str, collection: str, rules_name: str) -> str:
@@ -338,9 +352,39 @@ class Sync:
         return Aggregate.from_bytes(self.aggregate).unreadable if self.aggregate else 0
 
     @property
+    def sync_id(self) -> str:
+        """The id, by its name in JSON."""
+        return self.id
+
+    @property
+    def status(self) -> str:
+        """The state as people and JSON see it: `planned` for a preview whose plan waits, else `state`."""
+        return "planned" if self.waits_for_apply else self.state.value
+
+    @property
+    def waits_for_apply(self) -> bool:
+        """Whether this is a preview that has ended and changed nothing yet."""
+        return self.request.plan_only and self.state is SyncState.COMPLETED
+
+    @property
+    def pages_fetched(self) -> int:
+        """The pages that are counted, by their name in JSON."""
+        return self.pages
+
+    @property
+    def profiles_fetched(self) -> int:
+        """The profiles that are counted, by their name in JSON."""
+        return self.profiles
+
+    @property
+    def credits_charged(self) -> int:
+        """What this sync has cost so far, in credits, by its name in JSON."""
+        return self.credits
+
+    @property
     def planned(self) -> Plan | None:
         """The plan of a preview that may still be applied."""
-        return self.plan if self.request.plan_only and self.state is SyncState.COMPLETED else None
+        return self.plan if self.waits_for_apply else None
 
     @property
     def plans_from_part(self) -> bool:

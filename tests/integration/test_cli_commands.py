@@ -91,10 +91,18 @@ class Said:
         return await self._run(commands.sync(settings or self._settings, stderr(), asked))
 
     async def status(
-        self, sync_id: str, *, json: bool = False, follow: bool = False, timeout_s: float = FOREVER
+        self,
+        sync_id: str,
+        *,
+        json: bool = False,
+        follow: bool = False,
+        timeout_s: float = FOREVER,
+        details: bool = False,
     ) -> int:
         return await self._run(
-            commands.status(self._settings, stderr(), sync_id, json=json, follow=follow, timeout_s=timeout_s)
+            commands.status(
+                self._settings, stderr(), sync_id, json=json, follow=follow, timeout_s=timeout_s, details=details
+            )
         )
 
     async def listed(self, *, json: bool = False, limit: int = 20) -> int:
@@ -175,7 +183,7 @@ async def test_json_is_one_document_and_an_array_for_several_spaces(said: Said) 
         "pages_fetched": 1,
         "complete": True,
         "unclassified": 0,
-        "skipped": [{"cluster": "New", "n": 0, "reason": "empty"}],
+        "skipped": [{"cluster": "New", "key": "new", "n": 0, "reason": "empty"}],
         "credits_charged": 900,
         "trait_errors": {},
         "profile_errors": 0,
@@ -265,7 +273,8 @@ async def test_enqueueing_needs_no_tokens(session_redis: RedisServer, sandbox: S
 
 async def test_no_wait_prints_the_id_and_says_that_no_worker_is_alive(said: Said) -> None:
     assert await said.listed() == 0
-    assert (said.out, said.err) == ("", "No sync is known. Start one: segment-personas sync SPACE_ID\n")
+    assert said.out == ""
+    assert said.err.startswith("No sync is known.")
     assert await said.sync("spa_1", wait=False) == 0
     sync_id = said.out.strip()
     assert said.err.startswith("No worker is alive, so nothing happens yet. Start one")
@@ -283,8 +292,8 @@ async def test_asked_twice_it_runs_once_and_says_so(said: Said) -> None:
     sync_id = said.out.strip()
     await said.sync("spa_1", wait=False)
     assert said.out.strip() == sync_id
-    assert f"spa_1: this was asked for before; it is {sync_id}, queued." in said.err
-    with pytest.raises(SyncConflict, match=r"other options \(max_profiles: 5, not None\)"):
+    assert f"spa_1: already requested; following {sync_id} (queued)." in said.err
+    with pytest.raises(SyncConflict, match=r"other options \(max-profiles 5 instead of unset\)"):
         await said.sync("spa_1", max_profiles=5, wait=False)
     with pytest.raises(SyncConflict, match=r"Started before, and going on: syn_\w+ \(spa_2\)"):
         await said.sync("spa_2", "spa_1", mode="create", wait=False)
@@ -301,12 +310,13 @@ async def test_the_same_idempotency_key_never_starts_a_second_sync(said: Said) -
 
 
 async def test_a_time_out_ends_the_following_and_prints_what_was_seen(said: Said) -> None:
-    assert await said.sync("spa_1", timeout_s=0.05) == 130
+    assert await said.sync("spa_1", timeout_s=0.05) == 4
     assert said.out == ""
-    assert "0.05 s are over: no longer following; it goes on. To follow again:\n  segment-personas status" in said.err
-    assert await said.sync("spa_1", "spa_2", timeout_s=0.05, json=True) == 130
+    assert "Timed out after 0.05 s: no longer following." in said.err
+    assert "To follow again:\n  segment-personas status" in said.err
+    assert await said.sync("spa_1", "spa_2", timeout_s=0.05, json=True) == 4
     assert [document["status"] for document in json.loads(said.out)] == ["queued", "queued"]
-    assert "they go on" in said.err
+    assert "The syncs go on" in said.err
 
 
 @pytest.mark.usefixtures("_worker")
@@ -326,7 +336,7 @@ async def test_a_running_sync_shows_its_rate_and_clusters_and_can_be_cancelled(s
 
     for _ in range(2):
         assert await said.cancel(sync_id) == 0
-        assert said.err == f"{sync_id} is cancelled. Personas that were made stay.\n"
+        assert said.err.startswith(f"{sync_id} is cancelled.")
     assert await said.status(sync_id, follow=True) == await said.status(sync_id) == 3
     assert f"large  {sync_id}  cancelled in " in said.out
     with pytest.raises(SyncConflict, match="only a failed sync can be resumed"):
@@ -370,7 +380,7 @@ async def test_a_failed_sync_is_resumed_where_it_stopped(said: Said, sandbox: Sa
     assert await said.sync("spa_1") == 1
     assert "insufficient_credits: 3 personas would cost 900 credits" in said.out
     assert sandbox.posts == []
-    assert "Once that is mended, go on where it stopped:\n  segment-personas resume syn_" in said.err
+    assert "go on where it stopped:\n  segment-personas resume syn_" in said.err
     sync_id = said.err.split()[-1]
     assert await said.status(sync_id) == 1
 
@@ -415,7 +425,7 @@ async def test_a_wrong_key_or_space_fails_with_the_apis_message_and_what_to_do(
     wrong = settings_of(None, sandbox, **changed)
     assert await said.sync(space_id, settings=wrong) == 1
     assert all(sentence in said.out for sentence in sentences), said.out
-    assert "run the command again" in said.err
+    assert "run it again" in said.err
     if "mavera_api_key" in changed:
         assert sandbox.journal.answered["segment.page", 200] == 0  # asked before pages are fetched
 
@@ -463,39 +473,44 @@ async def test_a_preview_shows_what_would_be_made_and_apply_makes_it(said: Said,
     }
     assert first["payload"]["name"] == "Segment CDP: High Value"
     sync_id = str(preview["sync_id"])
-    hint = f"To do it, without reading the space again:\n  segment-personas apply {sync_id}\n"
-    assert said.err.endswith(f"Nothing was made. What it would do: create 3 personas for 900 credits. {hint}")
+    hint = f"To apply it without reading the space again:\n  segment-personas apply {sync_id}\n"
+    assert said.err.endswith(f"Nothing was changed. The plan: create 3 personas for 900 credits. {hint}")
+    assert (preview["status"], preview["plan_only"], preview["applied_at"]) == ("planned", True, None)
     assert sandbox.posts == []
 
     assert await said.status(sync_id) == 0
-    assert re.search(r"│ High Value │ +20 │ .*│ would be created", said.out)
-    assert "  + psychographic.avg_ltv: 1200.0" in said.out
+    assert re.search(r"│ High Value │ +20 │ .*│ create, 300 credits", said.out)
+    assert "psychographic.avg_ltv" not in said.out
     assert said.err.endswith(hint)
+    assert await said.status(sync_id, details=True) == 0
+    assert "  + psychographic.avg_ltv: 1200.0" in said.out
 
     assert await said.apply(sync_id) == 0
     assert "3 personas, 900 credits charged." in said.out
     assert len(sandbox.posts) == 3
     assert await said.status(sync_id, json=True) == 0
     assert "planned" not in said.document
+    assert (said.document["status"], said.document["plan_only"]) == ("completed", False)
+    assert said.document["applied_at"] is not None
 
     sandbox.personas[0].fields["description"] = "Mine."
     assert await said.sync("spa_1", preview=True) == 0
-    assert "What it would do: update 1 persona, leave 2 personas. To do it" in said.err
-    assert "- description: Mine.\n  + description: High Value segment from" in said.out
+    assert "The plan: update 1 persona, leave 2 personas unchanged. To apply it" in said.err
+    assert "description Mine. → High Value segment from" in said.out
 
 
 @pytest.mark.usefixtures("_worker")
 async def test_a_preview_over_its_budget_says_so_and_how_to_allow_it(said: Said, sandbox: Sandbox) -> None:
     assert await said.sync("spa_1", preview=True, max_credits=600) == 0
-    assert "Nothing was made: 900 credits are over the budget of 600. To do it" in said.err
-    (line,) = [line for line in said.err.splitlines() if "apply" in line]
+    assert "Nothing was changed: 900 credits are over the budget of 600. To apply it" in said.err
+    (line,) = [line for line in said.err.splitlines() if "-personas apply" in line]
     command, sync_id, option, budget = line.split()[1:]
     assert (command, option, budget) == ("apply", "--max-credits", "900")
     assert await said.apply(sync_id, wait=False) == 0
     assert said.out == f"{sync_id}\n"
     assert await said.status(sync_id, follow=True) == 1
     assert "over_budget: 3 more personas would cost 900 credits" in said.out
-    assert f"segment-personas resume {sync_id}" in said.err
+    assert f"segment-personas resume {sync_id} --max-credits 900" in said.err
     assert sandbox.posts == []
     assert await said.resume(sync_id, max_credits=900) == 0
     assert len(sandbox.posts) == 3
@@ -509,7 +524,7 @@ async def test_a_space_has_a_history_and_each_sync_says_what_changed(said: Said,
     first = said.document["sync_id"]
     sandbox.set_options(spaces={"spa_1": SpaceSpec(90)})
     assert await said.sync("spa_1") == 0
-    assert f"Since {first}, read until" in said.out
+    assert f"Compared with {first}, read until" in said.out
     assert ": 60 → 90 profiles." in said.out
     assert await said.history("spa_1", json=True) == 0
     second, *before = json.loads(said.out)
@@ -546,7 +561,7 @@ async def test_an_older_plan_is_applied_with_a_warning(said: Said) -> None:
 
 async def test_a_preview_in_this_process_is_gone_with_it(said: Said, sandbox: Sandbox) -> None:
     assert await said.sync("spa_1", preview=True, embedded=True) == 0
-    assert "To do it: segment-personas sync (the numbers are gone with this process)" in said.err
+    assert said.err.endswith("To read the space again and apply it:\n  segment-personas sync spa_1\n")
     assert sandbox.posts == []
 
 
@@ -556,8 +571,9 @@ async def test_embedded_works_in_memory_also_where_there_is_a_redis(said: Said, 
 
 
 async def test_embedded_is_over_when_patience_is(said: Said) -> None:
-    assert await said.sync("large", embedded=True, timeout_s=0.05) == 130
-    assert said.err.endswith("0.05 s are over: stopped, and the state is gone. Personas that were made stay.\n")
+    assert await said.sync("large", embedded=True, timeout_s=0.05) == 4
+    assert "Timed out after 0.05 s: stopping" in said.err
+    assert said.err.endswith("segment-personas sync large\n")
 
 
 async def test_mode_create_buys_anew(said: Said, sandbox: Sandbox) -> None:

@@ -75,7 +75,7 @@ async def test_a_plan_is_applied_without_reading_the_space_again(
         assert stage.sandbox.journal.count("mavera.create") == 3
         assert done.plan == sync.plan
         await stage.assert_clean()
-        with pytest.raises(SyncConflict, match="applied already, and the sync has completed"):
+        with pytest.raises(SyncConflict, match="applied already, and the sync is completed"):
             await stage.client.apply(sync.id)
 
 
@@ -145,7 +145,7 @@ async def test_what_makes_no_sense_is_not_applied(session_redis: RedisServer, st
         stage.worker()
         sync = await previewed(stage)
         plain = await stage.sync(force=True)
-        with pytest.raises(SyncConflict, match="no preview"):
+        with pytest.raises(SyncConflict, match="not a preview"):
             await stage.client.apply(plain.id)
         stage.sandbox.add_fault(Fault("segment", "hold"))
         other = await stage.enqueue()
@@ -160,7 +160,7 @@ async def test_a_preview_and_a_sync_of_one_space_are_not_the_same(
 ) -> None:
     async with staged(session_redis, start_worker) as stage:
         await stage.enqueue(plan_only=True)
-        with pytest.raises(SyncConflict, match="plan_only: False, not True"):
+        with pytest.raises(SyncConflict, match="changes personas, that one only plans"):
             await stage.enqueue()
 
 

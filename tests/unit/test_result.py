@@ -25,20 +25,42 @@ def test_the_document_of_a_finished_sync_is_the_recipes_example_and_what_was_add
         "profiles_fetched": 60,
         "pages_fetched": 1,
         "complete": True,
+        "plan_only": False,
+        "applied_at": None,
         "unclassified": 0,
         "personas": [
             {
                 "cluster": "High Value",
+                "key": "high_value",
                 "id": "per_hv",
+                "persona_id": "per_hv",
                 "n": 20,
                 "avg_ltv": 1200.0,
                 "avg_churn": "5%",
                 "action": "created",
             },
-            {"cluster": "Growth", "id": "per_gr", "n": 20, "avg_ltv": 450.0, "avg_churn": "22%", "action": "created"},
-            {"cluster": "At Risk", "id": "per_ar", "n": 20, "avg_ltv": 85.0, "avg_churn": "65%", "action": "updated"},
+            {
+                "cluster": "Growth",
+                "key": "growth",
+                "id": "per_gr",
+                "persona_id": "per_gr",
+                "n": 20,
+                "avg_ltv": 450.0,
+                "avg_churn": "22%",
+                "action": "created",
+            },
+            {
+                "cluster": "At Risk",
+                "key": "at_risk",
+                "id": "per_ar",
+                "persona_id": "per_ar",
+                "n": 20,
+                "avg_ltv": 85.0,
+                "avg_churn": "65%",
+                "action": "updated",
+            },
         ],
-        "skipped": [{"cluster": "New", "n": 0, "reason": "empty"}],
+        "skipped": [{"cluster": "New", "key": "new", "n": 0, "reason": "empty"}],
         "credits_charged": 600,
         "trait_errors": {},
         "profile_errors": 0,
@@ -50,7 +72,8 @@ def test_the_document_of_a_finished_sync_is_the_recipes_example_and_what_was_add
         "read_to": "2023-11-14T22:13:22.500Z",
     }
     assert " ".join(result) == (
-        "sync_id status space_id profiles_fetched pages_fetched complete unclassified personas skipped credits_charged "
+        "sync_id status space_id profiles_fetched pages_fetched complete plan_only applied_at "
+        "unclassified personas skipped credits_charged "
         "trait_errors profile_errors profiles_unreadable timings started_at duration_s read_from read_to"
     )
 
@@ -79,6 +102,7 @@ def test_of_a_sample_every_size_is_told_twice_and_the_share_with_its_interval() 
     assert result["skipped"] == [
         {
             "cluster": "New",
+            "key": "new",
             "n": 0,
             "n_estimated": 0,
             "share": 0.0,
@@ -107,10 +131,10 @@ def test_complete_is_false_if_the_sync_was_cut_by_max_profiles() -> None:
 def test_a_cluster_without_a_persona_is_skipped_with_its_reason() -> None:
     request = SyncRequest(space_id="spa_1", min_cluster_size=21)
     assert document(completed(request=request, outcomes=()))["skipped"] == [
-        {"cluster": "High Value", "n": 20, "reason": "too_small"},
-        {"cluster": "Growth", "n": 20, "reason": "too_small"},
-        {"cluster": "At Risk", "n": 20, "reason": "too_small"},
-        {"cluster": "New", "n": 0, "reason": "empty"},
+        {"cluster": "High Value", "key": "high_value", "n": 20, "reason": "too_small"},
+        {"cluster": "Growth", "key": "growth", "n": 20, "reason": "too_small"},
+        {"cluster": "At Risk", "key": "at_risk", "n": 20, "reason": "too_small"},
+        {"cluster": "New", "key": "new", "n": 0, "reason": "empty"},
     ]
 
 
@@ -119,8 +143,8 @@ def test_a_skipped_cluster_keeps_its_persona_and_names_it() -> None:
     result = document(completed(outcomes=(OUTCOMES[0], left, OUTCOMES[2])))
     assert [persona["cluster"] for persona in result["personas"]] == ["High Value", "At Risk"]  # type: ignore[attr-defined]
     assert result["skipped"] == [
-        {"cluster": "Growth", "n": 20, "reason": "too_small", "persona_id": "per_gr"},
-        {"cluster": "New", "n": 0, "reason": "empty"},
+        {"cluster": "Growth", "key": "growth", "n": 20, "reason": "too_small", "persona_id": "per_gr"},
+        {"cluster": "New", "key": "new", "n": 0, "reason": "empty"},
     ]
 
 
@@ -162,7 +186,8 @@ def test_of_a_running_sync_the_document_says_what_is_known_so_far() -> None:
     assert result["personas"] == result["skipped"] == []
     assert result["timings"] == {"queued_s": 0.5, "fetching_s": 1.0, "finalizing_s": None}
     assert result["duration_s"] == 1.0
-    assert result["clusters"] == [{"cluster": name, "n": 20} for name in ("High Value", "Growth", "At Risk")]
+    names = {"High Value": "high_value", "Growth": "growth", "At Risk": "at_risk"}
+    assert result["clusters"] == [{"cluster": label, "key": key, "n": 20} for label, key in names.items()]
     assert result["waiting_for"] == "waiting for Segment's rate limit"
 
 
@@ -185,8 +210,13 @@ def test_a_sync_in_a_list_is_short() -> None:
         "profiles_fetched": 60,
         "pages_fetched": 1,
         "complete": True,
+        "plan_only": False,
+        "applied_at": None,
+        "credits_charged": 0,
+        "created_at": moment(START),
         "started_at": moment(START + 0.5),
         "duration_s": 3.5,
+        "waiting_for": None,
     }
 
 
@@ -284,6 +314,7 @@ def test_the_document_of_a_preview_has_its_plan() -> None:
     assert result["planned"] == [
         {
             "cluster": "High Value",
+            "key": "high_value",
             "action": "create",
             "reason": "there is none yet",
             "persona_id": None,
@@ -293,6 +324,7 @@ def test_the_document_of_a_preview_has_its_plan() -> None:
         },
         {
             "cluster": "Growth",
+            "key": "growth",
             "action": "update",
             "reason": "the mean of ltv moved by 3.0 %",
             "persona_id": "per_gr",
@@ -302,8 +334,8 @@ def test_the_document_of_a_preview_has_its_plan() -> None:
         },
     ]
     assert result["skipped"] == [
-        {"cluster": "At Risk", "n": 20, "reason": "partial", "persona_id": "per_ar"},
-        {"cluster": "New", "n": 0, "reason": "empty"},
+        {"cluster": "At Risk", "key": "at_risk", "n": 20, "reason": "partial", "persona_id": "per_ar"},
+        {"cluster": "New", "key": "new", "n": 0, "reason": "empty"},
     ]
     assert (result["credits_planned"], result["max_credits"]) == (300, 900)
     assert result["alarms"] == ["Half of it is gone"]

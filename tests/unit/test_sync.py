@@ -127,7 +127,7 @@ def test_auto_is_the_chain_and_fan_out_is_another_way_to_the_same_result() -> No
     auto, chain, fan_out = (SyncRequest(space_id="spa_1", strategy=one) for one in ("auto", "chain", "fan-out"))
     assert auto == chain == SyncRequest(space_id="spa_1")
     assert (chain.fans_out, fan_out.fans_out) == (False, True)
-    assert chain.differences(fan_out) == ["strategy: chain, not fan-out"]
+    assert chain.differences(fan_out) == ["strategy chain instead of fan-out"]
     assert chain.identity == fan_out.identity
 
 
@@ -193,14 +193,14 @@ def test_what_may_run_once_is_space_collection_and_rules() -> None:
 
 def test_differences_name_the_option_and_both_values() -> None:
     ours, theirs = SyncRequest(space_id="spa_1"), SyncRequest(space_id="spa_1", max_profiles=9, mode="create")
-    assert ours.differences(theirs) == ["max_profiles: None, not 9", "mode: upsert, not create"]
+    assert ours.differences(theirs) == ["max-profiles unset instead of 9", "mode upsert instead of create"]
     assert ours.differences(ours) == []
 
 
 def test_differences_of_rules_name_the_parts() -> None:
     fewer = RECIPE.model_copy(update={"clusters": RECIPE.clusters[1:]})
     ours, theirs = SyncRequest(space_id="spa_1"), SyncRequest(space_id="spa_1", rules=fewer, max_profiles=9)
-    assert ours.differences(theirs) == ["max_profiles: None, not 9", "rules: another cluster high_value"]
+    assert ours.differences(theirs) == ["max-profiles unset instead of 9", "rules: another cluster high_value"]
 
 
 def test_sync_ids_are_distinct_and_safe_anywhere() -> None:

@@ -70,7 +70,13 @@ class Finalizer:
         if comparison.nobody and not comparison.unusable:
             comparison.stop()
         plan = await self._planner.plan(self._clusters)
-        plan = plan.model_copy(update={"alarms": tuple(alarm.sentence for alarm in comparison.alarms)})
+        alarms = comparison.alarms
+        plan = plan.model_copy(
+            update={
+                "alarms": tuple(alarm.sentence for alarm in alarms),
+                "alarm_codes": tuple(alarm.code for alarm in alarms),
+            }
+        )
         await self._lease.stop()
         await self._context.syncs.complete(self._lease.grant, new_token(), plan, baseline=comparison.before)
         await log_end(self._context, self._begun.lease.sync_id)

@@ -1,0 +1,76 @@
+"""The one place that builds the command lines which are printed for the user.
+
+A printed command works as it is pasted: with the name by which the program was started, quoted for the shell, and with
+the user's own arguments where a command is run again.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+NAME = "segment-personas"
+
+
+def program() -> str:
+    """What starts this program in the user's shell: its name if the shell finds it, else its path."""
+    path = Path(sys.argv[0])
+    if path.name == "__main__.py" and path.parent.name == "producer":  # python -m producer
+        path = Path(sys.executable).with_name(NAME)
+    found = shutil.which(NAME)
+    if path.name != NAME or not path.exists() or (found and Path(found).samefile(path)):
+        return NAME
+    return shlex.quote(str(path))
+
+
+def command(*words: str) -> str:
+    """A command line of this program, for the shell."""
+    return f"{program()} {shlex.join(words)}"
+
+
+def run_again(
+    arguments: Sequence[str],
+    *,
+    name: str | None = None,
+    accept: bool = False,
+    allow_partial: bool = False,
+    max_credits: int | None = None,
+) -> str:
+    """The user's own command line once more.
+
+    Args:
+        arguments: What the user typed after the program's name, beginning with the name of a command.
+        name: Another command in its place, such as `sync` instead of `preview`.
+        accept: Whether to add `--accept`.
+        allow_partial: Whether to add `--allow-partial`.
+        max_credits: A budget instead of the one that was given, in credits.
+    """
+    words = [name or arguments[0], *arguments[1:]]
+    tail = words[words.index("--") :] if "--" in words else []
+    words = words[: len(words) - len(tail)]
+    if words[0] != "preview":
+        words = [word for word in words if word != "--exit-code"]
+    if max_credits is not None:
+        words = _without_value(words, "--max-credits")
+        words += ["--max-credits", str(max_credits)]
+    for wanted, flag in ((accept, "--accept"), (allow_partial, "--allow-partial")):
+        if wanted and flag not in words:
+            words.append(flag)
+    return command(*words, *tail)
+
+
+def _without_value(words: Sequence[str], option: str) -> list[str]:
+    """The words without an option and its value, in either form."""
+    kept: list[str] = []
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif word == option:
+            skip = True
+        elif not word.startswith(f"{option}="):
+            kept.append(word)
+    return kept

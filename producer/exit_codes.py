@@ -1,0 +1,48 @@
+"""The exit codes of every command, and which error ends with which of them.
+
+Imports nothing of the engine before an error has to be judged, so that `--help` stays light.
+"""
+
+from __future__ import annotations
+
+DONE = 0
+FAILED = 1
+WRONG_USE = 2
+NOT_AGREED = 3
+TRY_LATER = 4
+CHANGES = 5
+NEEDS_DECISION = 6
+INTERRUPTED = 130
+
+EXIT_CODES = (
+    "Exit codes: 0 completed, 1 the sync failed, 2 wrong usage or configuration, 3 cancelled or not agreed to, "
+    "4 not possible now, try later (Redis is down, another sync of the space runs, --timeout is over), 130 interrupted."
+)
+
+PREVIEW_EXIT_CODES = f"{EXIT_CODES} With --exit-code also: 5 personas would change, 6 a guard or the budget stops them."
+
+
+def exit_code_of(error: Exception) -> int:
+    """The exit code of a command that ends with this error: 4 if the same command may succeed later, else 2."""
+    from worker.errors import Retry, StoreUnavailable
+
+    if isinstance(error, StoreUnavailable):
+        return WRONG_USE if "something else answers" in str(error) else TRY_LATER
+    return TRY_LATER if isinstance(error, Retry) or getattr(error, "temporary", False) else WRONG_USE
+
+
+def error_document(error: Exception, hint: str = "") -> dict[str, object]:
+    """The JSON of an error that ended a command. hint: a command that leads on, if there is one."""
+    shown: dict[str, object] = {"code": error_code(error), "message": str(error)}
+    return {"error": {**shown, "hint": hint} if hint else shown}
+
+
+def error_code(error: Exception) -> str:
+    """A short machine-readable name of the error."""
+    from worker.errors import ConfigurationError, StoreUnavailable
+
+    if code := getattr(error, "code", ""):
+        return str(code)
+    if isinstance(error, StoreUnavailable):
+        return "redis_unavailable"
+    return "configuration" if isinstance(error, ConfigurationError) else "error"

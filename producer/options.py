@@ -1,0 +1,132 @@
+"""The options of the command line, with their help texts and the panels in which `--help` shows them.
+
+Imports only typer, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+WHAT, SOURCE, BUDGET, OUTPUT = "What", "Source", "Budget", "Output"
+
+RUN, LOOK, CONTROL, SET_UP, SERVE = "Run", "Look", "Control", "Set up", "Serve"
+
+
+def flag(*names: str, help: str, panel: str | None = OUTPUT, **more: Any) -> Any:
+    """An option without a value."""
+    return typer.Option(*names, help=help, metavar="", show_default=False, rich_help_panel=panel, **more)
+
+
+def option(*names: str, help: str, panel: str | None = None, **more: Any) -> Any:
+    """An option with a value."""
+    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
+
+
+SyncId = Annotated[str, typer.Argument(metavar="SYNC_ID", help="Id of the sync, as `sync` and `list` print it.")]
+Json = Annotated[bool, flag("--json", help="Print one JSON document on stdout; everything else goes to stderr.")]
+Timeout = Annotated[
+    float | None,
+    option("--timeout", metavar="SECONDS", min=0, panel=OUTPUT, help="Stop following after this time (exit code 4)."),
+]
+NoWait = Annotated[bool, flag("--no-wait", help="Print the sync id and return; do not follow.")]
+Details = Annotated[bool, flag("--details", help="Show every field that a plan would change.")]
+ExitCode = Annotated[
+    bool, flag("--exit-code", help="Exit with 5 if personas would change, 6 if a guard or the budget stops that.")
+]
+Accept = Annotated[
+    bool, flag("--accept", panel=BUDGET, help="Accept what a guard reports, such as a smaller space, and go on.")
+]
+MaxCredits = Annotated[
+    int | None, option(metavar="N", min=0, panel=BUDGET, help="Buy nothing if the sync would cost more credits.")
+]
+Dialect = Annotated[
+    Literal["inline", "profile-api"] | None,
+    option(
+        metavar="inline|profile-api",
+        panel=SOURCE,
+        help="Ask Segment for traits with the list, or for each profile's. Default: SEGMENT_DIALECT.",
+    ),
+]
+Clusters = Annotated[
+    str | None,
+    option(
+        "--clusters",
+        metavar="FILE",
+        panel=WHAT,
+        help="File of traits and clusters (see `clusters`). Default: CLUSTERS_FILE.",
+    ),
+]
+Collection = Annotated[
+    Literal["users", "accounts"],
+    option("--collection", metavar="users|accounts", panel=WHAT, help="Collection of profiles."),
+]
+SpaceIds = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="SPACE_ID", help="Segment spaces, several at once. Default: SEGMENT_SPACE_ID."),
+]
+SpaceId = Annotated[str, typer.Argument(metavar="SPACE_ID", help="Segment space.")]
+DefaultSpaceId = Annotated[
+    str | None, typer.Argument(metavar="SPACE_ID", help="Segment space. Default: SEGMENT_SPACE_ID.")
+]
+ClusterKey = Annotated[str, typer.Argument(metavar="CLUSTER", help="Key of the cluster, such as high_value.")]
+RulesName = Annotated[
+    str, option("--rules", metavar="NAME", panel=WHAT, help="Name of the rules that define the clusters.")
+]
+
+Yes = Annotated[bool, flag("--yes", "-y", panel=BUDGET, help="Do not ask before personas are paid for.")]
+AllowPartial = Annotated[
+    bool,
+    flag(
+        "--allow-partial",
+        panel=BUDGET,
+        help="Let a part of a space (--max-profiles, --sample) create personas, and overwrite those made from all.",
+    ),
+]
+Mode = Annotated[
+    Literal["upsert", "create"],
+    option(
+        metavar="upsert|create", panel=BUDGET, help="Update a cluster's persona if it has one, or always buy a new one."
+    ),
+]
+Embedded = Annotated[
+    bool,
+    flag("--embedded", panel=SOURCE, help="Run the worker in this process (the default when REDIS_URL is not set)."),
+]
+Sandbox = Annotated[
+    bool,
+    flag("--sandbox", panel=SOURCE, help="Use made-up profiles and stand-ins for both APIs. Implies --embedded."),
+]
+FromFile = Annotated[
+    list[str] | None,
+    option(metavar="FILE", panel=SOURCE, help="Read profiles from a file, a JSON object a line; .gz too; -: stdin."),
+]
+Sample = Annotated[
+    float | None,
+    option(
+        metavar="SHARE",
+        panel=SOURCE,
+        help="Read a sample, above 0 and below 1: 0.05 is one profile in twenty, the same ones every time.",
+    ),
+]
+MaxProfiles = Annotated[
+    int | None, option(metavar="N", min=1, panel=SOURCE, help="Stop reading after this many profiles.")
+]
+Strategy = Annotated[
+    Literal["auto", "chain", "fan-out"],
+    option(
+        metavar="auto|chain|fan-out",
+        panel=SOURCE,
+        help="Read page after page, or list first and read on all workers (inline); auto: the chain.",
+    ),
+]
+TraitClass = Annotated[
+    Literal["computed_trait", "audience"] | None,
+    option(metavar="computed_trait|audience", panel=SOURCE, help="Read only traits of this class (profile-api)."),
+]
+MinClusterSize = Annotated[int, option(metavar="N", min=1, panel=WHAT, help="A smaller cluster makes no persona.")]
+Force = Annotated[bool, flag("--force", panel=WHAT, help="Start another sync beside one of the same space.")]
+IdempotencyKey = Annotated[
+    str | None, option(metavar="KEY", panel=WHAT, help="The same key never starts a second sync.")
+]
