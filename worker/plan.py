@@ -127,6 +127,7 @@ class Plan(BaseModel):
     def exceeds_account(self) -> bool:
         """Whether it costs more than the account can spend, so that applying it would buy nothing."""
         return self.account is not None and self.account.available is not None and self.credits > self.account.available
+
     alarm_codes: tuple[str, ...] = ()
 
     @property
