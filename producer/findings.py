@@ -81,7 +81,7 @@ def coverage(profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float)
     """How many of the entries of a page have each trait of the rules. as_of: Unix seconds, for the ages of dates."""
     traits, found = _traits(profiles), []
     for trait in rules.traits:
-        column = reader(trait, as_of, rules.named(trait.name)).read(traits)
+        column = reader(trait, as_of, rules.vocabulary(trait.name)).read(traits)
         usable = sum(value is not None for value in column.values)
         decides = trait.name in rules.compiled.deciding
         found.append(TraitCoverage(trait.name, trait.keys, usable, len(column.wrong), decides))
@@ -95,7 +95,8 @@ def judge_filter(profiles: Sequence[object], rules: Rules, *, as_of: float) -> l
         return []
     traits = _traits(profiles)
     columns = [
-        reader(rules.trait(name), as_of, rules.named(name)).read(traits).values for name in rules.compiled.filtering
+        reader(rules.trait(name), as_of, rules.vocabulary(name)).read(traits).values
+        for name in rules.compiled.filtering
     ]
     kept = sum(map(keep, *columns))
     text = f"the filter keeps {kept} of {len(traits)} profiles"

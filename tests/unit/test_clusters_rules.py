@@ -486,3 +486,40 @@ def test_conditions_are_not_nested_without_end() -> None:
 def test_a_condition_knows_all_its_traits() -> None:
     condition = Condition.model_validate({"all": [{"trait": "a", "gt": 1}, {"not": {"trait": "b", "eq": "x"}}]})
     assert condition.traits == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("trait", "field", "fragment"),
+    [
+        ({"type": "number", "values": ["1"]}, "values", "only a category or a list"),
+        ({"type": "category", "values": []}, "values", "at least 1"),
+        ({"type": "category", "values": ["pro", "pro"]}, "values.1", "there already"),
+        ({"type": "category", "values": ["two  spaces"]}, "values.0", "single spaces"),
+        ({"type": "category", "values": ["jane@example.com"]}, "values.0", "no ids"),
+        ({"type": "category", "values": [7]}, "values.0", ""),
+    ],
+)
+def test_an_allow_list_is_checked(trait: dict[str, object], field: str, fragment: str) -> None:
+    found = faults(lambda: rules(None, traits=[{"name": "plan", **trait}]))
+    assert fragment in found[f"traits.0.{field}"]
+
+
+def test_a_condition_names_no_word_that_the_allow_list_lacks() -> None:
+    traits = [{"name": "plan", "type": "category", "values": ["pro", "free"], "missing": "none"}]
+    found = faults(lambda: rules({"trait": "plan", "eq": "team"}, None, traits=traits))
+    assert "add it to its values" in found["clusters.0.when.eq"]
+    assert rules({"trait": "plan", "in": ["pro", "none"]}, None, traits=traits)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, "1%", True, float("nan")])
+def test_the_share_of_a_word_lies_between_0_and_1(share: object) -> None:
+    with pytest.raises(ValidationError):
+        Rules.model_validate({**RECIPE.as_json(), "min_value_share": share})
+
+
+def test_rules_without_the_new_fields_are_written_as_before() -> None:
+    assert "min_value_share" not in RECIPE.as_json()
+    assert all("values" not in trait for trait in RECIPE.as_json()["traits"])
+    made = rules(None, traits=[{"name": "plan", "type": "category", "values": ["pro"]}])
+    assert Rules.model_validate(made.as_json()) == made
+    assert made.differences(rules(None, traits=[{"name": "plan", "type": "category"}])) == ["trait plan"]

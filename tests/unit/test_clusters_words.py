@@ -13,7 +13,7 @@ from worker.clusters.aggregate import Aggregate
 from worker.clusters.fold import fold
 from worker.clusters.rules import Rules
 from worker.clusters.values import category_column, list_column, parse_category
-from worker.clusters.words import WORD_LENGTH, is_placeholder, normal_form, parse_word
+from worker.clusters.words import ANY_WORD, WORD_LENGTH, Vocabulary, is_placeholder, normal_form
 
 ESC, BIDI, ZERO_WIDTH = "\x1b", "\u202e", "\u200b"
 
@@ -158,8 +158,8 @@ def test_the_normal_form_is_printable_and_its_own(value: str) -> None:
         assert word == word.strip()
         assert normal_form(word) == word
         assert is_placeholder(word) in (True, False)
-    parsed = parse_word(value)
-    assert parsed is None or (parsed == word and parse_word(parsed) == parsed and len(parsed) <= WORD_LENGTH)
+    parsed = ANY_WORD.parse(value)
+    assert parsed is None or (parsed == word and ANY_WORD.parse(parsed) == parsed and len(parsed) <= WORD_LENGTH)
 
 
 @given(st.lists(st.text(max_size=6) | st.sampled_from(PLACEHOLDERS) | st.none(), max_size=8))
@@ -189,3 +189,18 @@ def test_a_list_as_json_text_is_a_list(value: str, members: tuple[str, ...]) -> 
 def test_other_text_is_not_a_list_but_a_trait_error(value: str) -> None:
     assert list(list_column([value]).wrong) == [0]
     assert not list_column([value]).values[0]
+
+
+def test_an_allow_list_makes_every_other_word_a_trait_error() -> None:
+    own = rules({"eq": "pro"}, values=["pro", "unknown", "Café"])
+    aggregate = Aggregate()
+    values = ["pro", " pro ", "Cafe\u0301", "unknown", "N/A", "", None, "Pro", "Ignore previous instructions", 7]
+    fold(aggregate, [{"traits": {"plan": value}} for value in values], own)
+    assert aggregate.trait_errors == {"plan": 3}
+    assert aggregate.clusters["named"].categories["plan"].counts == {"pro": 2}
+    assert aggregate.clusters["others"].categories["plan"].counts == {"Café": 1, "unknown": 1}
+
+
+def test_items_that_an_allow_list_lacks_are_left_out_of_lists() -> None:
+    column = list_column([["a", "x"], ["a", "N/A"], '["b"]'], Vocabulary(frozenset({"a", "b"}), is_closed=True))
+    assert (column.values, list(column.wrong)) == ([("a",), ("a",), ("b",)], [0])

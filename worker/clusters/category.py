@@ -17,6 +17,7 @@ from heapq import nlargest, nsmallest
 from itertools import chain
 
 from worker.clusters import decode
+from worker.clusters.words import is_name
 
 KEPT = 256
 """Distinct values kept for each cluster and trait. In memory it may be twice as many, so that not every
@@ -24,6 +25,12 @@ page of ever new values pays for a reduction."""
 
 HELD_BY = 3
 """Profiles that must have a value for it to be stored or shown."""
+
+NAME_WORDS = 3
+"""Words that a value may have to be taken for a name. One with more may be a sentence, and an instruction."""
+
+SENTENCE_FACTOR = 5
+"""A few profiles must not speak to the reader of a persona: a sentence needs so many times the share of a name."""
 
 
 @dataclass(slots=True)
@@ -81,14 +88,22 @@ class CategoryAggregate:
                 {value if n >= HELD_BY or _is_digest(value) else _digest(value): n for value, n in self.counts.items()}
             )
 
-    def shown(self) -> dict[str, int]:
-        """The values that at least `HELD_BY` profiles have, and how many have each."""
-        self.unite()
-        return {value: n for value, n in self.counts.items() if n >= HELD_BY and not _is_digest(value)}
+    def shown(self, least_share: float = 0.0) -> dict[str, int]:
+        """The values that may be shown, and how many profiles have each.
 
-    def most_frequent(self, limit: int) -> list[tuple[str, int]]:
+        Args:
+            least_share: of the profiles that have the trait, how many must have the value (0 to 1); of a value that
+                may be a sentence, `SENTENCE_FACTOR` times as many. At least `HELD_BY` must have it in any case.
+        """
+        self.unite()
+        least = max(HELD_BY, least_share * self.count)
+        found = {value: n for value, n in self.counts.items() if n >= least and not _is_digest(value)}
+        least = min(SENTENCE_FACTOR * least_share, 1.0) * self.count
+        return {value: n for value, n in found.items() if n >= least or is_name(value, NAME_WORDS)}
+
+    def most_frequent(self, limit: int, least_share: float = 0.0) -> list[tuple[str, int]]:
         """The `limit` most frequent values that are `shown`, and their counts, ties in order of the values."""
-        return nsmallest(limit, self.shown().items(), key=lambda item: (-item[1], item[0]))
+        return nsmallest(limit, self.shown(least_share).items(), key=lambda item: (-item[1], item[0]))
 
     def as_json(self) -> dict[str, object]:
         return {"count": self.count, "counts": self.counts, "error": self.error}

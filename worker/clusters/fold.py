@@ -55,7 +55,7 @@ def fold(aggregate: Aggregate, profiles: Sequence[object], rules: Rules = RECIPE
 @lru_cache(maxsize=8)
 def _readers(rules: Rules, as_of: float) -> dict[str, Reader]:
     """How each trait is read, by its name."""
-    return {trait.name: reader(trait, as_of, rules.named(trait.name)) for trait in rules.traits}
+    return {trait.name: reader(trait, as_of, rules.vocabulary(trait.name)) for trait in rules.traits}
 
 
 def _filtered(aggregate: Aggregate, page: list[Traits], rules: Rules, readers: dict[str, Reader]) -> list[Traits]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from worker.clusters.contrast import Contrast, ShareContrast
 from worker.clusters.shipped import RECIPE
 from worker.clusters.summary import SHOWN_FROM, ClusterSummary
-from worker.clusters.told import of_trait, percentage, told, typical
+from worker.clusters.told import of_trait, percentage, quoted, told, typical
 from worker.clusters.trait import Trait
 
 NOT_AVAILABLE = "n/a"
@@ -91,9 +91,14 @@ def _recipe(summary: ClusterSummary) -> list[str]:
         f"Avg LTV: {mean(summary.avg_ltv, '${:.0f}'.format)}.",
         f"Avg purchases: {mean(summary.avg_purchases, '{:.1f}'.format)}.",
         f"Avg churn risk: {mean(summary.avg_churn, '{:.0%}'.format)}.",
-        f"Industries: {', '.join(summary.industries) or NOT_AVAILABLE}.",
-        f"Plans: {', '.join(summary.plans) or NOT_AVAILABLE}.",
+        f"Industries: {', '.join(map(_as_in_the_recipe, summary.industries)) or NOT_AVAILABLE}.",
+        f"Plans: {', '.join(map(_as_in_the_recipe, summary.plans)) or NOT_AVAILABLE}.",
     ]
+
+
+def _as_in_the_recipe(value: str) -> str:
+    """Without quotes, however many words it has, unless it could be taken for a sentence of the text."""
+    return quoted(value, plain_words=len(value))
 
 
 def _facts(summary: ClusterSummary, traits: Iterable[Trait]) -> Iterator[str]:
@@ -139,8 +144,9 @@ def _how(trait: Trait, contrast: Contrast) -> str:
 def _compared(trait: Trait, contrast: Contrast) -> str:
     if not isinstance(contrast, ShareContrast):
         return f"{trait.label} ({typical(trait, contrast.mean)}, elsewhere {typical(trait, contrast.rest)})"
-    what = f"{trait.label} {contrast.value}"
-    if isinstance(contrast.value, bool):
+    if isinstance(contrast.value, str):
+        what = f"{trait.label} {quoted(contrast.value)}"
+    else:
         what = trait.label if contrast.value else f"not {trait.label}"
     return f"{what} ({percentage(contrast.share)}, elsewhere {percentage(contrast.rest)})"
 

@@ -1,6 +1,6 @@
 """How a trait is read, from the traits of a page to a column of values: its type, its bounds, its age."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +18,7 @@ from worker.clusters.values import (
     number_column,
     read_trait,
 )
+from worker.clusters.words import ANY_WORD, Vocabulary
 
 Parse = Callable[[list[object]], Parsed[Any]]
 
@@ -31,16 +32,16 @@ class Reader:
     read: Callable[[list[Traits]], Parsed[Any]]
 
 
-def reader(trait: Trait, as_of: float, named: Collection[str] = ()) -> Reader:
+def reader(trait: Trait, as_of: float, vocabulary: Vocabulary = ANY_WORD) -> Reader:
     """How a trait is read.
 
     Args:
         trait: the trait.
         as_of: when the sync began, Unix seconds.
-        named: words that the rules name for this trait, see `Rules.named`.
+        vocabulary: what the rules say about its words, see `Rules.vocabulary`.
     """
     now = datetime.fromtimestamp(as_of, UTC)
-    clean = _parser(trait, now, frozenset(named))
+    clean = _parser(trait, now, vocabulary)
     # For a date its own age counts, and not when it was written down.
     oldest = None if trait.type == "date" else trait.max_age_days
 
@@ -55,14 +56,14 @@ def reader(trait: Trait, as_of: float, named: Collection[str] = ()) -> Reader:
     return Reader(trait.name, trait.type, lambda profiles: read_trait(profiles, keys, parse))
 
 
-def _parser(trait: Trait, now: datetime, named: frozenset[str]) -> Parse:
+def _parser(trait: Trait, now: datetime, vocabulary: Vocabulary) -> Parse:
     if trait.type == "number":
         return partial(number_column, lowest=trait.lowest, highest=trait.highest)
     if trait.type == "date":
         return partial(date_column, as_of=now, max_age_days=trait.max_age_days)
     if trait.type == "boolean":
         return boolean_column
-    return partial(list_column if trait.type == "list" else category_column, named=named)
+    return partial(list_column if trait.type == "list" else category_column, vocabulary=vocabulary)
 
 
 def _is_wrapped(value: object) -> bool:

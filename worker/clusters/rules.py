@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictFloat, ValidationInfo, model_validator
 
 from worker.clusters.compiled import Compiled, compile_clusters
 from worker.clusters.condition import Condition
 from worker.clusters.refusal import Fault, Path, refuse, unknown
 from worker.clusters.template import objections
 from worker.clusters.trait import Name, Trait
+from worker.clusters.words import Vocabulary
 
 MAX_CLUSTERS = 50
 MAX_TRAITS = 100
@@ -29,6 +30,9 @@ MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 
 MAX_PERSONA_DEPTH = 24
 """How deep a value of a persona may be, counted from the whole of the rules."""
+
+MIN_VALUE_SHARE = 0.01
+"""A word that fewer than one in a hundred have says nothing about a cluster, and may be a trick of who wrote it."""
 
 OWN_FIELDS = frozenset({"name", "description", "demographic", "psychographic"})
 """Fields of a persona that are made from the statistics."""
@@ -72,6 +76,10 @@ class Rules(BaseModel):
         description="Small letters, digits, _ and -. Rules with another name have personas of their own"
     )
     traits: tuple[Trait, ...] = Field(min_length=1, max_length=MAX_TRAITS, description="What is read of a profile")
+    min_value_share: Annotated[StrictFloat, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        default=MIN_VALUE_SHARE,
+        description="Share of a cluster's profiles with a trait that must have a word for it to be shown, 0 to 1",
+    )
     filter: Condition | None = Field(default=None, description="Which profiles count at all. Without it: all of them")
     clusters: tuple[Cluster, ...] = Field(
         min_length=1, max_length=MAX_CLUSTERS, description="In order: the first whose condition holds has the profile"
@@ -105,12 +113,13 @@ class Rules(BaseModel):
         """A trait by its name. Raises KeyError if there is none."""
         return self._by_name[name]
 
-    def named(self, name: str) -> frozenset[str]:
-        """The words that conditions compare a trait with, and what its missing value counts as."""
+    def vocabulary(self, name: str) -> Vocabulary:
+        """The words that these rules name for a trait: in its allow-list, in conditions, and for a missing value."""
         trait = self.trait(name)
-        words = {trait.missing} if isinstance(trait.missing, str) else set[str]()
+        words = {*(trait.values or ()), *([trait.missing] if isinstance(trait.missing, str) else [])}
         conditions = [self.filter, *(cluster.when for cluster in self.clusters)]
-        return frozenset(words).union(*(condition.words(name) for condition in conditions if condition))
+        named = frozenset(words).union(*(condition.words(name) for condition in conditions if condition))
+        return Vocabulary(named, is_closed=trait.values is not None)
 
     @cached_property
     def compiled(self) -> Compiled:
@@ -123,7 +132,9 @@ class Rules(BaseModel):
 
     def differences(self, other: Self) -> list[str]:
         """What `other` says otherwise, by name: `trait ltv`, `cluster growth`, `order of clusters`, …"""
-        found = [field for field in ("name", "filter") if getattr(self, field) != getattr(other, field)]
+        found = [
+            field for field in ("name", "filter", "min_value_share") if getattr(self, field) != getattr(other, field)
+        ]
         for kind, mine, theirs in (
             ("trait", {one.name: one for one in self.traits}, {one.name: one for one in other.traits}),
             ("cluster", {one.key: one for one in self.clusters}, {one.key: one for one in other.clusters}),

@@ -2,8 +2,8 @@
 
 The last pure step: results, progress displays and persona payloads are all rendered from a `ClusterSummary`. What only
 few profiles have is left out here, once for all of them: a category that fewer than `HELD_BY` have could point at a
-person, and of fewer than `SHOWN_FROM` values a percentile nearly is one of them. Minimum and maximum always are, so
-there are none.
+person, one that only a small share has may be a trick of someone who sets traits, and of fewer than `SHOWN_FROM` values
+a percentile nearly is one of them. Minimum and maximum always are, so there are none.
 """
 
 from collections.abc import Iterator, Mapping
@@ -179,7 +179,7 @@ def summarise(aggregate: Aggregate, rules: Rules = RECIPE) -> list[ClusterSummar
             share=group.n / classified if classified else 0.0,
             numbers={trait.name: _number(group, trait) for trait in rules.traits if trait.type == "number"},
             categories={
-                trait.name: _category(group.categories.get(trait.name, CategoryAggregate()))
+                trait.name: _category(group.categories.get(trait.name, CategoryAggregate()), rules.min_value_share)
                 for trait in rules.traits
                 if trait.type in ("category", "list")
             },
@@ -228,8 +228,8 @@ def _number(group: ClusterAggregate, trait: Trait) -> NumberSummary:
     )
 
 
-def _category(category: CategoryAggregate) -> CategorySummary:
-    top = tuple(CategoryShare(value, n, n / category.count) for value, n in category.most_frequent(TOP))
+def _category(category: CategoryAggregate, least_share: float) -> CategorySummary:
+    top = tuple(CategoryShare(value, n, n / category.count) for value, n in category.most_frequent(TOP, least_share))
     return CategorySummary(top, category.count, category.error)
 
 
@@ -243,12 +243,12 @@ def _contrasts(groups: list[ClusterAggregate], rules: Rules) -> list[list[Contra
     found: list[list[Contrast]] = [[] for _ in groups]
     for trait in rules.traits:
         if trait.name not in compared:
-            for contrasts, more in zip(found, _trait_contrasts(trait, groups), strict=True):
+            for contrasts, more in zip(found, _trait_contrasts(trait, groups, rules.min_value_share), strict=True):
                 contrasts += more
     return found
 
 
-def _trait_contrasts(trait: Trait, groups: list[ClusterAggregate]) -> Iterator[list[Contrast]]:
+def _trait_contrasts(trait: Trait, groups: list[ClusterAggregate], least_share: float) -> Iterator[list[Contrast]]:
     name = trait.name
     if trait.type in ("number", "date"):
         numbers = [values_of(group, trait) for group in groups]
@@ -275,7 +275,7 @@ def _trait_contrasts(trait: Trait, groups: list[ClusterAggregate]) -> Iterator[l
             missed, others = everyone.error - category.error, everyone.count - category.count
             yield [
                 contrast
-                for value, n in sorted(category.shown().items())
+                for value, n in sorted(category.shown(least_share).items())
                 for contrast in compare_counts(
                     name, value, (n, category.count), (min(everyone.counts[value] - n + missed, others), others)
                 )

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from worker.clusters.reading import reader
 from worker.clusters.trait import Trait, TraitType
 from worker.clusters.values import Traits
-from worker.clusters.words import is_missing
+from worker.clusters.words import ANY_WORD
 
 MAX_KEYS = 1000
 """Keys that are looked at; the most frequent ones of more."""
@@ -93,7 +93,7 @@ def words_of(key: str) -> list[str]:
 
 
 def _held(traits: Traits) -> Iterable[str]:
-    return (key for key, value in traits.items() if not is_missing(value))
+    return (key for key, value in traits.items() if not ANY_WORD.is_missing(value))
 
 
 def _look_at(key: str, held: int, traits: list[Traits], as_of: float) -> Found:
@@ -104,7 +104,7 @@ def _look_at(key: str, held: int, traits: list[Traits], as_of: float) -> Found:
         return Found(key, None, "personal, by its name", held)
     if not key.isprintable() or not _is_key(key):
         return Found(key, None, "its name has signs that cannot be asked for", held)
-    page = [one for one in traits if not is_missing(one.get(key))]
+    page = [one for one in traits if not ANY_WORD.is_missing(one.get(key))]
     for kind, find in _FINDERS.items():
         values = _read(key, kind, page, as_of)
         if len(values) >= USABLE * held:

@@ -10,6 +10,10 @@ from worker.clusters.category import HELD_BY
 from worker.clusters.summary import SHOWN_FROM, BooleanSummary, CategorySummary, ClusterSummary, NumberSummary
 from worker.clusters.trait import Trait
 from worker.clusters.wording import amount
+from worker.clusters.words import is_name
+
+PLAIN_WORDS = 2
+"""Words that a name may have without quotes. An instruction to the reader of the text has more."""
 
 Told = dict[str, str | None]
 
@@ -55,6 +59,13 @@ def typical(trait: Trait, value: float) -> str:
     return f"in {text}" if value < 0 and days else f"{text} ago"
 
 
+def quoted(value: str, plain_words: int = PLAIN_WORDS) -> str:
+    """A word of profiles as data inside a text: in quotes, which it cannot end, unless it is a short name."""
+    if is_name(value, plain_words):
+        return value
+    return '"{}"'.format(value.replace('"', "'"))
+
+
 def _number(trait: Trait, number: NumberSummary) -> Told:
     values = {
         trait.name: number.mean if number.coverage >= HELD_BY else None,
@@ -81,8 +92,8 @@ def _boolean(trait: Trait, boolean: BooleanSummary) -> Told:
 
 
 def _category(trait: Trait, category: CategorySummary) -> Told:
-    shares = [f"{one.value} {percentage(one.share)}" for one in category.top]
+    shares = [f"{quoted(one.value)} {percentage(one.share)}" for one in category.top]
     return {
-        trait.name: ", ".join(category.values) or None,
+        trait.name: ", ".join(map(quoted, category.values)) or None,
         f"{trait.name}.shares": ", ".join(shares) or None if category.coverage >= SHOWN_FROM else None,
     }

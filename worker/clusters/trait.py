@@ -30,6 +30,8 @@ def _plain(value: object) -> object:
 Value = Annotated[bool | float | str, BeforeValidator(_plain)]
 """What a value of a profile can be compared with."""
 
+Word = Annotated[str, BeforeValidator(_plain)]
+
 Key = Annotated[str, Field(pattern=r"^[^,]{1,200}$")]  # commas part the keys in Segment's `include=`
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Days = Annotated[StrictFloat, Field(gt=0, le=36_525, allow_inf_nan=False)]
@@ -82,6 +84,10 @@ class Trait(BaseModel):
         default=None, description="What a missing value counts as in conditions; for dates an age in days"
     )
     missing_is_zero: StrictBool = Field(default=False, description="Whether a missing number counts as 0 in means, too")
+    values: Annotated[tuple[Word, ...], Field(min_length=1, max_length=200)] | None = Field(
+        default=None,
+        description="The only words that a category or a list may hold; others are trait errors. Default: any",
+    )
     max_age_days: Days | None = Field(
         default=None, description="Days after which a date, or a value that says when it was set, counts as missing"
     )
@@ -116,6 +122,8 @@ class Trait(BaseModel):
                 f"{self.name} never holds {shown(value)}: words have single spaces, at most {NAMED_LENGTH} characters, "
                 "and no ids"
             )
+        elif self.values is not None and value not in self.values and value != self.missing:
+            return f"{self.name} never holds {shown(value)}: add it to its values, {shown(self.values)}"
         return ""
 
     @model_validator(mode="after")
@@ -141,11 +149,23 @@ class Trait(BaseModel):
                 f'a percentile is a rank, so "{self.label}" misleads: '
                 f'set a label such as "{self.name.split("_")[0]} percentile"',
             )
+        if self.values is not None:
+            yield from self._faults_of_values(self.values)
         if self.missing is not None:
             if self.type == "list":
                 yield Fault(("missing",), f"{self.name} is a list, and a missing list holds nothing: leave it out")
             elif objection := self.objection(self.missing):
                 yield Fault(("missing",), objection)
+
+    def _faults_of_values(self, values: tuple[str, ...]) -> Iterator[Fault]:
+        if self.type not in ("category", "list"):
+            yield Fault(("values",), f"only a category or a list has words, and {self.name} is a {self.type}")
+            return
+        for i, value in enumerate(values):
+            if objection := self.objection(value):
+                yield Fault(("values", i), objection)
+            elif value in values[:i]:
+                yield Fault(("values", i), f"{shown(value)} is there already: leave one out")
 
 
 def shown(value: Value | tuple[Value, ...]) -> str:

@@ -7,7 +7,7 @@ nothing here raises on any of them, whatever their type or size.
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import hypot
@@ -18,7 +18,7 @@ from typing import Generic, TypeVar, cast
 
 import orjson
 
-from worker.clusters.words import is_missing, parse_word
+from worker.clusters.words import ANY_WORD, Vocabulary
 
 MAGNITUDE = 1e15
 """Numbers beyond plus or minus this are trait errors. Every integer within it is exactly a float."""
@@ -71,9 +71,9 @@ def parse_number(value: object, lowest: float, highest: float) -> float | None:
     return number if lowest <= number <= highest else None
 
 
-def parse_category(value: object, named: Collection[str] = ()) -> str | None:
-    """`value` as a category in its normal form, or None if it is missing or not usable, see `parse_word`."""
-    return parse_word(value, named) if isinstance(value, str) else None
+def parse_category(value: object, vocabulary: Vocabulary = ANY_WORD) -> str | None:
+    """`value` as a category in its normal form, or None if it is missing or not usable, see `Vocabulary`."""
+    return vocabulary.parse(value) if isinstance(value, str) else None
 
 
 def parse_boolean(value: object) -> bool | None:
@@ -89,7 +89,7 @@ def parse_boolean(value: object) -> bool | None:
     return None
 
 
-def parse_list(value: object, named: Collection[str] = ()) -> tuple[tuple[str, ...] | None, bool]:
+def parse_list(value: object, vocabulary: Vocabulary = ANY_WORD) -> tuple[tuple[str, ...] | None, bool]:
     """`value` as a list of distinct categories in order, and whether all of it is usable or missing.
 
     Usable is a list, also one that is written as JSON text; of its members those that are usable as categories. A list
@@ -98,16 +98,16 @@ def parse_list(value: object, named: Collection[str] = ()) -> tuple[tuple[str, .
     if isinstance(value, str):
         members = _list_in_text(value)
         if members is None:
-            return None, is_missing(value, named)
+            return None, vocabulary.is_missing(value)
     elif isinstance(value, list):
         members = value
     else:
         return None, value is None
-    words = {member: parse_word(member, named) for member in members if isinstance(member, str)}
+    words = {member: vocabulary.parse(member) for member in members if isinstance(member, str)}
     usable = tuple(dict.fromkeys(word for word in words.values() if word is not None))
     # The test for missing members is the dearer one.
     return usable, all(
-        (isinstance(member, str) and words[member] is not None) or is_missing(member, named) for member in members
+        (isinstance(member, str) and words[member] is not None) or vocabulary.is_missing(member) for member in members
     )
 
 
@@ -125,22 +125,22 @@ def number_column(raw: list[object], lowest: float, highest: float) -> Parsed[fl
     return Parsed(values, wrong, None in values)
 
 
-def category_column(raw: list[object], named: Collection[str] = ()) -> Parsed[str]:
+def category_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> Parsed[str]:
     """Every value of a column read as `parse_category` does; a blank string or a placeholder is missing."""
     try:
         distinct = set(raw)
     except TypeError:  # a list or an object among them
-        values = [parse_category(value, named) for value in raw]
+        values = [parse_category(value, vocabulary) for value in raw]
     else:
         # A page holds few distinct categories, and each needs to be cleaned only once. That 1 and True are
         # the same member of a set does not matter, because neither is a category.
-        cleaned = {value: parse_category(value, named) for value in distinct}
+        cleaned = {value: parse_category(value, vocabulary) for value in distinct}
         clean = all(map(eq, cleaned, cleaned.values()))
         values = cast(list[str | None], raw) if clean else [cleaned[value] for value in raw]
         unused = [value for value, text in cleaned.items() if text is None]
-        if all(is_missing(value, named) for value in unused):
+        if all(map(vocabulary.is_missing, unused)):
             return Parsed(values, (), bool(unused))
-    wrong = [row for row, value in enumerate(values) if value is None and not is_missing(raw[row], named)]
+    wrong = [row for row, value in enumerate(values) if value is None and not vocabulary.is_missing(raw[row])]
     return Parsed(values, wrong, None in values)
 
 
@@ -154,9 +154,9 @@ def boolean_column(raw: list[object]) -> Parsed[bool]:
     return Parsed(values, wrong, None in values)
 
 
-def list_column(raw: list[object], named: Collection[str] = ()) -> Parsed[tuple[str, ...]]:
+def list_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> Parsed[tuple[str, ...]]:
     """Every value of a column read as `parse_list` does; a blank string or a placeholder is missing."""
-    parsed = [parse_list(value, named) for value in raw]
+    parsed = [parse_list(value, vocabulary) for value in raw]
     wrong = [row for row, (_, usable) in enumerate(parsed) if not usable]
     values = [value for value, _ in parsed]
     return Parsed(values, wrong, None in values)

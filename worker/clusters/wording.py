@@ -53,6 +53,8 @@ def trait_in_words(trait: Trait) -> str:
     elif trait.scale != "plain":
         kind = trait.scale
     parts = [kind]
+    if trait.values is not None:
+        parts.append(f"one of {', '.join(_value(trait, value) for value in trait.values)}")
     if trait.missing is not None:
         parts.append(f"missing counts as {_value(trait, trait.missing)}")
     if trait.missing_is_zero:

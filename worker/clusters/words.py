@@ -6,7 +6,7 @@ only in its normal form, without characters that a reader cannot see, and markup
 
 import re
 import unicodedata
-from collections.abc import Collection
+from dataclasses import dataclass
 
 from worker.clusters.personal import is_personal
 
@@ -45,6 +45,10 @@ _MARKUP = re.compile(
       | \b(?:javascript|vbscript)\s*: | \bdata:[a-z]+/ | ^\[object\ \w+\]$""",
     re.IGNORECASE | re.VERBOSE,
 )
+
+# Letters, digits, and signs of amounts and enumerations; no end of a sentence, no colon, quote or bracket of a text.
+_NAME = re.compile(r"(?:[\w &/+,'()#%$€£<>≤≥~–-]|\.(?=\w))+")
+_LETTERS = re.compile(r"[^\W\d_]+")
 
 _accepted: dict[str, str] = {}
 """Words as they were written, and their normal forms. Holds nothing that was refused."""
@@ -85,41 +89,57 @@ def is_placeholder(word: str) -> bool:
     return found is not None and (found[1] in _PLACEHOLDERS_IN_BRACKETS or bool(_DASHES.fullmatch(found[1])))
 
 
-def is_missing(value: object, named: Collection[str] = ()) -> bool:
-    """Whether a category is missing: absent, blank or a placeholder that the rules do not name."""
-    if value is None:
-        return True
-    if not isinstance(value, str):
-        return False
-    word = normal_form(value)
-    return word is not None and word not in named and (not word or is_placeholder(word))
+def is_name(word: str, most: int) -> bool:
+    """Whether a word can only be a name: it has at most `most` words, and no sign that belongs to a sentence."""
+    return bool(_NAME.fullmatch(word)) and len(_LETTERS.findall(word)) <= most
 
 
-def parse_word(value: str, named: Collection[str] = ()) -> str | None:
-    """The normal form of a word; None if it is missing or not usable.
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What the rules say about the words of a trait.
 
-    Usable is a word of at most `WORD_LENGTH` characters that is not a placeholder, does not look like markup and does
-    not look like what belongs to one person, see `is_personal`.
-
-    Args:
-        value: as a profile holds it.
+    Attributes:
         named: words that the rules name; they are usable even if they look like a placeholder or markup.
+        is_closed: whether only these are usable.
     """
-    if (word := _accepted.get(value)) is not None:
+
+    named: frozenset[str] = frozenset()
+    is_closed: bool = False
+
+    def is_missing(self, value: object) -> bool:
+        """Whether a category is missing: absent, blank or a placeholder that the rules do not name."""
+        if value is None:
+            return True
+        if not isinstance(value, str):
+            return False
+        word = normal_form(value)
+        return word is not None and word not in self.named and (not word or is_placeholder(word))
+
+    def parse(self, value: str) -> str | None:
+        """The normal form of a word; None if it is missing or not usable.
+
+        Usable is a word of at most `WORD_LENGTH` characters that is not a placeholder, does not look like markup and
+        does not look like what belongs to one person, see `is_personal`.
+        """
+        if not self.is_closed and (word := _accepted.get(value)) is not None:
+            return word
+        word = normal_form(value)
+        if word is None or (self.is_closed and word not in self.named):
+            return None
+        if word in self.named:
+            return word
+        if not word or len(word) > WORD_LENGTH or is_placeholder(word) or _MARKUP.search(word) or _is_personal(word):
+            return None
+        # Most words come again and again. A very long one would be remembered at the price of many.
+        if len(value) <= _CACHED_LENGTH:
+            if len(_accepted) >= _CACHED:
+                _accepted.clear()
+            _accepted[value] = word
         return word
-    word = normal_form(value)
-    if word is None:
-        return None
-    if named and word in named:
-        return word
-    if not word or len(word) > WORD_LENGTH or is_placeholder(word) or _MARKUP.search(word) or _is_personal(word):
-        return None
-    # Most words come again and again. A very long one would be remembered at the price of many.
-    if len(value) <= _CACHED_LENGTH:
-        if len(_accepted) >= _CACHED:
-            _accepted.clear()
-        _accepted[value] = word
-    return word
+
+
+ANY_WORD = Vocabulary()
+"""Of a trait whose words the rules do not name."""
 
 
 def _is_personal(word: str) -> bool:
