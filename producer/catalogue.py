@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from worker.clusters.trait import Name
 from worker.errors import ApiError, ConfigurationError, PersonasError
+from worker.jobs.lookup import find_twins
 from worker.mavera import ListPage, MaveraClient, Persona, Reference, list_pages, refer, reference
 from worker.store import Limiter, PersonaRecord, PersonaStore
 from worker.store.limiter import MustWait
@@ -79,6 +80,16 @@ class Catalogue:
             for name, record in sorted(records.items(), key=lambda item: _order(item[1]))
             if space_id in (None, record.space_id)
         }
+
+    async def twins(self) -> dict[str, tuple[str, ...]]:
+        """The references that several personas at Mavera carry, as of `find_twins`; empty if there is no key.
+
+        Raises:
+            Refused: Mavera's list cannot be read.
+        """
+        if self._mavera is None:
+            return {}
+        return find_twins([persona async for persona in self._listed("")])
 
     async def adopt(self, place: Place, persona_id: str) -> bool:
         """Makes a persona that somebody has made the cluster's own; its next sync updates it.

@@ -22,6 +22,7 @@ from producer.findings import (
     Verdict,
     coverage,
     judge_filter,
+    judge_personas,
     judge_rate,
     judge_redis,
     judge_strategy,
@@ -32,11 +33,15 @@ from producer.findings import (
 from producer.rules_file import chosen_rules
 from producer.screen import stdout
 from worker.clusters import RECIPE, Rules
-from worker.errors import ApiError, ConfigurationError, StoreUnavailable
+from worker.errors import ApiError, ConfigurationError, PersonasError, StoreUnavailable
 from worker.http import new_session
-from worker.jobs.context import mavera_client, segment_source, store_pool, worker_registry
+from worker.jobs.context import mavera_client, persona_store, segment_source, store_pool, worker_registry
+from worker.jobs.lookup import age_order, find_twins
+from worker.jobs.orphans import Owner, find_orphans
+from worker.mavera import MaveraClient, Persona, list_pages, reference
 from worker.printable import printable
 from worker.settings import Settings
+from worker.store import PersonaRecord
 from worker.store.health import redis_health
 from worker.store.pool import closing
 from worker.sync import SyncRequest
@@ -85,7 +90,7 @@ async def examine(settings: Settings, space_id: str | None, rules: Rules = RECIP
     async with new_session() as session:
         async for finding in _segment(settings, session, space_id or settings.segment_space_id, rules):
             yield finding
-        async for finding in _mavera(settings, session):
+        async for finding in _mavera(settings, session, space_id or settings.segment_space_id, rules):
             yield finding
 
 
@@ -184,7 +189,9 @@ async def _strategy(settings: Settings, session: aiohttp.ClientSession, request:
     return judge_strategy(statistics.median(times[0]), statistics.median(times[1]), settings.segment_rate)
 
 
-async def _mavera(settings: Settings, session: aiohttp.ClientSession) -> AsyncIterator[Finding]:
+async def _mavera(
+    settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
+) -> AsyncIterator[Finding]:
     if settings.mavera_api_key is None:
         yield Finding("fail", "Mavera", "MAVERA_API_KEY is not set", "Export the key of your account.")
         return
@@ -203,3 +210,31 @@ async def _mavera(settings: Settings, session: aiohttp.ClientSession) -> AsyncIt
     yield judge_rate(limit if usage is None else usage.requests_per_minute or limit, settings.mavera_rate)
     for finding in judge_usage(usage):
         yield finding
+    if space_id is not None:
+        for finding in await _personas(settings, client, Owner(space_id, "users", rules.name), rules):
+            yield finding
+
+
+async def _personas(settings: Settings, client: MaveraClient, place: Owner, rules: Rules) -> list[Finding]:
+    """Looks for personas of the space that are there twice, or that the rules leave behind."""
+    family = reference(place.space_id, place.collection, place.rules, "").family
+    listed: list[Persona] = []
+    try:
+        async for page in list_pages(client, family, lambda send: send()):
+            listed += (one for one in page.personas if one.reference and one.reference.family == family)
+        records = await _records(settings)
+    except ApiError as error:
+        return [Finding("warn", "Personas", *said(error))]
+    found = {str(one.reference): one.id for one in sorted(listed, key=age_order, reverse=True)}
+    return judge_personas(find_twins(listed), find_orphans(records, found, place, rules.cluster_keys), place)
+
+
+async def _records(settings: Settings) -> dict[str, PersonaRecord]:
+    """The records in Redis; none if it cannot be asked, which is a finding of its own."""
+    if settings.redis_url is None:
+        return {}
+    try:
+        async with closing(store_pool(settings, patience_s=PATIENCE_S)) as pool:
+            return await persona_store(pool, settings).all()
+    except PersonasError:
+        return {}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from producer.surplus import describe_orphan, describe_twins
 from worker.clusters import RECIPE, Rules
 from worker.clusters.reading import reader
 from worker.clusters.values import Traits
 from worker.errors import ApiError, Retry, WaitUntil
+from worker.jobs.orphans import Owner
 from worker.mavera import CREDITS_PER_PERSONA, Usage
+from worker.plan import Orphan
 from worker.store.health import RedisHealth
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -156,6 +159,21 @@ def judge_usage(usage: Usage | None) -> list[Finding]:
     if usage.budget_alert is not None:
         found.append(Finding("ok", "Credits", f"Mavera's budget alert is set to {usage.budget_alert:,}"))
     return found
+
+
+def judge_personas(twins: Mapping[str, Sequence[str]], orphans: Sequence[Orphan], place: Owner) -> list[Finding]:
+    """What is wrong with the personas of a space.
+
+    Args:
+        twins: As of `find_twins`.
+        orphans: Personas whose clusters are not in the rules.
+        place: The space, and the rules.
+    """
+    found = [Finding("warn", "Personas", f"{describe_twins(ids, name)}.") for name, ids in twins.items()]
+    for orphan in orphans:
+        said = describe_orphan(orphan.persona_id, orphan.cluster, place.rules, place.space_id, place.collection)
+        found.append(Finding("warn", "Personas", said))
+    return found or [Finding("ok", "Personas", "none of this space and these rules is there twice, or left behind")]
 
 
 def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:

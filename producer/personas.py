@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 import aiohttp
 from rich.console import RenderableType
@@ -16,11 +16,14 @@ from producer.render import NARROW
 from producer.result import local_time, moment
 from producer.rules_file import chosen_rules
 from producer.screen import Screen, stdout
+from producer.surplus import describe_orphan, describe_twins
 from worker.clusters import Rules
 from worker.clusters.shipped import SHIPPED
+from worker.errors import ConfigurationError, PersonasError
 from worker.http import new_session
 from worker.jobs.context import mavera_client, mavera_limiter, persona_store, store_pool
-from worker.mavera import CREDITS_PER_PERSONA, MaveraClient
+from worker.jobs.orphans import Owner, find_orphans
+from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, find, reference
 from worker.printable import printable
 from worker.settings import Settings
 from worker.store import PersonaRecord
@@ -28,18 +31,62 @@ from worker.store.pool import closing
 
 
 async def listed(settings: Settings, err: Screen, space_id: str | None, *, json: bool) -> int:
-    """Shows which persona belongs to which cluster."""
+    """Shows which persona belongs to which cluster, and which personas should not be there."""
     async with _catalogue(settings) as catalogue:
         found = await catalogue.all(space_id)
-    out = stdout()
+        twins = await _twins(catalogue, err, found, space_id)
+    out, orphans = stdout(), _orphans(settings, found)
     if json:
-        out.write_json([_row(name, record) for name, record in found.items()])
+        rows = [_row(name, record) for name, record in found.items()]
+        for name, row in zip(found, rows, strict=True):
+            row["twins"] = [one for one in twins.get(name, ()) if one != row["persona_id"]]
+            row["orphan"] = name in orphans
+        out.write_json(rows)
     elif found:
         out.put(_table(list(found.values()), out.width))
     else:
         of = f" of {space_id}" if space_id else ""
         err.say(f"No persona{of} is known in this account: {_account(settings)}.")
+    for name, ids in twins.items():
+        record = found.get(name)
+        place = f"cluster {record.cluster} of {record.space_id}" if record else name
+        err.say(f"{describe_twins(ids, place)}.", "yellow")
+    for name in orphans:
+        record = found[name]
+        of_record = (record.persona_id, record.cluster, record.rules, record.space_id, record.collection)
+        err.say(describe_orphan(*of_record), "yellow")
     return 0
+
+
+async def _twins(
+    catalogue: Catalogue, err: Screen, records: Mapping[str, PersonaRecord], space_id: str | None
+) -> dict[str, tuple[str, ...]]:
+    """The personas that carry one reference: of the account, or of the families that a space's records are of."""
+    try:
+        twins = await catalogue.twins()
+    except PersonasError as error:
+        err.say(f"Whether a persona is there twice is not known: {error}", "dim")
+        return {}
+    if space_id is None:
+        return twins
+    families = {found.family for name in records if (found := find(name))}
+    families.add(reference(space_id, "users", "recipe", "").family)
+    return {name: ids for name, ids in twins.items() if (found := find(name)) and found.family in families}
+
+
+def _orphans(settings: Settings, records: Mapping[str, PersonaRecord]) -> list[str]:
+    """The references of records whose clusters are not in the rules that a sync from here would use."""
+    try:
+        present = {name: _present_rules(settings, name) for name in {record.rules for record in records.values()}}
+    except ConfigurationError:
+        return []  # a file of clusters that cannot be read says nothing about the records
+    found = []
+    for name, record in records.items():
+        rules = present[record.rules]
+        owner = Owner(record.space_id, record.collection, record.rules)
+        if rules and find_orphans({name: record}, {}, owner, rules.cluster_keys):
+            found.append(name)
+    return found
 
 
 async def adopt(settings: Settings, err: Screen, place: Place, persona_id: str) -> int:

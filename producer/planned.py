@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from producer.command_lines import command
 from producer.result import ClusterResult, statistics
-from worker.plan import Change, Orphan, Plan, PlannedPersona
+from producer.surplus import describe_orphan
+from worker.plan import Change, Plan, PlannedPersona
 from worker.printable import json_text, printable
 from worker.sync import Sync, SyncRequest
 
@@ -86,24 +86,8 @@ def account_lines(plan: Plan, request: SyncRequest) -> Iterator[Text]:
         )
     new = [one.cluster for one in plan.personas if one.action == "create"]
     for orphan in plan.orphans:
-        yield Text(printable(describe_orphan(orphan, request, new)), "yellow")
-
-
-def describe_orphan(orphan: Orphan, request: SyncRequest, new: Sequence[str] = ()) -> str:
-    """That no sync with these rules updates a persona any more, and how to keep it. new: clusters without a persona."""
-    if not orphan.cluster:
-        return (
-            f"{orphan.persona_id} at Mavera is of a cluster that the rules {request.rules.name} do not have: "
-            "no sync updates it any more."
-        )
-    found = f"{orphan.persona_id} of cluster {orphan.cluster} is no longer made by the rules {request.rules.name}."
-    if len(new) != 1:
-        help_line = command("personas", "rename", "--help")
-        return f"{found} If the cluster has another key now, `personas rename` keeps its persona:\n  {help_line}"
-    options = [("--rules", request.rules.name, "recipe"), ("--collection", request.collection, "users")]
-    given = [word for option, value, default in options if value != default for word in (option, value)]
-    line = command("personas", "rename", request.space_id, orphan.cluster, new[0], *given)
-    return f"{found} If {new[0]} is its new key, this keeps its persona:\n  {line}"
+        of = (orphan.persona_id, orphan.cluster, request.rules.name, request.space_id, request.collection)
+        yield Text(printable(describe_orphan(*of, new=new)), "yellow")
 
 
 def question(syncs: Sequence[Sync]) -> str:

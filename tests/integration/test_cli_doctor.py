@@ -69,7 +69,7 @@ async def test_a_good_setup_is_found_good_and_nothing_is_created(
     assert dict(sandbox.journal.arrived) == {
         "segment.page": 4,
         "segment.listing": 3,
-        "mavera.list": 1,
+        "mavera.list": 2,
         "mavera.usage": 1,
     }
 

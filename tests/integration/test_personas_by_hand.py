@@ -12,6 +12,8 @@ import pytest
 
 from producer import personas
 from producer.catalogue import Place, Refused
+from producer.doctor import examine
+from producer.rules_file import chosen_rules
 from producer.screen import Screen, stderr
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
@@ -123,6 +125,60 @@ async def test_a_persona_made_by_hand_is_adopted_updated_and_not_bought(
         assert actions(sync) == {"high_value": "created", "growth": "updated", "at_risk": "created"}
         assert (mine.fields["name"], sync.credits) == ("Segment CDP: Growth", 600)
         assert "complete" in (await said.records())[1]
+
+
+async def test_personas_that_carry_one_reference_and_those_left_behind_are_named(
+    session_redis: RedisServer,
+    start_worker: Start,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        said = Said(stage, capsys)
+        stage.worker()
+        sync = await stage.sync()
+        (growth,) = [one.persona_id for one in sync.outcomes if one.cluster == "growth"]
+        await said(personas.listed, "spa", json=False)
+        assert said.err == ""
+        twin = by_hand(stage, description=f"Bought twice. {GROWTH.reference}")
+        by_hand(stage, description="Of nobody. [segment-personas 0000000000 00000000]")
+        by_hand(stage, description="Of nobody. [segment-personas 0000000000 00000000]")
+        await said(personas.listed, "spa", json=False)
+        assert f"{growth}, {twin.id} carry the same reference" in said.err.replace("\n", " ")
+        assert "0000000000" not in said.err
+        assert {row["cluster"]: row["twins"] for row in await said.records("spa")} == {
+            "at_risk": [],
+            "growth": [twin.id],
+            "high_value": [],
+        }
+        await said(personas.listed, None, json=False)
+        assert "0000000000" in said.err
+
+        # The rules call it by another key now.
+        renamed = tmp_path / "clusters.toml"
+        renamed.write_text(SHIPPED["recipe"].replace('key = "growth"', 'key = "expansion"'))
+        said.settings = said.settings.model_copy(update={"clusters_file": str(renamed)})
+        rows = {row["cluster"]: row["orphan"] for row in await said.records()}
+        assert rows == {"at_risk": False, "growth": True, "high_value": False}
+        assert f"{growth} of cluster growth is no longer made" in said.err.replace("\n", " ")
+
+        findings = [finding async for finding in examine(said.settings, "spa", chosen_rules(said.settings, None))]
+        told = [finding.found for finding in findings if finding.what == "Personas"]
+        assert {finding.verdict for finding in findings if finding.what == "Personas"} == {"warn"}
+        assert any(f"{growth}, {twin.id} carry" in text for text in told)
+        assert any(f"{growth} of cluster growth" in text for text in told)
+
+
+async def test_the_list_of_records_needs_no_mavera(
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        said = Said(stage, capsys)
+        stage.worker()
+        await stage.sync()
+        stage.sandbox.add_fault(Fault("mavera", "status", status=503))
+        assert len(await said.records()) == 3
+        assert "not known" in said.err
 
 
 async def test_a_persona_is_adopted_without_a_key_and_gets_its_reference_with_the_next_sync(
