@@ -40,6 +40,7 @@ from worker.jobs.lookup import age_order, find_twins
 from worker.jobs.orphans import Owner, find_orphans
 from worker.mavera import MaveraClient, Persona, list_pages, reference
 from worker.printable import printable
+from worker.segment import repeated
 from worker.settings import Settings
 from worker.store import PersonaRecord
 from worker.store.health import redis_health
@@ -147,7 +148,7 @@ async def _segment(
         page = await source.page("", 1, 0)
         most = None if request.dialect == "inline" else MOST_PROFILES
         looked_at = replace(page, profiles=page.profiles[:most])
-        profiles = (await source.entries(looked_at, 1, lambda send: send())).profiles
+        profiles = (await source.entries(looked_at, 1, repeated)).profiles
     except ApiError as error:
         yield Finding("fail", "Segment", *said(error))
         return

@@ -29,7 +29,7 @@ from worker.files import FileSource, OpenFiles, anywhere
 from worker.http import new_session
 from worker.jobs.context import segment_source
 from worker.printable import printable
-from worker.segment import Source
+from worker.segment import Source, repeated
 from worker.segment.listing import ATTEMPTS
 from worker.settings import Dialect, Settings
 from worker.sync import SyncRequest
@@ -134,7 +134,7 @@ class _Paced:
         slot = max(now, self._next)
         self._next = slot + self._gap_s
         await asyncio.sleep(slot - now)
-        return await send()
+        return await repeated(send)
 
 
 def _show(found: Suggestion, err: Screen, *, json: bool) -> None:

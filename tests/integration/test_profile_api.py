@@ -15,7 +15,7 @@ from tests.support.stage import staged
 from tests.support.workers import WorkerProcess, environment
 from worker.clusters import Aggregate
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
-from worker.segment.traits_caller import PROBES, TRIES
+from worker.segment.traits_caller import CHECKS, TRIES
 from worker.store import StorePool
 
 Start = Callable[..., WorkerProcess]
@@ -86,6 +86,7 @@ POISONED = (
     Fault("segment", "status", route="traits", profile=11, status=400),
     Fault("segment", "status", route="traits", profile=17, status=403),
     Fault("segment", "body", route="traits", profile=23, content="null"),
+    Fault("segment", "body", route="traits", profile=29, content='{"cursor": {}}'),  # is there, and has no traits
     Fault("segment", "body", route="traits", profile=39, content="[]"),  # the last one of all
 )
 
@@ -98,9 +99,9 @@ async def test_profiles_that_alone_cannot_be_read_are_counted_and_left_out_and_t
         sync = await stage.sync(dialect="profile-api")
         assert (sync.state, sync.complete) == (SyncState.COMPLETED, True), sync.error
         assert (sync.profiles, sync.profiles_unreadable) == (35, 5)
-        assert document(sync)["profiles_unreadable"] == 5
-        # 35 that are read, two that no attempt mends in 5, two refused in 2, one more of 5; and two probes for each.
-        assert stage.sandbox.journal.count("segment.traits") <= 35 + 3 * TRIES + 2 * TRIES + 5 * PROBES
+        assert (document(sync)["profiles_unreadable"], document(sync)["unclassified"]) == (5, 1)
+        # Three that fail are tried as often as a profile is, two that are refused no oftener; each is checked once.
+        assert stage.sandbox.journal.count("segment.traits") <= 35 + 3 * TRIES + 2 * TRIES + 5 * CHECKS
         await stage.assert_clean()
 
 

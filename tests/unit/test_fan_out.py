@@ -267,6 +267,21 @@ async def test_a_listing_that_is_refused_keeps_what_was_listed(play: Play) -> No
     assert await play.jobs() == []
 
 
+async def test_a_page_that_always_fails_ends_the_sync_although_the_other_pages_of_its_batch_succeed(play: Play) -> None:
+    await play.ask(strategy="fan-out")
+    await play.run("syn_1:walk:1")
+    play.sandbox.add_fault(Fault("segment", "status", route="page", page=3, status=500))
+    for _ in range(100):
+        if (await play.sync()).state.is_final:
+            break
+        for job in await play.jobs():
+            await play.run(job)
+    failed = await play.sync()
+    assert failed.error
+    assert (failed.error.code, failed.error.resumable) == ("segment_unavailable", True)
+    assert "page 4" in failed.error.message
+
+
 async def test_two_batches_at_once_are_both_counted(play: Play, chain: Sync) -> None:
     await play.ask(strategy="fan-out")
     await play.run("syn_1:walk:1")

@@ -15,7 +15,7 @@ from worker.http import new_session
 from worker.jobs.context import segment_source
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profile
 from worker.segment import Entries, Page, ProfileApi
-from worker.segment.traits_caller import PROBES, REFUSED_TRIES, TRIES
+from worker.segment.traits_caller import CHECKS, REFUSED_TRIES, TRIES
 from worker.settings import load_settings
 from worker.sync import SyncRequest
 
@@ -221,7 +221,7 @@ async def test_a_profile_that_alone_cannot_be_read_is_left_out_after_a_few_attem
         page = await source.page("", 1)
         entries = await source.entries(page, 1, repeated)
         assert (len(entries.profiles), entries.unreadable, entries.vanished) == (19, 1, 0)
-        assert sandbox.journal.count("segment.traits") == 19 + tries + PROBES
+        assert sandbox.journal.count("segment.traits") == 19 + tries + CHECKS
 
 
 @pytest.mark.parametrize("content", ['{"cursor": {}}', '{"traits": null}', '{"traits": [], "cursor": {"next": ""}}'])

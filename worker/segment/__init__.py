@@ -6,5 +6,6 @@ from worker.segment.listing import sure_page
 from worker.segment.profile_api import ProfileApi
 from worker.segment.sampled import SampledSource
 from worker.segment.source import Call, Entries, Source
+from worker.segment.traits_caller import repeated
 
-__all__ = ["Call", "Entries", "InlineApi", "Page", "ProfileApi", "SampledSource", "Source", "sure_page"]
+__all__ = ["Call", "Entries", "InlineApi", "Page", "ProfileApi", "SampledSource", "Source", "repeated", "sure_page"]
