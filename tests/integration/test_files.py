@@ -243,6 +243,22 @@ async def test_another_format_is_refused_by_name_and_buys_nothing(
     assert sandbox.journal.count("mavera.create") == 0
 
 
+@pytest.mark.parametrize("case", ["lines-copy-escaped.ndjson", "every other line cut off"])
+async def test_a_file_of_which_half_of_the_lines_are_not_json_buys_nothing(
+    env: dict[str, str], sandbox: Sandbox, tmp_path: Path, case: str
+) -> None:
+    path = Path(__file__).parents[1] / "cases" / case
+    if not path.exists():
+        path = tmp_path / "cut.ndjson"
+        rows = lines(profiles(SMALL)).splitlines()
+        path.write_bytes(b"".join((row[:40] if i % 2 else row) + b"\n" for i, row in enumerate(rows)))
+    done = await cli("sync", "spa_1", "--json", "--from-file", str(path), env=env)
+    document = json.loads(done.out)
+    assert (done.code, document["error"]["code"]) == (1, "guard_profile_errors")
+    assert document["profile_errors"] == document["profiles_fetched"] > 0
+    assert sandbox.journal.count("mavera.create") == 0
+
+
 async def test_workers_refuse_another_format_and_a_cut_file(stage: Stage, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "array.json").write_bytes(json.dumps(list(profiles(SMALL))).encode())
     (tmp_path / "cut.ndjson").write_bytes(content[:-20])

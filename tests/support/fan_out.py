@@ -35,9 +35,9 @@ def work(number: int) -> BatchWork:
 class FanOut(Syncs):
     """The sync `s1`. lease: of its last walk; listing: where that stands."""
 
-    def __init__(self, pool: StorePool) -> None:
-        super().__init__(pool)
-        self.batches = BatchStore(pool, stall_ms=STALL_MS, retention_ms=RETENTION_MS)
+    def __init__(self, pool: StorePool, *, retention_ms: int = RETENTION_MS) -> None:
+        super().__init__(pool, retention_ms=retention_ms)
+        self.batches = BatchStore(pool, stall_ms=STALL_MS, retention_ms=retention_ms)
         self.lease: LeaseGrant
         self.listing = Listing()
 

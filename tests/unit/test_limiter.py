@@ -478,6 +478,40 @@ def test_a_lower_limit_than_ours_slows_everyone_down_for_as_long_as_it_is_named(
     play(story)
 
 
+@pytest.mark.parametrize(("headers", "script"), [(LIMITED, "learn"), (None, "penalise")])
+def test_news_that_redis_cannot_be_told_is_told_at_the_next_slot(
+    headers: dict[str, str] | None, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outages = [script]
+    original = limiter.run_script
+
+    async def unreliable(pool: StorePool, name: str, *arguments: Any) -> list[Any]:
+        if name in outages:
+            outages.remove(name)
+            raise StoreUnavailable("Redis does not answer")
+        return await original(pool, name, *arguments)
+
+    monkeypatch.setattr(limiter, "run_script", unreliable)
+
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one = make(pool, FAST)
+            await one.slot(LONG_S)
+            heard_at = now()
+            one.hear(headers or spent(20))
+            with pytest.raises(StoreUnavailable):
+                await one.slot(LONG_S)
+            await one.slot(LONG_S)
+            if script == "learn":
+                assert await pace_s(pool, FAST) == spaced(RateScope.per_second("fast", 10), 0.04)
+            else:
+                other = make(pool, FAST)
+                await other.slot(LONG_S)
+                assert now() - heard_at >= 18
+
+    play(story)
+
+
 def test_the_lowest_of_several_limits_counts() -> None:
     async def story() -> None:
         async with closing(embedded_pool()) as pool:

@@ -532,3 +532,16 @@ async def test_the_queue_is_empty_of_a_sync_that_never_fanned_out(fan_out: FanOu
     await fan_out.store.cancel("s1")
     assert await fan_out.pool.zcard(QUEUE) == 0
     assert not any(name.startswith(b"slot:") for name in await fan_out.pool.hgetall(keys.sync("s1")))
+
+
+@pytest.mark.parametrize(("retention_ms", "least", "most"), [(0, -1, 1), (10**40, 10**12, 10**13)])
+async def test_an_odd_retention_cannot_make_a_failed_batch_stop_half_way(
+    pool: StorePool, retention_ms: int, least: int, most: int
+) -> None:
+    fan_out = FanOut(pool, retention_ms=retention_ms)
+    await fan_out.start(2)
+    begun = await fan_out.begin_batch(1)
+    await fan_out.batches.fail(begun.lease, FAILURE)
+    assert await pool.zcard(DUE) == await pool.zcard(QUEUE) == 0
+    left = await pool.pttl(keys.sync("s1"))
+    assert left == -2 or least < left <= most

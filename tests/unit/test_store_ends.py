@@ -87,6 +87,13 @@ async def test_an_odd_retention_cannot_make_a_script_fail_half_way(
     assert left == -2 or least < left <= most
 
 
+async def test_the_key_of_the_outcomes_is_not_a_sync(syncs: Syncs, pool: StorePool) -> None:
+    await syncs.bring(SyncState.FINALIZING)
+    await pool.hset(keys.outcomes("s1"), "growth", b"{}")
+    assert await syncs.store.get("s1:outcomes") is None
+    assert await syncs.store.cancel("s1:outcomes") is None
+
+
 # Cancel
 
 

@@ -17,7 +17,7 @@ from worker.store import keys
 from worker.store.pool import StorePool
 from worker.store.queue import Ticket
 from worker.store.scripts import run_script
-from worker.store.syncs import LeaseGrant, Listing, owned
+from worker.store.syncs import LeaseGrant, Listing, owned, storable_ms
 from worker.sync import BatchKey, SyncFailure, SyncRequest
 
 
@@ -116,7 +116,7 @@ class BatchStore:
         self._pool = pool
         self._queue, self._wake = keys.queue(account), keys.wake(account)
         self._stall_ms = stall_ms
-        self._retention_ms = retention_ms
+        self._retention_ms = storable_ms(retention_ms)
 
     # The walk's move
 

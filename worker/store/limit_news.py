@@ -57,3 +57,8 @@ class LimitNews:
         news = self._limit, max(0.0, self._pause_until - now)
         self._limit, self._pause_until = None, -math.inf
         return news
+
+    def give_back(self, limit: int | None, pause_until: float) -> None:
+        """Takes back what could not be passed on, unless there is newer news of the limit."""
+        self._limit = limit if self._limit is None else self._limit
+        self._pause_until = max(self._pause_until, pause_until)

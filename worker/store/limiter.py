@@ -221,12 +221,17 @@ class Limiter:
         return self._waiting if self._shared or seldom else max(self._waiting, 2 * last.size)
 
     async def _pass_on(self) -> None:
-        """Tells everyone what was heard."""
-        limit, pause_s = self._news.take(self._clock())
-        if limit is not None:
-            await run_script(self._pool, "learn", [keys.limit(self._scope.name)], limit, _micros(LEARNED_S))
-        if pause_s:
-            await self._hold_back(pause_s, widen=False)
+        """Tells everyone what was heard; again at the next slot if Redis cannot be told now."""
+        taken_at = self._clock()
+        limit, pause_s = self._news.take(taken_at)
+        try:
+            if limit is not None:
+                await run_script(self._pool, "learn", [keys.limit(self._scope.name)], limit, _micros(LEARNED_S))
+            if pause_s:
+                await self._hold_back(pause_s, widen=False)
+        except BaseException:
+            self._news.give_back(limit, taken_at + pause_s)
+            raise
 
     async def _hold_back(self, wait_s: float, *, widen: bool) -> None:
         await run_script(

@@ -39,6 +39,11 @@ _LONGEST_MS = 100 * 365 * 86_400_000
 """Redis refuses a time to live that is not positive or does not fit; a script must not find that out half-way."""
 
 
+def storable_ms(time_ms: int) -> int:
+    """The nearest time to live, in milliseconds, that Redis takes and that does not delete at once."""
+    return min(max(1, time_ms), _LONGEST_MS)
+
+
 @dataclass(frozen=True)
 class LeaseGrant:
     """A job's right to work on a sync: it holds while state, epoch and holder are unchanged in Redis."""
@@ -159,7 +164,7 @@ class SyncStore:
         self._account = account
         self._queue, self._wake = keys.queue(account), keys.wake(account)
         self._stall_ms = stall_ms
-        self._retention_ms = min(max(1, retention_ms), _LONGEST_MS)
+        self._retention_ms = storable_ms(retention_ms)
 
     # The client's moves
 
@@ -201,7 +206,7 @@ class SyncStore:
             pipe.hgetall(keys.sync(sync_id))
             pipe.hvals(keys.outcomes(sync_id))
             fields, outcomes = await pipe.execute()
-        if not fields:
+        if b"state" not in fields:  # nothing, or the key of another entity, such as `<id>:outcomes`
             return None
         return Sync.from_fields(_text(fields), tuple(map(_outcome, outcomes)))
 
