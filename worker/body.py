@@ -115,6 +115,34 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
     return float(math.ceil(min(wait_s, _LONGEST_WAIT_S))) if wait_s > 0 else None
 
 
+def wait_named_s(headers: Mapping[str, str], body: bytes, now: float) -> float | None:
+    """Seconds that an answer asks to wait; None if it names no time.
+
+    Read from `Retry-After`, then from `errors[].data.msBeforeNext` of the body, then from `X-RateLimit-Reset` if no
+    request remains. now: Unix seconds.
+    """
+    found = retry_after_s(headers, now)
+    if found is None:
+        found = _ms_before_next_s(body)
+    if found is None and _count(headers.get("X-RateLimit-Remaining", "0")) == 0:
+        pause_s = _reset_s(headers, now)
+        found = float(math.ceil(min(pause_s, _LONGEST_WAIT_S))) if pause_s > 0 else None
+    return found
+
+
+def _ms_before_next_s(body: bytes) -> float | None:
+    try:
+        nodes = list(_error_nodes(parse_json(body)))[:_MOST_ERRORS]
+    except ValueError:
+        return None
+    for node in nodes:
+        data = node.get("data")
+        wait_ms = data.get("msBeforeNext") if isinstance(data, dict) else None
+        if isinstance(wait_ms, int | float) and not isinstance(wait_ms, bool) and wait_ms > 0:
+            return min(float(wait_ms), _LONGEST_WAIT_S) / 1000
+    return None
+
+
 @dataclass(frozen=True)
 class Allowance:
     """What an answer says of the API's rate limit. limit: requests in a window; pause_s: until there is room again."""
@@ -126,18 +154,24 @@ class Allowance:
 def read_allowance(headers: Mapping[str, str], now: float) -> Allowance:
     """Reads `X-RateLimit-Limit`, `-Remaining` and `-Reset`; whatever is absent or meaningless says nothing.
 
-    A reset is a Unix time, which is compared with the `Date` of the same answer if there is one, else with `now` (Unix
-    seconds); below a year's worth of seconds it is taken for seconds from now, as some APIs have it.
+    A reset is a Unix time or an HTTP date, which is compared with the `Date` of the same answer if there is one, else
+    with `now` (Unix seconds); below a year's worth of seconds it is taken for seconds from now, as some APIs have it.
     """
-    limit, remaining, reset = (_count(headers.get(f"X-RateLimit-{name}", "")) for name in _RATE_LIMIT)
-    pause_s = 0.0
-    if remaining == 0 and reset is not None:
-        sent_at = _until(headers.get("Date", ""))
-        pause_s = reset if reset < _YEAR_S else max(0.0, reset - (sent_at if sent_at > 0 else now))
-    return Allowance(limit or None, pause_s)
+    limit, remaining = (_count(headers.get(f"X-RateLimit-{name}", "")) for name in ("Limit", "Remaining"))
+    return Allowance(limit or None, _reset_s(headers, now) if remaining == 0 else 0.0)
 
 
-_RATE_LIMIT = ("Limit", "Remaining", "Reset")
+def _reset_s(headers: Mapping[str, str], now: float) -> float:
+    """Seconds until `X-RateLimit-Reset`; 0 if it is absent, meaningless or past."""
+    text = headers.get("X-RateLimit-Reset", "")
+    count = _count(text)
+    if count is not None and count < _YEAR_S:
+        return count
+    reset = _until(text) if count is None else float(count)
+    sent_at = _until(headers.get("Date", ""))
+    return max(0.0, reset - (sent_at if sent_at > 0 else now))
+
+
 _YEAR_S = 366 * 86_400
 
 

@@ -16,9 +16,14 @@ Messages name what happened, where, and what to do. They never carry a profile's
 
 from __future__ import annotations
 
+from worker.masking import mask
+
 
 class PersonasError(Exception):
-    """Base of every error that this program raises on purpose."""
+    """Base of every error that this program raises on purpose. Its message has none of our secrets in it."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(mask(part) if isinstance(part, str) else part for part in args))
 
 
 class ConfigurationError(PersonasError):
@@ -48,7 +53,7 @@ class ApiError(PersonasError):
 
     def __init__(self, code: str, message: str, *, request_id: str | None = None) -> None:
         self.code = code
-        self.request_id = request_id
+        self.request_id = mask(request_id) if request_id else request_id
         super().__init__(f"{message} (Request-Id {request_id})" if request_id else message)
 
 

@@ -8,6 +8,9 @@ from the usual environment variables. What the answer means is the API clients' 
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
+import ssl
 import urllib.request
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -19,9 +22,17 @@ import orjson
 from yarl import URL
 
 from worker.errors import PersonasError
+from worker.masking import mask_bytes
 
 MAX_REDIRECTS = 3
 _CHUNK = 1 << 16
+_TOO_LONG = re.compile(r"Got more than \d+ bytes|Header value is too long", re.IGNORECASE)
+"""How aiohttp says that a header, or the line of the status, is too long."""
+_ENCODING = re.compile(r"[a-z][a-z0-9-]{0,19}(, ?[a-z][a-z0-9-]{0,19}){0,2}")
+_NO_SUCH_HOST = {getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name)}
+"""What a resolver answers for a name that does not exist; a resolver that cannot be reached has another code."""
+_NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "UNSUPPORTED_PROTOCOL", "HTTPS_PROXY_REQUEST"}
+"""Reasons of a failed handshake with a server that cannot speak TLS with us."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,7 @@ class HttpClient:
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
         self._limits = limits
         self._listen = listen
-        self._proxy = _proxy(URL(self._base))
+        self._proxy, self._proxy_problem = _proxy(URL(self._base))
         self._timeout = aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s)
 
     @property
@@ -121,6 +132,8 @@ class HttpClient:
         permit: asked in the last moment, when the connection stands and the request is about to go out; if it says no,
         nothing is sent and NotPermitted is raised.
         """
+        if self._proxy_problem:
+            raise TransportError(self._proxy_problem, maybe_done=False, lasting=True)
         url = URL(self._base + path).with_query(params) if params else URL(self._base + path)
         body = None if json is None else orjson.dumps(json)
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
@@ -139,8 +152,10 @@ class HttpClient:
                     allow_redirects=False,
                 ) as response:
                     self._listen(response.headers)
+                    if response.status == 407:
+                        raise _refused_by_proxy(407)
                     if response.status not in {301, 302, 303, 307, 308}:
-                        return Reply(response.status, response.headers, await self._body(response))
+                        return Reply(response.status, response.headers, mask_bytes(await self._body(response)))
                     url = self._redirect(method, url, response.headers.get("Location", ""))
         except aiohttp.ConnectionTimeoutError:
             raise TransportError(f"no connection within {self._limits.connect_s:g} s", maybe_done=False) from None
@@ -149,28 +164,39 @@ class HttpClient:
                 raise NotPermitted from None
             if not isinstance(error, aiohttp.ClientConnectorError):
                 raise TransportError(f"the connection broke: {type(error).__name__}", maybe_done=True) from None
-            raise TransportError(f"cannot connect: {_brief(error)}", maybe_done=False) from None
+            raise _cannot_connect(error) from None
+        except aiohttp.ClientHttpProxyError as error:
+            raise _refused_by_proxy(error.status) from None
         except TimeoutError:
             raise TransportError(f"no answer within {self._limits.total_s:g} s", maybe_done=True) from None
+        except aiohttp.ClientResponseError as error:
+            if not _TOO_LONG.match(error.message):
+                raise TransportError(f"the connection broke: {type(error).__name__}", maybe_done=True) from None
+            raise TransportError("the headers of the answer are too large", maybe_done=True, lasting=True) from None
         except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError, ValueError) as error:
             raise TransportError(f"the connection broke: {type(error).__name__}", maybe_done=True) from None
-        raise TransportError(f"more than {MAX_REDIRECTS} redirects", maybe_done=False)
+        raise TransportError(f"more than {MAX_REDIRECTS} redirects; check the base URL", maybe_done=False, lasting=True)
 
     @staticmethod
     def _redirect(method: str, url: URL, location: str) -> URL:
         if method != "GET":
-            raise TransportError(f"the API redirects a {method}; check the base URL", maybe_done=True)
+            # It may have been carried out before the redirect was answered.
+            raise TransportError(f"the API redirects a {method}; check the base URL", maybe_done=True, lasting=True)
         try:
             target = url.join(URL(location)).with_user(None)
             origin = target.origin()
         except ValueError:
-            raise TransportError("the API redirects to something that is no URL", maybe_done=False) from None
-        if origin != url.origin():
-            raise TransportError(
-                f"the API redirects to another host, {str(origin)[:100]}; credentials stay home, check the base URL",
-                maybe_done=False,
+            problem = "the API redirects to something that is not a URL"
+        else:
+            if origin == url.origin():
+                return target
+            where = str(origin)[:100]
+            problem = (
+                f"the API redirects to {where}: the base URL must begin with that"
+                if origin.host == url.host and origin.scheme != url.scheme
+                else f"the API redirects to another host, {where}; credentials are not sent there, check the base URL"
             )
-        return target
+        raise TransportError(problem, maybe_done=False, lasting=True)
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         try:
@@ -182,19 +208,25 @@ class HttpClient:
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
-        if encoding not in {"", "identity", "gzip", "x-gzip"}:
-            raise TransportError("the body is encoded in a way that was not asked for", maybe_done=True)
+        if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+            named = f" {encoding}" if _ENCODING.fullmatch(encoding) else ""
+            raise TransportError(
+                f"the answer has a content encoding that is not read{named}; gzip was asked for",
+                maybe_done=True,
+                lasting=True,
+            )
         if (response.content_length or 0) > self._limits.body_bytes:
             raise self._too_large()
         parts: list[bytes] = []
-        size, received, gunzip = 0, 0, _Gunzip() if encoding.endswith("gzip") else None
+        size, received = 0, 0
+        unpack = {"": None, "identity": None, "deflate": _Inflate()}.get(encoding, _Gunzip())
         async for chunk in response.content.iter_chunked(_CHUNK):
             received += len(chunk)
-            parts.append(gunzip.feed(chunk, self._limits.body_bytes + 1 - size) if gunzip else chunk)
+            parts.append(unpack.feed(chunk, self._limits.body_bytes + 1 - size) if unpack else chunk)
             size += len(parts[-1])
             if max(received, size) > self._limits.body_bytes:
                 raise self._too_large()
-        if gunzip and received and not gunzip.complete:
+        if unpack and received and not unpack.complete:
             raise TransportError("the compressed body ends too early", maybe_done=True)
         return b"".join(parts)
 
@@ -229,6 +261,37 @@ class _Gunzip:
         return out
 
 
+class _Inflate:
+    """Decompresses `deflate`: as the standard has it in the zlib format, or raw as some servers send it."""
+
+    def __init__(self) -> None:
+        self._start = b""
+        self._stream: zlib._Decompress | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the stream is whole."""
+        return self._stream is not None and self._stream.eof
+
+    def feed(self, data: bytes, most: int) -> bytes:
+        """The bytes that `data` unpacks to, up to `most`. Raises TransportError if it is broken."""
+        if self._stream is None:
+            self._start += data
+            if len(self._start) < 2:
+                return b""
+            first, second = self._start[:2]
+            is_zlib = first & 0x0F == 8 and (first * 256 + second) % 31 == 0
+            self._stream = zlib.decompressobj(wbits=zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
+            data = self._start
+        try:
+            out = self._stream.decompress(data, max(most, 1))
+        except zlib.error:
+            raise TransportError("the compressed body is broken", maybe_done=True) from None
+        if self._stream.unused_data:
+            raise TransportError("the compressed body is broken", maybe_done=True)
+        return out
+
+
 class _LastWord:
     """A body that is sent only if `permit` says yes at the moment when it would go out."""
 
@@ -244,11 +307,46 @@ class _LastWord:
         yield self.body
 
 
-def _proxy(url: URL) -> str | None:
-    """The proxy that the environment names for this URL (`HTTPS_PROXY`, `NO_PROXY`, ...)."""
+def _proxy(url: URL) -> tuple[URL | None, str]:
+    """The proxy that the environment names for this URL (`HTTPS_PROXY`, `NO_PROXY`, ...), and what is wrong with it.
+
+    Nothing of a malformed proxy is shown: it may hold a password.
+    """
     found = urllib.request.getproxies().get(url.scheme)
-    return None if not found or urllib.request.proxy_bypass(url.host or "") else found
+    if not found or urllib.request.proxy_bypass(url.host or ""):
+        return None, ""
+    try:
+        proxy = URL(found if "://" in found else f"http://{found}")
+        usable = proxy.scheme in {"http", "https"} and bool(proxy.host) and proxy.port is not None
+    except ValueError:
+        usable = False
+    if usable:
+        return proxy, ""
+    return None, f"{url.scheme.upper()}_PROXY is not the URL of an HTTP proxy; write http://host:port"
 
 
-def _brief(error: aiohttp.ClientConnectorError) -> str:
-    return f"{error.host}:{error.port} ({error.os_error.strerror or type(error.os_error).__name__})"
+def _refused_by_proxy(status: int) -> TransportError:
+    """What a proxy's own answer means. Nothing was sent to the API. A 5xx may be another one the next time."""
+    lasting = 400 <= status < 500 and status not in {408, 429}
+    advice = "; check HTTP_PROXY, HTTPS_PROXY and its user and password" if lasting else ""
+    return TransportError(f"the proxy answers {status}{advice}", maybe_done=False, lasting=lasting)
+
+
+def _cannot_connect(error: aiohttp.ClientConnectorError) -> TransportError:
+    where = f"{error.host}:{error.port}"
+    cause = error.os_error
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
+        text = f"the certificate of {where} is refused ({reason}); check the host and SSL_CERT_FILE"
+        return TransportError(text, maybe_done=False, lasting=True)
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        reason = getattr(cause, "reason", None) or type(cause).__name__
+        lasting = isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS
+        text = f"cannot connect: {where} does not speak TLS as expected ({reason})"
+        return TransportError(text + ("; check the base URL" if lasting else ""), maybe_done=False, lasting=lasting)
+    if isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_HOST:
+        text = f"cannot connect: there is no host {error.host}; check the base URL and the proxy"
+        return TransportError(text, maybe_done=False, lasting=True)
+    proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+    reason = cause.strerror or type(cause).__name__
+    return TransportError(f"cannot connect: {proxy}{where} ({reason})", maybe_done=False)

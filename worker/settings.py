@@ -7,14 +7,17 @@ table is tested against this model.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import ConfigurationError
+from worker.masking import keep_secret
 
 CLAIM_DEADLINE_S = 2.0
 """Seconds after taking a claim within which its holder may still send the `POST` that the claim permits."""
@@ -48,12 +51,22 @@ def _stripped(secret: SecretStr) -> SecretStr:
     return SecretStr(secret.get_secret_value().strip())
 
 
+def _is_unprotected(url: str) -> bool:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        loopback = ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost" or host.endswith(".localhost")
+    return parts.scheme == "http" and not loopback
+
+
 def _is_word(text: str) -> bool:
     return bool(text) and all("!" <= character <= "~" for character in text)
 
 
 Dialect = Literal["inline", "profile-api"]
-_INLINE_URL = "https://api.segmentapis.com"
+_INLINE_URLS = {"us": "https://api.segmentapis.com", "eu": "https://eu1.api.segmentapis.com"}
 _PROFILE_API_URLS = {"us": "https://profiles.segment.com/v1", "eu": "https://profiles.euw1.segment.com/v1"}
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
@@ -73,7 +86,7 @@ class Settings(BaseSettings):
     segment_dialect: Dialect = Field(
         "inline", description="How Segment is asked if a request does not say: inline or profile-api"
     )
-    segment_region: Literal["us", "eu"] = Field("us", description="Region of the Profile API: us or eu")
+    segment_region: Literal["us", "eu"] = Field("us", description="Region of Segment: us or eu")
     segment_base_url: BaseUrl | None = Field(
         None, description="Where Segment is; if unset, its own address for the dialect and region"
     )
@@ -161,6 +174,18 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
 
     @model_validator(mode="after")
+    def _secrets_are_masked(self) -> Self:
+        for secret in (self.segment_token, self.mavera_api_key):
+            if secret:
+                keep_secret(secret.get_secret_value())
+        if self.redis_url:
+            with suppress(ValueError):  # a malformed URL is reported where it is used
+                password = urlsplit(self.redis_url.get_secret_value()).password or ""
+                for form in (password, unquote(password)):
+                    keep_secret(form)
+        return self
+
+    @model_validator(mode="after")
     def _times_fit(self) -> Self:
         if self.stall_s < 2 * self.heartbeat_s:
             raise ValueError("STALL_S must be at least twice HEARTBEAT_S, or a living job is taken for lost")
@@ -175,7 +200,13 @@ class Settings(BaseSettings):
         """Where Segment is, for a dialect."""
         if self.segment_base_url:
             return self.segment_base_url
-        return _INLINE_URL if dialect == "inline" else _PROFILE_API_URLS[self.segment_region]
+        return (_INLINE_URLS if dialect == "inline" else _PROFILE_API_URLS)[self.segment_region]
+
+    @property
+    def unprotected_urls(self) -> tuple[str, ...]:
+        """The settings whose URL sends a token to another machine without TLS."""
+        urls = {"SEGMENT_BASE_URL": self.segment_base_url, "MAVERA_BASE_URL": self.mavera_base_url}
+        return tuple(name for name, url in urls.items() if url and _is_unprotected(url))
 
     @property
     def retention_ms(self) -> int:

@@ -57,11 +57,11 @@ CASES = {
         Fault("segment", "status", status=502, body="html"), "segment_unavailable", True, "502"
     ),
     "a redirect to another host": Case(
-        Fault("segment", "redirect", location="other"), "segment_unavailable", True, "redirects to another host"
+        Fault("segment", "redirect", location="other"), "segment_unreachable", True, "redirects to another host"
     ),
     "a redirect without end": Case(
         Fault("segment", "redirect", location="/spaces/{space}/collections/users/profiles"),
-        "segment_unavailable",
+        "segment_unreachable",
         True,
         "more than 3 redirects",
     ),

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.web_server import Answer, answer, serving
 from worker.clusters import Aggregate, fold, summarise
-from worker.errors import ApiError, Permanent, Retry
+from worker.errors import ApiError, Permanent, ResumableStop, Retry
 from worker.http import HttpClient, HttpLimits, new_session
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from worker.segment import InlineApi, Page
@@ -73,17 +73,18 @@ async def failure_of(raw: Answer, body_bytes: int = BOUND) -> ApiError:
         (Fault("segment", "invalid_json"), "segment_bad_body", "the body is no JSON"),
         (Fault("segment", "truncate"), "segment_unavailable", "the connection broke"),
         (Fault("segment", "deep", depth=100_000), "segment_bad_body", "the body is no JSON"),
-        (Fault("segment", "redirect", location="other"), "segment_unavailable", "credentials stay home"),
-        (Fault("segment", "redirect", location="http://[::1"), "segment_unavailable", "no URL"),
+        (Fault("segment", "redirect", location="other"), "segment_unreachable", "redirects to another host"),
+        (Fault("segment", "redirect", location="http://[::1"), "segment_unreachable", "not a URL"),
         (Fault("segment", "hang", seconds=0.1), "segment_unavailable", "the connection broke"),
     ],
     ids=lambda value: f"{value.kind} {value.location}" if isinstance(value, Fault) else "",
 )
-async def test_a_hostile_answer_is_a_failure_to_retry(fault: Fault, code: str, words: str) -> None:
+async def test_a_hostile_answer_is_a_failure_that_can_be_mended(fault: Fault, code: str, words: str) -> None:
     async with sandbox(fault) as box, client(box.segment_url) as segment:
-        with at_most(8 * BOUND), pytest.raises(Retry) as caught:
+        with at_most(8 * BOUND), pytest.raises(ApiError) as caught:
             await segment.page("", 1)
-        assert caught.value.code == code
+        assert (caught.value.code, caught.value.resumable) == (code, True)
+        assert isinstance(caught.value, ResumableStop if code == "segment_unreachable" else Retry)
         assert str(caught.value).startswith("Segment, space spa_1, page 1: ")
         assert words in str(caught.value)
         assert list(box.journal.elsewhere) == []
@@ -104,7 +105,8 @@ async def test_a_circle_of_redirects_is_a_failure_to_retry() -> None:
 async def test_the_token_does_not_arrive_at_another_host() -> None:
     async with serving(answer(200, b'{"data": {"profiles": []}}')) as elsewhere:
         error = await failure_of(answer(302, b"", {"Location": f"{elsewhere.url}/spaces"}))
-        assert "credentials stay home" in str(error)
+        assert error.code == "segment_unreachable"
+        assert "another host" in str(error)
         assert elsewhere.requests == []
 
 

@@ -16,6 +16,7 @@ import pytest
 from multidict import CIMultiDict
 
 from tests.support.port import port_of_ones_own
+from tests.support.tls import identity, tls_front
 from tests.support.web_server import Answer, WebServer, answer, forever, serving
 from worker.http import HttpClient, HttpLimits, NotPermitted, Reply, TransportError, new_session
 
@@ -195,7 +196,9 @@ async def test_an_empty_body_is_one_whatever_its_encoding(status: int, encoding:
         pytest.param(packed(gzip.compress(BODY) + b"\r\ngarbage"), id="garbage behind gzip"),
         pytest.param(packed(gzip.compress(BODY) + gzip.compress(BODY)[:12]), id="second member cut short"),
         pytest.param(packed(BODY), id="not gzip at all"),
-        pytest.param(packed(zlib.compress(BODY), "deflate"), id="deflate, not asked for"),
+        pytest.param(packed(zlib.compress(BODY)[:-1], "deflate"), id="deflate cut short"),
+        pytest.param(packed(BODY, "deflate"), id="not deflate at all"),
+        pytest.param(packed(zlib.compress(BODY) + b"x", "deflate"), id="garbage behind deflate"),
         pytest.param(packed(BODY, "br"), id="br, not asked for"),
         pytest.param(packed(gzip.compress(gzip.compress(BODY)), "gzip, gzip"), id="packed twice"),
     ],
@@ -347,9 +350,9 @@ async def test_credentials_never_arrive_at_another_host() -> None:
 
 async def test_credentials_do_not_leave_tls() -> None:
     async with serving(answer()) as web:
-        assert "another host, https://127.0.0.1" in str(
-            await failed_get(redirect(web.url.replace("http:", "https:") + "/"))
-        )
+        error = await failed_get(redirect(web.url.replace("http:", "https:") + "/"))
+    assert error.lasting
+    assert "redirects to https://127.0.0.1" in str(error)
 
 
 async def test_a_user_in_a_redirect_does_not_replace_our_credentials() -> None:
@@ -372,8 +375,8 @@ async def test_a_circle_of_redirects_ends() -> None:
 @pytest.mark.parametrize("location", ["http://[::1", "http://h:99999999/", "mailto:a@b", "http://\udc80/", "data:,x"])
 async def test_a_redirect_to_what_is_no_place_is_refused(location: str) -> None:
     error = await failed_get(redirect(location))
-    assert str(error) == "the API redirects to something that is no URL"
-    assert not error.maybe_done
+    assert "is not a URL" in str(error)
+    assert (error.maybe_done, error.lasting) == (False, True)
 
 
 @pytest.mark.parametrize("raw", [answer(302), redirect(""), redirect("http://"), redirect("//")])
@@ -421,6 +424,99 @@ async def test_no_proxy_is_used_for_hosts_that_need_none(monkeypatch: pytest.Mon
         async with client(web.url) as http:
             assert (await http.request("GET", "/")).body == BODY
     assert not proxy.requests
+
+
+# What cannot get better is not asked for again
+
+
+@pytest.mark.parametrize("wbits", [zlib.MAX_WBITS, -zlib.MAX_WBITS])
+async def test_deflate_is_read_in_both_of_its_forms(wbits: int) -> None:
+    stream = zlib.compressobj(wbits=wbits)
+    body = stream.compress(BODY) + stream.flush()
+    assert (await get(packed(body, "deflate"))).body == BODY
+    cut = chunked(body[:1], body[1:5], body[5:]).replace(b"\r\n", b"\r\nContent-Encoding: deflate\r\n", 1)
+    assert (await get(cut)).body == BODY
+    bomb = zlib.compress(b"x" * (2 * MIB))
+    assert "larger than" in str(await failed_get(packed(bomb, "deflate")))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named"), [("br", "br"), ("zstd", "zstd"), ("gzip, gzip", "gzip, gzip"), ("é", "")]
+)
+async def test_an_encoding_that_is_not_read_is_named(encoding: str, named: str) -> None:
+    error = await failed_get(packed(BODY, encoding))
+    assert error.lasting
+    assert named in str(error)
+
+
+@pytest.mark.parametrize("raw", [b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 20_000 + b"\r\n\r\n"])
+async def test_headers_that_are_too_large_are_named(raw: bytes) -> None:
+    error = await failed_get(raw)
+    assert (error.lasting, error.maybe_done) == (True, True)
+    assert "headers of the answer are too large" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "lasting"), [(socket.EAI_NONAME, True), (socket.EAI_AGAIN, False), (socket.EAI_FAIL, False)]
+)
+async def test_an_unknown_host_is_lasting_and_a_resolver_that_fails_is_not(
+    code: int, lasting: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def resolve(*_: object, **__: object) -> object:
+        raise socket.gaierror(code, "no answer")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    async with client("http://nowhere.example") as http:
+        with pytest.raises(TransportError, match=r"nowhere\.example") as caught:
+            await http.request("POST", "/personas", json={})
+    assert (caught.value.lasting, caught.value.maybe_done) == (lasting, False)
+
+
+async def test_a_certificate_that_is_not_trusted_is_lasting(tmp_path: Path) -> None:
+    other = identity(tmp_path, elsewhere=True)
+    async with (
+        serving(answer()) as web,
+        tls_front(web.port, other) as port,
+        client(f"https://127.0.0.1:{port}") as http,
+    ):
+        with pytest.raises(TransportError, match="certificate of 127") as caught:
+            await http.request("POST", "/personas", json={})
+    assert (caught.value.lasting, caught.value.maybe_done) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "status", "lasting"),
+    [("http", 407, True), ("https", 407, True), ("https", 403, True), ("https", 502, False)],
+)
+async def test_a_proxy_that_refuses_is_named(
+    scheme: str, status: int, lasting: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(answer(status)) as proxy:
+        monkeypatch.setenv(f"{scheme}_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        async with client(f"{scheme}://api.example/v1") as http:
+            with pytest.raises(TransportError, match=f"proxy answers {status}") as caught:
+                await http.request("POST", "/personas", json={})
+    assert (caught.value.lasting, caught.value.maybe_done) == (lasting, False)
+
+
+@pytest.mark.parametrize("proxy", ["http://user:pass word@", "socks5://127.0.0.1:1", "http://h:x/", "http://"])
+async def test_a_malformed_proxy_is_named_and_not_shown(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    async with client("https://api.example/v1") as http:
+        with pytest.raises(TransportError, match="HTTPS_PROXY is not the URL of an HTTP proxy") as caught:
+            await http.request("GET", "/")
+    assert (caught.value.lasting, caught.value.maybe_done) == (True, False)
+    assert "pass" not in str(caught.value)
+
+
+async def test_a_proxy_without_a_scheme_is_an_http_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(answer(200, BODY)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removeprefix("http://"))
+        monkeypatch.setenv("no_proxy", "")
+        async with client("http://api.example/v1") as http:
+            assert (await http.request("GET", "/x")).body == BODY
 
 
 # Request ids

@@ -191,6 +191,32 @@ async def test_retry_after_is_handed_on(header: str, wait_s: float | None) -> No
     assert error.wait_s == wait_s
 
 
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_retry_after_counts_on_a_5xx_too(status: int) -> None:
+    error = await refusal(answer(status, b"", {"Retry-After": "3"}))
+    assert isinstance(error, WaitUntil)
+    assert (error.code, error.wait_s) == ("segment_unavailable", 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "wait_s"),
+    [
+        (b'{"errors": [{"type": "rate-limit", "data": {"msBeforeNext": 2500}}]}', {}, 2.5),
+        (b'{"errors": [{"data": {"msBeforeNext": 2500}}]}', {"Retry-After": "7"}, 7),
+        (b"", {"X-RateLimit-Reset": "Tue, 14 Nov 2023 22:13:25 GMT"}, 5),
+        (b"", {"X-RateLimit-Reset": "Tue, 14 Nov 2023 22:13:25 +0000", "X-RateLimit-Remaining": "0"}, 5),
+        (b"", {"X-RateLimit-Reset": "Tue, 14 Nov 2023 22:13:25 GMT", "X-RateLimit-Remaining": "9"}, None),
+        (b'{"errors": [{"data": {"msBeforeNext": -1}}]}', {"X-RateLimit-Reset": "soon"}, None),
+    ],
+)
+async def test_a_429_names_its_wait_in_each_of_the_known_ways(
+    body: bytes, headers: dict[str, str], wait_s: float | None
+) -> None:
+    error = await refusal(answer(429, body, headers))
+    assert isinstance(error, WaitUntil)
+    assert error.wait_s == wait_s
+
+
 # No usable answer
 
 

@@ -295,7 +295,7 @@ async def test_retry_after_is_handed_on(method: str, header: str, wait_s: float 
     assert error.wait_s == wait_s
 
 
-@pytest.mark.parametrize("kind", ["drop", "truncate", "oversize", "redirect"])
+@pytest.mark.parametrize("kind", ["drop", "truncate", "oversize"])
 async def test_a_patch_without_an_answer_may_be_repeated(kind: str) -> None:
     fault = Fault("mavera", kind, route="update", size_mb=2)  # type: ignore[arg-type]
     async with sandbox(fault) as box, client(box.mavera_url) as mavera:
@@ -303,6 +303,47 @@ async def test_a_patch_without_an_answer_may_be_repeated(kind: str) -> None:
         with pytest.raises(Retry) as caught:
             await mavera.update(persona.id, payload())
     assert caught.value.code == "mavera_unavailable"
+
+
+async def test_a_patch_that_is_redirected_stops() -> None:
+    async with sandbox(Fault("mavera", "redirect", route="update")) as box, client(box.mavera_url) as mavera:
+        persona = await mavera.create(payload(), yes)
+        with pytest.raises(ResumableStop, match="redirects a PATCH") as caught:
+            await mavera.update(persona.id, payload())
+    assert caught.value.code == "mavera_unreachable"
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+@pytest.mark.parametrize("body", [b'{"error": {"message": "No such account"}}', b'{"errors": ["No such account"]}'])
+async def test_an_error_body_with_status_200_is_quoted_and_stops(method: str, body: bytes) -> None:
+    error = await refusal(200, method, body)
+    assert isinstance(error, ResumableStop)
+    assert error.code == "mavera_error"
+    assert "No such account" in str(error)
+
+
+async def test_a_post_whose_answer_is_an_error_body_with_status_200_is_in_doubt() -> None:
+    outcome, sent = await create_with(answer(200, b'{"error": {"message": "x"}}'))
+    assert isinstance(outcome, PostUncertain)
+    assert sent == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+async def test_retry_after_counts_on_a_503_too(method: str) -> None:
+    error = await refusal(503, method, headers={"Retry-After": "3"})
+    assert isinstance(error, WaitUntil)
+    assert (error.code, error.wait_s) == ("mavera_unavailable", 3)
+
+
+async def test_a_post_in_doubt_says_how_long_nobody_should_ask() -> None:
+    outcome, _ = await create_with(answer(503, b"", {"Retry-After": "3"}))
+    assert isinstance(outcome, PostUncertain)
+    assert outcome.wait_s == 3
+
+
+async def test_words_outside_of_an_error_object_are_quoted() -> None:
+    error = await refusal(400, "POST", b'{"message": "description too long", "statusCode": 400}')
+    assert "400 description too long" in str(error)
 
 
 async def test_a_402_is_one_though_its_body_is_broken() -> None:

@@ -258,10 +258,13 @@ async def test_an_outage_that_begins_in_the_middle_leaves_no_profile_out() -> No
 
 
 @pytest.mark.parametrize(
-    ("region", "url"),
-    [("us", "https://profiles.segment.com/v1"), ("eu", "https://profiles.euw1.segment.com/v1")],
+    ("region", "profile_api", "inline"),
+    [
+        ("us", "https://profiles.segment.com/v1", "https://api.segmentapis.com"),
+        ("eu", "https://profiles.euw1.segment.com/v1", "https://eu1.api.segmentapis.com"),
+    ],
 )
-def test_the_profile_api_has_an_address_in_each_region(region: str, url: str) -> None:
-    assert load_settings(segment_region=region).segment_url("profile-api") == url
-    assert load_settings(segment_region=region).segment_url("inline") == "https://api.segmentapis.com"
+def test_each_dialect_has_an_address_in_each_region(region: str, profile_api: str, inline: str) -> None:
+    assert load_settings(segment_region=region).segment_url("profile-api") == profile_api
+    assert load_settings(segment_region=region).segment_url("inline") == inline
     assert load_settings(segment_base_url="http://x", segment_region=region).segment_url("profile-api") == "http://x"

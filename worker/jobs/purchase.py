@@ -253,6 +253,9 @@ class Purchase:
             await asyncio.shield(sending)
         except PostUncertain as doubt:
             log.warning("%s; looking whether it was made", doubt)
+            if doubt.wait_s is not None:
+                longest_s = self._context.settings.retry_after_max_s
+                await self._context.mavera_limiter.penalise(min(doubt.wait_s, longest_s))
             if await self._resolve(order, Claim(by, self._begun.lease.sync_id, age_s=0.0)):
                 return True
             await self._posting.failed(Retry("mavera_unavailable", str(doubt)))

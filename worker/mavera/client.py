@@ -7,6 +7,8 @@
     404 to a PATCH, to a GET of one          PersonaGone
     other 4xx                                Permanent `mavera_validation`
     5xx, time-out, broken, to GET and PATCH  Retry `mavera_unavailable`: both may simply be repeated
+    no such host, bad certificate, redirect  ResumableStop `mavera_unreachable`
+    2xx with an error, to GET and PATCH      ResumableStop `mavera_error`
     the same to a POST                       PostUncertain: the persona may have been made, and charged
     2xx to a POST that names no persona      PostUncertain
     connection refused, to a POST too        Retry `mavera_unavailable`: nothing was sent
@@ -32,7 +34,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from worker.body import error_message, parse_json, retry_after_s
+from worker.body import error_message, error_words, has_error, parse_json, retry_after_s, wait_named_s
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
 from worker.http import HttpClient, NotPermitted, Reply, TransportError
 from worker.mavera.payload import PersonaPayload
@@ -46,7 +48,14 @@ _NO_ROUTE = {403, 404, 405, 410, 501}
 
 
 class PostUncertain(PersonasError):
-    """A POST was sent and no definite answer came: a persona may exist, or come into being a little later."""
+    """A POST was sent and no definite answer came: a persona may exist, or come into being a little later.
+
+    wait_s: seconds for which Mavera asked not to be asked again, None if it did not.
+    """
+
+    def __init__(self, message: str, *, wait_s: float | None = None) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
 
 
 class PersonaGone(PersonasError):
@@ -176,7 +185,7 @@ class MaveraClient:
         try:
             reply = await self._request("GET", "/usage")
         except TransportError as error:
-            raise Retry("mavera_unavailable", f"Mavera, {what}: {error}") from None
+            raise _unreachable(error, what) from None
         if reply.status in _NO_ROUTE:
             return None
         if not 200 <= reply.status < 300:
@@ -203,9 +212,10 @@ class MaveraClient:
         except TransportError as error:
             if error.maybe_done:
                 raise PostUncertain(f"Mavera, {what}: {error}") from None
-            raise Retry("mavera_unavailable", f"Mavera, {what}: {error}") from None
+            raise _unreachable(error, what) from None
         if reply.status >= 500 or reply.status == 408:
-            raise PostUncertain(f"Mavera, {what}: {reply.status}")
+            wait_s = retry_after_s(reply.headers, self._wall_clock())
+            raise PostUncertain(f"Mavera, {what}: {reply.status}", wait_s=wait_s)
         if reply.status >= 400:
             raise self._refusal(reply, what)
         persona = _persona(reply)
@@ -238,8 +248,9 @@ class MaveraClient:
         try:
             reply = await self._request(method, path, params=params, json=json)
         except TransportError as error:
-            raise Retry("mavera_unavailable", f"Mavera, {what}: {error}") from None
+            raise _unreachable(error, what) from None
         if reply.status in {200, 201, 202, 204}:
+            _reject_error_body(reply, what)
             return reply
         if path != "/personas" and reply.status in {404, 410}:
             raise PersonaGone(f"Mavera, {what}: {reply.status}")
@@ -254,7 +265,7 @@ class MaveraClient:
         request_id = reply.request_id
         match reply.status:
             case 429:
-                wait_s = retry_after_s(reply.headers, self._wall_clock())
+                wait_s = wait_named_s(reply.headers, reply.body, self._wall_clock())
                 return WaitUntil("mavera_rate_limit", said, wait_s=wait_s, request_id=request_id)
             case 401:
                 return ResumableStop(
@@ -276,11 +287,38 @@ class MaveraClient:
                 )
             case 404:
                 return ResumableStop("mavera_not_found", f"{said}. Check MAVERA_BASE_URL", request_id=request_id)
+            case status if status >= 500 and (wait_s := retry_after_s(reply.headers, self._wall_clock())) is not None:
+                return WaitUntil("mavera_unavailable", said, wait_s=wait_s, request_id=request_id)
             case status if status >= 500 or status < 400 or status == 408:
                 return Retry("mavera_unavailable", said, request_id=request_id)
             case _:
                 detail = f" ({code}{', ' if code and param else ''}{param})" if code or param else ""
                 return Permanent("mavera_validation", said + detail, request_id=request_id)
+
+
+def _unreachable(error: TransportError, what: str) -> ApiError:
+    """What it means that no usable answer came to a request that has done nothing, or may be repeated."""
+    if error.lasting:
+        advice = "Change that, then resume the sync"
+        return ResumableStop("mavera_unreachable", f"Mavera, {what}: {error}. {advice}")
+    return Retry("mavera_unavailable", f"Mavera, {what}: {error}")
+
+
+def _reject_error_body(reply: Reply, what: str) -> None:
+    """Raises ResumableStop if a body that came with a status of success reports an error and has no persona."""
+    try:
+        body = parse_json(reply.body)
+    except ValueError:
+        return
+    if not has_error(body) or "id" in body:
+        return
+    code, message, _ = error_words(body)
+    raise ResumableStop(
+        "mavera_error",
+        f"Mavera, {what}: an answer with status {reply.status} reports an error: "
+        f"{message or code or 'an error without words'}. Check MAVERA_BASE_URL and the account, then resume the sync",
+        request_id=reply.request_id,
+    )
 
 
 def _path(persona_id: str) -> str:

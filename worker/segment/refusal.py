@@ -2,7 +2,7 @@
 
 answer                              becomes
 429                                 WaitUntil `segment_rate_limit`
-5xx, 408                            Retry `segment_unavailable`
+5xx, 408                            Retry `segment_unavailable`; with `Retry-After` WaitUntil of that code
 401 · 403 · 404                     ResumableStop `segment_unauthorized`, `segment_forbidden`, `segment_not_found`
 400, 410, 422 about the cursor      Permanent `cursor_expired`
 other 4xx to a later page           ResumableStop `segment_bad_request`
@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import time
 
-from worker.body import error_message, error_words, has_error, retry_after_s
+from worker.body import error_message, error_words, has_error, retry_after_s, wait_named_s
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http import Reply, TransportError
 
@@ -45,9 +45,10 @@ def refusal(reply: Reply, where: str, *, first: bool, of_profile: bool = False, 
     if of_profile:
         code, message = "", code if len(code) <= _LONGEST_KIND and _KIND.fullmatch(code) else ""
     said = f"Segment, {where}: {reply.status}" + (f" {message}" if message else "")
+    unix_now = time.time() if now is None else now
     match reply.status:
         case 429:
-            wait_s = retry_after_s(reply.headers, time.time() if now is None else now)
+            wait_s = wait_named_s(reply.headers, reply.body, unix_now)
             return WaitUntil("segment_rate_limit", said, wait_s=wait_s, request_id=reply.request_id)
         case 401:
             advice = "Check SEGMENT_TOKEN, then resume the sync"
@@ -60,6 +61,8 @@ def refusal(reply: Reply, where: str, *, first: bool, of_profile: bool = False, 
         case 400 | 410 | 422 if not first and _CURSOR.search(f"{code} {message} {param}"):
             advice = "Segment no longer takes the cursor of this page. Resume with --restart to read from the start"
             return Permanent("cursor_expired", f"{said}. {advice}", request_id=reply.request_id)
+        case status if status >= 500 and (wait_s := retry_after_s(reply.headers, unix_now)) is not None:
+            return WaitUntil("segment_unavailable", said, wait_s=wait_s, request_id=reply.request_id)
         case status if status >= 500 or status < 400:
             return Retry("segment_unavailable", said, request_id=reply.request_id)
         case _ if not first:
