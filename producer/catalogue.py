@@ -176,7 +176,7 @@ class Catalogue:
         try:
             return await request()
         except ApiError as error:
-            raise Refused(_said(error)) from None
+            raise Refused(str(error)) from None
 
     async def _refer(self, persona: Persona, place: Place) -> bool:
         """Writes the reference into the description; False if the list does not show what that is."""
@@ -191,7 +191,7 @@ class Catalogue:
             except PersonasError as error:
                 raise Refused(
                     f"{persona.id} is recorded as the persona of {place}, but its description at Mavera is as it was; "
-                    f"the next sync changes that. {_said(error)}"
+                    f"the next sync changes that. {error}"
                 ) from None
         return True
 
@@ -214,13 +214,8 @@ def _require_ok(answer: str, place: Place) -> None:
         case "exists":
             raise Refused(f"{place} has a persona already; forget that one first.")
         case "doubt":
-            raise Refused(f"A persona for {place} may have been bought; resume the sync that was about to, first.")
+            raise Refused(f"A persona for {place} may have been bought; resume the sync that was buying it first.")
         case "changed":
             raise Refused(f"The record of {place} has changed just now; look at it, and try again.")
         case sync_id:
             raise Refused(f"{sync_id} is under way in this space; wait for it, or cancel it.")
-
-
-def _said(error: PersonasError) -> str:
-    """The clients' own advice speaks to whoever runs a sync; here there is none."""
-    return str(error).replace(", then resume the sync", "")

@@ -191,13 +191,13 @@ def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:
 
 
 def said(error: ApiError) -> tuple[str, str]:
-    """What happened, and what to do; the clients' own advice speaks to whoever runs a sync, here there is none."""
+    """What happened, and what to do."""
     advice = ""
     if isinstance(error, WaitUntil):
         advice = "Its limit is used up, by this program or by others: ask again in a minute."
     elif isinstance(error, Retry):
         advice = "Check the base URL, and whether this machine may connect there."
-    return str(error).replace(", then resume the sync", ""), advice
+    return str(error), advice
 
 
 def _traits(profiles: Sequence[object]) -> list[Traits]:

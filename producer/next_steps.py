@@ -16,7 +16,7 @@ from worker.mavera import CREDITS_PER_PERSONA
 from worker.plan import Plan
 from worker.sync import Sync
 
-_OVER_BUDGET = re.compile(r"would cost ([\d,]+) credits; ([\d,]+) of the ([\d,]+)")
+_OVER_BUDGET = re.compile(r"would cost ([\d,]+) credits; ([\d,]+) of the (?:budget of )?([\d,]+)")
 """The numbers in the message of `over_budget`: what is missing, what is spent, and the budget."""
 
 

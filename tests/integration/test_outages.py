@@ -97,7 +97,7 @@ async def test_segment_failing_for_longer_than_the_budget_fails_the_sync_and_kee
         assert sync.error
         assert (sync.error.code, sync.error.resumable) == ("segment_unavailable", True)
         assert "page 11: 503" in sync.error.message
-        assert "resume the sync" in sync.error.message
+        assert "RETRY_BUDGET_S" in sync.error.message
         stage.sandbox.clear_faults()
         await stage.client.resume(sync.id)
         await stage.assert_bought_once(await stage.ended(sync))

@@ -285,12 +285,14 @@ class Model:
         if sync.state is SyncState.QUEUED:
             sync.state = SyncState.FETCHING
             sync.times.add("started_at")
-        sync.holder, sync.note = holder, ""
+        sync.holder = holder
+        if not sync.at.trouble_ms:
+            sync.note = ""
         self.due[sync_id] = False
         lease = LeaseGrant(sync_id, sync.state, epoch, holder)
         accepted = sync.accepted == "1"
         listing = self.batches.listing(sync)
-        return Begun(lease, sync.request, sync.at, listing, ANY, sync.lookup, sync.plan, accepted, ANY)
+        return Begun(lease, sync.request, sync.at, listing, ANY, sync.lookup, sync.plan, accepted, ANY, sync.note)
 
     def heartbeat(self, lease: LeaseGrant, *, note: str = "", for_s: float = 0.0) -> None:
         sync = self._owned(lease)

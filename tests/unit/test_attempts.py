@@ -273,7 +273,7 @@ async def test_a_long_pause_is_not_waited_for_in_a_workers_slot(bench: Bench) ->
     with pytest.raises(Defer) as caught:
         await patience.call(always(unavailable()))
     assert caught.value.wait_s == 8
-    assert caught.value.note == "waiting for Segment: Segment, space spa_1, page 3: 503 (Request-Id req_1)"
+    assert caught.value.note.startswith("Segment, space spa_1, page 3: 503 (Request-Id req_1); retrying, ")
     assert max(bench.time.naps) <= LONGEST_WAIT_S
     assert patience.trouble_ms >= 7750
 
@@ -286,15 +286,12 @@ async def test_an_api_that_stays_away_fails_the_sync_resumable(bench: Bench) -> 
     with pytest.raises(ResumableStop) as caught:
         await patience.call(always(unavailable()))
     assert caught.value.code == "segment_unavailable"
-    assert str(caught.value) == (
-        "Segment, space spa_1, page 3: 503 (Request-Id req_1). Segment has failed for 2 s, and RETRY_BUDGET_S is 3; "
-        "resume the sync when it is well again"
-    )
+    assert "page 3: 503 (Request-Id req_1). Segment has failed for 2 s, and RETRY_BUDGET_S is 3" in str(caught.value)
     assert sum(bench.time.naps) <= 3
 
 
 async def test_a_wait_that_is_longer_than_the_budget_is_named(bench: Bench) -> None:
-    with pytest.raises(ResumableStop, match="failed for 0 s and asks for 60 s more, and RETRY_BUDGET_S is 5; resume"):
+    with pytest.raises(ResumableStop, match="failed for 0 s and asks for 60 s more, and RETRY_BUDGET_S is 5"):
         await bench.patience(retry_budget_s=5).call(always(limited(60)))
     assert bench.time.naps == []
 

@@ -237,8 +237,8 @@ ERROR = b'{"error": {"message": "So it is", "type": "t", "code": "c_1", "param":
     ("status", "kind", "code", "words"),
     [
         (400, Permanent, "mavera_validation", "(c_1, name)"),
-        (401, ResumableStop, "mavera_unauthorized", "Check MAVERA_API_KEY, then resume"),
-        (402, ResumableStop, "insufficient_credits", "only what is missing is made"),
+        (401, ResumableStop, "mavera_unauthorized", "Check MAVERA_API_KEY"),
+        (402, ResumableStop, "insufficient_credits", "Top up the account"),
         (403, ResumableStop, "mavera_forbidden", "Check what the key and the tier allow"),
         (409, Permanent, "mavera_validation", "(c_1, name)"),
         (422, Permanent, "mavera_validation", "(c_1, name)"),

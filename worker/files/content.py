@@ -151,7 +151,7 @@ class Content:
             raise Permanent(
                 "file_corrupt",
                 f"File {self._file}: it ends in the middle of a line, so the rest of it is missing. Write it again "
-                "completely, then resume with --restart",
+                "completely",
             )
 
     def _refuse(self, found: Format | None) -> None:
@@ -174,8 +174,7 @@ class Content:
     def _changed(self) -> Permanent:
         return Permanent(
             "file_changed",
-            f"File {self._file}: it has changed since its first page was read. Resume with --restart to read it from "
-            "the start",
+            f"File {self._file}: it has changed since its first page was read, so it has to be read from the start",
         )
 
 
@@ -206,8 +205,7 @@ def _failures_named(file: str) -> Iterator[None]:
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise Permanent(
             "file_corrupt",
-            f"File {file}: it is not compressed by gzip as it should be, or ends too early. Write it anew, then "
-            "resume with --restart",
+            f"File {file}: it is not compressed by gzip as it should be, or ends too early. Write it again completely",
         ) from None
     except OSError as error:
         raise unreadable(file, error) from None

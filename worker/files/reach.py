@@ -35,14 +35,14 @@ def under(directory: Path | None) -> Opener:
             raise ResumableStop(
                 "file_forbidden",
                 f"File {file}: the workers may read no files. Set FILES_DIR where they run to the directory that has "
-                "it, then resume the sync",
+                "it",
             )
         path = Path(os.path.realpath(directory / file))
         if not path.is_relative_to(os.path.realpath(directory)):
             raise ResumableStop(
                 "file_forbidden",
-                f"File {file}: it is not under the workers' FILES_DIR. Put it there, then start a sync that names it "
-                "as it stands there",
+                f"File {file}: it is not under the workers' FILES_DIR. Set FILES_DIR where they run to a directory "
+                "that has it, or start another sync with a name under FILES_DIR",
             )
         return _opened(file, path, pipes=False)
 
@@ -59,7 +59,7 @@ def _opened(file: str, path: Path, *, pipes: bool) -> FileIO:
         return path.open("rb", buffering=0)
     except FileNotFoundError:
         raise ResumableStop(
-            "file_missing", f"File {file}: there is no such file where it is read. Put it there, then resume the sync"
+            "file_missing", f"File {file}: there is no such file where it is read. Put it there"
         ) from None
     except OSError as error:
         raise unreadable(file, error) from None
@@ -68,4 +68,4 @@ def _opened(file: str, path: Path, *, pipes: bool) -> FileIO:
 def unreadable(file: str, error: OSError) -> ResumableStop:
     """What follows from an error of the system."""
     reason = os.strerror(error.errno) if error.errno else "it cannot be read"
-    return ResumableStop("file_unreadable", f"File {file}: {reason}. Mend that, then resume the sync")
+    return ResumableStop("file_unreadable", f"File {file}: {reason}")

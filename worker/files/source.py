@@ -35,7 +35,7 @@ class FileSource:
             merged = f" ({page.merged:,} lines are profiles that were merged into others)" if page.merged else ""
             raise ResumableStop(
                 "file_empty",
-                f"File {self._file}: there is no profile in it{merged}. Write it anew, then resume the sync",
+                f"File {self._file}: there is no profile in it{merged}. Write it again",
             )
         return Page(page.entries, page.following.encode() if page.following else None, merged=page.merged)
 

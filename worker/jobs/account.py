@@ -188,5 +188,5 @@ def insufficient(personas: int, available: int, usage: Usage) -> ResumableStop:
         "insufficient_credits",
         f"{count} would cost {personas * CREDITS_PER_PERSONA:,} credits, and the Mavera account can spend "
         f"{available:,} ({usage.describe()}). None was bought. Top up the account, raise its limit or wait for its "
-        "next billing period, then resume the sync",
+        "next billing period",
     )

@@ -11,6 +11,8 @@ made progress that is kept (`made_progress`).
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,10 +23,26 @@ from worker.jobs.lease import Lease
 from worker.store import Limiter
 from worker.store.limiter import MustWait
 
+log = logging.getLogger("segment_personas.jobs")
+
 T = TypeVar("T")
 
 LONGEST_WAIT_S = 5.0
 """What a job waits for in its worker's slot; beyond it, it hands its sync over."""
+
+
+_OF_ONE_REQUEST = re.compile(r" \(Request-Id [^)]*\)$")
+
+
+def retry_note(error: Retry, left_s: float) -> str:
+    """Why a request is repeated, and for how long: `Segment, page 3: 503 busy; retrying, 4 min left`."""
+    left = f"{left_s / 60:.0f} min" if left_s >= 90 else f"{max(0.0, left_s):.0f} s"
+    return f"{error}; retrying, {left} left"
+
+
+def same_reason(note: str, error: Retry) -> bool:
+    """Whether a note shows this error already, perhaps with another request id and less time."""
+    return _OF_ONE_REQUEST.sub("", note.partition("; retrying, ")[0]) == _OF_ONE_REQUEST.sub("", str(error))
 
 
 class Defer(PersonasError):
@@ -75,6 +93,7 @@ class Patience:
         self._left_s = 0.0  # the trouble of requests that this job has given up
         self._failing: set[_Request] = set()
         self._single = _Request()  # the one that its caller repeats, see `failed`
+        self._noted = bool(trouble_ms)  # the lease's note is the reason of a failure, also of an earlier job
 
     @property
     def trouble_ms(self) -> int:
@@ -113,12 +132,13 @@ class Patience:
         try:
             await self._limiter.slot(LONGEST_WAIT_S)
         except MustWait as wait:
-            # A wait that the API ordered is part of the trouble.
+            # A wait that the API ordered is part of the trouble, whose reason stays.
+            note = self._lease.note if self._lease and self._noted else ""
             if asked and asked in self._failing:
                 asked.ordered_s += wait.wait_s
             elif self.trouble_ms:
                 self._left_s = self.trouble_ms / 1000 + wait.wait_s
-            raise Defer(wait.wait_s, f"waiting for {self._api}'s rate limit") from None
+            raise Defer(wait.wait_s, note or f"waiting for {self._api}'s rate limit") from None
 
     async def failed(self, error: Retry) -> None:
         """Waits as long as the failure of a request asks for that its caller repeats, one at a time.
@@ -151,22 +171,31 @@ class Patience:
             raise ResumableStop(
                 error.code,
                 f"{error}. {self._api} has failed for {trouble_s:.0f} s{asks}, and RETRY_BUDGET_S is "
-                f"{settings.retry_budget_s:g}; resume the sync when it is well again",
+                f"{settings.retry_budget_s:g}",
             ) from None
-        if self._lease:
-            self._lease.note = f"{error}; trying again"
+        left_s = settings.retry_budget_s - trouble_s
+        await self._show_reason(error, left_s)
         if isinstance(error, WaitUntil):
             await self._limiter.penalise(pause_s)
         elif pause_s > LONGEST_WAIT_S:
             asked.ordered_s += pause_s
-            raise Defer(pause_s, f"waiting for {self._api}: {error}")
+            raise Defer(pause_s, retry_note(error, left_s))
         else:
             await self._context.sleep(pause_s)
 
+    async def _show_reason(self, error: Retry, left_s: float) -> None:
+        """Shows why the request is repeated to those who follow the sync, and logs it when the reason is another."""
+        if self._lease is None:
+            return
+        if not same_reason(self._lease.note, error):
+            log.warning("%s: %s", self._lease.grant.sync_id, retry_note(error, left_s))
+        self._noted = True
+        await self._lease.say(retry_note(error, left_s))
+
     def _succeeded(self, asked: _Request) -> None:
         self._failing.discard(asked)
-        if self._lease and asked.failures and not self._failing:
-            self._lease.note = ""
+        if self._lease and self._noted and not self._failing:
+            self._noted, self._lease.note = False, ""
         asked.failures, asked.since, asked.ordered_s = 0, None, 0.0
 
     def _trouble_s(self, asked: _Request) -> float:

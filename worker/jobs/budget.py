@@ -38,6 +38,6 @@ class Budget:
             raise ResumableStop(
                 "over_budget",
                 f"{personas} more persona{'s' if personas > 1 else ''} would cost {cost:,} credits; "
-                f"{paid:,} of the {self.limit:,} that this sync may cost are spent. None was bought beyond that. "
-                "Resume it with a higher --max-credits (MAX_CREDITS is the workers' own ceiling)",
+                f"{paid:,} of the budget of {self.limit:,} credits are spent, and nothing more was bought. The budget "
+                "is the lower of --max-credits and the workers' MAX_CREDITS",
             )

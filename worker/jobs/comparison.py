@@ -44,7 +44,7 @@ class Comparison:
             told = ". ".join(alarm.sentence for alarm in alarms)
             raise ResumableStop(
                 alarms[0].code,
-                f"{told}. No persona was changed. If that is as it should be, resume the sync with --accept",
+                f"{told}. No persona was changed",
             )
         if self.nobody:
             raise Permanent("no_traits", self.nobody)

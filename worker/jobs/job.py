@@ -37,7 +37,7 @@ async def run_epoch(context: WorkerContext, sync_id: str, epoch: int, kind: JobK
     is_lost = await run(
         f"{sync_id}: {kind} of epoch {epoch}",
         begin=lambda: context.syncs.begin(sync_id, epoch, kind, new_token()),
-        lease=lambda begun: Lease(context.syncs, begun.lease, context.settings.heartbeat_s),
+        lease=lambda begun: Lease(context.syncs, begun.lease, context.settings.heartbeat_s, begun.note),
         work=lambda begun, lease: work(context, begun, lease),
         fail=fail,
     )

@@ -40,11 +40,11 @@ class Heart(Protocol[Given]):
 
 
 class Lease(Generic[G]):
-    """A grant that is kept alive. note: what the job waits for, shown to whoever follows the sync."""
+    """A grant that is kept alive. note: what the job waits for, shown to those who follow the sync."""
 
-    def __init__(self, heart: Heart[G], grant: G, heartbeat_s: float) -> None:
+    def __init__(self, heart: Heart[G], grant: G, heartbeat_s: float, note: str = "") -> None:
         self.grant = grant
-        self.note = ""
+        self.note = note
         self.lost = False
         self._heart = heart
         self._heartbeat_s = heartbeat_s

@@ -185,7 +185,7 @@ class Purchase:
             raise ResumableStop(
                 "persona_in_doubt",
                 f"Mavera's list of personas is not complete ({lookup.why}), so whether {order.summary.label} has one "
-                "cannot be told; none was bought. Resume the sync to look again",
+                "is unknown; none was bought. The list is read again when the sync goes on",
             )
         if lookup.unsettled_s:
             raise Defer(lookup.unsettled_s, "Redis started only just now; waiting before personas are bought")
@@ -312,7 +312,7 @@ class Purchase:
                 raise ResumableStop(
                     "persona_in_doubt",
                     f"A persona for {order.summary.label} may have been bought, and Mavera's list is not complete, so "
-                    "nobody can tell. None was bought again. Resume the sync to look again",
+                    "it is unknown. None was bought again. The list is read again when the sync goes on",
                 )
         await self._context.personas.release(order.text, claim.by)
         return False

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from worker.concurrency import give_up
@@ -129,6 +130,8 @@ class Walk:
             self._committing = None
 
     async def _leave(self, leaving: Leaving) -> None:
+        if not leaving.note and not self._progress.ended and self._trouble_ms:
+            leaving = replace(leaving, note=self._lease.note)  # what is in the way stays in the way
         await self._lease.stop()
         await self._last_commit(leaving)
         grant = self._begun.lease

@@ -18,7 +18,7 @@ from worker.sync import BatchKey, SyncState, job_kind
 
 log = logging.getLogger("segment_personas.watcher")
 
-_LOOK = "Look into the workers' logs and memory, then resume the sync"
+_LOOK = "Look into the workers' logs and memory"
 
 
 async def watch(context: WorkerContext) -> None:

@@ -270,13 +270,13 @@ class MaveraClient:
             case 401:
                 return ResumableStop(
                     "mavera_unauthorized",
-                    f"{said}. Check MAVERA_API_KEY, then resume the sync",
+                    f"{said}. Check MAVERA_API_KEY",
                     request_id=request_id,
                 )
             case 402:
                 return ResumableStop(
                     "insufficient_credits",
-                    f"{said}. Top up the account, then resume the sync: only what is missing is made",
+                    f"{said}. Top up the account; only the missing personas are then made",
                     request_id=request_id,
                 )
             case 403:

@@ -40,7 +40,7 @@ async def sure_page(source: Source, cursor: str, number: int, before: int | None
         raise ResumableStop(
             "listing_incomplete",
             f"{page.doubt}. Whether the space was read to its end is not known, so nothing was made of it. "
-            "Resume the sync to ask again; if it stays so, report the keys",
+            "If it is so again when the sync goes on, report the keys",
         )
 
     found: Page = await call(ask)

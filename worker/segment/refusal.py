@@ -51,7 +51,7 @@ def refusal(reply: Reply, where: str, *, first: bool, of_profile: bool = False, 
             wait_s = wait_named_s(reply.headers, reply.body, unix_now)
             return WaitUntil("segment_rate_limit", said, wait_s=wait_s, request_id=reply.request_id)
         case 401:
-            advice = "Check SEGMENT_TOKEN, then resume the sync"
+            advice = "Check SEGMENT_TOKEN"
             return ResumableStop("segment_unauthorized", f"{said}. {advice}", request_id=reply.request_id)
         case 403 | 404:
             kind = "segment_forbidden" if reply.status == 403 else "segment_not_found"
@@ -59,14 +59,14 @@ def refusal(reply: Reply, where: str, *, first: bool, of_profile: bool = False, 
         case 408:
             return Retry("segment_unavailable", said, request_id=reply.request_id)
         case 400 | 410 | 422 if not first and _CURSOR.search(f"{code} {message} {param}"):
-            advice = "Segment no longer takes the cursor of this page. Resume with --restart to read from the start"
+            advice = "Segment no longer accepts the cursor of this page, so the space has to be read from the start"
             return Permanent("cursor_expired", f"{said}. {advice}", request_id=reply.request_id)
         case status if status >= 500 and (wait_s := retry_after_s(reply.headers, unix_now)) is not None:
             return WaitUntil("segment_unavailable", said, wait_s=wait_s, request_id=reply.request_id)
         case status if status >= 500 or status < 400:
             return Retry("segment_unavailable", said, request_id=reply.request_id)
         case _ if not first:
-            advice = "The page was refused, not its cursor. Resume the sync to ask again"
+            advice = "The page was refused, not its cursor"
             return ResumableStop(
                 "segment_bad_request", f"{said} {code}".rstrip() + f". {advice}", request_id=reply.request_id
             )
@@ -90,6 +90,5 @@ def reject_error_body(body: object, where: str, request_id: str | None) -> None:
 def unreachable(error: TransportError, where: str) -> ApiError:
     """What it means that no usable answer came."""
     if error.lasting:
-        advice = "Change that, then resume the sync"
-        return ResumableStop("segment_unreachable", f"Segment, {where}: {error}. {advice}")
+        return ResumableStop("segment_unreachable", f"Segment, {where}: {error}")
     return Retry("segment_unavailable", f"Segment, {where}: {error}")

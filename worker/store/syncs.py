@@ -115,7 +115,8 @@ class Begun:
 
     started_at, fetched_at: when the sync's first job began and when its last page was read (None until then), Unix
     seconds by the clock of Redis. lookup: what an earlier job of the sync found at Mavera, encoded. plan: what one has
-    planned so far, encoded. accepted: whether somebody has said that its numbers are right although a guard stopped it.
+    planned so far, encoded. note: why an earlier job had to wait, if that has not ended.
+    accepted: whether somebody has said that its numbers are right although a guard stopped it.
     """
 
     lease: LeaseGrant
@@ -127,6 +128,7 @@ class Begun:
     plan: str
     accepted: bool
     fetched_at: float | None
+    note: str = ""
 
 
 class SilentSync(NamedTuple):
@@ -319,6 +321,7 @@ class SyncStore:
             plan=fields.get("plan", ""),
             accepted=fields.get("accepted") == "1",
             fetched_at=int(fields["fetched_at"]) / 1000 if fields["fetched_at"] else None,
+            note=fields.get("note", ""),
         )
 
     async def commit(

@@ -19,8 +19,10 @@ if state == 'queued' then
   state = 'fetching'
   if started_at == '' then started_at = int(now) end
 end
-redis.call('HSET', sync, 'state', state, 'epoch', epoch, 'holder', holder, 'note', '', 'started_at', started_at,
+redis.call('HSET', sync, 'state', state, 'epoch', epoch, 'holder', holder, 'started_at', started_at,
   unpack(account ~= '' and { 'owner', account } or {}))
+-- The reason of a trouble stays until something succeeds.
+if (redis.call('HGET', sync, 'trouble_ms') or '0') == '0' then redis.call('HSET', sync, 'note', '') end
 redis.call('ZADD', due, int(now + stall_ms), id)
 keep(sync, id, now)
 local answer = { 'ok' }
