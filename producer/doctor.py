@@ -43,8 +43,8 @@ from worker.printable import printable
 from worker.segment import repeated
 from worker.settings import Settings
 from worker.store import PersonaRecord
-from worker.store.health import redis_health
 from worker.store.pool import closing
+from worker.store.probe import check_store
 from worker.sync import SyncRequest
 
 STYLES: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -114,8 +114,9 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
         return
     try:
         async with closing(store_pool(settings, patience_s=PATIENCE_S)) as pool:
-            health = await redis_health(pool)
-            alive = await worker_registry(pool, settings).alive()
+            health = await check_store(pool)
+            registry = worker_registry(pool, settings)
+            alive, all_alive = await registry.alive(), await registry.alive_of_any_account()
     except (StoreUnavailable, ConfigurationError) as error:
         yield Finding("fail", "Redis", str(error))
         return
@@ -124,7 +125,10 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
     if alive:
         yield Finding("ok", "Workers", f"{len(alive)} alive: {', '.join(worker.name for worker in alive)}")
     else:
-        yield Finding("warn", "Workers", "none is alive: syncs wait", "Start one: segment-personas worker")
+        found = "none is alive: syncs wait"
+        if all_alive:
+            found = f"none of this Mavera account is alive ({len(all_alive)} of others): syncs of this account wait"
+        yield Finding("warn", "Workers", found, "Start one: segment-personas worker")
 
 
 async def _segment(

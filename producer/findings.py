@@ -14,7 +14,7 @@ from worker.errors import ApiError, Retry, WaitUntil
 from worker.jobs.orphans import Owner
 from worker.mavera import CREDITS_PER_PERSONA, Usage
 from worker.plan import Orphan
-from worker.store.health import RedisHealth
+from worker.store.health import RedisHealth, remarks
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -50,34 +50,11 @@ class TraitCoverage:
 
 
 def judge_redis(health: RedisHealth) -> list[Finding]:
-    """What the set-up of a Redis means for the syncs in it."""
-    name = f"Redis {health.version or ''}".rstrip()
-    if health.mode == "cluster":
-        return [Finding("fail", "Redis", f"{name} is a cluster", "Use one Redis: scripts and queue span its slots.")]
-    findings = [Finding("ok", "Redis", f"{name} answers")]
-    if health.append_only:
-        findings.append(Finding("ok", "Redis", "its append-only file is on"))
-    else:
-        found = (
-            "whether its append-only file is on, it does not say"
-            if health.append_only is None
-            else ("its append-only file is off: a restart loses syncs, and which persona belongs to which cluster")
-        )
-        findings.append(
-            Finding("warn", "Redis", found, "Set `appendonly yes`, or what your provider calls persistence.")
-        )
-    policy = health.eviction_policy
-    if policy == "noeviction":
-        findings.append(Finding("ok", "Redis", "it evicts nothing (noeviction)"))
-    elif policy is None:
-        findings.append(
-            Finding("warn", "Redis", "what it does when memory is full, it does not say", "Use `noeviction`.")
-        )
-    else:
-        verdict: Verdict = "fail" if health.max_bytes else "warn"
-        found = f"its maxmemory-policy is {policy}: when memory is full, it throws syncs away"
-        findings.append(Finding(verdict, "Redis", found, "Set `maxmemory-policy noeviction`."))
-    return findings
+    """What the set-up of a Redis that can be used means for the syncs in it."""
+    return [
+        Finding("ok", "Redis", f"{health.server} answers"),
+        *(Finding(one.verdict, "Redis", one.found, one.advice) for one in remarks(health)),
+    ]
 
 
 def coverage(profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float) -> list[TraitCoverage]:

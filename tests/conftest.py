@@ -56,6 +56,17 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.kill()
 
 
+@pytest.fixture(params=["redis", "valkey"])
+def server_of_any_kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis, then a Valkey, of this test's own."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    server = RedisServer(folder, kind=request.param)
+    server.start()
+    yield server
+    server.kill()
+
+
 @pytest.fixture(scope="session")
 def session_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One redis-server for many tests, which leave it as they find it: running."""

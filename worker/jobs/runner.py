@@ -21,7 +21,7 @@ from arq.jobs import DeserializationError, deserialize_job_raw
 from arq.worker import Function, Worker, func
 
 from worker.collector import collect_seldom
-from worker.errors import PersonasError, StoreUnavailable
+from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
 from worker.files import Opener
 from worker.http import new_session
 from worker.jobs.batch import batch
@@ -32,7 +32,9 @@ from worker.jobs.watcher import watch
 from worker.settings import Settings
 from worker.store import StorePool, keys
 from worker.store.claim_file import ClaimFile
-from worker.store.pool import JOB_LIFETIME_MS
+from worker.store.health import remarks
+from worker.store.pool import JOB_LIFETIME_MS, closing
+from worker.store.probe import check_store
 from worker.store.queue import Take, TakenJob
 from worker.store.written_claims import WrittenClaims
 
@@ -239,11 +241,7 @@ def run(settings: Settings) -> None:
 
 async def _run(settings: Settings) -> None:
     settings.require("redis_url", "segment_token", "mavera_api_key")
-    first = store_pool(settings, patience_s=5)
-    try:
-        await first.ping()
-    finally:
-        await first.aclose()
+    await check_redis(settings)
     pool = store_pool(settings)
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
     assert main is not None
@@ -257,12 +255,27 @@ async def _run(settings: Settings) -> None:
         await pool.aclose()
 
 
+async def check_redis(settings: Settings) -> None:
+    """Logs what the Redis of the settings is, and what of its set-up may lose syncs.
+
+    Raises ConfigurationError or StoreUnavailable, with a sentence, if a worker could not use it.
+    """
+    async with closing(store_pool(settings, patience_s=5)) as pool:
+        health = await check_store(pool)
+    log.info("%s answers", health.server)
+    for remark in remarks(health):
+        if remark.verdict != "ok":
+            log.warning("%s: %s. %s", health.server, remark.found, remark.advice)
+
+
 async def _supervise(name: str, run_once: Callable[[], Coroutine[Any, Any, None]]) -> None:
     while True:
         try:
             await run_once()
         except StoreUnavailable:
             return
+        except StoreUnusable as error:
+            log.warning("the %s starts again: %s", name, error)
         except Exception as error:  # noqa: BLE001 - a helper that dies would leave syncs unwatched
             log.warning("the %s starts again after %s: %s", name, type(error).__name__, error)
         await asyncio.sleep(1)

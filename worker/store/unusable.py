@@ -53,6 +53,8 @@ def _sentence(error: redis_errors.RedisError, command: Sequence[Any]) -> str:
         if name in _SENTINEL_COMMANDS:
             sentence += "; is it a Sentinel, or does the provider forbid it?"
         return f"{sentence} README names the commands that are needed" if sentence[-1] == "?" else sentence
+    if "EXEC without MULTI" in text:
+        return "The user of REDIS_URL may not run MULTI"
     if "WRONGTYPE" in text:
         found = _IN_PIPELINE.match(text)
         key = found[2] if found else _text(command[1]) if len(command) > 1 else "one of our keys"

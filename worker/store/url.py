@@ -8,7 +8,7 @@ anywhere in it.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import redis.exceptions as redis_errors
 from redis.asyncio import ConnectionPool
@@ -25,6 +25,12 @@ _OURS = {
     *("socket_timeout", "socket_connect_timeout", "socket_keepalive", "retry_on_timeout", "health_check_interval"),
     *("decode_responses", "max_connections", "protocol"),
 }
+_FILES = {"ssl_keyfile", "ssl_certfile", "ssl_ca_certs"}
+_CERTIFICATE_RULES = {
+    **dict.fromkeys(("none", "0", "false", "no"), "none"),
+    **dict.fromkeys(("optional", "1"), "optional"),
+    **dict.fromkeys(("required", "2", "true", "yes"), "required"),
+}
 _ENCODE = "in a user or a password write / as %2F, ? as %3F and # as %23"
 
 
@@ -40,7 +46,7 @@ def connections(url: str, timeout_s: float) -> ConnectionPool:
     options = _checked_options(parts)
     try:
         pool = ConnectionPool.from_url(
-            url,
+            _with_usual_words(parts),
             socket_timeout=timeout_s,
             socket_connect_timeout=min(timeout_s, 2.0),
             health_check_interval=30,
@@ -68,9 +74,27 @@ def _checked_options(parts: SplitResult) -> dict[str, Any]:
         return {}
     _check_address(parts)
     options: dict[str, Any] = {"socket_keepalive": True}
-    if parts.scheme == "rediss" and given.get("ssl_cert_reqs") != "none":
+    if parts.scheme == "rediss" and _certificate_rule(given.get("ssl_cert_reqs", "required")) != "none":
         options["ssl_check_hostname"] = True
     return options
+
+
+def _certificate_rule(text: str) -> str:
+    """How much of a certificate is checked, as redis-py says it. Raises ConfigurationError if it is another word."""
+    word = text.strip().lower().removeprefix("ssl.").removeprefix("verifymode.").removeprefix("cert_")
+    rule = _CERTIFICATE_RULES.get(word)
+    if rule is None:
+        raise ConfigurationError("REDIS_URL sets an ssl_cert_reqs that is not one of required, optional and none")
+    return rule
+
+
+def _with_usual_words(parts: SplitResult) -> str:
+    """The URL with `ssl_cert_reqs` as redis-py says it."""
+    if "ssl_cert_reqs" not in parts.query:
+        return urlunsplit(parts)
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    query = [(name, _certificate_rule(value) if name == "ssl_cert_reqs" else value) for name, value in given]
+    return urlunsplit(parts._replace(query=urlencode(query)))
 
 
 def _check_names(given: dict[str, str], *, tls: bool) -> None:
@@ -83,6 +107,13 @@ def _check_names(given: dict[str, str], *, tls: bool) -> None:
             raise ConfigurationError(f"REDIS_URL has an option that is not known; {_ENCODE}")
     if ("ssl_keyfile" in given) != ("ssl_certfile" in given):
         raise ConfigurationError("REDIS_URL needs ssl_keyfile and ssl_certfile together")
+    _certificate_rule(given.get("ssl_cert_reqs", "required"))
+    for name in sorted(_FILES & given.keys()):
+        try:
+            with open(given[name], "rb"):
+                pass
+        except OSError as error:
+            raise ConfigurationError(f"REDIS_URL sets {name}={given[name]}: {error.strerror}") from None
     if not given.get("db", "0").isdecimal():
         raise ConfigurationError("REDIS_URL sets a db that is no number")
 

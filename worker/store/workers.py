@@ -45,12 +45,19 @@ class WorkerRegistry:
             await self._pool.zrem(name, f"{host}:{pid}")
 
     async def alive(self, host: str | None = None) -> list[WorkerPresence]:
-        """The living workers, of all hosts or of one."""
+        """The living workers of the account, of all hosts or of one."""
+        found = await self._seen(self._name)
+        return [worker for worker in found if host is None or worker.name.rpartition(":")[0] == host]
+
+    async def alive_of_any_account(self) -> list[WorkerPresence]:
+        """The living workers of all accounts."""
+        return await self._seen(keys.WORKERS)
+
+    async def _seen(self, key: str) -> list[WorkerPresence]:
         now = await self._now_ms()
         oldest, newest = now - self._lifetime_ms, now + self._lifetime_ms
-        rows = await self._pool.zrangebyscore(self._name, oldest, newest, withscores=True)
-        found = [WorkerPresence(name.decode(), max(0.0, (now - seen) / 1000)) for name, seen in rows]
-        return [worker for worker in found if host is None or worker.name.rpartition(":")[0] == host]
+        rows = await self._pool.zrangebyscore(key, oldest, newest, withscores=True)
+        return [WorkerPresence(name.decode(), max(0.0, (now - seen) / 1000)) for name, seen in rows]
 
     async def _now_ms(self) -> int:
         seconds, micros = await self._pool.time()
