@@ -188,3 +188,16 @@ async def test_more_unreadable_profiles_than_a_guard_allows_stop_the_sync_until_
         await stage.client.resume(sync.id, accept=True)
         sync = await stage.ended(sync)
         assert sync.state is SyncState.COMPLETED, sync.error
+
+
+async def test_a_space_whose_profiles_are_all_gone_before_their_traits_are_read_is_not_taken_for_an_empty_one(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    async with staged(session_redis, start_worker, {"spa": SpaceSpec(40, "wide")}) as stage:
+        stage.sandbox.add_fault(Fault("segment", "status", route="traits", status=404))
+        stage.worker(SEGMENT_BASE_URL=stage.sandbox.profile_api_url)
+        sync = await stage.sync(dialect="profile-api")
+        assert sync.error
+        assert (sync.error.code, sync.error.resumable) == ("guard_profile_errors", True)
+        assert "40 were gone" in sync.error.message
+        assert await stage.client.history(sync.request.identity) == []

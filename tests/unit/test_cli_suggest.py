@@ -119,3 +119,9 @@ async def test_a_list_that_breaks_off_is_no_sample_unless_it_was_enough(capsys: 
             await run(settings)
         assert len(segment.calls["spa_1"]) == 3
         assert await run(settings, profiles=200) == 0
+
+
+async def test_a_profile_that_cannot_be_read_is_left_out(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    sandbox.add_fault(Fault("segment", "status", route="traits", profile=3, status=400))
+    assert await run(settings_of(sandbox, profile_api=True), profiles=20) == 0
+    assert "20 profiles" in capsys.readouterr().err  # one more was read

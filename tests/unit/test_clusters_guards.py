@@ -82,6 +82,15 @@ def test_a_fifth_of_what_was_read_unusable_is_an_alarm_however_few_there_are(
     assert codes == ["guard_profile_errors"] * is_alarm
 
 
+@pytest.mark.parametrize(("profiles", "codes"), [(0, ["guard_profile_errors"]), (1, [])])
+@pytest.mark.parametrize("unread", [Unread(0, 0, vanished=9), Unread(0, 0, merged=9)])
+def test_profiles_that_are_all_gone_are_an_alarm_and_many_are_not(
+    unread: Unread, profiles: int, codes: list[str]
+) -> None:
+    space = snapshot({"growth": profiles})
+    assert [alarm.code for alarm in alarms(space, None, {}, {}, USUAL, unread)] == codes
+
+
 def test_little_is_chance() -> None:
     small = snapshot({"growth": 29}, coverage={"ltv": 29})
     assert found(now(0, 0), before=small) == []

@@ -43,10 +43,16 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Entries that count as no profile. errors: they are none; unreadable: the source does not answer for them."""
+    """Entries that count as no profile.
+
+    errors: they are none. unreadable: the source does not answer for them. vanished, merged: gone before their traits
+    were read, and parts of other profiles; an alarm only if there is nothing else.
+    """
 
     errors: int
     unreadable: int
+    vanished: int = 0
+    merged: int = 0
 
 
 NOTHING_UNREAD = Unread(0, 0)
@@ -74,10 +80,12 @@ def alarms(
 
 
 def _profile_errors(unread: Unread, profiles: int, most: float) -> Iterator[Alarm]:
-    bad = unread.errors + unread.unreadable
-    entries = bad + profiles
-    if bad and (bad > most * entries or not profiles):
+    bad, gone = unread.errors + unread.unreadable, unread.vanished + unread.merged
+    entries = bad + profiles + (0 if profiles else gone)
+    if entries and (bad > most * entries or not profiles):
         parts = {"are no profiles": unread.errors, "are profiles that cannot be read": unread.unreadable}
+        if not profiles:
+            parts |= {"were gone before their traits were read": unread.vanished, "are merged": unread.merged}
         told = " and ".join(f"{n:,} {what}" for what, n in parts.items() if n)
         yield Alarm("guard_profile_errors", f"Of the {entries:,} entries that were read, {told}")
 

@@ -70,7 +70,7 @@ async def compare(
         alike = (one for one in remembered if one.counted == now.counted and one.sync_id != now.sync_id)
         before = next(alike, None)
     values = {trait.name: sum(one.coverage(trait.name) for one in summaries) for trait in request.rules.traits}
-    unread = Unread(aggregate.profile_errors, aggregate.unreadable)
+    unread = Unread(aggregate.profile_errors, aggregate.unreadable, aggregate.vanished, aggregate.merged)
     found = alarms(now, before, aggregate.trait_errors, values, _thresholds(context.settings), unread)
     nobody = _nobody(request, aggregate) if aggregate.profiles and not now.classified else ""
     return Comparison(now, before, complete, found, nobody)

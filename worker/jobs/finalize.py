@@ -92,7 +92,7 @@ class Finalizer:
         self._account.left = left
         for summary in left:
             await self._purchase.settle(summary)
-            self._patience.made_progress()
+            self._purchase.made_progress()
         await self._account.compare()
         await self._lease.stop()
         await self._purchase.confirm()

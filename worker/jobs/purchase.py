@@ -103,6 +103,11 @@ class Purchase:
         """For how long Mavera has failed by now to make a persona."""
         return self._posting.trouble_ms
 
+    def made_progress(self) -> None:
+        """A cluster is settled: what an earlier job had to wait for is over."""
+        self._patience.made_progress()
+        self._posting.made_progress()
+
     async def confirm(self) -> None:
         """Records again what this job recorded and Redis has lost since, by a restart without its last moments."""
         known = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
