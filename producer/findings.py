@@ -9,6 +9,7 @@ from typing import Literal
 from producer.surplus import describe_orphan, describe_twins
 from worker.clusters import RECIPE, Rules
 from worker.clusters.reading import reader
+from worker.clusters.shape import most_frequent_shapes
 from worker.clusters.values import Traits
 from worker.errors import ApiError, Retry, WaitUntil
 from worker.jobs.orphans import Owner
@@ -39,7 +40,8 @@ class Finding:
 class TraitCoverage:
     """In how many profiles of a page a trait is usable, and in how many it is there but is not.
 
-    keys: the names under which it may stand. decides: clusters depend on it.
+    keys: the names under which it may stand. decides: clusters depend on it. like: shapes that several of the values
+    have that are not usable.
     """
 
     name: str
@@ -47,6 +49,7 @@ class TraitCoverage:
     usable: int
     unusable: int
     decides: bool
+    like: tuple[str, ...] = ()
 
 
 def judge_redis(health: RedisHealth) -> list[Finding]:
@@ -61,10 +64,12 @@ def coverage(profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float)
     """How many of the entries of a page have each trait of the rules. as_of: Unix seconds, for the ages of dates."""
     traits, found = _traits(profiles), []
     for trait in rules.traits:
-        column = reader(trait, as_of, rules.vocabulary(trait.name)).read(traits)
+        its_reader = reader(trait, as_of, rules.vocabulary(trait.name))
+        column = its_reader.read(traits)
         usable = sum(value is not None for value in column.values)
         decides = trait.name in rules.compiled.deciding
-        found.append(TraitCoverage(trait.name, trait.keys, usable, len(column.wrong), decides))
+        like = most_frequent_shapes(its_reader.unusable(traits[row]) for row in column.wrong)
+        found.append(TraitCoverage(trait.name, trait.keys, usable, len(column.wrong), decides, like))
     return found
 
 
@@ -104,7 +109,7 @@ def judge_traits(found: Sequence[TraitCoverage], profiles: int, space_id: str) -
 def _judge_trait(trait: TraitCoverage, profiles: int) -> Finding:
     text = f"{' or '.join(trait.keys)}: in {trait.usable} of {profiles} profiles"
     if trait.unusable:
-        text += f", unusable in {trait.unusable}"
+        text += f", unusable in {trait.unusable}" + (f", like {' and '.join(trait.like)}" if trait.like else "")
     if trait.usable:
         return Finding("ok", "Traits", text)
     return Finding("warn", "Traits", text, "If you have it, define it in Segment under one of these names.")

@@ -17,7 +17,8 @@ from rich.text import Text
 from producer.history import changes
 from producer.planned import account_lines, describe_action, plan_lines
 from producer.result import ClusterResult, clusters, drift, local_time, short_time, statistics, timings, zone
-from worker.clusters import ClusterSummary, Estimate, Rules
+from worker.clusters import Aggregate, ClusterSummary, Estimate, Rules
+from worker.clusters.shape import shown_shapes
 from worker.clusters.trait import Trait
 from worker.clusters.wording import amount
 from worker.printable import printable
@@ -165,8 +166,7 @@ def report(
     if aggregate.unclassified:
         remarks.append(f"{_number(aggregate.unclassified, 'profile')} with none of the deciding traits: in no cluster.")
     if aggregate.trait_errors:
-        listed = ", ".join(f"{name} {count:,}" for name, count in sorted(aggregate.trait_errors.items()))
-        remarks.append(f"Values that could not be used: {listed}.")
+        remarks.append(f"Values that could not be used: {_trait_errors(aggregate)}.")
     if aggregate.profile_errors:
         remarks.append(f"Entries that are not profiles: {aggregate.profile_errors:,}.")
     if aggregate.merged:
@@ -295,6 +295,20 @@ def _failure(sync: Sync) -> list[RenderableType]:
     if sync.error is None:
         return []
     return [Text(f"{sync.error.code}: {printable(sync.error.message)}", "red")]
+
+
+def _trait_errors(aggregate: Aggregate) -> str:
+    """How many there are of each trait, and how the most frequent ones are written."""
+    shapes = shown_shapes(aggregate.error_shapes)
+    parts = []
+    for name, count in sorted(aggregate.trait_errors.items()):
+        found = shapes.get(name, {})
+        if len(found) == 1 and count in found.values():
+            parts.append(f"{name}: {count:,} like {next(iter(found))}")
+        else:
+            like = ", ".join(f"{n:,} like {shape}" for shape, n in found.items())
+            parts.append(f"{name}: {count:,}" + (f" ({like})" if like else ""))
+    return "; ".join(parts)
 
 
 def _number(count: int, noun: str) -> str:

@@ -13,6 +13,7 @@ from worker.clusters import RECIPE, Aggregate, ClusterSummary, Estimate, estimat
 from worker.clusters.drift import Drift, compare
 from worker.clusters.evidence import has_evidence
 from worker.clusters.intervals import Interval
+from worker.clusters.shape import shown_shapes
 from worker.clusters.snapshot import take
 from worker.plan import PlannedPersona
 from worker.printable import json_text
@@ -124,6 +125,7 @@ def document(sync: Sync, now: float | None = None, *, hint: str = "") -> dict[st
         "skipped": [_left_out(cluster) for cluster in found if cluster.skipped],
         "credits_charged": sync.credits,
         "trait_errors": dict(sorted(aggregate.trait_errors.items())),
+        **({"trait_error_shapes": shapes} if (shapes := shown_shapes(aggregate.error_shapes)) else {}),
         "profile_errors": aggregate.profile_errors,
         **({"merged": aggregate.merged} if sync.request.file is not None else {}),
         "profiles_unreadable": aggregate.unreadable,

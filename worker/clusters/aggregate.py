@@ -6,7 +6,7 @@ statistic is a further file beside `number.py` and `category.py` with the same m
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,12 @@ LEAST = 8
 _COUNTS = ("profiles", "profile_errors", "vanished", "left_out", "filtered", "unclassified", "unreadable", "merged")
 _LEFT_OUT_IF_ZERO = frozenset({"unreadable", "merged"})
 """Counts that an earlier version does not know: written only where there is something to count."""
+
+_SHAPES = "error_shapes"
+"""Written only if there are any, for the same reason."""
+
+SHAPES_KEPT = 32
+"""Different shapes of unusable values that are kept for each trait."""
 
 
 @dataclass(slots=True)
@@ -118,6 +124,8 @@ class Aggregate:
         unclassified: profiles without any of the traits that decide; they are in no cluster.
         trait_errors: by the trait's name, in how many profiles it was there but not usable; under `traits`,
             in how many the traits as a whole were not an object. Only traits with errors are listed.
+        error_shapes: by the trait's name, the shapes of the values that were not usable, see `shape`. A sync that an
+            earlier version began lacks those that it had met.
         clusters: by cluster key; only clusters that have a profile are listed.
     """
 
@@ -130,6 +138,7 @@ class Aggregate:
     unclassified: int = 0
     merged: int = 0
     trait_errors: Counter[str] = field(default_factory=Counter)
+    error_shapes: dict[str, CategoryAggregate] = field(default_factory=dict)
     clusters: dict[str, ClusterAggregate] = field(default_factory=dict)
 
     @property
@@ -154,11 +163,20 @@ class Aggregate:
             self.clusters[key] = ClusterAggregate()
         return self.clusters[key]
 
+    def add_trait_errors(self, trait: str, shapes: Collection[str]) -> None:
+        """Count the trait error of each of as many profiles by its shape."""
+        self.trait_errors[trait] += len(shapes)
+        if trait not in self.error_shapes:
+            self.error_shapes[trait] = CategoryAggregate()
+        self.error_shapes[trait].add(shapes)
+
     def merge(self, other: "Aggregate") -> None:
         """Add everything that `other` has counted; `other` is left as it is."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.trait_errors.update(other.trait_errors)
+        for trait, shapes in other.error_shapes.items():
+            self.error_shapes.setdefault(trait, CategoryAggregate()).merge(shapes)
         for key, cluster in other.clusters.items():
             self.cluster(key).merge(cluster)
 
@@ -189,6 +207,9 @@ class Aggregate:
             raise ValueError(f"not a stored aggregate: {error}") from error
 
     def _reduce(self, kept: int, buckets: int) -> None:
+        for shapes in self.error_shapes.values():
+            shapes.reduce(min(kept, SHAPES_KEPT))
+            shapes.conceal()
         for cluster in self.clusters.values():
             for category in cluster.categories.values():
                 category.reduce(kept)
@@ -197,22 +218,25 @@ class Aggregate:
                 number.sketch.settle(buckets)
 
     def _as_json(self) -> dict[str, object]:
+        shapes = {trait: one.as_json() for trait, one in self.error_shapes.items()}
         return {
             "version": VERSION,
             **{name: n for name in _COUNTS if (n := getattr(self, name)) or name not in _LEFT_OUT_IF_ZERO},
             "trait_errors": self.trait_errors,
+            **({_SHAPES: shapes} if shapes else {}),
             "clusters": {key: cluster.as_json() for key, cluster in self.clusters.items()},
         }
 
     @classmethod
     def _from_json(cls, document: object) -> "Aggregate":
-        names = ("version", "trait_errors", "clusters", *_COUNTS)
-        known = dict.fromkeys(_LEFT_OUT_IF_ZERO, 0) | dict(decode.items(document))
-        version, trait_errors, clusters, *counts = decode.fields(known, *names)
+        names = ("version", "trait_errors", _SHAPES, "clusters", *_COUNTS)
+        known = {**dict.fromkeys(_LEFT_OUT_IF_ZERO, 0), _SHAPES: {}, **dict(decode.items(document))}
+        version, trait_errors, shapes, clusters, *counts = decode.fields(known, *names)
         if decode.count(version) != VERSION:
             raise ValueError(f"expected version {VERSION}")
         return cls(
             trait_errors=Counter({trait: decode.count(n) for trait, n in decode.items(trait_errors)}),
+            error_shapes={trait: CategoryAggregate.from_json(one) for trait, one in decode.items(shapes)},
             clusters={key: ClusterAggregate.from_json(cluster) for key, cluster in decode.items(clusters)},
             **{name: decode.count(n) for name, n in zip(_COUNTS, counts, strict=True)},
         )

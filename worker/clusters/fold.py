@@ -14,6 +14,7 @@ from typing import Any, cast
 from worker.clusters.aggregate import Aggregate, ClusterAggregate
 from worker.clusters.reading import Reader, reader
 from worker.clusters.rules import Rules
+from worker.clusters.shape import shape
 from worker.clusters.shipped import RECIPE
 from worker.clusters.values import Parsed, Traits, as_parsed
 
@@ -27,7 +28,7 @@ def fold(aggregate: Aggregate, profiles: Sequence[object], rules: Rules = RECIPE
     for name, trait in readers.items():
         column = columns[name] = trait.read(page)
         if column.wrong:
-            aggregate.trait_errors[name] += len(column.wrong)
+            aggregate.add_trait_errors(name, [shape(trait.unusable(page[row])) for row in column.wrong])
 
     deciding = [columns[name].values for name in rules.compiled.deciding]
     # One list for each cluster, and one more, which the index -1 finds, for the profiles that are in none.

@@ -25,11 +25,19 @@ Parse = Callable[[list[object]], Parsed[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads one trait of every profile of a page."""
+    """Reads one trait of every profile of a page.
+
+    Attributes:
+        name: of the trait.
+        type: of the trait.
+        read: the column of all profiles.
+        unusable: the value that is the trait error of a profile which has one.
+    """
 
     name: str
     type: TraitType
     read: Callable[[list[Traits]], Parsed[Any]]
+    unusable: Callable[[Traits], object]
 
 
 def reader(trait: Trait, as_of: float, vocabulary: Vocabulary = ANY_WORD) -> Reader:
@@ -52,8 +60,14 @@ def reader(trait: Trait, as_of: float, vocabulary: Vocabulary = ANY_WORD) -> Rea
             return clean([_unwrapped(value, now, oldest) for value in raw])
         return column
 
+    def unusable(traits: Traits) -> object:
+        # The last one that is there need not be read, because one of them is the error.
+        *others, value = [value for value in map(traits.get, keys) if value is not None and value != ""] or [None]
+        value = next((other for other in others if parse([other]).wrong), value)
+        return value["value"] if isinstance(value, dict) and _is_wrapped(value) else value
+
     keys = tuple(map(as_parsed, trait.keys))
-    return Reader(trait.name, trait.type, lambda profiles: read_trait(profiles, keys, parse))
+    return Reader(trait.name, trait.type, lambda profiles: read_trait(profiles, keys, parse), unusable)
 
 
 def _parser(trait: Trait, now: datetime, vocabulary: Vocabulary) -> Parse:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from worker.clusters.reading import reader
+from worker.clusters.shape import most_frequent_shapes
 from worker.clusters.trait import Trait, TraitType
 from worker.clusters.values import Traits
 from worker.clusters.words import ANY_WORD
@@ -111,7 +112,9 @@ def _look_at(key: str, held: int, traits: list[Traits], as_of: float) -> Found:
             return find(key, held, values, page, as_of)
     if all(isinstance(one.get(key), str) for one in page):
         return Found(key, None, "personal or too long, by its values", held)
-    return Found(key, None, "of no type that can be read, or of several", held)
+    like = most_frequent_shapes(one.get(key) for one in page)
+    remark = "of no type that can be read, or of several"
+    return Found(key, None, f"{remark}: like {' and '.join(like)}" if like else remark, held)
 
 
 def _read(key: str, kind: TraitType, page: list[Traits], as_of: float) -> list[Any]:

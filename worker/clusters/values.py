@@ -134,7 +134,8 @@ def category_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> Par
     else:
         # A page holds few distinct categories, and each needs to be cleaned only once. That 1 and True are
         # the same member of a set does not matter, because neither is a category.
-        cleaned = {value: parse_category(value, vocabulary) for value in distinct}
+        parse = vocabulary.parse
+        cleaned = {value: parse(value) if isinstance(value, str) else None for value in distinct}
         clean = all(map(eq, cleaned, cleaned.values()))
         values = cast(list[str | None], raw) if clean else [cleaned[value] for value in raw]
         unused = [value for value, text in cleaned.items() if text is None]
