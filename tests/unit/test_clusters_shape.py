@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producer.findings import coverage, judge_traits
 from worker.clusters import Aggregate, Rules, fold
 from worker.clusters.aggregate import SHAPES_KEPT, merge
 from worker.clusters.shape import most_frequent_shapes, shape, shown_shapes
+from worker.clusters.survey import survey
 
 
 @pytest.mark.parametrize(
@@ -146,3 +148,13 @@ def test_memory_stays_bounded_however_many_shapes_there_are() -> None:
 def test_the_shapes_of_several_values_are_told_the_most_frequent_first() -> None:
     assert most_frequent_shapes(["1,5"] * 3 + ["n/a"] * 4 + ["$"] * 5 + ["x"] * 2) == ('"$"', '"a/a"')
     assert most_frequent_shapes([]) == ()
+
+
+def test_doctor_and_suggest_show_the_shapes_of_what_they_cannot_use() -> None:
+    page = [{"traits": {"ltv": "1.203,50", "churn_risk": 0.1}}] * 3 + [{"traits": {"ltv": "Jane Doe"}}]
+    found = {trait.name: trait for trait in coverage(page, as_of=0.0)}
+    assert (found["ltv"].unusable, found["ltv"].like) == (4, ('"9.999,99"',))
+    [finding] = [one for one in judge_traits(list(found.values()), len(page), "spa_1") if "ltv" in one.found]
+    assert 'unusable in 4, like "9.999,99"' in finding.found
+    [key] = survey([{"traits": {"spent": {"amount": 5}}}] * 3, as_of=0.0).keys
+    assert (key.type, "like object" in key.remark) == (None, True)

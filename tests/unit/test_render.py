@@ -64,6 +64,7 @@ def test_the_report_names_everything_that_could_not_be_used() -> None:
     shown = text(*report(completed(aggregate=counted(SpaceSpec(2000, "mixed")), outcomes=dropped)))
     assert "Values that could not be used: churn_risk: " in shown
     assert "; ltv: " in shown
+    assert ' like "aaa"' in shown
     assert "Entries that are not profiles: " in shown
     assert "profiles with none of the deciding traits: in no cluster." in shown
     assert "Mavera ignored fields of per_hv: demographic." in shown

@@ -170,6 +170,10 @@ def test_bad_values_and_bad_profiles_are_counted_in_the_document() -> None:
     assert isinstance(result["trait_errors"], dict)
     assert list(result["trait_errors"]) == ["churn_risk", "industries", "ltv", "plans", "purchase_count"]
     assert all(result["trait_errors"].values())
+    shapes = result["trait_error_shapes"]
+    assert isinstance(shapes, dict)
+    assert shapes["churn_risk"]
+    assert all(3 <= n <= result["trait_errors"][name] for name, found in shapes.items() for n in found.values())
     assert result["profile_errors"]
     assert result["unclassified"]
 
