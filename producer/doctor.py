@@ -30,6 +30,7 @@ from producer.findings import (
     judge_usage,
     said,
 )
+from producer.pacing import Pace, space_pace
 from producer.rules_file import chosen_rules
 from producer.screen import stdout
 from worker.clusters import RECIPE, Rules
@@ -40,7 +41,6 @@ from worker.jobs.lookup import age_order, find_twins
 from worker.jobs.orphans import Owner, find_orphans
 from worker.mavera import MaveraClient, Persona, list_pages, reference
 from worker.printable import printable
-from worker.segment import repeated
 from worker.settings import Settings
 from worker.store import PersonaRecord
 from worker.store.pool import closing
@@ -147,12 +147,22 @@ async def _segment(
     except ValidationError:
         yield Finding("fail", "Segment", f"{space_id!r} is no space id", "Copy it from Segment: spa_…")
         return
+    async with space_pace(settings, space_id) as pace:
+        async for finding in _space(settings, session, request, pace):
+            yield finding
+
+
+async def _space(
+    settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, pace: Pace
+) -> AsyncIterator[Finding]:
+    """What is in a space."""
+    space_id, rules = request.space_id, request.rules
     try:
-        source = segment_source(settings, session, request)
-        page = await source.page("", 1, 0)
+        source = segment_source(settings, session, request, listen=pace.listen)
+        page = await pace(lambda: source.page("", 1, 0))
         most = None if request.dialect == "inline" else MOST_PROFILES
         looked_at = replace(page, profiles=page.profiles[:most])
-        profiles = (await source.entries(looked_at, 1, repeated)).profiles
+        profiles = (await source.entries(looked_at, 1, pace)).profiles
     except ApiError as error:
         yield Finding("fail", "Segment", *said(error))
         return
@@ -171,10 +181,10 @@ async def _segment(
     for finding in judge_filter(profiles, rules, as_of=now):
         yield finding
     if request.dialect == "inline" and page.next_cursor is not None:
-        yield await _strategy(settings, session, request)
+        yield await _strategy(settings, session, request, pace)
 
 
-async def _strategy(settings: Settings, session: aiohttp.ClientSession, request: SyncRequest) -> Finding:
+async def _strategy(settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, pace: Pace) -> Finding:
     """Measures the first page of a space of several, with traits and without."""
     clock = asyncio.get_running_loop().time
     sources = [segment_source(settings, session, request, traits=traits) for traits in (True, False)]
@@ -183,6 +193,7 @@ async def _strategy(settings: Settings, session: aiohttp.ClientSession, request:
     try:
         for _ in range(MEASURED):
             for kind, source in enumerate(sources):
+                await pace.slot()
                 asked_at = clock()
                 lengths[kind] = len((await source.page("", 1)).profiles)
                 times[kind].append(clock() - asked_at)

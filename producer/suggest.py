@@ -5,11 +5,10 @@ What was found goes to standard error, the file to standard output, so that `> c
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeVar
 
@@ -21,6 +20,7 @@ from rich.text import Text
 from producer.embedded import made_up
 from producer.file_names import check_names
 from producer.findings import said
+from producer.pacing import Pace, space_pace
 from producer.screen import Screen, stdout
 from worker.clusters.suggest import Suggestion, suggest
 from worker.clusters.survey import Found
@@ -29,7 +29,7 @@ from worker.files import FileSource, OpenFiles, anywhere
 from worker.http import new_session
 from worker.jobs.context import segment_source
 from worker.printable import printable
-from worker.segment import Source, repeated
+from worker.segment import Source
 from worker.segment.listing import ATTEMPTS
 from worker.settings import Dialect, Settings
 from worker.sync import SyncRequest
@@ -77,15 +77,19 @@ async def _entries(settings: Settings, sample: Sample) -> Sequence[object]:
     check_names([] if sample.space_id is None else [sample.space_id], sample.files)
     if sample.files:
         with contextlib.closing(OpenFiles(anywhere)) as files:
-            return await _read(FileSource(files, sample.files[0]), sample.profiles or A_PAGE_EACH, _Paced(math.inf))
+            return await _read(FileSource(files, sample.files[0]), sample.profiles or A_PAGE_EACH, Pace(math.inf))
     request = _request(settings, sample)
     async with contextlib.AsyncExitStack() as stack:
         if sample.sandbox:
             settings = await stack.enter_async_context(made_up(settings, dialect=request.dialect))
         session = await stack.enter_async_context(new_session())
-        source = segment_source(settings, session, request, every_trait=True)
+        # Made-up profiles have no limit that others share.
+        pace = Pace(settings.segment_rate)
+        if not sample.sandbox:
+            pace = await stack.enter_async_context(space_pace(settings, request.space_id))
+        source = segment_source(settings, session, request, every_trait=True, listen=pace.listen)
         most = sample.profiles or (A_PAGE_EACH if request.dialect == "inline" else A_REQUEST_EACH)
-        return await _read(source, most, _Paced(settings.segment_rate))
+        return await _read(source, most, pace)
 
 
 def _request(settings: Settings, sample: Sample) -> SyncRequest:
@@ -100,7 +104,7 @@ def _request(settings: Settings, sample: Sample) -> SyncRequest:
         raise ConfigurationError(f"{space_id!r} is no space id: copy it from Segment (spa_…).") from None
 
 
-async def _read(source: Source, most: int, call: _Paced) -> Sequence[object]:
+async def _read(source: Source, most: int, call: Pace) -> Sequence[object]:
     """The first `most` profiles of a source. Raises ApiError, also if the list breaks off before."""
     entries: list[object] = []
     cursor, listed = "", 0
@@ -120,21 +124,6 @@ async def _read(source: Source, most: int, call: _Paced) -> Sequence[object]:
             break
         cursor = page.next_cursor
     return entries
-
-
-class _Paced:
-    """Calls at most `rate` times a second. Nobody else's limit is known here, for there may be no Redis."""
-
-    def __init__(self, rate: float) -> None:
-        self._gap_s = 1 / rate
-        self._next = time.monotonic()
-
-    async def __call__(self, send: Callable[[], Awaitable[T]]) -> T:
-        now = time.monotonic()
-        slot = max(now, self._next)
-        self._next = slot + self._gap_s
-        await asyncio.sleep(slot - now)
-        return await repeated(send)
 
 
 def _show(found: Suggestion, err: Screen, *, json: bool) -> None:

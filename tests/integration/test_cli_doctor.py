@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from producer.doctor import doctor, examine
 from producer.findings import Finding
+from producer.screen import stderr
+from producer.suggest import Sample, suggestion
 from tests.support.command_line import cli
 from tests.support.redis_server import RedisServer
 from tests.support.scripted_segment import people, scripted
@@ -18,7 +21,7 @@ from worker.jobs.context import worker_registry
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from worker.sandbox.faults import Kind
 from worker.settings import Settings, load_settings
-from worker.store import StorePool, redis_pool
+from worker.store import StorePool, keys, redis_pool
 from worker.store.health import redis_health
 from worker.store.pool import closing
 
@@ -64,6 +67,11 @@ async def test_a_good_setup_is_found_good_and_nothing_is_created(
     assert "one page: 200 profiles" in findings["Segment"][0].found
     assert findings["Traits"][0].found == "ltv or lifetime_value: in 200 of 200 profiles"
     assert "60 requests a minute (tier Starter)" in findings["Mavera"][0].found
+    # Nothing but the shared limit, which its requests used, and which expires.
+    shared = [keys.limit("segment:spa_1"), f"{keys.limit('segment:spa_1')}:log"]
+    assert await real_pool.exists(shared[0])
+    assert -1 not in [await real_pool.pttl(name) for name in shared]
+    await real_pool.delete(*shared)
     assert await real_pool.dbsize() == before
     assert findings["Strategy"][0].found.startswith("a page takes ")
     assert dict(sandbox.journal.arrived) == {
@@ -229,3 +237,17 @@ async def test_a_list_whose_end_is_in_doubt_is_a_failure(settings: Settings) -> 
     assert finding.verdict == "fail"
     assert "data: profiles" in finding.found
     assert "listing_incomplete" in finding.advice
+
+
+async def test_suggest_asks_within_the_limit_that_workers_share(
+    settings: Settings, real_pool: StorePool, sandbox: Sandbox
+) -> None:
+    assert await suggestion(settings, stderr(), Sample("spa_1"), json=True) == 0
+    assert await real_pool.exists(keys.limit("segment:spa_1"))
+    assert sandbox.journal.arrived["segment.page"] == 2
+
+
+async def test_suggest_goes_on_at_its_own_pace_without_redis(settings: Settings, sandbox: Sandbox) -> None:
+    alone = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1")})
+    assert await suggestion(alone, stderr(), Sample("spa_1"), json=True) == 0
+    assert sandbox.journal.arrived["segment.page"] == 2

@@ -83,9 +83,8 @@ class WorkerContext:
         if space_id not in self._space_limiters:
             if len(self._space_limiters) >= 1000:
                 self._space_limiters.clear()
-            scope = RateScope.per_second(f"segment:{space_id}", self.settings.segment_rate)
-            self._space_limiters[space_id] = Limiter(
-                self.pool, scope, longest_pause_s=self.settings.retry_after_max_s, clock=self.clock, sleep=self.sleep
+            self._space_limiters[space_id] = segment_limiter(
+                self.pool, self.settings, space_id, clock=self.clock, sleep=self.sleep
             )
         return self._space_limiters[space_id]
 
@@ -141,6 +140,20 @@ def mavera_client(settings: Settings, session: aiohttp.ClientSession, *, listen:
     headers = {"Authorization": f"Bearer {settings.mavera_api_key.get_secret_value()}"}
     limits = _limits(settings, settings.mavera_timeout_s)
     return MaveraClient(HttpClient(session, settings.mavera_base_url, headers, limits, listen=listen))
+
+
+def segment_limiter(
+    pool: StorePool,
+    settings: Settings,
+    space_id: str,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Limiter:
+    """The limiter of a space, which every process that asks Segment about it shares. clock, sleep: as of
+    `WorkerContext`."""
+    scope = RateScope.per_second(f"segment:{space_id}", settings.segment_rate)
+    return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
 
 
 def mavera_limiter(
