@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from io import StringIO
 from typing import Any
 
@@ -12,11 +13,18 @@ from rich.console import Console
 
 from producer.render import report
 from producer.result import document
+from tests.support.checks import until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Stage, Start, staged
 from worker.clusters import RECIPE as RECIPE_RULES
-from worker.sandbox import Fault
+from worker.jobs.account import read_usage
+from worker.jobs.attempts import Patience
+from worker.jobs.context import WorkerContext
+from worker.sandbox import Fault, Sandbox, SandboxOptions
 from worker.sandbox.faults import Kind
+from worker.settings import load_settings
+from worker.store import StorePool
+from worker.store.limiter import MustWait
 from worker.sync import Sync, SyncState
 
 
@@ -205,6 +213,46 @@ async def test_every_purchase_update_refusal_and_end_is_a_line_in_the_log(
         assert any("persona updated" in line and persona_id in line for line in worker.text().splitlines())
 
 
+async def test_the_end_of_a_cancelled_sync_is_a_line_too(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker) as stage:
+        worker = stage.worker()
+        stage.sandbox.add_fault(Fault("mavera", "hold", route="create", at=2))
+        sync = await stage.enqueue()
+        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        await stage.client.cancel(sync.id)
+        stage.sandbox.clear_faults()
+
+        async def is_logged() -> bool:
+            return any("sync cancelled" in line and sync.id in line for line in worker.text().splitlines())
+
+        await until(is_logged, timeout_s=30)
+
+
+async def test_the_rate_of_the_account_is_used_unless_mavera_rate_is_set_lower(
+    session_redis: RedisServer, real_pool: StorePool
+) -> None:
+    async with (
+        Sandbox(SandboxOptions({}, mavera_limit=240)) as box,
+        aiohttp.ClientSession(auto_decompress=False) as session,
+    ):
+        for given, account, expected in (({}, 240, 240), ({"mavera_rate": 30}, 240, 30), ({}, 40, 40)):
+            await real_pool.flushall()
+            box.set_options(mavera_limit=account)
+            settings = load_settings(
+                mavera_api_key="mvra_test_sandbox", mavera_base_url=box.mavera_url, mavera_gap_s=0, **given
+            )
+            context = WorkerContext(settings, real_pool, session)
+            usage = await read_usage(context, Patience(context, context.mavera_limiter, "Mavera"))
+            assert usage
+            assert usage.requests_per_minute == account
+            sent = 1
+            with contextlib.suppress(MustWait):
+                while sent <= 240:
+                    await context.mavera_limiter.slot(0.5)
+                    sent += 1
+            assert sent == int(expected * 0.98)
+
+
 async def test_the_plan_names_the_persona_that_a_renamed_cluster_leaves_behind(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
@@ -217,7 +265,7 @@ async def test_the_plan_names_the_persona_that_a_renamed_cluster_leaves_behind(
         }
     )
     async with staged(session_redis, start_worker, {"spa": RECIPE}) as stage:
-        stage.worker()
+        worker = stage.worker()
         first = await stage.sync()
         (growth,) = [outcome.persona_id for outcome in first.outcomes if outcome.cluster == "growth"]
         none = await stage.sync(plan_only=True)
@@ -230,6 +278,8 @@ async def test_the_plan_names_the_persona_that_a_renamed_cluster_leaves_behind(
         assert "segment-personas personas rename spa growth expansion" in report_text
         found: Any = document(sync)
         assert found["orphans"] == [{"persona_id": growth, "cluster": "growth"}]
+        await stage.sync(rules=renamed)  # who goes on all the same is warned in the log
+        assert any("WARN" in line and growth in line for line in worker.text().splitlines())
         # Without the records it is still named, though its key is not known.
         for name, record in (await stage.persona_store().all()).items():
             assert await stage.persona_store().forget(name, record)

@@ -28,7 +28,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
-    state = {"XDG_STATE_HOME": str(tmp_path / "state"), "MAVERA_TIMEOUT_S": "20", "MAVERA_SETTLE_S": "22.5"}
+    state = {"XDG_STATE_HOME": str(tmp_path / "state"), "MAVERA_TIMEOUT_S": "8", "MAVERA_SETTLE_S": "10.5"}
     return environment(None, sandbox, **state)
 
 
@@ -102,7 +102,8 @@ async def test_of_two_runs_at_once_one_buys_and_the_other_says_who_does(sandbox:
     first = await Command.start("sync", "spa_1", "--json", env=env)
     await asyncio.wait_for(sandbox.journal.wait_arrived("mavera.create", 1), 60)
     refused = await cli("sync", "spa_1", "--json", env=env)
-    assert refused.code in {2, 4}
+    assert refused.code == 4
+    assert json.loads(refused.out)["error"]["code"] == "space_busy"
     assert f"{first.pid}" in refused.err
     assert "syncs spa_1" in refused.err
     assert (await cli("preview", "spa_1", "--json", env=env)).code == 0  # buys nothing, so waits for nobody

@@ -175,6 +175,34 @@ def test_a_little_lateness_is_no_reason_to_ask_again(reservations: list[int]) ->
 # A window
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_limit_that_is_raised_holds_for_the_whole_window(others: int) -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            raised, slow = make(pool, MINUTE), make(pool, MINUTE)
+            moments = await call(raised, 40)
+            raised.raise_limit(120)
+            raised.raise_limit(30)  # less than it has: it stays
+            news = await asyncio.gather(call(raised, 200), *(call(slow, 40) for _ in range(others)))
+            moments += [moment for found in news for moment in found]
+            assert_kept(moments, RateScope.per_minute("minute", 120, gap_s=0.3))
+            assert len([moment for moment in moments if moment - moments[0] < 60]) > 58
+
+    play(story)
+
+
+def test_a_lower_limit_counts_also_after_it_was_raised() -> None:
+    async def story() -> None:
+        async with closing(embedded_pool()) as pool:
+            one = make(pool, MINUTE)
+            one.raise_limit(240)
+            one.hear({"X-RateLimit-Limit": "120"})
+            moments = await call(one, 200)
+            assert_kept(moments, RateScope.per_minute("minute", 120, gap_s=0.3))
+
+    play(story)
+
+
 def test_a_window_may_be_used_up_at_once_and_then_has_to_pass() -> None:
     async def story() -> None:
         async with closing(embedded_pool()) as pool:
@@ -903,10 +931,12 @@ def test_a_limit_that_nobody_uses_any_more_leaves_redis() -> None:
     async def story() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, MINUTE)
-            await call(one, 100)
+            await call(one, 700)
             names = {keys.limit("minute"), keys.limit("minute") + ":log"}
             assert {name for name, key in (await read(pool)).items() if key.expires} == names
-            assert await pool.llen(keys.limit("minute") + ":log") == MINUTE.most
+            assert (
+                await pool.llen(keys.limit("minute") + ":log") == 600
+            )  # of a lower limit too, for callers that know a higher one
             one.hear({"X-RateLimit-Limit": "30"})
             await one.slot(LONG_S)
             await one.penalise(3600)

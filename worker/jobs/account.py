@@ -15,6 +15,7 @@ from worker.errors import ApiError, ResumableStop, Retry, WaitUntil
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
 from worker.jobs.lookup import cluster_reference
+from worker.jobs.orphans import Owner, find_orphans
 from worker.mavera import CREDITS_PER_PERSONA, Usage
 from worker.plan import AccountBill, AccountCredits
 from worker.store import LeaseGrant
@@ -145,6 +146,7 @@ class Account:
         if self._is_permitted:
             return
         await self.note_usage()
+        await self._warn_of_orphans()
         available = self._usage.available if self._usage else None
         if available is not None and available < CREDITS_PER_PERSONA * len(self.left):
             personas = await self._creations([one for one in self.left if not await self._is_claimed(one)])
@@ -152,6 +154,18 @@ class Account:
                 assert self._usage
                 raise insufficient(personas, available, self._usage)
         self._is_permitted = True
+
+    async def _warn_of_orphans(self) -> None:
+        """A persona that is about to be bought may be the one of a cluster that has another key now."""
+        request = self._begun.request
+        if request.mode == "create":
+            return
+        owner = Owner(request.space_id, request.collection, request.rules.name)
+        for orphan in find_orphans(await self._context.personas.all(), {}, owner, request.rules.cluster_keys):
+            log.warning(
+                "%s: persona %s of cluster %s is left behind: the rules %s have no such cluster; sync %s",
+                *(request.space_id, orphan.persona_id, orphan.cluster, request.rules.name, self._begun.lease.sync_id),
+            )
 
     async def _is_claimed(self, summary: ClusterSummary) -> bool:
         """Whether a persona for the cluster may be paid already; what it cost is then gone from the account."""

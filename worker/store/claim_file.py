@@ -32,11 +32,14 @@ _MOST = 1000
 class SpaceBusy(PersonasError):
     """Another process syncs the space into the same account; nothing was started."""
 
+    code = "space_busy"
     temporary = True
 
 
 class StateUnusable(ConfigurationError):
     """The state directory or a file in it cannot be used."""
+
+    code = "state_unusable"
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(

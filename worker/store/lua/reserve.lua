@@ -14,6 +14,8 @@ local most, paced, margin = tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5])
 local span, gap, window = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local quiet, near = tonumber(ARGV[9]), tonumber(ARGV[10])
 local SHARED_US, KEPT_MS, FURTHEST_US = 2000000, 600000, 2000000
+-- Slots that are kept at least: other callers may know a higher limit, and count more of them.
+local LONGEST_LOG = 600
 
 local broken = types(limit, 'hash', log, 'list')
 if broken then return broken end
@@ -63,7 +65,7 @@ redis.call('HSET', limit, 'last', int(last), 'caller', caller, 'shared', int(sha
 redis.call('PEXPIRE', limit, kept_ms)
 if at_once > 0 then
   for i = 0, slots - 1 do redis.call('RPUSH', log, int(first + i * gap)) end
-  redis.call('LTRIM', log, -math.ceil(most), -1)
+  redis.call('LTRIM', log, -math.max(math.ceil(most), LONGEST_LOG), -1)
   redis.call('PEXPIRE', log, kept_ms)
 end
 return { 'ok', now, first, gap, slots, named, shared > now - SHARED_US and 1 or 0 }
