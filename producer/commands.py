@@ -18,7 +18,7 @@ from producer.client import SyncClient
 from producer.confirm import confirm
 from producer.exit_codes import DONE, INTERRUPTED, NOT_AGREED
 from producer.next_steps import after_plan, first_sync
-from producer.planned import plan_summary, question
+from producer.planned import changes_personas, plan_summary, question
 from producer.render import listing, report
 from producer.reporting import (
     Ending,
@@ -241,7 +241,8 @@ async def _agreed(
         for one, _ in planned:
             shown_on.put(*report(one, details=options.details))
         for one, plan in planned:
-            err.say(f"{one.request.space_id}: {plan_summary([plan])}.", "bold")
+            does = plan_summary([plan]) if changes_personas(plan) else "no persona would change"
+            err.say(f"{one.request.space_id}: {does}.", "bold")
         over = any(plan.over_budget for _, plan in planned)
         try:
             agreed = not over and await confirm(err, question([one for one, _ in planned]))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from producer.command_lines import command, run_again
-from producer.planned import plan_summary
+from producer.planned import changes_personas, plan_summary
 from producer.result import clusters, statistics
 from worker.mavera import CREDITS_PER_PERSONA
 from worker.plan import Plan
@@ -80,7 +80,8 @@ def after_plan(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
         budget, ceiling = _budget_of_plan(sync, plan)
         done = f"Nothing was changed: {plan.credits:,} credits are over the budget of {plan.max_credits:,}."
     else:
-        done = f"Nothing was changed. The plan: {plan_summary([plan])}."
+        does = plan_summary([plan]) if changes_personas(plan) else "no persona would change"
+        done = f"Nothing was changed. The plan: {does}."
     if ceiling is not None:
         done += f" MAX_CREDITS is {ceiling:,} where the worker runs; raise it there first."
     accept, partial = bool(plan.alarms), sync.plans_from_part

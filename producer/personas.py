@@ -13,12 +13,12 @@ from rich.text import Text
 from producer.asking import PATIENCE_S
 from producer.catalogue import Catalogue, Place
 from producer.render import NARROW
-from producer.result import local_time, moment
+from producer.result import local_time, moment, short_time, zone
 from producer.rules_file import chosen_rules
 from producer.screen import Screen, stdout
 from producer.surplus import describe_orphan, describe_twins
 from worker.clusters import Rules
-from worker.clusters.shipped import SHIPPED
+from worker.clusters.shipped import SHIPPED, shipped
 from worker.errors import ConfigurationError, PersonasError
 from worker.http import new_session
 from worker.jobs.context import mavera_client, mavera_limiter, persona_store, store_pool
@@ -37,7 +37,8 @@ async def listed(settings: Settings, err: Screen, space_id: str | None, *, json:
         twins = await _twins(catalogue, err, found, space_id)
     out, orphans = stdout(), _orphans(settings, found)
     if json:
-        rows = [_row(name, record) for name, record in found.items()]
+        labels = _labels(settings)
+        rows = [_row(name, record, labels) for name, record in found.items()]
         for name, row in zip(found, rows, strict=True):
             row["twins"] = [one for one in twins.get(name, ()) if one != row["persona_id"]]
             row["orphan"] = name in orphans
@@ -46,7 +47,7 @@ async def listed(settings: Settings, err: Screen, space_id: str | None, *, json:
         out.put(_table(list(found.values()), out.width))
     else:
         of = f" of {space_id}" if space_id else ""
-        err.say(f"No persona{of} is known in this account: {_account(settings)}.")
+        err.say(f"No persona{of} is recorded for this account ({_account(settings)}).")
     for name, ids in twins.items():
         record = found.get(name)
         place = f"cluster {record.cluster} of {record.space_id}" if record else name
@@ -65,7 +66,7 @@ async def _twins(
     try:
         twins = await catalogue.twins()
     except PersonasError as error:
-        err.say(f"Whether a persona is there twice is not known: {error}", "dim")
+        err.say(f"Whether a persona is there twice is unknown: {error}", "dim")
         return {}
     if space_id is None:
         return twins
@@ -157,7 +158,11 @@ def _mavera(settings: Settings, session: aiohttp.ClientSession) -> MaveraClient 
 
 
 def _account(settings: Settings) -> str:
-    kind = "the key's" if settings.mavera_api_key else "live keys', as MAVERA_API_KEY is not set"
+    kind = (
+        "the account of MAVERA_API_KEY"
+        if settings.mavera_api_key
+        else "that of live keys, as MAVERA_API_KEY is not set"
+    )
     return f"{settings.mavera_base_url}, {kind}"
 
 
@@ -165,13 +170,22 @@ def _and_its_reference(referred: bool) -> str:
     return "" if referred else ", and writes its reference; until then Redis alone knows where it belongs"
 
 
-def _row(reference: str, record: PersonaRecord) -> dict[str, object]:
+def _labels(settings: Settings) -> dict[tuple[str, str], str]:
+    """The labels of clusters, as far as they are known here: by the name of the rules, and the key of the cluster."""
+    known = [shipped(name) for name in SHIPPED]
+    with contextlib.suppress(ConfigurationError):  # a file that cannot be used has no labels
+        known.append(chosen_rules(settings, None))
+    return {(rules.name, cluster.key): cluster.label for rules in known for cluster in rules.clusters}
+
+
+def _row(reference: str, record: PersonaRecord, labels: Mapping[tuple[str, str], str]) -> dict[str, object]:
     return {
         "persona_id": record.persona_id,
         "space_id": record.space_id,
         "collection": record.collection,
         "rules": record.rules,
-        "cluster": record.cluster,
+        "cluster": labels.get((record.rules, record.cluster), record.cluster),
+        "key": record.cluster,
         "n": record.n,
         "complete": record.complete,
         "sync_id": record.sync_id or None,
@@ -182,25 +196,28 @@ def _row(reference: str, record: PersonaRecord) -> dict[str, object]:
 
 def _table(records: Sequence[PersonaRecord], width: int) -> Table:
     """A row each; with fewer columns where `width` characters are few."""
+    wide = width >= NARROW
     table = Table(box=None, pad_edge=False)
     table.add_column("Space", overflow="fold", min_width=5)
     table.add_column("Cluster", overflow="fold", min_width=7)
     table.add_column("Persona", no_wrap=True)  # whole, to be copied
-    table.add_column("Profiles", justify="right", no_wrap=True)
-    table.add_column("Updated", no_wrap=True)
-    if width >= NARROW:
+    if wide:
+        table.add_column("Profiles", justify="right", no_wrap=True)
+    table.add_column("Updated" if wide else f"Updated {zone()}", no_wrap=True)
+    if wide:
         table.add_column("Last sync", no_wrap=True)
-        table.add_column("Remark", overflow="fold")
+    table.add_column("Remark", overflow="fold")
     for record in records:
+        shown_time = local_time if wide else short_time
         cells: list[RenderableType] = [
             record.space_id,
             Text(printable(record.cluster)),
             Text(printable(record.persona_id)),
-            f"{record.n:,}",
-            local_time(record.sent.at) if record.sent else "not known",
+            *([f"{record.n:,}"] if wide else []),
+            shown_time(record.sent.at) if record.sent else "unknown",
+            *([record.sync_id or "none yet"] if wide else []),
+            Text(printable(_remark(record))),
         ]
-        if width >= NARROW:
-            cells += [record.sync_id or "none yet", Text(printable(_remark(record)))]
         table.add_row(*cells)
     return table
 

@@ -5,6 +5,7 @@ Pure: from a snapshot to something that rich prints. Every text goes in as it is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rich import box
@@ -16,7 +17,7 @@ from rich.text import Text
 
 from producer.history import changes
 from producer.planned import account_lines, describe_action, plan_lines
-from producer.result import ClusterResult, clusters, drift, local_time, short_time, statistics, timings, zone
+from producer.result import ClusterResult, clusters, drift, local_time, short_time, statistics, time_span, timings, zone
 from worker.clusters import Aggregate, ClusterSummary, Estimate, Rules
 from worker.clusters.shape import shown_shapes
 from worker.clusters.trait import Trait
@@ -37,6 +38,9 @@ NARROW = 110
 """Columns of the screen under which a list shows short times and no counts."""
 NARROWEST = 70
 """Columns of the screen under which a list shows no times either."""
+
+LONGEST_REMARK = 60
+"""Characters of what a sync waits for that a list shows."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -209,8 +213,14 @@ def listing(syncs: Sequence[Sync], width: int) -> RenderableType:
             cells += [f"{sync.profiles:,}", f"{sync.pages:,}"]
         if width >= NARROWEST:
             cells.append(local_time(sync.created_at) if wide else short_time(sync.created_at))
-        table.add_row(*cells, Text(printable(sync.error.code if sync.error else sync.note)))
+        table.add_row(*cells, Text(printable(sync.error.code if sync.error else _shortened(sync.note))))
     return table
+
+
+def _shortened(note: str) -> str:
+    """A note that fits into a row: without the id of a request, and at most `LONGEST_REMARK` characters."""
+    whole = re.sub(r" \(Request-Id [^)]*\)", "", note)
+    return whole if len(whole) <= LONGEST_REMARK else f"{whole[: LONGEST_REMARK - 1]}…"
 
 
 def _charged(sync: Sync) -> str:
@@ -241,7 +251,7 @@ def _read(sync: Sync, now: float | None) -> str:
         rate = sync.profiles / fetching_s
     text = counts(sync, rate)
     if sync.started_at is not None and sync.fetched_at is not None:
-        text += f"; read from {local_time(sync.started_at)} to {local_time(sync.fetched_at)}"
+        text += f"; read {time_span(sync.started_at, sync.fetched_at)}"
         if not sync.complete:
             text += f"; not the whole {'space' if sync.request.file is None else 'file'}, as asked"
     return text

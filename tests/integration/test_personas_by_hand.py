@@ -78,11 +78,11 @@ async def test_the_list_shows_each_persona_its_last_sync_and_when_it_was_updated
     async with staged(session_redis, start_worker) as stage:
         said = Said(stage, capsys)
         await said(personas.listed, None, json=False)
-        assert (said.out, said.err.count("No persona is known in this account")) == ("", 1)
+        assert (said.out, said.err.count("No persona is recorded for this account")) == ("", 1)
         stage.worker()
         sync = await stage.sync()
         found = await said.records("spa")
-        assert [record["cluster"] for record in found] == ["at_risk", "growth", "high_value"]
+        assert [record["key"] for record in found] == ["at_risk", "growth", "high_value"]
         growth = found[1]
         assert {name: growth[name] for name in ("space_id", "collection", "rules", "n", "complete", "sync_id")} == {
             "space_id": "spa",
@@ -114,7 +114,7 @@ async def test_a_persona_made_by_hand_is_adopted_updated_and_not_bought(
         assert said.err == f"{mine.id} is the persona of growth of spa. The next sync updates it.\n"
         assert mine.fields["description"] == f"Written by hand. {GROWTH.reference}"
         await said(personas.listed, None, json=False)
-        assert all(word in said.out for word in ("none yet", "not known", "adopted"))
+        assert all(word in said.out for word in ("none yet", "unknown", "adopted"))
         # Redis may be lost now: the reference is at Mavera.
         await stage.pool.delete(keys.personas(stage.account))
         await said(personas.adopt, GROWTH, mine.id)
@@ -146,7 +146,7 @@ async def test_personas_that_carry_one_reference_and_those_left_behind_are_named
         await said(personas.listed, "spa", json=False)
         assert f"{growth}, {twin.id} carry the same reference" in said.err.replace("\n", " ")
         assert "0000000000" not in said.err
-        assert {row["cluster"]: row["twins"] for row in await said.records("spa")} == {
+        assert {row["key"]: row["twins"] for row in await said.records("spa")} == {
             "at_risk": [],
             "growth": [twin.id],
             "high_value": [],
@@ -158,7 +158,7 @@ async def test_personas_that_carry_one_reference_and_those_left_behind_are_named
         renamed = tmp_path / "clusters.toml"
         renamed.write_text(SHIPPED["recipe"].replace('key = "growth"', 'key = "expansion"'))
         said.settings = said.settings.model_copy(update={"clusters_file": str(renamed)})
-        rows = {row["cluster"]: row["orphan"] for row in await said.records()}
+        rows = {row["key"]: row["orphan"] for row in await said.records()}
         assert rows == {"at_risk": False, "growth": True, "high_value": False}
         assert f"{growth} of cluster growth is no longer made" in said.err.replace("\n", " ")
 
@@ -178,7 +178,7 @@ async def test_the_list_of_records_needs_no_mavera(
         await stage.sync()
         stage.sandbox.add_fault(Fault("mavera", "status", status=503))
         assert len(await said.records()) == 3
-        assert "not known" in said.err
+        assert "unknown" in said.err
 
 
 async def test_a_persona_is_adopted_without_a_key_and_gets_its_reference_with_the_next_sync(
@@ -275,7 +275,7 @@ async def test_to_a_sync_that_keeps_the_former_key_its_cluster_has_no_persona(
         await said(personas.rename, GROWTH, "expansion")
         sync = await stage.sync()
         assert actions(sync) == {"high_value": "unchanged", "growth": "created", "at_risk": "unchanged"}
-        records = {record["cluster"]: record["persona_id"] for record in await said.records()}
+        records = {record["key"]: record["persona_id"] for record in await said.records()}
         assert records["expansion"] == first["growth"] != records["growth"]
         with pytest.raises(Refused, match="expansion of spa has a persona already"):
             await said(personas.rename, GROWTH, "expansion")
@@ -336,7 +336,7 @@ async def test_whoever_renames_a_cluster_is_told_if_the_rules_do_not_follow_for_
         file.write_text("name = 3")
         with pytest.raises(ConfigurationError, match="cannot be used"):
             await warnings("expansion", "growth", file)
-        assert [record["cluster"] for record in await said.records()] == ["expansion"]
+        assert [record["key"] for record in await said.records()] == ["expansion"]
 
 
 async def test_a_cluster_that_is_renamed_and_back_is_as_it_was(
@@ -369,7 +369,7 @@ async def test_what_cannot_be_renamed_is_refused(
         stage.sandbox.add_fault(Fault("mavera", "status", route="update", times=9, status=401))
         with pytest.raises(Refused, match=r"is recorded.*the next sync changes that.*MAVERA_API_KEY$"):
             await said(personas.rename, GROWTH, "expansion")
-        assert [record["cluster"] for record in await said.records()] == ["expansion"]
+        assert [record["key"] for record in await said.records()] == ["expansion"]
         stage.sandbox.delete_persona(mine.id)
         with pytest.raises(Refused, match="lists no persona"):
             await said(personas.rename, Place("spa", "expansion"), "growth")

@@ -53,7 +53,7 @@ def test_the_report_of_a_sample_says_what_it_means_for_everyone() -> None:
 def test_the_report_of_a_finished_sync_has_a_table_and_says_what_was_charged() -> None:
     shown = text(*report(completed()))
     assert "spa_1  syn_1  completed in 3.2 s" in shown
-    assert "1 page, 60 profiles, 30/s; read from 2023-11-1" in shown
+    assert "1 page, 60 profiles, 30/s; read 2023-11-1" in shown
     assert "│ High Value │       20 │ $1,200 │         5% │ created per_hv" in shown
     assert "│ New        │        0 │    n/a │        n/a │ none: nobody is in it" in shown
     assert "3 personas, 600 credits charged." in shown
