@@ -329,7 +329,12 @@ def _persona(cluster: ClusterResult, outcome: PersonaOutcome) -> dict[str, objec
         shown["reason"] = outcome.reason
     if outcome.ignored:
         shown["ignored"] = list(outcome.ignored)
-    return shown
+    return shown | _twins(outcome)
+
+
+def _twins(outcome: PersonaOutcome | None) -> dict[str, object]:
+    """Other personas that carry the reference of the cluster; nothing if there is none."""
+    return {"twins": list(outcome.twins)} if outcome and outcome.twins else {}
 
 
 def _other_means(summary: ClusterSummary) -> dict[str, object]:
@@ -354,7 +359,9 @@ def _intervals(estimate: Estimate) -> dict[str, object]:
 
 def _left_out(cluster: ClusterResult) -> dict[str, object]:
     shown: dict[str, object] = {**_named(cluster), **_size(cluster), "reason": cluster.skipped}
-    return {**shown, "persona_id": cluster.persona_id} if cluster.persona_id else shown
+    if cluster.persona_id:
+        shown["persona_id"] = cluster.persona_id
+    return shown | _twins(cluster.outcome)
 
 
 def _cluster(

@@ -13,7 +13,7 @@ import socket
 import ssl
 import urllib.request
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,26 +126,53 @@ class HttpClient:
         params: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
         permit: Callable[[], bool] | None = None,
+        on_connected: Callable[[], Awaitable[None]] | None = None,
     ) -> Reply:
-        """Sends one request and reads its whole answer. Raises TransportError if there is none.
+        """Sends one request and reads its whole answer.
 
-        permit: asked in the last moment, when the connection stands and the request is about to go out; if it says no,
-        nothing is sent and NotPermitted is raised.
+        Args:
+            method: HTTP method.
+            path: Below the base URL.
+            params: Of the query.
+            json: The body.
+            permit: Asked in the last moment, when the connection is made and the body is about to go out; if it says
+                no, the body is not sent.
+            on_connected: Awaited on that connection before `permit` is asked, however long the connection took. What
+                it raises is raised here, and the body is not sent.
+
+        Raises:
+            TransportError: No usable answer came. Before the body was sent, `maybe_done` is False.
+            NotPermitted: `permit` said no.
         """
         if self._proxy_problem:
             raise TransportError(self._proxy_problem, maybe_done=False, lasting=True)
         url = URL(self._base + path).with_query(params) if params else URL(self._base + path)
         body = None if json is None else orjson.dumps(json)
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
-        last_word = _LastWord(body or b"", permit) if permit else None
+        last_word = _LastWord(body or b"", permit, on_connected) if permit else None
         if last_word:
             headers = {**headers, "Content-Length": str(len(last_word.body))}
+        try:
+            return await self._exchange(method, url, last_word.send() if last_word else body, headers)
+        except TransportError as error:
+            if last_word is None or last_word.sent:
+                raise
+            if last_word.error is not None:
+                raise last_word.error from None
+            raise TransportError(str(error), maybe_done=False, lasting=error.lasting) from None
+        finally:
+            if last_word:
+                last_word.close()
+
+    async def _exchange(
+        self, method: str, url: URL, data: bytes | AsyncIterator[bytes] | None, headers: Mapping[str, str]
+    ) -> Reply:
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 async with self._session.request(
                     method,
                     url,
-                    data=last_word.send() if last_word else body,
+                    data=data,
                     headers=headers,
                     timeout=self._timeout,
                     proxy=self._proxy,
@@ -159,11 +186,7 @@ class HttpClient:
                     url = self._redirect(method, url, response.headers.get("Location", ""))
         except aiohttp.ConnectionTimeoutError:
             raise TransportError(f"no connection within {self._limits.connect_s:g} s", maybe_done=False) from None
-        except aiohttp.ClientConnectionError as error:
-            if last_word and last_word.refused:
-                raise NotPermitted from None
-            if not isinstance(error, aiohttp.ClientConnectorError):
-                raise TransportError(f"the connection broke: {type(error).__name__}", maybe_done=True) from None
+        except aiohttp.ClientConnectorError as error:
             raise _cannot_connect(error) from None
         except aiohttp.ClientHttpProxyError as error:
             raise _refused_by_proxy(error.status) from None
@@ -293,18 +316,34 @@ class _Inflate:
 
 
 class _LastWord:
-    """A body that is sent only if `permit` says yes at the moment when it would go out."""
+    """A body that is sent only if `permit` says yes at the moment when it would go out.
 
-    def __init__(self, body: bytes, permit: Callable[[], bool]) -> None:
+    sent: whether it may have gone out. error: why it did not.
+    """
+
+    def __init__(self, body: bytes, permit: Callable[[], bool], on_connected: Callable[[], Awaitable[None]] | None):
         self.body = body
-        self.refused = False
+        self.sent = False
+        self.error: Exception | None = None
+        self._closed = False
         self._permit = permit
+        self._on_connected = on_connected
 
     async def send(self) -> AsyncIterator[bytes]:
-        if not self._permit():
-            self.refused = True
-            raise NotPermitted
+        try:
+            if self._on_connected:
+                await self._on_connected()
+            if self._closed or not self._permit():
+                raise NotPermitted
+        except Exception as error:
+            self.error = error
+            raise
+        self.sent = True
         yield self.body
+
+    def close(self) -> None:
+        """The request is over: nothing more may be sent for it."""
+        self._closed = True
 
 
 def _proxy(url: URL) -> tuple[URL | None, str]:

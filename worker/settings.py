@@ -128,6 +128,11 @@ class Settings(BaseSettings):
         description="Stop it if more than this share of the entries read are no profiles or cannot be read; 1: only "
         "if all are",
     )
+    guard_personas: Share = Field(
+        0.5,
+        description="Stop it if at most this share of its recorded personas, and two fewer at least, is still at "
+        "Mavera; 0: never",
+    )
     max_credits: int | None = Field(
         None, ge=0, description="Most credits that one sync may spend, whatever it asks for; unset: no limit"
     )

@@ -10,7 +10,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
@@ -266,7 +266,8 @@ class PersonaOutcome:
 
     action: `created`, `updated`, `unchanged` (it is up to date: nothing was sent) or `skipped` (it stays as it was).
     credits: charged for it by this sync. ignored: fields that Mavera dropped. reason: of an update, in words; of what
-    was skipped, a word: `empty`, `too_small`, `no_evidence`, `partial`.
+    was skipped, a word: `empty`, `too_small`, `no_evidence`, `partial`. twins: ids of other personas at Mavera that
+    carry the same reference, bought twice or copied by hand.
     """
 
     cluster: str
@@ -275,6 +276,12 @@ class PersonaOutcome:
     credits: int
     ignored: tuple[str, ...] = ()
     reason: str = ""
+    twins: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """The outcome as it is kept in Redis; without twins as earlier versions wrote it, and can read it."""
+        fields = asdict(self)
+        return fields if self.twins else {name: value for name, value in fields.items() if name != "twins"}
 
     @property
     def skipped(self) -> bool:

@@ -45,8 +45,8 @@ async def test_an_unchanged_space_sends_mavera_nothing(session_redis: RedisServe
         assert personas(second) == personas(first)
         await stage.assert_bought_once(second, credits_charged=0)
         assert (len(stage.sandbox.posts), stage.sandbox.patches) == (3, [])
-        # One free look, which serves for the key, for what there is, and for what is still there.
-        assert stage.sandbox.journal.count("mavera") - asked == 1
+        # Two free looks: one for the key, before the pages; and one for what is still there, after them.
+        assert stage.sandbox.journal.count("mavera") - asked == 2
         seen = await stage.persona_store().all()
         assert seen == {name: replace(record, sync_id=second.id) for name, record in before.items()}
         assert all(record.sent and record.complete for record in seen.values())

@@ -7,7 +7,7 @@ something has a time, or a time to live, is modelled; which, is not. What Redis 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import ANY
 
@@ -525,7 +525,7 @@ class Model:
             times = {name.encode(): True for name in sync.times}
             found[keys.sync(sync.id)] = Key({**sync.fields(), **times}, ended)
             if sync.outcomes:
-                texts = {name.encode(): orjson.dumps(asdict(one)) for name, one in sync.outcomes.items()}
+                texts = {name.encode(): orjson.dumps(one.as_json()) for name, one in sync.outcomes.items()}
                 found[keys.outcomes(sync.id)] = Key(texts, ended)
             if sync.asked:
                 found[sync.asked] = Key(sync.id.encode(), ended)
@@ -546,7 +546,7 @@ class Model:
             records = {reference.encode(): record.encode() for reference, record in self.personas.items()}
             found[keys.personas("account")] = Key(records, expires=False)
         for reference, (by, sync_id) in self.claims.items():
-            claim = {b"by": by.encode(), b"sync": sync_id.encode(), b"at": True}
+            claim = {b"by": by.encode(), b"sync": sync_id.encode(), b"at": True, b"settle_ms": b"0"}
             found[keys.claim("account", reference)] = Key(claim, expires=False)
         return found
 
@@ -602,7 +602,7 @@ def without_times(found: dict[str, Key]) -> dict[str, Key]:
         if name.startswith("sp:sync:") and isinstance(value, dict):
             value = {field_: True if text and field_.decode() in TIMES else text for field_, text in value.items()}
         elif name.startswith("sp:claim:"):
-            value = {**value, b"at": True}
+            value = {**value, b"at": True, b"settle_ms": b"0"}
         elif name in (keys.SYNCS, keys.DUE, keys.QUEUE) or name.startswith("sp:active:"):
             value = dict.fromkeys(value, True)
         result[name] = Key(value, key.expires)

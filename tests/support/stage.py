@@ -141,6 +141,7 @@ async def staged(
     pool = redis_pool(redis.url, patience_s=20)
     try:
         await pool.flushall()
+        await know_run(pool)
         async with (
             Sandbox(SandboxOptions(spaces=spaces or {"spa": RECIPE}, **options)) as sandbox,
             SyncClient(redis.url, settings=client_settings(chosen), patience_s=20) as client,
@@ -148,6 +149,12 @@ async def staged(
             yield Stage(redis, sandbox, client, pool, settings or {}, start)
     finally:
         await pool.aclose()
+
+
+async def know_run(pool: StorePool) -> None:
+    """Lets an emptied Redis pass for one that has always been there, so that nobody waits before buying."""
+    run, _ = await pool.server_run()
+    await pool.hset(keys.RUN, mapping={"id": run, "at": ""})  # type: ignore[misc]
 
 
 def client_settings(settings: Mapping[str, str]) -> Settings:

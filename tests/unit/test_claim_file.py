@@ -149,7 +149,7 @@ def test_without_a_home_the_variable_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 async def store(fake_pool: StorePool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> WrittenClaims:
-    async def won(*_: object) -> ClaimAnswer:
+    async def won(*_: object, **__: object) -> ClaimAnswer:
         return ClaimAnswer("won")
 
     monkeypatch.setattr(PersonaStore, "claim", won)  # no sync is needed to have a claim

@@ -15,6 +15,7 @@ from worker.http import new_session
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
 from worker.jobs.lookup import cluster_reference
+from worker.jobs.persona_finder import PersonaFinder
 from worker.jobs.plan import Planner
 from worker.jobs.tickets import ticket
 from worker.mavera import build
@@ -47,7 +48,9 @@ class Planning:
         return (await self.planner().plan(clusters())).personas
 
     def planner(self) -> Planner:
-        return Planner(self.context, self.begun, Patience(self.context, self.context.mavera_limiter, "Mavera"))
+        patience = Patience(self.context, self.context.mavera_limiter, "Mavera")
+        finder = PersonaFinder(self.context, patience, REQUEST, self.begun.lease.sync_id)
+        return Planner(self.context, self.begun, patience, finder)
 
     async def make(self, cluster: int = 0) -> str:
         """A persona at Mavera, as a sync of the same space would make it; not recorded."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.mavera.reference import Reference, find, refer, reference
+from worker.mavera.reference import Reference, find, refer, reference, without_references
 
 # A loaded machine is no reason to fail.
 
@@ -84,3 +84,9 @@ def test_a_description_gets_another_reference_in_the_place_of_its_own() -> None:
     assert refer("Made by hand.", new) == f"Made by hand. {new}"
     assert refer("", new) == str(new)
     assert refer(refer("Made by hand.", new), new) == f"Made by hand. {new}"
+
+
+def test_a_text_that_is_about_to_be_referred_quotes_no_reference() -> None:
+    quoted = reference("spa_9", *BASE[1:])
+    assert without_references(f"Plans: {quoted}, pro. {quoted}") == "Plans: , pro."
+    assert without_references("Plans:  pro.") == "Plans:  pro."

@@ -233,6 +233,27 @@ async def test_a_full_page_can_be_without_a_cursor() -> None:
         assert set(body) == {"object", "data"}
 
 
+async def test_the_list_can_show_short_descriptions_or_none_and_a_search_covers_all_of_them() -> None:
+    async with mavera(mavera_shown=10) as client:
+        _, _, answer = await client.ask("POST", body=BODY)
+        assert answer["description"] == BODY["description"]
+        _, _, body = await client.ask("GET", search="ab12")
+        assert [row["description"] for row in body["data"]] == ["High Value"]
+        client.box.set_options(mavera_shown=0)
+        _, _, body = await client.ask("GET")
+        assert "description" not in body["data"][0]
+        assert (await client.ask("GET", "/" + answer["id"]))[2]["description"] == BODY["description"]
+        client.box.set_options(mavera_reads=False)
+        assert (await client.ask("GET", "/" + answer["id"]))[0] == 404
+
+
+async def test_the_list_can_begin_with_odd_rows() -> None:
+    async with mavera(mavera_odd_rows=True, stock_personas=1) as client:
+        _, _, body = await client.ask("GET")
+        assert None in body["data"]
+        assert [row["id"] for row in body["data"] if isinstance(row, dict) and "id" in row][-1] == "per_stock_0"
+
+
 async def test_the_list_is_searched_and_filtered() -> None:
     async with mavera(stock_personas=2) as client:
         await client.ask("POST", body=BODY)

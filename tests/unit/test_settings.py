@@ -77,6 +77,7 @@ def test_every_setting_is_read_from_the_variable_of_its_name(monkeypatch: pytest
         "guard_coverage": "0.25",
         "guard_trait_errors": "0.25",
         "guard_profile_errors": "0.25",
+        "guard_personas": "0.25",
     }
     values = {name: others.get(name, "11") for name in Settings.model_fields}
     for name, value in values.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from tests.support.syncs import FAILURE, STATES, Syncs, after
 from worker.clusters.figures import Figures
 from worker.errors import LeaseLost
 from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, PersonaStore, Sent, StorePool, keys
-from worker.store.personas import account_name
+from worker.store.personas import account_name, former_account_name
 from worker.sync import PersonaOutcome, SyncState
 
 RECORD = PersonaRecord("per_1", "space", "new", "s1", n=3)
@@ -73,6 +74,20 @@ async def test_a_claim_can_be_looked_at(syncs: Syncs) -> None:
     assert claim is not None
     assert (claim.by, claim.sync_id) == ("a", "s1")
     assert 25 <= claim.age_s < 85
+
+
+async def test_a_claim_keeps_the_settle_time_of_its_claimant_and_an_old_one_has_none(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FINALIZING)
+    await syncs.personas.claim(lease, "reference", "a", settle_s=75)
+    answer = await syncs.personas.claim(lease, "reference", "b", settle_s=25)
+    assert answer.claim
+    assert answer.claim.settle_s == 75
+    await syncs.pool.hdel(keys.claim("account", "reference"), "settle_ms")
+    answer = await syncs.personas.claim(lease, "reference", "b", settle_s=25)
+    found = await syncs.personas.claimed("reference")
+    assert answer.claim
+    assert found
+    assert (answer.claim.settle_s, found.settle_s) == (0, 0)
 
 
 async def test_what_is_recorded_is_not_claimed(syncs: Syncs) -> None:
@@ -358,15 +373,66 @@ async def test_accounts_know_nothing_of_each_other(pool: StorePool) -> None:
     assert await PersonaStore(pool, live).find("reference") == RECORD
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "https://MAVERA.example/api",
+        "https://mavera.example:443/api",
+        "https://mavera.example./api",
+        "https://mavera.example//api/",
+    ],
+)
+async def test_spellings_of_one_url_are_one_account(pool: StorePool, spelling: str) -> None:
+    plain = "https://mavera.example/api"
+    account = account_name(spelling, "mvra_live_1")
+    former = former_account_name(spelling, "mvra_live_1")
+    assert account == account_name(plain, "mvra_live_1")
+    assert former_account_name(plain, "mvra_live_1") == ""
+    # What an earlier version kept under the spelling is found, moved, and counts.
+    earlier = PersonaStore(pool, former)
+    await earlier.record("reference", RECORD, CREATED)
+    await earlier.record("another", replace(RECORD, persona_id="per_2"), CREATED)
+    lease = await Syncs(pool).lease(SyncState.FINALIZING)
+    await earlier.claim(lease, "doubtful", "by")
+    store = PersonaStore(pool, account, former)
+    assert await store.find("reference") == RECORD
+    assert await PersonaStore(pool, account).find("reference") == RECORD
+    assert set(await store.all()) == {"reference", "another"}
+    assert await earlier.all() == {}
+    assert (await store.claim(lease, "another", "by")).kind == "recorded"
+    held = await store.claim(lease, "doubtful", "other")
+    assert held.claim
+    assert held.claim.by == "by"
+    assert await store.release("doubtful", "by")
+    assert (await store.claim(lease, "doubtful", "other")).kind == "won"
+
+
+def test_names_of_this_machine_are_one_and_other_parts_of_a_url_count() -> None:
+    names = {account_name(f"http://{host}:8080/api", "k") for host in ("localhost", "127.0.0.1", "[::1]", "LOCALHOST")}
+    assert len(names) == 1
+    urls = ["http://m/api", "https://m/api", "https://m:8443/api", "https://m/API", "https://m/api/v1", "https://n/api"]
+    assert len({account_name(url, "k") for url in urls}) == len(urls)
+
+
 # The run of Redis
 
 
 async def test_of_a_run_that_has_always_been_there_its_age_counts(syncs: Syncs) -> None:
     run, age_s = await syncs.pool.server_run()
+    await syncs.pool.hset(keys.RUN, mapping={"id": run, "at": ""})
     for _ in range(2):
         seen, steady_s = await syncs.personas.redis_run()
         assert seen == run
         assert steady_s >= age_s
+
+
+async def test_data_that_does_not_know_its_run_may_have_been_emptied(pool: StorePool) -> None:
+    syncs = Syncs(pool)
+    _, age_s = await pool.server_run()
+    for _ in range(2):
+        assert (await syncs.personas.redis_run())[1] == (age_s if age_s == math.inf else pytest.approx(0, abs=60))
+    marked = await pool.hash_field(keys.RUN, "at")
+    assert bool(marked) is (age_s != math.inf)
 
 
 async def test_after_a_change_of_redis_the_time_since_then_counts(syncs: Syncs) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.clusters import Aggregate, ClusterSummary
 from worker.clusters.guards import Alarm, Thresholds, Unread, alarms
@@ -36,6 +36,10 @@ class Comparison:
     def unusable(self) -> tuple[Alarm, ...]:
         """The alarms that say that the input cannot be used, which would explain why nobody is in a cluster."""
         return tuple(alarm for alarm in self.alarms if alarm.code in _UNUSABLE)
+
+    def joined_by(self, alarm: Alarm | None) -> Comparison:
+        """The same with one more alarm, if there is one."""
+        return replace(self, alarms=(*self.alarms, alarm)) if alarm else self
 
     def stop(self, *, accepted: bool = False) -> None:
         """Raises ResumableStop if there is an alarm, unless that was accepted; Permanent if nobody is in a cluster."""

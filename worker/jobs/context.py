@@ -14,6 +14,7 @@ import aiohttp
 from worker.backoff import Backoff
 from worker.files import FileSource, Opener, OpenFiles, under
 from worker.http import HttpClient, HttpLimits
+from worker.jobs.settle_watch import SettleWatch
 from worker.mavera import MaveraClient
 from worker.segment import InlineApi, ProfileApi, SampledSource, Source
 from worker.segment.profile_api import LISTED_A_CALL
@@ -30,7 +31,7 @@ from worker.store import (
     redis_pool,
 )
 from worker.store.claim_file import ClaimFile, state_folder
-from worker.store.personas import account_name
+from worker.store.personas import account_name, former_account_name
 from worker.store.written_claims import WrittenClaims
 from worker.sync import SyncRequest
 
@@ -59,6 +60,7 @@ class WorkerContext:
         settings.require("mavera_api_key")
 
         self.backoff = Backoff(settings.retry_base_s)
+        self.settle_watch = SettleWatch(self.clock)
         self.queue = JobQueue(self.pool, mavera_account(settings))
         self.syncs = sync_store(self.pool, settings)
         self.batches = batch_store(self.pool, settings)
@@ -172,7 +174,7 @@ def persona_store(pool: StorePool, settings: Settings, claims: ClaimFile | None 
     """The records and claims of the account. claims: as of `WorkerContext`."""
     account = _mavera_account(settings)
     if claims is None:
-        return PersonaStore(pool, account)
+        return PersonaStore(pool, account, former_account_name(settings.mavera_base_url, _mavera_key(settings)))
     return WrittenClaims(pool, account, claims, settings.mavera_settle_s)
 
 
@@ -203,8 +205,11 @@ def mavera_account(settings: Settings) -> str:
 
 def _mavera_account(settings: Settings) -> str:
     """The account's name in Redis; without a key that of live keys."""
-    key = settings.mavera_api_key
-    return account_name(settings.mavera_base_url, key.get_secret_value() if key else "")
+    return account_name(settings.mavera_base_url, _mavera_key(settings))
+
+
+def _mavera_key(settings: Settings) -> str:
+    return settings.mavera_api_key.get_secret_value() if settings.mavera_api_key else ""
 
 
 def sync_store(pool: StorePool, settings: Settings) -> SyncStore:

@@ -2,14 +2,16 @@
 plans what it would do.
 
 Leased and handed over like a walk. A cluster that is settled is settled for good, so a next finalizer goes on where
-this one stopped; how a persona is bought exactly once is `purchase`.
+this one stopped; how a persona is bought exactly once is `purchase`. A cluster that is in doubt is settled last.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
-from worker.clusters import Aggregate, summarise
+from worker.clusters import Aggregate, ClusterSummary, summarise
+from worker.clusters.guards import Alarm
 from worker.jobs import job
 from worker.jobs.account import Account
 from worker.jobs.attempts import Defer, Patience
@@ -18,6 +20,9 @@ from worker.jobs.budget import Budget
 from worker.jobs.comparison import Comparison, compare
 from worker.jobs.context import WorkerContext
 from worker.jobs.lease import Lease
+from worker.jobs.lookup import cluster_reference
+from worker.jobs.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
+from worker.jobs.persona_guard import missing_personas
 from worker.jobs.plan import Planner
 from worker.jobs.purchase import Purchase
 from worker.jobs.tickets import ticket
@@ -41,12 +46,13 @@ class Finalizer:
         encoded = begun.checkpoint.aggregate
         self._aggregate = Aggregate.from_bytes(encoded) if encoded else Aggregate()
         self._clusters = summarise(self._aggregate, begun.request.rules) if encoded else []
-        self._planner = Planner(context, begun, self._patience)
+        self._finder = PersonaFinder(context, self._patience, begun.request, begun.lease.sync_id)
+        self._planner = Planner(context, begun, self._patience, self._finder)
         self._budget = Budget(context, begun)
         self._account = Account(
             context, begun, lease.grant, Patience(context, context.mavera_limiter, "Mavera"), self._planner.creations
         )
-        self._purchase = Purchase(context, begun, lease, self._patience, self._budget, self._account)
+        self._purchase = Purchase(context, begun, lease, self._patience, self._budget, self._account, self._finder)
 
     async def run(self) -> None:
         """Settles every cluster, or plans to, then completes the sync."""
@@ -69,6 +75,7 @@ class Finalizer:
         comparison = await self._compare()
         if comparison.nobody and not comparison.unusable:
             comparison.stop()
+        comparison = comparison.joined_by(await self._missing_personas())
         plan = await self._planner.plan(self._clusters)
         alarms = comparison.alarms
         plan = plan.model_copy(
@@ -82,17 +89,17 @@ class Finalizer:
         await log_end(self._context, self._begun.lease.sync_id)
 
     async def _buy(self) -> None:
-        comparison = await self._compare()
         settled = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
+        comparison = await self._compare()
         if not settled:
             comparison.stop(accepted=self._begun.accepted)
+            if not self._begun.accepted:
+                comparison.joined_by(await self._missing_personas()).stop()
         left = [summary for summary in self._clusters if summary.key not in settled]
         if self._budget.limit is not None:
-            await self._budget.permit(await self._planner.creations(left))
+            await self._budget.permit(await self._planner.creations(left), without=self._references(left))
         self._account.left = left
-        for summary in left:
-            await self._purchase.settle(summary)
-            self._purchase.made_progress()
+        await self._settle(left)
         await self._account.compare()
         await self._lease.stop()
         await self._purchase.confirm()
@@ -107,8 +114,36 @@ class Finalizer:
         await self._purchase.confirm()
         await log_end(self._context, self._begun.lease.sync_id)
 
+    async def _settle(self, clusters: Sequence[ClusterSummary]) -> None:
+        """Settles all clusters, those in doubt at the end. Raises what keeps the last of them from being settled."""
+        postponed = []
+        for summary in clusters:
+            try:
+                await self._purchase.settle(summary)
+                self._purchase.made_progress()
+            except (PersonaInDoubt, RedisUnsettled):
+                postponed.append(summary)
+        doubts: list[PersonaInDoubt] = []
+        self._finder.forget_lists()
+        for summary in postponed:
+            try:
+                await self._purchase.settle(summary, last=True)
+                self._purchase.made_progress()
+            except PersonaInDoubt as doubt:
+                doubts.append(doubt)
+        if doubts:
+            others = f" ({len(doubts) - 1} more of its clusters are in doubt)" if len(doubts) > 1 else ""
+            raise PersonaInDoubt(f"{doubts[0]}{others}")
+
+    def _references(self, clusters: Sequence[ClusterSummary]) -> set[str]:
+        request, sync_id = self._begun.request, self._begun.lease.sync_id
+        return {str(cluster_reference(request, sync_id, summary.key)) for summary in clusters}
+
     async def _compare(self) -> Comparison:
         return await compare(self._context, self._begun, self._aggregate, self._clusters)
+
+    async def _missing_personas(self) -> Alarm | None:
+        return await missing_personas(self._context, self._begun, self._finder)
 
     async def _hand_over(self, delay_s: float, note: str) -> None:
         await self._lease.stop()

@@ -1,23 +1,26 @@
-"""What is at Mavera already: the personas of one family, found by their reference.
+"""What is at Mavera already: the personas of one family, or of the account, found by their reference.
 
-No record in Redis proves that there is none: a power cut can lose a claim and its record together. So before the
-first `POST` the family is listed at Mavera, which is free. Presence is believed at once. Absence is believed only if
-the listing was complete and Redis has not been restarted shortly before or since, for its restart may have lost a
-claim.
+No record in Redis proves that there is none: a power cut can lose a claim and its record together, and another process
+may know another Redis. So before the first `POST` Mavera's list is read, which is free. Presence is believed at once;
+what it takes to believe absence is `persona_finder`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.clusters import ClusterSummary
-from worker.jobs.attempts import Patience
+from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
 from worker.mavera import Persona, Reference, list_pages, reference
 from worker.store import PersonaRecord
 from worker.sync import SyncRequest
+
+T = TypeVar("T")
 
 
 class Lookup(BaseModel):
@@ -91,28 +94,108 @@ def age_order(persona: Persona) -> tuple[str, str]:
     return str(persona.created_at), persona.id
 
 
+@dataclass(frozen=True)
+class Listing:
+    """Mavera's list as it was read.
+
+    Attributes:
+        family: What was searched for; empty: the list is of the whole account.
+        personas: Its rows, without repetitions.
+        why: Why it may not be complete; empty if it was read to its end.
+        endless: Whether it is longer than we read.
+        run: Of Redis, when the first page was asked for.
+        unsettled_s: Seconds from then until Redis' last restart is long enough ago; 0: it was.
+        begun_at: When that was, by the clock of the worker.
+        took_s: How long it took to read, in seconds.
+    """
+
+    family: str
+    personas: tuple[Persona, ...]
+    why: str
+    endless: bool
+    run: str
+    unsettled_s: float
+    begun_at: float
+    took_s: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was read to its end."""
+        return not self.why
+
+    def lookup(self, family: str) -> Lookup:
+        """What it says of the personas of a family."""
+        ours = [one for one in self.personas if (mine := one.reference) and mine.family == family]
+        found: dict[str, Persona] = {}
+        for persona in ours:
+            # Of two with one reference (bought twice, or copied by hand) every look-up must name the same one.
+            text = str(persona.reference)
+            found[text] = min(found.get(text, persona), persona, key=age_order)
+        return Lookup(
+            run=self.run,
+            unsettled_s=self.unsettled_s,
+            complete=self.complete,
+            why=self.why,
+            found={text: one.id for text, one in found.items()},
+            listed=frozenset(persona.id for persona in ours),
+            twins=find_twins(ours),
+        )
+
+    def has(self, persona_id: str) -> bool:
+        """Whether it has a row of this persona, whatever the row shows."""
+        return any(one.id == persona_id for one in self.personas)
+
+
 async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lookup:
     """Lists the personas of a family. Raises what `Patience.call` raises; a wrong key is found here."""
+    return (await list_personas(context, patience, family)).lookup(family)
+
+
+async def list_personas(context: WorkerContext, patience: Patience, family: str) -> Listing:
+    """Reads Mavera's list: the rows in which a search finds `family`, or all rows if it is empty.
+
+    A long list is read to its end although the rate limit makes it wait: a later job would begin with its first page
+    again, and might never come to the last one. Raises what `Patience.call` raises.
+    """
+    begun_at = context.clock()
     run, steady_s = await context.personas.redis_run()
-    unsettled_s = max(0.0, context.settings.mavera_settle_s - steady_s)
-    found: dict[str, Persona] = {}
-    ours: list[Persona] = []
+    steady_s = min(steady_s, context.settle_watch.run_s(run))
+    rows: dict[str, Persona] = {}
     why = ""
-    async for page in list_pages(context.mavera, family, patience.call):
+    endless = False
+    async for page in list_pages(context.mavera, family, _Reader(context, patience).call):
         why = why or page.doubt
-        for persona in page.personas:
-            mine = persona.reference
-            if mine and mine.family == family:
-                ours.append(persona)
-                # Of two with one reference (bought twice, or copied by hand) every look-up must name the same one.
-                known = found.get(str(mine), persona)
-                found[str(mine)] = min(known, persona, key=age_order)
-    return Lookup(
-        run=run,
-        unsettled_s=unsettled_s,
-        complete=not why,
-        found={text: one.id for text, one in found.items()},
-        listed=frozenset(persona.id for persona in ours),
-        twins=find_twins(ours),
+        endless = page.endless
+        rows |= {persona.id: persona for persona in page.personas}
+    return Listing(
+        family=family,
+        personas=tuple(rows.values()),
         why=why,
+        endless=endless,
+        run=run,
+        unsettled_s=max(0.0, context.settings.mavera_settle_s - steady_s),
+        begun_at=begun_at,
+        took_s=context.clock() - begun_at,
     )
+
+
+class _Reader:
+    """Sends the requests for the pages of one list; from the second one on it waits instead of handing over."""
+
+    def __init__(self, context: WorkerContext, patience: Patience) -> None:
+        self._context = context
+        self._patience = patience
+        self._has_begun = False
+
+    async def call(self, page: Callable[[], Awaitable[T]]) -> T:
+        """Sends one request. Raises Defer only for the first one, and otherwise as `Patience.call`."""
+        while True:
+            try:
+                result = await self._patience.call(page)
+            except Defer as wait:
+                if not self._has_begun:
+                    raise
+                await self._context.sleep(wait.wait_s)
+            else:
+                self._has_begun = True
+                return result

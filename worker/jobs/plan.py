@@ -16,8 +16,9 @@ from worker.jobs.attempts import Defer, Patience
 from worker.jobs.budget import ceiling
 from worker.jobs.context import WorkerContext
 from worker.jobs.decision import Decision, decide
-from worker.jobs.lookup import Lookup, cluster_reference, found_record, look_up
+from worker.jobs.lookup import cluster_reference, found_record
 from worker.jobs.orphans import Owner, find_orphans
+from worker.jobs.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
 from worker.mavera import CREDITS_PER_PERSONA, Persona, PersonaGone, PersonaPayload, build
 from worker.mavera.echo import shown_fields
 from worker.plan import Orphan, Plan, PlannedPersona
@@ -27,68 +28,81 @@ from worker.store.syncs import Begun
 
 @dataclass
 class _Case:
-    """One cluster: what it would send, and the persona that it has. gone: those that it had, as Mavera said."""
+    """One cluster: what it would send, and the persona that it has.
+
+    doubt: why it is not known whether it has one; empty if it is. gone: those that it had, as Mavera said.
+    """
 
     summary: ClusterSummary
     payload: PersonaPayload
     record: PersonaRecord | None
     listed: str | None
+    doubt: str = ""
     gone: list[str] = field(default_factory=list)
 
 
 class Planner:
-    """Plans the personas of one sync."""
+    """Plans the personas of one sync. finder: what is at Mavera."""
 
-    def __init__(self, context: WorkerContext, begun: Begun, patience: Patience) -> None:
+    def __init__(self, context: WorkerContext, begun: Begun, patience: Patience, finder: PersonaFinder) -> None:
         self._context = context
         self._begun = begun
         self._patience = patience
+        self._finder = finder
 
     async def plan(self, summaries: Sequence[ClusterSummary]) -> Plan:
         """The plan for these clusters, in their order. Raises ApiError, Defer or LeaseLost."""
         before = Plan.decode(self._begun.plan)
         planned = list(before.personas) if before else []
         try:
-            lookup = await self._look_up()
             for summary in summaries[len(planned) :]:
-                planned.append(await self._persona(await self._case(summary, lookup), lookup))
+                planned.append(await self._persona(await self._case(summary)))
                 self._patience.made_progress()
         except Defer:
             await self._context.syncs.remember_plan(self._begun.lease, self._made_of(planned))
             raise
         account = account_credits(await read_usage(self._context, self._patience))
-        orphans = await self._orphans(lookup)
+        orphans = await self._orphans()
         return self._made_of(planned).model_copy(update={"account": account, "orphans": orphans})
 
-    async def _orphans(self, lookup: Lookup) -> tuple[Orphan, ...]:
+    async def _orphans(self) -> tuple[Orphan, ...]:
         """The personas of this space and these rules whose clusters are not in the rules any more."""
         request = self._begun.request
         if request.mode == "create":
             return ()
+        family = cluster_reference(request, self._begun.lease.sync_id, "").family
         return find_orphans(
             await self._context.personas.all(),
-            lookup.found,
+            (await self._finder.family()).lookup(family).found,
             Owner(request.space_id, request.collection, request.rules.name),
             request.rules.cluster_keys,
         )
 
     async def creations(self, summaries: Collection[ClusterSummary]) -> int:
         """How many of these clusters need a new persona. Raises as `plan` does."""
-        lookup = await self._look_up()
         count = 0
         for summary in summaries:
-            decision, _ = await self._decide(await self._case(summary, lookup), lookup, look=False)
+            decision, _ = await self._decide(await self._case(summary), look=False)
             count += decision.action == "create"
         return count
 
-    async def _case(self, summary: ClusterSummary, lookup: Lookup) -> _Case:
+    async def _case(self, summary: ClusterSummary) -> _Case:
         reference = cluster_reference(self._begun.request, self._begun.lease.sync_id, summary.key)
-        record = await self._context.personas.find(str(reference))
         payload = build(summary, reference, self._begun.request.rules)
-        return _Case(summary, payload, record, lookup.found.get(str(reference)))
+        case = _Case(summary, payload, await self._context.personas.find(str(reference)), None)
+        listing = await self._finder.family()
+        case.listed = listing.lookup(reference.family).found.get(str(reference))
+        if case.record is None and case.listed is None and self._decision(case).action == "create":
+            try:
+                case.listed = await self._finder.find(payload, reference)
+            except PersonaInDoubt as doubt:
+                case.doubt = str(doubt)
+            except RedisUnsettled:
+                pass  # it delays a purchase, and a plan buys nothing
+        return case
 
-    async def _persona(self, case: _Case, lookup: Lookup) -> PlannedPersona:
-        decision, persona = await self._decide(case, lookup, look=True)
+    async def _persona(self, case: _Case) -> PlannedPersona:
+        decision, persona = await self._decide(case, look=True)
         payload, shown = case.payload.as_json(), shown_fields(persona) if persona else {}
         return PlannedPersona(
             cluster=case.summary.key,
@@ -100,24 +114,18 @@ class Planner:
             current={name: shown.get(name) for name in payload} if persona else None,
         )
 
-    async def _decide(self, case: _Case, lookup: Lookup, *, look: bool) -> tuple[Decision, Persona | None]:
+    async def _decide(self, case: _Case, *, look: bool) -> tuple[Decision, Persona | None]:
         """The decision, and the persona as it is if it was asked for: it is if `look`, or if it is not listed.
 
         Afterwards `case.record` is of the persona that there is.
         """
         while True:
             case.record = self._known(case)
-            decision = decide(
-                self._begun.request,
-                self._context.settings,
-                case.summary,
-                case.payload,
-                case.record,
-                complete=self._begun.checkpoint.complete,
-            )
+            decision = self._decision(case)
             if case.record is None or decision.action == "skip":
                 return decision, None
-            persona_id, is_listed = case.record.persona_id, case.record.persona_id in lookup.listed
+            persona_id = case.record.persona_id
+            is_listed = await self._finder.is_listed(persona_id)
             if decision.action == "leave" and not is_listed:
                 decision = Decision("update", "Mavera does not list it")
             if is_listed and not look:
@@ -138,9 +146,15 @@ class Planner:
             return None
         return found_record(self._begun.request, self._begun.lease.sync_id, case.summary, case.listed)
 
-    async def _look_up(self) -> Lookup:
-        family = cluster_reference(self._begun.request, self._begun.lease.sync_id, "").family
-        return await look_up(self._context, self._patience, family)
+    def _decision(self, case: _Case) -> Decision:
+        return decide(
+            self._begun.request,
+            self._context.settings,
+            case.summary,
+            case.payload,
+            case.record,
+            complete=self._begun.checkpoint.complete,
+        )
 
     def _made_of(self, personas: list[PlannedPersona]) -> Plan:
         return Plan(personas=tuple(personas), max_credits=ceiling(self._begun.request, self._context.settings))
@@ -150,4 +164,6 @@ def _why(decision: Decision, case: _Case) -> str:
     """The reason that a decision needs not give, for people."""
     if decision.action == "leave":
         return "nothing that counts has changed"
+    if case.doubt:
+        return case.doubt
     return f"{', '.join(case.gone)} is no longer at Mavera" if case.gone else "there is none yet"

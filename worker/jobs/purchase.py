@@ -2,20 +2,25 @@
 
     known (record) or found (reference at Mavera)?  ── yes → decide ┬ update → PATCH → record
       │ no, and absence is believable                               └ leave, skip → note the outcome
-    throttle slot → claim ── recorded by another → decide, as above
-      │ won          └───── held by another → in doubt
-    POST, sent within the claim's deadline
+    throttle slot → connection → claim ── recorded by another → decide, as above
+      │ won                        └───── held by another → in doubt
+    body of the POST, sent within the claim's deadline
       ├ made → record            (ends the claim)
-      ├ definitely refused → release the claim; retry or stop
+      ├ not sent, or definitely refused → release the claim; retry or stop
       └ no definite answer → in doubt
 
-What to do with a persona that is known is `decision`. One that is to be left must be listed at Mavera: one that is not
-may have been deleted by hand, so it gets a PATCH, which is free and tells.
+What to do with a persona that is known is `decision`; what it takes to believe that there is none is `persona_finder`.
+A persona that is to be left must be listed at Mavera: one that is not may have been deleted by hand, so it gets a
+PATCH, which is free and tells. A 404 to that PATCH counts only if the list does not have the persona either.
 
-In doubt: presence at Mavera is believed at once. Absence is believed `MAVERA_SETTLE_S` after the claim, from two
-complete listings; then the claim is released and the purchase begins anew, for as long as the retry budget lasts. What
-stays open is a process that is frozen between its check of the deadline and its send for longer than
-`MAVERA_SETTLE_S`, and a persona that Mavera lists later than that.
+The claim is taken when the connection of the POST is made, so its deadline covers neither DNS nor TCP nor TLS; missing
+it is a failure like any other, and counts against the retry budget.
+
+In doubt: presence at Mavera is believed at once. Absence is believed after this process has watched the claim for the
+settle time, the longer one of its own settings and the claimant's, by its own monotonic clock, from two complete
+listings; then the claim is released and the purchase begins anew, for as long as the retry budget lasts. The sync's
+other clusters go first (`finalize`). What stays open is a process that is frozen between its check of the deadline and
+its send for longer than the settle time, and a persona that Mavera lists later than that.
 """
 
 from __future__ import annotations
@@ -24,20 +29,21 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from worker.clusters import ClusterSummary
 from worker.errors import ApiError, ResumableStop, Retry
 from worker.http import NotPermitted
 from worker.jobs.account import Account
-from worker.jobs.attempts import Defer, Patience
+from worker.jobs.attempts import Patience
 from worker.jobs.audit import log_outcome, log_refusal
 from worker.jobs.budget import Budget
 from worker.jobs.context import WorkerContext
 from worker.jobs.decision import Decision, decide
 from worker.jobs.lease import Lease
-from worker.jobs.lookup import Lookup, cluster_reference, found_record, look_up
+from worker.jobs.lookup import Lookup, cluster_reference, found_record
+from worker.jobs.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
 from worker.mavera import (
     CREDITS_PER_PERSONA,
     Persona,
@@ -49,7 +55,7 @@ from worker.mavera import (
 )
 from worker.mavera.echo import ignored_fields
 from worker.settings import CLAIM_DEADLINE_S
-from worker.store import Claim, LeaseGrant, PersonaRecord, Sent
+from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, Sent
 from worker.store.syncs import Begun, new_token
 from worker.sync import PersonaOutcome
 
@@ -74,8 +80,23 @@ class _Order:
         return str(self.reference)
 
 
+@dataclass
+class _Attempt:
+    """One attempt to buy. by: names it. answer: to its claim. sent: whether the POST may have gone out.
+
+    restarted: Redis was restarted since the look-up. stopped: the job is over, so nothing may be sent any more.
+    """
+
+    by: str = field(default_factory=new_token)
+    asked_at: float = 0.0
+    answer: ClaimAnswer | None = None
+    restarted: bool = False
+    stopped: bool = False
+    sent: bool = False
+
+
 class Purchase:
-    """The personas of one sync, one cluster at a time."""
+    """The personas of one sync, one cluster at a time. finder: what is at Mavera."""
 
     def __init__(
         self,
@@ -85,6 +106,7 @@ class Purchase:
         patience: Patience,
         budget: Budget,
         account: Account,
+        finder: PersonaFinder,
     ) -> None:
         self._budget = budget
         self._account = account
@@ -92,10 +114,12 @@ class Purchase:
         self._begun = begun
         self._lease = lease
         self._patience = patience
+        self._finder = finder
         # Of its own: that Mavera lists personas well says nothing of whether it makes any.
         self._posting = Patience(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms, lease=lease)
         self._lookup = Lookup.decode(begun.lookup)
         self._gone: set[str] = set()
+        self._twins_told: set[str] = set()
         self._kept: dict[str, Callable[[], Awaitable[None]]] = {}
 
     @property
@@ -115,33 +139,49 @@ class Purchase:
             if cluster not in known:
                 await keep()
 
-    async def settle(self, summary: ClusterSummary) -> None:
+    async def settle(self, summary: ClusterSummary, *, last: bool = False) -> None:
         """Sees to it that a large enough cluster has one persona, up to date and recorded.
 
-        Of any other cluster it notes why the persona that it has stays as it is. Raises ApiError, Defer or LeaseLost.
+        Of any other cluster it notes why the persona that it has stays as it is.
+
+        Args:
+            summary: Of the cluster.
+            last: Whether there is nothing else to do for the sync, so that a purchase in doubt is waited for here.
+
+        Raises:
+            PersonaInDoubt: Whether the cluster has a persona is not known, or not yet.
+            ApiError, Defer, LeaseLost: The sync cannot go on now.
         """
         reference = cluster_reference(self._begun.request, self._begun.lease.sync_id, summary.key)
         order = _Order(summary, reference, build(summary, reference, self._begun.request.rules))
+        if last and await self._is_settled(order):
+            return
         known = record = await self._context.personas.find(order.text)
         if record is None and self._decide(order, None).action == "skip":
             record = self._remembered(order)
             if record is None:
                 return
-        elif record is None and (record := await self._at_mavera(order)):
+        elif record is None:
             claim = await self._context.personas.claimed(order.text)
-            if claim and await self._bought(order, record.persona_id, claim):
+            record = await self._at_mavera(order, claim, last=last)
+            if record and claim and await self._bought(order, record.persona_id, claim):
                 return
         while True:
             if record is None:
                 if self._decide(order, None).action == "skip":
                     return  # the persona was deleted by hand, and a part of a space creates none
-                known = record = await self._create(order)
+                known = record = await self._create(order, last=last)
+                if record and await self._is_settled(order):
+                    return  # another sync has found what this one had bought
             if record is None or await self._bring_up_to_date(order, known, record):
                 return
             # Someone deleted it by hand: it is created anew, unless another one turns up.
             self._gone.add(record.persona_id)
-            self._lookup = None
-            known, record = None, await self._at_mavera(order)
+            known, record = None, await self._at_mavera(order, None, last=last)
+
+    async def _is_settled(self, order: _Order) -> bool:
+        outcomes = await self._context.syncs.outcomes(self._begun.lease.sync_id)
+        return any(one.cluster == order.summary.key for one in outcomes)
 
     async def _bring_up_to_date(self, order: _Order, known: PersonaRecord | None, record: PersonaRecord) -> bool:
         """Updates a persona or leaves it, and notes which; False if Mavera no longer has it.
@@ -149,7 +189,7 @@ class Purchase:
         known: its record in Redis, None if it was only found at Mavera.
         """
         decision = self._decide(order, record)
-        if decision.action == "leave" and not await self._is_listed(order, record):
+        if decision.action == "leave" and not await self._finder.is_listed(record.persona_id):
             decision = Decision("update", "Mavera does not list it")
         if decision.action == "update":
             return await self._update(order, record, decision.reason)
@@ -171,34 +211,24 @@ class Purchase:
         persona_id = self._lookup.found.get(order.text) if self._lookup else None
         return None if persona_id is None else self._found(order, persona_id)
 
-    async def _is_listed(self, order: _Order, record: PersonaRecord) -> bool:
-        """Whether Mavera's list has the persona; that it has not may be for other reasons than that it is gone."""
-        if self._lookup is None:
-            self._lookup = await look_up(self._context, self._patience, order.reference.family)
-        return record.persona_id in self._lookup.listed
+    async def _at_mavera(self, order: _Order, claim: Claim | None, *, last: bool) -> PersonaRecord | None:
+        """The persona as Mavera lists it; None if there is surely none. Raises as `settle`.
 
-    async def _at_mavera(self, order: _Order) -> PersonaRecord | None:
-        """The persona as Mavera lists it. Raises ResumableStop or Defer if it lists none and that proves nothing."""
-        run, _ = await self._context.personas.redis_run()
-        lookup = self._lookup
-        if lookup is None or lookup.run != run or lookup.unsettled_s or not lookup.complete:
-            lookup = self._lookup = await look_up(self._context, self._patience, order.reference.family)
-        persona_id = lookup.found.get(order.text)
-        if persona_id is not None and persona_id not in self._gone:
-            return self._found(order, persona_id)
-        if not lookup.complete:
-            raise ResumableStop(
-                "persona_in_doubt",
-                f"Mavera's list of personas is not complete ({lookup.why}), so whether {order.summary.label} has one "
-                "is unknown; none was bought. The list is read again when the sync goes on",
-            )
-        if lookup.unsettled_s:
-            raise Defer(lookup.unsettled_s, "Redis started only just now; waiting before personas are bought")
-        return None
+        claim: on the persona, if there is one: then a persona that is not listed yet may be on its way.
+        """
+        if claim is not None:
+            persona_id = await self._listed_after_all(order, claim)
+            if persona_id is None and not last:
+                raise _on_its_way(order)
+        else:
+            persona_id = await self._finder.find(order.payload, order.reference)
+        if persona_id in self._gone:
+            raise _contradiction(order, str(persona_id))
+        return None if persona_id is None else self._found(order, persona_id)
 
     async def _restarted_since_lookup(self) -> bool:
         run, _ = await self._context.personas.redis_run()
-        return self._lookup is None or self._lookup.run != run
+        return self._finder.run() != run
 
     async def _update(self, order: _Order, record: PersonaRecord, reason: str) -> bool:
         """Brings a persona up to date and records it; False if Mavera no longer has it."""
@@ -206,8 +236,18 @@ class Purchase:
         try:
             persona = await self._patience.call(lambda: self._context.mavera.update(record.persona_id, order.payload))
         except PersonaGone:
+            if await self._finder.still_lists(record.persona_id):
+                raise _contradiction(order, record.persona_id) from None
             await self._context.personas.forget(order.text, record)
             return False
+        except ResumableStop as refusal:
+            if refusal.code != "mavera_forbidden":
+                raise
+            raise ResumableStop(
+                refusal.code,
+                f"{refusal}. If this persona cannot be changed any more, run `segment-personas personas forget "
+                f"{record.space_id} {record.cluster}`; the next sync then makes a new one unless it finds it again",
+            ) from None
         await self._keep_sent(order, record.persona_id, "updated", 0, persona, reason)
         return True
 
@@ -218,42 +258,34 @@ class Purchase:
         seen, action = record, "skipped"
         if decision.action == "leave":
             seen, action = replace(record, sync_id=self._begun.lease.sync_id, n=order.summary.n), "unchanged"
-        outcome = PersonaOutcome(order.summary.key, record.persona_id, action, 0, reason=decision.reason)
+        outcome = await self._with_twins(
+            order, PersonaOutcome(order.summary.key, record.persona_id, action, 0, reason=decision.reason)
+        )
         leave = partial(self._context.personas.leave, self._lease.grant, order.text, known, seen, outcome)
         self._kept[order.summary.key] = leave
         await leave()
 
-    async def _create(self, order: _Order) -> PersonaRecord | None:
+    async def _create(self, order: _Order, *, last: bool) -> PersonaRecord | None:
         """Buys the persona and records it; or returns the record of one that has turned up meanwhile."""
         while True:
-            await self._budget.permit(1)
+            await self._budget.permit(1, without={order.text})
             await self._account.permit()
             await self._patience.slot()
-            by, asked_at = new_token(), self._context.clock()
-            answer = await self._context.personas.claim(self._lease.grant, order.text, by)
-            if answer.record is not None:
-                return answer.record
-            if answer.claim is not None:
-                if await self._resolve(order, answer.claim):
-                    return None
+            if (record := await self._at_mavera(order, None, last=last)) is not None:
+                return record
+            attempt = _Attempt()
+            if await self._post(order, attempt, last=last):
+                return None
+            if attempt.answer is None:
                 continue
-            if await self._restarted_since_lookup():
-                # Redis may have lost somebody's claim, and with it the right of ours: look at Mavera again first.
-                await self._context.personas.release(order.text, by)
-                if (record := await self._at_mavera(order)) is not None:
-                    return record
-                continue
-            if await self._post(order, by, asked_at):
+            if attempt.answer.record is not None:
+                return attempt.answer.record
+            if attempt.answer.claim is not None and await self._resolve(order, attempt.answer.claim, last=last):
                 return None
 
-    async def _post(self, order: _Order, by: str, asked_at: float) -> bool:
-        """Sends the POST that claim `by` permits. True: bought and recorded; False: the purchase begins anew."""
-
-        def permit() -> bool:
-            # Later than this, somebody may have begun to doubt the claim.
-            return self._context.clock() - asked_at <= CLAIM_DEADLINE_S
-
-        sending = asyncio.create_task(self._send_and_keep(order, permit))
+    async def _post(self, order: _Order, attempt: _Attempt, *, last: bool) -> bool:
+        """Sends the POST of an attempt if it gets the claim. True: bought and recorded; False: see its `answer`."""
+        sending = asyncio.create_task(self._send_and_keep(order, attempt))
         try:
             await asyncio.shield(sending)
         except PostUncertain as doubt:
@@ -261,27 +293,51 @@ class Purchase:
             if doubt.wait_s is not None:
                 longest_s = self._context.settings.retry_after_max_s
                 await self._context.mavera_limiter.penalise(min(doubt.wait_s, longest_s))
-            if await self._resolve(order, Claim(by, self._begun.lease.sync_id, age_s=0.0)):
+            self._finder.forget_lists()
+            claim = Claim(attempt.by, self._begun.lease.sync_id, age_s=0.0)
+            if await self._resolve(order, claim, last=last):
                 return True
             await self._posting.failed(Retry("mavera_unavailable", str(doubt)))
+            attempt.answer = None
             return False
         except NotPermitted:
-            await self._context.personas.release(order.text, by)
+            await self._release_unsent(order, attempt)
+            won = attempt.answer is not None and attempt.answer.kind == "won"
+            if won and not attempt.restarted:
+                await self._posting.failed(
+                    Retry(
+                        "mavera_unavailable",
+                        f"Mavera, {order.payload.name}: the POST could not be sent within {CLAIM_DEADLINE_S:g} s of "
+                        "its claim, so it was not sent",
+                    )
+                )
             return False
         except ApiError as refusal:
-            await self._context.personas.release(order.text, by)
+            await self._context.personas.release(order.text, attempt.by)
             log_refusal(self._begun, order.summary.key, refusal)
             if not isinstance(refusal, Retry):
                 raise
             await self._posting.failed(refusal)
+            attempt.answer = None
             return False
         except asyncio.CancelledError:
-            await self._wait_for_answer(sending)
-            if sending.done() and isinstance(sending.exception(), ApiError | NotPermitted):
-                await self._context.personas.release(order.text, by)
+            if attempt.sent:
+                await self._wait_for_answer(sending)
+            attempt.stopped = True
             sending.cancel()
+            if not attempt.sent or (sending.done() and _is_refused(sending)):
+                await self._release_unsent(order, attempt)
+            raise
+        except Exception:
+            if not attempt.sent:
+                await self._release_unsent(order, attempt)
             raise
         return True
+
+    async def _release_unsent(self, order: _Order, attempt: _Attempt) -> None:
+        """Releases the claim of an attempt that has bought nothing, if it has one; its answer may have been lost."""
+        if attempt.asked_at:
+            await self._context.personas.release(order.text, attempt.by)
 
     async def _wait_for_answer(self, sending: asyncio.Task[None]) -> None:
         """Waits for a POST on its way: to its end if only the sync is over, `LAST_POST_S` if the worker stops."""
@@ -290,43 +346,64 @@ class Purchase:
                 await asyncio.wait({sending})
         await asyncio.wait({sending}, timeout=LAST_POST_S)
 
-    async def _send_and_keep(self, order: _Order, permit: Callable[[], bool]) -> None:
-        persona = await self._context.mavera.create(order.payload, permit)
+    async def _send_and_keep(self, order: _Order, attempt: _Attempt) -> None:
+        async def claim() -> None:
+            """Takes the claim, once the connection is made."""
+            if attempt.stopped:
+                return
+            attempt.asked_at = self._context.clock()
+            attempt.answer = await self._context.personas.claim(
+                self._lease.grant, order.text, attempt.by, settle_s=self._context.settings.mavera_settle_s
+            )
+            # Redis may have lost somebody's claim, and with it the right of ours: look at Mavera again first.
+            if attempt.answer.kind == "won" and await self._restarted_since_lookup():
+                attempt.restarted = True
+                self._finder.forget_lists()
+
+        def permit() -> bool:
+            won = attempt.answer is not None and attempt.answer.kind == "won"
+            # Later than the deadline, somebody may have begun to doubt the claim.
+            in_time = self._context.clock() - attempt.asked_at <= CLAIM_DEADLINE_S
+            attempt.sent = won and in_time and not attempt.restarted and not attempt.stopped
+            return attempt.sent
+
+        persona = await self._context.mavera.create(order.payload, permit, on_connected=claim)
         charged = CREDITS_PER_PERSONA if persona.credits_charged is None else persona.credits_charged
         await self._keep_sent(order, persona.id, "created", charged, persona)
 
-    async def _resolve(self, order: _Order, claim: Claim) -> bool:
+    async def _resolve(self, order: _Order, claim: Claim, *, last: bool) -> bool:
         """Waits until a claim without a record is no longer in doubt. True: it was ours, bought and now recorded.
 
-        False: the purchase begins anew; a persona that another sync has bought is recorded by then.
+        False: the purchase begins anew; a persona that another sync has bought is recorded by then. Raises
+        PersonaInDoubt if it is in doubt and other clusters can go first, or if waiting does not help.
         """
-        seen_at = self._context.clock()
-        persona_id, _ = await self._listed_after_all(order)
-        if persona_id:
+        watch, settle_s = self._context.settle_watch, max(self._context.settings.mavera_settle_s, claim.settle_s)
+        watch.claim_s(claim.by)
+        if persona_id := await self._listed_after_all(order, claim):
             return await self._bought(order, persona_id, claim)
-        while (age_s := claim.age_s + self._context.clock() - seen_at) < self._context.settings.mavera_settle_s:
+        if not last and watch.claim_s(claim.by) < settle_s:
+            raise _on_its_way(order)
+        while (watched_s := watch.claim_s(claim.by)) < settle_s:
             await self._lease.say(f"{order.summary.label}: a persona may be on its way; waiting until that is certain")
-            await self._context.sleep(min(DOUBT_POLL_S, self._context.settings.mavera_settle_s - age_s))
+            await self._context.sleep(min(DOUBT_POLL_S, settle_s - watched_s))
             if await self._context.personas.find(order.text):
                 return False
         for _ in range(2):
-            persona_id, complete = await self._listed_after_all(order)
-            if persona_id:
+            self._finder.forget_lists()
+            if persona_id := await self._finder.find(order.payload, order.reference, claimed=self._is_ours(claim)):
                 return await self._bought(order, persona_id, claim)
-            if not complete:
-                raise ResumableStop(
-                    "persona_in_doubt",
-                    f"A persona for {order.summary.label} may have been bought, and Mavera's list is not complete, so "
-                    "it is unknown. None was bought again. The list is read again when the sync goes on",
-                )
         await self._context.personas.release(order.text, claim.by)
         return False
 
-    async def _listed_after_all(self, order: _Order) -> tuple[str | None, bool]:
-        """The id of the persona in doubt, if it is listed; and whether the listing was complete."""
-        lookup = await look_up(self._context, self._patience, order.reference.family)
-        persona_id = lookup.found.get(order.text)
-        return (None if persona_id in self._gone else persona_id), lookup.complete
+    async def _listed_after_all(self, order: _Order, claim: Claim) -> str | None:
+        """The id of the persona in doubt, if Mavera lists it by now; None also if that is not known yet."""
+        self._finder.forget_lists()
+        with contextlib.suppress(PersonaInDoubt, RedisUnsettled):
+            return await self._finder.find(order.payload, order.reference, claimed=self._is_ours(claim))
+        return None
+
+    def _is_ours(self, claim: Claim) -> bool:
+        return claim.sync_id == self._begun.lease.sync_id
 
     async def _bought(self, order: _Order, persona_id: str, claim: Claim) -> bool:
         """Records a persona for the sync that claimed it and could not say so. True if that is ours: it is settled."""
@@ -352,7 +429,9 @@ class Purchase:
     ) -> None:
         """Records a persona that has just been sent its payload."""
         ignored = ignored_fields(order.payload.as_json(), answer)
-        outcome = PersonaOutcome(order.summary.key, persona_id, action, credits_charged, ignored, reason)
+        outcome = await self._with_twins(
+            order, PersonaOutcome(order.summary.key, persona_id, action, credits_charged, ignored, reason)
+        )
         sent = Sent(order.payload.wording, order.payload.figures, await self._context.personas.now())
         record = replace(self._found(order, persona_id), complete=self._begun.checkpoint.complete, sent=sent)
         await self._keep(order, record, outcome)
@@ -366,3 +445,30 @@ class Purchase:
 
     def _found(self, order: _Order, persona_id: str) -> PersonaRecord:
         return found_record(self._begun.request, self._begun.lease.sync_id, order.summary, persona_id)
+
+    async def _with_twins(self, order: _Order, outcome: PersonaOutcome) -> PersonaOutcome:
+        """The outcome, with the other personas that carry the same reference."""
+        twins = tuple(one for one in await self._finder.twins(order.reference) if one != outcome.persona_id)
+        if twins and order.text not in self._twins_told:
+            self._twins_told.add(order.text)
+            log.warning(
+                "%s: %s has several personas at Mavera; %s is updated, %s are not",
+                *(self._begun.lease.sync_id, order.summary.key, outcome.persona_id, ", ".join(twins)),
+            )
+        return replace(outcome, twins=twins)
+
+
+def _is_refused(sending: asyncio.Task[None]) -> bool:
+    return not sending.cancelled() and isinstance(sending.exception(), ApiError | NotPermitted)
+
+
+def _on_its_way(order: _Order) -> PersonaInDoubt:
+    return PersonaInDoubt(f"A persona for {order.summary.label} may be on its way; none was bought again")
+
+
+def _contradiction(order: _Order, persona_id: str) -> PersonaInDoubt:
+    return PersonaInDoubt(
+        f"Mavera answers 404 to the update of {persona_id}, the persona of {order.summary.label}, and lists it all the "
+        "same. None was bought. Check MAVERA_BASE_URL and what the key may change; if the persona is gone, wait until "
+        "the list has forgotten it"
+    )

@@ -19,7 +19,7 @@ There is no idempotency key, so nothing here ever repeats a POST.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -107,12 +107,14 @@ class ListPage:
         rows: How many rows it has.
         cursor: Of the next page; None if there is none, or none is known.
         doubt: Why the list as a whole may not be complete; empty if the page gives no reason.
+        endless: Whether that is because the list is longer than is read.
     """
 
     personas: list[Persona]
     rows: int
     cursor: str | None
     doubt: str
+    endless: bool = False
 
 
 def _read_list(body: object, asked: Asked) -> ListPage:
@@ -199,14 +201,24 @@ class MaveraClient:
         """One persona, which is free; None if the answer was not readable. Raises PersonaGone if there is none."""
         return _persona(await self._send("GET", _path(persona_id), what=f"persona {persona_id}"))
 
-    async def create(self, payload: PersonaPayload, permit: Callable[[], bool]) -> Persona:
-        """Sends one POST, once, if `permit` still says yes in the last moment; else raises NotPermitted.
+    async def create(
+        self,
+        payload: PersonaPayload,
+        permit: Callable[[], bool],
+        *,
+        on_connected: Callable[[], Awaitable[None]] | None = None,
+    ) -> Persona:
+        """Sends one POST, once, if `permit` still says yes in the last moment.
 
-        Raises PostUncertain if the persona may have been made all the same.
+        on_connected: awaited on the connection of the POST before `permit` is asked; what it raises is raised here.
+
+        Raises NotPermitted if `permit` said no, PostUncertain if the persona may have been made all the same.
         """
         what = f"persona {payload.name!r}"
         try:
-            reply = await self._request("POST", "/personas", json=payload.as_json(), permit=permit)
+            reply = await self._request(
+                "POST", "/personas", json=payload.as_json(), permit=permit, on_connected=on_connected
+            )
         except NotPermitted:
             raise
         except TransportError as error:

@@ -46,7 +46,7 @@ async def list_pages(client: MaveraClient, family: str, call: Call) -> AsyncIter
         if cursor in seen:
             page = replace(page, doubt="its cursor repeats")
         elif number == MAX_PAGES - 1 and cursor is not None:
-            page = replace(page, doubt=f"it has more than {MAX_PAGES} pages")
+            page = replace(page, doubt=f"it has more than {MAX_PAGES} pages", endless=True)
         yield page
         if cursor is None or cursor in seen:
             return

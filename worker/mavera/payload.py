@@ -15,7 +15,9 @@ from worker.clusters.figures import Figures, figures
 from worker.clusters.prose import details, opening, placeholder_values
 from worker.clusters.template import fill
 from worker.mavera.fields import demographic, psychographic
-from worker.mavera.reference import Reference
+from worker.mavera.reference import Reference, without_references
+
+NAME_PREFIX = "Segment CDP: "
 
 MAX_DESCRIPTION = 2000
 """Characters of a description with its reference. Mavera names no limit; a text is there to be read."""
@@ -59,12 +61,13 @@ def build(summary: ClusterSummary, reference: Reference, rules: Rules) -> Person
     A label has at most 60 characters, so the name fits what Mavera takes: 2 to 100.
     """
     cluster, traits = rules.cluster(summary.key), rules.told(summary.key)
-    name = f"Segment CDP: {summary.label}"
+    name = f"{NAME_PREFIX}{summary.label}"
     room = MAX_DESCRIPTION - len(f" {reference}")
     if cluster.template is None:
         text = _as_many_as_fit([*opening(summary, traits), *details(summary, traits)], room)
     else:
         text = _cut(fill(cluster.template, placeholder_values(summary, traits)), room)
+    text = without_references(text)
     meanings = [trait.model_dump(include={"name", "label", "type", "scale", "currency"}) for trait in traits]
     return PersonaPayload(
         name=name,

@@ -54,6 +54,11 @@ def refer(description: str, reference: Reference) -> str:
     return " ".join(filter(None, (description[:start].strip(), description[end:].strip(), str(reference))))
 
 
+def without_references(text: str) -> str:
+    """The text without anything that looks like a reference: a value of a profile must not pass for one."""
+    return " ".join(part for part in map(str.strip, _TEXT.split(text)[::3]) if part) if _TEXT.search(text) else text
+
+
 def _digest(words: list[str | None], *, size: int) -> str:
     # JSON keeps the words apart: ("a", "bc") and ("ab", "c") must not be the same reference.
     return blake2b(json.dumps(words).encode(), digest_size=size, person=b"segment-personas").hexdigest()

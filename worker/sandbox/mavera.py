@@ -45,6 +45,18 @@ _TYPES = {
 }
 
 
+_ODD_ROWS: tuple[Any, ...] = (
+    None,
+    7,
+    "per_text",
+    {},
+    {"name": "Without an id"},
+    {"id": None},
+    {"id": 42, "name": None},
+    {"id": "per_odd"},
+)
+
+
 class Mavera:
     """Answers everything under `/api/v1/personas`, and `/api/v1/usage`."""
 
@@ -118,7 +130,7 @@ class Mavera:
             deleted = self._state.personas.delete(persona_id)
             return json_response(to_json({"id": persona_id, "deleted": True})) if deleted else _gone(persona_id)
         if action == "read":
-            persona = self._state.personas.find(persona_id)
+            persona = self._state.personas.find(persona_id) if self._state.options.mavera_reads else None
             return json_response(to_json(persona.full())) if persona else _gone(persona_id)
         body = _parsed(raw)
         if isinstance(body, web.Response):
@@ -161,8 +173,12 @@ class Mavera:
         now = time()
         found = [persona for persona in reversed(self._state.personas.all) if _listed(persona, query, now)]
         stop = start + int(limit)
-        page: dict[str, Any] = {"object": "list", "data": [persona.listed() for persona in found[start:stop]]}
-        if self._state.options.mavera_next_cursor:
+        options = self._state.options
+        rows: list[Any] = [persona.listed(options.mavera_shown) for persona in found[start:stop]]
+        if options.mavera_odd_rows and not start:
+            rows = [*_ODD_ROWS, *rows]
+        page: dict[str, Any] = {"object": "list", "data": rows}
+        if options.mavera_next_cursor:
             more = stop < len(found)
             page |= {"has_more": more, "next_cursor": encode(Place(stop), _PATH) if more else None}
         return json_response(to_json(page))

@@ -28,6 +28,9 @@ RUNTIME_OPTIONS = frozenset(
         "usage_route",
         "listing_lag_s",
         "mavera_next_cursor",
+        "mavera_shown",
+        "mavera_reads",
+        "mavera_odd_rows",
     }
 )
 
@@ -65,6 +68,10 @@ class SandboxOptions:
             sandbox is never what limits a benchmark.
         listing_lag_s: seconds until a created persona appears in Mavera's list.
         mavera_next_cursor: False: a full page of the list carries no cursor, as in the documented body.
+        mavera_shown: how many characters of a description Mavera's list shows; 0: it has no descriptions; None: all.
+            A search covers all of them nevertheless.
+        mavera_reads: False: a persona cannot be read by its id, which the documentation does not know.
+        mavera_odd_rows: whether Mavera's list begins with rows that are no personas, or lack what a persona has.
         stock_personas: how many personas that are not custom Mavera lists from the start.
         faults: what goes wrong.
     """
@@ -91,6 +98,9 @@ class SandboxOptions:
     prebuilt: bool = False
     listing_lag_s: float = 0.0
     mavera_next_cursor: bool = True
+    mavera_shown: int | None = None
+    mavera_reads: bool = True
+    mavera_odd_rows: bool = False
     stock_personas: int = 0
     faults: tuple[Fault, ...] = ()
 
@@ -100,7 +110,7 @@ class SandboxOptions:
             raise ValueError("page_size must be at least 1")
         for name in ("latency_s", "listing_latency_s", "mavera_latency_s", "jitter_s", "listing_lag_s"):
             _not_negative(name, getattr(self, name))
-        for name in ("segment_limit", "mavera_limit", "credits", "auto_recharge", "usage_limit"):
+        for name in ("segment_limit", "mavera_limit", "credits", "auto_recharge", "usage_limit", "mavera_shown"):
             _not_negative(name, getattr(self, name))
 
     def space(self, space_id: str) -> SpaceSpec | None:
@@ -129,7 +139,7 @@ def _fits(name: str, value: object) -> bool:
     if name == "spaces":
         return isinstance(value, Mapping) and all(isinstance(spec, SpaceSpec) for spec in value.values())
     text = name in ("segment_token", "mavera_key")
-    switch = name in ("mavera_next_cursor", "segment_limit_headers", "usage_route")
+    switch = name in ("mavera_next_cursor", "mavera_reads", "mavera_odd_rows", "segment_limit_headers", "usage_route")
     allowed = (str,) if text else (bool,) if switch else (int, float)
     return value is None or isinstance(value, allowed)
 

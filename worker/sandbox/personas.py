@@ -50,9 +50,9 @@ class Persona:
             "details": {name: value for name, value in self.fields.items() if name not in _TOP_LEVEL},
         }
 
-    def listed(self) -> dict[str, Any]:
-        """Its row in the list."""
-        return {
+    def listed(self, shown: int | None = None) -> dict[str, Any]:
+        """Its row in the list, with the first `shown` characters of its description."""
+        row = {
             "id": self.id,
             "object": "custom_persona" if self.is_custom else "persona",
             "name": self.fields.get("name"),
@@ -61,6 +61,11 @@ class Persona:
             "is_custom": self.is_custom,
             "created_at": _iso(self.created_at),
         }
+        if shown == 0:
+            del row["description"]
+        elif shown is not None:
+            row["description"] = str(row["description"] or "")[:shown]
+        return row
 
     def mentions(self, text: str) -> bool:
         """Whether the name or the description contains `text`, in any case."""

@@ -97,6 +97,11 @@ class ClaimFile:
         }
 
     @property
+    def settle_times(self) -> dict[str, float]:
+        """For each claim, the seconds after which the settings of its claimant take its `POST` for lost."""
+        return {name: float(entry.get("settle_s", 0.0)) for name, entry in self._read()["claims"].items()}
+
+    @property
     def bought(self) -> dict[str, str]:
         """The purchases of the last minutes: reference → persona id."""
         return {name: entry["persona_id"] for name, entry in self._read()["bought"].items()}

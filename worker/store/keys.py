@@ -15,7 +15,7 @@
 | `sp:limit:{scope}` | hash | last slot of a rate limit, and what the API said of it; its times are in microseconds |
 | `sp:limit:{scope}:log` | list | slots given out in the window |
 | `sp:personas:{account}` | hash | reference → persona; never expires |
-| `sp:claim:{account}:{reference}` | hash | who is buying this persona, since when; never expires |
+| `sp:claim:{account}:{reference}` | hash | who is buying this persona, since when, and for how long; never expires |
 | `sp:run` | hash | the run of Redis that was last seen, and since when |
 | `sp:watch` | string | the watcher's lock |
 | `sp:workers`, `sp:workers:{account}` | sorted set | workers by their last sign of life: all, and an account's |

@@ -9,8 +9,11 @@ record means that a persona may have been bought. Both are kept per account: Mav
 from __future__ import annotations
 
 import hashlib
+import math
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -23,11 +26,39 @@ from worker.store.steadiness import WATCHED
 from worker.store.syncs import LeaseGrant
 from worker.sync import PersonaOutcome
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LOOPBACK = {"localhost", "::1"}
+
 
 def account_name(base_url: str, api_key: str) -> str:
-    """The account's name in keys: a digest of where Mavera is, and whether the key is a live or a test one."""
+    """The account's name in keys: a digest of where Mavera is, and whether the key is a live or a test one.
+
+    Spellings of one URL have one name, so that workers that are configured differently know each other's personas.
+    """
+    return _account_name(normal_url(base_url), api_key)
+
+
+def former_account_name(base_url: str, api_key: str) -> str:
+    """The name that earlier versions gave the account: of the URL as it is spelled. Empty if it is the same."""
+    former = _account_name(base_url, api_key)
+    return "" if former == account_name(base_url, api_key) else former
+
+
+def normal_url(base_url: str) -> str:
+    """One spelling of a base URL: scheme and host in lower case, no default port, no empty parts of the path.
+
+    The names of this machine (`localhost`, `::1`) become 127.0.0.1.
+    """
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").rstrip(".")
+    host = "127.0.0.1" if host in _LOOPBACK else f"[{host}]" if ":" in host else host
+    port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{re.sub('/+', '/', parts.path).rstrip('/')}"
+
+
+def _account_name(url: str, api_key: str) -> str:
     kind = "test" if api_key.startswith("mvra_test_") else "live"
-    return f"{kind}-{hashlib.blake2b(base_url.encode(), digest_size=6).hexdigest()}"
+    return f"{kind}-{hashlib.blake2b(url.encode(), digest_size=6).hexdigest()}"
 
 
 @dataclass(frozen=True)
@@ -75,11 +106,16 @@ class PersonaRecord:
 
 @dataclass(frozen=True)
 class Claim:
-    """Somebody else's claim on a persona. by: which attempt. age_s: seconds since it was taken, by Redis' clock."""
+    """A claim on a persona.
+
+    by: which attempt took it. age_s: seconds since then, by Redis' clock; for people only, because that clock may step.
+    settle_s: seconds after which the claimant's own settings take its POST for lost; 0: not known.
+    """
 
     by: str
     sync_id: str
     age_s: float
+    settle_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -92,53 +128,94 @@ class ClaimAnswer:
 
 
 class PersonaStore:
-    """Records and claims of one Mavera account."""
+    """Records and claims of one Mavera account.
 
-    def __init__(self, pool: StorePool, account: str) -> None:
+    former: another name that the account had (`former_account_name`); what is found under it is moved, and a claim
+    under it counts.
+    """
+
+    def __init__(self, pool: StorePool, account: str, former: str = "") -> None:
         self._pool = pool
         self._account = account
+        self._former = former
 
     async def find(self, reference: str) -> PersonaRecord | None:
         """The persona of a reference, if we know one."""
         raw = await self._pool.hash_field(keys.personas(self._account), reference)
+        if raw is None and self._former:
+            raw = await self._pool.hash_field(keys.personas(self._former), reference)
+            if raw:
+                await self._move({reference: raw})
         return PersonaRecord.decode(raw) if raw else None
 
     async def all(self) -> dict[str, PersonaRecord]:
         """Every record of the account, by reference."""
+        if self._former:
+            former = await self._pool.hash_fields(keys.personas(self._former))
+            await self._move({reference.decode(): raw for reference, raw in former.items()})
         found = await self._pool.hash_fields(keys.personas(self._account))
         return {reference.decode(): PersonaRecord.decode(raw) for reference, raw in found.items()}
 
+    async def _move(self, records: dict[str, bytes]) -> None:
+        """Moves records from the account's former name; one that the account has already stays."""
+        for reference, raw in records.items():
+            await self._pool.hsetnx(keys.personas(self._account), reference, raw)  # type: ignore[misc, arg-type]
+            await self._pool.hdel(keys.personas(self._former), reference)  # type: ignore[misc]
+
     async def claimed(self, reference: str) -> Claim | None:
         """The claim on a persona: somebody buys it, or may have bought it. None if nobody does."""
-        held = await self._pool.hash_fields(keys.claim(self._account, reference))
-        if not held:
-            return None
-        age_s = await self.now() - int(held[b"at"]) / 1000
-        return Claim(held[b"by"].decode(), held[b"sync"].decode(), age_s)
+        for account in filter(None, (self._account, self._former)):
+            if held := await self._pool.hash_fields(keys.claim(account, reference)):
+                age_s = await self.now() - int(held[b"at"]) / 1000
+                settle_s = int(held.get(b"settle_ms", b"0")) / 1000
+                return Claim(held[b"by"].decode(), held[b"sync"].decode(), age_s, settle_s)
+        return None
 
-    async def claim(self, lease: LeaseGrant, reference: str, by: str) -> ClaimAnswer:
-        """Asks for the right to buy. `by` names this attempt. Raises LeaseLost if the job no longer owns its sync."""
+    async def claim(self, lease: LeaseGrant, reference: str, by: str, *, settle_s: float = 0.0) -> ClaimAnswer:
+        """Asks for the right to buy.
+
+        Args:
+            lease: Of the job that asks.
+            reference: Of the persona.
+            by: Names this attempt.
+            settle_s: Seconds after which the caller's settings take a POST for lost; kept with the claim.
+
+        Raises:
+            LeaseLost: The job no longer owns its sync.
+        """
+        if self._former and (earlier := await self._former_answer(reference)):
+            return earlier
         answer = await run_script(
             self._pool,
             "claim",
             [keys.claim(self._account, reference), keys.personas(self._account), keys.sync(lease.sync_id)],
-            *(by, reference, lease.sync_id, lease.epoch, lease.holder),
+            *(by, reference, lease.sync_id, lease.epoch, lease.holder, round(settle_s * 1000)),
         )
         match answer[0]:
             case "won":
                 return ClaimAnswer("won")
             case "held":
-                claim = Claim(answer[1].decode(), answer[2].decode(), int(answer[3]) / 1000)
+                claim = Claim(answer[1].decode(), answer[2].decode(), int(answer[3]) / 1000, int(answer[4]) / 1000)
                 return ClaimAnswer("held", claim=claim)
             case "recorded":
                 return ClaimAnswer("recorded", record=PersonaRecord.decode(answer[1]))
             case _:
                 raise LeaseLost(f"the sync is now {answer[1].decode()}, epoch {answer[2].decode()}")
 
+    async def _former_answer(self, reference: str) -> ClaimAnswer | None:
+        """What stands under the account's former name in the way of a purchase."""
+        await self.find(reference)  # moves a record to where the script sees it
+        if await self._pool.exists(keys.claim(self._former, reference)):
+            return ClaimAnswer("held", claim=await self.claimed(reference))
+        return None
+
     async def release(self, reference: str, by: str) -> bool:
         """Ends a claim that bought nothing. False if it was no longer the claim of `by`."""
-        answer = await run_script(self._pool, "release", [keys.claim(self._account, reference)], by)
-        return bool(answer[0] == "ok")
+        accounts = filter(None, (self._account, self._former))
+        answers = [
+            await run_script(self._pool, "release", [keys.claim(account, reference)], by) for account in accounts
+        ]
+        return any(answer[0] == "ok" for answer in answers)
 
     async def record(
         self, reference: str, record: PersonaRecord, outcome: PersonaOutcome, *, fetched_at: float | None = None
@@ -159,7 +236,7 @@ class PersonaStore:
                 keys.outcomes(record.sync_id),
             ],
             *(reference, record.encode()),
-            *(outcome.cluster, orjson.dumps(asdict(outcome)), outcome.persona_id, outcome.credits),
+            *(outcome.cluster, orjson.dumps(outcome.as_json()), outcome.persona_id, outcome.credits),
             "" if fetched_at is None else round(fetched_at * 1000),
         )
 
@@ -181,7 +258,7 @@ class PersonaStore:
             [keys.personas(self._account), keys.sync(lease.sync_id), keys.outcomes(lease.sync_id)],
             *(lease.epoch, lease.holder, reference),
             *(before.encode() if before else b"", after.encode() if after else b""),
-            *(outcome.cluster, orjson.dumps(asdict(outcome))),
+            *(outcome.cluster, orjson.dumps(outcome.as_json())),
         )
         if answer[0] == "stale":
             raise LeaseLost(f"the sync is now {answer[1].decode()}, epoch {answer[2].decode()}")
@@ -232,6 +309,6 @@ class PersonaStore:
         run, age_s = await self._pool.server_run()
         if run.startswith(WATCHED):
             return run, age_s
-        answer = await run_script(self._pool, "note_run", [keys.RUN], run)
+        answer = await run_script(self._pool, "note_run", [keys.RUN], run, math.isinf(age_s))
         since_change_s = int(answer[1]) / 1000
         return run, age_s if since_change_s < 0 else min(age_s, since_change_s)

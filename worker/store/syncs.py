@@ -535,4 +535,4 @@ def _silent(sync_id: str, slot: str, state: str, epoch: str, batch: str) -> Sile
 
 def _outcome(raw: bytes) -> PersonaOutcome:
     fields = orjson.loads(raw)
-    return PersonaOutcome(**{**fields, "ignored": tuple(fields["ignored"])})
+    return PersonaOutcome(**{**fields, "ignored": tuple(fields["ignored"]), "twins": tuple(fields.get("twins", ()))})

@@ -38,20 +38,22 @@ class WrittenClaims(PersonaStore):
         persona was made, whatever the wall clock says about the claim's age.
         """
         seconds, _ = await self._pool.time()
+        settle_times = self._file.settle_times
         for reference, claim in self._file.claims.items():
-            fields = {"by": claim["by"], "sync": claim["sync"], "at": int(seconds) * 1000}
+            settle_ms = round(settle_times.get(reference, 0.0) * 1000)
+            fields = {"by": claim["by"], "sync": claim["sync"], "at": int(seconds) * 1000, "settle_ms": settle_ms}
             await self._pool.hset(keys.claim(self._account, reference), mapping=fields)  # type: ignore[misc]
         for reference, persona_id in self._file.bought.items():
             record = PersonaRecord(persona_id, space_id="", cluster="", sync_id="", n=0)
             await self._pool.hset(keys.personas(self._account), reference, record.encode())  # type: ignore[misc, arg-type]
 
-    async def claim(self, lease: LeaseGrant, reference: str, by: str) -> ClaimAnswer:
+    async def claim(self, lease: LeaseGrant, reference: str, by: str, *, settle_s: float = 0.0) -> ClaimAnswer:
         """As `PersonaStore.claim`; a claim that is won is on the disk when this returns.
 
         Raises:
             ResumableStop: It cannot be written; it is given back, and nothing may be bought.
         """
-        answer = await super().claim(lease, reference, by)
+        answer = await super().claim(lease, reference, by, settle_s=settle_s)
         if answer.kind == "won":
             try:
                 await asyncio.to_thread(self._file.open, reference, by, lease.sync_id, self._settle_s)
