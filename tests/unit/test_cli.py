@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import json
 import os
 import re
 import resource
@@ -320,3 +321,44 @@ def test_a_defect_is_not_dressed_up_as_a_mistake_of_the_user(monkeypatch: pytest
     monkeypatch.setattr(cli, "app", broken)
     with pytest.raises(ZeroDivisionError):
         cli.main()
+
+
+def test_help_has_panels_examples_and_exit_codes() -> None:
+    top, of_sync, of_preview = (
+        CliRunner().invoke(cli.app, [*words, "--help"]).output for words in ((), ("sync",), ("preview",))
+    )
+    assert all(f"─ {panel} ─" in top for panel in ("Run", "Look", "Control", "Set up", "Serve"))
+    assert "--install-completion" in top
+    for shown in (of_sync, of_preview):
+        assert all(f"─ {panel} ─" in shown for panel in ("What", "Source", "Budget", "Output"))
+        assert "Examples:" in shown
+    assert "--exit-code" in of_preview
+    assert "--exit-code" not in of_sync
+    assert "--yes" not in of_preview
+
+
+@pytest.mark.parametrize("command", [(name,) for name in COMMANDS] + [("personas", "list"), ("clusters", "check")])
+def test_the_exit_codes_are_at_the_foot_of_every_help(command: tuple[str, ...]) -> None:
+    shown = " ".join(CliRunner().invoke(cli.app, [*command, "--help"]).output.split())
+    assert "Exit codes: 0 completed" in shown
+    assert "4 not possible now" in shown
+
+
+JSON_MISTAKES = {
+    "no such option": (("list", "--json", "--fast"), {}, 2, "usage"),
+    "no Redis configured": (("list", "--json"), {}, 2, "configuration"),
+    "Redis is down": (("list", "--json"), {"REDIS_URL": "redis://127.0.0.1:1"}, 4, "redis_unavailable"),
+    "malformed setting": (("sync", "a", "--json"), {"SEGMENT_RATE": "fast"}, 2, "configuration"),
+    "bad space": (("preview", "--json", "a b"), {}, 2, "configuration"),
+}
+
+
+@pytest.mark.parametrize("mistake", JSON_MISTAKES)
+def test_with_json_an_error_is_one_document_on_stdout_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, mistake: str
+) -> None:
+    arguments, env, expected, error_code = JSON_MISTAKES[mistake]
+    code, out, err = run(capsys, monkeypatch, *arguments, **env)
+    document = json.loads(out)
+    assert (code, document["error"]["code"], out.count("\n")) == (expected, error_code, 1)
+    assert document["error"]["message"].split()[0] in err

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from producer.progress import LineProgress, LiveProgress, Meter, progress
+from producer import progress as progress_module
+from producer.progress import ClusterCache, LineProgress, LiveProgress, Meter, progress
 from producer.screen import Screen
 from tests.support.snapshots import OUTCOMES, completed, fetching, finalizing, queued
 from worker.sync import Sync
@@ -196,3 +197,36 @@ def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch, clock: Clock) ->
     assert "\x1b[36m" in coloured(clock, [[fetching()]])
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[36m" not in coloured(clock, [[fetching()]])
+
+
+def test_statistics_are_decoded_once_a_change_and_not_once_a_frame(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[int] = []
+
+    def slowly(sync: Sync, aggregate: object) -> list[object]:
+        decoded.append(sync.pages)
+        clock.now += 0.5
+        return []
+
+    monkeypatch.setattr(progress_module, "clusters", slowly)
+    cache = ClusterCache(clock)
+    for _ in range(50):
+        cache.of(fetching())
+    assert decoded == [1]
+    cache.of(fetching(pages=2))  # too soon after what took half a second
+    assert decoded == [1]
+    cache.of(finalizing(pages=2))  # a new state is shown at once
+    assert decoded == [1, 2]
+    clock.now += 60
+    cache.of(finalizing(pages=3))
+    assert decoded == [1, 2, 3]
+
+
+def test_a_live_display_is_erased_if_a_report_follows() -> None:
+    stream = Tty()
+    shown = LiveProgress(Screen(stream))
+    with shown:
+        shown.show([fetching()])
+        shown.clear()
+    assert stream.getvalue().rstrip().endswith("\x1b[2K")
