@@ -51,7 +51,7 @@ async def test_thousands_of_categories_keep_a_sync_under_a_mebibyte(
         for i in range(page * 200, page * 200 + 200):
             ltv, purchases, churn = numbers[i % 4]
             traits = {"ltv": ltv, "purchase_count": purchases, "churn_risk": churn}
-            profiles.append({"traits": {**traits, "industry": f"{i:é>100}", "plan": f"{i:ü>100}"}})
+            profiles.append({"traits": {**traits, "industry": f"{i:é>80}", "plan": f"{i:ü>80}"}})
         cursor = None if page == 39 else f"cursor-{page}"
         pages.append(answer(body=orjson.dumps({"data": {"profiles": profiles, "cursor": cursor}})))
     async with serving(*pages) as segment, staged(session_redis, start_worker, settings=WHOLE_LISTING) as stage:
