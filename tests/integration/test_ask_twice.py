@@ -48,9 +48,9 @@ async def test_twenty_requests_at_once_are_one_sync(session_redis: RedisServer, 
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"max_profiles": 10}, "max_profiles: 10, not None"),
-        ({"min_cluster_size": 5}, "min_cluster_size: 5, not 3"),
-        ({"mode": "create"}, "mode: create, not upsert"),
+        ({"max_profiles": 10}, "max-profiles 10 instead of unset"),
+        ({"min_cluster_size": 5}, "min-cluster-size 5 instead of 3"),
+        ({"mode": "create"}, "mode create instead of upsert"),
     ],
 )
 async def test_other_options_are_refused_by_name_unless_forced(
@@ -81,7 +81,7 @@ async def test_the_same_key_never_starts_a_second_sync(session_redis: RedisServe
         for force in (False, True):
             again = await stage.client.enqueue(REQUEST, idempotency_key="night 7", force=force)
             assert (again.id, again.state) == (sync.id, SyncState.COMPLETED)
-        with pytest.raises(SyncConflict, match="max_profiles"):
+        with pytest.raises(SyncConflict, match="max-profiles"):
             await stage.client.enqueue(SyncRequest(space_id="spa", max_profiles=5), idempotency_key="night 7")
         assert len(await stage.client.list()) == 1
         # Another key is another request.

@@ -179,7 +179,8 @@ async def test_a_batch_that_an_api_makes_wait_for_long_comes_back_later(play: Pl
     play.sandbox.add_fault(wait)
     await play.run("syn_1:batch:0:1:1")
     sync = await play.sync()
-    assert "waiting for Segment's rate limit" in sync.note
+    assert "429" in sync.note
+    assert "retrying" in sync.note
     assert (await play.jobs())[-1] == "syn_1:batch:0:1:2"
     assert not await play.context.pool.exists("arq:in-progress:syn_1:batch:0:1:2")
     await play.time.sleep(61)

@@ -11,6 +11,7 @@ import pytest
 from tests.support.fake_time import FakeTime, context_for
 from tests.support.syncs import Syncs
 from worker.clusters import RECIPE, Aggregate, ClusterSummary, fold, summarise
+from worker.errors import ResumableStop
 from worker.http import new_session
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
@@ -47,8 +48,8 @@ class Planning:
     async def plan(self) -> tuple[PlannedPersona, ...]:
         return (await self.planner().plan(clusters())).personas
 
-    def planner(self) -> Planner:
-        patience = Patience(self.context, self.context.mavera_limiter, "Mavera")
+    def planner(self, patience: Patience | None = None) -> Planner:
+        patience = patience or Patience(self.context, self.context.mavera_limiter, "Mavera")
         finder = PersonaFinder(self.context, patience, REQUEST, self.begun.lease.sync_id)
         return Planner(self.context, self.begun, patience, finder)
 
@@ -199,3 +200,25 @@ async def test_planning_sends_nothing_but_questions(fake_pool: StorePool) -> Non
             "mavera.usage",
         }
         assert preview.box.journal.count("mavera.create") == 1
+
+
+async def test_a_persona_that_is_never_answered_for_ends_the_preview_although_the_list_is_answered(
+    fake_pool: StorePool,
+) -> None:
+    async with planning(fake_pool) as preview:
+        await preview.record(await preview.make())
+        preview.box.add_fault(read("status", status=503))
+        trouble_ms, waits, stop = 0, 0, None
+        while stop is None and waits < 100:
+            patience = Patience(preview.context, preview.context.mavera_limiter, "Mavera", trouble_ms)
+            try:
+                await preview.planner(patience).plan(clusters())
+            except Defer as wait:
+                waits, trouble_ms = waits + 1, patience.trouble_ms
+                await preview.context.sleep(wait.wait_s)
+                await preview.hand_over()
+            except ResumableStop as error:
+                stop = error
+        assert stop
+        assert (stop.code, waits > 1) == ("mavera_unavailable", True)
+        assert preview.box.journal.answered["mavera.list", 200] > 1
