@@ -32,6 +32,11 @@ def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
     return environment(None, sandbox, **state)
 
 
+def patiently(env: dict[str, str]) -> dict[str, str]:
+    """The environment of a run whose POST is held for as long as the test takes."""
+    return {**env, "MAVERA_TIMEOUT_S": "300", "MAVERA_SETTLE_S": "303"}
+
+
 def quickly(env: dict[str, str]) -> dict[str, str]:
     """The environment of the run that comes after: it believes in absence as soon as the settings allow."""
     return {**env, "MAVERA_TIMEOUT_S": "1", "MAVERA_SETTLE_S": "3.5"}
@@ -99,7 +104,7 @@ async def test_a_persona_that_mavera_lists_late_is_not_bought_by_the_next_run(
 
 async def test_of_two_runs_at_once_one_buys_and_the_other_says_who_does(sandbox: Sandbox, env: dict[str, str]) -> None:
     sandbox.add_fault(Fault("mavera", "hold", route="create", at=1))
-    first = await Command.start("sync", "spa_1", "--json", env=env)
+    first = await Command.start("sync", "spa_1", "--json", env=patiently(env))
     await asyncio.wait_for(sandbox.journal.wait_arrived("mavera.create", 1), 60)
     refused = await cli("sync", "spa_1", "--json", env=env)
     assert refused.code == 4
@@ -123,7 +128,7 @@ async def test_two_runs_that_start_together_buy_once(sandbox: Sandbox, env: dict
 
 async def test_other_spaces_and_the_sandbox_need_no_lock(sandbox: Sandbox, env: dict[str, str]) -> None:
     sandbox.add_fault(Fault("mavera", "hold", route="create", at=1))
-    first = await Command.start("sync", "spa_1", "--json", env=env)
+    first = await Command.start("sync", "spa_1", "--json", env=patiently(env))
     await asyncio.wait_for(sandbox.journal.wait_arrived("mavera.create", 1), 60)
     assert actions(await cli("sync", "spa_2", "--json", env=env)) == ["created"] * CLUSTERS
     assert (await cli("sync", "spa_1", "--sandbox", "--max-profiles", "200", env=env)).code == 0
