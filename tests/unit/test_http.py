@@ -131,6 +131,48 @@ async def test_permission_is_asked_only_once_the_connection_stands() -> None:
     assert not asked
 
 
+async def test_what_is_done_on_the_connection_comes_before_the_permission() -> None:
+    steps: list[str] = []
+
+    async def on_connected() -> None:
+        steps.append("connected")
+
+    def permit() -> bool:
+        steps.append("permitted")
+        return True
+
+    async with serving(answer(201)) as web, client(web.url) as http:
+        await http.request("POST", "/personas", json={}, permit=permit, on_connected=on_connected)
+    assert steps == ["connected", "permitted"]
+    assert web.requests[0].body == b"{}"
+
+
+async def test_an_error_on_the_connection_is_raised_as_it_is_and_nothing_is_sent() -> None:
+    async def on_connected() -> None:
+        raise KeyError("mine")
+
+    async with serving(answer(201)) as web, client(web.url) as http:
+        with pytest.raises(KeyError, match="mine"):
+            await http.request("POST", "/personas", json={"name": "x"}, permit=lambda: True, on_connected=on_connected)
+        await web.wait_ended(1)
+    assert not any(request.body for request in web.requests)
+
+
+async def test_a_time_out_before_the_body_is_sent_has_done_nothing_and_nothing_is_sent_later() -> None:
+    goes_on = asyncio.Event()
+
+    async def on_connected() -> None:
+        await goes_on.wait()
+
+    async with serving(answer(201)) as web, client(web.url, total_s=0.2) as http:
+        with pytest.raises(TransportError, match="no answer") as caught:
+            await http.request("POST", "/personas", json={"name": "x"}, permit=lambda: True, on_connected=on_connected)
+        goes_on.set()
+        await web.wait_ended(1)
+    assert not caught.value.maybe_done
+    assert not any(request.body for request in web.requests)
+
+
 async def test_a_permitted_body_without_an_answer_may_have_done_something() -> None:
     async with serving(b"") as web, client(web.url) as http:
         with pytest.raises(TransportError, match="the connection broke") as caught:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -16,10 +18,11 @@ from worker.http import new_session
 from worker.jobs.attempts import Defer, Patience
 from worker.jobs.context import WorkerContext
 from worker.jobs.lookup import Lookup, cluster_reference, find_twins, look_up
+from worker.jobs.persona_finder import PersonaFinder, PersonaInDoubt
 from worker.mavera import Persona, PersonaPayload, Reference, listing
 from worker.sandbox import Fault, Sandbox, SandboxOptions
-from worker.store import StorePool
-from worker.sync import SyncRequest
+from worker.store import PersonaRecord, StorePool
+from worker.sync import PersonaOutcome, SyncRequest
 
 FAMILY = "0123456789"
 
@@ -206,6 +209,16 @@ async def test_a_wrong_key_stops_at_the_first_request(fake_pool: StorePool) -> N
     assert caught.value.code == "mavera_unauthorized"
 
 
+async def test_a_long_list_is_read_to_its_end_although_the_limit_makes_it_wait(fake_pool: StorePool) -> None:
+    pages = [answer(200, b'{"data": [], "next_cursor": "%d"}' % n) for n in range(3)]
+    wait = answer(429, headers={"Retry-After": "60"})
+    answers = [pages[0], wait, *pages[1:], answer(200, b'{"data": []}')]
+    async with serving(*answers) as web, at(web.url, fake_pool) as (context, patience, time):
+        assert (await look_up(context, patience, FAMILY)).complete
+    assert len(web.requests) == 5
+    assert sum(time.naps) >= 59
+
+
 async def test_a_long_wait_hands_the_sync_over(fake_pool: StorePool) -> None:
     options = SandboxOptions({}, faults=(Fault("mavera", "status", status=429, retry_after="60"),))
     async with Sandbox(options) as box, at(box.url, fake_pool) as (context, patience, _):
@@ -224,3 +237,48 @@ def test_a_look_up_is_remembered_whole() -> None:
 @pytest.mark.parametrize("text", ["", "null", "{}", "nonsense", '{"run": 1}'])
 def test_what_is_no_look_up_is_none(text: str) -> None:
     assert Lookup.decode(text) is None
+
+
+# Whether there is surely none
+
+
+async def find(context: WorkerContext, patience: Patience) -> str | None:
+    finder = PersonaFinder(context, patience, SyncRequest(space_id="spa_1"), "syn_1")
+    mine = cluster_reference(SyncRequest(space_id="spa_1"), "syn_1", "growth")
+    return await finder.find(replace(payload(f"Growth segment {mine}"), name="Segment CDP: Growth"), mine)
+
+
+async def test_more_personas_than_are_read_are_a_doubt_that_looking_again_does_not_end(fake_pool: StorePool) -> None:
+    numbers = itertools.count()
+
+    async def page() -> AsyncIterator[bytes]:
+        n = next(numbers)
+        yield answer(200, orjson.dumps({"data": [listed(f"per_{n}", f"by hand {n}")], "next_cursor": f"c{n}"}))
+
+    async with serving(page) as web, at(web.url, fake_pool) as (context, patience, _):
+        with pytest.raises(PersonaInDoubt, match="does not help") as caught:
+            await find(context, patience)
+        assert "personas adopt" in str(caught.value)
+        assert {request.method for request in web.requests} == {"GET"}
+
+
+async def test_in_an_account_without_custom_personas_there_is_surely_none(fake_pool: StorePool) -> None:
+    options = SandboxOptions({}, stock_personas=60, mavera_shown=0, mavera_reads=False)
+    async with Sandbox(options) as box, at(box.url, fake_pool) as (context, patience, _):
+        assert await find(context, patience) is None
+
+
+async def test_the_persona_of_another_space_is_not_taken_and_not_doubted_if_it_is_recorded(
+    fake_pool: StorePool,
+) -> None:
+    options = SandboxOptions({}, mavera_shown=40, mavera_reads=False)
+    async with Sandbox(options) as box, at(box.url, fake_pool) as (context, patience, _):
+        theirs = box.add_persona({"name": "Segment CDP: Growth", "description": f"Growth segment. {reference(1)}"})
+        with pytest.raises(PersonaInDoubt, match=theirs.id):
+            await find(context, patience)
+        record = PersonaRecord(theirs.id, "spa_2", "growth", "syn_0", n=20)
+        await context.personas.record(str(reference(1)), record, PersonaOutcome("growth", theirs.id, "created", 300))
+        assert await find(context, patience) is None
+        box.set_options(mavera_reads=True)
+        await context.personas.forget(str(reference(1)), record)
+        assert await find(context, patience) is None
