@@ -170,7 +170,7 @@ async def front_door(
             if options.from_file is None:
                 made = "Made-up profiles, from stand-ins for Segment and Mavera"
             err.say(f"{made} in this process. No key is used.", "dim")
-            settings = await stack.enter_async_context(made_up(settings, dialect=options.dialect))
+            settings = await stack.enter_async_context(made_up(settings, dialect=_dialect(settings, options)))
         try:
             opener = None if options.from_file is None else anywhere
             settings.require(*needed_tokens(opener))
@@ -250,6 +250,14 @@ def _check_goes_with_file(space_ids: Sequence[str], options: SyncOptions) -> Non
             )
 
 
+def _dialect(settings: Settings, options: SyncOptions) -> Dialect:
+    """How Segment is asked: as the options say, or else the settings; what only one dialect can do chooses it."""
+    dialect = options.dialect or settings.segment_dialect
+    if dialect != "auto" or options.strategy == "fan-out":
+        return dialect
+    return "profile-api" if options.trait_class else "auto"
+
+
 def _own_file(file: str) -> str:
     """The name of a file that this process will read, wherever it runs. Raises ConfigurationError if it cannot."""
     if file == STANDARD_INPUT:
@@ -281,8 +289,8 @@ def _after_a_start(error: PersonasError, started: Sequence[Sync]) -> PersonasErr
 def _request(
     settings: Settings, space_id: str, options: SyncOptions, rules: Rules, file: str | None, plan_only: bool
 ) -> SyncRequest:
-    dialect = "inline" if file is not None else options.dialect or settings.segment_dialect
-    if options.strategy == "fan-out" and dialect != "inline":
+    dialect = "auto" if file is not None else _dialect(settings, options)
+    if options.strategy == "fan-out" and dialect == "profile-api":
         raise ConfigurationError(f"--strategy: {FAN_OUT_NEEDS_INLINE}.")
     if options.trait_class and dialect == "inline":
         raise ConfigurationError(f"--trait-class: {TRAIT_CLASS_NEEDS_PROFILE_API}.")

@@ -41,7 +41,8 @@ from worker.jobs.lookup import age_order, find_twins
 from worker.jobs.orphans import Owner, find_orphans
 from worker.mavera import MaveraClient, Persona, list_pages, reference
 from worker.printable import printable
-from worker.settings import Settings
+from worker.segment import AutoSource, Source
+from worker.settings import FixedDialect, Settings
 from worker.store import PersonaRecord
 from worker.store.pool import closing
 from worker.store.probe import check_store
@@ -160,7 +161,13 @@ async def _space(
     try:
         source = segment_source(settings, session, request, listen=pace.listen)
         page = await pace(lambda: source.page("", 1, 0))
-        most = None if request.dialect == "inline" else MOST_PROFILES
+        asked: FixedDialect = "inline"
+        if isinstance(source, AutoSource):
+            assert source.dialect
+            asked = source.dialect
+        elif request.dialect != "auto":
+            asked = request.dialect
+        most = None if asked == "inline" else MOST_PROFILES
         looked_at = replace(page, profiles=page.profiles[:most])
         profiles = (await source.entries(looked_at, 1, pace)).profiles
     except ApiError as error:
@@ -170,7 +177,7 @@ async def _space(
         advice = "A sync would end as listing_incomplete and change nothing. Report these keys."
         yield Finding("fail", "Segment", page.doubt, advice)
         return
-    dialect = f"dialect {request.dialect}, {settings.segment_url(request.dialect)}"
+    dialect = f"dialect {asked}, {settings.segment_url(asked)}{_why_chosen(source)}"
     if not page.profiles:
         yield Finding("warn", "Segment", f"the token is good ({dialect}), and space {space_id} is empty")
         return
@@ -180,8 +187,8 @@ async def _space(
         yield finding
     for finding in judge_filter(profiles, rules, as_of=now):
         yield finding
-    if request.dialect == "inline" and page.next_cursor is not None:
-        yield await _strategy(settings, session, request, pace)
+    if asked == "inline" and page.next_cursor is not None:
+        yield await _strategy(settings, session, request.model_copy(update={"dialect": "inline"}), pace)
 
 
 async def _strategy(settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, pace: Pace) -> Finding:
@@ -203,6 +210,14 @@ async def _strategy(settings: Settings, session: aiohttp.ClientSession, request:
         found = f"a page has {lengths[0]} profiles with their traits and {lengths[1]} without: fan-out cannot be used"
         return Finding("ok", "Strategy", found)
     return judge_strategy(statistics.median(times[0]), statistics.median(times[1]), settings.segment_rate)
+
+
+def _why_chosen(source: Source) -> str:
+    """That `auto` has chosen the dialect, and why not the others; empty if it was set."""
+    if not isinstance(source, AutoSource):
+        return ""
+    reasons = [f"; {dialect} does not answer: {error}" for dialect, error in source.refused.items()]
+    return f", which answers (SEGMENT_DIALECT=auto{''.join(reasons)})"
 
 
 async def _mavera(

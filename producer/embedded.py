@@ -79,7 +79,7 @@ async def made_up(
 
     dialect: in which Segment will be asked, if not in that of the settings.
     """
-    inline = (dialect or settings.segment_dialect) == "inline"
+    inline = (dialect or settings.segment_dialect) != "profile-api"
     async with Sandbox(options) as sandbox:
         with _no_proxy("127.0.0.1"):
             yield settings.model_copy(

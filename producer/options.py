@@ -42,9 +42,9 @@ MaxCredits = Annotated[
     int | None, option(metavar="N", min=0, panel=BUDGET, help="Buy nothing if the sync would cost more credits.")
 ]
 Dialect = Annotated[
-    Literal["inline", "profile-api"] | None,
+    Literal["auto", "inline", "profile-api"] | None,
     option(
-        metavar="inline|profile-api",
+        metavar="auto|inline|profile-api",
         panel=SOURCE,
         help="Ask Segment for traits with the list, or for each profile's. Default: SEGMENT_DIALECT.",
     ),

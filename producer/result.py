@@ -129,7 +129,7 @@ def document(sync: Sync, now: float | None = None, *, hint: str = "") -> dict[st
         "profile_errors": aggregate.profile_errors,
         **({"merged": aggregate.merged} if sync.request.file is not None else {}),
         "profiles_unreadable": aggregate.unreadable,
-        **({"vanished": aggregate.vanished} if sync.request.dialect == "profile-api" else {}),
+        **({"vanished": aggregate.vanished} if sync.request.dialect == "profile-api" or aggregate.vanished else {}),
         "timings": {
             "queued_s": times.queued_s,
             "fetching_s": times.fetching_s,

@@ -29,7 +29,7 @@ from worker.files import FileSource, OpenFiles, anywhere
 from worker.http import new_session
 from worker.jobs.context import segment_source
 from worker.printable import printable
-from worker.segment import Source
+from worker.segment import AutoSource, ProfileApi, Source
 from worker.segment.listing import ATTEMPTS
 from worker.settings import Dialect, Settings
 from worker.sync import SyncRequest
@@ -77,7 +77,7 @@ async def _entries(settings: Settings, sample: Sample) -> Sequence[object]:
     check_names([] if sample.space_id is None else [sample.space_id], sample.files)
     if sample.files:
         with contextlib.closing(OpenFiles(anywhere)) as files:
-            return await _read(FileSource(files, sample.files[0]), sample.profiles or A_PAGE_EACH, Pace(math.inf))
+            return await _read(FileSource(files, sample.files[0]), sample.profiles, Pace(math.inf))
     request = _request(settings, sample)
     async with contextlib.AsyncExitStack() as stack:
         if sample.sandbox:
@@ -88,8 +88,7 @@ async def _entries(settings: Settings, sample: Sample) -> Sequence[object]:
         if not sample.sandbox:
             pace = await stack.enter_async_context(space_pace(settings, request.space_id))
         source = segment_source(settings, session, request, every_trait=True, listen=pace.listen)
-        most = sample.profiles or (A_PAGE_EACH if request.dialect == "inline" else A_REQUEST_EACH)
-        return await _read(source, most, pace)
+        return await _read(source, sample.profiles, pace)
 
 
 def _request(settings: Settings, sample: Sample) -> SyncRequest:
@@ -104,8 +103,11 @@ def _request(settings: Settings, sample: Sample) -> SyncRequest:
         raise ConfigurationError(f"{space_id!r} is no space id: copy it from Segment (spa_…).") from None
 
 
-async def _read(source: Source, most: int, call: Pace) -> Sequence[object]:
-    """The first `most` profiles of a source. Raises ApiError, also if the list breaks off before."""
+async def _read(source: Source, most: int | None, call: Pace) -> Sequence[object]:
+    """The first `most` profiles of a source; None: the usual number.
+
+    Raises ApiError, also if the list breaks off before.
+    """
     entries: list[object] = []
     cursor, listed = "", 0
     for number in range(1, MOST_PAGES + 1):
@@ -113,6 +115,7 @@ async def _read(source: Source, most: int, call: Pace) -> Sequence[object]:
             page = await call(lambda: source.page(cursor, number, listed))  # noqa: B023
             if not page.doubt:
                 break
+        most = most or _usual(source)
         listed += len(page.profiles)
         wanted = replace(page, profiles=page.profiles[: most - len(entries)])
         entries += (await source.entries(wanted, number, call)).profiles
@@ -124,6 +127,12 @@ async def _read(source: Source, most: int, call: Pace) -> Sequence[object]:
             break
         cursor = page.next_cursor
     return entries
+
+
+def _usual(source: Source) -> int:
+    """How many profiles to look at; known once its first page is read."""
+    dialect = source.dialect if isinstance(source, AutoSource) else None
+    return A_REQUEST_EACH if isinstance(source, ProfileApi) or dialect == "profile-api" else A_PAGE_EACH
 
 
 def _show(found: Suggestion, err: Screen, *, json: bool) -> None:

@@ -65,7 +65,8 @@ def _is_word(text: str) -> bool:
     return bool(text) and all("!" <= character <= "~" for character in text)
 
 
-Dialect = Literal["inline", "profile-api"]
+FixedDialect = Literal["inline", "profile-api"]
+Dialect = Literal["auto", "inline", "profile-api"]
 _INLINE_URLS = {"us": "https://api.segmentapis.com", "eu": "https://eu1.api.segmentapis.com"}
 _PROFILE_API_URLS = {"us": "https://profiles.segment.com/v1", "eu": "https://profiles.euw1.segment.com/v1"}
 
@@ -84,7 +85,8 @@ class Settings(BaseSettings):
     segment_token: Token | None = Field(None, description="Segment access token; workers need it")
     segment_space_id: str | None = Field(None, description="Space to sync when the command names none")
     segment_dialect: Dialect = Field(
-        "inline", description="How Segment is asked if a request does not say: inline or profile-api"
+        "auto",
+        description="How Segment is asked if a request does not say: inline, profile-api, or auto: whichever answers",
     )
     segment_region: Literal["us", "eu"] = Field("us", description="Region of Segment: us or eu")
     segment_base_url: BaseUrl | None = Field(
@@ -201,7 +203,7 @@ class Settings(BaseSettings):
             )
         return self
 
-    def segment_url(self, dialect: Dialect) -> str:
+    def segment_url(self, dialect: FixedDialect) -> str:
         """Where Segment is, for a dialect."""
         if self.segment_base_url:
             return self.segment_base_url

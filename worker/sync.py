@@ -22,8 +22,11 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
+    model_serializer,
     model_validator,
 )
 
@@ -126,8 +129,10 @@ class SyncRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     space_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$", description="Segment space")
-    dialect: Literal["inline", "profile-api"] = Field(
-        default="inline", description="How Segment is asked: traits in the list, or one call for each profile's"
+    dialect: Literal["auto", "inline", "profile-api"] = Field(
+        default="auto",
+        description="How Segment is asked. inline: traits in the list; profile-api: one call for each profile's; "
+        "auto: as it answers",
     )
     strategy: Annotated[Strategy, AfterValidator(_chosen)] = Field(
         default="auto",
@@ -164,9 +169,27 @@ class SyncRequest(BaseModel):
     plan_only: bool = Field(default=False, description="Plan the personas and change none; `apply` makes them")
     max_credits: int | None = Field(default=None, ge=0, description="Spend no more credits than these")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _dialect_follows(cls, data: Any) -> Any:
+        """What only one dialect can do chooses it."""
+        if not isinstance(data, dict) or data.get("dialect", "auto") != "auto" or data.get("file") is not None:
+            return data
+        if data.get("strategy") == "fan-out":
+            return {**data, "dialect": "inline"}
+        return {**data, "dialect": "profile-api"} if data.get("trait_class") else data
+
+    @model_serializer(mode="wrap")
+    def _leave_auto_out(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Leaves `auto` out of JSON: a version that does not know it reads its own default, and can go on."""
+        data: dict[str, Any] = handler(self)
+        if info.mode == "json" and self.dialect == "auto":
+            del data["dialect"]
+        return data
+
     @model_validator(mode="after")
     def _fits_a_file(self) -> Self:
-        if self.file is not None and (self.trait_class or self.dialect != "inline" or self.fans_out):
+        if self.file is not None and (self.trait_class or self.dialect == "profile-api" or self.fans_out):
             raise ValueError("a file has neither a dialect nor classes of traits, nor can it be fanned out")
         return self
 

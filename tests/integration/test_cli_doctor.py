@@ -15,7 +15,7 @@ from producer.screen import stderr
 from producer.suggest import Sample, suggestion
 from tests.support.command_line import cli
 from tests.support.redis_server import RedisServer
-from tests.support.scripted_segment import people, scripted
+from tests.support.scripted_segment import Call, Refusal, people, rows, scripted
 from tests.support.workers import environment
 from worker.jobs.context import worker_registry
 from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
@@ -251,3 +251,19 @@ async def test_suggest_goes_on_at_its_own_pace_without_redis(settings: Settings,
     alone = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1")})
     assert await suggestion(alone, stderr(), Sample("spa_1"), json=True) == 0
     assert sandbox.journal.arrived["segment.page"] == 2
+
+
+async def test_the_dialect_that_auto_has_chosen_is_named_with_its_reason(settings: Settings) -> None:
+    def answer(call: Call) -> object:
+        if not call.authorization.startswith("Basic "):
+            return Refusal(404, b'{"error": {"message": "no such route"}}')
+        end = {"next": None, "has_more": False}
+        return {"traits": {"ltv": 1}, "cursor": end} if "/traits" in call.path else {"data": rows(0, 5), "cursor": end}
+
+    async with scripted({"spa_1": answer}) as segment:
+        auto = settings.model_copy(update={"segment_base_url": segment.url, "segment_dialect": "auto"})
+        finding = (await found(auto))["Segment"][0]
+    assert finding.verdict == "ok"
+    assert "dialect profile-api" in finding.found
+    assert "inline does not answer" in finding.found
+    assert "404 no such route" in finding.found

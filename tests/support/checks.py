@@ -22,6 +22,7 @@ LASTING = (
     "sp:syncs",
     "sp:request:",
     "sp:limit:",
+    "sp:dialect:",
     "sp:personas:",
     "sp:history:",
     "sp:run",

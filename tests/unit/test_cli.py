@@ -191,7 +191,7 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     ),
     "a class of traits of the list": (
         ("sync", "a", "--trait-class", "audience"),
-        {},
+        {"SEGMENT_DIALECT": "inline"},
         "--trait-class: only the dialect",
     ),
     "a class of traits, inline": (

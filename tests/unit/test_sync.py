@@ -42,7 +42,7 @@ def test_a_request_needs_no_more_than_a_space() -> None:
     request = SyncRequest(space_id="spa_1")
     assert request.model_dump() == {
         "space_id": "spa_1",
-        "dialect": "inline",
+        "dialect": "auto",
         "strategy": "chain",
         "collection": "users",
         "trait_class": None,
@@ -108,7 +108,7 @@ for _ in range(5_000):
         {"file": "x", "trait_class": "audience"},
         {"file": "x", "strategy": "fan-out"},
         {"strategy": "fan-out", "dialect": "profile-api"},
-        {"trait_class": "audience"},
+        {"trait_class": "audience", "dialect": "inline"},
         {"trait_class": "computed_trait", "dialect": "inline"},
         {"rules": {**MINE_JSON, "clusters": [{"key": "all", "persona": {"x": 2**64}}]}},
         {"rules": {**MINE_JSON, "clusters": [{"key": "all", "persona": {"x": -(2**63) - 1}}]}},
@@ -127,7 +127,7 @@ def test_auto_is_the_chain_and_fan_out_is_another_way_to_the_same_result() -> No
     auto, chain, fan_out = (SyncRequest(space_id="spa_1", strategy=one) for one in ("auto", "chain", "fan-out"))
     assert auto == chain == SyncRequest(space_id="spa_1")
     assert (chain.fans_out, fan_out.fans_out) == (False, True)
-    assert chain.differences(fan_out) == ["strategy chain instead of fan-out"]
+    assert chain.differences(fan_out) == ["dialect auto instead of inline", "strategy chain instead of fan-out"]
     assert chain.identity == fan_out.identity
 
 

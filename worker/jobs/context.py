@@ -16,9 +16,9 @@ from worker.files import FileSource, Opener, OpenFiles, under
 from worker.http import HttpClient, HttpLimits
 from worker.jobs.settle_watch import SettleWatch
 from worker.mavera import MaveraClient
-from worker.segment import InlineApi, ProfileApi, SampledSource, Source
+from worker.segment import AutoSource, DialectMemory, InlineApi, NoMemory, ProfileApi, SampledSource, Source
 from worker.segment.profile_api import LISTED_A_CALL
-from worker.settings import Settings
+from worker.settings import FixedDialect, Settings
 from worker.store import (
     BatchStore,
     JobQueue,
@@ -31,6 +31,7 @@ from worker.store import (
     redis_pool,
 )
 from worker.store.claim_file import ClaimFile, state_folder
+from worker.store.dialects import DialectStore
 from worker.store.personas import account_name, former_account_name
 from worker.store.written_claims import WrittenClaims
 from worker.sync import SyncRequest
@@ -75,7 +76,8 @@ class WorkerContext:
         `segment_source`."""
         if request.file is None:
             listen = self.segment_limiter(request.space_id).hear
-            source = segment_source(self.settings, self.session, request, traits=traits, listen=listen)
+            memory = DialectStore(self.pool, request.space_id, tuple(dialect_urls(self.settings).values()))
+            source = segment_source(self.settings, self.session, request, traits=traits, listen=listen, memory=memory)
         else:
             source = FileSource(self.files, request.file)
         return source if request.sample is None else SampledSource(source, request.sample)
@@ -107,8 +109,9 @@ def segment_source(
     traits: bool = True,
     every_trait: bool = False,
     listen: Listen = _deaf,
+    memory: DialectMemory | None = None,
 ) -> Source:
-    """The space of a request, in its dialect.
+    """The space of a request, in its dialect; in `auto`, in the one that answers. memory: keeps which one that is.
 
     traits: False for the listing alone, which is cheaper (`inline`). every_trait: not only those of the rules
     (`profile-api`; `inline` has no choice).
@@ -116,23 +119,41 @@ def segment_source(
     Raises ConfigurationError if there is no token.
     """
     settings.require("segment_token")
+
+    def asked(dialect: FixedDialect) -> Source:
+        http = _segment_http(settings, session, dialect, listen)
+        if dialect == "inline":
+            return InlineApi(http, request, settings.segment_page_size, traits=traits)
+        return ProfileApi(
+            http,
+            request,
+            () if every_trait else request.rules.keys,
+            page_size=min(settings.segment_page_size, LISTED_A_CALL),
+            side_by_side=settings.segment_concurrency,
+            ages=request.rules.needs_ages,
+        )
+
+    if request.dialect != "auto":
+        return asked(request.dialect)
+    urls = dialect_urls(settings)
+    return AutoSource({dialect: asked(dialect) for dialect in urls}, urls, memory or NoMemory())
+
+
+def dialect_urls(settings: Settings) -> dict[FixedDialect, str]:
+    """Where each dialect is asked, in the order in which `auto` asks them."""
+    dialects: tuple[FixedDialect, ...] = ("inline", "profile-api")
+    return {dialect: settings.segment_url(dialect) for dialect in dialects}
+
+
+def _segment_http(
+    settings: Settings, session: aiohttp.ClientSession, dialect: FixedDialect, listen: Listen
+) -> HttpClient:
     assert settings.segment_token
     token = settings.segment_token.get_secret_value()
-    inline = request.dialect == "inline"
-    authorization = f"Bearer {token}" if inline else f"Basic {b64encode(f'{token}:'.encode()).decode()}"
+    basic = b64encode(f"{token}:".encode()).decode()
+    headers = {"Authorization": f"Bearer {token}" if dialect == "inline" else f"Basic {basic}"}
     limits = _limits(settings, settings.segment_timeout_s)
-    headers = {"Authorization": authorization}
-    http = HttpClient(session, settings.segment_url(request.dialect), headers, limits, listen=listen)
-    if inline:
-        return InlineApi(http, request, settings.segment_page_size, traits=traits)
-    return ProfileApi(
-        http,
-        request,
-        () if every_trait else request.rules.keys,
-        page_size=min(settings.segment_page_size, LISTED_A_CALL),
-        side_by_side=settings.segment_concurrency,
-        ages=request.rules.needs_ages,
-    )
+    return HttpClient(session, settings.segment_url(dialect), headers, limits, listen=listen)
 
 
 def mavera_client(settings: Settings, session: aiohttp.ClientSession, *, listen: Listen = _deaf) -> MaveraClient:

@@ -1,5 +1,6 @@
 """The source: Segment spaces, read page by page, in one of two dialects."""
 
+from worker.segment.auto import AutoSource, DialectMemory, NoMemory
 from worker.segment.dialect import Page
 from worker.segment.inline import InlineApi
 from worker.segment.listing import sure_page
@@ -8,4 +9,17 @@ from worker.segment.sampled import SampledSource
 from worker.segment.source import Call, Entries, Source
 from worker.segment.traits_caller import repeated
 
-__all__ = ["Call", "Entries", "InlineApi", "Page", "ProfileApi", "SampledSource", "Source", "repeated", "sure_page"]
+__all__ = [
+    "AutoSource",
+    "Call",
+    "DialectMemory",
+    "Entries",
+    "InlineApi",
+    "NoMemory",
+    "Page",
+    "ProfileApi",
+    "SampledSource",
+    "Source",
+    "repeated",
+    "sure_page",
+]

@@ -11,6 +11,9 @@ from typing import Any
 from worker.pagination import Asked, read_following
 from worker.sync import SyncRequest
 
+OTHER_SHAPE = "the body is not a"
+"""How a message begins that says that a body is JSON of another shape."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -52,7 +55,7 @@ def read_page(body: object, asked: Asked) -> Page:
     profiles = data.get("profiles", ...) if isinstance(data, dict) else ...
     if not isinstance(body, dict) or not isinstance(profiles, list | None):
         where = "data.profiles" if isinstance(data, dict) else "data" if isinstance(body, dict) else "its top"
-        raise ValueError(f"the body is not a page of profiles (at {where})")  # noqa: TRY004 - bad data, not a bad call
+        raise ValueError(f"{OTHER_SHAPE} page of profiles (at {where})")  # noqa: TRY004 - bad data, not a bad call
     return page_of(profiles or [], body, asked)
 
 

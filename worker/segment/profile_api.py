@@ -18,7 +18,7 @@ from worker.concurrency import all_of
 from worker.errors import Retry
 from worker.http import HttpClient, TransportError
 from worker.pagination import Asked, read_following
-from worker.segment.dialect import Page, described, list_path, page_of
+from worker.segment.dialect import OTHER_SHAPE, Page, described, list_path, page_of
 from worker.segment.refusal import refusal, reject_error_body, unreachable
 from worker.segment.source import Call, Entries
 from worker.segment.traits_caller import UNREADABLE, TraitsCaller
@@ -79,7 +79,7 @@ class ProfileApi:
         body = await self._get(self._path, params, where, first=not cursor)
         rows = body.get("data", ...) if isinstance(body, dict) else ...
         if not isinstance(body, dict) or not isinstance(rows, list | None):
-            raise Retry("segment_bad_body", f"Segment, {where}: the body is not a list of profiles")
+            raise Retry("segment_bad_body", f"Segment, {where}: {OTHER_SHAPE} list of profiles")
         asked = Asked(self._page_size, cursor, self._http.host, before, number - 1)
         return described(page_of(rows or [], body, asked), where)
 

@@ -16,7 +16,11 @@ class SampledSource:
     def __init__(self, source: Source, share: float) -> None:
         self._source = source
         self._share = share
-        self.ahead = source.ahead
+
+    @property
+    def ahead(self) -> int:
+        """As of the source."""
+        return self._source.ahead
 
     async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """The page at `cursor` without the profiles that are not in the sample. Raises ApiError; Permanent `no_ids` if

@@ -27,7 +27,8 @@ class Entries:
 class Source(Protocol):
     """A space in one dialect, or a file. ahead: how many pages may be on their way at a time."""
 
-    ahead: int
+    @property
+    def ahead(self) -> int: ...
 
     async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """The page at `cursor` ('' for the first), the `number`-th of the sync; one request. Raises ApiError.

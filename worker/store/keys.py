@@ -16,6 +16,7 @@
 | `sp:limit:{scope}:log` | list | slots given out in the window |
 | `sp:personas:{account}` | hash | reference → persona; never expires |
 | `sp:claim:{account}:{reference}` | hash | who is buying this persona, since when, and for how long; never expires |
+| `sp:dialect:{digest}` | string | the dialect in which Segment answers for a space and URLs; never expires |
 | `sp:run` | hash | the run of Redis that was last seen, and since when |
 | `sp:watch` | string | the watcher's lock |
 | `sp:workers`, `sp:workers:{account}` | sorted set | workers by their last sign of life: all, and an account's |
@@ -99,6 +100,11 @@ def personas(account: str) -> str:
 def claim(account: str, reference: str) -> str:
     """The claim on one persona."""
     return f"sp:claim:{account}:{reference}"
+
+
+def dialect(digest: str) -> str:
+    """The dialect in which a space is asked; digest: of the space and the URLs."""
+    return f"sp:dialect:{digest}"
 
 
 def host(name: str) -> str:
