@@ -132,9 +132,7 @@ def requests_for(settings: Settings, options: SyncOptions, *, plan_only: bool = 
         # Made-up profiles should not stand under the name of a real space.
         default = DEMO_SPACE if options.sandbox else settings.segment_space_id
         if default is None:
-            raise ConfigurationError(
-                "Which space? Name it (segment-personas sync SPACE_ID) or export SEGMENT_SPACE_ID."
-            )
+            raise ConfigurationError("Which space? Name one as an argument, or export SEGMENT_SPACE_ID.")
         space_ids = [default]
     twice = sorted({space_id for space_id in space_ids if space_ids.count(space_id) > 1})
     if twice:

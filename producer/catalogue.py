@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 
+from producer.command_lines import command
 from worker.clusters.trait import Name
 from worker.errors import ApiError, ConfigurationError, PersonasError
 from worker.jobs.lookup import find_twins
@@ -42,12 +43,12 @@ class Place:
         try:
             SyncRequest.model_validate({"space_id": self.space_id, "collection": self.collection})
         except ValidationError:
-            raise ConfigurationError(f"{self.space_id!r} in {self.collection!r} is no space.") from None
+            raise ConfigurationError(f"{self.space_id!r} in {self.collection!r} cannot be a space.") from None
         try:
             _KEY.validate_python(self.cluster)
         except ValidationError:
             raise ConfigurationError(
-                f"{self.cluster!r} is no key of a cluster: it has small letters, digits and _, as in high_value."
+                f"{self.cluster!r} cannot be the key of a cluster: use small letters, digits and _, as in high_value."
             ) from None
 
     def __str__(self) -> str:
@@ -148,7 +149,7 @@ class Catalogue:
         if record is None:
             raise Refused(
                 f"No persona of {place} is known (collection {place.collection}, rules {place.rules}). "
-                "See: segment-personas personas list"
+                f"See: {command('personas', 'list')}"
             )
         return record
 

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from rich.table import Table
 from rich.text import Text
 
+from producer.command_lines import command
 from producer.findings import (
     Finding,
     Verdict,
@@ -100,7 +101,12 @@ def _settings(settings: Settings) -> Finding:
     needed = ("redis_url", "segment_token", "mavera_api_key")
     missing = [name.upper() for name in needed if getattr(settings, name) is None]
     if missing:
-        return Finding("warn", "Settings", f"not set: {', '.join(missing)}", "Export them where the workers run.")
+        return Finding(
+            "warn",
+            "Settings",
+            f"not set: {', '.join(missing)}",
+            f"Export {'it' if len(missing) == 1 else 'them'} where the worker runs.",
+        )
     return Finding("ok", "Settings", "well-formed, and all that a worker needs is there")
 
 
@@ -126,10 +132,10 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
     if alive:
         yield Finding("ok", "Workers", f"{len(alive)} alive: {', '.join(worker.name for worker in alive)}")
     else:
-        found = "none is alive: syncs wait"
+        found = "no worker is running, so syncs wait"
         if all_alive:
             found = f"none of this Mavera account is alive ({len(all_alive)} of others): syncs of this account wait"
-        yield Finding("warn", "Workers", found, "Start one: segment-personas worker")
+        yield Finding("warn", "Workers", found, f"Start one: {command('worker')}")
 
 
 async def _segment(
@@ -146,7 +152,7 @@ async def _segment(
     try:
         request = SyncRequest(space_id=space_id, dialect=settings.segment_dialect, rules=rules)
     except ValidationError:
-        yield Finding("fail", "Segment", f"{space_id!r} is no space id", "Copy it from Segment: spa_…")
+        yield Finding("fail", "Segment", f"{space_id!r} cannot be a space id", "Copy it from Segment: spa_…")
         return
     async with space_pace(settings, space_id) as pace:
         async for finding in _space(settings, session, request, pace):

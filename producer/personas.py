@@ -137,11 +137,11 @@ def _present_rules(settings: Settings, name: str) -> Rules | None:
 def _not_followed(rules: Rules, old: Place, key: str) -> Iterator[str]:
     if old.cluster in rules.cluster_keys:
         yield (
-            f"The rules {rules.name} still have a cluster {old.cluster}, which has no persona any more: the next sync "
+            f"The rule set {rules.name} still has a cluster {old.cluster}, which has no persona now: the next sync "
             f"buys one, for {CREDITS_PER_PERSONA} credits. Rename it in their file, too."
         )
     if key not in rules.cluster_keys:
-        yield f"The rules {rules.name} have no cluster {key}: until they do, no sync updates the persona."
+        yield f"The rule set {rules.name} has no cluster {key}: until they do, no sync updates the persona."
 
 
 @contextlib.asynccontextmanager

@@ -38,7 +38,7 @@ def read(file: str) -> str:
             return lines.read(MAX_TEXT + 1)
     except FileNotFoundError:
         raise ConfigurationError(
-            f"There is no file {file}, and none of this name ships ({', '.join(SHIPPED)} do)."
+            f"There is no file {file}, and no file of this name ships with the program ({', '.join(SHIPPED)} do)."
         ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{file} is not UTF-8 text.") from None

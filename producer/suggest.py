@@ -94,13 +94,13 @@ async def _entries(settings: Settings, sample: Sample) -> Sequence[object]:
 def _request(settings: Settings, sample: Sample) -> SyncRequest:
     space_id = sample.space_id or settings.segment_space_id
     if space_id is None:
-        raise ConfigurationError("Which space? Name it (segment-personas suggest SPACE_ID) or export SEGMENT_SPACE_ID.")
+        raise ConfigurationError("Which space? Name one as an argument, or export SEGMENT_SPACE_ID.")
     try:
         return SyncRequest(
             space_id=space_id, dialect=sample.dialect or settings.segment_dialect, collection=sample.collection
         )
     except ValidationError:
-        raise ConfigurationError(f"{space_id!r} is no space id: copy it from Segment (spa_…).") from None
+        raise ConfigurationError(f"{space_id!r} cannot be a space id: copy it from Segment (spa_…).") from None
 
 
 async def _read(source: Source, most: int | None, call: Pace) -> Sequence[object]:
@@ -151,7 +151,7 @@ def _show(found: Suggestion, err: Screen, *, json: bool) -> None:
     if found.text:
         out.write(found.text.rstrip("\n"))
     else:
-        err.say("Nothing here that clusters can be made of. Define computed traits in Segment (Engage) first.", "red")
+        err.say("No usable traits were found in this sample. Define computed traits in Segment (Engage) first.", "red")
 
 
 _INNER = {"in_unit", "in_hundred"}

@@ -108,7 +108,7 @@ async def test_the_command_prints_a_line_for_each_finding_and_exits_with_1_if_on
     done = await cli("doctor", "spa_1", env=env)
     assert done.code == 0
     assert "ok    Segment" in done.out
-    assert "warn  Workers   none is alive: syncs wait" in done.out
+    assert "warn  Workers   no worker is running" in done.out
     assert "→ Start one: segment-personas worker" in done.out
     done = await cli("doctor", "spa_1", "--json", env={**env, "SEGMENT_TOKEN": "wrong"})
     assert done.code == 1
@@ -166,7 +166,7 @@ async def test_a_redis_that_keeps_its_setup_to_itself_is_no_failure(
     ("space_id", "verdict", "text"),
     [
         ("empty", "warn", "space empty is empty"),
-        ("a b", "fail", "'a b' is no space id"),
+        ("a b", "fail", "'a b' cannot be a space id"),
         ("unknown", "fail", "404 Space unknown was not found"),
     ],
 )

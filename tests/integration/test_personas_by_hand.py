@@ -314,12 +314,12 @@ async def test_whoever_renames_a_cluster_is_told_if_the_rules_do_not_follow_for_
         async def warnings(old: str, new: str, file: Path | None) -> list[str]:
             said.settings = said.settings.model_copy(update={"clusters_file": file and str(file)})
             await said(personas.rename, Place("spa", old), new)
-            sentences = " ".join(said.err.split()).replace("The rules", "\nThe rules")
+            sentences = " ".join(said.err.split()).replace("The rule set", "\nThe rule set")
             return sentences.splitlines()[1:]
 
         still, lacking = (
-            "The rules recipe still have a cluster growth, ",
-            "The rules recipe have no cluster expansion: ",
+            "The rule set recipe still has a cluster growth, ",
+            "The rule set recipe has no cluster expansion: ",
         )
         found = await warnings("growth", "expansion", None)
         assert [one.startswith(start) for one, start in zip(found, (still, lacking), strict=True)] == [True, True]
@@ -329,7 +329,7 @@ async def test_whoever_renames_a_cluster_is_told_if_the_rules_do_not_follow_for_
         assert await warnings("growth", "expansion", file) == []
         write("else")
         (alone,) = await warnings("expansion", "growth", file)
-        assert alone == "The rules recipe have no cluster growth: until they do, no sync updates the persona."
+        assert alone == "The rule set recipe has no cluster growth: until they do, no sync updates the persona."
         # Of other rules than a sync would use now, those that ship are known.
         write("expansion", name="mine")
         assert len(await warnings("growth", "expansion", file)) == 2

@@ -150,7 +150,7 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "unknown option": (("sync", "--fast"), {}, "No such option"),
     "no such number": (("sync", "a", "--max-profiles", "0"), {}, "--max-profiles"),
     "no such mode": (("sync", "a", "--mode", "delete"), {}, "--mode"),
-    "no space": (("sync",), {}, "Which space? Name it (segment-personas sync SPACE_ID) or export SEGMENT_SPACE_ID."),
+    "no space": (("sync",), {}, "Which space?"),
     "bad space": (("sync", "a b"), {}, "'a b' cannot be a space id"),
     "bad default space": (("sync",), {"SEGMENT_SPACE_ID": "../x"}, "'../x' cannot be a space id"),
     "an id that is no text": (("status", "syn_\udcff"), {}, r"'syn_\udcff': this argument is not valid"),

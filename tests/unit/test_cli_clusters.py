@@ -88,7 +88,7 @@ def test_a_bad_file_is_told_line_by_line(run: Run, mine: Path) -> None:
 def test_a_file_that_cannot_be_read_is_named(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "latin.toml").write_bytes(b"name = '\xe4'")
     for file, said in (
-        ("nowhere.toml", "There is no file nowhere.toml, and none of this name ships (recipe"),
+        ("nowhere.toml", "There is no file nowhere.toml, and no file of this name ships with the program (recipe"),
         (str(tmp_path), f"{tmp_path} cannot be read: Is a directory."),
         (str(tmp_path / "latin.toml"), "is not UTF-8 text."),
     ):

@@ -311,8 +311,7 @@ class MaveraClient:
 def _unreachable(error: TransportError, what: str) -> ApiError:
     """What it means that no usable answer came to a request that has done nothing, or may be repeated."""
     if error.lasting:
-        advice = "Change that, then resume the sync"
-        return ResumableStop("mavera_unreachable", f"Mavera, {what}: {error}. {advice}")
+        return ResumableStop("mavera_unreachable", f"Mavera, {what}: {error}")
     return Retry("mavera_unavailable", f"Mavera, {what}: {error}")
 
 
@@ -328,7 +327,7 @@ def _reject_error_body(reply: Reply, what: str) -> None:
     raise ResumableStop(
         "mavera_error",
         f"Mavera, {what}: an answer with status {reply.status} reports an error: "
-        f"{message or code or 'an error without words'}. Check MAVERA_BASE_URL and the account, then resume the sync",
+        f"{message or code or 'an error without words'}. Check MAVERA_BASE_URL and the account",
         request_id=reply.request_id,
     )
 

@@ -82,7 +82,7 @@ def _of_append_only(health: RedisHealth) -> Remark:
     if health.append_only:
         return Remark("ok", "its append-only file is on")
     found = (
-        "whether its append-only file is on, it does not say"
+        "cannot tell whether its append-only file is on (INFO is restricted)"
         if health.append_only is None
         else "its append-only file is off: a restart loses syncs, and which persona belongs to which cluster"
     )
@@ -94,7 +94,7 @@ def _of_eviction(health: RedisHealth) -> Remark:
     if policy == "noeviction":
         return Remark("ok", "it evicts nothing (noeviction)")
     if policy is None:
-        return Remark("warn", "what it does when memory is full, it does not say", "Use `noeviction`.")
+        return Remark("warn", "cannot tell what it does when memory is full (INFO is restricted)", "Use `noeviction`.")
     found = f"its maxmemory-policy is {policy}: when memory is full, it throws syncs away"
     return Remark("fail" if health.max_bytes else "warn", found, "Set `maxmemory-policy noeviction`.")
 

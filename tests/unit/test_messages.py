@@ -1,0 +1,40 @@
+"""Messages of the engine say what happened; how to go on is added by the command line, which knows what is possible."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import worker
+
+ROOT = Path(worker.__file__).parent
+
+ADVICE = re.compile(r"[Rr]esume (the sync|it|with)|run `?segment-personas (resume|sync|apply)")
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """Every text of a module that is not a docstring."""
+    tree = ast.parse(path.read_text())
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.lineno, node.value
+
+
+def test_no_message_of_the_engine_says_to_resume_where_perhaps_nothing_can_be_resumed() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {text}"
+        for path in sorted(ROOT.rglob("*.py"))
+        if "sandbox" not in path.parts
+        for line, text in texts(path)
+        if ADVICE.search(text)
+    ]
+    assert found == []
