@@ -158,6 +158,8 @@ async def front_door(
         ConfigurationError: A setting is missing, or the state directory cannot be used.
         SpaceBusy: Another process syncs one of the spaces.
     """
+    if settings.unprotected_warning and not options.sandbox:
+        err.say(settings.unprotected_warning, "yellow")
     if not options.in_process(settings):
         async with redis_client(settings) as client:
             yield client

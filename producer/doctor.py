@@ -88,6 +88,8 @@ def _line(finding: Finding) -> Table:
 async def examine(settings: Settings, space_id: str | None, rules: Rules = RECIPE) -> AsyncIterator[Finding]:
     """Everything that can be found out, one thing after the other."""
     yield _settings(settings)
+    if settings.unprotected_warning:
+        yield Finding("warn", "Settings", settings.unprotected_warning)
     async for finding in _redis(settings):
         yield finding
     async with new_session() as session:

@@ -216,6 +216,12 @@ class Settings(BaseSettings):
         return tuple(name for name, url in urls.items() if url and _is_unprotected(url))
 
     @property
+    def unprotected_warning(self) -> str:
+        """What to say of `unprotected_urls`; empty if there are none."""
+        names = " and ".join(self.unprotected_urls)
+        return f"{names}: http:// to another machine sends the token unencrypted; use https://" if names else ""
+
+    @property
     def retention_ms(self) -> int:
         """How long a finished sync is kept, in milliseconds."""
         return int(self.retention_days * 86_400_000)

@@ -267,3 +267,12 @@ async def test_the_dialect_that_auto_has_chosen_is_named_with_its_reason(setting
     assert "dialect profile-api" in finding.found
     assert "inline does not answer" in finding.found
     assert "404 no such route" in finding.found
+
+
+async def test_plain_http_to_another_machine_is_a_warning(settings: Settings) -> None:
+    unprotected = settings.model_copy(
+        update={"segment_token": None, "mavera_api_key": None, "segment_base_url": "http://segment.example"}
+    )
+    warned = [finding for finding in (await found(unprotected))["Settings"] if "unencrypted" in finding.found]
+    assert [finding.verdict for finding in warned] == ["warn"]
+    assert "SEGMENT_BASE_URL" in warned[0].found

@@ -293,3 +293,20 @@ def test_a_post_must_not_be_taken_for_lost_while_it_is_on_its_way(monkeypatch: p
     message = refusal(monkeypatch, MAVERA_TIMEOUT_S="23.5")
     assert "MAVERA_SETTLE_S must be at least MAVERA_TIMEOUT_S + 2, " in message
     assert load_settings(mavera_timeout_s=23, mavera_settle_s=25).mavera_settle_s == 25
+
+
+@pytest.mark.parametrize(
+    ("segment", "mavera", "names"),
+    [
+        (None, "https://app.mavera.io", ()),
+        ("http://127.0.0.1:1", "http://localhost:1", ()),
+        ("http://[::1]:1", "https://x", ()),
+        ("http://segment.example", "https://x", ("SEGMENT_BASE_URL",)),
+        ("http://10.0.0.1", "http://mavera:8000", ("SEGMENT_BASE_URL", "MAVERA_BASE_URL")),
+    ],
+)
+def test_plain_http_to_another_machine_is_warned_of(segment: str | None, mavera: str, names: tuple[str, ...]) -> None:
+    settings = load_settings(segment_base_url=segment, mavera_base_url=mavera)
+    assert settings.unprotected_urls == names
+    assert all(name in settings.unprotected_warning for name in names)
+    assert bool(settings.unprotected_warning) == bool(names)

@@ -208,6 +208,8 @@ async def serve(
     missing.
     """
     settings.require(*needed_tokens(opener))
+    if settings.unprotected_warning:
+        log.warning("%s", settings.unprotected_warning)
     async with new_session() as session:
         context = WorkerContext(settings, pool, session, opener=opener, claims=claims)
         if isinstance(context.personas, WrittenClaims):
