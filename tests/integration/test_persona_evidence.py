@@ -136,19 +136,28 @@ async def test_a_persona_deleted_while_pages_are_read_is_made_anew(
         assert _actions(sync) == {"high_value": "unchanged", "growth": "created", "at_risk": "unchanged"}
 
 
-@pytest.mark.parametrize("odd", ["rows", "numbers"])
-async def test_odd_rows_of_the_list_are_ignored(session_redis: RedisServer, start_worker: Start, odd: str) -> None:
-    async with staged(session_redis, start_worker, mavera_odd_rows=odd == "rows") as stage:
+async def test_odd_rows_of_the_list_are_ignored(session_redis: RedisServer, start_worker: Start) -> None:
+    async with staged(session_redis, start_worker, mavera_odd_rows=True) as stage:
         stage.worker()
-        first = await stage.sync()
-        await stage.assert_bought_once(first)
-        if odd == "numbers":
-            for number, persona in enumerate(stage.sandbox.personas):
-                persona.id = number  # type: ignore[assignment]
+        await stage.assert_bought_once(await stage.sync())
         await stage.pool.delete(keys.personas(stage.account))
-        if odd == "rows":
-            await stage.assert_bought_once(await stage.sync(), credits_charged=0)
+        await stage.assert_bought_once(await stage.sync(), credits_charged=0)
         assert len(stage.sandbox.posts) == 3
+
+
+@pytest.mark.parametrize("point", ["after_claim", "after_post", "before_record"])
+async def test_a_worker_killed_around_a_post_leaves_one_persona_each_though_the_list_cuts_descriptions(
+    session_redis: RedisServer, start_worker: Start, point: str
+) -> None:
+    options = {"mavera_shown": 200, "mavera_reads": False}
+    async with staged(session_redis, start_worker, settings=SOON_SETTLED, **options) as stage:
+        doomed = stage.worker(f"{point}:2:kill", ready=False)
+        sync = await stage.enqueue()
+        assert await asyncio.to_thread(doomed.process.wait, 30) < 0
+        stage.worker()
+        await stage.assert_bought_once(await stage.ended(sync))
+        await stage.assert_clean()
+        assert len(stage.sandbox.personas) == 3
 
 
 async def test_a_404_to_an_update_of_a_listed_persona_is_doubt_and_the_others_go_on(

@@ -403,6 +403,10 @@ async def test_spellings_of_one_url_are_one_account(pool: StorePool, spelling: s
     held = await store.claim(lease, "doubtful", "other")
     assert held.claim
     assert held.claim.by == "by"
+    await store.record("doubtful", replace(RECORD, persona_id="per_3"), CREATED)
+    assert await store.claimed("doubtful") is None
+    await store.forget("doubtful", replace(RECORD, persona_id="per_3"))
+    await earlier.claim(lease, "doubtful", "by")
     assert await store.release("doubtful", "by")
     assert (await store.claim(lease, "doubtful", "other")).kind == "won"
 

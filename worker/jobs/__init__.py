@@ -9,4 +9,6 @@ watcher   finds syncs whose job is lost            batch      reads and counts p
 runner    the worker process                       finalize   one persona per cluster, by way of
 arq_cli   the same under arq's own command line    purchase   … buying exactly once
                                                    lookup     … what is at Mavera already
+                                                   persona_finder … whether one is surely absent
+                                                   persona_guard  … whether most are gone at once
 """

@@ -268,6 +268,8 @@ class Purchase:
     async def _create(self, order: _Order, *, last: bool) -> PersonaRecord | None:
         """Buys the persona and records it; or returns the record of one that has turned up meanwhile."""
         while True:
+            if (record := await self._context.personas.find(order.text)) is not None:
+                return record
             await self._budget.permit(1, without={order.text})
             await self._account.permit()
             await self._patience.slot()

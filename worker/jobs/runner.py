@@ -221,6 +221,8 @@ async def serve(
         ]
         try:
             await _say_hello(context)
+            with contextlib.suppress(PersonasError):  # so that the time before the first purchase counts
+                await context.personas.redis_run()
             log.info("worker %s:%d takes jobs, %d at a time", _host(), os.getpid(), settings.worker_slots)
             if ready:
                 ready()

@@ -239,6 +239,8 @@ class PersonaStore:
             *(outcome.cluster, orjson.dumps(outcome.as_json()), outcome.persona_id, outcome.credits),
             "" if fetched_at is None else round(fetched_at * 1000),
         )
+        if self._former:
+            await self._pool.delete(keys.claim(self._former, reference))
 
     async def leave(
         self,
