@@ -111,7 +111,9 @@ def _alarm_questions(sync: Sync, plan: Plan) -> Iterator[tuple[str, str]]:
         if code == "guard_profiles" and sync.baseline is not None:
             before, now = sync.baseline.profiles, statistics(sync).profiles
             sentence = f"The {_source(sync)} shrank from {before:,} to {now:,} profiles"
-        yield printable(sentence), _ACCEPT.get(code, "Accept this and go on")
+        elif code == "guard_personas":
+            sentence = sentence.partition(";")[0]
+        yield printable(sentence.partition(". ")[0]), _ACCEPT.get(code, "Accept this and go on")
 
 
 def _source(sync: Sync) -> str:

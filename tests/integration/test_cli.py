@@ -139,6 +139,7 @@ async def test_a_terminal_is_asked_once_before_anything_is_paid_for(sandbox: San
     done = await terminal.end()
     assert done.code == 0
     assert done.out.count("[y/N]") == 1
+    assert done.out.count("│ High Value │") == 1  # the table of the plan is not repeated
     assert "3 personas, 900 credits charged." in done.out
     assert len(sandbox.posts) == 3
 

@@ -95,6 +95,7 @@ async def test_the_list_shows_each_persona_its_last_sync_and_when_it_was_updated
         assert growth["persona_id"] in {one.persona_id for one in sync.outcomes}
         assert datetime.fromisoformat(growth["updated_at"]).tzinfo
         assert growth["reference"] == str(GROWTH.reference)
+        assert (growth["cluster"], growth["key"]) == ("Growth", "growth")
         assert await said.records("another") == []
         await said(personas.listed, None, json=False)
         assert all(word in said.out for word in (growth["persona_id"], sync.id, " 20 "))
@@ -105,7 +106,7 @@ async def test_the_list_shows_each_persona_its_last_sync_and_when_it_was_updated
 
 
 async def test_a_persona_made_by_hand_is_adopted_updated_and_not_bought(
-    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with staged(session_redis, start_worker) as stage:
         said = Said(stage, capsys)
@@ -115,6 +116,10 @@ async def test_a_persona_made_by_hand_is_adopted_updated_and_not_bought(
         assert mine.fields["description"] == f"Written by hand. {GROWTH.reference}"
         await said(personas.listed, None, json=False)
         assert all(word in said.out for word in ("none yet", "unknown", "adopted"))
+        monkeypatch.setenv("COLUMNS", "80")
+        await said(personas.listed, None, json=False)
+        assert all(word in said.out for word in (mine.id, "unknown", "adopted"))
+        monkeypatch.delenv("COLUMNS")
         # Redis may be lost now: the reference is at Mavera.
         await stage.pool.delete(keys.personas(stage.account))
         await said(personas.adopt, GROWTH, mine.id)

@@ -161,6 +161,7 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     ),
     "space twice": (("sync", "a", "b", "a"), {}, "a: named more than once."),
     "one key for two": (("sync", "a", "b", "--idempotency-key", "k"), {}, "--idempotency-key means one sync"),
+    "accepted too early": (("sync", "a", "--no-wait", "--accept"), {}, "--accept cannot be used with --no-wait"),
     "nobody to wait for": (("sync", "a", "--no-wait"), {}, "--no-wait needs workers"),
     "nothing remembered": (("sync", "a", "--idempotency-key", "k", "--sandbox"), {}, "--idempotency-key needs workers"),
     "two spaces, one file": (("sync", "a", "b", "--from-file", "x"), {}, "--from-file holds the profiles of one space"),

@@ -231,3 +231,18 @@ def test_a_history_has_a_row_for_each_sync() -> None:
     shown = text(table([snapshot({"growth": 30, "new": 10}, sync_id="syn_2"), snapshot({"new": 10}, sync_id="syn_1")]))
     assert re.search(r"syn_2 +40 +growth 75.0%, new 25.0%", shown)
     assert re.search(r"syn_1 +10 +new 100.0%", shown)
+
+
+def test_a_long_key_stays_whole_where_the_output_is_not_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    keys = {f"{'long_key_' * 9}{n}": 30 for n in range(5)}
+    stream = io.StringIO()
+    Screen(stream).put(table([snapshot(keys, sync_id="syn_1")]))
+    assert all(key in stream.getvalue() for key in keys)
+
+
+def test_a_list_shortens_what_a_sync_waits_for() -> None:
+    note = "Segment, space spa_1, page 1: 503 The service is busy (Request-Id req_1); retrying, 4 min left"
+    shown = " ".join(text(listing([queued(note=note)], 200), width=200).split())
+    assert "503 The service is busy" in shown
+    assert "req_1" not in shown
