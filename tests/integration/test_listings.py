@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -233,3 +234,64 @@ async def test_a_400_in_the_middle_is_an_expired_cursor_only_if_it_says_so(
         assert sync.error
         assert (sync.error.code, sync.error.resumable) == (code, code != "cursor_expired")
         assert stage.sandbox.posts == []
+
+
+STOPS: dict[str, tuple[Refusal, str, str]] = {
+    "a redirect to another host": (
+        Refusal(302, headers={"Location": "http://elsewhere.test/"}),
+        "segment_unreachable",
+        "another host",
+    ),
+    "a redirect to https": (
+        Refusal(301, headers={"Location": "https://127.0.0.1/"}),
+        "segment_unreachable",
+        "https://",
+    ),
+    "an encoding that is not read": (Refusal(200, b"{}", {"Content-Encoding": "br"}), "segment_unreachable", " br;"),
+    "headers that are too large": (Refusal(200, b"{}", {"X": "x" * 9000}), "segment_unreachable", "headers"),
+    "an error with status 200": (
+        Refusal(200, b'{"errors": [{"message": "Space not found"}]}'),
+        "segment_error",
+        "Space not found",
+    ),
+    "words in errors": (
+        Refusal(403, b'{"errors": [{"type": "forbidden", "message": "No access", "field": null}]}'),
+        "segment_forbidden",
+        "403 No access",
+    ),
+}
+
+
+async def test_what_no_retry_can_mend_stops_at_once_and_is_quoted(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    spaces: dict[str, Answer] = {
+        f"spa_{i}": (lambda _, answer=answer: answer) for i, (answer, _, _) in enumerate(STOPS.values())
+    }
+    async with scripted(spaces) as segment, staged(session_redis, start_worker, settings=SETTINGS) as stage:
+        stage.worker(SEGMENT_BASE_URL=segment.url)
+        for (name, (_, code, words)), space in zip(STOPS.items(), spaces, strict=True):
+            sync = await stage.sync(space, dialect="inline")
+            assert sync.error, name
+            assert (sync.error.code, sync.error.resumable) == (code, True), (name, sync.error)
+            assert words in sync.error.message, (name, sync.error)
+            assert len(segment.calls[space]) == 1, name
+        assert stage.sandbox.posts == []
+
+
+async def test_nobody_asks_before_the_retry_after_of_a_503(session_redis: RedisServer, start_worker: Start) -> None:
+    asked_at: list[float] = []
+
+    def respond(call: Call) -> Any:
+        asked_at.append(time.monotonic())
+        return Refusal(503, headers={"Retry-After": "1"}) if call.nth == 0 else listing(20, usual, at=0, end=_end)(call)
+
+    async with scripted({"spa": respond}) as segment, staged(session_redis, start_worker, settings=SETTINGS) as stage:
+        stage.worker(SEGMENT_BASE_URL=segment.url)
+        sync = await stage.sync(plan_only=True)
+        assert (sync.state, sync.profiles) == (SyncState.COMPLETED, 20)
+    assert asked_at[1] - asked_at[0] >= 0.95
+
+
+def _end(call: Call, stop: int) -> dict[str, Any]:
+    return {"data": {"cursor": None}}

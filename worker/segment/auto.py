@@ -118,5 +118,6 @@ class AutoSource:
         telling = first if self._one_url or first.code != "segment_not_found" else other
         said = "; ".join(f"asked as {dialect} at {self._urls[dialect]}: {error}" for dialect, error in others)
         message = f"{first}; {said}. {ORDER}"
-        kind = Permanent if all(isinstance(error, Permanent) for error in errors) else ResumableStop
+        is_permanent = isinstance(first, Permanent) if self._one_url else all(isinstance(e, Permanent) for e in errors)
+        kind = Permanent if is_permanent else ResumableStop
         return kind(telling.code, message)
