@@ -545,9 +545,10 @@ async def test_odd_fields_of_a_persona_are_not_in_the_way() -> None:
 
 
 async def test_a_persona_of_ours_without_an_id_leaves_the_list_in_doubt() -> None:
-    page = await list_of({"data": [{"id": None, "description": f"ours {REFERENCE}"}], "has_more": False})
-    assert page.personas == []
-    assert "no usable id" in page.doubt
+    for row in ({"description": f"ours {REFERENCE}"}, {"name": "Segment CDP: Growth", "description": "cut of…"}):
+        page = await list_of({"data": [{"id": None, **row}], "has_more": False})
+        assert page.personas == []
+        assert "no usable id" in page.doubt
 
 
 async def test_a_cursor_that_repeats_is_seen_at_once() -> None:

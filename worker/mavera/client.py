@@ -37,7 +37,7 @@ from pydantic import (
 from worker.body import error_message, error_words, has_error, parse_json, retry_after_s, wait_named_s
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
 from worker.http import HttpClient, NotPermitted, Reply, TransportError
-from worker.mavera.payload import PersonaPayload
+from worker.mavera.payload import NAME_PREFIX, PersonaPayload
 from worker.mavera.reference import Reference, find
 from worker.mavera.usage import Usage, read_usage
 from worker.pagination import Asked, read_following
@@ -127,12 +127,16 @@ def _read_list(body: object, asked: Asked) -> ListPage:
         try:
             personas.append(Persona.model_validate(row))
         except ValidationError:
-            nameless += isinstance(row, dict) and find(str(row.get("description"))) is not None
+            nameless += isinstance(row, dict) and _may_be_ours(row)
     following = read_following(body, len(rows), asked)
     doubt = following.doubt
     if nameless and not doubt:
-        doubt = f"{nameless} of its personas with a reference of ours have no usable id"
+        doubt = f"{nameless} of its personas that may be ours have no usable id"
     return ListPage(personas, len(rows), following.cursor, doubt)
+
+
+def _may_be_ours(row: dict[str, Any]) -> bool:
+    return find(str(row.get("description"))) is not None or str(row.get("name")).startswith(NAME_PREFIX)
 
 
 class MaveraClient:
