@@ -28,7 +28,19 @@ _CLUSTER_WORDS = re.compile(
     r"keys in a script.*same slot|non local key in a cluster node",
     re.IGNORECASE,
 )
-_SENTINEL_COMMANDS = {"EVALSHA", "EVAL", "TIME", "ZRANGEBYSCORE", "ZADD", "HGETALL", "GET", "ZREVRANGE", "BLPOP"}
+_SENTINEL_COMMANDS = {
+    "MULTI",
+    "EXEC",
+    "EVALSHA",
+    "EVAL",
+    "TIME",
+    "ZRANGEBYSCORE",
+    "ZADD",
+    "HGETALL",
+    "GET",
+    "ZREVRANGE",
+    "BLPOP",
+}
 _PASSED_ON = (redis_errors.NoScriptError, redis_errors.WatchError)
 
 

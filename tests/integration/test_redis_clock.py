@@ -1,0 +1,89 @@
+"""The clock of Redis' host is set back or forward while syncs run: nothing waits for it, and every sync is exact."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.redis_server import RedisServer, faketime_library
+from tests.support.stage import staged
+from tests.support.workers import WorkerProcess
+from worker.sandbox import SpaceSpec
+
+Start = Callable[..., WorkerProcess]
+
+SPACES = {"spa": SpaceSpec(3000, "mixed", seed=5), "later": SpaceSpec(60, "recipe")}
+PACED = {"SEGMENT_RATE": "20", "MAVERA_RATE": "600", "MAVERA_GAP_S": "0.05"}
+
+
+class MovableClock:
+    """The clock of a server: `set` moves it by so many seconds from the true time."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.set(0)
+
+    def set(self, seconds: int) -> None:
+        self._file.write_text(f"{seconds:+d}s\n")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "LD_PRELOAD": faketime_library(),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> MovableClock:
+    return MovableClock(tmp_path / "clock")
+
+
+@pytest.fixture
+def server(tmp_path: Path, clock: MovableClock) -> Iterator[RedisServer]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    # A Valkey: the allocator of redis-server asks for the time before libfaketime is ready.
+    server = RedisServer(folder, kind="valkey", env=clock.environment)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.mark.parametrize("step_s", [-3600, -60, 3600])
+async def test_a_clock_that_jumps_keeps_no_sync_waiting(
+    server: RedisServer, clock: MovableClock, start_worker: Start, step_s: int
+) -> None:
+    clock.set(7200)
+    async with staged(server, start_worker, SPACES, settings=PACED) as stage:
+        worker = stage.worker()
+        sync = await stage.enqueue()
+        await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", 4), 30)
+        clock.set(7200 + step_s)
+        later = await stage.enqueue("later")
+        await stage.assert_bought_once(await stage.ended(sync, timeout_s=60))
+        await stage.assert_bought_once(await stage.ended(later, timeout_s=60))
+        assert worker.terminate() == 0
+        assert "Traceback" not in worker.text()
+        assert "KeyError" not in worker.text()
+
+
+async def test_jobs_that_wait_when_the_clock_is_set_back_are_taken_at_once(
+    server: RedisServer, clock: MovableClock, start_worker: Start
+) -> None:
+    clock.set(7200)
+    async with staged(server, start_worker, SPACES) as stage:
+        stage.worker()  # its watcher has seen the time before
+        stage.sandbox.set_options(latency_s=30)
+        held = await stage.enqueue()
+        await asyncio.sleep(2)
+        clock.set(3600)
+        stage.sandbox.set_options(latency_s=0)
+        await stage.client.cancel(held.id)
+        later = await stage.enqueue("later")
+        await stage.assert_bought_once(await stage.ended(later, timeout_s=60))
