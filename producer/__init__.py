@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from producer.client import SyncClient, SyncConflict, SyncNotFound
-    from worker.clusters.toml import parse_rules
-    from worker.sync import Sync, SyncRequest, SyncState
+    from worker.clusters.rules.toml_file import parse_rules
+    from worker.models.sync import Sync, SyncRequest, SyncState
 
 __all__ = ["Sync", "SyncClient", "SyncConflict", "SyncNotFound", "SyncRequest", "SyncState", "parse_rules"]
 
@@ -26,7 +26,7 @@ def __getattr__(name: str) -> Any:
     if name in {"SyncClient", "SyncConflict", "SyncNotFound"}:
         return getattr(import_module("producer.client"), name)
     if name == "parse_rules":
-        return import_module("worker.clusters.toml").parse_rules
+        return import_module("worker.clusters.rules.toml_file").parse_rules
     if name in __all__:
-        return getattr(import_module("worker.sync"), name)
+        return getattr(import_module("worker.models.sync"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

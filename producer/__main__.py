@@ -18,9 +18,9 @@ def main() -> None:
     """Runs the command line and exits."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)  # until a command follows its syncs, and has its own
-    from producer import cli
+    from producer.cli import app
 
-    cli.main()
+    app.main()
 
 
 if __name__ == "__main__":

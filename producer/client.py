@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from worker.clusters.snapshot import Snapshot
+from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import PersonasError
-from worker.jobs.context import sync_store, worker_registry
-from worker.jobs.tickets import batch_ticket, ticket
+from worker.jobs.job_payloads import batch_ticket, ticket
+from worker.jobs.services import sync_store, worker_registry
+from worker.models.sync import Sync, SyncRequest, SyncState, job_kind, new_sync_id
 from worker.settings import Settings, load_settings
 from worker.store import StorePool, WorkerPresence, redis_pool
-from worker.sync import Sync, SyncRequest, SyncState, job_kind, new_sync_id
 
 
 class SyncNotFound(PersonasError):

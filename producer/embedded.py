@@ -1,6 +1,6 @@
 """Everything in one process: an in-memory Redis, a worker, a client, and if wanted the stand-ins for both APIs.
 
-The state is gone with the process, except for purchases under way (`worker.store.claim_file`). Made-up profiles stay in
+The state is gone with the process, except for purchases under way (`worker.store.claims`). Made-up profiles stay in
 it: with the stand-ins, no setting of the environment says where to, and no real key is used.
 """
 
@@ -15,13 +15,13 @@ from collections.abc import AsyncIterator, Iterator
 from pydantic import SecretStr
 
 from producer.client import SyncClient
-from worker.files import Opener
-from worker.jobs.runner import needed_tokens, serve
-from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec
+from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
+from worker.jobs.arq_worker import needed_tokens, serve
+from worker.segment.export_file import Opener
 from worker.settings import Dialect, Settings
 from worker.store import embedded_pool
-from worker.store.claim_file import ClaimFile
-from worker.store.pool import closing
+from worker.store.claims.claim_file import ClaimFile
+from worker.store.connection.pool import closing
 
 DEMO_SPACE = "demo"
 

@@ -8,11 +8,11 @@ import socket
 import sys
 
 from worker.errors import ConfigurationError, StoreUnavailable
-from worker.jobs import runner
-from worker.jobs.context import store_pool, worker_registry
+from worker.jobs import arq_worker
+from worker.jobs.services import store_pool, worker_registry
 from worker.printable import printable
 from worker.settings import Settings, load_settings
-from worker.store.pool import closing
+from worker.store.connection.pool import closing
 
 USAGE = "usage: python -m worker [--check]"
 
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         if arguments == ["--check"]:
             return asyncio.run(check(settings))
         configure_logging(settings)
-        runner.run(settings)
+        arq_worker.run(settings)
     except (ConfigurationError, StoreUnavailable) as error:
         print(error, file=sys.stderr)
         return 2

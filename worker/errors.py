@@ -16,7 +16,7 @@ Messages name what happened, where, and what to do. They never carry a profile's
 
 from __future__ import annotations
 
-from worker.masking import mask
+from worker.secret_masking import mask
 
 
 class PersonasError(Exception):

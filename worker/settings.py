@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import ConfigurationError
-from worker.masking import keep_secret
+from worker.secret_masking import keep_secret
 
 CLAIM_DEADLINE_S = 2.0
 """Seconds after taking a claim within which its holder may still send the `POST` that the claim permits."""

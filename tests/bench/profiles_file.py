@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from worker.sandbox import SpaceSpec, profiles
+from producer.sandbox import SpaceSpec, profiles
 
 
 def write(path: Path, count: int) -> Path:

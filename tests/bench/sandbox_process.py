@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import requests
 
-from worker.sandbox import Entry, Sandbox, SandboxOptions, SpaceSpec, serve
+from producer.sandbox import Entry, Sandbox, SandboxOptions, SpaceSpec, serve
 
 
 def encode(options: SandboxOptions) -> str:

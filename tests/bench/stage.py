@@ -21,13 +21,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from producer import SyncClient, SyncRequest
+from producer.sandbox import SandboxOptions
 from tests.bench.figure import BenchError
 from tests.bench.sandbox_process import SandboxProcess
 from tests.support.redis_server import RedisServer
 from tests.support.workers import WorkerProcess
-from worker.sandbox import SandboxOptions
+from worker.models.sync import Sync, SyncState
 from worker.settings import Settings
-from worker.sync import Sync, SyncState
 
 TOKEN = "sandbox"
 SETTLE_S = 3

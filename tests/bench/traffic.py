@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
+from pathlib import Path
 from typing import cast
 
 import redis
@@ -21,9 +22,17 @@ from worker.store import keys, scripts
 
 _END = "bench-end"
 _READING = frozenset(
-    {"commit", "heartbeat", "commit_listing", "begin_batch", "beat_batch", "count_batch", "retry_batch"}
+    {
+        "sync/commit",
+        "sync/heartbeat",
+        "sync/commit_listing",
+        "batch/begin",
+        "batch/heartbeat",
+        "batch/count",
+        "batch/requeue",
+    }
 )
-_WATCHING = frozenset({"revive", "revive_batch", "due", "lock_watch"})
+_WATCHING = frozenset({"sync/revive", "batch/revive", "watchdog/due", "watchdog/lock_watch"})
 _HOUSEKEEPING = frozenset({keys.WATCH, keys.DUE, keys.WORKERS})
 _FRAME = frozenset({"MULTI", "EXEC", "DISCARD"})
 
@@ -53,8 +62,8 @@ class Command:
 
 def script_names() -> dict[str, str]:
     """SHA-1 → name of each of the store's scripts."""
-    folder = files("worker.store") / "lua"
-    names = [entry.name.removesuffix(".lua") for entry in folder.iterdir() if entry.name.endswith(".lua")]
+    folder = Path(str(files("worker.store"))) / "lua"
+    names = [str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.lua")]
     return {scripts._source(name)[1]: name for name in names if name != "prelude"}
 
 
@@ -75,9 +84,9 @@ def purpose(words: tuple[str, ...], names: dict[str, str]) -> Purpose:
 
 
 def _of_script(script: str, first_key: str) -> Purpose:
-    if script == "take":
+    if script == "queue/take_job":
         return Purpose.POLLING
-    if script in _READING or (script == "reserve" and first_key.startswith(keys.limit("segment:"))):
+    if script in _READING or (script == "ratelimit/reserve" and first_key.startswith(keys.limit("segment:"))):
         return Purpose.READING
     return Purpose.HOUSEKEEPING if script in _WATCHING else Purpose.SYNC
 

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from producer import SyncClient, SyncNotFound, SyncRequest, SyncState
+from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.chaos.points import HOW, POINTS
 from tests.support import truth
 from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
 from tests.support.redis_server import RedisServer
 from tests.support.workers import WorkerProcess, environment
-from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
 from worker.settings import load_settings
 from worker.store import redis_pool
 

@@ -8,15 +8,15 @@ from collections.abc import Callable
 import pytest
 
 from producer import SyncClient, SyncRequest
+from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.chaos.points import POINTS
 from tests.support import truth
 from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
 from tests.support.redis_server import RedisServer
 from tests.support.workers import WorkerProcess, environment
-from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
+from worker.models.sync import Strategy
 from worker.settings import load_settings
 from worker.store import StorePool
-from worker.sync import Strategy
 
 #: A client whose jobs are found as soon as the workers of these tests look for lost ones.
 QUICK_CLIENT = load_settings(stall_s=2, heartbeat_s=0.5)

@@ -11,21 +11,21 @@ import aiohttp
 import pytest
 from rich.console import Console
 
-from producer.render import report
-from producer.result import document
+from producer.cli.json_output import document
+from producer.cli.views.sync_views import report
+from producer.sandbox import Fault, Sandbox, SandboxOptions
+from producer.sandbox.faults import Kind
 from tests.support.checks import until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Stage, Start, staged
 from worker.clusters import RECIPE as RECIPE_RULES
-from worker.jobs.account import read_usage
-from worker.jobs.attempts import Patience
-from worker.jobs.context import WorkerContext
-from worker.sandbox import Fault, Sandbox, SandboxOptions
-from worker.sandbox.faults import Kind
+from worker.jobs.api_caller import Patience
+from worker.jobs.personas.account import read_usage
+from worker.jobs.services import WorkerContext
+from worker.models.sync import Sync, SyncState
 from worker.settings import load_settings
 from worker.store import StorePool
-from worker.store.limiter import MustWait
-from worker.sync import Sync, SyncState
+from worker.store.ratelimit.limiter import MustWait
 
 
 def writes(stage: Stage) -> int:

@@ -10,8 +10,8 @@ import pytest
 from producer import SyncConflict, SyncRequest
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Start, staged
+from worker.models.sync import SyncState
 from worker.store import keys
-from worker.sync import SyncState
 
 SPACES = {"spa": RECIPE, "spa_other": RECIPE}
 REQUEST = SyncRequest(space_id="spa")

@@ -12,13 +12,13 @@ from pathlib import Path
 import orjson
 import pytest
 
+from producer.sandbox import SpaceSpec
 from tests.support.checks import until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Stage, staged
 from tests.support.syncs import FAILURE, Syncs
 from tests.support.workers import WorkerProcess
-from worker.jobs.tickets import ticket
-from worker.sandbox import SpaceSpec
+from worker.jobs.job_payloads import ticket
 from worker.store import keys
 from worker.store.keys import QUEUE, WAKE
 

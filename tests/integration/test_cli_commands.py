@@ -12,18 +12,19 @@ from typing import Any
 
 import pytest
 
-from producer import SyncClient, SyncConflict, SyncNotFound, SyncRequest, commands
-from producer.asking import SyncOptions, redis_client
-from producer.follow import Follower
-from producer.progress import LineProgress
-from producer.screen import stderr
+from producer import SyncClient, SyncConflict, SyncNotFound, SyncRequest
+from producer.cli.commands import syncs
+from producer.cli.connect import SyncOptions, redis_client
+from producer.cli.follow import Follower
+from producer.cli.terminal import stderr
+from producer.cli.views.progress import LineProgress
+from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.redis_server import RedisServer
 from tests.support.workers import QUICK
-from worker.jobs.runner import serve
-from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
+from worker.jobs.arq_worker import serve
 from worker.settings import Settings, load_settings
 from worker.store import StorePool, redis_pool
-from worker.store.pool import closing
+from worker.store.connection.pool import closing
 
 FOREVER = float("inf")
 
@@ -88,7 +89,7 @@ class Said:
 
     async def sync(self, *space_ids: str, settings: Settings | None = None, **options: object) -> int:
         asked = SyncOptions(space_ids, **options)  # type: ignore[arg-type]
-        return await self._run(commands.sync(settings or self._settings, stderr(), asked))
+        return await self._run(syncs.sync(settings or self._settings, stderr(), asked))
 
     async def status(
         self,
@@ -100,21 +101,21 @@ class Said:
         details: bool = False,
     ) -> int:
         return await self._run(
-            commands.status(
+            syncs.status(
                 self._settings, stderr(), sync_id, json=json, follow=follow, timeout_s=timeout_s, details=details
             )
         )
 
     async def listed(self, *, json: bool = False, limit: int = 20) -> int:
-        return await self._run(commands.listed(self._settings, stderr(), json=json, limit=limit))
+        return await self._run(syncs.listed(self._settings, stderr(), json=json, limit=limit))
 
     async def history(self, space_id: str, *, json: bool = False) -> int:
         return await self._run(
-            commands.history(self._settings, stderr(), space_id, collection="users", rules="recipe", json=json)
+            syncs.history(self._settings, stderr(), space_id, collection="users", rules="recipe", json=json)
         )
 
     async def cancel(self, sync_id: str) -> int:
-        return await self._run(commands.cancel(self._settings, stderr(), sync_id))
+        return await self._run(syncs.cancel(self._settings, stderr(), sync_id))
 
     async def resume(
         self,
@@ -127,7 +128,7 @@ class Said:
         json: bool = False,
     ) -> int:
         return await self._run(
-            commands.resume(
+            syncs.resume(
                 self._settings,
                 stderr(),
                 sync_id,
@@ -142,7 +143,7 @@ class Said:
 
     async def apply(self, sync_id: str, *, max_credits: int | None = None, wait: bool = True) -> int:
         return await self._run(
-            commands.apply(
+            syncs.apply(
                 self._settings,
                 stderr(),
                 sync_id,

@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from producer.doctor import doctor, examine
-from producer.findings import Finding
-from producer.screen import stderr
-from producer.suggest import Sample, suggestion
+from producer.cli.commands.doctor import doctor, examine
+from producer.cli.commands.doctor_findings import Finding
+from producer.cli.commands.suggest import Sample, suggestion
+from producer.cli.terminal import stderr
+from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
+from producer.sandbox.faults import Kind
 from tests.support.command_line import cli
 from tests.support.redis_server import RedisServer
 from tests.support.scripted_segment import Call, Refusal, people, rows, scripted
 from tests.support.workers import environment
-from worker.jobs.context import worker_registry
-from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from worker.sandbox.faults import Kind
+from worker.jobs.services import worker_registry
 from worker.settings import Settings, load_settings
 from worker.store import StorePool, keys, redis_pool
-from worker.store.health import redis_health
-from worker.store.pool import closing
+from worker.store.connection.health import redis_health
+from worker.store.connection.pool import closing
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ async def test_what_is_missing_is_named(settings: Settings) -> None:
 async def test_a_redis_that_cannot_be_used_fails_with_its_reason(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.doctor.PATIENCE_S", 0.1)
+    monkeypatch.setattr("producer.cli.commands.doctor.PATIENCE_S", 0.1)
     for url, reason in (("redis://127.0.0.1:1", "Redis does not answer"), ("redis://127.0.0.1/x", "REDIS_URL")):
         changed = load_settings(**{**settings.model_dump(), "redis_url": url})
         (finding,) = (await found(changed))["Redis"]

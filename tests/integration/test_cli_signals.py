@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.command_line import PATIENCE_S, Command, Terminal, cli
 from tests.support.redis_server import RedisServer
 from tests.support.workers import WorkerProcess, environment
-from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 
 pytestmark = pytest.mark.usefixtures("real_pool")
 

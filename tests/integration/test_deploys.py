@@ -9,10 +9,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from producer.sandbox import Fault, SpaceSpec
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, SOON_SETTLED, Start, staged
 from tests.support.workers import WORKER, WorkerProcess
-from worker.sandbox import Fault, SpaceSpec
 
 ARQ = (str(Path(sys.executable).with_name("arq")), "worker.WorkerSettings")
 SPACES = {f"spa_{i}": SpaceSpec(4000, "mixed", seed=i) for i in range(2)}

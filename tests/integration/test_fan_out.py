@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
+from producer.sandbox import Fault, SpaceSpec
 from tests.support.checks import same_statistics, until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
-from worker.sandbox import Fault, SpaceSpec
+from worker.models.sync import Sync, SyncState
 from worker.store import keys
-from worker.sync import Sync, SyncState
 
 LONG = {"spa": SpaceSpec(7990, "mixed", seed=31)}
 """Forty pages: five batches."""

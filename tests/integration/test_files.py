@@ -13,6 +13,7 @@ import pytest
 
 from producer import SyncRequest
 from producer.embedded import embedded
+from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.support import truth
 from tests.support.checks import assert_exact, same_statistics
 from tests.support.command_line import Command, cli, shell
@@ -20,8 +21,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
 from tests.support.workers import environment
 from worker.clusters import Aggregate
-from worker.files import anywhere
-from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
+from worker.segment.export_file import anywhere
 from worker.settings import load_settings
 
 pytestmark = pytest.mark.usefixtures("real_pool")

@@ -8,11 +8,11 @@ import orjson
 import pytest
 
 from producer import SyncConflict
-from producer.result import exit_code
+from producer.cli.json_output import exit_code
+from producer.sandbox import Fault, SpaceSpec
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
-from worker.sandbox import Fault, SpaceSpec
-from worker.sync import Sync, SyncState
+from worker.models.sync import Sync, SyncState
 
 FULL, HALF = SpaceSpec(60, "recipe"), SpaceSpec(30, "recipe")
 

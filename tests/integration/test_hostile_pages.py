@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 import orjson
 import pytest
 
+from producer.sandbox import Fault, SpaceSpec
+from producer.sandbox.spaces import profile
 from tests.support import truth
 from tests.support.checks import assert_exact
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Stage, Start, staged
 from tests.support.web_server import answer, serving
-from worker.sandbox import Fault, SpaceSpec
-from worker.sandbox.spaces import profile
-from worker.sync import SyncState
+from worker.models.sync import SyncState
 
 SETTINGS = {"RETRY_BUDGET_S": "0.4", "MAX_BODY_MB": "1", "RETRY_AFTER_MAX_S": "1", "LEASE_S": "30"}
 LONG = SpaceSpec(8000, "wide")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from producer.sandbox import Sandbox, SandboxOptions
 from tests.support.command_line import Terminal
 from tests.support.workers import environment
-from worker.sandbox import Sandbox, SandboxOptions
 
 CLIPBOARD, CLEAR, BIDI, C1 = "\x1b]52;c;b3duZWQ=\x1b\\", "\x1b[2J", "\u202e", "\x9b2J"
 

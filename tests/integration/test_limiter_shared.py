@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from tests.support.redis_server import RedisServer
-from worker.store import Limiter, RateScope, StorePool, keys, limiter, redis_pool
-from worker.store.pool import closing
-from worker.store.slots import LATE_S
+from worker.store import Limiter, RateScope, StorePool, keys, redis_pool
+from worker.store.connection.pool import closing
+from worker.store.ratelimit import limiter
+from worker.store.ratelimit.slots import LATE_S
 
 CALLERS = 4
 SLOW_S = 0.3  # what the machine itself may take

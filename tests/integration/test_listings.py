@@ -11,7 +11,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.scripted_segment import Answer, Call, Refusal, people, rows, scripted
 from tests.support.stage import Stage, Start, staged
 from worker.clusters import Aggregate
-from worker.sync import Sync, SyncState
+from worker.models.sync import Sync, SyncState
 
 SETTINGS = {"LEASE_S": "30", "RETRY_BUDGET_S": "20"}
 SIZE = 600

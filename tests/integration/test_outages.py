@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from producer.sandbox import Fault, SpaceSpec
 from tests.support.redis_server import RedisServer
 from tests.support.stage import SOON_SETTLED, Start, staged
-from worker.sandbox import Fault, SpaceSpec
+from worker.models.sync import SyncState
 from worker.store import keys
-from worker.sync import SyncState
 
 OUTAGE_S = 2
 TIMES = {**SOON_SETTLED, "HEARTBEAT_S": "0.3", "STALL_S": "0.8"}

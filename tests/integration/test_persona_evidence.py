@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from producer.sandbox import Fault, Sandbox, SandboxOptions
 from tests.support.checks import assert_no_twins, until
 from tests.support.command_line import Command, Done, cli
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, SOON_SETTLED, Stage, Start, staged
 from tests.support.workers import environment
-from worker.sandbox import Fault, Sandbox, SandboxOptions
+from worker.models.sync import Sync, SyncState
 from worker.store import keys
-from worker.sync import Sync, SyncState
 
 CLUSTERS = ("high_value", "growth", "at_risk")
 LOST_POST = Fault("mavera", "created_lost", route="create", at=2)

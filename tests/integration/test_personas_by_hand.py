@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 
-from producer import personas
-from producer.catalogue import Place, Refused
-from producer.doctor import examine
-from producer.rules_file import chosen_rules
-from producer.screen import Screen, stderr
+from producer.cli.commands import personas
+from producer.cli.commands.doctor import examine
+from producer.cli.persona_records import Place, Refused
+from producer.cli.rules_file import chosen_rules
+from producer.cli.terminal import Screen, stderr
+from producer.sandbox import Fault, Persona
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
 from worker.clusters import RECIPE, Rules
-from worker.clusters.shipped import SHIPPED
+from worker.clusters.rules.builtin import SHIPPED
 from worker.errors import ConfigurationError
 from worker.mavera import find
-from worker.sandbox import Fault, Persona
+from worker.models.sync import Sync, SyncState
 from worker.settings import Settings, load_settings
 from worker.store import keys
-from worker.sync import Sync, SyncState
 
 GROWTH = Place("spa", "growth")
 BY_HAND = {"name": "Our growth customers", "description": "Written by hand.", "category": "mine"}
@@ -403,7 +403,7 @@ def test_the_options_of_the_command_line_reach_the_commands(
 ) -> None:
     import typer.testing
 
-    from producer import cli
+    from producer.cli import app
 
     asked: list[tuple[object, ...]] = []
 
@@ -423,7 +423,7 @@ def test_the_options_of_the_command_line_reach_the_commands(
         "forget spa growth --rules saas",
         "rename spa growth expansion",
     ):
-        assert typer.testing.CliRunner().invoke(cli.app, ["personas", *line.split()]).exit_code == 0
+        assert typer.testing.CliRunner().invoke(app.app, ["personas", *line.split()]).exit_code == 0
     assert asked == [
         ("listed", None, True),
         ("listed", "spa", False),

@@ -21,10 +21,10 @@ from tests.support.redis_server import RedisServer
 from tests.support.syncs import PAGE, Syncs
 from tests.support.tls import identity, tls_front
 from worker.errors import ConfigurationError, StoreUnavailable
+from worker.models.sync import SyncState
 from worker.store import StorePool, keys, redis_pool
-from worker.store.pool import closing
+from worker.store.connection.pool import closing
 from worker.store.syncs import new_token
-from worker.sync import SyncState
 
 FILLING = 300
 """Keys that make a start last long enough to be seen."""

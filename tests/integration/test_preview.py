@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from producer import SyncConflict
+from producer.sandbox import Fault
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, SOON_SETTLED, Stage, Start, staged
-from worker.sandbox import Fault
-from worker.sync import Sync, SyncState
+from worker.models.sync import Sync, SyncState
 
 WRITES = ("mavera.create", "mavera.update", "mavera.delete", "mavera.unknown")
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.command_line import Command, Done, cli, shell
 from tests.support.redis_server import RedisServer
 from tests.support.workers import WorkerProcess, environment
-from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 
 pytestmark = pytest.mark.usefixtures("real_pool")
 

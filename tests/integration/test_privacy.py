@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 
 import orjson
 
-from producer.result import document
+from producer.cli.json_output import document
 from tests.support.checks import contents
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Start, staged
 from tests.support.web_server import WebServer, answer, serving
-from worker.sync import SyncState
+from worker.models.sync import SyncState
 
 NOT_READ = ("email", "name", "phone", "address", "birthday", "Industry", "plan_owner", "last_ip")
 PLANTED = (

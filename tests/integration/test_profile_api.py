@@ -7,14 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from producer import SyncClient, SyncRequest, SyncState
-from producer.result import document
+from producer.cli.json_output import document
+from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.support import truth
 from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import staged
 from tests.support.workers import WorkerProcess, environment
 from worker.clusters import Aggregate
-from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
 from worker.segment.traits_caller import CHECKS, TRIES
 from worker.store import StorePool
 

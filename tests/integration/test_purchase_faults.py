@@ -12,15 +12,15 @@ import orjson
 import pytest
 
 from producer import SyncRequest
+from producer.sandbox import Fault
 from tests.support.checks import until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, SOON_SETTLED, Stage, Start, staged
 from tests.support.web_server import answer, serving
-from worker.jobs.lookup import cluster_reference
-from worker.sandbox import Fault
+from worker.jobs.personas.lookup import cluster_reference
+from worker.models.sync import SyncState
 from worker.store import keys
-from worker.store.limiter import NEAR_S
-from worker.sync import SyncState
+from worker.store.ratelimit.limiter import NEAR_S
 
 
 def on_post(kind: str, at: int = 2, **options: object) -> Fault:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from producer.sandbox import SpaceSpec
 from tests.support.redis_server import RedisServer, faketime_library
 from tests.support.stage import staged
 from tests.support.workers import WorkerProcess
-from worker.sandbox import SpaceSpec
 
 Start = Callable[..., WorkerProcess]
 

@@ -6,13 +6,13 @@ import asyncio
 
 import orjson
 
+from producer.sandbox import Fault, SpaceSpec
 from tests.support.checks import until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
 from tests.support.web_server import answer, serving
-from worker.sandbox import Fault, SpaceSpec
+from worker.models.sync import Sync, SyncState
 from worker.store import keys
-from worker.sync import Sync, SyncState
 
 MIB = 1 << 20
 DAY_MS = 86_400_000

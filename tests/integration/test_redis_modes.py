@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
 from tests.support.command_line import cli
 from tests.support.port import port_of_ones_own
 from tests.support.redis_server import Kind, RedisServer, server_binary
 from tests.support.workers import WorkerProcess, environment
-from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec
 
 Start = Callable[..., WorkerProcess]
 

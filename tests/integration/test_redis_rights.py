@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from producer import SyncClient, SyncRequest
+from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
 from tests.support.command_line import cli
 from tests.support.redis_server import RedisServer
 from tests.support.workers import QUICK, WorkerProcess, environment
 from worker.errors import StoreUnusable
-from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec
+from worker.models.sync import SyncState
 from worker.settings import load_settings
 from worker.store import redis_pool
-from worker.store.pool import closing
-from worker.store.probe import check_store
-from worker.sync import SyncState
+from worker.store.connection.pool import closing
+from worker.store.connection.probe import check_store
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 (DOCUMENTED,) = re.findall(r"^ACL SETUSER segment on >SECRET (.*?)\n```", README, re.MULTILINE | re.DOTALL)

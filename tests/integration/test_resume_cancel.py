@@ -7,13 +7,13 @@ import asyncio
 import pytest
 
 from producer import SyncConflict, SyncNotFound
+from producer.sandbox import Fault, SpaceSpec
 from tests.support.checks import until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Stage, Start, staged
-from worker.jobs.purchase import LAST_POST_S
-from worker.sandbox import Fault, SpaceSpec
+from worker.jobs.personas.ensure_persona import LAST_POST_S
+from worker.models.sync import Sync, SyncState
 from worker.store import keys
-from worker.sync import Sync, SyncState
 
 LONG = {"spa": SpaceSpec(4000, "mixed", seed=21)}
 """Twenty pages."""

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from producer import SyncRequest, SyncState, embedded
+from producer.cli.json_output import clusters, document, statistics
 from producer.embedded import made_up
-from producer.result import clusters, document, statistics
-from worker.clusters.contrast import ShareContrast
-from worker.clusters.shipped import shipped
-from worker.clusters.summary import CategorySummary, NumberSummary
-from worker.sandbox import SandboxOptions, SpaceSpec, profiles
+from producer.sandbox import SandboxOptions, SpaceSpec, profiles
+from worker.clusters.analysis.distinguishing_traits import ShareContrast
+from worker.clusters.analysis.summary import CategorySummary, NumberSummary
+from worker.clusters.rules.builtin import shipped
 from worker.settings import load_settings
 
 SPEC = SpaceSpec(3000, "saas", seed=3, as_of=time.time())

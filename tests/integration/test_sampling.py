@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from producer.sandbox import SpaceSpec, profiles
+from producer.sandbox.spaces import profile_id
 from tests.support import truth
 from tests.support.checks import same_statistics
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
 from worker.clusters import RECIPE, Aggregate, estimates, sampled, summarise
-from worker.sandbox import SpaceSpec, profiles
-from worker.sandbox.spaces import profile_id
 
 pytestmark = pytest.mark.usefixtures("real_pool")
 

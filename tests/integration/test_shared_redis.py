@@ -10,13 +10,13 @@ import pytest
 from arq.connections import RedisSettings
 
 from producer import SyncClient, SyncRequest
+from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
 from tests.support.checks import until
 from tests.support.redis_server import RedisServer
 from tests.support.workers import QUICK, WorkerProcess, environment
-from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec
+from worker.models.sync import SyncState
 from worker.settings import Settings, load_settings
 from worker.store import StorePool, keys
-from worker.sync import SyncState
 
 Start = Callable[..., WorkerProcess]
 

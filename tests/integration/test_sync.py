@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from producer import SyncClient, SyncRequest, SyncState
+from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.support import truth
 from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, contents, leftovers
 from tests.support.redis_server import RedisServer
 from tests.support.workers import WORKER, WorkerProcess, environment
-from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from worker.store import StorePool
 
 Start = Callable[..., WorkerProcess]

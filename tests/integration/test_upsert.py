@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from producer import SyncConflict
-from producer.result import document
+from producer.cli.json_output import document
+from producer.sandbox import Fault, SpaceSpec
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Stage, Start, staged
 from worker.clusters import RECIPE as RULES
 from worker.clusters import Rules
-from worker.jobs.lookup import cluster_reference
-from worker.sandbox import Fault, SpaceSpec
+from worker.jobs.personas.lookup import cluster_reference
+from worker.models.sync import Sync, SyncRequest, SyncState
 from worker.store import keys
-from worker.sync import Sync, SyncRequest, SyncState
 
 UNGUARDED = {"GUARD_PROFILES": "0"}
 """Half of a space may go without anybody being asked."""

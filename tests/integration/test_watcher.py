@@ -9,14 +9,14 @@ import time
 
 import aiohttp
 
+from producer.sandbox import Fault, SpaceSpec
 from tests.support.checks import assert_exact, until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, client_settings, staged
-from worker.jobs.context import WorkerContext
-from worker.jobs.watcher import look_once
-from worker.sandbox import Fault, SpaceSpec
+from worker.jobs.services import WorkerContext
+from worker.jobs.watchdog import look_once
+from worker.models.sync import Sync, SyncState
 from worker.store import keys, redis_pool
-from worker.sync import Sync, SyncState
 
 #: Jobs count as lost after a second of silence.
 IMPATIENT = {"HEARTBEAT_S": "0.3", "STALL_S": "1"}

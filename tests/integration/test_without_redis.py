@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.checks import assert_no_twins
 from tests.support.command_line import Command, Done, cli
 from tests.support.workers import environment
-from worker.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 
 CREDITS = 6000
 CLUSTERS = 3

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 import orjson
 import pytest
 
+from producer.sandbox import Sandbox
 from tests.support.truth import Truth
 from worker.clusters import Aggregate, summarise
 from worker.mavera.reference import find
-from worker.sandbox import Sandbox
+from worker.models.sync import Sync, SyncState
 from worker.store import StorePool
-from worker.sync import Sync, SyncState
 
 #: Keys that stand in Redis for good, or for as long as an ended sync is kept.
 LASTING = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 
-from worker.jobs.context import WorkerContext
+from worker.jobs.services import WorkerContext
 from worker.settings import load_settings
 from worker.store import Limiter, RateScope, StorePool, keys
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.support.syncs import REQUEST, RETENTION_MS, STALL_MS, Syncs
-from worker.jobs.tickets import batch_ticket, following
+from worker.jobs.job_payloads import batch_ticket, following
+from worker.models.sync import BatchKey, Sync
 from worker.store import (
     BatchGrant,
     BatchStore,
@@ -19,7 +20,6 @@ from worker.store import (
     keys,
 )
 from worker.store.syncs import new_token
-from worker.sync import BatchKey, Sync
 
 FAN_OUT = REQUEST.model_copy(update={"strategy": "fan-out"})
 PAGES = 8

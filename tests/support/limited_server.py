@@ -8,11 +8,11 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from producer.sandbox.limits import SlidingWindow
 from tests.support.sleepy_time import now
-from worker.sandbox.limits import SlidingWindow
 from worker.store import Limiter, RateScope, StorePool, embedded_pool
-from worker.store.limiter import MustWait
-from worker.store.pool import closing
+from worker.store.connection.pool import closing
+from worker.store.ratelimit.limiter import MustWait
 
 LONG_S = 1000.0
 

@@ -14,9 +14,10 @@ from unittest.mock import ANY
 import orjson
 
 from tests.support.model_batches import ModelBatch, ModelBatches, ModelLookAhead, stale
-from worker.clusters.snapshot import Snapshot
-from worker.jobs.tickets import batch_ticket
-from worker.plan import Plan
+from worker.clusters.analysis.snapshot import Snapshot
+from worker.jobs.job_payloads import batch_ticket
+from worker.models.plan import Plan
+from worker.models.sync import JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState, job_kind
 from worker.store import (
     Checkpoint,
     Claim,
@@ -28,7 +29,6 @@ from worker.store import (
     keys,
 )
 from worker.store.syncs import HISTORY, Begun, Move
-from worker.sync import JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState, job_kind
 
 RUNNING = (SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING)
 WAKE_TOKENS = 100

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from unittest.mock import ANY
 
 from worker.errors import LeaseLost
-from worker.jobs.tickets import batch_ticket
+from worker.jobs.job_payloads import batch_ticket
+from worker.models.sync import BatchKey, SyncFailure, SyncState
 from worker.store import (
     BatchGrant,
     BatchWork,
@@ -21,7 +22,6 @@ from worker.store import (
     Ticket,
     keys,
 )
-from worker.sync import BatchKey, SyncFailure, SyncState
 
 if TYPE_CHECKING:
     from tests.support.model import Model, ModelSync

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from worker.sandbox.spaces import SpaceSpec, profile
+from producer.sandbox.spaces import SpaceSpec, profile
 
 
 @dataclass(frozen=True)

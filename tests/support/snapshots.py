@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from producer.sandbox import SpaceSpec, profiles
 from worker.clusters import Aggregate, fold
-from worker.sandbox import SpaceSpec, profiles
-from worker.sync import PersonaOutcome, Sync, SyncRequest, SyncState
+from worker.models.sync import PersonaOutcome, Sync, SyncRequest, SyncState
 
 START = 1_700_000_000.0
 

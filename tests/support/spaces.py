@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from worker.clusters.snapshot import ClusterFigures, NumberFigures, Snapshot
+from worker.clusters.analysis.snapshot import ClusterFigures, NumberFigures, Snapshot
 
 
 def snapshot(

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from producer import SyncClient, SyncRequest
+from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.support import truth
 from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
 from tests.support.redis_server import RedisServer
 from tests.support.workers import QUICK, WorkerProcess, environment
-from worker.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
+from worker.models.sync import Sync
 from worker.settings import Settings, load_settings
 from worker.store import PersonaStore, StorePool, keys, redis_pool
 from worker.store.personas import account_name
-from worker.sync import Sync
 
 Start = Callable[..., WorkerProcess]
 

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from tests.support.model import Key, read
-from worker.jobs.tickets import ticket
-from worker.plan import Plan
+from worker.jobs.job_payloads import ticket
+from worker.models.plan import Plan
+from worker.models.sync import Sync, SyncFailure, SyncRequest, SyncState, job_kind
 from worker.store import Checkpoint, JobQueue, LeaseGrant, PersonaStore, StorePool, SyncStore, Ticket
 from worker.store.syncs import Begun, new_token
-from worker.sync import Sync, SyncFailure, SyncRequest, SyncState, job_kind
 
 STALL_MS = 3_600_000
 RETENTION_MS = 86_400_000

@@ -7,9 +7,9 @@ import sys
 from arq.worker import Function, func
 
 from worker.__main__ import main
-from worker.jobs import runner
-from worker.jobs.finalize import finalize
-from worker.jobs.walk import walk
+from worker.jobs import arq_worker
+from worker.jobs.fetch.fetch_job import walk
+from worker.jobs.personas.finalize_job import finalize
 from worker.settings import Settings
 
 
@@ -19,5 +19,5 @@ def _functions(_: Settings) -> list[Function]:
 
 
 if __name__ == "__main__":
-    runner.job_functions = _functions
+    arq_worker.job_functions = _functions
     sys.exit(main([]))

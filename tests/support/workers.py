@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from producer.sandbox import Sandbox
 from tests.support.nursery import Child, Nursery
-from worker.sandbox import Sandbox
 
 WORKER = (sys.executable, "-m", "worker")
 READY = "takes jobs"

@@ -5,13 +5,13 @@
 `values` and `rules`.
 """
 
-from worker.clusters.aggregate import Aggregate, merge
-from worker.clusters.estimates import Estimate, estimates
-from worker.clusters.fold import fold
-from worker.clusters.rules import Rules
-from worker.clusters.sampling import sampled
-from worker.clusters.shipped import RECIPE
-from worker.clusters.summary import ClusterSummary, percent, summarise
+from worker.clusters.analysis.estimates import Estimate, estimates
+from worker.clusters.analysis.summary import ClusterSummary, percent, summarise
+from worker.clusters.parsing.sampling import sampled
+from worker.clusters.rules.builtin import RECIPE
+from worker.clusters.rules.rules import Rules
+from worker.clusters.statistics.aggregate import Aggregate, merge
+from worker.clusters.statistics.fold import fold
 
 __all__ = [
     "RECIPE",

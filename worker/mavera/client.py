@@ -34,13 +34,13 @@ from pydantic import (
     WrapValidator,
 )
 
-from worker.body import error_message, error_words, has_error, parse_json, retry_after_s, wait_named_s
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
-from worker.http import HttpClient, NotPermitted, Reply, TransportError
+from worker.http.body import error_message, error_words, has_error, parse_json, retry_after_s, wait_named_s
+from worker.http.client import HttpClient, NotPermitted, Reply, TransportError
+from worker.http.pagination import Asked, read_following
 from worker.mavera.payload import NAME_PREFIX, PersonaPayload
 from worker.mavera.reference import Reference, find
 from worker.mavera.usage import Usage, read_usage
-from worker.pagination import Asked, read_following
 
 _PAGE_SIZE = 100
 _NO_ROUTE = {403, 404, 405, 410, 501}

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from worker.clusters import ClusterSummary, Rules
-from worker.clusters.figures import Figures, figures
-from worker.clusters.prose import details, opening, placeholder_values
-from worker.clusters.template import fill
-from worker.mavera.fields import demographic, psychographic
+from worker.clusters.analysis.change_detection import Figures, figures
+from worker.clusters.rules.template import fill
+from worker.mavera.payload_fields import demographic, psychographic
 from worker.mavera.reference import Reference, without_references
+from worker.mavera.text.description import details, opening, placeholder_values
 
 NAME_PREFIX = "Segment CDP: "
 

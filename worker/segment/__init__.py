@@ -1,11 +1,11 @@
 """The source: Segment spaces, read page by page, in one of two dialects."""
 
-from worker.segment.auto import AutoSource, DialectMemory, NoMemory
-from worker.segment.dialect import Page
-from worker.segment.inline import InlineApi
+from worker.segment.dialect_detection import AutoSource, DialectMemory, NoMemory
+from worker.segment.inline_api import InlineApi
 from worker.segment.listing import sure_page
+from worker.segment.page import Page
 from worker.segment.profile_api import ProfileApi
-from worker.segment.sampled import SampledSource
+from worker.segment.sampling import SampledSource
 from worker.segment.source import Call, Entries, Source
 from worker.segment.traits_caller import repeated
 

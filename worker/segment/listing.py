@@ -7,7 +7,7 @@ the history would have a wrong baseline.
 from __future__ import annotations
 
 from worker.errors import ResumableStop, Retry
-from worker.segment.dialect import Page
+from worker.segment.page import Page
 from worker.segment.source import Call, Source
 
 ATTEMPTS = 3

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from worker.body import is_cursor, parse_json
 from worker.concurrency import all_of
 from worker.errors import Retry
-from worker.http import HttpClient, TransportError
-from worker.pagination import Asked, read_following
-from worker.segment.dialect import OTHER_SHAPE, Page, described, list_path, page_of
-from worker.segment.refusal import refusal, reject_error_body, unreachable
+from worker.http.body import is_cursor, parse_json
+from worker.http.client import HttpClient, TransportError
+from worker.http.pagination import Asked, read_following
+from worker.models.sync import SyncRequest
+from worker.segment.errors import refusal, reject_error_body, unreachable
+from worker.segment.page import OTHER_SHAPE, Page, described, list_path, page_of
 from worker.segment.source import Call, Entries
 from worker.segment.traits_caller import UNREADABLE, TraitsCaller
-from worker.sync import SyncRequest
 
 MAX_ID_LENGTH = 1000
 LISTED_A_CALL = 100

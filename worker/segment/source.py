@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from worker.segment.dialect import Page
+from worker.segment.page import Page
 
 Call = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """Sends one request that may be repeated: throttled, and again after a transient failure."""

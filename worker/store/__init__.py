@@ -5,11 +5,11 @@ either).
 """
 
 from worker.store.batches import BatchGrant, BatchStore, BatchWork, BegunBatch, Counted, Following, NewBatch
-from worker.store.limiter import Limiter
+from worker.store.connection.pool import StorePool, embedded_pool, redis_pool
 from worker.store.personas import Claim, ClaimAnswer, PersonaRecord, PersonaStore, Sent
-from worker.store.pool import StorePool, embedded_pool, redis_pool
 from worker.store.queue import JobQueue, Ticket
-from worker.store.rate_scope import RateScope
+from worker.store.ratelimit.limiter import Limiter
+from worker.store.ratelimit.rate_scope import RateScope
 from worker.store.syncs import Checkpoint, LeaseGrant, Listing, SilentSync, SyncStore
 from worker.store.workers import WorkerPresence, WorkerRegistry
 

@@ -13,12 +13,12 @@ from typing import Any, Self
 
 import orjson
 
+from worker.models.sync import BatchKey, SyncFailure, SyncRequest
 from worker.store import keys
-from worker.store.pool import StorePool
+from worker.store.connection.pool import StorePool
 from worker.store.queue import Ticket
 from worker.store.scripts import run_script
 from worker.store.syncs import LeaseGrant, Listing, owned, storable_ms
-from worker.sync import BatchKey, SyncFailure, SyncRequest
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class BatchStore:
         """
         tickets = (following.walk, following.finalize) if following else (Ticket("", b""), Ticket("", b""))
         answer = await self._run(
-            "commit_listing",
+            "sync/commit_listing",
             [*(keys.sync(lease.sync_id), self._queue, keys.DUE, self._wake), keys.outcomes(lease.sync_id)],
             *(lease.sync_id, lease.epoch, lease.holder, listing.seq, token, "leave" if following else "stay"),
             *(listing.cursor, listing.guard, listing.pages, listing.profiles, listing.ended, listing.complete),
@@ -164,7 +164,7 @@ class BatchStore:
     async def begin(self, key: BatchKey, holder: str) -> BegunBatch:
         """Takes a batch. Raises LeaseLost if this try is over, or begun by another."""
         answer = await self._run(
-            "begin_batch", [keys.sync(key.sync_id), keys.DUE], *_names(key), holder, self._stall_ms
+            "batch/begin", [keys.sync(key.sync_id), keys.DUE], *_names(key), holder, self._stall_ms
         )
         request, started_at, work, trouble_ms, *counted = answer[1:]
         return BegunBatch(
@@ -178,7 +178,7 @@ class BatchStore:
 
     async def heartbeat(self, grant: BatchGrant, *, note: str = "") -> None:
         """Says that the job lives, and what it waits for."""
-        await self._run("beat_batch", [keys.sync(grant.sync_id), keys.DUE], *_owner(grant), self._stall_ms, note)
+        await self._run("batch/heartbeat", [keys.sync(grant.sync_id), keys.DUE], *_owner(grant), self._stall_ms, note)
 
     async def count(self, grant: BatchGrant, base: Counted, now: Counted, following: Following) -> Counted | None:
         """Writes `now`, which is `base` and the pages of the batch, and frees its slot: None.
@@ -187,7 +187,7 @@ class BatchStore:
         is what to begin with again. following: of the epoch after that of `base`.
         """
         answer = await self._run(
-            "count_batch",
+            "batch/count",
             [*(keys.sync(grant.sync_id), self._queue, keys.DUE, self._wake), keys.outcomes(grant.sync_id)],
             *(*_owner(grant), base.epoch, base.token, now.token, now.pages, now.profiles, now.aggregate),
             *(self._stall_ms, following.walk.job_id, following.walk.job),
@@ -200,7 +200,7 @@ class BatchStore:
     ) -> None:
         """Gives the batch to its next try (`ticket`), after `delay_s` seconds."""
         await self._run(
-            "retry_batch",
+            "batch/requeue",
             [keys.sync(grant.sync_id), self._queue, keys.DUE, self._wake],
             *(*_owner(grant), trouble_ms, note, self._stall_ms, int(delay_s * 1000), ticket.job_id, ticket.job),
         )
@@ -208,7 +208,7 @@ class BatchStore:
     async def fail(self, grant: BatchGrant, failure: SyncFailure) -> None:
         """Ends the sync with a reason; what was counted stays, and so do its outstanding batches, for `resume`."""
         await self._run(
-            "fail_batch",
+            "batch/fail",
             [keys.sync(grant.sync_id), self._queue, keys.DUE],
             *(*_owner(grant), failure.code, failure.message, failure.resumable, self._retention_ms),
         )
@@ -222,7 +222,7 @@ class BatchStore:
         `gone`.
         """
         answer = await self._run(
-            "revive_batch",
+            "batch/revive",
             [keys.sync(key.sync_id), self._queue, keys.DUE, self._wake],
             *(*_names(key), self._stall_ms, max_lost, ticket.job_id, ticket.job, message, self._retention_ms),
         )

@@ -7,7 +7,7 @@ from typing import cast
 
 from worker.settings import FixedDialect
 from worker.store import keys
-from worker.store.pool import StorePool
+from worker.store.connection.pool import StorePool
 
 _DIALECTS = ("inline", "profile-api")
 

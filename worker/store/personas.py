@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from worker.clusters.figures import Figures
+from worker.clusters.analysis.change_detection import Figures
 from worker.errors import LeaseLost
+from worker.models.sync import PersonaOutcome
 from worker.store import keys
-from worker.store.pool import StorePool
+from worker.store.connection.pool import StorePool
+from worker.store.connection.steadiness import WATCHED
 from worker.store.scripts import run_script
-from worker.store.steadiness import WATCHED
 from worker.store.syncs import LeaseGrant
-from worker.sync import PersonaOutcome
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = {"localhost", "::1"}
@@ -187,7 +187,7 @@ class PersonaStore:
             return earlier
         answer = await run_script(
             self._pool,
-            "claim",
+            "persona/claim",
             [keys.claim(self._account, reference), keys.personas(self._account), keys.sync(lease.sync_id)],
             *(by, reference, lease.sync_id, lease.epoch, lease.holder, round(settle_s * 1000)),
         )
@@ -213,7 +213,8 @@ class PersonaStore:
         """Ends a claim that bought nothing. False if it was no longer the claim of `by`."""
         accounts = filter(None, (self._account, self._former))
         answers = [
-            await run_script(self._pool, "release", [keys.claim(account, reference)], by) for account in accounts
+            await run_script(self._pool, "persona/release_claim", [keys.claim(account, reference)], by)
+            for account in accounts
         ]
         return any(answer[0] == "ok" for answer in answers)
 
@@ -228,7 +229,7 @@ class PersonaStore:
         """
         await run_script(
             self._pool,
-            "record",
+            "persona/record",
             [
                 keys.personas(self._account),
                 keys.claim(self._account, reference),
@@ -256,7 +257,7 @@ class PersonaStore:
         """
         answer = await run_script(
             self._pool,
-            "leave",
+            "sync/leave_persona",
             [keys.personas(self._account), keys.sync(lease.sync_id), keys.outcomes(lease.sync_id)],
             *(lease.epoch, lease.holder, reference),
             *(before.encode() if before else b"", after.encode() if after else b""),
@@ -267,7 +268,9 @@ class PersonaStore:
 
     async def forget(self, reference: str, record: PersonaRecord) -> bool:
         """Forgets a persona. False if another has been recorded meanwhile, which stays."""
-        answer = await run_script(self._pool, "forget", [keys.personas(self._account)], reference, record.encode())
+        answer = await run_script(
+            self._pool, "persona/forget", [keys.personas(self._account)], reference, record.encode()
+        )
         return bool(answer[0] == "ok")
 
     async def adopt(self, reference: str, record: PersonaRecord, identity: str) -> str:
@@ -277,7 +280,7 @@ class PersonaStore:
         """
         answer = await run_script(
             self._pool,
-            "adopt",
+            "persona/adopt",
             [keys.personas(self._account), keys.claim(self._account, reference), keys.active(identity)],
             *(reference, record.encode(), self._account),
         )
@@ -291,7 +294,7 @@ class PersonaStore:
         """
         answer = await run_script(
             self._pool,
-            "rename",
+            "persona/rename",
             [keys.personas(self._account), keys.claim(self._account, new), keys.active(identity)],
             *(old, new, before.encode(), after.encode(), self._account),
         )
@@ -311,6 +314,6 @@ class PersonaStore:
         run, age_s = await self._pool.server_run()
         if run.startswith(WATCHED):
             return run, age_s
-        answer = await run_script(self._pool, "note_run", [keys.RUN], run, math.isinf(age_s))
+        answer = await run_script(self._pool, "persona/note_restart", [keys.RUN], run, math.isinf(age_s))
         since_change_s = int(answer[1]) / 1000
         return run, age_s if since_change_s < 0 else min(age_s, since_change_s)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from worker.errors import StoreUnusable
 from worker.store import keys
-from worker.store.pool import StorePool
+from worker.store.connection.pool import StorePool
 from worker.store.scripts import run_script
 
 
@@ -53,7 +53,7 @@ class JobQueue:
     async def take(self, most: int, in_progress_s: float) -> Take:
         """Takes up to `most` due jobs and marks them as in progress for `in_progress_s` seconds."""
         answer = await run_script(
-            self._pool, "take", [self.name, keys.QUEUE], most, int(in_progress_s * 1000), self._account
+            self._pool, "queue/take_job", [self.name, keys.QUEUE], most, int(in_progress_s * 1000), self._account
         )
         next_ms, taken = int(answer[1]), int(answer[2])
         split = 3 + 3 * taken
@@ -63,7 +63,9 @@ class JobQueue:
 
     async def give_back(self, job: TakenJob) -> None:
         """Makes a job that was taken and not begun free for others, and wakes one. Raises as `run_script` does."""
-        await run_script(self._pool, "give_back", [self.name, keys.wake(self._account)], job.job_id, job.score)
+        await run_script(
+            self._pool, "queue/give_back_job", [self.name, keys.wake(self._account)], job.job_id, job.score
+        )
 
     async def drop(self, job_id: bytes) -> None:
         """Takes a job out of the queue with everything that arq keeps of it."""

@@ -1,6 +1,7 @@
 """Lua scripts with a Python face: named keys and arguments, one place for encoding, `EVALSHA` with a fallback.
 
-Each script is a file in `lua/`. `prelude.lua` is put before every one of them, and `SLOTS` and `PREFIX` before that. A
+Each script is a file in `lua/`.
+ `prelude.lua` is put before every one of them, and `SLOTS` and `PREFIX` before that. A
 script checks everything first and writes then; its first write is one that Redis refuses when memory is out, so it
 happens as a whole or not at all.
 Numbers go in as integers or `%.17g`; no script turns a float into text.
@@ -19,7 +20,7 @@ from redis.exceptions import NoScriptError
 
 from worker.errors import StoreUnusable
 from worker.store import keys as key_names
-from worker.store.pool import StorePool
+from worker.store.connection.pool import StorePool
 
 MENDED = tuple(f"{key}{end}" for key in (key_names.QUEUE, key_names.WAKE) for end in (" ", ":"))
 """Keys that workers make good themselves the next time they look at the queue; so a script waits for that."""

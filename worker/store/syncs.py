@@ -16,14 +16,14 @@ from typing import Any, Literal, NamedTuple, Self
 import orjson
 from pydantic import ValidationError
 
-from worker.clusters.snapshot import Snapshot
+from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import LeaseLost, StoreUnusable
-from worker.plan import AccountBill, Plan
+from worker.models.plan import AccountBill, Plan
+from worker.models.sync import BatchKey, JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 from worker.store import keys
-from worker.store.pool import StorePool
+from worker.store.connection.pool import StorePool
 from worker.store.queue import Ticket
 from worker.store.scripts import run_script
-from worker.sync import BatchKey, JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 
 Move = Literal["stay", "walk", "finalize"]
 
@@ -185,7 +185,7 @@ class SyncStore:
         """
         asking = (self._account, "")
         answer = await self._run(
-            "create",
+            "sync/create",
             [
                 *(keys.sync(sync_id), self._queue, keys.DUE, self._wake, keys.SYNCS, keys.active(request.identity)),
                 *(keys.request(idempotency_key, account) for account in asking if idempotency_key),
@@ -232,7 +232,9 @@ class SyncStore:
 
     async def cancel(self, sync_id: str) -> SyncState | None:
         """Cancels a running sync. Returns the state it is in now; None if it is not known."""
-        answer = await self._run("cancel", [keys.sync(sync_id), self._queue, keys.DUE], sync_id, self._retention_ms)
+        answer = await self._run(
+            "sync/cancel", [keys.sync(sync_id), self._queue, keys.DUE], sync_id, self._retention_ms
+        )
         if answer[0] == "gone":
             return None
         return SyncState(answer[1].decode()) if answer[0] == "ended" else SyncState.CANCELLED
@@ -254,7 +256,7 @@ class SyncStore:
         the id of another sync of the same space that runs.
         """
         answer = await self._run(
-            "resume",
+            "sync/resume",
             [
                 *(keys.sync(sync.id), keys.queue(sync.owner), keys.DUE, keys.wake(sync.owner)),
                 *(keys.outcomes(sync.id), keys.active(sync.request.identity)),
@@ -275,7 +277,7 @@ class SyncStore:
     async def apply(self, sync: Sync, ticket: Ticket, request: SyncRequest, *, accept: bool = False) -> str:
         """Takes a completed preview on to its personas, as `request` says. Options and answer are those of `resume`."""
         answer = await self._run(
-            "apply",
+            "sync/apply",
             [
                 *(keys.sync(sync.id), keys.queue(sync.owner), keys.DUE, keys.wake(sync.owner)),
                 *(keys.outcomes(sync.id), keys.active(request.identity)),
@@ -290,7 +292,7 @@ class SyncStore:
     async def begin(self, sync_id: str, epoch: int, kind: JobKind, holder: str) -> Begun:
         """Takes the lease of an epoch. Raises LeaseLost if the epoch is over, begun by another, or of another kind."""
         answer = await self._run(
-            "begin",
+            "sync/begin",
             [keys.sync(sync_id), keys.DUE],
             sync_id,
             epoch,
@@ -342,7 +344,7 @@ class SyncStore:
         if (move == "stay") is not (ticket is None):
             raise ValueError("a hand-over needs the ticket of the next job, and nothing else does")
         answer = await self._run(
-            "commit",
+            "sync/commit",
             [
                 *(keys.sync(lease.sync_id), self._queue, keys.DUE, self._wake),
                 keys.outcomes(lease.sync_id),
@@ -365,7 +367,7 @@ class SyncStore:
         """Says that the job lives and, if `for_s`, will be silent for so many seconds more than usual."""
         owned(
             await self._run(
-                "heartbeat",
+                "sync/heartbeat",
                 [keys.sync(lease.sync_id), keys.DUE],
                 *(lease.sync_id, lease.state.value, lease.epoch, lease.holder),
                 self._stall_ms + int(for_s * 1000),
@@ -386,7 +388,7 @@ class SyncStore:
         """Gives the sync to the next job of the same state."""
         owned(
             await self._run(
-                "hand_over",
+                "sync/hand_over",
                 [keys.sync(lease.sync_id), self._queue, keys.DUE, self._wake],
                 *(lease.sync_id, lease.state.value, lease.epoch, lease.holder, token, trouble_ms, note),
                 *(self._stall_ms, int(delay_s * 1000), ticket.job_id, ticket.job),
@@ -421,7 +423,7 @@ class SyncStore:
         """
         owned(
             await self._run(
-                "complete",
+                "sync/complete",
                 [keys.sync(lease.sync_id), self._queue, keys.DUE, keys.history(identity)],
                 *(lease.sync_id, lease.epoch, lease.holder, token, self._retention_ms),
                 *(one.encode() if one else "" for one in (plan, baseline, snapshot)),
@@ -437,7 +439,7 @@ class SyncStore:
         """Ends the sync with a reason; what was counted and made stays."""
         owned(
             await self._run(
-                "fail",
+                "sync/fail",
                 [keys.sync(lease.sync_id), self._queue, keys.DUE],
                 *(lease.sync_id, lease.state.value, lease.epoch, lease.holder, token),
                 *(failure.code, failure.message, failure.resumable, self._retention_ms),
@@ -454,7 +456,7 @@ class SyncStore:
         """
         times = dict.fromkeys((keys.DUE, self._queue, keys.QUEUE))
         answer = await self._run(
-            "lock_watch", [keys.WATCH, keys.CLOCK, *times], max(1, int(for_s * 1000)), int(furthest_s * 1000)
+            "watchdog/lock_watch", [keys.WATCH, keys.CLOCK, *times], max(1, int(for_s * 1000)), int(furthest_s * 1000)
         )
         if answer[2] > 0:
             back_s = answer[2] / 1000
@@ -470,7 +472,7 @@ class SyncStore:
         found: list[SilentSync | BatchKey] = []
         rows = 0
         while True:
-            answer = await self._run("due", [keys.DUE], self._stall_ms, rows, page)
+            answer = await self._run("watchdog/due", [keys.DUE], self._stall_ms, rows, page)
             parts = answer[2:]
             for i in range(0, len(parts), _DUE_PARTS):
                 rows += 1
@@ -492,7 +494,7 @@ class SyncStore:
         `gone`.
         """
         answer = await self._run(
-            "revive",
+            "sync/revive",
             [keys.sync(sync_id), self._queue, keys.DUE, self._wake],
             *(sync_id, state.value, epoch, self._stall_ms, max_revivals, ticket.job_id, ticket.job),
             *(message, self._retention_ms),
@@ -512,7 +514,7 @@ class SyncStore:
     async def _remember(self, lease: LeaseGrant, field: Literal["lookup", "plan", "account"], text: str) -> None:
         owned(
             await self._run(
-                "remember",
+                "sync/remember",
                 [keys.sync(lease.sync_id)],
                 *(lease.state.value, lease.epoch, lease.holder, field, text),
             )

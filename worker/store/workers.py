@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.store import keys
-from worker.store.pool import StorePool
+from worker.store.connection.pool import StorePool
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@ read it."""
 
 from __future__ import annotations
 
+from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.rivals import loop_process, page_a_job, raw_chain
 from tests.bench.stage import SEGMENT_RATE, Stage
 from tests.support.redis_server import RedisServer
-from worker.sandbox import SandboxOptions, SpaceSpec
 
 PAGES, PAGE_SIZE, LATENCY_S = 100, 200, 0.05
 PROFILES = PAGES * PAGE_SIZE

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import OUT_OF_THE_WAY, SEGMENT_RATE, Outcome, Stage
 from tests.bench.traffic import Purpose, Traffic, watched
 from tests.support.redis_server import RedisServer
-from worker.sandbox import SandboxOptions, SpaceSpec
 
 CHAIN_PAGES, FAN_OUT_PAGES = 60, 240
 PAGE_SIZE, PAGE_S, LISTING_S = 200, 0.05, 0.01

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
-from worker.sandbox import SandboxOptions, SpaceSpec
 
 WORKERS = 2
 PAGES, PAGE_SIZE = 1000, 200

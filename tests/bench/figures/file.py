@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from producer.sandbox import SandboxOptions
 from tests.bench import profiles_file
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
-from worker.body import parse_json
 from worker.clusters import Aggregate, fold
-from worker.sandbox import SandboxOptions
+from worker.http.body import parse_json
 
 PROFILES = 200_000
 PAGE_SIZE = 500

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from statistics import median
 
+from producer.sandbox import Entry, SandboxOptions, SpaceSpec
 from tests.bench.figure import BenchError, Goal, Plot, Sample
 from tests.bench.process import cpu_s
 from tests.bench.stage import Outcome, Stage
 from tests.support.redis_server import RedisServer
-from worker.sandbox import Entry, SandboxOptions, SpaceSpec
 
 SYNCS = 10
 IDLE_S = 4.0

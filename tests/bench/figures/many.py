@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from statistics import median
 
+from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
-from worker.sandbox import SandboxOptions, SpaceSpec
 
 WORKERS = 2
 SMALL_SPACES = 200

@@ -7,12 +7,12 @@ limit of one space when each reads it for other rules.
 
 from __future__ import annotations
 
+from producer.sandbox import Entry, SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
 from worker.clusters import RECIPE
-from worker.sandbox import Entry, SandboxOptions, SpaceSpec
-from worker.sync import SyncRequest
+from worker.models.sync import SyncRequest
 
 LIMIT = 100
 LATENCY_S = 0.15

@@ -3,13 +3,13 @@ client that does nothing with them, and how busy it is while we read."""
 
 from __future__ import annotations
 
+from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.figures.throughput import PAGES, PROFILES, WARM_UP
 from tests.bench.process import cpu_s
 from tests.bench.rivals import raw_chain
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
-from worker.sandbox import SandboxOptions, SpaceSpec
 
 CHAINS = 4
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import BenchError, Goal, Plot, Sample
 from tests.bench.rivals import loop_process
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
-from worker.sandbox import SandboxOptions, SpaceSpec
 
 PAGES, PAGE_SIZE = 1000, 200
 PROFILES = PAGES * PAGE_SIZE

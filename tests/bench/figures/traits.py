@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from typing import Literal
 
+from producer.sandbox import SpaceSpec, profiles
 from tests.bench.figure import Goal, Plot, Sample
 from tests.support.redis_server import RedisServer
 from worker.clusters import RECIPE, Aggregate, Rules, fold
-from worker.clusters.trait import Trait
-from worker.sandbox import SpaceSpec, profiles
+from worker.clusters.rules.trait import Trait
 
 PAGES, PAGE_SIZE, ROUNDS = 50, 200, 10
 PROFILES = PAGES * PAGE_SIZE

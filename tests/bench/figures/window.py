@@ -9,14 +9,14 @@ import asyncio
 import statistics
 import time
 
+from producer.sandbox import SandboxOptions, SpaceSpec, profiles
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
 from worker.clusters import RECIPE, Aggregate, fold, summarise
-from worker.http import new_session
-from worker.jobs.context import mavera_client
+from worker.http.client import new_session
+from worker.jobs.services import mavera_client
 from worker.mavera import build, reference
-from worker.sandbox import SandboxOptions, SpaceSpec, profiles
 from worker.settings import load_settings
 
 POSTS = 200

@@ -11,12 +11,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench import profiles_file
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.process import cpu_s
 from tests.bench.stage import Outcome, Stage
 from tests.support.redis_server import RedisServer
-from worker.sandbox import SandboxOptions, SpaceSpec
 
 SPACES, PAGES, PAGE_SIZE = 16, 200, 200
 SPACE = SpaceSpec(PAGES * PAGE_SIZE, "wide")

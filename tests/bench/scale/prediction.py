@@ -14,8 +14,8 @@ import math
 from dataclasses import dataclass
 
 from tests.bench.scale.inputs import LEASE_S, PAGE_SIZE, SIDE_BY_SIDE, Inputs, Way
-from worker.jobs.batch import SIDE_BY_SIDE as BATCH_SIDE_BY_SIDE
-from worker.jobs.batching import PAGES_A_BATCH
+from worker.jobs.fetch.batch_job import SIDE_BY_SIDE as BATCH_SIDE_BY_SIDE
+from worker.jobs.fetch.fan_out import PAGES_A_BATCH
 from worker.segment.profile_api import LISTED_A_CALL
 from worker.store import RateScope
 

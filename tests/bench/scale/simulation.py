@@ -21,15 +21,15 @@ from tests.bench.scale.inputs import LEASE_S, Inputs, Way
 from tests.bench.scale.space import Calls, FileLines, InlinePages, ProfileApiPages, Ring, Slots
 from tests.support.sleepy_time import SleepyLoop
 from worker.clusters import Aggregate
-from worker.jobs.batch import batch
-from worker.jobs.context import WorkerContext
-from worker.jobs.walk import walk
+from worker.jobs.fetch.batch_job import batch
+from worker.jobs.fetch.fetch_job import walk
+from worker.jobs.services import WorkerContext
 from worker.mavera import ListPage, MaveraClient
+from worker.models.sync import Sync, SyncState
 from worker.segment import Source
 from worker.settings import Settings, load_settings
 from worker.store import Limiter, StorePool, embedded_pool, keys
-from worker.store.pool import closing
-from worker.sync import Sync, SyncState
+from worker.store.connection.pool import closing
 
 _JOBS: Mapping[str, Callable[..., Awaitable[None]]] = {"walk": walk, "batch": batch}
 _JOB_S = 10 * LEASE_S

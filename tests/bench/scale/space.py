@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+from producer.sandbox import SpaceSpec, profiles
 from tests.bench.scale.inputs import PAGE_SIZE, SIDE_BY_SIDE, Inputs
-from worker.sandbox import SpaceSpec, profiles
 from worker.segment import Call, Entries, Page
 from worker.segment.profile_api import LISTED_A_CALL
 from worker.store import RateScope

@@ -1,0 +1,89 @@
+"""`segment-personas clusters`: checks and shows files of traits and clusters. Nothing here asks an API."""
+
+from __future__ import annotations
+
+import json as standard_json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from producer.cli.rules_file import chosen_rules, read
+from producer.cli.terminal import stderr, stdout
+from worker.clusters import Rules
+from worker.clusters.rules.toml_file import MalformedRules, parse_rules, schema
+from worker.mavera.text.formatting import condition_in_words, trait_in_words
+from worker.settings import load_settings
+
+
+def check(file: str, *, json: bool) -> int:
+    """Says whether a file can be used, and if not why. Raises ConfigurationError if it cannot be read."""
+    out = stdout()
+    try:
+        rules = parse_rules(read(file))
+    except MalformedRules as error:
+        if json:
+            out.write_json({"ok": False, "problems": [asdict(problem) for problem in error.problems]})
+        else:
+            err = stderr()
+            for problem in error.problems:
+                err.say(f"{file}, {problem}", "red")
+        return 2
+    if json:
+        out.write_json({"ok": True, "name": rules.name, "clusters": rules.cluster_keys})
+    else:
+        out.say(f"{file} is well-formed: {_counted(rules)}.")
+    return 0
+
+
+def show(file: str | None, *, json: bool, toml: bool) -> int:
+    """Shows the rules of a file, else those that a sync would use: in words, as JSON, or as the file itself."""
+    settings, out = load_settings(), stdout()
+    if toml:
+        out.write(read(file or settings.clusters_file or "recipe").rstrip("\n"))
+        return 0
+    rules = chosen_rules(settings, file)
+    if json:
+        out.write_json(rules.model_dump(mode="json", by_alias=True, exclude_none=True))
+    else:
+        out.put(*in_words(rules))
+    return 0
+
+
+def print_schema() -> int:
+    """Prints the JSON Schema of such a file."""
+    stdout().write(standard_json.dumps(schema(), indent=2))
+    return 0
+
+
+def in_words(rules: Rules) -> Sequence[RenderableType]:
+    """What is read, who counts and what decides, as tables."""
+    traits = _table("Trait", "Called", "Read from", "Is")
+    for trait in rules.traits:
+        traits.add_row(trait.name, trait.label, ", ".join(trait.keys), trait_in_words(trait))
+    clusters = _table("Cluster", "Called", "Who", "Fields of its persona")
+    for cluster in rules.clusters:
+        who = condition_in_words(cluster.when, rules)
+        clusters.add_row(cluster.key, cluster.label, who, ", ".join(cluster.persona))
+    parts: list[RenderableType] = [Text(f"{rules.name}: {_counted(rules)}", "bold"), traits]
+    if rules.filter is not None:
+        parts.append(Text(f"Only profiles with: {condition_in_words(rules.filter, rules)}"))
+    return [*parts, clusters, Text("The first cluster that fits has the profile.", "dim")]
+
+
+def _counted(rules: Rules) -> str:
+    return f"{_number(len(rules.traits), 'trait')}, {_number(len(rules.clusters), 'cluster')}"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=box.ROUNDED)
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    return table

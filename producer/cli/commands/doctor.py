@@ -1,0 +1,279 @@
+"""`segment-personas doctor`: looks at everything that a sync needs, and creates nothing.
+
+One page of Segment, some more where their times decide between strategies, and of Mavera one free list and the usage of
+the account are all that it asks the APIs for. Each line says what was found and what to do about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict, replace
+
+import aiohttp
+from pydantic import ValidationError
+from rich.table import Table
+from rich.text import Text
+
+from producer.cli.command_lines import command
+from producer.cli.commands.doctor_findings import (
+    Finding,
+    Verdict,
+    coverage,
+    judge_filter,
+    judge_personas,
+    judge_rate,
+    judge_redis,
+    judge_strategy,
+    judge_traits,
+    judge_usage,
+    said,
+)
+from producer.cli.pacing import Pace, space_pace
+from producer.cli.rules_file import chosen_rules
+from producer.cli.terminal import stdout
+from worker.clusters import RECIPE, Rules
+from worker.errors import ApiError, ConfigurationError, PersonasError, StoreUnavailable
+from worker.http.client import new_session
+from worker.jobs.personas.lookup import age_order, find_twins
+from worker.jobs.personas.orphans import Owner, find_orphans
+from worker.jobs.services import mavera_client, persona_store, segment_source, store_pool, worker_registry
+from worker.mavera import MaveraClient, Persona, list_pages, reference
+from worker.models.sync import SyncRequest
+from worker.printable import printable
+from worker.segment import AutoSource, Source
+from worker.settings import FixedDialect, Settings
+from worker.store import PersonaRecord
+from worker.store.connection.pool import closing
+from worker.store.connection.probe import check_store
+
+STYLES: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+PATIENCE_S = 3.0
+
+MEASURED = 3
+"""Pages of either kind whose time is taken; their median counts."""
+
+MOST_PROFILES = 20
+"""Profiles whose traits are read where each costs a request; where they come with the page, it is all of them."""
+
+
+async def doctor(settings: Settings, space_id: str | None, *, json: bool, clusters: str | None = None) -> int:
+    """Prints each finding as it comes; returns 0, or 1 if one of them is a failure."""
+    out, findings, rules = stdout(), [], chosen_rules(settings, clusters)
+    async for finding in examine(settings, space_id, rules):
+        findings.append(finding)
+        if not json:
+            out.put(_line(finding))
+    failed = any(finding.verdict == "fail" for finding in findings)
+    if json:
+        out.write_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]})
+    return int(failed)
+
+
+def _line(finding: Finding) -> Table:
+    style = STYLES[finding.verdict]
+    line = Table.grid(padding=(0, 2))
+    for width in (4, 8):
+        line.add_column(width=width)
+    text = Text(printable(finding.found))
+    if finding.advice:
+        text.append(f"\n→ {printable(finding.advice)}", style)
+    line.add_row(Text(finding.verdict, style), Text(finding.what, "bold"), text)
+    return line
+
+
+async def examine(settings: Settings, space_id: str | None, rules: Rules = RECIPE) -> AsyncIterator[Finding]:
+    """Everything that can be found out, one thing after the other."""
+    yield _settings(settings)
+    if settings.unprotected_warning:
+        yield Finding("warn", "Settings", settings.unprotected_warning)
+    async for finding in _redis(settings):
+        yield finding
+    async with new_session() as session:
+        async for finding in _segment(settings, session, space_id or settings.segment_space_id, rules):
+            yield finding
+        async for finding in _mavera(settings, session, space_id or settings.segment_space_id, rules):
+            yield finding
+
+
+def _settings(settings: Settings) -> Finding:
+    needed = ("redis_url", "segment_token", "mavera_api_key")
+    missing = [name.upper() for name in needed if getattr(settings, name) is None]
+    if missing:
+        return Finding(
+            "warn",
+            "Settings",
+            f"not set: {', '.join(missing)}",
+            f"Export {'it' if len(missing) == 1 else 'them'} where the worker runs.",
+        )
+    return Finding("ok", "Settings", "well-formed, and all that a worker needs is there")
+
+
+async def _redis(settings: Settings) -> AsyncIterator[Finding]:
+    if settings.redis_url is None:
+        yield Finding(
+            "warn",
+            "Redis",
+            "REDIS_URL is not set: `sync` runs everything in its own process, and forgets it",
+            "For workers, and for syncs that survive a crash, set REDIS_URL.",
+        )
+        return
+    try:
+        async with closing(store_pool(settings, patience_s=PATIENCE_S)) as pool:
+            health = await check_store(pool)
+            registry = worker_registry(pool, settings)
+            alive, all_alive = await registry.alive(), await registry.alive_of_any_account()
+    except (StoreUnavailable, ConfigurationError) as error:
+        yield Finding("fail", "Redis", str(error))
+        return
+    for finding in judge_redis(health):
+        yield finding
+    if alive:
+        yield Finding("ok", "Workers", f"{len(alive)} alive: {', '.join(worker.name for worker in alive)}")
+    else:
+        found = "no worker is running, so syncs wait"
+        if all_alive:
+            found = f"none of this Mavera account is alive ({len(all_alive)} of others): syncs of this account wait"
+        yield Finding("warn", "Workers", found, f"Start one: {command('worker')}")
+
+
+async def _segment(
+    settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
+) -> AsyncIterator[Finding]:
+    if settings.segment_token is None:
+        yield Finding("fail", "Segment", "SEGMENT_TOKEN is not set", "Export a token that may read the space.")
+        return
+    if space_id is None:
+        yield Finding(
+            "warn", "Segment", "no space to look into", "Name one (doctor SPACE_ID), or export SEGMENT_SPACE_ID."
+        )
+        return
+    try:
+        request = SyncRequest(space_id=space_id, dialect=settings.segment_dialect, rules=rules)
+    except ValidationError:
+        yield Finding("fail", "Segment", f"{space_id!r} cannot be a space id", "Copy it from Segment: spa_…")
+        return
+    async with space_pace(settings, space_id) as pace:
+        async for finding in _space(settings, session, request, pace):
+            yield finding
+
+
+async def _space(
+    settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, pace: Pace
+) -> AsyncIterator[Finding]:
+    """What is in a space."""
+    space_id, rules = request.space_id, request.rules
+    try:
+        source = segment_source(settings, session, request, listen=pace.listen)
+        page = await pace(lambda: source.page("", 1, 0))
+        asked: FixedDialect = "inline"
+        if isinstance(source, AutoSource):
+            assert source.dialect
+            asked = source.dialect
+        elif request.dialect != "auto":
+            asked = request.dialect
+        most = None if asked == "inline" else MOST_PROFILES
+        looked_at = replace(page, profiles=page.profiles[:most])
+        profiles = (await source.entries(looked_at, 1, pace)).profiles
+    except ApiError as error:
+        yield Finding("fail", "Segment", *said(error))
+        return
+    if page.doubt:
+        advice = "A sync would end as listing_incomplete and change nothing. Report these keys."
+        yield Finding("fail", "Segment", page.doubt, advice)
+        return
+    dialect = f"dialect {asked}, {settings.segment_url(asked)}{_why_chosen(source)}"
+    if not page.profiles:
+        yield Finding("warn", "Segment", f"the token is good ({dialect}), and space {space_id} is empty")
+        return
+    yield Finding("ok", "Segment", f"the token is good ({dialect}); one page: {len(page.profiles)} profiles")
+    now = time.time()
+    for finding in judge_traits(coverage(profiles, rules, as_of=now), len(profiles), space_id):
+        yield finding
+    for finding in judge_filter(profiles, rules, as_of=now):
+        yield finding
+    if asked == "inline" and page.next_cursor is not None:
+        yield await _strategy(settings, session, request.model_copy(update={"dialect": "inline"}), pace)
+
+
+async def _strategy(settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, pace: Pace) -> Finding:
+    """Measures the first page of a space of several, with traits and without."""
+    clock = asyncio.get_running_loop().time
+    sources = [segment_source(settings, session, request, traits=traits) for traits in (True, False)]
+    times: list[list[float]] = [[], []]
+    lengths = [0, 0]
+    try:
+        for _ in range(MEASURED):
+            for kind, source in enumerate(sources):
+                await pace.slot()
+                asked_at = clock()
+                lengths[kind] = len((await source.page("", 1)).profiles)
+                times[kind].append(clock() - asked_at)
+    except ApiError as error:
+        return Finding("warn", "Strategy", *said(error))
+    if lengths[0] < lengths[1]:
+        found = f"a page has {lengths[0]} profiles with their traits and {lengths[1]} without: fan-out cannot be used"
+        return Finding("ok", "Strategy", found)
+    return judge_strategy(statistics.median(times[0]), statistics.median(times[1]), settings.segment_rate)
+
+
+def _why_chosen(source: Source) -> str:
+    """That `auto` has chosen the dialect, and why not the others; empty if it was set."""
+    if not isinstance(source, AutoSource):
+        return ""
+    reasons = [f"; {dialect} does not answer: {error}" for dialect, error in source.refused.items()]
+    return f", which answers (SEGMENT_DIALECT=auto{''.join(reasons)})"
+
+
+async def _mavera(
+    settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
+) -> AsyncIterator[Finding]:
+    if settings.mavera_api_key is None:
+        yield Finding("fail", "Mavera", "MAVERA_API_KEY is not set", "Export the key of your account.")
+        return
+    client = mavera_client(settings, session)
+    try:
+        limit = await client.rate_limit()
+    except ApiError as error:
+        yield Finding("fail", "Mavera", *said(error))
+        return
+    try:
+        usage = await client.usage()
+    except ApiError as error:
+        yield judge_rate(limit, settings.mavera_rate)
+        yield Finding("warn", "Credits", *said(error))
+        return
+    yield judge_rate(limit if usage is None else usage.requests_per_minute or limit, settings.mavera_rate)
+    for finding in judge_usage(usage):
+        yield finding
+    if space_id is not None:
+        for finding in await _personas(settings, client, Owner(space_id, "users", rules.name), rules):
+            yield finding
+
+
+async def _personas(settings: Settings, client: MaveraClient, place: Owner, rules: Rules) -> list[Finding]:
+    """Looks for personas of the space that are there twice, or that the rules leave behind."""
+    family = reference(place.space_id, place.collection, place.rules, "").family
+    listed: list[Persona] = []
+    try:
+        async for page in list_pages(client, family, lambda send: send()):
+            listed += (one for one in page.personas if one.reference and one.reference.family == family)
+        records = await _records(settings)
+    except ApiError as error:
+        return [Finding("warn", "Personas", *said(error))]
+    found = {str(one.reference): one.id for one in sorted(listed, key=age_order, reverse=True)}
+    return judge_personas(find_twins(listed), find_orphans(records, found, place, rules.cluster_keys), place)
+
+
+async def _records(settings: Settings) -> dict[str, PersonaRecord]:
+    """The records in Redis; none if it cannot be asked, which is a finding of its own."""
+    if settings.redis_url is None:
+        return {}
+    try:
+        async with closing(store_pool(settings, patience_s=PATIENCE_S)) as pool:
+            return await persona_store(pool, settings).all()
+    except PersonasError:
+        return {}

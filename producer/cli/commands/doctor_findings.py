@@ -1,0 +1,187 @@
+"""What the doctor concludes from what it has seen. Pure: set-up of Redis, traits and times of a page, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from producer.cli.views.surplus_personas import describe_orphan, describe_twins
+from worker.clusters import RECIPE, Rules
+from worker.clusters.parsing.value_parsers import Traits
+from worker.clusters.rules.trait_reader import reader
+from worker.clusters.statistics.value_shape import most_frequent_shapes
+from worker.errors import ApiError, Retry, WaitUntil
+from worker.jobs.personas.orphans import Owner
+from worker.mavera import CREDITS_PER_PERSONA, Usage
+from worker.models.plan import Orphan
+from worker.store.connection.health import RedisHealth, remarks
+
+Verdict = Literal["ok", "warn", "fail"]
+
+WORTH_IT = 1.2
+"""How much faster fan-out must be to be worth twice the requests."""
+
+TIERS = {60: "Starter", 120: "Basic", 240: "Professional", 600: "Enterprise"}
+"""Mavera's requests a minute, and the tier that has them."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line. advice: what to do; empty if there is nothing to do."""
+
+    verdict: Verdict
+    what: str
+    found: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class TraitCoverage:
+    """In how many profiles of a page a trait is usable, and in how many it is there but is not.
+
+    keys: the names under which it may stand. decides: clusters depend on it. like: shapes that several of the values
+    have that are not usable.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    usable: int
+    unusable: int
+    decides: bool
+    like: tuple[str, ...] = ()
+
+
+def judge_redis(health: RedisHealth) -> list[Finding]:
+    """What the set-up of a Redis that can be used means for the syncs in it."""
+    return [
+        Finding("ok", "Redis", f"{health.server} answers"),
+        *(Finding(one.verdict, "Redis", one.found, one.advice) for one in remarks(health)),
+    ]
+
+
+def coverage(profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float) -> list[TraitCoverage]:
+    """How many of the entries of a page have each trait of the rules. as_of: Unix seconds, for the ages of dates."""
+    traits, found = _traits(profiles), []
+    for trait in rules.traits:
+        its_reader = reader(trait, as_of, rules.vocabulary(trait.name))
+        column = its_reader.read(traits)
+        usable = sum(value is not None for value in column.values)
+        decides = trait.name in rules.compiled.deciding
+        like = most_frequent_shapes(its_reader.unusable(traits[row]) for row in column.wrong)
+        found.append(TraitCoverage(trait.name, trait.keys, usable, len(column.wrong), decides, like))
+    return found
+
+
+def judge_filter(profiles: Sequence[object], rules: Rules, *, as_of: float) -> list[Finding]:
+    """How many entries of a page the rules' filter keeps; nothing if they have none."""
+    keep = rules.compiled.keep
+    if keep is None:
+        return []
+    traits = _traits(profiles)
+    columns = [
+        reader(rules.trait(name), as_of, rules.vocabulary(name)).read(traits).values
+        for name in rules.compiled.filtering
+    ]
+    kept = sum(map(keep, *columns))
+    text = f"the filter keeps {kept} of {len(traits)} profiles"
+    if kept:
+        return [Finding("ok", "Traits", text)]
+    return [Finding("fail", "Traits", text, "Mend `filter` in the clusters file: nobody would be in a cluster.")]
+
+
+def judge_traits(found: Sequence[TraitCoverage], profiles: int, space_id: str) -> list[Finding]:
+    """What the traits of a page of a space mean for its clusters. profiles: how many entries the page has."""
+    if not any(trait.usable for trait in found if trait.decides):
+        names = ", ".join("/".join(trait.keys) for trait in found if trait.decides)
+        return [
+            Finding(
+                "fail",
+                "Traits",
+                f"none of {names} is in any profile of the page, so none would be in a cluster",
+                "Define them in Segment (Engage, Computed Traits), or get clusters for the traits that there are: "
+                f"segment-personas suggest {space_id} > clusters.toml",
+            )
+        ]
+    return [_judge_trait(trait, profiles) for trait in found]
+
+
+def _judge_trait(trait: TraitCoverage, profiles: int) -> Finding:
+    text = f"{' or '.join(trait.keys)}: in {trait.usable} of {profiles} profiles"
+    if trait.unusable:
+        text += f", unusable in {trait.unusable}" + (f", like {' and '.join(trait.like)}" if trait.like else "")
+    if trait.usable:
+        return Finding("ok", "Traits", text)
+    return Finding("warn", "Traits", text, "If you have it, define it in Segment under one of these names.")
+
+
+def judge_rate(limit: int | None, rate: int) -> Finding:
+    """What the account allows, and what we make of it. Both are requests a minute; limit None: it does not say."""
+    if limit is None:
+        return Finding("ok", "Mavera", f"the key is good; it does not say its limit, MAVERA_RATE is {rate} a minute")
+    tier = f" (tier {TIERS[limit]})" if limit in TIERS else ""
+    found = f"the key is good; {limit} requests a minute{tier}, MAVERA_RATE is {rate}"
+    if limit < rate:
+        return Finding("warn", "Mavera", found, f"Set MAVERA_RATE={limit}, or Mavera will refuse requests.")
+    if limit > rate:
+        return Finding("ok", "Mavera", found, f"MAVERA_RATE={limit} would be faster.")
+    return Finding("ok", "Mavera", found)
+
+
+def judge_usage(usage: Usage | None) -> list[Finding]:
+    """What the account has left, and whether it is enough for a persona. usage: None if it cannot be read."""
+    if usage is None:
+        return [Finding("ok", "Credits", "Mavera does not say what the account has left (GET /usage)")]
+    found, available = [], usage.available
+    if available is not None and available < CREDITS_PER_PERSONA:
+        text = f"{usage.describe()}: a persona costs {CREDITS_PER_PERSONA}, so none can be created"
+        found.append(Finding("warn", "Credits", text, "Top up the account, raise its limit, or wait for the period."))
+    else:
+        found.append(Finding("ok", "Credits", usage.describe()))
+    if usage.budget_alert is not None:
+        found.append(Finding("ok", "Credits", f"Mavera's budget alert is set to {usage.budget_alert:,}"))
+    return found
+
+
+def judge_personas(twins: Mapping[str, Sequence[str]], orphans: Sequence[Orphan], place: Owner) -> list[Finding]:
+    """What is wrong with the personas of a space.
+
+    Args:
+        twins: As of `find_twins`.
+        orphans: Personas whose clusters are not in the rules.
+        place: The space, and the rules.
+    """
+    found = [Finding("warn", "Personas", f"{describe_twins(ids, name)}.") for name, ids in twins.items()]
+    for orphan in orphans:
+        said = describe_orphan(orphan.persona_id, orphan.cluster, place.rules, place.space_id, place.collection)
+        found.append(Finding("warn", "Personas", said))
+    return found or [Finding("ok", "Personas", "none of this space and these rules is there twice, or left behind")]
+
+
+def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:
+    """Whether fan-out would pay.
+
+    page_s, listing_s: seconds for a page with traits and without. rate: requests a second that are allowed. The chain
+    waits for one page after the other; fan-out only for their listing, but it asks for every page twice.
+    """
+    chain, fan_out = min(1 / page_s, rate), min(1 / listing_s, rate / 2)
+    found = f"a page takes {page_s * 1000:.0f} ms, its listing {listing_s * 1000:.0f} ms, SEGMENT_RATE is {rate:g}"
+    if fan_out < WORTH_IT * chain:
+        return Finding("ok", "Strategy", f"{found}: fan-out would bring nothing, the chain is right")
+    advice = "To use it: sync --strategy fan-out, with two workers or more."
+    return Finding("ok", "Strategy", f"{found}: fan-out would read up to {fan_out / chain:.1f} × as fast", advice)
+
+
+def said(error: ApiError) -> tuple[str, str]:
+    """What happened, and what to do."""
+    advice = ""
+    if isinstance(error, WaitUntil):
+        advice = "Its limit is used up, by this program or by others: ask again in a minute."
+    elif isinstance(error, Retry):
+        advice = "Check the base URL, and whether this machine may connect there."
+    return str(error), advice
+
+
+def _traits(profiles: Sequence[object]) -> list[Traits]:
+    entries = [entry for entry in profiles if isinstance(entry, dict)]
+    return [found if isinstance(found := entry.get("traits"), dict) else {} for entry in entries]

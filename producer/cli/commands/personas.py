@@ -1,0 +1,231 @@
+"""What the `personas` commands do: show the records, and change them by hand."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+
+import aiohttp
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from producer.cli.connect import PATIENCE_S
+from producer.cli.json_output import local_time, moment, short_time, zone
+from producer.cli.persona_records import Catalogue, Place
+from producer.cli.rules_file import chosen_rules
+from producer.cli.terminal import Screen, stdout
+from producer.cli.views.surplus_personas import describe_orphan, describe_twins
+from producer.cli.views.sync_views import NARROW
+from worker.clusters import Rules
+from worker.clusters.rules.builtin import SHIPPED, shipped
+from worker.errors import ConfigurationError, PersonasError
+from worker.http.client import new_session
+from worker.jobs.personas.orphans import Owner, find_orphans
+from worker.jobs.services import mavera_client, mavera_limiter, persona_store, store_pool
+from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, find, reference
+from worker.printable import printable
+from worker.settings import Settings
+from worker.store import PersonaRecord
+from worker.store.connection.pool import closing
+
+
+async def listed(settings: Settings, err: Screen, space_id: str | None, *, json: bool) -> int:
+    """Shows which persona belongs to which cluster, and which personas should not be there."""
+    async with _catalogue(settings) as catalogue:
+        found = await catalogue.all(space_id)
+        twins = await _twins(catalogue, err, found, space_id)
+    out, orphans = stdout(), _orphans(settings, found)
+    if json:
+        labels = _labels(settings)
+        rows = [_row(name, record, labels) for name, record in found.items()]
+        for name, row in zip(found, rows, strict=True):
+            row["twins"] = [one for one in twins.get(name, ()) if one != row["persona_id"]]
+            row["orphan"] = name in orphans
+        out.write_json(rows)
+    elif found:
+        out.put(_table(list(found.values()), out.width))
+    else:
+        of = f" of {space_id}" if space_id else ""
+        err.say(f"No persona{of} is recorded for this account ({_account(settings)}).")
+    for name, ids in twins.items():
+        record = found.get(name)
+        place = f"cluster {record.cluster} of {record.space_id}" if record else name
+        err.say(f"{describe_twins(ids, place)}.", "yellow")
+    for name in orphans:
+        record = found[name]
+        of_record = (record.persona_id, record.cluster, record.rules, record.space_id, record.collection)
+        err.say(describe_orphan(*of_record), "yellow")
+    return 0
+
+
+async def _twins(
+    catalogue: Catalogue, err: Screen, records: Mapping[str, PersonaRecord], space_id: str | None
+) -> dict[str, tuple[str, ...]]:
+    """The personas that carry one reference: of the account, or of the families that a space's records are of."""
+    try:
+        twins = await catalogue.twins()
+    except PersonasError as error:
+        err.say(f"Whether a persona is there twice is unknown: {error}", "dim")
+        return {}
+    if space_id is None:
+        return twins
+    families = {found.family for name in records if (found := find(name))}
+    families.add(reference(space_id, "users", "recipe", "").family)
+    return {name: ids for name, ids in twins.items() if (found := find(name)) and found.family in families}
+
+
+def _orphans(settings: Settings, records: Mapping[str, PersonaRecord]) -> list[str]:
+    """The references of records whose clusters are not in the rules that a sync from here would use."""
+    try:
+        present = {name: _present_rules(settings, name) for name in {record.rules for record in records.values()}}
+    except ConfigurationError:
+        return []  # a file of clusters that cannot be read says nothing about the records
+    found = []
+    for name, record in records.items():
+        rules = present[record.rules]
+        owner = Owner(record.space_id, record.collection, record.rules)
+        if rules and find_orphans({name: record}, {}, owner, rules.cluster_keys):
+            found.append(name)
+    return found
+
+
+async def adopt(settings: Settings, err: Screen, place: Place, persona_id: str) -> int:
+    """Makes a persona that somebody has made a cluster's own."""
+    async with _catalogue(settings) as catalogue:
+        referred = await catalogue.adopt(place, persona_id)
+    err.say(f"{persona_id} is the persona of {place}. The next sync updates it{_and_its_reference(referred)}.")
+    return 0
+
+
+async def forget(settings: Settings, err: Screen, place: Place) -> int:
+    """Forgets which persona a cluster has."""
+    async with _catalogue(settings) as catalogue:
+        record = await catalogue.forget(place)
+    err.say(
+        f"{record.persona_id} is forgotten as the persona of {place}. It is still at Mavera, where the next sync finds "
+        "it by the reference in its description; delete it there if the cluster is to get a new one."
+    )
+    return 0
+
+
+async def rename(settings: Settings, err: Screen, old: Place, key: str) -> int:
+    """Moves a persona to its cluster's new key, and says so if the rules do not follow: the next sync would buy again.
+
+    Raises ConfigurationError, and changes nothing, if the rules cannot be read.
+    """
+    rules = _present_rules(settings, old.rules)
+    async with _catalogue(settings) as catalogue:
+        referred = await catalogue.rename(old, key)
+    err.say(
+        f"The persona of {old} is that of {key} now. The next sync whose rules have a cluster {key} updates its "
+        f"name{_and_its_reference(referred)}."
+    )
+    for warning in _not_followed(rules, old, key) if rules else ():
+        err.say(warning, "yellow")
+    return 0
+
+
+def _present_rules(settings: Settings, name: str) -> Rules | None:
+    """The rules of this name that a sync from here would use; None if it would use others, and none ship."""
+    rules = chosen_rules(settings, None)
+    if rules.name == name:
+        return rules
+    return chosen_rules(settings, name) if name in SHIPPED else None
+
+
+def _not_followed(rules: Rules, old: Place, key: str) -> Iterator[str]:
+    if old.cluster in rules.cluster_keys:
+        yield (
+            f"The rule set {rules.name} still has a cluster {old.cluster}, which has no persona now: the next sync "
+            f"buys one, for {CREDITS_PER_PERSONA} credits. Rename it in their file, too."
+        )
+    if key not in rules.cluster_keys:
+        yield f"The rule set {rules.name} has no cluster {key}: until they do, no sync updates the persona."
+
+
+@contextlib.asynccontextmanager
+async def _catalogue(settings: Settings) -> AsyncIterator[Catalogue]:
+    async with (
+        closing(store_pool(settings, patience_s=PATIENCE_S)) as pool,
+        new_session() as session,
+    ):
+        yield Catalogue(persona_store(pool, settings), _mavera(settings, session), mavera_limiter(pool, settings))
+
+
+def _mavera(settings: Settings, session: aiohttp.ClientSession) -> MaveraClient | None:
+    return mavera_client(settings, session) if settings.mavera_api_key else None
+
+
+def _account(settings: Settings) -> str:
+    kind = (
+        "the account of MAVERA_API_KEY"
+        if settings.mavera_api_key
+        else "that of live keys, as MAVERA_API_KEY is not set"
+    )
+    return f"{settings.mavera_base_url}, {kind}"
+
+
+def _and_its_reference(referred: bool) -> str:
+    return "" if referred else ", and writes its reference; until then Redis alone knows where it belongs"
+
+
+def _labels(settings: Settings) -> dict[tuple[str, str], str]:
+    """The labels of clusters, as far as they are known here: by the name of the rules, and the key of the cluster."""
+    known = [shipped(name) for name in SHIPPED]
+    with contextlib.suppress(ConfigurationError):  # a file that cannot be used has no labels
+        known.append(chosen_rules(settings, None))
+    return {(rules.name, cluster.key): cluster.label for rules in known for cluster in rules.clusters}
+
+
+def _row(reference: str, record: PersonaRecord, labels: Mapping[tuple[str, str], str]) -> dict[str, object]:
+    return {
+        "persona_id": record.persona_id,
+        "space_id": record.space_id,
+        "collection": record.collection,
+        "rules": record.rules,
+        "cluster": labels.get((record.rules, record.cluster), record.cluster),
+        "key": record.cluster,
+        "n": record.n,
+        "complete": record.complete,
+        "sync_id": record.sync_id or None,
+        "updated_at": moment(record.sent.at) if record.sent else None,
+        "reference": reference,
+    }
+
+
+def _table(records: Sequence[PersonaRecord], width: int) -> Table:
+    """A row each; with fewer columns where `width` characters are few."""
+    wide = width >= NARROW
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Space", overflow="fold", min_width=5)
+    table.add_column("Cluster", overflow="fold", min_width=7)
+    table.add_column("Persona", no_wrap=True)  # whole, to be copied
+    if wide:
+        table.add_column("Profiles", justify="right", no_wrap=True)
+    table.add_column("Updated" if wide else f"Updated {zone()}", no_wrap=True)
+    if wide:
+        table.add_column("Last sync", no_wrap=True)
+    table.add_column("Remark", overflow="fold")
+    for record in records:
+        shown_time = local_time if wide else short_time
+        cells: list[RenderableType] = [
+            record.space_id,
+            Text(printable(record.cluster)),
+            Text(printable(record.persona_id)),
+            *([f"{record.n:,}"] if wide else []),
+            shown_time(record.sent.at) if record.sent else "unknown",
+            *([record.sync_id or "none yet"] if wide else []),
+            Text(printable(_remark(record))),
+        ]
+        table.add_row(*cells)
+    return table
+
+
+def _remark(record: PersonaRecord) -> str:
+    remarks = [f"rules {record.rules}"] if record.rules != "recipe" else []
+    if record.collection != "users":
+        remarks.append(record.collection)
+    if not record.complete:
+        remarks.append("not from the whole space" if record.sent else "adopted")
+    return ", ".join(remarks)

@@ -1,0 +1,170 @@
+"""`segment-personas suggest`: looks at a sample of a space and proposes a clusters file. It creates nothing.
+
+What was found goes to standard error, the file to standard output, so that `> clusters.toml` keeps it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, TypeVar
+
+from pydantic import ValidationError
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from producer.cli.commands.doctor_findings import said
+from producer.cli.file_names import check_names
+from producer.cli.pacing import Pace, space_pace
+from producer.cli.terminal import Screen, stdout
+from producer.embedded import made_up
+from worker.clusters.suggest.profiling import Found
+from worker.clusters.suggest.proposal import Suggestion, suggest
+from worker.errors import ApiError, ConfigurationError, ResumableStop
+from worker.http.client import new_session
+from worker.jobs.services import segment_source
+from worker.models.sync import SyncRequest
+from worker.printable import printable
+from worker.segment import AutoSource, ProfileApi, Source
+from worker.segment.export_file import FileSource, OpenFiles, anywhere
+from worker.segment.listing import ATTEMPTS
+from worker.settings import Dialect, Settings
+
+T = TypeVar("T")
+
+A_PAGE_EACH, A_REQUEST_EACH = 2000, 200
+"""Profiles to look at where they come by the page, and where each costs a request."""
+
+MOST_PAGES = 1000
+"""Pages that are read at most, for a space may have very small ones."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is looked at.
+
+    files: what is read instead of a space, at most one. profiles: how many; None: 2,000, or 200 of profile-api.
+    """
+
+    space_id: str | None = None
+    files: tuple[str, ...] = ()
+    profiles: int | None = None
+    dialect: Dialect | None = None
+    collection: Literal["users", "accounts"] = "users"
+    sandbox: bool = False
+
+
+async def suggestion(settings: Settings, err: Screen, sample: Sample, *, json: bool) -> int:
+    """Prints what a sample of a space holds, and a clusters file for it.
+
+    Returns 1 if there is nothing that clusters can be made of. Raises ConfigurationError that says what is in the way.
+    """
+    try:
+        entries = await _entries(settings, sample)
+    except ApiError as error:
+        raise ConfigurationError(" ".join(said(error)).rstrip()) from None
+    found = suggest(entries, as_of=time.time())
+    _show(found, err, json=json)
+    return 0 if found.text else 1
+
+
+async def _entries(settings: Settings, sample: Sample) -> Sequence[object]:
+    """The profiles of a sample, with all their traits."""
+    check_names([] if sample.space_id is None else [sample.space_id], sample.files)
+    if sample.files:
+        with contextlib.closing(OpenFiles(anywhere)) as files:
+            return await _read(FileSource(files, sample.files[0]), sample.profiles, Pace(math.inf))
+    request = _request(settings, sample)
+    async with contextlib.AsyncExitStack() as stack:
+        if sample.sandbox:
+            settings = await stack.enter_async_context(made_up(settings, dialect=request.dialect))
+        session = await stack.enter_async_context(new_session())
+        # Made-up profiles have no limit that others share.
+        pace = Pace(settings.segment_rate)
+        if not sample.sandbox:
+            pace = await stack.enter_async_context(space_pace(settings, request.space_id))
+        source = segment_source(settings, session, request, every_trait=True, listen=pace.listen)
+        return await _read(source, sample.profiles, pace)
+
+
+def _request(settings: Settings, sample: Sample) -> SyncRequest:
+    space_id = sample.space_id or settings.segment_space_id
+    if space_id is None:
+        raise ConfigurationError("Which space? Name one as an argument, or export SEGMENT_SPACE_ID.")
+    try:
+        return SyncRequest(
+            space_id=space_id, dialect=sample.dialect or settings.segment_dialect, collection=sample.collection
+        )
+    except ValidationError:
+        raise ConfigurationError(f"{space_id!r} cannot be a space id: copy it from Segment (spa_…).") from None
+
+
+async def _read(source: Source, most: int | None, call: Pace) -> Sequence[object]:
+    """The first `most` profiles of a source; None: the usual number.
+
+    Raises ApiError, also if the list breaks off before.
+    """
+    entries: list[object] = []
+    cursor, listed = "", 0
+    for number in range(1, MOST_PAGES + 1):
+        for _ in range(ATTEMPTS):
+            page = await call(lambda: source.page(cursor, number, listed))  # noqa: B023
+            if not page.doubt:
+                break
+        most = most or _usual(source)
+        listed += len(page.profiles)
+        wanted = replace(page, profiles=page.profiles[: most - len(entries)])
+        entries += (await source.entries(wanted, number, call)).profiles
+        if len(entries) >= most:
+            break
+        if page.doubt:
+            raise ResumableStop("listing_incomplete", page.doubt)
+        if page.next_cursor is None:
+            break
+        cursor = page.next_cursor
+    return entries
+
+
+def _usual(source: Source) -> int:
+    """How many profiles to look at; known once its first page is read."""
+    dialect = source.dialect if isinstance(source, AutoSource) else None
+    return A_REQUEST_EACH if isinstance(source, ProfileApi) or dialect == "profile-api" else A_PAGE_EACH
+
+
+def _show(found: Suggestion, err: Screen, *, json: bool) -> None:
+    out = stdout()
+    if json:
+        keys = [{name: value for name, value in asdict(one).items() if name not in _INNER} for one in found.survey.keys]
+        out.write_json({"profiles": found.survey.profiles, "keys": keys, "file": found.text or None})
+        return
+    table = Table(box=box.ROUNDED)
+    for title in ("Key", "Type", "Profiles", "Values"):
+        table.add_column(title, overflow="fold", justify="right" if title == "Profiles" else "left")
+    for one in found.survey.keys:
+        share = f"{one.held / found.survey.profiles:.0%}"
+        table.add_row(Text(printable(one.key)), one.type or "not usable", share, Text(printable(_values(one))))
+    err.put(Text(f"{found.survey.profiles:,} profiles"), table)
+    if found.text:
+        out.write(found.text.rstrip("\n"))
+    else:
+        err.say("No usable traits were found in this sample. Define computed traits in Segment (Engage) first.", "red")
+
+
+_INNER = {"in_unit", "in_hundred"}
+
+
+def _values(found: Found) -> str:
+    """How the values of a key are spread."""
+    if found.type is None:
+        return found.remark
+    if found.type == "boolean":
+        return f"{found.words[0][1] / found.held:.0%} yes"
+    if found.quantiles:
+        low, _, median, _, high = (f"{value:,.12g}" for value in found.quantiles)
+        unit = " days ago" if found.type == "date" else ""
+        return f"10 % below {low}, half below {median}, 90 % below {high}{unit}"
+    return ", ".join(f"{word} {count / found.held:.0%}" for word, count in found.words) or "too few to tell"

@@ -1,0 +1,272 @@
+"""What the commands about syncs do, after their options are read: ask, follow, show, and say how to go on.
+
+Each returns its exit code. Results go to standard output; progress, hints and remarks to standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any
+
+from producer.cli.confirm import confirm
+from producer.cli.connect import SyncOptions, enqueue, front_door, redis_client, requests_for
+from producer.cli.exit_codes import DONE, INTERRUPTED, NOT_AGREED
+from producer.cli.json_output import exit_code, local_time, row
+from producer.cli.next_steps import after_plan, first_sync
+from producer.cli.reporting import (
+    Ending,
+    Manner,
+    finish,
+    follow_to_end,
+    hint_at_workers,
+    print_asked,
+    show,
+    write_documents,
+)
+from producer.cli.terminal import Screen, show_log, stderr, stdout
+from producer.cli.views import history as remembered
+from producer.cli.views.plan import changes_personas, plan_summary, question
+from producer.cli.views.sync_views import listing, report
+from producer.client import SyncClient
+from worker.models.sync import Sync, identity
+from worker.settings import Settings, load_settings
+
+
+def run(command: Callable[[Settings, Screen], Coroutine[Any, Any, int]]) -> int:
+    """Runs a command with this process's settings. SIGTERM stops it as Ctrl-C does, and so does a second Ctrl-C."""
+    settings, err = load_settings(), stderr()
+    show_log(err, settings.log_level if "log_level" in settings.model_fields_set else "ERROR")
+
+    async def main() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a script
+                with contextlib.suppress(NotImplementedError):  # no such thing on Windows
+                    asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        try:
+            return await command(settings, err)
+        except asyncio.CancelledError:
+            return INTERRUPTED  # before there was anything to follow
+
+    return asyncio.run(main())
+
+
+async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
+    """Asks for a sync of each space, or a preview, and follows them to their end.
+
+    A user at a terminal is shown the plans first, and asked before anything is paid for.
+    """
+    options.check()
+    asks = options.asks(err)
+    requests = requests_for(settings, options, plan_only=options.preview or asks)
+    in_process = options.in_process(settings)
+    manner = Manner(
+        json=options.json,
+        many=len(requests) > 1,
+        details=options.details,
+        arguments=options.typed if in_process else None,
+        changes_code=options.exit_code,
+    )
+    async with front_door(settings, err, options, [request.space_id for request in requests]) as client:
+        syncs = await enqueue(settings, client, err, requests, options)
+        if not options.wait:
+            await hint_at_workers(client, err)
+            print_asked(syncs, json=options.json, many=len(syncs) > 1)
+            return DONE
+        ending = await follow_to_end(client, syncs, err, options.timeout_s, manner)
+        if options.accept and not ending.stopped:
+            ending = await _accepted(client, ending, err, options, manner)
+        if asks and not ending.stopped:
+            agreed, shown = await _agreed(client, ending.syncs, err, options, manner)
+            if agreed is None:
+                return NOT_AGREED
+            manner = replace(manner, plan_shown=shown)
+            ending = await follow_to_end(client, agreed, err, options.timeout_s, manner)
+        code = finish(ending, err, manner)
+        if options.sandbox and not options.json and not ending.stopped:
+            err.say("\nThe same as JSON (--json):", "dim")
+            write_documents(stdout(), ending.syncs, manner)
+        return code
+
+
+async def apply(
+    settings: Settings,
+    err: Screen,
+    sync_id: str,
+    *,
+    accept: bool,
+    allow_partial: bool,
+    max_credits: int | None,
+    wait: bool,
+    json: bool,
+    timeout_s: float,
+) -> int:
+    """Makes the personas that a preview planned, and follows the sync to its end. A preview that runs is waited for."""
+    async with redis_client(settings) as client:
+        found = await client.get(sync_id)
+        if wait and found.request.plan_only and not found.state.is_final:
+            manner = Manner(json=json)
+            ending = await follow_to_end(client, [found], err, timeout_s, manner)
+            (found,) = ending.syncs
+            if ending.stopped or not found.planned:
+                return finish(ending, err, manner)
+        await _warn_of_newer(client, found, err)
+        found = await client.apply(sync_id, accept=accept, max_credits=max_credits, allow_partial=allow_partial)
+        return await _carry_on(client, found, err, wait=wait, json=json, timeout_s=timeout_s)
+
+
+async def status(
+    settings: Settings,
+    err: Screen,
+    sync_id: str,
+    *,
+    json: bool,
+    follow: bool,
+    timeout_s: float,
+    details: bool = False,
+) -> int:
+    """Shows a sync as it is, or follows it to its end."""
+    manner = Manner(json=json, details=details)
+    async with redis_client(settings) as client:
+        found = await client.get(sync_id)
+        if follow:
+            ending = await follow_to_end(client, [found], err, timeout_s, manner)
+            return finish(ending, err, manner)
+        if not found.state.is_final:
+            await hint_at_workers(client, err)
+        show([found], err, manner, now=await client.now())
+        return exit_code([found])
+
+
+async def listed(settings: Settings, err: Screen, *, json: bool, limit: int) -> int:
+    """Shows the newest syncs."""
+    async with redis_client(settings) as client:
+        found = await client.list(limit)
+        now = await client.now()
+        if any(not one.state.is_final for one in found):
+            await hint_at_workers(client, err)
+    out = stdout()
+    if json:
+        out.write_json([row(one, now) for one in found])
+    elif found:
+        out.put(listing(found, out.width))
+    else:
+        err.say(str(first_sync(settings.segment_space_id)))
+    return DONE
+
+
+async def history(settings: Settings, err: Screen, space_id: str, *, collection: str, rules: str, json: bool) -> int:
+    """Shows what the last complete syncs of a space have read."""
+    wanted = identity(space_id, collection, rules)
+    async with redis_client(settings) as client:
+        found = await client.history(wanted)
+        plans = [one for one in await client.list() if one.waits_for_apply and one.request.identity == wanted]
+    out = stdout()
+    if json:
+        out.write_json([remembered.document(snapshot) for snapshot in found])
+    elif found:
+        out.put(remembered.table(found))
+    else:
+        err.say(f"No complete sync of {space_id} ({collection}, rules {rules}) is remembered.")
+    for plan in plans:
+        err.say(f"{plan.id} is planned and not applied, so it is not part of the history.")
+    return DONE
+
+
+async def cancel(settings: Settings, err: Screen, sync_id: str) -> int:
+    """Stops a sync."""
+    async with redis_client(settings) as client:
+        found = await client.cancel(sync_id)
+    err.say(f"{found.id} is {found.status}. Personas already created are kept.")
+    return DONE
+
+
+async def resume(
+    settings: Settings,
+    err: Screen,
+    sync_id: str,
+    *,
+    restart: bool,
+    accept: bool,
+    max_credits: int | None,
+    wait: bool,
+    json: bool,
+    timeout_s: float,
+) -> int:
+    """Goes on with a failed sync, and follows it to its end."""
+    async with redis_client(settings) as client:
+        found = await client.resume(sync_id, restart=restart, accept=accept, max_credits=max_credits)
+        return await _carry_on(client, found, err, wait=wait, json=json, timeout_s=timeout_s)
+
+
+async def _carry_on(client: SyncClient, found: Sync, err: Screen, *, wait: bool, json: bool, timeout_s: float) -> int:
+    """Follows a sync that goes on, or says at once that it does."""
+    if not wait:
+        await hint_at_workers(client, err)
+        print_asked([found], json=json)
+        return DONE
+    manner = Manner(json=json)
+    return finish(await follow_to_end(client, [found], err, timeout_s, manner), err, manner)
+
+
+async def _accepted(client: SyncClient, ending: Ending, err: Screen, options: SyncOptions, manner: Manner) -> Ending:
+    """Takes syncs that a guard has stopped past it, as `--accept` says."""
+    going_on = []
+    for one in ending.syncs:
+        if one.error and one.error.resumable and one.error.code.startswith("guard_"):
+            err.say(f"{one.error.code}: {one.error.message}. Accepted (--accept).")
+            going_on.append(await client.resume(one.id, accept=True))
+        else:
+            going_on.append(one)
+    return await follow_to_end(client, going_on, err, options.timeout_s, manner) if going_on != ending.syncs else ending
+
+
+async def _agreed(
+    client: SyncClient, syncs: Sequence[Sync], err: Screen, options: SyncOptions, manner: Manner
+) -> tuple[list[Sync] | None, bool]:
+    """Shows what is planned, asks if it costs something or a guard stops it, and applies it.
+
+    Returns the syncs that go on, None if nothing is to be done; and whether the plans were shown.
+    """
+    planned = [(sync, sync.planned) for sync in syncs if sync.planned]
+    must_ask = any(plan.credits or (plan.alarms and not options.accept) for _, plan in planned)
+    if must_ask:
+        out = stdout()
+        shown_on = out if out.is_tty else err
+        for one, _ in planned:
+            shown_on.put(*report(one, details=options.details))
+        for one, plan in planned:
+            does = plan_summary([plan]) if changes_personas(plan) else "no persona would change"
+            err.say(f"{one.request.space_id}: {does}.", "bold")
+        over = any(plan.over_budget for _, plan in planned)
+        try:
+            agreed = not over and await confirm(err, question([one for one, _ in planned]))
+        except asyncio.CancelledError:  # Ctrl-C or SIGTERM. Swallow it: the hints are still to be printed.
+            err.say("")
+            agreed = False
+        if not agreed:
+            for one, _ in planned:
+                err.say(str(after_plan(one, manner.arguments)))
+            return None, True
+    going_on = [
+        await client.apply(one.id, accept=True, allow_partial=one.plans_from_part) if one.planned else one
+        for one in syncs
+    ]
+    return going_on, must_ask
+
+
+async def _warn_of_newer(client: SyncClient, preview: Sync, err: Screen) -> None:
+    """Says if the space has been read anew since."""
+    if preview.planned is None or preview.fetched_at is None:
+        return
+    newest = next(iter(await client.history(preview.request.identity)), None)
+    if newest and newest.read_to > preview.fetched_at:
+        err.say(
+            f"Careful: {preview.id} is from {local_time(preview.fetched_at)}; {newest.sync_id} has read the space "
+            f"since, at {local_time(newest.read_to)}. The personas will describe the space as it was before."
+        )

@@ -1,0 +1,98 @@
+"""Following syncs to their end, also while no worker runs or Redis is down.
+
+The syncs do not depend on being followed; this module only shows them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+
+from producer.cli.next_steps import start_worker
+from producer.cli.views.progress import Progress
+from producer.client import SyncClient
+from worker.errors import StoreUnavailable
+from worker.models.sync import Sync
+
+EVERY_S = 0.2
+
+
+class Follower:
+    """Follows syncs. `syncs` is how they stood when they were last looked at, in the order in which they were given."""
+
+    def __init__(
+        self, client: SyncClient, syncs: Sequence[Sync], progress: Progress, *, watch_workers: bool = True
+    ) -> None:
+        self._client = client
+        self._progress = progress
+        self._current = {sync.id: sync for sync in syncs}
+        self._workers = WorkerWatch(client, progress.say) if watch_workers else None
+        self._away = False
+
+    @property
+    def syncs(self) -> list[Sync]:
+        """The syncs as last seen."""
+        return list(self._current.values())
+
+    async def run(self, timeout_s: float = math.inf) -> None:
+        """Shows the syncs until all have ended. While Redis is away it waits.
+
+        Raises TimeoutError after `timeout_s` seconds, SyncNotFound if a sync is no longer known.
+        """
+        clock = asyncio.get_running_loop().time
+        ends_at = clock() + timeout_s
+        self._progress.show(self.syncs)
+        while self._running():
+            await self._look()
+            self._progress.show(self.syncs)
+            if self._running():
+                left_s = ends_at - clock()
+                if left_s <= 0:
+                    raise TimeoutError
+                await asyncio.sleep(min(EVERY_S, left_s))
+
+    def _running(self) -> list[str]:
+        return [sync.id for sync in self.syncs if not sync.state.is_final]
+
+    async def _look(self) -> None:
+        try:
+            if self._workers:
+                await self._workers.look()
+            for sync in await asyncio.gather(*map(self._client.get, self._running())):
+                self._current[sync.id] = sync
+        except StoreUnavailable as error:
+            if not self._away:
+                self._progress.say(f"{error}. Waiting for it; the workers do so too.")
+            self._away = True
+        else:
+            if self._away:
+                self._progress.say("Redis is back.")
+            self._away = False
+
+
+class WorkerWatch:
+    """Says when no worker is alive, and when one has come. say: shows a sentence. clock: monotonic seconds."""
+
+    def __init__(
+        self, client: SyncClient, say: Callable[[str], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client = client
+        self._say = say
+        self._clock = clock
+        self._look_at = 0.0
+        self._alive: bool | None = None
+
+    async def look(self) -> None:
+        """Looks, if it is time. Raises StoreUnavailable."""
+        if self._clock() < self._look_at:
+            return
+        workers = await self._client.workers()
+        if workers and self._alive is False:
+            self._say(f"A worker is alive now: {workers[0].name}")
+        elif not workers and self._alive is not False:
+            before = " any more" if self._alive else ""
+            self._say(f"No worker is alive{before}, so nothing happens yet. {start_worker()}\nWaiting for it.")
+        self._alive = bool(workers)
+        self._look_at = self._clock() + (5 if workers else 1)

@@ -1,0 +1,147 @@
+"""What the user may do next: after a failure, after a plan, after following has ended; with the commands for it.
+
+Each command has the option without which it would end as before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from producer.cli.command_lines import command, run_again
+from producer.cli.json_output import clusters, statistics
+from producer.cli.views.plan import changes_personas, plan_summary
+from worker.mavera import CREDITS_PER_PERSONA
+from worker.models.plan import Plan
+from worker.models.sync import Sync
+
+_OVER_BUDGET = re.compile(r"would cost ([\d,]+) credits; ([\d,]+) of the (?:budget of )?([\d,]+)")
+"""The numbers in the message of `over_budget`: what is missing, what is spent, and the budget."""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What the user may do next. sentence: when or why. commands: lines for the shell, none if only advice helps."""
+
+    sentence: str
+    commands: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join((self.sentence, *(f"  {command}" for command in self.commands)))
+
+
+def start_worker() -> NextStep:
+    """How to start a worker."""
+    needed = "REDIS_URL, SEGMENT_TOKEN and MAVERA_API_KEY"
+    return NextStep(f"Start one in another terminal, with {needed} set:", (command("worker"),))
+
+
+def first_sync(space_id: str | None) -> NextStep:
+    """How to start the first sync. space_id: the default space, if there is one."""
+    if space_id:
+        return NextStep("No sync is known. To start one:", (command("sync"),))
+    return NextStep("No sync is known. How to start one:", (command("sync", "--help"),))
+
+
+def after_failure(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
+    """How to go on after a sync has failed. arguments: of a command whose state ends with its process, else None."""
+    assert sync.error is not None
+    code, accept = sync.error.code, sync.error.code.startswith("guard_")
+    budget, ceiling = _needed_budget(sync) if code == "over_budget" else (None, None)
+    if accept:
+        when = "If this is as expected, go on without reading again:"
+    elif ceiling is not None:
+        when = f"MAX_CREDITS is {ceiling:,} where the worker runs. After raising it there:"
+    elif budget is not None:
+        when = "To allow it:"
+    else:
+        when = "After fixing this, go on where it stopped:"
+    if arguments is not None:
+        if accept:
+            when = "If this is as expected, read again and accept it:"
+        elif budget is None:
+            when = "After fixing this, run it again; personas already created are updated, not bought again:"
+        return NextStep(when, (run_again(arguments, accept=accept, max_credits=budget),))
+    if not sync.error.resumable:
+        return NextStep("To read the space again from the start:", (command("resume", sync.id, "--restart"),))
+    options = ["--accept"] if accept else []
+    if budget is not None:
+        options += ["--max-credits", str(budget)]
+    return NextStep(when, (command("resume", sync.id, *options),))
+
+
+def after_plan(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
+    """That nothing was changed, and how to carry out the plan. arguments: as of `after_failure`."""
+    plan = sync.planned
+    assert plan is not None
+    budget = ceiling = None
+    if plan.over_budget:
+        budget, ceiling = _budget_of_plan(sync, plan)
+        done = f"Nothing was changed: {plan.credits:,} credits are over the budget of {plan.max_credits:,}."
+    else:
+        does = plan_summary([plan]) if changes_personas(plan) else "no persona would change"
+        done = f"Nothing was changed. The plan: {does}."
+    if ceiling is not None:
+        done += f" MAX_CREDITS is {ceiling:,} where the worker runs; raise it there first."
+    accept, partial = bool(plan.alarms), sync.plans_from_part
+    if arguments is None:
+        options = [flag for wanted, flag in ((accept, "--accept"), (partial, "--allow-partial")) if wanted]
+        if budget is not None:
+            options += ["--max-credits", str(budget)]
+        return NextStep(f"{done} To apply it without reading the space again:", (command("apply", sync.id, *options),))
+    again = run_again(arguments, name="sync", accept=accept, allow_partial=partial, max_credits=budget)
+    return NextStep(f"{done} To read the space again and apply it:", (again,))
+
+
+def after_a_part(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
+    """How to create the personas that a sync left out because it read only a part of its space."""
+    why = "Only a part of the space was read, so no persona was created from it."
+    if arguments is not None:
+        again = run_again(arguments, allow_partial=True)
+        return NextStep(f"{why} To create personas from this part:", (again,))
+    return NextStep(f"{why} Read all of it, or add --allow-partial to create personas from this part.")
+
+
+def after_leaving(syncs: Sequence[Sync]) -> list[NextStep]:
+    """What becomes of running syncs that are no longer followed, and how to follow or stop them."""
+    plans = [sync for sync in syncs if sync.request.plan_only]
+    others = [sync for sync in syncs if not sync.request.plan_only]
+    steps = []
+    if others:
+        goes = "The sync goes" if len(others) == 1 else "The syncs go"
+        steps.append(NextStep(f"{goes} on and will change personas. To follow again:", _each("status", others)))
+    if plans:
+        goes = "The sync only reads: no persona is" if len(plans) == 1 else "The syncs only read: no personas are"
+        steps.append(NextStep(f"{goes} changed. To make the personas afterwards:", _each("apply", plans)))
+        steps.append(NextStep("To follow again:", _each("status", plans)))
+    steps.append(NextStep("To stop:", _each("cancel", syncs)))
+    return steps
+
+
+def _each(name: str, syncs: Sequence[Sync]) -> tuple[str, ...]:
+    options = ("--follow",) if name == "status" else ()
+    return tuple(command(name, sync.id, *options) for sync in syncs)
+
+
+def _needed_budget(sync: Sync) -> tuple[int | None, int | None]:
+    """The `--max-credits` that a sync needs after `over_budget`, and the worker's own ceiling if that is too low."""
+    assert sync.error is not None
+    if found := _OVER_BUDGET.search(sync.error.message):
+        missing, spent, limit = (int(number.replace(",", "")) for number in found.groups())
+        needed = missing + spent
+    else:
+        wanted = [cluster for cluster in clusters(sync, statistics(sync)) if not cluster.skipped]
+        needed, limit = max(sync.credits, CREDITS_PER_PERSONA * len(wanted)), sync.request.max_credits or 0
+    return _raised(sync, needed, limit)
+
+
+def _budget_of_plan(sync: Sync, plan: Plan) -> tuple[int | None, int | None]:
+    assert plan.max_credits is not None
+    return _raised(sync, plan.credits, plan.max_credits)
+
+
+def _raised(sync: Sync, needed: int, limit: int) -> tuple[int | None, int | None]:
+    own = sync.request.max_credits
+    ceiling = limit if own is None or limit < own else None
+    return (needed if own is not None and own < needed else None), ceiling

@@ -1,0 +1,222 @@
+"""What people do by hand to the records of which persona belongs to which cluster: look, adopt, forget, rename.
+
+A record is what a nightly sync goes by, and it stands in Redis alone. The persona's reference, in its description at
+Mavera, is what finds it again if Redis is lost; so whatever changes the reference changes it there too, if it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from pydantic import TypeAdapter, ValidationError
+
+from producer.cli.command_lines import command
+from worker.clusters.rules.trait import Name
+from worker.errors import ApiError, ConfigurationError, PersonasError
+from worker.jobs.personas.lookup import find_twins
+from worker.mavera import ListPage, MaveraClient, Persona, Reference, list_pages, refer, reference
+from worker.models.sync import SyncRequest, identity
+from worker.store import Limiter, PersonaRecord, PersonaStore
+from worker.store.ratelimit.limiter import MustWait
+
+LONGEST_WAIT_S = 70.0
+"""How long a command waits for its turn in Mavera's rate limit: a whole window of it, and a little."""
+
+_KEY: TypeAdapter[str] = TypeAdapter(Name)
+
+
+class Refused(PersonasError):
+    """What was asked for makes no sense as things are; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a persona belongs: a cluster of a space, by its key. rules: their name. Raises ConfigurationError."""
+
+    space_id: str
+    cluster: str
+    collection: str = "users"
+    rules: str = "recipe"
+
+    def __post_init__(self) -> None:
+        try:
+            SyncRequest.model_validate({"space_id": self.space_id, "collection": self.collection})
+        except ValidationError:
+            raise ConfigurationError(f"{self.space_id!r} in {self.collection!r} cannot be a space.") from None
+        try:
+            _KEY.validate_python(self.cluster)
+        except ValidationError:
+            raise ConfigurationError(
+                f"{self.cluster!r} cannot be the key of a cluster: use small letters, digits and _, as in high_value."
+            ) from None
+
+    def __str__(self) -> str:
+        return f"{self.cluster} of {self.space_id}"
+
+    @property
+    def reference(self) -> Reference:
+        """By which the persona is known, here and at Mavera."""
+        return reference(self.space_id, self.collection, self.rules, self.cluster)
+
+    @property
+    def identity(self) -> str:
+        """Of the syncs that make personas here."""
+        return identity(self.space_id, self.collection, self.rules)
+
+
+class Catalogue:
+    """The records of one Mavera account. mavera: None if there is no key, so that nobody can look there."""
+
+    def __init__(self, store: PersonaStore, mavera: MaveraClient | None, limiter: Limiter) -> None:
+        self._store = store
+        self._mavera = mavera
+        self._limiter = limiter
+
+    async def all(self, space_id: str | None = None) -> dict[str, PersonaRecord]:
+        """Every record, or those of a space, by reference; in the order of space, collection, rules and cluster."""
+        records = await self._store.all()
+        return {
+            name: record
+            for name, record in sorted(records.items(), key=lambda item: _order(item[1]))
+            if space_id in (None, record.space_id)
+        }
+
+    async def twins(self) -> dict[str, tuple[str, ...]]:
+        """The references that several personas at Mavera carry, as of `find_twins`; empty if there is no key.
+
+        Raises:
+            Refused: Mavera's list cannot be read.
+        """
+        if self._mavera is None:
+            return {}
+        return find_twins([persona async for persona in self._listed("")])
+
+    async def adopt(self, place: Place, persona_id: str) -> bool:
+        """Makes a persona that somebody has made the cluster's own; its next sync updates it.
+
+        Its description gets the reference at once. False if that is left to the next sync, for want of a key or of
+        the present description. Safe to repeat. Raises Refused.
+        """
+        records = await self._store.all()
+        known = records.get(str(place.reference))
+        if known and known.persona_id != persona_id:
+            raise Refused(f"{place} has {known.persona_id} already; forget that one first.")
+        for name, record in records.items():
+            if record.persona_id == persona_id and record is not known:
+                owner = Place(record.space_id, record.cluster, record.collection, record.rules)
+                if name == str(owner.reference):  # in mode `create` it is the sync's, which no further one goes by
+                    raise Refused(f"{persona_id} is the persona of {owner}; rename that cluster, or forget it first.")
+        persona = await self._at_mavera(place, persona_id) if self._mavera else None
+        if known is None:
+            record = PersonaRecord(
+                *(persona_id, place.space_id, place.cluster),
+                sync_id="",
+                n=0,
+                collection=place.collection,
+                rules=place.rules,
+                complete=False,
+            )
+            _require_ok(await self._store.adopt(str(place.reference), record, place.identity), place)
+        return persona is not None and await self._refer(persona, place)
+
+    async def forget(self, place: Place) -> PersonaRecord:
+        """Forgets a cluster's persona, and leaves it at Mavera. Raises Refused if none is known."""
+        record = await self._known(place)
+        if not await self._store.forget(str(place.reference), record):
+            _require_ok("changed", place)
+        return record
+
+    async def rename(self, old: Place, key: str) -> bool:
+        """Moves a cluster's persona to the cluster's new key, here and in its description at Mavera.
+
+        False if the list does not show its description, which is then left to the next sync. Raises Refused.
+        """
+        new = replace(old, cluster=key)
+        if self._mavera is None:
+            raise ConfigurationError(
+                "MAVERA_API_KEY is not set; it is needed to rename, because the persona's description at Mavera "
+                "carries a reference to its cluster."
+            )
+        record = await self._known(old)
+        persona = await self._at_mavera(old, record.persona_id)
+        references = str(old.reference), str(new.reference)
+        _require_ok(await self._store.rename(*references, record, replace(record, cluster=key), new.identity), new)
+        return await self._refer(persona, new)
+
+    async def _known(self, place: Place) -> PersonaRecord:
+        record = await self._store.find(str(place.reference))
+        if record is None:
+            raise Refused(
+                f"No persona of {place} is known (collection {place.collection}, rules {place.rules}). "
+                f"See: {command('personas', 'list')}"
+            )
+        return record
+
+    async def _at_mavera(self, place: Place, persona_id: str) -> Persona:
+        """The persona as Mavera lists it. Raises Refused if it does not, or if nobody may change it."""
+        # One of ours is found at once by its reference; one made by hand only among all of them.
+        for search in (place.reference.family, ""):
+            async for persona in self._listed(search):
+                if persona.id == persona_id:
+                    if persona.is_custom is False:
+                        raise Refused(f"{persona_id} is one of Mavera's own, which cannot be changed.")
+                    return persona
+        raise Refused(
+            f"Mavera lists no persona {persona_id}. Check the id, and whether MAVERA_API_KEY is its account's."
+        )
+
+    async def _listed(self, search: str) -> AsyncIterator[Persona]:
+        assert self._mavera
+        async for page in list_pages(self._mavera, search, self._ask):
+            for persona in page.personas:
+                yield persona
+
+    async def _ask(self, request: Callable[[], Awaitable[ListPage]]) -> ListPage:
+        await self._slot()
+        try:
+            return await request()
+        except ApiError as error:
+            raise Refused(str(error)) from None
+
+    async def _refer(self, persona: Persona, place: Place) -> bool:
+        """Writes the reference into the description; False if the list does not show what that is."""
+        if persona.description is None:
+            return False
+        described = refer(persona.description, place.reference)
+        if described != persona.description:
+            assert self._mavera
+            try:
+                await self._slot()
+                await self._mavera.describe(persona.id, described)
+            except PersonasError as error:
+                raise Refused(
+                    f"{persona.id} is recorded as the persona of {place}, but its description at Mavera is as it was; "
+                    f"the next sync changes that. {error}"
+                ) from None
+        return True
+
+    async def _slot(self) -> None:
+        try:
+            await self._limiter.slot(LONGEST_WAIT_S)
+        except MustWait as wait:
+            raise Refused(f"Mavera's rate limit is used up; try again in {wait.wait_s:.0f} s.") from None
+
+
+def _order(record: PersonaRecord) -> tuple[str, ...]:
+    return record.space_id, record.collection, record.rules, record.cluster, record.persona_id
+
+
+def _require_ok(answer: str, place: Place) -> None:
+    """Raises Refused unless a script of the store has done what was asked for."""
+    match answer:
+        case "ok":
+            return
+        case "exists":
+            raise Refused(f"{place} has a persona already; forget that one first.")
+        case "doubt":
+            raise Refused(f"A persona for {place} may have been bought; resume the sync that was buying it first.")
+        case "changed":
+            raise Refused(f"The record of {place} has changed just now; look at it, and try again.")
+        case sync_id:
+            raise Refused(f"{sync_id} is under way in this space; wait for it, or cancel it.")

@@ -1,0 +1,150 @@
+"""Following syncs to their end and showing how they ended, with what the user may do next.
+
+Results go to standard output; progress, hints and remarks to standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from producer.cli.command_lines import run_again
+from producer.cli.exit_codes import CHANGES, DONE, INTERRUPTED, NEEDS_DECISION, TRY_LATER
+from producer.cli.follow import Follower
+from producer.cli.json_output import document, exit_code, skips_part
+from producer.cli.next_steps import (
+    NextStep,
+    after_a_part,
+    after_failure,
+    after_leaving,
+    after_plan,
+    start_worker,
+)
+from producer.cli.terminal import Screen, stdout
+from producer.cli.views.plan import changes_personas
+from producer.cli.views.progress import progress
+from producer.cli.views.sync_views import report
+from producer.client import SyncClient
+from worker.models.sync import Sync, SyncState
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a command shows its syncs.
+
+    Attributes:
+        json: Whether as JSON.
+        many: Whether JSON is an array, because several syncs were asked for.
+        details: Whether a plan is shown with every field.
+        plan_shown: Whether the plan was shown already, before it was applied.
+        arguments: What the user typed, of a command whose state ends with its process; None where Redis keeps it.
+        changes_code: Whether the exit code tells if a plan would change something.
+    """
+
+    json: bool = False
+    many: bool = False
+    details: bool = False
+    plan_shown: bool = False
+    arguments: tuple[str, ...] | None = None
+    changes_code: bool = False
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How following ended. syncs: as last seen. stopped: why, if they have not all ended. code: then the exit code."""
+
+    syncs: list[Sync]
+    stopped: str = ""
+    code: int = DONE
+
+
+async def follow_to_end(
+    client: SyncClient, syncs: Sequence[Sync], err: Screen, timeout_s: float, manner: Manner
+) -> Ending:
+    """Follows the syncs to their end, to the end of patience, or to the user's Ctrl-C; never raises for these."""
+    with progress(err) as shown:
+        follower = Follower(client, syncs, shown, watch_workers=manner.arguments is None)
+        try:
+            await follower.run(timeout_s)
+        except TimeoutError:
+            return Ending(follower.syncs, f"Timed out after {timeout_s:g} s", TRY_LATER)
+        except asyncio.CancelledError:
+            # Ctrl-C or SIGTERM. Swallow the cancellation: the hints are still to be printed.
+            return Ending(follower.syncs, "Interrupted", INTERRUPTED)
+        if not manner.json:
+            shown.clear()  # the report that follows says all of it
+    return Ending(follower.syncs)
+
+
+def finish(ending: Ending, err: Screen, manner: Manner) -> int:
+    """Shows how following ended and how to go on. Returns the exit code."""
+    if manner.json or not ending.stopped:
+        show(ending.syncs, err, manner)
+    if not ending.stopped:
+        return _code(ending.syncs, manner)
+    if manner.arguments is not None:
+        lost = "stopping, and the state of the sync is lost. Personas already created are kept. To run it again:"
+        err.say(str(NextStep(f"{ending.stopped}: {lost}", (run_again(manner.arguments),))))
+        return ending.code
+    err.say(f"{ending.stopped}: no longer following.")
+    for step in after_leaving([sync for sync in ending.syncs if not sync.state.is_final]):
+        err.say(str(step))
+    return ending.code
+
+
+def show(syncs: Sequence[Sync], err: Screen, manner: Manner, now: float | None = None) -> None:
+    """Shows the syncs as they are, and what to do about those that failed or only planned. now: as in `timings`."""
+    out = stdout()
+    steps = [_next_step(sync, manner) for sync in syncs]
+    if manner.json:
+        write_documents(out, syncs, manner, now)
+    else:
+        for sync in syncs:
+            out.put(*report(sync, now, details=manner.details, plan_shown=manner.plan_shown))
+    for step in steps:
+        if step is not None:
+            err.say(str(step))
+
+
+def write_documents(out: Screen, syncs: Sequence[Sync], manner: Manner, now: float | None = None) -> None:
+    """Writes the syncs as one JSON document."""
+    documents = []
+    for sync in syncs:
+        step = _next_step(sync, manner) if sync.error else None
+        documents.append(document(sync, now, hint=" ; ".join(step.commands) if step else ""))
+    out.write_json(documents if manner.many else documents[0])
+
+
+def print_asked(syncs: Sequence[Sync], *, json: bool, many: bool = False) -> None:
+    """Shows syncs that are not followed: their ids, or all that is known as JSON."""
+    out = stdout()
+    if json:
+        write_documents(out, syncs, Manner(json=True, many=many))
+    else:
+        for sync in syncs:
+            out.write(sync.id)
+
+
+async def hint_at_workers(client: SyncClient, err: Screen) -> None:
+    """Says so if no worker is running, so that nothing happens."""
+    if not await client.workers():
+        err.say(f"No worker is alive, so nothing happens yet. {start_worker()}")
+
+
+def _next_step(sync: Sync, manner: Manner) -> NextStep | None:
+    if sync.state is SyncState.FAILED:
+        return after_failure(sync, manner.arguments)
+    if sync.planned:
+        return after_plan(sync, manner.arguments)
+    return after_a_part(sync, manner.arguments) if skips_part(sync) else None
+
+
+def _code(syncs: Sequence[Sync], manner: Manner) -> int:
+    code = exit_code(syncs)
+    plans = [sync.planned for sync in syncs if sync.planned]
+    if code or not manner.changes_code or not plans:
+        return code
+    if any(plan.over_budget or plan.alarms for plan in plans):
+        return NEEDS_DECISION
+    return CHANGES if any(map(changes_personas, plans)) else DONE

@@ -1,0 +1,74 @@
+"""How a space changed: since the complete sync before, in a few lines; and over the syncs that are remembered.
+
+Pure: from drifts and snapshots to something that rich or JSON prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from producer.cli.json_output import local_time, moment
+from worker.clusters.analysis.drift import ClusterDrift, Drift
+from worker.clusters.analysis.snapshot import Snapshot
+from worker.clusters.rules.rules import Rules
+
+TOLD_POINTS = 0.1
+"""Percentage points from which on a share's change is worth a line."""
+TOLD_DEVIATIONS = 0.1
+"""Standard deviations from which on a mean's is."""
+
+
+def changes(drift: Drift, rules: Rules) -> Iterator[Text]:
+    """What changed, a line for each cluster of which something is worth telling."""
+    before, now = drift.before, drift.now
+    yield Text(
+        f"Compared with {before.sync_id}, read until {local_time(before.read_to)}: "
+        f"{before.profiles:,} → {now.profiles:,} profiles."
+    )
+    labels = {cluster.key: cluster.label for cluster in rules.clusters}
+    lines = [f"  {labels[cluster.key]}: {told}" for cluster in drift.clusters if (told := _told(cluster))]
+    yield Text("\n".join(lines) or "  No share of a cluster and no mean has changed much.")
+
+
+def table(snapshots: Sequence[Snapshot]) -> Table:
+    """The syncs, a row each."""
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("Read until", no_wrap=True)
+    shown.add_column("Sync", no_wrap=True)
+    shown.add_column("Profiles", justify="right", no_wrap=True)
+    shown.add_column("Clusters", overflow="fold")
+    for snapshot in snapshots:
+        sizes = ", ".join(f"{key} {cluster.share:.1%}" for key, cluster in snapshot.clusters.items())
+        shown.add_row(local_time(snapshot.read_to), snapshot.sync_id, f"{snapshot.profiles:,}", sizes)
+    return shown
+
+
+def document(snapshot: Snapshot) -> Mapping[str, object]:
+    """A sync of the history as JSON. Equal `counted`: the sizes can be compared."""
+    return {
+        "sync_id": snapshot.sync_id,
+        "read_from": moment(snapshot.read_from),
+        "read_to": moment(snapshot.read_to),
+        "counted": snapshot.counted,
+        "profiles": snapshot.profiles,
+        "unclassified": snapshot.unclassified,
+        "clusters": {
+            key: {"n": cluster.n, "share": round(cluster.share, 6)} for key, cluster in snapshot.clusters.items()
+        },
+    }
+
+
+def _told(cluster: ClusterDrift) -> str:
+    moved = [
+        f"{name} {difference:+.2f} standard deviations"
+        for name, difference in cluster.means.items()
+        if abs(difference) >= TOLD_DEVIATIONS
+    ]
+    if cluster.status != "kept":
+        moved = [cluster.status]
+    elif abs(cluster.points) < TOLD_POINTS and not moved:
+        return ""
+    return "; ".join([f"{cluster.before.share:.1%} → {cluster.now.share:.1%}", *moved])

@@ -1,0 +1,50 @@
+"""Personas that should not be there, in words: twins, which carry one reference, and orphans, which no sync updates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from producer.cli.command_lines import command
+from worker.mavera import CREDITS_PER_PERSONA
+
+
+def describe_twins(ids: Sequence[str], place: str) -> str:
+    """That several personas carry one reference, and which of them syncs use.
+
+    Args:
+        ids: The personas, the oldest first.
+        place: The cluster that they are of, or the reference itself.
+    """
+    extra = len(ids) - 1
+    return (
+        f"{', '.join(ids)} carry the same reference ({place}): they were bought twice, or copied by hand, and syncs "
+        f"update only the oldest one, {ids[0]}. Delete the other{'s' if extra > 1 else ''} at Mavera; each creation "
+        f"costs {CREDITS_PER_PERSONA} credits"
+    )
+
+
+def describe_orphan(
+    persona_id: str, cluster: str, rules: str, space_id: str, collection: str = "users", new: Sequence[str] = ()
+) -> str:
+    """That no sync with these rules updates a persona any more, and how to keep it.
+
+    Args:
+        persona_id: The persona.
+        cluster: Key of its cluster; empty if it is not known.
+        rules: Name of the rules.
+        space_id: Its space.
+        collection: Its collection.
+        new: Clusters of the rules that have no persona.
+    """
+    if not cluster:
+        return (
+            f"{persona_id} at Mavera is of a cluster that the rules {rules} do not have: no sync updates it any more."
+        )
+    said = f"{persona_id} of cluster {cluster} is no longer made by the rules {rules}."
+    if len(new) != 1:
+        help_line = command("personas", "rename", "--help")
+        return f"{said} If the cluster has another key now, `personas rename` keeps its persona:\n  {help_line}"
+    options = [("--rules", rules, "recipe"), ("--collection", collection, "users")]
+    given = [word for option, value, default in options if value != default for word in (option, value)]
+    line = command("personas", "rename", space_id, cluster, new[0], *given)
+    return f"{said} If {new[0]} is its new key, this keeps its persona:\n  {line}"

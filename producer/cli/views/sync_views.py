@@ -1,0 +1,335 @@
+"""How a sync looks: its report with a table of clusters, the list of syncs, and the bars of a sync under way.
+
+Pure: from a snapshot to something that rich prints. Every text goes in as it is, never as markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from producer.cli.json_output import (
+    ClusterResult,
+    clusters,
+    drift,
+    local_time,
+    short_time,
+    statistics,
+    time_span,
+    timings,
+    zone,
+)
+from producer.cli.views.history import changes
+from producer.cli.views.plan import account_lines, describe_action, plan_lines
+from worker.clusters import Aggregate, ClusterSummary, Estimate, Rules
+from worker.clusters.rules.trait import Trait
+from worker.clusters.statistics.value_shape import shown_shapes
+from worker.mavera.text.formatting import amount
+from worker.models.sync import Sync, SyncState
+from worker.printable import printable
+
+STYLES = {
+    SyncState.QUEUED: "yellow",
+    SyncState.FETCHING: "cyan",
+    SyncState.FINALIZING: "magenta",
+    SyncState.COMPLETED: "green",
+    SyncState.FAILED: "red",
+    SyncState.CANCELLED: "yellow",
+}
+
+NARROW = 110
+"""Columns of the screen under which a list shows short times and no counts."""
+NARROWEST = 70
+"""Columns of the screen under which a list shows no times either."""
+
+LONGEST_REMARK = 60
+"""Characters of what a sync waits for that a list shows."""
+
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+class ShareBar:
+    """A bar of `share` (0 to 1) of the width there is; in `#` where there are no blocks."""
+
+    def __init__(self, share: float, style: str) -> None:
+        self._share = min(1.0, max(0.0, share))
+        self._style = style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        if options.ascii_only:
+            text = "#" * round(self._share * width)
+        else:
+            full, eighth = divmod(round(self._share * width * 8), 8)
+            text = "█" * full + _EIGHTHS[eighth].strip()
+        yield Segment(text.ljust(width), Style.parse(self._style))
+
+
+def seconds(value: float) -> str:
+    """A time for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if value < 10:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def counts(sync: Sync, rate: float | None = None) -> str:
+    """Pages, in fan-out of those listed; profiles and, if known, profiles a second."""
+    pages = f"{sync.pages:,} page{'' if sync.pages == 1 else 's'}"
+    if sync.pages_listed > sync.pages:
+        pages += f" of {sync.pages_listed:,} listed"
+    text = f"{pages}, {sync.profiles:,} profile{'' if sync.profiles == 1 else 's'}"
+    return text if rate is None else f"{text}, {rate:,.0f}/s"
+
+
+def persona(cluster: ClusterResult, sync: Sync) -> str:
+    """What became of a cluster: its persona, why it has none or one that is left as it was, or nothing yet."""
+    reasons = {
+        "empty": "nobody is in it",
+        "too_small": f"fewer than {sync.request.min_cluster_size}",
+        "no_evidence": "hardly anyone in it has a trait that it needs",
+        "partial": "it was made from the whole space, this sync was not"
+        if cluster.persona_id
+        else "only a part of the space was read",
+    }
+    if cluster.skipped:
+        left = f"left {cluster.persona_id}" if cluster.persona_id else "none"
+        return f"{left}: {reasons.get(cluster.skipped, cluster.skipped)}"
+    if cluster.planned:
+        return describe_action(cluster.planned)
+    return f"{cluster.outcome.action} {cluster.outcome.persona_id}" if cluster.outcome else ""
+
+
+def live(
+    sync: Sync, rate: float | None, elapsed_s: float, found: Sequence[ClusterResult] | None = None
+) -> RenderableType:
+    """A sync under way: one line of numbers, and its clusters as bars. found: its clusters, if they are known."""
+    head = Text()
+    head.append(sync.request.space_id, "bold")
+    head.append(f"  {sync.status}", STYLES[sync.state])
+    head.append(f"  {counts(sync, rate if sync.state is SyncState.FETCHING else None)}, {seconds(elapsed_s)}")
+    found = clusters(sync, statistics(sync)) if found is None else found
+    most = max((cluster.summary.n for cluster in found), default=0)
+    if not most:
+        return Group(head, *_notes(sync))
+    grid = Table.grid(padding=(0, 1), expand=True)
+    grid.add_column(min_width=10, no_wrap=True)
+    grid.add_column(ratio=1, min_width=4)
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True, overflow="ellipsis", min_width=27 if sync.fetched_at else 0)
+    for cluster in found:
+        bar = ShareBar(cluster.summary.n / most, STYLES[SyncState.COMPLETED] if cluster.outcome else STYLES[sync.state])
+        grid.add_row(f"  {cluster.summary.label}", bar, f"{cluster.summary.n:,}", persona(cluster, sync))
+    return Group(head, grid, *_notes(sync))
+
+
+def overview(syncs: Sequence[Sync], rates: dict[str, float]) -> RenderableType:
+    """Many syncs under way, a line each."""
+    table = Table.grid(padding=(0, 2))
+    for sync in syncs:
+        rate = rates.get(sync.id) if sync.state is SyncState.FETCHING else None
+        table.add_row(
+            Text(sync.request.space_id, "bold"),
+            Text(sync.status, STYLES[sync.state]),
+            Text(counts(sync, rate)),
+            Text(printable(sync.note), "yellow"),
+        )
+    return table
+
+
+def report(
+    sync: Sync, now: float | None = None, *, details: bool = False, plan_shown: bool = False
+) -> list[RenderableType]:
+    """A sync as it stands, with a table of its clusters.
+
+    Args:
+        sync: The sync.
+        now: As in `result.timings`.
+        details: Whether a plan is shown with every field that would change.
+        plan_shown: Whether its plan was shown with this table before, so that only what became of it is told.
+    """
+    aggregate, times = statistics(sync), timings(sync, now)
+    head = Text()
+    head.append(sync.request.space_id, "bold")
+    head.append(f"  {sync.id}  ")
+    head.append(sync.status, STYLES[sync.state])
+    if times.total_s is not None:
+        head.append(f" {'in' if sync.finished_at else 'for'} {seconds(times.total_s)}")
+    found = clusters(sync, aggregate)
+    if plan_shown:
+        return [head, *_outcome_lines(sync, found), *_notes(sync), *_failure(sync)]
+    parts: list[RenderableType] = [head, Text(_read(sync, now))]
+    if any(cluster.summary.n for cluster in found):
+        parts.append(_table(sync, found))
+    remarks = []
+    if sync.request.sample is not None:
+        remarks.append(f"A sample of {sync.request.sample:.4g} of the profiles: {aggregate.profiles:,} were read.")
+    if sync.outcomes:
+        remarks.append(_charged(sync))
+    if aggregate.unclassified:
+        remarks.append(f"{_number(aggregate.unclassified, 'profile')} with none of the deciding traits: in no cluster.")
+    if aggregate.trait_errors:
+        remarks.append(f"Values that could not be used: {_trait_errors(aggregate)}.")
+    if aggregate.profile_errors:
+        remarks.append(f"Entries that are not profiles: {aggregate.profile_errors:,}.")
+    if aggregate.merged:
+        remarks.append(f"{_number(aggregate.merged, 'row')} left out: those profiles were merged into others.")
+    if aggregate.unreadable:
+        remarks.append(f"{_number(aggregate.unreadable, 'profile')} left out: Segment does not answer for them.")
+    if aggregate.vanished:
+        remarks.append(f"{_number(aggregate.vanished, 'profile')} gone before the traits were read.")
+    if any(cluster.skipped == "partial" and cluster.persona_id for cluster in found):
+        remarks.append("To overwrite personas that are from the whole space with a part of it: --allow-partial.")
+    remarks += _ignored(sync)
+    parts += (Text(printable(remark)) for remark in remarks)
+    if changed := drift(sync, aggregate):
+        parts += changes(changed, sync.request.rules)
+    parts += plan_lines(found, details=details)
+    if sync.planned:
+        parts += account_lines(sync.planned, sync.request)
+        parts += (Text(f"{alarm}.", "yellow") for alarm in sync.planned.alarms)
+    if sync.account and (sentence := sync.account.describe()):
+        parts.append(Text(f"{sentence}.", "yellow" if (sync.account.difference or 0) > 0 else "dim"))
+    return [*parts, *_notes(sync), *_failure(sync)]
+
+
+def listing(syncs: Sequence[Sync], width: int) -> RenderableType:
+    """The list of syncs, a row each; with fewer columns where `width` characters are few."""
+    wide = width >= NARROW
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Sync", no_wrap=True)  # whole, to be copied
+    table.add_column("Space", overflow="fold", min_width=5)
+    table.add_column("State", no_wrap=True)
+    if wide:
+        table.add_column("Profiles", justify="right", no_wrap=True)
+        table.add_column("Pages", justify="right", no_wrap=True)
+    if width >= NARROWEST:
+        table.add_column("Asked" if wide else f"Asked {zone()}", no_wrap=True)
+    table.add_column("Remark", overflow="fold")
+    for sync in syncs:
+        cells: list[RenderableType] = [sync.id, sync.request.space_id, Text(sync.status, STYLES[sync.state])]
+        if wide:
+            cells += [f"{sync.profiles:,}", f"{sync.pages:,}"]
+        if width >= NARROWEST:
+            cells.append(local_time(sync.created_at) if wide else short_time(sync.created_at))
+        table.add_row(*cells, Text(printable(sync.error.code if sync.error else _shortened(sync.note))))
+    return table
+
+
+def _shortened(note: str) -> str:
+    """A note that fits into a row: without the id of a request, and at most `LONGEST_REMARK` characters."""
+    whole = re.sub(r" \(Request-Id [^)]*\)", "", note)
+    return whole if len(whole) <= LONGEST_REMARK else f"{whole[: LONGEST_REMARK - 1]}…"
+
+
+def _charged(sync: Sync) -> str:
+    current = sum(not outcome.skipped for outcome in sync.outcomes)
+    return f"{_number(current, 'persona')}, {sync.credits:,} credits charged."
+
+
+def _ignored(sync: Sync) -> list[str]:
+    return [
+        f"Mavera ignored fields of {outcome.persona_id}: {', '.join(outcome.ignored)}."
+        for outcome in sync.outcomes
+        if outcome.ignored
+    ]
+
+
+def _outcome_lines(sync: Sync, found: Sequence[ClusterResult]) -> list[RenderableType]:
+    """What became of each cluster of a plan that was shown before, a line each, and what it cost."""
+    lines = [f"  {cluster.summary.label}: {persona(cluster, sync)}" for cluster in found if persona(cluster, sync)]
+    if sync.outcomes:
+        lines += [_charged(sync), *_ignored(sync)]
+    return [Text(printable(line)) for line in lines]
+
+
+def _read(sync: Sync, now: float | None) -> str:
+    rate = None
+    fetching_s = timings(sync, now).fetching_s
+    if fetching_s and sync.profiles:
+        rate = sync.profiles / fetching_s
+    text = counts(sync, rate)
+    if sync.started_at is not None and sync.fetched_at is not None:
+        text += f"; read {time_span(sync.started_at, sync.fetched_at)}"
+        if not sync.complete:
+            text += f"; not the whole {'space' if sync.request.file is None else 'file'}, as asked"
+    return text
+
+
+def _table(sync: Sync, found: Sequence[ClusterResult]) -> Table:
+    table = Table(box=box.ROUNDED)
+    table.add_column("Cluster", overflow="fold")
+    traits = _shown_traits(sync.request.rules)
+    sizes = ("Profiles",) if sync.request.sample is None else ("Sampled", "Of all", "Share\n(95 %)")
+    for title in (*sizes, *(f"Avg\n{trait.label}" for trait in traits)):
+        table.add_column(title, justify="right", overflow="fold")
+    table.add_column("Persona", overflow="fold")
+    for cluster in found:
+        summary = cluster.summary
+        table.add_row(
+            summary.label,
+            f"{summary.n:,}",
+            *_estimate(cluster.estimate),
+            *(_mean(trait, summary) for trait in traits),
+            Text(printable(persona(cluster, sync)), "" if cluster.outcome else "dim"),
+        )
+    return table
+
+
+def _shown_traits(rules: Rules) -> list[Trait]:
+    """The two numbers for which there is room: first those whose scale says what they mean."""
+    numbers = [trait for trait in rules.traits if trait.type == "number"]
+    return sorted(numbers, key=lambda trait: trait.scale == "plain")[:2]
+
+
+def _mean(trait: Trait, summary: ClusterSummary) -> str:
+    mean = summary.numbers[trait.name].mean
+    return "n/a" if mean is None else amount(trait, mean)
+
+
+def _estimate(estimate: Estimate | None) -> list[str]:
+    """Cells that only the clusters of a sample have."""
+    if estimate is None:
+        return []
+    if estimate.share is None:
+        return [f"{estimate.n:,}", "n/a"]
+    return [f"{estimate.n:,}", f"{estimate.share.low:.1%} to {estimate.share.high:.1%}"]
+
+
+def _notes(sync: Sync) -> list[RenderableType]:
+    return [Text(f"  {printable(sync.note)}", "yellow")] if sync.note else []
+
+
+def _failure(sync: Sync) -> list[RenderableType]:
+    if sync.error is None:
+        return []
+    return [Text(f"{sync.error.code}: {printable(sync.error.message)}", "red")]
+
+
+def _trait_errors(aggregate: Aggregate) -> str:
+    """How many there are of each trait, and how the most frequent ones are written."""
+    shapes = shown_shapes(aggregate.error_shapes)
+    parts = []
+    for name, count in sorted(aggregate.trait_errors.items()):
+        found = shapes.get(name, {})
+        if len(found) == 1 and count in found.values():
+            parts.append(f"{name}: {count:,} like {next(iter(found))}")
+        else:
+            like = ", ".join(f"{n:,} like {shape}" for shape, n in found.items())
+            parts.append(f"{name}: {count:,}" + (f" ({like})" if like else ""))
+    return "; ".join(parts)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

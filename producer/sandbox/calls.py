@@ -1,0 +1,84 @@
+"""A Segment request as far as it has been understood, and the refusals of one that has not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from producer.sandbox.cursors import Place
+from producer.sandbox.pages import to_json
+from producer.sandbox.spaces import SpaceSpec
+from producer.sandbox.wire import json_response
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path names. `profile` is set for the traits of one profile; `dialect` is `inline` or
+    `profile-api`."""
+
+    dialect: str
+    route: str
+    space_id: str
+    collection: str
+    path: str
+    profile: str | None = None
+
+    @property
+    def scope(self) -> str:
+        """What a cursor of this list is valid for, with traits and without."""
+        return f"{self.dialect}:{self.space_id}/{self.collection}"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a list that is asked for."""
+
+    place: Place
+    limit: int
+
+    @property
+    def page(self) -> int:
+        """The number of the page, from 0."""
+        return self.place.start // self.limit
+
+    def count(self, spec: SpaceSpec) -> int:
+        """How many entries it holds."""
+        return max(0, min(self.limit, spec.profiles - self.place.start))
+
+
+def target(path: str, query: Mapping[str, str]) -> Target | None:
+    """What the path names, or None for a path that neither dialect has."""
+    dialect = "inline"
+    rest = path
+    if path.startswith("/v1/"):
+        dialect, rest = "profile-api", path[3:]
+    parts = rest.split("/")
+    if len(parts) < 6 or parts[1] != "spaces" or parts[3] != "collections" or parts[5] != "profiles":
+        return None
+    if parts[4] not in ("users", "accounts"):
+        return None
+    if dialect == "inline":
+        if len(parts) != 6:
+            return None
+        route = "page" if "traits" in query.get("include", "").split(",") else "listing"
+        return Target(dialect, route, parts[2], parts[4], path)
+    if len(parts) == 6:
+        return Target(dialect, "profiles", parts[2], parts[4], path)
+    if len(parts) == 8 and parts[7] == "traits":
+        return Target(dialect, "traits", parts[2], parts[4], path, parts[6])
+    return None
+
+
+def parsed_limit(query: Mapping[str, str], default: int) -> int | None:
+    """The limit asked for, or None if it is no positive integer."""
+    text = query.get("limit")
+    if text is None:
+        return default
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
+
+
+def refusal(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    """Segment's error body."""
+    return json_response(to_json({"error": {"code": code, "message": message}}), status, headers)

@@ -1,0 +1,124 @@
+"""Bodies of `inline` pages: profiles as JSON, and the next cursor in whichever form a test asks for.
+
+With `prebuilt`, the JSON of a page comes from a ring that was made before serving; only the cursor is new.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Literal, Self, cast, get_args
+
+from producer.sandbox.spaces import SpaceSpec, profile, profile_id
+
+Where = Literal["data.cursor", "cursor", "data.pagination", "pagination"]
+What = Literal["object", "string"]
+End = Literal["both", "has_more", "missing", "null", "empty", "absent"]
+
+RING_PAGES = 50
+_ENDS: dict[str, tuple[End, ...]] = {
+    "object": ("both", "has_more", "missing", "null", "empty", "absent"),
+    "string": ("null", "empty", "absent"),
+}
+CURSOR_FORMS = tuple(
+    f"{where}:{what}:{end}" for where in get_args(Where) for what, ends in _ENDS.items() for end in ends
+)
+"""Every form that a cursor can take."""
+
+
+@dataclass(frozen=True, slots=True)
+class CursorForm:
+    """How a page tells what comes next, written as `where:what` or `where:what:end`.
+
+    Attributes:
+        where: the place of the cursor in the body.
+        what: an object `{next, has_more, limit, url}` or the bare cursor.
+        end: the sign of the last page. In an object: `both` (`next` null and `has_more` false, the default),
+            `has_more` (false, though `next` is a string), `missing`, `null`, `empty` (`next` alone says so,
+            and `has_more` is in no page), `absent` (no object). As a string: `absent` (the default), `null`,
+            `empty`.
+    """
+
+    where: Where
+    what: What
+    end: End
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """ValueError if `text` is no form."""
+        full = text if text.count(":") != 1 else text + (":absent" if text.endswith(":string") else ":both")
+        if full not in CURSOR_FORMS:
+            raise ValueError(f"unknown cursor form {text!r}: use one of {', '.join(CURSOR_FORMS)}")
+        where, what, end = full.split(":")
+        return cls(cast(Where, where), cast(What, what), cast(End, end))
+
+    def tail(self, cursor: str, more: bool, limit: int, url: str) -> bytes:
+        """Everything behind the list of profiles, to the end of the body.
+
+        `cursor` is needed on the last page too: `has_more` shows it there.
+        """
+        value = self._value(cursor, more, limit, url)
+        inside, key = self.where.startswith("data."), self.where.removeprefix("data.")
+        member = "" if value is None else f',"{key}":{value}'
+        return (member + "}}" if inside else "}" + member + "}").encode()
+
+    def _value(self, cursor: str, more: bool, limit: int, url: str) -> str | None:
+        if not more and self.end == "absent":
+            return None
+        if self.what == "string":
+            return f'"{cursor}"' if more else "null" if self.end == "null" else '""'
+        fields: list[str] = []
+        if more or self.end == "has_more":
+            fields.append(f'"next":"{cursor}","url":"{url}{cursor}"')
+        elif self.end in ("both", "null"):
+            fields.append('"next":null')
+        elif self.end == "empty":
+            fields.append('"next":""')
+        if self.end in ("both", "has_more"):
+            fields.append(f'"has_more":{"true" if more else "false"}')
+        return "{" + ",".join([*fields, f'"limit":{limit}']) + "}"
+
+
+def to_json(value: object) -> bytes:
+    """Compact JSON; the standard library's, because a 400-digit integer must come out whole."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def entry(spec: SpaceSpec, index: int, traits: bool) -> object:
+    """One entry of a page; without traits only an identifier, as a list that was not asked to include
+    them."""
+    return profile(spec, index) if traits else {"segment_id": profile_id(spec, index)}
+
+
+def head(spec: SpaceSpec, indexes: range | list[int], traits: bool) -> bytes:
+    """The body of a page up to and including its list of profiles."""
+    return b'{"data":{"profiles":' + to_json([entry(spec, index, traits) for index in indexes])
+
+
+def ring_index(spec: SpaceSpec, page_size: int, index: int) -> int:
+    """Which entry of the space a `prebuilt` sandbox serves at `index`: content repeats after 50 pages
+    (`recipe`: after 3, which its period of three makes exact)."""
+    page, offset = divmod(index, page_size)
+    return page % (3 if spec.kind == "recipe" else RING_PAGES) * page_size + offset
+
+
+class Ring:
+    """The built pages of one space, page size and choice of traits: at most 50 full ones and the last."""
+
+    def __init__(self, spec: SpaceSpec, page_size: int, traits: bool) -> None:
+        self._spec, self._size, self._traits = spec, page_size, traits
+        full, rest = divmod(spec.profiles, page_size)
+        pages = min(full, 3 if spec.kind == "recipe" else RING_PAGES)
+        self._full = [self._build(page * page_size, page_size) for page in range(pages)]
+        self._last = self._build(full * page_size, rest)
+
+    def head(self, start: int, count: int) -> bytes:
+        """As `head`, for the `count` entries from `start`: a page's size, or those up to the end of the space."""
+        if start % self._size == 0:
+            full = count == self._size
+            return self._full[start // self._size % len(self._full)] if full else self._last
+        return self._build(start, count)
+
+    def _build(self, start: int, count: int) -> bytes:
+        indexes = [ring_index(self._spec, self._size, index) for index in range(start, start + count)]
+        return head(self._spec, indexes, self._traits)

@@ -1,0 +1,366 @@
+"""The command line itself: help, usage, what each mistake is answered with. Nothing here reaches a Redis or an API."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import json
+import os
+import re
+import resource
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import producer
+from producer.cli import app, connect
+from producer.cli.commands import syncs
+from producer.cli.connect import SyncOptions
+from worker.models.sync import SyncRequest
+from worker.settings import Settings
+
+COMMANDS = (
+    *("sync", "preview", "apply", "status", "list", "history", "cancel", "resume"),
+    *("worker", "doctor", "sandbox", "suggest"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setattr(connect, "PATIENCE_S", 0.1)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str, **env: str
+) -> tuple[int, str, str]:
+    """The whole program in this process: exit code, standard output, standard error."""
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["segment-personas", *arguments])
+    with pytest.raises(SystemExit) as end:
+        app.main()
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    assert isinstance(end.value.code, int)
+    return end.value.code, out, err
+
+
+def test_help_lists_every_command_and_the_exit_codes() -> None:
+    result = CliRunner().invoke(app.app, ["--help"])
+    assert result.exit_code == 0
+    assert all(f"│ {command} " in result.output for command in (*COMMANDS, "clusters"))
+    assert all(f" {code} " in " ".join(result.output.split()) for code in (0, 1, 2, 3, 4, 130))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_a_sentence_for_each_option(command: str) -> None:
+    result = CliRunner().invoke(app.app, [command, "--help"])
+    assert result.exit_code == 0
+    parameters = inspect.signature(
+        next(c.callback for c in app.app.registered_commands if _name(c) == command)
+    ).parameters  # type: ignore[arg-type]
+    for name in parameters:
+        if name not in {"ctx", "space_ids", "space_id", "sync_id"}:
+            assert re.search(rf"--{name.replace('_', '-')} .*\w+ \w+", result.output), name
+
+
+def _name(command: object) -> str:
+    callback = command.callback  # type: ignore[attr-defined]
+    return command.name or callback.__name__  # type: ignore[attr-defined, no-any-return]
+
+
+def test_the_version_is_that_of_the_package(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = run(capsys, monkeypatch, "--version")
+    assert code == 0
+    assert re.fullmatch(r"segment-personas \d+\.\d+\.\d+\n", out)
+
+
+def help_cpu_s(*arguments: str) -> float:
+    """Processor seconds of a fresh process; wall-clock time would measure the other tests beside it.
+
+    Those slow down the processor too, so one good attempt is what counts.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, "-m", "producer", *arguments, "--help"], env=environment, check=True, stdout=subprocess.DEVNULL
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.mark.parametrize("arguments", [(), ("sync",), ("doctor",)])
+def test_help_answers_in_under_300_ms(arguments: tuple[str, ...]) -> None:
+    assert any(help_cpu_s(*arguments) < 0.3 for _ in range(30))
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("sync", "-h"), ("clusters", "--help"), ()])
+def test_help_is_what_typer_makes_of_it_without_what_it_does_not_need(arguments: tuple[str, ...]) -> None:
+    """In processes of their own, for what is once imported stays."""
+    code = (
+        "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); from producer import cli; "
+    )
+    made, whole = (
+        subprocess.run([sys.executable, "-c", code + way, *arguments], capture_output=True, text=True)
+        for way in ("cli.main()", "cli.app(prog_name='segment-personas')")
+    )
+    assert made.stdout == whole.stdout != ""
+    needless = {"rich.markdown", "rich.traceback", "markdown_it", "pygments"}
+    assert needless & set(made.stderr.split()) == set()
+    assert needless & set(whole.stderr.split()) == needless
+
+
+def test_the_command_line_imports_nothing_but_typer_before_a_command_runs() -> None:
+    code = "import sys, producer.cli.app; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    heavy = {"aiohttp", "arq", "asyncio", "fakeredis", "orjson", "pydantic", "redis", "rich", "worker"}
+    assert heavy & set(done.stdout.split()) == set()
+
+
+def test_the_options_defaults_are_those_of_the_request() -> None:
+    asked = SyncRequest(space_id="spa_1")
+    given = {name: parameter.default for name, parameter in inspect.signature(app.sync).parameters.items()}
+    for options in (given, vars(SyncOptions())):
+        assert {name: options[name] for name in ("max_profiles", "min_cluster_size", "mode", "max_credits")} == {
+            "max_credits": asked.max_credits,
+            "max_profiles": asked.max_profiles,
+            "min_cluster_size": asked.min_cluster_size,
+            "mode": asked.mode,
+        }
+
+
+EMPTY = str(Path(__file__).with_name("__init__.py"))
+
+MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
+    "no command": ((), {}, "Usage:"),
+    "unknown command": (("snyc",), {}, "No such command 'snyc'"),
+    "unknown option": (("sync", "--fast"), {}, "No such option"),
+    "no such number": (("sync", "a", "--max-profiles", "0"), {}, "--max-profiles"),
+    "no such mode": (("sync", "a", "--mode", "delete"), {}, "--mode"),
+    "no space": (("sync",), {}, "Which space?"),
+    "bad space": (("sync", "a b"), {}, "'a b' cannot be a space id"),
+    "bad default space": (("sync",), {"SEGMENT_SPACE_ID": "../x"}, "'../x' cannot be a space id"),
+    "an id that is no text": (("status", "syn_\udcff"), {}, r"'syn_\udcff': this argument is not valid"),
+    "a key that is no text": (
+        ("sync", "a", "--idempotency-key", "\udcff"),
+        {},
+        r"'\udcff': this argument is not valid",
+    ),
+    "space twice": (("sync", "a", "b", "a"), {}, "a: named more than once."),
+    "one key for two": (("sync", "a", "b", "--idempotency-key", "k"), {}, "--idempotency-key means one sync"),
+    "accepted too early": (("sync", "a", "--no-wait", "--accept"), {}, "--accept cannot be used with --no-wait"),
+    "nobody to wait for": (("sync", "a", "--no-wait"), {}, "--no-wait needs workers"),
+    "nothing remembered": (("sync", "a", "--idempotency-key", "k", "--sandbox"), {}, "--idempotency-key needs workers"),
+    "two spaces, one file": (("sync", "a", "b", "--from-file", "x"), {}, "--from-file holds the profiles of one space"),
+    "two files": (("sync", "a", "--from-file", "x", "--from-file", "y"), {}, "--from-file reads one file, and y would"),
+    "shards": (("sync", "--from-file", "p-0.json", "p-1.json", "p-2.json"), {}, "p-1.json and 1 more would be"),
+    "shards after a space": (("sync", "spa_1", "--from-file", "p-0", "p-1"), {}, "p-1 would be another"),
+    "shards in a preview": (("preview", "--from-file", "/x/p-0.gz", "/x/p-1.gz"), {}, "/x/p-1.gz would be another"),
+    "a file that is there": (("sync", "--from-file", "p", EMPTY), {}, "would be another. Join them first"),
+    "two files to look at": (("suggest", "--from-file", "x", "--from-file", "y"), {}, "--from-file reads one file"),
+    "shards to look at": (("suggest", "--from-file", "p-0.json", "p-1.json"), {}, "p-1.json would be another"),
+    "a file as a space": (("sync", "profiles.ndjson"), {}, "write --from-file profiles.ndjson"),
+    "a file to look at as a space": (("suggest", "profiles.csv.gz"), {}, "write --from-file profiles.csv.gz"),
+    "dialect of a file": (
+        ("sync", "a", "--from-file", "x", "--dialect", "inline"),
+        {},
+        "--dialect says how Segment is",
+    ),
+    "class in a file": (("sync", "a", "--from-file", "x", "--trait-class", "audience"), {}, "--trait-class says how"),
+    "fan-out of a file": (
+        ("sync", "a", "--from-file", "x", "--strategy", "fan-out"),
+        {},
+        "--strategy fan-out says how Segment is asked",
+    ),
+    "fan-out of another dialect": (
+        ("sync", "a", "--dialect", "profile-api", "--strategy", "fan-out"),
+        {},
+        "--strategy: fan-out is for the dialect inline; profile-api asks for its profiles side by side as it is.",
+    ),
+    "a class of traits of the list": (
+        ("sync", "a", "--trait-class", "audience"),
+        {"SEGMENT_DIALECT": "inline"},
+        "--trait-class: only the dialect",
+    ),
+    "a class of traits, inline": (
+        ("preview", "a", "--trait-class", "audience", "--dialect", "inline"),
+        {},
+        "--trait-class: only the dialect profile-api",
+    ),
+    "no such clusters file": (("sync", "a", "--clusters", "/none.toml"), {}, "There is no file /none.toml"),
+    "no such file of CLUSTERS_FILE": (
+        ("sync", "a"),
+        {"CLUSTERS_FILE": "/none.toml"},
+        "CLUSTERS_FILE: There is no file",
+    ),
+    "a directory as CLUSTERS_FILE": (("sync", "a"), {"CLUSTERS_FILE": "/"}, "CLUSTERS_FILE: / cannot be read"),
+    "no such strategy": (("sync", "a", "--strategy", "tree"), {}, "'tree' is not one of"),
+    "no such file": (("sync", "a", "--from-file", "/none"), {}, "--from-file /none: No such file or directory."),
+    "a directory": (("sync", "a", "--from-file", "/"), {}, "--from-file /: it is a directory. Name one file."),
+    "an empty file": (("sync", "a", "--from-file", EMPTY), {}, f"--from-file {EMPTY}: it is empty."),
+    "no name of a file": (("sync", "a", "--from-file", ""), {}, "--from-file : No such file or directory."),
+    "a name with a line in it": (
+        ("sync", "a", "--from-file", "x\ny"),
+        {"REDIS_URL": "redis://127.0.0.1:1"},
+        "--from-file: this cannot be a file name.",
+    ),
+    "standard input for workers": (
+        ("sync", "a", "--from-file", "-"),
+        {"REDIS_URL": "redis://127.0.0.1:1"},
+        "--from-file -: the workers cannot read what this process is given. Add --embedded",
+    ),
+    "a file without Mavera's key": (("sync", "a", "--from-file", "-"), {}, "MAVERA_API_KEY is not set"),
+    "all as a sample": (("sync", "a", "--sample", "1"), {}, "--sample 1: a share is above 0 and below 1"),
+    "a sample fanned out": (
+        ("sync", "a", "--sample", "0.1", "--strategy", "fan-out"),
+        {},
+        "--strategy: a sample is not fanned out",
+    ),
+    "no share": (("sync", "a", "--sample", "nan"), {}, "--sample nan: a share is above 0"),
+    "embedded without keys": (("sync", "a"), {}, "SEGMENT_TOKEN, MAVERA_API_KEY are not set"),
+    "malformed setting": (("sync", "a"), {"SEGMENT_RATE": "fast"}, "SEGMENT_RATE"),
+    "malformed URL": (("list",), {"REDIS_URL": "localhost"}, "REDIS_URL"),
+    "status without Redis": (("status", "syn_1"), {}, "REDIS_URL is not set"),
+    "cancel without Redis": (("cancel", "syn_1"), {}, "REDIS_URL is not set"),
+    "resume without Redis": (("resume", "syn_1"), {}, "REDIS_URL is not set"),
+    "Redis is not there": (("list",), {"REDIS_URL": "redis://127.0.0.1:1"}, "Redis does not answer"),
+    "sync, Redis is not there": (("sync", "a"), {"REDIS_URL": "redis://127.0.0.1:1"}, "Check REDIS_URL"),
+    "worker without Redis": (("worker",), {}, "REDIS_URL, SEGMENT_TOKEN, MAVERA_API_KEY are not set"),
+    "worker without keys": (("worker",), {"REDIS_URL": "redis://127.0.0.1:1"}, "SEGMENT_TOKEN, MAVERA_API_KEY"),
+    "worker, malformed": (("worker",), {"MAVERA_BASE_URL": "ftp://x"}, "MAVERA_BASE_URL"),
+    "check without Redis": (("worker", "--check"), {}, "REDIS_URL is not set"),
+    "doctor, malformed": (("doctor",), {"SEGMENT_PAGE_SIZE": "0"}, "SEGMENT_PAGE_SIZE"),
+    "no such fault": (("sandbox", "--fault", '{"api": "mars", "kind": "drop"}'), {}, "unknown api 'mars'"),
+    "fault is no JSON": (("sandbox", "--fault", "drop"), {}, "--fault drop:"),
+    "port out of range": (("sandbox", "--port", "70000"), {}, "--port"),
+    "no such host": (("sandbox", "--host", "256.0.0.1", "--port", "0"), {}, "Cannot listen on 256.0.0.1:0: "),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_of_the_user_is_one_sentence_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, mistake: str
+) -> None:
+    arguments, env, sentence = MISTAKES[mistake]
+    code, out, err = run(capsys, monkeypatch, *arguments, **env)
+    assert code == (4 if "Redis is not there" in mistake else 2)
+    assert sentence in (out or err)
+    assert out == "" or not arguments
+    if "Usage:" not in out + err:
+        assert len(err.splitlines()) == 1
+
+
+class _NoRedis(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        while self.request.recv(1 << 16):
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def test_a_redis_url_that_leads_to_something_else_is_a_mistake_of_the_user(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _NoRedis) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"redis://127.0.0.1:{server.server_address[1]}"
+        code, _, err = run(capsys, monkeypatch, "list", REDIS_URL=url)
+        server.shutdown()
+    assert code == 2
+    assert "Redis does not answer: something else answers in its place" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_a_mistake_of_the_user(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, _, err = run(capsys, monkeypatch, "sandbox", "--port", str(port))
+    assert code == 2
+    assert err == f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another --host or --port.\n"
+
+
+def test_whoever_is_stopped_before_there_is_anything_to_follow_is_no_longer_following() -> None:
+    async def stopped(*_: object) -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(60)
+        return 0
+
+    assert syncs.run(stopped) == 130
+
+
+def test_python_dash_m_runs_the_program_and_an_import_does_not() -> None:
+    done = subprocess.run([sys.executable, "-m", "producer", "--version"], capture_output=True, text=True)
+    assert done.stdout.startswith("segment-personas ")
+    importlib.import_module("producer.__main__")
+
+
+def test_what_the_front_door_exports_is_there_and_nothing_else() -> None:
+    assert all(getattr(producer, name).__name__ == name for name in producer.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        producer.Nonsense  # noqa: B018
+
+
+def test_a_defect_is_not_dressed_up_as_a_mistake_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(app, "app", broken)
+    with pytest.raises(ZeroDivisionError):
+        app.main()
+
+
+def test_help_has_panels_examples_and_exit_codes() -> None:
+    top, of_sync, of_preview = (
+        CliRunner().invoke(app.app, [*words, "--help"]).output for words in ((), ("sync",), ("preview",))
+    )
+    assert all(f"─ {panel} ─" in top for panel in ("Run", "Look", "Control", "Set up", "Serve"))
+    assert "--install-completion" in top
+    for shown in (of_sync, of_preview):
+        assert all(f"─ {panel} ─" in shown for panel in ("What", "Source", "Budget", "Output"))
+        assert "Examples:" in shown
+    assert "--exit-code" in of_preview
+    assert "--exit-code" not in of_sync
+    assert "--yes" not in of_preview
+
+
+@pytest.mark.parametrize("command", [(name,) for name in COMMANDS] + [("personas", "list"), ("clusters", "check")])
+def test_the_exit_codes_are_at_the_foot_of_every_help(command: tuple[str, ...]) -> None:
+    shown = " ".join(CliRunner().invoke(app.app, [*command, "--help"]).output.split())
+    assert "Exit codes: 0 completed" in shown
+    assert "4 not possible now" in shown
+
+
+JSON_MISTAKES = {
+    "no such option": (("list", "--json", "--fast"), {}, 2, "usage"),
+    "no Redis configured": (("list", "--json"), {}, 2, "configuration"),
+    "Redis is down": (("list", "--json"), {"REDIS_URL": "redis://127.0.0.1:1"}, 4, "redis_unavailable"),
+    "malformed setting": (("sync", "a", "--json"), {"SEGMENT_RATE": "fast"}, 2, "configuration"),
+    "bad space": (("preview", "--json", "a b"), {}, 2, "configuration"),
+}
+
+
+@pytest.mark.parametrize("mistake", JSON_MISTAKES)
+def test_with_json_an_error_is_one_document_on_stdout_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, mistake: str
+) -> None:
+    arguments, env, expected, error_code = JSON_MISTAKES[mistake]
+    code, out, err = run(capsys, monkeypatch, *arguments, **env)
+    document = json.loads(out)
+    assert (code, document["error"]["code"], out.count("\n")) == (expected, error_code, 1)
+    assert document["error"]["message"].split()[0] in err

@@ -1,0 +1,117 @@
+"""Printed command lines: the user's own arguments with the needed change, quoted for the shell; and exit codes."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from producer.cli.command_lines import command, program, run_again
+from producer.cli.exit_codes import error_code, error_document, exit_code_of
+from producer.cli.next_steps import after_failure, after_plan
+from producer.client import SyncConflict, SyncNotFound
+from tests.support.snapshots import START, fetching
+from worker.errors import ConfigurationError, PersonasError, Retry, StoreUnavailable
+from worker.models.plan import Plan, PlannedPersona
+from worker.models.sync import Sync, SyncFailure, SyncRequest, SyncState
+
+
+@pytest.mark.parametrize(
+    ("typed", "changes", "expected"),
+    [
+        ("preview spa --clusters x.toml", {"name": "sync"}, "sync spa --clusters x.toml"),
+        ("preview --exit-code spa", {"name": "sync", "accept": True}, "sync spa --accept"),
+        ("sync --max-credits 600 spa", {"max_credits": 900}, "sync spa --max-credits 900"),
+        ("sync --max-credits=600 spa", {"max_credits": 900}, "sync spa --max-credits 900"),
+        ("sync spa --accept", {"accept": True}, "sync spa --accept"),
+        ("sync --json -- spa", {"allow_partial": True}, "sync --json --allow-partial -- spa"),
+        ("preview spa --json", {}, "preview spa --json"),
+    ],
+)
+def test_a_command_is_run_again_with_the_needed_change(typed: str, changes: dict[str, object], expected: str) -> None:
+    again = run_again(typed.split(), **changes)  # type: ignore[arg-type]
+    assert shlex.split(again)[1:] == expected.split()
+
+
+def test_arguments_are_quoted_for_the_shell() -> None:
+    words = ["sync", "spa", "--clusters", "my file's rules.toml"]
+    assert shlex.split(command(*words))[1:] == words
+
+
+def test_a_program_that_the_shell_does_not_find_is_named_by_its_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "segment-personas"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert program() == str(script)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program() == "segment-personas"
+
+
+def failed(code: str, message: str = "", *, resumable: bool = True, max_credits: int | None = None) -> Sync:
+    request = SyncRequest(space_id="spa_1", max_credits=max_credits)
+    error = SyncFailure(code, message, resumable=resumable)
+    return fetching(request=request, state=SyncState.FAILED, finished_at=START + 2, error=error)
+
+
+@pytest.mark.parametrize(
+    ("sync", "options"),
+    [
+        (failed("segment_unauthorized"), []),
+        (failed("guard_profiles"), ["--accept"]),
+        (failed("guard_of_tomorrow"), ["--accept"]),
+        (failed("cursor_expired", resumable=False), ["--restart"]),
+        (
+            failed("over_budget", "3 more would cost 900 credits; 300 of the budget of 600 credits", max_credits=600),
+            ["--max-credits", "1200"],
+        ),
+        (failed("over_budget", "no numbers here", max_credits=600), ["--max-credits", "1200"]),
+    ],
+)
+def test_each_failure_has_a_command_that_does_not_fail_in_the_same_way(sync: Sync, options: list[str]) -> None:
+    (line,) = after_failure(sync, None).commands
+    assert shlex.split(line)[1:] == ["resume", "syn_1", *options]
+
+
+def test_a_budget_of_the_workers_is_named_for_no_option_can_raise_it() -> None:
+    sync = failed("over_budget", "3 more would cost 900 credits; 0 of the budget of 600 credits are spent")
+    step = after_failure(sync, None)
+    assert "MAX_CREDITS is 600" in step.sentence
+    assert shlex.split(step.commands[0])[1:] == ["resume", "syn_1"]
+
+
+def test_a_plan_over_its_budget_is_applied_with_a_higher_one() -> None:
+    persona = PlannedPersona(
+        cluster="growth", action="create", reason="", persona_id=None, credits=300, payload={}, current=None
+    )
+    request = SyncRequest(space_id="spa_1", plan_only=True, max_credits=100)
+    sync = fetching(request=request, state=SyncState.COMPLETED, complete=True)
+    sync = Sync(**{**vars(sync), "plan": Plan(personas=(persona,), max_credits=100, alarms=("odd",))})
+    (line,) = after_plan(sync, None).commands
+    assert shlex.split(line)[1:] == ["apply", "syn_1", "--accept", "--max-credits", "300"]
+    (line,) = after_plan(sync, ["preview", "spa", "--max-credits", "100"]).commands
+    assert shlex.split(line)[1:] == ["sync", "spa", "--max-credits", "300", "--accept"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "exit_code"),
+    [
+        (ConfigurationError("x"), "configuration", 2),
+        (StoreUnavailable("Redis does not answer: refused"), "redis_unavailable", 4),
+        (StoreUnavailable("Redis does not answer: something else answers in its place"), "redis_unavailable", 2),
+        (SyncNotFound("x"), "sync_not_found", 2),
+        (SyncConflict("x", code="sync_running", temporary=True), "sync_running", 4),
+        (SyncConflict("x", code="already_ended"), "already_ended", 2),
+        (Retry("segment_unavailable", "x"), "segment_unavailable", 4),
+        (PersonasError("x"), "error", 2),
+    ],
+)
+def test_an_error_that_may_be_over_later_has_exit_code_4(error: PersonasError, code: str, exit_code: int) -> None:
+    assert (error_code(error), exit_code_of(error)) == (code, exit_code)
+    assert error_document(error) == {"error": {"code": code, "message": str(error)}}
+    assert error_document(error, "do this")["error"]["hint"] == "do this"  # type: ignore[index]

@@ -1,0 +1,34 @@
+"""Names of files among the arguments are recognised, and spaces are left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from producer.cli.file_names import check_names
+from worker.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "files"),
+    [
+        (["spa_1"], []),
+        (["spa_1", "spa.2"], []),
+        (["spa_1"], ["profiles.ndjson"]),
+        (["spa_1"], ["/exports/spa_1"]),
+        (["spa_1"], ["/exports/spa_1.ndjson.gz"]),
+        ([], ["part-0.json"]),
+        (["production"], ["-"]),
+    ],
+)
+def test_spaces_and_one_file_are_what_they_are(arguments: list[str], files: list[str]) -> None:
+    check_names(arguments, files)
+
+
+def test_a_file_on_the_disk_is_not_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("export-a", "export-b"):
+        (tmp_path / name).touch()
+    with pytest.raises(ConfigurationError, match="export-b would be another"):
+        check_names(["export-b"], ["export-a"])

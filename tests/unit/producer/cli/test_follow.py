@@ -1,0 +1,77 @@
+"""Following: workers that are missing, and patience that ends."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from producer import SyncClient, SyncNotFound, SyncRequest, SyncState
+from producer.cli.follow import Follower, WorkerWatch
+from producer.cli.terminal import Screen
+from producer.cli.views.progress import LineProgress
+from worker.jobs.services import worker_registry
+from worker.settings import load_settings
+from worker.store import StorePool
+
+
+@pytest.fixture
+def client(fake_pool: StorePool) -> SyncClient:
+    return SyncClient.on(fake_pool, load_settings())
+
+
+async def test_a_missing_worker_is_told_at_once_and_once_with_how_to_start_one(
+    fake_pool: StorePool, client: SyncClient
+) -> None:
+    said: list[str] = []
+    now = 100.0
+    watch = WorkerWatch(client, said.append, lambda: now)
+    registry = worker_registry(fake_pool, load_settings())
+    await watch.look()
+    (sentence,) = said
+    assert sentence.startswith("No worker is alive, so nothing happens yet. Start one")
+    assert "  segment-personas worker\n" in sentence
+    now += 1
+    await watch.look()
+    await registry.announce("host", 7)
+    await watch.look()  # too soon to ask again
+    assert len(said) == 1
+    now += 1
+    await watch.look()
+    assert said[1:] == ["A worker is alive now: host:7"]
+    await registry.leave("host", 7)
+    now += 5
+    await watch.look()
+    assert said[2].startswith("No worker is alive any more")
+
+
+async def test_a_worker_that_is_there_is_not_worth_a_word(fake_pool: StorePool, client: SyncClient) -> None:
+    said: list[str] = []
+    await worker_registry(fake_pool, load_settings()).announce("host", 7)
+    await WorkerWatch(client, said.append).look()
+    assert said == []
+
+
+async def test_following_ends_when_all_have_ended(client: SyncClient) -> None:
+    stream = io.StringIO()
+    syncs = [await client.enqueue(SyncRequest(space_id=f"spa_{i}")) for i in range(3)]
+    ended = [await client.cancel(sync.id) for sync in syncs]
+    follower = Follower(client, syncs, LineProgress(Screen(stream)))
+    await follower.run()
+    assert follower.syncs == ended
+    assert stream.getvalue().count("cancelled") == 3
+
+
+async def test_patience_ends_and_what_was_seen_last_is_known(client: SyncClient) -> None:
+    sync = await client.enqueue(SyncRequest(space_id="spa_1"))
+    follower = Follower(client, [sync], LineProgress(Screen(io.StringIO())), watch_workers=False)
+    with pytest.raises(TimeoutError):
+        await follower.run(timeout_s=0.01)
+    assert follower.syncs[0].state is SyncState.QUEUED
+
+
+async def test_a_sync_that_is_no_longer_known_cannot_be_followed(fake_pool: StorePool, client: SyncClient) -> None:
+    sync = await client.enqueue(SyncRequest(space_id="spa_1"))
+    await fake_pool.flushall()
+    with pytest.raises(SyncNotFound):
+        await Follower(client, [sync], LineProgress(Screen(io.StringIO()))).run()

@@ -1,0 +1,123 @@
+"""What should make somebody look before personas change, and what is chance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.spaces import snapshot
+from worker.clusters.analysis.quality_guards import Alarm, Thresholds, Unread, alarms
+from worker.clusters.analysis.snapshot import Snapshot
+
+USUAL = Thresholds(profiles=0.5, coverage=0.5, trait_errors=0.2)
+BEFORE = snapshot({"growth": 1000}, coverage={"ltv": 800})
+
+
+def now(profiles: int = 1000, ltv: int = 800) -> Snapshot:
+    return snapshot({"growth": profiles}, sync_id="now", coverage={"ltv": ltv})
+
+
+def found(
+    space: Snapshot,
+    before: Snapshot | None = BEFORE,
+    errors: dict[str, int] | None = None,
+    thresholds: Thresholds = USUAL,
+) -> list[str]:
+    return [alarm.code for alarm in alarms(space, before, errors or {}, {"ltv": 800}, thresholds)]
+
+
+def test_a_space_that_is_as_it_was_alarms_nobody() -> None:
+    assert found(now()) == []
+
+
+@pytest.mark.parametrize(("profiles", "codes"), [(501, []), (500, ["guard_profiles"]), (0, ["guard_profiles"])])
+def test_half_of_the_profiles_gone_is_an_alarm(profiles: int, codes: list[str]) -> None:
+    assert [code for code in found(now(profiles, ltv=profiles)) if code == "guard_profiles"] == codes
+
+
+@pytest.mark.parametrize(("ltv", "codes"), [(401, []), (400, ["guard_coverage"]), (0, ["guard_coverage"])])
+def test_half_of_a_deciding_traits_coverage_gone_is_an_alarm(ltv: int, codes: list[str]) -> None:
+    assert found(now(ltv=ltv)) == codes
+
+
+def test_coverage_is_a_share_so_a_larger_space_needs_more_who_have_the_trait() -> None:
+    assert found(now(3000, ltv=800)) == ["guard_coverage"]
+
+
+@pytest.mark.parametrize(("errors", "codes"), [(200, []), (201, ["guard_trait_errors"])])
+def test_a_fifth_of_a_traits_values_unusable_is_an_alarm_with_or_without_a_sync_before(
+    errors: int, codes: list[str]
+) -> None:
+    assert found(now(), errors={"ltv": errors}) == codes
+    assert found(now(), before=None, errors={"ltv": errors}) == codes
+
+
+def test_of_a_trait_that_nobody_has_in_a_usable_form_all_values_are_unusable() -> None:
+    assert found(now(), errors={"seats": 30}) == ["guard_trait_errors"]
+
+
+@pytest.mark.parametrize(
+    ("errors", "unreadable", "profiles", "most", "is_alarm"),
+    [
+        (0, 0, 0, 0.2, False),
+        (0, 0, 5, 0.0, False),
+        (1, 0, 4, 0.2, False),
+        (1, 1, 4, 0.2, True),
+        (1, 0, 3, 0.2, True),
+        (0, 201, 800, 0.2, True),
+        (100, 100, 800, 0.2, False),
+        (999, 0, 1, 1.0, False),
+        (1, 0, 0, 1.0, True),
+        (0, 1, 0, 1.0, True),
+        (1, 0, 999_999, 0.0, True),
+    ],
+)
+def test_a_fifth_of_what_was_read_unusable_is_an_alarm_however_few_there_are(
+    errors: int, unreadable: int, profiles: int, most: float, is_alarm: bool
+) -> None:
+    space = snapshot({"growth": profiles}, coverage={"ltv": profiles})
+    thresholds = replace(USUAL, profile_errors=most)
+    codes = [alarm.code for alarm in alarms(space, None, {}, {}, thresholds, Unread(errors, unreadable))]
+    assert codes == ["guard_profile_errors"] * is_alarm
+
+
+@pytest.mark.parametrize(("profiles", "codes"), [(0, ["guard_profile_errors"]), (1, [])])
+@pytest.mark.parametrize("unread", [Unread(0, 0, vanished=9), Unread(0, 0, merged=9)])
+def test_profiles_that_are_all_gone_are_an_alarm_and_many_are_not(
+    unread: Unread, profiles: int, codes: list[str]
+) -> None:
+    space = snapshot({"growth": profiles})
+    assert [alarm.code for alarm in alarms(space, None, {}, {}, USUAL, unread)] == codes
+
+
+def test_little_is_chance() -> None:
+    small = snapshot({"growth": 29}, coverage={"ltv": 29})
+    assert found(now(0, 0), before=small) == []
+    rare = snapshot({"growth": 1000}, coverage={"ltv": 29})
+    assert found(now(ltv=0), before=rare) == []
+    assert found(now(), errors={"seats": 29}) == []
+
+
+@pytest.mark.parametrize(
+    ("off", "silent"),
+    [("profiles", "guard_profiles"), ("coverage", "guard_coverage"), ("trait_errors", "guard_trait_errors")],
+)
+def test_each_can_be_switched_off(off: str, silent: str) -> None:
+    bad = now(100, ltv=0)
+    errors = {"ltv": 10_000}
+    everything = {"guard_profiles", "guard_coverage", "guard_trait_errors"}
+    assert set(found(bad, errors=errors)) == everything
+    never = 1.0 if off == "trait_errors" else 0.0
+    assert set(found(bad, errors=errors, thresholds=replace(USUAL, **{off: never}))) == everything - {silent}
+
+
+def test_an_alarm_says_what_was_and_what_is() -> None:
+    assert alarms(now(400, ltv=100), BEFORE, {"ltv": 900}, {"ltv": 100}, USUAL) == (
+        Alarm("guard_profiles", "The space has 400 profiles; the last complete sync, before, read 1,000"),
+        Alarm(
+            "guard_coverage",
+            "25.0% of the profiles have ltv, which the rules need; at the last complete sync, before, it was 80.0%",
+        ),
+        Alarm("guard_trait_errors", "900 of the 1,000 values of ltv cannot be used"),
+    )

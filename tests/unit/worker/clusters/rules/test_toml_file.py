@@ -1,0 +1,520 @@
+"""Files of rules: what is in them is what is made of them, and what is wrong is told with line, field and fix."""
+
+from __future__ import annotations
+
+import contextlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.clusters.rules.builtin import RECIPE, SHIPPED
+from worker.clusters.rules.rules import Rules
+from worker.clusters.rules.toml_file import MAX_TEXT, MOST_PROBLEMS, MalformedRules, parse_rules, schema
+from worker.clusters.rules.toml_limits import broken_table, find_excess
+from worker.clusters.rules.toml_positions import line_numbers, line_of, split
+
+GOOD = """\
+name = "mine"
+filter = { not = { trait = "staff", eq = true } }
+
+[[traits]]
+name = "spend"
+type = "number"
+missing = 0
+
+[[traits]]
+name = "staff"
+type = "boolean"
+
+[[clusters]]
+key = "big"
+when.all = [
+  { trait = "spend", gt = 100 },   # much
+  { trait = "spend", lte = 1e6 },
+]
+persona = { type = "B2B", goals = ["grow"] }
+
+[[clusters]]
+key = "rest"
+label = "All the rest"
+"""
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(MalformedRules) as raised:
+        parse_rules(text)
+    assert str(raised.value) == "\n".join(map(str, raised.value.problems))
+    return [str(problem) for problem in raised.value.problems]
+
+
+def test_a_file_is_read_as_it_says() -> None:
+    rules = parse_rules(GOOD)
+    assert rules.cluster_keys == ("big", "rest")
+    assert rules.clusters[1].label == "All the rest"
+    assert rules.clusters[0].persona == {"type": "B2B", "goals": ["grow"]}
+    assert [rules.compiled.classify(spend) for spend in (None, 5, 500, 1e7)] == [-1, 1, 0, 1]
+    assert rules == Rules.model_validate(tomllib.loads(GOOD))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_file_is_well_formed_and_named_as_its_rules(name: str) -> None:
+    assert parse_rules(SHIPPED[name]).name == name
+
+
+def test_the_recipe_ships() -> None:
+    assert parse_rules(SHIPPED["recipe"]) == RECIPE
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('name = "mine"\n', "", ["line 1: name: it is missing. Small letters, digits, _ and -."]),
+        ('name = "mine"', 'name = "My Rules"', ['line 1: name: "My Rules" is not possible. Small letters']),
+        ('type = "number"', 'type = "numbr"', ["line 6: trait spend, type: it is one of number, category"]),
+        ('type = "number"\n', "", ["line 4: trait spend, type: it is missing. How its values are read"]),
+        ("missing = 0", 'mising = "0"', ["line 7: trait spend, mising: there is no such field; did you mean missing?"]),
+        ("missing = 0", 'missing = "0"', ['line 7: trait spend, missing: spend is a number, and "0" is none']),
+        ("missing = 0", "missing = []", ["line 7: trait spend, missing: write text in quotes, a finite number"]),
+        ("missing = 0", 'keys = "x"', ["line 7: trait spend, keys: write a list in [ ]"]),
+        ("missing = 0", "keys = [1]", ["line 7: trait spend, keys: write text in quotes"]),
+        ("missing = 0", "keys = []", ["line 7: trait spend, keys: it is empty"]),
+        ("missing = 0", "missing_is_zero = 1", ["line 7: trait spend, missing_is_zero: write true or false"]),
+        ("missing = 0", "max_age_days = inf", ["line 7: trait spend, max_age_days: write a finite number"]),
+        (
+            "missing = 0",
+            "max_age_days = 0",
+            ["line 7: trait spend, max_age_days: write a number greater than 0. Days after"],
+        ),
+        (
+            'name = "staff"',
+            'name = "spend"',
+            ["line 2: filter.not.trait: no trait", "line 10: trait spend, name: a tr"],
+        ),
+        ('name = "staff"', "name = 7", ["line 10: trait 2, name: write text in quotes"]),
+        ("gt = 100", 'gt = "100"', ["line 16: cluster big, when.all.gt: write a number"]),
+        ("lte = 1e6", "eq = true", ["line 17: cluster big, when.all.eq: spend is a number, and true is none"]),
+        ("lte = 1e6", "ltx = 1e6", ["line 17: cluster big, when.all.ltx: there is no such field; did you mean lt?"]),
+        (
+            'spend", lte',
+            'spent", lte',
+            ["line 17: cluster big, when.all.trait: no trait is called spent; did you mean"],
+        ),
+        ('{ type = "B2B", goals = ["grow"] }', "3", ["line 19: cluster big, persona: write a table"]),
+        ('"B2B"', "2025-01-01", ["line 19: cluster big, persona.type: write text, a number, true, false, a list or"]),
+        ('key = "rest"', 'key = "big"', ["line 22: cluster big, key: a cluster big stands above already"]),
+        ('key = "rest"', 'key = "rest"\nwhen = 5', ["line 23: cluster rest, when: write a table"]),
+        ('"All the rest"', f'"{"x" * 61}"', ["line 23: cluster rest, label: it should have at most 60 characters."]),
+        ("[[clusters]]", "[[cluster]]", ["line 1: clusters: it is missing.", "line 13: cluster: there is no such"]),
+        ("missing = 0", "default = 0", ["line 7: trait spend, default: there is no such field; did you mean missing?"]),
+        ("missing = 0", "unit = 0", ["line 7: trait spend, unit: there is no such field; there are name, keys, type"]),
+        (
+            '"number"',
+            '"integer"',
+            ["line 6: trait spend, type: it is one of number, category, boolean, date, list; did"],
+        ),
+        ('"number"', '"money"', ["line 6: trait spend, type: it is one of number, category, boolean, date, list"]),
+        (
+            "missing = 0",
+            'scale = "currency"',
+            ["line 4: trait spend, currency: say which currency, such as currency ="],
+        ),
+        (
+            "missing = 0",
+            'scale = "currency"\ncurrency = "€"',
+            ['line 8: trait spend, currency: "€" is not possible. Co'],
+        ),
+        (
+            "missing = 0",
+            'max_age = "90d"',
+            ["line 7: trait spend, max_age: there is no such field; did you mean max_age"],
+        ),
+        (
+            "missing = 0",
+            'max_age_days = "90 days"',
+            ["line 7: trait spend, max_age_days: write a number, without quotes"],
+        ),
+        ("missing = 0", "max_age_days = 1e9", ["line 7: trait spend, max_age_days: write a number of at most 36,525."]),
+        ("gt = 100", '">=" = 100', ["line 16: cluster big, when.all.>=: there is no such field; did you mean gte?"]),
+        ("gt = 100", "gt = 2025-01-01", ["line 16: cluster big, when.all.gt: write an age in days, as a number"]),
+        ("gt = 100", "gt = 100, lt = 5", ["line 16: cluster big, when.all: nobody can be here: spend is never gt 100"]),
+        (
+            "1e6",
+            "5",
+            ["line 17: cluster big, when.all: nobody can be here: spend is never gt 100 and lte 5 at once. Ch"],
+        ),
+        ("when.all", "when.and", ["line 15: cluster big, when.and: there is no such field; did you mean all?"]),
+        (
+            'key = "rest"',
+            'key = "rest"\nwhen = {}',
+            ["line 23: cluster rest, when: the condition is empty: write which"],
+        ),
+        ('key = "rest"', 'key = "rest"\nwhen.any = []', ["line 23: cluster rest, when.any: it is empty: write at lea"]),
+        ('key = "rest"', 'key = "rest"\nwhen = "spend > 5"', ["line 23: cluster rest, when: write a table in { }"]),
+        (
+            GOOD[GOOD.index("[[c") :],
+            "clusters = 1",
+            ["line 1: clusters: it is missing", "line 13: trait staff, clusters: there is no such field"],
+        ),
+        (
+            GOOD[GOOD.index("[[t") :],
+            "[traits]\n[[clusters]]\nkey = 'a'",
+            ["line 4: traits: Begin each trait with a line [[tra"],
+        ),
+        ("[[traits]]", "traits = [", ["line 5: name: this is not TOML: Invalid value; write text in straight quotes"]),
+        ("missing = 0", "missing = ", ["line 7: missing: this is not TOML: Invalid value; write text in straight"]),
+        (
+            "missing = 0",
+            "missing = 0\nmissing = 1",
+            ["line 8: missing: this is not TOML: Cannot overwrite a value; it"],
+        ),
+        (
+            "missing = 0",
+            "missing = True",
+            ["line 7: missing: this is not TOML: Invalid value; write text in straight q"],
+        ),
+        ("[[traits]]\n", "[traits]\n", ["line 9: this is not TOML: Cannot declare ('traits',) twice; it is there"]),
+        (
+            "key = ",
+            "key : ",
+            ["line 14: this is not TOML: Expected '=' after a key in a key/value pair; a line is name ="],
+        ),
+        (GOOD, '{"name": "mine"}', ["line 1: this is not TOML: Invalid statement; a line is name = value, [[traits]]"]),
+        ('"All the rest"', '"All the rest', ["line 23: label: this is not TOML: Illegal character"]),
+        (GOOD, "\nx = [1", ["line 2: x: this is not TOML: Unclosed array; close it with ]"]),
+        (GOOD, "", ["line 1: name: it is", "line 1: traits: it is missing.", "line 1: clusters: it is missing."]),
+        (GOOD, "x = " + "[" * 5_000, ["line 1: tables and lists are nested more than 100 deep"]),
+        (GOOD, "#" * (MAX_TEXT + 1), ["line 1: more than 262,144 characters: this is no file of rules"]),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line_its_field_and_the_fix(old: str, new: str, expected: list[str]) -> None:
+    found = problems(GOOD.replace(old, new))
+    assert len(found) == len(expected), found
+    for one, start in zip(found, expected, strict=True):
+        assert one.startswith(start)
+
+
+def test_a_file_is_read_though_an_editor_has_marked_it_as_unicode_or_uses_tabs_and_other_ends_of_lines() -> None:
+    expected = parse_rules(GOOD)
+    assert parse_rules("\ufeff" + GOOD) == expected
+    assert parse_rules(GOOD.replace("\nmissing = ", "\n\tmissing\t=\t")) == expected
+    assert parse_rules(GOOD.replace("\n", "\r\n")) == expected
+    assert problems("\ufeff" + GOOD.replace("type", "kind"))[0].startswith("line 4: trait spend, type: it is missing")
+
+
+CASE = (Path(__file__).parents[4] / "cases" / "toml-break-in-braces.toml").read_text()
+
+TABLES = {
+    "a case from the field": (CASE, ["line 7: when: an inline table { } must be on one line"]),
+    "a comma at the end": (
+        GOOD.replace("gt = 100 }", "gt = 100, }"),
+        ["line 16: an inline table { } must not end with a comma"],
+    ),
+    "a break in an inner one": (
+        GOOD + "persona = { a = { b = 1,\n c = 2 } }\n",
+        ["line 24: persona: an inline table { } must be on one line"],
+    ),
+    "a break before the end": (
+        GOOD + "persona = { a = 1\n}\n",
+        ["line 24: persona: an inline table { } must be on one"],
+    ),
+    "a break after the beginning": (GOOD + "persona = {\na = 1 }\n", ["line 24: persona: an inline table { } must be"]),
+    "not closed": (GOOD + "persona = { a = 1\n", ["line 24: persona: this is not TOML: Unclosed inline table; close"]),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_broken_inline_table_is_named_as_that(name: str) -> None:
+    text, expected = TABLES[name]
+    found = problems(text)
+    assert len(found) == len(expected)
+    for one, start in zip(found, expected, strict=True):
+        assert one.startswith(start)
+
+
+def test_a_list_in_an_inline_table_may_have_breaks_and_a_comma_at_its_end() -> None:
+    rules = parse_rules(GOOD + 'persona = { goals = [\n"a",\n"b",\n], x = """\n}""" }\n')
+    assert rules.clusters[-1].persona == {"goals": ["a", "b"], "x": "}"}
+
+
+DIGITS = "9" * 5_000
+DEEP = {
+    "integer": (f"persona = {{ x = {DIGITS} }}", "a number of 5,000 digits"),
+    "negative integer": (f"persona = {{ x = -{DIGITS} }}", "a number of 5,001 digits"),
+    "hexadecimal integer": (f"persona = {{ x = 0x{'f' * 5_000} }}", "a number of 5,002 digits"),
+    "integer with underscores": (f"persona = {{ x = {'9_9' * 3_000} }}", "a number of 9,000 digits"),
+    "integer in a list": (f"persona.x = [1, [{DIGITS}]]", "a number of 5,000 digits"),
+    "integer in a condition": (f'when = {{ trait = "spend", gt = {DIGITS} }}', "a number of 5,000 digits"),
+    "float": (f"persona.x = 1.{DIGITS}", "a number of 5,000 digits"),
+    "inline tables": ("persona = " + "{ a = " * 300 + "1" + " }" * 300, "nested more than 100 deep"),
+    "conditions": ("when = " + "{ not = " * 300 + '{ trait = "spend", gt = 1 }' + " }" * 300, "nested more than 100"),
+    "lists": ("persona.x = " + "[" * 40_000 + "]" * 40_000, "nested more than 100 deep"),
+    "lists that are not closed": ("persona.x = " + "[" * 100_000, "nested more than 100 deep"),
+    "keys in tables": ("persona = " + "{ a.b.c.d.e.f.g.h.i = " * 20 + "1" + " }" * 20, "nested more than 100 deep"),
+    "dotted key": ("persona." + "a." * 60_000 + "b = 1", "a name of more than 10 parts"),
+    "dotted header": ("[clusters.persona." + "a." * 60_000 + "b]\nx = 1", "a name of more than 10 parts"),
+    "dotted key with quotes": ("persona." + '"a" . ' * 40_000 + "b = 1", "a name of more than 10 parts"),
+    "name": ("a" * 200_000 + " = 1", "a name of 200,000 characters"),
+    "name in quotes": (f'"{"a" * 200_000}" = 1', "a name of 200,000 characters"),
+    "name of digits": ("1" * 200_000 + " = 1", "a number of 200,000 digits"),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_what_is_too_long_or_too_deep_is_an_error_with_its_line(name: str) -> None:
+    line, sentence = DEEP[name]
+    (found,) = problems(GOOD + line + "\n")
+    assert found.startswith("line 24: ")
+    assert sentence in found
+    assert len(found) < 300
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"' + '\\"' * 100_000,
+        "x = " + '"' * 200_000,
+        "x = " + "'" * 200_000,
+        'x = """' + '\\"' * 100_000,
+        "{" * 100 + "\n" * 200_000,
+        "[" * 250_000,
+        "]" * 250_000,
+        "=" * 250_000,
+        "." * 250_000,
+    ],
+)
+def test_any_text_is_looked_through_once(text: str) -> None:
+    """Patterns that go back to where they began would take minutes."""
+    tokens = split(text)
+    find_excess(tokens)
+    broken_table(tokens, 1)
+    with pytest.raises(MalformedRules):
+        parse_rules(text)
+
+
+def test_conditions_of_any_depth_that_are_read_are_refused_by_their_place() -> None:
+    nested = "{ not = " * 45 + '{ trait = "spend", gt = 1 }' + " }" * 45
+    (found,) = problems(GOOD.replace('{ trait = "spend", gt = 100 }', nested))
+    assert "more than 10 deep" in found
+    (found,) = problems(GOOD + "persona.x = " + "[" * 95 + "]" * 95)
+    assert found.startswith("line 24: cluster rest, persona.x: lists and tables are nested more than")
+
+
+@pytest.mark.parametrize(
+    ("value", "field", "sentence"),
+    [
+        ("18446744073709551616", "persona.x", "write an integer from -9223372036854775808 to 18446744073709551615"),
+        ("-9223372036854775809", "persona.x", "write an integer from"),
+        ("[1, { y = 99999999999999999999 }]", "persona.x.y", "write an integer from"),
+        ("nan", "persona.x", "write a finite number"),
+        ("-inf", "persona.x", "write a finite number"),
+        ("2024-01-31", "persona.x", "write text, a number"),
+        ("2024-01-31T00:00:00Z", "persona.x", "write text, a number"),
+        ("10:00:00", "persona.x", "write text, a number"),
+    ],
+)
+def test_what_a_persona_cannot_hold_is_an_error_of_the_rules(value: str, field: str, sentence: str) -> None:
+    (found,) = problems(GOOD + f"persona = {{ x = {value} }}\n")
+    assert found.startswith(f"line 24: cluster rest, {field}: {sentence}")
+
+
+@pytest.mark.parametrize(
+    "value", ["18446744073709551615", "-9223372036854775808", "1.5", "true", '"99999999999999999999"']
+)
+def test_what_a_persona_can_hold_is_written_as_json(value: str) -> None:
+    cluster = parse_rules(GOOD + f"persona.x = {value}\n").clusters[-1]
+    assert orjson.loads(orjson.dumps(dict(cluster.persona))) == tomllib.loads(f"x = {value}")
+
+
+def test_many_mistakes_are_reported_up_to_a_bound() -> None:
+    found = problems(GOOD + "".join(f"k{i} = 1\n" for i in range(2_000)))
+    assert len(found) == MOST_PROBLEMS + 1
+    assert found[-1].endswith("1,900 more mistakes from here on")
+
+
+def test_names_are_checked_too_while_other_mistakes_are_there() -> None:
+    """All of them in one round: the mistakes of a part, and what does not fit the valid parts."""
+    text = """
+name = "shop"
+filter = { trait = "region", eq = "eu" }
+[[traits]]
+name = "spend"
+type = "numbr"
+[[traits]]
+name = "staff"
+type = "boolean"
+[[traits]]
+name = "staff"
+type = "boolean"
+[[clusters]]
+key = "A b"
+when = { all = [{ trait = "spend", gt = 1 }, { trait = "nope", gt = 1 }] }
+report = ["staf", "spend"]
+[[clusters]]
+key = "c"
+when = { any = [{ trait = "staff", gt = 1 }, { trait = "spend", gt = 1 }] }
+[[clusters]]
+key = "d"
+when = { trait = "spend", gtt = 1 }
+template = "{spend} {staff.median}"
+persona = { name = "x", big = 99999999999999999999 }
+[[clusters]]
+key = "c"
+"""
+    expected = [
+        "line 3: filter.trait: no trait is called region",
+        "line 6: trait spend, type: it is one of",
+        "line 11: trait staff, name: a trait staff stands above",
+        'line 14: cluster A b, key: "A b" is not possible',
+        "line 15: cluster A b, when.all.trait: no trait is called nope",
+        "line 16: cluster A b, report: no trait is called staf; did you mean staff?",
+        "line 19: cluster c, when.any.gt: staff is a boolean",
+        "line 22: cluster d, when.gtt: there is no such field",
+        "line 24: cluster d, persona.big: write an integer from",
+        "line 26: cluster c, key: a cluster c stands above",
+    ]
+    found = problems(text)
+    assert len(found) == len(expected), found
+    for one, start in zip(found, expected, strict=True):
+        assert one.startswith(start)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [*GOOD.splitlines(keepends=True), "{", "}", "[", "]", '"', "'", '"""', "\n", ",", "=", ".", "#", "9"]
+        )
+        | st.text(max_size=5),
+        max_size=40,
+    ).map("".join)
+)
+def test_whatever_a_text_holds_is_rules_or_a_list_of_problems(text: str) -> None:
+    lines = text.count("\n") + 1
+    with contextlib.suppress(MalformedRules):
+        parse_rules(text)
+        return
+    assert all(1 <= int(problem.split(":")[0].removeprefix("line ")) <= lines for problem in problems(text))
+
+
+def test_every_fault_is_told_at_once_in_order_of_lines() -> None:
+    text = GOOD.replace("missing = 0", "missing = true").replace("gt = 100", "gt = true").replace('"big"', '"BIG"')
+    assert [problem.split(":")[0] for problem in problems(text)] == ["line 7", "line 14", "line 16"]
+
+
+# Lines
+
+EVERYTHING = '''\
+a = 1          # [[not.a.table]]
+"b c".d = "x = [1, # no \\" comment"
+e = """
+[[clusters]]
+f = 1
+"""
+g = [1, [2,
+  3], { h = 1, i = [
+  4] },
+]
+
+[t]
+u = { v.w = 'it"s', x = 1.5e3 }
+
+[t.y.v]
+z = 2025-01-01T00:00:00.5Z
+[[l]]
+m = \'\'\'two
+lines\'\'\'\'
+[l.n]
+o = true
+[[l.p]]
+[[l.p]]
+q = 1
+[[l]]
+m = 2'''
+
+
+def test_everything_has_its_line() -> None:
+    tomllib.loads(EVERYTHING)
+    assert line_numbers(EVERYTHING) == {
+        ("a",): 1,
+        ("b c",): 2,
+        ("b c", "d"): 2,
+        ("e",): 3,
+        ("g",): 7,
+        ("g", 0): 7,
+        ("g", 1): 7,
+        ("g", 1, 0): 7,
+        ("g", 1, 1): 8,
+        ("g", 2): 8,
+        ("g", 2, "h"): 8,
+        ("g", 2, "i"): 8,
+        ("g", 2, "i", 0): 9,
+        ("t",): 12,
+        ("t", "u"): 13,
+        ("t", "u", "v"): 13,
+        ("t", "u", "v", "w"): 13,
+        ("t", "u", "x"): 13,
+        ("t", "y"): 15,
+        ("t", "y", "v"): 15,
+        ("t", "y", "v", "z"): 16,
+        ("l",): 17,
+        ("l", 0): 17,
+        ("l", 0, "m"): 18,
+        ("l", 0, "n"): 20,
+        ("l", 0, "n", "o"): 21,
+        ("l", 0, "p"): 22,
+        ("l", 0, "p", 0): 22,
+        ("l", 0, "p", 1): 23,
+        ("l", 0, "p", 1, "q"): 24,
+        ("l", 1): 25,
+        ("l", 1, "m"): 26,
+    }
+
+
+def test_what_is_not_there_has_the_line_of_what_is_around_it() -> None:
+    numbers = line_numbers(EVERYTHING)
+    assert line_of(("l", 0, "n", "absent", 3), numbers) == 20
+    assert line_of(("absent",), numbers) == 1
+
+
+# The schema for editors
+
+
+def resolve(part: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = schema()["$defs"][part["$ref"].rsplit("/", 1)[1]]
+    return found
+
+
+def test_the_schema_describes_every_field_and_knows_no_null() -> None:
+    document = schema()
+    assert "null" not in str(document)
+    assert set(document["properties"]) == set(Rules.model_fields)
+    condition = resolve(document["properties"]["filter"])
+    assert {"in", "not", "trait", "missing"} <= set(condition["properties"])
+    for model in (document, *document["$defs"].values()):
+        assert all("description" in field for field in model.get("properties", {}).values())
+        assert model.get("additionalProperties", False) is False
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_file_fits_the_schema(name: str) -> None:
+    jsonschema.validate(tomllib.loads(SHIPPED[name]), schema())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('type = "number"', 'type = "numbr"'),
+        ("missing = 0", "mising = 0"),
+        ('key = "rest"', ""),
+        ("gt = 100", 'gt = 100, all = [{ trait = "spend", gt = 1 }]'),
+    ],
+)
+def test_an_editor_can_tell_mistakes_by_the_schema(old: str, new: str) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(tomllib.loads(GOOD.replace(old, new)), schema())

@@ -1,0 +1,294 @@
+"""Fan-out by its jobs: whatever the order and the fate of batches, the statistics are those of the chain."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
+from tests.support.checks import same_statistics
+from tests.support.fake_time import FakeTime, context_for
+from worker.errors import Permanent
+from worker.http.client import new_session
+from worker.jobs.fetch import batch_job as batch_module
+from worker.jobs.fetch import fan_out
+from worker.jobs.fetch.batch_job import batch
+from worker.jobs.fetch.fetch_job import walk
+from worker.jobs.job_payloads import ticket
+from worker.jobs.services import WorkerContext
+from worker.models.sync import Sync, SyncRequest, SyncState
+from worker.segment import Entries, Page
+from worker.store import StorePool
+from worker.store.keys import SLOTS
+
+JOBS: dict[str, Callable[..., Any]] = {"walk": walk, "batch": batch}
+SPEC = SpaceSpec(1990, "mixed", seed=3)
+"""Twenty pages of a hundred; the last is not full."""
+SPACES = {"s": SPEC, "clean": SpaceSpec(1990, "wide")}
+
+
+@dataclass
+class Play:
+    """A sync whose jobs are run one at a time, in an order of the test's."""
+
+    context: WorkerContext
+    sandbox: Sandbox
+    time: FakeTime
+
+    async def ask(self, sync_id: str = "syn_1", **request: Any) -> None:
+        asked = SyncRequest(**{"space_id": "s", **request})
+        await self.context.syncs.create(sync_id, asked, ticket(sync_id, "walk", 1), force=True)
+
+    async def sync(self, sync_id: str = "syn_1") -> Sync:
+        sync = await self.context.syncs.get(sync_id)
+        assert sync
+        return sync
+
+    async def jobs(self) -> list[str]:
+        """The jobs in the queue, those that may start and those that must wait, in their order."""
+        return [raw.decode() for raw in await self.context.pool.zrange(self.context.queue.name, 0, -1)]
+
+    async def run(self, job_id: str) -> None:
+        """Runs a job as a worker does that has taken it."""
+        data = await self.context.pool.get(f"arq:job:{job_id}")
+        deserialize = self.context.pool.job_deserializer
+        assert data
+        assert deserialize
+        job = deserialize(data)
+        try:
+            await JOBS[job["f"]]({"worker": self.context}, *job["a"])
+        finally:
+            await self.context.queue.drop(job_id.encode())
+
+    async def read(self, choose: Callable[[list[str]], str] = lambda jobs: jobs[0]) -> Sync:
+        """Runs jobs until the sync is read; choose: which of them comes next."""
+        while (sync := await self.sync()).state in {SyncState.QUEUED, SyncState.FETCHING}:
+            await self.run(choose(await self.jobs()))
+        return sync
+
+
+@pytest.fixture
+async def play(fake_pool: StorePool) -> AsyncIterator[Play]:
+    async with Sandbox(SandboxOptions(spaces=SPACES, page_size=100)) as sandbox, new_session() as session:
+        time = FakeTime(fake_pool)
+        yield Play(context_for(fake_pool, session, time, sandbox.url), sandbox, time)
+
+
+@pytest.fixture
+async def chain(play: Play) -> Sync:
+    """The same space, read by the chain."""
+    await play.ask("syn_chain")
+    await play.run("syn_chain:walk:1")
+    await play.context.queue.drop(b"syn_chain:finalize:2")
+    sync = await play.sync("syn_chain")
+    assert (sync.state, sync.pages) == (SyncState.FINALIZING, 20)
+    return sync
+
+
+def same(sync: Sync, chain: Sync) -> bool:
+    assert sync.error is None
+    counts = (sync.pages, sync.profiles, sync.complete) == (chain.pages, chain.profiles, chain.complete)
+    return counts and same_statistics(sync.aggregate, chain.aggregate)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_in_whatever_order_batches_are_read_the_statistics_are_those_of_the_chain(
+    play: Play, chain: Sync, seed: int
+) -> None:
+    await play.ask(strategy="fan-out")
+    assert same(await play.read(random.Random(seed).choice), chain)
+    assert play.sandbox.journal.count("segment.listing", 200) == 20
+    assert play.sandbox.journal.count("segment.page", 200) == 40
+    assert await play.jobs() == ["syn_1:finalize:3"]
+
+
+async def test_a_walk_lists_without_traits_and_counts_nothing(play: Play) -> None:
+    await play.ask(strategy="fan-out")
+    await play.run("syn_1:walk:1")
+    sync = await play.sync()
+    assert (sync.pages, sync.pages_listed, sync.complete, sync.epoch) == (0, 20, True, 2)
+    assert [key.number for key in sync.outstanding] == [1, 2, 3]
+    assert play.sandbox.journal.count("segment.page") == 0
+
+
+async def test_many_walks_and_batches_of_any_length_are_one_listing(
+    play: Play, chain: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "BYTES_A_BATCH", 150)
+    await play.ask(strategy="fan-out")
+    await play.run("syn_1:walk:1")
+    assert 3 < len((await play.sync()).outstanding) < 20
+    assert same(await play.read(), chain)
+    assert (await play.sync()).pages_listed == 20
+
+
+async def test_what_found_no_room_is_listed_again(play: Play, chain: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan_out, "PAGES_A_BATCH", 1)
+    play.context.settings = play.context.settings.model_copy(update={"segment_page_size": 40})
+    await play.ask(strategy="fan-out")
+    await play.run("syn_1:walk:1")
+    sync = await play.sync()
+    assert (sync.pages_listed, len(sync.outstanding)) == (SLOTS, SLOTS)
+    assert not [job for job in await play.jobs() if "walk" in job]
+    sync = await play.read(random.Random(0).choice)
+    assert (sync.pages, sync.pages_listed) == (50, 50)
+    assert same_statistics(sync.aggregate, chain.aggregate)
+
+
+@pytest.mark.parametrize("limit", [1, 99, 100, 101, 850, 1000])
+async def test_a_limit_on_profiles_cuts_where_the_chain_cuts(play: Play, limit: int) -> None:
+    for sync_id, strategy in (("syn_2", "chain"), ("syn_1", "fan-out")):
+        await play.ask(sync_id, space_id="clean", strategy=strategy, max_profiles=limit)
+    await play.run("syn_2:walk:1")
+    await play.context.queue.drop(b"syn_2:finalize:2")
+    chain, sync = await play.sync("syn_2"), await play.read()
+    assert (sync.profiles, sync.complete) == (limit, False)
+    assert same(sync, chain)
+
+
+async def test_a_limit_that_is_the_whole_space_leaves_it_complete(play: Play) -> None:
+    await play.ask(strategy="fan-out", max_profiles=1990)
+    assert (await play.read()).complete
+
+
+async def test_a_batch_that_is_told_to_stop_goes_to_its_next_try(play: Play, chain: Sync) -> None:
+    await play.ask(strategy="fan-out")
+    await play.run("syn_1:walk:1")
+    play.sandbox.add_fault(Fault("segment", "hold", route="page", page=3))
+    first = (await play.jobs())[0]
+    running = asyncio.create_task(play.run(first))
+    await play.sandbox.journal.wait_arrived("segment.page", 21)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    play.sandbox.clear_faults()
+    assert "syn_1:batch:0:1:2" in await play.jobs()
+    assert (await play.sync()).pages == 0
+    assert same(await play.read(), chain)
+
+
+async def test_a_batch_that_an_api_makes_wait_for_long_comes_back_later(play: Play, chain: Sync) -> None:
+    await play.ask(strategy="fan-out")
+    await play.run("syn_1:walk:1")
+    wait = Fault("segment", "status", route="page", page=2, times=1, status=429, retry_after="60")
+    play.sandbox.add_fault(wait)
+    await play.run("syn_1:batch:0:1:1")
+    sync = await play.sync()
+    assert "429" in sync.note
+    assert "retrying" in sync.note
+    assert (await play.jobs())[-1] == "syn_1:batch:0:1:2"
+    assert not await play.context.pool.exists("arq:in-progress:syn_1:batch:0:1:2")
+    await play.time.sleep(61)
+    assert same(await play.read(), chain)
+
+
+async def test_a_page_that_is_refused_fails_the_sync_with_its_place_and_resume_goes_on(play: Play, chain: Sync) -> None:
+    await play.ask(strategy="fan-out")
+    play.sandbox.add_fault(Fault("segment", "status", route="page", page=9, times=1, status=401))
+    await play.run("syn_1:walk:1")
+    for _ in range(2):
+        await play.run((await play.jobs())[0])
+    failed = await play.sync()
+    assert failed.error
+    assert (failed.state, failed.error.code, failed.error.resumable) == (
+        SyncState.FAILED,
+        "segment_unauthorized",
+        True,
+    )
+    assert "page 10" in failed.error.message
+    assert (failed.pages, await play.jobs()) == (8, [])
+
+
+@dataclass
+class ShortPages:
+    """A source whose pages with traits are shorter than its listing."""
+
+    ahead = 2
+
+    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+        return Page([{}] * 50, "half-way")
+
+    async def entries(self, page: Page, number: int, call: object) -> Entries:
+        return Entries(page.profiles)
+
+
+async def test_pages_that_are_shorter_with_traits_fail_the_sync_for_good(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await play.ask(strategy="fan-out")
+    await play.run("syn_1:walk:1")
+    monkeypatch.setattr(play.context, "source", lambda _: ShortPages())
+    await play.run((await play.jobs())[0])
+    failed = await play.sync()
+    assert failed.error
+    assert (failed.error.code, failed.error.resumable) == ("pages_differ", Permanent.resumable)
+    assert "100 profiles without their traits, but 50 with them" in failed.error.message
+
+
+async def test_a_walk_that_is_told_to_stop_keeps_what_it_has_listed(play: Play, chain: Sync) -> None:
+    await play.ask(strategy="fan-out")
+    play.sandbox.add_fault(Fault("segment", "hold", route="listing", page=11))
+    running = asyncio.create_task(play.run("syn_1:walk:1"))
+    await play.sandbox.journal.wait_arrived("segment.listing", 12)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    play.sandbox.clear_faults()
+    sync = await play.sync()
+    assert (sync.pages_listed, [key.number for key in sync.outstanding]) == (11, [1, 2])
+    assert play.context.listings == 0
+    assert same(await play.read(), chain)
+
+
+@pytest.mark.parametrize(("strategy", "listings"), [("fan-out", 1), ("chain", 0)])
+async def test_a_worker_knows_while_one_of_its_walks_lists_for_all(play: Play, strategy: str, listings: int) -> None:
+    await play.ask(strategy=strategy)
+    play.sandbox.add_fault(Fault("segment", "hold", route="listing" if listings else "page", page=3))
+    running = asyncio.create_task(play.run("syn_1:walk:1"))
+    await play.sandbox.journal.wait_arrived("segment.listing" if listings else "segment.page", 4)
+    assert play.context.listings == listings
+    play.sandbox.clear_faults()
+    await running
+    assert play.context.listings == 0
+
+
+async def test_a_listing_that_is_refused_keeps_what_was_listed(play: Play) -> None:
+    await play.ask(strategy="fan-out")
+    play.sandbox.add_fault(Fault("segment", "status", route="listing", page=10, status=403))
+    await play.run("syn_1:walk:1")
+    failed = await play.sync()
+    assert failed.error
+    assert (failed.error.code, failed.pages_listed) == ("segment_forbidden", 10)
+    assert [key.number for key in failed.outstanding] == [1, 2]
+    assert await play.jobs() == []
+
+
+async def test_a_page_that_always_fails_ends_the_sync_although_the_other_pages_of_its_batch_succeed(play: Play) -> None:
+    await play.ask(strategy="fan-out")
+    await play.run("syn_1:walk:1")
+    play.sandbox.add_fault(Fault("segment", "status", route="page", page=3, status=500))
+    for _ in range(100):
+        if (await play.sync()).state.is_final:
+            break
+        for job in await play.jobs():
+            await play.run(job)
+    failed = await play.sync()
+    assert failed.error
+    assert (failed.error.code, failed.error.resumable) == ("segment_unavailable", True)
+    assert "page 4" in failed.error.message
+
+
+async def test_two_batches_at_once_are_both_counted(play: Play, chain: Sync) -> None:
+    await play.ask(strategy="fan-out")
+    await play.run("syn_1:walk:1")
+    await asyncio.gather(*(play.run(job) for job in await play.jobs()))
+    assert same(await play.sync(), chain)
+
+
+def test_a_batch_reads_several_pages_at_a_time() -> None:
+    assert 1 < batch_module.SIDE_BY_SIDE <= fan_out.PAGES_A_BATCH <= 10

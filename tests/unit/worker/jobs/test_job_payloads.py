@@ -1,0 +1,31 @@
+"""Tickets: what stands in arq's queue for a sync."""
+
+from __future__ import annotations
+
+import orjson
+
+from worker.jobs.job_payloads import batch_ticket, ticket
+from worker.models.sync import BatchKey
+from worker.store import StorePool
+
+
+def test_a_ticket_is_the_job_that_arq_reads(fake_pool: StorePool) -> None:
+    made = ticket("syn_1", "finalize", 7)
+    assert made.job_id == "syn_1:finalize:7"
+    assert fake_pool.job_deserializer
+    job = fake_pool.job_deserializer(made.job)
+    assert (job["f"], job["a"], job["k"], job["t"]) == ("finalize", ["syn_1", 7], {}, None)
+    assert orjson.loads(made.job) == job
+
+
+def test_no_two_epochs_or_kinds_share_a_ticket() -> None:
+    ids = {ticket(sync, kind, epoch).job_id for sync in ("a", "b") for kind in ("walk", "finalize") for epoch in (1, 2)}
+    assert len(ids) == 8
+
+
+def test_a_batch_has_a_ticket_for_each_try(fake_pool: StorePool) -> None:
+    made = batch_ticket(BatchKey("syn_1", slot=3, number=40, attempt=2))
+    assert made.job_id == "syn_1:batch:3:40:2"
+    assert fake_pool.job_deserializer
+    job = fake_pool.job_deserializer(made.job)
+    assert (job["f"], job["a"], job["k"]) == ("batch", ["syn_1", 3, 40, 2], {})

@@ -1,0 +1,85 @@
+"""A worker that stops keeps nothing of what it took from the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+from arq.worker import func
+
+from tests.support.fake_time import FakeTime, context_for
+from tests.support.syncs import Syncs
+from worker.jobs import job_runner
+from worker.jobs.arq_worker import SyncWorker
+from worker.jobs.job_payloads import ticket
+from worker.jobs.lease import Lease
+from worker.jobs.services import WorkerContext
+from worker.store import LeaseGrant, StorePool, embedded_pool
+from worker.store.connection.outage import Outage
+from worker.store.connection.pool import closing
+from worker.store.syncs import Begun, new_token
+
+
+class _Far(Outage):
+    """Redis is some steps of the event loop away: a command can be on its way there, or its answer on its way back."""
+
+    async def wait_out(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
+        await self._travel()
+        answer = await super().wait_out(attempt)
+        await self._travel()
+        return answer
+
+    async def _travel(self) -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+
+class _Walk:
+    """A walk that waits until it is told to stop, and then hands over. begun: how many have got so far as to wait."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    async def job(self, ctx: dict[str, WorkerContext], sync_id: str, epoch: int) -> None:
+        await job_runner.run_epoch(ctx["worker"], sync_id, epoch, "walk", self._work)
+
+    async def _work(self, context: WorkerContext, begun: Begun, lease: Lease[LeaseGrant]) -> None:
+        try:
+            self.begun += 1
+            await asyncio.Event().wait()
+        finally:
+            await lease.stop()
+            grant = begun.lease
+            await context.syncs.hand_over(grant, ticket(grant.sync_id, "walk", grant.epoch + 1), new_token())
+
+
+async def test_a_worker_that_is_told_to_stop_at_any_step_leaves_its_sync_to_the_next_at_once() -> None:
+    """Taken and not begun is where a job could be lost: until the watcher misses it, nobody else may have it."""
+    walk, steps = _Walk(), 0
+    async with aiohttp.ClientSession() as session:
+        while not walk.begun:
+            async with closing(embedded_pool()) as pool:
+                pool.outage = _Far(math.inf)
+                worker = _worker(pool, session)
+                syncs = Syncs(pool, account=worker.account)
+                await syncs.create()
+                worker.functions["walk"] = func(walk.job, name="walk")
+                main = asyncio.create_task(worker.main())
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                main.cancel()
+                await asyncio.wait({main})
+                await worker.stop()
+                now = await syncs.get()
+                following = await syncs.queue.take(5, 60)
+                assert [taken.job_id.decode() for taken in following.jobs] == [f"s1:walk:{now.epoch}"], steps
+                await syncs.begin()  # it is good for that, too
+            steps += 1
+    assert steps > 20  # of the event loop: taking, arq's start, and the beginning
+
+
+def _worker(pool: StorePool, session: aiohttp.ClientSession) -> SyncWorker:
+    return SyncWorker(context_for(pool, session, FakeTime(pool), "http://127.0.0.1:1"))

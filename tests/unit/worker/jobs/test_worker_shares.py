@@ -1,0 +1,108 @@
+"""How a worker takes its share of the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+import pytest
+from arq.worker import func
+
+from tests.support.fake_time import FakeTime, context_for
+from tests.support.syncs import REQUEST, Syncs
+from worker.concurrency import give_up
+from worker.http.client import new_session
+from worker.jobs import arq_worker
+from worker.jobs.arq_worker import SyncWorker
+from worker.jobs.job_payloads import ticket
+from worker.store import StorePool
+from worker.store.queue import Take
+
+SYNCS = 16
+NEVER_S = 3600.0
+
+
+async def test_workers_that_ask_together_share_what_is_there(fake_pool: StorePool) -> None:
+    for number in range(SYNCS):
+        await _enqueue(fake_pool, f"s{number}")
+    async with (
+        new_session() as session,
+        _taking(_worker(fake_pool, session), _worker(fake_pool, session)) as started,
+    ):
+        shares = Counter([await started.get() for _ in range(SYNCS)])
+    assert min(shares.values()) >= SYNCS // 2 - 1  # a greedy one would have filled its ten slots
+
+
+async def test_a_worker_that_lists_for_all_leaves_the_next_jobs_to_the_others(
+    fake_pool: StorePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arq_worker, "LISTING_POLL_S", NEVER_S)
+    async with new_session() as session:
+        lists, other = _worker(fake_pool, session, poll_s=NEVER_S), _worker(fake_pool, session)
+        lists._context.listings = 1
+        async with _taking(lists, other) as started:
+            for number in range(3):
+                await _enqueue(fake_pool, f"s{number}")
+                assert await started.get() is other
+
+
+async def test_a_worker_that_lists_for_all_takes_what_nobody_else_does(fake_pool: StorePool) -> None:
+    async with new_session() as session:
+        lists = _worker(fake_pool, session, poll_s=NEVER_S)
+        lists._context.listings = 1
+        async with _taking(lists) as started:
+            for number in range(3):
+                await _enqueue(fake_pool, f"s{number}")
+                assert await started.get() is lists
+
+
+@contextlib.asynccontextmanager
+async def _taking(*workers: SyncWorker) -> AsyncIterator[asyncio.Queue[SyncWorker]]:
+    """Workers that take jobs, which then go on until the end; yields who has started one."""
+    started: asyncio.Queue[SyncWorker] = asyncio.Queue()
+
+    def walk_of(worker: SyncWorker) -> Callable[..., Awaitable[None]]:
+        async def walk(ctx: dict[str, object], sync_id: str, epoch: int) -> None:
+            started.put_nowait(worker)
+            await asyncio.Event().wait()
+
+        return walk
+
+    for worker in workers:
+        worker.functions["walk"] = func(walk_of(worker), name="walk")
+    looked = [_first_look(worker) for worker in workers]
+    taking = [asyncio.create_task(worker.main()) for worker in workers]
+    try:
+        for look in looked:
+            await look.wait()
+        yield started
+    finally:
+        await give_up(taking)
+        for worker in workers:
+            await worker.stop()
+
+
+def _first_look(worker: SyncWorker) -> asyncio.Event:
+    """Is set once the worker has looked at the queue."""
+    looked, take = asyncio.Event(), worker._context.queue.take
+
+    async def look(most: int, in_progress_s: float) -> Take:
+        try:
+            return await take(most, in_progress_s)
+        finally:
+            looked.set()
+
+    worker._context.queue.take = look  # type: ignore[method-assign]
+    return looked
+
+
+async def _enqueue(pool: StorePool, sync_id: str) -> None:
+    request = REQUEST.model_copy(update={"space_id": sync_id})
+    await Syncs(pool).store.create(sync_id, request, ticket(sync_id, "walk", 1))
+
+
+def _worker(pool: StorePool, session: aiohttp.ClientSession, **settings: object) -> SyncWorker:
+    return SyncWorker(context_for(pool, session, FakeTime(pool), "http://127.0.0.1:1", **settings))

@@ -1,0 +1,204 @@
+"""A worker that is told to stop just as a job makes a move: on its way there the command is lost, or on its way back
+the answer. Either way the sync, and a batch of it, has its next job or its end; nobody needs to miss it first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
+from tests.support.fake_time import FakeTime, context_for
+from worker.http.client import new_session
+from worker.jobs.fetch.batch_job import batch
+from worker.jobs.fetch.fetch_job import Walk, walk
+from worker.jobs.fetch.fetch_strategy import Leaving
+from worker.jobs.job_payloads import batch_ticket, ticket
+from worker.jobs.lease import Lease
+from worker.jobs.personas.finalize_job import finalize
+from worker.jobs.services import WorkerContext
+from worker.models.sync import Sync, SyncRequest, SyncState, job_kind
+from worker.store import StorePool
+
+Job = Callable[..., Awaitable[None]]
+REFUSED = Fault("segment", "status", page=1, status=401)
+LATER = Fault("segment", "status", page=1, status=429, retry_after="60")
+MAVERA_LATER = Fault("mavera", "status", route="create", status=429, retry_after="60")
+CUTS = pytest.mark.parametrize("arrives", [False, True], ids=["never sent", "answer lost"])
+
+
+class Stage:
+    """The sync s1 of a small space, and a worker's context."""
+
+    def __init__(self, sandbox: Sandbox, context: WorkerContext) -> None:
+        self.sandbox = sandbox
+        self.context = context
+
+    async def create(self, strategy: str = "chain") -> None:
+        request = SyncRequest.model_validate({"space_id": "s", "strategy": strategy})
+        await self.context.syncs.create("s1", request, ticket("s1", "walk", 1))
+
+    async def sync(self) -> Sync:
+        sync = await self.context.syncs.get("s1")
+        assert sync
+        return sync
+
+    async def run(self, job: Job, *args: int) -> None:
+        await job({"worker": self.context}, "s1", *args)
+
+    async def run_cut_off(self, job: Job, *args: int, store: object, move: str, arrives: bool) -> None:
+        """Runs a job that is cancelled while it makes its first move of that name."""
+        original = getattr(store, move)
+        cut = False
+
+        async def cut_off(*given: Any, **options: Any) -> Any:
+            nonlocal cut
+            cut = True
+            setattr(store, move, original)
+            answer = await original(*given, **options) if arrives else None
+            running.cancel()
+            await asyncio.sleep(0.01)  # raises the cancellation, unless this was spared it
+            return answer if arrives else await original(*given, **options)
+
+        setattr(store, move, cut_off)
+        running = asyncio.ensure_future(self.run(job, *args))
+        await asyncio.wait({running})
+        assert cut
+        assert running.cancelled()
+
+    async def assert_goes_on(self, epoch: int) -> None:
+        """The sync is in this epoch, whose job waits; in fan-out it may be its batches that carry it on."""
+        sync = await self.sync()
+        assert (sync.state.is_final, sync.epoch) == (False, epoch)
+        waiting = {raw.decode() for raw in await self.context.pool.zrange(self.context.queue.name, 0, -1)}
+        batches = {batch_ticket(key).job_id for key in sync.outstanding}
+        assert batches <= waiting
+        assert batches or f"s1:{job_kind(sync.state)}:{epoch}" in waiting
+
+
+@pytest.fixture
+async def stage(fake_pool: StorePool) -> AsyncIterator[Stage]:
+    async with Sandbox(SandboxOptions(spaces={"s": SpaceSpec(500, "wide")})) as sandbox, new_session() as session:
+        yield Stage(sandbox, context_for(fake_pool, session, FakeTime(fake_pool), sandbox.url))
+
+
+@CUTS
+@pytest.mark.parametrize("fault", [None, REFUSED, LATER])
+@pytest.mark.parametrize(("strategy", "move"), [("chain", "commit"), ("fan-out", "commit_listing")])
+async def test_a_walk_whose_last_commit_is_cut_off_has_a_next_one(
+    stage: Stage, strategy: str, move: str, fault: Fault | None, arrives: bool
+) -> None:
+    if fault:
+        stage.sandbox.add_fault(fault)
+    await stage.create(strategy)
+    store = stage.context.syncs if strategy == "chain" else stage.context.batches
+    await stage.run_cut_off(walk, 1, store=store, move=move, arrives=arrives)
+    await stage.assert_goes_on(2)
+
+
+async def test_a_walk_that_is_told_to_stop_behind_its_own_commit_has_a_next_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All pages are read while the first commit is still under way, and the last one waits for that."""
+    stage.context.settings = stage.context.settings.model_copy(update={"commit_interval_s": 0.0})
+    commit, go_on, last_page_read = stage.context.syncs.commit, asyncio.Event(), asyncio.Event()
+    calls = 0
+
+    async def slow_at_first(*given: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await go_on.wait()
+        return await commit(*given, **options)
+
+    async def leaves(self: Walk, leaving: Leaving) -> None:
+        last_page_read.set()
+        await leave(self, leaving)
+
+    leave = Walk._leave
+    monkeypatch.setattr(stage.context.syncs, "commit", slow_at_first)
+    monkeypatch.setattr(Walk, "_leave", leaves)
+    await stage.create()
+    running = asyncio.create_task(stage.run(walk, 1))
+    await last_page_read.wait()
+    await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.sleep(0.01)
+    go_on.set()
+    await asyncio.wait({running})
+    assert running.cancelled()
+    await stage.assert_goes_on(2)
+    assert (await stage.sync()).pages == 3
+
+
+@CUTS
+async def test_a_failure_is_told_though_the_worker_stops(stage: Stage, arrives: bool) -> None:
+    stage.sandbox.add_fault(REFUSED)
+    await stage.create()
+    await stage.run_cut_off(walk, 1, store=stage.context.syncs, move="fail", arrives=arrives)
+    sync = await stage.sync()
+    assert sync.error
+    assert (sync.state, sync.error.resumable) == (SyncState.FAILED, True)
+
+
+async def test_a_failure_is_told_though_the_worker_stops_before_the_job_can_tell(stage: Stage) -> None:
+    """The job's signs of life end first, which takes a moment."""
+    lease_stop, stopped = Lease.stop, False
+
+    async def stop(self: Lease[Any]) -> None:
+        nonlocal stopped
+        if not stopped:
+            stopped = True
+            running.cancel()
+        await lease_stop(self)
+
+    stage.sandbox.add_fault(REFUSED)
+    await stage.create()
+    running = asyncio.create_task(stage.run(walk, 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lease, "stop", stop)
+        await asyncio.wait({running})
+    assert running.cancelled()
+    assert (await stage.sync()).state is SyncState.FAILED
+
+
+@CUTS
+async def test_a_batch_that_must_wait_and_is_cut_off_has_its_next_try(stage: Stage, arrives: bool) -> None:
+    await stage.create("fan-out")
+    await stage.run(walk, 1)
+    [key] = (await stage.sync()).outstanding
+    stage.sandbox.add_fault(LATER)
+    args = (key.slot, key.number, key.attempt)
+    await stage.run_cut_off(batch, *args, store=stage.context.batches, move="retry", arrives=arrives)
+    assert (await stage.sync()).outstanding == (key.next_attempt(),)
+    await stage.assert_goes_on(2)
+
+
+@CUTS
+async def test_a_batch_whose_count_is_cut_off_is_counted_or_has_its_next_try(stage: Stage, arrives: bool) -> None:
+    await stage.create("fan-out")
+    await stage.run(walk, 1)
+    [key] = (await stage.sync()).outstanding
+    args = (key.slot, key.number, key.attempt)
+    await stage.run_cut_off(batch, *args, store=stage.context.batches, move="count", arrives=arrives)
+    assert (await stage.sync()).outstanding == (() if arrives else (key.next_attempt(),))
+    await stage.assert_goes_on(3 if arrives else 2)
+
+
+@CUTS
+@pytest.mark.parametrize(("fault", "move"), [(None, "complete"), (MAVERA_LATER, "hand_over")])
+async def test_a_finalizer_whose_last_move_is_cut_off_is_through_or_has_a_next_one(
+    stage: Stage, fault: Fault | None, move: str, arrives: bool
+) -> None:
+    if fault:
+        stage.sandbox.add_fault(fault)
+    await stage.create()
+    await stage.run(walk, 1)
+    await stage.run_cut_off(finalize, 2, store=stage.context.syncs, move=move, arrives=arrives)
+    if move == "complete" and arrives:
+        assert (await stage.sync()).state is SyncState.COMPLETED
+    else:
+        await stage.assert_goes_on(3)

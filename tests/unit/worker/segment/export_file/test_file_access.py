@@ -1,0 +1,80 @@
+"""Which files may be read: whoever can write to Redis cannot make a worker read any."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from worker.errors import ResumableStop
+from worker.segment.export_file import Opener, anywhere, under
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A directory with a file, beside one with a secret."""
+    for name in ("home", "elsewhere"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "home" / "profiles.ndjson").write_text("{}")
+    (tmp_path / "elsewhere" / "secret").write_text("secret")
+    (tmp_path / "home-too").mkdir()
+    (tmp_path / "home-too" / "secret").write_text("secret")
+    return tmp_path / "home"
+
+
+def code(opener: Opener, file: object) -> str:
+    with pytest.raises(ResumableStop) as raised:
+        opener(str(file))
+    assert str(file) in str(raised.value)
+    return raised.value.code
+
+
+def content(opener: Opener, file: object) -> bytes:
+    with opener(str(file)) as opened:
+        return opened.read()
+
+
+def test_a_file_under_the_directory_is_read_by_its_name_there_or_its_whole_name(home: Path) -> None:
+    assert content(under(home), "profiles.ndjson") == b"{}"
+    assert content(under(home), home / "profiles.ndjson") == b"{}"
+    (home / "a link").symlink_to("profiles.ndjson")
+    assert content(under(home), "a link") == b"{}"
+
+
+def test_the_directory_itself_may_be_a_link(home: Path) -> None:
+    link = home.parent / "link"
+    link.symlink_to(home)
+    assert content(under(link), "profiles.ndjson") == b"{}"
+    assert content(under(link), link / "profiles.ndjson") == b"{}"
+
+
+@pytest.mark.parametrize(
+    "file", ["../elsewhere/secret", "/etc/passwd", "../home-too/secret", "link/secret", "dangling"]
+)
+def test_nothing_else_is_read_and_nothing_said_about_it(home: Path, file: str) -> None:
+    (home / "link").symlink_to("../elsewhere")
+    (home / "dangling").symlink_to("../elsewhere/nothing")
+    assert code(under(home), file) == "file_forbidden"
+
+
+def test_without_a_directory_no_file_is_read(home: Path) -> None:
+    assert code(under(None), home / "profiles.ndjson") == "file_forbidden"
+
+
+def test_standard_input_is_for_the_process_that_was_given_it_only(home: Path) -> None:
+    assert code(under(home), "-") == "file_missing"
+    with anywhere("-") as opened:
+        assert opened.fileno() == 0
+    os.fstat(0)  # still open
+
+
+def test_what_is_no_file_is_not_opened_and_what_is_missing_is_named(home: Path) -> None:
+    os.mkfifo(home / "pipe")
+    (home / "circle").symlink_to("circle")
+    assert code(under(home), "pipe") == "file_unreadable"
+    assert code(under(home), ".") == "file_unreadable"
+    assert code(anywhere, home) == "file_unreadable"
+    assert code(under(home), "missing") == "file_missing"
+    assert code(anywhere, home / "circle") == "file_unreadable"
+    assert code(under(home), "x" * 1000) == "file_unreadable"

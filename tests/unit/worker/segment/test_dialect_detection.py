@@ -1,0 +1,126 @@
+"""`auto`: each dialect is asked once, the one that answers is kept, and if none does, both answers are in the error."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.support.scripted_segment import Call, Refusal, people, rows, scripted
+from worker.errors import ApiError, Permanent, ResumableStop, Retry
+from worker.http.client import new_session
+from worker.jobs.services import dialect_urls, segment_source
+from worker.models.sync import SyncRequest
+from worker.segment import AutoSource
+from worker.settings import FixedDialect, Settings, load_settings
+from worker.store import StorePool
+from worker.store.dialects import DialectStore
+
+END = {"next": None, "has_more": False}
+
+
+def inline(call: Call) -> object:
+    return {"data": {"profiles": people(0, 5), "cursor": END}}
+
+
+def profile_api(call: Call) -> object:
+    if not call.authorization.startswith("Basic "):
+        return Refusal(401, b'{"error": {"message": "Basic is needed"}}')
+    if "/traits" in call.path:
+        return {"traits": {"ltv": 1}, "cursor": END}
+    return {"data": rows(0, 5), "cursor": END}
+
+
+@asynccontextmanager
+async def source_of(url: str, pool: StorePool) -> AsyncIterator[AutoSource]:
+    async with new_session() as session:
+        settings = settings_of(url)
+        memory = DialectStore(pool, "spa", tuple(dialect_urls(settings).values()))
+        source = segment_source(settings, session, SyncRequest(space_id="spa"), memory=memory)
+        assert isinstance(source, AutoSource)
+        yield source
+
+
+def settings_of(url: str) -> Settings:
+    return load_settings(segment_token="token", segment_base_url=url, segment_dialect="auto")
+
+
+@pytest.mark.parametrize(("answer", "dialect", "asked"), [(inline, "inline", 1), (profile_api, "profile-api", 2)])
+async def test_the_dialect_that_answers_is_kept(
+    fake_pool: StorePool, answer: object, dialect: FixedDialect, asked: int
+) -> None:
+    async with scripted({"spa": answer}) as segment:  # type: ignore[dict-item]
+        async with source_of(segment.url, fake_pool) as source:
+            page = await source.page("", 1)
+            assert (source.dialect, len(page.profiles)) == (dialect, 5)
+            assert len((await source.entries(page, 1, lambda send: send())).profiles) == 5
+            lists = [call for call in segment.calls["spa"] if "/traits" not in call.path]
+            assert len(lists) == asked
+        before = len(segment.calls["spa"])
+        async with source_of(segment.url, fake_pool) as again:
+            await again.page("", 1)
+            assert (again.dialect, len(segment.calls["spa"])) == (dialect, before + 1)
+
+
+async def test_the_answers_of_both_tries_are_in_the_error(fake_pool: StorePool) -> None:
+    def refuse(call: Call) -> Refusal:
+        basic = call.authorization.startswith("Basic ")
+        return Refusal(
+            403 if basic else 404, b'{"error": {"message": "%b"}}' % (b"no access" if basic else b"no route")
+        )
+
+    async with scripted({"spa": refuse}) as segment, source_of(segment.url, fake_pool) as source:
+        with pytest.raises(ResumableStop, match=r"404 no route.+asked as profile-api.+403 no access") as caught:
+            await source.page("", 1)
+    message = str(caught.value)
+    order = ["(SEGMENT_DIALECT)", "(SEGMENT_REGION)", "kind of token", "token of this space", "Unify"]
+    places = [message.rindex(words) for words in order]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(500, Retry), (429, Retry), (400, Permanent)])
+async def test_what_does_not_speak_of_the_dialect_chooses_none(
+    fake_pool: StorePool, status: int, kind: type[ApiError]
+) -> None:
+    async with scripted({"spa": lambda _: Refusal(status)}) as segment, source_of(segment.url, fake_pool) as source:
+        with pytest.raises(kind):
+            await source.page("", 1)
+        assert source.dialect is None
+        assert len(segment.calls["spa"]) == (2 if status == 400 else 1)
+
+
+async def test_a_listing_goes_on_though_redis_has_forgotten_the_dialect(fake_pool: StorePool) -> None:
+    async with scripted({"spa": profile_api}) as segment, source_of(segment.url, fake_pool) as source:
+        assert len((await source.page("c5", 2)).profiles) == 5
+        assert [call.cursor for call in segment.calls["spa"]] == ["", "", "c5"]
+
+
+@pytest.mark.parametrize(
+    ("options", "dialect"),
+    [
+        ({}, "auto"),
+        ({"dialect": "auto"}, "auto"),
+        ({"strategy": "fan-out"}, "inline"),
+        ({"trait_class": "audience"}, "profile-api"),
+        ({"file": "x"}, "auto"),
+        ({"dialect": "inline"}, "inline"),
+    ],
+)
+def test_what_only_one_dialect_can_do_chooses_it(options: dict[str, object], dialect: str) -> None:
+    request = SyncRequest.model_validate({"space_id": "spa", **options})
+    assert request.dialect == dialect
+    assert SyncRequest.from_stored(request.model_dump_json()) == request
+
+
+def test_an_old_version_can_read_a_default_request_and_its_own_mean_inline() -> None:
+    assert "dialect" not in SyncRequest(space_id="spa").model_dump_json()
+    assert SyncRequest.from_stored('{"space_id": "spa", "dialect": "inline"}').dialect == "inline"
+
+
+def test_each_dialect_is_asked_in_the_region() -> None:
+    settings = load_settings(segment_token="token", segment_base_url=None, segment_region="eu")
+    assert dialect_urls(settings) == {
+        "inline": "https://eu1.api.segmentapis.com",
+        "profile-api": "https://profiles.euw1.segment.com/v1",
+    }

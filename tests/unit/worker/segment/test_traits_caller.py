@@ -1,0 +1,151 @@
+"""A profile that cannot be read is told from an API that does not answer: whatever fails when, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import settings as settings_for_examples
+from hypothesis import strategies as st
+
+from tests.support.sleepy_time import now, play
+from worker.concurrency import all_of
+from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
+from worker.http.client import new_session
+from worker.jobs.api_caller import Defer, Patience
+from worker.jobs.services import WorkerContext
+from worker.segment.traits_caller import CHECKS, TRIES, UNREADABLE, TraitsCaller
+from worker.settings import load_settings
+from worker.store import embedded_pool
+from worker.store.connection.pool import closing
+
+BUDGET_S = 60.0
+FAILURES: dict[str, ApiError] = {
+    "500": Retry("segment_unavailable", "500"),
+    "body": Retry("segment_bad_body", "no traits"),
+    "400": Permanent("segment_bad_request", "400"),
+    "403": ResumableStop("segment_forbidden", "403"),
+}
+
+
+@dataclass
+class Api:
+    """Profiles by number. poisoned: those that always fail, and how; outage: from when to when all requests fail."""
+
+    profiles: int
+    poisoned: dict[int, ApiError]
+    outage: tuple[float, float] = (0.0, 0.0)
+    took_s: float = 0.05
+    sent: int = 0
+    began_at: float = field(default_factory=now)
+
+    async def traits(self, number: int) -> object:
+        self.sent += 1
+        await asyncio.sleep(self.took_s)
+        start, end = self.outage
+        if start <= now() - self.began_at < end:
+            raise Retry("segment_unavailable", "503")
+        if number in self.poisoned:
+            raise self.poisoned[number]
+        return number
+
+
+async def read(api: Api, side_by_side: int) -> list[object]:
+    """What is answered for each profile, through jobs that hand over and read what was not read to its end again."""
+    settings = load_settings(
+        segment_token="sandbox", mavera_api_key="mvra_test_sandbox", segment_rate=1e5, retry_budget_s=BUDGET_S
+    )
+    async with closing(embedded_pool()) as pool, new_session() as session:
+        context = WorkerContext(settings, pool, session, clock=now)
+        trouble_ms = 0
+        for _ in range(100):
+            patience = Patience(context, context.segment_limiter("spa_1"), "Segment", trouble_ms)
+            caller, places = TraitsCaller(), asyncio.Semaphore(side_by_side)
+
+            async def one(
+                number: int,
+                patience: Patience = patience,
+                caller: TraitsCaller = caller,
+                places: asyncio.Semaphore = places,
+            ) -> object:
+                async with places:
+                    return await caller.read(lambda: api.traits(number), patience.call)
+
+            try:
+                return await all_of([one(number) for number in range(api.profiles)])
+            except Defer as wait:
+                trouble_ms = patience.trouble_ms
+                await asyncio.sleep(wait.wait_s)
+    raise AssertionError("it never ends")
+
+
+POISONED = st.dictionaries(st.integers(0, 19), st.sampled_from(list(FAILURES.values())), max_size=19)
+
+
+@given(poisoned=POISONED, side_by_side=st.sampled_from([1, 3, 32]))
+@settings_for_examples(max_examples=60, deadline=None)
+def test_exactly_the_profiles_that_cannot_be_read_are_left_out(
+    poisoned: dict[int, ApiError], side_by_side: int
+) -> None:
+    async def story() -> None:
+        api = Api(20, poisoned)
+        try:
+            found = await read(api, side_by_side)
+        except (ResumableStop, Permanent):
+            # With nobody answered before them, they could not be told from an API that refuses everybody.
+            assert set(range(min(20, side_by_side))) <= set(poisoned)
+            return
+        assert found == [UNREADABLE if number in poisoned else number for number in range(20)]
+        most = TRIES + CHECKS
+        assert api.sent <= 20 - len(poisoned) + most * len(poisoned) * (1 + (now() - api.began_at > 8))
+        assert now() - api.began_at <= 2 * BUDGET_S
+
+    play(story)
+
+
+@given(
+    poisoned=st.dictionaries(st.integers(3, 19), st.sampled_from(list(FAILURES.values())), max_size=4),
+    side_by_side=st.sampled_from([1, 3, 32]),
+    start=st.floats(0, 3),
+    lasts_s=st.floats(0, 90),
+)
+@settings_for_examples(max_examples=80, deadline=None)
+def test_an_outage_leaves_out_nobody_who_can_be_read(
+    poisoned: dict[int, ApiError], side_by_side: int, start: float, lasts_s: float
+) -> None:
+    async def story() -> None:
+        api = Api(20, poisoned, (start, start + lasts_s))
+        try:
+            found = await read(api, side_by_side)
+        except ResumableStop:
+            assert lasts_s > BUDGET_S / 2 - 11
+            return
+        assert found == [UNREADABLE if number in poisoned else number for number in range(20)]
+
+    play(story)
+
+
+def test_a_limit_that_is_exceeded_is_no_fault_of_a_profile() -> None:
+    async def story() -> None:
+        api, asked = Api(2, {}), 0
+        caller = TraitsCaller()
+
+        async def once(send: object) -> object:
+            return await send()  # type: ignore[operator]
+
+        assert await caller.read(lambda: api.traits(0), once) == 0
+
+        async def limited() -> object:
+            nonlocal asked
+            asked += 1
+            raise WaitUntil("segment_rate_limit", "429", wait_s=1)
+
+        for _ in range(2 * TRIES):
+            try:
+                await caller.read(limited, once)
+            except WaitUntil:
+                continue
+        assert (asked, api.sent) == (2 * TRIES, 1)
+
+    play(story)

@@ -1,0 +1,434 @@
+"""Patience with Redis: what is waited out, for how long, and what is told meanwhile. In time that only sleeps pass."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Awaitable
+from itertools import pairwise
+
+import pytest
+import redis.exceptions as redis_errors
+
+from tests.support.sleepy_time import now, play
+from worker.errors import ConfigurationError, StoreUnavailable
+from worker.store.connection.outage import LAST_TRY_S, Outage, is_outage, is_refusal, reason
+
+AWAY = redis_errors.ConnectionError("Error 111 connecting to 127.0.0.1:1. Connection refused.")
+
+
+class Redis:
+    """Fails as told before it answers: with an error, or by hanging for None. for_ever: the first failure stays."""
+
+    def __init__(self, *failures: Exception | None, for_ever: bool = False) -> None:
+        self.failures = list(failures)
+        self.for_ever = for_ever
+        self.attempts: list[float] = []
+
+    async def ask(self) -> str:
+        self.attempts.append(now())
+        if self.failures:
+            failure = self.failures[0] if self.for_ever else self.failures.pop(0)
+            if failure:
+                raise failure
+            await asyncio.get_running_loop().create_future()
+        return "answer"
+
+
+# What it is
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AWAY,
+        OSError("refused"),
+        ConnectionResetError(),
+        TimeoutError(),
+        redis_errors.TimeoutError("Timeout reading from 127.0.0.1:1"),
+        redis_errors.InvalidResponse('Protocol error, got "H" as reply type byte'),
+        redis_errors.BusyLoadingError("Redis is loading the dataset in memory"),
+        redis_errors.OutOfMemoryError(
+            "command not allowed when used memory > 'maxmemory'. script: x, on @user_script:9."
+        ),
+        redis_errors.ReadOnlyError("You can't write against a read only replica."),
+        redis_errors.ExecAbortError("Transaction discarded because of previous errors."),
+        redis_errors.ResponseError("MISCONF Redis is configured to save RDB snapshots"),
+        redis_errors.ResponseError("MASTERDOWN Link with MASTER is down"),
+        redis_errors.ResponseError("NOREPLICAS Not enough good replicas to write."),
+        redis_errors.ResponseError("CLUSTERDOWN The cluster is down"),
+        redis_errors.ResponseError("BUSY Redis is busy running a script."),
+        redis_errors.ResponseError("UNBLOCKED force unblock from blocking operation"),
+        redis_errors.ResponseError("Error running script (call to f_1): @user_script:9: -OOM command not allowed"),
+        redis_errors.ResponseError("Command # 1 (SET a b) of pipeline caused error: ('MISCONF Redis is',)"),
+        redis_errors.ResponseError("Command # 1 (SET a b) of pipeline caused error: MISCONF Redis is"),
+    ],
+    ids=str,
+)
+def test_what_passes_is_an_outage(error: Exception) -> None:
+    assert is_outage(error)
+    assert not is_refusal(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        redis_errors.AuthenticationError("invalid username-password pair or user is disabled."),
+        redis_errors.AuthenticationWrongNumberOfArgsError("wrong number of arguments for 'auth' command"),
+        redis_errors.AuthorizationError("no"),
+        redis_errors.NoPermissionError("this user has no permissions to run the 'evalsha' command"),
+        redis_errors.ResponseError("DB index is out of range"),
+        redis_errors.ResponseError("DENIED Redis is running in protected mode"),
+        redis_errors.ResponseError("Protocol error: unauthenticated multibulk length"),
+    ],
+    ids=str,
+)
+def test_what_only_another_url_mends_is_a_refusal(error: Exception) -> None:
+    assert is_refusal(error)
+    assert not is_outage(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        redis_errors.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"),
+        redis_errors.ResponseError(
+            "Command # 1 (GET sp:limit:segment:OOM) of pipeline caused error: WRONGTYPE Operation"
+        ),
+        redis_errors.ResponseError("user_script:9: attempt to compare nil with number"),
+        redis_errors.NoScriptError("No matching script."),
+        redis_errors.WatchError("Watched variable changed."),
+        ValueError("OOM"),
+        RuntimeError("LOADING"),
+    ],
+    ids=str,
+)
+def test_anything_else_is_neither(error: Exception) -> None:
+    assert not is_outage(error)
+    assert not is_refusal(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (AWAY, "Error 111 connecting to 127.0.0.1:1. Connection refused"),
+        (TimeoutError(), "TimeoutError"),
+        (redis_errors.ResponseError("one\ntwo"), "one"),
+        (redis_errors.ResponseError("x" * 500), "x" * 200),
+        (redis_errors.ResponseError("Command # 1 (SET key value) of pipeline caused error: OOM no."), "OOM no"),
+        (
+            redis_errors.InvalidResponse('Protocol error, got "H" as reply type byte'),
+            'something else answers in its place (Protocol error, got "H" as reply type byte)',
+        ),
+    ],
+)
+def test_a_reason_is_one_line_without_the_command(error: Exception, words: str) -> None:
+    assert reason(error) == words
+
+
+# For how long
+
+
+def test_an_answer_is_waited_for_in_growing_steps_of_half_a_second_at_most() -> None:
+    async def story() -> None:
+        redis = Redis(*[AWAY] * 10)
+        assert await Outage(math.inf).wait_out(redis.ask) == "answer"
+        steps = [round(after - before, 6) for before, after in pairwise(redis.attempts)]
+        assert steps == [0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5, 0.5, 0.5, 0.5]
+
+    play(story)
+
+
+def test_a_refused_connection_is_given_up_when_patience_ends() -> None:
+    async def story() -> None:
+        redis, began_at = Redis(AWAY, for_ever=True), now()
+        with pytest.raises(StoreUnavailable, match=r"^Redis does not answer: Error 111 .*refused\. Check REDIS_URL"):
+            await Outage(5).wait_out(redis.ask)
+        assert 4 < now() - began_at <= 5.1
+        assert redis.attempts[-1] - began_at <= 5
+
+    play(story)
+
+
+def test_a_hung_redis_is_given_up_when_patience_ends() -> None:
+    async def story() -> None:
+        began_at = now()
+        with pytest.raises(StoreUnavailable, match="TimeoutError"):
+            await Outage(5).wait_out(Redis(None, for_ever=True).ask)
+        assert 4.9 < now() - began_at < 5.2
+
+    play(story)
+
+
+def test_an_attempt_gets_a_second_however_short_the_patience() -> None:
+    async def story() -> None:
+        began_at = now()
+        with pytest.raises(StoreUnavailable):
+            await Outage(0).wait_out(Redis(None, for_ever=True).ask)
+        assert now() - began_at >= LAST_TRY_S
+        assert await Outage(0).wait_out(Redis().ask) == "answer"
+        redis = Redis(AWAY, for_ever=True)
+        with pytest.raises(StoreUnavailable):
+            await Outage(0).wait_out(redis.ask)
+        assert len(redis.attempts) == 1
+
+    play(story)
+
+
+def test_without_end_means_without_end() -> None:
+    async def story() -> None:
+        waiting = asyncio.create_task(Outage(math.inf).wait_out(Redis(AWAY, for_ever=True).ask))
+        await asyncio.sleep(3600)
+        assert not waiting.done()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    play(story)
+
+
+@pytest.mark.parametrize("failure", [AWAY, None])
+def test_whoever_waits_already_stops_waiting_in_time(failure: Exception | None) -> None:
+    async def story() -> None:
+        outage = Outage(math.inf)
+        waiting = [asyncio.create_task(outage.wait_out(Redis(failure, for_ever=True).ask)) for _ in range(3)]
+        await asyncio.sleep(60)
+        outage.stop_waiting(4)
+        began_at = now()
+        for one in waiting:
+            with pytest.raises(StoreUnavailable):
+                await one
+        assert 3 < now() - began_at < 4.2
+
+    play(story)
+
+
+def test_after_that_each_command_gets_one_short_attempt() -> None:
+    async def story() -> None:
+        outage = Outage(math.inf)
+        outage.stop_waiting(4)
+        await asyncio.sleep(60)
+        assert await outage.wait_out(Redis().ask) == "answer"
+        for failure, most in ((AWAY, 0.1), (None, LAST_TRY_S + 0.1)):
+            redis, began_at = Redis(failure, for_ever=True), now()
+            with pytest.raises(StoreUnavailable):
+                await outage.wait_out(redis.ask)
+            assert now() - began_at <= most
+            assert len(redis.attempts) == 1
+
+    play(story)
+
+
+def test_a_later_stop_does_not_lengthen_an_earlier_one() -> None:
+    async def story() -> None:
+        outage = Outage(math.inf)
+        waiting = asyncio.create_task(outage.wait_out(Redis(None, for_ever=True).ask))
+        await asyncio.sleep(1)
+        outage.stop_waiting(2)
+        outage.stop_waiting(3600)
+        began_at = now()
+        with pytest.raises(StoreUnavailable):
+            await waiting
+        assert now() - began_at < 2.2
+
+    play(story)
+
+
+def test_an_attempt_whose_time_is_just_over_is_left_alone() -> None:
+    async def story() -> None:
+        outage = Outage(1)
+
+        async def hang() -> None:
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                outage.stop_waiting(0)
+
+        with pytest.raises(StoreUnavailable):
+            await outage.wait_out(hang)
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    "error", [redis_errors.ResponseError("WRONGTYPE"), ValueError("mine"), asyncio.CancelledError()]
+)
+def test_what_is_no_outage_is_raised_at_once(error: BaseException) -> None:
+    async def story() -> None:
+        attempts = []
+
+        async def fail() -> None:
+            attempts.append(now())
+            raise error
+
+        with pytest.raises(type(error)) as raised:
+            await Outage(math.inf).wait_out(fail)
+        assert raised.value is error
+        assert len(attempts) == 1
+
+    play(story)
+
+
+def test_a_cancellation_that_gets_lost_in_an_attempt_is_a_cancellation_all_the_same() -> None:
+    async def story() -> None:
+        async def deaf() -> str:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                return "answer"
+            raise AssertionError
+
+        waiting = asyncio.create_task(Outage(math.inf).wait_out(deaf))
+        await asyncio.sleep(1)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await Outage(math.inf).wait_out(deaf)
+
+    play(story)
+
+
+@pytest.mark.parametrize("error", [AWAY, TimeoutError(), redis_errors.ResponseError("WRONGTYPE")])
+def test_a_cancellation_that_becomes_a_failure_of_the_attempt_is_a_cancellation_at_once(error: Exception) -> None:
+    async def story() -> None:
+        attempts = []
+
+        async def deaf() -> str:
+            attempts.append(now())
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                raise error from None
+            raise AssertionError
+
+        waiting = asyncio.create_task(Outage(math.inf).wait_out(deaf))
+        await asyncio.sleep(1)
+        waiting.cancel()
+        cancelled_at = now()
+        await asyncio.wait({waiting})
+        assert waiting.cancelled()
+        assert now() == cancelled_at
+        assert len(attempts) == 1
+
+    play(story)
+
+
+def test_a_ctrl_c_in_the_middle_of_an_answer_is_one_cancellation_and_leaves_who_cleans_up_alone() -> None:
+    """asyncio's handler cancels the task wherever it is, also while it runs."""
+
+    async def attempt() -> str:
+        this = asyncio.current_task()
+        assert this
+        this.cancel()
+        return "answer"
+
+    async def story() -> None:
+        async def work() -> str:
+            try:
+                await Outage(math.inf).wait_out(attempt)
+            except asyncio.CancelledError:
+                await asyncio.sleep(1)
+                return "cleaned up"
+            return "not cancelled"
+
+        assert await asyncio.create_task(work()) == "cleaned up"
+
+    play(story)
+
+
+def test_who_cleans_up_after_a_cancellation_may_still_use_redis() -> None:
+    async def story() -> None:
+        async def clean_up() -> str:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                return await Outage(math.inf).wait_out(Redis(AWAY).ask)
+            raise AssertionError
+
+        job = asyncio.create_task(clean_up())
+        await asyncio.sleep(1)
+        job.cancel()
+        assert await job == "answer"
+
+    play(story)
+
+
+def test_whoever_cleans_up_asks_in_a_task_whose_time_outs_work_on_every_python_and_may_be_cancelled_again() -> None:
+    async def story() -> None:
+        attempts = []
+
+        async def attempt() -> str:
+            task = asyncio.current_task()
+            assert task
+            attempts.append(task.cancelling())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await asyncio.sleep(3600)
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+        async def clean_up() -> None:
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                await Outage(math.inf).wait_out(attempt)
+
+        job = asyncio.create_task(clean_up())
+        await asyncio.sleep(1)
+        job.cancel()
+        await asyncio.sleep(5)
+        assert attempts == [0]
+        assert not job.done()
+        job.cancel()
+        again_at = now()
+        await asyncio.wait({job})
+        assert job.cancelled()
+        assert now() == again_at
+
+    play(story)
+
+
+def test_a_refusal_names_the_setting() -> None:
+    async def story() -> None:
+        refusal = redis_errors.AuthenticationError("invalid username-password pair or user is disabled.")
+        with pytest.raises(ConfigurationError, match="REDIS_URL says: invalid username-password pair"):
+            await Outage(math.inf).wait_out(Redis(refusal).ask)
+
+    play(story)
+
+
+# What is told
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name.startswith("segment_personas")]
+
+
+async def two_outages(outage: Outage) -> None:
+    waiting: list[Awaitable[str]] = [outage.wait_out(Redis(*[AWAY] * 10).ask) for _ in range(3)]
+    await asyncio.gather(*waiting)
+    await outage.wait_out(Redis().ask)
+
+
+def test_an_outage_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    play(lambda: two_outages(Outage(math.inf)))
+    lines = told(caplog)
+    assert len(lines) == 2
+    assert lines[0].startswith("Redis is away (Error 111")
+    assert lines[1] == "Redis is back"
+
+
+def test_a_hiccup_and_a_command_line_that_says_so_itself_are_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def hiccup() -> None:
+        await Outage(math.inf).wait_out(Redis(AWAY).ask)
+
+    play(hiccup)
+    play(lambda: two_outages(Outage(60)))
+    assert told(caplog) == []

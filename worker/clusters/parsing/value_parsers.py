@@ -1,0 +1,228 @@
+"""Reading trait values: which are usable, which are missing, which are errors.
+
+Absent, null and the empty string are *missing*. Anything else that cannot be used is missing too, and a
+*trait error*. Works on a column, one value of one trait for every profile of a page, because a column that
+is clean (the usual case) is recognised by a few passes at C speed. Values are what a JSON parser makes:
+nothing here raises on any of them, whatever their type or size.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import hypot
+from operator import eq, itemgetter
+from string import whitespace
+from types import NoneType
+from typing import Generic, TypeVar, cast
+
+import orjson
+
+from worker.clusters.parsing.words import ANY_WORD, Vocabulary
+
+MAGNITUDE = 1e15
+"""Numbers beyond plus or minus this are trait errors. Every integer within it is exactly a float."""
+
+# Alternatives that cannot match the same digits twice keep a megabyte of digits linear.
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBERS = frozenset({int, float, NoneType})
+_BOOLEANS = frozenset({bool, NoneType})
+_WORDS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "on", "1", "1.0"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "off", "0", "0.0"), False),
+}
+_LONGEST_BOOLEAN = 100
+_LONGEST_LIST = 64 * 1024
+"""Characters of the longest list that is read from JSON text."""
+
+T = TypeVar("T")
+Traits = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[T]):
+    """A column after parsing.
+
+    `values` has None where nothing usable stood, `wrong` are the rows of trait errors, and `gaps` says
+    whether any value is None.
+    """
+
+    values: list[T | None]
+    wrong: Sequence[int]
+    gaps: bool
+
+
+def parse_number(value: object, lowest: float, highest: float) -> float | None:
+    """`value` as a number from `lowest` to `highest`, or None if it is not usable as one.
+
+    Usable are ints and floats, and strings that are a plain ASCII decimal such as "-12.50", "+3", ".5" or
+    "1e3", with ASCII white space around it. Booleans are not numbers.
+    """
+    if type(value) is str:
+        text = value.strip(whitespace)
+        if not _DECIMAL.fullmatch(text):
+            return None
+        number: float = float(text)
+    elif type(value) is float or type(value) is int:
+        number = value
+    else:
+        return None
+    # Python compares an int of any size exactly, and every comparison with NaN is false.
+    return number if lowest <= number <= highest else None
+
+
+def parse_category(value: object, vocabulary: Vocabulary = ANY_WORD) -> str | None:
+    """`value` as a category in its normal form, or None if it is missing or not usable, see `Vocabulary`."""
+    return vocabulary.parse(value) if isinstance(value, str) else None
+
+
+def parse_boolean(value: object) -> bool | None:
+    """`value` as a boolean, or None if it is not usable as one.
+
+    Usable are booleans, the numbers 1 and 0, also as text, and in any case the words true and false, t and f, yes and
+    no, y and n, on and off.
+    """
+    if isinstance(value, str):
+        return _WORDS.get(value.strip(whitespace).lower()) if len(value) < _LONGEST_BOOLEAN else None
+    if isinstance(value, bool | int | float) and value in (0, 1):
+        return bool(value)
+    return None
+
+
+def parse_list(value: object, vocabulary: Vocabulary = ANY_WORD) -> tuple[tuple[str, ...] | None, bool]:
+    """`value` as a list of distinct categories in order, and whether all of it is usable or missing.
+
+    Usable is a list, also one that is written as JSON text; of its members those that are usable as categories. A list
+    without any is empty, and that is a value. None: `value` is not a list.
+    """
+    if isinstance(value, str):
+        members = _list_in_text(value)
+        if members is None:
+            return None, vocabulary.is_missing(value)
+    elif isinstance(value, list):
+        members = value
+    else:
+        return None, value is None
+    words = {member: vocabulary.parse(member) for member in members if isinstance(member, str)}
+    usable = tuple(dict.fromkeys(word for word in words.values() if word is not None))
+    # The test for missing members is the dearer one.
+    return usable, all(
+        (isinstance(member, str) and words[member] is not None) or vocabulary.is_missing(member) for member in members
+    )
+
+
+def number_column(raw: list[object], lowest: float, highest: float) -> Parsed[float]:
+    """Every value of a column read as `parse_number` does; a blank string such as " " is a trait error."""
+    kinds = set(map(type, raw))
+    if kinds <= _NUMBERS:
+        numbers = cast(list[float | None], raw)
+        gaps = NoneType in kinds
+        present = [value for value in numbers if value is not None] if gaps else cast(list[float], raw)
+        if _all_within(present, lowest, highest):
+            return Parsed(numbers, (), gaps)
+    values = [parse_number(value, lowest, highest) for value in raw]
+    wrong = [row for row, value in enumerate(values) if value is None and not _is_missing(raw[row])]
+    return Parsed(values, wrong, None in values)
+
+
+def category_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> Parsed[str]:
+    """Every value of a column read as `parse_category` does; a blank string or a placeholder is missing."""
+    try:
+        distinct = set(raw)
+    except TypeError:  # a list or an object among them
+        values = [parse_category(value, vocabulary) for value in raw]
+    else:
+        # A page holds few distinct categories, and each needs to be cleaned only once. That 1 and True are
+        # the same member of a set does not matter, because neither is a category.
+        parse = vocabulary.parse
+        cleaned = {value: parse(value) if isinstance(value, str) else None for value in distinct}
+        clean = all(map(eq, cleaned, cleaned.values()))
+        values = cast(list[str | None], raw) if clean else [cleaned[value] for value in raw]
+        unused = [value for value, text in cleaned.items() if text is None]
+        if all(map(vocabulary.is_missing, unused)):
+            return Parsed(values, (), bool(unused))
+    wrong = [row for row, value in enumerate(values) if value is None and not vocabulary.is_missing(raw[row])]
+    return Parsed(values, wrong, None in values)
+
+
+def boolean_column(raw: list[object]) -> Parsed[bool]:
+    """Every value of a column read as `parse_boolean` does; a blank string is missing."""
+    kinds = set(map(type, raw))
+    if kinds <= _BOOLEANS:
+        return Parsed(cast(list[bool | None], raw), (), NoneType in kinds)
+    values = [parse_boolean(value) for value in raw]
+    wrong = [row for row, value in enumerate(values) if value is None and not is_blank(raw[row])]
+    return Parsed(values, wrong, None in values)
+
+
+def list_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> Parsed[tuple[str, ...]]:
+    """Every value of a column read as `parse_list` does; a blank string or a placeholder is missing."""
+    parsed = [parse_list(value, vocabulary) for value in raw]
+    wrong = [row for row, (_, usable) in enumerate(parsed) if not usable]
+    values = [value for value, _ in parsed]
+    return Parsed(values, wrong, None in values)
+
+
+def read_trait(profiles: list[Traits], keys: tuple[str, ...], parse: Callable[[list[object]], Parsed[T]]) -> Parsed[T]:
+    """One trait of every profile, each from the first of `keys` that holds a usable value.
+
+    A profile has at most one error a trait: if any key that had to be looked at held something unusable. Keys
+    behind the usable one are not looked at.
+    """
+    column = parse(_raw_column(profiles, keys[0]))
+    if not column.gaps or len(keys) == 1:
+        return column
+    values = list(column.values)
+    wrong = set(column.wrong)
+    for key in keys[1:]:
+        rows = [row for row, value in enumerate(values) if value is None]
+        found = parse([profiles[row].get(key) for row in rows])
+        for row, value in zip(rows, found.values, strict=True):
+            values[row] = value
+        wrong.update(rows[row] for row in found.wrong)
+    return Parsed(values, sorted(wrong), None in values)
+
+
+def as_parsed(key: str) -> str:
+    """The very string that the JSON parser makes of a key, which it keeps: objects find it faster than an equal one."""
+    [same] = orjson.loads(orjson.dumps({key: None}))
+    return cast(str, same)
+
+
+def _raw_column(profiles: list[Traits], key: str) -> list[object]:
+    try:
+        return list(map(itemgetter(key), profiles))
+    except KeyError:
+        return [traits.get(key) for traits in profiles]
+
+
+def _all_within(numbers: list[float], lowest: float, highest: float) -> bool:
+    with suppress(OverflowError):  # an integer that is too large for a float
+        # One pass settles most columns: no part of a vector is longer than the vector, whose length is not a number if
+        # one of them is not.
+        if lowest == -highest and hypot(*numbers) <= highest:
+            return True
+    if not (numbers and lowest <= min(numbers) and max(numbers) <= highest):
+        return not numbers
+    # NaN slips through min and max unless it stands first. Now that all others are small, their sum finds it.
+    total = sum(numbers)
+    return total == total
+
+
+def _list_in_text(text: str) -> list[object] | None:
+    """The list that a string holds as JSON; None if it does not hold one."""
+    if len(text) > _LONGEST_LIST or not (text.startswith("[", len(text) - len(text.lstrip())) and "]" in text):
+        return None
+    try:
+        found = orjson.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, list) else None
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value == ""
+
+
+def is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())

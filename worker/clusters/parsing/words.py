@@ -1,0 +1,153 @@
+"""Words of profiles in their normal form: what a category or an item of a list may hold, and what it cannot be.
+
+Profile data is hostile input: anyone with the public write key of a website can set a trait. A word is therefore kept
+only in its normal form, without characters that a reader cannot see, and markup is refused.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from worker.clusters.parsing.pii import is_personal
+
+WORD_LENGTH = 80
+"""The longest usable word, in characters of its normal form."""
+
+NAMED_LENGTH = 100
+"""The longest word that rules may name."""
+
+_COMPOSED_OF = 4
+"""Characters of which NFC may make one. Longer text is refused first, for NFC is slow on many combining marks."""
+
+_CACHED = 4096
+_CACHED_LENGTH = 2 * WORD_LENGTH
+
+# Invisible though neither control nor format characters: the grapheme joiner, Hangul and Khmer fillers, the blank
+# Braille pattern, variation selectors and tags.
+_FILLERS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+
+_PLACEHOLDERS = frozenset(
+    [
+        *("null", "none", "nil", "nan", "nat", "undefined", "unknown", "unspecified", "\\n"),
+        *("n/a", "n.a.", "n.a", "n/d", "not set", "notset", "not_set", "not available", "not applicable"),
+        *("not provided", "not specified", "not defined", "not known", "no value", "no data"),
+    ]
+)
+_PLACEHOLDERS_IN_BRACKETS = _PLACEHOLDERS | {"na", "blank", "empty", "missing", ""}
+_BRACKETS = re.compile(r"[(\[<{]+\s*(.*?)\s*[)\]>}]+")
+_DASHES = re.compile(r"[-‐-―−._/?\s]+")
+_LONGEST_PLACEHOLDER = 20
+
+_MARKUP = re.compile(
+    r"""<[a-z/!?%] | \]\( | ``` | \{\{ | \}\} | \$\{ | \{%
+      | \b(?:javascript|vbscript)\s*: | \bdata:[a-z]+/ | ^\[object\ \w+\]$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+# Letters, digits, and signs of amounts and enumerations; no end of a sentence, no colon, quote or bracket of a text.
+_NAME = re.compile(r"(?:[\w &/+,'()#%$€£<>≤≥~–-]|\.(?=\w))+")
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+_accepted: dict[str, str] = {}
+"""Words as they were written, and their normal forms. Holds nothing that was refused."""
+
+
+def visible(text: str) -> str | None:
+    """The text in NFC, without characters that cannot be seen; white space stays as it is.
+
+    Returns:
+        None if the text cannot be written as UTF-8 or is far longer than a word.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    shown = "".join(char for char in _FILLERS.sub("", text) if char.isprintable() or char.isspace())
+    if len(shown) > _COMPOSED_OF * NAMED_LENGTH or any(map(_is_surrogate, text)):
+        return None
+    return unicodedata.normalize("NFC", shown)
+
+
+def normal_form(text: str) -> str | None:
+    """The text as words are compared, counted and shown: `visible`, stripped, each run of white space one space.
+
+    Returns:
+        None if the text cannot be written as UTF-8 or is far longer than a word.
+    """
+    shown = visible(" ".join(text.split()))
+    return None if shown is None else " ".join(shown.split())
+
+
+def is_placeholder(word: str) -> bool:
+    """Whether a word in its normal form says that there is no value, such as `N/A`, `(not set)` or `-`."""
+    if len(word) > _LONGEST_PLACEHOLDER:
+        return False
+    text = word.casefold()
+    if text.removeprefix("#") in _PLACEHOLDERS or _DASHES.fullmatch(text):
+        return True
+    found = _BRACKETS.fullmatch(text)
+    return found is not None and (found[1] in _PLACEHOLDERS_IN_BRACKETS or bool(_DASHES.fullmatch(found[1])))
+
+
+def is_name(word: str, most: int) -> bool:
+    """Whether a word can only be a name: it has at most `most` words, and no sign that belongs to a sentence."""
+    return bool(_NAME.fullmatch(word)) and len(_LETTERS.findall(word)) <= most
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What the rules say about the words of a trait.
+
+    Attributes:
+        named: words that the rules name; they are usable even if they look like a placeholder or markup.
+        is_closed: whether only these are usable.
+    """
+
+    named: frozenset[str] = frozenset()
+    is_closed: bool = False
+
+    def is_missing(self, value: object) -> bool:
+        """Whether a category is missing: absent, blank or a placeholder that the rules do not name."""
+        if value is None:
+            return True
+        if not isinstance(value, str):
+            return False
+        word = normal_form(value)
+        return word is not None and word not in self.named and (not word or is_placeholder(word))
+
+    def parse(self, value: str) -> str | None:
+        """The normal form of a word; None if it is missing or not usable.
+
+        Usable is a word of at most `WORD_LENGTH` characters that is not a placeholder, does not look like markup and
+        does not look like what belongs to one person, see `is_personal`.
+        """
+        if not self.is_closed and (word := _accepted.get(value)) is not None:
+            return word
+        word = normal_form(value)
+        if word is None or (self.is_closed and word not in self.named):
+            return None
+        if word in self.named:
+            return word
+        if not word or len(word) > WORD_LENGTH or is_placeholder(word) or _MARKUP.search(word) or _is_personal(word):
+            return None
+        # Most words come again and again. A very long one would be remembered at the price of many.
+        if len(value) <= _CACHED_LENGTH:
+            if len(_accepted) >= _CACHED:
+                _accepted.clear()
+            _accepted[value] = word
+        return word
+
+
+ANY_WORD = Vocabulary()
+"""Of a trait whose words the rules do not name."""
+
+
+def _is_personal(word: str) -> bool:
+    if word.isascii():
+        return is_personal(word)
+    # An e-mail address in full-width characters is one, too.
+    return is_personal(word) or is_personal(unicodedata.normalize("NFKC", word))
+
+
+def _is_surrogate(char: str) -> bool:
+    return "\ud800" <= char <= "\udfff"

@@ -1,0 +1,259 @@
+"""Rules written down as a TOML file: from its text to `Rules`, or to every fault with line, field and fix. No I/O."""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import ErrorDetails
+from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
+
+from worker.clusters.rules.condition import Condition
+from worker.clusters.rules.partial_check import faults_of_valid_parts
+from worker.clusters.rules.rules import Cluster, Rules
+from worker.clusters.rules.toml_limits import broken_table, find_excess
+from worker.clusters.rules.toml_positions import Token, line_numbers, line_of, split
+from worker.clusters.rules.trait import Trait
+from worker.clusters.rules.validation import Fault, Path, brief
+
+MAX_TEXT = 256 * 1024
+"""Characters of a file; far more than rules of the largest size need."""
+
+MOST_PROBLEMS = 100
+LONGEST_FIELD, LONGEST_SENTENCE = 200, 2000
+"""How much is said about a file that is far from one of rules. Lengths in characters."""
+
+_SENTENCES = {
+    "bool_type": "write true or false",
+    "float_type": "write a number, without quotes",
+    "finite_number": "write a finite number",
+    "invalid-json-value": "write text, a number, true, false, a list or a table",
+    "model_type": "write a table in { }",
+    "model_attributes_type": "write a table in { }",
+    "dict_type": "write a table in { }",
+    "mapping_type": "write a table in { }",
+    "string_type": "write text in quotes",
+    "string_too_short": "it is empty: write something, or leave it out",
+    "too_short": "it is empty: write at least one",
+    "tuple_type": "write a list in [ ]",
+}
+"""What pydantic says, in the words of a file."""
+
+_FIXES = {
+    "Invalid value": 'write text in straight quotes " ", true and false in small letters, and numbers in digits',
+    "Invalid statement": "a line is name = value, [[traits]] or [[clusters]], or a # comment",
+    "Invalid initial character for a key part": "a quote or a bracket before it is not closed",
+    "Illegal character": "a quote before it is not closed",
+    "Unterminated string": "close it with a quote",
+    "Unclosed array": "close it with ]",
+    "Unclosed inline table": "close it with }",
+    "Expected '='": "a line is name = value",
+    "Cannot overwrite a value": "it is there already: leave one out, or begin each trait with [[traits]] and each "
+    "cluster with [[clusters]]",
+    "Cannot declare": "it is there already: begin each trait with [[traits]], each cluster with [[clusters]]",
+    "Cannot mutate immutable namespace": "it is there already, as a list in [ ] or a table in { }: leave one out",
+    "Duplicate inline table key": "it is there already: leave one out",
+}
+"""What to do about it, by how the parser's sentence begins."""
+
+_MEANT = {
+    ">": "gt",
+    ">=": "gte",
+    "<": "lt",
+    "<=": "lte",
+    "=": "eq",
+    "==": "eq",
+    "equals": "eq",
+    "!=": "not",
+    "and": "all",
+    "or": "any",
+    "default": "missing",
+    "int": "number",
+    "integer": "number",
+    "float": "number",
+    "bool": "boolean",
+    "string": "category",
+    "str": "category",
+    "text": "category",
+    "array": "list",
+    "datetime": "date",
+    "timestamp": "date",
+}
+"""What other languages call it."""
+
+
+_BEGIN = {
+    "traits": ". Begin each trait with a line [[traits]]",
+    "clusters": ". Begin each cluster with a line [[clusters]]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong in a file. line: from 1. field: such as `cluster growth, when.all.gt`; may be empty."""
+
+    line: int
+    field: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {f'{self.field}: ' if self.field else ''}{self.sentence}"
+
+
+class MalformedRules(ValueError):
+    """A text that is no rules. `problems` are all that were found, in order of their lines."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda problem: problem.line)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def parse_rules(text: str) -> Rules:
+    """The rules that a TOML text describes. Raises MalformedRules."""
+    text = text.removeprefix("\ufeff")  # some editors begin every file with it
+    if len(text) > MAX_TEXT:
+        raise MalformedRules([Problem(1, "", f"more than {MAX_TEXT:,} characters: this is no file of rules")])
+    tokens = split(text)
+    if (excess := find_excess(tokens)) is not None:
+        raise MalformedRules([Problem(excess.line, "", excess.sentence)])
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise MalformedRules([_syntax(text, tokens, str(error))]) from None
+    try:
+        return Rules.model_validate(data)
+    except ValidationError as error:
+        raise MalformedRules(_problems(error, data, text)) from None
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of such a file, for editors."""
+    document = Rules.model_json_schema(schema_generator=_TomlSchema)
+    return {"$schema": GenerateJsonSchema.schema_dialect, **document, "title": "Clusters of segment-personas"}
+
+
+class _TomlSchema(GenerateJsonSchema):
+    """TOML has no null: a field is there with a value, or not at all."""
+
+    def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        found = super().default_schema(schema)
+        return {key: value for key, value in found.items() if (key, value) != ("default", None)}
+
+
+def _syntax(text: str, tokens: Sequence[Token], message: str) -> Problem:
+    """What the parser says, with the line where all other problems have it; without one it means the end."""
+    said, _, place = message.partition(" (at ")
+    found = re.search(r"line (\d+)", place)
+    line = int(found[1]) if found else text.count("\n") + 1
+    if (table := broken_table(tokens, line)) is not None:
+        return Problem(table.line, _key_in(text, table.line), table.sentence)
+    fix = next((fix for beginning, fix in _FIXES.items() if said.startswith(beginning)), "")
+    return Problem(line, _key_in(text, line), f"this is not TOML: {said}" + (f"; {fix}" if fix else ""))
+
+
+def _key_in(text: str, line: int) -> str:
+    """The key that a line begins with; empty if it begins with something else."""
+    found = re.match(r"\s*([\w.-]{1,200})\s*=", text.split("\n")[line - 1])
+    return found[1] if found else ""
+
+
+def _problems(error: ValidationError, data: Mapping[str, Any], text: str) -> list[Problem]:
+    """What is wrong with the data of a text, in order of lines, at most `MOST_PROBLEMS` and a word about the others."""
+    numbers = line_numbers(text)
+    errors = _of_its_own(error)
+    known = {(one["loc"], one["msg"]) for one in errors}
+    faults = [fault for fault in faults_of_valid_parts(data) if (fault.path, fault.sentence) not in known]
+    found: list[tuple[int, ErrorDetails | Fault]] = [(line_of(one["loc"], numbers), one) for one in errors]
+    found += [(line_of(fault.path, numbers), fault) for fault in faults]
+    found.sort(key=lambda one: one[0])
+    problems = [_problem(line, one, data) for line, one in found[:MOST_PROBLEMS]]
+    if rest := found[MOST_PROBLEMS:]:
+        problems.append(Problem(rest[0][0], "", f"{len(rest):,} more mistakes from here on"))
+    return problems
+
+
+def _of_its_own(error: ValidationError) -> list[ErrorDetails]:
+    """The faults that do not merely follow from others."""
+    return [
+        one
+        for one in error.errors(include_url=False)
+        if one["type"] != "default_factory_not_called" and not (one["type"] == "too_short" and one["input"])
+    ]
+
+
+def _problem(line: int, found: ErrorDetails | Fault, data: Mapping[str, Any]) -> Problem:
+    path, sentence = (found.path, found.sentence) if isinstance(found, Fault) else (found["loc"], _sentence(found))
+    return Problem(line, brief(_field(path, data), LONGEST_FIELD), brief(sentence, LONGEST_SENTENCE))
+
+
+def _sentence(error: ErrorDetails) -> str:
+    kind, path, given = error["type"], error["loc"], error["input"]
+    name = str(path[-1]) if path else ""
+    model = _model(path[:-1])
+    if kind == "missing":
+        return f"it is missing. {_description(model, name)}{_BEGIN.get(name, '')}"
+    if kind == "extra_forbidden":
+        names = [field.alias or key for key, field in model.model_fields.items()]
+        return f"there is no such field; {_meant(name, names) or 'there are ' + ', '.join(names)}"
+    if kind == "literal_error":
+        choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        meant = _meant(str(given), choices)
+        return f"it is one of {', '.join(choices)}" + (f"; {meant}" if meant else "")
+    if kind == "tuple_type" and name in _BEGIN:
+        return _BEGIN[name].strip(". ")
+    if kind == "float_type" and isinstance(given, date):
+        return "write an age in days, as a number: a date is compared by how long ago it is"
+    if kind in ("greater_than", "less_than_equal"):
+        bound = "greater than {gt:g}" if kind == "greater_than" else "of at most {le:,g}"
+        return f"write a number {bound.format(**error['ctx'])}. {_description(model, name)}"
+    if kind in _SENTENCES:
+        return _SENTENCES[kind]
+    if kind in ("string_pattern_mismatch", "string_too_long", "too_long"):
+        said = error["msg"].removeprefix("String ").removeprefix("Tuple ")
+        shown = f'"{brief(str(given))}" is not possible' if kind == "string_pattern_mismatch" else f"it {said}"
+        return f"{shown}. {_description(model, name)}"
+    return error["msg"]
+
+
+def _meant(name: str, known: list[str]) -> str:
+    """A question after the word that was probably meant; empty if there is none."""
+    other = _MEANT.get(name.lower(), "")
+    close = [other] if other in known else get_close_matches(brief(name), known, n=1)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def _model(path: Path) -> type[BaseModel]:
+    """The model of the table at `path`."""
+    match path:
+        case ():
+            return Rules
+        case ("traits", _):
+            return Trait
+        case ("clusters", _):
+            return Cluster
+    return Condition
+
+
+def _description(model: type[BaseModel], name: str) -> str:
+    field = model.model_fields.get(name)
+    return field.description or "" if field else ""
+
+
+def _field(path: Path, data: Mapping[str, Any]) -> str:
+    """A path in words: traits and clusters by their names, and no index, for the line says which."""
+    words = [str(part) for part in path if isinstance(part, str)]
+    match path:
+        case ("traits" | "clusters" as kind, int(index), *_):
+            entry = data[kind][index]
+            name = entry.get("name" if kind == "traits" else "key") if isinstance(entry, dict) else None
+            owner = f"{kind[:-1]} {name if isinstance(name, str) else index + 1}"
+            return ", ".join(filter(None, [owner, ".".join(words[1:])]))
+    return ".".join(words)

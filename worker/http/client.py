@@ -1,0 +1,391 @@
+"""One request to an API, with everything that a stranger's server may do to us bounded.
+
+The session is the worker's own and shared; this adds the base URL, the credentials, the time-outs, a bound on the
+decompressed body, and redirects that never leave the host, since the credentials would go with them. A proxy is taken
+from the usual environment variables. What the answer means is the API clients' business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+import urllib.request
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from worker.errors import PersonasError
+from worker.secret_masking import mask_bytes
+
+MAX_REDIRECTS = 3
+_CHUNK = 1 << 16
+_TOO_LONG = re.compile(r"Got more than \d+ bytes|Header value is too long", re.IGNORECASE)
+"""How aiohttp says that a header, or the line of the status, is too long."""
+_ENCODING = re.compile(r"[a-z][a-z0-9-]{0,19}(, ?[a-z][a-z0-9-]{0,19}){0,2}")
+_NO_SUCH_HOST = {getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name)}
+"""What a resolver answers for a name that does not exist; a resolver that cannot be reached has another code."""
+_NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "UNSUPPORTED_PROTOCOL", "HTTPS_PROXY_REQUEST"}
+"""Reasons of a failed handshake with a server that cannot speak TLS with us."""
+
+
+@dataclass(frozen=True)
+class HttpLimits:
+    """Bounds of one request: seconds to connect, seconds in all, and bytes of the body, decompressed."""
+
+    connect_s: float
+    total_s: float
+    body_bytes: int
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer with its whole body. Header names are case-insensitive."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def request_id(self) -> str | None:
+        """What the API's support asks for; printable ASCII, at most 100 characters."""
+        text = self.headers.get("Request-Id") or self.headers.get("X-Request-Id") or ""
+        return "".join(character for character in text if "!" <= character <= "~")[:100] or None
+
+
+class TransportError(PersonasError):
+    """No usable answer came.
+
+    Attributes:
+        maybe_done: Whether the server may have carried the request out all the same.
+        lasting: Whether the same request cannot succeed before somebody changes something.
+    """
+
+    def __init__(self, message: str, *, maybe_done: bool, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.maybe_done = maybe_done
+        self.lasting = lasting
+
+
+class NotPermitted(TransportError):
+    """The permission to send ran out before the body was sent; the server has carried nothing out."""
+
+    def __init__(self) -> None:
+        super().__init__("the permission to send ran out before the request was sent", maybe_done=False)
+
+
+def new_session() -> aiohttp.ClientSession:
+    """The one session of a worker. Bodies are decompressed here, not by aiohttp, so that a bomb stays small.
+
+    aiohttp's trust in the environment stays off: it would read `.netrc` before each request, and refuse a request of
+    ours for whatever it found there.
+    """
+    return aiohttp.ClientSession(
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+    )
+
+
+class HttpClient:
+    """Requests to one base URL with one set of credentials. listen: is shown the headers of every answer."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        headers: Mapping[str, str],
+        limits: HttpLimits,
+        *,
+        listen: Callable[[Mapping[str, str]], None] = lambda _: None,
+    ) -> None:
+        self._session = session
+        self._base = base_url.rstrip("/")
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
+        self._limits = limits
+        self._listen = listen
+        self._proxy, self._proxy_problem = _proxy(URL(self._base))
+        self._timeout = aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s)
+
+    @property
+    def host(self) -> str:
+        """The host of the base URL."""
+        return URL(self._base).host or ""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Mapping[str, Any] | None = None,
+        permit: Callable[[], bool] | None = None,
+        on_connected: Callable[[], Awaitable[None]] | None = None,
+    ) -> Reply:
+        """Sends one request and reads its whole answer.
+
+        Args:
+            method: HTTP method.
+            path: Below the base URL.
+            params: Of the query.
+            json: The body.
+            permit: Asked in the last moment, when the connection is made and the body is about to go out; if it says
+                no, the body is not sent.
+            on_connected: Awaited on that connection before `permit` is asked, however long the connection took. What
+                it raises is raised here, and the body is not sent.
+
+        Raises:
+            TransportError: No usable answer came. Before the body was sent, `maybe_done` is False.
+            NotPermitted: `permit` said no.
+        """
+        if self._proxy_problem:
+            raise TransportError(self._proxy_problem, maybe_done=False, lasting=True)
+        url = URL(self._base + path).with_query(params) if params else URL(self._base + path)
+        body = None if json is None else orjson.dumps(json)
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        last_word = _LastWord(body or b"", permit, on_connected) if permit else None
+        if last_word:
+            headers = {**headers, "Content-Length": str(len(last_word.body))}
+        try:
+            return await self._exchange(method, url, last_word.send() if last_word else body, headers)
+        except TransportError as error:
+            if last_word is None or last_word.sent:
+                raise
+            if last_word.error is not None:
+                raise last_word.error from None
+            raise TransportError(str(error), maybe_done=False, lasting=error.lasting) from None
+        finally:
+            if last_word:
+                last_word.close()
+
+    async def _exchange(
+        self, method: str, url: URL, data: bytes | AsyncIterator[bytes] | None, headers: Mapping[str, str]
+    ) -> Reply:
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                async with self._session.request(
+                    method,
+                    url,
+                    data=data,
+                    headers=headers,
+                    timeout=self._timeout,
+                    proxy=self._proxy,
+                    allow_redirects=False,
+                ) as response:
+                    self._listen(response.headers)
+                    if response.status == 407:
+                        raise _refused_by_proxy(407)
+                    if response.status not in {301, 302, 303, 307, 308}:
+                        return Reply(response.status, response.headers, mask_bytes(await self._body(response)))
+                    url = self._redirect(method, url, response.headers.get("Location", ""))
+        except aiohttp.ConnectionTimeoutError:
+            raise TransportError(f"no connection within {self._limits.connect_s:g} s", maybe_done=False) from None
+        except aiohttp.ClientConnectorError as error:
+            raise _cannot_connect(error) from None
+        except aiohttp.ClientHttpProxyError as error:
+            raise _refused_by_proxy(error.status) from None
+        except TimeoutError:
+            raise TransportError(f"no answer within {self._limits.total_s:g} s", maybe_done=True) from None
+        except aiohttp.ClientResponseError as error:
+            if not _TOO_LONG.match(error.message):
+                raise TransportError(f"the connection broke: {type(error).__name__}", maybe_done=True) from None
+            raise TransportError("the headers of the answer are too large", maybe_done=True, lasting=True) from None
+        except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError, ValueError) as error:
+            raise TransportError(f"the connection broke: {type(error).__name__}", maybe_done=True) from None
+        raise TransportError(f"more than {MAX_REDIRECTS} redirects; check the base URL", maybe_done=False, lasting=True)
+
+    @staticmethod
+    def _redirect(method: str, url: URL, location: str) -> URL:
+        if method != "GET":
+            # It may have been carried out before the redirect was answered.
+            raise TransportError(f"the API redirects a {method}; check the base URL", maybe_done=True, lasting=True)
+        try:
+            target = url.join(URL(location)).with_user(None)
+            origin = target.origin()
+        except ValueError:
+            problem = "the API redirects to something that is not a URL"
+        else:
+            if origin == url.origin():
+                return target
+            where = str(origin)[:100]
+            problem = (
+                f"the API redirects to {where}: the base URL must begin with that"
+                if origin.host == url.host and origin.scheme != url.scheme
+                else f"the API redirects to another host, {where}; credentials are not sent there, check the base URL"
+            )
+        raise TransportError(problem, maybe_done=False, lasting=True)
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        try:
+            return await self._read(response)
+        except (TransportError, aiohttp.ClientError, TimeoutError):
+            if response.status < 400:
+                raise
+            return b""  # a refusal is one without its words too
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        encoding = response.headers.get("Content-Encoding", "").strip().lower()
+        if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+            named = f" {encoding}" if _ENCODING.fullmatch(encoding) else ""
+            raise TransportError(
+                f"the answer has a content encoding that is not read{named}; gzip was asked for",
+                maybe_done=True,
+                lasting=True,
+            )
+        if (response.content_length or 0) > self._limits.body_bytes:
+            raise self._too_large()
+        parts: list[bytes] = []
+        size, received = 0, 0
+        unpack = {"": None, "identity": None, "deflate": _Inflate()}.get(encoding, _Gunzip())
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            received += len(chunk)
+            parts.append(unpack.feed(chunk, self._limits.body_bytes + 1 - size) if unpack else chunk)
+            size += len(parts[-1])
+            if max(received, size) > self._limits.body_bytes:
+                raise self._too_large()
+        if unpack and received and not unpack.complete:
+            raise TransportError("the compressed body ends too early", maybe_done=True)
+        return b"".join(parts)
+
+    def _too_large(self) -> TransportError:
+        return TransportError(
+            f"the body is larger than {self._limits.body_bytes / (1 << 20):g} MiB (MAX_BODY_MB)", maybe_done=True
+        )
+
+
+class _Gunzip:
+    """Decompresses piece by piece, never more than is asked for, through all members of the body (RFC 1952, 2.2)."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last member is whole; its checksum is right then."""
+        return self._member.eof
+
+    def feed(self, data: bytes, most: int) -> bytes:
+        """The bytes that `data` unpacks to, up to `most`; the rest is lost. Raises TransportError if it is broken."""
+        out = b""
+        try:
+            while data and len(out) < most:
+                if self._member.eof:
+                    self._member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+                out += self._member.decompress(data, most - len(out))
+                data = self._member.unused_data
+        except zlib.error:
+            raise TransportError("the compressed body is broken", maybe_done=True) from None
+        return out
+
+
+class _Inflate:
+    """Decompresses `deflate`: as the standard has it in the zlib format, or raw as some servers send it."""
+
+    def __init__(self) -> None:
+        self._start = b""
+        self._stream: zlib._Decompress | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the stream is whole."""
+        return self._stream is not None and self._stream.eof
+
+    def feed(self, data: bytes, most: int) -> bytes:
+        """The bytes that `data` unpacks to, up to `most`. Raises TransportError if it is broken."""
+        if self._stream is None:
+            self._start += data
+            if len(self._start) < 2:
+                return b""
+            first, second = self._start[:2]
+            is_zlib = first & 0x0F == 8 and (first * 256 + second) % 31 == 0
+            self._stream = zlib.decompressobj(wbits=zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
+            data = self._start
+        try:
+            out = self._stream.decompress(data, max(most, 1))
+        except zlib.error:
+            raise TransportError("the compressed body is broken", maybe_done=True) from None
+        if self._stream.unused_data:
+            raise TransportError("the compressed body is broken", maybe_done=True)
+        return out
+
+
+class _LastWord:
+    """A body that is sent only if `permit` says yes at the moment when it would go out.
+
+    sent: whether it may have gone out. error: why it did not.
+    """
+
+    def __init__(self, body: bytes, permit: Callable[[], bool], on_connected: Callable[[], Awaitable[None]] | None):
+        self.body = body
+        self.sent = False
+        self.error: Exception | None = None
+        self._closed = False
+        self._permit = permit
+        self._on_connected = on_connected
+
+    async def send(self) -> AsyncIterator[bytes]:
+        try:
+            if self._on_connected:
+                await self._on_connected()
+            if self._closed or not self._permit():
+                raise NotPermitted
+        except Exception as error:
+            self.error = error
+            raise
+        self.sent = True
+        yield self.body
+
+    def close(self) -> None:
+        """The request is over: nothing more may be sent for it."""
+        self._closed = True
+
+
+def _proxy(url: URL) -> tuple[URL | None, str]:
+    """The proxy that the environment names for this URL (`HTTPS_PROXY`, `NO_PROXY`, ...), and what is wrong with it.
+
+    Nothing of a malformed proxy is shown: it may hold a password.
+    """
+    found = urllib.request.getproxies().get(url.scheme)
+    if not found or urllib.request.proxy_bypass(url.host or ""):
+        return None, ""
+    try:
+        proxy = URL(found if "://" in found else f"http://{found}")
+        usable = proxy.scheme in {"http", "https"} and bool(proxy.host) and proxy.port is not None
+    except ValueError:
+        usable = False
+    if usable:
+        return proxy, ""
+    return None, f"{url.scheme.upper()}_PROXY is not the URL of an HTTP proxy; write http://host:port"
+
+
+def _refused_by_proxy(status: int) -> TransportError:
+    """What a proxy's own answer means. Nothing was sent to the API. A 5xx may be another one the next time."""
+    lasting = 400 <= status < 500 and status not in {408, 429}
+    advice = "; check HTTP_PROXY, HTTPS_PROXY and its user and password" if lasting else ""
+    return TransportError(f"the proxy answers {status}{advice}", maybe_done=False, lasting=lasting)
+
+
+def _cannot_connect(error: aiohttp.ClientConnectorError) -> TransportError:
+    where = f"{error.host}:{error.port}"
+    cause = error.os_error
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
+        text = f"the certificate of {where} is refused ({reason}); check the host and SSL_CERT_FILE"
+        return TransportError(text, maybe_done=False, lasting=True)
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        reason = getattr(cause, "reason", None) or type(cause).__name__
+        lasting = isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS
+        text = f"cannot connect: {where} does not speak TLS as expected ({reason})"
+        return TransportError(text + ("; check the base URL" if lasting else ""), maybe_done=False, lasting=lasting)
+    if isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_HOST:
+        text = f"cannot connect: there is no host {error.host}; check the base URL and the proxy"
+        return TransportError(text, maybe_done=False, lasting=True)
+    proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+    reason = cause.strerror or type(cause).__name__
+    return TransportError(f"cannot connect: {proxy}{where} ({reason})", maybe_done=False)

@@ -1,0 +1,88 @@
+"""`arq worker.WorkerSettings`: arq's own command line makes its own Worker, and lets us choose only its settings.
+
+So its Worker is a shell: our worker runs in its start-up hook, with the same queue, wake-ups and shutdown as ever, and
+arq's signal handler cancels it. `arq --check` works too.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any
+
+from arq.connections import RedisSettings
+
+from worker.errors import ConfigurationError, StoreUnavailable
+from worker.jobs.arq_worker import check_redis, job_functions, serve
+from worker.jobs.garbage_collector import collect_seldom
+from worker.jobs.services import store_pool
+from worker.settings import Settings, load_settings
+from worker.store import keys
+from worker.store.keys import QUEUE
+
+
+def worker_settings() -> type:
+    """The settings class that arq's command line reads. Exits with 2, naming the variable, if one is missing."""
+    try:
+        settings = load_settings()
+        settings.require("redis_url", "segment_token", "mavera_api_key")
+        return _settings_class(settings)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _settings_class(settings: Settings) -> type:
+    assert settings.redis_url
+    url = settings.redis_url.get_secret_value()
+    shell_pool = store_pool(settings)
+    # At its end arq deletes its health key: that is ours, of every worker on this host, and Redis may be away by then.
+    shell_pool.delete = _delete_nothing  # type: ignore[method-assign]
+
+    async def host(_: dict[Any, Any]) -> None:
+        collect_seldom()
+        pool = store_pool(settings)
+        try:
+            await check_redis(settings)
+            await serve(settings, pool)
+        except (ConfigurationError, StoreUnavailable) as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(2) from None
+        finally:
+            await pool.aclose()
+            shell_pool.outage.stop_waiting(1)
+
+    return type(
+        "WorkerSettings",
+        (),
+        {
+            "functions": job_functions(settings),
+            "redis_pool": shell_pool,
+            "redis_settings": _for_check(shell_pool.connection_pool.connection_kwargs, url),
+            "queue_name": QUEUE,
+            # Read by a client of arq's own, which adds no prefix.
+            "health_check_key": settings.redis_prefix + keys.host(socket.gethostname()),
+            "on_startup": staticmethod(host),
+        },
+    )
+
+
+async def _delete_nothing(*_: object) -> int:
+    return 0
+
+
+def _for_check(connection: dict[str, Any], url: str) -> RedisSettings:
+    return RedisSettings(
+        host=connection.get("host", "localhost"),
+        port=connection.get("port", 6379),
+        unix_socket_path=connection.get("path"),
+        database=connection.get("db", 0),
+        username=connection.get("username"),
+        password=connection.get("password"),
+        ssl=url.startswith("rediss"),
+        ssl_ca_certs=connection.get("ssl_ca_certs"),
+        ssl_certfile=connection.get("ssl_certfile"),
+        ssl_keyfile=connection.get("ssl_keyfile"),
+        ssl_cert_reqs=connection.get("ssl_cert_reqs", "required"),
+        conn_retries=1,
+    )

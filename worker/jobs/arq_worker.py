@@ -1,0 +1,299 @@
+"""The worker process: an arq Worker that is woken instead of polling, survives Redis' absence, and stops in time.
+
+arq runs the jobs; what it picks from the queue, and when, is decided here: one script takes what may start and drops
+what is no job (arq would need four commands a job, and some malformed entries end its process). A token in Redis
+wakes the worker the moment a job is enqueued; polling stays as the fallback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from arq.jobs import DeserializationError, deserialize_job_raw
+from arq.worker import Function, Worker, func
+
+from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
+from worker.http.client import new_session
+from worker.jobs.fetch.batch_job import batch
+from worker.jobs.fetch.fetch_job import walk
+from worker.jobs.garbage_collector import collect_seldom
+from worker.jobs.personas.finalize_job import finalize
+from worker.jobs.services import WorkerContext, job_timeout_s, mavera_account, store_pool
+from worker.jobs.watchdog import watch
+from worker.segment.export_file import Opener
+from worker.settings import Settings
+from worker.store import StorePool, keys
+from worker.store.claims.claim_file import ClaimFile
+from worker.store.claims.written_claims import WrittenClaims
+from worker.store.connection.health import remarks
+from worker.store.connection.pool import JOB_LIFETIME_MS, closing
+from worker.store.connection.probe import check_store
+from worker.store.queue import Take, TakenJob
+
+log = logging.getLogger("segment_personas.worker")
+
+STOP_S = 8.0
+"""How long a stopping worker gives its jobs; a container's grace period should be longer."""
+
+LISTING_POLL_S = 0.025
+"""Seconds between two looks at the queue of a worker that lists pages for batches. It is not woken: whatever it works
+on beside delays the list, which all others live on. So they go first, and it takes what is left."""
+
+_SYNC_ID = re.compile(r"[!-~]{1,128}")
+
+_ARGUMENTS = {"walk": (str, int), "batch": (str, int, int, int), "finalize": (str, int)}
+"""What each job is called with: a sync, and which of its jobs it is."""
+
+_UNLIMITED_TRIES = 1_000_000_000
+"""arq counts every start as a try; what may be tried how often is our own decision."""
+
+
+def job_functions(settings: Settings) -> list[Function]:
+    """The jobs that a worker knows."""
+    timeout_s = job_timeout_s(settings)
+    return [
+        func(job, name=name, timeout=timeout_s, keep_result=0, max_tries=_UNLIMITED_TRIES)
+        for name, job in (("walk", walk), ("batch", batch), ("finalize", finalize))
+    ]
+
+
+class SyncWorker(Worker):
+    """arq's worker with another way to the queue. Runs until cancelled."""
+
+    def __init__(self, context: WorkerContext) -> None:
+        super().__init__(
+            functions=job_functions(context.settings),
+            queue_name=context.queue.name,
+            redis_pool=context.pool,
+            handle_signals=False,
+            max_jobs=context.settings.worker_slots,
+            keep_result=0,
+            max_tries=_UNLIMITED_TRIES,
+            job_serializer=context.pool.job_serializer,
+            job_deserializer=context.pool.job_deserializer,
+            expires_extra_ms=JOB_LIFETIME_MS,
+            log_results=False,
+            ctx={"worker": context},
+        )
+        self._context = context
+        self.account = mavera_account(context.settings)
+        self._taking: asyncio.Task[Take] | None = None
+
+    async def main(self) -> None:
+        """Takes jobs and starts them, until cancelled."""
+        queue, settings = self._context.queue, self._context.settings
+        while True:
+            if len(self.tasks) >= self.max_jobs:
+                await asyncio.wait(self.tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.sleep(0)  # lets the done callbacks empty their slots
+                continue
+            # One at a time: workers that ask together share what is there, and a busy one, slow to ask, gets less.
+            # Whoever is told to stop meanwhile must know what it has taken: nobody else may.
+            self._taking = asyncio.create_task(queue.take(1, self.in_progress_timeout_s))
+            take = await asyncio.shield(self._taking)
+            self._taking = None
+            for job_id, reason in take.dropped:
+                log.warning("dropped %r from the queue: %s", job_id[:100], reason)
+            for job in take.jobs:
+                await self._start(job)
+            if not take.jobs:
+                wait_s = settings.poll_s if take.next_s is None else min(settings.poll_s, take.next_s)
+                if self._context.listings:
+                    await asyncio.sleep(min(LISTING_POLL_S, wait_s))
+                elif not await queue.wait(max(0.01, wait_s)):
+                    log.warning("dropped %r: it is no list", keys.WAKE)
+
+    async def stop(self) -> None:
+        """Cancels the running jobs, which hand their syncs over; gives back those not begun. Waits, within bounds."""
+        self._context.pool.outage.stop_waiting(STOP_S / 2)
+        for task in self.tasks.values():
+            task.cancel()
+        ending = {*self.tasks.values()}
+        if self._taking:
+            ending.add(asyncio.create_task(self._give_back_all(self._taking)))
+        if ending:
+            await asyncio.wait(ending, timeout=STOP_S)
+
+    async def _start(self, job: TakenJob) -> None:
+        problem = self._problem(job)
+        if problem:
+            log.warning("dropped %r from the queue: %s", job.job_id[:100], problem)
+            await self._context.queue.drop(job.job_id)
+            return
+        job_id = job.job_id.decode()
+        if job_id in self.tasks:
+            # The clock of Redis has jumped over the end of its mark, or a job of the same id was enqueued anew.
+            log.warning("%s: the job is at work here already", job_id)
+            return
+        task = asyncio.create_task(self._run(job_id, job), name=job_id)
+        self.tasks[job_id] = task
+        task.add_done_callback(self._done)
+
+    async def _run(self, job_id: str, job: TakenJob) -> None:
+        try:
+            await self.run_job(job_id, job.score)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            # What arq cannot run would stand at the head of the queue for ever.
+            await self._context.queue.drop(job.job_id)
+            raise
+        finally:
+            # A worker that stops may have come before arq's start of the job; of one that ran, nothing is left to give.
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                await self._give_back(job)
+
+    async def _give_back_all(self, taking: asyncio.Task[Take]) -> None:
+        await asyncio.wait({taking})
+        if taking.cancelled() or taking.exception():
+            return
+        for job in taking.result().jobs:
+            await self._give_back(job)
+
+    async def _give_back(self, job: TakenJob) -> None:
+        try:
+            await self._context.queue.give_back(job)
+        except PersonasError as error:
+            log.info("%r could not be given back: %s", job.job_id[:100], error)
+
+    def _problem(self, job: TakenJob) -> str | None:
+        """Why this is no job of ours; nothing of it is executed to find out."""
+        try:
+            job.job_id.decode()
+            name, args, kwargs, _, _ = deserialize_job_raw(job.job, deserializer=self.job_deserializer)
+        except UnicodeDecodeError:
+            return "its id is no text"
+        except DeserializationError:
+            return "its data is no job"
+        if name not in self.functions:
+            return f"unknown function {name[:50]!r}"
+        if kwargs or tuple(map(type, args)) != _ARGUMENTS[name]:
+            return f"wrong arguments for {name}"
+        if not _SYNC_ID.fullmatch(args[0]):
+            return f"{name} of what cannot be a sync"
+        return None
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.pop(task.get_name(), None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("%s: arq could not finish the job (%s)", task.get_name(), type(error).__name__)
+
+
+def needed_tokens(opener: Opener | None = None) -> tuple[str, ...]:
+    """The settings without which `serve` does not start: whoever opens files of its own does not ask Segment."""
+    return ("mavera_api_key",) if opener else ("segment_token", "mavera_api_key")
+
+
+async def serve(
+    settings: Settings,
+    pool: StorePool,
+    *,
+    ready: Callable[[], None] | None = None,
+    opener: Opener | None = None,
+    claims: ClaimFile | None = None,
+) -> None:
+    """Runs a worker on `pool` until cancelled; its jobs have handed their syncs over when this returns.
+
+    ready: called once the worker takes jobs. opener: opens the files of its syncs, which then all read one; None: those
+    under `FILES_DIR`. claims: where claims are kept if `pool` is in memory. Raises ConfigurationError if a token is
+    missing.
+    """
+    settings.require(*needed_tokens(opener))
+    if settings.unprotected_warning:
+        log.warning("%s", settings.unprotected_warning)
+    async with new_session() as session:
+        context = WorkerContext(settings, pool, session, opener=opener, claims=claims)
+        if isinstance(context.personas, WrittenClaims):
+            await context.personas.restore()
+        worker = SyncWorker(context)
+        helpers = [
+            asyncio.create_task(_supervise("watcher", lambda: watch(context))),
+            asyncio.create_task(_supervise("presence", lambda: _announce(context))),
+        ]
+        try:
+            await _say_hello(context)
+            with contextlib.suppress(PersonasError):  # so that the time before the first purchase counts
+                await context.personas.redis_run()
+            log.info("worker %s:%d takes jobs, %d at a time", _host(), os.getpid(), settings.worker_slots)
+            if ready:
+                ready()
+            await worker.main()
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await worker.stop()
+            await asyncio.wait(helpers, timeout=1)
+            context.files.close()
+            with contextlib.suppress(StoreUnavailable):
+                await context.registry.leave(_host(), os.getpid())
+
+
+def run(settings: Settings) -> None:
+    """Runs a worker process until SIGTERM or SIGINT. Raises ConfigurationError or StoreUnavailable at the start."""
+    collect_seldom()
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    settings.require("redis_url", "segment_token", "mavera_api_key")
+    await check_redis(settings)
+    pool = store_pool(settings)
+    loop, main = asyncio.get_running_loop(), asyncio.current_task()
+    assert main is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, main.cancel)
+    try:
+        await serve(settings, pool)
+    except asyncio.CancelledError:
+        log.info("worker %s:%d has stopped", _host(), os.getpid())
+    finally:
+        await pool.aclose()
+
+
+async def check_redis(settings: Settings) -> None:
+    """Logs what the Redis of the settings is, and what of its set-up may lose syncs.
+
+    Raises ConfigurationError or StoreUnavailable, with a sentence, if a worker could not use it.
+    """
+    async with closing(store_pool(settings, patience_s=5)) as pool:
+        health = await check_store(pool)
+    log.info("%s answers", health.server)
+    for remark in remarks(health):
+        if remark.verdict != "ok":
+            log.warning("%s: %s. %s", health.server, remark.found, remark.advice)
+
+
+async def _supervise(name: str, run_once: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    while True:
+        try:
+            await run_once()
+        except StoreUnavailable:
+            return
+        except StoreUnusable as error:
+            log.warning("the %s starts again: %s", name, error)
+        except Exception as error:  # noqa: BLE001 - a helper that dies would leave syncs unwatched
+            log.warning("the %s starts again after %s: %s", name, type(error).__name__, error)
+        await asyncio.sleep(1)
+
+
+async def _say_hello(context: WorkerContext) -> None:
+    await context.registry.announce(_host(), os.getpid())
+
+
+async def _announce(context: WorkerContext) -> None:
+    while True:
+        await _say_hello(context)
+        await asyncio.sleep(context.settings.heartbeat_s)
+
+
+def _host() -> str:
+    return socket.gethostname()

@@ -1,0 +1,35 @@
+"""Jobs as they stand in arq's queue: `walk(sync_id, epoch)`, `finalize(sync_id, epoch)` and
+`batch(sync_id, slot, number, attempt)`, as JSON.
+
+Whoever moves a sync, here or in the producer, prepares the ticket of the job that follows; the script that makes the
+move enqueues it.
+"""
+
+from __future__ import annotations
+
+import orjson
+from arq.jobs import serialize_job
+from arq.utils import timestamp_ms
+
+from worker.models.sync import BatchKey, JobKind
+from worker.store import Following, Ticket
+
+
+def ticket(sync_id: str, kind: JobKind, epoch: int) -> Ticket:
+    """The job that carries a sync on in an epoch. Its id is never used twice, for an epoch has one job."""
+    return Ticket(f"{sync_id}:{kind}:{epoch}", _job(kind, sync_id, epoch))
+
+
+def following(sync_id: str, epoch: int) -> Following:
+    """Whatever may carry on, in an epoch, a sync that is left while its pages are read."""
+    return Following(ticket(sync_id, "walk", epoch), ticket(sync_id, "finalize", epoch))
+
+
+def batch_ticket(key: BatchKey) -> Ticket:
+    """The job of one try at a batch. The scripts know its id, to take it out of the queue."""
+    job_id = f"{key.sync_id}:batch:{key.slot}:{key.number}:{key.attempt}"
+    return Ticket(job_id, _job("batch", key.sync_id, key.slot, key.number, key.attempt))
+
+
+def _job(name: str, *arguments: str | int) -> bytes:
+    return serialize_job(name, arguments, {}, None, timestamp_ms(), serializer=orjson.dumps)

@@ -1,0 +1,206 @@
+"""The Mavera account of a sync: whether it can pay for what is to be bought, and what it was charged in truth.
+
+`GET /usage` is read when the first persona is about to be created or updated, and once more at the end. A sync that
+changes nothing asks for neither. An account that does not answer stops nobody: then a 402 is how the end of its credits
+is learned, as for every creation that nobody foresaw.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection
+
+from worker.clusters import ClusterSummary
+from worker.errors import ApiError, ResumableStop, Retry, WaitUntil
+from worker.jobs.api_caller import Defer, Patience
+from worker.jobs.personas.lookup import cluster_reference
+from worker.jobs.personas.orphans import Owner, find_orphans
+from worker.jobs.services import WorkerContext
+from worker.mavera import CREDITS_PER_PERSONA, Usage
+from worker.models.plan import AccountBill, AccountCredits
+from worker.store import LeaseGrant
+from worker.store.syncs import Begun
+
+log = logging.getLogger("segment_personas.jobs")
+
+COMPARED_S = 3600.0
+"""Longest time between the two readings that are compared: over more, what others use says more than the sync does."""
+
+UNKNOWN = "Mavera does not say what the account has left (GET /usage)"
+
+
+async def read_usage(context: WorkerContext, patience: Patience) -> Usage | None:
+    """Asks what the account has left; None if it does not say. It teaches the limiter the account's rate.
+
+    Raises:
+        Defer: The next slot of the rate limit is far away.
+        ResumableStop: The key is not accepted.
+    """
+    for failures in (1, 2):
+        await patience.slot()
+        try:
+            usage = await context.mavera.usage()
+        except WaitUntil as error:
+            pause_s = error.wait_s if error.wait_s is not None else context.backoff.pause_s(failures)
+            await context.mavera_limiter.penalise(min(pause_s, context.settings.retry_after_max_s))
+            return None
+        except Retry as error:
+            log.info("%s", error)
+            await context.sleep(context.backoff.pause_s(failures))
+        except ApiError as error:
+            if error.code == "mavera_unauthorized":
+                raise
+            log.info("%s", error)
+            return None
+        else:
+            if usage and usage.requests_per_minute:
+                _teach_rate(context, usage.requests_per_minute)
+            return usage
+    return None
+
+
+def _teach_rate(context: WorkerContext, requests_per_minute: int) -> None:
+    """A lower limit than the settings' counts for everyone; a higher one only if MAVERA_RATE is not set."""
+    context.mavera_limiter.hear({"X-RateLimit-Limit": str(requests_per_minute)})
+    if "mavera_rate" not in context.settings.model_fields_set:
+        context.mavera_limiter.raise_limit(requests_per_minute)
+
+
+def account_credits(usage: Usage | None) -> AccountCredits:
+    """What is shown and kept of a usage."""
+    if usage is None:
+        return AccountCredits(text=UNKNOWN)
+    return AccountCredits(
+        text=usage.describe(),
+        used=usage.used,
+        included=usage.included,
+        remaining=usage.remaining,
+        available=usage.available,
+        period_start=usage.period_start,
+        period_end=usage.period_end,
+        auto_recharge=usage.auto_recharge,
+        usage_limit=usage.usage_limit,
+    )
+
+
+class Account:
+    """The account as one job of a sync meets it.
+
+    Args:
+        context: The worker's.
+        begun: The job's sync.
+        grant: The job's right to work on it.
+        patience: For the account's own requests.
+        creations: Counts how many of some clusters need a new persona, by free requests.
+    """
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        begun: Begun,
+        grant: LeaseGrant,
+        patience: Patience,
+        creations: Callable[[Collection[ClusterSummary]], Awaitable[int]],
+    ) -> None:
+        self._context = context
+        self._begun = begun
+        self._grant = grant
+        self._patience = patience
+        self._creations = creations
+        self._usage: Usage | None = None
+        self._bill: AccountBill | None = None
+        self._is_read = False
+        self._is_permitted = False
+        self.left: Collection[ClusterSummary] = ()
+        """The clusters that are not settled yet."""
+
+    async def note_usage(self) -> None:
+        """Reads the usage before anything is sent, once for a sync, so that its bill can be compared."""
+        if self._is_read:
+            return
+        sync = await self._context.syncs.get(self._begun.lease.sync_id)
+        now = await self._context.personas.now()
+        known = sync.account if sync else None
+        if known and (known.after is not None or now - known.at > COMPARED_S):
+            known = None
+        if known and known.before.text == UNKNOWN:  # an earlier job asked: each asking might never end
+            self._is_read = True
+            return
+        self._usage = await read_usage(self._context, self._patience)
+        self._is_read = True
+        if self._usage is None:
+            log.info("%s: %s; credits are not checked before purchases", self._begun.request.space_id, UNKNOWN)
+        if known:
+            self._bill = known
+            return
+        before = account_credits(self._usage)
+        self._bill = AccountBill(before=before, at=now, charged_before=sync.credits if sync else 0)
+        await self._context.syncs.remember_account(self._grant, self._bill)
+
+    async def permit(self) -> None:
+        """Returns if the account can pay for all that is to be bought; asked before the first purchase of a job.
+
+        Raises:
+            ResumableStop: `insufficient_credits`: it cannot. Nothing was bought.
+        """
+        if self._is_permitted:
+            return
+        await self.note_usage()
+        await self._warn_of_orphans()
+        available = self._usage.available if self._usage else None
+        if available is not None and available < CREDITS_PER_PERSONA * len(self.left):
+            personas = await self._creations([one for one in self.left if not await self._is_claimed(one)])
+            if personas * CREDITS_PER_PERSONA > available:
+                assert self._usage
+                raise insufficient(personas, available, self._usage)
+        self._is_permitted = True
+
+    async def _warn_of_orphans(self) -> None:
+        """A persona that is about to be bought may be the one of a cluster that has another key now."""
+        request = self._begun.request
+        if request.mode == "create":
+            return
+        owner = Owner(request.space_id, request.collection, request.rules.name)
+        for orphan in find_orphans(await self._context.personas.all(), {}, owner, request.rules.cluster_keys):
+            log.warning(
+                "%s: persona %s of cluster %s is left behind: the rules %s have no such cluster; sync %s",
+                *(request.space_id, orphan.persona_id, orphan.cluster, request.rules.name, self._begun.lease.sync_id),
+            )
+
+    async def _is_claimed(self, summary: ClusterSummary) -> bool:
+        """Whether a persona for the cluster may be paid already; what it cost is then gone from the account."""
+        reference = cluster_reference(self._begun.request, self._begun.lease.sync_id, summary.key)
+        return await self._context.personas.claimed(str(reference)) is not None
+
+    async def compare(self) -> None:
+        """Reads the usage again if something was sent, keeps both with the sync, and reports a difference."""
+        if self._bill is None:
+            sync = await self._context.syncs.get(self._begun.lease.sync_id)
+            self._bill = sync.account if sync else None
+        if self._bill is None or self._bill.after is not None or self._bill.before.text == UNKNOWN:
+            return
+        try:
+            usage = await read_usage(self._context, self._patience)
+        except (ApiError, Defer) as error:
+            log.info("%s: the bill is not compared: %s", self._begun.request.space_id, error)
+            return
+        sync = await self._context.syncs.get(self._begun.lease.sync_id)
+        charged = (sync.credits if sync else 0) - self._bill.charged_before
+        bill = self._bill = self._bill.model_copy(update={"after": account_credits(usage), "charged": charged})
+        await self._context.syncs.remember_account(self._grant, bill)
+        if bill.difference:
+            log.log(
+                logging.WARNING if bill.difference > 0 else logging.INFO,
+                *("%s: sync %s: %s", self._begun.request.space_id, self._begun.lease.sync_id, bill.describe()),
+            )
+
+
+def insufficient(personas: int, available: int, usage: Usage) -> ResumableStop:
+    """Why nothing is bought, and what to do."""
+    count = f"{personas} persona{'' if personas == 1 else 's'}"
+    return ResumableStop(
+        "insufficient_credits",
+        f"{count} would cost {personas * CREDITS_PER_PERSONA:,} credits, and the Mavera account can spend "
+        f"{available:,} ({usage.describe()}). None was bought. Top up the account, raise its limit or wait for its "
+        "next billing period",
+    )

@@ -1,0 +1,68 @@
+"""The budget of a sync: it is refused before it buys what would cost more, and bought persona by persona within it.
+
+The lower of two ceilings counts: the request's own, and that of the worker's settings. What the sync has paid so far is
+read anew before each purchase, so that neither a resume nor a persona deleted by hand exceeds the budget. An open claim
+of the sync may have bought a persona, so it counts as spent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from worker.errors import ResumableStop
+from worker.jobs.personas.lookup import cluster_reference
+from worker.jobs.services import WorkerContext
+from worker.mavera import CREDITS_PER_PERSONA
+from worker.models.sync import SyncRequest
+from worker.settings import Settings
+from worker.store.syncs import Begun
+
+
+def ceiling(request: SyncRequest, settings: Settings) -> int | None:
+    """The most credits that a sync may cost; None: no limit."""
+    ceilings = [limit for limit in (request.max_credits, settings.max_credits) if limit is not None]
+    return min(ceilings, default=None)
+
+
+class Budget:
+    """The budget of one sync."""
+
+    def __init__(self, context: WorkerContext, begun: Begun) -> None:
+        self._context = context
+        self._sync_id = begun.lease.sync_id
+        self._request = begun.request
+        self.limit = ceiling(begun.request, context.settings)
+
+    async def permit(self, personas: int, *, without: Collection[str] = ()) -> None:
+        """Returns if so many personas more are within the budget.
+
+        Args:
+            personas: How many are to be bought.
+            without: References whose open claims do not count: they are among those to be bought.
+
+        Raises:
+            ResumableStop: `over_budget`: they are not.
+        """
+        if self.limit is None or not personas:
+            return
+        sync = await self._context.syncs.get(self._sync_id)
+        paid, cost = sync.credits if sync else 0, personas * CREDITS_PER_PERSONA
+        in_doubt = await self._open_claims(without) * CREDITS_PER_PERSONA
+        if paid + in_doubt + cost > self.limit:
+            and_doubt = f", and {in_doubt:,} more may be, for purchases in doubt" if in_doubt else ""
+            raise ResumableStop(
+                "over_budget",
+                f"{personas} more persona{'s' if personas > 1 else ''} would cost {cost:,} credits; "
+                f"{paid:,} of the budget of {self.limit:,} credits are spent{and_doubt}, and nothing more was bought. "
+                "The budget is the lower of --max-credits and the workers' MAX_CREDITS",
+            )
+
+    async def _open_claims(self, without: Collection[str]) -> int:
+        """How many personas the sync may have bought without having recorded them."""
+        count = 0
+        for cluster in self._request.rules.cluster_keys:
+            reference = str(cluster_reference(self._request, self._sync_id, cluster))
+            if reference not in without:
+                claim = await self._context.personas.claimed(reference)
+                count += claim is not None and claim.sync_id == self._sync_id
+        return count

@@ -1,0 +1,201 @@
+"""What is at Mavera already: the personas of one family, or of the account, found by their reference.
+
+No record in Redis proves that there is none: a power cut can lose a claim and its record together, and another process
+may know another Redis. So before the first `POST` Mavera's list is read, which is free. Presence is believed at once;
+what it takes to believe absence is `persona_finder`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from worker.clusters import ClusterSummary
+from worker.jobs.api_caller import Defer, Patience
+from worker.jobs.services import WorkerContext
+from worker.mavera import Persona, Reference, list_pages, reference
+from worker.models.sync import SyncRequest
+from worker.store import PersonaRecord
+
+T = TypeVar("T")
+
+
+class Lookup(BaseModel):
+    """Reference → persona id, as found; of several personas with one reference, the oldest.
+
+    twins: as of `find_twins`. listed: every persona of the family, also the younger ones. why: of a list that is not
+    complete. run: of Redis, at that time. unsettled_s: seconds from then until Redis' last restart is long enough ago;
+    0: it was.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    unsettled_s: float
+    complete: bool
+    found: Mapping[str, str]
+    listed: frozenset[str] = frozenset()
+    twins: Mapping[str, tuple[str, ...]] = {}
+    why: str = ""
+
+    @classmethod
+    def decode(cls, text: str) -> Lookup | None:
+        """Reads what a walk remembered; None if it remembered nothing."""
+        try:
+            return cls.model_validate_json(text) if text else None
+        except ValidationError:
+            return None
+
+
+def cluster_reference(request: SyncRequest, sync_id: str, cluster: str) -> Reference:
+    """The reference of a cluster's persona. In mode `create` it is this sync's own."""
+    own = sync_id if request.mode == "create" else None
+    return reference(request.space_id, request.collection, request.rules.name, cluster, sync_id=own)
+
+
+def found_record(request: SyncRequest, sync_id: str, summary: ClusterSummary, persona_id: str) -> PersonaRecord:
+    """The record of a persona of which only its id is known. With what it says, caution takes it for complete."""
+    return PersonaRecord(
+        persona_id,
+        request.space_id,
+        summary.key,
+        sync_id,
+        summary.n,
+        collection=request.collection,
+        rules=request.rules.name,
+    )
+
+
+def find_twins(personas: Iterable[Persona]) -> dict[str, tuple[str, ...]]:
+    """Finds the references that several personas carry: bought twice, or copied by hand.
+
+    Args:
+        personas: Rows of Mavera's list, in any order; a row may be repeated.
+
+    Returns:
+        Reference → ids of its personas, the oldest first. Syncs use and update the oldest one.
+    """
+    carriers: dict[str, dict[str, Persona]] = {}
+    for persona in personas:
+        if persona.reference:
+            carriers.setdefault(str(persona.reference), {})[persona.id] = persona
+    return {
+        text: tuple(one.id for one in sorted(same.values(), key=age_order))
+        for text, same in carriers.items()
+        if len(same) > 1
+    }
+
+
+def age_order(persona: Persona) -> tuple[str, str]:
+    """Sorts personas from the oldest to the youngest, and always in the same way."""
+    return str(persona.created_at), persona.id
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Mavera's list as it was read.
+
+    Attributes:
+        family: What was searched for; empty: the list is of the whole account.
+        personas: Its rows, without repetitions.
+        why: Why it may not be complete; empty if it was read to its end.
+        endless: Whether it is longer than we read.
+        run: Of Redis, when the first page was asked for.
+        unsettled_s: Seconds from then until Redis' last restart is long enough ago; 0: it was.
+        begun_at: When that was, by the clock of the worker.
+        took_s: How long it took to read, in seconds.
+    """
+
+    family: str
+    personas: tuple[Persona, ...]
+    why: str
+    endless: bool
+    run: str
+    unsettled_s: float
+    begun_at: float
+    took_s: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was read to its end."""
+        return not self.why
+
+    def lookup(self, family: str) -> Lookup:
+        """What it says of the personas of a family."""
+        ours = [one for one in self.personas if (mine := one.reference) and mine.family == family]
+        found: dict[str, Persona] = {}
+        for persona in ours:
+            # Of two with one reference (bought twice, or copied by hand) every look-up must name the same one.
+            text = str(persona.reference)
+            found[text] = min(found.get(text, persona), persona, key=age_order)
+        return Lookup(
+            run=self.run,
+            unsettled_s=self.unsettled_s,
+            complete=self.complete,
+            why=self.why,
+            found={text: one.id for text, one in found.items()},
+            listed=frozenset(persona.id for persona in ours),
+            twins=find_twins(ours),
+        )
+
+    def has(self, persona_id: str) -> bool:
+        """Whether it has a row of this persona, whatever the row shows."""
+        return any(one.id == persona_id for one in self.personas)
+
+
+async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lookup:
+    """Lists the personas of a family. Raises what `Patience.call` raises; a wrong key is found here."""
+    return (await list_personas(context, patience, family)).lookup(family)
+
+
+async def list_personas(context: WorkerContext, patience: Patience, family: str) -> Listing:
+    """Reads Mavera's list: the rows in which a search finds `family`, or all rows if it is empty.
+
+    A long list is read to its end although the rate limit makes it wait: a later job would begin with its first page
+    again, and might never come to the last one. Raises what `Patience.call` raises.
+    """
+    begun_at = context.clock()
+    run, steady_s = await context.personas.redis_run()
+    steady_s = min(steady_s, context.settle_watch.run_s(run))
+    rows: dict[str, Persona] = {}
+    why = ""
+    endless = False
+    async for page in list_pages(context.mavera, family, _Reader(context, patience).call):
+        why = why or page.doubt
+        endless = page.endless
+        rows |= {persona.id: persona for persona in page.personas}
+    return Listing(
+        family=family,
+        personas=tuple(rows.values()),
+        why=why,
+        endless=endless,
+        run=run,
+        unsettled_s=max(0.0, context.settings.mavera_settle_s - steady_s),
+        begun_at=begun_at,
+        took_s=context.clock() - begun_at,
+    )
+
+
+class _Reader:
+    """Sends the requests for the pages of one list; from the second one on it waits instead of handing over."""
+
+    def __init__(self, context: WorkerContext, patience: Patience) -> None:
+        self._context = context
+        self._patience = patience
+        self._has_begun = False
+
+    async def call(self, page: Callable[[], Awaitable[T]]) -> T:
+        """Sends one request. Raises Defer only for the first one, and otherwise as `Patience.call`."""
+        while True:
+            try:
+                result = await self._patience.call(page)
+            except Defer as wait:
+                if not self._has_begun:
+                    raise
+                await self._context.sleep(wait.wait_s)
+            else:
+                self._has_begun = True
+                return result

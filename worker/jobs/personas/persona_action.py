@@ -1,0 +1,67 @@
+"""What is to be done for a cluster: create its persona, update it, leave it as it is, or skip the cluster. Pure.
+
+    fewer profiles than asked for                                  skip: `empty`, `too_small`
+    hardly a member has a trait that the cluster needs             skip: `no_evidence`
+    no persona is known, and only a part of the space was read     skip: `partial` (unless the request allows it)
+    no persona is known                                            create
+    it comes from the whole space, and this sync does not          skip: `partial` (unless the request allows it)
+    it is not known what it says, or its wording is another        update
+    it comes from a part of the space, and this sync from all      update
+    a share or a mean moved by as much as the settings say         update
+    else                                                           leave
+
+A preview plans to create personas from a part of a space too; applying that plan needs the permission.
+
+A persona that is to be left must still be there; whether it is, Mavera's list says, which is not asked for here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from worker.clusters import ClusterSummary
+from worker.clusters.analysis.change_detection import Threshold, changes
+from worker.clusters.analysis.evidence import has_evidence
+from worker.mavera import PersonaPayload
+from worker.models.sync import SyncRequest
+from worker.settings import Settings
+from worker.store import PersonaRecord
+
+
+@dataclass(frozen=True)
+class Decision:
+    """reason: of a skip, a word; of an update, what has changed, in words; else empty."""
+
+    action: Literal["create", "update", "leave", "skip"]
+    reason: str = ""
+
+
+def decide(
+    request: SyncRequest,
+    settings: Settings,
+    summary: ClusterSummary,
+    payload: PersonaPayload,
+    record: PersonaRecord | None,
+    *,
+    complete: bool,
+) -> Decision:
+    """What a sync does for a cluster. record: its persona, if known. complete: whether all profiles were read."""
+    if summary.n < max(1, request.min_cluster_size):
+        return Decision("skip", "too_small" if summary.n else "empty")
+    if not has_evidence(request.rules, summary):
+        return Decision("skip", "no_evidence")
+    if record is None:
+        may_create = complete or request.allow_partial or request.plan_only
+        return Decision("create") if may_create else Decision("skip", "partial")
+    if record.complete and not complete and request.allow_partial is not True:
+        return Decision("skip", "partial")
+    if record.sent is None:
+        return Decision("update", "what it says is not known")
+    if record.sent.wording != payload.wording:
+        return Decision("update", "its name, text or fields are others now")
+    if complete and not record.complete:
+        return Decision("update", "it came from a part of the space")
+    threshold = Threshold(settings.persona_share_points, settings.persona_mean_percent)
+    change = next(changes(record.sent.figures, payload.figures, threshold), None)
+    return Decision("leave") if change is None else Decision("update", change)

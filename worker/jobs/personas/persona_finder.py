@@ -1,0 +1,237 @@
+"""Finds the persona of a cluster at Mavera, or shows that there is none.
+
+    a row shows its reference                                it is there
+    a suspicious row, read by its id, shows its reference    it is there
+    suspicious rows remain                                   in doubt
+    the list is not complete                                 in doubt
+    Redis was restarted a moment ago                         wait: a claim may have been lost with it
+    else                                                     it is absent
+
+Absence needs two lists: one of the whole account, because a search may see no more of a description than the list
+shows, and one that is at most `FRESH_S` old. They are one if the account has few personas. What makes a row suspicious
+is `worker.mavera.absence`.
+"""
+
+from __future__ import annotations
+
+from worker.errors import ApiError, ResumableStop, WaitUntil
+from worker.jobs.api_caller import Defer, Patience
+from worker.jobs.personas.lookup import Listing, cluster_reference, list_personas
+from worker.jobs.services import WorkerContext
+from worker.mavera import Persona, PersonaGone, PersonaPayload, Reference
+from worker.mavera.absence import WantedPersona, is_beginning, is_whole, shown_reference, suspects
+from worker.mavera.listing import MAX_PAGES
+from worker.mavera.payload import NAME_PREFIX
+from worker.models.sync import SyncRequest
+
+FRESH_S = 5.0
+"""How old the list may be that permits a POST, in seconds. A list that takes long to read is used for longer."""
+
+MOST_READ = 25
+"""How many suspicious rows of one list are asked for by their ids."""
+
+
+class PersonaInDoubt(ResumableStop):
+    """A persona may exist or not; nothing is bought until that is known. Other clusters of the sync can go on."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("persona_in_doubt", message)
+
+
+class RedisUnsettled(Defer):
+    """Redis was restarted so shortly ago that it may lack a claim; nothing is bought before it has run for longer."""
+
+
+class PersonaFinder:
+    """What one job of a sync knows of the personas at Mavera."""
+
+    def __init__(self, context: WorkerContext, patience: Patience, request: SyncRequest, sync_id: str) -> None:
+        self._context = context
+        self._patience = patience
+        self._request = request
+        self._sync_id = sync_id
+        self._family = cluster_reference(request, sync_id, "").family
+        self._of_family: Listing | None = None
+        self._of_account: Listing | None = None
+        self._read: dict[str, Persona | None] = {}
+
+    async def family(self, max_age_s: float | None = None) -> Listing:
+        """The personas of the sync's family, as this job has listed them; at most as old as the settle time."""
+        known = self._of_family
+        limit_s = self._context.settings.mavera_settle_s if max_age_s is None else max_age_s
+        if known is None or self._context.clock() - known.begun_at > limit_s:
+            known = self._of_family = await list_personas(self._context, self._patience, self._family)
+        return known
+
+    async def account(self) -> Listing:
+        """All personas of the account, as this job has listed them."""
+        known = self._of_account
+        if known is None or self._context.clock() - known.begun_at > max(FRESH_S, 10 * known.took_s):
+            known = self._of_account = await list_personas(self._context, self._patience, "")
+        return known
+
+    def forget_lists(self) -> None:
+        """Something has happened at Mavera: what was listed before says nothing of now."""
+        self._of_family = self._of_account = None
+
+    async def is_listed(self, persona_id: str) -> bool:
+        """Whether a fresh list has the persona with its reference, as far as the list shows references."""
+        listing = await self.family()
+        row = next((one for one in listing.personas if one.id == persona_id), None)
+        if row is None:
+            return False
+        mine = shown_reference(row)
+        return mine.family == self._family if mine else _shows_too_little(row, listing)
+
+    async def still_lists(self, persona_id: str) -> bool:
+        """Whether Mavera's whole list has the persona now. Raises PersonaInDoubt if it was not read to its end."""
+        self.forget_lists()
+        listing = await self.account()
+        if not listing.has(persona_id) and not listing.complete:
+            raise PersonaInDoubt(f"Whether persona {persona_id} exists is not known: {_why_incomplete(listing)}")
+        return listing.has(persona_id)
+
+    async def find(self, payload: PersonaPayload, reference: Reference, *, claimed: bool = False) -> str | None:
+        """Finds the persona that has this reference, and this payload if it is up to date.
+
+        Args:
+            payload: What would be sent.
+            reference: Of the cluster.
+            claimed: Whether this sync has claimed it, so that a new row that is like it is believed to be it.
+
+        Returns:
+            The id of the persona; of several with the reference, the oldest. None: there is surely none.
+
+        Raises:
+            PersonaInDoubt: Neither can be shown.
+            RedisUnsettled: It is not listed, but Redis may have lost a claim a moment ago.
+            ApiError, Defer: As `Patience.call`.
+        """
+        wanted = WantedPersona(reference, payload.name, payload.description)
+        for known in filter(None, (self._of_family, self._of_account)):
+            if persona_id := known.lookup(self._family).found.get(str(reference)):
+                return persona_id
+        listing = await self.account()
+        lists = [listing]
+        if self._context.clock() - listing.begun_at > FRESH_S or not listing.complete:
+            lists.append(await self.family(FRESH_S))
+        for one in lists:
+            if persona_id := one.lookup(self._family).found.get(str(reference)):
+                return persona_id
+        proven = next((one for one in lists if one.complete and (not one.family or self._is_searched(one))), None)
+        if persona_id := await self._among_suspects(lists, wanted, claimed=claimed):
+            return persona_id
+        if proven is None:
+            raise PersonaInDoubt(
+                f"Whether {payload.name} has a persona is not known: {_why_incomplete(listing)}. None was bought"
+            )
+        if listing.unsettled_s or lists[-1].unsettled_s:
+            raise RedisUnsettled(
+                max(listing.unsettled_s, lists[-1].unsettled_s),
+                "Redis started only just now, or is new; waiting before personas are bought",
+            )
+        return None
+
+    async def twins(self, reference: Reference) -> tuple[str, ...]:
+        """Ids of the personas that share this reference, the oldest first; empty unless there are several."""
+        listing = self._newest() or await self.family()
+        return tuple(listing.lookup(self._family).twins.get(str(reference), ()))
+
+    def run(self) -> str:
+        """The run of Redis at the last look, empty before the first."""
+        newest = self._newest()
+        return newest.run if newest else ""
+
+    def _newest(self) -> Listing | None:
+        known = [one for one in (self._of_family, self._of_account) if one]
+        return max(known, key=lambda one: one.begun_at, default=None)
+
+    def _is_searched(self, listing: Listing) -> bool:
+        """Whether the search has found references of ours, so that it would have found the others too."""
+        return bool(listing.lookup(self._family).found)
+
+    async def _among_suspects(self, lists: list[Listing], wanted: WantedPersona, *, claimed: bool) -> str | None:
+        """The wanted persona among the rows that may be it. Raises PersonaInDoubt if one remains that may be."""
+        if not (found := self._suspects(lists, wanted, ())):
+            return None
+        others = await self._recorded(wanted)
+        for row in self._suspects(lists, wanted, others)[:MOST_READ]:
+            await self._read_one(row)
+        shown = {
+            persona_id: mine
+            for persona_id, one in self._read.items()
+            if one and (mine := shown_reference(one)) is not None
+        }
+        carriers = sorted(persona_id for persona_id, mine in shown.items() if mine == wanted.reference)
+        if carriers:
+            return carriers[0]
+        answers = [one.description or "" for one in self._read.values() if one]
+        plain = {one.id for one in self._read.values() if one and is_whole(one.description or "", answers)}
+        found = self._suspects(lists, wanted, others | shown.keys() | plain)
+        if not found:
+            return None
+        if claimed and len(found) == 1 and is_beginning(found[0], wanted):
+            return found[0].id
+        raise PersonaInDoubt(_doubt_sentence(found, wanted))
+
+    def _suspects(self, lists: list[Listing], wanted: WantedPersona, known: set[str] | tuple[()]) -> list[Persona]:
+        rows: dict[str, Persona] = {}
+        for listing in lists:
+            found = suspects(
+                listing.personas,
+                wanted,
+                known,
+                searched=self._filters(listing, lists[0]),
+                other_names=[f"{NAME_PREFIX}{one.label}" for one in self._request.rules.clusters],
+            )
+            rows |= {one.id: one for one in found}
+        return list(rows.values())
+
+    @staticmethod
+    def _filters(listing: Listing, of_account: Listing) -> bool:
+        """Whether the search leaves rows out; an API that ignores it answers with the whole list."""
+        return bool(listing.family) and len(listing.personas) < len(of_account.personas)
+
+    async def _recorded(self, wanted: WantedPersona) -> set[str]:
+        """Ids of the personas that are recorded for another cluster or space."""
+        records = await self._context.personas.all()
+        return {record.persona_id for text, record in records.items() if text != str(wanted.reference)}
+
+    async def _read_one(self, row: Persona) -> None:
+        """Asks for one persona by its id, which the documentation does not know; not to know it is no failure."""
+
+        async def ask() -> Persona | None:
+            try:
+                return await self._context.mavera.get(row.id)
+            except WaitUntil:
+                raise
+            except (PersonaGone, ApiError):
+                return None
+
+        if row.id not in self._read:
+            self._read[row.id] = await self._patience.call(ask)
+
+
+def _shows_too_little(row: Persona, listing: Listing) -> bool:
+    text = (row.description or "").rstrip()
+    longest = max((len(one.description or "") for one in listing.personas), default=0)
+    return not text or text.endswith(("…", "...")) or len(text) >= longest
+
+
+def _why_incomplete(listing: Listing) -> str:
+    if listing.endless:
+        return (
+            f"Mavera lists more than {MAX_PAGES * 100:,} personas and does not find ours by their reference. To look "
+            "again does not help: delete personas that nobody needs, or name this cluster's by "
+            "`segment-personas personas adopt`"
+        )
+    return f"Mavera's list of personas is not complete ({listing.why})"
+
+
+def _doubt_sentence(found: list[Persona], wanted: WantedPersona) -> str:
+    ids = ", ".join(one.id for one in found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+    return (
+        f"Mavera lists {ids}, which may be the persona {wanted.name}, but not enough of the description to see its "
+        f"reference {wanted.reference}. None was bought. If one of them is it, run `segment-personas personas adopt`, "
+        "or put the reference at the end of its description; if none is, give them other names at Mavera"
+    )

@@ -1,0 +1,79 @@
+"""A guard: most personas that are recorded are not at Mavera any more, all at once.
+
+One persona may have been deleted by hand, and is made anew. If most are gone, it is more likely that the key belongs to
+another account now, or that the list does not show what it should; to buy all of them anew would be expensive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from worker.clusters.analysis.quality_guards import Alarm
+from worker.jobs.personas.lookup import Listing, cluster_reference
+from worker.jobs.personas.persona_finder import PersonaFinder
+from worker.jobs.services import WorkerContext
+from worker.store import PersonaRecord
+from worker.store.syncs import Begun
+
+CODE = "guard_personas"
+
+
+async def missing_personas(context: WorkerContext, begun: Begun, finder: PersonaFinder) -> Alarm | None:
+    """Compares the records with Mavera's list.
+
+    The records are those of the sync's own clusters; if fewer than two have one, all records of the account, which
+    then must all be gone. Nothing is concluded from a list that is not complete.
+
+    Returns:
+        The alarm, None if there is none. Raises as `PersonaFinder.account`.
+    """
+    least = context.settings.guard_personas
+    if not least:
+        return None
+    of_sync = await _recorded(context, begun)
+    if len(of_sync) >= 2 and not _most_are_gone(of_sync, await finder.family(), least):
+        return None
+    now = await context.personas.now()
+    records = (await context.personas.all()).values()
+    of_account = {record.persona_id for record in records if _should_be_listed(context, record, now)}
+    if len(of_sync) < 2 and len(of_account) < 2:
+        return None
+    listing = await finder.account()
+    if not listing.complete:
+        return None
+    if len(of_sync) < 2:
+        return None if any(map(listing.has, of_account)) else _alarm(of_account, of_account, "this account")
+    if not _most_are_gone(of_sync, listing, least):
+        return None
+    return _alarm([one for one in of_sync if not listing.has(one)], of_sync, begun.request.space_id)
+
+
+async def _recorded(context: WorkerContext, begun: Begun) -> list[str]:
+    references = (
+        str(cluster_reference(begun.request, begun.lease.sync_id, cluster))
+        for cluster in begun.request.rules.cluster_keys
+    )
+    now = await context.personas.now()
+    records = [await context.personas.find(reference) for reference in references]
+    return [record.persona_id for record in records if record and _should_be_listed(context, record, now)]
+
+
+def _should_be_listed(context: WorkerContext, record: PersonaRecord, now: float) -> bool:
+    """Whether a persona was made so long ago that Mavera lists it by now; now: Unix seconds by Redis' clock."""
+    was_restored = not record.space_id  # by a process without Redis, which bought it a moment ago
+    return not was_restored and (record.sent is None or now - record.sent.at > context.settings.mavera_settle_s)
+
+
+def _most_are_gone(ids: list[str], listing: Listing, least: float) -> bool:
+    there = sum(map(listing.has, ids))
+    return len(ids) - there >= 2 and there <= least * len(ids)
+
+
+def _alarm(gone: Iterable[str], recorded: Iterable[str], where: str) -> Alarm:
+    names, total = sorted(gone), len(list(recorded))
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return Alarm(
+        CODE,
+        f"Mavera lists {total - len(names)} of the {total} personas that are recorded for {where}; missing: {shown}. "
+        "Check that MAVERA_API_KEY belongs to the account in which they were made",
+    )

@@ -1,0 +1,116 @@
+"""A sync beside the last complete one of its space: what there is to compare, and whether somebody should look."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from worker.clusters import Aggregate, ClusterSummary
+from worker.clusters.analysis.quality_guards import Alarm, Thresholds, Unread, alarms
+from worker.clusters.analysis.snapshot import Snapshot, take
+from worker.errors import Permanent, ResumableStop
+from worker.jobs.services import WorkerContext
+from worker.models.sync import SyncRequest
+from worker.settings import Settings
+from worker.store.syncs import Begun
+
+_UNUSABLE = frozenset({"guard_profile_errors", "guard_trait_errors"})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """now: what the sync has read; to be remembered if it is complete. before: what the last complete sync had read.
+
+    before is None if no complete sync is remembered that counted alike, and if this one is not complete. nobody: why
+    no profile is in a cluster although there are profiles; empty if some are, or if there are none.
+    """
+
+    now: Snapshot
+    before: Snapshot | None
+    complete: bool
+    alarms: tuple[Alarm, ...]
+    nobody: str = ""
+
+    @property
+    def unusable(self) -> tuple[Alarm, ...]:
+        """The alarms that say that the input cannot be used, which would explain why nobody is in a cluster."""
+        return tuple(alarm for alarm in self.alarms if alarm.code in _UNUSABLE)
+
+    def joined_by(self, alarm: Alarm | None) -> Comparison:
+        """The same with one more alarm, if there is one."""
+        return replace(self, alarms=(*self.alarms, alarm)) if alarm else self
+
+    def stop(self, *, accepted: bool = False) -> None:
+        """Raises ResumableStop if there is an alarm, unless that was accepted; Permanent if nobody is in a cluster."""
+        alarms = () if accepted else self.unusable if self.nobody else self.alarms
+        if alarms:
+            told = ". ".join(alarm.sentence for alarm in alarms)
+            raise ResumableStop(
+                alarms[0].code,
+                f"{told}. No persona was changed",
+            )
+        if self.nobody:
+            raise Permanent("no_traits", self.nobody)
+
+
+async def compare(
+    context: WorkerContext, begun: Begun, aggregate: Aggregate, summaries: Sequence[ClusterSummary]
+) -> Comparison:
+    """Compares what a sync has read with what its space was like before."""
+    request, complete = begun.request, begun.checkpoint.complete
+    now = take(
+        aggregate,
+        summaries,
+        request.rules.compiled.deciding,
+        sync_id=begun.lease.sync_id,
+        read_from=begun.started_at,
+        read_to=begun.started_at if begun.fetched_at is None else begun.fetched_at,
+        counted=request.counted,
+    )
+    before = None
+    if complete:
+        remembered = await context.syncs.history(request.identity)
+        alike = (one for one in remembered if one.counted == now.counted and one.sync_id != now.sync_id)
+        before = next(alike, None)
+    values = {trait.name: sum(one.coverage(trait.name) for one in summaries) for trait in request.rules.traits}
+    unread = Unread(aggregate.profile_errors, aggregate.unreadable, aggregate.vanished, aggregate.merged)
+    found = alarms(now, before, aggregate.trait_errors, values, _thresholds(context.settings), unread)
+    nobody = _nobody(request, aggregate) if aggregate.profiles and not now.classified else ""
+    return Comparison(now, before, complete, found, nobody)
+
+
+def _thresholds(settings: Settings) -> Thresholds:
+    return Thresholds(
+        settings.guard_profiles, settings.guard_coverage, settings.guard_trait_errors, settings.guard_profile_errors
+    )
+
+
+def _nobody(request: SyncRequest, aggregate: Aggregate) -> str:
+    """Why no profile is in a cluster, and what to do."""
+    where = f"Space {request.space_id}" if request.file is None else f"File {request.file}"
+    if aggregate.filtered == aggregate.profiles:
+        return (
+            f"{where}: the filter of the rules keeps none of the {aggregate.profiles:,} profiles, so nobody is in a "
+            "cluster. No persona was changed. Mend `filter` in the clusters file, then start a new sync"
+        )
+    deciding = request.rules.compiled.deciding
+    names = ", ".join("/".join(trait.keys) for trait in request.rules.traits if trait.name in deciding)
+    wrong = ", ".join(f"{n:,} of {name}" for name, n in sorted(aggregate.trait_errors.items()))
+    return (
+        f"{where}: none of the {aggregate.profiles:,} profiles is in a cluster; the clusters depend on {names}, and "
+        f"{f'values cannot be used: {wrong}' if wrong else 'nobody has any of them with a value that can be used'}. "
+        f"No persona was changed. To get clusters for the traits that there are: {_suggest(request)}"
+    )
+
+
+def _suggest(request: SyncRequest) -> str:
+    """The command that writes a clusters file for what the request reads."""
+    command = ["segment-personas", "suggest", request.space_id]
+    if request.file is not None:
+        command += ["--from-file", request.file]
+    elif request.dialect != "inline":
+        command += ["--dialect", request.dialect]
+    if request.collection != "users":
+        command += ["--collection", request.collection]
+    return f"{shlex.join(command)} > clusters.toml"

@@ -1,0 +1,262 @@
+"""What the jobs of one worker share: settings, stores, the HTTP session, the limiters. Made once, at start."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from worker.http.client import HttpClient, HttpLimits
+from worker.jobs.backoff import Backoff
+from worker.jobs.settle_watch import SettleWatch
+from worker.mavera import MaveraClient
+from worker.models.sync import SyncRequest
+from worker.segment import AutoSource, DialectMemory, InlineApi, NoMemory, ProfileApi, SampledSource, Source
+from worker.segment.export_file import FileSource, Opener, OpenFiles, under
+from worker.segment.profile_api import LISTED_A_CALL
+from worker.settings import FixedDialect, Settings
+from worker.store import (
+    BatchStore,
+    JobQueue,
+    Limiter,
+    PersonaStore,
+    RateScope,
+    StorePool,
+    SyncStore,
+    WorkerRegistry,
+    redis_pool,
+)
+from worker.store.claims.claim_file import ClaimFile, state_folder
+from worker.store.claims.written_claims import WrittenClaims
+from worker.store.dialects import DialectStore
+from worker.store.personas import account_name, former_account_name
+
+
+@dataclass
+class WorkerContext:
+    """The worker's own. clock: monotonic seconds; sleep: seconds. Both come from outside: tests need no patching.
+
+    opener: opens the files that requests name; None: those under `FILES_DIR`. claims: the file of claims of a process
+    whose Redis is in memory; None: Redis keeps them. listings: how many of the worker's jobs
+    list pages for batches at the moment.
+    """
+
+    settings: Settings
+    pool: StorePool
+    session: aiohttp.ClientSession
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    opener: Opener | None = None
+    claims: ClaimFile | None = None
+    listings: int = 0
+    _space_limiters: dict[str, Limiter] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        settings.require("mavera_api_key")
+
+        self.backoff = Backoff(settings.retry_base_s)
+        self.settle_watch = SettleWatch(self.clock)
+        self.queue = JobQueue(self.pool, mavera_account(settings))
+        self.syncs = sync_store(self.pool, settings)
+        self.batches = batch_store(self.pool, settings)
+        self.registry = worker_registry(self.pool, settings)
+        self.personas = persona_store(self.pool, settings, self.claims)
+        self.mavera_limiter = mavera_limiter(self.pool, settings, clock=self.clock, sleep=self.sleep)
+        self.mavera = mavera_client(settings, self.session, listen=self.mavera_limiter.hear)
+        self.files = OpenFiles(self.opener or under(settings.files_dir))
+
+    def source(self, request: SyncRequest, *, traits: bool = True) -> Source:
+        """What a request asks to read: its file or its space in its dialect, all of it or a sample. traits: as of
+        `segment_source`."""
+        if request.file is None:
+            listen = self.segment_limiter(request.space_id).hear
+            memory = DialectStore(self.pool, request.space_id, tuple(dialect_urls(self.settings).values()))
+            source = segment_source(self.settings, self.session, request, traits=traits, listen=listen, memory=memory)
+        else:
+            source = FileSource(self.files, request.file)
+        return source if request.sample is None else SampledSource(source, request.sample)
+
+    def segment_limiter(self, space_id: str) -> Limiter:
+        """The limiter of a space. Walks of one space in this worker share it, and so its reserved slots."""
+        if space_id not in self._space_limiters:
+            if len(self._space_limiters) >= 1000:
+                self._space_limiters.clear()
+            self._space_limiters[space_id] = segment_limiter(
+                self.pool, self.settings, space_id, clock=self.clock, sleep=self.sleep
+            )
+        return self._space_limiters[space_id]
+
+
+Listen = Callable[[Mapping[str, str]], None]
+"""Is shown the headers of every answer."""
+
+
+def _deaf(headers: Mapping[str, str]) -> None:
+    pass
+
+
+def segment_source(
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    request: SyncRequest,
+    *,
+    traits: bool = True,
+    every_trait: bool = False,
+    listen: Listen = _deaf,
+    memory: DialectMemory | None = None,
+) -> Source:
+    """The space of a request, in its dialect; in `auto`, in the one that answers. memory: keeps which one that is.
+
+    traits: False for the listing alone, which is cheaper (`inline`). every_trait: not only those of the rules
+    (`profile-api`; `inline` has no choice).
+
+    Raises ConfigurationError if there is no token.
+    """
+    settings.require("segment_token")
+
+    def asked(dialect: FixedDialect) -> Source:
+        http = _segment_http(settings, session, dialect, listen)
+        if dialect == "inline":
+            return InlineApi(http, request, settings.segment_page_size, traits=traits)
+        return ProfileApi(
+            http,
+            request,
+            () if every_trait else request.rules.keys,
+            page_size=min(settings.segment_page_size, LISTED_A_CALL),
+            side_by_side=settings.segment_concurrency,
+            ages=request.rules.needs_ages,
+        )
+
+    if request.dialect != "auto":
+        return asked(request.dialect)
+    urls = dialect_urls(settings)
+    return AutoSource({dialect: asked(dialect) for dialect in urls}, urls, memory or NoMemory())
+
+
+def dialect_urls(settings: Settings) -> dict[FixedDialect, str]:
+    """Where each dialect is asked, in the order in which `auto` asks them."""
+    dialects: tuple[FixedDialect, ...] = ("inline", "profile-api")
+    return {dialect: settings.segment_url(dialect) for dialect in dialects}
+
+
+def _segment_http(
+    settings: Settings, session: aiohttp.ClientSession, dialect: FixedDialect, listen: Listen
+) -> HttpClient:
+    assert settings.segment_token
+    token = settings.segment_token.get_secret_value()
+    basic = b64encode(f"{token}:".encode()).decode()
+    headers = {"Authorization": f"Bearer {token}" if dialect == "inline" else f"Basic {basic}"}
+    limits = _limits(settings, settings.segment_timeout_s)
+    return HttpClient(session, settings.segment_url(dialect), headers, limits, listen=listen)
+
+
+def mavera_client(settings: Settings, session: aiohttp.ClientSession, *, listen: Listen = _deaf) -> MaveraClient:
+    """A client for the account. Raises ConfigurationError if there is no key."""
+    settings.require("mavera_api_key")
+    assert settings.mavera_api_key
+    headers = {"Authorization": f"Bearer {settings.mavera_api_key.get_secret_value()}"}
+    limits = _limits(settings, settings.mavera_timeout_s)
+    return MaveraClient(HttpClient(session, settings.mavera_base_url, headers, limits, listen=listen))
+
+
+def segment_limiter(
+    pool: StorePool,
+    settings: Settings,
+    space_id: str,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Limiter:
+    """The limiter of a space, which every process that asks Segment about it shares. clock, sleep: as of
+    `WorkerContext`."""
+    scope = RateScope.per_second(f"segment:{space_id}", settings.segment_rate)
+    return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
+
+
+def mavera_limiter(
+    pool: StorePool,
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Limiter:
+    """The limiter of the account, which everybody who asks Mavera shares. clock, sleep: as of `WorkerContext`."""
+    scope = RateScope.per_minute(f"mavera:{_mavera_account(settings)}", settings.mavera_rate, settings.mavera_gap_s)
+    return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
+
+
+def persona_store(pool: StorePool, settings: Settings, claims: ClaimFile | None = None) -> PersonaStore:
+    """The records and claims of the account. claims: as of `WorkerContext`."""
+    account = _mavera_account(settings)
+    if claims is None:
+        return PersonaStore(pool, account, former_account_name(settings.mavera_base_url, _mavera_key(settings)))
+    return WrittenClaims(pool, account, claims, settings.mavera_settle_s)
+
+
+def claim_file(settings: Settings) -> ClaimFile:
+    """The account's claim file in the user's state directory. Raises StateUnusable if it cannot be used."""
+    return ClaimFile(state_folder(), _mavera_account(settings))
+
+
+def store_pool(settings: Settings, *, patience_s: float = math.inf) -> StorePool:
+    """A client for the Redis of the settings; patience_s: as of `redis_pool`.
+
+    Raises ConfigurationError if REDIS_URL is not set.
+    """
+    settings.require("redis_url")
+    assert settings.redis_url
+    return redis_pool(settings.redis_url.get_secret_value(), patience_s=patience_s, prefix=settings.redis_prefix)
+
+
+def job_timeout_s(settings: Settings) -> float:
+    """The longest that a job may run: a last resort, far above a lease with its longest retries."""
+    return settings.lease_s + settings.retry_budget_s + settings.segment_timeout_s + settings.mavera_settle_s + 60
+
+
+def mavera_account(settings: Settings) -> str:
+    """The account's name in Redis; empty without a key: then it is not known which account is meant."""
+    return _mavera_account(settings) if settings.mavera_api_key else ""
+
+
+def _mavera_account(settings: Settings) -> str:
+    """The account's name in Redis; without a key that of live keys."""
+    return account_name(settings.mavera_base_url, _mavera_key(settings))
+
+
+def _mavera_key(settings: Settings) -> str:
+    return settings.mavera_api_key.get_secret_value() if settings.mavera_api_key else ""
+
+
+def sync_store(pool: StorePool, settings: Settings) -> SyncStore:
+    """The syncs, with the times that these settings say."""
+    return SyncStore(
+        pool,
+        stall_ms=int(settings.stall_s * 1000),
+        retention_ms=settings.retention_ms,
+        account=mavera_account(settings),
+    )
+
+
+def batch_store(pool: StorePool, settings: Settings) -> BatchStore:
+    """The batches of the syncs, with the same times."""
+    return BatchStore(
+        pool,
+        stall_ms=int(settings.stall_s * 1000),
+        retention_ms=settings.retention_ms,
+        account=mavera_account(settings),
+    )
+
+
+def worker_registry(pool: StorePool, settings: Settings) -> WorkerRegistry:
+    """The living workers of the account, without a key all; three missed heartbeats are one too many."""
+    return WorkerRegistry(pool, lifetime_s=3 * settings.heartbeat_s, account=mavera_account(settings))
+
+
+def _limits(settings: Settings, total_s: float) -> HttpLimits:
+    return HttpLimits(min(10.0, total_s), total_s, int(settings.max_body_mb * (1 << 20)))

@@ -1,0 +1,99 @@
+"""A cluster's statistics as short texts, by the names that templates use: `ltv`, `ltv.median`, `plans.shares`.
+
+A text is None if nobody has the trait, or too few to tell: means and values are told from `HELD_BY` profiles on, all
+other numbers from `SHOWN_FROM`.
+"""
+
+from collections.abc import Iterable
+
+from worker.clusters.analysis.summary import SHOWN_FROM, BooleanSummary, CategorySummary, ClusterSummary, NumberSummary
+from worker.clusters.parsing.words import is_name
+from worker.clusters.rules.trait import Trait
+from worker.clusters.statistics.category import HELD_BY
+from worker.mavera.text.formatting import amount
+
+PLAIN_WORDS = 2
+"""Words that a name may have without quotes. An instruction to the reader of the text has more."""
+
+Told = dict[str, str | None]
+
+
+def told(summary: ClusterSummary, traits: Iterable[Trait]) -> Told:
+    """All that is told of these traits."""
+    texts: Told = {}
+    for trait in traits:
+        texts |= of_trait(summary, trait)
+    return texts
+
+
+def of_trait(summary: ClusterSummary, trait: Trait) -> Told:
+    """All that is told of a trait. `known` is the share of the profiles that have it."""
+    name = trait.name
+    match trait.type:
+        case "number" | "date":
+            numbers = summary.numbers if trait.type == "number" else summary.dates
+            texts, coverage = _number(trait, found := numbers.get(name, NumberSummary(None, 0))), found.coverage
+        case "boolean":
+            boolean = summary.booleans.get(name, BooleanSummary(None, 0))
+            texts, coverage = _boolean(trait, boolean), boolean.coverage
+        case _:
+            category = summary.categories.get(name, CategorySummary((), 0, 0))
+            texts, coverage = _category(trait, category), category.coverage
+    return {**texts, f"{name}.known": percentage(coverage / summary.n) if summary.n else None}
+
+
+def percentage(share: float) -> str:
+    """A share in percent; one that is not quite none or all is not said to be."""
+    text = f"{share:.0%}"
+    if text == "0%" and share > 0:
+        return "under 1%"
+    return "over 99%" if text == "100%" and share < 1 else text
+
+
+def typical(trait: Trait, value: float) -> str:
+    """A mean or a percentile of a number, or of a date's age in days."""
+    if trait.type != "date":
+        return amount(trait, value)
+    days = round(abs(value))
+    text = f"{days:,} day{'' if days == 1 else 's'}"
+    return f"in {text}" if value < 0 and days else f"{text} ago"
+
+
+def quoted(value: str, plain_words: int = PLAIN_WORDS) -> str:
+    """A word of profiles as data inside a text: in quotes, which it cannot end, unless it is a short name."""
+    if is_name(value, plain_words):
+        return value
+    return '"{}"'.format(value.replace('"', "'"))
+
+
+def _number(trait: Trait, number: NumberSummary) -> Told:
+    values = {
+        trait.name: number.mean if number.coverage >= HELD_BY else None,
+        f"{trait.name}.median": number.median,
+        f"{trait.name}.p10": number.p10,
+        f"{trait.name}.p90": number.p90,
+    }
+    texts = {name: None if value is None else typical(trait, value) for name, value in values.items()}
+    if trait.type == "number":
+        texts[f"{trait.name}.std"] = _deviation(trait, number)
+    return texts
+
+
+def _deviation(trait: Trait, number: NumberSummary) -> str | None:
+    if number.std is None or number.coverage < SHOWN_FROM:
+        return None
+    # A distance between two ranks is no rank.
+    return f"{number.std * 100:,.0f} points" if trait.scale == "percentile" else amount(trait, number.std)
+
+
+def _boolean(trait: Trait, boolean: BooleanSummary) -> Told:
+    shown = boolean.share is not None and boolean.coverage >= SHOWN_FROM
+    return {trait.name: percentage(boolean.share or 0.0) if shown else None}
+
+
+def _category(trait: Trait, category: CategorySummary) -> Told:
+    shares = [f"{quoted(one.value)} {percentage(one.share)}" for one in category.top]
+    return {
+        trait.name: ", ".join(map(quoted, category.values)) or None,
+        f"{trait.name}.shares": ", ".join(shares) or None if category.coverage >= SHOWN_FROM else None,
+    }

@@ -1,0 +1,123 @@
+"""Finds out in which dialect a space answers: asks its first page in each of them once, and remembers which one did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from worker.errors import ApiError, Permanent, ResumableStop, Retry
+from worker.segment.page import OTHER_SHAPE, Page
+from worker.segment.source import Call, Entries, Source
+from worker.settings import FixedDialect
+
+_OTHER_DIALECT = {
+    "segment_unauthorized",
+    "segment_forbidden",
+    "segment_not_found",
+    "segment_bad_request",
+    "segment_error",
+}
+"""Failures that may only mean that the API speaks the other dialect."""
+
+ORDER = (
+    "Check in this order: the dialect (SEGMENT_DIALECT), the region (SEGMENT_REGION), the kind of token, whether it is "
+    "the token of this space; then whether the workspace has Unify (Business tier)"
+)
+
+
+def _may_speak_another(error: ApiError) -> bool:
+    """Whether a failure may only mean that the API speaks the other dialect: a refusal, or JSON of another shape."""
+    return error.code in _OTHER_DIALECT or (error.code == "segment_bad_body" and OTHER_SHAPE in str(error))
+
+
+class DialectMemory(Protocol):
+    """Where the dialect of one space is kept."""
+
+    async def find(self) -> FixedDialect | None:
+        """The dialect that has answered before, None if none has."""
+
+    async def keep(self, dialect: FixedDialect) -> None:
+        """Remembers the dialect that has answered."""
+
+
+class NoMemory:
+    """For a process that asks only once."""
+
+    async def find(self) -> FixedDialect | None:
+        return None
+
+    async def keep(self, dialect: FixedDialect) -> None:
+        return None
+
+
+class AutoSource:
+    """A space in the dialect that answers for it.
+
+    Args:
+        ways: The space in each dialect, in the order in which they are asked.
+        urls: Where each dialect is asked, for messages.
+        memory: Where the choice is kept.
+    """
+
+    def __init__(
+        self, ways: Mapping[FixedDialect, Source], urls: Mapping[FixedDialect, str], memory: DialectMemory
+    ) -> None:
+        self._ways = ways
+        self._urls = urls
+        self._memory = memory
+        self.dialect: FixedDialect | None = None
+        self.refused: dict[FixedDialect, ApiError] = {}
+        """Why each of the other dialects was not chosen."""
+
+    @property
+    def ahead(self) -> int:
+        """As of the chosen dialect; before that, as of the first."""
+        source = self._ways[self.dialect] if self.dialect else next(iter(self._ways.values()))
+        return source.ahead
+
+    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+        """The page in the dialect that answers. Raises ApiError; if none answers, it says what each one said."""
+        if self.dialect is None:
+            self.dialect = await self._memory.find()
+        if self.dialect is None:
+            dialect, first = await self._ask_each()
+            await self._memory.keep(dialect)
+            self.dialect = dialect
+            if not cursor:
+                return first
+        return await self._ways[self.dialect].page(cursor, number, before)
+
+    async def entries(self, page: Page, number: int, call: Call) -> Entries:
+        """The profiles of a page with their traits."""
+        assert self.dialect
+        return await self._ways[self.dialect].entries(page, number, call)
+
+    async def _ask_each(self) -> tuple[FixedDialect, Page]:
+        """The first dialect that answers, and the first page in it."""
+        self.refused = {}
+        for dialect, source in self._ways.items():
+            try:
+                return dialect, await source.page("", 1, 0)
+            except ApiError as error:
+                if not _may_speak_another(error) and (isinstance(error, Retry) or self._one_url):
+                    raise
+                self.refused[dialect] = error
+        raise self._neither()
+
+    @property
+    def _one_url(self) -> bool:
+        return len(set(self._urls.values())) == 1
+
+    def _neither(self) -> ApiError:
+        (_, first), *others = self.refused.items()
+        errors = list(self.refused.values())
+        transient = next((error for error in errors if isinstance(error, Retry)), None)
+        if transient and all(isinstance(error, Retry) for error in errors):
+            return transient
+        other = errors[-1]
+        telling = first if self._one_url or first.code != "segment_not_found" else other
+        said = "; ".join(f"asked as {dialect} at {self._urls[dialect]}: {error}" for dialect, error in others)
+        message = f"{first}; {said}. {ORDER}"
+        is_permanent = isinstance(first, Permanent) if self._one_url else all(isinstance(e, Permanent) for e in errors)
+        kind = Permanent if is_permanent else ResumableStop
+        return kind(telling.code, message)

@@ -1,0 +1,94 @@
+"""What Segment's refusals mean, in either dialect.
+
+answer                              becomes
+429                                 WaitUntil `segment_rate_limit`
+5xx, 408                            Retry `segment_unavailable`; with `Retry-After` WaitUntil of that code
+401 · 403 · 404                     ResumableStop `segment_unauthorized`, `segment_forbidden`, `segment_not_found`
+400, 410, 422 about the cursor      Permanent `cursor_expired`
+other 4xx to a later page           ResumableStop `segment_bad_request`
+other 4xx to the first page         Permanent `segment_bad_request`
+200 with an error in its body       ResumableStop `segment_error`
+
+What Segment says of a space, its listing or the token is quoted. What it says of one profile is not: it may name the
+profile, or what it has; then the status, the code and the `Request-Id` must do.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+
+from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
+from worker.http.body import error_message, error_words, has_error, retry_after_s, wait_named_s
+from worker.http.client import Reply, TransportError
+
+_CHECK_ACCESS = (
+    "Check SEGMENT_BASE_URL (region and dialect) and the kind of token first; then whether the workspace has "
+    "Engage/Unify (Business tier), which the profiles of a space need"
+)
+
+_CURSOR = re.compile(r"cursor|pagination|page.?token|continuation|(?<![a-z])next(?![a-z])", re.IGNORECASE)
+"""How an answer looks that refuses the cursor and not something else."""
+
+_KIND = re.compile(r"[A-Za-z]+([_.-][A-Za-z]+)*")
+"""How a code looks that says what went wrong; with digits in it, it could say to whom."""
+_LONGEST_KIND = 40
+
+
+def refusal(reply: Reply, where: str, *, first: bool, of_profile: bool = False, now: float | None = None) -> ApiError:
+    """What an answer other than 200 means.
+
+    first: no cursor was sent. of_profile: the request was about one profile. now: Unix seconds, for `Retry-After`
+    dates.
+    """
+    code, message, param = error_message(reply.body)
+    if of_profile:
+        code, message = "", code if len(code) <= _LONGEST_KIND and _KIND.fullmatch(code) else ""
+    said = f"Segment, {where}: {reply.status}" + (f" {message}" if message else "")
+    unix_now = time.time() if now is None else now
+    match reply.status:
+        case 429:
+            wait_s = wait_named_s(reply.headers, reply.body, unix_now)
+            return WaitUntil("segment_rate_limit", said, wait_s=wait_s, request_id=reply.request_id)
+        case 401:
+            advice = "Check SEGMENT_TOKEN"
+            return ResumableStop("segment_unauthorized", f"{said}. {advice}", request_id=reply.request_id)
+        case 403 | 404:
+            kind = "segment_forbidden" if reply.status == 403 else "segment_not_found"
+            return ResumableStop(kind, f"{said}. {_CHECK_ACCESS}", request_id=reply.request_id)
+        case 408:
+            return Retry("segment_unavailable", said, request_id=reply.request_id)
+        case 400 | 410 | 422 if not first and _CURSOR.search(f"{code} {message} {param}"):
+            advice = "Segment no longer accepts the cursor of this page, so the space has to be read from the start"
+            return Permanent("cursor_expired", f"{said}. {advice}", request_id=reply.request_id)
+        case status if status >= 500 and (wait_s := retry_after_s(reply.headers, unix_now)) is not None:
+            return WaitUntil("segment_unavailable", said, wait_s=wait_s, request_id=reply.request_id)
+        case status if status >= 500 or status < 400:
+            return Retry("segment_unavailable", said, request_id=reply.request_id)
+        case _ if not first:
+            advice = "The page was refused, not its cursor"
+            return ResumableStop(
+                "segment_bad_request", f"{said} {code}".rstrip() + f". {advice}", request_id=reply.request_id
+            )
+        case _:
+            return Permanent("segment_bad_request", f"{said} {code}".rstrip(), request_id=reply.request_id)
+
+
+def reject_error_body(body: object, where: str, request_id: str | None) -> None:
+    """Raises ResumableStop if a body that came with status 200 reports an error."""
+    if not has_error(body):
+        return
+    code, message, _ = error_words(body)
+    said = message or code or "an error without words"
+    raise ResumableStop(
+        "segment_error",
+        f"Segment, {where}: an answer with status 200 reports an error: {said}. {_CHECK_ACCESS}",
+        request_id=request_id,
+    )
+
+
+def unreachable(error: TransportError, where: str) -> ApiError:
+    """What it means that no usable answer came."""
+    if error.lasting:
+        return ResumableStop("segment_unreachable", f"Segment, {where}: {error}")
+    return Retry("segment_unavailable", f"Segment, {where}: {error}")

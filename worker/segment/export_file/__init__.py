@@ -1,0 +1,7 @@
+"""A file as the source: one profile a line, such as Segment's Profiles Sync has them in the warehouse."""
+
+from worker.segment.export_file.file_access import STANDARD_INPUT, Opener, anywhere, under
+from worker.segment.export_file.file_cache import OpenFiles
+from worker.segment.export_file.file_source import FileSource
+
+__all__ = ["STANDARD_INPUT", "FileSource", "OpenFiles", "Opener", "anywhere", "under"]

@@ -1,0 +1,64 @@
+"""The `inline` dialect: one page a call, with the traits of its profiles in it, or as a cheap listing without them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from worker.errors import Retry
+from worker.http.body import parse_json
+from worker.http.client import HttpClient, TransportError
+from worker.http.pagination import Asked
+from worker.models.sync import SyncRequest
+from worker.segment.errors import refusal, reject_error_body, unreachable
+from worker.segment.page import Page, described, list_params, list_path, read_page
+from worker.segment.source import Call, Entries
+
+_CURSOR_SHOWN = 80
+
+
+class InlineApi:
+    """Reads the pages of one request's space. traits: whether profiles come with theirs, or only as entries of a list.
+
+    wall_clock: Unix seconds, for `Retry-After` dates.
+    """
+
+    ahead = 2
+
+    def __init__(
+        self,
+        http: HttpClient,
+        request: SyncRequest,
+        page_size: int,
+        *,
+        traits: bool = True,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._http = http
+        self._request = request
+        self._page_size = page_size
+        self._traits = traits
+        self._wall_clock = wall_clock
+
+    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+        """The page at `cursor` ('' for the first), the `number`-th of the sync. Raises ApiError; see `refusal`."""
+        where = f"space {self._request.space_id}, page {number}"
+        try:
+            params = list_params(self._page_size, cursor, traits=self._traits)
+            reply = await self._http.request("GET", list_path(self._request), params=params)
+        except TransportError as error:
+            raise unreachable(error, where) from None
+        if reply.status != 200:
+            raise refusal(reply, where, first=not cursor, now=self._wall_clock())
+        try:
+            body = parse_json(reply.body)
+            reject_error_body(body, where, reply.request_id)
+            page = read_page(body, Asked(self._page_size, cursor, self._http.host, before, number - 1))
+        except ValueError as error:
+            at = f", cursor {cursor[:_CURSOR_SHOWN]!a}" if cursor else ""
+            raise Retry("segment_bad_body", f"Segment, {where}{at}: {error}", request_id=reply.request_id) from None
+        return described(page, where)
+
+    async def entries(self, page: Page, number: int, call: Call) -> Entries:
+        """The profiles of a page, as they came with it."""
+        return Entries(page.profiles)

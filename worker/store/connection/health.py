@@ -1,0 +1,103 @@
+"""How a Redis is set up, as far as it tells: a managed one may forbid `CONFIG`, so everything is read from `INFO`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from worker.store.connection.pool import StorePool
+
+
+@dataclass(frozen=True)
+class RedisHealth:
+    """What `INFO` says; None: it does not say.
+
+    version: of the server that `name` names, which is not the version of Redis that it is compatible with. max_bytes:
+    the limit of its memory, 0 for none. runs_told: whether a restart can be told from its run id.
+    """
+
+    version: str | None
+    mode: str | None
+    append_only: bool | None
+    eviction_policy: str | None
+    max_bytes: int | None
+    name: str = "Redis"
+    role: str | None = None
+    runs_told: bool = True
+
+    @property
+    def server(self) -> str:
+        """Name and version."""
+        return f"{self.name} {self.version or ''}".rstrip()
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a set-up means. verdict: `fail`: syncs will be lost; `warn`: they may be."""
+
+    verdict: Literal["ok", "warn", "fail"]
+    found: str
+    advice: str = ""
+
+
+async def redis_health(pool: StorePool) -> RedisHealth:
+    """Asks Redis. Raises StoreUnavailable if it does not answer, ConfigurationError if it refuses this client."""
+    await pool.ping()
+    server = await pool.server_info("server")
+    persistence = await pool.server_info("persistence")
+    memory = await pool.server_info("memory")
+    replication = await pool.server_info("replication")
+    cluster = await pool.server_info("cluster")
+    append_only = persistence.get("aof_enabled")
+    name, version = "Redis", server.get("redis_version")
+    for other, field in (("Valkey", "valkey_version"), ("Dragonfly", "dragonfly_version")):
+        if field in server:
+            name, version = other, server[field]
+    mode = server.get("redis_mode", server.get("server_mode"))
+    if cluster.get("cluster_enabled") == 1:
+        mode = "cluster"
+    return RedisHealth(
+        version=_text(version),
+        mode=_text(mode),
+        append_only=None if append_only is None else append_only == 1,
+        eviction_policy=_text(memory.get("maxmemory_policy")),
+        max_bytes=memory.get("maxmemory"),
+        name=name,
+        role=_text(replication.get("role")),
+        runs_told="run_id" in server,
+    )
+
+
+def remarks(health: RedisHealth) -> list[Remark]:
+    """What the set-up of a Redis that can be used means for the syncs in it."""
+    found = [_of_append_only(health), _of_eviction(health)]
+    if not health.runs_told:
+        why = "INFO is not allowed or names no run id"
+        text = f"{why}: each worker waits until it has watched Redis for MAVERA_SETTLE_S before it buys"
+        found.append(Remark("warn", text, "Allow INFO, if the provider lets you."))
+    return found
+
+
+def _of_append_only(health: RedisHealth) -> Remark:
+    if health.append_only:
+        return Remark("ok", "its append-only file is on")
+    found = (
+        "cannot tell whether its append-only file is on (INFO is restricted)"
+        if health.append_only is None
+        else "its append-only file is off: a restart loses syncs, and which persona belongs to which cluster"
+    )
+    return Remark("warn", found, "Set `appendonly yes`, or what your provider calls persistence.")
+
+
+def _of_eviction(health: RedisHealth) -> Remark:
+    policy = health.eviction_policy
+    if policy == "noeviction":
+        return Remark("ok", "it evicts nothing (noeviction)")
+    if policy is None:
+        return Remark("warn", "cannot tell what it does when memory is full (INFO is restricted)", "Use `noeviction`.")
+    found = f"its maxmemory-policy is {policy}: when memory is full, it throws syncs away"
+    return Remark("fail" if health.max_bytes else "warn", found, "Set `maxmemory-policy noeviction`.")
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,98 @@
+"""Whether a Redis can be used: tried before a worker takes jobs, and by `doctor`.
+
+A script runs every command that the scripts need on keys of its own, and touches a key of each kind, so that a missing
+right, a cluster and a replica are found before a sync depends on them.
+"""
+
+from __future__ import annotations
+
+from secrets import token_hex
+
+from worker.errors import StoreUnusable
+from worker.store import keys
+from worker.store.connection.health import RedisHealth, redis_health
+from worker.store.connection.pool import StorePool
+from worker.store.connection.unusable import CLUSTER, REPLICA, SENTINEL
+from worker.store.scripts import run_script
+
+RIGHTS = 'README, "What is needed of Redis", names the rights'
+
+_TYPES = {
+    keys.DUE: b"zset",
+    keys.SYNCS: b"zset",
+    keys.WORKERS: b"zset",
+    keys.RUN: b"hash",
+}
+"""The keys with fixed names that nobody mends. Workers replace queue, wake list, lock and clock if need be."""
+
+
+async def check_store(pool: StorePool) -> RedisHealth:
+    """What this Redis says of itself. Nothing is left in it.
+
+    Raises StoreUnusable with a sentence if it cannot be used, StoreUnavailable if it does not answer.
+    """
+    health = await redis_health(pool)
+    if health.mode == "cluster":
+        raise StoreUnusable(CLUSTER)
+    if health.mode == "sentinel":
+        raise StoreUnusable(SENTINEL)
+    if health.role in {"slave", "replica"}:
+        raise StoreUnusable(REPLICA)
+    await _try_commands(pool)
+    for key, kind in _TYPES.items():
+        found = await pool.type(key)
+        if found not in (kind, b"none"):
+            raise StoreUnusable(
+                f"Redis holds something that is not ours: {pool.prefix}{key} holds a {found.decode()}, not a "
+                f"{kind.decode()}. Move it away, or set another REDIS_PREFIX"
+            )
+    return health
+
+
+async def _try_commands(pool: StorePool) -> None:
+    """Raises StoreUnusable that names the commands or keys which this user may not use."""
+    name = f"probe-{token_hex(8)}"
+    trial = [f"{keys.sync(name)}:{kind}" for kind in ("hash", "zset", "list", "string")]
+    kinds = [
+        *(keys.sync(name), keys.outcomes(name), keys.active(name), keys.history(name), keys.request(name)),
+        *(keys.limit(name), f"{keys.limit(name)}:log", keys.personas(name), keys.claim(name, name), keys.host(name)),
+        *(keys.queue(name), keys.wake(name), keys.workers(name)),
+        *(f"{fixed}:{name}" for fixed in (keys.DUE, keys.SYNCS, keys.RUN, keys.WATCH, keys.CLOCK)),
+        *(f"arq:{kind}:{name}" for kind in ("job", "in-progress", "retry")),
+    ]
+    try:
+        answer = await run_script(pool, "connection/probe", [*trial, *kinds])
+    except StoreUnusable as error:
+        denied = [key for key in kinds if "key" in str(error) and not await _may_read(pool, key)]
+        if not denied:
+            raise
+        raise StoreUnusable(_describe_keys(pool.prefix, name, denied)) from None
+    rows = [answer[i : i + 3] for i in range(1, len(answer), 3)]
+    if rows:
+        raise StoreUnusable(_describe(name, [tuple(part.decode() for part in row) for row in rows]))
+    async with pool.pipeline(transaction=True) as pipe:
+        pipe.hgetall(keys.sync(name))
+        pipe.time()
+        await pipe.execute()
+    await pool.execute_command("BLPOP", keys.wake(name), 0.01)
+
+
+def _describe(name: str, rows: list[tuple[str, ...]]) -> str:
+    denied = [key for _, key, error in rows if "key" in error.replace(key, "")]
+    commands = [command for command, key, error in rows if "key" not in error.replace(key, "")]
+    if commands:
+        return f"The user of REDIS_URL may not run {', '.join(dict.fromkeys(commands))} in scripts. {RIGHTS}"
+    return _describe_keys("", name, denied)
+
+
+def _describe_keys(prefix: str, name: str, denied: list[str]) -> str:
+    patterns = dict.fromkeys(f"{prefix}{key.partition(name)[0]}*" for key in denied)
+    return f"The user of REDIS_URL may not use the keys {', '.join(patterns)}. {RIGHTS}"
+
+
+async def _may_read(pool: StorePool, key: str) -> bool:
+    try:
+        await pool.type(key)
+    except StoreUnusable:
+        return False
+    return True

@@ -1,0 +1,130 @@
+"""REDIS_URL: what may stand in it, and the connections that it describes.
+
+redis-py ignores or misreads much that can be wrong in a URL, and finds some of it only when it connects. Here it is
+found at once. No message shows what the URL says: it may hold a password, and a password that is not encoded may stand
+anywhere in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+
+import redis.exceptions as redis_errors
+from redis.asyncio import ConnectionPool
+
+from worker.errors import ConfigurationError
+from worker.store.connection.outage import reason
+
+_OPTIONS = {"db", "username", "password", "client_name"}
+_TLS_OPTIONS = {
+    *("ssl_keyfile", "ssl_certfile", "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_data"),
+    *("ssl_check_hostname", "ssl_ciphers"),
+}
+_OURS = {
+    *("socket_timeout", "socket_connect_timeout", "socket_keepalive", "retry_on_timeout", "health_check_interval"),
+    *("decode_responses", "max_connections", "protocol"),
+}
+_FILES = {"ssl_keyfile", "ssl_certfile", "ssl_ca_certs"}
+_CERTIFICATE_RULES = {
+    **dict.fromkeys(("none", "0", "false", "no"), "none"),
+    **dict.fromkeys(("optional", "1"), "optional"),
+    **dict.fromkeys(("required", "2", "true", "yes"), "required"),
+}
+_ENCODE = "in a user or a password write / as %2F, ? as %3F and # as %23"
+
+
+def connections(url: str, timeout_s: float) -> ConnectionPool:
+    """The pool of connections that `url` describes; none is made yet. timeout_s: how long one answer may take.
+
+    Raises ConfigurationError if the URL is malformed.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigurationError(f"REDIS_URL is no URL; {_ENCODE}") from None
+    options = _checked_options(parts)
+    try:
+        pool = ConnectionPool.from_url(
+            _with_usual_words(parts),
+            socket_timeout=timeout_s,
+            socket_connect_timeout=min(timeout_s, 2.0),
+            health_check_interval=30,
+            **options,
+        )
+        connection = pool.make_connection()  # type: ignore[no-untyped-call]
+        if parts.scheme == "rediss":
+            connection.ssl_context.get()  # reads the files
+    except (ValueError, TypeError, OSError, redis_errors.RedisError) as error:
+        raise ConfigurationError(f"REDIS_URL cannot be used: {reason(error)}") from None
+    return pool
+
+
+def _checked_options(parts: SplitResult) -> dict[str, Any]:
+    """What the URL leaves to us. Raises ConfigurationError on what redis-py would ignore or misread."""
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        raise ConfigurationError("REDIS_URL must begin with redis://, rediss:// or unix://")
+    if parts.fragment:
+        raise ConfigurationError(f"REDIS_URL has a #; {_ENCODE}")
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    _check_names(given, tls=parts.scheme == "rediss")
+    if parts.scheme == "unix":
+        if not parts.path:
+            raise ConfigurationError("REDIS_URL names no socket: unix:///PATH/TO/SOCKET?db=DATABASE")
+        return {}
+    _check_address(parts)
+    options: dict[str, Any] = {"socket_keepalive": True}
+    if parts.scheme == "rediss" and _certificate_rule(given.get("ssl_cert_reqs", "required")) != "none":
+        options["ssl_check_hostname"] = True
+    return options
+
+
+def _certificate_rule(text: str) -> str:
+    """How much of a certificate is checked, as redis-py says it. Raises ConfigurationError if it is another word."""
+    word = text.strip().lower().removeprefix("ssl.").removeprefix("verifymode.").removeprefix("cert_")
+    rule = _CERTIFICATE_RULES.get(word)
+    if rule is None:
+        raise ConfigurationError("REDIS_URL sets an ssl_cert_reqs that is not one of required, optional and none")
+    return rule
+
+
+def _with_usual_words(parts: SplitResult) -> str:
+    """The URL with `ssl_cert_reqs` as redis-py says it."""
+    if "ssl_cert_reqs" not in parts.query:
+        return urlunsplit(parts)
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    query = [(name, _certificate_rule(value) if name == "ssl_cert_reqs" else value) for name, value in given]
+    return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+def _check_names(given: dict[str, str], *, tls: bool) -> None:
+    for name in given:
+        if name in _OURS:
+            raise ConfigurationError(f"REDIS_URL sets {name}, which this program sets itself; leave it out")
+        if name in _TLS_OPTIONS and not tls:
+            raise ConfigurationError(f"REDIS_URL sets {name} without TLS; write rediss://")
+        if name not in _OPTIONS | _TLS_OPTIONS:
+            raise ConfigurationError(f"REDIS_URL has an option that is not known; {_ENCODE}")
+    if ("ssl_keyfile" in given) != ("ssl_certfile" in given):
+        raise ConfigurationError("REDIS_URL needs ssl_keyfile and ssl_certfile together")
+    _certificate_rule(given.get("ssl_cert_reqs", "required"))
+    for name in sorted(_FILES & given.keys()):
+        try:
+            with open(given[name], "rb"):
+                pass
+        except OSError as error:
+            raise ConfigurationError(f"REDIS_URL sets {name}={given[name]}: {error.strerror}") from None
+    if not given.get("db", "0").isdecimal():
+        raise ConfigurationError("REDIS_URL sets a db that is no number")
+
+
+def _check_address(parts: SplitResult) -> None:
+    try:
+        port = parts.port
+    except ValueError:
+        raise ConfigurationError(f"REDIS_URL has a port that is no number; {_ENCODE}") from None
+    if not parts.hostname or port == 0:
+        raise ConfigurationError(f"REDIS_URL names no host: redis://HOST:PORT/DATABASE; {_ENCODE}")
+    database = parts.path.strip("/")
+    if database and not (database.isascii() and database.isdigit()):
+        raise ConfigurationError(f"REDIS_URL ends in a database that is no number; {_ENCODE}")
