@@ -9,7 +9,7 @@ RUN python -m venv --without-pip /opt/segment-personas
 COPY requirements.lock ./
 RUN pip --python /opt/segment-personas/bin/python install --only-binary :all: --no-deps --require-hashes --requirement requirements.lock
 
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY worker worker
 COPY producer producer
 # `check` fails the build if something still needs a package of the build backend.

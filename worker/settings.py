@@ -1,8 +1,8 @@
 """Every knob of the program, read from the environment.
 
 What shapes a result (space, dialect, limits) travels in the request; what is here belongs to the process: secrets,
-URLs, rates and times. Each field is read from the environment variable of the same name in capitals. The README's
-table is tested against this model.
+URLs, rates and times. Each field is read from the environment variable of the same name in capitals. The table
+in docs/settings.md is tested against this model.
 """
 
 from __future__ import annotations

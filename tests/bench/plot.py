@@ -1,4 +1,4 @@
-"""The results as a drawing for the README: one bar a row, with its spread. Pure.
+"""The results as a drawing for docs/performance-and-scaling.md: one bar a row, with its spread. Pure.
 
 Bars begin at nought, so that their lengths are to each other as what they stand for. A goal is a dashed line.
 """

@@ -1,4 +1,4 @@
-"""Users of Redis and Valkey with few rights: what the README names suffices; what is missing is named."""
+"""Users of Redis and Valkey with few rights: what the docs list suffices; what is missing is named."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from worker.store import redis_pool
 from worker.store.connection.pool import closing
 from worker.store.connection.probe import check_store
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-(DOCUMENTED,) = re.findall(r"^ACL SETUSER segment on >SECRET (.*?)\n```", README, re.MULTILINE | re.DOTALL)
+DEPLOYMENT = (Path(__file__).parents[2] / "docs" / "deployment.md").read_text()
+(DOCUMENTED,) = re.findall(r"^ACL SETUSER segment on >SECRET (.*?)\n```", DEPLOYMENT, re.MULTILINE | re.DOTALL)
 MINIMAL = " ".join(DOCUMENTED.replace("\\", " ").split())
 MANAGED = "+@all -@dangerous -@admin ~*"
 

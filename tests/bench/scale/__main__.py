@@ -42,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--only", action="append", choices=list(_WAYS), metavar="WAY", help=", ".join(_WAYS))
     parser.add_argument("--profiles", action="append", type=int, metavar="N", help=f"instead of {SIZES}")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the README's table")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the table of docs/performance-and-scaling.md"
+    )
     for field in fields(Inputs):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
     return parser

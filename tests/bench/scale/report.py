@@ -1,4 +1,4 @@
-"""Predictions and simulations side by side: as a table for a terminal, and as the README's. Pure."""
+"""Predictions and simulations side by side: as a table for a terminal, and as a table for the docs. Pure."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_the_wheel_holds_every_file_of_both_packages(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     for package in ("worker", "producer"):
         shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path), cwd=tree)
     (wheel,) = tmp_path.glob("*.whl")

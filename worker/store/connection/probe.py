@@ -15,7 +15,7 @@ from worker.store.connection.pool import StorePool
 from worker.store.connection.unusable import CLUSTER, REPLICA, SENTINEL
 from worker.store.scripts import run_script
 
-RIGHTS = 'README, "What is needed of Redis", names the rights'
+RIGHTS = 'docs/deployment.md, "What Redis needs", lists the rights'
 
 _TYPES = {
     keys.DUE: b"zset",

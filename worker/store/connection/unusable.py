@@ -64,7 +64,7 @@ def _sentence(error: redis_errors.RedisError, command: Sequence[Any]) -> str:
         sentence = f"Redis does not know the command {name[:40]}"
         if name in _SENTINEL_COMMANDS:
             sentence += "; is it a Sentinel, or does the provider forbid it?"
-        return f"{sentence} README names the commands that are needed" if sentence[-1] == "?" else sentence
+        return f"{sentence} docs/deployment.md names the commands that are needed" if sentence[-1] == "?" else sentence
     if "EXEC without MULTI" in text:
         return "The user of REDIS_URL may not run MULTI"
     if "WRONGTYPE" in text:

@@ -1,0 +1,57 @@
+"""README and docs/ describe the program as it is: tables, links and examples are compared with the code."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support.docs import PAGES, ROOT, anchors, code_blocks, page, relative_links
+from worker.clusters.rules.toml_file import parse_rules
+from worker.settings import Settings
+
+TESTS = {
+    name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)\(", path.read_text())
+}
+
+
+def test_the_readme_fits_in_150_lines() -> None:
+    assert len(PAGES["README.md"].splitlines()) <= 150
+
+
+def test_the_readme_links_to_every_page() -> None:
+    linked = set(relative_links(PAGES["README.md"]))
+    assert {name for name in PAGES if name != "README.md"} <= linked
+
+
+def test_the_settings_table_is_the_settings_model() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`(.*)`)? ?\| (.*) \|$", page("settings"), re.MULTILINE)
+    expected = []
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        text = "" if default is None else f"{default:g}" if isinstance(default, int | float) else str(default)
+        expected.append((name.upper(), text, field.description))
+    assert rows == expected
+
+
+@pytest.mark.parametrize(
+    "name", sorted({name for text in PAGES.values() for name in re.findall(r"`(test_\w+)`", text)})
+)
+def test_a_test_that_a_page_names_exists(name: str) -> None:
+    assert name in TESTS
+
+
+@pytest.mark.parametrize(
+    ("name", "link"), sorted({(name, link) for name, text in PAGES.items() for link in relative_links(text)})
+)
+def test_a_relative_link_leads_to_a_file_and_its_anchor_to_a_heading(name: str, link: str) -> None:
+    path, _, anchor = link.partition("#")
+    target = ((ROOT / name).parent / path).resolve() if path else ROOT / name
+    assert target.exists()
+    if anchor:
+        assert anchor in anchors(target.read_text())
+
+
+@pytest.mark.parametrize("text", [block for text in PAGES.values() for block in code_blocks(text, "toml")])
+def test_a_clusters_file_that_a_page_shows_is_well_formed(text: str) -> None:
+    assert parse_rules(text).clusters
