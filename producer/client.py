@@ -14,7 +14,7 @@ from typing import Self
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import PersonasError
 from worker.jobs.job_payloads import batch_ticket, ticket
-from worker.jobs.services import sync_store, worker_registry
+from worker.jobs.store_factories import sync_store, worker_registry
 from worker.models.sync import Sync, SyncRequest, SyncState, job_kind, new_sync_id
 from worker.settings import Settings, load_settings
 from worker.store import StorePool, WorkerPresence, redis_pool

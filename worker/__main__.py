@@ -9,7 +9,7 @@ import sys
 
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.jobs import arq_worker
-from worker.jobs.services import store_pool, worker_registry
+from worker.jobs.store_factories import store_pool, worker_registry
 from worker.printable import printable
 from worker.settings import Settings, load_settings
 from worker.store.connection.pool import closing

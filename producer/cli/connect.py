@@ -26,7 +26,7 @@ from producer.embedded import DEMO_SPACE, embedded, made_up
 from worker.clusters import Rules
 from worker.errors import ConfigurationError, PersonasError
 from worker.jobs.arq_worker import needed_tokens
-from worker.jobs.services import claim_file
+from worker.jobs.store_factories import claim_file
 from worker.models.sync import (
     FAN_OUT_NEEDS_INLINE,
     FAN_OUT_READS_ALL,

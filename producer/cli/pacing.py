@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from worker.errors import ConfigurationError, StoreUnavailable, StoreUnusable
-from worker.jobs.services import segment_limiter, store_pool
+from worker.jobs.store_factories import segment_limiter, store_pool
 from worker.segment import repeated
 from worker.settings import Settings
 from worker.store import Limiter

@@ -19,7 +19,7 @@ from tests.support.command_line import cli
 from tests.support.redis_server import RedisServer
 from tests.support.scripted_segment import Call, Refusal, people, rows, scripted
 from tests.support.workers import environment
-from worker.jobs.services import worker_registry
+from worker.jobs.store_factories import worker_registry
 from worker.settings import Settings, load_settings
 from worker.store import StorePool, keys, redis_pool
 from worker.store.connection.health import redis_health

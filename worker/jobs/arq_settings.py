@@ -15,7 +15,7 @@ from arq.connections import RedisSettings
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.jobs.arq_worker import check_redis, job_functions, serve
 from worker.jobs.garbage_collector import collect_seldom
-from worker.jobs.services import store_pool
+from worker.jobs.store_factories import store_pool
 from worker.settings import Settings, load_settings
 from worker.store import keys
 from worker.store.keys import QUEUE

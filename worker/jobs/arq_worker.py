@@ -15,8 +15,9 @@ import re
 import signal
 import socket
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
+from arq.connections import ArqRedis
 from arq.jobs import DeserializationError, deserialize_job_raw
 from arq.worker import Function, Worker, func
 
@@ -26,7 +27,8 @@ from worker.jobs.fetch.batch_job import batch
 from worker.jobs.fetch.fetch_job import walk
 from worker.jobs.garbage_collector import collect_seldom
 from worker.jobs.personas.finalize_job import finalize
-from worker.jobs.services import WorkerContext, job_timeout_s, mavera_account, store_pool
+from worker.jobs.services import WorkerContext, job_timeout_s
+from worker.jobs.store_factories import mavera_account, store_pool
 from worker.jobs.watchdog import watch
 from worker.segment.export_file import Opener
 from worker.settings import Settings
@@ -72,7 +74,7 @@ class SyncWorker(Worker):
         super().__init__(
             functions=job_functions(context.settings),
             queue_name=context.queue.name,
-            redis_pool=context.pool,
+            redis_pool=cast(ArqRedis, context.pool),  # what arq needs of it is there
             handle_signals=False,
             max_jobs=context.settings.worker_slots,
             keep_result=0,

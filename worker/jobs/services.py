@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,27 +13,24 @@ import aiohttp
 from worker.http.client import HttpClient, HttpLimits
 from worker.jobs.backoff import Backoff
 from worker.jobs.settle_watch import SettleWatch
+from worker.jobs.store_factories import (
+    batch_store,
+    mavera_account,
+    mavera_limiter,
+    persona_store,
+    segment_limiter,
+    sync_store,
+    worker_registry,
+)
 from worker.mavera import MaveraClient
 from worker.models.sync import SyncRequest
 from worker.segment import AutoSource, DialectMemory, InlineApi, NoMemory, ProfileApi, SampledSource, Source
 from worker.segment.export_file import FileSource, Opener, OpenFiles, under
 from worker.segment.profile_api import LISTED_A_CALL
 from worker.settings import FixedDialect, Settings
-from worker.store import (
-    BatchStore,
-    JobQueue,
-    Limiter,
-    PersonaStore,
-    RateScope,
-    StorePool,
-    SyncStore,
-    WorkerRegistry,
-    redis_pool,
-)
-from worker.store.claims.claim_file import ClaimFile, state_folder
-from worker.store.claims.written_claims import WrittenClaims
+from worker.store import JobQueue, Limiter, StorePool
+from worker.store.claims.claim_file import ClaimFile
 from worker.store.dialects import DialectStore
-from worker.store.personas import account_name, former_account_name
 
 
 @dataclass
@@ -165,97 +161,9 @@ def mavera_client(settings: Settings, session: aiohttp.ClientSession, *, listen:
     return MaveraClient(HttpClient(session, settings.mavera_base_url, headers, limits, listen=listen))
 
 
-def segment_limiter(
-    pool: StorePool,
-    settings: Settings,
-    space_id: str,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Limiter:
-    """The limiter of a space, which every process that asks Segment about it shares. clock, sleep: as of
-    `WorkerContext`."""
-    scope = RateScope.per_second(f"segment:{space_id}", settings.segment_rate)
-    return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
-
-
-def mavera_limiter(
-    pool: StorePool,
-    settings: Settings,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Limiter:
-    """The limiter of the account, which everybody who asks Mavera shares. clock, sleep: as of `WorkerContext`."""
-    scope = RateScope.per_minute(f"mavera:{_mavera_account(settings)}", settings.mavera_rate, settings.mavera_gap_s)
-    return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
-
-
-def persona_store(pool: StorePool, settings: Settings, claims: ClaimFile | None = None) -> PersonaStore:
-    """The records and claims of the account. claims: as of `WorkerContext`."""
-    account = _mavera_account(settings)
-    if claims is None:
-        return PersonaStore(pool, account, former_account_name(settings.mavera_base_url, _mavera_key(settings)))
-    return WrittenClaims(pool, account, claims, settings.mavera_settle_s)
-
-
-def claim_file(settings: Settings) -> ClaimFile:
-    """The account's claim file in the user's state directory. Raises StateUnusable if it cannot be used."""
-    return ClaimFile(state_folder(), _mavera_account(settings))
-
-
-def store_pool(settings: Settings, *, patience_s: float = math.inf) -> StorePool:
-    """A client for the Redis of the settings; patience_s: as of `redis_pool`.
-
-    Raises ConfigurationError if REDIS_URL is not set.
-    """
-    settings.require("redis_url")
-    assert settings.redis_url
-    return redis_pool(settings.redis_url.get_secret_value(), patience_s=patience_s, prefix=settings.redis_prefix)
-
-
 def job_timeout_s(settings: Settings) -> float:
     """The longest that a job may run: a last resort, far above a lease with its longest retries."""
     return settings.lease_s + settings.retry_budget_s + settings.segment_timeout_s + settings.mavera_settle_s + 60
-
-
-def mavera_account(settings: Settings) -> str:
-    """The account's name in Redis; empty without a key: then it is not known which account is meant."""
-    return _mavera_account(settings) if settings.mavera_api_key else ""
-
-
-def _mavera_account(settings: Settings) -> str:
-    """The account's name in Redis; without a key that of live keys."""
-    return account_name(settings.mavera_base_url, _mavera_key(settings))
-
-
-def _mavera_key(settings: Settings) -> str:
-    return settings.mavera_api_key.get_secret_value() if settings.mavera_api_key else ""
-
-
-def sync_store(pool: StorePool, settings: Settings) -> SyncStore:
-    """The syncs, with the times that these settings say."""
-    return SyncStore(
-        pool,
-        stall_ms=int(settings.stall_s * 1000),
-        retention_ms=settings.retention_ms,
-        account=mavera_account(settings),
-    )
-
-
-def batch_store(pool: StorePool, settings: Settings) -> BatchStore:
-    """The batches of the syncs, with the same times."""
-    return BatchStore(
-        pool,
-        stall_ms=int(settings.stall_s * 1000),
-        retention_ms=settings.retention_ms,
-        account=mavera_account(settings),
-    )
-
-
-def worker_registry(pool: StorePool, settings: Settings) -> WorkerRegistry:
-    """The living workers of the account, without a key all; three missed heartbeats are one too many."""
-    return WorkerRegistry(pool, lifetime_s=3 * settings.heartbeat_s, account=mavera_account(settings))
 
 
 def _limits(settings: Settings, total_s: float) -> HttpLimits:

@@ -39,7 +39,8 @@ from worker.errors import ApiError, ConfigurationError, PersonasError, StoreUnav
 from worker.http.client import new_session
 from worker.jobs.personas.lookup import age_order, find_twins
 from worker.jobs.personas.orphans import Owner, find_orphans
-from worker.jobs.services import mavera_client, persona_store, segment_source, store_pool, worker_registry
+from worker.jobs.services import mavera_client, segment_source
+from worker.jobs.store_factories import persona_store, store_pool, worker_registry
 from worker.mavera import MaveraClient, Persona, list_pages, reference
 from worker.models.sync import SyncRequest
 from worker.printable import printable

@@ -22,7 +22,8 @@ from worker.clusters.rules.builtin import SHIPPED, shipped
 from worker.errors import ConfigurationError, PersonasError
 from worker.http.client import new_session
 from worker.jobs.personas.orphans import Owner, find_orphans
-from worker.jobs.services import mavera_client, mavera_limiter, persona_store, store_pool
+from worker.jobs.services import mavera_client
+from worker.jobs.store_factories import mavera_limiter, persona_store, store_pool
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, find, reference
 from worker.printable import printable
 from worker.settings import Settings

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import orjson
-from arq.connections import ArqRedis
-from redis.asyncio import ConnectionPool
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.client import Pipeline
 
 from worker.errors import StoreUnusable
@@ -60,9 +59,17 @@ class _WaitingPipeline(Pipeline):
             raise unusable(error, ()) from error
 
 
-class StorePool(ArqRedis):
-    """The client that everything in this package uses, and that arq's worker is given."""
+class StorePool(Redis):
+    """The client that everything in this package uses, and that arq's worker is given.
 
+    It is not arq's own class: of that one, arq's worker needs only the attributes below, and importing it would load
+    the whole of arq into every client.
+    """
+
+    job_serializer: Callable[[dict[str, Any]], bytes]
+    job_deserializer: Callable[[bytes], dict[str, Any]]
+    default_queue_name: str
+    expires_extra_ms: int
     outage: Outage
     prefix: str
     steadiness: Steadiness
@@ -149,13 +156,9 @@ def _no_pickle(raw: bytes) -> dict[str, Any]:
 
 
 def _wrap(pool: ConnectionPool, kind: type[StorePool], patience_s: float, prefix: str = "") -> StorePool:
-    client = kind(
-        pool,
-        job_serializer=_job_bytes,
-        job_deserializer=_no_pickle,
-        default_queue_name=keys.QUEUE,
-        expires_extra_ms=JOB_LIFETIME_MS,
-    )
+    client = kind(connection_pool=pool)
+    client.job_serializer, client.job_deserializer = _job_bytes, _no_pickle
+    client.default_queue_name, client.expires_extra_ms = keys.QUEUE, JOB_LIFETIME_MS
     client.outage, client.prefix, client.steadiness = Outage(patience_s), prefix, Steadiness()
     client.auto_close_connection_pool = True
     return client

@@ -10,7 +10,7 @@ from producer import SyncClient, SyncNotFound, SyncRequest, SyncState
 from producer.cli.follow import Follower, WorkerWatch
 from producer.cli.terminal import Screen
 from producer.cli.views.progress import LineProgress
-from worker.jobs.services import worker_registry
+from worker.jobs.store_factories import worker_registry
 from worker.settings import load_settings
 from worker.store import StorePool
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import orjson
+from arq.jobs import serialize_job
+from arq.utils import timestamp_ms
 
 from worker.jobs.job_payloads import batch_ticket, ticket
 from worker.models.sync import BatchKey
@@ -29,3 +31,10 @@ def test_a_batch_has_a_ticket_for_each_try(fake_pool: StorePool) -> None:
     assert fake_pool.job_deserializer
     job = fake_pool.job_deserializer(made.job)
     assert (job["f"], job["a"], job["k"]) == ("batch", ["syn_1", 3, 40, 2], {})
+
+
+def test_a_job_is_written_as_arq_writes_it() -> None:
+    ours = orjson.loads(ticket("syn_1", "walk", 3).job)
+    arqs = serialize_job("walk", ("syn_1", 3), {}, None, ours["et"], serializer=orjson.dumps)
+    assert orjson.dumps(ours) == arqs
+    assert abs(ours["et"] - timestamp_ms()) < 60_000

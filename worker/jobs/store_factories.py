@@ -1,0 +1,114 @@
+"""The stores and rate limiters of a process, made from its settings.
+
+This is what a client needs too: nothing here loads an HTTP client, a source of profiles or arq.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
+
+from worker.settings import Settings
+from worker.store import (
+    BatchStore,
+    Limiter,
+    PersonaStore,
+    RateScope,
+    StorePool,
+    SyncStore,
+    WorkerRegistry,
+    redis_pool,
+)
+from worker.store.claims.claim_file import ClaimFile, state_folder
+from worker.store.claims.written_claims import WrittenClaims
+from worker.store.personas import account_name, former_account_name
+
+
+def segment_limiter(
+    pool: StorePool,
+    settings: Settings,
+    space_id: str,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Limiter:
+    """The limiter of a space, which every process that asks Segment about it shares. clock, sleep: as of
+    `WorkerContext`."""
+    scope = RateScope.per_second(f"segment:{space_id}", settings.segment_rate)
+    return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
+
+
+def mavera_limiter(
+    pool: StorePool,
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Limiter:
+    """The limiter of the account, which everybody who asks Mavera shares. clock, sleep: as of `WorkerContext`."""
+    scope = RateScope.per_minute(f"mavera:{_mavera_account(settings)}", settings.mavera_rate, settings.mavera_gap_s)
+    return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
+
+
+def persona_store(pool: StorePool, settings: Settings, claims: ClaimFile | None = None) -> PersonaStore:
+    """The records and claims of the account. claims: as of `WorkerContext`."""
+    account = _mavera_account(settings)
+    if claims is None:
+        return PersonaStore(pool, account, former_account_name(settings.mavera_base_url, _mavera_key(settings)))
+    return WrittenClaims(pool, account, claims, settings.mavera_settle_s)
+
+
+def claim_file(settings: Settings) -> ClaimFile:
+    """The account's claim file in the user's state directory. Raises StateUnusable if it cannot be used."""
+    return ClaimFile(state_folder(), _mavera_account(settings))
+
+
+def store_pool(settings: Settings, *, patience_s: float = math.inf) -> StorePool:
+    """A client for the Redis of the settings; patience_s: as of `redis_pool`.
+
+    Raises ConfigurationError if REDIS_URL is not set.
+    """
+    settings.require("redis_url")
+    assert settings.redis_url
+    return redis_pool(settings.redis_url.get_secret_value(), patience_s=patience_s, prefix=settings.redis_prefix)
+
+
+def mavera_account(settings: Settings) -> str:
+    """The account's name in Redis; empty without a key: then it is not known which account is meant."""
+    return _mavera_account(settings) if settings.mavera_api_key else ""
+
+
+def _mavera_account(settings: Settings) -> str:
+    """The account's name in Redis; without a key that of live keys."""
+    return account_name(settings.mavera_base_url, _mavera_key(settings))
+
+
+def _mavera_key(settings: Settings) -> str:
+    return settings.mavera_api_key.get_secret_value() if settings.mavera_api_key else ""
+
+
+def sync_store(pool: StorePool, settings: Settings) -> SyncStore:
+    """The syncs, with the times that these settings say."""
+    return SyncStore(
+        pool,
+        stall_ms=int(settings.stall_s * 1000),
+        retention_ms=settings.retention_ms,
+        account=mavera_account(settings),
+    )
+
+
+def batch_store(pool: StorePool, settings: Settings) -> BatchStore:
+    """The batches of the syncs, with the same times."""
+    return BatchStore(
+        pool,
+        stall_ms=int(settings.stall_s * 1000),
+        retention_ms=settings.retention_ms,
+        account=mavera_account(settings),
+    )
+
+
+def worker_registry(pool: StorePool, settings: Settings) -> WorkerRegistry:
+    """The living workers of the account, without a key all; three missed heartbeats are one too many."""
+    return WorkerRegistry(pool, lifetime_s=3 * settings.heartbeat_s, account=mavera_account(settings))
