@@ -529,7 +529,9 @@ class Model:
                 found[keys.outcomes(sync.id)] = Key(texts, ended)
             if sync.asked:
                 found[sync.asked] = Key(sync.id.encode(), ended)
-        for name, members in {keys.SYNCS: self.syncs, keys.DUE: self.due, keys.QUEUE: self.queue}.items():
+        waiting = {job_id for job_id in self.later if ":finalize:" in job_id}
+        times_of = {keys.SYNCS: self.syncs, keys.DUE: self.due, keys.QUEUE: self.queue, keys.later(""): waiting}
+        for name, members in times_of.items():
             if members:
                 found[name] = Key({member.encode(): True for member in members}, expires=False)
         for identity, ids in self.active.items():
@@ -603,7 +605,7 @@ def without_times(found: dict[str, Key]) -> dict[str, Key]:
             value = {field_: True if text and field_.decode() in TIMES else text for field_, text in value.items()}
         elif name.startswith("sp:claim:"):
             value = {**value, b"at": True, b"settle_ms": b"0"}
-        elif name in (keys.SYNCS, keys.DUE, keys.QUEUE) or name.startswith("sp:active:"):
+        elif name in (keys.SYNCS, keys.DUE, keys.QUEUE, keys.later("")) or name.startswith("sp:active:"):
             value = dict.fromkeys(value, True)
         result[name] = Key(value, key.expires)
     return result

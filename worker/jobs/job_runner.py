@@ -22,6 +22,11 @@ from worker.store.syncs import Begun, new_token
 
 log = logging.getLogger("segment_personas.jobs")
 
+OUT_OF_MEMORY = (
+    "the worker ran out of memory while it worked on this sync. Give workers more memory, or let each do less "
+    "at a time (smaller WORKER_SLOTS, SEGMENT_PAGE_SIZE, SEGMENT_CONCURRENCY or MAX_BODY_MB), then resume the sync"
+)
+
 B = TypeVar("B")
 G = TypeVar("G", bound=Grant)
 Work = Callable[[WorkerContext, Begun, Lease[LeaseGrant]], Awaitable[None]]
@@ -81,6 +86,8 @@ async def run(
         log.warning("%s leaves it to the watcher: %s", name, error)
     except StoreUnusable as error:
         failure = SyncFailure("redis_unusable", str(error), resumable=True)
+    except MemoryError:
+        failure = SyncFailure("out_of_memory", OUT_OF_MEMORY, resumable=True)
     except Exception as error:  # noqa: BLE001 - the sync must end with a reason, whatever our own mistake is
         failure = SyncFailure("internal_error", _what_went_wrong(error), resumable=True)
     if failure is None:

@@ -11,6 +11,7 @@
 | `sp:request:{key}`, `sp:request:{account}:{key}` | string | the sync that an idempotency key started; kept as it is |
 | `sp:queue:{account}` | sorted set | arq's queue of a Mavera account: job ids by the time at which they may start |
 | `sp:queue` | sorted set | jobs of syncs that name no account yet: any worker may take them |
+| `sp:queue:later`, `sp:queue:{account}:later` | sorted set | finalizers of that queue that wait until a time, by it |
 | `sp:wake`, `sp:wake:{account}` | list | tokens that wake the workers of a queue |
 | `sp:limit:{scope}` | hash | last slot of a rate limit, and what the API said of it; its times are in microseconds |
 | `sp:limit:{scope}:log` | list | slots given out in the window |
@@ -50,6 +51,11 @@ SLOTS = 32
 def queue(account: str) -> str:
     """The queue of an account; without one, of the jobs that any worker may take."""
     return f"{QUEUE}:{account}" if account else QUEUE
+
+
+def later(account: str) -> str:
+    """The finalizers in `queue(account)` that wait for a time."""
+    return f"{queue(account)}:later"
 
 
 def wake(account: str) -> str:

@@ -70,6 +70,7 @@ class JobQueue:
     async def drop(self, job_id: bytes) -> None:
         """Takes a job out of the queue with everything that arq keeps of it."""
         await self._pool.zrem(self.name, job_id)
+        await self._pool.zrem(keys.later(self._account), job_id)
         await self._pool.delete(b"arq:job:" + job_id, b"arq:in-progress:" + job_id, b"arq:retry:" + job_id)
 
     async def wait(self, timeout_s: float) -> bool:

@@ -454,7 +454,9 @@ class SyncStore:
         Whoever may also mends times that a clock which was set back has left in the future. furthest_s: nothing is put
         off for longer.
         """
-        times = dict.fromkeys((keys.DUE, self._queue, keys.QUEUE))
+        accounts = (self._account, "")
+        queued = [name for account in accounts for name in (keys.queue(account), keys.later(account))]
+        times = dict.fromkeys((keys.DUE, *queued))
         answer = await self._run(
             "watchdog/lock_watch", [keys.WATCH, keys.CLOCK, *times], max(1, int(for_s * 1000)), int(furthest_s * 1000)
         )

@@ -46,9 +46,17 @@ local function types(...)
   return nil
 end
 
+-- Where finalizers that wait for a time are noted, by that time: they go before others once it has come.
+local function later_of(queue)
+  return queue .. ':later'
+end
+
 -- Takes a job out of arq's hands, whether it waits, runs or is long dead.
 local function drop_job(queue, job_id)
   redis.call('ZREM', queue, job_id)
+  if string.find(job_id, ':finalize:', 1, true) and types(later_of(queue), 'zset') == nil then
+    redis.call('ZREM', later_of(queue), job_id)
+  end
   redis.call('DEL', JOB .. job_id, IN_PROGRESS .. job_id, RETRY .. job_id)
 end
 
@@ -58,12 +66,28 @@ local function wake_one(wake)
   redis.call('LTRIM', wake, 0, WAKE_TOKENS - 1)
 end
 
+-- The score with which a job is queued: the time at which it may start. A finalizer has the age of its sync instead, so
+-- that syncs which began first finish first, however many others still read; the next walk of a sync goes behind the
+-- walks that wait already. Returns nil for a job that has no other score than that time.
+local function age_score(job_id, now)
+  local id = string.match(job_id, '^(.+):finalize:%d+$')
+  if not id or redis.call('TYPE', SYNC .. id).ok ~= 'hash' then return nil end
+  local created_at = tonumber(redis.call('HGET', SYNC .. id, 'created_at') or '')
+  return created_at and math.min(created_at, now)
+end
+
 -- Enqueues `job_id`, the one job that carries the sync on, in the place of `old`, and wakes a worker for it.
 local function set_job(queue, wake, old, job_id, blob, delay_ms, now)
   if old and old ~= '' then drop_job(queue, old) end
   redis.call('DEL', IN_PROGRESS .. job_id, RETRY .. job_id)
   redis.call('SET', JOB .. job_id, blob, 'PX', int(JOB_LIFETIME_MS))
-  redis.call('ZADD', queue, int(now + delay_ms), job_id)
+  local score = age_score(job_id, now)
+  if delay_ms > 0 then
+    local later = later_of(queue)
+    if score and types(later, 'zset') == nil then redis.call('ZADD', later, int(now + delay_ms), job_id) end
+    score = nil
+  end
+  redis.call('ZADD', queue, int(score or (now + delay_ms)), job_id)
   if delay_ms == 0 then wake_one(wake) end
 end
 

@@ -83,3 +83,19 @@ async def test_a_worker_that_is_told_to_stop_at_any_step_leaves_its_sync_to_the_
 
 def _worker(pool: StorePool, session: aiohttp.ClientSession) -> SyncWorker:
     return SyncWorker(context_for(pool, session, FakeTime(pool), "http://127.0.0.1:1"))
+
+
+async def test_a_worker_that_runs_out_of_memory_says_so_and_the_sync_can_be_resumed() -> None:
+    async with closing(embedded_pool()) as pool, aiohttp.ClientSession() as session:
+        worker = _worker(pool, session)
+        syncs = Syncs(pool, account=worker.account)
+        await syncs.create()
+
+        async def work(context: WorkerContext, begun: Begun, lease: Lease[LeaseGrant]) -> None:
+            raise MemoryError
+
+        await job_runner.run_epoch(worker.ctx["worker"], "s1", 1, "walk", work)
+        error = (await syncs.get()).error
+        assert error is not None
+        assert (error.code, error.resumable) == ("out_of_memory", True)
+        assert "WORKER_SLOTS" in error.message

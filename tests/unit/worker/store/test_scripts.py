@@ -195,7 +195,7 @@ SCRIPTS = {
     "commit and finalize": Script(job_move("commit and finalize"), HANDED),
     "sync/heartbeat": Script(job_move("heartbeat"), (keys.sync("s1"), keys.DUE)),
     "sync/remember": Script(job_move("remember"), (keys.sync("s1"),)),
-    "hand over": Script(job_move("hand over"), HANDED),
+    "sync/hand over": Script(job_move("hand over"), HANDED),
     "sync/complete": Script(job_move("complete"), MOVED),
     "sync/fail": Script(job_move("fail"), MOVED),
     "sync/cancel": Script(cancel, MOVED),

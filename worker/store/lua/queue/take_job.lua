@@ -76,6 +76,17 @@ for i = #queues, 1, -1 do
     dropped[#dropped + 1] = broken[2]
   end
 end
+-- Jobs whose time has come take the place that their age gives them.
+for _, from in ipairs(queues) do
+  local later = later_of(from)
+  if types(later, 'zset') then redis.call('DEL', later) end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', later, '-inf', int(now), 'LIMIT', 0, MOST_STEPS)) do
+    local score = age_score(id, now)
+    local is_free = redis.call('EXISTS', IN_PROGRESS .. id) == 0
+    if score and is_free then redis.call('ZADD', from, 'XX', int(score), id) end
+    redis.call('ZREM', later, id)
+  end
+end
 local steps = 0
 while #taken < 3 * most and steps < MOST_STEPS do
   -- Each step takes one entry away from the due ones.
