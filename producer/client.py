@@ -13,7 +13,7 @@ from typing import Self
 
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import PersonasError
-from worker.jobs.job_payloads import batch_ticket, ticket
+from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.jobs.store_factories import sync_store, worker_registry
 from worker.models.sync import Sync, SyncRequest, SyncState, job_kind, new_sync_id
 from worker.settings import Settings, load_settings
@@ -107,7 +107,7 @@ class SyncClient:
         """
         sync_id = sync_id or new_sync_id()
         chosen = await self._syncs.create(
-            sync_id, request, ticket(sync_id, "walk", 1), force=force, idempotency_key=idempotency_key
+            sync_id, request, sync_payload(sync_id, "walk", 1), force=force, idempotency_key=idempotency_key
         )
         sync = await self.get(chosen)
         if chosen != sync_id and (differences := request.differences(sync.request)):
@@ -186,8 +186,8 @@ class SyncClient:
             )
         kind = "walk" if restart else job_kind(sync.failed_in)
         request = sync.request if max_credits is None else sync.request.with_budget(max_credits)
-        batches = () if restart else [batch_ticket(key.next_attempt()) for key in sync.outstanding]
-        following = ticket(sync_id, kind, sync.epoch + 1)
+        batches = () if restart else [batch_payload(key.next_attempt()) for key in sync.outstanding]
+        following = sync_payload(sync_id, kind, sync.epoch + 1)
         answer = await self._syncs.resume(sync, following, batches, restart=restart, request=request, accept=accept)
         return await self._after(answer, sync_id)
 
@@ -232,7 +232,7 @@ class SyncClient:
         if max_credits is None:
             max_credits = _least(sync.planned.credits, sync.request.max_credits)
         request = sync.request.applied_within(max_credits, allow_partial=allow_partial)
-        following = ticket(sync_id, "finalize", sync.epoch + 1)
+        following = sync_payload(sync_id, "finalize", sync.epoch + 1)
         answer = await self._syncs.apply(sync, following, request, accept=accept)
         return await self._after(answer, sync_id)
 

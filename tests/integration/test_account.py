@@ -19,7 +19,7 @@ from tests.support.checks import until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Stage, Start, staged
 from worker.clusters import RECIPE as RECIPE_RULES
-from worker.jobs.api_caller import Patience
+from worker.jobs.api_caller import ApiCaller
 from worker.jobs.personas.account import read_usage
 from worker.jobs.services import WorkerContext
 from worker.models.sync import Sync, SyncState
@@ -242,7 +242,7 @@ async def test_the_rate_of_the_account_is_used_unless_mavera_rate_is_set_lower(
                 mavera_api_key="mvra_test_sandbox", mavera_base_url=box.mavera_url, mavera_gap_s=0, **given
             )
             context = WorkerContext(settings, real_pool, session)
-            usage = await read_usage(context, Patience(context, context.mavera_limiter, "Mavera"))
+            usage = await read_usage(context, ApiCaller(context, context.mavera_limiter, "Mavera"))
             assert usage
             assert usage.requests_per_minute == account
             sent = 1

@@ -18,7 +18,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Stage, staged
 from tests.support.syncs import FAILURE, Syncs
 from tests.support.workers import WorkerProcess
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.store import keys
 from worker.store.keys import QUEUE, WAKE
 
@@ -257,7 +257,7 @@ async def test_bad_jobs_among_good_ones_cost_the_good_ones_nothing(stage: Stage)
             await stage.pool.set(f"arq:job:bad-{number}", b"no json" if kind == 1 else job(f="unknown"))
         await stage.pool.zadd(QUEUE, {f"bad-{number}": number})
         await stage.pool.lpush(WAKE, "1")
-    twin = ticket(sync.id, "walk", 1)
+    twin = sync_payload(sync.id, "walk", 1)
     await stage.pool.set("arq:job:twin", twin.job)
     await stage.pool.zadd(QUEUE, {"twin": 1})
     await stage.assert_bought_once(await stage.ended(sync))

@@ -14,7 +14,7 @@ from tests.support.checks import assert_exact, until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, client_settings, staged
 from worker.jobs.services import WorkerContext
-from worker.jobs.watchdog import look_once
+from worker.jobs.watchdog import check_due
 from worker.models.sync import Sync, SyncState
 from worker.store import keys, redis_pool
 
@@ -101,7 +101,7 @@ async def test_fifty_watchers_make_one_revival_and_one_job(session_redis: RedisS
         pools = [redis_pool(session_redis.url) for _ in range(50)]
         try:
             await asyncio.gather(*(pool.ping() for pool in pools))
-            await asyncio.gather(*(look_once(WorkerContext(settings, pool, session)) for pool in pools))
+            await asyncio.gather(*(check_due(WorkerContext(settings, pool, session)) for pool in pools))
         finally:
             await asyncio.gather(*(pool.aclose() for pool in pools))
         sync = await stage.client.get(sync.id)
@@ -180,7 +180,7 @@ async def test_a_sync_without_any_worker_waits_as_long_as_it_takes(
         context = WorkerContext(client_settings(stage.environment()), stage.pool, session)
         for _ in range(context.settings.max_revivals + 2):
             await stage.pool.zadd(keys.DUE, {sync.id: 0})
-            await look_once(context)
+            await check_due(context)
         sync = await stage.client.get(sync.id)
         assert (sync.state, sync.epoch, sync.revivals) == (SyncState.QUEUED, 1, 0)
         stage.worker()

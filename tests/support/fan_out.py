@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.support.syncs import REQUEST, RETENTION_MS, STALL_MS, Syncs
-from worker.jobs.job_payloads import batch_ticket, following
+from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.models.sync import BatchKey, Sync
 from worker.store import (
     BatchGrant,
@@ -59,7 +59,7 @@ class FanOut(Syncs):
         added = []
         for number, slot in enumerate(at.free_slots[:batches], at.batches + 1):
             key = BatchKey("s1", slot, number, 1)
-            added.append(NewBatch(key, work(number), batch_ticket(key)))
+            added.append(NewBatch(key, work(number), batch_payload(key)))
         assert len(added) == batches
         pages = at.pages + PAGES * batches
         after = replace(
@@ -77,7 +77,7 @@ class FanOut(Syncs):
             after,
             added,
             token or new_token(),
-            following=following("s1", self.lease.epoch + 1) if leave else None,
+            following=next_payloads("s1", self.lease.epoch + 1) if leave else None,
         )
         return self.listing
 
@@ -95,7 +95,7 @@ class FanOut(Syncs):
         now = replace(
             base, token=new_token(), pages=base.pages + PAGES, profiles=base.profiles + 200 * PAGES, aggregate=b"{}"
         )
-        return await self.batches.count(begun.lease, base, now, following("s1", base.epoch + 1))
+        return await self.batches.count(begun.lease, base, now, next_payloads("s1", base.epoch + 1))
 
     async def read(self, number: int) -> Sync:
         """A batch is read and counted; the sync as it is then."""

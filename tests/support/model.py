@@ -15,17 +15,17 @@ import orjson
 
 from tests.support.model_batches import ModelBatch, ModelBatches, ModelLookAhead, stale
 from worker.clusters.analysis.snapshot import Snapshot
-from worker.jobs.job_payloads import batch_ticket
+from worker.jobs.job_payloads import batch_payload
 from worker.models.plan import Plan
 from worker.models.sync import JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState, job_kind
 from worker.store import (
     Checkpoint,
     Claim,
     ClaimAnswer,
+    JobPayload,
     LeaseGrant,
     PersonaRecord,
     StorePool,
-    Ticket,
     keys,
 )
 from worker.store.syncs import HISTORY, Begun, Move
@@ -168,7 +168,7 @@ class Model:
         self,
         sync_id: str,
         request: SyncRequest,
-        ticket: Ticket,
+        ticket: JobPayload,
         *,
         force: bool = False,
         idempotency_key: str | None = None,
@@ -199,8 +199,8 @@ class Model:
     def resume(
         self,
         sync: Sync,
-        ticket: Ticket,
-        batches: Sequence[Ticket] = (),
+        ticket: JobPayload,
+        batches: Sequence[JobPayload] = (),
         *,
         restart: bool = False,
         request: SyncRequest | None = None,
@@ -238,7 +238,7 @@ class Model:
         return "ok"
 
     def _resume_look_ahead(
-        self, sync: ModelSync, ahead: ModelLookAhead, tickets: Sequence[Ticket], restart: bool
+        self, sync: ModelSync, ahead: ModelLookAhead, tickets: Sequence[JobPayload], restart: bool
     ) -> None:
         ahead.parked = False
         if restart:
@@ -253,7 +253,7 @@ class Model:
             self.due[batch.member] = False
             self.enqueue(ticket, 0)
 
-    def apply(self, sync: Sync, ticket: Ticket, request: SyncRequest, *, accept: bool = False) -> str:
+    def apply(self, sync: Sync, ticket: JobPayload, request: SyncRequest, *, accept: bool = False) -> str:
         mine = self.syncs[sync.id]
         if mine.state is not SyncState.COMPLETED or mine.epoch != sync.epoch:
             return "changed"
@@ -312,7 +312,7 @@ class Model:
         token: str,
         *,
         move: Move = "stay",
-        ticket: Ticket | None = None,
+        ticket: JobPayload | None = None,
         delay_s: float = 0.0,
         note: str = "",
     ) -> Checkpoint:
@@ -341,7 +341,7 @@ class Model:
     def hand_over(
         self,
         lease: LeaseGrant,
-        ticket: Ticket,
+        ticket: JobPayload,
         token: str,
         *,
         delay_s: float = 0.0,
@@ -387,7 +387,7 @@ class Model:
     # The watcher's move
 
     def revive(
-        self, sync_id: str, state: SyncState, epoch: int, ticket: Ticket, *, max_revivals: int, message: str
+        self, sync_id: str, state: SyncState, epoch: int, ticket: JobPayload, *, max_revivals: int, message: str
     ) -> str:
         sync = self.syncs[sync_id]
         if not sync.runs:
@@ -500,7 +500,7 @@ class Model:
         for sync in self.syncs.values():
             sync.lost = sync.lost or sync.job == job_id
             for batch in sync.batches:
-                batch.gone = batch.gone or batch_ticket(batch.key).job_id == job_id
+                batch.gone = batch.gone or batch_payload(batch.key).job_id == job_id
 
     def stands(self, job_id: str) -> bool:
         """Whether a job stands in the queue and no worker has taken it."""
@@ -563,13 +563,13 @@ class Model:
         self.due[sync.id] = False
         self.active.setdefault(sync.request.identity, []).append(sync.id)
 
-    def set_job(self, sync: ModelSync, ticket: Ticket, delay_s: float) -> None:
+    def set_job(self, sync: ModelSync, ticket: JobPayload, delay_s: float) -> None:
         """The job that carries a sync on, in the place of the one before."""
         self.end_job(sync.job)
         sync.job, sync.lost = ticket.job_id, False
         self.enqueue(ticket, delay_s)
 
-    def enqueue(self, ticket: Ticket, delay_s: float) -> None:
+    def enqueue(self, ticket: JobPayload, delay_s: float) -> None:
         """A job is put into the queue."""
         self.queue.add(ticket.job_id)
         self.jobs[ticket.job_id] = ticket.job
@@ -582,7 +582,7 @@ class Model:
         """A sync ends, and with it all its jobs."""
         self.end_job(sync.job)
         for batch in sync.batches:
-            self.end_job(batch_ticket(batch.key).job_id)
+            self.end_job(batch_payload(batch.key).job_id)
             self.due.pop(batch.member)
         sync.state, sync.job, sync.holder, sync.note = state, "", "", ""
         sync.epoch += 1

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from unittest.mock import ANY
 
 from worker.errors import LeaseLost
-from worker.jobs.job_payloads import batch_ticket
+from worker.jobs.job_payloads import batch_payload
 from worker.models.sync import BatchKey, SyncFailure, SyncState
 from worker.store import (
     BatchGrant,
     BatchWork,
     BegunBatch,
     Counted,
-    Following,
+    JobPayload,
     LeaseGrant,
     Listing,
     NewBatch,
-    Ticket,
+    NextPayloads,
     keys,
 )
 
@@ -124,7 +124,7 @@ class ModelBatches:
         batches: Sequence[NewBatch],
         token: str,
         *,
-        following: Following | None = None,
+        following: NextPayloads | None = None,
         delay_s: float = 0.0,
         note: str = "",
     ) -> Listing:
@@ -172,7 +172,7 @@ class ModelBatches:
         sync.note = note or sync.note
         self._model.due[batch.member] = False
 
-    def count(self, grant: BatchGrant, base: Counted, now: Counted, following: Following) -> Counted | None:
+    def count(self, grant: BatchGrant, base: Counted, now: Counted, following: NextPayloads) -> Counted | None:
         sync, batch = self._owned(grant)
         ahead = sync.ahead
         assert ahead
@@ -183,17 +183,17 @@ class ModelBatches:
         ahead.slots, ahead.counted = slots, now.token
         sync.at = replace(sync.at, pages=now.pages, profiles=now.profiles, aggregate=now.aggregate)
         sync.note = ""
-        self._model.end_job(batch_ticket(batch.key).job_id)
+        self._model.end_job(batch_payload(batch.key).job_id)
         self._model.due.pop(batch.member)
         if moves:
             self._move_on(sync, ahead, following, 0)
         return None
 
     def retry(
-        self, grant: BatchGrant, ticket: Ticket, *, delay_s: float = 0.0, trouble_ms: int = 0, note: str = ""
+        self, grant: BatchGrant, ticket: JobPayload, *, delay_s: float = 0.0, trouble_ms: int = 0, note: str = ""
     ) -> None:
         sync, batch = self._owned(grant)
-        self._model.end_job(batch_ticket(batch.key).job_id)
+        self._model.end_job(batch_payload(batch.key).job_id)
         batch.next_try()
         batch.trouble_ms = trouble_ms
         sync.note = note
@@ -204,7 +204,7 @@ class ModelBatches:
         sync, _ = self._owned(grant)
         self._fail(sync, failure)
 
-    def revive(self, key: BatchKey, ticket: Ticket, *, max_lost: int, message: str) -> str:
+    def revive(self, key: BatchKey, ticket: JobPayload, *, max_lost: int, message: str) -> str:
         model, sync = self._model, self._model.syncs[key.sync_id]
         batch = sync.ahead.slots.get(key.slot) if sync.ahead else None
         if batch is None or sync.state is not SyncState.FETCHING:
@@ -213,7 +213,7 @@ class ModelBatches:
             return "changed"
         if not model.due[batch.member]:
             return "early"
-        job_id = batch_ticket(key).job_id
+        job_id = batch_payload(key).job_id
         if batch.holder == "-" and model.stands(job_id):
             model.due[batch.member] = False
             return "waiting"
@@ -235,7 +235,7 @@ class ModelBatches:
             return False
         return True
 
-    def _move_on(self, sync: ModelSync, ahead: ModelLookAhead, following: Following, delay_s: float) -> None:
+    def _move_on(self, sync: ModelSync, ahead: ModelLookAhead, following: NextPayloads, delay_s: float) -> None:
         model, follows = self._model, ahead.what_follows()
         sync.epoch += 1
         sync.holder = ""

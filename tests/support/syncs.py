@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from tests.support.model import Key, read
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.models.plan import Plan
 from worker.models.sync import Sync, SyncFailure, SyncRequest, SyncState, job_kind
-from worker.store import Checkpoint, JobQueue, LeaseGrant, PersonaStore, StorePool, SyncStore, Ticket
+from worker.store import Checkpoint, JobPayload, JobQueue, LeaseGrant, PersonaStore, StorePool, SyncStore
 from worker.store.syncs import Begun, new_token
 
 STALL_MS = 3_600_000
@@ -33,7 +33,7 @@ MOVES: dict[str, tuple[SyncState, Move]] = {
     "commit and finalize": (
         SyncState.FETCHING,
         lambda syncs, lease, token: syncs.store.commit(
-            lease, PAGE, token, move="finalize", ticket=ticket(lease.sync_id, "finalize", lease.epoch + 1)
+            lease, PAGE, token, move="finalize", ticket=sync_payload(lease.sync_id, "finalize", lease.epoch + 1)
         ),
     ),
     "heartbeat": (SyncState.FETCHING, lambda syncs, lease, token: syncs.store.heartbeat(lease, note="lives")),
@@ -60,9 +60,9 @@ PAGE = Checkpoint(
 )
 
 
-def after(lease: LeaseGrant) -> Ticket:
+def after(lease: LeaseGrant) -> JobPayload:
     """The ticket of the job that follows in the same state."""
-    return ticket(lease.sync_id, job_kind(lease.state), lease.epoch + 1)
+    return sync_payload(lease.sync_id, job_kind(lease.state), lease.epoch + 1)
 
 
 class Syncs:
@@ -77,7 +77,7 @@ class Syncs:
         self.queue = JobQueue(pool, account)
 
     async def create(self, sync_id: str = "s1", request: SyncRequest = REQUEST, **options: object) -> str:
-        return await self.store.create(sync_id, request, ticket(sync_id, "walk", 1), **options)
+        return await self.store.create(sync_id, request, sync_payload(sync_id, "walk", 1), **options)
 
     async def begin(self, sync_id: str = "s1") -> Begun:
         """A job takes the lease of the present epoch."""
@@ -97,7 +97,7 @@ class Syncs:
         if state is SyncState.FETCHING:
             await self.store.commit(lease, first, new_token())
             return lease
-        following = ticket(sync_id, "finalize", lease.epoch + 1)
+        following = sync_payload(sync_id, "finalize", lease.epoch + 1)
         await self.store.commit(lease, first, new_token(), move="finalize", ticket=following)
         return (await self.begin(sync_id)).lease
 

@@ -1,4 +1,4 @@
-"""Patience with an API: the throttle before each request, retries after a failure, and an end to both.
+"""ApiCaller with an API: the throttle before each request, retries after a failure, and an end to both.
 
 A short wait is waited here; a long one (a `Retry-After`, a full window) is not worth a worker's slot: Defer tells the
 job to hand its sync over to a later one.
@@ -66,7 +66,7 @@ class _Request:
     ordered_s: float = 0.0
 
 
-class Patience:
+class ApiCaller:
     """Requests of one job to one API. trouble_ms: for how long a request of an earlier job had failed when it ended.
 
     lease: the job's, through which whoever follows its sync sees what it waits for. in_sequence: one call follows the
@@ -190,7 +190,7 @@ class Patience:
         if not same_reason(self._lease.note, error):
             log.warning("%s: %s", self._lease.grant.sync_id, retry_note(error, left_s))
         self._noted = True
-        await self._lease.say(retry_note(error, left_s))
+        await self._lease.set_note(retry_note(error, left_s))
 
     def _succeeded(self, asked: _Request) -> None:
         self._failing.discard(asked)

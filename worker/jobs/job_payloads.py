@@ -12,23 +12,23 @@ import time
 import orjson
 
 from worker.models.sync import BatchKey, JobKind
-from worker.store import Following, Ticket
+from worker.store import JobPayload, NextPayloads
 
 
-def ticket(sync_id: str, kind: JobKind, epoch: int) -> Ticket:
+def sync_payload(sync_id: str, kind: JobKind, epoch: int) -> JobPayload:
     """The job that carries a sync on in an epoch. Its id is never used twice, for an epoch has one job."""
-    return Ticket(f"{sync_id}:{kind}:{epoch}", _job(kind, sync_id, epoch))
+    return JobPayload(f"{sync_id}:{kind}:{epoch}", _job(kind, sync_id, epoch))
 
 
-def following(sync_id: str, epoch: int) -> Following:
+def next_payloads(sync_id: str, epoch: int) -> NextPayloads:
     """Whatever may carry on, in an epoch, a sync that is left while its pages are read."""
-    return Following(ticket(sync_id, "walk", epoch), ticket(sync_id, "finalize", epoch))
+    return NextPayloads(sync_payload(sync_id, "walk", epoch), sync_payload(sync_id, "finalize", epoch))
 
 
-def batch_ticket(key: BatchKey) -> Ticket:
+def batch_payload(key: BatchKey) -> JobPayload:
     """The job of one try at a batch. The scripts know its id, to take it out of the queue."""
     job_id = f"{key.sync_id}:batch:{key.slot}:{key.number}:{key.attempt}"
-    return Ticket(job_id, _job("batch", key.sync_id, key.slot, key.number, key.attempt))
+    return JobPayload(job_id, _job("batch", key.sync_id, key.slot, key.number, key.attempt))
 
 
 def _job(name: str, *arguments: str | int) -> bytes:

@@ -17,7 +17,7 @@ from worker.errors import LeaseLost
 
 log = logging.getLogger("segment_personas.jobs")
 
-LAST_MOVE_S = 3.0
+HAND_OVER_S = 3.0
 """How long a job that is told to stop may take for its last move: to commit what it has, and to hand over."""
 
 
@@ -29,20 +29,20 @@ class Grant(Protocol):
 
 
 G = TypeVar("G", bound=Grant)
-Given = TypeVar("Given", bound=Grant, contravariant=True)
+AnyGrant = TypeVar("AnyGrant", bound=Grant, contravariant=True)
 
 
-class Heart(Protocol[Given]):
+class HeartbeatStore(Protocol[AnyGrant]):
     """Where a grant shows that it lives."""
 
-    async def heartbeat(self, grant: Given, *, note: str = "") -> None:
+    async def heartbeat(self, grant: AnyGrant, *, note: str = "") -> None:
         """Raises LeaseLost if the grant is over."""
 
 
 class Lease(Generic[G]):
     """A grant that is kept alive. note: what the job waits for, shown to those who follow the sync."""
 
-    def __init__(self, heart: Heart[G], grant: G, heartbeat_s: float, note: str = "") -> None:
+    def __init__(self, heart: HeartbeatStore[G], grant: G, heartbeat_s: float, note: str = "") -> None:
         self.grant = grant
         self.note = note
         self.lost = False
@@ -68,18 +68,18 @@ class Lease(Generic[G]):
             # Again if need be: until Python 3.12, `asyncio.wait_for` may swallow a cancellation.
             await asyncio.wait({self._beating}, timeout=1)
 
-    async def last_move(self, move: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def hand_over(self, move: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """The worker is told to stop: makes a move, within a bound, whatever else is asked of this task. Nothing if the
         epoch is over already."""
         if self.lost:
             return
         last = asyncio.create_task(move())
-        await asyncio.wait({last}, timeout=LAST_MOVE_S)
+        await asyncio.wait({last}, timeout=HAND_OVER_S)
         if last.done() and not last.cancelled() and isinstance(last.exception(), LeaseLost):
             log.info("%s: it ended or was taken over before the last move", self.grant.sync_id)
         await give_up({last})  # by now somebody else may own the sync
 
-    async def say(self, note: str) -> None:
+    async def set_note(self, note: str) -> None:
         """Tells whoever follows what the job waits for, at once."""
         if note != self.note:
             self.note = note

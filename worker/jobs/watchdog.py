@@ -11,7 +11,7 @@ import logging
 import random
 
 from worker.errors import PersonasError, StoreUnavailable
-from worker.jobs.job_payloads import batch_ticket, ticket
+from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.jobs.services import WorkerContext, job_timeout_s
 from worker.models.sync import BatchKey, SyncState, job_kind
 from worker.store.syncs import SilentSync
@@ -29,10 +29,10 @@ async def watch(context: WorkerContext) -> None:
     while True:
         await asyncio.sleep(every_s * random.uniform(0.8, 1.2))
         if await context.syncs.lock_watch(every_s * 0.7, furthest_s):
-            await look_once(context)
+            await check_due(context)
 
 
-async def look_once(context: WorkerContext) -> None:
+async def check_due(context: WorkerContext) -> None:
     """Gives every sync and every batch that is due its next job, or fails the sync if that was tried too often."""
     for silent in await context.syncs.due():
         try:
@@ -60,7 +60,7 @@ async def _revive_sync(context: WorkerContext, sync_id: str, state: SyncState, e
         sync_id,
         state,
         epoch,
-        ticket(sync_id, job_kind(state), epoch + 1),
+        sync_payload(sync_id, job_kind(state), epoch + 1),
         max_revivals=most,
         message=(
             f"The sync's job was lost {most + 1} times in a row without progress, in state {state.value}. {_LOOK}"
@@ -74,7 +74,7 @@ async def _revive_batch(context: WorkerContext, key: BatchKey) -> None:
     most = context.settings.max_revivals
     done = await context.batches.revive(
         key,
-        batch_ticket(key.next_attempt()),
+        batch_payload(key.next_attempt()),
         max_lost=most,
         message=f"The job that reads batch {key.number} of the sync's pages was lost {most + 1} times. {_LOOK}",
     )

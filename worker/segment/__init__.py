@@ -2,7 +2,7 @@
 
 from worker.segment.dialect_detection import AutoSource, DialectMemory, NoMemory
 from worker.segment.inline_api import InlineApi
-from worker.segment.listing import sure_page
+from worker.segment.listing import fetch_certain_page
 from worker.segment.page import Page
 from worker.segment.profile_api import ProfileApi
 from worker.segment.sampling import SampledSource
@@ -20,6 +20,6 @@ __all__ = [
     "ProfileApi",
     "SampledSource",
     "Source",
+    "fetch_certain_page",
     "repeated",
-    "sure_page",
 ]

@@ -14,7 +14,7 @@ ATTEMPTS = 3
 """How often a page that is in doubt is asked for."""
 
 
-async def sure_page(source: Source, cursor: str, number: int, before: int | None, call: Call) -> Page:
+async def fetch_certain_page(source: Source, cursor: str, number: int, before: int | None, call: Call) -> Page:
     """Reads a page that names the next one, or is the last one for certain.
 
     Args:

@@ -4,10 +4,10 @@ No other package speaks Redis. Everything of one sync lives in one Redis (a clus
 either).
 """
 
-from worker.store.batches import BatchGrant, BatchStore, BatchWork, BegunBatch, Counted, Following, NewBatch
+from worker.store.batches import BatchGrant, BatchStore, BatchWork, BegunBatch, Counted, NewBatch, NextPayloads
 from worker.store.connection.pool import StorePool, embedded_pool, redis_pool
 from worker.store.personas import Claim, ClaimAnswer, PersonaRecord, PersonaStore, Sent
-from worker.store.queue import JobQueue, Ticket
+from worker.store.queue import JobPayload, JobQueue
 from worker.store.ratelimit.limiter import Limiter
 from worker.store.ratelimit.rate_scope import RateScope
 from worker.store.syncs import Checkpoint, LeaseGrant, Listing, SilentSync, SyncStore
@@ -22,12 +22,13 @@ __all__ = [
     "Claim",
     "ClaimAnswer",
     "Counted",
-    "Following",
+    "JobPayload",
     "JobQueue",
     "LeaseGrant",
     "Limiter",
     "Listing",
     "NewBatch",
+    "NextPayloads",
     "PersonaRecord",
     "PersonaStore",
     "RateScope",
@@ -35,7 +36,6 @@ __all__ = [
     "SilentSync",
     "StorePool",
     "SyncStore",
-    "Ticket",
     "WorkerPresence",
     "WorkerRegistry",
     "embedded_pool",

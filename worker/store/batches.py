@@ -16,7 +16,7 @@ import orjson
 from worker.models.sync import BatchKey, SyncFailure, SyncRequest
 from worker.store import keys
 from worker.store.connection.pool import StorePool
-from worker.store.queue import Ticket
+from worker.store.queue import JobPayload
 from worker.store.scripts import run_script
 from worker.store.syncs import LeaseGrant, Listing, owned, storable_ms
 
@@ -54,15 +54,15 @@ class NewBatch:
 
     key: BatchKey
     work: BatchWork
-    ticket: Ticket
+    ticket: JobPayload
 
 
 @dataclass(frozen=True)
-class Following:
+class NextPayloads:
     """The jobs that can follow where a walk leaves its sync; the script chooses. Both are of the next epoch."""
 
-    walk: Ticket
-    finalize: Ticket
+    walk: JobPayload
+    finalize: JobPayload
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class BatchStore:
         batches: Sequence[NewBatch],
         token: str,
         *,
-        following: Following | None = None,
+        following: NextPayloads | None = None,
         delay_s: float = 0.0,
         note: str = "",
     ) -> Listing:
@@ -136,7 +136,7 @@ class BatchStore:
         following: the walk leaves. A next walk starts after `delay_s` seconds if there is room for more batches; the
         finalizer if all is listed and counted; else the batch that changes that will start either.
         """
-        tickets = (following.walk, following.finalize) if following else (Ticket("", b""), Ticket("", b""))
+        tickets = (following.walk, following.finalize) if following else (JobPayload("", b""), JobPayload("", b""))
         answer = await self._run(
             "sync/commit_listing",
             [*(keys.sync(lease.sync_id), self._queue, keys.DUE, self._wake), keys.outcomes(lease.sync_id)],
@@ -180,7 +180,7 @@ class BatchStore:
         """Says that the job lives, and what it waits for."""
         await self._run("batch/heartbeat", [keys.sync(grant.sync_id), keys.DUE], *_owner(grant), self._stall_ms, note)
 
-    async def count(self, grant: BatchGrant, base: Counted, now: Counted, following: Following) -> Counted | None:
+    async def count(self, grant: BatchGrant, base: Counted, now: Counted, following: NextPayloads) -> Counted | None:
         """Writes `now`, which is `base` and the pages of the batch, and frees its slot: None.
 
         If others have written since `base`, or what follows must be of another epoch, nothing is written and the answer
@@ -196,7 +196,7 @@ class BatchStore:
         return Counted.read(answer[1:]) if answer[0] == "behind" else None
 
     async def retry(
-        self, grant: BatchGrant, ticket: Ticket, *, delay_s: float = 0.0, trouble_ms: int = 0, note: str = ""
+        self, grant: BatchGrant, ticket: JobPayload, *, delay_s: float = 0.0, trouble_ms: int = 0, note: str = ""
     ) -> None:
         """Gives the batch to its next try (`ticket`), after `delay_s` seconds."""
         await self._run(
@@ -215,7 +215,7 @@ class BatchStore:
 
     # The watcher's move
 
-    async def revive(self, key: BatchKey, ticket: Ticket, *, max_lost: int, message: str) -> str:
+    async def revive(self, key: BatchKey, ticket: JobPayload, *, max_lost: int, message: str) -> str:
         """Gives a silent batch its next try, or fails its sync with `message` after `max_lost` tries were lost.
 
         Returns what was done: `revived`, `failed`, `waiting` (its job stands in the queue), `early`, `changed` or

@@ -16,7 +16,7 @@ from worker.store.scripts import run_script
 
 
 @dataclass(frozen=True)
-class Ticket:
+class JobPayload:
     """An arq job, ready to be enqueued by a script. job_id is `sync:kind:epoch`, so it is never used twice."""
 
     job_id: str

@@ -22,7 +22,7 @@ from worker.models.plan import AccountBill, Plan
 from worker.models.sync import BatchKey, JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 from worker.store import keys
 from worker.store.connection.pool import StorePool
-from worker.store.queue import Ticket
+from worker.store.queue import JobPayload
 from worker.store.scripts import run_script
 
 Move = Literal["stay", "walk", "finalize"]
@@ -174,7 +174,7 @@ class SyncStore:
         self,
         sync_id: str,
         request: SyncRequest,
-        ticket: Ticket,
+        ticket: JobPayload,
         *,
         force: bool = False,
         idempotency_key: str | None = None,
@@ -242,8 +242,8 @@ class SyncStore:
     async def resume(
         self,
         sync: Sync,
-        ticket: Ticket,
-        batches: Sequence[Ticket] = (),
+        ticket: JobPayload,
+        batches: Sequence[JobPayload] = (),
         *,
         restart: bool = False,
         request: SyncRequest | None = None,
@@ -274,7 +274,7 @@ class SyncStore:
         )
         return answer[1].decode() if answer[0] == "busy" else str(answer[0])
 
-    async def apply(self, sync: Sync, ticket: Ticket, request: SyncRequest, *, accept: bool = False) -> str:
+    async def apply(self, sync: Sync, ticket: JobPayload, request: SyncRequest, *, accept: bool = False) -> str:
         """Takes a completed preview on to its personas, as `request` says. Options and answer are those of `resume`."""
         answer = await self._run(
             "sync/apply",
@@ -333,7 +333,7 @@ class SyncStore:
         token: str,
         *,
         move: Move = "stay",
-        ticket: Ticket | None = None,
+        ticket: JobPayload | None = None,
         delay_s: float = 0.0,
         note: str = "",
     ) -> Checkpoint:
@@ -378,7 +378,7 @@ class SyncStore:
     async def hand_over(
         self,
         lease: LeaseGrant,
-        ticket: Ticket,
+        ticket: JobPayload,
         token: str,
         *,
         delay_s: float = 0.0,
@@ -488,7 +488,7 @@ class SyncStore:
                 return found
 
     async def revive(
-        self, sync_id: str, state: SyncState, epoch: int, ticket: Ticket, *, max_revivals: int, message: str
+        self, sync_id: str, state: SyncState, epoch: int, ticket: JobPayload, *, max_revivals: int, message: str
     ) -> str:
         """Gives a silent sync its next job, or fails it with `message` after `max_revivals` without progress.
 

@@ -13,12 +13,12 @@ from worker.clusters import Aggregate, fold
 from worker.concurrency import all_of
 from worker.errors import Permanent
 from worker.jobs import job_runner
-from worker.jobs.api_caller import Defer, Patience
-from worker.jobs.job_payloads import batch_ticket, following
+from worker.jobs.api_caller import ApiCaller, Defer
+from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.jobs.lease import Lease
 from worker.jobs.services import WorkerContext
 from worker.models.sync import BatchKey
-from worker.segment import Page, sure_page
+from worker.segment import Page, fetch_certain_page
 from worker.store import BatchGrant, BegunBatch, Counted
 from worker.store.syncs import new_token
 
@@ -33,12 +33,12 @@ async def batch(ctx: dict[str, WorkerContext], sync_id: str, slot: int, number: 
         f"{sync_id}: batch {number}, try {attempt}",
         begin=lambda: context.batches.begin(key, new_token()),
         lease=lambda begun: Lease(context.batches, begun.lease, context.settings.heartbeat_s),
-        work=lambda begun, lease: Batch(context, begun, lease).run(),
+        work=lambda begun, lease: BatchJob(context, begun, lease).run(),
         fail=lambda begun, failure: context.batches.fail(begun.lease, failure),
     )
 
 
-class Batch:
+class BatchJob:
     """One try at a batch."""
 
     def __init__(self, context: WorkerContext, begun: BegunBatch, lease: Lease[BatchGrant]) -> None:
@@ -46,7 +46,7 @@ class Batch:
         self._begun = begun
         self._lease = lease
         limiter = context.segment_limiter(begun.request.space_id)
-        self._patience = Patience(context, limiter, "Segment", begun.trouble_ms, lease=lease)
+        self._caller = ApiCaller(context, limiter, "Segment", begun.trouble_ms, lease=lease)
         self._source = context.source(begun.request)
         self._places = asyncio.Semaphore(SIDE_BY_SIDE)
         self._aggregate = Aggregate()
@@ -56,7 +56,7 @@ class Batch:
         try:
             await self._read_and_count()
         except asyncio.CancelledError:  # whatever it was about to do, it hands over now
-            await self._lease.last_move(lambda: self._hand_over(0.0, ""))
+            await self._lease.hand_over(lambda: self._hand_over(0.0, ""))
             raise
 
     async def _read_and_count(self) -> None:
@@ -72,7 +72,7 @@ class Batch:
         cursor, listed = work.pages[index]
         number, is_last = work.first_page + index, index == len(work.pages) - 1
         async with self._places:
-            page = await sure_page(self._source, cursor, number, None, self._patience.call)
+            page = await fetch_certain_page(self._source, cursor, number, None, self._caller.call)
         self._check_length(page, listed, work.next_cursor if is_last else work.pages[index + 1][0], number)
         entries = page.profiles[: work.take] if is_last else page.profiles
         fold(self._aggregate, entries, self._begun.request.rules, as_of=self._begun.started_at)
@@ -99,15 +99,15 @@ class Batch:
                 aggregate=aggregate.to_bytes(),
             )
             grant = self._begun.lease
-            base = await self._context.batches.count(grant, base, now, following(grant.sync_id, base.epoch + 1))
+            base = await self._context.batches.count(grant, base, now, next_payloads(grant.sync_id, base.epoch + 1))
 
     async def _hand_over(self, delay_s: float, note: str) -> None:
         await self._lease.stop()
         grant = self._begun.lease
         await self._context.batches.retry(
             grant,
-            batch_ticket(grant.key.next_attempt()),
+            batch_payload(grant.key.next_attempt()),
             delay_s=delay_s,
-            trouble_ms=self._patience.trouble_ms,
+            trouble_ms=self._caller.trouble_ms,
             note=note,
         )

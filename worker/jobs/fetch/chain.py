@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from worker.clusters import Aggregate, fold
-from worker.jobs.fetch.fetch_strategy import Leaving
-from worker.jobs.fetch.page_prefetcher import ReadPage
-from worker.jobs.job_payloads import ticket
+from worker.jobs.fetch.fetch_strategy import HandOver
+from worker.jobs.fetch.page_prefetcher import FetchedPage
+from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerContext
 from worker.models.sync import JobKind
 from worker.segment.cursor_guard import CursorGuard
@@ -15,8 +15,8 @@ from worker.store import Checkpoint
 from worker.store.syncs import Begun, new_token
 
 
-class Counting:
-    """The progress of a walk that counts; see `Progress`."""
+class ChainStrategy:
+    """The progress of a walk that counts; see `FetchStrategy`."""
 
     def __init__(self, context: WorkerContext, begun: Begun) -> None:
         self._context = context
@@ -38,7 +38,7 @@ class Counting:
         limit = self._begun.request.max_profiles
         return limit is None or self._aggregate.profiles + on_their_way < limit
 
-    def take(self, page: ReadPage) -> None:
+    def take(self, page: FetchedPage) -> None:
         entries, cut = self._cut(page)
         next_cursor = None if cut else page.next_cursor
         if next_cursor is not None:
@@ -63,7 +63,7 @@ class Counting:
     def due(self) -> bool:
         return self._context.clock() - self._committed_at >= self._context.settings.commit_interval_s
 
-    def commit(self, trouble_ms: int, *, last: bool = False, leaving: Leaving | None = None) -> Awaitable[None]:
+    def commit(self, trouble_ms: int, *, last: bool = False, hand_over: HandOver | None = None) -> Awaitable[None]:
         self._committed_at = self._context.clock()
         checkpoint = Checkpoint(
             seq=self._seq,
@@ -75,21 +75,21 @@ class Counting:
             trouble_ms=trouble_ms,
             aggregate=self._aggregate.to_bytes(),
         )
-        return self._write(checkpoint, leaving)
+        return self._write(checkpoint, hand_over)
 
-    async def _write(self, checkpoint: Checkpoint, leaving: Leaving | None) -> None:
+    async def _write(self, checkpoint: Checkpoint, hand_over: HandOver | None) -> None:
         lease, token, syncs = self._begun.lease, new_token(), self._context.syncs
-        if leaving is None:
+        if hand_over is None:
             written = await syncs.commit(lease, checkpoint, token)
         else:
             move: JobKind = "finalize" if self.ended else "walk"
-            following = ticket(lease.sync_id, move, lease.epoch + 1)
+            following = sync_payload(lease.sync_id, move, lease.epoch + 1)
             written = await syncs.commit(
-                lease, checkpoint, token, move=move, ticket=following, delay_s=leaving.delay_s, note=leaving.note
+                lease, checkpoint, token, move=move, ticket=following, delay_s=hand_over.delay_s, note=hand_over.note
             )
         self._seq = written.seq
 
-    def _cut(self, page: ReadPage) -> tuple[list[object], bool]:
+    def _cut(self, page: FetchedPage) -> tuple[list[object], bool]:
         """The entries to count, and whether the sync ends before the listing does."""
         limit = self._begun.request.max_profiles
         if limit is None:

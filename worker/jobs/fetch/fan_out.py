@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 
-from worker.jobs.fetch.fetch_strategy import Leaving
-from worker.jobs.fetch.page_prefetcher import ReadPage
-from worker.jobs.job_payloads import batch_ticket, following
+from worker.jobs.fetch.fetch_strategy import HandOver
+from worker.jobs.fetch.page_prefetcher import FetchedPage
+from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.jobs.services import WorkerContext
 from worker.models.sync import BatchKey
 from worker.segment.cursor_guard import CursorGuard
@@ -31,8 +31,8 @@ class _Batch:
     after: Listing
 
 
-class Batching:
-    """The progress of a walk that lists; see `Progress`."""
+class FanOutStrategy:
+    """The progress of a walk that lists; see `FetchStrategy`."""
 
     def __init__(self, context: WorkerContext, begun: Begun) -> None:
         self._context = context
@@ -63,7 +63,7 @@ class Batching:
         enough = limit is not None and self._listed.profiles + on_their_way >= limit
         return not enough and len(self._batches) < len(self._committed.free_slots)
 
-    def take(self, page: ReadPage) -> None:
+    def take(self, page: FetchedPage) -> None:
         at, limit = self._listed, self._begun.request.max_profiles
         room = page.listed if limit is None else min(page.listed, limit - at.profiles)
         reached = limit is not None and at.profiles + room >= limit
@@ -89,7 +89,7 @@ class Batching:
     def due(self) -> bool:
         return bool(self._batches and self._committed.free_slots)
 
-    def commit(self, trouble_ms: int, *, last: bool = False, leaving: Leaving | None = None) -> Awaitable[None]:
+    def commit(self, trouble_ms: int, *, last: bool = False, hand_over: HandOver | None = None) -> Awaitable[None]:
         if last and self._pages:
             self._close_batch(self._work(self._listed.cursor))
         lease, at = self._begun.lease, self._committed
@@ -97,21 +97,21 @@ class Batching:
         batches = []
         for number, (slot, batch) in enumerate(placed, at.batches + 1):
             key = BatchKey(lease.sync_id, slot, number, attempt=1)
-            batches.append(NewBatch(key, batch.work, batch_ticket(key)))
+            batches.append(NewBatch(key, batch.work, batch_payload(key)))
         after = placed[-1][1].after if placed else at
         listing = replace(after, seq=at.seq, batches=at.batches + len(batches), trouble_ms=trouble_ms)
-        return self._write(listing, batches, leaving)
+        return self._write(listing, batches, hand_over)
 
-    async def _write(self, listing: Listing, batches: list[NewBatch], leaving: Leaving | None) -> None:
+    async def _write(self, listing: Listing, batches: list[NewBatch], hand_over: HandOver | None) -> None:
         lease = self._begun.lease
         self._committed = await self._context.batches.commit_listing(
             lease,
             listing,
             batches,
             new_token(),
-            following=following(lease.sync_id, lease.epoch + 1) if leaving else None,
-            delay_s=leaving.delay_s if leaving else 0.0,
-            note=leaving.note if leaving else "",
+            following=next_payloads(lease.sync_id, lease.epoch + 1) if hand_over else None,
+            delay_s=hand_over.delay_s if hand_over else 0.0,
+            note=hand_over.note if hand_over else "",
         )
         del self._batches[: len(batches)]
 

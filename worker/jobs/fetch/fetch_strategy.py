@@ -6,19 +6,19 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
-from worker.jobs.fetch.page_prefetcher import ReadPage
+from worker.jobs.fetch.page_prefetcher import FetchedPage
 from worker.segment import Source
 
 
 @dataclass(frozen=True)
-class Leaving:
+class HandOver:
     """A walk gives its sync to whatever follows, after `delay_s` seconds. note: what it then waits for."""
 
     delay_s: float = 0.0
     note: str = ""
 
 
-class Progress(Protocol):
+class FetchStrategy(Protocol):
     """One walk's. source: what it reads; cursor, pages: where it is; listed: how many entries those pages had; ended:
     whether it has read all it should."""
 
@@ -39,14 +39,14 @@ class Progress(Protocol):
     def wanted(self, on_their_way: int) -> bool:
         """Whether a further page should be asked for; on_their_way: entries of pages that are read already."""
 
-    def take(self, page: ReadPage) -> None:
+    def take(self, page: FetchedPage) -> None:
         """Takes the next page and moves on, both or neither. Raises Permanent if the listing leads nowhere."""
 
     def due(self) -> bool:
         """Whether there is something to commit."""
 
-    def commit(self, trouble_ms: int, *, last: bool = False, leaving: Leaving | None = None) -> Awaitable[None]:
+    def commit(self, trouble_ms: int, *, last: bool = False, hand_over: HandOver | None = None) -> Awaitable[None]:
         """Writes what it stands for at the moment of the call; one commit at a time.
 
-        last: the walk takes no further page. leaving: and it leaves its sync. Raises LeaseLost.
+        last: the walk takes no further page. hand_over: and it leaves its sync. Raises LeaseLost.
         """

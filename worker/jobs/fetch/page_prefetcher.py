@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.concurrency import give_up
-from worker.segment import Call, Source, sure_page
+from worker.segment import Call, Source, fetch_certain_page
 
 
 @dataclass(frozen=True)
-class ReadPage:
+class FetchedPage:
     """A page with its entries.
 
     vanished, unreadable, left_out, merged: as in Aggregate. next_cursor: None at the end of the listing. listed: how
@@ -32,10 +32,10 @@ class ReadPage:
     merged: int = 0
 
 
-class PagesAhead:
+class PagePrefetcher:
     """Reads a listing from a cursor on, at most `source.ahead` pages at a time.
 
-    call: sends one request to the source, with all the patience that there is. wanted: whether a further page should be
+    call: sends one request to the source, with all the caller that there is. wanted: whether a further page should be
     asked for, given how many entries are on their way already. before: how many entries the pages before have.
     """
 
@@ -46,11 +46,11 @@ class PagesAhead:
         self._call = call
         self._wanted = wanted
         self._following: tuple[str, int] | None = (cursor, number)
-        self._on_their_way: deque[asyncio.Task[ReadPage]] = deque()
+        self._on_their_way: deque[asyncio.Task[FetchedPage]] = deque()
         self._listed = 0
         self._before = before
 
-    async def next(self) -> ReadPage | None:
+    async def next(self) -> FetchedPage | None:
         """The next page; None if there is none, or none is wanted. Raises whatever reading it raised."""
         self._start()
         if not self._on_their_way:
@@ -70,8 +70,8 @@ class PagesAhead:
             self._following = None
             self._on_their_way.append(asyncio.create_task(self._read(cursor, number)))
 
-    async def _read(self, cursor: str, number: int) -> ReadPage:
-        page = await sure_page(self._source, cursor, number, self._before, self._call)
+    async def _read(self, cursor: str, number: int) -> FetchedPage:
+        page = await fetch_certain_page(self._source, cursor, number, self._before, self._call)
         listed = len(page.profiles) + page.left_out
         self._listed += listed
         self._before += listed
@@ -79,7 +79,7 @@ class PagesAhead:
             self._following = (page.next_cursor, number + 1)
             self._start()
         entries = await self._source.entries(page, number, self._call)
-        return ReadPage(
+        return FetchedPage(
             entries=entries.profiles,
             vanished=entries.vanished,
             unreadable=entries.unreadable,

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 from worker.clusters import ClusterSummary
 from worker.errors import ApiError, ResumableStop, Retry, WaitUntil
-from worker.jobs.api_caller import Defer, Patience
+from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.personas.lookup import cluster_reference
 from worker.jobs.personas.orphans import Owner, find_orphans
 from worker.jobs.services import WorkerContext
@@ -29,7 +29,7 @@ COMPARED_S = 3600.0
 UNKNOWN = "Mavera does not say what the account has left (GET /usage)"
 
 
-async def read_usage(context: WorkerContext, patience: Patience) -> Usage | None:
+async def read_usage(context: WorkerContext, caller: ApiCaller) -> Usage | None:
     """Asks what the account has left; None if it does not say. It teaches the limiter the account's rate.
 
     Raises:
@@ -37,7 +37,7 @@ async def read_usage(context: WorkerContext, patience: Patience) -> Usage | None
         ResumableStop: The key is not accepted.
     """
     for failures in (1, 2):
-        await patience.slot()
+        await caller.slot()
         try:
             usage = await context.mavera.usage()
         except WaitUntil as error:
@@ -90,7 +90,7 @@ class Account:
         context: The worker's.
         begun: The job's sync.
         grant: The job's right to work on it.
-        patience: For the account's own requests.
+        caller: For the account's own requests.
         creations: Counts how many of some clusters need a new persona, by free requests.
     """
 
@@ -99,13 +99,13 @@ class Account:
         context: WorkerContext,
         begun: Begun,
         grant: LeaseGrant,
-        patience: Patience,
+        caller: ApiCaller,
         creations: Callable[[Collection[ClusterSummary]], Awaitable[int]],
     ) -> None:
         self._context = context
         self._begun = begun
         self._grant = grant
-        self._patience = patience
+        self._caller = caller
         self._creations = creations
         self._usage: Usage | None = None
         self._bill: AccountBill | None = None
@@ -126,7 +126,7 @@ class Account:
         if known and known.before.text == UNKNOWN:  # an earlier job asked: each asking might never end
             self._is_read = True
             return
-        self._usage = await read_usage(self._context, self._patience)
+        self._usage = await read_usage(self._context, self._caller)
         self._is_read = True
         if self._usage is None:
             log.info("%s: %s; credits are not checked before purchases", self._begun.request.space_id, UNKNOWN)
@@ -180,7 +180,7 @@ class Account:
         if self._bill is None or self._bill.after is not None or self._bill.before.text == UNKNOWN:
             return
         try:
-            usage = await read_usage(self._context, self._patience)
+            usage = await read_usage(self._context, self._caller)
         except (ApiError, Defer) as error:
             log.info("%s: the bill is not compared: %s", self._begun.request.space_id, error)
             return

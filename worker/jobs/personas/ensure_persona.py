@@ -35,13 +35,13 @@ from functools import partial
 from worker.clusters import ClusterSummary
 from worker.errors import ApiError, ResumableStop, Retry
 from worker.http.client import NotPermitted
-from worker.jobs.api_caller import Patience
+from worker.jobs.api_caller import ApiCaller
 from worker.jobs.audit_log import log_outcome, log_refusal
 from worker.jobs.lease import Lease
 from worker.jobs.personas.account import Account
 from worker.jobs.personas.budget import Budget
 from worker.jobs.personas.lookup import Lookup, cluster_reference, found_record
-from worker.jobs.personas.persona_action import Decision, decide
+from worker.jobs.personas.persona_action import PersonaAction, decide
 from worker.jobs.personas.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
 from worker.jobs.services import WorkerContext
 from worker.mavera import (
@@ -67,7 +67,7 @@ LAST_POST_S = 5.0
 
 
 @dataclass(frozen=True)
-class _Order:
+class PersonaRequest:
     """What is to be had: a cluster's persona, and the reference by which it is known."""
 
     summary: ClusterSummary
@@ -81,7 +81,7 @@ class _Order:
 
 
 @dataclass
-class _Attempt:
+class PurchaseAttempt:
     """One attempt to buy. by: names it. answer: to its claim. sent: whether the POST may have gone out.
 
     restarted: Redis was restarted since the look-up. stopped: the job is over, so nothing may be sent any more.
@@ -95,7 +95,7 @@ class _Attempt:
     sent: bool = False
 
 
-class Purchase:
+class PersonaEnsurer:
     """The personas of one sync, one cluster at a time. finder: what is at Mavera."""
 
     def __init__(
@@ -103,7 +103,7 @@ class Purchase:
         context: WorkerContext,
         begun: Begun,
         lease: Lease[LeaseGrant],
-        patience: Patience,
+        caller: ApiCaller,
         budget: Budget,
         account: Account,
         finder: PersonaFinder,
@@ -113,10 +113,10 @@ class Purchase:
         self._context = context
         self._begun = begun
         self._lease = lease
-        self._patience = patience
+        self._caller = caller
         self._finder = finder
         # Of its own: that Mavera lists personas well says nothing of whether it makes any.
-        self._posting = Patience(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms, lease=lease)
+        self._posting = ApiCaller(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms, lease=lease)
         self._lookup = Lookup.decode(begun.lookup)
         self._gone: set[str] = set()
         self._twins_told: set[str] = set()
@@ -129,7 +129,7 @@ class Purchase:
 
     def made_progress(self) -> None:
         """A cluster is settled: what an earlier job had to wait for is over."""
-        self._patience.made_progress()
+        self._caller.made_progress()
         self._posting.made_progress()
 
     async def confirm(self) -> None:
@@ -139,7 +139,7 @@ class Purchase:
             if cluster not in known:
                 await keep()
 
-    async def settle(self, summary: ClusterSummary, *, last: bool = False) -> None:
+    async def ensure_persona(self, summary: ClusterSummary, *, last: bool = False) -> None:
         """Sees to it that a large enough cluster has one persona, up to date and recorded.
 
         Of any other cluster it notes why the persona that it has stays as it is.
@@ -153,92 +153,94 @@ class Purchase:
             ApiError, Defer, LeaseLost: The sync cannot go on now.
         """
         reference = cluster_reference(self._begun.request, self._begun.lease.sync_id, summary.key)
-        order = _Order(summary, reference, build(summary, reference, self._begun.request.rules))
-        if last and await self._is_settled(order):
+        wanted = PersonaRequest(summary, reference, build(summary, reference, self._begun.request.rules))
+        if last and await self._is_settled(wanted):
             return
-        known = record = await self._context.personas.find(order.text)
-        if record is None and self._decide(order, None).action == "skip":
-            record = self._remembered(order)
+        known = record = await self._context.personas.find(wanted.text)
+        if record is None and self._decide(wanted, None).action == "skip":
+            record = self._remembered(wanted)
             if record is None:
                 return
         elif record is None:
-            claim = await self._context.personas.claimed(order.text)
-            record = await self._at_mavera(order, claim, last=last)
-            if record and claim and await self._bought(order, record.persona_id, claim):
+            claim = await self._context.personas.claimed(wanted.text)
+            record = await self._at_mavera(wanted, claim, last=last)
+            if record and claim and await self._bought(wanted, record.persona_id, claim):
                 return
         while True:
             if record is None:
-                if self._decide(order, None).action == "skip":
+                if self._decide(wanted, None).action == "skip":
                     return  # the persona was deleted by hand, and a part of a space creates none
-                known = record = await self._create(order, last=last)
-                if record and await self._is_settled(order):
+                known = record = await self._create(wanted, last=last)
+                if record and await self._is_settled(wanted):
                     return  # another sync has found what this one had bought
-            if record is None or await self._bring_up_to_date(order, known, record):
+            if record is None or await self._bring_up_to_date(wanted, known, record):
                 return
             # Someone deleted it by hand: it is created anew, unless another one turns up.
             self._gone.add(record.persona_id)
-            known, record = None, await self._at_mavera(order, None, last=last)
+            known, record = None, await self._at_mavera(wanted, None, last=last)
 
-    async def _is_settled(self, order: _Order) -> bool:
+    async def _is_settled(self, wanted: PersonaRequest) -> bool:
         outcomes = await self._context.syncs.outcomes(self._begun.lease.sync_id)
-        return any(one.cluster == order.summary.key for one in outcomes)
+        return any(one.cluster == wanted.summary.key for one in outcomes)
 
-    async def _bring_up_to_date(self, order: _Order, known: PersonaRecord | None, record: PersonaRecord) -> bool:
+    async def _bring_up_to_date(
+        self, wanted: PersonaRequest, known: PersonaRecord | None, record: PersonaRecord
+    ) -> bool:
         """Updates a persona or leaves it, and notes which; False if Mavera no longer has it.
 
         known: its record in Redis, None if it was only found at Mavera.
         """
-        decision = self._decide(order, record)
+        decision = self._decide(wanted, record)
         if decision.action == "leave" and not await self._finder.is_listed(record.persona_id):
-            decision = Decision("update", "Mavera does not list it")
+            decision = PersonaAction("update", "Mavera does not list it")
         if decision.action == "update":
-            return await self._update(order, record, decision.reason)
-        await self._leave(order, known, record, decision)
+            return await self._update(wanted, record, decision.reason)
+        await self._leave(wanted, known, record, decision)
         return True
 
-    def _decide(self, order: _Order, record: PersonaRecord | None) -> Decision:
+    def _decide(self, wanted: PersonaRequest, record: PersonaRecord | None) -> PersonaAction:
         return decide(
             self._begun.request,
             self._context.settings,
-            order.summary,
-            order.payload,
+            wanted.summary,
+            wanted.payload,
             record,
             complete=self._begun.checkpoint.complete,
         )
 
-    def _remembered(self, order: _Order) -> PersonaRecord | None:
+    def _remembered(self, wanted: PersonaRequest) -> PersonaRecord | None:
         """The persona as an earlier look-up found it, for a cluster that needs none: not worth another look."""
-        persona_id = self._lookup.found.get(order.text) if self._lookup else None
-        return None if persona_id is None else self._found(order, persona_id)
+        persona_id = self._lookup.found.get(wanted.text) if self._lookup else None
+        return None if persona_id is None else self._found(wanted, persona_id)
 
-    async def _at_mavera(self, order: _Order, claim: Claim | None, *, last: bool) -> PersonaRecord | None:
+    async def _at_mavera(self, wanted: PersonaRequest, claim: Claim | None, *, last: bool) -> PersonaRecord | None:
         """The persona as Mavera lists it; None if there is surely none. Raises as `settle`.
 
         claim: on the persona, if there is one: then a persona that is not listed yet may be on its way.
         """
         if claim is not None:
-            persona_id = await self._listed_after_all(order, claim)
+            persona_id = await self._listed_after_all(wanted, claim)
             if persona_id is None and not last:
-                raise _on_its_way(order)
+                raise _on_its_way(wanted)
         else:
-            persona_id = await self._finder.find(order.payload, order.reference)
+            persona_id = await self._finder.find(wanted.payload, wanted.reference)
         if persona_id in self._gone:
-            raise _contradiction(order, str(persona_id))
-        return None if persona_id is None else self._found(order, persona_id)
+            raise _contradiction(wanted, str(persona_id))
+        return None if persona_id is None else self._found(wanted, persona_id)
 
     async def _restarted_since_lookup(self) -> bool:
         run, _ = await self._context.personas.redis_run()
         return self._finder.run() != run
 
-    async def _update(self, order: _Order, record: PersonaRecord, reason: str) -> bool:
+    async def _update(self, wanted: PersonaRequest, record: PersonaRecord, reason: str) -> bool:
         """Brings a persona up to date and records it; False if Mavera no longer has it."""
         await self._account.note_usage()
         try:
-            persona = await self._patience.call(lambda: self._context.mavera.update(record.persona_id, order.payload))
+            persona = await self._caller.call(lambda: self._context.mavera.update(record.persona_id, wanted.payload))
         except PersonaGone:
             if await self._finder.still_lists(record.persona_id):
-                raise _contradiction(order, record.persona_id) from None
-            await self._context.personas.forget(order.text, record)
+                raise _contradiction(wanted, record.persona_id) from None
+            await self._context.personas.forget(wanted.text, record)
             return False
         except ResumableStop as refusal:
             if refusal.code != "mavera_forbidden":
@@ -248,46 +250,46 @@ class Purchase:
                 f"{refusal}. If this persona cannot be changed any more, run `segment-personas personas forget "
                 f"{record.space_id} {record.cluster}`; the next sync then makes a new one unless it finds it again",
             ) from None
-        await self._keep_sent(order, record.persona_id, "updated", 0, persona, reason)
+        await self._keep_sent(wanted, record.persona_id, "updated", 0, persona, reason)
         return True
 
     async def _leave(
-        self, order: _Order, known: PersonaRecord | None, record: PersonaRecord, decision: Decision
+        self, wanted: PersonaRequest, known: PersonaRecord | None, record: PersonaRecord, decision: PersonaAction
     ) -> None:
         """Notes that nothing is sent. known: the record in Redis, None if the persona was only found at Mavera."""
         seen, action = record, "skipped"
         if decision.action == "leave":
-            seen, action = replace(record, sync_id=self._begun.lease.sync_id, n=order.summary.n), "unchanged"
+            seen, action = replace(record, sync_id=self._begun.lease.sync_id, n=wanted.summary.n), "unchanged"
         outcome = await self._with_twins(
-            order, PersonaOutcome(order.summary.key, record.persona_id, action, 0, reason=decision.reason)
+            wanted, PersonaOutcome(wanted.summary.key, record.persona_id, action, 0, reason=decision.reason)
         )
-        leave = partial(self._context.personas.leave, self._lease.grant, order.text, known, seen, outcome)
-        self._kept[order.summary.key] = leave
+        leave = partial(self._context.personas.leave, self._lease.grant, wanted.text, known, seen, outcome)
+        self._kept[wanted.summary.key] = leave
         await leave()
 
-    async def _create(self, order: _Order, *, last: bool) -> PersonaRecord | None:
+    async def _create(self, wanted: PersonaRequest, *, last: bool) -> PersonaRecord | None:
         """Buys the persona and records it; or returns the record of one that has turned up meanwhile."""
         while True:
-            if (record := await self._context.personas.find(order.text)) is not None:
+            if (record := await self._context.personas.find(wanted.text)) is not None:
                 return record
-            await self._budget.permit(1, without={order.text})
+            await self._budget.permit(1, without={wanted.text})
             await self._account.permit()
-            await self._patience.slot()
-            if (record := await self._at_mavera(order, None, last=last)) is not None:
+            await self._caller.slot()
+            if (record := await self._at_mavera(wanted, None, last=last)) is not None:
                 return record
-            attempt = _Attempt()
-            if await self._post(order, attempt, last=last):
+            attempt = PurchaseAttempt()
+            if await self._post(wanted, attempt, last=last):
                 return None
             if attempt.answer is None:
                 continue
             if attempt.answer.record is not None:
                 return attempt.answer.record
-            if attempt.answer.claim is not None and await self._resolve(order, attempt.answer.claim, last=last):
+            if attempt.answer.claim is not None and await self._resolve(wanted, attempt.answer.claim, last=last):
                 return None
 
-    async def _post(self, order: _Order, attempt: _Attempt, *, last: bool) -> bool:
+    async def _post(self, wanted: PersonaRequest, attempt: PurchaseAttempt, *, last: bool) -> bool:
         """Sends the POST of an attempt if it gets the claim. True: bought and recorded; False: see its `answer`."""
-        sending = asyncio.create_task(self._send_and_keep(order, attempt))
+        sending = asyncio.create_task(self._send_and_keep(wanted, attempt))
         try:
             await asyncio.shield(sending)
         except PostUncertain as doubt:
@@ -297,26 +299,26 @@ class Purchase:
                 await self._context.mavera_limiter.penalise(min(doubt.wait_s, longest_s))
             self._finder.forget_lists()
             claim = Claim(attempt.by, self._begun.lease.sync_id, age_s=0.0)
-            if await self._resolve(order, claim, last=last):
+            if await self._resolve(wanted, claim, last=last):
                 return True
             await self._posting.failed(Retry("mavera_unavailable", str(doubt)))
             attempt.answer = None
             return False
         except NotPermitted:
-            await self._release_unsent(order, attempt)
+            await self._release_unsent(wanted, attempt)
             won = attempt.answer is not None and attempt.answer.kind == "won"
             if won and not attempt.restarted:
                 await self._posting.failed(
                     Retry(
                         "mavera_unavailable",
-                        f"Mavera, {order.payload.name}: the POST could not be sent within {CLAIM_DEADLINE_S:g} s of "
+                        f"Mavera, {wanted.payload.name}: the POST could not be sent within {CLAIM_DEADLINE_S:g} s of "
                         "its claim, so it was not sent",
                     )
                 )
             return False
         except ApiError as refusal:
-            await self._context.personas.release(order.text, attempt.by)
-            log_refusal(self._begun, order.summary.key, refusal)
+            await self._context.personas.release(wanted.text, attempt.by)
+            log_refusal(self._begun, wanted.summary.key, refusal)
             if not isinstance(refusal, Retry):
                 raise
             await self._posting.failed(refusal)
@@ -328,18 +330,18 @@ class Purchase:
             attempt.stopped = True
             sending.cancel()
             if not attempt.sent or (sending.done() and _is_refused(sending)):
-                await self._release_unsent(order, attempt)
+                await self._release_unsent(wanted, attempt)
             raise
         except Exception:
             if not attempt.sent:
-                await self._release_unsent(order, attempt)
+                await self._release_unsent(wanted, attempt)
             raise
         return True
 
-    async def _release_unsent(self, order: _Order, attempt: _Attempt) -> None:
+    async def _release_unsent(self, wanted: PersonaRequest, attempt: PurchaseAttempt) -> None:
         """Releases the claim of an attempt that has bought nothing, if it has one; its answer may have been lost."""
         if attempt.asked_at:
-            await self._context.personas.release(order.text, attempt.by)
+            await self._context.personas.release(wanted.text, attempt.by)
 
     async def _wait_for_answer(self, sending: asyncio.Task[None]) -> None:
         """Waits for a POST on its way: to its end if only the sync is over, `LAST_POST_S` if the worker stops."""
@@ -348,14 +350,14 @@ class Purchase:
                 await asyncio.wait({sending})
         await asyncio.wait({sending}, timeout=LAST_POST_S)
 
-    async def _send_and_keep(self, order: _Order, attempt: _Attempt) -> None:
+    async def _send_and_keep(self, wanted: PersonaRequest, attempt: PurchaseAttempt) -> None:
         async def claim() -> None:
             """Takes the claim, once the connection is made."""
             if attempt.stopped:
                 return
             attempt.asked_at = self._context.clock()
             attempt.answer = await self._context.personas.claim(
-                self._lease.grant, order.text, attempt.by, settle_s=self._context.settings.mavera_settle_s
+                self._lease.grant, wanted.text, attempt.by, settle_s=self._context.settings.mavera_settle_s
             )
             # Redis may have lost somebody's claim, and with it the right of ours: look at Mavera again first.
             if attempt.answer.kind == "won" and await self._restarted_since_lookup():
@@ -369,11 +371,11 @@ class Purchase:
             attempt.sent = won and in_time and not attempt.restarted and not attempt.stopped
             return attempt.sent
 
-        persona = await self._context.mavera.create(order.payload, permit, on_connected=claim)
+        persona = await self._context.mavera.create(wanted.payload, permit, on_connected=claim)
         charged = CREDITS_PER_PERSONA if persona.credits_charged is None else persona.credits_charged
-        await self._keep_sent(order, persona.id, "created", charged, persona)
+        await self._keep_sent(wanted, persona.id, "created", charged, persona)
 
-    async def _resolve(self, order: _Order, claim: Claim, *, last: bool) -> bool:
+    async def _resolve(self, wanted: PersonaRequest, claim: Claim, *, last: bool) -> bool:
         """Waits until a claim without a record is no longer in doubt. True: it was ours, bought and now recorded.
 
         False: the purchase begins anew; a persona that another sync has bought is recorded by then. Raises
@@ -381,48 +383,50 @@ class Purchase:
         """
         watch, settle_s = self._context.settle_watch, max(self._context.settings.mavera_settle_s, claim.settle_s)
         watch.claim_s(claim.by)
-        if persona_id := await self._listed_after_all(order, claim):
-            return await self._bought(order, persona_id, claim)
+        if persona_id := await self._listed_after_all(wanted, claim):
+            return await self._bought(wanted, persona_id, claim)
         if not last and watch.claim_s(claim.by) < settle_s:
-            raise _on_its_way(order)
+            raise _on_its_way(wanted)
         while (watched_s := watch.claim_s(claim.by)) < settle_s:
-            await self._lease.say(f"{order.summary.label}: a persona may be on its way; waiting until that is certain")
+            await self._lease.set_note(
+                f"{wanted.summary.label}: a persona may be on its way; waiting until that is certain"
+            )
             await self._context.sleep(min(DOUBT_POLL_S, settle_s - watched_s))
-            if await self._context.personas.find(order.text):
+            if await self._context.personas.find(wanted.text):
                 return False
         for _ in range(2):
             self._finder.forget_lists()
-            if persona_id := await self._finder.find(order.payload, order.reference, claimed=self._is_ours(claim)):
-                return await self._bought(order, persona_id, claim)
-        await self._context.personas.release(order.text, claim.by)
+            if persona_id := await self._finder.find(wanted.payload, wanted.reference, claimed=self._is_ours(claim)):
+                return await self._bought(wanted, persona_id, claim)
+        await self._context.personas.release(wanted.text, claim.by)
         return False
 
-    async def _listed_after_all(self, order: _Order, claim: Claim) -> str | None:
+    async def _listed_after_all(self, wanted: PersonaRequest, claim: Claim) -> str | None:
         """The id of the persona in doubt, if Mavera lists it by now; None also if that is not known yet."""
         self._finder.forget_lists()
         with contextlib.suppress(PersonaInDoubt, RedisUnsettled):
-            return await self._finder.find(order.payload, order.reference, claimed=self._is_ours(claim))
+            return await self._finder.find(wanted.payload, wanted.reference, claimed=self._is_ours(claim))
         return None
 
     def _is_ours(self, claim: Claim) -> bool:
         return claim.sync_id == self._begun.lease.sync_id
 
-    async def _bought(self, order: _Order, persona_id: str, claim: Claim) -> bool:
+    async def _bought(self, wanted: PersonaRequest, persona_id: str, claim: Claim) -> bool:
         """Records a persona for the sync that claimed it and could not say so. True if that is ours: it is settled."""
         sync_id = claim.sync_id
         # What the claim's POST said is not known for certain: the sync may have been restarted since.
         complete = sync_id != self._begun.lease.sync_id or self._begun.checkpoint.complete
-        record = replace(self._found(order, persona_id), sync_id=sync_id, complete=complete)
-        outcome = PersonaOutcome(order.summary.key, persona_id, "created", CREDITS_PER_PERSONA)
+        record = replace(self._found(wanted, persona_id), sync_id=sync_id, complete=complete)
+        outcome = PersonaOutcome(wanted.summary.key, persona_id, "created", CREDITS_PER_PERSONA)
         if sync_id == self._begun.lease.sync_id:
-            await self._keep(order, record, outcome)
+            await self._keep(wanted, record, outcome)
             return True
-        await self._context.personas.record(order.text, record, outcome)
+        await self._context.personas.record(wanted.text, record, outcome)
         return False
 
     async def _keep_sent(
         self,
-        order: _Order,
+        wanted: PersonaRequest,
         persona_id: str,
         action: str,
         credits_charged: int,
@@ -430,32 +434,32 @@ class Purchase:
         reason: str = "",
     ) -> None:
         """Records a persona that has just been sent its payload."""
-        ignored = ignored_fields(order.payload.as_json(), answer)
+        ignored = ignored_fields(wanted.payload.as_json(), answer)
         outcome = await self._with_twins(
-            order, PersonaOutcome(order.summary.key, persona_id, action, credits_charged, ignored, reason)
+            wanted, PersonaOutcome(wanted.summary.key, persona_id, action, credits_charged, ignored, reason)
         )
-        sent = Sent(order.payload.wording, order.payload.figures, await self._context.personas.now())
-        record = replace(self._found(order, persona_id), complete=self._begun.checkpoint.complete, sent=sent)
-        await self._keep(order, record, outcome)
+        sent = Sent(wanted.payload.wording, wanted.payload.figures, await self._context.personas.now())
+        record = replace(self._found(wanted, persona_id), complete=self._begun.checkpoint.complete, sent=sent)
+        await self._keep(wanted, record, outcome)
 
-    async def _keep(self, order: _Order, record: PersonaRecord, outcome: PersonaOutcome) -> None:
-        keep = partial(self._context.personas.record, order.text, record, outcome, fetched_at=self._begun.fetched_at)
-        self._kept[order.summary.key] = keep
+    async def _keep(self, wanted: PersonaRequest, record: PersonaRecord, outcome: PersonaOutcome) -> None:
+        keep = partial(self._context.personas.record, wanted.text, record, outcome, fetched_at=self._begun.fetched_at)
+        self._kept[wanted.summary.key] = keep
         await keep()
         log_outcome(self._begun, outcome)
         self._posting.succeeded()
 
-    def _found(self, order: _Order, persona_id: str) -> PersonaRecord:
-        return found_record(self._begun.request, self._begun.lease.sync_id, order.summary, persona_id)
+    def _found(self, wanted: PersonaRequest, persona_id: str) -> PersonaRecord:
+        return found_record(self._begun.request, self._begun.lease.sync_id, wanted.summary, persona_id)
 
-    async def _with_twins(self, order: _Order, outcome: PersonaOutcome) -> PersonaOutcome:
+    async def _with_twins(self, wanted: PersonaRequest, outcome: PersonaOutcome) -> PersonaOutcome:
         """The outcome, with the other personas that carry the same reference."""
-        twins = tuple(one for one in await self._finder.twins(order.reference) if one != outcome.persona_id)
-        if twins and order.text not in self._twins_told:
-            self._twins_told.add(order.text)
+        twins = tuple(one for one in await self._finder.twins(wanted.reference) if one != outcome.persona_id)
+        if twins and wanted.text not in self._twins_told:
+            self._twins_told.add(wanted.text)
             log.warning(
                 "%s: %s has several personas at Mavera; %s is updated, %s are not",
-                *(self._begun.lease.sync_id, order.summary.key, outcome.persona_id, ", ".join(twins)),
+                *(self._begun.lease.sync_id, wanted.summary.key, outcome.persona_id, ", ".join(twins)),
             )
         return replace(outcome, twins=twins)
 
@@ -464,13 +468,13 @@ def _is_refused(sending: asyncio.Task[None]) -> bool:
     return not sending.cancelled() and isinstance(sending.exception(), ApiError | NotPermitted)
 
 
-def _on_its_way(order: _Order) -> PersonaInDoubt:
-    return PersonaInDoubt(f"A persona for {order.summary.label} may be on its way; none was bought again")
+def _on_its_way(wanted: PersonaRequest) -> PersonaInDoubt:
+    return PersonaInDoubt(f"A persona for {wanted.summary.label} may be on its way; none was bought again")
 
 
-def _contradiction(order: _Order, persona_id: str) -> PersonaInDoubt:
+def _contradiction(wanted: PersonaRequest, persona_id: str) -> PersonaInDoubt:
     return PersonaInDoubt(
-        f"Mavera answers 404 to the update of {persona_id}, the persona of {order.summary.label}, and lists it all the "
-        "same. None was bought. Check MAVERA_BASE_URL and what the key may change; if the persona is gone, wait until "
+        f"Mavera answers 404 to the update of {persona_id}, the persona of {wanted.summary.label}, and lists it "
+        "all the same. None was bought. Check MAVERA_BASE_URL and what the key may change; if it is gone, wait until "
         "the list has forgotten it"
     )

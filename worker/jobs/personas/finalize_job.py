@@ -13,18 +13,18 @@ from collections.abc import Sequence
 from worker.clusters import Aggregate, ClusterSummary, summarise
 from worker.clusters.analysis.quality_guards import Alarm
 from worker.jobs import job_runner
-from worker.jobs.api_caller import Defer, Patience
+from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.audit_log import log_end
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.jobs.lease import Lease
 from worker.jobs.personas.account import Account
 from worker.jobs.personas.budget import Budget
-from worker.jobs.personas.ensure_persona import Purchase
+from worker.jobs.personas.ensure_persona import PersonaEnsurer
 from worker.jobs.personas.lookup import cluster_reference
 from worker.jobs.personas.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
 from worker.jobs.personas.persona_guard import missing_personas
 from worker.jobs.personas.planner import Planner
-from worker.jobs.personas.quality_check import Comparison, compare
+from worker.jobs.personas.quality_check import QualityCheck, compare
 from worker.jobs.services import WorkerContext
 from worker.store import LeaseGrant
 from worker.store.syncs import Begun, new_token
@@ -32,34 +32,34 @@ from worker.store.syncs import Begun, new_token
 
 async def finalize(ctx: dict[str, WorkerContext], sync_id: str, epoch: int) -> None:
     """The arq job. Its sync is completed, failed, or has a next finalizer."""
-    await job_runner.run_epoch(ctx["worker"], sync_id, epoch, "finalize", lambda *given: Finalizer(*given).run())
+    await job_runner.run_epoch(ctx["worker"], sync_id, epoch, "finalize", lambda *given: FinalizeJob(*given).run())
 
 
-class Finalizer:
+class FinalizeJob:
     """One finalizer."""
 
     def __init__(self, context: WorkerContext, begun: Begun, lease: Lease[LeaseGrant]) -> None:
         self._context = context
         self._begun = begun
         self._lease = lease
-        self._patience = Patience(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms, lease=lease)
+        self._caller = ApiCaller(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms, lease=lease)
         encoded = begun.checkpoint.aggregate
         self._aggregate = Aggregate.from_bytes(encoded) if encoded else Aggregate()
         self._clusters = summarise(self._aggregate, begun.request.rules) if encoded else []
-        self._finder = PersonaFinder(context, self._patience, begun.request, begun.lease.sync_id)
-        self._planner = Planner(context, begun, self._patience, self._finder)
+        self._finder = PersonaFinder(context, self._caller, begun.request, begun.lease.sync_id)
+        self._planner = Planner(context, begun, self._caller, self._finder)
         self._budget = Budget(context, begun)
         self._account = Account(
-            context, begun, lease.grant, Patience(context, context.mavera_limiter, "Mavera"), self._planner.creations
+            context, begun, lease.grant, ApiCaller(context, context.mavera_limiter, "Mavera"), self._planner.creations
         )
-        self._purchase = Purchase(context, begun, lease, self._patience, self._budget, self._account, self._finder)
+        self._ensurer = PersonaEnsurer(context, begun, lease, self._caller, self._budget, self._account, self._finder)
 
     async def run(self) -> None:
         """Settles every cluster, or plans to, then completes the sync."""
         try:
             await self._plan_or_buy()
         except asyncio.CancelledError:  # whatever it was about to do, it hands over now
-            await self._lease.last_move(lambda: self._hand_over(0.0, ""))
+            await self._lease.hand_over(lambda: self._hand_over(0.0, ""))
             raise
 
     async def _plan_or_buy(self) -> None:
@@ -102,7 +102,7 @@ class Finalizer:
         await self._settle(left)
         await self._account.compare()
         await self._lease.stop()
-        await self._purchase.confirm()
+        await self._ensurer.confirm()
         await self._context.syncs.complete(
             self._lease.grant,
             new_token(),
@@ -111,7 +111,7 @@ class Finalizer:
             identity=self._begun.request.identity,
         )
         # Again, for Redis may have been restarted just before the last move.
-        await self._purchase.confirm()
+        await self._ensurer.confirm()
         await log_end(self._context, self._begun.lease.sync_id)
 
     async def _settle(self, clusters: Sequence[ClusterSummary]) -> None:
@@ -119,16 +119,16 @@ class Finalizer:
         postponed = []
         for summary in clusters:
             try:
-                await self._purchase.settle(summary)
-                self._purchase.made_progress()
+                await self._ensurer.ensure_persona(summary)
+                self._ensurer.made_progress()
             except (PersonaInDoubt, RedisUnsettled):
                 postponed.append(summary)
         doubts: list[PersonaInDoubt] = []
         self._finder.forget_lists()
         for summary in postponed:
             try:
-                await self._purchase.settle(summary, last=True)
-                self._purchase.made_progress()
+                await self._ensurer.ensure_persona(summary, last=True)
+                self._ensurer.made_progress()
             except PersonaInDoubt as doubt:
                 doubts.append(doubt)
         if doubts:
@@ -139,7 +139,7 @@ class Finalizer:
         request, sync_id = self._begun.request, self._begun.lease.sync_id
         return {str(cluster_reference(request, sync_id, summary.key)) for summary in clusters}
 
-    async def _compare(self) -> Comparison:
+    async def _compare(self) -> QualityCheck:
         return await compare(self._context, self._begun, self._aggregate, self._clusters)
 
     async def _missing_personas(self) -> Alarm | None:
@@ -147,13 +147,13 @@ class Finalizer:
 
     async def _hand_over(self, delay_s: float, note: str) -> None:
         await self._lease.stop()
-        await self._purchase.confirm()
+        await self._ensurer.confirm()
         begun = self._begun.lease
         await self._context.syncs.hand_over(
             self._lease.grant,
-            ticket(begun.sync_id, "finalize", begun.epoch + 1),
+            sync_payload(begun.sync_id, "finalize", begun.epoch + 1),
             new_token(),
             delay_s=delay_s,
-            trouble_ms=max(self._patience.trouble_ms, self._purchase.trouble_ms),
+            trouble_ms=max(self._caller.trouble_ms, self._ensurer.trouble_ms),
             note=note,
         )

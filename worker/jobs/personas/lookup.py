@@ -14,7 +14,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.clusters import ClusterSummary
-from worker.jobs.api_caller import Defer, Patience
+from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.services import WorkerContext
 from worker.mavera import Persona, Reference, list_pages, reference
 from worker.models.sync import SyncRequest
@@ -146,16 +146,16 @@ class Listing:
         return any(one.id == persona_id for one in self.personas)
 
 
-async def look_up(context: WorkerContext, patience: Patience, family: str) -> Lookup:
-    """Lists the personas of a family. Raises what `Patience.call` raises; a wrong key is found here."""
-    return (await list_personas(context, patience, family)).lookup(family)
+async def look_up(context: WorkerContext, caller: ApiCaller, family: str) -> Lookup:
+    """Lists the personas of a family. Raises what `ApiCaller.call` raises; a wrong key is found here."""
+    return (await list_personas(context, caller, family)).lookup(family)
 
 
-async def list_personas(context: WorkerContext, patience: Patience, family: str) -> Listing:
+async def list_personas(context: WorkerContext, caller: ApiCaller, family: str) -> Listing:
     """Reads Mavera's list: the rows in which a search finds `family`, or all rows if it is empty.
 
     A long list is read to its end although the rate limit makes it wait: a later job would begin with its first page
-    again, and might never come to the last one. Raises what `Patience.call` raises.
+    again, and might never come to the last one. Raises what `ApiCaller.call` raises.
     """
     begun_at = context.clock()
     run, steady_s = await context.personas.redis_run()
@@ -163,7 +163,7 @@ async def list_personas(context: WorkerContext, patience: Patience, family: str)
     rows: dict[str, Persona] = {}
     why = ""
     endless = False
-    async for page in list_pages(context.mavera, family, _Reader(context, patience).call):
+    async for page in list_pages(context.mavera, family, _Reader(context, caller).call):
         why = why or page.doubt
         endless = page.endless
         rows |= {persona.id: persona for persona in page.personas}
@@ -182,16 +182,16 @@ async def list_personas(context: WorkerContext, patience: Patience, family: str)
 class _Reader:
     """Sends the requests for the pages of one list; from the second one on it waits instead of handing over."""
 
-    def __init__(self, context: WorkerContext, patience: Patience) -> None:
+    def __init__(self, context: WorkerContext, caller: ApiCaller) -> None:
         self._context = context
-        self._patience = patience
+        self._caller = caller
         self._has_begun = False
 
     async def call(self, page: Callable[[], Awaitable[T]]) -> T:
-        """Sends one request. Raises Defer only for the first one, and otherwise as `Patience.call`."""
+        """Sends one request. Raises Defer only for the first one, and otherwise as `ApiCaller.call`."""
         while True:
             try:
-                result = await self._patience.call(page)
+                result = await self._caller.call(page)
             except Defer as wait:
                 if not self._has_begun:
                     raise

@@ -30,7 +30,7 @@ from worker.store import PersonaRecord
 
 
 @dataclass(frozen=True)
-class Decision:
+class PersonaAction:
     """reason: of a skip, a word; of an update, what has changed, in words; else empty."""
 
     action: Literal["create", "update", "leave", "skip"]
@@ -45,23 +45,23 @@ def decide(
     record: PersonaRecord | None,
     *,
     complete: bool,
-) -> Decision:
+) -> PersonaAction:
     """What a sync does for a cluster. record: its persona, if known. complete: whether all profiles were read."""
     if summary.n < max(1, request.min_cluster_size):
-        return Decision("skip", "too_small" if summary.n else "empty")
+        return PersonaAction("skip", "too_small" if summary.n else "empty")
     if not has_evidence(request.rules, summary):
-        return Decision("skip", "no_evidence")
+        return PersonaAction("skip", "no_evidence")
     if record is None:
         may_create = complete or request.allow_partial or request.plan_only
-        return Decision("create") if may_create else Decision("skip", "partial")
+        return PersonaAction("create") if may_create else PersonaAction("skip", "partial")
     if record.complete and not complete and request.allow_partial is not True:
-        return Decision("skip", "partial")
+        return PersonaAction("skip", "partial")
     if record.sent is None:
-        return Decision("update", "what it says is not known")
+        return PersonaAction("update", "what it says is not known")
     if record.sent.wording != payload.wording:
-        return Decision("update", "its name, text or fields are others now")
+        return PersonaAction("update", "its name, text or fields are others now")
     if complete and not record.complete:
-        return Decision("update", "it came from a part of the space")
+        return PersonaAction("update", "it came from a part of the space")
     threshold = Threshold(settings.persona_share_points, settings.persona_mean_percent)
     change = next(changes(record.sent.figures, payload.figures, threshold), None)
-    return Decision("leave") if change is None else Decision("update", change)
+    return PersonaAction("leave") if change is None else PersonaAction("update", change)

@@ -15,7 +15,7 @@ is `worker.mavera.absence`.
 from __future__ import annotations
 
 from worker.errors import ApiError, ResumableStop, WaitUntil
-from worker.jobs.api_caller import Defer, Patience
+from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.personas.lookup import Listing, cluster_reference, list_personas
 from worker.jobs.services import WorkerContext
 from worker.mavera import Persona, PersonaGone, PersonaPayload, Reference
@@ -45,9 +45,9 @@ class RedisUnsettled(Defer):
 class PersonaFinder:
     """What one job of a sync knows of the personas at Mavera."""
 
-    def __init__(self, context: WorkerContext, patience: Patience, request: SyncRequest, sync_id: str) -> None:
+    def __init__(self, context: WorkerContext, caller: ApiCaller, request: SyncRequest, sync_id: str) -> None:
         self._context = context
-        self._patience = patience
+        self._caller = caller
         self._request = request
         self._sync_id = sync_id
         self._family = cluster_reference(request, sync_id, "").family
@@ -60,14 +60,14 @@ class PersonaFinder:
         known = self._of_family
         limit_s = self._context.settings.mavera_settle_s if max_age_s is None else max_age_s
         if known is None or self._context.clock() - known.begun_at > limit_s:
-            known = self._of_family = await list_personas(self._context, self._patience, self._family)
+            known = self._of_family = await list_personas(self._context, self._caller, self._family)
         return known
 
     async def account(self) -> Listing:
         """All personas of the account, as this job has listed them."""
         known = self._of_account
         if known is None or self._context.clock() - known.begun_at > max(FRESH_S, 10 * known.took_s):
-            known = self._of_account = await list_personas(self._context, self._patience, "")
+            known = self._of_account = await list_personas(self._context, self._caller, "")
         return known
 
     def forget_lists(self) -> None:
@@ -105,7 +105,7 @@ class PersonaFinder:
         Raises:
             PersonaInDoubt: Neither can be shown.
             RedisUnsettled: It is not listed, but Redis may have lost a claim a moment ago.
-            ApiError, Defer: As `Patience.call`.
+            ApiError, Defer: As `ApiCaller.call`.
         """
         wanted = WantedPersona(reference, payload.name, payload.description)
         for known in filter(None, (self._of_family, self._of_account)):
@@ -209,7 +209,7 @@ class PersonaFinder:
                 return None
 
         if row.id not in self._read:
-            self._read[row.id] = await self._patience.call(ask)
+            self._read[row.id] = await self._caller.call(ask)
 
 
 def _shows_too_little(row: Persona, listing: Listing) -> bool:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from worker.clusters import ClusterSummary
 from worker.errors import Permanent
-from worker.jobs.api_caller import Defer, Patience
+from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.personas.account import account_credits, read_usage
 from worker.jobs.personas.budget import ceiling
 from worker.jobs.personas.lookup import cluster_reference, found_record
 from worker.jobs.personas.orphans import Owner, find_orphans
-from worker.jobs.personas.persona_action import Decision, decide
+from worker.jobs.personas.persona_action import PersonaAction, decide
 from worker.jobs.personas.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
 from worker.jobs.services import WorkerContext
 from worker.mavera import CREDITS_PER_PERSONA, Persona, PersonaGone, PersonaPayload, build
@@ -44,10 +44,10 @@ class _Case:
 class Planner:
     """Plans the personas of one sync. finder: what is at Mavera."""
 
-    def __init__(self, context: WorkerContext, begun: Begun, patience: Patience, finder: PersonaFinder) -> None:
+    def __init__(self, context: WorkerContext, begun: Begun, caller: ApiCaller, finder: PersonaFinder) -> None:
         self._context = context
         self._begun = begun
-        self._patience = patience
+        self._caller = caller
         self._finder = finder
 
     async def plan(self, summaries: Sequence[ClusterSummary]) -> Plan:
@@ -57,11 +57,11 @@ class Planner:
         try:
             for summary in summaries[len(planned) :]:
                 planned.append(await self._persona(await self._case(summary)))
-                self._patience.made_progress()
+                self._caller.made_progress()
         except Defer:
             await self._context.syncs.remember_plan(self._begun.lease, self._made_of(planned))
             raise
-        account = account_credits(await read_usage(self._context, self._patience))
+        account = account_credits(await read_usage(self._context, self._caller))
         orphans = await self._orphans()
         return self._made_of(planned).model_copy(update={"account": account, "orphans": orphans})
 
@@ -114,7 +114,7 @@ class Planner:
             current={name: shown.get(name) for name in payload} if persona else None,
         )
 
-    async def _decide(self, case: _Case, *, look: bool) -> tuple[Decision, Persona | None]:
+    async def _decide(self, case: _Case, *, look: bool) -> tuple[PersonaAction, Persona | None]:
         """The decision, and the persona as it is if it was asked for: it is if `look`, or if it is not listed.
 
         Afterwards `case.record` is of the persona that there is.
@@ -127,11 +127,11 @@ class Planner:
             persona_id = case.record.persona_id
             is_listed = await self._finder.is_listed(persona_id)
             if decision.action == "leave" and not is_listed:
-                decision = Decision("update", "Mavera does not list it")
+                decision = PersonaAction("update", "Mavera does not list it")
             if is_listed and not look:
                 return decision, None
             try:
-                return decision, await self._patience.call(lambda: self._context.mavera.get(persona_id))  # noqa: B023
+                return decision, await self._caller.call(lambda: self._context.mavera.get(persona_id))  # noqa: B023
             except PersonaGone:
                 if is_listed:
                     return decision, None  # so it is there, whether or not it can be asked for on its own
@@ -146,7 +146,7 @@ class Planner:
             return None
         return found_record(self._begun.request, self._begun.lease.sync_id, case.summary, case.listed)
 
-    def _decision(self, case: _Case) -> Decision:
+    def _decision(self, case: _Case) -> PersonaAction:
         return decide(
             self._begun.request,
             self._context.settings,
@@ -160,7 +160,7 @@ class Planner:
         return Plan(personas=tuple(personas), max_credits=ceiling(self._begun.request, self._context.settings))
 
 
-def _why(decision: Decision, case: _Case) -> str:
+def _why(decision: PersonaAction, case: _Case) -> str:
     """The reason that a decision needs not give, for people."""
     if decision.action == "leave":
         return "nothing that counts has changed"

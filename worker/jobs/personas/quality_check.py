@@ -19,7 +19,7 @@ _UNUSABLE = frozenset({"guard_profile_errors", "guard_trait_errors"})
 
 
 @dataclass(frozen=True)
-class Comparison:
+class QualityCheck:
     """now: what the sync has read; to be remembered if it is complete. before: what the last complete sync had read.
 
     before is None if no complete sync is remembered that counted alike, and if this one is not complete. nobody: why
@@ -37,7 +37,7 @@ class Comparison:
         """The alarms that say that the input cannot be used, which would explain why nobody is in a cluster."""
         return tuple(alarm for alarm in self.alarms if alarm.code in _UNUSABLE)
 
-    def joined_by(self, alarm: Alarm | None) -> Comparison:
+    def joined_by(self, alarm: Alarm | None) -> QualityCheck:
         """The same with one more alarm, if there is one."""
         return replace(self, alarms=(*self.alarms, alarm)) if alarm else self
 
@@ -56,7 +56,7 @@ class Comparison:
 
 async def compare(
     context: WorkerContext, begun: Begun, aggregate: Aggregate, summaries: Sequence[ClusterSummary]
-) -> Comparison:
+) -> QualityCheck:
     """Compares what a sync has read with what its space was like before."""
     request, complete = begun.request, begun.checkpoint.complete
     now = take(
@@ -77,7 +77,7 @@ async def compare(
     unread = Unread(aggregate.profile_errors, aggregate.unreadable, aggregate.vanished, aggregate.merged)
     found = alarms(now, before, aggregate.trait_errors, values, _thresholds(context.settings), unread)
     nobody = _nobody(request, aggregate) if aggregate.profiles and not now.classified else ""
-    return Comparison(now, before, complete, found, nobody)
+    return QualityCheck(now, before, complete, found, nobody)
 
 
 def _thresholds(settings: Settings) -> Thresholds:

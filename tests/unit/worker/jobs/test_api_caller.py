@@ -1,4 +1,4 @@
-"""Patience with an API: the throttle, the retries, and an end to both, in fake time over an in-memory Redis."""
+"""ApiCaller with an API: the throttle, the retries, and an end to both, in fake time over an in-memory Redis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.sleepy_time import now, play
 from worker.concurrency import all_of
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
-from worker.jobs.api_caller import LONGEST_WAIT_S, Defer, Patience
+from worker.jobs.api_caller import LONGEST_WAIT_S, ApiCaller, Defer
 from worker.jobs.backoff import Backoff
 from worker.jobs.services import WorkerContext
 from worker.models.sync import SyncRequest
@@ -33,7 +33,7 @@ NOWHERE = "http://127.0.0.1:1"
 
 
 class Bench:
-    """One worker's context in fake time, and patience with an API that fails as told."""
+    """One worker's context in fake time, and a caller of an API that fails as told."""
 
     def __init__(self, pool: StorePool, session: aiohttp.ClientSession) -> None:
         self.pool, self.session = pool, session
@@ -44,9 +44,9 @@ class Bench:
         context.backoff = Backoff(context.settings.retry_base_s, draw=lambda: 1.0)
         return context
 
-    def patience(self, trouble_ms: int = 0, *, scope: RateScope = SCOPE, **settings: object) -> Patience:
+    def caller(self, trouble_ms: int = 0, *, scope: RateScope = SCOPE, **settings: object) -> ApiCaller:
         limiter = self.time.limiter(self.pool, scope)
-        return Patience(self.context(NOWHERE, **settings), limiter, "Segment", trouble_ms)
+        return ApiCaller(self.context(NOWHERE, **settings), limiter, "Segment", trouble_ms)
 
     async def others_wait_s(self, scope: RateScope = SCOPE) -> float:
         """How long another worker's limiter of the same scope would have to wait; 0 if not at all."""
@@ -94,15 +94,15 @@ def limited(wait_s: float | None) -> WaitUntil:
 
 
 async def test_a_request_that_succeeds_costs_no_time(bench: Bench) -> None:
-    patience = bench.patience()
-    assert await patience.call(failing()) == "answer"
+    caller = bench.caller()
+    assert await caller.call(failing()) == "answer"
     assert bench.time.naps == []
-    assert patience.trouble_ms == 0
+    assert caller.trouble_ms == 0
 
 
 async def test_pauses_double_until_the_api_is_well(bench: Bench) -> None:
-    patience = bench.patience()
-    assert await patience.call(failing(*(unavailable() for _ in range(5)))) == "answer"
+    caller = bench.caller()
+    assert await caller.call(failing(*(unavailable() for _ in range(5)))) == "answer"
     assert bench.time.naps == [0.25, 0.5, 1, 2, 4]
 
 
@@ -113,51 +113,51 @@ async def test_who_calls_in_sequence_foresees_the_next_slot_by_how_long_the_last
     told: list[float] = []
     limiter = bench.time.limiter(bench.pool, SCOPE)
     monkeypatch.setattr(limiter, "foresee", told.append)
-    patience = Patience(bench.context(NOWHERE), limiter, "Segment", in_sequence=in_sequence)
+    caller = ApiCaller(bench.context(NOWHERE), limiter, "Segment", in_sequence=in_sequence)
     for took_s in (0.02, 0.03, 0.04):
-        await patience.call(lambda took_s=took_s: bench.time.sleep(took_s))  # type: ignore[misc]
+        await caller.call(lambda took_s=took_s: bench.time.sleep(took_s))  # type: ignore[misc]
     assert told == pytest.approx(foreseen)
 
 
 async def test_each_request_begins_with_a_short_pause(bench: Bench) -> None:
-    patience = bench.patience()
+    caller = bench.caller()
     for _ in range(3):
-        await patience.call(failing(unavailable(), unavailable()))
+        await caller.call(failing(unavailable(), unavailable()))
     assert bench.time.naps == [0.25, 0.5] * 3
-    assert patience.trouble_ms == 0
+    assert caller.trouble_ms == 0
 
 
 async def test_requests_that_fail_in_one_moment_each_wait_once(bench: Bench) -> None:
-    patience = bench.patience()
-    await asyncio.gather(*(patience.call(failing(unavailable())) for _ in range(32)))
+    caller = bench.caller()
+    await asyncio.gather(*(caller.call(failing(unavailable())) for _ in range(32)))
     assert bench.time.naps == [0.25] * 32
-    assert patience.trouble_ms == 0
+    assert caller.trouble_ms == 0
 
 
 async def test_a_request_that_goes_on_failing_is_not_helped_by_the_success_of_others(bench: Bench) -> None:
-    patience = bench.patience(retry_budget_s=5)
+    caller = bench.caller(retry_budget_s=5)
 
     async def fails_beside_others() -> str:
-        assert await patience.call(failing()) == "answer"
+        assert await caller.call(failing()) == "answer"
         raise unavailable()
 
     with pytest.raises(ResumableStop):
-        await patience.call(fails_beside_others)
+        await caller.call(fails_beside_others)
     assert bench.time.naps == [0.25, 0.5, 1, 2]
 
 
 async def test_what_an_earlier_job_waited_for_counts_until_this_one_has_made_progress(bench: Bench) -> None:
-    patience = bench.patience(trouble_ms=299_000)
-    assert await patience.call(failing()) == "answer"
+    caller = bench.caller(trouble_ms=299_000)
+    assert await caller.call(failing()) == "answer"
     with pytest.raises(ResumableStop, match="has failed for 300 s"):
-        await patience.call(failing(unavailable(), unavailable(), unavailable()))
-    patience.made_progress()
-    assert patience.trouble_ms == 0
-    assert await patience.call(failing(unavailable(), unavailable(), unavailable())) == "answer"
+        await caller.call(failing(unavailable(), unavailable(), unavailable()))
+    caller.made_progress()
+    assert caller.trouble_ms == 0
+    assert await caller.call(failing(unavailable(), unavailable(), unavailable())) == "answer"
 
 
 async def test_a_job_that_is_stopped_leaves_the_trouble_of_its_requests_to_the_next(bench: Bench) -> None:
-    patience, waits = bench.patience(), asyncio.Event()
+    caller, waits = bench.caller(), asyncio.Event()
 
     async def fails_then_hangs() -> str:
         if not bench.time.naps:
@@ -166,13 +166,13 @@ async def test_a_job_that_is_stopped_leaves_the_trouble_of_its_requests_to_the_n
         await asyncio.Event().wait()
         return "never"
 
-    call = asyncio.create_task(patience.call(fails_then_hangs))
+    call = asyncio.create_task(caller.call(fails_then_hangs))
     await waits.wait()
-    assert patience.trouble_ms == 250
+    assert caller.trouble_ms == 250
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    assert patience.trouble_ms == 250
+    assert caller.trouble_ms == 250
 
 
 def test_an_outage_of_half_a_second_costs_about_that_however_many_requests_it_meets() -> None:
@@ -181,7 +181,7 @@ def test_an_outage_of_half_a_second_costs_about_that_however_many_requests_it_me
             settings = load_settings(segment_token="sandbox", mavera_api_key="mvra_test_sandbox", segment_rate=1000)
             context = WorkerContext(settings, pool, session, clock=now)
             context.backoff = Backoff(settings.retry_base_s, draw=lambda: 1.0)
-            patience = Patience(context, context.segment_limiter("spa_1"), "Segment")
+            caller = ApiCaller(context, context.segment_limiter("spa_1"), "Segment")
             began_at, sent = now(), 0
 
             async def request() -> str:
@@ -191,7 +191,7 @@ def test_an_outage_of_half_a_second_costs_about_that_however_many_requests_it_me
                     raise unavailable()
                 return "answer"
 
-            assert await asyncio.gather(*(patience.call(request) for _ in range(32))) == ["answer"] * 32
+            assert await asyncio.gather(*(caller.call(request) for _ in range(32))) == ["answer"] * 32
             assert (now() - began_at < 1.0, sent <= 3 * 32) == (True, True)
 
     play(story)
@@ -226,20 +226,20 @@ def test_every_request_ends_within_its_own_budget_whatever_the_others_do(
                     raise unavailable()
                 return "answer"
 
-            async def one(patience: Patience, index: int) -> None:
-                await patience.call(lambda: request(index))
+            async def one(caller: ApiCaller, index: int) -> None:
+                await caller.call(lambda: request(index))
                 left.remove(index)
 
             while left:
                 jobs += 1
-                patience = Patience(context, context.segment_limiter("spa_1"), "Segment", trouble_ms)
+                caller = ApiCaller(context, context.segment_limiter("spa_1"), "Segment", trouble_ms)
                 before = len(left)
                 try:
-                    await all_of([one(patience, index) for index in left[:side_by_side]])
+                    await all_of([one(caller, index) for index in left[:side_by_side]])
                 except Defer as wait:
                     if len(left) < before:
-                        patience.made_progress()
-                    trouble_ms = patience.trouble_ms
+                        caller.made_progress()
+                    trouble_ms = caller.trouble_ms
                     await asyncio.sleep(wait.wait_s)
                 except ResumableStop:
                     assert max(failing_for_s) > budget_s - 11  # the longest pause is 10 s
@@ -253,38 +253,38 @@ def test_every_request_ends_within_its_own_budget_whatever_the_others_do(
 
 
 async def test_pauses_are_drawn_by_chance(bench: Bench) -> None:
-    patience = Patience(
+    caller = ApiCaller(
         context_for(bench.pool, bench.session, bench.time, NOWHERE), bench.time.limiter(bench.pool, SCOPE), "Segment"
     )
-    await patience.call(failing(*(unavailable() for _ in range(4))))
+    await caller.call(failing(*(unavailable() for _ in range(4))))
     assert all(most / 2 <= nap <= most for nap, most in zip(bench.time.naps, [0.25, 0.5, 1, 2], strict=True))
 
 
 @pytest.mark.parametrize("error", [ResumableStop("c", "m"), Permanent("c", "m"), ValueError("m")])
 async def test_what_no_patience_mends_is_raised_at_once(bench: Bench, error: Exception) -> None:
     with pytest.raises(type(error)) as caught:
-        await bench.patience().call(always(error))
+        await bench.caller().call(always(error))
     assert caught.value is error
     assert bench.time.naps == []
 
 
 async def test_a_long_pause_is_not_waited_for_in_a_workers_slot(bench: Bench) -> None:
-    patience = bench.patience()
+    caller = bench.caller()
     with pytest.raises(Defer) as caught:
-        await patience.call(always(unavailable()))
+        await caller.call(always(unavailable()))
     assert caught.value.wait_s == 8
     assert caught.value.note.startswith("Segment, space spa_1, page 3: 503 (Request-Id req_1); retrying, ")
     assert max(bench.time.naps) <= LONGEST_WAIT_S
-    assert patience.trouble_ms >= 7750
+    assert caller.trouble_ms >= 7750
 
 
 # The budget
 
 
 async def test_an_api_that_stays_away_fails_the_sync_resumable(bench: Bench) -> None:
-    patience = bench.patience(retry_budget_s=3)
+    caller = bench.caller(retry_budget_s=3)
     with pytest.raises(ResumableStop) as caught:
-        await patience.call(always(unavailable()))
+        await caller.call(always(unavailable()))
     assert caught.value.code == "segment_unavailable"
     assert "page 3: 503 (Request-Id req_1). Segment has failed for 2 s, and RETRY_BUDGET_S is 3" in str(caught.value)
     assert sum(bench.time.naps) <= 3
@@ -292,13 +292,13 @@ async def test_an_api_that_stays_away_fails_the_sync_resumable(bench: Bench) -> 
 
 async def test_a_wait_that_is_longer_than_the_budget_is_named(bench: Bench) -> None:
     with pytest.raises(ResumableStop, match="failed for 0 s and asks for 60 s more, and RETRY_BUDGET_S is 5"):
-        await bench.patience(retry_budget_s=5).call(always(limited(60)))
+        await bench.caller(retry_budget_s=5).call(always(limited(60)))
     assert bench.time.naps == []
 
 
 async def test_without_a_budget_the_first_failure_is_the_last(bench: Bench) -> None:
     with pytest.raises(ResumableStop):
-        await bench.patience(retry_budget_s=0).call(always(unavailable()))
+        await bench.caller(retry_budget_s=0).call(always(unavailable()))
     assert bench.time.naps == []
 
 
@@ -306,12 +306,12 @@ async def test_without_a_budget_the_first_failure_is_the_last(bench: Bench) -> N
 async def test_the_budget_is_one_for_all_jobs_of_a_sync_and_ordered_waits_count(bench: Bench, error: Retry) -> None:
     began, trouble_ms = bench.time.now, 0
     while True:
-        patience = bench.patience(trouble_ms)
+        caller = bench.caller(trouble_ms)
         try:
-            await patience.call(always(error))
+            await caller.call(always(error))
         except Defer as wait:
-            assert patience.trouble_ms > trouble_ms
-            trouble_ms = patience.trouble_ms
+            assert caller.trouble_ms > trouble_ms
+            trouble_ms = caller.trouble_ms
             await bench.time.sleep(wait.wait_s)
         except ResumableStop:
             break
@@ -320,28 +320,28 @@ async def test_the_budget_is_one_for_all_jobs_of_a_sync_and_ordered_waits_count(
 
 async def test_an_earlier_jobs_trouble_counts(bench: Bench) -> None:
     with pytest.raises(ResumableStop, match="has failed for 300 s"):
-        await bench.patience(trouble_ms=299_999).call(always(unavailable()))
+        await bench.caller(trouble_ms=299_999).call(always(unavailable()))
     assert bench.time.naps == []
 
 
 async def test_an_earlier_jobs_trouble_lasts_until_there_is_progress_and_grows_only_with_failures(
     bench: Bench,
 ) -> None:
-    patience = bench.patience(trouble_ms=5000)
-    assert patience.trouble_ms == 5000
+    caller = bench.caller(trouble_ms=5000)
+    assert caller.trouble_ms == 5000
     await bench.time.sleep(2)
-    assert patience.trouble_ms == 5000
-    await patience.call(failing())
-    assert patience.trouble_ms == 5000
-    patience.made_progress()
-    assert patience.trouble_ms == 0
+    assert caller.trouble_ms == 5000
+    await caller.call(failing())
+    assert caller.trouble_ms == 5000
+    caller.made_progress()
+    assert caller.trouble_ms == 0
 
 
 async def test_trouble_of_no_measurable_length_is_trouble_all_the_same(bench: Bench) -> None:
-    patience = bench.patience()
+    caller = bench.caller()
     with pytest.raises(Defer):
-        await patience.call(always(limited(60)))
-    assert patience.trouble_ms >= 1
+        await caller.call(always(limited(60)))
+    assert caller.trouble_ms >= 1
 
 
 # Retry-After
@@ -351,26 +351,26 @@ async def test_trouble_of_no_measurable_length_is_trouble_all_the_same(bench: Be
 async def test_a_429_holds_everybody_back_for_no_longer_than_is_believed(
     bench: Bench, asked_s: float, waited_s: float
 ) -> None:
-    await bench.patience().failed(limited(asked_s))
+    await bench.caller().failed(limited(asked_s))
     assert waited_s - 1 < await bench.others_wait_s() <= waited_s
     assert await bench.others_wait_s(RateScope("segment:spa_2", gap_s=1e-6)) == 0
 
 
 async def test_a_429_that_names_no_time_backs_off_and_holds_everybody_back(bench: Bench) -> None:
-    patience = bench.patience(retry_base_s=30)  # the cap of a pause is 10 s
-    await patience.failed(limited(None))
+    caller = bench.caller(retry_base_s=30)  # the cap of a pause is 10 s
+    await caller.failed(limited(None))
     assert 9 < await bench.others_wait_s() <= 10
 
 
 async def test_a_short_retry_after_is_waited_for(bench: Bench) -> None:
-    patience = bench.patience()
-    assert await patience.call(failing(limited(2))) == "answer"
+    caller = bench.caller()
+    assert await caller.call(failing(limited(2))) == "answer"
     assert 1 < sum(bench.time.naps) <= 2
 
 
 async def test_a_long_retry_after_hands_the_sync_over(bench: Bench) -> None:
     with pytest.raises(Defer) as caught:
-        await bench.patience().call(always(limited(60)))
+        await bench.caller().call(always(limited(60)))
     assert 59 < caught.value.wait_s <= 60
     assert caught.value.note == "waiting for Segment's rate limit"
     assert bench.time.naps == []
@@ -378,7 +378,7 @@ async def test_a_long_retry_after_hands_the_sync_over(bench: Bench) -> None:
 
 async def test_a_retry_after_beyond_the_budget_fails_at_once(bench: Bench) -> None:
     with pytest.raises(ResumableStop) as caught:
-        await bench.patience(retry_budget_s=100).call(always(limited(WEEK_S)))
+        await bench.caller(retry_budget_s=100).call(always(limited(WEEK_S)))
     assert caught.value.code == "segment_rate_limit"
     assert await bench.others_wait_s() == 0
 
@@ -388,17 +388,17 @@ async def test_a_retry_after_beyond_the_budget_fails_at_once(bench: Bench) -> No
 
 async def test_a_full_window_hands_the_sync_over_without_blaming_the_api(bench: Bench) -> None:
     scope = RateScope("mavera:test", gap_s=0.0, most=1, window_s=60.0)
-    patience = bench.patience(scope=scope)
-    assert await patience.call(failing()) == "answer"
+    caller = bench.caller(scope=scope)
+    assert await caller.call(failing()) == "answer"
     with pytest.raises(Defer) as caught:
-        await patience.call(failing())
+        await caller.call(failing())
     assert 59 < caught.value.wait_s <= 60
-    assert patience.trouble_ms == 0
+    assert caller.trouble_ms == 0
 
 
 async def test_a_retry_is_throttled_like_a_first_attempt(bench: Bench) -> None:
-    patience = bench.patience(scope=RateScope("segment:slow", gap_s=3.0))
-    await patience.call(failing(unavailable()))
+    caller = bench.caller(scope=RateScope("segment:slow", gap_s=3.0))
+    await caller.call(failing(unavailable()))
     assert bench.time.naps[0] == 0.25
     assert 1 < sum(bench.time.naps) <= 3
 
@@ -408,9 +408,9 @@ def test_a_slow_limit_is_no_reason_to_hand_over_however_many_wait_for_it() -> No
         async with closing(embedded_pool()) as pool, new_session() as session:
             settings = load_settings(segment_token="sandbox", mavera_api_key="mvra_test_sandbox", segment_rate=1)
             context = WorkerContext(settings, pool, session, clock=now)
-            patience = Patience(context, context.segment_limiter("spa_1"), "Segment")
+            caller = ApiCaller(context, context.segment_limiter("spa_1"), "Segment")
             began_at = now()
-            assert await asyncio.gather(*(patience.call(failing()) for _ in range(20))) == ["answer"] * 20
+            assert await asyncio.gather(*(caller.call(failing()) for _ in range(20))) == ["answer"] * 20
             assert now() - began_at > 3 * LONGEST_WAIT_S
 
     play(story)
@@ -424,8 +424,8 @@ async def _page(bench: Bench, *faults: Fault) -> Page:
     async with Sandbox(options) as box:
         context = bench.context(box.url)
         segment = context.source(SyncRequest(space_id="spa_1"))
-        patience = Patience(context, bench.time.limiter(bench.pool, SCOPE), "Segment")
-        return await patience.call(lambda: segment.page("", 1))
+        caller = ApiCaller(context, bench.time.limiter(bench.pool, SCOPE), "Segment")
+        return await caller.call(lambda: segment.page("", 1))
 
 
 @pytest.mark.parametrize(
@@ -473,8 +473,8 @@ async def test_what_both_apis_say_of_their_limits_reaches_everyone_with_the_next
     async with Sandbox(options) as box:
         context = bench.context(box.url, segment_rate=50, mavera_rate=60)
         request = SyncRequest(space_id="spa_1")
-        segment = Patience(context, context.segment_limiter("spa_1"), "Segment")
-        mavera = Patience(context, context.mavera_limiter, "Mavera")
+        segment = ApiCaller(context, context.segment_limiter("spa_1"), "Segment")
+        mavera = ApiCaller(context, context.mavera_limiter, "Mavera")
         for _ in range(2):
             await segment.call(lambda: context.source(request).page("", 1))
             await mavera.call(lambda: context.mavera.list_page("family", None))

@@ -14,7 +14,7 @@ from tests.support.fake_time import FakeTime, context_for
 from tests.support.syncs import Syncs
 from worker.jobs import job_runner
 from worker.jobs.arq_worker import SyncWorker
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.jobs.lease import Lease
 from worker.jobs.services import WorkerContext
 from worker.store import LeaseGrant, StorePool, embedded_pool
@@ -53,7 +53,7 @@ class _Walk:
         finally:
             await lease.stop()
             grant = begun.lease
-            await context.syncs.hand_over(grant, ticket(grant.sync_id, "walk", grant.epoch + 1), new_token())
+            await context.syncs.hand_over(grant, sync_payload(grant.sync_id, "walk", grant.epoch + 1), new_token())
 
 
 async def test_a_worker_that_is_told_to_stop_at_any_step_leaves_its_sync_to_the_next_at_once() -> None:

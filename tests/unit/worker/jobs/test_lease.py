@@ -12,7 +12,7 @@ import pytest
 from tests.support.sleepy_time import now, play
 from tests.support.syncs import Syncs, after
 from worker.errors import ApiError, LeaseLost, StoreUnavailable
-from worker.jobs.lease import LAST_MOVE_S, Lease
+from worker.jobs.lease import HAND_OVER_S, Lease
 from worker.models.sync import SyncState
 from worker.store import LeaseGrant, embedded_pool, keys
 from worker.store.connection.pool import closing
@@ -117,7 +117,7 @@ def test_a_lease_that_was_never_entered_can_be_stopped() -> None:
 # The last move
 
 
-@pytest.mark.parametrize(("takes_s", "made"), [(LAST_MOVE_S - 0.1, True), (LAST_MOVE_S + 0.1, False)])
+@pytest.mark.parametrize(("takes_s", "made"), [(HAND_OVER_S - 0.1, True), (HAND_OVER_S + 0.1, False)])
 def test_a_last_move_is_made_within_its_bound_and_leaves_nothing_running(takes_s: float, made: bool) -> None:
     async def story(syncs: Syncs, lease: Lease) -> None:
         moves: list[float] = []
@@ -126,7 +126,7 @@ def test_a_last_move_is_made_within_its_bound_and_leaves_nothing_running(takes_s
             await asyncio.sleep(takes_s)
             moves.append(now())
 
-        await lease.last_move(move)
+        await lease.hand_over(move)
         assert bool(moves) is made
         assert len(asyncio.all_tasks()) == 1
 
@@ -141,9 +141,9 @@ def test_whose_epoch_is_over_makes_no_last_move_and_whose_move_is_refused_has_no
             moves.append("tried")
             raise LeaseLost("taken over")
 
-        await lease.last_move(move)
+        await lease.hand_over(move)
         lease.lost = True
-        await lease.last_move(move)
+        await lease.hand_over(move)
         assert moves == ["tried"]
 
     play_job(story)
@@ -286,14 +286,14 @@ def test_a_cancellation_that_gets_lost_on_its_way_does_not_keep_a_job_from_stopp
 def test_whoever_follows_is_told_at_once_and_once_what_the_job_waits_for() -> None:
     async def story(syncs: Syncs, lease: Lease) -> None:
         async with lease:
-            await lease.say("waiting for Segment")
+            await lease.set_note("waiting for Segment")
             assert (await syncs.get()).note == "waiting for Segment"
             await syncs.pool.zadd(keys.DUE, {"s1": 1})
-            await lease.say("waiting for Segment")
+            await lease.set_note("waiting for Segment")
             assert await syncs.pool.zscore(keys.DUE, "s1") == 1
             await asyncio.sleep(BEAT_S + 1)
             assert (await syncs.get()).note == "waiting for Segment"
-            await lease.say("")
+            await lease.set_note("")
             assert (await syncs.get()).note == ""
 
     play_job(story)
@@ -304,6 +304,6 @@ def test_who_says_something_after_the_end_hears_of_it() -> None:
         async with lease:
             await cancel(syncs)
             with pytest.raises(LeaseLost):
-                await lease.say("waiting")
+                await lease.set_note("waiting")
 
     play_job(story)

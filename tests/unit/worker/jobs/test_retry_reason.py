@@ -11,7 +11,7 @@ import pytest
 from tests.support.fake_time import FakeTime, context_for
 from worker.errors import Retry
 from worker.http.client import new_session
-from worker.jobs.api_caller import Defer, Patience, retry_note, same_reason
+from worker.jobs.api_caller import ApiCaller, Defer, retry_note, same_reason
 from worker.jobs.lease import Lease
 from worker.store import RateScope, StorePool
 
@@ -42,15 +42,15 @@ async def lease(notes: Notes) -> Lease[Notes]:
 
 
 @pytest.fixture
-async def patience(fake_pool: StorePool, lease: Lease[Notes]) -> AsyncIterator[Patience]:
+async def caller(fake_pool: StorePool, lease: Lease[Notes]) -> AsyncIterator[ApiCaller]:
     async with new_session() as session:
         time = FakeTime(fake_pool)
         context = context_for(fake_pool, session, time, "http://127.0.0.1:1", retry_budget_s=300)
-        yield Patience(context, time.limiter(fake_pool, RateScope("s", gap_s=1e-6)), "Segment", lease=lease)
+        yield ApiCaller(context, time.limiter(fake_pool, RateScope("s", gap_s=1e-6)), "Segment", lease=lease)
 
 
 async def test_the_reason_is_shown_at_once_and_stays_until_a_success(
-    patience: Patience, lease: Lease[Notes], notes: Notes
+    caller: ApiCaller, lease: Lease[Notes], notes: Notes
 ) -> None:
     errors = [busy("req_1"), busy("req_2"), busy("req_3")]
     seen: list[str] = []
@@ -61,14 +61,14 @@ async def test_the_reason_is_shown_at_once_and_stays_until_a_success(
             raise errors.pop(0)
         return "answer"
 
-    assert await patience.call(request) == "answer"
+    assert await caller.call(request) == "answer"
     assert seen[0] == ""
     assert all("503 busy" in note and "retrying, 5 min left" in note for note in seen[1:])
     assert "req_1" in notes.shown[0]
     assert lease.note == ""
 
 
-async def test_a_reason_is_logged_once_until_it_changes(patience: Patience, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_reason_is_logged_once_until_it_changes(caller: ApiCaller, caplog: pytest.LogCaptureFixture) -> None:
     errors = [busy("req_1"), busy("req_2"), Retry("segment_unavailable", "Segment, page 3: no connection"), busy()]
 
     async def request() -> str:
@@ -77,7 +77,7 @@ async def test_a_reason_is_logged_once_until_it_changes(patience: Patience, capl
         return "answer"
 
     with caplog.at_level(logging.WARNING, logger="segment_personas.jobs"):
-        await patience.call(request)
+        await caller.call(request)
     assert [("503" in line, "no connection" in line) for line in caplog.messages] == [
         (True, False),
         (False, True),
@@ -86,12 +86,12 @@ async def test_a_reason_is_logged_once_until_it_changes(patience: Patience, capl
     assert all("syn_1" in line for line in caplog.messages)
 
 
-async def test_a_job_that_gives_up_its_slot_leaves_the_reason_to_the_next(patience: Patience) -> None:
+async def test_a_job_that_gives_up_its_slot_leaves_the_reason_to_the_next(caller: ApiCaller) -> None:
     async def request() -> str:
         raise busy()
 
     with pytest.raises(Defer) as deferred:
-        await patience.call(request)
+        await caller.call(request)
     assert "503 busy" in deferred.value.note
     assert "retrying" in deferred.value.note
 

@@ -10,9 +10,9 @@ import pytest
 from tests.support.fake_time import FakeTime, context_for
 from worker.http.client import new_session
 from worker.jobs.fetch.fetch_job import walk
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerContext
-from worker.jobs.watchdog import look_once
+from worker.jobs.watchdog import check_due
 from worker.models.sync import SyncRequest
 from worker.store import StorePool, keys
 
@@ -25,7 +25,7 @@ async def context(fake_pool: StorePool) -> AsyncIterator[WorkerContext]:
 
 async def create(context: WorkerContext, sync_id: str) -> None:
     """A sync whose job is lost."""
-    await context.syncs.create(sync_id, SyncRequest(space_id=sync_id), ticket(sync_id, "walk", 1))
+    await context.syncs.create(sync_id, SyncRequest(space_id=sync_id), sync_payload(sync_id, "walk", 1))
     await context.pool.delete(context.queue.name)
 
 
@@ -41,7 +41,7 @@ async def test_one_broken_sync_does_not_keep_the_others_from_being_revived(
     await context.pool.hdel(keys.sync("broken"), "revivals")
     await silence(context, "broken", "fine")
     with caplog.at_level(logging.WARNING):
-        await look_once(context)
+        await check_due(context)
     assert [record.message.partition(":")[0] for record in caplog.records] == ["broken", "fine"]
     revived = await context.syncs.get("fine")
     assert revived

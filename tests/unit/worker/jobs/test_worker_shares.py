@@ -17,7 +17,7 @@ from worker.concurrency import give_up
 from worker.http.client import new_session
 from worker.jobs import arq_worker
 from worker.jobs.arq_worker import SyncWorker
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.store import StorePool
 from worker.store.queue import Take
 
@@ -101,7 +101,7 @@ def _first_look(worker: SyncWorker) -> asyncio.Event:
 
 async def _enqueue(pool: StorePool, sync_id: str) -> None:
     request = REQUEST.model_copy(update={"space_id": sync_id})
-    await Syncs(pool).store.create(sync_id, request, ticket(sync_id, "walk", 1))
+    await Syncs(pool).store.create(sync_id, request, sync_payload(sync_id, "walk", 1))
 
 
 def _worker(pool: StorePool, session: aiohttp.ClientSession, **settings: object) -> SyncWorker:

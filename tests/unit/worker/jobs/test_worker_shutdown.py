@@ -15,8 +15,8 @@ from tests.support.fake_time import FakeTime, context_for
 from worker.http.client import new_session
 from worker.jobs.fetch.batch_job import batch
 from worker.jobs.fetch.fetch_job import Walk, walk
-from worker.jobs.fetch.fetch_strategy import Leaving
-from worker.jobs.job_payloads import batch_ticket, ticket
+from worker.jobs.fetch.fetch_strategy import HandOver
+from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.jobs.lease import Lease
 from worker.jobs.personas.finalize_job import finalize
 from worker.jobs.services import WorkerContext
@@ -39,7 +39,7 @@ class Stage:
 
     async def create(self, strategy: str = "chain") -> None:
         request = SyncRequest.model_validate({"space_id": "s", "strategy": strategy})
-        await self.context.syncs.create("s1", request, ticket("s1", "walk", 1))
+        await self.context.syncs.create("s1", request, sync_payload("s1", "walk", 1))
 
     async def sync(self) -> Sync:
         sync = await self.context.syncs.get("s1")
@@ -74,7 +74,7 @@ class Stage:
         sync = await self.sync()
         assert (sync.state.is_final, sync.epoch) == (False, epoch)
         waiting = {raw.decode() for raw in await self.context.pool.zrange(self.context.queue.name, 0, -1)}
-        batches = {batch_ticket(key).job_id for key in sync.outstanding}
+        batches = {batch_payload(key).job_id for key in sync.outstanding}
         assert batches <= waiting
         assert batches or f"s1:{job_kind(sync.state)}:{epoch}" in waiting
 
@@ -114,9 +114,9 @@ async def test_a_walk_that_is_told_to_stop_behind_its_own_commit_has_a_next_one(
             await go_on.wait()
         return await commit(*given, **options)
 
-    async def leaves(self: Walk, leaving: Leaving) -> None:
+    async def leaves(self: Walk, hand_over: HandOver) -> None:
         last_page_read.set()
-        await leave(self, leaving)
+        await leave(self, hand_over)
 
     leave = Walk._leave
     monkeypatch.setattr(stage.context.syncs, "commit", slow_at_first)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from worker.errors import Permanent
-from worker.jobs.fetch.page_prefetcher import PagesAhead
+from worker.jobs.fetch.page_prefetcher import PagePrefetcher
 from worker.segment import Call, Entries, Page, SampledSource
 
 
@@ -39,7 +39,7 @@ def profiles(first: int, last: int) -> list[object]:
 
 async def test_only_the_sample_is_asked_about_and_every_profile_is_counted_somewhere() -> None:
     pages = Pages(profiles(0, 500), profiles(500, 1000))
-    ahead = PagesAhead(SampledSource(pages, 0.1), _once, lambda _: True, "", 1)
+    ahead = PagePrefetcher(SampledSource(pages, 0.1), _once, lambda _: True, "", 1)
     found = []
     while page := await ahead.next():
         found.append(page)
@@ -49,7 +49,7 @@ async def test_only_the_sample_is_asked_about_and_every_profile_is_counted_somew
 
 
 async def test_a_page_of_which_nobody_is_in_the_sample_is_not_an_empty_one() -> None:
-    ahead = PagesAhead(SampledSource(Pages(profiles(0, 50), []), 1e-9), _once, lambda _: True, "", 1)
+    ahead = PagePrefetcher(SampledSource(Pages(profiles(0, 50), []), 1e-9), _once, lambda _: True, "", 1)
     first, second = await ahead.next(), await ahead.next()
     assert first
     assert second

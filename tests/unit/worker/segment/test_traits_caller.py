@@ -13,7 +13,7 @@ from tests.support.sleepy_time import now, play
 from worker.concurrency import all_of
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
-from worker.jobs.api_caller import Defer, Patience
+from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.services import WorkerContext
 from worker.segment.traits_caller import CHECKS, TRIES, UNREADABLE, TraitsCaller
 from worker.settings import load_settings
@@ -60,22 +60,22 @@ async def read(api: Api, side_by_side: int) -> list[object]:
         context = WorkerContext(settings, pool, session, clock=now)
         trouble_ms = 0
         for _ in range(100):
-            patience = Patience(context, context.segment_limiter("spa_1"), "Segment", trouble_ms)
+            api_caller = ApiCaller(context, context.segment_limiter("spa_1"), "Segment", trouble_ms)
             caller, places = TraitsCaller(), asyncio.Semaphore(side_by_side)
 
             async def one(
                 number: int,
-                patience: Patience = patience,
+                api_caller: ApiCaller = api_caller,
                 caller: TraitsCaller = caller,
                 places: asyncio.Semaphore = places,
             ) -> object:
                 async with places:
-                    return await caller.read(lambda: api.traits(number), patience.call)
+                    return await caller.read(lambda: api.traits(number), api_caller.call)
 
             try:
                 return await all_of([one(number) for number in range(api.profiles)])
             except Defer as wait:
-                trouble_ms = patience.trouble_ms
+                trouble_ms = api_caller.trouble_ms
                 await asyncio.sleep(wait.wait_s)
     raise AssertionError("it never ends")
 

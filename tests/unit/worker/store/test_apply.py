@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.support.syncs import STATES, Syncs
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.models.plan import Plan
 from worker.models.sync import Sync, SyncFailure, SyncRequest, SyncState
-from worker.store import StorePool, Ticket, keys
+from worker.store import JobPayload, StorePool, keys
 from worker.store.syncs import new_token
 
 PREVIEW = SyncRequest(space_id="s1", plan_only=True)
@@ -25,7 +25,7 @@ async def planned(syncs: Syncs) -> Sync:
     """A preview whose plan is made."""
     await syncs.create("s1", PREVIEW)
     begun = await syncs.begin()
-    following = ticket("s1", "finalize", begun.lease.epoch + 1)
+    following = sync_payload("s1", "finalize", begun.lease.epoch + 1)
     await syncs.store.commit(begun.lease, begun.checkpoint, new_token(), move="finalize", ticket=following)
     lease = (await syncs.begin()).lease
     await syncs.store.remember_lookup(lease, "found")
@@ -33,15 +33,15 @@ async def planned(syncs: Syncs) -> Sync:
     return await syncs.get()
 
 
-def following(sync: Sync) -> Ticket:
-    return ticket(sync.id, "finalize", sync.epoch + 1)
+def next_payloads(sync: Sync) -> JobPayload:
+    return sync_payload(sync.id, "finalize", sync.epoch + 1)
 
 
 async def test_a_planned_preview_goes_on_with_the_request_that_it_is_given(syncs: Syncs) -> None:
     seen = await planned(syncs)
     assert (seen.state, seen.planned, seen.applied_at) == (SyncState.COMPLETED, PLAN, None)
 
-    assert await syncs.store.apply(seen, following(seen), seen.request.applied_within(BUDGET)) == "ok"
+    assert await syncs.store.apply(seen, next_payloads(seen), seen.request.applied_within(BUDGET)) == "ok"
 
     sync = await syncs.get()
     assert (sync.state, sync.epoch, sync.finished_at) == (SyncState.FINALIZING, seen.epoch + 1, None)
@@ -50,7 +50,7 @@ async def test_a_planned_preview_goes_on_with_the_request_that_it_is_given(syncs
     assert sync.applied_at is not None
     assert sync.fetched_at == seen.fetched_at
     found = await syncs.dump()
-    assert {name for name, key in found.items() if key.expires} == {f"arq:job:{following(seen).job_id}"}
+    assert {name for name, key in found.items() if key.expires} == {f"arq:job:{next_payloads(seen).job_id}"}
     assert await syncs.pool.zrange(keys.active(PREVIEW.identity), 0, -1) == [b"s1"]
     begun = await syncs.begin()
     assert (begun.request, begun.lookup) == (sync.request, "")
@@ -62,9 +62,9 @@ async def test_a_planned_preview_goes_on_with_the_request_that_it_is_given(syncs
 async def test_a_plan_is_applied_once_however_often_it_is_asked(syncs: Syncs) -> None:
     seen = await planned(syncs)
     request = seen.request.applied_within(BUDGET)
-    assert await syncs.store.apply(seen, following(seen), request) == "ok"
+    assert await syncs.store.apply(seen, next_payloads(seen), request) == "ok"
     before = await syncs.dump()
-    assert await syncs.store.apply(seen, following(seen), request) == "changed"
+    assert await syncs.store.apply(seen, next_payloads(seen), request) == "changed"
     assert await syncs.dump() == before
 
 
@@ -72,14 +72,14 @@ async def test_a_plan_is_applied_once_however_often_it_is_asked(syncs: Syncs) ->
 async def test_only_a_completed_sync_is_applied(syncs: Syncs, state: SyncState) -> None:
     await syncs.bring(state)
     seen, before = await syncs.get(), await syncs.dump()
-    assert await syncs.store.apply(seen, following(seen), seen.request) == "changed"
+    assert await syncs.store.apply(seen, next_payloads(seen), seen.request) == "changed"
     assert await syncs.dump() == before
 
 
 async def test_a_preview_that_is_no_longer_kept_is_gone(syncs: Syncs) -> None:
     seen = await planned(syncs)
     await syncs.pool.flushall()
-    assert await syncs.store.apply(seen, following(seen), seen.request) == "gone"
+    assert await syncs.store.apply(seen, next_payloads(seen), seen.request) == "gone"
     assert await syncs.names() == set()
 
 
@@ -87,22 +87,22 @@ async def test_apply_waits_for_another_sync_of_the_same_space(syncs: Syncs) -> N
     seen = await planned(syncs)
     await syncs.create("s2", SyncRequest(space_id="s1"))
     before = await syncs.dump()
-    assert await syncs.store.apply(seen, following(seen), seen.request) == "s2"
+    assert await syncs.store.apply(seen, next_payloads(seen), seen.request) == "s2"
     assert await syncs.dump() == before
     await syncs.store.cancel("s2")
-    assert await syncs.store.apply(seen, following(seen), seen.request) == "ok"
+    assert await syncs.store.apply(seen, next_payloads(seen), seen.request) == "ok"
 
 
 async def test_an_applied_sync_that_fails_keeps_its_plan_when_it_is_resumed_and_loses_it_with_its_numbers(
     syncs: Syncs,
 ) -> None:
     seen = await planned(syncs)
-    await syncs.store.apply(seen, following(seen), seen.request.applied_within(BUDGET))
+    await syncs.store.apply(seen, next_payloads(seen), seen.request.applied_within(BUDGET))
     for restart in (False, True):
         await syncs.store.fail((await syncs.begin()).lease, SyncFailure("code", "Why.", resumable=True), new_token())
         failed = await syncs.get()
         request = failed.request.with_budget(1200)
-        again = ticket("s1", "walk" if restart else "finalize", failed.epoch + 1)
+        again = sync_payload("s1", "walk" if restart else "finalize", failed.epoch + 1)
         assert await syncs.store.resume(failed, again, restart=restart, request=request) == "ok"
         resumed = await syncs.get()
         assert resumed.request == request
@@ -113,15 +113,15 @@ async def test_a_plan_that_is_not_whole_is_for_the_next_job_only(syncs: Syncs) -
     await syncs.create("s1", PREVIEW)
     begun = await syncs.begin()
     await syncs.store.commit(
-        begun.lease, begun.checkpoint, new_token(), move="finalize", ticket=ticket("s1", "finalize", 2)
+        begun.lease, begun.checkpoint, new_token(), move="finalize", ticket=sync_payload("s1", "finalize", 2)
     )
     lease = (await syncs.begin()).lease
     await syncs.store.remember_plan(lease, PLAN)
     assert (await syncs.get()).plan is None
-    await syncs.store.hand_over(lease, ticket("s1", "finalize", 3), new_token())
+    await syncs.store.hand_over(lease, sync_payload("s1", "finalize", 3), new_token())
     begun = await syncs.begin()
     assert Plan.decode(begun.plan) == PLAN
     await syncs.store.fail(begun.lease, SyncFailure("code", "Why.", resumable=True), new_token())
     failed = await syncs.get()
-    await syncs.store.resume(failed, ticket("s1", "finalize", failed.epoch + 1))
+    await syncs.store.resume(failed, sync_payload("s1", "finalize", failed.epoch + 1))
     assert (await syncs.begin()).plan == ""  # what it saw may be long ago

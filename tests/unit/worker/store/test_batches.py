@@ -14,7 +14,7 @@ from tests.support.syncs import FAILURE
 from worker.errors import LeaseLost
 from worker.http.body import MAX_CURSOR_LENGTH
 from worker.jobs.fetch.fan_out import BYTES_A_BATCH
-from worker.jobs.job_payloads import batch_ticket, following, ticket
+from worker.jobs.job_payloads import batch_payload, next_payloads, sync_payload
 from worker.models.sync import BatchKey, Sync, SyncFailure, SyncState
 from worker.store import BatchGrant, BatchWork, NewBatch, StorePool, keys
 from worker.store.keys import DUE, QUEUE, SLOTS
@@ -226,7 +226,7 @@ async def test_a_batch_that_must_wait_is_given_to_its_next_try(fan_out: FanOut, 
     lease = await fan_out.lease_of(1)
     next_try = lease.key.next_attempt()
     retry = fan_out.batches.retry(
-        lease, batch_ticket(next_try), delay_s=delay_s, trouble_ms=7, note="waiting for Segment"
+        lease, batch_payload(next_try), delay_s=delay_s, trouble_ms=7, note="waiting for Segment"
     )
     await retry
     assert (await fan_out.get()).note == "waiting for Segment"
@@ -240,7 +240,7 @@ async def test_a_batch_that_must_wait_is_given_to_its_next_try(fan_out: FanOut, 
 async def test_a_try_that_is_over_can_do_nothing_more(fan_out: FanOut) -> None:
     await fan_out.start(1)
     old = await fan_out.begin_batch(1)
-    next_try = batch_ticket(old.lease.key.next_attempt())
+    next_try = batch_payload(old.lease.key.next_attempt())
     await fan_out.batches.retry(old.lease, next_try)
     await fan_out.begin_batch(1)
     before = await fan_out.dump()
@@ -283,7 +283,7 @@ async def fail_the_walk(fan_out: FanOut, lease: BatchGrant) -> None:
 
 async def lose(fan_out: FanOut, lease: BatchGrant) -> None:
     await fan_out.silence()
-    next_try = batch_ticket(lease.key.next_attempt())
+    next_try = batch_payload(lease.key.next_attempt())
     assert await fan_out.batches.revive(lease.key, next_try, max_lost=0, message="Lost.") == "failed"
 
 
@@ -306,8 +306,8 @@ async def test_with_its_sync_a_batch_ends_and_leaves_no_job(
 
 async def resume(fan_out: FanOut, *, restart: bool = False) -> Sync:
     sync = await fan_out.get()
-    batches = [] if restart else [batch_ticket(key.next_attempt()) for key in sync.outstanding]
-    following_job = ticket("s1", "walk", sync.epoch + 1)
+    batches = [] if restart else [batch_payload(key.next_attempt()) for key in sync.outstanding]
+    following_job = sync_payload("s1", "walk", sync.epoch + 1)
     assert await fan_out.store.resume(sync, following_job, batches, restart=restart) == "ok"
     return await fan_out.get()
 
@@ -367,7 +367,7 @@ async def test_a_restart_begins_with_an_empty_look_ahead_and_fresh_sums(fan_out:
 
 
 async def revive(fan_out: FanOut, key: BatchKey, most: int = 5) -> str:
-    return await fan_out.batches.revive(key, batch_ticket(key.next_attempt()), max_lost=most, message="Lost.")
+    return await fan_out.batches.revive(key, batch_payload(key.next_attempt()), max_lost=most, message="Lost.")
 
 
 async def take_and_die(fan_out: FanOut) -> None:
@@ -427,7 +427,7 @@ async def test_the_progress_of_others_does_not_hide_a_batch_that_is_lost_again_a
         await fan_out.read(lost + 2)
     # Tries that it gave up itself do not count.
     lease = await fan_out.lease_of(1)
-    await fan_out.batches.retry(lease, batch_ticket(lease.key.next_attempt()))
+    await fan_out.batches.retry(lease, batch_payload(lease.key.next_attempt()))
     lease = await fan_out.lease_of(1)
     await fan_out.silence()
     assert await revive(fan_out, lease.key, most=3) == "failed"
@@ -469,7 +469,7 @@ async def test_a_sync_whose_batches_are_read_is_not_silent(fan_out: FanOut) -> N
     sync = await fan_out.get()
 
     async def look() -> str:
-        following_job = ticket("s1", "walk", sync.epoch + 1)
+        following_job = sync_payload("s1", "walk", sync.epoch + 1)
         return await fan_out.store.revive("s1", sync.state, sync.epoch, following_job, max_revivals=0, message="Lost.")
 
     assert await look() == "waiting"
@@ -491,7 +491,7 @@ async def test_a_silent_walk_is_replaced_and_its_batches_go_on(fan_out: FanOut) 
     await fan_out.silence()
     assert (
         await fan_out.store.revive(
-            "s1", SyncState.FETCHING, 1, following("s1", 2).walk, max_revivals=5, message="Lost."
+            "s1", SyncState.FETCHING, 1, next_payloads("s1", 2).walk, max_revivals=5, message="Lost."
         )
         == "revived"
     )
@@ -516,7 +516,7 @@ async def test_a_look_ahead_full_of_the_longest_cursors_fits_into_a_mebibyte(rea
     added = []
     for slot in range(SLOTS):
         key = BatchKey("s1", slot, slot + 1, 1)
-        added.append(NewBatch(key, batching, batch_ticket(key)))
+        added.append(NewBatch(key, batching, batch_payload(key)))
     await fan_out.batches.commit_listing(fan_out.lease, replace(fan_out.listing, batches=SLOTS), added, "token")
     assert await real_pool.memory_usage(keys.sync("s1"), samples=0) < 1 << 20
 

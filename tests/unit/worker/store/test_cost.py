@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from tests.support.syncs import REQUEST, Syncs
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.store import StorePool, keys
 from worker.store.connection.steadiness import Steadiness
 
@@ -24,7 +24,7 @@ async def enqueue(syncs: Syncs, number: int, first: int = 0) -> None:
     for i in range(first, first + number):
         sync_id = f"s{i}"
         request = REQUEST.model_copy(update={"space_id": sync_id})
-        await syncs.store.create(sync_id, request, ticket(sync_id, "walk", 1))
+        await syncs.store.create(sync_id, request, sync_payload(sync_id, "walk", 1))
 
 
 async def test_a_look_at_the_queue_costs_the_same_however_many_wait_or_are_taken(real_pool: StorePool) -> None:

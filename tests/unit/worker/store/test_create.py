@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.syncs import ENDED, REQUEST, RETENTION_MS, UNDER_WAY, Syncs
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.models.sync import SyncRequest, SyncState
 from worker.store import StorePool, keys
 
@@ -19,7 +19,7 @@ def syncs(pool: StorePool) -> Syncs:
 
 
 async def test_a_new_sync_stands_there_with_its_job_in_one_move(syncs: Syncs) -> None:
-    job = ticket("s1", "walk", 1)
+    job = sync_payload("s1", "walk", 1)
     assert await syncs.store.create("s1", REQUEST, job) == "s1"
 
     sync = await syncs.get()

@@ -7,7 +7,7 @@ import pytest
 from tests.support.model import without_times
 from tests.support.syncs import ENDED, FAILURE, REQUEST, RETENTION_MS, STATES, UNDER_WAY, Syncs, after
 from worker.errors import LeaseLost
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.models.sync import PersonaOutcome, SyncState, job_kind
 from worker.store import Checkpoint, PersonaRecord, StorePool, keys
 
@@ -42,7 +42,7 @@ async def test_an_ended_sync_leaves_nothing_but_what_is_kept_for_a_while(syncs: 
         Checkpoint(pages=1, aggregate=b"1"),
         "token",
         move="finalize",
-        ticket=ticket("s1", "finalize", 2),
+        ticket=sync_payload("s1", "finalize", 2),
     )
     lease = (await syncs.begin()).lease
     assert len((await syncs.queue.take(1, 60)).jobs) == 1
@@ -135,7 +135,7 @@ async def test_cancel_of_a_forced_sync_leaves_the_other_one_alone(syncs: Syncs) 
 async def test_resume_goes_on_where_the_sync_failed(syncs: Syncs, failed_in: SyncState) -> None:
     await syncs.bring(SyncState.FAILED, failed_in=failed_in)
     failed = await syncs.get()
-    following = ticket("s1", job_kind(failed_in), failed.epoch + 1)
+    following = sync_payload("s1", job_kind(failed_in), failed.epoch + 1)
 
     assert await syncs.store.resume(failed, following) == "ok"
 
@@ -154,9 +154,9 @@ async def test_resume_of_a_sync_that_never_began_queues_it_again(syncs: Syncs) -
     await syncs.create()
     await syncs.pool.zadd(keys.DUE, {"s1": 1})
     await syncs.queue.drop(b"s1:walk:1")
-    following = ticket("s1", "walk", 2)
+    following = sync_payload("s1", "walk", 2)
     assert await syncs.store.revive("s1", SyncState.QUEUED, 1, following, max_revivals=0, message="lost") == "failed"
-    assert await syncs.store.resume(await syncs.get(), ticket("s1", "walk", 3)) == "ok"
+    assert await syncs.store.resume(await syncs.get(), sync_payload("s1", "walk", 3)) == "ok"
     assert (await syncs.get()).state is SyncState.QUEUED
     assert (await syncs.begin()).lease.state is SyncState.FETCHING
 
@@ -169,7 +169,7 @@ async def test_restart_reads_anew_with_fresh_sums_and_keeps_what_was_paid(syncs:
     await syncs.store.fail((await syncs.begin()).lease, FAILURE, "end")
     failed = await syncs.get()
 
-    assert await syncs.store.resume(failed, ticket("s1", "walk", failed.epoch + 1), restart=True) == "ok"
+    assert await syncs.store.resume(failed, sync_payload("s1", "walk", failed.epoch + 1), restart=True) == "ok"
 
     sync = await syncs.get()
     assert (sync.state, sync.pages, sync.profiles, sync.complete) == (SyncState.FETCHING, 0, 0, False)
@@ -186,7 +186,7 @@ async def test_only_a_failed_sync_is_resumed_and_only_once(syncs: Syncs, state: 
     await syncs.bring(state)
     seen = await syncs.get()
     before = await syncs.dump()
-    following = ticket("s1", "walk", seen.epoch + 1)
+    following = sync_payload("s1", "walk", seen.epoch + 1)
     answer = await syncs.store.resume(seen, following, restart=restart)
     assert answer == ("ok" if state is SyncState.FAILED else "changed")
     if state is not SyncState.FAILED:
@@ -199,10 +199,10 @@ async def test_only_a_failed_sync_is_resumed_and_only_once(syncs: Syncs, state: 
 async def test_a_resume_from_an_earlier_failure_is_refused(syncs: Syncs) -> None:
     await syncs.bring(SyncState.FAILED)
     seen = await syncs.get()
-    await syncs.store.resume(seen, ticket("s1", "walk", seen.epoch + 1))
+    await syncs.store.resume(seen, sync_payload("s1", "walk", seen.epoch + 1))
     await syncs.store.fail((await syncs.begin()).lease, FAILURE, "again")
     before = await syncs.dump()
-    assert await syncs.store.resume(seen, ticket("s1", "walk", seen.epoch + 1)) == "changed"
+    assert await syncs.store.resume(seen, sync_payload("s1", "walk", seen.epoch + 1)) == "changed"
     assert await syncs.dump() == before
 
 
@@ -210,7 +210,7 @@ async def test_a_sync_that_is_no_longer_kept_is_gone(syncs: Syncs) -> None:
     await syncs.bring(SyncState.FAILED)
     seen = await syncs.get()
     await syncs.pool.flushall()
-    assert await syncs.store.resume(seen, ticket("s1", "walk", 9)) == "gone"
+    assert await syncs.store.resume(seen, sync_payload("s1", "walk", 9)) == "gone"
     assert await syncs.names() == set()
 
 
@@ -222,10 +222,10 @@ async def test_resume_waits_for_another_sync_of_the_same_space(syncs: Syncs, oth
     if other is not SyncState.QUEUED:
         lease = (await syncs.begin("s2")).lease
         if other is SyncState.FINALIZING:
-            following = ticket("s2", "finalize", 2)
+            following = sync_payload("s2", "finalize", 2)
             await syncs.store.commit(lease, Checkpoint(), "token", move="finalize", ticket=following)
     before = await syncs.dump()
-    following = ticket("s1", "walk", failed.epoch + 1)
+    following = sync_payload("s1", "walk", failed.epoch + 1)
     assert await syncs.store.resume(failed, following) == "s2"
     assert await syncs.dump() == before
     await syncs.store.cancel("s2")
@@ -236,7 +236,7 @@ async def test_a_failure_sent_again_after_the_resume_does_not_fail_it_again(sync
     lease = await syncs.lease(SyncState.FETCHING)
     await syncs.store.fail(lease, FAILURE, "end")
     failed = await syncs.get()
-    await syncs.store.resume(failed, ticket("s1", "walk", failed.epoch + 1))
+    await syncs.store.resume(failed, sync_payload("s1", "walk", failed.epoch + 1))
     before = await syncs.dump()
     await syncs.store.fail(lease, FAILURE, "end")
     assert await syncs.dump() == before
@@ -249,10 +249,10 @@ async def test_a_failure_sent_again_after_the_resume_does_not_fail_it_again(sync
 async def test_what_was_recorded_before_a_restart_is_not_an_outcome_of_what_was_read_after_it(syncs: Syncs) -> None:
     await syncs.bring(SyncState.FAILED, failed_in=SyncState.FINALIZING)
     failed = await syncs.get()
-    await syncs.store.resume(failed, ticket("s1", "walk", failed.epoch + 1), restart=True)
+    await syncs.store.resume(failed, sync_payload("s1", "walk", failed.epoch + 1), restart=True)
     begun = await syncs.begin()
     await buy(syncs)  # by a job that slept through the restart
-    following = ticket("s1", "finalize", begun.lease.epoch + 1)
+    following = sync_payload("s1", "finalize", begun.lease.epoch + 1)
     await syncs.store.commit(begun.lease, begun.checkpoint, "token", move="finalize", ticket=following)
     assert (await syncs.get()).outcomes == ()
     assert await credits_of(syncs) == 300

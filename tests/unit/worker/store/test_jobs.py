@@ -9,7 +9,7 @@ import pytest
 from tests.support.model import without_times
 from tests.support.syncs import ENDED, MOVES, PAGE, STATES, Syncs, after
 from worker.errors import LeaseLost
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.models.sync import JobKind, SyncState, job_kind
 from worker.store import Checkpoint, LeaseGrant, StorePool, keys
 
@@ -228,7 +228,7 @@ async def test_the_last_commit_of_a_walk_moves_the_sync_on(syncs: Syncs) -> None
     lease = await syncs.lease(SyncState.FETCHING)
     await syncs.pool.hset(keys.sync("s1"), "revivals", "2")
     await syncs.store.commit(
-        lease, replace(PAGE, pages=1), "token", move="finalize", ticket=ticket("s1", "finalize", 2)
+        lease, replace(PAGE, pages=1), "token", move="finalize", ticket=sync_payload("s1", "finalize", 2)
     )
     sync = await syncs.get()
     assert (sync.state, sync.epoch, sync.revivals) == (SyncState.FINALIZING, 2, 0)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.syncs import REQUEST, Syncs
 from worker.errors import StoreUnusable
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.store import StorePool, keys
 from worker.store.keys import QUEUE, WAKE
 
@@ -25,7 +25,7 @@ def syncs(pool: StorePool) -> Syncs:
 async def create(syncs: Syncs, number: int) -> None:
     sync_id = f"s{number}"
     request = REQUEST.model_copy(update={"space_id": sync_id})
-    await syncs.store.create(sync_id, request, ticket(sync_id, "walk", 1))
+    await syncs.store.create(sync_id, request, sync_payload(sync_id, "walk", 1))
 
 
 async def test_jobs_are_taken_once_and_the_earliest_first(syncs: Syncs) -> None:
@@ -178,7 +178,7 @@ async def test_a_wake_list_that_is_none_is_dropped(syncs: Syncs) -> None:
         {**JOB, "t": 3},
         {**JOB, "more": 1},
         {**JOB, "f": "unknown", "a": [], "k": {"x": 1}},
-        orjson.loads(ticket("s1", "walk", 1).job),
+        orjson.loads(sync_payload("s1", "walk", 1).job),
     ],
 )
 def test_a_job_is_json_with_the_five_parts_that_arq_relies_on(fake_pool: StorePool, job: dict[str, object]) -> None:

@@ -13,7 +13,7 @@ from tests.support.fan_out import FanOut
 from tests.support.redis_server import RedisServer
 from tests.support.syncs import FAILURE, MOVES, PAGE, REQUEST, Syncs, after
 from worker.errors import PersonasError, StoreUnavailable
-from worker.jobs.job_payloads import batch_ticket, ticket
+from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.models.sync import PersonaOutcome, SyncState
 from worker.store import Limiter, PersonaRecord, RateScope, StorePool, keys, redis_pool, scripts
 from worker.store.ratelimit.limiter import MustWait
@@ -62,20 +62,20 @@ async def cancel(syncs: Syncs) -> Callable[[], Awaitable[object]]:
 async def resume(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.bring(SyncState.FAILED)
     failed = await syncs.get()
-    return lambda: syncs.store.resume(failed, ticket("s1", "walk", failed.epoch + 1))
+    return lambda: syncs.store.resume(failed, sync_payload("s1", "walk", failed.epoch + 1))
 
 
 async def restart(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.bring(SyncState.FAILED, failed_in=SyncState.FINALIZING)
     await syncs.personas.record("another", replace(RECORD, persona_id="per_2"), OUTCOME)
     failed = await syncs.get()
-    return lambda: syncs.store.resume(failed, ticket("s1", "walk", failed.epoch + 1), restart=True)
+    return lambda: syncs.store.resume(failed, sync_payload("s1", "walk", failed.epoch + 1), restart=True)
 
 
 async def apply(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.bring(SyncState.COMPLETED)
     seen = await syncs.get()
-    following = ticket("s1", "finalize", seen.epoch + 1)
+    following = sync_payload("s1", "finalize", seen.epoch + 1)
     return lambda: syncs.store.apply(seen, following, seen.request.applied_within(900))
 
 
@@ -99,7 +99,7 @@ def batch_move(name: str) -> Prepare:
         fan_out = FanOut(syncs.pool)
         await fan_out.start(1)
         key = await fan_out.key(1)
-        following = batch_ticket(key.next_attempt())
+        following = batch_payload(key.next_attempt())
         if name == "commit_listing":
             at = fan_out.listing
             return lambda: fan_out.batches.commit_listing(fan_out.lease, at, [], "token")

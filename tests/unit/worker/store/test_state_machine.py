@@ -20,7 +20,7 @@ from tests.support.model import RUNNING, TIMES, Key, Model, ModelSync, read, wit
 from tests.support.redis_server import RedisServer
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import LeaseLost
-from worker.jobs.job_payloads import batch_ticket, ticket
+from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.models.plan import Plan
 from worker.models.sync import (
     LEGAL_MOVES,
@@ -154,7 +154,7 @@ class StoreMachine(RuleBasedStateMachine):
     def create(self, space: int, size: int, force: bool, key: str | None, when: str) -> None:
         sync_id = f"s{self.fresh():03}"
         request = SyncRequest(space_id=f"space{space}", min_cluster_size=size, strategy=self.strategy)
-        args = (sync_id, request, ticket(sync_id, "walk", 1))
+        args = (sync_id, request, sync_payload(sync_id, "walk", 1))
         self.make(when, Call("create", args, {"force": force, "idempotency_key": key}))
 
     @rule(which=WHICH, restart=st.booleans(), when=WHEN)
@@ -165,9 +165,9 @@ class StoreMachine(RuleBasedStateMachine):
         assert mine.failed_in
         seen = self.wait(self.store.get(mine.id))
         kind = "walk" if restart else job_kind(mine.failed_in)
-        following = ticket(mine.id, kind, mine.epoch + 1)
+        following = sync_payload(mine.id, kind, mine.epoch + 1)
         request = mine.request.with_budget(self.fresh()) if which else None
-        batches = () if restart else tuple(batch_ticket(key.next_attempt()) for key in seen.outstanding)
+        batches = () if restart else tuple(batch_payload(key.next_attempt()) for key in seen.outstanding)
         options = {"restart": restart, "request": request, "accept": which > 1}
         self.make(when, Call("resume", (seen, following, batches), options))
 
@@ -178,7 +178,7 @@ class StoreMachine(RuleBasedStateMachine):
         completed = [sync for sync in self.model.syncs.values() if sync.state is SyncState.COMPLETED]
         mine = completed[-1 - which % len(completed)]
         seen = self.wait(self.store.get(mine.id))
-        following = ticket(mine.id, "finalize", mine.epoch + 1)
+        following = sync_payload(mine.id, "finalize", mine.epoch + 1)
         self.make(
             when, Call("apply", (seen, following, mine.request.applied_within(self.fresh())), {"accept": which > 0})
         )
@@ -262,7 +262,7 @@ class StoreMachine(RuleBasedStateMachine):
         options: dict[str, Any] = {"move": move, "note": f"page {total}"}
         if move != "stay":
             kind: JobKind = "walk" if move == "walk" else "finalize"
-            options |= {"ticket": ticket(lease.sync_id, kind, lease.epoch + 1), "delay_s": 60 if later else 0}
+            options |= {"ticket": sync_payload(lease.sync_id, kind, lease.epoch + 1), "delay_s": 60 if later else 0}
         self.make(when, Call("commit", (lease, checkpoint, f"t{self.fresh()}"), options, view))
 
     @rule(ago=AGO, what=st.sampled_from(["heartbeat", "look-up", "plan", "hand-over", "failure", "end"]), when=WHEN)
@@ -270,7 +270,7 @@ class StoreMachine(RuleBasedStateMachine):
     def say(self, ago: int, what: str, when: str) -> None:
         """A job's other moves."""
         lease, n = self.job(ago).lease, self.fresh()
-        following = ticket(lease.sync_id, job_kind(lease.state), lease.epoch + 1)
+        following = sync_payload(lease.sync_id, job_kind(lease.state), lease.epoch + 1)
         failure = SyncFailure("code", f"Sentence {n}", resumable=n % 2 == 0)
         calls = {
             "heartbeat": Call("heartbeat", (lease,), {"note": f"note {n}", "for_s": 3}),
@@ -338,7 +338,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(which=WHICH, when=WHEN)
     def revive(self, which: int, when: str) -> None:
         mine = self.sync(which)
-        following = ticket(mine.id, job_kind(mine.state), mine.epoch + 1)
+        following = sync_payload(mine.id, job_kind(mine.state), mine.epoch + 1)
         options = {"max_revivals": MOST_REVIVALS, "message": "lost"}
         self.make(when, Call("revive", (mine.id, mine.state, mine.epoch, following), options))
 
@@ -356,7 +356,7 @@ class StoreMachine(RuleBasedStateMachine):
             else:
                 expected.add((one.id, one.state, one.epoch))
             for batch in one.batches:
-                if batch.holder == "-" and self.model.stands(batch_ticket(batch.key).job_id):
+                if batch.holder == "-" and self.model.stands(batch_payload(batch.key).job_id):
                     self.model.due[batch.member] = False
                 else:
                     expected.add(batch.key)
@@ -376,7 +376,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.revive(which, when)
         if how == "job dropped":
             mine = self.sync(which)
-            for job_id in [mine.job, *(batch_ticket(batch.key).job_id for batch in mine.batches[:1])]:
+            for job_id in [mine.job, *(batch_payload(batch.key).job_id for batch in mine.batches[:1])]:
                 self.drop(job_id)
         if how == "cancelled":
             self.make(when, Call("cancel", (self.sync(which).id,)))
@@ -506,7 +506,7 @@ class StoreMachine(RuleBasedStateMachine):
         if state not in RUNNING:
             assert (queued, job) == (set(), "")
             return
-        batches = {batch_ticket(batch.key).job_id for batch in mine.batches if not batch.gone}
+        batches = {batch_payload(batch.key).job_id for batch in mine.batches if not batch.gone}
         if mine.parked:
             assert mine.batches
             assert (queued, job) == (batches, "")

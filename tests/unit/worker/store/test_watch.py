@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.model import without_times
 from tests.support.syncs import ENDED, FAILURE, PAGE, UNDER_WAY, Syncs, after
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.models.sync import SyncFailure, SyncState, job_kind
 from worker.store import StorePool, keys
 from worker.store.keys import DUE, QUEUE, WATCH
@@ -28,7 +28,7 @@ async def silence(syncs: Syncs, sync_id: str = "s1") -> None:
 async def revive(syncs: Syncs, *, most: int = 5, sync_id: str = "s1") -> str:
     """What a watcher does that looks now."""
     sync = await syncs.get(sync_id)
-    following = ticket(sync_id, job_kind(sync.state), sync.epoch + 1)
+    following = sync_payload(sync_id, job_kind(sync.state), sync.epoch + 1)
     return await syncs.store.revive(sync_id, sync.state, sync.epoch, following, max_revivals=most, message="Lost.")
 
 
@@ -146,7 +146,7 @@ async def test_fifty_watchers_do_not_multiply_jobs(syncs: Syncs) -> None:
     await syncs.bring(SyncState.FETCHING)
     await silence(syncs)
     seen = await syncs.get()
-    following = ticket("s1", "walk", 2)
+    following = sync_payload("s1", "walk", 2)
     answers = await asyncio.gather(
         *(syncs.store.revive("s1", seen.state, seen.epoch, following, max_revivals=5, message="") for _ in range(50))
     )
@@ -173,7 +173,7 @@ async def test_too_many_revivals_without_progress_fail_the_sync_resumable(syncs:
     assert sync.failed_in is state
     assert await syncs.pool.zcard(DUE) == await syncs.pool.zcard(QUEUE) == 0
     assert await revive(syncs, most=3) == "gone"
-    assert await syncs.store.resume(sync, ticket("s1", job_kind(state), sync.epoch + 1)) == "ok"
+    assert await syncs.store.resume(sync, sync_payload("s1", job_kind(state), sync.epoch + 1)) == "ok"
     assert (await syncs.get()).revivals == 0
 
 
@@ -232,7 +232,7 @@ async def resume(syncs: Syncs) -> None:
     begun = await syncs.begin()
     await syncs.store.fail(begun.lease, FAILURE, "end")
     failed = await syncs.get()
-    await syncs.store.resume(failed, ticket("s1", "walk", failed.epoch + 1))
+    await syncs.store.resume(failed, sync_payload("s1", "walk", failed.epoch + 1))
 
 
 @pytest.mark.parametrize("move", [start, resume])
@@ -268,6 +268,6 @@ async def test_a_look_that_comes_too_late_changes_nothing(syncs: Syncs) -> None:
     await silence(syncs)
     for state, epoch in ((SyncState.QUEUED, 0), (SyncState.FETCHING, 1)):
         before = await syncs.dump()
-        following = ticket("s1", "walk", 2)
+        following = sync_payload("s1", "walk", 2)
         assert await syncs.store.revive("s1", state, epoch, following, max_revivals=5, message="") == "changed"
         assert await syncs.dump() == before

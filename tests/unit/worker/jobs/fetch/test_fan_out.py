@@ -19,7 +19,7 @@ from worker.jobs.fetch import batch_job as batch_module
 from worker.jobs.fetch import fan_out
 from worker.jobs.fetch.batch_job import batch
 from worker.jobs.fetch.fetch_job import walk
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerContext
 from worker.models.sync import Sync, SyncRequest, SyncState
 from worker.segment import Entries, Page
@@ -42,7 +42,7 @@ class Play:
 
     async def ask(self, sync_id: str = "syn_1", **request: Any) -> None:
         asked = SyncRequest(**{"space_id": "s", **request})
-        await self.context.syncs.create(sync_id, asked, ticket(sync_id, "walk", 1), force=True)
+        await self.context.syncs.create(sync_id, asked, sync_payload(sync_id, "walk", 1), force=True)
 
     async def sync(self, sync_id: str = "syn_1") -> Sync:
         sync = await self.context.syncs.get(sync_id)

@@ -16,7 +16,7 @@ from hypothesis.stateful import initialize, precondition, rule, run_state_machin
 
 from tests.support.redis_server import RedisServer
 from tests.unit.test_state_machine import AGO, CALM, MOST_REVIVALS, WHEN, WHICH, BatchView, Call, StoreMachine
-from worker.jobs.job_payloads import batch_ticket, following
+from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.models.sync import BatchKey, SyncFailure, SyncState
 from worker.store import BatchWork, Counted, NewBatch, StorePool, embedded_pool, keys, redis_pool, scripts
 
@@ -95,7 +95,7 @@ class FanOutMachine(StoreMachine):
         for number, slot in enumerate(at.free_slots[:batches], at.batches + 1):
             key = BatchKey(lease.sync_id, slot, number, 1)
             work = BatchWork(at.pages + len(added) + 1, ((f"cursor {number}", 200),), None)
-            added.append(NewBatch(key, work, batch_ticket(key)))
+            added.append(NewBatch(key, work, batch_payload(key)))
         total = at.pages + len(added)
         ends = ended and move == "leave"
         listing = replace(
@@ -111,7 +111,7 @@ class FanOutMachine(StoreMachine):
         )
         options: dict[str, Any] = {"note": f"listed {total}"}
         if move == "leave":
-            options |= {"following": following(lease.sync_id, lease.epoch + 1), "delay_s": 60 * (total % 2)}
+            options |= {"following": next_payloads(lease.sync_id, lease.epoch + 1), "delay_s": 60 * (total % 2)}
         self.make(when, Call("batches.commit_listing", (lease, listing, added, f"t{self.fresh()}"), options, view))
 
     @rule(which=st.integers(0, 5), how=st.sampled_from(["right", "old try", "other slot"]), when=WHEN)
@@ -134,7 +134,7 @@ class FanOutMachine(StoreMachine):
         base, lease = view.counted, view.begun.lease
         pages = base.pages + 1
         now = Counted(base.epoch, f"t{self.fresh()}", pages, 200 * pages, b"." * pages)
-        after = following(lease.sync_id, base.epoch + 1)
+        after = next_payloads(lease.sync_id, base.epoch + 1)
         self.make(when, Call("batches.count", (lease, base, now, after), view=view))
 
     @rule(ago=AGO, what=st.sampled_from(["heartbeat", "retry", "fail"]), when=WHEN)
@@ -142,7 +142,7 @@ class FanOutMachine(StoreMachine):
     def batch_say(self, ago: int, what: str, when: str) -> None:
         """The other moves of a batch's job."""
         lease, n = self.batch_job(ago).begun.lease, self.fresh()
-        next_try = batch_ticket(lease.key.next_attempt())
+        next_try = batch_payload(lease.key.next_attempt())
         calls = {
             "heartbeat": Call("batches.heartbeat", (lease,), {"note": f"note {n}" if n % 2 else ""}),
             "retry": Call("batches.retry", (lease, next_try), {"delay_s": n % 2, "trouble_ms": n}),
@@ -158,7 +158,7 @@ class FanOutMachine(StoreMachine):
             self.silence()
         key = next((one.key for one in mine.batches if one.key.slot == slot), BatchKey(mine.id, slot, 0, 0))
         options = {"max_lost": MOST_REVIVALS, "message": "lost"}
-        self.make(when, Call("batches.revive", (key, batch_ticket(key.next_attempt())), options))
+        self.make(when, Call("batches.revive", (key, batch_payload(key.next_attempt())), options))
 
     def batch_job(self, ago: int) -> BatchView:
         """One of the jobs that have begun a batch, those that still own it first, and of them the newest."""

@@ -16,7 +16,7 @@ from worker.clusters import Aggregate, fold
 from worker.http.client import new_session
 from worker.jobs.fetch import chain as counting_module
 from worker.jobs.fetch import fetch_job as walk_module
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerContext
 from worker.models.sync import Sync, SyncRequest, SyncState
 from worker.store import StorePool
@@ -56,7 +56,7 @@ async def test_a_walk_that_is_told_to_stop_right_after_a_page_counts_that_page_o
 ) -> None:
     async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, new_session() as session:
         context = context_for(fake_pool, session, FakeTime(fake_pool), sandbox.url)
-        await context.syncs.create("syn_1", SyncRequest(space_id="s"), ticket("syn_1", "walk", 1))
+        await context.syncs.create("syn_1", SyncRequest(space_id="s"), sync_payload("syn_1", "walk", 1))
         monkeypatch.setattr(counting_module, "fold", _cancels_after(page))
         with pytest.raises(asyncio.CancelledError):
             await asyncio.create_task(_walk(context, "syn_1", 1))
@@ -77,7 +77,7 @@ async def test_the_log_says_which_pages_a_walk_has_read_if_any(
     async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, new_session() as session:
         sandbox.add_fault(Fault("segment", "status", page=0, status=429, retry_after="60", times=1))
         context = context_for(fake_pool, session, time := FakeTime(fake_pool), sandbox.url)
-        await context.syncs.create("syn_1", SyncRequest(space_id="s"), ticket("syn_1", "walk", 1))
+        await context.syncs.create("syn_1", SyncRequest(space_id="s"), sync_payload("syn_1", "walk", 1))
         await _walk(context, "syn_1", 1)
         await time.sleep(60)
         await _walk(context, "syn_1", 2)

@@ -13,7 +13,7 @@ from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.fake_time import FakeTime, context_for
 from worker.errors import LeaseLost
 from worker.jobs.fetch.fetch_job import walk
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.jobs.personas.finalize_job import finalize
 from worker.jobs.personas.lookup import cluster_reference
 from worker.jobs.services import WorkerContext
@@ -54,7 +54,7 @@ class Stage:
     async def read(self, **options: Any) -> None:
         """The sync is created and has read its space."""
         request = SyncRequest.model_validate({"space_id": "spa", **options})
-        await self.context.syncs.create("s1", request, ticket("s1", "walk", 1))
+        await self.context.syncs.create("s1", request, sync_payload("s1", "walk", 1))
         await walk({"worker": self.context}, "s1", 1)
 
     async def finish(self) -> Sync:
@@ -228,7 +228,7 @@ async def test_open_claims_of_a_sync_count_as_spent(fake_pool: StorePool) -> Non
         # One is bought, one may have been: no more than one of the three is left to buy.
         stage.sandbox.clear_faults()
         refused = sync.request.with_budget(600)
-        await stage.context.syncs.resume(sync, ticket("s1", "finalize", sync.epoch + 1), request=refused)
+        await stage.context.syncs.resume(sync, sync_payload("s1", "finalize", sync.epoch + 1), request=refused)
         sync = await stage.finish()
         assert sync.error
         assert sync.error.code == "over_budget"

@@ -9,7 +9,7 @@ import pytest
 from worker.clusters import ClusterSummary
 from worker.clusters.analysis.change_detection import Figures
 from worker.clusters.analysis.summary import NumberSummary
-from worker.jobs.personas.persona_action import Decision, decide
+from worker.jobs.personas.persona_action import PersonaAction, decide
 from worker.mavera import PersonaPayload
 from worker.models.sync import SyncRequest
 from worker.settings import load_settings
@@ -38,42 +38,42 @@ def decided(
     n: int = 20,
     complete: bool = True,
     **settings: object,
-) -> Decision:
+) -> PersonaAction:
     return decide(request, load_settings(**settings), replace(SUMMARY, n=n), payload, record, complete=complete)
 
 
 def test_a_cluster_without_a_persona_gets_one() -> None:
-    assert decided(None) == Decision("create")
+    assert decided(None) == PersonaAction("create")
 
 
 @pytest.mark.parametrize("complete", [True, False])
 def test_what_has_not_changed_is_left(complete: bool) -> None:
-    assert decided(replace(RECORD, complete=complete), complete=complete) == Decision("leave")
+    assert decided(replace(RECORD, complete=complete), complete=complete) == PersonaAction("leave")
 
 
 def test_a_cluster_of_people_of_whom_nothing_is_known_makes_none() -> None:
-    assert decided(n=101) == decided(None, n=101) == Decision("skip", "no_evidence")
+    assert decided(n=101) == decided(None, n=101) == PersonaAction("skip", "no_evidence")
 
 
 def test_a_material_change_is_sent_and_named() -> None:
-    assert decided(payload=mean(101.9)) == Decision("leave")
-    assert decided(payload=mean(102.0)) == Decision("update", "the mean of ltv moved by 2.0 %")
-    assert decided(payload=mean(102.0), persona_mean_percent=3) == Decision("leave")
+    assert decided(payload=mean(101.9)) == PersonaAction("leave")
+    assert decided(payload=mean(102.0)) == PersonaAction("update", "the mean of ltv moved by 2.0 %")
+    assert decided(payload=mean(102.0), persona_mean_percent=3) == PersonaAction("leave")
     assert decided(payload=with_share(0.32)).action == "update"
-    assert decided(payload=with_share(0.32), persona_share_points=3) == Decision("leave")
+    assert decided(payload=with_share(0.32), persona_share_points=3) == PersonaAction("leave")
 
 
 def test_a_larger_cluster_of_the_same_kind_is_no_news() -> None:
-    assert decided(n=40) == Decision("leave")
+    assert decided(n=40) == PersonaAction("leave")
 
 
 def test_another_wording_is_sent() -> None:
     sent = Sent("w0", FIGURES, at=1.0)
-    assert decided(replace(RECORD, sent=sent)) == Decision("update", "its name, text or fields are others now")
+    assert decided(replace(RECORD, sent=sent)) == PersonaAction("update", "its name, text or fields are others now")
 
 
 def test_a_persona_of_which_nobody_knows_what_it_says_is_sent_it() -> None:
-    assert decided(replace(RECORD, sent=None)) == Decision("update", "what it says is not known")
+    assert decided(replace(RECORD, sent=None)) == PersonaAction("update", "what it says is not known")
 
 
 @pytest.mark.parametrize("record", [None, RECORD])
@@ -81,12 +81,12 @@ def test_a_persona_of_which_nobody_knows_what_it_says_is_sent_it() -> None:
 def test_a_small_cluster_is_skipped_whether_it_has_a_persona_or_not(
     record: PersonaRecord | None, n: int, reason: str
 ) -> None:
-    assert decided(record, n=n) == Decision("skip", reason)
+    assert decided(record, n=n) == PersonaAction("skip", reason)
 
 
 @pytest.mark.parametrize("sent", [None, RECORD.sent, Sent("w0", FIGURES, at=1.0)])
 def test_a_part_of_a_space_does_not_overwrite_what_comes_from_all_of_it(sent: Sent | None) -> None:
-    assert decided(replace(RECORD, sent=sent), mean(200.0), complete=False) == Decision("skip", "partial")
+    assert decided(replace(RECORD, sent=sent), mean(200.0), complete=False) == PersonaAction("skip", "partial")
 
 
 def test_a_part_of_a_space_may_if_it_is_allowed_to_or_the_persona_came_from_a_part_too() -> None:
@@ -96,20 +96,20 @@ def test_a_part_of_a_space_may_if_it_is_allowed_to_or_the_persona_came_from_a_pa
 
 
 def test_a_part_of_a_space_creates_a_persona_only_if_that_is_allowed() -> None:
-    assert decided(None, complete=False) == Decision("skip", "partial")
+    assert decided(None, complete=False) == PersonaAction("skip", "partial")
     for allowed in (True, "create"):
         request = REQUEST.model_copy(update={"allow_partial": allowed})
-        assert decided(None, request=request, complete=False) == Decision("create")
+        assert decided(None, request=request, complete=False) == PersonaAction("create")
 
 
 def test_permission_to_create_from_a_part_is_none_to_overwrite() -> None:
     request = REQUEST.model_copy(update={"allow_partial": "create"})
-    assert decided(request=request, payload=mean(200.0), complete=False) == Decision("skip", "partial")
+    assert decided(request=request, payload=mean(200.0), complete=False) == PersonaAction("skip", "partial")
 
 
 def test_a_preview_of_a_part_plans_to_create() -> None:
     request = REQUEST.model_copy(update={"plan_only": True})
-    assert decided(None, request=request, complete=False) == Decision("create")
+    assert decided(None, request=request, complete=False) == PersonaAction("create")
 
 
 def test_a_request_with_permission_to_create_is_read_as_it_was_written() -> None:
@@ -121,4 +121,4 @@ def test_a_request_with_permission_to_create_is_read_as_it_was_written() -> None
 
 
 def test_all_of_a_space_overwrites_what_comes_from_a_part_of_it() -> None:
-    assert decided(replace(RECORD, complete=False)) == Decision("update", "it came from a part of the space")
+    assert decided(replace(RECORD, complete=False)) == PersonaAction("update", "it came from a part of the space")

@@ -14,8 +14,8 @@ from tests.support.syncs import Syncs
 from worker.clusters import RECIPE, Aggregate, ClusterSummary, fold, summarise
 from worker.errors import ResumableStop
 from worker.http.client import new_session
-from worker.jobs.api_caller import Defer, Patience
-from worker.jobs.job_payloads import ticket
+from worker.jobs.api_caller import ApiCaller, Defer
+from worker.jobs.job_payloads import sync_payload
 from worker.jobs.personas.lookup import cluster_reference
 from worker.jobs.personas.persona_finder import PersonaFinder
 from worker.jobs.personas.planner import Planner
@@ -48,10 +48,10 @@ class Planning:
     async def plan(self) -> tuple[PlannedPersona, ...]:
         return (await self.planner().plan(clusters())).personas
 
-    def planner(self, patience: Patience | None = None) -> Planner:
-        patience = patience or Patience(self.context, self.context.mavera_limiter, "Mavera")
-        finder = PersonaFinder(self.context, patience, REQUEST, self.begun.lease.sync_id)
-        return Planner(self.context, self.begun, patience, finder)
+    def planner(self, caller: ApiCaller | None = None) -> Planner:
+        caller = caller or ApiCaller(self.context, self.context.mavera_limiter, "Mavera")
+        finder = PersonaFinder(self.context, caller, REQUEST, self.begun.lease.sync_id)
+        return Planner(self.context, self.begun, caller, finder)
 
     async def make(self, cluster: int = 0) -> str:
         """A persona at Mavera, as a sync of the same space would make it; not recorded."""
@@ -73,7 +73,7 @@ class Planning:
     async def hand_over(self) -> None:
         """To the next finalizer, which begins."""
         lease = self.begun.lease
-        await self.syncs.store.hand_over(lease, ticket("s1", "finalize", lease.epoch + 1), new_token())
+        await self.syncs.store.hand_over(lease, sync_payload("s1", "finalize", lease.epoch + 1), new_token())
         self.begun = await self.syncs.begin()
 
 
@@ -82,7 +82,7 @@ async def planning(pool: StorePool, *faults: Fault) -> AsyncIterator[Planning]:
     syncs = Syncs(pool)
     await syncs.create("s1", REQUEST)
     begun = await syncs.begin()
-    following = ticket("s1", "finalize", begun.lease.epoch + 1)
+    following = sync_payload("s1", "finalize", begun.lease.epoch + 1)
     read = replace(begun.checkpoint, complete=True)
     await syncs.store.commit(begun.lease, read, new_token(), move="finalize", ticket=following)
     async with Sandbox(SandboxOptions({}, faults=faults)) as box, new_session() as session:
@@ -210,11 +210,11 @@ async def test_a_persona_that_is_never_answered_for_ends_the_preview_although_th
         preview.box.add_fault(read("status", status=503))
         trouble_ms, waits, stop = 0, 0, None
         while stop is None and waits < 100:
-            patience = Patience(preview.context, preview.context.mavera_limiter, "Mavera", trouble_ms)
+            caller = ApiCaller(preview.context, preview.context.mavera_limiter, "Mavera", trouble_ms)
             try:
-                await preview.planner(patience).plan(clusters())
+                await preview.planner(caller).plan(clusters())
             except Defer as wait:
-                waits, trouble_ms = waits + 1, patience.trouble_ms
+                waits, trouble_ms = waits + 1, caller.trouble_ms
                 await preview.context.sleep(wait.wait_s)
                 await preview.hand_over()
             except ResumableStop as error:
