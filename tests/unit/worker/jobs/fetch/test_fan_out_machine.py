@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from tests.support.redis_server import RedisServer
-from tests.unit.test_state_machine import AGO, CALM, MOST_REVIVALS, WHEN, WHICH, BatchView, Call, StoreMachine
+from tests.unit.worker.store.test_state_machine import (
+    AGO,
+    CALM,
+    MOST_REVIVALS,
+    WHEN,
+    WHICH,
+    BatchView,
+    Call,
+    StoreMachine,
+)
 from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.models.sync import BatchKey, SyncFailure, SyncState
 from worker.store import BatchWork, Counted, NewBatch, StorePool, embedded_pool, keys, redis_pool, scripts
