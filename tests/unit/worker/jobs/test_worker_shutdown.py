@@ -14,7 +14,7 @@ from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.fake_time import FakeTime, context_for
 from worker.http.client import new_session
 from worker.jobs.fetch.batch_job import batch
-from worker.jobs.fetch.fetch_job import Walk, walk
+from worker.jobs.fetch.fetch_job import FetchJob, walk
 from worker.jobs.fetch.fetch_strategy import HandOver
 from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.jobs.lease import Lease
@@ -114,13 +114,13 @@ async def test_a_walk_that_is_told_to_stop_behind_its_own_commit_has_a_next_one(
             await go_on.wait()
         return await commit(*given, **options)
 
-    async def leaves(self: Walk, hand_over: HandOver) -> None:
+    async def leaves(self: FetchJob, hand_over: HandOver) -> None:
         last_page_read.set()
         await leave(self, hand_over)
 
-    leave = Walk._leave
+    leave = FetchJob._leave
     monkeypatch.setattr(stage.context.syncs, "commit", slow_at_first)
-    monkeypatch.setattr(Walk, "_leave", leaves)
+    monkeypatch.setattr(FetchJob, "_leave", leaves)
     await stage.create()
     running = asyncio.create_task(stage.run(walk, 1))
     await last_page_read.wait()
