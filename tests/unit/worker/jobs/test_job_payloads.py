@@ -39,7 +39,7 @@ def test_each_attempt_at_a_batch_has_its_own_job_id(fake_pool: StorePool) -> Non
 
 
 def test_a_job_is_written_as_arq_writes_it() -> None:
-    ours = orjson.loads(ticket("syn_1", "walk", 3).job)
+    ours = orjson.loads(sync_payload("syn_1", "walk", 3).job)
     arqs = serialize_job("walk", ("syn_1", 3), {}, None, ours["et"], serializer=orjson.dumps)
     assert orjson.dumps(ours) == arqs
     assert abs(ours["et"] - timestamp_ms()) < 60_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.support.syncs import PAGE, REQUEST, Syncs, after
-from worker.jobs.job_payloads import ticket
+from worker.jobs.job_payloads import sync_payload
 from worker.models.sync import SyncState
 from worker.store import StorePool, keys
 from worker.store.syncs import new_token
@@ -25,7 +25,7 @@ async def _taken(syncs: Syncs, most: int = 50) -> list[str]:
 async def _read_all(syncs: Syncs, name: str) -> None:
     """A sync's walk reads its only page and leaves it to the finalizer."""
     lease = (await syncs.begin(name)).lease
-    finalizer = ticket(name, "finalize", lease.epoch + 1)
+    finalizer = sync_payload(name, "finalize", lease.epoch + 1)
     first = PAGE.__class__(pages=1, profiles=200, complete=True, aggregate=b"statistics")
     await syncs.store.commit(lease, first, new_token(), move="finalize", ticket=finalizer)
 
@@ -68,7 +68,7 @@ async def test_a_finalizer_that_had_to_wait_takes_the_place_of_its_age_when_its_
     await _read_all(syncs, "a")
     assert await _taken(syncs, 1) == ["a:finalize:2"]
     lease = (await syncs.begin("a")).lease
-    await syncs.store.hand_over(lease, ticket("a", "finalize", 3), new_token(), delay_s=0.05)
+    await syncs.store.hand_over(lease, sync_payload("a", "finalize", 3), new_token(), delay_s=0.05)
     assert await _taken(syncs, 1) == ["b:walk:1"]  # its time has not come
     await asyncio.sleep(0.06)
     assert await _taken(syncs) == ["a:finalize:3", "c:walk:1"]
@@ -88,7 +88,7 @@ async def test_a_sync_from_after_a_clock_was_set_back_is_as_old_as_now(pool: Sto
     syncs = Syncs(pool)
     lease = await syncs.lease(SyncState.FETCHING)
     await pool.hset(keys.sync("s1"), "created_at", "99999999999999")
-    await syncs.store.commit(lease, PAGE, new_token(), move="finalize", ticket=ticket("s1", "finalize", 2))
+    await syncs.store.commit(lease, PAGE, new_token(), move="finalize", ticket=sync_payload("s1", "finalize", 2))
     assert "s1:finalize:2" in await _taken(syncs)
 
 
