@@ -16,7 +16,7 @@ from worker.errors import PersonasError
 from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.jobs.store_factories import sync_store, worker_registry
 from worker.models.sync import Sync, SyncRequest, SyncState, job_kind, new_sync_id
-from worker.settings import Settings, load_settings
+from worker.settings import ClientConfig, load_client_config
 from worker.store import StorePool, WorkerPresence, redis_pool
 
 
@@ -63,18 +63,18 @@ class SyncClient:
         self,
         redis_url: str,
         *,
-        settings: Settings | None = None,
+        settings: ClientConfig | None = None,
         patience_s: float = 5.0,
         pool: StorePool | None = None,
     ) -> None:
-        settings = settings or load_settings()
+        settings = settings or load_client_config()
         self._pool = pool or redis_pool(redis_url, patience_s=patience_s, prefix=settings.redis_prefix)
         self._owns_pool = pool is None
         self._syncs = sync_store(self._pool, settings)
         self._workers = worker_registry(self._pool, settings)
 
     @classmethod
-    def on(cls, pool: StorePool, settings: Settings) -> Self:
+    def on(cls, pool: StorePool, settings: ClientConfig) -> Self:
         """A client that shares a pool, which it does not close."""
         return cls("", settings=settings, pool=pool)
 

@@ -7,16 +7,40 @@ in docs/settings.md is tested against this model.
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
+from worker.environment import SettingProblem, Variables, read_variables, unknown_variables
 from worker.errors import ConfigurationError
+from worker.input_values import (
+    Expected,
+    describe_problem,
+    rate_reader,
+    read_count,
+    read_days,
+    read_mib,
+    read_percent,
+    read_seconds,
+    read_share,
+    read_with,
+)
 from worker.secret_masking import keep_secret
 
 CLAIM_DEADLINE_S = 2.0
@@ -72,29 +96,82 @@ _PROFILE_API_URLS = {"us": "https://profiles.segment.com/v1", "eu": "https://pro
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
-Seconds = Annotated[float, Field(gt=0, le=30 * 86_400, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
-SecondsOrZero = Annotated[float, Field(ge=0, le=30 * 86_400, allow_inf_nan=False)]
+_Secs = read_with(read_seconds, "a time in seconds", "30 or 2m")
+Seconds = Annotated[float, *_Secs, Field(gt=0, le=30 * 86_400, allow_inf_nan=False)]
+SecondsOrZero = Annotated[float, *_Secs, Field(ge=0, le=30 * 86_400, allow_inf_nan=False)]
+Share = Annotated[float, *read_with(read_share, "a share", "0.5 or 50%"), Field(ge=0, le=1)]
+Days = Annotated[float, *read_with(read_days, "a number of days", "7 or 12h")]
+Percent = Annotated[float, BeforeValidator(read_percent)]
+Count = Annotated[int, BeforeValidator(read_count)]
+RatePerSecond = Annotated[float, *read_with(rate_reader(1), "requests a second: a number", "50 or 50/s")]
+RatePerMinute = Annotated[int, *read_with(rate_reader(60), "requests a minute: a whole number", "60 or 1/s")]
+Mebibytes = Annotated[float, *read_with(read_mib, "a size in MiB", "32 or 32MiB")]
 
 
-class Settings(BaseSettings):
+def _log_level(value: Any) -> Any:
+    """The level in capitals, by the name that `logging` has for it."""
+    if not isinstance(value, str):
+        return value
+    level = value.strip().upper()
+    return {"WARN": "WARNING", "ERR": "ERROR"}.get(level, level)
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+class ClientConfig(BaseModel):
+    """What a client needs of the environment: where its keys are, and the times that workers go by too.
+
+    The account is optional: with it, only workers of the same Mavera account take the client's syncs.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, validate_default=False)
+
+    mavera_api_key: Token | None = Field(None, description="Mavera API key; workers need it")
+    mavera_base_url: BaseUrl = Field("https://app.mavera.io/api/v1", description="Where Mavera is")
+    redis_prefix: Annotated[str, Expected("at most 64 letters, digits and characters of _ . : -", "staging:")] = Field(
+        "",
+        max_length=64,
+        pattern=r"^[A-Za-z0-9_.:-]*$",
+        description="Text before the name of every key, so that deployments can share a Redis; the same everywhere",
+    )
+    retention_days: Days = Field(7, gt=0, le=3650, description="Days that a finished sync is kept in Redis")
+    heartbeat_s: Seconds = Field(5, description="Seconds between two signs of life of a job")
+    stall_s: Seconds = Field(15, description="Silence after which a sync's job is taken for lost, in seconds")
+
+    @model_validator(mode="after")
+    def _heartbeats_fit(self) -> Self:
+        if self.stall_s < 2 * self.heartbeat_s:
+            raise ValueError("STALL_S must be at least twice HEARTBEAT_S, or a living job is taken for lost")
+        return self
+
+    @property
+    def retention_ms(self) -> int:
+        """How long a finished sync is kept, in milliseconds."""
+        return int(self.retention_days * 86_400_000)
+
+
+class Settings(ClientConfig):
     """The process's settings. Times are in seconds; a rate says per what in its description."""
-
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     segment_token: Token | None = Field(None, description="Segment access token; workers need it")
     segment_space_id: str | None = Field(None, description="Space to sync when the command names none")
-    segment_dialect: Dialect = Field(
+    segment_dialect: Annotated[Dialect, BeforeValidator(_lower)] = Field(
         "auto",
         description="How Segment is asked if a request does not say: inline, profile-api, or auto: whichever answers",
     )
-    segment_region: Literal["us", "eu"] = Field("us", description="Region of Segment: us or eu")
+    segment_region: Annotated[Literal["us", "eu"], BeforeValidator(_lower)] = Field(
+        "us", description="Region of Segment: us or eu"
+    )
     segment_base_url: BaseUrl | None = Field(
         None, description="Where Segment is; if unset, its own address for the dialect and region"
     )
-    segment_rate: float = Field(50, gt=0, le=1e6, description="Requests a second for one space, over all workers")
-    segment_page_size: int = Field(200, ge=1, le=200, description="Profiles asked for in one page")
-    segment_concurrency: int = Field(
+    segment_rate: RatePerSecond = Field(
+        50, gt=0, le=1e6, description="Requests a second for one space, over all workers"
+    )
+    segment_page_size: Count = Field(200, ge=1, le=200, description="Profiles asked for in one page")
+    segment_concurrency: Count = Field(
         32, ge=1, le=1000, description="Requests for traits under way at a time, in one walk of profile-api"
     )
     segment_timeout_s: Seconds = Field(30, description="Longest time for one page, in seconds")
@@ -106,9 +183,7 @@ class Settings(BaseSettings):
         None, description="File of traits and clusters if the command names none; if unset, the default ones"
     )
 
-    mavera_api_key: Token | None = Field(None, description="Mavera API key; workers need it")
-    mavera_base_url: BaseUrl = Field("https://app.mavera.io/api/v1", description="Where Mavera is")
-    mavera_rate: int = Field(
+    mavera_rate: RatePerMinute = Field(
         60, ge=1, le=1_000_000, description="Requests a minute for the account: 60, 120, 240 or 600 by tier"
     )
     mavera_gap_s: SecondsOrZero = Field(0.3, description="Least time between two Mavera requests, in seconds")
@@ -135,33 +210,24 @@ class Settings(BaseSettings):
         description="Stop it if at most this share of its recorded personas, and two fewer at least, is still at "
         "Mavera; 0: never",
     )
-    max_credits: int | None = Field(
+    max_credits: Count | None = Field(
         None, ge=0, description="Most credits that one sync may spend, whatever it asks for; unset: no limit"
     )
 
-    persona_share_points: float = Field(
+    persona_share_points: Percent = Field(
         1, ge=0, le=100, description="Percentage points by which a share must move before its persona is updated"
     )
-    persona_mean_percent: float = Field(
+    persona_mean_percent: Percent = Field(
         2, ge=0, le=1e6, description="Percent by which a mean must move before its persona is updated"
     )
 
     redis_url: Annotated[SecretStr, AfterValidator(_stripped)] | None = Field(
         None, description="redis:// or rediss://, with user, password, database and TLS options"
     )
-    redis_prefix: str = Field(
-        "",
-        max_length=64,
-        pattern=r"^[A-Za-z0-9_.:-]*$",
-        description="Text before the name of every key, so that deployments can share a Redis; the same everywhere",
-    )
-    retention_days: float = Field(7, gt=0, le=3650, description="Days that a finished sync is kept in Redis")
 
-    worker_slots: int = Field(10, ge=1, le=1000, description="Jobs that one worker runs at a time")
+    worker_slots: Count = Field(10, ge=1, le=1000, description="Jobs that one worker runs at a time")
     lease_s: Seconds = Field(20, description="Seconds that a walk runs before it hands over to its next job")
-    heartbeat_s: Seconds = Field(5, description="Seconds between two signs of life of a job")
-    stall_s: Seconds = Field(15, description="Silence after which a sync's job is taken for lost, in seconds")
-    max_revivals: int = Field(
+    max_revivals: Count = Field(
         5, ge=0, le=1_000_000, description="Revivals without progress before a sync fails, resumable"
     )
     commit_interval_s: SecondsOrZero = Field(0.25, description="Seconds between two checkpoints of a walk")
@@ -172,13 +238,15 @@ class Settings(BaseSettings):
     )
     retry_base_s: Seconds = Field(0.25, description="First back-off after a failed request, in seconds; it doubles")
     retry_after_max_s: Seconds = Field(120, description="Longest Retry-After that is believed, in seconds")
-    max_body_mb: float = Field(
+    max_body_mb: Mebibytes = Field(
         32, gt=0, le=1024, description="Largest response body that is read, in MiB, decompressed"
     )
-    max_empty_pages: int = Field(
+    max_empty_pages: Count = Field(
         100, ge=1, le=1_000_000, description="Empty pages in a row before the listing counts as broken"
     )
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_log_level)] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR"
+    )
 
     @model_validator(mode="after")
     def _secrets_are_masked(self) -> Self:
@@ -194,8 +262,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
-        if self.stall_s < 2 * self.heartbeat_s:
-            raise ValueError("STALL_S must be at least twice HEARTBEAT_S, or a living job is taken for lost")
         if self.mavera_settle_s < self.mavera_timeout_s + CLAIM_DEADLINE_S:
             raise ValueError(
                 f"MAVERA_SETTLE_S must be at least MAVERA_TIMEOUT_S + {CLAIM_DEADLINE_S:g}, "
@@ -221,11 +287,6 @@ class Settings(BaseSettings):
         names = " and ".join(self.unprotected_urls)
         return f"{names}: http:// to another machine sends the token unencrypted; use https://" if names else ""
 
-    @property
-    def retention_ms(self) -> int:
-        """How long a finished sync is kept, in milliseconds."""
-        return int(self.retention_days * 86_400_000)
-
     def require(self, *names: str) -> None:
         """Raises ConfigurationError naming the environment variables of `names` that are not set."""
         missing = [name.upper() for name in names if getattr(self, name) is None]
@@ -236,18 +297,75 @@ class Settings(BaseSettings):
             )
 
 
+Config = TypeVar("Config", bound=ClientConfig)
+
+_CAPITALS = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")
+
+
 def load_settings(**overrides: object) -> Settings:
     """The settings of this process; `overrides` win over the environment.
 
-    Raises ConfigurationError that names each malformed variable, and never its value: it may be a secret.
+    Raises:
+        ConfigurationError: Variables are malformed. It names each, and never its value: it may be a secret.
     """
-    try:
-        return Settings(**overrides)  # type: ignore[arg-type]
-    except ValidationError as error:
-        problems = [
-            ": ".join(
-                [*(str(part).upper() for part in problem["loc"][:1]), problem["msg"].removeprefix("Value error, ")]
-            )
-            for problem in error.errors(include_input=False, include_url=False)
-        ]
-        raise ConfigurationError("Malformed setting: " + "; ".join(problems)) from None
+    settings, problems = read_settings(**overrides)
+    _refuse(problems)
+    return settings
+
+
+def read_settings(**overrides: object) -> tuple[Settings, list[SettingProblem]]:
+    """The settings of this process with defaults where they are malformed, and what is malformed."""
+    names = Settings.model_fields
+    return _validated(Settings, read_variables(os.environ, names, secret_settings()), overrides)
+
+
+def load_client_config() -> ClientConfig:
+    """What a client needs of the environment; other variables are not looked at.
+
+    Raises:
+        ConfigurationError: Variables of these are malformed.
+    """
+    variables = read_variables(os.environ, ClientConfig.model_fields, secret_settings())
+    if "mavera_api_key" not in variables.values:
+        variables.values.pop("mavera_base_url", None)  # it tells accounts apart, and there is none
+    config, problems = _validated(ClientConfig, variables, {})
+    _refuse(problems)
+    return config
+
+
+def secret_settings() -> frozenset[str]:
+    """The settings whose value may also be in a file that `NAME_FILE` names."""
+    secret = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    return frozenset(secret)
+
+
+def unknown_settings(environ: Mapping[str, str] | None = None) -> list[str]:
+    """One sentence for each variable that looks like a misspelt setting."""
+    return unknown_variables(os.environ if environ is None else environ, Settings.model_fields, secret_settings())
+
+
+def _refuse(problems: list[SettingProblem]) -> None:
+    if problems:
+        raise ConfigurationError("Malformed setting: " + "; ".join(map(str, problems)))
+
+
+def _validated(
+    model: type[Config], variables: Variables, overrides: Mapping[str, object]
+) -> tuple[Config, list[SettingProblem]]:
+    """The model from what can be used of the variables, and what cannot."""
+    values: dict[str, object] = {**variables.values, **overrides}
+    problems = [*variables.problems]
+    while True:
+        try:
+            return model.model_validate(values), problems
+        except ValidationError as error:
+            unusable: set[str] = set()
+            for problem in error.errors(include_input=False, include_url=False):
+                sentence = describe_problem(model, problem)
+                name = str(problem["loc"][0]) if problem["loc"] else ""
+                problems.append(SettingProblem(variables.sources.get(name, name.upper()), sentence))
+                unusable |= {name} if name else {one.lower() for one in _CAPITALS.findall(sentence)}
+            kept = {name: value for name, value in values.items() if name not in unusable}
+            if len(kept) == len(values):
+                raise ConfigurationError("Malformed setting: " + "; ".join(map(str, problems))) from None
+            values = kept

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 
-from worker.settings import Settings
+from worker.settings import ClientConfig, Settings
 from worker.store import (
     BatchStore,
     Limiter,
@@ -75,21 +75,21 @@ def store_pool(settings: Settings, *, patience_s: float = math.inf) -> StorePool
     return redis_pool(settings.redis_url.get_secret_value(), patience_s=patience_s, prefix=settings.redis_prefix)
 
 
-def mavera_account(settings: Settings) -> str:
+def mavera_account(settings: ClientConfig) -> str:
     """The account's name in Redis; empty without a key: then it is not known which account is meant."""
     return _mavera_account(settings) if settings.mavera_api_key else ""
 
 
-def _mavera_account(settings: Settings) -> str:
+def _mavera_account(settings: ClientConfig) -> str:
     """The account's name in Redis; without a key that of live keys."""
     return account_name(settings.mavera_base_url, _mavera_key(settings))
 
 
-def _mavera_key(settings: Settings) -> str:
+def _mavera_key(settings: ClientConfig) -> str:
     return settings.mavera_api_key.get_secret_value() if settings.mavera_api_key else ""
 
 
-def sync_store(pool: StorePool, settings: Settings) -> SyncStore:
+def sync_store(pool: StorePool, settings: ClientConfig) -> SyncStore:
     """The syncs, with the times that these settings say."""
     return SyncStore(
         pool,
@@ -99,7 +99,7 @@ def sync_store(pool: StorePool, settings: Settings) -> SyncStore:
     )
 
 
-def batch_store(pool: StorePool, settings: Settings) -> BatchStore:
+def batch_store(pool: StorePool, settings: ClientConfig) -> BatchStore:
     """The batches of the syncs, with the same times."""
     return BatchStore(
         pool,
@@ -109,6 +109,6 @@ def batch_store(pool: StorePool, settings: Settings) -> BatchStore:
     )
 
 
-def worker_registry(pool: StorePool, settings: Settings) -> WorkerRegistry:
+def worker_registry(pool: StorePool, settings: ClientConfig) -> WorkerRegistry:
     """The living workers of the account, without a key all; three missed heartbeats are one too many."""
     return WorkerRegistry(pool, lifetime_s=3 * settings.heartbeat_s, account=mavera_account(settings))

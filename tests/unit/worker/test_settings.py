@@ -24,7 +24,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
     with pytest.raises(ConfigurationError) as caught:
         load_settings()
     assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
     return str(caught.value)
 
 
@@ -184,8 +184,10 @@ def test_a_token_that_could_break_a_header_is_refused(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", TOKENS)
-def test_a_blank_token_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    assert f"{name}: must be" in refusal(monkeypatch, **{name: "  \n"})
+@pytest.mark.parametrize("blank", ["  \n", '""', "\r"])
+def test_a_blank_token_counts_as_not_set(monkeypatch: pytest.MonkeyPatch, name: str, blank: str) -> None:
+    monkeypatch.setenv(name, blank)
+    assert getattr(load_settings(), name.lower()) is None
 
 
 def test_space_around_the_redis_url_is_not_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,156 @@
+"""Reading settings from environment variables, before anything checks their values.
+
+A setting `mavera_rate` is read from `MAVERA_RATE` or from `SEGMENT_PERSONAS_MAVERA_RATE`, which wins: in an environment
+that several programs share, short names collide. A secret may also be in a file, named by the variable with `_FILE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+PREFIX = "SEGMENT_PERSONAS_"
+FILE_SUFFIX = "_FILE"
+MAX_FILE_BYTES = 65_536
+
+_OUR_PREFIXES = (PREFIX, "SEGMENT_", "MAVERA_", "GUARD_", "PERSONA_")
+_MAX_DISTANCE = 2
+_QUOTES = "\"'"
+
+
+@dataclass(frozen=True)
+class SettingProblem:
+    """A setting that cannot be used.
+
+    Attributes:
+        variable: The environment variable to correct; empty if several settings do not fit each other.
+        sentence: What is wrong, without the value.
+    """
+
+    variable: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}: {self.sentence}" if self.variable else self.sentence
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What the environment says about some settings.
+
+    Attributes:
+        values: Setting name → text.
+        sources: Setting name → the variable that its text came from.
+        problems: Variables that cannot be read.
+    """
+
+    values: dict[str, str]
+    sources: dict[str, str]
+    problems: list[SettingProblem]
+
+
+def read_variables(environ: Mapping[str, str], names: Iterable[str], secret_names: Collection[str]) -> Variables:
+    """Reads the variables of `names`. Empty variables and files count as not set.
+
+    Args:
+        environ: The environment.
+        names: Settings, in small letters.
+        secret_names: Those of them that may be in a file.
+    """
+    found = Variables({}, {}, [])
+    by_name = {name.upper(): value for name, value in environ.items()} | dict(environ)
+    for name in names:
+        for variable in (PREFIX + name.upper(), name.upper()):
+            try:
+                text = _read_one(by_name, variable, in_file=name in secret_names)
+            except _Unreadable as error:
+                found.problems.append(error.problem)
+                break
+            if text:
+                found.values[name], found.sources[name] = text, variable
+                break
+    return found
+
+
+def unknown_variables(environ: Iterable[str], names: Iterable[str], secret_names: Collection[str]) -> list[str]:
+    """One sentence for each variable that looks like a setting of ours and is none.
+
+    A variable looks like one if it has a prefix of ours, or is at most two letters away from a setting that is not set.
+    """
+    settings = {name.upper() for name in names}
+    files = {f"{name.upper()}{FILE_SUFFIX}" for name in secret_names}
+    known = settings | files | {PREFIX + name for name in settings | files}
+    present = {name.upper() for name in environ}
+    sentences = []
+    for variable in sorted(present - known):
+        plain = variable.removeprefix(PREFIX)
+        meant = _closest(plain, settings | files)
+        ours = variable.startswith(_OUR_PREFIXES)
+        if not ours and (meant is None or meant in present):
+            continue
+        advice = f"; did you mean {variable[: len(variable) - len(plain)]}{meant}?" if meant else ""
+        sentences.append(f"{variable} is not a setting of segment-personas and has no effect{advice}")
+    return sentences
+
+
+def strip_value(text: str) -> str:
+    """The text without surrounding white space (a CR among it) and one pair of quotes."""
+    text = text.strip()
+    if len(text) >= 2 and text[0] == text[-1] and text[0] in _QUOTES:
+        text = text[1:-1].strip()
+    return text
+
+
+class _Unreadable(Exception):
+    def __init__(self, variable: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.problem = SettingProblem(variable, sentence)
+
+
+def _read_one(environ: Mapping[str, str], variable: str, *, in_file: bool) -> str:
+    """The text of a variable or of the file that `variable`_FILE names; empty if neither is set."""
+    text = strip_value(environ.get(variable, ""))
+    file_variable = variable + FILE_SUFFIX
+    file = strip_value(environ.get(file_variable, "")) if in_file else ""
+    if not file:
+        return text
+    try:
+        with open(file, "rb") as opened:
+            content = opened.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "this cannot be a file name"
+        raise _Unreadable(file_variable, f"the file cannot be read ({reason})") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise _Unreadable(file_variable, f"the file has more than {MAX_FILE_BYTES:,} bytes")
+    try:
+        from_file = strip_value(content.decode())
+    except UnicodeDecodeError:
+        raise _Unreadable(file_variable, "the file is not UTF-8 text") from None
+    if text and from_file:
+        raise _Unreadable(variable, f"{variable} and {file_variable} are both set; keep one of them")
+    return text or from_file
+
+
+def _closest(variable: str, settings: Iterable[str]) -> str | None:
+    """The setting that a variable is at most `_MAX_DISTANCE` letters away from; None if there is none."""
+    near = [
+        (distance, name)
+        for name in settings
+        if abs(len(name) - len(variable)) <= _MAX_DISTANCE
+        and (distance := edit_distance(variable, name)) <= _MAX_DISTANCE
+    ]
+    return min(near)[1] if near else None
+
+
+def edit_distance(first: str, second: str) -> int:
+    """How many letters to insert, delete, replace or swap with their neighbour turn one text into the other."""
+    before: list[int] = []
+    row = list(range(len(second) + 1))
+    for i, left in enumerate(first, 1):
+        before, above, row = row, before, [i]
+        for j, right in enumerate(second, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (left != right))
+            if above and i > 1 and j > 1 and left == second[j - 2] and first[i - 2] == right:
+                cost = min(cost, above[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
