@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from worker.clusters import RECIPE, Aggregate, ClusterSummary, Estimate, estimates, percent, summarise
+from worker.clusters import RECIPE, Aggregate, ClusterSummary, Estimate, estimate_clusters, format_percent, summarise
+from worker.clusters.analysis.confidence import Interval
 from worker.clusters.analysis.drift import Drift, compare
 from worker.clusters.analysis.evidence import has_evidence
-from worker.clusters.analysis.intervals import Interval
 from worker.clusters.analysis.snapshot import take
-from worker.clusters.statistics.value_shape import shown_shapes
+from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
 from worker.models.plan import PlannedPersona
 from worker.models.sync import PersonaOutcome, Sync, SyncState
 from worker.printable import json_text
@@ -64,7 +64,9 @@ def clusters(sync: Sync, aggregate: Aggregate) -> list[ClusterResult]:
     planned = {persona.cluster: persona for persona in sync.planned.personas} if sync.planned else {}
     summaries = summarise(aggregate, sync.request.rules)
     of_all = (
-        [None] * len(summaries) if sync.request.sample is None else estimates(aggregate, summaries, sync.request.rules)
+        [None] * len(summaries)
+        if sync.request.sample is None
+        else estimate_clusters(aggregate, summaries, sync.request.rules)
     )
     return [
         _cluster(sync, summary, outcomes.get(summary.key), planned.get(summary.key), estimate)
@@ -125,7 +127,7 @@ def document(sync: Sync, now: float | None = None, *, hint: str = "") -> dict[st
         "skipped": [_left_out(cluster) for cluster in found if cluster.skipped],
         "credits_charged": sync.credits,
         "trait_errors": dict(sorted(aggregate.trait_errors.items())),
-        **({"trait_error_shapes": shapes} if (shapes := shown_shapes(aggregate.error_shapes)) else {}),
+        **({"trait_error_shapes": shapes} if (shapes := frequent_shapes_by_trait(aggregate.error_shapes)) else {}),
         "profile_errors": aggregate.profile_errors,
         **({"merged": aggregate.merged} if sync.request.file is not None else {}),
         "profiles_unreadable": aggregate.unreadable,
@@ -319,7 +321,7 @@ def _persona(cluster: ClusterResult, outcome: PersonaOutcome) -> dict[str, objec
         "persona_id": outcome.persona_id,
         **_size(cluster),
         "avg_ltv": summary.avg_ltv,
-        "avg_churn": percent(summary.avg_churn),
+        "avg_churn": format_percent(summary.avg_churn),
         **_other_means(summary),
         "action": outcome.action,
     }

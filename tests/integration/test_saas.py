@@ -54,14 +54,14 @@ async def test_the_saas_example_runs_end_to_end_on_its_space_with_the_right_numb
         for name, boolean in summary.booleans.items():
             known = [profile[name] for profile in inside if profile[name] is not None]
             assert (boolean.coverage, boolean.share) == (len(known), pytest.approx(fmean(known)))
-        apart = [(one.trait, getattr(one, "value", None)) for one in summary.sets_apart]
+        apart = [(one.trait, getattr(one, "value", None)) for one in summary.contrasts]
         expected = sets_apart(inside, rest)
         assert apart == list(expected), label
-        for one in summary.sets_apart:
+        for one in summary.contrasts:
             shown = (one.share if isinstance(one, ShareContrast) else one.mean, one.rest, one.effect)
             assert shown == pytest.approx(expected[one.trait, getattr(one, "value", None)])
     # Much is said, so that much was compared.
-    assert sum(len(summary.sets_apart) for summary in summaries.values()) >= len(summaries)
+    assert sum(len(summary.contrasts) for summary in summaries.values()) >= len(summaries)
     assert min(len(of) for of in truth.values()) >= 30
 
 

@@ -14,7 +14,7 @@ from tests.support import truth
 from tests.support.checks import same_statistics
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
-from worker.clusters import RECIPE, Aggregate, estimates, sampled, summarise
+from worker.clusters import RECIPE, Aggregate, estimate_clusters, sampled, summarise
 
 pytestmark = pytest.mark.usefixtures("real_pool")
 
@@ -47,7 +47,7 @@ async def test_a_sample_is_the_same_from_the_api_and_from_a_file_and_near_the_tr
     assert (aggregate.profiles, aggregate.left_out) == (expected.profiles, 3000 - expected.profiles)
     everyone = truth.of(rows)
     summaries = summarise(aggregate)
-    for summary, estimate in zip(summaries, estimates(aggregate, summaries, RECIPE), strict=True):
+    for summary, estimate in zip(summaries, estimate_clusters(aggregate, summaries, RECIPE), strict=True):
         assert summary.n == expected.sizes[summary.key]
         assert estimate.n == pytest.approx(everyone.sizes[summary.key], rel=0.3)
         assert estimate.share is not None

@@ -5,12 +5,12 @@
 `values` and `rules`.
 """
 
-from worker.clusters.analysis.estimates import Estimate, estimates
-from worker.clusters.analysis.summary import ClusterSummary, percent, summarise
+from worker.clusters.analysis.confidence import Estimate, estimate_clusters
+from worker.clusters.analysis.summary import ClusterSummary, format_percent, summarise
 from worker.clusters.parsing.sampling import sampled
 from worker.clusters.rules.builtin import RECIPE
 from worker.clusters.rules.rules import Rules
-from worker.clusters.statistics.aggregate import Aggregate, merge
+from worker.clusters.statistics.aggregate import Aggregate
 from worker.clusters.statistics.fold import fold
 
 __all__ = [
@@ -19,10 +19,9 @@ __all__ = [
     "ClusterSummary",
     "Estimate",
     "Rules",
-    "estimates",
+    "estimate_clusters",
     "fold",
-    "merge",
-    "percent",
+    "format_percent",
     "sampled",
     "summarise",
 ]

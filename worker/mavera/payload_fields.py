@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from worker.clusters import ClusterSummary
 from worker.clusters.analysis.distinguishing_traits import Contrast, ShareContrast
-from worker.clusters.analysis.summary import SHOWN_FROM, NumberSummary
+from worker.clusters.analysis.summary import MIN_PROFILES_FOR_DETAIL, NumberSummary
 from worker.clusters.rules.trait import Trait, TraitType
-from worker.clusters.statistics.category import HELD_BY
+from worker.clusters.statistics.category import MIN_PROFILES
 from worker.mavera.text.description import is_recipe
 
 
@@ -21,7 +21,7 @@ def demographic(summary: ClusterSummary, traits: Sequence[Trait]) -> dict[str, o
     shares = {
         name: {one.value: _rounded(one.share) for one in category.top}
         for name, category in categories.items()
-        if category.coverage >= SHOWN_FROM
+        if category.coverage >= MIN_PROFILES_FOR_DETAIL
     }
     fields: dict[str, object] = {name: list(category.values) for name, category in categories.items()}
     fields.setdefault("shares", shares)  # unless a trait is called so
@@ -45,9 +45,9 @@ def psychographic(summary: ClusterSummary, traits: Sequence[Trait]) -> dict[str,
         fields["true_for"] = {
             name: _rounded(boolean.share)
             for name in booleans
-            if (boolean := summary.booleans[name]).share is not None and boolean.coverage >= SHOWN_FROM
+            if (boolean := summary.booleans[name]).share is not None and boolean.coverage >= MIN_PROFILES_FOR_DETAIL
         }
-    fields["sets_apart"] = [_contrast(one) for one in summary.sets_apart]
+    fields["sets_apart"] = [_contrast(one) for one in summary.contrasts]
     return fields
 
 
@@ -64,13 +64,14 @@ def _named(traits: Iterable[Trait], kind: TraitType) -> list[str]:
 
 
 def _numbers(numbers: Mapping[str, NumberSummary], names: Iterable[str], n: int) -> dict[str, dict[str, float]]:
-    """Mean and, from enough profiles on, spread, by trait; without those that fewer than `HELD_BY` profiles have."""
+    """Mean and, from enough profiles on, spread, by trait; without those that fewer than `MIN_PROFILES` profiles
+    have."""
     found = {}
     for name in names:
         number = numbers[name]
-        if number.mean is not None and number.coverage >= HELD_BY:
+        if number.mean is not None and number.coverage >= MIN_PROFILES:
             values = {"known": number.coverage / n, "mean": number.mean}
-            if number.coverage >= SHOWN_FROM:
+            if number.coverage >= MIN_PROFILES_FOR_DETAIL:
                 spread = {"std": number.std, "median": number.median, "p10": number.p10, "p90": number.p90}
                 values |= {part: value for part, value in spread.items() if value is not None}
             found[name] = {part: _rounded(value) for part, value in values.items()}

@@ -30,7 +30,7 @@ from producer.cli.views.history import changes
 from producer.cli.views.plan import account_lines, describe_action, plan_lines
 from worker.clusters import Aggregate, ClusterSummary, Estimate, Rules
 from worker.clusters.rules.trait import Trait
-from worker.clusters.statistics.value_shape import shown_shapes
+from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
 from worker.mavera.text.formatting import amount
 from worker.models.sync import Sync, SyncState
 from worker.printable import printable
@@ -319,7 +319,7 @@ def _failure(sync: Sync) -> list[RenderableType]:
 
 def _trait_errors(aggregate: Aggregate) -> str:
     """How many there are of each trait, and how the most frequent ones are written."""
-    shapes = shown_shapes(aggregate.error_shapes)
+    shapes = frequent_shapes_by_trait(aggregate.error_shapes)
     parts = []
     for name, count in sorted(aggregate.trait_errors.items()):
         found = shapes.get(name, {})

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from worker.clusters.analysis.summary import TOP, ClusterSummary
+from worker.clusters.analysis.summary import MAX_TOP_VALUES, ClusterSummary
 from worker.clusters.rules.trait import Trait
-from worker.clusters.statistics.category import HELD_BY
+from worker.clusters.statistics.category import MIN_PROFILES
 
 _ROUNDING = 1e-9
 """What the arithmetic of floats may take away from a difference that is just large enough."""
@@ -21,7 +21,7 @@ class Figures:
     """What a persona says in numbers.
 
     share: of the cluster among all classified profiles. means: by trait, ages of dates in days too; None if fewer than
-    `HELD_BY` profiles have it. shares: by trait, of its most frequent values, of a boolean of `true`, among the
+    `MIN_PROFILES` profiles have it. shares: by trait, of its most frequent values, of a boolean of `true`, among the
     profiles that have it. All shares from 0 to 1.
     """
 
@@ -43,7 +43,7 @@ def figures(summary: ClusterSummary, traits: Iterable[Trait]) -> Figures:
     means, shares = {}, {}
     for name in (trait.name for trait in traits):
         if number := summary.numbers.get(name) or summary.dates.get(name):
-            means[name] = number.mean if number.coverage >= HELD_BY else None
+            means[name] = number.mean if number.coverage >= MIN_PROFILES else None
         elif category := summary.categories.get(name):
             shares[name] = {one.value: one.share for one in category.top}
         elif (boolean := summary.booleans.get(name)) and boolean.share is not None:
@@ -95,5 +95,5 @@ def _move(before: Mapping[str, float], after: Mapping[str, float], value: str) -
     if value in after:
         return _points(before[value], after[value])
     # Not among the most frequent there, so its share is not known; at most it is that of the last of them.
-    most = min(after.values()) if len(after) >= TOP else 0.0
+    most = min(after.values()) if len(after) >= MAX_TOP_VALUES else 0.0
     return max(0.0, before[value] - most) * 100

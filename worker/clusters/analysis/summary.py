@@ -1,9 +1,9 @@
-"""What an aggregate says about each cluster: size, means, spread, the most frequent values, what sets it apart.
+"""Summaries of clusters: size, means, spread, most frequent values and differences from the other clusters.
 
-The last pure step: results, progress displays and persona payloads are all rendered from a `ClusterSummary`. What only
-few profiles have is left out here, once for all of them: a category that fewer than `HELD_BY` have could point at a
-person, one that only a small share has may be a trick of someone who sets traits, and of fewer than `SHOWN_FROM` values
-a percentile nearly is one of them. Minimum and maximum always are, so there are none.
+Results, progress displays and persona payloads are all rendered from a `ClusterSummary`. What could identify a person
+is left out here, once for all of them: categories that fewer than `MIN_PROFILES` profiles have, and percentiles of
+fewer than `MIN_PROFILES_FOR_DETAIL` values, which nearly are single values. Minimum and maximum always are, so there
+are none. Categories with a small share are left out, too, because anyone who can set traits could have written them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,26 +13,26 @@ from worker.clusters.analysis.distinguishing_traits import (
     Contrast,
     compare_counts,
     compare_means,
-    everyone_else,
-    strongest,
-    together,
+    largest_contrasts,
+    merge_categories,
+    moments_of_others,
 )
 from worker.clusters.rules.builtin import RECIPE
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.statistics.aggregate import Aggregate, ClusterAggregate
 from worker.clusters.statistics.boolean import BooleanAggregate
-from worker.clusters.statistics.category import HELD_BY, CategoryAggregate
-from worker.clusters.statistics.number import NumberAggregate
+from worker.clusters.statistics.category import MIN_PROFILES, CategoryAggregate
+from worker.clusters.statistics.numeric import NumberAggregate
 
-TOP = 3
-"""How many of the most frequent values are reported."""
+MAX_TOP_VALUES = 3
+"""Most frequent values that are reported for each trait."""
 
-TOP_CONTRASTS = 5
-"""How many differences from all other clusters are reported."""
+MAX_CONTRASTS = 5
+"""Differences from all other clusters that are reported for each cluster."""
 
-SHOWN_FROM = 30
-"""Profiles that must have a number for its percentiles to be shown."""
+MIN_PROFILES_FOR_DETAIL = 30
+"""Fewest profiles that must have a trait for its percentiles, spread and shares to be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class NumberSummary:
     """A number trait in one cluster, or the age of a date in days.
 
     Attributes:
-        mean: over the profiles that have the trait, and those that have not as well if a missing one counts as 0; None
-            if there are none.
-        coverage: how many profiles have the trait.
-        std: the standard deviation (n − 1) of the same values; None of fewer than two.
-        median, p10, p90: percentiles of the same values; None of fewer than `SHOWN_FROM`.
-        skewness: their third standardised moment, from the buckets of the sketch; None where there is no median.
-        error: how far percentiles may be from the true value, as a share of it; None where there are none.
+        mean: Mean over the profiles that have the trait, and over the others as 0 if the trait is `missing_is_zero`;
+            None without values.
+        coverage: Number of profiles that have the trait.
+        std: Standard deviation (n − 1) of the same values; None for fewer than two.
+        median: Median of the same values; None for fewer than `MIN_PROFILES_FOR_DETAIL`.
+        p10: Their 10th percentile, or None, as the median.
+        p90: Their 90th percentile, or None, as the median.
     """
 
     mean: float | None
@@ -55,14 +55,11 @@ class NumberSummary:
     median: float | None = None
     p10: float | None = None
     p90: float | None = None
-    skewness: float | None = None
-    error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CategoryShare:
-    """A category, in how many profiles it was counted, and their share (0 to 1) of those that have the
-    trait."""
+    """A category, the number of profiles that have it, and their share (0 to 1) of those that have the trait."""
 
     value: str
     count: int
@@ -71,14 +68,15 @@ class CategoryShare:
 
 @dataclass(frozen=True, slots=True)
 class CategorySummary:
-    """A category or list trait in one cluster: its most frequent values, at most `TOP`, ties in order of the values.
+    """A category or list trait in one cluster.
 
-    `coverage` profiles have the trait. Counts are exact if `error` is 0, else too low by at most `error`.
+    Attributes:
+        top: Its most frequent values, at most `MAX_TOP_VALUES`, ties in order of the values.
+        coverage: Number of profiles that have the trait.
     """
 
     top: tuple[CategoryShare, ...]
     coverage: int
-    error: int
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -88,8 +86,10 @@ class CategorySummary:
 
 @dataclass(frozen=True, slots=True)
 class BooleanSummary:
-    """A boolean trait in one cluster: the share (0 to 1) of the `coverage` profiles that have it for which it is true;
-    None if none has it."""
+    """A boolean trait in one cluster: for which share (0 to 1) of the `coverage` profiles with the trait it is true.
+
+    `share` is None if no profile has the trait.
+    """
 
     share: float | None
     coverage: int
@@ -97,17 +97,19 @@ class BooleanSummary:
 
 @dataclass(frozen=True, slots=True)
 class ClusterSummary:
-    """A cluster of `n` profiles with every trait of the rules by name; a trait the rules do not have is unknown.
+    """A cluster with every trait of the rules by name.
 
     Attributes:
-        share: of all profiles that are in a cluster (0 to 1).
-        numbers: the number traits.
-        categories: the category and the list traits.
-        booleans: the boolean traits.
-        dates: the date traits, as ages in days at the start of the sync; a date after it has a negative age.
-        label: what people read; by default "High Value" for `high_value`.
-        sets_apart: how it differs from all other clusters together, the largest difference first. Never by a trait that
-            the rules themselves compare.
+        key: Key of the cluster in the rules.
+        n: Number of profiles.
+        share: Share of all profiles that are in a cluster (0 to 1).
+        numbers: The number traits.
+        categories: The category and list traits.
+        booleans: The boolean traits.
+        dates: The date traits, as ages in days at the start of the sync; later dates have negative ages.
+        label: Displayed name; by default "High Value" for `high_value`.
+        contrasts: Differences from all other clusters together, the largest first. Traits that the rules compare are
+            left out, because they differ by definition.
     """
 
     key: str
@@ -118,14 +120,14 @@ class ClusterSummary:
     booleans: Mapping[str, BooleanSummary] = field(default_factory=dict)
     dates: Mapping[str, NumberSummary] = field(default_factory=dict)
     label: str = ""
-    sets_apart: tuple[Contrast, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.label:
             object.__setattr__(self, "label", self.key.replace("_", " ").title())
 
     def coverage(self, trait: str) -> int:
-        """How many of its profiles have a trait."""
+        """Return the number of profiles that have a trait; 0 if the rules do not have it."""
         for kind in (self.numbers, self.dates, self.categories, self.booleans):
             if trait in kind:
                 return kind[trait].coverage
@@ -175,7 +177,7 @@ class ClusterSummary:
 
 
 def summarise(aggregate: Aggregate, rules: Rules = RECIPE) -> list[ClusterSummary]:
-    """Every cluster of the rules in their order, the empty ones too."""
+    """Summarise every cluster of the rules, in their order, including empty ones."""
     groups = [aggregate.clusters.get(key, ClusterAggregate()) for key in rules.cluster_keys]
     classified = sum(group.n for group in groups)
     contrasts = _contrasts(groups, rules)
@@ -197,29 +199,29 @@ def summarise(aggregate: Aggregate, rules: Rules = RECIPE) -> list[ClusterSummar
             },
             dates={trait.name: _number(group, trait) for trait in rules.traits if trait.type == "date"},
             label=cluster.label,
-            sets_apart=strongest(
-                (one for one in found if cluster.report is None or one.trait in cluster.report), TOP_CONTRASTS
+            contrasts=largest_contrasts(
+                (one for one in found if cluster.report is None or one.trait in cluster.report), MAX_CONTRASTS
             ),
         )
         for cluster, group, found in zip(rules.clusters, groups, contrasts, strict=True)
     ]
 
 
-def percent(share: float | None) -> str | None:
-    """A share from 0 to 1 as in the recipe's result: "5%" for 0.05; None stays None."""
+def format_percent(share: float | None) -> str | None:
+    """Format a share (0 to 1) as in the recipe's result: "5%" for 0.05. None stays None."""
     return None if share is None else f"{share:.0%}"
 
 
-def values_of(group: ClusterAggregate, trait: Trait) -> NumberAggregate:
-    """The values of a number or date trait that statistics are taken of."""
+def number_values(group: ClusterAggregate, trait: Trait) -> NumberAggregate:
+    """Return the values of a number or date trait, with a 0 for each missing one if the trait is `missing_is_zero`."""
     number = group.numbers.get(trait.name, NumberAggregate())
     return number.with_zeros(group.n - number.count) if trait.missing_is_zero else number
 
 
 def _number(group: ClusterAggregate, trait: Trait) -> NumberSummary:
-    values = values_of(group, trait)
+    values = number_values(group, trait)
     coverage = group.numbers[trait.name].count if trait.name in group.numbers else 0
-    median = values.quantile(0.5) if values.count >= SHOWN_FROM else None
+    median = values.quantile(0.5) if values.count >= MIN_PROFILES_FOR_DETAIL else None
     if median is None:
         return NumberSummary(values.mean, coverage, values.std)
     sketch = values.sketch
@@ -230,14 +232,14 @@ def _number(group: ClusterAggregate, trait: Trait) -> NumberSummary:
         median=median,
         p10=sketch.quantile(0.1),
         p90=sketch.quantile(0.9),
-        skewness=sketch.skewness,
-        error=sketch.error,
     )
 
 
-def _category(category: CategoryAggregate, least_share: float) -> CategorySummary:
-    top = tuple(CategoryShare(value, n, n / category.count) for value, n in category.most_frequent(TOP, least_share))
-    return CategorySummary(top, category.count, category.error)
+def _category(category: CategoryAggregate, min_share: float) -> CategorySummary:
+    top = tuple(
+        CategoryShare(value, n, n / category.count) for value, n in category.most_frequent(MAX_TOP_VALUES, min_share)
+    )
+    return CategorySummary(top, category.count)
 
 
 def _boolean(boolean: BooleanAggregate) -> BooleanSummary:
@@ -245,7 +247,7 @@ def _boolean(boolean: BooleanAggregate) -> BooleanSummary:
 
 
 def _contrasts(groups: list[ClusterAggregate], rules: Rules) -> list[list[Contrast]]:
-    """For each cluster what differs from all others together, by the traits that no rule compares."""
+    """Return, for each cluster, its differences from all others together in the traits that no rule compares."""
     compared = {*rules.compiled.deciding, *rules.compiled.filtering}
     found: list[list[Contrast]] = [[] for _ in groups]
     for trait in rules.traits:
@@ -255,13 +257,12 @@ def _contrasts(groups: list[ClusterAggregate], rules: Rules) -> list[list[Contra
     return found
 
 
-def _trait_contrasts(trait: Trait, groups: list[ClusterAggregate], least_share: float) -> Iterator[list[Contrast]]:
+def _trait_contrasts(trait: Trait, groups: list[ClusterAggregate], min_share: float) -> Iterator[list[Contrast]]:
     name = trait.name
     if trait.type in ("number", "date"):
-        numbers = [values_of(group, trait) for group in groups]
-        described = all(number.std is not None or number.count < 2 for number in numbers)
-        for inside, rest in zip(numbers, everyone_else([number.moments for number in numbers]), strict=True):
-            yield [*compare_means(name, inside.moments, rest)] if described else []
+        numbers = [number_values(group, trait) for group in groups]
+        for inside, rest in zip(numbers, moments_of_others([number.moments for number in numbers]), strict=True):
+            yield [*compare_means(name, inside.moments, rest)]
     elif trait.type == "boolean":
         booleans = [group.booleans.get(name, BooleanAggregate()) for group in groups]
         count, true = sum(one.count for one in booleans), sum(one.true for one in booleans)
@@ -271,18 +272,18 @@ def _trait_contrasts(trait: Trait, groups: list[ClusterAggregate], least_share: 
             yield [
                 contrast
                 for value, a, b in counts
-                if a >= HELD_BY
+                if a >= MIN_PROFILES
                 for contrast in compare_counts(name, value, (a, one.count), (b, others))
             ]
     else:
         categories = [group.categories.get(name, CategoryAggregate()) for group in groups]
-        everyone = together(categories)
+        everyone = merge_categories(categories)
         for category in categories:
-            # Counts are too low by at most their error: the difference is at least as large as what is said of it.
+            # Counts are too low by at most their error. Assume the smallest difference.
             missed, others = everyone.error - category.error, everyone.count - category.count
             yield [
                 contrast
-                for value, n in sorted(category.shown(least_share).items())
+                for value, n in sorted(category.disclosable(min_share).items())
                 for contrast in compare_counts(
                     name, value, (n, category.count), (min(everyone.counts[value] - n + missed, others), others)
                 )

@@ -1,12 +1,12 @@
-"""Everything that a sync has counted, in bounded memory: the running result of folding pages.
+"""The running result of a sync in bounded memory.
 
-An `Aggregate` grows with the number of clusters and traits, never with the number of profiles, and holds no
-profile's id. As bytes it is one JSON document with a version, in which floats survive exactly. A further
-statistic is a further file beside `number.py` and `category.py` with the same methods, and a field here.
+The size of an `Aggregate` depends on the number of clusters and traits, never on the number of profiles, and it holds
+no profile id. It is stored as one JSON document with a version, in which floats survive exactly. To add a statistic,
+add a module beside `numeric` and `category` with the same methods, and a field here.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,34 +15,38 @@ import orjson
 from worker.clusters.rules.trait import TraitType
 from worker.clusters.statistics import serialization
 from worker.clusters.statistics.boolean import BooleanAggregate
-from worker.clusters.statistics.category import KEPT, CategoryAggregate
-from worker.clusters.statistics.number import NumberAggregate
-from worker.clusters.statistics.quantile_sketch import MOST_BUCKETS, QuantileSketch
+from worker.clusters.statistics.category import MAX_VALUES, CategoryAggregate
+from worker.clusters.statistics.numeric import NumberAggregate
+from worker.clusters.statistics.quantile_sketch import MAX_BUCKETS
 
 VERSION = 2
 
 MAX_BYTES = 640 * 1024
-"""How large an aggregate may be as bytes before it keeps less of each trait. The default rules need a tenth of it."""
+"""Size from which an aggregate keeps fewer values of each trait. The default rules need a tenth of it."""
 
-LEAST = 8
-"""Sketches and categories of so few buckets and values are not made smaller still."""
+MIN_SIZE = 8
+"""Fewest buckets and values to which sketches and categories are reduced."""
 
 _COUNTS = ("profiles", "profile_errors", "vanished", "left_out", "filtered", "unclassified", "unreadable", "merged")
 _LEFT_OUT_IF_ZERO = frozenset({"unreadable", "merged"})
-"""Counts that an earlier version does not know: written only where there is something to count."""
+"""Counts that earlier versions do not know. They are written only if they are not 0."""
 
 _SHAPES = "error_shapes"
 """Written only if there are any, for the same reason."""
 
-SHAPES_KEPT = 32
-"""Different shapes of unusable values that are kept for each trait."""
+MAX_SHAPES = 32
+"""Most shapes of unusable values kept for each trait."""
 
 
 @dataclass(slots=True)
 class ClusterAggregate:
-    """One cluster: `n` profiles, and the statistics of each trait by the trait's name.
+    """The statistics of one cluster.
 
-    `numbers` are those of numbers and of the ages of dates, `categories` those of categories and lists.
+    Attributes:
+        n: Number of profiles.
+        numbers: Statistics of numbers and of the ages of dates (days), by trait.
+        categories: Statistics of categories and lists, by trait.
+        booleans: Statistics of booleans, by trait.
     """
 
     n: int = 0
@@ -51,25 +55,25 @@ class ClusterAggregate:
     booleans: dict[str, BooleanAggregate] = field(default_factory=dict)
 
     def number(self, trait: str) -> NumberAggregate:
-        """The statistics of a number or date trait, begun if need be."""
+        """Return the statistics of a number or date trait; create them if there are none."""
         if trait not in self.numbers:
             self.numbers[trait] = NumberAggregate()
         return self.numbers[trait]
 
     def category(self, trait: str) -> CategoryAggregate:
-        """The statistics of a category or list trait, begun if need be."""
+        """Return the statistics of a category or list trait; create them if there are none."""
         if trait not in self.categories:
             self.categories[trait] = CategoryAggregate()
         return self.categories[trait]
 
     def boolean(self, trait: str) -> BooleanAggregate:
-        """The statistics of a boolean trait, begun if need be."""
+        """Return the statistics of a boolean trait; create them if there are none."""
         if trait not in self.booleans:
             self.booleans[trait] = BooleanAggregate()
         return self.booleans[trait]
 
     def add(self, trait: str, kind: TraitType, values: Sequence[Any]) -> None:
-        """Count the usable values of a trait, one for each of as many profiles, as `Parsed` has them."""
+        """Count the usable values of a trait, one for each profile that has it."""
         if kind in ("number", "date"):
             self.number(trait).add(values)
         elif kind == "category":
@@ -90,6 +94,7 @@ class ClusterAggregate:
             self.boolean(trait).merge(boolean)
 
     def as_json(self) -> dict[str, object]:
+        """Return the aggregate as JSON data."""
         return {
             "n": self.n,
             "numbers": {trait: number.as_json() for trait, number in self.numbers.items()},
@@ -99,7 +104,7 @@ class ClusterAggregate:
 
     @classmethod
     def from_json(cls, value: object) -> "ClusterAggregate":
-        """The reverse of `as_json`. Raises ValueError if this is not what `as_json` can have written."""
+        """Read what `as_json` returned. Raises ValueError if it cannot have returned this value."""
         n, numbers, categories, booleans = serialization.fields(value, "n", "numbers", "categories", "booleans")
         return cls(
             serialization.count(n),
@@ -113,20 +118,22 @@ class ClusterAggregate:
 class Aggregate:
     """The running result of a sync.
 
+    Profiles that count as `profile_errors`, `vanished`, `unreadable`, `left_out` or `merged` count nowhere else.
+
     Attributes:
-        profiles: entries that are objects, in a cluster or not.
-        profile_errors: entries that are no object; they count nowhere else.
-        vanished: profiles that were listed and gone before their traits were read; they count nowhere else.
-        unreadable: profiles that were listed and whose traits Segment does not answer for; they count nowhere else.
-        left_out: profiles that were listed and are not in the sample; they count nowhere else.
-        merged: rows of a file that are part of other profiles; they count nowhere else.
-        filtered: profiles that the rules' filter keeps out; of them nothing else is counted.
-        unclassified: profiles without any of the traits that decide; they are in no cluster.
-        trait_errors: by the trait's name, in how many profiles it was there but not usable; under `traits`,
-            in how many the traits as a whole were not an object. Only traits with errors are listed.
-        error_shapes: by the trait's name, the shapes of the values that were not usable, see `shape`. A sync that an
-            earlier version began lacks those that it had met.
-        clusters: by cluster key; only clusters that have a profile are listed.
+        profiles: Entries that are objects, in a cluster or not.
+        profile_errors: Entries that are not objects.
+        vanished: Profiles that were listed but deleted before their traits were read.
+        unreadable: Profiles that were listed but whose traits Segment does not return.
+        left_out: Profiles that were listed and are not in the sample.
+        merged: Rows of a file that are part of other profiles.
+        filtered: Profiles that the filter of the rules excludes. Their traits are not counted.
+        unclassified: Profiles without any of the traits that the rules compare. They are in no cluster.
+        trait_errors: By trait, the number of profiles with a value that is not usable; under `traits`, the number of
+            profiles whose traits as a whole are not an object. Only traits with errors are listed.
+        error_shapes: By trait, the shapes of the values that are not usable, see `value_shape`. A sync that an earlier
+            version began lacks the shapes from before the update.
+        clusters: Statistics by cluster key. Only clusters with profiles are listed.
     """
 
     profiles: int = 0
@@ -143,35 +150,35 @@ class Aggregate:
 
     @property
     def listed(self) -> int:
-        """Profiles in the sample or not."""
+        """Number of profiles, in the sample or not."""
         return self.profiles + self.left_out
 
     @property
     def entries(self) -> int:
-        """Everything that was read or tried, also what is no profile or cannot be read."""
+        """Number of entries that were read, including those that are not profiles or are not readable."""
         return self.profiles + self.profile_errors + self.unreadable
 
     @property
     def fraction(self) -> float:
-        """The part of all profiles that is in the sample; 1 without a sample."""
+        """Part of all profiles that is in the sample (0 to 1); 1 without a sample."""
         inside = self.profiles + self.vanished + self.unreadable
         return inside / (inside + self.left_out) if inside else 1.0
 
     def cluster(self, key: str) -> ClusterAggregate:
-        """The statistics of a cluster, begun if need be."""
+        """Return the statistics of a cluster; create them if there are none."""
         if key not in self.clusters:
             self.clusters[key] = ClusterAggregate()
         return self.clusters[key]
 
     def add_trait_errors(self, trait: str, shapes: Collection[str]) -> None:
-        """Count the trait error of each of as many profiles by its shape."""
+        """Count trait errors by their shape, one for each profile."""
         self.trait_errors[trait] += len(shapes)
         if trait not in self.error_shapes:
             self.error_shapes[trait] = CategoryAggregate()
         self.error_shapes[trait].add(shapes)
 
     def merge(self, other: "Aggregate") -> None:
-        """Add everything that `other` has counted; `other` is left as it is."""
+        """Add everything that `other` has counted. `other` does not change."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.trait_errors.update(other.trait_errors)
@@ -181,41 +188,38 @@ class Aggregate:
             self.cluster(key).merge(cluster)
 
     def to_bytes(self) -> bytes:
-        """This aggregate as JSON: equal aggregates give equal bytes, and `from_bytes` an equal aggregate.
+        """Return the aggregate as JSON. Equal aggregates give equal bytes.
 
-        First conceals rare values and brings categories and sketches down to their bounds, so that whoever goes on
-        with this object and whoever goes on from its bytes count alike. If there are so many clusters and traits that
-        the bytes would be too many, these bounds are halved until they are not.
+        Rare values are concealed and categories and sketches are limited in this object, too, so that counting on with
+        it and counting on from its bytes give the same result. If the bytes exceed `MAX_BYTES`, the limits are halved
+        until they do not.
         """
-        kept, buckets = KEPT, MOST_BUCKETS
+        kept, buckets = MAX_VALUES, MAX_BUCKETS
         while True:
-            self._reduce(kept, buckets)
+            self._limit(kept, buckets)
             data = orjson.dumps(self._as_json(), option=orjson.OPT_SORT_KEYS)
-            if len(data) <= MAX_BYTES or kept == buckets == LEAST:
+            if len(data) <= MAX_BYTES or kept == buckets == MIN_SIZE:
                 return data
-            kept, buckets = max(LEAST, kept // 2), max(LEAST, buckets // 2)
+            kept, buckets = max(MIN_SIZE, kept // 2), max(MIN_SIZE, buckets // 2)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Aggregate":
-        """The aggregate that `to_bytes` wrote. Raises ValueError if `data` is anything else."""
+        """Read what `to_bytes` returned. Raises ValueError if `data` is anything else."""
         try:
-            document = orjson.loads(data)
-            if serialization.count(dict(serialization.items(document)).get("version")) == 1:
-                document = _from_version_1(document)
-            return cls._from_json(document)
+            return cls._from_json(orjson.loads(data))
         except ValueError as error:
             raise ValueError(f"not a stored aggregate: {error}") from error
 
-    def _reduce(self, kept: int, buckets: int) -> None:
+    def _limit(self, kept: int, buckets: int) -> None:
         for shapes in self.error_shapes.values():
-            shapes.reduce(min(kept, SHAPES_KEPT))
-            shapes.conceal()
+            shapes.drop_rarest(min(kept, MAX_SHAPES))
+            shapes.conceal_rare()
         for cluster in self.clusters.values():
             for category in cluster.categories.values():
-                category.reduce(kept)
-                category.conceal()
+                category.drop_rarest(kept)
+                category.conceal_rare()
             for number in cluster.numbers.values():
-                number.sketch.settle(buckets)
+                number.sketch.compact(buckets)
 
     def _as_json(self) -> dict[str, object]:
         shapes = {trait: one.as_json() for trait, one in self.error_shapes.items()}
@@ -240,30 +244,3 @@ class Aggregate:
             clusters={key: ClusterAggregate.from_json(cluster) for key, cluster in serialization.items(clusters)},
             **{name: serialization.count(n) for name, n in zip(_COUNTS, counts, strict=True)},
         )
-
-
-def merge(left: Aggregate, right: Aggregate) -> Aggregate:
-    """A new aggregate with everything that either has counted; both are left as they are."""
-    result = Aggregate()
-    result.merge(left)
-    result.merge(right)
-    return result
-
-
-def _from_version_1(document: Mapping[str, object]) -> dict[str, object]:
-    """A document from before numbers had a spread and a distribution, which stay unknown, see `NumberAggregate`."""
-    clusters = {}
-    for key, cluster in serialization.items(document.get("clusters")):
-        n, numbers, categories = serialization.fields(cluster, "n", "numbers", "categories")
-        clusters[key] = {
-            "n": n,
-            "numbers": {trait: _number_from_version_1(number) for trait, number in serialization.items(numbers)},
-            "categories": categories,
-            "booleans": {},
-        }
-    return {**document, "version": VERSION, "left_out": 0, "filtered": 0, "clusters": clusters}
-
-
-def _number_from_version_1(number: object) -> dict[str, object]:
-    count, parts = serialization.fields(number, "count", "sum")
-    return {"count": count, "sum": parts, "squares": 0.0, "sketch": QuantileSketch().as_json()}

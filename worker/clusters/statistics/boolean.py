@@ -1,4 +1,4 @@
-"""One boolean trait in one cluster: how many profiles have it, and in how many it is true."""
+"""Statistics of one boolean trait in one cluster."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from worker.clusters.statistics import serialization
 
 @dataclass(slots=True)
 class BooleanAggregate:
-    """`count` profiles have the trait; in `true` of them it is true."""
+    """`count` profiles have the trait; for `true` of them it is true."""
 
     count: int = 0
     true: int = 0
 
     def add(self, values: Sequence[bool]) -> None:
-        """Count one value for each of as many profiles."""
+        """Count values, one for each profile."""
         self.count += len(values)
         self.true += sum(values)
 
@@ -24,11 +24,12 @@ class BooleanAggregate:
         self.true += other.true
 
     def as_json(self) -> dict[str, object]:
+        """Return the aggregate as JSON data."""
         return {"count": self.count, "true": self.true}
 
     @classmethod
     def from_json(cls, value: object) -> "BooleanAggregate":
-        """The reverse of `as_json`. Raises ValueError if this is not what `as_json` can have written."""
+        """Read what `as_json` returned. Raises ValueError if it cannot have returned this value."""
         count, true = map(serialization.count, serialization.fields(value, "count", "true"))
         if true > count:
             raise ValueError("more are true than there are")

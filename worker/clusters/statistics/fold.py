@@ -1,8 +1,8 @@
 """Folding: counting one page of profiles into a running aggregate.
 
-Works by column, one trait of all profiles at a time, which on a page of 200 is faster than profile by
-profile. It is total: whatever JSON value an entry or a trait is, it is counted as usable, missing or an error
-and nothing raises, so that an aggregate is never left with half a page.
+A page is read by column, one trait of all profiles at a time, which is faster than profile by profile. Any JSON value
+of an entry or a trait is counted as usable, missing or an error. Nothing raises, so an aggregate never holds half a
+page.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,22 +16,28 @@ from worker.clusters.rules.builtin import RECIPE
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait_reader import Reader, reader
 from worker.clusters.statistics.aggregate import Aggregate, ClusterAggregate
-from worker.clusters.statistics.value_shape import shape
+from worker.clusters.statistics.value_shape import value_shape
 
 
 def fold(aggregate: Aggregate, profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float = 0.0) -> None:
-    """Count `profiles`, one page as parsed from JSON, into `aggregate`. as_of: when the sync began, Unix seconds; the
-    ages of dates are as of then."""
+    """Count one page of profiles.
+
+    Args:
+        aggregate: What was counted so far; changed in place.
+        profiles: The entries of the page, as parsed from JSON.
+        rules: Which traits are read and which cluster a profile belongs to.
+        as_of: When the sync began, in Unix seconds. Ages of dates are relative to it.
+    """
     readers = _readers(rules, as_of)
     page = _filtered(aggregate, _traits(aggregate, profiles), rules, readers)
     columns: dict[str, Parsed[Any]] = {}
     for name, trait in readers.items():
         column = columns[name] = trait.read(page)
         if column.wrong:
-            aggregate.add_trait_errors(name, [shape(trait.unusable(page[row])) for row in column.wrong])
+            aggregate.add_trait_errors(name, [value_shape(trait.unusable(page[row])) for row in column.wrong])
 
     deciding = [columns[name].values for name in rules.compiled.deciding]
-    # One list for each cluster, and one more, which the index -1 finds, for the profiles that are in none.
+    # One list for each cluster, and a last one, at index -1, for the profiles that are in none.
     rows: list[list[int]] = [[] for _ in range(len(rules.clusters) + 1)]
     for row, index in enumerate(map(rules.compiled.classify, *deciding)):
         rows[index].append(row)
@@ -55,12 +61,12 @@ def fold(aggregate: Aggregate, profiles: Sequence[object], rules: Rules = RECIPE
 
 @lru_cache(maxsize=8)
 def _readers(rules: Rules, as_of: float) -> dict[str, Reader]:
-    """How each trait is read, by its name."""
+    """Return the reader of each trait by its name."""
     return {trait.name: reader(trait, as_of, rules.vocabulary(trait.name)) for trait in rules.traits}
 
 
 def _filtered(aggregate: Aggregate, page: list[Traits], rules: Rules, readers: dict[str, Reader]) -> list[Traits]:
-    """The profiles that the rules' filter keeps; counts the others."""
+    """Return the profiles that the filter of the rules keeps, and count the others."""
     keep = rules.compiled.keep
     if keep is None:
         return page
@@ -71,10 +77,10 @@ def _filtered(aggregate: Aggregate, page: list[Traits], rules: Rules, readers: d
 
 
 def _traits(aggregate: Aggregate, profiles: Sequence[object]) -> list[Traits]:
-    """The traits of every entry that is an object, empty if it has none; counts the entries on the way."""
+    """Return the traits of every entry that is an object, and count the entries. Without traits they are empty."""
     try:
         traits = list(map(_get_traits, cast(Sequence[Traits], profiles)))
-    except (KeyError, TypeError):  # an entry without traits, or one that is no object
+    except (KeyError, TypeError):  # an entry without traits, or one that is not an object
         objects = [profile for profile in profiles if type(profile) is dict]
         aggregate.profile_errors += len(profiles) - len(objects)
         traits = [profile.get("traits") for profile in objects]
@@ -91,5 +97,5 @@ _get_traits = itemgetter(as_parsed("traits"))
 
 
 def _picker(rows: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
-    """A function that takes these rows of a column, in this order."""
+    """Return a function that takes these rows of a column, in this order."""
     return itemgetter(*rows) if len(rows) > 1 else lambda column: [column[row] for row in rows]

@@ -1,12 +1,12 @@
 """The distribution of a number trait in bounded memory: any quantile within 1 % of the true value.
 
-Counts values in buckets whose width is a fixed share of their value, as DDSketch does (Masson, Rim and Lee, 2019). Here
-a value's bucket is read off its bits: the upper half of a 32-bit float is its sign, its power of two, and how far it is
-on the way to the next one, in 128 steps. So a bucket is at most 1/128 of its values wide.
+Values are counted in buckets whose width is a fixed share of the value, as in DDSketch (Masson, Rim and Lee, 2019). A
+value's bucket is read from its bits: the upper half of a 32-bit float holds the sign, the power of two and 128 steps to
+the next one, so a bucket's width is at most 1/128 of its values.
 
-A sketch with too many buckets is made *coarser*: every two neighbours become one. As values are only ever added, the
-number of buckets only ever grows, and how coarse a sketch becomes depends on its values alone: neither their order nor
-how sketches were merged changes it.
+A sketch with too many buckets is made coarser: every two neighbouring buckets become one. Values are only ever added,
+so the number of buckets only grows, and the coarseness depends on the values alone, not on their order or on how
+sketches were merged.
 """
 
 from array import array
@@ -18,35 +18,53 @@ from math import floor, fsum, isclose
 from operator import sub
 from struct import pack, unpack
 from sys import byteorder
+from typing import TypeVar
 
 from worker.clusters.statistics import serialization
-from worker.clusters.statistics.ranks import at_rank
-from worker.clusters.statistics.tail import tail_skewness
 
-FINE_BUCKETS = 512
-"""Most buckets of the finest kind, which has one for each whole number up to 256. A trait with few values has fewer;
-one with many loses nothing that is promised when it is made coarser once."""
+MAX_FINE_BUCKETS = 512
+"""Most buckets of the finest kind, which has one for each whole number up to 256. Making a sketch coarser once keeps
+quantiles within 1 %."""
 
-MOST_BUCKETS = 2048
-"""Most buckets of every other kind. Made coarser once, a sketch has 64 for each power of two: enough for every value
-from 0.001 to 4,000,000."""
+MAX_BUCKETS = 2048
+"""Most buckets of every other kind. A sketch that was made coarser once has 64 for each power of two, which covers
+every value from 0.001 to 4,000,000."""
 
-COARSEST = 13
-"""At this coarseness there are not more than eight buckets."""
+MAX_COARSENESS = 13
+"""At this coarseness there are at most eight buckets."""
 
 _SIGN = 0x8000
 _INFINITY = 0x7F80
 
+T = TypeVar("T")
+
+
+def value_at_rank(counted: Sequence[tuple[T, int]], rank: int) -> T:
+    """Return the value at a rank.
+
+    Args:
+        counted: Values in ascending order, each with its number of occurrences.
+        rank: Position in ascending order, from 0.
+
+    Raises:
+        IndexError: There are fewer values.
+    """
+    for (value, _), below in zip(counted, accumulate(n for _, n in counted), strict=True):
+        if rank < below:
+            return value
+    raise IndexError(f"there is no value at rank {rank}")
+
 
 class QuantileSketch:
-    """Counts of values by bucket. Values nearer to 0 than 1e-38 count as 0; all are within plus or minus 1e15."""
+    """Counts of values by bucket. Values must lie within plus or minus 1e15; those nearer to 0 than 1e-38 count as
+    0."""
 
     __slots__ = ("_buckets", "_coarseness", "_fresh")
 
     def __init__(self, coarseness: int = 0, buckets: Mapping[int, int] | None = None) -> None:
         self._coarseness = coarseness
         self._buckets = Counter(buckets)
-        # What was counted since, by the upper halves as they are: that needs no loop in Python.
+        # Counts since the last compact(), by the unmodified upper halves: counting them needs no loop in Python.
         self._fresh: Counter[int] = Counter()
 
     def __eq__(self, other: object) -> bool:
@@ -58,104 +76,93 @@ class QuantileSketch:
 
     @property
     def buckets(self) -> Counter[int]:
-        """How many values are in each bucket that has any."""
-        self.settle()
+        """Number of values in each bucket that is not empty."""
+        self.compact()
         return self._buckets
 
     @property
     def coarseness(self) -> int:
-        """How often the sketch was made coarser. A value's bucket is the upper half of its float without as many of the
-        last bits."""
-        self.settle()
+        """How many times the sketch was made coarser. A value's bucket is the upper half of its float without this many
+        of its last bits."""
+        self.compact()
         return self._coarseness
 
     @property
     def count(self) -> int:
-        """How many values there are."""
+        """Number of values."""
         return self._buckets.total() + self._fresh.total()
 
     @property
-    def error(self) -> float:
-        """How far a quantile may be from the true value, as a share of it: below 0.01, unless the values are so spread
-        out that the sketch had to be made coarser more than once."""
-        # In a power of two there are 2 ** (7 - coarseness) buckets, or else in a bucket so many powers of two.
-        powers = self.coarseness - 7
-        width = 2.0**powers if powers <= 0 else 2.0**2**powers - 1
-        return max(1 / 128, width / 2)
-
-    @property
     def skewness(self) -> float:
-        """The third standardised moment of the values, up to the error of the buckets; 0 if all are the same."""
-        values, count = self._values(), self.count
+        """Third standardised moment of the values, up to the error of the buckets; 0 if all are equal."""
+        values, count = self._counted_values(), self.count
         mean = sum(n * value for value, n in values) / max(1, count)
         squares = sum(n * (value - mean) ** 2 for value, n in values)
         cubes = sum(n * (value - mean) ** 3 for value, n in values)
         return float(cubes / count / (squares / count) ** 1.5) if squares else 0.0
 
-    @property
-    def tail_skewness(self) -> float:
-        """How skewed those may be of whom the values are a sample; see `tail`."""
-        return tail_skewness(self._values())
-
     def add(self, values: Sequence[float]) -> None:
-        """Counts values."""
+        """Count values."""
         self._fresh.update(_upper_halves(values))
-        if len(self._fresh) > 4 * MOST_BUCKETS:
-            self.settle()
-
-    def add_counts(self, counts: Mapping[float, int]) -> None:
-        """Counts each value as many times as `counts` says."""
-        for half, n in zip(_upper_halves(counts), counts.values(), strict=True):
-            self._fresh[half] += n
+        if len(self._fresh) > 4 * MAX_BUCKETS:
+            self.compact()
 
     def merge(self, other: "QuantileSketch") -> None:
-        """Adds everything that `other` has counted."""
+        """Add everything that `other` has counted."""
         theirs = other.buckets
-        self.settle()
+        self.compact()
         self._make_coarser(other._coarseness - self._coarseness)
-        self._join(theirs, self._coarseness - other._coarseness)
-        self._bound()
+        self._add_buckets(theirs, self._coarseness - other._coarseness)
+        self._limit_buckets()
 
-    def settle(self, most: int | None = None) -> None:
-        """Brings the sketch down to its bound, or to `most` buckets (at least eight) if that is less."""
+    def compact(self, max_buckets: int | None = None) -> None:
+        """Limit the number of buckets to the bound, or to `max_buckets` (at least eight) if that is less."""
         if self._fresh:
-            self._join(self._fresh, self._coarseness)
+            self._add_buckets(self._fresh, self._coarseness)
             self._fresh.clear()
-        self._bound(most)
+        self._limit_buckets(max_buckets)
 
     def quantile(self, share: float) -> float | None:
-        """Of n values in ascending order the one at rank `share` × (n − 1), from 0 and rounded down; None of none."""
+        """Return the value at rank `share` × (n − 1) of n values, counted from 0 and rounded down; None without
+        values."""
         count = self.count
         return self.value_at(floor(share * (count - 1))) if count else None
 
     def value_at(self, rank: int) -> float:
-        """The value at a rank from 0, in ascending order. Raises IndexError if there are not so many values."""
-        return at_rank(self._values(), rank)
+        """Return the value at a rank (from 0, ascending). Raises IndexError if there are fewer values."""
+        return value_at_rank(self._counted_values(), rank)
 
     def bounds_at(self, rank: int) -> tuple[float, float]:
-        """Between which the value at a rank from 0 is, in ascending order: the bounds of its bucket, up to the rounding
-        to a 32-bit float. Raises IndexError if there are not so many values."""
-        return at_rank(sorted((_bounds(bucket, self.coarseness), n) for bucket, n in self.buckets.items()), rank)
+        """Return the bounds of the bucket that holds the value at a rank (from 0, ascending).
 
-    def are_exact(self, mean: float) -> bool:
-        """Whether all values are those that stand for their buckets, as whole numbers up to 256 are. mean: theirs.
-
-        No other value of a finest bucket is nearer to 0, so if all are on one side of it, only then the means agree.
+        The bounds are exact up to the rounding to a 32-bit float. Raises IndexError if there are fewer values.
         """
-        values = self._values()
+        return value_at_rank(sorted((_bounds(bucket, self.coarseness), n) for bucket, n in self.buckets.items()), rank)
+
+    def is_exact(self, mean: float) -> bool:
+        """Return whether every value equals the one that represents its bucket, as whole numbers up to 256 do.
+
+        The value that represents a finest bucket is the nearest to 0. If all values are on one side of 0, the means
+        therefore agree only if all values are exact.
+
+        Args:
+            mean: The exact mean of the values.
+        """
+        values = self._counted_values()
         if self.coarseness or not values or values[0][0] < 0 < values[-1][0]:
             return False
         return isclose(fsum(n * value for value, n in values) / self.count, mean, rel_tol=1e-12)
 
     def as_json(self) -> dict[str, object]:
-        """`steps` are the buckets in ascending order, each as its distance from the one before."""
+        """Return the sketch as JSON data; `steps` are the buckets in ascending order, each as its distance from the
+        last."""
         buckets = sorted(self.buckets)
         steps = [*buckets[:1], *map(sub, buckets[1:], buckets)]
         return {"coarseness": self._coarseness, "steps": steps, "counts": [self._buckets[bucket] for bucket in buckets]}
 
     @classmethod
     def from_json(cls, value: object) -> "QuantileSketch":
-        """The reverse of `as_json`. Raises ValueError if this is not what `as_json` can have written."""
+        """Read what `as_json` returned. Raises ValueError if it cannot have returned this value."""
         raw_coarseness, raw_steps, raw_counts = serialization.fields(value, "coarseness", "steps", "counts")
         coarseness, steps, counts = (
             serialization.count(raw_coarseness),
@@ -164,8 +171,8 @@ class QuantileSketch:
         )
         buckets = dict(zip(accumulate(steps), counts, strict=True))
         if (
-            coarseness > COARSEST
-            or len(buckets) > (MOST_BUCKETS if coarseness else FINE_BUCKETS)
+            coarseness > MAX_COARSENESS
+            or len(buckets) > (MAX_BUCKETS if coarseness else MAX_FINE_BUCKETS)
             or min(counts, default=1) < 1
             or min(steps[1:], default=1) < 1
             or not 0 <= min(buckets, default=0) <= max(buckets, default=0) <= 0xFFFF >> coarseness
@@ -174,18 +181,18 @@ class QuantileSketch:
             raise ValueError("not a sketch")
         return cls(coarseness, buckets)
 
-    def _values(self) -> list[tuple[float, int]]:
-        """In ascending order, the value that stands for a bucket, and how many values are in it."""
-        return sorted((_value(bucket, self._coarseness), n) for bucket, n in self.buckets.items())
+    def _counted_values(self) -> list[tuple[float, int]]:
+        """Return, in ascending order, the value that represents each bucket and the number of values in it."""
+        return sorted((_representative(bucket, self._coarseness), n) for bucket, n in self.buckets.items())
 
     def _make_coarser(self, times: int) -> None:
         if times > 0:
             self._coarseness += times
             finer, self._buckets = self._buckets, Counter()
-            self._join(finer, times)
+            self._add_buckets(finer, times)
 
-    def _join(self, finer: Mapping[int, int], times: int) -> None:
-        """Adds the counts of buckets that were made coarser `times` times less."""
+    def _add_buckets(self, finer: Mapping[int, int], times: int) -> None:
+        """Add the counts of buckets that are finer by `times` steps."""
         buckets = self._buckets
         if times:
             for bucket, n in finer.items():
@@ -193,34 +200,34 @@ class QuantileSketch:
                 buckets[joined] = buckets.get(joined, 0) + n
         else:
             buckets.update(finer)
-        # Zero is one value, though floats have two of it.
+        # Floats have two zeros, which are one value.
         if below_zero := buckets.pop(_SIGN >> self._coarseness, 0):
             buckets[0] += below_zero
 
-    def _bound(self, most: int | None = None) -> None:
+    def _limit_buckets(self, max_buckets: int | None = None) -> None:
         while len(self._buckets) > min(
-            MOST_BUCKETS if self._coarseness else FINE_BUCKETS, MOST_BUCKETS if most is None else most
+            MAX_BUCKETS if self._coarseness else MAX_FINE_BUCKETS, MAX_BUCKETS if max_buckets is None else max_buckets
         ):
             self._make_coarser(1)
 
 
 def _upper_halves(values: Iterable[float]) -> list[int]:
-    """The upper half of each value as a 32-bit float."""
+    """Return the upper half of each value as a 32-bit float."""
     halves = memoryview(array("f", values)).cast("B").cast("H")
     return halves[1::2].tolist() if byteorder == "little" else halves[::2].tolist()
 
 
 def _outermost(ascending: Iterable[int], coarseness: int) -> list[int]:
-    """The buckets furthest from 0 on either side of it; those below 0 come after all others."""
+    """Return the buckets furthest from 0 on either side; buckets below 0 follow all others."""
     buckets = list(ascending)
     return [*buckets[: bisect_left(buckets, _SIGN >> coarseness)][-1:], *buckets[-1:]]
 
 
-def _value(bucket: int, coarseness: int) -> float:
-    """The value that stands for those in a bucket.
+def _representative(bucket: int, coarseness: int) -> float:
+    """Return the value that represents a bucket.
 
-    Of the finest buckets it is the one nearest to 0, for whole numbers and short fractions are among those; of coarser
-    ones, which would be too wide for that, the middle.
+    It is the value nearest to 0 for the finest buckets, because whole numbers and short fractions are among those, and
+    the middle for coarser ones.
     """
     if bucket == 0:
         return 0.0
@@ -229,15 +236,15 @@ def _value(bucket: int, coarseness: int) -> float:
 
 
 def _bounds(bucket: int, coarseness: int) -> tuple[float, float]:
-    """Between which the values of a bucket are. Its neighbour at infinity begins beyond all values."""
+    """Return the bounds of a bucket's values. The bucket of infinity begins beyond all values."""
     near, far = _float(bucket << coarseness), _float((bucket + 1) << coarseness)
     if bucket == 0:
-        # What counts as 0 anyway, unless the sketch is very coarse.
+        # Values this small count as 0, unless the sketch is very coarse.
         return (0.0, 0.0) if far < 1e-37 else (-far, far)
     return min(near, far), max(near, far)
 
 
 def _float(upper_half: int) -> float:
-    """The 32-bit float with this upper half, and zeros below."""
+    """Return the 32-bit float with this upper half and a lower half of zeros."""
     found: float = unpack(">f", pack(">HH", upper_half, 0))[0]
     return found

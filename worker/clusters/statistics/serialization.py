@@ -1,41 +1,41 @@
-"""Checks for reading an aggregate back from JSON.
+"""Type checks for reading an aggregate from JSON.
 
-Each returns its argument, now with a type, or raises ValueError; messages quote no value.
+Each function returns its argument with a type or raises ValueError. Messages do not quote values.
 """
 
 from math import isfinite
 
 
 def fields(value: object, *names: str) -> list[object]:
-    """The values of an object that has exactly these fields, in this order."""
+    """Return the values of an object that has exactly these fields, in this order."""
     if not isinstance(value, dict) or value.keys() != set(names):
         raise ValueError(f"expected an object with the fields {', '.join(names)}")
     return [value[name] for name in names]
 
 
 def items(value: object) -> list[tuple[str, object]]:
-    """The items of an object, whatever its fields."""
+    """Return the items of an object with any fields."""
     if not isinstance(value, dict):
         raise ValueError("expected an object")  # noqa: TRY004 - the stored bytes are at fault, not a caller
     return list(value.items())
 
 
 def count(value: object) -> int:
-    """An integer from 0."""
+    """Check that this is an integer of 0 or more."""
     if type(value) is not int or value < 0:
         raise ValueError("expected a count")
     return value
 
 
 def integers(value: object) -> list[int]:
-    """A list of integers."""
+    """Check that this is a list of integers."""
     if not isinstance(value, list) or not set(map(type, value)) <= {int}:
         raise ValueError("expected a list of integers")
     return value
 
 
 def floats(value: object) -> list[float]:
-    """A list of finite floats."""
+    """Check that this is a list of finite floats."""
     if not isinstance(value, list) or not all(type(item) is float and isfinite(item) for item in value):
         raise ValueError("expected a list of floats")
     return value

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from worker.clusters.analysis.distinguishing_traits import Contrast, ShareContrast
-from worker.clusters.analysis.summary import SHOWN_FROM, ClusterSummary
+from worker.clusters.analysis.summary import MIN_PROFILES_FOR_DETAIL, ClusterSummary
 from worker.clusters.rules.builtin import RECIPE
 from worker.clusters.rules.trait import Trait
 from worker.mavera.text.trait_texts import of_trait, percentage, quoted, told, typical
@@ -45,7 +45,7 @@ def details(summary: ClusterSummary, traits: Sequence[Trait]) -> Iterator[str]:
 
 def share(summary: ClusterSummary) -> str | None:
     """The cluster's share of all profiles that are in one; None if those are few."""
-    return percentage(summary.share) if summary.n and summary.n / summary.share >= SHOWN_FROM else None
+    return percentage(summary.share) if summary.n and summary.n / summary.share >= MIN_PROFILES_FOR_DETAIL else None
 
 
 def engagement(summary: ClusterSummary, traits: Sequence[Trait]) -> str | None:
@@ -57,7 +57,7 @@ def sets_apart(summary: ClusterSummary, traits: Sequence[Trait]) -> Iterator[str
     """What is more frequent, higher, lower, longer ago or more recent than elsewhere."""
     named = {trait.name: trait for trait in traits}
     found: dict[str, list[str]] = defaultdict(list)
-    for contrast in summary.sets_apart:
+    for contrast in summary.contrasts:
         if trait := named.get(contrast.trait):
             found[_how(trait, contrast)].append(_compared(trait, contrast))
     for how, compared in found.items():

@@ -1,15 +1,21 @@
 """A cluster's statistics as short texts, by the names that templates use: `ltv`, `ltv.median`, `plans.shares`.
 
-A text is None if nobody has the trait, or too few to tell: means and values are told from `HELD_BY` profiles on, all
-other numbers from `SHOWN_FROM`.
+A text is None if nobody has the trait, or too few to tell: means and values are told from `MIN_PROFILES` profiles on,
+all other numbers from `MIN_PROFILES_FOR_DETAIL`.
 """
 
 from collections.abc import Iterable
 
-from worker.clusters.analysis.summary import SHOWN_FROM, BooleanSummary, CategorySummary, ClusterSummary, NumberSummary
+from worker.clusters.analysis.summary import (
+    MIN_PROFILES_FOR_DETAIL,
+    BooleanSummary,
+    CategorySummary,
+    ClusterSummary,
+    NumberSummary,
+)
 from worker.clusters.parsing.words import is_name
 from worker.clusters.rules.trait import Trait
-from worker.clusters.statistics.category import HELD_BY
+from worker.clusters.statistics.category import MIN_PROFILES
 from worker.mavera.text.formatting import amount
 
 PLAIN_WORDS = 2
@@ -37,7 +43,7 @@ def of_trait(summary: ClusterSummary, trait: Trait) -> Told:
             boolean = summary.booleans.get(name, BooleanSummary(None, 0))
             texts, coverage = _boolean(trait, boolean), boolean.coverage
         case _:
-            category = summary.categories.get(name, CategorySummary((), 0, 0))
+            category = summary.categories.get(name, CategorySummary((), 0))
             texts, coverage = _category(trait, category), category.coverage
     return {**texts, f"{name}.known": percentage(coverage / summary.n) if summary.n else None}
 
@@ -68,7 +74,7 @@ def quoted(value: str, plain_words: int = PLAIN_WORDS) -> str:
 
 def _number(trait: Trait, number: NumberSummary) -> Told:
     values = {
-        trait.name: number.mean if number.coverage >= HELD_BY else None,
+        trait.name: number.mean if number.coverage >= MIN_PROFILES else None,
         f"{trait.name}.median": number.median,
         f"{trait.name}.p10": number.p10,
         f"{trait.name}.p90": number.p90,
@@ -80,14 +86,14 @@ def _number(trait: Trait, number: NumberSummary) -> Told:
 
 
 def _deviation(trait: Trait, number: NumberSummary) -> str | None:
-    if number.std is None or number.coverage < SHOWN_FROM:
+    if number.std is None or number.coverage < MIN_PROFILES_FOR_DETAIL:
         return None
     # A distance between two ranks is no rank.
     return f"{number.std * 100:,.0f} points" if trait.scale == "percentile" else amount(trait, number.std)
 
 
 def _boolean(trait: Trait, boolean: BooleanSummary) -> Told:
-    shown = boolean.share is not None and boolean.coverage >= SHOWN_FROM
+    shown = boolean.share is not None and boolean.coverage >= MIN_PROFILES_FOR_DETAIL
     return {trait.name: percentage(boolean.share or 0.0) if shown else None}
 
 
@@ -95,5 +101,5 @@ def _category(trait: Trait, category: CategorySummary) -> Told:
     shares = [f"{quoted(one.value)} {percentage(one.share)}" for one in category.top]
     return {
         trait.name: ", ".join(map(quoted, category.values)) or None,
-        f"{trait.name}.shares": ", ".join(shares) or None if category.coverage >= SHOWN_FROM else None,
+        f"{trait.name}.shares": ", ".join(shares) or None if category.coverage >= MIN_PROFILES_FOR_DETAIL else None,
     }

@@ -11,7 +11,7 @@ from producer.cli.json_output import document, exit_code, moment, row, timings, 
 from producer.sandbox import SpaceSpec
 from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
 from tests.support.spaces import snapshot
-from worker.clusters import Aggregate
+from worker.clusters import Aggregate, fold
 from worker.models.plan import Plan, PlannedPersona
 from worker.models.sync import PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
 
@@ -158,10 +158,10 @@ def test_an_update_says_what_changed_and_what_is_left_says_nothing() -> None:
 
 
 def test_a_mean_that_nobody_has_is_null() -> None:
-    nameless = b'{"clusters":{"new":{"categories":{},"n":3,"numbers":{"purchase_count":{"count":3,"sum":[3.0]}}}},'
-    nameless += b'"profile_errors":0,"profiles":3,"trait_errors":{},"unclassified":0,"vanished":0,"version":1}'
+    nameless = Aggregate()
+    fold(nameless, [{"traits": {"purchase_count": 1}}] * 3)
     outcome = replace(OUTCOMES[0], cluster="new")
-    (persona,) = document(completed(aggregate=nameless, outcomes=(outcome,)))["personas"]  # type: ignore[misc]
+    (persona,) = document(completed(aggregate=nameless.to_bytes(), outcomes=(outcome,)))["personas"]  # type: ignore[misc]
     assert (persona["avg_ltv"], persona["avg_churn"]) == (None, None)
 
 

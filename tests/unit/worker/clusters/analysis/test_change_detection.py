@@ -26,11 +26,11 @@ def changed(before: Figures, after: Figures, threshold: Threshold = USUAL) -> li
     return list(changes(before, after, threshold))
 
 
-def test_the_figures_of_a_cluster_are_its_share_its_means_and_the_shares_of_its_most_frequent_values() -> None:
+def test_figures_hold_share_means_and_shares_of_top_values() -> None:
     summary = ClusterSummary(
         *("growth", 90, 0.8),
         numbers={"ltv": NumberSummary(600.0, 90), "seats": NumberSummary(None, 0), "rare": NumberSummary(9.0, 2)},
-        categories={"plans": CategorySummary((CategoryShare("pro", 60, 0.75), CategoryShare("free", 20, 0.25)), 80, 0)},
+        categories={"plans": CategorySummary((CategoryShare("pro", 60, 0.75), CategoryShare("free", 20, 0.25)), 80)},
         booleans={"trial": BooleanSummary(0.4, 50), "staff": BooleanSummary(None, 0)},
         dates={"signed_up": NumberSummary(300.0, 90)},
     )

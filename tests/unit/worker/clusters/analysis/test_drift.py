@@ -81,7 +81,7 @@ def test_the_difference_is_cohens_d(before: list[int], now: list[int]) -> None:
         assert told == (0.0 if before[0] == now[0] else None)
 
 
-def test_a_snapshot_comes_out_as_it_went_in_and_too_large_a_one_without_its_means() -> None:
+def test_a_snapshot_round_trips_and_drops_means_if_it_is_too_large() -> None:
     small = snapshot({"growth": 60}, means={"ltv": 10.0})
     assert type(small).decode(small.encode()) == small
     assert small.encode().startswith('{"sync_id":"before"')

@@ -41,19 +41,17 @@ def test_half_of_a_deciding_traits_coverage_gone_is_an_alarm(ltv: int, codes: li
     assert found(now(ltv=ltv)) == codes
 
 
-def test_coverage_is_a_share_so_a_larger_space_needs_more_who_have_the_trait() -> None:
+def test_coverage_alarm_compares_shares_not_counts() -> None:
     assert found(now(3000, ltv=800)) == ["guard_coverage"]
 
 
 @pytest.mark.parametrize(("errors", "codes"), [(200, []), (201, ["guard_trait_errors"])])
-def test_a_fifth_of_a_traits_values_unusable_is_an_alarm_with_or_without_a_sync_before(
-    errors: int, codes: list[str]
-) -> None:
+def test_unusable_trait_values_raise_an_alarm_without_history(errors: int, codes: list[str]) -> None:
     assert found(now(), errors={"ltv": errors}) == codes
     assert found(now(), before=None, errors={"ltv": errors}) == codes
 
 
-def test_of_a_trait_that_nobody_has_in_a_usable_form_all_values_are_unusable() -> None:
+def test_a_trait_without_any_usable_value_raises_an_alarm() -> None:
     assert found(now(), errors={"seats": 30}) == ["guard_trait_errors"]
 
 
@@ -73,7 +71,7 @@ def test_of_a_trait_that_nobody_has_in_a_usable_form_all_values_are_unusable() -
         (1, 0, 999_999, 0.0, True),
     ],
 )
-def test_a_fifth_of_what_was_read_unusable_is_an_alarm_however_few_there_are(
+def test_unusable_entries_raise_an_alarm_in_spaces_of_any_size(
     errors: int, unreadable: int, profiles: int, most: float, is_alarm: bool
 ) -> None:
     space = snapshot({"growth": profiles}, coverage={"ltv": profiles})

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.clusters import Aggregate, Rules, fold, summarise
-from worker.clusters.statistics.value_shape import shown_shapes
+from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
 from worker.mavera.payload import build
 from worker.mavera.reference import Reference
 
@@ -73,7 +73,9 @@ def test_all_that_is_shown_of_any_values_is_printable(traits: list[dict[str, obj
     for summary in summarise(aggregate, RULES):
         payload = build(summary, Reference("3f9a2c1d4e", "8b21cc90"), RULES)
         assert json.dumps(payload.as_json(), ensure_ascii=False).isprintable()
-    assert all(shape.isprintable() for shapes in shown_shapes(aggregate.error_shapes).values() for shape in shapes)
+    assert all(
+        shape.isprintable() for shapes in frequent_shapes_by_trait(aggregate.error_shapes).values() for shape in shapes
+    )
     assert aggregate.to_bytes().decode().isprintable()
     assert Aggregate.from_bytes(aggregate.to_bytes()) == aggregate
 

@@ -40,7 +40,7 @@ def test_dates_of_warehouses_are_of_2026(name: str, forms: Rules) -> None:
 def test_a_list_as_json_text_holds_its_members(forms: Rules) -> None:
     aggregate = counted("list-as-json-text", forms)
     assert aggregate.trait_errors == {}
-    assert aggregate.clusters["recent"].categories["tags"].shown() == {"a": 40, "b": 40}
+    assert aggregate.clusters["recent"].categories["tags"].disclosable() == {"a": 40, "b": 40}
 
 
 def test_t_and_f_are_booleans(forms: Rules) -> None:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.clusters import RECIPE, Aggregate, fold, merge
+from tests.support.merging import merge
+from worker.clusters import RECIPE, Aggregate, fold
 from worker.clusters.statistics.aggregate import MAX_BYTES, VERSION, ClusterAggregate
 from worker.clusters.statistics.boolean import BooleanAggregate
-from worker.clusters.statistics.category import KEPT, CategoryAggregate
-from worker.clusters.statistics.moments import Moments
-from worker.clusters.statistics.number import NumberAggregate
+from worker.clusters.statistics.category import MAX_VALUES, CategoryAggregate
+from worker.clusters.statistics.numeric import Moments, NumberAggregate
 from worker.clusters.statistics.quantile_sketch import QuantileSketch
 
 # A loaded machine is no reason to fail.
@@ -75,10 +75,10 @@ def test_no_value_that_fewer_than_three_profiles_have_is_in_the_bytes() -> None:
 def test_storing_bounds_the_categories_of_the_stored_object_too() -> None:
     aggregate = Aggregate()
     category = aggregate.cluster("new").category("plans")
-    category.add([f"v{i}" for i in range(KEPT + 1)] * 2 + ["pro"] * 5)
+    category.add([f"v{i}" for i in range(MAX_VALUES + 1)] * 2 + ["pro"] * 5)
     restored = Aggregate.from_bytes(aggregate.to_bytes())
     assert restored == aggregate
-    assert category == CategoryAggregate(2 * KEPT + 7, Counter({"pro": 3}), error=2)
+    assert category == CategoryAggregate(2 * MAX_VALUES + 7, Counter({"pro": 3}), error=2)
 
 
 def test_a_merge_leaves_both_sides_as_they_are() -> None:
@@ -170,8 +170,8 @@ MALFORMED = {
     "counts that are a list": category(1, []),
     "counts of more than were counted": category(1, {"pro": 2}),
     "count of zero": category(1, {"pro": 0}),
-    "error that is too large": category(KEPT, {"pro": 1}, error=KEPT),
-    "too many values": category(1000, {f"v{i}": 1 for i in range(KEPT + 1)}),
+    "error that is too large": category(MAX_VALUES, {"pro": 1}, error=MAX_VALUES),
+    "too many values": category(1000, {f"v{i}": 1 for i in range(MAX_VALUES + 1)}),
 }
 
 
@@ -202,7 +202,7 @@ def test_well_formed_bytes_written_by_hand_are_read() -> None:
                         "sketch": {"coarseness": 0, "steps": [0x3089, 0x27DA], "counts": [1, 1]},
                     }
                 },
-                "categories": {"plans": {"count": KEPT + 2, "counts": {"pro": 1}, "error": 1}},
+                "categories": {"plans": {"count": MAX_VALUES + 2, "counts": {"pro": 1}, "error": 1}},
                 "booleans": {"trial": {"count": 2, "true": 1}},
             }
         }
@@ -211,53 +211,19 @@ def test_well_formed_bytes_written_by_hand_are_read() -> None:
         "new": ClusterAggregate(
             3,
             {"ltv": NumberAggregate(Moments(2, (1e15, 1e-9), 5e29), QuantileSketch(0, {0x3089: 1, 0x5863: 1}))},
-            {"plans": CategoryAggregate(KEPT + 2, Counter(pro=1), 1)},
+            {"plans": CategoryAggregate(MAX_VALUES + 2, Counter(pro=1), 1)},
             {"trial": BooleanAggregate(2, 1)},
         )
     }
 
 
-def test_unreadable_profiles_are_counted_merged_and_written_only_if_there_are_any() -> None:
+def test_unreadable_profiles_are_written_only_if_there_are_any() -> None:
     aggregate = Aggregate()
     assert b"unreadable" not in aggregate.to_bytes()  # so that an earlier version can read it
     aggregate.unreadable = 2
     again = Aggregate.from_bytes(aggregate.to_bytes())
     again.merge(aggregate)
     assert again.unreadable == 4
-
-
-def test_what_the_version_before_wrote_is_read_and_its_spread_stays_unknown() -> None:
-    data = orjson.dumps(
-        {
-            "version": 1,
-            "profiles": 2,
-            "profile_errors": 0,
-            "vanished": 1,
-            "unclassified": 0,
-            "trait_errors": {"ltv": 1},
-            "clusters": {
-                "high_value": {
-                    "n": 2,
-                    "numbers": {"ltv": {"count": 2, "sum": [1800.0]}},
-                    "categories": {"plans": {"count": 1, "counts": {"pro": 1}, "error": 0}},
-                }
-            },
-        }
-    )
-    aggregate = Aggregate.from_bytes(data)
-    fold(aggregate, PAGE[:1] * 40)
-    aggregate = Aggregate.from_bytes(aggregate.to_bytes())
-    number = aggregate.clusters["high_value"].numbers["ltv"]
-    assert (aggregate.profiles, aggregate.vanished, aggregate.trait_errors) == (42, 1, {"ltv": 1})
-    assert (number.count, number.mean) == (42, pytest.approx((1800 + 40 * 1200.1) / 42))
-    assert number.std is number.quantile(0.5) is None
-    assert aggregate.clusters["high_value"].categories["plans"].counts == {"pro": 41}
-
-
-@pytest.mark.parametrize("version_1", [{}, {"n": 1}, {"n": 1, "numbers": {"ltv": 1}, "categories": {}}, [], None])
-def test_malformed_bytes_of_the_version_before_are_refused(version_1: object) -> None:
-    with pytest.raises(ValueError, match="not a stored aggregate"):
-        Aggregate.from_bytes(orjson.dumps({"version": 1, "clusters": {"new": version_1}}))
 
 
 def test_an_aggregate_of_very_many_traits_fits_its_bytes() -> None:
@@ -273,7 +239,7 @@ def test_an_aggregate_of_very_many_traits_fits_its_bytes() -> None:
     assert Aggregate.from_bytes(data) == aggregate
     assert Aggregate.from_bytes(data).to_bytes() == data
     number = aggregate.clusters["c7"].numbers["number_3"]
-    assert number.quantile(0.5) == pytest.approx(1.01**-1, rel=number.sketch.error)
+    assert number.quantile(0.5) == pytest.approx(1.01**-1, rel=2.0 ** (number.sketch.coarseness - 8))
 
 
 def test_the_default_rules_are_far_from_the_bound_whatever_they_count() -> None:
@@ -289,7 +255,7 @@ def test_the_default_rules_are_far_from_the_bound_whatever_they_count() -> None:
     assert len(aggregate.to_bytes()) < MAX_BYTES
 
 
-def test_merged_rows_are_written_only_if_there_are_any_so_that_an_earlier_version_reads_the_rest() -> None:
+def test_merged_rows_are_written_only_if_there_are_any() -> None:
     assert "merged" not in orjson.loads(Aggregate(profiles=1).to_bytes())
     aggregate = Aggregate(profiles=1, merged=2)
     assert Aggregate.from_bytes(aggregate.to_bytes()) == aggregate

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.clusters.statistics import category
-from worker.clusters.statistics.category import HELD_BY, KEPT, CategoryAggregate
+from worker.clusters.statistics.category import MAX_VALUES, MIN_PROFILES, CategoryAggregate
 
 # A loaded machine is no reason to fail.
 
@@ -19,26 +19,26 @@ def counted(values: list[str]) -> CategoryAggregate:
 
 
 def test_up_to_the_bound_every_count_is_exact() -> None:
-    values = [f"v{i}" for i in range(KEPT) for _ in range(i % 5 + 1)]
+    values = [f"v{i}" for i in range(MAX_VALUES) for _ in range(i % 5 + 1)]
     aggregate = counted(values)
-    aggregate.reduce()
+    aggregate.drop_rarest()
     assert aggregate == CategoryAggregate(len(values), Counter(values), error=0)
 
 
 def test_one_value_too_many_costs_every_count_no_more_than_its_own() -> None:
-    kept = [f"v{i}" for i in range(KEPT)]
+    kept = [f"v{i}" for i in range(MAX_VALUES)]
     aggregate = counted([*kept * 3, "rare"])
-    aggregate.reduce()
-    assert aggregate == CategoryAggregate(3 * KEPT + 1, Counter(kept * 2), error=1)
+    aggregate.drop_rarest()
+    assert aggregate == CategoryAggregate(3 * MAX_VALUES + 1, Counter(kept * 2), error=1)
 
 
 def test_memory_stays_bounded_however_many_values_there_are() -> None:
     aggregate = CategoryAggregate()
     for page in range(200):
         aggregate.add([f"v{page}-{i}" for i in range(100)])
-        assert len(aggregate.counts) <= 2 * KEPT
-    aggregate.reduce()
-    assert len(aggregate.counts) <= KEPT
+        assert len(aggregate.counts) <= 2 * MAX_VALUES
+    aggregate.drop_rarest()
+    assert len(aggregate.counts) <= MAX_VALUES
     assert aggregate.count == 20_000
 
 
@@ -52,10 +52,10 @@ def test_a_frequent_value_survives_a_flood_of_rare_ones() -> None:
 
 
 def test_merging_bounds_memory_too() -> None:
-    left = counted([f"a{i}" for i in range(2 * KEPT)])
-    left.merge(counted([f"b{i}" for i in range(2 * KEPT)]))
-    assert len(left.counts) <= KEPT
-    assert left.count == 4 * KEPT
+    left = counted([f"a{i}" for i in range(2 * MAX_VALUES)])
+    left.merge(counted([f"b{i}" for i in range(2 * MAX_VALUES)]))
+    assert len(left.counts) <= MAX_VALUES
+    assert left.count == 4 * MAX_VALUES
     assert left.error == 1
 
 
@@ -65,18 +65,18 @@ def test_the_most_frequent_come_first_and_ties_in_order_of_their_names() -> None
     assert counted(["a", "a", "b"]).most_frequent(3) == []
 
 
-def test_values_that_few_profiles_have_are_stored_as_digests_and_go_on_counting() -> None:
+def test_rare_values_are_stored_as_digests_and_counted_on() -> None:
     aggregate = counted([*["pro"] * 3, *["Jane Doe"] * 2, "Ada"])
-    aggregate.conceal()
+    aggregate.conceal_rare()
     assert set(aggregate.counts) > {"pro"}
     assert sorted(aggregate.counts.values()) == [1, 2, 3]
     assert not {"Jane Doe", "Ada"} & set(aggregate.counts)
-    assert aggregate.shown() == {"pro": 3}
+    assert aggregate.disclosable() == {"pro": 3}
     restored = CategoryAggregate.from_json(aggregate.as_json())
     for again in (aggregate, restored):
         again.add(["Jane Doe", "Ada"])
-        assert again.shown() == {"pro": 3, "Jane Doe": 3}
-        again.conceal()
+        assert again.disclosable() == {"pro": 3, "Jane Doe": 3}
+        again.conceal_rare()
         assert again.count == 8
         assert sorted(again.counts.values()) == [2, 3, 3]
     assert aggregate == restored
@@ -84,18 +84,18 @@ def test_values_that_few_profiles_have_are_stored_as_digests_and_go_on_counting(
 
 def test_a_value_and_its_digest_are_one_when_they_meet() -> None:
     concealed = counted(["pro", "team"])
-    concealed.conceal()
+    concealed.conceal_rare()
     total = counted(["pro", "pro"])
     total.merge(concealed)
-    assert total.shown() == {"pro": 3}
+    assert total.disclosable() == {"pro": 3}
     assert (total.count, len(total.counts)) == (4, 2)
     other = counted(["pro"])
-    other.conceal()
+    other.conceal_rare()
     concealed.merge(other)
     concealed.merge(other)
-    assert concealed.shown() == {}  # what it is called nobody knows any more
+    assert concealed.disclosable() == {}  # what it is called nobody knows any more
     concealed.add(["pro"])
-    assert concealed.shown() == {"pro": 4}
+    assert concealed.disclosable() == {"pro": 4}
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=60), st.data())
@@ -104,11 +104,11 @@ def test_concealing_in_between_changes_no_count(values: list[str], data: st.Data
     for value in values:
         aggregate.add([value])
         if data.draw(st.booleans()):
-            aggregate.conceal()
+            aggregate.conceal_rare()
         if data.draw(st.booleans()):
             aggregate = CategoryAggregate.from_json(aggregate.as_json())
     expected = Counter(values)
-    assert aggregate.shown() == {value: n for value, n in expected.items() if n >= HELD_BY}
+    assert aggregate.disclosable() == {value: n for value, n in expected.items() if n >= MIN_PROFILES}
     assert (aggregate.count, aggregate.counts.total()) == (len(values), len(values))
     assert len(aggregate.counts) == len(expected)
 
@@ -120,19 +120,19 @@ chunks = st.lists(st.lists(st.sampled_from("abcdefghijklmnop"), max_size=20), ma
 @given(chunks, st.data())
 def test_a_count_is_too_low_by_at_most_the_reported_error(pages: list[list[str]], data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(category, "KEPT", 3)  # so that 16 letters overflow it
+        patch.setattr(category, "MAX_VALUES", 3)  # so that 16 letters overflow it
         parts = [CategoryAggregate()]
         for page in pages:
             step = data.draw(st.sampled_from(["same", "new", "store"]))
             if step == "new":
                 parts.append(CategoryAggregate())
             if step == "store":
-                parts[-1].reduce()
+                parts[-1].drop_rarest()
             parts[-1].add(page)
         total = CategoryAggregate()
         for part in parts:
             total.merge(part)
-        total.reduce()
+        total.drop_rarest()
         truth = Counter(letter for page in pages for letter in page)
         assert total.count == truth.total()
         assert len(total.counts) <= 3
@@ -145,9 +145,9 @@ def test_a_count_is_too_low_by_at_most_the_reported_error(pages: list[list[str]]
 @given(st.permutations([f"v{i % 40}" for i in range(100)]))
 def test_the_order_of_values_does_not_matter(values: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(category, "KEPT", 10)
+        patch.setattr(category, "MAX_VALUES", 10)
         aggregate = CategoryAggregate(len(values), Counter(values))
-        aggregate.reduce()
+        aggregate.drop_rarest()
         expected = CategoryAggregate(100, Counter(f"v{i % 40}" for i in range(100)))
-        expected.reduce()
+        expected.drop_rarest()
         assert aggregate == expected

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.clusters import RECIPE, Aggregate, Rules, fold, merge, summarise
+from tests.support.merging import merge
+from worker.clusters import RECIPE, Aggregate, Rules, fold, summarise
 
 # A loaded machine is no reason to fail.
 
@@ -88,7 +89,7 @@ def test_an_entry_without_traits_is_an_empty_profile() -> None:
     assert aggregate == Aggregate(profiles=2, unclassified=2)
 
 
-def test_entries_that_are_no_object_count_as_profile_errors_and_nowhere_else() -> None:
+def test_entries_that_are_not_objects_count_only_as_profile_errors() -> None:
     aggregate = Aggregate()
     fold(aggregate, [None, 1, "x", [], [{"traits": {"ltv": 1}}], True])
     assert aggregate == Aggregate(profile_errors=6)
@@ -290,7 +291,7 @@ def test_a_page_counts_as_a_straight_line_computation_does(profiles: list[object
 
 @settings(max_examples=150)
 @given(space, st.randoms(use_true_random=False), st.lists(st.integers(0, 40), max_size=5))
-def test_any_split_and_order_of_pages_gives_the_same_to_the_last_bit_but_for_the_spread(
+def test_split_and_order_of_pages_change_nothing_but_rounding_of_spread(
     profiles: list[object], random: Random, cuts: list[int]
 ) -> None:
     whole = Aggregate()
@@ -387,7 +388,7 @@ def test_a_large_dirty_space_in_pages_equals_the_straight_line() -> None:
     assert set(aggregate.clusters) == set(RECIPE.cluster_keys)
 
 
-def test_a_profile_that_the_filter_keeps_out_counts_as_filtered_and_nowhere_else() -> None:
+def test_a_filtered_profile_counts_only_as_filtered() -> None:
     rules = Rules.model_validate(
         {
             "name": "filtered",

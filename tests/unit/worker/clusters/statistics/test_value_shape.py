@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.cli.commands.doctor_findings import coverage, judge_traits
+from tests.support.merging import merge
 from worker.clusters import Aggregate, Rules, fold
-from worker.clusters.statistics.aggregate import SHAPES_KEPT, merge
-from worker.clusters.statistics.value_shape import most_frequent_shapes, shape, shown_shapes
+from worker.clusters.statistics.aggregate import MAX_SHAPES
+from worker.clusters.statistics.value_shape import frequent_shapes_by_trait, most_frequent_shapes, value_shape
 from worker.clusters.suggest.profiling import survey
 
 
@@ -45,12 +46,12 @@ from worker.clusters.suggest.profiling import survey
     ],
 )
 def test_a_value_has_a_shape(value: object, found: str) -> None:
-    assert shape(value) == found
+    assert value_shape(value) == found
 
 
 @given(st.text() | st.floats() | st.integers())
 def test_a_shape_holds_no_letter_and_no_digit_of_the_value(value: object) -> None:
-    found = shape(value)
+    found = value_shape(value)
     assert found.isprintable()
     assert len(found) <= 40
     if found != "number":
@@ -58,7 +59,7 @@ def test_a_shape_holds_no_letter_and_no_digit_of_the_value(value: object) -> Non
     if isinstance(value, str):
         other = "".join("9" if c.isnumeric() else "z" if c.islower() else c for c in value)
         same = other.translate(dict.fromkeys(range(ord("A"), ord("Z") + 1), "Q"))
-        assert shape(same) == found
+        assert value_shape(same) == found
 
 
 AMOUNTS = Rules.model_validate(
@@ -84,8 +85,10 @@ def test_errors_are_counted_by_the_shape_of_the_value_that_is_one() -> None:
         *[{"plan": {"name": "pro"}}] * 3,
     )
     assert aggregate.trait_errors == {"ltv": 6, "plan": 3}
-    assert shown_shapes(aggregate.error_shapes) == {"ltv": {'"9.999,99"': 4}, "plan": {"object": 3}}
-    assert shown_shapes(Aggregate.from_bytes(aggregate.to_bytes()).error_shapes) == shown_shapes(aggregate.error_shapes)
+    assert frequent_shapes_by_trait(aggregate.error_shapes) == {"ltv": {'"9.999,99"': 4}, "plan": {"object": 3}}
+    assert frequent_shapes_by_trait(
+        Aggregate.from_bytes(aggregate.to_bytes()).error_shapes
+    ) == frequent_shapes_by_trait(aggregate.error_shapes)
 
 
 def test_neither_a_value_nor_a_rare_shape_is_stored() -> None:
@@ -94,7 +97,7 @@ def test_neither_a_value_nor_a_rare_shape_is_stored() -> None:
     assert not any(text in stored for text in ("4.711", "EUR", "Jane", "Aaaa Aaa", "x-7", "a-9"))
 
 
-def test_an_aggregate_without_errors_is_written_as_before_and_one_without_shapes_is_read() -> None:
+def test_shapes_are_optional_in_stored_aggregates() -> None:
     assert "error_shapes" not in json.loads(folded({"ltv": 1}).to_bytes())
     aggregate = folded({"ltv": "?"})
     document = json.loads(aggregate.to_bytes())
@@ -129,9 +132,9 @@ def test_batches_that_are_merged_count_every_shape_once(values: list[object], da
     if errors:
         counted = total.error_shapes["ltv"]
         assert counted.count == len(errors)
-        expected = {one: n for one, n in Counter(map(shape, errors)).items() if n >= 3}
-        counted.conceal()
-        assert counted.shown().items() <= expected.items()
+        expected = {one: n for one, n in Counter(map(value_shape, errors)).items() if n >= 3}
+        counted.conceal_rare()
+        assert counted.disclosable().items() <= expected.items()
         assert counted.counts.total() == len(errors)
 
 
@@ -141,7 +144,7 @@ def test_memory_stays_bounded_however_many_shapes_there_are() -> None:
     for first in signs:
         fold(aggregate, [{"traits": {"ltv": f"{first}{a}{b}"}} for a in signs for b in signs], AMOUNTS)
     data = aggregate.to_bytes()
-    assert len(aggregate.error_shapes["ltv"].counts) <= SHAPES_KEPT
+    assert len(aggregate.error_shapes["ltv"].counts) <= MAX_SHAPES
     assert len(data) < 8192
 
 

@@ -61,12 +61,12 @@ def test_a_date_is_told_by_its_age(days: float, text: str) -> None:
 def test_a_category_is_told_by_its_values_and_from_thirty_profiles_on_with_their_shares() -> None:
     trait = Trait(name="plans", type="category")
     top = (CategoryShare("pro", 20, 2 / 3), CategoryShare("free", 10, 1 / 3))
-    assert of_trait(summary(categories={"plans": CategorySummary(top, 30, 0)}), trait) == {
+    assert of_trait(summary(categories={"plans": CategorySummary(top, 30)}), trait) == {
         "plans": "pro, free",
         "plans.shares": "pro 67%, free 33%",
         "plans.known": "75%",
     }
-    few = of_trait(summary(categories={"plans": CategorySummary(top, 29, 0)}), trait)
+    few = of_trait(summary(categories={"plans": CategorySummary(top, 29)}), trait)
     assert (few["plans"], few["plans.shares"]) == ("pro, free", None)
 
 
@@ -120,7 +120,7 @@ def test_a_name_is_written_without_quotes(word: str) -> None:
 def test_a_word_that_could_be_taken_for_text_is_quoted_as_data(word: str, shown: str) -> None:
     assert quoted(word) == shown
     top = (CategoryShare(word, 30, 1.0),)
-    texts = of_trait(summary(categories={"plans": CategorySummary(top, 30, 0)}), Trait(name="plans", type="category"))
+    texts = of_trait(summary(categories={"plans": CategorySummary(top, 30)}), Trait(name="plans", type="category"))
     assert (texts["plans"], texts["plans.shares"]) == (shown, f"{shown} 100%")
 
 
