@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.docs import PAGES, ROOT, anchors, code_blocks, page, relative_links
+from tests.support.docs import PAGES, ROOT, anchors, code_blocks, page, relative_links, table
 from worker.clusters.rules.toml_file import parse_rules
 from worker.settings import Settings
 
@@ -55,3 +55,38 @@ def test_a_relative_link_leads_to_a_file_and_its_anchor_to_a_heading(name: str, 
 @pytest.mark.parametrize("text", [block for text in PAGES.values() for block in code_blocks(text, "toml")])
 def test_a_clusters_file_that_a_page_shows_is_well_formed(text: str) -> None:
     assert parse_rules(text).clusters
+
+
+EVIDENCE = [
+    "case 429",
+    "case 402",
+    "retry",
+    "rate limit",
+    "cursor",
+    '"update"',
+    "POST",
+    "checkpoint",
+    "revive",
+    "sentence",
+    "sp:sync:{id}",
+    "[[clusters]]",
+    "def parse",
+    "guard_profiles",
+    "EXIT_CODES",
+    "credits_charged",
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "fragment"), list(zip(table(PAGES["CONTRIBUTING.md"], "| question | file |"), EVIDENCE, strict=True))
+)
+def test_a_file_of_where_to_find_it_answers_the_question(row: list[str], fragment: str) -> None:
+    (path,) = re.findall(r"\]\((.+?)\)", row[1])
+    assert fragment.lower() in (ROOT / path).read_text().lower()
+
+
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"`((?:worker|producer|tests|docs)/[\w/.]+)`", PAGES["CONTRIBUTING.md"])))
+)
+def test_a_path_in_the_guide_for_contributors_exists(path: str) -> None:
+    assert (ROOT / path).exists()

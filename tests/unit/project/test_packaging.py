@@ -22,6 +22,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
+from trove_classifiers import classifiers
 
 from worker.settings import Settings
 
@@ -136,6 +137,8 @@ def test_the_wheel_holds_every_file_of_both_packages(tmp_path: Path) -> None:
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path), cwd=tree)
     (wheel,) = tmp_path.glob("*.whl")
     shipped = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    (licence,) = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("/licenses/LICENSE")}
+    assert "Apache License" in zipfile.ZipFile(wheel).read(licence).decode()
     present = {
         path.relative_to(tree).as_posix()
         for package in ("worker", "producer")
@@ -409,3 +412,24 @@ def test_the_gate_installs_what_the_machine_lacks_and_then_runs_make_test(checko
 
 def test_the_gate_can_be_executed() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+# --- metadata -----------------------------------------------------------------------------------------------
+
+
+def test_the_classifiers_are_known_and_agree_with_requires_python() -> None:
+    project = PYPROJECT["project"]
+    assert set(project["classifiers"]) <= classifiers
+    versions = [text.rsplit(" ", 1)[1] for text in project["classifiers"] if re.search(r":: 3\.\d+$", text)]
+    assert project["requires-python"] == f">={versions[0]}"
+    assert project["license"] == "Apache-2.0"
+    assert project["license-files"] == ["LICENSE"]
+
+
+def test_the_pre_commit_hooks_are_the_checks_of_make_lint_and_need_no_network() -> None:
+    (repo,) = YAML(typ="safe", pure=True).load(ROOT / ".pre-commit-config.yaml")["repos"]
+    assert repo["repo"] == "local"
+    tools = {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in repo["hooks"]}
+    lint = (ROOT / "Makefile").read_text().split("\nlint:", 1)[1].split("\n\n", 1)[0]
+    assert tools == set(re.findall(r"\$\(BIN\)/([\w-]+)", lint)) == {"ruff", "mypy", "lint-imports"}
+    assert {hook["language"] for hook in repo["hooks"]} == {"system"}
