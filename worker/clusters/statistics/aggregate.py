@@ -28,11 +28,16 @@ MIN_SIZE = 8
 """Fewest buckets and values to which sketches and categories are reduced."""
 
 _COUNTS = ("profiles", "profile_errors", "vanished", "left_out", "filtered", "unclassified", "unreadable", "merged")
-_LEFT_OUT_IF_ZERO = frozenset({"unreadable", "merged"})
-"""Counts that earlier versions do not know. They are written only if they are not 0."""
+_LATER_COUNTS = ("unreadable", "merged")
+"""Counts that version 0.1.0 does not know."""
 
 _SHAPES = "error_shapes"
-"""Written only if there are any, for the same reason."""
+"""What version 0.1.0 does not know either."""
+
+_HIDDEN = "."
+"""Begins the key of a stored cluster that is none: no rules can have such a key. It holds what version 0.1.0 does not
+know: that refuses other fields, but keeps and merges clusters which it does not ask for. So a sync can go on there, and
+come back with what was counted here."""
 
 MAX_SHAPES = 32
 """Most shapes of unusable values kept for each trait."""
@@ -206,7 +211,12 @@ class Aggregate:
     def from_bytes(cls, data: bytes) -> "Aggregate":
         """Read what `to_bytes` returned. Raises ValueError if `data` is anything else."""
         try:
-            return cls._from_json(orjson.loads(data))
+            document = orjson.loads(data)
+            version = serialization.count(dict(serialization.items(document)).get("version"))
+            serialization.check_version("the statistics", version, VERSION)
+            return cls._from_json(document)
+        except serialization.NewerVersion:
+            raise
         except ValueError as error:
             raise ValueError(f"not a stored aggregate: {error}") from error
 
@@ -222,25 +232,35 @@ class Aggregate:
                 number.sketch.compact(buckets)
 
     def _as_json(self) -> dict[str, object]:
-        shapes = {trait: one.as_json() for trait, one in self.error_shapes.items()}
+        hidden = {name: ClusterAggregate(n) for name in _LATER_COUNTS if (n := getattr(self, name))}
+        if self.error_shapes:
+            hidden[_SHAPES] = ClusterAggregate(categories=self.error_shapes)
+        clusters = {**self.clusters, **{_HIDDEN + name: one for name, one in hidden.items()}}
         return {
             "version": VERSION,
-            **{name: n for name in _COUNTS if (n := getattr(self, name)) or name not in _LEFT_OUT_IF_ZERO},
+            **{name: getattr(self, name) for name in _COUNTS if name not in _LATER_COUNTS},
             "trait_errors": self.trait_errors,
-            **({_SHAPES: shapes} if shapes else {}),
-            "clusters": {key: cluster.as_json() for key, cluster in self.clusters.items()},
+            "clusters": {key: cluster.as_json() for key, cluster in clusters.items()},
         }
 
     @classmethod
     def _from_json(cls, document: object) -> "Aggregate":
+        # Versions between 0.1.0 and this one had these as fields.
+        known = {**dict.fromkeys(_LATER_COUNTS, 0), _SHAPES: {}, **dict(serialization.items(document))}
         names = ("version", "trait_errors", _SHAPES, "clusters", *_COUNTS)
-        known = {**dict.fromkeys(_LEFT_OUT_IF_ZERO, 0), _SHAPES: {}, **dict(serialization.items(document))}
-        version, trait_errors, shapes, clusters, *counts = serialization.fields(known, *names)
+        version, trait_errors, shapes, found, *counts = serialization.fields(known, *names)
         if serialization.count(version) != VERSION:
             raise ValueError(f"expected version {VERSION}")
-        return cls(
+        clusters = {key: ClusterAggregate.from_json(cluster) for key, cluster in serialization.items(found)}
+        result = cls(
             trait_errors=Counter({trait: serialization.count(n) for trait, n in serialization.items(trait_errors)}),
             error_shapes={trait: CategoryAggregate.from_json(one) for trait, one in serialization.items(shapes)},
-            clusters={key: ClusterAggregate.from_json(cluster) for key, cluster in serialization.items(clusters)},
+            clusters={key: cluster for key, cluster in clusters.items() if not key.startswith(_HIDDEN)},
             **{name: serialization.count(n) for name, n in zip(_COUNTS, counts, strict=True)},
         )
+        if hidden := clusters.get(_HIDDEN + _SHAPES):
+            result.error_shapes |= hidden.categories
+        for name in _LATER_COUNTS:
+            if hidden := clusters.get(_HIDDEN + name):
+                setattr(result, name, getattr(result, name) + hidden.n)
+        return result

@@ -6,9 +6,34 @@ Each function returns its argument with a type or raises ValueError. Messages do
 from math import isfinite
 
 
+class NewerVersion(ValueError):
+    """A stored document has a version that only a newer segment-personas reads.
+
+    Attributes:
+        version: That version.
+    """
+
+    def __init__(self, document: str, version: int, known: int) -> None:
+        super().__init__(f"version {version} of {document}: this segment-personas reads up to version {known}")
+        self.version = version
+
+
+def check_version(document: str, version: object, known: int) -> int:
+    """Return the version of a stored document. None: it has none, and so is of version 1.
+
+    Raises:
+        NewerVersion: It is greater than `known`.
+        ValueError: It is no version.
+    """
+    found = 1 if version is None else count(version)
+    if found > known:
+        raise NewerVersion(document, found, known)
+    return found
+
+
 def fields(value: object, *names: str) -> list[object]:
-    """Return the values of an object that has exactly these fields, in this order."""
-    if not isinstance(value, dict) or value.keys() != set(names):
+    """Return the values of an object that has at least these fields, in this order. Other fields are ignored."""
+    if not isinstance(value, dict) or not value.keys() >= set(names):
         raise ValueError(f"expected an object with the fields {', '.join(names)}")
     return [value[name] for name in names]
 

@@ -15,6 +15,7 @@ from worker.clusters.statistics.boolean import BooleanAggregate
 from worker.clusters.statistics.category import MAX_VALUES, CategoryAggregate
 from worker.clusters.statistics.numeric import Moments, NumberAggregate
 from worker.clusters.statistics.quantile_sketch import QuantileSketch
+from worker.clusters.statistics.serialization import NewerVersion
 
 # A loaded machine is no reason to fail.
 
@@ -35,6 +36,41 @@ def counted(page: list[object]) -> Aggregate:
 def test_an_aggregate_survives_its_bytes() -> None:
     for aggregate in (Aggregate(), counted(PAGE), counted(PAGE * 7)):
         assert Aggregate.from_bytes(aggregate.to_bytes()) == aggregate
+
+
+def test_a_newer_version_is_named_as_such_and_unknown_fields_of_this_one_are_ignored() -> None:
+    with pytest.raises(NewerVersion) as caught:
+        Aggregate.from_bytes(document(version=VERSION + 1))
+    assert caught.value.version == VERSION + 1
+    changed = orjson.loads(document(more=1))
+    changed["clusters"]["new"] = {**changed["clusters"]["at_risk"], "more": 1}
+    read = Aggregate.from_bytes(orjson.dumps(changed))
+    assert read.clusters["new"] == read.clusters["at_risk"] == counted(PAGE).clusters["at_risk"]
+
+
+def test_what_version_0_1_0_does_not_know_is_kept_where_that_version_leaves_it_alone() -> None:
+    aggregate = counted(PAGE)
+    aggregate.unreadable, aggregate.merged = 3, 4
+    stored = orjson.loads(aggregate.to_bytes())
+    known = {"version", "trait_errors", "clusters", "profiles", "profile_errors", "vanished", "left_out", "filtered"}
+    assert set(stored) == known | {"unclassified"}
+    assert {key for key in stored["clusters"] if key not in RECIPE.cluster_keys} == {
+        ".error_shapes",
+        ".unreadable",
+        ".merged",
+    }
+    assert {tuple(cluster) for cluster in stored["clusters"].values()} == {("booleans", "categories", "n", "numbers")}
+    assert Aggregate.from_bytes(aggregate.to_bytes()) == aggregate
+
+
+def test_a_document_of_a_version_after_0_1_0_that_has_fields_for_these_is_read() -> None:
+    aggregate = counted(PAGE)
+    aggregate.unreadable, aggregate.merged = 3, 4
+    stored = orjson.loads(aggregate.to_bytes())
+    shapes = stored["clusters"].pop(".error_shapes")["categories"]
+    del stored["clusters"][".unreadable"], stored["clusters"][".merged"]
+    stored |= {"unreadable": 3, "merged": 4, "error_shapes": shapes}
+    assert Aggregate.from_bytes(orjson.dumps(stored)) == aggregate
 
 
 @given(st.lists(st.floats(-1e15, 1e15)))
@@ -128,9 +164,8 @@ MALFORMED = {
     "no object": b"[]",
     "null": b"null",
     "no version": b"{}",
-    "other version": document(version=VERSION + 1),
+    "version zero": document(version=0),
     "version of another type": document(version=True),
-    "unknown field": document(more=1),
     "negative count": document(profiles=-1),
     "count that is a float": document(unclassified=1.0),
     "count that is a bool": document(profile_errors=True),
