@@ -32,7 +32,7 @@ lint: .venv/.tests-installed ## lint, types and import rules only
 	@$(BIN)/mypy --no-error-summary
 	@report="$$($(BIN)/lint-imports --no-logo)" || { echo "$$report"; exit 1; }
 
-chaos: .venv/.tests-installed ## kill workers, Redis and connections under load (ROUNDS=10 SEED=1)
+chaos: .venv/.tests-installed ## kill workers, runs, Redis and connections under load (ROUNDS=10 SEED=1)
 	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --seed $(SEED)
 
 bench: .venv/.bench-installed ## measure speed and memory, and print the table

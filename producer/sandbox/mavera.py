@@ -53,6 +53,11 @@ _ODD_ROWS: tuple[Any, ...] = (
     {"name": "Without an id"},
     {"id": None},
     {"id": 42, "name": None},
+    {"id": 1.5, "name": ["A", "list"]},
+    {"id": True, "description": {"text": "nested"}},
+    {"id": {"value": "per_nested"}, "name": "Without a usable id"},
+    {"ID": "per_upper", "Name": "Fields in capitals"},
+    {"id": "per_odd", "description": None, "created_at": {}, "is_custom": "yes", "credits_charged": "300"},
     {"id": "per_odd"},
 )
 

@@ -1,7 +1,8 @@
 """Segment: what both dialects share. Token, limit of the space, latency, faults, `Request-Id`, journal.
 
-`inline` lies under `/spaces`, `profile-api` under `/v1/spaces`, as their documented base URLs do. Dispatch is
-by hand, because a benchmark's page should cost the server microseconds.
+`inline` lies under `/spaces`, `profile-api` under `/v1/spaces`, as their documented base URLs do; and under
+`/spaces` too for requests with Basic credentials, so that one base URL serves both. Dispatch is by hand, because a
+benchmark's page should cost the server microseconds.
 """
 
 from __future__ import annotations

@@ -152,6 +152,8 @@ class Sandbox:
             path = unquote(path)
         if path.startswith("/_moved/"):
             path = path.removeprefix("/_moved")
+        if path.startswith("/spaces/") and request.headers.get("Authorization", "").startswith("Basic "):
+            path = "/v1" + path  # one base URL serves both dialects: the credentials tell which one is spoken
         if path.startswith(("/spaces/", "/v1/")):
             return await self._segment.handle(request, path, query)
         if path.startswith("/api/v1/"):

@@ -11,6 +11,9 @@ import traceback
 from pathlib import Path
 
 from tests.chaos.rounds import Round
+from tests.chaos.runs import RunsRound
+
+KINDS = {"workers": Round, "runs": RunsRound}
 
 
 def main() -> int:
@@ -18,16 +21,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1, help="of the first round; the next ones count on")
+    parser.add_argument("--trouble", type=float, default=6, help="seconds for which faults go on")
+    parser.add_argument("--only", choices=KINDS, help="only rounds of this kind; default: each round has both")
     arguments = parser.parse_args()
     for seed in range(arguments.seed, arguments.seed + arguments.rounds):
-        folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-        try:
-            print(asyncio.run(Round(seed, folder).run()), flush=True)
-        except Exception:
-            traceback.print_exc()
-            print(f"round {seed} does not hold; its logs are in {folder}", flush=True)
-            return 1
-        shutil.rmtree(folder)
+        for kind, round_of_kind in KINDS.items():
+            if arguments.only not in (None, kind):
+                continue
+            folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+            try:
+                print(f"{kind}: {asyncio.run(round_of_kind(seed, folder, trouble_s=arguments.trouble).run())}", flush=True)
+            except Exception:
+                traceback.print_exc()
+                print(f"round {seed} of {kind} does not hold; its logs are in {folder}", flush=True)
+                return 1
+            shutil.rmtree(folder)
     print(f"{arguments.rounds} rounds held")
     return 0
 

@@ -19,17 +19,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from producer import SyncClient, SyncNotFound, SyncRequest, SyncState
-from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
+from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
+from tests.chaos.api_faults import TIMES, mavera_fault, poisons, refused_updates, segment_fault, shown
 from tests.chaos.points import HOW, POINTS
 from tests.support import truth
 from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
+from tests.support.movable_clock import MovableClock
 from tests.support.redis_server import RedisServer
+from tests.support.slow_front import slow_front
+from tests.support.stage import know_run
 from tests.support.workers import WorkerProcess, environment
 from worker.settings import load_settings
 from worker.store import redis_pool
 
-QUIET_S = 30.0
+QUIET_S = 60.0
 """How long the syncs of a round may take to end once the trouble is over."""
+
+CREDITS = 100_000
+_FOUR_PERSONAS = 4 * 300
+_BY_PROFILE = "spa_p"
+"""The space that is read by profile-api, with profiles that cannot be read."""
+_SECOND_NIGHT = "spa_1"
+"""The space that has its personas before the trouble begins, from a smaller space."""
+_FIRST_NIGHT = SpaceSpec(400, "mixed", seed=3)
+_NOON_S = 7200
+"""Where the clock of Redis' host is before it steps, in seconds ahead of the true time."""
 
 
 @dataclass
@@ -59,6 +73,11 @@ class Round:
         self._specs = {
             f"spa_{i}": SpaceSpec(self._random.randint(2000, 8000), "mixed", seed=seed * 100 + i) for i in range(spaces)
         }
+        self._specs[_BY_PROFILE] = SpaceSpec(self._random.randint(150, 600), "mixed", seed=seed * 100 + 98)
+        self._poisons = poisons(self._random, _BY_PROFILE, self._specs[_BY_PROFILE])
+        self._clock = MovableClock(folder / "clock") if seed % 2 else None
+        self._cuts = 0
+        self._bag: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self._workers: list[WorkerProcess] = []
         self._started = 0
         self._aof_sizes: list[tuple[float, int]] = []
@@ -66,12 +85,23 @@ class Round:
 
     async def run(self) -> Report:
         """Runs the round. Raises AssertionError if anything is not as it must be."""
-        self._redis = RedisServer(self._folder)
+        if self._clock:
+            self._clock.set(_NOON_S)
+            self._redis = RedisServer(self._folder, kind="valkey", env=self._clock.environment)
+        else:
+            self._redis = RedisServer(self._folder)
         self._redis.start()
-        options = SandboxOptions(spaces=self._specs, latency_s=self._random.uniform(0.01, 0.05), mavera_latency_s=0.05)
+        options = SandboxOptions(
+            spaces={**self._specs, _SECOND_NIGHT: _FIRST_NIGHT},
+            latency_s=self._random.uniform(0.01, 0.05),
+            mavera_latency_s=0.05,
+            mavera_odd_rows=True,
+            credits=CREDITS,
+            faults=tuple(self._poisons.values()),
+        )
         try:
-            async with Sandbox(options) as sandbox:
-                self._sandbox = sandbox
+            async with Sandbox(options) as sandbox, slow_front(sandbox.port, self._folder) as front:
+                self._sandbox, self._front = sandbox, front
                 await self._syncs_under_trouble()
         finally:
             for worker in self._workers:
@@ -85,6 +115,13 @@ class Round:
         async with SyncClient(
             self._redis.url, settings=load_settings(stall_s=2, heartbeat_s=0.5), patience_s=30
         ) as client:
+            pool = redis_pool(self._redis.url, patience_s=5)
+            await know_run(pool)
+            await pool.aclose()
+            first = await client.enqueue(SyncRequest(space_id=_SECOND_NIGHT))
+            first = await client.wait(first.id, timeout_s=QUIET_S)
+            assert first.state is SyncState.COMPLETED, first.error
+            self._sandbox.set_options(spaces=self._specs)
             requests = {space: self._request(space) for space in self._specs}
             ids = {space: (await client.enqueue(request)).id for space, request in requests.items()}
             ends_at = time.monotonic() + self._trouble_s
@@ -97,11 +134,16 @@ class Round:
             for space in self._specs:
                 await self._see_to_its_end(client, ids, space)
             self.report.recovered_s = time.monotonic() - quiet_since
-            await self._check(client, ids)
+            await self._check(client, ids, first.credits)
 
     def _request(self, space: str) -> SyncRequest:
-        """Every other space is read by fan-out."""
-        return SyncRequest(space_id=space, strategy="fan-out" if int(space[-1]) % 2 == 0 else "chain")
+        """Every other space is read by fan-out. None may spend more than its personas cost; a second night nothing."""
+        if space == _BY_PROFILE:
+            return SyncRequest(space_id=space, dialect="profile-api", max_credits=_FOUR_PERSONAS)
+        budget = 0 if space == _SECOND_NIGHT else _FOUR_PERSONAS
+        return SyncRequest(
+            space_id=space, strategy="fan-out" if int(space[-1]) % 2 == 0 else "chain", max_credits=budget
+        )
 
     async def _see_to_its_end(self, client: SyncClient, ids: dict[str, str], space: str) -> None:
         """A sync that failed for an outside reason is resumed, one that Redis forgot is asked for again."""
@@ -113,7 +155,11 @@ class Round:
                     if worker.alive:
                         worker.process.send_signal(signal.SIGUSR1)
                 await asyncio.sleep(1)
-                raise
+                sync = await client.get(ids[space])
+                raise AssertionError(
+                    f"{sync.id} of {space} does not end: {sync.state}, {sync.pages} pages, epoch {sync.epoch}, "
+                    f"{sync.revivals} revivals, {sync.note!r}, {sync.outcomes}"
+                ) from None
             except SyncNotFound:
                 self.report.lost += 1
                 ids[space] = (await client.enqueue(self._request(space))).id
@@ -126,13 +172,21 @@ class Round:
             await client.resume(sync.id)
         raise AssertionError(f"{ids[space]} of {space} fails again and again: {sync.error}")
 
-    async def _check(self, client: SyncClient, ids: dict[str, str]) -> None:
-        for space, spec in self._specs.items():
-            expected = truth.of(profiles(spec))
+    async def _check(self, client: SyncClient, ids: dict[str, str], reported: int) -> None:
+        """reported: credits of syncs that had ended before."""
+        for space in self._specs:
+            expected = self._truth(space)
             sync = await client.get(ids[space])
             assert_exact(sync, expected)
+            assert sync.profiles_unreadable == (len(self._poisons) if space == _BY_PROFILE else 0)
             assert_one_persona_each(self._sandbox, sync, expected)
+            assert sync.credits <= (sync.request.max_credits or 0), sync
+            reported += sync.credits
         assert_no_twins(self._sandbox)
+        spent = CREDITS - (self._sandbox.credits or 0)
+        assert spent == 300 * len(self._sandbox.personas)
+        # A power cut may take the record of a purchase; the persona is then found again, and costs nothing.
+        assert reported <= spent if self._cuts else reported == spent, (reported, spent)
         pool = redis_pool(self._redis.url, patience_s=5)
 
         async def clean() -> bool:
@@ -146,13 +200,32 @@ class Round:
         finally:
             await pool.aclose()
 
+    def _truth(self, space: str) -> truth.Truth:
+        """What a space truly is. A poisoned profile is left out; and nobody can tell by profile-api whether traits are
+        missing or no object."""
+        people = enumerate(profiles(self._specs[space]))
+        if space != _BY_PROFILE:
+            return truth.of(entry for _, entry in people)
+        found = truth.of(entry for number, entry in people if number not in self._poisons)
+        found.trait_errors["traits"] = 0
+        return found
+
     # Trouble
 
     async def _one_fault(self) -> None:
-        faults: list[tuple[int, str, Callable[[], Awaitable[None]]]] = [
-            (4, "killed worker", self._kill_worker),
-            (3, "frozen worker", self._freeze_worker),
-            (3, "stopped worker", self._stop_worker),
+        """Draws from a bag of all kinds, which is filled anew when it is empty: a round sees most of them."""
+        if not self._bag:
+            self._bag = [(name, fault) for many, name, fault in self._kinds() for _ in range(many)]
+            self._random.shuffle(self._bag)
+        name, fault = self._bag.pop()
+        self.report.faults[name] += 1
+        await fault()
+
+    def _kinds(self) -> list[tuple[int, str, Callable[[], Awaitable[None]]]]:
+        return [
+            (3, "killed worker", self._kill_worker),
+            (2, "frozen worker", self._freeze_worker),
+            (2, "stopped worker", self._stop_worker),
             (3, "doomed worker", self._doomed_worker),
             (1, "restarted Redis", self._restart_redis),
             (1, "killed Redis", self._kill_redis),
@@ -160,15 +233,26 @@ class Round:
             (1, "frozen Redis", self._freeze_redis),
             (3, "Segment fault", self._segment_fault),
             (3, "Mavera fault", self._mavera_fault),
+            (2, "refused updates", self._refused_updates),
+            (2, "short descriptions", self._short_descriptions),
+            (2, "slow connects", self._slow_connects),
+            (2 if self._clock else 0, "clock step", self._clock_step),
         ]
-        _, name, fault = self._random.choices(faults, weights=[weight for weight, _, _ in faults])[0]
-        self.report.faults[name] += 1
-        await fault()
 
     async def _start_worker(self, plan: str = "") -> None:
         log = self._folder / f"worker-{self._started}.log"
         self._started += 1
-        env = environment(self._redis.url, self._sandbox, COMMIT_INTERVAL_S="0.05", RETRY_BUDGET_S="60")
+        timeout_s, settle_s = self._random.choice(TIMES)
+        env = environment(
+            self._redis.url,
+            self._sandbox,
+            COMMIT_INTERVAL_S="0.05",
+            RETRY_BUDGET_S="60",
+            MAVERA_TIMEOUT_S=timeout_s,
+            MAVERA_SETTLE_S=settle_s,
+            MAVERA_BASE_URL=f"{self._front.url}/api/v1",
+            **self._front.environment,
+        )
         command = [sys.executable, "-m", "tests.chaos.worker_process", plan]
         self._workers.append(WorkerProcess(env, log, command=command))
 
@@ -208,6 +292,7 @@ class Round:
 
     async def _power_cut(self) -> None:
         """Redis ends, and up to two seconds of its append-only file with it, cut at a random byte."""
+        self._cuts += 1
         self._note_aof_size()
         await asyncio.to_thread(self._redis.kill)
         path = self._redis.append_only_file()
@@ -229,37 +314,35 @@ class Round:
         self._redis.go_on()
 
     async def _segment_fault(self) -> None:
-        kind = self._random.choice(["status", "drop", "truncate", "slow", "html", "invalid_json", "deep", "redirect"])
-        self._sandbox.add_fault(
-            Fault(
-                "segment",
-                kind,  # type: ignore[arg-type]
-                times=self._random.randint(1, 4),
-                status=302 if kind == "redirect" else self._random.choice([429, 500, 502, 503]),
-                retry_after=self._random.choice([None, "1", "date:+1", "date:-60"]),
-                seconds=0.5,
-                body=self._random.choice(["json", "html"]),
-            )
-        )
+        self._sandbox.add_fault(segment_fault(self._random))
 
     async def _mavera_fault(self) -> None:
-        kind = self._random.choice(
-            ["status", "drop", "truncate", "slow", "created_lost", "created_error", "created_late"]
-        )
-        self._sandbox.add_fault(
-            Fault(
-                "mavera",
-                kind,  # type: ignore[arg-type]
-                times=self._random.randint(1, 2),
-                status=503 if kind == "created_error" else self._random.choice([429, 500, 503]),
-                retry_after=self._random.choice([None, "1"]),
-                seconds=self._random.uniform(0.2, 2),
-            )
-        )
+        self._sandbox.add_fault(mavera_fault(self._random))
+
+    async def _refused_updates(self) -> None:
+        self._sandbox.add_fault(refused_updates(self._random))
+
+    async def _short_descriptions(self) -> None:
+        self._sandbox.set_options(**shown(self._random))
+
+    async def _slow_connects(self) -> None:
+        """Each connection to Mavera takes longer than some of the workers wait for it, then than a claim lasts."""
+        self._front.delay_s = self._random.uniform(0.3, 3)
+
+    async def _clock_step(self) -> None:
+        if self._clock:
+            self._clock.set(_NOON_S + self._random.choice([-3600, -120, -30, 30, 120, 3600]))
 
     async def _calm(self) -> None:
-        """No further faults: the APIs are well, Redis answers, frozen workers wake, and two healthy ones are there."""
+        """No further faults: the APIs are well, Redis answers, frozen workers wake, and two healthy ones are there.
+
+        What a space or an account is like stays as it is: poisoned profiles, odd rows, descriptions that are cut.
+        """
         self._sandbox.clear_faults()
+        for fault in self._poisons.values():
+            self._sandbox.add_fault(fault)
+        self._sandbox.set_options(mavera_reads=True)
+        self._front.delay_s = 0
         for worker in self._workers:
             if worker.alive:
                 worker.go_on()

@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.rounds import Round
+from tests.chaos.runs import RunsRound
 
 
-@pytest.mark.parametrize("seed", [7, 9, 12])
-async def test_whatever_fails_every_profile_counts_once_and_every_cluster_has_one_persona(
-    seed: int, tmp_path: Path
-) -> None:
-    report = await Round(seed, tmp_path).run()
+@pytest.mark.parametrize("seed", [7, 12])
+async def test_faults_of_workers_redis_and_apis_cost_no_page_and_no_second_persona(seed: int, tmp_path: Path) -> None:
+    report = await Round(seed, tmp_path, trouble_s=5).run()
     assert report.faults.total() > 0
+
+
+async def test_runs_without_redis_that_are_interrupted_or_overlap_buy_each_persona_once(tmp_path: Path) -> None:
+    report = await RunsRound(9, tmp_path, trouble_s=6).run()
+    assert report.faults["run"] > 1

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from producer.sandbox import SpaceSpec
-from tests.support.redis_server import RedisServer, faketime_library
+from tests.support.movable_clock import MovableClock
+from tests.support.redis_server import RedisServer
 from tests.support.stage import staged
 from tests.support.workers import WorkerProcess
 
@@ -17,26 +18,6 @@ Start = Callable[..., WorkerProcess]
 
 SPACES = {"spa": SpaceSpec(3000, "mixed", seed=5), "later": SpaceSpec(60, "recipe")}
 PACED = {"SEGMENT_RATE": "20", "MAVERA_RATE": "600", "MAVERA_GAP_S": "0.05"}
-
-
-class MovableClock:
-    """The clock of a server: `set` moves it by so many seconds from the true time."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self.set(0)
-
-    def set(self, seconds: int) -> None:
-        self._file.write_text(f"{seconds:+d}s\n")
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            "LD_PRELOAD": faketime_library(),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
 
 
 @pytest.fixture
