@@ -6,7 +6,6 @@ believed only after a process has seen the same claim for the settle time.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 _MOST = 10_000
@@ -19,7 +18,8 @@ class SettleWatch:
         self._clock = clock
         self._claims: dict[str, float] = {}
         self._run = ""
-        self._run_since = -math.inf
+        self._run_since = 0.0
+        self._began_before = True
 
     def claim_s(self, by: str) -> float:
         """Seconds since this process first saw the claim of the attempt `by`; 0 at the first look."""
@@ -27,9 +27,19 @@ class SettleWatch:
             self._claims.pop(next(iter(self._claims)))
         return self._clock() - self._claims.setdefault(by, self._clock())
 
-    def run_s(self, run: str) -> float:
-        """Seconds since this process saw that Redis' run became this one; infinite if it has seen no other."""
+    def steady_s(self, run: str, reported_s: float) -> float:
+        """Seconds for which Redis has surely lost nothing.
+
+        Redis' own account counts only for a run that was there before this process. Its host's clock may have been set
+        back since Redis started; then what this process has watched is longer.
+
+        Args:
+            run: Of Redis, now.
+            reported_s: How old it is by the clock of Redis' host.
+        """
+        now = self._clock()
         if run != self._run:
-            self._run_since = self._clock() if self._run else -math.inf
-            self._run = run
-        return self._clock() - self._run_since
+            self._began_before = not self._run
+            self._run, self._run_since = run, now
+        watched_s = now - self._run_since
+        return max(watched_s, reported_s) if self._began_before else watched_s

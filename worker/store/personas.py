@@ -306,14 +306,16 @@ class PersonaStore:
         return int(seconds) + int(micros) / 1e6
 
     async def redis_run(self) -> tuple[str, float]:
-        """Redis' run id, and for how many seconds nothing can have been lost: since it started, or took over.
+        """Redis' run, and for how many seconds nothing can have been lost: since it started, or took over.
 
         A power cut can take a claim and its record with it, and the very memory that there was one before; a replica
-        that takes over may lack both. So for a while after either, absence proves nothing.
+        that takes over may lack both, and so does a Redis that was emptied, which gets another run here. So for a while
+        after any of these, absence proves nothing. The seconds are by the clock of Redis' host: see `SettleWatch`.
         """
         run, age_s = await self._pool.server_run()
         if run.startswith(WATCHED):
             return run, age_s
         answer = await run_script(self._pool, "persona/note_restart", [keys.RUN], run, math.isinf(age_s))
         since_change_s = int(answer[1]) / 1000
-        return run, age_s if since_change_s < 0 else min(age_s, since_change_s)
+        mark = answer[2].decode()
+        return f"{run}@{mark}" if mark else run, age_s if since_change_s < 0 else min(age_s, since_change_s)

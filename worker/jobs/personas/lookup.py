@@ -158,8 +158,8 @@ async def list_personas(context: WorkerContext, caller: ApiCaller, family: str) 
     again, and might never come to the last one. Raises what `ApiCaller.call` raises.
     """
     begun_at = context.clock()
-    run, steady_s = await context.personas.redis_run()
-    steady_s = min(steady_s, context.settle_watch.run_s(run))
+    run, reported_s = await context.personas.redis_run()
+    steady_s = context.settle_watch.steady_s(run, reported_s)
     rows: dict[str, Persona] = {}
     why = ""
     endless = False

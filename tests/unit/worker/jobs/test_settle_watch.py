@@ -30,10 +30,22 @@ def test_very_many_claims_are_not_remembered_for_ever() -> None:
 def test_a_run_of_redis_that_this_process_has_seen_begin_is_as_old_as_that() -> None:
     now = [100.0]
     watch = SettleWatch(lambda: now[0])
-    assert watch.run_s("run 1") == math.inf
+    assert watch.steady_s("run 1", 50) == 50
     now[0] += 3
-    assert watch.run_s("run 1") == math.inf
-    assert watch.run_s("run 2") == 0
+    assert watch.steady_s("run 1", 53) == 53
+    assert watch.steady_s("run 2", 3600) == 0  # as old as that by a clock that was set forward
     now[0] += 4
-    assert watch.run_s("run 2") == 4
-    assert watch.run_s("run 1") == 0
+    assert watch.steady_s("run 2", 0) == 4
+    assert watch.steady_s("run 1", 100) == 0
+
+
+def test_a_run_whose_clock_was_set_back_is_as_old_as_this_process_has_watched_it() -> None:
+    now = [100.0]
+    watch = SettleWatch(lambda: now[0])
+    assert watch.steady_s("run 1", 0) == 0
+    now[0] += 25
+    assert watch.steady_s("run 1", 0) == 25
+
+
+def test_a_run_that_never_ends_is_infinitely_old() -> None:
+    assert SettleWatch(lambda: 0.0).steady_s("embedded", math.inf) == math.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import replace
 
@@ -448,5 +449,24 @@ async def test_after_a_change_of_redis_the_time_since_then_counts(syncs: Syncs) 
     await syncs.pool.hincrby(keys.RUN, "at", -100_000)
     assert (await syncs.personas.redis_run())[1] >= min(age_s, 100)
     await syncs.pool.hset(keys.RUN, "id", "another earlier run")
-    assert await syncs.personas.redis_run() == (run, 0)
+    again, steady_s = await syncs.personas.redis_run()
+    assert (again.partition("@")[0], steady_s) == (run.partition("@")[0], 0)
     assert await syncs.pool.pttl(keys.RUN) == -1
+
+
+async def test_a_clock_that_was_set_back_since_a_change_makes_nothing_older(syncs: Syncs) -> None:
+    await syncs.pool.hset(keys.RUN, mapping={"id": "an earlier run", "at": ""})
+    await syncs.personas.redis_run()
+    await syncs.pool.hincrby(keys.RUN, "at", 3_600_000)
+    assert (await syncs.personas.redis_run())[1] == 0
+
+
+async def test_a_redis_that_was_emptied_is_another_run(real_pool: StorePool) -> None:
+    syncs = Syncs(real_pool)
+    before, _ = await syncs.personas.redis_run()
+    assert (await syncs.personas.redis_run())[0] == before
+    await asyncio.sleep(0.002)
+    await real_pool.flushall()
+    after, steady_s = await syncs.personas.redis_run()
+    assert after != before
+    assert steady_s == 0
