@@ -30,7 +30,8 @@ def main() -> int:
                 continue
             folder = Path(tempfile.mkdtemp(prefix="chaos-"))
             try:
-                print(f"{kind}: {asyncio.run(round_of_kind(seed, folder, trouble_s=arguments.trouble).run())}", flush=True)
+                report = asyncio.run(round_of_kind(seed, folder, trouble_s=arguments.trouble).run())
+                print(f"{kind}: {report}", flush=True)
             except Exception:
                 traceback.print_exc()
                 print(f"round {seed} of {kind} does not hold; its logs are in {folder}", flush=True)

@@ -122,7 +122,7 @@ class RunsRound:
     def _check(done: Done, expected: truth.Truth) -> None:
         found = json.loads(done.out)
         assert found["profiles_fetched"] == expected.profiles, found
-        assert {one["key"]: one["n"] for one in found["clusters"]} == dict(expected.sizes), found
+        assert {one["key"]: one["n"] for one in found["personas"]} == dict(expected.sizes), found
         assert {one["action"] for one in found["personas"]} <= {"created", "updated", "unchanged"}
 
     async def _start(self, space: str) -> Command:

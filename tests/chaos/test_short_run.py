@@ -12,7 +12,7 @@ from tests.chaos.runs import RunsRound
 
 @pytest.mark.parametrize("seed", [7, 12])
 async def test_faults_of_workers_redis_and_apis_cost_no_page_and_no_second_persona(seed: int, tmp_path: Path) -> None:
-    report = await Round(seed, tmp_path, trouble_s=5).run()
+    report = await Round(seed, tmp_path, trouble_s=4).run()
     assert report.faults.total() > 0
 
 
