@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 from worker.clusters import RECIPE, Aggregate, ClusterSummary, Estimate, estimate_clusters, format_percent, summarise
 from worker.clusters.analysis.confidence import Interval
-from worker.clusters.analysis.drift import Drift, compare
-from worker.clusters.analysis.evidence import has_evidence
-from worker.clusters.analysis.snapshot import take
+from worker.clusters.analysis.drift import Drift, compare_snapshots
+from worker.clusters.analysis.quality_guards import has_evidence
+from worker.clusters.analysis.snapshot import take_snapshot
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
 from worker.models.plan import PlannedPersona
 from worker.models.sync import PersonaOutcome, Sync, SyncState
@@ -79,16 +79,16 @@ def drift(sync: Sync, aggregate: Aggregate) -> Drift | None:
     if sync.baseline is None:
         return None
     rules = sync.request.rules
-    now = take(
+    now = take_snapshot(
         aggregate,
         summarise(aggregate, rules),
         rules.compiled.deciding,
         sync_id=sync.id,
         read_from=sync.started_at or 0.0,
         read_to=sync.fetched_at or 0.0,
-        counted=sync.request.counted,
+        counting_digest=sync.request.counting_digest,
     )
-    return compare(sync.baseline, now)
+    return compare_snapshots(sync.baseline, now)
 
 
 def timings(sync: Sync, now: float | None = None) -> Timings:
@@ -258,7 +258,7 @@ def _drift(sync: Sync, aggregate: Aggregate) -> dict[str, object]:
                 "status": cluster.status,
                 "n_before": cluster.before.n,
                 "n": cluster.now.n,
-                "points": round(cluster.points, 3),
+                "points": round(cluster.share_points, 3),
                 "means": {name: round(difference, 3) for name, difference in cluster.means.items()},
             }
             for cluster in changed.clusters

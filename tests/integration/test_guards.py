@@ -152,7 +152,7 @@ async def test_lines_that_are_no_profiles_stop_a_sync_before_a_persona_changes(
             assert sync.planned
             assert "Of the 51 entries that were read, 11" in sync.planned.alarms[0]
             sync = await stage.ended(await stage.client.apply(sync.id))
-        assert_stopped(sync, "guard_profile_errors", "Of the 51 entries that were read, 11 are no profiles")
+        assert_stopped(sync, "guard_profile_errors", "Of the 51 entries that were read, 11 are not profiles")
         assert changes(stage) == 0
         assert await stage.client.history(sync.request.identity) == []
         await stage.client.resume(sync.id, accept=True)
@@ -170,7 +170,7 @@ async def test_a_listing_of_nothing_but_what_is_no_profile_always_stops_a_sync(
         stage.sandbox.add_fault(Fault("segment", "body", content=content))
         stage.worker()
         sync = await stage.sync()
-        assert_stopped(sync, "guard_profile_errors", "3 are no profiles")
+        assert_stopped(sync, "guard_profile_errors", "3 are not profiles")
 
 
 @pytest.mark.parametrize("plan_only", [False, True])

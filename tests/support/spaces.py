@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from worker.clusters.analysis.snapshot import ClusterFigures, NumberFigures, Snapshot
+from worker.clusters.analysis.snapshot import ClusterSnapshot, NumberSnapshot, Snapshot
 
 
 def snapshot(
@@ -17,17 +17,17 @@ def snapshot(
 ) -> Snapshot:
     """A space with clusters of these sizes, each with the same means (of a standard deviation of 1)."""
     classified = sum(sizes.values())
-    numbers = {name: NumberFigures(n=max(2, classified), mean=value, std=1.0) for name, value in (means or {}).items()}
+    numbers = {name: NumberSnapshot(n=max(2, classified), mean=value, std=1.0) for name, value in (means or {}).items()}
     return Snapshot(
         sync_id=sync_id,
         read_from=1_700_000_000,
         read_to=1_700_000_060,
-        counted="alike",
+        counting_digest="alike",
         profiles=classified if profiles is None else profiles,
         unclassified=0,
         coverage=coverage or {},
         clusters={
-            key: ClusterFigures(n=n, share=n / classified if classified else 0.0, numbers=numbers if n else {})
+            key: ClusterSnapshot(n=n, share=n / classified if classified else 0.0, numbers=numbers if n else {})
             for key, n in sizes.items()
         },
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from worker.clusters import ClusterSummary, Rules
-from worker.clusters.analysis.change_detection import Figures, figures
+from worker.clusters.analysis.change_detection import PersonaFigures, collect_figures
 from worker.clusters.rules.template import fill
 from worker.mavera.payload_fields import demographic, psychographic
 from worker.mavera.reference import Reference, without_references
@@ -41,7 +41,7 @@ class PersonaPayload:
     demographic: Mapping[str, object]
     psychographic: Mapping[str, object]
     wording: str
-    figures: Figures
+    figures: PersonaFigures
     extra: Mapping[str, object]
 
     def as_json(self) -> dict[str, object]:
@@ -75,7 +75,7 @@ def build(summary: ClusterSummary, reference: Reference, rules: Rules) -> Person
         demographic=demographic(summary, traits),
         psychographic=psychographic(summary, traits),
         wording=_digest(LAYOUT, name, str(reference), cluster.template, dict(cluster.persona), meanings),
-        figures=figures(summary, traits),
+        figures=collect_figures(summary, traits),
         extra=cluster.persona,
     )
 

@@ -223,8 +223,8 @@ class SyncRequest(BaseModel):
         return identity(self.space_id, self.collection, self.rules.name)
 
     @property
-    def counted(self) -> str:
-        """How profiles are counted: a digest of what must be the same for statistics to be compared."""
+    def counting_digest(self) -> str:
+        """Digest of the rules and the class of traits; statistics can be compared only if it is the same."""
         text = json.dumps([self.rules.as_json(), self.trait_class], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from worker.clusters.analysis.change_detection import Figures
+from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import LeaseLost
 from worker.models.sync import PersonaOutcome
 from worker.store import keys
@@ -66,7 +66,7 @@ class Sent:
     """What a persona was last sent. wording: digest of all that is no figure. at: Unix seconds by Redis' clock."""
 
     wording: str
-    figures: Figures
+    figures: PersonaFigures
     at: float
 
 
@@ -100,7 +100,7 @@ class PersonaRecord:
         """Reads what `encode` wrote."""
         found: dict[str, Any] = orjson.loads(raw)
         if sent := found.get("sent"):
-            found["sent"] = Sent(**{**sent, "figures": Figures(**sent["figures"])})
+            found["sent"] = Sent(**{**sent, "figures": PersonaFigures(**sent["figures"])})
         return cls(**found)
 
 

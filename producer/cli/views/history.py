@@ -52,7 +52,7 @@ def document(snapshot: Snapshot) -> Mapping[str, object]:
         "sync_id": snapshot.sync_id,
         "read_from": moment(snapshot.read_from),
         "read_to": moment(snapshot.read_to),
-        "counted": snapshot.counted,
+        "counted": snapshot.counting_digest,
         "profiles": snapshot.profiles,
         "unclassified": snapshot.unclassified,
         "clusters": {
@@ -69,6 +69,6 @@ def _told(cluster: ClusterDrift) -> str:
     ]
     if cluster.status != "kept":
         moved = [cluster.status]
-    elif abs(cluster.points) < TOLD_POINTS and not moved:
+    elif abs(cluster.share_points) < TOLD_POINTS and not moved:
         return ""
     return "; ".join([f"{cluster.before.share:.1%} → {cluster.now.share:.1%}", *moved])

@@ -1,6 +1,6 @@
-"""The figures of a cluster that decide whether its persona is worth an update: shares and means.
+"""Change detection: whether the shares and means of a cluster changed enough to update its persona.
 
-Pure. They are kept as they were last sent, so that a slow drift adds up until it counts.
+Figures are compared with those last sent, so a slow change adds up until it counts.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ from worker.clusters.rules.trait import Trait
 from worker.clusters.statistics.category import MIN_PROFILES
 
 _ROUNDING = 1e-9
-"""What the arithmetic of floats may take away from a difference that is just large enough."""
+"""Rounding error that may reduce a difference just at the threshold."""
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """What a persona says in numbers.
+class PersonaFigures:
+    """The statistics that a persona states. All shares are from 0 to 1.
 
-    share: of the cluster among all classified profiles. means: by trait, ages of dates in days too; None if fewer than
-    `MIN_PROFILES` profiles have it. shares: by trait, of its most frequent values, of a boolean of `true`, among the
-    profiles that have it. All shares from 0 to 1.
+    Attributes:
+        share: Share of all classified profiles that are in the cluster.
+        means: Mean by number trait, and by date trait as an age in days; None if fewer than `MIN_PROFILES` profiles
+            have the trait.
+        shares: By category, list or boolean trait, the share of its most frequent values (or of `true`) among the
+            profiles that have the trait.
     """
 
     share: float
@@ -31,15 +34,20 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
-    """From where on a change counts. share_points: percentage points. mean_percent: of the mean before. 0: any."""
+class ChangeThreshold:
+    """Smallest change that counts; with 0, any change does.
+
+    Attributes:
+        share_points: Change of a share, in percentage points.
+        mean_percent: Change of a mean, in percent of the earlier mean.
+    """
 
     share_points: float
     mean_percent: float
 
 
-def figures(summary: ClusterSummary, traits: Iterable[Trait]) -> Figures:
-    """The figures of a cluster, as far as its persona tells of these traits."""
+def collect_figures(summary: ClusterSummary, traits: Iterable[Trait]) -> PersonaFigures:
+    """Collect the figures of a cluster for the traits that its persona describes."""
     means, shares = {}, {}
     for name in (trait.name for trait in traits):
         if number := summary.numbers.get(name) or summary.dates.get(name):
@@ -48,11 +56,11 @@ def figures(summary: ClusterSummary, traits: Iterable[Trait]) -> Figures:
             shares[name] = {one.value: one.share for one in category.top}
         elif (boolean := summary.booleans.get(name)) and boolean.share is not None:
             shares[name] = {"true": boolean.share}
-    return Figures(summary.share, means, shares)
+    return PersonaFigures(summary.share, means, shares)
 
 
-def changes(before: Figures, after: Figures, threshold: Threshold) -> Iterator[str]:
-    """What changed by as much as the threshold, as sentences without any value of a category."""
+def find_changes(before: PersonaFigures, after: PersonaFigures, threshold: ChangeThreshold) -> Iterator[str]:
+    """Yield a clause for each change that reaches the threshold. Clauses contain no value of a category."""
     points = _points(before.share, after.share)
     if _counts(points, threshold.share_points):
         yield f"its share of the profiles moved by {points:.1f} points"
@@ -64,7 +72,7 @@ def changes(before: Figures, after: Figures, threshold: Threshold) -> Iterator[s
         elif _counts(percent := _percent(old, new), threshold.mean_percent):
             yield f"the mean of {name} moved by {percent:.1f} %"
     for name in {**before.shares, **after.shares}:
-        points = _farthest(before.shares.get(name, {}), after.shares.get(name, {}))
+        points = _largest_change(before.shares.get(name, {}), after.shares.get(name, {}))
         if _counts(points, threshold.share_points):
             yield f"a share of {name} moved by {points:.1f} points"
 
@@ -83,17 +91,17 @@ def _percent(old: float, new: float) -> float:
     return abs(new - old) / abs(old) * 100 if old else float("inf")
 
 
-def _farthest(before: Mapping[str, float], after: Mapping[str, float]) -> float:
-    """The points by which the share that moved farthest has moved, for certain."""
-    moves = (_move(before, after, value) for value in {**before, **after})
+def _largest_change(before: Mapping[str, float], after: Mapping[str, float]) -> float:
+    """Return the largest certain change of a share, in percentage points."""
+    moves = (_share_change(before, after, value) for value in {**before, **after})
     return max(moves, default=0.0)
 
 
-def _move(before: Mapping[str, float], after: Mapping[str, float], value: str) -> float:
+def _share_change(before: Mapping[str, float], after: Mapping[str, float], value: str) -> float:
     if value not in before:
         before, after = after, before
     if value in after:
         return _points(before[value], after[value])
-    # Not among the most frequent there, so its share is not known; at most it is that of the last of them.
+    # The value is not among the top values there, so its share is unknown but at most that of the last of them.
     most = min(after.values()) if len(after) >= MAX_TOP_VALUES else 0.0
     return max(0.0, before[value] - most) * 100

@@ -1,7 +1,7 @@
-"""What changed in a space between two syncs: how many profiles, which share each cluster has, and what its means are.
+"""Drift: what changed in a space between two syncs, in the sizes, shares and means of clusters.
 
-Pure. A difference of means is standardised (Cohen's d): by the standard deviation of both together,
-sqrt(((n1 - 1) s1² + (n2 - 1) s2²) / (n1 + n2 - 2)). Without a deviation there is none.
+Differences of means are standardised (Cohen's d): divided by the pooled standard deviation,
+sqrt(((n1 - 1) s1² + (n2 - 1) s2²) / (n1 + n2 - 2)).
 """
 
 from __future__ import annotations
@@ -11,28 +11,35 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
-from worker.clusters.analysis.snapshot import ClusterFigures, NumberFigures, Snapshot
+from worker.clusters.analysis.snapshot import ClusterSnapshot, NumberSnapshot, Snapshot
 
-NOBODY = ClusterFigures(n=0, share=0.0)
+EMPTY_CLUSTER = ClusterSnapshot(n=0, share=0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterDrift:
-    """One cluster before and now. means: by trait, the standardised difference; only where it can be told."""
+    """One cluster in two snapshots.
+
+    Attributes:
+        key: Key of the cluster.
+        before: The cluster in the earlier snapshot.
+        now: The cluster in the later snapshot.
+        means: By trait, the standardised difference of its means; only where it is defined.
+    """
 
     key: str
-    before: ClusterFigures
-    now: ClusterFigures
+    before: ClusterSnapshot
+    now: ClusterSnapshot
     means: Mapping[str, float]
 
     @property
-    def points(self) -> float:
-        """By how many percentage points its share of the classified profiles has grown."""
+    def share_points(self) -> float:
+        """Growth of its share of the classified profiles, in percentage points."""
         return 100 * (self.now.share - self.before.share)
 
     @property
     def status(self) -> Literal["new", "vanished", "kept"]:
-        """Whether it has come, gone, or was there before and is now."""
+        """Whether the cluster is new, has vanished, or has profiles in both snapshots."""
         if not self.before.n:
             return "new"
         return "kept" if self.now.n else "vanished"
@@ -40,33 +47,33 @@ class ClusterDrift:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What changed between two snapshots that were counted alike. Clusters that are empty in both are left out."""
+    """Changes between two snapshots with the same counting digest. Clusters that are empty in both are left out."""
 
     before: Snapshot
     now: Snapshot
     clusters: tuple[ClusterDrift, ...]
 
 
-def compare(before: Snapshot, now: Snapshot) -> Drift:
-    """What changed from `before` to `now`."""
+def compare_snapshots(before: Snapshot, now: Snapshot) -> Drift:
+    """Compute the changes from `before` to `now`."""
     keys = {**now.clusters, **before.clusters}
-    pairs = [(key, before.clusters.get(key, NOBODY), now.clusters.get(key, NOBODY)) for key in keys]
+    pairs = [(key, before.clusters.get(key, EMPTY_CLUSTER), now.clusters.get(key, EMPTY_CLUSTER)) for key in keys]
     return Drift(
         before, now, tuple(ClusterDrift(key, old, new, _means(old, new)) for key, old, new in pairs if old.n or new.n)
     )
 
 
-def _means(before: ClusterFigures, now: ClusterFigures) -> dict[str, float]:
+def _means(before: ClusterSnapshot, now: ClusterSnapshot) -> dict[str, float]:
     found = {}
     for name, new in now.numbers.items():
         old = before.numbers.get(name)
-        if old is not None and (difference := standardised(old, new)) is not None:
+        if old is not None and (difference := standardised_difference(old, new)) is not None:
             found[name] = difference
     return found
 
 
-def standardised(before: NumberFigures, now: NumberFigures) -> float | None:
-    """The difference of two means in standard deviations; None if there is no telling."""
+def standardised_difference(before: NumberSnapshot, now: NumberSnapshot) -> float | None:
+    """Return the difference of two means in standard deviations, or None if it is not defined."""
     if before.std is None or now.std is None:
         return None
     squares = (before.n - 1) * before.std**2 + (now.n - 1) * now.std**2

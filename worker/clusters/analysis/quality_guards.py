@@ -1,8 +1,9 @@
-"""What should make somebody look before personas change: entries that cannot be read, and a space that has lost
-profiles, a trait, or its good values.
+"""Quality guards: checks that raise an alarm before bad data changes personas.
 
-Pure: from statistics and, if there are any, those of the last complete sync to the first alarm. Small spaces change by
-chance: nothing is concluded from fewer than `LEAST` profiles. That entries cannot be read is not chance, in any number.
+A guard looks at entries that are not readable, at a space that lost profiles or a trait compared with the last complete
+sync, and at values that are not usable. Small spaces change by chance, so counts below `MIN_COMPARED` raise no alarm;
+unreadable entries do in any number. Evidence is checked per cluster: its members must have the traits that the cluster
+is about.
 """
 
 from __future__ import annotations
@@ -11,17 +12,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from worker.clusters.analysis.snapshot import Snapshot
+from worker.clusters.analysis.summary import ClusterSummary
+from worker.clusters.rules.condition import Condition
+from worker.clusters.rules.rules import Rules
 
-LEAST = 30
+MIN_COMPARED = 30
+"""Fewest profiles, or values of a trait, from which an alarm is concluded."""
+
+MIN_EVIDENCE = 0.2
+"""Smallest share of a cluster's profiles that must have a trait that the cluster needs (0 to 1)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
-    """From where on it is an alarm; each a share from 0 to 1.
+class GuardThresholds:
+    """GuardThresholds of the guards, each a share from 0 to 1.
 
-    profiles: at most so many of the profiles before. coverage: at most so much of a trait's coverage before; 0 switches
-    either off. trait_errors: more than so many of a trait's values cannot be used; 1 switches it off. profile_errors:
-    more than so many of the entries that were read cannot be used; with 1, it is an alarm if none can.
+    Attributes:
+        profiles: Alarm if the profiles are at most this share of those of the last sync; 0 disables the guard.
+        coverage: Alarm if the coverage of a trait is at most this share of that of the last sync; 0 disables the guard.
+        trait_errors: Alarm if more than this share of a trait's values is not usable; 1 disables the guard.
+        profile_errors: Alarm if more than this share of the entries is not usable, and in any case if none is.
     """
 
     profiles: float
@@ -32,9 +42,11 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """code: `guard_profile_errors`, `guard_profiles`, `guard_coverage` or `guard_trait_errors`.
+    """A result of the guards.
 
-    sentence: what was and what is.
+    Attributes:
+        code: `guard_profile_errors`, `guard_profiles`, `guard_coverage` or `guard_trait_errors`.
+        sentence: What was expected and what was found, without a full stop.
     """
 
     code: str
@@ -42,11 +54,14 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
-    """Entries that count as no profile.
+class UncountedEntries:
+    """Entries that were read but are in no statistic.
 
-    errors: they are none. unreadable: the source does not answer for them. vanished, merged: gone before their traits
-    were read, and parts of other profiles; an alarm only if there is nothing else.
+    Attributes:
+        errors: Entries that are not profiles.
+        unreadable: Profiles that the source does not return.
+        vanished: Profiles that were deleted before their traits were read; an alarm only if there are no profiles.
+        merged: Rows that are part of other profiles; an alarm only if there are no profiles.
     """
 
     errors: int
@@ -55,39 +70,62 @@ class Unread:
     merged: int = 0
 
 
-NOTHING_UNREAD = Unread(0, 0)
+NO_UNCOUNTED_ENTRIES = UncountedEntries(0, 0)
 
 
-def alarms(
+def find_alarms(
     now: Snapshot,
     before: Snapshot | None,
     trait_errors: Mapping[str, int],
     values: Mapping[str, int],
-    thresholds: Thresholds,
-    unread: Unread = NOTHING_UNREAD,
+    thresholds: GuardThresholds,
+    uncounted: UncountedEntries = NO_UNCOUNTED_ENTRIES,
 ) -> tuple[Alarm, ...]:
-    """Everything that is an alarm, the gravest first.
+    """Find every alarm, the most severe first.
 
-    before: the last complete sync that counted alike; None if there is none, or if `now` is not complete. trait_errors,
-    values: by trait, how many profiles have a value that cannot be used, and one that can. unread: what was read and is
-    in no statistic.
+    Args:
+        now: What the sync read.
+        before: The last complete sync with the same counting digest; None if there is none or `now` is not complete.
+        trait_errors: By trait, the number of profiles with a value that is not usable.
+        values: By trait, the number of profiles with a usable value.
+        thresholds: When a guard raises an alarm.
+        uncounted: Entries that were read but are in no statistic.
     """
-    found = list(_profile_errors(unread, now.profiles, thresholds.profile_errors))
-    if before is not None and before.profiles >= LEAST:
+    found = list(_profile_errors(uncounted, now.profiles, thresholds.profile_errors))
+    if before is not None and before.profiles >= MIN_COMPARED:
         found += _profiles(now, before, thresholds.profiles)
         found += _coverage(now, before, thresholds.coverage)
     return (*found, *_trait_errors(trait_errors, values, thresholds.trait_errors))
 
 
-def _profile_errors(unread: Unread, profiles: int, most: float) -> Iterator[Alarm]:
-    bad, gone = unread.errors + unread.unreadable, unread.vanished + unread.merged
+def has_evidence(rules: Rules, summary: ClusterSummary) -> bool:
+    """Return whether enough members of a cluster have a trait that the cluster needs.
+
+    A cluster needs the traits that its condition compares; the cluster for everyone else needs any trait that the rules
+    compare. Without this evidence the members are in the cluster only because of what missing values count as, so the
+    cluster makes no persona. For several traits only the coverage of each is known, so their sum is compared with
+    `MIN_EVIDENCE`.
+    """
+    condition = next((cluster.when for cluster in rules.clusters if cluster.key == summary.key), None)
+    needed = rules.compiled.deciding if condition is None else compared_traits(condition)
+    return not needed or sum(map(summary.coverage, needed)) >= MIN_EVIDENCE * summary.n
+
+
+def compared_traits(condition: Condition) -> frozenset[str]:
+    """Return the traits whose values a condition compares. Asking only whether a trait is missing does not compare."""
+    own = {condition.trait} if condition.trait and condition.comparisons.keys() - {"missing"} else set[str]()
+    return frozenset(own).union(*(compared_traits(part) for _, part in condition.parts))
+
+
+def _profile_errors(uncounted: UncountedEntries, profiles: int, most: float) -> Iterator[Alarm]:
+    bad, gone = uncounted.errors + uncounted.unreadable, uncounted.vanished + uncounted.merged
     entries = bad + profiles + (0 if profiles else gone)
     if entries and (bad > most * entries or not profiles):
-        parts = {"are no profiles": unread.errors, "are profiles that cannot be read": unread.unreadable}
+        parts = {"are not profiles": uncounted.errors, "are profiles that cannot be read": uncounted.unreadable}
         if not profiles:
-            parts |= {"were gone before their traits were read": unread.vanished, "are merged": unread.merged}
-        told = " and ".join(f"{n:,} {what}" for what, n in parts.items() if n)
-        yield Alarm("guard_profile_errors", f"Of the {entries:,} entries that were read, {told}")
+            parts |= {"were gone before their traits were read": uncounted.vanished, "are merged": uncounted.merged}
+        found = " and ".join(f"{n:,} {what}" for what, n in parts.items() if n)
+        yield Alarm("guard_profile_errors", f"Of the {entries:,} entries that were read, {found}")
 
 
 def _profiles(now: Snapshot, before: Snapshot, least: float) -> Iterator[Alarm]:
@@ -102,7 +140,7 @@ def _profiles(now: Snapshot, before: Snapshot, least: float) -> Iterator[Alarm]:
 def _coverage(now: Snapshot, before: Snapshot, least: float) -> Iterator[Alarm]:
     for trait, had in before.coverage.items():
         was, has = had / before.profiles, now.coverage.get(trait, 0) / now.profiles if now.profiles else 0.0
-        if least and had >= LEAST and has <= least * was:
+        if least and had >= MIN_COMPARED and has <= least * was:
             yield Alarm(
                 "guard_coverage",
                 f"{has:.1%} of the profiles have {trait}, which the rules need; at the last complete sync, "
@@ -113,5 +151,5 @@ def _coverage(now: Snapshot, before: Snapshot, least: float) -> Iterator[Alarm]:
 def _trait_errors(errors: Mapping[str, int], values: Mapping[str, int], most: float) -> Iterator[Alarm]:
     for trait, bad in errors.items():
         there = bad + values.get(trait, 0)
-        if there >= LEAST and bad > most * there:
+        if there >= MIN_COMPARED and bad > most * there:
             yield Alarm("guard_trait_errors", f"{bad:,} of the {there:,} values of {trait} cannot be used")

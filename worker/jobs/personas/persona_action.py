@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from worker.clusters import ClusterSummary
-from worker.clusters.analysis.change_detection import Threshold, changes
-from worker.clusters.analysis.evidence import has_evidence
+from worker.clusters.analysis.change_detection import ChangeThreshold, find_changes
+from worker.clusters.analysis.quality_guards import has_evidence
 from worker.mavera import PersonaPayload
 from worker.models.sync import SyncRequest
 from worker.settings import Settings
@@ -62,6 +62,6 @@ def decide(
         return PersonaAction("update", "its name, text or fields are others now")
     if complete and not record.complete:
         return PersonaAction("update", "it came from a part of the space")
-    threshold = Threshold(settings.persona_share_points, settings.persona_mean_percent)
-    change = next(changes(record.sent.figures, payload.figures, threshold), None)
+    threshold = ChangeThreshold(settings.persona_share_points, settings.persona_mean_percent)
+    change = next(find_changes(record.sent.figures, payload.figures, threshold), None)
     return PersonaAction("leave") if change is None else PersonaAction("update", change)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from worker.clusters import Aggregate, ClusterSummary
-from worker.clusters.analysis.quality_guards import Alarm, Thresholds, Unread, alarms
-from worker.clusters.analysis.snapshot import Snapshot, take
+from worker.clusters.analysis.quality_guards import Alarm, GuardThresholds, UncountedEntries, find_alarms
+from worker.clusters.analysis.snapshot import Snapshot, take_snapshot
 from worker.errors import Permanent, ResumableStop
 from worker.jobs.services import WorkerContext
 from worker.models.sync import SyncRequest
@@ -59,29 +59,29 @@ async def compare(
 ) -> QualityCheck:
     """Compares what a sync has read with what its space was like before."""
     request, complete = begun.request, begun.checkpoint.complete
-    now = take(
+    now = take_snapshot(
         aggregate,
         summaries,
         request.rules.compiled.deciding,
         sync_id=begun.lease.sync_id,
         read_from=begun.started_at,
         read_to=begun.started_at if begun.fetched_at is None else begun.fetched_at,
-        counted=request.counted,
+        counting_digest=request.counting_digest,
     )
     before = None
     if complete:
         remembered = await context.syncs.history(request.identity)
-        alike = (one for one in remembered if one.counted == now.counted and one.sync_id != now.sync_id)
+        alike = (one for one in remembered if one.counting_digest == now.counting_digest and one.sync_id != now.sync_id)
         before = next(alike, None)
     values = {trait.name: sum(one.coverage(trait.name) for one in summaries) for trait in request.rules.traits}
-    unread = Unread(aggregate.profile_errors, aggregate.unreadable, aggregate.vanished, aggregate.merged)
-    found = alarms(now, before, aggregate.trait_errors, values, _thresholds(context.settings), unread)
+    uncounted = UncountedEntries(aggregate.profile_errors, aggregate.unreadable, aggregate.vanished, aggregate.merged)
+    found = find_alarms(now, before, aggregate.trait_errors, values, _thresholds(context.settings), uncounted)
     nobody = _nobody(request, aggregate) if aggregate.profiles and not now.classified else ""
     return QualityCheck(now, before, complete, found, nobody)
 
 
-def _thresholds(settings: Settings) -> Thresholds:
-    return Thresholds(
+def _thresholds(settings: Settings) -> GuardThresholds:
+    return GuardThresholds(
         settings.guard_profiles, settings.guard_coverage, settings.guard_trait_errors, settings.guard_profile_errors
     )
 

@@ -11,7 +11,7 @@ import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions
 from tests.support.web_server import Answer, answer, serving
-from worker.clusters.analysis.change_detection import Figures
+from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
 from worker.http.client import HttpClient, HttpLimits, NotPermitted, new_session
 from worker.mavera import (
@@ -43,7 +43,7 @@ def payload(name: str = "Segment CDP: High Value", reference: Reference = REFERE
             "engagement_tier": "high",
         },
         wording="",
-        figures=Figures(0.0, {}, {}),
+        figures=PersonaFigures(0.0, {}, {}),
         extra={"goals": ["Grow"]},
     )
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.model import without_times
 from tests.support.syncs import FAILURE, STATES, Syncs, after
-from worker.clusters.analysis.change_detection import Figures
+from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import LeaseLost
 from worker.models.sync import PersonaOutcome, SyncState
 from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, PersonaStore, Sent, StorePool, keys
@@ -20,7 +20,7 @@ RECORD = PersonaRecord("per_1", "space", "new", "s1", n=3)
 CREATED = PersonaOutcome("new", "per_1", "created", 300, ("plans",))
 UPDATED = PersonaOutcome("new", "per_1", "updated", 0)
 UNCHANGED = PersonaOutcome("new", "per_1", "unchanged", 0)
-SENT = Sent("wording", Figures(0.1 + 0.2, {"ltv": 1 / 3, "churn_risk": None}, {"plans": {"pro": 0.5}}), at=1.5)
+SENT = Sent("wording", PersonaFigures(0.1 + 0.2, {"ltv": 1 / 3, "churn_risk": None}, {"plans": {"pro": 0.5}}), at=1.5)
 
 
 @pytest.fixture

@@ -7,23 +7,23 @@ from collections.abc import Mapping
 import pytest
 
 from worker.clusters import ClusterSummary
-from worker.clusters.analysis.change_detection import Figures, Threshold, changes, figures
+from worker.clusters.analysis.change_detection import ChangeThreshold, PersonaFigures, collect_figures, find_changes
 from worker.clusters.analysis.summary import BooleanSummary, CategoryShare, CategorySummary, NumberSummary
 from worker.clusters.rules.trait import Trait
 
-USUAL = Threshold(share_points=1, mean_percent=2)
+USUAL = ChangeThreshold(share_points=1, mean_percent=2)
 
 
 def some(
     share: float = 0.3,
     means: Mapping[str, float | None] | None = None,
     shares: Mapping[str, Mapping[str, float]] | None = None,
-) -> Figures:
-    return Figures(share, means or {}, shares or {})
+) -> PersonaFigures:
+    return PersonaFigures(share, means or {}, shares or {})
 
 
-def changed(before: Figures, after: Figures, threshold: Threshold = USUAL) -> list[str]:
-    return list(changes(before, after, threshold))
+def changed(before: PersonaFigures, after: PersonaFigures, threshold: ChangeThreshold = USUAL) -> list[str]:
+    return list(find_changes(before, after, threshold))
 
 
 def test_figures_hold_share_means_and_shares_of_top_values() -> None:
@@ -41,7 +41,7 @@ def test_figures_hold_share_means_and_shares_of_top_values() -> None:
         Trait(name="staff", type="boolean"),
         Trait(name="signed_up", type="date"),
     ]
-    assert figures(summary, [*numbers, *others]) == Figures(
+    assert collect_figures(summary, [*numbers, *others]) == PersonaFigures(
         share=0.8,
         means={"ltv": 600.0, "seats": None, "rare": None, "signed_up": 300.0},
         shares={"plans": {"pro": 0.75, "free": 0.25}, "trial": {"true": 0.4}},
@@ -50,12 +50,12 @@ def test_figures_hold_share_means_and_shares_of_top_values() -> None:
 
 def test_what_a_persona_does_not_tell_of_is_no_figure_of_it() -> None:
     summary = ClusterSummary("growth", 9, 0.8, numbers={"ltv": NumberSummary(600.0, 9)}, categories={})
-    assert figures(summary, []) == Figures(0.8, {}, {})
+    assert collect_figures(summary, []) == PersonaFigures(0.8, {}, {})
 
 
 def test_what_is_the_same_has_not_changed_even_where_any_change_counts() -> None:
     same = some(0.3, {"ltv": 100.0, "seats": None}, {"plans": {"pro": 0.5}})
-    assert changed(same, same, Threshold(0, 0)) == []
+    assert changed(same, same, ChangeThreshold(0, 0)) == []
 
 
 @pytest.mark.parametrize(("after", "counts"), [(0.35, True), (0.33, True), (0.3499, False), (0.3301, False)])
@@ -114,9 +114,9 @@ def test_a_point_of_the_share_of_a_value_counts(
 def test_how_much_counts_can_be_chosen() -> None:
     before, after = some(0.3, {"ltv": 100.0}), some(0.33, {"ltv": 105.0})
     assert len(changed(before, after)) == 2
-    assert changed(before, after, Threshold(share_points=5, mean_percent=10)) == []
+    assert changed(before, after, ChangeThreshold(share_points=5, mean_percent=10)) == []
     tiny = some(0.3000001, {"ltv": 100.0001})
-    assert len(changed(before, tiny, Threshold(share_points=0, mean_percent=0))) == 2
+    assert len(changed(before, tiny, ChangeThreshold(share_points=0, mean_percent=0))) == 2
 
 
 def test_what_changed_is_said_without_any_value_of_a_category() -> None:

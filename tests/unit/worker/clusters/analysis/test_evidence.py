@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from worker.clusters import RECIPE, Aggregate, ClusterSummary, fold, summarise
-from worker.clusters.analysis.evidence import compared, has_evidence
+from worker.clusters.analysis.quality_guards import compared_traits, has_evidence
 from worker.clusters.rules.condition import Condition
 from worker.clusters.rules.rules import Rules
 
@@ -66,4 +66,4 @@ def test_what_is_compared_is_found_at_any_depth() -> None:
             ]
         }
     )
-    assert compared(condition) == {"a", "b"}
+    assert compared_traits(condition) == {"a", "b"}

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tests.support.spaces import snapshot
-from worker.clusters.analysis.quality_guards import Alarm, Thresholds, Unread, alarms
+from worker.clusters.analysis.quality_guards import Alarm, GuardThresholds, UncountedEntries, find_alarms
 from worker.clusters.analysis.snapshot import Snapshot
 
-USUAL = Thresholds(profiles=0.5, coverage=0.5, trait_errors=0.2)
+USUAL = GuardThresholds(profiles=0.5, coverage=0.5, trait_errors=0.2)
 BEFORE = snapshot({"growth": 1000}, coverage={"ltv": 800})
 
 
@@ -22,9 +22,9 @@ def found(
     space: Snapshot,
     before: Snapshot | None = BEFORE,
     errors: dict[str, int] | None = None,
-    thresholds: Thresholds = USUAL,
+    thresholds: GuardThresholds = USUAL,
 ) -> list[str]:
-    return [alarm.code for alarm in alarms(space, before, errors or {}, {"ltv": 800}, thresholds)]
+    return [alarm.code for alarm in find_alarms(space, before, errors or {}, {"ltv": 800}, thresholds)]
 
 
 def test_a_space_that_is_as_it_was_alarms_nobody() -> None:
@@ -76,17 +76,17 @@ def test_unusable_entries_raise_an_alarm_in_spaces_of_any_size(
 ) -> None:
     space = snapshot({"growth": profiles}, coverage={"ltv": profiles})
     thresholds = replace(USUAL, profile_errors=most)
-    codes = [alarm.code for alarm in alarms(space, None, {}, {}, thresholds, Unread(errors, unreadable))]
+    codes = [alarm.code for alarm in find_alarms(space, None, {}, {}, thresholds, UncountedEntries(errors, unreadable))]
     assert codes == ["guard_profile_errors"] * is_alarm
 
 
 @pytest.mark.parametrize(("profiles", "codes"), [(0, ["guard_profile_errors"]), (1, [])])
-@pytest.mark.parametrize("unread", [Unread(0, 0, vanished=9), Unread(0, 0, merged=9)])
+@pytest.mark.parametrize("unread", [UncountedEntries(0, 0, vanished=9), UncountedEntries(0, 0, merged=9)])
 def test_profiles_that_are_all_gone_are_an_alarm_and_many_are_not(
-    unread: Unread, profiles: int, codes: list[str]
+    unread: UncountedEntries, profiles: int, codes: list[str]
 ) -> None:
     space = snapshot({"growth": profiles})
-    assert [alarm.code for alarm in alarms(space, None, {}, {}, USUAL, unread)] == codes
+    assert [alarm.code for alarm in find_alarms(space, None, {}, {}, USUAL, unread)] == codes
 
 
 def test_little_is_chance() -> None:
@@ -111,7 +111,7 @@ def test_each_can_be_switched_off(off: str, silent: str) -> None:
 
 
 def test_an_alarm_says_what_was_and_what_is() -> None:
-    assert alarms(now(400, ltv=100), BEFORE, {"ltv": 900}, {"ltv": 100}, USUAL) == (
+    assert find_alarms(now(400, ltv=100), BEFORE, {"ltv": 900}, {"ltv": 100}, USUAL) == (
         Alarm("guard_profiles", "The space has 400 profiles; the last complete sync, before, read 1,000"),
         Alarm(
             "guard_coverage",

@@ -13,7 +13,7 @@ import pytest
 from producer.sandbox import Fault, Sandbox, SandboxOptions
 from tests.support.fake_time import FakeTime, context_for
 from tests.support.web_server import Request, answer, serving
-from worker.clusters.analysis.change_detection import Figures
+from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import ResumableStop
 from worker.http.client import new_session
 from worker.jobs.api_caller import ApiCaller, Defer
@@ -32,7 +32,9 @@ def reference(number: int, family: str = FAMILY) -> Reference:
 
 
 def payload(text: str) -> PersonaPayload:
-    return PersonaPayload("Segment CDP", text, {}, {"cluster": "c"}, wording="", figures=Figures(0.0, {}, {}), extra={})
+    return PersonaPayload(
+        "Segment CDP", text, {}, {"cluster": "c"}, wording="", figures=PersonaFigures(0.0, {}, {}), extra={}
+    )
 
 
 @asynccontextmanager

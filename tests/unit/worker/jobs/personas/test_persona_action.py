@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from worker.clusters import ClusterSummary
-from worker.clusters.analysis.change_detection import Figures
+from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.clusters.analysis.summary import NumberSummary
 from worker.jobs.personas.persona_action import PersonaAction, decide
 from worker.mavera import PersonaPayload
@@ -17,7 +17,7 @@ from worker.store import PersonaRecord, Sent
 
 REQUEST = SyncRequest(space_id="spa_1")
 SUMMARY = ClusterSummary("growth", 20, 0.3, numbers={"ltv": NumberSummary(100.0, coverage=20)}, categories={})
-FIGURES = Figures(0.3, {"ltv": 100.0}, {})
+FIGURES = PersonaFigures(0.3, {"ltv": 100.0}, {})
 PAYLOAD = PersonaPayload("Growth", "…", {}, {}, wording="w1", figures=FIGURES, extra={})
 RECORD = PersonaRecord("per_1", "spa_1", "growth", "syn_0", n=20, sent=Sent("w1", FIGURES, at=1.0))
 
