@@ -129,7 +129,7 @@ class ClientConfig(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, validate_default=False)
 
     mavera_api_key: Token | None = Field(None, description="Mavera API key; workers need it")
-    mavera_base_url: BaseUrl = Field("https://app.mavera.io/api/v1", description="Where Mavera is")
+    mavera_base_url: BaseUrl = Field("https://app.mavera.io/api/v1", description="Base URL of Mavera")
     redis_prefix: Annotated[str, Expected("at most 64 letters, digits and characters of _ . : -", "staging:")] = Field(
         "",
         max_length=64,
@@ -137,8 +137,8 @@ class ClientConfig(BaseModel):
         description="Text before the name of every key, so that deployments can share a Redis; the same everywhere",
     )
     retention_days: Days = Field(7, gt=0, le=3650, description="Days that a finished sync is kept in Redis")
-    heartbeat_s: Seconds = Field(5, description="Seconds between two signs of life of a job")
-    stall_s: Seconds = Field(15, description="Silence after which a sync's job is taken for lost, in seconds")
+    heartbeat_s: Seconds = Field(5, description="Seconds between two heartbeats of a job")
+    stall_s: Seconds = Field(15, description="Seconds without a heartbeat after which a sync's job counts as lost")
 
     @model_validator(mode="after")
     def _heartbeats_fit(self) -> Self:
@@ -156,25 +156,25 @@ class Settings(ClientConfig):
     """The process's settings. Times are in seconds; a rate says per what in its description."""
 
     segment_token: Token | None = Field(None, description="Segment access token; workers need it")
-    segment_space_id: str | None = Field(None, description="Space to sync when the command names none")
+    segment_space_id: str | None = Field(None, description="Space to sync if a command names none")
     segment_dialect: Annotated[Dialect, BeforeValidator(_lower)] = Field(
         "auto",
-        description="How Segment is asked if a request does not say: inline, profile-api, or auto: whichever answers",
+        description="Dialect if a request names none: inline, profile-api, or auto (the one that answers)",
     )
     segment_region: Annotated[Literal["us", "eu"], BeforeValidator(_lower)] = Field(
         "us", description="Region of Segment: us or eu"
     )
     segment_base_url: BaseUrl | None = Field(
-        None, description="Where Segment is; if unset, its own address for the dialect and region"
+        None, description="Base URL of Segment; if unset, the public one of the dialect and region"
     )
     segment_rate: RatePerSecond = Field(
         50, gt=0, le=1e6, description="Requests a second for one space, over all workers"
     )
     segment_page_size: Count = Field(200, ge=1, le=200, description="Profiles asked for in one page")
     segment_concurrency: Count = Field(
-        32, ge=1, le=1000, description="Requests for traits under way at a time, in one walk of profile-api"
+        32, ge=1, le=1000, description="Requests for traits in flight at a time, in one fetch job of profile-api"
     )
-    segment_timeout_s: Seconds = Field(30, description="Longest time for one page, in seconds")
+    segment_timeout_s: Seconds = Field(30, description="Time-out of one page, in seconds")
 
     files_dir: Path | None = Field(
         None, description="Directory whose files workers may read for `sync --from-file`; if unset, none"
@@ -187,12 +187,13 @@ class Settings(ClientConfig):
         60, ge=1, le=1_000_000, description="Requests a minute for the account: 60, 120, 240 or 600 by tier"
     )
     mavera_gap_s: SecondsOrZero = Field(0.3, description="Least time between two Mavera requests, in seconds")
-    mavera_timeout_s: Seconds = Field(15, description="Longest time for one Mavera request, in seconds")
+    mavera_timeout_s: Seconds = Field(15, description="Time-out of one Mavera request, in seconds")
     mavera_settle_s: Seconds = Field(
         25, description="Seconds after a claim before a persona that is not listed counts as not made"
     )
     guard_profiles: Share = Field(
-        0.5, description="Stop a sync that reads at most this share of the profiles of the last complete one; 0: never"
+        0.5,
+        description="Stop a sync that reads at most this share of the profiles of the previous complete one; 0: never",
     )
     guard_coverage: Share = Field(
         0.5, description="Stop it if a deciding trait has at most this share of the coverage that it had; 0: never"
@@ -202,12 +203,11 @@ class Settings(ClientConfig):
     )
     guard_profile_errors: Share = Field(
         0.2,
-        description="Stop it if more than this share of the entries read are no profiles or cannot be read; 1: only "
-        "if all are",
+        description="Stop it if more than this share of the entries are not profiles or cannot be read; 1: only if all",
     )
     guard_personas: Share = Field(
         0.5,
-        description="Stop it if at most this share of its recorded personas, and two fewer at least, is still at "
+        description="Stop it if at most this share of its recorded personas, and at least two fewer, still exists at "
         "Mavera; 0: never",
     )
     max_credits: Count | None = Field(
@@ -226,18 +226,18 @@ class Settings(ClientConfig):
     )
 
     worker_slots: Count = Field(10, ge=1, le=1000, description="Jobs that one worker runs at a time")
-    lease_s: Seconds = Field(20, description="Seconds that a walk runs before it hands over to its next job")
+    lease_s: Seconds = Field(20, description="Seconds that a fetch job runs before it hands over to the next one")
     max_revivals: Count = Field(
         5, ge=0, le=1_000_000, description="Revivals without progress before a sync fails, resumable"
     )
-    commit_interval_s: SecondsOrZero = Field(0.25, description="Seconds between two checkpoints of a walk")
-    poll_s: Seconds = Field(0.5, description="Seconds between two looks at the queue if nothing wakes the worker")
+    commit_interval_s: SecondsOrZero = Field(0.25, description="Seconds between two checkpoints of a fetch job")
+    poll_s: Seconds = Field(0.5, description="Seconds between two polls of the queue if nothing wakes the worker")
 
     retry_budget_s: SecondsOrZero = Field(
         300, description="Seconds that an API may fail before the sync fails, resumable"
     )
     retry_base_s: Seconds = Field(0.25, description="First back-off after a failed request, in seconds; it doubles")
-    retry_after_max_s: Seconds = Field(120, description="Longest Retry-After that is believed, in seconds")
+    retry_after_max_s: Seconds = Field(120, description="Longest Retry-After that is obeyed, in seconds")
     max_body_mb: Mebibytes = Field(
         32, gt=0, le=1024, description="Largest response body that is read, in MiB, decompressed"
     )
