@@ -19,9 +19,8 @@ from tests.support.checks import until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Stage, Start, staged
 from worker.clusters import RECIPE as RECIPE_RULES
-from worker.jobs.api_caller import ApiCaller
-from worker.jobs.personas.account import read_usage
-from worker.jobs.services import WorkerContext
+from worker.jobs.composition import usage_reader
+from worker.jobs.services import WorkerServices
 from worker.models.sync import Sync, SyncState
 from worker.settings import load_settings
 from worker.store import StorePool
@@ -241,14 +240,14 @@ async def test_the_rate_of_the_account_is_used_unless_mavera_rate_is_set_lower(
             settings = load_settings(
                 mavera_api_key="mvra_test_sandbox", mavera_base_url=box.mavera_url, mavera_gap_s=0, **given
             )
-            context = WorkerContext(settings, real_pool, session)
-            usage = await read_usage(context, ApiCaller(context, context.mavera_limiter, "Mavera"))
+            services = WorkerServices(settings, real_pool, session)
+            usage = await usage_reader(services, services.mavera_caller()).read()
             assert usage
             assert usage.requests_per_minute == account
             sent = 1
             with contextlib.suppress(MustWait):
                 while sent <= 240:
-                    await context.mavera_limiter.slot(0.5)
+                    await services.mavera_limiter.slot(0.5)
                     sent += 1
             assert sent == int(expected * 0.98)
 

@@ -13,8 +13,8 @@ from producer.sandbox import Fault, SpaceSpec
 from tests.support.checks import assert_exact, until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, client_settings, staged
-from worker.jobs.services import WorkerContext
-from worker.jobs.watchdog import check_due
+from worker.jobs.composition import build_watchdog
+from worker.jobs.services import WorkerServices
 from worker.models.sync import Sync, SyncState
 from worker.store import keys, redis_pool
 
@@ -101,7 +101,8 @@ async def test_fifty_watchers_make_one_revival_and_one_job(session_redis: RedisS
         pools = [redis_pool(session_redis.url) for _ in range(50)]
         try:
             await asyncio.gather(*(pool.ping() for pool in pools))
-            await asyncio.gather(*(check_due(WorkerContext(settings, pool, session)) for pool in pools))
+            watchdogs = [build_watchdog(WorkerServices(settings, pool, session)) for pool in pools]
+            await asyncio.gather(*(watchdog.check_due() for watchdog in watchdogs))
         finally:
             await asyncio.gather(*(pool.aclose() for pool in pools))
         sync = await stage.client.get(sync.id)
@@ -177,10 +178,10 @@ async def test_a_sync_without_any_worker_waits_as_long_as_it_takes(
 ) -> None:
     async with staged(session_redis, start_worker) as stage, aiohttp.ClientSession() as session:
         sync = await stage.enqueue()
-        context = WorkerContext(client_settings(stage.environment()), stage.pool, session)
-        for _ in range(context.settings.max_revivals + 2):
+        services = WorkerServices(client_settings(stage.environment()), stage.pool, session)
+        for _ in range(services.settings.max_revivals + 2):
             await stage.pool.zadd(keys.DUE, {sync.id: 0})
-            await check_due(context)
+            await build_watchdog(services).check_due()
         sync = await stage.client.get(sync.id)
         assert (sync.state, sync.epoch, sync.revivals) == (SyncState.QUEUED, 1, 0)
         stage.worker()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 
-from worker.jobs.services import WorkerContext
+from worker.jobs.services import WorkerServices
 from worker.settings import load_settings
 from worker.store import Limiter, RateScope, StorePool, keys
 
@@ -39,10 +39,10 @@ class FakeTime:
         return Limiter(pool, scope, clock=self.clock, sleep=self.sleep)
 
 
-def context_for(
+def services_for(
     pool: StorePool, session: aiohttp.ClientSession, time: FakeTime, url: str, **settings: object
-) -> WorkerContext:
-    """A worker's context in fake time; both APIs are where a sandbox on `url` has them. Rates are out of the way."""
+) -> WorkerServices:
+    """A worker's services in fake time; both APIs are where a sandbox on `url` has them. Rates are out of the way."""
     chosen: dict[str, object] = {
         "segment_token": "sandbox",
         "mavera_api_key": "mvra_test_sandbox",
@@ -53,4 +53,4 @@ def context_for(
         "mavera_gap_s": 0.0,
         **settings,
     }
-    return WorkerContext(load_settings(**chosen), pool, session, clock=time.clock, sleep=time.sleep)
+    return WorkerServices(load_settings(**chosen), pool, session, clock=time.clock, sleep=time.sleep)

@@ -8,8 +8,7 @@ from arq.worker import Function, func
 
 from worker.__main__ import main
 from worker.jobs import arq_worker
-from worker.jobs.fetch.fetch_job import walk
-from worker.jobs.personas.finalize_job import finalize
+from worker.jobs.composition import finalize, walk
 from worker.settings import Settings
 
 

@@ -1,25 +1,27 @@
-"""ApiCaller with an API: the throttle before each request, retries after a failure, and an end to both.
+"""Sends the requests of a job to one API: throttled before each one, repeated after a failure, within a budget.
 
-A short wait is waited here; a long one (a `Retry-After`, a full window) is not worth a worker's slot: Defer tells the
-job to hand its sync over to a later one.
+A short wait is waited here. A long one (a `Retry-After`, a full window of the rate limit) is not worth a worker's slot:
+`Defer` tells the job to hand its sync over to a later job.
 
-The budget belongs to the request that fails: what other requests do meanwhile neither restores nor spends it, so
-requests that fail in one moment each wait once. How long a request has failed when its job ends travels along to the
-next job, which does not know which request it was: there it counts for every request that fails, until the job has
-made progress that is kept (`made_progress`).
+The retry budget belongs to the request that fails. What other requests do meanwhile neither restores nor spends it, so
+requests that fail at the same moment each wait once. How long a request had failed when its job ended (`trouble_ms`)
+is kept with the sync. The next job does not know which request that was, so it adds this time to every request that
+fails, until the job has made progress that is kept (`made_progress`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from worker.errors import PersonasError, ResumableStop, Retry, WaitUntil
 from worker.jobs.lease import Lease
-from worker.jobs.services import WorkerContext
 from worker.store import Limiter
 from worker.store.ratelimit.limiter import MustWait
 
@@ -28,10 +30,44 @@ log = logging.getLogger("segment_personas.jobs")
 T = TypeVar("T")
 
 LONGEST_WAIT_S = 5.0
-"""What a job waits for in its worker's slot; beyond it, it hands its sync over."""
+"""The longest wait in a worker's slot, in seconds; for a longer one the job hands its sync over."""
+
+_REQUEST_ID = re.compile(r" \(Request-Id [^)]*\)$")
 
 
-_OF_ONE_REQUEST = re.compile(r" \(Request-Id [^)]*\)$")
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and how long failed requests are repeated.
+
+    Attributes:
+        base_s: First pause in seconds. It doubles with each failure, up to `cap_s`.
+        cap_s: Longest pause in seconds.
+        budget_s: How long one request may fail, in seconds, before the sync fails.
+        retry_after_max_s: Longest wait that an API can order, in seconds.
+        clock: Returns monotonic seconds.
+        sleep: Sleeps for so many seconds.
+        draw: Returns a random number in [0, 1); each pause is drawn evenly from its upper half.
+    """
+
+    base_s: float
+    cap_s: float = 10.0
+    budget_s: float = 300.0
+    retry_after_max_s: float = 3600.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    draw: Callable[[], float] = random.random
+
+    def pause_s(self, failures: int) -> float:
+        """Seconds to wait after so many failures in a row (1 or more)."""
+        longest_s = min(self.cap_s, self.base_s * 2.0 ** min(failures - 1, 30))
+        return longest_s * (0.5 + 0.5 * self.draw())
+
+    def wait_s(self, error: Retry, failures: int) -> float:
+        """Seconds to wait after an error: as long as the API orders, within bounds, or the usual pause."""
+        pause_s = self.pause_s(failures)
+        if not isinstance(error, WaitUntil):
+            return pause_s
+        return min(pause_s if error.wait_s is None else error.wait_s, self.retry_after_max_s)
 
 
 def retry_note(error: Retry, left_s: float) -> str:
@@ -42,11 +78,11 @@ def retry_note(error: Retry, left_s: float) -> str:
 
 def same_reason(note: str, error: Retry) -> bool:
     """Whether a note shows this error already, perhaps with another request id and less time."""
-    return _OF_ONE_REQUEST.sub("", note.partition("; retrying, ")[0]) == _OF_ONE_REQUEST.sub("", str(error))
+    return _REQUEST_ID.sub("", note.partition("; retrying, ")[0]) == _REQUEST_ID.sub("", str(error))
 
 
 class Defer(PersonasError):
-    """The job should go on after `wait_s` seconds, in another slot."""
+    """The sync must wait for `wait_s` seconds: the job hands it over to a later one. note: the reason, for people."""
 
     def __init__(self, wait_s: float, note: str) -> None:
         super().__init__(note)
@@ -56,9 +92,12 @@ class Defer(PersonasError):
 
 @dataclass(eq=False)
 class _Request:
-    """One request with its repetitions. since: when the first one that failed began; None: none has failed.
+    """One request with its repetitions.
 
-    ordered_s: seconds that the API has ordered to wait, of which nothing has passed yet.
+    Attributes:
+        failures: How often it has failed in a row.
+        since: When the first attempt that failed began, in seconds of the clock; None if none has failed.
+        ordered_s: Seconds that the API has ordered to wait, of which nothing has passed yet.
     """
 
     failures: int = 0
@@ -67,124 +106,141 @@ class _Request:
 
 
 class ApiCaller:
-    """Requests of one job to one API. trouble_ms: for how long a request of an earlier job had failed when it ended.
+    """Sends the requests of one job to one API.
 
-    lease: the job's, through which whoever follows its sync sees what it waits for. in_sequence: one call follows the
-    other at once, so that the limiter can be told when.
+    Args:
+        limiter: The API's rate limit, which all workers share.
+        api: Name of the API, for messages.
+        policy: How failed requests are repeated.
+        trouble_ms: How long a request of an earlier job had failed when that job ended, in milliseconds.
+        lease: The job's lease; its note shows those who follow the sync what it waits for.
+        in_sequence: Whether each call follows the one before at once, so that the limiter can be told when.
     """
 
     def __init__(
         self,
-        context: WorkerContext,
         limiter: Limiter,
         api: str,
+        policy: RetryPolicy,
         trouble_ms: int = 0,
         *,
         lease: Lease[Any] | None = None,
         in_sequence: bool = False,
     ) -> None:
+        self.limiter = limiter
+        self.policy = policy
+        self._api = api
         self._lease = lease
         self._in_sequence = in_sequence
         self._took_s: float | None = None
-        self._context = context
-        self._limiter = limiter
-        self._api = api
         self._inherited_s = trouble_ms / 1000
-        self._left_s = 0.0  # the trouble of requests that this job has given up
+        self._left_s = 0.0  # trouble of requests that this job has given up
         self._failing: set[_Request] = set()
-        self._single = _Request()  # the one that its caller repeats, see `failed`
-        self._noted = bool(trouble_ms)  # the lease's note is the reason of a failure, also of an earlier job
+        self._single = _Request()  # the request that the job repeats itself, see `failed`
+        self._noted = bool(trouble_ms)  # whether the lease's note is the reason of a failure, also of an earlier job
 
     @property
     def trouble_ms(self) -> int:
-        """For how long a request has failed by now, of those that have not succeeded; 0 if there is none."""
-        worst_s = max(self._inherited_s, self._left_s, *(self._trouble_s(asked) for asked in self._failing))
+        """How long the request that fails longest has failed by now, in milliseconds; 0 if none fails."""
+        worst_s = max(self._inherited_s, self._left_s, *(self._trouble_s(request) for request in self._failing))
         return max(1, int(worst_s * 1000)) if self._failing or worst_s else 0
 
-    async def call(self, request: Callable[[], Awaitable[T]]) -> T:
+    async def call(self, send: Callable[[], Awaitable[T]]) -> T:
         """Sends a request that may be repeated, until it succeeds.
 
-        Raises Defer if the next attempt is too far away, ResumableStop when its retry budget is spent, and whatever
-        else `request` raises that is no Retry.
+        Args:
+            send: Sends it once; a `Retry` that it raises is answered by another attempt.
+
+        Returns:
+            What `send` returns.
+
+        Raises:
+            Defer: The next attempt is too far away to be waited for here.
+            ResumableStop: The retry budget is spent.
+            Exception: Whatever else `send` raises.
         """
-        asked = _Request()
+        request = _Request()
         try:
             while True:
-                await self.slot(asked)
+                await self.slot(request)
                 if self._in_sequence and self._took_s is not None:
-                    self._limiter.foresee(self._took_s)
-                began_at = self._context.clock()
+                    self.limiter.foresee(self._took_s)
+                began_at = self.policy.clock()
                 try:
-                    result = await request()
+                    result = await send()
                 except Retry as error:
-                    await self._failed(asked, error, began_at)
+                    await self._failed(request, error, began_at)
                 else:
-                    self._took_s = self._context.clock() - began_at
-                    self._succeeded(asked)
+                    self._took_s = self.policy.clock() - began_at
+                    self._succeeded(request)
                     return result
         finally:
-            if asked in self._failing:  # given up, with its job
-                self._left_s = max(self._left_s, self._trouble_s(asked))
-                self._failing.discard(asked)
+            if request in self._failing:  # given up, with its job
+                self._left_s = max(self._left_s, self._trouble_s(request))
+                self._failing.discard(request)
 
-    async def slot(self, asked: _Request | None = None) -> None:
-        """Returns when a request may be sent. Raises Defer if the next slot of the limit is far away."""
+    async def slot(self, request: _Request | None = None) -> None:
+        """Waits until a request may be sent. Raises Defer if the rate limit has no slot soon."""
         try:
-            await self._limiter.slot(LONGEST_WAIT_S)
+            await self.limiter.slot(LONGEST_WAIT_S)
         except MustWait as wait:
-            # A wait that the API ordered is part of the trouble, whose reason stays.
+            # A wait that the API ordered is part of the trouble, so the note keeps naming its reason.
             note = self._lease.note if self._lease and self._noted else ""
-            if asked and asked in self._failing:
-                asked.ordered_s += wait.wait_s
+            if request and request in self._failing:
+                request.ordered_s += wait.wait_s
             elif self.trouble_ms:
                 self._left_s = self.trouble_ms / 1000 + wait.wait_s
             raise Defer(wait.wait_s, note or f"waiting for {self._api}'s rate limit") from None
 
-    async def failed(self, error: Retry) -> None:
-        """Waits as long as the failure of a request asks for that its caller repeats, one at a time.
+    async def penalise(self, wait_s: float) -> None:
+        """Lets every worker wait for so many seconds, within bounds, before its next request to this API."""
+        await self.limiter.penalise(min(wait_s, self.policy.retry_after_max_s))
 
-        Raises ResumableStop if it was one failure too many, Defer as `slot`.
+    async def failed(self, error: Retry) -> None:
+        """Waits after a failure of the one request that the job repeats itself.
+
+        Raises:
+            Defer: The next attempt is too far away to be waited for here.
+            ResumableStop: The retry budget is spent.
         """
-        await self._failed(self._single, error, self._context.clock())
+        await self._failed(self._single, error, self.policy.clock())
 
     def succeeded(self) -> None:
-        """The request of which `failed` was told has succeeded, and what it did is kept."""
+        """The request that `failed` was called for has succeeded, and its result is kept."""
         self._succeeded(self._single)
         self.made_progress()
 
     def made_progress(self) -> None:
-        """What the requests so far were for is done: what an earlier job had to wait for is over."""
+        """The result of the requests so far is kept: the trouble of earlier jobs is over."""
         self._inherited_s = self._left_s = 0.0
 
-    async def _failed(self, asked: _Request, error: Retry, began_at: float) -> None:
-        settings = self._context.settings
-        asked.failures += 1
-        if asked.since is None:
-            asked.since = began_at
-        self._failing.add(asked)
-        pause_s = self._context.backoff.pause_s(asked.failures)
-        if isinstance(error, WaitUntil):
-            pause_s = min(error.wait_s if error.wait_s is not None else pause_s, settings.retry_after_max_s)
-        trouble_s = self._trouble_s(asked)
-        if trouble_s + pause_s > settings.retry_budget_s:
-            asks = f" and asks for {pause_s:.0f} s more" if isinstance(error, WaitUntil) else ""
+    async def _failed(self, request: _Request, error: Retry, began_at: float) -> None:
+        budget_s = self.policy.budget_s
+        is_ordered = isinstance(error, WaitUntil)
+        request.failures += 1
+        if request.since is None:
+            request.since = began_at
+        self._failing.add(request)
+        pause_s = self.policy.wait_s(error, request.failures)
+        trouble_s = self._trouble_s(request)
+        if trouble_s + pause_s > budget_s:
+            more = f" and asks for {pause_s:.0f} s more" if is_ordered else ""
             raise ResumableStop(
                 error.code,
-                f"{error}. {self._api} has failed for {trouble_s:.0f} s{asks}, and RETRY_BUDGET_S is "
-                f"{settings.retry_budget_s:g}",
+                f"{error}. {self._api} has failed for {trouble_s:.0f} s{more}, and RETRY_BUDGET_S is {budget_s:g}",
             ) from None
-        left_s = settings.retry_budget_s - trouble_s
+        left_s = budget_s - trouble_s
         await self._show_reason(error, left_s)
-        if isinstance(error, WaitUntil):
-            await self._limiter.penalise(pause_s)
+        if is_ordered:
+            await self.limiter.penalise(pause_s)
         elif pause_s > LONGEST_WAIT_S:
-            asked.ordered_s += pause_s
+            request.ordered_s += pause_s
             raise Defer(pause_s, retry_note(error, left_s))
         else:
-            await self._context.sleep(pause_s)
+            await self.policy.sleep(pause_s)
 
     async def _show_reason(self, error: Retry, left_s: float) -> None:
-        """Shows why the request is repeated to those who follow the sync, and logs it when the reason is another."""
+        """Shows those who follow the sync why a request is repeated; logs the reason when it changes."""
         if self._lease is None:
             return
         if not same_reason(self._lease.note, error):
@@ -192,13 +248,13 @@ class ApiCaller:
         self._noted = True
         await self._lease.set_note(retry_note(error, left_s))
 
-    def _succeeded(self, asked: _Request) -> None:
-        self._failing.discard(asked)
+    def _succeeded(self, request: _Request) -> None:
+        self._failing.discard(request)
         if self._lease and self._noted and not self._failing:
             self._noted, self._lease.note = False, ""
-        asked.failures, asked.since, asked.ordered_s = 0, None, 0.0
+        request.failures, request.since, request.ordered_s = 0, None, 0.0
 
-    def _trouble_s(self, asked: _Request) -> float:
-        """For how long a request has failed, with what earlier jobs have waited for."""
-        own_s = 0.0 if asked.since is None else self._context.clock() - asked.since
-        return self._inherited_s + own_s + asked.ordered_s
+    def _trouble_s(self, request: _Request) -> float:
+        """How long a request has failed, in seconds, with the time that earlier jobs have waited."""
+        own_s = 0.0 if request.since is None else self.policy.clock() - request.since
+        return self._inherited_s + own_s + request.ordered_s

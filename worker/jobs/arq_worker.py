@@ -23,16 +23,13 @@ from arq.worker import Function, Worker, func
 
 from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
 from worker.http.client import new_session
-from worker.jobs.fetch.batch_job import batch
-from worker.jobs.fetch.fetch_job import walk
+from worker.jobs.composition import batch, build_watchdog, finalize, walk
 from worker.jobs.garbage_collector import collect_seldom
-from worker.jobs.personas.finalize_job import finalize
-from worker.jobs.services import WorkerContext, job_timeout_s
+from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.store_factories import mavera_account, store_pool
-from worker.jobs.watchdog import watch
 from worker.segment.export_file import Opener
 from worker.settings import Settings
-from worker.store import StorePool, keys
+from worker.store import StorePool, WorkerRegistry, keys
 from worker.store.claims.claim_file import ClaimFile
 from worker.store.claims.written_claims import WrittenClaims
 from worker.store.connection.health import remarks
@@ -70,28 +67,31 @@ def job_functions(settings: Settings) -> list[Function]:
 class SyncWorker(Worker):
     """arq's worker with another way to the queue. Runs until cancelled."""
 
-    def __init__(self, context: WorkerContext) -> None:
+    def __init__(self, services: WorkerServices) -> None:
         super().__init__(
-            functions=job_functions(context.settings),
-            queue_name=context.queue.name,
-            redis_pool=cast(ArqRedis, context.pool),  # what arq needs of it is there
+            functions=job_functions(services.settings),
+            queue_name=services.queue.name,
+            redis_pool=cast(ArqRedis, services.pool),  # what arq needs of it is there
             handle_signals=False,
-            max_jobs=context.settings.worker_slots,
+            max_jobs=services.settings.worker_slots,
             keep_result=0,
             max_tries=_UNLIMITED_TRIES,
-            job_serializer=context.pool.job_serializer,
-            job_deserializer=context.pool.job_deserializer,
+            job_serializer=services.pool.job_serializer,
+            job_deserializer=services.pool.job_deserializer,
             expires_extra_ms=JOB_LIFETIME_MS,
             log_results=False,
-            ctx={"worker": context},
+            ctx={"worker": services},
         )
-        self._context = context
-        self.account = mavera_account(context.settings)
+        self._store_pool = services.pool
+        self._queue = services.queue
+        self._settings = services.settings
+        self._listings = services.listings
+        self.account = mavera_account(services.settings)
         self._taking: asyncio.Task[Take] | None = None
 
     async def main(self) -> None:
         """Takes jobs and starts them, until cancelled."""
-        queue, settings = self._context.queue, self._context.settings
+        queue, settings = self._queue, self._settings
         while True:
             if len(self.tasks) >= self.max_jobs:
                 await asyncio.wait(self.tasks.values(), return_when=asyncio.FIRST_COMPLETED)
@@ -108,14 +108,14 @@ class SyncWorker(Worker):
                 await self._start(job)
             if not take.jobs:
                 wait_s = settings.poll_s if take.next_s is None else min(settings.poll_s, take.next_s)
-                if self._context.listings:
+                if self._listings.count:
                     await asyncio.sleep(min(LISTING_POLL_S, wait_s))
                 elif not await queue.wait(max(0.01, wait_s)):
                     log.warning("dropped %r: it is no list", keys.WAKE)
 
     async def stop(self) -> None:
         """Cancels the running jobs, which hand their syncs over; gives back those not begun. Waits, within bounds."""
-        self._context.pool.outage.stop_waiting(STOP_S / 2)
+        self._store_pool.outage.stop_waiting(STOP_S / 2)
         for task in self.tasks.values():
             task.cancel()
         ending = {*self.tasks.values()}
@@ -128,7 +128,7 @@ class SyncWorker(Worker):
         problem = self._problem(job)
         if problem:
             log.warning("dropped %r from the queue: %s", job.job_id[:100], problem)
-            await self._context.queue.drop(job.job_id)
+            await self._queue.drop(job.job_id)
             return
         job_id = job.job_id.decode()
         if job_id in self.tasks:
@@ -146,7 +146,7 @@ class SyncWorker(Worker):
             raise
         except Exception:
             # What arq cannot run would stand at the head of the queue for ever.
-            await self._context.queue.drop(job.job_id)
+            await self._queue.drop(job.job_id)
             raise
         finally:
             # A worker that stops may have come before arq's start of the job; of one that ran, nothing is left to give.
@@ -163,7 +163,7 @@ class SyncWorker(Worker):
 
     async def _give_back(self, job: TakenJob) -> None:
         try:
-            await self._context.queue.give_back(job)
+            await self._queue.give_back(job)
         except PersonasError as error:
             log.info("%r could not be given back: %s", job.job_id[:100], error)
 
@@ -213,18 +213,20 @@ async def serve(
     if settings.unprotected_warning:
         log.warning("%s", settings.unprotected_warning)
     async with new_session() as session:
-        context = WorkerContext(settings, pool, session, opener=opener, claims=claims)
-        if isinstance(context.personas, WrittenClaims):
-            await context.personas.restore()
-        worker = SyncWorker(context)
+        services = WorkerServices(settings, pool, session, opener=opener, claims=claims)
+        if isinstance(services.personas, WrittenClaims):
+            await services.personas.restore()
+        worker = SyncWorker(services)
         helpers = [
-            asyncio.create_task(_supervise("watcher", lambda: watch(context))),
-            asyncio.create_task(_supervise("presence", lambda: _announce(context))),
+            asyncio.create_task(_supervise("watchdog", build_watchdog(services).run)),
+            asyncio.create_task(
+                _supervise("presence", lambda: _send_presence(services.registry, settings.heartbeat_s))
+            ),
         ]
         try:
-            await _say_hello(context)
+            await services.registry.announce(_host(), os.getpid())
             with contextlib.suppress(PersonasError):  # so that the time before the first purchase counts
-                await context.personas.redis_run()
+                await services.personas.redis_run()
             log.info("worker %s:%d takes jobs, %d at a time", _host(), os.getpid(), settings.worker_slots)
             if ready:
                 ready()
@@ -234,9 +236,9 @@ async def serve(
                 helper.cancel()
             await worker.stop()
             await asyncio.wait(helpers, timeout=1)
-            context.files.close()
+            services.files.close()
             with contextlib.suppress(StoreUnavailable):
-                await context.registry.leave(_host(), os.getpid())
+                await services.registry.leave(_host(), os.getpid())
 
 
 def run(settings: Settings) -> None:
@@ -287,14 +289,10 @@ async def _supervise(name: str, run_once: Callable[[], Coroutine[Any, Any, None]
         await asyncio.sleep(1)
 
 
-async def _say_hello(context: WorkerContext) -> None:
-    await context.registry.announce(_host(), os.getpid())
-
-
-async def _announce(context: WorkerContext) -> None:
+async def _send_presence(registry: WorkerRegistry, every_s: float) -> None:
     while True:
-        await _say_hello(context)
-        await asyncio.sleep(context.settings.heartbeat_s)
+        await registry.announce(_host(), os.getpid())
+        await asyncio.sleep(every_s)
 
 
 def _host() -> str:

@@ -1,6 +1,6 @@
-"""One line in the log for every purchase, update and refusal, and for the end of a sync: who was charged what.
+"""One line in the log for every purchase, update and refusal, and for the end of a sync, with the credits charged.
 
-The lines outlive the syncs in Redis. They name space, cluster, persona and credits, and nothing of a profile.
+The log outlives the syncs in Redis. Its lines name space, cluster, persona and credits, never a value of a profile.
 """
 
 from __future__ import annotations
@@ -9,37 +9,37 @@ import logging
 from collections import Counter
 
 from worker.errors import ApiError, PersonasError
-from worker.jobs.services import WorkerContext
 from worker.models.sync import PersonaOutcome, SyncState
+from worker.store import SyncStore
 from worker.store.syncs import Begun
 
 log = logging.getLogger("segment_personas.jobs")
 
 
-def log_outcome(begun: Begun, outcome: PersonaOutcome) -> None:
-    """A persona was created or updated, and recorded."""
+def log_outcome(started: Begun, outcome: PersonaOutcome) -> None:
+    """Logs that a persona was created or updated, and recorded."""
     log.info(
         "persona %s: space %s, cluster %s, persona %s, %d credits, sync %s%s",
-        *(outcome.action, begun.request.space_id, outcome.cluster, outcome.persona_id, outcome.credits),
-        begun.lease.sync_id,
+        *(outcome.action, started.request.space_id, outcome.cluster, outcome.persona_id, outcome.credits),
+        started.lease.sync_id,
         f" ({outcome.reason})" if outcome.reason else "",
     )
 
 
-def log_refusal(begun: Begun, cluster: str, error: ApiError) -> None:
-    """Mavera refused to create a persona: nothing was charged."""
+def log_refusal(started: Begun, cluster: str, error: ApiError) -> None:
+    """Logs that Mavera refused to create a persona, so that nothing was charged."""
     log.info(
         "persona refused: space %s, cluster %s, %s, 0 credits, sync %s",
-        *(begun.request.space_id, cluster, error.code, begun.lease.sync_id),
+        *(started.request.space_id, cluster, error.code, started.lease.sync_id),
     )
 
 
-async def log_end(context: WorkerContext, sync_id: str, *, only: SyncState | None = None) -> None:
-    """A sync has ended. only: says nothing unless it ended in this state."""
+async def log_end(syncs: SyncStore, sync_id: str, *, only: SyncState | None = None) -> None:
+    """Logs the end of a sync. only: logs nothing unless the sync ended in this state."""
     try:
-        sync = await context.syncs.get(sync_id)
+        sync = await syncs.get(sync_id)
     except PersonasError:
-        return  # without Redis there is nothing to tell
+        return  # without Redis the outcome is not known
     if sync is None or not sync.state.is_final or only not in (None, sync.state):
         return
     actions = Counter(outcome.action for outcome in sync.outcomes)

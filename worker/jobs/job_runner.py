@@ -1,23 +1,22 @@
-"""The frame of every job: take the lease, do the work, and end in one of the ways in which a job can end.
+"""Runs a job: takes its lease, does its work, and ends in one of the ways in which a job can end.
 
-Whatever a job raises, its sync gets a next job or a reason. Unexpected errors are logged by type and place only: their
-text might quote a profile.
+Whatever a job raises, its sync gets a next job or a reason why it failed. Unexpected errors are logged by type and
+place only, because their text might quote a profile.
 """
 
 from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from worker.concurrency import to_its_end
 from worker.errors import ApiError, LeaseLost, PersonasError, StoreUnavailable, StoreUnusable
 from worker.jobs.audit_log import log_end
 from worker.jobs.lease import Grant, Lease
-from worker.jobs.services import WorkerContext
 from worker.models.sync import JobKind, SyncFailure, SyncState
-from worker.store import LeaseGrant
+from worker.store import LeaseGrant, SyncStore
 from worker.store.syncs import Begun, new_token
 
 log = logging.getLogger("segment_personas.jobs")
@@ -27,80 +26,139 @@ OUT_OF_MEMORY = (
     "at a time (smaller WORKER_SLOTS, SEGMENT_PAGE_SIZE, SEGMENT_CONCURRENCY or MAX_BODY_MB), then resume the sync"
 )
 
-B = TypeVar("B")
+S = TypeVar("S")
 G = TypeVar("G", bound=Grant)
-Work = Callable[[WorkerContext, Begun, Lease[LeaseGrant]], Awaitable[None]]
 
 
-async def run_epoch(context: WorkerContext, sync_id: str, epoch: int, kind: JobKind, work: Work) -> None:
-    """Runs `work` under the lease of an epoch. Ends quietly if the epoch is not ours to begin."""
+class Work(Protocol):
+    """What a job does while it holds its lease, such as `FetchJob`."""
 
-    async def fail(begun: Begun, failure: SyncFailure) -> None:
-        await context.syncs.fail(begun.lease, failure, new_token())
-        await log_end(context, sync_id)
-
-    is_lost = await run(
-        f"{sync_id}: {kind} of epoch {epoch}",
-        begin=lambda: context.syncs.begin(sync_id, epoch, kind, new_token()),
-        lease=lambda begun: Lease(context.syncs, begun.lease, context.settings.heartbeat_s, begun.note),
-        work=lambda begun, lease: work(context, begun, lease),
-        fail=fail,
-    )
-    if is_lost:
-        await log_end(context, sync_id, only=SyncState.CANCELLED)
+    async def run(self) -> None:
+        """Does it. Raises ApiError or LeaseLost if the sync cannot go on."""
 
 
-async def run(
-    name: str,
-    *,
-    begin: Callable[[], Coroutine[Any, Any, B]],
-    lease: Callable[[B], Lease[G]],
-    work: Callable[[B, Lease[G]], Awaitable[None]],
-    fail: Callable[[B, SyncFailure], Coroutine[Any, Any, None]],
-) -> bool:
-    """Runs `work` on what `begin` took, under its lease. name: of the job, for the log.
+class Job(Protocol[S, G]):
+    """One job as `run_job` runs it. S is what its beginning returns, G its right to work on a sync.
 
-    begin, fail: raise LeaseLost if the job is no longer the sync's. Returns whether it is not.
+    Attributes:
+        name: Of the job, for the log.
+    """
+
+    name: str
+
+    async def begin(self) -> S:
+        """Takes the lease. Raises LeaseLost if the job is no longer the sync's."""
+
+    def lease(self, started: S) -> Lease[G]:
+        """The lease that `begin` took, to be kept alive."""
+
+    def work(self, started: S, lease: Lease[G]) -> Work:
+        """What is to be done under the lease."""
+
+    async def fail(self, started: S, failure: SyncFailure) -> None:
+        """Fails the sync. Raises LeaseLost if the job is no longer the sync's."""
+
+    async def lost(self) -> None:
+        """Called when the job is no longer the sync's."""
+
+
+class SyncJob:
+    """The job of one epoch of a sync: it fetches, or it finalizes.
+
+    Args:
+        syncs: Where syncs are kept.
+        sync_id: Of the sync.
+        epoch: The epoch that this job may work in.
+        kind: Of the job.
+        heartbeat_s: Seconds between two heartbeats.
+        build: Makes the work from what `begin` took.
+    """
+
+    def __init__(
+        self,
+        syncs: SyncStore,
+        sync_id: str,
+        epoch: int,
+        kind: JobKind,
+        *,
+        heartbeat_s: float,
+        build: Callable[[Begun, Lease[LeaseGrant]], Work],
+    ) -> None:
+        self.name = f"{sync_id}: {kind} of epoch {epoch}"
+        self.work = build
+        self._syncs = syncs
+        self._sync_id = sync_id
+        self._epoch = epoch
+        self._kind = kind
+        self._heartbeat_s = heartbeat_s
+
+    async def begin(self) -> Begun:
+        """Takes the lease of the epoch."""
+        return await self._syncs.begin(self._sync_id, self._epoch, self._kind, new_token())
+
+    def lease(self, started: Begun) -> Lease[LeaseGrant]:
+        """The lease, with the note that the job before has left."""
+        return Lease(self._syncs, started.lease, self._heartbeat_s, started.note)
+
+    async def fail(self, started: Begun, failure: SyncFailure) -> None:
+        """Fails the sync and logs its end."""
+        await self._syncs.fail(started.lease, failure, new_token())
+        await log_end(self._syncs, self._sync_id)
+
+    async def lost(self) -> None:
+        """Logs the end of the sync if it was cancelled."""
+        await log_end(self._syncs, self._sync_id, only=SyncState.CANCELLED)
+
+
+async def run_job(job: Job[S, G]) -> None:
+    """Runs a job to its end. Returns early, without an error, if the job is no longer the sync's.
+
+    Raises:
+        StoreUnavailable: Redis cannot be reached at the beginning; arq starts the job again.
+        CancelledError: The worker stops; the job has handed its sync over.
     """
     try:
-        # Begun is begun, once: a cancellation that comes meanwhile must find the work, which knows how to hand over.
-        begun = await to_its_end(begin())
+        # Shield begin(): after the lease is taken, a cancellation must reach the work so that it hands over.
+        started = await to_its_end(job.begin())
     except LeaseLost as error:
-        log.info("%s is over before it began: %s", name, error)
-        return True
+        log.info("%s was over before it began: %s", job.name, error)
+        await job.lost()
+        return
     except StoreUnavailable:
         raise
-    except Exception as error:  # noqa: BLE001 - what stands in Redis is no sync; the watcher deals with it
-        log.warning("%s cannot begin: %s", name, _what_went_wrong(error))
-        return False
-    failure, is_lost = None, False
+    except Exception as error:  # noqa: BLE001 - the data in Redis is not a sync; the watchdog deals with it
+        log.warning("%s cannot begin: %s", job.name, _describe(error))
+        return
+    failure = None
     try:
-        async with lease(begun) as held:
-            await work(begun, held)
+        async with job.lease(started) as lease:
+            await job.work(started, lease).run()
     except LeaseLost as error:
-        log.info("%s stops: %s", name, error)
-        is_lost = True
+        log.info("%s stops: %s", job.name, error)
+        await job.lost()
     except ApiError as error:
         failure = SyncFailure(error.code, str(error), error.resumable)
     except StoreUnavailable as error:
-        log.warning("%s leaves it to the watcher: %s", name, error)
+        log.warning("%s leaves its sync to the watchdog: %s", job.name, error)
     except StoreUnusable as error:
         failure = SyncFailure("redis_unusable", str(error), resumable=True)
     except MemoryError:
         failure = SyncFailure("out_of_memory", OUT_OF_MEMORY, resumable=True)
     except Exception as error:  # noqa: BLE001 - the sync must end with a reason, whatever our own mistake is
-        failure = SyncFailure("internal_error", _what_went_wrong(error), resumable=True)
-    if failure is None:
-        return is_lost
-    log.warning("%s fails the sync, %s: %s", name, failure.code, failure.message)
+        failure = SyncFailure("internal_error", _describe(error), resumable=True)
+    if failure is not None:
+        await _fail(job, started, failure)
+
+
+async def _fail(job: Job[S, G], started: S, failure: SyncFailure) -> None:
+    log.warning("%s fails the sync, %s: %s", job.name, failure.code, failure.message)
     try:
-        await to_its_end(fail(begun, failure))  # nobody else would tell the reason
+        await to_its_end(job.fail(started, failure))  # only this job knows the reason
     except (LeaseLost, StoreUnavailable, StoreUnusable) as error:
-        log.info("%s: the failure comes too late: %s", name, error)
-    return False
+        log.info("%s: the failure comes too late: %s", job.name, error)
 
 
-def _what_went_wrong(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, PersonasError):
         return str(error)
     place = traceback.extract_tb(error.__traceback__)[-1]

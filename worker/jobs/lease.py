@@ -1,7 +1,8 @@
-"""A job's hold on its sync: it says every few seconds that it lives, and learns when its epoch is over.
+"""A job's lease on its sync: sends a heartbeat every few seconds, and notices when the epoch is over.
 
-Used as a block. When the epoch is over (cancelled, taken over, ended) the block is interrupted and LeaseLost is raised.
-Before a job's last move it calls `stop`, or its own move would look like somebody else's.
+Used as an async context manager. When the epoch is over (the sync was cancelled, taken over or has ended), the block is
+interrupted and LeaseLost is raised. Before its last write a job calls `stop`, because that write ends the epoch, and a
+heartbeat that comes after it would be taken for a lost lease.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from worker.errors import LeaseLost
 log = logging.getLogger("segment_personas.jobs")
 
 HAND_OVER_S = 3.0
-"""How long a job that is told to stop may take for its last move: to commit what it has, and to hand over."""
+"""How long the hand-over of a job may take when its worker stops, in seconds: commit what it has, enqueue the next."""
 
 
 class Grant(Protocol):
@@ -33,69 +34,85 @@ AnyGrant = TypeVar("AnyGrant", bound=Grant, contravariant=True)
 
 
 class HeartbeatStore(Protocol[AnyGrant]):
-    """Where a grant shows that it lives."""
+    """Where the heartbeats of a grant are kept."""
 
     async def heartbeat(self, grant: AnyGrant, *, note: str = "") -> None:
-        """Raises LeaseLost if the grant is over."""
+        """Records a heartbeat. Raises LeaseLost if the grant is over."""
 
 
 class Lease(Generic[G]):
-    """A grant that is kept alive. note: what the job waits for, shown to those who follow the sync."""
+    """A grant that is kept alive by heartbeats.
 
-    def __init__(self, heart: HeartbeatStore[G], grant: G, heartbeat_s: float, note: str = "") -> None:
+    Args:
+        store: Where heartbeats are kept.
+        grant: The job's right to work.
+        heartbeat_s: Seconds between two heartbeats.
+        note: What the job waits for, shown to those who follow the sync.
+
+    Attributes:
+        lost: Whether a heartbeat found that the grant is over.
+    """
+
+    def __init__(self, store: HeartbeatStore[G], grant: G, heartbeat_s: float, note: str = "") -> None:
         self.grant = grant
         self.note = note
         self.lost = False
-        self._heart = heart
+        self._store = store
         self._heartbeat_s = heartbeat_s
-        self._beating: asyncio.Task[None] | None = None
+        self._heartbeats: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._beating = asyncio.create_task(self._beat(_this_task()), name=f"heartbeat {self.grant.sync_id}")
+        self._heartbeats = asyncio.create_task(
+            self._send_heartbeats(_this_task()), name=f"heartbeat {self.grant.sync_id}"
+        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await to_its_end(self.stop())  # a cancellation now must not take the place of the job's own error
+        await to_its_end(self.stop())  # a cancellation at this point must not replace the job's own error
         if self.lost and kind is asyncio.CancelledError and _this_task().uncancel() == 0:
             raise LeaseLost("the sync was cancelled, ended or taken over")
 
     async def stop(self) -> None:
-        """No further sign of life: the job is about to make its last move."""
-        while self._beating and not self._beating.done():
-            self._beating.cancel()
-            # Again if need be: until Python 3.12, `asyncio.wait_for` may swallow a cancellation.
-            await asyncio.wait({self._beating}, timeout=1)
+        """Stops the heartbeats: the job is about to make its last write."""
+        while self._heartbeats and not self._heartbeats.done():
+            self._heartbeats.cancel()
+            # Repeated, because up to Python 3.12 `asyncio.wait_for` may swallow a cancellation.
+            await asyncio.wait({self._heartbeats}, timeout=1)
 
-    async def hand_over(self, move: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """The worker is told to stop: makes a move, within a bound, whatever else is asked of this task. Nothing if the
-        epoch is over already."""
+    async def hand_over(self, write: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Hands the sync over when the worker stops. Does nothing if the epoch is over already.
+
+        Args:
+            write: Commits what the job has and enqueues the next job. It is given `HAND_OVER_S` seconds, and further
+                cancellations of this task do not interrupt it.
+        """
         if self.lost:
             return
-        last = asyncio.create_task(move())
-        await asyncio.wait({last}, timeout=HAND_OVER_S)
-        if last.done() and not last.cancelled() and isinstance(last.exception(), LeaseLost):
-            log.info("%s: it ended or was taken over before the last move", self.grant.sync_id)
-        await give_up({last})  # by now somebody else may own the sync
+        writing = asyncio.create_task(write())
+        await asyncio.wait({writing}, timeout=HAND_OVER_S)
+        if writing.done() and not writing.cancelled() and isinstance(writing.exception(), LeaseLost):
+            log.info("%s: the sync ended or was taken over before the hand-over", self.grant.sync_id)
+        await give_up({writing})  # after that time another job may own the sync
 
     async def set_note(self, note: str) -> None:
-        """Tells whoever follows what the job waits for, at once."""
+        """Shows those who follow the sync at once what the job waits for."""
         if note != self.note:
             self.note = note
-            await self._heart.heartbeat(self.grant, note=note)
+            await self._store.heartbeat(self.grant, note=note)
 
-    async def _beat(self, owner: asyncio.Task[object]) -> None:
+    async def _send_heartbeats(self, owner: asyncio.Task[object]) -> None:
         while True:
             await asyncio.sleep(self._heartbeat_s)
             try:
-                await self._heart.heartbeat(self.grant, note=self.note)
+                await self._store.heartbeat(self.grant, note=self.note)
             except LeaseLost:
                 self.lost = True
                 owner.cancel()
                 return
-            except Exception as error:  # noqa: BLE001 - if this went silent, nobody would tell the job when it is over
-                log.warning("%s: no sign of life could be given: %s", self.grant.sync_id, error)
+            except Exception as error:  # noqa: BLE001 - if this task ended, the job would not notice a lost lease
+                log.warning("%s: heartbeat failed: %s", self.grant.sync_id, error)
 
 
 def _this_task() -> asyncio.Task[object]:

@@ -1,4 +1,7 @@
-"""What the jobs of one worker share: settings, stores, the HTTP session, the limiters. Made once, at start."""
+"""The services of one worker: its stores, rate limiters, HTTP clients and retry policy, made once from its settings.
+
+`composition` hands each job the ones that it uses; no job gets all of them.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 
 from worker.http.client import HttpClient, HttpLimits
-from worker.jobs.backoff import Backoff
+from worker.jobs.api_caller import ApiCaller, RetryPolicy
+from worker.jobs.fetch.fan_out import ActiveListings
+from worker.jobs.lease import Lease
 from worker.jobs.settle_watch import SettleWatch
 from worker.jobs.store_factories import (
     batch_store,
@@ -34,12 +40,17 @@ from worker.store.dialects import DialectStore
 
 
 @dataclass
-class WorkerContext:
-    """The worker's own. clock: monotonic seconds; sleep: seconds. Both come from outside: tests need no patching.
+class WorkerServices:
+    """What the jobs of one worker use.
 
-    opener: opens the files that requests name; None: those under `FILES_DIR`. claims: the file of claims of a process
-    whose Redis is in memory; None: Redis keeps them. listings: how many of the worker's jobs
-    list pages for batches at the moment.
+    Attributes:
+        settings: Of the worker.
+        pool: Its Redis.
+        session: Its HTTP session.
+        clock: Returns monotonic seconds.
+        sleep: Sleeps for so many seconds.
+        opener: Opens the files that requests name; None: those under `FILES_DIR`.
+        claims: Keeps the claims of a process whose Redis is in memory; None: Redis keeps them.
     """
 
     settings: Settings
@@ -49,15 +60,21 @@ class WorkerContext:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     opener: Opener | None = None
     claims: ClaimFile | None = None
-    listings: int = 0
     _space_limiters: dict[str, Limiter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         settings = self.settings
         settings.require("mavera_api_key")
 
-        self.backoff = Backoff(settings.retry_base_s)
+        self.retry_policy = RetryPolicy(
+            base_s=settings.retry_base_s,
+            budget_s=settings.retry_budget_s,
+            retry_after_max_s=settings.retry_after_max_s,
+            clock=self.clock,
+            sleep=self.sleep,
+        )
         self.settle_watch = SettleWatch(self.clock)
+        self.listings = ActiveListings()
         self.queue = JobQueue(self.pool, mavera_account(settings))
         self.syncs = sync_store(self.pool, settings)
         self.batches = batch_store(self.pool, settings)
@@ -67,9 +84,24 @@ class WorkerContext:
         self.mavera = mavera_client(settings, self.session, listen=self.mavera_limiter.hear)
         self.files = OpenFiles(self.opener or under(settings.files_dir))
 
+    def segment_caller(
+        self, space_id: str, trouble_ms: int = 0, *, lease: Lease[Any] | None = None, in_sequence: bool = False
+    ) -> ApiCaller:
+        """A caller of Segment for one job; the arguments are those of `ApiCaller`."""
+        limiter = self.segment_limiter(space_id)
+        return ApiCaller(limiter, "Segment", self.retry_policy, trouble_ms, lease=lease, in_sequence=in_sequence)
+
+    def mavera_caller(self, trouble_ms: int = 0, *, lease: Lease[Any] | None = None) -> ApiCaller:
+        """A caller of Mavera for one job; the arguments are those of `ApiCaller`."""
+        return ApiCaller(self.mavera_limiter, "Mavera", self.retry_policy, trouble_ms, lease=lease)
+
     def source(self, request: SyncRequest, *, traits: bool = True) -> Source:
-        """What a request asks to read: its file or its space in its dialect, all of it or a sample. traits: as of
-        `segment_source`."""
+        """What a request asks to read: its file, or its space in its dialect; all of it or a sample.
+
+        Args:
+            request: Of the sync.
+            traits: As of `segment_source`.
+        """
         if request.file is None:
             listen = self.segment_limiter(request.space_id).hear
             memory = DialectStore(self.pool, request.space_id, tuple(dialect_urls(self.settings).values()))
@@ -79,7 +111,7 @@ class WorkerContext:
         return source if request.sample is None else SampledSource(source, request.sample)
 
     def segment_limiter(self, space_id: str) -> Limiter:
-        """The limiter of a space. Walks of one space in this worker share it, and so its reserved slots."""
+        """The limiter of a space, which all jobs of this worker that read the space share."""
         if space_id not in self._space_limiters:
             if len(self._space_limiters) >= 1000:
                 self._space_limiters.clear()

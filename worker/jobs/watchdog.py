@@ -1,7 +1,7 @@
-"""The watcher: finds running syncs, and batches of their pages, that fell silent, and gives each its next job.
+"""The watchdog: finds syncs, and batches of their pages, whose heartbeats have stopped, and gives each its next job.
 
-A supervised task in every worker, not an arq job, which would wait for a free slot. A short lock in Redis lets one
-watcher look at a time; the epoch in its script lets one revival count, however many look.
+It is a supervised task in every worker, not an arq job, which would have to wait for a free slot. A short lock in Redis
+lets one watchdog look at a time. The epoch that its script compares lets a revival happen once, however many look.
 """
 
 from __future__ import annotations
@@ -12,71 +12,83 @@ import random
 
 from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.job_payloads import batch_payload, sync_payload
-from worker.jobs.services import WorkerContext, job_timeout_s
 from worker.models.sync import BatchKey, SyncState, job_kind
+from worker.store import BatchStore, SyncStore
 from worker.store.syncs import SilentSync
 
-log = logging.getLogger("segment_personas.watcher")
+log = logging.getLogger("segment_personas.watchdog")
 
-_LOOK = "Look into the workers' logs and memory"
-
-
-async def watch(context: WorkerContext) -> None:
-    """Looks for silent syncs until cancelled, about once a second (more often if `STALL_S` is short)."""
-    settings = context.settings
-    every_s = min(1.0, settings.stall_s / 10)
-    furthest_s = job_timeout_s(settings) + settings.retry_after_max_s + settings.stall_s
-    while True:
-        await asyncio.sleep(every_s * random.uniform(0.8, 1.2))
-        if await context.syncs.lock_watch(every_s * 0.7, furthest_s):
-            await check_due(context)
+_ADVICE = "Look into the workers' logs and memory"
 
 
-async def check_due(context: WorkerContext) -> None:
-    """Gives every sync and every batch that is due its next job, or fails the sync if that was tried too often."""
-    for silent in await context.syncs.due():
-        try:
-            await _look_at(context, silent)
-        except StoreUnavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - what is wrong with one must not keep the others from being looked at
-            what = str(error) if isinstance(error, PersonasError) else type(error).__name__
-            log.warning("%s: silent, and cannot be revived: %s", silent.sync_id, what)
-            await context.syncs.look_later(silent)
+class Watchdog:
+    """Revives the syncs and batches of all workers.
 
+    Args:
+        syncs: Where syncs are kept.
+        batches: Where batches of pages are kept.
+        every_s: Seconds between two looks, on average.
+        max_revivals: Revivals without progress after which a sync fails.
+        furthest_s: A due time further ahead than so many seconds is wrong, as after a step of Redis' clock.
+    """
 
-async def _look_at(context: WorkerContext, silent: SilentSync | BatchKey) -> None:
-    if isinstance(silent, BatchKey):
-        await _revive_batch(context, silent)
-    elif silent.state is None:
-        await context.syncs.forget_due(silent.sync_id)
-    else:
-        await _revive_sync(context, silent.sync_id, silent.state, silent.epoch)
+    def __init__(
+        self, syncs: SyncStore, batches: BatchStore, *, every_s: float, max_revivals: int, furthest_s: float
+    ) -> None:
+        self._syncs = syncs
+        self._batches = batches
+        self._every_s = every_s
+        self._max_revivals = max_revivals
+        self._furthest_s = furthest_s
 
+    async def run(self) -> None:
+        """Looks for silent syncs until cancelled."""
+        while True:
+            await asyncio.sleep(self._every_s * random.uniform(0.8, 1.2))
+            if await self._syncs.lock_watch(self._every_s * 0.7, self._furthest_s):
+                await self.check_due()
 
-async def _revive_sync(context: WorkerContext, sync_id: str, state: SyncState, epoch: int) -> None:
-    most = context.settings.max_revivals
-    done = await context.syncs.revive(
-        sync_id,
-        state,
-        epoch,
-        sync_payload(sync_id, job_kind(state), epoch + 1),
-        max_revivals=most,
-        message=(
-            f"The sync's job was lost {most + 1} times in a row without progress, in state {state.value}. {_LOOK}"
-        ),
-    )
-    if done in {"revived", "failed"}:
-        log.warning("%s: silent in %s, epoch %d: %s", sync_id, state.value, epoch, done)
+    async def check_due(self) -> None:
+        """Gives every due sync and batch its next job, or fails the sync if that was tried too often."""
+        for silent in await self._syncs.due():
+            try:
+                await self._check(silent)
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - one broken sync must not keep the others from being checked
+                what = str(error) if isinstance(error, PersonasError) else type(error).__name__
+                log.warning("%s: silent, and cannot be revived: %s", silent.sync_id, what)
+                await self._syncs.look_later(silent)
 
+    async def _check(self, silent: SilentSync | BatchKey) -> None:
+        if isinstance(silent, BatchKey):
+            await self._revive_batch(silent)
+        elif silent.state is None:
+            await self._syncs.forget_due(silent.sync_id)
+        else:
+            await self._revive_sync(silent.sync_id, silent.state, silent.epoch)
 
-async def _revive_batch(context: WorkerContext, key: BatchKey) -> None:
-    most = context.settings.max_revivals
-    done = await context.batches.revive(
-        key,
-        batch_payload(key.next_attempt()),
-        max_lost=most,
-        message=f"The job that reads batch {key.number} of the sync's pages was lost {most + 1} times. {_LOOK}",
-    )
-    if done in {"revived", "failed"}:
-        log.warning("%s: silent in batch %d, try %d: %s", key.sync_id, key.number, key.attempt, done)
+    async def _revive_sync(self, sync_id: str, state: SyncState, epoch: int) -> None:
+        times = self._max_revivals + 1
+        done = await self._syncs.revive(
+            sync_id,
+            state,
+            epoch,
+            sync_payload(sync_id, job_kind(state), epoch + 1),
+            max_revivals=self._max_revivals,
+            message=f"The sync's job was lost {times} times in a row without progress, in state {state.value}. "
+            f"{_ADVICE}",
+        )
+        if done in {"revived", "failed"}:
+            log.warning("%s: silent in %s, epoch %d: %s", sync_id, state.value, epoch, done)
+
+    async def _revive_batch(self, key: BatchKey) -> None:
+        done = await self._batches.revive(
+            key,
+            batch_payload(key.next_attempt()),
+            max_lost=self._max_revivals,
+            message=f"The job that reads batch {key.number} of the sync's pages was lost {self._max_revivals + 1} "
+            f"times. {_ADVICE}",
+        )
+        if done in {"revived", "failed"}:
+            log.warning("%s: silent in batch %d, attempt %d: %s", key.sync_id, key.number, key.attempt, done)

@@ -21,9 +21,8 @@ from tests.bench.scale.inputs import LEASE_S, Inputs, Way
 from tests.bench.scale.space import Calls, FileLines, InlinePages, ProfileApiPages, Ring, Slots
 from tests.support.sleepy_time import SleepyLoop
 from worker.clusters import Aggregate
-from worker.jobs.fetch.batch_job import batch
-from worker.jobs.fetch.fetch_job import walk
-from worker.jobs.services import WorkerContext
+from worker.jobs.composition import batch, walk
+from worker.jobs.services import WorkerServices
 from worker.mavera import ListPage, MaveraClient
 from worker.models.sync import Sync, SyncState
 from worker.segment import Source
@@ -58,7 +57,7 @@ async def _simulate(way: Way, profiles: int, inputs: Inputs, loop: SleepyLoop) -
     settings = _settings(inputs)
     async with closing(embedded_pool()) as pool:
         space = _Space(way, Ring(profiles), inputs, loop)
-        workers = [_VirtualContext(settings, pool, space, loop) for _ in range(inputs.workers)]
+        workers = [_VirtualServices(settings, pool, space, loop) for _ in range(inputs.workers)]
         client = SyncClient.on(pool, settings)
         enqueued = await client.enqueue(_request(way))
         await _run_jobs(workers)
@@ -69,14 +68,14 @@ async def _simulate(way: Way, profiles: int, inputs: Inputs, loop: SleepyLoop) -
         return Simulated(sync.fetched_at - sync.started_at, space.calls.made, await _kib(pool, sync.id))
 
 
-async def _run_jobs(workers: Sequence[WorkerContext]) -> None:
+async def _run_jobs(workers: Sequence[WorkerServices]) -> None:
     """Runs whatever comes into the queue, as many jobs at a time as the workers have slots, until nothing runs."""
     queue, slots = workers[0].queue, workers[0].settings.worker_slots
     free = deque(worker for _ in range(slots) for worker in workers)
     running: set[asyncio.Task[None]] = set()
     woken = asyncio.create_task(queue.wait(_POLL_S))
 
-    async def run(job_id: str, worker: WorkerContext) -> None:
+    async def run(job_id: str, worker: WorkerServices) -> None:
         sync_id, kind, *numbers = job_id.split(":")
         if kind in _JOBS:
             await _JOBS[kind]({"worker": worker}, sync_id, *map(int, numbers))
@@ -134,8 +133,8 @@ class _Space:
                 return FileLines(*self._given)
 
 
-class _VirtualContext(WorkerContext):
-    """A worker's context with a virtual space in the place of Segment, and a Mavera at which there is nothing."""
+class _VirtualServices(WorkerServices):
+    """A worker's services with a virtual space in the place of Segment, and a Mavera at which there is nothing."""
 
     def __init__(self, settings: Settings, pool: StorePool, space: _Space, loop: SleepyLoop) -> None:
         super().__init__(settings, pool, cast(aiohttp.ClientSession, None), clock=loop.time)

@@ -1,70 +1,105 @@
-"""Fan-out: a walk lists pages without their traits, and gives batches of them to jobs that read and count them.
+"""The fan-out strategy: one fetch job lists pages without traits; batch jobs on all workers read and count them.
 
-Listing is cheap, so one walk keeps all workers busy. Its position moves by whole batches, in the commit that adds them
-to the sync's look-ahead; what does not fit in there is listed again by the walk that follows once there is room.
+Listing is cheap, so one fetch job keeps all workers busy. Its position moves by whole batches, in the commit that adds
+them to the sync's look-ahead. Pages that have no room there are listed again by the next fetch job.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from worker.jobs.fetch.fetch_strategy import HandOver
 from worker.jobs.fetch.page_prefetcher import FetchedPage
 from worker.jobs.job_payloads import batch_payload, next_payloads
-from worker.jobs.services import WorkerContext
 from worker.models.sync import BatchKey
+from worker.segment import Source
 from worker.segment.cursor_guard import CursorGuard
-from worker.store import BatchWork, Listing, NewBatch
+from worker.store import BatchStore, BatchWork, Listing, NewBatch
 from worker.store.syncs import Begun, new_token
 
 PAGES_A_BATCH = 8
 BYTES_A_BATCH = 16_384
-"""A batch takes no further page once it is written in so many bytes: a sync's look-ahead has a bound in Redis."""
+"""A batch takes no further page once its text in Redis has so many bytes, which bounds the look-ahead of a sync."""
+
+
+class ActiveListings:
+    """Counts the fetch jobs of this worker that list pages for batches at the moment.
+
+    The worker takes other jobs later while it is above 0, because listing keeps all other workers busy.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextmanager
+    def listing(self) -> Iterator[None]:
+        """Counts one more while the block runs."""
+        self.count += 1
+        try:
+            yield
+        finally:
+            self.count -= 1
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """Listed pages that have no slot yet. after: where the listing stands behind them."""
+    """Listed pages that have no slot yet. after: the position of the listing behind them."""
 
     work: BatchWork
     after: Listing
 
 
 class FanOutStrategy:
-    """The progress of a walk that lists; see `FetchStrategy`."""
+    """Lists the pages of one fetch job; see `FetchStrategy`.
 
-    def __init__(self, context: WorkerContext, begun: Begun) -> None:
-        self._context = context
-        self._begun = begun
-        self.source = context.source(begun.request, traits=False)
-        self._committed = self._listed = begun.listing
+    Args:
+        started: The job's sync as the job found it.
+        source: What is listed.
+        batches: Where batches of pages are kept.
+        max_empty_pages: Empty pages in a row after which the sync fails.
+    """
+
+    def __init__(self, started: Begun, source: Source, batches: BatchStore, *, max_empty_pages: int) -> None:
+        self.source = source
+        self._started = started
+        self._request = started.request
+        self._store = batches
+        self._max_empty_pages = max_empty_pages
+        self._committed = self._listed = started.listing
         self._pages: list[tuple[str, int]] = []
         self._batches: list[_Batch] = []
 
     @property
     def cursor(self) -> str:
+        """The cursor of the next page to list."""
         return self._listed.cursor
 
     @property
     def pages(self) -> int:
+        """How many pages are listed."""
         return self._listed.pages
 
     @property
     def listed(self) -> int:
+        """How many entries those pages had."""
         return self._listed.profiles
 
     @property
     def ended(self) -> bool:
+        """Whether the listing has ended."""
         return self._listed.ended
 
-    def wanted(self, on_their_way: int) -> bool:
-        limit = self._begun.request.max_profiles
-        enough = limit is not None and self._listed.profiles + on_their_way >= limit
+    def wanted(self, waiting: int) -> bool:
+        """Whether the sync needs more profiles, and there is a free slot for a further batch."""
+        limit = self._request.max_profiles
+        enough = limit is not None and self._listed.profiles + waiting >= limit
         return not enough and len(self._batches) < len(self._committed.free_slots)
 
     def take(self, page: FetchedPage) -> None:
-        at, limit = self._listed, self._begun.request.max_profiles
+        """Adds a page to the batch that is being made."""
+        at, limit = self._listed, self._request.max_profiles
         room = page.listed if limit is None else min(page.listed, limit - at.profiles)
         reached = limit is not None and at.profiles + room >= limit
         cut = reached and (room < page.listed or page.next_cursor is not None)
@@ -75,8 +110,8 @@ class FanOutStrategy:
             guard = CursorGuard.decode(at.guard).advance(
                 page.next_cursor,
                 empty=not page.listed,
-                max_empty_pages=self._context.settings.max_empty_pages,
-                space_id=self._begun.request.space_id,
+                max_empty_pages=self._max_empty_pages,
+                space_id=self._request.space_id,
                 page=listed.pages,
             )
             listed = replace(listed, cursor=page.next_cursor, guard=guard.encode())
@@ -87,12 +122,14 @@ class FanOutStrategy:
             self._close_batch(work)
 
     def due(self) -> bool:
+        """Whether a batch can be put into a free slot."""
         return bool(self._batches and self._committed.free_slots)
 
     def commit(self, trouble_ms: int, *, last: bool = False, hand_over: HandOver | None = None) -> Awaitable[None]:
+        """Writes the batches into free slots, and the position behind them; see `FetchStrategy.commit`."""
         if last and self._pages:
             self._close_batch(self._work(self._listed.cursor))
-        lease, at = self._begun.lease, self._committed
+        lease, at = self._started.lease, self._committed
         placed = list(zip(at.free_slots, self._batches, strict=False))
         batches = []
         for number, (slot, batch) in enumerate(placed, at.batches + 1):
@@ -103,8 +140,8 @@ class FanOutStrategy:
         return self._write(listing, batches, hand_over)
 
     async def _write(self, listing: Listing, batches: list[NewBatch], hand_over: HandOver | None) -> None:
-        lease = self._begun.lease
-        self._committed = await self._context.batches.commit_listing(
+        lease = self._started.lease
+        self._committed = await self._store.commit_listing(
             lease,
             listing,
             batches,

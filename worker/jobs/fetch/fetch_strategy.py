@@ -1,4 +1,4 @@
-"""What a walk makes of the pages that it reads, and how it is kept: the part in which the strategies differ."""
+"""What a fetch job does with the pages that it reads: the chain folds them, fan-out gives them to batch jobs."""
 
 from __future__ import annotations
 
@@ -12,41 +12,59 @@ from worker.segment import Source
 
 @dataclass(frozen=True)
 class HandOver:
-    """A walk gives its sync to whatever follows, after `delay_s` seconds. note: what it then waits for."""
+    """A fetch job gives its sync to the next job.
+
+    Attributes:
+        delay_s: Seconds after which the next job may begin.
+        note: What the sync waits for meanwhile.
+    """
 
     delay_s: float = 0.0
     note: str = ""
 
 
 class FetchStrategy(Protocol):
-    """One walk's. source: what it reads; cursor, pages: where it is; listed: how many entries those pages had; ended:
-    whether it has read all it should."""
+    """The strategy of one fetch job.
+
+    Attributes:
+        source: What the pages are read from.
+    """
 
     source: Source
 
     @property
-    def cursor(self) -> str: ...
+    def cursor(self) -> str:
+        """The cursor of the next page; empty for the first."""
 
     @property
-    def pages(self) -> int: ...
+    def pages(self) -> int:
+        """How many pages were taken, by earlier jobs too."""
 
     @property
-    def listed(self) -> int: ...
+    def listed(self) -> int:
+        """How many entries those pages had."""
 
     @property
-    def ended(self) -> bool: ...
+    def ended(self) -> bool:
+        """Whether every page that the sync needs was taken."""
 
-    def wanted(self, on_their_way: int) -> bool:
-        """Whether a further page should be asked for; on_their_way: entries of pages that are read already."""
+    def wanted(self, waiting: int) -> bool:
+        """Whether a further page should be requested. waiting: entries of pages that are read and not yet taken."""
 
     def take(self, page: FetchedPage) -> None:
-        """Takes the next page and moves on, both or neither. Raises Permanent if the listing leads nowhere."""
+        """Takes the next page and moves on, both or neither. Raises Permanent if the cursors form a loop."""
 
     def due(self) -> bool:
-        """Whether there is something to commit."""
+        """Whether it is time to commit."""
 
     def commit(self, trouble_ms: int, *, last: bool = False, hand_over: HandOver | None = None) -> Awaitable[None]:
-        """Writes what it stands for at the moment of the call; one commit at a time.
+        """Writes what was taken up to the moment of the call; one commit at a time.
 
-        last: the walk takes no further page. hand_over: and it leaves its sync. Raises LeaseLost.
+        Args:
+            trouble_ms: How long a request to an API has failed by now, in milliseconds.
+            last: Whether the job takes no further page.
+            hand_over: Given if the job ends with this commit.
+
+        Raises:
+            LeaseLost: The epoch is over; nothing was written.
         """

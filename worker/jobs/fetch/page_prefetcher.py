@@ -1,7 +1,7 @@
-"""Pages in order, the next ones already on their way.
+"""Reads pages in order and requests the next ones ahead.
 
-Page i+1's cursor arrives with page i, so a page asks for the next one itself, the moment it knows where it is; what a
-page still has to fetch for its own entries then goes on beside it.
+The cursor of page i+1 arrives with page i, so a page starts the request for the next one as soon as it knows the
+cursor. What a page still has to fetch for its own profiles goes on meanwhile.
 """
 
 from __future__ import annotations
@@ -17,10 +17,16 @@ from worker.segment import Call, Source, fetch_certain_page
 
 @dataclass(frozen=True)
 class FetchedPage:
-    """A page with its entries.
+    """A page with the traits of its profiles.
 
-    vanished, unreadable, left_out, merged: as in Aggregate. next_cursor: None at the end of the listing. listed: how
-    many entries it had, with those that vanished, cannot be read or are left out.
+    Attributes:
+        entries: The profiles, as they came.
+        vanished: Profiles that were listed and no longer exist.
+        unreadable: Profiles whose traits Segment does not return.
+        left_out: Profiles that are not in the sample.
+        listed: All entries that the page listed, including the three kinds above.
+        next_cursor: Cursor of the next page; None at the end of the listing.
+        merged: Rows of a file that were merged into other profiles.
     """
 
     entries: list[object]
@@ -33,10 +39,15 @@ class FetchedPage:
 
 
 class PagePrefetcher:
-    """Reads a listing from a cursor on, at most `source.ahead` pages at a time.
+    """Reads a listing from a cursor on, with at most `source.ahead` pages under way at a time.
 
-    call: sends one request to the source, with all the caller that there is. wanted: whether a further page should be
-    asked for, given how many entries are on their way already. before: how many entries the pages before have.
+    Args:
+        source: What is read.
+        call: Sends one request, throttled and repeated if need be.
+        wanted: Tells whether a further page should be requested, given how many entries are read and not yet taken.
+        cursor: Of the first page to read; empty for the first of the listing.
+        number: Number of that page in the sync, from 1.
+        before: How many entries the pages before it have.
     """
 
     def __init__(
@@ -45,38 +56,38 @@ class PagePrefetcher:
         self._source = source
         self._call = call
         self._wanted = wanted
-        self._following: tuple[str, int] | None = (cursor, number)
-        self._on_their_way: deque[asyncio.Task[FetchedPage]] = deque()
-        self._listed = 0
+        self._next_page: tuple[str, int] | None = (cursor, number)
+        self._under_way: deque[asyncio.Task[FetchedPage]] = deque()
+        self._waiting = 0
         self._before = before
 
     async def next(self) -> FetchedPage | None:
-        """The next page; None if there is none, or none is wanted. Raises whatever reading it raised."""
+        """The next page; None if there is none or none is wanted. Raises what reading it raised."""
         self._start()
-        if not self._on_their_way:
+        if not self._under_way:
             return None
-        page = await self._on_their_way[0]
-        self._on_their_way.popleft()
-        self._listed -= page.listed
+        page = await self._under_way[0]
+        self._under_way.popleft()
+        self._waiting -= page.listed
         return page
 
     async def close(self) -> None:
-        """Gives up what is on its way."""
-        await give_up(self._on_their_way)
+        """Cancels the requests that are under way."""
+        await give_up(self._under_way)
 
     def _start(self) -> None:
-        if self._following and len(self._on_their_way) < self._source.ahead and self._wanted(self._listed):
-            cursor, number = self._following
-            self._following = None
-            self._on_their_way.append(asyncio.create_task(self._read(cursor, number)))
+        if self._next_page and len(self._under_way) < self._source.ahead and self._wanted(self._waiting):
+            cursor, number = self._next_page
+            self._next_page = None
+            self._under_way.append(asyncio.create_task(self._fetch(cursor, number)))
 
-    async def _read(self, cursor: str, number: int) -> FetchedPage:
+    async def _fetch(self, cursor: str, number: int) -> FetchedPage:
         page = await fetch_certain_page(self._source, cursor, number, self._before, self._call)
         listed = len(page.profiles) + page.left_out
-        self._listed += listed
+        self._waiting += listed
         self._before += listed
         if page.next_cursor is not None:
-            self._following = (page.next_cursor, number + 1)
+            self._next_page = (page.next_cursor, number + 1)
             self._start()
         entries = await self._source.entries(page, number, self._call)
         return FetchedPage(

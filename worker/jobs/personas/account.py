@@ -15,10 +15,9 @@ from worker.errors import ApiError, ResumableStop, Retry, WaitUntil
 from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.personas.lookup import cluster_reference
 from worker.jobs.personas.orphans import Owner, find_orphans
-from worker.jobs.services import WorkerContext
-from worker.mavera import CREDITS_PER_PERSONA, Usage
+from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, Usage
 from worker.models.plan import AccountBill, AccountCredits
-from worker.store import LeaseGrant
+from worker.store import LeaseGrant, PersonaStore, SyncStore
 from worker.store.syncs import Begun
 
 log = logging.getLogger("segment_personas.jobs")
@@ -29,41 +28,54 @@ COMPARED_S = 3600.0
 UNKNOWN = "Mavera does not say what the account has left (GET /usage)"
 
 
-async def read_usage(context: WorkerContext, caller: ApiCaller) -> Usage | None:
-    """Asks what the account has left; None if it does not say. It teaches the limiter the account's rate.
+class UsageReader:
+    """Reads what the account has left, for one job. Each answer teaches the limiter the account's rate.
 
-    Raises:
-        Defer: The next slot of the rate limit is far away.
-        ResumableStop: The key is not accepted.
+    Args:
+        mavera: Client of the account.
+        caller: Throttles the requests.
+        may_raise_rate: Whether a rate above the configured one is used, because `MAVERA_RATE` is not set.
     """
-    for failures in (1, 2):
-        await caller.slot()
-        try:
-            usage = await context.mavera.usage()
-        except WaitUntil as error:
-            pause_s = error.wait_s if error.wait_s is not None else context.backoff.pause_s(failures)
-            await context.mavera_limiter.penalise(min(pause_s, context.settings.retry_after_max_s))
-            return None
-        except Retry as error:
-            log.info("%s", error)
-            await context.sleep(context.backoff.pause_s(failures))
-        except ApiError as error:
-            if error.code == "mavera_unauthorized":
-                raise
-            log.info("%s", error)
-            return None
-        else:
-            if usage and usage.requests_per_minute:
-                _teach_rate(context, usage.requests_per_minute)
-            return usage
-    return None
 
+    def __init__(self, mavera: MaveraClient, caller: ApiCaller, *, may_raise_rate: bool) -> None:
+        self._mavera = mavera
+        self._caller = caller
+        self._may_raise_rate = may_raise_rate
 
-def _teach_rate(context: WorkerContext, requests_per_minute: int) -> None:
-    """A lower limit than the settings' counts for everyone; a higher one only if MAVERA_RATE is not set."""
-    context.mavera_limiter.hear({"X-RateLimit-Limit": str(requests_per_minute)})
-    if "mavera_rate" not in context.settings.model_fields_set:
-        context.mavera_limiter.raise_limit(requests_per_minute)
+    async def read(self) -> Usage | None:
+        """Asks what the account has left; None if it does not say.
+
+        Raises:
+            Defer: The next slot of the rate limit is far away.
+            ResumableStop: The key is not accepted.
+        """
+        policy = self._caller.policy
+        for failures in (1, 2):
+            await self._caller.slot()
+            try:
+                usage = await self._mavera.usage()
+            except WaitUntil as error:
+                await self._caller.limiter.penalise(policy.wait_s(error, failures))
+                return None
+            except Retry as error:
+                log.info("%s", error)
+                await policy.sleep(policy.pause_s(failures))
+            except ApiError as error:
+                if error.code == "mavera_unauthorized":
+                    raise
+                log.info("%s", error)
+                return None
+            else:
+                if usage and usage.requests_per_minute:
+                    self._teach_rate(usage.requests_per_minute)
+                return usage
+        return None
+
+    def _teach_rate(self, requests_per_minute: int) -> None:
+        """A lower limit than the settings' counts for everyone; a higher one only if MAVERA_RATE is not set."""
+        self._caller.limiter.hear({"X-RateLimit-Limit": str(requests_per_minute)})
+        if self._may_raise_rate:
+            self._caller.limiter.raise_limit(requests_per_minute)
 
 
 def account_credits(usage: Usage | None) -> AccountCredits:
@@ -84,28 +96,31 @@ def account_credits(usage: Usage | None) -> AccountCredits:
 
 
 class Account:
-    """The account as one job of a sync meets it.
+    """The Mavera account as one job of a sync uses it.
 
     Args:
-        context: The worker's.
-        begun: The job's sync.
+        started: The job's sync.
         grant: The job's right to work on it.
-        caller: For the account's own requests.
+        usage: Reads what the account has left.
+        syncs: Where syncs are kept.
+        personas: Records and claims of personas.
         creations: Counts how many of some clusters need a new persona, by free requests.
     """
 
     def __init__(
         self,
-        context: WorkerContext,
-        begun: Begun,
+        started: Begun,
         grant: LeaseGrant,
-        caller: ApiCaller,
+        usage: UsageReader,
+        syncs: SyncStore,
+        personas: PersonaStore,
         creations: Callable[[Collection[ClusterSummary]], Awaitable[int]],
     ) -> None:
-        self._context = context
-        self._begun = begun
+        self._started = started
         self._grant = grant
-        self._caller = caller
+        self._reader = usage
+        self._syncs = syncs
+        self._personas = personas
         self._creations = creations
         self._usage: Usage | None = None
         self._bill: AccountBill | None = None
@@ -118,24 +133,24 @@ class Account:
         """Reads the usage before anything is sent, once for a sync, so that its bill can be compared."""
         if self._is_read:
             return
-        sync = await self._context.syncs.get(self._begun.lease.sync_id)
-        now = await self._context.personas.now()
+        sync = await self._syncs.get(self._started.lease.sync_id)
+        now = await self._personas.now()
         known = sync.account if sync else None
         if known and (known.after is not None or now - known.at > COMPARED_S):
             known = None
         if known and known.before.text == UNKNOWN:  # an earlier job asked: each asking might never end
             self._is_read = True
             return
-        self._usage = await read_usage(self._context, self._caller)
+        self._usage = await self._reader.read()
         self._is_read = True
         if self._usage is None:
-            log.info("%s: %s; credits are not checked before purchases", self._begun.request.space_id, UNKNOWN)
+            log.info("%s: %s; credits are not checked before purchases", self._started.request.space_id, UNKNOWN)
         if known:
             self._bill = known
             return
         before = account_credits(self._usage)
         self._bill = AccountBill(before=before, at=now, charged_before=sync.credits if sync else 0)
-        await self._context.syncs.remember_account(self._grant, self._bill)
+        await self._syncs.remember_account(self._grant, self._bill)
 
     async def permit(self) -> None:
         """Returns if the account can pay for all that is to be bought; asked before the first purchase of a job.
@@ -157,41 +172,41 @@ class Account:
 
     async def _warn_of_orphans(self) -> None:
         """A persona that is about to be bought may be the one of a cluster that has another key now."""
-        request = self._begun.request
+        request = self._started.request
         if request.mode == "create":
             return
         owner = Owner(request.space_id, request.collection, request.rules.name)
-        for orphan in find_orphans(await self._context.personas.all(), {}, owner, request.rules.cluster_keys):
+        for orphan in find_orphans(await self._personas.all(), {}, owner, request.rules.cluster_keys):
             log.warning(
                 "%s: persona %s of cluster %s is left behind: the rules %s have no such cluster; sync %s",
-                *(request.space_id, orphan.persona_id, orphan.cluster, request.rules.name, self._begun.lease.sync_id),
+                *(request.space_id, orphan.persona_id, orphan.cluster, request.rules.name, self._started.lease.sync_id),
             )
 
     async def _is_claimed(self, summary: ClusterSummary) -> bool:
         """Whether a persona for the cluster may be paid already; what it cost is then gone from the account."""
-        reference = cluster_reference(self._begun.request, self._begun.lease.sync_id, summary.key)
-        return await self._context.personas.claimed(str(reference)) is not None
+        reference = cluster_reference(self._started.request, self._started.lease.sync_id, summary.key)
+        return await self._personas.claimed(str(reference)) is not None
 
-    async def compare(self) -> None:
+    async def compare_bill(self) -> None:
         """Reads the usage again if something was sent, keeps both with the sync, and reports a difference."""
         if self._bill is None:
-            sync = await self._context.syncs.get(self._begun.lease.sync_id)
+            sync = await self._syncs.get(self._started.lease.sync_id)
             self._bill = sync.account if sync else None
         if self._bill is None or self._bill.after is not None or self._bill.before.text == UNKNOWN:
             return
         try:
-            usage = await read_usage(self._context, self._caller)
+            usage = await self._reader.read()
         except (ApiError, Defer) as error:
-            log.info("%s: the bill is not compared: %s", self._begun.request.space_id, error)
+            log.info("%s: the bill is not compared: %s", self._started.request.space_id, error)
             return
-        sync = await self._context.syncs.get(self._begun.lease.sync_id)
+        sync = await self._syncs.get(self._started.lease.sync_id)
         charged = (sync.credits if sync else 0) - self._bill.charged_before
         bill = self._bill = self._bill.model_copy(update={"after": account_credits(usage), "charged": charged})
-        await self._context.syncs.remember_account(self._grant, bill)
+        await self._syncs.remember_account(self._grant, bill)
         if bill.difference:
             log.log(
                 logging.WARNING if bill.difference > 0 else logging.INFO,
-                *("%s: sync %s: %s", self._begun.request.space_id, self._begun.lease.sync_id, bill.describe()),
+                *("%s: sync %s: %s", self._started.request.space_id, self._started.lease.sync_id, bill.describe()),
             )
 
 

@@ -11,27 +11,34 @@ from collections.abc import Collection
 
 from worker.errors import ResumableStop
 from worker.jobs.personas.lookup import cluster_reference
-from worker.jobs.services import WorkerContext
 from worker.mavera import CREDITS_PER_PERSONA
 from worker.models.sync import SyncRequest
-from worker.settings import Settings
+from worker.store import PersonaStore, SyncStore
 from worker.store.syncs import Begun
 
 
-def ceiling(request: SyncRequest, settings: Settings) -> int | None:
-    """The most credits that a sync may cost; None: no limit."""
-    ceilings = [limit for limit in (request.max_credits, settings.max_credits) if limit is not None]
-    return min(ceilings, default=None)
+def credit_limit(request: SyncRequest, max_credits: int | None) -> int | None:
+    """The most credits that a sync may cost; None if there is no limit. max_credits: the limit of the worker."""
+    limits = [limit for limit in (request.max_credits, max_credits) if limit is not None]
+    return min(limits, default=None)
 
 
 class Budget:
-    """The budget of one sync."""
+    """The budget of one sync.
 
-    def __init__(self, context: WorkerContext, begun: Begun) -> None:
-        self._context = context
-        self._sync_id = begun.lease.sync_id
-        self._request = begun.request
-        self.limit = ceiling(begun.request, context.settings)
+    Args:
+        started: The sync.
+        limit: The most credits that it may cost, as of `credit_limit`.
+        syncs: Where the credits that a sync has paid are kept.
+        personas: Where claims are kept.
+    """
+
+    def __init__(self, started: Begun, limit: int | None, syncs: SyncStore, personas: PersonaStore) -> None:
+        self.limit = limit
+        self._sync_id = started.lease.sync_id
+        self._request = started.request
+        self._syncs = syncs
+        self._personas = personas
 
     async def permit(self, personas: int, *, without: Collection[str] = ()) -> None:
         """Returns if so many personas more are within the budget.
@@ -45,7 +52,7 @@ class Budget:
         """
         if self.limit is None or not personas:
             return
-        sync = await self._context.syncs.get(self._sync_id)
+        sync = await self._syncs.get(self._sync_id)
         paid, cost = sync.credits if sync else 0, personas * CREDITS_PER_PERSONA
         in_doubt = await self._open_claims(without) * CREDITS_PER_PERSONA
         if paid + in_doubt + cost > self.limit:
@@ -63,6 +70,6 @@ class Budget:
         for cluster in self._request.rules.cluster_keys:
             reference = str(cluster_reference(self._request, self._sync_id, cluster))
             if reference not in without:
-                claim = await self._context.personas.claimed(reference)
+                claim = await self._personas.claimed(reference)
                 count += claim is not None and claim.sync_id == self._sync_id
         return count

@@ -33,6 +33,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from worker.clusters import ClusterSummary
+from worker.clusters.analysis.change_detection import ChangeThreshold
 from worker.errors import ApiError, ResumableStop, Retry
 from worker.http.client import NotPermitted
 from worker.jobs.api_caller import ApiCaller
@@ -41,11 +42,12 @@ from worker.jobs.lease import Lease
 from worker.jobs.personas.account import Account
 from worker.jobs.personas.budget import Budget
 from worker.jobs.personas.lookup import Lookup, cluster_reference, found_record
-from worker.jobs.personas.persona_action import PersonaAction, decide
+from worker.jobs.personas.persona_action import PersonaAction, decide_action
 from worker.jobs.personas.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
-from worker.jobs.services import WorkerContext
+from worker.jobs.settle_watch import SettleWatch
 from worker.mavera import (
     CREDITS_PER_PERSONA,
+    MaveraClient,
     Persona,
     PersonaGone,
     PersonaPayload,
@@ -56,7 +58,7 @@ from worker.mavera import (
 from worker.mavera.ignored_fields import ignored_fields
 from worker.models.sync import PersonaOutcome
 from worker.settings import CLAIM_DEADLINE_S
-from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, Sent
+from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, PersonaStore, Sent, SyncStore
 from worker.store.syncs import Begun, new_token
 
 log = logging.getLogger("segment_personas.jobs")
@@ -96,28 +98,58 @@ class PurchaseAttempt:
 
 
 class PersonaEnsurer:
-    """The personas of one sync, one cluster at a time. finder: what is at Mavera."""
+    """Ensures that the clusters of one sync have their personas, one cluster at a time.
+
+    Args:
+        started: The sync.
+        lease: The job's right to work on it.
+        mavera: Client of the account.
+        caller: Sends the free requests to Mavera.
+        post_caller: Sends the POSTs. It has a retry budget of its own, because successful list requests do not show
+            that Mavera creates personas.
+        finder: What is at Mavera.
+        personas: Records and claims.
+        syncs: Where syncs are kept.
+        budget: Of the sync.
+        account: The Mavera account.
+        settle_watch: For how long this process has seen claims.
+        settle_s: Seconds after which absence is believed (`MAVERA_SETTLE_S`).
+        threshold: How far a share or a mean must have moved for an update.
+    """
 
     def __init__(
         self,
-        context: WorkerContext,
-        begun: Begun,
+        started: Begun,
         lease: Lease[LeaseGrant],
+        *,
+        mavera: MaveraClient,
         caller: ApiCaller,
+        post_caller: ApiCaller,
+        finder: PersonaFinder,
+        personas: PersonaStore,
+        syncs: SyncStore,
         budget: Budget,
         account: Account,
-        finder: PersonaFinder,
+        settle_watch: SettleWatch,
+        settle_s: float,
+        threshold: ChangeThreshold,
     ) -> None:
+        self._started = started
+        self._lease = lease
+        self._mavera = mavera
+        self._caller = caller
+        self._post_caller = post_caller
+        self._finder = finder
+        self._personas = personas
+        self._syncs = syncs
         self._budget = budget
         self._account = account
-        self._context = context
-        self._begun = begun
-        self._lease = lease
-        self._caller = caller
-        self._finder = finder
-        # Of its own: that Mavera lists personas well says nothing of whether it makes any.
-        self._posting = ApiCaller(context, context.mavera_limiter, "Mavera", begun.checkpoint.trouble_ms, lease=lease)
-        self._lookup = Lookup.decode(begun.lookup)
+        self._settle_watch = settle_watch
+        self._settle_s = settle_s
+        self._threshold = threshold
+        self._clock = post_caller.policy.clock
+        self._sleep = post_caller.policy.sleep
+        self._lookup = Lookup.decode(started.lookup)
         self._gone: set[str] = set()
         self._twins_told: set[str] = set()
         self._kept: dict[str, Callable[[], Awaitable[None]]] = {}
@@ -125,16 +157,16 @@ class PersonaEnsurer:
     @property
     def trouble_ms(self) -> int:
         """For how long Mavera has failed by now to make a persona."""
-        return self._posting.trouble_ms
+        return self._post_caller.trouble_ms
 
     def made_progress(self) -> None:
         """A cluster is settled: what an earlier job had to wait for is over."""
         self._caller.made_progress()
-        self._posting.made_progress()
+        self._post_caller.made_progress()
 
     async def confirm(self) -> None:
         """Records again what this job recorded and Redis has lost since, by a restart without its last moments."""
-        known = {outcome.cluster for outcome in await self._context.syncs.outcomes(self._begun.lease.sync_id)}
+        known = {outcome.cluster for outcome in await self._syncs.outcomes(self._started.lease.sync_id)}
         for cluster, keep in self._kept.items():
             if cluster not in known:
                 await keep()
@@ -152,17 +184,17 @@ class PersonaEnsurer:
             PersonaInDoubt: Whether the cluster has a persona is not known, or not yet.
             ApiError, Defer, LeaseLost: The sync cannot go on now.
         """
-        reference = cluster_reference(self._begun.request, self._begun.lease.sync_id, summary.key)
-        wanted = PersonaRequest(summary, reference, build(summary, reference, self._begun.request.rules))
+        reference = cluster_reference(self._started.request, self._started.lease.sync_id, summary.key)
+        wanted = PersonaRequest(summary, reference, build(summary, reference, self._started.request.rules))
         if last and await self._is_settled(wanted):
             return
-        known = record = await self._context.personas.find(wanted.text)
+        known = record = await self._personas.find(wanted.text)
         if record is None and self._decide(wanted, None).action == "skip":
             record = self._remembered(wanted)
             if record is None:
                 return
         elif record is None:
-            claim = await self._context.personas.claimed(wanted.text)
+            claim = await self._personas.claimed(wanted.text)
             record = await self._at_mavera(wanted, claim, last=last)
             if record and claim and await self._bought(wanted, record.persona_id, claim):
                 return
@@ -180,7 +212,7 @@ class PersonaEnsurer:
             known, record = None, await self._at_mavera(wanted, None, last=last)
 
     async def _is_settled(self, wanted: PersonaRequest) -> bool:
-        outcomes = await self._context.syncs.outcomes(self._begun.lease.sync_id)
+        outcomes = await self._syncs.outcomes(self._started.lease.sync_id)
         return any(one.cluster == wanted.summary.key for one in outcomes)
 
     async def _bring_up_to_date(
@@ -199,13 +231,13 @@ class PersonaEnsurer:
         return True
 
     def _decide(self, wanted: PersonaRequest, record: PersonaRecord | None) -> PersonaAction:
-        return decide(
-            self._begun.request,
-            self._context.settings,
+        return decide_action(
+            self._started.request,
             wanted.summary,
             wanted.payload,
             record,
-            complete=self._begun.checkpoint.complete,
+            threshold=self._threshold,
+            complete=self._started.checkpoint.complete,
         )
 
     def _remembered(self, wanted: PersonaRequest) -> PersonaRecord | None:
@@ -229,18 +261,18 @@ class PersonaEnsurer:
         return None if persona_id is None else self._found(wanted, persona_id)
 
     async def _restarted_since_lookup(self) -> bool:
-        run, _ = await self._context.personas.redis_run()
+        run, _ = await self._personas.redis_run()
         return self._finder.run() != run
 
     async def _update(self, wanted: PersonaRequest, record: PersonaRecord, reason: str) -> bool:
         """Brings a persona up to date and records it; False if Mavera no longer has it."""
         await self._account.note_usage()
         try:
-            persona = await self._caller.call(lambda: self._context.mavera.update(record.persona_id, wanted.payload))
+            persona = await self._caller.call(lambda: self._mavera.update(record.persona_id, wanted.payload))
         except PersonaGone:
             if await self._finder.still_lists(record.persona_id):
                 raise _contradiction(wanted, record.persona_id) from None
-            await self._context.personas.forget(wanted.text, record)
+            await self._personas.forget(wanted.text, record)
             return False
         except ResumableStop as refusal:
             if refusal.code != "mavera_forbidden":
@@ -259,18 +291,18 @@ class PersonaEnsurer:
         """Notes that nothing is sent. known: the record in Redis, None if the persona was only found at Mavera."""
         seen, action = record, "skipped"
         if decision.action == "leave":
-            seen, action = replace(record, sync_id=self._begun.lease.sync_id, n=wanted.summary.n), "unchanged"
+            seen, action = replace(record, sync_id=self._started.lease.sync_id, n=wanted.summary.n), "unchanged"
         outcome = await self._with_twins(
             wanted, PersonaOutcome(wanted.summary.key, record.persona_id, action, 0, reason=decision.reason)
         )
-        leave = partial(self._context.personas.leave, self._lease.grant, wanted.text, known, seen, outcome)
+        leave = partial(self._personas.leave, self._lease.grant, wanted.text, known, seen, outcome)
         self._kept[wanted.summary.key] = leave
         await leave()
 
     async def _create(self, wanted: PersonaRequest, *, last: bool) -> PersonaRecord | None:
         """Buys the persona and records it; or returns the record of one that has turned up meanwhile."""
         while True:
-            if (record := await self._context.personas.find(wanted.text)) is not None:
+            if (record := await self._personas.find(wanted.text)) is not None:
                 return record
             await self._budget.permit(1, without={wanted.text})
             await self._account.permit()
@@ -295,20 +327,19 @@ class PersonaEnsurer:
         except PostUncertain as doubt:
             log.warning("%s; looking whether it was made", doubt)
             if doubt.wait_s is not None:
-                longest_s = self._context.settings.retry_after_max_s
-                await self._context.mavera_limiter.penalise(min(doubt.wait_s, longest_s))
+                await self._post_caller.penalise(doubt.wait_s)
             self._finder.forget_lists()
-            claim = Claim(attempt.by, self._begun.lease.sync_id, age_s=0.0)
+            claim = Claim(attempt.by, self._started.lease.sync_id, age_s=0.0)
             if await self._resolve(wanted, claim, last=last):
                 return True
-            await self._posting.failed(Retry("mavera_unavailable", str(doubt)))
+            await self._post_caller.failed(Retry("mavera_unavailable", str(doubt)))
             attempt.answer = None
             return False
         except NotPermitted:
             await self._release_unsent(wanted, attempt)
             won = attempt.answer is not None and attempt.answer.kind == "won"
             if won and not attempt.restarted:
-                await self._posting.failed(
+                await self._post_caller.failed(
                     Retry(
                         "mavera_unavailable",
                         f"Mavera, {wanted.payload.name}: the POST could not be sent within {CLAIM_DEADLINE_S:g} s of "
@@ -317,11 +348,11 @@ class PersonaEnsurer:
                 )
             return False
         except ApiError as refusal:
-            await self._context.personas.release(wanted.text, attempt.by)
-            log_refusal(self._begun, wanted.summary.key, refusal)
+            await self._personas.release(wanted.text, attempt.by)
+            log_refusal(self._started, wanted.summary.key, refusal)
             if not isinstance(refusal, Retry):
                 raise
-            await self._posting.failed(refusal)
+            await self._post_caller.failed(refusal)
             attempt.answer = None
             return False
         except asyncio.CancelledError:
@@ -341,7 +372,7 @@ class PersonaEnsurer:
     async def _release_unsent(self, wanted: PersonaRequest, attempt: PurchaseAttempt) -> None:
         """Releases the claim of an attempt that has bought nothing, if it has one; its answer may have been lost."""
         if attempt.asked_at:
-            await self._context.personas.release(wanted.text, attempt.by)
+            await self._personas.release(wanted.text, attempt.by)
 
     async def _wait_for_answer(self, sending: asyncio.Task[None]) -> None:
         """Waits for a POST on its way: to its end if only the sync is over, `LAST_POST_S` if the worker stops."""
@@ -355,9 +386,9 @@ class PersonaEnsurer:
             """Takes the claim, once the connection is made."""
             if attempt.stopped:
                 return
-            attempt.asked_at = self._context.clock()
-            attempt.answer = await self._context.personas.claim(
-                self._lease.grant, wanted.text, attempt.by, settle_s=self._context.settings.mavera_settle_s
+            attempt.asked_at = self._clock()
+            attempt.answer = await self._personas.claim(
+                self._lease.grant, wanted.text, attempt.by, settle_s=self._settle_s
             )
             # Redis may have lost somebody's claim, and with it the right of ours: look at Mavera again first.
             if attempt.answer.kind == "won" and await self._restarted_since_lookup():
@@ -367,11 +398,11 @@ class PersonaEnsurer:
         def permit() -> bool:
             won = attempt.answer is not None and attempt.answer.kind == "won"
             # Later than the deadline, somebody may have begun to doubt the claim.
-            in_time = self._context.clock() - attempt.asked_at <= CLAIM_DEADLINE_S
+            in_time = self._clock() - attempt.asked_at <= CLAIM_DEADLINE_S
             attempt.sent = won and in_time and not attempt.restarted and not attempt.stopped
             return attempt.sent
 
-        persona = await self._context.mavera.create(wanted.payload, permit, on_connected=claim)
+        persona = await self._mavera.create(wanted.payload, permit, on_connected=claim)
         charged = CREDITS_PER_PERSONA if persona.credits_charged is None else persona.credits_charged
         await self._keep_sent(wanted, persona.id, "created", charged, persona)
 
@@ -381,7 +412,7 @@ class PersonaEnsurer:
         False: the purchase begins anew; a persona that another sync has bought is recorded by then. Raises
         PersonaInDoubt if it is in doubt and other clusters can go first, or if waiting does not help.
         """
-        watch, settle_s = self._context.settle_watch, max(self._context.settings.mavera_settle_s, claim.settle_s)
+        watch, settle_s = self._settle_watch, max(self._settle_s, claim.settle_s)
         watch.claim_s(claim.by)
         if persona_id := await self._listed_after_all(wanted, claim):
             return await self._bought(wanted, persona_id, claim)
@@ -391,14 +422,14 @@ class PersonaEnsurer:
             await self._lease.set_note(
                 f"{wanted.summary.label}: a persona may be on its way; waiting until that is certain"
             )
-            await self._context.sleep(min(DOUBT_POLL_S, settle_s - watched_s))
-            if await self._context.personas.find(wanted.text):
+            await self._sleep(min(DOUBT_POLL_S, settle_s - watched_s))
+            if await self._personas.find(wanted.text):
                 return False
         for _ in range(2):
             self._finder.forget_lists()
             if persona_id := await self._finder.find(wanted.payload, wanted.reference, claimed=self._is_ours(claim)):
                 return await self._bought(wanted, persona_id, claim)
-        await self._context.personas.release(wanted.text, claim.by)
+        await self._personas.release(wanted.text, claim.by)
         return False
 
     async def _listed_after_all(self, wanted: PersonaRequest, claim: Claim) -> str | None:
@@ -409,19 +440,19 @@ class PersonaEnsurer:
         return None
 
     def _is_ours(self, claim: Claim) -> bool:
-        return claim.sync_id == self._begun.lease.sync_id
+        return claim.sync_id == self._started.lease.sync_id
 
     async def _bought(self, wanted: PersonaRequest, persona_id: str, claim: Claim) -> bool:
         """Records a persona for the sync that claimed it and could not say so. True if that is ours: it is settled."""
         sync_id = claim.sync_id
         # What the claim's POST said is not known for certain: the sync may have been restarted since.
-        complete = sync_id != self._begun.lease.sync_id or self._begun.checkpoint.complete
+        complete = sync_id != self._started.lease.sync_id or self._started.checkpoint.complete
         record = replace(self._found(wanted, persona_id), sync_id=sync_id, complete=complete)
         outcome = PersonaOutcome(wanted.summary.key, persona_id, "created", CREDITS_PER_PERSONA)
-        if sync_id == self._begun.lease.sync_id:
+        if sync_id == self._started.lease.sync_id:
             await self._keep(wanted, record, outcome)
             return True
-        await self._context.personas.record(wanted.text, record, outcome)
+        await self._personas.record(wanted.text, record, outcome)
         return False
 
     async def _keep_sent(
@@ -438,19 +469,19 @@ class PersonaEnsurer:
         outcome = await self._with_twins(
             wanted, PersonaOutcome(wanted.summary.key, persona_id, action, credits_charged, ignored, reason)
         )
-        sent = Sent(wanted.payload.wording, wanted.payload.figures, await self._context.personas.now())
-        record = replace(self._found(wanted, persona_id), complete=self._begun.checkpoint.complete, sent=sent)
+        sent = Sent(wanted.payload.wording, wanted.payload.figures, await self._personas.now())
+        record = replace(self._found(wanted, persona_id), complete=self._started.checkpoint.complete, sent=sent)
         await self._keep(wanted, record, outcome)
 
     async def _keep(self, wanted: PersonaRequest, record: PersonaRecord, outcome: PersonaOutcome) -> None:
-        keep = partial(self._context.personas.record, wanted.text, record, outcome, fetched_at=self._begun.fetched_at)
+        keep = partial(self._personas.record, wanted.text, record, outcome, fetched_at=self._started.fetched_at)
         self._kept[wanted.summary.key] = keep
         await keep()
-        log_outcome(self._begun, outcome)
-        self._posting.succeeded()
+        log_outcome(self._started, outcome)
+        self._post_caller.succeeded()
 
     def _found(self, wanted: PersonaRequest, persona_id: str) -> PersonaRecord:
-        return found_record(self._begun.request, self._begun.lease.sync_id, wanted.summary, persona_id)
+        return found_record(self._started.request, self._started.lease.sync_id, wanted.summary, persona_id)
 
     async def _with_twins(self, wanted: PersonaRequest, outcome: PersonaOutcome) -> PersonaOutcome:
         """The outcome, with the other personas that carry the same reference."""
@@ -459,7 +490,7 @@ class PersonaEnsurer:
             self._twins_told.add(wanted.text)
             log.warning(
                 "%s: %s has several personas at Mavera; %s is updated, %s are not",
-                *(self._begun.lease.sync_id, wanted.summary.key, outcome.persona_id, ", ".join(twins)),
+                *(self._started.lease.sync_id, wanted.summary.key, outcome.persona_id, ", ".join(twins)),
             )
         return replace(outcome, twins=twins)
 

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.clusters import ClusterSummary
 from worker.jobs.api_caller import ApiCaller, Defer
-from worker.jobs.services import WorkerContext
-from worker.mavera import Persona, Reference, list_pages, reference
+from worker.jobs.settle_watch import SettleWatch
+from worker.mavera import MaveraClient, Persona, Reference, list_pages, reference
 from worker.models.sync import SyncRequest
-from worker.store import PersonaRecord
+from worker.store import PersonaRecord, PersonaStore
 
 T = TypeVar("T")
 
@@ -146,56 +146,80 @@ class Listing:
         return any(one.id == persona_id for one in self.personas)
 
 
-async def look_up(context: WorkerContext, caller: ApiCaller, family: str) -> Lookup:
-    """Lists the personas of a family. Raises what `ApiCaller.call` raises; a wrong key is found here."""
-    return (await list_personas(context, caller, family)).lookup(family)
+class PersonaLister:
+    """Reads Mavera's list of personas for one job.
 
-
-async def list_personas(context: WorkerContext, caller: ApiCaller, family: str) -> Listing:
-    """Reads Mavera's list: the rows in which a search finds `family`, or all rows if it is empty.
-
-    A long list is read to its end although the rate limit makes it wait: a later job would begin with its first page
-    again, and might never come to the last one. Raises what `ApiCaller.call` raises.
+    Args:
+        mavera: Client of the account.
+        caller: Sends the job's requests to Mavera.
+        personas: Records and claims, which know how long Redis has been running.
+        settle_watch: What this process has seen of Redis' restarts.
+        settle_s: Seconds (`MAVERA_SETTLE_S`) for which a restarted Redis may lack a claim.
     """
-    begun_at = context.clock()
-    run, reported_s = await context.personas.redis_run()
-    steady_s = context.settle_watch.steady_s(run, reported_s)
-    rows: dict[str, Persona] = {}
-    why = ""
-    endless = False
-    async for page in list_pages(context.mavera, family, _Reader(context, caller).call):
-        why = why or page.doubt
-        endless = page.endless
-        rows |= {persona.id: persona for persona in page.personas}
-    return Listing(
-        family=family,
-        personas=tuple(rows.values()),
-        why=why,
-        endless=endless,
-        run=run,
-        unsettled_s=max(0.0, context.settings.mavera_settle_s - steady_s),
-        begun_at=begun_at,
-        took_s=context.clock() - begun_at,
-    )
+
+    def __init__(
+        self,
+        mavera: MaveraClient,
+        caller: ApiCaller,
+        personas: PersonaStore,
+        settle_watch: SettleWatch,
+        settle_s: float,
+    ) -> None:
+        self._mavera = mavera
+        self._caller = caller
+        self._personas = personas
+        self._settle_watch = settle_watch
+        self._settle_s = settle_s
+
+    async def list(self, family: str) -> Listing:
+        """Lists the personas whose text holds `family`; all personas of the account if it is empty.
+
+        A long list is read to its end although the rate limit makes it wait: a later job would begin with its first
+        page again, and might never reach the last one.
+
+        Raises:
+            Defer: The first request has to wait.
+            ApiError: As `ApiCaller.call`; a wrong key is found here.
+        """
+        clock = self._caller.policy.clock
+        begun_at = clock()
+        run, reported_s = await self._personas.redis_run()
+        steady_s = self._settle_watch.steady_s(run, reported_s)
+        rows: dict[str, Persona] = {}
+        why = ""
+        endless = False
+        async for page in list_pages(self._mavera, family, _PatientCaller(self._caller).call):
+            why = why or page.doubt
+            endless = page.endless
+            rows |= {persona.id: persona for persona in page.personas}
+        return Listing(
+            family=family,
+            personas=tuple(rows.values()),
+            why=why,
+            endless=endless,
+            run=run,
+            unsettled_s=max(0.0, self._settle_s - steady_s),
+            begun_at=begun_at,
+            took_s=clock() - begun_at,
+        )
 
 
-class _Reader:
+class _PatientCaller:
     """Sends the requests for the pages of one list; from the second one on it waits instead of handing over."""
 
-    def __init__(self, context: WorkerContext, caller: ApiCaller) -> None:
-        self._context = context
+    def __init__(self, caller: ApiCaller) -> None:
         self._caller = caller
         self._has_begun = False
 
-    async def call(self, page: Callable[[], Awaitable[T]]) -> T:
-        """Sends one request. Raises Defer only for the first one, and otherwise as `ApiCaller.call`."""
+    async def call(self, send: Callable[[], Awaitable[T]]) -> T:
+        """Sends one request. Raises Defer only for the first one; otherwise as `ApiCaller.call`."""
         while True:
             try:
-                result = await self._caller.call(page)
+                result = await self._caller.call(send)
             except Defer as wait:
                 if not self._has_begun:
                     raise
-                await self._context.sleep(wait.wait_s)
+                await self._caller.policy.sleep(wait.wait_s)
             else:
                 self._has_begun = True
                 return result

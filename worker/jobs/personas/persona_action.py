@@ -25,28 +25,41 @@ from worker.clusters.analysis.change_detection import ChangeThreshold, find_chan
 from worker.clusters.analysis.quality_guards import has_evidence
 from worker.mavera import PersonaPayload
 from worker.models.sync import SyncRequest
-from worker.settings import Settings
 from worker.store import PersonaRecord
 
 
 @dataclass(frozen=True)
 class PersonaAction:
-    """reason: of a skip, a word; of an update, what has changed, in words; else empty."""
+    """What is to be done for a cluster.
+
+    Attributes:
+        action: What to do.
+        reason: Of a skip a word, of an update a phrase that says what has changed; else empty.
+    """
 
     action: Literal["create", "update", "leave", "skip"]
     reason: str = ""
 
 
-def decide(
+def decide_action(
     request: SyncRequest,
-    settings: Settings,
     summary: ClusterSummary,
     payload: PersonaPayload,
     record: PersonaRecord | None,
     *,
+    threshold: ChangeThreshold,
     complete: bool,
 ) -> PersonaAction:
-    """What a sync does for a cluster. record: its persona, if known. complete: whether all profiles were read."""
+    """Decides what a sync does for a cluster.
+
+    Args:
+        request: Of the sync.
+        summary: Of the cluster.
+        payload: What would be sent.
+        record: The cluster's persona, None if none is known.
+        threshold: How far a share or a mean must have moved for an update.
+        complete: Whether all profiles of the space were read.
+    """
     if summary.n < max(1, request.min_cluster_size):
         return PersonaAction("skip", "too_small" if summary.n else "empty")
     if not has_evidence(request.rules, summary):
@@ -62,6 +75,5 @@ def decide(
         return PersonaAction("update", "its name, text or fields are others now")
     if complete and not record.complete:
         return PersonaAction("update", "it came from a part of the space")
-    threshold = ChangeThreshold(settings.persona_share_points, settings.persona_mean_percent)
     change = next(find_changes(record.sent.figures, payload.figures, threshold), None)
     return PersonaAction("leave") if change is None else PersonaAction("update", change)

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from worker.errors import ApiError, ResumableStop, WaitUntil
 from worker.jobs.api_caller import ApiCaller, Defer
-from worker.jobs.personas.lookup import Listing, cluster_reference, list_personas
-from worker.jobs.services import WorkerContext
-from worker.mavera import Persona, PersonaGone, PersonaPayload, Reference
+from worker.jobs.personas.lookup import Listing, PersonaLister, cluster_reference
+from worker.mavera import MaveraClient, Persona, PersonaGone, PersonaPayload, Reference
 from worker.mavera.absence import WantedPersona, is_beginning, is_whole, shown_reference, suspects
 from worker.mavera.listing import MAX_PAGES
 from worker.mavera.payload import NAME_PREFIX
 from worker.models.sync import SyncRequest
+from worker.store import PersonaStore
 
 FRESH_S = 5.0
 """How old the list may be that permits a POST, in seconds. A list that takes long to read is used for longer."""
@@ -43,13 +43,36 @@ class RedisUnsettled(Defer):
 
 
 class PersonaFinder:
-    """What one job of a sync knows of the personas at Mavera."""
+    """What one job of a sync knows of the personas at Mavera.
 
-    def __init__(self, context: WorkerContext, caller: ApiCaller, request: SyncRequest, sync_id: str) -> None:
-        self._context = context
+    Args:
+        request: Of the sync.
+        sync_id: Of the sync.
+        mavera: Client of the account.
+        caller: Sends the job's requests to Mavera.
+        lister: Reads Mavera's list.
+        personas: Records of personas.
+        settle_s: Oldest age of the list of the sync's family, in seconds (`MAVERA_SETTLE_S`).
+    """
+
+    def __init__(
+        self,
+        request: SyncRequest,
+        sync_id: str,
+        *,
+        mavera: MaveraClient,
+        caller: ApiCaller,
+        lister: PersonaLister,
+        personas: PersonaStore,
+        settle_s: float,
+    ) -> None:
+        self._mavera = mavera
         self._caller = caller
+        self._lister = lister
+        self._personas = personas
+        self._settle_s = settle_s
+        self._clock = caller.policy.clock
         self._request = request
-        self._sync_id = sync_id
         self._family = cluster_reference(request, sync_id, "").family
         self._of_family: Listing | None = None
         self._of_account: Listing | None = None
@@ -58,16 +81,16 @@ class PersonaFinder:
     async def family(self, max_age_s: float | None = None) -> Listing:
         """The personas of the sync's family, as this job has listed them; at most as old as the settle time."""
         known = self._of_family
-        limit_s = self._context.settings.mavera_settle_s if max_age_s is None else max_age_s
-        if known is None or self._context.clock() - known.begun_at > limit_s:
-            known = self._of_family = await list_personas(self._context, self._caller, self._family)
+        limit_s = self._settle_s if max_age_s is None else max_age_s
+        if known is None or self._clock() - known.begun_at > limit_s:
+            known = self._of_family = await self._lister.list(self._family)
         return known
 
     async def account(self) -> Listing:
         """All personas of the account, as this job has listed them."""
         known = self._of_account
-        if known is None or self._context.clock() - known.begun_at > max(FRESH_S, 10 * known.took_s):
-            known = self._of_account = await list_personas(self._context, self._caller, "")
+        if known is None or self._clock() - known.begun_at > max(FRESH_S, 10 * known.took_s):
+            known = self._of_account = await self._lister.list("")
         return known
 
     def forget_lists(self) -> None:
@@ -113,7 +136,7 @@ class PersonaFinder:
                 return persona_id
         listing = await self.account()
         lists = [listing]
-        if self._context.clock() - listing.begun_at > FRESH_S or not listing.complete:
+        if self._clock() - listing.begun_at > FRESH_S or not listing.complete:
             lists.append(await self.family(FRESH_S))
         for one in lists:
             if persona_id := one.lookup(self._family).found.get(str(reference)):
@@ -194,7 +217,7 @@ class PersonaFinder:
 
     async def _recorded(self, wanted: WantedPersona) -> set[str]:
         """Ids of the personas that are recorded for another cluster or space."""
-        records = await self._context.personas.all()
+        records = await self._personas.all()
         return {record.persona_id for text, record in records.items() if text != str(wanted.reference)}
 
     async def _read_one(self, row: Persona) -> None:
@@ -202,7 +225,7 @@ class PersonaFinder:
 
         async def ask() -> Persona | None:
             try:
-                return await self._context.mavera.get(row.id)
+                return await self._mavera.get(row.id)
             except WaitUntil:
                 raise
             except (PersonaGone, ApiError):

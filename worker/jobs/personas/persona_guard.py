@@ -11,31 +11,41 @@ from collections.abc import Iterable
 from worker.clusters.analysis.quality_guards import Alarm
 from worker.jobs.personas.lookup import Listing, cluster_reference
 from worker.jobs.personas.persona_finder import PersonaFinder
-from worker.jobs.services import WorkerContext
-from worker.store import PersonaRecord
+from worker.store import PersonaRecord, PersonaStore
 from worker.store.syncs import Begun
 
 CODE = "guard_personas"
 
 
-async def missing_personas(context: WorkerContext, begun: Begun, finder: PersonaFinder) -> Alarm | None:
+async def missing_personas(
+    started: Begun, finder: PersonaFinder, personas: PersonaStore, *, least: float, settle_s: float
+) -> Alarm | None:
     """Compares the records with Mavera's list.
 
-    The records are those of the sync's own clusters; if fewer than two have one, all records of the account, which
-    then must all be gone. Nothing is concluded from a list that is not complete.
+    The records are those of the sync's own clusters. If fewer than two clusters have one, they are all records of the
+    account, which then must all be gone. Nothing is concluded from a list that is not complete.
+
+    Args:
+        started: The sync.
+        finder: What is at Mavera.
+        personas: The records.
+        least: Share of the recorded personas that must be listed (`GUARD_PERSONAS`); 0 turns the guard off.
+        settle_s: Seconds after which Mavera lists a new persona (`MAVERA_SETTLE_S`).
 
     Returns:
-        The alarm, None if there is none. Raises as `PersonaFinder.account`.
+        The alarm; None if there is none.
+
+    Raises:
+        ApiError, Defer: As `PersonaFinder.account`.
     """
-    least = context.settings.guard_personas
     if not least:
         return None
-    of_sync = await _recorded(context, begun)
+    now = await personas.now()
+    of_sync = await _recorded(started, personas, now, settle_s)
     if len(of_sync) >= 2 and not _most_are_gone(of_sync, await finder.family(), least):
         return None
-    now = await context.personas.now()
-    records = (await context.personas.all()).values()
-    of_account = {record.persona_id for record in records if _should_be_listed(context, record, now)}
+    records = (await personas.all()).values()
+    of_account = {record.persona_id for record in records if _should_be_listed(record, now, settle_s)}
     if len(of_sync) < 2 and len(of_account) < 2:
         return None
     listing = await finder.account()
@@ -45,23 +55,22 @@ async def missing_personas(context: WorkerContext, begun: Begun, finder: Persona
         return None if any(map(listing.has, of_account)) else _alarm(of_account, of_account, "this account")
     if not _most_are_gone(of_sync, listing, least):
         return None
-    return _alarm([one for one in of_sync if not listing.has(one)], of_sync, begun.request.space_id)
+    return _alarm([one for one in of_sync if not listing.has(one)], of_sync, started.request.space_id)
 
 
-async def _recorded(context: WorkerContext, begun: Begun) -> list[str]:
+async def _recorded(started: Begun, personas: PersonaStore, now: float, settle_s: float) -> list[str]:
     references = (
-        str(cluster_reference(begun.request, begun.lease.sync_id, cluster))
-        for cluster in begun.request.rules.cluster_keys
+        str(cluster_reference(started.request, started.lease.sync_id, cluster))
+        for cluster in started.request.rules.cluster_keys
     )
-    now = await context.personas.now()
-    records = [await context.personas.find(reference) for reference in references]
-    return [record.persona_id for record in records if record and _should_be_listed(context, record, now)]
+    records = [await personas.find(reference) for reference in references]
+    return [record.persona_id for record in records if record and _should_be_listed(record, now, settle_s)]
 
 
-def _should_be_listed(context: WorkerContext, record: PersonaRecord, now: float) -> bool:
+def _should_be_listed(record: PersonaRecord, now: float, settle_s: float) -> bool:
     """Whether a persona was made so long ago that Mavera lists it by now; now: Unix seconds by Redis' clock."""
     was_restored = not record.space_id  # by a process without Redis, which bought it a moment ago
-    return not was_restored and (record.sent is None or now - record.sent.at > context.settings.mavera_settle_s)
+    return not was_restored and (record.sent is None or now - record.sent.at > settle_s)
 
 
 def _most_are_gone(ids: list[str], listing: Listing, least: float) -> bool:

@@ -10,19 +10,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from worker.clusters import ClusterSummary
+from worker.clusters.analysis.change_detection import ChangeThreshold
 from worker.errors import Permanent
 from worker.jobs.api_caller import ApiCaller, Defer
-from worker.jobs.personas.account import account_credits, read_usage
-from worker.jobs.personas.budget import ceiling
+from worker.jobs.personas.account import UsageReader, account_credits
 from worker.jobs.personas.lookup import cluster_reference, found_record
 from worker.jobs.personas.orphans import Owner, find_orphans
-from worker.jobs.personas.persona_action import PersonaAction, decide
+from worker.jobs.personas.persona_action import PersonaAction, decide_action
 from worker.jobs.personas.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
-from worker.jobs.services import WorkerContext
-from worker.mavera import CREDITS_PER_PERSONA, Persona, PersonaGone, PersonaPayload, build
+from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, Persona, PersonaGone, PersonaPayload, build
 from worker.mavera.ignored_fields import shown_fields
 from worker.models.plan import Orphan, Plan, PlannedPersona
-from worker.store import PersonaRecord
+from worker.store import PersonaRecord, PersonaStore, SyncStore
 from worker.store.syncs import Begun
 
 
@@ -42,37 +41,66 @@ class _Case:
 
 
 class Planner:
-    """Plans the personas of one sync. finder: what is at Mavera."""
+    """Plans the personas of one sync.
 
-    def __init__(self, context: WorkerContext, begun: Begun, caller: ApiCaller, finder: PersonaFinder) -> None:
-        self._context = context
-        self._begun = begun
+    Args:
+        started: The sync.
+        caller: Sends the job's requests to Mavera.
+        finder: What is at Mavera.
+        usage: Reads what the account has left.
+        mavera: Client of the account.
+        personas: Records of personas.
+        syncs: Where syncs are kept.
+        threshold: How far a share or a mean must have moved for an update.
+        credit_limit: The most credits that the sync may cost; None if there is no limit.
+    """
+
+    def __init__(
+        self,
+        started: Begun,
+        *,
+        caller: ApiCaller,
+        finder: PersonaFinder,
+        usage: UsageReader,
+        mavera: MaveraClient,
+        personas: PersonaStore,
+        syncs: SyncStore,
+        threshold: ChangeThreshold,
+        credit_limit: int | None,
+    ) -> None:
+        self._started = started
         self._caller = caller
         self._finder = finder
+        self._usage = usage
+        self._mavera = mavera
+        self._personas = personas
+        self._syncs = syncs
+        self._threshold = threshold
+        self._credit_limit = credit_limit
 
     async def plan(self, summaries: Sequence[ClusterSummary]) -> Plan:
         """The plan for these clusters, in their order. Raises ApiError, Defer or LeaseLost."""
-        before = Plan.decode(self._begun.plan)
+        before = Plan.decode(self._started.plan)
         planned = list(before.personas) if before else []
         try:
             for summary in summaries[len(planned) :]:
                 planned.append(await self._persona(await self._case(summary)))
                 self._caller.made_progress()
         except Defer:
-            await self._context.syncs.remember_plan(self._begun.lease, self._made_of(planned))
+            await self._syncs.remember_plan(self._started.lease, self._made_of(planned))
             raise
-        account = account_credits(await read_usage(self._context, self._caller))
+        account = account_credits(await self._usage.read())
         orphans = await self._orphans()
         return self._made_of(planned).model_copy(update={"account": account, "orphans": orphans})
 
     async def _orphans(self) -> tuple[Orphan, ...]:
         """The personas of this space and these rules whose clusters are not in the rules any more."""
-        request = self._begun.request
+        request = self._started.request
         if request.mode == "create":
             return ()
-        family = cluster_reference(request, self._begun.lease.sync_id, "").family
+        family = cluster_reference(request, self._started.lease.sync_id, "").family
         return find_orphans(
-            await self._context.personas.all(),
+            await self._personas.all(),
             (await self._finder.family()).lookup(family).found,
             Owner(request.space_id, request.collection, request.rules.name),
             request.rules.cluster_keys,
@@ -87,9 +115,9 @@ class Planner:
         return count
 
     async def _case(self, summary: ClusterSummary) -> _Case:
-        reference = cluster_reference(self._begun.request, self._begun.lease.sync_id, summary.key)
-        payload = build(summary, reference, self._begun.request.rules)
-        case = _Case(summary, payload, await self._context.personas.find(str(reference)), None)
+        reference = cluster_reference(self._started.request, self._started.lease.sync_id, summary.key)
+        payload = build(summary, reference, self._started.request.rules)
+        case = _Case(summary, payload, await self._personas.find(str(reference)), None)
         listing = await self._finder.family()
         case.listed = listing.lookup(reference.family).found.get(str(reference))
         if case.record is None and case.listed is None and self._decision(case).action == "create":
@@ -131,7 +159,7 @@ class Planner:
             if is_listed and not look:
                 return decision, None
             try:
-                return decision, await self._caller.call(lambda: self._context.mavera.get(persona_id))  # noqa: B023
+                return decision, await self._caller.call(lambda: self._mavera.get(persona_id))  # noqa: B023
             except PersonaGone:
                 if is_listed:
                     return decision, None  # so it is there, whether or not it can be asked for on its own
@@ -144,20 +172,20 @@ class Planner:
             return case.record
         if case.listed is None or case.listed in case.gone:
             return None
-        return found_record(self._begun.request, self._begun.lease.sync_id, case.summary, case.listed)
+        return found_record(self._started.request, self._started.lease.sync_id, case.summary, case.listed)
 
     def _decision(self, case: _Case) -> PersonaAction:
-        return decide(
-            self._begun.request,
-            self._context.settings,
+        return decide_action(
+            self._started.request,
             case.summary,
             case.payload,
             case.record,
-            complete=self._begun.checkpoint.complete,
+            threshold=self._threshold,
+            complete=self._started.checkpoint.complete,
         )
 
     def _made_of(self, personas: list[PlannedPersona]) -> Plan:
-        return Plan(personas=tuple(personas), max_credits=ceiling(self._begun.request, self._context.settings))
+        return Plan(personas=tuple(personas), max_credits=self._credit_limit)
 
 
 def _why(decision: PersonaAction, case: _Case) -> str:

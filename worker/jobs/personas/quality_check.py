@@ -10,9 +10,7 @@ from worker.clusters import Aggregate, ClusterSummary
 from worker.clusters.analysis.quality_guards import Alarm, GuardThresholds, UncountedEntries, find_alarms
 from worker.clusters.analysis.snapshot import Snapshot, take_snapshot
 from worker.errors import Permanent, ResumableStop
-from worker.jobs.services import WorkerContext
 from worker.models.sync import SyncRequest
-from worker.settings import Settings
 from worker.store.syncs import Begun
 
 _UNUSABLE = frozenset({"guard_profile_errors", "guard_trait_errors"})
@@ -54,36 +52,41 @@ class QualityCheck:
             raise Permanent("no_traits", self.nobody)
 
 
-async def compare(
-    context: WorkerContext, begun: Begun, aggregate: Aggregate, summaries: Sequence[ClusterSummary]
+def check_quality(
+    started: Begun,
+    aggregate: Aggregate,
+    summaries: Sequence[ClusterSummary],
+    history: Sequence[Snapshot],
+    thresholds: GuardThresholds,
 ) -> QualityCheck:
-    """Compares what a sync has read with what its space was like before."""
-    request, complete = begun.request, begun.checkpoint.complete
+    """Compares what a sync has read with what its space was like before. Pure.
+
+    Args:
+        started: The sync.
+        aggregate: Its statistics.
+        summaries: The same, by cluster.
+        history: Snapshots of the last complete syncs of the space, the newest first.
+        thresholds: Of the guards.
+    """
+    request, complete = started.request, started.checkpoint.complete
     now = take_snapshot(
         aggregate,
         summaries,
         request.rules.compiled.deciding,
-        sync_id=begun.lease.sync_id,
-        read_from=begun.started_at,
-        read_to=begun.started_at if begun.fetched_at is None else begun.fetched_at,
+        sync_id=started.lease.sync_id,
+        read_from=started.started_at,
+        read_to=started.started_at if started.fetched_at is None else started.fetched_at,
         counting_digest=request.counting_digest,
     )
     before = None
     if complete:
-        remembered = await context.syncs.history(request.identity)
-        alike = (one for one in remembered if one.counting_digest == now.counting_digest and one.sync_id != now.sync_id)
+        alike = (one for one in history if one.counting_digest == now.counting_digest and one.sync_id != now.sync_id)
         before = next(alike, None)
     values = {trait.name: sum(one.coverage(trait.name) for one in summaries) for trait in request.rules.traits}
-    uncounted = UncountedEntries(aggregate.profile_errors, aggregate.unreadable, aggregate.vanished, aggregate.merged)
-    found = find_alarms(now, before, aggregate.trait_errors, values, _thresholds(context.settings), uncounted)
+    unread = UncountedEntries(aggregate.profile_errors, aggregate.unreadable, aggregate.vanished, aggregate.merged)
+    found = find_alarms(now, before, aggregate.trait_errors, values, thresholds, unread)
     nobody = _nobody(request, aggregate) if aggregate.profiles and not now.classified else ""
     return QualityCheck(now, before, complete, found, nobody)
-
-
-def _thresholds(settings: Settings) -> GuardThresholds:
-    return GuardThresholds(
-        settings.guard_profiles, settings.guard_coverage, settings.guard_trait_errors, settings.guard_profile_errors
-    )
 
 
 def _nobody(request: SyncRequest, aggregate: Aggregate) -> str:

@@ -1,9 +1,10 @@
-"""ApiCaller with an API: the throttle, the retries, and an end to both, in fake time over an in-memory Redis."""
+"""The caller of an API: throttle, retries and their budget, in fake time over an in-memory Redis."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -12,14 +13,13 @@ from hypothesis import settings as settings_for_examples
 from hypothesis import strategies as st
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from tests.support.fake_time import FakeTime, context_for
+from tests.support.fake_time import FakeTime, services_for
 from tests.support.sleepy_time import now, play
 from worker.concurrency import all_of
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
-from worker.jobs.api_caller import LONGEST_WAIT_S, ApiCaller, Defer
-from worker.jobs.backoff import Backoff
-from worker.jobs.services import WorkerContext
+from worker.jobs.api_caller import LONGEST_WAIT_S, ApiCaller, Defer, RetryPolicy
+from worker.jobs.services import WorkerServices
 from worker.models.sync import SyncRequest
 from worker.segment import Page
 from worker.settings import load_settings
@@ -33,20 +33,20 @@ NOWHERE = "http://127.0.0.1:1"
 
 
 class Bench:
-    """One worker's context in fake time, and a caller of an API that fails as told."""
+    """One worker's services in fake time, and a caller of an API that fails as told."""
 
     def __init__(self, pool: StorePool, session: aiohttp.ClientSession) -> None:
         self.pool, self.session = pool, session
         self.time = FakeTime(pool)
 
-    def context(self, url: str, **settings: object) -> WorkerContext:
-        context = context_for(self.pool, self.session, self.time, url, **settings)
-        context.backoff = Backoff(context.settings.retry_base_s, draw=lambda: 1.0)
-        return context
+    def services(self, url: str, **settings: object) -> WorkerServices:
+        services = services_for(self.pool, self.session, self.time, url, **settings)
+        services.retry_policy = replace(services.retry_policy, draw=lambda: 1.0)
+        return services
 
     def caller(self, trouble_ms: int = 0, *, scope: RateScope = SCOPE, **settings: object) -> ApiCaller:
         limiter = self.time.limiter(self.pool, scope)
-        return ApiCaller(self.context(NOWHERE, **settings), limiter, "Segment", trouble_ms)
+        return ApiCaller(limiter, "Segment", self.services(NOWHERE, **settings).retry_policy, trouble_ms)
 
     async def others_wait_s(self, scope: RateScope = SCOPE) -> float:
         """How long another worker's limiter of the same scope would have to wait; 0 if not at all."""
@@ -113,7 +113,7 @@ async def test_who_calls_in_sequence_foresees_the_next_slot_by_how_long_the_last
     told: list[float] = []
     limiter = bench.time.limiter(bench.pool, SCOPE)
     monkeypatch.setattr(limiter, "foresee", told.append)
-    caller = ApiCaller(bench.context(NOWHERE), limiter, "Segment", in_sequence=in_sequence)
+    caller = ApiCaller(limiter, "Segment", bench.services(NOWHERE).retry_policy, in_sequence=in_sequence)
     for took_s in (0.02, 0.03, 0.04):
         await caller.call(lambda took_s=took_s: bench.time.sleep(took_s))  # type: ignore[misc]
     assert told == pytest.approx(foreseen)
@@ -179,9 +179,9 @@ def test_an_outage_of_half_a_second_costs_about_that_however_many_requests_it_me
     async def story() -> None:
         async with closing(embedded_pool()) as pool, new_session() as session:
             settings = load_settings(segment_token="sandbox", mavera_api_key="mvra_test_sandbox", segment_rate=1000)
-            context = WorkerContext(settings, pool, session, clock=now)
-            context.backoff = Backoff(settings.retry_base_s, draw=lambda: 1.0)
-            caller = ApiCaller(context, context.segment_limiter("spa_1"), "Segment")
+            services = WorkerServices(settings, pool, session, clock=now)
+            services.retry_policy = replace(services.retry_policy, draw=lambda: 1.0)
+            caller = services.segment_caller("spa_1")
             began_at, sent = now(), 0
 
             async def request() -> str:
@@ -216,7 +216,7 @@ def test_every_request_ends_within_its_own_budget_whatever_the_others_do(
                 segment_rate=1000,
                 retry_budget_s=budget_s,
             )
-            context = WorkerContext(settings, pool, session, clock=now)
+            services = WorkerServices(settings, pool, session, clock=now)
             first_at: dict[int, float] = {}
             left, trouble_ms, jobs = list(range(len(failing_for_s))), 0, 0
 
@@ -232,7 +232,7 @@ def test_every_request_ends_within_its_own_budget_whatever_the_others_do(
 
             while left:
                 jobs += 1
-                caller = ApiCaller(context, context.segment_limiter("spa_1"), "Segment", trouble_ms)
+                caller = services.segment_caller("spa_1", trouble_ms)
                 before = len(left)
                 try:
                     await all_of([one(caller, index) for index in left[:side_by_side]])
@@ -253,9 +253,8 @@ def test_every_request_ends_within_its_own_budget_whatever_the_others_do(
 
 
 async def test_pauses_are_drawn_by_chance(bench: Bench) -> None:
-    caller = ApiCaller(
-        context_for(bench.pool, bench.session, bench.time, NOWHERE), bench.time.limiter(bench.pool, SCOPE), "Segment"
-    )
+    services = services_for(bench.pool, bench.session, bench.time, NOWHERE)
+    caller = ApiCaller(bench.time.limiter(bench.pool, SCOPE), "Segment", services.retry_policy)
     await caller.call(failing(*(unavailable() for _ in range(4))))
     assert all(most / 2 <= nap <= most for nap, most in zip(bench.time.naps, [0.25, 0.5, 1, 2], strict=True))
 
@@ -407,8 +406,8 @@ def test_a_slow_limit_is_no_reason_to_hand_over_however_many_wait_for_it() -> No
     async def story() -> None:
         async with closing(embedded_pool()) as pool, new_session() as session:
             settings = load_settings(segment_token="sandbox", mavera_api_key="mvra_test_sandbox", segment_rate=1)
-            context = WorkerContext(settings, pool, session, clock=now)
-            caller = ApiCaller(context, context.segment_limiter("spa_1"), "Segment")
+            services = WorkerServices(settings, pool, session, clock=now)
+            caller = services.segment_caller("spa_1")
             began_at = now()
             assert await asyncio.gather(*(caller.call(failing()) for _ in range(20))) == ["answer"] * 20
             assert now() - began_at > 3 * LONGEST_WAIT_S
@@ -422,9 +421,9 @@ def test_a_slow_limit_is_no_reason_to_hand_over_however_many_wait_for_it() -> No
 async def _page(bench: Bench, *faults: Fault) -> Page:
     options = SandboxOptions({"spa_1": SpaceSpec(5)}, faults=faults)
     async with Sandbox(options) as box:
-        context = bench.context(box.url)
-        segment = context.source(SyncRequest(space_id="spa_1"))
-        caller = ApiCaller(context, bench.time.limiter(bench.pool, SCOPE), "Segment")
+        services = bench.services(box.url)
+        segment = services.source(SyncRequest(space_id="spa_1"))
+        caller = ApiCaller(bench.time.limiter(bench.pool, SCOPE), "Segment", services.retry_policy)
         return await caller.call(lambda: segment.page("", 1))
 
 
@@ -471,12 +470,37 @@ async def test_a_refusal_is_not_repeated(bench: Bench, status: int) -> None:
 async def test_what_both_apis_say_of_their_limits_reaches_everyone_with_the_next_request(bench: Bench) -> None:
     options = SandboxOptions({"spa_1": SpaceSpec(5)}, segment_limit=10, segment_limit_headers=True, mavera_limit=30)
     async with Sandbox(options) as box:
-        context = bench.context(box.url, segment_rate=50, mavera_rate=60)
+        services = bench.services(box.url, segment_rate=50, mavera_rate=60)
         request = SyncRequest(space_id="spa_1")
-        segment = ApiCaller(context, context.segment_limiter("spa_1"), "Segment")
-        mavera = ApiCaller(context, context.mavera_limiter, "Mavera")
+        segment = services.segment_caller("spa_1")
+        mavera = services.mavera_caller()
         for _ in range(2):
-            await segment.call(lambda: context.source(request).page("", 1))
-            await mavera.call(lambda: context.mavera.list_page("family", None))
+            await segment.call(lambda: services.source(request).page("", 1))
+            await mavera.call(lambda: services.mavera.list_page("family", None))
     scopes = sorted([key async for key in bench.pool.scan_iter(keys.limit("*")) if not key.endswith(b":log")])
     assert [await bench.pool.hash_field(scope.decode(), "named") for scope in scopes] == [b"30", b"10"]
+
+
+# The pauses between attempts
+
+
+def test_pauses_double_up_to_the_cap() -> None:
+    policy = RetryPolicy(0.25, cap_s=10, draw=lambda: 1.0)
+    assert [policy.pause_s(n) for n in range(1, 9)] == [0.25, 0.5, 1, 2, 4, 8, 10, 10]
+
+
+def test_a_pause_is_drawn_from_its_upper_half() -> None:
+    assert RetryPolicy(1, draw=lambda: 0.0).pause_s(1) == 0.5
+    assert RetryPolicy(1, draw=lambda: 0.5).pause_s(1) == 0.75
+
+
+@given(st.floats(0.001, 1e6), st.floats(0.001, 1e6), st.integers(1, 10**9), st.floats(0, 1, exclude_max=True, width=32))
+def test_no_pause_is_zero_or_beyond_the_cap(base_s: float, cap_s: float, failures: int, drawn: float) -> None:
+    pause_s = RetryPolicy(base_s, cap_s=cap_s, draw=lambda: drawn).pause_s(failures)
+    assert min(base_s, cap_s) / 2 <= pause_s <= min(cap_s, base_s * 2.0 ** min(failures - 1, 30))
+
+
+@pytest.mark.parametrize("failures", range(1, 6))
+def test_two_workers_do_not_come_back_at_the_same_moment(failures: int) -> None:
+    pauses = {RetryPolicy(1.0).pause_s(failures) for _ in range(50)}
+    assert len(pauses) > 40

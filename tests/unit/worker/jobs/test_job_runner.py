@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
 from arq.worker import func
 
-from tests.support.fake_time import FakeTime, context_for
+from tests.support.fake_time import FakeTime, services_for
 from tests.support.syncs import Syncs
-from worker.jobs import job_runner
 from worker.jobs.arq_worker import SyncWorker
 from worker.jobs.job_payloads import sync_payload
+from worker.jobs.job_runner import SyncJob, run_job
 from worker.jobs.lease import Lease
-from worker.jobs.services import WorkerContext
-from worker.store import LeaseGrant, StorePool, embedded_pool
+from worker.jobs.services import WorkerServices
+from worker.store import LeaseGrant, StorePool, SyncStore, embedded_pool
 from worker.store.connection.outage import Outage
 from worker.store.connection.pool import closing
 from worker.store.syncs import Begun, new_token
@@ -43,17 +44,29 @@ class _Walk:
     def __init__(self) -> None:
         self.begun = 0
 
-    async def job(self, ctx: dict[str, WorkerContext], sync_id: str, epoch: int) -> None:
-        await job_runner.run_epoch(ctx["worker"], sync_id, epoch, "walk", self._work)
+    async def job(self, ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:
+        syncs = ctx["worker"].syncs
+        build = partial(_Waiting, self, syncs)
+        await run_job(SyncJob(syncs, sync_id, epoch, "walk", heartbeat_s=60, build=build))
 
-    async def _work(self, context: WorkerContext, begun: Begun, lease: Lease[LeaseGrant]) -> None:
+
+class _Waiting:
+    """The work of a `_Walk`."""
+
+    def __init__(self, walk: _Walk, syncs: SyncStore, started: Begun, lease: Lease[LeaseGrant]) -> None:
+        self._walk = walk
+        self._syncs = syncs
+        self._grant = started.lease
+        self._lease = lease
+
+    async def run(self) -> None:
         try:
-            self.begun += 1
+            self._walk.begun += 1
             await asyncio.Event().wait()
         finally:
-            await lease.stop()
-            grant = begun.lease
-            await context.syncs.hand_over(grant, sync_payload(grant.sync_id, "walk", grant.epoch + 1), new_token())
+            await self._lease.stop()
+            following = sync_payload(self._grant.sync_id, "walk", self._grant.epoch + 1)
+            await self._syncs.hand_over(self._grant, following, new_token())
 
 
 async def test_a_worker_that_is_told_to_stop_at_any_step_leaves_its_sync_to_the_next_at_once() -> None:
@@ -82,7 +95,7 @@ async def test_a_worker_that_is_told_to_stop_at_any_step_leaves_its_sync_to_the_
 
 
 def _worker(pool: StorePool, session: aiohttp.ClientSession) -> SyncWorker:
-    return SyncWorker(context_for(pool, session, FakeTime(pool), "http://127.0.0.1:1"))
+    return SyncWorker(services_for(pool, session, FakeTime(pool), "http://127.0.0.1:1"))
 
 
 async def test_a_worker_that_runs_out_of_memory_says_so_and_the_sync_can_be_resumed() -> None:
@@ -91,10 +104,12 @@ async def test_a_worker_that_runs_out_of_memory_says_so_and_the_sync_can_be_resu
         syncs = Syncs(pool, account=worker.account)
         await syncs.create()
 
-        async def work(context: WorkerContext, begun: Begun, lease: Lease[LeaseGrant]) -> None:
-            raise MemoryError
+        class Hungry:
+            async def run(self) -> None:
+                raise MemoryError
 
-        await job_runner.run_epoch(worker.ctx["worker"], "s1", 1, "walk", work)
+        store = worker.ctx["worker"].syncs
+        await run_job(SyncJob(store, "s1", 1, "walk", heartbeat_s=60, build=lambda *_: Hungry()))
         error = (await syncs.get()).error
         assert error is not None
         assert (error.code, error.resumable) == ("out_of_memory", True)

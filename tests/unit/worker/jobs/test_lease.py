@@ -240,7 +240,7 @@ def test_a_sign_of_life_that_cannot_be_given_is_given_later(caplog: pytest.LogCa
         await job
 
     play_job(story)
-    assert any("no sign of life" in record.getMessage() for record in caplog.records)
+    assert any("heartbeat failed" in record.getMessage() for record in caplog.records)
 
 
 def test_what_stands_in_the_way_of_a_sign_of_life_does_not_hide_the_end_of_the_epoch() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support.fake_time import FakeTime, context_for
+from tests.support.fake_time import FakeTime, services_for
 from worker.errors import Retry
 from worker.http.client import new_session
 from worker.jobs.api_caller import ApiCaller, Defer, retry_note, same_reason
@@ -45,8 +45,10 @@ async def lease(notes: Notes) -> Lease[Notes]:
 async def caller(fake_pool: StorePool, lease: Lease[Notes]) -> AsyncIterator[ApiCaller]:
     async with new_session() as session:
         time = FakeTime(fake_pool)
-        context = context_for(fake_pool, session, time, "http://127.0.0.1:1", retry_budget_s=300)
-        yield ApiCaller(context, time.limiter(fake_pool, RateScope("s", gap_s=1e-6)), "Segment", lease=lease)
+        services = services_for(fake_pool, session, time, "http://127.0.0.1:1", retry_budget_s=300)
+        yield ApiCaller(
+            time.limiter(fake_pool, RateScope("s", gap_s=1e-6)), "Segment", services.retry_policy, lease=lease
+        )
 
 
 async def test_the_reason_is_shown_at_once_and_stays_until_a_success(

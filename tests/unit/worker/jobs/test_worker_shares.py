@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from arq.worker import func
 
-from tests.support.fake_time import FakeTime, context_for
+from tests.support.fake_time import FakeTime, services_for
 from tests.support.syncs import REQUEST, Syncs
 from worker.concurrency import give_up
 from worker.http.client import new_session
@@ -42,7 +42,7 @@ async def test_a_worker_that_lists_for_all_leaves_the_next_jobs_to_the_others(
     monkeypatch.setattr(arq_worker, "LISTING_POLL_S", NEVER_S)
     async with new_session() as session:
         lists, other = _worker(fake_pool, session, poll_s=NEVER_S), _worker(fake_pool, session)
-        lists._context.listings = 1
+        lists._listings.count = 1
         async with _taking(lists, other) as started:
             for number in range(3):
                 await _enqueue(fake_pool, f"s{number}")
@@ -52,7 +52,7 @@ async def test_a_worker_that_lists_for_all_leaves_the_next_jobs_to_the_others(
 async def test_a_worker_that_lists_for_all_takes_what_nobody_else_does(fake_pool: StorePool) -> None:
     async with new_session() as session:
         lists = _worker(fake_pool, session, poll_s=NEVER_S)
-        lists._context.listings = 1
+        lists._listings.count = 1
         async with _taking(lists) as started:
             for number in range(3):
                 await _enqueue(fake_pool, f"s{number}")
@@ -87,7 +87,7 @@ async def _taking(*workers: SyncWorker) -> AsyncIterator[asyncio.Queue[SyncWorke
 
 def _first_look(worker: SyncWorker) -> asyncio.Event:
     """Is set once the worker has looked at the queue."""
-    looked, take = asyncio.Event(), worker._context.queue.take
+    looked, take = asyncio.Event(), worker._queue.take
 
     async def look(most: int, in_progress_s: float) -> Take:
         try:
@@ -95,7 +95,7 @@ def _first_look(worker: SyncWorker) -> asyncio.Event:
         finally:
             looked.set()
 
-    worker._context.queue.take = look  # type: ignore[method-assign]
+    worker._queue.take = look  # type: ignore[method-assign]
     return looked
 
 
@@ -105,4 +105,4 @@ async def _enqueue(pool: StorePool, sync_id: str) -> None:
 
 
 def _worker(pool: StorePool, session: aiohttp.ClientSession, **settings: object) -> SyncWorker:
-    return SyncWorker(context_for(pool, session, FakeTime(pool), "http://127.0.0.1:1", **settings))
+    return SyncWorker(services_for(pool, session, FakeTime(pool), "http://127.0.0.1:1", **settings))

@@ -11,15 +11,14 @@ from typing import Any
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from tests.support.fake_time import FakeTime, context_for
+from tests.support.fake_time import FakeTime, services_for
 from worker.http.client import new_session
-from worker.jobs.fetch.batch_job import batch
-from worker.jobs.fetch.fetch_job import FetchJob, walk
+from worker.jobs.composition import batch, finalize, walk
+from worker.jobs.fetch.fetch_job import FetchJob
 from worker.jobs.fetch.fetch_strategy import HandOver
 from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.jobs.lease import Lease
-from worker.jobs.personas.finalize_job import finalize
-from worker.jobs.services import WorkerContext
+from worker.jobs.services import WorkerServices
 from worker.models.sync import Sync, SyncRequest, SyncState, job_kind
 from worker.store import StorePool
 
@@ -31,23 +30,23 @@ CUTS = pytest.mark.parametrize("arrives", [False, True], ids=["never sent", "ans
 
 
 class Stage:
-    """The sync s1 of a small space, and a worker's context."""
+    """The sync s1 of a small space, and a worker's services."""
 
-    def __init__(self, sandbox: Sandbox, context: WorkerContext) -> None:
+    def __init__(self, sandbox: Sandbox, services: WorkerServices) -> None:
         self.sandbox = sandbox
-        self.context = context
+        self.services = services
 
     async def create(self, strategy: str = "chain") -> None:
         request = SyncRequest.model_validate({"space_id": "s", "strategy": strategy})
-        await self.context.syncs.create("s1", request, sync_payload("s1", "walk", 1))
+        await self.services.syncs.create("s1", request, sync_payload("s1", "walk", 1))
 
     async def sync(self) -> Sync:
-        sync = await self.context.syncs.get("s1")
+        sync = await self.services.syncs.get("s1")
         assert sync
         return sync
 
     async def run(self, job: Job, *args: int) -> None:
-        await job({"worker": self.context}, "s1", *args)
+        await job({"worker": self.services}, "s1", *args)
 
     async def run_cut_off(self, job: Job, *args: int, store: object, move: str, arrives: bool) -> None:
         """Runs a job that is cancelled while it makes its first move of that name."""
@@ -73,7 +72,7 @@ class Stage:
         """The sync is in this epoch, whose job waits; in fan-out it may be its batches that carry it on."""
         sync = await self.sync()
         assert (sync.state.is_final, sync.epoch) == (False, epoch)
-        waiting = {raw.decode() for raw in await self.context.pool.zrange(self.context.queue.name, 0, -1)}
+        waiting = {raw.decode() for raw in await self.services.pool.zrange(self.services.queue.name, 0, -1)}
         batches = {batch_payload(key).job_id for key in sync.outstanding}
         assert batches <= waiting
         assert batches or f"s1:{job_kind(sync.state)}:{epoch}" in waiting
@@ -82,7 +81,7 @@ class Stage:
 @pytest.fixture
 async def stage(fake_pool: StorePool) -> AsyncIterator[Stage]:
     async with Sandbox(SandboxOptions(spaces={"s": SpaceSpec(500, "wide")})) as sandbox, new_session() as session:
-        yield Stage(sandbox, context_for(fake_pool, session, FakeTime(fake_pool), sandbox.url))
+        yield Stage(sandbox, services_for(fake_pool, session, FakeTime(fake_pool), sandbox.url))
 
 
 @CUTS
@@ -94,7 +93,7 @@ async def test_a_walk_whose_last_commit_is_cut_off_has_a_next_one(
     if fault:
         stage.sandbox.add_fault(fault)
     await stage.create(strategy)
-    store = stage.context.syncs if strategy == "chain" else stage.context.batches
+    store = stage.services.syncs if strategy == "chain" else stage.services.batches
     await stage.run_cut_off(walk, 1, store=store, move=move, arrives=arrives)
     await stage.assert_goes_on(2)
 
@@ -103,8 +102,8 @@ async def test_a_walk_that_is_told_to_stop_behind_its_own_commit_has_a_next_one(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All pages are read while the first commit is still under way, and the last one waits for that."""
-    stage.context.settings = stage.context.settings.model_copy(update={"commit_interval_s": 0.0})
-    commit, go_on, last_page_read = stage.context.syncs.commit, asyncio.Event(), asyncio.Event()
+    stage.services.settings = stage.services.settings.model_copy(update={"commit_interval_s": 0.0})
+    commit, go_on, last_page_read = stage.services.syncs.commit, asyncio.Event(), asyncio.Event()
     calls = 0
 
     async def slow_at_first(*given: Any, **options: Any) -> Any:
@@ -118,9 +117,9 @@ async def test_a_walk_that_is_told_to_stop_behind_its_own_commit_has_a_next_one(
         last_page_read.set()
         await leave(self, hand_over)
 
-    leave = FetchJob._leave
-    monkeypatch.setattr(stage.context.syncs, "commit", slow_at_first)
-    monkeypatch.setattr(FetchJob, "_leave", leaves)
+    leave = FetchJob._hand_over
+    monkeypatch.setattr(stage.services.syncs, "commit", slow_at_first)
+    monkeypatch.setattr(FetchJob, "_hand_over", leaves)
     await stage.create()
     running = asyncio.create_task(stage.run(walk, 1))
     await last_page_read.wait()
@@ -138,7 +137,7 @@ async def test_a_walk_that_is_told_to_stop_behind_its_own_commit_has_a_next_one(
 async def test_a_failure_is_told_though_the_worker_stops(stage: Stage, arrives: bool) -> None:
     stage.sandbox.add_fault(REFUSED)
     await stage.create()
-    await stage.run_cut_off(walk, 1, store=stage.context.syncs, move="fail", arrives=arrives)
+    await stage.run_cut_off(walk, 1, store=stage.services.syncs, move="fail", arrives=arrives)
     sync = await stage.sync()
     assert sync.error
     assert (sync.state, sync.error.resumable) == (SyncState.FAILED, True)
@@ -172,7 +171,7 @@ async def test_a_batch_that_must_wait_and_is_cut_off_has_its_next_try(stage: Sta
     [key] = (await stage.sync()).outstanding
     stage.sandbox.add_fault(LATER)
     args = (key.slot, key.number, key.attempt)
-    await stage.run_cut_off(batch, *args, store=stage.context.batches, move="retry", arrives=arrives)
+    await stage.run_cut_off(batch, *args, store=stage.services.batches, move="retry", arrives=arrives)
     assert (await stage.sync()).outstanding == (key.next_attempt(),)
     await stage.assert_goes_on(2)
 
@@ -183,7 +182,7 @@ async def test_a_batch_whose_count_is_cut_off_is_counted_or_has_its_next_try(sta
     await stage.run(walk, 1)
     [key] = (await stage.sync()).outstanding
     args = (key.slot, key.number, key.attempt)
-    await stage.run_cut_off(batch, *args, store=stage.context.batches, move="count", arrives=arrives)
+    await stage.run_cut_off(batch, *args, store=stage.services.batches, move="count", arrives=arrives)
     assert (await stage.sync()).outstanding == (() if arrives else (key.next_attempt(),))
     await stage.assert_goes_on(3 if arrives else 2)
 
@@ -197,7 +196,7 @@ async def test_a_finalizer_whose_last_move_is_cut_off_is_through_or_has_a_next_o
         stage.sandbox.add_fault(fault)
     await stage.create()
     await stage.run(walk, 1)
-    await stage.run_cut_off(finalize, 2, store=stage.context.syncs, move=move, arrives=arrives)
+    await stage.run_cut_off(finalize, 2, store=stage.services.syncs, move=move, arrives=arrives)
     if move == "complete" and arrives:
         assert (await stage.sync()).state is SyncState.COMPLETED
     else:

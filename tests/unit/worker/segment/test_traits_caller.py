@@ -14,7 +14,7 @@ from worker.concurrency import all_of
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
 from worker.jobs.api_caller import ApiCaller, Defer
-from worker.jobs.services import WorkerContext
+from worker.jobs.services import WorkerServices
 from worker.segment.traits_caller import CHECKS, TRIES, UNREADABLE, TraitsCaller
 from worker.settings import load_settings
 from worker.store import embedded_pool
@@ -57,10 +57,10 @@ async def read(api: Api, side_by_side: int) -> list[object]:
         segment_token="sandbox", mavera_api_key="mvra_test_sandbox", segment_rate=1e5, retry_budget_s=BUDGET_S
     )
     async with closing(embedded_pool()) as pool, new_session() as session:
-        context = WorkerContext(settings, pool, session, clock=now)
+        services = WorkerServices(settings, pool, session, clock=now)
         trouble_ms = 0
         for _ in range(100):
-            api_caller = ApiCaller(context, context.segment_limiter("spa_1"), "Segment", trouble_ms)
+            api_caller = services.segment_caller("spa_1", trouble_ms)
             caller, places = TraitsCaller(), asyncio.Semaphore(side_by_side)
 
             async def one(

@@ -12,15 +12,14 @@ import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.checks import same_statistics
-from tests.support.fake_time import FakeTime, context_for
+from tests.support.fake_time import FakeTime, services_for
 from worker.errors import Permanent
 from worker.http.client import new_session
+from worker.jobs.composition import batch, walk
 from worker.jobs.fetch import batch_job as batch_module
 from worker.jobs.fetch import fan_out
-from worker.jobs.fetch.batch_job import batch
-from worker.jobs.fetch.fetch_job import walk
 from worker.jobs.job_payloads import sync_payload
-from worker.jobs.services import WorkerContext
+from worker.jobs.services import WorkerServices
 from worker.models.sync import Sync, SyncRequest, SyncState
 from worker.segment import Entries, Page
 from worker.store import StorePool
@@ -36,34 +35,34 @@ SPACES = {"s": SPEC, "clean": SpaceSpec(1990, "wide")}
 class Play:
     """A sync whose jobs are run one at a time, in an order of the test's."""
 
-    context: WorkerContext
+    services: WorkerServices
     sandbox: Sandbox
     time: FakeTime
 
     async def ask(self, sync_id: str = "syn_1", **request: Any) -> None:
         asked = SyncRequest(**{"space_id": "s", **request})
-        await self.context.syncs.create(sync_id, asked, sync_payload(sync_id, "walk", 1), force=True)
+        await self.services.syncs.create(sync_id, asked, sync_payload(sync_id, "walk", 1), force=True)
 
     async def sync(self, sync_id: str = "syn_1") -> Sync:
-        sync = await self.context.syncs.get(sync_id)
+        sync = await self.services.syncs.get(sync_id)
         assert sync
         return sync
 
     async def jobs(self) -> list[str]:
         """The jobs in the queue, those that may start and those that must wait, in their order."""
-        return [raw.decode() for raw in await self.context.pool.zrange(self.context.queue.name, 0, -1)]
+        return [raw.decode() for raw in await self.services.pool.zrange(self.services.queue.name, 0, -1)]
 
     async def run(self, job_id: str) -> None:
         """Runs a job as a worker does that has taken it."""
-        data = await self.context.pool.get(f"arq:job:{job_id}")
-        deserialize = self.context.pool.job_deserializer
+        data = await self.services.pool.get(f"arq:job:{job_id}")
+        deserialize = self.services.pool.job_deserializer
         assert data
         assert deserialize
         job = deserialize(data)
         try:
-            await JOBS[job["f"]]({"worker": self.context}, *job["a"])
+            await JOBS[job["f"]]({"worker": self.services}, *job["a"])
         finally:
-            await self.context.queue.drop(job_id.encode())
+            await self.services.queue.drop(job_id.encode())
 
     async def read(self, choose: Callable[[list[str]], str] = lambda jobs: jobs[0]) -> Sync:
         """Runs jobs until the sync is read; choose: which of them comes next."""
@@ -76,7 +75,7 @@ class Play:
 async def play(fake_pool: StorePool) -> AsyncIterator[Play]:
     async with Sandbox(SandboxOptions(spaces=SPACES, page_size=100)) as sandbox, new_session() as session:
         time = FakeTime(fake_pool)
-        yield Play(context_for(fake_pool, session, time, sandbox.url), sandbox, time)
+        yield Play(services_for(fake_pool, session, time, sandbox.url), sandbox, time)
 
 
 @pytest.fixture
@@ -84,7 +83,7 @@ async def chain(play: Play) -> Sync:
     """The same space, read by the chain."""
     await play.ask("syn_chain")
     await play.run("syn_chain:walk:1")
-    await play.context.queue.drop(b"syn_chain:finalize:2")
+    await play.services.queue.drop(b"syn_chain:finalize:2")
     sync = await play.sync("syn_chain")
     assert (sync.state, sync.pages) == (SyncState.FINALIZING, 20)
     return sync
@@ -129,7 +128,7 @@ async def test_many_walks_and_batches_of_any_length_are_one_listing(
 
 async def test_what_found_no_room_is_listed_again(play: Play, chain: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fan_out, "PAGES_A_BATCH", 1)
-    play.context.settings = play.context.settings.model_copy(update={"segment_page_size": 40})
+    play.services.settings = play.services.settings.model_copy(update={"segment_page_size": 40})
     await play.ask(strategy="fan-out")
     await play.run("syn_1:walk:1")
     sync = await play.sync()
@@ -145,7 +144,7 @@ async def test_a_limit_on_profiles_cuts_where_the_chain_cuts(play: Play, limit: 
     for sync_id, strategy in (("syn_2", "chain"), ("syn_1", "fan-out")):
         await play.ask(sync_id, space_id="clean", strategy=strategy, max_profiles=limit)
     await play.run("syn_2:walk:1")
-    await play.context.queue.drop(b"syn_2:finalize:2")
+    await play.services.queue.drop(b"syn_2:finalize:2")
     chain, sync = await play.sync("syn_2"), await play.read()
     assert (sync.profiles, sync.complete) == (limit, False)
     assert same(sync, chain)
@@ -182,7 +181,7 @@ async def test_a_batch_that_an_api_makes_wait_for_long_comes_back_later(play: Pl
     assert "429" in sync.note
     assert "retrying" in sync.note
     assert (await play.jobs())[-1] == "syn_1:batch:0:1:2"
-    assert not await play.context.pool.exists("arq:in-progress:syn_1:batch:0:1:2")
+    assert not await play.services.pool.exists("arq:in-progress:syn_1:batch:0:1:2")
     await play.time.sleep(61)
     assert same(await play.read(), chain)
 
@@ -222,7 +221,7 @@ async def test_pages_that_are_shorter_with_traits_fail_the_sync_for_good(
 ) -> None:
     await play.ask(strategy="fan-out")
     await play.run("syn_1:walk:1")
-    monkeypatch.setattr(play.context, "source", lambda _: ShortPages())
+    monkeypatch.setattr(play.services, "source", lambda _: ShortPages())
     await play.run((await play.jobs())[0])
     failed = await play.sync()
     assert failed.error
@@ -241,7 +240,7 @@ async def test_a_walk_that_is_told_to_stop_keeps_what_it_has_listed(play: Play, 
     play.sandbox.clear_faults()
     sync = await play.sync()
     assert (sync.pages_listed, [key.number for key in sync.outstanding]) == (11, [1, 2])
-    assert play.context.listings == 0
+    assert play.services.listings.count == 0
     assert same(await play.read(), chain)
 
 
@@ -251,10 +250,10 @@ async def test_a_worker_knows_while_one_of_its_walks_lists_for_all(play: Play, s
     play.sandbox.add_fault(Fault("segment", "hold", route="listing" if listings else "page", page=3))
     running = asyncio.create_task(play.run("syn_1:walk:1"))
     await play.sandbox.journal.wait_arrived("segment.listing" if listings else "segment.page", 4)
-    assert play.context.listings == listings
+    assert play.services.listings.count == listings
     play.sandbox.clear_faults()
     await running
-    assert play.context.listings == 0
+    assert play.services.listings.count == 0
 
 
 async def test_a_listing_that_is_refused_keeps_what_was_listed(play: Play) -> None:

@@ -11,27 +11,27 @@ from typing import Any
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from tests.support.fake_time import FakeTime, context_for
+from tests.support.fake_time import FakeTime, services_for
 from worker.clusters import Aggregate, fold
 from worker.http.client import new_session
+from worker.jobs.composition import walk
 from worker.jobs.fetch import chain as counting_module
-from worker.jobs.fetch import fetch_job as walk_module
 from worker.jobs.job_payloads import sync_payload
-from worker.jobs.services import WorkerContext
+from worker.jobs.services import WorkerServices
 from worker.models.sync import Sync, SyncRequest, SyncState
 from worker.store import StorePool
 
 SPEC = SpaceSpec(500, "wide")
 
 
-async def _sync(context: WorkerContext, sync_id: str) -> Sync:
-    sync = await context.syncs.get(sync_id)
+async def _sync(services: WorkerServices, sync_id: str) -> Sync:
+    sync = await services.syncs.get(sync_id)
     assert sync
     return sync
 
 
-async def _walk(context: WorkerContext, sync_id: str, epoch: int) -> None:
-    await walk_module.walk({"worker": context}, sync_id, epoch)
+async def _walk(services: WorkerServices, sync_id: str, epoch: int) -> None:
+    await walk({"worker": services}, sync_id, epoch)
 
 
 def _cancels_after(page: int) -> Callable[..., None]:
@@ -55,17 +55,17 @@ async def test_a_walk_that_is_told_to_stop_right_after_a_page_counts_that_page_o
     page: int, fake_pool: StorePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, new_session() as session:
-        context = context_for(fake_pool, session, FakeTime(fake_pool), sandbox.url)
-        await context.syncs.create("syn_1", SyncRequest(space_id="s"), sync_payload("syn_1", "walk", 1))
+        services = services_for(fake_pool, session, FakeTime(fake_pool), sandbox.url)
+        await services.syncs.create("syn_1", SyncRequest(space_id="s"), sync_payload("syn_1", "walk", 1))
         monkeypatch.setattr(counting_module, "fold", _cancels_after(page))
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.create_task(_walk(context, "syn_1", 1))
+            await asyncio.create_task(_walk(services, "syn_1", 1))
         monkeypatch.undo()
-        stopped = await _sync(context, "syn_1")
+        stopped = await _sync(services, "syn_1")
         assert (stopped.pages, stopped.epoch) == (page, 2)
         if stopped.state is SyncState.FETCHING:
-            await _walk(context, "syn_1", 2)
-        ended = await _sync(context, "syn_1")
+            await _walk(services, "syn_1", 2)
+        ended = await _sync(services, "syn_1")
         assert ended.state is SyncState.FINALIZING
         assert (ended.pages, ended.profiles, ended.complete) == (3, 500, True)
 
@@ -76,10 +76,10 @@ async def test_the_log_says_which_pages_a_walk_has_read_if_any(
     caplog.set_level(logging.INFO, "segment_personas.jobs")
     async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, new_session() as session:
         sandbox.add_fault(Fault("segment", "status", page=0, status=429, retry_after="60", times=1))
-        context = context_for(fake_pool, session, time := FakeTime(fake_pool), sandbox.url)
-        await context.syncs.create("syn_1", SyncRequest(space_id="s"), sync_payload("syn_1", "walk", 1))
-        await _walk(context, "syn_1", 1)
+        services = services_for(fake_pool, session, time := FakeTime(fake_pool), sandbox.url)
+        await services.syncs.create("syn_1", SyncRequest(space_id="s"), sync_payload("syn_1", "walk", 1))
+        await _walk(services, "syn_1", 1)
         await time.sleep(60)
-        await _walk(context, "syn_1", 2)
-    said = [record.getMessage() for record in caplog.records if "walk of epoch" in record.getMessage()]
-    assert said == ["syn_1: walk of epoch 1 read no page", "syn_1: walk of epoch 2 read pages 1 to 3"]
+        await _walk(services, "syn_1", 2)
+    said = [record.getMessage() for record in caplog.records if "fetch job of epoch" in record.getMessage()]
+    assert said == ["syn_1: fetch job of epoch 1 read no page", "syn_1: fetch job of epoch 2 read pages 1 to 3"]

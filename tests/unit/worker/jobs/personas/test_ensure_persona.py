@@ -10,13 +10,12 @@ import aiohttp
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from tests.support.fake_time import FakeTime, context_for
+from tests.support.fake_time import FakeTime, services_for
 from worker.errors import LeaseLost
-from worker.jobs.fetch.fetch_job import walk
+from worker.jobs.composition import finalize, walk
 from worker.jobs.job_payloads import sync_payload
-from worker.jobs.personas.finalize_job import finalize
 from worker.jobs.personas.lookup import cluster_reference
-from worker.jobs.services import WorkerContext
+from worker.jobs.services import WorkerServices
 from worker.models.sync import Sync, SyncRequest, SyncState
 from worker.store import PersonaStore, StorePool, keys
 
@@ -46,43 +45,43 @@ class SlowConnector(aiohttp.TCPConnector):
 class Stage:
     """The sync s1 of a small space, played by hand in fake time."""
 
-    def __init__(self, sandbox: Sandbox, context: WorkerContext, time: FakeTime) -> None:
+    def __init__(self, sandbox: Sandbox, services: WorkerServices, time: FakeTime) -> None:
         self.sandbox = sandbox
-        self.context = context
+        self.services = services
         self.time = time
 
     async def read(self, **options: Any) -> None:
         """The sync is created and has read its space."""
         request = SyncRequest.model_validate({"space_id": "spa", **options})
-        await self.context.syncs.create("s1", request, sync_payload("s1", "walk", 1))
-        await walk({"worker": self.context}, "s1", 1)
+        await self.services.syncs.create("s1", request, sync_payload("s1", "walk", 1))
+        await walk({"worker": self.services}, "s1", 1)
 
     async def finish(self) -> Sync:
         """Runs finalizers until the sync has ended."""
         for _ in range(100):
-            sync = await self.context.syncs.get("s1")
+            sync = await self.services.syncs.get("s1")
             assert sync
             if sync.state.is_final:
                 return sync
-            await finalize({"worker": self.context}, "s1", sync.epoch)
+            await finalize({"worker": self.services}, "s1", sync.epoch)
             self.time.now += 5
         raise AssertionError("the sync does not end")
 
     async def claim(self, cluster: str, sync_id: str = "elsewhere", **fields: object) -> str:
         """An open claim of somebody who is gone. Returns its reference."""
         reference = str(cluster_reference(REQUEST, "", cluster))
-        key = keys.claim(_account(self.context), reference)
-        now = round(await self.context.personas.now() * 1000)
-        await self.context.pool.hset(key, mapping={"by": "gone", "sync": sync_id, "at": now, **fields})  # type: ignore[misc, dict-item]
+        key = keys.claim(_account(self.services), reference)
+        now = round(await self.services.personas.now() * 1000)
+        await self.services.pool.hset(key, mapping={"by": "gone", "sync": sync_id, "at": now, **fields})  # type: ignore[misc, dict-item]
         return reference
 
     async def assert_no_claim(self) -> None:
         for cluster in CLUSTERS:
-            assert await self.context.personas.claimed(str(cluster_reference(REQUEST, "", cluster))) is None
+            assert await self.services.personas.claimed(str(cluster_reference(REQUEST, "", cluster))) is None
 
 
-def _account(context: WorkerContext) -> str:
-    return str(context.personas._account)
+def _account(services: WorkerServices) -> str:
+    return str(services.personas._account)
 
 
 @asynccontextmanager
@@ -95,7 +94,7 @@ async def staged(
         Sandbox(SandboxOptions(spaces={"spa": SpaceSpec(60, "recipe")})) as sandbox,
         aiohttp.ClientSession(auto_decompress=False, connector=connector) as session,
     ):
-        yield Stage(sandbox, context_for(pool, session, time, sandbox.url, **(settings or {})), time)
+        yield Stage(sandbox, services_for(pool, session, time, sandbox.url, **(settings or {})), time)
 
 
 async def test_posts_whose_connections_take_longer_than_a_claim_lasts_are_sent(fake_pool: StorePool) -> None:
@@ -114,7 +113,7 @@ async def test_connections_that_are_never_made_in_time_end_the_sync_within_the_b
         assert sync.error
         assert (sync.error.code, sync.error.resumable) == ("mavera_unavailable", True)
         assert "no connection within" in sync.error.message
-        assert stage.time.now - began_at < 2 * stage.context.settings.retry_budget_s
+        assert stage.time.now - began_at < 2 * stage.services.settings.retry_budget_s
         assert stage.sandbox.posts == []
         await stage.assert_no_claim()
 
@@ -138,7 +137,7 @@ async def test_a_deadline_that_is_missed_each_time_ends_the_sync_within_the_budg
         assert sync.error
         assert (sync.error.code, sync.error.resumable) == ("mavera_unavailable", True)
         assert "claim" in sync.error.message
-        assert stage.time.now - began_at < 2 * stage.context.settings.retry_budget_s
+        assert stage.time.now - began_at < 2 * stage.services.settings.retry_budget_s
         assert set(asked) == {"won"}
         assert stage.sandbox.posts == []
         await stage.assert_no_claim()
@@ -173,7 +172,7 @@ async def test_a_job_whose_sync_is_taken_over_before_the_post_sends_none(
 
         await stage.read()
         monkeypatch.setattr(PersonaStore, "claim", lost)
-        await finalize({"worker": stage.context}, "s1", 2)
+        await finalize({"worker": stage.services}, "s1", 2)
         assert stage.sandbox.posts == []
         await stage.assert_no_claim()
 
@@ -195,13 +194,13 @@ async def test_absence_is_believed_after_this_process_has_watched_the_claim(
         await stage.read()
         await stage.claim("growth", **fields)
         began_at, seen_at = stage.time.now, []
-        original = stage.context.mavera.create
+        original = stage.services.mavera.create
 
         async def create(payload: Any, *given: Any, **options: Any) -> Any:
             seen_at.append((payload.name, stage.time.now - began_at))
             return await original(payload, *given, **options)
 
-        stage.context.mavera.create = create  # type: ignore[method-assign]
+        stage.services.mavera.create = create  # type: ignore[method-assign]
         sync = await stage.finish()
         assert (sync.state, sync.credits) == (SyncState.COMPLETED, 900)
         # The others were bought first; a connection is opened once before it is known that the claim is held.
@@ -223,12 +222,12 @@ async def test_open_claims_of_a_sync_count_as_spent(fake_pool: StorePool) -> Non
         sync = await stage.finish()
         assert sync.error
         assert sync.error.code == "insufficient_credits"
-        claim = await stage.context.personas.claimed(str(cluster_reference(REQUEST, "", "high_value")))
+        claim = await stage.services.personas.claimed(str(cluster_reference(REQUEST, "", "high_value")))
         assert claim
         # One is bought, one may have been: no more than one of the three is left to buy.
         stage.sandbox.clear_faults()
         refused = sync.request.with_budget(600)
-        await stage.context.syncs.resume(sync, sync_payload("s1", "finalize", sync.epoch + 1), request=refused)
+        await stage.services.syncs.resume(sync, sync_payload("s1", "finalize", sync.epoch + 1), request=refused)
         sync = await stage.finish()
         assert sync.error
         assert sync.error.code == "over_budget"
@@ -239,7 +238,7 @@ async def test_a_refused_update_names_the_command_that_forgets_the_persona(fake_
     async with staged(fake_pool) as stage:
         await stage.read()
         await stage.finish()
-        await stage.context.pool.delete(keys.personas(_account(stage.context)), keys.sync("s1"), keys.outcomes("s1"))
+        await stage.services.pool.delete(keys.personas(_account(stage.services)), keys.sync("s1"), keys.outcomes("s1"))
         stage.sandbox.add_fault(Fault("mavera", "status", route="update", status=403))
         await stage.read()
         sync = await stage.finish()

@@ -11,15 +11,16 @@ import orjson
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions
-from tests.support.fake_time import FakeTime, context_for
+from tests.support.fake_time import FakeTime, services_for
 from tests.support.web_server import Request, answer, serving
 from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import ResumableStop
 from worker.http.client import new_session
 from worker.jobs.api_caller import ApiCaller, Defer
-from worker.jobs.personas.lookup import Lookup, cluster_reference, find_twins, look_up
-from worker.jobs.personas.persona_finder import PersonaFinder, PersonaInDoubt
-from worker.jobs.services import WorkerContext
+from worker.jobs.composition import persona_finder, persona_lister
+from worker.jobs.personas.lookup import Lookup, cluster_reference, find_twins
+from worker.jobs.personas.persona_finder import PersonaInDoubt
+from worker.jobs.services import WorkerServices
 from worker.mavera import Persona, PersonaPayload, Reference, listing
 from worker.models.sync import PersonaOutcome, SyncRequest
 from worker.store import PersonaRecord, StorePool
@@ -38,16 +39,20 @@ def payload(text: str) -> PersonaPayload:
 
 
 @asynccontextmanager
-async def at(url: str, pool: StorePool) -> AsyncIterator[tuple[WorkerContext, ApiCaller, FakeTime]]:
+async def at(url: str, pool: StorePool) -> AsyncIterator[tuple[WorkerServices, ApiCaller, FakeTime]]:
     """A worker whose Mavera is at `url`."""
     time = FakeTime(pool)
     async with new_session() as session:
-        context = context_for(pool, session, time, url)
-        yield context, ApiCaller(context, context.mavera_limiter, "Mavera"), time
+        services = services_for(pool, session, time, url)
+        yield services, services.mavera_caller(), time
 
 
-async def buy(context: WorkerContext, text: str) -> str:
-    return (await context.mavera.create(payload(text), lambda: True)).id
+async def look_up(services: WorkerServices, caller: ApiCaller) -> Lookup:
+    return (await persona_lister(services, caller).list(FAMILY)).lookup(FAMILY)
+
+
+async def buy(services: WorkerServices, text: str) -> str:
+    return (await services.mavera.create(payload(text), lambda: True)).id
 
 
 def listed(persona_id: str, description: str, created_at: object = None) -> dict[str, object]:
@@ -57,8 +62,8 @@ def listed(persona_id: str, description: str, created_at: object = None) -> dict
 async def found_in(pool: StorePool, *pages: object) -> Lookup:
     """What a look-up finds in these list bodies."""
     bodies = [answer(200, orjson.dumps(page)) for page in pages]
-    async with serving(*bodies) as web, at(web.url, pool) as (context, caller, _):
-        return await look_up(context, caller, FAMILY)
+    async with serving(*bodies) as web, at(web.url, pool) as (services, caller, _):
+        return await look_up(services, caller)
 
 
 # References
@@ -84,16 +89,14 @@ def test_in_mode_create_the_references_are_the_syncs_own() -> None:
 
 
 async def test_an_account_without_personas_is_known_to_have_none(fake_pool: StorePool) -> None:
-    async with Sandbox(SandboxOptions({}, stock_personas=3)) as box, at(box.url, fake_pool) as (context, caller, _):
-        assert await look_up(context, caller, FAMILY) == Lookup(
-            run="embedded", unsettled_s=0.0, complete=True, found={}
-        )
+    async with Sandbox(SandboxOptions({}, stock_personas=3)) as box, at(box.url, fake_pool) as (services, caller, _):
+        assert await look_up(services, caller) == Lookup(run="embedded", unsettled_s=0.0, complete=True, found={})
 
 
 async def test_a_family_is_found_over_as_many_pages_as_it_takes(fake_pool: StorePool) -> None:
-    async with Sandbox(SandboxOptions({})) as box, at(box.url, fake_pool) as (context, caller, _):
-        bought = {str(reference(n)): await buy(context, f"ours {reference(n)}") for n in range(101)}
-        result = await look_up(context, caller, FAMILY)
+    async with Sandbox(SandboxOptions({})) as box, at(box.url, fake_pool) as (services, caller, _):
+        bought = {str(reference(n)): await buy(services, f"ours {reference(n)}") for n in range(101)}
+        result = await look_up(services, caller)
         assert box.journal.count("mavera.list") == 2
     assert result.complete
     assert result.found == bought
@@ -101,11 +104,11 @@ async def test_a_family_is_found_over_as_many_pages_as_it_takes(fake_pool: Store
 
 async def test_who_only_quotes_a_reference_is_not_taken_for_ours(fake_pool: StorePool) -> None:
     other = reference(1, "9876543210")
-    async with Sandbox(SandboxOptions({})) as box, at(box.url, fake_pool) as (context, caller, _):
-        await buy(context, f"quotes {reference(1)} but is {other}")
-        await buy(context, f"mentions {FAMILY} only")
-        mine = await buy(context, f"quotes {other} but is {reference(2)}")
-        assert (await look_up(context, caller, FAMILY)).found == {str(reference(2)): mine}
+    async with Sandbox(SandboxOptions({})) as box, at(box.url, fake_pool) as (services, caller, _):
+        await buy(services, f"quotes {reference(1)} but is {other}")
+        await buy(services, f"mentions {FAMILY} only")
+        mine = await buy(services, f"quotes {other} but is {reference(2)}")
+        assert (await look_up(services, caller)).found == {str(reference(2)): mine}
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -166,8 +169,8 @@ async def test_a_listing_that_breaks_off_is_not_complete(fake_pool: StorePool, e
 
 async def test_a_listing_whose_cursor_repeats_ends_at_once_and_is_not_complete(fake_pool: StorePool) -> None:
     async with serving(answer(200, b'{"data": [], "next_cursor": "c"}')) as web:
-        async with at(web.url, fake_pool) as (context, caller, _):
-            result = await look_up(context, caller, FAMILY)
+        async with at(web.url, fake_pool) as (services, caller, _):
+            result = await look_up(services, caller)
         assert not result.complete
         assert result.why == "its cursor repeats"
         assert _cursors(web.requests) == ["", "c"]
@@ -176,8 +179,8 @@ async def test_a_listing_whose_cursor_repeats_ends_at_once_and_is_not_complete(f
 async def test_a_listing_without_end_ends_and_is_not_complete(fake_pool: StorePool) -> None:
     bodies = [orjson.dumps({"data": [], "next_cursor": f"c{n}"}) for n in range(listing.MAX_PAGES + 1)]
     async with serving(*(answer(200, body) for body in bodies)) as web:
-        async with at(web.url, fake_pool) as (context, caller, _):
-            result = await look_up(context, caller, FAMILY)
+        async with at(web.url, fake_pool) as (services, caller, _):
+            result = await look_up(services, caller)
         assert not result.complete
         assert len(web.requests) == listing.MAX_PAGES
 
@@ -196,17 +199,17 @@ async def test_a_page_that_fails_is_asked_for_again_with_its_own_cursor(fake_poo
         answer(200, b"no list"),
         answer(200, b'{"data": []}'),
     ]
-    async with serving(*answers) as web, at(web.url, fake_pool) as (context, caller, time):
-        assert (await look_up(context, caller, FAMILY)).complete
+    async with serving(*answers) as web, at(web.url, fake_pool) as (services, caller, time):
+        assert (await look_up(services, caller)).complete
     assert _cursors(web.requests) == ["", "c", "c", "c"]
     assert len(time.naps) == 2
 
 
 async def test_a_wrong_key_stops_at_the_first_request(fake_pool: StorePool) -> None:
     options = SandboxOptions({}, mavera_key="mvra_test_other")
-    async with Sandbox(options) as box, at(box.url, fake_pool) as (context, caller, _):
+    async with Sandbox(options) as box, at(box.url, fake_pool) as (services, caller, _):
         with pytest.raises(ResumableStop) as caught:
-            await look_up(context, caller, FAMILY)
+            await look_up(services, caller)
         assert box.journal.count("mavera") == 1
     assert caught.value.code == "mavera_unauthorized"
 
@@ -215,17 +218,17 @@ async def test_a_long_list_is_read_to_its_end_although_the_limit_makes_it_wait(f
     pages = [answer(200, b'{"data": [], "next_cursor": "%d"}' % n) for n in range(3)]
     wait = answer(429, headers={"Retry-After": "60"})
     answers = [pages[0], wait, *pages[1:], answer(200, b'{"data": []}')]
-    async with serving(*answers) as web, at(web.url, fake_pool) as (context, caller, time):
-        assert (await look_up(context, caller, FAMILY)).complete
+    async with serving(*answers) as web, at(web.url, fake_pool) as (services, caller, time):
+        assert (await look_up(services, caller)).complete
     assert len(web.requests) == 5
     assert sum(time.naps) >= 59
 
 
 async def test_a_long_wait_hands_the_sync_over(fake_pool: StorePool) -> None:
     options = SandboxOptions({}, faults=(Fault("mavera", "status", status=429, retry_after="60"),))
-    async with Sandbox(options) as box, at(box.url, fake_pool) as (context, caller, _):
+    async with Sandbox(options) as box, at(box.url, fake_pool) as (services, caller, _):
         with pytest.raises(Defer):
-            await look_up(context, caller, FAMILY)
+            await look_up(services, caller)
 
 
 # Remembering it
@@ -244,8 +247,8 @@ def test_what_is_no_look_up_is_none(text: str) -> None:
 # Whether there is surely none
 
 
-async def find(context: WorkerContext, caller: ApiCaller) -> str | None:
-    finder = PersonaFinder(context, caller, SyncRequest(space_id="spa_1"), "syn_1")
+async def find(services: WorkerServices, caller: ApiCaller) -> str | None:
+    finder = persona_finder(services, caller, SyncRequest(space_id="spa_1"), "syn_1")
     mine = cluster_reference(SyncRequest(space_id="spa_1"), "syn_1", "growth")
     return await finder.find(replace(payload(f"Growth segment {mine}"), name="Segment CDP: Growth"), mine)
 
@@ -257,30 +260,30 @@ async def test_more_personas_than_are_read_are_a_doubt_that_looking_again_does_n
         n = next(numbers)
         yield answer(200, orjson.dumps({"data": [listed(f"per_{n}", f"by hand {n}")], "next_cursor": f"c{n}"}))
 
-    async with serving(page) as web, at(web.url, fake_pool) as (context, caller, _):
+    async with serving(page) as web, at(web.url, fake_pool) as (services, caller, _):
         with pytest.raises(PersonaInDoubt, match="does not help") as caught:
-            await find(context, caller)
+            await find(services, caller)
         assert "personas adopt" in str(caught.value)
         assert {request.method for request in web.requests} == {"GET"}
 
 
 async def test_in_an_account_without_custom_personas_there_is_surely_none(fake_pool: StorePool) -> None:
     options = SandboxOptions({}, stock_personas=60, mavera_shown=0, mavera_reads=False)
-    async with Sandbox(options) as box, at(box.url, fake_pool) as (context, caller, _):
-        assert await find(context, caller) is None
+    async with Sandbox(options) as box, at(box.url, fake_pool) as (services, caller, _):
+        assert await find(services, caller) is None
 
 
 async def test_the_persona_of_another_space_is_not_taken_and_not_doubted_if_it_is_recorded(
     fake_pool: StorePool,
 ) -> None:
     options = SandboxOptions({}, mavera_shown=40, mavera_reads=False)
-    async with Sandbox(options) as box, at(box.url, fake_pool) as (context, caller, _):
+    async with Sandbox(options) as box, at(box.url, fake_pool) as (services, caller, _):
         theirs = box.add_persona({"name": "Segment CDP: Growth", "description": f"Growth segment. {reference(1)}"})
         with pytest.raises(PersonaInDoubt, match=theirs.id):
-            await find(context, caller)
+            await find(services, caller)
         record = PersonaRecord(theirs.id, "spa_2", "growth", "syn_0", n=20)
-        await context.personas.record(str(reference(1)), record, PersonaOutcome("growth", theirs.id, "created", 300))
-        assert await find(context, caller) is None
+        await services.personas.record(str(reference(1)), record, PersonaOutcome("growth", theirs.id, "created", 300))
+        assert await find(services, caller) is None
         box.set_options(mavera_reads=True)
-        await context.personas.forget(str(reference(1)), record)
-        assert await find(context, caller) is None
+        await services.personas.forget(str(reference(1)), record)
+        assert await find(services, caller) is None

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from worker.clusters import ClusterSummary
-from worker.clusters.analysis.change_detection import PersonaFigures
+from worker.clusters.analysis.change_detection import ChangeThreshold, PersonaFigures
 from worker.clusters.analysis.summary import NumberSummary
-from worker.jobs.personas.persona_action import PersonaAction, decide
+from worker.jobs.personas.persona_action import PersonaAction, decide_action
 from worker.mavera import PersonaPayload
 from worker.models.sync import SyncRequest
 from worker.settings import load_settings
@@ -39,7 +39,10 @@ def decided(
     complete: bool = True,
     **settings: object,
 ) -> PersonaAction:
-    return decide(request, load_settings(**settings), replace(SUMMARY, n=n), payload, record, complete=complete)
+    chosen = load_settings(**settings)
+    threshold = ChangeThreshold(chosen.persona_share_points, chosen.persona_mean_percent)
+    summary = replace(SUMMARY, n=n)
+    return decide_action(request, summary, payload, record, threshold=threshold, complete=complete)
 
 
 def test_a_cluster_without_a_persona_gets_one() -> None:

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
-from tests.support.fake_time import FakeTime, context_for
+from tests.support.fake_time import FakeTime, services_for
 from tests.support.syncs import Syncs
 from worker.clusters import RECIPE, Aggregate, ClusterSummary, fold, summarise
 from worker.errors import ResumableStop
 from worker.http.client import new_session
 from worker.jobs.api_caller import ApiCaller, Defer
+from worker.jobs.composition import persona_finder, persona_planner
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.personas.lookup import cluster_reference
-from worker.jobs.personas.persona_finder import PersonaFinder
 from worker.jobs.personas.planner import Planner
-from worker.jobs.services import WorkerContext
+from worker.jobs.services import WorkerServices
 from worker.mavera import build
 from worker.models.plan import Plan, PlannedPersona
 from worker.models.sync import PersonaOutcome, SyncRequest
@@ -41,7 +41,7 @@ class Planning:
     """A preview that is being finalized."""
 
     box: Sandbox
-    context: WorkerContext
+    services: WorkerServices
     begun: Begun
     syncs: Syncs
 
@@ -49,15 +49,15 @@ class Planning:
         return (await self.planner().plan(clusters())).personas
 
     def planner(self, caller: ApiCaller | None = None) -> Planner:
-        caller = caller or ApiCaller(self.context, self.context.mavera_limiter, "Mavera")
-        finder = PersonaFinder(self.context, caller, REQUEST, self.begun.lease.sync_id)
-        return Planner(self.context, self.begun, caller, finder)
+        caller = caller or self.services.mavera_caller()
+        finder = persona_finder(self.services, caller, REQUEST, self.begun.lease.sync_id)
+        return persona_planner(self.services, self.begun, caller, finder)
 
     async def make(self, cluster: int = 0) -> str:
         """A persona at Mavera, as a sync of the same space would make it; not recorded."""
         summary = clusters()[cluster]
         payload = build(summary, cluster_reference(REQUEST, "", summary.key), RECIPE)
-        return (await self.context.mavera.create(payload, lambda: True)).id
+        return (await self.services.mavera.create(payload, lambda: True)).id
 
     async def record(self, persona_id: str, cluster: int = 0, *, sent: bool = False) -> None:
         """sent: whether it is known what the persona says."""
@@ -66,7 +66,7 @@ class Planning:
         payload = build(summary, reference, RECIPE)
         said = Sent(payload.wording, payload.figures, at=1.0) if sent else None
         record = PersonaRecord(persona_id, "spa", summary.key, "s0", n=20, sent=said)
-        await self.context.personas.record(
+        await self.services.personas.record(
             str(reference), record, PersonaOutcome(summary.key, persona_id, "created", 300)
         )
 
@@ -86,8 +86,8 @@ async def planning(pool: StorePool, *faults: Fault) -> AsyncIterator[Planning]:
     read = replace(begun.checkpoint, complete=True)
     await syncs.store.commit(begun.lease, read, new_token(), move="finalize", ticket=following)
     async with Sandbox(SandboxOptions({}, faults=faults)) as box, new_session() as session:
-        context = context_for(pool, session, FakeTime(pool), box.url)
-        yield Planning(box, context, await syncs.begin(), syncs)
+        services = services_for(pool, session, FakeTime(pool), box.url)
+        yield Planning(box, services, await syncs.begin(), syncs)
 
 
 def read(kind: str, **options: object) -> Fault:
@@ -156,7 +156,7 @@ async def test_a_plan_that_has_to_wait_goes_on_where_it_stopped(fake_pool: Store
         kept = Plan.decode(preview.begun.plan)
         assert kept
         assert [persona.cluster for persona in kept.personas] == ["high_value", "growth"]
-        await preview.context.sleep(60)
+        await preview.services.sleep(60)
         assert [persona.action for persona in await preview.plan()] == ["update"] * 3 + ["skip"]
         assert preview.box.journal.count("mavera.read") == 3 + 1
 
@@ -210,12 +210,12 @@ async def test_a_persona_that_is_never_answered_for_ends_the_preview_although_th
         preview.box.add_fault(read("status", status=503))
         trouble_ms, waits, stop = 0, 0, None
         while stop is None and waits < 100:
-            caller = ApiCaller(preview.context, preview.context.mavera_limiter, "Mavera", trouble_ms)
+            caller = preview.services.mavera_caller(trouble_ms)
             try:
                 await preview.planner(caller).plan(clusters())
             except Defer as wait:
                 waits, trouble_ms = waits + 1, caller.trouble_ms
-                await preview.context.sleep(wait.wait_s)
+                await preview.services.sleep(wait.wait_s)
                 await preview.hand_over()
             except ResumableStop as error:
                 stop = error

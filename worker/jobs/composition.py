@@ -1,0 +1,215 @@
+"""Builds each job from the services that it uses, and runs it. The one place where a job's parts are put together.
+
+`walk`, `finalize` and `batch` are the functions that arq calls. Their names are written in the payloads of queued jobs,
+as are those of `JobKind`, so they are part of the storage format and stay.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from worker.clusters.analysis.change_detection import ChangeThreshold
+from worker.clusters.analysis.quality_guards import GuardThresholds
+from worker.jobs.api_caller import ApiCaller
+from worker.jobs.fetch.batch_job import BatchAttempt, BatchJob
+from worker.jobs.fetch.chain import ChainStrategy
+from worker.jobs.fetch.fan_out import FanOutStrategy
+from worker.jobs.fetch.fetch_job import FetchJob
+from worker.jobs.fetch.fetch_strategy import FetchStrategy
+from worker.jobs.job_runner import SyncJob, run_job
+from worker.jobs.lease import Lease
+from worker.jobs.personas.account import Account, UsageReader
+from worker.jobs.personas.budget import Budget, credit_limit
+from worker.jobs.personas.ensure_persona import PersonaEnsurer
+from worker.jobs.personas.finalize_job import FinalizeJob
+from worker.jobs.personas.lookup import PersonaLister
+from worker.jobs.personas.persona_finder import PersonaFinder
+from worker.jobs.personas.persona_guard import missing_personas
+from worker.jobs.personas.planner import Planner
+from worker.jobs.services import WorkerServices, job_timeout_s
+from worker.jobs.watchdog import Watchdog
+from worker.models.sync import BatchKey, SyncRequest
+from worker.settings import Settings
+from worker.store import BatchGrant, BegunBatch, LeaseGrant
+from worker.store.syncs import Begun
+
+
+async def walk(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:
+    """The fetch job: its sync ends, goes on to `finalizing`, or has a next fetch job or batches to wait for."""
+    services = ctx["worker"]
+    build = partial(build_fetch_job, services)
+    heartbeat_s = services.settings.heartbeat_s
+    await run_job(SyncJob(services.syncs, sync_id, epoch, "walk", heartbeat_s=heartbeat_s, build=build))
+
+
+async def finalize(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:
+    """The finalize job: its sync is completed, failed, or has a next finalize job."""
+    services = ctx["worker"]
+    build = partial(build_finalize_job, services)
+    heartbeat_s = services.settings.heartbeat_s
+    await run_job(SyncJob(services.syncs, sync_id, epoch, "finalize", heartbeat_s=heartbeat_s, build=build))
+
+
+async def batch(ctx: dict[str, WorkerServices], sync_id: str, slot: int, number: int, attempt: int) -> None:
+    """The batch job: its pages are counted, or it has a next attempt, or its sync ends."""
+    services = ctx["worker"]
+    build = partial(build_batch_job, services)
+    key, heartbeat_s = BatchKey(sync_id, slot, number, attempt), services.settings.heartbeat_s
+    await run_job(BatchAttempt(services.batches, key, heartbeat_s=heartbeat_s, build=build))
+
+
+def build_fetch_job(services: WorkerServices, started: Begun, lease: Lease[LeaseGrant]) -> FetchJob:
+    """A fetch job of one sync."""
+    request, trouble_ms = started.request, started.listing.trouble_ms
+    # The trouble of an earlier job was with the API that this job calls first.
+    segment_trouble_ms, mavera_trouble_ms = (trouble_ms, 0) if started.lookup else (0, trouble_ms)
+    mavera = services.mavera_caller(mavera_trouble_ms, lease=lease)
+    return FetchJob(
+        started,
+        lease,
+        strategy=_fetch_strategy(services, started),
+        segment=services.segment_caller(
+            request.space_id, segment_trouble_ms, lease=lease, in_sequence=request.fans_out
+        ),
+        mavera=mavera,
+        lister=persona_lister(services, mavera),
+        syncs=services.syncs,
+        listings=services.listings,
+        lease_s=services.settings.lease_s,
+        clock=services.clock,
+    )
+
+
+def _fetch_strategy(services: WorkerServices, started: Begun) -> FetchStrategy:
+    request, settings = started.request, services.settings
+    if request.fans_out:
+        source = services.source(request, traits=False)
+        return FanOutStrategy(started, source, services.batches, max_empty_pages=settings.max_empty_pages)
+    return ChainStrategy(
+        started,
+        services.source(request),
+        services.syncs,
+        max_empty_pages=settings.max_empty_pages,
+        commit_interval_s=settings.commit_interval_s,
+        clock=services.clock,
+    )
+
+
+def build_batch_job(services: WorkerServices, started: BegunBatch, lease: Lease[BatchGrant]) -> BatchJob:
+    """A job that reads and counts one batch of pages."""
+    caller = services.segment_caller(started.request.space_id, started.trouble_ms, lease=lease)
+    return BatchJob(started, lease, services.source(started.request), caller, services.batches)
+
+
+def build_finalize_job(services: WorkerServices, started: Begun, lease: Lease[LeaseGrant]) -> FinalizeJob:
+    """A job that gives the clusters of one sync their personas, or plans them."""
+    settings, trouble_ms = services.settings, started.checkpoint.trouble_ms
+    caller = services.mavera_caller(trouble_ms, lease=lease)
+    finder = persona_finder(services, caller, started.request, started.lease.sync_id)
+    planner = persona_planner(services, started, caller, finder)
+    budget = Budget(started, credit_limit(started.request, settings.max_credits), services.syncs, services.personas)
+    account = Account(
+        started,
+        lease.grant,
+        usage_reader(services, services.mavera_caller()),
+        services.syncs,
+        services.personas,
+        planner.creations,
+    )
+    ensurer = PersonaEnsurer(
+        started,
+        lease,
+        mavera=services.mavera,
+        caller=caller,
+        post_caller=services.mavera_caller(trouble_ms, lease=lease),
+        finder=finder,
+        personas=services.personas,
+        syncs=services.syncs,
+        budget=budget,
+        account=account,
+        settle_watch=services.settle_watch,
+        settle_s=settings.mavera_settle_s,
+        threshold=_update_threshold(settings),
+    )
+    return FinalizeJob(
+        started,
+        lease,
+        caller=caller,
+        finder=finder,
+        planner=planner,
+        ensurer=ensurer,
+        budget=budget,
+        account=account,
+        syncs=services.syncs,
+        check_personas=partial(
+            missing_personas,
+            started,
+            finder,
+            services.personas,
+            least=settings.guard_personas,
+            settle_s=settings.mavera_settle_s,
+        ),
+        thresholds=GuardThresholds(
+            settings.guard_profiles,
+            settings.guard_coverage,
+            settings.guard_trait_errors,
+            settings.guard_profile_errors,
+        ),
+    )
+
+
+def persona_lister(services: WorkerServices, caller: ApiCaller) -> PersonaLister:
+    """Reads Mavera's list for one job."""
+    return PersonaLister(
+        services.mavera, caller, services.personas, services.settle_watch, services.settings.mavera_settle_s
+    )
+
+
+def persona_finder(services: WorkerServices, caller: ApiCaller, request: SyncRequest, sync_id: str) -> PersonaFinder:
+    """Finds the personas of one sync at Mavera."""
+    return PersonaFinder(
+        request,
+        sync_id,
+        mavera=services.mavera,
+        caller=caller,
+        lister=persona_lister(services, caller),
+        personas=services.personas,
+        settle_s=services.settings.mavera_settle_s,
+    )
+
+
+def persona_planner(services: WorkerServices, started: Begun, caller: ApiCaller, finder: PersonaFinder) -> Planner:
+    """Plans the personas of one sync."""
+    return Planner(
+        started,
+        caller=caller,
+        finder=finder,
+        usage=usage_reader(services, caller),
+        mavera=services.mavera,
+        personas=services.personas,
+        syncs=services.syncs,
+        threshold=_update_threshold(services.settings),
+        credit_limit=credit_limit(started.request, services.settings.max_credits),
+    )
+
+
+def usage_reader(services: WorkerServices, caller: ApiCaller) -> UsageReader:
+    """Reads what the Mavera account has left."""
+    may_raise_rate = "mavera_rate" not in services.settings.model_fields_set
+    return UsageReader(services.mavera, caller, may_raise_rate=may_raise_rate)
+
+
+def build_watchdog(services: WorkerServices) -> Watchdog:
+    """The watchdog of one worker."""
+    settings = services.settings
+    return Watchdog(
+        services.syncs,
+        services.batches,
+        every_s=min(1.0, settings.stall_s / 10),
+        max_revivals=settings.max_revivals,
+        furthest_s=job_timeout_s(settings) + settings.retry_after_max_s + settings.stall_s,
+    )
+
+
+def _update_threshold(settings: Settings) -> ChangeThreshold:
+    return ChangeThreshold(settings.persona_share_points, settings.persona_mean_percent)
