@@ -35,7 +35,7 @@ def segment_limiter(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Limiter:
     """The limiter of a space, which every process that asks Segment about it shares. clock, sleep: as of
-    `WorkerContext`."""
+    `WorkerServices`."""
     scope = RateScope.per_second(f"segment:{space_id}", settings.segment_rate)
     return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
 
@@ -47,13 +47,13 @@ def mavera_limiter(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Limiter:
-    """The limiter of the account, which everybody who asks Mavera shares. clock, sleep: as of `WorkerContext`."""
+    """The limiter of the account, which everybody who asks Mavera shares. clock, sleep: as of `WorkerServices`."""
     scope = RateScope.per_minute(f"mavera:{_mavera_account(settings)}", settings.mavera_rate, settings.mavera_gap_s)
     return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
 
 
 def persona_store(pool: StorePool, settings: Settings, claims: ClaimFile | None = None) -> PersonaStore:
-    """The records and claims of the account. claims: as of `WorkerContext`."""
+    """The records and claims of the account. claims: as of `WorkerServices`."""
     account = _mavera_account(settings)
     if claims is None:
         return PersonaStore(pool, account, former_account_name(settings.mavera_base_url, _mavera_key(settings)))
