@@ -75,7 +75,8 @@ def read_variables(environ: Mapping[str, str], names: Iterable[str], secret_name
 def unknown_variables(environ: Iterable[str], names: Iterable[str], secret_names: Collection[str]) -> list[str]:
     """One sentence for each variable that looks like a setting of ours and is none.
 
-    A variable looks like one if it has a prefix of ours, or is at most two letters away from a setting that is not set.
+    A variable looks like one if it has a prefix of ours, or is at most two letters away from a setting; from one
+    without a prefix (`REDIS_URL`) only if that one is not set, since other programs have variables like it.
     """
     settings = {name.upper() for name in names}
     files = {f"{name.upper()}{FILE_SUFFIX}" for name in secret_names}
@@ -85,7 +86,7 @@ def unknown_variables(environ: Iterable[str], names: Iterable[str], secret_names
     for variable in sorted(present - known):
         plain = variable.removeprefix(PREFIX)
         meant = _closest(plain, settings | files)
-        ours = variable.startswith(_OUR_PREFIXES)
+        ours = plain.startswith(_OUR_PREFIXES) or variable != plain or (meant or "").startswith(_OUR_PREFIXES)
         if not ours and (meant is None or meant in present):
             continue
         advice = f"; did you mean {variable[: len(variable) - len(plain)]}{meant}?" if meant else ""

@@ -54,8 +54,10 @@ from producer.cli.options import (
     flag,
     option,
 )
+from producer.cli.usage_errors import Group, seconds_of, share_of
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # they would print local variables, and with them tokens and profiles
     context_settings={"help_option_names": ["--help", "-h"]},
@@ -134,7 +136,8 @@ def _start(given: dict[str, Any], *, preview: bool) -> NoReturn:
         from_files=tuple(given.pop("from_file") or ()),
         preview=preview,
         wait=not given.pop("no_wait"),
-        timeout_s=_seconds(given.pop("timeout")),
+        timeout_s=seconds_of(given.pop("timeout")),
+        sample=share_of(given.pop("sample")),
         arguments=tuple(sys.argv[1:]),
         **given,
     )
@@ -168,7 +171,7 @@ def apply(
                 max_credits=max_credits,
                 wait=not no_wait,
                 json=json,
-                timeout_s=_seconds(timeout),
+                timeout_s=seconds_of(timeout),
             )
         )
     )
@@ -188,7 +191,7 @@ def status(
     _exit(
         syncs.run(
             lambda settings, err: syncs.status(
-                settings, err, sync_id, json=json, follow=follow, timeout_s=_seconds(timeout), details=details
+                settings, err, sync_id, json=json, follow=follow, timeout_s=seconds_of(timeout), details=details
             )
         )
     )
@@ -253,7 +256,7 @@ def resume(
                 max_credits=max_credits,
                 wait=not no_wait,
                 json=json,
-                timeout_s=_seconds(timeout),
+                timeout_s=seconds_of(timeout),
             )
         )
     )
@@ -341,10 +344,9 @@ def doctor(
     clusters: Clusters = None,
 ) -> None:
     """Check the set-up, and create nothing: settings, Redis, workers, Segment, Mavera."""
-    from producer.cli.commands import doctor as checks
-    from producer.cli.commands.syncs import run
+    from producer.cli.commands.doctor import run_doctor
 
-    _exit(run(lambda settings, err: checks.doctor(settings, space_id, json=json, clusters=clusters)))
+    _exit(run_doctor(space_id, json=json, clusters=clusters))
 
 
 @app.command(rich_help_panel=SERVE, epilog=EXIT_CODES)
@@ -556,10 +558,6 @@ def _check_arguments() -> None:
             from worker.errors import ConfigurationError
 
             raise ConfigurationError(f"{argument!r}: this argument is not valid in this terminal's encoding.") from None
-
-
-def _seconds(timeout: float | None) -> float:
-    return float("inf") if timeout is None else timeout
 
 
 def _exit(code: int) -> NoReturn:

@@ -317,10 +317,6 @@ def _request(
         match error.errors(include_input=False)[0]["loc"]:
             case ("file",):
                 raise ConfigurationError("--from-file: this cannot be a file name.") from None
-            case ("sample",):
-                raise ConfigurationError(
-                    f"--sample {options.sample:g}: a share is above 0 and below 1; 0.05 is one profile in twenty."
-                ) from None
         raise ConfigurationError(
             f"{space_id!r} cannot be a space id: it has at most 128 ASCII letters, digits and characters of . _ ~ -"
         ) from None

@@ -27,8 +27,8 @@ def option(*names: str, help: str, panel: str | None = None, **more: Any) -> Any
 SyncId = Annotated[str, typer.Argument(metavar="SYNC_ID", help="Id of the sync, as `sync` and `list` print it.")]
 Json = Annotated[bool, flag("--json", help="Print one JSON document on stdout; everything else goes to stderr.")]
 Timeout = Annotated[
-    float | None,
-    option("--timeout", metavar="SECONDS", min=0, panel=OUTPUT, help="Stop following after this time (exit code 4)."),
+    str | None,
+    option("--timeout", metavar="SECONDS", panel=OUTPUT, help="Stop following after this time, such as 90 or 2h."),
 ]
 NoWait = Annotated[bool, flag("--no-wait", help="Print the sync id and return; do not follow.")]
 Details = Annotated[bool, flag("--details", help="Show every field that a plan would change.")]
@@ -103,11 +103,11 @@ FromFile = Annotated[
     option(metavar="FILE", panel=SOURCE, help="Read profiles from a file, a JSON object a line; .gz too; -: stdin."),
 ]
 Sample = Annotated[
-    float | None,
+    str | None,
     option(
         metavar="SHARE",
         panel=SOURCE,
-        help="Read a sample, above 0 and below 1: 0.05 is one profile in twenty, the same ones every time.",
+        help="Read a sample: 0.05 or 5% is one profile in twenty, the same ones every time.",
     ),
 ]
 MaxProfiles = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -116,6 +117,36 @@ async def test_the_command_prints_a_line_for_each_finding_and_exits_with_1_if_on
     assert report["ok"] is False
     (failed,) = [finding for finding in report["findings"] if finding["verdict"] == "fail"]
     assert "401 The access token is missing or not valid. Check SEGMENT_TOKEN (Request-Id req_" in failed["found"]
+
+
+async def test_malformed_settings_and_files_are_findings_beside_the_others(
+    session_redis: RedisServer, real_pool: StorePool, sandbox: Sandbox
+) -> None:
+    env = {
+        **environment(session_redis.url, sandbox),
+        "SEGMENT_RATE": "fast",
+        "STALL_S": "1",
+        "HEARTBEAT_S": "8",
+        "LOG_LEVEL": "LOUD",
+        "CLUSTERS_FILE": "/none.toml",
+        "SEGMNT_TOKEN": "x",
+    }
+    done = await cli("doctor", "spa_1", "--json", env=env)
+    assert done.code == 1
+    findings = {finding["id"]: finding for finding in json.loads(done.out)["findings"]}
+    failed = {name for name, finding in findings.items() if finding["verdict"] == "fail"}
+    assert {"settings.malformed.SEGMENT_RATE", "settings.malformed.LOG_LEVEL", "clusters.file"} <= failed
+    assert any("STALL_S" in findings[name]["found"] for name in failed)
+    assert findings["settings.unknown.SEGMNT_TOKEN"]["verdict"] == "warn"
+    assert "CLUSTERS_FILE" in findings["clusters.file"]["found"]
+    assert {"redis.connection", "segment.access", "mavera.access", "traits.ltv"} <= findings.keys()
+    assert failed.isdisjoint({"redis.connection", "segment.access", "mavera.access"})
+
+
+async def test_each_finding_has_an_id_of_its_own(settings: Settings) -> None:
+    ids = [finding.id async for finding in examine(settings, "spa_1")]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-z_]+(\.[\w.-]+)?", name) for name in ids)
 
 
 async def test_in_this_process_too_the_exit_code_tells_whether_something_failed(

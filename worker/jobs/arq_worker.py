@@ -28,7 +28,7 @@ from worker.jobs.garbage_collector import collect_seldom
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.store_factories import mavera_account, store_pool
 from worker.segment.export_file import Opener
-from worker.settings import Settings
+from worker.settings import Settings, unknown_settings
 from worker.store import StorePool, WorkerRegistry, keys
 from worker.store.claims.claim_file import ClaimFile
 from worker.store.claims.written_claims import WrittenClaims
@@ -264,10 +264,12 @@ async def _run(settings: Settings) -> None:
 
 
 async def check_redis(settings: Settings) -> None:
-    """Logs what the Redis of the settings is, and what of its set-up may lose syncs.
+    """Logs misspelt settings, what the Redis of the settings is, and what of its set-up may lose syncs.
 
     Raises ConfigurationError or StoreUnavailable, with a sentence, if a worker could not use it.
     """
+    for sentence in unknown_settings():
+        log.warning("%s", sentence)
     async with closing(store_pool(settings, patience_s=5)) as pool:
         health = await check_store(pool)
     log.info("%s answers", health.server)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, replace
 
 import aiohttp
@@ -31,10 +31,12 @@ from producer.cli.commands.doctor_findings import (
     judge_usage,
     said,
 )
+from producer.cli.commands.syncs import run
 from producer.cli.pacing import Pace, space_pace
 from producer.cli.rules_file import chosen_rules
 from producer.cli.terminal import stdout
 from worker.clusters import RECIPE, Rules
+from worker.environment import SettingProblem
 from worker.errors import ApiError, ConfigurationError, PersonasError, StoreUnavailable
 from worker.http.client import new_session
 from worker.jobs.personas.lookup import age_order, find_twins
@@ -45,7 +47,7 @@ from worker.mavera import MaveraClient, Persona, list_pages, reference
 from worker.models.sync import SyncRequest
 from worker.printable import printable
 from worker.segment import AutoSource, Source
-from worker.settings import FixedDialect, Settings
+from worker.settings import FixedDialect, Settings, read_settings, unknown_settings
 from worker.store import PersonaRecord
 from worker.store.connection.pool import closing
 from worker.store.connection.probe import check_store
@@ -61,17 +63,66 @@ MOST_PROFILES = 20
 """Profiles whose traits are read where each costs a request; where they come with the page, it is all of them."""
 
 
-async def doctor(settings: Settings, space_id: str | None, *, json: bool, clusters: str | None = None) -> int:
-    """Prints each finding as it comes; returns 0, or 1 if one of them is a failure."""
-    out, findings, rules = stdout(), [], chosen_rules(settings, clusters)
-    async for finding in examine(settings, space_id, rules):
+def run_doctor(space_id: str | None, *, json: bool, clusters: str | None = None) -> int:
+    """Runs the doctor with the settings of this process; a malformed one is a finding and stops no other check."""
+    settings, problems = read_settings()
+    return run(lambda *_: doctor(settings, space_id, json=json, clusters=clusters, problems=problems), settings)
+
+
+async def doctor(
+    settings: Settings,
+    space_id: str | None,
+    *,
+    json: bool,
+    clusters: str | None = None,
+    problems: Sequence[SettingProblem] = (),
+) -> int:
+    """Prints each finding as it comes; returns 0, or 1 if one of them is a failure.
+
+    Args:
+        settings: What the checks go by; malformed settings have their defaults.
+        space_id: The space to look into.
+        json: Whether to print one JSON document.
+        clusters: The clusters file.
+        problems: What is malformed in the environment.
+    """
+    out, findings = stdout(), []
+    before, rules = _judge_environment(problems), RECIPE
+    try:
+        rules = chosen_rules(settings, clusters)
+    except ConfigurationError as error:
+        advice = "Correct the file or its name; until then, the default clusters are checked."
+        before.append(Finding("fail", "Clusters", str(error), advice, id="clusters.file"))
+    async for finding in _after(before, examine(settings, space_id, rules, well_formed=not problems)):
         findings.append(finding)
         if not json:
             out.put(_line(finding))
     failed = any(finding.verdict == "fail" for finding in findings)
     if json:
-        out.write_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]})
+        out.write_json({"ok": not failed, "findings": [{"id": finding.id, **asdict(finding)} for finding in findings]})
     return int(failed)
+
+
+async def _after(first: Sequence[Finding], others: AsyncIterator[Finding]) -> AsyncIterator[Finding]:
+    for finding in first:
+        yield finding
+    async for finding in others:
+        yield finding
+
+
+def _judge_environment(problems: Sequence[SettingProblem]) -> list[Finding]:
+    """What is malformed or misspelt in the environment."""
+    findings = []
+    for number, problem in enumerate(problems, 1):
+        name = problem.variable or f"combination.{number}"
+        advice = f"Correct {problem.variable or 'one of them'}; until then, the default is checked."
+        findings.append(Finding("fail", "Settings", str(problem), advice, id=f"settings.malformed.{name}"))
+    for sentence in unknown_settings():
+        name = sentence.split(" ", 1)[0]
+        findings.append(
+            Finding("warn", "Settings", sentence, "Rename or remove the variable.", id=f"settings.unknown.{name}")
+        )
+    return findings
 
 
 def _line(finding: Finding) -> Table:
@@ -86,11 +137,13 @@ def _line(finding: Finding) -> Table:
     return line
 
 
-async def examine(settings: Settings, space_id: str | None, rules: Rules = RECIPE) -> AsyncIterator[Finding]:
-    """Everything that can be found out, one thing after the other."""
-    yield _settings(settings)
+async def examine(
+    settings: Settings, space_id: str | None, rules: Rules = RECIPE, *, well_formed: bool = True
+) -> AsyncIterator[Finding]:
+    """Everything that can be found out, one thing after the other. well_formed: whether all settings are."""
+    yield _settings(settings, well_formed=well_formed)
     if settings.unprotected_warning:
-        yield Finding("warn", "Settings", settings.unprotected_warning)
+        yield Finding("warn", "Settings", settings.unprotected_warning, id="settings.tls")
     async for finding in _redis(settings):
         yield finding
     async with new_session() as session:
@@ -100,7 +153,7 @@ async def examine(settings: Settings, space_id: str | None, rules: Rules = RECIP
             yield finding
 
 
-def _settings(settings: Settings) -> Finding:
+def _settings(settings: Settings, *, well_formed: bool) -> Finding:
     needed = ("redis_url", "segment_token", "mavera_api_key")
     missing = [name.upper() for name in needed if getattr(settings, name) is None]
     if missing:
@@ -109,8 +162,10 @@ def _settings(settings: Settings) -> Finding:
             "Settings",
             f"not set: {', '.join(missing)}",
             f"Export {'it' if len(missing) == 1 else 'them'} where the worker runs.",
+            id="settings.required",
         )
-    return Finding("ok", "Settings", "well-formed, and all that a worker needs is there")
+    found = "well-formed, and all that a worker needs is there" if well_formed else "all that a worker needs is there"
+    return Finding("ok", "Settings", found, id="settings.required")
 
 
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:
@@ -120,6 +175,7 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
             "Redis",
             "REDIS_URL is not set: `sync` runs everything in its own process, and forgets it",
             "For workers, and for syncs that survive a crash, set REDIS_URL.",
+            id="redis.connection",
         )
         return
     try:
@@ -128,34 +184,36 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
             registry = worker_registry(pool, settings)
             alive, all_alive = await registry.alive(), await registry.alive_of_any_account()
     except (StoreUnavailable, ConfigurationError) as error:
-        yield Finding("fail", "Redis", str(error))
+        yield Finding("fail", "Redis", str(error), id="redis.connection")
         return
     for finding in judge_redis(health):
         yield finding
     if alive:
-        yield Finding("ok", "Workers", f"{len(alive)} alive: {', '.join(worker.name for worker in alive)}")
+        names = ", ".join(worker.name for worker in alive)
+        yield Finding("ok", "Workers", f"{len(alive)} alive: {names}", id="workers")
     else:
         found = "no worker is running, so syncs wait"
         if all_alive:
             found = f"none of this Mavera account is alive ({len(all_alive)} of others): syncs of this account wait"
-        yield Finding("warn", "Workers", found, f"Start one: {command('worker')}")
+        yield Finding("warn", "Workers", found, f"Start one: {command('worker')}", id="workers")
 
 
 async def _segment(
     settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
 ) -> AsyncIterator[Finding]:
     if settings.segment_token is None:
-        yield Finding("fail", "Segment", "SEGMENT_TOKEN is not set", "Export a token that may read the space.")
+        advice = "Export a token that may read the space."
+        yield Finding("fail", "Segment", "SEGMENT_TOKEN is not set", advice, id="segment.access")
         return
     if space_id is None:
-        yield Finding(
-            "warn", "Segment", "no space to look into", "Name one (doctor SPACE_ID), or export SEGMENT_SPACE_ID."
-        )
+        advice = "Name one (doctor SPACE_ID), or export SEGMENT_SPACE_ID."
+        yield Finding("warn", "Segment", "no space to look into", advice, id="segment.access")
         return
     try:
         request = SyncRequest(space_id=space_id, dialect=settings.segment_dialect, rules=rules)
     except ValidationError:
-        yield Finding("fail", "Segment", f"{space_id!r} cannot be a space id", "Copy it from Segment: spa_…")
+        found = f"{space_id!r} cannot be a space id"
+        yield Finding("fail", "Segment", found, "Copy it from Segment: spa_…", id="segment.access")
         return
     async with space_pace(settings, space_id) as pace:
         async for finding in _space(settings, session, request, pace):
@@ -180,17 +238,19 @@ async def _space(
         looked_at = replace(page, profiles=page.profiles[:most])
         profiles = (await source.entries(looked_at, 1, pace)).profiles
     except ApiError as error:
-        yield Finding("fail", "Segment", *said(error))
+        yield Finding("fail", "Segment", *said(error), id="segment.access")
         return
     if page.doubt:
         advice = "A sync would end as listing_incomplete and change nothing. Report these keys."
-        yield Finding("fail", "Segment", page.doubt, advice)
+        yield Finding("fail", "Segment", page.doubt, advice, id="segment.listing")
         return
     dialect = f"dialect {asked}, {settings.segment_url(asked)}{_why_chosen(source)}"
     if not page.profiles:
-        yield Finding("warn", "Segment", f"the token is good ({dialect}), and space {space_id} is empty")
+        found = f"the token is good ({dialect}), and space {space_id} is empty"
+        yield Finding("warn", "Segment", found, id="segment.access")
         return
-    yield Finding("ok", "Segment", f"the token is good ({dialect}); one page: {len(page.profiles)} profiles")
+    found = f"the token is good ({dialect}); one page: {len(page.profiles)} profiles"
+    yield Finding("ok", "Segment", found, id="segment.access")
     now = time.time()
     for finding in judge_traits(coverage(profiles, rules, as_of=now), len(profiles), space_id):
         yield finding
@@ -214,10 +274,10 @@ async def _strategy(settings: Settings, session: aiohttp.ClientSession, request:
                 lengths[kind] = len((await source.page("", 1)).profiles)
                 times[kind].append(clock() - asked_at)
     except ApiError as error:
-        return Finding("warn", "Strategy", *said(error))
+        return Finding("warn", "Strategy", *said(error), id="strategy")
     if lengths[0] < lengths[1]:
         found = f"a page has {lengths[0]} profiles with their traits and {lengths[1]} without: fan-out cannot be used"
-        return Finding("ok", "Strategy", found)
+        return Finding("ok", "Strategy", found, id="strategy")
     return judge_strategy(statistics.median(times[0]), statistics.median(times[1]), settings.segment_rate)
 
 
@@ -233,19 +293,20 @@ async def _mavera(
     settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
 ) -> AsyncIterator[Finding]:
     if settings.mavera_api_key is None:
-        yield Finding("fail", "Mavera", "MAVERA_API_KEY is not set", "Export the key of your account.")
+        advice = "Export the key of your account."
+        yield Finding("fail", "Mavera", "MAVERA_API_KEY is not set", advice, id="mavera.access")
         return
     client = mavera_client(settings, session)
     try:
         limit = await client.rate_limit()
     except ApiError as error:
-        yield Finding("fail", "Mavera", *said(error))
+        yield Finding("fail", "Mavera", *said(error), id="mavera.access")
         return
     try:
         usage = await client.usage()
     except ApiError as error:
         yield judge_rate(limit, settings.mavera_rate)
-        yield Finding("warn", "Credits", *said(error))
+        yield Finding("warn", "Credits", *said(error), id="mavera.credits")
         return
     yield judge_rate(limit if usage is None else usage.requests_per_minute or limit, settings.mavera_rate)
     for finding in judge_usage(usage):
@@ -264,7 +325,7 @@ async def _personas(settings: Settings, client: MaveraClient, place: Owner, rule
             listed += (one for one in page.personas if one.reference and one.reference.family == family)
         records = await _records(settings)
     except ApiError as error:
-        return [Finding("warn", "Personas", *said(error))]
+        return [Finding("warn", "Personas", *said(error), id="personas.surplus")]
     found = {str(one.reference): one.id for one in sorted(listed, key=age_order, reverse=True)}
     return judge_personas(find_twins(listed), find_orphans(records, found, place, rules.cluster_keys), place)
 

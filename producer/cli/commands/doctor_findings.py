@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
@@ -28,12 +28,21 @@ TIERS = {60: "Starter", 120: "Basic", 240: "Professional", 600: "Enterprise"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One line. advice: what to do; empty if there is nothing to do."""
+    """One line.
+
+    Attributes:
+        verdict: How good what was found is.
+        what: Which part of the set-up it is about.
+        found: What was found.
+        advice: What to do; empty if there is nothing to do.
+        id: Which check this is: the same in every run and version, and unique in a report.
+    """
 
     verdict: Verdict
     what: str
     found: str
     advice: str = ""
+    id: str = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,8 @@ class TraitCoverage:
 def judge_redis(health: RedisHealth) -> list[Finding]:
     """What the set-up of a Redis that can be used means for the syncs in it."""
     return [
-        Finding("ok", "Redis", f"{health.server} answers"),
-        *(Finding(one.verdict, "Redis", one.found, one.advice) for one in remarks(health)),
+        Finding("ok", "Redis", f"{health.server} answers", id="redis.connection"),
+        *(Finding(one.verdict, "Redis", one.found, one.advice, id=f"redis.{one.code}") for one in remarks(health)),
     ]
 
 
@@ -86,8 +95,9 @@ def judge_filter(profiles: Sequence[object], rules: Rules, *, as_of: float) -> l
     kept = sum(map(keep, *columns))
     text = f"the filter keeps {kept} of {len(traits)} profiles"
     if kept:
-        return [Finding("ok", "Traits", text)]
-    return [Finding("fail", "Traits", text, "Mend `filter` in the clusters file: nobody would be in a cluster.")]
+        return [Finding("ok", "Traits", text, id="traits.filter")]
+    advice = "Mend `filter` in the clusters file: nobody would be in a cluster."
+    return [Finding("fail", "Traits", text, advice, id="traits.filter")]
 
 
 def judge_traits(found: Sequence[TraitCoverage], profiles: int, space_id: str) -> list[Finding]:
@@ -101,6 +111,7 @@ def judge_traits(found: Sequence[TraitCoverage], profiles: int, space_id: str) -
                 f"none of {names} is in any profile of the page, so none would be in a cluster",
                 "Define them in Segment (Engage, Computed Traits), or get clusters for the traits that there are: "
                 f"segment-personas suggest {space_id} > clusters.toml",
+                id="traits.deciding",
             )
         ]
     return [_judge_trait(trait, profiles) for trait in found]
@@ -110,36 +121,44 @@ def _judge_trait(trait: TraitCoverage, profiles: int) -> Finding:
     text = f"{' or '.join(trait.keys)}: in {trait.usable} of {profiles} profiles"
     if trait.unusable:
         text += f", unusable in {trait.unusable}" + (f", like {' and '.join(trait.like)}" if trait.like else "")
+    name = f"traits.{trait.name}"
     if trait.usable:
-        return Finding("ok", "Traits", text)
-    return Finding("warn", "Traits", text, "If you have it, define it in Segment under one of these names.")
+        return Finding("ok", "Traits", text, id=name)
+    return Finding("warn", "Traits", text, "If you have it, define it in Segment under one of these names.", id=name)
 
 
 def judge_rate(limit: int | None, rate: int) -> Finding:
     """What the account allows, and what we make of it. Both are requests a minute; limit None: it does not say."""
     if limit is None:
-        return Finding("ok", "Mavera", f"the key is good; it does not say its limit, MAVERA_RATE is {rate} a minute")
+        found = f"the key is good; it does not say its limit, MAVERA_RATE is {rate} a minute"
+        return Finding("ok", "Mavera", found, id="mavera.access")
     tier = f" (tier {TIERS[limit]})" if limit in TIERS else ""
     found = f"the key is good; {limit} requests a minute{tier}, MAVERA_RATE is {rate}"
     if limit < rate:
-        return Finding("warn", "Mavera", found, f"Set MAVERA_RATE={limit}, or Mavera will refuse requests.")
+        return Finding(
+            "warn", "Mavera", found, f"Set MAVERA_RATE={limit}, or Mavera will refuse requests.", id="mavera.access"
+        )
     if limit > rate:
-        return Finding("ok", "Mavera", found, f"MAVERA_RATE={limit} would be faster.")
-    return Finding("ok", "Mavera", found)
+        return Finding("ok", "Mavera", found, f"MAVERA_RATE={limit} would be faster.", id="mavera.access")
+    return Finding("ok", "Mavera", found, id="mavera.access")
 
 
 def judge_usage(usage: Usage | None) -> list[Finding]:
     """What the account has left, and whether it is enough for a persona. usage: None if it cannot be read."""
     if usage is None:
-        return [Finding("ok", "Credits", "Mavera does not say what the account has left (GET /usage)")]
+        return [
+            Finding("ok", "Credits", "Mavera does not say what the account has left (GET /usage)", id="mavera.credits")
+        ]
     found, available = [], usage.available
     if available is not None and available < CREDITS_PER_PERSONA:
         text = f"{usage.describe()}: a persona costs {CREDITS_PER_PERSONA}, so none can be created"
-        found.append(Finding("warn", "Credits", text, "Top up the account, raise its limit, or wait for the period."))
+        advice = "Top up the account, raise its limit, or wait for the period."
+        found.append(Finding("warn", "Credits", text, advice, id="mavera.credits"))
     else:
-        found.append(Finding("ok", "Credits", usage.describe()))
+        found.append(Finding("ok", "Credits", usage.describe(), id="mavera.credits"))
     if usage.budget_alert is not None:
-        found.append(Finding("ok", "Credits", f"Mavera's budget alert is set to {usage.budget_alert:,}"))
+        text = f"Mavera's budget alert is set to {usage.budget_alert:,}"
+        found.append(Finding("ok", "Credits", text, id="mavera.budget_alert"))
     return found
 
 
@@ -151,11 +170,17 @@ def judge_personas(twins: Mapping[str, Sequence[str]], orphans: Sequence[Orphan]
         orphans: Personas whose clusters are not in the rules.
         place: The space, and the rules.
     """
-    found = [Finding("warn", "Personas", f"{describe_twins(ids, name)}.") for name, ids in twins.items()]
+    found = [
+        Finding("warn", "Personas", f"{describe_twins(ids, name)}.", id=f"personas.twins.{name}")
+        for name, ids in twins.items()
+    ]
     for orphan in orphans:
         said = describe_orphan(orphan.persona_id, orphan.cluster, place.rules, place.space_id, place.collection)
-        found.append(Finding("warn", "Personas", said))
-    return found or [Finding("ok", "Personas", "none of this space and these rules is there twice, or left behind")]
+        found.append(Finding("warn", "Personas", said, id=f"personas.orphan.{orphan.persona_id}"))
+    if found:
+        return found
+    text = "none of this space and these rules is there twice, or left behind"
+    return [Finding("ok", "Personas", text, id="personas.surplus")]
 
 
 def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:
@@ -167,9 +192,10 @@ def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:
     chain, fan_out = min(1 / page_s, rate), min(1 / listing_s, rate / 2)
     found = f"a page takes {page_s * 1000:.0f} ms, its listing {listing_s * 1000:.0f} ms, SEGMENT_RATE is {rate:g}"
     if fan_out < WORTH_IT * chain:
-        return Finding("ok", "Strategy", f"{found}: fan-out would bring nothing, the chain is right")
+        return Finding("ok", "Strategy", f"{found}: fan-out would bring nothing, the chain is right", id="strategy")
     advice = "To use it: sync --strategy fan-out, with two workers or more."
-    return Finding("ok", "Strategy", f"{found}: fan-out would read up to {fan_out / chain:.1f} × as fast", advice)
+    found = f"{found}: fan-out would read up to {fan_out / chain:.1f} × as fast"
+    return Finding("ok", "Strategy", found, advice, id="strategy")
 
 
 def said(error: ApiError) -> tuple[str, str]:

@@ -68,9 +68,8 @@ def serve(stand_ins: StandIns, host: str, port: int) -> int:
 async def _serve(options: SandboxOptions, host: str, port: int) -> None:
     task = asyncio.current_task()
     assert task is not None
-    with contextlib.suppress(NotImplementedError):  # no such thing on Windows
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await serve_sandbox(options, host, port, ready=_tell)
 

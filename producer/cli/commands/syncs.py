@@ -6,7 +6,6 @@ Each returns its exit code. Results go to standard output; progress, hints and r
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
@@ -33,12 +32,21 @@ from producer.cli.views.plan import changes_personas, plan_summary, question
 from producer.cli.views.sync_views import listing, report
 from producer.client import SyncClient
 from worker.models.sync import Sync, identity
-from worker.settings import Settings, load_settings
+from worker.settings import Settings, load_settings, unknown_settings
 
 
-def run(command: Callable[[Settings, Screen], Coroutine[Any, Any, int]]) -> int:
-    """Runs a command with this process's settings. SIGTERM stops it as Ctrl-C does, and so does a second Ctrl-C."""
-    settings, err = load_settings(), stderr()
+def run(command: Callable[[Settings, Screen], Coroutine[Any, Any, int]], settings: Settings | None = None) -> int:
+    """Runs a command. SIGTERM stops it as Ctrl-C does, and so does a second Ctrl-C.
+
+    Args:
+        command: What to run; it returns the exit code.
+        settings: Its settings; None: this process's, with a warning of misspelt ones.
+    """
+    err = stderr()
+    if settings is None:
+        settings = load_settings()
+        for sentence in unknown_settings():
+            err.say(sentence, "yellow")
     show_log(err, settings.log_level if "log_level" in settings.model_fields_set else "ERROR")
 
     async def main() -> int:
@@ -46,8 +54,7 @@ def run(command: Callable[[Settings, Screen], Coroutine[Any, Any, int]]) -> int:
         assert task is not None
         for number in (signal.SIGTERM, signal.SIGINT):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a script
-                with contextlib.suppress(NotImplementedError):  # no such thing on Windows
-                    asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         try:
             return await command(settings, err)
         except asyncio.CancelledError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from worker.store.connection.pool import StorePool
@@ -33,11 +33,19 @@ class RedisHealth:
 
 @dataclass(frozen=True)
 class Remark:
-    """What a set-up means. verdict: `fail`: syncs will be lost; `warn`: they may be."""
+    """What a set-up means.
+
+    Attributes:
+        verdict: `fail`: syncs will be lost; `warn`: they may be.
+        found: What was found.
+        advice: What to do; empty if there is nothing to do.
+        code: What was looked at: `persistence`, `eviction` or `run_id`.
+    """
 
     verdict: Literal["ok", "warn", "fail"]
     found: str
     advice: str = ""
+    code: str = field(kw_only=True)
 
 
 async def redis_health(pool: StorePool) -> RedisHealth:
@@ -50,9 +58,9 @@ async def redis_health(pool: StorePool) -> RedisHealth:
     cluster = await pool.server_info("cluster")
     append_only = persistence.get("aof_enabled")
     name, version = "Redis", server.get("redis_version")
-    for other, field in (("Valkey", "valkey_version"), ("Dragonfly", "dragonfly_version")):
-        if field in server:
-            name, version = other, server[field]
+    for other, version_field in (("Valkey", "valkey_version"), ("Dragonfly", "dragonfly_version")):
+        if version_field in server:
+            name, version = other, server[version_field]
     mode = server.get("redis_mode", server.get("server_mode"))
     if cluster.get("cluster_enabled") == 1:
         mode = "cluster"
@@ -74,29 +82,30 @@ def remarks(health: RedisHealth) -> list[Remark]:
     if not health.runs_told:
         why = "INFO is not allowed or names no run id"
         text = f"{why}: each worker waits until it has watched Redis for MAVERA_SETTLE_S before it buys"
-        found.append(Remark("warn", text, "Allow INFO, if the provider lets you."))
+        found.append(Remark("warn", text, "Allow INFO, if the provider lets you.", code="run_id"))
     return found
 
 
 def _of_append_only(health: RedisHealth) -> Remark:
     if health.append_only:
-        return Remark("ok", "its append-only file is on")
+        return Remark("ok", "its append-only file is on", code="persistence")
     found = (
         "cannot tell whether its append-only file is on (INFO is restricted)"
         if health.append_only is None
         else "its append-only file is off: a restart loses syncs, and which persona belongs to which cluster"
     )
-    return Remark("warn", found, "Set `appendonly yes`, or what your provider calls persistence.")
+    return Remark("warn", found, "Set `appendonly yes`, or what your provider calls persistence.", code="persistence")
 
 
 def _of_eviction(health: RedisHealth) -> Remark:
     policy = health.eviction_policy
     if policy == "noeviction":
-        return Remark("ok", "it evicts nothing (noeviction)")
+        return Remark("ok", "it evicts nothing (noeviction)", code="eviction")
     if policy is None:
-        return Remark("warn", "cannot tell what it does when memory is full (INFO is restricted)", "Use `noeviction`.")
+        text = "cannot tell what it does when memory is full (INFO is restricted)"
+        return Remark("warn", text, "Use `noeviction`.", code="eviction")
     found = f"its maxmemory-policy is {policy}: when memory is full, it throws syncs away"
-    return Remark("fail" if health.max_bytes else "warn", found, "Set `maxmemory-policy noeviction`.")
+    return Remark("fail" if health.max_bytes else "warn", found, "Set `maxmemory-policy noeviction`.", code="eviction")
 
 
 def _text(value: object) -> str | None:

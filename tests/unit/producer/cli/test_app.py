@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import inspect
 import json
+import math
 import os
 import re
 import resource
@@ -24,6 +25,7 @@ import producer
 from producer.cli import app, connect
 from producer.cli.commands import syncs
 from producer.cli.connect import SyncOptions
+from producer.cli.usage_errors import seconds_of, share_of
 from worker.models.sync import SyncRequest
 from worker.settings import Settings
 
@@ -150,7 +152,7 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "unknown command": (("snyc",), {}, "No such command 'snyc'"),
     "unknown option": (("sync", "--fast"), {}, "No such option"),
     "no such number": (("sync", "a", "--max-profiles", "0"), {}, "--max-profiles"),
-    "no such mode": (("sync", "a", "--mode", "delete"), {}, "--mode"),
+    "no such mode": (("sync", "a", "--mode", "delete"), {}, "must be one of: upsert, create"),
     "no space": (("sync",), {}, "Which space?"),
     "bad space": (("sync", "a b"), {}, "'a b' cannot be a space id"),
     "bad default space": (("sync",), {"SEGMENT_SPACE_ID": "../x"}, "'../x' cannot be a space id"),
@@ -208,7 +210,7 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
         "CLUSTERS_FILE: There is no file",
     ),
     "a directory as CLUSTERS_FILE": (("sync", "a"), {"CLUSTERS_FILE": "/"}, "CLUSTERS_FILE: / cannot be read"),
-    "no such strategy": (("sync", "a", "--strategy", "tree"), {}, "'tree' is not one of"),
+    "no such strategy": (("sync", "a", "--strategy", "tree"), {}, "must be one of: auto, chain, fan-out"),
     "no such file": (("sync", "a", "--from-file", "/none"), {}, "--from-file /none: No such file or directory."),
     "a directory": (("sync", "a", "--from-file", "/"), {}, "--from-file /: it is a directory. Name one file."),
     "an empty file": (("sync", "a", "--from-file", EMPTY), {}, f"--from-file {EMPTY}: it is empty."),
@@ -224,13 +226,13 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
         "--from-file -: the workers cannot read what this process is given. Add --embedded",
     ),
     "a file without Mavera's key": (("sync", "a", "--from-file", "-"), {}, "MAVERA_API_KEY is not set"),
-    "all as a sample": (("sync", "a", "--sample", "1"), {}, "--sample 1: a share is above 0 and below 1"),
+    "all as a sample": (("sync", "a", "--sample", "1"), {}, "--sample: must be a share above 0 and below 1"),
     "a sample fanned out": (
         ("sync", "a", "--sample", "0.1", "--strategy", "fan-out"),
         {},
         "--strategy: a sample is not fanned out",
     ),
-    "no share": (("sync", "a", "--sample", "nan"), {}, "--sample nan: a share is above 0"),
+    "no share": (("sync", "a", "--sample", "nan"), {}, "--sample: must be a share above 0"),
     "embedded without keys": (("sync", "a"), {}, "SEGMENT_TOKEN, MAVERA_API_KEY are not set"),
     "malformed setting": (("sync", "a"), {"SEGMENT_RATE": "fast"}, "SEGMENT_RATE"),
     "malformed URL": (("list",), {"REDIS_URL": "localhost"}, "REDIS_URL"),
@@ -243,7 +245,13 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "worker without keys": (("worker",), {"REDIS_URL": "redis://127.0.0.1:1"}, "SEGMENT_TOKEN, MAVERA_API_KEY"),
     "worker, malformed": (("worker",), {"MAVERA_BASE_URL": "ftp://x"}, "MAVERA_BASE_URL"),
     "check without Redis": (("worker", "--check"), {}, "REDIS_URL is not set"),
-    "doctor, malformed": (("doctor",), {"SEGMENT_PAGE_SIZE": "0"}, "SEGMENT_PAGE_SIZE"),
+    "a share that is none": (("sync", "a", "--sample", "5p"), {}, "such as 0.05 or 5%"),
+    "a time that is none": (("sync", "a", "--timeout", "soon"), {}, "such as 90, 30m or 2h"),
+    "a negative time": (("status", "a", "--timeout", "-1"), {}, "--timeout: must be a time in seconds"),
+    "no profiles": (("sync", "a", "--max-profiles", "0"), {}, "must be at least 1"),
+    "no number": (("list", "--limit", "x"), {}, "must be a whole number, such as 100"),
+    "latency": (("sandbox", "--latency", "slow"), {}, "must be a number, such as"),
+    "a malformed rate": (("list",), {"SEGMENT_RATE": "50/x"}, "SEGMENT_RATE: must be requests a second"),
     "no such fault": (("sandbox", "--fault", '{"api": "mars", "kind": "drop"}'), {}, "unknown api 'mars'"),
     "fault is no JSON": (("sandbox", "--fault", "drop"), {}, "--fault drop:"),
     "port out of range": (("sandbox", "--port", "70000"), {}, "--port"),
@@ -259,9 +267,31 @@ def test_a_mistake_of_the_user_is_one_sentence_and_exit_code_2(
     code, out, err = run(capsys, monkeypatch, *arguments, **env)
     assert code == (4 if "Redis is not there" in mistake else 2)
     assert sentence in (out or err)
+    assert not any(words in out + err for words in ("Input should", "unable to parse", "Value error", "String should"))
     assert out == "" or not arguments
     if "Usage:" not in out + err:
         assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [(None, math.inf), ("0", 0), ("90", 90), ("2h", 7200), ("1h30m", 5400), ("500ms", 0.5)]
+)
+def test_a_time_is_understood_with_its_unit(given: str | None, seconds: float) -> None:
+    assert seconds_of(given) == seconds
+
+
+@pytest.mark.parametrize(("given", "share"), [(None, None), ("0.05", 0.05), ("5%", 0.05), (" 12.5 % ", 0.125)])
+def test_a_share_is_understood_as_percent(given: str | None, share: float | None) -> None:
+    assert share_of(given) == share
+
+
+def test_a_misspelt_setting_is_warned_of_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = run(capsys, monkeypatch, "list", SEGMNT_RATE="7", REDIS_URL="redis://127.0.0.1:1")
+    assert (code, out) == (4, "")
+    assert err.count("SEGMNT_RATE is not a setting") == 1
+    assert "did you mean SEGMENT_RATE?" in err
 
 
 class _NoRedis(socketserver.BaseRequestHandler):
