@@ -36,10 +36,10 @@ class Case:
 
 CASES = {
     "a cursor that repeats itself": Case(
-        Fault("segment", "cursor_loop", page=5, times=0), "cursor_loop", False, "the listing is a circle", 15
+        Fault("segment", "cursor_loop", page=5, times=0), "cursor_loop", False, "the listing is a loop", 15
     ),
     "a circle of nine pages": Case(
-        Fault("segment", "cursor_loop", page=12, period=9), "cursor_loop", False, "that of 9 pages before", 60
+        Fault("segment", "cursor_loop", page=12, period=9), "cursor_loop", False, "the one of 9 pages before", 60
     ),
     "empty pages without end": Case(
         Fault("segment", "empty_pages", page=3), "empty_pages", False, "100 empty pages in a row", 3 + 100

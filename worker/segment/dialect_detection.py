@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from worker.errors import ApiError, Permanent, ResumableStop, Retry
-from worker.segment.page import OTHER_SHAPE, Page
-from worker.segment.source import Call, Entries, Source
+from worker.segment.pagination import OTHER_SHAPE, Page
+from worker.segment.source import Call, FetchedProfiles, Source
 from worker.settings import FixedDialect
 
 _OTHER_DIALECT = {
@@ -87,10 +87,10 @@ class AutoSource:
                 return first
         return await self._ways[self.dialect].page(cursor, number, before)
 
-    async def entries(self, page: Page, number: int, call: Call) -> Entries:
+    async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         """The profiles of a page with their traits."""
         assert self.dialect
-        return await self._ways[self.dialect].entries(page, number, call)
+        return await self._ways[self.dialect].fetch_traits(page, number, call)
 
     async def _ask_each(self) -> tuple[FixedDialect, Page]:
         """The first dialect that answers, and the first page in it."""

@@ -1,4 +1,4 @@
-"""What Segment's refusals mean, in either dialect.
+"""Turns the errors that Segment answers with, in either dialect, into ours.
 
 answer                              becomes
 429                                 WaitUntil `segment_rate_limit`
@@ -9,8 +9,8 @@ other 4xx to a later page           ResumableStop `segment_bad_request`
 other 4xx to the first page         Permanent `segment_bad_request`
 200 with an error in its body       ResumableStop `segment_error`
 
-What Segment says of a space, its listing or the token is quoted. What it says of one profile is not: it may name the
-profile, or what it has; then the status, the code and the `Request-Id` must do.
+Messages quote what Segment says about a space, its listing or the token. They do not quote what it says about one
+profile, because that may name the profile or its traits; then they show the status, the code and the `Request-Id`.
 """
 
 from __future__ import annotations
@@ -28,18 +28,24 @@ _CHECK_ACCESS = (
 )
 
 _CURSOR = re.compile(r"cursor|pagination|page.?token|continuation|(?<![a-z])next(?![a-z])", re.IGNORECASE)
-"""How an answer looks that refuses the cursor and not something else."""
+"""Matches answers that reject the cursor and nothing else."""
 
 _KIND = re.compile(r"[A-Za-z]+([_.-][A-Za-z]+)*")
-"""How a code looks that says what went wrong; with digits in it, it could say to whom."""
+"""Matches codes that say what went wrong; a code with digits in it could name a profile."""
 _LONGEST_KIND = 40
 
 
-def refusal(reply: Reply, where: str, *, first: bool, of_profile: bool = False, now: float | None = None) -> ApiError:
-    """What an answer other than 200 means.
+def error_from_response(
+    reply: Reply, where: str, *, first: bool, of_profile: bool = False, now: float | None = None
+) -> ApiError:
+    """Turns an answer other than 200 into an error.
 
-    first: no cursor was sent. of_profile: the request was about one profile. now: Unix seconds, for `Retry-After`
-    dates.
+    Args:
+        reply: The answer.
+        where: What was requested, for the message.
+        first: Whether no cursor was sent.
+        of_profile: Whether the request was about one profile.
+        now: Unix seconds, to read `Retry-After` dates; None: the present.
     """
     code, message, param = error_message(reply.body)
     if of_profile:
@@ -74,8 +80,8 @@ def refusal(reply: Reply, where: str, *, first: bool, of_profile: bool = False, 
             return Permanent("segment_bad_request", f"{said} {code}".rstrip(), request_id=reply.request_id)
 
 
-def reject_error_body(body: object, where: str, request_id: str | None) -> None:
-    """Raises ResumableStop if a body that came with status 200 reports an error."""
+def raise_for_error_body(body: object, where: str, request_id: str | None) -> None:
+    """Raises ResumableStop if a body with status 200 reports an error."""
     if not has_error(body):
         return
     code, message, _ = error_words(body)
@@ -87,8 +93,8 @@ def reject_error_body(body: object, where: str, request_id: str | None) -> None:
     )
 
 
-def unreachable(error: TransportError, where: str) -> ApiError:
-    """What it means that no usable answer came."""
+def error_from_transport(error: TransportError, where: str) -> ApiError:
+    """Turns a failure without a usable answer into an error."""
     if error.lasting:
         return ResumableStop("segment_unreachable", f"Segment, {where}: {error}")
     return Retry("segment_unavailable", f"Segment, {where}: {error}")

@@ -10,9 +10,9 @@ from worker.http.body import parse_json
 from worker.http.client import HttpClient, TransportError
 from worker.http.pagination import Asked
 from worker.models.sync import SyncRequest
-from worker.segment.errors import refusal, reject_error_body, unreachable
-from worker.segment.page import Page, described, list_params, list_path, read_page
-from worker.segment.source import Call, Entries
+from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body
+from worker.segment.pagination import Page, list_params, list_path, locate_doubt, read_page
+from worker.segment.source import Call, FetchedProfiles
 
 _CURSOR_SHOWN = 80
 
@@ -47,18 +47,18 @@ class InlineApi:
             params = list_params(self._page_size, cursor, traits=self._traits)
             reply = await self._http.request("GET", list_path(self._request), params=params)
         except TransportError as error:
-            raise unreachable(error, where) from None
+            raise error_from_transport(error, where) from None
         if reply.status != 200:
-            raise refusal(reply, where, first=not cursor, now=self._wall_clock())
+            raise error_from_response(reply, where, first=not cursor, now=self._wall_clock())
         try:
             body = parse_json(reply.body)
-            reject_error_body(body, where, reply.request_id)
+            raise_for_error_body(body, where, reply.request_id)
             page = read_page(body, Asked(self._page_size, cursor, self._http.host, before, number - 1))
         except ValueError as error:
             at = f", cursor {cursor[:_CURSOR_SHOWN]!a}" if cursor else ""
             raise Retry("segment_bad_body", f"Segment, {where}{at}: {error}", request_id=reply.request_id) from None
-        return described(page, where)
+        return locate_doubt(page, where)
 
-    async def entries(self, page: Page, number: int, call: Call) -> Entries:
+    async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         """The profiles of a page, as they came with it."""
-        return Entries(page.profiles)
+        return FetchedProfiles(page.profiles)

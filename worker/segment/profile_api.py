@@ -19,9 +19,9 @@ from worker.http.body import is_cursor, parse_json
 from worker.http.client import HttpClient, TransportError
 from worker.http.pagination import Asked, read_following
 from worker.models.sync import SyncRequest
-from worker.segment.errors import refusal, reject_error_body, unreachable
-from worker.segment.page import OTHER_SHAPE, Page, described, list_path, page_of
-from worker.segment.source import Call, Entries
+from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body
+from worker.segment.pagination import OTHER_SHAPE, Page, list_path, locate_doubt, make_page
+from worker.segment.source import Call, FetchedProfiles
 from worker.segment.traits_caller import UNREADABLE, TraitsCaller
 
 MAX_ID_LENGTH = 1000
@@ -81,14 +81,14 @@ class ProfileApi:
         if not isinstance(body, dict) or not isinstance(rows, list | None):
             raise Retry("segment_bad_body", f"Segment, {where}: {OTHER_SHAPE} list of profiles")
         asked = Asked(self._page_size, cursor, self._http.host, before, number - 1)
-        return described(page_of(rows or [], body, asked), where)
+        return locate_doubt(make_page(rows or [], body, asked), where)
 
-    async def entries(self, page: Page, number: int, call: Call) -> Entries:
+    async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         """The profiles of a page with their traits; one request each, or more for many traits."""
         found = await all_of([self._entry(row, number, call) for row in page.profiles])
         there = [entry for entry in found if entry is not VANISHED and entry is not UNREADABLE]
         unreadable = found.count(UNREADABLE)
-        return Entries(there, vanished=len(found) - len(there) - unreadable, unreadable=unreadable)
+        return FetchedProfiles(there, vanished=len(found) - len(there) - unreadable, unreadable=unreadable)
 
     async def _entry(self, row: object, number: int, call: Call) -> object:
         identifier = _identifier(row)
@@ -137,17 +137,17 @@ class ProfileApi:
         try:
             reply = await self._http.request("GET", path, params=params)
         except TransportError as error:
-            raise unreachable(error, where) from None
+            raise error_from_transport(error, where) from None
         if reply.status == 404 and of_profile:
             return VANISHED
         if reply.status != 200:
-            raise refusal(reply, where, first=first, of_profile=of_profile)
+            raise error_from_response(reply, where, first=first, of_profile=of_profile)
         try:
             body = parse_json(reply.body)
         except ValueError as error:
             raise Retry("segment_bad_body", f"Segment, {where}: {error}", request_id=reply.request_id) from None
         if not of_profile:
-            reject_error_body(body, where, reply.request_id)
+            raise_for_error_body(body, where, reply.request_id)
         return body
 
 

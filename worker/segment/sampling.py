@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from worker.clusters import sampled
 from worker.errors import Permanent
-from worker.segment.page import Page
-from worker.segment.source import Call, Entries, Source
+from worker.segment.pagination import Page
+from worker.segment.source import Call, FetchedProfiles, Source
 
 
 class SampledSource:
@@ -35,6 +35,6 @@ class SampledSource:
             )
         return replace(page, profiles=sample.entries, left_out=sample.left_out)
 
-    async def entries(self, page: Page, number: int, call: Call) -> Entries:
+    async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         """The profiles of a page with their traits."""
-        return await self._source.entries(page, number, call)
+        return await self._source.fetch_traits(page, number, call)

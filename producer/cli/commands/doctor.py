@@ -236,7 +236,7 @@ async def _space(
             asked = request.dialect
         most = None if asked == "inline" else MOST_PROFILES
         looked_at = replace(page, profiles=page.profiles[:most])
-        profiles = (await source.entries(looked_at, 1, pace)).profiles
+        profiles = (await source.fetch_traits(looked_at, 1, pace)).profiles
     except ApiError as error:
         yield Finding("fail", "Segment", *said(error), id="segment.access")
         return

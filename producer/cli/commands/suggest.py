@@ -31,7 +31,7 @@ from worker.models.sync import SyncRequest
 from worker.printable import printable
 from worker.segment import AutoSource, ProfileApi, Source
 from worker.segment.export_file import FileSource, OpenFiles, anywhere
-from worker.segment.listing import ATTEMPTS
+from worker.segment.source import ATTEMPTS
 from worker.settings import Dialect, Settings
 
 T = TypeVar("T")
@@ -118,7 +118,7 @@ async def _read(source: Source, most: int | None, call: Pace) -> Sequence[object
         most = most or _usual(source)
         listed += len(page.profiles)
         wanted = replace(page, profiles=page.profiles[: most - len(entries)])
-        entries += (await source.entries(wanted, number, call)).profiles
+        entries += (await source.fetch_traits(wanted, number, call)).profiles
         if len(entries) >= most:
             break
         if page.doubt:

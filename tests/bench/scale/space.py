@@ -14,7 +14,7 @@ from functools import cache
 
 from producer.sandbox import SpaceSpec, profiles
 from tests.bench.scale.inputs import PAGE_SIZE, SIDE_BY_SIDE, Inputs
-from worker.segment import Call, Entries, Page
+from worker.segment import Call, FetchedProfiles, Page
 from worker.segment.profile_api import LISTED_A_CALL
 from worker.store import RateScope
 
@@ -81,11 +81,11 @@ class InlinePages(_Listing):
         self._busy(self._inputs.turn_s)
         return self._page(cursor)
 
-    async def entries(self, page: Page, number: int, call: Call) -> Entries:
+    async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         if self._traits:
             await asyncio.sleep(0)  # the request for the next page goes out first
             self._busy(self._inputs.fold_s)
-        return Entries(page.profiles)
+        return FetchedProfiles(page.profiles)
 
 
 class Slots:
@@ -125,7 +125,7 @@ class ProfileApiPages(_Listing):
         self._busy(self._inputs.turn_s)
         return self._page(cursor)
 
-    async def entries(self, page: Page, number: int, call: Call) -> Entries:
+    async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         group = max(1, int(_GROUP_S * self._inputs.rate))
         asked = len(page.profiles)
         for start in range(0, asked, group):
@@ -134,7 +134,7 @@ class ProfileApiPages(_Listing):
             await self._slots.slots(requests)
             self._busy(requests * self._inputs.request_s)
         await asyncio.sleep(self._inputs.traits_s)
-        return Entries(page.profiles)
+        return FetchedProfiles(page.profiles)
 
 
 class FileLines(_Listing):
@@ -149,5 +149,5 @@ class FileLines(_Listing):
         self._busy(len(page.profiles) * self._inputs.line_s)
         return page
 
-    async def entries(self, page: Page, number: int, call: Call) -> Entries:
-        return Entries(page.profiles)
+    async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
+        return FetchedProfiles(page.profiles)

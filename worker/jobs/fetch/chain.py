@@ -10,7 +10,7 @@ from worker.jobs.fetch.page_prefetcher import FetchedPage
 from worker.jobs.job_payloads import sync_payload
 from worker.models.sync import JobKind
 from worker.segment import Source
-from worker.segment.cursor_guard import CursorGuard
+from worker.segment.pagination import CursorGuard
 from worker.store import Checkpoint, SyncStore
 from worker.store.syncs import Begun, new_token
 

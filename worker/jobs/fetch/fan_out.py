@@ -15,7 +15,7 @@ from worker.jobs.fetch.page_prefetcher import FetchedPage
 from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.models.sync import BatchKey
 from worker.segment import Source
-from worker.segment.cursor_guard import CursorGuard
+from worker.segment.pagination import CursorGuard
 from worker.store import BatchStore, BatchWork, Listing, NewBatch
 from worker.store.syncs import Begun, new_token
 

@@ -89,7 +89,7 @@ class PagePrefetcher:
         if page.next_cursor is not None:
             self._next_page = (page.next_cursor, number + 1)
             self._start()
-        entries = await self._source.entries(page, number, self._call)
+        entries = await self._source.fetch_traits(page, number, self._call)
         return FetchedPage(
             entries=entries.profiles,
             vanished=entries.vanished,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worker.errors import ResumableStop
-from worker.segment import Call, Entries, Page
+from worker.segment import Call, FetchedProfiles, Page
 from worker.segment.export_file.file_cache import OpenFiles
 from worker.segment.export_file.ndjson_file import Place
 
@@ -39,6 +39,6 @@ class FileSource:
             )
         return Page(page.entries, page.following.encode() if page.following else None, merged=page.merged)
 
-    async def entries(self, page: Page, number: int, call: Call) -> Entries:
+    async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         """The profiles of a page, as they came with it."""
-        return Entries(page.profiles)
+        return FetchedProfiles(page.profiles)

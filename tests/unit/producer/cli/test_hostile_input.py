@@ -17,7 +17,7 @@ from worker.errors import ApiError, Permanent, ResumableStop, Retry
 from worker.http.client import HttpClient, HttpLimits, new_session
 from worker.models.sync import SyncRequest
 from worker.segment import InlineApi, Page
-from worker.segment.cursor_guard import CursorGuard
+from worker.segment.pagination import CursorGuard
 
 MIB = 1 << 20
 BOUND = 4 * MIB
@@ -50,14 +50,14 @@ def at_most(size: int) -> Iterator[None]:
     assert peak < size, f"{peak / MIB:.1f} MiB"
 
 
-async def page_of(raw: Answer, body_bytes: int = BOUND) -> Page:
+async def make_page(raw: Answer, body_bytes: int = BOUND) -> Page:
     async with serving(raw) as web, client(web.url, body_bytes=body_bytes) as segment:
         return await segment.page("", 1)
 
 
 async def failure_of(raw: Answer, body_bytes: int = BOUND) -> ApiError:
     with pytest.raises(ApiError) as caught:
-        await page_of(raw, body_bytes)
+        await make_page(raw, body_bytes)
     return caught.value
 
 
@@ -156,7 +156,7 @@ async def test_a_small_body_does_not_unfold_into_a_large_value(member: bytes) ->
 async def test_an_impossible_number_costs_one_trait_and_not_the_page(token: str) -> None:
     first, second = f'{{"ltv": {token}, "churn_risk": 0.5}}', '{"ltv": 7, "churn_risk": 0}'
     body = f'{{"data": {{"profiles": [{{"traits": {first}}}, {{"traits": {second}}}]}}}}'
-    page = await page_of(answer(200, body.encode()))
+    page = await make_page(answer(200, body.encode()))
     aggregate = Aggregate()
     fold(aggregate, page.profiles)
     again = Aggregate.from_bytes(aggregate.to_bytes())
@@ -180,7 +180,7 @@ async def test_an_impossible_number_costs_one_trait_and_not_the_page(token: str)
 )
 async def test_an_odd_trait_is_folded_and_stored_like_any_other(value: str) -> None:
     body = f'{{"data": {{"profiles": [{{"traits": {{"ltv": {value}, "industry": {value}, "plan": {value}}}}}]}}}}'
-    page = await page_of(answer(200, body.encode()))
+    page = await make_page(answer(200, body.encode()))
     aggregate = Aggregate()
     fold(aggregate, page.profiles)
     assert Aggregate.from_bytes(aggregate.to_bytes()).profiles == 1
@@ -215,7 +215,7 @@ async def test_no_failure_repeats_what_a_body_says(raw: bytes) -> None:
 
 @pytest.mark.parametrize("cursor", [b'{"next": ["%b"]}', b'{"next": {"%b": 1}}', b'{"%b": {}, "has_more": true}'])
 async def test_no_doubt_repeats_what_a_body_says(cursor: bytes) -> None:
-    page = await page_of(answer(200, b'{"data": {"profiles": [], "cursor": %b}}' % (cursor % PERSON)))
+    page = await make_page(answer(200, b'{"data": {"profiles": [], "cursor": %b}}' % (cursor % PERSON)))
     assert page.doubt
     assert PERSON.decode() not in page.doubt
 

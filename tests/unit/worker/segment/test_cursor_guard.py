@@ -1,4 +1,4 @@
-"""The guards of a listing that never ends: circles of any length in constant memory, and empty pages."""
+"""The guards of a listing that never ends: loops of any length, in constant memory, and empty pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.errors import Permanent
-from worker.segment.cursor_guard import CursorGuard
+from worker.segment.pagination import CursorGuard
 
 MANY = 10**9
 
@@ -49,7 +49,7 @@ def test_every_circle_is_found_soon_and_in_constant_memory(tail: int, circle: in
     assert tail + circle < step <= bound(tail, circle)
     assert error
     assert (error.code, error.resumable) == ("cursor_loop", False)
-    assert f"cursor after page {step} is that of {circle} pages before; the listing is a circle" in str(error)
+    assert f"cursor after page {step} repeats the one of {circle} pages before, so the listing is a loop" in str(error)
 
 
 def test_a_circle_of_ten_thousand_pages_is_found() -> None:

@@ -54,7 +54,7 @@ async def test_the_dialect_that_answers_is_kept(
         async with source_of(segment.url, fake_pool) as source:
             page = await source.page("", 1)
             assert (source.dialect, len(page.profiles)) == (dialect, 5)
-            assert len((await source.entries(page, 1, lambda send: send())).profiles) == 5
+            assert len((await source.fetch_traits(page, 1, lambda send: send())).profiles) == 5
             lists = [call for call in segment.calls["spa"] if "/traits" not in call.path]
             assert len(lists) == asked
         before = len(segment.calls["spa"])

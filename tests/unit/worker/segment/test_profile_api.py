@@ -15,7 +15,7 @@ from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
 from worker.jobs.services import segment_source
 from worker.models.sync import SyncRequest
-from worker.segment import Entries, Page, ProfileApi
+from worker.segment import FetchedProfiles, Page, ProfileApi
 from worker.segment.traits_caller import CHECKS, REFUSED_TRIES, TRIES
 from worker.settings import load_settings
 
@@ -42,12 +42,12 @@ async def reading(url: str, *, concurrency: int = 32, **request: Any) -> AsyncIt
         yield source
 
 
-async def everything(source: ProfileApi) -> tuple[list[Page], list[Entries]]:
+async def everything(source: ProfileApi) -> tuple[list[Page], list[FetchedProfiles]]:
     pages, entries, cursor = [], [], ""
     while True:
         page = await source.page(cursor, len(pages) + 1)
         pages.append(page)
-        entries.append(await source.entries(page, len(pages), repeated))
+        entries.append(await source.fetch_traits(page, len(pages), repeated))
         if page.next_cursor is None:
             return pages, entries
         cursor = page.next_cursor
@@ -78,7 +78,7 @@ async def test_only_the_keys_of_the_requests_own_rules_are_asked_for_and_their_a
         reading(sandbox.profile_api_url, rules=RULES) as source,
     ):
         page = await source.page("", 1)
-        (entry, *_) = (await source.entries(page, 1, repeated)).profiles
+        (entry, *_) = (await source.fetch_traits(page, 1, repeated)).profiles
         assert set(entry["traits"]) == {"engagement_tier"}
         assert set(entry["traits"]["engagement_tier"]) == {"value", "source_id", "updated_at"}
 
@@ -113,7 +113,7 @@ async def test_a_failure_means_the_same_in_both_kinds_of_request_and_names_no_pr
         ids = [row["segment_id"] for row in page.profiles if isinstance(row, dict)]
         sandbox.add_fault(Fault("segment", fault.kind, route=route, status=fault.status, retry_after=fault.retry_after))
         with pytest.raises(error) as raised:
-            await (source.page("", 1) if route == "profiles" else source.entries(page, 1, repeated))
+            await (source.page("", 1) if route == "profiles" else source.fetch_traits(page, 1, repeated))
         assert "space s" in str(raised.value)
         assert not any(identifier in str(raised.value) for identifier in ids)
 
@@ -128,7 +128,7 @@ async def test_what_segment_says_of_one_profile_is_not_repeated_only_its_status_
     async with serving(listed, refused) as server, reading(server.url) as source:
         page = await source.page("", 1)
         with pytest.raises(ApiError) as raised:
-            await source.entries(page, 1, repeated)
+            await source.fetch_traits(page, 1, repeated)
         message = str(raised.value)
         assert f"space s, traits of a profile of page 1: {status} profile_locked" in message
         assert message.endswith("(Request-Id req-7)")
@@ -142,7 +142,7 @@ async def test_a_code_that_is_no_code_is_not_repeated_either(code: str) -> None:
     async with serving(listed, refused) as server, reading(server.url) as source:
         page = await source.page("", 1)
         with pytest.raises(Permanent) as raised:
-            await source.entries(page, 1, repeated)
+            await source.fetch_traits(page, 1, repeated)
         assert str(raised.value) == "Segment, space s, traits of a profile of page 1: 400"
 
 
@@ -156,8 +156,8 @@ async def test_what_segment_says_of_the_list_is_quoted() -> None:
 async def test_what_is_no_profile_in_the_list_stands_in_its_place_as_no_profile() -> None:
     async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, reading(sandbox.profile_api_url) as source:
         rows: list[object] = [None, "use_1", {"segment_id": ""}, {"segment_id": 7}, {"id": ".."}, {"id": "x" * 2000}]
-        entries = await source.entries(Page(rows, None), 1, repeated)
-        assert entries == Entries([None] * 6)
+        entries = await source.fetch_traits(Page(rows, None), 1, repeated)
+        assert entries == FetchedProfiles([None] * 6)
         assert sandbox.journal.count("segment.traits") == 0
 
 
@@ -219,7 +219,7 @@ async def test_a_profile_that_alone_cannot_be_read_is_left_out_after_a_few_attem
         reading(sandbox.profile_api_url, concurrency=1) as source,
     ):
         page = await source.page("", 1)
-        entries = await source.entries(page, 1, repeated)
+        entries = await source.fetch_traits(page, 1, repeated)
         assert (len(entries.profiles), entries.unreadable, entries.vanished) == (19, 1, 0)
         assert sandbox.journal.count("segment.traits") == 19 + tries + CHECKS
 
@@ -231,7 +231,7 @@ async def test_an_answer_without_traits_is_a_profile_without_traits(content: str
         Sandbox(SandboxOptions(spaces={"s": SpaceSpec(3, "wide")}, faults=(fault,))) as sandbox,
         reading(sandbox.profile_api_url) as source,
     ):
-        entries = await source.entries(await source.page("", 1), 1, repeated)
+        entries = await source.fetch_traits(await source.page("", 1), 1, repeated)
         assert (entries.profiles[1], len(entries.profiles), entries.unreadable) == ({"traits": {}}, 3, 0)
 
 
@@ -243,7 +243,7 @@ async def test_where_no_profile_can_be_read_none_is_left_out(status: int, error:
         reading(sandbox.profile_api_url) as source,
     ):
         with pytest.raises(error):
-            await source.entries(await source.page("", 1), 1, repeated)
+            await source.fetch_traits(await source.page("", 1), 1, repeated)
 
 
 async def test_an_outage_that_begins_in_the_middle_leaves_no_profile_out() -> None:
@@ -253,7 +253,7 @@ async def test_an_outage_that_begins_in_the_middle_leaves_no_profile_out() -> No
         reading(sandbox.profile_api_url, concurrency=1) as source,
     ):
         with pytest.raises(Retry):
-            await source.entries(await source.page("", 1), 1, repeated)
+            await source.fetch_traits(await source.page("", 1), 1, repeated)
         assert sandbox.journal.answered["segment.traits", 200] == 14
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from worker.errors import Permanent
 from worker.jobs.fetch.page_prefetcher import PagePrefetcher
-from worker.segment import Call, Entries, Page, SampledSource
+from worker.segment import Call, FetchedProfiles, Page, SampledSource
 
 
 class Pages:
@@ -24,9 +24,9 @@ class Pages:
     async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         return Page(self._pages[number - 1], str(number) if number < len(self._pages) else None)
 
-    async def entries(self, page: Page, number: int, call: Call) -> Entries:
+    async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         self.asked += page.profiles
-        return Entries(page.profiles[1:], vanished=len(page.profiles[:1]))
+        return FetchedProfiles(page.profiles[1:], vanished=len(page.profiles[:1]))
 
 
 async def _once(request: Callable[[], Awaitable[Any]]) -> Any:

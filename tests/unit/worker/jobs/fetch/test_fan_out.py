@@ -21,7 +21,7 @@ from worker.jobs.fetch import fan_out
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerServices
 from worker.models.sync import Sync, SyncRequest, SyncState
-from worker.segment import Entries, Page
+from worker.segment import FetchedProfiles, Page
 from worker.store import StorePool
 from worker.store.keys import SLOTS
 
@@ -212,8 +212,8 @@ class ShortPages:
     async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
         return Page([{}] * 50, "half-way")
 
-    async def entries(self, page: Page, number: int, call: object) -> Entries:
-        return Entries(page.profiles)
+    async def fetch_traits(self, page: Page, number: int, call: object) -> FetchedProfiles:
+        return FetchedProfiles(page.profiles)
 
 
 async def test_pages_that_are_shorter_with_traits_fail_the_sync_for_good(

@@ -1,0 +1,141 @@
+"""Pages of a space and their cursors: how a page is requested, what its body says, and guards against endless listings.
+
+Bodies are validated here. The entries of a page are not, because a bad profile never fails its page. What a body says
+about the next page is read by `worker.http.pagination`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+from worker.errors import Permanent
+from worker.http.pagination import Asked, read_following
+from worker.models.sync import SyncRequest
+
+OTHER_SHAPE = "the body is not a"
+"""The beginning of a message about a body that is JSON of another shape."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a listing.
+
+    Attributes:
+        profiles: Its entries, as they came.
+        next_cursor: Of the next page; None if there is none, or none is known.
+        left_out: How many further profiles it listed that are not in the sample.
+        merged: How many further rows of a file are profiles that were merged into others.
+        doubt: Why the listing may go on although there is no cursor; empty if it goes on or has ended.
+    """
+
+    profiles: list[object]
+    next_cursor: str | None
+    left_out: int = 0
+    merged: int = 0
+    doubt: str = ""
+
+
+def list_path(request: SyncRequest) -> str:
+    """The path of the list of profiles."""
+    return f"/spaces/{request.space_id}/collections/{request.collection}/profiles"
+
+
+def list_params(page_size: int, cursor: str, *, traits: bool = True) -> dict[str, str]:
+    """The query of one page, with the traits of its profiles or without. An empty cursor requests the first page."""
+    params = {"limit": str(page_size)} | ({"include": "traits"} if traits else {})
+    return {**params, "cursor": cursor} if cursor else params
+
+
+def read_page(body: object, asked: Asked) -> Page:
+    """Reads the body of a list.
+
+    Args:
+        body: Parsed JSON.
+        asked: The request that it answers.
+
+    Raises:
+        ValueError: It is not a page. The message contains nothing of the body.
+    """
+    data = body.get("data") if isinstance(body, dict) else None
+    profiles = data.get("profiles", ...) if isinstance(data, dict) else ...
+    if not isinstance(body, dict) or not isinstance(profiles, list | None):
+        where = "data.profiles" if isinstance(data, dict) else "data" if isinstance(body, dict) else "its top"
+        raise ValueError(f"{OTHER_SHAPE} page of profiles (at {where})")  # noqa: TRY004 - bad data, not a bad call
+    return make_page(profiles or [], body, asked)
+
+
+def make_page(profiles: list[object], body: dict[str, Any], asked: Asked) -> Page:
+    """Makes a page of its entries and of what its body says about the next one."""
+    following = read_following(body, len(profiles), asked)
+    return Page(profiles, following.cursor, doubt=following.doubt)
+
+
+def locate_doubt(page: Page, where: str) -> Page:
+    """Adds the place to the doubt of a page, if it has one."""
+    return replace(page, doubt=f"Segment, {where}: {page.doubt}") if page.doubt else page
+
+
+@dataclass(frozen=True)
+class CursorGuard:
+    """Fails a listing that would never end: its cursors form a loop, or its pages stay empty.
+
+    A loop of any length is found in constant memory by Brent's algorithm (R. P. Brent, 1980, "An improved Monte Carlo
+    factorization algorithm"): one remembered cursor, replaced at every power of two. The state is part of the
+    checkpoint.
+
+    Attributes:
+        remembered: Digest of one earlier cursor.
+        steps: Pages since then.
+        power: Pages after which the next cursor is remembered.
+        empty_pages: Empty pages in a row.
+    """
+
+    remembered: str = ""
+    steps: int = 0
+    power: int = 1
+    empty_pages: int = 0
+
+    def advance(self, cursor: str, *, empty: bool, max_empty_pages: int, space_id: str, page: int) -> CursorGuard:
+        """Returns the state after a page.
+
+        Args:
+            cursor: The cursor that the page names as the next.
+            empty: Whether the page had no entries.
+            max_empty_pages: Empty pages in a row that are too many.
+            space_id: Of the space, for messages.
+            page: Number of the page, for messages.
+
+        Raises:
+            Permanent: `cursor_loop` or `empty_pages`.
+        """
+        empty_pages = self.empty_pages + 1 if empty else 0
+        if empty_pages >= max_empty_pages:
+            raise Permanent(
+                "empty_pages",
+                f"Segment, space {space_id}, page {page}: the last of {empty_pages} empty pages in a row; the "
+                "listing does not end",
+            )
+        digest = hashlib.blake2b(cursor.encode(errors="replace"), digest_size=12).hexdigest()
+        if digest == self.remembered:
+            raise Permanent(
+                "cursor_loop",
+                f"Segment, space {space_id}: the cursor after page {page} repeats the one of {self.steps + 1} pages "
+                "before, so the listing is a loop",
+            )
+        if self.steps + 1 == self.power:
+            return CursorGuard(digest, 0, self.power * 2, empty_pages)
+        return replace(self, steps=self.steps + 1, empty_pages=empty_pages)
+
+    def encode(self) -> str:
+        """Writes the state as one line of text, for the checkpoint."""
+        return f"{self.remembered}:{self.steps}:{self.power}:{self.empty_pages}"
+
+    @classmethod
+    def decode(cls, text: str) -> CursorGuard:
+        """Reads what `encode` wrote; an empty text is a fresh guard."""
+        if not text:
+            return cls()
+        remembered, *numbers = text.split(":")
+        return cls(remembered, *map(int, numbers))
