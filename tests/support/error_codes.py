@@ -10,7 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _CODE = re.compile(r"[a-z]+(_[a-z]+)*")
-_RAISED_WITH_A_CODE = {"ApiError", "Retry", "WaitUntil", "ResumableStop", "Permanent", "SyncFailure"}
+_RAISED_WITH_A_CODE = frozenset({"ApiError", "Retry", "WaitUntil", "ResumableStop", "Permanent", "SyncFailure"})
+RESUMABLE = ("Retry", "WaitUntil", "ResumableStop", "SyncFailure")
 _STORED_BY_LUA = re.compile(r"'error_code', '([a-z_]+)'")
 
 
@@ -20,6 +21,13 @@ def sync_error_codes() -> frozenset[str]:
     found = {code for path in _sources("worker") for code in _codes_of_failures(ast.parse(path.read_text()))}
     scripts = "".join(path.read_text() for path in (ROOT / "worker").rglob("*.lua"))
     return frozenset(found | set(_STORED_BY_LUA.findall(scripts)))
+
+
+@cache
+def codes_of(*classes: str) -> frozenset[str]:
+    """The codes with which these errors are raised by name."""
+    trees = [ast.parse(path.read_text()) for path in _sources("worker")]
+    return frozenset(code for tree in trees for code in _first_arguments(tree, frozenset(classes)))
 
 
 @cache
@@ -53,29 +61,32 @@ def _sources(package: str) -> list[Path]:
 
 
 def _codes_of_failures(tree: ast.Module) -> Iterator[str]:
-    """First arguments of the errors that stop a sync; codes of guards and other constants named CODE."""
-    names = {
-        target.id: node.value
+    """First arguments of the errors that stop a sync, of their subclasses too, and the codes of guards."""
+    yield from _first_arguments(tree, _RAISED_WITH_A_CODE)
+    has_subclass = any(
+        {ast.unparse(base) for base in node.bases} & _RAISED_WITH_A_CODE
         for node in ast.walk(tree)
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    subclasses = {
-        node.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef) and {ast.unparse(base) for base in node.bases} & _RAISED_WITH_A_CODE
-    }
+        if isinstance(node, ast.ClassDef)
+    )
+    if has_subclass:
+        yield from (code for code in _first_arguments(tree, frozenset({"__init__"})) if "_" in code)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and node.args:
-            called = ast.unparse(node.func).rsplit(".", 1)[-1]
-            first = node.args[0]
-            if called in _RAISED_WITH_A_CODE:
-                yield from _strings(names.get(first.id, first) if isinstance(first, ast.Name) else first)
-            elif called == "__init__" and subclasses:
-                yield from (text for text in _strings(first) if "_" in text)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("guard_"):
             yield node.value
+
+
+def _first_arguments(tree: ast.Module, called: frozenset[str]) -> Iterator[str]:
+    """The texts that calls of these names are given first, directly or through a variable of the same module."""
+    values: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                values.setdefault(ast.unparse(target), []).append(node.value)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).rsplit(".", 1)[-1] in called:
+            first = node.args[0]
+            for value in values.get(first.id, []) if isinstance(first, ast.Name) else [first]:
+                yield from _strings(value)
 
 
 def _strings(node: ast.expr) -> Iterator[str]:

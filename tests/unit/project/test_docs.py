@@ -90,3 +90,27 @@ def test_a_file_of_where_to_find_it_answers_the_question(row: list[str], fragmen
 )
 def test_a_path_in_the_guide_for_contributors_exists(path: str) -> None:
     assert (ROOT / path).exists()
+
+
+REPLACED_WORDS = re.compile(
+    r"\b(walks?|watcher|signs? of life|tickets?|whoever|somebody else|in the place of|is told|stands for|so it is)\b",
+    re.I,
+)
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_page_uses_the_terms_of_the_glossary(name: str) -> None:
+    assert REPLACED_WORDS.findall(PAGES[name]) == []
+
+
+def test_the_glossary_defines_each_term_once() -> None:
+    terms = [row[0] for row in table(page("glossary"), "| term | meaning |")]
+    assert len(terms) == len(set(terms)) >= 30
+
+
+def test_a_make_target_that_a_page_names_exists() -> None:
+    (targets,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    shown = "\n".join(block for text in PAGES.values() for block in code_blocks(text, "sh"))
+    named = set(re.findall(r"^make (\w+)", shown, re.MULTILINE))
+    named |= {target for text in PAGES.values() for target in re.findall(r"`make (\w+)", text)}
+    assert {"demo", "test"} <= named <= set(targets.split())

@@ -11,7 +11,7 @@ import typer.main
 from producer.cli import exit_codes
 from producer.cli.app import app
 from tests.support.docs import PAGES, code_spans, page, shell_commands, table
-from tests.support.error_codes import command_error_codes, sync_error_codes
+from tests.support.error_codes import RESUMABLE, codes_of, command_error_codes, sync_error_codes
 from worker.errors import ConfigurationError, StoreUnavailable
 
 ROOT_COMMAND: Any = typer.main.get_command(app)
@@ -94,6 +94,16 @@ def test_the_table_of_exit_codes_is_complete() -> None:
 def test_every_error_code_of_a_sync_has_a_row() -> None:
     listed = [row[0].strip("`") for row in table(page("reliability"), "| code | resumable | meaning, and what to do |")]
     assert listed == sorted(sync_error_codes())
+
+
+def test_the_table_says_which_codes_can_be_resumed() -> None:
+    rows = {
+        row[0].strip("`"): row[1]
+        for row in table(page("reliability"), "| code | resumable | meaning, and what to do |")
+    }
+    permanent, resumable = codes_of("Permanent"), codes_of(*RESUMABLE)
+    assert {code for code, told in rows.items() if told == "no"} == permanent - resumable
+    assert {code for code, told in rows.items() if told == "depends"} >= permanent & resumable
 
 
 def test_every_error_code_of_a_command_has_a_row() -> None:
