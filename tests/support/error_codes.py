@@ -32,28 +32,41 @@ def codes_of(*classes: str) -> frozenset[str]:
 
 @cache
 def command_error_codes() -> frozenset[str]:
-    """The codes of commands that end before there is a sync: attributes, keywords and results named `code`."""
+    """The codes of commands that end before there is a sync: those of our exceptions, and of documents of an error."""
+    paths = [path for package in ("producer", "worker") for path in _sources(package) if "sandbox" not in path.parts]
+    trees = [ast.parse(path.read_text()) for path in paths]
+    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    exceptions = {"PersonasError"}
+    for _ in classes:  # a subclass may come before its base
+        exceptions |= {each.name for each in classes if {ast.unparse(base) for base in each.bases} & exceptions}
     found: set[str] = set()
-    for path in (*_sources("producer"), *_sources("worker")):
-        if "sandbox" in path.parts:
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.keyword):
-                found |= set(_strings(node.value)) if node.arg == "code" else set()
-            elif isinstance(node, ast.Assign):
-                found |= set(_strings(node.value)) if ast.unparse(node.targets[0]) == "code" else set()
+    for each in classes:
+        if each.name in exceptions:
+            for part in each.body:
+                if isinstance(part, ast.Assign) and ast.unparse(part.targets[0]) == "code":
+                    found |= set(_strings(part.value))
+    for tree in trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rsplit(".", 1)[-1] in exceptions:
+                found |= {text for given in node.keywords if given.arg == "code" for text in _strings(given.value)}
             elif isinstance(node, ast.Dict):
                 pairs = zip(node.keys, node.values, strict=True)
-                named = [value for key, value in pairs if key is not None and ast.unparse(key) == "'code'"]
-                found |= {text for value in named for text in _strings(value)}
+                found |= {text for key, value in pairs if _is(key, "error") for text in _code_of_document(value)}
             elif isinstance(node, ast.FunctionDef) and node.name == "error_code":
-                found |= {
-                    text
-                    for part in ast.walk(node)
-                    if isinstance(part, ast.Return) and part.value
-                    for text in _strings(part.value)
-                }
+                returned = [part.value for part in ast.walk(node) if isinstance(part, ast.Return) and part.value]
+                found |= {text for value in returned for text in _strings(value)}
     return frozenset(found)
+
+
+def _code_of_document(value: ast.expr) -> Iterator[str]:
+    if isinstance(value, ast.Dict):
+        for key, inner in zip(value.keys, value.values, strict=True):
+            if _is(key, "code"):
+                yield from _strings(inner)
+
+
+def _is(key: ast.expr | None, text: str) -> bool:
+    return isinstance(key, ast.Constant) and key.value == text
 
 
 def _sources(package: str) -> list[Path]:
