@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from types import FrameType
+
+from producer import foreign_worker
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -18,6 +21,9 @@ def main() -> None:
     """Runs the command line and exits."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)  # until a command follows its syncs, and has its own
+    if problem := foreign_worker():
+        print(problem, file=sys.stderr)
+        sys.exit(2)
     from producer.cli import app
 
     app.main()

@@ -52,6 +52,23 @@ class SyncConflict(PersonasError):
         self.next_command = next_command
 
 
+class SyncFailed(PersonasError):
+    """A sync ended without success, and the caller asked to be told by an exception.
+
+    Attributes:
+        sync: The sync as it ended.
+        code: Why it failed, as `error.code` in JSON; `cancelled` if it was cancelled.
+        resumable: Whether `resume` can continue it.
+    """
+
+    def __init__(self, sync: Sync) -> None:
+        self.sync = sync
+        self.code = sync.error.code if sync.error else str(sync.state)
+        self.resumable = bool(sync.error and sync.error.resumable)
+        reason = f": {sync.error.message}" if sync.error else ""
+        super().__init__(f"{sync.id} of {sync.request.space_id} is {sync.status}{reason}")
+
+
 class SyncClient:
     """The front door. Use it as an async context manager.
 
@@ -145,10 +162,23 @@ class SyncClient:
                 raise TimeoutError(f"{sync_id} is still {sync.state} after {timeout_s:g} s")
             await asyncio.sleep(min(every_s, left_s))
 
-    async def wait(self, sync_id: str, *, timeout_s: float = math.inf) -> Sync:
-        """The sync once it has ended. Raises as `follow` does."""
+    async def wait(self, sync_id: str, *, timeout_s: float = math.inf, check: bool = False) -> Sync:
+        """The sync once it has ended.
+
+        Args:
+            sync_id: Which sync.
+            timeout_s: How long to wait, in seconds.
+            check: Whether a sync that failed or was cancelled raises SyncFailed instead of being returned.
+
+        Raises:
+            SyncFailed: The sync failed or was cancelled, and `check` is set.
+            SyncNotFound: No sync of that id is known.
+            TimeoutError: The sync has not ended in time; it goes on.
+        """
         async for sync in self.follow(sync_id, timeout_s=timeout_s):
             last = sync
+        if check and last.state is not SyncState.COMPLETED:
+            raise SyncFailed(last)
         return last
 
     async def cancel(self, sync_id: str) -> Sync:

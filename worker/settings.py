@@ -130,6 +130,9 @@ class ClientConfig(BaseModel):
 
     mavera_api_key: Token | None = Field(None, description="Mavera API key; workers need it")
     mavera_base_url: BaseUrl = Field("https://app.mavera.io/api/v1", description="Base URL of Mavera")
+    redis_url: Annotated[SecretStr, AfterValidator(_stripped)] | None = Field(
+        None, description="redis:// or rediss://, with user, password, database and TLS options"
+    )
     redis_prefix: Annotated[str, Expected("at most 64 letters, digits and characters of _ . : -", "staging:")] = Field(
         "",
         max_length=64,
@@ -219,10 +222,6 @@ class Settings(ClientConfig):
     )
     persona_mean_percent: Percent = Field(
         2, ge=0, le=1e6, description="Percent by which a mean must move before its persona is updated"
-    )
-
-    redis_url: Annotated[SecretStr, AfterValidator(_stripped)] | None = Field(
-        None, description="redis:// or rediss://, with user, password, database and TLS options"
     )
 
     worker_slots: Count = Field(10, ge=1, le=1000, description="Jobs that one worker runs at a time")

@@ -307,6 +307,16 @@ class PersonaOutcome:
         return fields if self.twins else {name: value for name, value in fields.items() if name != "twins"}
 
     @property
+    def id(self) -> str:
+        """The persona's id, by its name in JSON."""
+        return self.persona_id
+
+    @property
+    def key(self) -> str:
+        """The key of the cluster, by its name in JSON."""
+        return self.cluster
+
+    @property
     def skipped(self) -> bool:
         """Whether the persona does not say what the sync has found."""
         return self.action == "skipped"
@@ -375,6 +385,24 @@ class Sync:
     owner: str = ""
     """The Mavera account that it belongs to, as `account_name` names it. Empty until a worker has taken its
     first job, if its client names none."""
+
+    def __repr__(self) -> str:
+        """What the sync is and how far it has come, without its statistics and rules."""
+        error = f", error={self.error.code!r}" if self.error else ""
+        return (
+            f"Sync(id={self.id!r}, space_id={self.space_id!r}, status={self.status!r}, pages={self.pages}, "
+            f"profiles={self.profiles}, credits={self.credits}{error})"
+        )
+
+    @property
+    def space_id(self) -> str:
+        """The space that it reads."""
+        return self.request.space_id
+
+    @property
+    def personas(self) -> tuple[PersonaOutcome, ...]:
+        """The clusters that have a persona of this sync, by their name in JSON."""
+        return tuple(outcome for outcome in self.outcomes if not outcome.skipped)
 
     @property
     def profiles_unreadable(self) -> int:
