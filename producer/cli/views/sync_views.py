@@ -182,7 +182,7 @@ def report(
     if aggregate.trait_errors:
         remarks.append(f"Values that could not be used: {_trait_errors(aggregate)}.")
     if aggregate.profile_errors:
-        remarks.append(f"FetchedProfiles that are not profiles: {aggregate.profile_errors:,}.")
+        remarks.append(f"Entries that are not profiles: {aggregate.profile_errors:,}.")
     if aggregate.merged:
         remarks.append(f"{_number(aggregate.merged, 'row')} left out: those profiles were merged into others.")
     if aggregate.unreadable:

@@ -45,7 +45,7 @@ class Place:
 
 @dataclass(frozen=True)
 class FilePage:
-    """FetchedProfiles as they are in the file, and where the next ones begin; None at its end. merged: as in `Rows`."""
+    """Entries as they are in the file, and where the next ones begin; None at its end. merged: as in `Rows`."""
 
     entries: list[object]
     following: Place | None
