@@ -15,7 +15,7 @@ from producer.cli.command_lines import command
 from worker.clusters.rules.trait import Name
 from worker.errors import ApiError, ConfigurationError, PersonasError
 from worker.jobs.personas.lookup import find_twins
-from worker.mavera import ListPage, MaveraClient, Persona, Reference, list_pages, refer, reference
+from worker.mavera import ListPage, MaveraClient, Persona, Reference, list_pages, make_reference, replace_reference
 from worker.models.sync import SyncRequest, identity
 from worker.store import Limiter, PersonaRecord, PersonaStore
 from worker.store.ratelimit.limiter import MustWait
@@ -57,7 +57,7 @@ class Place:
     @property
     def reference(self) -> Reference:
         """By which the persona is known, here and at Mavera."""
-        return reference(self.space_id, self.collection, self.rules, self.cluster)
+        return make_reference(self.space_id, self.collection, self.rules, self.cluster)
 
     @property
     def identity(self) -> str:
@@ -183,7 +183,7 @@ class Catalogue:
         """Writes the reference into the description; False if the list does not show what that is."""
         if persona.description is None:
             return False
-        described = refer(persona.description, place.reference)
+        described = replace_reference(persona.description, place.reference)
         if described != persona.description:
             assert self._mavera
             try:

@@ -21,7 +21,7 @@ from tests.support.stage import Stage, Start, staged
 from worker.clusters import RECIPE, Rules
 from worker.clusters.rules.builtin import SHIPPED
 from worker.errors import ConfigurationError
-from worker.mavera import find
+from worker.mavera import find_reference
 from worker.models.sync import Sync, SyncState
 from worker.settings import Settings, load_settings
 from worker.store import keys
@@ -202,7 +202,7 @@ async def test_a_persona_is_adopted_without_a_key_and_gets_its_reference_with_th
         stage.sandbox.set_options(mavera_key=live)
         stage.worker(MAVERA_API_KEY=live)
         assert actions(await stage.sync())["growth"] == "updated"
-        assert find(str(mine.fields["description"])) == GROWTH.reference
+        assert find_reference(str(mine.fields["description"])) == GROWTH.reference
 
 
 async def test_what_cannot_be_adopted_is_refused_and_nothing_changes(

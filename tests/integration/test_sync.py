@@ -38,7 +38,7 @@ async def test_the_recipes_sixty_profiles_give_the_recipes_personas(
         assert description == (
             "High Value segment from Segment computed traits. N=20. Avg LTV: $1200. Avg purchases: 8.0. "
             "Avg churn risk: 5%. Industries: SaaS. Plans: pro. "
-            "They are 33% of all profiles that are in a cluster. Engagement, by average LTV: high."
+            "This segment holds 33% of all classified profiles. Engagement tier, based on average LTV: high."
         )
         assert reference.startswith("segment-personas ")
         growth = posted["growth"]

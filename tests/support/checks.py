@@ -12,7 +12,7 @@ import pytest
 from producer.sandbox import Sandbox
 from tests.support.truth import Truth
 from worker.clusters import Aggregate, summarise
-from worker.mavera.reference import find
+from worker.mavera.reference import find_reference
 from worker.models.sync import Sync, SyncState
 from worker.store import StorePool
 
@@ -66,7 +66,7 @@ def assert_one_persona_each(sandbox: Sandbox, sync: Sync, truth: Truth, min_clus
 
 def assert_no_twins(sandbox: Sandbox) -> None:
     """No reference of ours stands in two personas."""
-    found = [find(str(persona.fields.get("description"))) for persona in sandbox.personas]
+    found = [find_reference(str(persona.fields.get("description"))) for persona in sandbox.personas]
     references = Counter(str(reference) for reference in found if reference)
     twins = {text: n for text, n in references.items() if n > 1}
     assert twins == {}, twins

@@ -1,9 +1,9 @@
-"""The destination: Mavera personas. The client knows HTTP; the payload and the reference are pure."""
+"""The destination: Mavera personas. `client` does HTTP; `payload` and `reference` are pure functions."""
 
 from worker.mavera.client import ListPage, MaveraClient, Persona, PersonaGone, PostUncertain
 from worker.mavera.listing import list_pages
-from worker.mavera.payload import PersonaPayload, build
-from worker.mavera.reference import Reference, find, refer, reference
+from worker.mavera.payload import PersonaPayload, build_payload
+from worker.mavera.reference import Reference, find_reference, make_reference, replace_reference
 from worker.mavera.usage import CREDITS_PER_PERSONA, Usage
 
 __all__ = [
@@ -16,9 +16,9 @@ __all__ = [
     "PostUncertain",
     "Reference",
     "Usage",
-    "build",
-    "find",
+    "build_payload",
+    "find_reference",
     "list_pages",
-    "refer",
-    "reference",
+    "make_reference",
+    "replace_reference",
 ]

@@ -1,13 +1,13 @@
-"""Which rows of Mavera's list may be a persona that is looked for, although its reference cannot be read there. Pure.
+"""Evidence of absence: which rows of Mavera's list may be a wanted persona whose reference is not visible.
 
-A list may show descriptions that are cut short, or none. The reference is at the end of a description, so it is the
-first thing to be lost; a row without one then proves nothing. Such a row is a suspect if it may be custom and
+A list may truncate descriptions or leave them out. The reference is at the end of a description and is lost first, so a
+row without one proves nothing. A row of a custom persona is a suspect if
 
-    its name, or the beginning of its description, is that of the persona    unless it is shown whole
-    it is named as we name personas, or the search for our family found it   if it is plainly cut
+- its name or the beginning of its description is that of the wanted persona, unless its description is shown whole; or
+- its description is truncated, and its name has our prefix or the search for our family found it.
 
-A description is shown whole if another row of the list shows a reference at the end of a longer one. A persona whose
-reference is known otherwise (a record, or an answer that shows all of it) is no suspect.
+A description is shown whole if another row shows a reference at the end of a longer one. A persona with a reference
+that is known from elsewhere (a record, or an answer with the whole description) is not a suspect.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from dataclasses import dataclass
 
 from worker.mavera.client import Persona
 from worker.mavera.payload import NAME_PREFIX
-from worker.mavera.reference import Reference, find
+from worker.mavera.reference import Reference, find_reference
 
 _ELLIPSES = ("…", "...")
 _OPENING = re.compile(r"[^\d.]{4,}\.?")
 _WORD_MARGIN = 40
-"""Characters by which a text that is cut between words may be shorter than the longest that the list shows."""
+"""Characters by which a text truncated between words may be shorter than the longest text of the list."""
 _ENOUGH_TEXT = 60
-"""Characters of a description that tell a cluster's persona, with its numbers, from those of other clusters."""
+"""Characters of a description that suffice to distinguish a cluster's persona from those of other clusters."""
 
 
 @dataclass(frozen=True)
 class WantedPersona:
-    """The persona that is looked for, as it would be sent."""
+    """The wanted persona, as it would be sent."""
 
     reference: Reference
     name: str
@@ -40,19 +40,19 @@ class WantedPersona:
 
     @property
     def opening(self) -> str:
-        """The first words of the description, up to its first number."""
+        """The first words of the description, up to its first number; empty if they are too short to be distinctive."""
         found = _OPENING.match(self.description)
         return _plain(found.group()) if found and len(found.group()) >= 16 else ""
 
 
-def shown_reference(persona: Persona) -> Reference | None:
-    """The reference that a row shows. In a text that is cut, only one at its end counts: others may be quoted."""
+def visible_reference(persona: Persona) -> Reference | None:
+    """Return the reference that a row shows; in a truncated text a reference may be quoted, so it does not count."""
     text = (persona.description or "").rstrip()
-    found = find(text)
+    found = find_reference(text)
     return None if found and text.endswith(_ELLIPSES) else found
 
 
-def suspects(
+def find_suspects(
     rows: Sequence[Persona],
     wanted: WantedPersona,
     known: Collection[str],
@@ -60,14 +60,14 @@ def suspects(
     searched: bool = False,
     other_names: Collection[str] = (),
 ) -> list[Persona]:
-    """Finds the rows that may be the wanted persona, those first that are most like it.
+    """Find the rows that may be the wanted persona, the most similar first.
 
     Args:
-        rows: Of the list, in any order.
-        wanted: What is looked for; no row shows its reference.
-        known: Ids of personas that are surely others.
-        searched: Whether the list is the answer to a search for the family of our references.
-        other_names: Names of the personas of the same rules' other clusters, for which such a row is a suspect.
+        rows: Rows of the list, in any order.
+        wanted: The wanted persona; no row shows its reference.
+        known: Ids of personas that are certainly others.
+        searched: Whether the list answers a search for the family of our references.
+        other_names: Names of the personas of the other clusters; a truncated row with such a name belongs to them.
     """
     texts = [row.description or "" for row in rows]
     others = set(map(_plain, other_names)) - {_plain(wanted.name)}
@@ -81,7 +81,7 @@ def suspects(
         text = (row.description or "").rstrip()
         cut = not text or text.endswith(_ELLIPSES) or (len(text) == cut_at and lengths[cut_at] > 1)
         if _is_alike(row, wanted, named=named):
-            if cut or not is_whole(text, texts):
+            if cut or not is_shown_whole(text, texts):
                 alike.append(row)
         elif (
             cut
@@ -92,15 +92,15 @@ def suspects(
     return alike + remote
 
 
-def is_whole(text: str, texts: Iterable[str]) -> bool:
-    """Whether a description is shown whole, since another of the same answers ends with a reference and is longer."""
+def is_shown_whole(text: str, texts: Iterable[str]) -> bool:
+    """Return whether a description is shown whole, because a longer one among `texts` ends with a reference."""
     text = text.rstrip()
     longest = max(map(_referred_length, texts), default=0)
     return bool(text) and not text.endswith(_ELLIPSES) and len(text) + _WORD_MARGIN <= longest
 
 
-def is_beginning(row: Persona, wanted: WantedPersona) -> bool:
-    """Whether a row has the wanted name, and shows so much of the wanted description that it is no other cluster's."""
+def matches_beginning(row: Persona, wanted: WantedPersona) -> bool:
+    """Return whether a row has the wanted name and shows enough of the wanted description to identify its cluster."""
     text = (row.description or "").rstrip()
     for mark in _ELLIPSES:
         text = text.removesuffix(mark).rstrip()
@@ -109,12 +109,12 @@ def is_beginning(row: Persona, wanted: WantedPersona) -> bool:
 
 
 def _is_alike(row: Persona, wanted: WantedPersona, *, named: bool) -> bool:
-    """named: whether the list shows names at all."""
+    """Return whether a row resembles the wanted persona. named: whether the list shows names at all."""
     name, text = _plain(row.name or ""), _plain(row.description or "")
     if wanted.opening and text.startswith(wanted.opening):
         return True
     if not name:
-        # A row with nothing but an id is odd; one that is custom may be anybody's.
+        # A row with an id only proves nothing, unless it is marked as custom.
         bare = row.created_at is None and "object" not in (row.model_extra or {})
         return row.is_custom is True or (not named and not text and not bare)
     stem = name.rstrip(".…").rstrip()
@@ -122,9 +122,9 @@ def _is_alike(row: Persona, wanted: WantedPersona, *, named: bool) -> bool:
 
 
 def _referred_length(text: str) -> int:
-    """The length of a description that ends with a reference; 0 for any other."""
+    """Return the length of a description that ends with a reference; 0 for any other."""
     text = text.rstrip()
-    found = find(text)
+    found = find_reference(text)
     return len(text) if found and text.endswith(str(found)) else 0
 
 

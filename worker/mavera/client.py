@@ -39,7 +39,7 @@ from worker.http.body import error_message, error_words, has_error, parse_json, 
 from worker.http.client import HttpClient, NotPermitted, Reply, TransportError
 from worker.http.pagination import Asked, read_following
 from worker.mavera.payload import NAME_PREFIX, PersonaPayload
-from worker.mavera.reference import Reference, find
+from worker.mavera.reference import Reference, find_reference
 from worker.mavera.usage import Usage, read_usage
 
 _PAGE_SIZE = 100
@@ -95,7 +95,7 @@ class Persona(BaseModel):
     @property
     def reference(self) -> Reference | None:
         """Our reference in its description, if it is one of ours."""
-        return find(self.description or "")
+        return find_reference(self.description or "")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _read_list(body: object, asked: Asked) -> ListPage:
 
 
 def _may_be_ours(row: dict[str, Any]) -> bool:
-    return find(str(row.get("description"))) is not None or str(row.get("name")).startswith(NAME_PREFIX)
+    return find_reference(str(row.get("description"))) is not None or str(row.get("name")).startswith(NAME_PREFIX)
 
 
 class MaveraClient:

@@ -1,6 +1,6 @@
-"""What Mavera did with what was sent: the fields that its answer does not show again were ignored.
+"""Fields that Mavera ignored: those that were sent and that its answer does not return.
 
-Pure. An answer that shows no details at all says nothing, and nothing is concluded from it.
+Nothing is concluded from an answer without `details`.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ from collections.abc import Iterator, Mapping
 from worker.mavera.client import Persona
 
 
-def ignored_fields(sent: Mapping[str, object], answer: Persona | None) -> tuple[str, ...]:
-    """Names of the fields of `sent` that stand neither in the answer nor in its `details`; `outer.inner` if nested."""
+def find_ignored_fields(sent: Mapping[str, object], answer: Persona | None) -> tuple[str, ...]:
+    """Return the names of the sent fields that neither the answer nor its `details` contain; `outer.inner` if
+    nested."""
     if answer is None:
         return ()
     if not isinstance(_extra(answer).get("details"), dict):
         return ()
-    return tuple(_ignored(sent, shown_fields(answer)))
+    return tuple(_ignored(sent, returned_fields(answer)))
 
 
-def shown_fields(answer: Persona) -> dict[str, object]:
-    """What an answer shows of a persona, by the names under which it is sent: its own fields and its `details`."""
+def returned_fields(answer: Persona) -> dict[str, object]:
+    """Return the fields of an answer and its `details` by the names under which they are sent."""
     details = _extra(answer).get("details")
     top = {name: value for name, value in _extra(answer).items() if value is not None}
     inner = details if isinstance(details, dict) else {}

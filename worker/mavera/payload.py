@@ -1,7 +1,7 @@
-"""The persona that is sent to Mavera for a cluster. Pure.
+"""The persona that is sent to Mavera for a cluster.
 
-Text and field names begin as in the recipe's `POST /personas` body, to the letter, so that whoever replaces the recipe
-finds the same personas; what the statistics say beyond that stands after it. The reference is at the end.
+The description and the fields begin as in the recipe's `POST /personas` body, to the letter, so that users of the
+recipe find the same personas. Further statistics follow, and the reference is at the end.
 """
 
 import json
@@ -13,27 +13,33 @@ from hashlib import blake2b
 from worker.clusters import ClusterSummary, Rules
 from worker.clusters.analysis.change_detection import PersonaFigures, collect_figures
 from worker.clusters.rules.template import fill
-from worker.mavera.payload_fields import demographic, psychographic
-from worker.mavera.reference import Reference, without_references
-from worker.mavera.text.description import details, opening, placeholder_values
+from worker.mavera.payload_fields import demographic_fields, psychographic_fields
+from worker.mavera.reference import Reference, strip_references
+from worker.mavera.text.description import detail_sentences, opening_sentences, placeholder_values
 
 NAME_PREFIX = "Segment CDP: "
 
 MAX_DESCRIPTION = 2000
-"""Characters of a description with its reference. Mavera names no limit; a text is there to be read."""
+"""Most characters of a description with its reference. Mavera documents no limit; this one keeps it readable."""
 
 ELLIPSIS = " …"
 
-LAYOUT = 1
-"""Version of the text and the fields. Another one sends every persona again once."""
+LAYOUT = 2
+"""Version of the text and the fields. A new version updates every persona once; updates are free."""
 
 
 @dataclass(frozen=True, slots=True)
 class PersonaPayload:
     """The body of a persona's creation or update.
 
-    demographic, psychographic: see `fields`. extra: fields of the rules, as they are. wording: digest of all that does
-    not come from statistics. figures: what does, to see later whether it has changed.
+    Attributes:
+        name: Name of the persona.
+        description: Text with the reference at its end.
+        demographic: See `payload_fields`.
+        psychographic: See `payload_fields`.
+        wording: Digest of everything that does not come from statistics.
+        figures: The statistics, to detect later whether they changed.
+        extra: Fields that the rules add, unchanged.
     """
 
     name: str
@@ -45,7 +51,7 @@ class PersonaPayload:
     extra: Mapping[str, object]
 
     def as_json(self) -> dict[str, object]:
-        """The body as it is sent: `name`, `description`, `demographic`, `psychographic`, and the extra fields."""
+        """Return the body: `name`, `description`, `demographic`, `psychographic` and the extra fields."""
         return {
             "name": self.name,
             "description": self.description,
@@ -55,44 +61,44 @@ class PersonaPayload:
         }
 
 
-def build(summary: ClusterSummary, reference: Reference, rules: Rules) -> PersonaPayload:
-    """The persona of a cluster, with its reference as the last words of its description.
+def build_payload(summary: ClusterSummary, reference: Reference, rules: Rules) -> PersonaPayload:
+    """Build the persona of a cluster, with its reference at the end of the description.
 
-    A label has at most 60 characters, so the name fits what Mavera takes: 2 to 100.
+    A label has at most 60 characters, so the name is within Mavera's limit of 2 to 100.
     """
     cluster, traits = rules.cluster(summary.key), rules.told(summary.key)
     name = f"{NAME_PREFIX}{summary.label}"
     room = MAX_DESCRIPTION - len(f" {reference}")
     if cluster.template is None:
-        text = _as_many_as_fit([*opening(summary, traits), *details(summary, traits)], room)
+        text = _join_fitting([*opening_sentences(summary, traits), *detail_sentences(summary, traits)], room)
     else:
-        text = _cut(fill(cluster.template, placeholder_values(summary, traits)), room)
-    text = without_references(text)
+        text = _truncate(fill(cluster.template, placeholder_values(summary, traits)), room)
+    text = strip_references(text)
     meanings = [trait.model_dump(include={"name", "label", "type", "scale", "currency"}) for trait in traits]
     return PersonaPayload(
         name=name,
         description=f"{text} {reference}",
-        demographic=demographic(summary, traits),
-        psychographic=psychographic(summary, traits),
+        demographic=demographic_fields(summary, traits),
+        psychographic=psychographic_fields(summary, traits),
         wording=_digest(LAYOUT, name, str(reference), cluster.template, dict(cluster.persona), meanings),
         figures=collect_figures(summary, traits),
         extra=cluster.persona,
     )
 
 
-def _as_many_as_fit(sentences: Iterable[str], room: int) -> str:
-    """The first of the sentences, whole; the very first is cut if even that is too long."""
+def _join_fitting(sentences: Iterable[str], room: int) -> str:
+    """Join the sentences that fit into `room` characters. The first one is truncated if it does not fit."""
     text = ""
     for sentence in sentences:
         if not text:
-            text = _cut(sentence, room)
+            text = _truncate(sentence, room)
         elif len(text) + 1 + len(sentence) <= room:
             text = f"{text} {sentence}"
     return text
 
 
-def _cut(text: str, room: int) -> str:
-    """The text, or as many of its first words as fit, with an ellipsis."""
+def _truncate(text: str, room: int) -> str:
+    """Return the text, or the first words that fit into `room` characters with an ellipsis."""
     if len(text) <= room:
         return text
     kept = text[: room - len(ELLIPSIS)]

@@ -1,9 +1,8 @@
-"""References: the short text in a persona's description by which it is found again at Mavera.
+"""References: the short text in a persona's description by which the persona is found at Mavera.
 
-A reference has two words, both hexadecimal digests: the *family*, the same for all clusters of one space,
-collection and rules, so that one search lists them all; and the *cluster*, which with the family names one
-persona. It depends on the name of the rules and not on their content: with a changed threshold it is still
-the same persona.
+A reference has two hexadecimal digests: the *family*, which is the same for all clusters of a space, collection and
+rules name, so that one search lists them all; and the *cluster*, which identifies a persona within its family. A
+reference depends on the name of the rules, not on their content: with a changed threshold it is still the same persona.
 """
 
 import json
@@ -16,49 +15,54 @@ _TEXT = re.compile(r"\[segment-personas\s+([0-9a-f]{10})\s+([0-9a-f]{8})\]")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A persona's two words: `family` (10 digits) to search for, `cluster` (8) to tell its personas apart."""
+    """A persona's reference: `family` (10 digits) to search for, and `cluster` (8 digits) to identify one persona."""
 
     family: str
     cluster: str
 
     def __str__(self) -> str:
-        """The text that goes into a description."""
+        """Return the text that goes into a description."""
         return f"[segment-personas {self.family} {self.cluster}]"
 
 
-def reference(
+def make_reference(
     space_id: str, collection: str, rules_name: str, cluster_key: str, *, sync_id: str | None = None
 ) -> Reference:
-    """The reference of a cluster's persona.
+    """Make the reference of a cluster's persona.
 
-    With `sync_id` (mode `create`) the whole family is that sync's own, so that no other sync's personas are
-    found.
+    Args:
+        space_id: Id of the Segment space.
+        collection: Collection of the space, such as `users`.
+        rules_name: Name of the rules.
+        cluster_key: Key of the cluster in the rules.
+        sync_id: In mode `create`, the id of the sync. The family is then its own, so that personas of other syncs are
+            not found.
     """
     scope = [space_id, collection, rules_name, sync_id]
     return Reference(family=_digest(scope, size=5), cluster=_digest([*scope, cluster_key], size=4))
 
 
-def find(description: str) -> Reference | None:
-    """The reference in a description, None if it has none.
+def find_reference(description: str) -> Reference | None:
+    """Return the last reference in a description, or None.
 
-    The last one counts: ours stands at the end, and what stands before it may quote a space's own categories.
+    Our own is at the end; the text before it may quote values of the space that look like a reference.
     """
     found = _TEXT.findall(description)
     return Reference(*found[-1]) if found else None
 
 
-def refer(description: str, reference: Reference) -> str:
-    """The description with `reference` at its end, in the place of the one that it has."""
+def replace_reference(description: str, reference: Reference) -> str:
+    """Return the description with `reference` at its end instead of the reference that it has."""
     found = list(_TEXT.finditer(description))
     start, end = found[-1].span() if found else (len(description), len(description))
     return " ".join(filter(None, (description[:start].strip(), description[end:].strip(), str(reference))))
 
 
-def without_references(text: str) -> str:
-    """The text without anything that looks like a reference: a value of a profile must not pass for one."""
+def strip_references(text: str) -> str:
+    """Remove everything that looks like a reference, so that a value of a profile cannot pass for one."""
     return " ".join(part for part in map(str.strip, _TEXT.split(text)[::3]) if part) if _TEXT.search(text) else text
 
 
 def _digest(words: list[str | None], *, size: int) -> str:
-    # JSON keeps the words apart: ("a", "bc") and ("ab", "c") must not be the same reference.
+    # JSON separates the words: ("a", "bc") and ("ab", "c") must not give the same digest.
     return blake2b(json.dumps(words).encode(), digest_size=size, person=b"segment-personas").hexdigest()

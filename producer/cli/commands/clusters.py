@@ -15,7 +15,7 @@ from producer.cli.rules_file import chosen_rules, read
 from producer.cli.terminal import stderr, stdout
 from worker.clusters import Rules
 from worker.clusters.rules.toml_file import MalformedRules, parse_rules, schema
-from worker.mavera.text.formatting import condition_in_words, trait_in_words
+from worker.mavera.text.formatting import describe_condition, describe_trait_definition
 from worker.settings import load_settings
 
 
@@ -63,14 +63,14 @@ def in_words(rules: Rules) -> Sequence[RenderableType]:
     """What is read, who counts and what decides, as tables."""
     traits = _table("Trait", "Called", "Read from", "Is")
     for trait in rules.traits:
-        traits.add_row(trait.name, trait.label, ", ".join(trait.keys), trait_in_words(trait))
+        traits.add_row(trait.name, trait.label, ", ".join(trait.keys), describe_trait_definition(trait))
     clusters = _table("Cluster", "Called", "Who", "Fields of its persona")
     for cluster in rules.clusters:
-        who = condition_in_words(cluster.when, rules)
+        who = describe_condition(cluster.when, rules)
         clusters.add_row(cluster.key, cluster.label, who, ", ".join(cluster.persona))
     parts: list[RenderableType] = [Text(f"{rules.name}: {_counted(rules)}", "bold"), traits]
     if rules.filter is not None:
-        parts.append(Text(f"Only profiles with: {condition_in_words(rules.filter, rules)}"))
+        parts.append(Text(f"Only profiles with: {describe_condition(rules.filter, rules)}"))
     return [*parts, clusters, Text("The first cluster that fits has the profile.", "dim")]
 
 

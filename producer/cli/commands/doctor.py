@@ -43,7 +43,7 @@ from worker.jobs.personas.lookup import age_order, find_twins
 from worker.jobs.personas.orphans import Owner, find_orphans
 from worker.jobs.services import mavera_client, segment_source
 from worker.jobs.store_factories import persona_store, store_pool, worker_registry
-from worker.mavera import MaveraClient, Persona, list_pages, reference
+from worker.mavera import MaveraClient, Persona, list_pages, make_reference
 from worker.models.sync import SyncRequest
 from worker.printable import printable
 from worker.segment import AutoSource, Source
@@ -318,7 +318,7 @@ async def _mavera(
 
 async def _personas(settings: Settings, client: MaveraClient, place: Owner, rules: Rules) -> list[Finding]:
     """Looks for personas of the space that are there twice, or that the rules leave behind."""
-    family = reference(place.space_id, place.collection, place.rules, "").family
+    family = make_reference(place.space_id, place.collection, place.rules, "").family
     listed: list[Persona] = []
     try:
         async for page in list_pages(client, family, lambda send: send()):

@@ -24,7 +24,7 @@ from worker.http.client import new_session
 from worker.jobs.personas.orphans import Owner, find_orphans
 from worker.jobs.services import mavera_client
 from worker.jobs.store_factories import mavera_limiter, persona_store, store_pool
-from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, find, reference
+from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, find_reference, make_reference
 from worker.printable import printable
 from worker.settings import Settings
 from worker.store import PersonaRecord
@@ -71,9 +71,9 @@ async def _twins(
         return {}
     if space_id is None:
         return twins
-    families = {found.family for name in records if (found := find(name))}
-    families.add(reference(space_id, "users", "recipe", "").family)
-    return {name: ids for name, ids in twins.items() if (found := find(name)) and found.family in families}
+    families = {found.family for name in records if (found := find_reference(name))}
+    families.add(make_reference(space_id, "users", "recipe", "").family)
+    return {name: ids for name, ids in twins.items() if (found := find_reference(name)) and found.family in families}
 
 
 def _orphans(settings: Settings, records: Mapping[str, PersonaRecord]) -> list[str]:

@@ -31,7 +31,7 @@ from producer.cli.views.plan import account_lines, describe_action, plan_lines
 from worker.clusters import Aggregate, ClusterSummary, Estimate, Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
-from worker.mavera.text.formatting import amount
+from worker.mavera.text.formatting import format_amount
 from worker.models.sync import Sync, SyncState
 from worker.printable import printable
 
@@ -295,7 +295,7 @@ def _shown_traits(rules: Rules) -> list[Trait]:
 
 def _mean(trait: Trait, summary: ClusterSummary) -> str:
     mean = summary.numbers[trait.name].mean
-    return "n/a" if mean is None else amount(trait, mean)
+    return "n/a" if mean is None else format_amount(trait, mean)
 
 
 def _estimate(estimate: Estimate | None) -> list[str]:

@@ -16,7 +16,7 @@ from tests.support.redis_server import RedisServer
 from worker.clusters import RECIPE, Aggregate, fold, summarise
 from worker.http.client import new_session
 from worker.jobs.services import mavera_client
-from worker.mavera import build, reference
+from worker.mavera import build_payload, make_reference
 from worker.settings import load_settings
 
 POSTS = 200
@@ -44,7 +44,7 @@ async def _post(url: str) -> list[float]:
     """Sends the POSTs; returns when each was permitted, monotonic seconds."""
     aggregate = Aggregate()
     fold(aggregate, list(profiles(SpaceSpec(60, "recipe"))))
-    payload = build(summarise(aggregate)[0], reference("spa", "users", "recipe", "high_value"), RECIPE)
+    payload = build_payload(summarise(aggregate)[0], make_reference("spa", "users", "recipe", "high_value"), RECIPE)
     looked_at: list[float] = []
 
     def permit() -> bool:

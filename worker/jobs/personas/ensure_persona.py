@@ -53,9 +53,9 @@ from worker.mavera import (
     PersonaPayload,
     PostUncertain,
     Reference,
-    build,
+    build_payload,
 )
-from worker.mavera.ignored_fields import ignored_fields
+from worker.mavera.ignored_fields import find_ignored_fields
 from worker.models.sync import PersonaOutcome
 from worker.settings import CLAIM_DEADLINE_S
 from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, PersonaStore, Sent, SyncStore
@@ -185,7 +185,7 @@ class PersonaEnsurer:
             ApiError, Defer, LeaseLost: The sync cannot go on now.
         """
         reference = cluster_reference(self._started.request, self._started.lease.sync_id, summary.key)
-        wanted = PersonaRequest(summary, reference, build(summary, reference, self._started.request.rules))
+        wanted = PersonaRequest(summary, reference, build_payload(summary, reference, self._started.request.rules))
         if last and await self._is_settled(wanted):
             return
         known = record = await self._personas.find(wanted.text)
@@ -465,7 +465,7 @@ class PersonaEnsurer:
         reason: str = "",
     ) -> None:
         """Records a persona that has just been sent its payload."""
-        ignored = ignored_fields(wanted.payload.as_json(), answer)
+        ignored = find_ignored_fields(wanted.payload.as_json(), answer)
         outcome = await self._with_twins(
             wanted, PersonaOutcome(wanted.summary.key, persona_id, action, credits_charged, ignored, reason)
         )

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from worker.clusters import ClusterSummary
 from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.settle_watch import SettleWatch
-from worker.mavera import MaveraClient, Persona, Reference, list_pages, reference
+from worker.mavera import MaveraClient, Persona, Reference, list_pages, make_reference
 from worker.models.sync import SyncRequest
 from worker.store import PersonaRecord, PersonaStore
 
@@ -53,7 +53,7 @@ class Lookup(BaseModel):
 def cluster_reference(request: SyncRequest, sync_id: str, cluster: str) -> Reference:
     """The reference of a cluster's persona. In mode `create` it is this sync's own."""
     own = sync_id if request.mode == "create" else None
-    return reference(request.space_id, request.collection, request.rules.name, cluster, sync_id=own)
+    return make_reference(request.space_id, request.collection, request.rules.name, cluster, sync_id=own)
 
 
 def found_record(request: SyncRequest, sync_id: str, summary: ClusterSummary, persona_id: str) -> PersonaRecord:

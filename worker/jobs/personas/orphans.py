@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from worker.mavera import reference
+from worker.mavera import make_reference
 from worker.models.plan import Orphan
 from worker.store import PersonaRecord
 
@@ -20,7 +20,7 @@ class Owner:
 
     def reference(self, cluster: str) -> str:
         """The reference of a cluster's persona, as text."""
-        return str(reference(self.space_id, self.collection, self.rules, cluster))
+        return str(make_reference(self.space_id, self.collection, self.rules, cluster))
 
 
 def find_orphans(

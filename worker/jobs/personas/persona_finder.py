@@ -18,7 +18,7 @@ from worker.errors import ApiError, ResumableStop, WaitUntil
 from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.personas.lookup import Listing, PersonaLister, cluster_reference
 from worker.mavera import MaveraClient, Persona, PersonaGone, PersonaPayload, Reference
-from worker.mavera.absence import WantedPersona, is_beginning, is_whole, shown_reference, suspects
+from worker.mavera.absence import WantedPersona, find_suspects, is_shown_whole, matches_beginning, visible_reference
 from worker.mavera.listing import MAX_PAGES
 from worker.mavera.payload import NAME_PREFIX
 from worker.models.sync import SyncRequest
@@ -103,7 +103,7 @@ class PersonaFinder:
         row = next((one for one in listing.personas if one.id == persona_id), None)
         if row is None:
             return False
-        mine = shown_reference(row)
+        mine = visible_reference(row)
         return mine.family == self._family if mine else _shows_too_little(row, listing)
 
     async def still_lists(self, persona_id: str) -> bool:
@@ -183,24 +183,24 @@ class PersonaFinder:
         shown = {
             persona_id: mine
             for persona_id, one in self._read.items()
-            if one and (mine := shown_reference(one)) is not None
+            if one and (mine := visible_reference(one)) is not None
         }
         carriers = sorted(persona_id for persona_id, mine in shown.items() if mine == wanted.reference)
         if carriers:
             return carriers[0]
         answers = [one.description or "" for one in self._read.values() if one]
-        plain = {one.id for one in self._read.values() if one and is_whole(one.description or "", answers)}
+        plain = {one.id for one in self._read.values() if one and is_shown_whole(one.description or "", answers)}
         found = self._suspects(lists, wanted, others | shown.keys() | plain)
         if not found:
             return None
-        if claimed and len(found) == 1 and is_beginning(found[0], wanted):
+        if claimed and len(found) == 1 and matches_beginning(found[0], wanted):
             return found[0].id
         raise PersonaInDoubt(_doubt_sentence(found, wanted))
 
     def _suspects(self, lists: list[Listing], wanted: WantedPersona, known: set[str] | tuple[()]) -> list[Persona]:
         rows: dict[str, Persona] = {}
         for listing in lists:
-            found = suspects(
+            found = find_suspects(
                 listing.personas,
                 wanted,
                 known,

@@ -18,8 +18,8 @@ from worker.jobs.personas.lookup import cluster_reference, found_record
 from worker.jobs.personas.orphans import Owner, find_orphans
 from worker.jobs.personas.persona_action import PersonaAction, decide_action
 from worker.jobs.personas.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
-from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, Persona, PersonaGone, PersonaPayload, build
-from worker.mavera.ignored_fields import shown_fields
+from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, Persona, PersonaGone, PersonaPayload, build_payload
+from worker.mavera.ignored_fields import returned_fields
 from worker.models.plan import Orphan, Plan, PlannedPersona
 from worker.store import PersonaRecord, PersonaStore, SyncStore
 from worker.store.syncs import Begun
@@ -116,7 +116,7 @@ class Planner:
 
     async def _case(self, summary: ClusterSummary) -> _Case:
         reference = cluster_reference(self._started.request, self._started.lease.sync_id, summary.key)
-        payload = build(summary, reference, self._started.request.rules)
+        payload = build_payload(summary, reference, self._started.request.rules)
         case = _Case(summary, payload, await self._personas.find(str(reference)), None)
         listing = await self._finder.family()
         case.listed = listing.lookup(reference.family).found.get(str(reference))
@@ -131,7 +131,7 @@ class Planner:
 
     async def _persona(self, case: _Case) -> PlannedPersona:
         decision, persona = await self._decide(case, look=True)
-        payload, shown = case.payload.as_json(), shown_fields(persona) if persona else {}
+        payload, shown = case.payload.as_json(), returned_fields(persona) if persona else {}
         return PlannedPersona(
             cluster=case.summary.key,
             action=decision.action,

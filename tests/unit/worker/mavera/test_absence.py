@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.mavera import Persona, Reference
-from worker.mavera.absence import WantedPersona, is_beginning, is_whole, shown_reference, suspects
+from worker.mavera.absence import WantedPersona, find_suspects, is_shown_whole, matches_beginning, visible_reference
 
 OURS = Reference("0123456789", "00000001")
 SIBLING = Reference("0123456789", "00000002")
@@ -24,7 +24,7 @@ def row(persona_id: str = "per_1", **fields: Any) -> Persona:
 
 
 def ids(*rows: Persona, **options: Any) -> list[str]:
-    return [one.id for one in suspects(rows, WANTED, options.pop("known", ()), **options)]
+    return [one.id for one in find_suspects(rows, WANTED, options.pop("known", ()), **options)]
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_a_row_that_shows_another_reference_is_none() -> None:
 
 def test_a_reference_that_is_only_quoted_in_a_text_that_goes_on_proves_nothing() -> None:
     assert ids(row(description=f"Plans: {FOREIGN}, pro and")) == ["per_1"]
-    assert shown_reference(row(description=f"Plans: {FOREIGN} …")) is None
-    assert shown_reference(row(description=f"{TEXT} {FOREIGN} edited")) == FOREIGN
+    assert visible_reference(row(description=f"Plans: {FOREIGN} …")) is None
+    assert visible_reference(row(description=f"{TEXT} {FOREIGN} edited")) == FOREIGN
 
 
 def test_a_short_text_is_whole_only_beside_a_longer_one_with_its_reference() -> None:
@@ -64,8 +64,8 @@ def test_a_short_text_is_whole_only_beside_a_longer_one_with_its_reference() -> 
     assert ids(row(description=TEXT[:-1] + "…"), whole) == ["per_1"]
     shorter = row("per_2", name="Other", description=f"Short. {FOREIGN}")
     assert ids(row(description=TEXT), shorter) == ["per_1"]
-    assert not is_whole("Made by hand.", ["x" * 500])
-    assert not is_whole("", [whole.description or ""])
+    assert not is_shown_whole("Made by hand.", ["x" * 500])
+    assert not is_shown_whole("", [whole.description or ""])
 
 
 def test_a_cut_row_with_a_name_like_ours_is_a_suspect_unless_it_is_that_of_another_cluster() -> None:
@@ -98,10 +98,10 @@ def test_the_most_alike_come_first_and_a_repeated_row_counts_once() -> None:
 
 @pytest.mark.parametrize(("shown", "begins"), [(200, True), (80, True), (70, True), (40, False), (2, False)])
 def test_the_beginning_of_our_own_text_is_known_if_it_is_long_enough(shown: int, begins: bool) -> None:
-    assert is_beginning(row(description=WANTED.description[:shown]), WANTED) is begins
-    assert is_beginning(row(description=WANTED.description[: shown - 2] + " …"), WANTED) is begins
-    assert not is_beginning(row(description=WANTED.description[:shown], name="Another"), WANTED)
-    assert not is_beginning(row(description=TEXT.replace("1200", "1300")[:shown]), WANTED)
+    assert matches_beginning(row(description=WANTED.description[:shown]), WANTED) is begins
+    assert matches_beginning(row(description=WANTED.description[: shown - 2] + " …"), WANTED) is begins
+    assert not matches_beginning(row(description=WANTED.description[:shown], name="Another"), WANTED)
+    assert not matches_beginning(row(description=TEXT.replace("1200", "1300")[:shown]), WANTED)
 
 
 # Whatever the list shows
@@ -152,7 +152,7 @@ def test_a_persona_that_is_there_is_found_or_a_suspect(
 ) -> None:
     true, shown = rows
     ours = {one.id for one in true if (one.description or "").endswith(str(OURS))}
-    found = {one.id for one in shown if shown_reference(one) == OURS and (one.description or "").endswith(str(OURS))}
+    found = {one.id for one in shown if visible_reference(one) == OURS and (one.description or "").endswith(str(OURS))}
     doubtful = set(ids(*shown, searched=searched, other_names=[f"Segment CDP: {label}" for label in LABELS]))
     assert ours <= found | doubtful
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from worker.mavera import Persona
-from worker.mavera.ignored_fields import ignored_fields
+from worker.mavera.ignored_fields import find_ignored_fields
 
 SENT = {
     "name": "Segment CDP: Growth",
@@ -24,7 +24,7 @@ def shown(**changes: Any) -> dict[str, Any]:
 
 
 def ignored(answer: dict[str, Any]) -> tuple[str, ...]:
-    return ignored_fields(SENT, Persona.model_validate(answer))
+    return find_ignored_fields(SENT, Persona.model_validate(answer))
 
 
 def test_an_answer_that_shows_everything_has_ignored_nothing() -> None:
@@ -71,7 +71,7 @@ def test_nothing_is_concluded_from_an_answer_without_details(details: object) ->
 
 
 def test_nothing_is_concluded_from_no_answer() -> None:
-    assert ignored_fields(SENT, None) == ()
+    assert find_ignored_fields(SENT, None) == ()
 
 
 def test_deep_details_do_no_harm() -> None:

@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from worker.clusters import RECIPE, Aggregate, ClusterSummary, Rules, fold, summarise
-from worker.mavera.payload import MAX_DESCRIPTION, PersonaPayload, build
-from worker.mavera.reference import Reference, find
+from worker.mavera.payload import MAX_DESCRIPTION, PersonaPayload, build_payload
+from worker.mavera.reference import Reference, find_reference
 
 REFERENCE = Reference("3f9a2c1d4e", "8b21cc90")
 SAMPLE: list[object] = [
@@ -43,7 +43,7 @@ def extended(*traits: dict[str, object], **changes: Any) -> Rules:
 
 def built(profiles: list[object], rules: Rules = RECIPE, cluster: str | None = None) -> PersonaPayload:
     """The payload of a cluster, by default of the first."""
-    return build(summaries(profiles, rules)[cluster or rules.cluster_keys[0]], REFERENCE, rules)
+    return build_payload(summaries(profiles, rules)[cluster or rules.cluster_keys[0]], REFERENCE, rules)
 
 
 # The recipe
@@ -128,14 +128,15 @@ def test_numbers_are_rounded_in_the_text_and_raw_in_the_recipes_fields() -> None
 # What is more than the recipe's
 
 
-def test_from_enough_profiles_on_the_text_goes_on_with_share_engagement_and_spread() -> None:
+def test_enough_profiles_add_share_engagement_and_spread() -> None:
     # 40 of high value with LTVs from 601 to 640, and as many others.
     high = [{"traits": {"ltv": 601 + i, "churn_risk": 0.05, "plan": "pro" if i < 30 else "team"}} for i in range(40)]
     payload = built([*high, *[{"traits": {"ltv": 5, "churn_risk": 0.9}}] * 40])
     assert payload.description == (
         "High Value segment from Segment computed traits. N=40. Avg LTV: $620. Avg purchases: n/a. Avg churn risk: 5%. "
-        "Industries: n/a. Plans: pro, team. They are 50% of all profiles that are in a cluster. Engagement, by average "
-        "LTV: high. LTV: median $620, 8 of 10 between $604 and $636. Churn risk: 5% for 8 of 10. "
+        "Industries: n/a. Plans: pro, team. This segment holds 50% of all classified profiles. Engagement tier, "
+        "based on average LTV: high. LTV: median $620, 80% of profiles between $604 and $636. "
+        "Churn risk: 5% for at least 80% of profiles. "
         f"Plans: pro 75%, team 25%. {REFERENCE}"
     )
     assert payload.demographic == {
@@ -164,7 +165,7 @@ def test_of_few_profiles_no_spread_is_told() -> None:
     assert few.psychographic["numbers"] == {}
 
 
-def test_what_sets_a_cluster_apart_is_told_with_the_numbers_of_everyone_else() -> None:
+def test_description_compares_the_cluster_with_the_others() -> None:
     rules = extended(
         {"name": "country", "type": "category"},
         {"name": "sessions", "type": "number"},
@@ -178,12 +179,12 @@ def test_what_sets_a_cluster_apart_is_told_with_the_numbers_of_everyone_else() -
     aggregate = Aggregate()
     fold(aggregate, profiles, rules, as_of=100 * 86_400.0)
     first = next(iter(summarise(aggregate, rules)))
-    payload = build(first, REFERENCE, rules)
-    assert "More often than elsewhere: country DE (100%, elsewhere 0%), subscriber (100%, elsewhere 0%)." in (
+    payload = build_payload(first, REFERENCE, rules)
+    assert "More common than in the other segments: country DE (100% versus 0%), subscriber (100% versus 0%)." in (
         payload.description
     )
-    assert "Higher than elsewhere: sessions (43.8, elsewhere 13.8)." in payload.description
-    assert "Longer ago than elsewhere: first seen (100 days ago, elsewhere 41 days ago)." in payload.description
+    assert "Higher on average than in the other segments: sessions (43.8 versus 13.8)." in payload.description
+    assert "Longer ago than in the other segments: first seen (100 days ago versus 41 days ago)." in payload.description
     assert {"trait": "country", "value": "DE", "share": 1.0, "elsewhere": 0.0} in payload.psychographic["sets_apart"]  # type: ignore[operator]
     assert payload.psychographic["true_for"] == {"subscriber": 1.0}
     assert payload.psychographic["ages_in_days"]["joined"]["mean"] == 100  # type: ignore[index]
@@ -206,7 +207,7 @@ def test_a_percentile_is_never_called_a_risk() -> None:
     assert "engagement_tier" not in payload.psychographic
 
 
-def test_other_rules_tell_of_their_own_traits_and_of_nothing_else() -> None:
+def test_other_rules_describe_only_their_own_traits() -> None:
     rules = rules_of(
         {"name": "seats", "type": "number"},
         {"name": "secret", "type": "number"},
@@ -220,7 +221,7 @@ def test_other_rules_tell_of_their_own_traits_and_of_nothing_else() -> None:
     payload = built([{"traits": traits}] * 30, rules)
     assert payload.description == (
         "Everyone segment from Segment computed traits. N=30. Avg seats: 4.0. Plan: team 100%. Trial: yes for 100%. "
-        "They are 100% of all profiles that are in a cluster. Seats: 4.0 for 8 of 10. "
+        "This segment holds 100% of all classified profiles. Seats: 4.0 for at least 80% of profiles. "
         f"{REFERENCE}"
     )
     assert payload.demographic == {"plan": ["team"], "shares": {"plan": {"team": 1.0}}}
@@ -266,7 +267,7 @@ def test_the_wording_changes_with_what_the_rules_say_and_with_nothing_else() -> 
     assert wording == built([{"traits": {"ltv": 900, "churn_risk": 0.1}}] * 40).wording
     others = [
         built(SAMPLE, cluster="growth").wording,
-        build(summaries(SAMPLE)["high_value"], Reference("3f9a2c1d4e", "00000000"), RECIPE).wording,
+        build_payload(summaries(SAMPLE)["high_value"], Reference("3f9a2c1d4e", "00000000"), RECIPE).wording,
         built(SAMPLE, extended(label="Best")).wording,
         built(SAMPLE, extended(template="{label}")).wording,
         built(SAMPLE, extended(persona={"type": "B2B"})).wording,
@@ -326,20 +327,20 @@ def test_a_word_that_does_not_fit_is_left_out_as_a_whole(size: int) -> None:
 
 def _without_reference(payload: PersonaPayload) -> str:
     assert len(payload.description) <= MAX_DESCRIPTION
-    assert find(payload.description) == REFERENCE
+    assert find_reference(payload.description) == REFERENCE
     return payload.description.removesuffix(f" {REFERENCE}")
 
 
 def test_the_body_is_json_and_carries_its_reference() -> None:
     body = built(SAMPLE, cluster="growth").as_json()
     assert json.loads(json.dumps(body)) == body
-    assert find(str(body["description"])) == REFERENCE
+    assert find_reference(str(body["description"])) == REFERENCE
 
 
 def test_a_reference_that_a_space_or_a_template_quotes_does_not_hide_the_own_one() -> None:
     quoted = "[segment-personas 0000000000 00000000]"
     payload = built(SAMPLE, extended(template=f"Quotes {quoted}, by chance or not."))
-    assert find(payload.description) == REFERENCE
+    assert find_reference(payload.description) == REFERENCE
 
 
 def test_a_few_hostile_profiles_do_not_reach_a_persona_and_many_are_quoted_as_data() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from worker.clusters import Aggregate, Rules, fold, summarise
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
-from worker.mavera.payload import build
+from worker.mavera.payload import build_payload
 from worker.mavera.reference import Reference
 
 RULES = Rules.model_validate(
@@ -71,7 +71,7 @@ def test_all_that_is_shown_of_any_values_is_printable(traits: list[dict[str, obj
     aggregate = folded(traits, copies=3)
     assert aggregate.profiles == 3 * len(traits)
     for summary in summarise(aggregate, RULES):
-        payload = build(summary, Reference("3f9a2c1d4e", "8b21cc90"), RULES)
+        payload = build_payload(summary, Reference("3f9a2c1d4e", "8b21cc90"), RULES)
         assert json.dumps(payload.as_json(), ensure_ascii=False).isprintable()
     assert all(
         shape.isprintable() for shapes in frequent_shapes_by_trait(aggregate.error_shapes).values() for shape in shapes

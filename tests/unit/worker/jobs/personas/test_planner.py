@@ -20,7 +20,7 @@ from worker.jobs.job_payloads import sync_payload
 from worker.jobs.personas.lookup import cluster_reference
 from worker.jobs.personas.planner import Planner
 from worker.jobs.services import WorkerServices
-from worker.mavera import build
+from worker.mavera import build_payload
 from worker.models.plan import Plan, PlannedPersona
 from worker.models.sync import PersonaOutcome, SyncRequest
 from worker.store import PersonaRecord, Sent, StorePool
@@ -56,14 +56,14 @@ class Planning:
     async def make(self, cluster: int = 0) -> str:
         """A persona at Mavera, as a sync of the same space would make it; not recorded."""
         summary = clusters()[cluster]
-        payload = build(summary, cluster_reference(REQUEST, "", summary.key), RECIPE)
+        payload = build_payload(summary, cluster_reference(REQUEST, "", summary.key), RECIPE)
         return (await self.services.mavera.create(payload, lambda: True)).id
 
     async def record(self, persona_id: str, cluster: int = 0, *, sent: bool = False) -> None:
         """sent: whether it is known what the persona says."""
         summary = clusters()[cluster]
         reference = cluster_reference(REQUEST, "", summary.key)
-        payload = build(summary, reference, RECIPE)
+        payload = build_payload(summary, reference, RECIPE)
         said = Sent(payload.wording, payload.figures, at=1.0) if sent else None
         record = PersonaRecord(persona_id, "spa", summary.key, "s0", n=20, sent=said)
         await self.services.personas.record(
@@ -102,7 +102,7 @@ async def test_a_cluster_without_a_persona_would_get_one(fake_pool: StorePool) -
             assert (persona.cluster, persona.action, persona.credits, persona.reason) == (summary.key, *expected)
             assert (persona.persona_id, persona.current) == (None, None)
             reference = cluster_reference(REQUEST, "", summary.key)
-            assert persona.payload == build(summary, reference, RECIPE).as_json()
+            assert persona.payload == build_payload(summary, reference, RECIPE).as_json()
 
 
 @pytest.mark.parametrize("recorded", [True, False])

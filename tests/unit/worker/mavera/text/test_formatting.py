@@ -9,7 +9,7 @@ import pytest
 from worker.clusters.rules.builtin import RECIPE
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait import Trait
-from worker.mavera.text.formatting import amount, condition_in_words, threshold, trait_in_words
+from worker.mavera.text.formatting import describe_condition, describe_trait_definition, format_amount, format_threshold
 
 RULES: dict[str, Any] = {
     "name": "test",
@@ -27,7 +27,7 @@ RULES: dict[str, Any] = {
 
 def words(condition: dict[str, Any] | None) -> str:
     rules = Rules.model_validate({**RULES, "filter": condition})
-    return condition_in_words(rules.filter, rules)
+    return describe_condition(rules.filter, rules)
 
 
 def trait(**fields: Any) -> Trait:
@@ -35,7 +35,7 @@ def trait(**fields: Any) -> Trait:
 
 
 def test_the_recipe_reads_as_it_is() -> None:
-    assert [condition_in_words(cluster.when, RECIPE) for cluster in RECIPE.clusters] == [
+    assert [describe_condition(cluster.when, RECIPE) for cluster in RECIPE.clusters] == [
         "LTV > $500 and churn risk < 15%",
         "LTV > $100 and purchases ≥ 2",
         "churn risk > 40%",
@@ -52,7 +52,7 @@ def test_the_recipe_reads_as_it_is() -> None:
         ({"trait": "plan", "eq": "pro"}, 'plan is "pro"'),
         ({"trait": "plan", "in": ["pro", "team"]}, 'plan is "pro" or "team"'),
         ({"trait": "plan", "missing": True}, "plan is missing"),
-        ({"trait": "plan", "missing": False}, "plan is there"),
+        ({"trait": "plan", "missing": False}, "plan is present"),
         ({"trait": "trial", "eq": True}, "trial is yes"),
         ({"trait": "joined", "gte": 1}, "joined at least 1 day ago"),
         ({"trait": "joined", "gt": -90, "lt": 0}, "joined less than 90 days ahead and joined less than 0 days ago"),
@@ -92,7 +92,7 @@ def test_a_condition_reads_as_a_sentence(condition: dict[str, Any], expected: st
     ],
 )
 def test_the_scale_decides_how_a_number_reads(scale: dict[str, str], value: float, rounded: str, exact: str) -> None:
-    assert (amount(trait(**scale), value), threshold(trait(**scale), value)) == (rounded, exact)
+    assert (format_amount(trait(**scale), value), format_threshold(trait(**scale), value)) == (rounded, exact)
 
 
 @pytest.mark.parametrize(
@@ -111,4 +111,4 @@ def test_the_scale_decides_how_a_number_reads(scale: dict[str, str], value: floa
     ],
 )
 def test_a_trait_says_how_it_is_read(fields: dict[str, Any], expected: str) -> None:
-    assert trait_in_words(trait(**fields)) == expected
+    assert describe_trait_definition(trait(**fields)) == expected
