@@ -14,7 +14,7 @@ from typing import Self
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import PersonasError
 from worker.jobs.job_payloads import batch_payload, sync_payload
-from worker.jobs.store_factories import sync_store, worker_registry
+from worker.jobs.store_factories import client_sync_store, worker_registry
 from worker.models.sync import Sync, SyncRequest, SyncState, job_kind, new_sync_id
 from worker.settings import ClientConfig, load_client_config
 from worker.store import StorePool, WorkerPresence, redis_pool
@@ -87,7 +87,7 @@ class SyncClient:
         settings = settings or load_client_config()
         self._pool = pool or redis_pool(redis_url, patience_s=patience_s, prefix=settings.redis_prefix)
         self._owns_pool = pool is None
-        self._syncs = sync_store(self._pool, settings)
+        self._syncs = client_sync_store(self._pool, settings)
         self._workers = worker_registry(self._pool, settings)
 
     @classmethod

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from importlib.resources import files
-from pathlib import Path
 from typing import cast
 
 import redis
 
 from tests.bench.stage import WORKER
-from worker.store import keys, scripts
+from tests.support.lua_scripts import lua_files, typed_scripts
+from worker.store import keys
+from worker.store.scripts.typed_script import script_text
 
 _END = "bench-end"
 _READING = frozenset(
@@ -32,7 +32,7 @@ _READING = frozenset(
         "batch/requeue",
     }
 )
-_WATCHING = frozenset({"sync/revive", "batch/revive", "watchdog/due", "watchdog/lock_watch"})
+_WATCHING = frozenset({"watchdog/revive_sync", "watchdog/revive_batch", "watchdog/list_due", "watchdog/lock_watch"})
 _HOUSEKEEPING = frozenset({keys.WATCH, keys.DUE, keys.WORKERS})
 _FRAME = frozenset({"MULTI", "EXEC", "DISCARD"})
 
@@ -62,9 +62,8 @@ class Command:
 
 def script_names() -> dict[str, str]:
     """SHA-1 → name of each of the store's scripts."""
-    folder = Path(str(files("worker.store"))) / "lua"
-    names = [str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.lua")]
-    return {scripts._source(name)[1]: name for name in names if name != "prelude"}
+    typed = typed_scripts()
+    return {script_text(name, "", typed[name].header if name in typed else "")[1]: name for name in lua_files()}
 
 
 def purpose(words: tuple[str, ...], names: dict[str, str]) -> Purpose:
@@ -84,7 +83,7 @@ def purpose(words: tuple[str, ...], names: dict[str, str]) -> Purpose:
 
 
 def _of_script(script: str, first_key: str) -> Purpose:
-    if script == "queue/take_job":
+    if script == "queue/take_jobs":
         return Purpose.POLLING
     if script in _READING or (script == "ratelimit/reserve" and first_key.startswith(keys.limit("segment:"))):
         return Purpose.READING

@@ -15,14 +15,14 @@ from typing import Any
 
 from worker.mavera import MaveraClient
 from worker.segment import InlineApi
-from worker.store import BatchStore, PersonaStore, SyncStore
+from worker.store import BatchStore, JobSyncStore, PersonaStore
 
 _METHODS: dict[str, tuple[type, str]] = {
-    "begin": (SyncStore, "begin"),
+    "begin": (JobSyncStore, "begin"),
     "lookup": (MaveraClient, "list_page"),
     "fetch": (InlineApi, "page"),
-    "commit": (SyncStore, "commit"),
-    "commit_listing": (BatchStore, "commit_listing"),
+    "commit": (JobSyncStore, "commit"),
+    "commit_listing": (JobSyncStore, "commit_listing"),
     "begin_batch": (BatchStore, "begin"),
     "count_batch": (BatchStore, "count"),
     "retry_batch": (BatchStore, "retry"),
@@ -30,8 +30,8 @@ _METHODS: dict[str, tuple[type, str]] = {
     "post": (MaveraClient, "create"),
     "record": (PersonaStore, "record"),
     "leave": (PersonaStore, "leave"),
-    "hand_over": (SyncStore, "hand_over"),
-    "complete": (SyncStore, "complete"),
+    "hand_over": (JobSyncStore, "hand_over"),
+    "complete": (JobSyncStore, "complete"),
 }
 POINTS = [f"{when}_{what}" for what in _METHODS for when in ("before", "after")]
 HOW = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}

@@ -160,9 +160,9 @@ async def test_data_of_another_type_expired_data_and_odd_ids_are_dropped_with_on
 async def test_jobs_of_syncs_that_are_not_there_or_not_theirs_end_quietly(stage: Stage) -> None:
     syncs = Syncs(stage.pool)
     await syncs.create("cancelled")
-    await syncs.store.cancel("cancelled")
+    await syncs.client.cancel("cancelled")
     await syncs.create("failed")
-    await syncs.store.fail((await syncs.begin("failed")).lease, FAILURE, "token")
+    await syncs.jobs.fail((await syncs.begin("failed")).lease, FAILURE, "token")
     before = {sync_id: await syncs.get(sync_id) for sync_id in ("cancelled", "failed")}
     jobs = {
         "stray-none": job(a=["stray-sync", 1]),

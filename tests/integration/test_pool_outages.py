@@ -24,7 +24,7 @@ from worker.errors import ConfigurationError, StoreUnavailable
 from worker.models.sync import SyncState
 from worker.store import StorePool, keys, redis_pool
 from worker.store.connection.pool import closing
-from worker.store.syncs import new_token
+from worker.store.sync_progress import new_token
 
 FILLING = 300
 """Keys that make a start last long enough to be seen."""
@@ -54,7 +54,7 @@ class Stream:
         while self._go_on:
             pages = at.pages + 1
             wanted = replace(at, cursor=f"c{pages}", pages=pages, profiles=200 * pages, aggregate=b"." * pages)
-            at = await self.syncs.store.commit(lease, wanted, new_token())
+            at = await self.syncs.jobs.commit(lease, wanted, new_token())
             self.acknowledged += 1
 
     def stop(self) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import aiohttp
 
 from worker.jobs.services import WorkerServices
+from worker.jobs.store_factories import client_sync_store
 from worker.settings import load_settings
-from worker.store import Limiter, RateScope, StorePool, keys
+from worker.store import ClientSyncStore, Limiter, RateScope, StorePool, keys
 
 _MOMENTS = {b"last", b"not_before", b"widened", b"named_until", b"shared"}
 """The fields of a rate limit that are times."""
@@ -54,3 +55,8 @@ def services_for(
         **settings,
     }
     return WorkerServices(load_settings(**chosen), pool, session, clock=time.clock, sleep=time.sleep)
+
+
+def client_of(services: WorkerServices) -> ClientSyncStore:
+    """The syncs of a client with the settings of a worker."""
+    return client_sync_store(services.pool, services.settings)

@@ -11,15 +11,15 @@ from worker.store import (
     BatchGrant,
     BatchStore,
     BatchWork,
-    BegunBatch,
     Counted,
     LeaseGrant,
     Listing,
     NewBatch,
+    StartedBatch,
     StorePool,
     keys,
 )
-from worker.store.syncs import new_token
+from worker.store.sync_progress import new_token
 
 FAN_OUT = REQUEST.model_copy(update={"strategy": "fan-out"})
 PAGES = 8
@@ -72,7 +72,7 @@ class FanOut(Syncs):
             ended=ended,
             complete=ended,
         )
-        self.listing = await self.batches.commit_listing(
+        self.listing = await self.jobs.commit_listing(
             self.lease,
             after,
             added,
@@ -81,7 +81,7 @@ class FanOut(Syncs):
         )
         return self.listing
 
-    async def begin_batch(self, number: int) -> BegunBatch:
+    async def begin_batch(self, number: int) -> StartedBatch:
         """A job begins the present try at a batch."""
         return await self.batches.begin(await self.key(number), f"holder-{new_token()}")
 
@@ -89,7 +89,7 @@ class FanOut(Syncs):
         """The present try at an outstanding batch."""
         return next(key for key in (await self.get()).outstanding if key.number == number)
 
-    async def count(self, begun: BegunBatch, base: Counted | None = None) -> Counted | None:
+    async def count(self, begun: StartedBatch, base: Counted | None = None) -> Counted | None:
         """A batch counts its pages on top of `base`, or of what it began with."""
         base = base or begun.counted
         now = replace(

@@ -1,7 +1,7 @@
 """The store as it should be: its moves in plain Python, its contents as plain data, and Redis' contents to compare.
 
-`Model` has the methods of `SyncStore` and `PersonaStore`, so that one call can be sent to both. It knows no clock: that
-something has a time, or a time to live, is modelled; which, is not. What Redis holds is read by `read`, key by key.
+`Model` has the methods of the stores of syncs, batches and personas, so that one call can be sent to both. It knows no
+clock: that something has a time, or a time to live, is modelled; which, is not. `read` reads Redis, key by key.
 """
 
 from __future__ import annotations
@@ -13,22 +13,25 @@ from unittest.mock import ANY
 
 import orjson
 
-from tests.support.model_batches import ModelBatch, ModelBatches, ModelLookAhead, stale
+from tests.support.model_batches import ModelBatch, ModelBatches, ModelLookAhead, out_of_order, stale
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.jobs.job_payloads import batch_payload
 from worker.models.plan import Plan
-from worker.models.sync import JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState, job_kind
+from worker.models.sync import BatchKey, JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState, job_kind
 from worker.store import (
     Checkpoint,
     Claim,
     ClaimAnswer,
     JobPayload,
     LeaseGrant,
+    Listing,
+    NewBatch,
     PersonaRecord,
     StorePool,
     keys,
 )
-from worker.store.syncs import HISTORY, Begun, Move
+from worker.store.job_sync_store import HISTORY, Move
+from worker.store.sync_progress import StartedJob
 
 RUNNING = (SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING)
 WAKE_TOKENS = 100
@@ -271,7 +274,7 @@ class Model:
 
     # A job's moves
 
-    def begin(self, sync_id: str, epoch: int, kind: JobKind, holder: str) -> Begun:
+    def begin(self, sync_id: str, epoch: int, kind: JobKind, holder: str) -> StartedJob:
         sync = self.syncs.get(sync_id)
         if (
             sync is None
@@ -292,7 +295,7 @@ class Model:
         lease = LeaseGrant(sync_id, sync.state, epoch, holder)
         accepted = sync.accepted == "1"
         listing = self.batches.listing(sync)
-        return Begun(lease, sync.request, sync.at, listing, ANY, sync.lookup, sync.plan, accepted, ANY, sync.note)
+        return StartedJob(lease, sync.request, sync.at, listing, ANY, sync.lookup, sync.plan, accepted, ANY, sync.note)
 
     def heartbeat(self, lease: LeaseGrant, *, note: str = "", for_s: float = 0.0) -> None:
         sync = self._owned(lease)
@@ -321,7 +324,7 @@ class Model:
             return following
         sync = self._owned(replace(lease, state=SyncState.FETCHING))
         if sync.at.seq != checkpoint.seq:
-            raise stale(sync)
+            raise out_of_order(sync, checkpoint.seq)
         if checkpoint.pages > sync.at.pages:
             sync.revivals = 0
         sync.at, sync.token, sync.note = following, token, note
@@ -386,7 +389,7 @@ class Model:
 
     # The watcher's move
 
-    def revive(
+    def revive_sync(
         self, sync_id: str, state: SyncState, epoch: int, ticket: JobPayload, *, max_revivals: int, message: str
     ) -> str:
         sync = self.syncs[sync_id]
@@ -412,6 +415,14 @@ class Model:
         self.set_job(sync, ticket, 0)
         self.due[sync_id] = False
         return "revived"
+
+    def revive_batch(self, key: BatchKey, ticket: JobPayload, *, max_lost: int, message: str) -> str:
+        return self.batches.revive(key, ticket, max_lost=max_lost, message=message)
+
+    def commit_listing(
+        self, lease: LeaseGrant, listing: Listing, batches: Sequence[NewBatch], token: str, **options: Any
+    ) -> Listing:
+        return self.jobs.commit_listing(lease, listing, batches, token, **options)
 
     # Personas
 

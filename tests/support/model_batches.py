@@ -13,13 +13,13 @@ from worker.models.sync import BatchKey, SyncFailure, SyncState
 from worker.store import (
     BatchGrant,
     BatchWork,
-    BegunBatch,
     Counted,
     JobPayload,
     LeaseGrant,
     Listing,
     NewBatch,
     NextPayloads,
+    StartedBatch,
     keys,
 )
 
@@ -133,8 +133,10 @@ class ModelBatches:
         if sync.token != token:
             if not model.owns(replace(lease, state=SyncState.FETCHING)):
                 raise stale(sync)
-            if sync.at.seq != listing.seq or not {batch.key.slot for batch in batches} <= set(ahead.free):
-                raise stale(sync)
+            if sync.at.seq != listing.seq:
+                raise out_of_order(sync, listing.seq)
+            if taken := [batch.key.slot for batch in batches if batch.key.slot not in ahead.free]:
+                raise LeaseLost(f"slot {taken[0]} already holds a batch")
             if listing.pages > ahead.pages:
                 sync.revivals = 0
             sync.ahead = ahead
@@ -158,14 +160,14 @@ class ModelBatches:
                 self._move_on(sync, ahead, following, delay_s)
         return replace(listing, seq=listing.seq + 1, free_slots=ahead.free)
 
-    def begin(self, key: BatchKey, holder: str) -> BegunBatch:
+    def begin(self, key: BatchKey, holder: str) -> StartedBatch:
         sync, batch = self._find(key)
         if batch.holder not in ("-", holder):
             raise stale(sync)
         batch.holder = holder
         self._model.due[batch.member] = False
         lease = BatchGrant(key, holder)
-        return BegunBatch(lease, sync.request, ANY, batch.work, self._counted(sync), batch.trouble_ms)
+        return StartedBatch(lease, sync.request, ANY, batch.work, self._counted(sync), batch.trouble_ms)
 
     def heartbeat(self, grant: BatchGrant, *, note: str = "") -> None:
         sync, batch = self._owned(grant)
@@ -275,5 +277,10 @@ class ModelBatches:
 
 
 def stale(sync: ModelSync | None) -> LeaseLost:
-    """What a job hears that is not, or no longer, the sync's."""
+    """What a job gets that does not own the sync, or no longer."""
     return LeaseLost(f"the sync is now {sync.state if sync else 'gone'}, epoch {sync.epoch if sync else ''}")
+
+
+def out_of_order(sync: ModelSync, seq: int) -> LeaseLost:
+    """What a job gets whose commit does not follow the last one."""
+    return LeaseLost(f"commit {seq + 1} was refused: the sync holds commit {sync.at.seq}")

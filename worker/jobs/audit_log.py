@@ -10,13 +10,13 @@ from collections import Counter
 
 from worker.errors import ApiError, PersonasError
 from worker.models.sync import PersonaOutcome, SyncState
-from worker.store import SyncStore
-from worker.store.syncs import Begun
+from worker.store import JobSyncStore
+from worker.store.sync_progress import StartedJob
 
 log = logging.getLogger("segment_personas.jobs")
 
 
-def log_outcome(started: Begun, outcome: PersonaOutcome) -> None:
+def log_outcome(started: StartedJob, outcome: PersonaOutcome) -> None:
     """Logs that a persona was created or updated, and recorded."""
     log.info(
         "persona %s: space %s, cluster %s, persona %s, %d credits, sync %s%s",
@@ -26,7 +26,7 @@ def log_outcome(started: Begun, outcome: PersonaOutcome) -> None:
     )
 
 
-def log_refusal(started: Begun, cluster: str, error: ApiError) -> None:
+def log_refusal(started: StartedJob, cluster: str, error: ApiError) -> None:
     """Logs that Mavera refused to create a persona, so that nothing was charged."""
     log.info(
         "persona refused: space %s, cluster %s, %s, 0 credits, sync %s",
@@ -34,7 +34,7 @@ def log_refusal(started: Begun, cluster: str, error: ApiError) -> None:
     )
 
 
-async def log_end(syncs: SyncStore, sync_id: str, *, only: SyncState | None = None) -> None:
+async def log_end(syncs: JobSyncStore, sync_id: str, *, only: SyncState | None = None) -> None:
     """Logs the end of a sync. only: logs nothing unless the sync ended in this state."""
     try:
         sync = await syncs.get(sync_id)

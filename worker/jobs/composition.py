@@ -30,8 +30,8 @@ from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.watchdog import Watchdog
 from worker.models.sync import BatchKey, SyncRequest
 from worker.settings import Settings
-from worker.store import BatchGrant, BegunBatch, LeaseGrant
-from worker.store.syncs import Begun
+from worker.store import BatchGrant, LeaseGrant, StartedBatch
+from worker.store.sync_progress import StartedJob
 
 
 async def walk(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:
@@ -58,7 +58,7 @@ async def batch(ctx: dict[str, WorkerServices], sync_id: str, slot: int, number:
     await run_job(BatchAttempt(services.batches, key, heartbeat_s=heartbeat_s, build=build))
 
 
-def build_fetch_job(services: WorkerServices, started: Begun, lease: Lease[LeaseGrant]) -> FetchJob:
+def build_fetch_job(services: WorkerServices, started: StartedJob, lease: Lease[LeaseGrant]) -> FetchJob:
     """A fetch job of one sync."""
     request, trouble_ms = started.request, started.listing.trouble_ms
     # The trouble of an earlier job was with the API that this job calls first.
@@ -80,11 +80,11 @@ def build_fetch_job(services: WorkerServices, started: Begun, lease: Lease[Lease
     )
 
 
-def _fetch_strategy(services: WorkerServices, started: Begun) -> FetchStrategy:
+def _fetch_strategy(services: WorkerServices, started: StartedJob) -> FetchStrategy:
     request, settings = started.request, services.settings
     if request.fans_out:
         source = services.source(request, traits=False)
-        return FanOutStrategy(started, source, services.batches, max_empty_pages=settings.max_empty_pages)
+        return FanOutStrategy(started, source, services.syncs, max_empty_pages=settings.max_empty_pages)
     return ChainStrategy(
         started,
         services.source(request),
@@ -95,13 +95,13 @@ def _fetch_strategy(services: WorkerServices, started: Begun) -> FetchStrategy:
     )
 
 
-def build_batch_job(services: WorkerServices, started: BegunBatch, lease: Lease[BatchGrant]) -> BatchJob:
+def build_batch_job(services: WorkerServices, started: StartedBatch, lease: Lease[BatchGrant]) -> BatchJob:
     """A job that reads and counts one batch of pages."""
     caller = services.segment_caller(started.request.space_id, started.trouble_ms, lease=lease)
     return BatchJob(started, lease, services.source(started.request), caller, services.batches)
 
 
-def build_finalize_job(services: WorkerServices, started: Begun, lease: Lease[LeaseGrant]) -> FinalizeJob:
+def build_finalize_job(services: WorkerServices, started: StartedJob, lease: Lease[LeaseGrant]) -> FinalizeJob:
     """A job that gives the clusters of one sync their personas, or plans them."""
     settings, trouble_ms = services.settings, started.checkpoint.trouble_ms
     caller = services.mavera_caller(trouble_ms, lease=lease)
@@ -178,7 +178,7 @@ def persona_finder(services: WorkerServices, caller: ApiCaller, request: SyncReq
     )
 
 
-def persona_planner(services: WorkerServices, started: Begun, caller: ApiCaller, finder: PersonaFinder) -> Planner:
+def persona_planner(services: WorkerServices, started: StartedJob, caller: ApiCaller, finder: PersonaFinder) -> Planner:
     """Plans the personas of one sync."""
     return Planner(
         started,
@@ -203,8 +203,7 @@ def build_watchdog(services: WorkerServices) -> Watchdog:
     """The watchdog of one worker."""
     settings = services.settings
     return Watchdog(
-        services.syncs,
-        services.batches,
+        services.watchdog,
         every_s=min(1.0, settings.stall_s / 10),
         max_revivals=settings.max_revivals,
         furthest_s=job_timeout_s(settings) + settings.retry_after_max_s + settings.stall_s,

@@ -16,8 +16,8 @@ from worker.errors import ApiError, LeaseLost, PersonasError, StoreUnavailable, 
 from worker.jobs.audit_log import log_end
 from worker.jobs.lease import Grant, Lease
 from worker.models.sync import JobKind, SyncFailure, SyncState
-from worker.store import LeaseGrant, SyncStore
-from worker.store.syncs import Begun, new_token
+from worker.store import JobSyncStore, LeaseGrant
+from worker.store.sync_progress import StartedJob, new_token
 
 log = logging.getLogger("segment_personas.jobs")
 
@@ -76,13 +76,13 @@ class SyncJob:
 
     def __init__(
         self,
-        syncs: SyncStore,
+        syncs: JobSyncStore,
         sync_id: str,
         epoch: int,
         kind: JobKind,
         *,
         heartbeat_s: float,
-        build: Callable[[Begun, Lease[LeaseGrant]], Work],
+        build: Callable[[StartedJob, Lease[LeaseGrant]], Work],
     ) -> None:
         self.name = f"{sync_id}: {kind} of epoch {epoch}"
         self.work = build
@@ -92,15 +92,15 @@ class SyncJob:
         self._kind = kind
         self._heartbeat_s = heartbeat_s
 
-    async def begin(self) -> Begun:
+    async def begin(self) -> StartedJob:
         """Takes the lease of the epoch."""
         return await self._syncs.begin(self._sync_id, self._epoch, self._kind, new_token())
 
-    def lease(self, started: Begun) -> Lease[LeaseGrant]:
+    def lease(self, started: StartedJob) -> Lease[LeaseGrant]:
         """The lease, with the note that the job before has left."""
         return Lease(self._syncs, started.lease, self._heartbeat_s, started.note)
 
-    async def fail(self, started: Begun, failure: SyncFailure) -> None:
+    async def fail(self, started: StartedJob, failure: SyncFailure) -> None:
         """Fails the sync and logs its end."""
         await self._syncs.fail(started.lease, failure, new_token())
         await log_end(self._syncs, self._sync_id)

@@ -21,11 +21,12 @@ from worker.jobs.lease import Lease
 from worker.jobs.settle_watch import SettleWatch
 from worker.jobs.store_factories import (
     batch_store,
+    job_sync_store,
     mavera_account,
     mavera_limiter,
     persona_store,
     segment_limiter,
-    sync_store,
+    watchdog_store,
     worker_registry,
 )
 from worker.mavera import MaveraClient
@@ -76,8 +77,9 @@ class WorkerServices:
         self.settle_watch = SettleWatch(self.clock)
         self.listings = ActiveListings()
         self.queue = JobQueue(self.pool, mavera_account(settings))
-        self.syncs = sync_store(self.pool, settings)
+        self.syncs = job_sync_store(self.pool, settings)
         self.batches = batch_store(self.pool, settings)
+        self.watchdog = watchdog_store(self.pool, settings)
         self.registry = worker_registry(self.pool, settings)
         self.personas = persona_store(self.pool, settings, self.claims)
         self.mavera_limiter = mavera_limiter(self.pool, settings, clock=self.clock, sleep=self.sleep)

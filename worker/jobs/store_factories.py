@@ -13,11 +13,13 @@ from collections.abc import Awaitable, Callable
 from worker.settings import ClientConfig, Settings
 from worker.store import (
     BatchStore,
+    ClientSyncStore,
+    JobSyncStore,
     Limiter,
     PersonaStore,
     RateScope,
     StorePool,
-    SyncStore,
+    WatchdogStore,
     WorkerRegistry,
     redis_pool,
 )
@@ -89,24 +91,36 @@ def _mavera_key(settings: ClientConfig) -> str:
     return settings.mavera_api_key.get_secret_value() if settings.mavera_api_key else ""
 
 
-def sync_store(pool: StorePool, settings: ClientConfig) -> SyncStore:
-    """The syncs, with the times that these settings say."""
-    return SyncStore(
-        pool,
-        stall_ms=int(settings.stall_s * 1000),
-        retention_ms=settings.retention_ms,
-        account=mavera_account(settings),
+def client_sync_store(pool: StorePool, settings: ClientConfig) -> ClientSyncStore:
+    """The syncs for a client."""
+    return ClientSyncStore(
+        pool, stall_ms=_stall_ms(settings), retention_ms=settings.retention_ms, account=mavera_account(settings)
+    )
+
+
+def job_sync_store(pool: StorePool, settings: ClientConfig) -> JobSyncStore:
+    """The syncs for a worker's jobs."""
+    return JobSyncStore(
+        pool, stall_ms=_stall_ms(settings), retention_ms=settings.retention_ms, account=mavera_account(settings)
     )
 
 
 def batch_store(pool: StorePool, settings: ClientConfig) -> BatchStore:
-    """The batches of the syncs, with the same times."""
+    """The batches for a worker's jobs."""
     return BatchStore(
-        pool,
-        stall_ms=int(settings.stall_s * 1000),
-        retention_ms=settings.retention_ms,
-        account=mavera_account(settings),
+        pool, stall_ms=_stall_ms(settings), retention_ms=settings.retention_ms, account=mavera_account(settings)
     )
+
+
+def watchdog_store(pool: StorePool, settings: ClientConfig) -> WatchdogStore:
+    """The syncs and batches for a worker's watchdog."""
+    return WatchdogStore(
+        pool, stall_ms=_stall_ms(settings), retention_ms=settings.retention_ms, account=mavera_account(settings)
+    )
+
+
+def _stall_ms(settings: ClientConfig) -> int:
+    return int(settings.stall_s * 1000)
 
 
 def worker_registry(pool: StorePool, settings: ClientConfig) -> WorkerRegistry:

@@ -13,8 +13,8 @@ import random
 from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.models.sync import BatchKey, SyncState, job_kind
-from worker.store import BatchStore, SyncStore
-from worker.store.syncs import SilentSync
+from worker.store import WatchdogStore
+from worker.store.sync_progress import SilentSync
 
 log = logging.getLogger("segment_personas.watchdog")
 
@@ -25,18 +25,14 @@ class Watchdog:
     """Revives the syncs and batches of all workers.
 
     Args:
-        syncs: Where syncs are kept.
-        batches: Where batches of pages are kept.
+        store: Finds and revives syncs and batches of pages.
         every_s: Seconds between two looks, on average.
         max_revivals: Revivals without progress after which a sync fails.
         furthest_s: A due time further ahead than so many seconds is wrong, as after a step of Redis' clock.
     """
 
-    def __init__(
-        self, syncs: SyncStore, batches: BatchStore, *, every_s: float, max_revivals: int, furthest_s: float
-    ) -> None:
-        self._syncs = syncs
-        self._batches = batches
+    def __init__(self, store: WatchdogStore, *, every_s: float, max_revivals: int, furthest_s: float) -> None:
+        self._store = store
         self._every_s = every_s
         self._max_revivals = max_revivals
         self._furthest_s = furthest_s
@@ -45,12 +41,12 @@ class Watchdog:
         """Looks for silent syncs until cancelled."""
         while True:
             await asyncio.sleep(self._every_s * random.uniform(0.8, 1.2))
-            if await self._syncs.lock_watch(self._every_s * 0.7, self._furthest_s):
+            if await self._store.lock_watch(self._every_s * 0.7, self._furthest_s):
                 await self.check_due()
 
     async def check_due(self) -> None:
         """Gives every due sync and batch its next job, or fails the sync if that was tried too often."""
-        for silent in await self._syncs.due():
+        for silent in await self._store.due():
             try:
                 await self._check(silent)
             except StoreUnavailable:
@@ -58,19 +54,19 @@ class Watchdog:
             except Exception as error:  # noqa: BLE001 - one broken sync must not keep the others from being checked
                 what = str(error) if isinstance(error, PersonasError) else type(error).__name__
                 log.warning("%s: silent, and cannot be revived: %s", silent.sync_id, what)
-                await self._syncs.look_later(silent)
+                await self._store.put_off(silent)
 
     async def _check(self, silent: SilentSync | BatchKey) -> None:
         if isinstance(silent, BatchKey):
             await self._revive_batch(silent)
         elif silent.state is None:
-            await self._syncs.forget_due(silent.sync_id)
+            await self._store.unwatch(silent.sync_id)
         else:
             await self._revive_sync(silent.sync_id, silent.state, silent.epoch)
 
     async def _revive_sync(self, sync_id: str, state: SyncState, epoch: int) -> None:
         times = self._max_revivals + 1
-        done = await self._syncs.revive(
+        done = await self._store.revive_sync(
             sync_id,
             state,
             epoch,
@@ -83,7 +79,7 @@ class Watchdog:
             log.warning("%s: silent in %s, epoch %d: %s", sync_id, state.value, epoch, done)
 
     async def _revive_batch(self, key: BatchKey) -> None:
-        done = await self._batches.revive(
+        done = await self._store.revive_batch(
             key,
             batch_payload(key.next_attempt()),
             max_lost=self._max_revivals,

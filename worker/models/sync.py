@@ -336,7 +336,7 @@ class BatchKey:
 
     @classmethod
     def read(cls, sync_id: str, slot: int, text: str) -> Self:
-        """The try that a slot of a sync's hash holds, number 0 if it is free; `store/lua/prelude.lua` has its text."""
+        """The try that a slot holds, number 0 if it is free; `store/lua/lib/batch.lua` describes the text."""
         number, attempt, _ = text.split(" ", 2) if text else (0, 0, "")
         return cls(sync_id, slot, int(number), int(attempt))
 

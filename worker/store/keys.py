@@ -24,95 +24,107 @@
 | `sp:clock` | hash | sorted set → the time at which the watcher last looked at it |
 | `sp:host:{host}` | string | a worker on this host is alive |
 
-arq adds `arq:job:{id}`, `arq:in-progress:{id}` and `arq:retry:{id}`. All other times are milliseconds by Redis' clock.
-`REDIS_PREFIX` stands before all of these names (`prefix.py`). `{account}` is `store.personas.account_name`.
+arq adds `arq:job:{id}`, `arq:in-progress:{id}` and `arq:retry:{id}`. All other times are milliseconds by the clock of
+Redis. `REDIS_PREFIX` precedes all of these names (`prefix.py`). `{account}` is `store.personas.account_name`.
 
-Scripts declare the keys that their caller can name. Others follow from what stands in Redis, so scripts touch them
-without a declaration: `arq:…` of a job that is replaced or ended, `sp:active:…`, `sp:sync:…:outcomes`, `sp:request:…`
-and the queue of a sync's account. A cluster does not allow that, and Dragonfly does with
+Undeclared keys: a script declares the keys that its caller can name (`KEYS`). Others follow from what Redis holds,
+and are built in Lua (`lua/lib/`): `arq:…` of a job that is replaced or has ended, `sp:sync:{id}` of another sync of
+an identity, `sp:sync:{id}:outcomes`, `sp:active:…`, `sp:syncs`, `sp:request:…`, `sp:queue:…` and `sp:wake:…` of a
+sync's account, and `…:later` of a queue. So a cluster cannot be used, and Dragonfly only with
 `--default_lua_flags=allow-undeclared-keys`.
+
+Version: Redis 6.2 or later (tested with 7.0), or Valkey 7.2 or later. Scripts write after `TIME`, which needs the
+replication of effects (the default since Redis 5.0); workers wait with `BLPOP` for a fraction of a second (6.0).
 """
 
 from __future__ import annotations
 
-QUEUE = "sp:queue"
-WAKE = "sp:wake"
-CLOCK = "sp:clock"
-DUE = "sp:due"
-SYNCS = "sp:syncs"
-RUN = "sp:run"
-WATCH = "sp:watch"
-WORKERS = "sp:workers"
+from typing import NewType
+
+# The Redis type of a key is part of its Python type, so that mypy finds a key that is passed for another.
+HashKey = NewType("HashKey", str)
+SortedSetKey = NewType("SortedSetKey", str)
+ListKey = NewType("ListKey", str)
+StringKey = NewType("StringKey", str)
+
+QUEUE = SortedSetKey("sp:queue")
+WAKE = ListKey("sp:wake")
+CLOCK = HashKey("sp:clock")
+DUE = SortedSetKey("sp:due")
+SYNCS = SortedSetKey("sp:syncs")
+RUN = HashKey("sp:run")
+WATCH = StringKey("sp:watch")
+WORKERS = SortedSetKey("sp:workers")
 
 SLOTS = 32
 """Batches of pages that a fan-out sync may have listed and not yet counted."""
 
 
-def queue(account: str) -> str:
-    """The queue of an account; without one, of the jobs that any worker may take."""
-    return f"{QUEUE}:{account}" if account else QUEUE
+def queue(account: str) -> SortedSetKey:
+    """Returns the queue of an account; without one, the queue of jobs that any worker may take."""
+    return SortedSetKey(f"{QUEUE}:{account}") if account else QUEUE
 
 
-def later(account: str) -> str:
-    """The finalizers in `queue(account)` that wait for a time."""
-    return f"{queue(account)}:later"
+def later(account: str) -> SortedSetKey:
+    """Returns the finalizers in `queue(account)` that wait for a time."""
+    return SortedSetKey(f"{queue(account)}:later")
 
 
-def wake(account: str) -> str:
-    """The tokens that wake the workers of `queue(account)`."""
-    return f"{WAKE}:{account}" if account else WAKE
+def wake(account: str) -> ListKey:
+    """Returns the tokens that wake the workers of `queue(account)`."""
+    return ListKey(f"{WAKE}:{account}") if account else WAKE
 
 
-def workers(account: str) -> str:
-    """The living workers of an account; without one, all."""
-    return f"{WORKERS}:{account}" if account else WORKERS
+def workers(account: str) -> SortedSetKey:
+    """Returns the living workers of an account; without one, of all."""
+    return SortedSetKey(f"{WORKERS}:{account}") if account else WORKERS
 
 
-def sync(sync_id: str) -> str:
-    """The hash of one sync."""
-    return f"sp:sync:{sync_id}"
+def sync(sync_id: str) -> HashKey:
+    """Returns the hash of one sync."""
+    return HashKey(f"sp:sync:{sync_id}")
 
 
-def outcomes(sync_id: str) -> str:
-    """What became of each cluster of one sync."""
-    return f"sp:sync:{sync_id}:outcomes"
+def outcomes(sync_id: str) -> HashKey:
+    """Returns what became of each cluster of one sync."""
+    return HashKey(f"sp:sync:{sync_id}:outcomes")
 
 
-def active(identity: str) -> str:
-    """The running syncs of one identity (`SyncRequest.identity`)."""
-    return f"sp:active:{identity}"
+def active(identity: str) -> SortedSetKey:
+    """Returns the running syncs of one identity (`SyncRequest.identity`)."""
+    return SortedSetKey(f"sp:active:{identity}")
 
 
-def history(identity: str) -> str:
-    """What the space of one identity was like, as the last complete syncs have read it."""
-    return f"sp:history:{identity}"
+def history(identity: str) -> ListKey:
+    """Returns the snapshots of one identity's last complete syncs."""
+    return ListKey(f"sp:history:{identity}")
 
 
-def request(idempotency_key: str, account: str = "") -> str:
-    """The sync that this idempotency key started, for an account or for none."""
-    return f"sp:request:{account}:{idempotency_key}" if account else f"sp:request:{idempotency_key}"
+def request(idempotency_key: str, account: str = "") -> StringKey:
+    """Returns the sync that this idempotency key started, for an account or for none."""
+    return StringKey(f"sp:request:{account}:{idempotency_key}" if account else f"sp:request:{idempotency_key}")
 
 
-def limit(scope: str) -> str:
-    """The state of one rate limit."""
-    return f"sp:limit:{scope}"
+def limit(scope: str) -> HashKey:
+    """Returns the state of one rate limit."""
+    return HashKey(f"sp:limit:{scope}")
 
 
-def personas(account: str) -> str:
-    """Every persona that we know of in one Mavera account."""
-    return f"sp:personas:{account}"
+def personas(account: str) -> HashKey:
+    """Returns every persona that is known in one Mavera account."""
+    return HashKey(f"sp:personas:{account}")
 
 
-def claim(account: str, reference: str) -> str:
-    """The claim on one persona."""
-    return f"sp:claim:{account}:{reference}"
+def claim(account: str, reference: str) -> HashKey:
+    """Returns the claim on one persona."""
+    return HashKey(f"sp:claim:{account}:{reference}")
 
 
-def dialect(digest: str) -> str:
-    """The dialect in which a space is asked; digest: of the space and the URLs."""
-    return f"sp:dialect:{digest}"
+def dialect(digest: str) -> StringKey:
+    """Returns the dialect in which a space is asked. digest: of the space and the URLs."""
+    return StringKey(f"sp:dialect:{digest}")
 
 
-def host(name: str) -> str:
-    """A worker's sign of life on the host `name`."""
-    return f"sp:host:{name}"
+def host(name: str) -> StringKey:
+    """Returns the heartbeat of a worker on the host `name`."""
+    return StringKey(f"sp:host:{name}")

@@ -18,13 +18,14 @@ from urllib.parse import urlsplit
 import orjson
 
 from worker.clusters.analysis.change_detection import PersonaFigures
-from worker.errors import LeaseLost
 from worker.models.sync import PersonaOutcome
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.connection.steadiness import WATCHED
-from worker.store.scripts import run_script
-from worker.store.syncs import LeaseGrant
+from worker.store.scripts import connection as connection_scripts
+from worker.store.scripts import persona as persona_scripts
+from worker.store.scripts.sync import BusySync
+from worker.store.sync_progress import LeaseGrant
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = {"localhost", "::1"}
@@ -185,22 +186,23 @@ class PersonaStore:
         """
         if self._former and (earlier := await self._former_answer(reference)):
             return earlier
-        answer = await run_script(
+        answer = await persona_scripts.claim(
             self._pool,
-            "persona/claim",
-            [keys.claim(self._account, reference), keys.personas(self._account), keys.sync(lease.sync_id)],
-            *(by, reference, lease.sync_id, lease.epoch, lease.holder, round(settle_s * 1000)),
+            claim=keys.claim(self._account, reference),
+            personas=keys.personas(self._account),
+            sync=keys.sync(lease.sync_id),
+            lease=lease,
+            reference=reference,
+            by=by,
+            settle_ms=round(settle_s * 1000),
         )
-        match answer[0]:
-            case "won":
-                return ClaimAnswer("won")
-            case "held":
-                claim = Claim(answer[1].decode(), answer[2].decode(), int(answer[3]) / 1000, int(answer[4]) / 1000)
-                return ClaimAnswer("held", claim=claim)
-            case "recorded":
-                return ClaimAnswer("recorded", record=PersonaRecord.decode(answer[1]))
+        match answer:
+            case persona_scripts.ClaimHeld(holder, sync_id, age_ms, settle_ms):
+                return ClaimAnswer("held", claim=Claim(holder, sync_id, age_ms / 1000, settle_ms / 1000))
+            case persona_scripts.PersonaRecorded(record):
+                return ClaimAnswer("recorded", record=PersonaRecord.decode(record))
             case _:
-                raise LeaseLost(f"the sync is now {answer[1].decode()}, epoch {answer[2].decode()}")
+                return ClaimAnswer("won")
 
     async def _former_answer(self, reference: str) -> ClaimAnswer | None:
         """What stands under the account's former name in the way of a purchase."""
@@ -213,32 +215,33 @@ class PersonaStore:
         """Ends a claim that bought nothing. False if it was no longer the claim of `by`."""
         accounts = filter(None, (self._account, self._former))
         answers = [
-            await run_script(self._pool, "persona/release_claim", [keys.claim(account, reference)], by)
+            await persona_scripts.release_claim(self._pool, claim=keys.claim(account, reference), by=by)
             for account in accounts
         ]
-        return any(answer[0] == "ok" for answer in answers)
+        return persona_scripts.Change.OK in answers
 
     async def record(
         self, reference: str, record: PersonaRecord, outcome: PersonaOutcome, *, fetched_at: float | None = None
     ) -> None:
         """Keeps the persona, ends its claim, and notes the outcome at the sync, in whatever state that is.
 
-        fetched_at: of the statistics that it was made from (`Begun`); if the sync has others by now, its outcome is not
-        noted. None: it does not depend on them. The sync's credits count a persona once, however often and by whichever
-        of its jobs it is recorded.
+        fetched_at: of the statistics that it was made from (`StartedJob`); if the sync has others by now, its outcome
+        is not noted. None: it does not depend on them. The sync's credits count a persona once, however often and by
+        whichever of its jobs it is recorded.
         """
-        await run_script(
+        await persona_scripts.record(
             self._pool,
-            "persona/record",
-            [
-                keys.personas(self._account),
-                keys.claim(self._account, reference),
-                keys.sync(record.sync_id),
-                keys.outcomes(record.sync_id),
-            ],
-            *(reference, record.encode()),
-            *(outcome.cluster, orjson.dumps(outcome.as_json()), outcome.persona_id, outcome.credits),
-            "" if fetched_at is None else round(fetched_at * 1000),
+            personas=keys.personas(self._account),
+            claim=keys.claim(self._account, reference),
+            sync=keys.sync(record.sync_id),
+            outcomes=keys.outcomes(record.sync_id),
+            reference=reference,
+            record=record.encode(),
+            cluster=outcome.cluster,
+            outcome=orjson.dumps(outcome.as_json()),
+            persona_id=outcome.persona_id,
+            credits=outcome.credits,
+            fetched_at=None if fetched_at is None else round(fetched_at * 1000),
         )
         if self._former:
             await self._pool.delete(keys.claim(self._former, reference))
@@ -255,36 +258,41 @@ class PersonaStore:
 
         Raises LeaseLost if the job no longer owns its sync; one that has just completed it still may.
         """
-        answer = await run_script(
+        await persona_scripts.keep(
             self._pool,
-            "sync/leave_persona",
-            [keys.personas(self._account), keys.sync(lease.sync_id), keys.outcomes(lease.sync_id)],
-            *(lease.epoch, lease.holder, reference),
-            *(before.encode() if before else b"", after.encode() if after else b""),
-            *(outcome.cluster, orjson.dumps(outcome.as_json())),
+            personas=keys.personas(self._account),
+            sync=keys.sync(lease.sync_id),
+            outcomes=keys.outcomes(lease.sync_id),
+            lease=lease,
+            reference=reference,
+            before=before.encode() if before else b"",
+            after=after.encode() if after else b"",
+            cluster=outcome.cluster,
+            outcome=orjson.dumps(outcome.as_json()),
         )
-        if answer[0] == "stale":
-            raise LeaseLost(f"the sync is now {answer[1].decode()}, epoch {answer[2].decode()}")
 
     async def forget(self, reference: str, record: PersonaRecord) -> bool:
         """Forgets a persona. False if another has been recorded meanwhile, which stays."""
-        answer = await run_script(
-            self._pool, "persona/forget", [keys.personas(self._account)], reference, record.encode()
+        answer = await persona_scripts.forget(
+            self._pool, personas=keys.personas(self._account), reference=reference, record=record.encode()
         )
-        return bool(answer[0] == "ok")
+        return answer is persona_scripts.Change.OK
 
     async def adopt(self, reference: str, record: PersonaRecord, identity: str) -> str:
         """Records a persona that somebody names; nobody is in doubt any more whether there is one.
 
         Returns `ok`, `exists` (the cluster has another), or the id of a sync of `identity` that runs: it may be buying.
         """
-        answer = await run_script(
+        answer = await persona_scripts.adopt(
             self._pool,
-            "persona/adopt",
-            [keys.personas(self._account), keys.claim(self._account, reference), keys.active(identity)],
-            *(reference, record.encode(), self._account),
+            personas=keys.personas(self._account),
+            claim=keys.claim(self._account, reference),
+            active=keys.active(identity),
+            reference=reference,
+            record=record.encode(),
+            account=self._account,
         )
-        return answer[1].decode() if answer[0] == "busy" else str(answer[0])
+        return answer.sync_id if isinstance(answer, BusySync) else answer.value
 
     async def rename(self, old: str, new: str, before: PersonaRecord, after: PersonaRecord, identity: str) -> str:
         """Moves a persona from the reference `old` to `new`, where it is `after`.
@@ -292,13 +300,18 @@ class PersonaStore:
         Returns `ok`, `changed` (it is no longer `before`), `exists` (`new` has a persona), `doubt` (one may have been
         bought for `new`), or the id of a sync of `identity` that runs.
         """
-        answer = await run_script(
+        answer = await persona_scripts.rename(
             self._pool,
-            "persona/rename",
-            [keys.personas(self._account), keys.claim(self._account, new), keys.active(identity)],
-            *(old, new, before.encode(), after.encode(), self._account),
+            personas=keys.personas(self._account),
+            claim=keys.claim(self._account, new),
+            active=keys.active(identity),
+            old=old,
+            new=new,
+            before=before.encode(),
+            after=after.encode(),
+            account=self._account,
         )
-        return answer[1].decode() if answer[0] == "busy" else str(answer[0])
+        return answer.sync_id if isinstance(answer, BusySync) else answer.value
 
     async def now(self) -> float:
         """Unix seconds by the clock of Redis."""
@@ -315,7 +328,9 @@ class PersonaStore:
         run, age_s = await self._pool.server_run()
         if run.startswith(WATCHED):
             return run, age_s
-        answer = await run_script(self._pool, "persona/note_restart", [keys.RUN], run, math.isinf(age_s))
-        since_change_s = int(answer[1]) / 1000
-        mark = answer[2].decode()
-        return f"{run}@{mark}" if mark else run, age_s if since_change_s < 0 else min(age_s, since_change_s)
+        seen = await connection_scripts.note_restart(
+            self._pool, noted=keys.RUN, run_id=run, permanent=math.isinf(age_s)
+        )
+        since_change_s = seen.since_ms / 1000
+        name = f"{run}@{seen.mark}" if seen.mark else run
+        return name, age_s if since_change_s < 0 else min(age_s, since_change_s)

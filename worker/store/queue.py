@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from worker.errors import StoreUnusable
 from worker.store import keys
 from worker.store.connection.pool import StorePool
-from worker.store.scripts import run_script
+from worker.store.scripts import queue as queue_scripts
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,22 @@ class JobQueue:
 
     async def take(self, most: int, in_progress_s: float) -> Take:
         """Takes up to `most` due jobs and marks them as in progress for `in_progress_s` seconds."""
-        answer = await run_script(
-            self._pool, "queue/take_job", [self.name, keys.QUEUE], most, int(in_progress_s * 1000), self._account
+        found = await queue_scripts.take_jobs(
+            self._pool,
+            queue=self.name,
+            common=keys.QUEUE,
+            most=most,
+            in_progress_ms=int(in_progress_s * 1000),
+            account=self._account,
         )
-        next_ms, taken = int(answer[1]), int(answer[2])
-        split = 3 + 3 * taken
-        jobs = [TakenJob(answer[i], _milliseconds(answer[i + 1]), answer[i + 2]) for i in range(3, split, 3)]
-        dropped = [(answer[i], answer[i + 1].decode()) for i in range(split, len(answer), 2)]
-        return Take(jobs, dropped, None if next_ms < 0 else next_ms / 1000)
+        jobs = [TakenJob(one.job_id, _milliseconds(one.score), one.job) for one in found.taken]
+        dropped = [(one.job_id, one.reason) for one in found.dropped]
+        return Take(jobs, dropped, None if found.next_ms < 0 else found.next_ms / 1000)
 
     async def give_back(self, job: TakenJob) -> None:
-        """Makes a job that was taken and not begun free for others, and wakes one. Raises as `run_script` does."""
-        await run_script(
-            self._pool, "queue/give_back_job", [self.name, keys.wake(self._account)], job.job_id, job.score
+        """Makes a job that was taken and not begun free for others, and wakes one."""
+        await queue_scripts.give_back_job(
+            self._pool, queue=self.name, wake=keys.wake(self._account), job_id=job.job_id, score=job.score
         )
 
     async def drop(self, job_id: bytes) -> None:

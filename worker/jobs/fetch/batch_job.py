@@ -19,8 +19,8 @@ from worker.jobs.job_runner import Work
 from worker.jobs.lease import Lease
 from worker.models.sync import BatchKey, SyncFailure
 from worker.segment import Page, Source, fetch_certain_page
-from worker.store import BatchGrant, BatchStore, BegunBatch, Counted
-from worker.store.syncs import new_token
+from worker.store import BatchGrant, BatchStore, Counted, StartedBatch
+from worker.store.sync_progress import new_token
 
 SIDE_BY_SIDE = 4
 """Pages of a batch that are requested at a time."""
@@ -38,7 +38,7 @@ class BatchJob:
     """
 
     def __init__(
-        self, started: BegunBatch, lease: Lease[BatchGrant], source: Source, caller: ApiCaller, batches: BatchStore
+        self, started: StartedBatch, lease: Lease[BatchGrant], source: Source, caller: ApiCaller, batches: BatchStore
     ) -> None:
         self._started = started
         self._lease = lease
@@ -127,7 +127,7 @@ class BatchAttempt:
         key: BatchKey,
         *,
         heartbeat_s: float,
-        build: Callable[[BegunBatch, Lease[BatchGrant]], Work],
+        build: Callable[[StartedBatch, Lease[BatchGrant]], Work],
     ) -> None:
         self.name = f"{key.sync_id}: batch {key.number}, attempt {key.attempt}"
         self.work = build
@@ -135,15 +135,15 @@ class BatchAttempt:
         self._key = key
         self._heartbeat_s = heartbeat_s
 
-    async def begin(self) -> BegunBatch:
+    async def begin(self) -> StartedBatch:
         """Takes the lease of the attempt."""
         return await self._batches.begin(self._key, new_token())
 
-    def lease(self, started: BegunBatch) -> Lease[BatchGrant]:
+    def lease(self, started: StartedBatch) -> Lease[BatchGrant]:
         """The lease of the attempt."""
         return Lease(self._batches, started.lease, self._heartbeat_s)
 
-    async def fail(self, started: BegunBatch, failure: SyncFailure) -> None:
+    async def fail(self, started: StartedBatch, failure: SyncFailure) -> None:
         """Fails the sync of the batch."""
         await self._batches.fail(started.lease, failure)
 

@@ -11,8 +11,8 @@ from worker.jobs.job_payloads import sync_payload
 from worker.models.sync import JobKind
 from worker.segment import Source
 from worker.segment.pagination import CursorGuard
-from worker.store import Checkpoint, SyncStore
-from worker.store.syncs import Begun, new_token
+from worker.store import Checkpoint, JobSyncStore
+from worker.store.sync_progress import StartedJob, new_token
 
 
 class ChainStrategy:
@@ -29,9 +29,9 @@ class ChainStrategy:
 
     def __init__(
         self,
-        started: Begun,
+        started: StartedJob,
         source: Source,
-        syncs: SyncStore,
+        syncs: JobSyncStore,
         *,
         max_empty_pages: int,
         commit_interval_s: float,

@@ -16,8 +16,8 @@ from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.models.sync import BatchKey
 from worker.segment import Source
 from worker.segment.pagination import CursorGuard
-from worker.store import BatchStore, BatchWork, Listing, NewBatch
-from worker.store.syncs import Begun, new_token
+from worker.store import BatchWork, JobSyncStore, Listing, NewBatch
+from worker.store.sync_progress import StartedJob, new_token
 
 PAGES_A_BATCH = 8
 BYTES_A_BATCH = 16_384
@@ -57,15 +57,15 @@ class FanOutStrategy:
     Args:
         started: The job's sync as the job found it.
         source: What is listed.
-        batches: Where batches of pages are kept.
+        syncs: Where syncs are kept.
         max_empty_pages: Empty pages in a row after which the sync fails.
     """
 
-    def __init__(self, started: Begun, source: Source, batches: BatchStore, *, max_empty_pages: int) -> None:
+    def __init__(self, started: StartedJob, source: Source, syncs: JobSyncStore, *, max_empty_pages: int) -> None:
         self.source = source
         self._started = started
         self._request = started.request
-        self._store = batches
+        self._store = syncs
         self._max_empty_pages = max_empty_pages
         self._committed = self._listed = started.listing
         self._pages: list[tuple[str, int]] = []

@@ -23,8 +23,8 @@ from worker.jobs.fetch.fetch_strategy import FetchStrategy, HandOver
 from worker.jobs.fetch.page_prefetcher import PagePrefetcher
 from worker.jobs.lease import Lease
 from worker.jobs.personas.lookup import PersonaLister, cluster_reference
-from worker.store import LeaseGrant, SyncStore
-from worker.store.syncs import Begun
+from worker.store import JobSyncStore, LeaseGrant
+from worker.store.sync_progress import StartedJob
 
 log = logging.getLogger("segment_personas.jobs")
 
@@ -47,14 +47,14 @@ class FetchJob:
 
     def __init__(
         self,
-        started: Begun,
+        started: StartedJob,
         lease: Lease[LeaseGrant],
         *,
         strategy: FetchStrategy,
         segment: ApiCaller,
         mavera: ApiCaller,
         lister: PersonaLister,
-        syncs: SyncStore,
+        syncs: JobSyncStore,
         listings: ActiveListings,
         lease_s: float,
         clock: Callable[[], float],

@@ -17,8 +17,8 @@ from worker.jobs.personas.lookup import cluster_reference
 from worker.jobs.personas.orphans import Owner, find_orphans
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, Usage
 from worker.models.plan import AccountBill, AccountCredits
-from worker.store import LeaseGrant, PersonaStore, SyncStore
-from worker.store.syncs import Begun
+from worker.store import JobSyncStore, LeaseGrant, PersonaStore
+from worker.store.sync_progress import StartedJob
 
 log = logging.getLogger("segment_personas.jobs")
 
@@ -109,10 +109,10 @@ class Account:
 
     def __init__(
         self,
-        started: Begun,
+        started: StartedJob,
         grant: LeaseGrant,
         usage: UsageReader,
-        syncs: SyncStore,
+        syncs: JobSyncStore,
         personas: PersonaStore,
         creations: Callable[[Collection[ClusterSummary]], Awaitable[int]],
     ) -> None:

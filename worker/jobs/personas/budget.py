@@ -13,8 +13,8 @@ from worker.errors import ResumableStop
 from worker.jobs.personas.lookup import cluster_reference
 from worker.mavera import CREDITS_PER_PERSONA
 from worker.models.sync import SyncRequest
-from worker.store import PersonaStore, SyncStore
-from worker.store.syncs import Begun
+from worker.store import JobSyncStore, PersonaStore
+from worker.store.sync_progress import StartedJob
 
 
 def credit_limit(request: SyncRequest, max_credits: int | None) -> int | None:
@@ -33,7 +33,7 @@ class Budget:
         personas: Where claims are kept.
     """
 
-    def __init__(self, started: Begun, limit: int | None, syncs: SyncStore, personas: PersonaStore) -> None:
+    def __init__(self, started: StartedJob, limit: int | None, syncs: JobSyncStore, personas: PersonaStore) -> None:
         self.limit = limit
         self._sync_id = started.lease.sync_id
         self._request = started.request

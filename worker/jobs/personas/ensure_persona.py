@@ -58,8 +58,8 @@ from worker.mavera import (
 from worker.mavera.ignored_fields import find_ignored_fields
 from worker.models.sync import PersonaOutcome
 from worker.settings import CLAIM_DEADLINE_S
-from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, PersonaStore, Sent, SyncStore
-from worker.store.syncs import Begun, new_token
+from worker.store import Claim, ClaimAnswer, JobSyncStore, LeaseGrant, PersonaRecord, PersonaStore, Sent
+from worker.store.sync_progress import StartedJob, new_token
 
 log = logging.getLogger("segment_personas.jobs")
 
@@ -119,7 +119,7 @@ class PersonaEnsurer:
 
     def __init__(
         self,
-        started: Begun,
+        started: StartedJob,
         lease: Lease[LeaseGrant],
         *,
         mavera: MaveraClient,
@@ -127,7 +127,7 @@ class PersonaEnsurer:
         post_caller: ApiCaller,
         finder: PersonaFinder,
         personas: PersonaStore,
-        syncs: SyncStore,
+        syncs: JobSyncStore,
         budget: Budget,
         account: Account,
         settle_watch: SettleWatch,

@@ -23,8 +23,8 @@ from worker.jobs.personas.lookup import cluster_reference
 from worker.jobs.personas.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
 from worker.jobs.personas.planner import Planner
 from worker.jobs.personas.quality_check import QualityCheck, check_quality
-from worker.store import LeaseGrant, SyncStore
-from worker.store.syncs import Begun, new_token
+from worker.store import JobSyncStore, LeaseGrant
+from worker.store.sync_progress import StartedJob, new_token
 
 
 class FinalizeJob:
@@ -46,7 +46,7 @@ class FinalizeJob:
 
     def __init__(
         self,
-        started: Begun,
+        started: StartedJob,
         lease: Lease[LeaseGrant],
         *,
         caller: ApiCaller,
@@ -55,7 +55,7 @@ class FinalizeJob:
         ensurer: PersonaEnsurer,
         budget: Budget,
         account: Account,
-        syncs: SyncStore,
+        syncs: JobSyncStore,
         check_personas: Callable[[], Awaitable[Alarm | None]],
         thresholds: GuardThresholds,
     ) -> None:

@@ -12,13 +12,13 @@ from worker.clusters.analysis.quality_guards import Alarm
 from worker.jobs.personas.lookup import Listing, cluster_reference
 from worker.jobs.personas.persona_finder import PersonaFinder
 from worker.store import PersonaRecord, PersonaStore
-from worker.store.syncs import Begun
+from worker.store.sync_progress import StartedJob
 
 CODE = "guard_personas"
 
 
 async def missing_personas(
-    started: Begun, finder: PersonaFinder, personas: PersonaStore, *, least: float, settle_s: float
+    started: StartedJob, finder: PersonaFinder, personas: PersonaStore, *, least: float, settle_s: float
 ) -> Alarm | None:
     """Compares the records with Mavera's list.
 
@@ -58,7 +58,7 @@ async def missing_personas(
     return _alarm([one for one in of_sync if not listing.has(one)], of_sync, started.request.space_id)
 
 
-async def _recorded(started: Begun, personas: PersonaStore, now: float, settle_s: float) -> list[str]:
+async def _recorded(started: StartedJob, personas: PersonaStore, now: float, settle_s: float) -> list[str]:
     references = (
         str(cluster_reference(started.request, started.lease.sync_id, cluster))
         for cluster in started.request.rules.cluster_keys

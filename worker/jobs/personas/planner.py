@@ -21,8 +21,8 @@ from worker.jobs.personas.persona_finder import PersonaFinder, PersonaInDoubt, R
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, Persona, PersonaGone, PersonaPayload, build_payload
 from worker.mavera.ignored_fields import returned_fields
 from worker.models.plan import Orphan, Plan, PlannedPersona
-from worker.store import PersonaRecord, PersonaStore, SyncStore
-from worker.store.syncs import Begun
+from worker.store import JobSyncStore, PersonaRecord, PersonaStore
+from worker.store.sync_progress import StartedJob
 
 
 @dataclass
@@ -57,14 +57,14 @@ class Planner:
 
     def __init__(
         self,
-        started: Begun,
+        started: StartedJob,
         *,
         caller: ApiCaller,
         finder: PersonaFinder,
         usage: UsageReader,
         mavera: MaveraClient,
         personas: PersonaStore,
-        syncs: SyncStore,
+        syncs: JobSyncStore,
         threshold: ChangeThreshold,
         credit_limit: int | None,
     ) -> None:

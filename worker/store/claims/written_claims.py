@@ -11,7 +11,7 @@ from worker.store import keys
 from worker.store.claims.claim_file import ClaimFile, StateUnusable
 from worker.store.connection.pool import StorePool
 from worker.store.personas import ClaimAnswer, PersonaRecord, PersonaStore
-from worker.store.syncs import LeaseGrant
+from worker.store.sync_progress import LeaseGrant
 
 log = logging.getLogger("segment_personas.store")
 

@@ -6,6 +6,7 @@ right, a cluster and a replica are found before a sync depends on them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from secrets import token_hex
 
 from worker.errors import StoreUnusable
@@ -13,7 +14,8 @@ from worker.store import keys
 from worker.store.connection.health import RedisHealth, redis_health
 from worker.store.connection.pool import StorePool
 from worker.store.connection.unusable import CLUSTER, REPLICA, SENTINEL
-from worker.store.scripts import run_script
+from worker.store.scripts import connection as connection_scripts
+from worker.store.scripts.connection import DeniedCommand
 
 RIGHTS = 'docs/deployment.md, "What Redis needs", lists the rights'
 
@@ -52,7 +54,7 @@ async def check_store(pool: StorePool) -> RedisHealth:
 async def _try_commands(pool: StorePool) -> None:
     """Raises StoreUnusable that names the commands or keys which this user may not use."""
     name = f"probe-{token_hex(8)}"
-    trial = [f"{keys.sync(name)}:{kind}" for kind in ("hash", "zset", "list", "string")]
+    own = {kind: f"{keys.sync(name)}:{kind}" for kind in ("hash", "zset", "list", "string")}
     kinds = [
         *(keys.sync(name), keys.outcomes(name), keys.active(name), keys.history(name), keys.request(name)),
         *(keys.limit(name), f"{keys.limit(name)}:log", keys.personas(name), keys.claim(name, name), keys.host(name)),
@@ -61,15 +63,21 @@ async def _try_commands(pool: StorePool) -> None:
         *(f"arq:{kind}:{name}" for kind in ("job", "in-progress", "retry")),
     ]
     try:
-        answer = await run_script(pool, "connection/probe", [*trial, *kinds])
+        found = await connection_scripts.probe(
+            pool,
+            hash=keys.HashKey(own["hash"]),
+            sorted_set=keys.SortedSetKey(own["zset"]),
+            list=keys.ListKey(own["list"]),
+            text=keys.StringKey(own["string"]),
+            kinds=tuple(map(keys.StringKey, kinds)),
+        )
     except StoreUnusable as error:
         denied = [key for key in kinds if "key" in str(error) and not await _may_read(pool, key)]
         if not denied:
             raise
         raise StoreUnusable(_describe_keys(pool.prefix, name, denied)) from None
-    rows = [answer[i : i + 3] for i in range(1, len(answer), 3)]
-    if rows:
-        raise StoreUnusable(_describe(name, [tuple(part.decode() for part in row) for row in rows]))
+    if found.denied:
+        raise StoreUnusable(_describe(name, found.denied))
     async with pool.pipeline(transaction=True) as pipe:
         pipe.hgetall(keys.sync(name))
         pipe.time()
@@ -77,9 +85,10 @@ async def _try_commands(pool: StorePool) -> None:
     await pool.execute_command("BLPOP", keys.wake(name), 0.01)
 
 
-def _describe(name: str, rows: list[tuple[str, ...]]) -> str:
-    denied = [key for _, key, error in rows if "key" in error.replace(key, "")]
-    commands = [command for command, key, error in rows if "key" not in error.replace(key, "")]
+def _describe(name: str, rows: Sequence[DeniedCommand]) -> str:
+    about_keys = [row for row in rows if "key" in row.error.replace(row.key, "")]
+    denied = [row.key for row in about_keys]
+    commands = [row.command for row in rows if row not in about_keys]
     if commands:
         return f"The user of REDIS_URL may not run {', '.join(dict.fromkeys(commands))} in scripts. {RIGHTS}"
     return _describe_keys("", name, denied)

@@ -18,10 +18,10 @@ from worker.jobs.job_payloads import sync_payload
 from worker.jobs.job_runner import SyncJob, run_job
 from worker.jobs.lease import Lease
 from worker.jobs.services import WorkerServices
-from worker.store import LeaseGrant, StorePool, SyncStore, embedded_pool
+from worker.store import JobSyncStore, LeaseGrant, StorePool, embedded_pool
 from worker.store.connection.outage import Outage
 from worker.store.connection.pool import closing
-from worker.store.syncs import Begun, new_token
+from worker.store.sync_progress import StartedJob, new_token
 
 
 class _Far(Outage):
@@ -53,7 +53,7 @@ class _Walk:
 class _Waiting:
     """The work of a `_Walk`."""
 
-    def __init__(self, walk: _Walk, syncs: SyncStore, started: Begun, lease: Lease[LeaseGrant]) -> None:
+    def __init__(self, walk: _Walk, syncs: JobSyncStore, started: StartedJob, lease: Lease[LeaseGrant]) -> None:
         self._walk = walk
         self._syncs = syncs
         self._grant = started.lease

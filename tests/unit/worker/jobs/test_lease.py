@@ -28,7 +28,7 @@ def play_job(story: Story) -> None:
     async def with_lease() -> None:
         async with closing(embedded_pool()) as pool:
             syncs = Syncs(pool)
-            await story(syncs, Lease(syncs.store, await syncs.lease(SyncState.FETCHING), BEAT_S))
+            await story(syncs, Lease(syncs.jobs, await syncs.lease(SyncState.FETCHING), BEAT_S))
 
     play(with_lease)
 
@@ -43,12 +43,12 @@ async def take_over(syncs: Syncs) -> None:
     """The watcher gives the sync to another job."""
     await syncs.pool.zadd(keys.DUE, {"s1": 1})
     following = after(LeaseGrant("s1", SyncState.FETCHING, 1, ""))
-    done = await syncs.store.revive("s1", SyncState.FETCHING, 1, following, max_revivals=5, message="")
+    done = await syncs.watchdog.revive_sync("s1", SyncState.FETCHING, 1, following, max_revivals=5, message="")
     assert done == "revived"
 
 
 async def cancel(syncs: Syncs) -> None:
-    await syncs.store.cancel("s1")
+    await syncs.client.cancel("s1")
 
 
 def test_a_job_that_works_keeps_its_sync_from_being_taken_for_lost() -> None:
@@ -99,7 +99,7 @@ def test_after_stop_the_jobs_own_last_move_does_not_interrupt_it() -> None:
         async with lease:
             await asyncio.sleep(BEAT_S - 0.001)
             await lease.stop()
-            await syncs.store.hand_over(lease.grant, after(lease.grant), "token")
+            await syncs.jobs.hand_over(lease.grant, after(lease.grant), "token")
             await asyncio.sleep(10 * BEAT_S)
             await lease.stop()
         assert not lease.lost
@@ -233,7 +233,7 @@ def test_a_sign_of_life_that_cannot_be_given_is_given_later(caplog: pytest.LogCa
         store = SimpleNamespace(heartbeat=away)
         job = asyncio.create_task(work(Lease(store, lease.grant, BEAT_S), 30))
         await asyncio.sleep(12)
-        store.heartbeat = syncs.store.heartbeat
+        store.heartbeat = syncs.jobs.heartbeat
         await syncs.pool.zadd(keys.DUE, {"s1": 1})
         await asyncio.sleep(6)
         assert await syncs.pool.zscore(keys.DUE, "s1") > now() * 1000

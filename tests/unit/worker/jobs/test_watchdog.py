@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.fake_time import FakeTime, services_for
+from tests.support.fake_time import FakeTime, client_of, services_for
 from worker.http.client import new_session
 from worker.jobs.composition import build_watchdog, walk
 from worker.jobs.job_payloads import sync_payload
@@ -24,7 +24,7 @@ async def services(fake_pool: StorePool) -> AsyncIterator[WorkerServices]:
 
 async def create(services: WorkerServices, sync_id: str) -> None:
     """A sync whose job is lost."""
-    await services.syncs.create(sync_id, SyncRequest(space_id=sync_id), sync_payload(sync_id, "walk", 1))
+    await client_of(services).create(sync_id, SyncRequest(space_id=sync_id), sync_payload(sync_id, "walk", 1))
     await services.pool.delete(services.queue.name)
 
 
@@ -45,7 +45,7 @@ async def test_one_broken_sync_does_not_keep_the_others_from_being_revived(
     revived = await services.syncs.get("fine")
     assert revived
     assert revived.epoch == 2
-    assert await services.syncs.due() == []  # the broken one has its next look later
+    assert await services.watchdog.due() == []  # the broken one has its next look later
     assert await services.pool.zscore(keys.DUE, "broken") is not None
 
 

@@ -101,7 +101,7 @@ def _first_look(worker: SyncWorker) -> asyncio.Event:
 
 async def _enqueue(pool: StorePool, sync_id: str) -> None:
     request = REQUEST.model_copy(update={"space_id": sync_id})
-    await Syncs(pool).store.create(sync_id, request, sync_payload(sync_id, "walk", 1))
+    await Syncs(pool).client.create(sync_id, request, sync_payload(sync_id, "walk", 1))
 
 
 def _worker(pool: StorePool, session: aiohttp.ClientSession, **settings: object) -> SyncWorker:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from tests.support.fake_time import FakeTime, services_for
+from tests.support.fake_time import FakeTime, client_of, services_for
 from worker.http.client import new_session
 from worker.jobs.composition import batch, finalize, walk
 from worker.jobs.fetch.fetch_job import FetchJob
@@ -38,7 +38,7 @@ class Stage:
 
     async def create(self, strategy: str = "chain") -> None:
         request = SyncRequest.model_validate({"space_id": "s", "strategy": strategy})
-        await self.services.syncs.create("s1", request, sync_payload("s1", "walk", 1))
+        await client_of(self.services).create("s1", request, sync_payload("s1", "walk", 1))
 
     async def sync(self) -> Sync:
         sync = await self.services.syncs.get("s1")
@@ -93,7 +93,7 @@ async def test_a_walk_whose_last_commit_is_cut_off_has_a_next_one(
     if fault:
         stage.sandbox.add_fault(fault)
     await stage.create(strategy)
-    store = stage.services.syncs if strategy == "chain" else stage.services.batches
+    store = stage.services.syncs
     await stage.run_cut_off(walk, 1, store=store, move=move, arrives=arrives)
     await stage.assert_goes_on(2)
 

@@ -9,7 +9,7 @@ from worker.jobs.job_payloads import sync_payload
 from worker.models.plan import Plan
 from worker.models.sync import Sync, SyncFailure, SyncRequest, SyncState
 from worker.store import JobPayload, StorePool, keys
-from worker.store.syncs import new_token
+from worker.store.sync_progress import new_token
 
 PREVIEW = SyncRequest(space_id="s1", plan_only=True)
 PLAN = Plan(max_credits=7)
@@ -26,10 +26,10 @@ async def planned(syncs: Syncs) -> Sync:
     await syncs.create("s1", PREVIEW)
     begun = await syncs.begin()
     following = sync_payload("s1", "finalize", begun.lease.epoch + 1)
-    await syncs.store.commit(begun.lease, begun.checkpoint, new_token(), move="finalize", ticket=following)
+    await syncs.jobs.commit(begun.lease, begun.checkpoint, new_token(), move="finalize", ticket=following)
     lease = (await syncs.begin()).lease
-    await syncs.store.remember_lookup(lease, "found")
-    await syncs.store.complete(lease, new_token(), PLAN)
+    await syncs.jobs.remember_lookup(lease, "found")
+    await syncs.jobs.complete(lease, new_token(), PLAN)
     return await syncs.get()
 
 
@@ -41,7 +41,7 @@ async def test_a_planned_preview_goes_on_with_the_request_that_it_is_given(syncs
     seen = await planned(syncs)
     assert (seen.state, seen.planned, seen.applied_at) == (SyncState.COMPLETED, PLAN, None)
 
-    assert await syncs.store.apply(seen, next_payloads(seen), seen.request.applied_within(BUDGET)) == "ok"
+    assert await syncs.client.apply(seen, next_payloads(seen), seen.request.applied_within(BUDGET)) == "ok"
 
     sync = await syncs.get()
     assert (sync.state, sync.epoch, sync.finished_at) == (SyncState.FINALIZING, seen.epoch + 1, None)
@@ -54,7 +54,7 @@ async def test_a_planned_preview_goes_on_with_the_request_that_it_is_given(syncs
     assert await syncs.pool.zrange(keys.active(PREVIEW.identity), 0, -1) == [b"s1"]
     begun = await syncs.begin()
     assert (begun.request, begun.lookup) == (sync.request, "")
-    await syncs.store.complete(begun.lease, new_token())
+    await syncs.jobs.complete(begun.lease, new_token())
     done = await syncs.get()
     assert (done.state, done.plan, done.planned) == (SyncState.COMPLETED, PLAN, None)
 
@@ -62,9 +62,9 @@ async def test_a_planned_preview_goes_on_with_the_request_that_it_is_given(syncs
 async def test_a_plan_is_applied_once_however_often_it_is_asked(syncs: Syncs) -> None:
     seen = await planned(syncs)
     request = seen.request.applied_within(BUDGET)
-    assert await syncs.store.apply(seen, next_payloads(seen), request) == "ok"
+    assert await syncs.client.apply(seen, next_payloads(seen), request) == "ok"
     before = await syncs.dump()
-    assert await syncs.store.apply(seen, next_payloads(seen), request) == "changed"
+    assert await syncs.client.apply(seen, next_payloads(seen), request) == "changed"
     assert await syncs.dump() == before
 
 
@@ -72,14 +72,14 @@ async def test_a_plan_is_applied_once_however_often_it_is_asked(syncs: Syncs) ->
 async def test_only_a_completed_sync_is_applied(syncs: Syncs, state: SyncState) -> None:
     await syncs.bring(state)
     seen, before = await syncs.get(), await syncs.dump()
-    assert await syncs.store.apply(seen, next_payloads(seen), seen.request) == "changed"
+    assert await syncs.client.apply(seen, next_payloads(seen), seen.request) == "changed"
     assert await syncs.dump() == before
 
 
 async def test_a_preview_that_is_no_longer_kept_is_gone(syncs: Syncs) -> None:
     seen = await planned(syncs)
     await syncs.pool.flushall()
-    assert await syncs.store.apply(seen, next_payloads(seen), seen.request) == "gone"
+    assert await syncs.client.apply(seen, next_payloads(seen), seen.request) == "gone"
     assert await syncs.names() == set()
 
 
@@ -87,23 +87,23 @@ async def test_apply_waits_for_another_sync_of_the_same_space(syncs: Syncs) -> N
     seen = await planned(syncs)
     await syncs.create("s2", SyncRequest(space_id="s1"))
     before = await syncs.dump()
-    assert await syncs.store.apply(seen, next_payloads(seen), seen.request) == "s2"
+    assert await syncs.client.apply(seen, next_payloads(seen), seen.request) == "s2"
     assert await syncs.dump() == before
-    await syncs.store.cancel("s2")
-    assert await syncs.store.apply(seen, next_payloads(seen), seen.request) == "ok"
+    await syncs.client.cancel("s2")
+    assert await syncs.client.apply(seen, next_payloads(seen), seen.request) == "ok"
 
 
 async def test_an_applied_sync_that_fails_keeps_its_plan_when_it_is_resumed_and_loses_it_with_its_numbers(
     syncs: Syncs,
 ) -> None:
     seen = await planned(syncs)
-    await syncs.store.apply(seen, next_payloads(seen), seen.request.applied_within(BUDGET))
+    await syncs.client.apply(seen, next_payloads(seen), seen.request.applied_within(BUDGET))
     for restart in (False, True):
-        await syncs.store.fail((await syncs.begin()).lease, SyncFailure("code", "Why.", resumable=True), new_token())
+        await syncs.jobs.fail((await syncs.begin()).lease, SyncFailure("code", "Why.", resumable=True), new_token())
         failed = await syncs.get()
         request = failed.request.with_budget(1200)
         again = sync_payload("s1", "walk" if restart else "finalize", failed.epoch + 1)
-        assert await syncs.store.resume(failed, again, restart=restart, request=request) == "ok"
+        assert await syncs.client.resume(failed, again, restart=restart, request=request) == "ok"
         resumed = await syncs.get()
         assert resumed.request == request
         assert (resumed.plan, resumed.applied_at) == ((None, None) if restart else (PLAN, failed.applied_at))
@@ -112,16 +112,16 @@ async def test_an_applied_sync_that_fails_keeps_its_plan_when_it_is_resumed_and_
 async def test_a_plan_that_is_not_whole_is_for_the_next_job_only(syncs: Syncs) -> None:
     await syncs.create("s1", PREVIEW)
     begun = await syncs.begin()
-    await syncs.store.commit(
+    await syncs.jobs.commit(
         begun.lease, begun.checkpoint, new_token(), move="finalize", ticket=sync_payload("s1", "finalize", 2)
     )
     lease = (await syncs.begin()).lease
-    await syncs.store.remember_plan(lease, PLAN)
+    await syncs.jobs.remember_plan(lease, PLAN)
     assert (await syncs.get()).plan is None
-    await syncs.store.hand_over(lease, sync_payload("s1", "finalize", 3), new_token())
+    await syncs.jobs.hand_over(lease, sync_payload("s1", "finalize", 3), new_token())
     begun = await syncs.begin()
     assert Plan.decode(begun.plan) == PLAN
-    await syncs.store.fail(begun.lease, SyncFailure("code", "Why.", resumable=True), new_token())
+    await syncs.jobs.fail(begun.lease, SyncFailure("code", "Why.", resumable=True), new_token())
     failed = await syncs.get()
-    await syncs.store.resume(failed, sync_payload("s1", "finalize", failed.epoch + 1))
+    await syncs.client.resume(failed, sync_payload("s1", "finalize", failed.epoch + 1))
     assert (await syncs.begin()).plan == ""  # what it saw may be long ago

@@ -153,7 +153,7 @@ async def test_a_walk_that_finds_no_room_leaves_and_waits_in_nobodys_slot(fan_ou
     assert (sync.state, sync.epoch) == (SyncState.FETCHING, 2)
     assert await fan_out.queued() == jobs(range(1, SLOTS + 1))
     with pytest.raises(LeaseLost):
-        await fan_out.store.begin("s1", 2, "walk", "holder")
+        await fan_out.jobs.begin("s1", 2, "walk", "holder")
 
 
 async def test_the_batch_that_makes_room_starts_the_next_walk_and_no_other_does(fan_out: FanOut) -> None:
@@ -185,7 +185,7 @@ async def test_the_last_batch_starts_the_finalizer(fan_out: FanOut) -> None:
     assert sync.fetched_at
     assert await fan_out.queued() == {"s1:finalize:3"}
     assert await fan_out.watched() == {"s1"}
-    assert await fan_out.store.outcomes("s1") == ()
+    assert await fan_out.jobs.outcomes("s1") == ()
     assert (await fan_out.begin()).checkpoint.pages == 2 * PAGES
 
 
@@ -263,14 +263,14 @@ async def test_a_sign_of_life_says_what_the_batch_waits_for(fan_out: FanOut) -> 
     assert (await fan_out.get()).note == "Segment is away"
     await fan_out.batches.heartbeat(lease)
     assert (await fan_out.get()).note == "Segment is away"  # others may wait, too
-    assert await fan_out.store.due() == [("s1", SyncState.FETCHING, 1)]
+    assert await fan_out.watchdog.due() == [("s1", SyncState.FETCHING, 1)]
 
 
 # Ends, and going on
 
 
 async def cancel(fan_out: FanOut, lease: BatchGrant) -> None:
-    await fan_out.store.cancel("s1")
+    await fan_out.client.cancel("s1")
 
 
 async def fail(fan_out: FanOut, lease: BatchGrant) -> None:
@@ -278,13 +278,13 @@ async def fail(fan_out: FanOut, lease: BatchGrant) -> None:
 
 
 async def fail_the_walk(fan_out: FanOut, lease: BatchGrant) -> None:
-    await fan_out.store.fail(fan_out.lease, FAILURE, "token")
+    await fan_out.jobs.fail(fan_out.lease, FAILURE, "token")
 
 
 async def lose(fan_out: FanOut, lease: BatchGrant) -> None:
     await fan_out.silence()
     next_try = batch_payload(lease.key.next_attempt())
-    assert await fan_out.batches.revive(lease.key, next_try, max_lost=0, message="Lost.") == "failed"
+    assert await fan_out.watchdog.revive_batch(lease.key, next_try, max_lost=0, message="Lost.") == "failed"
 
 
 ENDS = [cancel, fail, fail_the_walk, lose]
@@ -308,7 +308,7 @@ async def resume(fan_out: FanOut, *, restart: bool = False) -> Sync:
     sync = await fan_out.get()
     batches = [] if restart else [batch_payload(key.next_attempt()) for key in sync.outstanding]
     following_job = sync_payload("s1", "walk", sync.epoch + 1)
-    assert await fan_out.store.resume(sync, following_job, batches, restart=restart) == "ok"
+    assert await fan_out.client.resume(sync, following_job, batches, restart=restart) == "ok"
     return await fan_out.get()
 
 
@@ -367,7 +367,7 @@ async def test_a_restart_begins_with_an_empty_look_ahead_and_fresh_sums(fan_out:
 
 
 async def revive(fan_out: FanOut, key: BatchKey, most: int = 5) -> str:
-    return await fan_out.batches.revive(key, batch_payload(key.next_attempt()), max_lost=most, message="Lost.")
+    return await fan_out.watchdog.revive_batch(key, batch_payload(key.next_attempt()), max_lost=most, message="Lost.")
 
 
 async def take_and_die(fan_out: FanOut) -> None:
@@ -398,7 +398,7 @@ async def test_a_batch_whose_job_is_lost_gets_its_next_try(
     await fate(fan_out)
     assert await revive(fan_out, key) == "early"
     await fan_out.silence()
-    assert key in await fan_out.store.due()
+    assert key in await fan_out.watchdog.due()
     assert await revive(fan_out, key) == "revived"
     assert await revive(fan_out, key) == "changed"
     assert await fan_out.key(1) == key.next_attempt()
@@ -458,7 +458,7 @@ async def test_what_is_watched_and_not_there_is_forgotten(fan_out: FanOut, membe
     await fan_out.pool.zadd(DUE, {member: 1, "s1 x": 1})
     sync_id, _, slot = member.partition(" ")
     free = BatchKey(sync_id, int(slot), 0, 0)
-    assert await fan_out.store.due() == [free]
+    assert await fan_out.watchdog.due() == [free]
     assert await revive(fan_out, free) == "gone"
     assert await fan_out.watched() == {"s1"}
 
@@ -470,7 +470,9 @@ async def test_a_sync_whose_batches_are_read_is_not_silent(fan_out: FanOut) -> N
 
     async def look() -> str:
         following_job = sync_payload("s1", "walk", sync.epoch + 1)
-        return await fan_out.store.revive("s1", sync.state, sync.epoch, following_job, max_revivals=0, message="Lost.")
+        return await fan_out.watchdog.revive_sync(
+            "s1", sync.state, sync.epoch, following_job, max_revivals=0, message="Lost."
+        )
 
     assert await look() == "waiting"
     assert await look() == "early"
@@ -480,7 +482,7 @@ async def test_a_sync_whose_batches_are_read_is_not_silent(fan_out: FanOut) -> N
     assert await look() == "waiting"
     assert await fan_out.watched() == {"s1", "s1 0", "s1 1"}
     await fan_out.pool.delete(keys.QUEUE)
-    assert {str(found) for found in await fan_out.store.due()} == {
+    assert {str(found) for found in await fan_out.watchdog.due()} == {
         str(key) for key in (await fan_out.get()).outstanding
     }
 
@@ -490,7 +492,7 @@ async def test_a_silent_walk_is_replaced_and_its_batches_go_on(fan_out: FanOut) 
     begun = await fan_out.begin_batch(1)
     await fan_out.silence()
     assert (
-        await fan_out.store.revive(
+        await fan_out.watchdog.revive_sync(
             "s1", SyncState.FETCHING, 1, next_payloads("s1", 2).walk, max_revivals=5, message="Lost."
         )
         == "revived"
@@ -517,7 +519,7 @@ async def test_a_look_ahead_full_of_the_longest_cursors_fits_into_a_mebibyte(rea
     for slot in range(SLOTS):
         key = BatchKey("s1", slot, slot + 1, 1)
         added.append(NewBatch(key, batching, batch_payload(key)))
-    await fan_out.batches.commit_listing(fan_out.lease, replace(fan_out.listing, batches=SLOTS), added, "token")
+    await fan_out.jobs.commit_listing(fan_out.lease, replace(fan_out.listing, batches=SLOTS), added, "token")
     assert await real_pool.memory_usage(keys.sync("s1"), samples=0) < 1 << 20
 
 
@@ -529,7 +531,7 @@ def test_work_survives_its_slot() -> None:
 async def test_the_queue_is_empty_of_a_sync_that_never_fanned_out(fan_out: FanOut) -> None:
     await fan_out.create()
     await fan_out.begin()
-    await fan_out.store.cancel("s1")
+    await fan_out.client.cancel("s1")
     assert await fan_out.pool.zcard(QUEUE) == 0
     assert not any(name.startswith(b"slot:") for name in await fan_out.pool.hgetall(keys.sync("s1")))
 

@@ -24,7 +24,7 @@ async def enqueue(syncs: Syncs, number: int, first: int = 0) -> None:
     for i in range(first, first + number):
         sync_id = f"s{i}"
         request = REQUEST.model_copy(update={"space_id": sync_id})
-        await syncs.store.create(sync_id, request, sync_payload(sync_id, "walk", 1))
+        await syncs.client.create(sync_id, request, sync_payload(sync_id, "walk", 1))
 
 
 async def test_a_look_at_the_queue_costs_the_same_however_many_wait_or_are_taken(real_pool: StorePool) -> None:
@@ -39,9 +39,9 @@ async def test_a_look_at_the_queue_costs_the_same_however_many_wait_or_are_taken
 async def test_the_watcher_looks_only_at_what_is_due(real_pool: StorePool) -> None:
     syncs = Syncs(real_pool)
     await enqueue(syncs, 10)
-    few = await commands_of(real_pool, syncs.store.due)
+    few = await commands_of(real_pool, syncs.watchdog.due)
     await enqueue(syncs, MANY, first=10)
-    assert await commands_of(real_pool, syncs.store.due) <= few
+    assert await commands_of(real_pool, syncs.watchdog.due) <= few
 
 
 async def test_all_that_is_due_is_looked_at_and_what_waits_is_put_off(real_pool: StorePool) -> None:
@@ -49,7 +49,7 @@ async def test_all_that_is_due_is_looked_at_and_what_waits_is_put_off(real_pool:
     await enqueue(syncs, MANY)
     await real_pool.zadd(keys.DUE, {f"s{i}": 1 for i in range(MANY)})
     await real_pool.zrem(keys.QUEUE, *(f"s{i}:walk:1" for i in range(0, MANY, 2)))
-    assert len(await syncs.store.due()) == MANY // 2
+    assert len(await syncs.watchdog.due()) == MANY // 2
     assert await real_pool.zcount(keys.DUE, "-inf", 1) == MANY // 2
 
 

@@ -20,7 +20,7 @@ def syncs(pool: StorePool) -> Syncs:
 
 async def test_a_new_sync_stands_there_with_its_job_in_one_move(syncs: Syncs) -> None:
     job = sync_payload("s1", "walk", 1)
-    assert await syncs.store.create("s1", REQUEST, job) == "s1"
+    assert await syncs.client.create("s1", REQUEST, job) == "s1"
 
     sync = await syncs.get()
     assert (sync.id, sync.request, sync.state, sync.epoch) == ("s1", REQUEST, SyncState.QUEUED, 1)
@@ -72,9 +72,9 @@ async def test_another_space_is_another_sync(syncs: Syncs) -> None:
 async def test_the_older_sync_is_still_under_way_after_a_forced_one_has_ended(syncs: Syncs) -> None:
     await syncs.create("s1")
     await syncs.create("s2", OTHER_OPTIONS, force=True)
-    await syncs.store.cancel("s2")
+    await syncs.client.cancel("s2")
     assert await syncs.create("s3") == "s1"
-    await syncs.store.cancel("s1")
+    await syncs.client.cancel("s1")
     assert await syncs.create("s3") == "s3"
 
 
@@ -100,7 +100,7 @@ async def test_what_is_no_longer_known_is_not_under_way(syncs: Syncs) -> None:
 async def test_an_idempotency_key_never_starts_a_second_sync(syncs: Syncs, state: SyncState) -> None:
     await syncs.create("s1", idempotency_key="mine")
     if state is not SyncState.QUEUED:
-        await syncs.store.cancel("s1")
+        await syncs.client.cancel("s1")
     before = await syncs.dump()
     assert await syncs.create("s2", idempotency_key="mine", force=True) == "s1"
     assert await syncs.create("s2", OTHER_SPACE, idempotency_key="mine") == "s1"
@@ -111,17 +111,17 @@ async def test_an_idempotency_key_never_starts_a_second_sync(syncs: Syncs, state
 async def test_an_idempotency_key_is_known_for_as_long_as_its_sync(syncs: Syncs) -> None:
     await syncs.create("s1", idempotency_key="mine")
     assert await syncs.pool.pttl(keys.request("mine")) == -1
-    await syncs.store.cancel("s1")
+    await syncs.client.cancel("s1")
     assert 0 < await syncs.pool.pttl(keys.request("mine")) <= RETENTION_MS
 
 
 async def test_the_newest_syncs_come_first_and_without_statistics(syncs: Syncs) -> None:
-    assert await syncs.store.newest() == []
+    assert await syncs.client.newest() == []
     for number in range(4):
         await syncs.create(f"s{number}", force=True)
-    assert [sync.id for sync in await syncs.store.newest(3)] == ["s3", "s2", "s1"]
+    assert [sync.id for sync in await syncs.client.newest(3)] == ["s3", "s2", "s1"]
     await syncs.pool.delete(keys.sync("s2"))
-    assert [sync.id for sync in await syncs.store.newest(3)] == ["s3", "s1"]
+    assert [sync.id for sync in await syncs.client.newest(3)] == ["s3", "s1"]
 
 
 async def test_the_list_of_syncs_forgets_what_has_long_expired(syncs: Syncs) -> None:
@@ -132,4 +132,4 @@ async def test_the_list_of_syncs_forgets_what_has_long_expired(syncs: Syncs) -> 
 
 
 async def test_a_sync_that_is_not_known_is_none(syncs: Syncs) -> None:
-    assert await syncs.store.get("none") is None
+    assert await syncs.client.get("none") is None

@@ -26,7 +26,7 @@ async def buy(syncs: Syncs, sync_id: str = "s1", persona_id: str = "per_1") -> N
 
 
 async def credits_of(syncs: Syncs) -> int:
-    sync = await syncs.store.get("s1")
+    sync = await syncs.client.get("s1")
     assert sync
     return sync.credits
 
@@ -37,7 +37,7 @@ async def credits_of(syncs: Syncs) -> int:
 @pytest.mark.parametrize("state", ENDED)
 async def test_an_ended_sync_leaves_nothing_but_what_is_kept_for_a_while(syncs: Syncs, state: SyncState) -> None:
     await syncs.create("s1", REQUEST.model_copy(update={"space_id": "s1"}), idempotency_key="mine")
-    await syncs.store.commit(
+    await syncs.jobs.commit(
         (await syncs.begin()).lease,
         Checkpoint(pages=1, aggregate=b"1"),
         "token",
@@ -50,11 +50,11 @@ async def test_an_ended_sync_leaves_nothing_but_what_is_kept_for_a_while(syncs: 
     await buy(syncs)
     match state:
         case SyncState.COMPLETED:
-            await syncs.store.complete(lease, "end")
+            await syncs.jobs.complete(lease, "end")
         case SyncState.FAILED:
-            await syncs.store.fail(lease, FAILURE, "end")
+            await syncs.jobs.fail(lease, FAILURE, "end")
         case _:
-            await syncs.store.cancel("s1")
+            await syncs.client.cancel("s1")
 
     found = await syncs.dump()
     kept = {keys.sync("s1"), keys.outcomes("s1"), keys.request("mine")}
@@ -81,7 +81,7 @@ async def test_an_odd_retention_cannot_make_a_script_fail_half_way(
 ) -> None:
     syncs = Syncs(pool, retention_ms=retention_ms)
     await syncs.bring(SyncState.FINALIZING)
-    await syncs.store.cancel("s1")
+    await syncs.client.cancel("s1")
     assert await pool.zcard(keys.DUE) == await pool.zcard(keys.QUEUE) == 0
     left = await pool.pttl(keys.sync("s1"))
     assert left == -2 or least < left <= most
@@ -90,8 +90,8 @@ async def test_an_odd_retention_cannot_make_a_script_fail_half_way(
 async def test_the_key_of_the_outcomes_is_not_a_sync(syncs: Syncs, pool: StorePool) -> None:
     await syncs.bring(SyncState.FINALIZING)
     await pool.hset(keys.outcomes("s1"), "growth", b"{}")
-    assert await syncs.store.get("s1:outcomes") is None
-    assert await syncs.store.cancel("s1:outcomes") is None
+    assert await syncs.client.get("s1:outcomes") is None
+    assert await syncs.client.cancel("s1:outcomes") is None
 
 
 # Cancel
@@ -101,7 +101,7 @@ async def test_the_key_of_the_outcomes_is_not_a_sync(syncs: Syncs, pool: StorePo
 async def test_cancel_stops_what_runs_and_leaves_the_rest(syncs: Syncs, state: SyncState) -> None:
     await syncs.bring(state)
     before = await syncs.dump()
-    now = await syncs.store.cancel("s1")
+    now = await syncs.client.cancel("s1")
     if state in ENDED:
         assert now is state
         assert await syncs.dump() == before
@@ -110,19 +110,19 @@ async def test_cancel_stops_what_runs_and_leaves_the_rest(syncs: Syncs, state: S
         assert (await syncs.get()).state is SyncState.CANCELLED
         assert await syncs.pool.zrange(keys.QUEUE, 0, -1) == []
         again = await syncs.dump()
-        assert await syncs.store.cancel("s1") is SyncState.CANCELLED
+        assert await syncs.client.cancel("s1") is SyncState.CANCELLED
         assert await syncs.dump() == again
 
 
 async def test_cancel_of_what_is_not_known_says_so(syncs: Syncs) -> None:
-    assert await syncs.store.cancel("none") is None
+    assert await syncs.client.cancel("none") is None
     assert await syncs.names() == set()
 
 
 async def test_cancel_of_a_forced_sync_leaves_the_other_one_alone(syncs: Syncs) -> None:
     await syncs.create("s1")
     await syncs.create("s2", force=True)
-    await syncs.store.cancel("s1")
+    await syncs.client.cancel("s1")
     assert await syncs.pool.zrange(keys.active(REQUEST.identity), 0, -1) == [b"s2"]
     assert await syncs.pool.zrange(keys.DUE, 0, -1) == [b"s2"]
     assert await syncs.pool.zrange(keys.QUEUE, 0, -1) == [b"s2:walk:1"]
@@ -137,7 +137,7 @@ async def test_resume_goes_on_where_the_sync_failed(syncs: Syncs, failed_in: Syn
     failed = await syncs.get()
     following = sync_payload("s1", job_kind(failed_in), failed.epoch + 1)
 
-    assert await syncs.store.resume(failed, following) == "ok"
+    assert await syncs.client.resume(failed, following) == "ok"
 
     sync = await syncs.get()
     assert (sync.state, sync.epoch, sync.error, sync.failed_in) == (failed_in, failed.epoch + 1, None, None)
@@ -155,8 +155,11 @@ async def test_resume_of_a_sync_that_never_began_queues_it_again(syncs: Syncs) -
     await syncs.pool.zadd(keys.DUE, {"s1": 1})
     await syncs.queue.drop(b"s1:walk:1")
     following = sync_payload("s1", "walk", 2)
-    assert await syncs.store.revive("s1", SyncState.QUEUED, 1, following, max_revivals=0, message="lost") == "failed"
-    assert await syncs.store.resume(await syncs.get(), sync_payload("s1", "walk", 3)) == "ok"
+    assert (
+        await syncs.watchdog.revive_sync("s1", SyncState.QUEUED, 1, following, max_revivals=0, message="lost")
+        == "failed"
+    )
+    assert await syncs.client.resume(await syncs.get(), sync_payload("s1", "walk", 3)) == "ok"
     assert (await syncs.get()).state is SyncState.QUEUED
     assert (await syncs.begin()).lease.state is SyncState.FETCHING
 
@@ -164,12 +167,12 @@ async def test_resume_of_a_sync_that_never_began_queues_it_again(syncs: Syncs) -
 async def test_restart_reads_anew_with_fresh_sums_and_keeps_what_was_paid(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
     await buy(syncs)
-    await syncs.store.remember_lookup(lease, "found")
-    await syncs.store.hand_over(lease, after(lease), "token", trouble_ms=9)
-    await syncs.store.fail((await syncs.begin()).lease, FAILURE, "end")
+    await syncs.jobs.remember_lookup(lease, "found")
+    await syncs.jobs.hand_over(lease, after(lease), "token", trouble_ms=9)
+    await syncs.jobs.fail((await syncs.begin()).lease, FAILURE, "end")
     failed = await syncs.get()
 
-    assert await syncs.store.resume(failed, sync_payload("s1", "walk", failed.epoch + 1), restart=True) == "ok"
+    assert await syncs.client.resume(failed, sync_payload("s1", "walk", failed.epoch + 1), restart=True) == "ok"
 
     sync = await syncs.get()
     assert (sync.state, sync.pages, sync.profiles, sync.complete) == (SyncState.FETCHING, 0, 0, False)
@@ -187,22 +190,22 @@ async def test_only_a_failed_sync_is_resumed_and_only_once(syncs: Syncs, state: 
     seen = await syncs.get()
     before = await syncs.dump()
     following = sync_payload("s1", "walk", seen.epoch + 1)
-    answer = await syncs.store.resume(seen, following, restart=restart)
+    answer = await syncs.client.resume(seen, following, restart=restart)
     assert answer == ("ok" if state is SyncState.FAILED else "changed")
     if state is not SyncState.FAILED:
         assert await syncs.dump() == before
     before = await syncs.dump()
-    assert await syncs.store.resume(seen, following, restart=restart) == "changed"
+    assert await syncs.client.resume(seen, following, restart=restart) == "changed"
     assert await syncs.dump() == before
 
 
 async def test_a_resume_from_an_earlier_failure_is_refused(syncs: Syncs) -> None:
     await syncs.bring(SyncState.FAILED)
     seen = await syncs.get()
-    await syncs.store.resume(seen, sync_payload("s1", "walk", seen.epoch + 1))
-    await syncs.store.fail((await syncs.begin()).lease, FAILURE, "again")
+    await syncs.client.resume(seen, sync_payload("s1", "walk", seen.epoch + 1))
+    await syncs.jobs.fail((await syncs.begin()).lease, FAILURE, "again")
     before = await syncs.dump()
-    assert await syncs.store.resume(seen, sync_payload("s1", "walk", seen.epoch + 1)) == "changed"
+    assert await syncs.client.resume(seen, sync_payload("s1", "walk", seen.epoch + 1)) == "changed"
     assert await syncs.dump() == before
 
 
@@ -210,7 +213,7 @@ async def test_a_sync_that_is_no_longer_kept_is_gone(syncs: Syncs) -> None:
     await syncs.bring(SyncState.FAILED)
     seen = await syncs.get()
     await syncs.pool.flushall()
-    assert await syncs.store.resume(seen, sync_payload("s1", "walk", 9)) == "gone"
+    assert await syncs.client.resume(seen, sync_payload("s1", "walk", 9)) == "gone"
     assert await syncs.names() == set()
 
 
@@ -223,37 +226,37 @@ async def test_resume_waits_for_another_sync_of_the_same_space(syncs: Syncs, oth
         lease = (await syncs.begin("s2")).lease
         if other is SyncState.FINALIZING:
             following = sync_payload("s2", "finalize", 2)
-            await syncs.store.commit(lease, Checkpoint(), "token", move="finalize", ticket=following)
+            await syncs.jobs.commit(lease, Checkpoint(), "token", move="finalize", ticket=following)
     before = await syncs.dump()
     following = sync_payload("s1", "walk", failed.epoch + 1)
-    assert await syncs.store.resume(failed, following) == "s2"
+    assert await syncs.client.resume(failed, following) == "s2"
     assert await syncs.dump() == before
-    await syncs.store.cancel("s2")
-    assert await syncs.store.resume(failed, following) == "ok"
+    await syncs.client.cancel("s2")
+    assert await syncs.client.resume(failed, following) == "ok"
 
 
 async def test_a_failure_sent_again_after_the_resume_does_not_fail_it_again(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
-    await syncs.store.fail(lease, FAILURE, "end")
+    await syncs.jobs.fail(lease, FAILURE, "end")
     failed = await syncs.get()
-    await syncs.store.resume(failed, sync_payload("s1", "walk", failed.epoch + 1))
+    await syncs.client.resume(failed, sync_payload("s1", "walk", failed.epoch + 1))
     before = await syncs.dump()
-    await syncs.store.fail(lease, FAILURE, "end")
+    await syncs.jobs.fail(lease, FAILURE, "end")
     assert await syncs.dump() == before
     lease = (await syncs.begin()).lease
-    await syncs.store.hand_over(lease, after(lease), "later")
+    await syncs.jobs.hand_over(lease, after(lease), "later")
     with pytest.raises(LeaseLost):
-        await syncs.store.fail(lease, FAILURE, "end")
+        await syncs.jobs.fail(lease, FAILURE, "end")
 
 
 async def test_what_was_recorded_before_a_restart_is_not_an_outcome_of_what_was_read_after_it(syncs: Syncs) -> None:
     await syncs.bring(SyncState.FAILED, failed_in=SyncState.FINALIZING)
     failed = await syncs.get()
-    await syncs.store.resume(failed, sync_payload("s1", "walk", failed.epoch + 1), restart=True)
+    await syncs.client.resume(failed, sync_payload("s1", "walk", failed.epoch + 1), restart=True)
     begun = await syncs.begin()
     await buy(syncs)  # by a job that slept through the restart
     following = sync_payload("s1", "finalize", begun.lease.epoch + 1)
-    await syncs.store.commit(begun.lease, begun.checkpoint, "token", move="finalize", ticket=following)
+    await syncs.jobs.commit(begun.lease, begun.checkpoint, "token", move="finalize", ticket=following)
     assert (await syncs.get()).outcomes == ()
     assert await credits_of(syncs) == 300
     assert await syncs.personas.find("reference") is not None

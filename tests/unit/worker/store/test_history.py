@@ -9,7 +9,8 @@ from tests.support.syncs import Syncs
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.models.sync import SyncState
 from worker.store import StorePool, keys
-from worker.store.syncs import HISTORY, new_token
+from worker.store.job_sync_store import HISTORY
+from worker.store.sync_progress import new_token
 
 IDENTITY = "identity"
 
@@ -23,33 +24,33 @@ async def complete(syncs: Syncs, sync_id: str, baseline: Snapshot | None = None)
     """A sync that has read a space; what it was like."""
     lease = await syncs.lease(SyncState.FINALIZING, sync_id)
     now = snapshot({"growth": 10}, sync_id=sync_id)
-    await syncs.store.complete(lease, new_token(), baseline=baseline, snapshot=now, identity=IDENTITY)
+    await syncs.jobs.complete(lease, new_token(), baseline=baseline, snapshot=now, identity=IDENTITY)
     return now
 
 
 async def test_a_space_that_nobody_has_read_has_no_history(syncs: Syncs) -> None:
-    assert await syncs.store.history(IDENTITY) == []
+    assert await syncs.client.history(IDENTITY) == []
 
 
 async def test_complete_syncs_are_remembered_newest_first_and_for_good(syncs: Syncs) -> None:
     first = await complete(syncs, "s1")
     second = await complete(syncs, "s2", baseline=first)
-    assert await syncs.store.history(IDENTITY) == [second, first]
-    assert await syncs.store.history("other") == []
+    assert await syncs.client.history(IDENTITY) == [second, first]
+    assert await syncs.client.history("other") == []
     assert await syncs.pool.pttl(keys.history(IDENTITY)) == -1
     assert ((await syncs.get("s1")).baseline, (await syncs.get("s2")).baseline) == (None, first)
 
 
 async def test_a_sync_that_is_not_complete_is_not_remembered(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
-    await syncs.store.complete(lease, new_token())
+    await syncs.jobs.complete(lease, new_token())
     assert await syncs.names() & {keys.history(""), keys.history(IDENTITY)} == set()
 
 
 async def test_so_many_are_remembered_and_no_more(syncs: Syncs) -> None:
     for n in range(HISTORY + 2):
         await complete(syncs, f"s{n}")
-    found = [one.sync_id for one in await syncs.store.history(IDENTITY)]
+    found = [one.sync_id for one in await syncs.client.history(IDENTITY)]
     assert found == [f"s{n}" for n in range(HISTORY + 1, 1, -1)]
 
 
@@ -59,19 +60,19 @@ async def test_a_sync_whose_end_was_cut_short_is_remembered_once(syncs: Syncs) -
     # As if a restarted Redis had kept no more than the first write of the move.
     for entry in (old, now):
         await syncs.pool.lpush(keys.history(IDENTITY), entry.encode())
-    await syncs.store.complete(lease, new_token(), snapshot=now, identity=IDENTITY)
-    assert await syncs.store.history(IDENTITY) == [now, old]
+    await syncs.jobs.complete(lease, new_token(), snapshot=now, identity=IDENTITY)
+    assert await syncs.client.history(IDENTITY) == [now, old]
 
 
 async def test_what_is_no_snapshot_is_passed_over(syncs: Syncs) -> None:
     await syncs.pool.rpush(keys.history(IDENTITY), "nonsense", "{}")
     now = await complete(syncs, "s1")
-    assert await syncs.store.history(IDENTITY) == [now]
+    assert await syncs.client.history(IDENTITY) == [now]
 
 
 async def test_nothing_foreign_keeps_a_sync_from_its_end(syncs: Syncs) -> None:
     await syncs.pool.set(keys.history(IDENTITY), "something else")
     await complete(syncs, "s1")
     assert (await syncs.get("s1")).state is SyncState.COMPLETED
-    assert await syncs.store.history(IDENTITY) == []
+    assert await syncs.client.history(IDENTITY) == []
     assert await syncs.pool.get(keys.history(IDENTITY)) == b"something else"

@@ -8,7 +8,7 @@ from tests.support.syncs import PAGE, REQUEST, Syncs, after
 from worker.jobs.job_payloads import sync_payload
 from worker.models.sync import SyncState
 from worker.store import StorePool, keys
-from worker.store.syncs import new_token
+from worker.store.sync_progress import new_token
 
 
 async def _create(syncs: Syncs, *names: str) -> None:
@@ -27,7 +27,7 @@ async def _read_all(syncs: Syncs, name: str) -> None:
     lease = (await syncs.begin(name)).lease
     finalizer = sync_payload(name, "finalize", lease.epoch + 1)
     first = PAGE.__class__(pages=1, profiles=200, complete=True, aggregate=b"statistics")
-    await syncs.store.commit(lease, first, new_token(), move="finalize", ticket=finalizer)
+    await syncs.jobs.commit(lease, first, new_token(), move="finalize", ticket=finalizer)
 
 
 async def test_a_finalizer_goes_before_the_walks_of_all_younger_syncs(pool: StorePool) -> None:
@@ -43,7 +43,7 @@ async def test_a_finalizer_goes_before_walks_that_were_handed_over(pool: StorePo
     await _create(syncs, "huge", "small")
     await _taken(syncs)
     lease = (await syncs.begin("huge")).lease
-    await syncs.store.commit(lease, PAGE.__class__(pages=1), new_token(), move="walk", ticket=after(lease))
+    await syncs.jobs.commit(lease, PAGE.__class__(pages=1), new_token(), move="walk", ticket=after(lease))
     await asyncio.sleep(0.002)
     await _read_all(syncs, "small")
     assert await _taken(syncs) == ["small:finalize:2", "huge:walk:2"]
@@ -55,7 +55,7 @@ async def test_the_next_walk_of_a_sync_goes_behind_the_walks_that_wait(pool: Sto
     await _create(syncs, "huge", "small", "smaller")
     assert await _taken(syncs, 1) == ["huge:walk:1"]
     lease = (await syncs.begin("huge")).lease
-    await syncs.store.commit(lease, PAGE.__class__(pages=1), new_token(), move="walk", ticket=after(lease))
+    await syncs.jobs.commit(lease, PAGE.__class__(pages=1), new_token(), move="walk", ticket=after(lease))
     await asyncio.sleep(0.002)
     await _create(syncs, "new")
     assert await _taken(syncs) == ["small:walk:1", "smaller:walk:1", "huge:walk:2", "new:walk:1"]
@@ -68,7 +68,7 @@ async def test_a_finalizer_that_had_to_wait_takes_the_place_of_its_age_when_its_
     await _read_all(syncs, "a")
     assert await _taken(syncs, 1) == ["a:finalize:2"]
     lease = (await syncs.begin("a")).lease
-    await syncs.store.hand_over(lease, sync_payload("a", "finalize", 3), new_token(), delay_s=0.05)
+    await syncs.jobs.hand_over(lease, sync_payload("a", "finalize", 3), new_token(), delay_s=0.05)
     assert await _taken(syncs, 1) == ["b:walk:1"]  # its time has not come
     await asyncio.sleep(0.06)
     assert await _taken(syncs) == ["a:finalize:3", "c:walk:1"]
@@ -78,9 +78,9 @@ async def test_a_finalizer_that_had_to_wait_takes_the_place_of_its_age_when_its_
 async def test_nothing_is_left_of_a_finalizer_that_waited_when_its_sync_is_cancelled(pool: StorePool) -> None:
     syncs = Syncs(pool)
     lease = await syncs.lease(SyncState.FINALIZING)
-    await syncs.store.hand_over(lease, after(lease), new_token(), delay_s=60)
+    await syncs.jobs.hand_over(lease, after(lease), new_token(), delay_s=60)
     assert await pool.zcard(keys.later("")) == 1
-    await syncs.store.cancel("s1")
+    await syncs.client.cancel("s1")
     assert await pool.exists(keys.later(""), keys.QUEUE) == 0
 
 
@@ -88,7 +88,7 @@ async def test_a_sync_from_after_a_clock_was_set_back_is_as_old_as_now(pool: Sto
     syncs = Syncs(pool)
     lease = await syncs.lease(SyncState.FETCHING)
     await pool.hset(keys.sync("s1"), "created_at", "99999999999999")
-    await syncs.store.commit(lease, PAGE, new_token(), move="finalize", ticket=sync_payload("s1", "finalize", 2))
+    await syncs.jobs.commit(lease, PAGE, new_token(), move="finalize", ticket=sync_payload("s1", "finalize", 2))
     assert "s1:finalize:2" in await _taken(syncs)
 
 
@@ -96,7 +96,7 @@ async def test_what_is_in_the_way_of_the_noted_finalizers_is_removed(pool: Store
     syncs = Syncs(pool)
     await pool.set(keys.later(""), "no sorted set")
     lease = await syncs.lease(SyncState.FINALIZING)
-    await syncs.store.hand_over(lease, after(lease), new_token(), delay_s=0.02)
+    await syncs.jobs.hand_over(lease, after(lease), new_token(), delay_s=0.02)
     await asyncio.sleep(0.03)
     assert "s1:finalize:3" in await _taken(syncs)
     assert await pool.exists(keys.later("")) == 0

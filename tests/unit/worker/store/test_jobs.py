@@ -39,8 +39,8 @@ async def refused(syncs: Syncs, name: str, lease: LeaseGrant) -> str:
 
 async def test_a_job_that_begins_gets_all_that_it_needs(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
-    await syncs.store.remember_lookup(lease, "found")
-    await syncs.store.commit(lease, PAGE, "token", move="walk", ticket=after(lease))
+    await syncs.jobs.remember_lookup(lease, "found")
+    await syncs.jobs.commit(lease, PAGE, "token", move="walk", ticket=after(lease))
 
     begun = await syncs.begin()
 
@@ -65,7 +65,7 @@ async def test_an_epoch_is_begun_once(syncs: Syncs) -> None:
     with pytest.raises(LeaseLost, match="fetching, epoch 1"):
         await syncs.begin()
     assert await syncs.dump() == before
-    assert await syncs.store.begin("s1", 1, "walk", first.lease.holder) == first
+    assert await syncs.jobs.begin("s1", 1, "walk", first.lease.holder) == first
     assert without_times(await syncs.dump()) == without_times(before)
 
 
@@ -79,20 +79,20 @@ async def test_only_the_present_epoch_of_the_right_kind_is_begun(
     if state in (SyncState.FETCHING, SyncState.FINALIZING):
         lease = LeaseGrant("s1", state, 1 if state is SyncState.FETCHING else 2, "")
         holder = await syncs.pool.hget(keys.sync("s1"), "holder")
-        await syncs.store.hand_over(replace(lease, holder=holder.decode()), after(lease), "token")
+        await syncs.jobs.hand_over(replace(lease, holder=holder.decode()), after(lease), "token")
     epoch = (await syncs.get()).epoch + later
     if later == 0 and state not in ENDED and job_kind(state) == kind:
-        assert (await syncs.store.begin("s1", epoch, kind, "holder")).lease.epoch == epoch
+        assert (await syncs.jobs.begin("s1", epoch, kind, "holder")).lease.epoch == epoch
         return
     before = await syncs.dump()
     with pytest.raises(LeaseLost):
-        await syncs.store.begin("s1", epoch, kind, "holder")
+        await syncs.jobs.begin("s1", epoch, kind, "holder")
     assert await syncs.dump() == before
 
 
 async def test_a_sync_that_does_not_exist_is_not_begun(syncs: Syncs) -> None:
     with pytest.raises(LeaseLost, match="gone"):
-        await syncs.store.begin("none", 1, "walk", "holder")
+        await syncs.jobs.begin("none", 1, "walk", "holder")
     assert await syncs.names() == set()
 
 
@@ -129,18 +129,18 @@ async def test_a_job_of_an_ended_sync_writes_nothing(syncs: Syncs, name: str, en
     lease = await syncs.lease(SyncState.FINALIZING)
     match end:
         case SyncState.COMPLETED:
-            await syncs.store.complete(lease, "end")
+            await syncs.jobs.complete(lease, "end")
         case SyncState.FAILED:
             await MOVES["fail"][1](syncs, lease, "end")
         case _:
-            await syncs.store.cancel("s1")
+            await syncs.client.cancel("s1")
     assert end.value in await refused(syncs, name, lease)
 
 
 @pytest.mark.parametrize("name", MOVES)
 async def test_a_job_that_has_handed_over_writes_nothing(syncs: Syncs, name: str) -> None:
     lease = await syncs.lease(MOVES[name][0])
-    await syncs.store.hand_over(lease, after(lease), "hand-over")
+    await syncs.jobs.hand_over(lease, after(lease), "hand-over")
     await refused(syncs, name, lease)
 
 
@@ -161,7 +161,7 @@ async def test_a_finalizer_does_not_commit_pages(syncs: Syncs, name: str) -> Non
 
 async def test_a_commit_writes_checkpoint_and_statistics_together(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
-    assert await syncs.store.commit(lease, PAGE, "token", note="waits") == replace(PAGE, seq=2)
+    assert await syncs.jobs.commit(lease, PAGE, "token", note="waits") == replace(PAGE, seq=2)
     sync = await syncs.get()
     assert (sync.pages, sync.profiles, sync.complete, sync.aggregate) == (2, 400, True, b"statistics of 2")
     assert (sync.state, sync.epoch, sync.note, sync.fetched_at) == (SyncState.FETCHING, 1, "waits", None)
@@ -172,17 +172,17 @@ async def test_a_commit_that_does_not_follow_the_last_one_is_refused(syncs: Sync
     lease = await syncs.lease(SyncState.FETCHING)
     before = await syncs.dump()
     with pytest.raises(LeaseLost):
-        await syncs.store.commit(lease, replace(PAGE, seq=seq), "token")
+        await syncs.jobs.commit(lease, replace(PAGE, seq=seq), "token")
     assert await syncs.dump() == before
 
 
 async def test_a_commit_that_arrives_after_its_successor_is_refused(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
-    second = await syncs.store.commit(lease, PAGE, "first")
-    await syncs.store.commit(lease, replace(second, pages=3), "second")
+    second = await syncs.jobs.commit(lease, PAGE, "first")
+    await syncs.jobs.commit(lease, replace(second, pages=3), "second")
     before = await syncs.dump()
     with pytest.raises(LeaseLost):
-        await syncs.store.commit(lease, PAGE, "first")
+        await syncs.jobs.commit(lease, PAGE, "first")
     assert await syncs.dump() == before
 
 
@@ -190,7 +190,7 @@ async def test_a_commit_that_arrives_after_its_successor_is_refused(syncs: Syncs
 async def test_only_progress_makes_earlier_revivals_forgotten(syncs: Syncs, pages: int, left: bytes) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
     await syncs.pool.hset(keys.sync("s1"), "revivals", "2")
-    await syncs.store.commit(lease, replace(PAGE, pages=pages), "token")
+    await syncs.jobs.commit(lease, replace(PAGE, pages=pages), "token")
     assert await syncs.pool.hget(keys.sync("s1"), "revivals") == left
 
 
@@ -199,7 +199,7 @@ async def test_a_hand_over_exchanges_the_job_and_wakes_a_worker_unless_it_waits(
     lease = await syncs.lease(SyncState.FETCHING)
     woken = await syncs.pool.llen(keys.WAKE)
     following = after(lease)
-    await syncs.store.commit(lease, PAGE, "token", move="walk", ticket=following, delay_s=delay_s)
+    await syncs.jobs.commit(lease, PAGE, "token", move="walk", ticket=following, delay_s=delay_s)
 
     assert await syncs.pool.zrange(keys.QUEUE, 0, -1) == [b"s1:walk:2"]
     assert {name for name in await syncs.names() if name.startswith("arq:")} == {"arq:job:s1:walk:2"}
@@ -215,7 +215,7 @@ async def test_a_hand_over_exchanges_the_job_and_wakes_a_worker_unless_it_waits(
 async def test_a_hand_over_begins_a_new_epoch_of_the_same_state(syncs: Syncs, state: SyncState) -> None:
     lease = await syncs.lease(state)
     following = after(lease)
-    await syncs.store.hand_over(lease, following, "token", delay_s=60, trouble_ms=7, note="waits")
+    await syncs.jobs.hand_over(lease, following, "token", delay_s=60, trouble_ms=7, note="waits")
     sync = await syncs.get()
     assert (sync.state, sync.epoch, sync.note) == (state, lease.epoch + 1, "waits")
     job_id = following.job_id
@@ -227,7 +227,7 @@ async def test_a_hand_over_begins_a_new_epoch_of_the_same_state(syncs: Syncs, st
 async def test_the_last_commit_of_a_walk_moves_the_sync_on(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
     await syncs.pool.hset(keys.sync("s1"), "revivals", "2")
-    await syncs.store.commit(
+    await syncs.jobs.commit(
         lease, replace(PAGE, pages=1), "token", move="finalize", ticket=sync_payload("s1", "finalize", 2)
     )
     sync = await syncs.get()
@@ -239,9 +239,9 @@ async def test_the_last_commit_of_a_walk_moves_the_sync_on(syncs: Syncs) -> None
 async def test_a_commit_without_the_ticket_that_it_needs_is_a_mistake(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
     with pytest.raises(ValueError, match="ticket"):
-        await syncs.store.commit(lease, PAGE, "token", move="walk")
+        await syncs.jobs.commit(lease, PAGE, "token", move="walk")
     with pytest.raises(ValueError, match="ticket"):
-        await syncs.store.commit(lease, PAGE, "token", ticket=after(lease))
+        await syncs.jobs.commit(lease, PAGE, "token", ticket=after(lease))
 
 
 # Signs of life
@@ -250,9 +250,9 @@ async def test_a_commit_without_the_ticket_that_it_needs_is_a_mistake(syncs: Syn
 async def test_a_heartbeat_puts_the_due_time_off_and_tells_what_the_job_waits_for(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
     await syncs.pool.zadd(keys.DUE, {"s1": 1})
-    await syncs.store.heartbeat(lease, note="waits")
+    await syncs.jobs.heartbeat(lease, note="waits")
     plain = await score(syncs.pool, keys.DUE, "s1")
-    await syncs.store.heartbeat(lease, for_s=100)
+    await syncs.jobs.heartbeat(lease, for_s=100)
     assert (await syncs.get()).note == ""
     assert 100_000 <= await score(syncs.pool, keys.DUE, "s1") - plain < 160_000
     seconds, _ = await syncs.pool.time()
@@ -262,5 +262,5 @@ async def test_a_heartbeat_puts_the_due_time_off_and_tells_what_the_job_waits_fo
 async def test_at_most_a_hundred_wake_tokens_pile_up(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
     await syncs.pool.lpush(keys.WAKE, *["1"] * 150)
-    await syncs.store.hand_over(lease, after(lease), "token")
+    await syncs.jobs.hand_over(lease, after(lease), "token")
     assert await syncs.pool.llen(keys.WAKE) == 100

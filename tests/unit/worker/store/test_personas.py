@@ -58,12 +58,12 @@ async def test_a_claim_whose_answer_was_lost_is_still_won_and_no_younger(syncs: 
 async def test_a_claim_outlives_its_job_its_sync_and_its_age_counts_by_the_clock_of_redis(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
     await syncs.personas.claim(lease, "reference", "a")
-    await syncs.store.hand_over(lease, after(lease), "token")
+    await syncs.jobs.hand_over(lease, after(lease), "token")
     await syncs.pool.hincrby(keys.claim("account", "reference"), "at", -25_000)
     answer = await syncs.personas.claim((await syncs.begin()).lease, "reference", "b")
     assert answer.claim is not None
     assert 25 <= answer.claim.age_s < 85
-    await syncs.store.cancel("s1")
+    await syncs.client.cancel("s1")
     assert await syncs.pool.pttl(keys.claim("account", "reference")) == -1
 
 
@@ -129,7 +129,7 @@ async def test_a_record_ends_the_claim_and_stands_for_good(syncs: Syncs) -> None
     await syncs.personas.record("reference", RECORD, CREATED)
     assert await syncs.personas.find("reference") == RECORD
     assert await syncs.personas.all() == {"reference": RECORD}
-    assert await syncs.store.outcomes("s1") == (CREATED,)
+    assert await syncs.jobs.outcomes("s1") == (CREATED,)
     assert await syncs.pool.exists(keys.claim("account", "reference")) == 0
     assert await syncs.pool.pttl(keys.personas("account")) == -1
 
@@ -163,22 +163,22 @@ async def test_a_persona_is_paid_for_once_whoever_records_its_purchase(syncs: Sy
     second = replace(CREATED, cluster="growth", persona_id="per_2")
     await syncs.personas.record("another", replace(RECORD, persona_id="per_2"), second)
     assert await credits_of(syncs) == 600
-    assert set(await syncs.store.outcomes("s1")) == {CREATED, second}
+    assert set(await syncs.jobs.outcomes("s1")) == {CREATED, second}
 
 
 async def test_an_update_costs_nothing(syncs: Syncs) -> None:
     await syncs.bring(SyncState.FINALIZING)
     await syncs.personas.record("reference", RECORD, UPDATED)
     assert await credits_of(syncs) == 0
-    assert await syncs.store.outcomes("s1") == (UPDATED,)
+    assert await syncs.jobs.outcomes("s1") == (UPDATED,)
 
 
 async def test_a_purchase_before_a_restart_is_not_paid_for_again_after_it(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
     await syncs.personas.record("reference", RECORD, CREATED)
-    await syncs.store.fail(lease, FAILURE, "end")
+    await syncs.jobs.fail(lease, FAILURE, "end")
     failed = await syncs.get()
-    await syncs.store.resume(failed, after(replace(lease, state=SyncState.FETCHING, epoch=failed.epoch)), restart=True)
+    await syncs.client.resume(failed, after(replace(lease, state=SyncState.FETCHING, epoch=failed.epoch)), restart=True)
     await syncs.personas.record("reference", RECORD, CREATED)
     assert await credits_of(syncs) == 300
 
@@ -190,7 +190,7 @@ async def test_an_outcome_of_statistics_that_a_restart_has_taken_back_is_not_not
         await syncs.personas.claim(first, "reference", "a")
         await syncs.personas.record("reference", RECORD, CREATED, fetched_at=fetched_at)
         assert await syncs.personas.find("reference") == RECORD
-        assert await syncs.store.outcomes("s1") == noted
+        assert await syncs.jobs.outcomes("s1") == noted
         assert await credits_of(syncs) == 300
 
 
@@ -254,7 +254,7 @@ async def test_what_is_left_is_noted_at_the_sync_and_seen_at_its_record(syncs: S
     for _ in range(2):
         await syncs.personas.leave(lease, "reference", replace(RECORD, sync_id="s0"), RECORD, UNCHANGED)
         assert await syncs.personas.find("reference") == RECORD
-        assert await syncs.store.outcomes("s1") == (UNCHANGED,)
+        assert await syncs.jobs.outcomes("s1") == (UNCHANGED,)
     assert await credits_of(syncs) == 0
 
 
@@ -265,7 +265,7 @@ async def test_a_record_that_another_sync_has_replaced_meanwhile_stays(syncs: Sy
     await syncs.personas.leave(lease, "reference", RECORD, replace(RECORD, n=4), UNCHANGED)
     await syncs.personas.leave(lease, "reference", None, replace(RECORD, n=4), UNCHANGED)
     assert await syncs.personas.find("reference") == newer
-    assert await syncs.store.outcomes("s1") == (UNCHANGED,)
+    assert await syncs.jobs.outcomes("s1") == (UNCHANGED,)
 
 
 async def test_a_persona_found_at_mavera_is_recorded_though_nothing_is_sent(syncs: Syncs) -> None:
@@ -278,7 +278,7 @@ async def test_a_cluster_is_skipped_without_a_record_too(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
     await syncs.personas.leave(lease, "reference", None, None, UNCHANGED)
     assert await syncs.personas.all() == {}
-    assert await syncs.store.outcomes("s1") == (UNCHANGED,)
+    assert await syncs.jobs.outcomes("s1") == (UNCHANGED,)
 
 
 async def test_only_the_syncs_own_finalizer_may_leave_a_cluster_also_just_after_the_end(syncs: Syncs) -> None:
@@ -288,10 +288,10 @@ async def test_only_the_syncs_own_finalizer_may_leave_a_cluster_also_just_after_
         with pytest.raises(LeaseLost):
             await syncs.personas.leave(replace(lease, **wrong), "reference", None, RECORD, UNCHANGED)
     assert await syncs.dump() == before
-    await syncs.store.complete(lease, "end")
+    await syncs.jobs.complete(lease, "end")
     await syncs.pool.pexpire(keys.sync("s1"), 60_000)
     await syncs.personas.leave(lease, "reference", None, RECORD, UNCHANGED)
-    assert await syncs.store.outcomes("s1") == (UNCHANGED,)
+    assert await syncs.jobs.outcomes("s1") == (UNCHANGED,)
     assert 0 < await syncs.pool.pttl(keys.outcomes("s1")) <= 60_000
     with pytest.raises(LeaseLost):
         await syncs.personas.leave(replace(lease, epoch=lease.epoch - 1), "reference", None, RECORD, UNCHANGED)
@@ -326,7 +326,7 @@ async def test_nothing_is_adopted_or_renamed_while_a_sync_of_the_same_identity_r
     assert await syncs.personas.adopt("another", RECORD, identity) == "s1"
     assert await syncs.personas.rename("reference", "another", RECORD, RECORD, identity) == "s1"
     assert await syncs.dump() == before
-    await syncs.store.cancel("s1")
+    await syncs.client.cancel("s1")
     assert await syncs.personas.adopt("another", RECORD, identity) == "ok"
 
 

@@ -52,8 +52,8 @@ async def test_a_sync_in_any_state_has_no_key_without_the_prefix(prefixed_pool: 
     await syncs.create("another", idempotency_key="mine")
     [taken] = (await syncs.queue.take(5, 60)).jobs[-1:]
     await syncs.queue.give_back(taken)
-    await syncs.store.lock_watch(0.5)
-    await syncs.store.due()
+    await syncs.watchdog.lock_watch(0.5)
+    await syncs.watchdog.due()
     names = [key async for key in prefixed_pool.scan_iter(count=1000)]
     assert names
     assert [key for key in names if not key.startswith((b"staging:sp:", b"staging:arq:"))] == []

@@ -25,7 +25,7 @@ def syncs(pool: StorePool) -> Syncs:
 async def create(syncs: Syncs, number: int) -> None:
     sync_id = f"s{number}"
     request = REQUEST.model_copy(update={"space_id": sync_id})
-    await syncs.store.create(sync_id, request, sync_payload(sync_id, "walk", 1))
+    await syncs.client.create(sync_id, request, sync_payload(sync_id, "walk", 1))
 
 
 async def test_jobs_are_taken_once_and_the_earliest_first(syncs: Syncs) -> None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from importlib.resources import files
-from pathlib import Path
 
 import pytest
 
 from tests.support.fan_out import FanOut
+from tests.support.lua_scripts import lua_files
 from tests.support.redis_server import RedisServer
 from tests.support.syncs import FAILURE, MOVES, PAGE, REQUEST, Syncs, after
 from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.models.sync import PersonaOutcome, SyncState
-from worker.store import Limiter, PersonaRecord, RateScope, StorePool, keys, redis_pool, scripts
+from worker.store import Limiter, PersonaRecord, RateScope, StorePool, keys, redis_pool
 from worker.store.ratelimit.limiter import MustWait
-from worker.store.scripts import run_script
+from worker.store.scripts import run_script, typed_script
 
 Prepare = Callable[[Syncs], Awaitable[Callable[[], Awaitable[object]]]]
 RECORD = PersonaRecord("per_1", "space", "new", "s1", n=3)
@@ -51,39 +50,41 @@ async def create(syncs: Syncs) -> Callable[[], Awaitable[object]]:
 
 async def begin(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.create()
-    return lambda: syncs.store.begin("s1", 1, "walk", "holder")
+    return lambda: syncs.jobs.begin("s1", 1, "walk", "holder")
 
 
 async def cancel(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.bring(SyncState.FETCHING)
-    return lambda: syncs.store.cancel("s1")
+    return lambda: syncs.client.cancel("s1")
 
 
 async def resume(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.bring(SyncState.FAILED)
     failed = await syncs.get()
-    return lambda: syncs.store.resume(failed, sync_payload("s1", "walk", failed.epoch + 1))
+    return lambda: syncs.client.resume(failed, sync_payload("s1", "walk", failed.epoch + 1))
 
 
 async def restart(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.bring(SyncState.FAILED, failed_in=SyncState.FINALIZING)
     await syncs.personas.record("another", replace(RECORD, persona_id="per_2"), OUTCOME)
     failed = await syncs.get()
-    return lambda: syncs.store.resume(failed, sync_payload("s1", "walk", failed.epoch + 1), restart=True)
+    return lambda: syncs.client.resume(failed, sync_payload("s1", "walk", failed.epoch + 1), restart=True)
 
 
 async def apply(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.bring(SyncState.COMPLETED)
     seen = await syncs.get()
     following = sync_payload("s1", "finalize", seen.epoch + 1)
-    return lambda: syncs.store.apply(seen, following, seen.request.applied_within(900))
+    return lambda: syncs.client.apply(seen, following, seen.request.applied_within(900))
 
 
 def revive(most: int) -> Prepare:
     async def prepare(syncs: Syncs) -> Callable[[], Awaitable[object]]:
         lease = await syncs.lease(SyncState.FETCHING)
         await syncs.pool.zadd(keys.DUE, {"s1": 1})
-        return lambda: syncs.store.revive("s1", SyncState.FETCHING, 1, after(lease), max_revivals=most, message="Lost.")
+        return lambda: syncs.watchdog.revive_sync(
+            "s1", SyncState.FETCHING, 1, after(lease), max_revivals=most, message="Lost."
+        )
 
     return prepare
 
@@ -102,7 +103,7 @@ def batch_move(name: str) -> Prepare:
         following = batch_payload(key.next_attempt())
         if name == "commit_listing":
             at = fan_out.listing
-            return lambda: fan_out.batches.commit_listing(fan_out.lease, at, [], "token")
+            return lambda: fan_out.jobs.commit_listing(fan_out.lease, at, [], "token")
         if name == "begin_batch":
             return lambda: fan_out.batches.begin(key, "holder")
         begun = await fan_out.begin_batch(1)
@@ -112,7 +113,7 @@ def batch_move(name: str) -> Prepare:
             "count_batch": lambda: fan_out.count(begun),
             "retry_batch": lambda: fan_out.batches.retry(begun.lease, following),
             "fail_batch": lambda: fan_out.batches.fail(begun.lease, FAILURE),
-            "revive_batch": lambda: fan_out.batches.revive(key, following, max_lost=5, message="Lost."),
+            "revive_batch": lambda: fan_out.watchdog.revive_batch(key, following, max_lost=5, message="Lost."),
         }
         return moves[name]
 
@@ -177,11 +178,11 @@ async def give_back(syncs: Syncs) -> Callable[[], Awaitable[object]]:
 async def due(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.create()
     await syncs.pool.zadd(keys.DUE, {"s1": 1})
-    return syncs.store.due
+    return syncs.watchdog.due
 
 
 async def lock_watch(syncs: Syncs) -> Callable[[], Awaitable[object]]:
-    return lambda: syncs.store.lock_watch(0.5)
+    return lambda: syncs.watchdog.lock_watch(0.5)
 
 
 MOVED = (keys.sync("s1"), keys.QUEUE, keys.DUE)
@@ -194,7 +195,7 @@ SCRIPTS = {
     "commit and walk on": Script(job_move("commit and walk on"), HANDED),
     "commit and finalize": Script(job_move("commit and finalize"), HANDED),
     "sync/heartbeat": Script(job_move("heartbeat"), (keys.sync("s1"), keys.DUE)),
-    "sync/remember": Script(job_move("remember"), (keys.sync("s1"),)),
+    "sync/keep_field": Script(job_move("remember"), (keys.sync("s1"),)),
     "sync/hand over": Script(job_move("hand over"), HANDED),
     "sync/complete": Script(job_move("complete"), MOVED),
     "sync/fail": Script(job_move("fail"), MOVED),
@@ -202,21 +203,21 @@ SCRIPTS = {
     "sync/resume": Script(resume, (*HANDED, keys.outcomes("s1"), ACTIVE)),
     "restart": Script(restart, (*HANDED, keys.outcomes("s1"), ACTIVE)),
     "sync/apply": Script(apply, (*HANDED, keys.outcomes("s1"), ACTIVE)),
-    "sync/revive": Script(revive(5), HANDED),
+    "watchdog/revive_sync": Script(revive(5), HANDED),
     "give up": Script(revive(0), HANDED),
     "persona/claim": Script(job_move("claim"), (CLAIM, PERSONAS, keys.sync("s1"))),
     "persona/record": Script(record, (PERSONAS, CLAIM, keys.sync("s1"), keys.outcomes("s1"))),
     "persona/release_claim": Script(release, (CLAIM,), writes=False),
     "persona/forget": Script(forget, (PERSONAS,), writes=False),
-    "sync/leave_persona": Script(leave, (PERSONAS, keys.sync("s1"), keys.outcomes("s1"))),
+    "persona/keep": Script(leave, (PERSONAS, keys.sync("s1"), keys.outcomes("s1"))),
     "persona/adopt": Script(adopt, (PERSONAS, CLAIM, keys.active("identity"))),
     "persona/rename": Script(rename, (PERSONAS, CLAIM, keys.active("identity"))),
-    "persona/note_restart": Script(note_run, (keys.RUN,)),
+    "connection/note_restart": Script(note_run, (keys.RUN,)),
     "ratelimit/reserve": Script(reserve, (keys.limit("scope"), keys.limit("scope") + ":log")),
     "ratelimit/penalize": Script(penalise, (keys.limit("scope"),)),
     "ratelimit/learn_limit": Script(learn, (keys.limit("scope"),)),
-    "queue/take_job": Script(take, ()),
-    "watchdog/due": Script(due, (keys.DUE,)),
+    "queue/take_jobs": Script(take, ()),
+    "watchdog/list_due": Script(due, (keys.DUE,)),
     "watchdog/lock_watch": Script(lock_watch, ()),
     "queue/give_back_job": Script(give_back, (keys.QUEUE, keys.WAKE), writes=False),
     "sync/commit_listing": Script(batch_move("commit_listing"), (*HANDED, keys.outcomes("s1"))),
@@ -225,19 +226,15 @@ SCRIPTS = {
     "batch/count": Script(batch_move("count_batch"), (*HANDED, keys.outcomes("s1"))),
     "batch/requeue": Script(batch_move("retry_batch"), HANDED),
     "batch/fail": Script(batch_move("fail_batch"), MOVED),
-    "batch/revive": Script(batch_move("revive_batch"), HANDED),
+    "watchdog/revive_batch": Script(batch_move("revive_batch"), HANDED),
 }
 PAIRS = [(name, key) for name, script in SCRIPTS.items() for key in script.keys]
 
 
 def test_every_script_is_tried_here() -> None:
     """The names of the moves are those of the scripts, but for what one script does in several ways."""
-    folder = Path(str(files("worker.store"))) / "lua"
-    scripts = {str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.lua")}
-    scripts -= {
-        "prelude",
-        "connection/probe",
-    }  # the probe is tried with restricted users, see tests/integration/test_redis_rights
+    # the probe is tried with restricted users, see tests/integration/test_redis_rights
+    scripts = set(lua_files()) - {"connection/probe"}
     assert scripts == {name.replace(" ", "_") for name in SCRIPTS} - {
         "commit_and_walk_on",
         "commit_and_finalize",
@@ -250,7 +247,7 @@ def test_every_script_is_tried_here() -> None:
 async def test_a_key_of_another_type_stops_a_script_before_it_writes(
     pool: StorePool, monkeypatch: pytest.MonkeyPatch, name: str, key: str
 ) -> None:
-    monkeypatch.setattr(scripts, "MENDED_S", (0.001, 0.001, 0.001))  # nobody mends it
+    monkeypatch.setattr(typed_script, "REPAIR_PAUSES_S", (0.001, 0.001, 0.001))  # nobody mends it
     syncs = Syncs(pool)
     run = await SCRIPTS[name].prepare(syncs)
     await pool.delete(key)
@@ -304,27 +301,13 @@ async def test_a_redis_without_memory_takes_a_move_as_a_whole_or_not_at_all(
         assert await syncs.dump() != before
 
 
-async def test_a_script_that_redis_has_forgotten_is_sent_again(pool: StorePool) -> None:
-    syncs = Syncs(pool)
-    await syncs.create()
-    await pool.script_flush()
-    assert (await syncs.begin()).lease.epoch == 1
-
-
 async def test_numbers_reach_redis_without_loss(pool: StorePool) -> None:
     syncs = Syncs(pool)
     lease = await syncs.lease(SyncState.FETCHING)
     pages = 2**53 - 1
-    await syncs.store.commit(lease, replace(PAGE, pages=pages, profiles=pages, complete=False), "token")
+    await syncs.jobs.commit(lease, replace(PAGE, pages=pages, profiles=pages, complete=False), "token")
     sync = await syncs.get()
     assert (sync.pages, sync.profiles, sync.complete) == (pages, pages, False)
-
-
-async def test_floats_and_nothing_are_written_exactly(pool: StorePool) -> None:
-    await run_script(pool, "persona/note_restart", [keys.RUN], 0.1 + 0.2)
-    assert await pool.hget(keys.RUN, "id") == b"0.30000000000000004"
-    await run_script(pool, "persona/note_restart", [keys.RUN], None)
-    assert await pool.hget(keys.RUN, "id") == b""
 
 
 async def test_a_refused_slot_is_not_reserved(pool: StorePool) -> None:

@@ -34,22 +34,24 @@ from worker.models.sync import (
 )
 from worker.store import (
     BatchStore,
-    BegunBatch,
     Checkpoint,
     ClaimAnswer,
+    ClientSyncStore,
     Counted,
     JobQueue,
+    JobSyncStore,
     LeaseGrant,
     Listing,
     PersonaRecord,
     PersonaStore,
+    StartedBatch,
     StorePool,
-    SyncStore,
+    WatchdogStore,
     embedded_pool,
     keys,
     redis_pool,
 )
-from worker.store.syncs import Begun
+from worker.store.sync_progress import StartedJob
 
 HOUR_MS = 3_600_000
 MOST_REVIVALS = 2
@@ -80,7 +82,7 @@ class View:
 class BatchView:
     """What the job of a batch knows: what it began with, and the statistics that it would add its pages to."""
 
-    begun: BegunBatch
+    begun: StartedBatch
     counted: Counted
 
 
@@ -113,7 +115,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.pool = connect()
         self.wait(self.pool.flushall())
-        self.store = SyncStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS)
+        self.client = ClientSyncStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS)
+        self.jobs = JobSyncStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS)
+        self.watchdog = WatchdogStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS)
         self.batches = BatchStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS)
         self.personas = PersonaStore(self.pool, "account")
         self.queue = JobQueue(self.pool)
@@ -163,7 +167,7 @@ class StoreMachine(RuleBasedStateMachine):
         failed = [sync for sync in self.model.syncs.values() if sync.failed_in]
         mine = failed[-1 - which % len(failed)]
         assert mine.failed_in
-        seen = self.wait(self.store.get(mine.id))
+        seen = self.wait(self.client.get(mine.id))
         kind = "walk" if restart else job_kind(mine.failed_in)
         following = sync_payload(mine.id, kind, mine.epoch + 1)
         request = mine.request.with_budget(self.fresh()) if which else None
@@ -177,7 +181,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Whether there is a plan is the client's business; the store takes any completed sync back."""
         completed = [sync for sync in self.model.syncs.values() if sync.state is SyncState.COMPLETED]
         mine = completed[-1 - which % len(completed)]
-        seen = self.wait(self.store.get(mine.id))
+        seen = self.wait(self.client.get(mine.id))
         following = sync_payload(mine.id, "finalize", mine.epoch + 1)
         self.make(
             when, Call("apply", (seen, following, mine.request.applied_within(self.fresh())), {"accept": which > 0})
@@ -186,7 +190,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(which=WHICH)
     def look(self, which: int) -> None:
         mine = self.sync(which)
-        seen = self.wait(self.store.get(mine.id))
+        seen = self.wait(self.client.get(mine.id))
         assert (seen.state, seen.epoch, seen.request) == (mine.state, mine.epoch, mine.request)
         assert (seen.pages, seen.profiles, seen.complete) == (mine.at.pages, mine.at.profiles, mine.at.complete)
         assert (seen.note, seen.revivals, seen.aggregate) == (mine.note, mine.revivals, mine.at.aggregate)
@@ -198,7 +202,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert seen.baseline == Snapshot.decode(mine.baseline)
         times = {name for name in TIMES[1:] if getattr(seen, name) is not None}
         assert times | {"created_at"} == mine.times
-        assert {sync.id for sync in self.wait(self.store.newest())} == set(self.model.syncs)
+        assert {sync.id for sync in self.wait(self.client.newest())} == set(self.model.syncs)
 
     # Jobs
 
@@ -340,14 +344,14 @@ class StoreMachine(RuleBasedStateMachine):
         mine = self.sync(which)
         following = sync_payload(mine.id, job_kind(mine.state), mine.epoch + 1)
         options = {"max_revivals": MOST_REVIVALS, "message": "lost"}
-        self.make(when, Call("revive", (mine.id, mine.state, mine.epoch, following), options))
+        self.make(when, Call("revive_sync", (mine.id, mine.state, mine.epoch, following), options))
 
     def silence(self) -> None:
         """Time passes in which nobody says anything."""
         for member in self.model.due:
             self.wait(self.pool.zadd(keys.DUE, {member: 1}))
             self.model.due[member] = True
-        due = self.wait(self.store.due())
+        due = self.wait(self.watchdog.due())
         running = [sync for sync in self.model.syncs.values() if sync.runs]
         expected: set[object] = set()
         for one in running:
@@ -441,9 +445,9 @@ class StoreMachine(RuleBasedStateMachine):
         expected = self.model_answer(call)
         answer = self.wait(self.store_answer(call))
         assert answer == expected, call
-        if isinstance(answer, Begun):
+        if isinstance(answer, StartedJob):
             self.views.append(View(answer.lease, answer.checkpoint, answer.listing))
-        if isinstance(answer, BegunBatch):
+        if isinstance(answer, StartedBatch):
             self.batch_views.append(BatchView(answer, answer.counted))
         if isinstance(answer, Checkpoint) and isinstance(call.view, View):
             call.view.checkpoint = answer
@@ -461,7 +465,8 @@ class StoreMachine(RuleBasedStateMachine):
             return f"LeaseLost: {error}"
 
     async def store_answer(self, call: Call) -> object:
-        face = self if "." in call.name else self.store if hasattr(self.store, call.name) else self.personas
+        stores = (self.client, self.jobs, self.watchdog, self.personas)
+        face = self if "." in call.name else next(store for store in stores if hasattr(store, call.name))
         try:
             answer = await attrgetter(call.name)(face)(*call.args, **call.options)
         except LeaseLost as error:

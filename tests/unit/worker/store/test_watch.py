@@ -29,34 +29,36 @@ async def revive(syncs: Syncs, *, most: int = 5, sync_id: str = "s1") -> str:
     """What a watcher does that looks now."""
     sync = await syncs.get(sync_id)
     following = sync_payload(sync_id, job_kind(sync.state), sync.epoch + 1)
-    return await syncs.store.revive(sync_id, sync.state, sync.epoch, following, max_revivals=most, message="Lost.")
+    return await syncs.watchdog.revive_sync(
+        sync_id, sync.state, sync.epoch, following, max_revivals=most, message="Lost."
+    )
 
 
 async def test_one_watcher_looks_at_a_time(syncs: Syncs) -> None:
-    answers = await asyncio.gather(*(syncs.store.lock_watch(60) for _ in range(50)))
+    answers = await asyncio.gather(*(syncs.watchdog.lock_watch(60) for _ in range(50)))
     assert answers.count(True) == 1
     assert 0 < await syncs.pool.pttl(WATCH) <= 60_000
     await syncs.pool.delete(WATCH)
-    assert await syncs.store.lock_watch(0)
+    assert await syncs.watchdog.lock_watch(0)
 
 
 async def test_only_silent_syncs_are_due(syncs: Syncs) -> None:
     for number, state in enumerate(UNDER_WAY):
         await syncs.bring(state, f"s{number}")
-    assert await syncs.store.due() == []
+    assert await syncs.watchdog.due() == []
     for number in range(len(UNDER_WAY)):
         await silence(syncs, f"s{number}")
     await syncs.pool.delete(QUEUE)
     silent = [("s0", SyncState.QUEUED, 1), ("s1", SyncState.FETCHING, 1), ("s2", SyncState.FINALIZING, 2)]
     for page in (200, 3, 2, 1):
-        assert await syncs.store.due(page) == silent
+        assert await syncs.watchdog.due(page) == silent
 
 
 async def test_a_sync_that_is_no_longer_known_is_due_until_it_is_forgotten(syncs: Syncs) -> None:
     await silence(syncs, "gone")
-    assert await syncs.store.due() == [("gone", None, 0)]
-    await syncs.store.forget_due("gone")
-    assert await syncs.store.due() == []
+    assert await syncs.watchdog.due() == [("gone", None, 0)]
+    await syncs.watchdog.unwatch("gone")
+    assert await syncs.watchdog.due() == []
 
 
 async def test_what_cannot_be_a_sync_does_not_keep_others_from_being_watched(syncs: Syncs) -> None:
@@ -66,7 +68,7 @@ async def test_what_cannot_be_a_sync_does_not_keep_others_from_being_watched(syn
     await syncs.pool.rpush(keys.sync("list"), "1")
     await syncs.pool.hset(keys.sync("odd"), "state", "no state")
     await syncs.pool.hset(keys.sync("text"), mapping={"state": "fetching", "epoch": "one"})
-    assert await syncs.store.due() == [("s1", SyncState.FETCHING, 1)]
+    assert await syncs.watchdog.due() == [("s1", SyncState.FETCHING, 1)]
     assert await syncs.pool.zrange(DUE, 0, -1) == [b"s1"]
 
 
@@ -120,9 +122,9 @@ async def test_a_job_that_was_taken_for_lost_can_do_nothing_more(syncs: Syncs, s
     assert await revive(syncs) == "revived"
     before = await syncs.dump()
     for attempt in (
-        syncs.store.heartbeat(lease),
-        syncs.store.hand_over(lease, after(lease), "token"),
-        syncs.store.fail(lease, FAILURE, "token"),
+        syncs.jobs.heartbeat(lease),
+        syncs.jobs.hand_over(lease, after(lease), "token"),
+        syncs.jobs.fail(lease, FAILURE, "token"),
         syncs.personas.claim(lease, "reference", "by"),
     ):
         with pytest.raises(Exception, match="epoch"):
@@ -133,7 +135,7 @@ async def test_a_job_that_was_taken_for_lost_can_do_nothing_more(syncs: Syncs, s
 @pytest.mark.parametrize("delay_s", [0, 60])
 async def test_a_job_that_stands_in_the_queue_is_waited_for(syncs: Syncs, delay_s: float) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
-    await syncs.store.hand_over(lease, after(lease), "token", delay_s=delay_s)
+    await syncs.jobs.hand_over(lease, after(lease), "token", delay_s=delay_s)
     assert await revive(syncs) == "early"
     await silence(syncs)
     before = without_times(await syncs.dump())
@@ -148,7 +150,10 @@ async def test_fifty_watchers_do_not_multiply_jobs(syncs: Syncs) -> None:
     seen = await syncs.get()
     following = sync_payload("s1", "walk", 2)
     answers = await asyncio.gather(
-        *(syncs.store.revive("s1", seen.state, seen.epoch, following, max_revivals=5, message="") for _ in range(50))
+        *(
+            syncs.watchdog.revive_sync("s1", seen.state, seen.epoch, following, max_revivals=5, message="")
+            for _ in range(50)
+        )
     )
     assert sorted(answers) == ["changed"] * 49 + ["revived"]
     assert await syncs.pool.zrange(QUEUE, 0, -1) == [b"s1:walk:2"]
@@ -173,7 +178,7 @@ async def test_too_many_revivals_without_progress_fail_the_sync_resumable(syncs:
     assert sync.failed_in is state
     assert await syncs.pool.zcard(DUE) == await syncs.pool.zcard(QUEUE) == 0
     assert await revive(syncs, most=3) == "gone"
-    assert await syncs.store.resume(sync, sync_payload("s1", job_kind(state), sync.epoch + 1)) == "ok"
+    assert await syncs.client.resume(sync, sync_payload("s1", job_kind(state), sync.epoch + 1)) == "ok"
     assert (await syncs.get()).revivals == 0
 
 
@@ -184,7 +189,7 @@ async def test_progress_between_two_losses_keeps_the_sync_alive(syncs: Syncs) ->
         await silence(syncs)
         assert await revive(syncs, most=1) == "revived"
         lease = (await syncs.begin()).lease
-        at = await syncs.store.commit(lease, at, f"token {number}")
+        at = await syncs.jobs.commit(lease, at, f"token {number}")
         at = type(at)(**{**at.__dict__, "pages": at.pages + 1})
     assert (await syncs.get()).state is SyncState.FETCHING
 
@@ -211,7 +216,7 @@ async def test_an_end_that_was_cut_short_is_made_good(syncs: Syncs) -> None:
     ended = {"state": "cancelled", "epoch": "2", "holder": "", "job": "", "finished_at": "1700000000000"}
     await syncs.pool.hset(keys.sync("s1"), mapping=ended)
     await silence(syncs)
-    assert await syncs.store.due() == [("s1", SyncState.CANCELLED, 2)]
+    assert await syncs.watchdog.due() == [("s1", SyncState.CANCELLED, 2)]
     assert await revive(syncs) == "gone"
 
     found = await syncs.dump()
@@ -230,9 +235,9 @@ async def start(syncs: Syncs) -> None:
 async def resume(syncs: Syncs) -> None:
     await start(syncs)
     begun = await syncs.begin()
-    await syncs.store.fail(begun.lease, FAILURE, "end")
+    await syncs.jobs.fail(begun.lease, FAILURE, "end")
     failed = await syncs.get()
-    await syncs.store.resume(failed, sync_payload("s1", "walk", failed.epoch + 1))
+    await syncs.client.resume(failed, sync_payload("s1", "walk", failed.epoch + 1))
 
 
 @pytest.mark.parametrize("move", [start, resume])
@@ -269,5 +274,5 @@ async def test_a_look_that_comes_too_late_changes_nothing(syncs: Syncs) -> None:
     for state, epoch in ((SyncState.QUEUED, 0), (SyncState.FETCHING, 1)):
         before = await syncs.dump()
         following = sync_payload("s1", "walk", 2)
-        assert await syncs.store.revive("s1", state, epoch, following, max_revivals=5, message="") == "changed"
+        assert await syncs.watchdog.revive_sync("s1", state, epoch, following, max_revivals=5, message="") == "changed"
         assert await syncs.dump() == before

@@ -1,18 +1,11 @@
--- A job gives its batch to the next try, now or after a delay. Answers: ok | stale, state, epoch (also if it arrives twice)
--- KEYS: sync, queue, due, wake
--- ARGV: id, slot, number, attempt, holder, trouble ms, note, stall ms, delay ms, job id, job
-local sync, queue, due, wake = unpack(KEYS)
-local id, slot, number, attempt, holder, trouble_ms, note, stall_ms, delay_ms, job_id, job = unpack(ARGV)
-
-local broken = types(sync, 'hash', queue, 'zset', due, 'zset', wake, 'list')
-if broken then return broken end
-local batch, at = own_batch(sync, slot, number, attempt, holder)
+-- A job hands its batch to the next attempt, which starts now or after a delay.
+-- Answers: ok | stale, state, epoch (also if it arrives twice)
+local batch, at = own_batch(sync, key, holder)
 if not batch then return at end
-
 local now = now_ms()
-local old = batch_job(id, slot, batch)
-batch.attempt, batch.holder, batch.trouble_ms = int(attempt + 1), '-', trouble_ms
-set_slot(sync, slot, batch, at, 'note', note)
-set_job(queue, wake, old, job_id, job, tonumber(delay_ms), now)
-redis.call('ZADD', due, int(now + stall_ms + delay_ms), batch_due(id, slot))
+local old = batch_job(key.sync_id, key.slot, batch)
+batch.attempt, batch.holder, batch.trouble_ms = key.attempt + 1, '-', trouble_ms
+set_slot(sync, key.slot, batch, at, 'note', note)
+set_job(queue, wake, old, job, delay_ms, now)
+watch(due, batch_due(key.sync_id, key.slot), now, stall_ms + delay_ms)
 return { 'ok' }

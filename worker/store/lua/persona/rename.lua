@@ -1,12 +1,5 @@
--- Moves a persona to another reference. Answers: ok | changed | exists | doubt | busy, sync id
--- KEYS: personas, claim on the new reference, active    ARGV: old reference, new reference, record before, after,
--- account
-local personas, claim, active = unpack(KEYS)
-local old, new, before, after, account = unpack(ARGV)
-
-local broken = types(personas, 'hash', claim, 'hash', active, 'zset')
-if broken then return broken end
-local running = busy(active, account)
+-- Moves a persona from the reference `old` to `new`; claim: on `new`. Answers: ok | changed | exists | doubt | busy, sync id
+local running = running_sync(active, account)
 if running then return { 'busy', running } end
 local found, there = redis.call('HGET', personas, old), redis.call('HGET', personas, new)
 if not found and there == after then return { 'ok' } end

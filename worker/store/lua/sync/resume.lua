@@ -1,61 +1,44 @@
--- A failed sync goes on in the state that it failed in, in fan-out with all its batches; with restart, its fetching begins
--- anew with fresh sums.
--- Answers: ok | busy, id (another sync of the same space runs) | changed (someone else moved it meanwhile) | gone
--- KEYS: sync, queue, due, wake, outcomes, active
--- ARGV: id, epoch, restart, stall ms, job id, job, request, accepted ('': as before, but not after a restart), account of
---       the sync, (job id, job), ... of every outstanding batch's next try
-local sync, queue, due, wake, outcomes, active = unpack(KEYS)
-local id, epoch, restart, stall_ms, job_id, job, request, accepted, account = unpack(ARGV, 1, 9)
-local FIRST_BATCH, BATCH_PARTS = 10, 2
-
-local broken = types(sync, 'hash', queue, 'zset', due, 'zset', wake, 'list', outcomes, 'hash', active, 'zset')
-if broken then return broken end
+-- A failed sync continues in the state in which it failed, a fan-out with all its batches (`attempts`: the job of each
+-- batch's next attempt); with `restart`, fetching begins again with empty statistics.
+-- Answers: ok | busy, id (another sync of the same identity runs) | changed (another call moved it meanwhile) | gone
 local found = redis.call('HMGET', sync, 'state', 'epoch', 'failed_in', 'request', 'asked', 'applied_at', 'batches',
   'listed')
 if not found[1] then return { 'gone' } end
-if found[1] ~= 'failed' or found[2] ~= epoch then return { 'changed' } end
-local running = under_way(active, found[4], account)
+if found[1] ~= 'failed' or tonumber(found[2]) ~= epoch then return { 'changed' } end
+local running = running_sync(active, account, found[4])
 if running then return { 'busy', running } end
 
 local now = now_ms()
-local state = restart == '1' and 'fetching' or found[3]
+local state = restart and 'fetching' or found[3]
 local taken, free = {}, SLOTS
 if found[7] then taken, free = outstanding(sync) end
-local parks = restart ~= '1' and state == 'fetching' and what_follows(found[8], free) == 'park'
-local changes = { 'state', state, 'epoch', int(epoch + 1), 'holder', '', 'job', parks and '' or job_id, 'revivals', '0',
-  'request', request, 'trouble_ms', '0', 'lookup', '', 'note', '', 'finished_at', '', 'error_code', '',
+local parks = not restart and state == 'fetching' and what_follows(found[8], free) == 'park'
+local changes = { 'state', state, 'epoch', int(epoch + 1), 'holder', '', 'job', parks and '' or job.job_id,
+  'revivals', '0', 'request', request, 'trouble_ms', '0', 'lookup', '', 'note', '', 'finished_at', '', 'error_code', '',
   'error_message', '', 'error_resumable', '', 'failed_in', '' }
-local function change(...)
-  for _, part in ipairs({ ... }) do changes[#changes + 1] = part end
-end
-if restart == '1' then
-  change('cursor', '', 'guard', '', 'pages', '0', 'profiles', '0', 'complete', '0', 'aggregate', '',
+if restart then
+  append(changes, 'cursor', '', 'guard', '', 'pages', '0', 'profiles', '0', 'complete', '0', 'aggregate', '',
     'started_at', int(now), 'fetched_at', '', 'applied_at', '')
 end
 if found[7] then
-  change('parked', parks and '1' or '')
-  -- The number of batches issued goes on: an old job of one of them must not pass for a new one's.
-  if restart == '1' then change('listed', '', 'pages_listed', '0', 'profiles_listed', '0', 'counted', '') end
+  append(changes, 'parked', parks and '1' or '')
+  -- The number of issued batches continues, so that an old job of a batch never matches a new one.
+  if restart then append(changes, 'listed', '', 'pages_listed', '0', 'profiles_listed', '0', 'counted', '') end
 end
-if restart == '1' or accepted ~= '' then change('accepted', accepted) end
-if restart == '1' or (found[6] or '') == '' then
-  -- What was planned for other statistics, or before the interruption, says nothing of now.
-  change('plan', '')
-end
-redis.call('ZADD', due, int(now + stall_ms), id)
+if restart or accept then append(changes, 'accepted', accept and '1' or '') end
+-- A plan from other statistics, or from before the interruption, does not hold any more; one that was applied does.
+if restart or (found[6] or '') == '' then append(changes, 'plan', '') end
 for slot, batch in pairs(taken) do
-  if restart == '1' then
-    change('slot:' .. slot, '')
+  if restart then
+    append(changes, 'slot:' .. slot, '')
   else
-    batch.attempt, batch.lost, batch.holder, batch.trouble_ms = int(batch.attempt + 1), '0', '-', '0'
-    change('slot:' .. slot, batch_text(batch))
-    redis.call('ZADD', due, int(now + stall_ms), batch_due(id, slot))
+    batch.attempt, batch.lost, batch.holder, batch.trouble_ms = batch.attempt + 1, 0, '-', 0
+    append(changes, 'slot:' .. slot, batch_text(batch))
+    watch(due, batch_due(id, slot), now, stall_ms)
   end
 end
-redis.call('HSET', sync, unpack(changes))
-if restart == '1' then redis.call('DEL', outcomes) end
-if not parks then set_job(queue, wake, nil, job_id, job, 0, now) end
-for i = FIRST_BATCH, #ARGV, BATCH_PARTS do set_job(queue, wake, nil, ARGV[i], ARGV[i + 1], 0, now) end
-redis.call('ZADD', active, int(now), id)
+local at = { sync = sync, queue = queue, due = due, wake = wake, active = active }
+start_sync(at, id, changes, not parks and job or nil, stall_ms, now, restart and outcomes or nil)
+for _, attempt in ipairs(attempts) do set_job(queue, wake, nil, attempt, 0, now) end
 persist(sync, outcomes, found[5])
 return { 'ok' }

@@ -12,7 +12,7 @@ import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.checks import same_statistics
-from tests.support.fake_time import FakeTime, services_for
+from tests.support.fake_time import FakeTime, client_of, services_for
 from worker.errors import Permanent
 from worker.http.client import new_session
 from worker.jobs.composition import batch, walk
@@ -41,7 +41,7 @@ class Play:
 
     async def ask(self, sync_id: str = "syn_1", **request: Any) -> None:
         asked = SyncRequest(**{"space_id": "s", **request})
-        await self.services.syncs.create(sync_id, asked, sync_payload(sync_id, "walk", 1), force=True)
+        await client_of(self.services).create(sync_id, asked, sync_payload(sync_id, "walk", 1), force=True)
 
     async def sync(self, sync_id: str = "syn_1") -> Sync:
         sync = await self.services.syncs.get(sync_id)

@@ -27,7 +27,8 @@ from tests.unit.worker.store.test_state_machine import (
 )
 from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.models.sync import BatchKey, SyncFailure, SyncState
-from worker.store import BatchWork, Counted, NewBatch, StorePool, embedded_pool, keys, redis_pool, scripts
+from worker.store import BatchWork, Counted, NewBatch, StorePool, embedded_pool, keys, redis_pool
+from worker.store.scripts.typed_script import script_text
 
 NEXT = [
     "list",
@@ -121,7 +122,7 @@ class FanOutMachine(StoreMachine):
         options: dict[str, Any] = {"note": f"listed {total}"}
         if move == "leave":
             options |= {"following": next_payloads(lease.sync_id, lease.epoch + 1), "delay_s": 60 * (total % 2)}
-        self.make(when, Call("batches.commit_listing", (lease, listing, added, f"t{self.fresh()}"), options, view))
+        self.make(when, Call("commit_listing", (lease, listing, added, f"t{self.fresh()}"), options, view))
 
     @rule(which=st.integers(0, 5), how=st.sampled_from(["right", "old try", "other slot"]), when=WHEN)
     def begin_batch(self, which: int, how: str, when: str) -> None:
@@ -167,7 +168,7 @@ class FanOutMachine(StoreMachine):
             self.silence()
         key = next((one.key for one in mine.batches if one.key.slot == slot), BatchKey(mine.id, slot, 0, 0))
         options = {"max_lost": MOST_REVIVALS, "message": "lost"}
-        self.make(when, Call("batches.revive", (key, batch_payload(key.next_attempt())), options))
+        self.make(when, Call("revive_batch", (key, batch_payload(key.next_attempt())), options))
 
     def batch_job(self, ago: int) -> BatchView:
         """One of the jobs that have begun a batch, those that still own it first, and of them the newest."""
@@ -179,9 +180,9 @@ class FanOutMachine(StoreMachine):
 def short_look_ahead(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Few slots, so that they are all taken in few steps."""
     monkeypatch.setattr(keys, "SLOTS", 4)
-    scripts._source.cache_clear()
+    script_text.cache_clear()
     yield
-    scripts._source.cache_clear()
+    script_text.cache_clear()
 
 
 # Half as many as for syncs: each takes longer, and the two machines overlap.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from tests.support.fake_time import FakeTime, services_for
+from tests.support.fake_time import FakeTime, client_of, services_for
 from worker.clusters import Aggregate, fold
 from worker.http.client import new_session
 from worker.jobs.composition import walk
@@ -56,7 +56,7 @@ async def test_a_walk_that_is_told_to_stop_right_after_a_page_counts_that_page_o
 ) -> None:
     async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, new_session() as session:
         services = services_for(fake_pool, session, FakeTime(fake_pool), sandbox.url)
-        await services.syncs.create("syn_1", SyncRequest(space_id="s"), sync_payload("syn_1", "walk", 1))
+        await client_of(services).create("syn_1", SyncRequest(space_id="s"), sync_payload("syn_1", "walk", 1))
         monkeypatch.setattr(counting_module, "fold", _cancels_after(page))
         with pytest.raises(asyncio.CancelledError):
             await asyncio.create_task(_walk(services, "syn_1", 1))
@@ -77,7 +77,7 @@ async def test_the_log_says_which_pages_a_walk_has_read_if_any(
     async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, new_session() as session:
         sandbox.add_fault(Fault("segment", "status", page=0, status=429, retry_after="60", times=1))
         services = services_for(fake_pool, session, time := FakeTime(fake_pool), sandbox.url)
-        await services.syncs.create("syn_1", SyncRequest(space_id="s"), sync_payload("syn_1", "walk", 1))
+        await client_of(services).create("syn_1", SyncRequest(space_id="s"), sync_payload("syn_1", "walk", 1))
         await _walk(services, "syn_1", 1)
         await time.sleep(60)
         await _walk(services, "syn_1", 2)

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from tests.support.fake_time import FakeTime, services_for
+from tests.support.fake_time import FakeTime, client_of, services_for
 from worker.errors import LeaseLost
 from worker.jobs.composition import finalize, walk
 from worker.jobs.job_payloads import sync_payload
@@ -53,7 +53,7 @@ class Stage:
     async def read(self, **options: Any) -> None:
         """The sync is created and has read its space."""
         request = SyncRequest.model_validate({"space_id": "spa", **options})
-        await self.services.syncs.create("s1", request, sync_payload("s1", "walk", 1))
+        await client_of(self.services).create("s1", request, sync_payload("s1", "walk", 1))
         await walk({"worker": self.services}, "s1", 1)
 
     async def finish(self) -> Sync:
@@ -227,7 +227,7 @@ async def test_open_claims_of_a_sync_count_as_spent(fake_pool: StorePool) -> Non
         # One is bought, one may have been: no more than one of the three is left to buy.
         stage.sandbox.clear_faults()
         refused = sync.request.with_budget(600)
-        await stage.services.syncs.resume(sync, sync_payload("s1", "finalize", sync.epoch + 1), request=refused)
+        await client_of(stage.services).resume(sync, sync_payload("s1", "finalize", sync.epoch + 1), request=refused)
         sync = await stage.finish()
         assert sync.error
         assert sync.error.code == "over_budget"

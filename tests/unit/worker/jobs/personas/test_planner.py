@@ -24,7 +24,7 @@ from worker.mavera import build_payload
 from worker.models.plan import Plan, PlannedPersona
 from worker.models.sync import PersonaOutcome, SyncRequest
 from worker.store import PersonaRecord, Sent, StorePool
-from worker.store.syncs import Begun, new_token
+from worker.store.sync_progress import StartedJob, new_token
 
 REQUEST = SyncRequest(space_id="spa", plan_only=True)
 
@@ -42,7 +42,7 @@ class Planning:
 
     box: Sandbox
     services: WorkerServices
-    begun: Begun
+    begun: StartedJob
     syncs: Syncs
 
     async def plan(self) -> tuple[PlannedPersona, ...]:
@@ -73,7 +73,7 @@ class Planning:
     async def hand_over(self) -> None:
         """To the next finalizer, which begins."""
         lease = self.begun.lease
-        await self.syncs.store.hand_over(lease, sync_payload("s1", "finalize", lease.epoch + 1), new_token())
+        await self.syncs.jobs.hand_over(lease, sync_payload("s1", "finalize", lease.epoch + 1), new_token())
         self.begun = await self.syncs.begin()
 
 
@@ -84,7 +84,7 @@ async def planning(pool: StorePool, *faults: Fault) -> AsyncIterator[Planning]:
     begun = await syncs.begin()
     following = sync_payload("s1", "finalize", begun.lease.epoch + 1)
     read = replace(begun.checkpoint, complete=True)
-    await syncs.store.commit(begun.lease, read, new_token(), move="finalize", ticket=following)
+    await syncs.jobs.commit(begun.lease, read, new_token(), move="finalize", ticket=following)
     async with Sandbox(SandboxOptions({}, faults=faults)) as box, new_session() as session:
         services = services_for(pool, session, FakeTime(pool), box.url)
         yield Planning(box, services, await syncs.begin(), syncs)

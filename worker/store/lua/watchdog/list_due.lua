@@ -1,17 +1,10 @@
--- The watcher's look at what is due. A sync or a batch whose job waits in the queue gets its next look after the time that
--- silence takes, here; what cannot be one is no longer watched; the rest is for the watcher to judge.
--- Answers: ok, number looked at, (sync id, slot ('' for a sync), state ('' if it is not known), epoch,
--- text of the slot), ...
--- KEYS: due    ARGV: stall ms, how many to skip, how many to look at
-local due = KEYS[1]
-local stall_ms, skip, count = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+-- Lists what is due. A sync or a batch whose job waits in the queue is looked at again after the time that silence takes;
+-- entries that are neither are no longer watched; the rest is answered for the watchdog to judge.
+-- Answers: ok, number looked at, ((sync id, slot ('' for a sync), state ('' if it is not known), epoch, text of the slot), ...)
 local COMMON = queue_of('')
-
-local broken = types(due, 'zset')
-if broken then return broken end
 local now = now_ms()
-local members = redis.call('ZRANGEBYSCORE', due, '-inf', int(now), 'LIMIT', skip, count)
-local answer = { 'ok', #members }
+local members = redis.call('ZRANGEBYSCORE', due, '-inf', int(now), 'LIMIT', int(skip), int(count))
+local entries = {}
 
 local function job_waits(account, job_id)
   local own = queue_of(account)
@@ -36,12 +29,10 @@ for _, member in ipairs(members) do
       job_id = found[4]
     end
     if job_id and job_waits(account, job_id) then
-      redis.call('ZADD', due, int(now + stall_ms), member)
+      watch(due, member, now, stall_ms)
     else
-      for _, part in ipairs({ id, slot, found[1] or '', found[2] or '', found[7] or '' }) do
-        answer[#answer + 1] = part
-      end
+      append(entries, { id, slot, found[1] or '', found[2] or '', found[7] or '' })
     end
   end
 end
-return answer
+return { 'ok', #members, entries }

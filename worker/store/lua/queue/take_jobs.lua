@@ -1,23 +1,19 @@
--- Picks jobs that may start, and marks each as in progress. What is no job is dropped, also the queue itself if it is
--- none. A job of the common queue goes over to the account's own queue, and its sync belongs to that account from then on;
--- one whose sync belongs to another account goes over to that account's queue.
--- A job that is taken is due again only when its mark has ended, so the head of the queue holds what may start, and a look
--- costs what it takes.
--- Answers: ok, ms until the next job may start (-1: none soon), number taken, id, score, job, ..., dropped id, reason, ...
--- KEYS: queue, common queue (the same if there is no account)    ARGV: most, in-progress ms, account ('': none)
+-- Takes up to `most` jobs that may start, and marks each as in progress for `in_progress_ms`. Entries that are not jobs are
+-- dropped, and a queue of another type is deleted. A job of the common queue moves to the account's own queue, and its sync
+-- belongs to that account from then on; a job whose sync belongs to another account moves to that account's queue.
+-- A taken job is due again only when its mark has ended, so the head of the queue holds what may start, and a look costs
+-- what it takes. common: the common queue, which is `queue` itself if there is no account ('').
+-- Answers: ok, ms until the next job may start (-1: none soon), ((id, score, job), ...), ((dropped id, reason), ...)
 local LOOK_AHEAD_MS, MOST_STEPS = 60000, 500
-local queue, common = unpack(KEYS)
-local most, ttl, account = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local now = now_ms()
 local taken, dropped = {}, {}
 
 local function drop(from, id, reason)
   redis.call('ZREM', from, id)
-  dropped[#dropped + 1] = id
-  dropped[#dropped + 1] = reason
+  append(dropped, { id, reason })
 end
 
--- The sync that a job of ours belongs to; nil if it is none of ours.
+-- The sync that a job of ours belongs to; nil if it is not a job of ours.
 local function sync_of(id)
   return string.match(id, '^(.+):walk:%d+$') or string.match(id, '^(.+):finalize:%d+$')
     or string.match(id, '^(.+):batch:%d+:%d+:%d+$')
@@ -28,26 +24,26 @@ local function hand_to_its_account(id, score)
   local sync_id = sync_of(id)
   local sync = sync_id and SYNC .. sync_id
   local is_sync = sync and redis.call('TYPE', sync).ok == 'hash'
-  local belongs_to = is_sync and redis.call('HGET', sync, 'owner') or ''
-  if belongs_to == '' then
+  local owner = is_sync and redis.call('HGET', sync, 'owner') or ''
+  if owner == '' then
     if is_sync then redis.call('HSET', sync, 'owner', account) end
-    belongs_to = account
+    owner = account
   end
-  local its_queue, its_wake = queue_of(belongs_to), wake_of(belongs_to)
+  local its_queue, its_wake = queue_of(owner), wake_of(owner)
   if types(its_queue, 'zset') then
     redis.call('ZADD', common, int(now + 1000), id)
     return false
   end
   redis.call('ZADD', its_queue, score, id)
   redis.call('ZREM', common, id)
-  if belongs_to ~= account and not types(its_wake, 'list') then wake_one(its_wake) end
-  return belongs_to == account
+  if owner ~= account and not types(its_wake, 'list') then wake_one(its_wake) end
+  return owner == account
 end
 
 local function take(from, id, score)
   local left_ms = redis.call('PTTL', IN_PROGRESS .. id)
   if left_ms ~= -2 then
-    -- A worker of an earlier version has taken it: that keeps its jobs at the head.
+    -- A worker of an earlier version has taken it: that version keeps its jobs at the head.
     redis.call('ZADD', from, int(now + math.max(left_ms, 1000)), id)
     return
   end
@@ -58,22 +54,19 @@ local function take(from, id, score)
     return
   end
   if from ~= queue and not hand_to_its_account(id, score) then return end
-  redis.call('SET', IN_PROGRESS .. id, '1', 'PX', int(ttl))
+  redis.call('SET', IN_PROGRESS .. id, '1', 'PX', int(in_progress_ms))
   redis.call('DEL', RETRY .. id)
-  redis.call('ZADD', queue, int(now + ttl), id)
-  taken[#taken + 1] = id
-  taken[#taken + 1] = score
-  taken[#taken + 1] = redis.call('GET', JOB .. id)
+  redis.call('ZADD', queue, int(now + in_progress_ms), id)
+  append(taken, { id, score, redis.call('GET', JOB .. id) })
 end
 
 local queues = { queue }
 if common ~= queue then queues[2] = common end
 for i = #queues, 1, -1 do
-  local broken = types(queues[i], 'zset')
-  if broken then
+  local other_type = types(queues[i], 'zset')
+  if other_type then
     redis.call('DEL', queues[i])
-    dropped[#dropped + 1] = queues[i]
-    dropped[#dropped + 1] = broken[2]
+    append(dropped, { queues[i], other_type[2] })
   end
 end
 -- Jobs whose time has come take the place that their age gives them.
@@ -88,8 +81,8 @@ for _, from in ipairs(queues) do
   end
 end
 local steps = 0
-while #taken < 3 * most and steps < MOST_STEPS do
-  -- Each step takes one entry away from the due ones.
+while #taken < most and steps < MOST_STEPS do
+  -- Each step removes one entry from the due ones.
   local best
   for _, from in ipairs(queues) do
     local found = redis.call('ZRANGEBYSCORE', from, '-inf', int(now), 'WITHSCORES', 'LIMIT', 0, 1)
@@ -109,7 +102,4 @@ for _, from in ipairs(queues) do
   end
 end
 if steps == MOST_STEPS then next_ms = 0 end
-local answer = { 'ok', next_ms, #taken / 3 }
-for _, part in ipairs(taken) do answer[#answer + 1] = part end
-for _, part in ipairs(dropped) do answer[#answer + 1] = part end
-return answer
+return { 'ok', next_ms, taken, dropped }

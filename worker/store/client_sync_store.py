@@ -1,0 +1,162 @@
+"""What a client does with syncs: create, cancel, resume and apply. Each method is one script.
+
+Every method may be called again after a lost answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from worker.models.sync import Sync, SyncRequest, SyncState
+from worker.store import keys
+from worker.store.connection.pool import StorePool
+from worker.store.queue import JobPayload
+from worker.store.scripts import sync as sync_scripts
+from worker.store.sync_reader import SyncReader, storable_ms
+
+
+class ClientSyncStore(SyncReader):
+    """The syncs of a client.
+
+    Args:
+        pool: Redis.
+        stall_ms: Milliseconds without a heartbeat after which a job counts as lost.
+        retention_ms: Milliseconds for which an ended sync is kept.
+        account: The Mavera account of the client (`account_name`), to which new syncs belong. Empty: they belong to the
+            account of the worker that takes their first job.
+    """
+
+    def __init__(self, pool: StorePool, *, stall_ms: int, retention_ms: int, account: str = "") -> None:
+        super().__init__(pool)
+        self._account = account
+        self._stall_ms = stall_ms
+        self._retention_ms = storable_ms(retention_ms)
+
+    async def create(
+        self,
+        sync_id: str,
+        request: SyncRequest,
+        ticket: JobPayload,
+        *,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """Creates a sync and its first job.
+
+        Args:
+            sync_id: Of the new sync.
+            request: What it is asked for.
+            ticket: Its first job.
+            force: Also if another sync of the same identity runs.
+            idempotency_key: Names this request; the same key means the same sync.
+
+        Returns:
+            The id of the new sync, or of the sync that the request means: of the same idempotency key, or the running
+            sync of the same identity unless `force`.
+        """
+        owners = (self._account, "") if idempotency_key else ()
+        answer = await sync_scripts.create(
+            self._pool,
+            sync=keys.sync(sync_id),
+            queue=keys.queue(self._account),
+            due=keys.DUE,
+            wake=keys.wake(self._account),
+            syncs=keys.SYNCS,
+            active=keys.active(request.identity),
+            requests=tuple(keys.request(idempotency_key or "", owner) for owner in owners),
+            id=sync_id,
+            request=request.model_dump_json(),
+            identity=request.identity,
+            job=ticket,
+            stall_ms=self._stall_ms,
+            force=force,
+            retention_ms=self._retention_ms,
+            account=self._account,
+        )
+        return answer.sync_id if isinstance(answer, sync_scripts.ExistingSync) else sync_id
+
+    async def cancel(self, sync_id: str) -> SyncState | None:
+        """Cancels a running sync.
+
+        Returns:
+            The state in which the sync is now; None if it is not known.
+        """
+        answer = await sync_scripts.cancel(
+            self._pool,
+            sync=keys.sync(sync_id),
+            queue=keys.queue(self._account),
+            due=keys.DUE,
+            id=sync_id,
+            retention_ms=self._retention_ms,
+        )
+        if isinstance(answer, sync_scripts.EndedSync):
+            return SyncState(answer.state)
+        return SyncState.CANCELLED if answer is sync_scripts.Cancellation.OK else None
+
+    async def resume(
+        self,
+        sync: Sync,
+        ticket: JobPayload,
+        batches: Sequence[JobPayload] = (),
+        *,
+        restart: bool = False,
+        request: SyncRequest | None = None,
+        accept: bool = False,
+    ) -> str:
+        """Continues a failed sync in the state in which it failed.
+
+        Args:
+            sync: As it was read.
+            ticket: Its next job.
+            batches: The job of the next attempt at each of `sync.outstanding`; none with `restart`.
+            restart: Fetch again from the first page, with empty statistics.
+            request: What is asked for from now on, if that changes.
+            accept: No guard stops the sync any more.
+
+        Returns:
+            `ok`, `changed` (another call moved the sync meanwhile), `gone`, or the id of another sync of the same
+            identity that runs.
+        """
+        answer = await sync_scripts.resume(
+            self._pool,
+            sync=keys.sync(sync.id),
+            queue=keys.queue(sync.owner),
+            due=keys.DUE,
+            wake=keys.wake(sync.owner),
+            outcomes=keys.outcomes(sync.id),
+            active=keys.active(sync.request.identity),
+            id=sync.id,
+            epoch=sync.epoch,
+            restart=restart,
+            stall_ms=self._stall_ms,
+            job=ticket,
+            request=(request or sync.request).model_dump_json(),
+            accept=accept,
+            account=sync.owner,
+            attempts=tuple(batches),
+        )
+        return _continuation(answer)
+
+    async def apply(self, sync: Sync, ticket: JobPayload, request: SyncRequest, *, accept: bool = False) -> str:
+        """Continues a completed preview to its personas, as `request` says. Arguments and answer: as of `resume`."""
+        answer = await sync_scripts.apply(
+            self._pool,
+            sync=keys.sync(sync.id),
+            queue=keys.queue(sync.owner),
+            due=keys.DUE,
+            wake=keys.wake(sync.owner),
+            outcomes=keys.outcomes(sync.id),
+            active=keys.active(request.identity),
+            id=sync.id,
+            epoch=sync.epoch,
+            request=request.model_dump_json(),
+            accept=accept,
+            stall_ms=self._stall_ms,
+            job=ticket,
+            account=sync.owner,
+        )
+        return _continuation(answer)
+
+
+def _continuation(answer: sync_scripts.Continuation | sync_scripts.BusySync) -> str:
+    return answer.sync_id if isinstance(answer, sync_scripts.BusySync) else answer.value

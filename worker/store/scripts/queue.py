@@ -1,0 +1,55 @@
+"""Scripts of arq's queue. Times are milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from worker.store.connection.pool import StorePool
+from worker.store.keys import ListKey, SortedSetKey
+from worker.store.scripts.typed_script import Unchecked, lua_script
+
+
+@dataclass(frozen=True)
+class TakenEntry:
+    """A job that was taken. score: when it was due, as Redis writes it."""
+
+    job_id: bytes
+    score: bytes
+    job: bytes
+
+
+@dataclass(frozen=True)
+class DroppedEntry:
+    """An entry that was not a job."""
+
+    job_id: bytes
+    reason: str
+
+
+@dataclass(frozen=True)
+class TakenEntries:
+    """The outcome of a look at the queue. next_ms: until the next job may start, -1 if none may soon."""
+
+    word: ClassVar[str] = "ok"
+    next_ms: int
+    taken: tuple[TakenEntry, ...]
+    dropped: tuple[DroppedEntry, ...]
+
+
+@lua_script("queue/take_jobs")
+async def take_jobs(
+    pool: StorePool,
+    *,
+    queue: Unchecked[SortedSetKey],
+    common: Unchecked[SortedSetKey],
+    most: int,
+    in_progress_ms: int,
+    account: str,
+) -> TakenEntries:
+    """Takes jobs that may start, and marks each as in progress."""
+
+
+@lua_script("queue/give_back_job")
+async def give_back_job(pool: StorePool, *, queue: SortedSetKey, wake: ListKey, job_id: bytes, score: int) -> None:
+    """Makes a job that was taken and not begun free again."""

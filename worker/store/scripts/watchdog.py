@@ -1,0 +1,113 @@
+"""Scripts of the watchdog: what is due, and what to do about what fell silent. Times are milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from worker.models.sync import BatchKey, SyncFailure, SyncState
+from worker.store.connection.pool import StorePool
+from worker.store.keys import HashKey, SortedSetKey, StringKey
+from worker.store.queue import JobPayload
+from worker.store.scripts.typed_script import Unchecked, lua_script
+
+
+class Revival(StrEnum):
+    """What was done about something silent."""
+
+    REVIVED = "revived"
+    #: its job is in the queue, or it has nothing to do before its batches are read
+    WAITING = "waiting"
+    #: too many jobs were lost
+    FAILED = "failed"
+    #: its time has not come
+    EARLY = "early"
+    #: another job has it by now
+    CHANGED = "changed"
+    #: it has ended
+    GONE = "gone"
+
+
+@dataclass(frozen=True)
+class DueEntry:
+    """One entry that is due. slot: of a batch, empty for a sync. state: empty if the sync is not known.
+
+    batch: text of the slot.
+    """
+
+    sync_id: bytes
+    slot: bytes
+    state: bytes
+    epoch: bytes
+    batch: bytes
+
+
+@dataclass(frozen=True)
+class DueEntries:
+    """A page of what is due. looked_at: entries in the page, of which some only wait in the queue."""
+
+    word: ClassVar[str] = "ok"
+    looked_at: int
+    entries: tuple[DueEntry, ...]
+
+
+@dataclass(frozen=True)
+class WatchLock:
+    """granted: whether the caller may look. set_back_ms: by how much the clock of Redis was set back; 0: it was not."""
+
+    word: ClassVar[str] = "ok"
+    granted: bool
+    set_back_ms: int
+
+
+@lua_script("watchdog/lock_watch")
+async def lock_watch(
+    pool: StorePool,
+    *,
+    lock: Unchecked[StringKey],
+    clock: Unchecked[HashKey],
+    times: tuple[Unchecked[SortedSetKey], ...],
+    lock_ms: int,
+    furthest_ms: int,
+) -> WatchLock:
+    """Lets one watchdog look at a time, and repairs times after the clock was set back."""
+
+
+@lua_script("watchdog/list_due")
+async def list_due(pool: StorePool, *, due: SortedSetKey, stall_ms: int, skip: int, count: int) -> DueEntries:
+    """Lists what is due."""
+
+
+@lua_script("watchdog/revive_sync")
+async def revive_sync(
+    pool: StorePool,
+    *,
+    sync: HashKey,
+    due: SortedSetKey,
+    id: str,
+    state: SyncState,
+    epoch: int,
+    stall_ms: int,
+    max_revivals: int,
+    job: JobPayload,
+    failure: SyncFailure,
+    retention_ms: int,
+) -> Revival:
+    """Gives a silent sync its next job, or fails it."""
+
+
+@lua_script("watchdog/revive_batch")
+async def revive_batch(
+    pool: StorePool,
+    *,
+    sync: HashKey,
+    due: SortedSetKey,
+    key: BatchKey,
+    stall_ms: int,
+    max_lost: int,
+    job: JobPayload,
+    failure: SyncFailure,
+    retention_ms: int,
+) -> Revival:
+    """Gives a silent batch its next attempt, or fails its sync."""

@@ -1,0 +1,134 @@
+"""What the watchdog does: find syncs and batches without a heartbeat, and give each its next job."""
+
+from __future__ import annotations
+
+import logging
+
+from worker.models.sync import BatchKey, SyncFailure, SyncState
+from worker.store import keys
+from worker.store.connection.pool import StorePool
+from worker.store.queue import JobPayload
+from worker.store.scripts import watchdog as watchdog_scripts
+from worker.store.scripts.watchdog import DueEntry, Revival
+from worker.store.sync_progress import SilentSync
+from worker.store.sync_reader import storable_ms
+
+log = logging.getLogger("segment_personas.store")
+
+
+class WatchdogStore:
+    """The times at which silence counts, of syncs and of batches.
+
+    Args:
+        pool: Redis.
+        stall_ms: Milliseconds without a heartbeat after which a job counts as lost.
+        retention_ms: Milliseconds for which an ended sync is kept.
+        account: The Mavera account of the worker (`account_name`), whose queue is repaired after a step of the clock.
+    """
+
+    def __init__(self, pool: StorePool, *, stall_ms: int, retention_ms: int, account: str = "") -> None:
+        self._pool = pool
+        queued = [name for owner in (account, "") for name in (keys.queue(owner), keys.later(owner))]
+        self._times = tuple(dict.fromkeys((keys.DUE, *queued)))
+        self._stall_ms = stall_ms
+        self._retention_ms = storable_ms(retention_ms)
+
+    async def lock_watch(self, for_s: float, furthest_s: float = 3600.0) -> bool:
+        """Asks for the right to look at what is due, which nobody else gets for `for_s` seconds.
+
+        With it, times are repaired that a clock which was set back has left in the future. furthest_s: seconds beyond
+        which nothing is put off.
+        """
+        lock = await watchdog_scripts.lock_watch(
+            self._pool,
+            lock=keys.WATCH,
+            clock=keys.CLOCK,
+            times=self._times,
+            lock_ms=max(1, int(for_s * 1000)),
+            furthest_ms=int(furthest_s * 1000),
+        )
+        if lock.set_back_ms > 0:
+            back_s = lock.set_back_ms / 1000
+            log.warning("the clock of Redis was set back by %.1f s; what was put off is due that much earlier", back_s)
+        return lock.granted
+
+    async def due(self, page: int = 200) -> list[SilentSync | BatchKey]:
+        """Returns all syncs and batches without a heartbeat. Entries that are neither are dropped.
+
+        A sync or batch whose job waits in the queue is not among them; the script puts off its next look.
+
+        Args:
+            page: Entries that one script looks at, so that it does not block Redis for long.
+        """
+        found: list[SilentSync | BatchKey] = []
+        skip = 0
+        while True:
+            answer = await watchdog_scripts.list_due(
+                self._pool, due=keys.DUE, stall_ms=self._stall_ms, skip=skip, count=page
+            )
+            for entry in answer.entries:
+                skip += 1
+                try:
+                    found.append(_silent(entry))
+                except ValueError:
+                    # One bad entry must not keep every other sync from being watched.
+                    member = b" ".join(part for part in (entry.sync_id, entry.slot) if part)
+                    skip -= await self._pool.zrem(keys.DUE, member)
+            if answer.looked_at < page:
+                return found
+
+    async def revive_sync(
+        self, sync_id: str, state: SyncState, epoch: int, ticket: JobPayload, *, max_revivals: int, message: str
+    ) -> Revival:
+        """Gives a silent sync its next job, or fails it with `message` after `max_revivals` without progress."""
+        return await watchdog_scripts.revive_sync(
+            self._pool,
+            sync=keys.sync(sync_id),
+            due=keys.DUE,
+            id=sync_id,
+            state=state,
+            epoch=epoch,
+            stall_ms=self._stall_ms,
+            max_revivals=max_revivals,
+            job=ticket,
+            failure=_lost(message),
+            retention_ms=self._retention_ms,
+        )
+
+    async def revive_batch(self, key: BatchKey, ticket: JobPayload, *, max_lost: int, message: str) -> Revival:
+        """Gives a silent batch its next attempt, or fails its sync with `message` after `max_lost` lost attempts."""
+        return await watchdog_scripts.revive_batch(
+            self._pool,
+            sync=keys.sync(key.sync_id),
+            due=keys.DUE,
+            key=key,
+            stall_ms=self._stall_ms,
+            max_lost=max_lost,
+            job=ticket,
+            failure=_lost(message),
+            retention_ms=self._retention_ms,
+        )
+
+    async def put_off(self, silent: SilentSync | BatchKey) -> None:
+        """Puts off the next look at a silent sync or batch by the time that silence takes."""
+        member = f"{silent.sync_id} {silent.slot}" if isinstance(silent, BatchKey) else silent.sync_id
+        seconds, _ = await self._pool.time()
+        await self._pool.zadd(keys.DUE, {member: seconds * 1000 + self._stall_ms}, xx=True)
+
+    async def unwatch(self, sync_id: str) -> None:
+        """Stops watching a sync that no longer exists."""
+        await self._pool.zrem(keys.DUE, sync_id)
+
+
+def _lost(message: str) -> SyncFailure:
+    return SyncFailure("worker_lost", message, resumable=True)
+
+
+def _silent(entry: DueEntry) -> SilentSync | BatchKey:
+    """Returns the sync or batch of an entry. Raises ValueError if it is neither."""
+    sync_id, slot, state, epoch, batch = (
+        part.decode() for part in (entry.sync_id, entry.slot, entry.state, entry.epoch, entry.batch)
+    )
+    if slot:
+        return BatchKey.read(sync_id, int(slot), batch)
+    return SilentSync(sync_id, SyncState(state) if state else None, int(epoch or 0))
