@@ -36,7 +36,7 @@ async def test_the_first_real_sync_of_the_readme_works_as_printed_without_redis(
         assert len(sandbox.personas) == 3
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS, ids=["readme", "python-api"])
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=[f"{number}" for number, _ in enumerate(SNIPPETS)])
 async def test_a_python_example_of_the_docs_runs_as_pasted(
     snippet: str, redis_server: RedisServer, start_worker: Callable[..., WorkerProcess]
 ) -> None:
