@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from worker.clusters import RECIPE, Rules
-from worker.clusters.rules.builtin import SHIPPED
+from worker.clusters.rules.builtin import BUILTIN_RULES
 from worker.clusters.rules.toml_file import MAX_TEXT, MalformedRules, parse_rules
 from worker.errors import ConfigurationError
 from worker.settings import Settings
@@ -31,14 +31,14 @@ def chosen_rules(settings: Settings, file: str | None) -> Rules:
 
 def read(file: str) -> str:
     """The text of a file, or of the one that ships under this name. Raises ConfigurationError."""
-    if file in SHIPPED:
-        return SHIPPED[file]
+    if file in BUILTIN_RULES:
+        return BUILTIN_RULES[file]
     try:
         with Path(file).open(encoding="utf-8") as lines:
             return lines.read(MAX_TEXT + 1)
     except FileNotFoundError:
         raise ConfigurationError(
-            f"There is no file {file}, and no file of this name ships with the program ({', '.join(SHIPPED)} do)."
+            f"There is no file {file}, and no file of this name ships with the program ({', '.join(BUILTIN_RULES)} do)."
         ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{file} is not UTF-8 text.") from None

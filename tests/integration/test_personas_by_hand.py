@@ -19,7 +19,7 @@ from producer.sandbox import Fault, Persona
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
 from worker.clusters import RECIPE, Rules
-from worker.clusters.rules.builtin import SHIPPED
+from worker.clusters.rules.builtin import BUILTIN_RULES
 from worker.errors import ConfigurationError
 from worker.mavera import find_reference
 from worker.models.sync import Sync, SyncState
@@ -161,7 +161,7 @@ async def test_personas_that_carry_one_reference_and_those_left_behind_are_named
 
         # The rules call it by another key now.
         renamed = tmp_path / "clusters.toml"
-        renamed.write_text(SHIPPED["recipe"].replace('key = "growth"', 'key = "expansion"'))
+        renamed.write_text(BUILTIN_RULES["recipe"].replace('key = "growth"', 'key = "expansion"'))
         said.settings = said.settings.model_copy(update={"clusters_file": str(renamed)})
         rows = {row["key"]: row["orphan"] for row in await said.records()}
         assert rows == {"at_risk": False, "growth": True, "high_value": False}
@@ -309,7 +309,7 @@ async def test_whoever_renames_a_cluster_is_told_if_the_rules_do_not_follow_for_
     file = tmp_path / "clusters.toml"
 
     def write(key: str, *, name: str = "recipe") -> None:
-        text = SHIPPED["recipe"].replace('key = "growth"', f'key = "{key}"')
+        text = BUILTIN_RULES["recipe"].replace('key = "growth"', f'key = "{key}"')
         file.write_text(text.replace('name = "recipe"', f'name = "{name}"'))
 
     async with staged(session_redis, start_worker) as stage:

@@ -17,7 +17,7 @@ from producer.embedded import made_up
 from producer.sandbox import SandboxOptions, SpaceSpec, profiles
 from worker.clusters.analysis.distinguishing_traits import ShareContrast
 from worker.clusters.analysis.summary import CategorySummary, NumberSummary
-from worker.clusters.rules.builtin import shipped
+from worker.clusters.rules.builtin import load_builtin_rules
 from worker.settings import load_settings
 
 SPEC = SpaceSpec(3000, "saas", seed=3, as_of=time.time())
@@ -28,7 +28,7 @@ async def test_the_saas_example_runs_end_to_end_on_its_space_with_the_right_numb
     options = SandboxOptions({"saas": SPEC})
     settings = load_settings(mavera_gap_s=0, mavera_rate=1000, segment_rate=1000)
     async with made_up(settings, options) as demo, embedded.embedded(demo) as client:
-        asked = await client.enqueue(SyncRequest(space_id="saas", rules=shipped("saas")))
+        asked = await client.enqueue(SyncRequest(space_id="saas", rules=load_builtin_rules("saas")))
         done = await client.wait(asked.id, timeout_s=60)
     assert done.state is SyncState.COMPLETED
     assert done.started_at is not None
@@ -118,7 +118,7 @@ def sets_apart(inside: list[Profile], rest: list[Profile]) -> dict[tuple[str, st
 
 def straight(as_of: float) -> tuple[dict[str, list[Profile]], int, int]:
     """Who is in which cluster, and how many profiles were filtered out, and in none: one profile at a time."""
-    groups: dict[str, list[Profile]] = {one.label: [] for one in shipped("saas").clusters}
+    groups: dict[str, list[Profile]] = {one.label: [] for one in load_builtin_rules("saas").clusters}
     filtered = unclassified = 0
     for entry in profiles(SPEC):
         assert isinstance(entry, dict)

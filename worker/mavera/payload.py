@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 from worker.clusters import ClusterSummary, Rules
 from worker.clusters.analysis.change_detection import PersonaFigures, collect_figures
-from worker.clusters.rules.template import fill
+from worker.clusters.rules.template import fill_template
 from worker.mavera.payload_fields import demographic_fields, psychographic_fields
 from worker.mavera.reference import Reference, strip_references
 from worker.mavera.text.description import detail_sentences, opening_sentences, placeholder_values
@@ -66,13 +66,13 @@ def build_payload(summary: ClusterSummary, reference: Reference, rules: Rules) -
 
     A label has at most 60 characters, so the name is within Mavera's limit of 2 to 100.
     """
-    cluster, traits = rules.cluster(summary.key), rules.told(summary.key)
+    cluster, traits = rules.cluster(summary.key), rules.reported_traits(summary.key)
     name = f"{NAME_PREFIX}{summary.label}"
     room = MAX_DESCRIPTION - len(f" {reference}")
     if cluster.template is None:
         text = _join_fitting([*opening_sentences(summary, traits), *detail_sentences(summary, traits)], room)
     else:
-        text = _truncate(fill(cluster.template, placeholder_values(summary, traits)), room)
+        text = _truncate(fill_template(cluster.template, placeholder_values(summary, traits)), room)
     text = strip_references(text)
     meanings = [trait.model_dump(include={"name", "label", "type", "scale", "currency"}) for trait in traits]
     return PersonaPayload(

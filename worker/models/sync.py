@@ -32,7 +32,7 @@ from pydantic import (
 
 from worker.clusters import RECIPE, Aggregate, Rules
 from worker.clusters.analysis.snapshot import Snapshot
-from worker.clusters.rules.builtin import SHIPPED, shipped
+from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
 from worker.models.plan import AccountBill, Plan
 
 Strategy = Literal["auto", "chain", "fan-out"]
@@ -93,8 +93,8 @@ def _shared(text: str, *, stored: bool) -> Rules:
 
 def _as_rules(value: object, info: ValidationInfo) -> object:
     """Rules by their name; and for the same data the same object, so that a worker compiles them once for all jobs."""
-    if isinstance(value, str) and value in SHIPPED:
-        return shipped(value)
+    if isinstance(value, str) and value in BUILTIN_RULES:
+        return load_builtin_rules(value)
     if isinstance(value, dict):
         # What is not JSON, or is nested too deep, is reported by its field when it is validated as it is.
         with suppress(TypeError, RecursionError):

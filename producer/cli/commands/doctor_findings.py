@@ -9,7 +9,7 @@ from typing import Literal
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
 from worker.clusters import RECIPE, Rules
 from worker.clusters.parsing.value_parsers import Traits
-from worker.clusters.rules.trait_reader import reader
+from worker.clusters.rules.trait_reader import make_trait_reader
 from worker.clusters.statistics.value_shape import most_frequent_shapes
 from worker.errors import ApiError, Retry, WaitUntil
 from worker.jobs.personas.orphans import Owner
@@ -73,7 +73,7 @@ def coverage(profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float)
     """How many of the entries of a page have each trait of the rules. as_of: Unix seconds, for the ages of dates."""
     traits, found = _traits(profiles), []
     for trait in rules.traits:
-        its_reader = reader(trait, as_of, rules.vocabulary(trait.name))
+        its_reader = make_trait_reader(trait, as_of, rules.vocabulary(trait.name))
         column = its_reader.read(traits)
         usable = sum(value is not None for value in column.values)
         decides = trait.name in rules.compiled.deciding
@@ -89,7 +89,7 @@ def judge_filter(profiles: Sequence[object], rules: Rules, *, as_of: float) -> l
         return []
     traits = _traits(profiles)
     columns = [
-        reader(rules.trait(name), as_of, rules.vocabulary(name)).read(traits).values
+        make_trait_reader(rules.trait(name), as_of, rules.vocabulary(name)).read(traits).values
         for name in rules.compiled.filtering
     ]
     kept = sum(map(keep, *columns))

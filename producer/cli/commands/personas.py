@@ -18,7 +18,7 @@ from producer.cli.terminal import Screen, stdout
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
 from producer.cli.views.sync_views import NARROW
 from worker.clusters import Rules
-from worker.clusters.rules.builtin import SHIPPED, shipped
+from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
 from worker.errors import ConfigurationError, PersonasError
 from worker.http.client import new_session
 from worker.jobs.personas.orphans import Owner, find_orphans
@@ -132,7 +132,7 @@ def _present_rules(settings: Settings, name: str) -> Rules | None:
     rules = chosen_rules(settings, None)
     if rules.name == name:
         return rules
-    return chosen_rules(settings, name) if name in SHIPPED else None
+    return chosen_rules(settings, name) if name in BUILTIN_RULES else None
 
 
 def _not_followed(rules: Rules, old: Place, key: str) -> Iterator[str]:
@@ -173,7 +173,7 @@ def _and_its_reference(referred: bool) -> str:
 
 def _labels(settings: Settings) -> dict[tuple[str, str], str]:
     """The labels of clusters, as far as they are known here: by the name of the rules, and the key of the cluster."""
-    known = [shipped(name) for name in SHIPPED]
+    known = [load_builtin_rules(name) for name in BUILTIN_RULES]
     with contextlib.suppress(ConfigurationError):  # a file that cannot be used has no labels
         known.append(chosen_rules(settings, None))
     return {(rules.name, cluster.key): cluster.label for rules in known for cluster in rules.clusters}

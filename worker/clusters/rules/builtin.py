@@ -1,4 +1,4 @@
-"""The rules that ship with the program, as the TOML files beside this module. `RECIPE` are the default."""
+"""The built-in rules: the TOML files beside this module. `RECIPE` is the default."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -7,19 +7,19 @@ from importlib import resources
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.toml_file import parse_rules
 
-SHIPPED: Mapping[str, str] = {
+BUILTIN_RULES: Mapping[str, str] = {
     file.name.removesuffix(".toml"): file.read_text("utf-8")
     for file in sorted(resources.files("worker.clusters.rules").iterdir(), key=lambda file: file.name)
     if file.name.endswith(".toml")
 }
-"""Name → text of each file."""
+"""Text of each file by name."""
 
 
 @cache
-def shipped(name: str) -> Rules:
-    """The rules of a shipped file. Raises KeyError if there is none of that name."""
-    return parse_rules(SHIPPED[name])
+def load_builtin_rules(name: str) -> Rules:
+    """Load built-in rules by name. Raises KeyError if there are none of that name."""
+    return parse_rules(BUILTIN_RULES[name])
 
 
-RECIPE: Rules = shipped("recipe")
-"""The rules of the original recipe: four clusters from lifetime value, number of purchases and risk of churn."""
+RECIPE: Rules = load_builtin_rules("recipe")
+"""The rules of the original recipe: four clusters by lifetime value, number of purchases and churn risk."""

@@ -1,18 +1,19 @@
-"""Conditions on a profile: comparisons of one trait, joined by `all`, `any` and `not`."""
+"""Conditions: comparisons of traits, nested by `all`, `any` and `not`, and the check whether they can ever hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import inf
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, model_validator
 
-from worker.clusters.rules.contradiction import contradict
-from worker.clusters.rules.trait import Trait, TraitType, Value, shown
-from worker.clusters.rules.validation import Fault, Path, refuse, unknown
+from worker.clusters.rules.trait import Trait, TraitType, Value, toml_text
+from worker.clusters.rules.validation import Fault, Path, raise_faults, unknown_name
 
 MAX_DEPTH = 10
-"""How deep conditions may stand inside each other."""
+"""How deep conditions may be nested."""
 
 ORDERED = ("gt", "gte", "lt", "lte")
 COMPARISONS = (*ORDERED, "eq", "in_", "missing")
@@ -24,23 +25,32 @@ ALLOWED: Mapping[TraitType, tuple[str, ...]] = {
     "date": (*ORDERED, "missing"),
     "list": ("eq", "in_", "missing"),
 }
-"""What makes sense for which type of trait."""
+"""The comparisons that each type of trait allows."""
 
+
+_HOLDS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+    "eq": operator.eq,
+    "in": lambda value, others: value in others,
+}
 
 _EMPTY = 'the condition is empty: write which trait should be what, such as trait = "…", gt = 100, or leave it out'
 
 
-def word(field: str) -> str:
-    """A field as it is written in a file: `in` for `in_`."""
+def name_in_file(field: str) -> str:
+    """Return the name of a field as it is written in a file: `in` for `in_`."""
     return field.rstrip("_")
 
 
 class Condition(BaseModel):
     """Either comparisons of one `trait`, all of which must hold, or one of `all`, `any` and `not`.
 
-    A comparison with a missing value does not hold, unless the trait says what a missing value counts as; `missing`
-    asks for the value itself. A date is compared by its age in days at the start of the sync, which is negative for
-    one that lies ahead. A list is equal to what it holds, and `in` a list of words of which it holds one.
+    A comparison with a missing value does not hold unless the trait says what a missing value counts as; `missing`
+    tests the value itself. A date is compared by its age in days at the start of the sync; later dates have negative
+    ages. For a list, `eq` holds if it contains the word, and `in` if it contains one of the words.
     """
 
     model_config = ConfigDict(
@@ -65,12 +75,12 @@ class Condition(BaseModel):
 
     @property
     def comparisons(self) -> dict[str, Any]:
-        """The comparisons that are made, by field."""
+        """The comparisons by field."""
         return {field: value for field in COMPARISONS if (value := getattr(self, field)) is not None}
 
     @property
     def parts(self) -> tuple[tuple[Path, Condition], ...]:
-        """The conditions inside this one, and where they stand."""
+        """The conditions inside this one with their paths."""
         if self.not_ is not None:
             return ((("not",), self.not_),)
         kind = "all" if self.all is not None else "any"
@@ -78,24 +88,24 @@ class Condition(BaseModel):
 
     @property
     def traits(self) -> frozenset[str]:
-        """The names of all traits that it compares."""
+        """The names of all traits that the condition compares."""
         own = frozenset() if self.trait is None else frozenset({self.trait})
         return own.union(*(part.traits for _, part in self.parts))
 
     def words(self, trait: str) -> frozenset[str]:
-        """The words that it compares a trait with."""
+        """Return the words that the condition compares a trait with."""
         own = (self.eq, *(self.in_ or ())) if self.trait == trait else ()
         found = frozenset(value for value in own if isinstance(value, str))
         return found.union(*(part.words(trait) for _, part in self.parts))
 
     def faults(self, traits: Mapping[str, Trait], path: Path, depth: int = 1) -> Iterator[Fault]:
-        """What does not fit the traits of the rules. path: where this condition stands."""
+        """Yield what does not fit the traits of the rules. path: path of this condition in the rules."""
         found = list(self._misfits(traits, path, depth))
         yield from found or self._contradictions(traits, path)
 
     def _misfits(self, traits: Mapping[str, Trait], path: Path, depth: int) -> Iterator[Fault]:
         if depth > MAX_DEPTH:
-            yield Fault(path, f"conditions stand in each other more than {MAX_DEPTH} deep: make it simpler")
+            yield Fault(path, f"conditions are nested more than {MAX_DEPTH} deep: make it simpler")
             return
         for inner, part in self.parts:
             yield from part._misfits(traits, path + inner, depth + 1)
@@ -103,21 +113,22 @@ class Condition(BaseModel):
             return
         trait = traits.get(self.trait)
         if trait is None:
-            yield Fault((*path, "trait"), unknown("trait", self.trait, traits))
+            yield Fault((*path, "trait"), unknown_name("trait", self.trait, traits))
             return
         for field, value in self.comparisons.items():
             if field not in ALLOWED[trait.type]:
-                allowed = ", ".join(map(word, ALLOWED[trait.type]))
+                allowed = ", ".join(map(name_in_file, ALLOWED[trait.type]))
                 yield Fault(
-                    (*path, word(field)), f"{trait.name} is a {trait.type}, which has no {word(field)}: use {allowed}"
+                    (*path, name_in_file(field)),
+                    f"{trait.name} is a {trait.type}, which has no {name_in_file(field)}: use {allowed}",
                 )
             elif field != "missing":
                 for one in value if field == "in_" else (value,):
-                    if objection := trait.objection(one):
-                        yield Fault((*path, word(field)), objection)
+                    if reason := trait.reason_impossible(one):
+                        yield Fault((*path, name_in_file(field)), reason)
 
     def _contradictions(self, traits: Mapping[str, Trait], path: Path) -> Iterator[Fault]:
-        """Comparisons of a trait that exclude each other, in one condition or in several that must all hold."""
+        """Yield comparisons of a trait that exclude each other, in one condition or in several that must all hold."""
         together: dict[str, list[Condition]] = {}
         for place, part in self._required(path):
             if part.trait is None:
@@ -125,36 +136,76 @@ class Condition(BaseModel):
                     yield from one._contradictions(traits, place + inner)
                 continue
             before = together.setdefault(part.trait, [])
-            if contradict(traits[part.trait], [one._by_word for one in (*before, part)]):
-                compared = [f"{name} {shown(value)}" for one in (*before, part) for name, value in one._by_word.items()]
-                said = " and ".join(compared) + (" at once" if len(compared) > 1 else "")
-                yield Fault(place, f"nobody can be here: {part.trait} is never {said}. Change it")
+            if are_contradictory(traits[part.trait], [one._by_name_in_file for one in (*before, part)]):
+                compared = [
+                    f"{name} {toml_text(value)}"
+                    for one in (*before, part)
+                    for name, value in one._by_name_in_file.items()
+                ]
+                both = " and ".join(compared)
+                yield Fault(place, f"this condition can never hold: {part.trait} cannot be {both}. Change it")
             else:
                 before.append(part)
 
     def _required(self, path: Path) -> Iterator[tuple[Path, Condition]]:
-        """All conditions that hold if this one does, and where they stand."""
+        """Yield all conditions that hold if this one does, with their paths."""
         if self.all is None:
             yield path, self
         for inner, part in self.parts if self.all is not None else ():
             yield from part._required(path + inner)
 
     @property
-    def _by_word(self) -> dict[str, Any]:
-        return {word(field): value for field, value in self.comparisons.items()}
+    def _by_name_in_file(self) -> dict[str, Any]:
+        return {name_in_file(field): value for field, value in self.comparisons.items()}
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
-        kinds = [word(kind) for kind in ("trait", "all", "any", "not_") if getattr(self, kind) is not None]
-        compared = ", ".join(map(word, self.comparisons))
+        kinds = [name_in_file(kind) for kind in ("trait", "all", "any", "not_") if getattr(self, kind) is not None]
+        compared = ", ".join(map(name_in_file, self.comparisons))
         if len(kinds) > 1:
-            refuse("Condition", [Fault((kinds[1],), f"{' and '.join(kinds)} together: use one of them in a condition")])
+            raise_faults(
+                "Condition", [Fault((kinds[1],), f"{' and '.join(kinds)} together: use one of them in a condition")]
+            )
         if not kinds:
-            said = f'which trait is compared? Add trait = "…" to {compared}' if compared else _EMPTY
-            refuse("Condition", [Fault((), said)])
+            sentence = f'which trait is compared? Add trait = "…" to {compared}' if compared else _EMPTY
+            raise_faults("Condition", [Fault((), sentence)])
         if kinds == ["trait"] and not compared:
-            listed = ", ".join(map(word, COMPARISONS))
-            refuse("Condition", [Fault(("trait",), f"what should {self.trait} be? Add one of {listed}")])
+            listed = ", ".join(map(name_in_file, COMPARISONS))
+            raise_faults("Condition", [Fault(("trait",), f"what should {self.trait} be? Add one of {listed}")])
         if kinds != ["trait"] and compared:
-            refuse("Condition", [Fault((), f"{compared} beside {kinds[0]}: comparisons go with a trait")])
+            raise_faults("Condition", [Fault((), f"{compared} beside {kinds[0]}: comparisons go with a trait")])
         return self
+
+
+def are_contradictory(trait: Trait, comparisons: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether no value can meet all comparisons.
+
+    Args:
+        trait: The compared trait; each comparison by itself is possible for it.
+        comparisons: Comparisons by their names in a file, such as `{"gt": 100.0}`.
+    """
+    asked = [one for some in comparisons for one in some.items()]
+    missing = {value for word, value in asked if word == "missing"}
+    if len(missing) == 2:
+        return True
+    wanted = [one for one in asked if one[0] != "missing"]
+    if True in missing:
+        return bool(wanted) and (trait.missing is None or not _meets(trait.missing, wanted))
+    if trait.type == "list":
+        return False  # a list may hold any number of words
+    named = [[value] if word == "eq" else list(value) for word, value in wanted if word in ("eq", "in")]
+    if named:
+        return not any(_meets(value, wanted) for value in named[0])
+    return _leave_no_room(trait, wanted)
+
+
+def _meets(value: Value, wanted: list[tuple[str, Any]]) -> bool:
+    return all(_HOLDS[word](value, other) for word, other in wanted)
+
+
+def _leave_no_room(trait: Trait, wanted: list[tuple[str, Any]]) -> bool:
+    """Return whether the bounds, including those of the trait's scale, leave no number between them."""
+    least, most = (trait.lowest, trait.highest) if trait.type == "number" else (-inf, inf)
+    low = max([least, *(bound for word, bound in wanted if word in ("gt", "gte"))])
+    high = min([most, *(bound for word, bound in wanted if word in ("lt", "lte"))])
+    return low > high or (low == high and not _meets(low, wanted))

@@ -1,6 +1,6 @@
-"""Faults across those parts of rules that are valid, when other parts are not: so that one check finds every mistake.
+"""Checks across the valid parts of rules while other parts are invalid, so that one check finds every mistake.
 
-`Rules` looks at how its parts fit together only when each of them is valid by itself.
+`Rules` checks how its parts fit together only if each of them is valid by itself.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,13 +11,13 @@ from pydantic import BaseModel, ValidationError
 from worker.clusters.rules.condition import Condition
 from worker.clusters.rules.rules import Cluster, Rules, not_sendable
 from worker.clusters.rules.trait import Trait
-from worker.clusters.rules.validation import Fault, Path, unknown
+from worker.clusters.rules.validation import Fault, Path, unknown_name
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def faults_of_valid_parts(data: Mapping[str, Any]) -> list[Fault]:
-    """What does not fit together in the data of rules. Nothing that depends on a part that is not valid."""
+    """Return what does not fit together in the data of rules, without what depends on invalid parts."""
     traits, clusters = _valid_entries(Trait, data.get("traits")), _valid_entries(Cluster, data.get("clusters"))
     names = [row.get("name") for row in _rows(data.get("traits")).values()]
     declared = list(dict.fromkeys(name for name in names if isinstance(name, str)))
@@ -46,12 +46,12 @@ def faults_of_valid_parts(data: Mapping[str, Any]) -> list[Fault]:
 
 
 def _is_name(path: Path) -> bool:
-    """Whether a fault is about the name of a trait: those are looked for in all conditions, valid or not."""
+    """Return whether a fault is about the name of a trait. Those are searched in all conditions, valid or not."""
     return path[-1] == "trait" or "report" in path
 
 
 def _rows(value: object) -> dict[int, Mapping[str, Any]]:
-    """The tables of a list, by their index."""
+    """Return the tables of a list by their index."""
     entries = value if isinstance(value, list) else []
     return {i: entry for i, entry in enumerate(entries) if isinstance(entry, dict)}
 
@@ -69,7 +69,7 @@ def _valid_entries(model: type[M], value: object) -> dict[int, M]:
 
 
 def _original(path: Path, numbers: Mapping[str, list[int]]) -> Path:
-    """The path with the index that an entry has in the data."""
+    """Return the path with the index that an entry has in the data."""
     match path:
         case (("traits" | "clusters") as kind, int(index), *rest):
             return (kind, numbers[kind][index], *rest)
@@ -77,14 +77,14 @@ def _original(path: Path, numbers: Mapping[str, list[int]]) -> Path:
 
 
 def _unknown_names(condition: object, path: Path, declared: list[str]) -> Iterator[Fault]:
-    """Every trait that a condition compares and that is not there, however malformed the condition is."""
+    """Yield every unknown trait that a condition compares, however malformed the condition is."""
     if isinstance(condition, list):
         for i, part in enumerate(condition):
             yield from _unknown_names(part, (*path, i), declared)
     elif isinstance(condition, dict):
         for field, value in condition.items():
             if field == "trait" and isinstance(value, str) and value not in declared:
-                yield Fault((*path, "trait"), unknown("trait", value, declared))
+                yield Fault((*path, "trait"), unknown_name("trait", value, declared))
             elif field in ("all", "any", "not"):
                 yield from _unknown_names(value, (*path, field), declared)
 
@@ -92,4 +92,4 @@ def _unknown_names(condition: object, path: Path, declared: list[str]) -> Iterat
 def _unknown_reports(report: object, path: Path, declared: list[str]) -> Iterator[Fault]:
     for i, name in enumerate(report if isinstance(report, list) else []):
         if isinstance(name, str) and name not in declared:
-            yield Fault((*path, i), unknown("trait", name, declared))
+            yield Fault((*path, i), unknown_name("trait", name, declared))

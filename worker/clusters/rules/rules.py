@@ -1,7 +1,7 @@
-"""The rules that put a profile into a cluster, as data: which traits are read, who counts, and what decides.
+"""Rules: which traits are read, which profiles count, and which cluster a profile belongs to.
 
-They travel inside a sync's request, so that every worker uses the same ones, and are written down as a TOML file (see
-`toml`). Everything else in this package works from a `Rules` and knows no trait or cluster by name.
+Rules are part of a sync's request, so every worker uses the same ones, and are written as a TOML file, see `toml_file`.
+Everything else in this package works from a `Rules` and does not know traits or clusters by name.
 """
 
 import json
@@ -15,31 +15,31 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictFloat, Valid
 
 from worker.clusters.parsing.words import Vocabulary
 from worker.clusters.rules.condition import Condition
-from worker.clusters.rules.rule_compiler import Compiled, compile_clusters
-from worker.clusters.rules.template import objections
+from worker.clusters.rules.rule_compiler import CompiledRules, compile_clusters
+from worker.clusters.rules.template import find_template_faults
 from worker.clusters.rules.trait import Name, Trait
-from worker.clusters.rules.validation import Fault, Path, refuse, unknown
+from worker.clusters.rules.validation import Fault, Path, raise_faults, unknown_name
 
 MAX_CLUSTERS = 50
 MAX_TRAITS = 100
 MAX_BYTES = 32 * 1024
-"""How large rules may be as JSON: they are part of every sync in Redis."""
+"""Largest size of rules as JSON, because they are part of every sync in Redis."""
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
-"""Integers of a persona: what its payload can be written with."""
+"""Range of the integers of a persona that JSON can represent."""
 
 MAX_PERSONA_DEPTH = 24
-"""How deep a value of a persona may be, counted from the whole of the rules."""
+"""Deepest nesting of a value of a persona, counted from the root of the rules."""
 
 MIN_VALUE_SHARE = 0.01
-"""A word that fewer than one in a hundred have says nothing about a cluster, and may be a trick of who wrote it."""
+"""Default of the smallest share for which a word is shown. Rarer ones say little about a cluster and may be hostile."""
 
 OWN_FIELDS = frozenset({"name", "description", "demographic", "psychographic"})
-"""Fields of a persona that are made from the statistics."""
+"""Fields of a persona that come from the statistics."""
 
 
 class Cluster(BaseModel):
-    """A behavioural cluster; profiles come into the first one whose condition holds."""
+    """A behavioural cluster. A profile belongs to the first one whose condition holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,7 +68,7 @@ class Cluster(BaseModel):
 
 
 class Rules(BaseModel):
-    """A complete set of rules. `name` goes into every persona's reference: with another name it is another persona."""
+    """A complete set of rules. `name` is part of every persona's reference: another name means other personas."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -87,34 +87,34 @@ class Rules(BaseModel):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Everything that is read of a profile."""
+        """All keys that are read from a profile."""
         return tuple(dict.fromkeys(key for trait in self.traits for key in trait.keys))
 
     @property
     def needs_ages(self) -> bool:
-        """Whether it matters when values were set."""
+        """Whether the rules need to know when values were set."""
         return any(trait.max_age_days is not None and trait.type != "date" for trait in self.traits)
 
     @property
     def cluster_keys(self) -> tuple[str, ...]:
-        """The clusters' keys, in their order."""
+        """The keys of the clusters, in their order."""
         return tuple(cluster.key for cluster in self.clusters)
 
     def cluster(self, key: str) -> Cluster:
-        """A cluster by its key. Raises KeyError if there is none."""
+        """Return a cluster by its key. Raises KeyError if there is none."""
         return {cluster.key: cluster for cluster in self.clusters}[key]
 
-    def told(self, key: str) -> tuple[Trait, ...]:
-        """The traits that the persona of a cluster tells of. Raises KeyError if there is no such cluster."""
+    def reported_traits(self, key: str) -> tuple[Trait, ...]:
+        """Return the traits that the persona of a cluster describes. Raises KeyError if there is no such cluster."""
         report = self.cluster(key).report
         return self.traits if report is None else tuple(map(self.trait, report))
 
     def trait(self, name: str) -> Trait:
-        """A trait by its name. Raises KeyError if there is none."""
+        """Return a trait by its name. Raises KeyError if there is none."""
         return self._by_name[name]
 
     def vocabulary(self, name: str) -> Vocabulary:
-        """The words that these rules name for a trait: in its allow-list, in conditions, and for a missing value."""
+        """Return the words that the rules name for a trait: in its `values`, in conditions, and for a missing value."""
         trait = self.trait(name)
         words = {*(trait.values or ()), *([trait.missing] if isinstance(trait.missing, str) else [])}
         conditions = [self.filter, *(cluster.when for cluster in self.clusters)]
@@ -122,16 +122,16 @@ class Rules(BaseModel):
         return Vocabulary(named, is_closed=trait.values is not None)
 
     @cached_property
-    def compiled(self) -> Compiled:
+    def compiled(self) -> CompiledRules:
         """The rules as functions, compiled once for this object."""
         return compile_clusters(self.traits, [cluster.when for cluster in self.clusters], self.filter)
 
     def as_json(self) -> dict[str, Any]:
-        """As a file would say it: only what was given. `model_validate` makes equal rules of it."""
+        """Return the rules as JSON data, only with what was given. `model_validate` makes equal rules of it."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     def differences(self, other: Self) -> list[str]:
-        """What `other` says otherwise, by name: `trait ltv`, `cluster growth`, `order of clusters`, …"""
+        """Return what differs in `other`, by name: `trait ltv`, `cluster growth`, `order of clusters`, …"""
         found = [
             field for field in ("name", "filter", "min_value_share") if getattr(self, field) != getattr(other, field)
         ]
@@ -156,23 +156,23 @@ class Rules(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> Self:
-        # An earlier version has stored rules without a look at the fields of personas.
+        # Earlier versions stored rules without checking the fields of personas.
         persona = [] if (info.context or {}).get("stored") else list(self._persona_faults())
         size = [] if persona else self._size_faults()
-        refuse("Rules", [*self.trait_faults(), *self.cluster_faults(), *persona, *size])
+        raise_faults("Rules", [*self.trait_faults(), *self.cluster_faults(), *persona, *size])
         return self
 
     def trait_faults(self) -> Iterator[Fault]:
-        """What does not fit together in the traits and the filter."""
+        """Yield what does not fit together in the traits and the filter."""
         for i, name in _repeated([trait.name for trait in self.traits]):
-            yield Fault(("traits", i, "name"), f"a trait {name} stands above already: choose another name")
+            yield Fault(("traits", i, "name"), f"there is already a trait {name} above: choose another name")
         if self.filter is not None:
             yield from self.filter.faults(self._by_name, ("filter",))
 
     def cluster_faults(self, *, whole: bool = True) -> Iterator[Fault]:
-        """What does not fit together in the clusters. whole: whether these are all traits and clusters."""
+        """Yield what does not fit together in the clusters. whole: whether these are all traits and clusters."""
         for i, key in _repeated(list(self.cluster_keys)):
-            yield Fault(("clusters", i, "key"), f"a cluster {key} stands above already: choose another key")
+            yield Fault(("clusters", i, "key"), f"there is already a cluster {key} above: choose another key")
         deciding = frozenset().union(*(cluster.when.traits for cluster in self.clusters if cluster.when))
         for i, cluster in enumerate(self.clusters):
             place = ("clusters", i)
@@ -180,12 +180,12 @@ class Rules(BaseModel):
                 yield from cluster.when.faults(self._by_name, (*place, "when"))
             for j, name in enumerate(cluster.report or ()):
                 if name not in self._by_name:
-                    yield Fault((*place, "report", j), unknown("trait", name, self._by_name))
-            told = [self._by_name[name] for name in cluster.report or self._by_name if name in self._by_name]
-            for sentence in objections(cluster.template or "", told):
+                    yield Fault((*place, "report", j), unknown_name("trait", name, self._by_name))
+            reported = [self._by_name[name] for name in cluster.report or self._by_name if name in self._by_name]
+            for sentence in find_template_faults(cluster.template or "", reported):
                 yield Fault((*place, "template"), sentence)
             for field in sorted(OWN_FIELDS & cluster.persona.keys()):
-                yield Fault((*place, "persona", field), f"{field} is made from the statistics: leave it out")
+                yield Fault((*place, "persona", field), f"{field} comes from the statistics: leave it out")
             if (
                 whole
                 and cluster.when
@@ -196,7 +196,9 @@ class Rules(BaseModel):
             before = next((one for one in self.clusters[:i] if one.when in (None, cluster.when)), None)
             if before is not None:
                 everyone = "takes everyone else" if before.when is None else "has the same condition"
-                yield Fault(place, f"nobody can be in {cluster.key}, for {before.key} above {everyone}: move it up")
+                yield Fault(
+                    place, f"no profile can be in {cluster.key}, because {before.key} above {everyone}: move it up"
+                )
 
     def _persona_faults(self) -> Iterator[Fault]:
         for i, cluster in enumerate(self.clusters):
@@ -209,7 +211,7 @@ class Rules(BaseModel):
 
 
 def not_sendable(value: object, path: Path) -> Iterator[Fault]:
-    """What cannot be sent to Mavera as JSON, at any depth."""
+    """Yield what cannot be sent to Mavera as JSON, at any depth."""
     if len(path) > MAX_PERSONA_DEPTH:
         yield Fault(path, f"lists and tables are nested more than {MAX_PERSONA_DEPTH - 3} deep: make it simpler")
     elif isinstance(value, Mapping):
@@ -235,7 +237,7 @@ def _is_text(value: str) -> bool:
 
 
 def _repeated(names: list[str]) -> list[tuple[int, str]]:
-    """Every name that was there before, with its index."""
+    """Return every repeated name with its index."""
     seen: Counter[str] = Counter()
     found = []
     for i, name in enumerate(names):

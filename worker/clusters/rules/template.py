@@ -1,19 +1,19 @@
-"""Templates: a cluster's own text for its persona, with {placeholders} for what the statistics say.
+"""Templates: a cluster's own text for its persona, with {placeholders} for statistics.
 
     {label} is {share} of all customers; half of them have bought {purchase_count.median} times or more.
 
-Pure text. `{{` and `}}` are braces. Nothing but the names below is looked up, so a template can do no more than name
-them. What they stand for is made in `prose`; what is not known, or stands on too few profiles, is written as n/a.
+`{{` and `}}` are braces. Only the names below are looked up, so a template cannot do anything else. Their values come
+from `worker.mavera.text.description`; unknown values, and those of too few profiles, become n/a.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from string import Formatter
 
 from worker.clusters.rules.trait import Trait, TraitType
-from worker.clusters.rules.validation import unknown
+from worker.clusters.rules.validation import unknown_name
 
 GENERAL = ("label", "key", "n", "share", "opening", "details", "sets_apart", "engagement")
-"""Of the cluster. A trait of such a name cannot be told of in a template."""
+"""Placeholders of the cluster. A trait with such a name has no placeholder."""
 
 OF_TRAITS: Mapping[TraitType, tuple[str, ...]] = {
     "number": ("known", "std", "median", "p10", "p90"),
@@ -22,11 +22,12 @@ OF_TRAITS: Mapping[TraitType, tuple[str, ...]] = {
     "list": ("known", "shares"),
     "boolean": ("known",),
 }
-"""Of a trait: `{ltv}` is its mean, its most frequent values, or its share; `{ltv.median}` and the like say more."""
+"""Placeholders by type of trait. `{ltv}` is its mean, its most frequent values or its share; `{ltv.median}` adds
+more."""
 
 
 def placeholders(traits: Sequence[Trait]) -> tuple[str, ...]:
-    """Every name that a template may use."""
+    """Return every name that a template may use."""
     of_traits = (
         (trait.name, *(f"{trait.name}.{part}" for part in OF_TRAITS[trait.type]))
         for trait in traits
@@ -35,24 +36,24 @@ def placeholders(traits: Sequence[Trait]) -> tuple[str, ...]:
     return (*GENERAL, *(name for names in of_traits for name in names))
 
 
-def objections(template: str, traits: Sequence[Trait]) -> Iterator[str]:
-    """What is wrong with a template, as sentences."""
+def find_template_faults(template: str, traits: Sequence[Trait]) -> Iterator[str]:
+    """Yield what is wrong with a template, as sentences."""
     try:
         parts = list(Formatter().parse(template))
     except ValueError:
-        yield "a brace stands alone: write {{ or }} for a brace in the text"
+        yield "a single brace: write {{ or }} for a brace in the text"
         return
     known = placeholders(traits)
     for _, name, how, conversion in parts:
         if name is None:
             continue
         if how or conversion:
-            yield f"{{{name}}} is written as it is, and takes no format"
+            yield f"{{{name}}} takes no format: write only the name"
         elif name not in known:
-            yield unknown("placeholder", name, known)
+            yield unknown_name("placeholder", name, known)
 
 
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """The text, with the values in the place of the placeholders. Raises KeyError for one that is not known."""
+def fill_template(template: str, values: Mapping[str, str]) -> str:
+    """Replace the placeholders of a template by their values. Raises KeyError for an unknown one."""
     parts = Formatter().parse(template)
     return "".join(text + ("" if name is None else values[name]) for text, name, _, _ in parts).strip()

@@ -1,4 +1,4 @@
-"""Rules written down as a TOML file: from its text to `Rules`, or to every fault with line, field and fix. No I/O."""
+"""Rules as a TOML file: from its text to `Rules`, or to every problem with line, field and fix. No I/O."""
 
 import re
 import tomllib
@@ -16,17 +16,23 @@ from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 from worker.clusters.rules.condition import Condition
 from worker.clusters.rules.partial_check import faults_of_valid_parts
 from worker.clusters.rules.rules import Cluster, Rules
-from worker.clusters.rules.toml_limits import broken_table, find_excess
-from worker.clusters.rules.toml_positions import Token, line_numbers, line_of, split
+from worker.clusters.rules.toml_tokens import (
+    Token,
+    find_broken_table,
+    find_limit_violation,
+    line_numbers,
+    line_of,
+    tokenize,
+)
 from worker.clusters.rules.trait import Trait
-from worker.clusters.rules.validation import Fault, Path, brief
+from worker.clusters.rules.validation import Fault, Path, abbreviate
 
 MAX_TEXT = 256 * 1024
-"""Characters of a file; far more than rules of the largest size need."""
+"""Most characters of a file; far more than rules of the largest size need."""
 
 MOST_PROBLEMS = 100
 LONGEST_FIELD, LONGEST_SENTENCE = 200, 2000
-"""How much is said about a file that is far from one of rules. Lengths in characters."""
+"""Limits of a report about a file that has little in common with rules. Lengths in characters."""
 
 _SENTENCES = {
     "bool_type": "write true or false",
@@ -42,7 +48,7 @@ _SENTENCES = {
     "too_short": "it is empty: write at least one",
     "tuple_type": "write a list in [ ]",
 }
-"""What pydantic says, in the words of a file."""
+"""Messages by type of pydantic error, in terms of a file."""
 
 _FIXES = {
     "Invalid value": 'write text in straight quotes " ", true and false in small letters, and numbers in digits',
@@ -59,9 +65,9 @@ _FIXES = {
     "Cannot mutate immutable namespace": "it is there already, as a list in [ ] or a table in { }: leave one out",
     "Duplicate inline table key": "it is there already: leave one out",
 }
-"""What to do about it, by how the parser's sentence begins."""
+"""Fixes by the beginning of the parser's message."""
 
-_MEANT = {
+_SYNONYMS = {
     ">": "gt",
     ">=": "gte",
     "<": "lt",
@@ -84,7 +90,7 @@ _MEANT = {
     "datetime": "date",
     "timestamp": "date",
 }
-"""What other languages call it."""
+"""Terms of other languages and the term of a file."""
 
 
 _BEGIN = {
@@ -95,7 +101,7 @@ _BEGIN = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong in a file. line: from 1. field: such as `cluster growth, when.all.gt`; may be empty."""
+    """A problem of a file. line: from 1. field: such as `cluster growth, when.all.gt`; may be empty."""
 
     line: int
     field: str
@@ -106,7 +112,7 @@ class Problem:
 
 
 class MalformedRules(ValueError):
-    """A text that is no rules. `problems` are all that were found, in order of their lines."""
+    """A text that is not valid rules. `problems` are all that were found, in order of their lines."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems, key=lambda problem: problem.line)
@@ -114,13 +120,13 @@ class MalformedRules(ValueError):
 
 
 def parse_rules(text: str) -> Rules:
-    """The rules that a TOML text describes. Raises MalformedRules."""
-    text = text.removeprefix("\ufeff")  # some editors begin every file with it
+    """Parse the rules of a TOML text. Raises MalformedRules."""
+    text = text.removeprefix("\ufeff")  # some editors write a byte order mark
     if len(text) > MAX_TEXT:
-        raise MalformedRules([Problem(1, "", f"more than {MAX_TEXT:,} characters: this is no file of rules")])
-    tokens = split(text)
-    if (excess := find_excess(tokens)) is not None:
-        raise MalformedRules([Problem(excess.line, "", excess.sentence)])
+        raise MalformedRules([Problem(1, "", f"more than {MAX_TEXT:,} characters: this is not a file of rules")])
+    tokens = tokenize(text)
+    if (violation := find_limit_violation(tokens)) is not None:
+        raise MalformedRules([Problem(violation.line, "", violation.sentence)])
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -132,13 +138,13 @@ def parse_rules(text: str) -> Rules:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of such a file, for editors."""
+    """Return the JSON Schema of such a file, for editors."""
     document = Rules.model_json_schema(schema_generator=_TomlSchema)
     return {"$schema": GenerateJsonSchema.schema_dialect, **document, "title": "Clusters of segment-personas"}
 
 
 class _TomlSchema(GenerateJsonSchema):
-    """TOML has no null: a field is there with a value, or not at all."""
+    """TOML has no null: a field is present with a value or absent."""
 
     def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -149,26 +155,26 @@ class _TomlSchema(GenerateJsonSchema):
 
 
 def _syntax(text: str, tokens: Sequence[Token], message: str) -> Problem:
-    """What the parser says, with the line where all other problems have it; without one it means the end."""
+    """Convert a message of the parser. A message without a line refers to the end of the text."""
     said, _, place = message.partition(" (at ")
     found = re.search(r"line (\d+)", place)
     line = int(found[1]) if found else text.count("\n") + 1
-    if (table := broken_table(tokens, line)) is not None:
+    if (table := find_broken_table(tokens, line)) is not None:
         return Problem(table.line, _key_in(text, table.line), table.sentence)
     fix = next((fix for beginning, fix in _FIXES.items() if said.startswith(beginning)), "")
     return Problem(line, _key_in(text, line), f"this is not TOML: {said}" + (f"; {fix}" if fix else ""))
 
 
 def _key_in(text: str, line: int) -> str:
-    """The key that a line begins with; empty if it begins with something else."""
+    """Return the key at the beginning of a line; empty if there is none."""
     found = re.match(r"\s*([\w.-]{1,200})\s*=", text.split("\n")[line - 1])
     return found[1] if found else ""
 
 
 def _problems(error: ValidationError, data: Mapping[str, Any], text: str) -> list[Problem]:
-    """What is wrong with the data of a text, in order of lines, at most `MOST_PROBLEMS` and a word about the others."""
+    """Return the problems of parsed data in order of lines, at most `MOST_PROBLEMS` and the number of the others."""
     numbers = line_numbers(text)
-    errors = _of_its_own(error)
+    errors = _independent_errors(error)
     known = {(one["loc"], one["msg"]) for one in errors}
     faults = [fault for fault in faults_of_valid_parts(data) if (fault.path, fault.sentence) not in known]
     found: list[tuple[int, ErrorDetails | Fault]] = [(line_of(one["loc"], numbers), one) for one in errors]
@@ -180,8 +186,8 @@ def _problems(error: ValidationError, data: Mapping[str, Any], text: str) -> lis
     return problems
 
 
-def _of_its_own(error: ValidationError) -> list[ErrorDetails]:
-    """The faults that do not merely follow from others."""
+def _independent_errors(error: ValidationError) -> list[ErrorDetails]:
+    """Return the errors that do not merely follow from others."""
     return [
         one
         for one in error.errors(include_url=False)
@@ -191,7 +197,7 @@ def _of_its_own(error: ValidationError) -> list[ErrorDetails]:
 
 def _problem(line: int, found: ErrorDetails | Fault, data: Mapping[str, Any]) -> Problem:
     path, sentence = (found.path, found.sentence) if isinstance(found, Fault) else (found["loc"], _sentence(found))
-    return Problem(line, brief(_field(path, data), LONGEST_FIELD), brief(sentence, LONGEST_SENTENCE))
+    return Problem(line, abbreviate(_field(path, data), LONGEST_FIELD), abbreviate(sentence, LONGEST_SENTENCE))
 
 
 def _sentence(error: ErrorDetails) -> str:
@@ -202,10 +208,10 @@ def _sentence(error: ErrorDetails) -> str:
         return f"it is missing. {_description(model, name)}{_BEGIN.get(name, '')}"
     if kind == "extra_forbidden":
         names = [field.alias or key for key, field in model.model_fields.items()]
-        return f"there is no such field; {_meant(name, names) or 'there are ' + ', '.join(names)}"
+        return f"there is no such field; {_suggest_name(name, names) or 'there are ' + ', '.join(names)}"
     if kind == "literal_error":
         choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        meant = _meant(str(given), choices)
+        meant = _suggest_name(str(given), choices)
         return f"it is one of {', '.join(choices)}" + (f"; {meant}" if meant else "")
     if kind == "tuple_type" and name in _BEGIN:
         return _BEGIN[name].strip(". ")
@@ -218,20 +224,20 @@ def _sentence(error: ErrorDetails) -> str:
         return _SENTENCES[kind]
     if kind in ("string_pattern_mismatch", "string_too_long", "too_long"):
         said = error["msg"].removeprefix("String ").removeprefix("Tuple ")
-        shown = f'"{brief(str(given))}" is not possible' if kind == "string_pattern_mismatch" else f"it {said}"
+        shown = f'"{abbreviate(str(given))}" is not possible' if kind == "string_pattern_mismatch" else f"it {said}"
         return f"{shown}. {_description(model, name)}"
     return error["msg"]
 
 
-def _meant(name: str, known: list[str]) -> str:
-    """A question after the word that was probably meant; empty if there is none."""
-    other = _MEANT.get(name.lower(), "")
-    close = [other] if other in known else get_close_matches(brief(name), known, n=1)
+def _suggest_name(name: str, known: list[str]) -> str:
+    """Return a question with the known name that was probably meant; empty if there is none."""
+    other = _SYNONYMS.get(name.lower(), "")
+    close = [other] if other in known else get_close_matches(abbreviate(name), known, n=1)
     return f"did you mean {close[0]}?" if close else ""
 
 
 def _model(path: Path) -> type[BaseModel]:
-    """The model of the table at `path`."""
+    """Return the model of the table at `path`."""
     match path:
         case ():
             return Rules
@@ -248,7 +254,7 @@ def _description(model: type[BaseModel], name: str) -> str:
 
 
 def _field(path: Path, data: Mapping[str, Any]) -> str:
-    """A path in words: traits and clusters by their names, and no index, for the line says which."""
+    """Describe a path: traits and clusters by name, without indices, because the line identifies them."""
     words = [str(part) for part in path if isinstance(part, str)]
     match path:
         case ("traits" | "clusters" as kind, int(index), *_):

@@ -1,4 +1,4 @@
-"""A trait as rules describe it: where a profile may hold it, how it is read, and what stands in for a missing value."""
+"""A trait as rules describe it: its keys in a profile, how it is read, and what a missing value counts as."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from worker.clusters.parsing.pii import is_personal
 from worker.clusters.parsing.value_parsers import MAGNITUDE
 from worker.clusters.parsing.words import NAMED_LENGTH, normal_form, visible
-from worker.clusters.rules.validation import Fault, refuse
+from worker.clusters.rules.validation import Fault, raise_faults
 
 TraitType = Literal["number", "category", "boolean", "date", "list"]
 Scale = Literal["plain", "currency", "probability", "percent", "percentile"]
@@ -17,9 +17,9 @@ Scale = Literal["plain", "currency", "probability", "percent", "percentile"]
 
 def _plain(value: object) -> object:
     if isinstance(value, str):
-        # Words of profiles are compared in their normal form. White space is left to `Trait.objection`.
-        shown = visible(value)
-        return value if shown is None else shown
+        # Words of profiles are compared in their normal form. White space is checked by `Trait.reason_impossible`.
+        text = visible(value)
+        return value if text is None else text
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float) and abs(value) <= MAGNITUDE:
@@ -28,7 +28,7 @@ def _plain(value: object) -> object:
 
 
 Value = Annotated[bool | float | str, BeforeValidator(_plain)]
-"""What a value of a profile can be compared with."""
+"""What a trait can be compared with."""
 
 Word = Annotated[str, BeforeValidator(_plain)]
 
@@ -50,10 +50,10 @@ _NO_RANK = ("risk", "probability", "chance", "likelihood", "propensity")
 
 
 class Trait(BaseModel):
-    """A trait that is read of every profile.
+    """A trait that is read from every profile.
 
-    Values outside `lowest` to `highest` are trait errors. A percentile is written as Segment writes it, from 0 to 1:
-    0.8 is "above 80 % of all", which says nothing about how likely something is.
+    Numbers outside `lowest` to `highest` are trait errors. A percentile is from 0 to 1, as Segment writes it: 0.8 means
+    above 80 % of all profiles. It is a rank and not a probability.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,21 +94,21 @@ class Trait(BaseModel):
 
     @property
     def lowest(self) -> float:
-        """The least usable number."""
+        """The lowest usable number."""
         return _BOUNDS[self.scale][0]
 
     @property
     def highest(self) -> float:
-        """The greatest usable number."""
+        """The highest usable number."""
         return _BOUNDS[self.scale][1]
 
-    def objection(self, value: Value) -> str:
-        """Why no value of this trait can ever be `value`; empty if one can."""
+    def reason_impossible(self, value: Value) -> str:
+        """Return why no value of this trait can equal `value`; empty if one can."""
         if self.type == "number":
             if not isinstance(value, float):
-                return f"{self.name} is a number, and {shown(value)} is none"
+                return f"{self.name} is a number, and {toml_text(value)} is not"
             if not self.lowest <= value <= self.highest:
-                return f"{shown(value)} is outside {self.lowest:g} to {self.highest:g}, which {self.name} is within"
+                return f"{toml_text(value)} is outside {self.lowest:g} to {self.highest:g}, which {self.name} is within"
         elif self.type == "date":
             if not isinstance(value, float):
                 return f"{self.name} is a date, which is compared by its age: write a number of days"
@@ -116,19 +116,19 @@ class Trait(BaseModel):
             if not isinstance(value, bool):
                 return f"{self.name} is a boolean: write true or false"
         elif not isinstance(value, str):
-            return f'{self.name} holds words: write "{shown(value)}" in quotes'
+            return f'{self.name} holds words: write "{toml_text(value)}" in quotes'
         elif normal_form(value) != value or not value or len(value) > NAMED_LENGTH or is_personal(value):
             return (
-                f"{self.name} never holds {shown(value)}: words have single spaces, at most {NAMED_LENGTH} characters, "
-                "and no ids"
+                f"{self.name} never holds {toml_text(value)}: words have single spaces, at most {NAMED_LENGTH} "
+                "characters, and no ids"
             )
         elif self.values is not None and value not in self.values and value != self.missing:
-            return f"{self.name} never holds {shown(value)}: add it to its values, {shown(self.values)}"
+            return f"{self.name} never holds {toml_text(value)}: add it to its values, {toml_text(self.values)}"
         return ""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        refuse("Trait", self._faults())
+        raise_faults("Trait", self._faults())
         return self
 
     def _faults(self) -> Iterator[Fault]:
@@ -154,24 +154,24 @@ class Trait(BaseModel):
         if self.missing is not None:
             if self.type == "list":
                 yield Fault(("missing",), f"{self.name} is a list, and a missing list holds nothing: leave it out")
-            elif objection := self.objection(self.missing):
-                yield Fault(("missing",), objection)
+            elif reason := self.reason_impossible(self.missing):
+                yield Fault(("missing",), reason)
 
     def _faults_of_values(self, values: tuple[str, ...]) -> Iterator[Fault]:
         if self.type not in ("category", "list"):
             yield Fault(("values",), f"only a category or a list has words, and {self.name} is a {self.type}")
             return
         for i, value in enumerate(values):
-            if objection := self.objection(value):
-                yield Fault(("values", i), objection)
+            if reason := self.reason_impossible(value):
+                yield Fault(("values", i), reason)
             elif value in values[:i]:
-                yield Fault(("values", i), f"{shown(value)} is there already: leave one out")
+                yield Fault(("values", i), f"{toml_text(value)} is there already: leave one out")
 
 
-def shown(value: Value | tuple[Value, ...]) -> str:
-    """A value, or a list of them, as it is written in a TOML file."""
+def toml_text(value: Value | tuple[Value, ...]) -> str:
+    """Return a value, or a list of values, as it is written in a TOML file."""
     if isinstance(value, tuple):
-        return f"[{', '.join(map(shown, value))}]"
+        return f"[{', '.join(map(toml_text, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else f"{value:g}"

@@ -1,4 +1,4 @@
-"""How a trait is read, from the traits of a page to a column of values: its type, its bounds, its age."""
+"""Readers of traits: from the traits of a page to a column of values, by type, bounds and age."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ Parse = Callable[[list[object]], Parsed[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class TraitReader:
     """Reads one trait of every profile of a page.
 
     Attributes:
-        name: of the trait.
-        type: of the trait.
-        read: the column of all profiles.
-        unusable: the value that is the trait error of a profile which has one.
+        name: Name of the trait.
+        type: Type of the trait.
+        read: Returns the column of all profiles.
+        unusable: Returns the value that causes the trait error of a profile.
     """
 
     name: str
@@ -40,34 +40,34 @@ class Reader:
     unusable: Callable[[Traits], object]
 
 
-def reader(trait: Trait, as_of: float, vocabulary: Vocabulary = ANY_WORD) -> Reader:
-    """How a trait is read.
+def make_trait_reader(trait: Trait, as_of: float, vocabulary: Vocabulary = ANY_WORD) -> TraitReader:
+    """Make the reader of a trait.
 
     Args:
-        trait: the trait.
-        as_of: when the sync began, Unix seconds.
-        vocabulary: what the rules say about its words, see `Rules.vocabulary`.
+        trait: The trait.
+        as_of: When the sync began, in Unix seconds.
+        vocabulary: The words that the rules name, see `Rules.vocabulary`.
     """
     now = datetime.fromtimestamp(as_of, UTC)
     clean = _parser(trait, now, vocabulary)
-    # For a date its own age counts, and not when it was written down.
+    # For a date its own age counts, not the time when it was set.
     oldest = None if trait.type == "date" else trait.max_age_days
 
     def parse(raw: list[object]) -> Parsed[Any]:
         column = clean(raw)
-        # Columns that may hold wrapped values are told by their errors, so that others need not be searched.
+        # Wrapped values show up as errors, so that columns without errors need not be searched.
         if column.wrong and any(map(_is_wrapped, raw)):
             return clean([_unwrapped(value, now, oldest) for value in raw])
         return column
 
     def unusable(traits: Traits) -> object:
-        # The last one that is there need not be read, because one of them is the error.
+        # The last value that is present need not be read, because one of them is the error.
         *others, value = [value for value in map(traits.get, keys) if value is not None and value != ""] or [None]
         value = next((other for other in others if parse([other]).wrong), value)
         return value["value"] if isinstance(value, dict) and _is_wrapped(value) else value
 
     keys = tuple(map(as_parsed, trait.keys))
-    return Reader(trait.name, trait.type, lambda profiles: read_trait(profiles, keys, parse), unusable)
+    return TraitReader(trait.name, trait.type, lambda profiles: read_trait(profiles, keys, parse), unusable)
 
 
 def _parser(trait: Trait, now: datetime, vocabulary: Vocabulary) -> Parse:
@@ -81,12 +81,12 @@ def _parser(trait: Trait, now: datetime, vocabulary: Vocabulary) -> Parse:
 
 
 def _is_wrapped(value: object) -> bool:
-    """Whether this is how Segment writes a value that says when it was set (`verbose`)."""
+    """Return whether a value is wrapped with the time when it was set, as Segment does with `verbose`."""
     return isinstance(value, dict) and "value" in value and "updated_at" in value
 
 
 def _unwrapped(value: object, now: datetime, max_age_days: float | None) -> object:
-    """The value inside a wrapped one, None if it was set too long ago. Of unknown age it is kept."""
+    """Return the value inside a wrapped one, or None if it was set too long ago. Values of unknown age are kept."""
     if not isinstance(value, dict) or not _is_wrapped(value):
         return value
     if max_age_days is not None:

@@ -1,4 +1,4 @@
-"""How rules say what is wrong with them: every fault at once, each with the place where it stands."""
+"""Validation errors of rules: every fault at once, each with its path."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong at a place, as a sentence that says what to write instead."""
+    """What is wrong at a path, as a sentence that says what to write instead."""
 
     path: Path
     sentence: str
 
 
-def refuse(title: str, faults: Iterable[Fault]) -> None:
-    """Raises pydantic's ValidationError with all faults, if there is any.
+def raise_faults(title: str, faults: Iterable[Fault]) -> None:
+    """Raise a pydantic ValidationError with all faults, if there are any.
 
-    Raised in a validator of a part, it becomes part of the error of the whole, its paths with it.
+    Raised in the validator of a part, it becomes part of the error of the whole, including its paths.
     """
     details = [
         InitErrorDetails(
@@ -34,14 +34,14 @@ def refuse(title: str, faults: Iterable[Fault]) -> None:
         raise ValidationError.from_exception_data(title, details)
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """A sentence about a name that nothing has, with the one that was probably meant, else all that there are."""
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return a sentence about an unknown name with the most similar known name, or with all of them."""
     names = list(known)
-    close = get_close_matches(brief(name), names, n=1)
+    close = get_close_matches(abbreviate(name), names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-    return f"no {kind} is called {brief(name)}; {hint}"
+    return f"no {kind} is called {abbreviate(name)}; {hint}"
 
 
-def brief(text: str, length: int = 80) -> str:
-    """The beginning of a text that may be of any length."""
+def abbreviate(text: str, length: int = 80) -> str:
+    """Return the text, or its beginning with an ellipsis."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

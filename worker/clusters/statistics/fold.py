@@ -14,7 +14,7 @@ from typing import Any, cast
 from worker.clusters.parsing.value_parsers import Parsed, Traits, as_parsed
 from worker.clusters.rules.builtin import RECIPE
 from worker.clusters.rules.rules import Rules
-from worker.clusters.rules.trait_reader import Reader, reader
+from worker.clusters.rules.trait_reader import TraitReader, make_trait_reader
 from worker.clusters.statistics.aggregate import Aggregate, ClusterAggregate
 from worker.clusters.statistics.value_shape import value_shape
 
@@ -60,12 +60,12 @@ def fold(aggregate: Aggregate, profiles: Sequence[object], rules: Rules = RECIPE
 
 
 @lru_cache(maxsize=8)
-def _readers(rules: Rules, as_of: float) -> dict[str, Reader]:
+def _readers(rules: Rules, as_of: float) -> dict[str, TraitReader]:
     """Return the reader of each trait by its name."""
-    return {trait.name: reader(trait, as_of, rules.vocabulary(trait.name)) for trait in rules.traits}
+    return {trait.name: make_trait_reader(trait, as_of, rules.vocabulary(trait.name)) for trait in rules.traits}
 
 
-def _filtered(aggregate: Aggregate, page: list[Traits], rules: Rules, readers: dict[str, Reader]) -> list[Traits]:
+def _filtered(aggregate: Aggregate, page: list[Traits], rules: Rules, readers: dict[str, TraitReader]) -> list[Traits]:
     """Return the profiles that the filter of the rules keeps, and count the others."""
     keep = rules.compiled.keep
     if keep is None:

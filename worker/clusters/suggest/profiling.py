@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from worker.clusters.parsing.value_parsers import Traits
 from worker.clusters.parsing.words import ANY_WORD
 from worker.clusters.rules.trait import Trait, TraitType
-from worker.clusters.rules.trait_reader import reader
+from worker.clusters.rules.trait_reader import make_trait_reader
 from worker.clusters.statistics.value_shape import most_frequent_shapes
 
 MAX_KEYS = 1000
@@ -119,7 +119,7 @@ def _look_at(key: str, held: int, traits: list[Traits], as_of: float) -> Found:
 
 def _read(key: str, kind: TraitType, page: list[Traits], as_of: float) -> list[Any]:
     """The values of a key that are usable as a type."""
-    column = reader(Trait(name="any", keys=(key,), type=kind), as_of).read(page)
+    column = make_trait_reader(Trait(name="any", keys=(key,), type=kind), as_of).read(page)
     return [value for value in column.values if value is not None]
 
 

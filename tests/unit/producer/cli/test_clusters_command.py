@@ -14,7 +14,7 @@ from producer.cli import app
 from producer.cli.connect import SyncOptions, requests_for
 from producer.cli.rules_file import chosen_rules
 from worker.clusters import RECIPE
-from worker.clusters.rules.builtin import SHIPPED
+from worker.clusters.rules.builtin import BUILTIN_RULES
 from worker.clusters.rules.toml_file import schema
 from worker.errors import ConfigurationError
 from worker.settings import Settings, load_settings
@@ -110,7 +110,7 @@ def test_rules_are_shown_in_words(run: Run, mine: Path) -> None:
     assert "│ LTV > $500 and churn risk < 15% │" in out
     mine.write_text('filter = { trait = "plan", missing = false }\n' + MINE)
     _, out, _ = run("clusters", "show", str(mine))
-    assert "Only profiles with: plan is there" in out
+    assert "Only profiles with: plan is present" in out
     assert '│ plan is "pro" or "team" │' in out
     assert "everyone else           │ type " in out
 
@@ -123,10 +123,10 @@ def test_rules_are_shown_as_json_with_everything_that_holds_by_default(run: Run)
 
 
 def test_a_shipped_file_is_printed_to_make_ones_own_of_it(run: Run, mine: Path) -> None:
-    for name, text in SHIPPED.items():
+    for name, text in BUILTIN_RULES.items():
         assert run("clusters", "show", name, "--toml")[1] == text
         assert run("clusters", "check", name)[0] == 0
-    assert run("clusters", "show", "--toml")[1] == SHIPPED["recipe"]
+    assert run("clusters", "show", "--toml")[1] == BUILTIN_RULES["recipe"]
     assert tomllib.loads(run("clusters", "show", str(mine), "--toml")[1])["name"] == "mine"
 
 

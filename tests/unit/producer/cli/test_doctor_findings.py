@@ -17,7 +17,7 @@ from producer.cli.commands.doctor_findings import (
 )
 from producer.sandbox import SpaceSpec, profiles
 from worker.clusters import RECIPE
-from worker.clusters.rules.builtin import shipped
+from worker.clusters.rules.builtin import load_builtin_rules
 from worker.store.connection.health import RedisHealth
 
 NOW = 1_760_000_000.0
@@ -86,7 +86,7 @@ def test_traits_are_counted_as_a_sync_would_read_them() -> None:
 
 
 def test_every_type_of_trait_is_looked_for_and_the_filter_is_tried() -> None:
-    rules, page = shipped("saas"), list(profiles(SpaceSpec(500, "saas", as_of=NOW)))
+    rules, page = load_builtin_rules("saas"), list(profiles(SpaceSpec(500, "saas", as_of=NOW)))
     found = coverage(page, rules, as_of=NOW)
     assert {trait.name for trait in found if trait.usable > 450} == {trait.name for trait in rules.traits}
     assert {trait.name for trait in found if not trait.decides} == {"revenue", "expansion", "role", "staff"}

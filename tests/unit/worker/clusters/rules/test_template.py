@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from worker.clusters import Aggregate, Rules, summarise
-from worker.clusters.rules.template import GENERAL, fill, objections, placeholders
+from worker.clusters.rules.template import GENERAL, fill_template, find_template_faults, placeholders
 from worker.clusters.rules.trait import Trait
 from worker.mavera.text.description import placeholder_values
 
@@ -37,7 +37,7 @@ def test_a_trait_does_not_take_the_place_of_what_is_said_of_the_cluster() -> Non
     "text", ["", "no placeholder", "{label} {n} {ltv} {ltv.median} {plans.shares} {trial} {joined.p90}", "{{x}} }}{{"]
 )
 def test_a_good_template_is_not_objected_to(text: str) -> None:
-    assert list(objections(text, TRAITS)) == []
+    assert list(find_template_faults(text, TRAITS)) == []
 
 
 @pytest.mark.parametrize(
@@ -49,20 +49,20 @@ def test_a_good_template_is_not_objected_to(text: str) -> None:
         ("{0}", "no placeholder is called 0; there are"),
         ("{ltv.__class__}", "no placeholder is called ltv.__class__; there are label"),
         ("{ltv[0]}", "no placeholder is called ltv[0]; did you mean ltv?"),
-        ("{ltv:.2f}", "{ltv} is written as it is, and takes no format"),
-        ("{ltv!r}", "{ltv} is written as it is, and takes no format"),
-        ("100 } more", "a brace stands alone: write {{ or }} for a brace in the text"),
-        ("{ltv", "a brace stands alone"),
+        ("{ltv:.2f}", "{ltv} takes no format"),
+        ("{ltv!r}", "{ltv} takes no format"),
+        ("100 } more", "a single brace: write {{ or }} for a brace in the text"),
+        ("{ltv", "a single brace"),
     ],
 )
 def test_what_is_wrong_is_said_with_what_was_probably_meant(text: str, sentence: str) -> None:
-    (found,) = objections(text, TRAITS)
+    (found,) = find_template_faults(text, TRAITS)
     assert found.startswith(sentence)
 
 
 def test_every_mistake_is_named() -> None:
-    assert len(list(objections("{a} {label} {b}", TRAITS))) == 2
+    assert len(list(find_template_faults("{a} {label} {b}", TRAITS))) == 2
 
 
 def test_a_template_is_filled_without_looking_into_its_values() -> None:
-    assert fill("  {{{label}}} has {ltv.median}\n", {"label": "{x}", "ltv.median": "$5"}) == "{{x}} has $5"
+    assert fill_template("  {{{label}}} has {ltv.median}\n", {"label": "{x}", "ltv.median": "$5"}) == "{{x}} has $5"

@@ -7,7 +7,7 @@ import pytest
 
 from worker.clusters.parsing.value_parsers import Parsed
 from worker.clusters.rules.trait import Trait
-from worker.clusters.rules.trait_reader import reader
+from worker.clusters.rules.trait_reader import make_trait_reader
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
 NEW, OLD = "2026-02-20T00:00:00Z", "2025-02-20T00:00:00Z"
@@ -18,7 +18,7 @@ def wrapped(value: object, updated_at: object = NEW) -> dict[str, object]:
 
 
 def read(raw: list[object], **trait: Any) -> Parsed[Any]:
-    return reader(Trait(name="it", **trait), NOW).read([{"it": value} for value in raw])
+    return make_trait_reader(Trait(name="it", **trait), NOW).read([{"it": value} for value in raw])
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_an_empty_list_is_a_value_and_a_list_with_something_unusable_keeps_the_r
 
 
 def test_a_second_key_is_read_of_the_profiles_that_lack_the_first() -> None:
-    it = reader(Trait(name="it", keys=("a", "b"), type="boolean"), NOW)
+    it = make_trait_reader(Trait(name="it", keys=("a", "b"), type="boolean"), NOW)
     column = it.read([{"a": True, "b": False}, {"b": wrapped(False)}, {"a": "?", "b": True}, {}])
     assert column.values == [True, False, True, None]
     assert list(column.wrong) == [2]
