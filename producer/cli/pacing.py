@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from worker.errors import ConfigurationError, StoreUnavailable, StoreUnusable
 from worker.jobs.store_factories import segment_limiter, store_pool
+from worker.models.allowance import Allowance
 from worker.segment import repeated
 from worker.settings import Settings
 from worker.store import Limiter
@@ -37,10 +38,10 @@ class Pace:
         await self.slot()
         return await repeated(send)
 
-    def listen(self, headers: Mapping[str, str]) -> None:
+    def listen(self, allowance: Allowance) -> None:
         """Takes note of what an answer says about the limit."""
         if self._limiter is not None:
-            self._limiter.hear(headers)
+            self._limiter.learn(allowance)
 
     async def slot(self) -> None:
         """Returns when one request may be sent."""

@@ -9,7 +9,7 @@ from worker.jobs.store_factories import client_sync_store
 from worker.settings import load_settings
 from worker.store import ClientSyncStore, Limiter, RateScope, StorePool, keys
 
-_MOMENTS = {b"last", b"not_before", b"widened", b"named_until", b"shared"}
+_MOMENTS = {b"last", b"not_before", b"widened", b"named_until"}
 """The fields of a rate limit that are times."""
 
 
@@ -31,7 +31,10 @@ class FakeTime:
         self.naps.append(seconds)
         self.now += seconds
         for key in await self._pool.keys(keys.limit("*")):
-            if await self._pool.type(key) == b"hash":
+            if await self._pool.type(key) == b"list":
+                for index, slot in enumerate(await self._pool.lrange(key, 0, -1)):
+                    await self._pool.lset(key, index, str(int(slot) - int(seconds * 1e6)))  # type: ignore[misc]
+            elif await self._pool.type(key) == b"hash":
                 for moment in _MOMENTS.intersection(await self._pool.hash_fields(key)):
                     await self._pool.hincrby(key, moment.decode(), -int(seconds * 1e6))  # type: ignore[misc]
 

@@ -9,11 +9,12 @@ import email.utils
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
 import orjson
+
+from worker.models.allowance import Allowance
 
 MAX_VALUES = 1_000_000
 """Most values in one body: 200 profiles of 5,000 traits. `{}` takes 3 bytes of a body, and 72 in memory."""
@@ -141,14 +142,6 @@ def _ms_before_next_s(body: bytes) -> float | None:
         if isinstance(wait_ms, int | float) and not isinstance(wait_ms, bool) and wait_ms > 0:
             return min(float(wait_ms), _LONGEST_WAIT_S) / 1000
     return None
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """What an answer says of the API's rate limit. limit: requests in a window; pause_s: until there is room again."""
-
-    limit: int | None
-    pause_s: float
 
 
 def read_allowance(headers: Mapping[str, str], now: float) -> Allowance:

@@ -11,6 +11,7 @@ import asyncio
 import re
 import socket
 import ssl
+import time
 import urllib.request
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -22,6 +23,8 @@ import orjson
 from yarl import URL
 
 from worker.errors import PersonasError
+from worker.http.body import read_allowance
+from worker.models.allowance import Allowance
 from worker.secret_masking import mask_bytes
 
 MAX_REDIRECTS = 3
@@ -93,8 +96,12 @@ def new_session() -> aiohttp.ClientSession:
     )
 
 
+Listen = Callable[[Allowance], None]
+"""Called with what an answer says of the API's rate limit, if it says anything."""
+
+
 class HttpClient:
-    """Requests to one base URL with one set of credentials. listen: is shown the headers of every answer."""
+    """Requests to one base URL with one set of credentials. listen: called with the rate limit that an answer names."""
 
     def __init__(
         self,
@@ -103,7 +110,7 @@ class HttpClient:
         headers: Mapping[str, str],
         limits: HttpLimits,
         *,
-        listen: Callable[[Mapping[str, str]], None] = lambda _: None,
+        listen: Listen | None = None,
     ) -> None:
         self._session = session
         self._base = base_url.rstrip("/")
@@ -164,6 +171,10 @@ class HttpClient:
             if last_word:
                 last_word.close()
 
+    def _note_limit(self, headers: Mapping[str, str]) -> None:
+        if self._listen and ("X-RateLimit-Limit" in headers or "X-RateLimit-Remaining" in headers):
+            self._listen(read_allowance(headers, time.time()))
+
     async def _exchange(
         self, method: str, url: URL, data: bytes | AsyncIterator[bytes] | None, headers: Mapping[str, str]
     ) -> Reply:
@@ -178,7 +189,7 @@ class HttpClient:
                     proxy=self._proxy,
                     allow_redirects=False,
                 ) as response:
-                    self._listen(response.headers)
+                    self._note_limit(response.headers)
                     if response.status == 407:
                         raise _refused_by_proxy(407)
                     if response.status not in {301, 302, 303, 307, 308}:

@@ -114,7 +114,6 @@ class ApiCaller:
         policy: How failed requests are repeated.
         trouble_ms: How long a request of an earlier job had failed when that job ended, in milliseconds.
         lease: The job's lease; its note shows those who follow the sync what it waits for.
-        in_sequence: Whether each call follows the one before at once, so that the limiter can be told when.
     """
 
     def __init__(
@@ -125,14 +124,11 @@ class ApiCaller:
         trouble_ms: int = 0,
         *,
         lease: Lease[Any] | None = None,
-        in_sequence: bool = False,
     ) -> None:
         self.limiter = limiter
         self.policy = policy
         self._api = api
         self._lease = lease
-        self._in_sequence = in_sequence
-        self._took_s: float | None = None
         self._inherited_s = trouble_ms / 1000
         self._left_s = 0.0  # trouble of requests that this job has given up
         self._failing: set[_Request] = set()
@@ -163,15 +159,12 @@ class ApiCaller:
         try:
             while True:
                 await self.slot(request)
-                if self._in_sequence and self._took_s is not None:
-                    self.limiter.foresee(self._took_s)
                 began_at = self.policy.clock()
                 try:
                     result = await send()
                 except Retry as error:
                     await self._failed(request, error, began_at)
                 else:
-                    self._took_s = self.policy.clock() - began_at
                     self._succeeded(request)
                     return result
         finally:

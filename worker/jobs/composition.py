@@ -68,9 +68,7 @@ def build_fetch_job(services: WorkerServices, started: StartedJob, lease: Lease[
         started,
         lease,
         strategy=_fetch_strategy(services, started),
-        segment=services.segment_caller(
-            request.space_id, segment_trouble_ms, lease=lease, in_sequence=request.fans_out
-        ),
+        segment=services.segment_caller(request.space_id, segment_trouble_ms, lease=lease),
         mavera=mavera,
         lister=persona_lister(services, mavera),
         syncs=services.syncs,

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 
-from worker.http.client import HttpClient, HttpLimits
+from worker.http.client import HttpClient, HttpLimits, Listen
 from worker.jobs.api_caller import ApiCaller, RetryPolicy
 from worker.jobs.fetch.fan_out import ActiveListings
 from worker.jobs.lease import Lease
@@ -83,15 +83,13 @@ class WorkerServices:
         self.registry = worker_registry(self.pool, settings)
         self.personas = persona_store(self.pool, settings, self.claims)
         self.mavera_limiter = mavera_limiter(self.pool, settings, clock=self.clock, sleep=self.sleep)
-        self.mavera = mavera_client(settings, self.session, listen=self.mavera_limiter.hear)
+        self.mavera = mavera_client(settings, self.session, listen=self.mavera_limiter.learn)
         self.files = OpenFiles(self.opener or under(settings.files_dir))
 
-    def segment_caller(
-        self, space_id: str, trouble_ms: int = 0, *, lease: Lease[Any] | None = None, in_sequence: bool = False
-    ) -> ApiCaller:
+    def segment_caller(self, space_id: str, trouble_ms: int = 0, *, lease: Lease[Any] | None = None) -> ApiCaller:
         """A caller of Segment for one job; the arguments are those of `ApiCaller`."""
         limiter = self.segment_limiter(space_id)
-        return ApiCaller(limiter, "Segment", self.retry_policy, trouble_ms, lease=lease, in_sequence=in_sequence)
+        return ApiCaller(limiter, "Segment", self.retry_policy, trouble_ms, lease=lease)
 
     def mavera_caller(self, trouble_ms: int = 0, *, lease: Lease[Any] | None = None) -> ApiCaller:
         """A caller of Mavera for one job; the arguments are those of `ApiCaller`."""
@@ -105,7 +103,7 @@ class WorkerServices:
             traits: As of `segment_source`.
         """
         if request.file is None:
-            listen = self.segment_limiter(request.space_id).hear
+            listen = self.segment_limiter(request.space_id).learn
             memory = DialectStore(self.pool, request.space_id, tuple(dialect_urls(self.settings).values()))
             source = segment_source(self.settings, self.session, request, traits=traits, listen=listen, memory=memory)
         else:
@@ -123,14 +121,6 @@ class WorkerServices:
         return self._space_limiters[space_id]
 
 
-Listen = Callable[[Mapping[str, str]], None]
-"""Is shown the headers of every answer."""
-
-
-def _deaf(headers: Mapping[str, str]) -> None:
-    pass
-
-
 def segment_source(
     settings: Settings,
     session: aiohttp.ClientSession,
@@ -138,7 +128,7 @@ def segment_source(
     *,
     traits: bool = True,
     every_trait: bool = False,
-    listen: Listen = _deaf,
+    listen: Listen | None = None,
     memory: DialectMemory | None = None,
 ) -> Source:
     """The space of a request, in its dialect; in `auto`, in the one that answers. memory: keeps which one that is.
@@ -176,7 +166,7 @@ def dialect_urls(settings: Settings) -> dict[FixedDialect, str]:
 
 
 def _segment_http(
-    settings: Settings, session: aiohttp.ClientSession, dialect: FixedDialect, listen: Listen
+    settings: Settings, session: aiohttp.ClientSession, dialect: FixedDialect, listen: Listen | None
 ) -> HttpClient:
     assert settings.segment_token
     token = settings.segment_token.get_secret_value()
@@ -186,7 +176,7 @@ def _segment_http(
     return HttpClient(session, settings.segment_url(dialect), headers, limits, listen=listen)
 
 
-def mavera_client(settings: Settings, session: aiohttp.ClientSession, *, listen: Listen = _deaf) -> MaveraClient:
+def mavera_client(settings: Settings, session: aiohttp.ClientSession, *, listen: Listen | None = None) -> MaveraClient:
     """A client for the account. Raises ConfigurationError if there is no key."""
     settings.require("mavera_api_key")
     assert settings.mavera_api_key

@@ -54,7 +54,7 @@ class Rate:
         samples = []
         for workers, jitter_s in VARIANTS:
             entries = _read(redis, workers, jitter_s)
-            share = _per_second(entries) / LIMIT
+            share = per_second(entries) / LIMIT
             samples.append(Sample(used(workers, jitter_s), share, "of the limit"))
             number = sum(entry.status == 429 for entry in entries)
             samples.append(Sample(refused(workers, jitter_s), number, "answers"))
@@ -78,7 +78,8 @@ def _request(number: int) -> SyncRequest:
     return SyncRequest(space_id=SPACE, dialect="profile-api", mode="create", rules=rules)
 
 
-def _per_second(entries: list[Entry]) -> float:
+def per_second(entries: list[Entry]) -> float:
+    """Requests for traits and lists a second, from the first request for traits to the last."""
     traits = [entry.at for entry in entries if entry.route == "segment.traits"]
     first, last = min(traits), max(traits)
     between = sum(first < entry.at <= last for entry in entries if entry.route.startswith("segment."))

@@ -16,6 +16,7 @@ from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.personas.lookup import cluster_reference
 from worker.jobs.personas.orphans import Owner, find_orphans
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, Usage
+from worker.models.allowance import Allowance
 from worker.models.plan import AccountBill, AccountCredits
 from worker.store import JobSyncStore, LeaseGrant, PersonaStore
 from worker.store.sync_progress import StartedJob
@@ -73,7 +74,7 @@ class UsageReader:
 
     def _teach_rate(self, requests_per_minute: int) -> None:
         """A lower limit than the settings' counts for everyone; a higher one only if MAVERA_RATE is not set."""
-        self._caller.limiter.hear({"X-RateLimit-Limit": str(requests_per_minute)})
+        self._caller.limiter.learn(Allowance(requests_per_minute))
         if self._may_raise_rate:
             self._caller.limiter.raise_limit(requests_per_minute)
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.http.body import MAX_VALUES, Allowance, error_message, parse_json, read_allowance, retry_after_s
+from worker.http.body import MAX_VALUES, error_message, parse_json, read_allowance, retry_after_s
+from worker.models.allowance import Allowance
 
 NOW = 1_700_000_000.25
 
@@ -273,3 +274,8 @@ def test_a_limit_that_is_no_number_says_nothing(limit: str) -> None:
 
 def test_without_headers_nothing_is_known_of_a_limit() -> None:
     assert read_allowance({}, NOW) == Allowance(None, 0)
+
+
+@pytest.mark.parametrize("text", ["", "0", "-5", "ten", "1e1", "٣", "9" * 5000, "10, 10;w=1"])
+def test_a_limit_without_meaning_is_ignored(text: str) -> None:
+    assert read_allowance({"X-RateLimit-Limit": text}, NOW).limit is None

@@ -19,6 +19,7 @@ from tests.support.port import port_of_ones_own
 from tests.support.tls import identity, tls_front
 from tests.support.web_server import Answer, WebServer, answer, forever, serving
 from worker.http.client import HttpClient, HttpLimits, NotPermitted, Reply, TransportError, new_session
+from worker.models.allowance import Allowance
 
 LONG_S = 30.0
 MIB = 1 << 20
@@ -583,17 +584,18 @@ def test_a_request_id_is_short_and_printable(headers: dict[str, str], expected: 
 # Who listens
 
 
-async def test_the_headers_of_every_answer_are_shown_to_who_listens() -> None:
-    heard: list[str] = []
-    answers = [answer(status, b"", {"X-RateLimit-Limit": str(status)}) for status in (200, 429, 503)]
+async def test_the_rate_limit_of_every_answer_that_names_one_is_passed_on() -> None:
+    heard: list[Allowance] = []
+    named = [{"X-RateLimit-Limit": "200"}, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "7"}, {"Date": "today"}]
+    answers = [answer(status, b"", headers) for status, headers in zip((200, 429, 503), named, strict=True)]
     async with serving(*answers) as web, new_session() as session:
         http = HttpClient(
             session,
             web.url,
             {},
             HttpLimits(LONG_S, LONG_S, MIB),
-            listen=lambda of: heard.append(of["x-ratelimit-limit"]),
+            listen=heard.append,
         )
         for _ in answers:
             await http.request("GET", "/")
-    assert heard == ["200", "429", "503"]
+    assert heard == [Allowance(limit=200), Allowance(pause_s=7)]

@@ -106,19 +106,6 @@ async def test_pauses_double_until_the_api_is_well(bench: Bench) -> None:
     assert bench.time.naps == [0.25, 0.5, 1, 2, 4]
 
 
-@pytest.mark.parametrize(("in_sequence", "foreseen"), [(True, [0.02, 0.03]), (False, [])])
-async def test_who_calls_in_sequence_foresees_the_next_slot_by_how_long_the_last_call_took(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, in_sequence: bool, foreseen: list[float]
-) -> None:
-    told: list[float] = []
-    limiter = bench.time.limiter(bench.pool, SCOPE)
-    monkeypatch.setattr(limiter, "foresee", told.append)
-    caller = ApiCaller(limiter, "Segment", bench.services(NOWHERE).retry_policy, in_sequence=in_sequence)
-    for took_s in (0.02, 0.03, 0.04):
-        await caller.call(lambda took_s=took_s: bench.time.sleep(took_s))  # type: ignore[misc]
-    assert told == pytest.approx(foreseen)
-
-
 async def test_each_request_begins_with_a_short_pause(bench: Bench) -> None:
     caller = bench.caller()
     for _ in range(3):

@@ -160,10 +160,6 @@ async def penalise(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     return lambda: limiter.penalise(1)
 
 
-async def learn(syncs: Syncs) -> Callable[[], Awaitable[object]]:
-    return lambda: run_script(syncs.pool, "ratelimit/learn_limit", [keys.limit("scope")], 2, 1_000_000)
-
-
 async def take(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.create()
     return lambda: syncs.queue.take(1, 60)
@@ -215,7 +211,6 @@ SCRIPTS = {
     "connection/note_restart": Script(note_run, (keys.RUN,)),
     "ratelimit/reserve": Script(reserve, (keys.limit("scope"), keys.limit("scope") + ":log")),
     "ratelimit/penalize": Script(penalise, (keys.limit("scope"),)),
-    "ratelimit/learn_limit": Script(learn, (keys.limit("scope"),)),
     "queue/take_jobs": Script(take, ()),
     "watchdog/list_due": Script(due, (keys.DUE,)),
     "watchdog/lock_watch": Script(lock_watch, ()),

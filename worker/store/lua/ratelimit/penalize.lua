@@ -1,9 +1,8 @@
--- Nobody asks before `wait us` from now; for a refusal (widen 1) the margin is widened too: by 2 % of the limit, then by
--- twice as much as before, up to half of the limit. The refusals of one moment widen it once. Answers: ok
--- KEYS: limit    ARGV: wait us, widen, margin per mille, quiet us
+-- The API refused a request: nobody sends before `wait us` from now, and the margin is wider for a while: by 2 % of the
+-- limit, then by twice as much as before, up to half of the limit. The refusals of one moment widen it once. Answers: ok
+-- KEYS: limit    ARGV: wait us, margin per mille, quiet us
 local limit = KEYS[1]
-local wait, widen = tonumber(ARGV[1]), ARGV[2] == '1'
-local margin, quiet = tonumber(ARGV[3]), tonumber(ARGV[4])
+local wait, margin, quiet = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local STEP, WIDEST, ONE_MOMENT_US, KEPT_MS = 20, 500, 1000000, 600000
 
 local broken = types(limit, 'hash')
@@ -13,7 +12,7 @@ local state = redis.call('HMGET', limit, 'not_before', 'added', 'widened')
 local not_before, widened = tonumber(state[1] or 0), tonumber(state[3] or 0)
 local news = {}
 if not_before < now + wait then news = { 'not_before', int(now + wait) } end
-if widen and now >= not_before and now - widened >= ONE_MOMENT_US then
+if now >= not_before and now - widened >= ONE_MOMENT_US then
   local added = margin_now(margin, state[2], state[3], quiet, now) - margin
   added = math.min(math.max(STEP, 2 * added), math.max(0, WIDEST - margin))
   for _, word in ipairs({ 'added', int(added), 'widened', int(now) }) do news[#news + 1] = word end

@@ -1,0 +1,18 @@
+"""What an API says of its rate limit: read from headers by `http`, used by the rate limiter of `store`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What one answer says of the API's rate limit.
+
+    Args:
+        limit: Requests that the API allows in a window; None if the answer does not say.
+        pause_s: Seconds until the API accepts a request again; 0 if it accepts one now.
+    """
+
+    limit: int | None = None
+    pause_s: float = 0.0
