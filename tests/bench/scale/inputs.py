@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from worker.settings import Settings
+from worker.store import RateScope
 
 PAGE_SIZE: int = Settings.model_fields["segment_page_size"].default
 """Profiles in a page of `inline`."""
@@ -45,3 +46,9 @@ class Inputs:
     fold_s: float = 0.0004
     request_s: float = 0.0003
     line_s: float = 0.000004
+
+
+def pace_s(rate: float) -> float:
+    """Seconds between two requests where the limiter decides, for so many allowed requests a second."""
+    scope = RateScope.per_second("", rate)
+    return scope.window_s / (scope.most * (1 - scope.margin))

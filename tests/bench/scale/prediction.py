@@ -13,11 +13,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tests.bench.scale.inputs import LEASE_S, PAGE_SIZE, SIDE_BY_SIDE, Inputs, Way
+from tests.bench.scale.inputs import LEASE_S, PAGE_SIZE, SIDE_BY_SIDE, Inputs, Way, pace_s
 from worker.jobs.fetch.batch_job import SIDE_BY_SIDE as BATCH_SIDE_BY_SIDE
 from worker.jobs.fetch.fan_out import PAGES_A_BATCH
 from worker.segment.profile_api import LISTED_A_CALL
-from worker.store import RateScope
 
 LATENCY, RATE, PROCESSOR = "latency", "rate limit", "processor"
 
@@ -37,7 +36,7 @@ class Prediction:
 
 def predict(way: Way, profiles: int, inputs: Inputs) -> Prediction:
     """What a space of so many profiles, at least one, takes."""
-    gap_s = RateScope.per_second("", inputs.rate).pace_s
+    gap_s = pace_s(inputs.rate)
     pages = math.ceil(profiles / PAGE_SIZE)
     match way:
         case Way.CHAIN:

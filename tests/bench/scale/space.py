@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from producer.sandbox import SpaceSpec, profiles
-from tests.bench.scale.inputs import PAGE_SIZE, SIDE_BY_SIDE, Inputs
+from tests.bench.scale.inputs import PAGE_SIZE, SIDE_BY_SIDE, Inputs, pace_s
 from worker.segment import Call, FetchedProfiles, Page
 from worker.segment.profile_api import LISTED_A_CALL
-from worker.store import RateScope
 
 _RING_PAGES = 50
 _FILE_PAGE = 500
@@ -95,7 +94,7 @@ class Slots:
     """
 
     def __init__(self, inputs: Inputs) -> None:
-        self._gap_s = max(RateScope.per_second("", inputs.rate).pace_s, inputs.traits_s / SIDE_BY_SIDE)
+        self._gap_s = max(pace_s(inputs.rate), inputs.traits_s / SIDE_BY_SIDE)
         self._next = 0.0
 
     async def slot(self, longest_s: float) -> None:

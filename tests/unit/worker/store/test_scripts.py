@@ -16,7 +16,7 @@ from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.models.sync import PersonaOutcome, SyncState
 from worker.store import Limiter, PersonaRecord, RateScope, StorePool, keys, redis_pool
 from worker.store.ratelimit.limiter import MustWait
-from worker.store.scripts import run_script, typed_script
+from worker.store.scripts import typed_script
 
 Prepare = Callable[[Syncs], Awaitable[Callable[[], Awaitable[object]]]]
 RECORD = PersonaRecord("per_1", "space", "new", "s1", n=3)

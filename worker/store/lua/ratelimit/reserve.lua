@@ -64,7 +64,9 @@ if set_back > 0 then
 end
 if unused > 0 then
   local logged = redis.call('LREM', log, -1, int(unused)) == 1
-  if last == unused or (paced and logged) then last = last - gap end
+  if last == unused or (paced and logged) then
+    last = math.max(last - gap, tonumber(redis.call('LINDEX', log, -1) or 0))
+  end
 end
 
 -- After a pause that the API asked for, nothing is made up for.

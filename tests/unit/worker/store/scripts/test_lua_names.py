@@ -22,7 +22,7 @@ from worker.store.scripts.typed_script import LIBRARY, read_lua
 SCRIPTS = typed_scripts()
 LIBRARY_TEXT = "\n".join(read_lua(f"lib/{part}") for part in LIBRARY)
 CONSTANTS = {"SLOTS", "PREFIX"}
-UNTYPED = {"ratelimit/learn_limit", "ratelimit/penalize", "ratelimit/reserve"}
+UNTYPED = {"ratelimit/penalize", "ratelimit/reserve"}
 
 
 def paths(shape: Shape | Rows) -> set[str]:
