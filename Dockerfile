@@ -1,4 +1,4 @@
-# Two stages from one pinned base. The first installs the locked packages and the program into a virtual environment of its
+# Two stages from one pinned base (to pin its content too, add the digest: `docker buildx imagetools inspect IMAGE`). The first installs the locked packages and the program into a virtual environment of its
 # own; the second takes that directory and nothing else: no pip cache, no build backend, no sources, no root.
 
 FROM python:3.12.12-slim-bookworm AS build
@@ -21,8 +21,15 @@ FROM python:3.12.12-slim-bookworm
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin personas
 COPY --from=build /opt/segment-personas /opt/segment-personas
 ENV PATH=/opt/segment-personas/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="segment-personas" \
+      org.opencontainers.image.description="Turns a Segment space into Mavera personas" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
 USER 10001:10001
 WORKDIR /tmp
 STOPSIGNAL SIGTERM
+# The program handles SIGTERM itself from its first moment and starts no other processes, so it can be the first process of
+# the container. Compose adds an init (`init: true`); `docker run --init` does the same.
 ENTRYPOINT ["segment-personas"]
 CMD ["worker"]

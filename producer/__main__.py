@@ -14,13 +14,15 @@ from producer import foreign_worker
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    os._exit(130)
+    os._exit(128 + number)
 
 
 def main() -> None:
     """Runs the command line and exits."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)  # until a command follows its syncs, and has its own
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _leave)  # as the first process of a container it would be ignored
     if problem := foreign_worker():
         print(problem, file=sys.stderr)
         sys.exit(2)

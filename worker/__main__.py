@@ -1,56 +1,105 @@
-"""`python -m worker`: runs a worker until SIGTERM or SIGINT; with `--check`, says whether one is alive on this host."""
+"""`python -m worker`: runs a worker until SIGTERM or SIGINT; with `--check`, says whether one lives on this host.
+
+Everything that takes time to import is imported after the signal handlers are set: as the first process of a container,
+a process without a handler ignores SIGTERM.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import socket
+import os
+import signal
 import sys
+from types import FrameType
+from typing import TYPE_CHECKING
 
-from worker.errors import ConfigurationError, StoreUnavailable
-from worker.jobs import arq_worker
-from worker.jobs.store_factories import store_pool, worker_registry
-from worker.printable import printable
-from worker.settings import Settings, load_settings
-from worker.store.connection.pool import closing
+if TYPE_CHECKING:
+    from worker.settings import Settings
 
-USAGE = "usage: python -m worker [--check]"
+USAGE = "usage: python -m worker [--check [alive|ready]]"
+
+
+def leave_at_once(number: int, frame: FrameType | None) -> None:
+    """Ends a process that has not begun anything."""
+    os._exit(128 + number)
+
+
+def obey_sigterm() -> None:
+    """Lets SIGTERM end this process, also as the first one of a container, until something else handles it."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, leave_at_once)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code: 0; 1 if `--check` finds no worker; 2 wrong usage or configuration."""
+    """Runs the command and returns its exit code: 0; 1 if `--check` finds no worker; 2 wrong usage or configuration.
+
+    `--check alive` asks for the sign of life of a worker process on this machine, whatever Redis does. `--check ready`,
+    or only `--check`, asks Redis whether a worker of this host takes jobs.
+    """
+    obey_sigterm()
+    from worker.errors import ConfigurationError, StoreUnavailable
+
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        if arguments not in ([], ["--check"]):
-            raise ConfigurationError(USAGE)
-        settings = load_settings()
-        if arguments == ["--check"]:
-            return asyncio.run(check(settings))
-        configure_logging(settings)
-        arq_worker.run(settings)
+        match arguments:
+            case []:
+                return _run()
+            case ["--check", "alive"]:
+                return check_alive()
+            case ["--check"] | ["--check", "ready"]:
+                return _check_ready()
+            case _:
+                raise ConfigurationError(USAGE)
     except (ConfigurationError, StoreUnavailable) as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def _run() -> int:
+    from worker.jobs import arq_worker
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    configure_logging(settings)
+    arq_worker.run(settings)
     return 0
 
 
+def check_alive() -> int:
+    """0 if a worker process on this machine has renewed its file lately, else 1, with a sentence."""
+    from worker.jobs.liveness import living_processes
+
+    found = living_processes()
+    print(f"alive: process {', '.join(map(str, found))}" if found else "no worker process is alive on this host")
+    return 0 if found else 1
+
+
+def _check_ready() -> int:
+    import asyncio
+
+    from worker.settings import load_settings
+
+    return asyncio.run(check(load_settings()))
+
+
 async def check(settings: Settings) -> int:
-    """0 if a worker on this very host has shown signs of life, else 1, with a sentence."""
+    """0 if Redis has seen a sign of life of a worker on this very host, else 1, with a sentence."""
+    import socket
+
+    from worker.jobs.store_factories import store_pool, worker_registry
+    from worker.store.connection.pool import closing
+
     async with closing(store_pool(settings, patience_s=2)) as pool:
         alive = await worker_registry(pool, settings).alive(socket.gethostname())
-    print(f"alive: {', '.join(worker.name for worker in alive)}" if alive else "no worker is alive on this host")
+    print(f"ready: {', '.join(worker.name for worker in alive)}" if alive else "no worker on this host is ready")
     return 0 if alive else 1
-
-
-class PrintableFormatter(logging.Formatter):
-    """Makes each line printable: messages quote what a server said, and a terminal may show them."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
 
 
 def configure_logging(settings: Settings) -> None:
     """Plain lines on standard error. arq's own lines are kept to warnings: ours say the same of each job."""
+    import logging
+
+    from worker.printable import PrintableFormatter
+
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=settings.log_level, handlers=[handler])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
@@ -25,3 +26,10 @@ def _shown(char: str) -> str:
 
 def _escape(found: re.Match[str]) -> str:
     return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
+
+
+class PrintableFormatter(logging.Formatter):
+    """Makes each line printable: messages quote what a server said, and a terminal may show them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))

@@ -327,14 +327,20 @@ def personas_rename(
 
 @app.command(rich_help_panel=SERVE, epilog=EXIT_CODES)
 def worker(
-    check: Annotated[
-        bool, flag("--check", help="Say whether a worker on this host is alive (exit code 0 or 1).")
-    ] = False,
+    what: Annotated[
+        Literal["alive", "ready"] | None,
+        typer.Argument(
+            metavar="[alive|ready]",
+            show_default=False,
+            help="With --check. alive: the process runs, whatever Redis does; ready (default): it takes jobs.",
+        ),
+    ] = None,
+    check: Annotated[bool, flag("--check", help="Check the worker on this host instead (exit code 0 or 1).")] = False,
 ) -> None:
     """Run a worker until SIGTERM or SIGINT."""
     from worker.__main__ import main as run_worker
 
-    _exit(run_worker(["--check"] if check else []))
+    _exit(run_worker([*(["--check"] if check else []), *([what] if what else [])]))
 
 
 @app.command(rich_help_panel=SET_UP, epilog=EXIT_CODES)

@@ -15,6 +15,7 @@ from arq.connections import RedisSettings
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.jobs.arq_worker import check_redis, job_functions, serve
 from worker.jobs.garbage_collector import collect_seldom
+from worker.jobs.liveness import heartbeat
 from worker.jobs.store_factories import store_pool
 from worker.settings import Settings, load_settings
 from worker.store import keys
@@ -44,7 +45,8 @@ def _settings_class(settings: Settings) -> type:
         pool = store_pool(settings)
         try:
             await check_redis(settings)
-            await serve(settings, pool)
+            async with heartbeat():
+                await serve(settings, pool)
         except (ConfigurationError, StoreUnavailable) as error:
             print(error, file=sys.stderr)
             raise SystemExit(2) from None

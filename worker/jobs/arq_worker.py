@@ -25,6 +25,7 @@ from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
 from worker.http.client import new_session
 from worker.jobs.composition import batch, build_watchdog, finalize, walk
 from worker.jobs.garbage_collector import collect_seldom
+from worker.jobs.liveness import heartbeat
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.store_factories import mavera_account, store_pool
 from worker.segment.export_file import Opener
@@ -256,7 +257,8 @@ async def _run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, main.cancel)
     try:
-        await serve(settings, pool)
+        async with heartbeat():
+            await serve(settings, pool)
     except asyncio.CancelledError:
         log.info("worker %s:%d has stopped", _host(), os.getpid())
     finally:

@@ -24,7 +24,7 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 from trove_classifiers import classifiers
 
-from worker.settings import Settings
+from worker.settings import Settings, secret_settings
 
 ROOT = Path(__file__).parents[3]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -273,7 +273,7 @@ def test_a_worker_restarts_scales_stops_gently_and_is_asked_for_its_own_health(n
     assert worker["command"] == ["worker"]
     assert worker["restart"] == "unless-stopped"
     assert worker["stop_grace_period"] == "15s"
-    assert worker["healthcheck"]["test"] == ["CMD", "segment-personas", "worker", "--check"]
+    assert worker["healthcheck"]["test"] == ["CMD", "segment-personas", "worker", "--check", "alive"]
     assert not {"container_name", "ports", "hostname"} & worker.keys()  # each of them forbids a second worker
     redis = "redis" if name == "worker" else "demo-redis"
     assert worker["depends_on"][redis] == {"condition": "service_healthy"}
@@ -305,7 +305,45 @@ def test_a_worker_takes_its_keys_from_the_host_or_an_env_file_that_may_be_missin
 
 @pytest.mark.parametrize("name", sorted(name for name, service in SERVICES.items() if "environment" in service))
 def test_every_variable_of_the_compose_file_is_a_setting(name: str) -> None:
-    assert {key.lower() for key in SERVICES[name]["environment"]} <= Settings.model_fields.keys()
+    files = {f"{secret}_file" for secret in secret_settings()}
+    assert {key.lower() for key in SERVICES[name]["environment"]} <= Settings.model_fields.keys() | files
+
+
+def test_a_worker_is_given_every_setting_of_the_environment() -> None:
+    given = SERVICES["worker"]["environment"]
+    assert {name.upper() for name in Settings.model_fields} <= given.keys()
+    assert [name for name in Settings.model_fields if given[name.upper()] is not None] == ["redis_url"]
+
+
+def test_secrets_may_be_files_that_are_empty_unless_they_are_named() -> None:
+    worker = SERVICES["worker"]
+    assert set(worker["secrets"]) == COMPOSE["secrets"].keys() == {"segment_token", "mavera_api_key"}
+    for name, secret in COMPOSE["secrets"].items():
+        assert worker["environment"][f"{name.upper()}_FILE"] == f"/run/secrets/{name}"
+        assert secret == {"file": f"${{{name.upper()}_FILE:-/dev/null}}"}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_service_has_limits_and_a_log_that_does_not_fill_the_disk(name: str) -> None:
+    service = SERVICES[name]
+    limits = service["deploy"]["resources"]["limits"]
+    assert float(limits["cpus"]) > 0
+    assert limits["memory"] == "1G"
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+
+
+@pytest.mark.parametrize("name", ["redis", "demo-redis"])
+def test_redis_refuses_writes_before_the_host_ends_it(name: str) -> None:
+    command = SERVICES[name]["command"]
+    assert command[command.index("--maxmemory") + 1] == "512mb"
+    assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
+
+
+def test_the_image_has_labels_and_compose_adds_an_init() -> None:
+    label = dict(dockerfile_stages()[-1])["LABEL"]
+    for name in ("title", "description", "licenses", "version"):
+        assert f"org.opencontainers.image.{name}=" in label
+    assert all(service["init"] is True for service in SERVICES.values() if "build" in service)
 
 
 @pytest.mark.parametrize("name", sorted(DEMO))

@@ -18,9 +18,8 @@ from rich.text import Text
 
 from producer.cli.terminal import Screen, show_log, stderr, stdout
 from tests.support.command_line import Done, logging_as_it_was, shell
-from worker.__main__ import PrintableFormatter
 from worker.errors import ConfigurationError
-from worker.printable import json_text, printable
+from worker.printable import PrintableFormatter, json_text, printable
 
 
 def test_a_reader_that_has_gone_is_no_error() -> None:
