@@ -30,8 +30,8 @@ from worker.store import (
     StorePool,
     keys,
 )
-from worker.store.job_sync_store import HISTORY, Move
-from worker.store.sync_progress import StartedJob
+from worker.store.syncs.job_sync_store import HISTORY, Move
+from worker.store.syncs.sync_progress import StartedJob
 
 RUNNING = (SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING)
 WAKE_TOKENS = 100

@@ -19,7 +19,7 @@ from tests.support.workers import QUICK, WorkerProcess, environment
 from worker.models.sync import Sync
 from worker.settings import Settings, load_settings
 from worker.store import PersonaStore, StorePool, keys, redis_pool
-from worker.store.personas import account_name
+from worker.store.personas.account_name import account_name
 
 Start = Callable[..., WorkerProcess]
 

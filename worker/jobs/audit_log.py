@@ -11,7 +11,7 @@ from collections import Counter
 from worker.errors import ApiError, PersonasError
 from worker.models.sync import PersonaOutcome, SyncState
 from worker.store import JobSyncStore
-from worker.store.sync_progress import StartedJob
+from worker.store.syncs.sync_progress import StartedJob
 
 log = logging.getLogger("segment_personas.jobs")
 

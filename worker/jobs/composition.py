@@ -31,7 +31,7 @@ from worker.jobs.watchdog import Watchdog
 from worker.models.sync import BatchKey, SyncRequest
 from worker.settings import Settings
 from worker.store import BatchGrant, LeaseGrant, StartedBatch
-from worker.store.sync_progress import StartedJob
+from worker.store.syncs.sync_progress import StartedJob
 
 
 async def walk(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:

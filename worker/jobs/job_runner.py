@@ -17,7 +17,7 @@ from worker.jobs.audit_log import log_end
 from worker.jobs.lease import Grant, Lease
 from worker.models.sync import JobKind, SyncFailure, SyncState
 from worker.store import JobSyncStore, LeaseGrant
-from worker.store.sync_progress import StartedJob, new_token
+from worker.store.syncs.sync_progress import StartedJob, new_token
 
 log = logging.getLogger("segment_personas.jobs")
 

@@ -20,13 +20,11 @@ from worker.jobs.fetch.fan_out import ActiveListings
 from worker.jobs.lease import Lease
 from worker.jobs.settle_watch import SettleWatch
 from worker.jobs.store_factories import (
-    batch_store,
-    job_sync_store,
     mavera_account,
     mavera_limiter,
     persona_store,
     segment_limiter,
-    watchdog_store,
+    stall_ms,
     worker_registry,
 )
 from worker.mavera import MaveraClient
@@ -35,7 +33,7 @@ from worker.segment import AutoSource, DialectMemory, InlineApi, NoMemory, Profi
 from worker.segment.export_file import FileSource, Opener, OpenFiles, under
 from worker.segment.profile_api import LISTED_A_CALL
 from worker.settings import FixedDialect, Settings
-from worker.store import JobQueue, Limiter, StorePool
+from worker.store import BatchStore, JobQueue, JobSyncStore, Limiter, StorePool, WatchdogStore
 from worker.store.claims.claim_file import ClaimFile
 from worker.store.dialects import DialectStore
 
@@ -77,9 +75,10 @@ class WorkerServices:
         self.settle_watch = SettleWatch(self.clock)
         self.listings = ActiveListings()
         self.queue = JobQueue(self.pool, mavera_account(settings))
-        self.syncs = job_sync_store(self.pool, settings)
-        self.batches = batch_store(self.pool, settings)
-        self.watchdog = watchdog_store(self.pool, settings)
+        account, retention_ms, stall = mavera_account(settings), settings.retention_ms, stall_ms(settings)
+        self.syncs = JobSyncStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
+        self.batches = BatchStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
+        self.watchdog = WatchdogStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
         self.registry = worker_registry(self.pool, settings)
         self.personas = persona_store(self.pool, settings, self.claims)
         self.mavera_limiter = mavera_limiter(self.pool, settings, clock=self.clock, sleep=self.sleep)

@@ -12,20 +12,17 @@ from collections.abc import Awaitable, Callable
 
 from worker.settings import ClientConfig, Settings
 from worker.store import (
-    BatchStore,
     ClientSyncStore,
-    JobSyncStore,
     Limiter,
     PersonaStore,
     RateScope,
     StorePool,
-    WatchdogStore,
     WorkerRegistry,
     redis_pool,
 )
 from worker.store.claims.claim_file import ClaimFile, state_folder
 from worker.store.claims.written_claims import WrittenClaims
-from worker.store.personas import account_name, former_account_name
+from worker.store.personas.account_name import account_name, former_account_name
 
 
 def segment_limiter(
@@ -94,32 +91,12 @@ def _mavera_key(settings: ClientConfig) -> str:
 def client_sync_store(pool: StorePool, settings: ClientConfig) -> ClientSyncStore:
     """The syncs for a client."""
     return ClientSyncStore(
-        pool, stall_ms=_stall_ms(settings), retention_ms=settings.retention_ms, account=mavera_account(settings)
+        pool, stall_ms=stall_ms(settings), retention_ms=settings.retention_ms, account=mavera_account(settings)
     )
 
 
-def job_sync_store(pool: StorePool, settings: ClientConfig) -> JobSyncStore:
-    """The syncs for a worker's jobs."""
-    return JobSyncStore(
-        pool, stall_ms=_stall_ms(settings), retention_ms=settings.retention_ms, account=mavera_account(settings)
-    )
-
-
-def batch_store(pool: StorePool, settings: ClientConfig) -> BatchStore:
-    """The batches for a worker's jobs."""
-    return BatchStore(
-        pool, stall_ms=_stall_ms(settings), retention_ms=settings.retention_ms, account=mavera_account(settings)
-    )
-
-
-def watchdog_store(pool: StorePool, settings: ClientConfig) -> WatchdogStore:
-    """The syncs and batches for a worker's watchdog."""
-    return WatchdogStore(
-        pool, stall_ms=_stall_ms(settings), retention_ms=settings.retention_ms, account=mavera_account(settings)
-    )
-
-
-def _stall_ms(settings: ClientConfig) -> int:
+def stall_ms(settings: ClientConfig) -> int:
+    """Milliseconds without a heartbeat after which a job counts as lost."""
     return int(settings.stall_s * 1000)
 
 

@@ -2,20 +2,65 @@
 
 No other package speaks Redis. Everything of one sync lives in one Redis (a cluster is not supported: arq is not
 either).
+
+A name is loaded when it is first used, so that a client does not load what only workers need.
 """
 
-from worker.store.batch_store import BatchStore
-from worker.store.batch_work import BatchGrant, BatchWork, Counted, NewBatch, NextPayloads, StartedBatch
-from worker.store.client_sync_store import ClientSyncStore
-from worker.store.connection.pool import StorePool, embedded_pool, redis_pool
-from worker.store.job_sync_store import JobSyncStore
-from worker.store.personas import Claim, ClaimAnswer, PersonaRecord, PersonaStore, Sent
-from worker.store.queue import JobPayload, JobQueue
-from worker.store.ratelimit.limiter import Limiter
-from worker.store.ratelimit.rate_scope import RateScope
-from worker.store.sync_progress import Checkpoint, LeaseGrant, Listing, SilentSync, StartedJob, new_token
-from worker.store.watchdog_store import WatchdogStore
-from worker.store.workers import WorkerPresence, WorkerRegistry
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from worker.store.connection.pool import StorePool, embedded_pool, redis_pool
+    from worker.store.personas.persona_record import Claim, ClaimAnswer, PersonaRecord, Sent
+    from worker.store.personas.persona_records import PersonaRecords
+    from worker.store.personas.persona_store import PersonaStore
+    from worker.store.queue import JobPayload, JobQueue
+    from worker.store.ratelimit.limiter import Limiter
+    from worker.store.ratelimit.rate_scope import RateScope
+    from worker.store.syncs.batch_store import BatchStore
+    from worker.store.syncs.batch_work import BatchGrant, BatchWork, Counted, NewBatch, NextPayloads, StartedBatch
+    from worker.store.syncs.client_sync_store import ClientSyncStore
+    from worker.store.syncs.job_sync_store import JobSyncStore
+    from worker.store.syncs.sync_progress import Checkpoint, LeaseGrant, Listing, SilentSync, StartedJob, new_token
+    from worker.store.syncs.watchdog_store import WatchdogStore
+    from worker.store.workers import WorkerPresence, WorkerRegistry
+
+_HOMES = {
+    "BatchGrant": "syncs.batch_work",
+    "BatchStore": "syncs.batch_store",
+    "BatchWork": "syncs.batch_work",
+    "Checkpoint": "syncs.sync_progress",
+    "Claim": "personas.persona_record",
+    "ClaimAnswer": "personas.persona_record",
+    "ClientSyncStore": "syncs.client_sync_store",
+    "Counted": "syncs.batch_work",
+    "JobPayload": "queue",
+    "JobQueue": "queue",
+    "JobSyncStore": "syncs.job_sync_store",
+    "LeaseGrant": "syncs.sync_progress",
+    "Limiter": "ratelimit.limiter",
+    "Listing": "syncs.sync_progress",
+    "NewBatch": "syncs.batch_work",
+    "NextPayloads": "syncs.batch_work",
+    "PersonaRecord": "personas.persona_record",
+    "PersonaRecords": "personas.persona_records",
+    "PersonaStore": "personas.persona_store",
+    "RateScope": "ratelimit.rate_scope",
+    "Sent": "personas.persona_record",
+    "SilentSync": "syncs.sync_progress",
+    "StartedBatch": "syncs.batch_work",
+    "StartedJob": "syncs.sync_progress",
+    "StorePool": "connection.pool",
+    "WatchdogStore": "syncs.watchdog_store",
+    "WorkerPresence": "workers",
+    "WorkerRegistry": "workers",
+    "embedded_pool": "connection.pool",
+    "new_token": "syncs.sync_progress",
+    "redis_pool": "connection.pool",
+}
+"""Name → module in this package."""
 
 __all__ = [
     "BatchGrant",
@@ -35,6 +80,7 @@ __all__ = [
     "NewBatch",
     "NextPayloads",
     "PersonaRecord",
+    "PersonaRecords",
     "PersonaStore",
     "RateScope",
     "Sent",
@@ -49,3 +95,10 @@ __all__ = [
     "new_token",
     "redis_pool",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value

@@ -25,7 +25,7 @@
 | `sp:host:{host}` | string | a worker on this host is alive |
 
 arq adds `arq:job:{id}`, `arq:in-progress:{id}` and `arq:retry:{id}`. All other times are milliseconds by the clock of
-Redis. `REDIS_PREFIX` precedes all of these names (`prefix.py`). `{account}` is `store.personas.account_name`.
+Redis. `REDIS_PREFIX` precedes all of these names (`connection/prefix.py`). `{account}` is `personas/account_name.py`.
 
 Undeclared keys: a script declares the keys that its caller can name (`KEYS`). Others follow from what Redis holds,
 and are built in Lua (`lua/lib/`): `arq:…` of a job that is replaced or has ended, `sp:sync:{id}` of another sync of

@@ -20,7 +20,7 @@ from worker.jobs.lease import Lease
 from worker.models.sync import BatchKey, SyncFailure
 from worker.segment import Page, Source, fetch_certain_page
 from worker.store import BatchGrant, BatchStore, Counted, StartedBatch
-from worker.store.sync_progress import new_token
+from worker.store.syncs.sync_progress import new_token
 
 SIDE_BY_SIDE = 4
 """Pages of a batch that are requested at a time."""

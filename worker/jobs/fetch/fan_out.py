@@ -17,7 +17,7 @@ from worker.models.sync import BatchKey
 from worker.segment import Source
 from worker.segment.pagination import CursorGuard
 from worker.store import BatchWork, JobSyncStore, Listing, NewBatch
-from worker.store.sync_progress import StartedJob, new_token
+from worker.store.syncs.sync_progress import StartedJob, new_token
 
 PAGES_A_BATCH = 8
 BYTES_A_BATCH = 16_384

@@ -24,7 +24,7 @@ from worker.jobs.personas.persona_finder import PersonaFinder, PersonaInDoubt, R
 from worker.jobs.personas.planner import Planner
 from worker.jobs.personas.quality_check import QualityCheck, check_quality
 from worker.store import JobSyncStore, LeaseGrant
-from worker.store.sync_progress import StartedJob, new_token
+from worker.store.syncs.sync_progress import StartedJob, new_token
 
 
 class FinalizeJob:

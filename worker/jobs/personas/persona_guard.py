@@ -12,7 +12,7 @@ from worker.clusters.analysis.quality_guards import Alarm
 from worker.jobs.personas.lookup import Listing, cluster_reference
 from worker.jobs.personas.persona_finder import PersonaFinder
 from worker.store import PersonaRecord, PersonaStore
-from worker.store.sync_progress import StartedJob
+from worker.store.syncs.sync_progress import StartedJob
 
 CODE = "guard_personas"
 

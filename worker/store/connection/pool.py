@@ -21,10 +21,10 @@ from redis.asyncio.client import Pipeline
 from worker.errors import StoreUnusable
 from worker.store import keys
 from worker.store.connection.outage import Outage
+from worker.store.connection.prefix import prefixed
 from worker.store.connection.steadiness import Steadiness
 from worker.store.connection.unusable import unusable
 from worker.store.connection.url import connections
-from worker.store.prefix import prefixed
 
 JOB_LIFETIME_MS = 90 * 86_400_000
 """arq drops job data older than this; a queue may stand for long without a worker."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from worker.models.sync import BatchKey, SyncFailure
-from worker.store.batch_work import Counted, NextPayloads
 from worker.store.connection.pool import StorePool
 from worker.store.keys import HashKey, ListKey, SortedSetKey
 from worker.store.queue import JobPayload
 from worker.store.scripts.typed_script import lua_script
+from worker.store.syncs.batch_work import Counted, NextPayloads
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from enum import StrEnum
 from typing import ClassVar, Literal
 
 from worker.models.sync import JobKind, SyncFailure
-from worker.store.batch_work import ListedBatch, NextPayloads
 from worker.store.connection.pool import StorePool
 from worker.store.keys import HashKey, ListKey, SortedSetKey, StringKey
 from worker.store.queue import JobPayload
 from worker.store.scripts.typed_script import Unchecked, lua_script
-from worker.store.sync_progress import Checkpoint, LeaseGrant, Listing
+from worker.store.syncs.batch_work import ListedBatch, NextPayloads
+from worker.store.syncs.sync_progress import Checkpoint, LeaseGrant, Listing
 
 
 class Creation(StrEnum):

@@ -9,7 +9,7 @@ from worker.jobs.job_payloads import sync_payload
 from worker.models.plan import Plan
 from worker.models.sync import Sync, SyncFailure, SyncRequest, SyncState
 from worker.store import JobPayload, StorePool, keys
-from worker.store.sync_progress import new_token
+from worker.store.syncs.sync_progress import new_token
 
 PREVIEW = SyncRequest(space_id="s1", plan_only=True)
 PLAN = Plan(max_credits=7)

@@ -14,7 +14,7 @@ from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import LeaseLost
 from worker.models.sync import PersonaOutcome, SyncState
 from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, PersonaStore, Sent, StorePool, keys
-from worker.store.personas import account_name, former_account_name
+from worker.store.personas.account_name import account_name, former_account_name
 
 RECORD = PersonaRecord("per_1", "space", "new", "s1", n=3)
 CREATED = PersonaOutcome("new", "per_1", "created", 300, ("plans",))

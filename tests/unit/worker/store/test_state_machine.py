@@ -51,7 +51,7 @@ from worker.store import (
     keys,
     redis_pool,
 )
-from worker.store.sync_progress import StartedJob
+from worker.store.syncs.sync_progress import StartedJob
 
 HOUR_MS = 3_600_000
 MOST_REVIVALS = 2

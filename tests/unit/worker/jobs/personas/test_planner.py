@@ -24,7 +24,7 @@ from worker.mavera import build_payload
 from worker.models.plan import Plan, PlannedPersona
 from worker.models.sync import PersonaOutcome, SyncRequest
 from worker.store import PersonaRecord, Sent, StorePool
-from worker.store.sync_progress import StartedJob, new_token
+from worker.store.syncs.sync_progress import StartedJob, new_token
 
 REQUEST = SyncRequest(space_id="spa", plan_only=True)
 

@@ -16,7 +16,8 @@ from worker.store import LeaseGrant, PersonaRecord, StorePool
 from worker.store.claims import claim_file as module
 from worker.store.claims.claim_file import RECENT_S, ClaimFile, SpaceBusy, StateUnusable, state_folder
 from worker.store.claims.written_claims import WrittenClaims
-from worker.store.personas import ClaimAnswer, PersonaStore
+from worker.store.personas.persona_record import ClaimAnswer
+from worker.store.personas.persona_store import PersonaStore
 
 REFERENCE = "[segment-personas 0123456789 01234567]"
 LEASE = LeaseGrant("syn_1", SyncState.FINALIZING, 1, "holder")

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from worker.models.sync import BatchKey, SyncFailure, SyncRequest
 from worker.store import keys
-from worker.store.batch_work import BatchGrant, BatchWork, Counted, NextPayloads, StartedBatch
 from worker.store.connection.pool import StorePool
 from worker.store.queue import JobPayload
 from worker.store.scripts import batch as batch_scripts
-from worker.store.sync_reader import storable_ms
+from worker.store.syncs.batch_work import BatchGrant, BatchWork, Counted, NextPayloads, StartedBatch
+from worker.store.syncs.sync_reader import storable_ms
 
 
 class BatchStore:

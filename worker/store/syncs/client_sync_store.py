@@ -12,7 +12,7 @@ from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.queue import JobPayload
 from worker.store.scripts import sync as sync_scripts
-from worker.store.sync_reader import SyncReader, storable_ms
+from worker.store.syncs.sync_reader import SyncReader, storable_ms
 
 
 class ClientSyncStore(SyncReader):

@@ -14,12 +14,12 @@ from worker.clusters.analysis.snapshot import Snapshot
 from worker.models.plan import AccountBill, Plan
 from worker.models.sync import JobKind, SyncFailure, SyncRequest, SyncState
 from worker.store import keys
-from worker.store.batch_work import ListedBatch, NewBatch, NextPayloads
 from worker.store.connection.pool import StorePool
 from worker.store.queue import JobPayload
 from worker.store.scripts import sync as sync_scripts
-from worker.store.sync_progress import Checkpoint, LeaseGrant, Listing, StartedJob
-from worker.store.sync_reader import SyncReader, storable_ms
+from worker.store.syncs.batch_work import ListedBatch, NewBatch, NextPayloads
+from worker.store.syncs.sync_progress import Checkpoint, LeaseGrant, Listing, StartedJob
+from worker.store.syncs.sync_reader import SyncReader, storable_ms
 
 Move = Literal["stay", "walk", "finalize"]
 

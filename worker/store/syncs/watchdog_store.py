@@ -10,8 +10,8 @@ from worker.store.connection.pool import StorePool
 from worker.store.queue import JobPayload
 from worker.store.scripts import watchdog as watchdog_scripts
 from worker.store.scripts.watchdog import DueEntry, Revival
-from worker.store.sync_progress import SilentSync
-from worker.store.sync_reader import storable_ms
+from worker.store.syncs.sync_progress import SilentSync
+from worker.store.syncs.sync_reader import storable_ms
 
 log = logging.getLogger("segment_personas.store")
 

@@ -10,8 +10,8 @@ from tests.support.redis_server import RedisServer
 from tests.support.syncs import Syncs
 from worker.models.sync import SyncState
 from worker.store import StorePool, redis_pool
+from worker.store.connection.prefix import prefixed
 from worker.store.connection.probe import check_store
-from worker.store.prefix import prefixed
 
 
 @pytest.mark.parametrize(
