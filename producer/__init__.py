@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from producer.client import SyncClient, SyncConflict, SyncFailed, SyncNotFound
     from worker.clusters.rules.toml_file import parse_rules
     from worker.errors import ConfigurationError, PersonasError, StoreUnavailable
-    from worker.models.sync import Sync, SyncRequest, SyncState
+    from worker.models.request import SyncRequest
+    from worker.models.sync import Sync, SyncState
 
 __all__ = [
     "ConfigurationError",
@@ -39,7 +40,8 @@ _MODULES = {
     "producer.client": ("SyncClient", "SyncConflict", "SyncFailed", "SyncNotFound"),
     "worker.clusters.rules.toml_file": ("parse_rules",),
     "worker.errors": ("ConfigurationError", "PersonasError", "StoreUnavailable"),
-    "worker.models.sync": ("Sync", "SyncRequest", "SyncState"),
+    "worker.models.request": ("SyncRequest",),
+    "worker.models.sync": ("Sync", "SyncState"),
 }
 
 

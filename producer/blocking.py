@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from producer.client import SyncClient
 from worker.errors import ConfigurationError
-from worker.models.sync import Sync, SyncRequest
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync
 from worker.settings import load_client_config
 
 Result = TypeVar("Result")

@@ -15,7 +15,8 @@ from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import PersonasError
 from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.jobs.store_factories import client_sync_store, worker_registry
-from worker.models.sync import Sync, SyncRequest, SyncState, job_kind, new_sync_id
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState, job_kind, new_sync_id
 from worker.settings import ClientConfig, load_client_config
 from worker.store import StorePool, WorkerPresence, redis_pool
 

@@ -27,15 +27,14 @@ from worker.clusters import Rules
 from worker.errors import ConfigurationError, PersonasError
 from worker.jobs.arq_worker import needed_tokens
 from worker.jobs.store_factories import claim_file
-from worker.models.sync import (
+from worker.models.request import (
     FAN_OUT_NEEDS_INLINE,
     FAN_OUT_READS_ALL,
     TRAIT_CLASS_NEEDS_PROFILE_API,
     Strategy,
-    Sync,
     SyncRequest,
-    new_sync_id,
 )
+from worker.models.sync import Sync, new_sync_id
 from worker.segment.export_file import STANDARD_INPUT, anywhere
 from worker.settings import Dialect, Settings
 from worker.store.claims.claim_file import StateUnusable

@@ -15,8 +15,9 @@ from worker.clusters.analysis.drift import Drift, compare_snapshots
 from worker.clusters.analysis.quality_guards import has_evidence
 from worker.clusters.analysis.snapshot import take_snapshot
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
+from worker.models.outcome import PersonaOutcome
 from worker.models.plan import PlannedPersona
-from worker.models.sync import PersonaOutcome, Sync, SyncState
+from worker.models.sync import Sync, SyncState
 from worker.printable import json_text
 
 

@@ -14,7 +14,7 @@ from tests.support import truth
 from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
 from tests.support.redis_server import RedisServer
 from tests.support.workers import WorkerProcess, environment
-from worker.models.sync import Strategy
+from worker.models.request import Strategy
 from worker.settings import load_settings
 from worker.store import StorePool
 

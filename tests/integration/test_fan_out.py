@@ -194,4 +194,4 @@ async def test_a_listing_ahead_of_its_readers_waits_in_nobodys_slot(
         stage.sandbox.clear_faults()
         await stage.assert_bought_once(await stage.ended(sync))
         await stage.assert_clean()
-        assert worker.text().count("walk of epoch") == 2
+        assert worker.text().count("fetch job of epoch") == 2

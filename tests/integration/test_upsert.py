@@ -16,7 +16,8 @@ from tests.support.stage import RECIPE, Stage, Start, staged
 from worker.clusters import RECIPE as RULES
 from worker.clusters import Rules
 from worker.jobs.personas.lookup import cluster_reference
-from worker.models.sync import Sync, SyncRequest, SyncState
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState
 from worker.store import keys
 
 UNGUARDED = {"GUARD_PROFILES": "0"}

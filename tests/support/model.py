@@ -16,8 +16,10 @@ import orjson
 from tests.support.model_batches import ModelBatch, ModelBatches, ModelLookAhead, out_of_order, stale
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.jobs.job_payloads import batch_payload
+from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.plan import Plan
-from worker.models.sync import BatchKey, JobKind, PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState, job_kind
+from worker.models.request import SyncRequest
+from worker.models.sync import BatchKey, JobKind, Sync, SyncState, job_kind
 from worker.store import (
     Checkpoint,
     Claim,

@@ -9,7 +9,8 @@ from unittest.mock import ANY
 
 from worker.errors import LeaseLost
 from worker.jobs.job_payloads import batch_payload
-from worker.models.sync import BatchKey, SyncFailure, SyncState
+from worker.models.outcome import SyncFailure
+from worker.models.sync import BatchKey, SyncState
 from worker.store import (
     BatchGrant,
     BatchWork,

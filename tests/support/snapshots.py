@@ -7,7 +7,9 @@ from typing import Any
 
 from producer.sandbox import SpaceSpec, profiles
 from worker.clusters import Aggregate, fold
-from worker.models.sync import PersonaOutcome, Sync, SyncRequest, SyncState
+from worker.models.outcome import PersonaOutcome
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState
 
 START = 1_700_000_000.0
 

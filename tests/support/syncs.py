@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from tests.support.model import Key, read
 from worker.jobs.job_payloads import sync_payload
+from worker.models.outcome import SyncFailure
 from worker.models.plan import Plan
-from worker.models.sync import Sync, SyncFailure, SyncRequest, SyncState, job_kind
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState, job_kind
 from worker.store import (
     Checkpoint,
     ClientSyncStore,

@@ -9,7 +9,8 @@ import logging
 from collections import Counter
 
 from worker.errors import ApiError, PersonasError
-from worker.models.sync import PersonaOutcome, SyncState
+from worker.models.outcome import PersonaOutcome
+from worker.models.sync import SyncState
 from worker.store import JobSyncStore
 from worker.store.syncs.sync_progress import StartedJob
 

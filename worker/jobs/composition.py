@@ -28,7 +28,8 @@ from worker.jobs.personas.persona_guard import missing_personas
 from worker.jobs.personas.planner import Planner
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.watchdog import Watchdog
-from worker.models.sync import BatchKey, SyncRequest
+from worker.models.request import SyncRequest
+from worker.models.sync import BatchKey
 from worker.settings import Settings
 from worker.store import BatchGrant, LeaseGrant, StartedBatch
 from worker.store.syncs.sync_progress import StartedJob

@@ -15,7 +15,8 @@ from worker.concurrency import to_its_end
 from worker.errors import ApiError, LeaseLost, PersonasError, StoreUnavailable, StoreUnusable
 from worker.jobs.audit_log import log_end
 from worker.jobs.lease import Grant, Lease
-from worker.models.sync import JobKind, SyncFailure, SyncState
+from worker.models.outcome import SyncFailure
+from worker.models.sync import JobKind, SyncState
 from worker.store import JobSyncStore, LeaseGrant
 from worker.store.syncs.sync_progress import StartedJob, new_token
 

@@ -28,7 +28,7 @@ from worker.jobs.store_factories import (
     worker_registry,
 )
 from worker.mavera import MaveraClient
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.segment import AutoSource, DialectMemory, InlineApi, NoMemory, ProfileApi, SampledSource, Source
 from worker.segment.export_file import FileSource, Opener, OpenFiles, under
 from worker.segment.profile_api import LISTED_A_CALL

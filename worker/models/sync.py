@@ -1,41 +1,27 @@
-"""What a sync is: the request that starts it, its states with their legal moves, and the snapshot that others look at.
+"""A sync at one moment: its state, its counts, its batches and its results.
 
-Pure data. `worker.store` keeps it in Redis; `producer` shows it.
+Pure data. `worker.store` reads it from Redis, and `producer` shows it. The values of `JobKind` are part of job ids and
+job payloads in Redis, so `walk` and `finalize` stay as they are.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
     ValidationError,
-    ValidationInfo,
-    model_serializer,
-    model_validator,
 )
 
-from worker.clusters import RECIPE, Aggregate, Rules
+from worker.clusters import Aggregate
 from worker.clusters.analysis.snapshot import Snapshot
-from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
+from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.plan import AccountBill, Plan
+from worker.models.request import SyncRequest
 
-Strategy = Literal["auto", "chain", "fan-out"]
 JobKind = Literal["walk", "finalize"]
 
 
@@ -63,6 +49,7 @@ class SyncState(StrEnum):
 
 FINAL = frozenset({SyncState.COMPLETED, SyncState.FAILED, SyncState.CANCELLED})
 
+
 LEGAL_MOVES: Mapping[SyncState, frozenset[SyncState]] = {
     SyncState.QUEUED: frozenset({SyncState.FETCHING, SyncState.FAILED, SyncState.CANCELLED}),
     SyncState.FETCHING: frozenset({SyncState.FINALIZING, SyncState.FAILED, SyncState.CANCELLED}),
@@ -82,251 +69,20 @@ def job_kind(state: SyncState) -> JobKind:
     return "finalize" if state is SyncState.FINALIZING else "walk"
 
 
-_STORED = {"stored": True}
-"""The context of a validation of what Redis holds: it passed the checks of the version that stored it."""
-
-
-@lru_cache(maxsize=64)
-def _shared(text: str, *, stored: bool) -> Rules:
-    return Rules.model_validate_json(text, context=_STORED if stored else None)
-
-
-def _as_rules(value: object, info: ValidationInfo) -> object:
-    """Rules by their name; and for the same data the same object, so that a worker compiles them once for all jobs."""
-    if isinstance(value, str) and value in BUILTIN_RULES:
-        return load_builtin_rules(value)
-    if isinstance(value, dict):
-        # What is not JSON, or is nested too deep, is reported by its field when it is validated as it is.
-        with suppress(TypeError, RecursionError):
-            return _shared(json.dumps(value), stored=info.context is _STORED)
-    return value
-
-
-def _written(rules: Rules) -> str | dict[str, Any]:
-    # The default by its name, as before there were others: most requests say no more than that.
-    return RECIPE.name if rules == RECIPE else rules.as_json()
-
-
-FAN_OUT_NEEDS_INLINE = "fan-out is for the dialect inline; profile-api asks for its profiles side by side as it is"
-
-TRAIT_CLASS_NEEDS_PROFILE_API = (
-    "only the dialect profile-api can ask for one class of traits; leave it out, or choose profile-api"
-)
-
-FAN_OUT_READS_ALL = (
-    "a sample is not fanned out, for its pages would be read whole all the same; leave out one of the two"
-)
-
-
-def _chosen(strategy: Strategy) -> Strategy:
-    """What `auto` stands for, so that whoever asks for the chain by name asks for the same."""
-    return "chain" if strategy == "auto" else strategy
-
-
-class SyncRequest(BaseModel):
-    """What is asked for. Everything that shapes the result is here, so that any worker gives the same one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    space_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$", description="Segment space")
-    dialect: Literal["auto", "inline", "profile-api"] = Field(
-        default="auto",
-        description="How Segment is asked. inline: traits in the list; profile-api: one call for each profile's; "
-        "auto: as it answers",
-    )
-    strategy: Annotated[Strategy, AfterValidator(_chosen)] = Field(
-        default="auto",
-        validate_default=True,
-        description="chain: page after page; fan-out (inline): list first, read pages on all workers; auto: the chain",
-    )
-    collection: Literal["users", "accounts"] = Field(default="users", description="Collection of profiles in the space")
-    trait_class: Literal["computed_trait", "audience"] | None = Field(
-        default=None, description="Read only traits of this class (profile-api)"
-    )
-    rules: Annotated[Rules, BeforeValidator(_as_rules), PlainSerializer(_written)] = Field(
-        default=RECIPE, description="Traits and clusters, or the name of rules that ship with the program"
-    )
-    file: str | None = Field(
-        default=None,
-        max_length=4096,
-        pattern=r"^\P{Cc}+$",
-        description="Read this file in the place of the space, as the workers see it: a profile a line, maybe in gzip",
-    )
-    sample: float | None = Field(
-        default=None, gt=0, lt=1, description="Read only this share of the profiles, picked by their identifiers"
-    )
-    max_profiles: int | None = Field(default=None, ge=1, description="Stop reading after this many profiles")
-    min_cluster_size: int = Field(default=3, ge=1, description="A smaller cluster makes no persona")
-    mode: Literal["upsert", "create"] = Field(
-        default="upsert",
-        description="upsert: update the cluster's persona if it has one; create: always make new ones",
-    )
-    allow_partial: bool | Literal["create"] = Field(
-        default=False,
-        description="Let a sync of a part of the space create personas, and overwrite those made from all of it; "
-        "`create`: only the former",
-    )
-    plan_only: bool = Field(default=False, description="Plan the personas and change none; `apply` makes them")
-    max_credits: int | None = Field(default=None, ge=0, description="Spend no more credits than these")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _dialect_follows(cls, data: Any) -> Any:
-        """What only one dialect can do chooses it."""
-        if not isinstance(data, dict) or data.get("dialect", "auto") != "auto" or data.get("file") is not None:
-            return data
-        if data.get("strategy") == "fan-out":
-            return {**data, "dialect": "inline"}
-        return {**data, "dialect": "profile-api"} if data.get("trait_class") else data
-
-    @model_serializer(mode="wrap")
-    def _leave_auto_out(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        """Leaves `auto` out of JSON: a version that does not know it reads its own default, and can go on."""
-        data: dict[str, Any] = handler(self)
-        if info.mode == "json" and self.dialect == "auto":
-            del data["dialect"]
-        return data
-
-    @model_validator(mode="after")
-    def _fits_a_file(self) -> Self:
-        if self.file is not None and (self.trait_class or self.dialect == "profile-api" or self.fans_out):
-            raise ValueError("a file has neither a dialect nor classes of traits, nor can it be fanned out")
-        return self
-
-    @classmethod
-    def from_stored(cls, text: str) -> Self:
-        """Reads a request as Redis holds it, also one that an earlier version accepted and this one does not."""
-        return cls.model_validate_json(text, context=_STORED)
-
-    @model_validator(mode="after")
-    def _trait_class_fits(self, info: ValidationInfo) -> Self:
-        if self.trait_class and self.dialect == "inline" and info.context is not _STORED:
-            raise ValueError(TRAIT_CLASS_NEEDS_PROFILE_API)
-        return self
-
-    @model_validator(mode="after")
-    def _strategy_fits(self) -> Self:
-        if self.fans_out and self.dialect != "inline":
-            raise ValueError(FAN_OUT_NEEDS_INLINE)
-        if self.fans_out and self.sample is not None:
-            raise ValueError(FAN_OUT_READS_ALL)
-        return self
-
-    @property
-    def fans_out(self) -> bool:
-        """Whether pages are listed first, and read on all workers."""
-        return self.strategy == "fan-out"
-
-    @property
-    def identity(self) -> str:
-        """What may run only once at a time: a digest of space, collection and name of the rules."""
-        return identity(self.space_id, self.collection, self.rules.name)
-
-    @property
-    def counting_digest(self) -> str:
-        """Digest of the rules and the class of traits; statistics can be compared only if it is the same."""
-        text = json.dumps([self.rules.as_json(), self.trait_class], sort_keys=True)
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-    def differences(self, other: SyncRequest) -> list[str]:
-        """The options in which `other` differs: `max-profiles 5 instead of unset`; of rules only which parts."""
-        mine, theirs = self.model_dump(exclude={"rules"}), other.model_dump(exclude={"rules"})
-        found = [
-            _difference(name, mine[name], theirs[name])
-            for name in mine
-            if mine[name] != theirs[name] and (name != "max_credits" or self.plan_only == other.plan_only)
-        ]
-        if parts := self.rules.differences(other.rules):
-            found.append(f"rules: another {', '.join(parts)}")
-        return found
-
-    def with_budget(self, max_credits: int | None) -> SyncRequest:
-        """The same with another budget."""
-        return self.model_copy(update={"max_credits": max_credits})
-
-    def applied_within(self, max_credits: int | None, *, allow_partial: bool = False) -> SyncRequest:
-        """What a preview becomes when it is applied: it makes its personas, within a budget.
-
-        allow_partial: also those that come from a part of the space, as the plan says.
-        """
-        allowed = self.allow_partial or ("create" if allow_partial else False)
-        return self.model_copy(update={"plan_only": False, "max_credits": max_credits, "allow_partial": allowed})
-
-
-def _difference(name: str, mine: object, theirs: object) -> str:
-    """One option that two requests have set differently, in the words of the command line."""
-    if name == "plan_only":
-        acts = ("only plans", "changes personas")
-        return f"this one {acts[not mine]}, that one {acts[not theirs]}"
-    words = {None: "unset", True: "on", False: "off"}
-    shown = [words[value] if value is None or isinstance(value, bool) else f"{value}" for value in (mine, theirs)]
-    return f"{name.replace('_', '-')} {shown[0]} instead of {shown[1]}"
-
-
-def identity(space_id: str, collection: str, rules_name: str) -> str:
-    """A digest of space, collection and name of the rules: 24 characters."""
-    text = "\0".join((space_id, collection, rules_name))
-    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
-
-
 def new_sync_id() -> str:
     """A fresh sync id, 20 characters, safe in URLs and Redis keys."""
     return "syn_" + secrets.token_hex(8)
 
 
 @dataclass(frozen=True)
-class SyncFailure:
-    """Why a sync failed. resumable: whether `resume` can go on from the checkpoint."""
-
-    code: str
-    message: str
-    resumable: bool
-
-
-@dataclass(frozen=True)
-class PersonaOutcome:
-    """What became of one cluster at Mavera.
-
-    action: `created`, `updated`, `unchanged` (it is up to date: nothing was sent) or `skipped` (it stays as it was).
-    credits: charged for it by this sync. ignored: fields that Mavera dropped. reason: of an update, in words; of what
-    was skipped, a word: `empty`, `too_small`, `no_evidence`, `partial`. twins: ids of other personas at Mavera that
-    carry the same reference, bought twice or copied by hand.
-    """
-
-    cluster: str
-    persona_id: str
-    action: str
-    credits: int
-    ignored: tuple[str, ...] = ()
-    reason: str = ""
-    twins: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, object]:
-        """The outcome as it is kept in Redis; without twins as earlier versions wrote it, and can read it."""
-        fields = asdict(self)
-        return fields if self.twins else {name: value for name, value in fields.items() if name != "twins"}
-
-    @property
-    def id(self) -> str:
-        """The persona's id, by its name in JSON."""
-        return self.persona_id
-
-    @property
-    def key(self) -> str:
-        """The key of the cluster, by its name in JSON."""
-        return self.cluster
-
-    @property
-    def skipped(self) -> bool:
-        """Whether the persona does not say what the sync has found."""
-        return self.action == "skipped"
-
-
-@dataclass(frozen=True)
 class BatchKey:
-    """What tells one try at a batch of pages from every other.
+    """Names one attempt at a batch of pages.
 
-    slot: where in the look-ahead of its sync it stands. number: of the batch, never used twice. attempt: from 1.
+    Attributes:
+        sync_id: Of the sync.
+        slot: Its place in the look-ahead of the sync.
+        number: Of the batch; never used twice in a sync.
+        attempt: From 1.
     """
 
     sync_id: str
@@ -341,13 +97,13 @@ class BatchKey:
         return cls(sync_id, slot, int(number), int(attempt))
 
     def next_attempt(self) -> Self:
-        """The try after this one."""
+        """The attempt after this one."""
         return replace(self, attempt=self.attempt + 1)
 
 
 @dataclass(frozen=True)
 class Sync:
-    """A sync as it stood at one moment. Times are Unix seconds by the clock of Redis; None: not yet."""
+    """A sync at one moment. Times are Unix seconds by the clock of Redis; None: not yet."""
 
     id: str
     request: SyncRequest
@@ -364,24 +120,24 @@ class Sync:
     failed_in: SyncState | None
     error: SyncFailure | None
     note: str
-    """What the sync waits for at the moment, in words; empty when it waits for nothing."""
+    """What the sync waits for at the moment; empty when it waits for nothing."""
     aggregate: bytes
     """The statistics so far, encoded by `worker.clusters.Aggregate`; empty before the first checkpoint."""
     outcomes: tuple[PersonaOutcome, ...]
     credits: int = 0
-    """Charged for this sync so far, also before a restart."""
+    """Credits charged for this sync so far, also before a restart."""
     pages_listed: int = 0
-    """In fan-out: how many pages are known by now; `pages` of them are counted."""
+    """In fan-out: how many pages are listed; `pages` of them are counted."""
     outstanding: tuple[BatchKey, ...] = ()
     """In fan-out: the batches that are listed and not yet counted."""
     plan: Plan | None = None
-    """What a preview found that it would do; it stays with the sync when it is applied."""
+    """The plan of a preview; it is kept when it is applied."""
     applied_at: float | None = None
     """When the plan was applied."""
     baseline: Snapshot | None = None
-    """What the space was like at the complete sync before this one that counted alike; known when it has completed."""
+    """The last complete sync of the space with the same rules before this one; known when this one has completed."""
     account: AccountBill | None = None
-    """What the Mavera account counted while the sync made its changes; None if it made none, or that is not known."""
+    """What the Mavera account counted while the sync changed personas; None if it changed none or that is not known."""
     owner: str = ""
     """The Mavera account that it belongs to, as `account_name` names it. Empty until a worker has taken its
     first job, if its client names none."""

@@ -9,7 +9,7 @@ from worker.errors import Retry
 from worker.http.body import parse_json
 from worker.http.client import HttpClient, TransportError
 from worker.http.pagination import Asked
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body
 from worker.segment.pagination import Page, list_params, list_path, locate_doubt, read_page
 from worker.segment.source import Call, FetchedProfiles

@@ -12,7 +12,7 @@ from typing import Any
 
 from worker.errors import Permanent
 from worker.http.pagination import Asked, read_following
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 
 OTHER_SHAPE = "the body is not a"
 """The beginning of a message about a body that is JSON of another shape."""

@@ -18,7 +18,7 @@ from worker.errors import Retry
 from worker.http.body import is_cursor, parse_json
 from worker.http.client import HttpClient, TransportError
 from worker.http.pagination import Asked, read_following
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body
 from worker.segment.pagination import OTHER_SHAPE, Page, list_path, locate_doubt, make_page
 from worker.segment.source import Call, FetchedProfiles

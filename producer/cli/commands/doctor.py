@@ -44,7 +44,7 @@ from worker.jobs.personas.orphans import Owner, find_orphans
 from worker.jobs.services import mavera_client, segment_source
 from worker.jobs.store_factories import persona_store, store_pool, worker_registry
 from worker.mavera import MaveraClient, Persona, list_pages, make_reference
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.printable import printable
 from worker.segment import AutoSource, Source
 from worker.settings import FixedDialect, Settings, read_settings, unknown_settings

@@ -27,7 +27,7 @@ from worker.clusters.suggest.proposal import Suggestion, suggest
 from worker.errors import ApiError, ConfigurationError, ResumableStop
 from worker.http.client import new_session
 from worker.jobs.services import segment_source
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.printable import printable
 from worker.segment import AutoSource, ProfileApi, Source
 from worker.segment.export_file import FileSource, OpenFiles, anywhere

@@ -31,7 +31,8 @@ from producer.cli.views import history as remembered
 from producer.cli.views.plan import changes_personas, plan_summary, question
 from producer.cli.views.sync_views import listing, report
 from producer.client import SyncClient
-from worker.models.sync import Sync, identity
+from worker.models.request import identity
+from worker.models.sync import Sync
 from worker.settings import Settings, load_settings, unknown_settings
 
 

@@ -13,7 +13,8 @@ from rich.text import Text
 from producer.cli.json_output import ClusterResult, statistics
 from producer.cli.views.surplus_personas import describe_orphan
 from worker.models.plan import Change, Plan, PlannedPersona
-from worker.models.sync import Sync, SyncRequest
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync
 from worker.printable import json_text, printable
 
 SHOWN_CHANGES = 3

@@ -12,7 +12,7 @@ from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
 from tests.support.redis_server import RedisServer
 from worker.clusters import RECIPE
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 
 LIMIT = 100
 LATENCY_S = 0.15

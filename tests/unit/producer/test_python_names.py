@@ -12,7 +12,9 @@ import producer
 from producer import ConfigurationError, PersonasError, SyncClient, SyncConflict, SyncFailed, SyncNotFound, run_sync
 from producer.client import SyncFailed as ClientSyncFailed
 from worker.errors import StoreUnavailable
-from worker.models.sync import PersonaOutcome, Sync, SyncRequest
+from worker.models.outcome import PersonaOutcome
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync
 from worker.settings import load_settings
 from worker.store import StorePool
 

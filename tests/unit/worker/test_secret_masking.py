@@ -16,7 +16,7 @@ from worker.errors import ApiError, PersonasError, ResumableStop, StoreUnavailab
 from worker.http.body import error_message
 from worker.http.client import HttpClient, HttpLimits, new_session
 from worker.mavera import MaveraClient
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.segment import InlineApi
 from worker.settings import load_settings
 

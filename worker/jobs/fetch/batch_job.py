@@ -17,7 +17,8 @@ from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.jobs.job_runner import Work
 from worker.jobs.lease import Lease
-from worker.models.sync import BatchKey, SyncFailure
+from worker.models.outcome import SyncFailure
+from worker.models.sync import BatchKey
 from worker.segment import Page, Source, fetch_certain_page
 from worker.store import BatchGrant, BatchStore, Counted, StartedBatch
 from worker.store.syncs.sync_progress import new_token

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from worker.errors import ResumableStop
 from worker.jobs.personas.lookup import cluster_reference
 from worker.mavera import CREDITS_PER_PERSONA
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.store import JobSyncStore, PersonaStore
 from worker.store.syncs.sync_progress import StartedJob
 

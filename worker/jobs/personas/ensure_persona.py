@@ -56,7 +56,7 @@ from worker.mavera import (
     build_payload,
 )
 from worker.mavera.ignored_fields import find_ignored_fields
-from worker.models.sync import PersonaOutcome
+from worker.models.outcome import PersonaOutcome
 from worker.settings import CLAIM_DEADLINE_S
 from worker.store import Claim, ClaimAnswer, JobSyncStore, LeaseGrant, PersonaRecord, PersonaStore, Sent
 from worker.store.syncs.sync_progress import StartedJob, new_token

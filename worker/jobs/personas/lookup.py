@@ -17,7 +17,7 @@ from worker.clusters import ClusterSummary
 from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.settle_watch import SettleWatch
 from worker.mavera import MaveraClient, Persona, Reference, list_pages, make_reference
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.store import PersonaRecord, PersonaStore
 
 T = TypeVar("T")

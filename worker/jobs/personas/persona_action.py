@@ -24,7 +24,7 @@ from worker.clusters import ClusterSummary
 from worker.clusters.analysis.change_detection import ChangeThreshold, find_changes
 from worker.clusters.analysis.quality_guards import has_evidence
 from worker.mavera import PersonaPayload
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.store import PersonaRecord
 
 

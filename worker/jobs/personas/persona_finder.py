@@ -21,7 +21,7 @@ from worker.mavera import MaveraClient, Persona, PersonaGone, PersonaPayload, Re
 from worker.mavera.absence import WantedPersona, find_suspects, is_shown_whole, matches_beginning, visible_reference
 from worker.mavera.listing import MAX_PAGES
 from worker.mavera.payload import NAME_PREFIX
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.store import PersonaStore
 
 FRESH_S = 5.0

@@ -10,7 +10,7 @@ from worker.clusters import Aggregate, ClusterSummary
 from worker.clusters.analysis.quality_guards import Alarm, GuardThresholds, UncountedEntries, find_alarms
 from worker.clusters.analysis.snapshot import Snapshot, take_snapshot
 from worker.errors import Permanent, ResumableStop
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.store.syncs.sync_progress import StartedJob
 
 _UNUSABLE = frozenset({"guard_profile_errors", "guard_trait_errors"})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from worker.errors import ResumableStop
-from worker.segment import Call, FetchedProfiles, Page
 from worker.segment.export_file.file_cache import OpenFiles
 from worker.segment.export_file.ndjson_file import Place
+from worker.segment.pagination import Page
+from worker.segment.source import Call, FetchedProfiles
 
 
 class FileSource:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from worker.errors import PersonasError, ResumableStop
-from worker.models.sync import PersonaOutcome
+from worker.models.outcome import PersonaOutcome
 from worker.store import keys
 from worker.store.claims.claim_file import ClaimFile, StateUnusable
 from worker.store.connection.pool import StorePool

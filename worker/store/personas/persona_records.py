@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import orjson
 
-from worker.models.sync import PersonaOutcome
+from worker.models.outcome import PersonaOutcome
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.personas.persona_record import PersonaRecord

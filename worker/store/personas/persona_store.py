@@ -10,7 +10,7 @@ import math
 
 import orjson
 
-from worker.models.sync import PersonaOutcome
+from worker.models.outcome import PersonaOutcome
 from worker.store import keys
 from worker.store.connection.steadiness import WATCHED
 from worker.store.personas.persona_record import Claim, ClaimAnswer, PersonaRecord

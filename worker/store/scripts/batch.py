@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from worker.models.sync import BatchKey, SyncFailure
+from worker.models.outcome import SyncFailure
+from worker.models.sync import BatchKey
 from worker.store.connection.pool import StorePool
 from worker.store.keys import HashKey, ListKey, SortedSetKey
 from worker.store.queue import JobPayload

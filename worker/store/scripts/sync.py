@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Literal
 
-from worker.models.sync import JobKind, SyncFailure
+from worker.models.outcome import SyncFailure
+from worker.models.sync import JobKind
 from worker.store.connection.pool import StorePool
 from worker.store.keys import HashKey, ListKey, SortedSetKey, StringKey
 from worker.store.queue import JobPayload

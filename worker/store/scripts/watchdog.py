@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from worker.models.sync import BatchKey, SyncFailure, SyncState
+from worker.models.outcome import SyncFailure
+from worker.models.sync import BatchKey, SyncState
 from worker.store.connection.pool import StorePool
 from worker.store.keys import HashKey, SortedSetKey, StringKey
 from worker.store.queue import JobPayload

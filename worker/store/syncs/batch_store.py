@@ -7,7 +7,9 @@ statistics; they are written if no other batch was first. A job whose attempt is
 
 from __future__ import annotations
 
-from worker.models.sync import BatchKey, SyncFailure, SyncRequest
+from worker.models.outcome import SyncFailure
+from worker.models.request import SyncRequest
+from worker.models.sync import BatchKey
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.queue import JobPayload

@@ -10,7 +10,8 @@ from typing import Self
 
 import orjson
 
-from worker.models.sync import BatchKey, SyncRequest
+from worker.models.request import SyncRequest
+from worker.models.sync import BatchKey
 from worker.store.queue import JobPayload
 
 

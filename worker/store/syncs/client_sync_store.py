@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from worker.models.sync import Sync, SyncRequest, SyncState
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.queue import JobPayload

@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import Literal
 
 from worker.clusters.analysis.snapshot import Snapshot
+from worker.models.outcome import SyncFailure
 from worker.models.plan import AccountBill, Plan
-from worker.models.sync import JobKind, SyncFailure, SyncRequest, SyncState
+from worker.models.request import SyncRequest
+from worker.models.sync import JobKind, SyncState
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.queue import JobPayload

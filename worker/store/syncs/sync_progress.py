@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from worker.models.sync import SyncRequest, SyncState
+from worker.models.request import SyncRequest
+from worker.models.sync import SyncState
 from worker.store import keys
 
 

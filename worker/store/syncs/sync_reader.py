@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import StoreUnusable
-from worker.models.sync import PersonaOutcome, Sync
+from worker.models.outcome import PersonaOutcome
+from worker.models.sync import Sync
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 

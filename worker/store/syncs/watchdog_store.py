@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from worker.models.sync import BatchKey, SyncFailure, SyncState
+from worker.models.outcome import SyncFailure
+from worker.models.sync import BatchKey, SyncState
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.queue import JobPayload

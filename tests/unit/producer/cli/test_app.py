@@ -26,7 +26,7 @@ from producer.cli import app, connect
 from producer.cli.commands import syncs
 from producer.cli.connect import SyncOptions
 from producer.cli.usage_errors import seconds_of, share_of
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.settings import Settings
 
 COMMANDS = (

@@ -14,8 +14,10 @@ from producer.cli.next_steps import after_failure, after_plan
 from producer.client import SyncConflict, SyncNotFound
 from tests.support.snapshots import START, fetching
 from worker.errors import ConfigurationError, PersonasError, Retry, StoreUnavailable
+from worker.models.outcome import SyncFailure
 from worker.models.plan import Plan, PlannedPersona
-from worker.models.sync import Sync, SyncFailure, SyncRequest, SyncState
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.support.web_server import Answer, answer, serving
 from worker.clusters import Aggregate, fold, summarise
 from worker.errors import ApiError, Permanent, ResumableStop, Retry
 from worker.http.client import HttpClient, HttpLimits, new_session
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.segment import InlineApi, Page
 from worker.segment.pagination import CursorGuard
 

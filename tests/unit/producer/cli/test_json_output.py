@@ -12,8 +12,10 @@ from producer.sandbox import SpaceSpec
 from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
 from tests.support.spaces import snapshot
 from worker.clusters import Aggregate, fold
+from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.plan import Plan, PlannedPersona
-from worker.models.sync import PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState
 
 
 def test_the_document_of_a_finished_sync_is_the_recipes_example_and_what_was_added_to_it() -> None:

@@ -20,7 +20,7 @@ from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
 from worker.jobs.api_caller import LONGEST_WAIT_S, ApiCaller, Defer, RetryPolicy
 from worker.jobs.services import WorkerServices
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.segment import Page
 from worker.settings import load_settings
 from worker.store import RateScope, StorePool, embedded_pool, keys

@@ -12,7 +12,7 @@ from worker.http.client import new_session
 from worker.jobs.composition import build_watchdog, walk
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerServices
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.store import StorePool, keys
 
 

@@ -19,7 +19,8 @@ from worker.jobs.fetch.fetch_strategy import HandOver
 from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.jobs.lease import Lease
 from worker.jobs.services import WorkerServices
-from worker.models.sync import Sync, SyncRequest, SyncState, job_kind
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState, job_kind
 from worker.store import StorePool
 
 Job = Callable[..., Awaitable[None]]

@@ -10,17 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from worker.clusters import RECIPE, Rules
-from worker.models.sync import (
-    FINAL,
-    LEGAL_MOVES,
-    PersonaOutcome,
-    Sync,
-    SyncFailure,
-    SyncRequest,
-    SyncState,
-    job_kind,
-    new_sync_id,
-)
+from worker.models.outcome import PersonaOutcome, SyncFailure
+from worker.models.request import SyncRequest
+from worker.models.sync import FINAL, LEGAL_MOVES, Sync, SyncState, job_kind, new_sync_id
 
 FIELDS = {
     "id": "syn_1",

@@ -11,7 +11,7 @@ from tests.support.scripted_segment import Call, Refusal, people, rows, scripted
 from worker.errors import ApiError, Permanent, ResumableStop, Retry
 from worker.http.client import new_session
 from worker.jobs.services import dialect_urls, segment_source
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.segment import AutoSource
 from worker.settings import FixedDialect, Settings, load_settings
 from worker.store import StorePool

@@ -12,7 +12,7 @@ from producer.sandbox import CURSOR_FORMS, Fault, Sandbox, SandboxOptions, Space
 from tests.support.web_server import answer, serving
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import HttpClient, HttpLimits, new_session
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.segment import InlineApi, Page
 
 NOW = 1_700_000_000.0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from worker.http.body import MAX_CURSOR_LENGTH
 from worker.http.pagination import Asked
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.segment.pagination import Page, list_params, list_path, read_page
 
 PLACES = ("data.cursor", "cursor", "data.pagination", "pagination")

@@ -14,7 +14,7 @@ from tests.support.web_server import answer, serving
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
 from worker.jobs.services import segment_source
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.segment import FetchedProfiles, Page, ProfileApi
 from worker.segment.traits_caller import CHECKS, REFUSED_TRIES, TRIES
 from worker.settings import load_settings

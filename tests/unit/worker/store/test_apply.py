@@ -6,8 +6,10 @@ import pytest
 
 from tests.support.syncs import STATES, Syncs
 from worker.jobs.job_payloads import sync_payload
+from worker.models.outcome import SyncFailure
 from worker.models.plan import Plan
-from worker.models.sync import Sync, SyncFailure, SyncRequest, SyncState
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState
 from worker.store import JobPayload, StorePool, keys
 from worker.store.syncs.sync_progress import new_token
 

@@ -15,7 +15,8 @@ from worker.errors import LeaseLost
 from worker.http.body import MAX_CURSOR_LENGTH
 from worker.jobs.fetch.fan_out import BYTES_A_BATCH
 from worker.jobs.job_payloads import batch_payload, next_payloads, sync_payload
-from worker.models.sync import BatchKey, Sync, SyncFailure, SyncState
+from worker.models.outcome import SyncFailure
+from worker.models.sync import BatchKey, Sync, SyncState
 from worker.store import BatchGrant, BatchWork, NewBatch, StorePool, keys
 from worker.store.keys import DUE, QUEUE, SLOTS
 

@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.syncs import ENDED, REQUEST, RETENTION_MS, UNDER_WAY, Syncs
 from worker.jobs.job_payloads import sync_payload
-from worker.models.sync import SyncRequest, SyncState
+from worker.models.request import SyncRequest
+from worker.models.sync import SyncState
 from worker.store import StorePool, keys
 
 OTHER_OPTIONS = REQUEST.model_copy(update={"min_cluster_size": 9})

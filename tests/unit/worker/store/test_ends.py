@@ -8,7 +8,8 @@ from tests.support.model import without_times
 from tests.support.syncs import ENDED, FAILURE, REQUEST, RETENTION_MS, STATES, UNDER_WAY, Syncs, after
 from worker.errors import LeaseLost
 from worker.jobs.job_payloads import sync_payload
-from worker.models.sync import PersonaOutcome, SyncState, job_kind
+from worker.models.outcome import PersonaOutcome
+from worker.models.sync import SyncState, job_kind
 from worker.store import Checkpoint, PersonaRecord, StorePool, keys
 
 OUTCOME = PersonaOutcome("new", "per_1", "created", 300)

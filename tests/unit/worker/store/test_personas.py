@@ -12,7 +12,8 @@ from tests.support.model import without_times
 from tests.support.syncs import FAILURE, STATES, Syncs, after
 from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import LeaseLost
-from worker.models.sync import PersonaOutcome, SyncState
+from worker.models.outcome import PersonaOutcome
+from worker.models.sync import SyncState
 from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, PersonaStore, Sent, StorePool, keys
 from worker.store.personas.account_name import account_name, former_account_name
 

@@ -13,7 +13,8 @@ from tests.support.redis_server import RedisServer
 from tests.support.syncs import FAILURE, MOVES, PAGE, REQUEST, Syncs, after
 from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.job_payloads import batch_payload, sync_payload
-from worker.models.sync import PersonaOutcome, SyncState
+from worker.models.outcome import PersonaOutcome
+from worker.models.sync import SyncState
 from worker.store import Limiter, PersonaRecord, RateScope, StorePool, keys, redis_pool
 from worker.store.ratelimit.limiter import MustWait
 from worker.store.scripts import typed_script

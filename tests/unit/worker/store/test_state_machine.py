@@ -21,17 +21,10 @@ from tests.support.redis_server import RedisServer
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import LeaseLost
 from worker.jobs.job_payloads import batch_payload, sync_payload
+from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.plan import Plan
-from worker.models.sync import (
-    LEGAL_MOVES,
-    JobKind,
-    PersonaOutcome,
-    Strategy,
-    SyncFailure,
-    SyncRequest,
-    SyncState,
-    job_kind,
-)
+from worker.models.request import Strategy, SyncRequest
+from worker.models.sync import LEGAL_MOVES, JobKind, SyncState, job_kind
 from worker.store import (
     BatchStore,
     Checkpoint,

@@ -10,7 +10,8 @@ import pytest
 from tests.support.model import without_times
 from tests.support.syncs import ENDED, FAILURE, PAGE, UNDER_WAY, Syncs, after
 from worker.jobs.job_payloads import sync_payload
-from worker.models.sync import SyncFailure, SyncState, job_kind
+from worker.models.outcome import SyncFailure
+from worker.models.sync import SyncState, job_kind
 from worker.store import StorePool, keys
 from worker.store.keys import DUE, QUEUE, WATCH
 

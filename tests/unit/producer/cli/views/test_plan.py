@@ -11,7 +11,8 @@ from producer.cli.views.plan import changes_personas, plan_lines, plan_summary, 
 from tests.support.snapshots import completed
 from tests.support.spaces import snapshot
 from worker.models.plan import Plan, PlannedPersona
-from worker.models.sync import Sync, SyncRequest
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync
 
 
 def persona(action: str = "create", **changes: object) -> PlannedPersona:

@@ -18,8 +18,10 @@ from producer.sandbox import SpaceSpec
 from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
 from tests.support.spaces import snapshot
 from worker.clusters import Aggregate
+from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.plan import Plan, PlannedPersona
-from worker.models.sync import PersonaOutcome, Sync, SyncFailure, SyncRequest, SyncState
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState
 
 
 def text(*renderables: RenderableType, width: int = 100, encoding: str = "utf-8") -> str:

@@ -20,7 +20,8 @@ from worker.jobs.fetch import batch_job as batch_module
 from worker.jobs.fetch import fan_out
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerServices
-from worker.models.sync import Sync, SyncRequest, SyncState
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState
 from worker.segment import FetchedProfiles, Page
 from worker.store import StorePool
 from worker.store.keys import SLOTS

@@ -26,7 +26,8 @@ from tests.unit.worker.store.test_state_machine import (
     StoreMachine,
 )
 from worker.jobs.job_payloads import batch_payload, next_payloads
-from worker.models.sync import BatchKey, SyncFailure, SyncState
+from worker.models.outcome import SyncFailure
+from worker.models.sync import BatchKey, SyncState
 from worker.store import BatchWork, Counted, NewBatch, StorePool, embedded_pool, keys, redis_pool
 from worker.store.scripts.typed_script import script_text
 

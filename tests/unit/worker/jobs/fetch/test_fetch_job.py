@@ -18,7 +18,8 @@ from worker.jobs.composition import walk
 from worker.jobs.fetch import chain as counting_module
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerServices
-from worker.models.sync import Sync, SyncRequest, SyncState
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState
 from worker.store import StorePool
 
 SPEC = SpaceSpec(500, "wide")

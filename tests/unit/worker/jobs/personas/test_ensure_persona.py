@@ -16,7 +16,8 @@ from worker.jobs.composition import finalize, walk
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.personas.lookup import cluster_reference
 from worker.jobs.services import WorkerServices
-from worker.models.sync import Sync, SyncRequest, SyncState
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState
 from worker.store import PersonaStore, StorePool, keys
 
 REQUEST = SyncRequest(space_id="spa")

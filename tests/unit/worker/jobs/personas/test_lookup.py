@@ -22,7 +22,8 @@ from worker.jobs.personas.lookup import Lookup, cluster_reference, find_twins
 from worker.jobs.personas.persona_finder import PersonaInDoubt
 from worker.jobs.services import WorkerServices
 from worker.mavera import Persona, PersonaPayload, Reference, listing
-from worker.models.sync import PersonaOutcome, SyncRequest
+from worker.models.outcome import PersonaOutcome
+from worker.models.request import SyncRequest
 from worker.store import PersonaRecord, StorePool
 
 FAMILY = "0123456789"

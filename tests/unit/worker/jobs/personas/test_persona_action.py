@@ -11,7 +11,7 @@ from worker.clusters.analysis.change_detection import ChangeThreshold, PersonaFi
 from worker.clusters.analysis.summary import NumberSummary
 from worker.jobs.personas.persona_action import PersonaAction, decide_action
 from worker.mavera import PersonaPayload
-from worker.models.sync import SyncRequest
+from worker.models.request import SyncRequest
 from worker.settings import load_settings
 from worker.store import PersonaRecord, Sent
 

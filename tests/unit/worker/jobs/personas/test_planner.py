@@ -22,7 +22,7 @@ from worker.jobs.personas.planner import Planner
 from worker.jobs.services import WorkerServices
 from worker.mavera import build_payload
 from worker.models.plan import Plan, PlannedPersona
-from worker.models.sync import PersonaOutcome, SyncRequest
+from worker.models.request import SyncRequest
 from worker.store import PersonaRecord, Sent, StorePool
 from worker.store.syncs.sync_progress import StartedJob, new_token
 

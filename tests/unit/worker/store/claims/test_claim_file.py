@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from worker.errors import ConfigurationError, ResumableStop
-from worker.models.sync import PersonaOutcome, SyncState
+from worker.models.outcome import PersonaOutcome
+from worker.models.sync import SyncState
 from worker.store import LeaseGrant, PersonaRecord, StorePool
 from worker.store.claims import claim_file as module
 from worker.store.claims.claim_file import RECENT_S, ClaimFile, SpaceBusy, StateUnusable, state_folder

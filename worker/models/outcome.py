@@ -1,0 +1,63 @@
+"""How a sync ends: why it failed, and what became of the persona of each cluster. Pure data, kept in Redis as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class SyncFailure:
+    """Why a sync failed.
+
+    Attributes:
+        code: Short name for programs, such as `segment_unauthorized`.
+        message: What happened, where, and what to do.
+        resumable: Whether `resume` can go on from the checkpoint.
+    """
+
+    code: str
+    message: str
+    resumable: bool
+
+
+@dataclass(frozen=True)
+class PersonaOutcome:
+    """What a sync did with the persona of one cluster.
+
+    Attributes:
+        cluster: Key of the cluster.
+        persona_id: Its persona at Mavera.
+        action: `created`, `updated`, `unchanged` (up to date, so nothing was sent) or `skipped` (left as it was).
+        credits: Charged for it by this sync.
+        ignored: Fields that were sent and that Mavera dropped.
+        reason: Of an update a phrase; of a skipped cluster `empty`, `too_small`, `no_evidence` or `partial`.
+        twins: Ids of other personas at Mavera with the same reference, bought twice or copied by hand.
+    """
+
+    cluster: str
+    persona_id: str
+    action: str
+    credits: int
+    ignored: tuple[str, ...] = ()
+    reason: str = ""
+    twins: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """The outcome as it is kept in Redis. `twins` is left out if empty, because earlier versions cannot read it."""
+        fields = asdict(self)
+        return fields if self.twins else {name: value for name, value in fields.items() if name != "twins"}
+
+    @property
+    def id(self) -> str:
+        """The persona's id, by its name in JSON."""
+        return self.persona_id
+
+    @property
+    def key(self) -> str:
+        """The key of the cluster, by its name in JSON."""
+        return self.cluster
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the persona does not describe what this sync has found."""
+        return self.action == "skipped"

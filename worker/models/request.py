@@ -1,0 +1,220 @@
+"""What a user asks for: the request that starts a sync, with everything that shapes its result.
+
+Pure data. Requests are kept in Redis as JSON, so the field names are part of the storage format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from functools import lru_cache
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
+
+from worker.clusters import RECIPE, Rules
+from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
+
+Strategy = Literal["auto", "chain", "fan-out"]
+
+
+_STORED = {"stored": True}
+"""Validation context of data from Redis, which passed the checks of the version that stored it."""
+
+
+@lru_cache(maxsize=64)
+def _shared(text: str, *, stored: bool) -> Rules:
+    return Rules.model_validate_json(text, context=_STORED if stored else None)
+
+
+def _as_rules(value: object, info: ValidationInfo) -> object:
+    """Finds rules by their name. Equal data yields the same object, so that a worker compiles it once for all jobs."""
+    if isinstance(value, str) and value in BUILTIN_RULES:
+        return load_builtin_rules(value)
+    if isinstance(value, dict):
+        # Data that is not JSON, or is nested too deep, is reported with its field by the validation that follows.
+        with suppress(TypeError, RecursionError):
+            return _shared(json.dumps(value), stored=info.context is _STORED)
+    return value
+
+
+def _written(rules: Rules) -> str | dict[str, Any]:
+    # The default rules are written as their name, which keeps most requests small and readable by old versions.
+    return RECIPE.name if rules == RECIPE else rules.as_json()
+
+
+FAN_OUT_NEEDS_INLINE = "fan-out is for the dialect inline; profile-api asks for its profiles side by side as it is"
+
+
+TRAIT_CLASS_NEEDS_PROFILE_API = (
+    "only the dialect profile-api can ask for one class of traits; leave it out, or choose profile-api"
+)
+
+
+FAN_OUT_READS_ALL = (
+    "a sample is not fanned out, for its pages would be read whole all the same; leave out one of the two"
+)
+
+
+def _chosen(strategy: Strategy) -> Strategy:
+    """Replaces `auto` by the strategy that it means, so that requests for either are equal."""
+    return "chain" if strategy == "auto" else strategy
+
+
+class SyncRequest(BaseModel):
+    """A request for a sync. It holds everything that shapes the result, so that every worker produces the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    space_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$", description="Segment space")
+    dialect: Literal["auto", "inline", "profile-api"] = Field(
+        default="auto",
+        description="How Segment is asked. inline: traits in the list; profile-api: one call for each profile's; "
+        "auto: as it answers",
+    )
+    strategy: Annotated[Strategy, AfterValidator(_chosen)] = Field(
+        default="auto",
+        validate_default=True,
+        description="chain: page after page; fan-out (inline): list first, read pages on all workers; auto: the chain",
+    )
+    collection: Literal["users", "accounts"] = Field(default="users", description="Collection of profiles in the space")
+    trait_class: Literal["computed_trait", "audience"] | None = Field(
+        default=None, description="Read only traits of this class (profile-api)"
+    )
+    rules: Annotated[Rules, BeforeValidator(_as_rules), PlainSerializer(_written)] = Field(
+        default=RECIPE, description="Traits and clusters, or the name of rules that ship with the program"
+    )
+    file: str | None = Field(
+        default=None,
+        max_length=4096,
+        pattern=r"^\P{Cc}+$",
+        description="Read this file instead of the space: a path on the workers; one profile a line, maybe in gzip",
+    )
+    sample: float | None = Field(
+        default=None, gt=0, lt=1, description="Read only this share of the profiles, picked by their identifiers"
+    )
+    max_profiles: int | None = Field(default=None, ge=1, description="Stop reading after this many profiles")
+    min_cluster_size: int = Field(default=3, ge=1, description="A smaller cluster makes no persona")
+    mode: Literal["upsert", "create"] = Field(
+        default="upsert",
+        description="upsert: update the cluster's persona if it has one; create: always make new ones",
+    )
+    allow_partial: bool | Literal["create"] = Field(
+        default=False,
+        description="Let a sync of a part of the space create personas, and overwrite those made from all of it; "
+        "`create`: only the former",
+    )
+    plan_only: bool = Field(default=False, description="Plan the personas and change none; `apply` makes them")
+    max_credits: int | None = Field(default=None, ge=0, description="Spend no more credits than these")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _dialect_follows(cls, data: Any) -> Any:
+        """Chooses the dialect if only one of them has a requested option."""
+        if not isinstance(data, dict) or data.get("dialect", "auto") != "auto" or data.get("file") is not None:
+            return data
+        if data.get("strategy") == "fan-out":
+            return {**data, "dialect": "inline"}
+        return {**data, "dialect": "profile-api"} if data.get("trait_class") else data
+
+    @model_serializer(mode="wrap")
+    def _leave_auto_out(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Leaves `auto` out of JSON, so that a version that does not know it uses its own default."""
+        data: dict[str, Any] = handler(self)
+        if info.mode == "json" and self.dialect == "auto":
+            del data["dialect"]
+        return data
+
+    @model_validator(mode="after")
+    def _fits_a_file(self) -> Self:
+        if self.file is not None and (self.trait_class or self.dialect == "profile-api" or self.fans_out):
+            raise ValueError("a file has neither a dialect nor classes of traits, nor can it be fanned out")
+        return self
+
+    @classmethod
+    def from_stored(cls, text: str) -> Self:
+        """Reads a request from Redis, also one that an earlier version accepted and this one would not."""
+        return cls.model_validate_json(text, context=_STORED)
+
+    @model_validator(mode="after")
+    def _trait_class_fits(self, info: ValidationInfo) -> Self:
+        if self.trait_class and self.dialect == "inline" and info.context is not _STORED:
+            raise ValueError(TRAIT_CLASS_NEEDS_PROFILE_API)
+        return self
+
+    @model_validator(mode="after")
+    def _strategy_fits(self) -> Self:
+        if self.fans_out and self.dialect != "inline":
+            raise ValueError(FAN_OUT_NEEDS_INLINE)
+        if self.fans_out and self.sample is not None:
+            raise ValueError(FAN_OUT_READS_ALL)
+        return self
+
+    @property
+    def fans_out(self) -> bool:
+        """Whether pages are listed first and then read on all workers."""
+        return self.strategy == "fan-out"
+
+    @property
+    def identity(self) -> str:
+        """A digest of space, collection and name of the rules; only one sync of an identity runs at a time."""
+        return identity(self.space_id, self.collection, self.rules.name)
+
+    @property
+    def counting_digest(self) -> str:
+        """Digest of the rules and the class of traits; statistics can be compared only if it is the same."""
+        text = json.dumps([self.rules.as_json(), self.trait_class], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def differences(self, other: SyncRequest) -> list[str]:
+        """Describes the options in which `other` differs: `max-profiles 5 instead of unset`; of rules, which parts."""
+        mine, theirs = self.model_dump(exclude={"rules"}), other.model_dump(exclude={"rules"})
+        found = [
+            _difference(name, mine[name], theirs[name])
+            for name in mine
+            if mine[name] != theirs[name] and (name != "max_credits" or self.plan_only == other.plan_only)
+        ]
+        if parts := self.rules.differences(other.rules):
+            found.append(f"rules: another {', '.join(parts)}")
+        return found
+
+    def with_budget(self, max_credits: int | None) -> SyncRequest:
+        """Returns the request with another budget."""
+        return self.model_copy(update={"max_credits": max_credits})
+
+    def applied_within(self, max_credits: int | None, *, allow_partial: bool = False) -> SyncRequest:
+        """What a preview becomes when it is applied: it makes its personas, within a budget.
+
+        allow_partial: also those that come from a part of the space, as the plan says.
+        """
+        allowed = self.allow_partial or ("create" if allow_partial else False)
+        return self.model_copy(update={"plan_only": False, "max_credits": max_credits, "allow_partial": allowed})
+
+
+def _difference(name: str, mine: object, theirs: object) -> str:
+    """Describes one option that two requests set differently, as the command line names it."""
+    if name == "plan_only":
+        acts = ("only plans", "changes personas")
+        return f"this one {acts[not mine]}, that one {acts[not theirs]}"
+    words = {None: "unset", True: "on", False: "off"}
+    shown = [words[value] if value is None or isinstance(value, bool) else f"{value}" for value in (mine, theirs)]
+    return f"{name.replace('_', '-')} {shown[0]} instead of {shown[1]}"
+
+
+def identity(space_id: str, collection: str, rules_name: str) -> str:
+    """A digest of space, collection and name of the rules: 24 characters."""
+    text = "\0".join((space_id, collection, rules_name))
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
