@@ -353,7 +353,7 @@ async def test_a_429_is_obeyed_by_every_worker_and_every_sync(session_redis: Red
         assert [slot for slot in slots if until_us - (2 - NEAR_S) * 1e6 < slot < until_us] == []
         assert slots[-1] >= until_us
         assert len(slots) >= len(stage.sandbox.journal.times("mavera"))
-        assert all("walk of epoch" in worker.text() for worker in workers)
+        assert all("fetch job of epoch" in worker.text() for worker in workers)
 
 
 async def test_the_least_gap_holds_over_all_workers_and_syncs(session_redis: RedisServer, start_worker: Start) -> None:

@@ -125,7 +125,7 @@ async def test_a_sync_cancelled_while_it_reads_stops_within_seconds(
         sync = await stage.enqueue()
         await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", 4), 30)
         await stage.client.cancel(sync.id)
-        await asyncio.wait_for(until(lambda: _says(worker.text, "walk of epoch 1 stops")), 5)
+        await asyncio.wait_for(until(lambda: _says(worker.text, "fetch job of epoch 1 stops")), 5)
         asked = stage.sandbox.journal.arrived["segment.page"]
         assert asked < 20
         # The slot is free again, and the space too.

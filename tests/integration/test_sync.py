@@ -74,7 +74,7 @@ async def test_a_hundred_thousand_dirty_profiles_through_two_workers_are_counted
         assert_one_persona_each(sandbox, sync, expected)
         assert_no_twins(sandbox)
         assert await leftovers(real_pool) == []
-        assert sum(worker.text().count("walk of epoch") for worker in workers) == sync.epoch - 2
+        assert sum(worker.text().count("fetch job of epoch") for worker in workers) == sync.epoch - 2
 
 
 async def test_an_empty_space_completes_and_creates_nothing(

@@ -27,6 +27,9 @@ OUT_OF_MEMORY = (
     "at a time (smaller WORKER_SLOTS, SEGMENT_PAGE_SIZE, SEGMENT_CONCURRENCY or MAX_BODY_MB), then resume the sync"
 )
 
+_KIND_NAMES: dict[JobKind, str] = {"walk": "fetch job", "finalize": "finalize job"}
+"""Names of the kinds for the log; those in Redis are part of the storage format."""
+
 S = TypeVar("S")
 G = TypeVar("G", bound=Grant)
 
@@ -85,7 +88,7 @@ class SyncJob:
         heartbeat_s: float,
         build: Callable[[StartedJob, Lease[LeaseGrant]], Work],
     ) -> None:
-        self.name = f"{sync_id}: {kind} of epoch {epoch}"
+        self.name = f"{sync_id}: {_KIND_NAMES[kind]} of epoch {epoch}"
         self.work = build
         self._syncs = syncs
         self._sync_id = sync_id

@@ -21,6 +21,7 @@ from worker.jobs.personas.lookup import cluster_reference
 from worker.jobs.personas.planner import Planner
 from worker.jobs.services import WorkerServices
 from worker.mavera import build_payload
+from worker.models.outcome import PersonaOutcome
 from worker.models.plan import Plan, PlannedPersona
 from worker.models.request import SyncRequest
 from worker.store import PersonaRecord, Sent, StorePool
