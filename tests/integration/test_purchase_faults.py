@@ -177,7 +177,7 @@ async def test_a_finalizer_of_an_old_epoch_that_wakes_beside_the_new_one_buys_no
         await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
         old.go_on()
         # It has seen that its time is over once it says so; of which epoch depends on how young Redis was.
-        await until(lambda: _says(old.text, r"finalize of epoch \d+ stops"))
+        await until(lambda: _says(old.text, r"finalize job of epoch \d+ stops"))
         stage.sandbox.clear_faults()
         await stage.assert_bought_once(await stage.ended(sync))
         await stage.assert_clean()
