@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shlex
 import sys
@@ -56,3 +57,11 @@ async def python(program: str, env: Mapping[str, str]) -> Done:
     )
     out, err = await process.communicate()
     return Done(process.returncode or 0, out.decode(), err.decode())
+
+
+async def test_the_persona_that_the_docs_show_is_the_one_that_the_demo_makes() -> None:
+    shown = " ".join(line[2:] for line in page("personas-plan-budget").splitlines() if line.startswith("> "))
+    done = await cli("preview", "--sandbox", "--json", env=environment(None, None))
+    first, *_ = json.loads(done.out)["planned"]
+    assert first["key"] == "high_value"
+    assert first["payload"]["description"] == shown
