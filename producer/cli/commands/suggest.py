@@ -22,7 +22,7 @@ from producer.cli.file_names import check_names
 from producer.cli.pacing import Pace, space_pace
 from producer.cli.terminal import Screen, stdout
 from producer.embedded import made_up
-from worker.clusters.suggest.profiling import Found
+from worker.clusters.suggest.profiling import TraitCandidate
 from worker.clusters.suggest.proposal import Suggestion, suggest
 from worker.errors import ApiError, ConfigurationError, ResumableStop
 from worker.http.client import new_session
@@ -157,7 +157,7 @@ def _show(found: Suggestion, err: Screen, *, json: bool) -> None:
 _INNER = {"in_unit", "in_hundred"}
 
 
-def _values(found: Found) -> str:
+def _values(found: TraitCandidate) -> str:
     """How the values of a key are spread."""
     if found.type is None:
         return found.remark

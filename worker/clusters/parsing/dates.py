@@ -1,9 +1,8 @@
-"""Dates, read as their age in days.
+"""Parsers of dates. A date is read as its age in days.
 
-A date is written in ISO 8601 or in one of the forms of warehouses, e-mail headers and programming languages, as eight
-digits, or as seconds or milliseconds since 1970; without a zone it is in UTC. An age is as of the start of the sync,
-whichever worker reads the page and when: a date after it has a negative age. That is a value like any other, because
-the end of a contract lies ahead.
+Dates may be written in ISO 8601, in a form of warehouses, e-mail headers or programming languages, as eight digits, or
+as seconds or milliseconds since 1970. Without a zone they are in UTC. Ages are relative to the start of the sync, so
+all workers agree. Later dates, such as the end of a contract, have negative ages.
 """
 
 import re
@@ -11,19 +10,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import cast
 
-from worker.clusters.parsing.value_parsers import Parsed, is_blank, parse_number
+from worker.clusters.parsing.value_parsers import ParsedColumn, is_blank, parse_number
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
-"""Dates outside of these are trait errors: they stand for "never" or "not known"."""
+"""Dates outside this range are trait errors: they mean "never" or "unknown"."""
 
 EARLIEST_EPOCH = datetime(1990, 1, 1, tzinfo=UTC)
-"""Seconds and milliseconds before this are trait errors: 0 and -1 mean "never", and small numbers are no dates."""
+"""Earlier seconds and milliseconds are trait errors: 0 and -1 mean "never", and small numbers are not dates."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _LONGEST = 100
-"""Characters of the longest way to write a date."""
+"""Most characters of a date."""
 _DATE_ONLY = 10
 """Characters of a date without a time of day."""
 
@@ -54,10 +53,10 @@ _FORMS = tuple(
 
 
 def parse_date(value: object) -> datetime | None:
-    """`value` as a moment from `EARLIEST` to `LATEST`, or None if it is not usable as one.
+    """Parse a date from `EARLIEST` to `LATEST`; None if the value is not usable.
 
-    Eight digits are year, month and day, as text and as a number. Any other number is seconds or milliseconds since
-    1970, whichever is a moment from `EARLIEST_EPOCH` to `LATEST`; a string of digits is a number.
+    Eight digits are year, month and day, as text or as a number. Any other number, also as text, is in seconds or
+    milliseconds since 1970, whichever is between `EARLIEST_EPOCH` and `LATEST`.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -76,10 +75,13 @@ def parse_date(value: object) -> datetime | None:
     return None
 
 
-def date_column(raw: list[object], as_of: datetime, max_age_days: float | None = None) -> Parsed[float]:
-    """The age in days of every date of a column, read as `parse_date` does; a blank string is missing.
+def date_column(raw: list[object], as_of: datetime, max_age_days: float | None = None) -> ParsedColumn[float]:
+    """Parse a column as `parse_date` does into ages in days. Blank strings are missing.
 
-    An age above `max_age_days` is missing too, and no error.
+    Args:
+        raw: The values.
+        as_of: The moment that ages are relative to.
+        max_age_days: Older dates are missing and not errors.
     """
     moments: Sequence[datetime | None] = _clean(raw)
     wrong: list[int] = []
@@ -89,22 +91,22 @@ def date_column(raw: list[object], as_of: datetime, max_age_days: float | None =
     ages = [None if moment is None else (as_of - moment) / _DAY for moment in moments]
     if max_age_days is not None:
         ages = [None if age is None or age > max_age_days else age for age in ages]
-    return Parsed(ages, wrong, None in ages)
+    return ParsedColumn(ages, wrong, None in ages)
 
 
 def _clean(raw: list[object]) -> list[datetime]:
-    """A column of which every value is a usable date with its zone, in one go at C speed; empty if this is not one."""
+    """Parse a column of usable ISO dates with zones in one pass at C speed; empty if it is not one."""
     try:
         moments = list(map(datetime.fromisoformat, cast(list[str], raw)))
-        # From 1990 on, so that a written-out 0 is found one by one.
+        # Only from 1990 on, so that a 0 that was written as a date is found value by value.
         usable = EARLIEST_EPOCH <= min(moments) and max(moments) <= LATEST  # noqa: SIM300 - a range reads in this order
-    except (TypeError, ValueError):  # also if there is none, or one without a zone, which compares with no other
+    except (TypeError, ValueError):  # also for an empty column, or for a date without a zone among others
         return []
     return moments if usable else []
 
 
 def _is_number(text: str) -> bool:
-    """Whether this is a number rather than a calendar date."""
+    """Return whether a text is a number rather than a calendar date."""
     return text.replace(".", "", 1).lstrip("+-").isdigit() and not (len(text) == 8 and text.isdigit())
 
 
@@ -118,12 +120,12 @@ def _from_text(text: str) -> datetime | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     if moment == _EPOCH and len(text) > _DATE_ONLY:
-        return None  # a 0 that a program has written out
+        return None  # a 0 that was written as a date
     return moment if EARLIEST <= moment <= LATEST else None
 
 
 def _from_forms(text: str) -> datetime | None:
-    """The moment that a text in one of `_FORMS` names; None if it has another form or no such moment exists."""
+    """Parse a text in one of `_FORMS`; None if it has another form or the moment does not exist."""
     found = next(filter(None, (form.fullmatch(text) for form in _FORMS)), None)
     if found is None:
         return None
@@ -152,5 +154,5 @@ def _from_forms(text: str) -> datetime | None:
 
 
 def _month(name: str) -> int:
-    """The number of a month; 0 if there is none of this name."""
+    """Return the number of a month; 0 for an unknown name."""
     return _MONTHS.index(name.lower()) + 1 if name.lower() in _MONTHS else 0

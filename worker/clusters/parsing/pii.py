@@ -1,14 +1,14 @@
-"""What must not become a category: values that look as if they stood for one person rather than for a kind of them.
+"""Detection of personal data: values that identify one person and must not become a category.
 
-A trait may be configured as a category by mistake, or hold something else in a few profiles. E-mail addresses, phone
-numbers, URLs and ids are told by how they are written. Names are not: that is one reason why a value that few profiles
-have is not shown, see `summary`. What is refused here is not even counted.
+A trait may be configured as a category by mistake, or have other content in a few profiles. E-mail addresses, phone
+numbers, URLs and ids are recognised by their form. Names are not, which is one reason why values that few profiles have
+are not shown, see `summary`. Personal values are not counted.
 """
 
 import re
 from itertools import pairwise
 
-# Without any of these a value is a word or a few, as most categories are.
+# A value without any of these consists of words, as most categories do.
 _SUSPICIOUS = re.compile(r"[0-9@:]|www\.", re.IGNORECASE)
 
 _PERSONAL = re.compile(
@@ -37,8 +37,10 @@ _TURNS = 4
 
 
 def is_personal(text: str) -> bool:
-    """Whether `text` looks like an e-mail address, a phone number, a URL or an id. Amounts such as "1,001-5,000" do
-    not, nor do words with a year or a number in them."""
+    """Return whether a text looks like an e-mail address, a phone number, a URL or an id.
+
+    Amounts such as "1,001-5,000" and words that contain a year or a number do not.
+    """
     if not _SUSPICIOUS.search(text) or _is_amount(text):
         return False
     if _PERSONAL.search(text) or any(map(_is_random, _RUN.findall(text))):
@@ -47,7 +49,7 @@ def is_personal(text: str) -> bool:
 
 
 def _is_amount(text: str) -> bool:
-    """Whether this is a round number, or a range of such numbers or of years."""
+    """Return whether a text is a round number, or a range of round numbers or years."""
     found = _AMOUNT.fullmatch(text)
     if not found:
         return False
@@ -60,7 +62,7 @@ def _is_amount(text: str) -> bool:
 
 
 def _is_random(run: str) -> bool:
-    """Whether letters, capitals and digits take turns, as in an id that was made at random."""
+    """Return whether letters, capitals and digits alternate, as in a random id."""
     turns = sum(_kind(a) != _kind(b) and not (a.isupper() and b.islower()) for a, b in pairwise(run))
     return turns >= _TURNS and any(map(str.isdigit, run))
 

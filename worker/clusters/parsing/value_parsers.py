@@ -1,9 +1,8 @@
-"""Reading trait values: which are usable, which are missing, which are errors.
+"""Parsers of trait values: which values are usable, missing or errors.
 
-Absent, null and the empty string are *missing*. Anything else that cannot be used is missing too, and a
-*trait error*. Works on a column, one value of one trait for every profile of a page, because a column that
-is clean (the usual case) is recognised by a few passes at C speed. Values are what a JSON parser makes:
-nothing here raises on any of them, whatever their type or size.
+Absent, null and the empty string are *missing*. Any other value that is not usable is missing, too, and a *trait
+error*. Parsers work on columns, one value of a trait for every profile of a page, because a few passes at C speed
+recognise a clean column, which is the usual case. Nothing here raises on any JSON value.
 """
 
 import re
@@ -21,9 +20,9 @@ import orjson
 from worker.clusters.parsing.words import ANY_WORD, Vocabulary
 
 MAGNITUDE = 1e15
-"""Numbers beyond plus or minus this are trait errors. Every integer within it is exactly a float."""
+"""Numbers beyond plus or minus this are trait errors. Floats represent every integer within it exactly."""
 
-# Alternatives that cannot match the same digits twice keep a megabyte of digits linear.
+# Alternatives that cannot match the same digits twice keep the time linear for a megabyte of digits.
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NUMBERS = frozenset({int, float, NoneType})
 _BOOLEANS = frozenset({bool, NoneType})
@@ -33,18 +32,20 @@ _WORDS = {
 }
 _LONGEST_BOOLEAN = 100
 _LONGEST_LIST = 64 * 1024
-"""Characters of the longest list that is read from JSON text."""
+"""Most characters of a list that is read from JSON text."""
 
 T = TypeVar("T")
 Traits = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed(Generic[T]):
+class ParsedColumn(Generic[T]):
     """A column after parsing.
 
-    `values` has None where nothing usable stood, `wrong` are the rows of trait errors, and `gaps` says
-    whether any value is None.
+    Attributes:
+        values: The usable values, None for each row without one.
+        wrong: Rows of trait errors.
+        gaps: Whether any value is None.
     """
 
     values: list[T | None]
@@ -53,10 +54,10 @@ class Parsed(Generic[T]):
 
 
 def parse_number(value: object, lowest: float, highest: float) -> float | None:
-    """`value` as a number from `lowest` to `highest`, or None if it is not usable as one.
+    """Parse a number from `lowest` to `highest`; None if the value is not usable.
 
-    Usable are ints and floats, and strings that are a plain ASCII decimal such as "-12.50", "+3", ".5" or
-    "1e3", with ASCII white space around it. Booleans are not numbers.
+    Usable are ints, floats and strings with a plain ASCII decimal such as "-12.50", "+3", ".5" or "1e3", with optional
+    ASCII white space around it. Booleans are not numbers.
     """
     if type(value) is str:
         text = value.strip(whitespace)
@@ -72,15 +73,15 @@ def parse_number(value: object, lowest: float, highest: float) -> float | None:
 
 
 def parse_category(value: object, vocabulary: Vocabulary = ANY_WORD) -> str | None:
-    """`value` as a category in its normal form, or None if it is missing or not usable, see `Vocabulary`."""
+    """Parse a category into its normal form; None if it is missing or not usable, see `Vocabulary`."""
     return vocabulary.parse(value) if isinstance(value, str) else None
 
 
 def parse_boolean(value: object) -> bool | None:
-    """`value` as a boolean, or None if it is not usable as one.
+    """Parse a boolean; None if the value is not usable.
 
-    Usable are booleans, the numbers 1 and 0, also as text, and in any case the words true and false, t and f, yes and
-    no, y and n, on and off.
+    Usable are booleans, the numbers 1 and 0, also as text, and, in upper or lower case, the words true and false, t and
+    f, yes and no, y and n, on and off.
     """
     if isinstance(value, str):
         return _WORDS.get(value.strip(whitespace).lower()) if len(value) < _LONGEST_BOOLEAN else None
@@ -90,10 +91,11 @@ def parse_boolean(value: object) -> bool | None:
 
 
 def parse_list(value: object, vocabulary: Vocabulary = ANY_WORD) -> tuple[tuple[str, ...] | None, bool]:
-    """`value` as a list of distinct categories in order, and whether all of it is usable or missing.
+    """Parse a list of categories, also one that is written as JSON text.
 
-    Usable is a list, also one that is written as JSON text; of its members those that are usable as categories. A list
-    without any is empty, and that is a value. None: `value` is not a list.
+    Returns:
+        The distinct usable categories in their order (None if the value is not a list; an empty list is a value), and
+        whether everything in the value is usable or missing.
     """
     if isinstance(value, str):
         members = _list_in_text(value)
@@ -105,28 +107,28 @@ def parse_list(value: object, vocabulary: Vocabulary = ANY_WORD) -> tuple[tuple[
         return None, value is None
     words = {member: vocabulary.parse(member) for member in members if isinstance(member, str)}
     usable = tuple(dict.fromkeys(word for word in words.values() if word is not None))
-    # The test for missing members is the dearer one.
+    # The test for missing members is the more expensive one.
     return usable, all(
         (isinstance(member, str) and words[member] is not None) or vocabulary.is_missing(member) for member in members
     )
 
 
-def number_column(raw: list[object], lowest: float, highest: float) -> Parsed[float]:
-    """Every value of a column read as `parse_number` does; a blank string such as " " is a trait error."""
+def number_column(raw: list[object], lowest: float, highest: float) -> ParsedColumn[float]:
+    """Parse a column as `parse_number` does. A blank string such as " " is a trait error."""
     kinds = set(map(type, raw))
     if kinds <= _NUMBERS:
         numbers = cast(list[float | None], raw)
         gaps = NoneType in kinds
         present = [value for value in numbers if value is not None] if gaps else cast(list[float], raw)
         if _all_within(present, lowest, highest):
-            return Parsed(numbers, (), gaps)
+            return ParsedColumn(numbers, (), gaps)
     values = [parse_number(value, lowest, highest) for value in raw]
     wrong = [row for row, value in enumerate(values) if value is None and not _is_missing(raw[row])]
-    return Parsed(values, wrong, None in values)
+    return ParsedColumn(values, wrong, None in values)
 
 
-def category_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> Parsed[str]:
-    """Every value of a column read as `parse_category` does; a blank string or a placeholder is missing."""
+def category_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> ParsedColumn[str]:
+    """Parse a column as `parse_category` does. Blank strings and placeholders are missing."""
     try:
         distinct = set(raw)
     except TypeError:  # a list or an object among them
@@ -140,34 +142,36 @@ def category_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> Par
         values = cast(list[str | None], raw) if clean else [cleaned[value] for value in raw]
         unused = [value for value, text in cleaned.items() if text is None]
         if all(map(vocabulary.is_missing, unused)):
-            return Parsed(values, (), bool(unused))
+            return ParsedColumn(values, (), bool(unused))
     wrong = [row for row, value in enumerate(values) if value is None and not vocabulary.is_missing(raw[row])]
-    return Parsed(values, wrong, None in values)
+    return ParsedColumn(values, wrong, None in values)
 
 
-def boolean_column(raw: list[object]) -> Parsed[bool]:
-    """Every value of a column read as `parse_boolean` does; a blank string is missing."""
+def boolean_column(raw: list[object]) -> ParsedColumn[bool]:
+    """Parse a column as `parse_boolean` does. Blank strings are missing."""
     kinds = set(map(type, raw))
     if kinds <= _BOOLEANS:
-        return Parsed(cast(list[bool | None], raw), (), NoneType in kinds)
+        return ParsedColumn(cast(list[bool | None], raw), (), NoneType in kinds)
     values = [parse_boolean(value) for value in raw]
     wrong = [row for row, value in enumerate(values) if value is None and not is_blank(raw[row])]
-    return Parsed(values, wrong, None in values)
+    return ParsedColumn(values, wrong, None in values)
 
 
-def list_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> Parsed[tuple[str, ...]]:
-    """Every value of a column read as `parse_list` does; a blank string or a placeholder is missing."""
+def list_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> ParsedColumn[tuple[str, ...]]:
+    """Parse a column as `parse_list` does. Blank strings and placeholders are missing."""
     parsed = [parse_list(value, vocabulary) for value in raw]
     wrong = [row for row, (_, usable) in enumerate(parsed) if not usable]
     values = [value for value, _ in parsed]
-    return Parsed(values, wrong, None in values)
+    return ParsedColumn(values, wrong, None in values)
 
 
-def read_trait(profiles: list[Traits], keys: tuple[str, ...], parse: Callable[[list[object]], Parsed[T]]) -> Parsed[T]:
-    """One trait of every profile, each from the first of `keys` that holds a usable value.
+def read_trait_column(
+    profiles: list[Traits], keys: tuple[str, ...], parse: Callable[[list[object]], ParsedColumn[T]]
+) -> ParsedColumn[T]:
+    """Read one trait of every profile, each from the first of `keys` with a usable value.
 
-    A profile has at most one error a trait: if any key that had to be looked at held something unusable. Keys
-    behind the usable one are not looked at.
+    A profile has at most one error for a trait: if any key up to the usable one holds a value that is not usable. Later
+    keys are not read.
     """
     column = parse(_raw_column(profiles, keys[0]))
     if not column.gaps or len(keys) == 1:
@@ -180,11 +184,11 @@ def read_trait(profiles: list[Traits], keys: tuple[str, ...], parse: Callable[[l
         for row, value in zip(rows, found.values, strict=True):
             values[row] = value
         wrong.update(rows[row] for row in found.wrong)
-    return Parsed(values, sorted(wrong), None in values)
+    return ParsedColumn(values, sorted(wrong), None in values)
 
 
-def as_parsed(key: str) -> str:
-    """The very string that the JSON parser makes of a key, which it keeps: objects find it faster than an equal one."""
+def intern_key(key: str) -> str:
+    """Return the string object that the JSON parser caches for a key. Looking it up is faster than an equal string."""
     [same] = orjson.loads(orjson.dumps({key: None}))
     return cast(str, same)
 
@@ -198,19 +202,19 @@ def _raw_column(profiles: list[Traits], key: str) -> list[object]:
 
 def _all_within(numbers: list[float], lowest: float, highest: float) -> bool:
     with suppress(OverflowError):  # an integer that is too large for a float
-        # One pass settles most columns: no part of a vector is longer than the vector, whose length is not a number if
-        # one of them is not.
+        # One pass decides most columns: no component of a vector is longer than the vector, and its length is NaN if a
+        # component is.
         if lowest == -highest and hypot(*numbers) <= highest:
             return True
     if not (numbers and lowest <= min(numbers) and max(numbers) <= highest):
         return not numbers
-    # NaN slips through min and max unless it stands first. Now that all others are small, their sum finds it.
+    # min and max miss NaN unless it comes first. All others are small here, so the sum is NaN only if one of them is.
     total = sum(numbers)
     return total == total
 
 
 def _list_in_text(text: str) -> list[object] | None:
-    """The list that a string holds as JSON; None if it does not hold one."""
+    """Return the list that a string contains as JSON; None if it does not contain one."""
     if len(text) > _LONGEST_LIST or not (text.startswith("[", len(text) - len(text.lstrip())) and "]" in text):
         return None
     try:

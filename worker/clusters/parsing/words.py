@@ -1,7 +1,7 @@
-"""Words of profiles in their normal form: what a category or an item of a list may hold, and what it cannot be.
+"""Words of profiles in their normal form: which texts are usable as categories and items of lists.
 
-Profile data is hostile input: anyone with the public write key of a website can set a trait. A word is therefore kept
-only in its normal form, without characters that a reader cannot see, and markup is refused.
+Profile data is hostile input: anyone with the public write key of a website can set a trait. Words are therefore kept
+only in a normal form without invisible characters, and markup is not usable.
 """
 
 import re
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from worker.clusters.parsing.pii import is_personal
 
 WORD_LENGTH = 80
-"""The longest usable word, in characters of its normal form."""
+"""Most characters of a usable word in its normal form."""
 
 NAMED_LENGTH = 100
-"""The longest word that rules may name."""
+"""Most characters of a word that rules name."""
 
 _COMPOSED_OF = 4
-"""Characters of which NFC may make one. Longer text is refused first, for NFC is slow on many combining marks."""
+"""Characters that NFC may combine into one. Longer text is rejected first, because NFC is slow on many marks."""
 
 _CACHED = 4096
 _CACHED_LENGTH = 2 * WORD_LENGTH
@@ -51,11 +51,11 @@ _NAME = re.compile(r"(?:[\w &/+,'()#%$€£<>≤≥~–-]|\.(?=\w))+")
 _LETTERS = re.compile(r"[^\W\d_]+")
 
 _accepted: dict[str, str] = {}
-"""Words as they were written, and their normal forms. Holds nothing that was refused."""
+"""Normal forms of accepted words by their original text. Rejected words, which may be personal, are not kept."""
 
 
 def visible(text: str) -> str | None:
-    """The text in NFC, without characters that cannot be seen; white space stays as it is.
+    """Return the text in NFC without invisible characters. White space is unchanged.
 
     Returns:
         None if the text cannot be written as UTF-8 or is far longer than a word.
@@ -69,7 +69,7 @@ def visible(text: str) -> str | None:
 
 
 def normal_form(text: str) -> str | None:
-    """The text as words are compared, counted and shown: `visible`, stripped, each run of white space one space.
+    """Return the text as words are compared, counted and shown: `visible`, stripped, with single spaces.
 
     Returns:
         None if the text cannot be written as UTF-8 or is far longer than a word.
@@ -79,7 +79,7 @@ def normal_form(text: str) -> str | None:
 
 
 def is_placeholder(word: str) -> bool:
-    """Whether a word in its normal form says that there is no value, such as `N/A`, `(not set)` or `-`."""
+    """Return whether a word in its normal form is a placeholder for no value, such as `N/A`, `(not set)` or `-`."""
     if len(word) > _LONGEST_PLACEHOLDER:
         return False
     text = word.casefold()
@@ -90,24 +90,24 @@ def is_placeholder(word: str) -> bool:
 
 
 def is_name(word: str, most: int) -> bool:
-    """Whether a word can only be a name: it has at most `most` words, and no sign that belongs to a sentence."""
+    """Return whether a text can only be a name: at most `most` words and no sign that belongs to a sentence."""
     return bool(_NAME.fullmatch(word)) and len(_LETTERS.findall(word)) <= most
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What the rules say about the words of a trait.
+    """The words that the rules name for a trait.
 
     Attributes:
-        named: words that the rules name; they are usable even if they look like a placeholder or markup.
-        is_closed: whether only these are usable.
+        named: These words are usable even if they look like a placeholder or markup.
+        is_closed: Whether only the named words are usable.
     """
 
     named: frozenset[str] = frozenset()
     is_closed: bool = False
 
     def is_missing(self, value: object) -> bool:
-        """Whether a category is missing: absent, blank or a placeholder that the rules do not name."""
+        """Return whether a category is missing: absent, blank or a placeholder that the rules do not name."""
         if value is None:
             return True
         if not isinstance(value, str):
@@ -116,10 +116,10 @@ class Vocabulary:
         return word is not None and word not in self.named and (not word or is_placeholder(word))
 
     def parse(self, value: str) -> str | None:
-        """The normal form of a word; None if it is missing or not usable.
+        """Return the normal form of a word; None if it is missing or not usable.
 
-        Usable is a word of at most `WORD_LENGTH` characters that is not a placeholder, does not look like markup and
-        does not look like what belongs to one person, see `is_personal`.
+        A usable word has at most `WORD_LENGTH` characters and is neither a placeholder nor markup nor personal, see
+        `is_personal`.
         """
         if not self.is_closed and (word := _accepted.get(value)) is not None:
             return word
@@ -130,7 +130,7 @@ class Vocabulary:
             return word
         if not word or len(word) > WORD_LENGTH or is_placeholder(word) or _MARKUP.search(word) or _is_personal(word):
             return None
-        # Most words come again and again. A very long one would be remembered at the price of many.
+        # Most words are repeated. A very long one would use the memory of many.
         if len(value) <= _CACHED_LENGTH:
             if len(_accepted) >= _CACHED:
                 _accepted.clear()
@@ -139,13 +139,13 @@ class Vocabulary:
 
 
 ANY_WORD = Vocabulary()
-"""Of a trait whose words the rules do not name."""
+"""The vocabulary of a trait without named words."""
 
 
 def _is_personal(word: str) -> bool:
     if word.isascii():
         return is_personal(word)
-    # An e-mail address in full-width characters is one, too.
+    # NFKC recognises e-mail addresses in full-width characters.
     return is_personal(word) or is_personal(unicodedata.normalize("NFKC", word))
 
 

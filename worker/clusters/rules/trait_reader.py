@@ -8,19 +8,19 @@ from typing import Any
 
 from worker.clusters.parsing.dates import date_column, parse_date
 from worker.clusters.parsing.value_parsers import (
-    Parsed,
+    ParsedColumn,
     Traits,
-    as_parsed,
     boolean_column,
     category_column,
+    intern_key,
     list_column,
     number_column,
-    read_trait,
+    read_trait_column,
 )
 from worker.clusters.parsing.words import ANY_WORD, Vocabulary
 from worker.clusters.rules.trait import Trait, TraitType
 
-Parse = Callable[[list[object]], Parsed[Any]]
+Parse = Callable[[list[object]], ParsedColumn[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class TraitReader:
 
     name: str
     type: TraitType
-    read: Callable[[list[Traits]], Parsed[Any]]
+    read: Callable[[list[Traits]], ParsedColumn[Any]]
     unusable: Callable[[Traits], object]
 
 
@@ -53,7 +53,7 @@ def make_trait_reader(trait: Trait, as_of: float, vocabulary: Vocabulary = ANY_W
     # For a date its own age counts, not the time when it was set.
     oldest = None if trait.type == "date" else trait.max_age_days
 
-    def parse(raw: list[object]) -> Parsed[Any]:
+    def parse(raw: list[object]) -> ParsedColumn[Any]:
         column = clean(raw)
         # Wrapped values show up as errors, so that columns without errors need not be searched.
         if column.wrong and any(map(_is_wrapped, raw)):
@@ -66,8 +66,8 @@ def make_trait_reader(trait: Trait, as_of: float, vocabulary: Vocabulary = ANY_W
         value = next((other for other in others if parse([other]).wrong), value)
         return value["value"] if isinstance(value, dict) and _is_wrapped(value) else value
 
-    keys = tuple(map(as_parsed, trait.keys))
-    return TraitReader(trait.name, trait.type, lambda profiles: read_trait(profiles, keys, parse), unusable)
+    keys = tuple(map(intern_key, trait.keys))
+    return TraitReader(trait.name, trait.type, lambda profiles: read_trait_column(profiles, keys, parse), unusable)
 
 
 def _parser(trait: Trait, now: datetime, vocabulary: Vocabulary) -> Parse:

@@ -11,7 +11,7 @@ from itertools import compress
 from operator import itemgetter
 from typing import Any, cast
 
-from worker.clusters.parsing.value_parsers import Parsed, Traits, as_parsed
+from worker.clusters.parsing.value_parsers import ParsedColumn, Traits, intern_key
 from worker.clusters.rules.builtin import RECIPE
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait_reader import TraitReader, make_trait_reader
@@ -30,7 +30,7 @@ def fold(aggregate: Aggregate, profiles: Sequence[object], rules: Rules = RECIPE
     """
     readers = _readers(rules, as_of)
     page = _filtered(aggregate, _traits(aggregate, profiles), rules, readers)
-    columns: dict[str, Parsed[Any]] = {}
+    columns: dict[str, ParsedColumn[Any]] = {}
     for name, trait in readers.items():
         column = columns[name] = trait.read(page)
         if column.wrong:
@@ -93,7 +93,7 @@ def _traits(aggregate: Aggregate, profiles: Sequence[object]) -> list[Traits]:
     return [value if isinstance(value, dict) else {} for value in traits]
 
 
-_get_traits = itemgetter(as_parsed("traits"))
+_get_traits = itemgetter(intern_key("traits"))
 
 
 def _picker(rows: list[int]) -> Callable[[list[Any]], Sequence[Any]]:

@@ -1,7 +1,7 @@
-"""What a sample of profiles holds: each key with its type, how many have it, and how its values are spread.
+"""Profiling of a sample: the type, coverage and distribution of each trait key.
 
-Nothing in it is about one person: words are told only if several profiles share them, numbers and ages only as
-quantiles of many, and of a key that looks personal, by its name or by its values, no more than the key.
+The result contains no personal data: words only if several profiles share them, numbers and ages only as quantiles of
+many values, and nothing but the key if its name or its values look personal.
 """
 
 import re
@@ -20,13 +20,13 @@ from worker.clusters.rules.trait_reader import make_trait_reader
 from worker.clusters.statistics.value_shape import most_frequent_shapes
 
 MAX_KEYS = 1000
-"""Keys that are looked at; the most frequent ones of more."""
+"""Most keys that are examined; the most frequent ones of more."""
 SHARED_BY = 3
-"""Profiles that must share a word before it is told."""
+"""Fewest profiles that must share a word for it to be reported."""
 QUANTILES_FROM = 30
-"""Values from which on quantiles are told."""
+"""Fewest values for which quantiles are reported."""
 USABLE = 0.7
-"""Share of a key's values that must be usable as a type, so that it is taken for that type."""
+"""Smallest share of a key's values that must be usable as a type for the key to have that type."""
 
 _DATES_FROM = 19_000_101
 """Numbers from here on may be dates: year, month and day in eight digits, or seconds since 1970."""
@@ -47,18 +47,20 @@ _ID = re.compile("ids?|uuid|guid|uid")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A key of the sample.
+class TraitCandidate:
+    """A trait key of the sample.
 
     Attributes:
-        key: as it stands in the profiles.
-        type: how its values can be read; None: not at all.
-        remark: why not; empty if they can.
-        held: how many profiles have a value.
-        quantiles: of numbers, and of dates as ages in days: the 10th, 25th, 50th, 75th and 90th percentile to three
-            digits; empty if they are too few.
-        words: of categories and lists the most frequent ones, with the profiles that have them; of booleans `true`.
-        in_unit, in_hundred: share of the numbers that lie from 0 to 1, and from 0 to 100.
+        key: The key, as profiles have it.
+        type: The type that its values can be read as; None if there is none.
+        remark: Why there is none; empty otherwise.
+        held: Number of profiles with a value.
+        quantiles: The 10th, 25th, 50th, 75th and 90th percentile of numbers, and of dates as ages in days, to three
+            digits; empty for too few values.
+        words: The most frequent words of categories and lists with the number of profiles that have them; `true` for
+            booleans.
+        in_unit: Share of the numbers that are from 0 to 1.
+        in_hundred: Share of the numbers that are from 0 to 100.
     """
 
     key: str
@@ -72,24 +74,24 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """The keys of a sample of `profiles` profiles, those that most profiles have first."""
+class TraitSurvey:
+    """The keys of a sample of `profiles` profiles, the most frequent first."""
 
     profiles: int
-    keys: tuple[Found, ...]
+    keys: tuple[TraitCandidate, ...]
 
 
-def survey(entries: Sequence[object], *, as_of: float) -> Survey:
-    """Looks at profiles as parsed from JSON. as_of: Unix seconds, from which the age of a date is counted."""
+def survey_traits(entries: Sequence[object], *, as_of: float) -> TraitSurvey:
+    """Examine profiles as parsed from JSON. as_of: Unix seconds that ages of dates are relative to."""
     traits = [found for entry in entries if isinstance(entry, dict) and isinstance(found := entry.get("traits"), dict)]
     profiles = sum(isinstance(entry, dict) for entry in entries)
     held = Counter(chain.from_iterable(_held(one) for one in traits))
     ranked = sorted(held, key=lambda key: (-held[key], key))[:MAX_KEYS]
-    return Survey(profiles, tuple(_look_at(key, held[key], traits, as_of) for key in ranked))
+    return TraitSurvey(profiles, tuple(_look_at(key, held[key], traits, as_of) for key in ranked))
 
 
-def words_of(key: str) -> list[str]:
-    """The words of a key, in small letters: `first`, `name` for `first_name` and `firstName`."""
+def split_key(key: str) -> list[str]:
+    """Split a key into words in lower case: `first`, `name` for `first_name` and `firstName`."""
     return [word.lower() for word in _WORD.findall(key)]
 
 
@@ -97,33 +99,33 @@ def _held(traits: Traits) -> Iterable[str]:
     return (key for key, value in traits.items() if not ANY_WORD.is_missing(value))
 
 
-def _look_at(key: str, held: int, traits: list[Traits], as_of: float) -> Found:
-    words = words_of(key)
+def _look_at(key: str, held: int, traits: list[Traits], as_of: float) -> TraitCandidate:
+    words = split_key(key)
     if not words:
-        return Found(key, None, "its name is in no Latin letters, so it may be personal", held)
+        return TraitCandidate(key, None, "its name has no Latin letters, so it may be personal", held)
     if _is_personal(words):
-        return Found(key, None, "personal, by its name", held)
+        return TraitCandidate(key, None, "personal, by its name", held)
     if not key.isprintable() or not _is_key(key):
-        return Found(key, None, "its name has signs that cannot be asked for", held)
+        return TraitCandidate(key, None, "its name is too long or has characters that cannot be requested", held)
     page = [one for one in traits if not ANY_WORD.is_missing(one.get(key))]
     for kind, find in _FINDERS.items():
         values = _read(key, kind, page, as_of)
         if len(values) >= USABLE * held:
             return find(key, held, values, page, as_of)
     if all(isinstance(one.get(key), str) for one in page):
-        return Found(key, None, "personal or too long, by its values", held)
+        return TraitCandidate(key, None, "personal or too long, by its values", held)
     like = most_frequent_shapes(one.get(key) for one in page)
     remark = "of no type that can be read, or of several"
-    return Found(key, None, f"{remark}: like {' and '.join(like)}" if like else remark, held)
+    return TraitCandidate(key, None, f"{remark}: like {' and '.join(like)}" if like else remark, held)
 
 
 def _read(key: str, kind: TraitType, page: list[Traits], as_of: float) -> list[Any]:
-    """The values of a key that are usable as a type."""
+    """Return the values of a key that are usable as a type."""
     column = make_trait_reader(Trait(name="any", keys=(key,), type=kind), as_of).read(page)
     return [value for value in column.values if value is not None]
 
 
-def _number(key: str, held: int, values: list[float], page: list[Traits], as_of: float) -> Found:
+def _number(key: str, held: int, values: list[float], page: list[Traits], as_of: float) -> TraitCandidate:
     ordered = sorted(values)
     if ordered[len(ordered) // 10] >= _DATES_FROM:
         ages = _read(key, "date", page, as_of)
@@ -131,41 +133,41 @@ def _number(key: str, held: int, values: list[float], page: list[Traits], as_of:
             return _date(key, held, ages, page, as_of)
     whole = all(value == int(value) for value in values)
     if whole and ordered[len(ordered) // 2] >= _IDS_FROM and len(set(values)) > 0.9 * len(values):
-        return Found(key, None, "personal, by its values: whole numbers, each in one profile", held)
+        return TraitCandidate(key, None, "personal, by its values: whole numbers, each in one profile", held)
     in_unit, in_hundred = (sum(0 <= value <= bound for value in values) / len(values) for bound in (1, 100))
-    return Found(key, "number", "", held, _quantiles(ordered), in_unit=in_unit, in_hundred=in_hundred)
+    return TraitCandidate(key, "number", "", held, _quantiles(ordered), in_unit=in_unit, in_hundred=in_hundred)
 
 
-def _boolean(key: str, held: int, values: list[bool], _page: list[Traits], _as_of: float) -> Found:
-    return Found(key, "boolean", "", held, words=(("true", sum(values)),))
+def _boolean(key: str, held: int, values: list[bool], _page: list[Traits], _as_of: float) -> TraitCandidate:
+    return TraitCandidate(key, "boolean", "", held, words=(("true", sum(values)),))
 
 
-def _date(key: str, held: int, values: list[float], _page: list[Traits], _as_of: float) -> Found:
-    return Found(key, "date", "", held, _quantiles(sorted(values)))
+def _date(key: str, held: int, values: list[float], _page: list[Traits], _as_of: float) -> TraitCandidate:
+    return TraitCandidate(key, "date", "", held, _quantiles(sorted(values)))
 
 
-def _list(key: str, held: int, values: list[tuple[str, ...]], _page: list[Traits], _as_of: float) -> Found:
+def _list(key: str, held: int, values: list[tuple[str, ...]], _page: list[Traits], _as_of: float) -> TraitCandidate:
     words = _most_frequent(chain.from_iterable(values))
     if not words:
-        return Found(key, None, _TOO_MANY, held)
-    return Found(key, "list", "", held, words=words)
+        return TraitCandidate(key, None, _TOO_MANY, held)
+    return TraitCandidate(key, "list", "", held, words=words)
 
 
-def _category(key: str, held: int, values: list[str], _page: list[Traits], _as_of: float) -> Found:
+def _category(key: str, held: int, values: list[str], _page: list[Traits], _as_of: float) -> TraitCandidate:
     words = _most_frequent(values)
     if sum(count for _, count in words) < len(values) / 4:
-        return Found(key, None, _TOO_MANY, held)
-    return Found(key, "category", "", held, words=words)
+        return TraitCandidate(key, None, _TOO_MANY, held)
+    return TraitCandidate(key, "category", "", held, words=words)
 
 
-_FINDERS: Mapping[TraitType, Callable[[str, int, list[Any], list[Traits], float], Found]] = {
+_FINDERS: Mapping[TraitType, Callable[[str, int, list[Any], list[Traits], float], TraitCandidate]] = {
     "number": _number,
     "boolean": _boolean,
     "date": _date,
     "list": _list,
     "category": _category,
 }
-"""In the order in which they are tried."""
+"""The order in which types are tried."""
 
 
 def _quantiles(ordered: Sequence[float]) -> tuple[float, ...]:

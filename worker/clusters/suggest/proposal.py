@@ -1,5 +1,7 @@
-"""A clusters file to begin with, from what a sample of a space holds: its traits, and clusters with thresholds from
-their quantiles. It is meant to be edited, and is well-formed as it is."""
+"""Proposal of a clusters file from a sample: its traits, and clusters with thresholds from their quantiles.
+
+The file is valid and meant to be edited.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,15 +11,15 @@ from worker.clusters.rules.toml_file import parse_rules
 from worker.clusters.rules.trait import RESERVED, Scale
 from worker.clusters.statistics.aggregate import Aggregate
 from worker.clusters.statistics.fold import fold
-from worker.clusters.suggest.profiling import Found, Survey, survey, words_of
+from worker.clusters.suggest.profiling import TraitCandidate, TraitSurvey, split_key, survey_traits
 
 MAX_TRAITS = 30
 LEAST_COVERAGE = 0.05
-"""Share of the profiles that must have a trait, so that it is proposed."""
+"""Smallest share of the profiles that must have a trait for it to be proposed."""
 DECIDING_COVERAGE = 0.3
-"""Share of the profiles that must have a trait, so that a cluster is made of it."""
+"""Smallest share of the profiles that must have a trait for a cluster to be based on it."""
 BOUNDED = 0.9
-"""Share of a trait's numbers that must lie within a scale, so that it is taken for theirs."""
+"""Smallest share of a trait's numbers that must be within a scale for the trait to have that scale."""
 
 _MONEY = frozenset(["ltv", "revenue", "spend", "spent", "mrr", "arr", "aov", "amount", "price", "gmv", "lifetime"])
 _RANKS = frozenset(["percentile", "likelihood", "propensity", "prediction", "predicted"])
@@ -31,34 +33,34 @@ _STAFF = frozenset(["staff", "internal", "employee", "test", "bot"])
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """text: the file; empty if the sample holds nothing that clusters can be made of."""
+    """A proposal. text: the file; empty if the sample has no trait that clusters can be based on."""
 
-    survey: Survey
+    survey: TraitSurvey
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Trait:
     name: str
-    found: Found
+    found: TraitCandidate
     scale: Scale
 
     @property
     def words(self) -> frozenset[str]:
-        return frozenset(words_of(self.found.key))
+        return frozenset(split_key(self.found.key))
 
 
 @dataclass(frozen=True, slots=True)
 class _Cluster:
-    """when: its condition, as it is written in the file; None: everyone else."""
+    """A proposed cluster. when: its condition as written in the file; None for everyone else."""
 
     key: str
     when: str | None
 
 
 def suggest(entries: Sequence[object], *, as_of: float) -> Suggestion:
-    """What a sample of profiles holds, and a file for it. as_of: Unix seconds, the moment of the sample."""
-    found = survey(entries, as_of=as_of)
+    """Propose a file for a sample of profiles. as_of: when the sample was read, in Unix seconds."""
+    found = survey_traits(entries, as_of=as_of)
     traits = _traits(found)
     if not traits:
         return Suggestion(found, "")
@@ -70,8 +72,8 @@ def suggest(entries: Sequence[object], *, as_of: float) -> Suggestion:
     return Suggestion(found, _file(traits, filled, sizes, found.profiles))
 
 
-def _traits(found: Survey) -> list[_Trait]:
-    """The traits to propose, with names of their own."""
+def _traits(found: TraitSurvey) -> list[_Trait]:
+    """Return the traits to propose, with unique names."""
     usable = [one for one in found.keys if one.type and one.held >= LEAST_COVERAGE * found.profiles]
     names: set[str] = set(RESERVED)
     traits = []
@@ -83,15 +85,15 @@ def _traits(found: Survey) -> list[_Trait]:
 
 
 def _name(key: str, taken: set[str]) -> str:
-    words = "_".join(words_of(key))
+    words = "_".join(split_key(key))
     name = (words if words[:1].isalpha() else f"trait_{words}")[:50]
     free = [name, *(f"{name}_{i}" for i in range(2, MAX_TRAITS + 3))]
     return next(one for one in free if one not in taken)
 
 
-def _scale(found: Found) -> Scale:
-    """What a number means, by its key and its bounds."""
-    words = set(words_of(found.key))
+def _scale(found: TraitCandidate) -> Scale:
+    """Guess the scale of a number by its key and its bounds."""
+    words = set(split_key(found.key))
     if found.type != "number":
         return "plain"
     if words & _MONEY:
@@ -102,7 +104,7 @@ def _scale(found: Found) -> Scale:
 
 
 def _clusters(traits: list[_Trait], profiles: int) -> Iterator[_Cluster]:
-    """Clusters, each of another trait, from the most telling one on."""
+    """Yield clusters, each based on another trait, the most informative first."""
     deciding = [trait for trait in traits if trait.found.held >= DECIDING_COVERAGE * profiles]
     spread = [
         trait for trait in deciding if trait.found.quantiles and trait.found.quantiles[1] < trait.found.quantiles[3]
@@ -110,7 +112,7 @@ def _clusters(traits: list[_Trait], profiles: int) -> Iterator[_Cluster]:
     numbers = [trait for trait in spread if trait.found.type == "number"]
     dates = [trait for trait in spread if trait.found.type == "date"]
     risk = _first(numbers, _RISKS, scale="probability")
-    # Money tells most, then whatever most profiles have.
+    # Money is the most informative trait, then the one that most profiles have.
     value = _first(numbers, _MONEY) or next((one for one in numbers if one.scale in ("plain", "percent")), None)
     lately, once = _first(dates, _LATELY), _first(dates, _ONCE)
     trial = _first([trait for trait in deciding if trait.found.type == "boolean"], _TRIALS)
@@ -171,7 +173,7 @@ def _trait_lines(trait: _Trait, profiles: int) -> Iterator[str]:
     if trait.name != trait.found.key:
         yield f"keys = [{_text(trait.found.key)}]"
     if trait.scale == "percentile":
-        rest = [word for word in words_of(trait.found.key) if word not in _RANKS | _RISKS | {"chance", "to"}]
+        rest = [word for word in split_key(trait.found.key) if word not in _RANKS | _RISKS | {"chance", "to"}]
         yield f"label = {_text(' '.join([*rest, 'percentile']))} # a rank, and no likelihood"
     yield f"type = {_text(trait.found.type or '')}"
     if trait.scale != "plain":
@@ -183,10 +185,10 @@ def _trait_lines(trait: _Trait, profiles: int) -> Iterator[str]:
 
 
 def _rounded(value: float) -> str:
-    """Two digits, for nobody believes in more."""
+    """Round thresholds to 2 significant digits."""
     return f"{float(f'{value:.2g}'):.15g}"
 
 
 def _text(text: str) -> str:
-    """A TOML string. It is written as in JSON, but for one character that only JSON allows as it is."""
+    """Return a TOML string. It is written as in JSON, except for one character that TOML requires to be escaped."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

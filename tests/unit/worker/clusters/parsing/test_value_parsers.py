@@ -12,7 +12,7 @@ from worker.clusters.parsing.value_parsers import (
     number_column,
     parse_category,
     parse_number,
-    read_trait,
+    read_trait_column,
 )
 
 # A loaded machine is no reason to fail.
@@ -165,23 +165,23 @@ def test_a_trait_is_read_from_the_first_key_that_holds_a_usable_value() -> None:
         {"ltv": "", "lifetime_value": "2"},
         {"other": 3},
     ]
-    column = read_trait(profiles, ("ltv", "lifetime_value"), amounts)
+    column = read_trait_column(profiles, ("ltv", "lifetime_value"), amounts)
     assert column.values == [1, 0, 2, 2, 2, None]
     assert (list(column.wrong), column.gaps) == ([], True)
 
 
 def test_an_unusable_first_key_is_an_error_even_if_the_second_is_usable() -> None:
-    column = read_trait([{"ltv": "n/a", "lifetime_value": 2}], ("ltv", "lifetime_value"), amounts)
+    column = read_trait_column([{"ltv": "n/a", "lifetime_value": 2}], ("ltv", "lifetime_value"), amounts)
     assert (column.values, list(column.wrong), column.gaps) == ([2], [0], False)
 
 
 def test_a_profile_has_one_error_a_trait_however_many_keys_are_unusable() -> None:
-    column = read_trait([{"ltv": 1}, {"ltv": "a", "lifetime_value": "b"}], ("ltv", "lifetime_value"), amounts)
+    column = read_trait_column([{"ltv": 1}, {"ltv": "a", "lifetime_value": "b"}], ("ltv", "lifetime_value"), amounts)
     assert (column.values, list(column.wrong)) == ([1, None], [1])
 
 
 def test_a_key_behind_the_usable_one_is_not_looked_at() -> None:
-    column = read_trait([{"ltv": 1, "lifetime_value": "b"}, {}], ("ltv", "lifetime_value"), amounts)
+    column = read_trait_column([{"ltv": 1, "lifetime_value": "b"}, {}], ("ltv", "lifetime_value"), amounts)
     assert (column.values, list(column.wrong)) == ([1, None], [])
 
 

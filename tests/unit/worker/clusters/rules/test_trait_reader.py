@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from worker.clusters.parsing.value_parsers import Parsed
+from worker.clusters.parsing.value_parsers import ParsedColumn
 from worker.clusters.rules.trait import Trait
 from worker.clusters.rules.trait_reader import make_trait_reader
 
@@ -17,7 +17,7 @@ def wrapped(value: object, updated_at: object = NEW) -> dict[str, object]:
     return {"value": value, "source_id": "src_1", "updated_at": updated_at}
 
 
-def read(raw: list[object], **trait: Any) -> Parsed[Any]:
+def read(raw: list[object], **trait: Any) -> ParsedColumn[Any]:
     return make_trait_reader(Trait(name="it", **trait), NOW).read([{"it": value} for value in raw])
 
 

@@ -14,7 +14,7 @@ from tests.support.merging import merge
 from worker.clusters import Aggregate, Rules, fold
 from worker.clusters.statistics.aggregate import MAX_SHAPES
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait, most_frequent_shapes, value_shape
-from worker.clusters.suggest.profiling import survey
+from worker.clusters.suggest.profiling import survey_traits
 
 
 @pytest.mark.parametrize(
@@ -159,5 +159,5 @@ def test_doctor_and_suggest_show_the_shapes_of_what_they_cannot_use() -> None:
     assert (found["ltv"].unusable, found["ltv"].like) == (4, ('"9.999,99"',))
     [finding] = [one for one in judge_traits(list(found.values()), len(page), "spa_1") if "ltv" in one.found]
     assert 'unusable in 4, like "9.999,99"' in finding.found
-    [key] = survey([{"traits": {"spent": {"amount": 5}}}] * 3, as_of=0.0).keys
+    [key] = survey_traits([{"traits": {"spent": {"amount": 5}}}] * 3, as_of=0.0).keys
     assert (key.type, "like object" in key.remark) == (None, True)

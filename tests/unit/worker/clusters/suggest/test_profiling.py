@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from worker.clusters.suggest.profiling import Found, survey
+from worker.clusters.suggest.profiling import TraitCandidate, survey_traits
 
 NOW = 1_760_000_000.0
 DAY = 86_400
 
 
-def found(*values: object, key: str = "thing") -> Found:
+def found(*values: object, key: str = "thing") -> TraitCandidate:
     """The key of a sample in which each profile holds one of `values`."""
-    (one,) = survey([{"traits": {key: value}} for value in values], as_of=NOW).keys
+    (one,) = survey_traits([{"traits": {key: value}} for value in values], as_of=NOW).keys
     return one
 
 
@@ -53,7 +53,7 @@ def test_keys_are_counted_where_they_have_a_value_and_the_most_frequent_come_fir
         {},
         "deleted",
     ]
-    seen = survey(profiles, as_of=NOW)
+    seen = survey_traits(profiles, as_of=NOW)
     assert seen.profiles == 4
     assert [(one.key, one.held) for one in seen.keys] == [("b", 2), ("a", 1)]
 
@@ -84,7 +84,7 @@ def test_words_are_told_only_if_several_profiles_share_them() -> None:
     ],
 )
 def test_a_key_that_looks_personal_is_told_by_its_name_alone(key: str) -> None:
-    assert found(*["value"] * 50, key=key) == Found(key, None, "personal, by its name", 50)
+    assert found(*["value"] * 50, key=key) == TraitCandidate(key, None, "personal, by its name", 50)
 
 
 @pytest.mark.parametrize("key", ["plan", "plan_name", "company_name", "named_accounts", "shipping", "idle_days"])
@@ -111,7 +111,8 @@ def test_values_that_look_personal_are_not_told(values: list[object], remark: st
 
 
 @pytest.mark.parametrize(
-    ("key", "remark"), [("a,b", "signs"), ("x" * 201, "signs"), ("a\x1bb", "signs"), ("電話", "no Latin letters")]
+    ("key", "remark"),
+    [("a,b", "characters"), ("x" * 201, "characters"), ("a\x1bb", "characters"), ("電話", "no Latin letters")],
 )
 def test_a_key_that_cannot_be_asked_for_is_not_usable(key: str, remark: str) -> None:
     one: Any = found(1, 2, key=key)
