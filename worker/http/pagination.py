@@ -45,8 +45,13 @@ _TOTAL = re.compile(
     "|total(number|size|count|hits|entries|matches|(of)?(item|result|record|row|element|object|profile|persona|user"
     "|account)s?(count)?)?"
 )
-_HINT = re.compile(r"next|more|continu|cursor|truncat")
-_NOT_A_HINT = re.compile(r"prev|before|back|start|self|first|current|this|last")
+_HINT = re.compile(r"next|more|continu|cursor|truncat|remain")
+_NOT_A_HINT = re.compile(r"prev|before|back|start|self|first|current|this|last|limit|rate|quota|credit|request")
+_PAGES = frozenset({"pages", "totalpages", "totalpage", "pagestotal", "pagecount", "numpages", "lastpage", "maxpage"})
+"""Names of the number of pages in all."""
+_NOTHING = frozenset({"", "null", "none", "nil", "false", "undefined"})
+"""Texts that a template writes for a cursor that is not there. They neither name a page nor end a list."""
+_THOUSANDS = re.compile(r"\d{1,3}([,_ ]\d{3})+")
 _URL_PARAMETERS = ("cursor", "next", "next_cursor", "nextCursor", "page_token", "pageToken", "after", "starting_after")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|//")
 
@@ -193,7 +198,7 @@ class _Signs:
         if value is None or value is False or value == "":
             self.ended = True
             return
-        if closed:
+        if closed or (isinstance(value, str) and value.strip().casefold() in _NOTHING):
             return
         if isinstance(value, int | float) and not isinstance(value, bool) and value == int_or_none(value):
             value = str(int(value))
@@ -210,7 +215,7 @@ class _Signs:
         number = int_or_none(value)
         if number is None or number < 0:
             return
-        if name in {"totalpages", "pagestotal", "pagecount", "lastpage"}:
+        if name in _PAGES:
             self.pages = max(self.pages, number)
         elif name in {"limit", "perpage", "pagesize"}:
             self.limits += [number] if number else []
@@ -219,15 +224,16 @@ class _Signs:
 
 
 def int_or_none(value: object) -> int | None:
-    """A whole number, also as a float or as up to 18 digits of text; None if it is not one."""
+    """A whole number, also as a float or as a short text such as 1200 or 1,200; None if it is not one."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
         return value
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
-        return int(value)
+    if isinstance(value, str) and value.isascii() and len(value) <= 18:
+        digits = re.sub("[,_ ]", "", value) if _THOUSANDS.fullmatch(value) else value
+        return int(digits) if digits.isdigit() else None
     return None
 
 
@@ -251,7 +257,7 @@ def _may_name_a_page(name: str) -> bool:
 def _from_url(text: str, host: str) -> tuple[str, str]:
     """The cursor that a text is or, if it is a URL, names; and what is wrong with the URL, or empty."""
     is_url = bool(_URL.match(text))
-    if not is_url and not (text[:1] in {"/", "?"} and "?" in text):
+    if not is_url and "?" not in text:
         return text, ""
     try:
         parts = urlsplit(text)
@@ -261,6 +267,8 @@ def _from_url(text: str, host: str) -> tuple[str, str]:
     if named and host and named.casefold() != host.casefold():
         return text, "is a URL of another host, which is not asked"
     found = next((values[0] for name in _URL_PARAMETERS if (values := query.get(name))), None)
+    if not found and not is_url and text[:1] not in {"/", "?"}:
+        return text, ""  # an opaque cursor with a question mark in it
     return (found, "") if found else (text, "is a URL without a cursor in it")
 
 

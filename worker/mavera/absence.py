@@ -114,8 +114,9 @@ def _is_alike(row: Persona, wanted: WantedPersona, *, named: bool) -> bool:
     if wanted.opening and text.startswith(wanted.opening):
         return True
     if not name:
-        # A row with an id only proves nothing, unless it is marked as custom.
-        bare = row.created_at is None and "object" not in (row.model_extra or {})
+        # A row with an id only proves nothing, unless it is marked as custom. A row with other fields may have its name
+        # in one of them.
+        bare = row.created_at is None and not row.model_extra
         return row.is_custom is True or (not named and not text and not bare)
     stem = name.rstrip(".…").rstrip()
     return name == _plain(wanted.name) or (name.endswith(_ELLIPSES) and _plain(wanted.name).startswith(stem))

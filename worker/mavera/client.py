@@ -43,6 +43,8 @@ from worker.mavera.reference import Reference, find_reference
 from worker.mavera.usage import Usage, read_usage
 
 _PAGE_SIZE = 100
+_DEEPEST_ROW = 4
+"""How deep a row of the list without a usable id is searched for what may be ours."""
 _NO_ROUTE = {403, 404, 405, 410, 501}
 """Answers to `GET /usage` of an account that lacks the route, or of a key that may not use it."""
 
@@ -135,8 +137,12 @@ def _read_list(body: object, asked: Asked) -> ListPage:
     return ListPage(personas, len(rows), following.cursor, doubt)
 
 
-def _may_be_ours(row: dict[str, Any]) -> bool:
-    return find_reference(str(row.get("description"))) is not None or str(row.get("name")).startswith(NAME_PREFIX)
+def _may_be_ours(value: object, depth: int = 0) -> bool:
+    """Whether a text anywhere in a row has a reference of ours, or begins as we name personas."""
+    if isinstance(value, str):
+        return find_reference(value) is not None or value.strip().casefold().startswith(NAME_PREFIX.casefold())
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth < _DEEPEST_ROW and any(_may_be_ours(one, depth + 1) for one in inner)
 
 
 class MaveraClient:

@@ -155,6 +155,10 @@ def test_a_cursor_of_null_ends_a_full_page(body: dict[str, Any]) -> None:
         ({"cursor": {"next": "http://api.test/v1/x?cursor=c_200&limit=200", "has_more": True}}, "c_200"),
         ({"cursor": {"next": "http://API.test:8080/x?limit=2&next=a%26b"}}, "a&b"),
         ({"links": {"next": "/x?cursor=c2"}}, "c2"),
+        ({"next": "spaces/x/profiles?limit=200&include=traits&cursor=c2"}, "c2"),
+        ({"next": "opaque?c2"}, "opaque?c2"),
+        ({"cursor": {"hasMore": True, "nextCursor": "c2"}}, "c2"),
+        ({"pagination": {"next_page_token": "c2"}}, "c2"),
         ({"_links": {"next": {"href": "https://api.test/x?cursor=c2"}}}, "c2"),
         ({"links": [{"rel": "self", "href": "/x"}, {"rel": "next", "href": "/x?cursor=c2"}]}, "c2"),
         ({"paging": {"cursors": {"after": "c2"}}}, "c2"),
@@ -192,6 +196,12 @@ def test_a_cursor_under_a_sign_of_the_end_does_not_count(body: dict[str, Any]) -
         ({"cursor": {"next": None, "has_more": True}}, "says that there is more"),
         ({"cursor": {"next": None}, "total": 31}, "31 entries in all, but 30 came"),
         ({"cursor": {"limit": 10}}, "cursor: limit"),
+        ({"cursor": {"next": None}, "total": "1,200"}, "1,200 entries in all"),
+        ({"cursor": {"page": 3, "pages": 5, "next": None}}, "5 pages in all"),
+        ({"cursor": {"next": "null"}}, "full"),
+        ({"cursor": "None"}, "full"),
+        ({"cursor": {"next": " "}}, "full"),
+        ({"cursor": {}, "remaining": 170}, "remaining"),
     ],
 )
 def test_the_doubt_says_why_and_names_the_keys(body: dict[str, Any], words: str) -> None:
@@ -209,6 +219,9 @@ def test_the_doubt_says_why_and_names_the_keys(body: dict[str, Any], words: str)
         ({"cursor": {"limit": 5}}, 4, False),
         ({"meta": {"per_page": 5}}, 5, True),
         ({}, 0, False),
+        ({"cursor": {"next": "null"}}, 9, False),
+        ({"remaining": 3}, 9, True),
+        ({"remaining": 0, "rate_limit_remaining": 99}, 9, False),
     ],
 )
 def test_a_short_page_that_says_nothing_is_the_last(body: dict[str, Any], entries: int, full: bool) -> None:

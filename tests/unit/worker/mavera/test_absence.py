@@ -86,6 +86,10 @@ def test_texts_that_end_at_one_length_are_cut_there() -> None:
 def test_odd_rows_are_ignored_and_a_list_without_names_is_not() -> None:
     assert ids(Persona(id="42"), Persona(id="per_odd")) == []
     assert ids(row(name=None, is_custom=None)) == ["per_1"]
+    # As JSON:API has it: the name is in a field that is not known.
+    assert ids(Persona.model_validate({"id": "per_1", "type": "persona", "attributes": {"name": "High Value"}})) == [
+        "per_1"
+    ]
     named = row("per_2", name="By hand", description="x")
     assert ids(row(name=None, is_custom=None), named) == []
 

@@ -545,8 +545,15 @@ async def test_odd_fields_of_a_persona_are_not_in_the_way() -> None:
 
 
 async def test_a_persona_of_ours_without_an_id_leaves_the_list_in_doubt() -> None:
-    for row in ({"description": f"ours {REFERENCE}"}, {"name": "Segment CDP: Growth", "description": "cut of…"}):
-        page = await list_of({"data": [{"id": None, **row}], "has_more": False})
+    for row in (
+        {"id": None, "description": f"ours {REFERENCE}"},
+        {"id": None, "name": "Segment CDP: Growth", "description": "cut of…"},
+        {"id": True, "name": "SEGMENT CDP: growth"},
+        {"_id": "per_1", "Name": "Segment CDP: Growth"},
+        {"persona": {"id": "per_1", "attributes": {"description": f"ours {REFERENCE}"}}},
+        {"id": 1.5, "tags": ["x", f"ours {REFERENCE}"]},
+    ):
+        page = await list_of({"data": [row], "has_more": False})
         assert page.personas == []
         assert "no usable id" in page.doubt
 
