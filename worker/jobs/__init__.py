@@ -1,14 +1,12 @@
-"""What arq calls, and the worker that calls it. Orchestration only: one file a job, and the watcher.
+"""The jobs that arq calls, and the worker process that calls them.
 
-tickets   jobs as they stand in the queue          walk       reads pages and commits, by way of
-context   what a worker's jobs share               ahead      … the next pages already on their way
-job       the frame of every job, and its ends     progress   … what it makes of them, which is either
-lease     heartbeat, and the end of an epoch       counting   … … folding them: the chain
-attempts  throttle, retries, caller              batching   … … listing them: fan-out, and then
-watcher   finds syncs whose job is lost            batch      reads and counts pages that are listed
-runner    the worker process                       finalize   one persona per cluster, by way of
-arq_cli   the same under arq's own command line    purchase   … buying exactly once
-                                                   lookup     … what is at Mavera already
-                                                   persona_finder … whether one is surely absent
-                                                   persona_guard  … whether most are gone at once
+arq_worker    the worker process: takes jobs from the queue       composition   builds each job
+arq_settings  the same under arq's own command line               services      what jobs are built from
+job_runner    runs a job: lease, work, every way to end           watchdog      revives silent syncs
+lease         heartbeats, and the hand-over on shutdown           job_payloads  jobs as arq's queue has them
+api_caller    throttle, retry, defer                              audit_log     who was charged what
+fetch/        reads pages: fetch job, batch job, strategies       personas/     creates and updates personas
+
+From arq's task to the request of a page: arq_worker, job_runner, fetch_job, page_prefetcher, api_caller, the source
+and its HTTP client.
 """

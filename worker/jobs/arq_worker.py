@@ -41,19 +41,19 @@ from worker.store.queue import Take, TakenJob
 log = logging.getLogger("segment_personas.worker")
 
 STOP_S = 8.0
-"""How long a stopping worker gives its jobs; a container's grace period should be longer."""
+"""Seconds that a stopping worker gives its jobs to hand over; the grace period of a container must be longer."""
 
 LISTING_POLL_S = 0.025
-"""Seconds between two looks at the queue of a worker that lists pages for batches. It is not woken: whatever it works
-on beside delays the list, which all others live on. So they go first, and it takes what is left."""
+"""Seconds between two looks at the queue of a worker that lists pages for batches. Such a worker is not woken, because
+other jobs would delay the listing that all workers depend on: it takes only what the others leave."""
 
 _SYNC_ID = re.compile(r"[!-~]{1,128}")
 
 _ARGUMENTS = {"walk": (str, int), "batch": (str, int, int, int), "finalize": (str, int)}
-"""What each job is called with: a sync, and which of its jobs it is."""
+"""Types of the arguments of each job. The names are in stored payloads and stay."""
 
 _UNLIMITED_TRIES = 1_000_000_000
-"""arq counts every start as a try; what may be tried how often is our own decision."""
+"""arq counts every start as a try; the watchdog decides how often a job is repeated."""
 
 
 def job_functions(settings: Settings) -> list[Function]:
@@ -98,8 +98,8 @@ class SyncWorker(Worker):
                 await asyncio.wait(self.tasks.values(), return_when=asyncio.FIRST_COMPLETED)
                 await asyncio.sleep(0)  # lets the done callbacks empty their slots
                 continue
-            # One at a time: workers that ask together share what is there, and a busy one, slow to ask, gets less.
-            # Whoever is told to stop meanwhile must know what it has taken: nobody else may.
+            # One job at a time, so that workers share the queue and a busy one takes less. Shielded, because a worker
+            # that stops must know what it has taken in order to give it back.
             self._taking = asyncio.create_task(queue.take(1, self.in_progress_timeout_s))
             take = await asyncio.shield(self._taking)
             self._taking = None
@@ -112,10 +112,10 @@ class SyncWorker(Worker):
                 if self._listings.count:
                     await asyncio.sleep(min(LISTING_POLL_S, wait_s))
                 elif not await queue.wait(max(0.01, wait_s)):
-                    log.warning("dropped %r: it is no list", keys.WAKE)
+                    log.warning("dropped %r: expected a list", keys.WAKE)
 
     async def stop(self) -> None:
-        """Cancels the running jobs, which hand their syncs over; gives back those not begun. Waits, within bounds."""
+        """Cancels the running jobs, which hand their syncs over, and gives back jobs that have not begun."""
         self._store_pool.outage.stop_waiting(STOP_S / 2)
         for task in self.tasks.values():
             task.cancel()
@@ -133,8 +133,8 @@ class SyncWorker(Worker):
             return
         job_id = job.job_id.decode()
         if job_id in self.tasks:
-            # The clock of Redis has jumped over the end of its mark, or a job of the same id was enqueued anew.
-            log.warning("%s: the job is at work here already", job_id)
+            # The clock of Redis jumped past the end of its mark, or the same job id was enqueued again.
+            log.warning("%s: the job is running here already", job_id)
             return
         task = asyncio.create_task(self._run(job_id, job), name=job_id)
         self.tasks[job_id] = task
@@ -146,11 +146,11 @@ class SyncWorker(Worker):
         except StoreUnavailable:
             raise
         except Exception:
-            # What arq cannot run would stand at the head of the queue for ever.
+            # A job that arq cannot run would stay at the head of the queue.
             await self._queue.drop(job.job_id)
             raise
         finally:
-            # A worker that stops may have come before arq's start of the job; of one that ran, nothing is left to give.
+            # The worker may stop before arq starts the job. Nothing is given back of a job that ran.
             task = asyncio.current_task()
             if task and task.cancelling():
                 await self._give_back(job)
@@ -166,23 +166,23 @@ class SyncWorker(Worker):
         try:
             await self._queue.give_back(job)
         except PersonasError as error:
-            log.info("%r could not be given back: %s", job.job_id[:100], error)
+            log.info("could not give back %r: %s", job.job_id[:100], error)
 
     def _problem(self, job: TakenJob) -> str | None:
-        """Why this is no job of ours; nothing of it is executed to find out."""
+        """Says why a queue entry is not one of our jobs; None if it is. Nothing of it is executed."""
         try:
             job.job_id.decode()
             name, args, kwargs, _, _ = deserialize_job_raw(job.job, deserializer=self.job_deserializer)
         except UnicodeDecodeError:
-            return "its id is no text"
+            return "its id is not text"
         except DeserializationError:
-            return "its data is no job"
+            return "its data is not a job"
         if name not in self.functions:
             return f"unknown function {name[:50]!r}"
         if kwargs or tuple(map(type, args)) != _ARGUMENTS[name]:
             return f"wrong arguments for {name}"
         if not _SYNC_ID.fullmatch(args[0]):
-            return f"{name} of what cannot be a sync"
+            return f"{name} with an invalid sync id"
         return None
 
     def _done(self, task: asyncio.Task[None]) -> None:

@@ -1,8 +1,8 @@
-"""The Mavera account of a sync: whether it can pay for what is to be bought, and what it was charged in truth.
+"""The Mavera account of a sync: whether it can pay for the planned purchases, and what it was really charged.
 
 `GET /usage` is read when the first persona is about to be created or updated, and once more at the end. A sync that
-changes nothing asks for neither. An account that does not answer stops nobody: then a 402 is how the end of its credits
-is learned, as for every creation that nobody foresaw.
+changes nothing asks for neither. If the account does not answer, purchases go on, and a 402 shows
+the end of its credits.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The finalizer: takes the clusters in order and gives each its persona, or a reason why it has none; or, of a preview,
-plans what it would do.
+"""The finalize job: gives each cluster its persona, or a reason why it has none. For a preview it plans this instead.
 
-Leased and handed over like a walk. A cluster that is settled is settled for good, so a next finalizer goes on where
-this one stopped; how a persona is bought exactly once is `purchase`. A cluster that is in doubt is settled last.
+It has a lease and hands over like a fetch job. The outcome of a cluster is recorded once, so the next finalize job goes
+on where this one stopped. `ensure_persona` creates each persona exactly once. Clusters in doubt come last.
 """
 
 from __future__ import annotations

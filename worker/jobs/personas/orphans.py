@@ -1,4 +1,4 @@
-"""Personas that a renamed or removed cluster leaves behind: no sync with the present rules updates them. Pure."""
+"""Finds orphans: personas of renamed or removed clusters, which no sync with the present rules updates. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A guard: most personas that are recorded are not at Mavera any more, all at once.
+"""A guard that stops a sync if most recorded personas are no longer at Mavera.
 
-One persona may have been deleted by hand, and is made anew. If most are gone, it is more likely that the key belongs to
-another account now, or that the list does not show what it should; to buy all of them anew would be expensive.
+A single persona may have been deleted by hand and is created again. If most are gone, the key probably belongs to
+another account, or the list is wrong; creating all of them again would be expensive.
 """
 
 from __future__ import annotations
