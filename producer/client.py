@@ -60,10 +60,12 @@ class SyncFailed(PersonasError):
         sync: The sync as it ended.
         code: Why it failed, as `error.code` in JSON; `cancelled` if it was cancelled.
         resumable: Whether `resume` can continue it.
+        hint: What to do about it; may be empty.
     """
 
     def __init__(self, sync: Sync) -> None:
         self.sync = sync
+        self.hint = sync.error.hint if sync.error else ""
         self.code = sync.error.code if sync.error else str(sync.state)
         self.resumable = bool(sync.error and sync.error.resumable)
         reason = f": {sync.error.message}" if sync.error else ""

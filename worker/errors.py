@@ -51,8 +51,9 @@ class ApiError(PersonasError):
 
     resumable = True
 
-    def __init__(self, code: str, message: str, *, request_id: str | None = None) -> None:
+    def __init__(self, code: str, message: str, *, hint: str = "", request_id: str | None = None) -> None:
         self.code = code
+        self.hint = mask(hint)
         self.request_id = mask(request_id) if request_id else request_id
         super().__init__(f"{message} (Request-Id {request_id})" if request_id else message)
 
@@ -64,8 +65,10 @@ class Retry(ApiError):
 class WaitUntil(Retry):
     """The API asks for patience. wait_s: seconds that it named, or None if it named none."""
 
-    def __init__(self, code: str, message: str, *, wait_s: float | None = None, request_id: str | None = None) -> None:
-        super().__init__(code, message, request_id=request_id)
+    def __init__(
+        self, code: str, message: str, *, wait_s: float | None = None, hint: str = "", request_id: str | None = None
+    ) -> None:
+        super().__init__(code, message, hint=hint, request_id=request_id)
         self.wait_s = wait_s
 
 

@@ -236,6 +236,7 @@ def _error(sync: Sync, hint: str = "") -> dict[str, object]:
     if sync.error is None:
         return {}
     error = {"code": sync.error.code, "message": sync.error.message, "resumable": sync.error.resumable}
+    hint = " ".join(filter(None, (sync.error.hint, hint)))
     return {"error": {**error, "hint": hint} if hint else error}
 
 

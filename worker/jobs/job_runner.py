@@ -22,9 +22,10 @@ from worker.store.syncs.sync_progress import StartedJob, new_token
 
 log = logging.getLogger("segment_personas.jobs")
 
-OUT_OF_MEMORY = (
-    "the worker ran out of memory while it worked on this sync. Give workers more memory, or let each do less "
-    "at a time (smaller WORKER_SLOTS, SEGMENT_PAGE_SIZE, SEGMENT_CONCURRENCY or MAX_BODY_MB), then resume the sync"
+OUT_OF_MEMORY = "the worker ran out of memory while it worked on this sync"
+LESS_MEMORY = (
+    "Give workers more memory, or let each do less at a time: smaller WORKER_SLOTS, SEGMENT_PAGE_SIZE, "
+    "SEGMENT_CONCURRENCY or MAX_BODY_MB."
 )
 
 _KIND_NAMES: dict[JobKind, str] = {"walk": "fetch job", "finalize": "finalize job"}
@@ -141,13 +142,13 @@ async def run_job(job: Job[S, G]) -> None:
         log.info("%s stops: %s", job.name, error)
         await job.lost()
     except ApiError as error:
-        failure = SyncFailure(error.code, str(error), error.resumable)
+        failure = SyncFailure(error.code, str(error), error.resumable, error.hint)
     except StoreUnavailable as error:
         log.warning("%s leaves its sync to the watchdog: %s", job.name, error)
     except StoreUnusable as error:
         failure = SyncFailure("redis_unusable", str(error), resumable=True)
     except MemoryError:
-        failure = SyncFailure("out_of_memory", OUT_OF_MEMORY, resumable=True)
+        failure = SyncFailure("out_of_memory", OUT_OF_MEMORY, resumable=True, hint=LESS_MEMORY)
     except Exception as error:  # noqa: BLE001 - the sync must end with a reason, whatever our own mistake is
         failure = SyncFailure("internal_error", _describe(error), resumable=True)
     if failure is not None:

@@ -18,6 +18,8 @@ class SyncFailure:
     code: str
     message: str
     resumable: bool
+    hint: str = ""
+    """What to do about it; empty if the message says all, or if an earlier version stored the failure."""
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,10 @@ class Sync:
         error = None
         if state is SyncState.FAILED:
             error = SyncFailure(
-                fields["error_code"], fields["error_message"], resumable=fields["error_resumable"] == "1"
+                fields["error_code"],
+                fields["error_message"],
+                resumable=fields["error_resumable"] == "1",
+                hint=fields.get("error_hint", ""),
             )
         return cls(
             id=fields["id"],

@@ -200,7 +200,7 @@ def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:
 
 def said(error: ApiError) -> tuple[str, str]:
     """What happened, and what to do."""
-    advice = ""
+    advice = error.hint
     if isinstance(error, WaitUntil):
         advice = "Its limit is used up, by this program or by others: ask again in a minute."
     elif isinstance(error, Retry):

@@ -314,7 +314,8 @@ def _notes(sync: Sync) -> list[RenderableType]:
 def _failure(sync: Sync) -> list[RenderableType]:
     if sync.error is None:
         return []
-    return [Text(f"{sync.error.code}: {printable(sync.error.message)}", "red")]
+    hint = f"\n{printable(sync.error.hint)}" if sync.error.hint else ""
+    return [Text(f"{sync.error.code}: {printable(sync.error.message)}{hint}", "red")]
 
 
 def _trait_errors(aggregate: Aggregate) -> str:

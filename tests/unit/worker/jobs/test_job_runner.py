@@ -113,4 +113,5 @@ async def test_a_worker_that_runs_out_of_memory_says_so_and_the_sync_can_be_resu
         error = (await syncs.get()).error
         assert error is not None
         assert (error.code, error.resumable) == ("out_of_memory", True)
-        assert "WORKER_SLOTS" in error.message
+        assert "WORKER_SLOTS" in error.hint
+        assert "WORKER_SLOTS" not in error.message

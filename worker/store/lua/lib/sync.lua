@@ -153,8 +153,8 @@ local function finish(sync, id, queue, due, state, retention_ms, now, ...)
   expire(retention_ms, sync, sync .. ':outcomes', found[4])
 end
 
--- Ends a sync with a failure: a table { code, message, resumable }. failed_in: the state in which it failed.
+-- Ends a sync with a failure: a table { code, message, resumable, hint }. failed_in: the state in which it failed.
 local function fail_sync(sync, id, queue, due, failed_in, failure, retention_ms, ...)
   finish(sync, id, queue, due, 'failed', retention_ms, now_ms(), 'error_code', failure.code, 'error_message',
-    failure.message, 'error_resumable', flag(failure.resumable), 'failed_in', failed_in, ...)
+    failure.message, 'error_resumable', flag(failure.resumable), 'error_hint', failure.hint or '', 'failed_in', failed_in, ...)
 end
