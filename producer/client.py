@@ -17,6 +17,7 @@ from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.jobs.store_factories import client_sync_store, worker_registry
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState, job_kind, new_sync_id
+from worker.models.versions import UnreadableSync
 from worker.settings import ClientConfig, load_client_config
 from worker.store import StorePool, WorkerPresence, redis_pool
 
@@ -135,14 +136,18 @@ class SyncClient:
         return sync
 
     async def get(self, sync_id: str) -> Sync:
-        """The sync as it stands. Raises SyncNotFound."""
+        """The sync as it stands. Raises SyncNotFound; SyncUnreadable if this version cannot read it."""
         sync = await self._syncs.get(sync_id)
         if sync is None:
             raise SyncNotFound(f"no sync {sync_id} is known; ended syncs are kept for RETENTION_DAYS")
         return sync
 
     async def list(self, limit: int = 100) -> list[Sync]:
-        """The newest syncs, newest first, without their statistics."""
+        """The newest syncs, newest first, without their statistics. Those that cannot be read are left out."""
+        return [sync for sync in await self._syncs.newest(limit) if isinstance(sync, Sync)]
+
+    async def list_all(self, limit: int = 100) -> Sequence[Sync | UnreadableSync]:
+        """The newest syncs, newest first, also those that this version cannot read."""
         return await self._syncs.newest(limit)
 
     async def history(self, identity: str) -> Sequence[Snapshot]:
@@ -185,7 +190,11 @@ class SyncClient:
         return last
 
     async def cancel(self, sync_id: str) -> Sync:
-        """Stops a sync; a cancelled one stays so. Raises SyncNotFound; SyncConflict if it has completed or failed."""
+        """Stops a sync; a cancelled one stays so.
+
+        Raises SyncNotFound; SyncConflict if it has completed or failed; SyncUnreadable if this version cannot read it.
+        """
+        await self.get(sync_id)
         state = await self._syncs.cancel(sync_id)
         if state is None:
             raise SyncNotFound(f"no sync {sync_id} is known; ended syncs are kept for RETENTION_DAYS")

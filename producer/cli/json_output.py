@@ -18,6 +18,7 @@ from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
 from worker.models.outcome import PersonaOutcome
 from worker.models.plan import PlannedPersona
 from worker.models.sync import Sync, SyncState
+from worker.models.versions import UnreadableSync
 from worker.printable import json_text
 
 
@@ -159,6 +160,17 @@ def row(sync: Sync, now: float | None = None) -> dict[str, object]:
         "duration_s": timings(sync, now).total_s,
         **({} if sync.state.is_final else {"waiting_for": sync.note or None}),
         **_error(sync),
+    }
+
+
+def unreadable_row(sync: UnreadableSync) -> dict[str, object]:
+    """A sync that cannot be read as JSON, in a list or by itself."""
+    return {
+        "sync_id": sync.id,
+        "status": "unreadable",
+        "space_id": sync.space_id or None,
+        "created_at": moment(sync.created_at),
+        "error": {"code": sync.code, "message": sync.reason},
     }
 
 

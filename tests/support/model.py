@@ -128,7 +128,12 @@ class ModelSync:
         """Its hash, without any time."""
         at, error = self.at, self.error
         texts: dict[str, object] = {f"paid:{persona_id}": price for persona_id, price in self.paid.items()}
-        texts |= {"id": self.id, "request": self.request.model_dump_json(), "identity": self.request.identity}
+        texts |= {
+            "id": self.id,
+            "format": 1,
+            "request": self.request.model_dump_json(),
+            "identity": self.request.identity,
+        }
         texts |= {"state": self.state.value, "epoch": self.epoch, "holder": self.holder, "job": self.job}
         texts |= {"seq": at.seq, "token": self.token, "cursor": at.cursor, "guard": at.guard, "pages": at.pages}
         texts |= {"profiles": at.profiles, "complete": int(at.complete), "trouble_ms": at.trouble_ms}

@@ -17,6 +17,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
+import orjson
 from arq.connections import ArqRedis
 from arq.jobs import DeserializationError, deserialize_job_raw
 from arq.worker import Function, Worker, func
@@ -25,6 +26,7 @@ from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
 from worker.http.client import new_session
 from worker.jobs.composition import batch, build_watchdog, finalize, walk
 from worker.jobs.garbage_collector import collect_seldom
+from worker.jobs.job_payloads import JOB_VERSION
 from worker.jobs.liveness import heartbeat
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.store_factories import mavera_account, store_pool
@@ -126,6 +128,10 @@ class SyncWorker(Worker):
             await asyncio.wait(ending, timeout=STOP_S)
 
     async def _start(self, job: TakenJob) -> None:
+        if _is_of_newer_version(job):
+            log.info("left %r in the queue: it is of a newer version", job.job_id[:100])
+            await self._queue.leave(job)
+            return
         problem = self._problem(job)
         if problem:
             log.warning("dropped %r from the queue: %s", job.job_id[:100], problem)
@@ -189,6 +195,15 @@ class SyncWorker(Worker):
         self.tasks.pop(task.get_name(), None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("%s: arq could not finish the job (%s)", task.get_name(), type(error).__name__)
+
+
+def _is_of_newer_version(job: TakenJob) -> bool:
+    """Whether the data of a job names a version that only newer workers know."""
+    try:
+        version = orjson.loads(job.job).get("v")
+    except (ValueError, AttributeError):
+        return False  # it is no job at all
+    return isinstance(version, int) and version > JOB_VERSION
 
 
 def needed_tokens(opener: Opener | None = None) -> tuple[str, ...]:

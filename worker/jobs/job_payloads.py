@@ -14,6 +14,9 @@ import orjson
 from worker.models.sync import BatchKey, JobKind
 from worker.store import JobPayload, NextPayloads
 
+JOB_VERSION = 1
+"""The version of a job's data. Jobs of a newer version are left in the queue; data without one is of version 1."""
+
 
 def sync_payload(sync_id: str, kind: JobKind, epoch: int) -> JobPayload:
     """The job that carries a sync on in an epoch. Its id is never used twice, for an epoch has one job."""
@@ -33,4 +36,6 @@ def batch_payload(key: BatchKey) -> JobPayload:
 
 def _job(name: str, *arguments: str | int) -> bytes:
     """A job as `arq.jobs.serialize_job` writes it; written here, because importing any of arq loads its worker."""
-    return orjson.dumps({"t": None, "f": name, "a": arguments, "k": {}, "et": time.time_ns() // 1_000_000})
+    return orjson.dumps(
+        {"t": None, "f": name, "a": arguments, "k": {}, "v": JOB_VERSION, "et": time.time_ns() // 1_000_000}
+    )

@@ -14,9 +14,11 @@ from typing import Protocol, TypeVar
 from worker.concurrency import to_its_end
 from worker.errors import ApiError, LeaseLost, PersonasError, StoreUnavailable, StoreUnusable
 from worker.jobs.audit_log import log_end
+from worker.jobs.job_payloads import sync_payload
 from worker.jobs.lease import Grant, Lease
 from worker.models.outcome import SyncFailure
 from worker.models.sync import JobKind, SyncState
+from worker.models.versions import NewerVersion
 from worker.store import JobSyncStore, LeaseGrant
 from worker.store.syncs.sync_progress import StartedJob, new_token
 
@@ -63,6 +65,9 @@ class Job(Protocol[S, G]):
     async def fail(self, started: S, failure: SyncFailure) -> None:
         """Fails the sync. Raises LeaseLost if the job is no longer the sync's."""
 
+    async def leave(self, version: int) -> None:
+        """Leaves the job to workers that read documents of `version`. Raises LeaseLost as `fail` does."""
+
     async def lost(self) -> None:
         """Called when the job is no longer the sync's."""
 
@@ -96,10 +101,11 @@ class SyncJob:
         self._epoch = epoch
         self._kind = kind
         self._heartbeat_s = heartbeat_s
+        self._holder = new_token()
 
     async def begin(self) -> StartedJob:
         """Takes the lease of the epoch."""
-        return await self._syncs.begin(self._sync_id, self._epoch, self._kind, new_token())
+        return await self._syncs.begin(self._sync_id, self._epoch, self._kind, self._holder)
 
     def lease(self, started: StartedJob) -> Lease[LeaseGrant]:
         """The lease, with the note that the job before has left."""
@@ -109,6 +115,14 @@ class SyncJob:
         """Fails the sync and logs its end."""
         await self._syncs.fail(started.lease, failure, new_token())
         await log_end(self._syncs, self._sync_id)
+
+    async def leave(self, version: int) -> None:
+        """Enqueues the next job of the sync, for workers that read `version`."""
+        state = SyncState.FINALIZING if self._kind == "finalize" else SyncState.FETCHING
+        await self._syncs.require_format(self._sync_id, version)
+        following = sync_payload(self._sync_id, self._kind, self._epoch + 1)
+        lease = LeaseGrant(self._sync_id, state, self._epoch, self._holder)
+        await self._syncs.hand_over(lease, following, new_token())
 
     async def lost(self) -> None:
         """Logs the end of the sync if it was cancelled."""
@@ -131,6 +145,9 @@ async def run_job(job: Job[S, G]) -> None:
         return
     except StoreUnavailable:
         raise
+    except NewerVersion as error:
+        await _leave(job, error)
+        return
     except Exception as error:  # noqa: BLE001 - the data in Redis is not a sync; the watchdog deals with it
         log.warning("%s cannot begin: %s", job.name, _describe(error))
         return
@@ -147,6 +164,8 @@ async def run_job(job: Job[S, G]) -> None:
         log.warning("%s leaves its sync to the watchdog: %s", job.name, error)
     except StoreUnusable as error:
         failure = SyncFailure("redis_unusable", str(error), resumable=True)
+    except NewerVersion as error:
+        await _leave(job, error)
     except MemoryError:
         failure = SyncFailure("out_of_memory", OUT_OF_MEMORY, resumable=True, hint=LESS_MEMORY)
     except Exception as error:  # noqa: BLE001 - the sync must end with a reason, whatever our own mistake is
@@ -161,6 +180,14 @@ async def _fail(job: Job[S, G], started: S, failure: SyncFailure) -> None:
         await to_its_end(job.fail(started, failure))  # only this job knows the reason
     except (LeaseLost, StoreUnavailable, StoreUnusable) as error:
         log.info("%s: the failure comes too late: %s", job.name, error)
+
+
+async def _leave(job: Job[S, G], error: NewerVersion) -> None:
+    log.warning("%s is left to newer workers: %s", job.name, error)
+    try:
+        await to_its_end(job.leave(error.version))
+    except (LeaseLost, StoreUnavailable, StoreUnusable) as late:
+        log.info("%s: it ended or was taken over before it could be left: %s", job.name, late)
 
 
 def _describe(error: Exception) -> str:

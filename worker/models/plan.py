@@ -12,6 +12,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from worker.clusters.statistics.serialization import check_document_version
+
 
 class PlannedPersona(BaseModel):
     """What would become of one cluster's persona.
@@ -117,6 +119,7 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    version: int = 1
     personas: tuple[PlannedPersona, ...] = ()
     max_credits: int | None = None
     alarms: tuple[str, ...] = ()
@@ -151,8 +154,11 @@ class Plan(BaseModel):
 
     @classmethod
     def decode(cls, text: str) -> Self | None:
-        """Reads what `encode` wrote; None if there is nothing."""
-        return cls.model_validate_json(text) if text else None
+        """Reads what `encode` wrote; None if there is nothing. Raises NewerVersion."""
+        if not text:
+            return None
+        check_document_version("a plan", text, 1)
+        return cls.model_validate_json(text)
 
 
 @dataclass(frozen=True)

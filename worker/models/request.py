@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
+import orjson
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -20,6 +21,7 @@ from pydantic import (
     PlainSerializer,
     SerializationInfo,
     SerializerFunctionWrapHandler,
+    ValidationError,
     ValidationInfo,
     model_serializer,
     model_validator,
@@ -27,12 +29,17 @@ from pydantic import (
 
 from worker.clusters import RECIPE, Rules
 from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
+from worker.models.versions import NewerVersion, check_version
 
 Strategy = Literal["auto", "chain", "fan-out"]
 
 
 _STORED = {"stored": True}
 """Validation context of data from Redis, which passed the checks of the version that stored it."""
+
+
+_OF_NEWER_VERSIONS = frozenset({"extra_forbidden", "literal_error", "union_tag_invalid", "enum"})
+"""What is wrong, as pydantic names it, with a part of a request that only a newer version knows."""
 
 
 @lru_cache(maxsize=64)
@@ -146,8 +153,20 @@ class SyncRequest(BaseModel):
 
     @classmethod
     def from_stored(cls, text: str) -> Self:
-        """Reads a request from Redis, also one that an earlier version accepted and this one would not."""
-        return cls.model_validate_json(text, context=_STORED)
+        """Reads a request from Redis, also one that an earlier version accepted and this one would not.
+
+        Fields that are not known here are ignored. Raises NewerVersion if it asks, in a field that is known here, for
+        what this version does not know, such as another kind of condition.
+        """
+        fields = orjson.loads(text)
+        check_version("a request", fields.get("version"), 1)
+        known = {name: value for name, value in fields.items() if name in cls.model_fields}
+        try:
+            return cls.model_validate(known, context=_STORED)
+        except ValidationError as error:
+            if any(problem["type"] in _OF_NEWER_VERSIONS for problem in error.errors()):
+                raise NewerVersion("a request", 2, 1) from error
+            raise
 
     @model_validator(mode="after")
     def _trait_class_fits(self, info: ValidationInfo) -> Self:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal, Self
@@ -21,6 +22,7 @@ from worker.clusters.analysis.snapshot import Snapshot
 from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.plan import AccountBill, Plan
 from worker.models.request import SyncRequest
+from worker.models.versions import FORMAT, check_version
 
 JobKind = Literal["walk", "finalize"]
 
@@ -218,6 +220,7 @@ class Sync:
             value = fields.get(name)
             return int(value) / 1000 if value else None
 
+        check_version("a sync", int(fields.get("format") or 1), FORMAT)
         state = SyncState(fields["state"])
         error = None
         if state is SyncState.FAILED:
@@ -248,12 +251,19 @@ class Sync:
             credits=sum(int(price) for name, price in fields.items() if name.startswith("paid:")),
             plan=Plan.decode(fields.get("plan", "")) if state.is_final or seconds("applied_at") else None,
             applied_at=seconds("applied_at"),
-            baseline=Snapshot.decode(fields.get("baseline", "")),
+            baseline=_baseline(fields.get("baseline", "")),
             owner=fields.get("owner", ""),
             pages_listed=int(fields.get("pages_listed") or 0),
             outstanding=_outstanding(fields),
             account=_account(fields.get("account", "")),
         )
+
+
+def _baseline(text: str) -> Snapshot | None:
+    """The snapshot to compare with; None if there is none, or none that this version can read."""
+    with suppress(ValueError):
+        return Snapshot.decode(text)
+    return None
 
 
 def _account(text: str) -> AccountBill | None:

@@ -70,6 +70,10 @@ class JobQueue:
             self._pool, queue=self.name, wake=keys.wake(self._account), job_id=job.job_id, score=job.score
         )
 
+    async def leave(self, job: TakenJob, for_s: float = 2.0) -> None:
+        """Leaves a job that was taken to workers of a newer version, who may take it after `for_s` seconds."""
+        await queue_scripts.leave_job(self._pool, queue=self.name, job_id=job.job_id, delay_ms=int(for_s * 1000))
+
     async def drop(self, job_id: bytes) -> None:
         """Takes a job out of the queue with everything that arq keeps of it."""
         await self._pool.zrem(self.name, job_id)

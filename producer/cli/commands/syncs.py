@@ -13,8 +13,8 @@ from typing import Any
 
 from producer.cli.confirm import confirm
 from producer.cli.connect import SyncOptions, enqueue, front_door, redis_client, requests_for
-from producer.cli.exit_codes import DONE, INTERRUPTED, NOT_AGREED
-from producer.cli.json_output import exit_code, local_time, row
+from producer.cli.exit_codes import DONE, INTERRUPTED, NOT_AGREED, WRONG_USE
+from producer.cli.json_output import exit_code, local_time, row, unreadable_row
 from producer.cli.next_steps import after_plan, first_sync
 from producer.cli.reporting import (
     Ending,
@@ -33,6 +33,7 @@ from producer.cli.views.sync_views import listing, report
 from producer.client import SyncClient
 from worker.models.request import identity
 from worker.models.sync import Sync
+from worker.models.versions import SyncUnreadable, UnreadableSync
 from worker.settings import Settings, load_settings, unknown_settings
 
 
@@ -141,7 +142,16 @@ async def status(
     """Shows a sync as it is, or follows it to its end."""
     manner = Manner(json=json, details=details)
     async with redis_client(settings) as client:
-        found = await client.get(sync_id)
+        try:
+            found = await client.get(sync_id)
+        except SyncUnreadable as error:
+            out = stdout()
+            if json:
+                out.write_json(unreadable_row(error.sync))
+            else:
+                out.put(listing([error.sync], out.width))
+            err.say(f"{error}.", "red")
+            return WRONG_USE
         if follow:
             ending = await follow_to_end(client, [found], err, timeout_s, manner)
             return finish(ending, err, manner)
@@ -154,13 +164,13 @@ async def status(
 async def listed(settings: Settings, err: Screen, *, json: bool, limit: int) -> int:
     """Shows the newest syncs."""
     async with redis_client(settings) as client:
-        found = await client.list(limit)
+        found = await client.list_all(limit)
         now = await client.now()
-        if any(not one.state.is_final for one in found):
+        if any(isinstance(one, Sync) and not one.state.is_final for one in found):
             await hint_at_workers(client, err)
     out = stdout()
     if json:
-        out.write_json([row(one, now) for one in found])
+        out.write_json([row(one, now) if isinstance(one, Sync) else unreadable_row(one) for one in found])
     elif found:
         out.put(listing(found, out.width))
     else:
@@ -173,7 +183,10 @@ async def history(settings: Settings, err: Screen, space_id: str, *, collection:
     wanted = identity(space_id, collection, rules)
     async with redis_client(settings) as client:
         found = await client.history(wanted)
-        plans = [one for one in await client.list() if one.waits_for_apply and one.request.identity == wanted]
+        all_syncs = await client.list_all()
+        readable = [one for one in all_syncs if isinstance(one, Sync)]
+        plans = [one for one in readable if one.waits_for_apply and one.request.identity == wanted]
+        unread = [one for one in all_syncs if isinstance(one, UnreadableSync) and one.space_id in ("", space_id)]
     out = stdout()
     if json:
         out.write_json([remembered.document(snapshot) for snapshot in found])
@@ -181,6 +194,8 @@ async def history(settings: Settings, err: Screen, space_id: str, *, collection:
         out.put(remembered.table(found))
     else:
         err.say(f"No complete sync of {space_id} ({collection}, rules {rules}) is remembered.")
+    for one in unread:
+        err.say(f"{one.reason}.")
     for plan in plans:
         err.say(f"{plan.id} is planned and not applied, so it is not part of the history.")
     return DONE

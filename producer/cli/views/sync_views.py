@@ -33,6 +33,7 @@ from worker.clusters.rules.trait import Trait
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
 from worker.mavera.text.formatting import format_amount
 from worker.models.sync import Sync, SyncState
+from worker.models.versions import UnreadableSync
 from worker.printable import printable
 
 STYLES = {
@@ -204,7 +205,7 @@ def report(
     return [*parts, *_notes(sync), *_failure(sync)]
 
 
-def listing(syncs: Sequence[Sync], width: int) -> RenderableType:
+def listing(syncs: Sequence[Sync | UnreadableSync], width: int) -> RenderableType:
     """The list of syncs, a row each; with fewer columns where `width` characters are few."""
     wide = width >= NARROW
     table = Table(box=None, pad_edge=False)
@@ -218,6 +219,9 @@ def listing(syncs: Sequence[Sync], width: int) -> RenderableType:
         table.add_column("Asked" if wide else f"Asked {zone()}", no_wrap=True)
     table.add_column("Remark", overflow="fold")
     for sync in syncs:
+        if isinstance(sync, UnreadableSync):
+            table.add_row(*_unreadable_cells(sync, wide=wide, times=width >= NARROWEST))
+            continue
         cells: list[RenderableType] = [sync.id, sync.request.space_id, Text(sync.status, STYLES[sync.state])]
         if wide:
             cells += [f"{sync.profiles:,}", f"{sync.pages:,}"]
@@ -225,6 +229,17 @@ def listing(syncs: Sequence[Sync], width: int) -> RenderableType:
             cells.append(local_time(sync.created_at) if wide else short_time(sync.created_at))
         table.add_row(*cells, Text(printable(sync.error.code if sync.error else _shortened(sync.note))))
     return table
+
+
+def _unreadable_cells(sync: UnreadableSync, *, wide: bool, times: bool) -> list[RenderableType]:
+    """The row of a sync that this version cannot read."""
+    cells: list[RenderableType] = [printable(sync.id), printable(sync.space_id) or "?", Text("unreadable", "red")]
+    if wide:
+        cells += ["", ""]
+    if times:
+        when = local_time if wide else short_time
+        cells.append("" if sync.created_at is None else when(sync.created_at))
+    return [*cells, Text(sync.code)]
 
 
 def _shortened(note: str) -> str:

@@ -13,6 +13,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from worker.clusters.analysis.summary import ClusterSummary, NumberSummary
 from worker.clusters.statistics.aggregate import Aggregate
+from worker.clusters.statistics.serialization import check_document_version
 
 MAX_BYTES = 32 * 1024
 """A larger snapshot is stored without its means."""
@@ -79,6 +80,7 @@ class Snapshot(BaseModel):
     unclassified: int
     coverage: Mapping[str, int]
     clusters: Mapping[str, ClusterSnapshot]
+    version: int = 1
 
     @property
     def classified(self) -> int:
@@ -95,8 +97,11 @@ class Snapshot(BaseModel):
 
     @classmethod
     def decode(cls, text: str | bytes) -> Self | None:
-        """Read what `encode` returned. An empty text gives None."""
-        return cls.model_validate_json(text) if text else None
+        """Read what `encode` returned. An empty text gives None. Raises NewerVersion."""
+        if not text:
+            return None
+        check_document_version("a snapshot of a space", text, 1)
+        return cls.model_validate_json(text)
 
 
 def take_snapshot(

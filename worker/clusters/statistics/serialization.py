@@ -5,6 +5,8 @@ Each function returns its argument with a type or raises ValueError. Messages do
 
 from math import isfinite
 
+import orjson
+
 
 class NewerVersion(ValueError):
     """A stored document has a version that only a newer segment-personas reads.
@@ -29,6 +31,16 @@ def check_version(document: str, version: object, known: int) -> int:
     if found > known:
         raise NewerVersion(document, found, known)
     return found
+
+
+def check_document_version(document: str, text: str | bytes, known: int) -> None:
+    """Check the version of a stored JSON document, before anything else of it is read.
+
+    Raises:
+        NewerVersion: It is greater than `known`.
+        ValueError: This is no JSON object.
+    """
+    check_version(document, dict(items(orjson.loads(text))).get("version"), known)
 
 
 def fields(value: object, *names: str) -> list[object]:

@@ -135,10 +135,11 @@ class BatchAttempt:
         self._batches = batches
         self._key = key
         self._heartbeat_s = heartbeat_s
+        self._holder = new_token()
 
     async def begin(self) -> StartedBatch:
         """Takes the lease of the attempt."""
-        return await self._batches.begin(self._key, new_token())
+        return await self._batches.begin(self._key, self._holder)
 
     def lease(self, started: StartedBatch) -> Lease[BatchGrant]:
         """The lease of the attempt."""
@@ -147,6 +148,11 @@ class BatchAttempt:
     async def fail(self, started: StartedBatch, failure: SyncFailure) -> None:
         """Fails the sync of the batch."""
         await self._batches.fail(started.lease, failure)
+
+    async def leave(self, version: int) -> None:
+        """Enqueues the next attempt, for workers that read `version`."""
+        await self._batches.require_format(self._key.sync_id, version)
+        await self._batches.retry(BatchGrant(self._key, self._holder), batch_payload(self._key.next_attempt()))
 
     async def lost(self) -> None:
         """Nothing to log: the sync's end is logged by the job that ends it."""

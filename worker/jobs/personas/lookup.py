@@ -40,14 +40,16 @@ class Lookup(BaseModel):
     listed: frozenset[str] = frozenset()
     twins: Mapping[str, tuple[str, ...]] = {}
     why: str = ""
+    version: int = 1
 
     @classmethod
     def decode(cls, text: str) -> Lookup | None:
         """Reads what a walk remembered; None if it remembered nothing."""
         try:
-            return cls.model_validate_json(text) if text else None
+            found = cls.model_validate_json(text) if text else None
         except ValidationError:
             return None
+        return found if found and found.version == 1 else None
 
 
 def cluster_reference(request: SyncRequest, sync_id: str, cluster: str) -> Reference:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, fields
+from typing import Literal
 
 import orjson
 
 from worker.clusters.analysis.change_detection import PersonaFigures
+from worker.models.versions import known_fields
 
 
 @dataclass(frozen=True)
@@ -37,20 +38,31 @@ class PersonaRecord:
     rules: str = "recipe"
     complete: bool = True
     sent: Sent | None = None
+    stored: bytes = field(default=b"", compare=False, repr=False)
+    """The record as it was read, with what this version does not know; scripts compare it with what is there."""
+
+    @property
+    def as_stored(self) -> bytes:
+        """What Redis holds, if the record is still as it was read."""
+        return self.stored if self.stored and PersonaRecord.decode(self.stored) == self else self.encode()
 
     def encode(self) -> bytes:
         """The record as it stands in Redis; equal records have equal bytes, also those of earlier versions."""
-        named = asdict(self)
-        present = {one.name: named[one.name] for one in fields(self) if getattr(self, one.name) != one.default}
+        named, written = asdict(self), [one for one in fields(self) if one.name != "stored"]
+        present = {one.name: named[one.name] for one in written if getattr(self, one.name) != one.default}
         return orjson.dumps(present, option=orjson.OPT_SORT_KEYS)
 
     @classmethod
     def decode(cls, raw: bytes) -> PersonaRecord:
         """Reads what `encode` wrote."""
-        found: dict[str, Any] = orjson.loads(raw)
+        found = known_fields("a persona's record", orjson.loads(raw), cls.__dataclass_fields__)
         if sent := found.get("sent"):
-            found["sent"] = Sent(**{**sent, "figures": PersonaFigures(**sent["figures"])})
-        return cls(**found)
+            sent = {name: sent[name] for name in Sent.__dataclass_fields__}
+            known = PersonaFigures.__dataclass_fields__
+            figures = {name: value for name, value in sent["figures"].items() if name in known}
+            found["sent"] = Sent(**{**sent, "figures": PersonaFigures(**figures)})
+        found.pop("stored", None)
+        return cls(**found, stored=raw)
 
 
 @dataclass(frozen=True)

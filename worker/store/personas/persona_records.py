@@ -6,15 +6,20 @@ sent, from sending it again. Records are kept per account: Mavera base URL and k
 
 from __future__ import annotations
 
+import logging
+
 import orjson
 
 from worker.models.outcome import PersonaOutcome
+from worker.models.versions import NewerVersion
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.personas.persona_record import PersonaRecord
 from worker.store.scripts import persona as persona_scripts
 from worker.store.scripts.sync import BusySync
 from worker.store.syncs.sync_progress import LeaseGrant
+
+log = logging.getLogger("segment_personas.store")
 
 
 class PersonaRecords:
@@ -46,7 +51,13 @@ class PersonaRecords:
             former = await self._pool.hash_fields(keys.personas(self._former))
             await self._move({reference.decode(): raw for reference, raw in former.items()})
         found = await self._pool.hash_fields(keys.personas(self._account))
-        return {reference.decode(): PersonaRecord.decode(raw) for reference, raw in found.items()}
+        records = {}
+        for reference, raw in found.items():
+            try:
+                records[reference.decode()] = PersonaRecord.decode(raw)
+            except NewerVersion as error:
+                log.warning("a persona's record is left out: %s", error)
+        return records
 
     async def leave(
         self,
@@ -67,7 +78,7 @@ class PersonaRecords:
             outcomes=keys.outcomes(lease.sync_id),
             lease=lease,
             reference=reference,
-            before=before.encode() if before else b"",
+            before=before.as_stored if before else b"",
             after=after.encode() if after else b"",
             cluster=outcome.cluster,
             outcome=orjson.dumps(outcome.as_json()),
@@ -76,7 +87,7 @@ class PersonaRecords:
     async def forget(self, reference: str, record: PersonaRecord) -> bool:
         """Forgets a persona. False if another has been recorded meanwhile, which stays."""
         answer = await persona_scripts.forget(
-            self._pool, personas=keys.personas(self._account), reference=reference, record=record.encode()
+            self._pool, personas=keys.personas(self._account), reference=reference, record=record.as_stored
         )
         return answer is persona_scripts.Change.OK
 
@@ -109,7 +120,7 @@ class PersonaRecords:
             active=keys.active(identity),
             old=old,
             new=new,
-            before=before.encode(),
+            before=before.as_stored,
             after=after.encode(),
             account=self._account,
         )

@@ -53,3 +53,8 @@ async def take_jobs(
 @lua_script("queue/give_back_job")
 async def give_back_job(pool: StorePool, *, queue: SortedSetKey, wake: ListKey, job_id: bytes, score: int) -> None:
     """Makes a job that was taken and not begun free again."""
+
+
+@lua_script("queue/leave_job")
+async def leave_job(pool: StorePool, *, queue: SortedSetKey, job_id: bytes, delay_ms: int) -> None:
+    """Leaves a job that was taken to newer workers."""

@@ -275,3 +275,8 @@ async def fail(
     retention_ms: int,
 ) -> None:
     """Fails a sync."""
+
+
+@lua_script("sync/require_format")
+async def require_format(pool: StorePool, *, sync: HashKey, format: int) -> None:
+    """Notes that only workers of a newer format can go on with a sync."""

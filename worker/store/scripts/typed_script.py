@@ -28,6 +28,7 @@ from typing import Annotated, Any, Concatenate, Generic, ParamSpec, TypeVar, get
 from redis.exceptions import NoScriptError
 
 from worker.errors import StoreUnusable
+from worker.models.versions import FORMAT
 from worker.store import keys as key_names
 from worker.store.connection.pool import StorePool
 from worker.store.scripts.answers import BROKEN, Answers
@@ -154,7 +155,7 @@ async def run_script(pool: StorePool, name: str, keys: Sequence[str], *arguments
 @cache
 def script_text(name: str, prefix: str, header: str) -> tuple[str, str]:
     """Returns the whole text of a script for keys with `prefix`, and its SHA-1, by which Redis knows it."""
-    constants = f"local SLOTS = {key_names.SLOTS}\nlocal PREFIX = '{prefix}'"
+    constants = f"local SLOTS, FORMAT = {key_names.SLOTS}, {FORMAT}\nlocal PREFIX = '{prefix}'"
     text = "\n".join([constants, *(read_lua(f"lib/{part}") for part in LIBRARY), header, read_lua(name)])
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 

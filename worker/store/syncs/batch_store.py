@@ -10,10 +10,12 @@ from __future__ import annotations
 from worker.models.outcome import SyncFailure
 from worker.models.request import SyncRequest
 from worker.models.sync import BatchKey
+from worker.models.versions import FORMAT
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.queue import JobPayload
 from worker.store.scripts import batch as batch_scripts
+from worker.store.scripts import sync as sync_scripts
 from worker.store.syncs.batch_work import BatchGrant, BatchWork, Counted, NextPayloads, StartedBatch
 from worker.store.syncs.sync_reader import storable_ms
 
@@ -33,6 +35,10 @@ class BatchStore:
         self._queue, self._wake = keys.queue(account), keys.wake(account)
         self._stall_ms = stall_ms
         self._retention_ms = storable_ms(retention_ms)
+
+    async def require_format(self, sync_id: str, version: int) -> None:
+        """Notes that only newer workers can go on with a sync: workers of this version leave its jobs to them."""
+        await sync_scripts.require_format(self._pool, sync=keys.sync(sync_id), format=max(version, FORMAT + 1))
 
     async def begin(self, key: BatchKey, holder: str) -> StartedBatch:
         """Begins an attempt at a batch.

@@ -12,6 +12,7 @@ import orjson
 
 from worker.models.request import SyncRequest
 from worker.models.sync import BatchKey
+from worker.models.versions import check_version
 from worker.store.queue import JobPayload
 
 
@@ -34,13 +35,14 @@ class BatchWork:
     def encode(self) -> bytes:
         """Returns the text for a slot."""
         return orjson.dumps(
-            {"first": self.first_page, "pages": self.pages, "next": self.next_cursor, "take": self.take}
+            {"version": 1, "first": self.first_page, "pages": self.pages, "next": self.next_cursor, "take": self.take}
         )
 
     @classmethod
     def decode(cls, text: bytes) -> Self:
-        """Reads the text that `encode` returned."""
+        """Reads the text that `encode` returned. Raises NewerVersion."""
         fields = orjson.loads(text)
+        check_version("a batch of pages", fields.get("version"), 1)
         pages = tuple((cursor, listed) for cursor, listed in fields["pages"])
         return cls(fields["first"], pages, fields["next"], fields["take"])
 

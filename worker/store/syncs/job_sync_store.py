@@ -15,6 +15,7 @@ from worker.models.outcome import SyncFailure
 from worker.models.plan import AccountBill, Plan
 from worker.models.request import SyncRequest
 from worker.models.sync import JobKind, SyncState
+from worker.models.versions import FORMAT
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.queue import JobPayload
@@ -85,6 +86,10 @@ class JobSyncStore(SyncReader):
             fetched_at=int(fields["fetched_at"]) / 1000 if fields["fetched_at"] else None,
             note=fields.get("note", ""),
         )
+
+    async def require_format(self, sync_id: str, version: int) -> None:
+        """Notes that only newer workers can go on with a sync: workers of this version leave its jobs to them."""
+        await sync_scripts.require_format(self._pool, sync=keys.sync(sync_id), format=max(version, FORMAT + 1))
 
     async def commit(
         self,

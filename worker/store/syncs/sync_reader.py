@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 import orjson
-from pydantic import ValidationError
 
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import StoreUnusable
 from worker.models.outcome import PersonaOutcome
 from worker.models.sync import Sync
+from worker.models.versions import SyncUnreadable, UnreadableSync, known_fields, unreadable
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 
@@ -30,31 +31,42 @@ class SyncReader:
         self._pool = pool
 
     async def get(self, sync_id: str) -> Sync | None:
-        """Returns a sync with its statistics and outcomes; None if it is not known, or no longer."""
+        """Returns a sync with its statistics and outcomes; None if it is not known, or no longer.
+
+        Raises SyncUnreadable if a newer version has written it, or if it is damaged.
+        """
         async with self._pool.pipeline(transaction=True) as pipe:
             pipe.hgetall(keys.sync(sync_id))
             pipe.hvals(keys.outcomes(sync_id))
             fields, outcomes = await pipe.execute()
         if b"state" not in fields:  # no such key, or the key of another entity, such as `<id>:outcomes`
             return None
-        return Sync.from_fields(_text(fields), tuple(map(_outcome, outcomes)))
+        return _read(sync_id, fields, outcomes)
 
-    async def newest(self, limit: int = 100) -> list[Sync]:
+    async def newest(self, limit: int = 100) -> list[Sync | UnreadableSync]:
         """Returns the newest syncs, newest first, without their outcomes."""
         ids = [raw.decode() for raw in await self._pool.zrevrange(keys.SYNCS, 0, limit - 1)]
         async with self._pool.pipeline(transaction=False) as pipe:
             for sync_id in ids:
                 pipe.hgetall(keys.sync(sync_id))
             found = await pipe.execute() if ids else []
-        return [Sync.from_fields(_text(fields)) for fields in found if fields]
+        syncs: list[Sync | UnreadableSync] = []
+        for sync_id, fields in zip(ids, found, strict=True):
+            if fields:
+                try:
+                    syncs.append(_read(sync_id, fields))
+                except SyncUnreadable as error:
+                    syncs.append(error.sync)
+        return syncs
 
     async def history(self, identity: str) -> list[Snapshot]:
         """Returns the snapshots of the last complete syncs of an identity, newest first."""
         snapshots = []
         with contextlib.suppress(StoreUnusable):  # the key holds another type: there is no history
             for entry in await self._pool.list_entries(keys.history(identity)):
-                with contextlib.suppress(ValidationError):
-                    snapshots.append(Snapshot.model_validate_json(entry))
+                with contextlib.suppress(ValueError):
+                    snapshot = Snapshot.decode(entry)
+                    snapshots += [snapshot] if snapshot else []
         return snapshots
 
     async def outcomes(self, sync_id: str) -> tuple[PersonaOutcome, ...]:
@@ -62,10 +74,15 @@ class SyncReader:
         return tuple(map(_outcome, await self._pool.hash_values(keys.outcomes(sync_id))))
 
 
-def _text(fields: dict[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in fields.items()}
+def _read(sync_id: str, fields: dict[bytes, bytes], outcomes: Sequence[bytes] = ()) -> Sync:
+    """Reads a sync from its hash. Raises SyncUnreadable, whatever is wrong with it."""
+    text = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in fields.items()}
+    try:
+        return Sync.from_fields(text, tuple(map(_outcome, outcomes)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SyncUnreadable(unreadable(sync_id, text, error)) from error
 
 
 def _outcome(raw: bytes) -> PersonaOutcome:
-    fields = orjson.loads(raw)
+    fields = known_fields("a cluster's outcome", orjson.loads(raw), PersonaOutcome.__dataclass_fields__)
     return PersonaOutcome(**{**fields, "ignored": tuple(fields["ignored"]), "twins": tuple(fields.get("twins", ()))})

@@ -172,6 +172,17 @@ async def give_back(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     return lambda: syncs.queue.give_back(taken)
 
 
+async def leave_job(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.create()
+    [taken] = (await syncs.queue.take(1, 60)).jobs
+    return lambda: syncs.queue.leave(taken)
+
+
+async def require_format(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.create()
+    return lambda: syncs.jobs.require_format("s1", 2)
+
+
 async def due(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.create()
     await syncs.pool.zadd(keys.DUE, {"s1": 1})
@@ -216,6 +227,8 @@ SCRIPTS = {
     "watchdog/list_due": Script(due, (keys.DUE,)),
     "watchdog/lock_watch": Script(lock_watch, ()),
     "queue/give_back_job": Script(give_back, (keys.QUEUE, keys.WAKE), writes=False),
+    "queue/leave_job": Script(leave_job, (keys.QUEUE,)),
+    "sync/require_format": Script(require_format, (keys.sync("s1"),)),
     "sync/commit_listing": Script(batch_move("commit_listing"), (*HANDED, keys.outcomes("s1"))),
     "batch/begin": Script(batch_move("begin_batch"), (keys.sync("s1"), keys.DUE)),
     "batch/heartbeat": Script(batch_move("beat_batch"), (keys.sync("s1"), keys.DUE)),

@@ -39,6 +39,14 @@ local function runs(id)
   return redis.call('TYPE', sync).ok == 'hash' and is_running(redis.call('HGET', sync, 'state'))
 end
 
+-- Whether a sync is of a format that only newer workers read.
+local function is_newer(id)
+  local sync = SYNC .. id
+  if redis.call('TYPE', sync).ok ~= 'hash' then return false end
+  local format = tonumber(redis.call('HGET', sync, 'format') or '1')
+  return format ~= nil and format > FORMAT
+end
+
 -- Whether a sync may belong to an account: one of the two names none, or both name the same.
 local function is_of(id, account)
   local sync = SYNC .. id

@@ -2,9 +2,10 @@
 -- dropped, and a queue of another type is deleted. A job of the common queue moves to the account's own queue, and its sync
 -- belongs to that account from then on; a job whose sync belongs to another account moves to that account's queue.
 -- A taken job is due again only when its mark has ended, so the head of the queue holds what may start, and a look costs
--- what it takes. common: the common queue, which is `queue` itself if there is no account ('').
+-- what it takes. Jobs of syncs that only newer workers read stay where they are; if there are many, some are put off by a
+-- second, so that a look stays short. common: the common queue, which is `queue` itself if there is no account ('').
 -- Answers: ok, ms until the next job may start (-1: none soon), ((id, score, job), ...), ((dropped id, reason), ...)
-local LOOK_AHEAD_MS, MOST_STEPS = 60000, 500
+local LOOK_AHEAD_MS, MOST_STEPS, MOST_PASSED = 60000, 500, 100
 local now = now_ms()
 local taken, dropped = {}, {}
 
@@ -81,12 +82,29 @@ for _, from in ipairs(queues) do
   end
 end
 local steps = 0
+local passed = {}
+for _, from in ipairs(queues) do passed[from] = 0 end
+
+-- The first due job of a queue with its score, past those of newer syncs; nil if there is none.
+local function first_due(from)
+  while true do
+    local found = redis.call('ZRANGEBYSCORE', from, '-inf', int(now), 'WITHSCORES', 'LIMIT', passed[from], 1)
+    local sync_id = found[1] and sync_of(found[1])
+    if not sync_id or not is_newer(sync_id) then return found[1], found[2] end
+    if passed[from] < MOST_PASSED then
+      passed[from] = passed[from] + 1
+    else
+      redis.call('ZADD', from, int(now + 1000), found[1])
+    end
+  end
+end
+
 while #taken < most and steps < MOST_STEPS do
   -- Each step removes one entry from the due ones.
   local best
   for _, from in ipairs(queues) do
-    local found = redis.call('ZRANGEBYSCORE', from, '-inf', int(now), 'WITHSCORES', 'LIMIT', 0, 1)
-    if found[1] and (not best or tonumber(found[2]) < tonumber(best[3])) then best = { from, found[1], found[2] } end
+    local id, score = first_due(from)
+    if id and (not best or tonumber(score) < tonumber(best[3])) then best = { from, id, score } end
   end
   if not best then break end
   take(best[1], best[2], best[3])

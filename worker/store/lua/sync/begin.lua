@@ -7,6 +7,8 @@ if not fits or found[5] == '1' or tonumber(found[2]) ~= epoch or (found[3] ~= ''
 end
 if not is_of(id, account) then return { 'stale', 'of another Mavera account', found[2] } end
 
+if is_newer(id) then return { 'stale', 'for newer workers', found[2] } end
+
 local now = now_ms()
 local started_at = found[4]
 if state == 'queued' then

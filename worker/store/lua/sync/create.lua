@@ -13,7 +13,8 @@ local running = not force and running_sync(active, account, request)
 if running then return { 'existing', running } end
 
 local now = now_ms()
-local changes = { 'id', id, 'request', request, 'identity', identity, 'state', 'queued', 'epoch', '1', 'holder', '',
+local changes = { 'id', id, 'format', FORMAT, 'request', request, 'identity', identity, 'state', 'queued', 'epoch', '1',
+  'holder', '',
   'job', job.job_id, 'seq', '0', 'token', '', 'cursor', '', 'guard', '', 'lookup', '', 'plan', '', 'pages', '0',
   'profiles', '0', 'complete', '0', 'aggregate', '', 'revivals', '0', 'trouble_ms', '0', 'note', '', 'asked', asked or '',
   'created_at', int(now), 'started_at', '', 'fetched_at', '', 'finished_at', '', 'error_code', '', 'error_message', '',

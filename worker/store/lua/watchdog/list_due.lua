@@ -18,6 +18,8 @@ for _, member in ipairs(members) do
   local kind = redis.call('TYPE', SYNC .. id).ok
   if (kind ~= 'hash' and kind ~= 'none') or string.find(id, ' ', 1, true) then
     redis.call('ZREM', due, member)
+  elseif kind == 'hash' and is_newer(id) then
+    redis.call('ZADD', due, int(now + 1000), member) -- for the watchers of newer workers
   else
     local found = kind == 'hash'
       and redis.call('HMGET', SYNC .. id, 'state', 'epoch', 'holder', 'job', 'parked', 'owner', 'slot:' .. slot) or {}

@@ -14,6 +14,7 @@ end
 local batch, at = own_batch(sync, key, nil)
 if not batch then return { 'changed' } end
 local now = now_ms()
+if is_newer(id) then return { 'waiting' } end
 if is_early(due, member, now) then return { 'early' } end
 local current = batch_job(id, key.slot, batch)
 if batch.holder == '-' and waits(queue, current) then

@@ -15,6 +15,7 @@ if found[1] == 'completed' or found[1] == 'failed' or found[1] == 'cancelled' th
   return { 'gone' }
 end
 if found[1] ~= state or tonumber(found[2]) ~= epoch then return { 'changed' } end
+if is_newer(id) then return { 'waiting' } end
 if is_early(due, id, now) then return { 'early' } end
 local parked = found[7] == '1'
 if parked then
