@@ -76,9 +76,19 @@ class AutoSource:
         return source.ahead
 
     async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
-        """The page in the dialect that answers. Raises ApiError; if none answers, it says what each one said."""
-        if self.dialect is None:
-            self.dialect = await self._memory.find()
+        """The page in the dialect that answers. Raises ApiError; if none answers, it says what each one said.
+
+        If the remembered dialect is refused at the first page of a listing, each dialect is asked once again.
+        """
+        if self.dialect is None and (known := await self._memory.find()) is not None:
+            try:
+                found = await self._ways[known].page(cursor, number, before)
+            except ApiError as error:
+                if cursor or not _may_speak_another(error):
+                    raise
+            else:
+                self.dialect = known
+                return found
         if self.dialect is None:
             dialect, first = await self._ask_each()
             await self._memory.keep(dialect)

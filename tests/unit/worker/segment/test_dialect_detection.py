@@ -63,6 +63,22 @@ async def test_the_dialect_that_answers_is_kept(
             assert (again.dialect, len(segment.calls["spa"])) == (dialect, before + 1)
 
 
+async def test_a_remembered_dialect_that_is_refused_is_looked_for_again(fake_pool: StorePool) -> None:
+    async with scripted({"spa": inline}) as segment:
+        async with source_of(segment.url, fake_pool) as source:
+            await source.page("", 1)
+        segment.spaces["spa"] = profile_api
+        async with source_of(segment.url, fake_pool) as source:
+            with pytest.raises(ApiError):
+                await source.page("c1", 2)  # in the middle of a listing its dialect does not change
+            assert len((await source.page("", 1)).profiles) == 5
+            assert source.dialect == "profile-api"
+        before = len(segment.calls["spa"])
+        async with source_of(segment.url, fake_pool) as source:
+            await source.page("", 1)
+        assert len(segment.calls["spa"]) == before + 1
+
+
 async def test_the_answers_of_both_tries_are_in_the_error(fake_pool: StorePool) -> None:
     def refuse(call: Call) -> Refusal:
         basic = call.authorization.startswith("Basic ")
