@@ -14,7 +14,8 @@ from tests.support import truth
 from tests.support.checks import same_statistics
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
-from worker.clusters import RECIPE, Aggregate, estimate_clusters, sampled, summarise
+from worker.clusters import RECIPE, Aggregate, estimate_clusters, summarise
+from worker.segment.sampling import select_sample
 
 pytestmark = pytest.mark.usefixtures("real_pool")
 
@@ -34,7 +35,7 @@ async def test_a_sample_is_the_same_from_the_api_and_from_a_file_and_near_the_tr
 ) -> None:
     rows = [{"id": profile_id(SPEC, i), **row} for i, row in enumerate(profiles(SPEC)) if isinstance(row, dict)]
     (tmp_path / "profiles.ndjson").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    expected = truth.of(sampled(rows, SHARE).entries)
+    expected = truth.of(select_sample(rows, SHARE).entries)
     stage.worker(SEGMENT_BASE_URL=stage.sandbox.profile_api_url)
 
     api = await stage.sync(dialect="profile-api", sample=SHARE)

@@ -1,13 +1,11 @@
-"""Clusters: pure functions from pages of profiles to statistics per behavioural cluster. No I/O.
+"""Clusters: pure functions from pages of profiles to statistics per behavioural cluster, without I/O.
 
-`fold` counts a page into an `Aggregate`, `merge` adds two of them up, `summarise` says what they mean;
-`Rules` say which traits are read and which cluster a profile belongs to. What the numbers mean stands in
-`values` and `rules`.
+`fold` counts a page into an `Aggregate`, `summarise` describes its clusters, and `Rules` define which traits are read
+and which cluster a profile belongs to.
 """
 
 from worker.clusters.analysis.confidence import Estimate, estimate_clusters
 from worker.clusters.analysis.summary import ClusterSummary, format_percent, summarise
-from worker.clusters.parsing.sampling import sampled
 from worker.clusters.rules.builtin import RECIPE
 from worker.clusters.rules.rules import Rules
 from worker.clusters.statistics.aggregate import Aggregate
@@ -22,6 +20,5 @@ __all__ = [
     "estimate_clusters",
     "fold",
     "format_percent",
-    "sampled",
     "summarise",
 ]

@@ -1,17 +1,78 @@
-"""A source of which only a sample is read: the others are left out before anything is asked about them."""
+"""Sampling: a source that reads only a sample of a space.
+
+A profile is in the sample if the hash of its identifier, as a number from 0 to 1, is below the sample's share. Every
+profile therefore has the same chance, whatever its traits; every sync and every worker select the same profiles; and a
+larger sample contains every smaller one. A profile that is merged into another one leaves the sample.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from math import ceil
 
-from worker.clusters import sampled
 from worker.errors import Permanent
 from worker.segment.pagination import Page
 from worker.segment.source import Call, FetchedProfiles, Source
 
+_SALT = b"segment-personas sample\0"
+"""Another salt would select another sample, so it must not change."""
+
+_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SampledPage:
+    """The entries of a page that are in the sample.
+
+    Attributes:
+        entries: Entries in their order. Entries that are not objects are included; objects without an identifier are
+            None.
+        left_out: Number of profiles that are not in the sample.
+        without_id: Number of objects without an identifier.
+    """
+
+    entries: list[object]
+    left_out: int
+    without_id: int
+
+
+def select_sample(entries: Iterable[object], share: float) -> SampledPage:
+    """Select the entries of a page that are in the sample. share: above 0 and below 1."""
+    bound = ceil(share * 2 ** (8 * _BYTES)).to_bytes(_BYTES, "big")
+    kept: list[object] = []
+    left_out = without_id = 0
+    for entry in entries:
+        if not isinstance(entry, dict):
+            kept.append(entry)
+        elif (name := profile_identifier(entry)) is None:
+            kept.append(None)
+            without_id += 1
+        elif _hash(name) < bound:
+            kept.append(entry)
+        else:
+            left_out += 1
+    return SampledPage(kept, left_out, without_id)
+
+
+def profile_identifier(entry: dict[str, object]) -> str | None:
+    """Return the identifier of a profile, or None if it has none."""
+    for key in ("segment_id", "id"):
+        value = entry.get(key)
+        if isinstance(value, str) and value:
+            return value
+        if type(value) is int:
+            return str(value)
+    return None
+
+
+def _hash(name: str) -> bytes:
+    return blake2b(_SALT + name.encode(errors="surrogatepass"), digest_size=_BYTES).digest()
+
 
 class SampledSource:
-    """The profiles of `source` that are in the sample. share: of all profiles, above 0 and below 1."""
+    """The profiles of `source` that are in the sample. share: share of all profiles, above 0 and below 1."""
 
     def __init__(self, source: Source, share: float) -> None:
         self._source = source
@@ -26,7 +87,7 @@ class SampledSource:
         """The page at `cursor` without the profiles that are not in the sample. Raises ApiError; Permanent `no_ids` if
         the source gives its profiles no identifiers."""
         page = await self._source.page(cursor, number, before)
-        sample = sampled(page.profiles, self._share)
+        sample = select_sample(page.profiles, self._share)
         if sample.without_id and not any(isinstance(entry, dict) for entry in sample.entries) and not sample.left_out:
             raise Permanent(
                 "no_ids",

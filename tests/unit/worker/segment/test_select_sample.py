@@ -8,37 +8,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.clusters import sampled
-from worker.clusters.parsing.sampling import Sampled, identifier
+from worker.segment.sampling import SampledPage, profile_identifier, select_sample
 
 SHARES = st.floats(0, 1, exclude_min=True, exclude_max=True)
 GOLDEN = [9, 10, 32, 50, 64, 65, 70, 84, 88]
 PROFILES = [{"id": f"use_{i}", "traits": {"ltv": i}} for i in range(20_000)]
 
 
-def ids(sample: Sampled) -> set[object]:
+def ids(sample: SampledPage) -> set[object]:
     return {entry["id"] for entry in sample.entries if isinstance(entry, dict)}
 
 
 def test_the_same_profiles_are_picked_in_every_version_of_this_program() -> None:
-    assert [i for i in range(100) if sampled([{"id": f"use_{i}"}], 0.05).entries] == GOLDEN
+    assert [i for i in range(100) if select_sample([{"id": f"use_{i}"}], 0.05).entries] == GOLDEN
 
 
 @given(SHARES, SHARES, st.integers(0, 2**32))
 def test_a_larger_sample_holds_every_smaller_one(one: float, other: float, seed: int) -> None:
     profiles = [{"id": f"{seed}/{i}"} for i in range(50)]
-    assert ids(sampled(profiles, min(one, other))) <= ids(sampled(profiles, max(one, other)))
+    assert ids(select_sample(profiles, min(one, other))) <= ids(select_sample(profiles, max(one, other)))
 
 
 @given(st.permutations(PROFILES[:30]), SHARES, st.integers(0, 30))
 def test_neither_order_nor_pages_change_who_is_picked(profiles: list[object], share: float, cut: int) -> None:
-    apart = ids(sampled(profiles[:cut], share)) | ids(sampled(profiles[cut:], share))
-    assert apart == ids(sampled(PROFILES[:30], share))
+    apart = ids(select_sample(profiles[:cut], share)) | ids(select_sample(profiles[cut:], share))
+    assert apart == ids(select_sample(PROFILES[:30], share))
 
 
 @pytest.mark.parametrize("share", [0.001, 0.05, 0.5, 0.95])
 def test_as_many_are_picked_as_chance_would(share: float) -> None:
-    sample = sampled(PROFILES, share)
+    sample = select_sample(PROFILES, share)
     spread = math.sqrt(len(PROFILES) * share * (1 - share))
     assert abs(len(sample.entries) - share * len(PROFILES)) < 4 * spread
     assert len(sample.entries) + sample.left_out == len(PROFILES)
@@ -48,7 +47,7 @@ def test_over_many_spaces_sizes_and_means_scatter_about_the_truth_as_chance_woul
     spaces, size, share = 400, 200, 0.2
     sizes, means = [], []
     for space in range(spaces):
-        kept = sampled([{"id": f"{space}/{i}", "ltv": i} for i in range(size)], share).entries
+        kept = select_sample([{"id": f"{space}/{i}", "ltv": i} for i in range(size)], share).entries
         sizes.append(len(kept))
         means.append(sum(entry["ltv"] for entry in kept if isinstance(entry, dict)) / len(kept))
     mean, spread = _moments(sizes)
@@ -68,11 +67,11 @@ def _moments(values: list[int] | list[float] | range) -> tuple[float, float]:
 
 @given(st.lists(st.none() | st.integers() | st.text() | st.lists(st.none())), SHARES)
 def test_what_is_no_object_stays_to_be_counted_as_such(entries: list[object], share: float) -> None:
-    assert sampled(entries, share) == Sampled(entries, 0, 0)
+    assert select_sample(entries, share) == SampledPage(entries, 0, 0)
 
 
 def test_an_object_without_an_identifier_cannot_be_picked_and_is_no_profile() -> None:
-    assert sampled([{"traits": {}}, {"id": ""}, {"id": None}, {"id": True}, {"id": 1.5}], 0.999) == Sampled(
+    assert select_sample([{"traits": {}}, {"id": ""}, {"id": None}, {"id": True}, {"id": 1.5}], 0.999) == SampledPage(
         [None] * 5, 0, 5
     )
 
@@ -87,10 +86,10 @@ def test_an_object_without_an_identifier_cannot_be_picked_and_is_no_profile() ->
     ],
 )
 def test_a_profile_is_known_by_its_segment_id_or_id(entry: dict[str, object], name: str) -> None:
-    assert identifier(entry) == name
-    assert sampled([entry], 0.5).without_id == 0
+    assert profile_identifier(entry) == name
+    assert select_sample([entry], 0.5).without_id == 0
 
 
 @given(SHARES)
 def test_any_share_there_is_can_be_asked_for(share: float) -> None:
-    assert len(sampled(PROFILES[:3], share).entries) <= 3
+    assert len(select_sample(PROFILES[:3], share).entries) <= 3
