@@ -1,8 +1,8 @@
-"""One request to an API, with everything that a stranger's server may do to us bounded.
+"""Sends one request to an API, with bounds on everything that a server can do.
 
-The session is the worker's own and shared; this adds the base URL, the credentials, the time-outs, a bound on the
-decompressed body, and redirects that never leave the host, since the credentials would go with them. A proxy is taken
-from the usual environment variables. What the answer means is the API clients' business.
+The worker shares one session. This client adds the base URL, the credentials, time-outs, a limit on the decompressed
+body, and redirects that never leave the host, because the credentials would go with them. A proxy is taken from the
+usual environment variables. The API clients interpret the answer.
 """
 
 from __future__ import annotations
@@ -84,10 +84,9 @@ class NotPermitted(TransportError):
 
 
 def new_session() -> aiohttp.ClientSession:
-    """The one session of a worker. Bodies are decompressed here, not by aiohttp, so that a bomb stays small.
+    """Makes the session of a worker. `HttpClient` decompresses bodies, not aiohttp, so that their size stays bounded.
 
-    aiohttp's trust in the environment stays off: it would read `.netrc` before each request, and refuse a request of
-    ours for whatever it found there.
+    aiohttp's `trust_env` stays off, because it would read `.netrc` before each request and could fail on its content.
     """
     return aiohttp.ClientSession(
         auto_decompress=False,
@@ -156,20 +155,20 @@ class HttpClient:
         url = URL(self._base + path).with_query(params) if params else URL(self._base + path)
         body = None if json is None else orjson.dumps(json)
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
-        last_word = _LastWord(body or b"", permit, on_connected) if permit else None
-        if last_word:
-            headers = {**headers, "Content-Length": str(len(last_word.body))}
+        guarded_body = _GuardedBody(body or b"", permit, on_connected) if permit else None
+        if guarded_body:
+            headers = {**headers, "Content-Length": str(len(guarded_body.body))}
         try:
-            return await self._exchange(method, url, last_word.send() if last_word else body, headers)
+            return await self._exchange(method, url, guarded_body.send() if guarded_body else body, headers)
         except TransportError as error:
-            if last_word is None or last_word.sent:
+            if guarded_body is None or guarded_body.sent:
                 raise
-            if last_word.error is not None:
-                raise last_word.error from None
+            if guarded_body.error is not None:
+                raise guarded_body.error from None
             raise TransportError(str(error), maybe_done=False, lasting=error.lasting) from None
         finally:
-            if last_word:
-                last_word.close()
+            if guarded_body:
+                guarded_body.close()
 
     def _note_limit(self, headers: Mapping[str, str]) -> None:
         if self._listen and ("X-RateLimit-Limit" in headers or "X-RateLimit-Remaining" in headers):
@@ -238,7 +237,7 @@ class HttpClient:
         except (TransportError, aiohttp.ClientError, TimeoutError):
             if response.status < 400:
                 raise
-            return b""  # a refusal is one without its words too
+            return b""  # an error status is still an error if its body cannot be read
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
@@ -326,10 +325,12 @@ class _Inflate:
         return out
 
 
-class _LastWord:
-    """A body that is sent only if `permit` says yes at the moment when it would go out.
+class _GuardedBody:
+    """A request body that is sent only if `permit` returns True immediately before.
 
-    sent: whether it may have gone out. error: why it did not.
+    Attributes:
+        sent: Whether the body may have been sent.
+        error: Why it was not.
     """
 
     def __init__(self, body: bytes, permit: Callable[[], bool], on_connected: Callable[[], Awaitable[None]] | None):
@@ -353,7 +354,7 @@ class _LastWord:
         yield self.body
 
     def close(self) -> None:
-        """The request is over: nothing more may be sent for it."""
+        """Ends the request: nothing more may be sent for it."""
         self._closed = True
 
 
@@ -376,7 +377,7 @@ def _proxy(url: URL) -> tuple[URL | None, str]:
 
 
 def _refused_by_proxy(status: int) -> TransportError:
-    """What a proxy's own answer means. Nothing was sent to the API. A 5xx may be another one the next time."""
+    """Turns a proxy's own answer into an error. Nothing was sent to the API. A 5xx may be transient."""
     lasting = 400 <= status < 500 and status not in {408, 429}
     advice = "; check HTTP_PROXY, HTTPS_PROXY and its user and password" if lasting else ""
     return TransportError(f"the proxy answers {status}{advice}", maybe_done=False, lasting=lasting)

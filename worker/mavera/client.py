@@ -76,7 +76,7 @@ def _as_text(value: object) -> object:
 
 
 _Lenient = WrapValidator(_none_if_odd)
-"""A persona that was paid for is known by its id; nothing else about it may be in the way."""
+"""Reads an unusable value as None: a persona that was paid for is identified by its id alone."""
 
 
 class Persona(BaseModel):
@@ -197,11 +197,11 @@ class MaveraClient:
         try:
             reply = await self._request("GET", "/usage")
         except TransportError as error:
-            raise _unreachable(error, what) from None
+            raise _error_from_transport(error, what) from None
         if reply.status in _NO_ROUTE:
             return None
         if not 200 <= reply.status < 300:
-            raise self._refusal(reply, what)
+            raise self._error_from_response(reply, what)
         try:
             return read_usage(parse_json(reply.body))
         except ValueError:
@@ -222,7 +222,7 @@ class MaveraClient:
 
         on_connected: awaited on the connection of the POST before `permit` is asked; what it raises is raised here.
 
-        Raises NotPermitted if `permit` said no, PostUncertain if the persona may have been made all the same.
+        Raises NotPermitted if `permit` message_text no, PostUncertain if the persona may have been made all the same.
         """
         what = f"persona {payload.name!r}"
         try:
@@ -234,12 +234,12 @@ class MaveraClient:
         except TransportError as error:
             if error.maybe_done:
                 raise PostUncertain(f"Mavera, {what}: {error}") from None
-            raise _unreachable(error, what) from None
+            raise _error_from_transport(error, what) from None
         if reply.status >= 500 or reply.status == 408:
             wait_s = retry_after_s(reply.headers, self._wall_clock())
             raise PostUncertain(f"Mavera, {what}: {reply.status}", wait_s=wait_s)
         if reply.status >= 400:
-            raise self._refusal(reply, what)
+            raise self._error_from_response(reply, what)
         persona = _persona(reply)
         if persona is None:
             raise PostUncertain(f"Mavera, {what}: the answer {reply.status} names no persona")
@@ -270,62 +270,64 @@ class MaveraClient:
         try:
             reply = await self._request(method, path, params=params, json=json)
         except TransportError as error:
-            raise _unreachable(error, what) from None
+            raise _error_from_transport(error, what) from None
         if reply.status in {200, 201, 202, 204}:
-            _reject_error_body(reply, what)
+            _raise_for_error_body(reply, what)
             return reply
         if path != "/personas" and reply.status in {404, 410}:
             raise PersonaGone(f"Mavera, {what}: {reply.status}")
-        raise self._refusal(reply, what)
+        raise self._error_from_response(reply, what)
 
     async def _request(self, method: str, path: str, **kwargs: Any) -> Reply:
         return await self._http.request(method, path, **kwargs)
 
-    def _refusal(self, reply: Reply, what: str) -> ApiError:
+    def _error_from_response(self, reply: Reply, what: str) -> ApiError:
         code, message, param = error_message(reply.body)
-        said = f"Mavera, {what}: {reply.status}" + (f" {message}" if message else "")
+        message_text = f"Mavera, {what}: {reply.status}" + (f" {message}" if message else "")
         request_id = reply.request_id
         match reply.status:
             case 429:
                 wait_s = wait_named_s(reply.headers, reply.body, self._wall_clock())
-                return WaitUntil("mavera_rate_limit", said, wait_s=wait_s, request_id=request_id)
+                return WaitUntil("mavera_rate_limit", message_text, wait_s=wait_s, request_id=request_id)
             case 401:
                 return ResumableStop(
                     "mavera_unauthorized",
-                    f"{said}. Check MAVERA_API_KEY",
+                    f"{message_text}. Check MAVERA_API_KEY",
                     request_id=request_id,
                 )
             case 402:
                 return ResumableStop(
                     "insufficient_credits",
-                    f"{said}. Top up the account; only the missing personas are then made",
+                    f"{message_text}. Top up the account; only the missing personas are then made",
                     request_id=request_id,
                 )
             case 403:
                 return ResumableStop(
                     "mavera_forbidden",
-                    f"{said}. Check what the key and the tier allow",
+                    f"{message_text}. Check what the key and the tier allow",
                     request_id=request_id,
                 )
             case 404:
-                return ResumableStop("mavera_not_found", f"{said}. Check MAVERA_BASE_URL", request_id=request_id)
+                return ResumableStop(
+                    "mavera_not_found", f"{message_text}. Check MAVERA_BASE_URL", request_id=request_id
+                )
             case status if status >= 500 and (wait_s := retry_after_s(reply.headers, self._wall_clock())) is not None:
-                return WaitUntil("mavera_unavailable", said, wait_s=wait_s, request_id=request_id)
+                return WaitUntil("mavera_unavailable", message_text, wait_s=wait_s, request_id=request_id)
             case status if status >= 500 or status < 400 or status == 408:
-                return Retry("mavera_unavailable", said, request_id=request_id)
+                return Retry("mavera_unavailable", message_text, request_id=request_id)
             case _:
                 detail = f" ({code}{', ' if code and param else ''}{param})" if code or param else ""
-                return Permanent("mavera_validation", said + detail, request_id=request_id)
+                return Permanent("mavera_validation", message_text + detail, request_id=request_id)
 
 
-def _unreachable(error: TransportError, what: str) -> ApiError:
-    """What it means that no usable answer came to a request that has done nothing, or may be repeated."""
+def _error_from_transport(error: TransportError, what: str) -> ApiError:
+    """Turns a failure without a usable answer into an error, for a request that did nothing or may be repeated."""
     if error.lasting:
         return ResumableStop("mavera_unreachable", f"Mavera, {what}: {error}")
     return Retry("mavera_unavailable", f"Mavera, {what}: {error}")
 
 
-def _reject_error_body(reply: Reply, what: str) -> None:
+def _raise_for_error_body(reply: Reply, what: str) -> None:
     """Raises ResumableStop if a body that came with a status of success reports an error and has no persona."""
     try:
         body = parse_json(reply.body)
