@@ -211,6 +211,23 @@ async def test_most_personas_gone_at_once_stop_a_sync_until_somebody_accepts_it(
             assert len(stage.sandbox.posts) == 5
 
 
+async def test_an_account_without_any_recorded_persona_stops_the_sync_of_a_new_space(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    spaces = {"spa": RECIPE, "other": RECIPE}
+    async with staged(session_redis, start_worker, spaces, settings=SOON_SETTLED) as stage:
+        stage.worker()
+        first = await stage.sync()
+        await asyncio.sleep(float(SOON_SETTLED["MAVERA_SETTLE_S"]) + 0.1)  # until they must be listed
+        for outcome in first.outcomes:
+            stage.sandbox.delete_persona(outcome.persona_id)
+        sync = await stage.sync("other")
+        assert sync.error
+        assert (sync.error.code, sync.error.resumable) == ("guard_personas", True)
+        assert "0 of the 3" in sync.error.message
+        assert len(stage.sandbox.posts) == 3
+
+
 async def test_twins_are_reported_by_every_later_sync(session_redis: RedisServer, start_worker: Start) -> None:
     async with staged(session_redis, start_worker) as stage:
         worker = stage.worker()
