@@ -166,9 +166,7 @@ async def test_whatever_is_wrong_with_a_sync_it_is_a_row(pool: StorePool, field:
     assert row.code == code
 
 
-async def test_a_worker_leaves_what_it_finds_it_cannot_read(
-    fake_pool: StorePool, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_worker_leaves_what_it_cannot_read(fake_pool: StorePool, caplog: pytest.LogCaptureFixture) -> None:
     """Its jobs, its data and its revivals stay, and the worker does not try again and again."""
     caplog.set_level(logging.INFO)
     async with aiohttp.ClientSession() as session:
