@@ -16,7 +16,7 @@ from typing import cast
 import redis
 
 from tests.bench.stage import WORKER
-from tests.support.lua_scripts import lua_files, typed_scripts
+from tests.support.lua_scripts import typed_scripts
 from worker.store import keys
 from worker.store.scripts.typed_script import script_text
 
@@ -62,8 +62,7 @@ class Command:
 
 def script_names() -> dict[str, str]:
     """SHA-1 → name of each of the store's scripts."""
-    typed = typed_scripts()
-    return {script_text(name, "", typed[name].header if name in typed else "")[1]: name for name in lua_files()}
+    return {script_text(name, "", script.header)[1]: name for name, script in typed_scripts().items()}
 
 
 def purpose(words: tuple[str, ...], names: dict[str, str]) -> Purpose:

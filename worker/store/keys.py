@@ -110,6 +110,11 @@ def limit(scope: str) -> HashKey:
     return HashKey(f"sp:limit:{scope}")
 
 
+def limit_log(scope: str) -> ListKey:
+    """Returns the slots of one rate limit that were given out in the window."""
+    return ListKey(f"{limit(scope)}:log")
+
+
 def personas(account: str) -> HashKey:
     """Returns every persona that is known in one Mavera account."""
     return HashKey(f"sp:personas:{account}")

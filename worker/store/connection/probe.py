@@ -57,7 +57,7 @@ async def _try_commands(pool: StorePool) -> None:
     own = {kind: f"{keys.sync(name)}:{kind}" for kind in ("hash", "zset", "list", "string")}
     kinds = [
         *(keys.sync(name), keys.outcomes(name), keys.active(name), keys.history(name), keys.request(name)),
-        *(keys.limit(name), f"{keys.limit(name)}:log", keys.personas(name), keys.claim(name, name), keys.host(name)),
+        *(keys.limit(name), keys.limit_log(name), keys.personas(name), keys.claim(name, name), keys.host(name)),
         *(keys.queue(name), keys.wake(name), keys.workers(name)),
         *(f"{fixed}:{name}" for fixed in (keys.DUE, keys.SYNCS, keys.RUN, keys.WATCH, keys.CLOCK)),
         *(f"arq:{kind}:{name}" for kind in ("job", "in-progress", "retry")),

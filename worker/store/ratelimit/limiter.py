@@ -23,7 +23,8 @@ from worker.models.allowance import Allowance
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.ratelimit.rate_scope import BURST_S, RateScope
-from worker.store.scripts import run_script
+from worker.store.scripts import ratelimit as ratelimit_scripts
+from worker.store.scripts.ratelimit import RefusedSlot
 
 LATE_S = 0.01
 """A request that would go out later than its slot by more than this takes another slot, or a window might overrun."""
@@ -126,13 +127,12 @@ class Limiter:
     async def penalise(self, wait_s: float) -> None:
         """The API said 429: nobody sends anything for `wait_s` seconds, and all leave more room for a while."""
         self._not_before = max(self._not_before, self._clock() + wait_s)
-        await run_script(
+        await ratelimit_scripts.penalize(
             self._pool,
-            "ratelimit/penalize",
-            [keys.limit(self._scope.name)],
-            _micros(wait_s),
-            _per_mille(self._scope.margin),
-            _micros(self._quiet_s),
+            limit=keys.limit(self._scope.name),
+            wait_us=_micros(wait_s),
+            margin=_per_mille(self._scope.margin),
+            quiet_us=_micros(self._quiet_s),
         )
 
     def learn(self, allowance: Allowance) -> None:
@@ -158,36 +158,36 @@ class Limiter:
 
         unused: a slot that is given back.
         """
-        scope, name, asked_at = self._scope, keys.limit(self._scope.name), self._clock()
+        scope, asked_at = self._scope, self._clock()
         limit, not_before = self._untold_limit, self._not_before
-        word, wait_us, *slot = await run_script(
+        answer = await ratelimit_scripts.reserve(
             self._pool,
-            "ratelimit/reserve",
-            [name, f"{name}:log"],
-            scope.most,
-            scope.paced,
-            _per_mille(scope.margin),
-            _micros(BURST_S if scope.paced else 0.0),
-            _micros(scope.gap_s),
-            _micros(scope.window_s),
-            _micros(self._quiet_s),
-            _micros(near_s),
-            unused.time_us if unused else 0,
-            limit or 0,
-            _micros(LEARNED_S),
-            _micros(max(0.0, not_before - asked_at)) if self._untold_pause else 0,
+            limit=keys.limit(scope.name),
+            log=keys.limit_log(scope.name),
+            most=scope.most,
+            paced=scope.paced,
+            margin=_per_mille(scope.margin),
+            burst_us=_micros(BURST_S if scope.paced else 0.0),
+            gap_us=_micros(scope.gap_s),
+            window_us=_micros(scope.window_s),
+            quiet_us=_micros(self._quiet_s),
+            near_us=_micros(near_s),
+            unused_us=unused.time_us if unused else 0,
+            heard=limit or 0,
+            valid_us=_micros(LEARNED_S),
+            pause_us=_micros(max(0.0, not_before - asked_at)) if self._untold_pause else 0,
         )
         if self._untold_limit == limit:
             self._untold_limit = None
         if self._not_before == not_before:
             self._untold_pause = False
-        answered_at, wait_s = self._clock(), wait_us / 1e6
+        answered_at, wait_s = self._clock(), answer.wait_us / 1e6
         # A single slow answer makes its slot late; where Redis is always slow, its slots have to be used nevertheless.
         self._late_s = max(LATE_S, 2 * self._round_trip_s)
         self._round_trip_s = answered_at - asked_at
-        if word == "refused":
+        if isinstance(answer, RefusedSlot):
             return wait_s, None
-        return wait_s, _Slot(int(slot[0]), asked_at + wait_s, answered_at + wait_s)
+        return wait_s, _Slot(answer.slot_us, asked_at + wait_s, answered_at + wait_s)
 
 
 def _micros(seconds: float) -> int:

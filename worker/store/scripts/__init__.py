@@ -3,6 +3,6 @@
 `typed_script` holds the decorator that turns an annotated signature into the call of a script.
 """
 
-from worker.store.scripts.typed_script import LuaScript, lua_script, run_script
+from worker.store.scripts.typed_script import LuaScript, lua_script
 
-__all__ = ["LuaScript", "lua_script", "run_script"]
+__all__ = ["LuaScript", "lua_script"]

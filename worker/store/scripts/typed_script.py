@@ -32,7 +32,7 @@ from worker.models.versions import FORMAT
 from worker.store import keys as key_names
 from worker.store.connection.pool import StorePool
 from worker.store.scripts.answers import BROKEN, Answers
-from worker.store.scripts.arguments import Encoded, Rows, Shape, encode_scalar, shape_of
+from worker.store.scripts.arguments import Encoded, Rows, Shape, shape_of
 
 LIBRARY = ("frame", "job_queue", "batch", "sync", "rate_limit")
 """Files of `lua/lib/`, each put before every script, in this order."""
@@ -143,13 +143,6 @@ def lua_script(
 ) -> Callable[[Callable[Concatenate[StorePool, P], Coroutine[Any, Any, R]]], LuaScript[P, R]]:
     """Declares the face of `lua/{name}.lua`: a function with keyword parameters after the pool, and no body."""
     return lambda function: LuaScript(name, function)
-
-
-async def run_script(pool: StorePool, name: str, keys: Sequence[str], *arguments: Any) -> list[Any]:
-    """Runs a script without a typed face. Returns its answer: a list whose first entry is a word, as text."""
-    text, digest = script_text(name, pool.prefix, "")
-    answer = await _run(pool, text, digest, keys, [encode_scalar(argument) for argument in arguments])
-    return [answer[0].decode(), *answer[1:]]
 
 
 @cache

@@ -22,7 +22,6 @@ from worker.store.scripts.typed_script import LIBRARY, read_lua
 SCRIPTS = typed_scripts()
 LIBRARY_TEXT = "\n".join(read_lua(f"lib/{part}") for part in LIBRARY)
 CONSTANTS = {"SLOTS", "PREFIX"}
-UNTYPED = {"ratelimit/penalize", "ratelimit/reserve"}
 
 
 def paths(shape: Shape | Rows) -> set[str]:
@@ -35,7 +34,7 @@ def paths(shape: Shape | Rows) -> set[str]:
 
 
 def test_every_lua_file_has_a_signature_and_the_reverse() -> None:
-    assert set(lua_files()) == set(SCRIPTS) | UNTYPED
+    assert set(lua_files()) == set(SCRIPTS)
 
 
 @pytest.mark.parametrize("name", sorted(SCRIPTS))
