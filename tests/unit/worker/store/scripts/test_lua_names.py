@@ -21,7 +21,7 @@ from worker.store.scripts.typed_script import LIBRARY, read_lua
 
 SCRIPTS = typed_scripts()
 LIBRARY_TEXT = "\n".join(read_lua(f"lib/{part}") for part in LIBRARY)
-CONSTANTS = {"SLOTS", "PREFIX"}
+CONSTANTS = {"FORMAT", "PREFIX", "SLOTS"}
 
 
 def paths(shape: Shape | Rows) -> set[str]:
