@@ -108,11 +108,14 @@ class Limiter:
         unused: _Slot | None = None
         async with self._lock:
             while True:
-                wait_s = self._not_before - self._clock()
-                slot = None
-                if wait_s <= near_s:
-                    wait_s, slot = await self._reserve(near_s, unused)
-                    unused = slot
+                pause_s = self._not_before - self._clock()
+                if pause_s > 0 and not self._untold_pause:
+                    if pause_s > longest_s:
+                        raise MustWait(pause_s)
+                    await self._sleep(max(pause_s, MICRO_S))
+                    continue
+                wait_s, slot = await self._reserve(near_s, unused)
+                unused = slot
                 if slot is None:
                     if wait_s > longest_s:
                         raise MustWait(wait_s)
