@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def all_of(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+async def gather_all(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """The results in order. The first failure ends the others, and is raised as it is."""
     tasks = [asyncio.create_task(call) for call in calls]
     if not tasks:
@@ -22,10 +22,10 @@ async def all_of(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
             task.result()  # raises the failure, if there is one; else all are done
         return [task.result() for task in tasks]
     finally:
-        await give_up(tasks)
+        await cancel_and_wait(tasks)
 
 
-async def give_up(tasks: Collection[asyncio.Task[Any]]) -> None:
+async def cancel_and_wait(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancels what still runs, and returns when all has ended. Nobody asks how, so asyncio reports no failure."""
     for task in tasks:
         task.cancel()
@@ -36,7 +36,7 @@ async def give_up(tasks: Collection[asyncio.Task[Any]]) -> None:
             task.exception()  # now it counts as seen
 
 
-async def to_its_end(call: Coroutine[Any, Any, T]) -> T:
+async def run_to_completion(call: Coroutine[Any, Any, T]) -> T:
     """The result of a call that a cancellation does not interrupt: the caller's next await raises it.
 
     If the call fails after a cancellation, that is what is raised, and so it is if there is a second one.

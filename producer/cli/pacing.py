@@ -38,7 +38,7 @@ class Pace:
         await self.slot()
         return await repeated(send)
 
-    def listen(self, allowance: Allowance) -> None:
+    def observe_allowance(self, allowance: Allowance) -> None:
         """Takes note of what an answer says about the limit."""
         if self._limiter is not None:
             self._limiter.learn(allowance)

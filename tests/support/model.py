@@ -6,7 +6,7 @@ clock: that something has a time, or a time to live, is modelled; which, is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import ANY
@@ -38,6 +38,17 @@ from worker.store.syncs.sync_progress import StartedJob
 RUNNING = (SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING)
 WAKE_TOKENS = 100
 TIMES = ("created_at", "started_at", "fetched_at", "finished_at", "applied_at")
+
+
+STATE_MOVES: Mapping[SyncState, frozenset[SyncState]] = {
+    SyncState.QUEUED: frozenset({SyncState.FETCHING, SyncState.FAILED, SyncState.CANCELLED}),
+    SyncState.FETCHING: frozenset({SyncState.FINALIZING, SyncState.FAILED, SyncState.CANCELLED}),
+    SyncState.FINALIZING: frozenset({SyncState.COMPLETED, SyncState.FAILED, SyncState.CANCELLED}),
+    SyncState.COMPLETED: frozenset({SyncState.FINALIZING}),
+    SyncState.FAILED: frozenset({SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING}),
+    SyncState.CANCELLED: frozenset(),
+}
+"""State → states that one script may move it to: `resume` continues a failed sync, and `apply` a preview."""
 
 
 @dataclass(frozen=True)

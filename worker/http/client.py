@@ -95,12 +95,20 @@ def new_session() -> aiohttp.ClientSession:
     )
 
 
-Listen = Callable[[Allowance], None]
-"""Called with what an answer says of the API's rate limit, if it says anything."""
+OnAllowance = Callable[[Allowance], None]
+"""Called with the API's rate limit when an answer states it."""
 
 
 class HttpClient:
-    """Requests to one base URL with one set of credentials. listen: called with the rate limit that an answer names."""
+    """Sends requests to one base URL with one set of credentials.
+
+    Args:
+        session: The worker's session.
+        base_url: Base URL; paths are appended to it.
+        headers: Headers of every request, with the credentials.
+        limits: Time-outs and the largest body.
+        on_allowance: Called with the rate limit that an answer states.
+    """
 
     def __init__(
         self,
@@ -109,13 +117,13 @@ class HttpClient:
         headers: Mapping[str, str],
         limits: HttpLimits,
         *,
-        listen: Listen | None = None,
+        on_allowance: OnAllowance | None = None,
     ) -> None:
         self._session = session
         self._base = base_url.rstrip("/")
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
         self._limits = limits
-        self._listen = listen
+        self._on_allowance = on_allowance
         self._proxy, self._proxy_problem = _proxy(URL(self._base))
         self._timeout = aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s)
 
@@ -171,8 +179,8 @@ class HttpClient:
                 guarded_body.close()
 
     def _note_limit(self, headers: Mapping[str, str]) -> None:
-        if self._listen and ("X-RateLimit-Limit" in headers or "X-RateLimit-Remaining" in headers):
-            self._listen(read_allowance(headers, time.time()))
+        if self._on_allowance and ("X-RateLimit-Limit" in headers or "X-RateLimit-Remaining" in headers):
+            self._on_allowance(read_allowance(headers, time.time()))
 
     async def _exchange(
         self, method: str, url: URL, data: bytes | AsyncIterator[bytes] | None, headers: Mapping[str, str]

@@ -62,7 +62,7 @@ _LONGEST_KEY, _MOST_KEYS = 40, 15
 
 
 @dataclass(frozen=True)
-class Following:
+class NextPage:
     """What comes after a page.
 
     Attributes:
@@ -75,7 +75,7 @@ class Following:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ListRequest:
     """The request that a page answers.
 
     Attributes:
@@ -93,15 +93,15 @@ class Asked:
     pages: int = 0
 
 
-def read_following(body: Mapping[str, Any], entries: int, asked: Asked) -> Following:
+def read_next_page(body: Mapping[str, Any], entries: int, request: ListRequest) -> NextPage:
     """Reads what follows the page `body`, which has so many `entries`. Never raises."""
-    signs = _Signs(asked.host)
+    signs = _Signs(request.host)
     signs.visit(body)
-    cursor = signs.chosen(asked.cursor)
+    cursor = signs.chosen(request.cursor)
     if cursor is not None:
-        return Following(cursor)
-    why = _why(signs, entries, asked)
-    return Following(doubt=f"{why}; its keys: {shown_keys(body)}" if why else "")
+        return NextPage(cursor)
+    why = _why(signs, entries, request)
+    return NextPage(doubt=f"{why}; its keys: {shown_keys(body)}" if why else "")
 
 
 def shown_keys(body: Mapping[str, Any]) -> str:
@@ -111,30 +111,30 @@ def shown_keys(body: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _why(signs: _Signs, entries: int, asked: Asked) -> str:
+def _why(signs: _Signs, entries: int, request: ListRequest) -> str:
     """Why the list may go on; empty if it has ended."""
     if signs.odd:
         return f"the answer has a cursor that cannot be used ({signs.odd[0]})"
     if True in signs.more:
         return "the answer says that there is more, but has no cursor for it"
-    if asked.before is not None and signs.total > asked.before + entries:
-        return f"the answer counts {signs.total:,} entries in all, but {asked.before + entries:,} came"
-    if signs.pages > asked.pages + 1 and asked.before is not None:
-        return f"the answer counts {signs.pages:,} pages in all, but this is number {asked.pages + 1:,}"
+    if request.before is not None and signs.total > request.before + entries:
+        return f"the answer counts {signs.total:,} entries in all, but {request.before + entries:,} came"
+    if signs.pages > request.pages + 1 and request.before is not None:
+        return f"the answer counts {signs.pages:,} pages in all, but this is number {request.pages + 1:,}"
     if False in signs.more or signs.ended:
         return ""
     if signs.hints:
         return f"the answer has {signs.hints[0]}, which may name a next page"
-    if entries and entries >= _full(signs, asked):
+    if entries and entries >= _full(signs, request):
         return f"the page is full ({entries:,} entries) and the answer does not say whether there is more"
     return ""
 
 
-def _full(signs: _Signs, asked: Asked) -> float:
+def _full(signs: _Signs, request: ListRequest) -> float:
     """How many entries make a page a full one: as asked for, as the answer limits it, or as the pages before had."""
-    sizes = [float(asked.limit), *map(float, signs.limits)]
-    if asked.before and asked.pages:
-        sizes.append(asked.before / asked.pages)
+    sizes = [float(request.limit), *map(float, signs.limits)]
+    if request.before and request.pages:
+        sizes.append(request.before / request.pages)
     return min(sizes)
 
 

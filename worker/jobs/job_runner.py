@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from worker.concurrency import to_its_end
+from worker.concurrency import run_to_completion
 from worker.errors import ApiError, LeaseLost, PersonasError, StoreUnavailable, StoreUnusable
 from worker.jobs.audit_log import log_end
 from worker.jobs.job_payloads import sync_payload
@@ -138,7 +138,7 @@ async def run_job(job: Job[S, G]) -> None:
     """
     try:
         # Shield begin(): after the lease is taken, a cancellation must reach the work so that it hands over.
-        started = await to_its_end(job.begin())
+        started = await run_to_completion(job.begin())
     except LeaseLost as error:
         log.info("%s was over before it began: %s", job.name, error)
         await job.lost()
@@ -177,7 +177,7 @@ async def run_job(job: Job[S, G]) -> None:
 async def _fail(job: Job[S, G], started: S, failure: SyncFailure) -> None:
     log.warning("%s fails the sync, %s: %s", job.name, failure.code, failure.message)
     try:
-        await to_its_end(job.fail(started, failure))  # only this job knows the reason
+        await run_to_completion(job.fail(started, failure))  # only this job knows the reason
     except (LeaseLost, StoreUnavailable, StoreUnusable) as error:
         log.info("%s: the failure comes too late: %s", job.name, error)
 
@@ -185,7 +185,7 @@ async def _fail(job: Job[S, G], started: S, failure: SyncFailure) -> None:
 async def _leave(job: Job[S, G], error: NewerVersion) -> None:
     log.warning("%s is left to newer workers: %s", job.name, error)
     try:
-        await to_its_end(job.leave(error.version))
+        await run_to_completion(job.leave(error.version))
     except (LeaseLost, StoreUnavailable, StoreUnusable) as late:
         log.info("%s: it ended or was taken over before it could be left: %s", job.name, late)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from worker.concurrency import give_up, to_its_end
+from worker.concurrency import cancel_and_wait, run_to_completion
 from worker.errors import LeaseLost
 
 log = logging.getLogger("segment_personas.jobs")
@@ -70,7 +70,7 @@ class Lease(Generic[G]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await to_its_end(self.stop())  # a cancellation at this point must not replace the job's own error
+        await run_to_completion(self.stop())  # a cancellation at this point must not replace the job's own error
         if self.lost and kind is asyncio.CancelledError and _this_task().uncancel() == 0:
             raise LeaseLost("the sync was cancelled, ended or taken over")
 
@@ -94,7 +94,7 @@ class Lease(Generic[G]):
         await asyncio.wait({writing}, timeout=HAND_OVER_S)
         if writing.done() and not writing.cancelled() and isinstance(writing.exception(), LeaseLost):
             log.info("%s: the sync ended or was taken over before the hand-over", self.grant.sync_id)
-        await give_up({writing})  # after that time another job may own the sync
+        await cancel_and_wait({writing})  # after that time another job may own the sync
 
     async def set_note(self, note: str) -> None:
         """Shows those who follow the sync at once what the job waits for."""

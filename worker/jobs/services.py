@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from worker.http.client import HttpClient, HttpLimits, Listen
+from worker.http.client import HttpClient, HttpLimits, OnAllowance
 from worker.jobs.api_caller import ApiCaller, RetryPolicy
 from worker.jobs.fetch.fan_out import ActiveListings
 from worker.jobs.lease import Lease
@@ -82,7 +82,7 @@ class WorkerServices:
         self.registry = worker_registry(self.pool, settings)
         self.personas = persona_store(self.pool, settings, self.claims)
         self.mavera_limiter = mavera_limiter(self.pool, settings, clock=self.clock, sleep=self.sleep)
-        self.mavera = mavera_client(settings, self.session, listen=self.mavera_limiter.learn)
+        self.mavera = mavera_client(settings, self.session, on_allowance=self.mavera_limiter.learn)
         self.files = OpenFiles(self.opener or under(settings.files_dir))
 
     def segment_caller(self, space_id: str, trouble_ms: int = 0, *, lease: Lease[Any] | None = None) -> ApiCaller:
@@ -102,9 +102,11 @@ class WorkerServices:
             traits: As of `segment_source`.
         """
         if request.file is None:
-            listen = self.segment_limiter(request.space_id).learn
+            on_allowance = self.segment_limiter(request.space_id).learn
             memory = DialectStore(self.pool, request.space_id, tuple(dialect_urls(self.settings).values()))
-            source = segment_source(self.settings, self.session, request, traits=traits, listen=listen, memory=memory)
+            source = segment_source(
+                self.settings, self.session, request, traits=traits, on_allowance=on_allowance, memory=memory
+            )
         else:
             source = FileSource(self.files, request.file)
         return source if request.sample is None else SampledSource(source, request.sample)
@@ -127,7 +129,7 @@ def segment_source(
     *,
     traits: bool = True,
     every_trait: bool = False,
-    listen: Listen | None = None,
+    on_allowance: OnAllowance | None = None,
     memory: DialectMemory | None = None,
 ) -> Source:
     """The space of a request, in its dialect; in `auto`, in the one that answers. memory: keeps which one that is.
@@ -140,7 +142,7 @@ def segment_source(
     settings.require("segment_token")
 
     def asked(dialect: FixedDialect) -> Source:
-        http = _segment_http(settings, session, dialect, listen)
+        http = _segment_http(settings, session, dialect, on_allowance)
         if dialect == "inline":
             return InlineApi(http, request, settings.segment_page_size, traits=traits)
         return ProfileApi(
@@ -165,23 +167,25 @@ def dialect_urls(settings: Settings) -> dict[FixedDialect, str]:
 
 
 def _segment_http(
-    settings: Settings, session: aiohttp.ClientSession, dialect: FixedDialect, listen: Listen | None
+    settings: Settings, session: aiohttp.ClientSession, dialect: FixedDialect, on_allowance: OnAllowance | None
 ) -> HttpClient:
     assert settings.segment_token
     token = settings.segment_token.get_secret_value()
     basic = b64encode(f"{token}:".encode()).decode()
     headers = {"Authorization": f"Bearer {token}" if dialect == "inline" else f"Basic {basic}"}
     limits = _limits(settings, settings.segment_timeout_s)
-    return HttpClient(session, settings.segment_url(dialect), headers, limits, listen=listen)
+    return HttpClient(session, settings.segment_url(dialect), headers, limits, on_allowance=on_allowance)
 
 
-def mavera_client(settings: Settings, session: aiohttp.ClientSession, *, listen: Listen | None = None) -> MaveraClient:
+def mavera_client(
+    settings: Settings, session: aiohttp.ClientSession, *, on_allowance: OnAllowance | None = None
+) -> MaveraClient:
     """A client for the account. Raises ConfigurationError if there is no key."""
     settings.require("mavera_api_key")
     assert settings.mavera_api_key
     headers = {"Authorization": f"Bearer {settings.mavera_api_key.get_secret_value()}"}
     limits = _limits(settings, settings.mavera_timeout_s)
-    return MaveraClient(HttpClient(session, settings.mavera_base_url, headers, limits, listen=listen))
+    return MaveraClient(HttpClient(session, settings.mavera_base_url, headers, limits, on_allowance=on_allowance))
 
 
 def job_timeout_s(settings: Settings) -> float:

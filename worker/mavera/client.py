@@ -37,7 +37,7 @@ from pydantic import (
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
 from worker.http.body import error_message, error_words, has_error, parse_json, retry_after_s, wait_named_s
 from worker.http.client import HttpClient, NotPermitted, Reply, TransportError
-from worker.http.pagination import Asked, read_following
+from worker.http.pagination import ListRequest, read_next_page
 from worker.mavera.payload import NAME_PREFIX, PersonaPayload
 from worker.mavera.reference import Reference, find_reference
 from worker.mavera.usage import Usage, read_usage
@@ -119,7 +119,7 @@ class ListPage:
     endless: bool = False
 
 
-def _read_list(body: object, asked: Asked) -> ListPage:
+def _read_list(body: object, request: ListRequest) -> ListPage:
     """Reads a list body. Raises ValueError if it is not one."""
     if not isinstance(body, dict) or "data" not in body or not isinstance(body["data"], list | None):
         raise ValueError("the body is not a list of personas")
@@ -130,11 +130,11 @@ def _read_list(body: object, asked: Asked) -> ListPage:
             personas.append(Persona.model_validate(row))
         except ValidationError:
             nameless += isinstance(row, dict) and _may_be_ours(row)
-    following = read_following(body, len(rows), asked)
-    doubt = following.doubt
+    next_page = read_next_page(body, len(rows), request)
+    doubt = next_page.doubt
     if nameless and not doubt:
         doubt = f"{nameless} of its personas that may be ours have no usable id"
-    return ListPage(personas, len(rows), following.cursor, doubt)
+    return ListPage(personas, len(rows), next_page.cursor, doubt)
 
 
 def _may_be_ours(value: object, depth: int = 0) -> bool:
@@ -169,8 +169,8 @@ class MaveraClient:
         params = {"search": family, "limit": str(_PAGE_SIZE)} if family else {"limit": str(_PAGE_SIZE)}
         reply = await self._send("GET", "/personas", params={**params, "cursor": cursor} if cursor else params)
         try:
-            asked = Asked(_PAGE_SIZE, cursor or "", self._http.host, before, pages)
-            return _read_list(parse_json(reply.body), asked)
+            request = ListRequest(_PAGE_SIZE, cursor or "", self._http.host, before, pages)
+            return _read_list(parse_json(reply.body), request)
         except ValueError:
             raise Retry(
                 "mavera_bad_body",
@@ -218,11 +218,18 @@ class MaveraClient:
         *,
         on_connected: Callable[[], Awaitable[None]] | None = None,
     ) -> Persona:
-        """Sends one POST, once, if `permit` still says yes in the last moment.
+        """Send one POST, once, if `permit` returns True immediately before its body is sent.
 
-        on_connected: awaited on the connection of the POST before `permit` is asked; what it raises is raised here.
+        Args:
+            payload: The persona to create.
+            permit: Returns whether the body may be sent; called after the connection is made.
+            on_connected: Awaited on the connection of the POST before `permit` is called.
 
-        Raises NotPermitted if `permit` message_text no, PostUncertain if the persona may have been made all the same.
+        Raises:
+            NotPermitted: `permit` returned False; nothing was sent.
+            PostUncertain: The persona may have been created.
+            ApiError: Mavera refused the POST, or nothing was sent.
+            Exception: Whatever `on_connected` raises.
         """
         what = f"persona {payload.name!r}"
         try:

@@ -52,20 +52,6 @@ class SyncState(StrEnum):
 FINAL = frozenset({SyncState.COMPLETED, SyncState.FAILED, SyncState.CANCELLED})
 
 
-LEGAL_MOVES: Mapping[SyncState, frozenset[SyncState]] = {
-    SyncState.QUEUED: frozenset({SyncState.FETCHING, SyncState.FAILED, SyncState.CANCELLED}),
-    SyncState.FETCHING: frozenset({SyncState.FINALIZING, SyncState.FAILED, SyncState.CANCELLED}),
-    SyncState.FINALIZING: frozenset({SyncState.COMPLETED, SyncState.FAILED, SyncState.CANCELLED}),
-    SyncState.COMPLETED: frozenset({SyncState.FINALIZING}),
-    SyncState.FAILED: frozenset({SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING}),
-    SyncState.CANCELLED: frozenset(),
-}
-"""State → states that one script may move it to.
-
-A failed sync goes back to where it failed, by `resume`; a preview goes on to its personas, by `apply`.
-"""
-
-
 def job_kind(state: SyncState) -> JobKind:
     """The kind of job that carries a sync on in `state`."""
     return "finalize" if state is SyncState.FINALIZING else "walk"

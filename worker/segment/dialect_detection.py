@@ -70,19 +70,19 @@ class AutoSource:
         """Why each of the other dialects was not chosen."""
 
     @property
-    def ahead(self) -> int:
+    def concurrent_pages(self) -> int:
         """As of the chosen dialect; before that, as of the first."""
         source = self._ways[self.dialect] if self.dialect else next(iter(self._ways.values()))
-        return source.ahead
+        return source.concurrent_pages
 
-    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+    async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """The page in the dialect that answers. Raises ApiError; if none answers, it says what each one said.
 
         If the remembered dialect is refused at the first page of a listing, each dialect is asked once again.
         """
         if self.dialect is None and (known := await self._memory.find()) is not None:
             try:
-                found = await self._ways[known].page(cursor, number, before)
+                found = await self._ways[known].fetch_page(cursor, number, before)
             except ApiError as error:
                 if cursor or not _may_speak_another(error):
                     raise
@@ -95,7 +95,7 @@ class AutoSource:
             self.dialect = dialect
             if not cursor:
                 return first
-        return await self._ways[self.dialect].page(cursor, number, before)
+        return await self._ways[self.dialect].fetch_page(cursor, number, before)
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         """The profiles of a page with their traits."""
@@ -107,7 +107,7 @@ class AutoSource:
         self.refused = {}
         for dialect, source in self._ways.items():
             try:
-                return dialect, await source.page("", 1, 0)
+                return dialect, await source.fetch_page("", 1, 0)
             except ApiError as error:
                 if not _may_speak_another(error) and (isinstance(error, Retry) or self._one_url):
                     raise

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from worker.errors import Retry
 from worker.http.body import parse_json
 from worker.http.client import HttpClient, TransportError
-from worker.http.pagination import Asked
+from worker.http.pagination import ListRequest
 from worker.models.request import SyncRequest
 from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body
 from worker.segment.pagination import Page, list_params, list_path, locate_doubt, read_page
@@ -23,7 +23,7 @@ class InlineApi:
     wall_clock: Unix seconds, for `Retry-After` dates.
     """
 
-    ahead = 2
+    concurrent_pages = 2
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class InlineApi:
         self._traits = traits
         self._wall_clock = wall_clock
 
-    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+    async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """The page at `cursor` ('' for the first), the `number`-th of the sync. Raises ApiError; see `refusal`."""
         where = f"space {self._request.space_id}, page {number}"
         try:
@@ -53,7 +53,7 @@ class InlineApi:
         try:
             body = parse_json(reply.body)
             raise_for_error_body(body, where, reply.request_id)
-            page = read_page(body, Asked(self._page_size, cursor, self._http.host, before, number - 1))
+            page = read_page(body, ListRequest(self._page_size, cursor, self._http.host, before, number - 1))
         except ValueError as error:
             at = f", cursor {cursor[:_CURSOR_SHOWN]!a}" if cursor else ""
             raise Retry("segment_bad_body", f"Segment, {where}{at}: {error}", request_id=reply.request_id) from None

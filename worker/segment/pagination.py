@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from worker.errors import Permanent
-from worker.http.pagination import Asked, read_following
+from worker.http.pagination import ListRequest, read_next_page
 from worker.models.request import SyncRequest
 
 OTHER_SHAPE = "the body is not a"
@@ -48,12 +48,12 @@ def list_params(page_size: int, cursor: str, *, traits: bool = True) -> dict[str
     return {**params, "cursor": cursor} if cursor else params
 
 
-def read_page(body: object, asked: Asked) -> Page:
+def read_page(body: object, request: ListRequest) -> Page:
     """Reads the body of a list.
 
     Args:
         body: Parsed JSON.
-        asked: The request that it answers.
+        request: The request that it answers.
 
     Raises:
         ValueError: It is not a page. The message contains nothing of the body.
@@ -63,13 +63,13 @@ def read_page(body: object, asked: Asked) -> Page:
     if not isinstance(body, dict) or not isinstance(profiles, list | None):
         where = "data.profiles" if isinstance(data, dict) else "data" if isinstance(body, dict) else "its top"
         raise ValueError(f"{OTHER_SHAPE} page of profiles (at {where})")  # noqa: TRY004 - bad data, not a bad call
-    return make_page(profiles or [], body, asked)
+    return make_page(profiles or [], body, request)
 
 
-def make_page(profiles: list[object], body: dict[str, Any], asked: Asked) -> Page:
+def make_page(profiles: list[object], body: dict[str, Any], request: ListRequest) -> Page:
     """Makes a page of its entries and of what its body says about the next one."""
-    following = read_following(body, len(profiles), asked)
-    return Page(profiles, following.cursor, doubt=following.doubt)
+    next_page = read_next_page(body, len(profiles), request)
+    return Page(profiles, next_page.cursor, doubt=next_page.doubt)
 
 
 def locate_doubt(page: Page, where: str) -> Page:

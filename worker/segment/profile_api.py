@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from worker.concurrency import all_of
+from worker.concurrency import gather_all
 from worker.errors import Retry
 from worker.http.body import is_cursor, parse_json
 from worker.http.client import HttpClient, TransportError
-from worker.http.pagination import Asked, read_following
+from worker.http.pagination import ListRequest, read_next_page
 from worker.models.request import SyncRequest
 from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body
 from worker.segment.pagination import OTHER_SHAPE, Page, list_path, locate_doubt, make_page
@@ -47,7 +47,7 @@ class ProfileApi:
     which they were set, as objects with `value` and `updated_at`.
     """
 
-    ahead = 3
+    concurrent_pages = 3
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class ProfileApi:
         self._places = asyncio.Semaphore(side_by_side)
         self._traits_caller = TraitsCaller()
 
-    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+    async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """One page of identifiers; what is no profile is in it as it came. Raises ApiError."""
         where = f"space {self._request.space_id}, page {number}"
         params = {"limit": str(self._page_size)} | ({"next": cursor} if cursor else {})
@@ -80,12 +80,12 @@ class ProfileApi:
         rows = body.get("data", ...) if isinstance(body, dict) else ...
         if not isinstance(body, dict) or not isinstance(rows, list | None):
             raise Retry("segment_bad_body", f"Segment, {where}: {OTHER_SHAPE} list of profiles")
-        asked = Asked(self._page_size, cursor, self._http.host, before, number - 1)
-        return locate_doubt(make_page(rows or [], body, asked), where)
+        request = ListRequest(self._page_size, cursor, self._http.host, before, number - 1)
+        return locate_doubt(make_page(rows or [], body, request), where)
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         """The profiles of a page with their traits; one request each, or more for many traits."""
-        found = await all_of([self._entry(row, number, call) for row in page.profiles])
+        found = await gather_all([self._entry(row, number, call) for row in page.profiles])
         there = [entry for entry in found if entry is not VANISHED and entry is not UNREADABLE]
         unreadable = found.count(UNREADABLE)
         return FetchedProfiles(there, vanished=len(found) - len(there) - unreadable, unreadable=unreadable)
@@ -125,7 +125,7 @@ class ProfileApi:
         if not isinstance(body, dict) or not isinstance(traits, dict):
             raise Retry("segment_bad_body", f"Segment, {where}: the body is not a list of traits")
         rest = {name: value for name, value in body.items() if name != "traits"}
-        following = read_following(rest, len(traits), Asked(TRAITS_A_CALL, cursor, self._http.host))
+        following = read_next_page(rest, len(traits), ListRequest(TRAITS_A_CALL, cursor, self._http.host))
         if following.doubt:
             raise Retry("segment_bad_body", f"Segment, {where}: {following.doubt}")
         return _Traits(traits, following.cursor)

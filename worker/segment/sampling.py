@@ -79,14 +79,14 @@ class SampledSource:
         self._share = share
 
     @property
-    def ahead(self) -> int:
+    def concurrent_pages(self) -> int:
         """As of the source."""
-        return self._source.ahead
+        return self._source.concurrent_pages
 
-    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+    async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """The page at `cursor` without the profiles that are not in the sample. Raises ApiError; Permanent `no_ids` if
         the source gives its profiles no identifiers."""
-        page = await self._source.page(cursor, number, before)
+        page = await self._source.fetch_page(cursor, number, before)
         sample = select_sample(page.profiles, self._share)
         if sample.without_id and not any(isinstance(entry, dict) for entry in sample.entries) and not sample.left_out:
             raise Permanent(

@@ -36,10 +36,10 @@ class Source(Protocol):
     """A space in one dialect, or a file."""
 
     @property
-    def ahead(self) -> int:
+    def concurrent_pages(self) -> int:
         """How many pages may be under way at a time."""
 
-    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+    async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """Fetches one page of the listing, by one request.
 
         Args:
@@ -70,13 +70,13 @@ async def fetch_certain_page(source: Source, cursor: str, number: int, before: i
         call: Sends one request that may be repeated.
 
     Raises:
-        ApiError: ResumableStop `listing_incomplete` if the answer stays in doubt; else as of `source.page`.
+        ApiError: ResumableStop `listing_incomplete` if the answer stays in doubt; else as of `source.fetch_page`.
     """
     attempts = 0
 
     async def ask() -> Page:
         nonlocal attempts
-        page = await source.page(cursor, number, before)
+        page = await source.fetch_page(cursor, number, before)
         if not page.doubt:
             return page
         attempts += 1

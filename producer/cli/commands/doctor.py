@@ -226,8 +226,8 @@ async def _space(
     """What is in a space."""
     space_id, rules = request.space_id, request.rules
     try:
-        source = segment_source(settings, session, request, listen=pace.listen)
-        page = await pace(lambda: source.page("", 1, 0))
+        source = segment_source(settings, session, request, on_allowance=pace.observe_allowance)
+        page = await pace(lambda: source.fetch_page("", 1, 0))
         asked: FixedDialect = "inline"
         if isinstance(source, AutoSource):
             assert source.dialect
@@ -271,7 +271,7 @@ async def _strategy(settings: Settings, session: aiohttp.ClientSession, request:
             for kind, source in enumerate(sources):
                 await pace.slot()
                 asked_at = clock()
-                lengths[kind] = len((await source.page("", 1)).profiles)
+                lengths[kind] = len((await source.fetch_page("", 1)).profiles)
                 times[kind].append(clock() - asked_at)
     except ApiError as error:
         return Finding("warn", "Strategy", *said(error), id="strategy")

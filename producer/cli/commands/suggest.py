@@ -87,7 +87,7 @@ async def _entries(settings: Settings, sample: Sample) -> Sequence[object]:
         pace = Pace(settings.segment_rate)
         if not sample.sandbox:
             pace = await stack.enter_async_context(space_pace(settings, request.space_id))
-        source = segment_source(settings, session, request, every_trait=True, listen=pace.listen)
+        source = segment_source(settings, session, request, every_trait=True, on_allowance=pace.observe_allowance)
         return await _read(source, sample.profiles, pace)
 
 
@@ -112,7 +112,7 @@ async def _read(source: Source, most: int | None, call: Pace) -> Sequence[object
     cursor, listed = "", 0
     for number in range(1, MOST_PAGES + 1):
         for _ in range(ATTEMPTS):
-            page = await call(lambda: source.page(cursor, number, listed))  # noqa: B023
+            page = await call(lambda: source.fetch_page(cursor, number, listed))  # noqa: B023
             if not page.doubt:
                 break
         most = most or _usual(source)

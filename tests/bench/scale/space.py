@@ -50,7 +50,7 @@ class Calls:
 class _Listing:
     """Pages one after the other; a cursor is where the page begins. busy: passes time that the processor needs."""
 
-    ahead = 2
+    concurrent_pages = 2
     page_size = PAGE_SIZE
 
     def __init__(self, ring: Ring, inputs: Inputs, calls: Calls, busy: Callable[[float], None]) -> None:
@@ -74,7 +74,7 @@ class InlinePages(_Listing):
         super().__init__(ring, inputs, calls, busy)
         self._traits = traits
 
-    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+    async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         self._calls.made += 1
         await asyncio.sleep(self._inputs.page_s if self._traits else self._inputs.listing_s)
         self._busy(self._inputs.turn_s)
@@ -111,14 +111,14 @@ class Slots:
 class ProfileApiPages(_Listing):
     """The `profile-api` dialect."""
 
-    ahead = 3
+    concurrent_pages = 3
     page_size = LISTED_A_CALL
 
     def __init__(self, ring: Ring, inputs: Inputs, calls: Calls, busy: Callable[[float], None], slots: Slots) -> None:
         super().__init__(ring, inputs, calls, busy)
         self._slots = slots
 
-    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+    async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         self._calls.made += 1
         await asyncio.sleep(self._inputs.listing_s)
         self._busy(self._inputs.turn_s)
@@ -139,10 +139,10 @@ class ProfileApiPages(_Listing):
 class FileLines(_Listing):
     """A file, in pages of lines."""
 
-    ahead = 1
+    concurrent_pages = 1
     page_size = _FILE_PAGE
 
-    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+    async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         await asyncio.sleep(0)
         page = self._page(cursor)
         self._busy(len(page.profiles) * self._inputs.line_s)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from worker.concurrency import all_of, give_up, to_its_end
+from worker.concurrency import cancel_and_wait, gather_all, run_to_completion
 
 
 async def fail() -> None:
@@ -29,7 +29,7 @@ async def test_what_is_given_up_has_ended_and_no_failure_is_reported() -> None:
     ended: list[str] = []
     tasks = [asyncio.create_task(end_slowly(ended)), asyncio.create_task(fail())]
     await asyncio.sleep(0)
-    await give_up(tasks)
+    await cancel_and_wait(tasks)
     assert ended == ["slowly"]
     assert all(task.done() for task in tasks)
     tasks.clear()
@@ -38,13 +38,13 @@ async def test_what_is_given_up_has_ended_and_no_failure_is_reported() -> None:
 
 
 async def test_nothing_is_given_up_at_once() -> None:
-    await give_up([])
+    await cancel_and_wait([])
 
 
 async def test_the_first_failure_ends_the_others_and_is_raised() -> None:
     ended: list[str] = []
     with pytest.raises(ValueError, match="nobody asks"):
-        await all_of([end_slowly(ended), fail()])
+        await gather_all([end_slowly(ended), fail()])
     assert ended == ["slowly"]
 
 
@@ -53,8 +53,8 @@ async def test_results_come_in_the_order_of_the_calls() -> None:
         await asyncio.sleep(seconds)
         return seconds
 
-    assert await all_of([after(seconds) for seconds in (0.02, 0.0, 0.01)]) == [0.02, 0.0, 0.01]
-    assert await all_of([]) == []
+    assert await gather_all([after(seconds) for seconds in (0.02, 0.0, 0.01)]) == [0.02, 0.0, 0.01]
+    assert await gather_all([]) == []
 
 
 class Slow:
@@ -72,7 +72,7 @@ class Slow:
         return "result"
 
     async def caller(self) -> None:
-        self.results.append(await to_its_end(self.call()))
+        self.results.append(await run_to_completion(self.call()))
         self.results.append("told before the next await")
         await asyncio.sleep(0)
         self.results.append("never")
@@ -113,7 +113,7 @@ async def test_a_call_that_fails_is_told_unless_its_caller_was_cancelled() -> No
     slow = Slow(ValueError("mine"))
     slow.go_on.set()
     with pytest.raises(ValueError, match="mine"):
-        await to_its_end(slow.call())
+        await run_to_completion(slow.call())
     slow.go_on.clear()
     caller = await slow.cancelled_on_the_way()
     assert caller.cancelled()
@@ -135,4 +135,4 @@ async def test_a_call_that_is_cancelled_itself_cancels_its_caller() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await to_its_end(cancelled())
+        await run_to_completion(cancelled())

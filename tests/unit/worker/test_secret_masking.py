@@ -105,7 +105,7 @@ async def test_a_token_that_an_api_repeats_is_in_no_error(raw: bytes) -> None:
     async with serving(raw) as web, new_session() as session:
         http = HttpClient(session, web.url, {"Authorization": f"Bearer {TOKEN}"}, HttpLimits(30, 30, 1 << 20))
         for ask in (
-            InlineApi(http, SyncRequest(space_id="s"), 10).page("", 1),
+            InlineApi(http, SyncRequest(space_id="s"), 10).fetch_page("", 1),
             MaveraClient(http).list_page("f", None),
         ):
             with pytest.raises(ApiError) as caught:

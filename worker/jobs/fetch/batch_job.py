@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 from worker.clusters import Aggregate, fold
-from worker.concurrency import all_of
+from worker.concurrency import gather_all
 from worker.errors import Permanent
 from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.job_payloads import batch_payload, next_payloads
@@ -59,7 +59,7 @@ class BatchJob:
 
     async def _read_and_count(self) -> None:
         try:
-            await all_of([self._read(index) for index in range(len(self._started.work.pages))])
+            await gather_all([self._read(index) for index in range(len(self._started.work.pages))])
             await self._lease.stop()
             await self._count()
         except Defer as wait:

@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from worker.concurrency import give_up
+from worker.concurrency import cancel_and_wait
 from worker.errors import ApiError
 from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.fetch.fan_out import ActiveListings
@@ -79,7 +79,7 @@ class FetchJob:
         except asyncio.CancelledError:  # the worker stops: hand over, whatever the job was about to do
             await self._lease.hand_over(lambda: self._hand_over(HandOver()))
             if self._committing:
-                await give_up([self._committing])
+                await cancel_and_wait([self._committing])
             raise
 
     async def _fetch(self) -> None:

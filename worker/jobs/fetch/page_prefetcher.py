@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from worker.concurrency import give_up
+from worker.concurrency import cancel_and_wait
 from worker.segment import Call, Source, fetch_certain_page
 
 
@@ -39,7 +39,7 @@ class FetchedPage:
 
 
 class PagePrefetcher:
-    """Reads a listing from a cursor on, with at most `source.ahead` pages under way at a time.
+    """Reads a listing from a cursor on, with at most `source.concurrent_pages` pages under way at a time.
 
     Args:
         source: What is read.
@@ -73,10 +73,10 @@ class PagePrefetcher:
 
     async def close(self) -> None:
         """Cancels the requests that are under way."""
-        await give_up(self._under_way)
+        await cancel_and_wait(self._under_way)
 
     def _start(self) -> None:
-        if self._next_page and len(self._under_way) < self._source.ahead and self._wanted(self._waiting):
+        if self._next_page and len(self._under_way) < self._source.concurrent_pages and self._wanted(self._waiting):
             cursor, number = self._next_page
             self._next_page = None
             self._under_way.append(asyncio.create_task(self._fetch(cursor, number)))

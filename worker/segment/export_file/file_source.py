@@ -12,13 +12,13 @@ from worker.segment.source import Call, FetchedProfiles
 class FileSource:
     """Reads `file` through the worker's open files. Nothing limits how fast."""
 
-    ahead = 2
+    concurrent_pages = 2
 
     def __init__(self, files: OpenFiles, file: str) -> None:
         self._files = files
         self._file = file
 
-    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+    async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """The profiles from `cursor` on ('': from the start). Raises ApiError.
 
         code                        when

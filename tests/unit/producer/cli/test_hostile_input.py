@@ -52,7 +52,7 @@ def at_most(size: int) -> Iterator[None]:
 
 async def make_page(raw: Answer, body_bytes: int = BOUND) -> Page:
     async with serving(raw) as web, client(web.url, body_bytes=body_bytes) as segment:
-        return await segment.page("", 1)
+        return await segment.fetch_page("", 1)
 
 
 async def failure_of(raw: Answer, body_bytes: int = BOUND) -> ApiError:
@@ -82,19 +82,19 @@ async def failure_of(raw: Answer, body_bytes: int = BOUND) -> ApiError:
 async def test_a_hostile_answer_is_a_failure_that_can_be_mended(fault: Fault, code: str, words: str) -> None:
     async with sandbox(fault) as box, client(box.segment_url) as segment:
         with at_most(8 * BOUND), pytest.raises(ApiError) as caught:
-            await segment.page("", 1)
+            await segment.fetch_page("", 1)
         assert (caught.value.code, caught.value.resumable) == (code, True)
         assert isinstance(caught.value, ResumableStop if code == "segment_unreachable" else Retry)
         assert str(caught.value).startswith("Segment, space spa_1, page 1: ")
         assert words in str(caught.value)
         assert list(box.journal.elsewhere) == []
         box.clear_faults()
-        assert len((await segment.page("", 1)).profiles) == 10
+        assert len((await segment.fetch_page("", 1)).profiles) == 10
 
 
 async def test_a_redirect_on_the_same_host_is_followed_to_the_page() -> None:
     async with sandbox(Fault("segment", "redirect", times=1)) as box, client(box.segment_url) as segment:
-        assert len((await segment.page("", 1)).profiles) == 10
+        assert len((await segment.fetch_page("", 1)).profiles) == 10
 
 
 async def test_a_circle_of_redirects_is_a_failure_to_retry() -> None:
@@ -113,7 +113,7 @@ async def test_the_token_does_not_arrive_at_another_host() -> None:
 async def test_a_hung_connection_ends_with_the_time_out() -> None:
     async with sandbox(Fault("segment", "hang")) as box, client(box.segment_url, total_s=0.2) as segment:
         with pytest.raises(Retry, match=r"no answer within 0\.2 s"):
-            await segment.page("", 1)
+            await segment.fetch_page("", 1)
 
 
 # Memory
@@ -233,7 +233,7 @@ async def walk(segment: InlineApi, max_empty_pages: int = 100) -> tuple[Permanen
     cursor, guard, number = "", CursorGuard(), 0
     while True:
         number += 1
-        page = await segment.page(cursor, number)
+        page = await segment.fetch_page(cursor, number)
         assert page.next_cursor, "the listing ended by itself"
         cursor = page.next_cursor
         try:
@@ -263,10 +263,10 @@ async def test_empty_pages_without_end_are_noticed() -> None:
 
 async def test_some_empty_pages_are_none_of_our_business() -> None:
     async with sandbox(Fault("segment", "empty_pages", at=2, count=5)) as box, client(box.segment_url) as segment:
-        pages, guard = [await segment.page("", 1)], CursorGuard()
+        pages, guard = [await segment.fetch_page("", 1)], CursorGuard()
         while cursor := pages[-1].next_cursor:
             guard = guard.advance(
                 cursor, empty=not pages[-1].profiles, max_empty_pages=20, space_id="s", page=len(pages)
             )
-            pages.append(await segment.page(cursor, len(pages) + 1))
+            pages.append(await segment.fetch_page(cursor, len(pages) + 1))
     assert [len(page.profiles) for page in pages] == [10, 0, 0, 0, 0, 0, 10, 10]

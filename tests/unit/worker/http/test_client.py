@@ -594,7 +594,7 @@ async def test_the_rate_limit_of_every_answer_that_names_one_is_passed_on() -> N
             web.url,
             {},
             HttpLimits(LONG_S, LONG_S, MIB),
-            listen=heard.append,
+            on_allowance=heard.append,
         )
         for _ in answers:
             await http.request("GET", "/")

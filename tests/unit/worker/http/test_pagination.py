@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.http.body import MAX_CURSOR_LENGTH
-from worker.http.pagination import Asked, Following, read_following, shown_keys
+from worker.http.pagination import ListRequest, NextPage, read_next_page, shown_keys
 
-ASKED = Asked(limit=10, cursor="c1", host="api.test", before=20, pages=2)
+REQUEST = ListRequest(limit=10, cursor="c1", host="api.test", before=20, pages=2)
 
 PLACES = ("", "data", "cursor", "pagination", "meta", "links", "page_info", "data.cursor", "data.pagination")
 DEEPER = (
@@ -50,8 +50,8 @@ def put(body: dict[str, Any], place: str, key: str, value: object) -> dict[str, 
     return body
 
 
-def is_complete(following: Following) -> bool:
-    return following.cursor is None and not following.doubt
+def is_complete(next_page: NextPage) -> bool:
+    return next_page.cursor is None and not next_page.doubt
 
 
 HINTS = (("nextOffset", "c2"), ("more_results_at", "c2"), ("cursor_v", "c2"))
@@ -83,8 +83,8 @@ def test_a_list_that_says_anywhere_that_it_goes_on_is_not_complete(
     body: dict[str, Any] = dict(silent)
     if says_end and elsewhere != place and sign not in HINTS:
         put(body, elsewhere, "next", None)
-    asked = Asked(10, "c1", "api.test", 30 - entries, 2)
-    assert not is_complete(read_following(put(body, place, *sign), entries, asked)), body
+    request = ListRequest(10, "c1", "api.test", 30 - entries, 2)
+    assert not is_complete(read_next_page(put(body, place, *sign), entries, request)), body
 
 
 @settings(max_examples=1000, deadline=None)
@@ -95,17 +95,17 @@ def test_a_full_page_without_a_sign_is_not_complete(
     body = dict(top)
     for key, value in inner.items():
         put(body, place, key, value)
-    following = read_following(body, entries, ASKED)
-    assert following.cursor is None
-    assert "page is full" in following.doubt
+    next_page = read_next_page(body, entries, REQUEST)
+    assert next_page.cursor is None
+    assert "page is full" in next_page.doubt
 
 
 @settings(max_examples=2000, deadline=None)
 @given(st.dictionaries(Names, Json, max_size=5), st.integers(0, 12))
 def test_any_body_is_read_and_a_full_page_ends_only_on_a_sign(body: dict[str, Any], entries: int) -> None:
-    following = read_following(body, entries, ASKED)
-    assert following.cursor is None or (following.cursor and not following.doubt)
-    if is_complete(following) and entries >= ASKED.limit:
+    next_page = read_next_page(body, entries, REQUEST)
+    assert next_page.cursor is None or (next_page.cursor and not next_page.doubt)
+    if is_complete(next_page) and entries >= REQUEST.limit:
         assert _says_end(body), body
 
 
@@ -135,12 +135,12 @@ def test_only_names_of_fields_are_shown(body: dict[str, Any]) -> None:
 @pytest.mark.parametrize("place", ["cursor", "data.cursor", "pagination", "meta", "links", ""])
 @pytest.mark.parametrize("value", [None, False, ""])
 def test_an_empty_next_ends_a_full_page(place: str, value: object) -> None:
-    assert is_complete(read_following(put({}, place, "next", value), 10, ASKED))
+    assert is_complete(read_next_page(put({}, place, "next", value), 10, REQUEST))
 
 
 @pytest.mark.parametrize("body", [{"cursor": None}, {"data": {"cursor": None}}, {"pagination": None}])
 def test_a_cursor_of_null_ends_a_full_page(body: dict[str, Any]) -> None:
-    assert is_complete(read_following(body, 10, ASKED))
+    assert is_complete(read_next_page(body, 10, REQUEST))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_cursor_of_null_ends_a_full_page(body: dict[str, Any]) -> None:
     ],
 )
 def test_a_cursor_is_found_where_it_is(body: dict[str, Any], cursor: str) -> None:
-    assert read_following(body, 10, ASKED) == Following(cursor)
+    assert read_next_page(body, 10, REQUEST) == NextPage(cursor)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_cursor_is_found_where_it_is(body: dict[str, Any], cursor: str) -> Non
     ],
 )
 def test_a_cursor_under_a_sign_of_the_end_does_not_count(body: dict[str, Any]) -> None:
-    assert is_complete(read_following(body, 10, ASKED))
+    assert is_complete(read_next_page(body, 10, REQUEST))
 
 
 @pytest.mark.parametrize(
@@ -205,10 +205,10 @@ def test_a_cursor_under_a_sign_of_the_end_does_not_count(body: dict[str, Any]) -
     ],
 )
 def test_the_doubt_says_why_and_names_the_keys(body: dict[str, Any], words: str) -> None:
-    following = read_following(body, 10, ASKED)
-    assert following.cursor is None
-    assert words in following.doubt
-    assert "top level: cursor" in following.doubt
+    next_page = read_next_page(body, 10, REQUEST)
+    assert next_page.cursor is None
+    assert words in next_page.doubt
+    assert "top level: cursor" in next_page.doubt
 
 
 @pytest.mark.parametrize(
@@ -225,9 +225,9 @@ def test_the_doubt_says_why_and_names_the_keys(body: dict[str, Any], words: str)
     ],
 )
 def test_a_short_page_that_says_nothing_is_the_last(body: dict[str, Any], entries: int, full: bool) -> None:
-    assert bool(read_following(body, entries, Asked(10)).doubt) == full
+    assert bool(read_next_page(body, entries, ListRequest(10)).doubt) == full
 
 
 def test_a_page_as_long_as_those_before_it_is_a_full_one() -> None:
-    assert read_following({}, 5, Asked(10, "c1", "", before=10, pages=2)).doubt
-    assert not read_following({}, 4, Asked(10, "c1", "", before=10, pages=2)).doubt
+    assert read_next_page({}, 5, ListRequest(10, "c1", "", before=10, pages=2)).doubt
+    assert not read_next_page({}, 4, ListRequest(10, "c1", "", before=10, pages=2)).doubt

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.fake_time import FakeTime, services_for
 from tests.support.sleepy_time import now, play
-from worker.concurrency import all_of
+from worker.concurrency import gather_all
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
 from worker.jobs.api_caller import LONGEST_WAIT_S, ApiCaller, Defer, RetryPolicy
@@ -222,7 +222,7 @@ def test_every_request_ends_within_its_own_budget_whatever_the_others_do(
                 caller = services.segment_caller("spa_1", trouble_ms)
                 before = len(left)
                 try:
-                    await all_of([one(caller, index) for index in left[:side_by_side]])
+                    await gather_all([one(caller, index) for index in left[:side_by_side]])
                 except Defer as wait:
                     if len(left) < before:
                         caller.made_progress()
@@ -411,7 +411,7 @@ async def _page(bench: Bench, *faults: Fault) -> Page:
         services = bench.services(box.url)
         segment = services.source(SyncRequest(space_id="spa_1"))
         caller = ApiCaller(bench.time.limiter(bench.pool, SCOPE), "Segment", services.retry_policy)
-        return await caller.call(lambda: segment.page("", 1))
+        return await caller.call(lambda: segment.fetch_page("", 1))
 
 
 @pytest.mark.parametrize(
@@ -462,7 +462,7 @@ async def test_what_both_apis_say_of_their_limits_reaches_everyone_with_the_next
         segment = services.segment_caller("spa_1")
         mavera = services.mavera_caller()
         for _ in range(2):
-            await segment.call(lambda: services.source(request).page("", 1))
+            await segment.call(lambda: services.source(request).fetch_page("", 1))
             await mavera.call(lambda: services.mavera.list_page("family", None))
     scopes = sorted([key async for key in bench.pool.scan_iter(keys.limit("*")) if not key.endswith(b":log")])
     assert [await bench.pool.hash_field(scope.decode(), "named") for scope in scopes] == [b"30", b"10"]

@@ -13,7 +13,7 @@ from arq.worker import func
 
 from tests.support.fake_time import FakeTime, services_for
 from tests.support.syncs import REQUEST, Syncs
-from worker.concurrency import give_up
+from worker.concurrency import cancel_and_wait
 from worker.http.client import new_session
 from worker.jobs import arq_worker
 from worker.jobs.arq_worker import SyncWorker
@@ -80,7 +80,7 @@ async def _taking(*workers: SyncWorker) -> AsyncIterator[asyncio.Queue[SyncWorke
             await look.wait()
         yield started
     finally:
-        await give_up(taking)
+        await cancel_and_wait(taking)
         for worker in workers:
             await worker.stop()
 

@@ -52,30 +52,30 @@ async def test_the_dialect_that_answers_is_kept(
 ) -> None:
     async with scripted({"spa": answer}) as segment:  # type: ignore[dict-item]
         async with source_of(segment.url, fake_pool) as source:
-            page = await source.page("", 1)
+            page = await source.fetch_page("", 1)
             assert (source.dialect, len(page.profiles)) == (dialect, 5)
             assert len((await source.fetch_traits(page, 1, lambda send: send())).profiles) == 5
             lists = [call for call in segment.calls["spa"] if "/traits" not in call.path]
             assert len(lists) == asked
         before = len(segment.calls["spa"])
         async with source_of(segment.url, fake_pool) as again:
-            await again.page("", 1)
+            await again.fetch_page("", 1)
             assert (again.dialect, len(segment.calls["spa"])) == (dialect, before + 1)
 
 
 async def test_a_remembered_dialect_that_is_refused_is_looked_for_again(fake_pool: StorePool) -> None:
     async with scripted({"spa": inline}) as segment:
         async with source_of(segment.url, fake_pool) as source:
-            await source.page("", 1)
+            await source.fetch_page("", 1)
         segment.spaces["spa"] = profile_api
         async with source_of(segment.url, fake_pool) as source:
             with pytest.raises(ApiError):
-                await source.page("c1", 2)  # in the middle of a listing its dialect does not change
-            assert len((await source.page("", 1)).profiles) == 5
+                await source.fetch_page("c1", 2)  # in the middle of a listing its dialect does not change
+            assert len((await source.fetch_page("", 1)).profiles) == 5
             assert source.dialect == "profile-api"
         before = len(segment.calls["spa"])
         async with source_of(segment.url, fake_pool) as source:
-            await source.page("", 1)
+            await source.fetch_page("", 1)
         assert len(segment.calls["spa"]) == before + 1
 
 
@@ -88,7 +88,7 @@ async def test_the_answers_of_both_tries_are_in_the_error(fake_pool: StorePool) 
 
     async with scripted({"spa": refuse}) as segment, source_of(segment.url, fake_pool) as source:
         with pytest.raises(ResumableStop, match=r"404 no route.+asked as profile-api.+403 no access") as caught:
-            await source.page("", 1)
+            await source.fetch_page("", 1)
     message = str(caught.value)
     order = ["(SEGMENT_DIALECT)", "(SEGMENT_REGION)", "kind of token", "token of this space", "Unify"]
     places = [message.rindex(words) for words in order]
@@ -101,14 +101,14 @@ async def test_what_does_not_speak_of_the_dialect_chooses_none(
 ) -> None:
     async with scripted({"spa": lambda _: Refusal(status)}) as segment, source_of(segment.url, fake_pool) as source:
         with pytest.raises(kind):
-            await source.page("", 1)
+            await source.fetch_page("", 1)
         assert source.dialect is None
         assert len(segment.calls["spa"]) == (2 if status == 400 else 1)
 
 
 async def test_a_listing_goes_on_though_redis_has_forgotten_the_dialect(fake_pool: StorePool) -> None:
     async with scripted({"spa": profile_api}) as segment, source_of(segment.url, fake_pool) as source:
-        assert len((await source.page("c5", 2)).profiles) == 5
+        assert len((await source.fetch_page("c5", 2)).profiles) == 5
         assert [call.cursor for call in segment.calls["spa"]] == ["", "", "c5"]
 
 

@@ -37,9 +37,9 @@ async def sandbox(*faults: Fault, form: str = "data.cursor:object") -> AsyncIter
 
 async def pages(segment: InlineApi) -> list[Page]:
     """The whole listing."""
-    found = [await segment.page("", 1)]
+    found = [await segment.fetch_page("", 1)]
     while found[-1].next_cursor:
-        found.append(await segment.page(found[-1].next_cursor, len(found) + 1))
+        found.append(await segment.fetch_page(found[-1].next_cursor, len(found) + 1))
     return found
 
 
@@ -47,7 +47,7 @@ async def refusal(raw: bytes, cursor: str = "", number: int = 1) -> ApiError:
     """What this answer to a page becomes."""
     async with serving(raw) as web, client(web.url) as segment:
         with pytest.raises(ApiError) as caught:
-            await segment.page(cursor, number)
+            await segment.fetch_page(cursor, number)
     return caught.value
 
 
@@ -150,15 +150,15 @@ async def test_an_error_body_with_status_200_is_quoted_and_stops(body: bytes) ->
 async def test_no_error_beside_a_page_is_none() -> None:
     body = b'{"data": {"profiles": []}, "error": null, "errors": []}'
     async with serving(answer(200, body)) as web, client(web.url) as segment:
-        assert await segment.page("", 1) == Page([], None)
+        assert await segment.fetch_page("", 1) == Page([], None)
 
 
 async def test_a_cursor_expires_in_the_sandbox_too() -> None:
     async with sandbox(Fault("segment", "expired_cursor")) as box, client(box.segment_url) as segment:
-        first = await segment.page("", 1)
+        first = await segment.fetch_page("", 1)
         assert first.next_cursor
         with pytest.raises(Permanent, match="no longer accepts the cursor") as caught:
-            await segment.page(first.next_cursor, 2)
+            await segment.fetch_page(first.next_cursor, 2)
     assert caught.value.code == "cursor_expired"
 
 
@@ -166,18 +166,18 @@ async def test_a_wrong_token_and_an_unknown_space_stop_the_sync() -> None:
     async with sandbox() as box:
         async with client(box.segment_url, token="wrong") as segment:
             with pytest.raises(ResumableStop, match="SEGMENT_TOKEN") as caught:
-                await segment.page("", 1)
+                await segment.fetch_page("", 1)
             assert caught.value.request_id
         async with client(box.segment_url, "spa_2") as segment:
             with pytest.raises(ResumableStop, match=r"region and dialect.+workspace has Engage/Unify"):
-                await segment.page("", 1)
+                await segment.fetch_page("", 1)
 
 
 async def test_an_error_page_of_a_proxy_is_not_repeated() -> None:
     fault = Fault("segment", "status", status=502, body="html")
     async with sandbox(fault) as box, client(box.segment_url) as segment:
         with pytest.raises(Retry) as caught:
-            await segment.page("", 1)
+            await segment.fetch_page("", 1)
     assert "html" not in str(caught.value)
 
 
@@ -231,19 +231,19 @@ async def test_a_429_names_its_wait_in_each_of_the_known_ways(
 async def test_a_connection_that_breaks_may_hold_the_next_time(fault: Fault) -> None:
     async with sandbox(fault) as box, client(box.segment_url) as segment:
         with pytest.raises(Retry) as caught:
-            await segment.page("", 1)
+            await segment.fetch_page("", 1)
         assert caught.value.code == "segment_unavailable"
-        assert len((await segment.page("", 1)).profiles) == 10
+        assert len((await segment.fetch_page("", 1)).profiles) == 10
 
 
 @pytest.mark.parametrize("kind", ["html", "invalid_json", "deep"])
 async def test_a_body_that_is_no_page_may_be_one_the_next_time(kind: str) -> None:
     async with sandbox(Fault("segment", kind, times=1)) as box, client(box.segment_url) as segment:  # type: ignore[arg-type]
         with pytest.raises(Retry, match="page 1: the body is no JSON") as caught:
-            await segment.page("", 1)
+            await segment.fetch_page("", 1)
         assert caught.value.code == "segment_bad_body"
         assert caught.value.request_id
-        assert len((await segment.page("", 1)).profiles) == 10
+        assert len((await segment.fetch_page("", 1)).profiles) == 10
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ async def test_a_bad_page_is_retried_and_names_its_cursor_and_nothing_of_its_con
 async def test_a_page_in_doubt_says_where_and_nothing_of_its_content(cursor: bytes) -> None:
     body = b'{"data": {"profiles": [{"email": "jane@example.com"}], "cursor": %b}}' % cursor
     async with serving(answer(200, body)) as web, client(web.url) as segment:
-        page = await segment.page("c", 2)
+        page = await segment.fetch_page("c", 2)
     assert page.next_cursor is None
     assert page.doubt.startswith("Segment, space spa_1, page 2: the answer")
     assert "data.cursor" in page.doubt or "cursor is" in page.doubt
@@ -277,10 +277,10 @@ async def test_a_page_in_doubt_says_where_and_nothing_of_its_content(cursor: byt
 async def test_a_hung_server_ends_with_the_time_out() -> None:
     async with sandbox(Fault("segment", "hang")) as box, client(box.segment_url, total_s=0.2) as segment:
         with pytest.raises(Retry, match=r"no answer within 0\.2 s"):
-            await segment.page("", 1)
+            await segment.fetch_page("", 1)
 
 
 @pytest.mark.parametrize("token", ["NaN", "Infinity", "1e999"])
 async def test_a_number_that_is_none_does_not_spoil_its_page(token: str) -> None:
     async with sandbox(Fault("segment", "not_finite", token=token)) as box, client(box.segment_url) as segment:
-        assert len((await segment.page("", 1)).profiles) == 10
+        assert len((await segment.fetch_page("", 1)).profiles) == 10

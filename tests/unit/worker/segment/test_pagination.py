@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.http.body import MAX_CURSOR_LENGTH
-from worker.http.pagination import Asked
+from worker.http.pagination import ListRequest
 from worker.models.request import SyncRequest
 from worker.segment.pagination import Page, list_params, list_path, read_page
 
@@ -35,7 +35,7 @@ def body(*cursors: tuple[str, object], profiles: object = ()) -> dict[str, Any]:
 
 
 def read(whole: object) -> Page:
-    return read_page(whole, Asked(limit=10))
+    return read_page(whole, ListRequest(limit=10))
 
 
 # What is asked

@@ -45,7 +45,7 @@ async def reading(url: str, *, concurrency: int = 32, **request: Any) -> AsyncIt
 async def everything(source: ProfileApi) -> tuple[list[Page], list[FetchedProfiles]]:
     pages, entries, cursor = [], [], ""
     while True:
-        page = await source.page(cursor, len(pages) + 1)
+        page = await source.fetch_page(cursor, len(pages) + 1)
         pages.append(page)
         entries.append(await source.fetch_traits(page, len(pages), repeated))
         if page.next_cursor is None:
@@ -77,7 +77,7 @@ async def test_only_the_keys_of_the_requests_own_rules_are_asked_for_and_their_a
         Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox,
         reading(sandbox.profile_api_url, rules=RULES) as source,
     ):
-        page = await source.page("", 1)
+        page = await source.fetch_page("", 1)
         (entry, *_) = (await source.fetch_traits(page, 1, repeated)).profiles
         assert set(entry["traits"]) == {"engagement_tier"}
         assert set(entry["traits"]["engagement_tier"]) == {"value", "source_id", "updated_at"}
@@ -109,11 +109,11 @@ async def test_a_failure_means_the_same_in_both_kinds_of_request_and_names_no_pr
 ) -> None:
     options = SandboxOptions(spaces={"s": SpaceSpec(3, "wide")})
     async with Sandbox(options) as sandbox, reading(sandbox.profile_api_url) as source:
-        page = await source.page("", 1)
+        page = await source.fetch_page("", 1)
         ids = [row["segment_id"] for row in page.profiles if isinstance(row, dict)]
         sandbox.add_fault(Fault("segment", fault.kind, route=route, status=fault.status, retry_after=fault.retry_after))
         with pytest.raises(error) as raised:
-            await (source.page("", 1) if route == "profiles" else source.fetch_traits(page, 1, repeated))
+            await (source.fetch_page("", 1) if route == "profiles" else source.fetch_traits(page, 1, repeated))
         assert "space s" in str(raised.value)
         assert not any(identifier in str(raised.value) for identifier in ids)
 
@@ -126,7 +126,7 @@ async def test_what_segment_says_of_one_profile_is_not_repeated_only_its_status_
     listed = answer(body=orjson.dumps({"data": [{"segment_id": "use_own1"}]}))
     refused = answer(status, orjson.dumps({"error": said}), {"Request-Id": "req-7"})
     async with serving(listed, refused) as server, reading(server.url) as source:
-        page = await source.page("", 1)
+        page = await source.fetch_page("", 1)
         with pytest.raises(ApiError) as raised:
             await source.fetch_traits(page, 1, repeated)
         message = str(raised.value)
@@ -140,7 +140,7 @@ async def test_a_code_that_is_no_code_is_not_repeated_either(code: str) -> None:
     listed = answer(body=orjson.dumps({"data": [{"segment_id": "use_own1"}]}))
     refused = answer(400, orjson.dumps({"error": {"code": code}}))
     async with serving(listed, refused) as server, reading(server.url) as source:
-        page = await source.page("", 1)
+        page = await source.fetch_page("", 1)
         with pytest.raises(Permanent) as raised:
             await source.fetch_traits(page, 1, repeated)
         assert str(raised.value) == "Segment, space s, traits of a profile of page 1: 400"
@@ -150,7 +150,7 @@ async def test_what_segment_says_of_the_list_is_quoted() -> None:
     refused = answer(403, orjson.dumps({"error": {"message": "no such token"}}))
     async with serving(refused) as server, reading(server.url) as source:
         with pytest.raises(ResumableStop, match="403 no such token"):
-            await source.page("", 1)
+            await source.fetch_page("", 1)
 
 
 async def test_what_is_no_profile_in_the_list_stands_in_its_place_as_no_profile() -> None:
@@ -218,7 +218,7 @@ async def test_a_profile_that_alone_cannot_be_read_is_left_out_after_a_few_attem
         Sandbox(SandboxOptions(spaces={"s": SpaceSpec(20, "wide")}, faults=(fault,))) as sandbox,
         reading(sandbox.profile_api_url, concurrency=1) as source,
     ):
-        page = await source.page("", 1)
+        page = await source.fetch_page("", 1)
         entries = await source.fetch_traits(page, 1, repeated)
         assert (len(entries.profiles), entries.unreadable, entries.vanished) == (19, 1, 0)
         assert sandbox.journal.count("segment.traits") == 19 + tries + CHECKS
@@ -231,7 +231,7 @@ async def test_an_answer_without_traits_is_a_profile_without_traits(content: str
         Sandbox(SandboxOptions(spaces={"s": SpaceSpec(3, "wide")}, faults=(fault,))) as sandbox,
         reading(sandbox.profile_api_url) as source,
     ):
-        entries = await source.fetch_traits(await source.page("", 1), 1, repeated)
+        entries = await source.fetch_traits(await source.fetch_page("", 1), 1, repeated)
         assert (entries.profiles[1], len(entries.profiles), entries.unreadable) == ({"traits": {}}, 3, 0)
 
 
@@ -243,7 +243,7 @@ async def test_where_no_profile_can_be_read_none_is_left_out(status: int, error:
         reading(sandbox.profile_api_url) as source,
     ):
         with pytest.raises(error):
-            await source.fetch_traits(await source.page("", 1), 1, repeated)
+            await source.fetch_traits(await source.fetch_page("", 1), 1, repeated)
 
 
 async def test_an_outage_that_begins_in_the_middle_leaves_no_profile_out() -> None:
@@ -253,7 +253,7 @@ async def test_an_outage_that_begins_in_the_middle_leaves_no_profile_out() -> No
         reading(sandbox.profile_api_url, concurrency=1) as source,
     ):
         with pytest.raises(Retry):
-            await source.fetch_traits(await source.page("", 1), 1, repeated)
+            await source.fetch_traits(await source.fetch_page("", 1), 1, repeated)
         assert sandbox.journal.answered["segment.traits", 200] == 14
 
 

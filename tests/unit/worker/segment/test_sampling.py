@@ -15,13 +15,13 @@ from worker.segment import Call, FetchedProfiles, Page, SampledSource
 class Pages:
     """Lists what it is given, one page each, and notes whose traits are asked for."""
 
-    ahead = 1
+    concurrent_pages = 1
 
     def __init__(self, *pages: list[object]) -> None:
         self._pages = pages
         self.asked: list[object] = []
 
-    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+    async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         return Page(self._pages[number - 1], str(number) if number < len(self._pages) else None)
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
@@ -39,9 +39,9 @@ def profiles(first: int, last: int) -> list[object]:
 
 async def test_only_the_sample_is_asked_about_and_every_profile_is_counted_somewhere() -> None:
     pages = Pages(profiles(0, 500), profiles(500, 1000))
-    ahead = PagePrefetcher(SampledSource(pages, 0.1), _once, lambda _: True, "", 1)
+    prefetcher = PagePrefetcher(SampledSource(pages, 0.1), _once, lambda _: True, "", 1)
     found = []
-    while page := await ahead.next():
+    while page := await prefetcher.next():
         found.append(page)
     assert 0 < len(pages.asked) < 200
     assert sum(page.left_out for page in found) == 1000 - len(pages.asked)
@@ -49,8 +49,8 @@ async def test_only_the_sample_is_asked_about_and_every_profile_is_counted_somew
 
 
 async def test_a_page_of_which_nobody_is_in_the_sample_is_not_an_empty_one() -> None:
-    ahead = PagePrefetcher(SampledSource(Pages(profiles(0, 50), []), 1e-9), _once, lambda _: True, "", 1)
-    first, second = await ahead.next(), await ahead.next()
+    prefetcher = PagePrefetcher(SampledSource(Pages(profiles(0, 50), []), 1e-9), _once, lambda _: True, "", 1)
+    first, second = await prefetcher.next(), await prefetcher.next()
     assert first
     assert second
     assert (first.entries, first.left_out, first.listed) == ([], 50, 50)
@@ -60,11 +60,11 @@ async def test_a_page_of_which_nobody_is_in_the_sample_is_not_an_empty_one() -> 
 async def test_a_page_without_any_identifier_ends_the_sync() -> None:
     source = SampledSource(Pages([{"traits": {}}, "no profile", {"traits": {}}]), 0.5)
     with pytest.raises(Permanent, match="no profile has an identifier") as raised:
-        await source.page("", 1)
+        await source.fetch_page("", 1)
     assert raised.value.code == "no_ids"
 
 
 @pytest.mark.parametrize("page", [[{"traits": {}}, *profiles(0, 9)], ["no profile"], []])
 async def test_a_single_profile_without_one_does_not(page: list[object]) -> None:
-    found = await SampledSource(Pages(page), 0.5).page("", 1)
+    found = await SampledSource(Pages(page), 0.5).fetch_page("", 1)
     assert found.left_out + len(found.profiles) == len(page)

@@ -10,7 +10,7 @@ from hypothesis import settings as settings_for_examples
 from hypothesis import strategies as st
 
 from tests.support.sleepy_time import now, play
-from worker.concurrency import all_of
+from worker.concurrency import gather_all
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
 from worker.jobs.api_caller import ApiCaller, Defer
@@ -73,7 +73,7 @@ async def read(api: Api, side_by_side: int) -> list[object]:
                     return await caller.read(lambda: api.traits(number), api_caller.call)
 
             try:
-                return await all_of([one(number) for number in range(api.profiles)])
+                return await gather_all([one(number) for number in range(api.profiles)])
             except Defer as wait:
                 trouble_ms = api_caller.trouble_ms
                 await asyncio.sleep(wait.wait_s)

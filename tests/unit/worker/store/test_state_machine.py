@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from tests.support.model import RUNNING, TIMES, Key, Model, ModelSync, read, without_times
+from tests.support.model import RUNNING, STATE_MOVES, TIMES, Key, Model, ModelSync, read, without_times
 from tests.support.redis_server import RedisServer
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import LeaseLost
@@ -24,7 +24,7 @@ from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.plan import Plan
 from worker.models.request import Strategy, SyncRequest
-from worker.models.sync import LEGAL_MOVES, JobKind, SyncState, job_kind
+from worker.models.sync import JobKind, SyncState, job_kind
 from worker.store import (
     BatchStore,
     Checkpoint,
@@ -486,7 +486,7 @@ class StoreMachine(RuleBasedStateMachine):
             if keys.sync(sync_id) in before:
                 old = before[keys.sync(sync_id)].value
                 came_from = SyncState(old[b"state"].decode())
-                assert state is came_from or state in LEGAL_MOVES[came_from]
+                assert state is came_from or state in STATE_MOVES[came_from]
                 assert int(fields[b"epoch"]) >= int(old[b"epoch"])
                 assert {name for name in old if name.startswith(b"paid:")} <= set(fields)
                 if sync_id != restarted:

@@ -208,9 +208,9 @@ async def test_a_page_that_is_refused_fails_the_sync_with_its_place_and_resume_g
 class ShortPages:
     """A source whose pages with traits are shorter than its listing."""
 
-    ahead = 2
+    concurrent_pages = 2
 
-    async def page(self, cursor: str, number: int, before: int | None = None) -> Page:
+    async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         return Page([{}] * 50, "half-way")
 
     async def fetch_traits(self, page: Page, number: int, call: object) -> FetchedProfiles:

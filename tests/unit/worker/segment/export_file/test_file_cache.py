@@ -68,7 +68,7 @@ async def read_all(source: FileSource, cursor: str = "") -> int:
     following: str | None = cursor
     n = 0
     while following is not None:
-        page = await source.page(following, 1)
+        page = await source.fetch_page(following, 1)
         n, following = n + len(page.profiles), page.next_cursor
     return n
 
@@ -87,7 +87,7 @@ async def test_the_next_walk_goes_on_with_the_open_file_and_an_older_place_opens
     path.write_bytes(gzip.compress(ROWS))
     cursors = [""]
     for _ in range(4):
-        following = (await FileSource(files, str(path)).page(cursors[-1], 1)).next_cursor
+        following = (await FileSource(files, str(path)).fetch_page(cursors[-1], 1)).next_cursor
         assert following
         cursors.append(following)
     assert len(opener.opened) == 1
@@ -100,7 +100,7 @@ async def test_the_next_walk_goes_on_with_the_open_file_and_an_older_place_opens
 async def test_another_worker_that_has_the_file_open_further_back_goes_on_from_there(
     files: OpenFiles, opener: Counting, path: str
 ) -> None:
-    first = (await FileSource(files, path).page("", 1)).next_cursor
+    first = (await FileSource(files, path).fetch_page("", 1)).next_cursor
     assert first
     offset = ROWS.index(b"\n", 600_000) + 1
     further = Place(offset, Place.decode(first).version)
@@ -116,17 +116,17 @@ async def test_two_syncs_of_one_file_do_not_disturb_each_other(files: OpenFiles,
 async def test_what_a_cancelled_reader_waited_for_is_the_next_ones(files: OpenFiles, opener: Counting) -> None:
     reader, writer = os.pipe()
     source = FileSource(files, f"/dev/fd/{reader}")
-    waiting = asyncio.create_task(source.page("", 1))
+    waiting = asyncio.create_task(source.fetch_page("", 1))
     await until(lambda: bool(opener.opened))
     waiting.cancel()
     await asyncio.wait({waiting})
     assert waiting.cancelled()
     os.write(writer, ROWS[: ROWS.index(b"\n") + 1])
-    page = await source.page("", 1)
+    page = await source.fetch_page("", 1)
     assert page.profiles == [{"id": "use_0", "traits": {"ltv": 0}}]
     assert page.next_cursor
     os.close(writer)
-    assert (await source.page(page.next_cursor, 2)).next_cursor is None
+    assert (await source.fetch_page(page.next_cursor, 2)).next_cursor is None
     os.close(reader)
 
 
@@ -157,7 +157,7 @@ async def test_an_idle_file_is_closed_and_a_later_walk_opens_it_anew(
     files: OpenFiles, opener: Counting, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_cache, "IDLE_S", 0.01)
-    page = await FileSource(files, path).page("", 1)
+    page = await FileSource(files, path).fetch_page("", 1)
     await until(lambda: not opener.still_open)
     assert page.next_cursor
     assert await read_all(FileSource(files, path), page.next_cursor) == 20_000 - len(page.profiles)
@@ -182,12 +182,12 @@ async def test_a_file_whose_reader_was_cancelled_is_closed_too_and_a_pipe_is_kep
 
 
 async def test_a_failure_closes_the_file_and_is_raised_once(files: OpenFiles, opener: Counting, path: str) -> None:
-    page = await FileSource(files, path).page("", 1)
+    page = await FileSource(files, path).fetch_page("", 1)
     os.truncate(path, 10)
     assert page.next_cursor
     for _ in range(2):
         with pytest.raises(ApiError, match="has changed"):
-            await FileSource(files, path).page(page.next_cursor, 2)
+            await FileSource(files, path).fetch_page(page.next_cursor, 2)
         assert opener.still_open == 0
 
 
@@ -195,5 +195,5 @@ async def test_a_file_without_a_profile_fails_in_a_way_that_can_be_mended(files:
     path = tmp_path / "empty"
     path.write_bytes(b"\n")
     with pytest.raises(ResumableStop, match="there is no profile in it") as raised:
-        await FileSource(files, str(path)).page("", 1)
+        await FileSource(files, str(path)).fetch_page("", 1)
     assert raised.value.code == "file_empty"
