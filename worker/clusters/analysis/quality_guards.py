@@ -8,7 +8,7 @@ is about.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from worker.clusters.analysis.snapshot import Snapshot
@@ -80,6 +80,8 @@ def find_alarms(
     values: Mapping[str, int],
     thresholds: GuardThresholds,
     uncounted: UncountedEntries = NO_UNCOUNTED_ENTRIES,
+    *,
+    shapes: Mapping[str, Iterable[str]] | None = None,
 ) -> tuple[Alarm, ...]:
     """Find every alarm, the most severe first.
 
@@ -90,12 +92,13 @@ def find_alarms(
         values: By trait, the number of profiles with a usable value.
         thresholds: When a guard raises an alarm.
         uncounted: Entries that were read but are in no statistic.
+        shapes: By trait, the most frequent shapes of the values that are not usable, for the message.
     """
     found = list(_profile_errors(uncounted, now.profiles, thresholds.profile_errors))
     if before is not None and before.profiles >= MIN_COMPARED:
         found += _profiles(now, before, thresholds.profiles)
         found += _coverage(now, before, thresholds.coverage)
-    return (*found, *_trait_errors(trait_errors, values, thresholds.trait_errors))
+    return (*found, *_trait_errors(trait_errors, values, thresholds.trait_errors, shapes or {}))
 
 
 def has_evidence(rules: Rules, summary: ClusterSummary) -> bool:
@@ -148,8 +151,12 @@ def _coverage(now: Snapshot, before: Snapshot, least: float) -> Iterator[Alarm]:
             )
 
 
-def _trait_errors(errors: Mapping[str, int], values: Mapping[str, int], most: float) -> Iterator[Alarm]:
+def _trait_errors(
+    errors: Mapping[str, int], values: Mapping[str, int], most: float, shapes: Mapping[str, Iterable[str]]
+) -> Iterator[Alarm]:
     for trait, bad in errors.items():
         there = bad + values.get(trait, 0)
         if there >= MIN_COMPARED and bad > most * there:
-            yield Alarm("guard_trait_errors", f"{bad:,} of the {there:,} values of {trait} cannot be used")
+            like = ", ".join(shapes.get(trait, ()))
+            sentence = f"{bad:,} of the {there:,} values of {trait} cannot be used"
+            yield Alarm("guard_trait_errors", f"{sentence}; frequent shapes: {like}" if like else sentence)

@@ -31,13 +31,15 @@ _FILLERS = re.compile(
 _PLACEHOLDERS = frozenset(
     [
         *("null", "none", "nil", "nan", "nat", "undefined", "unknown", "unspecified", "\\n"),
-        *("n/a", "n.a.", "n.a", "n/d", "not set", "notset", "not_set", "not available", "not applicable"),
+        *("n/a", "n/a.", "n.a.", "n.a", "n/d", "not set", "notset", "not available", "not applicable"),
         *("not provided", "not specified", "not defined", "not known", "no value", "no data"),
     ]
 )
 _PLACEHOLDERS_IN_BRACKETS = _PLACEHOLDERS | {"na", "blank", "empty", "missing", ""}
-_BRACKETS = re.compile(r"[(\[<{]+\s*(.*?)\s*[)\]>}]+")
+_BRACKETS = re.compile(r"[(\[<{\"'`]+\s*(.*?)\s*[)\]>}\"'`]+")
+_JOINED = str.maketrans("_-", "  ")
 _DASHES = re.compile(r"[-‐-―−._/?\s]+")
+_SPACED_SLASH = re.compile(r"\s*/\s*")
 _LONGEST_PLACEHOLDER = 20
 
 _MARKUP = re.compile(
@@ -82,10 +84,10 @@ def is_placeholder(word: str) -> bool:
     """Return whether a word in its normal form is a placeholder for no value, such as `N/A`, `(not set)` or `-`."""
     if len(word) > _LONGEST_PLACEHOLDER:
         return False
-    text = word.casefold()
-    if text.removeprefix("#") in _PLACEHOLDERS or _DASHES.fullmatch(text):
+    text = _SPACED_SLASH.sub("/", unicodedata.normalize("NFKC", word).casefold())
+    if text.removeprefix("#").translate(_JOINED) in _PLACEHOLDERS or _DASHES.fullmatch(text):
         return True
-    found = _BRACKETS.fullmatch(text)
+    found = _BRACKETS.fullmatch(text.translate(_JOINED))
     return found is not None and (found[1] in _PLACEHOLDERS_IN_BRACKETS or bool(_DASHES.fullmatch(found[1])))
 
 

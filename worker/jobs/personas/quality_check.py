@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from worker.clusters import Aggregate, ClusterSummary
 from worker.clusters.analysis.quality_guards import Alarm, GuardThresholds, UncountedEntries, find_alarms
 from worker.clusters.analysis.snapshot import Snapshot, take_snapshot
+from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
 from worker.errors import Permanent, ResumableStop
 from worker.models.request import SyncRequest
 from worker.store.syncs.sync_progress import StartedJob
@@ -84,7 +85,8 @@ def check_quality(
         before = next(alike, None)
     values = {trait.name: sum(one.coverage(trait.name) for one in summaries) for trait in request.rules.traits}
     unread = UncountedEntries(aggregate.profile_errors, aggregate.unreadable, aggregate.vanished, aggregate.merged)
-    found = find_alarms(now, before, aggregate.trait_errors, values, thresholds, unread)
+    shapes = frequent_shapes_by_trait(aggregate.error_shapes)
+    found = find_alarms(now, before, aggregate.trait_errors, values, thresholds, unread, shapes=shapes)
     nobody = _nobody(request, aggregate) if aggregate.profiles and not now.classified else ""
     return QualityCheck(now, before, complete, found, nobody)
 

@@ -119,3 +119,9 @@ def test_an_alarm_says_what_was_and_what_is() -> None:
         ),
         Alarm("guard_trait_errors", "900 of the 1,000 values of ltv cannot be used"),
     )
+
+
+def test_an_alarm_about_a_trait_shows_the_shapes_of_its_unusable_values() -> None:
+    shapes = {"ltv": {'"9.999,99"': 700, '"AAA 9"': 200}, "plan": {"object": 3}}
+    [alarm] = find_alarms(now(), None, {"ltv": 900, "plan": 3}, {"ltv": 100}, USUAL, shapes=shapes)
+    assert (alarm.code, alarm.sentence.partition("shapes: ")[2]) == ("guard_trait_errors", '"9.999,99", "AAA 9"')

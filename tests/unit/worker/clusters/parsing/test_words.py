@@ -48,6 +48,19 @@ PLACEHOLDERS = (
     *("N/A", "n/a", " n/A ", "n.a.", "#N/A", "(not set)", "not set", "(Not Set)", "null", "NULL", "(null)", "<null>"),
     *("None", "none", "(none)", "[none]", "undefined", "nil", "NaN", "nan", "NaT", "<NA>", "unknown", "(unknown)"),
     *("-", "--", "---", "–", "—", "?", "???", ".", "...", "_", "/", "- -", "()", "(-)", "\\N"),
+    *(
+        "N / A",
+        "n/a.",
+        "N/ A",
+        "Ｎ/Ａ",
+        "not-set",
+        "NOT_SET",
+        "not_applicable",
+        "(not-set)",
+        "'null'",
+        '"None"',
+        "{null}",
+    ),
     *("not available", "Not Applicable", "not provided", "(blank)", "(empty)", f"nu{ZERO_WIDTH}ll", "\x00", ZERO_WIDTH),
 )
 
@@ -61,7 +74,8 @@ def test_a_placeholder_is_missing_and_no_error(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["NA", "Nonesuch", "no", "0", "Unknown Worlds", "A-", "$", "#", "null island", "C/C++"]
+    "value",
+    ["NA", "Nonesuch", "no", "0", "Unknown Worlds", "A-", "N-A", "'round'", "non/a", "$", "#", "null island", "C/C++"],
 )
 def test_a_word_that_resembles_a_placeholder_is_a_word(value: str) -> None:
     assert parse_category(value) == value
