@@ -115,6 +115,7 @@ class ModelSync:
     error: SyncFailure | None = None
     times: set[str] = field(default_factory=lambda: {"created_at"})
     lost: bool = False
+    has_failed: bool = False
     ahead: ModelLookAhead | None = None
 
     @property
@@ -160,6 +161,7 @@ class ModelSync:
         texts |= {"aggregate": at.aggregate.decode(), "failed_in": self.failed_in.value if self.failed_in else ""}
         texts |= {"error_code": error.code if error else "", "error_message": error.message if error else ""}
         texts |= {"error_resumable": int(error.resumable) if error else ""}
+        texts |= {"error_hint": error.hint if error else ""} if self.has_failed else {}
         texts |= dict.fromkeys(TIMES, "")
         texts |= self.ahead.fields() if self.ahead else {}
         return {name.encode(): str(text).encode() for name, text in texts.items()}
@@ -440,7 +442,7 @@ class Model:
     def commit_listing(
         self, lease: LeaseGrant, listing: Listing, batches: Sequence[NewBatch], token: str, **options: Any
     ) -> Listing:
-        return self.jobs.commit_listing(lease, listing, batches, token, **options)
+        return self.batches.commit_listing(lease, listing, batches, token, **options)
 
     # Personas
 
@@ -614,6 +616,7 @@ class Model:
             self.end_job(batch_payload(batch.key).job_id)
             self.due.pop(batch.member)
         sync.state, sync.job, sync.holder, sync.note = state, "", "", ""
+        sync.has_failed = sync.has_failed or state is SyncState.FAILED
         sync.epoch += 1
         sync.times.add("finished_at")
         self.due.pop(sync.id)
