@@ -95,7 +95,7 @@ async def test_apply_waits_for_another_sync_of_the_same_space(syncs: Syncs) -> N
     assert await syncs.client.apply(seen, next_payloads(seen), seen.request) == "ok"
 
 
-async def test_an_applied_sync_that_fails_keeps_its_plan_when_it_is_resumed_and_loses_it_with_its_numbers(
+async def test_an_applied_sync_keeps_its_plan_on_resume_and_not_on_restart(
     syncs: Syncs,
 ) -> None:
     seen = await planned(syncs)

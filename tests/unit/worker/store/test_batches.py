@@ -418,7 +418,7 @@ async def test_a_batch_that_stands_in_the_queue_is_waited_for(fan_out: FanOut) -
     assert await fan_out.key(1) == key
 
 
-async def test_the_progress_of_others_does_not_hide_a_batch_that_is_lost_again_and_again(fan_out: FanOut) -> None:
+async def test_progress_of_other_batches_does_not_hide_a_batch_lost_repeatedly(fan_out: FanOut) -> None:
     await fan_out.start(6)
     for lost in range(3):
         key = await fan_out.key(1)

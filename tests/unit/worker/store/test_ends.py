@@ -250,7 +250,7 @@ async def test_a_failure_sent_again_after_the_resume_does_not_fail_it_again(sync
         await syncs.jobs.fail(lease, FAILURE, "end")
 
 
-async def test_what_was_recorded_before_a_restart_is_not_an_outcome_of_what_was_read_after_it(syncs: Syncs) -> None:
+async def test_a_record_from_before_a_restart_is_not_an_outcome_after_it(syncs: Syncs) -> None:
     await syncs.bring(SyncState.FAILED, failed_in=SyncState.FINALIZING)
     failed = await syncs.get()
     await syncs.client.resume(failed, sync_payload("s1", "walk", failed.epoch + 1), restart=True)

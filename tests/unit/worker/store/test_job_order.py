@@ -61,7 +61,7 @@ async def test_the_next_walk_of_a_sync_goes_behind_the_walks_that_wait(pool: Sto
     assert await _taken(syncs) == ["small:walk:1", "smaller:walk:1", "huge:walk:2", "new:walk:1"]
 
 
-async def test_a_finalizer_that_had_to_wait_takes_the_place_of_its_age_when_its_time_has_come(pool: StorePool) -> None:
+async def test_a_delayed_finalizer_is_taken_by_age_once_it_is_due(pool: StorePool) -> None:
     syncs = Syncs(pool)
     await _create(syncs, "a", "b", "c")
     assert await _taken(syncs, 1) == ["a:walk:1"]
@@ -75,7 +75,7 @@ async def test_a_finalizer_that_had_to_wait_takes_the_place_of_its_age_when_its_
     assert await pool.exists(keys.later("")) == 0
 
 
-async def test_nothing_is_left_of_a_finalizer_that_waited_when_its_sync_is_cancelled(pool: StorePool) -> None:
+async def test_cancelling_a_sync_removes_its_delayed_finalizer(pool: StorePool) -> None:
     syncs = Syncs(pool)
     lease = await syncs.lease(SyncState.FINALIZING)
     await syncs.jobs.hand_over(lease, after(lease), new_token(), delay_s=60)

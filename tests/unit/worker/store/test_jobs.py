@@ -247,7 +247,7 @@ async def test_a_commit_without_the_ticket_that_it_needs_is_a_mistake(syncs: Syn
 # Signs of life
 
 
-async def test_a_heartbeat_puts_the_due_time_off_and_tells_what_the_job_waits_for(syncs: Syncs) -> None:
+async def test_a_heartbeat_postpones_the_due_time_and_stores_the_note(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
     await syncs.pool.zadd(keys.DUE, {"s1": 1})
     await syncs.jobs.heartbeat(lease, note="waits")

@@ -56,7 +56,7 @@ async def test_a_claim_whose_answer_was_lost_is_still_won_and_no_younger(syncs: 
     assert await syncs.dump() == before
 
 
-async def test_a_claim_outlives_its_job_its_sync_and_its_age_counts_by_the_clock_of_redis(syncs: Syncs) -> None:
+async def test_a_claim_outlives_its_sync_and_ages_by_the_clock_of_redis(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
     await syncs.personas.claim(lease, "reference", "a")
     await syncs.jobs.hand_over(lease, after(lease), "token")
@@ -78,7 +78,7 @@ async def test_a_claim_can_be_looked_at(syncs: Syncs) -> None:
     assert 25 <= claim.age_s < 85
 
 
-async def test_a_claim_keeps_the_settle_time_of_its_claimant_and_an_old_one_has_none(syncs: Syncs) -> None:
+async def test_a_claim_keeps_its_settle_time_and_an_old_claim_has_none(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
     await syncs.personas.claim(lease, "reference", "a", settle_s=75)
     answer = await syncs.personas.claim(lease, "reference", "b", settle_s=25)
@@ -184,7 +184,7 @@ async def test_a_purchase_before_a_restart_is_not_paid_for_again_after_it(syncs:
     assert await credits_of(syncs) == 300
 
 
-async def test_an_outcome_of_statistics_that_a_restart_has_taken_back_is_not_noted(syncs: Syncs) -> None:
+async def test_an_outcome_from_statistics_of_before_a_restart_is_not_noted(syncs: Syncs) -> None:
     first = await syncs.lease(SyncState.FINALIZING)
     taken_back = 1.0  # Redis lost its last moments, and the sync has been fetched to its end once more
     for fetched_at, noted in ((taken_back, ()), (await fetched_at_of(syncs), (CREATED,))):
@@ -282,7 +282,7 @@ async def test_a_cluster_is_skipped_without_a_record_too(syncs: Syncs) -> None:
     assert await syncs.jobs.outcomes("s1") == (UNCHANGED,)
 
 
-async def test_only_the_syncs_own_finalizer_may_leave_a_cluster_also_just_after_the_end(syncs: Syncs) -> None:
+async def test_only_the_finalizer_keeps_a_record_also_just_after_completion(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
     before = await syncs.dump()
     for wrong in ({"epoch": 1}, {"holder": "another"}, {"sync_id": "none"}):
@@ -319,7 +319,7 @@ async def test_a_persona_is_adopted_once_and_ends_a_doubt(syncs: Syncs) -> None:
     assert await syncs.personas.all() == {"reference": RECORD}
 
 
-async def test_nothing_is_adopted_or_renamed_while_a_sync_of_the_same_identity_runs(syncs: Syncs) -> None:
+async def test_adopt_and_rename_wait_for_running_syncs_of_the_identity(syncs: Syncs) -> None:
     await syncs.bring(SyncState.FETCHING)
     identity = (await syncs.get()).request.identity
     await syncs.personas.record("reference", replace(RECORD, sync_id="s0"), UPDATED)

@@ -155,7 +155,7 @@ async def test_a_wait_ends_without_a_token(syncs: Syncs) -> None:
         assert await syncs.queue.wait(0.01)
 
 
-async def test_a_wait_that_redis_does_not_understand_is_no_reason_to_drop_anything(syncs: Syncs) -> None:
+async def test_a_wait_that_redis_refuses_drops_nothing(syncs: Syncs) -> None:
     await create(syncs, 1)
     with pytest.raises(StoreUnusable, match="negative"):
         await syncs.queue.wait(-1)

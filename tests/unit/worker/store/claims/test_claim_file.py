@@ -49,7 +49,7 @@ def test_a_claim_is_there_for_the_next_process_until_it_is_closed(folder: Path) 
     assert ClaimFile(folder, "test-1").claims == {}
 
 
-def test_a_purchase_is_remembered_for_a_while_and_not_with_a_clock_far_away(folder: Path) -> None:
+def test_a_recent_purchase_is_kept_unless_the_clock_is_far_away(folder: Path) -> None:
     clock = Clock()
     file = ClaimFile(folder, "test-1", clock=clock)
     file.open(REFERENCE, "try", "syn_1", 25)

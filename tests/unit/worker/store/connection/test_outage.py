@@ -271,7 +271,7 @@ def test_what_is_no_outage_is_raised_at_once(error: BaseException) -> None:
     play(story)
 
 
-def test_a_cancellation_that_gets_lost_in_an_attempt_is_a_cancellation_all_the_same() -> None:
+def test_a_cancellation_swallowed_by_an_attempt_is_still_raised() -> None:
     async def story() -> None:
         async def deaf() -> str:
             try:
@@ -293,7 +293,7 @@ def test_a_cancellation_that_gets_lost_in_an_attempt_is_a_cancellation_all_the_s
 
 
 @pytest.mark.parametrize("error", [AWAY, TimeoutError(), redis_errors.ResponseError("WRONGTYPE")])
-def test_a_cancellation_that_becomes_a_failure_of_the_attempt_is_a_cancellation_at_once(error: Exception) -> None:
+def test_a_cancellation_that_becomes_a_failure_is_raised_at_once(error: Exception) -> None:
     async def story() -> None:
         attempts = []
 
@@ -317,7 +317,7 @@ def test_a_cancellation_that_becomes_a_failure_of_the_attempt_is_a_cancellation_
     play(story)
 
 
-def test_a_ctrl_c_in_the_middle_of_an_answer_is_one_cancellation_and_leaves_who_cleans_up_alone() -> None:
+def test_ctrl_c_during_an_answer_cancels_once_and_spares_the_cleanup() -> None:
     """asyncio's handler cancels the task wherever it is, also while it runs."""
 
     async def attempt() -> str:
@@ -357,7 +357,7 @@ def test_who_cleans_up_after_a_cancellation_may_still_use_redis() -> None:
     play(story)
 
 
-def test_whoever_cleans_up_asks_in_a_task_whose_time_outs_work_on_every_python_and_may_be_cancelled_again() -> None:
+def test_cleanup_runs_in_a_task_with_time_outs_and_can_be_cancelled() -> None:
     async def story() -> None:
         attempts = []
 
