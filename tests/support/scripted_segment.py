@@ -5,6 +5,7 @@ The sandbox answers as the documented APIs do; this one has the shapes of answer
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -49,11 +50,12 @@ Answer = Callable[[Call], Any]
 
 @dataclass
 class ScriptedSegment:
-    """While `scripted`. calls: by space, in their order."""
+    """While `scripted`. calls: by space, in their order. delay_s: seconds from each call to its answer."""
 
     url: str
     spaces: dict[str, Answer]
     calls: dict[str, list[Call]] = field(default_factory=dict)
+    delay_s: float = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         space = request.path.split("/")[2]
@@ -64,6 +66,7 @@ class ScriptedSegment:
         call = Call(request.path, cursor, limit, self.url, authorization, len(before))
         before.append(call)
         found = self.spaces[space](call)
+        await asyncio.sleep(self.delay_s)
         if isinstance(found, Refusal):
             return web.Response(status=found.status, body=found.body, headers=found.headers)
         return web.Response(body=orjson.dumps(found), content_type="application/json")

@@ -102,14 +102,17 @@ class SyncWorker(Worker):
                 continue
             # One job at a time, so that workers share the queue and a busy one takes less. Shielded, because a worker
             # that stops must know what it has taken in order to give it back.
-            self._taking = asyncio.create_task(queue.take(1, self.in_progress_timeout_s))
+            self._taking = asyncio.create_task(queue.take(1, self.in_progress_timeout_s, running=[*self.tasks]))
             take = await asyncio.shield(self._taking)
             self._taking = None
             for job_id, reason in take.dropped:
                 log.warning("dropped %r from the queue: %s", job_id[:100], reason)
             for job in take.jobs:
                 await self._start(job)
-            if not take.jobs:
+            if take.waits_for_suspect and self.tasks:
+                await asyncio.wait(self.tasks.values(), timeout=settings.poll_s, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.sleep(0)
+            elif not take.jobs:
                 wait_s = settings.poll_s if take.next_s is None else min(settings.poll_s, take.next_s)
                 if self._listings.count:
                     await asyncio.sleep(min(LISTING_POLL_S, wait_s))

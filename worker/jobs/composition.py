@@ -206,6 +206,7 @@ def build_watchdog(services: WorkerServices) -> Watchdog:
         every_s=min(1.0, settings.stall_s / 10),
         max_revivals=settings.max_revivals,
         furthest_s=job_timeout_s(settings) + settings.retry_after_max_s + settings.stall_s,
+        spread_s=settings.stall_s / 3,
     )
 
 

@@ -37,6 +37,9 @@ from worker.store import BatchStore, JobQueue, JobSyncStore, Limiter, StorePool,
 from worker.store.claims.claim_file import ClaimFile
 from worker.store.dialects import DialectStore
 
+SUSPECT_AFTER = 2
+"""Lost jobs without progress after which the next job of a sync runs alone; fewer if `MAX_REVIVALS` is lower."""
+
 
 @dataclass
 class WorkerServices:
@@ -74,7 +77,8 @@ class WorkerServices:
         )
         self.settle_watch = SettleWatch(self.clock)
         self.listings = ActiveListings()
-        self.queue = JobQueue(self.pool, mavera_account(settings))
+        suspect_after = max(1, min(SUSPECT_AFTER, settings.max_revivals))
+        self.queue = JobQueue(self.pool, mavera_account(settings), suspect_after=suspect_after)
         account, retention_ms, stall = mavera_account(settings), settings.retention_ms, stall_ms(settings)
         self.syncs = JobSyncStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
         self.batches = BatchStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)

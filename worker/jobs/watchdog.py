@@ -29,13 +29,18 @@ class Watchdog:
         every_s: Seconds between two looks, on average.
         max_revivals: Revivals without progress after which a sync fails.
         furthest_s: A due time further ahead than so many seconds is wrong, as after a step of Redis' clock.
+        spread_s: A job that was lost again starts after up to so many seconds, so that the jobs of a dead worker do not
+            all start together.
     """
 
-    def __init__(self, store: WatchdogStore, *, every_s: float, max_revivals: int, furthest_s: float) -> None:
+    def __init__(
+        self, store: WatchdogStore, *, every_s: float, max_revivals: int, furthest_s: float, spread_s: float = 0
+    ) -> None:
         self._store = store
         self._every_s = every_s
         self._max_revivals = max_revivals
         self._furthest_s = furthest_s
+        self._spread_s = spread_s
 
     async def run(self) -> None:
         """Looks for silent syncs until cancelled."""
@@ -74,6 +79,7 @@ class Watchdog:
             max_revivals=self._max_revivals,
             message=f"The sync's job was lost {times} times in a row without progress, in state {state.value}. "
             f"{_ADVICE}",
+            spread_s=random.uniform(0, self._spread_s),
         )
         if done in {"revived", "failed"}:
             log.warning("%s: silent in %s, epoch %d: %s", sync_id, state.value, epoch, done)
@@ -85,6 +91,7 @@ class Watchdog:
             max_lost=self._max_revivals,
             message=f"The job that reads batch {key.number} of the sync's pages was lost {self._max_revivals + 1} "
             f"times. {_ADVICE}",
+            spread_s=random.uniform(0, self._spread_s),
         )
         if done in {"revived", "failed"}:
             log.warning("%s: silent in batch %d, attempt %d: %s", key.sync_id, key.number, key.attempt, done)

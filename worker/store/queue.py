@@ -7,6 +7,7 @@ arq needs four commands a job, and it drops what is no job at all.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from worker.errors import StoreUnusable
@@ -34,24 +35,35 @@ class TakenJob:
 
 @dataclass(frozen=True)
 class Take:
-    """The outcome of one look at the queue. next_s: seconds until a deferred job is due, None if none waits."""
+    """The outcome of one look at the queue. next_s: seconds until a deferred job is due, None if none waits.
+
+    waits_for_suspect: a job that may kill workers runs alone here, or waits until this worker runs nothing.
+    """
 
     jobs: list[TakenJob]
     dropped: list[tuple[bytes, str]]
     next_s: float | None
+    waits_for_suspect: bool = False
 
 
 class JobQueue:
-    """The worker's side of the queue: the jobs of its account, and those of syncs that name none yet."""
+    """The worker's side of the queue: the jobs of its account, and those of syncs that name none yet.
 
-    def __init__(self, pool: StorePool, account: str = "") -> None:
+    suspect_after: lost jobs without progress after which the next one runs alone on its worker.
+    """
+
+    def __init__(self, pool: StorePool, account: str = "", *, suspect_after: int = 2) -> None:
         self._pool = pool
         self._account = account
+        self._suspect_after = suspect_after
         self.name = keys.queue(account)
         self._wakes = [*dict.fromkeys((keys.wake(account), keys.WAKE))]
 
-    async def take(self, most: int, in_progress_s: float) -> Take:
-        """Takes up to `most` due jobs and marks them as in progress for `in_progress_s` seconds."""
+    async def take(self, most: int, in_progress_s: float, *, running: Collection[str] = ()) -> Take:
+        """Takes up to `most` due jobs and marks them as in progress for `in_progress_s` seconds.
+
+        running: the ids of the jobs that the worker runs.
+        """
         found = await queue_scripts.take_jobs(
             self._pool,
             queue=self.name,
@@ -59,10 +71,14 @@ class JobQueue:
             most=most,
             in_progress_ms=int(in_progress_s * 1000),
             account=self._account,
+            running=len(running),
+            only=next(iter(running)) if len(running) == 1 else "",
+            suspect_after=self._suspect_after,
         )
         jobs = [TakenJob(one.job_id, _milliseconds(one.score), one.job) for one in found.taken]
         dropped = [(one.job_id, one.reason) for one in found.dropped]
-        return Take(jobs, dropped, None if found.next_ms < 0 else found.next_ms / 1000)
+        next_s = None if found.next_ms < 0 else found.next_ms / 1000
+        return Take(jobs, dropped, next_s, found.waits_for_suspect)
 
     async def give_back(self, job: TakenJob) -> None:
         """Makes a job that was taken and not begun free for others, and wakes one."""

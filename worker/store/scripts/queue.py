@@ -29,10 +29,14 @@ class DroppedEntry:
 
 @dataclass(frozen=True)
 class TakenEntries:
-    """The outcome of a look at the queue. next_ms: until the next job may start, -1 if none may soon."""
+    """The outcome of a look at the queue. next_ms: until the next job may start, -1 if none may soon.
+
+    waits_for_suspect: a job that may kill workers runs alone here, or waits until this worker runs nothing.
+    """
 
     word: ClassVar[str] = "ok"
     next_ms: int
+    waits_for_suspect: bool
     taken: tuple[TakenEntry, ...]
     dropped: tuple[DroppedEntry, ...]
 
@@ -46,6 +50,9 @@ async def take_jobs(
     most: int,
     in_progress_ms: int,
     account: str,
+    running: int,
+    only: str,
+    suspect_after: int,
 ) -> TakenEntries:
     """Takes jobs that may start, and marks each as in progress."""
 

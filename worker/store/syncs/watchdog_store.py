@@ -79,9 +79,20 @@ class WatchdogStore:
                 return found
 
     async def revive_sync(
-        self, sync_id: str, state: SyncState, epoch: int, ticket: JobPayload, *, max_revivals: int, message: str
+        self,
+        sync_id: str,
+        state: SyncState,
+        epoch: int,
+        ticket: JobPayload,
+        *,
+        max_revivals: int,
+        message: str,
+        spread_s: float = 0,
     ) -> Revival:
-        """Gives a silent sync its next job, or fails it with `message` after `max_revivals` without progress."""
+        """Gives a silent sync its next job, or fails it with `message` after `max_revivals` without progress.
+
+        spread_s: seconds that the job waits, from the second revival on.
+        """
         return await watchdog_scripts.revive_sync(
             self._pool,
             sync=keys.sync(sync_id),
@@ -91,13 +102,19 @@ class WatchdogStore:
             epoch=epoch,
             stall_ms=self._stall_ms,
             max_revivals=max_revivals,
+            spread_ms=int(spread_s * 1000),
             job=ticket,
             failure=_lost(message),
             retention_ms=self._retention_ms,
         )
 
-    async def revive_batch(self, key: BatchKey, ticket: JobPayload, *, max_lost: int, message: str) -> Revival:
-        """Gives a silent batch its next attempt, or fails its sync with `message` after `max_lost` lost attempts."""
+    async def revive_batch(
+        self, key: BatchKey, ticket: JobPayload, *, max_lost: int, message: str, spread_s: float = 0
+    ) -> Revival:
+        """Gives a silent batch its next attempt, or fails its sync with `message` after `max_lost` lost attempts.
+
+        spread_s: seconds that the job waits, from the second lost attempt on.
+        """
         return await watchdog_scripts.revive_batch(
             self._pool,
             sync=keys.sync(key.sync_id),
@@ -105,6 +122,7 @@ class WatchdogStore:
             key=key,
             stall_ms=self._stall_ms,
             max_lost=max_lost,
+            spread_ms=int(spread_s * 1000),
             job=ticket,
             failure=_lost(message),
             retention_ms=self._retention_ms,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
 import aiohttp
 import pytest
@@ -89,9 +89,9 @@ def _first_look(worker: SyncWorker) -> asyncio.Event:
     """Is set once the worker has looked at the queue."""
     looked, take = asyncio.Event(), worker._queue.take
 
-    async def look(most: int, in_progress_s: float) -> Take:
+    async def look(most: int, in_progress_s: float, *, running: Collection[str] = ()) -> Take:
         try:
-            return await take(most, in_progress_s)
+            return await take(most, in_progress_s, running=running)
         finally:
             looked.set()
 

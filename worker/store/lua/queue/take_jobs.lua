@@ -4,8 +4,15 @@
 -- A taken job is due again only when its mark has ended, so the head of the queue holds what may start, and a look costs
 -- what it takes. Jobs of syncs that only newer workers read stay where they are; if there are many, some are put off by a
 -- second, so that a look stays short. common: the common queue, which is `queue` itself if there is no account ('').
--- Answers: ok, ms until the next job may start (-1: none soon), ((id, score, job), ...), ((dropped id, reason), ...)
-local LOOK_AHEAD_MS, MOST_STEPS, MOST_PASSED = 60000, 500, 100
+--
+-- A suspect is a job of a sync (or an attempt at a batch) that was lost `suspect_after` times without progress: it may be what
+-- kills the workers, so it runs alone until it makes progress, and no neighbour is lost with it. A suspect at the head of the
+-- queue waits for a worker that runs nothing; the others take nothing meanwhile, so that one of them soon runs nothing. Both
+-- end after ALONE_MS, so that a job that takes long does not stop the rest. running: the number of jobs that the worker runs;
+-- only: the id of its job if it runs one.
+-- Answers: ok, ms until the next job may start (-1: none soon), whether a suspect keeps the worker from taking a job,
+-- ((id, score, job), ...), ((dropped id, reason), ...)
+local LOOK_AHEAD_MS, MOST_STEPS, MOST_PASSED, ALONE_MS = 60000, 500, 100, 60000
 local now = now_ms()
 local taken, dropped = {}, {}
 
@@ -39,6 +46,32 @@ local function hand_to_its_account(id, score)
   redis.call('ZREM', common, id)
   if owner ~= account and not types(its_wake, 'list') then wake_one(its_wake) end
   return owner == account
+end
+
+-- The hash of a sync if the job is a suspect.
+local function suspected_sync(id)
+  local sync_id = sync_of(id)
+  local sync = sync_id and SYNC .. sync_id
+  if not sync or redis.call('TYPE', sync).ok ~= 'hash' then return nil end
+  local slot = string.match(id, ':batch:(%d+):%d+:%d+$')
+  local lost
+  if slot then
+    local batch = parse_batch(redis.call('HGET', sync, 'slot:' .. slot))
+    lost = batch and batch.lost
+  else
+    lost = tonumber(redis.call('HGET', sync, 'revivals') or '')
+  end
+  return lost and lost >= suspect_after and sync or nil
+end
+
+-- Whether the time in which a suspect waits for a worker, or runs alone, is not over. It begins when a worker first asks.
+local function is_kept_apart(sync, id)
+  local job_id, since = string.match(redis.call('HGET', sync, 'suspect') or '', '^(.+) (%d+)$')
+  if job_id ~= id then
+    redis.call('HSET', sync, 'suspect', id .. ' ' .. int(now))
+    return true
+  end
+  return tonumber(since) <= now and now < since + ALONE_MS
 end
 
 local function take(from, id, score)
@@ -99,7 +132,9 @@ local function first_due(from)
   end
 end
 
-while #taken < most and steps < MOST_STEPS do
+local running_suspect = only ~= '' and suspected_sync(only)
+local waits_for_suspect = running_suspect and is_kept_apart(running_suspect, only) or false
+while #taken < most and steps < MOST_STEPS and not waits_for_suspect do
   -- Each step removes one entry from the due ones.
   local best
   for _, from in ipairs(queues) do
@@ -107,6 +142,17 @@ while #taken < most and steps < MOST_STEPS do
     if id and (not best or tonumber(score) < tonumber(best[3])) then best = { from, id, score } end
   end
   if not best then break end
+  local suspect = suspected_sync(best[2])
+  if suspect then
+    local is_alone = running == 0 and #taken == 0
+    if is_alone then
+      redis.call('HSET', suspect, 'suspect', best[2] .. ' ' .. int(now))
+      most = 1
+    elseif is_kept_apart(suspect, best[2]) then
+      waits_for_suspect = running > 0
+      break
+    end
+  end
   take(best[1], best[2], best[3])
   steps = steps + 1
 end
@@ -120,4 +166,4 @@ for _, from in ipairs(queues) do
   end
 end
 if steps == MOST_STEPS then next_ms = 0 end
-return { 'ok', next_ms, taken, dropped }
+return { 'ok', next_ms, waits_for_suspect and 1 or 0, taken, dropped }

@@ -1,5 +1,5 @@
 -- Gives a silent batch its next attempt in the queue of its account, or fails its sync with `failure` after `max_lost` lost
--- attempts. Answers: revived | waiting (its job is in the queue) | failed | early | changed | gone
+-- attempts. From the second revival on the job waits for `spread_ms`, see revive_sync.lua. Answers: revived | waiting (its job is in the queue) | failed | early | changed | gone
 local id, member = key.sync_id, batch_due(key.sync_id, key.slot)
 local account = redis.call('HGET', sync, 'owner') or ''
 local queue, wake = queue_of(account), wake_of(account)
@@ -25,8 +25,9 @@ if batch.lost + 1 > max_lost then
   fail_sync(sync, id, queue, due, 'fetching', failure, retention_ms)
   return { 'failed' }
 end
+local delay_ms = batch.lost >= 1 and spread_ms or 0
 batch.attempt, batch.lost, batch.holder = key.attempt + 1, batch.lost + 1, '-'
 set_slot(sync, key.slot, batch, at)
-set_job(queue, wake, current, job, 0, now)
-watch(due, member, now, stall_ms)
+set_job(queue, wake, current, job, delay_ms, now)
+watch(due, member, now, stall_ms + delay_ms)
 return { 'revived' }

@@ -1,5 +1,6 @@
 -- Gives a silent sync its next job in the queue of its account, or fails it with `failure` after `max_revivals` without
--- progress. Answers: revived | waiting (its job is in the queue, or its batches are read) | failed | early | changed | gone
+-- progress. From the second revival on the job waits for `spread_ms`, so that the syncs of a dead worker do not start again
+-- together. Answers: revived | waiting (its job is in the queue, or its batches are read) | failed | early | changed | gone
 local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'job', 'revivals', 'finished_at', 'parked', 'owner')
 local queue, wake = queue_of(found[8] or ''), wake_of(found[8] or '')
 broken = types(queue, 'zset', wake, 'list')
@@ -32,6 +33,7 @@ if found[5] + 1 > max_revivals then
 end
 redis.call('HSET', sync, 'state', state, 'epoch', int(epoch + 1), 'holder', '', 'job', job.job_id,
   'revivals', int(found[5] + 1))
-set_job(queue, wake, found[4], job, 0, now)
-watch(due, id, now, stall_ms)
+local delay_ms = tonumber(found[5]) >= 1 and spread_ms or 0
+set_job(queue, wake, found[4], job, delay_ms, now)
+watch(due, id, now, stall_ms + delay_ms)
 return { 'revived' }
