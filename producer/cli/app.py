@@ -513,10 +513,6 @@ def main() -> NoReturn:
 
     With `--json` an error is one JSON document on stdout, too.
     """
-    if not sys.argv[1:] or {"--help", "-h"}.intersection(sys.argv):
-        from producer.cli.lean_help import import_renderer
-
-        import_renderer()
     json = "--json" in sys.argv
     try:
         _check_arguments()

@@ -195,7 +195,8 @@ class Round:
         try:
             # What a woken worker still finishes of its old job is gone a moment later.
             with contextlib.suppress(TimeoutError):
-                await until(clean, timeout_s=5)
+                async with asyncio.timeout(QUIET_S):
+                    await until(clean)
             assert await leftovers(pool) == []
         finally:
             await pool.aclose()

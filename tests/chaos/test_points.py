@@ -51,20 +51,20 @@ async def test_a_worker_that_ends_at_this_point_costs_nothing_but_time(
         nth = "2" if ("commit" in point or "fetch" in point) and strategy == "chain" else "1"
         other = start_worker(env)
         if "leave" in point:  # only where there are personas already
-            await client.wait((await client.enqueue(SyncRequest(space_id="spa_chaos"))).id, timeout_s=60)
+            await client.wait((await client.enqueue(SyncRequest(space_id="spa_chaos"))).id)
         other.pause()
         doomed = start_worker(env, plan=f"{point}:{nth}:{how}")
         sync = await client.enqueue(SyncRequest(space_id="spa_chaos", strategy=strategy))
         await asyncio.to_thread(_wait_until_over, doomed, how)
         other.go_on()
 
-        sync = await client.wait(sync.id, timeout_s=60)
+        sync = await client.wait(sync.id)
         if how == "stop":
             doomed.go_on()
             # It has woken once it has shown a sign of life of its own: it is on the list again.
             await until(lambda: _is_listed(client, doomed))
             again = await client.enqueue(SyncRequest(space_id="spa_chaos"))
-            again = await client.wait(again.id, timeout_s=60)
+            again = await client.wait(again.id)
             assert_exact(again, expected)
             assert doomed.terminate() == 0, doomed.text()
 

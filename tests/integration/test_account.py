@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from io import StringIO
 from typing import Any
@@ -171,7 +170,7 @@ async def test_a_difference_between_the_bill_and_ours_is_told(session_redis: Red
         worker = stage.worker()
         stage.sandbox.add_fault(Fault("mavera", "hold", route="create", at=2))
         sync = await stage.enqueue()
-        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        await stage.sandbox.journal.wait_arrived("mavera.create", 2)
         await spend(stage)
         stage.sandbox.clear_faults()
         sync = await stage.ended(sync)
@@ -217,14 +216,14 @@ async def test_the_end_of_a_cancelled_sync_is_a_line_too(session_redis: RedisSer
         worker = stage.worker()
         stage.sandbox.add_fault(Fault("mavera", "hold", route="create", at=2))
         sync = await stage.enqueue()
-        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        await stage.sandbox.journal.wait_arrived("mavera.create", 2)
         await stage.client.cancel(sync.id)
         stage.sandbox.clear_faults()
 
         async def is_logged() -> bool:
             return any("sync cancelled" in line and sync.id in line for line in worker.text().splitlines())
 
-        await until(is_logged, timeout_s=30)
+        await until(is_logged)
 
 
 async def test_the_rate_of_the_account_is_used_unless_mavera_rate_is_set_lower(

@@ -75,7 +75,7 @@ async def test_the_same_key_never_starts_a_second_sync(session_redis: RedisServe
         stage.worker()
         asked = [stage.client.enqueue(REQUEST, idempotency_key="night 7", force=bool(i % 2)) for i in range(20)]
         (sync_id,) = {sync.id for sync in await asyncio.gather(*asked)}
-        sync = await stage.client.wait(sync_id, timeout_s=60)
+        sync = await stage.client.wait(sync_id)
         await stage.assert_bought_once(sync)
         # Nor after it has ended, forced or not.
         for force in (False, True):

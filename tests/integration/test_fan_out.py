@@ -22,12 +22,12 @@ IMPATIENT = {"HEARTBEAT_S": "0.3", "STALL_S": "1"}
 async def pages_read(stage: Stage, more: int) -> None:
     """Returns once so many more pages were answered with their traits."""
     read = stage.sandbox.journal.count("segment.page", 200)
-    await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", read + more, 200), 30)
+    await stage.sandbox.journal.wait_answered("segment.page", read + more, 200)
 
 
 async def listed(stage: Stage, pages: int = 40) -> None:
     """Returns once so many pages were listed."""
-    await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.listing", pages, 200), 30)
+    await stage.sandbox.journal.wait_answered("segment.listing", pages, 200)
 
 
 async def fan_out(stage: Stage) -> Sync:
@@ -142,14 +142,14 @@ async def test_cancel_ends_the_batches_too(session_redis: RedisServer, start_wor
     async with staged(session_redis, start_worker, LONG, settings=IMPATIENT, faults=(hold,)) as stage:
         worker = stage.worker()
         sync = await fan_out(stage)
-        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("segment.page", 20), 30)
+        await stage.sandbox.journal.wait_arrived("segment.page", 20)
         cancelled = await stage.client.cancel(sync.id)
         assert (cancelled.state, cancelled.pages) == (SyncState.CANCELLED, 0)
 
         async def all_stopped() -> bool:
             return worker.text().count("was cancelled, ended or taken over") == 5
 
-        await until(all_stopped, timeout_s=10)
+        await until(all_stopped)
         await stage.assert_clean()
         assert stage.sandbox.posts == []
 
@@ -188,7 +188,7 @@ async def test_a_listing_ahead_of_its_readers_waits_in_nobodys_slot(
         worker = stage.worker()
         sync = await fan_out(stage)
         # The one slot is free for a batch: the walk has left.
-        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("segment.page"), 30)
+        await stage.sandbox.journal.wait_arrived("segment.page")
         sync = await stage.client.get(sync.id)
         assert (sync.epoch, sync.pages_listed, len(sync.outstanding)) == (2, 8 * keys.SLOTS, keys.SLOTS)
         stage.sandbox.clear_faults()

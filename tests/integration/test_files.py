@@ -178,7 +178,7 @@ async def test_so_many_profiles_and_no_more(sandbox: Sandbox, tmp_path: Path) ->
     async with embedded(settings, opener=anywhere) as client:
         for n, complete in ((7, False), (60, True), (61, True)):
             request = SyncRequest(space_id="spa_1", file=str(path), max_profiles=n)
-            done = await client.wait((await client.enqueue(request)).id, timeout_s=60)
+            done = await client.wait((await client.enqueue(request)).id)
             assert (done.profiles, done.complete) == (min(n, 60), complete)
 
 

@@ -76,7 +76,7 @@ async def test_an_outage_of_redis_costs_nothing_but_time(
     async with staged(redis_server, start_worker, SPACES, settings=TIMES, latency_s=0.03) as stage:
         workers = [stage.worker(), stage.worker()]
         syncs = [await stage.enqueue(space) for space in SPACES]
-        await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", 12), 30)
+        await stage.sandbox.journal.wait_answered("segment.page", 12)
         await outage(redis_server)
         assert not any(sync.state.is_final for sync in await stage.client.list())
         for sync in syncs:

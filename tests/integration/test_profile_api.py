@@ -35,7 +35,7 @@ async def test_a_space_is_read_exactly_profile_by_profile_through_many_leases(
         env = environment(session_redis.url, sandbox, SEGMENT_BASE_URL=sandbox.profile_api_url, LEASE_S="0.5")
         workers = [start_worker(env), start_worker(env)]
         sync = await client.enqueue(SyncRequest(space_id="spa_api", dialect="profile-api"))
-        sync = await client.wait(sync.id, timeout_s=90)
+        sync = await client.wait(sync.id)
         expected = truth.of(profiles(spec))
         # This dialect cannot tell a profile whose traits are no object from one without any.
         expected.trait_errors["traits"] = 0
@@ -58,7 +58,7 @@ async def test_profiles_that_vanish_between_list_and_traits_are_counted_and_left
     ):
         start_worker(environment(session_redis.url, sandbox, SEGMENT_BASE_URL=sandbox.profile_api_url))
         sync = await client.enqueue(SyncRequest(space_id="spa_gone", dialect="profile-api"))
-        sync = await client.wait(sync.id, timeout_s=60)
+        sync = await client.wait(sync.id)
         assert sync.state is SyncState.COMPLETED, sync.error
         assert (sync.profiles, Aggregate.from_bytes(sync.aggregate).vanished) == (180, 20)
 
@@ -74,7 +74,7 @@ async def test_no_request_for_traits_asks_for_more_than_the_rules_read_and_no_ke
         env = environment(session_redis.url, sandbox, SEGMENT_BASE_URL=sandbox.profile_api_url, LOG_LEVEL="DEBUG")
         worker = start_worker(env)
         sync = await client.enqueue(SyncRequest(space_id="spa_quiet", dialect="profile-api"))
-        await client.wait(sync.id, timeout_s=60)
+        await client.wait(sync.id)
         assert "use_" not in worker.text()
         for key in [key async for key in real_pool.scan_iter(count=1000)]:
             assert b"use_" not in key

@@ -63,7 +63,7 @@ async def test_a_persona_that_comes_late_or_never_is_waited_for_and_then_bought_
     async with staged(session_redis, start_worker, spaces, settings=settings, faults=faults) as stage:
         stage.worker()
         syncs = [await stage.enqueue(space) for space in spaces]
-        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.late"), 30)
+        await stage.sandbox.journal.wait_arrived("mavera.late")
         for sync in syncs:
             await stage.assert_bought_once(await stage.ended(sync))
         await stage.assert_clean()
@@ -113,10 +113,10 @@ async def test_a_persona_made_while_redis_is_away_is_recorded_when_it_is_back(
         survivor, doomed = (stage.worker(WORKER_SLOTS="1") for _ in range(2))
         stage.sandbox.add_fault(on_post("hold", at=1, times=2))
         syncs = [await stage.enqueue(space) for space in spaces]
-        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        await stage.sandbox.journal.wait_arrived("mavera.create", 2)
         await asyncio.to_thread(redis_server.stop)
         stage.sandbox.clear_faults()
-        await asyncio.wait_for(stage.sandbox.journal.wait_answered("mavera.create", 2), 30)
+        await stage.sandbox.journal.wait_answered("mavera.create", 2)
         doomed.kill()
         await asyncio.to_thread(redis_server.start)
         for sync in syncs:
@@ -146,7 +146,7 @@ async def test_a_power_cut_that_takes_claim_and_record_leaves_one_persona(
         safe = path.stat().st_size
         stage.sandbox.add_fault(on_post("hold", at=3))
         buyer.go_on()
-        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 3), 30)
+        await stage.sandbox.journal.wait_arrived("mavera.create", 3)
         # Two personas are recorded, the last is on its way.
         await asyncio.to_thread(redis_server.kill)
         if worker == "is killed":
@@ -174,7 +174,7 @@ async def test_a_finalizer_of_an_old_epoch_that_wakes_beside_the_new_one_buys_no
         await asyncio.to_thread(old.wait_frozen, 30)
         stage.sandbox.add_fault(on_post("hold", at=1))
         stage.worker()
-        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        await stage.sandbox.journal.wait_arrived("mavera.create", 2)
         old.go_on()
         # It has seen that its time is over once it says so; of which epoch depends on how young Redis was.
         await until(lambda: _says(old.text, r"finalize job of epoch \d+ stops"))
@@ -193,7 +193,7 @@ async def test_two_forced_syncs_of_one_space_that_finalize_together_buy_each_per
         stage.worker()
         stage.sandbox.add_fault(Fault("mavera", "hold", route="create"))
         syncs = [await stage.enqueue(force=True) for _ in range(2)]
-        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create"), 30)
+        await stage.sandbox.journal.wait_arrived("mavera.create")
         # One of them has sent its POST; the other has found the claim and waits.
         await until(lambda: _any_waits(stage, [sync.id for sync in syncs]))
         stage.sandbox.clear_faults()
@@ -253,7 +253,7 @@ async def test_a_post_in_doubt_is_not_repeated_while_maveras_list_does_not_tell_
     async with staged(session_redis, start_worker, settings=SOON_SETTLED, faults=(on_post("hold"),)) as stage:
         stage.worker()
         sync = await stage.enqueue()
-        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        await stage.sandbox.journal.wait_arrived("mavera.create", 2)
         await _add_lookalikes(stage, 100)
         stage.sandbox.set_options(mavera_next_cursor=False)
         sync = await stage.ended(sync)
@@ -261,7 +261,7 @@ async def test_a_post_in_doubt_is_not_repeated_while_maveras_list_does_not_tell_
         assert (sync.error.code, sync.error.resumable) == ("persona_in_doubt", True)
         # The persona comes into being, and the list has an end again.
         stage.sandbox.clear_faults()
-        await asyncio.wait_for(stage.sandbox.journal.wait_answered("mavera.create", 102), 10)
+        await stage.sandbox.journal.wait_answered("mavera.create", 102)
         stage.sandbox.set_options(mavera_next_cursor=True)
         await stage.client.resume(sync.id)
         await stage.assert_bought_once(await stage.ended(sync))
@@ -303,7 +303,7 @@ async def test_a_key_revoked_in_the_middle_is_resumed_with_only_what_is_missing(
     async with staged(session_redis, start_worker, faults=(on_post("hold"),)) as stage:
         stage.worker()
         sync = await stage.enqueue()
-        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        await stage.sandbox.journal.wait_arrived("mavera.create", 2)
         stage.sandbox.set_options(mavera_key="mvra_test_another")
         stage.sandbox.clear_faults()
         sync = await stage.ended(sync)

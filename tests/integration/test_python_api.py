@@ -26,7 +26,7 @@ async def test_a_blocking_call_runs_a_sync_in_and_outside_a_loop(
 ) -> None:
     async with staged(session_redis, start_worker) as stage:
         stage.worker()
-        outside = await asyncio.to_thread(run_sync, REQUEST, session_redis.url, timeout_s=60)
+        outside = await asyncio.to_thread(run_sync, REQUEST, session_redis.url)
         inside = await asyncio.to_thread(asyncio.run, _inside_a_loop(session_redis.url))
         assert outside.state is inside.state is SyncState.COMPLETED
         assert {persona.action for persona in inside.personas} == {"unchanged"}
@@ -34,7 +34,7 @@ async def test_a_blocking_call_runs_a_sync_in_and_outside_a_loop(
 
 
 async def _inside_a_loop(url: str) -> producer.Sync:
-    return run_sync(REQUEST, url, timeout_s=60)
+    return run_sync(REQUEST, url)
 
 
 async def test_a_failed_sync_raises_if_asked_to(session_redis: RedisServer, start_worker: Start) -> None:
@@ -43,13 +43,13 @@ async def test_a_failed_sync_raises_if_asked_to(session_redis: RedisServer, star
         stage.worker()
         sync = await stage.client.enqueue(REQUEST)
         with pytest.raises(SyncFailed) as caught:
-            await stage.client.wait(sync.id, timeout_s=60, check=True)
+            await stage.client.wait(sync.id, check=True)
         ended = await stage.client.wait(sync.id)
         assert ended.error
         assert (caught.value.code, caught.value.resumable) == (ended.error.code, ended.error.resumable)
         assert caught.value.sync == ended
         with pytest.raises(SyncFailed):
-            await asyncio.to_thread(run_sync, SyncRequest(space_id="spa"), session_redis.url, timeout_s=60)
+            await asyncio.to_thread(run_sync, SyncRequest(space_id="spa"), session_redis.url)
 
 
 async def test_a_cancelled_sync_raises_if_asked_to(session_redis: RedisServer, start_worker: Start) -> None:

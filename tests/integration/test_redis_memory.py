@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import orjson
 
 from producer.sandbox import Fault, SpaceSpec
@@ -109,7 +107,7 @@ async def test_an_expired_sync_leaves_its_persona_records_and_nothing_else(
     async with staged(session_redis, start_worker, settings={"RETENTION_DAYS": str(1 / 86_400)}) as stage:
         worker = stage.worker()
         sync = await stage.enqueue()
-        await asyncio.wait_for(stage.sandbox.journal.wait_answered("mavera.create", 3), 30)
+        await stage.sandbox.journal.wait_answered("mavera.create", 3)
         await until(lambda: _is_gone(stage, sync))
         assert worker.terminate() == 0
         left = [key.decode() async for key in stage.pool.scan_iter(match="*") if sync.id.encode() in key]

@@ -79,7 +79,7 @@ async def test_a_sentinel_is_one_sentence(tmp_path: Path, start_worker: Start) -
         configuration = tmp_path / "sentinel.conf"
         configuration.write_text(f"port {port}\nsentinel monitor mine 127.0.0.1 {primary.port} 1\n")
         sentinel = await asyncio.create_subprocess_exec(
-            server_binary("redis"), str(configuration), "--sentinel", stdout=asyncio.subprocess.DEVNULL
+            server_binary("redis")[0], str(configuration), "--sentinel", stdout=asyncio.subprocess.DEVNULL
         )
         try:
             await until_open(port)

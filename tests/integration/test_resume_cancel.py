@@ -123,9 +123,9 @@ async def test_a_sync_cancelled_while_it_reads_stops_within_seconds(
     async with staged(session_redis, start_worker, LONG, settings=ONE_LEASE, latency_s=0.2) as stage:
         worker = stage.worker()
         sync = await stage.enqueue()
-        await asyncio.wait_for(stage.sandbox.journal.wait_answered("segment.page", 4), 30)
+        await stage.sandbox.journal.wait_answered("segment.page", 4)
         await stage.client.cancel(sync.id)
-        await asyncio.wait_for(until(lambda: _says(worker.text, "fetch job of epoch 1 stops")), 5)
+        await until(lambda: _says(worker.text, "fetch job of epoch 1 stops"))
         asked = stage.sandbox.journal.arrived["segment.page"]
         assert asked < 20
         # The slot is free again, and the space too.
@@ -144,12 +144,12 @@ async def test_a_cancelled_sync_buys_no_further_persona_and_records_the_one_on_i
     async with staged(session_redis, start_worker, settings=PATIENT, faults=(hold,)) as stage:
         worker = stage.worker()
         sync = await stage.enqueue()
-        await asyncio.wait_for(stage.sandbox.journal.wait_arrived("mavera.create", 2), 30)
+        await stage.sandbox.journal.wait_arrived("mavera.create", 2)
         await stage.client.cancel(sync.id)
         # Longer than a worker waits that is told to stop: here only the sync is over.
         await asyncio.sleep(LAST_POST_S + 0.7)
         stage.sandbox.clear_faults()
-        await asyncio.wait_for(until(lambda: _says(worker.text, "stops: the sync was cancelled")), 10)
+        await until(lambda: _says(worker.text, "stops: the sync was cancelled"))
         sync = await stage.client.get(sync.id)
         assert sync.state is SyncState.CANCELLED
         assert sorted((o.cluster, o.action) for o in sync.outcomes) == [

@@ -29,7 +29,7 @@ async def test_the_saas_example_runs_end_to_end_on_its_space_with_the_right_numb
     settings = load_settings(mavera_gap_s=0, mavera_rate=1000, segment_rate=1000)
     async with made_up(settings, options) as demo, embedded.embedded(demo) as client:
         asked = await client.enqueue(SyncRequest(space_id="saas", rules=load_builtin_rules("saas")))
-        done = await client.wait(asked.id, timeout_s=60)
+        done = await client.wait(asked.id)
     assert done.state is SyncState.COMPLETED
     assert done.started_at is not None
     aggregate = statistics(done)

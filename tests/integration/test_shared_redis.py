@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import arq
@@ -50,7 +49,7 @@ async def test_a_worker_takes_only_the_syncs_of_its_own_account(
         ]
         theirs = await of_staging.enqueue(SyncRequest(space_id="spa_0"), idempotency_key=key and key + "spa_0")
         assert theirs.id not in {sync.id for sync in mine}
-        ended = await of_staging.wait(theirs.id, timeout_s=60)
+        ended = await of_staging.wait(theirs.id)
         assert (ended.state, ended.error) == (SyncState.COMPLETED, None)
         assert bought(prod) == 0
         assert {(await of_prod.get(sync.id)).state for sync in mine} == {SyncState.QUEUED}
@@ -67,7 +66,7 @@ async def test_a_worker_takes_only_the_syncs_of_its_own_account(
 
         start_worker(environment(session_redis.url, prod, **SOON))
         for sync in mine:
-            ended = await of_prod.wait(sync.id, timeout_s=60)
+            ended = await of_prod.wait(sync.id)
             assert (ended.state, ended.error) == (SyncState.COMPLETED, None)
         assert (bought(prod), bought(staging)) == (3 * len(SPACES), 3)
         assert "internal_error" not in worker_of_staging.text()
@@ -83,7 +82,7 @@ async def test_a_client_without_a_key_leaves_the_account_to_the_first_worker(
     ):
         worker = start_worker(environment(session_redis.url, first, **SOON))
         sync = await client.enqueue(SyncRequest(space_id="spa"))
-        await asyncio.wait_for(first.journal.wait_answered("segment.page", 3), 30)
+        await first.journal.wait_answered("segment.page", 3)
         owner = (await client.get(sync.id)).owner
         assert owner.startswith("test-")
         # The first worker dies; those of another account leave its sync alone.
@@ -97,7 +96,7 @@ async def test_a_client_without_a_key_leaves_the_account_to_the_first_worker(
         assert second.journal.count("segment.page") == 0
         assert bought(second) == 0
         start_worker(environment(session_redis.url, first, **SOON))
-        ended = await client.wait(sync.id, timeout_s=60)
+        ended = await client.wait(sync.id)
         assert (ended.state, ended.error, ended.owner) == (SyncState.COMPLETED, None, owner)
         assert bought(second) == 0
         assert "Traceback" not in other.text()
@@ -114,7 +113,7 @@ async def test_deployments_with_their_own_prefix_do_not_see_each_other(
         }
         worker = start_worker(environment(url, sandbox, REDIS_PREFIX="staging:", **SOON))
         syncs = {name: await client.enqueue(SyncRequest(space_id="spa_0")) for name, client in clients.items()}
-        ended = await clients["staging"].wait(syncs["staging"].id, timeout_s=60)
+        ended = await clients["staging"].wait(syncs["staging"].id)
         assert (ended.state, ended.error) == (SyncState.COMPLETED, None)
         assert (await clients["prod"].get(syncs["prod"].id)).state is SyncState.QUEUED
         assert [sync.id for sync in await clients["prod"].list()] == [syncs["prod"].id]
@@ -123,7 +122,7 @@ async def test_deployments_with_their_own_prefix_do_not_see_each_other(
         names = [key async for key in real_pool.scan_iter(count=1000)]
         assert [key for key in names if not key.startswith((b"prod:", b"staging:"))] == []
         start_worker(environment(url, sandbox, REDIS_PREFIX="prod:", **SOON))
-        ended = await clients["prod"].wait(syncs["prod"].id, timeout_s=60)
+        ended = await clients["prod"].wait(syncs["prod"].id)
         assert (ended.state, ended.error) == (SyncState.COMPLETED, None)
         for client in clients.values():
             await client.close()
@@ -147,7 +146,7 @@ async def test_another_arq_program_on_the_default_queue_is_left_alone(
         await their_pool.enqueue_job("theirs", "before")
         worker = start_worker(environment(session_redis.url, sandbox, **SOON))
         sync = await client.enqueue(SyncRequest(space_id="spa_0"))
-        ended = await client.wait(sync.id, timeout_s=60)
+        ended = await client.wait(sync.id)
         assert (ended.state, ended.error) == (SyncState.COMPLETED, None)
         assert await their_pool.zcard("arq:queue") == 1
         waiting = await client.enqueue(SyncRequest(space_id="spa_1"))
@@ -157,7 +156,7 @@ async def test_another_arq_program_on_the_default_queue_is_left_alone(
         await their_worker.main()
         await their_worker.close()
         assert done == ["before"]
-        assert (await client.wait(waiting.id, timeout_s=60)).state is SyncState.COMPLETED
+        assert (await client.wait(waiting.id)).state is SyncState.COMPLETED
         assert "Traceback" not in worker.text()
         assert "dropped" not in worker.text()
     await their_pool.aclose()

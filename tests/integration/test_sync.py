@@ -30,7 +30,7 @@ async def test_the_recipes_sixty_profiles_give_the_recipes_personas(
     ):
         start_worker(environment(session_redis.url, sandbox))
         sync = await client.enqueue(SyncRequest(space_id="spa_recipe"))
-        sync = await client.wait(sync.id, timeout_s=60)
+        sync = await client.wait(sync.id)
         assert sync.state is SyncState.COMPLETED, sync.error
         posted = {body["psychographic"]["cluster"]: body for body in sandbox.posts}
         assert list(posted) == ["high_value", "growth", "at_risk"]
@@ -66,7 +66,7 @@ async def test_a_hundred_thousand_dirty_profiles_through_two_workers_are_counted
         env = environment(session_redis.url, sandbox, LEASE_S="0.3")
         workers = [start_worker(env), start_worker(env)]
         sync = await client.enqueue(SyncRequest(space_id="spa_dirty"))
-        sync = await client.wait(sync.id, timeout_s=100)
+        sync = await client.wait(sync.id)
         expected = truth.of(profiles(spec))
         assert_exact(sync, expected)
         assert sync.pages == 500
@@ -86,7 +86,7 @@ async def test_an_empty_space_completes_and_creates_nothing(
     ):
         start_worker(environment(session_redis.url, sandbox))
         sync = await client.enqueue(SyncRequest(space_id="spa_empty"))
-        sync = await client.wait(sync.id, timeout_s=60)
+        sync = await client.wait(sync.id)
         assert (sync.state, sync.profiles, sync.pages, sync.complete) == (SyncState.COMPLETED, 0, 1, True)
         assert sandbox.posts == []
 
@@ -99,21 +99,21 @@ async def test_a_second_sync_finds_its_personas_and_buys_none(
         SyncClient(session_redis.url) as client,
     ):
         start_worker(environment(session_redis.url, sandbox))
-        first = await client.wait((await client.enqueue(SyncRequest(space_id="spa_again"))).id, timeout_s=60)
-        second = await client.wait((await client.enqueue(SyncRequest(space_id="spa_again"))).id, timeout_s=60)
+        first = await client.wait((await client.enqueue(SyncRequest(space_id="spa_again"))).id)
+        second = await client.wait((await client.enqueue(SyncRequest(space_id="spa_again"))).id)
         assert {o.cluster: o.persona_id for o in second.outcomes} == {o.cluster: o.persona_id for o in first.outcomes}
         assert {(o.action, o.credits) for o in second.outcomes} == {("unchanged", 0)}
         assert len(sandbox.posts) == 3
 
         # Redis is lost: the personas are found by their reference.
         await real_pool.flushall()
-        third = await client.wait((await client.enqueue(SyncRequest(space_id="spa_again"))).id, timeout_s=60)
+        third = await client.wait((await client.enqueue(SyncRequest(space_id="spa_again"))).id)
         assert {o.persona_id for o in third.outcomes} == {o.persona_id for o in first.outcomes}
         assert {(o.action, o.credits) for o in third.outcomes} == {("updated", 0)}
         assert len(sandbox.posts) == 3
 
         created = SyncRequest(space_id="spa_again", mode="create")
-        fourth = await client.wait((await client.enqueue(created)).id, timeout_s=60)
+        fourth = await client.wait((await client.enqueue(created)).id)
         assert {o.action for o in fourth.outcomes} == {"created"}
         assert len(sandbox.posts) == 6
 
@@ -127,13 +127,9 @@ async def test_a_cut_sync_counts_exactly_so_many_profiles_and_says_that_it_is_in
         SyncClient(session_redis.url) as client,
     ):
         start_worker(environment(session_redis.url, sandbox))
-        cut = await client.wait(
-            (await client.enqueue(SyncRequest(space_id="spa_cut", max_profiles=250))).id, timeout_s=60
-        )
+        cut = await client.wait((await client.enqueue(SyncRequest(space_id="spa_cut", max_profiles=250))).id)
         assert (cut.profiles, cut.pages, cut.complete) == (250, 2, False)
-        whole = await client.wait(
-            (await client.enqueue(SyncRequest(space_id="spa_cut", max_profiles=1000))).id, timeout_s=60
-        )
+        whole = await client.wait((await client.enqueue(SyncRequest(space_id="spa_cut", max_profiles=1000))).id)
         assert (whole.profiles, whole.complete) == (1000, True)
 
 
@@ -146,7 +142,7 @@ async def test_arqs_own_command_line_runs_the_same_worker(
     ):
         env = environment(session_redis.url, sandbox)
         worker = start_worker(env, command=ARQ, ready=False)
-        sync = await client.wait((await client.enqueue(SyncRequest(space_id="spa_arq"))).id, timeout_s=60)
+        sync = await client.wait((await client.enqueue(SyncRequest(space_id="spa_arq"))).id)
         assert sync.state is SyncState.COMPLETED, sync.error
         check = start_worker(env, command=[*ARQ, "--check"], ready=False)
         assert check.process.wait(30) == 0, check.text()
@@ -184,7 +180,7 @@ async def test_no_key_and_no_log_line_holds_a_profile(
         SyncClient(session_redis.url) as client,
     ):
         worker = start_worker(environment(session_redis.url, sandbox, LOG_LEVEL="DEBUG"), command=WORKER)
-        sync = await client.wait((await client.enqueue(SyncRequest(space_id="spa_private"))).id, timeout_s=60)
+        sync = await client.wait((await client.enqueue(SyncRequest(space_id="spa_private"))).id)
         assert sync.state is SyncState.COMPLETED
         everything = await contents(real_pool) + worker.text() + json.dumps(sandbox.posts)
         private = set()

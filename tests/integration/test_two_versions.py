@@ -69,7 +69,7 @@ async def test_a_sync_goes_on_exactly_where_the_other_version_left_it(
             assert not now.state.is_final, (now.error, worker.text())
             return now.pages >= 10 if moment == "reading" else bool(stage.sandbox.personas)
 
-        await until(midway, timeout_s=60)
+        await until(midway)
         assert worker.terminate() == 0
         left = await stage.client.get(sync.id)
         assert left.state.value == ("fetching" if moment == "reading" else "finalizing"), left
@@ -90,6 +90,6 @@ async def test_workers_of_both_versions_share_the_work_of_one_redis(
         async def midway() -> bool:
             return (await stage.client.get(sync.id)).pages >= 10
 
-        await until(midway, timeout_s=60)
+        await until(midway)
         workers[asked_by == "old"].kill()
         await stage.assert_bought_once(await stage.ended(sync))

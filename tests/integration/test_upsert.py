@@ -200,7 +200,7 @@ async def test_the_plan_of_a_part_is_applied_only_with_permission(
             await stage.client.apply(preview.id)
         assert (await stage.client.get(preview.id)).planned == preview.planned
         applied = await stage.client.apply(preview.id, allow_partial=True)
-        applied = await stage.client.wait(applied.id, timeout_s=60)
+        applied = await stage.client.wait(applied.id)
         assert actions(applied) == dict.fromkeys(CLUSTERS, "created")
         assert (len(stage.sandbox.posts), applied.credits) == (3, 900)
 

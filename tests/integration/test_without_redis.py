@@ -60,7 +60,7 @@ async def test_a_run_that_ends_with_a_post_on_its_way_is_repeated_without_buying
     # The second POST is taken up only when faults are cleared: long after its process is gone.
     sandbox.add_fault(Fault("mavera", "hold", route="create", at=2))
     first = await Command.start("sync", "spa_1", "--json", env=env)
-    await asyncio.wait_for(sandbox.journal.wait_arrived("mavera.create", 2), 60)
+    await sandbox.journal.wait_arrived("mavera.create", 2)
     first.interrupt(number)
     assert (await first.end()).code in {-signal.SIGKILL, 130}
     assert len(sandbox.personas) == 1
@@ -69,7 +69,7 @@ async def test_a_run_that_ends_with_a_post_on_its_way_is_repeated_without_buying
     await second.until("An earlier run ended while a persona was being made")
     # It has looked, and found the one that is not there yet missing.
     listed = sandbox.journal.arrived["mavera.list"]
-    await asyncio.wait_for(sandbox.journal.wait_arrived("mavera.list", listed + 2), 60)
+    await sandbox.journal.wait_arrived("mavera.list", listed + 2)
     sandbox.clear_faults()
     assert actions(await second.end()) == ["created", "updated", "updated"]
     assert_bought_once(sandbox)
@@ -85,7 +85,7 @@ async def test_a_purchase_that_was_never_made_is_made_after_the_settle_time(
 ) -> None:
     sandbox.add_fault(Fault("mavera", "hang", route="create", at=1))
     first = await Command.start("sync", "spa_1", "--json", env=env)
-    await asyncio.wait_for(sandbox.journal.wait_arrived("mavera.create", 1), 60)
+    await sandbox.journal.wait_arrived("mavera.create", 1)
     first.interrupt(signal.SIGKILL)
     await first.end()
     sandbox.clear_faults()
@@ -105,7 +105,7 @@ async def test_a_persona_that_mavera_lists_late_is_not_bought_by_the_next_run(
 async def test_of_two_runs_at_once_one_buys_and_the_other_says_who_does(sandbox: Sandbox, env: dict[str, str]) -> None:
     sandbox.add_fault(Fault("mavera", "hold", route="create", at=1))
     first = await Command.start("sync", "spa_1", "--json", env=patiently(env))
-    await asyncio.wait_for(sandbox.journal.wait_arrived("mavera.create", 1), 60)
+    await sandbox.journal.wait_arrived("mavera.create", 1)
     refused = await cli("sync", "spa_1", "--json", env=env)
     assert refused.code == 4
     assert json.loads(refused.out)["error"]["code"] == "space_busy"
@@ -129,7 +129,7 @@ async def test_two_runs_that_start_together_buy_once(sandbox: Sandbox, env: dict
 async def test_other_spaces_and_the_sandbox_need_no_lock(sandbox: Sandbox, env: dict[str, str]) -> None:
     sandbox.add_fault(Fault("mavera", "hold", route="create", at=1))
     first = await Command.start("sync", "spa_1", "--json", env=patiently(env))
-    await asyncio.wait_for(sandbox.journal.wait_arrived("mavera.create", 1), 60)
+    await sandbox.journal.wait_arrived("mavera.create", 1)
     assert actions(await cli("sync", "spa_2", "--json", env=env)) == ["created"] * CLUSTERS
     assert (await cli("sync", "spa_1", "--sandbox", "--max-profiles", "200", env=env)).code == 0
     sandbox.clear_faults()

@@ -83,11 +83,10 @@ def _same(ours: object, theirs: object, name: str = "") -> bool:
     return bool(ours == (pytest.approx(theirs, rel=1e-12) if name == "squares" else theirs))
 
 
-async def until(holds: Callable[[], Awaitable[bool]], timeout_s: float = 60) -> None:
-    """Returns once `holds` does; looked at often, for what nothing announces."""
-    async with asyncio.timeout(timeout_s):
-        while not await holds():  # noqa: ASYNC110 - nothing announces it
-            await asyncio.sleep(0.02)
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Returns when `holds` is true; checks often, because nothing announces it. Only the test's own timeout ends it."""
+    while not await holds():  # noqa: ASYNC110 - nothing announces it
+        await asyncio.sleep(0.02)
 
 
 async def leftovers(pool: StorePool) -> list[str]:

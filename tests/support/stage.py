@@ -60,7 +60,7 @@ class Stage:
         async def all_there() -> bool:
             return names <= {":" + worker.name.rpartition(":")[2] for worker in await self.client.workers()}
 
-        await until(all_there, timeout_s=30)
+        await until(all_there)
 
     def environment(self, **settings: str) -> dict[str, str]:
         """The environment of a worker."""
@@ -70,13 +70,13 @@ class Stage:
         """Asks for a sync of `space`."""
         return await self.client.enqueue(SyncRequest(space_id=space, **request), force=force)
 
-    async def sync(self, space: str = "spa", *, force: bool = False, timeout_s: float = 60, **request: Any) -> Sync:
+    async def sync(self, space: str = "spa", *, force: bool = False, **request: Any) -> Sync:
         """Asks for a sync and returns it when it has ended."""
-        return await self.client.wait((await self.enqueue(space, force=force, **request)).id, timeout_s=timeout_s)
+        return await self.client.wait((await self.enqueue(space, force=force, **request)).id)
 
-    async def ended(self, sync: Sync, timeout_s: float = 60) -> Sync:
+    async def ended(self, sync: Sync) -> Sync:
         """The sync when it has ended."""
-        return await self.client.wait(sync.id, timeout_s=timeout_s)
+        return await self.client.wait(sync.id)
 
     def truth(self, space: str = "spa") -> truth.Truth:
         """What the clusters of `space` truly are."""
@@ -115,16 +115,12 @@ class Stage:
 
     async def assert_clean(self) -> None:
         """Nothing is left in Redis that should have gone with the last sync's end: no job, no claim, no due time."""
-        left: list[str] = []
 
         async def clean() -> bool:
-            left[:] = await leftovers(self.pool)
-            return not left
+            return await leftovers(self.pool) == []
 
         # What arq notes of a finished job, and what a woken worker still finishes, is gone a moment later.
-        with contextlib.suppress(TimeoutError):
-            await until(clean, timeout_s=5)
-        assert left == []
+        await until(clean)
 
 
 @contextlib.asynccontextmanager

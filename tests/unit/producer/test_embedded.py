@@ -25,7 +25,7 @@ def quick(**changes: object) -> Settings:
 async def test_a_sync_runs_to_its_end_in_one_process() -> None:
     async with made_up(quick(), SMALL) as settings, embedded.embedded(settings) as client:
         asked = await client.enqueue(SyncRequest(space_id="any"))
-        done = await client.wait(asked.id, timeout_s=60)
+        done = await client.wait(asked.id)
     assert done.state is SyncState.COMPLETED
     assert [outcome.action for outcome in done.outcomes] == ["created"] * 3
 
@@ -65,7 +65,7 @@ async def test_the_stand_ins_are_not_asked_through_a_proxy(monkeypatch: pytest.M
         monkeypatch.setenv("no_proxy", others)
     async with made_up(quick(), SMALL) as settings, embedded.embedded(settings) as client:
         asked = await client.enqueue(SyncRequest(space_id="any", max_profiles=3, min_cluster_size=9))
-        assert (await client.wait(asked.id, timeout_s=60)).state is SyncState.COMPLETED
+        assert (await client.wait(asked.id)).state is SyncState.COMPLETED
     assert os.environ.get("no_proxy") == others
 
 

@@ -444,7 +444,9 @@ def test_the_gate_installs_what_the_machine_lacks_and_then_runs_make_test(checko
     assert gate.returncode == 0, gate.stderr
     log = [line for line in (checkout / "log").read_text().splitlines() if not line.startswith("python3")]
     installs = [line for line in log if " install " in line]
-    assert [line.split()[-1] for line in installs] == missing
+    packages = {package for line in installs for package in line.split() if re.fullmatch("[a-z][a-z3-]+", package)}
+    # libfaketime is looked for in the machine's own folders.
+    assert packages - {"apt-get", "install", "libfaketime"} == set(missing)
     assert log[-1] == "make test"
 
 

@@ -136,7 +136,8 @@ class _EmbeddedPool(StorePool):
 
 
 def _job_bytes(job: dict[str, Any]) -> bytes:
-    return orjson.dumps(job)
+    """What arq keeps of a job. The result of one that was cancelled before it began is an exception: only its type."""
+    return orjson.dumps(job, default=lambda value: type(value).__name__)
 
 
 def _no_pickle(raw: bytes) -> dict[str, Any]:

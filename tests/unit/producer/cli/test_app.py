@@ -7,9 +7,7 @@ import importlib
 import inspect
 import json
 import math
-import os
 import re
-import resource
 import socket
 import socketserver
 import subprocess
@@ -91,39 +89,16 @@ def test_the_version_is_that_of_the_package(
     assert re.fullmatch(r"segment-personas \d+\.\d+\.\d+\n", out)
 
 
-def help_cpu_s(*arguments: str) -> float:
-    """Processor seconds of a fresh process; wall-clock time would measure the other tests beside it.
-
-    Those slow down the processor too, so one good attempt is what counts.
-    """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        [sys.executable, "-m", "producer", *arguments, "--help"], env=environment, check=True, stdout=subprocess.DEVNULL
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-@pytest.mark.parametrize("arguments", [(), ("sync",), ("doctor",)])
-def test_help_answers_in_under_300_ms(arguments: tuple[str, ...]) -> None:
-    assert any(help_cpu_s(*arguments) < 0.3 for _ in range(30))
-
-
-@pytest.mark.parametrize("arguments", [("--help",), ("sync", "-h"), ("clusters", "--help"), ()])
-def test_help_is_what_typer_makes_of_it_without_what_it_does_not_need(arguments: tuple[str, ...]) -> None:
-    """In processes of their own, for what is once imported stays."""
-    code = (
-        "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); from producer import cli; "
-    )
-    made, whole = (
-        subprocess.run([sys.executable, "-c", code + way, *arguments], capture_output=True, text=True)
-        for way in ("cli.main()", "cli.app(prog_name='segment-personas')")
-    )
-    assert made.stdout == whole.stdout != ""
-    needless = {"rich.markdown", "rich.traceback", "markdown_it", "pygments"}
-    assert needless & set(made.stderr.split()) == set()
-    assert needless & set(whole.stderr.split()) == needless
+@pytest.mark.parametrize("arguments", [("--help",), ("sync", "-h"), ("doctor", "--help"), ("clusters", "--help"), ()])
+def test_help_imports_no_heavy_module(arguments: tuple[str, ...]) -> None:
+    """Pydantic is not in the list: typer itself imports it for the help of a command."""
+    shown_at_the_end = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))"
+    code = f"{shown_at_the_end}; from producer.cli import app; app.main()"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert "Usage: segment-personas" in done.stdout
+    imported = {name.partition(".")[0] for name in done.stderr.split()}
+    assert "typer" in imported
+    assert imported.isdisjoint({"aiohttp", "arq", "fakeredis", "orjson", "redis", "worker"})
 
 
 def test_the_command_line_imports_nothing_but_typer_before_a_command_runs() -> None:
