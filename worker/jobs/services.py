@@ -29,7 +29,7 @@ from worker.jobs.store_factories import (
 )
 from worker.mavera import MaveraClient
 from worker.models.request import SyncRequest
-from worker.segment import AutoSource, DialectMemory, InlineApi, NoMemory, ProfileApi, SampledSource, Source
+from worker.segment import AutoSource, DialectMemory, InlineApi, NoMemory, ProfileApi, SampledSource, Source, Way
 from worker.segment.export_file import FileSource, Opener, OpenFiles, under
 from worker.segment.profile_api import LISTED_A_CALL
 from worker.settings import FixedDialect, Settings
@@ -145,8 +145,8 @@ def segment_source(
     """
     settings.require("segment_token")
 
-    def asked(dialect: FixedDialect) -> Source:
-        http = _segment_http(settings, session, dialect, on_allowance)
+    def asked(dialect: FixedDialect, *, other_scheme: bool = False) -> Source:
+        http = _segment_http(settings, session, dialect, on_allowance, other_scheme=other_scheme)
         if dialect == "inline":
             return InlineApi(http, request, settings.segment_page_size, traits=traits)
         return ProfileApi(
@@ -161,7 +161,9 @@ def segment_source(
     if request.dialect != "auto":
         return asked(request.dialect)
     urls = dialect_urls(settings)
-    return AutoSource({dialect: asked(dialect) for dialect in urls}, urls, memory or NoMemory())
+    ways = [Way(dialect, other_scheme) for other_scheme in (False, True) for dialect in urls]
+    sources = {way: asked(way.dialect, other_scheme=way.other_scheme) for way in ways}
+    return AutoSource(sources, urls, memory or NoMemory())
 
 
 def dialect_urls(settings: Settings) -> dict[FixedDialect, str]:
@@ -171,12 +173,18 @@ def dialect_urls(settings: Settings) -> dict[FixedDialect, str]:
 
 
 def _segment_http(
-    settings: Settings, session: aiohttp.ClientSession, dialect: FixedDialect, on_allowance: OnAllowance | None
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    dialect: FixedDialect,
+    on_allowance: OnAllowance | None,
+    *,
+    other_scheme: bool = False,
 ) -> HttpClient:
     assert settings.segment_token
     token = settings.segment_token.get_secret_value()
     basic = b64encode(f"{token}:".encode()).decode()
-    headers = {"Authorization": f"Bearer {token}" if dialect == "inline" else f"Basic {basic}"}
+    is_bearer = (dialect == "inline") != other_scheme
+    headers = {"Authorization": f"Bearer {token}" if is_bearer else f"Basic {basic}"}
     limits = _limits(settings, settings.segment_timeout_s)
     return HttpClient(session, settings.segment_url(dialect), headers, limits, on_allowance=on_allowance)
 

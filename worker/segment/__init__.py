@@ -1,6 +1,6 @@
 """The source of profiles: Segment spaces in one of two dialects, or export files, read page by page."""
 
-from worker.segment.dialect_detection import AutoSource, DialectMemory, NoMemory
+from worker.segment.dialect_detection import AutoSource, DialectMemory, NoMemory, Way
 from worker.segment.inline_api import InlineApi
 from worker.segment.pagination import Page
 from worker.segment.profile_api import ProfileApi
@@ -19,6 +19,7 @@ __all__ = [
     "ProfileApi",
     "SampledSource",
     "Source",
+    "Way",
     "fetch_certain_page",
     "repeated",
 ]

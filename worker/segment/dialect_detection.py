@@ -1,14 +1,24 @@
-"""Finds out in which dialect a space answers: asks its first page in each of them once, and remembers which one did."""
+"""Finds out how a space answers: asks its first page in each dialect once, and remembers which one answers.
+
+A dialect has its usual scheme of authorization: Bearer for `inline`, Basic for `profile-api`. If no dialect answers,
+each that refused the token (401, 403) is asked once more with the other scheme.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from worker.errors import ApiError, Permanent, ResumableStop, Retry
 from worker.segment.pagination import OTHER_SHAPE, Page
 from worker.segment.source import Call, FetchedProfiles, Source
 from worker.settings import FixedDialect
+
+_OTHER_SCHEME = {"segment_unauthorized", "segment_forbidden"}
+"""Failures that may only mean that the API wants the token in the other scheme."""
+
+_OTHER_SCHEME_MARK = ", other scheme"
 
 _OTHER_DIALECT = {
     "segment_unauthorized",
@@ -30,23 +40,39 @@ def _may_speak_another(error: ApiError) -> bool:
     return error.code in _OTHER_DIALECT or (error.code == "segment_bad_body" and OTHER_SHAPE in str(error))
 
 
+@dataclass(frozen=True)
+class Way:
+    """How a space is asked.
+
+    Attributes:
+        dialect: Of the requests.
+        other_scheme: Whether the token is sent in the scheme of the other dialect.
+    """
+
+    dialect: FixedDialect
+    other_scheme: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.dialect}{_OTHER_SCHEME_MARK if self.other_scheme else ''}"
+
+
 class DialectMemory(Protocol):
-    """Where the dialect of one space is kept."""
+    """Where the way to ask one space is kept, as text."""
 
-    async def find(self) -> FixedDialect | None:
-        """The dialect that has answered before, None if none has."""
+    async def find(self) -> str | None:
+        """The way that has answered before, None if none has."""
 
-    async def keep(self, dialect: FixedDialect) -> None:
-        """Remembers the dialect that has answered."""
+    async def keep(self, way: str) -> None:
+        """Remembers the way that has answered."""
 
 
 class NoMemory:
     """For a process that asks only once."""
 
-    async def find(self) -> FixedDialect | None:
+    async def find(self) -> str | None:
         return None
 
-    async def keep(self, dialect: FixedDialect) -> None:
+    async def keep(self, way: str) -> None:
         return None
 
 
@@ -54,25 +80,29 @@ class AutoSource:
     """A space in the dialect that answers for it.
 
     Args:
-        ways: The space in each dialect, in the order in which they are asked.
+        ways: The space in each dialect with its usual scheme, in the order in which they are asked; then, optionally,
+            in each dialect with the other scheme.
         urls: Where each dialect is asked, for messages.
         memory: Where the choice is kept.
     """
 
-    def __init__(
-        self, ways: Mapping[FixedDialect, Source], urls: Mapping[FixedDialect, str], memory: DialectMemory
-    ) -> None:
+    def __init__(self, ways: Mapping[Way, Source], urls: Mapping[FixedDialect, str], memory: DialectMemory) -> None:
         self._ways = ways
         self._urls = urls
         self._memory = memory
-        self.dialect: FixedDialect | None = None
+        self.way: Way | None = None
         self.refused: dict[FixedDialect, ApiError] = {}
         """Why each of the other dialects was not chosen."""
 
     @property
+    def dialect(self) -> FixedDialect | None:
+        """The chosen dialect, None before that."""
+        return self.way.dialect if self.way else None
+
+    @property
     def concurrent_pages(self) -> int:
         """As of the chosen dialect; before that, as of the first."""
-        source = self._ways[self.dialect] if self.dialect else next(iter(self._ways.values()))
+        source = self._ways[self.way] if self.way else next(iter(self._ways.values()))
         return source.concurrent_pages
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
@@ -80,38 +110,47 @@ class AutoSource:
 
         If the remembered dialect is refused at the first page of a listing, each dialect is asked once again.
         """
-        if self.dialect is None and (known := await self._memory.find()) is not None:
+        if self.way is None and (known := await self._known()) is not None:
             try:
                 found = await self._ways[known].fetch_page(cursor, number, before)
             except ApiError as error:
                 if cursor or not _may_speak_another(error):
                     raise
             else:
-                self.dialect = known
+                self.way = known
                 return found
-        if self.dialect is None:
-            dialect, first = await self._ask_each()
-            await self._memory.keep(dialect)
-            self.dialect = dialect
+        if self.way is None:
+            way, first = await self._ask_each()
+            await self._memory.keep(str(way))
+            self.way = way
             if not cursor:
                 return first
-        return await self._ways[self.dialect].fetch_page(cursor, number, before)
+        return await self._ways[self.way].fetch_page(cursor, number, before)
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         """The profiles of a page with their traits."""
-        assert self.dialect
-        return await self._ways[self.dialect].fetch_traits(page, number, call)
+        assert self.way
+        return await self._ways[self.way].fetch_traits(page, number, call)
 
-    async def _ask_each(self) -> tuple[FixedDialect, Page]:
-        """The first dialect that answers, and the first page in it."""
+    async def _known(self) -> Way | None:
+        """The way that has answered before, None if none has."""
+        text = await self._memory.find()
+        return next((way for way in self._ways if str(way) == text), None)
+
+    async def _ask_each(self) -> tuple[Way, Page]:
+        """The first way that answers, and the first page in it."""
         self.refused = {}
-        for dialect, source in self._ways.items():
+        for way, source in self._ways.items():
+            before = self.refused.get(way.dialect)
+            if way.other_scheme and (before is None or before.code not in _OTHER_SCHEME):
+                continue
             try:
-                return dialect, await source.fetch_page("", 1, 0)
+                return way, await source.fetch_page("", 1, 0)
             except ApiError as error:
                 if not _may_speak_another(error) and (isinstance(error, Retry) or self._one_url):
                     raise
-                self.refused[dialect] = error
+                # With its usual scheme a dialect says more about what is wrong.
+                self.refused.setdefault(way.dialect, error)
         raise self._neither()
 
     @property

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import cast
 
-from worker.settings import FixedDialect
 from worker.store import keys
 from worker.store.connection.pool import StorePool
-
-_DIALECTS = ("inline", "profile-api")
 
 
 class DialectStore:
@@ -20,12 +16,11 @@ class DialectStore:
         self._pool = pool
         self._key = keys.dialect(digest)
 
-    async def find(self) -> FixedDialect | None:
-        """The dialect that has answered before, None if none has."""
+    async def find(self) -> str | None:
+        """The dialect that has answered before, with what belongs to it; None if none has."""
         found = await self._pool.get(self._key)
-        text = found.decode() if isinstance(found, bytes) else found
-        return cast(FixedDialect, text) if text in _DIALECTS else None
+        return found.decode() if isinstance(found, bytes) else found
 
-    async def keep(self, dialect: FixedDialect) -> None:
+    async def keep(self, dialect: str) -> None:
         """Remembers the dialect that has answered."""
         await self._pool.set(self._key, dialect)

@@ -256,7 +256,8 @@ async def _space(
         yield finding
     for finding in judge_filter(profiles, rules, as_of=now):
         yield finding
-    if asked == "inline" and page.next_cursor is not None:
+    is_usual = not (isinstance(source, AutoSource) and source.way and source.way.other_scheme)
+    if asked == "inline" and is_usual and page.next_cursor is not None:
         yield await _strategy(settings, session, request.model_copy(update={"dialect": "inline"}), pace)
 
 
@@ -286,7 +287,10 @@ def _why_chosen(source: Source) -> str:
     if not isinstance(source, AutoSource):
         return ""
     reasons = [f"; {dialect} does not answer: {error}" for dialect, error in source.refused.items()]
-    return f", which answers (SEGMENT_DIALECT=auto{''.join(reasons)})"
+    scheme = ""
+    if source.way and source.way.other_scheme:
+        scheme = f" to the token as {'Basic' if source.dialect == 'inline' else 'Bearer'} authorization"
+    return f", which answers{scheme} (SEGMENT_DIALECT=auto{''.join(reasons)})"
 
 
 async def _mavera(

@@ -12,7 +12,7 @@ from worker.errors import ApiError, Permanent, ResumableStop, Retry
 from worker.http.client import new_session
 from worker.jobs.services import dialect_urls, segment_source
 from worker.models.request import SyncRequest
-from worker.segment import AutoSource
+from worker.segment import AutoSource, Way
 from worker.settings import FixedDialect, Settings, load_settings
 from worker.store import StorePool
 from worker.store.dialects import DialectStore
@@ -77,6 +77,44 @@ async def test_a_remembered_dialect_that_is_refused_is_looked_for_again(fake_poo
         async with source_of(segment.url, fake_pool) as source:
             await source.fetch_page("", 1)
         assert len(segment.calls["spa"]) == before + 1
+
+
+def basic_inline(call: Call) -> object:
+    return inline(call) if call.authorization.startswith("Basic ") and "/profiles" in call.path else Refusal(401)
+
+
+def bearer_profile_api(call: Call) -> object:
+    if not call.authorization.startswith("Bearer "):
+        return Refusal(403)
+    if "/traits" in call.path:
+        return {"traits": {"ltv": 1}, "cursor": END}
+    return {"data": rows(0, 5), "cursor": END}
+
+
+@pytest.mark.parametrize(
+    ("answer", "way"), [(basic_inline, Way("inline", True)), (bearer_profile_api, Way("profile-api", True))]
+)
+async def test_a_dialect_that_wants_the_token_in_the_other_scheme_is_found_and_kept(
+    fake_pool: StorePool, answer: object, way: Way
+) -> None:
+    async with scripted({"spa": answer}) as segment:  # type: ignore[dict-item]
+        async with source_of(segment.url, fake_pool) as source:
+            page = await source.fetch_page("", 1)
+            assert (source.way, len(page.profiles)) == (way, 5)
+            assert len((await source.fetch_traits(page, 1, lambda send: send())).profiles) == 5
+        before = len(segment.calls["spa"])
+        async with source_of(segment.url, fake_pool) as again:
+            await again.fetch_page("", 1)
+            assert (again.way, len(segment.calls["spa"])) == (way, before + 1)
+
+
+async def test_a_token_that_is_refused_in_every_way_is_asked_with_four_times(fake_pool: StorePool) -> None:
+    async with scripted({"spa": lambda _: Refusal(401)}) as segment, source_of(segment.url, fake_pool) as source:
+        with pytest.raises(ResumableStop) as caught:
+            await source.fetch_page("", 1)
+    assert caught.value.code == "segment_unauthorized"
+    schemes = [call.authorization.partition(" ")[0] for call in segment.calls["spa"]]
+    assert schemes == ["Bearer", "Basic", "Basic", "Bearer"]
 
 
 async def test_the_answers_of_both_tries_are_in_the_error(fake_pool: StorePool) -> None:
