@@ -17,21 +17,21 @@ from worker.mavera import MaveraClient
 from worker.segment import InlineApi
 from worker.store import BatchStore, JobSyncStore, PersonaStore
 
-_METHODS: dict[str, tuple[type, str]] = {
-    "begin": (JobSyncStore, "begin"),
-    "lookup": (MaveraClient, "list_page"),
-    "fetch": (InlineApi, "page"),
-    "commit": (JobSyncStore, "commit"),
-    "commit_listing": (JobSyncStore, "commit_listing"),
-    "begin_batch": (BatchStore, "begin"),
-    "count_batch": (BatchStore, "count"),
-    "retry_batch": (BatchStore, "retry"),
-    "claim": (PersonaStore, "claim"),
-    "post": (MaveraClient, "create"),
-    "record": (PersonaStore, "record"),
-    "leave": (PersonaStore, "leave"),
-    "hand_over": (JobSyncStore, "hand_over"),
-    "complete": (JobSyncStore, "complete"),
+_METHODS: dict[str, tuple[type, Callable[..., Awaitable[Any]]]] = {
+    "begin": (JobSyncStore, JobSyncStore.begin),
+    "lookup": (MaveraClient, MaveraClient.list_page),
+    "fetch": (InlineApi, InlineApi.fetch_page),
+    "commit": (JobSyncStore, JobSyncStore.commit),
+    "commit_listing": (JobSyncStore, JobSyncStore.commit_listing),
+    "begin_batch": (BatchStore, BatchStore.begin),
+    "count_batch": (BatchStore, BatchStore.count),
+    "retry_batch": (BatchStore, BatchStore.retry),
+    "claim": (PersonaStore, PersonaStore.claim),
+    "post": (MaveraClient, MaveraClient.create),
+    "record": (PersonaStore, PersonaStore.record),
+    "leave": (PersonaStore, PersonaStore.leave),
+    "hand_over": (JobSyncStore, JobSyncStore.hand_over),
+    "complete": (JobSyncStore, JobSyncStore.complete),
 }
 POINTS = [f"{when}_{what}" for what in _METHODS for when in ("before", "after")]
 HOW = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
@@ -49,7 +49,7 @@ def arm(plan: str) -> None:
                 os.kill(os.getpid(), HOW[how])
 
     for what, (owner, method) in _METHODS.items():
-        setattr(owner, method, _watched(getattr(owner, method), what, passed))
+        setattr(owner, method.__name__, _watched(method, what, passed))
 
 
 def _watched(
