@@ -11,7 +11,7 @@ from producer.sandbox import Fault, SpaceSpec
 from tests.support.checks import until
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Stage, Start, staged
-from worker.jobs.personas.ensure_persona import LAST_POST_S
+from worker.jobs.personas.create_persona import LAST_POST_S
 from worker.models.sync import Sync, SyncState
 from worker.store import keys
 

@@ -20,12 +20,16 @@ from worker.jobs.job_runner import SyncJob, run_job
 from worker.jobs.lease import Lease
 from worker.jobs.personas.account import Account, UsageReader
 from worker.jobs.personas.budget import Budget, credit_limit
+from worker.jobs.personas.claim_resolver import ClaimResolver
+from worker.jobs.personas.create_persona import PersonaCreator
 from worker.jobs.personas.ensure_persona import PersonaEnsurer
 from worker.jobs.personas.finalize_job import FinalizeJob
 from worker.jobs.personas.lookup import PersonaLister
 from worker.jobs.personas.persona_finder import PersonaFinder
 from worker.jobs.personas.persona_guard import missing_personas
+from worker.jobs.personas.persona_recorder import PersonaRecorder
 from worker.jobs.personas.planner import Planner
+from worker.jobs.personas.update_persona import PersonaUpdater
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.watchdog import Watchdog
 from worker.models.request import SyncRequest
@@ -115,21 +119,7 @@ def build_finalize_job(services: WorkerServices, started: StartedJob, lease: Lea
         services.personas,
         planner.creations,
     )
-    ensurer = PersonaEnsurer(
-        started,
-        lease,
-        mavera=services.mavera,
-        caller=caller,
-        post_caller=services.mavera_caller(trouble_ms, lease=lease),
-        finder=finder,
-        personas=services.personas,
-        syncs=services.syncs,
-        budget=budget,
-        account=account,
-        settle_watch=services.settle_watch,
-        settle_s=settings.mavera_settle_s,
-        threshold=_update_threshold(settings),
-    )
+    ensurer = persona_ensurer(services, started, lease, caller=caller, finder=finder, budget=budget, account=account)
     return FinalizeJob(
         started,
         lease,
@@ -189,6 +179,66 @@ def persona_planner(services: WorkerServices, started: StartedJob, caller: ApiCa
         syncs=services.syncs,
         threshold=_update_threshold(services.settings),
         credit_limit=credit_limit(started.request, services.settings.max_credits),
+    )
+
+
+def persona_ensurer(
+    services: WorkerServices,
+    started: StartedJob,
+    lease: Lease[LeaseGrant],
+    *,
+    caller: ApiCaller,
+    finder: PersonaFinder,
+    budget: Budget,
+    account: Account,
+) -> PersonaEnsurer:
+    """Creates and updates the personas of one sync."""
+    settle_s = services.settings.mavera_settle_s
+    mavera, personas = services.mavera, services.personas
+    post_caller = services.mavera_caller(started.checkpoint.trouble_ms, lease=lease)
+    recorder = PersonaRecorder(
+        started,
+        lease,
+        finder=finder,
+        personas=personas,
+        syncs=services.syncs,
+        on_recorded=post_caller.succeeded,
+    )
+    resolver = ClaimResolver(
+        lease,
+        finder=finder,
+        personas=personas,
+        recorder=recorder,
+        settle_watch=services.settle_watch,
+        settle_s=settle_s,
+        sleep=post_caller.policy.sleep,
+    )
+    return PersonaEnsurer(
+        started,
+        caller=caller,
+        post_caller=post_caller,
+        finder=finder,
+        personas=personas,
+        recorder=recorder,
+        resolver=resolver,
+        creator=PersonaCreator(
+            started,
+            lease,
+            mavera=mavera,
+            caller=caller,
+            post_caller=post_caller,
+            finder=finder,
+            personas=personas,
+            recorder=recorder,
+            resolver=resolver,
+            budget=budget,
+            account=account,
+            settle_s=settle_s,
+        ),
+        updater=PersonaUpdater(
+            mavera=mavera, caller=caller, finder=finder, personas=personas, recorder=recorder, account=account
+        ),
+        threshold=_update_threshold(services.settings),
     )
 
 

@@ -121,7 +121,7 @@ class FinalizeJob:
         await self._ensure_all(left)
         await self._account.compare_bill()
         await self._lease.stop()
-        await self._ensurer.confirm()
+        await self._ensurer.restore_lost()
         await self._syncs.complete(
             self._lease.grant,
             new_token(),
@@ -130,7 +130,7 @@ class FinalizeJob:
             identity=self._started.request.identity,
         )
         # Again, for Redis may have been restarted just before the last move.
-        await self._ensurer.confirm()
+        await self._ensurer.restore_lost()
         await log_end(self._syncs, self._started.lease.sync_id)
 
     async def _ensure_all(self, clusters: Sequence[ClusterSummary]) -> None:
@@ -164,7 +164,7 @@ class FinalizeJob:
 
     async def _hand_over(self, delay_s: float, note: str) -> None:
         await self._lease.stop()
-        await self._ensurer.confirm()
+        await self._ensurer.restore_lost()
         grant = self._started.lease
         await self._syncs.hand_over(
             self._lease.grant,

@@ -1,0 +1,78 @@
+"""Updates a cluster's persona with one PATCH, which is free, and records it."""
+
+from __future__ import annotations
+
+from worker.errors import ResumableStop
+from worker.jobs.api_caller import ApiCaller
+from worker.jobs.personas.account import Account
+from worker.jobs.personas.claim_resolver import contradiction_error
+from worker.jobs.personas.persona_finder import PersonaFinder
+from worker.jobs.personas.persona_recorder import PersonaRecorder, PersonaRequest
+from worker.mavera import MaveraClient, PersonaGone
+from worker.store import PersonaRecord, PersonaStore
+
+
+class PersonaUpdater:
+    """Updates the personas of one sync.
+
+    Args:
+        mavera: Client of the account.
+        caller: Sends the free requests to Mavera.
+        finder: Finds personas at Mavera.
+        personas: Store of records and claims.
+        recorder: Records the updated persona.
+        account: The Mavera account, whose usage is noted before the first change.
+    """
+
+    def __init__(
+        self,
+        *,
+        mavera: MaveraClient,
+        caller: ApiCaller,
+        finder: PersonaFinder,
+        personas: PersonaStore,
+        recorder: PersonaRecorder,
+        account: Account,
+    ) -> None:
+        self._mavera = mavera
+        self._caller = caller
+        self._finder = finder
+        self._personas = personas
+        self._recorder = recorder
+        self._account = account
+
+    async def update(self, wanted: PersonaRequest, record: PersonaRecord, reason: str) -> bool:
+        """Updates a persona and records it.
+
+        A 404 counts only if Mavera's list does not have the persona either. Then its record is removed.
+
+        Args:
+            wanted: The cluster's persona.
+            record: The record of the persona.
+            reason: Why it is updated, for the outcome.
+
+        Returns:
+            Whether it was updated; False if Mavera no longer has it.
+
+        Raises:
+            PersonaInDoubt: Mavera answers 404 and lists the persona, or its list is not complete.
+            ApiError, Defer: The update failed, or has to wait.
+        """
+        await self._account.note_usage()
+        try:
+            persona = await self._caller.call(lambda: self._mavera.update(record.persona_id, wanted.payload))
+        except PersonaGone:
+            if await self._finder.still_lists(record.persona_id):
+                raise contradiction_error(wanted, record.persona_id) from None
+            await self._personas.forget(wanted.reference_text, record)
+            return False
+        except ResumableStop as refusal:
+            if refusal.code != "mavera_forbidden":
+                raise
+            raise ResumableStop(
+                refusal.code,
+                f"{refusal}. If this persona cannot be changed any more, run `segment-personas personas forget "
+                f"{record.space_id} {record.cluster}`; the next sync then makes a new one unless it finds it again",
+            ) from None
+        await self._recorder.record_sent(wanted, record.persona_id, "updated", 0, persona, reason)
+        return True
