@@ -216,7 +216,7 @@ async def test_a_reader_that_goes_away_is_no_error(env: dict[str, str]) -> None:
         assert (done.code, done.err) == (0, "")
 
 
-async def test_worker_and_sandbox_are_commands_and_what_the_sandbox_prints_is_all_that_they_need(
+async def test_worker_and_sandbox_run_with_only_what_the_sandbox_prints(
     session_redis: RedisServer,
 ) -> None:
     fault = '{"api": "segment", "kind": "status", "status": 503, "at": 1}'

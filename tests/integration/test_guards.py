@@ -29,7 +29,7 @@ def assert_stopped(sync: Sync, code: str, *parts: str) -> None:
         assert part in sync.error.message
 
 
-async def test_a_space_that_lost_half_of_its_profiles_changes_no_persona_until_somebody_accepts_it(
+async def test_a_space_that_lost_half_its_profiles_changes_nothing_until_accepted(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with staged(session_redis, start_worker, {"spa": FULL}) as stage:

@@ -69,7 +69,7 @@ CASES = {
 }
 
 
-async def test_every_hostile_listing_ends_its_sync_with_a_clear_code_and_the_worker_survives(
+async def test_a_hostile_listing_ends_its_sync_and_not_the_worker(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     spaces = {f"spa_{i}": LONG for i in range(len(CASES))} | {"spa_good": RECIPE}

@@ -86,7 +86,7 @@ async def test_an_outage_of_redis_costs_nothing_but_time(
         assert len(stage.sandbox.personas) == 8
 
 
-async def test_segment_failing_for_longer_than_the_budget_fails_the_sync_and_keeps_what_was_counted(
+async def test_pages_that_fail_beyond_the_budget_fail_the_sync_and_keep_counts(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     broken = Fault("segment", "status", page=10, status=503)
@@ -130,7 +130,7 @@ async def test_mavera_failing_from_the_start_fails_the_sync_before_a_page_is_rea
         await stage.assert_bought_once(await stage.ended(sync))
 
 
-async def test_mavera_making_no_persona_for_longer_than_the_budget_fails_the_sync_and_keeps_the_rest(
+async def test_creates_that_fail_beyond_the_budget_fail_the_sync_and_keep_the_rest(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     # It lists personas, and answers every POST but the first with 503, which may or may not have made one.
@@ -150,7 +150,7 @@ async def test_mavera_making_no_persona_for_longer_than_the_budget_fails_the_syn
         assert stage.sandbox.journal.count("segment.page") == 20
 
 
-async def test_mavera_failing_to_update_for_longer_than_the_budget_fails_the_sync_and_keeps_the_rest(
+async def test_updates_that_fail_beyond_the_budget_fail_the_sync_and_keep_the_rest(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with staged(session_redis, start_worker, SPACES, settings=FAILING) as stage:

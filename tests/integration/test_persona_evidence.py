@@ -59,9 +59,7 @@ def error(done: Done) -> Mapping[str, object]:
 
 
 @pytest.mark.parametrize("shown", [200, 60, 0, None])
-async def test_a_second_run_finds_what_the_first_has_bought_though_the_list_cuts_descriptions(
-    tmp_path: Path, shown: int | None
-) -> None:
+async def test_a_second_run_finds_what_the_first_bought_on_a_cut_list(tmp_path: Path, shown: int | None) -> None:
     async with mavera(mavera_shown=shown, stock_personas=3) as sandbox:
         process = Process(sandbox, tmp_path)
         assert actions(await process.sync()) == ["created"] * 3
@@ -92,7 +90,7 @@ async def test_what_the_list_hides_is_in_doubt_and_not_bought_again(
         assert (len(sandbox.posts), sandbox.patches) == (3, [])
 
 
-async def test_spaces_that_share_names_keep_their_own_personas_on_a_list_that_cuts_descriptions(
+async def test_spaces_that_share_names_keep_their_personas_on_a_cut_list(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     spaces = {"spa": RECIPE, "other": RECIPE}
@@ -146,7 +144,7 @@ async def test_odd_rows_of_the_list_are_ignored(session_redis: RedisServer, star
 
 
 @pytest.mark.parametrize("point", ["after_claim", "after_post", "before_record"])
-async def test_a_worker_killed_around_a_post_leaves_one_persona_each_though_the_list_cuts_descriptions(
+async def test_a_worker_killed_around_a_post_buys_once_on_a_list_that_cuts_text(
     session_redis: RedisServer, start_worker: Start, point: str
 ) -> None:
     options = {"mavera_shown": 200, "mavera_reads": False}

@@ -303,7 +303,7 @@ async def test_commands_ask_mavera_within_the_limit_that_the_workers_keep(
         assert mavera == [limits.encode()]
 
 
-async def test_whoever_renames_a_cluster_is_told_if_the_rules_do_not_follow_for_the_next_sync_would_buy_again(
+async def test_renaming_a_cluster_warns_if_the_rules_keep_the_old_name(
     session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "clusters.toml"

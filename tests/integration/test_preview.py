@@ -167,7 +167,7 @@ async def test_a_preview_and_a_sync_of_one_space_are_not_the_same(
 # The budget
 
 
-async def test_what_would_exceed_the_budget_is_refused_before_the_first_post_and_can_be_resumed(
+async def test_a_plan_beyond_the_budget_is_refused_before_any_post_and_resumable(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with staged(session_redis, start_worker) as stage:

@@ -124,7 +124,7 @@ async def test_a_failure_is_resumed_by_the_printed_command(
     await paste(line, env)
 
 
-async def test_a_sync_that_is_no_longer_followed_is_followed_applied_and_stopped_by_what_is_printed(
+async def test_printed_commands_follow_apply_and_cancel_a_sync_left_behind(
     env: dict[str, str], sandbox: Sandbox, start_worker: Start
 ) -> None:
     sandbox.add_fault(Fault("segment", "hold"))

@@ -63,7 +63,7 @@ async def test_profiles_that_vanish_between_list_and_traits_are_counted_and_left
         assert (sync.profiles, Aggregate.from_bytes(sync.aggregate).vanished) == (180, 20)
 
 
-async def test_no_request_for_traits_asks_for_more_than_the_rules_read_and_no_key_or_log_names_a_profile(
+async def test_only_traits_of_the_rules_are_requested_and_no_profile_is_named(
     session_redis: RedisServer, real_pool: StorePool, start_worker: Start
 ) -> None:
     async with (
@@ -91,9 +91,7 @@ POISONED = (
 )
 
 
-async def test_profiles_that_alone_cannot_be_read_are_counted_and_left_out_and_the_others_are_read(
-    session_redis: RedisServer, start_worker: Start
-) -> None:
+async def test_unreadable_profiles_are_counted_and_left_out(session_redis: RedisServer, start_worker: Start) -> None:
     async with staged(session_redis, start_worker, {"spa": SpaceSpec(40, "wide")}, faults=POISONED) as stage:
         stage.worker(SEGMENT_BASE_URL=stage.sandbox.profile_api_url, RETRY_BASE_S="0.02")
         sync = await stage.sync(dialect="profile-api")
@@ -174,7 +172,7 @@ async def test_an_outage_of_half_a_second_repeats_what_it_met_and_reads_nothing_
         assert sync.epoch == 3  # no walk gave up: one walk, the finalizer, and the end
 
 
-async def test_more_unreadable_profiles_than_a_guard_allows_stop_the_sync_until_they_are_accepted(
+async def test_too_many_unreadable_profiles_stop_the_sync_until_accepted(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     faults = tuple(Fault("segment", "status", route="traits", profile=n, status=400) for n in range(10, 19))
@@ -190,7 +188,7 @@ async def test_more_unreadable_profiles_than_a_guard_allows_stop_the_sync_until_
         assert sync.state is SyncState.COMPLETED, sync.error
 
 
-async def test_a_space_whose_profiles_are_all_gone_before_their_traits_are_read_is_not_taken_for_an_empty_one(
+async def test_a_space_emptied_before_its_traits_are_read_is_not_empty(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with staged(session_redis, start_worker, {"spa": SpaceSpec(40, "wide")}) as stage:

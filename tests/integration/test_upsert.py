@@ -218,7 +218,7 @@ async def test_mode_create_makes_new_personas_and_touches_no_other(
         assert (len(stage.sandbox.posts), stage.sandbox.patches) == (6, [])
 
 
-async def test_a_template_and_fields_of_the_rules_reach_mavera_and_another_text_is_sent_though_no_number_changed(
+async def test_templates_and_fields_reach_mavera_and_a_new_text_is_sent(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     template = "{label}: {n} customers, {share} of all, who spend {ltv}."

@@ -54,7 +54,7 @@ def actions(done: Done) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-async def test_a_run_that_ends_with_a_post_on_its_way_is_repeated_without_buying_again(
+async def test_a_run_that_ends_during_a_post_is_repeated_without_buying_again(
     sandbox: Sandbox, env: dict[str, str], number: signal.Signals
 ) -> None:
     # The second POST is taken up only when faults are cleared: long after its process is gone.
@@ -137,7 +137,7 @@ async def test_other_spaces_and_the_sandbox_need_no_lock(sandbox: Sandbox, env: 
     assert len(sandbox.personas) == 2 * CLUSTERS
 
 
-async def test_a_state_directory_that_cannot_be_written_to_stops_before_anything_is_bought(
+async def test_an_unwritable_state_directory_stops_before_any_purchase(
     sandbox: Sandbox, env: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")

@@ -32,7 +32,7 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
         screen.say("third")
 
 
-def test_a_result_that_cannot_be_written_is_one_sentence_and_a_remark_that_cannot_is_no_error() -> None:
+def test_a_result_that_cannot_be_written_is_one_sentence() -> None:
     with open("/dev/full", "w") as stream, pytest.raises(ConfigurationError, match=r"^The result .*: No space left on"):
         Screen(stream, vital=True).write("result")
     with open("/dev/full", "w") as stream:

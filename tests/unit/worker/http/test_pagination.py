@@ -73,7 +73,7 @@ More = st.one_of(
 """A field that says that the list goes on after 20 + 10 entries on three pages."""
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(
     st.sampled_from(PLACES + DEEPER), More, Silent, st.booleans(), st.sampled_from(PLACES + DEEPER), st.integers(0, 10)
 )
@@ -87,7 +87,7 @@ def test_a_list_that_says_anywhere_that_it_goes_on_is_not_complete(
     assert not is_complete(read_next_page(put(body, place, *sign), entries, request)), body
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(Silent, st.sampled_from(PLACES + DEEPER), Silent, st.integers(10, 12))
 def test_a_full_page_without_a_sign_is_not_complete(
     top: dict[str, Any], place: str, inner: dict[str, Any], entries: int
@@ -100,7 +100,7 @@ def test_a_full_page_without_a_sign_is_not_complete(
     assert "page is full" in next_page.doubt
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.dictionaries(Names, Json, max_size=5), st.integers(0, 12))
 def test_any_body_is_read_and_a_full_page_ends_only_on_a_sign(body: dict[str, Any], entries: int) -> None:
     next_page = read_next_page(body, entries, REQUEST)

@@ -310,7 +310,7 @@ async def test_an_earlier_jobs_trouble_counts(bench: Bench) -> None:
     assert bench.time.naps == []
 
 
-async def test_an_earlier_jobs_trouble_lasts_until_there_is_progress_and_grows_only_with_failures(
+async def test_trouble_of_an_earlier_job_lasts_until_progress(
     bench: Bench,
 ) -> None:
     caller = bench.caller(trouble_ms=5000)

@@ -69,7 +69,7 @@ class _Waiting:
             await self._syncs.hand_over(self._grant, following, new_token())
 
 
-async def test_a_worker_that_is_told_to_stop_at_any_step_leaves_its_sync_to_the_next_at_once() -> None:
+async def test_a_worker_stopped_at_any_step_hands_its_sync_over_at_once() -> None:
     """Taken and not begun is where a job could be lost: until the watcher misses it, nobody else may have it."""
     walk, steps = _Walk(), 0
     async with aiohttp.ClientSession() as session:

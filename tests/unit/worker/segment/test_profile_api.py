@@ -53,7 +53,7 @@ async def everything(source: ProfileApi) -> tuple[list[Page], list[FetchedProfil
         cursor = page.next_cursor
 
 
-async def test_every_profile_comes_once_in_order_with_the_traits_that_the_rules_read_and_no_others() -> None:
+async def test_every_profile_comes_once_in_order_with_only_the_rules_traits() -> None:
     async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, reading(sandbox.profile_api_url) as source:
         pages, entries = await everything(source)
         assert [len(page.profiles) for page in pages] == [100, 100, 50]
@@ -72,7 +72,7 @@ RULES = {
 }
 
 
-async def test_only_the_keys_of_the_requests_own_rules_are_asked_for_and_their_ages_if_they_matter() -> None:
+async def test_only_keys_of_the_requests_rules_are_read_with_ages_if_needed() -> None:
     async with (
         Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox,
         reading(sandbox.profile_api_url, rules=RULES) as source,
@@ -119,7 +119,7 @@ async def test_a_failure_means_the_same_in_both_kinds_of_request_and_names_no_pr
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 418, 422, 429, 500])
-async def test_what_segment_says_of_one_profile_is_not_repeated_only_its_status_its_code_and_where_to_ask(
+async def test_an_error_of_one_profile_shows_only_status_code_and_path(
     status: int,
 ) -> None:
     said = {"code": "profile_locked", "message": "use_own1 (Person1 Familyname1) is locked"}

@@ -142,7 +142,7 @@ def test_a_condition_holds_for_what_it_says(
     assert not kept(condition, does_not)
 
 
-def test_a_comparison_with_a_missing_value_does_not_hold_unless_the_trait_says_what_it_counts_as() -> None:
+def test_a_comparison_with_a_missing_value_is_false_without_a_default() -> None:
     for comparison in ({"lt": 0.5}, {"gte": 0}, {"eq": 0}, {"in": [0]}):
         assert index(rules({"trait": "score", **comparison}, {"trait": "plan", "eq": "x"}), plan="pro") == -1
     assert index(rules({"trait": "spend", "lt": 1}, {"trait": "plan", "eq": "x"}), plan="pro") == 0

@@ -202,7 +202,7 @@ def test_what_is_wrong_is_told_with_its_line_its_field_and_the_fix(old: str, new
         assert one.startswith(start)
 
 
-def test_a_file_is_read_though_an_editor_has_marked_it_as_unicode_or_uses_tabs_and_other_ends_of_lines() -> None:
+def test_a_file_with_a_unicode_mark_tabs_or_other_line_ends_is_read() -> None:
     expected = parse_rules(GOOD)
     assert parse_rules("\ufeff" + GOOD) == expected
     assert parse_rules(GOOD.replace("\nmissing = ", "\n\tmissing\t=\t")) == expected

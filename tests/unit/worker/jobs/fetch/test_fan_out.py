@@ -268,7 +268,7 @@ async def test_a_listing_that_is_refused_keeps_what_was_listed(play: Play) -> No
     assert await play.jobs() == []
 
 
-async def test_a_page_that_always_fails_ends_the_sync_although_the_other_pages_of_its_batch_succeed(play: Play) -> None:
+async def test_a_page_that_always_fails_ends_the_sync_despite_its_batch(play: Play) -> None:
     await play.ask(strategy="fan-out")
     await play.run("syn_1:walk:1")
     play.sandbox.add_fault(Fault("segment", "status", route="page", page=3, status=500))

@@ -203,7 +203,7 @@ async def test_planning_sends_nothing_but_questions(fake_pool: StorePool) -> Non
         assert preview.box.journal.count("mavera.create") == 1
 
 
-async def test_a_persona_that_is_never_answered_for_ends_the_preview_although_the_list_is_answered(
+async def test_a_persona_read_that_never_answers_ends_the_preview(
     fake_pool: StorePool,
 ) -> None:
     async with planning(fake_pool) as preview:
