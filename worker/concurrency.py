@@ -1,6 +1,4 @@
-"""Tasks side by side: all of their results, or the first failure and none of them left running. And a task that must
-come to its end.
-"""
+"""Runs tasks concurrently, cancels tasks and waits for them, and protects a call from cancellation."""
 
 from __future__ import annotations
 
@@ -12,34 +10,46 @@ T = TypeVar("T")
 
 
 async def gather_all(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results in order. The first failure ends the others, and is raised as it is."""
+    """Runs calls concurrently.
+
+    Returns:
+        Their results, in the order of the calls.
+
+    Raises:
+        Exception: The first failure, unchanged. The other calls are cancelled and have ended by then.
+    """
     tasks = [asyncio.create_task(call) for call in calls]
     if not tasks:
         return []
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
-            task.result()  # raises the failure, if there is one; else all are done
+            task.result()  # raises the failure, if there is one; otherwise all are done
         return [task.result() for task in tasks]
     finally:
         await cancel_and_wait(tasks)
 
 
 async def cancel_and_wait(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancels what still runs, and returns when all has ended. Nobody asks how, so asyncio reports no failure."""
+    """Cancels tasks and waits until all have ended. Their failures are discarded, and asyncio does not report them."""
     for task in tasks:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks)
     for task in tasks:
         if not task.cancelled():
-            task.exception()  # now it counts as seen
+            task.exception()  # marks the exception as retrieved
 
 
 async def run_to_completion(call: Coroutine[Any, Any, T]) -> T:
-    """The result of a call that a cancellation does not interrupt: the caller's next await raises it.
+    """Runs a call that the first cancellation of the caller does not interrupt.
 
-    If the call fails after a cancellation, that is what is raised, and so it is if there is a second one.
+    Returns:
+        The result of the call. If the caller was cancelled meanwhile, its next await raises CancelledError.
+
+    Raises:
+        CancelledError: The caller was cancelled and the call failed, or the caller was cancelled twice.
+        Exception: Whatever the call raises.
     """
     task = asyncio.create_task(call)
     try:

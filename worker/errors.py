@@ -1,17 +1,21 @@
-"""What can go wrong, and what follows from it.
+"""The exceptions of this program, and what the caller does about each.
 
     PersonasError
-    ├── ConfigurationError        wrong usage or setting of this process: exit code 2
-    │   └── StoreUnusable         Redis answers, but it cannot be used as it is: exit code 2
+    ├── ConfigurationError        a setting or argument of this process is wrong: exit code 2
+    │   └── StoreUnusable         Redis answers, but lacks something that this program needs: exit code 2
     ├── StoreUnavailable          Redis cannot be reached
-    ├── LeaseLost                 another job has taken the sync over, or it was cancelled: stop, commit nothing
-    └── ApiError                  one of the two APIs; each leaf is one of
-        ├── Retry                 transient: try again with back-off, within the retry budget
-        │   └── WaitUntil         ... after the time that the API named, and everyone with us
-        ├── ResumableStop         the sync fails; `resume` goes on from the checkpoint once the cause is mended
-        └── Permanent             the sync fails; going on from the checkpoint cannot help
+    ├── LeaseLost                 another job owns the sync, or it was cancelled: stop and commit nothing
+    ├── TransportError            no usable answer came (worker.http.client); the API clients convert it
+    │   └── NotPermitted          the request was not sent, because its permission had expired
+    ├── PersonaGone               the persona does not exist (worker.mavera.client)
+    ├── PostUncertain             a persona may have been created (worker.mavera.client)
+    └── ApiError                  Segment, Mavera or a file did not do what was asked
+        ├── Retry                 transient: repeated with back-off, within the retry budget
+        │   └── WaitUntil         repeated after the time that the API named; all workers wait
+        ├── ResumableStop         the sync fails; `resume` continues from the checkpoint after the cause is fixed
+        └── Permanent             the sync fails; continuing from the checkpoint cannot help
 
-Messages name what happened, where, and what to do. They never carry a profile's id or a value of a trait.
+A message says what happened and where; a hint says what to do. Neither contains a profile's id or a trait's value.
 """
 
 from __future__ import annotations
@@ -20,33 +24,35 @@ from worker.secret_masking import mask
 
 
 class PersonasError(Exception):
-    """Base of every error that this program raises on purpose. Its message has none of our secrets in it."""
+    """Base class of the errors that this program raises on purpose. Secrets are masked in its message."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(mask(part) if isinstance(part, str) else part for part in args))
 
 
 class ConfigurationError(PersonasError):
-    """A setting or an argument is missing or malformed; the message names it."""
+    """A setting or an argument is missing or malformed. The message names it."""
 
 
 class StoreUnusable(ConfigurationError):
-    """Redis answers, but not as this program needs it: a cluster, a missing right or command, a key of another type."""
+    """Redis answers but cannot be used: it is a cluster, lacks a permission or command, or a key has another type."""
 
 
 class StoreUnavailable(PersonasError):
-    """Redis could not be reached in the time allowed."""
+    """Redis could not be reached within the time allowed."""
 
 
 class LeaseLost(PersonasError):
-    """The job's epoch is over: its sync was cancelled, ended or taken over."""
+    """The job no longer owns its sync, because the sync was cancelled, ended or taken over."""
 
 
 class ApiError(PersonasError):
-    """An API did not do what was asked.
+    """An API or a file did not do what was asked.
 
-    code: short machine-readable name, shown in `error.code` of a failed sync. request_id: the API's own, for its
-    support.
+    Attributes:
+        code: Short machine-readable name, shown as `error.code` of a failed sync.
+        hint: What to do about it; may be empty.
+        request_id: The API's id of the request, for its support; None if it sent none.
     """
 
     resumable = True
@@ -59,11 +65,15 @@ class ApiError(PersonasError):
 
 
 class Retry(ApiError):
-    """Transient: the same request may succeed a little later."""
+    """A transient failure: the same request may succeed later."""
 
 
 class WaitUntil(Retry):
-    """The API asks for patience. wait_s: seconds that it named, or None if it named none."""
+    """The API asks the client to wait.
+
+    Attributes:
+        wait_s: Seconds that it named; None if it named none.
+    """
 
     def __init__(
         self, code: str, message: str, *, wait_s: float | None = None, hint: str = "", request_id: str | None = None
@@ -73,10 +83,10 @@ class WaitUntil(Retry):
 
 
 class ResumableStop(ApiError):
-    """Stops the sync until someone mends the cause: a key, credits, access, an outage."""
+    """Stops the sync until the cause is fixed, such as a wrong key, missing credits or an outage."""
 
 
 class Permanent(ApiError):
-    """Stops the sync for good: what was asked for cannot be had."""
+    """Stops the sync. It cannot be resumed, because what was asked for does not exist or is not valid."""
 
     resumable = False

@@ -1,4 +1,4 @@
-"""Text that is safe to show: values of profiles and answers of servers may hold what steers a terminal. Pure."""
+"""Makes text safe to show: values of profiles and answers of servers may contain control sequences. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
 
 
 def printable(text: str) -> str:
-    """The text without what could steer a terminal or deceive its reader; lines and tabs stay."""
+    """Replaces each character that is not printable, except line feeds and tabs."""
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
 def json_text(value: object) -> str:
-    """A value as JSON on one line, in which every character is printable: others are written as escapes."""
+    """Writes a value as JSON on one line. Characters that are not printable are written as escapes."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     return text if text.isprintable() else _NOT_ASCII.sub(_escape, text)
 
@@ -29,7 +29,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 class PrintableFormatter(logging.Formatter):
-    """Makes each line printable: messages quote what a server said, and a terminal may show them."""
+    """Makes each log line printable, because messages quote answers of servers."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))

@@ -1,7 +1,7 @@
-"""Removes this process's own secrets from texts that it did not write, wherever they are shown or kept.
+"""Masks the secrets of this process in texts that other programs wrote, before they are shown or stored.
 
-An API, a proxy or Redis may repeat a token in an answer. Settings register their secrets here; the HTTP client masks
-every answer, and every error of this program masks its message, so that logs, notes and Redis have neither.
+An API, a proxy or Redis may repeat a token in an answer. Settings register their secrets here. The HTTP client masks
+every answer, and every error of this program masks its message, so that no secret reaches a log, a note or Redis.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 MASK = "[secret]"
 SHORTEST = 8
-"""A shorter secret is not looked for: it may be a part of common words."""
+"""Characters. A shorter secret is not masked, because it may be a part of common words."""
 
 _known: set[str] = set()
 _texts: re.Pattern[str] | None = None
@@ -20,7 +20,7 @@ _bytes: re.Pattern[bytes] | None = None
 
 
 def keep_secret(secret: str) -> None:
-    """Registers a secret of this process, and the forms in which HTTP and JSON write it."""
+    """Registers a secret of this process, with the forms in which HTTP and JSON write it."""
     global _texts, _bytes
     if len(secret) < SHORTEST or secret in _known:
         return
@@ -32,10 +32,10 @@ def keep_secret(secret: str) -> None:
 
 
 def mask(text: str) -> str:
-    """The text without any registered secret."""
+    """Returns the text with every registered secret replaced by `MASK`."""
     return _texts.sub(MASK, text) if _texts else text
 
 
 def mask_bytes(body: bytes) -> bytes:
-    """The body without any registered secret."""
+    """Returns the body with every registered secret replaced by `MASK`."""
     return _bytes.sub(MASK.encode(), body) if _bytes else body

@@ -1,6 +1,6 @@
-"""`arq worker.WorkerSettings`: arq's own command line makes its own Worker, and lets us choose only its settings.
+"""Supports `arq worker.WorkerSettings`: arq's command line creates a Worker of its own, and only its settings are ours.
 
-So its Worker is a shell: our worker runs in its start-up hook, with the same queue, wake-ups and shutdown as ever, and
+That Worker is only a shell. Our worker runs in its start-up hook, with the usual queue, wake-ups and shutdown, and
 arq's signal handler cancels it. `arq --check` works too.
 """
 
@@ -23,7 +23,11 @@ from worker.store.keys import QUEUE
 
 
 def worker_settings() -> type:
-    """The settings class that arq's command line reads. Exits with 2, naming the variable, if one is missing."""
+    """Returns the settings class that arq's command line reads.
+
+    Raises:
+        SystemExit: With code 2 if a setting is missing or malformed; a message on stderr names it.
+    """
     try:
         settings = load_settings()
         settings.require("redis_url", "segment_token", "mavera_api_key")
@@ -37,7 +41,7 @@ def _settings_class(settings: Settings) -> type:
     assert settings.redis_url
     url = settings.redis_url.get_secret_value()
     shell_pool = store_pool(settings)
-    # At its end arq deletes its health key: that is ours, of every worker on this host, and Redis may be away by then.
+    # arq deletes its health key when it ends. All workers on this host share that key, and Redis may be down by then.
     shell_pool.delete = _delete_nothing  # type: ignore[method-assign]
 
     async def host(_: dict[Any, Any]) -> None:
@@ -62,7 +66,7 @@ def _settings_class(settings: Settings) -> type:
             "redis_pool": shell_pool,
             "redis_settings": _for_check(shell_pool.connection_pool.connection_kwargs, url),
             "queue_name": QUEUE,
-            # Read by a client of arq's own, which adds no prefix.
+            # arq reads this key with a client of its own, which adds no prefix.
             "health_check_key": settings.redis_prefix + keys.host(socket.gethostname()),
             "on_startup": staticmethod(host),
         },

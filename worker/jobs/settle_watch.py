@@ -1,7 +1,7 @@
-"""For how long this process itself has watched a claim, or a run of Redis, by its own monotonic clock.
+"""Measures how long this process has seen a claim, or a run of Redis, by its own monotonic clock.
 
-The clock of Redis' host may step by hours, and a claim that looks old may have been taken a moment ago. So absence is
-believed only after a process has seen the same claim for the settle time.
+The clock of Redis' host may step by hours, so a claim that looks old may be new. A persona is therefore believed absent
+only after one process has seen the same claim for the settle time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ _MOST = 10_000
 
 
 class SettleWatch:
-    """What one process has seen since when. clock: monotonic seconds."""
+    """Remembers when this process first saw each claim and the current run of Redis.
+
+    Args:
+        clock: Returns monotonic seconds.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -22,20 +26,20 @@ class SettleWatch:
         self._began_before = True
 
     def claim_s(self, by: str) -> float:
-        """Seconds since this process first saw the claim of the attempt `by`; 0 at the first look."""
+        """Returns the seconds since this process first saw the claim of the attempt `by`; 0 at the first call."""
         if by not in self._claims and len(self._claims) >= _MOST:
             self._claims.pop(next(iter(self._claims)))
         return self._clock() - self._claims.setdefault(by, self._clock())
 
     def steady_s(self, run: str, reported_s: float) -> float:
-        """Seconds for which Redis has surely lost nothing.
+        """Returns the seconds for which Redis has certainly lost no data.
 
-        Redis' own account counts only for a run that was there before this process. Its host's clock may have been set
-        back since Redis started; then what this process has watched is longer.
+        The age that Redis reports is used only for a run that began before this process. If the clock of its host was
+        set back since Redis started, the time that this process has watched is longer.
 
         Args:
-            run: Of Redis, now.
-            reported_s: How old it is by the clock of Redis' host.
+            run: Identifies the current run of Redis.
+            reported_s: Age of the run in seconds, by the clock of Redis' host.
         """
         now = self._clock()
         if run != self._run:

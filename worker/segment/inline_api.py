@@ -1,4 +1,4 @@
-"""The `inline` dialect: one page a call, with the traits of its profiles in it, or as a cheap listing without them."""
+"""The `inline` dialect: one request returns a page of profiles with their traits, or a cheap listing without traits."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ _CURSOR_SHOWN = 80
 
 
 class InlineApi:
-    """Reads the pages of one request's space. traits: whether profiles come with theirs, or only as entries of a list.
+    """Reads the pages of one space.
 
-    wall_clock: Unix seconds, for `Retry-After` dates.
+    Args:
+        http: Client of the Profile API.
+        request: Names the space and the collection.
+        page_size: Profiles a page.
+        traits: Whether profiles are requested with their traits.
+        wall_clock: Returns Unix seconds, for `Retry-After` dates.
     """
 
     concurrent_pages = 2
@@ -41,7 +46,7 @@ class InlineApi:
         self._wall_clock = wall_clock
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
-        """The page at `cursor` ('' for the first), the `number`-th of the sync. Raises ApiError; see `refusal`."""
+        """Fetches one page, as `Source.fetch_page`. `worker.segment.errors` maps its failures to ApiError."""
         where = f"space {self._request.space_id}, page {number}"
         try:
             params = list_params(self._page_size, cursor, traits=self._traits)
@@ -60,5 +65,5 @@ class InlineApi:
         return locate_doubt(page, where)
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
-        """The profiles of a page, as they came with it."""
+        """Returns the profiles of a page, which came with their traits. Sends no request."""
         return FetchedProfiles(page.profiles)

@@ -1,8 +1,8 @@
 """The `profile-api` dialect: a list of identifiers, then one request for the traits of each profile.
 
-Those requests run side by side, so that the rate limit decides how long a page takes; and each asks only for the keys
-that the rules read, so that nothing else of a profile is on the wire. A profile that vanishes in between, or that alone
-cannot be read, is left out and counted.
+Those requests run concurrently, so that the rate limit decides how long a page takes. Each asks only for the traits
+that the rules read, so that no other trait is transferred. A profile that no longer exists, or that is the only one
+that cannot be read, is left out and counted.
 """
 
 from __future__ import annotations
@@ -26,25 +26,30 @@ from worker.segment.traits_caller import UNREADABLE, TraitsCaller
 
 MAX_ID_LENGTH = 1000
 LISTED_A_CALL = 100
-"""Most profiles in a page of the list."""
+"""Largest number of profiles in a page of the list."""
 TRAITS_A_CALL = 200
-"""Most traits in one answer."""
+"""Largest number of traits in one answer."""
 MOST_TRAIT_PAGES = 100
 
 
 @dataclass(frozen=True)
 class _Traits:
-    """One page of a profile's traits, and the cursor of the next one."""
+    """One page of a profile's traits, and the cursor of the next page; None if it is the last."""
 
     traits: dict[str, Any]
-    following: str | None
+    next_cursor: str | None
 
 
 class ProfileApi:
-    """One request's space through the Profile API.
+    """Reads one space through the Profile API.
 
-    keys: of the traits to read, all if empty. side_by_side: requests at a time. ages: values come with the time at
-    which they were set, as objects with `value` and `updated_at`.
+    Args:
+        http: Client of the Profile API.
+        request: Names the space and the collection.
+        keys: Names of the traits to read; all traits if empty.
+        page_size: Profiles a page.
+        side_by_side: Number of requests for traits at a time.
+        ages: Whether each value comes with the time at which it was set, as an object with `value` and `updated_at`.
     """
 
     concurrent_pages = 3
@@ -73,7 +78,7 @@ class ProfileApi:
         self._traits_caller = TraitsCaller()
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
-        """One page of identifiers; what is no profile is in it as it came. Raises ApiError."""
+        """Fetches one page of identifiers, as `Source.fetch_page`. Entries that are not profiles are kept unchanged."""
         where = f"space {self._request.space_id}, page {number}"
         params = {"limit": str(self._page_size)} | ({"next": cursor} if cursor else {})
         body = await self._get(self._path, params, where, first=not cursor)
@@ -84,7 +89,7 @@ class ProfileApi:
         return locate_doubt(make_page(rows or [], body, request), where)
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
-        """The profiles of a page with their traits; one request each, or more for many traits."""
+        """Fetches the traits of a page's profiles, by one request each, or more for many traits. Raises ApiError."""
         found = await gather_all([self._entry(row, number, call) for row in page.profiles])
         there = [entry for entry in found if entry is not VANISHED and entry is not UNREADABLE]
         unreadable = found.count(UNREADABLE)
@@ -93,7 +98,7 @@ class ProfileApi:
     async def _entry(self, row: object, number: int, call: Call) -> object:
         identifier = _identifier(row)
         if identifier is None:
-            return None  # no profile: counted as such
+            return None  # not a profile; counted as invalid
         path = f"{self._path}/{quote(identifier, safe='')}/traits"
         async with self._places:
             return await self._traits(path, number, call)
@@ -107,14 +112,14 @@ class ProfileApi:
             if not isinstance(part, _Traits):
                 return VANISHED if part is None else UNREADABLE
             traits |= part.traits if self._ages else {name: _plain(value) for name, value in part.traits.items()}
-            if part.following is None or part.following == cursor:
+            if part.next_cursor is None or part.next_cursor == cursor:
                 break
-            cursor = part.following
+            cursor = part.next_cursor
         return {"traits": traits}
 
     async def _trait_page(self, path: str, number: int, cursor: str) -> _Traits | None:
-        """One page of a profile's traits; None if there is no such profile any more."""
-        # Nothing that is said of a failure names the profile.
+        """Fetches one page of a profile's traits; returns None if the profile no longer exists. Raises ApiError."""
+        # No message about a failure names the profile.
         where = f"space {self._request.space_id}, traits of a profile of page {number}"
         params = self.trait_params | ({"next": cursor} if cursor else {})
         body = await self._get(path, params, where, first=True, of_profile=True)
@@ -125,15 +130,15 @@ class ProfileApi:
         if not isinstance(body, dict) or not isinstance(traits, dict):
             raise Retry("segment_bad_body", f"Segment, {where}: the body is not a list of traits")
         rest = {name: value for name, value in body.items() if name != "traits"}
-        following = read_next_page(rest, len(traits), ListRequest(TRAITS_A_CALL, cursor, self._http.host))
-        if following.doubt:
-            raise Retry("segment_bad_body", f"Segment, {where}: {following.doubt}")
-        return _Traits(traits, following.cursor)
+        next_page = read_next_page(rest, len(traits), ListRequest(TRAITS_A_CALL, cursor, self._http.host))
+        if next_page.doubt:
+            raise Retry("segment_bad_body", f"Segment, {where}: {next_page.doubt}")
+        return _Traits(traits, next_page.cursor)
 
     async def _get(
         self, path: str, params: Mapping[str, str], where: str, *, first: bool, of_profile: bool = False
     ) -> object:
-        """The body of an answer; VANISHED if the request was `of_profile`, one, and it is gone. Raises ApiError."""
+        """Returns the body of an answer; VANISHED after a 404 to a request about one profile. Raises ApiError."""
         try:
             reply = await self._http.request("GET", path, params=params)
         except TransportError as error:
@@ -152,7 +157,7 @@ class ProfileApi:
 
 
 VANISHED = object()
-"""In the place of a profile that was listed and is no longer there."""
+"""The result for a profile that was listed and no longer exists."""
 
 
 def _identifier(row: object) -> str | None:
@@ -165,14 +170,14 @@ def _identifier(row: object) -> str | None:
 
 
 def _without_null(body: object) -> object:
-    """A body with no traits in it, as some servers write an empty object: null, `[]` or not at all."""
+    """Returns a body with an object of traits. Some servers write an empty object as null or `[]`, or leave it out."""
     if not isinstance(body, dict) or body.keys() & {"error", "errors"} or not body.keys() & {"traits", "cursor"}:
         return body
     return {**body, "traits": {}} if body.get("traits") in (None, []) else body
 
 
 def _plain(value: object) -> object:
-    """A trait's value, also if it comes wrapped without having been asked for so."""
+    """Returns a trait's value, also if the server wrapped it in an object that was not requested."""
     if isinstance(value, dict) and value.keys() == {"value", "source_id", "updated_at"}:
         return value["value"]
     return value

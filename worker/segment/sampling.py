@@ -80,12 +80,16 @@ class SampledSource:
 
     @property
     def concurrent_pages(self) -> int:
-        """As of the source."""
+        """Number of pages that may be fetched at a time, as of the source."""
         return self._source.concurrent_pages
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
-        """The page at `cursor` without the profiles that are not in the sample. Raises ApiError; Permanent `no_ids` if
-        the source gives its profiles no identifiers."""
+        """Fetches one page, as `Source.fetch_page`, without the profiles that are not in the sample.
+
+        Raises:
+            Permanent: `no_ids`: the source gives its profiles no identifiers.
+            ApiError: As the source.
+        """
         page = await self._source.fetch_page(cursor, number, before)
         sample = select_sample(page.profiles, self._share)
         if sample.without_id and not any(isinstance(entry, dict) for entry in sample.entries) and not sample.left_out:
@@ -97,5 +101,5 @@ class SampledSource:
         return replace(page, profiles=sample.entries, left_out=sample.left_out)
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
-        """The profiles of a page with their traits."""
+        """Fetches the traits of a page's profiles, as `Source.fetch_traits`."""
         return await self._source.fetch_traits(page, number, call)

@@ -1,7 +1,7 @@
-"""What a fetch job reads: a listing of pages, and the profiles of each page with their traits.
+"""The interface of a source: it lists profiles page by page, and fetches the traits of each page's profiles.
 
-A page whose answer leaves open whether the listing goes on is requested again, and never taken for the last one:
-personas would be made from a part of the space, and the history would get a wrong baseline.
+If an answer does not show whether more pages follow, the page is requested again. It is never treated as the last page,
+because personas would then be made from a part of the space, and the history would get a wrong baseline.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from worker.errors import ResumableStop, Retry
 from worker.segment.pagination import Page
 
 Call = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
-"""Sends one request, throttled, and repeats it after a transient failure."""
+"""Sends one request within the rate limit, and repeats it after a transient failure."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class FetchedProfiles:
     """The profiles of a page with their traits.
 
     Attributes:
-        profiles: Those that could be read.
-        vanished: How many were listed and no longer exist.
-        unreadable: How many Segment does not return traits for.
+        profiles: The profiles that could be read.
+        vanished: Number of profiles that were listed and no longer exist.
+        unreadable: Number of profiles whose traits Segment does not return.
     """
 
     profiles: list[object]
@@ -33,44 +33,57 @@ class FetchedProfiles:
 
 
 class Source(Protocol):
-    """A space in one dialect, or a file."""
+    """A source of profiles: a space in one dialect, or a file."""
 
     @property
     def concurrent_pages(self) -> int:
-        """How many pages may be under way at a time."""
+        """Number of pages that may be fetched at a time."""
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """Fetches one page of the listing, by one request.
 
         Args:
-            cursor: Of the page; empty for the first.
-            number: Of the page in the sync, from 1.
-            before: How many entries the pages before it had; None if that is not known.
+            cursor: Cursor of the page; empty for the first page.
+            number: Number of the page in the sync, from 1.
+            before: Number of entries of all earlier pages; None if it is not known.
 
         Raises:
-            ApiError: It could not be read.
+            ApiError: The page could not be read.
         """
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
-        """Fetches the profiles of a page with their traits, in the order of the page; `call` sends each request."""
+        """Fetches the traits of a page's profiles.
+
+        Args:
+            page: The page.
+            number: Number of the page in the sync, from 1.
+            call: Sends each request.
+
+        Returns:
+            The profiles with their traits, in the order of the page.
+
+        Raises:
+            ApiError: The traits could not be read.
+        """
 
 
 ATTEMPTS = 3
-"""How often a page that is in doubt is requested."""
+"""Number of times that a page in doubt is requested."""
 
 
 async def fetch_certain_page(source: Source, cursor: str, number: int, before: int | None, call: Call) -> Page:
-    """Reads a page that names the next one, or is the last one for certain.
+    """Fetches a page that either has a cursor for the next page or is certainly the last one.
 
     Args:
         source: The space or file.
-        cursor: Of the page; empty for the first.
-        number: Of the page in the sync, from 1.
-        before: How many entries the pages before it had; None if that is not known.
+        cursor: Cursor of the page; empty for the first page.
+        number: Number of the page in the sync, from 1.
+        before: Number of entries of all earlier pages; None if it is not known.
         call: Sends one request that may be repeated.
 
     Raises:
-        ApiError: ResumableStop `listing_incomplete` if the answer stays in doubt; else as of `source.fetch_page`.
+        ResumableStop: `listing_incomplete`: the last answer is still in doubt.
+        ApiError: As `source.fetch_page`.
     """
     attempts = 0
 

@@ -1,9 +1,9 @@
-"""Requests for the traits of single profiles: a profile that cannot be read is told from an API that does not answer.
+"""Requests the traits of single profiles, and distinguishes an unreadable profile from an API that does not answer.
 
-Only a success elsewhere is evidence that the profile is at fault. So before a profile is given up, three requests are
-sent, one after the other: the last request for traits that was answered well, the profile's own, and the former again.
-If only the second fails, the API is well and the profile is not. Otherwise, or if nothing has been answered so far, the
-failure is treated as one of the API: retried within the budget, or fatal.
+Only a success for another profile is evidence that the profile is at fault. Before a profile is skipped, three requests
+are sent in sequence: the last successful request for traits, the profile's own, and the first one again. If only the
+second fails, the API works and the profile is unreadable. Otherwise, or if no request has succeeded so far, the failure
+is treated as one of the API: it is retried within the budget, or is fatal.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from worker.errors import ApiError, Retry, WaitUntil
 from worker.segment.source import Call
 
 TRIES = 5
-"""Attempts after which a profile is given up if others are answered."""
+"""Attempts after which a profile is skipped if others can be read."""
 REFUSED_TRIES = 2
-"""The same if Segment refuses the request; a token that is refused is looked into at once."""
+"""The same if Segment refuses the request. A refused token is checked after the first attempt."""
 CHECKS = 3
-"""Requests that are sent before a profile is given up."""
+"""Requests that are sent before a profile is skipped."""
 
 UNREADABLE = object()
-"""The answer for a profile that is given up."""
+"""The answer for a profile that is skipped."""
 
 _FAILED = object()
 
@@ -34,7 +34,15 @@ Send = Callable[[], Awaitable[object]]
 
 
 async def repeated(send: Callable[[], Awaitable[T]], *, pause_s: float = 0.25) -> T:
-    """A call without a limiter and a budget, for commands that look at a few profiles: repeated `TRIES` times."""
+    """Sends a request up to `TRIES` times without limiter and budget, for commands that read a few profiles.
+
+    Args:
+        send: Sends the request.
+        pause_s: Seconds to wait after the first failure; the pause grows by as much with each failure.
+
+    Raises:
+        ApiError: The last failure, or one that is not transient.
+    """
     for failures in range(1, TRIES):
         try:
             return await send()
@@ -46,15 +54,23 @@ async def repeated(send: Callable[[], Awaitable[T]], *, pause_s: float = 0.25) -
 
 
 class TraitsCaller:
-    """The requests for traits of one source. Keeps the last one that was answered, in memory only."""
+    """Sends the requests for traits of one source. Keeps the last successful request in memory."""
 
     def __init__(self) -> None:
         self._answered: Send | None = None
 
     async def read(self, send: Send, call: Call) -> object:
-        """The answer to `send`, repeated through `call`; UNREADABLE if only this profile cannot be read.
+        """Reads the traits of one profile.
 
-        send: one request about one profile; its answer is None if there is no such profile. Raises what `call` raises.
+        Args:
+            send: Sends one request about the profile; returns None if the profile does not exist.
+            call: Sends each request within the rate limit, and repeats it after a transient failure.
+
+        Returns:
+            The answer to `send`, or UNREADABLE if only this profile cannot be read.
+
+        Raises:
+            ApiError, Defer: Whatever `call` raises.
         """
         failures = 0
 
@@ -70,7 +86,7 @@ class TraitsCaller:
                     return checked
                 if isinstance(error, Retry) or failures >= TRIES or _tries(error) == 1:
                     raise
-                # Others may be answered meanwhile, and then it is known whether this concerns only the profile.
+                # Requests for other profiles may succeed meanwhile; they show whether only this profile is at fault.
                 raise Retry(error.code, str(error)) from None
 
         return await call(attempt)
@@ -81,7 +97,7 @@ class TraitsCaller:
         return answer
 
     async def _checked(self, send: Send, call: Call) -> object:
-        """UNREADABLE if only this profile cannot be read, or its answer after all; _FAILED if that cannot be told."""
+        """Returns UNREADABLE if only this profile cannot be read, its answer if it can; _FAILED if neither is known."""
         other = self._answered
         if other is None or await call(partial(_try, other)) in (None, _FAILED):
             return _FAILED
@@ -98,7 +114,7 @@ def _tries(error: ApiError) -> int:
 
 
 async def _try(send: Send) -> object:
-    """The answer; _FAILED if there is none."""
+    """Returns the answer, or _FAILED if the request fails. Raises WaitUntil."""
     try:
         return await send()
     except WaitUntil:

@@ -1,8 +1,8 @@
-"""What is at Mavera already: the personas of one family, or of the account, found by their reference.
+"""Lists the personas of one family, or of the account, and finds them by their reference.
 
-No record in Redis proves that there is none: a power cut can lose a claim and its record together, and another process
-may know another Redis. So before the first `POST` Mavera's list is read, which is free. Presence is believed at once;
-what it takes to believe absence is `persona_finder`.
+A missing record in Redis does not prove that a persona does not exist: a power cut can lose a claim and its record
+together, and another process may use another Redis. Mavera's list is therefore read before the first `POST`, which is
+free. A listed persona exists; `persona_finder` decides when one that is not listed does not.
 """
 
 from __future__ import annotations
@@ -24,11 +24,17 @@ T = TypeVar("T")
 
 
 class Lookup(BaseModel):
-    """Reference → persona id, as found; of several personas with one reference, the oldest.
+    """The personas of one family that a list showed.
 
-    twins: as of `find_twins`. listed: every persona of the family, also the younger ones. why: of a list that is not
-    complete. run: of Redis, at that time. unsettled_s: seconds from then until Redis' last restart is long enough ago;
-    0: it was.
+    Attributes:
+        run: Run of Redis when the list was read.
+        unsettled_s: Seconds from then until Redis has run for the settle time; 0 if it had.
+        complete: Whether the list was read to its end.
+        found: Reference → id of its persona; of several with one reference, the oldest.
+        listed: Ids of all personas of the family.
+        twins: Reference → ids, as `find_twins` returns them.
+        why: Why the list is not complete; empty if it is.
+        version: Version of this format.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,7 +50,7 @@ class Lookup(BaseModel):
 
     @classmethod
     def decode(cls, text: str) -> Lookup | None:
-        """Reads what a walk remembered; None if it remembered nothing."""
+        """Reads the look-up that a fetch job stored; returns None if there is none, or one of another version."""
         try:
             found = cls.model_validate_json(text) if text else None
         except ValidationError:
@@ -53,13 +59,13 @@ class Lookup(BaseModel):
 
 
 def cluster_reference(request: SyncRequest, sync_id: str, cluster: str) -> Reference:
-    """The reference of a cluster's persona. In mode `create` it is this sync's own."""
+    """Returns the reference of a cluster's persona. In mode `create` it contains the sync's id."""
     own = sync_id if request.mode == "create" else None
     return make_reference(request.space_id, request.collection, request.rules.name, cluster, sync_id=own)
 
 
 def found_record(request: SyncRequest, sync_id: str, summary: ClusterSummary, persona_id: str) -> PersonaRecord:
-    """The record of a persona of which only its id is known. With what it says, caution takes it for complete."""
+    """Returns the record of a persona of which only the id is known. It counts as complete, to be safe."""
     return PersonaRecord(
         persona_id,
         request.space_id,
@@ -72,7 +78,7 @@ def found_record(request: SyncRequest, sync_id: str, summary: ClusterSummary, pe
 
 
 def find_twins(personas: Iterable[Persona]) -> dict[str, tuple[str, ...]]:
-    """Finds the references that several personas carry: bought twice, or copied by hand.
+    """Finds the references that several personas have, because one was bought twice or copied by hand.
 
     Args:
         personas: Rows of Mavera's list, in any order; a row may be repeated.
@@ -92,23 +98,23 @@ def find_twins(personas: Iterable[Persona]) -> dict[str, tuple[str, ...]]:
 
 
 def age_order(persona: Persona) -> tuple[str, str]:
-    """Sorts personas from the oldest to the youngest, and always in the same way."""
+    """Returns a sort key that orders personas from the oldest to the youngest, with ties broken by id."""
     return str(persona.created_at), persona.id
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Mavera's list as it was read.
+    """Mavera's list as one job read it.
 
     Attributes:
-        family: What was searched for; empty: the list is of the whole account.
+        family: The family that was searched for; empty for a list of the whole account.
         personas: Its rows, without repetitions.
         why: Why it may not be complete; empty if it was read to its end.
-        endless: Whether it is longer than we read.
-        run: Of Redis, when the first page was asked for.
-        unsettled_s: Seconds from then until Redis' last restart is long enough ago; 0: it was.
-        begun_at: When that was, by the clock of the worker.
-        took_s: How long it took to read, in seconds.
+        endless: Whether it is longer than the most pages that are read.
+        run: Run of Redis when the first page was requested.
+        unsettled_s: Seconds from then until Redis has run for the settle time; 0 if it had.
+        begun_at: When the first page was requested, by the worker's monotonic clock in seconds.
+        took_s: Seconds that reading it took.
     """
 
     family: str
@@ -122,15 +128,15 @@ class Listing:
 
     @property
     def complete(self) -> bool:
-        """Whether it was read to its end."""
+        """Whether the list was read to its end."""
         return not self.why
 
     def lookup(self, family: str) -> Lookup:
-        """What it says of the personas of a family."""
+        """Returns the personas of a family in this list."""
         ours = [one for one in self.personas if (mine := one.reference) and mine.family == family]
         found: dict[str, Persona] = {}
         for persona in ours:
-            # Of two with one reference (bought twice, or copied by hand) every look-up must name the same one.
+            # Every look-up must return the same one of several personas with one reference.
             text = str(persona.reference)
             found[text] = min(found.get(text, persona), persona, key=age_order)
         return Lookup(
@@ -144,7 +150,7 @@ class Listing:
         )
 
     def has(self, persona_id: str) -> bool:
-        """Whether it has a row of this persona, whatever the row shows."""
+        """Returns whether the list has a row of this persona, even if the row shows only the id."""
         return any(one.id == persona_id for one in self.personas)
 
 
@@ -154,8 +160,8 @@ class PersonaLister:
     Args:
         mavera: Client of the account.
         caller: Sends the job's requests to Mavera.
-        personas: Records and claims, which know how long Redis has been running.
-        settle_watch: What this process has seen of Redis' restarts.
+        personas: Store of records and claims, which reports how long Redis has been running.
+        settle_watch: Measures how long this process has seen the run of Redis.
         settle_s: Seconds (`MAVERA_SETTLE_S`) for which a restarted Redis may lack a claim.
     """
 
@@ -174,14 +180,14 @@ class PersonaLister:
         self._settle_s = settle_s
 
     async def list(self, family: str) -> Listing:
-        """Lists the personas whose text holds `family`; all personas of the account if it is empty.
+        """Lists the personas whose text contains `family`; all personas of the account if it is empty.
 
-        A long list is read to its end although the rate limit makes it wait: a later job would begin with its first
-        page again, and might never reach the last one.
+        A long list is read to its end even if the rate limit makes it wait. A later job would have to begin with the
+        first page again, and might never reach the last one.
 
         Raises:
             Defer: The first request has to wait.
-            ApiError: As `ApiCaller.call`; a wrong key is found here.
+            ApiError: As `ApiCaller.call`; a wrong key is detected here.
         """
         clock = self._caller.policy.clock
         begun_at = clock()
@@ -207,14 +213,14 @@ class PersonaLister:
 
 
 class _PatientCaller:
-    """Sends the requests for the pages of one list; from the second one on it waits instead of handing over."""
+    """Sends the requests for the pages of one list. From the second request on, it waits instead of raising Defer."""
 
     def __init__(self, caller: ApiCaller) -> None:
         self._caller = caller
         self._has_begun = False
 
     async def call(self, send: Callable[[], Awaitable[T]]) -> T:
-        """Sends one request. Raises Defer only for the first one; otherwise as `ApiCaller.call`."""
+        """Sends one request. Raises Defer only for the first request, and ApiError as `ApiCaller.call`."""
         while True:
             try:
                 result = await self._caller.call(send)

@@ -1,15 +1,15 @@
-"""Finds the persona of a cluster at Mavera, or shows that there is none.
+"""Finds the persona of a cluster at Mavera, or proves that it does not exist.
 
-    a row shows its reference                                it is there
-    a suspicious row, read by its id, shows its reference    it is there
+    a row shows its reference                                it exists
+    a suspicious row, read by its id, shows its reference    it exists
     suspicious rows remain                                   in doubt
     the list is not complete                                 in doubt
-    Redis was restarted a moment ago                         wait: a claim may have been lost with it
-    else                                                     it is absent
+    Redis was restarted recently                             wait: a claim may have been lost in the restart
+    otherwise                                                it does not exist
 
-Absence needs two lists: one of the whole account, because a search may see no more of a description than the list
-shows, and one that is at most `FRESH_S` old. They are one if the account has few personas. What makes a row suspicious
-is `worker.mavera.absence`.
+The proof needs two lists: one of the whole account, because a search may see only as much of a description as the list
+shows, and one that is at most `FRESH_S` old. For a small account one list is both. `worker.mavera.absence` defines
+which rows are suspicious.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from worker.models.request import SyncRequest
 from worker.store import PersonaStore
 
 FRESH_S = 5.0
-"""How old the list may be that permits a POST, in seconds. A list that takes long to read is used for longer."""
+"""Largest age in seconds of a list that permits a POST. A list that takes long to read is used for longer."""
 
 MOST_READ = 25
-"""How many suspicious rows of one list are asked for by their ids."""
+"""Number of suspicious rows of one list that are read by their ids."""
 
 
 class PersonaInDoubt(ResumableStop):
-    """A persona may exist or not; nothing is bought until that is known. Other clusters of the sync can go on."""
+    """It is not known whether a persona exists, so none is bought. Other clusters of the sync are not affected."""
 
     def __init__(self, message: str) -> None:
         super().__init__("persona_in_doubt", message)
 
 
 class RedisUnsettled(Defer):
-    """Redis was restarted so shortly ago that it may lack a claim; nothing is bought before it has run for longer."""
+    """Redis was restarted recently and may lack a claim. Nothing is bought until it has run for the settle time."""
 
 
 class PersonaFinder:
-    """What one job of a sync knows of the personas at Mavera.
+    """Finds personas at Mavera for one job of a sync, and keeps the lists that it has read.
 
     Args:
-        request: Of the sync.
-        sync_id: Of the sync.
+        request: The options of the sync.
+        sync_id: Id of the sync.
         mavera: Client of the account.
         caller: Sends the job's requests to Mavera.
         lister: Reads Mavera's list.
-        personas: Records of personas.
-        settle_s: Oldest age of the list of the sync's family, in seconds (`MAVERA_SETTLE_S`).
+        personas: Store of records and claims.
+        settle_s: Largest age in seconds of the list of the sync's family (`MAVERA_SETTLE_S`).
     """
 
     def __init__(
@@ -79,7 +79,11 @@ class PersonaFinder:
         self._read: dict[str, Persona | None] = {}
 
     async def family(self, max_age_s: float | None = None) -> Listing:
-        """The personas of the sync's family, as this job has listed them; at most as old as the settle time."""
+        """Returns the list of the sync's family, read again if it is too old.
+
+        Args:
+            max_age_s: Largest age in seconds; the settle time if None.
+        """
         known = self._of_family
         limit_s = self._settle_s if max_age_s is None else max_age_s
         if known is None or self._clock() - known.begun_at > limit_s:
@@ -87,18 +91,18 @@ class PersonaFinder:
         return known
 
     async def account(self) -> Listing:
-        """All personas of the account, as this job has listed them."""
+        """Returns the list of all personas of the account, read again if it is too old."""
         known = self._of_account
         if known is None or self._clock() - known.begun_at > max(FRESH_S, 10 * known.took_s):
             known = self._of_account = await self._lister.list("")
         return known
 
     def forget_lists(self) -> None:
-        """Something has happened at Mavera: what was listed before says nothing of now."""
+        """Discards the lists, because the personas at Mavera may have changed since."""
         self._of_family = self._of_account = None
 
     async def is_listed(self, persona_id: str) -> bool:
-        """Whether a fresh list has the persona with its reference, as far as the list shows references."""
+        """Returns whether the list has the persona with its reference, as far as the list shows references."""
         listing = await self.family()
         row = next((one for one in listing.personas if one.id == persona_id), None)
         if row is None:
@@ -107,7 +111,7 @@ class PersonaFinder:
         return mine.family == self._family if mine else _shows_too_little(row, listing)
 
     async def still_lists(self, persona_id: str) -> bool:
-        """Whether Mavera's whole list has the persona now. Raises PersonaInDoubt if it was not read to its end."""
+        """Returns whether a new list of the account has the persona. Raises PersonaInDoubt if it is not complete."""
         self.forget_lists()
         listing = await self.account()
         if not listing.has(persona_id) and not listing.complete:
@@ -118,16 +122,16 @@ class PersonaFinder:
         """Finds the persona that has this reference, and this payload if it is up to date.
 
         Args:
-            payload: What would be sent.
-            reference: Of the cluster.
-            claimed: Whether this sync has claimed it, so that a new row that is like it is believed to be it.
+            payload: The fields that would be sent.
+            reference: The cluster's reference.
+            claimed: Whether this sync has claimed the persona, so that a single row that matches it is accepted.
 
         Returns:
-            The id of the persona; of several with the reference, the oldest. None: there is surely none.
+            The id of the persona, or of the oldest one if several have the reference. None if it does not exist.
 
         Raises:
-            PersonaInDoubt: Neither can be shown.
-            RedisUnsettled: It is not listed, but Redis may have lost a claim a moment ago.
+            PersonaInDoubt: It is not known whether the persona exists.
+            RedisUnsettled: It is not listed, but Redis may have lost a claim in a recent restart.
             ApiError, Defer: As `ApiCaller.call`.
         """
         wanted = WantedPersona(reference, payload.name, payload.description)
@@ -156,12 +160,12 @@ class PersonaFinder:
         return None
 
     async def twins(self, reference: Reference) -> tuple[str, ...]:
-        """Ids of the personas that share this reference, the oldest first; empty unless there are several."""
+        """Returns the ids of the personas that share this reference, the oldest first; empty if fewer than two do."""
         listing = self._newest() or await self.family()
         return tuple(listing.lookup(self._family).twins.get(str(reference), ()))
 
     def run(self) -> str:
-        """The run of Redis at the last look, empty before the first."""
+        """Returns the run of Redis when the newest list was read; empty if none was."""
         newest = self._newest()
         return newest.run if newest else ""
 
@@ -170,11 +174,11 @@ class PersonaFinder:
         return max(known, key=lambda one: one.begun_at, default=None)
 
     def _is_searched(self, listing: Listing) -> bool:
-        """Whether the search has found references of ours, so that it would have found the others too."""
+        """Returns whether the search found references, which shows that it would have found the others too."""
         return bool(listing.lookup(self._family).found)
 
     async def _among_suspects(self, lists: list[Listing], wanted: WantedPersona, *, claimed: bool) -> str | None:
-        """The wanted persona among the rows that may be it. Raises PersonaInDoubt if one remains that may be."""
+        """Finds the persona among the suspicious rows. Raises PersonaInDoubt if it may be one of them."""
         if not (found := self._suspects(lists, wanted, ())):
             return None
         others = await self._recorded(wanted)
@@ -212,16 +216,16 @@ class PersonaFinder:
 
     @staticmethod
     def _filters(listing: Listing, of_account: Listing) -> bool:
-        """Whether the search leaves rows out; an API that ignores it answers with the whole list."""
+        """Returns whether the search leaves rows out; an API that ignores the search returns the whole list."""
         return bool(listing.family) and len(listing.personas) < len(of_account.personas)
 
     async def _recorded(self, wanted: WantedPersona) -> set[str]:
-        """Ids of the personas that are recorded for another cluster or space."""
+        """Returns the ids of the personas that are recorded for another cluster or space."""
         records = await self._personas.all()
         return {record.persona_id for text, record in records.items() if text != str(wanted.reference)}
 
     async def _read_one(self, row: Persona) -> None:
-        """Asks for one persona by its id, which the documentation does not know; not to know it is no failure."""
+        """Reads one persona by its id. The route is not documented, so after a failure the row stays suspicious."""
 
         async def ask() -> Persona | None:
             try:

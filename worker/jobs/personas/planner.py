@@ -1,7 +1,7 @@
-"""The plan of a preview: what would become of each cluster's persona, by nothing but free requests.
+"""Makes the plan of a preview: what a sync would do with each cluster's persona. Sends only free requests.
 
-Decided as `purchase` decides it. Each persona that there is is asked for, to see what would change of it. A plan that
-has to wait for Mavera is kept as far as it goes, and the next finalizer goes on with it.
+The decision is that of `ensure_persona`. Each existing persona is read, to show which fields would change. If Mavera
+makes the plan wait, its first part is stored, and the next finalizer continues it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,15 @@ from worker.store.syncs.sync_progress import StartedJob
 
 @dataclass
 class _Case:
-    """One cluster: what it would send, and the persona that it has.
+    """One cluster with its payload and its persona.
 
-    doubt: why it is not known whether it has one; empty if it is. gone: those that it had, as Mavera said.
+    Attributes:
+        summary: Figures of the cluster.
+        payload: The fields that would be sent.
+        record: The record of its persona; None if none is known.
+        listed: Id of its persona in Mavera's list; None if none is listed.
+        doubt: Why it is not known whether it has a persona; empty if it is known.
+        gone: Ids of personas that Mavera no longer has.
     """
 
     summary: ClusterSummary
@@ -46,11 +52,11 @@ class Planner:
     Args:
         started: The sync.
         caller: Sends the job's requests to Mavera.
-        finder: What is at Mavera.
-        usage: Reads what the account has left.
+        finder: Finds personas at Mavera.
+        usage: Reads the credits that the account has left.
         mavera: Client of the account.
-        personas: Records of personas.
-        syncs: Where syncs are kept.
+        personas: Store of records and claims.
+        syncs: Store of syncs.
         threshold: How far a share or a mean must have moved for an update.
         credit_limit: The most credits that the sync may cost; None if there is no limit.
     """
@@ -79,7 +85,7 @@ class Planner:
         self._credit_limit = credit_limit
 
     async def plan(self, summaries: Sequence[ClusterSummary]) -> Plan:
-        """The plan for these clusters, in their order. Raises ApiError, Defer or LeaseLost."""
+        """Returns the plan for these clusters, in their order. Raises ApiError, Defer or LeaseLost."""
         before = Plan.decode(self._started.plan)
         planned = list(before.personas) if before else []
         try:
@@ -87,14 +93,14 @@ class Planner:
                 planned.append(await self._persona(await self._case(summary)))
                 self._caller.made_progress()
         except Defer:
-            await self._syncs.remember_plan(self._started.lease, self._made_of(planned))
+            await self._syncs.remember_plan(self._started.lease, self._plan_of(planned))
             raise
         account = account_credits(await self._usage.read())
         orphans = await self._orphans()
-        return self._made_of(planned).model_copy(update={"account": account, "orphans": orphans})
+        return self._plan_of(planned).model_copy(update={"account": account, "orphans": orphans})
 
     async def _orphans(self) -> tuple[Orphan, ...]:
-        """The personas of this space and these rules whose clusters are not in the rules any more."""
+        """Returns the personas of this space and these rules whose clusters are no longer in the rules."""
         request = self._started.request
         if request.mode == "create":
             return ()
@@ -107,7 +113,7 @@ class Planner:
         )
 
     async def creations(self, summaries: Collection[ClusterSummary]) -> int:
-        """How many of these clusters need a new persona. Raises as `plan` does."""
+        """Returns how many of these clusters need a new persona. Raises as `plan`."""
         count = 0
         for summary in summaries:
             decision, _ = await self._decide(await self._case(summary), look=False)
@@ -126,7 +132,7 @@ class Planner:
             except PersonaInDoubt as doubt:
                 case.doubt = str(doubt)
             except RedisUnsettled:
-                pass  # it delays a purchase, and a plan buys nothing
+                pass  # it only delays purchases, and a plan buys nothing
         return case
 
     async def _persona(self, case: _Case) -> PlannedPersona:
@@ -143,9 +149,14 @@ class Planner:
         )
 
     async def _decide(self, case: _Case, *, look: bool) -> tuple[PersonaAction, Persona | None]:
-        """The decision, and the persona as it is if it was asked for: it is if `look`, or if it is not listed.
+        """Decides what would be done for a cluster, and sets `case.record` to the record of its existing persona.
 
-        Afterwards `case.record` is of the persona that there is.
+        Args:
+            case: The cluster.
+            look: Whether to read the persona also if it is listed.
+
+        Returns:
+            The decision, and the persona as Mavera returned it; None if it was not read.
         """
         while True:
             case.record = self._known(case)
@@ -162,10 +173,10 @@ class Planner:
                 return decision, await self._caller.call(lambda: self._mavera.get(persona_id))  # noqa: B023
             except PersonaGone:
                 if is_listed:
-                    return decision, None  # so it is there, whether or not it can be asked for on its own
+                    return decision, None  # it exists, although it cannot be read by its id
                 case.gone.append(persona_id)
             except Permanent:
-                return decision, None  # it cannot be asked for on its own, so what would change is not known
+                return decision, None  # it cannot be read by its id, so its changes are not known
 
     def _known(self, case: _Case) -> PersonaRecord | None:
         if case.record and case.record.persona_id not in case.gone:
@@ -184,12 +195,12 @@ class Planner:
             complete=self._started.checkpoint.complete,
         )
 
-    def _made_of(self, personas: list[PlannedPersona]) -> Plan:
+    def _plan_of(self, personas: list[PlannedPersona]) -> Plan:
         return Plan(personas=tuple(personas), max_credits=self._credit_limit)
 
 
 def _why(decision: PersonaAction, case: _Case) -> str:
-    """The reason that a decision needs not give, for people."""
+    """Returns the reason of a decision that has none, for display."""
     if decision.action == "leave":
         return "nothing that counts has changed"
     if case.doubt:
