@@ -14,7 +14,7 @@ import hypothesis
 import pytest
 
 from tests.support.command_line import logging_as_it_was
-from tests.support.nursery import Nursery
+from tests.support.fork_server import ForkServer
 from tests.support.redis_server import RedisServer
 from tests.support.workers import WorkerProcess
 from worker.store import StorePool, embedded_pool, redis_pool
@@ -101,15 +101,15 @@ def pool(request: pytest.FixtureRequest) -> StorePool:
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
+def fork_server() -> Iterator[ForkServer]:
     """Where worker processes come from that are not started by a command."""
-    nursery = Nursery()
-    yield nursery
-    nursery.close()
+    fork_server = ForkServer()
+    yield fork_server
+    fork_server.close()
 
 
 @pytest.fixture
-def start_worker(tmp_path: Path, nursery: Nursery) -> Iterator[Callable[..., WorkerProcess]]:
+def start_worker(tmp_path: Path, fork_server: ForkServer) -> Iterator[Callable[..., WorkerProcess]]:
     """Starts worker processes and ends whatever is left of them. Call: `start_worker(env)`, and `plan=...` for how it
     ends; or `start_worker(env, command=...)`, and nothing is spared it."""
     started: list[WorkerProcess] = []
@@ -118,7 +118,7 @@ def start_worker(tmp_path: Path, nursery: Nursery) -> Iterator[Callable[..., Wor
         env: dict[str, str], *, ready: bool = True, plan: str = "", command: Sequence[str] | None = None
     ) -> WorkerProcess:
         log = tmp_path / f"worker-{len(started)}.log"
-        how = {"nursery": nursery, "plan": plan} if command is None else {"command": command}
+        how = {"fork_server": fork_server, "plan": plan} if command is None else {"command": command}
         worker = WorkerProcess(env, log, **how)
         started.append(worker)
         if ready:

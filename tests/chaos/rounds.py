@@ -227,7 +227,7 @@ class Round:
             (3, "killed worker", self._kill_worker),
             (2, "frozen worker", self._freeze_worker),
             (2, "stopped worker", self._stop_worker),
-            (3, "doomed worker", self._doomed_worker),
+            (3, "worker that is killed", self._killed_worker),
             (1, "restarted Redis", self._restart_redis),
             (1, "killed Redis", self._kill_redis),
             (1, "power cut", self._power_cut),
@@ -278,7 +278,7 @@ class Round:
             await asyncio.to_thread(worker.terminate)
         await self._start_worker()
 
-    async def _doomed_worker(self) -> None:
+    async def _killed_worker(self) -> None:
         point, how = self._random.choice(POINTS), self._random.choice(list(HOW))
         await self._start_worker(f"{point}:{self._random.randint(1, 4)}:{how}")
 

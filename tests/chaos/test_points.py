@@ -53,20 +53,20 @@ async def test_a_worker_that_ends_at_this_point_costs_nothing_but_time(
         if "leave" in point:  # only where there are personas already
             await client.wait((await client.enqueue(SyncRequest(space_id="spa_chaos"))).id)
         other.pause()
-        doomed = start_worker(env, plan=f"{point}:{nth}:{how}")
+        dying = start_worker(env, plan=f"{point}:{nth}:{how}")
         sync = await client.enqueue(SyncRequest(space_id="spa_chaos", strategy=strategy))
-        await asyncio.to_thread(_wait_until_over, doomed, how)
+        await asyncio.to_thread(_wait_until_over, dying, how)
         other.go_on()
 
         sync = await client.wait(sync.id)
         if how == "stop":
-            doomed.go_on()
+            dying.go_on()
             # It has woken once it has shown a sign of life of its own: it is on the list again.
-            await until(lambda: _is_listed(client, doomed))
+            await until(lambda: _is_listed(client, dying))
             again = await client.enqueue(SyncRequest(space_id="spa_chaos"))
             again = await client.wait(again.id)
             assert_exact(again, expected)
-            assert doomed.terminate() == 0, doomed.text()
+            assert dying.terminate() == 0, dying.text()
 
         sync = await client.get(sync.id)
         assert_exact(sync, expected)

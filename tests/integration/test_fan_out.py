@@ -85,7 +85,7 @@ async def test_deploys_in_the_middle_hand_batches_over(session_redis: RedisServe
             for worker in fleet:
                 worker.ask_to_stop()
             for worker in fleet:
-                assert await asyncio.to_thread(worker.process.wait, 10) == 0, worker.text()
+                assert await asyncio.to_thread(worker.process.wait) == 0, worker.text()
         stage.sandbox.set_options(latency_s=0)
         stage.worker()
         await stage.assert_bought_once(await stage.ended(sync))

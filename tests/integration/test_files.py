@@ -72,9 +72,9 @@ async def test_a_worker_killed_in_the_middle_of_a_file_costs_nothing_but_time(
     stage: Stage, tmp_path: Path, content: bytes, expected: truth.Truth, name: str
 ) -> None:
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    doomed = stage.worker("after_commit:3:kill")
+    dying = stage.worker("after_commit:3:kill")
     sync = await stage.enqueue(file=name)
-    await asyncio.to_thread(doomed.process.wait, 30)
+    await asyncio.to_thread(dying.process.wait)
     stopped = await stage.client.get(sync.id)
     assert 0 < stopped.profiles < expected.profiles
     stage.worker()
@@ -100,9 +100,9 @@ async def test_a_file_that_changes_after_a_failure_is_not_mixed_with_what_it_was
 ) -> None:
     path = tmp_path / "profiles.ndjson"
     path.write_bytes(content)
-    doomed = stage.worker("after_commit:3:kill")
+    dying = stage.worker("after_commit:3:kill")
     sync = await stage.enqueue(file=path.name)
-    await asyncio.to_thread(doomed.process.wait, 30)
+    await asyncio.to_thread(dying.process.wait)
     path.write_bytes(content + b"\n")
     stage.worker()
     failed = await stage.ended(sync)
@@ -277,9 +277,9 @@ async def test_merged_profiles_are_left_out_and_counted_once_however_often_worke
     kept = [{**row, "merged_to": ""} for row in rows if isinstance(row, dict)]
     mixed = [row for pair in zip(merged, kept, strict=True) for row in pair]
     (tmp_path / "rows.ndjson").write_bytes(lines(mixed))
-    doomed = stage.worker("after_commit:1:kill", COMMIT_INTERVAL_S="0")
+    dying = stage.worker("after_commit:1:kill", COMMIT_INTERVAL_S="0")
     sync = await stage.enqueue(file="rows.ndjson")
-    await asyncio.to_thread(doomed.process.wait, 30)
+    await asyncio.to_thread(dying.process.wait)
     for _ in range(2):
         stage.worker(LEASE_S="0.01", COMMIT_INTERVAL_S="0")
     done = await stage.ended(sync)

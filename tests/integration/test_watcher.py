@@ -135,19 +135,19 @@ async def test_a_page_that_always_kills_its_worker_fails_the_sync_resumable(
     async with staged(session_redis, start_worker, LONG, settings=settings) as stage:
         sync = await stage.enqueue()
         killed = 0
-        doomed = [stage.worker("after_fetch:1:kill", ready=False) for _ in range(2)]
+        dying = [stage.worker("after_fetch:1:kill", ready=False) for _ in range(2)]
         while not (sync := await stage.client.get(sync.id)).state.is_final:
-            for i, worker in enumerate(doomed):
+            for i, worker in enumerate(dying):
                 if not worker.alive:
                     killed += 1
-                    doomed[i] = stage.worker("after_fetch:1:kill", ready=False)
+                    dying[i] = stage.worker("after_fetch:1:kill", ready=False)
             await asyncio.sleep(0.05)
         assert sync.error
         assert (sync.state, sync.error.code, sync.error.resumable) == (SyncState.FAILED, "worker_lost", True)
         assert killed >= 6
         assert stage.sandbox.journal.count("segment.page") == 6
         assert "6 times in a row" in sync.error.message
-        for worker in doomed:
+        for worker in dying:
             worker.kill()
         stage.worker()
         await stage.client.resume(sync.id)

@@ -47,7 +47,7 @@ class Stage:
     ) -> WorkerProcess:
         """Starts a worker; plan: how it ends, see `tests.chaos.points`; settings: of this worker only.
 
-        command: starts it by that; None: out of the nursery.
+        command: starts it by that; None: from the fork server.
         """
         worker = self.start(self.environment(**settings), ready=ready, plan=plan, command=command)
         self.workers.append(worker)

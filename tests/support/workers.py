@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from producer.sandbox import Sandbox
-from tests.support.nursery import Child, Nursery
+from tests.support.fork_server import Child, ForkServer
 
 WORKER = (sys.executable, "-m", "worker")
 READY = "takes jobs"
@@ -50,7 +50,7 @@ def environment(redis_url: str | None, sandbox: Sandbox | None, **settings: str)
 class WorkerProcess:
     """One worker process. Its log is in `log`; end it by `terminate`, `kill` or `close`.
 
-    It is started by its command, or comes from a nursery; then `plan` says how it ends, see `tests.chaos.points`.
+    It is started by its command, or comes from a fork server; then `plan` says how it ends, see `tests.chaos.points`.
     """
 
     def __init__(
@@ -59,18 +59,18 @@ class WorkerProcess:
         log: Path,
         command: Sequence[str] = WORKER,
         *,
-        nursery: Nursery | None = None,
+        fork_server: ForkServer | None = None,
         plan: str = "",
     ) -> None:
         self.log = log
         self.process: subprocess.Popen[bytes] | Child
         with log.open("ab") as out:
-            if nursery:
-                self.process = nursery.start(plan, env, out.fileno())
+            if fork_server:
+                self.process = fork_server.start(plan, env, out.fileno())
             else:
                 self.process = subprocess.Popen(command, env=dict(env), stdout=out, stderr=subprocess.STDOUT)
 
-    def wait_ready(self, timeout_s: float = 20) -> None:
+    def wait_ready(self, timeout_s: float = 250) -> None:
         """Returns once the worker takes jobs."""
         deadline = time.monotonic() + timeout_s
         while READY not in self.text():
@@ -104,7 +104,7 @@ class WorkerProcess:
         self.process.kill()
         self.process.wait(10)
 
-    def terminate(self, timeout_s: float = 15) -> int:
+    def terminate(self, timeout_s: float = 250) -> int:
         """SIGTERM; returns the exit code."""
         self.process.send_signal(signal.SIGCONT)
         self.process.terminate()

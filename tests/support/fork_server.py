@@ -1,10 +1,10 @@
-"""Workers in a hurry: one process that has imported all that a worker needs forks each of them from itself.
+"""A fork server for workers: one process that has imported all that a worker needs forks each of them from itself.
 
-What comes out is a process of its own like any other, with its own environment and log, and is really killed, frozen
-and told to stop; it only has not spent most of a second on imports, of which the tests would otherwise pay hundreds.
-What `python -m worker` itself does on its way is not tried by it.
+Each worker is a process like any other, with its own environment and log, and is really killed, frozen and told to
+stop. It only saves most of a second of imports, of which the tests would otherwise pay hundreds. What
+`python -m worker` does before that is not tested with it.
 
-Each worker has a keeper, the process between, which waits for it and tells how it ended.
+Each worker has a supervisor, the process between, which waits for it and reports how it ended.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST = 1 << 17
 """Bytes of a request: in essence the environment."""
 
 
-class Nursery:
+class ForkServer:
     """Runs until `close`, or until whoever has started it is gone."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Nursery:
 
 
 class Child:
-    """A worker from the nursery; what the tests use of `subprocess.Popen`."""
+    """A worker from the fork server; what the tests use of `subprocess.Popen`."""
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
@@ -81,10 +81,10 @@ class Child:
 
 
 def main() -> None:
-    """The nursery itself; its standard input is the line on which it is asked for workers."""
+    """The fork server itself; its standard input is the line on which it is asked for workers."""
     from tests.chaos import worker_process
 
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for keepers
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for supervisors
     with socket.socket(fileno=os.dup(0)) as asked:
         while True:
             request, fds, _, _ = socket.recv_fds(asked, _MOST, 2)
@@ -98,7 +98,7 @@ def main() -> None:
     line, log = fds
     pid = os.fork()
     if pid:
-        _keep(socket.socket(fileno=line), pid)
+        _supervise(socket.socket(fileno=line), pid)
     os.close(line)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for standard in (1, 2):
@@ -109,7 +109,7 @@ def main() -> None:
     sys.exit(worker_process.run(given["plan"]))
 
 
-def _keep(line: socket.socket, pid: int) -> None:
+def _supervise(line: socket.socket, pid: int) -> None:
     line.send(str(pid).encode())
     _, status = os.waitpid(pid, 0)
     line.send(str(os.waitstatus_to_exitcode(status)).encode())
