@@ -1,6 +1,6 @@
-"""Reading what an API answered: JSON of any quality, error bodies, cursors, `Retry-After`, `X-RateLimit-*`.
+"""Parses answers of an API: JSON, error bodies, cursors, `Retry-After` and `X-RateLimit-*`.
 
-Pure. Nothing here puts a body's text into an error beyond the API's own `message`, which is bounded.
+Pure. An error contains no text of a body except the API's own `message`, whose length is bounded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import orjson
 from worker.models.allowance import Allowance
 
 MAX_VALUES = 1_000_000
-"""Most values in one body: 200 profiles of 5,000 traits. `{}` takes 3 bytes of a body, and 72 in memory."""
+"""Largest number of values in one body: 200 profiles of 5,000 traits. `{}` takes 3 bytes of a body and 72 in memory."""
 
 MAX_CURSOR_LENGTH = 4096
 _MESSAGE_LENGTH = 300
@@ -26,10 +26,13 @@ _LONGEST_WAIT_S = 1e9
 
 
 def parse_json(body: bytes) -> Any:
-    """The body as JSON. Raises ValueError, with nothing of the body in it, if it is none or holds too many values.
+    """Parses a body as JSON.
 
-    orjson is strict and fast, but rejects a whole page for one `NaN` or `1e999`: then the standard parser has its turn.
-    An integer of more than 400 digits reads as infinity, for it alone must not spoil the page either.
+    orjson is strict and fast, but rejects a whole page for one `NaN` or `1e999`; such a body is parsed by the standard
+    library. An integer of more than 400 digits is read as infinity, so that it does not make the page unreadable.
+
+    Raises:
+        ValueError: The body is not JSON or has too many values. The message contains nothing of the body.
     """
     if len(body) > MAX_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise ValueError(f"the body holds more than {MAX_VALUES:,} values")
@@ -44,7 +47,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def error_message(body: bytes) -> tuple[str, str, str]:
-    """Code, message and parameter of an API's error body as `error_words` finds them; empty if it is not JSON."""
+    """Returns code, message and parameter of an error body, as `error_words`; empty texts if it is not JSON."""
     try:
         return error_words(parse_json(body))
     except ValueError:
@@ -52,7 +55,7 @@ def error_message(body: bytes) -> tuple[str, str, str]:
 
 
 def error_words(body: object) -> tuple[str, str, str]:
-    """Code, message and parameter that an error body names; each empty if it names none.
+    """Returns code, message and parameter of a parsed error body; each is empty if the body has none.
 
     Looks into `error` (an object or a text), `errors`, and at the top for `message`, `detail` and `title`.
     """
@@ -67,7 +70,7 @@ def error_words(body: object) -> tuple[str, str, str]:
 
 
 def has_error(body: object) -> bool:
-    """Whether a body reports an error, whatever status it came with."""
+    """Returns whether a body reports an error. The status of the answer is not considered."""
     return isinstance(body, dict) and bool(body.get("error") or body.get("errors"))
 
 
@@ -76,7 +79,7 @@ _MOST_ERRORS = 5
 
 
 def _error_nodes(body: object) -> Iterator[Mapping[str, Any]]:
-    """The objects of a body that describe an error; a text is taken for a message."""
+    """Yields the objects of a body that describe an error; a text is yielded as a message."""
     if not isinstance(body, dict):
         return
     for name in ("error", "errors"):
@@ -90,7 +93,7 @@ def _error_nodes(body: object) -> Iterator[Mapping[str, Any]]:
 
 
 def _texts(value: object) -> list[str]:
-    """The texts of a message: itself, or those of a list, which may hold objects with a message."""
+    """Returns the texts of a message: the text itself, or the texts or messages in a list."""
     if isinstance(value, list):
         return [
             text for one in value[:_MOST_ERRORS] for text in _texts(one.get("msg") if isinstance(one, dict) else one)
@@ -99,17 +102,24 @@ def _texts(value: object) -> list[str]:
 
 
 def is_cursor(text: str) -> bool:
-    """Whether it can be sent back and stored: not too long, and no half of a surrogate pair, which JSON can hold."""
+    """Returns whether a text can be stored and sent as a cursor: not too long, and without unpaired surrogates."""
     if not 0 < len(text) <= MAX_CURSOR_LENGTH:
         return False
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
-    """Whole seconds that `Retry-After` asks for, as a number or an HTTP date; None if absent or meaningless.
+    """Reads `Retry-After`, which is a number of seconds or an HTTP date.
 
-    now: Unix seconds, used for a date only. A wait of 0 and a date in the past are meaningless: whoever obeyed them
-    would ask without a pause. How much of a long wait is believed is the caller's business.
+    A wait of 0 and a date in the past are ignored, because the client would then repeat requests without a pause. The
+    caller limits long waits.
+
+    Args:
+        headers: Headers of the answer.
+        now: Unix seconds, for a date.
+
+    Returns:
+        Seconds to wait, rounded up; None if the header is absent or not usable.
     """
     text = headers.get("Retry-After", "").strip()
     wait_s = float(text) if text.isascii() and text.replace(".", "", 1).isdigit() else _until(text) - now
@@ -117,10 +127,15 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def wait_named_s(headers: Mapping[str, str], body: bytes, now: float) -> float | None:
-    """Seconds that an answer asks to wait; None if it names no time.
+    """Reads `Retry-After`, then `errors[].data.msBeforeNext` of the body, then `X-RateLimit-Reset`.
 
-    Read from `Retry-After`, then from `errors[].data.msBeforeNext` of the body, then from `X-RateLimit-Reset` if no
-    request remains. now: Unix seconds.
+    Args:
+        headers: Headers of the answer.
+        body: Body of the answer.
+        now: Unix seconds.
+
+    Returns:
+        Seconds to wait; None if the answer names no time. A reset counts only if no request remains.
     """
     found = retry_after_s(headers, now)
     if found is None:
@@ -145,17 +160,17 @@ def _ms_before_next_s(body: bytes) -> float | None:
 
 
 def read_allowance(headers: Mapping[str, str], now: float) -> Allowance:
-    """Reads `X-RateLimit-Limit`, `-Remaining` and `-Reset`; whatever is absent or meaningless says nothing.
+    """Reads `X-RateLimit-Limit`, `-Remaining` and `-Reset`. Headers that are absent or not usable are ignored.
 
-    A reset is a Unix time or an HTTP date, which is compared with the `Date` of the same answer if there is one, else
-    with `now` (Unix seconds); below a year's worth of seconds it is taken for seconds from now, as some APIs have it.
+    A reset is a Unix time or an HTTP date, which is compared with the `Date` of the same answer, or with `now` (Unix
+    seconds) if there is none. A number below the seconds of a year is a number of seconds from now.
     """
     limit, remaining = (_count(headers.get(f"X-RateLimit-{name}", "")) for name in ("Limit", "Remaining"))
     return Allowance(limit or None, _reset_s(headers, now) if remaining == 0 else 0.0)
 
 
 def _reset_s(headers: Mapping[str, str], now: float) -> float:
-    """Seconds until `X-RateLimit-Reset`; 0 if it is absent, meaningless or past."""
+    """Returns the seconds until `X-RateLimit-Reset`; 0 if it is absent, not usable or past."""
     text = headers.get("X-RateLimit-Reset", "")
     count = _count(text)
     if count is not None and count < _YEAR_S:
@@ -169,13 +184,13 @@ _YEAR_S = 366 * 86_400
 
 
 def _count(text: str) -> int | None:
-    """A number of up to ten digits."""
+    """Reads a number of up to ten digits; returns None for any other text."""
     digits = text.strip()
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 10 else None
 
 
 def _until(http_date: str) -> float:
-    """Unix seconds of an HTTP date; minus infinity if it is none."""
+    """Returns the Unix seconds of an HTTP date; minus infinity for any other text."""
     try:
         parsed = email.utils.parsedate_to_datetime(http_date)
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
@@ -184,7 +199,7 @@ def _until(http_date: str) -> float:
 
 
 def _short(value: object) -> str:
-    """A text that may stand in a message, a log and a terminal: bounded, one line, printable; '' if it is no text."""
+    """Returns a text for messages and logs: one printable line of bounded length; '' if the value is not text."""
     if not isinstance(value, str):
         return ""
     start = value[: 4 * _MESSAGE_LENGTH]

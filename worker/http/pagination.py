@@ -1,9 +1,9 @@
-"""What the body of a list says about the next page, for both APIs: a cursor, the end, or neither.
+"""Finds the next page in the body of a list, for both APIs: a cursor, the end of the list, or neither.
 
-No API that is read here documents one form, so every usual one is recognised: the cursor may be at the top of the
-body, in `data`, or in an object such as `cursor`, `pagination`, `meta` or `links`; it may be a text, a number or a URL
-of the same host. A list has ended only if the answer says so, or is a short page that says nothing. Everything else is
-in doubt: the caller asks again and must not take the list for complete.
+Neither API documents the form completely, so all common forms are recognised. The cursor may be at the top level of the
+body, in `data`, or in an object such as `cursor`, `pagination`, `meta` or `links`. It may be a text, a number or a URL
+of the same host. A list has ended only if the answer says so, or if the page is short and says nothing about more.
+Everything else is in doubt: the caller requests the page again and must not treat the list as complete.
 
 Pure. Messages name keys of the answer, never their values.
 """
@@ -22,7 +22,7 @@ _CONTAINERS = frozenset(
     {"data", "cursor", "cursors", "pagination", "paginator", "paging", "page", "pageinfo", "pageinfos", "meta"}
     | {"metadata", "links", "link", "next", "nextpage", "response", "result", "list", "info", "responsemetadata"}
 )
-"""Objects that may hold a cursor or a sign of the end. Names are compared in lower case, without `_` and `-`."""
+"""Objects that may contain a cursor or a sign of the end. Names are compared in lower case, without `_` and `-`."""
 
 _CURSOR_OBJECTS = frozenset({"cursor", "pagination"})
 """Containers that are the cursor itself when they are not objects."""
@@ -50,24 +50,24 @@ _NOT_A_HINT = re.compile(r"prev|before|back|start|self|first|current|this|last|l
 _PAGES = frozenset({"pages", "totalpages", "totalpage", "pagestotal", "pagecount", "numpages", "lastpage", "maxpage"})
 """Names of the number of pages in all."""
 _NOTHING = frozenset({"", "null", "none", "nil", "false", "undefined"})
-"""Texts that a template writes for a cursor that is not there. They neither name a page nor end a list."""
+"""Texts that templates write for a missing cursor. They neither name a page nor end a list."""
 _THOUSANDS = re.compile(r"\d{1,3}([,_ ]\d{3})+")
 _URL_PARAMETERS = ("cursor", "next", "next_cursor", "nextCursor", "page_token", "pageToken", "after", "starting_after")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|//")
 
 _DEEPEST = 5
 _KEY = re.compile(r"[$@_]?[A-Za-z]+([_.-][A-Za-z]+)*")
-"""How a key looks that is a name of a field; with digits in it, it could be somebody's identifier."""
+"""The form of a field's name. A key with digits could be an identifier, so it is not shown."""
 _LONGEST_KEY, _MOST_KEYS = 40, 15
 
 
 @dataclass(frozen=True)
 class NextPage:
-    """What comes after a page.
+    """What follows a page.
 
     Attributes:
-        cursor: Of the next page; None if there is none, or none is known.
-        doubt: Why the list may go on although there is no cursor; empty if there is one, or the list has ended.
+        cursor: Cursor of the next page; None if there is none, or it is not known.
+        doubt: Why more pages may follow although there is no cursor; empty if there is one, or if the list has ended.
     """
 
     cursor: str | None = None
@@ -79,11 +79,11 @@ class ListRequest:
     """The request that a page answers.
 
     Attributes:
-        limit: How many entries were asked for.
+        limit: Number of entries that were requested.
         cursor: The cursor that was sent; empty for the first page.
-        host: The host that was asked; a cursor that is a URL of another one is refused.
-        before: How many entries all earlier pages had; None if that is not known.
-        pages: How many earlier pages there were.
+        host: Host of the request; a cursor that is a URL of another host is refused.
+        before: Number of entries of all earlier pages; None if it is not known.
+        pages: Number of earlier pages.
     """
 
     limit: int
@@ -94,7 +94,13 @@ class ListRequest:
 
 
 def read_next_page(body: Mapping[str, Any], entries: int, request: ListRequest) -> NextPage:
-    """Reads what follows the page `body`, which has so many `entries`. Never raises."""
+    """Reads what follows a page. Never raises.
+
+    Args:
+        body: Parsed body of the page.
+        entries: Number of its entries.
+        request: The request that it answers.
+    """
     signs = _Signs(request.host)
     signs.visit(body)
     cursor = signs.chosen(request.cursor)
@@ -105,14 +111,14 @@ def read_next_page(body: Mapping[str, Any], entries: int, request: ListRequest) 
 
 
 def shown_keys(body: Mapping[str, Any]) -> str:
-    """The keys of a body and of the objects in it that may hold a cursor, for a message."""
+    """Lists the keys of a body and of the objects in it that may contain a cursor, for a message."""
     parts = [_listed_keys("top level", body)]
     parts += [_listed_keys(where, inner) for where, inner in _containers(body)]
     return "; ".join(parts)
 
 
 def _why(signs: _Signs, entries: int, request: ListRequest) -> str:
-    """Why the list may go on; empty if it has ended."""
+    """Returns why more pages may follow; empty if the list has ended."""
     if signs.odd:
         return f"the answer has a cursor that cannot be used ({signs.odd[0]})"
     if True in signs.more:
@@ -131,7 +137,7 @@ def _why(signs: _Signs, entries: int, request: ListRequest) -> str:
 
 
 def _full(signs: _Signs, request: ListRequest) -> float:
-    """How many entries make a page a full one: as asked for, as the answer limits it, or as the pages before had."""
+    """Returns the size of a full page: as requested, as limited by the answer, or as the mean of earlier pages."""
     sizes = [float(request.limit), *map(float, signs.limits)]
     if request.before and request.pages:
         sizes.append(request.before / request.pages)
@@ -140,7 +146,7 @@ def _full(signs: _Signs, request: ListRequest) -> float:
 
 @dataclass
 class _Signs:
-    """What was found in a body so far. Cursors under an object that says "no more" do not count."""
+    """What was found in a body. Cursors in an object that says that there is no more page do not count."""
 
     host: str
     cursors: list[str] = field(default_factory=list)
@@ -153,10 +159,10 @@ class _Signs:
     limits: list[int] = field(default_factory=list)
 
     def visit(self, node: Mapping[str, Any], *, closed: bool = False, in_next: bool = False, depth: int = 0) -> None:
-        """Looks at one object and at the objects in it."""
-        said = {flag for key, value in node.items() if (flag := _has_more(_plain(key), value)) is not None}
-        self.more |= said
-        closed = closed or said == {False}
+        """Collects the signs of one object and of the objects in it."""
+        flags = {flag for key, value in node.items() if (flag := _has_more(_plain(key), value)) is not None}
+        self.more |= flags
+        closed = closed or flags == {False}
         for key, value in node.items():
             name = _plain(key)
             if isinstance(value, dict) and (name in _CONTAINERS or name in _NEXT or in_next):
@@ -174,9 +180,9 @@ class _Signs:
             if isinstance(value, dict):
                 self._count(name, value.get("value"))
 
-    def chosen(self, asked: str) -> str | None:
-        """The cursor to read on with. One that was just asked for may be an echo, if anything else is said."""
-        fresh = [cursor for cursor in self.cursors if cursor != asked]
+    def chosen(self, sent: str) -> str | None:
+        """Returns the cursor of the next page. The cursor that was sent counts only if nothing contradicts it."""
+        fresh = [cursor for cursor in self.cursors if cursor != sent]
         if fresh:
             return fresh[0]
         return self.cursors[0] if self.cursors and not self.ended and self.more != {False} and not self.odd else None
@@ -224,7 +230,7 @@ class _Signs:
 
 
 def int_or_none(value: object) -> int | None:
-    """A whole number, also as a float or as a short text such as 1200 or 1,200; None if it is not one."""
+    """Returns a whole number, also from a float or a short text such as 1200 or 1,200; None for any other value."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -238,7 +244,7 @@ def int_or_none(value: object) -> int | None:
 
 
 def _has_more(name: str, value: object) -> bool | None:
-    """Whether a field says that there is more; None if it says nothing about that."""
+    """Returns whether a field says that more pages follow; None if it does not say."""
     if name not in _MORE and name not in _LAST:
         return None
     if value in ("true", "false"):
@@ -255,7 +261,7 @@ def _may_name_a_page(name: str) -> bool:
 
 
 def _from_url(text: str, host: str) -> tuple[str, str]:
-    """The cursor that a text is or, if it is a URL, names; and what is wrong with the URL, or empty."""
+    """Returns the cursor that a text is or, if it is a URL, contains; and what is wrong with the URL, or empty."""
     is_url = bool(_URL.match(text))
     if not is_url and "?" not in text:
         return text, ""

@@ -1,6 +1,6 @@
-"""Reads Mavera's list of personas page by page, and says whether all of it was read.
+"""Reads Mavera's list of personas page by page, and reports whether all of it was read.
 
-A persona that is listed exists. That one is not listed proves something only if the list is complete.
+A listed persona exists. A persona that is not listed is absent only if the list is complete.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from worker.mavera.client import ListPage, MaveraClient
 
 MAX_PAGES = 200
 ATTEMPTS = 3
-"""How often a page that is in doubt is asked for."""
+"""Number of times that a page in doubt is requested."""
 
 Call = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 
 async def list_pages(client: MaveraClient, family: str, call: Call) -> AsyncIterator[ListPage]:
-    """Yields the pages of the personas whose text holds `family`, up to `MAX_PAGES`.
+    """Yields the pages of the personas whose text contains `family`, up to `MAX_PAGES`.
 
-    The list is complete if no page has a doubt. A page in doubt is asked for again; the last answer counts.
+    The list is complete if no page has a doubt. A page in doubt is requested again; the last answer counts.
 
     Args:
-        client: Of the account.
+        client: Client of the account.
         family: The family of our references; empty for all personas.
         call: Sends one request that may be repeated.
 
     Raises:
-        Whatever `call` raises.
+        ApiError, Defer: Whatever `call` raises.
     """
     cursor: str | None = None
     seen: set[str] = set()
     rows = 0
     for number in range(MAX_PAGES):
-        asked, before = cursor, rows
+        sent, before = cursor, rows
         for _ in range(ATTEMPTS):
             page: ListPage = await call(
-                lambda: client.list_page(family, asked, before=before, pages=number)  # noqa: B023
+                lambda: client.list_page(family, sent, before=before, pages=number)  # noqa: B023
             )
             if not page.doubt:
                 break

@@ -1,6 +1,6 @@
 """The account as `GET /usage` describes it: credits, billing period, rate limit, auto-recharge, limits.
 
-Every part may be missing or of another form: what cannot be read is None, and nothing is concluded from it.
+Every part may be missing or have another form. A part that cannot be read is None, and nothing is concluded from it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MOST = 10**12
 
 @dataclass(frozen=True)
 class Usage:
-    """What is known of an account. Credits are whole numbers.
+    """What is known about an account. Credits are whole numbers; None means not known.
 
     Attributes:
         used: credits used in the billing period.
@@ -42,9 +42,9 @@ class Usage:
 
     @property
     def available(self) -> int | None:
-        """Credits that can be spent now before Mavera refuses; None if there is no end of them, or none is known.
+        """Credits that can be spent before Mavera refuses; None if they are unlimited or not known.
 
-        A usage limit below the price of one persona is not believed: it may be a percentage.
+        A usage limit below the price of one persona is ignored, because it may be a percentage.
         """
         bounds = []
         if self.remaining is not None and self.auto_recharge is False:
@@ -54,7 +54,7 @@ class Usage:
         return min(bounds, default=None)
 
     def describe(self) -> str:
-        """The credits in a phrase: `1,200 of 2,500 credits left until 31 March, auto-recharge off`."""
+        """Describes the credits in a phrase: `1,200 of 2,500 credits left until 31 March, auto-recharge off`."""
         if self.remaining is None:
             text = "how many credits are left is not known" if self.used is None else f"{self.used:,} credits used"
         else:
@@ -69,7 +69,7 @@ class Usage:
 
 
 def read_usage(body: Any) -> Usage | None:
-    """Reads the parsed body of `GET /usage`, alone or inside `data`; None if it holds nothing that can be used."""
+    """Reads the parsed body of `GET /usage`, at the top level or in `data`; returns None if nothing in it is usable."""
     if not isinstance(body, Mapping):
         return None
     if "credits" not in body and isinstance(body.get("data"), Mapping):
@@ -112,7 +112,7 @@ def _switch(value: object) -> bool | None:
 
 
 def _day(value: object) -> date | None:
-    """The day of an ISO 8601 text, or of a Unix time in seconds or milliseconds."""
+    """Returns the day of an ISO 8601 text or of a Unix time in seconds or milliseconds; None for any other value."""
     try:
         if isinstance(value, str):
             moment = datetime.fromisoformat(value.strip())

@@ -16,10 +16,16 @@ from worker.clusters.statistics.serialization import check_document_version
 
 
 class PlannedPersona(BaseModel):
-    """What would become of one cluster's persona.
+    """What a sync would do with one cluster's persona.
 
-    reason: of a skip a word, else a phrase. persona_id: None if it has none. credits: what it would cost. payload: what
-    would be sent. current: what Mavera shows of the same fields; None if there is no persona, or if it shows nothing.
+    Attributes:
+        cluster: Key of the cluster.
+        action: What would be done.
+        reason: Why; a word for a skip, otherwise a phrase.
+        persona_id: Id of the persona; None if there is none.
+        credits: Credits that it would cost.
+        payload: The fields that would be sent.
+        current: The same fields as Mavera shows them; None if there is no persona, or if Mavera does not show it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,9 +45,18 @@ class PlannedPersona(BaseModel):
 
 
 class AccountCredits(BaseModel):
-    """What a Mavera account said of its credits at one moment; None: it did not say.
+    """The credits of a Mavera account at one moment. A field is None if the account did not report it.
 
-    text: all of it in a phrase. available: what can be spent before Mavera refuses; None: no bound is known.
+    Attributes:
+        text: The credits in a phrase.
+        used: Credits used in the billing period.
+        included: Credits that the period includes.
+        remaining: Credits that are left of them.
+        available: Credits that can be spent before Mavera refuses; None if no bound is known.
+        period_start: First day of the billing period, UTC.
+        period_end: End of the billing period, UTC.
+        auto_recharge: Whether Mavera buys more credits by itself.
+        usage_limit: Most credits that may be used in the period.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,10 +73,14 @@ class AccountCredits(BaseModel):
 
 
 class AccountBill(BaseModel):
-    """What a sync was charged, beside what its account counted from before its first change to its end.
+    """Compares the credits that a sync was charged with those that its account counted meanwhile.
 
-    before, after: the two readings; after is None until the sync has made its changes. at: of the first reading, Unix
-    seconds. charged_before: credits of the sync by then. charged: credits of the sync between the two.
+    Attributes:
+        before: The account before the sync's first change.
+        at: When that was read, in Unix seconds.
+        charged_before: Credits that the sync had been charged by then.
+        after: The account after the sync's changes; None until then.
+        charged: Credits that the sync was charged between the two readings.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -87,7 +106,7 @@ class AccountBill(BaseModel):
         return None if self.billed is None else self.billed - self.charged
 
     def describe(self) -> str:
-        """A difference in a sentence; empty if there is none."""
+        """Describes the difference in a sentence; empty if there is none."""
         if not self.difference:
             return ""
         counted = f"Mavera counted {self.billed:,} credits during this sync, which was charged {self.charged:,}"
@@ -100,7 +119,12 @@ class AccountBill(BaseModel):
 
 
 class Orphan(BaseModel):
-    """A persona of this space and these rules whose cluster is not in the rules. cluster: its key; "": not known."""
+    """A persona of this space and these rules whose cluster is no longer in the rules.
+
+    Attributes:
+        persona_id: Id of the persona.
+        cluster: Key of its cluster; empty if it is not known.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -109,12 +133,16 @@ class Orphan(BaseModel):
 
 
 class Plan(BaseModel):
-    """A plan.
+    """What a sync would do with the personas of all clusters.
 
-    max_credits: the budget under which it was made; None: without one. alarms: for what a guard would stop it, in
-    sentences, unless it is accepted. account: what the Mavera account has left; None: it was not asked. orphans:
-    personas that no sync with these rules updates any more.
-    sentences, unless it is accepted. alarm_codes: the code of each alarm; empty in plans of older versions.
+    Attributes:
+        version: Version of this format.
+        personas: One entry for each cluster, in the order of the rules.
+        max_credits: The sync's budget in credits; None if it has none.
+        alarms: Why a guard would stop the sync, one sentence each.
+        account: Credits of the Mavera account; None if they were not requested.
+        orphans: Personas that no sync with these rules updates any more.
+        alarm_codes: The code of each alarm; empty in plans of older versions.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -128,33 +156,33 @@ class Plan(BaseModel):
 
     @property
     def exceeds_account(self) -> bool:
-        """Whether it costs more than the account can spend, so that applying it would buy nothing."""
+        """Whether the plan costs more than the account can spend, so that applying it would buy nothing."""
         return self.account is not None and self.account.available is not None and self.credits > self.account.available
 
     alarm_codes: tuple[str, ...] = ()
 
     @property
     def credits(self) -> int:
-        """What it costs to carry it out."""
+        """Credits that it costs to apply the plan."""
         return sum(persona.credits for persona in self.personas)
 
     @property
     def creates(self) -> bool:
-        """Whether it would create a persona."""
+        """Whether the plan creates a persona."""
         return any(persona.action == "create" for persona in self.personas)
 
     @property
     def over_budget(self) -> bool:
-        """Whether it costs more than the budget allows, so that applying it would buy nothing."""
+        """Whether the plan costs more than the budget, so that applying it would buy nothing."""
         return self.max_credits is not None and self.credits > self.max_credits
 
     def encode(self) -> str:
-        """The plan as it stands in Redis."""
+        """Encodes the plan as JSON, for Redis."""
         return self.model_dump_json()
 
     @classmethod
     def decode(cls, text: str) -> Self | None:
-        """Reads what `encode` wrote; None if there is nothing. Raises NewerVersion."""
+        """Decodes what `encode` wrote; returns None for an empty text. Raises NewerVersion."""
         if not text:
             return None
         check_document_version("a plan", text, 1)
@@ -163,7 +191,13 @@ class Plan(BaseModel):
 
 @dataclass(frozen=True)
 class Change:
-    """A field of a persona that would change: `outer.inner` if nested. before: None if it is not there."""
+    """A field of a persona that would change.
+
+    Attributes:
+        field: Name of the field; `outer.inner` if it is nested.
+        before: Its value at Mavera; None if it is missing.
+        after: The value that would be sent.
+    """
 
     field: str
     before: object
