@@ -24,10 +24,15 @@ from worker.secret_masking import mask
 
 
 class PersonasError(Exception):
-    """Base class of the errors that this program raises on purpose. Secrets are masked in its message."""
+    """Base class of the errors that this program raises on purpose. Secrets are masked in its texts.
 
-    def __init__(self, *args: object) -> None:
+    Attributes:
+        hint: What to do about it, in whole sentences; may be empty.
+    """
+
+    def __init__(self, *args: object, hint: str = "") -> None:
         super().__init__(*(mask(part) if isinstance(part, str) else part for part in args))
+        self.hint = mask(hint)
 
 
 class ConfigurationError(PersonasError):
@@ -51,7 +56,6 @@ class ApiError(PersonasError):
 
     Attributes:
         code: Short machine-readable name, shown as `error.code` of a failed sync.
-        hint: What to do about it; may be empty.
         request_id: The API's id of the request, for its support; None if it sent none.
     """
 
@@ -59,9 +63,8 @@ class ApiError(PersonasError):
 
     def __init__(self, code: str, message: str, *, hint: str = "", request_id: str | None = None) -> None:
         self.code = code
-        self.hint = mask(hint)
         self.request_id = mask(request_id) if request_id else request_id
-        super().__init__(f"{message} (Request-Id {request_id})" if request_id else message)
+        super().__init__(f"{message} (Request-Id {request_id})" if request_id else message, hint=hint)
 
 
 class Retry(ApiError):

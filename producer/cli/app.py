@@ -530,13 +530,12 @@ def _fail(error: Exception, *, json: bool) -> int:
 
     document: dict[str, object] = {}
     if isinstance(error, PersonasError):
-        from producer.cli.command_lines import command
+        from producer.cli.command_lines import command, with_program_name
 
-        words = getattr(error, "next_command", ())
-        code, text = exit_code_of(error), str(error)
-        document = error_document(error, hint=command(*words) if words else "")
-        if words:
-            text = f"{text}\n  {command(*words)}"
+        hint, words = with_program_name(error.hint), getattr(error, "next_command", ())
+        following = command(*words) if words else ""
+        code, text = exit_code_of(error), "\n".join(filter(None, (str(error), hint, following and f"  {following}")))
+        document = error_document(error, hint=" ".join(filter(None, (hint, following))))
     elif (usage := getattr(error, "format_message", None)) is not None:  # an unknown option, a malformed number
         code, text = WRONG_USE, usage()
         document = {"error": {"code": "usage", "message": text}}

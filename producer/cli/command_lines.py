@@ -31,6 +31,11 @@ def command(*words: str) -> str:
     return f"{program()} {shlex.join(words)}"
 
 
+def with_program_name(hint: str) -> str:
+    """A hint of the engine whose commands in backquotes start with the name by which this program was started."""
+    return hint.replace(f"`{NAME} ", f"`{program()} ")
+
+
 def run_again(
     arguments: Sequence[str],
     *,

@@ -163,7 +163,8 @@ class Catalogue:
                         raise Refused(f"{persona_id} is one of Mavera's own, which cannot be changed.")
                     return persona
         raise Refused(
-            f"Mavera lists no persona {persona_id}. Check the id, and whether MAVERA_API_KEY is its account's."
+            f"Mavera lists no persona {persona_id}.",
+            hint="Check the id, and whether MAVERA_API_KEY belongs to the account that has the persona.",
         )
 
     async def _listed(self, search: str) -> AsyncIterator[Persona]:
@@ -177,7 +178,7 @@ class Catalogue:
         try:
             return await request()
         except ApiError as error:
-            raise Refused(str(error)) from None
+            raise Refused(str(error), hint=error.hint) from None
 
     async def _refer(self, persona: Persona, place: Place) -> bool:
         """Writes the reference into the description; False if the list does not show what that is."""

@@ -436,8 +436,8 @@ async def test_a_forbidden_space_names_what_to_check_in_its_order(said: Said, sa
     assert await said.sync("spa_1", json=True, settings=settings_of(None, sandbox)) == 1
     error = said.document["error"]
     assert isinstance(error, dict)
-    message = error["message"]
-    assert message.index("region") < message.index("kind of token") < message.index("Engage/Unify")
+    hint = error["hint"]
+    assert hint.index("region") < hint.index("kind of token") < hint.index("Engage/Unify")
     assert error["resumable"] is True
 
 

@@ -116,7 +116,8 @@ async def test_the_command_prints_a_line_for_each_finding_and_exits_with_1_if_on
     report = json.loads(done.out)
     assert report["ok"] is False
     (failed,) = [finding for finding in report["findings"] if finding["verdict"] == "fail"]
-    assert "401 The access token is missing or not valid. Check SEGMENT_TOKEN (Request-Id req_" in failed["found"]
+    assert "401 The access token is missing or not valid (Request-Id req_" in failed["found"]
+    assert "Check SEGMENT_TOKEN" in failed["advice"]
 
 
 async def test_malformed_settings_and_files_are_findings_beside_the_others(
@@ -214,7 +215,7 @@ async def test_a_wrong_mavera_key_and_an_api_that_is_away_fail_with_what_to_do(
     sandbox.add_fault(Fault("segment", "drop"))
     findings = await found(settings)
     assert findings["Mavera"][0].verdict == findings["Segment"][0].verdict == "fail"
-    assert findings["Mavera"][0].found.endswith("Check MAVERA_API_KEY")
+    assert findings["Mavera"][0].advice == "Check MAVERA_API_KEY."
     assert "Check the base URL" in findings["Segment"][0].advice
 
 

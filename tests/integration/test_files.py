@@ -129,7 +129,7 @@ async def test_workers_read_no_file_unless_they_were_told_where(stage: Stage, tm
     failed = await stage.sync(file=str(tmp_path / "profiles.ndjson"))
     assert failed.error
     assert failed.error.code == "file_forbidden"
-    assert "Set FILES_DIR where they run" in failed.error.message
+    assert "Set FILES_DIR where the workers run" in failed.error.hint
 
 
 # In one process

@@ -85,7 +85,7 @@ async def test_what_the_list_hides_is_in_doubt_and_not_bought_again(
         for space in ("spa", "other"):
             second = error(await process.sync(space))
             assert (second["code"], second["resumable"]) == ("persona_in_doubt", True)
-            assert "personas adopt" in str(second["message"])
+            assert "personas adopt" in str(second["hint"])
             assert sandbox.personas[0].id in str(second["message"])
         assert (len(sandbox.posts), sandbox.patches) == (3, [])
 

@@ -288,7 +288,7 @@ async def test_credits_that_end_in_the_middle_are_resumed_with_only_what_is_miss
         assert (sync.state, sync.failed_in, len(sync.outcomes)) == (SyncState.FAILED, SyncState.FINALIZING, 2)
         assert sync.error
         assert (sync.error.code, sync.error.resumable) == ("insufficient_credits", True)
-        assert "Top up" in sync.error.message
+        assert "Top up" in sync.error.hint
         stage.sandbox.set_options(credits=300)
         await stage.client.resume(sync.id)
         await stage.assert_bought_once(await stage.ended(sync))
@@ -310,7 +310,7 @@ async def test_a_key_revoked_in_the_middle_is_resumed_with_only_what_is_missing(
         assert (sync.state, len(sync.outcomes)) == (SyncState.FAILED, 2)
         assert sync.error
         assert (sync.error.code, sync.error.resumable) == ("mavera_unauthorized", True)
-        assert "MAVERA_API_KEY" in sync.error.message
+        assert "MAVERA_API_KEY" in sync.error.hint
         stage.sandbox.set_options(mavera_key="mvra_test_sandbox")
         await stage.client.resume(sync.id)
         await stage.assert_bought_once(await stage.ended(sync))

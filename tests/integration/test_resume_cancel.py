@@ -71,7 +71,7 @@ async def test_an_expired_cursor_needs_a_restart_which_begins_with_fresh_sums(
         assert sync.error
         assert (sync.error.code, sync.error.resumable) == ("cursor_expired", False)
         assert "page 11" in sync.error.message
-        assert "from the start" in sync.error.message
+        assert "from the start" in sync.error.hint
         with pytest.raises(SyncConflict, match="restart"):
             await stage.client.resume(sync.id)
         assert (await stage.client.get(sync.id)).epoch == sync.epoch

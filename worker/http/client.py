@@ -62,6 +62,9 @@ class Reply:
         return "".join(character for character in text if "!" <= character <= "~")[:100] or None
 
 
+_CHECK_URL = "Check the base URL."
+
+
 class TransportError(PersonasError):
     """No usable answer came.
 
@@ -70,8 +73,8 @@ class TransportError(PersonasError):
         lasting: Whether the same request cannot succeed before somebody changes something.
     """
 
-    def __init__(self, message: str, *, maybe_done: bool, lasting: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, maybe_done: bool, lasting: bool = False, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.maybe_done = maybe_done
         self.lasting = lasting
 
@@ -159,7 +162,9 @@ class HttpClient:
             NotPermitted: `permit` said no.
         """
         if self._proxy_problem:
-            raise TransportError(self._proxy_problem, maybe_done=False, lasting=True)
+            hint = f"Set {self._proxy_problem} to http://host:port."
+            problem = f"{self._proxy_problem} is not the URL of an HTTP proxy"
+            raise TransportError(problem, maybe_done=False, lasting=True, hint=hint)
         url = URL(self._base + path).with_query(params) if params else URL(self._base + path)
         body = None if json is None else orjson.dumps(json)
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
@@ -173,7 +178,7 @@ class HttpClient:
                 raise
             if guarded_body.error is not None:
                 raise guarded_body.error from None
-            raise TransportError(str(error), maybe_done=False, lasting=error.lasting) from None
+            raise TransportError(str(error), maybe_done=False, lasting=error.lasting, hint=error.hint) from None
         finally:
             if guarded_body:
                 guarded_body.close()
@@ -216,28 +221,30 @@ class HttpClient:
             raise TransportError("the headers of the answer are too large", maybe_done=True, lasting=True) from None
         except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError, ValueError) as error:
             raise TransportError(f"the connection broke: {type(error).__name__}", maybe_done=True) from None
-        raise TransportError(f"more than {MAX_REDIRECTS} redirects; check the base URL", maybe_done=False, lasting=True)
+        problem = f"more than {MAX_REDIRECTS} redirects"
+        raise TransportError(problem, maybe_done=False, lasting=True, hint=_CHECK_URL)
 
     @staticmethod
     def _redirect(method: str, url: URL, location: str) -> URL:
         if method != "GET":
             # It may have been carried out before the redirect was answered.
-            raise TransportError(f"the API redirects a {method}; check the base URL", maybe_done=True, lasting=True)
+            problem = f"the API redirects a {method}"
+            raise TransportError(problem, maybe_done=True, lasting=True, hint=_CHECK_URL)
         try:
             target = url.join(URL(location)).with_user(None)
             origin = target.origin()
         except ValueError:
-            problem = "the API redirects to something that is not a URL"
+            problem, hint = "the API redirects to something that is not a URL", _CHECK_URL
         else:
             if origin == url.origin():
                 return target
             where = str(origin)[:100]
-            problem = (
-                f"the API redirects to {where}: the base URL must begin with that"
-                if origin.host == url.host and origin.scheme != url.scheme
-                else f"the API redirects to another host, {where}; credentials are not sent there, check the base URL"
-            )
-        raise TransportError(problem, maybe_done=False, lasting=True)
+            if origin.host == url.host and origin.scheme != url.scheme:
+                problem, hint = f"the API redirects to {where}", f"Begin the base URL with {where}."
+            else:
+                problem = f"the API redirects to another host, {where}, and credentials are not sent there"
+                hint = _CHECK_URL
+        raise TransportError(problem, maybe_done=False, lasting=True, hint=hint)
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         try:
@@ -367,7 +374,7 @@ class _GuardedBody:
 
 
 def _proxy(url: URL) -> tuple[URL | None, str]:
-    """The proxy that the environment names for this URL (`HTTPS_PROXY`, `NO_PROXY`, ...), and what is wrong with it.
+    """The proxy that the environment names for this URL, or the name of the variable that is malformed.
 
     Nothing of a malformed proxy is shown: it may hold a password.
     """
@@ -381,14 +388,14 @@ def _proxy(url: URL) -> tuple[URL | None, str]:
         usable = False
     if usable:
         return proxy, ""
-    return None, f"{url.scheme.upper()}_PROXY is not the URL of an HTTP proxy; write http://host:port"
+    return None, f"{url.scheme.upper()}_PROXY"
 
 
 def _refused_by_proxy(status: int) -> TransportError:
     """Turns a proxy's own answer into an error. Nothing was sent to the API. A 5xx may be transient."""
     lasting = 400 <= status < 500 and status not in {408, 429}
-    advice = "; check HTTP_PROXY, HTTPS_PROXY and its user and password" if lasting else ""
-    return TransportError(f"the proxy answers {status}{advice}", maybe_done=False, lasting=lasting)
+    hint = "Check HTTP_PROXY and HTTPS_PROXY, with the proxy's user and password." if lasting else ""
+    return TransportError(f"the proxy answers {status}", maybe_done=False, lasting=lasting, hint=hint)
 
 
 def _cannot_connect(error: aiohttp.ClientConnectorError) -> TransportError:
@@ -396,16 +403,16 @@ def _cannot_connect(error: aiohttp.ClientConnectorError) -> TransportError:
     cause = error.os_error
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         reason = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
-        text = f"the certificate of {where} is refused ({reason}); check the host and SSL_CERT_FILE"
-        return TransportError(text, maybe_done=False, lasting=True)
+        text = f"the certificate of {where} is refused ({reason})"
+        return TransportError(text, maybe_done=False, lasting=True, hint="Check the host and SSL_CERT_FILE.")
     if isinstance(error, aiohttp.ClientConnectorSSLError):
         reason = getattr(cause, "reason", None) or type(cause).__name__
         lasting = isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS
         text = f"cannot connect: {where} does not speak TLS as expected ({reason})"
-        return TransportError(text + ("; check the base URL" if lasting else ""), maybe_done=False, lasting=lasting)
+        return TransportError(text, maybe_done=False, lasting=lasting, hint=_CHECK_URL if lasting else "")
     if isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_HOST:
-        text = f"cannot connect: there is no host {error.host}; check the base URL and the proxy"
-        return TransportError(text, maybe_done=False, lasting=True)
+        text = f"cannot connect: there is no host {error.host}"
+        return TransportError(text, maybe_done=False, lasting=True, hint="Check the base URL and the proxy.")
     proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
     reason = cause.strerror or type(cause).__name__
     return TransportError(f"cannot connect: {proxy}{where} ({reason})", maybe_done=False)

@@ -221,6 +221,7 @@ class ApiCaller:
             raise ResumableStop(
                 error.code,
                 f"{error}. {self._api} has failed for {trouble_s:.0f} s{more}, and RETRY_BUDGET_S is {budget_s:g}",
+                hint=error.hint,
             ) from None
         left_s = budget_s - trouble_s
         await self._show_reason(error, left_s)

@@ -163,7 +163,7 @@ async def run_job(job: Job[S, G]) -> None:
     except StoreUnavailable as error:
         log.warning("%s leaves its sync to the watchdog: %s", job.name, error)
     except StoreUnusable as error:
-        failure = SyncFailure("redis_unusable", str(error), resumable=True)
+        failure = SyncFailure("redis_unusable", str(error), resumable=True, hint=error.hint)
     except NewerVersion as error:
         await _leave(job, error)
     except MemoryError:
@@ -175,7 +175,8 @@ async def run_job(job: Job[S, G]) -> None:
 
 
 async def _fail(job: Job[S, G], started: S, failure: SyncFailure) -> None:
-    log.warning("%s fails the sync, %s: %s", job.name, failure.code, failure.message)
+    advice = f". {failure.hint}" if failure.hint else ""
+    log.warning("%s fails the sync, %s: %s%s", job.name, failure.code, failure.message, advice)
     try:
         await run_to_completion(job.fail(started, failure))  # only this job knows the reason
     except (LeaseLost, StoreUnavailable, StoreUnusable) as error:

@@ -299,25 +299,27 @@ class MaveraClient:
             case 401:
                 return ResumableStop(
                     "mavera_unauthorized",
-                    f"{message_text}. Check MAVERA_API_KEY",
+                    message_text,
+                    hint="Check MAVERA_API_KEY.",
                     request_id=request_id,
                 )
             case 402:
                 return ResumableStop(
                     "insufficient_credits",
-                    f"{message_text}. Top up the account; only the missing personas are then made",
+                    message_text,
+                    hint="Top up the account; then only the missing personas are created.",
                     request_id=request_id,
                 )
             case 403:
                 return ResumableStop(
                     "mavera_forbidden",
-                    f"{message_text}. Check what the key and the tier allow",
+                    message_text,
+                    hint="Check what the key and the tier allow.",
                     request_id=request_id,
                 )
             case 404:
-                return ResumableStop(
-                    "mavera_not_found", f"{message_text}. Check MAVERA_BASE_URL", request_id=request_id
-                )
+                hint = "Check MAVERA_BASE_URL."
+                return ResumableStop("mavera_not_found", message_text, hint=hint, request_id=request_id)
             case status if status >= 500 and (wait_s := retry_after_s(reply.headers, self._wall_clock())) is not None:
                 return WaitUntil("mavera_unavailable", message_text, wait_s=wait_s, request_id=request_id)
             case status if status >= 500 or status < 400 or status == 408:
@@ -330,7 +332,7 @@ class MaveraClient:
 def _error_from_transport(error: TransportError, what: str) -> ApiError:
     """Turns a failure without a usable answer into an error, for a request that did nothing or may be repeated."""
     if error.lasting:
-        return ResumableStop("mavera_unreachable", f"Mavera, {what}: {error}")
+        return ResumableStop("mavera_unreachable", f"Mavera, {what}: {error}", hint=error.hint)
     return Retry("mavera_unavailable", f"Mavera, {what}: {error}")
 
 
@@ -346,7 +348,8 @@ def _raise_for_error_body(reply: Reply, what: str) -> None:
     raise ResumableStop(
         "mavera_error",
         f"Mavera, {what}: an answer with status {reply.status} reports an error: "
-        f"{message or code or 'an error without words'}. Check MAVERA_BASE_URL and the account",
+        f"{message or code or 'an error without words'}",
+        hint="Check MAVERA_BASE_URL and the account.",
         request_id=reply.request_id,
     )
 

@@ -11,15 +11,16 @@ class SyncFailure:
 
     Attributes:
         code: Short name for programs, such as `segment_unauthorized`.
-        message: What happened, where, and what to do.
+        message: What happened, and where.
         resumable: Whether `resume` can go on from the checkpoint.
+        hint: What to do about it, in whole sentences. Empty if the message says all, or if an earlier version stored
+            the failure with the advice in its message.
     """
 
     code: str
     message: str
     resumable: bool
     hint: str = ""
-    """What to do about it; empty if the message says all, or if an earlier version stored the failure."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ _OTHER_DIALECT = {
 
 ORDER = (
     "Check in this order: the dialect (SEGMENT_DIALECT), the region (SEGMENT_REGION), the kind of token, whether it is "
-    "the token of this space; then whether the workspace has Unify (Business tier)"
+    "the token of this space; then whether the workspace has Unify (Business tier)."
 )
 
 
@@ -166,7 +166,7 @@ class AutoSource:
         other = errors[-1]
         telling = first if self._one_url or first.code != "segment_not_found" else other
         said = "; ".join(f"asked as {dialect} at {self._urls[dialect]}: {error}" for dialect, error in others)
-        message = f"{first}; {said}. {ORDER}"
+        message = f"{first}; {said}"
         is_permanent = isinstance(first, Permanent) if self._one_url else all(isinstance(e, Permanent) for e in errors)
         kind = Permanent if is_permanent else ResumableStop
-        return kind(telling.code, message)
+        return kind(telling.code, message, hint=ORDER)

@@ -24,8 +24,9 @@ from worker.http.client import Reply, TransportError
 
 _CHECK_ACCESS = (
     "Check SEGMENT_BASE_URL (region and dialect) and the kind of token first; then whether the workspace has "
-    "Engage/Unify (Business tier), which the profiles of a space need"
+    "Engage/Unify (Business tier), which the profiles of a space need."
 )
+_FROM_START = "Read the space again from the start."
 
 _CURSOR = re.compile(r"cursor|pagination|page.?token|continuation|(?<![a-z])next(?![a-z])", re.IGNORECASE)
 """Matches answers that reject the cursor and nothing else."""
@@ -57,25 +58,22 @@ def error_from_response(
             wait_s = wait_named_s(reply.headers, reply.body, unix_now)
             return WaitUntil("segment_rate_limit", said, wait_s=wait_s, request_id=reply.request_id)
         case 401:
-            advice = "Check SEGMENT_TOKEN"
-            return ResumableStop("segment_unauthorized", f"{said}. {advice}", request_id=reply.request_id)
+            return ResumableStop("segment_unauthorized", said, hint="Check SEGMENT_TOKEN.", request_id=reply.request_id)
         case 403 | 404:
             kind = "segment_forbidden" if reply.status == 403 else "segment_not_found"
-            return ResumableStop(kind, f"{said}. {_CHECK_ACCESS}", request_id=reply.request_id)
+            return ResumableStop(kind, said, hint=_CHECK_ACCESS, request_id=reply.request_id)
         case 408:
             return Retry("segment_unavailable", said, request_id=reply.request_id)
         case 400 | 410 | 422 if not first and _CURSOR.search(f"{code} {message} {param}"):
-            advice = "Segment no longer accepts the cursor of this page, so the space has to be read from the start"
-            return Permanent("cursor_expired", f"{said}. {advice}", request_id=reply.request_id)
+            text = f"{said}. Segment no longer accepts the cursor of this page"
+            return Permanent("cursor_expired", text, hint=_FROM_START, request_id=reply.request_id)
         case status if status >= 500 and (wait_s := retry_after_s(reply.headers, unix_now)) is not None:
             return WaitUntil("segment_unavailable", said, wait_s=wait_s, request_id=reply.request_id)
         case status if status >= 500 or status < 400:
             return Retry("segment_unavailable", said, request_id=reply.request_id)
         case _ if not first:
-            advice = "The page was refused, not its cursor"
-            return ResumableStop(
-                "segment_bad_request", f"{said} {code}".rstrip() + f". {advice}", request_id=reply.request_id
-            )
+            text = f"{said} {code}".rstrip() + ". The page was refused, not its cursor"
+            return ResumableStop("segment_bad_request", text, request_id=reply.request_id)
         case _:
             return Permanent("segment_bad_request", f"{said} {code}".rstrip(), request_id=reply.request_id)
 
@@ -88,7 +86,8 @@ def raise_for_error_body(body: object, where: str, request_id: str | None) -> No
     said = message or code or "an error without words"
     raise ResumableStop(
         "segment_error",
-        f"Segment, {where}: an answer with status 200 reports an error: {said}. {_CHECK_ACCESS}",
+        f"Segment, {where}: an answer with status 200 reports an error: {said}",
+        hint=_CHECK_ACCESS,
         request_id=request_id,
     )
 
@@ -96,5 +95,5 @@ def raise_for_error_body(body: object, where: str, request_id: str | None) -> No
 def error_from_transport(error: TransportError, where: str) -> ApiError:
     """Turns a failure without a usable answer into an error."""
     if error.lasting:
-        return ResumableStop("segment_unreachable", f"Segment, {where}: {error}")
+        return ResumableStop("segment_unreachable", f"Segment, {where}: {error}", hint=error.hint)
     return Retry("segment_unavailable", f"Segment, {where}: {error}")

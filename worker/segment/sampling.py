@@ -95,8 +95,8 @@ class SampledSource:
         if sample.without_id and not any(isinstance(entry, dict) for entry in sample.entries) and not sample.left_out:
             raise Permanent(
                 "no_ids",
-                f"Page {number}: no profile has an identifier, so no sample can be picked. Read all of them, or use "
-                "the dialect profile-api or a file with an id in each line",
+                f"Page {number}: no profile has an identifier, so no sample can be picked",
+                hint="Read all profiles, or use the dialect profile-api or a file with an id in each line.",
             )
         return replace(page, profiles=sample.entries, left_out=sample.left_out)
 

@@ -87,7 +87,7 @@ class TraitsCaller:
                 if isinstance(error, Retry) or failures >= TRIES or _tries(error) == 1:
                     raise
                 # Requests for other profiles may succeed meanwhile; they show whether only this profile is at fault.
-                raise Retry(error.code, str(error)) from None
+                raise Retry(error.code, str(error), hint=error.hint) from None
 
         return await call(attempt)
 

@@ -22,6 +22,7 @@ from producer.cli.commands.doctor_findings import (
     Finding,
     Verdict,
     coverage,
+    describe_api_error,
     judge_filter,
     judge_personas,
     judge_rate,
@@ -29,7 +30,6 @@ from producer.cli.commands.doctor_findings import (
     judge_strategy,
     judge_traits,
     judge_usage,
-    said,
 )
 from producer.cli.commands.syncs import run
 from producer.cli.pacing import Pace, space_pace
@@ -238,7 +238,7 @@ async def _space(
         looked_at = replace(page, profiles=page.profiles[:most])
         profiles = (await source.fetch_traits(looked_at, 1, pace)).profiles
     except ApiError as error:
-        yield Finding("fail", "Segment", *said(error), id="segment.access")
+        yield Finding("fail", "Segment", *describe_api_error(error), id="segment.access")
         return
     if page.doubt:
         advice = "A sync would end as listing_incomplete and change nothing. Report these keys."
@@ -275,7 +275,7 @@ async def _strategy(settings: Settings, session: aiohttp.ClientSession, request:
                 lengths[kind] = len((await source.fetch_page("", 1)).profiles)
                 times[kind].append(clock() - asked_at)
     except ApiError as error:
-        return Finding("warn", "Strategy", *said(error), id="strategy")
+        return Finding("warn", "Strategy", *describe_api_error(error), id="strategy")
     if lengths[0] < lengths[1]:
         found = f"a page has {lengths[0]} profiles with their traits and {lengths[1]} without: fan-out cannot be used"
         return Finding("ok", "Strategy", found, id="strategy")
@@ -304,13 +304,13 @@ async def _mavera(
     try:
         limit = await client.rate_limit()
     except ApiError as error:
-        yield Finding("fail", "Mavera", *said(error), id="mavera.access")
+        yield Finding("fail", "Mavera", *describe_api_error(error), id="mavera.access")
         return
     try:
         usage = await client.usage()
     except ApiError as error:
         yield judge_rate(limit, settings.mavera_rate)
-        yield Finding("warn", "Credits", *said(error), id="mavera.credits")
+        yield Finding("warn", "Credits", *describe_api_error(error), id="mavera.credits")
         return
     yield judge_rate(limit if usage is None else usage.requests_per_minute or limit, settings.mavera_rate)
     for finding in judge_usage(usage):
@@ -329,7 +329,7 @@ async def _personas(settings: Settings, client: MaveraClient, place: Owner, rule
             listed += (one for one in page.personas if one.reference and one.reference.family == family)
         records = await _records(settings)
     except ApiError as error:
-        return [Finding("warn", "Personas", *said(error), id="personas.surplus")]
+        return [Finding("warn", "Personas", *describe_api_error(error), id="personas.surplus")]
     found = {str(one.reference): one.id for one in sorted(listed, key=age_order, reverse=True)}
     return judge_personas(find_twins(listed), find_orphans(records, found, place, rules.cluster_keys), place)
 

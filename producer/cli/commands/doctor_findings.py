@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from producer.cli.command_lines import with_program_name
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
 from worker.clusters import RECIPE, Rules
 from worker.clusters.parsing.value_parsers import Traits
@@ -175,8 +176,8 @@ def judge_personas(twins: Mapping[str, Sequence[str]], orphans: Sequence[Orphan]
         for name, ids in twins.items()
     ]
     for orphan in orphans:
-        said = describe_orphan(orphan.persona_id, orphan.cluster, place.rules, place.space_id, place.collection)
-        found.append(Finding("warn", "Personas", said, id=f"personas.orphan.{orphan.persona_id}"))
+        text = describe_orphan(orphan.persona_id, orphan.cluster, place.rules, place.space_id, place.collection)
+        found.append(Finding("warn", "Personas", text, id=f"personas.orphan.{orphan.persona_id}"))
     if found:
         return found
     text = "none of this space and these rules is there twice, or left behind"
@@ -198,14 +199,13 @@ def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:
     return Finding("ok", "Strategy", found, advice, id="strategy")
 
 
-def said(error: ApiError) -> tuple[str, str]:
-    """What happened, and what to do."""
-    advice = error.hint
+def describe_api_error(error: ApiError) -> tuple[str, str]:
+    """Returns what happened, and what to do about it."""
     if isinstance(error, WaitUntil):
-        advice = "Its limit is used up, by this program or by others: ask again in a minute."
-    elif isinstance(error, Retry):
-        advice = "Check the base URL, and whether this machine may connect there."
-    return str(error), advice
+        return str(error), "The rate limit is used up, by this program or by others. Try again in a minute."
+    if isinstance(error, Retry) and not error.hint:
+        return str(error), "Check the base URL, and whether this machine may connect to it."
+    return str(error), with_program_name(error.hint)
 
 
 def _traits(profiles: Sequence[object]) -> list[Traits]:

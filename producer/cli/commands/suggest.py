@@ -17,7 +17,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from producer.cli.commands.doctor_findings import said
+from producer.cli.commands.doctor_findings import describe_api_error
 from producer.cli.file_names import check_names
 from producer.cli.pacing import Pace, space_pace
 from producer.cli.terminal import Screen, stdout
@@ -66,7 +66,8 @@ async def suggestion(settings: Settings, err: Screen, sample: Sample, *, json: b
     try:
         entries = await _entries(settings, sample)
     except ApiError as error:
-        raise ConfigurationError(" ".join(said(error)).rstrip()) from None
+        message, hint = describe_api_error(error)
+        raise ConfigurationError(message, hint=hint) from None
     found = suggest(entries, as_of=time.time())
     _show(found, err, json=json)
     return 0 if found.text else 1

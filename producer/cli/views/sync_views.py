@@ -15,6 +15,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from producer.cli.command_lines import with_program_name
 from producer.cli.json_output import (
     ClusterResult,
     clusters,
@@ -329,7 +330,7 @@ def _notes(sync: Sync) -> list[RenderableType]:
 def _failure(sync: Sync) -> list[RenderableType]:
     if sync.error is None:
         return []
-    hint = f"\n{printable(sync.error.hint)}" if sync.error.hint else ""
+    hint = f"\n{printable(with_program_name(sync.error.hint))}" if sync.error.hint else ""
     return [Text(f"{sync.error.code}: {printable(sync.error.message)}{hint}", "red")]
 
 

@@ -47,10 +47,16 @@ class Alarm:
     Attributes:
         code: `guard_profile_errors`, `guard_profiles`, `guard_coverage` or `guard_trait_errors`.
         sentence: What was expected and what was found, without a full stop.
+        hint: What to check, in whole sentences; may be empty.
     """
 
     code: str
     sentence: str
+    hint: str = ""
+
+    def text_with_hint(self) -> str:
+        """Returns the sentence and the hint as one text."""
+        return f"{self.sentence}. {self.hint}" if self.hint else self.sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,8 @@ class BatchJob:
             raise Permanent(
                 "pages_differ",
                 f"Segment, space {self._started.request.space_id}, page {number}: {listed} profiles without their "
-                f"traits, but {len(page.profiles)} with them. Start a new sync with --strategy chain",
+                f"traits, but {len(page.profiles)} with them",
+                hint="Start a new sync with --strategy chain.",
             )
 
     async def _count(self) -> None:

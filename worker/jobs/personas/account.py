@@ -217,6 +217,6 @@ def insufficient(personas: int, available: int, usage: Usage) -> ResumableStop:
     return ResumableStop(
         "insufficient_credits",
         f"{count} would cost {personas * CREDITS_PER_PERSONA:,} credits, and the Mavera account can spend "
-        f"{available:,} ({usage.describe()}). None was bought. Top up the account, raise its limit or wait for its "
-        "next billing period",
+        f"{available:,} ({usage.describe()}). None was bought",
+        hint="Top up the account, raise its limit or wait for its next billing period.",
     )

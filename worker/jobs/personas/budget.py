@@ -60,8 +60,8 @@ class Budget:
             raise ResumableStop(
                 "over_budget",
                 f"{personas} more persona{'s' if personas > 1 else ''} would cost {cost:,} credits; "
-                f"{paid:,} of the budget of {self.limit:,} credits are spent{and_doubt}, and nothing more was bought. "
-                "The budget is the lower of --max-credits and the workers' MAX_CREDITS",
+                f"{paid:,} of the budget of {self.limit:,} credits are spent{and_doubt}, and nothing more was bought",
+                hint="The budget is the lower of --max-credits and the workers' MAX_CREDITS; raise the lower one.",
             )
 
     async def _open_claims(self, without: Collection[str]) -> int:

@@ -136,8 +136,9 @@ def contradiction_error(wanted: PersonaRequest, persona_id: str) -> PersonaInDou
     """Returns the error for a persona that Mavera lists although it answers 404 to its update."""
     return PersonaInDoubt(
         f"Mavera answers 404 to the update of {persona_id}, the persona of {wanted.summary.label}, and lists it "
-        "all the same. None was bought. Check MAVERA_BASE_URL and what the key may change; if it is gone, wait until "
-        "the list has forgotten it"
+        "all the same. None was bought",
+        hint="Check MAVERA_BASE_URL and what the key may change. If the persona was deleted, wait until the list no "
+        "longer has it.",
     )
 
 

@@ -99,7 +99,7 @@ class FinalizeJob:
         alarms = quality.alarms
         plan = plan.model_copy(
             update={
-                "alarms": tuple(alarm.sentence for alarm in alarms),
+                "alarms": tuple(alarm.text_with_hint() for alarm in alarms),
                 "alarm_codes": tuple(alarm.code for alarm in alarms),
             }
         )
@@ -152,7 +152,7 @@ class FinalizeJob:
                 doubts.append(doubt)
         if doubts:
             others = f" ({len(doubts) - 1} more of its clusters are in doubt)" if len(doubts) > 1 else ""
-            raise PersonaInDoubt(f"{doubts[0]}{others}")
+            raise PersonaInDoubt(f"{doubts[0]}{others}", hint=doubts[0].hint)
 
     def _references(self, clusters: Sequence[ClusterSummary]) -> set[str]:
         request, sync_id = self._started.request, self._started.lease.sync_id

@@ -34,8 +34,8 @@ MOST_READ = 25
 class PersonaInDoubt(ResumableStop):
     """It is not known whether a persona exists, so none is bought. Other clusters of the sync are not affected."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__("persona_in_doubt", message)
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__("persona_in_doubt", message, hint=hint)
 
 
 class RedisUnsettled(Defer):
@@ -115,7 +115,10 @@ class PersonaFinder:
         self.forget_lists()
         listing = await self.account()
         if not listing.has(persona_id) and not listing.complete:
-            raise PersonaInDoubt(f"Whether persona {persona_id} exists is not known: {_why_incomplete(listing)}")
+            raise PersonaInDoubt(
+                f"Whether persona {persona_id} exists is not known: {_why_incomplete(listing)}",
+                hint=_ENDLESS_HINT if listing.endless else "",
+            )
         return listing.has(persona_id)
 
     async def find(self, payload: PersonaPayload, reference: Reference, *, claimed: bool = False) -> str | None:
@@ -150,7 +153,8 @@ class PersonaFinder:
             return persona_id
         if proven is None:
             raise PersonaInDoubt(
-                f"Whether {payload.name} has a persona is not known: {_why_incomplete(listing)}. None was bought"
+                f"Whether {payload.name} has a persona is not known: {_why_incomplete(listing)}. None was bought",
+                hint=_ENDLESS_HINT if listing.endless else "",
             )
         if listing.unsettled_s or lists[-1].unsettled_s:
             raise RedisUnsettled(
@@ -199,7 +203,7 @@ class PersonaFinder:
             return None
         if claimed and len(found) == 1 and matches_beginning(found[0], wanted):
             return found[0].id
-        raise PersonaInDoubt(_doubt_sentence(found, wanted))
+        raise _doubt(found, wanted)
 
     def _suspects(self, lists: list[Listing], wanted: WantedPersona, known: set[str] | tuple[()]) -> list[Persona]:
         rows: dict[str, Persona] = {}
@@ -245,20 +249,23 @@ def _shows_too_little(row: Persona, listing: Listing) -> bool:
     return not text or text.endswith(("…", "...")) or len(text) >= longest
 
 
+_ENDLESS_HINT = (
+    "Looking again does not help: delete personas that nobody needs, or record this cluster's persona with "
+    "`segment-personas personas adopt`."
+)
+
+
 def _why_incomplete(listing: Listing) -> str:
     if listing.endless:
-        return (
-            f"Mavera lists more than {MAX_PAGES * 100:,} personas and does not find ours by their reference. To look "
-            "again does not help: delete personas that nobody needs, or name this cluster's by "
-            "`segment-personas personas adopt`"
-        )
+        return f"Mavera lists more than {MAX_PAGES * 100:,} personas and does not find ours by their reference"
     return f"Mavera's list of personas is not complete ({listing.why})"
 
 
-def _doubt_sentence(found: list[Persona], wanted: WantedPersona) -> str:
+def _doubt(found: list[Persona], wanted: WantedPersona) -> PersonaInDoubt:
     ids = ", ".join(one.id for one in found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
-    return (
+    return PersonaInDoubt(
         f"Mavera lists {ids}, which may be the persona {wanted.name}, but not enough of the description to see its "
-        f"reference {wanted.reference}. None was bought. If one of them is it, run `segment-personas personas adopt`, "
-        "or put the reference at the end of its description; if none is, give them other names at Mavera"
+        f"reference {wanted.reference}. None was bought",
+        hint="If one of them is it, run `segment-personas personas adopt`, or put the reference at the end of its "
+        "description. If none is, give them other names at Mavera.",
     )

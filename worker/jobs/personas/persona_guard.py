@@ -83,6 +83,6 @@ def _alarm(gone: Iterable[str], recorded: Iterable[str], where: str) -> Alarm:
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     return Alarm(
         CODE,
-        f"Mavera lists {total - len(names)} of the {total} personas that are recorded for {where}; missing: {shown}. "
-        "Check that MAVERA_API_KEY belongs to the account in which they were made",
+        f"Mavera lists {total - len(names)} of the {total} personas that are recorded for {where}; missing: {shown}",
+        hint="Check that MAVERA_API_KEY belongs to the account in which they were created.",
     )

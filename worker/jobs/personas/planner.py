@@ -130,7 +130,7 @@ class Planner:
             try:
                 case.listed = await self._finder.find(payload, reference)
             except PersonaInDoubt as doubt:
-                case.doubt = str(doubt)
+                case.doubt = f"{doubt}. {doubt.hint}" if doubt.hint else str(doubt)
             except RedisUnsettled:
                 pass  # it only delays purchases, and a plan buys nothing
         return case

@@ -30,6 +30,7 @@ class QualityCheck:
     complete: bool
     alarms: tuple[Alarm, ...]
     nobody: str = ""
+    nobody_hint: str = ""
 
     @property
     def unusable(self) -> tuple[Alarm, ...]:
@@ -44,13 +45,11 @@ class QualityCheck:
         """Raises ResumableStop if there is an alarm, unless that was accepted; Permanent if nobody is in a cluster."""
         alarms = () if accepted else self.unusable if self.nobody else self.alarms
         if alarms:
-            told = ". ".join(alarm.sentence for alarm in alarms)
-            raise ResumableStop(
-                alarms[0].code,
-                f"{told}. No persona was changed",
-            )
+            found = ". ".join(alarm.sentence for alarm in alarms)
+            hint = " ".join(alarm.hint for alarm in alarms if alarm.hint)
+            raise ResumableStop(alarms[0].code, f"{found}. No persona was changed", hint=hint)
         if self.nobody:
-            raise Permanent("no_traits", self.nobody)
+            raise Permanent("no_traits", self.nobody, hint=self.nobody_hint)
 
 
 def check_quality(
@@ -87,17 +86,19 @@ def check_quality(
     unread = UncountedEntries(aggregate.profile_errors, aggregate.unreadable, aggregate.vanished, aggregate.merged)
     shapes = frequent_shapes_by_trait(aggregate.error_shapes)
     found = find_alarms(now, before, aggregate.trait_errors, values, thresholds, unread, shapes=shapes)
-    nobody = _nobody(request, aggregate) if aggregate.profiles and not now.classified else ""
-    return QualityCheck(now, before, complete, found, nobody)
+    is_empty = aggregate.profiles and not now.classified
+    nobody, hint = _describe_no_clusters(request, aggregate) if is_empty else ("", "")
+    return QualityCheck(now, before, complete, found, nobody, hint)
 
 
-def _nobody(request: SyncRequest, aggregate: Aggregate) -> str:
-    """Why no profile is in a cluster, and what to do."""
+def _describe_no_clusters(request: SyncRequest, aggregate: Aggregate) -> tuple[str, str]:
+    """Returns why no profile is in a cluster, and what to do about it."""
     where = f"Space {request.space_id}" if request.file is None else f"File {request.file}"
     if aggregate.filtered == aggregate.profiles:
         return (
             f"{where}: the filter of the rules keeps none of the {aggregate.profiles:,} profiles, so nobody is in a "
-            "cluster. No persona was changed. Mend `filter` in the clusters file, then start a new sync"
+            "cluster. No persona was changed",
+            "Change `filter` in the clusters file, then start a new sync.",
         )
     deciding = request.rules.compiled.deciding
     names = ", ".join("/".join(trait.keys) for trait in request.rules.traits if trait.name in deciding)
@@ -105,7 +106,8 @@ def _nobody(request: SyncRequest, aggregate: Aggregate) -> str:
     return (
         f"{where}: none of the {aggregate.profiles:,} profiles is in a cluster; the clusters depend on {names}, and "
         f"{f'values cannot be used: {wrong}' if wrong else 'nobody has any of them with a value that can be used'}. "
-        f"No persona was changed. To get clusters for the traits that there are: {_suggest(request)}"
+        "No persona was changed",
+        f"To write a clusters file for the traits of these profiles, run `{_suggest(request)}`.",
     )
 
 

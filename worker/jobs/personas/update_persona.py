@@ -71,8 +71,10 @@ class PersonaUpdater:
                 raise
             raise ResumableStop(
                 refusal.code,
-                f"{refusal}. If this persona cannot be changed any more, run `segment-personas personas forget "
-                f"{record.space_id} {record.cluster}`; the next sync then makes a new one unless it finds it again",
+                str(refusal),
+                hint=f"{refusal.hint} If this persona cannot be changed any more, run "
+                f"`segment-personas personas forget {record.space_id} {record.cluster}`; the next sync then creates a "
+                "new one unless it finds it again.",
             ) from None
         await self._recorder.record_sent(wanted, record.persona_id, "updated", 0, persona, reason)
         return True

@@ -17,7 +17,7 @@ from worker.errors import ResumableStop
 STANDARD_INPUT = "-"
 
 Opener = Callable[[str], FileIO]
-"""Opens the file that a request names, for reading. Raises ResumableStop, with what to do about it."""
+"""Opens the file that a request names, for reading. Raises ResumableStop with a hint."""
 
 
 def anywhere(file: str) -> FileIO:
@@ -34,15 +34,16 @@ def under(directory: Path | None) -> Opener:
         if directory is None:
             raise ResumableStop(
                 "file_forbidden",
-                f"File {file}: the workers may read no files. Set FILES_DIR where they run to the directory that has "
-                "it",
+                f"File {file}: the workers may not read files",
+                hint="Set FILES_DIR where the workers run to the directory that has the file.",
             )
         path = Path(os.path.realpath(directory / file))
         if not path.is_relative_to(os.path.realpath(directory)):
             raise ResumableStop(
                 "file_forbidden",
-                f"File {file}: it is not under the workers' FILES_DIR. Set FILES_DIR where they run to a directory "
-                "that has it, or start another sync with a name under FILES_DIR",
+                f"File {file}: it is not under the workers' FILES_DIR",
+                hint="Set FILES_DIR where the workers run to a directory that has the file, or start another sync "
+                "with a name under FILES_DIR.",
             )
         return _opened(file, path, pipes=False)
 
@@ -54,12 +55,14 @@ def _opened(file: str, path: Path, *, pipes: bool) -> FileIO:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode) or not (pipes or stat.S_ISREG(mode)):
-            kind = "a directory" if stat.S_ISDIR(mode) else "no ordinary file"
+            kind = "a directory" if stat.S_ISDIR(mode) else "not an ordinary file"
             raise ResumableStop("file_unreadable", f"File {file}: it is {kind}")
         return path.open("rb", buffering=0)
     except FileNotFoundError:
         raise ResumableStop(
-            "file_missing", f"File {file}: there is no such file where it is read. Put it there"
+            "file_missing",
+            f"File {file}: there is no such file on the machine that reads it",
+            hint="Put the file there.",
         ) from None
     except OSError as error:
         raise unreadable(file, error) from None

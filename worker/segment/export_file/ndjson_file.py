@@ -21,6 +21,8 @@ from worker.segment.export_file.profile_lines import Rows, read_rows
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIPE = "pipe"
+_NEW_SYNC = "Start a new sync."
+_WRITE_AGAIN = "Write the whole file again."
 _MAGIC_BYTES = 12
 """How many bytes of a pipe are waited for to recognise its format, unless it ends its first line before."""
 
@@ -67,7 +69,7 @@ class Content:
                 if place and place.version != self._version:
                     raise self._changed()
                 if place and self.is_pipe:
-                    raise Permanent("file_gone", f"File {file}: a pipe can be read only once. Start a new sync")
+                    raise Permanent("file_gone", f"File {file}: a pipe can be read only once", hint=_NEW_SYNC)
                 self._lines = Lines(self._uncompressed(), looks_ahead=not self.is_pipe)
                 self._judged = place is not None
         except BaseException:
@@ -150,16 +152,16 @@ class Content:
         if last is None or not (last.isspace() or is_json([last])):
             raise Permanent(
                 "file_corrupt",
-                f"File {self._file}: it ends in the middle of a line, so the rest of it is missing. Write it again "
-                "completely",
+                f"File {self._file}: it ends in the middle of a line, so the rest of it is missing",
+                hint=_WRITE_AGAIN,
             )
 
     def _refuse(self, found: Format | None) -> None:
         if found is not None:
             raise Permanent(
                 "file_format",
-                f"File {self._file}: it is {found.name}. It must hold {LINE}. {found.fix}, then start a sync of that "
-                "file",
+                f"File {self._file}: it is {found.name}. It must hold {LINE}",
+                hint=f"{found.fix}, then start a sync of that file.",
             )
 
     def _present_version(self) -> str:
@@ -174,7 +176,8 @@ class Content:
     def _changed(self) -> Permanent:
         return Permanent(
             "file_changed",
-            f"File {self._file}: it has changed since its first page was read, so it has to be read from the start",
+            f"File {self._file}: it has changed since its first page was read",
+            hint="Read the file again from the start.",
         )
 
 
@@ -205,7 +208,8 @@ def _failures_named(file: str) -> Iterator[None]:
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise Permanent(
             "file_corrupt",
-            f"File {file}: it is not compressed by gzip as it should be, or ends too early. Write it again completely",
+            f"File {file}: it is not compressed by gzip as it should be, or ends too early",
+            hint=_WRITE_AGAIN,
         ) from None
     except OSError as error:
         raise unreadable(file, error) from None

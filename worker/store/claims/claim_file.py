@@ -44,8 +44,8 @@ class StateUnusable(ConfigurationError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
             f"{path}: {reason}. Without REDIS_URL this directory keeps note of purchases under way, so that a run that "
-            "is interrupted and started again does not buy twice; nothing was bought. Set XDG_STATE_HOME to a "
-            "directory that can be written to and that lasts, or REDIS_URL"
+            "is interrupted and started again does not buy twice; nothing was bought",
+            hint="Set XDG_STATE_HOME to a directory that can be written to and that lasts, or set REDIS_URL.",
         )
 
 

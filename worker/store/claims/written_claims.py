@@ -60,7 +60,7 @@ class WrittenClaims(PersonaStore):
                 await asyncio.to_thread(self._file.open, reference, by, lease.sync_id, self._settle_s)
             except StateUnusable as error:
                 await super().release(reference, by)
-                raise ResumableStop("state_unwritable", str(error)) from None
+                raise ResumableStop("state_unwritable", str(error), hint=error.hint) from None
         return answer
 
     async def release(self, reference: str, by: str) -> bool:

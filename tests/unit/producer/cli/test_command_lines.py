@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from producer.cli import command_lines
 from producer.cli.command_lines import command, program, run_again
 from producer.cli.exit_codes import error_code, error_document, exit_code_of
 from producer.cli.next_steps import after_failure, after_plan
@@ -117,3 +118,9 @@ def test_an_error_that_may_be_over_later_has_exit_code_4(error: PersonasError, c
     assert (error_code(error), exit_code_of(error)) == (code, exit_code)
     assert error_document(error) == {"error": {"code": code, "message": str(error)}}
     assert error_document(error, "do this")["error"]["hint"] == "do this"  # type: ignore[index]
+
+
+def test_a_hint_names_the_program_as_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command_lines, "program", lambda: "./bin/segment-personas")
+    hint = "Run `segment-personas personas adopt`, or put the reference of segment-personas at its end."
+    assert command_lines.with_program_name(hint) == hint.replace("`seg", "`./bin/seg")

@@ -127,7 +127,7 @@ async def test_the_answers_of_both_tries_are_in_the_error(fake_pool: StorePool) 
     async with scripted({"spa": refuse}) as segment, source_of(segment.url, fake_pool) as source:
         with pytest.raises(ResumableStop, match=r"404 no route.+asked as profile-api.+403 no access") as caught:
             await source.fetch_page("", 1)
-    message = str(caught.value)
+    message = caught.value.hint
     order = ["(SEGMENT_DIALECT)", "(SEGMENT_REGION)", "kind of token", "token of this space", "Unify"]
     places = [message.rindex(words) for words in order]
     assert places == sorted(places)

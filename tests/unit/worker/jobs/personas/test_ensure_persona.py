@@ -245,5 +245,5 @@ async def test_a_refused_update_names_the_command_that_forgets_the_persona(fake_
         sync = await stage.finish()
         assert sync.error
         assert sync.error.code == "mavera_forbidden"
-        assert "personas forget spa high_value" in sync.error.message
+        assert "personas forget spa high_value" in sync.error.hint
         assert len(stage.sandbox.posts) == 3

@@ -262,9 +262,9 @@ async def test_more_personas_than_are_read_are_a_doubt_that_looking_again_does_n
         yield answer(200, orjson.dumps({"data": [listed(f"per_{n}", f"by hand {n}")], "next_cursor": f"c{n}"}))
 
     async with serving(page) as web, at(web.url, fake_pool) as (services, caller, _):
-        with pytest.raises(PersonaInDoubt, match="does not help") as caught:
+        with pytest.raises(PersonaInDoubt, match="does not find ours") as caught:
             await find(services, caller)
-        assert "personas adopt" in str(caught.value)
+        assert "personas adopt" in caught.value.hint
         assert {request.method for request in web.requests} == {"GET"}
 
 

@@ -117,7 +117,7 @@ def test_a_file_that_changes_between_two_pages_fails_and_only_a_restart_helps(tm
     error = failure(lambda: opened.page(place))
     opened.close()
     assert (error.code, error.resumable) == ("file_changed", False)
-    assert "start" in str(error)
+    assert "start" in error.hint
     again = failure(lambda: Content(str(path), anywhere, place))
     assert again.code == "file_changed"
 

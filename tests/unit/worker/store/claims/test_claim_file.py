@@ -129,8 +129,9 @@ def test_fields_of_a_later_version_are_kept(folder: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StateUnusable, match="XDG_STATE_HOME"):
+    with pytest.raises(StateUnusable) as caught:
         ClaimFile(tmp_path / "file" / "state", "test-1")
+    assert "XDG_STATE_HOME" in caught.value.hint
     with pytest.raises(StateUnusable):
         ClaimFile(Path("/proc/segment-personas"), "test-1")
 
