@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ from worker.models.request import SyncRequest
 from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body
 from worker.segment.pagination import OTHER_SHAPE, Page, list_path, locate_doubt, make_page
 from worker.segment.source import Call, FetchedProfiles
-from worker.segment.traits_caller import UNREADABLE, TraitsCaller
+from worker.segment.traits_caller import OTHERS, UNREADABLE, Send, TraitsCaller
 
 MAX_ID_LENGTH = 1000
 LISTED_A_CALL = 100
@@ -90,25 +91,30 @@ class ProfileApi:
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         """Fetches the traits of a page's profiles, by one request each, or more for many traits. Raises ApiError."""
-        found = await gather_all([self._entry(row, number, call) for row in page.profiles])
+        paths = [self._traits_path(row) for row in page.profiles]
+        found = await gather_all([self._entry(path, paths, number, call) for path in paths])
         there = [entry for entry in found if entry is not VANISHED and entry is not UNREADABLE]
         unreadable = found.count(UNREADABLE)
         return FetchedProfiles(there, vanished=len(found) - len(there) - unreadable, unreadable=unreadable)
 
-    async def _entry(self, row: object, number: int, call: Call) -> object:
+    def _traits_path(self, row: object) -> str | None:
+        """Returns where the traits of a listed profile are requested; None if the row is not a profile."""
         identifier = _identifier(row)
-        if identifier is None:
-            return None  # not a profile; counted as invalid
-        path = f"{self._path}/{quote(identifier, safe='')}/traits"
-        async with self._places:
-            return await self._traits(path, number, call)
+        return None if identifier is None else f"{self._path}/{quote(identifier, safe='')}/traits"
 
-    async def _traits(self, path: str, number: int, call: Call) -> object:
+    async def _entry(self, path: str | None, paths: Sequence[str | None], number: int, call: Call) -> object:
+        if path is None:
+            return None  # not a profile; counted as invalid
+        async with self._places:
+            return await self._traits(path, paths, number, call)
+
+    async def _traits(self, path: str, paths: Sequence[str | None], number: int, call: Call) -> object:
         traits: dict[str, object] = {}
         cursor = ""
+        find_others = partial(self._find_others, path, paths, call)
         for _ in range(MOST_TRAIT_PAGES):
-            asked = cursor
-            part = await self._traits_caller.read(lambda: self._trait_page(path, number, asked), call)  # noqa: B023
+            send = partial(self._trait_page, path, number, cursor)
+            part = await self._traits_caller.read(send, call, find_others)
             if not isinstance(part, _Traits):
                 return VANISHED if part is None else UNREADABLE
             traits |= part.traits if self._ages else {name: _plain(value) for name, value in part.traits.items()}
@@ -116,6 +122,15 @@ class ProfileApi:
                 break
             cursor = part.next_cursor
         return {"traits": traits}
+
+    async def _find_others(self, path: str, paths: Sequence[str | None], call: Call) -> list[Send]:
+        """Finds requests for the traits of other profiles: of the same page, or of the first one if it has no other."""
+        others = [one for one in paths if one not in (None, path)]
+        if not others:
+            first: Page = await call(lambda: self.fetch_page("", 1, 0))
+            others = [one for one in map(self._traits_path, first.profiles) if one not in (None, path)]
+        step = max(1, len(others) // OTHERS)
+        return [partial(self._trait_page, one, 1, "") for one in others[::step][:OTHERS] if one]
 
     async def _trait_page(self, path: str, number: int, cursor: str) -> _Traits | None:
         """Fetches one page of a profile's traits; returns None if the profile no longer exists. Raises ApiError."""

@@ -235,6 +235,24 @@ async def test_an_answer_without_traits_is_a_profile_without_traits(content: str
         assert (entries.profiles[1], len(entries.profiles), entries.unreadable) == ({"traits": {}}, 3, 0)
 
 
+@pytest.mark.parametrize("status", [500, 400, 403, 401])
+@pytest.mark.parametrize(("size", "poisoned", "start"), [(20, 0, 0), (101, 100, 100)])
+async def test_a_profile_that_is_asked_for_before_any_other_is_left_out_too(
+    status: int, size: int, poisoned: int, start: int
+) -> None:
+    # The first profile of all; and the only one of the last page, which a new job reads.
+    fault = Fault("segment", "status", route="traits", profile=poisoned, status=status)
+    async with (
+        Sandbox(SandboxOptions(spaces={"s": SpaceSpec(size, "wide")}, faults=(fault,))) as sandbox,
+        reading(sandbox.profile_api_url, concurrency=1) as source,
+    ):
+        page = await source.fetch_page("", 1)
+        if start:
+            page = await source.fetch_page(page.next_cursor or "", 2)
+        entries = await source.fetch_traits(page, 1, repeated)
+        assert (len(entries.profiles), entries.unreadable) == (len(page.profiles) - 1, 1)
+
+
 @pytest.mark.parametrize(("status", "error"), [(500, Retry), (400, Permanent), (403, ResumableStop)])
 async def test_where_no_profile_can_be_read_none_is_left_out(status: int, error: type[Exception]) -> None:
     fault = Fault("segment", "status", route="traits", status=status)

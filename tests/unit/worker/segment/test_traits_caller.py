@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as settings_for_examples
 from hypothesis import strategies as st
 
@@ -110,6 +110,7 @@ def test_exactly_the_profiles_that_cannot_be_read_are_left_out(
     start=st.floats(0, 3),
     lasts_s=st.floats(0, 90),
 )
+@example(poisoned={4: FAILURES["400"]}, side_by_side=32, start=0.0, lasts_s=46.853584186117)
 @settings_for_examples(max_examples=80, deadline=None)
 def test_an_outage_leaves_out_nobody_who_can_be_read(
     poisoned: dict[int, ApiError], side_by_side: int, start: float, lasts_s: float
