@@ -147,6 +147,7 @@ def document(sync: Sync, now: float | None = None, *, hint: str = "") -> dict[st
     if not sync.state.is_final:
         result["clusters"] = [{**_named(cluster), **_size(cluster)} for cluster in found if cluster.summary.n]
         result["waiting_for"] = sync.note or None
+        result |= {"revivals": sync.revivals, "epoch": sync.epoch}
     return result | _drift(sync, aggregate) | _bill(sync) | _plan(sync, found) | _error(sync, hint)
 
 

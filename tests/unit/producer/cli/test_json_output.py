@@ -197,6 +197,12 @@ def test_of_a_running_sync_the_document_says_what_is_known_so_far() -> None:
     assert result["waiting_for"] == "waiting for Segment's rate limit"
 
 
+def test_of_a_running_sync_the_document_counts_its_lost_jobs() -> None:
+    found = document(fetching(epoch=4, revivals=2))
+    assert (found["epoch"], found["revivals"]) == (4, 2)
+    assert "revivals" not in document(completed())
+
+
 def test_of_a_sync_that_nobody_has_begun_times_are_null() -> None:
     result = document(queued())
     assert result["timings"] == {"queued_s": None, "fetching_s": None, "finalizing_s": None}
