@@ -130,7 +130,7 @@ class SyncJob:
 
 
 async def run_job(job: Job[S, G]) -> None:
-    """Runs a job to its end. Returns early, without an error, if the job is no longer the sync's.
+    """Runs a job to completion. Returns early, without an error, if the job is no longer the sync's.
 
     Raises:
         StoreUnavailable: Redis cannot be reached at the beginning; arq starts the job again.

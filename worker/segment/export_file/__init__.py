@@ -1,4 +1,4 @@
-"""A file as the source: one profile a line, such as Segment's Profiles Sync has them in the warehouse."""
+"""A file as the source: one profile a line, such as an export of the tables of Segment's Profiles Sync."""
 
 from worker.segment.export_file.file_access import STANDARD_INPUT, Opener, anywhere, under
 from worker.segment.export_file.file_cache import OpenFiles

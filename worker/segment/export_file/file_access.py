@@ -1,7 +1,7 @@
-"""Which files may be read. A request comes through Redis, and whoever can write there must not make a worker read any.
+"""Restricts the files that a worker reads. Requests come through Redis, and a client must not make it read any file.
 
-So a worker opens only files under its `FILES_DIR`; a process that runs its own user's sync opens whatever that user
-may, also standard input.
+A worker opens only files under its `FILES_DIR`. A process that runs a sync of its own user opens every file that this
+user may read, and standard input.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ Opener = Callable[[str], FileIO]
 
 
 def anywhere(file: str) -> FileIO:
-    """Opens what the user of this very process has named; `-` is standard input."""
+    """Opens a file that the user of this process has named; `-` is standard input. Raises ResumableStop."""
     if file == STANDARD_INPUT:
         return open(0, "rb", buffering=0, closefd=False)
     return _opened(file, Path(file), pipes=True)
 
 
 def under(directory: Path | None) -> Opener:
-    """Opens files under `directory` (None: none at all), wherever a link leads; a relative name begins there."""
+    """Returns an opener that opens only files under a directory, after links are resolved.
+
+    Args:
+        directory: The directory, to which names are relative; None permits no file.
+    """
 
     def opener(file: str) -> FileIO:
         if directory is None:
@@ -51,7 +55,7 @@ def under(directory: Path | None) -> Opener:
 
 
 def _opened(file: str, path: Path, *, pipes: bool) -> FileIO:
-    """Opens `path`. pipes: whether it may be something that is no file on a disk and can be read but once."""
+    """Opens `path`. pipes: whether it may be a pipe or a device, which can be read only once."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode) or not (pipes or stat.S_ISREG(mode)):
@@ -69,6 +73,6 @@ def _opened(file: str, path: Path, *, pipes: bool) -> FileIO:
 
 
 def unreadable(file: str, error: OSError) -> ResumableStop:
-    """What follows from an error of the system."""
+    """Returns the error for a failure of the operating system."""
     reason = os.strerror(error.errno) if error.errno else "it cannot be read"
     return ResumableStop("file_unreadable", f"File {file}: {reason}")

@@ -1,7 +1,7 @@
-"""The files that the walks of one worker read, kept open from page to page and from walk to walk.
+"""Keeps the files that a worker reads open between pages and between jobs.
 
-For an ordinary file that saves no more than a seek. But to go on in a compressed one means to uncompress all that
-stands before, which in a long sync would soon take longer than a lease; and a pipe can be read only once.
+For an ordinary file this saves only a seek. A compressed file would have to be decompressed from its start for every
+page, which in a long sync would soon take longer than a lease. A pipe can be read only once.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from worker.segment.export_file.ndjson_file import Content, FilePage, Place
 T = TypeVar("T")
 
 IDLE_S = 60.0
-"""How long a file is kept open for its next walk: one that was deleted takes up its disk until then."""
+"""Seconds for which a file is kept open for its next job. A deleted file occupies disk space until then."""
 
 
 class OpenFiles:
-    """Files opened by `opener`."""
+    """The open files of one worker. opener: opens a file."""
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
         self._kept: dict[_OpenFile, asyncio.TimerHandle] = {}
 
     async def read(self, file: str, place: Place | None) -> FilePage:
-        """The page of `file` at `place`; None: its first. Raises ApiError."""
+        """Reads the page of `file` at `place`; None is its first page. Raises ApiError."""
         opened = self._take(file, place)
         try:
             page = await opened.read()
@@ -46,13 +46,13 @@ class OpenFiles:
         return page
 
     def close(self) -> None:
-        """Closes all of them."""
+        """Closes all files."""
         for opened in list(self._kept):
             self._forget(opened)
             opened.close()
 
     def _take(self, file: str, place: Place | None) -> _OpenFile:
-        """The open file that is at this place, or nearest before it; else one that will be opened."""
+        """Returns the open file that is at this place or nearest before it; otherwise one that is opened later."""
         fitting = [opened for opened in self._kept if opened.file == file and opened.fits(place)]
         if not fitting:
             return _OpenFile(file, place, self._opener)
@@ -74,7 +74,7 @@ class OpenFiles:
 
 
 class _OpenFile:
-    """A file whose next page is at `place`; opened when that is read."""
+    """A file whose next page is at `place`. It is opened when that page is read."""
 
     def __init__(self, file: str, place: Place | None, opener: Opener) -> None:
         self.file = file
@@ -85,12 +85,12 @@ class _OpenFile:
 
     @property
     def can_be_reopened(self) -> bool:
-        """Whether nothing is lost if this is closed and opened anew. A pipe may wait long to be opened, too."""
+        """Whether no data is lost if this is closed and opened again. A pipe that is being opened is kept open."""
         opening = self._content is None and self._reading is not None and not self._reading.done()
         return not opening and not (self._content and self._content.is_pipe)
 
     def fits(self, place: Place | None) -> bool:
-        """Whether it is at `place`, or can go on there."""
+        """Returns whether the file is at `place`, or can be read on from there."""
         if self.place == place:
             return True
         if self._reading or not (self.place and place):
@@ -98,7 +98,7 @@ class _OpenFile:
         return self.place.version == place.version and self.place.offset < place.offset
 
     async def read(self) -> FilePage:
-        """The page at `place`, which moves on. A page whose reader is cancelled is the next reader's."""
+        """Reads the page at `place` and advances `place`. If the reader is cancelled, the next reader gets the page."""
         reading = self._reading = self._reading or self._begin()
         try:
             page = await asyncio.shield(reading)
@@ -111,21 +111,21 @@ class _OpenFile:
         return page
 
     def close(self) -> None:
-        """Closes the file, once nothing is read from it."""
+        """Closes the file when no read is in progress."""
         if self._reading and not self._reading.done():
             self._reading.add_done_callback(lambda _: self._close())
         else:
             self._close()
 
     def _begin(self) -> asyncio.Future[FilePage]:
-        """Reads the page in a thread: of the loop's own, which is faster, unless it could wait there for ever."""
+        """Reads the page in a thread of the executor, or in a new thread if the read could block for ever."""
         if self._content is None or self._content.is_pipe:
             return _in_own_thread(self._read)
         return asyncio.get_running_loop().run_in_executor(None, self._read)
 
     def _close(self) -> None:
         if self._reading:
-            self._reading.exception()  # seen, so that asyncio does not report it
+            self._reading.exception()  # marks it as retrieved, so that asyncio does not report it
         if self._content:
             self._content.close()
 
@@ -136,7 +136,7 @@ class _OpenFile:
 
 
 def _in_own_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Runs `work` in a thread that nobody waits for when the process ends, as it would for the loop's own."""
+    """Runs `work` in a daemon thread, so that the process can end while it is blocked."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -144,12 +144,12 @@ def _in_own_thread(work: Callable[[], T]) -> asyncio.Future[T]:
         try:
             result = work()
         except Exception as error:  # noqa: BLE001 - raised where the future is awaited
-            tell(future.set_exception, error)
+            deliver(future.set_exception, error)
         else:
-            tell(future.set_result, result)
+            deliver(future.set_result, result)
 
-    def tell(setter: Callable[[Any], None], outcome: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+    def deliver(setter: Callable[[Any], None], outcome: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
             loop.call_soon_threadsafe(setter, outcome)
 
     threading.Thread(target=run, name="file reader", daemon=True).start()

@@ -1,6 +1,6 @@
-"""Formats of files that are not read, recognised by their first bytes. Pure.
+"""Recognises formats of files that are not supported, by their first bytes. Pure.
 
-`line_formats` recognises those that only their first lines give away.
+`line_formats` recognises formats by the first lines.
 """
 
 from __future__ import annotations
@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LINE = 'one JSON object a line, such as {"id": "use_1", "traits": {"ltv": 1200}}'
-"""What a file must look like, in words."""
+"""Describes the supported format, for messages."""
 
 HEAD_BYTES = 4096
-"""How many bytes tell the format. They may be fewer if the file is shorter."""
+"""Number of bytes by which a format is recognised; fewer if the file is shorter."""
 
 _EXPORT = "Export the profiles again as newline-delimited JSON"
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format that is not read. name: completes "it is …"; fix: what to do about it, a sentence without its end."""
+    """A format that is not supported. name: completes "it is …"; fix: what to do, a sentence without its full stop."""
 
     name: str
     fix: str
@@ -76,14 +76,14 @@ _BEGINNINGS: tuple[tuple[bytes, Format], ...] = (
 )
 
 _ZLIB = tuple(b"\x78" + level for level in (b"\x01", b"\x5e", b"\x9c", b"\xda"))
-"""How zlib begins. Only `x^` is text as well."""
+"""The first bytes of zlib data. Only `x^` could also be text."""
 
 _UTF_32_MARKS = (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def recognise_bytes(head: bytes) -> Format | None:
-    """The format of a file that begins with `head` (see `HEAD_BYTES`); None: it may be lines of JSON."""
+    """Returns the format of a file that begins with `head` (see `HEAD_BYTES`); None if it may be lines of JSON."""
     return _of_beginning(head) or _of_encoding(head) or _of_text(head)
 
 

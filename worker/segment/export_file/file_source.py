@@ -1,4 +1,4 @@
-"""A file in the place of a space: pages of profiles with their traits, from a cursor on that is a place in the file."""
+"""A file as a source: pages of profiles with their traits. A cursor is a place in the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.segment.source import Call, FetchedProfiles
 
 
 class FileSource:
-    """Reads `file` through the worker's open files. Nothing limits how fast."""
+    """Reads `file` through the worker's open files, without a rate limit."""
 
     concurrent_pages = 2
 
@@ -19,17 +19,17 @@ class FileSource:
         self._file = file
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
-        """The profiles from `cursor` on ('': from the start). Raises ApiError.
+        """Reads the page at `cursor`; an empty cursor is the start of the file. Raises ApiError.
 
         code                        when
         file_forbidden              it is not under `FILES_DIR`
-        file_missing                it is not there
+        file_missing                it does not exist
         file_unreadable             a directory, no permission, a broken disk
         file_empty                  no profile is in it
-        file_changed                it is no longer what it was when the first page was read
-        file_corrupt                it is named `.gz` and is not, or it ends too early
+        file_changed                it has changed since the first page was read
+        file_corrupt                it is named `.gz` and is not gzip, or it ends too early
         file_format                 it is not one JSON object a line
-        file_gone                   a pipe that somebody has read from before
+        file_gone                   it is a pipe that was read before
         """
         page = await self._files.read(self._file, Place.decode(cursor) if cursor else None)
         if not cursor and not page.entries:
@@ -42,5 +42,5 @@ class FileSource:
         return Page(page.entries, page.following.encode() if page.following else None, merged=page.merged)
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
-        """The profiles of a page, as they came with it."""
+        """Returns the profiles of a page, which came with their traits."""
         return FetchedProfiles(page.profiles)

@@ -1,7 +1,7 @@
-"""Formats of files that are not read, recognised by their first lines: CSV, pretty-printed JSON, rows of columns. Pure.
+"""Recognises formats that are not supported by their first lines: CSV, pretty-printed JSON, rows of columns. Pure.
 
-A file is judged once, by its first lines that are not blank, and only if none of them is a profile: a bad line among
-good ones is one bad line.
+A file is judged once, by its first lines that are not blank. If any of them is a profile the format is supported, and a
+bad line among them is only a bad line.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from worker.http.body import parse_json
 from worker.segment.export_file.file_formats import Format
 
 JUDGED_LINES = 20
-"""How many lines tell the format."""
+"""Number of lines by which the format is recognised."""
 
 JUDGED_BYTES = 1 << 20
-"""Fewer lines do if they have so many bytes."""
+"""Fewer lines are used if they have so many bytes."""
 
 _ENVELOPE = frozenset(
     {
@@ -92,7 +92,7 @@ _TEXT = Format("text that is not JSON", _CSV_FIX)
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the first lines say. certain: no further line can change it. format: None if the lines may be read."""
+    """A judgement of the first lines. certain: no further line can change it. format: None if it is supported."""
 
     certain: bool
     format: Format | None = None
@@ -160,7 +160,7 @@ def _kind_of_object(row: Mapping[str, object]) -> Kind:
 
 
 def _holds_profiles(value: object) -> bool:
-    """Whether a field of an object holds a profile or a list of them, at most two objects deep."""
+    """Returns whether a field contains a profile or a list of profiles, at most two objects deep."""
     inner = list(value.values()) if isinstance(value, dict) else []
     if isinstance(value, dict) and "traits" in value:
         return True
@@ -201,7 +201,7 @@ def _of_broken_object(first: str, lines: Sequence[str]) -> Format:
 
 
 def _end_of_object(text: str) -> int | None:
-    """Where the object ends with which a text begins; None if it does not."""
+    """Returns the end of the object with which a text begins; None if it does not begin with one."""
     try:
         return json.JSONDecoder(parse_int=lambda _: math.nan).raw_decode(text.lstrip())[1] + _indent(text)
     except (ValueError, RecursionError):
@@ -213,7 +213,7 @@ def _indent(text: str) -> int:
 
 
 def is_json(lines: Iterable[bytes]) -> bool:
-    """Whether each of these lines is a JSON value of its own."""
+    """Returns whether each of these lines is a JSON value."""
     try:
         for line in lines:
             parse_json(line)

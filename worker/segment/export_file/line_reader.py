@@ -1,7 +1,7 @@
-"""Lines of a stream in bounded memory, some at a time, each time with the offset at which the next ones begin.
+"""Reads lines of a stream in bounded memory, several at a time, with the offset at which the next line begins.
 
-Offsets are those of the uncompressed bytes, and always of the start of a line, so that whoever goes on from one sees
-every line once.
+An offset counts uncompressed bytes and is always the start of a line, so that a reader that continues there reads every
+line exactly once.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from io import BufferedReader
 
 READ_BYTES = 1 << 16
-"""Read at once: some 270 profiles of ten traits. Larger reads leave the processor's cache before they are folded."""
+"""Bytes of one read: about 270 profiles of ten traits. Larger reads do not stay in the processor's cache."""
 
 LONGEST_LINE = 4 << 20
-"""Bytes. A longer line is dropped as it is read."""
+"""Bytes. A longer line is dropped while it is read."""
 
 
 class Lines:
@@ -32,9 +32,13 @@ class Lines:
         self._dropped = 0
 
     def read(self) -> list[bytes | None]:
-        """The next lines without their ends, None for each that is too long; no lines at the end of the stream.
+        """Reads the next lines.
 
-        Raises whatever the stream raises.
+        Returns:
+            Lines without their ends, None for each that is too long. Empty at the end of the stream.
+
+        Raises:
+            Exception: Whatever the stream raises.
         """
         lines: list[bytes | None] = []
         while not lines and not self.ended:
@@ -45,13 +49,13 @@ class Lines:
         return lines
 
     def go_to(self, offset: int) -> None:
-        """Goes on at `offset`, the start of a line. In a compressed stream, that reads everything before it."""
+        """Continues at `offset`, the start of a line. In a compressed stream everything before it is read."""
         if offset != self.offset:
             self._stream.seek(offset)
             self.offset, self._unfinished, self._dropped = offset, b"", 0
 
     def _whole_lines(self, chunk: bytes) -> list[bytes | None]:
-        """The lines that end in this chunk."""
+        """Returns the lines that end in this chunk."""
         whole, end, unfinished = (self._unfinished + chunk).rpartition(b"\n")
         lines: list[bytes | None] = []
         if end:
@@ -67,7 +71,7 @@ class Lines:
         return lines
 
     def _last_line(self) -> list[bytes | None]:
-        """The line that the stream ends with, if it ends without a line's end."""
+        """Returns the last line of the stream if it has no line end."""
         self.ended = True
         line, dropped = self._unfinished, self._dropped
         self.unfinished = bool(line or dropped)

@@ -1,4 +1,4 @@
-"""What stands in a file: its profiles page by page, compressed or not, and whether it is still the same file."""
+"""Reads the profiles of a file page by page, compressed or not, and detects whether the file has changed."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _PIPE = "pipe"
 _NEW_SYNC = "Start a new sync."
 _WRITE_AGAIN = "Write the whole file again."
 _MAGIC_BYTES = 12
-"""How many bytes of a pipe are waited for to recognise its format, unless it ends its first line before."""
+"""Bytes of a pipe that are needed to recognise its format, unless its first line ends earlier."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a line begins. offset: in uncompressed bytes; version: another one if the file is another."""
+    """The start of a line. offset: in uncompressed bytes; version: identifies the content of the file."""
 
     offset: int
     version: str
 
     def encode(self) -> str:
-        """This place as a cursor."""
+        """Encodes this place as a cursor."""
         return f"{self.offset}:{self.version}"
 
     @classmethod
     def decode(cls, cursor: str) -> Self:
-        """Reads what `encode` wrote."""
+        """Decodes what `encode` wrote."""
         offset, _, version = cursor.partition(":")
         return cls(int(offset), version)
 
@@ -78,18 +78,18 @@ class Content:
 
     @property
     def is_pipe(self) -> bool:
-        """Whether it can be read only once."""
+        """Whether the file can be read only once."""
         return self._version == _PIPE
 
     def page(self, place: Place | None) -> FilePage:
-        """The page at `place`; None: the next one."""
+        """Reads the page at `place`; None is the next page."""
         with _failures_named(self._file):
             if place:
                 self._lines.go_to(place.offset)
             try:
                 found = self._next_rows()
             except Permanent:
-                self._check_unchanged()  # what is wrong with it may only be that it is being written
+                self._check_unchanged()  # the file may only be incomplete because it is being written
                 raise
             self._check_unchanged()
         following = None if self._lines.ended else Place(self._lines.offset, self._version)
@@ -182,7 +182,7 @@ class Content:
 
 
 class _Rejoined(RawIOBase):
-    """The bytes that were read from a stream, and then the rest of it."""
+    """A stream that returns bytes that were already read, and then the rest of the original stream."""
 
     def __init__(self, head: bytes, rest: BufferedReader) -> None:
         self._head = head
@@ -202,7 +202,7 @@ class _Rejoined(RawIOBase):
 
 @contextlib.contextmanager
 def _failures_named(file: str) -> Iterator[None]:
-    """What reading raises becomes one of our errors."""
+    """Converts errors of reading into ApiError."""
     try:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile):

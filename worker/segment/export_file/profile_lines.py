@@ -1,4 +1,4 @@
-"""From lines to the profiles of a page. Pure and total: a line that is no profile is an entry that is none."""
+"""Parses lines into the entries of a page. Pure. A line that is not a profile becomes an entry that is not one."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from worker.http.body import parse_json
 
 _NULLS = frozenset({"", "null", "none", "nan", "nil", "\\n", "<null>", "undefined"})
-"""What exports write for NULL, in small letters. No identifier of Segment is one of these."""
+"""Texts that exports write for NULL, in lower case. No identifier of Segment is one of these."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What lines hold. entries: as they are in the file; merged: how many profiles are part of others and left out."""
+    """The entries of some lines. merged: number of profiles that are left out because they were merged into others."""
 
     entries: list[object]
     merged: int = 0
 
 
 def read_rows(lines: Iterable[bytes | None]) -> Rows:
-    """An entry for each line that is not blank; None for one that is too long (None) or not JSON.
+    """Parses each line that is not blank; a line that is too long (None) or not JSON becomes None.
 
-    A profile that was merged into another is left out and counted. A byte order mark before a line does no harm.
+    A profile that was merged into another is left out and counted. A byte order mark before a line is ignored.
     """
     parsed = [_entry(line) for line in lines if line is None or (line and not line.isspace())]
     kept = [
@@ -34,7 +34,7 @@ def read_rows(lines: Iterable[bytes | None]) -> Rows:
 
 
 def _is_merged(row: dict[str, object]) -> bool:
-    """Whether `merged_to` names another profile. Empty values, NULL as text, and the profile's own id do not."""
+    """Returns whether `merged_to` names another profile. Empty values, NULL as text and its own id do not."""
     target = row["merged_to"]
     if isinstance(target, str):
         text = target.strip()
