@@ -169,4 +169,4 @@ class AutoSource:
         message = f"{first}; {said}"
         is_permanent = isinstance(first, Permanent) if self._one_url else all(isinstance(e, Permanent) for e in errors)
         kind = Permanent if is_permanent else ResumableStop
-        return kind(telling.code, message, hint=ORDER)
+        return kind(telling.code, message, hint=f"{first.hint} {ORDER}".strip())
