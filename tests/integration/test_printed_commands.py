@@ -82,7 +82,7 @@ def created(sandbox: Sandbox) -> int:
 async def test_a_plan_is_applied_by_the_printed_command(
     env: dict[str, str], sandbox: Sandbox, start_worker: Start
 ) -> None:
-    start_worker(env)
+    start_worker({**env, "GUARD_PERSONAS": "0"})  # the personas are deleted, however long ago they were made
     cases = {
         (): "apply syn_",
         ("--max-credits", "600"): "--max-credits 900",
