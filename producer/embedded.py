@@ -51,7 +51,7 @@ async def embedded(
     ready = asyncio.Event()
 
     def interrupt(_: asyncio.Task[None]) -> None:
-        # Whoever waits for a worker that has died would wait for ever.
+        # A caller that waits for a dead worker would never return.
         owner.cancel()
 
     async with closing(embedded_pool()) as pool:

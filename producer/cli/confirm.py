@@ -1,4 +1,4 @@
-"""Asking whoever sits at the terminal, once, before something is paid for."""
+"""Asks the user at the terminal once, before credits are spent."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The JSON of a sync: what `--json` prints, and what the recipe printed as its result.
 
-Pure. The keys of a finished sync, and their order, are a contract with whoever reads them.
+Pure. The keys of a finished sync, and their order, are a contract with every program that reads them.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class State:
         return None
 
     def clear_faults(self) -> None:
-        """Ends all faults and lets go whoever hangs in one."""
+        """End all faults, and release the requests that hang in one."""
         self.faults.clear()
         self._cleared.set()
         self._cleared = asyncio.Event()

@@ -53,7 +53,7 @@ async def truncated(request: web.BaseRequest, response: web.Response) -> web.Str
 
 
 async def oversize(request: web.BaseRequest, size_mb: int) -> web.StreamResponse:
-    """Streams `size_mb` MB of a list, chunked, to whoever goes on reading."""
+    """Stream `size_mb` MB of a list, chunked, until the client stops reading."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     response.enable_chunked_encoding()
     await response.prepare(request)

@@ -210,7 +210,7 @@ def _is_of_newer_version(job: TakenJob) -> bool:
 
 
 def needed_tokens(opener: Opener | None = None) -> tuple[str, ...]:
-    """The settings without which `serve` does not start: whoever opens files of its own does not ask Segment."""
+    """Return the settings that `serve` needs. A worker that reads files of its own needs no Segment token."""
     return ("mavera_api_key",) if opener else ("segment_token", "mavera_api_key")
 
 

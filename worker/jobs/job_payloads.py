@@ -1,8 +1,9 @@
-"""Jobs as they stand in arq's queue: `walk(sync_id, epoch)`, `finalize(sync_id, epoch)` and
-`batch(sync_id, slot, number, attempt)`, as JSON.
+"""Jobs in arq's queue, as JSON.
 
-Whoever moves a sync, here or in the producer, prepares the ticket of the job that follows; the script that makes the
-move enqueues it.
+`walk(sync_id, epoch)`, `finalize(sync_id, epoch)`, `batch(sync_id, slot, number, attempt)`.
+
+The worker or client that moves a sync prepares the payload of the next job; the script that makes the move enqueues it.
+These function names are a storage format.
 """
 
 from __future__ import annotations

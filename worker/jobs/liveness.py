@@ -18,7 +18,7 @@ from pathlib import Path
 log = logging.getLogger("segment_personas.worker")
 
 SILENCE_S = 30.0
-"""After this many seconds without a sign of life, a process counts as dead. A page takes far less of the event loop."""
+"""After this many seconds without a heartbeat, a process counts as dead. A page takes far less of the event loop."""
 
 _INTERVAL_S = 2.0
 _SUFFIX = ".alive"
@@ -50,7 +50,7 @@ async def heartbeat() -> AsyncIterator[None]:
 
 
 def living_processes() -> list[int]:
-    """The ids of the worker processes of this user on this machine that have shown a sign of life lately."""
+    """The ids of the worker processes of this user on this machine with a recent heartbeat."""
     found, now = [], time.monotonic()
     for file in heartbeat_folder().glob(f"*{_SUFFIX}"):
         try:

@@ -123,7 +123,7 @@ class ClaimFile:
 
         Args:
             reference: Of the persona.
-            by: Only the claim of this attempt; None: whoever's.
+            by: Only the claim of this attempt; None: any claim.
             persona_id: The persona that was bought, or found to have been; None: none was.
         """
         with self._changing() as state:

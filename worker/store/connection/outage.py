@@ -131,7 +131,7 @@ class Outage:
                     if task and task.cancelling():
                         # Until Python 3.12 the `wait_for` in redis-py may swallow a cancellation, or make a failure of
                         # it that would be waited out: here it is again. Unless it is still to come, as that of a Ctrl-C
-                        # in the middle of a step: whoever cleans up then must not meet a second one.
+                        # in the middle of a step: the clean-up must not meet a second cancellation.
                         await asyncio.sleep(0)
                         raise asyncio.CancelledError
             except Exception as error:
