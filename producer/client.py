@@ -66,11 +66,12 @@ class SyncFailed(PersonasError):
 
     def __init__(self, sync: Sync) -> None:
         self.sync = sync
-        self.hint = sync.error.hint if sync.error else ""
         self.code = sync.error.code if sync.error else str(sync.state)
         self.resumable = bool(sync.error and sync.error.resumable)
         reason = f": {sync.error.message}" if sync.error else ""
-        super().__init__(f"{sync.id} of {sync.request.space_id} is {sync.status}{reason}")
+        super().__init__(
+            f"{sync.id} of {sync.request.space_id} is {sync.status}{reason}", hint=sync.error.hint if sync.error else ""
+        )
 
 
 class SyncClient:

@@ -61,7 +61,7 @@ async def test_no_value_of_one_person_is_found_anywhere_not_even_of_a_category_t
 
 FAILURES = {
     "a token that ends on the way": ("inline", "segment_unauthorized", "401 The token has expired"),
-    "a profile that is refused": ("profile-api", "segment_forbidden", "403 profile_locked. Check"),
+    "a profile that is refused": ("profile-api", "segment_forbidden", "403 profile_locked."),
     "a profile that breaks the API": ("profile-api", "segment_unavailable", "traits of a profile of page 1: 500"),
     "a page in HTML": ("inline", "segment_bad_body", "the body is no JSON"),
     "a page that is a profile": ("inline", "segment_bad_body", "the body is not a page of profiles"),
