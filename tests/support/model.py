@@ -629,12 +629,16 @@ class Model:
 
 
 def without_times(found: dict[str, Key]) -> dict[str, Key]:
-    """What `read` found, with True in the place of each time that is not empty."""
+    """What `read` found, with True for each time that is not empty, and without the mark of a suspect.
+
+    The model does not know suspects; `test_suspects.py` tests them.
+    """
     result = {}
     for name, key in found.items():
         value = key.value
         if name.startswith("sp:sync:") and isinstance(value, dict):
             value = {field_: True if text and field_.decode() in TIMES else text for field_, text in value.items()}
+            value.pop(b"suspect", None)
         elif name.startswith("sp:claim:"):
             value = {**value, b"at": True, b"settle_ms": b"0"}
         elif name in (keys.SYNCS, keys.DUE, keys.QUEUE, keys.later("")) or name.startswith("sp:active:"):

@@ -384,7 +384,10 @@ class StoreMachine(RuleBasedStateMachine):
         taken = self.wait(self.queue.take(most, 3600))
         ids = {job.job_id.decode() for job in taken.jobs}
         assert ids <= ready
-        assert len(ids) == min(most, len(ready))
+        if any(int(job_id.rsplit(":", 1)[1]) > 2 for job_id in ready):
+            assert len(ids) <= min(most, len(ready))  # after two losses a job may be a suspect's, which runs alone
+        else:
+            assert len(ids) == min(most, len(ready))
         assert all(self.model.jobs[job.job_id.decode()] == job.job for job in taken.jobs)
         assert taken.dropped == []
         self.model.take(ids)
