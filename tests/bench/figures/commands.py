@@ -22,7 +22,7 @@ FAN_OUT = f"fan-out, {WORKERS} workers: ours and arq's, a page"
 class Commands:
     name = "commands"
     title = f"Redis commands, pages × {PAGE_S * 1000:.0f} ms"
-    goals = (Goal(OURS, of="value", bound=2), Goal(FAN_OUT, of="value", bound=10))
+    goals = (Goal(OURS, of="value", bound=1), Goal(FAN_OUT, of="value", bound=10))
     plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:
