@@ -29,20 +29,3 @@ def exit_code_of(error: Exception) -> int:
     if isinstance(error, StoreUnavailable):
         return WRONG_USE if "something else answers" in str(error) else TRY_LATER
     return TRY_LATER if isinstance(error, Retry) or getattr(error, "temporary", False) else WRONG_USE
-
-
-def error_document(error: Exception, hint: str = "") -> dict[str, object]:
-    """The JSON of an error that ended a command. hint: a command that leads on, if there is one."""
-    shown: dict[str, object] = {"code": error_code(error), "message": str(error)}
-    return {"error": {**shown, "hint": hint} if hint else shown}
-
-
-def error_code(error: Exception) -> str:
-    """A short machine-readable name of the error."""
-    from worker.errors import ConfigurationError, StoreUnavailable
-
-    if code := getattr(error, "code", ""):
-        return str(code)
-    if isinstance(error, StoreUnavailable):
-        return "redis_unavailable"
-    return "configuration" if isinstance(error, ConfigurationError) else "error"

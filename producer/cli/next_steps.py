@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from producer.cli.command_lines import command, run_again
-from producer.cli.json_output import clusters, statistics
 from producer.cli.views.plan import changes_personas, plan_summary
+from producer.documents.sync_results import cluster_results, sync_statistics
 from worker.mavera import CREDITS_PER_PERSONA
 from worker.models.plan import Plan
 from worker.models.sync import Sync
@@ -131,7 +131,7 @@ def _needed_budget(sync: Sync) -> tuple[int | None, int | None]:
         missing, spent, limit = (int(number.replace(",", "")) for number in found.groups())
         needed = missing + spent
     else:
-        wanted = [cluster for cluster in clusters(sync, statistics(sync)) if not cluster.skipped]
+        wanted = [cluster for cluster in cluster_results(sync, sync_statistics(sync)) if not cluster.skipped]
         needed, limit = max(sync.credits, CREDITS_PER_PERSONA * len(wanted)), sync.request.max_credits or 0
     return _raised(sync, needed, limit)
 

@@ -6,13 +6,12 @@ Results go to standard output; progress, hints and remarks to standard error.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from producer.cli.command_lines import run_again
-from producer.cli.exit_codes import CHANGES, DONE, INTERRUPTED, NEEDS_DECISION, TRY_LATER
+from producer.cli.exit_codes import CHANGES, DONE, FAILED, INTERRUPTED, NEEDS_DECISION, NOT_AGREED, TRY_LATER
 from producer.cli.follow import Follower
-from producer.cli.json_output import document, exit_code, skips_part
 from producer.cli.next_steps import (
     NextStep,
     after_a_part,
@@ -26,6 +25,8 @@ from producer.cli.views.plan import changes_personas
 from producer.cli.views.progress import progress
 from producer.cli.views.sync_views import report
 from producer.client import SyncClient
+from producer.documents.sync_document import sync_document
+from producer.documents.sync_results import skips_part
 from worker.models.sync import Sync, SyncState
 
 
@@ -112,7 +113,7 @@ def write_documents(out: Screen, syncs: Sequence[Sync], manner: Manner, now: flo
     documents = []
     for sync in syncs:
         step = _next_step(sync, manner) if sync.error else None
-        documents.append(document(sync, now, hint=" ; ".join(step.commands) if step else ""))
+        documents.append(sync_document(sync, now, hint=" ; ".join(step.commands) if step else ""))
     out.write_json(documents if manner.many else documents[0])
 
 
@@ -132,6 +133,14 @@ async def hint_at_workers(client: SyncClient, err: Screen) -> None:
         err.say(f"No worker is alive, so nothing happens yet. {start_worker()}")
 
 
+def exit_code_of_syncs(syncs: Iterable[Sync]) -> int:
+    """0 if all are completed (or still run), 1 if one failed, else 3 if one was cancelled."""
+    states = {sync.state for sync in syncs}
+    if SyncState.FAILED in states:
+        return FAILED
+    return NOT_AGREED if SyncState.CANCELLED in states else DONE
+
+
 def _next_step(sync: Sync, manner: Manner) -> NextStep | None:
     if sync.state is SyncState.FAILED:
         return after_failure(sync, manner.arguments)
@@ -141,7 +150,7 @@ def _next_step(sync: Sync, manner: Manner) -> NextStep | None:
 
 
 def _code(syncs: Sequence[Sync], manner: Manner) -> int:
-    code = exit_code(syncs)
+    code = exit_code_of_syncs(syncs)
     plans = [sync.planned for sync in syncs if sync.planned]
     if code or not manner.changes_code or not plans:
         return code

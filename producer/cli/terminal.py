@@ -74,9 +74,9 @@ class Screen(Console):
 
     def write_json(self, document: Mapping[str, object] | Iterable[Mapping[str, object]]) -> None:
         """One JSON document: on several lines for people at a terminal, else on one line, for logs."""
-        from producer.cli.json_output import to_json
+        from producer.documents.json_format import format_json
 
-        self.write(to_json(document, one_line=not self.is_tty))
+        self.write(format_json(document, one_line=not self.is_tty))
 
     def put(self, *renderables: RenderableType) -> None:
         """Tables and texts, one below the other; texts wrapped as in `say`."""

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from rich.console import Console
 
-from producer.cli.json_output import document
 from producer.cli.views.sync_views import report
+from producer.documents.sync_document import sync_document
 from producer.sandbox import Fault, Sandbox, SandboxOptions
 from producer.sandbox.faults import Kind
 from tests.support.checks import until
@@ -118,7 +118,7 @@ async def test_an_account_that_does_not_say_what_it_has_stops_nobody(
         await stage.assert_bought_once(sync)
         assert sync.account
         assert (sync.account.billed, sync.account.difference) == (None, None)
-        assert "account" not in document(sync)
+        assert "account" not in sync_document(sync)
         assert worker.text().count("does not say what the account has left") == 1
         plan = (await stage.sync(plan_only=True)).plan
         assert plan
@@ -137,7 +137,7 @@ async def test_the_plan_says_what_the_account_has_left(session_redis: RedisServe
         assert "500 of 500 credits left until" in report_text
         assert "auto-recharge off" in report_text
         assert "insufficient_credits" in report_text
-        found: Any = document(sync)
+        found: Any = sync_document(sync)
         assert (found["account"]["remaining"], found["account"]["auto_recharge"]) == (500, False)
         stage.sandbox.set_options(credits=5000)
         enough = await stage.sync(plan_only=True)
@@ -150,7 +150,7 @@ async def test_a_bill_that_agrees_is_kept_without_a_word(session_redis: RedisSer
     async with staged(session_redis, start_worker, credits=5000) as stage:
         worker = stage.worker()
         sync = await stage.sync()
-        found: Any = document(sync)
+        found: Any = sync_document(sync)
         assert {key: found["account"][key] for key in ("used_before", "used_after", "charged", "difference")} == {
             "used_before": 0,
             "used_after": 900,
@@ -162,7 +162,7 @@ async def test_a_bill_that_agrees_is_kept_without_a_word(session_redis: RedisSer
         assert "Mavera counted" not in worker.text()
         unchanged = await stage.sync()
         assert unchanged.account is None  # nothing was sent, so nothing is compared
-        assert "account" not in document(unchanged)
+        assert "account" not in sync_document(unchanged)
 
 
 async def test_a_difference_between_the_bill_and_ours_is_told(session_redis: RedisServer, start_worker: Start) -> None:
@@ -274,7 +274,7 @@ async def test_the_plan_names_the_persona_that_a_renamed_cluster_leaves_behind(
         assert [(one.persona_id, one.cluster) for one in sync.plan.orphans] == [(growth, "growth")]
         report_text = shown(sync)
         assert "segment-personas personas rename spa growth expansion" in report_text
-        found: Any = document(sync)
+        found: Any = sync_document(sync)
         assert found["orphans"] == [{"persona_id": growth, "cluster": "growth"}]
         await stage.sync(rules=renamed)  # who goes on all the same is warned in the log
         assert any("WARN" in line and growth in line for line in worker.text().splitlines())

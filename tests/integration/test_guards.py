@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from producer import SyncConflict
-from producer.cli.json_output import exit_code
+from producer.cli.reporting import exit_code_of_syncs
 from producer.sandbox import Fault, SpaceSpec
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged
@@ -190,7 +190,7 @@ async def test_a_space_in_which_nobody_has_a_deciding_trait_fails_and_points_to_
             assert part in sync.error.message
         assert command in sync.error.hint
         assert [one.sync_id for one in await stage.client.history(sync.request.identity)] == [before.id]
-        assert exit_code([sync]) == 1
+        assert exit_code_of_syncs([sync]) == 1
 
 
 async def test_an_empty_space_completes_and_changes_nothing(session_redis: RedisServer, start_worker: Start) -> None:

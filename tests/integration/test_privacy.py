@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 
 import orjson
 
-from producer.cli.json_output import document
+from producer.documents.sync_document import sync_document
 from tests.support.checks import contents
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Start, staged
@@ -52,7 +52,7 @@ async def test_no_value_of_one_person_is_found_anywhere_not_even_of_a_category_t
         sync = await stage.sync()
         assert (sync.state, sync.profiles) == (SyncState.COMPLETED, 300), sync.error
         everything = await contents(stage.pool) + worker.text() + json.dumps(stage.sandbox.posts)
-        everything += json.dumps(document(sync))
+        everything += json.dumps(sync_document(sync))
         # What is not personal is there, so the search looks in the right places.
         assert '"pro"' in everything
         assert "Plans: pro." in everything
@@ -89,7 +89,7 @@ async def test_a_sync_that_fails_repeats_no_value_of_one_person_whatever_the_api
             assert sync.error
             assert sync.error.code == code
             assert words in sync.error.message
-        everything = await contents(stage.pool) + worker.text() + json.dumps(list(map(document, syncs)))
+        everything = await contents(stage.pool) + worker.text() + json.dumps(list(map(sync_document, syncs)))
         everything += "".join(request.body.decode() for request in mavera.web.requests)
         assert "Plans: pro." in everything
         assert found(everything, range(100, 400)) == []

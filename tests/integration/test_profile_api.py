@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from producer import SyncClient, SyncRequest, SyncState
-from producer.cli.json_output import document
+from producer.documents.sync_document import sync_document
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.support import truth
 from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
@@ -97,7 +97,7 @@ async def test_unreadable_profiles_are_counted_and_left_out(session_redis: Redis
         sync = await stage.sync(dialect="profile-api")
         assert (sync.state, sync.complete) == (SyncState.COMPLETED, True), sync.error
         assert (sync.profiles, sync.profiles_unreadable) == (35, 5)
-        assert (document(sync)["profiles_unreadable"], document(sync)["unclassified"]) == (5, 1)
+        assert (sync_document(sync)["profiles_unreadable"], sync_document(sync)["unclassified"]) == (5, 1)
         # Three that fail are tried as often as a profile is, two that are refused no oftener; each is checked once.
         assert stage.sandbox.journal.count("segment.traits") <= 35 + 3 * TRIES + 2 * TRIES + 5 * CHECKS
         await stage.assert_clean()

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from producer import SyncRequest, SyncState, embedded
-from producer.cli.json_output import clusters, document, statistics
+from producer.documents.sync_document import sync_document
+from producer.documents.sync_results import cluster_results, sync_statistics
 from producer.embedded import made_up
 from producer.sandbox import SandboxOptions, SpaceSpec, profiles
 from worker.clusters.analysis.distinguishing_traits import ShareContrast
@@ -32,13 +33,13 @@ async def test_the_saas_example_runs_end_to_end_on_its_space_with_the_right_numb
         done = await client.wait(asked.id)
     assert done.state is SyncState.COMPLETED
     assert done.started_at is not None
-    aggregate = statistics(done)
+    aggregate = sync_statistics(done)
     truth, filtered, unclassified = straight(done.started_at)
-    summaries = {cluster.summary.label: cluster.summary for cluster in clusters(done, aggregate)}
+    summaries = {cluster.summary.label: cluster.summary for cluster in cluster_results(done, aggregate)}
     assert {label: summary.n for label, summary in summaries.items()} == {label: len(of) for label, of in truth.items()}
     assert (aggregate.filtered, aggregate.unclassified) == (filtered, unclassified)
     assert len(done.outcomes) == sum(len(of) >= 3 for of in truth.values())
-    assert document(done)["rules"] == "saas"
+    assert sync_document(done)["rules"] == "saas"
 
     everyone = sum(map(len, truth.values()))
     for label, summary in summaries.items():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from producer import SyncConflict
-from producer.cli.json_output import document
+from producer.documents.sync_document import sync_document
 from producer.sandbox import Fault, SpaceSpec
 from tests.support.redis_server import RedisServer
 from tests.support.stage import RECIPE, Stage, Start, staged
@@ -171,7 +171,7 @@ async def test_a_part_of_a_space_creates_personas_only_if_it_is_allowed_to(
         stage.worker()
         sync = await stage.sync(**part)
         assert (sync.state, sync.outcomes, stage.sandbox.posts) == (SyncState.COMPLETED, (), [])
-        left_out: Any = document(sync)["skipped"]
+        left_out: Any = sync_document(sync)["skipped"]
         assert [one["reason"] for one in left_out] == ["partial"] * 3 + ["empty"]
         assert actions(await stage.sync(**part, allow_partial="create")) == dict.fromkeys(CLUSTERS, "created")
         assert await _complete(stage) == {False}

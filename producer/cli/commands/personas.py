@@ -11,12 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.connect import PATIENCE_S
-from producer.cli.json_output import local_time, moment, short_time, zone
 from producer.cli.persona_records import Catalogue, Place
 from producer.cli.rules_file import chosen_rules
 from producer.cli.terminal import Screen, stdout
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
 from producer.cli.views.sync_views import NARROW
+from producer.cli.views.time_formats import local_time, short_time, zone
+from producer.documents.persona_document import persona_entry
 from worker.clusters import Rules
 from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
 from worker.errors import ConfigurationError, PersonasError
@@ -39,7 +40,7 @@ async def listed(settings: Settings, err: Screen, space_id: str | None, *, json:
     out, orphans = stdout(), _orphans(settings, found)
     if json:
         labels = _labels(settings)
-        rows = [_row(name, record, labels) for name, record in found.items()]
+        rows = [persona_entry(name, record, labels) for name, record in found.items()]
         for name, row in zip(found, rows, strict=True):
             row["twins"] = [one for one in twins.get(name, ()) if one != row["persona_id"]]
             row["orphan"] = name in orphans
@@ -177,22 +178,6 @@ def _labels(settings: Settings) -> dict[tuple[str, str], str]:
     with contextlib.suppress(ConfigurationError):  # a file that cannot be used has no labels
         known.append(chosen_rules(settings, None))
     return {(rules.name, cluster.key): cluster.label for rules in known for cluster in rules.clusters}
-
-
-def _row(reference: str, record: PersonaRecord, labels: Mapping[tuple[str, str], str]) -> dict[str, object]:
-    return {
-        "persona_id": record.persona_id,
-        "space_id": record.space_id,
-        "collection": record.collection,
-        "rules": record.rules,
-        "cluster": labels.get((record.rules, record.cluster), record.cluster),
-        "key": record.cluster,
-        "n": record.n,
-        "complete": record.complete,
-        "sync_id": record.sync_id or None,
-        "updated_at": moment(record.sent.at) if record.sent else None,
-        "reference": reference,
-    }
 
 
 def _table(records: Sequence[PersonaRecord], width: int) -> Table:

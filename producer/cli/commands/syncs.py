@@ -14,11 +14,11 @@ from typing import Any
 from producer.cli.confirm import confirm
 from producer.cli.connect import SyncOptions, enqueue, front_door, redis_client, requests_for
 from producer.cli.exit_codes import DONE, INTERRUPTED, NOT_AGREED, WRONG_USE
-from producer.cli.json_output import exit_code, local_time, row, unreadable_row
 from producer.cli.next_steps import after_plan, first_sync
 from producer.cli.reporting import (
     Ending,
     Manner,
+    exit_code_of_syncs,
     finish,
     follow_to_end,
     hint_at_workers,
@@ -30,7 +30,9 @@ from producer.cli.terminal import Screen, show_log, stderr, stdout
 from producer.cli.views import history as remembered
 from producer.cli.views.plan import changes_personas, plan_summary, question
 from producer.cli.views.sync_views import listing, report
+from producer.cli.views.time_formats import local_time
 from producer.client import SyncClient
+from producer.documents.sync_document import history_entry, sync_list_entry, unreadable_sync_entry
 from worker.models.request import identity
 from worker.models.sync import Sync
 from worker.models.versions import SyncUnreadable, UnreadableSync
@@ -147,7 +149,7 @@ async def status(
         except SyncUnreadable as error:
             out = stdout()
             if json:
-                out.write_json(unreadable_row(error.sync))
+                out.write_json(unreadable_sync_entry(error.sync))
             else:
                 out.put(listing([error.sync], out.width))
             err.say(f"{error}.", "red")
@@ -158,7 +160,7 @@ async def status(
         if not found.state.is_final:
             await hint_at_workers(client, err)
         show([found], err, manner, now=await client.now())
-        return exit_code([found])
+        return exit_code_of_syncs([found])
 
 
 async def listed(settings: Settings, err: Screen, *, json: bool, limit: int) -> int:
@@ -170,7 +172,9 @@ async def listed(settings: Settings, err: Screen, *, json: bool, limit: int) -> 
             await hint_at_workers(client, err)
     out = stdout()
     if json:
-        out.write_json([row(one, now) if isinstance(one, Sync) else unreadable_row(one) for one in found])
+        out.write_json(
+            [sync_list_entry(one, now) if isinstance(one, Sync) else unreadable_sync_entry(one) for one in found]
+        )
     elif found:
         out.put(listing(found, out.width))
     else:
@@ -189,7 +193,7 @@ async def history(settings: Settings, err: Screen, space_id: str, *, collection:
         unread = [one for one in all_syncs if isinstance(one, UnreadableSync) and one.space_id in ("", space_id)]
     out = stdout()
     if json:
-        out.write_json([remembered.document(snapshot) for snapshot in found])
+        out.write_json([history_entry(snapshot) for snapshot in found])
     elif found:
         out.put(remembered.table(found))
     else:

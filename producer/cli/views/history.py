@@ -1,16 +1,16 @@
 """How a space changed: since the complete sync before, in a few lines; and over the syncs that are remembered.
 
-Pure: from drifts and snapshots to something that rich or JSON prints.
+Pure: from drifts and snapshots to something that rich prints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
-from producer.cli.json_output import local_time, moment
+from producer.cli.views.time_formats import local_time
 from worker.clusters.analysis.drift import ClusterDrift, Drift
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.clusters.rules.rules import Rules
@@ -44,21 +44,6 @@ def table(snapshots: Sequence[Snapshot]) -> Table:
         sizes = ", ".join(f"{key} {cluster.share:.1%}" for key, cluster in snapshot.clusters.items())
         shown.add_row(local_time(snapshot.read_to), snapshot.sync_id, f"{snapshot.profiles:,}", sizes)
     return shown
-
-
-def document(snapshot: Snapshot) -> Mapping[str, object]:
-    """A sync of the history as JSON. Equal `counted`: the sizes can be compared."""
-    return {
-        "sync_id": snapshot.sync_id,
-        "read_from": moment(snapshot.read_from),
-        "read_to": moment(snapshot.read_to),
-        "counted": snapshot.counting_digest,
-        "profiles": snapshot.profiles,
-        "unclassified": snapshot.unclassified,
-        "clusters": {
-            key: {"n": cluster.n, "share": round(cluster.share, 6)} for key, cluster in snapshot.clusters.items()
-        },
-    }
 
 
 def _told(cluster: ClusterDrift) -> str:

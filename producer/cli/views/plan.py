@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from producer.cli.json_output import ClusterResult, statistics
 from producer.cli.views.surplus_personas import describe_orphan
+from producer.documents.sync_results import ClusterResult, sync_statistics
 from worker.models.plan import Change, Plan, PlannedPersona
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync
@@ -110,7 +110,7 @@ def _alarm_questions(sync: Sync, plan: Plan) -> Iterator[tuple[str, str]]:
     codes = plan.alarm_codes or ("",) * len(plan.alarms)
     for code, sentence in zip(codes, plan.alarms, strict=False):
         if code == "guard_profiles" and sync.baseline is not None:
-            before, now = sync.baseline.profiles, statistics(sync).profiles
+            before, now = sync.baseline.profiles, sync_statistics(sync).profiles
             sentence = f"The {_source(sync)} shrank from {before:,} to {now:,} profiles"
         elif code == "guard_personas":
             sentence = sentence.partition(";")[0]

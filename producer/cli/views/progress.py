@@ -16,9 +16,9 @@ from rich.constrain import Constrain
 from rich.live import Live
 from rich.text import Text
 
-from producer.cli.json_output import ClusterResult, clusters, statistics, timings
 from producer.cli.terminal import Screen
 from producer.cli.views.sync_views import counts, live, overview, persona, seconds
+from producer.documents.sync_results import ClusterResult, cluster_results, sync_statistics, sync_timings
 from worker.models.sync import Sync, SyncState
 
 BLOCK_LINES = 7
@@ -99,7 +99,7 @@ class ClusterCache:
         now = self._clock()
         if kept and (kept[0] == key or (kept[0][0] == steady and now < kept[1])):
             return kept[2]
-        found = clusters(sync, statistics(sync))
+        found = cluster_results(sync, sync_statistics(sync))
         self._kept[sync.id] = key, now + self.SHARE * (self._clock() - now), found
         return found
 
@@ -152,7 +152,7 @@ class LiveProgress:
         return Constrain(shown, min(WIDEST, self._screen.width - 4))
 
     def _elapsed_s(self, sync: Sync) -> float:
-        total_s = timings(sync).total_s
+        total_s = sync_timings(sync).total_s
         return self._clock() - self._since if total_s is None else total_s
 
 
@@ -194,7 +194,7 @@ class LineProgress:
             self._shown[sync.id] = (now, sync)
 
     def _lines(self, before: Sync | None, sync: Sync) -> list[str]:
-        found = clusters(sync, statistics(sync))
+        found = cluster_results(sync, sync_statistics(sync))
         known = {outcome.cluster for outcome in before.outcomes} if before else set()
         lines = [
             f"{cluster.summary.label}: {persona(cluster, sync)}"
@@ -214,7 +214,7 @@ class LineProgress:
     def _state(self, before: Sync | None, sync: Sync) -> str:
         if sync.state is SyncState.QUEUED:
             return f"queued as {sync.id}"
-        total_s = timings(sync).total_s
+        total_s = sync_timings(sync).total_s
         took = f" in {seconds(total_s)}" if total_s is not None else ""
         name = f" as {sync.id}" if before is None else ""
         return f"{sync.status}{name}{took}, {counts(sync)}"

@@ -16,19 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.command_lines import with_program_name
-from producer.cli.json_output import (
-    ClusterResult,
-    clusters,
-    drift,
-    local_time,
-    short_time,
-    statistics,
-    time_span,
-    timings,
-    zone,
-)
 from producer.cli.views.history import changes
 from producer.cli.views.plan import account_lines, describe_action, plan_lines
+from producer.cli.views.time_formats import local_time, short_time, time_span, zone
+from producer.documents.sync_results import ClusterResult, cluster_results, sync_drift, sync_statistics, sync_timings
 from worker.clusters import Aggregate, ClusterSummary, Estimate, Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
@@ -121,7 +112,7 @@ def live(
     head.append(sync.request.space_id, "bold")
     head.append(f"  {sync.status}", STYLES[sync.state])
     head.append(f"  {counts(sync, rate if sync.state is SyncState.FETCHING else None)}, {seconds(elapsed_s)}")
-    found = clusters(sync, statistics(sync)) if found is None else found
+    found = cluster_results(sync, sync_statistics(sync)) if found is None else found
     most = max((cluster.summary.n for cluster in found), default=0)
     if not most:
         return Group(head, *_notes(sync))
@@ -161,14 +152,14 @@ def report(
         details: Whether a plan is shown with every field that would change.
         plan_shown: Whether its plan was shown with this table before, so that only what became of it is told.
     """
-    aggregate, times = statistics(sync), timings(sync, now)
+    aggregate, times = sync_statistics(sync), sync_timings(sync, now)
     head = Text()
     head.append(sync.request.space_id, "bold")
     head.append(f"  {sync.id}  ")
     head.append(sync.status, STYLES[sync.state])
     if times.total_s is not None:
         head.append(f" {'in' if sync.finished_at else 'for'} {seconds(times.total_s)}")
-    found = clusters(sync, aggregate)
+    found = cluster_results(sync, aggregate)
     if plan_shown:
         return [head, *_outcome_lines(sync, found), *_notes(sync), *_failure(sync)]
     parts: list[RenderableType] = [head, Text(_read(sync, now))]
@@ -195,7 +186,7 @@ def report(
         remarks.append("To overwrite personas that are from the whole space with a part of it: --allow-partial.")
     remarks += _ignored(sync)
     parts += (Text(printable(remark)) for remark in remarks)
-    if changed := drift(sync, aggregate):
+    if changed := sync_drift(sync, aggregate):
         parts += changes(changed, sync.request.rules)
     parts += plan_lines(found, details=details)
     if sync.planned:
@@ -272,7 +263,7 @@ def _outcome_lines(sync: Sync, found: Sequence[ClusterResult]) -> list[Renderabl
 
 def _read(sync: Sync, now: float | None) -> str:
     rate = None
-    fetching_s = timings(sync, now).fetching_s
+    fetching_s = sync_timings(sync, now).fetching_s
     if fetching_s and sync.profiles:
         rate = sync.profiles / fetching_s
     text = counts(sync, rate)

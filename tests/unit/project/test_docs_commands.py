@@ -10,6 +10,7 @@ import typer.main
 
 from producer.cli import exit_codes
 from producer.cli.app import app
+from producer.documents.error_document import error_code
 from tests.support.docs import PAGES, code_spans, page, shell_commands, table
 from tests.support.error_codes import RESUMABLE, codes_of, command_error_codes, sync_error_codes
 from worker.errors import ConfigurationError, StoreUnavailable
@@ -116,4 +117,4 @@ def test_every_error_code_of_a_command_has_a_row() -> None:
 )
 def test_the_exit_code_of_a_command_error_is_the_listed_one(error: Exception) -> None:
     rows = {row[0].strip("`"): row[1] for row in table(page("reliability"), "| code | exit code | meaning |")}
-    assert rows[exit_codes.error_code(error)] == str(exit_codes.exit_code_of(error))
+    assert rows[error_code(error)] == str(exit_codes.exit_code_of(error))

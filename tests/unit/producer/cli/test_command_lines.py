@@ -10,9 +10,10 @@ import pytest
 
 from producer.cli import command_lines
 from producer.cli.command_lines import command, program, run_again
-from producer.cli.exit_codes import error_code, error_document, exit_code_of
+from producer.cli.exit_codes import exit_code_of
 from producer.cli.next_steps import after_failure, after_plan
 from producer.client import SyncConflict, SyncNotFound
+from producer.documents.error_document import error_code, error_document
 from tests.support.snapshots import START, fetching
 from worker.errors import ConfigurationError, PersonasError, Retry, StoreUnavailable
 from worker.models.outcome import SyncFailure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from producer import SyncFailed
-from producer.cli.json_output import document
+from producer.documents.sync_document import sync_document
 from worker.errors import ResumableStop
 from worker.models.outcome import SyncFailure
 from worker.models.request import SyncRequest
@@ -32,7 +32,7 @@ def test_a_failure_that_an_earlier_version_stored_has_no_hint() -> None:
 
 def test_a_hint_is_shown_apart_from_the_message() -> None:
     sync = Sync.from_fields({**FIELDS, "error_hint": "Grant access."})
-    error = document(sync, hint="resume it")["error"]
+    error = sync_document(sync, hint="resume it")["error"]
     assert error == {
         "code": "segment_forbidden",
         "message": "Segment answered 403",

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from producer.cli.json_output import clusters, statistics
 from producer.cli.views.plan import changes_personas, plan_lines, plan_summary, question
+from producer.documents.sync_results import cluster_results, sync_statistics
 from tests.support.snapshots import completed
 from tests.support.spaces import snapshot
 from worker.models.plan import Plan, PlannedPersona
@@ -36,7 +36,7 @@ def planned(*personas: PlannedPersona, **plan: object) -> Sync:
 
 
 def lines(sync: Sync, *, details: bool = False) -> list[str]:
-    found = clusters(sync, statistics(sync))
+    found = cluster_results(sync, sync_statistics(sync))
     return "\n".join(line.plain for line in plan_lines(found, details=details)).split("\n")
 
 

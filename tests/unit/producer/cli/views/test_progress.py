@@ -209,7 +209,7 @@ def test_statistics_are_decoded_once_a_change_and_not_once_a_frame(
         clock.now += 0.5
         return []
 
-    monkeypatch.setattr(progress_module, "clusters", slowly)
+    monkeypatch.setattr(progress_module, "cluster_results", slowly)
     cache = ClusterCache(clock)
     for _ in range(50):
         cache.of(fetching())

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 from rich.console import RenderableType
 
-from producer.cli.json_output import zone
 from producer.cli.terminal import Screen
 from producer.cli.views.history import table
 from producer.cli.views.plan import plan_summary
 from producer.cli.views.sync_views import ShareBar, listing, live, overview, report, seconds
+from producer.cli.views.time_formats import zone
 from producer.sandbox import SpaceSpec
 from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
 from tests.support.spaces import snapshot

@@ -7,7 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from producer.cli.json_output import document, exit_code, moment, row, timings, to_json
+from producer.cli.reporting import exit_code_of_syncs
+from producer.documents.json_format import format_json, iso_time
+from producer.documents.sync_document import sync_document, sync_list_entry
+from producer.documents.sync_results import sync_timings
 from producer.sandbox import SpaceSpec
 from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
 from tests.support.spaces import snapshot
@@ -19,7 +22,7 @@ from worker.models.sync import Sync, SyncState
 
 
 def test_the_document_of_a_finished_sync_is_the_recipes_example_and_what_was_added_to_it() -> None:
-    result = document(completed())
+    result = sync_document(completed())
     assert result == {
         "sync_id": "syn_1",
         "status": "completed",
@@ -90,7 +93,7 @@ def test_of_a_sample_every_size_is_told_twice_and_the_share_with_its_interval() 
         profiles=600,
         request=sync.request.model_copy(update={"sample": 0.1}),
     )
-    result = document(sync)
+    result = sync_document(sync)
     assert (result["sample"], result["sampled"], result["profiles_fetched"]) == (0.1, 60, 600)
     personas = result["personas"]
     assert isinstance(personas, list)
@@ -118,7 +121,7 @@ def test_of_a_failed_sync_the_document_says_why_and_whether_it_can_be_resumed() 
     sync = fetching(
         state=SyncState.FAILED, finished_at=START + 2, error=SyncFailure("segment_unauthorized", "401", resumable=True)
     )
-    result = document(sync)
+    result = sync_document(sync)
     assert result["status"] == "failed"
     assert result["error"] == {"code": "segment_unauthorized", "message": "401", "resumable": True}
     assert result["skipped"] == []  # the space was not read to its end, so nobody can say
@@ -127,12 +130,12 @@ def test_of_a_failed_sync_the_document_says_why_and_whether_it_can_be_resumed() 
 
 
 def test_complete_is_false_if_the_sync_was_cut_by_max_profiles() -> None:
-    assert document(completed(complete=False))["complete"] is False
+    assert sync_document(completed(complete=False))["complete"] is False
 
 
 def test_a_cluster_without_a_persona_is_skipped_with_its_reason() -> None:
     request = SyncRequest(space_id="spa_1", min_cluster_size=21)
-    assert document(completed(request=request, outcomes=()))["skipped"] == [
+    assert sync_document(completed(request=request, outcomes=()))["skipped"] == [
         {"cluster": "High Value", "key": "high_value", "n": 20, "reason": "too_small"},
         {"cluster": "Growth", "key": "growth", "n": 20, "reason": "too_small"},
         {"cluster": "At Risk", "key": "at_risk", "n": 20, "reason": "too_small"},
@@ -142,7 +145,7 @@ def test_a_cluster_without_a_persona_is_skipped_with_its_reason() -> None:
 
 def test_a_skipped_cluster_keeps_its_persona_and_names_it() -> None:
     left = PersonaOutcome("growth", "per_gr", "skipped", 0, reason="too_small")
-    result = document(completed(outcomes=(OUTCOMES[0], left, OUTCOMES[2])))
+    result = sync_document(completed(outcomes=(OUTCOMES[0], left, OUTCOMES[2])))
     assert [persona["cluster"] for persona in result["personas"]] == ["High Value", "At Risk"]  # type: ignore[attr-defined]
     assert result["skipped"] == [
         {"cluster": "Growth", "key": "growth", "n": 20, "reason": "too_small", "persona_id": "per_gr"},
@@ -153,7 +156,7 @@ def test_a_skipped_cluster_keeps_its_persona_and_names_it() -> None:
 def test_an_update_says_what_changed_and_what_is_left_says_nothing() -> None:
     updated = replace(OUTCOMES[0], action="updated", credits=0, reason="the mean of ltv moved by 4.0 %")
     unchanged = replace(OUTCOMES[1], action="unchanged", credits=0)
-    first, second = document(completed(outcomes=(updated, unchanged)))["personas"]  # type: ignore[misc]
+    first, second = sync_document(completed(outcomes=(updated, unchanged)))["personas"]  # type: ignore[misc]
     assert (first["action"], first["reason"]) == ("updated", "the mean of ltv moved by 4.0 %")
     assert second["action"] == "unchanged"
     assert "reason" not in second
@@ -163,12 +166,12 @@ def test_a_mean_that_nobody_has_is_null() -> None:
     nameless = Aggregate()
     fold(nameless, [{"traits": {"purchase_count": 1}}] * 3)
     outcome = replace(OUTCOMES[0], cluster="new")
-    (persona,) = document(completed(aggregate=nameless.to_bytes(), outcomes=(outcome,)))["personas"]  # type: ignore[misc]
+    (persona,) = sync_document(completed(aggregate=nameless.to_bytes(), outcomes=(outcome,)))["personas"]  # type: ignore[misc]
     assert (persona["avg_ltv"], persona["avg_churn"]) == (None, None)
 
 
 def test_bad_values_and_bad_profiles_are_counted_in_the_document() -> None:
-    result = document(completed(aggregate=counted(SpaceSpec(2000, "mixed"))))
+    result = sync_document(completed(aggregate=counted(SpaceSpec(2000, "mixed"))))
     assert isinstance(result["trait_errors"], dict)
     assert list(result["trait_errors"]) == ["churn_risk", "industries", "ltv", "plans", "purchase_count"]
     assert all(result["trait_errors"].values())
@@ -182,12 +185,12 @@ def test_bad_values_and_bad_profiles_are_counted_in_the_document() -> None:
 
 def test_a_field_that_mavera_dropped_is_named() -> None:
     dropped = replace(OUTCOMES[0], ignored=("demographic",))
-    (persona,) = document(completed(outcomes=(dropped,)))["personas"]  # type: ignore[misc]
+    (persona,) = sync_document(completed(outcomes=(dropped,)))["personas"]  # type: ignore[misc]
     assert persona["ignored"] == ["demographic"]
 
 
 def test_of_a_running_sync_the_document_says_what_is_known_so_far() -> None:
-    result = document(fetching(note="waiting for Segment's rate limit"), now=START + 1.5)
+    result = sync_document(fetching(note="waiting for Segment's rate limit"), now=START + 1.5)
     assert result["status"] == "fetching"
     assert result["personas"] == result["skipped"] == []
     assert result["timings"] == {"queued_s": 0.5, "fetching_s": 1.0, "finalizing_s": None}
@@ -198,24 +201,24 @@ def test_of_a_running_sync_the_document_says_what_is_known_so_far() -> None:
 
 
 def test_of_a_running_sync_the_document_counts_its_lost_jobs() -> None:
-    found = document(fetching(epoch=4, revivals=2))
+    found = sync_document(fetching(epoch=4, revivals=2))
     assert (found["epoch"], found["revivals"]) == (4, 2)
-    assert "revivals" not in document(completed())
+    assert "revivals" not in sync_document(completed())
 
 
 def test_of_a_sync_that_nobody_has_begun_times_are_null() -> None:
-    result = document(queued())
+    result = sync_document(queued())
     assert result["timings"] == {"queued_s": None, "fetching_s": None, "finalizing_s": None}
     assert result["started_at"] is result["duration_s"] is result["read_from"] is None
 
 
 def test_a_sync_cancelled_in_the_queue_has_only_waited() -> None:
-    found = timings(queued(state=SyncState.CANCELLED, finished_at=START + 7))
+    found = sync_timings(queued(state=SyncState.CANCELLED, finished_at=START + 7))
     assert (found.queued_s, found.fetching_s, found.total_s) == (7.0, None, None)
 
 
 def test_a_sync_in_a_list_is_short() -> None:
-    assert row(finalizing(), now=START + 4) == {
+    assert sync_list_entry(finalizing(), now=START + 4) == {
         "sync_id": "syn_1",
         "status": "finalizing",
         "space_id": "spa_1",
@@ -225,16 +228,18 @@ def test_a_sync_in_a_list_is_short() -> None:
         "plan_only": False,
         "applied_at": None,
         "credits_charged": 0,
-        "created_at": moment(START),
-        "started_at": moment(START + 0.5),
+        "created_at": iso_time(START),
+        "started_at": iso_time(START + 0.5),
         "duration_s": 3.5,
         "waiting_for": None,
     }
 
 
-@pytest.mark.parametrize("documents", [document(completed()), [document(completed()), document(queued())], []])
+@pytest.mark.parametrize(
+    "documents", [sync_document(completed()), [sync_document(completed()), sync_document(queued())], []]
+)
 def test_the_text_is_one_json_document_with_a_line_for_each_persona(documents: dict[str, object]) -> None:
-    text = to_json(documents)
+    text = format_json(documents)
     assert json.loads(text) == documents
     assert all(text.count(f'\n    {{"cluster": "{label}"') <= 1 for label in ("High Value", "Growth"))
 
@@ -250,7 +255,7 @@ def test_the_text_is_one_json_document_with_a_line_for_each_persona(documents: d
 )
 def test_the_exit_code_is_that_of_the_worst_sync(states: list[SyncState], code: int) -> None:
     syncs: list[Sync] = [queued(state=state) for state in states]
-    assert exit_code(syncs) == code
+    assert exit_code_of_syncs(syncs) == code
 
 
 # What changed since the sync before
@@ -260,7 +265,7 @@ BEFORE = snapshot({"high_value": 10, "growth": 30, "new": 10}, sync_id="syn_0", 
 
 
 def test_the_document_says_what_changed_since_the_complete_sync_before() -> None:
-    result = document(completed(baseline=BEFORE))
+    result = sync_document(completed(baseline=BEFORE))
     assert result["compared_with"] == {"sync_id": "syn_0", "read_to": "2023-11-14T22:14:20.000Z", "profiles": 50}
     assert isinstance(result["drift"], list)
     told = {one["cluster"]: (one["status"], one["n_before"], one["n"], one["points"]) for one in result["drift"]}
@@ -276,7 +281,7 @@ def test_the_document_says_what_changed_since_the_complete_sync_before() -> None
 
 
 def test_without_a_sync_before_nothing_is_said_of_changes() -> None:
-    assert {"compared_with", "drift"} & set(document(completed())) == set()
+    assert {"compared_with", "drift"} & set(sync_document(completed())) == set()
 
 
 # What a preview would do
@@ -322,7 +327,7 @@ def preview() -> Sync:
 
 
 def test_the_document_of_a_preview_has_its_plan() -> None:
-    result = document(preview())
+    result = sync_document(preview())
     assert result["planned"] == [
         {
             "cluster": "High Value",
@@ -355,6 +360,6 @@ def test_the_document_of_a_preview_has_its_plan() -> None:
 
 def test_an_applied_plan_took_as_long_as_it_was_worked_on() -> None:
     applied = completed(finished_at=START + 1000, applied_at=START + 999, plan=PLAN)
-    assert timings(applied).finalizing_s == 1.0
-    assert timings(applied).total_s == 3.0
-    assert "planned" not in document(applied)
+    assert sync_timings(applied).finalizing_s == 1.0
+    assert sync_timings(applied).total_s == 3.0
+    assert "planned" not in sync_document(applied)

@@ -1,4 +1,4 @@
-"""The JSON of a sync: what `--json` prints, and what the recipe printed as its result.
+"""The JSON documents of syncs: what `--json` prints and what the HTTP API answers with.
 
 Pure. The keys of a finished sync, and their order, are a contract with every program that reads them.
 """
@@ -6,110 +6,20 @@ Pure. The keys of a finished sync, and their order, are a contract with every pr
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 
-from worker.clusters import RECIPE, Aggregate, ClusterSummary, Estimate, estimate_clusters, format_percent, summarise
+from producer.documents.json_format import iso_time
+from producer.documents.sync_results import ClusterResult, cluster_results, sync_drift, sync_statistics, sync_timings
+from worker.clusters import RECIPE, Aggregate, ClusterSummary, Estimate, format_percent
 from worker.clusters.analysis.confidence import Interval
-from worker.clusters.analysis.drift import Drift, compare_snapshots
-from worker.clusters.analysis.quality_guards import has_evidence
-from worker.clusters.analysis.snapshot import take_snapshot
+from worker.clusters.analysis.snapshot import Snapshot
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
 from worker.models.outcome import PersonaOutcome
-from worker.models.plan import PlannedPersona
-from worker.models.sync import Sync, SyncState
+from worker.models.sync import Sync
 from worker.models.versions import UnreadableSync
-from worker.printable import json_text
 
 
-@dataclass(frozen=True)
-class ClusterResult:
-    """A cluster as far as its sync has come.
-
-    outcome: its persona. planned: what a preview would do. skipped: why the sync makes none, and leaves one that there
-    is as it was (`empty`, `too_small`, `no_evidence`, `partial`); None: it makes one, or that is not known yet.
-    estimate: what a sample says of all profiles; None: all were read.
-    """
-
-    summary: ClusterSummary
-    outcome: PersonaOutcome | None
-    planned: PlannedPersona | None
-    skipped: str | None
-    estimate: Estimate | None
-
-    @property
-    def persona_id(self) -> str | None:
-        """The persona that the cluster has, as far as that is known."""
-        known = self.outcome or self.planned
-        return known.persona_id if known else None
-
-
-@dataclass(frozen=True)
-class Timings:
-    """Seconds that a sync spent in each part of its life, so far; None for what it has not begun."""
-
-    queued_s: float | None
-    fetching_s: float | None
-    finalizing_s: float | None
-    total_s: float | None
-    """From its start by a worker to its end, without the time that a plan lay there before it was applied."""
-
-
-def statistics(sync: Sync) -> Aggregate:
-    """What has been counted up to the last checkpoint."""
-    return Aggregate.from_bytes(sync.aggregate) if sync.aggregate else Aggregate()
-
-
-def clusters(sync: Sync, aggregate: Aggregate) -> list[ClusterResult]:
-    """Every cluster of the rules, in their order."""
-    outcomes = {outcome.cluster: outcome for outcome in sync.outcomes}
-    planned = {persona.cluster: persona for persona in sync.planned.personas} if sync.planned else {}
-    summaries = summarise(aggregate, sync.request.rules)
-    of_all = (
-        [None] * len(summaries)
-        if sync.request.sample is None
-        else estimate_clusters(aggregate, summaries, sync.request.rules)
-    )
-    return [
-        _cluster(sync, summary, outcomes.get(summary.key), planned.get(summary.key), estimate)
-        for summary, estimate in zip(summaries, of_all, strict=True)
-    ]
-
-
-def drift(sync: Sync, aggregate: Aggregate) -> Drift | None:
-    """What changed since the complete sync before this one; None if there is none to compare with."""
-    if sync.baseline is None:
-        return None
-    rules = sync.request.rules
-    now = take_snapshot(
-        aggregate,
-        summarise(aggregate, rules),
-        rules.compiled.deciding,
-        sync_id=sync.id,
-        read_from=sync.started_at or 0.0,
-        read_to=sync.fetched_at or 0.0,
-        counting_digest=sync.request.counting_digest,
-    )
-    return compare_snapshots(sync.baseline, now)
-
-
-def timings(sync: Sync, now: float | None = None) -> Timings:
-    """How long what took. now: Unix seconds by the clock of Redis, for a sync that runs; None: only what is over."""
-    end = now if sync.finished_at is None else sync.finished_at
-
-    def between(start: float | None, stop: float | None) -> float | None:
-        stop = end if stop is None else stop
-        return None if start is None or stop is None else round(max(0.0, stop - start), 3)
-
-    fetching_s = between(sync.started_at, sync.fetched_at)
-    finalizing_s = between(sync.fetched_at if sync.applied_at is None else sync.applied_at, None)
-    total_s = between(sync.started_at, None)
-    if sync.applied_at is not None and fetching_s is not None and finalizing_s is not None:
-        total_s = round(fetching_s + finalizing_s, 3)
-    return Timings(between(sync.created_at, sync.started_at), fetching_s, finalizing_s, total_s)
-
-
-def document(sync: Sync, now: float | None = None, *, hint: str = "") -> dict[str, object]:
+def sync_document(sync: Sync, now: float | None = None, *, hint: str = "") -> dict[str, object]:
     """A sync as JSON; of one that runs, all that is known so far.
 
     Args:
@@ -117,8 +27,8 @@ def document(sync: Sync, now: float | None = None, *, hint: str = "") -> dict[st
         now: As in `timings`.
         hint: What the user may do if it has failed, shown beside the error.
     """
-    aggregate = statistics(sync)
-    found, times = clusters(sync, aggregate), timings(sync, now)
+    aggregate = sync_statistics(sync)
+    found, times = cluster_results(sync, aggregate), sync_timings(sync, now)
     result: dict[str, object] = {
         **_head(sync),
         **({} if sync.request.sample is None else {"sample": sync.request.sample, "sampled": aggregate.profiles}),
@@ -139,10 +49,10 @@ def document(sync: Sync, now: float | None = None, *, hint: str = "") -> dict[st
             "fetching_s": times.fetching_s,
             "finalizing_s": times.finalizing_s,
         },
-        "started_at": moment(sync.started_at),
+        "started_at": iso_time(sync.started_at),
         "duration_s": times.total_s,
-        "read_from": moment(sync.started_at),
-        "read_to": moment(sync.fetched_at),
+        "read_from": iso_time(sync.started_at),
+        "read_to": iso_time(sync.fetched_at),
     }
     if not sync.state.is_final:
         result["clusters"] = [{**_named(cluster), **_size(cluster)} for cluster in found if cluster.summary.n]
@@ -151,83 +61,43 @@ def document(sync: Sync, now: float | None = None, *, hint: str = "") -> dict[st
     return result | _drift(sync, aggregate) | _bill(sync) | _plan(sync, found) | _error(sync, hint)
 
 
-def row(sync: Sync, now: float | None = None) -> dict[str, object]:
+def sync_list_entry(sync: Sync, now: float | None = None) -> dict[str, object]:
     """A sync as JSON in a list, where its statistics are not looked at. now: as in `timings`."""
     return {
         **_head(sync),
         "credits_charged": sync.credits,
-        "created_at": moment(sync.created_at),
-        "started_at": moment(sync.started_at),
-        "duration_s": timings(sync, now).total_s,
+        "created_at": iso_time(sync.created_at),
+        "started_at": iso_time(sync.started_at),
+        "duration_s": sync_timings(sync, now).total_s,
         **({} if sync.state.is_final else {"waiting_for": sync.note or None}),
         **_error(sync),
     }
 
 
-def unreadable_row(sync: UnreadableSync) -> dict[str, object]:
+def unreadable_sync_entry(sync: UnreadableSync) -> dict[str, object]:
     """A sync that cannot be read as JSON, in a list or by itself."""
     return {
         "sync_id": sync.id,
         "status": "unreadable",
         "space_id": sync.space_id or None,
-        "created_at": moment(sync.created_at),
+        "created_at": iso_time(sync.created_at),
         "error": {"code": sync.code, "message": sync.reason},
     }
 
 
-def moment(seconds: float | None) -> str | None:
-    """Unix seconds as ISO 8601 in UTC, to the millisecond."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def local_time(moment: float) -> str:
-    """Unix seconds as date and time of this machine's zone, with the zone's name."""
-    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-
-
-def time_span(start: float, end: float) -> str:
-    """Two moments in this machine's zone, the second without the day if it is the same."""
-    first, last = local_time(start), local_time(end)
-    day, time, zone_name = first.split(" ", 2)
-    if last.startswith(day) and last.endswith(f" {zone_name}"):
-        return f"{day} {time} to {last.split(' ')[1]} {zone_name}"
-    return f"{first} to {last}"
-
-
-def short_time(moment: float) -> str:
-    """Unix seconds as month, day and minute in this machine's zone, for a narrow column under `zone`."""
-    return datetime.fromtimestamp(moment).astimezone().strftime("%m-%d %H:%M")
-
-
-def zone() -> str:
-    """The name of this machine's time zone now."""
-    return datetime.now().astimezone().strftime("%Z")
-
-
-def to_json(document: Mapping[str, object] | Iterable[Mapping[str, object]], *, one_line: bool = False) -> str:
-    """One JSON document: a line for each key, and for each entry of a list of objects, or all on one line."""
-    if one_line:
-        return _line(document if isinstance(document, Mapping) else list(document))
-    if isinstance(document, Mapping):
-        lines = [f"  {_line(key)}: {_value(value)}" for key, value in document.items()]
-        return "{\n" + ",\n".join(lines) + "\n}"
-    return "[" + ",\n".join(map(to_json, document)) + "]"
-
-
-def skips_part(sync: Sync) -> bool:
-    """Whether a cluster got no persona because only a part of the space was read."""
-    found = clusters(sync, statistics(sync)) if sync.state is SyncState.COMPLETED and not sync.complete else []
-    return any(cluster.skipped == "partial" and not cluster.persona_id for cluster in found)
-
-
-def exit_code(syncs: Iterable[Sync]) -> int:
-    """0 if all are completed (or still run), 1 if one failed, else 3 if one was cancelled."""
-    states = {sync.state for sync in syncs}
-    if SyncState.FAILED in states:
-        return 1
-    return 3 if SyncState.CANCELLED in states else 0
+def history_entry(snapshot: Snapshot) -> Mapping[str, object]:
+    """A complete sync of a space's history as JSON. The sizes of two entries can be compared if `counted` is equal."""
+    return {
+        "sync_id": snapshot.sync_id,
+        "read_from": iso_time(snapshot.read_from),
+        "read_to": iso_time(snapshot.read_to),
+        "counted": snapshot.counting_digest,
+        "profiles": snapshot.profiles,
+        "unclassified": snapshot.unclassified,
+        "clusters": {
+            key: {"n": cluster.n, "share": round(cluster.share, 6)} for key, cluster in snapshot.clusters.items()
+        },
+    }
 
 
 def _head(sync: Sync) -> dict[str, object]:
@@ -241,7 +111,7 @@ def _head(sync: Sync) -> dict[str, object]:
         "complete": sync.complete,
         **({"file": sync.request.file} if sync.request.file is not None else {}),
         "plan_only": sync.request.plan_only,
-        "applied_at": moment(sync.applied_at),
+        "applied_at": iso_time(sync.applied_at),
     }
 
 
@@ -259,13 +129,13 @@ def _named(cluster: ClusterResult) -> dict[str, object]:
 
 
 def _drift(sync: Sync, aggregate: Aggregate) -> dict[str, object]:
-    changed = drift(sync, aggregate)
+    changed = sync_drift(sync, aggregate)
     if changed is None:
         return {}
     labels = {cluster.key: cluster.label for cluster in sync.request.rules.clusters}
     before = changed.before
     return {
-        "compared_with": {"sync_id": before.sync_id, "read_to": moment(before.read_to), "profiles": before.profiles},
+        "compared_with": {"sync_id": before.sync_id, "read_to": iso_time(before.read_to), "profiles": before.profiles},
         "drift": [
             {
                 "cluster": labels[cluster.key],
@@ -379,34 +249,3 @@ def _left_out(cluster: ClusterResult) -> dict[str, object]:
     if cluster.persona_id:
         shown["persona_id"] = cluster.persona_id
     return shown | _twins(cluster.outcome)
-
-
-def _cluster(
-    sync: Sync,
-    summary: ClusterSummary,
-    outcome: PersonaOutcome | None,
-    planned: PlannedPersona | None,
-    estimate: Estimate | None,
-) -> ClusterResult:
-    skipped = None
-    if outcome:
-        skipped = outcome.reason if outcome.skipped else None
-    elif planned:
-        skipped = planned.reason if planned.action == "skip" else None
-    elif sync.fetched_at is not None and summary.n < sync.request.min_cluster_size:
-        skipped = "too_small" if summary.n else "empty"
-    elif sync.fetched_at is not None and not has_evidence(sync.request.rules, summary):
-        skipped = "no_evidence"
-    elif sync.state is SyncState.COMPLETED and not sync.complete:
-        skipped = "partial"
-    return ClusterResult(summary, outcome, planned, skipped, estimate)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], Mapping):
-        return "[\n    " + ",\n    ".join(map(_line, value)) + "\n  ]"
-    return _line(value)
-
-
-def _line(value: object) -> str:
-    return json_text(value)

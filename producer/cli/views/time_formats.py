@@ -1,0 +1,29 @@
+"""Times as people read them: in the time zone of this machine."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+def local_time(moment: float) -> str:
+    """Unix seconds as date and time of this machine's zone, with the zone's name."""
+    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def time_span(start: float, end: float) -> str:
+    """Two moments in this machine's zone, the second without the day if it is the same."""
+    first, last = local_time(start), local_time(end)
+    day, time, zone_name = first.split(" ", 2)
+    if last.startswith(day) and last.endswith(f" {zone_name}"):
+        return f"{day} {time} to {last.split(' ')[1]} {zone_name}"
+    return f"{first} to {last}"
+
+
+def short_time(moment: float) -> str:
+    """Unix seconds as month, day and minute in this machine's zone, for a narrow column under `zone`."""
+    return datetime.fromtimestamp(moment).astimezone().strftime("%m-%d %H:%M")
+
+
+def zone() -> str:
+    """The name of this machine's time zone now."""
+    return datetime.now().astimezone().strftime("%Z")
