@@ -1,150 +1,27 @@
-"""Asking for syncs: from the options of `sync` to requests, and through which door they go.
-
-That door is a Redis with workers behind it, or everything in this process.
-"""
+"""Connects a command to a Redis with workers, or to a worker in this process, and asks it for syncs."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
-import os
-import stat
-import sys
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
-
-from pydantic import ValidationError
 
 from producer.cli.command_lines import command
-from producer.cli.file_names import check_names
-from producer.cli.rules_file import chosen_rules
+from producer.cli.sync_options import SyncOptions, chosen_dialect
 from producer.cli.terminal import Screen
 from producer.client import SyncClient, SyncConflict
-from producer.embedded import DEMO_SPACE, embedded, made_up
-from worker.clusters import Rules
+from producer.embedded import embedded, made_up
 from worker.errors import ConfigurationError, PersonasError
 from worker.jobs.arq_worker import needed_tokens
 from worker.jobs.store_factories import claim_file
-from worker.models.request import (
-    FAN_OUT_NEEDS_INLINE,
-    FAN_OUT_READS_ALL,
-    TRAIT_CLASS_NEEDS_PROFILE_API,
-    Strategy,
-    SyncRequest,
-)
+from worker.models.request import SyncRequest
 from worker.models.sync import Sync, new_sync_id
-from worker.segment.export_file import STANDARD_INPUT, anywhere
-from worker.settings import Dialect, Settings
+from worker.segment.export_file import anywhere
+from worker.settings import Settings
 from worker.store.claims.claim_file import StateUnusable
 
 PATIENCE_S = 3.0
 """How long a command waits for a Redis that does not answer, before it gives up."""
-
-
-@dataclass(frozen=True)
-class SyncOptions:
-    """The options of `sync` and `preview`.
-
-    Attributes:
-        timeout_s: How long to follow, in seconds.
-        details: Whether a plan is shown with every field.
-        exit_code: Whether the exit code of a preview tells if it would change something.
-        accept: Whether a sync that a guard stops goes on.
-        arguments: What the user typed after the program's name.
-    """
-
-    space_ids: tuple[str, ...] = ()
-    preview: bool = False
-    yes: bool = False
-    max_credits: int | None = None
-    wait: bool = True
-    json: bool = False
-    embedded: bool = False
-    sandbox: bool = False
-    max_profiles: int | None = None
-    min_cluster_size: int = 3
-    timeout_s: float = math.inf
-    force: bool = False
-    mode: Literal["upsert", "create"] = "upsert"
-    allow_partial: bool = False
-    from_files: tuple[str, ...] = ()
-    sample: float | None = None
-    dialect: Dialect | None = None
-    strategy: Strategy = "auto"
-    collection: Literal["users", "accounts"] = "users"
-    trait_class: Literal["computed_trait", "audience"] | None = None
-    idempotency_key: str | None = None
-    clusters: str | None = None
-    details: bool = False
-    exit_code: bool = False
-    accept: bool = False
-    arguments: tuple[str, ...] = ()
-
-    @property
-    def typed(self) -> tuple[str, ...]:
-        """What the user typed, as far as is known: at least the command and the spaces."""
-        return self.arguments or ("preview" if self.preview else "sync", *self.space_ids)
-
-    @property
-    def from_file(self) -> str | None:
-        """The file that is read instead of a space."""
-        return self.from_files[0] if self.from_files else None
-
-    def asks(self, err: Screen) -> bool:
-        """Whether the plan is shown and the user asked before anything is paid for: only at a terminal."""
-        hurried = self.preview or self.yes or self.json or self.sandbox or not self.wait
-        return not hurried and err.is_tty and sys.stdin is not None and sys.stdin.isatty()
-
-    def in_process(self, settings: Settings) -> bool:
-        """Whether everything runs in this process. Raises ConfigurationError if an option does not go with that."""
-        if not (self.embedded or self.sandbox or settings.redis_url is None):
-            if self.from_file == STANDARD_INPUT:
-                raise ConfigurationError(
-                    "--from-file -: the workers cannot read what this process is given. Add --embedded, or put it into "
-                    "a file that they reach."
-                )
-            return False
-        for given, name in ((not self.wait, "--no-wait"), (self.idempotency_key, "--idempotency-key")):
-            if given:
-                raise ConfigurationError(
-                    f"{name} needs workers and a Redis that outlive this process: set REDIS_URL, and leave out "
-                    "--embedded and --sandbox."
-                )
-        return True
-
-    def check(self) -> None:
-        """Raises ConfigurationError if two options exclude each other."""
-        if self.accept and not self.wait:
-            raise ConfigurationError(
-                "--accept cannot be used with --no-wait: the guard stops the sync later. Leave one of them out, or use "
-                "`resume SYNC_ID --accept` when the sync has stopped."
-            )
-
-
-def requests_for(settings: Settings, options: SyncOptions, *, plan_only: bool = False) -> list[SyncRequest]:
-    """A request for each space. Raises ConfigurationError that says what is wrong with the options."""
-    check_names(options.space_ids, options.from_files)
-    space_ids = list(options.space_ids)
-    if not space_ids:
-        # Made-up profiles should not stand under the name of a real space.
-        default = DEMO_SPACE if options.sandbox else settings.segment_space_id
-        if default is None:
-            raise ConfigurationError("Which space? Name one as an argument, or export SEGMENT_SPACE_ID.")
-        space_ids = [default]
-    twice = sorted({space_id for space_id in space_ids if space_ids.count(space_id) > 1})
-    if twice:
-        raise ConfigurationError(f"{', '.join(twice)}: named more than once.")
-    if options.idempotency_key and len(space_ids) > 1:
-        raise ConfigurationError("--idempotency-key means one sync: name one space at a time.")
-    rules = chosen_rules(settings, options.clusters)
-    file = options.from_file
-    if file is not None:
-        _check_goes_with_file(space_ids, options)
-        if options.in_process(settings):
-            file = _own_file(file)
-    return [_request(settings, space_id, options, rules, file, plan_only) for space_id in space_ids]
 
 
 @contextlib.asynccontextmanager
@@ -169,7 +46,7 @@ async def front_door(
             if options.from_file is None:
                 made = "Made-up profiles, from stand-ins for Segment and Mavera"
             err.say(f"{made} in this process. No key is used.", "dim")
-            settings = await stack.enter_async_context(made_up(settings, dialect=_dialect(settings, options)))
+            settings = await stack.enter_async_context(made_up(settings, dialect=chosen_dialect(settings, options)))
         try:
             opener = None if options.from_file is None else anywhere
             settings.require(*needed_tokens(opener))
@@ -233,49 +110,6 @@ async def enqueue(
     return syncs
 
 
-def _check_goes_with_file(space_ids: Sequence[str], options: SyncOptions) -> None:
-    """Raises ConfigurationError if an option means nothing for a file."""
-    if len(space_ids) > 1:
-        raise ConfigurationError("--from-file holds the profiles of one space: name one space at a time.")
-    fan_out = options.strategy == "fan-out"
-    for given, name in (
-        (options.dialect, "--dialect"),
-        (fan_out, "--strategy fan-out"),
-        (options.trait_class, "--trait-class"),
-    ):
-        if given:
-            raise ConfigurationError(
-                f"{name} says how Segment is asked, and --from-file asks nothing of Segment. Leave one out."
-            )
-
-
-def _dialect(settings: Settings, options: SyncOptions) -> Dialect:
-    """How Segment is asked: as the options say, or else the settings; what only one dialect can do chooses it."""
-    dialect = options.dialect or settings.segment_dialect
-    if dialect != "auto" or options.strategy == "fan-out":
-        return dialect
-    return "profile-api" if options.trait_class else "auto"
-
-
-def _own_file(file: str) -> str:
-    """The name of a file that this process will read, wherever it runs. Raises ConfigurationError if it cannot."""
-    if file == STANDARD_INPUT:
-        return file
-    try:
-        found = os.stat(file)
-        if stat.S_ISREG(found.st_mode):
-            with open(file, "rb"):
-                pass
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "this cannot be a file name"
-        raise ConfigurationError(f"--from-file {file}: {reason}.") from None
-    if stat.S_ISDIR(found.st_mode):
-        raise ConfigurationError(f"--from-file {file}: it is a directory. Name one file.")
-    if stat.S_ISREG(found.st_mode) and not found.st_size:
-        raise ConfigurationError(f"--from-file {file}: it is empty.")
-    return os.path.abspath(file)
-
-
 def _after_a_start(error: PersonasError, started: Sequence[Sync]) -> PersonasError:
     """The error, with the syncs named that are under way by now."""
     if not started:
@@ -283,39 +117,3 @@ def _after_a_start(error: PersonasError, started: Sequence[Sync]) -> PersonasErr
     names = ", ".join(f"{one.id} ({one.request.space_id})" for one in started)
     error.args = (f"{error}\nStarted before, and going on: {names}",)
     return error
-
-
-def _request(
-    settings: Settings, space_id: str, options: SyncOptions, rules: Rules, file: str | None, plan_only: bool
-) -> SyncRequest:
-    dialect = "auto" if file is not None else _dialect(settings, options)
-    if options.strategy == "fan-out" and dialect == "profile-api":
-        raise ConfigurationError(f"--strategy: {FAN_OUT_NEEDS_INLINE}.")
-    if options.trait_class and dialect == "inline":
-        raise ConfigurationError(f"--trait-class: {TRAIT_CLASS_NEEDS_PROFILE_API}.")
-    if options.strategy == "fan-out" and options.sample is not None:
-        raise ConfigurationError(f"--strategy: {FAN_OUT_READS_ALL}.")
-    try:
-        return SyncRequest(
-            space_id=space_id,
-            file=file,
-            sample=options.sample,
-            dialect=dialect,
-            strategy=options.strategy,
-            collection=options.collection,
-            trait_class=options.trait_class,
-            rules=rules,
-            max_profiles=options.max_profiles,
-            min_cluster_size=options.min_cluster_size,
-            mode=options.mode,
-            allow_partial=options.allow_partial,
-            plan_only=plan_only,
-            max_credits=options.max_credits,
-        )
-    except ValidationError as error:  # typer has seen to the other options
-        match error.errors(include_input=False)[0]["loc"]:
-            case ("file",):
-                raise ConfigurationError("--from-file: this cannot be a file name.") from None
-        raise ConfigurationError(
-            f"{space_id!r} cannot be a space id: it has at most 128 ASCII letters, digits and characters of . _ ~ -"
-        ) from None

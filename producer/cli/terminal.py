@@ -8,12 +8,14 @@ the command goes on to its exit code. A result that cannot be written (a full di
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import itertools
 import logging
 import os
 import sys
+import termios
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO
 
@@ -130,3 +132,18 @@ class _ScreenHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._screen.say(self.format(record), "dim")
+
+
+async def confirm(err: Screen, question: str) -> bool:
+    """Whether the answer is yes; anything else, and the end of the input, is no. Can be cancelled while it waits."""
+    terminal = sys.stdin.fileno()
+    termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before the question does not answer it
+    err.print(f"{question} [y/N] ", end="")
+    loop = asyncio.get_running_loop()
+    typed = asyncio.Event()
+    loop.add_reader(terminal, typed.set)
+    try:
+        await typed.wait()
+    finally:
+        loop.remove_reader(terminal)
+    return os.read(terminal, 1024).decode(errors="replace").strip().lower() in {"y", "yes"}

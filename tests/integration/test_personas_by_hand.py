@@ -12,9 +12,9 @@ import pytest
 
 from producer.cli.commands import personas
 from producer.cli.commands.doctor import examine
-from producer.cli.persona_records import Place, Refused
-from producer.cli.rules_file import chosen_rules
+from producer.cli.input_files import chosen_rules
 from producer.cli.terminal import Screen, stderr
+from producer.persona_records import Place, Refused
 from producer.sandbox import Fault, Persona
 from tests.support.redis_server import RedisServer
 from tests.support.stage import Stage, Start, staged

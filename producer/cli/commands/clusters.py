@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from producer.cli.rules_file import chosen_rules, read
+from producer.cli.input_files import chosen_rules, read
 from producer.cli.terminal import stderr, stdout
 from worker.clusters import Rules
 from worker.clusters.rules.toml_file import MalformedRules, parse_rules, schema

@@ -31,9 +31,9 @@ from producer.cli.commands.doctor_findings import (
     judge_traits,
     judge_usage,
 )
+from producer.cli.commands.segment_pacing import Pace, space_pace
 from producer.cli.commands.syncs import run
-from producer.cli.pacing import Pace, space_pace
-from producer.cli.rules_file import chosen_rules
+from producer.cli.input_files import chosen_rules
 from producer.cli.terminal import stdout
 from worker.clusters import RECIPE, Rules
 from worker.environment import SettingProblem

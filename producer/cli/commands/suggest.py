@@ -18,8 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.commands.doctor_findings import describe_api_error
-from producer.cli.file_names import check_names
-from producer.cli.pacing import Pace, space_pace
+from producer.cli.commands.segment_pacing import Pace, space_pace
+from producer.cli.input_files import check_names
 from producer.cli.terminal import Screen, stdout
 from producer.embedded import made_up
 from worker.clusters.suggest.profiling import TraitCandidate

@@ -11,8 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-from producer.cli.confirm import confirm
-from producer.cli.connect import SyncOptions, enqueue, front_door, redis_client, requests_for
+from producer.cli.connect import enqueue, front_door, redis_client
 from producer.cli.exit_codes import DONE, INTERRUPTED, NOT_AGREED, WRONG_USE
 from producer.cli.next_steps import after_plan, first_sync
 from producer.cli.reporting import (
@@ -26,7 +25,8 @@ from producer.cli.reporting import (
     show,
     write_documents,
 )
-from producer.cli.terminal import Screen, show_log, stderr, stdout
+from producer.cli.sync_options import SyncOptions, requests_for
+from producer.cli.terminal import Screen, confirm, show_log, stderr, stdout
 from producer.cli.views import history as remembered
 from producer.cli.views.plan import changes_personas, plan_summary, question
 from producer.cli.views.sync_views import listing, report

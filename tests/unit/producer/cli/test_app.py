@@ -17,13 +17,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 import producer
 from producer.cli import app, connect
 from producer.cli.commands import syncs
-from producer.cli.connect import SyncOptions
-from producer.cli.usage_errors import seconds_of, share_of
+from producer.cli.declarations import sync_commands
+from producer.cli.declarations.usage_errors import seconds_of, share_of
+from producer.cli.sync_options import SyncOptions
 from worker.models.request import SyncRequest
 from worker.settings import Settings
 
@@ -68,17 +70,9 @@ def test_help_lists_every_command_and_the_exit_codes() -> None:
 def test_every_command_has_help_with_a_sentence_for_each_option(command: str) -> None:
     result = CliRunner().invoke(app.app, [command, "--help"])
     assert result.exit_code == 0
-    parameters = inspect.signature(
-        next(c.callback for c in app.app.registered_commands if _name(c) == command)
-    ).parameters  # type: ignore[arg-type]
-    for name in parameters:
-        if name not in {"ctx", "space_ids", "space_id", "sync_id", "what"}:
-            assert re.search(rf"--{name.replace('_', '-')} .*\w+ \w+", result.output), name
-
-
-def _name(command: object) -> str:
-    callback = command.callback  # type: ignore[attr-defined]
-    return command.name or callback.__name__  # type: ignore[attr-defined, no-any-return]
+    for parameter in typer.main.get_command(app.app).commands[command].params:  # type: ignore[attr-defined]
+        if parameter.param_type_name == "option":
+            assert re.search(rf"{parameter.opts[0]} .*\w+ \w+", result.output), parameter.name
 
 
 def test_the_version_is_that_of_the_package(
@@ -110,7 +104,7 @@ def test_the_command_line_imports_nothing_but_typer_before_a_command_runs() -> N
 
 def test_the_options_defaults_are_those_of_the_request() -> None:
     asked = SyncRequest(space_id="spa_1")
-    given = {name: parameter.default for name, parameter in inspect.signature(app.sync).parameters.items()}
+    given = {name: parameter.default for name, parameter in inspect.signature(sync_commands.sync).parameters.items()}
     for options in (given, vars(SyncOptions())):
         assert {name: options[name] for name in ("max_profiles", "min_cluster_size", "mode", "max_credits")} == {
             "max_credits": asked.max_credits,

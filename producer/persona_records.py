@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 
-from producer.cli.command_lines import command
 from worker.clusters.rules.trait import Name
 from worker.errors import ApiError, ConfigurationError, PersonasError
 from worker.jobs.personas.lookup import find_twins
@@ -148,8 +147,8 @@ class Catalogue:
         record = await self._store.find(str(place.reference))
         if record is None:
             raise Refused(
-                f"No persona of {place} is known (collection {place.collection}, rules {place.rules}). "
-                f"See: {command('personas', 'list')}"
+                f"No persona of {place} is known (collection {place.collection}, rules {place.rules}).",
+                hint="To see which personas are known: `segment-personas personas list`.",
             )
         return record
 

@@ -5,7 +5,7 @@ Imports only typer, so that `--help` answers at once.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -130,3 +130,8 @@ Force = Annotated[bool, flag("--force", panel=WHAT, help="Start another sync bes
 IdempotencyKey = Annotated[
     str | None, option(metavar="KEY", panel=WHAT, help="The same key never starts a second sync.")
 ]
+
+
+def exit_with(code: int) -> NoReturn:
+    """Ends a command with an exit code."""
+    raise typer.Exit(code)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.cli.file_names import check_names
+from producer.cli.input_files import check_names
 from worker.errors import ConfigurationError
 
 

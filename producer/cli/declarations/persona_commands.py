@@ -1,0 +1,71 @@
+"""The `personas` commands: their names, options and help texts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from producer.cli.declarations.options import ClusterKey, Collection, Json, RulesName, SpaceId, exit_with
+from producer.cli.exit_codes import EXIT_CODES
+
+app = typer.Typer(no_args_is_help=True, help="Show and change by hand which persona belongs to which cluster.")
+
+
+@app.command("list", epilog=EXIT_CODES)
+def personas_list(
+    space_id: Annotated[str | None, typer.Argument(metavar="SPACE_ID", help="Only of this space.")] = None,
+    json: Json = False,
+) -> None:
+    """Show which persona belongs to which cluster, and when it was last updated."""
+    from producer.cli.commands import personas
+    from producer.cli.commands.syncs import run
+
+    exit_with(run(lambda settings, err: personas.listed(settings, err, space_id, json=json)))
+
+
+@app.command("adopt", epilog=EXIT_CODES)
+def personas_adopt(
+    space_id: SpaceId,
+    cluster: ClusterKey,
+    persona_id: Annotated[str, typer.Argument(metavar="PERSONA_ID", help="Id of a custom persona at Mavera.")],
+    collection: Collection = "users",
+    rules: RulesName = "recipe",
+) -> None:
+    """Use a persona that was made by hand for a cluster: the next sync updates it and buys none."""
+    from producer.cli.commands import personas
+    from producer.cli.commands.syncs import run
+    from producer.persona_records import Place
+
+    place = Place(space_id, cluster, collection, rules)
+    exit_with(run(lambda settings, err: personas.adopt(settings, err, place, persona_id)))
+
+
+@app.command("forget", epilog=EXIT_CODES)
+def personas_forget(
+    space_id: SpaceId, cluster: ClusterKey, collection: Collection = "users", rules: RulesName = "recipe"
+) -> None:
+    """Forget which persona a cluster has. The persona stays at Mavera."""
+    from producer.cli.commands import personas
+    from producer.cli.commands.syncs import run
+    from producer.persona_records import Place
+
+    place = Place(space_id, cluster, collection, rules)
+    exit_with(run(lambda settings, err: personas.forget(settings, err, place)))
+
+
+@app.command("rename", epilog=EXIT_CODES)
+def personas_rename(
+    space_id: SpaceId,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Key of the cluster so far.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its key from now on.")],
+    collection: Collection = "users",
+    rules: RulesName = "recipe",
+) -> None:
+    """Keep a cluster's persona when the cluster gets another key, instead of buying a new one."""
+    from producer.cli.commands import personas
+    from producer.cli.commands.syncs import run
+    from producer.persona_records import Place
+
+    place = Place(space_id, old, collection, rules)
+    exit_with(run(lambda settings, err: personas.rename(settings, err, place, new)))

@@ -1,0 +1,67 @@
+"""The commands that check a set-up and suggest clusters: their names, options and help texts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from producer.cli.declarations.options import (
+    SET_UP,
+    SOURCE,
+    Clusters,
+    Collection,
+    DefaultSpaceId,
+    Dialect,
+    Json,
+    exit_with,
+    flag,
+)
+from producer.cli.exit_codes import EXIT_CODES
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=SET_UP, epilog=EXIT_CODES)
+def doctor(
+    space_id: DefaultSpaceId = None,
+    json: Json = False,
+    clusters: Clusters = None,
+) -> None:
+    """Check the set-up, and create nothing: settings, Redis, workers, Segment, Mavera."""
+    from producer.cli.commands.doctor import run_doctor
+
+    exit_with(run_doctor(space_id, json=json, clusters=clusters))
+
+
+@app.command(rich_help_panel=SET_UP, epilog=EXIT_CODES)
+def suggest(
+    space_id: DefaultSpaceId = None,
+    profiles: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Profiles to look at. Default: 2,000; 200 where each costs a request."),
+    ] = None,
+    json: Json = False,
+    sandbox: Annotated[
+        bool, flag("--sandbox", panel=SOURCE, help="Use made-up profiles from a stand-in for Segment.")
+    ] = False,
+    from_file: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Look at a file of profiles, one a line, instead of a space."),
+    ] = None,
+    dialect: Dialect = None,
+    collection: Collection = "users",
+) -> None:
+    """Look at a sample of a space, and print a clusters file for it. Creates nothing."""
+    from producer.cli.commands.suggest import Sample, suggestion
+    from producer.cli.commands.syncs import run
+
+    sample = Sample(
+        space_id=space_id,
+        files=tuple(from_file or ()),
+        profiles=profiles,
+        dialect=dialect,
+        collection=collection,
+        sandbox=sandbox,
+    )
+    exit_with(run(lambda settings, err: suggestion(settings, err, sample, json=json)))

@@ -1,0 +1,251 @@
+"""The commands about syncs: their names, options and help texts.
+
+What a command needs is imported when it runs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from producer.cli.declarations.options import (
+    BUDGET,
+    CONTROL,
+    LOOK,
+    OUTPUT,
+    RUN,
+    SOURCE,
+    Accept,
+    AllowPartial,
+    Clusters,
+    Collection,
+    Details,
+    Dialect,
+    Embedded,
+    ExitCode,
+    Force,
+    FromFile,
+    IdempotencyKey,
+    Json,
+    MaxCredits,
+    MaxProfiles,
+    MinClusterSize,
+    Mode,
+    NoWait,
+    RulesName,
+    Sample,
+    Sandbox,
+    SpaceId,
+    SpaceIds,
+    Strategy,
+    SyncId,
+    Timeout,
+    TraitClass,
+    Yes,
+    exit_with,
+    flag,
+    option,
+)
+from producer.cli.declarations.usage_errors import seconds_of, share_of
+from producer.cli.exit_codes import EXIT_CODES, PREVIEW_EXIT_CODES
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=RUN, epilog=EXIT_CODES)
+def sync(
+    space_ids: SpaceIds = None,
+    clusters: Clusters = None,
+    collection: Collection = "users",
+    min_cluster_size: MinClusterSize = 3,
+    force: Force = False,
+    idempotency_key: IdempotencyKey = None,
+    from_file: FromFile = None,
+    sample: Sample = None,
+    max_profiles: MaxProfiles = None,
+    dialect: Dialect = None,
+    strategy: Strategy = "auto",
+    trait_class: TraitClass = None,
+    embedded: Embedded = False,
+    sandbox: Sandbox = False,
+    yes: Yes = False,
+    max_credits: MaxCredits = None,
+    accept: Accept = False,
+    allow_partial: AllowPartial = False,
+    mode: Mode = "upsert",
+    json: Json = False,
+    details: Details = False,
+    no_wait: NoWait = False,
+    timeout: Timeout = None,
+) -> None:
+    """Read every profile of a space, and create or update one persona per cluster.
+
+    \b
+    Examples:
+      segment-personas sync --sandbox                        try it without keys
+      segment-personas sync spa_1 --max-credits 1200         ask at the terminal, spend no more
+      segment-personas sync spa_1 --json --timeout 7200      nightly, from a scheduler
+      segment-personas sync spa_1 --from-file export.ndjson.gz --clusters clusters.toml
+    """
+    _start(dict(locals()), preview=False)
+
+
+def _preview(**given: Any) -> None:
+    """Dry run: read the space and show the plan, change nothing.
+
+    \b
+    Examples:
+      segment-personas preview spa_1 --max-profiles 1000
+      segment-personas preview spa_1 --exit-code             5: personas would change, 0: none would
+    """
+    _start(given, preview=True)
+
+
+def _signature_of_preview() -> inspect.Signature:
+    """The options of `sync` without those that only a purchase needs, and with `--exit-code`."""
+    parameters = inspect.signature(sync, eval_str=True).parameters
+    kept = [parameter for name, parameter in parameters.items() if name not in {"yes", "accept"}]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Signature([*kept, inspect.Parameter("exit_code", kind, default=False, annotation=ExitCode)])
+
+
+_preview.__signature__ = _signature_of_preview()  # type: ignore[attr-defined]
+app.command("preview", rich_help_panel=RUN, epilog=PREVIEW_EXIT_CODES)(_preview)
+
+
+def _start(given: dict[str, Any], *, preview: bool) -> NoReturn:
+    from producer.cli.commands import syncs
+    from producer.cli.sync_options import SyncOptions
+
+    options = SyncOptions(
+        space_ids=tuple(given.pop("space_ids") or ()),
+        from_files=tuple(given.pop("from_file") or ()),
+        preview=preview,
+        wait=not given.pop("no_wait"),
+        timeout_s=seconds_of(given.pop("timeout")),
+        sample=share_of(given.pop("sample")),
+        arguments=tuple(sys.argv[1:]),
+        **given,
+    )
+    exit_with(syncs.run(lambda settings, err: syncs.sync(settings, err, options)))
+
+
+@app.command(rich_help_panel=RUN, epilog=EXIT_CODES)
+def apply(
+    sync_id: SyncId,
+    accept: Accept = False,
+    allow_partial: Annotated[
+        bool,
+        flag("--allow-partial", panel=BUDGET, help="Create personas although only a part of the space was read."),
+    ] = False,
+    max_credits: MaxCredits = None,
+    no_wait: NoWait = False,
+    json: Json = False,
+    timeout: Timeout = None,
+) -> None:
+    """Make the personas of a preview, without reading the space again, for no more credits than it showed."""
+    from producer.cli.commands import syncs
+
+    exit_with(
+        syncs.run(
+            lambda settings, err: syncs.apply(
+                settings,
+                err,
+                sync_id,
+                accept=accept,
+                allow_partial=allow_partial,
+                max_credits=max_credits,
+                wait=not no_wait,
+                json=json,
+                timeout_s=seconds_of(timeout),
+            )
+        )
+    )
+
+
+@app.command(rich_help_panel=LOOK, epilog=EXIT_CODES)
+def status(
+    sync_id: SyncId,
+    follow: Annotated[bool, flag("--follow", "-f", help="Follow it to its end.")] = False,
+    json: Json = False,
+    details: Details = False,
+    timeout: Timeout = None,
+) -> None:
+    """Show a sync: state, progress, clusters and personas so far."""
+    from producer.cli.commands import syncs
+
+    exit_with(
+        syncs.run(
+            lambda settings, err: syncs.status(
+                settings, err, sync_id, json=json, follow=follow, timeout_s=seconds_of(timeout), details=details
+            )
+        )
+    )
+
+
+@app.command("list", rich_help_panel=LOOK, epilog=EXIT_CODES)
+def list_syncs(
+    json: Json = False,
+    limit: Annotated[int, option(metavar="N", min=1, panel=OUTPUT, help="Show at most this many.")] = 20,
+) -> None:
+    """Show the newest syncs."""
+    from producer.cli.commands import syncs
+
+    exit_with(syncs.run(lambda settings, err: syncs.listed(settings, err, json=json, limit=limit)))
+
+
+@app.command(rich_help_panel=LOOK, epilog=EXIT_CODES)
+def history(
+    space_id: SpaceId, collection: Collection = "users", rules: RulesName = "recipe", json: Json = False
+) -> None:
+    """Show the last complete syncs of a space: how many profiles they read, and the shares of the clusters."""
+    from producer.cli.commands import syncs
+
+    exit_with(
+        syncs.run(
+            lambda settings, err: syncs.history(settings, err, space_id, collection=collection, rules=rules, json=json)
+        )
+    )
+
+
+@app.command(rich_help_panel=CONTROL, epilog=EXIT_CODES)
+def cancel(sync_id: SyncId) -> None:
+    """Stop a sync. Personas already created are kept."""
+    from producer.cli.commands import syncs
+
+    exit_with(syncs.run(lambda settings, err: syncs.cancel(settings, err, sync_id)))
+
+
+@app.command(rich_help_panel=CONTROL, epilog=EXIT_CODES)
+def resume(
+    sync_id: SyncId,
+    restart: Annotated[
+        bool, flag("--restart", panel=SOURCE, help="Read the space from the start, with fresh sums.")
+    ] = False,
+    accept: Accept = False,
+    max_credits: MaxCredits = None,
+    no_wait: NoWait = False,
+    json: Json = False,
+    timeout: Timeout = None,
+) -> None:
+    """Go on with a failed sync where it stopped."""
+    from producer.cli.commands import syncs
+
+    exit_with(
+        syncs.run(
+            lambda settings, err: syncs.resume(
+                settings,
+                err,
+                sync_id,
+                restart=restart,
+                accept=accept,
+                max_credits=max_credits,
+                wait=not no_wait,
+                json=json,
+                timeout_s=seconds_of(timeout),
+            )
+        )
+    )
