@@ -13,10 +13,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.support.command_line import logging_as_it_was
-from tests.support.fork_server import ForkServer
-from tests.support.redis_server import RedisServer
-from tests.support.workers import WorkerProcess
+from tests.support.processes.command_line import logging_as_it_was
+from tests.support.processes.fork_server import ForkServer
+from tests.support.processes.workers import WorkerProcess
+from tests.support.servers.redis_server import RedisServer
 from worker.store import StorePool, embedded_pool, redis_pool
 
 # A proxy of the environment must not come between the tests and this machine.

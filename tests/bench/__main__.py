@@ -22,7 +22,7 @@ from tests.bench.plot import svg
 from tests.bench.report import document, facts, markdown, table
 from tests.bench.results import FigureResult, gather
 from tests.bench.stage import settled_redis
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 
 RUNS = 5
 PLAIN_WIDTH = 150

@@ -24,8 +24,8 @@ from producer import SyncClient, SyncRequest
 from producer.sandbox import SandboxOptions
 from tests.bench.figure import BenchError
 from tests.bench.sandbox_process import SandboxProcess
-from tests.support.redis_server import RedisServer
-from tests.support.workers import WorkerProcess
+from tests.support.processes.workers import WorkerProcess
+from tests.support.servers.redis_server import RedisServer
 from worker.models.sync import Sync, SyncState
 from worker.settings import Settings
 

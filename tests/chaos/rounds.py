@@ -22,13 +22,13 @@ from producer import SyncClient, SyncNotFound, SyncRequest, SyncState
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.chaos.api_faults import TIMES, mavera_fault, poisons, refused_updates, segment_fault, shown
 from tests.chaos.points import HOW, POINTS
-from tests.support import truth
-from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
-from tests.support.movable_clock import MovableClock
-from tests.support.redis_server import RedisServer
-from tests.support.slow_front import slow_front
-from tests.support.stage import know_run
-from tests.support.workers import WorkerProcess, environment
+from tests.support.clocks.movable_clock import MovableClock
+from tests.support.processes.workers import WorkerProcess, environment
+from tests.support.scenarios.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
+from tests.support.scenarios.expected_clusters import ExpectedClusters, expected_clusters
+from tests.support.scenarios.scenario import know_run
+from tests.support.servers.redis_server import RedisServer
+from tests.support.servers.slow_tls_proxy import slow_front
 from worker.settings import load_settings
 from worker.store import redis_pool
 
@@ -201,13 +201,13 @@ class Round:
         finally:
             await pool.aclose()
 
-    def _truth(self, space: str) -> truth.Truth:
+    def _truth(self, space: str) -> ExpectedClusters:
         """What a space truly is. A poisoned profile is left out; and nobody can tell by profile-api whether traits are
         missing or no object."""
         people = enumerate(profiles(self._specs[space]))
         if space != _BY_PROFILE:
-            return truth.of(entry for _, entry in people)
-        found = truth.of(entry for number, entry in people if number not in self._poisons)
+            return expected_clusters(entry for _, entry in people)
+        found = expected_clusters(entry for number, entry in people if number not in self._poisons)
         found.trait_errors["traits"] = 0
         return found
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.chaos.api_faults import TIMES, mavera_fault, refused_updates, segment_fault, shown
 from tests.chaos.rounds import CREDITS, Report
-from tests.support import truth
-from tests.support.checks import assert_no_twins
-from tests.support.command_line import Command, Done
-from tests.support.slow_front import slow_front
-from tests.support.workers import environment
+from tests.support.processes.command_line import Command, Done
+from tests.support.processes.workers import environment
+from tests.support.scenarios.checks import assert_no_twins
+from tests.support.scenarios.expected_clusters import ExpectedClusters, expected_clusters
+from tests.support.servers.slow_tls_proxy import slow_front
 
 SPACES = 2
 RUNS_AT_ONCE = 3
@@ -87,7 +87,7 @@ class RunsRound:
         for done in await asyncio.gather(*(ended for _, ended in self._runs)):
             self._note(done)
         for space, spec in self._specs.items():
-            self._check(await self._finished(space), truth.of(profiles(spec)))
+            self._check(await self._finished(space), expected_clusters(profiles(spec)))
         self.report.recovered_s = time.monotonic() - quiet_since
         assert_no_twins(self._sandbox)
         assert len(self._sandbox.personas) == SPACES * _CLUSTERS
@@ -119,7 +119,7 @@ class RunsRound:
         self._reported += charged
 
     @staticmethod
-    def _check(done: Done, expected: truth.Truth) -> None:
+    def _check(done: Done, expected: ExpectedClusters) -> None:
         found = json.loads(done.out)
         assert found["profiles_fetched"] == expected.profiles, found
         assert {one["key"]: one["n"] for one in found["personas"]} == dict(expected.sizes), found

@@ -10,10 +10,10 @@ import pytest
 from producer import SyncClient, SyncRequest
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.chaos.points import POINTS
-from tests.support import truth
-from tests.support.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
-from tests.support.redis_server import RedisServer
-from tests.support.workers import WorkerProcess, environment
+from tests.support.processes.workers import WorkerProcess, environment
+from tests.support.scenarios.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
+from tests.support.scenarios.expected_clusters import ExpectedClusters, expected_clusters
+from tests.support.servers.redis_server import RedisServer
 from worker.models.request import Strategy
 from worker.settings import load_settings
 from worker.store import StorePool
@@ -25,8 +25,8 @@ Start = Callable[..., WorkerProcess]
 
 
 @pytest.fixture(scope="module")
-def expected() -> truth.Truth:
-    return truth.of(profiles(SPEC))
+def expected() -> ExpectedClusters:
+    return expected_clusters(profiles(SPEC))
 
 
 # A hand-over happens only when a worker is told to stop or to wait; the deploys of test_faults pass there.
@@ -42,7 +42,7 @@ async def test_a_worker_that_ends_at_this_point_costs_nothing_but_time(
     session_redis: RedisServer,
     real_pool: StorePool,
     start_worker: Start,
-    expected: truth.Truth,
+    expected: ExpectedClusters,
 ) -> None:
     options = SandboxOptions(spaces={"spa_chaos": SPEC}, latency_s=0.002)
     async with Sandbox(options) as sandbox, SyncClient(session_redis.url, settings=QUICK_CLIENT) as client:

@@ -7,7 +7,7 @@ from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.rivals import loop_process, page_a_job, raw_chain
 from tests.bench.stage import SEGMENT_RATE, Stage
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 from worker.settings import Settings
 
 PAGES, PAGE_SIZE, LATENCY_S = 100, 200, 0.05

@@ -6,7 +6,7 @@ from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import OUT_OF_THE_WAY, SEGMENT_RATE, Outcome, Stage
 from tests.bench.traffic import Purpose, Traffic, watched
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 
 CHAIN_PAGES, FAN_OUT_PAGES = 60, 240
 PAGE_SIZE, PAGE_S, LISTING_S = 200, 0.05, 0.01

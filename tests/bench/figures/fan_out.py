@@ -5,7 +5,7 @@ from __future__ import annotations
 from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 
 WORKERS = 2
 PAGES, PAGE_SIZE = 1000, 200

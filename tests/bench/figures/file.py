@@ -9,7 +9,7 @@ from producer.sandbox import SandboxOptions
 from tests.bench import profiles_file
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 from worker.clusters import Aggregate, fold
 from worker.http.body import parse_json
 

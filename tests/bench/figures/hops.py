@@ -9,7 +9,7 @@ from producer.sandbox import Entry, SandboxOptions, SpaceSpec
 from tests.bench.figure import BenchError, Goal, Plot, Sample
 from tests.bench.process import cpu_s
 from tests.bench.stage import Outcome, Stage
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 
 SYNCS = 10
 IDLE_S = 4.0

@@ -10,7 +10,7 @@ from statistics import median
 from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 
 WORKERS = 2
 SMALL_SPACES = 200

@@ -6,7 +6,7 @@ from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.process import peak_memory_mib
 from tests.bench.stage import Stage
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 
 FEW, MANY = 10_000, 5_000_000
 FEW_PEAK = f"worker's peak, {FEW:,} profiles"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from producer.sandbox import Entry, SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 from worker.clusters import RECIPE
 from worker.models.request import SyncRequest
 

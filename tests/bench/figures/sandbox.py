@@ -9,7 +9,7 @@ from tests.bench.figures.throughput import PAGES, PROFILES, WARM_UP
 from tests.bench.process import cpu_s
 from tests.bench.rivals import raw_chain
 from tests.bench.stage import Stage
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 
 CHAINS = 4
 

@@ -17,7 +17,7 @@ from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.figures.rate import LATENCY_S, per_second
 from tests.bench.stage import Stage
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 
 RATE = 50
 PROFILES = 300

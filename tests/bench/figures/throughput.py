@@ -6,7 +6,7 @@ from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import BenchError, Goal, Plot, Sample
 from tests.bench.rivals import loop_process
 from tests.bench.stage import Stage
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 
 PAGES, PAGE_SIZE = 1000, 200
 PROFILES = PAGES * PAGE_SIZE

@@ -10,7 +10,7 @@ from typing import Literal
 
 from producer.sandbox import SpaceSpec, profiles
 from tests.bench.figure import Goal, Plot, Sample
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 from worker.clusters import RECIPE, Aggregate, Rules, fold
 from worker.clusters.rules.trait import Trait
 

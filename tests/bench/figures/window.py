@@ -12,7 +12,7 @@ import time
 from producer.sandbox import SandboxOptions, SpaceSpec, profiles
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.stage import Stage
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 from worker.clusters import RECIPE, Aggregate, fold, summarise
 from worker.http.client import new_session
 from worker.jobs.services import mavera_client

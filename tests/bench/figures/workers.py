@@ -16,7 +16,7 @@ from tests.bench import profiles_file
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.process import cpu_s
 from tests.bench.stage import Outcome, Stage
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 
 SPACES, PAGES, PAGE_SIZE = 16, 200, 200
 SPACE = SpaceSpec(PAGES * PAGE_SIZE, "wide")

@@ -12,7 +12,7 @@ from arq.connections import RedisSettings, create_pool
 from tests.bench.figure import BenchError
 from tests.bench.rivals.arq_worker import DONE
 from tests.bench.stage import TOKEN, Stage
-from tests.support.workers import WorkerProcess
+from tests.support.processes.workers import WorkerProcess
 
 _COMMAND = (sys.executable, "-m", "arq", "tests.bench.rivals.arq_worker.WorkerSettings")
 _STARTED = "redis_version="

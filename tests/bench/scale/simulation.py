@@ -19,7 +19,7 @@ from producer import SyncClient, SyncRequest
 from tests.bench.figure import BenchError
 from tests.bench.scale.inputs import LEASE_S, Inputs, Way
 from tests.bench.scale.space import Calls, FileLines, InlinePages, ProfileApiPages, Ring, Slots
-from tests.support.sleepy_time import SleepyLoop
+from tests.support.clocks.virtual_time import VirtualTimeLoop
 from worker.clusters import Aggregate
 from worker.jobs.composition import batch, walk
 from worker.jobs.services import WorkerServices
@@ -47,13 +47,13 @@ class Simulated:
 
 def simulate(way: Way, profiles: int, inputs: Inputs) -> Simulated:
     """Reads a virtual space. Raises BenchError unless every profile is counted once."""
-    with asyncio.Runner(loop_factory=SleepyLoop) as runner:
-        loop = cast(SleepyLoop, runner.get_loop())
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        loop = cast(VirtualTimeLoop, runner.get_loop())
         with patch("time.time", loop.time):
             return runner.run(_simulate(way, profiles, inputs, loop))
 
 
-async def _simulate(way: Way, profiles: int, inputs: Inputs, loop: SleepyLoop) -> Simulated:
+async def _simulate(way: Way, profiles: int, inputs: Inputs, loop: VirtualTimeLoop) -> Simulated:
     settings = _settings(inputs)
     async with closing(embedded_pool()) as pool:
         space = _Space(way, Ring(profiles), inputs, loop)
@@ -115,10 +115,10 @@ def _settings(inputs: Inputs) -> Settings:
 class _Space:
     """The virtual space of one simulation, as its jobs read it."""
 
-    def __init__(self, way: Way, ring: Ring, inputs: Inputs, loop: SleepyLoop) -> None:
+    def __init__(self, way: Way, ring: Ring, inputs: Inputs, loop: VirtualTimeLoop) -> None:
         self.calls = Calls()
         self._way = way
-        self._given = (ring, inputs, self.calls, loop.stand_still)
+        self._given = (ring, inputs, self.calls, loop.pass_time)
         self._slots = Slots(inputs)
         self.limiter = self._slots if way is Way.PROFILE_API else None
 
@@ -136,7 +136,7 @@ class _Space:
 class _VirtualServices(WorkerServices):
     """A worker's services with a virtual space in the place of Segment, and a Mavera at which there is nothing."""
 
-    def __init__(self, settings: Settings, pool: StorePool, space: _Space, loop: SleepyLoop) -> None:
+    def __init__(self, settings: Settings, pool: StorePool, space: _Space, loop: VirtualTimeLoop) -> None:
         super().__init__(settings, pool, cast(aiohttp.ClientSession, None), clock=loop.time)
         self.mavera = cast(MaveraClient, _EmptyMavera())
         self._space = space

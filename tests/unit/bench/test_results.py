@@ -18,7 +18,7 @@ from tests.bench.report import document, markdown, number, table
 from tests.bench.results import FigureResult, Spread, gather
 from tests.bench.sandbox_process import decode, encode
 from tests.bench.traffic import Command, Purpose, count, purpose, script_names
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 
 
 class _Figure:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.docs import PAGES, ROOT, anchors, code_blocks, page, relative_links, table
+from tests.support.project.docs import PAGES, ROOT, anchors, code_blocks, page, relative_links, table
 from worker.clusters.rules.toml_file import parse_rules
 from worker.settings import Settings
 

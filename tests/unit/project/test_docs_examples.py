@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from producer import Sync, SyncClient
-from tests.support.docs import PAGES, ROOT, code_blocks, page, table
+from tests.support.project.docs import PAGES, ROOT, code_blocks, page, table
 
 
 @pytest.mark.parametrize("block", code_blocks(page("python-api"), "python") + code_blocks(PAGES["README.md"], "python"))

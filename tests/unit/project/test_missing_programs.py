@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import redis_server
-from tests.support.redis_server import RedisServer, faketime_library, server_binary
+from tests.support.servers import redis_server
+from tests.support.servers.redis_server import RedisServer, faketime_library, server_binary
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tests.support.port import port_of_ones_own
+from tests.support.servers.port import port_of_ones_own
 
 
 def test_a_port_of_ones_own_refuses_until_its_owner_listens_and_then_again() -> None:

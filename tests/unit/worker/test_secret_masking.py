@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.web_server import answer, serving
+from tests.support.servers.web_server import answer, serving
 from worker import secret_masking
 from worker.errors import ApiError, PersonasError, ResumableStop, StoreUnavailable
 from worker.http.body import error_message

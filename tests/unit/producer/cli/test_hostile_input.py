@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from tests.support.web_server import Answer, answer, serving
+from tests.support.servers.web_server import Answer, answer, serving
 from worker.clusters import Aggregate, fold, summarise
 from worker.errors import ApiError, Permanent, ResumableStop, Retry
 from worker.http.client import HttpClient, HttpLimits, new_session

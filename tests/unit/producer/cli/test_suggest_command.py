@@ -12,7 +12,7 @@ import pytest
 from producer.cli.commands.suggest import Sample, suggestion
 from producer.cli.terminal import stderr
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
-from tests.support.scripted_segment import people, scripted
+from tests.support.servers.scripted_segment import people, scripted
 from worker.clusters.rules.toml_file import parse_rules
 from worker.errors import ConfigurationError
 from worker.settings import Settings, load_settings

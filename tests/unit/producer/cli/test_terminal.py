@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.terminal import Screen, show_log, stderr, stdout
-from tests.support.command_line import Done, logging_as_it_was, shell
+from tests.support.processes.command_line import Done, logging_as_it_was, shell
 from worker.errors import ConfigurationError
 from worker.printable import PrintableFormatter, json_text, printable
 

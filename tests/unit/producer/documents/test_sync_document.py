@@ -12,8 +12,8 @@ from producer.documents.json_format import format_json, iso_time
 from producer.documents.sync_document import sync_document, sync_list_entry
 from producer.documents.sync_results import sync_timings
 from producer.sandbox import SpaceSpec
-from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
-from tests.support.spaces import snapshot
+from tests.support.syncs.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
+from tests.support.syncs.spaces import snapshot
 from worker.clusters import Aggregate, fold
 from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.plan import Plan, PlannedPersona

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, serve
-from tests.support.port import port_of_ones_own
+from tests.support.servers.port import port_of_ones_own
 
 PAGE = "/spaces/spa_1/collections/users/profiles?include=traits"
 HEADERS = {"Authorization": "Bearer sandbox"}

@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from multidict import CIMultiDict
 
-from tests.support.port import port_of_ones_own
-from tests.support.tls import identity, tls_front
-from tests.support.web_server import Answer, WebServer, answer, forever, serving
+from tests.support.servers.port import port_of_ones_own
+from tests.support.servers.tls import identity, tls_front
+from tests.support.servers.web_server import Answer, WebServer, answer, forever, serving
 from worker.http.client import HttpClient, HttpLimits, NotPermitted, Reply, TransportError, new_session
 from worker.models.allowance import Allowance
 

@@ -13,8 +13,8 @@ from hypothesis import settings as settings_for_examples
 from hypothesis import strategies as st
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from tests.support.fake_time import FakeTime, services_for
-from tests.support.sleepy_time import now, play
+from tests.support.clocks.fake_time import FakeTime, services_for
+from tests.support.clocks.virtual_time import now, run_in_virtual_time
 from worker.concurrency import gather_all
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
@@ -163,7 +163,7 @@ async def test_a_job_that_is_stopped_leaves_the_trouble_of_its_requests_to_the_n
 
 
 def test_an_outage_of_half_a_second_costs_about_that_however_many_requests_it_meets() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool, new_session() as session:
             settings = load_settings(segment_token="sandbox", mavera_api_key="mvra_test_sandbox", segment_rate=1000)
             services = WorkerServices(settings, pool, session, clock=now)
@@ -181,7 +181,7 @@ def test_an_outage_of_half_a_second_costs_about_that_however_many_requests_it_me
             assert await asyncio.gather(*(caller.call(request) for _ in range(32))) == ["answer"] * 32
             assert (now() - began_at < 1.0, sent <= 3 * 32) == (True, True)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 FAILING_FOR_S = st.lists(st.floats(0, 400), min_size=1, max_size=6)
@@ -195,7 +195,7 @@ def test_every_request_ends_within_its_own_budget_whatever_the_others_do(
     """Requests that fail from their first attempt for given times, in jobs that hand over what they waited for."""
     budget_s = 60.0
 
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool, new_session() as session:
             settings = load_settings(
                 segment_token="sandbox",
@@ -236,7 +236,7 @@ def test_every_request_ends_within_its_own_budget_whatever_the_others_do(
                 assert jobs < 60
             assert now() - 1_000_000 <= (budget_s + 15) * len(failing_for_s)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 async def test_pauses_are_drawn_by_chance(bench: Bench) -> None:
@@ -390,7 +390,7 @@ async def test_a_retry_is_throttled_like_a_first_attempt(bench: Bench) -> None:
 
 
 def test_a_slow_limit_is_no_reason_to_hand_over_however_many_wait_for_it() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool, new_session() as session:
             settings = load_settings(segment_token="sandbox", mavera_api_key="mvra_test_sandbox", segment_rate=1)
             services = WorkerServices(settings, pool, session, clock=now)
@@ -399,7 +399,7 @@ def test_a_slow_limit_is_no_reason_to_hand_over_however_many_wait_for_it() -> No
             assert await asyncio.gather(*(caller.call(failing()) for _ in range(20))) == ["answer"] * 20
             assert now() - began_at > 3 * LONGEST_WAIT_S
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 # With the sandbox

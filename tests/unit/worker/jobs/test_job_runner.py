@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 from arq.worker import func
 
-from tests.support.fake_time import FakeTime, services_for
-from tests.support.syncs import Syncs
+from tests.support.clocks.fake_time import FakeTime, services_for
+from tests.support.syncs.syncs import Syncs
 from worker.jobs.arq_worker import SyncWorker
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.job_runner import SyncJob, run_job

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.support.sleepy_time import now, play
-from tests.support.syncs import Syncs, after
+from tests.support.clocks.virtual_time import now, run_in_virtual_time
+from tests.support.syncs.syncs import Syncs, after
 from worker.errors import ApiError, LeaseLost, StoreUnavailable
 from worker.jobs.lease import HAND_OVER_S, Lease
 from worker.models.sync import SyncState
@@ -19,18 +19,18 @@ from worker.store.connection.pool import closing
 
 BEAT_S = 5.0
 
-Story = Callable[[Syncs, Lease], Coroutine[None, None, None]]
+LeaseTest = Callable[[Syncs, Lease], Coroutine[None, None, None]]
 
 
-def play_job(story: Story) -> None:
+def run_with_lease(body: LeaseTest) -> None:
     """Plays a story about the job that walks for sync s1."""
 
     async def with_lease() -> None:
         async with closing(embedded_pool()) as pool:
             syncs = Syncs(pool)
-            await story(syncs, Lease(syncs.jobs, await syncs.lease(SyncState.FETCHING), BEAT_S))
+            await body(syncs, Lease(syncs.jobs, await syncs.lease(SyncState.FETCHING), BEAT_S))
 
-    play(with_lease)
+    run_in_virtual_time(with_lease)
 
 
 async def work(lease: Lease, seconds: float = 3600) -> None:
@@ -52,7 +52,7 @@ async def cancel(syncs: Syncs) -> None:
 
 
 def test_a_job_that_works_keeps_its_sync_from_being_taken_for_lost() -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         async with lease:
             for _ in range(10):
                 await syncs.pool.zadd(keys.DUE, {"s1": 1})
@@ -62,12 +62,12 @@ def test_a_job_that_works_keeps_its_sync_from_being_taken_for_lost() -> None:
                 assert due_ms > now() * 1000
         assert not lease.lost
 
-    play_job(story)
+    run_with_lease(body)
 
 
 @pytest.mark.parametrize("end", [take_over, cancel])
 def test_a_job_whose_epoch_is_over_is_interrupted(end: Callable[[Syncs], Awaitable[None]]) -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         job = asyncio.create_task(work(lease))
         await asyncio.sleep(12)
         await end(syncs)
@@ -78,11 +78,11 @@ def test_a_job_whose_epoch_is_over_is_interrupted(end: Callable[[Syncs], Awaitab
         assert now() - ended_at <= BEAT_S
         assert job.cancelling() == 0
 
-    play_job(story)
+    run_with_lease(body)
 
 
 def test_a_job_that_is_through_stops_its_signs_of_life() -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         await work(lease, 1)
         before = await syncs.dump()
         await take_over(syncs)
@@ -91,11 +91,11 @@ def test_a_job_that_is_through_stops_its_signs_of_life() -> None:
         assert len(asyncio.all_tasks()) == 1
         assert before != await syncs.dump()
 
-    play_job(story)
+    run_with_lease(body)
 
 
 def test_after_stop_the_jobs_own_last_move_does_not_interrupt_it() -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         async with lease:
             await asyncio.sleep(BEAT_S - 0.001)
             await lease.stop()
@@ -104,14 +104,14 @@ def test_after_stop_the_jobs_own_last_move_does_not_interrupt_it() -> None:
             await lease.stop()
         assert not lease.lost
 
-    play_job(story)
+    run_with_lease(body)
 
 
 def test_a_lease_that_was_never_entered_can_be_stopped() -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         await lease.stop()
 
-    play_job(story)
+    run_with_lease(body)
 
 
 # The last move
@@ -119,7 +119,7 @@ def test_a_lease_that_was_never_entered_can_be_stopped() -> None:
 
 @pytest.mark.parametrize(("takes_s", "made"), [(HAND_OVER_S - 0.1, True), (HAND_OVER_S + 0.1, False)])
 def test_a_last_move_is_made_within_its_bound_and_leaves_nothing_running(takes_s: float, made: bool) -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         moves: list[float] = []
 
         async def move() -> None:
@@ -130,11 +130,11 @@ def test_a_last_move_is_made_within_its_bound_and_leaves_nothing_running(takes_s
         assert bool(moves) is made
         assert len(asyncio.all_tasks()) == 1
 
-    play_job(story)
+    run_with_lease(body)
 
 
 def test_whose_epoch_is_over_makes_no_last_move_and_whose_move_is_refused_has_nothing_to_say() -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         moves: list[str] = []
 
         async def move() -> None:
@@ -146,14 +146,14 @@ def test_whose_epoch_is_over_makes_no_last_move_and_whose_move_is_refused_has_no
         await lease.hand_over(move)
         assert moves == ["tried"]
 
-    play_job(story)
+    run_with_lease(body)
 
 
 # Somebody else cancels, too
 
 
 def test_who_is_cancelled_from_outside_is_cancelled() -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         job = asyncio.create_task(work(lease))
         await asyncio.sleep(1)
         job.cancel()
@@ -162,12 +162,12 @@ def test_who_is_cancelled_from_outside_is_cancelled() -> None:
         assert not lease.lost
         assert job.cancelled()
 
-    play_job(story)
+    run_with_lease(body)
 
 
 @pytest.mark.parametrize("wait_for_loss", [True, False])
 def test_who_is_cancelled_while_the_lease_is_lost_is_cancelled_all_the_same(wait_for_loss: bool) -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         lost = asyncio.Event()
         clean_up = asyncio.Event()
 
@@ -192,20 +192,20 @@ def test_who_is_cancelled_while_the_lease_is_lost_is_cancelled_all_the_same(wait
             await job
         assert job.cancelled()
 
-    play_job(story)
+    run_with_lease(body)
 
 
 def test_a_time_out_outside_is_still_a_time_out() -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(7):
                 await work(lease)
 
-    play_job(story)
+    run_with_lease(body)
 
 
 def test_an_error_of_the_job_is_the_jobs_error_also_when_the_lease_is_lost() -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         async def job_that_fails_as_it_stops() -> None:
             async with lease:
                 await cancel(syncs)
@@ -217,7 +217,7 @@ def test_an_error_of_the_job_is_the_jobs_error_also_when_the_lease_is_lost() -> 
             await job_that_fails_as_it_stops()
         assert lease.lost
 
-    play_job(story)
+    run_with_lease(body)
 
 
 # Redis is away, or odd
@@ -226,7 +226,7 @@ def test_an_error_of_the_job_is_the_jobs_error_also_when_the_lease_is_lost() -> 
 def test_a_sign_of_life_that_cannot_be_given_is_given_later(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         async def away(*_: object, **__: object) -> None:
             raise StoreUnavailable("Redis does not answer")
 
@@ -239,12 +239,12 @@ def test_a_sign_of_life_that_cannot_be_given_is_given_later(caplog: pytest.LogCa
         assert await syncs.pool.zscore(keys.DUE, "s1") > now() * 1000
         await job
 
-    play_job(story)
+    run_with_lease(body)
     assert any("heartbeat failed" in record.getMessage() for record in caplog.records)
 
 
 def test_what_stands_in_the_way_of_a_sign_of_life_does_not_hide_the_end_of_the_epoch() -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         job = asyncio.create_task(work(lease))
         await syncs.pool.delete(keys.DUE)
         await syncs.pool.set(keys.DUE, "something else")
@@ -255,11 +255,11 @@ def test_what_stands_in_the_way_of_a_sign_of_life_does_not_hide_the_end_of_the_e
         with pytest.raises(LeaseLost):
             await job
 
-    play_job(story)
+    run_with_lease(body)
 
 
 def test_a_cancellation_that_gets_lost_on_its_way_does_not_keep_a_job_from_stopping() -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         swallowed = []
 
         async def deaf(*_: object, **__: object) -> None:
@@ -277,14 +277,14 @@ def test_a_cancellation_that_gets_lost_on_its_way_does_not_keep_a_job_from_stopp
         assert len(swallowed) == 1
         assert now() - stopped_at <= 2
 
-    play_job(story)
+    run_with_lease(body)
 
 
 # What the job waits for
 
 
 def test_whoever_follows_is_told_at_once_and_once_what_the_job_waits_for() -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         async with lease:
             await lease.set_note("waiting for Segment")
             assert (await syncs.get()).note == "waiting for Segment"
@@ -296,14 +296,14 @@ def test_whoever_follows_is_told_at_once_and_once_what_the_job_waits_for() -> No
             await lease.set_note("")
             assert (await syncs.get()).note == ""
 
-    play_job(story)
+    run_with_lease(body)
 
 
 def test_who_says_something_after_the_end_hears_of_it() -> None:
-    async def story(syncs: Syncs, lease: Lease) -> None:
+    async def body(syncs: Syncs, lease: Lease) -> None:
         async with lease:
             await cancel(syncs)
             with pytest.raises(LeaseLost):
                 await lease.set_note("waiting")
 
-    play_job(story)
+    run_with_lease(body)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support.fake_time import FakeTime, services_for
+from tests.support.clocks.fake_time import FakeTime, services_for
 from worker.errors import Retry
 from worker.http.client import new_session
 from worker.jobs.api_caller import ApiCaller, Defer, retry_note, same_reason

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.fake_time import FakeTime, client_of, services_for
+from tests.support.clocks.fake_time import FakeTime, client_of, services_for
 from worker.http.client import new_session
 from worker.jobs.composition import build_watchdog, walk
 from worker.jobs.job_payloads import sync_payload

@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from arq.worker import func
 
-from tests.support.fake_time import FakeTime, services_for
-from tests.support.syncs import REQUEST, Syncs
+from tests.support.clocks.fake_time import FakeTime, services_for
+from tests.support.syncs.syncs import REQUEST, Syncs
 from worker.concurrency import cancel_and_wait
 from worker.http.client import new_session
 from worker.jobs import arq_worker

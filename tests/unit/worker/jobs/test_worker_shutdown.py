@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from tests.support.fake_time import FakeTime, client_of, services_for
+from tests.support.clocks.fake_time import FakeTime, client_of, services_for
 from worker.http.client import new_session
 from worker.jobs.composition import batch, finalize, walk
 from worker.jobs.fetch.fetch_job import FetchJob
@@ -30,7 +30,7 @@ MAVERA_LATER = Fault("mavera", "status", route="create", status=429, retry_after
 CUTS = pytest.mark.parametrize("arrives", [False, True], ids=["never sent", "answer lost"])
 
 
-class Stage:
+class ShutdownScenario:
     """The sync s1 of a small space, and a worker's services."""
 
     def __init__(self, sandbox: Sandbox, services: WorkerServices) -> None:
@@ -80,31 +80,31 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(fake_pool: StorePool) -> AsyncIterator[Stage]:
+async def scenario(fake_pool: StorePool) -> AsyncIterator[ShutdownScenario]:
     async with Sandbox(SandboxOptions(spaces={"s": SpaceSpec(500, "wide")})) as sandbox, new_session() as session:
-        yield Stage(sandbox, services_for(fake_pool, session, FakeTime(fake_pool), sandbox.url))
+        yield ShutdownScenario(sandbox, services_for(fake_pool, session, FakeTime(fake_pool), sandbox.url))
 
 
 @CUTS
 @pytest.mark.parametrize("fault", [None, REFUSED, LATER])
 @pytest.mark.parametrize(("strategy", "move"), [("chain", "commit"), ("fan-out", "commit_listing")])
 async def test_a_walk_whose_last_commit_is_cut_off_has_a_next_one(
-    stage: Stage, strategy: str, move: str, fault: Fault | None, arrives: bool
+    scenario: ShutdownScenario, strategy: str, move: str, fault: Fault | None, arrives: bool
 ) -> None:
     if fault:
-        stage.sandbox.add_fault(fault)
-    await stage.create(strategy)
-    store = stage.services.syncs
-    await stage.run_cut_off(walk, 1, store=store, move=move, arrives=arrives)
-    await stage.assert_goes_on(2)
+        scenario.sandbox.add_fault(fault)
+    await scenario.create(strategy)
+    store = scenario.services.syncs
+    await scenario.run_cut_off(walk, 1, store=store, move=move, arrives=arrives)
+    await scenario.assert_goes_on(2)
 
 
 async def test_a_walk_that_is_told_to_stop_behind_its_own_commit_has_a_next_one(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    scenario: ShutdownScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All pages are read while the first commit is still under way, and the last one waits for that."""
-    stage.services.settings = stage.services.settings.model_copy(update={"commit_interval_s": 0.0})
-    commit, go_on, last_page_read = stage.services.syncs.commit, asyncio.Event(), asyncio.Event()
+    scenario.services.settings = scenario.services.settings.model_copy(update={"commit_interval_s": 0.0})
+    commit, go_on, last_page_read = scenario.services.syncs.commit, asyncio.Event(), asyncio.Event()
     calls = 0
 
     async def slow_at_first(*given: Any, **options: Any) -> Any:
@@ -119,10 +119,10 @@ async def test_a_walk_that_is_told_to_stop_behind_its_own_commit_has_a_next_one(
         await leave(self, hand_over)
 
     leave = FetchJob._hand_over
-    monkeypatch.setattr(stage.services.syncs, "commit", slow_at_first)
+    monkeypatch.setattr(scenario.services.syncs, "commit", slow_at_first)
     monkeypatch.setattr(FetchJob, "_hand_over", leaves)
-    await stage.create()
-    running = asyncio.create_task(stage.run(walk, 1))
+    await scenario.create()
+    running = asyncio.create_task(scenario.run(walk, 1))
     await last_page_read.wait()
     await asyncio.sleep(0.01)
     running.cancel()
@@ -130,21 +130,21 @@ async def test_a_walk_that_is_told_to_stop_behind_its_own_commit_has_a_next_one(
     go_on.set()
     await asyncio.wait({running})
     assert running.cancelled()
-    await stage.assert_goes_on(2)
-    assert (await stage.sync()).pages == 3
+    await scenario.assert_goes_on(2)
+    assert (await scenario.sync()).pages == 3
 
 
 @CUTS
-async def test_a_failure_is_told_though_the_worker_stops(stage: Stage, arrives: bool) -> None:
-    stage.sandbox.add_fault(REFUSED)
-    await stage.create()
-    await stage.run_cut_off(walk, 1, store=stage.services.syncs, move="fail", arrives=arrives)
-    sync = await stage.sync()
+async def test_a_failure_is_told_though_the_worker_stops(scenario: ShutdownScenario, arrives: bool) -> None:
+    scenario.sandbox.add_fault(REFUSED)
+    await scenario.create()
+    await scenario.run_cut_off(walk, 1, store=scenario.services.syncs, move="fail", arrives=arrives)
+    sync = await scenario.sync()
     assert sync.error
     assert (sync.state, sync.error.resumable) == (SyncState.FAILED, True)
 
 
-async def test_a_failure_is_told_though_the_worker_stops_before_the_job_can_tell(stage: Stage) -> None:
+async def test_a_failure_is_told_though_the_worker_stops_before_the_job_can_tell(scenario: ShutdownScenario) -> None:
     """The job's signs of life end first, which takes a moment."""
     lease_stop, stopped = Lease.stop, False
 
@@ -155,50 +155,54 @@ async def test_a_failure_is_told_though_the_worker_stops_before_the_job_can_tell
             running.cancel()
         await lease_stop(self)
 
-    stage.sandbox.add_fault(REFUSED)
-    await stage.create()
-    running = asyncio.create_task(stage.run(walk, 1))
+    scenario.sandbox.add_fault(REFUSED)
+    await scenario.create()
+    running = asyncio.create_task(scenario.run(walk, 1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lease, "stop", stop)
         await asyncio.wait({running})
     assert running.cancelled()
-    assert (await stage.sync()).state is SyncState.FAILED
+    assert (await scenario.sync()).state is SyncState.FAILED
 
 
 @CUTS
-async def test_a_batch_that_must_wait_and_is_cut_off_has_its_next_try(stage: Stage, arrives: bool) -> None:
-    await stage.create("fan-out")
-    await stage.run(walk, 1)
-    [key] = (await stage.sync()).outstanding
-    stage.sandbox.add_fault(LATER)
+async def test_a_batch_that_must_wait_and_is_cut_off_has_its_next_try(
+    scenario: ShutdownScenario, arrives: bool
+) -> None:
+    await scenario.create("fan-out")
+    await scenario.run(walk, 1)
+    [key] = (await scenario.sync()).outstanding
+    scenario.sandbox.add_fault(LATER)
     args = (key.slot, key.number, key.attempt)
-    await stage.run_cut_off(batch, *args, store=stage.services.batches, move="retry", arrives=arrives)
-    assert (await stage.sync()).outstanding == (key.next_attempt(),)
-    await stage.assert_goes_on(2)
+    await scenario.run_cut_off(batch, *args, store=scenario.services.batches, move="retry", arrives=arrives)
+    assert (await scenario.sync()).outstanding == (key.next_attempt(),)
+    await scenario.assert_goes_on(2)
 
 
 @CUTS
-async def test_a_batch_whose_count_is_cut_off_is_counted_or_has_its_next_try(stage: Stage, arrives: bool) -> None:
-    await stage.create("fan-out")
-    await stage.run(walk, 1)
-    [key] = (await stage.sync()).outstanding
+async def test_a_batch_whose_count_is_cut_off_is_counted_or_has_its_next_try(
+    scenario: ShutdownScenario, arrives: bool
+) -> None:
+    await scenario.create("fan-out")
+    await scenario.run(walk, 1)
+    [key] = (await scenario.sync()).outstanding
     args = (key.slot, key.number, key.attempt)
-    await stage.run_cut_off(batch, *args, store=stage.services.batches, move="count", arrives=arrives)
-    assert (await stage.sync()).outstanding == (() if arrives else (key.next_attempt(),))
-    await stage.assert_goes_on(3 if arrives else 2)
+    await scenario.run_cut_off(batch, *args, store=scenario.services.batches, move="count", arrives=arrives)
+    assert (await scenario.sync()).outstanding == (() if arrives else (key.next_attempt(),))
+    await scenario.assert_goes_on(3 if arrives else 2)
 
 
 @CUTS
 @pytest.mark.parametrize(("fault", "move"), [(None, "complete"), (MAVERA_LATER, "hand_over")])
 async def test_a_finalizer_whose_last_move_is_cut_off_is_through_or_has_a_next_one(
-    stage: Stage, fault: Fault | None, move: str, arrives: bool
+    scenario: ShutdownScenario, fault: Fault | None, move: str, arrives: bool
 ) -> None:
     if fault:
-        stage.sandbox.add_fault(fault)
-    await stage.create()
-    await stage.run(walk, 1)
-    await stage.run_cut_off(finalize, 2, store=stage.services.syncs, move=move, arrives=arrives)
+        scenario.sandbox.add_fault(fault)
+    await scenario.create()
+    await scenario.run(walk, 1)
+    await scenario.run_cut_off(finalize, 2, store=scenario.services.syncs, move=move, arrives=arrives)
     if move == "complete" and arrives:
-        assert (await stage.sync()).state is SyncState.COMPLETED
+        assert (await scenario.sync()).state is SyncState.COMPLETED
     else:
-        await stage.assert_goes_on(3)
+        await scenario.assert_goes_on(3)

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions
-from tests.support.web_server import Answer, answer, serving
+from tests.support.servers.web_server import Answer, answer, serving
 from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
 from worker.http.client import HttpClient, HttpLimits, NotPermitted, new_session

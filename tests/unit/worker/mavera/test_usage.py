@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from producer.cli.commands.doctor_findings import judge_usage
 from producer.sandbox import Fault, Sandbox, SandboxOptions
-from tests.support.web_server import answer, serving
+from tests.support.servers.web_server import answer, serving
 from tests.unit.worker.mavera.test_client import client, payload, yes
 from worker.errors import ResumableStop, Retry
 from worker.mavera import Usage

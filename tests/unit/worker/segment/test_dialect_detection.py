@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.support.scripted_segment import Call, Refusal, people, rows, scripted
+from tests.support.servers.scripted_segment import Call, Refusal, people, rows, scripted
 from worker.errors import ApiError, Permanent, ResumableStop, Retry
 from worker.http.client import new_session
 from worker.jobs.services import dialect_urls, segment_source

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from producer.sandbox import CURSOR_FORMS, Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
-from tests.support.web_server import answer, serving
+from tests.support.servers.web_server import answer, serving
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import HttpClient, HttpLimits, new_session
 from worker.models.request import SyncRequest

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profile
-from tests.support.web_server import answer, serving
+from tests.support.servers.web_server import answer, serving
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
 from worker.jobs.services import segment_source

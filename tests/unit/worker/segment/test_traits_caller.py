@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import settings as settings_for_examples
 from hypothesis import strategies as st
 
-from tests.support.sleepy_time import now, play
+from tests.support.clocks.virtual_time import now, run_in_virtual_time
 from worker.concurrency import gather_all
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
@@ -88,7 +88,7 @@ POISONED = st.dictionaries(st.integers(0, 19), st.sampled_from(list(FAILURES.val
 def test_exactly_the_profiles_that_cannot_be_read_are_left_out(
     poisoned: dict[int, ApiError], side_by_side: int
 ) -> None:
-    async def story() -> None:
+    async def body() -> None:
         api = Api(20, poisoned)
         try:
             found = await read(api, side_by_side)
@@ -101,7 +101,7 @@ def test_exactly_the_profiles_that_cannot_be_read_are_left_out(
         assert api.sent <= 20 - len(poisoned) + most * len(poisoned) * (1 + (now() - api.began_at > 8))
         assert now() - api.began_at <= 2 * BUDGET_S
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 @given(
@@ -115,7 +115,7 @@ def test_exactly_the_profiles_that_cannot_be_read_are_left_out(
 def test_an_outage_leaves_out_nobody_who_can_be_read(
     poisoned: dict[int, ApiError], side_by_side: int, start: float, lasts_s: float
 ) -> None:
-    async def story() -> None:
+    async def body() -> None:
         api = Api(20, poisoned, (start, start + lasts_s))
         try:
             found = await read(api, side_by_side)
@@ -124,11 +124,11 @@ def test_an_outage_leaves_out_nobody_who_can_be_read(
             return
         assert found == [UNREADABLE if number in poisoned else number for number in range(20)]
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_limit_that_is_exceeded_is_no_fault_of_a_profile() -> None:
-    async def story() -> None:
+    async def body() -> None:
         api, asked = Api(2, {}), 0
         caller = TraitsCaller()
 
@@ -149,4 +149,4 @@ def test_a_limit_that_is_exceeded_is_no_fault_of_a_profile() -> None:
                 continue
         assert (asked, api.sent) == (2 * TRIES, 1)
 
-    play(story)
+    run_in_virtual_time(body)

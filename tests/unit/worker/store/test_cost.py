@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from tests.support.syncs import REQUEST, Syncs
+from tests.support.syncs.syncs import REQUEST, Syncs
 from worker.jobs.job_payloads import sync_payload
 from worker.store import StorePool, keys
 from worker.store.connection.steadiness import Steadiness

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.support.syncs import PAGE, REQUEST, Syncs, after
+from tests.support.syncs.syncs import PAGE, REQUEST, Syncs, after
 from worker.jobs.job_payloads import sync_payload
 from worker.models.sync import SyncState
 from worker.store import StorePool, keys

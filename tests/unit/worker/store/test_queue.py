@@ -8,7 +8,7 @@ import pickle
 import orjson
 import pytest
 
-from tests.support.syncs import REQUEST, Syncs
+from tests.support.syncs.syncs import REQUEST, Syncs
 from worker.errors import StoreUnusable
 from worker.jobs.job_payloads import sync_payload
 from worker.store import StorePool, keys

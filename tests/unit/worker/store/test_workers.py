@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.support.sleepy_time import play
+from tests.support.clocks.virtual_time import run_in_virtual_time
 from worker.store import StorePool, WorkerRegistry, embedded_pool, keys
 from worker.store.connection.pool import closing
 
@@ -41,7 +41,7 @@ async def test_who_leaves_is_gone_at_once(pool: StorePool) -> None:
 
 
 def test_who_falls_silent_is_gone_after_a_while() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             registry = WorkerRegistry(pool, lifetime_s=15)
             await registry.announce("a", 1)
@@ -54,7 +54,7 @@ def test_who_falls_silent_is_gone_after_a_while() -> None:
             await registry.announce("a", 2)
             assert await pool.zcard(keys.WORKERS) == 1
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 async def test_the_sign_of_a_host_is_one_of_its_workers_and_ends_by_itself(pool: StorePool) -> None:

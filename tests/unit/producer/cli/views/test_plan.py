@@ -8,8 +8,8 @@ import pytest
 
 from producer.cli.views.plan import changes_personas, plan_lines, plan_summary, question
 from producer.documents.sync_results import cluster_results, sync_statistics
-from tests.support.snapshots import completed
-from tests.support.spaces import snapshot
+from tests.support.syncs.snapshots import completed
+from tests.support.syncs.spaces import snapshot
 from worker.models.plan import Plan, PlannedPersona
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync

@@ -12,7 +12,7 @@ import pytest
 from producer.cli.terminal import Screen
 from producer.cli.views import progress as progress_module
 from producer.cli.views.progress import ClusterCache, LineProgress, LiveProgress, Meter, progress
-from tests.support.snapshots import OUTCOMES, completed, fetching, finalizing, queued
+from tests.support.syncs.snapshots import OUTCOMES, completed, fetching, finalizing, queued
 from worker.models.sync import Sync
 
 

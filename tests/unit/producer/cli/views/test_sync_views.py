@@ -15,8 +15,8 @@ from producer.cli.views.plan import plan_summary
 from producer.cli.views.sync_views import ShareBar, listing, live, overview, report, seconds
 from producer.cli.views.time_formats import zone
 from producer.sandbox import SpaceSpec
-from tests.support.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
-from tests.support.spaces import snapshot
+from tests.support.syncs.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
+from tests.support.syncs.spaces import snapshot
 from worker.clusters import Aggregate
 from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.plan import Plan, PlannedPersona

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.spaces import snapshot
+from tests.support.syncs.spaces import snapshot
 from worker.clusters.analysis.drift import compare_snapshots, standardised_difference
 from worker.clusters.analysis.snapshot import ClusterSnapshot, NumberSnapshot
 

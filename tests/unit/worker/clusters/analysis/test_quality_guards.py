@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.spaces import snapshot
+from tests.support.syncs.spaces import snapshot
 from worker.clusters.analysis.quality_guards import Alarm, GuardThresholds, UncountedEntries, find_alarms
 from worker.clusters.analysis.snapshot import Snapshot
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.merging import merge
+from tests.support.syncs.merging import merge
 from worker.clusters import RECIPE, Aggregate, fold
 from worker.clusters.statistics.aggregate import MAX_BYTES, VERSION, ClusterAggregate
 from worker.clusters.statistics.boolean import BooleanAggregate

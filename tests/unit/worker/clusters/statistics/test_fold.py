@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.merging import merge
+from tests.support.syncs.merging import merge
 from worker.clusters import RECIPE, Aggregate, Rules, fold, summarise
 
 # A loaded machine is no reason to fail.

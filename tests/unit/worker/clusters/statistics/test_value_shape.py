@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.cli.commands.doctor_findings import coverage, judge_traits
-from tests.support.merging import merge
+from tests.support.syncs.merging import merge
 from worker.clusters import Aggregate, Rules, fold
 from worker.clusters.statistics.aggregate import MAX_SHAPES
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait, most_frequent_shapes, value_shape

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from tests.support.checks import same_statistics
-from tests.support.fake_time import FakeTime, client_of, services_for
+from tests.support.clocks.fake_time import FakeTime, client_of, services_for
+from tests.support.scenarios.checks import same_statistics
 from worker.errors import Permanent
 from worker.http.client import new_session
 from worker.jobs.composition import batch, walk
@@ -33,7 +33,7 @@ SPACES = {"s": SPEC, "clean": SpaceSpec(1990, "wide")}
 
 
 @dataclass
-class Play:
+class JobSequence:
     """A sync whose jobs are run one at a time, in an order of the test's."""
 
     services: WorkerServices
@@ -73,19 +73,19 @@ class Play:
 
 
 @pytest.fixture
-async def play(fake_pool: StorePool) -> AsyncIterator[Play]:
+async def sequence(fake_pool: StorePool) -> AsyncIterator[JobSequence]:
     async with Sandbox(SandboxOptions(spaces=SPACES, page_size=100)) as sandbox, new_session() as session:
         time = FakeTime(fake_pool)
-        yield Play(services_for(fake_pool, session, time, sandbox.url), sandbox, time)
+        yield JobSequence(services_for(fake_pool, session, time, sandbox.url), sandbox, time)
 
 
 @pytest.fixture
-async def chain(play: Play) -> Sync:
+async def chain(sequence: JobSequence) -> Sync:
     """The same space, read by the chain."""
-    await play.ask("syn_chain")
-    await play.run("syn_chain:walk:1")
-    await play.services.queue.drop(b"syn_chain:finalize:2")
-    sync = await play.sync("syn_chain")
+    await sequence.ask("syn_chain")
+    await sequence.run("syn_chain:walk:1")
+    await sequence.services.queue.drop(b"syn_chain:finalize:2")
+    sync = await sequence.sync("syn_chain")
     assert (sync.state, sync.pages) == (SyncState.FINALIZING, 20)
     return sync
 
@@ -98,102 +98,106 @@ def same(sync: Sync, chain: Sync) -> bool:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_in_whatever_order_batches_are_read_the_statistics_are_those_of_the_chain(
-    play: Play, chain: Sync, seed: int
+    sequence: JobSequence, chain: Sync, seed: int
 ) -> None:
-    await play.ask(strategy="fan-out")
-    assert same(await play.read(random.Random(seed).choice), chain)
-    assert play.sandbox.journal.count("segment.listing", 200) == 20
-    assert play.sandbox.journal.count("segment.page", 200) == 40
-    assert await play.jobs() == ["syn_1:finalize:3"]
+    await sequence.ask(strategy="fan-out")
+    assert same(await sequence.read(random.Random(seed).choice), chain)
+    assert sequence.sandbox.journal.count("segment.listing", 200) == 20
+    assert sequence.sandbox.journal.count("segment.page", 200) == 40
+    assert await sequence.jobs() == ["syn_1:finalize:3"]
 
 
-async def test_a_walk_lists_without_traits_and_counts_nothing(play: Play) -> None:
-    await play.ask(strategy="fan-out")
-    await play.run("syn_1:walk:1")
-    sync = await play.sync()
+async def test_a_walk_lists_without_traits_and_counts_nothing(sequence: JobSequence) -> None:
+    await sequence.ask(strategy="fan-out")
+    await sequence.run("syn_1:walk:1")
+    sync = await sequence.sync()
     assert (sync.pages, sync.pages_listed, sync.complete, sync.epoch) == (0, 20, True, 2)
     assert [key.number for key in sync.outstanding] == [1, 2, 3]
-    assert play.sandbox.journal.count("segment.page") == 0
+    assert sequence.sandbox.journal.count("segment.page") == 0
 
 
 async def test_many_walks_and_batches_of_any_length_are_one_listing(
-    play: Play, chain: Sync, monkeypatch: pytest.MonkeyPatch
+    sequence: JobSequence, chain: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fan_out, "BYTES_A_BATCH", 150)
-    await play.ask(strategy="fan-out")
-    await play.run("syn_1:walk:1")
-    assert 3 < len((await play.sync()).outstanding) < 20
-    assert same(await play.read(), chain)
-    assert (await play.sync()).pages_listed == 20
+    await sequence.ask(strategy="fan-out")
+    await sequence.run("syn_1:walk:1")
+    assert 3 < len((await sequence.sync()).outstanding) < 20
+    assert same(await sequence.read(), chain)
+    assert (await sequence.sync()).pages_listed == 20
 
 
-async def test_what_found_no_room_is_listed_again(play: Play, chain: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_found_no_room_is_listed_again(
+    sequence: JobSequence, chain: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fan_out, "PAGES_A_BATCH", 1)
-    play.services.settings = play.services.settings.model_copy(update={"segment_page_size": 40})
-    await play.ask(strategy="fan-out")
-    await play.run("syn_1:walk:1")
-    sync = await play.sync()
+    sequence.services.settings = sequence.services.settings.model_copy(update={"segment_page_size": 40})
+    await sequence.ask(strategy="fan-out")
+    await sequence.run("syn_1:walk:1")
+    sync = await sequence.sync()
     assert (sync.pages_listed, len(sync.outstanding)) == (SLOTS, SLOTS)
-    assert not [job for job in await play.jobs() if "walk" in job]
-    sync = await play.read(random.Random(0).choice)
+    assert not [job for job in await sequence.jobs() if "walk" in job]
+    sync = await sequence.read(random.Random(0).choice)
     assert (sync.pages, sync.pages_listed) == (50, 50)
     assert same_statistics(sync.aggregate, chain.aggregate)
 
 
 @pytest.mark.parametrize("limit", [1, 99, 100, 101, 850, 1000])
-async def test_a_limit_on_profiles_cuts_where_the_chain_cuts(play: Play, limit: int) -> None:
+async def test_a_limit_on_profiles_cuts_where_the_chain_cuts(sequence: JobSequence, limit: int) -> None:
     for sync_id, strategy in (("syn_2", "chain"), ("syn_1", "fan-out")):
-        await play.ask(sync_id, space_id="clean", strategy=strategy, max_profiles=limit)
-    await play.run("syn_2:walk:1")
-    await play.services.queue.drop(b"syn_2:finalize:2")
-    chain, sync = await play.sync("syn_2"), await play.read()
+        await sequence.ask(sync_id, space_id="clean", strategy=strategy, max_profiles=limit)
+    await sequence.run("syn_2:walk:1")
+    await sequence.services.queue.drop(b"syn_2:finalize:2")
+    chain, sync = await sequence.sync("syn_2"), await sequence.read()
     assert (sync.profiles, sync.complete) == (limit, False)
     assert same(sync, chain)
 
 
-async def test_a_limit_that_is_the_whole_space_leaves_it_complete(play: Play) -> None:
-    await play.ask(strategy="fan-out", max_profiles=1990)
-    assert (await play.read()).complete
+async def test_a_limit_that_is_the_whole_space_leaves_it_complete(sequence: JobSequence) -> None:
+    await sequence.ask(strategy="fan-out", max_profiles=1990)
+    assert (await sequence.read()).complete
 
 
-async def test_a_batch_that_is_told_to_stop_goes_to_its_next_try(play: Play, chain: Sync) -> None:
-    await play.ask(strategy="fan-out")
-    await play.run("syn_1:walk:1")
-    play.sandbox.add_fault(Fault("segment", "hold", route="page", page=3))
-    first = (await play.jobs())[0]
-    running = asyncio.create_task(play.run(first))
-    await play.sandbox.journal.wait_arrived("segment.page", 21)
+async def test_a_batch_that_is_told_to_stop_goes_to_its_next_try(sequence: JobSequence, chain: Sync) -> None:
+    await sequence.ask(strategy="fan-out")
+    await sequence.run("syn_1:walk:1")
+    sequence.sandbox.add_fault(Fault("segment", "hold", route="page", page=3))
+    first = (await sequence.jobs())[0]
+    running = asyncio.create_task(sequence.run(first))
+    await sequence.sandbox.journal.wait_arrived("segment.page", 21)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    play.sandbox.clear_faults()
-    assert "syn_1:batch:0:1:2" in await play.jobs()
-    assert (await play.sync()).pages == 0
-    assert same(await play.read(), chain)
+    sequence.sandbox.clear_faults()
+    assert "syn_1:batch:0:1:2" in await sequence.jobs()
+    assert (await sequence.sync()).pages == 0
+    assert same(await sequence.read(), chain)
 
 
-async def test_a_batch_that_an_api_makes_wait_for_long_comes_back_later(play: Play, chain: Sync) -> None:
-    await play.ask(strategy="fan-out")
-    await play.run("syn_1:walk:1")
+async def test_a_batch_that_an_api_makes_wait_for_long_comes_back_later(sequence: JobSequence, chain: Sync) -> None:
+    await sequence.ask(strategy="fan-out")
+    await sequence.run("syn_1:walk:1")
     wait = Fault("segment", "status", route="page", page=2, times=1, status=429, retry_after="60")
-    play.sandbox.add_fault(wait)
-    await play.run("syn_1:batch:0:1:1")
-    sync = await play.sync()
+    sequence.sandbox.add_fault(wait)
+    await sequence.run("syn_1:batch:0:1:1")
+    sync = await sequence.sync()
     assert "429" in sync.note
     assert "retrying" in sync.note
-    assert (await play.jobs())[-1] == "syn_1:batch:0:1:2"
-    assert not await play.services.pool.exists("arq:in-progress:syn_1:batch:0:1:2")
-    await play.time.sleep(61)
-    assert same(await play.read(), chain)
+    assert (await sequence.jobs())[-1] == "syn_1:batch:0:1:2"
+    assert not await sequence.services.pool.exists("arq:in-progress:syn_1:batch:0:1:2")
+    await sequence.time.sleep(61)
+    assert same(await sequence.read(), chain)
 
 
-async def test_a_page_that_is_refused_fails_the_sync_with_its_place_and_resume_goes_on(play: Play, chain: Sync) -> None:
-    await play.ask(strategy="fan-out")
-    play.sandbox.add_fault(Fault("segment", "status", route="page", page=9, times=1, status=401))
-    await play.run("syn_1:walk:1")
+async def test_a_page_that_is_refused_fails_the_sync_with_its_place_and_resume_goes_on(
+    sequence: JobSequence, chain: Sync
+) -> None:
+    await sequence.ask(strategy="fan-out")
+    sequence.sandbox.add_fault(Fault("segment", "status", route="page", page=9, times=1, status=401))
+    await sequence.run("syn_1:walk:1")
     for _ in range(2):
-        await play.run((await play.jobs())[0])
-    failed = await play.sync()
+        await sequence.run((await sequence.jobs())[0])
+    failed = await sequence.sync()
     assert failed.error
     assert (failed.state, failed.error.code, failed.error.resumable) == (
         SyncState.FAILED,
@@ -201,7 +205,7 @@ async def test_a_page_that_is_refused_fails_the_sync_with_its_place_and_resume_g
         True,
     )
     assert "page 10" in failed.error.message
-    assert (failed.pages, await play.jobs()) == (8, [])
+    assert (failed.pages, await sequence.jobs()) == (8, [])
 
 
 @dataclass
@@ -218,76 +222,78 @@ class ShortPages:
 
 
 async def test_pages_that_are_shorter_with_traits_fail_the_sync_for_good(
-    play: Play, monkeypatch: pytest.MonkeyPatch
+    sequence: JobSequence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await play.ask(strategy="fan-out")
-    await play.run("syn_1:walk:1")
-    monkeypatch.setattr(play.services, "source", lambda _: ShortPages())
-    await play.run((await play.jobs())[0])
-    failed = await play.sync()
+    await sequence.ask(strategy="fan-out")
+    await sequence.run("syn_1:walk:1")
+    monkeypatch.setattr(sequence.services, "source", lambda _: ShortPages())
+    await sequence.run((await sequence.jobs())[0])
+    failed = await sequence.sync()
     assert failed.error
     assert (failed.error.code, failed.error.resumable) == ("pages_differ", Permanent.resumable)
     assert "100 profiles without their traits, but 50 with them" in failed.error.message
 
 
-async def test_a_walk_that_is_told_to_stop_keeps_what_it_has_listed(play: Play, chain: Sync) -> None:
-    await play.ask(strategy="fan-out")
-    play.sandbox.add_fault(Fault("segment", "hold", route="listing", page=11))
-    running = asyncio.create_task(play.run("syn_1:walk:1"))
-    await play.sandbox.journal.wait_arrived("segment.listing", 12)
+async def test_a_walk_that_is_told_to_stop_keeps_what_it_has_listed(sequence: JobSequence, chain: Sync) -> None:
+    await sequence.ask(strategy="fan-out")
+    sequence.sandbox.add_fault(Fault("segment", "hold", route="listing", page=11))
+    running = asyncio.create_task(sequence.run("syn_1:walk:1"))
+    await sequence.sandbox.journal.wait_arrived("segment.listing", 12)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    play.sandbox.clear_faults()
-    sync = await play.sync()
+    sequence.sandbox.clear_faults()
+    sync = await sequence.sync()
     assert (sync.pages_listed, [key.number for key in sync.outstanding]) == (11, [1, 2])
-    assert play.services.listings.count == 0
-    assert same(await play.read(), chain)
+    assert sequence.services.listings.count == 0
+    assert same(await sequence.read(), chain)
 
 
 @pytest.mark.parametrize(("strategy", "listings"), [("fan-out", 1), ("chain", 0)])
-async def test_a_worker_knows_while_one_of_its_walks_lists_for_all(play: Play, strategy: str, listings: int) -> None:
-    await play.ask(strategy=strategy)
-    play.sandbox.add_fault(Fault("segment", "hold", route="listing" if listings else "page", page=3))
-    running = asyncio.create_task(play.run("syn_1:walk:1"))
-    await play.sandbox.journal.wait_arrived("segment.listing" if listings else "segment.page", 4)
-    assert play.services.listings.count == listings
-    play.sandbox.clear_faults()
+async def test_a_worker_knows_while_one_of_its_walks_lists_for_all(
+    sequence: JobSequence, strategy: str, listings: int
+) -> None:
+    await sequence.ask(strategy=strategy)
+    sequence.sandbox.add_fault(Fault("segment", "hold", route="listing" if listings else "page", page=3))
+    running = asyncio.create_task(sequence.run("syn_1:walk:1"))
+    await sequence.sandbox.journal.wait_arrived("segment.listing" if listings else "segment.page", 4)
+    assert sequence.services.listings.count == listings
+    sequence.sandbox.clear_faults()
     await running
-    assert play.services.listings.count == 0
+    assert sequence.services.listings.count == 0
 
 
-async def test_a_listing_that_is_refused_keeps_what_was_listed(play: Play) -> None:
-    await play.ask(strategy="fan-out")
-    play.sandbox.add_fault(Fault("segment", "status", route="listing", page=10, status=403))
-    await play.run("syn_1:walk:1")
-    failed = await play.sync()
+async def test_a_listing_that_is_refused_keeps_what_was_listed(sequence: JobSequence) -> None:
+    await sequence.ask(strategy="fan-out")
+    sequence.sandbox.add_fault(Fault("segment", "status", route="listing", page=10, status=403))
+    await sequence.run("syn_1:walk:1")
+    failed = await sequence.sync()
     assert failed.error
     assert (failed.error.code, failed.pages_listed) == ("segment_forbidden", 10)
     assert [key.number for key in failed.outstanding] == [1, 2]
-    assert await play.jobs() == []
+    assert await sequence.jobs() == []
 
 
-async def test_a_page_that_always_fails_ends_the_sync_despite_its_batch(play: Play) -> None:
-    await play.ask(strategy="fan-out")
-    await play.run("syn_1:walk:1")
-    play.sandbox.add_fault(Fault("segment", "status", route="page", page=3, status=500))
+async def test_a_page_that_always_fails_ends_the_sync_despite_its_batch(sequence: JobSequence) -> None:
+    await sequence.ask(strategy="fan-out")
+    await sequence.run("syn_1:walk:1")
+    sequence.sandbox.add_fault(Fault("segment", "status", route="page", page=3, status=500))
     for _ in range(100):
-        if (await play.sync()).state.is_final:
+        if (await sequence.sync()).state.is_final:
             break
-        for job in await play.jobs():
-            await play.run(job)
-    failed = await play.sync()
+        for job in await sequence.jobs():
+            await sequence.run(job)
+    failed = await sequence.sync()
     assert failed.error
     assert (failed.error.code, failed.error.resumable) == ("segment_unavailable", True)
     assert "page 4" in failed.error.message
 
 
-async def test_two_batches_at_once_are_both_counted(play: Play, chain: Sync) -> None:
-    await play.ask(strategy="fan-out")
-    await play.run("syn_1:walk:1")
-    await asyncio.gather(*(play.run(job) for job in await play.jobs()))
-    assert same(await play.sync(), chain)
+async def test_two_batches_at_once_are_both_counted(sequence: JobSequence, chain: Sync) -> None:
+    await sequence.ask(strategy="fan-out")
+    await sequence.run("syn_1:walk:1")
+    await asyncio.gather(*(sequence.run(job) for job in await sequence.jobs()))
+    assert same(await sequence.sync(), chain)
 
 
 def test_a_batch_reads_several_pages_at_a_time() -> None:

@@ -14,8 +14,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
-from tests.support.redis_server import RedisServer
-from tests.unit.worker.store.test_state_machine import (
+from tests.support.servers.redis_server import RedisServer
+from tests.unit.worker.store.syncs.test_state_machine import (
     AGO,
     CALM,
     MOST_REVIVALS,

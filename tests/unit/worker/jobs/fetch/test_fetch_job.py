@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from tests.support.fake_time import FakeTime, client_of, services_for
+from tests.support.clocks.fake_time import FakeTime, client_of, services_for
 from worker.clusters import Aggregate, fold
 from worker.http.client import new_session
 from worker.jobs.composition import walk

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
-from tests.support.fake_time import FakeTime, client_of, services_for
+from tests.support.clocks.fake_time import FakeTime, client_of, services_for
 from worker.errors import LeaseLost
 from worker.jobs.composition import finalize, walk
 from worker.jobs.job_payloads import sync_payload

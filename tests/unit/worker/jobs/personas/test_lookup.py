@@ -11,8 +11,8 @@ import orjson
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions
-from tests.support.fake_time import FakeTime, services_for
-from tests.support.web_server import Request, answer, serving
+from tests.support.clocks.fake_time import FakeTime, services_for
+from tests.support.servers.web_server import Request, answer, serving
 from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import ResumableStop
 from worker.http.client import new_session

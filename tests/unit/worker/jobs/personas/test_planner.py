@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
-from tests.support.fake_time import FakeTime, services_for
-from tests.support.syncs import Syncs
+from tests.support.clocks.fake_time import FakeTime, services_for
+from tests.support.syncs.syncs import Syncs
 from worker.clusters import RECIPE, Aggregate, ClusterSummary, fold, summarise
 from worker.errors import ResumableStop
 from worker.http.client import new_session

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import checks
+from tests.support.scenarios import checks
 from worker.errors import ApiError, ResumableStop
 from worker.segment.export_file import FileSource, OpenFiles, anywhere, file_cache
 from worker.segment.export_file.ndjson_file import Content, FilePage, Place

@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 import redis.exceptions as redis_errors
 
-from tests.support.sleepy_time import now, play
+from tests.support.clocks.virtual_time import now, run_in_virtual_time
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.store.connection.outage import LAST_TRY_S, Outage, is_outage, is_refusal, reason
 
@@ -132,38 +132,38 @@ def test_a_reason_is_one_line_without_the_command(error: Exception, words: str) 
 
 
 def test_an_answer_is_waited_for_in_growing_steps_of_half_a_second_at_most() -> None:
-    async def story() -> None:
+    async def body() -> None:
         redis = Redis(*[AWAY] * 10)
         assert await Outage(math.inf).wait_out(redis.ask) == "answer"
         steps = [round(after - before, 6) for before, after in pairwise(redis.attempts)]
         assert steps == [0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5, 0.5, 0.5, 0.5]
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_refused_connection_is_given_up_when_patience_ends() -> None:
-    async def story() -> None:
+    async def body() -> None:
         redis, began_at = Redis(AWAY, for_ever=True), now()
         with pytest.raises(StoreUnavailable, match=r"^Redis does not answer: Error 111 .*refused\. Check REDIS_URL"):
             await Outage(5).wait_out(redis.ask)
         assert 4 < now() - began_at <= 5.1
         assert redis.attempts[-1] - began_at <= 5
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_hung_redis_is_given_up_when_patience_ends() -> None:
-    async def story() -> None:
+    async def body() -> None:
         began_at = now()
         with pytest.raises(StoreUnavailable, match="TimeoutError"):
             await Outage(5).wait_out(Redis(None, for_ever=True).ask)
         assert 4.9 < now() - began_at < 5.2
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_an_attempt_gets_a_second_however_short_the_patience() -> None:
-    async def story() -> None:
+    async def body() -> None:
         began_at = now()
         with pytest.raises(StoreUnavailable):
             await Outage(0).wait_out(Redis(None, for_ever=True).ask)
@@ -174,11 +174,11 @@ def test_an_attempt_gets_a_second_however_short_the_patience() -> None:
             await Outage(0).wait_out(redis.ask)
         assert len(redis.attempts) == 1
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_without_end_means_without_end() -> None:
-    async def story() -> None:
+    async def body() -> None:
         waiting = asyncio.create_task(Outage(math.inf).wait_out(Redis(AWAY, for_ever=True).ask))
         await asyncio.sleep(3600)
         assert not waiting.done()
@@ -186,12 +186,12 @@ def test_without_end_means_without_end() -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 @pytest.mark.parametrize("failure", [AWAY, None])
 def test_whoever_waits_already_stops_waiting_in_time(failure: Exception | None) -> None:
-    async def story() -> None:
+    async def body() -> None:
         outage = Outage(math.inf)
         waiting = [asyncio.create_task(outage.wait_out(Redis(failure, for_ever=True).ask)) for _ in range(3)]
         await asyncio.sleep(60)
@@ -202,11 +202,11 @@ def test_whoever_waits_already_stops_waiting_in_time(failure: Exception | None) 
                 await one
         assert 3 < now() - began_at < 4.2
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_after_that_each_command_gets_one_short_attempt() -> None:
-    async def story() -> None:
+    async def body() -> None:
         outage = Outage(math.inf)
         outage.stop_waiting(4)
         await asyncio.sleep(60)
@@ -218,11 +218,11 @@ def test_after_that_each_command_gets_one_short_attempt() -> None:
             assert now() - began_at <= most
             assert len(redis.attempts) == 1
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_later_stop_does_not_lengthen_an_earlier_one() -> None:
-    async def story() -> None:
+    async def body() -> None:
         outage = Outage(math.inf)
         waiting = asyncio.create_task(outage.wait_out(Redis(None, for_ever=True).ask))
         await asyncio.sleep(1)
@@ -233,11 +233,11 @@ def test_a_later_stop_does_not_lengthen_an_earlier_one() -> None:
             await waiting
         assert now() - began_at < 2.2
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_an_attempt_whose_time_is_just_over_is_left_alone() -> None:
-    async def story() -> None:
+    async def body() -> None:
         outage = Outage(1)
 
         async def hang() -> None:
@@ -249,14 +249,14 @@ def test_an_attempt_whose_time_is_just_over_is_left_alone() -> None:
         with pytest.raises(StoreUnavailable):
             await outage.wait_out(hang)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 @pytest.mark.parametrize(
     "error", [redis_errors.ResponseError("WRONGTYPE"), ValueError("mine"), asyncio.CancelledError()]
 )
 def test_what_is_no_outage_is_raised_at_once(error: BaseException) -> None:
-    async def story() -> None:
+    async def body() -> None:
         attempts = []
 
         async def fail() -> None:
@@ -268,11 +268,11 @@ def test_what_is_no_outage_is_raised_at_once(error: BaseException) -> None:
         assert raised.value is error
         assert len(attempts) == 1
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_cancellation_swallowed_by_an_attempt_is_still_raised() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async def deaf() -> str:
             try:
                 await asyncio.sleep(3600)
@@ -289,12 +289,12 @@ def test_a_cancellation_swallowed_by_an_attempt_is_still_raised() -> None:
             async with asyncio.timeout(1):
                 await Outage(math.inf).wait_out(deaf)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 @pytest.mark.parametrize("error", [AWAY, TimeoutError(), redis_errors.ResponseError("WRONGTYPE")])
 def test_a_cancellation_that_becomes_a_failure_is_raised_at_once(error: Exception) -> None:
-    async def story() -> None:
+    async def body() -> None:
         attempts = []
 
         async def deaf() -> str:
@@ -314,7 +314,7 @@ def test_a_cancellation_that_becomes_a_failure_is_raised_at_once(error: Exceptio
         assert now() == cancelled_at
         assert len(attempts) == 1
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_ctrl_c_during_an_answer_cancels_once_and_spares_the_cleanup() -> None:
@@ -326,7 +326,7 @@ def test_ctrl_c_during_an_answer_cancels_once_and_spares_the_cleanup() -> None:
         this.cancel()
         return "answer"
 
-    async def story() -> None:
+    async def body() -> None:
         async def work() -> str:
             try:
                 await Outage(math.inf).wait_out(attempt)
@@ -337,11 +337,11 @@ def test_ctrl_c_during_an_answer_cancels_once_and_spares_the_cleanup() -> None:
 
         assert await asyncio.create_task(work()) == "cleaned up"
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_who_cleans_up_after_a_cancellation_may_still_use_redis() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async def clean_up() -> str:
             try:
                 await asyncio.sleep(3600)
@@ -354,11 +354,11 @@ def test_who_cleans_up_after_a_cancellation_may_still_use_redis() -> None:
         job.cancel()
         assert await job == "answer"
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_cleanup_runs_in_a_task_with_time_outs_and_can_be_cancelled() -> None:
-    async def story() -> None:
+    async def body() -> None:
         attempts = []
 
         async def attempt() -> str:
@@ -389,16 +389,16 @@ def test_cleanup_runs_in_a_task_with_time_outs_and_can_be_cancelled() -> None:
         assert job.cancelled()
         assert now() == again_at
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_refusal_names_the_setting() -> None:
-    async def story() -> None:
+    async def body() -> None:
         refusal = redis_errors.AuthenticationError("invalid username-password pair or user is disabled.")
         with pytest.raises(ConfigurationError, match="REDIS_URL says: invalid username-password pair"):
             await Outage(math.inf).wait_out(Redis(refusal).ask)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 # What is told
@@ -416,7 +416,7 @@ async def two_outages(outage: Outage) -> None:
 
 def test_an_outage_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    play(lambda: two_outages(Outage(math.inf)))
+    run_in_virtual_time(lambda: two_outages(Outage(math.inf)))
     lines = told(caplog)
     assert len(lines) == 2
     assert lines[0].startswith("Redis is away (Error 111")
@@ -429,6 +429,6 @@ def test_a_hiccup_and_a_command_line_that_says_so_itself_are_not_told(caplog: py
     async def hiccup() -> None:
         await Outage(math.inf).wait_out(Redis(AWAY).ask)
 
-    play(hiccup)
-    play(lambda: two_outages(Outage(60)))
+    run_in_virtual_time(hiccup)
+    run_in_virtual_time(lambda: two_outages(Outage(60)))
     assert told(caplog) == []

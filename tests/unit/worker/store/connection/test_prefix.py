@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.redis_server import RedisServer
-from tests.support.syncs import Syncs
+from tests.support.servers.redis_server import RedisServer
+from tests.support.syncs.syncs import Syncs
 from worker.models.sync import SyncState
 from worker.store import StorePool, redis_pool
 from worker.store.connection.prefix import prefixed

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.tls import identity
+from tests.support.servers.tls import identity
 from worker.errors import ConfigurationError
 from worker.store import redis_pool
 from worker.store.connection.url import connections

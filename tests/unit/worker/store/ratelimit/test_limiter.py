@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.model import read
-from tests.support.sleepy_time import now, play
+from tests.support.clocks.virtual_time import now, run_in_virtual_time
+from tests.support.syncs.model import read
 from worker.errors import StoreUnavailable
 from worker.models.allowance import Allowance
 from worker.store import Limiter, RateScope, StorePool, embedded_pool, keys
@@ -96,7 +96,7 @@ def allowed(scope: RateScope) -> int:
 
 
 def test_a_burst_goes_out_at_once_and_the_rest_at_even_gaps() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             began_at = now()
             moments = await call(make(pool, FAST), 200)
@@ -107,20 +107,20 @@ def test_a_burst_goes_out_at_once_and_the_rest_at_even_gaps() -> None:
             assert sorted(gaps)[len(gaps) // 2] == pytest.approx(FAST_GAP_S, abs=MICRO)
             assert moments[-1] - began_at == pytest.approx(199 * FAST_GAP_S - BURST_S, abs=0.03)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_chain_slower_than_the_limit_never_waits() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             moments = await call(make(pool, FAST), 200, busy=lambda: 0.05)
             assert moments[-1] - moments[0] == pytest.approx(199 * 0.05)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_every_request_asks_redis_once() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             await make(pool, FAST).slot(0)  # loads the script
             connection = Connection(pool)
@@ -129,11 +129,11 @@ def test_every_request_asks_redis_once() -> None:
             await call(make(connection, FAST), 100)
             assert connection.asked <= 2.1 * 100  # a window that is full is asked about again
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_no_more_is_made_up_for_than_a_burst() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, FAST)
             await call(one, 100)
@@ -142,7 +142,7 @@ def test_no_more_is_made_up_for_than_a_burst() -> None:
             moments = await call(one, 50)
             assert sum(moment == began_at for moment in moments) == 1 + int(BURST_S / FAST_GAP_S)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_worker_that_gets_the_processor_a_fifth_of_the_time_still_uses_the_rate() -> None:
@@ -153,17 +153,17 @@ def test_a_worker_that_gets_the_processor_a_fifth_of_the_time_still_uses_the_rat
         into_s = wakes_at % 0.1
         await asyncio.sleep(seconds if into_s < 0.02 else seconds + 0.1 - into_s)
 
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             moments = await call(make(pool, FAST, throttled), 500)
             assert_kept(moments, FAST, LATE_S)
             assert 499 / (moments[-1] - moments[0]) >= 0.7 * FAST.most
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_slot_that_is_reached_late_is_given_back_and_another_is_taken() -> None:
-    async def story() -> None:
+    async def body() -> None:
         late = iter([0.0, 0.0, 0.03, 0.0, 0.5])
 
         async def oversleep(seconds: float) -> None:
@@ -175,12 +175,12 @@ def test_a_slot_that_is_reached_late_is_given_back_and_another_is_taken() -> Non
             log = [int(slot) / 1e6 for slot in await pool.lrange(keys.limit("fast") + ":log", 0, -1)]
             assert log == pytest.approx(moments, abs=LATE_S)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 @pytest.mark.parametrize("scope", [RateScope("slow", gap_s=1.0), RateScope("slow", 1.0, most=60, window_s=60)])
 def test_a_slot_that_is_always_reached_late_delays_nobody_by_another_gap(scope: RateScope) -> None:
-    async def story() -> None:
+    async def body() -> None:
         async def oversleep(seconds: float) -> None:
             await asyncio.sleep(seconds + 2 * LATE_S)
 
@@ -188,11 +188,11 @@ def test_a_slot_that_is_always_reached_late_delays_nobody_by_another_gap(scope: 
             moments = await call(make(pool, scope, oversleep), 10)
             assert moments[-1] - moments[0] == pytest.approx(9 * (1.0 + 2 * LATE_S), abs=0.001)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_little_lateness_is_no_reason_to_ask_again() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async def oversleep(seconds: float) -> None:
             await asyncio.sleep(seconds + LATE_S - MICRO)
 
@@ -202,7 +202,7 @@ def test_a_little_lateness_is_no_reason_to_ask_again() -> None:
             await call(make(connection, RateScope("slow", gap_s=0.05), oversleep), 10)
             assert connection.asked == 10
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 # A window
@@ -210,7 +210,7 @@ def test_a_little_lateness_is_no_reason_to_ask_again() -> None:
 
 @pytest.mark.parametrize("others", [0, 1])
 def test_a_limit_that_is_raised_holds_for_the_whole_window(others: int) -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             raised, slow = make(pool, MINUTE), make(pool, MINUTE)
             moments = await call(raised, 40)
@@ -221,11 +221,11 @@ def test_a_limit_that_is_raised_holds_for_the_whole_window(others: int) -> None:
             assert_kept(moments, RateScope.per_minute("minute", 120, gap_s=0.3))
             assert len([moment for moment in moments if moment - moments[0] < 60]) > 58
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_lower_limit_counts_also_after_it_was_raised() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, MINUTE)
             one.raise_limit(240)
@@ -233,11 +233,11 @@ def test_a_lower_limit_counts_also_after_it_was_raised() -> None:
             moments = await call(one, 200)
             assert_kept(moments, RateScope.per_minute("minute", 120, gap_s=0.3))
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_window_may_be_used_up_at_once_and_then_has_to_pass() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             moments = await call(make(pool, MINUTE), 200)
             assert_kept(moments, MINUTE)
@@ -246,7 +246,7 @@ def test_a_window_may_be_used_up_at_once_and_then_has_to_pass() -> None:
             assert first[-1] - first[0] == pytest.approx(57 * 0.3, abs=0.001)
             assert moments[58] - moments[0] == pytest.approx(60, abs=0.001)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 @settings(max_examples=25, database=None, derandomize=True)
@@ -269,7 +269,7 @@ def test_no_window_ever_holds_too_many(
         late_s = chance.choice([0.0, 0.0, LATE_S + 0.001, 1.0])
         await asyncio.sleep(seconds + late_s)
 
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             all_moments = await asyncio.gather(
                 *(
@@ -279,7 +279,7 @@ def test_no_window_ever_holds_too_many(
             )
             assert_kept([moment for moments in all_moments for moment in moments], scope, LATE_S)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 @settings(max_examples=25, database=None, derandomize=True)
@@ -308,14 +308,14 @@ def test_a_request_waits_only_if_the_pace_or_the_window_has_no_room(rate: float,
             sent.append(now())
             await asyncio.sleep(chance.choice([0.0, 0.0, gap_s / 2, 3 * gap_s, 1.3]))
 
-    async def story() -> None:
+    async def body() -> None:
         sent.clear()
         pace_at[0] = -LONG_S
         async with closing(embedded_pool()) as pool:
             one_each = [make(pool, scope) for _ in range(limiters)]
             await asyncio.gather(*(caller(one) for one in one_each))
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 # Several callers
@@ -323,7 +323,7 @@ def test_a_request_waits_only_if_the_pace_or_the_window_has_no_room(rate: float,
 
 @pytest.mark.parametrize("scope", [FAST, MINUTE], ids=lambda scope: scope.name)
 def test_four_callers_keep_one_limit_and_share_it(scope: RateScope) -> None:
-    async def story() -> None:
+    async def body() -> None:
         shares: list[list[float]] = [[], [], [], []]
 
         chance = random.Random(1)
@@ -348,11 +348,11 @@ def test_four_callers_keep_one_limit_and_share_it(scope: RateScope) -> None:
             assert len(moments) >= 280
             assert min(map(len, shares)) > len(moments) / 4 * 0.7
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_callers_of_one_limiter_take_its_slots_in_turn() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, FAST)
             all_moments = await asyncio.gather(*(call(one, 20) for _ in range(5)))
@@ -362,23 +362,23 @@ def test_callers_of_one_limiter_take_its_slots_in_turn() -> None:
                 for earlier, later in pairwise(zip(*all_moments, strict=True))  # one round after the other
             )
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_scopes_know_nothing_of_each_other() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             await make(pool, RateScope("a", gap_s=60)).slot(0)
             await make(pool, RateScope("b", gap_s=60)).slot(0)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 # Refusal
 
 
 def test_a_slot_that_is_too_far_away_is_refused_and_not_reserved() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, RateScope("slow", gap_s=10))
             await one.slot(0)
@@ -392,11 +392,11 @@ def test_a_slot_that_is_too_far_away_is_refused_and_not_reserved() -> None:
             await one.slot(8)
             assert now() == pytest.approx(1_000_010)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_full_window_is_refused_too() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, RateScope("window", gap_s=0, most=3, window_s=60))
             await call(one, 3)
@@ -405,14 +405,14 @@ def test_a_full_window_is_refused_too() -> None:
                 await one.slot(5)
             assert refusal.value.wait_s == pytest.approx(40)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 # Penalties
 
 
 def test_after_a_penalty_nobody_sends_before_its_end() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             callers = [make(pool, FAST) for _ in range(4)]
             for one in callers:
@@ -427,11 +427,11 @@ def test_after_a_penalty_nobody_sends_before_its_end() -> None:
             assert min(moments) - penalised_at == pytest.approx(30)
             assert_kept(moments, FAST)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_slot_held_by_another_process_at_a_penalty_is_near() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             mine, other = make(pool, FAST), make(pool, FAST)
             await asyncio.gather(call(mine, 60), call(other, 60))
@@ -445,11 +445,11 @@ def test_a_slot_held_by_another_process_at_a_penalty_is_near() -> None:
             assert len(early) <= 1
             assert all(moment - penalised_at <= NEAR_S for moment in early)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_caller_that_waits_for_its_slot_when_a_penalty_comes_does_not_use_it() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, FAST)
             await call(one, 30)
@@ -461,12 +461,12 @@ def test_a_caller_that_waits_for_its_slot_when_a_penalty_comes_does_not_use_it()
             assert min(moments) - penalised_at >= 30
             assert_kept(moments, FAST)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 @pytest.mark.parametrize("slow_penalty", [False, True])
 def test_a_reservation_that_a_penalty_overtakes_is_not_used(slow_penalty: bool) -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(Connection(pool, [0.0, 0.05]), FAST)
             await one.slot(LONG_S)
@@ -485,11 +485,11 @@ def test_a_reservation_that_a_penalty_overtakes_is_not_used(slow_penalty: bool) 
             for moments in await asyncio.gather(*asking):
                 assert moments[0] - penalised_at >= 30 - MICRO
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_nothing_is_made_up_for_after_a_penalty() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, FAST)
             await one.slot(LONG_S)
@@ -497,11 +497,11 @@ def test_nothing_is_made_up_for_after_a_penalty() -> None:
             moments = await call(one, 20)
             assert min(later - earlier for earlier, later in pairwise(moments)) >= FAST_GAP_S - MICRO
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_shorter_penalty_does_not_end_a_longer_one() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, FAST)
             await one.penalise(30)
@@ -514,7 +514,7 @@ def test_a_shorter_penalty_does_not_end_a_longer_one() -> None:
             await one.slot(LONG_S)
             assert now() - began_at == pytest.approx(90)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 async def gap_now_s(pool: StorePool, scope: RateScope) -> float:
@@ -529,7 +529,7 @@ def spaced(scope: RateScope, margin: float) -> Any:
 
 
 def test_each_429_leaves_more_room_up_to_half_of_the_limit_and_quiet_takes_it_back() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             for margin in (0.06, 0.08, 0.12, 0.20, 0.36, 0.5, 0.5):
                 await make(pool, FAST).penalise(1)
@@ -540,11 +540,11 @@ def test_each_429_leaves_more_room_up_to_half_of_the_limit_and_quiet_takes_it_ba
             await make(pool, FAST).penalise(1)
             assert await gap_now_s(pool, FAST) == spaced(FAST, 0.06)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_the_429s_of_one_moment_are_one() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one, other = make(pool, FAST), make(pool, FAST)
             await asyncio.gather(*(limited.penalise(pause_s) for limited in (one, other) for pause_s in (0.2, 0.3, 2)))
@@ -552,11 +552,11 @@ def test_the_429s_of_one_moment_are_one() -> None:
             await other.penalise(0.2)  # of a request that was on its way
             assert await gap_now_s(pool, FAST) == spaced(FAST, 0.06)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_429_takes_from_a_window_too() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, MINUTE)
             await one.penalise(1)
@@ -565,7 +565,7 @@ def test_a_429_takes_from_a_window_too() -> None:
             assert sum(moment - moments[0] < 60 - MICRO for moment in moments) == 57
             assert moments[0] - began_at == pytest.approx(1)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 # What the API says of its limit
@@ -575,7 +575,7 @@ LIMITED = Allowance(limit=10)
 
 
 def test_a_lower_limit_than_ours_slows_everyone_down_for_as_long_as_it_is_named() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, FAST)
             await call(one, 30)
@@ -591,12 +591,12 @@ def test_a_lower_limit_than_ours_slows_everyone_down_for_as_long_as_it_is_named(
             await asyncio.sleep(LEARNED_S)
             assert await gap_now_s(pool, FAST) == spaced(FAST, 0.04)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 @pytest.mark.parametrize("said", [LIMITED, Allowance(100, pause_s=20)])
 def test_news_that_redis_cannot_be_told_is_told_at_the_next_slot(said: Allowance) -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             connection = Connection(pool)
             one = make(connection, FAST)
@@ -617,11 +617,11 @@ def test_news_that_redis_cannot_be_told_is_told_at_the_next_slot(said: Allowance
                 assert now() - heard_at >= 20 - MICRO
                 await asked
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_the_lowest_of_several_limits_counts() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one, other = make(pool, FAST), make(pool, FAST)
             for limited, limit in [(one, 20), (other, 10), (one, 15), (other, 30)]:
@@ -629,25 +629,25 @@ def test_the_lowest_of_several_limits_counts() -> None:
                 await limited.slot(LONG_S)
             assert await gap_now_s(pool, FAST) == spaced(RateScope.per_second("fast", 10), 0.04)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_window_is_as_small_as_the_api_says() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, MINUTE)
             one.learn(Allowance(20))
             moments = await call(one, 40)
             assert sum(moment - moments[0] < 60 - MICRO for moment in moments) == 19
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 @pytest.mark.parametrize(
     "said", [Allowance(), Allowance(50), Allowance(1000), Allowance(None, NEAR_RESET_S), Allowance(50, NEAR_RESET_S)]
 )
 def test_what_is_no_news_changes_nothing_and_costs_nothing(said: Allowance) -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             connection = Connection(pool)
             one = make(connection, FAST)
@@ -661,11 +661,11 @@ def test_what_is_no_news_changes_nothing_and_costs_nothing(said: Allowance) -> N
             assert now() - began_at < 2 * FAST_GAP_S
             assert await gap_now_s(pool, FAST) == spaced(FAST, 0.04)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_limit_that_is_used_up_holds_everyone_back_until_its_reset() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one, other = make(pool, FAST), make(pool, FAST)
             await call(other, 30)
@@ -682,11 +682,11 @@ def test_a_limit_that_is_used_up_holds_everyone_back_until_its_reset() -> None:
             await waiting
             assert await gap_now_s(pool, FAST) == spaced(FAST, 0.04)  # nobody was refused
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_no_more_of_a_pause_is_believed_than_the_longest() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = Limiter(pool, FAST, longest_pause_s=7, clock=now)
             one.learn(Allowance(100, pause_s=604_800))
@@ -694,7 +694,7 @@ def test_no_more_of_a_pause_is_believed_than_the_longest() -> None:
                 await one.slot(5)
             assert refusal.value.wait_s == pytest.approx(7)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 # Slow answers
@@ -711,7 +711,7 @@ def test_no_more_of_a_pause_is_believed_than_the_longest() -> None:
     ],
 )
 def test_the_slot_of_a_slow_answer_is_not_used_unless_all_answers_are_slow(delays: list[float], questions: int) -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             await make(pool, RateScope("other")).slot(0)  # loads the script
             connection = Connection(pool, delays)
@@ -721,7 +721,7 @@ def test_the_slot_of_a_slow_answer_is_not_used_unless_all_answers_are_slow(delay
                 await one.slot(LONG_S)
             assert connection.asked == questions
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 # The clock of Redis, and what stays in it
@@ -730,7 +730,7 @@ def test_the_slot_of_a_slow_answer_is_not_used_unless_all_answers_are_slow(delay
 @pytest.mark.parametrize("scope", [FAST, MINUTE], ids=lambda scope: scope.name)
 @pytest.mark.parametrize("step_s", [-3600, -60, 3600])
 def test_a_step_of_the_clock_of_redis_keeps_nobody_waiting(scope: RateScope, step_s: float) -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, scope)
             moments = await call(one, 10)
@@ -741,22 +741,22 @@ def test_a_step_of_the_clock_of_redis_keeps_nobody_waiting(scope: RateScope, ste
             assert after[0] - before <= scope.gap_s + FAST_GAP_S
             assert_kept(after if step_s > 0 else [*moments, *after], scope)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_limit_that_an_earlier_version_left_is_read() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             soon_us = int((now() + 0.05) * 1e6)
             fields = {"last": soon_us, "caller": "somebody", "shared": soon_us, "named": 10, "named_until": soon_us * 2}
             await pool.hset(keys.limit("fast"), mapping={name: str(value) for name, value in fields.items()})
             assert await gap_now_s(pool, FAST) == spaced(RateScope.per_second("fast", 10), 0.04)
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_limit_that_nobody_uses_any_more_leaves_redis() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, MINUTE)
             await call(one, 700)
@@ -771,4 +771,4 @@ def test_a_limit_that_nobody_uses_any_more_leaves_redis() -> None:
             await asyncio.sleep(800)
             assert await read(pool) == {}
 
-    play(story)
+    run_in_virtual_time(body)

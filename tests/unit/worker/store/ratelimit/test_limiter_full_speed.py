@@ -9,8 +9,8 @@ import asyncio
 
 import pytest
 
-from tests.support.limited_server import Load, Outcome, Run, ask
-from tests.support.sleepy_time import SleepyLoop, play
+from tests.support.clocks.virtual_time import VirtualTimeLoop, run_in_virtual_time
+from tests.support.servers.rate_limited_server import Load, Outcome, Run, ask
 from worker.store import embedded_pool
 from worker.store.connection.pool import closing
 
@@ -18,10 +18,10 @@ from worker.store.connection.pool import closing
 def outcome_of(load: Load, seconds: float) -> Outcome:
     outcomes = []
 
-    async def story() -> None:
+    async def body() -> None:
         outcomes.append(await ask(load, seconds))
 
-    play(story)
+    run_in_virtual_time(body)
     return outcomes[0]
 
 
@@ -49,20 +49,20 @@ def test_workers_that_do_not_need_all_of_the_limit_are_not_in_each_others_way() 
 
 
 def test_a_process_that_is_stopped_again_and_again_overruns_nothing() -> None:
-    async def story() -> None:
+    async def body() -> None:
         async with closing(embedded_pool()) as pool:
             run = Run(Load(100, 100, workers=2, jitter_s=0.03), pool, seed=1)
-            asking = asyncio.create_task(run.play(20))
+            asking = asyncio.create_task(run.run_in_virtual_time(20))
             loop = asyncio.get_running_loop()
-            assert isinstance(loop, SleepyLoop)
+            assert isinstance(loop, VirtualTimeLoop)
             while not asking.done():
                 await asyncio.sleep(0.4)
-                loop.stand_still(0.15)
+                loop.pass_time(0.15)
             seen = await asking
             assert seen.refused == 0
             assert seen.per_second > 80
 
-    play(story)
+    run_in_virtual_time(body)
 
 
 def test_a_limit_that_others_use_too_is_found_by_its_refusals() -> None:

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from tests.support.lua_scripts import (
+from tests.support.project.lua_scripts import (
     BUILT_IN,
     answered_words,
     declared_names,

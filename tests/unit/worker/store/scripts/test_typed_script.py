@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from tests.support.syncs import PAGE, Syncs
+from tests.support.syncs.syncs import PAGE, Syncs
 from worker.errors import LeaseLost, StoreUnusable
 from worker.models.sync import SyncState
 from worker.store import StorePool

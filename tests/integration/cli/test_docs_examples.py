@@ -1,0 +1,67 @@
+"""What README and docs/ tell a newcomer to run, run as printed: against the sandbox, with a real Redis and worker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shlex
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
+from tests.support.processes.command_line import Done, cli
+from tests.support.processes.workers import WorkerProcess, environment
+from tests.support.project.docs import PAGES, code_blocks, page
+from tests.support.servers.redis_server import RedisServer
+
+(FIRST_SYNC,) = (block for block in code_blocks(PAGES["README.md"], "sh") if "preview" in block)
+COMMANDS = [
+    shlex.split(line, comments=True)[1:]
+    for line in FIRST_SYNC.splitlines()
+    if "segment-personas " in line.split("#")[0]
+]
+SNIPPETS = [*code_blocks(PAGES["README.md"], "python"), *code_blocks(page("python-api"), "python")]
+
+
+async def test_the_first_real_sync_of_the_readme_works_as_printed_without_redis(tmp_path: Path) -> None:
+    async with Sandbox(SandboxOptions(spaces={"spa_1": SpaceSpec(1200, "recipe")})) as sandbox:
+        env = environment(None, sandbox, SEGMENT_SPACE_ID="spa_1", XDG_STATE_HOME=str(tmp_path))
+        ended: dict[str, Done] = {words[0]: await cli(*words, env=env) for words in COMMANDS}
+        assert {name: done.code for name, done in ended.items()} == {"doctor": 0, "preview": 0, "sync": 0}
+        assert "create 3 personas for 900 credits" in ended["preview"].out + ended["preview"].err
+        assert len(sandbox.personas) == 3
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=[f"{number}" for number, _ in enumerate(SNIPPETS)])
+async def test_a_python_example_of_the_docs_runs_as_pasted(
+    snippet: str, redis_server: RedisServer, start_worker: Callable[..., WorkerProcess]
+) -> None:
+    async with Sandbox(SandboxOptions(spaces={"spa_123": SpaceSpec(60, "recipe")})) as sandbox:
+        start_worker(environment(redis_server.url, sandbox, MAVERA_TIMEOUT_S="0.5", MAVERA_SETTLE_S="2.5"))
+        program = snippet.replace("redis://localhost", redis_server.url)
+        assert program != snippet
+        done = await python(program, environment(redis_server.url, None))
+    assert done.code == 0, done.err
+    assert re.search(r"completed.* 60\b", done.out)
+
+
+async def python(program: str, env: Mapping[str, str]) -> Done:
+    """Runs a program in a Python of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, env=dict(env), stdout=PIPE, stderr=PIPE
+    )
+    out, err = await process.communicate()
+    return Done(process.returncode or 0, out.decode(), err.decode())
+
+
+async def test_the_persona_that_the_docs_show_is_the_one_that_the_demo_makes() -> None:
+    shown = " ".join(line[2:] for line in page("personas-plan-budget").splitlines() if line.startswith("> "))
+    done = await cli("preview", "--sandbox", "--json", env=environment(None, None))
+    first, *_ = json.loads(done.out)["planned"]
+    assert first["key"] == "high_value"
+    assert first["payload"]["description"] == shown

@@ -1,0 +1,97 @@
+"""This version and the one before it on one Redis: rolled forward, rolled back, and both at once, with real checkouts.
+
+Whatever takes over from whatever in the middle of a sync, every profile counts once and every cluster gets one persona.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from producer.sandbox import SpaceSpec
+from tests.support.processes.checkouts import VERSION_BEFORE, Checkout, checkout
+from tests.support.processes.workers import WorkerProcess
+from tests.support.scenarios.checks import until
+from tests.support.scenarios.scenario import Scenario, Start, start_scenario
+from tests.support.servers.redis_server import RedisServer
+from worker.models.sync import Sync
+
+SPACE = SpaceSpec(1500, "mixed")
+"""75 pages of 20. Some values cannot be used; of those this version keeps more than the one before."""
+SETTINGS = {"SEGMENT_PAGE_SIZE": "20", "MAVERA_GAP_S": "0.3", "STALL_S": "3"}
+
+ASK = """
+import asyncio, sys
+from producer import SyncClient, SyncRequest
+async def ask():
+    async with SyncClient(sys.argv[1]) as client:
+        return await client.enqueue(SyncRequest(space_id="spa", strategy=sys.argv[2], dialect="inline"))
+print(asyncio.run(ask()).id)
+"""
+
+STRATEGIES = pytest.mark.parametrize("strategy", ["chain", "fan-out"])
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The version before this one."""
+    return checkout(VERSION_BEFORE, tmp_path_factory.mktemp("version-before"))
+
+
+async def _enqueue(scenario: Scenario, before: Checkout, strategy: str, asked_by: str) -> Sync:
+    if asked_by == "new":
+        return await scenario.enqueue(strategy=strategy)
+    return await scenario.client.get(before.run(ASK, scenario.redis.url, strategy, env=scenario.environment()))
+
+
+def _worker(scenario: Scenario, version: str, before: Checkout) -> WorkerProcess:
+    return scenario.worker(command=before.worker) if version == "old" else scenario.worker()
+
+
+@pytest.mark.parametrize("moment", ["reading", "buying"])
+@pytest.mark.parametrize(("first", "second"), [("old", "new"), ("new", "old")])
+@STRATEGIES
+async def test_a_sync_goes_on_exactly_where_the_other_version_left_it(
+    session_redis: RedisServer,
+    start_worker: Start,
+    before: Checkout,
+    strategy: str,
+    first: str,
+    second: str,
+    moment: str,
+) -> None:
+    options = {"latency_s": 0.03}
+    async with start_scenario(session_redis, start_worker, {"spa": SPACE}, settings=SETTINGS, **options) as scenario:
+        sync = await _enqueue(scenario, before, strategy, asked_by=first)
+        worker = _worker(scenario, first, before)
+
+        async def midway() -> bool:
+            now = await scenario.client.get(sync.id)
+            assert not now.state.is_final, (now.error, worker.text())
+            return now.pages >= 10 if moment == "reading" else bool(scenario.sandbox.personas)
+
+        await until(midway)
+        assert worker.terminate() == 0
+        left = await scenario.client.get(sync.id)
+        assert left.state.value == ("fetching" if moment == "reading" else "finalizing"), left
+        _worker(scenario, second, before)
+        await scenario.assert_bought_once(await scenario.ended(sync))
+
+
+@pytest.mark.parametrize("asked_by", ["old", "new"])
+@STRATEGIES
+async def test_workers_of_both_versions_share_the_work_of_one_redis(
+    session_redis: RedisServer, start_worker: Start, before: Checkout, strategy: str, asked_by: str
+) -> None:
+    """A worker of either is killed in the middle, so that the other's watcher takes its jobs over."""
+    async with start_scenario(
+        session_redis, start_worker, {"spa": SPACE}, settings=SETTINGS, latency_s=0.03
+    ) as scenario:
+        sync = await _enqueue(scenario, before, strategy, asked_by)
+        workers = [_worker(scenario, version, before) for version in ("old", "new")]
+
+        async def midway() -> bool:
+            return (await scenario.client.get(sync.id)).pages >= 10
+
+        await until(midway)
+        workers[asked_by == "old"].kill()
+        await scenario.assert_bought_once(await scenario.ended(sync))

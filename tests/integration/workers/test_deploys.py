@@ -1,0 +1,127 @@
+"""Deploys: whoever is told to stop hands its syncs over and ends cleanly within 10 s, whatever Redis does meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from producer.sandbox import Fault, SpaceSpec
+from tests.support.processes.workers import WORKER, WorkerProcess
+from tests.support.scenarios.scenario import RECIPE, SOON_SETTLED, Start, start_scenario
+from tests.support.servers.redis_server import RedisServer
+
+ARQ = (str(Path(sys.executable).with_name("arq")), "worker.WorkerSettings")
+SPACES = {f"spa_{i}": SpaceSpec(4000, "mixed", seed=i) for i in range(2)}
+"""Twenty pages each."""
+LONG = {f"spa_{i}": SpaceSpec(200 * 160 + i, "recipe") for i in range(2)}
+"""160 pages each, and one profile more; the sandbox makes them beforehand."""
+
+
+async def ends_within_10_s(workers: Sequence[WorkerProcess], number: signal.Signals = signal.SIGTERM) -> None:
+    """Signals all of them; each ends with 0, without a traceback."""
+    began_at = time.monotonic()
+    for worker in workers:
+        worker.process.send_signal(number)
+    for worker in workers:
+        assert await asyncio.to_thread(worker.process.wait) == 0, worker.text()
+        assert time.monotonic() - began_at < 10, worker.text()
+        assert "Traceback" not in worker.text()
+
+
+async def test_ten_deploys_in_the_middle_of_a_sync_cost_nothing_but_time(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    settings = {"STALL_S": "6", "WORKER_SLOTS": "1"}  # a sync for each worker
+    async with start_scenario(
+        session_redis, start_worker, LONG, settings=settings, prebuilt=True, latency_s=0.05
+    ) as scenario:
+        syncs = [await scenario.enqueue(space) for space in LONG]
+        for i in range(10):
+            # Who is there first reads nothing until both are, or it might be through before the tenth deploy.
+            scenario.sandbox.add_fault(Fault("segment", "hold"))
+            fleet = [scenario.worker(ready=False), scenario.worker(command=ARQ, ready=False)]
+            await scenario.listed(*fleet)
+            scenario.sandbox.clear_faults()
+            read = scenario.sandbox.journal.count("segment.page", 200)
+            await scenario.sandbox.journal.wait_answered("segment.page", read + 4, 200)
+            await ends_within_10_s(fleet)
+            assert not any(sync.state.is_final for sync in await scenario.client.list()), i
+        scenario.sandbox.set_options(latency_s=0)
+        scenario.worker()
+        for sync in syncs:
+            await scenario.assert_bought_once(await scenario.ended(sync))
+        await scenario.assert_clean()
+        # Nobody was taken for lost: each left its sync to the next.
+        assert [worker.text() for worker in scenario.workers if "silent in" in worker.text()] == []
+
+
+async def test_a_deploy_waits_for_the_answer_to_a_post_on_its_way(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    slow = Fault("mavera", "slow", route="create", at=1, times=2, seconds=1.5)
+    settings = {"MAVERA_TIMEOUT_S": "4", "MAVERA_SETTLE_S": "6", "WORKER_SLOTS": "1"}
+    spaces = {"spa_0": RECIPE, "spa_1": RECIPE}
+    async with start_scenario(session_redis, start_worker, spaces, settings=settings, faults=(slow,)) as scenario:
+        fleet = [scenario.worker(command=WORKER, ready=False), scenario.worker(command=ARQ, ready=False)]
+        await scenario.listed(*fleet)
+        syncs = [await scenario.enqueue(space) for space in spaces]
+        await scenario.sandbox.journal.wait_arrived("mavera.create", 2)
+        await ends_within_10_s(fleet)
+        assert [len((await scenario.client.get(sync.id)).outcomes) for sync in syncs] == [1, 1]
+        scenario.worker()
+        for sync in syncs:
+            await scenario.assert_bought_once(await scenario.ended(sync))
+        await scenario.assert_clean()
+        assert len(scenario.sandbox.posts) == 3 * 2
+
+
+async def test_a_worker_stops_within_10_s_while_redis_hangs(redis_server: RedisServer, start_worker: Start) -> None:
+    async with start_scenario(redis_server, start_worker, SPACES, settings=SOON_SETTLED, latency_s=0.05) as scenario:
+        fleet = [scenario.worker(command=WORKER, ready=False), scenario.worker(command=ARQ, ready=False)]
+        await scenario.listed(*fleet)
+        syncs = [await scenario.enqueue(space) for space in SPACES]
+        await scenario.sandbox.journal.wait_answered("segment.page", 8)
+        redis_server.pause()
+        try:
+            await ends_within_10_s(fleet)
+        finally:
+            redis_server.go_on()
+        scenario.worker()
+        scenario.sandbox.set_options(latency_s=0)
+        for sync in syncs:
+            await scenario.assert_bought_once(await scenario.ended(sync))
+
+
+async def test_a_worker_stops_within_10_s_while_redis_is_gone(redis_server: RedisServer, start_worker: Start) -> None:
+    async with start_scenario(redis_server, start_worker, SPACES, latency_s=0.05) as scenario:
+        fleet = [scenario.worker(command=WORKER, ready=False), scenario.worker(command=ARQ, ready=False)]
+        await scenario.listed(*fleet)
+        for space in SPACES:
+            await scenario.enqueue(space)
+        await scenario.sandbox.journal.wait_answered("segment.page", 8)
+        await asyncio.to_thread(redis_server.stop)
+        await ends_within_10_s(fleet)
+        await asyncio.to_thread(redis_server.start)
+
+
+async def test_ctrl_c_ends_a_worker_as_a_deploy_does(session_redis: RedisServer, start_worker: Start) -> None:
+    async with start_scenario(
+        session_redis, start_worker, SPACES, settings={"WORKER_SLOTS": "1", "STALL_S": "6"}, latency_s=0.1
+    ) as scenario:
+        fleet = [scenario.worker(command=WORKER, ready=False), scenario.worker(command=ARQ, ready=False)]
+        await scenario.listed(*fleet)
+        syncs = [await scenario.enqueue(space) for space in SPACES]
+        await scenario.sandbox.journal.wait_answered("segment.page", 10)
+        await ends_within_10_s(fleet, signal.SIGINT)
+        assert await scenario.client.workers() == []
+        # What was read was handed over, not left for the watcher.
+        assert sum([(await scenario.client.get(sync.id)).pages for sync in syncs]) >= 8
+        scenario.sandbox.set_options(latency_s=0)
+        last = scenario.worker()
+        for sync in syncs:
+            await scenario.assert_bought_once(await scenario.ended(sync))
+        assert "silent in" not in last.text()

@@ -1,0 +1,279 @@
+"""The watcher's moves: a sync that fell silent gets its next job, or its reason, once, however many look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.support.syncs.model import without_times
+from tests.support.syncs.syncs import ENDED, FAILURE, PAGE, UNDER_WAY, Syncs, after
+from worker.jobs.job_payloads import sync_payload
+from worker.models.outcome import SyncFailure
+from worker.models.sync import SyncState, job_kind
+from worker.store import StorePool, keys
+from worker.store.keys import DUE, QUEUE, WATCH
+
+
+@pytest.fixture
+def syncs(pool: StorePool) -> Syncs:
+    return Syncs(pool)
+
+
+async def silence(syncs: Syncs, sync_id: str = "s1") -> None:
+    """Its time is over, and nobody has said anything."""
+    await syncs.pool.zadd(DUE, {sync_id: 1})
+
+
+async def revive(syncs: Syncs, *, most: int = 5, sync_id: str = "s1") -> str:
+    """What a watcher does that looks now."""
+    sync = await syncs.get(sync_id)
+    following = sync_payload(sync_id, job_kind(sync.state), sync.epoch + 1)
+    return await syncs.watchdog.revive_sync(
+        sync_id, sync.state, sync.epoch, following, max_revivals=most, message="Lost."
+    )
+
+
+async def test_one_watcher_looks_at_a_time(syncs: Syncs) -> None:
+    answers = await asyncio.gather(*(syncs.watchdog.lock_watch(60) for _ in range(50)))
+    assert answers.count(True) == 1
+    assert 0 < await syncs.pool.pttl(WATCH) <= 60_000
+    await syncs.pool.delete(WATCH)
+    assert await syncs.watchdog.lock_watch(0)
+
+
+async def test_only_silent_syncs_are_due(syncs: Syncs) -> None:
+    for number, state in enumerate(UNDER_WAY):
+        await syncs.bring(state, f"s{number}")
+    assert await syncs.watchdog.due() == []
+    for number in range(len(UNDER_WAY)):
+        await silence(syncs, f"s{number}")
+    await syncs.pool.delete(QUEUE)
+    silent = [("s0", SyncState.QUEUED, 1), ("s1", SyncState.FETCHING, 1), ("s2", SyncState.FINALIZING, 2)]
+    for page in (200, 3, 2, 1):
+        assert await syncs.watchdog.due(page) == silent
+
+
+async def test_a_sync_that_is_no_longer_known_is_due_until_it_is_forgotten(syncs: Syncs) -> None:
+    await silence(syncs, "gone")
+    assert await syncs.watchdog.due() == [("gone", None, 0)]
+    await syncs.watchdog.unwatch("gone")
+    assert await syncs.watchdog.due() == []
+
+
+async def test_what_cannot_be_a_sync_does_not_keep_others_from_being_watched(syncs: Syncs) -> None:
+    await syncs.bring(SyncState.FETCHING)
+    await silence(syncs)
+    await syncs.pool.zadd(DUE, {b"\xff\xfe": 0, "list": 0, "odd": 0, "text": 0})
+    await syncs.pool.rpush(keys.sync("list"), "1")
+    await syncs.pool.hset(keys.sync("odd"), "state", "no state")
+    await syncs.pool.hset(keys.sync("text"), mapping={"state": "fetching", "epoch": "one"})
+    assert await syncs.watchdog.due() == [("s1", SyncState.FETCHING, 1)]
+    assert await syncs.pool.zrange(DUE, 0, -1) == [b"s1"]
+
+
+async def take_and_die(syncs: Syncs) -> None:
+    await syncs.queue.take(1, 60)
+
+
+async def lose_the_data(syncs: Syncs) -> None:
+    await syncs.pool.delete("arq:job:s1:walk:1")
+
+
+async def change_the_data(syncs: Syncs) -> None:
+    await lose_the_data(syncs)
+    await syncs.pool.rpush("arq:job:s1:walk:1", "1")
+
+
+async def lose_the_entry(syncs: Syncs) -> None:
+    await syncs.pool.zrem(QUEUE, "s1:walk:1")
+
+
+async def begin_and_die(syncs: Syncs) -> None:
+    await syncs.begin()
+
+
+@pytest.mark.parametrize(
+    "fate",
+    [take_and_die, lose_the_data, change_the_data, lose_the_entry, begin_and_die],
+    ids=lambda fate: fate.__name__,
+)
+async def test_a_sync_whose_job_is_lost_gets_the_next_one(
+    syncs: Syncs, fate: Callable[[Syncs], Awaitable[None]]
+) -> None:
+    await syncs.create()
+    await fate(syncs)
+    assert await revive(syncs) == "early"
+    await silence(syncs)
+    assert await revive(syncs) == "revived"
+
+    sync = await syncs.get()
+    assert (sync.epoch, sync.revivals) == (2, 1)
+    assert {name for name in await syncs.names() if name.startswith("arq:")} == {"arq:job:s1:walk:2"}
+    assert await syncs.pool.zrange(QUEUE, 0, -1) == [b"s1:walk:2"]
+    assert [job.job_id for job in (await syncs.queue.take(5, 60)).jobs] == [b"s1:walk:2"]
+    assert (await syncs.begin()).lease.epoch == 2
+
+
+@pytest.mark.parametrize("state", [SyncState.FETCHING, SyncState.FINALIZING])
+async def test_a_job_that_was_taken_for_lost_can_do_nothing_more(syncs: Syncs, state: SyncState) -> None:
+    lease = await syncs.lease(state)
+    await silence(syncs)
+    assert await revive(syncs) == "revived"
+    before = await syncs.dump()
+    for attempt in (
+        syncs.jobs.heartbeat(lease),
+        syncs.jobs.hand_over(lease, after(lease), "token"),
+        syncs.jobs.fail(lease, FAILURE, "token"),
+        syncs.personas.claim(lease, "reference", "by"),
+    ):
+        with pytest.raises(Exception, match="epoch"):
+            await attempt
+    assert await syncs.dump() == before
+
+
+@pytest.mark.parametrize("delay_s", [0, 60])
+async def test_a_job_that_stands_in_the_queue_is_waited_for(syncs: Syncs, delay_s: float) -> None:
+    lease = await syncs.lease(SyncState.FETCHING)
+    await syncs.jobs.hand_over(lease, after(lease), "token", delay_s=delay_s)
+    assert await revive(syncs) == "early"
+    await silence(syncs)
+    before = without_times(await syncs.dump())
+    assert await revive(syncs) == "waiting"
+    assert without_times(await syncs.dump()) == before
+    assert await revive(syncs) == "early"
+
+
+async def test_fifty_watchers_do_not_multiply_jobs(syncs: Syncs) -> None:
+    await syncs.bring(SyncState.FETCHING)
+    await silence(syncs)
+    seen = await syncs.get()
+    following = sync_payload("s1", "walk", 2)
+    answers = await asyncio.gather(
+        *(
+            syncs.watchdog.revive_sync("s1", seen.state, seen.epoch, following, max_revivals=5, message="")
+            for _ in range(50)
+        )
+    )
+    assert sorted(answers) == ["changed"] * 49 + ["revived"]
+    assert await syncs.pool.zrange(QUEUE, 0, -1) == [b"s1:walk:2"]
+
+
+@pytest.mark.parametrize("state", UNDER_WAY)
+async def test_too_many_revivals_without_progress_fail_the_sync_resumable(syncs: Syncs, state: SyncState) -> None:
+    await syncs.bring(state)
+    if state is SyncState.QUEUED:
+        await syncs.queue.drop(b"s1:walk:1")
+    for number in range(3):
+        await silence(syncs)
+        assert await revive(syncs, most=3) == "revived"
+        assert (await syncs.get()).revivals == number + 1
+        await syncs.queue.take(1, 60)
+    await silence(syncs)
+    assert await revive(syncs, most=3) == "failed"
+
+    sync = await syncs.get()
+    assert sync.state is SyncState.FAILED
+    assert sync.error == SyncFailure("worker_lost", "Lost.", resumable=True)
+    assert sync.failed_in is state
+    assert await syncs.pool.zcard(DUE) == await syncs.pool.zcard(QUEUE) == 0
+    assert await revive(syncs, most=3) == "gone"
+    assert await syncs.client.resume(sync, sync_payload("s1", job_kind(state), sync.epoch + 1)) == "ok"
+    assert (await syncs.get()).revivals == 0
+
+
+async def test_progress_between_two_losses_keeps_the_sync_alive(syncs: Syncs) -> None:
+    lease = await syncs.lease(SyncState.FETCHING)
+    at = PAGE
+    for number in range(6):
+        await silence(syncs)
+        assert await revive(syncs, most=1) == "revived"
+        lease = (await syncs.begin()).lease
+        at = await syncs.jobs.commit(lease, at, f"token {number}")
+        at = type(at)(**{**at.__dict__, "pages": at.pages + 1})
+    assert (await syncs.get()).state is SyncState.FETCHING
+
+
+@pytest.mark.parametrize("state", ENDED)
+async def test_an_ended_sync_is_no_longer_watched(syncs: Syncs, state: SyncState) -> None:
+    await syncs.bring(state)
+    await silence(syncs)
+    assert await revive(syncs) == "gone"
+    assert await syncs.pool.zcard(DUE) == 0
+
+
+@pytest.mark.parametrize("state", ENDED)
+async def test_a_look_at_a_sync_that_has_ended_meanwhile_changes_nothing(syncs: Syncs, state: SyncState) -> None:
+    await syncs.bring(state)
+    before = await syncs.dump()
+    assert await revive(syncs) == "gone"
+    assert await syncs.dump() == before
+
+
+async def test_an_end_that_was_cut_short_is_made_good(syncs: Syncs) -> None:
+    """As Redis may leave it that lost the end of its append-only file: the sync has ended, and nothing else knows."""
+    await syncs.bring(SyncState.FETCHING)
+    ended = {"state": "cancelled", "epoch": "2", "holder": "", "job": "", "finished_at": "1700000000000"}
+    await syncs.pool.hset(keys.sync("s1"), mapping=ended)
+    await silence(syncs)
+    assert await syncs.watchdog.due() == [("s1", SyncState.CANCELLED, 2)]
+    assert await revive(syncs) == "gone"
+
+    found = await syncs.dump()
+    assert DUE not in found
+    assert keys.active((await syncs.get()).request.identity) not in found
+    assert found[keys.sync("s1")].expires
+    assert (await syncs.get()).finished_at == 1_700_000_000
+    assert await revive(syncs) == "gone"
+    assert await syncs.dump() == found
+
+
+async def start(syncs: Syncs) -> None:
+    await syncs.create(idempotency_key="mine")
+
+
+async def resume(syncs: Syncs) -> None:
+    await start(syncs)
+    begun = await syncs.begin()
+    await syncs.jobs.fail(begun.lease, FAILURE, "end")
+    failed = await syncs.get()
+    await syncs.client.resume(failed, sync_payload("s1", "walk", failed.epoch + 1))
+
+
+@pytest.mark.parametrize("move", [start, resume])
+@pytest.mark.parametrize("silent", [False, True], ids=["its job is there", "its job is lost"])
+async def test_a_beginning_that_was_cut_short_is_made_good(
+    syncs: Syncs, move: Callable[[Syncs], Awaitable[None]], silent: bool
+) -> None:
+    """As Redis may leave it that lost the end of its append-only file: the sync runs, and nothing else knows."""
+    await move(syncs)
+    await syncs.begin()
+    whole = without_times(await syncs.dump())
+    await syncs.pool.flushall()
+
+    await move(syncs)
+    active, asked = keys.active((await syncs.get()).request.identity), keys.request("mine")
+    await syncs.pool.delete(active, keys.SYNCS, asked)
+    await syncs.pool.pexpire(keys.sync("s1"), 60_000)
+    if silent:
+        await syncs.pool.delete(QUEUE)
+        await silence(syncs)
+        assert await revive(syncs) == "revived"
+    await syncs.begin()
+    found = without_times(await syncs.dump())
+    assert {name: found.get(name) for name in (active, keys.SYNCS, asked)} == {
+        name: whole[name] for name in (active, keys.SYNCS, asked)
+    }
+    assert not found[keys.sync("s1")].expires
+    assert silent or found.keys() == whole.keys()
+
+
+async def test_a_look_that_comes_too_late_changes_nothing(syncs: Syncs) -> None:
+    await syncs.create()
+    await silence(syncs)
+    for state, epoch in ((SyncState.QUEUED, 0), (SyncState.FETCHING, 1)):
+        before = await syncs.dump()
+        following = sync_payload("s1", "walk", 2)
+        assert await syncs.watchdog.revive_sync("s1", state, epoch, following, max_revivals=5, message="") == "changed"
+        assert await syncs.dump() == before
