@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import PersonasError
 from worker.jobs.job_payloads import batch_payload, sync_payload
-from worker.jobs.store_factories import client_sync_store, worker_registry
+from worker.jobs.store_factories import client_sync_store, recorded_personas, worker_registry
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState, job_kind, new_sync_id
 from worker.models.versions import UnreadableSync
 from worker.settings import ClientConfig, load_client_config
-from worker.store import StorePool, WorkerPresence, redis_pool
+from worker.store import PersonaRecord, StorePool, SyncPage, SyncPlace, WorkerPresence, redis_pool
 
 
 class SyncNotFound(PersonasError):
@@ -89,7 +89,7 @@ class SyncClient:
         patience_s: float = 5.0,
         pool: StorePool | None = None,
     ) -> None:
-        settings = settings or load_client_config()
+        self._settings = settings = settings or load_client_config()
         self._pool = pool or redis_pool(redis_url, patience_s=patience_s, prefix=settings.redis_prefix)
         self._owns_pool = pool is None
         self._syncs = client_sync_store(self._pool, settings)
@@ -125,15 +125,21 @@ class SyncClient:
 
         While a sync of the same space, collection and rules is under way, the same request returns that one, and one
         with other options raises SyncConflict; `force` starts another. The same `idempotency_key` never starts a
-        second sync. sync_id: of the new sync (made by `new_sync_id`), so that the caller sees whether it got that one.
+        second sync; with another request it raises SyncConflict `idempotency_key_used`. sync_id: of the new sync (made
+        by `new_sync_id`), so that the caller sees whether it got that one.
         """
         sync_id = sync_id or new_sync_id()
         chosen = await self._syncs.create(
             sync_id, request, sync_payload(sync_id, "walk", 1), force=force, idempotency_key=idempotency_key
         )
         sync = await self.get(chosen)
-        if chosen != sync_id and (differences := request.differences(sync.request)):
-            raise _conflict(sync, differences)
+        if chosen == sync_id or not (differences := request.differences(sync.request)):
+            return sync
+        first = await self._syncs.asked_request(sync, idempotency_key) if idempotency_key else None
+        if first is None:
+            raise _sync_running(sync, differences)
+        if differences := request.differences(first):
+            raise _key_used(sync, differences)
         return sync
 
     async def get(self, sync_id: str) -> Sync:
@@ -150,6 +156,37 @@ class SyncClient:
     async def list_all(self, limit: int = 100) -> Sequence[Sync | UnreadableSync]:
         """The newest syncs, newest first, also those that this version cannot read."""
         return await self._syncs.newest(limit)
+
+    async def page(
+        self,
+        limit: int = 100,
+        *,
+        after: SyncPlace | None = None,
+        space_id: str | None = None,
+        statuses: Collection[str] = (),
+    ) -> SyncPage:
+        """One page of the list of syncs, newest first, without their statistics and plans.
+
+        Args:
+            limit: Most syncs of the page.
+            after: `SyncPage.end` of the page before; None: from the newest.
+            space_id: Only of this space.
+            statuses: Only with one of these: values of `Sync.status`, or `unreadable`. Empty: all.
+        """
+        return await self._syncs.page(limit, after=after, space_id=space_id, statuses=statuses)
+
+    async def versions(self, sync_ids: Sequence[str]) -> Mapping[str, str]:
+        """`Sync.version` of each of these syncs that is known, in one round trip."""
+        return await self._syncs.versions(sync_ids)
+
+    async def persona_records(self, space_id: str) -> Mapping[str, PersonaRecord]:
+        """Which persona belongs to which cluster of a space: reference → record, by collection, rules and cluster.
+
+        It is what Redis knows of the account of `MAVERA_API_KEY`, without it of the account of live keys.
+        """
+        records = (await recorded_personas(self._pool, self._settings).all()).items()
+        found = [(name, record) for name, record in records if record.space_id == space_id]
+        return dict(sorted(found, key=lambda item: (item[1].collection, item[1].rules, item[1].cluster, item[0])))
 
     async def history(self, identity: str) -> Sequence[Snapshot]:
         """What the last complete syncs of an identity (`SyncRequest.identity`) have read, newest first."""
@@ -304,21 +341,24 @@ def _least(planned: int, budget: int | None) -> int:
     return planned if budget is None else min(planned, budget)
 
 
-def _conflict(sync: Sync, differences: Sequence[str]) -> SyncConflict:
-    """That `sync` stands in the way of a request that differs from it."""
-    other = f"with other options ({'; '.join(differences)})"
-    if sync.state.is_final:
-        return SyncConflict(
-            f"this idempotency key belongs to {sync.id} ({sync.status}), {other}. Use another key",
-            sync,
-            code="idempotency_key_used",
-            next_command=("status", sync.id),
-        )
+def _sync_running(sync: Sync, differences: Sequence[str]) -> SyncConflict:
+    """That `sync` runs with other options."""
     return SyncConflict(
-        f"{sync.id} of {sync.request.space_id} is {sync.status} {other}. Wait for it, cancel it, or start another "
-        "beside it with force",
+        f"{sync.id} of {sync.request.space_id} is {sync.status} with other options ({'; '.join(differences)}). Wait "
+        "for it, cancel it, or start another beside it with force",
         sync,
         code="sync_running",
         temporary=True,
         next_command=("status", sync.id, "--follow"),
+    )
+
+
+def _key_used(sync: Sync, differences: Sequence[str]) -> SyncConflict:
+    """That the idempotency key has started `sync` with another request."""
+    return SyncConflict(
+        f"this idempotency key belongs to {sync.id} ({sync.status}), with other options ({'; '.join(differences)}). "
+        "Use another key",
+        sync,
+        code="idempotency_key_used",
+        next_command=("status", sync.id),
     )

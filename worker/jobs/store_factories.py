@@ -53,10 +53,15 @@ def mavera_limiter(
 
 def persona_store(pool: StorePool, settings: Settings, claims: ClaimFile | None = None) -> PersonaStore:
     """The records and claims of the account. claims: as of `WorkerServices`."""
-    account = _mavera_account(settings)
     if claims is None:
-        return PersonaStore(pool, account, former_account_name(settings.mavera_base_url, _mavera_key(settings)))
-    return WrittenClaims(pool, account, claims, settings.mavera_settle_s)
+        return recorded_personas(pool, settings)
+    return WrittenClaims(pool, _mavera_account(settings), claims, settings.mavera_settle_s)
+
+
+def recorded_personas(pool: StorePool, settings: ClientConfig) -> PersonaStore:
+    """The records and claims of the account that are in Redis."""
+    former = former_account_name(settings.mavera_base_url, _mavera_key(settings))
+    return PersonaStore(pool, _mavera_account(settings), former)
 
 
 def claim_file(settings: Settings) -> ClaimFile:

@@ -6,8 +6,9 @@ job payloads in Redis, so `walk` and `finalize` stay as they are.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -55,6 +56,20 @@ FINAL = frozenset({SyncState.COMPLETED, SyncState.FAILED, SyncState.CANCELLED})
 def job_kind(state: SyncState) -> JobKind:
     """The kind of job that carries a sync on in `state`."""
     return "finalize" if state is SyncState.FINALIZING else "walk"
+
+
+def sync_version(state: str, epoch: int | str, counts: Sequence[int], note: str, outcomes: int) -> str:
+    """A short text that differs whenever something differs that is shown of a sync. See `Sync.version`.
+
+    Args:
+        state: Its state.
+        epoch: Its epoch.
+        counts: Pages, profiles, listed pages, and revivals.
+        note: What it waits for.
+        outcomes: How many clusters have an outcome.
+    """
+    text = "\0".join([state, *map(str, counts), note, str(outcomes)])
+    return f"{epoch}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
 
 
 def new_sync_id() -> str:
@@ -157,6 +172,12 @@ class Sync:
     def sync_id(self) -> str:
         """The id, by its name in JSON."""
         return self.id
+
+    @property
+    def version(self) -> str:
+        """A short text that changes with everything that is shown of the sync, except with the time."""
+        counts = (self.pages, self.profiles, self.pages_listed, self.revivals)
+        return sync_version(self.state.value, self.epoch, counts, self.note, len(self.outcomes))
 
     @property
     def status(self) -> str:

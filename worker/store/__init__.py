@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from worker.store.syncs.batch_work import BatchGrant, BatchWork, Counted, NewBatch, NextPayloads, StartedBatch
     from worker.store.syncs.client_sync_store import ClientSyncStore
     from worker.store.syncs.job_sync_store import JobSyncStore
+    from worker.store.syncs.sync_listing import SyncPage, SyncPlace
     from worker.store.syncs.sync_progress import Checkpoint, LeaseGrant, Listing, SilentSync, StartedJob, new_token
     from worker.store.syncs.watchdog_store import WatchdogStore
     from worker.store.workers import WorkerPresence, WorkerRegistry
@@ -53,6 +54,8 @@ _HOMES = {
     "StartedBatch": "syncs.batch_work",
     "StartedJob": "syncs.sync_progress",
     "StorePool": "connection.pool",
+    "SyncPage": "syncs.sync_listing",
+    "SyncPlace": "syncs.sync_listing",
     "WatchdogStore": "syncs.watchdog_store",
     "WorkerPresence": "workers",
     "WorkerRegistry": "workers",
@@ -88,6 +91,8 @@ __all__ = [
     "StartedBatch",
     "StartedJob",
     "StorePool",
+    "SyncPage",
+    "SyncPlace",
     "WatchdogStore",
     "WorkerPresence",
     "WorkerRegistry",

@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from producer import SyncConflict, SyncRequest
+from producer import SyncClient, SyncConflict, SyncRequest
 from tests.support.scenarios.scenario import RECIPE, Start, start_scenario
 from tests.support.servers.redis_server import RedisServer
 from worker.models.sync import SyncState
@@ -86,3 +86,17 @@ async def test_the_same_key_never_starts_a_second_sync(session_redis: RedisServe
         assert len(await scenario.client.list()) == 1
         # Another key is another request.
         assert (await scenario.client.enqueue(REQUEST, idempotency_key="night 8")).id != sync.id
+
+
+async def test_a_key_is_bound_to_its_first_request_while_the_sync_runs(redis_server: RedisServer) -> None:
+    async with SyncClient(redis_server.url) as client:
+        plan = SyncRequest(space_id="spa", plan_only=True, max_credits=300)
+        sync = await client.enqueue(plan, idempotency_key="night 7")
+        for other in (SyncRequest(space_id="spa", max_profiles=5), SyncRequest(space_id="spa", max_credits=300)):
+            with pytest.raises(SyncConflict) as used:
+                await client.enqueue(other, idempotency_key="night 7")
+            assert used.value.code == "idempotency_key_used"
+        # `apply` and `resume` change what the sync does, and not what the key was used for.
+        with redis_server.client() as redis:
+            redis.hset(keys.sync(sync.id), "request", plan.applied_within(900).model_dump_json())
+        assert (await client.enqueue(plan, idempotency_key="night 7")).id == sync.id

@@ -116,6 +116,7 @@ class ModelSync:
     times: set[str] = field(default_factory=lambda: {"created_at"})
     lost: bool = False
     has_failed: bool = False
+    asked_request: str = ""
     ahead: ModelLookAhead | None = None
 
     @property
@@ -164,6 +165,7 @@ class ModelSync:
         texts |= {"error_hint": error.hint if error else ""} if self.has_failed else {}
         texts |= dict.fromkeys(TIMES, "")
         texts |= self.ahead.fields() if self.ahead else {}
+        texts |= {"asked_request": self.asked_request} if self.asked else {}
         return {name.encode(): str(text).encode() for name, text in texts.items()}
 
 
@@ -204,7 +206,7 @@ class Model:
         meant = self._under_way(request)
         if meant and not force:
             return meant
-        sync = self.syncs[sync_id] = ModelSync(sync_id, request, asked)
+        sync = self.syncs[sync_id] = ModelSync(sync_id, request, asked, asked_request=request.model_dump_json())
         self.set_job(sync, ticket, 0)
         self._start(sync)
         if asked:

@@ -13,10 +13,11 @@ from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.queue import JobPayload
 from worker.store.scripts import sync as sync_scripts
-from worker.store.syncs.sync_reader import SyncReader, storable_ms
+from worker.store.syncs.sync_listing import SyncListing
+from worker.store.syncs.sync_reader import storable_ms
 
 
-class ClientSyncStore(SyncReader):
+class ClientSyncStore(SyncListing):
     """The syncs of a client.
 
     Args:
@@ -75,6 +76,21 @@ class ClientSyncStore(SyncReader):
             account=self._account,
         )
         return answer.sync_id if isinstance(answer, sync_scripts.ExistingSync) else sync_id
+
+    async def asked_request(self, sync: Sync, idempotency_key: str) -> SyncRequest | None:
+        """Returns the request with which an idempotency key started a sync; None if another or no key started it.
+
+        Of a sync that an earlier version started, it is the request as it is now: `resume` and `apply` may have changed
+        it.
+        """
+        async with self._pool.pipeline(transaction=True) as pipe:
+            for owner in (self._account, ""):
+                pipe.get(keys.request(idempotency_key, owner))
+            pipe.hget(keys.sync(sync.id), "asked_request")
+            *started, asked = await pipe.execute()
+        if sync.id.encode() not in started:
+            return None
+        return SyncRequest.from_stored(asked.decode()) if asked else sync.request
 
     async def cancel(self, sync_id: str) -> SyncState | None:
         """Cancels a running sync.

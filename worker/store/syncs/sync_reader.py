@@ -11,7 +11,7 @@ from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import StoreUnusable
 from worker.models.outcome import PersonaOutcome
 from worker.models.sync import Sync
-from worker.models.versions import SyncUnreadable, UnreadableSync, known_fields, unreadable
+from worker.models.versions import SyncUnreadable, known_fields, unreadable
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 
@@ -41,23 +41,7 @@ class SyncReader:
             fields, outcomes = await pipe.execute()
         if b"state" not in fields:  # no such key, or the key of another entity, such as `<id>:outcomes`
             return None
-        return _read(sync_id, fields, outcomes)
-
-    async def newest(self, limit: int = 100) -> list[Sync | UnreadableSync]:
-        """Returns the newest syncs, newest first, without their outcomes."""
-        ids = [raw.decode() for raw in await self._pool.zrevrange(keys.SYNCS, 0, limit - 1)]
-        async with self._pool.pipeline(transaction=False) as pipe:
-            for sync_id in ids:
-                pipe.hgetall(keys.sync(sync_id))
-            found = await pipe.execute() if ids else []
-        syncs: list[Sync | UnreadableSync] = []
-        for sync_id, fields in zip(ids, found, strict=True):
-            if fields:
-                try:
-                    syncs.append(_read(sync_id, fields))
-                except SyncUnreadable as error:
-                    syncs.append(error.sync)
-        return syncs
+        return read_sync(sync_id, fields, outcomes)
 
     async def history(self, identity: str) -> list[Snapshot]:
         """Returns the snapshots of the last complete syncs of an identity, newest first."""
@@ -74,7 +58,7 @@ class SyncReader:
         return tuple(map(_outcome, await self._pool.hash_values(keys.outcomes(sync_id))))
 
 
-def _read(sync_id: str, fields: dict[bytes, bytes], outcomes: Sequence[bytes] = ()) -> Sync:
+def read_sync(sync_id: str, fields: dict[bytes, bytes], outcomes: Sequence[bytes] = ()) -> Sync:
     """Reads a sync from its hash. Raises SyncUnreadable, whatever is wrong with it."""
     text = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in fields.items()}
     try:

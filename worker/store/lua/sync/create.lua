@@ -20,6 +20,7 @@ local changes = { 'id', id, 'format', FORMAT, 'request', request, 'identity', id
   'created_at', int(now), 'started_at', '', 'fetched_at', '', 'finished_at', '', 'error_code', '', 'error_message', '',
   'error_resumable', '', 'failed_in', '', 'applied_at', '', 'accepted', '', 'baseline', '' }
 if account ~= '' then append(changes, 'owner', account) end
+if asked then append(changes, 'asked_request', request) end
 start_sync({ sync = sync, queue = queue, due = due, wake = wake, active = active }, id, changes, job, stall_ms, now)
 redis.call('ZADD', syncs, int(now), id)
 redis.call('ZREMRANGEBYSCORE', syncs, '-inf', int(now - 4 * retention_ms))
