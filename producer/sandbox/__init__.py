@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from producer.sandbox.faults import Fault
 from producer.sandbox.journal import Entry, Journal
+from producer.sandbox.mavera.personas import Persona
 from producer.sandbox.options import SandboxOptions
-from producer.sandbox.pages import CURSOR_FORMS, ring_index
-from producer.sandbox.personas import Persona
+from producer.sandbox.segment.pages import CURSOR_FORMS, ring_index
 from producer.sandbox.server import Sandbox, serve
-from producer.sandbox.spaces import SpaceSpec, profile, profiles
+from producer.sandbox.spaces.space import SpaceSpec, profile, profiles
 
 __all__ = [
     "CURSOR_FORMS",

@@ -8,10 +8,10 @@ from typing import Any
 
 from aiohttp import web
 
+from producer.sandbox.fault_answers import json_response
 from producer.sandbox.faults import Fault
-from producer.sandbox.pages import to_json
+from producer.sandbox.segment.pages import to_json
 from producer.sandbox.state import State
-from producer.sandbox.wire import json_response
 
 PREFIX = "/_sandbox"
 

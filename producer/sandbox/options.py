@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from producer.sandbox.faults import Fault
-from producer.sandbox.pages import CursorForm
-from producer.sandbox.spaces import SpaceSpec
+from producer.sandbox.segment.pages import CursorForm
+from producer.sandbox.spaces.space import SpaceSpec
 
 RUNTIME_OPTIONS = frozenset(
     {

@@ -16,15 +16,15 @@ from urllib.parse import parse_qsl, unquote
 from aiohttp import web
 
 from producer.sandbox.admin import PREFIX, Admin
+from producer.sandbox.fast_lane import FastLane
+from producer.sandbox.fault_answers import json_response
 from producer.sandbox.faults import Fault
 from producer.sandbox.journal import Journal
-from producer.sandbox.lane import FastLane
-from producer.sandbox.mavera import Mavera
+from producer.sandbox.mavera.mavera_api import Mavera
+from producer.sandbox.mavera.personas import Persona
 from producer.sandbox.options import SandboxOptions
-from producer.sandbox.personas import Persona
-from producer.sandbox.segment import Segment
+from producer.sandbox.segment.segment_api import Segment
 from producer.sandbox.state import State
-from producer.sandbox.wire import json_response
 
 _SHUTDOWN_S = 0.05
 

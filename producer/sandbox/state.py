@@ -12,12 +12,12 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from producer.sandbox.fault_answers import before
 from producer.sandbox.faults import Asked, Fault, FaultBook
 from producer.sandbox.journal import Journal
-from producer.sandbox.limits import SlidingWindow, Verdict
+from producer.sandbox.mavera.personas import Personas
 from producer.sandbox.options import SandboxOptions
-from producer.sandbox.personas import Personas
-from producer.sandbox.wire import before
+from producer.sandbox.rate_limit import SlidingWindow, Verdict
 
 
 class State:

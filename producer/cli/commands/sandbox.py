@@ -15,7 +15,7 @@ from producer.cli.terminal import stderr, stdout
 from producer.embedded import DEMO_SPACE
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from producer.sandbox import serve as serve_sandbox
-from producer.sandbox.spaces import Kind
+from producer.sandbox.spaces.space import Kind
 from worker.errors import ConfigurationError
 
 

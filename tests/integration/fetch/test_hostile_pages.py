@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from producer.sandbox import Fault, SpaceSpec
-from producer.sandbox.spaces import profile
+from producer.sandbox.spaces.space import profile
 from tests.support.scenarios.checks import assert_exact
 from tests.support.scenarios.expected_clusters import expected_clusters
 from tests.support.scenarios.scenario import RECIPE, Scenario, Start, start_scenario

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from producer.sandbox import SpaceSpec, profiles
-from producer.sandbox.spaces import profile_id
+from producer.sandbox.spaces.space import profile_id
 from tests.support.scenarios.checks import same_statistics
 from tests.support.scenarios.expected_clusters import expected_clusters
 from tests.support.scenarios.scenario import Scenario, Start, start_scenario

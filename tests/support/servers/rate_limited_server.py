@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from producer.sandbox.limits import SlidingWindow
+from producer.sandbox.rate_limit import SlidingWindow
 from tests.support.clocks.virtual_time import now
 from worker.store import Limiter, RateScope, StorePool, embedded_pool
 from worker.store.connection.pool import closing

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from producer.sandbox.spaces import SpaceSpec, profile
+from producer.sandbox.spaces.space import SpaceSpec, profile
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ import aiohttp
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
+from producer.sandbox.fault_answers import gzip_bomb
 from producer.sandbox.faults import Asked, FaultBook
 from producer.sandbox.journal import NO_ANSWER
-from producer.sandbox.wire import gzip_bomb
 
 PAGE = "/spaces/spa_1/collections/users/profiles?include=traits&limit=10"
 HEADERS = {"Authorization": "Bearer sandbox"}

@@ -22,7 +22,7 @@ from producer.sandbox import (
     profiles,
     ring_index,
 )
-from producer.sandbox.limits import SlidingWindow
+from producer.sandbox.rate_limit import SlidingWindow
 
 BEARER = {"Authorization": "Bearer sandbox"}
 BASIC = {"Authorization": "Basic " + b64encode(b"sandbox:").decode()}

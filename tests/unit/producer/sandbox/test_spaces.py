@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from producer.sandbox import SpaceSpec, profile, profiles
 from producer.sandbox.cursors import ENDLESS, Place, decode, encode
-from producer.sandbox.spaces import profile_id, profile_index
+from producer.sandbox.spaces.space import profile_id, profile_index
 
 
 def _traits(spec: SpaceSpec) -> list[dict[str, Any]]:

@@ -14,9 +14,9 @@ from typing import cast
 
 from aiohttp import web
 
-from producer.sandbox.calls import Target, Window, target
-from producer.sandbox.inline import Inline
-from producer.sandbox.spaces import SpaceSpec
+from producer.sandbox.segment.inline_api import Inline
+from producer.sandbox.segment.requests import Target, Window, target
+from producer.sandbox.spaces.space import SpaceSpec
 from producer.sandbox.state import State
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nRequest-Id: %s\r\n\r\n"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from producer.sandbox.cursors import Place
-from producer.sandbox.pages import to_json
-from producer.sandbox.spaces import SpaceSpec
-from producer.sandbox.wire import json_response
+from producer.sandbox.fault_answers import json_response
+from producer.sandbox.segment.pages import to_json
+from producer.sandbox.spaces.space import SpaceSpec
 
 
 @dataclass(frozen=True, slots=True)

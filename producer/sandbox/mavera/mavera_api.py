@@ -19,12 +19,11 @@ from zlib import crc32
 from aiohttp import web
 
 from producer.sandbox.cursors import Place, decode, encode
+from producer.sandbox.fault_answers import cut, html_response, json_response, retry_after, truncated
 from producer.sandbox.faults import Asked, Fault
-from producer.sandbox.pages import to_json
-from producer.sandbox.personas import CREATION_CREDITS, Persona
+from producer.sandbox.mavera.personas import CREATION_CREDITS, Persona
+from producer.sandbox.segment.pages import to_json
 from producer.sandbox.state import State
-from producer.sandbox.usage import usage
-from producer.sandbox.wire import cut, html_response, json_response, retry_after, truncated
 
 _PATH = "/api/v1/personas"
 _USAGE_PATH = "/api/v1/usage"
@@ -130,7 +129,7 @@ class Mavera:
         if action == "list":
             return self._list(query)
         if action == "usage":
-            return json_response(to_json(usage(self._state, datetime.now(UTC))))
+            return json_response(to_json(usage_body(self._state, datetime.now(UTC))))
         if action == "delete":
             deleted = self._state.personas.delete(persona_id)
             return json_response(to_json({"id": persona_id, "deleted": True})) if deleted else _gone(persona_id)
@@ -241,3 +240,32 @@ def _error(
     headers = None if retry_in_s is None else {"Retry-After": str(max(1, ceil(retry_in_s)))}
     error = {"message": message, "type": kind, "code": code or usual, "param": param}
     return json_response(to_json({"error": error}), status, headers)
+
+
+def usage_body(state: State, now: datetime) -> dict[str, object]:
+    """The body of `GET /usage` at `now`, for the sandbox's one account; its billing period is the calendar month."""
+    options = state.options
+    included = None if state.credits is None else state.credits_used + state.credits
+    start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+    return {
+        "object": "usage",
+        "billing_period": {"start": _iso(start), "end": _iso(end)},
+        "credits": {
+            "used": state.credits_used,
+            "included": included,
+            "remaining": state.credits,
+            "percentage_used": round(100 * state.credits_used / included, 1) if included else 0,
+        },
+        "rate_limit": {"requests_per_minute": options.mavera_limit},
+        "auto_recharge": {
+            "enabled": options.auto_recharge is not None,
+            "threshold": None if options.auto_recharge is None else 0,
+            "credits_to_add": options.auto_recharge,
+        },
+        "limits": {"budget_alert": None, "usage_limit": options.usage_limit},
+    }
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

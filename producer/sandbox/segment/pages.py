@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal, Self, cast, get_args
 
-from producer.sandbox.spaces import SpaceSpec, profile, profile_id
+from producer.sandbox.spaces.space import SpaceSpec, profile, profile_id
 
 Where = Literal["data.cursor", "cursor", "data.pagination", "pagination"]
 What = Literal["object", "string"]

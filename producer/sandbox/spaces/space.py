@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from producer.sandbox.cursors import Place, decode, encode
-from producer.sandbox.dirty import dirty_entry
-from producer.sandbox.saas import saas_entry
+from producer.sandbox.spaces.mixed_profiles import dirty_entry
+from producer.sandbox.spaces.saas_profiles import saas_entry
 
 Kind = Literal["recipe", "mixed", "wide", "saas"]
 

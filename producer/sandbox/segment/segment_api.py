@@ -16,14 +16,14 @@ from time import monotonic
 
 from aiohttp import web
 
-from producer.sandbox import profile_api
-from producer.sandbox.calls import Target, Window, refusal, target
+from producer.sandbox.fault_answers import html_response, json_response, retry_after, truncated
 from producer.sandbox.faults import Asked, Fault
-from producer.sandbox.inline import Inline
-from producer.sandbox.limits import Verdict
-from producer.sandbox.spaces import SpaceSpec, profile_index
+from producer.sandbox.rate_limit import Verdict
+from producer.sandbox.segment import profile_api
+from producer.sandbox.segment.inline_api import Inline
+from producer.sandbox.segment.requests import Target, Window, refusal, target
+from producer.sandbox.spaces.space import SpaceSpec, profile_index
 from producer.sandbox.state import State
-from producer.sandbox.wire import html_response, json_response, retry_after, truncated
 
 _LTV = re.compile(rb'("ltv":)-?[0-9][0-9.eE+-]*')
 _CODES = {

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from producer.sandbox.calls import Target, Window, parsed_limit, refusal
 from producer.sandbox.cursors import ENDLESS, Place, decode, encode
 from producer.sandbox.faults import Fault
 from producer.sandbox.options import SandboxOptions
-from producer.sandbox.pages import CursorForm, Ring, head
-from producer.sandbox.spaces import SpaceSpec
+from producer.sandbox.segment.pages import CursorForm, Ring, head
+from producer.sandbox.segment.requests import Target, Window, parsed_limit, refusal
+from producer.sandbox.spaces.space import SpaceSpec
 
 _EMPTY = b'{"data":{"profiles":[]'
 

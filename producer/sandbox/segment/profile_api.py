@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from producer.sandbox.calls import Target, Window, parsed_limit, refusal
 from producer.sandbox.cursors import Place, decode, encode
-from producer.sandbox.pages import to_json
-from producer.sandbox.spaces import SpaceSpec, profile, profile_id, profile_index
-from producer.sandbox.wire import json_response
+from producer.sandbox.fault_answers import json_response
+from producer.sandbox.segment.pages import to_json
+from producer.sandbox.segment.requests import Target, Window, parsed_limit, refusal
+from producer.sandbox.spaces.space import SpaceSpec, profile, profile_id, profile_index
 
 _LIST_MOST = 100
 _TRAITS_MOST = 200
