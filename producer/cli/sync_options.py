@@ -12,9 +12,10 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from producer.cli.input_files import check_names, chosen_rules
+from producer.cli.input_files import check_names
 from producer.cli.terminal import Screen
 from producer.embedded import DEMO_SPACE
+from producer.rules_file import chosen_rules
 from worker.clusters import Rules
 from worker.errors import ConfigurationError
 from worker.models.request import (

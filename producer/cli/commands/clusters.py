@@ -11,8 +11,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from producer.cli.input_files import chosen_rules, read
 from producer.cli.terminal import stderr, stdout
+from producer.rules_file import chosen_rules, read
 from worker.clusters import Rules
 from worker.clusters.rules.toml_file import MalformedRules, parse_rules, schema
 from worker.mavera.text.formatting import describe_condition, describe_trait_definition

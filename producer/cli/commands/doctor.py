@@ -33,8 +33,8 @@ from producer.cli.commands.doctor_findings import (
 )
 from producer.cli.commands.segment_pacing import Pace, space_pace
 from producer.cli.commands.syncs import run
-from producer.cli.input_files import chosen_rules
 from producer.cli.terminal import stdout
+from producer.rules_file import chosen_rules
 from worker.clusters import RECIPE, Rules
 from worker.environment import SettingProblem
 from worker.errors import ApiError, ConfigurationError, PersonasError, StoreUnavailable

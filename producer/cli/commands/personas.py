@@ -11,13 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.connect import PATIENCE_S
-from producer.cli.input_files import chosen_rules
 from producer.cli.terminal import Screen, stdout
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
 from producer.cli.views.sync_views import NARROW
 from producer.cli.views.time_formats import local_time, short_time, zone
 from producer.documents.persona_document import persona_entry
 from producer.persona_records import Catalogue, Place
+from producer.rules_file import chosen_rules
 from worker.clusters import Rules
 from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
 from worker.errors import ConfigurationError, PersonasError

@@ -12,9 +12,9 @@ import pytest
 
 from producer.cli.commands import personas
 from producer.cli.commands.doctor import examine
-from producer.cli.input_files import chosen_rules
 from producer.cli.terminal import Screen, stderr
 from producer.persona_records import Place, Refused
+from producer.rules_file import chosen_rules
 from producer.sandbox import Fault, Persona
 from tests.support.scenarios.scenario import Scenario, Start, start_scenario
 from tests.support.servers.redis_server import RedisServer

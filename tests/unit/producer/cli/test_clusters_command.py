@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from producer.cli import app
-from producer.cli.input_files import chosen_rules
 from producer.cli.sync_options import SyncOptions, requests_for
+from producer.rules_file import chosen_rules
 from worker.clusters import RECIPE
 from worker.clusters.rules.builtin import BUILTIN_RULES
 from worker.clusters.rules.toml_file import schema

@@ -1,0 +1,46 @@
+"""Files of traits and clusters: which one is meant, and what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from worker.clusters import RECIPE, Rules
+from worker.clusters.rules.builtin import BUILTIN_RULES
+from worker.clusters.rules.toml_file import MAX_TEXT, MalformedRules, parse_rules
+from worker.errors import ConfigurationError
+from worker.settings import Settings
+
+
+def chosen_rules(settings: Settings, file: str | None) -> Rules:
+    """The rules of `file`, else of CLUSTERS_FILE, else the default ones.
+
+    Raises ConfigurationError that says what is wrong with the file, line by line.
+    """
+    chosen = file or settings.clusters_file
+    if chosen is None:
+        return RECIPE
+    source = "" if file else "CLUSTERS_FILE: "
+    try:
+        return parse_rules(read(chosen))
+    except MalformedRules as error:
+        lines = "\n".join(f"  {problem}" for problem in error.problems)
+        raise ConfigurationError(f"{source}{chosen} cannot be used:\n{lines}") from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{source}{error}") from None
+
+
+def read(file: str) -> str:
+    """The text of a file, or of the one that ships under this name. Raises ConfigurationError."""
+    if file in BUILTIN_RULES:
+        return BUILTIN_RULES[file]
+    try:
+        with Path(file).open(encoding="utf-8") as lines:
+            return lines.read(MAX_TEXT + 1)
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"There is no file {file}, and no file of this name ships with the program ({', '.join(BUILTIN_RULES)} do)."
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{file} is not UTF-8 text.") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from None
