@@ -20,7 +20,8 @@ RUN pip --python /opt/segment-personas/bin/python install --no-deps --no-build-i
 FROM python:3.12.12-slim-bookworm
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin personas
 COPY --from=build /opt/segment-personas /opt/segment-personas
-ENV PATH=/opt/segment-personas/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/segment-personas/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    SEGMENT_PERSONAS_ENV_FILE=
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="segment-personas" \
       org.opencontainers.image.description="Turns a Segment space into Mavera personas" \

@@ -26,6 +26,9 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="segment-personas-state-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
+# Settings of the person who runs the tests stay out of them.
+os.environ["SEGMENT_PERSONAS_ENV_FILE"] = ""
+
 # A shell that runs the tests in the background has them, and every command that they start, ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

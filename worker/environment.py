@@ -13,6 +13,9 @@ PREFIX = "SEGMENT_PERSONAS_"
 FILE_SUFFIX = "_FILE"
 MAX_FILE_BYTES = 65_536
 
+ENV_FILE_VARIABLE = f"{PREFIX}ENV_FILE"
+"""Names the file from which the command line reads further variables. It is not a setting."""
+
 _OUR_PREFIXES = (PREFIX, "SEGMENT_", "MAVERA_", "GUARD_", "PERSONA_")
 _MAX_DISTANCE = 2
 _QUOTES = "\"'"
@@ -72,22 +75,37 @@ def read_variables(environ: Mapping[str, str], names: Iterable[str], secret_name
     return found
 
 
-def unknown_variables(environ: Iterable[str], names: Iterable[str], secret_names: Collection[str]) -> list[str]:
+def variables_of(name: str, secret_names: Collection[str]) -> tuple[str, ...]:
+    """Every environment variable that a setting may be read from, the one that wins first."""
+    plain = (PREFIX + name.upper(), name.upper())
+    return (*plain, *(variable + FILE_SUFFIX for variable in plain)) if name in secret_names else plain
+
+
+def unknown_variables(
+    environ: Iterable[str], names: Iterable[str], secret_names: Collection[str], *, only_misspelt: bool = False
+) -> list[str]:
     """One sentence for each variable that looks like a setting of ours and is none.
 
     A variable looks like one if it has a prefix of ours, or is at most two letters away from a setting; from one
     without a prefix (`REDIS_URL`) only if that one is not set, since other programs have variables like it.
+
+    Args:
+        environ: Names of variables.
+        names: Settings, in small letters.
+        secret_names: Those of them that may be in a file.
+        only_misspelt: Leave out variables that have a prefix of ours and are not close to a setting.
     """
     settings = {name.upper() for name in names}
     files = {f"{name.upper()}{FILE_SUFFIX}" for name in secret_names}
-    known = settings | files | {PREFIX + name for name in settings | files}
+    known = settings | files | {PREFIX + name for name in settings | files} | {ENV_FILE_VARIABLE}
     present = {name.upper() for name in environ}
     sentences = []
     for variable in sorted(present - known):
         plain = variable.removeprefix(PREFIX)
         meant = _closest(plain, settings | files)
         ours = plain.startswith(_OUR_PREFIXES) or variable != plain or (meant or "").startswith(_OUR_PREFIXES)
-        if not ours and (meant is None or meant in present):
+        of_others = not ours and (meant is None or meant in present)
+        if of_others or (only_misspelt and meant is None):
             continue
         advice = f"; did you mean {variable[: len(variable) - len(plain)]}{meant}?" if meant else ""
         sentences.append(f"{variable} is not a setting of segment-personas and has no effect{advice}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -338,9 +338,15 @@ def secret_settings() -> frozenset[str]:
     return frozenset(secret)
 
 
-def unknown_settings(environ: Mapping[str, str] | None = None) -> list[str]:
-    """One sentence for each variable that looks like a misspelt setting."""
-    return unknown_variables(os.environ if environ is None else environ, Settings.model_fields, secret_settings())
+def unknown_settings(environ: Iterable[str] | None = None, *, only_misspelt: bool = False) -> list[str]:
+    """One sentence for each variable that looks like a misspelt setting.
+
+    Args:
+        environ: Names of variables; None: those of this process.
+        only_misspelt: Leave out variables that merely begin as ours do, such as SEGMENT_WRITE_KEY.
+    """
+    names = os.environ if environ is None else environ
+    return unknown_variables(names, Settings.model_fields, secret_settings(), only_misspelt=only_misspelt)
 
 
 def _refuse(problems: list[SettingProblem]) -> None:

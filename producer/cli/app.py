@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from producer.cli.declarations import cluster_commands, persona_commands, server_commands, setup_commands, sync_commands
-from producer.cli.declarations.options import SET_UP, flag
+from producer.cli.declarations.options import SET_UP, EnvFile, NoEnvFile, flag
 from producer.cli.declarations.usage_errors import Group
 from producer.cli.exit_codes import EXIT_CODES
 
@@ -43,8 +43,16 @@ def top(
     version: Annotated[
         bool, flag("--version", panel=None, help="Print the version.", callback=_version, is_eager=True)
     ] = False,
+    env_file: EnvFile = None,
+    no_env_file: NoEnvFile = False,
 ) -> None:
     """(Shown as the help of the program: see `app`.)"""
+    if env_file is not None or no_env_file:
+        import os
+
+        from worker.environment import ENV_FILE_VARIABLE
+
+        os.environ[ENV_FILE_VARIABLE] = "" if no_env_file else str(env_file)
 
 
 def main() -> NoReturn:

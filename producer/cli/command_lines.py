@@ -16,14 +16,35 @@ NAME = "segment-personas"
 
 
 def program() -> str:
-    """What starts this program in the user's shell: its name if the shell finds it, else its path."""
+    """What starts this program in the user's shell, with the options before the command.
+
+    It is the program's name if the shell finds it, else its path.
+    """
     path = Path(sys.argv[0])
     if path.name == "__main__.py" and path.parent.name == "producer":  # python -m producer
         path = Path(sys.executable).with_name(NAME)
     found = shutil.which(NAME)
-    if path.name != NAME or not path.exists() or (found and Path(found).samefile(path)):
-        return NAME
-    return shlex.quote(str(path))
+    by_name = path.name != NAME or not path.exists() or (found and Path(found).samefile(path))
+    return shlex.join([NAME if by_name else str(path), *_before_command(sys.argv[1:])])
+
+
+def typed_arguments() -> list[str]:
+    """What the user typed, beginning with the command."""
+    arguments = sys.argv[1:]
+    return arguments[len(_before_command(arguments)) :]
+
+
+def _before_command(arguments: Sequence[str]) -> list[str]:
+    """The options before the command which say where settings come from."""
+    count = 0
+    while count < len(arguments):
+        if arguments[count] == "--env-file":
+            count += 2
+        elif arguments[count] == "--no-env-file" or arguments[count].startswith("--env-file="):
+            count += 1
+        else:
+            break
+    return list(arguments[:count])
 
 
 def command(*words: str) -> str:

@@ -11,12 +11,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from producer.cli.environment.command_settings import command_settings
 from producer.cli.terminal import stderr, stdout
 from producer.rules_file import chosen_rules, read
 from worker.clusters import Rules
 from worker.clusters.rules.toml_file import MalformedRules, parse_rules, schema
 from worker.mavera.text.formatting import describe_condition, describe_trait_definition
-from worker.settings import load_settings
 
 
 def check(file: str, *, json: bool) -> int:
@@ -41,7 +41,7 @@ def check(file: str, *, json: bool) -> int:
 
 def show(file: str | None, *, json: bool, toml: bool) -> int:
     """Shows the rules of a file, else those that a sync would use: in words, as JSON, or as the file itself."""
-    settings, out = load_settings(), stdout()
+    settings, out = command_settings(stderr()), stdout()
     if toml:
         out.write(read(file or settings.clusters_file or "recipe").rstrip("\n"))
         return 0

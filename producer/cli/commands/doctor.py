@@ -23,6 +23,7 @@ from producer.cli.commands.doctor_findings import (
     Verdict,
     coverage,
     describe_api_error,
+    judge_env_file,
     judge_filter,
     judge_personas,
     judge_rate,
@@ -33,10 +34,10 @@ from producer.cli.commands.doctor_findings import (
 )
 from producer.cli.commands.segment_pacing import Pace, space_pace
 from producer.cli.commands.syncs import run
+from producer.cli.environment.command_settings import FoundSettings, found_settings, misspelt_settings
 from producer.cli.terminal import stdout
 from producer.rules_file import chosen_rules
 from worker.clusters import RECIPE, Rules
-from worker.environment import SettingProblem
 from worker.errors import ApiError, ConfigurationError, PersonasError, StoreUnavailable
 from worker.http.client import new_session
 from worker.jobs.personas.lookup import age_order, find_twins
@@ -47,7 +48,7 @@ from worker.mavera import MaveraClient, Persona, list_pages, make_reference
 from worker.models.request import SyncRequest
 from worker.printable import printable
 from worker.segment import AutoSource, Source
-from worker.settings import FixedDialect, Settings, read_settings, unknown_settings
+from worker.settings import FixedDialect, Settings
 from worker.store import PersonaRecord
 from worker.store.connection.pool import closing
 from worker.store.connection.probe import check_store
@@ -65,8 +66,9 @@ MOST_PROFILES = 20
 
 def run_doctor(space_id: str | None, *, json: bool, clusters: str | None = None) -> int:
     """Runs the doctor with the settings of this process; a malformed one is a finding and stops no other check."""
-    settings, problems = read_settings()
-    return run(lambda *_: doctor(settings, space_id, json=json, clusters=clusters, problems=problems), settings)
+    found = found_settings()
+    settings = found.settings
+    return run(lambda *_: doctor(settings, space_id, json=json, clusters=clusters, found=found), settings)
 
 
 async def doctor(
@@ -75,7 +77,7 @@ async def doctor(
     *,
     json: bool,
     clusters: str | None = None,
-    problems: Sequence[SettingProblem] = (),
+    found: FoundSettings | None = None,
 ) -> int:
     """Prints each finding as it comes; returns 0, or 1 if one of them is a failure.
 
@@ -84,16 +86,17 @@ async def doctor(
         space_id: The space to look into.
         json: Whether to print one JSON document.
         clusters: The clusters file.
-        problems: What is malformed in the environment.
+        found: Where the settings came from, and what is malformed; None: nothing is known of that.
     """
     out, findings = stdout(), []
-    before, rules = _judge_environment(problems), RECIPE
+    found = found or FoundSettings(settings)
+    before, rules = _judge_environment(found), RECIPE
     try:
         rules = chosen_rules(settings, clusters)
     except ConfigurationError as error:
         advice = "Correct the file or its name; until then, the default clusters are checked."
         before.append(Finding("fail", "Clusters", str(error), advice, id="clusters.file"))
-    async for finding in _after(before, examine(settings, space_id, rules, well_formed=not problems)):
+    async for finding in _after(before, examine(settings, space_id, rules, well_formed=not found.problems)):
         findings.append(finding)
         if not json:
             out.put(_line(finding))
@@ -110,19 +113,22 @@ async def _after(first: Sequence[Finding], others: AsyncIterator[Finding]) -> As
         yield finding
 
 
-def _judge_environment(problems: Sequence[SettingProblem]) -> list[Finding]:
-    """What is malformed or misspelt in the environment."""
+def _judge_environment(found: FoundSettings) -> list[Finding]:
+    """What is malformed or misspelt in the environment and in `.env`, and what `.env` sets."""
     findings = []
-    for number, problem in enumerate(problems, 1):
+    for number, problem in enumerate(found.problems, 1):
         name = problem.variable or f"combination.{number}"
         advice = f"Correct {problem.variable or 'one of them'}; until then, the default is checked."
         findings.append(Finding("fail", "Settings", str(problem), advice, id=f"settings.malformed.{name}"))
-    for sentence in unknown_settings():
+    if found.unreadable:
+        advice = "Until then, only the environment is checked."
+        findings.append(Finding("fail", "Settings", found.unreadable, advice, id="settings.env_file"))
+    for sentence in misspelt_settings(found.env_file):
         name = sentence.split(" ", 1)[0]
         findings.append(
             Finding("warn", "Settings", sentence, "Rename or remove the variable.", id=f"settings.unknown.{name}")
         )
-    return findings
+    return [*findings, *judge_env_file(found.env_file)]
 
 
 def _line(finding: Finding) -> Table:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from producer.cli.command_lines import with_program_name
+from producer.cli.environment.env_file import EnvFile
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
 from worker.clusters import RECIPE, Rules
 from worker.clusters.parsing.value_parsers import Traits
@@ -60,6 +61,20 @@ class TraitCoverage:
     unusable: int
     decides: bool
     like: tuple[str, ...] = ()
+
+
+def judge_env_file(env_file: EnvFile) -> list[Finding]:
+    """Which settings came from a `.env` file, and what is wrong with the file; nothing if none was read."""
+    found = []
+    if env_file.warning:
+        sentence, _, fix = env_file.warning.partition("\n")
+        found.append(Finding("warn", "Settings", sentence, fix.strip(), id="settings.env_file_mode"))
+    if env_file.path is not None:
+        text = f"{env_file.path} sets {', '.join(env_file.taken) or 'no setting of this program'}"
+        if env_file.overridden:
+            text += f"; the environment sets {', '.join(env_file.overridden)}, so the file's value is not used"
+        found.append(Finding("ok", "Settings", text, id="settings.env_file"))
+    return found
 
 
 def judge_redis(health: RedisHealth) -> list[Finding]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from producer.cli.connect import enqueue, front_door, redis_client
+from producer.cli.environment.command_settings import command_settings
 from producer.cli.exit_codes import DONE, INTERRUPTED, NOT_AGREED, WRONG_USE
 from producer.cli.next_steps import after_plan, first_sync
 from producer.cli.reporting import (
@@ -36,21 +37,25 @@ from producer.documents.sync_document import history_entry, sync_list_entry, unr
 from worker.models.request import identity
 from worker.models.sync import Sync
 from worker.models.versions import SyncUnreadable, UnreadableSync
-from worker.settings import Settings, load_settings, unknown_settings
+from worker.settings import Settings
 
 
-def run(command: Callable[[Settings, Screen], Coroutine[Any, Any, int]], settings: Settings | None = None) -> int:
+def run(
+    command: Callable[[Settings, Screen], Coroutine[Any, Any, int]],
+    settings: Settings | None = None,
+    *,
+    made_up: bool = False,
+) -> int:
     """Runs a command. SIGTERM stops it as Ctrl-C does, and so does a second Ctrl-C.
 
     Args:
         command: What to run; it returns the exit code.
-        settings: Its settings; None: this process's, with a warning of misspelt ones.
+        settings: Its settings; None: those of `command_settings`.
+        made_up: As of `command_settings`.
     """
     err = stderr()
     if settings is None:
-        settings = load_settings()
-        for sentence in unknown_settings():
-            err.say(sentence, "yellow")
+        settings = command_settings(err, made_up=made_up)
     show_log(err, settings.log_level if "log_level" in settings.model_fields_set else "ERROR")
 
     async def main() -> int:

@@ -130,6 +130,15 @@ Force = Annotated[bool, flag("--force", panel=WHAT, help="Start another sync bes
 IdempotencyKey = Annotated[
     str | None, option(metavar="KEY", panel=WHAT, help="The same key never starts a second sync.")
 ]
+EnvFile = Annotated[
+    str | None,
+    option(
+        "--env-file",
+        metavar="FILE",
+        help="File of settings to read. Default: SEGMENT_PERSONAS_ENV_FILE, or .env in this directory if it exists.",
+    ),
+]
+NoEnvFile = Annotated[bool, flag("--no-env-file", panel=None, help="Read settings only from the environment.")]
 
 
 def exit_with(code: int) -> NoReturn:

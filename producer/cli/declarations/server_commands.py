@@ -25,8 +25,12 @@ def worker(
     check: Annotated[bool, flag("--check", help="Check the worker on this host instead (exit code 0 or 1).")] = False,
 ) -> None:
     """Run a worker until SIGTERM or SIGINT."""
+    import os
+
+    from producer.cli.environment.env_file import load_env_file
     from worker.__main__ import main as run_worker
 
+    load_env_file(os.environ)
     exit_with(run_worker([*(["--check"] if check else []), *([what] if what else [])]))
 
 

@@ -64,4 +64,4 @@ def suggest(
         collection=collection,
         sandbox=sandbox,
     )
-    exit_with(run(lambda settings, err: suggestion(settings, err, sample, json=json)))
+    exit_with(run(lambda settings, err: suggestion(settings, err, sample, json=json), made_up=sandbox))

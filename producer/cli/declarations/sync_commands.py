@@ -6,11 +6,11 @@ What a command needs is imported when it runs, so that `--help` answers at once.
 from __future__ import annotations
 
 import inspect
-import sys
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from producer.cli.command_lines import typed_arguments
 from producer.cli.declarations.options import (
     BUDGET,
     CONTROL,
@@ -127,10 +127,10 @@ def _start(given: dict[str, Any], *, preview: bool) -> NoReturn:
         wait=not given.pop("no_wait"),
         timeout_s=seconds_of(given.pop("timeout")),
         sample=share_of(given.pop("sample")),
-        arguments=tuple(sys.argv[1:]),
+        arguments=tuple(typed_arguments()),
         **given,
     )
-    exit_with(syncs.run(lambda settings, err: syncs.sync(settings, err, options)))
+    exit_with(syncs.run(lambda settings, err: syncs.sync(settings, err, options), made_up=options.sandbox))
 
 
 @app.command(rich_help_panel=RUN, epilog=EXIT_CODES)

@@ -34,7 +34,7 @@ QUICK = {
 def environment(redis_url: str | None, sandbox: Sandbox | None, **settings: str) -> dict[str, str]:
     """An environment for a worker or the command line: quick times, the sandbox's URLs and keys, then `settings`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEGMENT_", "MAVERA_", "REDIS_"))}
-    result = {**kept, **QUICK, "PYTHONUNBUFFERED": "1"}
+    result = {**kept, **QUICK, "PYTHONUNBUFFERED": "1", "SEGMENT_PERSONAS_ENV_FILE": ""}
     if redis_url:
         result["REDIS_URL"] = redis_url
     if sandbox:

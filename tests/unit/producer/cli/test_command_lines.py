@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from producer.cli import command_lines
-from producer.cli.command_lines import command, program, run_again
+from producer.cli.command_lines import command, program, run_again, typed_arguments, with_program_name
 from producer.cli.exit_codes import exit_code_of
 from producer.cli.next_steps import after_failure, after_plan
 from producer.client import SyncConflict, SyncNotFound
@@ -55,6 +55,17 @@ def test_a_program_that_the_shell_does_not_find_is_named_by_its_path(
     assert program() == str(script)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert program() == "segment-personas"
+
+
+@pytest.mark.parametrize("options", [["--env-file", "my keys.env"], ["--env-file=a.env"], ["--no-env-file"], []])
+def test_a_printed_command_reads_its_settings_where_this_one_did(
+    options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["pytest", *options, "preview", "--json"])
+    assert typed_arguments() == ["preview", "--json"]
+    expected = [*options, "sync", "--json"]
+    assert shlex.split(run_again(typed_arguments(), name="sync"))[1:] == expected
+    assert with_program_name("Use `segment-personas list`.") == f"Use `{program()} list`."
 
 
 def failed(code: str, message: str = "", *, resumable: bool = True, max_credits: int | None = None) -> Sync:

@@ -1,0 +1,72 @@
+"""The settings of a command: the environment, and below it the `.env` file. The one place where commands read them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from producer.cli.environment.env_file import NO_FILE, EnvFile, load_env_file
+from producer.cli.terminal import Screen
+from worker.environment import SettingProblem
+from worker.errors import ConfigurationError
+from worker.settings import Settings, load_settings, read_settings, unknown_settings
+
+
+@dataclass(frozen=True)
+class FoundSettings:
+    """Settings as far as they can be used, for commands that say what to correct.
+
+    Attributes:
+        settings: With defaults for what is malformed.
+        problems: What is malformed.
+        env_file: What came from the `.env` file.
+        unreadable: Why the file cannot be read; empty if it can, or if there is none.
+    """
+
+    settings: Settings
+    problems: tuple[SettingProblem, ...] = ()
+    env_file: EnvFile = NO_FILE
+    unreadable: str = ""
+
+
+def command_settings(err: Screen, *, made_up: bool = False) -> Settings:
+    """The settings of a command that needs all of them to be well-formed. Warns of misspelt ones.
+
+    Args:
+        err: Where warnings go.
+        made_up: Whether the command uses stand-ins (`--sandbox`). It then reads no `.env`, unless an option names one.
+
+    Raises:
+        ConfigurationError: A setting is malformed, or the file cannot be read.
+    """
+    env_file = load_env_file(os.environ, only_if_named=made_up)
+    settings = load_settings()
+    for sentence in filter(None, [*misspelt_settings(env_file), env_file.warning]):
+        err.say(sentence, "yellow")
+    return settings
+
+
+def found_settings() -> FoundSettings:
+    """The settings as far as they can be used, and where they came from."""
+    env_file, unreadable = NO_FILE, ""
+    try:
+        env_file = load_env_file(os.environ)
+    except ConfigurationError as error:
+        unreadable = str(error)
+    settings, problems = read_settings()
+    return FoundSettings(settings, tuple(problems), env_file, unreadable)
+
+
+def misspelt_settings(env_file: EnvFile) -> list[str]:
+    """One sentence for each variable of the environment, and of the file, that looks like a misspelt setting.
+
+    A file is shared with other programs: of it, only names that are close to one of ours are reported.
+    """
+    present = {name.upper() for name in os.environ}
+    others = [*present, *env_file.names]
+    in_file = [
+        sentence
+        for sentence in unknown_settings(others, only_misspelt=True)
+        if sentence.split(" ", 1)[0] not in present
+    ]
+    return [*unknown_settings(), *(f"{sentence} (in {env_file.path})" for sentence in in_file)]
