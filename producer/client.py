@@ -90,7 +90,7 @@ class SyncClient:
         pool: StorePool | None = None,
     ) -> None:
         self._settings = settings = settings or load_client_config()
-        self._pool = pool or redis_pool(redis_url, patience_s=patience_s, prefix=settings.redis_prefix)
+        self._pool = pool or redis_pool(redis_url, max_wait_s=patience_s, prefix=settings.redis_prefix)
         self._owns_pool = pool is None
         self._syncs = client_sync_store(self._pool, settings)
         self._workers = worker_registry(self._pool, settings)
@@ -184,7 +184,7 @@ class SyncClient:
 
         It is what Redis knows of the account of `MAVERA_API_KEY`, without it of the account of live keys.
         """
-        records = (await recorded_personas(self._pool, self._settings).all()).items()
+        records = (await recorded_personas(self._pool, self._settings).all_records()).items()
         found = [(name, record) for name, record in records if record.space_id == space_id]
         return dict(sorted(found, key=lambda item: (item[1].collection, item[1].rules, item[1].cluster, item[0])))
 
@@ -334,7 +334,7 @@ class SyncClient:
 
     async def workers(self) -> Sequence[WorkerPresence]:
         """The workers that are alive."""
-        return await self._workers.alive()
+        return await self._workers.living_workers()
 
 
 def _least(planned: int, budget: int | None) -> int:

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from producer.client import SyncClient
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
-from worker.jobs.arq_worker import needed_tokens, serve
+from worker.jobs.arq_worker import required_tokens, serve
 from worker.segment.export_file import Opener
 from worker.settings import Dialect, Settings
 from worker.store import embedded_pool
@@ -45,7 +45,7 @@ async def embedded(
     note of purchases under way; None: nothing is bought, or only from a stand-in. Raises ConfigurationError if a token
     is missing, and whatever ends the worker before its time.
     """
-    settings.require(*needed_tokens(opener))
+    settings.require(*required_tokens(opener))
     owner = asyncio.current_task()
     assert owner is not None
     ready = asyncio.Event()

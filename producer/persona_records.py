@@ -74,7 +74,7 @@ class Catalogue:
 
     async def all(self, space_id: str | None = None) -> dict[str, PersonaRecord]:
         """Every record, or those of a space, by reference; in the order of space, collection, rules and cluster."""
-        records = await self._store.all()
+        records = await self._store.all_records()
         return {
             name: record
             for name, record in sorted(records.items(), key=lambda item: _order(item[1]))
@@ -97,7 +97,7 @@ class Catalogue:
         Its description gets the reference at once. False if that is left to the next sync, for want of a key or of
         the present description. Safe to repeat. Raises Refused.
         """
-        records = await self._store.all()
+        records = await self._store.all_records()
         known = records.get(str(place.reference))
         if known and known.persona_id != persona_id:
             raise Refused(f"{place} has {known.persona_id} already; forget that one first.")
@@ -122,7 +122,7 @@ class Catalogue:
     async def forget(self, place: Place) -> PersonaRecord:
         """Forgets a cluster's persona, and leaves it at Mavera. Raises Refused if none is known."""
         record = await self._known(place)
-        if not await self._store.forget(str(place.reference), record):
+        if not await self._store.delete_record(str(place.reference), record):
             _require_ok("changed", place)
         return record
 
@@ -144,7 +144,7 @@ class Catalogue:
         return await self._refer(persona, new)
 
     async def _known(self, place: Place) -> PersonaRecord:
-        record = await self._store.find(str(place.reference))
+        record = await self._store.find_record(str(place.reference))
         if record is None:
             raise Refused(
                 f"No persona of {place} is known (collection {place.collection}, rules {place.rules}).",
@@ -198,7 +198,7 @@ class Catalogue:
 
     async def _slot(self) -> None:
         try:
-            await self._limiter.slot(LONGEST_WAIT_S)
+            await self._limiter.wait_for_slot(LONGEST_WAIT_S)
         except MustWait as wait:
             raise Refused(f"Mavera's rate limit is used up; try again in {wait.wait_s:.0f} s.") from None
 

@@ -90,7 +90,7 @@ async def fake_pool() -> AsyncIterator[StorePool]:
 @pytest.fixture
 async def real_pool(session_redis: RedisServer) -> AsyncIterator[StorePool]:
     """The store's client over a real, empty redis-server."""
-    pool = redis_pool(session_redis.url, patience_s=5)
+    pool = redis_pool(session_redis.url, max_wait_s=5)
     await pool.flushall()
     yield pool
     await pool.aclose()

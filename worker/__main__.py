@@ -88,8 +88,8 @@ async def check(settings: Settings) -> int:
     from worker.jobs.store_factories import store_pool, worker_registry
     from worker.store.connection.pool import closing
 
-    async with closing(store_pool(settings, patience_s=2)) as pool:
-        alive = await worker_registry(pool, settings).alive(socket.gethostname())
+    async with closing(store_pool(settings, max_wait_s=2)) as pool:
+        alive = await worker_registry(pool, settings).living_workers(socket.gethostname())
     print(f"ready: {', '.join(worker.name for worker in alive)}" if alive else "no worker on this host is ready")
     return 0 if alive else 1
 

@@ -12,11 +12,11 @@ from producer.cli.terminal import Screen
 from producer.client import SyncClient, SyncConflict
 from producer.embedded import embedded, made_up
 from worker.errors import ConfigurationError, PersonasError
-from worker.jobs.arq_worker import needed_tokens
+from worker.jobs.arq_worker import required_tokens
 from worker.jobs.store_factories import claim_file
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, new_sync_id
-from worker.segment.export_file import anywhere
+from worker.segment.export_file import open_any_file
 from worker.settings import Settings
 from worker.store.claims.claim_file import StateUnusable
 
@@ -48,8 +48,8 @@ async def front_door(
             err.say(f"{made} in this process. No key is used.", "dim")
             settings = await stack.enter_async_context(made_up(settings, dialect=chosen_dialect(settings, options)))
         try:
-            opener = None if options.from_file is None else anywhere
-            settings.require(*needed_tokens(opener))
+            opener = None if options.from_file is None else open_any_file
+            settings.require(*required_tokens(opener))
             claims = None
             if not (options.sandbox or options.preview):
                 claims = claim_file(settings)

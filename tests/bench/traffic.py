@@ -84,7 +84,7 @@ def purpose(words: tuple[str, ...], names: dict[str, str]) -> Purpose:
 def _of_script(script: str, first_key: str) -> Purpose:
     if script == "queue/take_jobs":
         return Purpose.POLLING
-    if script in _READING or (script == "ratelimit/reserve" and first_key.startswith(keys.limit("segment:"))):
+    if script in _READING or (script == "ratelimit/reserve_slot" and first_key.startswith(keys.limit("segment:"))):
         return Purpose.READING
     return Purpose.HOUSEKEEPING if script in _WATCHING else Purpose.SYNC
 

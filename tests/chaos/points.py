@@ -29,7 +29,7 @@ _METHODS: dict[str, tuple[type, Callable[..., Awaitable[Any]]]] = {
     "claim": (PersonaStore, PersonaStore.claim),
     "post": (MaveraClient, MaveraClient.create),
     "record": (PersonaStore, PersonaStore.record),
-    "leave": (PersonaStore, PersonaStore.leave),
+    "record_unsent": (PersonaStore, PersonaStore.record_unsent),
     "hand_over": (JobSyncStore, JobSyncStore.hand_over),
     "complete": (JobSyncStore, JobSyncStore.complete),
 }

@@ -105,7 +105,7 @@ class Round:
                 await self._syncs_under_trouble()
         finally:
             for worker in self._workers:
-                worker.close(patience_s=0)
+                worker.close(max_wait_s=0)
             self._redis.kill()
         return self.report
 
@@ -115,7 +115,7 @@ class Round:
         async with SyncClient(
             self._redis.url, settings=load_settings(stall_s=2, heartbeat_s=0.5), patience_s=30
         ) as client:
-            pool = redis_pool(self._redis.url, patience_s=5)
+            pool = redis_pool(self._redis.url, max_wait_s=5)
             await know_run(pool)
             await pool.aclose()
             first = await client.enqueue(SyncRequest(space_id=_SECOND_NIGHT))
@@ -187,7 +187,7 @@ class Round:
         assert spent == 300 * len(self._sandbox.personas)
         # A power cut may take the record of a purchase; the persona is then found again, and costs nothing.
         assert reported <= spent if self._cuts else reported == spent, (reported, spent)
-        pool = redis_pool(self._redis.url, patience_s=5)
+        pool = redis_pool(self._redis.url, max_wait_s=5)
 
         async def clean() -> bool:
             return await leftovers(pool) == []

@@ -50,7 +50,7 @@ async def test_a_worker_that_ends_at_this_point_costs_nothing_but_time(
         strategy: Strategy = "fan-out" if point in FAN_OUT else "chain"
         nth = "2" if ("commit" in point or "fetch" in point) and strategy == "chain" else "1"
         other = start_worker(env)
-        if "leave" in point:  # only where there are personas already
+        if "record_unsent" in point:  # only where there are personas already
             await client.wait((await client.enqueue(SyncRequest(space_id="spa_chaos"))).id)
         other.pause()
         dying = start_worker(env, plan=f"{point}:{nth}:{how}")

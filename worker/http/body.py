@@ -46,15 +46,15 @@ def parse_json(body: bytes) -> Any:
         raise ValueError("the body is no JSON") from None
 
 
-def error_message(body: bytes) -> tuple[str, str, str]:
-    """Returns code, message and parameter of an error body, as `error_words`; empty texts if it is not JSON."""
+def parse_error(body: bytes) -> tuple[str, str, str]:
+    """Returns code, message and parameter of an error body, as `read_error`; empty texts if it is not JSON."""
     try:
-        return error_words(parse_json(body))
+        return read_error(parse_json(body))
     except ValueError:
         return "", "", ""
 
 
-def error_words(body: object) -> tuple[str, str, str]:
+def read_error(body: object) -> tuple[str, str, str]:
     """Returns code, message and parameter of a parsed error body; each is empty if the body has none.
 
     Looks into `error` (an object or a text), `errors`, and at the top for `message`, `detail` and `title`.
@@ -126,7 +126,7 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
     return float(math.ceil(min(wait_s, _LONGEST_WAIT_S))) if wait_s > 0 else None
 
 
-def wait_named_s(headers: Mapping[str, str], body: bytes, now: float) -> float | None:
+def requested_wait_s(headers: Mapping[str, str], body: bytes, now: float) -> float | None:
     """Reads `Retry-After`, then `errors[].data.msBeforeNext` of the body, then `X-RateLimit-Reset`.
 
     Args:

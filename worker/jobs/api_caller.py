@@ -6,7 +6,7 @@ A short wait is waited here. A long one (a `Retry-After`, a full window of the r
 The retry budget belongs to the request that fails. What other requests do meanwhile neither restores nor spends it, so
 requests that fail at the same moment each wait once. How long a request had failed when its job ended (`trouble_ms`)
 is kept with the sync. The next job does not know which request that was, so it adds this time to every request that
-fails, until the job has made progress that is kept (`made_progress`).
+fails, until the job has made progress that is kept (`note_progress`).
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class ApiCaller:
         self._inherited_s = trouble_ms / 1000
         self._left_s = 0.0  # trouble of requests that this job has given up
         self._failing: set[_Request] = set()
-        self._single = _Request()  # the request that the job repeats itself, see `failed`
+        self._single = _Request()  # the request that the job repeats itself, see `wait_after_failure`
         self._noted = bool(trouble_ms)  # whether the lease's note is the reason of a failure, also of an earlier job
 
     @property
@@ -158,7 +158,7 @@ class ApiCaller:
         request = _Request()
         try:
             while True:
-                await self.slot(request)
+                await self.wait_for_slot(request)
                 began_at = self.policy.clock()
                 try:
                     result = await send()
@@ -172,10 +172,10 @@ class ApiCaller:
                 self._left_s = max(self._left_s, self._trouble_s(request))
                 self._failing.discard(request)
 
-    async def slot(self, request: _Request | None = None) -> None:
+    async def wait_for_slot(self, request: _Request | None = None) -> None:
         """Waits until a request may be sent. Raises Defer if the rate limit has no slot soon."""
         try:
-            await self.limiter.slot(LONGEST_WAIT_S)
+            await self.limiter.wait_for_slot(LONGEST_WAIT_S)
         except MustWait as wait:
             # A wait that the API ordered is part of the trouble, so the note keeps naming its reason.
             note = self._lease.note if self._lease and self._noted else ""
@@ -189,7 +189,7 @@ class ApiCaller:
         """Lets every worker wait for so many seconds, within bounds, before its next request to this API."""
         await self.limiter.penalise(min(wait_s, self.policy.retry_after_max_s))
 
-    async def failed(self, error: Retry) -> None:
+    async def wait_after_failure(self, error: Retry) -> None:
         """Waits after a failure of the one request that the job repeats itself.
 
         Raises:
@@ -198,12 +198,12 @@ class ApiCaller:
         """
         await self._failed(self._single, error, self.policy.clock())
 
-    def succeeded(self) -> None:
-        """The request that `failed` was called for has succeeded, and its result is kept."""
+    def note_success(self) -> None:
+        """The request that `wait_after_failure` was called for has succeeded, and its result is kept."""
         self._succeeded(self._single)
-        self.made_progress()
+        self.note_progress()
 
-    def made_progress(self) -> None:
+    def note_progress(self) -> None:
         """The result of the requests so far is kept: the trouble of earlier jobs is over."""
         self._inherited_s = self._left_s = 0.0
 

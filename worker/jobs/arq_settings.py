@@ -14,7 +14,7 @@ from arq.connections import RedisSettings
 
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.jobs.arq_worker import check_redis, job_functions, serve
-from worker.jobs.garbage_collector import collect_seldom
+from worker.jobs.garbage_collector import tune_garbage_collector
 from worker.jobs.liveness import heartbeat
 from worker.jobs.store_factories import store_pool
 from worker.settings import Settings, load_settings
@@ -45,7 +45,7 @@ def _settings_class(settings: Settings) -> type:
     shell_pool.delete = _delete_nothing  # type: ignore[method-assign]
 
     async def host(_: dict[Any, Any]) -> None:
-        collect_seldom()
+        tune_garbage_collector()
         pool = store_pool(settings)
         try:
             await check_redis(settings)

@@ -25,7 +25,7 @@ from arq.worker import Function, Worker, func
 from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
 from worker.http.client import new_session
 from worker.jobs.composition import batch, build_watchdog, finalize, walk
-from worker.jobs.garbage_collector import collect_seldom
+from worker.jobs.garbage_collector import tune_garbage_collector
 from worker.jobs.job_payloads import JOB_VERSION
 from worker.jobs.liveness import heartbeat
 from worker.jobs.services import WorkerServices, job_timeout_s
@@ -35,10 +35,10 @@ from worker.settings import Settings, unknown_settings
 from worker.store import StorePool, WorkerRegistry, keys
 from worker.store.claims.claim_file import ClaimFile
 from worker.store.claims.written_claims import WrittenClaims
-from worker.store.connection.health import remarks
+from worker.store.connection.health import review_health
 from worker.store.connection.pool import JOB_LIFETIME_MS, closing
 from worker.store.connection.probe import check_store
-from worker.store.queue import Take, TakenJob
+from worker.store.queue import TakenJob, TakenJobs
 
 log = logging.getLogger("segment_personas.worker")
 
@@ -90,7 +90,7 @@ class SyncWorker(Worker):
         self._settings = services.settings
         self._listings = services.listings
         self.account = mavera_account(services.settings)
-        self._taking: asyncio.Task[Take] | None = None
+        self._taking: asyncio.Task[TakenJobs] | None = None
 
     async def main(self) -> None:
         """Takes jobs and starts them, until cancelled."""
@@ -102,7 +102,7 @@ class SyncWorker(Worker):
                 continue
             # One job at a time, so that workers share the queue and a busy one takes less. Shielded, because a worker
             # that stops must know what it has taken in order to give it back.
-            self._taking = asyncio.create_task(queue.take(1, self.in_progress_timeout_s, running=[*self.tasks]))
+            self._taking = asyncio.create_task(queue.take_jobs(1, self.in_progress_timeout_s, running=[*self.tasks]))
             take = await asyncio.shield(self._taking)
             self._taking = None
             for job_id, reason in take.dropped:
@@ -116,7 +116,7 @@ class SyncWorker(Worker):
                 wait_s = settings.poll_s if take.next_s is None else min(settings.poll_s, take.next_s)
                 if self._listings.count:
                     await asyncio.sleep(min(LISTING_POLL_S, wait_s))
-                elif not await queue.wait(max(0.01, wait_s)):
+                elif not await queue.wait_for_job(max(0.01, wait_s)):
                     log.warning("dropped %r: expected a list", keys.WAKE)
 
     async def stop(self) -> None:
@@ -133,12 +133,12 @@ class SyncWorker(Worker):
     async def _start(self, job: TakenJob) -> None:
         if _is_of_newer_version(job):
             log.info("left %r in the queue: it is of a newer version", job.job_id[:100])
-            await self._queue.leave(job)
+            await self._queue.leave_job(job)
             return
         problem = self._problem(job)
         if problem:
             log.warning("dropped %r from the queue: %s", job.job_id[:100], problem)
-            await self._queue.drop(job.job_id)
+            await self._queue.drop_job(job.job_id)
             return
         job_id = job.job_id.decode()
         if job_id in self.tasks:
@@ -156,7 +156,7 @@ class SyncWorker(Worker):
             raise
         except Exception:
             # A job that arq cannot run would stay at the head of the queue.
-            await self._queue.drop(job.job_id)
+            await self._queue.drop_job(job.job_id)
             raise
         finally:
             # The worker may stop before arq starts the job. Nothing is given back of a job that ran.
@@ -164,7 +164,7 @@ class SyncWorker(Worker):
             if task and task.cancelling():
                 await self._give_back(job)
 
-    async def _give_back_all(self, taking: asyncio.Task[Take]) -> None:
+    async def _give_back_all(self, taking: asyncio.Task[TakenJobs]) -> None:
         await asyncio.wait({taking})
         if taking.cancelled() or taking.exception():
             return
@@ -173,7 +173,7 @@ class SyncWorker(Worker):
 
     async def _give_back(self, job: TakenJob) -> None:
         try:
-            await self._queue.give_back(job)
+            await self._queue.give_back_job(job)
         except PersonasError as error:
             log.info("could not give back %r: %s", job.job_id[:100], error)
 
@@ -209,7 +209,7 @@ def _is_of_newer_version(job: TakenJob) -> bool:
     return isinstance(version, int) and version > JOB_VERSION
 
 
-def needed_tokens(opener: Opener | None = None) -> tuple[str, ...]:
+def required_tokens(opener: Opener | None = None) -> tuple[str, ...]:
     """Return the settings that `serve` needs. A worker that reads files of its own needs no Segment token."""
     return ("mavera_api_key",) if opener else ("segment_token", "mavera_api_key")
 
@@ -228,7 +228,7 @@ async def serve(
     under `FILES_DIR`. claims: where claims are kept if `pool` is in memory. Raises ConfigurationError if a token is
     missing.
     """
-    settings.require(*needed_tokens(opener))
+    settings.require(*required_tokens(opener))
     if settings.unprotected_warning:
         log.warning("%s", settings.unprotected_warning)
     async with new_session() as session:
@@ -243,7 +243,7 @@ async def serve(
             ),
         ]
         try:
-            await services.registry.announce(_host(), os.getpid())
+            await services.registry.heartbeat(_host(), os.getpid())
             with contextlib.suppress(PersonasError):  # so that the time before the first purchase counts
                 await services.personas.redis_run()
             log.info("worker %s:%d takes jobs, %d at a time", _host(), os.getpid(), settings.worker_slots)
@@ -257,12 +257,12 @@ async def serve(
             await asyncio.wait(helpers, timeout=1)
             services.files.close()
             with contextlib.suppress(StoreUnavailable):
-                await services.registry.leave(_host(), os.getpid())
+                await services.registry.remove(_host(), os.getpid())
 
 
 def run(settings: Settings) -> None:
     """Runs a worker process until SIGTERM or SIGINT. Raises ConfigurationError or StoreUnavailable at the start."""
-    collect_seldom()
+    tune_garbage_collector()
     asyncio.run(_run(settings))
 
 
@@ -290,10 +290,10 @@ async def check_redis(settings: Settings) -> None:
     """
     for sentence in unknown_settings():
         log.warning("%s", sentence)
-    async with closing(store_pool(settings, patience_s=5)) as pool:
+    async with closing(store_pool(settings, max_wait_s=5)) as pool:
         health = await check_store(pool)
     log.info("%s answers", health.server)
-    for remark in remarks(health):
+    for remark in review_health(health):
         if remark.verdict != "ok":
             log.warning("%s: %s. %s", health.server, remark.found, remark.advice)
 
@@ -313,7 +313,7 @@ async def _supervise(name: str, run_once: Callable[[], Coroutine[Any, Any, None]
 
 async def _send_presence(registry: WorkerRegistry, every_s: float) -> None:
     while True:
-        await registry.announce(_host(), os.getpid())
+        await registry.heartbeat(_host(), os.getpid())
         await asyncio.sleep(every_s)
 
 

@@ -202,7 +202,7 @@ def persona_ensurer(
         finder=finder,
         personas=personas,
         syncs=services.syncs,
-        on_recorded=post_caller.succeeded,
+        on_recorded=post_caller.note_success,
     )
     resolver = ClaimResolver(
         lease,

@@ -18,7 +18,7 @@ are in memory at a time.
 """
 
 
-def collect_seldom() -> None:
+def tune_garbage_collector() -> None:
     """Makes the collector run rarely, and exclude the objects that exist now, such as modules and classes."""
     gc.collect()
     gc.freeze()

@@ -65,10 +65,10 @@ class Job(Protocol[S, G]):
     async def fail(self, started: S, failure: SyncFailure) -> None:
         """Fails the sync. Raises LeaseLost if the job is no longer the sync's."""
 
-    async def leave(self, version: int) -> None:
+    async def leave_to_newer_workers(self, version: int) -> None:
         """Leaves the job to workers that read documents of `version`. Raises LeaseLost as `fail` does."""
 
-    async def lost(self) -> None:
+    async def on_lease_lost(self) -> None:
         """Called when the job is no longer the sync's."""
 
 
@@ -116,7 +116,7 @@ class SyncJob:
         await self._syncs.fail(started.lease, failure, new_token())
         await log_end(self._syncs, self._sync_id)
 
-    async def leave(self, version: int) -> None:
+    async def leave_to_newer_workers(self, version: int) -> None:
         """Enqueues the next job of the sync, for workers that read `version`."""
         state = SyncState.FINALIZING if self._kind == "finalize" else SyncState.FETCHING
         await self._syncs.require_format(self._sync_id, version)
@@ -124,7 +124,7 @@ class SyncJob:
         lease = LeaseGrant(self._sync_id, state, self._epoch, self._holder)
         await self._syncs.hand_over(lease, following, new_token())
 
-    async def lost(self) -> None:
+    async def on_lease_lost(self) -> None:
         """Logs the end of the sync if it was cancelled."""
         await log_end(self._syncs, self._sync_id, only=SyncState.CANCELLED)
 
@@ -141,7 +141,7 @@ async def run_job(job: Job[S, G]) -> None:
         started = await run_to_completion(job.begin())
     except LeaseLost as error:
         log.info("%s was over before it began: %s", job.name, error)
-        await job.lost()
+        await job.on_lease_lost()
         return
     except StoreUnavailable:
         raise
@@ -157,7 +157,7 @@ async def run_job(job: Job[S, G]) -> None:
             await job.work(started, lease).run()
     except LeaseLost as error:
         log.info("%s stops: %s", job.name, error)
-        await job.lost()
+        await job.on_lease_lost()
     except ApiError as error:
         failure = SyncFailure(error.code, str(error), error.resumable, error.hint)
     except StoreUnavailable as error:
@@ -186,7 +186,7 @@ async def _fail(job: Job[S, G], started: S, failure: SyncFailure) -> None:
 async def _leave(job: Job[S, G], error: NewerVersion) -> None:
     log.warning("%s is left to newer workers: %s", job.name, error)
     try:
-        await run_to_completion(job.leave(error.version))
+        await run_to_completion(job.leave_to_newer_workers(error.version))
     except (LeaseLost, StoreUnavailable, StoreUnusable) as late:
         log.info("%s: it ended or was taken over before it could be left: %s", job.name, late)
 

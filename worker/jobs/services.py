@@ -29,9 +29,18 @@ from worker.jobs.store_factories import (
 )
 from worker.mavera import MaveraClient
 from worker.models.request import SyncRequest
-from worker.segment import AutoSource, DialectMemory, InlineApi, NoMemory, ProfileApi, SampledSource, Source, Way
-from worker.segment.export_file import FileSource, Opener, OpenFiles, under
-from worker.segment.profile_api import LISTED_A_CALL
+from worker.segment import (
+    AutoSource,
+    DialectMemory,
+    DialectVariant,
+    InlineApi,
+    NoDialectMemory,
+    ProfileApi,
+    SampledSource,
+    Source,
+)
+from worker.segment.export_file import FileSource, Opener, OpenFiles, folder_opener
+from worker.segment.profile_api import MAX_PAGE_SIZE
 from worker.settings import FixedDialect, Settings
 from worker.store import BatchStore, JobQueue, JobSyncStore, Limiter, StorePool, WatchdogStore
 from worker.store.claims.claim_file import ClaimFile
@@ -86,8 +95,8 @@ class WorkerServices:
         self.registry = worker_registry(self.pool, settings)
         self.personas = persona_store(self.pool, settings, self.claims)
         self.mavera_limiter = mavera_limiter(self.pool, settings, clock=self.clock, sleep=self.sleep)
-        self.mavera = mavera_client(settings, self.session, on_allowance=self.mavera_limiter.learn)
-        self.files = OpenFiles(self.opener or under(settings.files_dir))
+        self.mavera = mavera_client(settings, self.session, on_allowance=self.mavera_limiter.learn_limit)
+        self.files = OpenFiles(self.opener or folder_opener(settings.files_dir))
 
     def segment_caller(self, space_id: str, trouble_ms: int = 0, *, lease: Lease[Any] | None = None) -> ApiCaller:
         """A caller of Segment for one job; the arguments are those of `ApiCaller`."""
@@ -106,7 +115,7 @@ class WorkerServices:
             traits: As of `segment_source`.
         """
         if request.file is None:
-            on_allowance = self.segment_limiter(request.space_id).learn
+            on_allowance = self.segment_limiter(request.space_id).learn_limit
             memory = DialectStore(self.pool, request.space_id, tuple(dialect_urls(self.settings).values()))
             source = segment_source(
                 self.settings, self.session, request, traits=traits, on_allowance=on_allowance, memory=memory
@@ -153,17 +162,17 @@ def segment_source(
             http,
             request,
             () if every_trait else request.rules.keys,
-            page_size=min(settings.segment_page_size, LISTED_A_CALL),
-            side_by_side=settings.segment_concurrency,
+            page_size=min(settings.segment_page_size, MAX_PAGE_SIZE),
+            concurrent_requests=settings.segment_concurrency,
             ages=request.rules.needs_ages,
         )
 
     if request.dialect != "auto":
         return asked(request.dialect)
     urls = dialect_urls(settings)
-    ways = [Way(dialect, other_scheme) for other_scheme in (False, True) for dialect in urls]
-    sources = {way: asked(way.dialect, other_scheme=way.other_scheme) for way in ways}
-    return AutoSource(sources, urls, memory or NoMemory())
+    variants = [DialectVariant(dialect, other_scheme) for other_scheme in (False, True) for dialect in urls]
+    sources = {variant: asked(variant.dialect, other_scheme=variant.other_scheme) for variant in variants}
+    return AutoSource(sources, urls, memory or NoDialectMemory())
 
 
 def dialect_urls(settings: Settings) -> dict[FixedDialect, str]:

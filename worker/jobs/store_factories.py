@@ -69,14 +69,14 @@ def claim_file(settings: Settings) -> ClaimFile:
     return ClaimFile(state_folder(), _mavera_account(settings))
 
 
-def store_pool(settings: Settings, *, patience_s: float = math.inf) -> StorePool:
-    """A client for the Redis of the settings; patience_s: as of `redis_pool`.
+def store_pool(settings: Settings, *, max_wait_s: float = math.inf) -> StorePool:
+    """A client for the Redis of the settings; max_wait_s: as of `redis_pool`.
 
     Raises ConfigurationError if REDIS_URL is not set.
     """
     settings.require("redis_url")
     assert settings.redis_url
-    return redis_pool(settings.redis_url.get_secret_value(), patience_s=patience_s, prefix=settings.redis_prefix)
+    return redis_pool(settings.redis_url.get_secret_value(), max_wait_s=max_wait_s, prefix=settings.redis_prefix)
 
 
 def mavera_account(settings: ClientConfig) -> str:

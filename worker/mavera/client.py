@@ -35,7 +35,7 @@ from pydantic import (
 )
 
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
-from worker.http.body import error_message, error_words, has_error, parse_json, retry_after_s, wait_named_s
+from worker.http.body import has_error, parse_error, parse_json, read_error, requested_wait_s, retry_after_s
 from worker.http.client import HttpClient, NotPermitted, Reply, TransportError
 from worker.http.pagination import ListRequest, read_next_page
 from worker.mavera.payload import NAME_PREFIX, PersonaPayload
@@ -289,12 +289,12 @@ class MaveraClient:
         return await self._http.request(method, path, **kwargs)
 
     def _error_from_response(self, reply: Reply, what: str) -> ApiError:
-        code, message, param = error_message(reply.body)
+        code, message, param = parse_error(reply.body)
         message_text = f"Mavera, {what}: {reply.status}" + (f" {message}" if message else "")
         request_id = reply.request_id
         match reply.status:
             case 429:
-                wait_s = wait_named_s(reply.headers, reply.body, self._wall_clock())
+                wait_s = requested_wait_s(reply.headers, reply.body, self._wall_clock())
                 return WaitUntil("mavera_rate_limit", message_text, wait_s=wait_s, request_id=request_id)
             case 401:
                 return ResumableStop(
@@ -344,7 +344,7 @@ def _raise_for_error_body(reply: Reply, what: str) -> None:
         return
     if not has_error(body) or "id" in body:
         return
-    code, message, _ = error_words(body)
+    code, message, _ = read_error(body)
     raise ResumableStop(
         "mavera_error",
         f"Mavera, {what}: an answer with status {reply.status} reports an error: "

@@ -29,7 +29,7 @@ _OTHER_DIALECT = {
 }
 """Failures that may only mean that the API speaks the other dialect."""
 
-ORDER = (
+CHECK_ORDER = (
     "Check in this order: the dialect (SEGMENT_DIALECT), the region (SEGMENT_REGION), the kind of token, whether it is "
     "the token of this space; then whether the workspace has Unify (Business tier)."
 )
@@ -41,7 +41,7 @@ def _may_speak_another(error: ApiError) -> bool:
 
 
 @dataclass(frozen=True)
-class Way:
+class DialectVariant:
     """How a space is asked.
 
     Attributes:
@@ -62,17 +62,17 @@ class DialectMemory(Protocol):
     async def find(self) -> str | None:
         """The way that has answered before, None if none has."""
 
-    async def keep(self, way: str) -> None:
+    async def keep(self, variant: str) -> None:
         """Remembers the way that has answered."""
 
 
-class NoMemory:
+class NoDialectMemory:
     """For a process that asks only once."""
 
     async def find(self) -> str | None:
         return None
 
-    async def keep(self, way: str) -> None:
+    async def keep(self, variant: str) -> None:
         return None
 
 
@@ -80,29 +80,31 @@ class AutoSource:
     """A space in the dialect that answers for it.
 
     Args:
-        ways: The space in each dialect with its usual scheme, in the order in which they are asked; then, optionally,
-            in each dialect with the other scheme.
+        variants: The space in each dialect with its usual scheme, in the order in which they are asked; then,
+            optionally, in each dialect with the other scheme.
         urls: Where each dialect is asked, for messages.
         memory: Where the choice is kept.
     """
 
-    def __init__(self, ways: Mapping[Way, Source], urls: Mapping[FixedDialect, str], memory: DialectMemory) -> None:
-        self._ways = ways
+    def __init__(
+        self, variants: Mapping[DialectVariant, Source], urls: Mapping[FixedDialect, str], memory: DialectMemory
+    ) -> None:
+        self._variants = variants
         self._urls = urls
         self._memory = memory
-        self.way: Way | None = None
+        self.variant: DialectVariant | None = None
         self.refused: dict[FixedDialect, ApiError] = {}
         """Why each of the other dialects was not chosen."""
 
     @property
     def dialect(self) -> FixedDialect | None:
         """The chosen dialect, None before that."""
-        return self.way.dialect if self.way else None
+        return self.variant.dialect if self.variant else None
 
     @property
     def concurrent_pages(self) -> int:
         """As of the chosen dialect; before that, as of the first."""
-        source = self._ways[self.way] if self.way else next(iter(self._ways.values()))
+        source = self._variants[self.variant] if self.variant else next(iter(self._variants.values()))
         return source.concurrent_pages
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
@@ -110,47 +112,47 @@ class AutoSource:
 
         If the remembered dialect is refused at the first page of a listing, each dialect is asked once again.
         """
-        if self.way is None and (known := await self._known()) is not None:
+        if self.variant is None and (known := await self._known()) is not None:
             try:
-                found = await self._ways[known].fetch_page(cursor, number, before)
+                found = await self._variants[known].fetch_page(cursor, number, before)
             except ApiError as error:
                 if cursor or not _may_speak_another(error):
                     raise
             else:
-                self.way = known
+                self.variant = known
                 return found
-        if self.way is None:
-            way, first = await self._ask_each()
-            await self._memory.keep(str(way))
-            self.way = way
+        if self.variant is None:
+            variant, first = await self._ask_each()
+            await self._memory.keep(str(variant))
+            self.variant = variant
             if not cursor:
                 return first
-        return await self._ways[self.way].fetch_page(cursor, number, before)
+        return await self._variants[self.variant].fetch_page(cursor, number, before)
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         """The profiles of a page with their traits."""
-        assert self.way
-        return await self._ways[self.way].fetch_traits(page, number, call)
+        assert self.variant
+        return await self._variants[self.variant].fetch_traits(page, number, call)
 
-    async def _known(self) -> Way | None:
+    async def _known(self) -> DialectVariant | None:
         """The way that has answered before, None if none has."""
         text = await self._memory.find()
-        return next((way for way in self._ways if str(way) == text), None)
+        return next((variant for variant in self._variants if str(variant) == text), None)
 
-    async def _ask_each(self) -> tuple[Way, Page]:
+    async def _ask_each(self) -> tuple[DialectVariant, Page]:
         """The first way that answers, and the first page in it."""
         self.refused = {}
-        for way, source in self._ways.items():
-            before = self.refused.get(way.dialect)
-            if way.other_scheme and (before is None or before.code not in _OTHER_SCHEME):
+        for variant, source in self._variants.items():
+            before = self.refused.get(variant.dialect)
+            if variant.other_scheme and (before is None or before.code not in _OTHER_SCHEME):
                 continue
             try:
-                return way, await source.fetch_page("", 1, 0)
+                return variant, await source.fetch_page("", 1, 0)
             except ApiError as error:
                 if not _may_speak_another(error) and (isinstance(error, Retry) or self._one_url):
                     raise
                 # With its usual scheme a dialect says more about what is wrong.
-                self.refused.setdefault(way.dialect, error)
+                self.refused.setdefault(variant.dialect, error)
         raise self._neither()
 
     @property
@@ -169,4 +171,4 @@ class AutoSource:
         message = f"{first}; {said}"
         is_permanent = isinstance(first, Permanent) if self._one_url else all(isinstance(e, Permanent) for e in errors)
         kind = Permanent if is_permanent else ResumableStop
-        return kind(telling.code, message, hint=f"{first.hint} {ORDER}".strip())
+        return kind(telling.code, message, hint=f"{first.hint} {CHECK_ORDER}".strip())

@@ -19,7 +19,7 @@ import re
 import time
 
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
-from worker.http.body import error_message, error_words, has_error, retry_after_s, wait_named_s
+from worker.http.body import has_error, parse_error, read_error, requested_wait_s, retry_after_s
 from worker.http.client import Reply, TransportError
 
 _CHECK_ACCESS = (
@@ -48,14 +48,14 @@ def error_from_response(
         of_profile: Whether the request was about one profile.
         now: Unix seconds, to read `Retry-After` dates; None: the present.
     """
-    code, message, param = error_message(reply.body)
+    code, message, param = parse_error(reply.body)
     if of_profile:
         code, message = "", code if len(code) <= _LONGEST_KIND and _KIND.fullmatch(code) else ""
     said = f"Segment, {where}: {reply.status}" + (f" {message}" if message else "")
     unix_now = time.time() if now is None else now
     match reply.status:
         case 429:
-            wait_s = wait_named_s(reply.headers, reply.body, unix_now)
+            wait_s = requested_wait_s(reply.headers, reply.body, unix_now)
             return WaitUntil("segment_rate_limit", said, wait_s=wait_s, request_id=reply.request_id)
         case 401:
             return ResumableStop("segment_unauthorized", said, hint="Check SEGMENT_TOKEN.", request_id=reply.request_id)
@@ -82,7 +82,7 @@ def raise_for_error_body(body: object, where: str, request_id: str | None) -> No
     """Raises ResumableStop if a body with status 200 reports an error."""
     if not has_error(body):
         return
-    code, message, _ = error_words(body)
+    code, message, _ = read_error(body)
     said = message or code or "an error without words"
     raise ResumableStop(
         "segment_error",

@@ -26,11 +26,11 @@ from worker.segment.source import Call, FetchedProfiles
 from worker.segment.traits_caller import OTHERS, UNREADABLE, Send, TraitsCaller
 
 MAX_ID_LENGTH = 1000
-LISTED_A_CALL = 100
+MAX_PAGE_SIZE = 100
 """Largest number of profiles in a page of the list."""
-TRAITS_A_CALL = 200
+MAX_TRAITS_PER_PAGE = 200
 """Largest number of traits in one answer."""
-MOST_TRAIT_PAGES = 100
+MAX_TRAIT_PAGES = 100
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ProfileApi:
         request: Names the space and the collection.
         keys: Names of the traits to read; all traits if empty.
         page_size: Profiles a page.
-        side_by_side: Number of requests for traits at a time.
+        concurrent_requests: Number of requests for traits at a time.
         ages: Whether each value comes with the time at which it was set, as an object with `value` and `updated_at`.
     """
 
@@ -62,20 +62,20 @@ class ProfileApi:
         keys: Sequence[str],
         *,
         page_size: int,
-        side_by_side: int,
+        concurrent_requests: int,
         ages: bool = False,
     ) -> None:
         self._http = http
         self._request = request
         self._path = list_path(request)
         self._page_size = page_size
-        self.trait_params = {"limit": str(TRAITS_A_CALL)} | ({"include": ",".join(keys)} if keys else {})
+        self.trait_params = {"limit": str(MAX_TRAITS_PER_PAGE)} | ({"include": ",".join(keys)} if keys else {})
         if request.trait_class:
             self.trait_params["class"] = request.trait_class
         if ages:
             self.trait_params["verbose"] = "true"
         self._ages = ages
-        self._places = asyncio.Semaphore(side_by_side)
+        self._places = asyncio.Semaphore(concurrent_requests)
         self._traits_caller = TraitsCaller()
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
@@ -112,7 +112,7 @@ class ProfileApi:
         traits: dict[str, object] = {}
         cursor = ""
         find_others = partial(self._find_others, path, paths, call)
-        for _ in range(MOST_TRAIT_PAGES):
+        for _ in range(MAX_TRAIT_PAGES):
             send = partial(self._trait_page, path, number, cursor)
             part = await self._traits_caller.read(send, call, find_others)
             if not isinstance(part, _Traits):
@@ -145,7 +145,7 @@ class ProfileApi:
         if not isinstance(body, dict) or not isinstance(traits, dict):
             raise Retry("segment_bad_body", f"Segment, {where}: the body is not a list of traits")
         rest = {name: value for name, value in body.items() if name != "traits"}
-        next_page = read_next_page(rest, len(traits), ListRequest(TRAITS_A_CALL, cursor, self._http.host))
+        next_page = read_next_page(rest, len(traits), ListRequest(MAX_TRAITS_PER_PAGE, cursor, self._http.host))
         if next_page.doubt:
             raise Retry("segment_bad_body", f"Segment, {where}: {next_page.doubt}")
         return _Traits(traits, next_page.cursor)

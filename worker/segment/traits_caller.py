@@ -39,7 +39,7 @@ FindOthers = Callable[[], Awaitable[Sequence[Send]]]
 """Finds requests for the traits of other profiles."""
 
 
-async def repeated(send: Callable[[], Awaitable[T]], *, pause_s: float = 0.25) -> T:
+async def retry_transient(send: Callable[[], Awaitable[T]], *, pause_s: float = 0.25) -> T:
     """Sends a request up to `TRIES` times without limiter and budget, for commands that read a few profiles.
 
     Args:

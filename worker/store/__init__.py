@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from worker.store.connection.pool import StorePool, embedded_pool, redis_pool
-    from worker.store.personas.persona_record import Claim, ClaimAnswer, PersonaRecord, Sent
+    from worker.store.personas.persona_record import Claim, ClaimAnswer, PersonaRecord, SentPersona
     from worker.store.personas.persona_records import PersonaRecords
     from worker.store.personas.persona_store import PersonaStore
     from worker.store.queue import JobPayload, JobQueue
@@ -49,7 +49,7 @@ _HOMES = {
     "PersonaRecords": "personas.persona_records",
     "PersonaStore": "personas.persona_store",
     "RateScope": "ratelimit.rate_scope",
-    "Sent": "personas.persona_record",
+    "SentPersona": "personas.persona_record",
     "SilentSync": "syncs.sync_progress",
     "StartedBatch": "syncs.batch_work",
     "StartedJob": "syncs.sync_progress",
@@ -86,7 +86,7 @@ __all__ = [
     "PersonaRecords",
     "PersonaStore",
     "RateScope",
-    "Sent",
+    "SentPersona",
     "SilentSync",
     "StartedBatch",
     "StartedJob",

@@ -1,6 +1,6 @@
 """arq's queue as we use it: tickets go in with the move that needs them, and workers take what they may start.
 
-A ticket is an arq job that `jobs/` prepared; its bytes are opaque here. Taking is one script for the whole poll, where
+A payload is an arq job that `jobs/` prepared; its bytes are opaque here. Taking is one script for the whole poll, where
 arq needs four commands a job, and it drops what is no job at all.
 """
 
@@ -34,7 +34,7 @@ class TakenJob:
 
 
 @dataclass(frozen=True)
-class Take:
+class TakenJobs:
     """The outcome of one look at the queue. next_s: seconds until a deferred job is due, None if none waits.
 
     waits_for_suspect: a job that may kill workers runs alone here, or waits until this worker runs nothing.
@@ -59,7 +59,7 @@ class JobQueue:
         self.name = keys.queue(account)
         self._wakes = [*dict.fromkeys((keys.wake(account), keys.WAKE))]
 
-    async def take(self, most: int, in_progress_s: float, *, running: Collection[str] = ()) -> Take:
+    async def take_jobs(self, most: int, in_progress_s: float, *, running: Collection[str] = ()) -> TakenJobs:
         """Takes up to `most` due jobs and marks them as in progress for `in_progress_s` seconds.
 
         running: the ids of the jobs that the worker runs.
@@ -78,25 +78,25 @@ class JobQueue:
         jobs = [TakenJob(one.job_id, _milliseconds(one.score), one.job) for one in found.taken]
         dropped = [(one.job_id, one.reason) for one in found.dropped]
         next_s = None if found.next_ms < 0 else found.next_ms / 1000
-        return Take(jobs, dropped, next_s, found.waits_for_suspect)
+        return TakenJobs(jobs, dropped, next_s, found.waits_for_suspect)
 
-    async def give_back(self, job: TakenJob) -> None:
+    async def give_back_job(self, job: TakenJob) -> None:
         """Makes a job that was taken and not begun free for others, and wakes one."""
         await queue_scripts.give_back_job(
             self._pool, queue=self.name, wake=keys.wake(self._account), job_id=job.job_id, score=job.score
         )
 
-    async def leave(self, job: TakenJob, for_s: float = 2.0) -> None:
+    async def leave_job(self, job: TakenJob, for_s: float = 2.0) -> None:
         """Leaves a job that was taken to workers of a newer version, who may take it after `for_s` seconds."""
         await queue_scripts.leave_job(self._pool, queue=self.name, job_id=job.job_id, delay_ms=int(for_s * 1000))
 
-    async def drop(self, job_id: bytes) -> None:
+    async def drop_job(self, job_id: bytes) -> None:
         """Takes a job out of the queue with everything that arq keeps of it."""
         await self._pool.zrem(self.name, job_id)
         await self._pool.zrem(keys.later(self._account), job_id)
         await self._pool.delete(b"arq:job:" + job_id, b"arq:in-progress:" + job_id, b"arq:retry:" + job_id)
 
-    async def wait(self, timeout_s: float) -> bool:
+    async def wait_for_job(self, timeout_s: float) -> bool:
         """Returns when a job was enqueued for some worker, or after `timeout_s` seconds (at most about three).
 
         False: what workers wait for was no list; it is dropped, and there was no waiting.

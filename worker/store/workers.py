@@ -28,7 +28,7 @@ class WorkerRegistry:
         self._name = keys.workers(account)
         self._names = [*dict.fromkeys((keys.WORKERS, self._name))]
 
-    async def announce(self, host: str, pid: int) -> None:
+    async def heartbeat(self, host: str, pid: int) -> None:
         """Says that the worker `host:pid` is alive."""
         now = await self._now_ms()
         async with self._pool.pipeline(transaction=True) as pipe:
@@ -39,17 +39,17 @@ class WorkerRegistry:
             pipe.psetex(keys.host(host), self._lifetime_ms, str(pid))
             await pipe.execute()
 
-    async def leave(self, host: str, pid: int) -> None:
+    async def remove(self, host: str, pid: int) -> None:
         """Takes the worker off the list."""
         for name in self._names:
             await self._pool.zrem(name, f"{host}:{pid}")
 
-    async def alive(self, host: str | None = None) -> list[WorkerPresence]:
+    async def living_workers(self, host: str | None = None) -> list[WorkerPresence]:
         """The living workers of the account, of all hosts or of one."""
         found = await self._seen(self._name)
         return [worker for worker in found if host is None or worker.name.rpartition(":")[0] == host]
 
-    async def alive_of_any_account(self) -> list[WorkerPresence]:
+    async def living_workers_of_all_accounts(self) -> list[WorkerPresence]:
         """The living workers of all accounts."""
         return await self._seen(keys.WORKERS)
 

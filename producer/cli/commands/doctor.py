@@ -185,10 +185,10 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
         )
         return
     try:
-        async with closing(store_pool(settings, patience_s=PATIENCE_S)) as pool:
+        async with closing(store_pool(settings, max_wait_s=PATIENCE_S)) as pool:
             health = await check_store(pool)
             registry = worker_registry(pool, settings)
-            alive, all_alive = await registry.alive(), await registry.alive_of_any_account()
+            alive, all_alive = await registry.living_workers(), await registry.living_workers_of_all_accounts()
     except (StoreUnavailable, ConfigurationError) as error:
         yield Finding("fail", "Redis", str(error), id="redis.connection")
         return
@@ -262,7 +262,7 @@ async def _space(
         yield finding
     for finding in judge_filter(profiles, rules, as_of=now):
         yield finding
-    is_usual = not (isinstance(source, AutoSource) and source.way and source.way.other_scheme)
+    is_usual = not (isinstance(source, AutoSource) and source.variant and source.variant.other_scheme)
     if asked == "inline" and is_usual and page.next_cursor is not None:
         yield await _strategy(settings, session, request.model_copy(update={"dialect": "inline"}), pace)
 
@@ -294,7 +294,7 @@ def _why_chosen(source: Source) -> str:
         return ""
     reasons = [f"; {dialect} does not answer: {error}" for dialect, error in source.refused.items()]
     scheme = ""
-    if source.way and source.way.other_scheme:
+    if source.variant and source.variant.other_scheme:
         scheme = f" to the token as {'Basic' if source.dialect == 'inline' else 'Bearer'} authorization"
     return f", which answers{scheme} (SEGMENT_DIALECT=auto{''.join(reasons)})"
 
@@ -345,7 +345,7 @@ async def _records(settings: Settings) -> dict[str, PersonaRecord]:
     if settings.redis_url is None:
         return {}
     try:
-        async with closing(store_pool(settings, patience_s=PATIENCE_S)) as pool:
-            return await persona_store(pool, settings).all()
+        async with closing(store_pool(settings, max_wait_s=PATIENCE_S)) as pool:
+            return await persona_store(pool, settings).all_records()
     except PersonasError:
         return {}

@@ -17,7 +17,7 @@ from worker.errors import ApiError, Retry, WaitUntil
 from worker.jobs.personas.orphans import Owner
 from worker.mavera import CREDITS_PER_PERSONA, Usage
 from worker.models.plan import Orphan
-from worker.store.connection.health import RedisHealth, remarks
+from worker.store.connection.health import RedisHealth, review_health
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -81,7 +81,10 @@ def judge_redis(health: RedisHealth) -> list[Finding]:
     """What the set-up of a Redis that can be used means for the syncs in it."""
     return [
         Finding("ok", "Redis", f"{health.server} answers", id="redis.connection"),
-        *(Finding(one.verdict, "Redis", one.found, one.advice, id=f"redis.{one.code}") for one in remarks(health)),
+        *(
+            Finding(one.verdict, "Redis", one.found, one.advice, id=f"redis.{one.code}")
+            for one in review_health(health)
+        ),
     ]
 
 

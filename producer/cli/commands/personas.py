@@ -149,7 +149,7 @@ def _not_followed(rules: Rules, old: Place, key: str) -> Iterator[str]:
 @contextlib.asynccontextmanager
 async def _catalogue(settings: Settings) -> AsyncIterator[Catalogue]:
     async with (
-        closing(store_pool(settings, patience_s=PATIENCE_S)) as pool,
+        closing(store_pool(settings, max_wait_s=PATIENCE_S)) as pool,
         new_session() as session,
     ):
         yield Catalogue(persona_store(pool, settings), _mavera(settings, session), mavera_limiter(pool, settings))

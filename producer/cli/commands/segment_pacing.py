@@ -12,7 +12,7 @@ from typing import TypeVar
 from worker.errors import ConfigurationError, StoreUnavailable, StoreUnusable
 from worker.jobs.store_factories import segment_limiter, store_pool
 from worker.models.allowance import Allowance
-from worker.segment import repeated
+from worker.segment import retry_transient
 from worker.settings import Settings
 from worker.store import Limiter
 from worker.store.connection.pool import closing
@@ -36,18 +36,18 @@ class Pace:
 
     async def __call__(self, send: Callable[[], Awaitable[T]]) -> T:
         await self.slot()
-        return await repeated(send)
+        return await retry_transient(send)
 
     def observe_allowance(self, allowance: Allowance) -> None:
         """Takes note of what an answer says about the limit."""
         if self._limiter is not None:
-            self._limiter.learn(allowance)
+            self._limiter.learn_limit(allowance)
 
     async def slot(self) -> None:
         """Returns when one request may be sent."""
         if self._limiter is not None:
             with contextlib.suppress(StoreUnavailable, StoreUnusable):
-                await self._limiter.slot(math.inf)
+                await self._limiter.wait_for_slot(math.inf)
                 return
             self._limiter = None
         now = time.monotonic()
@@ -63,6 +63,6 @@ async def space_pace(settings: Settings, space_id: str) -> AsyncIterator[Pace]:
         limiter = None
         if settings.redis_url is not None:
             with contextlib.suppress(ConfigurationError):
-                pool = await stack.enter_async_context(closing(store_pool(settings, patience_s=PATIENCE_S)))
+                pool = await stack.enter_async_context(closing(store_pool(settings, max_wait_s=PATIENCE_S)))
                 limiter = segment_limiter(pool, settings, space_id)
         yield Pace(settings.segment_rate, limiter)

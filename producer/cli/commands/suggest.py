@@ -30,7 +30,7 @@ from worker.jobs.services import segment_source
 from worker.models.request import SyncRequest
 from worker.printable import printable
 from worker.segment import AutoSource, ProfileApi, Source
-from worker.segment.export_file import FileSource, OpenFiles, anywhere
+from worker.segment.export_file import FileSource, OpenFiles, open_any_file
 from worker.segment.source import ATTEMPTS
 from worker.settings import Dialect, Settings
 
@@ -77,7 +77,7 @@ async def _entries(settings: Settings, sample: Sample) -> Sequence[object]:
     """The profiles of a sample, with all their traits."""
     check_names([] if sample.space_id is None else [sample.space_id], sample.files)
     if sample.files:
-        with contextlib.closing(OpenFiles(anywhere)) as files:
+        with contextlib.closing(OpenFiles(open_any_file)) as files:
             return await _read(FileSource(files, sample.files[0]), sample.profiles, Pace(math.inf))
     request = _request(settings, sample)
     async with contextlib.AsyncExitStack() as stack:

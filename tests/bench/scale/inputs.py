@@ -12,7 +12,7 @@ PAGE_SIZE: int = Settings.model_fields["segment_page_size"].default
 """Profiles in a page of `inline`."""
 LEASE_S: float = Settings.model_fields["lease_s"].default
 """How long a walk goes on before it hands over, in seconds."""
-SIDE_BY_SIDE: int = Settings.model_fields["segment_concurrency"].default
+CONCURRENT_REQUESTS: int = Settings.model_fields["segment_concurrency"].default
 """Requests for traits under way at a time."""
 
 

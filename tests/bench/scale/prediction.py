@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tests.bench.scale.inputs import LEASE_S, PAGE_SIZE, SIDE_BY_SIDE, Inputs, Way, pace_s
-from worker.jobs.fetch.batch_job import SIDE_BY_SIDE as BATCH_SIDE_BY_SIDE
-from worker.jobs.fetch.fan_out import PAGES_A_BATCH
-from worker.segment.profile_api import LISTED_A_CALL
+from tests.bench.scale.inputs import CONCURRENT_REQUESTS, LEASE_S, PAGE_SIZE, Inputs, Way, pace_s
+from worker.jobs.fetch.batch_job import CONCURRENT_PAGES as BATCH_PAGES
+from worker.jobs.fetch.fan_out import MAX_PAGES_PER_BATCH
+from worker.segment.profile_api import MAX_PAGE_SIZE
 
 LATENCY, RATE, PROCESSOR = "latency", "rate limit", "processor"
 
@@ -45,12 +45,12 @@ def predict(way: Way, profiles: int, inputs: Inputs) -> Prediction:
         case Way.FAN_OUT:
             work_s = 2 * inputs.turn_s + inputs.fold_s
             step = _slowest(inputs.listing_s + inputs.turn_s, 2 * gap_s, work_s / inputs.workers)
-            last_batch = pages % PAGES_A_BATCH or PAGES_A_BATCH
-            last_s = inputs.page_s * math.ceil(last_batch / BATCH_SIDE_BY_SIDE)
+            last_batch = pages % MAX_PAGES_PER_BATCH or MAX_PAGES_PER_BATCH
+            last_s = inputs.page_s * math.ceil(last_batch / BATCH_PAGES)
             return Prediction(pages * step[0] + last_s, 2 * pages, step[1], math.ceil(work_s / step[0]))
         case Way.PROFILE_API:
-            calls = profiles + math.ceil(profiles / LISTED_A_CALL)
-            step = _slowest(inputs.traits_s / SIDE_BY_SIDE, gap_s, inputs.request_s)
+            calls = profiles + math.ceil(profiles / MAX_PAGE_SIZE)
+            step = _slowest(inputs.traits_s / CONCURRENT_REQUESTS, gap_s, inputs.request_s)
             idle_s = inputs.traits_s + inputs.listing_s
             return Prediction(calls * step[0] / (1 - idle_s / LEASE_S) + idle_s, calls, step[1], 1)
         case Way.FILE:

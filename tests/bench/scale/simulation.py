@@ -73,7 +73,7 @@ async def _run_jobs(workers: Sequence[WorkerServices]) -> None:
     queue, slots = workers[0].queue, workers[0].settings.worker_slots
     free = deque(worker for _ in range(slots) for worker in workers)
     running: set[asyncio.Task[None]] = set()
-    woken = asyncio.create_task(queue.wait(_POLL_S))
+    woken = asyncio.create_task(queue.wait_for_job(_POLL_S))
 
     async def run(job_id: str, worker: WorkerServices) -> None:
         sync_id, kind, *numbers = job_id.split(":")
@@ -82,7 +82,7 @@ async def _run_jobs(workers: Sequence[WorkerServices]) -> None:
         free.append(worker)
 
     while True:
-        taken = (await queue.take(1, _JOB_S)).jobs if free else []
+        taken = (await queue.take_jobs(1, _JOB_S)).jobs if free else []
         running |= {asyncio.create_task(run(job.job_id.decode(), free.popleft())) for job in taken}
         if taken:
             continue
@@ -92,7 +92,7 @@ async def _run_jobs(workers: Sequence[WorkerServices]) -> None:
         done, _ = await asyncio.wait({*running, woken}, return_when=asyncio.FIRST_COMPLETED)
         running -= done
         if woken in done:
-            woken = asyncio.create_task(queue.wait(_POLL_S))
+            woken = asyncio.create_task(queue.wait_for_job(_POLL_S))
 
 
 def _request(way: Way) -> SyncRequest:

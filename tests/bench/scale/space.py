@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from producer.sandbox import SpaceSpec, profiles
-from tests.bench.scale.inputs import PAGE_SIZE, SIDE_BY_SIDE, Inputs, pace_s
+from tests.bench.scale.inputs import CONCURRENT_REQUESTS, PAGE_SIZE, Inputs, pace_s
 from worker.segment import Call, FetchedProfiles, Page
-from worker.segment.profile_api import LISTED_A_CALL
+from worker.segment.profile_api import MAX_PAGE_SIZE
 
 _RING_PAGES = 50
 _FILE_PAGE = 500
@@ -94,7 +94,7 @@ class Slots:
     """
 
     def __init__(self, inputs: Inputs) -> None:
-        self._gap_s = max(pace_s(inputs.rate), inputs.traits_s / SIDE_BY_SIDE)
+        self._gap_s = max(pace_s(inputs.rate), inputs.traits_s / CONCURRENT_REQUESTS)
         self._next = 0.0
 
     async def slot(self, longest_s: float) -> None:
@@ -112,7 +112,7 @@ class ProfileApiPages(_Listing):
     """The `profile-api` dialect."""
 
     concurrent_pages = 3
-    page_size = LISTED_A_CALL
+    page_size = MAX_PAGE_SIZE
 
     def __init__(self, ring: Ring, inputs: Inputs, calls: Calls, busy: Callable[[float], None], slots: Slots) -> None:
         super().__init__(ring, inputs, calls, busy)

@@ -56,7 +56,7 @@ async def found(settings: Settings, space_id: str | None = None) -> dict[str, li
 async def test_a_good_setup_is_found_good_and_nothing_is_created(
     settings: Settings, real_pool: StorePool, sandbox: Sandbox
 ) -> None:
-    await worker_registry(real_pool, settings).announce("host", 7)
+    await worker_registry(real_pool, settings).heartbeat("host", 7)
     before = await real_pool.dbsize()
     findings = await found(settings)
     assert {finding.verdict for group in findings.values() for finding in group} == {"ok"}
@@ -186,10 +186,10 @@ async def test_a_redis_that_keeps_its_setup_to_itself_is_no_failure(
     await real_pool.execute_command("ACL", "SETUSER", "guest", "on", ">secret", "~*", "+@all", "-info")
     try:
         url = session_redis.url.replace("//", "//guest:secret@")
-        async with closing(redis_pool(url, patience_s=5)) as pool:
+        async with closing(redis_pool(url, max_wait_s=5)) as pool:
             health = await redis_health(pool)
         assert (health.version, health.mode, health.append_only, health.eviction_policy) == (None,) * 4
-        assert not health.runs_told
+        assert not health.has_run_id
     finally:
         await real_pool.execute_command("ACL", "DELUSER", "guest")
 

@@ -21,7 +21,7 @@ from tests.support.scenarios.expected_clusters import ExpectedClusters, expected
 from tests.support.scenarios.scenario import Scenario, Start, start_scenario
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import Aggregate
-from worker.segment.export_file import anywhere
+from worker.segment.export_file import open_any_file
 from worker.settings import load_settings
 
 pytestmark = pytest.mark.usefixtures("real_pool")
@@ -175,7 +175,7 @@ async def test_so_many_profiles_and_no_more(sandbox: Sandbox, tmp_path: Path) ->
     settings = load_settings(
         segment_token=None, mavera_api_key="mvra_test_sandbox", mavera_base_url=sandbox.mavera_url, mavera_gap_s=0
     )
-    async with embedded(settings, opener=anywhere) as client:
+    async with embedded(settings, opener=open_any_file) as client:
         for n, complete in ((7, False), (60, True), (61, True)):
             request = SyncRequest(space_id="spa_1", file=str(path), max_profiles=n)
             done = await client.wait((await client.enqueue(request)).id)

@@ -182,7 +182,12 @@ async def _kept(scenario: Scenario) -> tuple[object, ...]:
     """The personas at Mavera, our records of them, and what history compares with."""
     keys = sorted([key async for key in scenario.pool.scan_iter(match="sp:history:*")])
     history = [await scenario.pool.dump(key) for key in keys]
-    return len(scenario.sandbox.posts), list(scenario.sandbox.patches), await scenario.persona_store().all(), history
+    return (
+        len(scenario.sandbox.posts),
+        list(scenario.sandbox.patches),
+        await scenario.persona_store().all_records(),
+        history,
+    )
 
 
 async def test_a_page_in_doubt_once_costs_nothing(session_redis: RedisServer, start_worker: Start) -> None:

@@ -246,7 +246,7 @@ async def test_the_rate_of_the_account_is_used_unless_mavera_rate_is_set_lower(
             sent = 1
             with contextlib.suppress(MustWait):
                 while sent <= 240:
-                    await services.mavera_limiter.slot(0.5)
+                    await services.mavera_limiter.wait_for_slot(0.5)
                     sent += 1
             assert sent == int(expected * 0.98)
 
@@ -279,8 +279,8 @@ async def test_the_plan_names_the_persona_that_a_renamed_cluster_leaves_behind(
         await scenario.sync(rules=renamed)  # who goes on all the same is warned in the log
         assert any("WARN" in line and growth in line for line in worker.text().splitlines())
         # Without the records it is still named, though its key is not known.
-        for name, record in (await scenario.persona_store().all()).items():
-            assert await scenario.persona_store().forget(name, record)
+        for name, record in (await scenario.persona_store().all_records()).items():
+            assert await scenario.persona_store().delete_record(name, record)
         lost = await scenario.sync(plan_only=True, rules=renamed)
         assert lost.plan
         assert [(one.persona_id, one.cluster) for one in lost.plan.orphans] == [(growth, "")]

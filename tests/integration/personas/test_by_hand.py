@@ -212,7 +212,7 @@ async def test_what_cannot_be_adopted_is_refused_and_nothing_changes(
         runner = CommandRunner(scenario, capsys)
         scenario.worker()
         await scenario.sync()
-        mine, before = by_hand(scenario), await scenario.persona_store().all()
+        mine, before = by_hand(scenario), await scenario.persona_store().all_records()
         growth = next(record.persona_id for record in before.values() if record.cluster == "growth")
         other = Place("spa", "new")
         for place, persona_id, why in (
@@ -226,7 +226,7 @@ async def test_what_cannot_be_adopted_is_refused_and_nothing_changes(
         for place in (("no space", "new"), ("spa", "High Value"), ("spa", "")):
             with pytest.raises(ConfigurationError):
                 Place(*place)
-        assert await scenario.persona_store().all() == before
+        assert await scenario.persona_store().all_records() == before
         assert scenario.sandbox.patches == []
 
 
@@ -351,10 +351,10 @@ async def test_a_cluster_that_is_renamed_and_back_is_as_it_was(
         runner = CommandRunner(scenario, capsys)
         scenario.worker()
         await scenario.sync()
-        before = await scenario.persona_store().all()
+        before = await scenario.persona_store().all_records()
         await runner(personas.rename, GROWTH, "expansion")
         await runner(personas.rename, Place("spa", "expansion"), "growth")
-        assert await scenario.persona_store().all() == before
+        assert await scenario.persona_store().all_records() == before
         assert set(actions(await scenario.sync()).values()) == {"unchanged"}
 
 

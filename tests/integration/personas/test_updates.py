@@ -40,7 +40,7 @@ async def test_an_unchanged_space_sends_mavera_nothing(session_redis: RedisServe
     async with start_scenario(session_redis, start_worker) as scenario:
         scenario.worker()
         first = await scenario.sync()
-        before, asked = await scenario.persona_store().all(), scenario.sandbox.journal.count("mavera")
+        before, asked = await scenario.persona_store().all_records(), scenario.sandbox.journal.count("mavera")
         second = await scenario.sync()
         assert actions(second) == dict.fromkeys(CLUSTERS, "unchanged")
         assert personas(second) == personas(first)
@@ -48,7 +48,7 @@ async def test_an_unchanged_space_sends_mavera_nothing(session_redis: RedisServe
         assert (len(scenario.sandbox.posts), scenario.sandbox.patches) == (3, [])
         # Two free looks: one for the key, before the pages; and one for what is still there, after them.
         assert scenario.sandbox.journal.count("mavera") - asked == 2
-        seen = await scenario.persona_store().all()
+        seen = await scenario.persona_store().all_records()
         assert seen == {name: replace(record, sync_id=second.id) for name, record in before.items()}
         assert all(record.sent and record.complete for record in seen.values())
         await scenario.assert_clean()
@@ -118,7 +118,7 @@ async def test_a_cluster_that_shrank_below_the_minimum_keeps_its_persona_as_it_w
         assert actions(sync) == {"high_value": "too_small", "growth": "too_small", "at_risk": "empty"}
         assert personas(sync) == personas(first)
         assert (len(scenario.sandbox.posts), scenario.sandbox.patches, sync.credits) == (3, [], 0)
-        records = await scenario.persona_store().all()
+        records = await scenario.persona_store().all_records()
         assert {record.persona_id for record in records.values()} == set(personas(first).values())
         # Back to its size, it goes on with the same persona.
         scenario.sandbox.set_options(spaces={"spa": RECIPE})
@@ -251,4 +251,4 @@ def _reference(cluster: str) -> object:
 
 
 async def _complete(scenario: Scenario) -> set[bool]:
-    return {record.complete for record in (await scenario.persona_store().all()).values()}
+    return {record.complete for record in (await scenario.persona_store().all_records()).values()}

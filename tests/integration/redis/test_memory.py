@@ -115,7 +115,7 @@ async def test_an_expired_sync_leaves_its_persona_records_and_nothing_else(
         assert worker.terminate() == 0
         left = [key.decode() async for key in scenario.pool.scan_iter(match="*") if sync.id.encode() in key]
         assert left == []
-        assert len(await scenario.persona_store().all()) == 3
+        assert len(await scenario.persona_store().all_records()) == 3
         # The next sync finds them there.
         scenario.worker()
         again = await scenario.enqueue()
@@ -130,7 +130,7 @@ async def _lifetimes(scenario: Scenario, sync: Sync) -> dict[str, int]:
 
 
 async def _has_seen_all(scenario: Scenario, sync: Sync) -> bool:
-    records = await scenario.persona_store().all()
+    records = await scenario.persona_store().all_records()
     return {record.sync_id for record in records.values()} == {sync.id}
 
 

@@ -207,12 +207,12 @@ async def assert_gives_up(pool: StorePool) -> None:
 
 
 async def test_a_redis_that_is_not_there_is_given_up_after_patience() -> None:
-    async with closing(redis_pool(f"redis://127.0.0.1:{port_of_ones_own()}", patience_s=0.1)) as pool:
+    async with closing(redis_pool(f"redis://127.0.0.1:{port_of_ones_own()}", max_wait_s=0.1)) as pool:
         await assert_gives_up(pool)
 
 
 async def test_a_redis_that_hangs_is_given_up_after_patience(server: RedisServer) -> None:
-    async with closing(redis_pool(server.url, patience_s=0.1)) as pool:
+    async with closing(redis_pool(server.url, max_wait_s=0.1)) as pool:
         await pool.ping()
         server.pause()
         try:
@@ -222,7 +222,7 @@ async def test_a_redis_that_hangs_is_given_up_after_patience(server: RedisServer
 
 
 async def test_a_redis_that_takes_no_writes_is_given_up_after_patience(server: RedisServer) -> None:
-    async with closing(redis_pool(server.url, patience_s=0.1)) as pool:
+    async with closing(redis_pool(server.url, max_wait_s=0.1)) as pool:
         for setting, value in (("maxmemory", 1), ("min-replicas-to-write", 1)):
             await pool.config_set(setting, value)
             with pytest.raises(StoreUnavailable):
@@ -253,12 +253,12 @@ async def test_who_is_told_to_stop_does_not_wait_for_a_hung_redis(server: RedisS
 async def test_who_waits_for_work_hears_of_it_also_after_a_restart(server: RedisServer) -> None:
     async with closing(redis_pool(server.url)) as pool:
         syncs = Syncs(pool)
-        waiting = asyncio.create_task(syncs.queue.wait(3))
+        waiting = asyncio.create_task(syncs.queue.wait_for_job(3))
         await asyncio.to_thread(server.stop)
         await asyncio.to_thread(server.start)
         await syncs.create()
         assert await waiting
-        assert len((await syncs.queue.take(1, 60)).jobs) == 1
+        assert len((await syncs.queue.take_jobs(1, 60)).jobs) == 1
 
 
 # Transactions
@@ -308,15 +308,15 @@ def locked(server: RedisServer) -> RedisServer:
 
 @pytest.mark.parametrize("user", ["", "default"])
 async def test_a_password_with_odd_characters_opens_the_door(locked: RedisServer, user: str) -> None:
-    async with closing(redis_pool(f"redis://{user}:{ENCODED}@127.0.0.1:{locked.port}/3", patience_s=5)) as pool:
+    async with closing(redis_pool(f"redis://{user}:{ENCODED}@127.0.0.1:{locked.port}/3", max_wait_s=5)) as pool:
         assert await pool.set("key", "value")
         assert (await pool.client_info())["db"] == 3
 
 
 @pytest.mark.parametrize("who", ["", ":wrong@", "nobody:guest@", "guest:wrong@"])
-@pytest.mark.parametrize("patience_s", [0.1, math.inf])
-async def test_a_wrong_password_is_a_wrong_setting_at_once(locked: RedisServer, who: str, patience_s: float) -> None:
-    async with closing(redis_pool(f"redis://{who}127.0.0.1:{locked.port}", patience_s=patience_s)) as pool:
+@pytest.mark.parametrize("max_wait_s", [0.1, math.inf])
+async def test_a_wrong_password_is_a_wrong_setting_at_once(locked: RedisServer, who: str, max_wait_s: float) -> None:
+    async with closing(redis_pool(f"redis://{who}127.0.0.1:{locked.port}", max_wait_s=max_wait_s)) as pool:
         for command in (pool.ping(), pool.pipeline().get("key").execute(), Syncs(pool).create()):
             async with asyncio.timeout(30):
                 with pytest.raises(ConfigurationError, match="Redis refuses what REDIS_URL says") as error:
@@ -336,7 +336,7 @@ async def test_a_user_without_the_rights_is_a_wrong_setting(locked: RedisServer)
         with pytest.raises(ConfigurationError, match="no permissions"):
             await Syncs(pool).create()
         with pytest.raises(ConfigurationError, match="no permissions"):
-            await Syncs(pool).queue.wait(0.1)
+            await Syncs(pool).queue.wait_for_job(0.1)
 
 
 async def test_a_database_that_does_not_exist_is_a_wrong_setting(server: RedisServer) -> None:
@@ -366,7 +366,7 @@ async def test_a_socket_is_a_way_in() -> None:
         server = RedisServer(Path(folder), "--unixsocket", socket)
         server.start()
         try:
-            async with closing(redis_pool(f"unix://{socket}?db=2", patience_s=5)) as pool:
+            async with closing(redis_pool(f"unix://{socket}?db=2", max_wait_s=5)) as pool:
                 assert await pool.set("key", "value")
                 assert (await pool.client_info())["db"] == 2
         finally:
@@ -378,7 +378,7 @@ async def test_tls_with_a_certificate_of_ones_own_is_a_way_in(server: RedisServe
     files = f"ssl_ca_certs={mine.certificate}&ssl_certfile={mine.certificate}&ssl_keyfile={mine.key}"
     async with (
         tls_front(server.port, mine, client=mine) as port,
-        closing(redis_pool(f"rediss://127.0.0.1:{port}/1?{files}", patience_s=5)) as pool,
+        closing(redis_pool(f"rediss://127.0.0.1:{port}/1?{files}", max_wait_s=5)) as pool,
     ):
         assert await pool.set("key", "value")
         assert (await pool.client_info())["db"] == 1
@@ -392,9 +392,9 @@ async def test_tls_with_somebody_elses_certificate_is_no_way_in(server: RedisSer
             (f"?ssl_ca_certs={mine.certificate}", "certificate verify failed"),
             (f"?ssl_ca_certs={other.certificate}", "IP address mismatch"),
         ):
-            async with closing(redis_pool(f"rediss://127.0.0.1:{port}{options}", patience_s=0.1)) as pool:
+            async with closing(redis_pool(f"rediss://127.0.0.1:{port}{options}", max_wait_s=0.1)) as pool:
                 with pytest.raises(StoreUnavailable, match=word):
                     await pool.ping()
         for options in (f"?ssl_ca_certs={other.certificate}&ssl_check_hostname=no", "?ssl_cert_reqs=none"):
-            async with closing(redis_pool(f"rediss://127.0.0.1:{port}{options}", patience_s=5)) as pool:
+            async with closing(redis_pool(f"rediss://127.0.0.1:{port}{options}", max_wait_s=5)) as pool:
                 assert await pool.ping()

@@ -86,7 +86,7 @@ async def test_a_managed_server_without_info_is_worked_with(
     ],
 )
 async def test_a_missing_right_is_named(server_of_any_kind: RedisServer, rule: str, named: str) -> None:
-    async with closing(redis_pool(server_of_any_kind.user(rule), patience_s=2)) as pool:
+    async with closing(redis_pool(server_of_any_kind.user(rule), max_wait_s=2)) as pool:
         with pytest.raises(StoreUnusable, match=re.escape(named)):
             await check_store(pool)
 
@@ -106,11 +106,11 @@ async def test_doctor_and_worker_stop_with_the_missing_right(
 
 
 async def test_the_server_is_named_as_it_is(server_of_any_kind: RedisServer) -> None:
-    async with closing(redis_pool(server_of_any_kind.url, patience_s=2)) as pool:
+    async with closing(redis_pool(server_of_any_kind.url, max_wait_s=2)) as pool:
         health = await check_store(pool)
         assert await pool.keys("*") == []
     name = {"redis": "Redis", "valkey": "Valkey"}[server_of_any_kind.kind]
     with server_of_any_kind.client() as client:
         info = client.info("server")
     assert health.server == f"{name} {info.get('valkey_version', info['redis_version'])}"
-    assert (health.mode, health.role, health.append_only, health.runs_told) == ("standalone", "master", True, True)
+    assert (health.mode, health.role, health.append_only, health.has_run_id) == ("standalone", "master", True, True)

@@ -27,7 +27,7 @@ async def pools(real_pool: StorePool, session_redis: RedisServer) -> AsyncIterat
     """A client for each caller, as if each were a worker."""
     async with AsyncExitStack() as stack:
         yield [
-            await stack.enter_async_context(closing(redis_pool(session_redis.url, patience_s=30)))
+            await stack.enter_async_context(closing(redis_pool(session_redis.url, max_wait_s=30)))
             for _ in range(CALLERS)
         ]
 
@@ -39,7 +39,7 @@ async def test_four_callers_keep_one_window_on_a_real_redis(pools: list[StorePoo
     async def caller(pool: StorePool) -> None:
         one = Limiter(pool, SCOPE)
         for _ in range(20):
-            await one.slot(60)
+            await one.wait_for_slot(60)
             sent.append(time.monotonic())
             looks.append([int(slot) for slot in await pool.lrange(keys.limit("shared") + ":log", 0, -1)])
 
@@ -59,10 +59,10 @@ async def test_four_callers_keep_one_window_on_a_real_redis(pools: list[StorePoo
 
 async def test_a_penalty_of_one_holds_for_all_on_a_real_redis(pools: list[StorePool]) -> None:
     limiters = [Limiter(pool, SCOPE) for pool in pools]
-    await asyncio.gather(*(one.slot(60) for one in limiters))
+    await asyncio.gather(*(one.wait_for_slot(60) for one in limiters))
     penalised_at = time.monotonic()
     await limiters[0].penalise(0.4)
-    await asyncio.gather(*(one.slot(60) for one in limiters))
+    await asyncio.gather(*(one.wait_for_slot(60) for one in limiters))
     assert time.monotonic() - penalised_at >= 0.4
 
 
@@ -71,7 +71,7 @@ async def test_four_processes_share_one_pace_on_a_real_redis(pools: list[StorePo
 
     async def caller(one: Limiter) -> None:
         for _ in range(10):
-            await one.slot(60)
+            await one.wait_for_slot(60)
 
     async with asyncio.timeout(100):
         limiters = [Limiter(pool, scope) for pool in pools]
@@ -89,8 +89,8 @@ async def test_four_processes_share_one_pace_on_a_real_redis(pools: list[StorePo
 async def test_what_one_hears_slows_all_down_on_a_real_redis(pools: list[StorePool]) -> None:
     scope = RateScope.per_second("heard", 1000)
     limiters = [Limiter(pool, scope) for pool in pools]
-    limiters[0].learn(Allowance(20))
-    await limiters[0].slot(60)
+    limiters[0].learn_limit(Allowance(20))
+    await limiters[0].wait_for_slot(60)
     began_at = time.monotonic()
-    await asyncio.gather(*(one.slot(60) for one in limiters for _ in range(4)))
+    await asyncio.gather(*(one.wait_for_slot(60) for one in limiters for _ in range(4)))
     assert time.monotonic() - began_at >= 15 * 0.05 - BURST_S

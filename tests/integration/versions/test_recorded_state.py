@@ -53,7 +53,7 @@ async def test_every_recorded_sync_is_shown(
         assert snapshot.sync_id == done.id
         assert failed.error
         assert (failed.error.code, failed.error.resumable) == ("segment_unauthorized", True)
-        records = (await scenario.persona_store().all()).values()
+        records = (await scenario.persona_store().all_records()).values()
         assert {outcome.persona_id for outcome in done.outcomes} <= {record.persona_id for record in records}
         planned = (await scenario.client.get(state["syncs"]["planned"])).planned
         assert planned
@@ -73,7 +73,7 @@ async def test_every_recorded_sync_goes_on_and_no_persona_is_bought_twice(
             assert_exact(sync, scenario.expected(space))
             assert sync.credits == 300 * len(sync.outcomes) == sum(outcome.credits for outcome in sync.outcomes)
         assert_no_twins(scenario.sandbox)
-        records = await scenario.persona_store().all()
+        records = await scenario.persona_store().all_records()
         assert {record.persona_id for record in records.values()} == {one.id for one in scenario.sandbox.personas}
         await _sync_again(scenario)
 

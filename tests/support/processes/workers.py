@@ -116,11 +116,11 @@ class WorkerProcess:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
 
-    def close(self, patience_s: float = 3) -> None:
+    def close(self, max_wait_s: float = 3) -> None:
         """Ends it in any case; after a while by `kill -9`. One that stops by itself also writes its coverage."""
         self.ask_to_stop()
         try:
-            self.process.wait(patience_s)
+            self.process.wait(max_wait_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(10)

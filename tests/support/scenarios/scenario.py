@@ -107,7 +107,7 @@ class Scenario:
         assert_exact(sync, expected)
         assert_one_persona_each(self.sandbox, sync, expected)
         assert_no_twins(self.sandbox)
-        recorded = {record.persona_id for record in (await self.persona_store().all()).values()}
+        recorded = {record.persona_id for record in (await self.persona_store().all_records()).values()}
         assert {outcome.persona_id for outcome in sync.outcomes} <= recorded
         paid = 300 * len(sync.outcomes) if credits_charged is None else credits_charged
         assert sync.credits == paid
@@ -134,7 +134,7 @@ async def start_scenario(
 ) -> AsyncIterator[Scenario]:
     """Starts a scenario on an emptied Redis. options: of the sandbox."""
     chosen = {**QUICK, **(settings or {})}
-    pool = redis_pool(redis.url, patience_s=20)
+    pool = redis_pool(redis.url, max_wait_s=20)
     try:
         await pool.flushall()
         await know_run(pool)

@@ -90,7 +90,7 @@ class Run:
         limiter = self.limiters[number]
         while True:
             try:
-                await limiter.slot(LONG_S)
+                await limiter.wait_for_slot(LONG_S)
             except MustWait as wait:
                 await asyncio.sleep(wait.wait_s)
                 continue

@@ -156,7 +156,7 @@ class ModelBatches:
             for new in batches:
                 batch = ahead.slots[new.key.slot] = ModelBatch(new.key, new.work)
                 model.due[batch.member] = False
-                model.enqueue(new.ticket, 0)
+                model.enqueue(new.payload, 0)
             model.due[sync.id] = False
             if following:
                 self._move_on(sync, ahead, following, delay_s)
@@ -194,21 +194,21 @@ class ModelBatches:
         return None
 
     def retry(
-        self, grant: BatchGrant, ticket: JobPayload, *, delay_s: float = 0.0, trouble_ms: int = 0, note: str = ""
+        self, grant: BatchGrant, payload: JobPayload, *, delay_s: float = 0.0, trouble_ms: int = 0, note: str = ""
     ) -> None:
         sync, batch = self._owned(grant)
         self._model.end_job(batch_payload(batch.key).job_id)
         batch.next_try()
         batch.trouble_ms = trouble_ms
         sync.note = note
-        self._model.enqueue(ticket, delay_s)
+        self._model.enqueue(payload, delay_s)
         self._model.due[batch.member] = False
 
     def fail(self, grant: BatchGrant, failure: SyncFailure) -> None:
         sync, _ = self._owned(grant)
         self._fail(sync, failure)
 
-    def revive(self, key: BatchKey, ticket: JobPayload, *, max_lost: int, message: str) -> str:
+    def revive(self, key: BatchKey, payload: JobPayload, *, max_lost: int, message: str) -> str:
         model, sync = self._model, self._model.syncs[key.sync_id]
         batch = sync.ahead.slots.get(key.slot) if sync.ahead else None
         if batch is None or sync.state is not SyncState.FETCHING:
@@ -227,7 +227,7 @@ class ModelBatches:
         model.end_job(job_id)
         batch.next_try()
         batch.lost += 1
-        model.enqueue(ticket, 0)
+        model.enqueue(payload, 0)
         model.due[batch.member] = False
         return "revived"
 
@@ -251,8 +251,8 @@ class ModelBatches:
         if follows == "finalize":
             sync.state, sync.revivals, sync.outcomes = SyncState.FINALIZING, 0, {}
             sync.times.add("fetched_at")
-        ticket = following.finalize if follows == "finalize" else following.walk
-        model.set_job(sync, ticket, delay_s if follows == "walk" else 0)
+        payload = following.finalize if follows == "finalize" else following.walk
+        model.set_job(sync, payload, delay_s if follows == "walk" else 0)
         model.due[sync.id] = False
 
     def _fail(self, sync: ModelSync, failure: SyncFailure) -> None:

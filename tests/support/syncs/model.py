@@ -193,7 +193,7 @@ class Model:
         self,
         sync_id: str,
         request: SyncRequest,
-        ticket: JobPayload,
+        payload: JobPayload,
         *,
         force: bool = False,
         idempotency_key: str | None = None,
@@ -207,7 +207,7 @@ class Model:
         if meant and not force:
             return meant
         sync = self.syncs[sync_id] = ModelSync(sync_id, request, asked, asked_request=request.model_dump_json())
-        self.set_job(sync, ticket, 0)
+        self.set_job(sync, payload, 0)
         self._start(sync)
         if asked:
             self.asked[asked] = sync_id
@@ -224,7 +224,7 @@ class Model:
     def resume(
         self,
         sync: Sync,
-        ticket: JobPayload,
+        payload: JobPayload,
         batches: Sequence[JobPayload] = (),
         *,
         restart: bool = False,
@@ -259,7 +259,7 @@ class Model:
         if mine.parked:
             mine.job = ""
         else:
-            self.set_job(mine, ticket, 0)
+            self.set_job(mine, payload, 0)
         return "ok"
 
     def _resume_look_ahead(
@@ -272,13 +272,13 @@ class Model:
             ahead.slots = dict.fromkeys(ahead.slots)
             return
         ahead.parked = sync.state is SyncState.FETCHING and ahead.what_follows() == "park"
-        for batch, ticket in zip(sorted(ahead.batches, key=lambda one: one.key.number), tickets, strict=True):
+        for batch, payload in zip(sorted(ahead.batches, key=lambda one: one.key.number), tickets, strict=True):
             batch.next_try()
             batch.lost = batch.trouble_ms = 0
             self.due[batch.member] = False
-            self.enqueue(ticket, 0)
+            self.enqueue(payload, 0)
 
-    def apply(self, sync: Sync, ticket: JobPayload, request: SyncRequest, *, accept: bool = False) -> str:
+    def apply(self, sync: Sync, payload: JobPayload, request: SyncRequest, *, accept: bool = False) -> str:
         mine = self.syncs[sync.id]
         if mine.state is not SyncState.COMPLETED or mine.epoch != sync.epoch:
             return "changed"
@@ -290,7 +290,7 @@ class Model:
         mine.holder = mine.lookup = mine.note = ""
         mine.revivals = 0
         mine.times = {*mine.times, "applied_at"} - {"finished_at"}
-        self.set_job(mine, ticket, 0)
+        self.set_job(mine, payload, 0)
         self._start(mine)
         return "ok"
 
@@ -324,10 +324,10 @@ class Model:
         sync.note = note
         self.due[sync.id] = False
 
-    def remember_lookup(self, lease: LeaseGrant, lookup: str) -> None:
+    def store_lookup(self, lease: LeaseGrant, lookup: str) -> None:
         self._owned(lease).lookup = lookup
 
-    def remember_plan(self, lease: LeaseGrant, plan: Plan) -> None:
+    def store_plan(self, lease: LeaseGrant, plan: Plan) -> None:
         self._owned(lease).plan = plan.encode()
 
     def commit(
@@ -337,7 +337,7 @@ class Model:
         token: str,
         *,
         move: Move = "stay",
-        ticket: JobPayload | None = None,
+        payload: JobPayload | None = None,
         delay_s: float = 0.0,
         note: str = "",
     ) -> Checkpoint:
@@ -351,7 +351,7 @@ class Model:
             sync.revivals = 0
         sync.at, sync.token, sync.note = following, token, note
         if move != "stay":
-            assert ticket
+            assert payload
             sync.epoch += 1
             sync.holder = ""
             if move == "finalize":
@@ -359,14 +359,14 @@ class Model:
                 sync.revivals = 0
                 sync.times.add("fetched_at")
                 sync.outcomes = {}
-            self.set_job(sync, ticket, delay_s)
+            self.set_job(sync, payload, delay_s)
         self.due[sync.id] = False
         return following
 
     def hand_over(
         self,
         lease: LeaseGrant,
-        ticket: JobPayload,
+        payload: JobPayload,
         token: str,
         *,
         delay_s: float = 0.0,
@@ -379,7 +379,7 @@ class Model:
         sync.at = replace(sync.at, trouble_ms=trouble_ms)
         sync.token, sync.note, sync.holder = token, note, ""
         sync.epoch += 1
-        self.set_job(sync, ticket, delay_s)
+        self.set_job(sync, payload, delay_s)
         self.due[sync.id] = False
 
     def complete(
@@ -412,7 +412,7 @@ class Model:
     # The watcher's move
 
     def revive_sync(
-        self, sync_id: str, state: SyncState, epoch: int, ticket: JobPayload, *, max_revivals: int, message: str
+        self, sync_id: str, state: SyncState, epoch: int, payload: JobPayload, *, max_revivals: int, message: str
     ) -> str:
         sync = self.syncs[sync_id]
         if not sync.runs:
@@ -434,12 +434,12 @@ class Model:
         sync.epoch += 1
         sync.holder = ""
         sync.revivals += 1
-        self.set_job(sync, ticket, 0)
+        self.set_job(sync, payload, 0)
         self.due[sync_id] = False
         return "revived"
 
-    def revive_batch(self, key: BatchKey, ticket: JobPayload, *, max_lost: int, message: str) -> str:
-        return self.batches.revive(key, ticket, max_lost=max_lost, message=message)
+    def revive_batch(self, key: BatchKey, payload: JobPayload, *, max_lost: int, message: str) -> str:
+        return self.batches.revive(key, payload, max_lost=max_lost, message=message)
 
     def commit_listing(
         self, lease: LeaseGrant, listing: Listing, batches: Sequence[NewBatch], token: str, **options: Any
@@ -596,18 +596,18 @@ class Model:
         self.due[sync.id] = False
         self.active.setdefault(sync.request.identity, []).append(sync.id)
 
-    def set_job(self, sync: ModelSync, ticket: JobPayload, delay_s: float) -> None:
+    def set_job(self, sync: ModelSync, payload: JobPayload, delay_s: float) -> None:
         """The job that carries a sync on, in the place of the one before."""
         self.end_job(sync.job)
-        sync.job, sync.lost = ticket.job_id, False
-        self.enqueue(ticket, delay_s)
+        sync.job, sync.lost = payload.job_id, False
+        self.enqueue(payload, delay_s)
 
-    def enqueue(self, ticket: JobPayload, delay_s: float) -> None:
+    def enqueue(self, payload: JobPayload, delay_s: float) -> None:
         """A job is put into the queue."""
-        self.queue.add(ticket.job_id)
-        self.jobs[ticket.job_id] = ticket.job
+        self.queue.add(payload.job_id)
+        self.jobs[payload.job_id] = payload.job
         if delay_s:
-            self.later.add(ticket.job_id)
+            self.later.add(payload.job_id)
         else:
             self.wake = min(self.wake + 1, WAKE_TOKENS)
 

@@ -40,19 +40,19 @@ MOVES: dict[str, tuple[SyncState, Move]] = {
     "commit": (SyncState.FETCHING, lambda syncs, lease, token: syncs.jobs.commit(lease, PAGE, token)),
     "commit and walk on": (
         SyncState.FETCHING,
-        lambda syncs, lease, token: syncs.jobs.commit(lease, PAGE, token, move="walk", ticket=after(lease)),
+        lambda syncs, lease, token: syncs.jobs.commit(lease, PAGE, token, move="walk", payload=after(lease)),
     ),
     "commit and finalize": (
         SyncState.FETCHING,
         lambda syncs, lease, token: syncs.jobs.commit(
-            lease, PAGE, token, move="finalize", ticket=sync_payload(lease.sync_id, "finalize", lease.epoch + 1)
+            lease, PAGE, token, move="finalize", payload=sync_payload(lease.sync_id, "finalize", lease.epoch + 1)
         ),
     ),
     "heartbeat": (SyncState.FETCHING, lambda syncs, lease, token: syncs.jobs.heartbeat(lease, note="lives")),
-    "remember": (SyncState.FETCHING, lambda syncs, lease, token: syncs.jobs.remember_lookup(lease, "found")),
+    "remember": (SyncState.FETCHING, lambda syncs, lease, token: syncs.jobs.store_lookup(lease, "found")),
     "remember a plan": (
         SyncState.FINALIZING,
-        lambda syncs, lease, token: syncs.jobs.remember_plan(lease, Plan(max_credits=1)),
+        lambda syncs, lease, token: syncs.jobs.store_plan(lease, Plan(max_credits=1)),
     ),
     "hand over": (SyncState.FETCHING, lambda syncs, lease, token: syncs.jobs.hand_over(lease, after(lease), token)),
     "hand over the personas": (
@@ -73,7 +73,7 @@ PAGE = Checkpoint(
 
 
 def after(lease: LeaseGrant) -> JobPayload:
-    """The ticket of the job that follows in the same state."""
+    """The payload of the job that follows in the same state."""
     return sync_payload(lease.sync_id, job_kind(lease.state), lease.epoch + 1)
 
 
@@ -112,7 +112,7 @@ class Syncs:
             await self.jobs.commit(lease, first, new_token())
             return lease
         following = sync_payload(sync_id, "finalize", lease.epoch + 1)
-        await self.jobs.commit(lease, first, new_token(), move="finalize", ticket=following)
+        await self.jobs.commit(lease, first, new_token(), move="finalize", payload=following)
         return (await self.begin(sync_id)).lease
 
     async def bring(self, state: SyncState, sync_id: str = "s1", failed_in: SyncState = SyncState.FETCHING) -> None:

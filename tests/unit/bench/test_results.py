@@ -143,8 +143,8 @@ def test_each_command_is_told_by_its_script_or_key() -> None:
     expected = {
         ("EVALSHA", sha["sync/commit"], "5", "sp:sync:syn_1"): Purpose.READING,
         ("EVALSHA", sha["sync/heartbeat"], "2", "sp:sync:syn_1"): Purpose.READING,
-        ("EVALSHA", sha["ratelimit/reserve"], "2", "sp:limit:segment:spa_1"): Purpose.READING,
-        ("EVALSHA", sha["ratelimit/reserve"], "2", "sp:limit:mavera:live"): Purpose.SYNC,
+        ("EVALSHA", sha["ratelimit/reserve_slot"], "2", "sp:limit:segment:spa_1"): Purpose.READING,
+        ("EVALSHA", sha["ratelimit/reserve_slot"], "2", "sp:limit:mavera:live"): Purpose.SYNC,
         ("EVALSHA", sha["sync/begin"], "3", "sp:sync:syn_1"): Purpose.SYNC,
         ("HVALS", "sp:sync:syn_1:outcomes"): Purpose.SYNC,
         ("INFO", "server"): Purpose.SYNC,

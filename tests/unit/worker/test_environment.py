@@ -108,10 +108,10 @@ def test_each_variable_has_a_prefixed_name_that_wins(name: str) -> None:
     os.environ[f"SEGMENT_PERSONAS_{name.upper()}"] = ""
     plain = read_settings()[1]
     os.environ[f"SEGMENT_PERSONAS_{name.upper()}"] = "\x7f! !"
-    prefixed = read_settings()[1]
+    add_prefix = read_settings()[1]
     if plain:
         assert plain[0].variable == name.upper()
-        assert prefixed[0].variable == f"SEGMENT_PERSONAS_{name.upper()}"
+        assert add_prefix[0].variable == f"SEGMENT_PERSONAS_{name.upper()}"
     else:
         assert str(getattr(read_settings()[0], name)) in {"\x7f! !", "**********"}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.servers.web_server import answer, serving
 from worker import secret_masking
 from worker.errors import ApiError, PersonasError, ResumableStop, StoreUnavailable
-from worker.http.body import error_message
+from worker.http.body import parse_error
 from worker.http.client import HttpClient, HttpLimits, new_session
 from worker.mavera import MaveraClient
 from worker.models.request import SyncRequest
@@ -81,7 +81,7 @@ def test_a_short_secret_is_not_looked_for() -> None:
 @given(Errors)
 def test_words_of_any_error_body_are_found_or_none_and_show_no_secret(body: object) -> None:
     raw = json.dumps(body).encode()
-    words = error_message(secret_masking.mask_bytes(raw))
+    words = parse_error(secret_masking.mask_bytes(raw))
     assert all(isinstance(word, str) and len(word) <= 300 and word.isprintable() for word in words)
     assert not shows_a_secret(str(ResumableStop("code", " ".join(words))))
     if isinstance(body, dict) and body.get("message") == "jane" and not body.get("error") and not body.get("errors"):

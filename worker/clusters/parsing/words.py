@@ -56,7 +56,7 @@ _accepted: dict[str, str] = {}
 """Normal forms of accepted words by their original text. Rejected words, which may be personal, are not kept."""
 
 
-def visible(text: str) -> str | None:
+def visible_text(text: str) -> str | None:
     """Return the text in NFC without invisible characters. White space is unchanged.
 
     Returns:
@@ -76,7 +76,7 @@ def normal_form(text: str) -> str | None:
     Returns:
         None if the text cannot be written as UTF-8 or is far longer than a word.
     """
-    shown = visible(" ".join(text.split()))
+    shown = visible_text(" ".join(text.split()))
     return None if shown is None else " ".join(shown.split())
 
 

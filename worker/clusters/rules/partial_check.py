@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from worker.clusters.rules.condition import Condition
-from worker.clusters.rules.rules import Cluster, Rules, not_sendable
+from worker.clusters.rules.rules import Cluster, Rules, find_unsendable_value
 from worker.clusters.rules.trait import Trait
 from worker.clusters.rules.validation import Fault, Path, unknown_name
 
@@ -41,7 +41,7 @@ def faults_of_valid_parts(data: Mapping[str, Any]) -> list[Fault]:
         if all_named:
             found += _unknown_names(row.get("when"), ("clusters", i, "when"), declared)
             found += _unknown_reports(row.get("report"), ("clusters", i, "report"), declared)
-        found += not_sendable(row.get("persona"), ("clusters", i, "persona"))
+        found += find_unsendable_value(row.get("persona"), ("clusters", i, "persona"))
     return found
 
 

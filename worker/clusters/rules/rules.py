@@ -202,7 +202,7 @@ class Rules(BaseModel):
 
     def _persona_faults(self) -> Iterator[Fault]:
         for i, cluster in enumerate(self.clusters):
-            yield from not_sendable(cluster.persona, ("clusters", i, "persona"))
+            yield from find_unsendable_value(cluster.persona, ("clusters", i, "persona"))
 
     def _size_faults(self) -> Iterator[Fault]:
         size = len(json.dumps(self.as_json()))
@@ -210,16 +210,16 @@ class Rules(BaseModel):
             yield Fault((), f"the rules take {size:,} bytes, and every sync carries them: at most {MAX_BYTES:,}")
 
 
-def not_sendable(value: object, path: Path) -> Iterator[Fault]:
+def find_unsendable_value(value: object, path: Path) -> Iterator[Fault]:
     """Yield what cannot be sent to Mavera as JSON, at any depth."""
     if len(path) > MAX_PERSONA_DEPTH:
         yield Fault(path, f"lists and tables are nested more than {MAX_PERSONA_DEPTH - 3} deep: make it simpler")
     elif isinstance(value, Mapping):
         for name, one in value.items():
-            yield from not_sendable(one, (*path, name))
+            yield from find_unsendable_value(one, (*path, name))
     elif isinstance(value, list | tuple):
         for i, one in enumerate(value):
-            yield from not_sendable(one, (*path, i))
+            yield from find_unsendable_value(one, (*path, i))
     elif isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
         yield Fault(path, f"write an integer from {MIN_INTEGER} to {MAX_INTEGER}, or text in quotes")
     elif isinstance(value, float) and not math.isfinite(value):

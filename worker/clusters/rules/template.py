@@ -12,10 +12,10 @@ from string import Formatter
 from worker.clusters.rules.trait import Trait, TraitType
 from worker.clusters.rules.validation import unknown_name
 
-GENERAL = ("label", "key", "n", "share", "opening", "details", "sets_apart", "engagement")
+GENERAL_PLACEHOLDERS = ("label", "key", "n", "share", "opening", "details", "sets_apart", "engagement")
 """Placeholders of the cluster. A trait with such a name has no placeholder."""
 
-OF_TRAITS: Mapping[TraitType, tuple[str, ...]] = {
+TRAIT_PLACEHOLDERS: Mapping[TraitType, tuple[str, ...]] = {
     "number": ("known", "std", "median", "p10", "p90"),
     "date": ("known", "median", "p10", "p90"),
     "category": ("known", "shares"),
@@ -29,11 +29,11 @@ more."""
 def placeholders(traits: Sequence[Trait]) -> tuple[str, ...]:
     """Return every name that a template may use."""
     of_traits = (
-        (trait.name, *(f"{trait.name}.{part}" for part in OF_TRAITS[trait.type]))
+        (trait.name, *(f"{trait.name}.{part}" for part in TRAIT_PLACEHOLDERS[trait.type]))
         for trait in traits
-        if trait.name not in GENERAL
+        if trait.name not in GENERAL_PLACEHOLDERS
     )
-    return (*GENERAL, *(name for names in of_traits for name in names))
+    return (*GENERAL_PLACEHOLDERS, *(name for names in of_traits for name in names))
 
 
 def find_template_faults(template: str, traits: Sequence[Trait]) -> Iterator[str]:

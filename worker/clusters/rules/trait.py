@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from worker.clusters.parsing.pii import is_personal
 from worker.clusters.parsing.value_parsers import MAGNITUDE
-from worker.clusters.parsing.words import NAMED_LENGTH, normal_form, visible
+from worker.clusters.parsing.words import NAMED_LENGTH, normal_form, visible_text
 from worker.clusters.rules.validation import Fault, raise_faults
 
 TraitType = Literal["number", "category", "boolean", "date", "list"]
@@ -18,7 +18,7 @@ Scale = Literal["plain", "currency", "probability", "percent", "percentile"]
 def _plain(value: object) -> object:
     if isinstance(value, str):
         # Words of profiles are compared in their normal form. White space is checked by `Trait.reason_impossible`.
-        text = visible(value)
+        text = visible_text(value)
         return value if text is None else text
     if isinstance(value, bool):
         return value

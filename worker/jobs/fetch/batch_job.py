@@ -23,7 +23,7 @@ from worker.segment import Page, Source, fetch_certain_page
 from worker.store import BatchGrant, BatchStore, Counted, StartedBatch
 from worker.store.syncs.sync_progress import new_token
 
-SIDE_BY_SIDE = 4
+CONCURRENT_PAGES = 4
 """Pages of a batch that are requested at a time."""
 
 
@@ -46,7 +46,7 @@ class BatchJob:
         self._source = source
         self._caller = caller
         self._batches = batches
-        self._slots = asyncio.Semaphore(SIDE_BY_SIDE)
+        self._slots = asyncio.Semaphore(CONCURRENT_PAGES)
         self._aggregate = Aggregate()
 
     async def run(self) -> None:
@@ -150,10 +150,10 @@ class BatchAttempt:
         """Fails the sync of the batch."""
         await self._batches.fail(started.lease, failure)
 
-    async def leave(self, version: int) -> None:
+    async def leave_to_newer_workers(self, version: int) -> None:
         """Enqueues the next attempt, for workers that read `version`."""
         await self._batches.require_format(self._key.sync_id, version)
         await self._batches.retry(BatchGrant(self._key, self._holder), batch_payload(self._key.next_attempt()))
 
-    async def lost(self) -> None:
+    async def on_lease_lost(self) -> None:
         """Nothing to log: the sync's end is logged by the job that ends it."""

@@ -115,7 +115,7 @@ class ChainStrategy:
                 checkpoint,
                 token,
                 move=kind,
-                ticket=sync_payload(grant.sync_id, kind, grant.epoch + 1),
+                payload=sync_payload(grant.sync_id, kind, grant.epoch + 1),
                 delay_s=hand_over.delay_s,
                 note=hand_over.note,
             )

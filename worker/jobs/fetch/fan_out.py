@@ -19,8 +19,8 @@ from worker.segment.pagination import CursorGuard
 from worker.store import BatchWork, JobSyncStore, Listing, NewBatch
 from worker.store.syncs.sync_progress import StartedJob, new_token
 
-PAGES_A_BATCH = 8
-BYTES_A_BATCH = 16_384
+MAX_PAGES_PER_BATCH = 8
+MAX_BYTES_PER_BATCH = 16_384
 """A batch takes no further page once its text in Redis has so many bytes, which bounds the look-ahead of a sync."""
 
 
@@ -118,7 +118,7 @@ class FanOutStrategy:
         self._pages.append((at.cursor, page.listed))
         self._listed = listed
         work = self._work(page.next_cursor, room if room < page.listed else None)
-        if listed.ended or len(work.pages) == PAGES_A_BATCH or len(work.encode()) >= BYTES_A_BATCH:
+        if listed.ended or len(work.pages) == MAX_PAGES_PER_BATCH or len(work.encode()) >= MAX_BYTES_PER_BATCH:
             self._close_batch(work)
 
     def due(self) -> bool:

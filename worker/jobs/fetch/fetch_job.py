@@ -99,8 +99,8 @@ class FetchJob:
             return
         family = cluster_reference(self._started.request, self._started.lease.sync_id, "").family
         found = (await self._lister.list(family)).lookup(family)
-        await self._syncs.remember_lookup(self._lease.grant, found.model_dump_json())
-        self._mavera.made_progress()
+        await self._syncs.store_lookup(self._lease.grant, found.model_dump_json())
+        self._mavera.note_progress()
 
     async def _read_pages(self) -> None:
         ends_at = self._clock() + self._lease_s
@@ -116,7 +116,7 @@ class FetchJob:
             try:
                 while not strategy.ended and (page := await pages.next()):
                     strategy.take(page)
-                    self._segment.made_progress()
+                    self._segment.note_progress()
                     self._commit_in_background()
             finally:
                 await pages.close()

@@ -23,10 +23,10 @@ from worker.store.syncs.sync_progress import StartedJob
 
 log = logging.getLogger("segment_personas.jobs")
 
-COMPARED_S = 3600.0
+MAX_COMPARED_S = 3600.0
 """Longest time between the two readings that are compared: over more, what others use says more than the sync does."""
 
-UNKNOWN = "Mavera does not say what the account has left (GET /usage)"
+UNKNOWN_CREDITS = "Mavera does not say what the account has left (GET /usage)"
 
 
 class UsageReader:
@@ -52,7 +52,7 @@ class UsageReader:
         """
         policy = self._caller.policy
         for failures in (1, 2):
-            await self._caller.slot()
+            await self._caller.wait_for_slot()
             try:
                 usage = await self._mavera.usage()
             except WaitUntil as error:
@@ -74,7 +74,7 @@ class UsageReader:
 
     def _teach_rate(self, requests_per_minute: int) -> None:
         """A lower limit than the settings' counts for everyone; a higher one only if MAVERA_RATE is not set."""
-        self._caller.limiter.learn(Allowance(requests_per_minute))
+        self._caller.limiter.learn_limit(Allowance(requests_per_minute))
         if self._may_raise_rate:
             self._caller.limiter.raise_limit(requests_per_minute)
 
@@ -82,7 +82,7 @@ class UsageReader:
 def account_credits(usage: Usage | None) -> AccountCredits:
     """What is shown and kept of a usage."""
     if usage is None:
-        return AccountCredits(text=UNKNOWN)
+        return AccountCredits(text=UNKNOWN_CREDITS)
     return AccountCredits(
         text=usage.describe(),
         used=usage.used,
@@ -137,21 +137,23 @@ class Account:
         sync = await self._syncs.get(self._started.lease.sync_id)
         now = await self._personas.now()
         known = sync.account if sync else None
-        if known and (known.after is not None or now - known.at > COMPARED_S):
+        if known and (known.after is not None or now - known.at > MAX_COMPARED_S):
             known = None
-        if known and known.before.text == UNKNOWN:  # an earlier job asked: each asking might never end
+        if known and known.before.text == UNKNOWN_CREDITS:  # an earlier job asked: each asking might never end
             self._is_read = True
             return
         self._usage = await self._reader.read()
         self._is_read = True
         if self._usage is None:
-            log.info("%s: %s; credits are not checked before purchases", self._started.request.space_id, UNKNOWN)
+            log.info(
+                "%s: %s; credits are not checked before purchases", self._started.request.space_id, UNKNOWN_CREDITS
+            )
         if known:
             self._bill = known
             return
         before = account_credits(self._usage)
         self._bill = AccountBill(before=before, at=now, charged_before=sync.credits if sync else 0)
-        await self._syncs.remember_account(self._grant, self._bill)
+        await self._syncs.store_bill(self._grant, self._bill)
 
     async def permit(self) -> None:
         """Returns if the account can pay for all that is to be bought; asked before the first purchase of a job.
@@ -168,7 +170,7 @@ class Account:
             personas = await self._creations([one for one in self.left if not await self._is_claimed(one)])
             if personas * CREDITS_PER_PERSONA > available:
                 assert self._usage
-                raise insufficient(personas, available, self._usage)
+                raise insufficient_credits_error(personas, available, self._usage)
         self._is_permitted = True
 
     async def _warn_of_orphans(self) -> None:
@@ -177,7 +179,7 @@ class Account:
         if request.mode == "create":
             return
         owner = Owner(request.space_id, request.collection, request.rules.name)
-        for orphan in find_orphans(await self._personas.all(), {}, owner, request.rules.cluster_keys):
+        for orphan in find_orphans(await self._personas.all_records(), {}, owner, request.rules.cluster_keys):
             log.warning(
                 "%s: persona %s of cluster %s is left behind: the rules %s have no such cluster; sync %s",
                 *(request.space_id, orphan.persona_id, orphan.cluster, request.rules.name, self._started.lease.sync_id),
@@ -186,14 +188,14 @@ class Account:
     async def _is_claimed(self, summary: ClusterSummary) -> bool:
         """Whether a persona for the cluster may be paid already; what it cost is then gone from the account."""
         reference = cluster_reference(self._started.request, self._started.lease.sync_id, summary.key)
-        return await self._personas.claimed(str(reference)) is not None
+        return await self._personas.find_claim(str(reference)) is not None
 
     async def compare_bill(self) -> None:
         """Reads the usage again if something was sent, keeps both with the sync, and reports a difference."""
         if self._bill is None:
             sync = await self._syncs.get(self._started.lease.sync_id)
             self._bill = sync.account if sync else None
-        if self._bill is None or self._bill.after is not None or self._bill.before.text == UNKNOWN:
+        if self._bill is None or self._bill.after is not None or self._bill.before.text == UNKNOWN_CREDITS:
             return
         try:
             usage = await self._reader.read()
@@ -203,7 +205,7 @@ class Account:
         sync = await self._syncs.get(self._started.lease.sync_id)
         charged = (sync.credits if sync else 0) - self._bill.charged_before
         bill = self._bill = self._bill.model_copy(update={"after": account_credits(usage), "charged": charged})
-        await self._syncs.remember_account(self._grant, bill)
+        await self._syncs.store_bill(self._grant, bill)
         if bill.difference:
             log.log(
                 logging.WARNING if bill.difference > 0 else logging.INFO,
@@ -211,7 +213,7 @@ class Account:
             )
 
 
-def insufficient(personas: int, available: int, usage: Usage) -> ResumableStop:
+def insufficient_credits_error(personas: int, available: int, usage: Usage) -> ResumableStop:
     """Why nothing is bought, and what to do."""
     count = f"{personas} persona{'' if personas == 1 else 's'}"
     return ResumableStop(

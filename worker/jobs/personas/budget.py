@@ -70,6 +70,6 @@ class Budget:
         for cluster in self._request.rules.cluster_keys:
             reference = str(cluster_reference(self._request, self._sync_id, cluster))
             if reference not in without:
-                claim = await self._personas.claimed(reference)
+                claim = await self._personas.find_claim(reference)
                 count += claim is not None and claim.sync_id == self._sync_id
         return count

@@ -112,13 +112,13 @@ class ClaimResolver:
                 f"{wanted.summary.label}: a persona may be on its way; waiting until that is certain"
             )
             await self._sleep(min(DOUBT_POLL_S, settle_s - watched_s))
-            if await self._personas.find(wanted.reference_text):
+            if await self._personas.find_record(wanted.reference_text):
                 return False
         for _ in range(2):
             self._finder.forget_lists()
             if persona_id := await self._finder.find(wanted.payload, wanted.reference, claimed=self._is_ours(claim)):
                 return await self._recorder.record_claimed(wanted, persona_id, claim)
-        await self._personas.release(wanted.reference_text, claim.by)
+        await self._personas.release_claim(wanted.reference_text, claim.by)
         return False
 
     async def _find_claimed(self, wanted: PersonaRequest, claim: Claim) -> str | None:

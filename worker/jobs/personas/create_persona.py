@@ -124,11 +124,11 @@ class PersonaCreator:
             ApiError, Defer, LeaseLost: The sync cannot continue now.
         """
         while True:
-            if (record := await self._personas.find(wanted.reference_text)) is not None:
+            if (record := await self._personas.find_record(wanted.reference_text)) is not None:
                 return record
             await self._budget.permit(1, without={wanted.reference_text})
             await self._account.permit()
-            await self._caller.slot()
+            await self._caller.wait_for_slot()
             if (record := await self._resolver.find_persona(wanted, None, last=last)) is not None:
                 return record
             attempt = PurchaseAttempt()
@@ -160,14 +160,14 @@ class PersonaCreator:
             claim = Claim(attempt.by, self._started.lease.sync_id, age_s=0.0)
             if await self._resolver.resolve(wanted, claim, last=last):
                 return True
-            await self._post_caller.failed(Retry("mavera_unavailable", str(doubt)))
+            await self._post_caller.wait_after_failure(Retry("mavera_unavailable", str(doubt)))
             attempt.answer = None
             return False
         except NotPermitted:
             await self._release_unsent(wanted, attempt)
             won = attempt.answer is not None and attempt.answer.kind == "won"
             if won and not attempt.restarted:
-                await self._post_caller.failed(
+                await self._post_caller.wait_after_failure(
                     Retry(
                         "mavera_unavailable",
                         f"Mavera, {wanted.payload.name}: the POST could not be sent within {CLAIM_DEADLINE_S:g} s of "
@@ -176,11 +176,11 @@ class PersonaCreator:
                 )
             return False
         except ApiError as refusal:
-            await self._personas.release(wanted.reference_text, attempt.by)
+            await self._personas.release_claim(wanted.reference_text, attempt.by)
             log_refusal(self._started, wanted.summary.key, refusal)
             if not isinstance(refusal, Retry):
                 raise
-            await self._post_caller.failed(refusal)
+            await self._post_caller.wait_after_failure(refusal)
             attempt.answer = None
             return False
         except asyncio.CancelledError:
@@ -200,7 +200,7 @@ class PersonaCreator:
     async def _release_unsent(self, wanted: PersonaRequest, attempt: PurchaseAttempt) -> None:
         """Releases the claim of an attempt that bought nothing, also if the answer to the claim was lost."""
         if attempt.asked_at:
-            await self._personas.release(wanted.reference_text, attempt.by)
+            await self._personas.release_claim(wanted.reference_text, attempt.by)
 
     async def _wait_for_answer(self, sending: asyncio.Task[None]) -> None:
         """Waits for the answer to a POST: until it ends if the lease is lost, `LAST_POST_S` if the worker stops."""
@@ -236,7 +236,7 @@ class PersonaCreator:
 
     async def _restarted_since_lookup(self) -> bool:
         run, _ = await self._personas.redis_run()
-        return self._finder.run() != run
+        return self._finder.redis_run() != run
 
 
 def _is_refused(sending: asyncio.Task[None]) -> bool:

@@ -73,10 +73,10 @@ class PersonaEnsurer:
         """Milliseconds for which Mavera has failed to create a persona."""
         return self._post_caller.trouble_ms
 
-    def made_progress(self) -> None:
+    def note_progress(self) -> None:
         """Resets the retry budgets, because a cluster is settled."""
-        self._caller.made_progress()
-        self._post_caller.made_progress()
+        self._caller.note_progress()
+        self._post_caller.note_progress()
 
     async def restore_lost(self) -> None:
         """Records again what this job recorded and Redis lost in a restart."""
@@ -99,13 +99,13 @@ class PersonaEnsurer:
         wanted = PersonaRequest(summary, reference, build_payload(summary, reference, self._started.request.rules))
         if last and await self._recorder.is_settled(wanted):
             return
-        known = record = await self._personas.find(wanted.reference_text)
+        known = record = await self._personas.find_record(wanted.reference_text)
         if record is None and self._decide(wanted, None).action == "skip":
             record = self._looked_up(wanted)
             if record is None:
                 return
         elif record is None:
-            claim = await self._personas.claimed(wanted.reference_text)
+            claim = await self._personas.find_claim(wanted.reference_text)
             record = await self._resolver.find_persona(wanted, claim, last=last)
             if record and claim and await self._recorder.record_claimed(wanted, record.persona_id, claim):
                 return

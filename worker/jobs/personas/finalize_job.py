@@ -92,9 +92,9 @@ class FinalizeJob:
 
     async def _plan(self) -> None:
         quality = await self._check_quality()
-        if quality.nobody and not quality.unusable:
-            quality.stop()
-        quality = quality.joined_by(await self._check_personas())
+        if quality.no_clusters and not quality.unusable:
+            quality.raise_alarms()
+        quality = quality.with_alarm(await self._check_personas())
         plan = await self._planner.plan(self._clusters)
         alarms = quality.alarms
         plan = plan.model_copy(
@@ -111,9 +111,9 @@ class FinalizeJob:
         settled = {outcome.cluster for outcome in await self._syncs.outcomes(self._started.lease.sync_id)}
         quality = await self._check_quality()
         if not settled:
-            quality.stop(accepted=self._started.accepted)
+            quality.raise_alarms(accepted=self._started.accepted)
             if not self._started.accepted:
-                quality.joined_by(await self._check_personas()).stop()
+                quality.with_alarm(await self._check_personas()).raise_alarms()
         left = [summary for summary in self._clusters if summary.key not in settled]
         if self._budget.limit is not None:
             await self._budget.permit(await self._planner.creations(left), without=self._references(left))
@@ -139,7 +139,7 @@ class FinalizeJob:
         for summary in clusters:
             try:
                 await self._ensurer.ensure_persona(summary)
-                self._ensurer.made_progress()
+                self._ensurer.note_progress()
             except (PersonaInDoubt, RedisUnsettled):
                 postponed.append(summary)
         doubts: list[PersonaInDoubt] = []
@@ -147,7 +147,7 @@ class FinalizeJob:
         for summary in postponed:
             try:
                 await self._ensurer.ensure_persona(summary, last=True)
-                self._ensurer.made_progress()
+                self._ensurer.note_progress()
             except PersonaInDoubt as doubt:
                 doubts.append(doubt)
         if doubts:

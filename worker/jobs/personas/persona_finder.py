@@ -27,7 +27,7 @@ from worker.store import PersonaStore
 FRESH_S = 5.0
 """Largest age in seconds of a list that permits a POST. A list that takes long to read is used for longer."""
 
-MOST_READ = 25
+MAX_READ = 25
 """Number of suspicious rows of one list that are read by their ids."""
 
 
@@ -78,7 +78,7 @@ class PersonaFinder:
         self._of_account: Listing | None = None
         self._read: dict[str, Persona | None] = {}
 
-    async def family(self, max_age_s: float | None = None) -> Listing:
+    async def list_family(self, max_age_s: float | None = None) -> Listing:
         """Returns the list of the sync's family, read again if it is too old.
 
         Args:
@@ -90,7 +90,7 @@ class PersonaFinder:
             known = self._of_family = await self._lister.list(self._family)
         return known
 
-    async def account(self) -> Listing:
+    async def list_account(self) -> Listing:
         """Returns the list of all personas of the account, read again if it is too old."""
         known = self._of_account
         if known is None or self._clock() - known.begun_at > max(FRESH_S, 10 * known.took_s):
@@ -103,7 +103,7 @@ class PersonaFinder:
 
     async def is_listed(self, persona_id: str) -> bool:
         """Returns whether the list has the persona with its reference, as far as the list shows references."""
-        listing = await self.family()
+        listing = await self.list_family()
         row = next((one for one in listing.personas if one.id == persona_id), None)
         if row is None:
             return False
@@ -113,7 +113,7 @@ class PersonaFinder:
     async def still_lists(self, persona_id: str) -> bool:
         """Returns whether a new list of the account has the persona. Raises PersonaInDoubt if it is not complete."""
         self.forget_lists()
-        listing = await self.account()
+        listing = await self.list_account()
         if not listing.has(persona_id) and not listing.complete:
             raise PersonaInDoubt(
                 f"Whether persona {persona_id} exists is not known: {_why_incomplete(listing)}",
@@ -141,10 +141,10 @@ class PersonaFinder:
         for known in filter(None, (self._of_family, self._of_account)):
             if persona_id := known.lookup(self._family).found.get(str(reference)):
                 return persona_id
-        listing = await self.account()
+        listing = await self.list_account()
         lists = [listing]
         if self._clock() - listing.begun_at > FRESH_S or not listing.complete:
-            lists.append(await self.family(FRESH_S))
+            lists.append(await self.list_family(FRESH_S))
         for one in lists:
             if persona_id := one.lookup(self._family).found.get(str(reference)):
                 return persona_id
@@ -163,12 +163,12 @@ class PersonaFinder:
             )
         return None
 
-    async def twins(self, reference: Reference) -> tuple[str, ...]:
+    async def find_twins(self, reference: Reference) -> tuple[str, ...]:
         """Returns the ids of the personas that share this reference, the oldest first; empty if fewer than two do."""
-        listing = self._newest() or await self.family()
+        listing = self._newest() or await self.list_family()
         return tuple(listing.lookup(self._family).twins.get(str(reference), ()))
 
-    def run(self) -> str:
+    def redis_run(self) -> str:
         """Returns the run of Redis when the newest list was read; empty if none was."""
         newest = self._newest()
         return newest.run if newest else ""
@@ -186,7 +186,7 @@ class PersonaFinder:
         if not (found := self._suspects(lists, wanted, ())):
             return None
         others = await self._recorded(wanted)
-        for row in self._suspects(lists, wanted, others)[:MOST_READ]:
+        for row in self._suspects(lists, wanted, others)[:MAX_READ]:
             await self._read_one(row)
         shown = {
             persona_id: mine
@@ -225,7 +225,7 @@ class PersonaFinder:
 
     async def _recorded(self, wanted: WantedPersona) -> set[str]:
         """Returns the ids of the personas that are recorded for another cluster or space."""
-        records = await self._personas.all()
+        records = await self._personas.all_records()
         return {record.persona_id for text, record in records.items() if text != str(wanted.reference)}
 
     async def _read_one(self, row: Persona) -> None:

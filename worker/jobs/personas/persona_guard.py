@@ -36,19 +36,19 @@ async def missing_personas(
         The alarm; None if there is none.
 
     Raises:
-        ApiError, Defer: As `PersonaFinder.account`.
+        ApiError, Defer: As `PersonaFinder.list_account`.
     """
     if not least:
         return None
     now = await personas.now()
     of_sync = await _recorded(started, personas, now, settle_s)
-    if len(of_sync) >= 2 and not _most_are_gone(of_sync, await finder.family(), least):
+    if len(of_sync) >= 2 and not _most_are_gone(of_sync, await finder.list_family(), least):
         return None
-    records = (await personas.all()).values()
+    records = (await personas.all_records()).values()
     of_account = {record.persona_id for record in records if _should_be_listed(record, now, settle_s)}
     if len(of_sync) < 2 and len(of_account) < 2:
         return None
-    listing = await finder.account()
+    listing = await finder.list_account()
     if not listing.complete:
         return None
     if len(of_sync) < 2:
@@ -63,7 +63,7 @@ async def _recorded(started: StartedJob, personas: PersonaStore, now: float, set
         str(cluster_reference(started.request, started.lease.sync_id, cluster))
         for cluster in started.request.rules.cluster_keys
     )
-    records = [await personas.find(reference) for reference in references]
+    records = [await personas.find_record(reference) for reference in references]
     return [record.persona_id for record in records if record and _should_be_listed(record, now, settle_s)]
 
 

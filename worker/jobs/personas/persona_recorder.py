@@ -20,7 +20,7 @@ from worker.jobs.personas.persona_finder import PersonaFinder
 from worker.mavera import CREDITS_PER_PERSONA, Persona, PersonaPayload, Reference
 from worker.mavera.ignored_fields import find_ignored_fields
 from worker.models.outcome import PersonaOutcome
-from worker.store import Claim, JobSyncStore, LeaseGrant, PersonaRecord, PersonaStore, Sent
+from worker.store import Claim, JobSyncStore, LeaseGrant, PersonaRecord, PersonaStore, SentPersona
 from worker.store.syncs.sync_progress import StartedJob
 
 log = logging.getLogger("segment_personas.jobs")
@@ -121,7 +121,7 @@ class PersonaRecorder:
         outcome = await self._with_twins(
             wanted, PersonaOutcome(wanted.summary.key, persona_id, action, credits_charged, ignored, reason)
         )
-        sent = Sent(wanted.payload.wording, wanted.payload.figures, await self._personas.now())
+        sent = SentPersona(wanted.payload.wording, wanted.payload.figures, await self._personas.now())
         record = replace(self.found_record(wanted, persona_id), complete=self._started.checkpoint.complete, sent=sent)
         await self._record(wanted, record, outcome)
 
@@ -159,7 +159,7 @@ class PersonaRecorder:
         outcome = await self._with_twins(
             wanted, PersonaOutcome(wanted.summary.key, record.persona_id, action, 0, reason=decision.reason)
         )
-        write = partial(self._personas.leave, self._lease.grant, wanted.reference_text, known, seen, outcome)
+        write = partial(self._personas.record_unsent, self._lease.grant, wanted.reference_text, known, seen, outcome)
         self._written[wanted.summary.key] = write
         await write()
 
@@ -174,7 +174,7 @@ class PersonaRecorder:
 
     async def _with_twins(self, wanted: PersonaRequest, outcome: PersonaOutcome) -> PersonaOutcome:
         """Returns the outcome with the other personas that have the same reference."""
-        twins = tuple(one for one in await self._finder.twins(wanted.reference) if one != outcome.persona_id)
+        twins = tuple(one for one in await self._finder.find_twins(wanted.reference) if one != outcome.persona_id)
         if twins and wanted.reference_text not in self._twins_logged:
             self._twins_logged.add(wanted.reference_text)
             log.warning(

@@ -91,9 +91,9 @@ class Planner:
         try:
             for summary in summaries[len(planned) :]:
                 planned.append(await self._persona(await self._case(summary)))
-                self._caller.made_progress()
+                self._caller.note_progress()
         except Defer:
-            await self._syncs.remember_plan(self._started.lease, self._plan_of(planned))
+            await self._syncs.store_plan(self._started.lease, self._plan_of(planned))
             raise
         account = account_credits(await self._usage.read())
         orphans = await self._orphans()
@@ -106,8 +106,8 @@ class Planner:
             return ()
         family = cluster_reference(request, self._started.lease.sync_id, "").family
         return find_orphans(
-            await self._personas.all(),
-            (await self._finder.family()).lookup(family).found,
+            await self._personas.all_records(),
+            (await self._finder.list_family()).lookup(family).found,
             Owner(request.space_id, request.collection, request.rules.name),
             request.rules.cluster_keys,
         )
@@ -123,8 +123,8 @@ class Planner:
     async def _case(self, summary: ClusterSummary) -> _Case:
         reference = cluster_reference(self._started.request, self._started.lease.sync_id, summary.key)
         payload = build_payload(summary, reference, self._started.request.rules)
-        case = _Case(summary, payload, await self._personas.find(str(reference)), None)
-        listing = await self._finder.family()
+        case = _Case(summary, payload, await self._personas.find_record(str(reference)), None)
+        listing = await self._finder.list_family()
         case.listed = listing.lookup(reference.family).found.get(str(reference))
         if case.record is None and case.listed is None and self._decision(case).action == "create":
             try:

@@ -29,27 +29,27 @@ class QualityCheck:
     before: Snapshot | None
     complete: bool
     alarms: tuple[Alarm, ...]
-    nobody: str = ""
-    nobody_hint: str = ""
+    no_clusters: str = ""
+    no_clusters_hint: str = ""
 
     @property
     def unusable(self) -> tuple[Alarm, ...]:
         """The alarms that say that the input cannot be used, which would explain why nobody is in a cluster."""
         return tuple(alarm for alarm in self.alarms if alarm.code in _UNUSABLE)
 
-    def joined_by(self, alarm: Alarm | None) -> QualityCheck:
+    def with_alarm(self, alarm: Alarm | None) -> QualityCheck:
         """The same with one more alarm, if there is one."""
         return replace(self, alarms=(*self.alarms, alarm)) if alarm else self
 
-    def stop(self, *, accepted: bool = False) -> None:
+    def raise_alarms(self, *, accepted: bool = False) -> None:
         """Raises ResumableStop if there is an alarm, unless that was accepted; Permanent if nobody is in a cluster."""
-        alarms = () if accepted else self.unusable if self.nobody else self.alarms
+        alarms = () if accepted else self.unusable if self.no_clusters else self.alarms
         if alarms:
             found = ". ".join(alarm.sentence for alarm in alarms)
             hint = " ".join(alarm.hint for alarm in alarms if alarm.hint)
             raise ResumableStop(alarms[0].code, f"{found}. No persona was changed", hint=hint)
-        if self.nobody:
-            raise Permanent("no_traits", self.nobody, hint=self.nobody_hint)
+        if self.no_clusters:
+            raise Permanent("no_traits", self.no_clusters, hint=self.no_clusters_hint)
 
 
 def check_quality(
@@ -87,8 +87,8 @@ def check_quality(
     shapes = frequent_shapes_by_trait(aggregate.error_shapes)
     found = find_alarms(now, before, aggregate.trait_errors, values, thresholds, unread, shapes=shapes)
     is_empty = aggregate.profiles and not now.classified
-    nobody, hint = _describe_no_clusters(request, aggregate) if is_empty else ("", "")
-    return QualityCheck(now, before, complete, found, nobody, hint)
+    no_clusters, hint = _describe_no_clusters(request, aggregate) if is_empty else ("", "")
+    return QualityCheck(now, before, complete, found, no_clusters, hint)
 
 
 def _describe_no_clusters(request: SyncRequest, aggregate: Aggregate) -> tuple[str, str]:

@@ -64,7 +64,7 @@ class PersonaUpdater:
         except PersonaGone:
             if await self._finder.still_lists(record.persona_id):
                 raise contradiction_error(wanted, record.persona_id) from None
-            await self._personas.forget(wanted.reference_text, record)
+            await self._personas.delete_record(wanted.reference_text, record)
             return False
         except ResumableStop as refusal:
             if refusal.code != "mavera_forbidden":

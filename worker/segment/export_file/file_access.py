@@ -20,14 +20,14 @@ Opener = Callable[[str], FileIO]
 """Opens the file that a request names, for reading. Raises ResumableStop with a hint."""
 
 
-def anywhere(file: str) -> FileIO:
+def open_any_file(file: str) -> FileIO:
     """Opens a file that the user of this process has named; `-` is standard input. Raises ResumableStop."""
     if file == STANDARD_INPUT:
         return open(0, "rb", buffering=0, closefd=False)
     return _opened(file, Path(file), pipes=True)
 
 
-def under(directory: Path | None) -> Opener:
+def folder_opener(directory: Path | None) -> Opener:
     """Returns an opener that opens only files under a directory, after links are resolved.
 
     Args:
@@ -69,10 +69,10 @@ def _opened(file: str, path: Path, *, pipes: bool) -> FileIO:
             hint="Put the file there.",
         ) from None
     except OSError as error:
-        raise unreadable(file, error) from None
+        raise unreadable_file_error(file, error) from None
 
 
-def unreadable(file: str, error: OSError) -> ResumableStop:
+def unreadable_file_error(file: str, error: OSError) -> ResumableStop:
     """Returns the error for a failure of the operating system."""
     reason = os.strerror(error.errno) if error.errno else "it cannot be read"
     return ResumableStop("file_unreadable", f"File {file}: {reason}")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from worker.segment.export_file.file_access import Opener
-from worker.segment.export_file.ndjson_file import Content, FilePage, Place
+from worker.segment.export_file.ndjson_file import FilePage, FilePosition, NdjsonFile
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class OpenFiles:
         self._opener = opener
         self._kept: dict[_OpenFile, asyncio.TimerHandle] = {}
 
-    async def read(self, file: str, place: Place | None) -> FilePage:
+    async def read(self, file: str, place: FilePosition | None) -> FilePage:
         """Reads the page of `file` at `place`; None is its first page. Raises ApiError."""
         opened = self._take(file, place)
         try:
@@ -51,7 +51,7 @@ class OpenFiles:
             self._forget(opened)
             opened.close()
 
-    def _take(self, file: str, place: Place | None) -> _OpenFile:
+    def _take(self, file: str, place: FilePosition | None) -> _OpenFile:
         """Returns the open file that is at this place or nearest before it; otherwise one that is opened later."""
         fitting = [opened for opened in self._kept if opened.file == file and opened.fits(place)]
         if not fitting:
@@ -76,11 +76,11 @@ class OpenFiles:
 class _OpenFile:
     """A file whose next page is at `place`. It is opened when that page is read."""
 
-    def __init__(self, file: str, place: Place | None, opener: Opener) -> None:
+    def __init__(self, file: str, place: FilePosition | None, opener: Opener) -> None:
         self.file = file
         self.place = place
         self._opener = opener
-        self._content: Content | None = None
+        self._content: NdjsonFile | None = None
         self._reading: asyncio.Future[FilePage] | None = None
 
     @property
@@ -89,7 +89,7 @@ class _OpenFile:
         opening = self._content is None and self._reading is not None and not self._reading.done()
         return not opening and not (self._content and self._content.is_pipe)
 
-    def fits(self, place: Place | None) -> bool:
+    def fits(self, place: FilePosition | None) -> bool:
         """Returns whether the file is at `place`, or can be read on from there."""
         if self.place == place:
             return True
@@ -131,7 +131,7 @@ class _OpenFile:
 
     def _read(self) -> FilePage:
         if self._content is None:
-            self._content = Content(self.file, self._opener, self.place)
+            self._content = NdjsonFile(self.file, self._opener, self.place)
         return self._content.page(self.place)
 
 

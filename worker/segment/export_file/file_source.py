@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worker.errors import ResumableStop
 from worker.segment.export_file.file_cache import OpenFiles
-from worker.segment.export_file.ndjson_file import Place
+from worker.segment.export_file.ndjson_file import FilePosition
 from worker.segment.pagination import Page
 from worker.segment.source import Call, FetchedProfiles
 
@@ -31,7 +31,7 @@ class FileSource:
         file_format                 it is not one JSON object a line
         file_gone                   it is a pipe that was read before
         """
-        page = await self._files.read(self._file, Place.decode(cursor) if cursor else None)
+        page = await self._files.read(self._file, FilePosition.decode(cursor) if cursor else None)
         if not cursor and not page.entries:
             merged = f" ({page.merged:,} lines are profiles that were merged into others)" if page.merged else ""
             raise ResumableStop(

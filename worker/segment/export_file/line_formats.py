@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from worker.http.body import parse_json
-from worker.segment.export_file.file_formats import Format
+from worker.segment.export_file.file_formats import FileFormat
 
 JUDGED_LINES = 20
 """Number of lines by which the format is recognised."""
@@ -34,60 +34,60 @@ _DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
 
 Kind = Literal["profile", "bare", "flat", "tall", "wrapped", "text traits", "quoted", "array", "value", "broken"]
 
-_FORMATS: Mapping[Kind, Format] = {
-    "flat": Format(
+_FORMATS: Mapping[Kind, FileFormat] = {
+    "flat": FileFormat(
         "flat: its lines are rows of columns without an object of traits",
         "Put the columns into traits, for example with "
         "`jq -c '{id: (.id // .canonical_segment_id), merged_to, traits: del(.merged_to)}' FILE > profiles.ndjson`",
     ),
-    "tall": Format(
+    "tall": FileFormat(
         "tall: its lines are single traits (such as those of Segment's user_traits), not profiles",
         "Group the rows by profile in the warehouse, for example with json_object_agg(name, value)",
     ),
-    "wrapped": Format(
+    "wrapped": FileFormat(
         "JSON objects that hold profiles in a field, not profiles",
         "Write the inner objects a line each, for example with `jq -c '.profiles[]' FILE > profiles.ndjson`",
     ),
-    "text traits": Format(
+    "text traits": FileFormat(
         "lines whose traits are JSON written as text in quotes",
         "Parse the text, for example with `jq -c '.traits |= fromjson' FILE > profiles.ndjson`",
     ),
-    "quoted": Format(
+    "quoted": FileFormat(
         "lines of JSON written as text in quotes",
         "Export the column of JSON without quotes and without a header",
     ),
-    "array": Format(
+    "array": FileFormat(
         "a JSON array",
         "Write each element as an object in a line of its own, for example with `jq -c '.[]' FILE > profiles.ndjson`",
     ),
 }
 
 _CSV_FIX = "Export the profiles again as newline-delimited JSON"
-_PRETTY = Format(
+_PRETTY = FileFormat(
     "pretty-printed JSON: an object takes several lines",
     "Write each object in one line, for example with `jq -c . FILE > profiles.ndjson`",
 )
-_COMMAS = Format(
+_COMMAS = FileFormat(
     "JSON objects with commas between them",
-    "Take the comma at the end of each line away, for example with sed 's/,$//'",
+    "TakenJobs the comma at the end of each line away, for example with sed 's/,$//'",
 )
-_GLUED = Format(
+_GLUED = FileFormat(
     "JSON objects without line ends between them",
     "Write each object in one line, for example with `jq -c . FILE > profiles.ndjson`",
 )
-_BACKSLASHES = Format(
+_BACKSLASHES = FileFormat(
     "JSON with doubled backslashes, as COPY of Postgres writes it",
     "Export with `psql --no-align --tuples-only` instead of COPY",
 )
-_LONG = Format(
+_LONG = FileFormat(
     "not divided into lines: its first line has more than 4 MiB",
     "Write each object in one line, for example with `jq -c . FILE > profiles.ndjson`",
 )
-_BROKEN = Format(
+_BROKEN = FileFormat(
     "lines that begin as JSON objects and are cut off or malformed",
     "Export the profiles again, each as valid JSON in one line",
 )
-_TEXT = Format("text that is not JSON", _CSV_FIX)
+_TEXT = FileFormat("text that is not JSON", _CSV_FIX)
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ class Judgement:
     """A judgement of the first lines. certain: no further line can change it. format: None if it is supported."""
 
     certain: bool
-    format: Format | None = None
+    format: FileFormat | None = None
 
 
-def judge(lines: Sequence[bytes | None], *, ended: bool, unfinished: bool) -> Judgement:
+def judge_lines(lines: Sequence[bytes | None], *, ended: bool, unfinished: bool) -> Judgement:
     """Judges a file by its first lines (None for one that is too long).
 
     Args:
@@ -124,7 +124,7 @@ def _is_cut_object(line: bytes | None) -> bool:
     return text.startswith("{") and _end_of_object(text) is None
 
 
-def _format(lines: Sequence[bytes | None], kinds: Sequence[Kind]) -> Format | None:
+def _format(lines: Sequence[bytes | None], kinds: Sequence[Kind]) -> FileFormat | None:
     counts = Counter(kinds)
     if 2 * counts["broken"] >= len(kinds) > 0 or counts["value"] == len(kinds) > 0:
         return _of_text([line.decode("utf-8-sig", "replace") for line in lines if line is not None])
@@ -170,7 +170,7 @@ def _holds_profiles(value: object) -> bool:
     )
 
 
-def _of_text(lines: Sequence[str]) -> Format:
+def _of_text(lines: Sequence[str]) -> FileFormat:
     """The format of lines of which most are not JSON. No lines: there is one that is too long."""
     if not lines:
         return _LONG
@@ -183,11 +183,11 @@ def _of_text(lines: Sequence[str]) -> Format:
         return _FORMATS["quoted"]
     for sign, name in _DELIMITERS.items():
         if sign in first and 2 * sum(sign in line for line in lines) > len(lines):
-            return Format(f"{'TSV' if sign == chr(9) else 'CSV'} (columns separated by {name})", _CSV_FIX)
+            return FileFormat(f"{'TSV' if sign == chr(9) else 'CSV'} (columns separated by {name})", _CSV_FIX)
     return _TEXT
 
 
-def _of_broken_object(first: str, lines: Sequence[str]) -> Format:
+def _of_broken_object(first: str, lines: Sequence[str]) -> FileFormat:
     """The format of lines of which the first begins an object, and is not one."""
     end = _end_of_object(first)
     if end is not None:

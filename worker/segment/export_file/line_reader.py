@@ -15,7 +15,7 @@ LONGEST_LINE = 4 << 20
 """Bytes. A longer line is dropped while it is read."""
 
 
-class Lines:
+class LineReader:
     """Reads lines from `stream`, which is at its start. offset: where the next line begins. unfinished: whether the
     last line that was read is the last of the stream and has no end.
 

@@ -13,11 +13,11 @@ from io import BufferedReader, RawIOBase
 from typing import Any, Self
 
 from worker.errors import Permanent
-from worker.segment.export_file.file_access import STANDARD_INPUT, Opener, unreadable
-from worker.segment.export_file.file_formats import HEAD_BYTES, LINE, Format, recognise_bytes
-from worker.segment.export_file.line_formats import Judgement, is_json, judge
-from worker.segment.export_file.line_reader import READ_BYTES, Lines
-from worker.segment.export_file.profile_lines import Rows, read_rows
+from worker.segment.export_file.file_access import STANDARD_INPUT, Opener, unreadable_file_error
+from worker.segment.export_file.file_formats import EXPECTED_FORMAT, HEAD_BYTES, FileFormat, recognise_bytes
+from worker.segment.export_file.line_formats import Judgement, is_json, judge_lines
+from worker.segment.export_file.line_reader import READ_BYTES, LineReader
+from worker.segment.export_file.profile_lines import ProfileRows, read_rows
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIPE = "pipe"
@@ -28,7 +28,7 @@ _MAGIC_BYTES = 12
 
 
 @dataclass(frozen=True)
-class Place:
+class FilePosition:
     """The start of a line. offset: in uncompressed bytes; version: identifies the content of the file."""
 
     offset: int
@@ -47,20 +47,20 @@ class Place:
 
 @dataclass(frozen=True)
 class FilePage:
-    """Entries as they are in the file, and where the next ones begin; None at its end. merged: as in `Rows`."""
+    """Entries as they are in the file, and where the next ones begin; None at its end. merged: as in `ProfileRows`."""
 
     entries: list[object]
-    following: Place | None
+    following: FilePosition | None
     merged: int = 0
 
 
-class Content:
+class NdjsonFile:
     """A file from `place` on (None: from its start). Every method blocks, and raises ApiError.
 
     file: as the request names it; opener: opens it.
     """
 
-    def __init__(self, file: str, opener: Opener, place: Place | None) -> None:
+    def __init__(self, file: str, opener: Opener, place: FilePosition | None) -> None:
         self._file = file
         self._raw = opener(file)
         try:
@@ -70,7 +70,7 @@ class Content:
                     raise self._changed()
                 if place and self.is_pipe:
                     raise Permanent("file_gone", f"File {file}: a pipe can be read only once", hint=_NEW_SYNC)
-                self._lines = Lines(self._uncompressed(), looks_ahead=not self.is_pipe)
+                self._lines = LineReader(self._uncompressed(), looks_ahead=not self.is_pipe)
                 self._judged = place is not None
         except BaseException:
             self.close()
@@ -81,7 +81,7 @@ class Content:
         """Whether the file can be read only once."""
         return self._version == _PIPE
 
-    def page(self, place: Place | None) -> FilePage:
+    def page(self, place: FilePosition | None) -> FilePage:
         """Reads the page at `place`; None is the next page."""
         with _failures_named(self._file):
             if place:
@@ -92,7 +92,7 @@ class Content:
                 self._check_unchanged()  # the file may only be incomplete because it is being written
                 raise
             self._check_unchanged()
-        following = None if self._lines.ended else Place(self._lines.offset, self._version)
+        following = None if self._lines.ended else FilePosition(self._lines.offset, self._version)
         return FilePage(found.entries, following, found.merged)
 
     def close(self) -> None:
@@ -121,16 +121,16 @@ class Content:
             head += chunk
         return BufferedReader(_Rejoined(head, stream), READ_BYTES), head
 
-    def _next_rows(self) -> Rows:
+    def _next_rows(self) -> ProfileRows:
         """Some entries; none at the end of the file only, whatever is left out."""
-        found = Rows([])
+        found = ProfileRows([])
         while not found.entries and not self._lines.ended:
             lines = self._lines.read()
             if not self._judged:
                 lines = self._judge(lines)
             rows = read_rows(lines)
             self._check_end(lines)
-            found = Rows(rows.entries, found.merged + rows.merged)
+            found = ProfileRows(rows.entries, found.merged + rows.merged)
         return found
 
     def _judge(self, lines: list[bytes | None]) -> list[bytes | None]:
@@ -142,7 +142,7 @@ class Content:
         return lines
 
     def _judgement(self, lines: list[bytes | None]) -> Judgement:
-        return judge(lines, ended=self._lines.ended, unfinished=self._lines.unfinished)
+        return judge_lines(lines, ended=self._lines.ended, unfinished=self._lines.unfinished)
 
     def _check_end(self, lines: list[bytes | None]) -> None:
         """Raises Permanent `file_corrupt` if the last of these lines has no end and is not JSON: it is cut off."""
@@ -156,11 +156,11 @@ class Content:
                 hint=_WRITE_AGAIN,
             )
 
-    def _refuse(self, found: Format | None) -> None:
+    def _refuse(self, found: FileFormat | None) -> None:
         if found is not None:
             raise Permanent(
                 "file_format",
-                f"File {self._file}: it is {found.name}. It must hold {LINE}",
+                f"File {self._file}: it is {found.name}. It must hold {EXPECTED_FORMAT}",
                 hint=f"{found.fix}, then start a sync of that file.",
             )
 
@@ -212,4 +212,4 @@ def _failures_named(file: str) -> Iterator[None]:
             hint=_WRITE_AGAIN,
         ) from None
     except OSError as error:
-        raise unreadable(file, error) from None
+        raise unreadable_file_error(file, error) from None

@@ -12,14 +12,14 @@ _NULLS = frozenset({"", "null", "none", "nan", "nil", "\\n", "<null>", "undefine
 
 
 @dataclass(frozen=True)
-class Rows:
+class ProfileRows:
     """The entries of some lines. merged: number of profiles that are left out because they were merged into others."""
 
     entries: list[object]
     merged: int = 0
 
 
-def read_rows(lines: Iterable[bytes | None]) -> Rows:
+def read_rows(lines: Iterable[bytes | None]) -> ProfileRows:
     """Parses each line that is not blank; a line that is too long (None) or not JSON becomes None.
 
     A profile that was merged into another is left out and counted. A byte order mark before a line is ignored.
@@ -30,7 +30,7 @@ def read_rows(lines: Iterable[bytes | None]) -> Rows:
         for entry in parsed
         if not (type(entry) is dict and entry.get("merged_to") is not None and _is_merged(entry))
     ]
-    return Rows(kept, len(parsed) - len(kept))
+    return ProfileRows(kept, len(parsed) - len(kept))
 
 
 def _is_merged(row: dict[str, object]) -> bool:

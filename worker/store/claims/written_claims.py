@@ -59,13 +59,13 @@ class WrittenClaims(PersonaStore):
             try:
                 await asyncio.to_thread(self._file.open, reference, by, lease.sync_id, self._settle_s)
             except StateUnusable as error:
-                await super().release(reference, by)
+                await super().release_claim(reference, by)
                 raise ResumableStop("state_unwritable", str(error), hint=error.hint) from None
         return answer
 
-    async def release(self, reference: str, by: str) -> bool:
+    async def release_claim(self, reference: str, by: str) -> bool:
         """As `PersonaStore.release`."""
-        released = await super().release(reference, by)
+        released = await super().release_claim(reference, by)
         if released:
             await self._note(self._file.close, reference, by=by)
         return released
@@ -77,9 +77,9 @@ class WrittenClaims(PersonaStore):
         await super().record(reference, record, outcome, fetched_at=fetched_at)
         await self._note(self._file.close, reference, persona_id=record.persona_id)
 
-    async def forget(self, reference: str, record: PersonaRecord) -> bool:
+    async def delete_record(self, reference: str, record: PersonaRecord) -> bool:
         """As `PersonaStore.forget`."""
-        forgotten = await super().forget(reference, record)
+        forgotten = await super().delete_record(reference, record)
         if forgotten:
             await self._note(self._file.forget, reference)
         return forgotten

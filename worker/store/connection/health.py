@@ -13,7 +13,7 @@ class RedisHealth:
     """What `INFO` says; None: it does not say.
 
     version: of the server that `name` names, which is not the version of Redis that it is compatible with. max_bytes:
-    the limit of its memory, 0 for none. runs_told: whether a restart can be told from its run id.
+    the limit of its memory, 0 for none. has_run_id: whether a restart can be told from its run id.
     """
 
     version: str | None
@@ -23,7 +23,7 @@ class RedisHealth:
     max_bytes: int | None
     name: str = "Redis"
     role: str | None = None
-    runs_told: bool = True
+    has_run_id: bool = True
 
     @property
     def server(self) -> str:
@@ -32,7 +32,7 @@ class RedisHealth:
 
 
 @dataclass(frozen=True)
-class Remark:
+class HealthRemark:
     """What a set-up means.
 
     Attributes:
@@ -72,40 +72,44 @@ async def redis_health(pool: StorePool) -> RedisHealth:
         max_bytes=memory.get("maxmemory"),
         name=name,
         role=_text(replication.get("role")),
-        runs_told="run_id" in server,
+        has_run_id="run_id" in server,
     )
 
 
-def remarks(health: RedisHealth) -> list[Remark]:
+def review_health(health: RedisHealth) -> list[HealthRemark]:
     """What the set-up of a Redis that can be used means for the syncs in it."""
     found = [_of_append_only(health), _of_eviction(health)]
-    if not health.runs_told:
+    if not health.has_run_id:
         why = "INFO is not allowed or names no run id"
         text = f"{why}: each worker waits until it has watched Redis for MAVERA_SETTLE_S before it buys"
-        found.append(Remark("warn", text, "Allow INFO, if the provider lets you.", code="run_id"))
+        found.append(HealthRemark("warn", text, "Allow INFO, if the provider lets you.", code="run_id"))
     return found
 
 
-def _of_append_only(health: RedisHealth) -> Remark:
+def _of_append_only(health: RedisHealth) -> HealthRemark:
     if health.append_only:
-        return Remark("ok", "its append-only file is on", code="persistence")
+        return HealthRemark("ok", "its append-only file is on", code="persistence")
     found = (
         "cannot tell whether its append-only file is on (INFO is restricted)"
         if health.append_only is None
         else "its append-only file is off: a restart loses syncs, and which persona belongs to which cluster"
     )
-    return Remark("warn", found, "Set `appendonly yes`, or what your provider calls persistence.", code="persistence")
+    return HealthRemark(
+        "warn", found, "Set `appendonly yes`, or what your provider calls persistence.", code="persistence"
+    )
 
 
-def _of_eviction(health: RedisHealth) -> Remark:
+def _of_eviction(health: RedisHealth) -> HealthRemark:
     policy = health.eviction_policy
     if policy == "noeviction":
-        return Remark("ok", "it evicts nothing (noeviction)", code="eviction")
+        return HealthRemark("ok", "it evicts nothing (noeviction)", code="eviction")
     if policy is None:
         text = "cannot tell what it does when memory is full (INFO is restricted)"
-        return Remark("warn", text, "Use `noeviction`.", code="eviction")
+        return HealthRemark("warn", text, "Use `noeviction`.", code="eviction")
     found = f"its maxmemory-policy is {policy}: when memory is full, it throws syncs away"
-    return Remark("fail" if health.max_bytes else "warn", found, "Set `maxmemory-policy noeviction`.", code="eviction")
+    return HealthRemark(
+        "fail" if health.max_bytes else "warn", found, "Set `maxmemory-policy noeviction`.", code="eviction"
+    )
 
 
 def _text(value: object) -> str | None:

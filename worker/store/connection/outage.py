@@ -67,7 +67,7 @@ def is_outage(error: BaseException) -> bool:
     return bool(_LATER.search(str(error)) or _QUOTA.search(str(error)))
 
 
-def reason(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An error in words that fit into a sentence: one line, without the command that it happened to."""
     text = str(error).rpartition(" of pipeline caused error: ")[2] or type(error).__name__
     text = text.splitlines()[0][:200].rstrip(".")
@@ -92,11 +92,11 @@ def _advice(error: BaseException) -> str:
 class Outage:
     """How long, and in what rhythm, a command waits for Redis to come back. Shared by all commands of one client."""
 
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
+    def __init__(self, max_wait_s: float) -> None:
+        self._max_wait_s = max_wait_s
         self._deadline = math.inf
         self._attempts: set[asyncio.Timeout] = set()
-        self._told = False
+        self._logged = False
 
     def stop_waiting(self, within_s: float) -> None:
         """From now on no command waits for Redis beyond `within_s` seconds from this moment.
@@ -126,7 +126,7 @@ class Outage:
         while True:
             try:
                 try:
-                    result = await self._bounded(attempt, began_at + self._patience_s)
+                    result = await self._bounded(attempt, began_at + self._max_wait_s)
                 finally:
                     if task and task.cancelling():
                         # Until Python 3.12 the `wait_for` in redis-py may swallow a cancellation, or make a failure of
@@ -136,19 +136,21 @@ class Outage:
                         raise asyncio.CancelledError
             except Exception as error:
                 if is_refusal(error):
-                    raise StoreUnusable(f"Redis refuses what REDIS_URL says: {reason(error)}") from error
+                    raise StoreUnusable(f"Redis refuses what REDIS_URL says: {describe_error(error)}") from error
                 if not is_outage(error):
                     raise
-                if clock() + pause > min(began_at + self._patience_s, self._deadline):
-                    raise StoreUnavailable(f"Redis does not answer: {reason(error)}. {_advice(error)}") from error
-                if not self._told and clock() - began_at > 0.5 and self._patience_s == math.inf:
-                    self._told = True
-                    log.warning("Redis is away (%s); waiting for it", reason(error))
+                if clock() + pause > min(began_at + self._max_wait_s, self._deadline):
+                    raise StoreUnavailable(
+                        f"Redis does not answer: {describe_error(error)}. {_advice(error)}"
+                    ) from error
+                if not self._logged and clock() - began_at > 0.5 and self._max_wait_s == math.inf:
+                    self._logged = True
+                    log.warning("Redis is away (%s); waiting for it", describe_error(error))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 0.5)
             else:
-                if self._told:
-                    self._told = False
+                if self._logged:
+                    self._logged = False
                     log.warning("Redis is back")
                 return result
 

@@ -1,10 +1,10 @@
 """The connection to Redis that outlives an outage.
 
-It repeats a command while Redis is away (see `outage`): for `patience_s`, or without end (workers). Every command that
+It repeats a command while Redis is away (see `outage`): for `max_wait_s`, or without end (workers). Every command that
 the program sends may be repeated: scripts recognise their own earlier run, and arq's own commands do no harm twice.
 After `Outage.stop_waiting` nobody waits long any more, so that a worker told to stop can stop without Redis.
 
-It also puts `REDIS_PREFIX` before the name of every key, those of arq among them: see `prefixed`.
+It also puts `REDIS_PREFIX` before the name of every key, those of arq among them: see `add_prefix`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from redis.asyncio.client import Pipeline
 
 from worker.errors import StoreUnusable
 from worker.store import keys
+from worker.store.connection.errors import to_store_error
 from worker.store.connection.outage import Outage
-from worker.store.connection.prefix import prefixed
-from worker.store.connection.steadiness import Steadiness
-from worker.store.connection.unusable import unusable
-from worker.store.connection.url import connections
+from worker.store.connection.prefix import add_prefix
+from worker.store.connection.run_watch import RedisRunWatch
+from worker.store.connection.url import make_connection_pool
 
 JOB_LIFETIME_MS = 90 * 86_400_000
 """arq drops job data older than this; a queue may stand for long without a worker."""
@@ -38,11 +38,11 @@ class _WaitingPipeline(Pipeline):
 
     def pipeline_execute_command(self, *args: Any, **options: Any) -> Any:
         """Adds one command, its keys with the prefix."""
-        return super().pipeline_execute_command(*prefixed(self.prefix, args), **options)  # type: ignore[no-untyped-call]
+        return super().pipeline_execute_command(*add_prefix(self.prefix, args), **options)  # type: ignore[no-untyped-call]
 
     async def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
         """Runs one command at once, while keys are watched."""
-        return await super().immediate_execute_command(*prefixed(self.prefix, args), **options)  # type: ignore[no-untyped-call]
+        return await super().immediate_execute_command(*add_prefix(self.prefix, args), **options)  # type: ignore[no-untyped-call]
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
         if self.watching:
@@ -56,7 +56,7 @@ class _WaitingPipeline(Pipeline):
         try:
             return await self.outage.wait_out(attempt)
         except Exception as error:
-            raise unusable(error, ()) from error
+            raise to_store_error(error, ()) from error
 
 
 class StorePool(Redis):
@@ -72,16 +72,16 @@ class StorePool(Redis):
     expires_extra_ms: int
     outage: Outage
     prefix: str
-    steadiness: Steadiness
+    run_watch: RedisRunWatch
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """One command, repeated through an outage, its keys with the prefix. Raises as `Outage.wait_out` does, and
         StoreUnusable if Redis answers with an error that no caller expects."""
-        args = prefixed(self.prefix, args)
+        args = add_prefix(self.prefix, args)
         try:
             return await self.outage.wait_out(lambda: super(StorePool, self).execute_command(*args, **options))  # type: ignore[no-untyped-call]
         except Exception as error:
-            raise unusable(error, args) from error
+            raise to_store_error(error, args) from error
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> _WaitingPipeline:
         """A pipeline that waits out an outage too."""
@@ -119,13 +119,13 @@ class StorePool(Redis):
         """Redis' own id of this run of it, another after every restart and on another replica; and its age, seconds.
 
         A managed Redis may forbid `INFO`, and some servers have no run id. Then a run is what this process has seen
-        without an interruption (`Steadiness`): it has just begun until this process has watched it for some time.
+        without an interruption (`RedisRunWatch`): it has just begun until this process has watched it for some time.
         """
         info = await self.server_info("server")
         run_id, uptime_s = info.get("run_id"), info.get("uptime_in_seconds")
         if run_id and isinstance(uptime_s, int | float):
             return str(run_id), max(0.0, float(uptime_s) - 1)
-        return self.steadiness.run, self.steadiness.steady_s()
+        return self.run_watch.run, self.run_watch.age_s()
 
 
 class _EmbeddedPool(StorePool):
@@ -156,30 +156,30 @@ def _no_pickle(raw: bytes) -> dict[str, Any]:
     return job
 
 
-def _wrap(pool: ConnectionPool, kind: type[StorePool], patience_s: float, prefix: str = "") -> StorePool:
+def _wrap(pool: ConnectionPool, kind: type[StorePool], max_wait_s: float, prefix: str = "") -> StorePool:
     client = kind(connection_pool=pool)
     client.job_serializer, client.job_deserializer = _job_bytes, _no_pickle
     client.default_queue_name, client.expires_extra_ms = keys.QUEUE, JOB_LIFETIME_MS
-    client.outage, client.prefix, client.steadiness = Outage(patience_s), prefix, Steadiness()
+    client.outage, client.prefix, client.run_watch = Outage(max_wait_s), prefix, RedisRunWatch()
     client.auto_close_connection_pool = True
     return client
 
 
-def redis_pool(url: str, *, patience_s: float = math.inf, timeout_s: float = 5.0, prefix: str = "") -> StorePool:
+def redis_pool(url: str, *, max_wait_s: float = math.inf, timeout_s: float = 5.0, prefix: str = "") -> StorePool:
     """A client for the Redis at `url`. No connection is made yet.
 
     Args:
         url: as in `REDIS_URL`.
-        patience_s: how long a command waits for a Redis that is away.
+        max_wait_s: how long a command waits for a Redis that is away.
         timeout_s: how long one answer may take.
         prefix: stands before the name of every key.
 
     Raises:
         ConfigurationError: the URL is malformed.
     """
-    pool = connections(url, timeout_s)
-    client = _wrap(pool, StorePool, patience_s, prefix)
-    pool.connection_kwargs["redis_connect_func"] = client.steadiness.on_connect
+    pool = make_connection_pool(url, timeout_s)
+    client = _wrap(pool, StorePool, max_wait_s, prefix)
+    pool.connection_kwargs["redis_connect_func"] = client.run_watch.on_connect
     return client
 
 

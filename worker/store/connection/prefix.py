@@ -21,7 +21,7 @@ _KEYS_AND_TIMEOUT = frozenset({"BLPOP", "BRPOP"})
 _SCRIPTS = frozenset({"EVAL", "EVALSHA"})
 
 
-def prefixed(prefix: str, args: Sequence[Any]) -> tuple[Any, ...]:
+def add_prefix(prefix: str, args: Sequence[Any]) -> tuple[Any, ...]:
     """The command with `prefix` before each of its keys. args: the name of the command and its arguments."""
     if not prefix or len(args) < 2:
         return tuple(args)

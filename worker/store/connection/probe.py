@@ -11,9 +11,9 @@ from secrets import token_hex
 
 from worker.errors import StoreUnusable
 from worker.store import keys
+from worker.store.connection.errors import CLUSTER, REPLICA, SENTINEL
 from worker.store.connection.health import RedisHealth, redis_health
 from worker.store.connection.pool import StorePool
-from worker.store.connection.unusable import CLUSTER, REPLICA, SENTINEL
 from worker.store.scripts import connection as connection_scripts
 from worker.store.scripts.connection import DeniedCommand
 

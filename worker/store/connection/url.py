@@ -14,7 +14,7 @@ import redis.exceptions as redis_errors
 from redis.asyncio import ConnectionPool
 
 from worker.errors import ConfigurationError
-from worker.store.connection.outage import reason
+from worker.store.connection.outage import describe_error
 
 _OPTIONS = {"db", "username", "password", "client_name"}
 _TLS_OPTIONS = {
@@ -34,7 +34,7 @@ _CERTIFICATE_RULES = {
 _ENCODE = "in a user or a password write / as %2F, ? as %3F and # as %23"
 
 
-def connections(url: str, timeout_s: float) -> ConnectionPool:
+def make_connection_pool(url: str, timeout_s: float) -> ConnectionPool:
     """The pool of connections that `url` describes; none is made yet. timeout_s: how long one answer may take.
 
     Raises ConfigurationError if the URL is malformed.
@@ -56,7 +56,7 @@ def connections(url: str, timeout_s: float) -> ConnectionPool:
         if parts.scheme == "rediss":
             connection.ssl_context.get()  # reads the files
     except (ValueError, TypeError, OSError, redis_errors.RedisError) as error:
-        raise ConfigurationError(f"REDIS_URL cannot be used: {reason(error)}") from None
+        raise ConfigurationError(f"REDIS_URL cannot be used: {describe_error(error)}") from None
     return pool
 
 

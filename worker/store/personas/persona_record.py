@@ -12,7 +12,7 @@ from worker.models.versions import known_fields
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentPersona:
     """What a persona was last sent. wording: digest of all that is no figure. at: Unix seconds by Redis' clock."""
 
     wording: str
@@ -37,7 +37,7 @@ class PersonaRecord:
     collection: str = "users"
     rules: str = "recipe"
     complete: bool = True
-    sent: Sent | None = None
+    sent: SentPersona | None = None
     stored: bytes = field(default=b"", compare=False, repr=False)
     """The record as it was read, with what this version does not know; scripts compare it with what is there."""
 
@@ -57,10 +57,10 @@ class PersonaRecord:
         """Reads what `encode` wrote."""
         found = known_fields("a persona's record", orjson.loads(raw), cls.__dataclass_fields__)
         if sent := found.get("sent"):
-            sent = {name: sent[name] for name in Sent.__dataclass_fields__}
+            sent = {name: sent[name] for name in SentPersona.__dataclass_fields__}
             known = PersonaFigures.__dataclass_fields__
             figures = {name: value for name, value in sent["figures"].items() if name in known}
-            found["sent"] = Sent(**{**sent, "figures": PersonaFigures(**figures)})
+            found["sent"] = SentPersona(**{**sent, "figures": PersonaFigures(**figures)})
         found.pop("stored", None)
         return cls(**found, stored=raw)
 

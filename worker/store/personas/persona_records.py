@@ -36,7 +36,7 @@ class PersonaRecords:
         self._account = account
         self._former = former
 
-    async def find(self, reference: str) -> PersonaRecord | None:
+    async def find_record(self, reference: str) -> PersonaRecord | None:
         """The persona of a reference, if we know one."""
         raw = await self._pool.hash_field(keys.personas(self._account), reference)
         if raw is None and self._former:
@@ -45,7 +45,7 @@ class PersonaRecords:
                 await self._move({reference: raw})
         return PersonaRecord.decode(raw) if raw else None
 
-    async def all(self) -> dict[str, PersonaRecord]:
+    async def all_records(self) -> dict[str, PersonaRecord]:
         """Every record of the account, by reference."""
         if self._former:
             former = await self._pool.hash_fields(keys.personas(self._former))
@@ -59,7 +59,7 @@ class PersonaRecords:
                 log.warning("a persona's record is left out: %s", error)
         return records
 
-    async def leave(
+    async def record_unsent(
         self,
         lease: LeaseGrant,
         reference: str,
@@ -71,7 +71,7 @@ class PersonaRecords:
 
         Raises LeaseLost if the job no longer owns its sync; one that has just completed it still may.
         """
-        await persona_scripts.keep(
+        await persona_scripts.record_unsent(
             self._pool,
             personas=keys.personas(self._account),
             sync=keys.sync(lease.sync_id),
@@ -84,9 +84,9 @@ class PersonaRecords:
             outcome=orjson.dumps(outcome.as_json()),
         )
 
-    async def forget(self, reference: str, record: PersonaRecord) -> bool:
+    async def delete_record(self, reference: str, record: PersonaRecord) -> bool:
         """Forgets a persona. False if another has been recorded meanwhile, which stays."""
-        answer = await persona_scripts.forget(
+        answer = await persona_scripts.delete_record(
             self._pool, personas=keys.personas(self._account), reference=reference, record=record.as_stored
         )
         return answer is persona_scripts.Change.OK

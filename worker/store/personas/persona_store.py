@@ -12,7 +12,7 @@ import orjson
 
 from worker.models.outcome import PersonaOutcome
 from worker.store import keys
-from worker.store.connection.steadiness import WATCHED
+from worker.store.connection.run_watch import WATCHED_PREFIX
 from worker.store.personas.persona_record import Claim, ClaimAnswer, PersonaRecord
 from worker.store.personas.persona_records import PersonaRecords
 from worker.store.scripts import connection as connection_scripts
@@ -23,7 +23,7 @@ from worker.store.syncs.sync_progress import LeaseGrant
 class PersonaStore(PersonaRecords):
     """Records and claims of one Mavera account. A claim under the account's former name counts too."""
 
-    async def claimed(self, reference: str) -> Claim | None:
+    async def find_claim(self, reference: str) -> Claim | None:
         """The claim on a persona: somebody buys it, or may have bought it. None if nobody does."""
         for account in filter(None, (self._account, self._former)):
             if held := await self._pool.hash_fields(keys.claim(account, reference)):
@@ -64,7 +64,7 @@ class PersonaStore(PersonaRecords):
             case _:
                 return ClaimAnswer("won")
 
-    async def release(self, reference: str, by: str) -> bool:
+    async def release_claim(self, reference: str, by: str) -> bool:
         """Ends a claim that bought nothing. False if it was no longer the claim of `by`."""
         accounts = filter(None, (self._account, self._former))
         answers = [
@@ -107,7 +107,7 @@ class PersonaStore(PersonaRecords):
         after any of these, absence proves nothing. The seconds are by the clock of Redis' host: see `SettleWatch`.
         """
         run, age_s = await self._pool.server_run()
-        if run.startswith(WATCHED):
+        if run.startswith(WATCHED_PREFIX):
             return run, age_s
         seen = await connection_scripts.note_restart(
             self._pool, noted=keys.RUN, run_id=run, permanent=math.isinf(age_s)
@@ -118,7 +118,7 @@ class PersonaStore(PersonaRecords):
 
     async def _former_answer(self, reference: str) -> ClaimAnswer | None:
         """What stands under the account's former name in the way of a purchase."""
-        await self.find(reference)  # moves a record to where the script sees it
+        await self.find_record(reference)  # moves a record to where the script sees it
         if await self._pool.exists(keys.claim(self._former, reference)):
-            return ClaimAnswer("held", claim=await self.claimed(reference))
+            return ClaimAnswer("held", claim=await self.find_claim(reference))
         return None

@@ -1,10 +1,10 @@
 """One rate limit for all workers.
 
 Each request asks Redis for one slot, in one round trip. A slot is `max(now, last + gap, not_before)` by Redis' clock,
-and never so early that a window would hold too many (`lua/ratelimit/reserve.lua`). So a request for which the limit has
-room goes out at once. The callers of one process are served in the order in which they ask, one at a time; no process
-holds more than one slot, and none that is further away than `NEAR_S`. A slot that its caller reaches too late is given
-back.
+and never so early that a window would hold too many (`lua/ratelimit/reserve_slot.lua`). So a request for which the
+limit has room goes out at once. The callers of one process are served in the order in which they ask, one at a time; no
+process holds more than one slot, and none that is further away than `NEAR_S`. A slot that its caller reaches too late
+is given back.
 
 A 429 widens the margin for everyone, and nobody sends before the time that it names: neither in this process, nor in
 others as soon as they ask Redis. A lower limit that the API names, and the end of its limit, travel to Redis with the
@@ -96,7 +96,7 @@ class Limiter:
         self._untold_limit: int | None = None
         self._untold_pause = False
 
-    async def slot(self, longest_s: float) -> None:
+    async def wait_for_slot(self, longest_s: float) -> None:
         """Returns when the caller may send one request.
 
         Callers are served in order, so the total wait may exceed `longest_s`.
@@ -130,7 +130,7 @@ class Limiter:
     async def penalise(self, wait_s: float) -> None:
         """The API said 429: nobody sends anything for `wait_s` seconds, and all leave more room for a while."""
         self._not_before = max(self._not_before, self._clock() + wait_s)
-        await ratelimit_scripts.penalize(
+        await ratelimit_scripts.penalise(
             self._pool,
             limit=keys.limit(self._scope.name),
             wait_us=_micros(wait_s),
@@ -138,7 +138,7 @@ class Limiter:
             quiet_us=_micros(self._quiet_s),
         )
 
-    def learn(self, allowance: Allowance) -> None:
+    def learn_limit(self, allowance: Allowance) -> None:
         """Takes note of what the API says about its limit. Redis is told with the next slot, if that is news."""
         now, limit = self._clock(), allowance.limit
         if now - self._learned_at > LEARNED_S:
@@ -163,7 +163,7 @@ class Limiter:
         """
         scope, asked_at = self._scope, self._clock()
         limit, not_before = self._untold_limit, self._not_before
-        answer = await ratelimit_scripts.reserve(
+        answer = await ratelimit_scripts.reserve_slot(
             self._pool,
             limit=keys.limit(scope.name),
             log=keys.limit_log(scope.name),

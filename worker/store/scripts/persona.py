@@ -100,8 +100,8 @@ async def record(
     """Records a persona, ends its claim, and notes the outcome at the sync."""
 
 
-@lua_script("persona/keep")
-async def keep(
+@lua_script("persona/record_unsent")
+async def record_unsent(
     pool: StorePool,
     *,
     personas: HashKey,
@@ -117,8 +117,8 @@ async def keep(
     """Notes the outcome of a cluster for which nothing is sent, and renews its record."""
 
 
-@lua_script("persona/forget")
-async def forget(pool: StorePool, *, personas: HashKey, reference: str, record: bytes) -> Change:
+@lua_script("persona/delete_record")
+async def delete_record(pool: StorePool, *, personas: HashKey, reference: str, record: bytes) -> Change:
     """Removes a record."""
 
 

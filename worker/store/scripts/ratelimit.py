@@ -27,8 +27,8 @@ class RefusedSlot:
     wait_us: int
 
 
-@lua_script("ratelimit/reserve")
-async def reserve(
+@lua_script("ratelimit/reserve_slot")
+async def reserve_slot(
     pool: StorePool,
     *,
     limit: HashKey,
@@ -49,6 +49,6 @@ async def reserve(
     """Reserves the next slot of a rate limit, and notes what the API said of it."""
 
 
-@lua_script("ratelimit/penalize")
-async def penalize(pool: StorePool, *, limit: HashKey, wait_us: int, margin: int, quiet_us: int) -> None:
+@lua_script("ratelimit/penalise")
+async def penalise(pool: StorePool, *, limit: HashKey, wait_us: int, margin: int, quiet_us: int) -> None:
     """Lets nobody send for a while, and widens the margin."""

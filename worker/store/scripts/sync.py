@@ -236,8 +236,8 @@ async def hand_over(
     """Hands the sync to the next job of the same state."""
 
 
-@lua_script("sync/keep_field")
-async def keep_field(
+@lua_script("sync/set_field")
+async def set_field(
     pool: StorePool, *, sync: HashKey, lease: LeaseGrant, field: Literal["lookup", "plan", "account"], text: str
 ) -> None:
     """Keeps a text with the sync, for a later job."""

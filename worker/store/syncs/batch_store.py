@@ -101,7 +101,7 @@ class BatchStore:
         return newer.counted if newer else None
 
     async def retry(
-        self, grant: BatchGrant, ticket: JobPayload, *, delay_s: float = 0.0, trouble_ms: int = 0, note: str = ""
+        self, grant: BatchGrant, payload: JobPayload, *, delay_s: float = 0.0, trouble_ms: int = 0, note: str = ""
     ) -> None:
         """Hands the batch to its next attempt, which starts after `delay_s` seconds."""
         await batch_scripts.requeue(
@@ -114,7 +114,7 @@ class BatchStore:
             holder=grant.holder,
             trouble_ms=trouble_ms,
             note=note,
-            job=ticket,
+            job=payload,
             delay_ms=int(delay_s * 1000),
             stall_ms=self._stall_ms,
         )

@@ -53,7 +53,7 @@ class NewBatch:
 
     key: BatchKey
     work: BatchWork
-    ticket: JobPayload
+    payload: JobPayload
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class ListedBatch:
 
     key: BatchKey
     work: bytes
-    ticket: JobPayload
+    payload: JobPayload
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class ClientSyncStore(SyncListing):
         self,
         sync_id: str,
         request: SyncRequest,
-        ticket: JobPayload,
+        payload: JobPayload,
         *,
         force: bool = False,
         idempotency_key: str | None = None,
@@ -48,7 +48,7 @@ class ClientSyncStore(SyncListing):
         Args:
             sync_id: Of the new sync.
             request: What it is asked for.
-            ticket: Its first job.
+            payload: Its first job.
             force: Also if another sync of the same identity runs.
             idempotency_key: Names this request; the same key means the same sync.
 
@@ -69,7 +69,7 @@ class ClientSyncStore(SyncListing):
             id=sync_id,
             request=request.model_dump_json(),
             identity=request.identity,
-            job=ticket,
+            job=payload,
             stall_ms=self._stall_ms,
             force=force,
             retention_ms=self._retention_ms,
@@ -113,7 +113,7 @@ class ClientSyncStore(SyncListing):
     async def resume(
         self,
         sync: Sync,
-        ticket: JobPayload,
+        payload: JobPayload,
         batches: Sequence[JobPayload] = (),
         *,
         restart: bool = False,
@@ -124,7 +124,7 @@ class ClientSyncStore(SyncListing):
 
         Args:
             sync: As it was read.
-            ticket: Its next job.
+            payload: Its next job.
             batches: The job of the next attempt at each of `sync.outstanding`; none with `restart`.
             restart: Fetch again from the first page, with empty statistics.
             request: What is asked for from now on, if that changes.
@@ -146,7 +146,7 @@ class ClientSyncStore(SyncListing):
             epoch=sync.epoch,
             restart=restart,
             stall_ms=self._stall_ms,
-            job=ticket,
+            job=payload,
             request=(request or sync.request).model_dump_json(),
             accept=accept,
             account=sync.owner,
@@ -154,7 +154,7 @@ class ClientSyncStore(SyncListing):
         )
         return _continuation(answer)
 
-    async def apply(self, sync: Sync, ticket: JobPayload, request: SyncRequest, *, accept: bool = False) -> str:
+    async def apply(self, sync: Sync, payload: JobPayload, request: SyncRequest, *, accept: bool = False) -> str:
         """Continues a completed preview to its personas, as `request` says. Arguments and answer: as of `resume`."""
         answer = await sync_scripts.apply(
             self._pool,
@@ -169,7 +169,7 @@ class ClientSyncStore(SyncListing):
             request=request.model_dump_json(),
             accept=accept,
             stall_ms=self._stall_ms,
-            job=ticket,
+            job=payload,
             account=sync.owner,
         )
         return _continuation(answer)

@@ -98,7 +98,7 @@ class JobSyncStore(SyncReader):
         token: str,
         *,
         move: Move = "stay",
-        ticket: JobPayload | None = None,
+        payload: JobPayload | None = None,
         delay_s: float = 0.0,
         note: str = "",
     ) -> Checkpoint:
@@ -109,15 +109,15 @@ class JobSyncStore(SyncReader):
             checkpoint: What to write.
             token: Identifies this commit if it is repeated.
             move: `walk` and `finalize` hand the sync to the next job.
-            ticket: That job; None for `stay`.
+            payload: That job; None for `stay`.
             delay_s: Seconds after which it starts.
             note: What the sync waits for.
 
         Returns:
             The checkpoint with its new seq.
         """
-        if (move == "stay") is not (ticket is None):
-            raise ValueError("a hand-over needs the ticket of the next job, and nothing else does")
+        if (move == "stay") is not (payload is None):
+            raise ValueError("a hand-over needs the payload of the next job, and nothing else does")
         await sync_scripts.commit(
             self._pool,
             sync=keys.sync(lease.sync_id),
@@ -130,7 +130,7 @@ class JobSyncStore(SyncReader):
             token=token,
             note=note,
             follows=move,
-            job=ticket,
+            job=payload,
             delay_ms=int(delay_s * 1000),
             stall_ms=self._stall_ms,
         )
@@ -176,7 +176,7 @@ class JobSyncStore(SyncReader):
             following=following,
             delay_ms=int(delay_s * 1000),
             stall_ms=self._stall_ms,
-            batches=tuple(ListedBatch(one.key, one.work.encode(), one.ticket) for one in batches),
+            batches=tuple(ListedBatch(one.key, one.work.encode(), one.payload) for one in batches),
         )
         return replace(listing, seq=listing.seq + 1, free_slots=found.slots)
 
@@ -194,7 +194,7 @@ class JobSyncStore(SyncReader):
     async def hand_over(
         self,
         lease: LeaseGrant,
-        ticket: JobPayload,
+        payload: JobPayload,
         token: str,
         *,
         delay_s: float = 0.0,
@@ -212,20 +212,20 @@ class JobSyncStore(SyncReader):
             token=token,
             trouble_ms=trouble_ms,
             note=note,
-            job=ticket,
+            job=payload,
             delay_ms=int(delay_s * 1000),
             stall_ms=self._stall_ms,
         )
 
-    async def remember_lookup(self, lease: LeaseGrant, lookup: str) -> None:
+    async def store_lookup(self, lease: LeaseGrant, lookup: str) -> None:
         """Keeps what a look-up at Mavera found, for the finalizer."""
         await self._keep(lease, "lookup", lookup)
 
-    async def remember_plan(self, lease: LeaseGrant, plan: Plan) -> None:
+    async def store_plan(self, lease: LeaseGrant, plan: Plan) -> None:
         """Keeps the beginning of a plan, for the next finalizer."""
         await self._keep(lease, "plan", plan.encode())
 
-    async def remember_account(self, lease: LeaseGrant, bill: AccountBill) -> None:
+    async def store_bill(self, lease: LeaseGrant, bill: AccountBill) -> None:
         """Keeps what the account counted so far."""
         await self._keep(lease, "account", bill.model_dump_json())
 
@@ -278,4 +278,4 @@ class JobSyncStore(SyncReader):
         )
 
     async def _keep(self, lease: LeaseGrant, field: Literal["lookup", "plan", "account"], text: str) -> None:
-        await sync_scripts.keep_field(self._pool, sync=keys.sync(lease.sync_id), lease=lease, field=field, text=text)
+        await sync_scripts.set_field(self._pool, sync=keys.sync(lease.sync_id), lease=lease, field=field, text=text)

@@ -83,7 +83,7 @@ class WatchdogStore:
         sync_id: str,
         state: SyncState,
         epoch: int,
-        ticket: JobPayload,
+        payload: JobPayload,
         *,
         max_revivals: int,
         message: str,
@@ -103,13 +103,13 @@ class WatchdogStore:
             stall_ms=self._stall_ms,
             max_revivals=max_revivals,
             spread_ms=int(spread_s * 1000),
-            job=ticket,
+            job=payload,
             failure=_lost(message),
             retention_ms=self._retention_ms,
         )
 
     async def revive_batch(
-        self, key: BatchKey, ticket: JobPayload, *, max_lost: int, message: str, spread_s: float = 0
+        self, key: BatchKey, payload: JobPayload, *, max_lost: int, message: str, spread_s: float = 0
     ) -> Revival:
         """Gives a silent batch its next attempt, or fails its sync with `message` after `max_lost` lost attempts.
 
@@ -123,7 +123,7 @@ class WatchdogStore:
             stall_ms=self._stall_ms,
             max_lost=max_lost,
             spread_ms=int(spread_s * 1000),
-            job=ticket,
+            job=payload,
             failure=_lost(message),
             retention_ms=self._retention_ms,
         )

@@ -51,7 +51,7 @@ def test_a_redis_that_may_lose_syncs_is_told_how_not_to(
 
 
 def test_a_redis_whose_restarts_cannot_be_told_is_warned_of() -> None:
-    findings = judge_redis(replace(GOOD, runs_told=False))
+    findings = judge_redis(replace(GOOD, has_run_id=False))
     assert verdicts(findings) == ["ok", "ok", "ok", "warn"]
     assert "INFO" in findings[-1].found
 

@@ -33,13 +33,13 @@ async def test_a_missing_worker_is_told_at_once_and_once_with_how_to_start_one(
     assert "  segment-personas worker\n" in sentence
     now += 1
     await watch.look()
-    await registry.announce("host", 7)
+    await registry.heartbeat("host", 7)
     await watch.look()  # too soon to ask again
     assert len(said) == 1
     now += 1
     await watch.look()
     assert said[1:] == ["A worker is alive now: host:7"]
-    await registry.leave("host", 7)
+    await registry.remove("host", 7)
     now += 5
     await watch.look()
     assert said[2].startswith("No worker is alive any more")
@@ -47,7 +47,7 @@ async def test_a_missing_worker_is_told_at_once_and_once_with_how_to_start_one(
 
 async def test_a_worker_that_is_there_is_not_worth_a_word(fake_pool: StorePool, client: SyncClient) -> None:
     said: list[str] = []
-    await worker_registry(fake_pool, load_settings()).announce("host", 7)
+    await worker_registry(fake_pool, load_settings()).heartbeat("host", 7)
     await WorkerWatch(client, said.append).look()
     assert said == []
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.http.body import MAX_VALUES, error_message, parse_json, read_allowance, retry_after_s
+from worker.http.body import MAX_VALUES, parse_error, parse_json, read_allowance, retry_after_s
 from worker.models.allowance import Allowance
 
 NOW = 1_700_000_000.25
@@ -150,22 +150,22 @@ def test_the_largest_honest_page_is_read() -> None:
     ],
 )
 def test_an_error_body_is_read_as_far_as_it_is_one(body: bytes, expected: tuple[str, str, str]) -> None:
-    assert error_message(body) == expected
+    assert parse_error(body) == expected
 
 
 def test_a_long_message_is_cut() -> None:
-    _, message, _ = error_message(orjson.dumps({"error": {"message": "x" * 1_000_000}}))
+    _, message, _ = parse_error(orjson.dumps({"error": {"message": "x" * 1_000_000}}))
     assert message == "x" * 299 + "…"
 
 
 def test_a_message_is_one_line_of_printable_text() -> None:
     body = b'{"error": {"message": " a\\r\\nb\\u0000\\u001b[31mc\\ud800d\\u202ee\\t "}}'
-    assert error_message(body)[1] == "a b [31mc d e"
+    assert parse_error(body)[1] == "a b [31mc d e"
 
 
 @given(st.text(st.characters()))  # with surrogates
 def test_a_message_can_always_be_stored_and_printed(text: str) -> None:
-    message = error_message(json.dumps({"error": {"message": text}}).encode())[1]
+    message = parse_error(json.dumps({"error": {"message": text}}).encode())[1]
     assert message.encode().decode() == message
     assert message.isprintable()
     assert len(message) <= 300

@@ -51,7 +51,7 @@ class Bench:
     async def others_wait_s(self, scope: RateScope = SCOPE) -> float:
         """How long another worker's limiter of the same scope would have to wait; 0 if not at all."""
         try:
-            await self.time.limiter(self.pool, scope).slot(0.0)
+            await self.time.limiter(self.pool, scope).wait_for_slot(0.0)
         except MustWait as wait:
             return wait.wait_s
         return 0.0
@@ -138,7 +138,7 @@ async def test_what_an_earlier_job_waited_for_counts_until_this_one_has_made_pro
     assert await caller.call(failing()) == "answer"
     with pytest.raises(ResumableStop, match="has failed for 300 s"):
         await caller.call(failing(unavailable(), unavailable(), unavailable()))
-    caller.made_progress()
+    caller.note_progress()
     assert caller.trouble_ms == 0
     assert await caller.call(failing(unavailable(), unavailable(), unavailable())) == "answer"
 
@@ -187,10 +187,10 @@ def test_an_outage_of_half_a_second_costs_about_that_however_many_requests_it_me
 FAILING_FOR_S = st.lists(st.floats(0, 400), min_size=1, max_size=6)
 
 
-@given(failing_for_s=FAILING_FOR_S, side_by_side=st.integers(1, 6))
+@given(failing_for_s=FAILING_FOR_S, concurrent_requests=st.integers(1, 6))
 @settings_for_examples(max_examples=60, deadline=None)
 def test_every_request_ends_within_its_own_budget_whatever_the_others_do(
-    failing_for_s: list[float], side_by_side: int
+    failing_for_s: list[float], concurrent_requests: int
 ) -> None:
     """Requests that fail from their first attempt for given times, in jobs that hand over what they waited for."""
     budget_s = 60.0
@@ -222,10 +222,10 @@ def test_every_request_ends_within_its_own_budget_whatever_the_others_do(
                 caller = services.segment_caller("spa_1", trouble_ms)
                 before = len(left)
                 try:
-                    await gather_all([one(caller, index) for index in left[:side_by_side]])
+                    await gather_all([one(caller, index) for index in left[:concurrent_requests]])
                 except Defer as wait:
                     if len(left) < before:
-                        caller.made_progress()
+                        caller.note_progress()
                     trouble_ms = caller.trouble_ms
                     await asyncio.sleep(wait.wait_s)
                 except ResumableStop:
@@ -319,7 +319,7 @@ async def test_trouble_of_an_earlier_job_lasts_until_progress(
     assert caller.trouble_ms == 5000
     await caller.call(failing())
     assert caller.trouble_ms == 5000
-    caller.made_progress()
+    caller.note_progress()
     assert caller.trouble_ms == 0
 
 
@@ -337,14 +337,14 @@ async def test_trouble_of_no_measurable_length_is_trouble_all_the_same(bench: Be
 async def test_a_429_holds_everybody_back_for_no_longer_than_is_believed(
     bench: Bench, asked_s: float, waited_s: float
 ) -> None:
-    await bench.caller().failed(limited(asked_s))
+    await bench.caller().wait_after_failure(limited(asked_s))
     assert waited_s - 1 < await bench.others_wait_s() <= waited_s
     assert await bench.others_wait_s(RateScope("segment:spa_2", gap_s=1e-6)) == 0
 
 
 async def test_a_429_that_names_no_time_backs_off_and_holds_everybody_back(bench: Bench) -> None:
     caller = bench.caller(retry_base_s=30)  # the cap of a pause is 10 s
-    await caller.failed(limited(None))
+    await caller.wait_after_failure(limited(None))
     assert 9 < await bench.others_wait_s() <= 10
 
 

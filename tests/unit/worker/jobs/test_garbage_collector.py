@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
-from worker.jobs.garbage_collector import collect_seldom
+from worker.jobs.garbage_collector import tune_garbage_collector
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def looks() -> int:
 
 def test_a_batch_of_pages_that_are_there_at_a_time_hardly_wakes_the_collector() -> None:
     page = orjson.dumps([{"id": str(n), "traits": {"ltv": n, "plan": "a"}} for n in range(200)])
-    collect_seldom()
+    tune_garbage_collector()
     before = looks()
     for _ in range(100):
         assert len([orjson.loads(page) for _ in range(8)]) == 8
@@ -40,7 +40,7 @@ def test_a_cycle_is_still_collected_in_time() -> None:
     class Node:
         me: Node
 
-    collect_seldom()
+    tune_garbage_collector()
     node = Node()
     node.me = node
     gone = weakref.ref(node)
@@ -51,7 +51,7 @@ def test_a_cycle_is_still_collected_in_time() -> None:
 
 
 def test_what_was_there_at_the_start_is_not_looked_at_again() -> None:
-    collect_seldom()
+    tune_garbage_collector()
     assert gc.get_freeze_count() > 10_000
 
 

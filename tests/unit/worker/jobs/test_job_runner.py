@@ -87,7 +87,7 @@ async def test_a_worker_stopped_at_any_step_hands_its_sync_over_at_once() -> Non
                 await asyncio.wait({main})
                 await worker.stop()
                 now = await syncs.get()
-                following = await syncs.queue.take(5, 60)
+                following = await syncs.queue.take_jobs(5, 60)
                 assert [taken.job_id.decode() for taken in following.jobs] == [f"s1:walk:{now.epoch}"], steps
                 await syncs.begin()  # it is good for that, too
             steps += 1

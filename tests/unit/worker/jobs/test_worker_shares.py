@@ -19,7 +19,7 @@ from worker.jobs import arq_worker
 from worker.jobs.arq_worker import SyncWorker
 from worker.jobs.job_payloads import sync_payload
 from worker.store import StorePool
-from worker.store.queue import Take
+from worker.store.queue import TakenJobs
 
 SYNCS = 16
 NEVER_S = 3600.0
@@ -87,15 +87,15 @@ async def _taking(*workers: SyncWorker) -> AsyncIterator[asyncio.Queue[SyncWorke
 
 def _first_look(worker: SyncWorker) -> asyncio.Event:
     """Is set once the worker has looked at the queue."""
-    looked, take = asyncio.Event(), worker._queue.take
+    looked, take = asyncio.Event(), worker._queue.take_jobs
 
-    async def look(most: int, in_progress_s: float, *, running: Collection[str] = ()) -> Take:
+    async def look(most: int, in_progress_s: float, *, running: Collection[str] = ()) -> TakenJobs:
         try:
             return await take(most, in_progress_s, running=running)
         finally:
             looked.set()
 
-    worker._queue.take = look  # type: ignore[method-assign]
+    worker._queue.take_jobs = look  # type: ignore[method-assign]
     return looked
 
 

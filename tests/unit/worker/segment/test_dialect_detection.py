@@ -12,7 +12,7 @@ from worker.errors import ApiError, Permanent, ResumableStop, Retry
 from worker.http.client import new_session
 from worker.jobs.services import dialect_urls, segment_source
 from worker.models.request import SyncRequest
-from worker.segment import AutoSource, Way
+from worker.segment import AutoSource, DialectVariant
 from worker.settings import FixedDialect, Settings, load_settings
 from worker.store import StorePool
 from worker.store.dialects import DialectStore
@@ -92,20 +92,21 @@ def bearer_profile_api(call: Call) -> object:
 
 
 @pytest.mark.parametrize(
-    ("answer", "way"), [(basic_inline, Way("inline", True)), (bearer_profile_api, Way("profile-api", True))]
+    ("answer", "way"),
+    [(basic_inline, DialectVariant("inline", True)), (bearer_profile_api, DialectVariant("profile-api", True))],
 )
 async def test_a_dialect_that_wants_the_token_in_the_other_scheme_is_found_and_kept(
-    fake_pool: StorePool, answer: object, way: Way
+    fake_pool: StorePool, answer: object, way: DialectVariant
 ) -> None:
     async with scripted({"spa": answer}) as segment:  # type: ignore[dict-item]
         async with source_of(segment.url, fake_pool) as source:
             page = await source.fetch_page("", 1)
-            assert (source.way, len(page.profiles)) == (way, 5)
+            assert (source.variant, len(page.profiles)) == (way, 5)
             assert len((await source.fetch_traits(page, 1, lambda send: send())).profiles) == 5
         before = len(segment.calls["spa"])
         async with source_of(segment.url, fake_pool) as again:
             await again.fetch_page("", 1)
-            assert (again.way, len(segment.calls["spa"])) == (way, before + 1)
+            assert (again.variant, len(segment.calls["spa"])) == (way, before + 1)
 
 
 async def test_a_token_that_is_refused_in_every_way_is_asked_with_four_times(fake_pool: StorePool) -> None:

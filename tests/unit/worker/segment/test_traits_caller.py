@@ -51,7 +51,7 @@ class Api:
         return number
 
 
-async def read(api: Api, side_by_side: int) -> list[object]:
+async def read(api: Api, concurrent_requests: int) -> list[object]:
     """What is answered for each profile, through jobs that hand over and read what was not read to its end again."""
     settings = load_settings(
         segment_token="sandbox", mavera_api_key="mvra_test_sandbox", segment_rate=1e5, retry_budget_s=BUDGET_S
@@ -61,7 +61,7 @@ async def read(api: Api, side_by_side: int) -> list[object]:
         trouble_ms = 0
         for _ in range(100):
             api_caller = services.segment_caller("spa_1", trouble_ms)
-            caller, places = TraitsCaller(), asyncio.Semaphore(side_by_side)
+            caller, places = TraitsCaller(), asyncio.Semaphore(concurrent_requests)
 
             async def one(
                 number: int,
@@ -83,18 +83,18 @@ async def read(api: Api, side_by_side: int) -> list[object]:
 POISONED = st.dictionaries(st.integers(0, 19), st.sampled_from(list(FAILURES.values())), max_size=19)
 
 
-@given(poisoned=POISONED, side_by_side=st.sampled_from([1, 3, 32]))
+@given(poisoned=POISONED, concurrent_requests=st.sampled_from([1, 3, 32]))
 @settings_for_examples(max_examples=60, deadline=None)
 def test_exactly_the_profiles_that_cannot_be_read_are_left_out(
-    poisoned: dict[int, ApiError], side_by_side: int
+    poisoned: dict[int, ApiError], concurrent_requests: int
 ) -> None:
     async def body() -> None:
         api = Api(20, poisoned)
         try:
-            found = await read(api, side_by_side)
+            found = await read(api, concurrent_requests)
         except (ResumableStop, Permanent):
             # With nobody answered before them, they could not be told from an API that refuses everybody.
-            assert set(range(min(20, side_by_side))) <= set(poisoned)
+            assert set(range(min(20, concurrent_requests))) <= set(poisoned)
             return
         assert found == [UNREADABLE if number in poisoned else number for number in range(20)]
         most = TRIES + CHECKS
@@ -106,19 +106,19 @@ def test_exactly_the_profiles_that_cannot_be_read_are_left_out(
 
 @given(
     poisoned=st.dictionaries(st.integers(3, 19), st.sampled_from(list(FAILURES.values())), max_size=4),
-    side_by_side=st.sampled_from([1, 3, 32]),
+    concurrent_requests=st.sampled_from([1, 3, 32]),
     start=st.floats(0, 3),
     lasts_s=st.floats(0, 90),
 )
-@example(poisoned={4: FAILURES["400"]}, side_by_side=32, start=0.0, lasts_s=46.853584186117)
+@example(poisoned={4: FAILURES["400"]}, concurrent_requests=32, start=0.0, lasts_s=46.853584186117)
 @settings_for_examples(max_examples=80, deadline=None)
 def test_an_outage_leaves_out_nobody_who_can_be_read(
-    poisoned: dict[int, ApiError], side_by_side: int, start: float, lasts_s: float
+    poisoned: dict[int, ApiError], concurrent_requests: int, start: float, lasts_s: float
 ) -> None:
     async def body() -> None:
         api = Api(20, poisoned, (start, start + lasts_s))
         try:
-            found = await read(api, side_by_side)
+            found = await read(api, concurrent_requests)
         except ResumableStop:
             assert lasts_s > BUDGET_S / 2 - 11
             return

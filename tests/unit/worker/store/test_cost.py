@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from tests.support.syncs.syncs import REQUEST, Syncs
 from worker.jobs.job_payloads import sync_payload
 from worker.store import StorePool, keys
-from worker.store.connection.steadiness import Steadiness
+from worker.store.connection.run_watch import RedisRunWatch
 
 MANY = 1000
 
@@ -30,10 +30,10 @@ async def enqueue(syncs: Syncs, number: int, first: int = 0) -> None:
 async def test_a_look_at_the_queue_costs_the_same_however_many_wait_or_are_taken(real_pool: StorePool) -> None:
     syncs = Syncs(real_pool)
     await enqueue(syncs, 10)
-    few = await commands_of(real_pool, lambda: syncs.queue.take(1, 60))
+    few = await commands_of(real_pool, lambda: syncs.queue.take_jobs(1, 60))
     await enqueue(syncs, MANY, first=10)
-    assert len((await syncs.queue.take(MANY // 2, 60)).jobs) >= 400
-    assert await commands_of(real_pool, lambda: syncs.queue.take(1, 60)) <= few
+    assert len((await syncs.queue.take_jobs(MANY // 2, 60)).jobs) >= 400
+    assert await commands_of(real_pool, lambda: syncs.queue.take_jobs(1, 60)) <= few
 
 
 async def test_the_watcher_looks_only_at_what_is_due(real_pool: StorePool) -> None:
@@ -55,10 +55,10 @@ async def test_all_that_is_due_is_looked_at_and_what_waits_is_put_off(real_pool:
 
 async def test_a_redis_without_a_run_id_has_just_begun_until_it_was_watched() -> None:
     now = 100.0
-    steadiness = Steadiness(lambda: now)
-    assert steadiness.steady_s() == 0
-    run, now = steadiness.run, 130.0
-    assert (steadiness.steady_s(), steadiness.run) == (30, run)
-    steadiness.interrupted()
-    assert steadiness.steady_s() == 0
-    assert steadiness.run != run
+    watch = RedisRunWatch(lambda: now)
+    assert watch.age_s() == 0
+    run, now = watch.run, 130.0
+    assert (watch.age_s(), watch.run) == (30, run)
+    watch.start_new_run()
+    assert watch.age_s() == 0
+    assert watch.run != run

@@ -19,7 +19,7 @@ async def _create(syncs: Syncs, *names: str) -> None:
 
 
 async def _taken(syncs: Syncs, most: int = 50) -> list[str]:
-    return [job.job_id.decode() for job in (await syncs.queue.take(most, 60)).jobs]
+    return [job.job_id.decode() for job in (await syncs.queue.take_jobs(most, 60)).jobs]
 
 
 async def _read_all(syncs: Syncs, name: str) -> None:
@@ -27,7 +27,7 @@ async def _read_all(syncs: Syncs, name: str) -> None:
     lease = (await syncs.begin(name)).lease
     finalizer = sync_payload(name, "finalize", lease.epoch + 1)
     first = PAGE.__class__(pages=1, profiles=200, complete=True, aggregate=b"statistics")
-    await syncs.jobs.commit(lease, first, new_token(), move="finalize", ticket=finalizer)
+    await syncs.jobs.commit(lease, first, new_token(), move="finalize", payload=finalizer)
 
 
 async def test_a_finalizer_goes_before_the_walks_of_all_younger_syncs(pool: StorePool) -> None:
@@ -43,7 +43,7 @@ async def test_a_finalizer_goes_before_walks_that_were_handed_over(pool: StorePo
     await _create(syncs, "huge", "small")
     await _taken(syncs)
     lease = (await syncs.begin("huge")).lease
-    await syncs.jobs.commit(lease, PAGE.__class__(pages=1), new_token(), move="walk", ticket=after(lease))
+    await syncs.jobs.commit(lease, PAGE.__class__(pages=1), new_token(), move="walk", payload=after(lease))
     await asyncio.sleep(0.002)
     await _read_all(syncs, "small")
     assert await _taken(syncs) == ["small:finalize:2", "huge:walk:2"]
@@ -55,7 +55,7 @@ async def test_the_next_walk_of_a_sync_goes_behind_the_walks_that_wait(pool: Sto
     await _create(syncs, "huge", "small", "smaller")
     assert await _taken(syncs, 1) == ["huge:walk:1"]
     lease = (await syncs.begin("huge")).lease
-    await syncs.jobs.commit(lease, PAGE.__class__(pages=1), new_token(), move="walk", ticket=after(lease))
+    await syncs.jobs.commit(lease, PAGE.__class__(pages=1), new_token(), move="walk", payload=after(lease))
     await asyncio.sleep(0.002)
     await _create(syncs, "new")
     assert await _taken(syncs) == ["small:walk:1", "smaller:walk:1", "huge:walk:2", "new:walk:1"]
@@ -88,7 +88,7 @@ async def test_a_sync_from_after_a_clock_was_set_back_is_as_old_as_now(pool: Sto
     syncs = Syncs(pool)
     lease = await syncs.lease(SyncState.FETCHING)
     await pool.hset(keys.sync("s1"), "created_at", "99999999999999")
-    await syncs.jobs.commit(lease, PAGE, new_token(), move="finalize", ticket=sync_payload("s1", "finalize", 2))
+    await syncs.jobs.commit(lease, PAGE, new_token(), move="finalize", payload=sync_payload("s1", "finalize", 2))
     assert "s1:finalize:2" in await _taken(syncs)
 
 

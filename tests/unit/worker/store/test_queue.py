@@ -32,47 +32,47 @@ async def test_jobs_are_taken_once_and_the_earliest_first(syncs: Syncs) -> None:
     for number in range(3):
         await create(syncs, number)
         await syncs.pool.zadd(QUEUE, {f"s{number}:walk:1": 1000 + number})
-    first = await syncs.queue.take(2, 60)
+    first = await syncs.queue.take_jobs(2, 60)
     assert [(job.job_id, job.score) for job in first.jobs] == [(b"s0:walk:1", 1000), (b"s1:walk:1", 1001)]
     assert orjson.loads(first.jobs[0].job)["a"] == ["s0", 1]
-    assert [job.job_id for job in (await syncs.queue.take(2, 60)).jobs] == [b"s2:walk:1"]
-    assert (await syncs.queue.take(2, 60)).jobs == []
+    assert [job.job_id for job in (await syncs.queue.take_jobs(2, 60)).jobs] == [b"s2:walk:1"]
+    assert (await syncs.queue.take_jobs(2, 60)).jobs == []
     assert 0 < await syncs.pool.pttl("arq:in-progress:s0:walk:1") <= 60_000
 
 
 async def test_of_many_workers_each_job_goes_to_one(syncs: Syncs) -> None:
     for number in range(20):
         await create(syncs, number)
-    takes = await asyncio.gather(*(syncs.queue.take(3, 60) for _ in range(10)))
+    takes = await asyncio.gather(*(syncs.queue.take_jobs(3, 60) for _ in range(10)))
     taken = [job.job_id for take in takes for job in take.jobs]
     assert len(taken) == len(set(taken)) == 20
 
 
 async def test_a_deferred_job_is_not_taken_and_its_time_is_told(syncs: Syncs) -> None:
-    assert (await syncs.queue.take(1, 60)).next_s is None
+    assert (await syncs.queue.take_jobs(1, 60)).next_s is None
     await create(syncs, 1)
     seconds, _ = await syncs.pool.time()
     await syncs.pool.zadd(QUEUE, {"s1:walk:1": (seconds + 30) * 1000})
-    take = await syncs.queue.take(1, 60)
+    take = await syncs.queue.take_jobs(1, 60)
     assert take.jobs == []
     assert take.next_s is not None
     assert 0 < take.next_s <= 30
     for score in ("+inf", 1e300, (seconds + 3600) * 1000):
         await syncs.pool.zadd(QUEUE, {"s1:walk:1": score})
-        assert (await syncs.queue.take(1, 60)).next_s is None
+        assert (await syncs.queue.take_jobs(1, 60)).next_s is None
 
 
 @pytest.mark.parametrize(("score", "told"), [("-inf", 0), (-1e300, int(-1e300)), (0, 0), (1.5, 1), (-7, -7)])
 async def test_a_score_that_is_no_time_does_no_harm(syncs: Syncs, score: float, told: int) -> None:
     await create(syncs, 1)
     await syncs.pool.zadd(QUEUE, {"s1:walk:1": score})
-    assert [job.score for job in (await syncs.queue.take(1, 60)).jobs] == [told]
+    assert [job.score for job in (await syncs.queue.take_jobs(1, 60)).jobs] == [told]
 
 
 async def test_a_job_without_data_is_dropped(syncs: Syncs) -> None:
     await create(syncs, 1)
     await syncs.pool.zadd(QUEUE, {"gone": 1, b"\xff\xfe": 2})
-    take = await syncs.queue.take(5, 60)
+    take = await syncs.queue.take_jobs(5, 60)
     assert take.dropped == [(b"gone", "its data is gone"), (b"\xff\xfe", "its data is gone")]
     assert [job.job_id for job in take.jobs] == [b"s1:walk:1"]
     assert await syncs.pool.zrange(QUEUE, 0, -1) == [b"s1:walk:1"]
@@ -90,44 +90,44 @@ async def test_a_job_whose_data_is_of_another_type_is_dropped_with_it(syncs: Syn
             await syncs.pool.sadd("arq:job:odd", "a")
         case _:
             await syncs.pool.zadd("arq:job:odd", {"a": 1})
-    assert (await syncs.queue.take(5, 60)).dropped == [(b"odd", f"its data is a {kind}")]
+    assert (await syncs.queue.take_jobs(5, 60)).dropped == [(b"odd", f"its data is a {kind}")]
     assert await syncs.names() == set()
 
 
 async def test_a_queue_that_is_none_is_dropped_and_work_goes_on(syncs: Syncs) -> None:
     await syncs.pool.set(QUEUE, "something else")
-    take = await syncs.queue.take(5, 60)
+    take = await syncs.queue.take_jobs(5, 60)
     assert take.dropped == [(QUEUE.encode(), "sp:queue holds a string, not a zset")]
     assert (take.jobs, take.next_s) == ([], None)
     await create(syncs, 1)
-    assert len((await syncs.queue.take(5, 60)).jobs) == 1
+    assert len((await syncs.queue.take_jobs(5, 60)).jobs) == 1
 
 
 async def test_what_arq_keeps_of_tries_is_not_believed(syncs: Syncs) -> None:
     await create(syncs, 1)
     await syncs.pool.rpush("arq:retry:s1:walk:1", "no number")
-    await syncs.queue.take(1, 60)
+    await syncs.queue.take_jobs(1, 60)
     assert await syncs.pool.exists("arq:retry:s1:walk:1") == 0
 
 
 async def test_a_job_that_is_given_back_is_free_and_wakes_somebody(syncs: Syncs) -> None:
     await create(syncs, 1)
     await syncs.pool.delete(WAKE)
-    [taken] = (await syncs.queue.take(1, 60)).jobs
-    await syncs.queue.give_back(taken)
+    [taken] = (await syncs.queue.take_jobs(1, 60)).jobs
+    await syncs.queue.give_back_job(taken)
     assert await syncs.pool.llen(WAKE) == 1
-    assert (await syncs.queue.take(1, 60)).jobs == [taken]
+    assert (await syncs.queue.take_jobs(1, 60)).jobs == [taken]
 
 
 async def test_a_job_that_is_given_back_too_late_or_twice_wakes_nobody(syncs: Syncs) -> None:
     await create(syncs, 1)
-    [taken] = (await syncs.queue.take(1, 60)).jobs
-    await syncs.queue.give_back(taken)
+    [taken] = (await syncs.queue.take_jobs(1, 60)).jobs
+    await syncs.queue.give_back_job(taken)
     await syncs.pool.delete(WAKE)
-    await syncs.queue.give_back(taken)
-    assert (await syncs.queue.take(1, 60)).jobs == [taken]
-    await syncs.queue.drop(taken.job_id)
-    await syncs.queue.give_back(taken)
+    await syncs.queue.give_back_job(taken)
+    assert (await syncs.queue.take_jobs(1, 60)).jobs == [taken]
+    await syncs.queue.drop_job(taken.job_id)
+    await syncs.queue.give_back_job(taken)
     assert await syncs.pool.exists(WAKE, QUEUE, b"arq:in-progress:" + taken.job_id) == 0
 
 
@@ -136,7 +136,7 @@ async def test_a_dropped_job_leaves_nothing(syncs: Syncs) -> None:
         await syncs.pool.zadd(QUEUE, {job_id: 1})
         for prefix in (b"arq:job:", b"arq:in-progress:", b"arq:retry:"):
             await syncs.pool.set(prefix + job_id, "1")
-        await syncs.queue.drop(job_id)
+        await syncs.queue.drop_job(job_id)
     assert await syncs.names() == set()
 
 
@@ -146,25 +146,25 @@ async def test_a_dropped_job_leaves_nothing(syncs: Syncs) -> None:
 async def test_a_token_wakes_who_waits(syncs: Syncs) -> None:
     await create(syncs, 1)
     async with asyncio.timeout(60):
-        assert await syncs.queue.wait(2.5)
+        assert await syncs.queue.wait_for_job(2.5)
     assert await syncs.pool.llen(WAKE) == 0
 
 
 async def test_a_wait_ends_without_a_token(syncs: Syncs) -> None:
     async with asyncio.timeout(60):
-        assert await syncs.queue.wait(0.01)
+        assert await syncs.queue.wait_for_job(0.01)
 
 
 async def test_a_wait_that_redis_refuses_drops_nothing(syncs: Syncs) -> None:
     await create(syncs, 1)
     with pytest.raises(StoreUnusable, match="negative"):
-        await syncs.queue.wait(-1)
+        await syncs.queue.wait_for_job(-1)
     assert await syncs.pool.llen(WAKE) == 1
 
 
 async def test_a_wake_list_that_is_none_is_dropped(syncs: Syncs) -> None:
     await syncs.pool.set(WAKE, "something else")
-    assert not await syncs.queue.wait(1)
+    assert not await syncs.queue.wait_for_job(1)
     assert await syncs.pool.exists(WAKE) == 0
 
 

@@ -25,7 +25,7 @@ if not refused then
   local job = following and following[follows] or nil
   write_commit(at, lease, token, note, listing, before, follows, job, follows == 'walk' and delay_ms or 0, stall_ms, now,
     more)
-  for _, new in ipairs(batches) do set_job(queue, wake, nil, new.ticket, 0, now) end
+  for _, new in ipairs(batches) do set_job(queue, wake, nil, new.payload, 0, now) end
 end
 local free_slots = {}
 for slot = 0, SLOTS - 1 do

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from worker.clusters import Aggregate, Rules, summarise
-from worker.clusters.rules.template import GENERAL, fill_template, find_template_faults, placeholders
+from worker.clusters.rules.template import GENERAL_PLACEHOLDERS, fill_template, find_template_faults, placeholders
 from worker.clusters.rules.trait import Trait
 from worker.mavera.text.description import placeholder_values
 
@@ -30,7 +30,7 @@ def test_every_placeholder_stands_for_something_and_nothing_else_does() -> None:
 
 
 def test_a_trait_does_not_take_the_place_of_what_is_said_of_the_cluster() -> None:
-    assert placeholders([Trait(name="n", type="number")]) == GENERAL
+    assert placeholders([Trait(name="n", type="number")]) == GENERAL_PLACEHOLDERS
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class JobSequence:
         try:
             await JOBS[job["f"]]({"worker": self.services}, *job["a"])
         finally:
-            await self.services.queue.drop(job_id.encode())
+            await self.services.queue.drop_job(job_id.encode())
 
     async def read(self, choose: Callable[[list[str]], str] = lambda jobs: jobs[0]) -> Sync:
         """Runs jobs until the sync is read; choose: which of them comes next."""
@@ -84,7 +84,7 @@ async def chain(sequence: JobSequence) -> Sync:
     """The same space, read by the chain."""
     await sequence.ask("syn_chain")
     await sequence.run("syn_chain:walk:1")
-    await sequence.services.queue.drop(b"syn_chain:finalize:2")
+    await sequence.services.queue.drop_job(b"syn_chain:finalize:2")
     sync = await sequence.sync("syn_chain")
     assert (sync.state, sync.pages) == (SyncState.FINALIZING, 20)
     return sync
@@ -119,7 +119,7 @@ async def test_a_walk_lists_without_traits_and_counts_nothing(sequence: JobSeque
 async def test_many_walks_and_batches_of_any_length_are_one_listing(
     sequence: JobSequence, chain: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fan_out, "BYTES_A_BATCH", 150)
+    monkeypatch.setattr(fan_out, "MAX_BYTES_PER_BATCH", 150)
     await sequence.ask(strategy="fan-out")
     await sequence.run("syn_1:walk:1")
     assert 3 < len((await sequence.sync()).outstanding) < 20
@@ -130,7 +130,7 @@ async def test_many_walks_and_batches_of_any_length_are_one_listing(
 async def test_what_found_no_room_is_listed_again(
     sequence: JobSequence, chain: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fan_out, "PAGES_A_BATCH", 1)
+    monkeypatch.setattr(fan_out, "MAX_PAGES_PER_BATCH", 1)
     sequence.services.settings = sequence.services.settings.model_copy(update={"segment_page_size": 40})
     await sequence.ask(strategy="fan-out")
     await sequence.run("syn_1:walk:1")
@@ -147,7 +147,7 @@ async def test_a_limit_on_profiles_cuts_where_the_chain_cuts(sequence: JobSequen
     for sync_id, strategy in (("syn_2", "chain"), ("syn_1", "fan-out")):
         await sequence.ask(sync_id, space_id="clean", strategy=strategy, max_profiles=limit)
     await sequence.run("syn_2:walk:1")
-    await sequence.services.queue.drop(b"syn_2:finalize:2")
+    await sequence.services.queue.drop_job(b"syn_2:finalize:2")
     chain, sync = await sequence.sync("syn_2"), await sequence.read()
     assert (sync.profiles, sync.complete) == (limit, False)
     assert same(sync, chain)
@@ -297,4 +297,4 @@ async def test_two_batches_at_once_are_both_counted(sequence: JobSequence, chain
 
 
 def test_a_batch_reads_several_pages_at_a_time() -> None:
-    assert 1 < batch_module.SIDE_BY_SIDE <= fan_out.PAGES_A_BATCH <= 10
+    assert 1 < batch_module.CONCURRENT_PAGES <= fan_out.MAX_PAGES_PER_BATCH <= 10

@@ -196,6 +196,6 @@ def test_the_store_does_with_batches_what_the_model_does_in_memory() -> None:
 
 def test_the_store_does_with_batches_what_the_model_does_on_a_real_redis(session_redis: RedisServer) -> None:
     def connect() -> StorePool:
-        return redis_pool(session_redis.url, patience_s=10)
+        return redis_pool(session_redis.url, max_wait_s=10)
 
     run_state_machine_as_test(lambda: FanOutMachine(connect), settings=BRIEF)

@@ -78,7 +78,7 @@ class Stage:
 
     async def assert_no_claim(self) -> None:
         for cluster in CLUSTERS:
-            assert await self.services.personas.claimed(str(cluster_reference(REQUEST, "", cluster))) is None
+            assert await self.services.personas.find_claim(str(cluster_reference(REQUEST, "", cluster))) is None
 
 
 def _account(services: WorkerServices) -> str:
@@ -223,7 +223,7 @@ async def test_open_claims_of_a_sync_count_as_spent(fake_pool: StorePool) -> Non
         sync = await stage.finish()
         assert sync.error
         assert sync.error.code == "insufficient_credits"
-        claim = await stage.services.personas.claimed(str(cluster_reference(REQUEST, "", "high_value")))
+        claim = await stage.services.personas.find_claim(str(cluster_reference(REQUEST, "", "high_value")))
         assert claim
         # One is bought, one may have been: no more than one of the three is left to buy.
         stage.sandbox.clear_faults()

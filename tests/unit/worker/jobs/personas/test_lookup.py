@@ -286,5 +286,5 @@ async def test_the_persona_of_another_space_is_not_taken_and_not_doubted_if_it_i
         await services.personas.record(str(reference(1)), record, PersonaOutcome("growth", theirs.id, "created", 300))
         assert await find(services, caller) is None
         box.set_options(mavera_reads=True)
-        await services.personas.forget(str(reference(1)), record)
+        await services.personas.delete_record(str(reference(1)), record)
         assert await find(services, caller) is None

@@ -13,13 +13,13 @@ from worker.jobs.personas.persona_action import PersonaAction, decide_action
 from worker.mavera import PersonaPayload
 from worker.models.request import SyncRequest
 from worker.settings import load_settings
-from worker.store import PersonaRecord, Sent
+from worker.store import PersonaRecord, SentPersona
 
 REQUEST = SyncRequest(space_id="spa_1")
 SUMMARY = ClusterSummary("growth", 20, 0.3, numbers={"ltv": NumberSummary(100.0, coverage=20)}, categories={})
 FIGURES = PersonaFigures(0.3, {"ltv": 100.0}, {})
 PAYLOAD = PersonaPayload("Growth", "…", {}, {}, wording="w1", figures=FIGURES, extra={})
-RECORD = PersonaRecord("per_1", "spa_1", "growth", "syn_0", n=20, sent=Sent("w1", FIGURES, at=1.0))
+RECORD = PersonaRecord("per_1", "spa_1", "growth", "syn_0", n=20, sent=SentPersona("w1", FIGURES, at=1.0))
 
 
 def mean(value: float) -> PersonaPayload:
@@ -71,7 +71,7 @@ def test_a_larger_cluster_of_the_same_kind_is_no_news() -> None:
 
 
 def test_another_wording_is_sent() -> None:
-    sent = Sent("w0", FIGURES, at=1.0)
+    sent = SentPersona("w0", FIGURES, at=1.0)
     assert decided(replace(RECORD, sent=sent)) == PersonaAction("update", "its name, text or fields are others now")
 
 
@@ -87,8 +87,8 @@ def test_a_small_cluster_is_skipped_whether_it_has_a_persona_or_not(
     assert decided(record, n=n) == PersonaAction("skip", reason)
 
 
-@pytest.mark.parametrize("sent", [None, RECORD.sent, Sent("w0", FIGURES, at=1.0)])
-def test_a_part_of_a_space_does_not_overwrite_what_comes_from_all_of_it(sent: Sent | None) -> None:
+@pytest.mark.parametrize("sent", [None, RECORD.sent, SentPersona("w0", FIGURES, at=1.0)])
+def test_a_part_of_a_space_does_not_overwrite_what_comes_from_all_of_it(sent: SentPersona | None) -> None:
     assert decided(replace(RECORD, sent=sent), mean(200.0), complete=False) == PersonaAction("skip", "partial")
 
 

@@ -24,7 +24,7 @@ from worker.mavera import build_payload
 from worker.models.outcome import PersonaOutcome
 from worker.models.plan import Plan, PlannedPersona
 from worker.models.request import SyncRequest
-from worker.store import PersonaRecord, Sent, StorePool
+from worker.store import PersonaRecord, SentPersona, StorePool
 from worker.store.syncs.sync_progress import StartedJob, new_token
 
 REQUEST = SyncRequest(space_id="spa", plan_only=True)
@@ -65,7 +65,7 @@ class Planning:
         summary = clusters()[cluster]
         reference = cluster_reference(REQUEST, "", summary.key)
         payload = build_payload(summary, reference, RECIPE)
-        said = Sent(payload.wording, payload.figures, at=1.0) if sent else None
+        said = SentPersona(payload.wording, payload.figures, at=1.0) if sent else None
         record = PersonaRecord(persona_id, "spa", summary.key, "s0", n=20, sent=said)
         await self.services.personas.record(
             str(reference), record, PersonaOutcome(summary.key, persona_id, "created", 300)
@@ -85,7 +85,7 @@ async def planning(pool: StorePool, *faults: Fault) -> AsyncIterator[Planning]:
     begun = await syncs.begin()
     following = sync_payload("s1", "finalize", begun.lease.epoch + 1)
     read = replace(begun.checkpoint, complete=True)
-    await syncs.jobs.commit(begun.lease, read, new_token(), move="finalize", ticket=following)
+    await syncs.jobs.commit(begun.lease, read, new_token(), move="finalize", payload=following)
     async with Sandbox(SandboxOptions({}, faults=faults)) as box, new_session() as session:
         services = services_for(pool, session, FakeTime(pool), box.url)
         yield Planning(box, services, await syncs.begin(), syncs)

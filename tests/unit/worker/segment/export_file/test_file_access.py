@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from worker.errors import ResumableStop
-from worker.segment.export_file import Opener, anywhere, under
+from worker.segment.export_file import Opener, folder_opener, open_any_file
 
 
 @pytest.fixture
@@ -36,17 +36,17 @@ def content(opener: Opener, file: object) -> bytes:
 
 
 def test_a_file_under_the_directory_is_read_by_its_name_there_or_its_whole_name(home: Path) -> None:
-    assert content(under(home), "profiles.ndjson") == b"{}"
-    assert content(under(home), home / "profiles.ndjson") == b"{}"
+    assert content(folder_opener(home), "profiles.ndjson") == b"{}"
+    assert content(folder_opener(home), home / "profiles.ndjson") == b"{}"
     (home / "a link").symlink_to("profiles.ndjson")
-    assert content(under(home), "a link") == b"{}"
+    assert content(folder_opener(home), "a link") == b"{}"
 
 
 def test_the_directory_itself_may_be_a_link(home: Path) -> None:
     link = home.parent / "link"
     link.symlink_to(home)
-    assert content(under(link), "profiles.ndjson") == b"{}"
-    assert content(under(link), link / "profiles.ndjson") == b"{}"
+    assert content(folder_opener(link), "profiles.ndjson") == b"{}"
+    assert content(folder_opener(link), link / "profiles.ndjson") == b"{}"
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,16 @@ def test_the_directory_itself_may_be_a_link(home: Path) -> None:
 def test_nothing_else_is_read_and_nothing_said_about_it(home: Path, file: str) -> None:
     (home / "link").symlink_to("../elsewhere")
     (home / "dangling").symlink_to("../elsewhere/nothing")
-    assert code(under(home), file) == "file_forbidden"
+    assert code(folder_opener(home), file) == "file_forbidden"
 
 
 def test_without_a_directory_no_file_is_read(home: Path) -> None:
-    assert code(under(None), home / "profiles.ndjson") == "file_forbidden"
+    assert code(folder_opener(None), home / "profiles.ndjson") == "file_forbidden"
 
 
 def test_standard_input_is_for_the_process_that_was_given_it_only(home: Path) -> None:
-    assert code(under(home), "-") == "file_missing"
-    with anywhere("-") as opened:
+    assert code(folder_opener(home), "-") == "file_missing"
+    with open_any_file("-") as opened:
         assert opened.fileno() == 0
     os.fstat(0)  # still open
 
@@ -72,9 +72,9 @@ def test_standard_input_is_for_the_process_that_was_given_it_only(home: Path) ->
 def test_what_is_no_file_is_not_opened_and_what_is_missing_is_named(home: Path) -> None:
     os.mkfifo(home / "pipe")
     (home / "circle").symlink_to("circle")
-    assert code(under(home), "pipe") == "file_unreadable"
-    assert code(under(home), ".") == "file_unreadable"
-    assert code(anywhere, home) == "file_unreadable"
-    assert code(under(home), "missing") == "file_missing"
-    assert code(anywhere, home / "circle") == "file_unreadable"
-    assert code(under(home), "x" * 1000) == "file_unreadable"
+    assert code(folder_opener(home), "pipe") == "file_unreadable"
+    assert code(folder_opener(home), ".") == "file_unreadable"
+    assert code(open_any_file, home) == "file_unreadable"
+    assert code(folder_opener(home), "missing") == "file_missing"
+    assert code(open_any_file, home / "circle") == "file_unreadable"
+    assert code(folder_opener(home), "x" * 1000) == "file_unreadable"

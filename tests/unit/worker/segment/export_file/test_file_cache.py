@@ -15,8 +15,8 @@ import pytest
 
 from tests.support.scenarios import checks
 from worker.errors import ApiError, ResumableStop
-from worker.segment.export_file import FileSource, OpenFiles, anywhere, file_cache
-from worker.segment.export_file.ndjson_file import Content, FilePage, Place
+from worker.segment.export_file import FileSource, OpenFiles, file_cache, open_any_file
+from worker.segment.export_file.ndjson_file import FilePage, FilePosition, NdjsonFile
 
 ROWS = b"".join(json.dumps({"id": f"use_{i}", "traits": {"ltv": i}}).encode() + b"\n" for i in range(20_000))
 
@@ -28,7 +28,7 @@ class Counting:
         self.opened: list[FileIO] = []
 
     def __call__(self, file: str) -> FileIO:
-        self.opened.append(anywhere(file))
+        self.opened.append(open_any_file(file))
         return self.opened[-1]
 
     @property
@@ -103,7 +103,7 @@ async def test_another_worker_that_has_the_file_open_further_back_goes_on_from_t
     first = (await FileSource(files, path).fetch_page("", 1)).next_cursor
     assert first
     offset = ROWS.index(b"\n", 600_000) + 1
-    further = Place(offset, Place.decode(first).version)
+    further = FilePosition(offset, FilePosition.decode(first).version)
     n = await read_all(FileSource(files, path), further.encode())
     assert n == ROWS[offset:].count(b"\n")
     assert len(opener.opened) == 1
@@ -134,14 +134,14 @@ async def test_a_file_that_is_closed_while_it_is_read_closes_when_the_page_is_th
     opener: Counting, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    original = Content.page
+    original = NdjsonFile.page
 
-    def slow(content: Content, place: Place | None) -> FilePage:
+    def slow(content: NdjsonFile, place: FilePosition | None) -> FilePage:
         begun.set()
         go_on.wait(30)
         return original(content, place)
 
-    monkeypatch.setattr(Content, "page", slow)
+    monkeypatch.setattr(NdjsonFile, "page", slow)
     files = OpenFiles(opener)
     waiting = asyncio.create_task(files.read(path, None))
     await until(begun.is_set)

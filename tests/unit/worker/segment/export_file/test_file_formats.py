@@ -21,10 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.errors import ApiError, Permanent
-from worker.segment.export_file import anywhere, line_reader, ndjson_file
+from worker.segment.export_file import line_reader, ndjson_file, open_any_file
 from worker.segment.export_file.file_formats import recognise_bytes
-from worker.segment.export_file.line_formats import judge
-from worker.segment.export_file.ndjson_file import Content, Place
+from worker.segment.export_file.line_formats import judge_lines
+from worker.segment.export_file.ndjson_file import FilePosition, NdjsonFile
 
 CASES = Path(__file__).parents[4] / "cases"
 
@@ -196,9 +196,9 @@ def arrive(request: pytest.FixtureRequest) -> Arrive:
     return chosen
 
 
-def count(name: str, place: Place | None = None) -> tuple[int, int]:
+def count(name: str, place: FilePosition | None = None) -> tuple[int, int]:
     """How many entries and merged rows follow."""
-    opened = Content(name, anywhere, place)
+    opened = NdjsonFile(name, open_any_file, place)
     entries = merged = 0
     try:
         while True:
@@ -289,7 +289,7 @@ def test_a_place_in_a_file_is_not_judged_again(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(ndjson_file, "READ_BYTES", 2000)
     path = tmp_path / "profiles"
     path.write_text(NDJSON + "a,b,c\n" * 900)
-    opened = Content(str(path), anywhere, None)
+    opened = NdjsonFile(str(path), open_any_file, None)
     place = opened.page(None).following
     assert place
     while place and place.offset < len(NDJSON):
@@ -328,7 +328,7 @@ def test_a_pipe_that_gives_a_byte_at_a_time_is_judged_as_any_other(data: bytes, 
 def test_a_pipe_is_not_waited_for_longer_than_its_first_profile() -> None:
     reader, writer = os.pipe()
     os.write(writer, NDJSON[: NDJSON.index("\n") + 1].encode())
-    opened = Content(f"/dev/fd/{reader}", anywhere, None)
+    opened = NdjsonFile(f"/dev/fd/{reader}", open_any_file, None)
     assert opened.page(None).entries == PROFILES[:1]
     opened.close()
     os.close(reader)
@@ -424,5 +424,5 @@ def test_no_bytes_whatever_raise(head: bytes) -> None:
 
 @given(st.lists(st.none() | st.binary(max_size=30), max_size=30), st.booleans(), st.booleans())
 def test_no_lines_whatever_raise(found: list[bytes | None], ended: bool, unfinished: bool) -> None:
-    judgement = judge(found, ended=ended, unfinished=unfinished)
+    judgement = judge_lines(found, ended=ended, unfinished=unfinished)
     assert judgement.certain or not ended

@@ -1,4 +1,4 @@
-"""Lines of a stream: each once, whatever the reads, and from any place on."""
+"""LineReader of a stream: each once, whatever the reads, and from any place on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.segment.export_file import line_reader as module
-from worker.segment.export_file.line_reader import Lines
+from worker.segment.export_file.line_reader import LineReader
 
 CONTENTS = st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\r\n"]), max_size=30).map(b"".join)
 
@@ -25,7 +25,7 @@ class Pipe(BytesIO):
         return super().readinto(memoryview(buffer)[: self._size])
 
 
-def read_all(lines: Lines) -> list[tuple[list[bytes | None], int]]:
+def read_all(lines: LineReader) -> list[tuple[list[bytes | None], int]]:
     """Everything there is, and the offset after each read."""
     found = []
     while not lines.ended:
@@ -37,8 +37,8 @@ def together(parts: list[tuple[list[bytes | None], int]]) -> list[bytes | None]:
     return [line for part, _ in parts for line in part]
 
 
-def over(content: bytes, size: int = 1 << 20, *, looks_ahead: bool = True) -> Lines:
-    return Lines(BufferedReader(Pipe(content, size)), looks_ahead=looks_ahead)
+def over(content: bytes, size: int = 1 << 20, *, looks_ahead: bool = True) -> LineReader:
+    return LineReader(BufferedReader(Pipe(content, size)), looks_ahead=looks_ahead)
 
 
 def expected(content: bytes) -> list[bytes]:
@@ -99,7 +99,7 @@ def test_a_line_without_end_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> 
             buffer[:100] = b"x" * 100
             return 100
 
-    lines = Lines(BufferedReader(Endless()), looks_ahead=False)
+    lines = LineReader(BufferedReader(Endless()), looks_ahead=False)
     assert lines.read() == [None]
     assert max(held) <= 1000 + module.READ_BYTES
     assert max(held) < 10_000

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from worker.errors import ApiError, Permanent
-from worker.segment.export_file import anywhere, line_reader, ndjson_file, under
-from worker.segment.export_file.ndjson_file import Content, Place
+from worker.segment.export_file import folder_opener, line_reader, ndjson_file, open_any_file
+from worker.segment.export_file.ndjson_file import FilePosition, NdjsonFile
 
 Write = Callable[[Path, bytes], None]
 
@@ -44,9 +44,9 @@ def ltvs(entries: list[object]) -> list[int]:
     return [entry["traits"]["ltv"] for entry in entries if isinstance(entry, dict)]
 
 
-def read_from(path: Path, place: Place | None) -> tuple[list[int], list[Place]]:
+def read_from(path: Path, place: FilePosition | None) -> tuple[list[int], list[FilePosition]]:
     """All that follows, and the places on the way."""
-    opened, found, places = Content(str(path), anywhere, place), [], []
+    opened, found, places = NdjsonFile(str(path), open_any_file, place), [], []
     try:
         while True:
             page = opened.page(place)
@@ -71,7 +71,7 @@ def test_a_file_goes_on_from_every_place(tmp_path: Path, write: Write) -> None:
     assert everything == list(range(400))
     assert len(places) > 10
     for place in places:
-        rest, _ = read_from(path, Place.decode(place.encode()))
+        rest, _ = read_from(path, FilePosition.decode(place.encode()))
         assert everything[-len(rest) :] == rest
         assert rest[0] == ROWS[: place.offset].count(b"\n")
 
@@ -80,7 +80,7 @@ def test_a_place_further_on_is_reached_without_opening_anew(tmp_path: Path, writ
     path = tmp_path / "profiles"
     write(path, ROWS)
     _, places = read_from(path, None)
-    opened = Content(str(path), anywhere, None)
+    opened = NdjsonFile(str(path), open_any_file, None)
     opened.page(None)
     page = opened.page(places[5])
     opened.close()
@@ -91,7 +91,7 @@ def test_a_page_without_a_profile_is_read_over(tmp_path: Path, write: Write) -> 
     path = tmp_path / "profiles"
     merged = b'{"id": "use_x", "merged_to": "use_0", "traits": {"ltv": 7}}\n'
     write(path, merged * 500 + b"\n" * 5000 + ROWS)
-    opened = Content(str(path), anywhere, None)
+    opened = NdjsonFile(str(path), open_any_file, None)
     assert ltvs(opened.page(None).entries)[0] == 0
     opened.close()
 
@@ -102,7 +102,7 @@ def test_a_page_without_a_profile_is_read_over(tmp_path: Path, write: Write) -> 
 def test_a_file_without_a_profile_is_one_empty_page(tmp_path: Path, write: Write, data: bytes, merged: int) -> None:
     path = tmp_path / "profiles"
     write(path, data)
-    opened = Content(str(path), anywhere, None)
+    opened = NdjsonFile(str(path), open_any_file, None)
     assert opened.page(None) == ndjson_file.FilePage([], None, merged)
     opened.close()
 
@@ -110,7 +110,7 @@ def test_a_file_without_a_profile_is_one_empty_page(tmp_path: Path, write: Write
 def test_a_file_that_changes_between_two_pages_fails_and_only_a_restart_helps(tmp_path: Path, write: Write) -> None:
     path = tmp_path / "profiles"
     write(path, ROWS)
-    opened = Content(str(path), anywhere, None)
+    opened = NdjsonFile(str(path), open_any_file, None)
     place = opened.page(None).following
     with path.open("ab") as appended:
         appended.write(b"{}\n")
@@ -118,7 +118,7 @@ def test_a_file_that_changes_between_two_pages_fails_and_only_a_restart_helps(tm
     opened.close()
     assert (error.code, error.resumable) == ("file_changed", False)
     assert "start" in error.hint
-    again = failure(lambda: Content(str(path), anywhere, place))
+    again = failure(lambda: NdjsonFile(str(path), open_any_file, place))
     assert again.code == "file_changed"
 
 
@@ -127,7 +127,7 @@ def test_a_file_of_the_same_size_written_later_is_another(tmp_path: Path) -> Non
     path.write_bytes(ROWS)
     _, places = read_from(path, None)
     os.utime(path, ns=(1, 1))
-    assert failure(lambda: Content(str(path), anywhere, places[0])).code == "file_changed"
+    assert failure(lambda: NdjsonFile(str(path), open_any_file, places[0])).code == "file_changed"
 
 
 @pytest.mark.parametrize("cut", [1, 5, 9, 200])
@@ -150,12 +150,12 @@ def test_what_is_named_gz_and_is_not_fails_with_a_clear_code(tmp_path: Path, spo
 def test_a_disk_that_fails_is_told_with_the_systems_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "profiles"
     path.write_bytes(ROWS)
-    opened = Content(str(path), anywhere, None)
+    opened = NdjsonFile(str(path), open_any_file, None)
 
     def fail(_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(line_reader.Lines, "read", fail)
+    monkeypatch.setattr(line_reader.LineReader, "read", fail)
     error = failure(lambda: opened.page(None))
     opened.close()
     assert (error.code, error.resumable) == ("file_unreadable", True)
@@ -167,12 +167,12 @@ def test_a_pipe_is_read_to_its_end_and_cannot_be_gone_back_to(tmp_path: Path) ->
     os.write(writer, ROWS[:2000])
     os.close(writer)
     name = f"/dev/fd/{reader}"
-    opened = Content(name, anywhere, None)
+    opened = NdjsonFile(name, open_any_file, None)
     first = opened.page(None)
     assert first.following
     assert opened.is_pipe
     opened.close()
-    error = failure(lambda: Content(name, anywhere, first.following))
+    error = failure(lambda: NdjsonFile(name, open_any_file, first.following))
     os.close(reader)
     assert (error.code, error.resumable) == ("file_gone", False)
 
@@ -181,5 +181,5 @@ def test_a_file_that_cannot_be_read_from_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "profiles.gz"
     path.write_bytes(ROWS)
     before = set(os.listdir("/dev/fd"))
-    failure(lambda: Content("profiles.gz", under(tmp_path), None))
+    failure(lambda: NdjsonFile("profiles.gz", folder_opener(tmp_path), None))
     assert set(os.listdir("/dev/fd")) == before

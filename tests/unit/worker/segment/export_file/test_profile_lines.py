@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.clusters import Aggregate, fold
-from worker.segment.export_file.profile_lines import Rows, read_rows
+from worker.segment.export_file.profile_lines import ProfileRows, read_rows
 
 GOOD = b'{"id": "1", "traits": {"ltv": 5}}'
 PROFILE = {"id": "1", "traits": {"ltv": 5}}
@@ -42,7 +42,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_profile() -> None:
 @pytest.mark.parametrize("target", ["use_2", " use_2 ", "0", 7, True, ["use_2"], {"id": "use_2"}])
 def test_a_profile_that_was_merged_into_another_is_left_out_and_counted(target: object) -> None:
     row = json.dumps({"id": "use_1", "merged_to": target, "traits": {}}).encode()
-    assert read_rows([row, GOOD, row]) == Rows([PROFILE], merged=2)
+    assert read_rows([row, GOOD, row]) == ProfileRows([PROFILE], merged=2)
 
 
 @pytest.mark.parametrize(

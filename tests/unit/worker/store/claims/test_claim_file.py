@@ -165,7 +165,7 @@ async def test_a_claim_is_on_the_disk_before_it_is_won(store: WrittenClaims, fol
     await store.record(REFERENCE, RECORD, OUTCOME)
     after = ClaimFile(folder, "test-1")
     assert (after.claims, after.bought) == ({}, {REFERENCE: "per_1"})
-    assert await store.forget(REFERENCE, RECORD)
+    assert await store.delete_record(REFERENCE, RECORD)
     assert ClaimFile(folder, "test-1").bought == {}
 
 
@@ -174,20 +174,20 @@ async def test_a_restored_claim_is_new_and_its_release_ends_it_in_the_file(
 ) -> None:
     ClaimFile(folder, "test-1", clock=lambda: 1.0).open(REFERENCE, "earlier", "syn_0", 25)
     await store.restore()
-    held = await store.claimed(REFERENCE)
+    held = await store.find_claim(REFERENCE)
     assert held is not None
     assert (held.by, held.sync_id) == ("earlier", "syn_0")
     assert held.age_s < 5
-    assert not await store.release(REFERENCE, "another")
+    assert not await store.release_claim(REFERENCE, "another")
     assert ClaimFile(folder, "test-1").claims
-    assert await store.release(REFERENCE, "earlier")
+    assert await store.release_claim(REFERENCE, "earlier")
     assert ClaimFile(folder, "test-1").claims == {}
 
 
 async def test_a_recent_purchase_is_known_to_the_next_process(store: WrittenClaims, folder: Path) -> None:
     ClaimFile(folder, "test-1").close(REFERENCE, persona_id="per_1")
     await store.restore()
-    found = await store.find(REFERENCE)
+    found = await store.find_record(REFERENCE)
     assert found is not None
     assert (found.persona_id, found.sent) == ("per_1", None)
 
@@ -203,9 +203,9 @@ async def test_a_claim_that_cannot_be_written_permits_nothing(
         await store.claim(LEASE, REFERENCE, "try")
     assert stopped.value.code == "state_unwritable"
     assert "No space left" in str(stopped.value)
-    assert await store.claimed(REFERENCE) is None
+    assert await store.find_claim(REFERENCE) is None
     await store.record(REFERENCE, RECORD, OUTCOME)  # what was bought all the same is recorded in memory
-    assert await store.find(REFERENCE) is not None
+    assert await store.find_record(REFERENCE) is not None
 
 
 async def test_many_threads_change_the_file_one_after_the_other(folder: Path) -> None:

@@ -14,7 +14,7 @@ import redis.exceptions as redis_errors
 
 from tests.support.clocks.virtual_time import now, run_in_virtual_time
 from worker.errors import ConfigurationError, StoreUnavailable
-from worker.store.connection.outage import LAST_TRY_S, Outage, is_outage, is_refusal, reason
+from worker.store.connection.outage import LAST_TRY_S, Outage, describe_error, is_outage, is_refusal
 
 AWAY = redis_errors.ConnectionError("Error 111 connecting to 127.0.0.1:1. Connection refused.")
 
@@ -125,7 +125,7 @@ def test_anything_else_is_neither(error: Exception) -> None:
     ],
 )
 def test_a_reason_is_one_line_without_the_command(error: Exception, words: str) -> None:
-    assert reason(error) == words
+    assert describe_error(error) == words
 
 
 # For how long

@@ -10,7 +10,7 @@ from tests.support.servers.redis_server import RedisServer
 from tests.support.syncs.syncs import Syncs
 from worker.models.sync import SyncState
 from worker.store import StorePool, redis_pool
-from worker.store.connection.prefix import prefixed
+from worker.store.connection.prefix import add_prefix
 from worker.store.connection.probe import check_store
 
 
@@ -31,13 +31,13 @@ from worker.store.connection.probe import check_store
 def test_the_prefix_stands_before_each_key_and_nothing_else(
     command: tuple[object, ...], expected: tuple[object, ...]
 ) -> None:
-    assert prefixed("p:", command) == expected
-    assert prefixed("", command) == command
+    assert add_prefix("p:", command) == expected
+    assert add_prefix("", command) == command
 
 
 @pytest.fixture
 async def prefixed_pool(session_redis: RedisServer) -> AsyncIterator[StorePool]:
-    pool = redis_pool(session_redis.url, patience_s=5, prefix="staging:")
+    pool = redis_pool(session_redis.url, max_wait_s=5, prefix="staging:")
     await pool.flushall()
     yield pool
     await pool.aclose()
@@ -50,8 +50,8 @@ async def test_a_sync_in_any_state_has_no_key_without_the_prefix(prefixed_pool: 
     await syncs.bring(state)
     assert (await syncs.get()).state is state
     await syncs.create("another", idempotency_key="mine")
-    [taken] = (await syncs.queue.take(5, 60)).jobs[-1:]
-    await syncs.queue.give_back(taken)
+    [taken] = (await syncs.queue.take_jobs(5, 60)).jobs[-1:]
+    await syncs.queue.give_back_job(taken)
     await syncs.watchdog.lock_watch(0.5)
     await syncs.watchdog.due()
     names = [key async for key in prefixed_pool.scan_iter(count=1000)]

@@ -6,8 +6,8 @@ import pytest
 import redis.exceptions as redis_errors
 
 from worker.errors import StoreUnusable
+from worker.store.connection.errors import to_store_error
 from worker.store.connection.outage import is_outage
-from worker.store.connection.unusable import unusable
 
 SECRET = "what is written"
 
@@ -37,7 +37,7 @@ SECRET = "what is written"
     ids=str,
 )
 def test_an_unexpected_error_is_one_sentence_that_shows_no_argument(error: Exception, fragment: str) -> None:
-    found = unusable(error, ("ZADD", "sp:workers", SECRET))
+    found = to_store_error(error, ("ZADD", "sp:workers", SECRET))
     assert isinstance(found, StoreUnusable)
     assert fragment in str(found)
     assert SECRET not in str(found)
@@ -46,7 +46,7 @@ def test_an_unexpected_error_is_one_sentence_that_shows_no_argument(error: Excep
 
 @pytest.mark.parametrize("error", [redis_errors.NoScriptError("No matching script."), ValueError("not of Redis")])
 def test_an_error_that_a_caller_expects_stays_as_it_is(error: Exception) -> None:
-    assert unusable(error, ("GET", "key")) is error
+    assert to_store_error(error, ("GET", "key")) is error
 
 
 @pytest.mark.parametrize(

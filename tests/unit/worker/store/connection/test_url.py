@@ -11,7 +11,7 @@ import pytest
 from tests.support.servers.tls import identity
 from worker.errors import ConfigurationError
 from worker.store import redis_pool
-from worker.store.connection.url import connections
+from worker.store.connection.url import make_connection_pool
 
 SECRET = "hunter2"
 ODD = "p@s s:w/o?r#d%[é]"
@@ -19,7 +19,7 @@ ODD = "p@s s:w/o?r#d%[é]"
 
 def options(url: str) -> dict[str, object]:
     """What a connection is made with."""
-    return connections(url, 5).connection_kwargs
+    return make_connection_pool(url, 5).connection_kwargs
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_time_outs_and_signs_of_life_are_ours() -> None:
     assert found["socket_connect_timeout"] == 2
     assert found["socket_keepalive"] is True
     assert found["health_check_interval"] == 30
-    assert connections("redis://localhost", 1).connection_kwargs["socket_connect_timeout"] == 1
+    assert make_connection_pool("redis://localhost", 1).connection_kwargs["socket_connect_timeout"] == 1
     assert "socket_keepalive" not in options("unix:///run/redis.sock")
 
 
 def context(url: str) -> ssl.SSLContext:
-    made: ssl.SSLContext = connections(url, 5).make_connection().ssl_context.get()
+    made: ssl.SSLContext = make_connection_pool(url, 5).make_connection().ssl_context.get()
     return made
 
 

@@ -14,14 +14,16 @@ from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import LeaseLost
 from worker.models.outcome import PersonaOutcome
 from worker.models.sync import SyncState
-from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, PersonaStore, Sent, StorePool, keys
+from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, PersonaStore, SentPersona, StorePool, keys
 from worker.store.personas.account_name import account_name, former_account_name
 
 RECORD = PersonaRecord("per_1", "space", "new", "s1", n=3)
 CREATED = PersonaOutcome("new", "per_1", "created", 300, ("plans",))
 UPDATED = PersonaOutcome("new", "per_1", "updated", 0)
 UNCHANGED = PersonaOutcome("new", "per_1", "unchanged", 0)
-SENT = Sent("wording", PersonaFigures(0.1 + 0.2, {"ltv": 1 / 3, "churn_risk": None}, {"plans": {"pro": 0.5}}), at=1.5)
+SENT = SentPersona(
+    "wording", PersonaFigures(0.1 + 0.2, {"ltv": 1 / 3, "churn_risk": None}, {"plans": {"pro": 0.5}}), at=1.5
+)
 
 
 @pytest.fixture
@@ -69,10 +71,10 @@ async def test_a_claim_outlives_its_sync_and_ages_by_the_clock_of_redis(syncs: S
 
 
 async def test_a_claim_can_be_looked_at(syncs: Syncs) -> None:
-    assert await syncs.personas.claimed("reference") is None
+    assert await syncs.personas.find_claim("reference") is None
     await syncs.personas.claim(await syncs.lease(SyncState.FINALIZING), "reference", "a")
     await syncs.pool.hincrby(keys.claim("account", "reference"), "at", -25_000)
-    claim = await syncs.personas.claimed("reference")
+    claim = await syncs.personas.find_claim("reference")
     assert claim is not None
     assert (claim.by, claim.sync_id) == ("a", "s1")
     assert 25 <= claim.age_s < 85
@@ -86,7 +88,7 @@ async def test_a_claim_keeps_its_settle_time_and_an_old_claim_has_none(syncs: Sy
     assert answer.claim.settle_s == 75
     await syncs.pool.hdel(keys.claim("account", "reference"), "settle_ms")
     answer = await syncs.personas.claim(lease, "reference", "b", settle_s=25)
-    found = await syncs.personas.claimed("reference")
+    found = await syncs.personas.find_claim("reference")
     assert answer.claim
     assert found
     assert (answer.claim.settle_s, found.settle_s) == (0, 0)
@@ -113,11 +115,11 @@ async def test_a_claim_is_released_by_its_holder_only(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
     await syncs.personas.claim(lease, "reference", "a")
     before = await syncs.dump()
-    assert not await syncs.personas.release("reference", "b")
-    assert not await syncs.personas.release("another", "a")
+    assert not await syncs.personas.release_claim("reference", "b")
+    assert not await syncs.personas.release_claim("another", "a")
     assert await syncs.dump() == before
-    assert await syncs.personas.release("reference", "a")
-    assert not await syncs.personas.release("reference", "a")
+    assert await syncs.personas.release_claim("reference", "a")
+    assert not await syncs.personas.release_claim("reference", "a")
     assert await syncs.personas.claim(lease, "reference", "b") == ClaimAnswer("won")
 
 
@@ -128,8 +130,8 @@ async def test_a_record_ends_the_claim_and_stands_for_good(syncs: Syncs) -> None
     lease = await syncs.lease(SyncState.FINALIZING)
     await syncs.personas.claim(lease, "reference", "a")
     await syncs.personas.record("reference", RECORD, CREATED)
-    assert await syncs.personas.find("reference") == RECORD
-    assert await syncs.personas.all() == {"reference": RECORD}
+    assert await syncs.personas.find_record("reference") == RECORD
+    assert await syncs.personas.all_records() == {"reference": RECORD}
     assert await syncs.jobs.outcomes("s1") == (CREATED,)
     assert await syncs.pool.exists(keys.claim("account", "reference")) == 0
     assert await syncs.pool.pttl(keys.personas("account")) == -1
@@ -190,7 +192,7 @@ async def test_an_outcome_from_statistics_of_before_a_restart_is_not_noted(syncs
     for fetched_at, noted in ((taken_back, ()), (await fetched_at_of(syncs), (CREATED,))):
         await syncs.personas.claim(first, "reference", "a")
         await syncs.personas.record("reference", RECORD, CREATED, fetched_at=fetched_at)
-        assert await syncs.personas.find("reference") == RECORD
+        assert await syncs.personas.find_record("reference") == RECORD
         assert await syncs.jobs.outcomes("s1") == noted
         assert await credits_of(syncs) == 300
 
@@ -212,26 +214,26 @@ async def test_a_new_outcome_is_progress(syncs: Syncs) -> None:
 async def test_only_the_very_record_is_forgotten(syncs: Syncs) -> None:
     await syncs.personas.record("reference", RECORD, CREATED)
     for other in (replace(RECORD, persona_id="per_2"), replace(RECORD, n=4), replace(RECORD, sync_id="s2")):
-        await syncs.personas.forget("reference", other)
-    await syncs.personas.forget("another", RECORD)
-    assert await syncs.personas.find("reference") == RECORD
-    await syncs.personas.forget("reference", RECORD)
-    await syncs.personas.forget("reference", RECORD)
-    assert await syncs.personas.find("reference") is None
-    assert await syncs.personas.all() == {}
+        await syncs.personas.delete_record("reference", other)
+    await syncs.personas.delete_record("another", RECORD)
+    assert await syncs.personas.find_record("reference") == RECORD
+    await syncs.personas.delete_record("reference", RECORD)
+    await syncs.personas.delete_record("reference", RECORD)
+    assert await syncs.personas.find_record("reference") is None
+    assert await syncs.personas.all_records() == {}
 
 
 async def test_forgetting_says_whether_anything_was_forgotten(syncs: Syncs) -> None:
     await syncs.personas.record("reference", RECORD, CREATED)
-    assert not await syncs.personas.forget("reference", replace(RECORD, n=4))
-    assert await syncs.personas.forget("reference", RECORD)
-    assert not await syncs.personas.forget("reference", RECORD)
+    assert not await syncs.personas.delete_record("reference", replace(RECORD, n=4))
+    assert await syncs.personas.delete_record("reference", RECORD)
+    assert not await syncs.personas.delete_record("reference", RECORD)
 
 
 async def test_a_record_is_read_as_it_was_written(syncs: Syncs) -> None:
     full = replace(RECORD, collection="accounts", rules="saas", complete=False, sent=SENT)
     await syncs.personas.record("reference", full, CREATED)
-    assert await syncs.personas.find("reference") == full
+    assert await syncs.personas.find_record("reference") == full
 
 
 async def test_a_record_of_an_earlier_version_is_read_replaced_and_forgotten(syncs: Syncs) -> None:
@@ -239,11 +241,11 @@ async def test_a_record_of_an_earlier_version_is_read_replaced_and_forgotten(syn
     old = b'{"cluster":"new","n":3,"persona_id":"per_1","space_id":"space","sync_id":"s1"}'
     for name in ("replaced", "forgotten"):
         await syncs.pool.hset(keys.personas("account"), name, old)
-    assert await syncs.personas.find("replaced") == RECORD
+    assert await syncs.personas.find_record("replaced") == RECORD
     assert (RECORD.sent, RECORD.complete) == (None, True)
-    await syncs.personas.leave(lease, "replaced", RECORD, replace(RECORD, n=4), UNCHANGED)
-    assert await syncs.personas.forget("forgotten", RECORD)
-    assert await syncs.personas.all() == {"replaced": replace(RECORD, n=4)}
+    await syncs.personas.record_unsent(lease, "replaced", RECORD, replace(RECORD, n=4), UNCHANGED)
+    assert await syncs.personas.delete_record("forgotten", RECORD)
+    assert await syncs.personas.all_records() == {"replaced": replace(RECORD, n=4)}
 
 
 # What is left as it is
@@ -253,8 +255,8 @@ async def test_what_is_left_is_noted_at_the_sync_and_seen_at_its_record(syncs: S
     lease = await syncs.lease(SyncState.FINALIZING)
     await syncs.personas.record("reference", replace(RECORD, sync_id="s0"), UPDATED)
     for _ in range(2):
-        await syncs.personas.leave(lease, "reference", replace(RECORD, sync_id="s0"), RECORD, UNCHANGED)
-        assert await syncs.personas.find("reference") == RECORD
+        await syncs.personas.record_unsent(lease, "reference", replace(RECORD, sync_id="s0"), RECORD, UNCHANGED)
+        assert await syncs.personas.find_record("reference") == RECORD
         assert await syncs.jobs.outcomes("s1") == (UNCHANGED,)
     assert await credits_of(syncs) == 0
 
@@ -263,22 +265,22 @@ async def test_a_record_that_another_sync_has_replaced_meanwhile_stays(syncs: Sy
     lease = await syncs.lease(SyncState.FINALIZING)
     newer = replace(RECORD, sync_id="s2", sent=SENT)
     await syncs.personas.record("reference", newer, UPDATED)
-    await syncs.personas.leave(lease, "reference", RECORD, replace(RECORD, n=4), UNCHANGED)
-    await syncs.personas.leave(lease, "reference", None, replace(RECORD, n=4), UNCHANGED)
-    assert await syncs.personas.find("reference") == newer
+    await syncs.personas.record_unsent(lease, "reference", RECORD, replace(RECORD, n=4), UNCHANGED)
+    await syncs.personas.record_unsent(lease, "reference", None, replace(RECORD, n=4), UNCHANGED)
+    assert await syncs.personas.find_record("reference") == newer
     assert await syncs.jobs.outcomes("s1") == (UNCHANGED,)
 
 
 async def test_a_persona_found_at_mavera_is_recorded_though_nothing_is_sent(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
-    await syncs.personas.leave(lease, "reference", None, RECORD, UNCHANGED)
-    assert await syncs.personas.find("reference") == RECORD
+    await syncs.personas.record_unsent(lease, "reference", None, RECORD, UNCHANGED)
+    assert await syncs.personas.find_record("reference") == RECORD
 
 
 async def test_a_cluster_is_skipped_without_a_record_too(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
-    await syncs.personas.leave(lease, "reference", None, None, UNCHANGED)
-    assert await syncs.personas.all() == {}
+    await syncs.personas.record_unsent(lease, "reference", None, None, UNCHANGED)
+    assert await syncs.personas.all_records() == {}
     assert await syncs.jobs.outcomes("s1") == (UNCHANGED,)
 
 
@@ -287,15 +289,15 @@ async def test_only_the_finalizer_keeps_a_record_also_just_after_completion(sync
     before = await syncs.dump()
     for wrong in ({"epoch": 1}, {"holder": "another"}, {"sync_id": "none"}):
         with pytest.raises(LeaseLost):
-            await syncs.personas.leave(replace(lease, **wrong), "reference", None, RECORD, UNCHANGED)
+            await syncs.personas.record_unsent(replace(lease, **wrong), "reference", None, RECORD, UNCHANGED)
     assert await syncs.dump() == before
     await syncs.jobs.complete(lease, "end")
     await syncs.pool.pexpire(keys.sync("s1"), 60_000)
-    await syncs.personas.leave(lease, "reference", None, RECORD, UNCHANGED)
+    await syncs.personas.record_unsent(lease, "reference", None, RECORD, UNCHANGED)
     assert await syncs.jobs.outcomes("s1") == (UNCHANGED,)
     assert 0 < await syncs.pool.pttl(keys.outcomes("s1")) <= 60_000
     with pytest.raises(LeaseLost):
-        await syncs.personas.leave(replace(lease, epoch=lease.epoch - 1), "reference", None, RECORD, UNCHANGED)
+        await syncs.personas.record_unsent(replace(lease, epoch=lease.epoch - 1), "reference", None, RECORD, UNCHANGED)
 
 
 @pytest.mark.parametrize("state", [SyncState.FAILED, SyncState.CANCELLED])
@@ -303,7 +305,7 @@ async def test_nothing_is_left_by_a_sync_that_ended_otherwise(syncs: Syncs, stat
     await syncs.bring(state)
     lease = LeaseGrant("s1", SyncState.FINALIZING, (await syncs.get()).epoch - 1, "")
     with pytest.raises(LeaseLost):
-        await syncs.personas.leave(lease, "reference", None, RECORD, UNCHANGED)
+        await syncs.personas.record_unsent(lease, "reference", None, RECORD, UNCHANGED)
 
 
 # By hand
@@ -313,10 +315,10 @@ async def test_a_persona_is_adopted_once_and_ends_a_doubt(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
     await syncs.personas.claim(lease, "reference", "a")
     assert await syncs.personas.adopt("reference", RECORD, "identity") == "ok"
-    assert await syncs.personas.claimed("reference") is None
+    assert await syncs.personas.find_claim("reference") is None
     assert await syncs.personas.adopt("reference", RECORD, "identity") == "ok"
     assert await syncs.personas.adopt("reference", replace(RECORD, persona_id="per_2"), "identity") == "exists"
-    assert await syncs.personas.all() == {"reference": RECORD}
+    assert await syncs.personas.all_records() == {"reference": RECORD}
 
 
 async def test_adopt_and_rename_wait_for_running_syncs_of_the_identity(syncs: Syncs) -> None:
@@ -336,7 +338,7 @@ async def test_a_persona_moves_to_another_reference_once(syncs: Syncs) -> None:
     renamed = replace(RECORD, cluster="newer")
     for _ in range(2):
         assert await syncs.personas.rename("old", "new", RECORD, renamed, "identity") == "ok"
-        assert await syncs.personas.all() == {"new": renamed}
+        assert await syncs.personas.all_records() == {"new": renamed}
 
 
 async def test_the_first_half_of_a_move_alone_does_no_harm(syncs: Syncs) -> None:
@@ -344,7 +346,7 @@ async def test_the_first_half_of_a_move_alone_does_no_harm(syncs: Syncs) -> None
     await syncs.personas.record("old", RECORD, CREATED)
     await syncs.personas.record("new", renamed, CREATED)
     assert await syncs.personas.rename("old", "new", RECORD, renamed, "identity") == "ok"
-    assert await syncs.personas.all() == {"new": renamed}
+    assert await syncs.personas.all_records() == {"new": renamed}
 
 
 async def test_a_persona_does_not_move_where_another_is_or_may_be(syncs: Syncs) -> None:
@@ -371,8 +373,8 @@ async def test_accounts_know_nothing_of_each_other(pool: StorePool) -> None:
     assert len({live, test, elsewhere}) == 3
     assert live == account_name("https://mavera.example/api", "mvra_live_2")
     await PersonaStore(pool, live).record("reference", RECORD, CREATED)
-    assert await PersonaStore(pool, test).find("reference") is None
-    assert await PersonaStore(pool, live).find("reference") == RECORD
+    assert await PersonaStore(pool, test).find_record("reference") is None
+    assert await PersonaStore(pool, live).find_record("reference") == RECORD
 
 
 @pytest.mark.parametrize(
@@ -397,19 +399,19 @@ async def test_spellings_of_one_url_are_one_account(pool: StorePool, spelling: s
     lease = await Syncs(pool).lease(SyncState.FINALIZING)
     await earlier.claim(lease, "doubtful", "by")
     store = PersonaStore(pool, account, former)
-    assert await store.find("reference") == RECORD
-    assert await PersonaStore(pool, account).find("reference") == RECORD
-    assert set(await store.all()) == {"reference", "another"}
-    assert await earlier.all() == {}
+    assert await store.find_record("reference") == RECORD
+    assert await PersonaStore(pool, account).find_record("reference") == RECORD
+    assert set(await store.all_records()) == {"reference", "another"}
+    assert await earlier.all_records() == {}
     assert (await store.claim(lease, "another", "by")).kind == "recorded"
     held = await store.claim(lease, "doubtful", "other")
     assert held.claim
     assert held.claim.by == "by"
     await store.record("doubtful", replace(RECORD, persona_id="per_3"), CREATED)
-    assert await store.claimed("doubtful") is None
-    await store.forget("doubtful", replace(RECORD, persona_id="per_3"))
+    assert await store.find_claim("doubtful") is None
+    await store.delete_record("doubtful", replace(RECORD, persona_id="per_3"))
     await earlier.claim(lease, "doubtful", "by")
-    assert await store.release("doubtful", "by")
+    assert await store.release_claim("doubtful", "by")
     assert (await store.claim(lease, "doubtful", "other")).kind == "won"
 
 

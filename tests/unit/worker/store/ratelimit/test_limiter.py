@@ -62,7 +62,7 @@ async def call(one: Limiter, times: int, busy: Callable[[], float] = lambda: 0.0
     """When a caller may send, call after call, with something else to do in between."""
     moments = []
     for _ in range(times):
-        await one.slot(LONG_S)
+        await one.wait_for_slot(LONG_S)
         moments.append(now())
         await asyncio.sleep(busy())
     return moments
@@ -73,7 +73,7 @@ async def use_up(pool: StorePool, scope: RateScope) -> None:
     one = make(pool, scope)
     began_at = now()
     while now() == began_at:
-        await one.slot(LONG_S)
+        await one.wait_for_slot(LONG_S)
 
 
 def assert_kept(moments: list[float], scope: RateScope, late_s: float = 0.0) -> None:
@@ -122,7 +122,7 @@ def test_a_chain_slower_than_the_limit_never_waits() -> None:
 def test_every_request_asks_redis_once() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
-            await make(pool, FAST).slot(0)  # loads the script
+            await make(pool, FAST).wait_for_slot(0)  # loads the script
             connection = Connection(pool)
             await call(make(connection, FAST), 100, busy=lambda: 0.05)
             assert connection.asked == 100
@@ -197,7 +197,7 @@ def test_a_little_lateness_is_no_reason_to_ask_again() -> None:
             await asyncio.sleep(seconds + LATE_S - MICRO)
 
         async with closing(embedded_pool()) as pool:
-            await make(pool, RateScope("other")).slot(0)  # loads the script
+            await make(pool, RateScope("other")).wait_for_slot(0)  # loads the script
             connection = Connection(pool)
             await call(make(connection, RateScope("slow", gap_s=0.05), oversleep), 10)
             assert connection.asked == 10
@@ -229,7 +229,7 @@ def test_a_lower_limit_counts_also_after_it_was_raised() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, MINUTE)
             one.raise_limit(240)
-            one.learn(Allowance(120))
+            one.learn_limit(Allowance(120))
             moments = await call(one, 200)
             assert_kept(moments, RateScope.per_minute("minute", 120, gap_s=0.3))
 
@@ -299,7 +299,7 @@ def test_a_request_waits_only_if_the_pace_or_the_window_has_no_room(rate: float,
     async def caller(one: Limiter) -> None:
         for _ in range(20):
             asked_at = now()
-            await one.slot(LONG_S)
+            await one.wait_for_slot(LONG_S)
             earliest = max(asked_at, pace_at[0] + gap_s - BURST_S, sent[-1] if sent else 0.0)
             if len(sent) >= count:
                 earliest = max(earliest, sent[-count] + gap_s * count)
@@ -334,7 +334,7 @@ def test_four_callers_keep_one_limit_and_share_it(scope: RateScope) -> None:
         async def caller(share: list[float]) -> None:
             one = make(pool, scope, oversleep)
             while True:
-                await one.slot(LONG_S)
+                await one.wait_for_slot(LONG_S)
                 share.append(now())
 
         async with closing(embedded_pool()) as pool:
@@ -368,8 +368,8 @@ def test_callers_of_one_limiter_take_its_slots_in_turn() -> None:
 def test_scopes_know_nothing_of_each_other() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
-            await make(pool, RateScope("a", gap_s=60)).slot(0)
-            await make(pool, RateScope("b", gap_s=60)).slot(0)
+            await make(pool, RateScope("a", gap_s=60)).wait_for_slot(0)
+            await make(pool, RateScope("b", gap_s=60)).wait_for_slot(0)
 
     run_in_virtual_time(body)
 
@@ -381,15 +381,15 @@ def test_a_slot_that_is_too_far_away_is_refused_and_not_reserved() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, RateScope("slow", gap_s=10))
-            await one.slot(0)
+            await one.wait_for_slot(0)
             before = await read(pool)
             for _ in range(3):
                 with pytest.raises(MustWait, match=r"10\.0 s away") as refusal:
-                    await one.slot(9)
+                    await one.wait_for_slot(9)
                 assert refusal.value.wait_s == pytest.approx(10)
             assert await read(pool) == before
             await asyncio.sleep(2)
-            await one.slot(8)
+            await one.wait_for_slot(8)
             assert now() == pytest.approx(1_000_010)
 
     run_in_virtual_time(body)
@@ -402,7 +402,7 @@ def test_a_full_window_is_refused_too() -> None:
             await call(one, 3)
             await asyncio.sleep(20)
             with pytest.raises(MustWait) as refusal:
-                await one.slot(5)
+                await one.wait_for_slot(5)
             assert refusal.value.wait_s == pytest.approx(40)
 
     run_in_virtual_time(body)
@@ -416,11 +416,11 @@ def test_after_a_penalty_nobody_sends_before_its_end() -> None:
         async with closing(embedded_pool()) as pool:
             callers = [make(pool, FAST) for _ in range(4)]
             for one in callers:
-                await one.slot(LONG_S)
+                await one.wait_for_slot(LONG_S)
             penalised_at = now()
             await callers[0].penalise(30)
             with pytest.raises(MustWait) as refusal:
-                await callers[1].slot(5)
+                await callers[1].wait_for_slot(5)
             assert refusal.value.wait_s == pytest.approx(30)
             all_moments = await asyncio.gather(*(call(one, 10) for one in callers))
             moments = [moment for moments in all_moments for moment in moments]
@@ -469,7 +469,7 @@ def test_a_reservation_that_a_penalty_overtakes_is_not_used(slow_penalty: bool) 
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(Connection(pool, [0.0, 0.05]), FAST)
-            await one.slot(LONG_S)
+            await one.wait_for_slot(LONG_S)
             asking: list[asyncio.Task[list[float]]] = []
             if slow_penalty:
                 penalty = asyncio.create_task(one.penalise(30))
@@ -492,7 +492,7 @@ def test_nothing_is_made_up_for_after_a_penalty() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, FAST)
-            await one.slot(LONG_S)
+            await one.wait_for_slot(LONG_S)
             await one.penalise(5)
             moments = await call(one, 20)
             assert min(later - earlier for earlier, later in pairwise(moments)) >= FAST_GAP_S - MICRO
@@ -508,10 +508,10 @@ def test_a_shorter_penalty_does_not_end_a_longer_one() -> None:
             await one.penalise(1)
             await one.penalise(0)
             began_at = now()
-            await one.slot(LONG_S)
+            await one.wait_for_slot(LONG_S)
             assert now() - began_at == pytest.approx(30)
             await one.penalise(60)
-            await one.slot(LONG_S)
+            await one.wait_for_slot(LONG_S)
             assert now() - began_at == pytest.approx(90)
 
     run_in_virtual_time(body)
@@ -579,14 +579,14 @@ def test_a_lower_limit_than_ours_slows_everyone_down_for_as_long_as_it_is_named(
         async with closing(embedded_pool()) as pool:
             one = make(pool, FAST)
             await call(one, 30)
-            one.learn(LIMITED)
-            await one.slot(LONG_S)
+            one.learn_limit(LIMITED)
+            await one.wait_for_slot(LONG_S)
             lower = RateScope.per_second("fast", 10)
             assert await gap_now_s(pool, FAST) == spaced(lower, 0.04)
             for _ in range(20):
                 await asyncio.sleep(LEARNED_S / 4)
-                one.learn(LIMITED)
-                await one.slot(LONG_S)
+                one.learn_limit(LIMITED)
+                await one.wait_for_slot(LONG_S)
             assert await gap_now_s(pool, FAST) == spaced(lower, 0.04)
             await asyncio.sleep(LEARNED_S)
             assert await gap_now_s(pool, FAST) == spaced(FAST, 0.04)
@@ -600,20 +600,20 @@ def test_news_that_redis_cannot_be_told_is_told_at_the_next_slot(said: Allowance
         async with closing(embedded_pool()) as pool:
             connection = Connection(pool)
             one = make(connection, FAST)
-            await one.slot(LONG_S)
+            await one.wait_for_slot(LONG_S)
             heard_at = now()
-            one.learn(said)
+            one.learn_limit(said)
             connection.away = True
             with pytest.raises(StoreUnavailable):
-                await one.slot(LONG_S)
+                await one.wait_for_slot(LONG_S)
             connection.away = False
-            asked = asyncio.create_task(one.slot(LONG_S))
+            asked = asyncio.create_task(one.wait_for_slot(LONG_S))
             await asyncio.sleep(0.001)
             if said is LIMITED:
                 await asked
                 assert await gap_now_s(pool, FAST) == spaced(RateScope.per_second("fast", 10), 0.04)
             else:
-                await make(pool, FAST).slot(LONG_S)
+                await make(pool, FAST).wait_for_slot(LONG_S)
                 assert now() - heard_at >= 20 - MICRO
                 await asked
 
@@ -625,8 +625,8 @@ def test_the_lowest_of_several_limits_counts() -> None:
         async with closing(embedded_pool()) as pool:
             one, other = make(pool, FAST), make(pool, FAST)
             for limited, limit in [(one, 20), (other, 10), (one, 15), (other, 30)]:
-                limited.learn(Allowance(limit))
-                await limited.slot(LONG_S)
+                limited.learn_limit(Allowance(limit))
+                await limited.wait_for_slot(LONG_S)
             assert await gap_now_s(pool, FAST) == spaced(RateScope.per_second("fast", 10), 0.04)
 
     run_in_virtual_time(body)
@@ -636,7 +636,7 @@ def test_a_window_is_as_small_as_the_api_says() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, MINUTE)
-            one.learn(Allowance(20))
+            one.learn_limit(Allowance(20))
             moments = await call(one, 40)
             assert sum(moment - moments[0] < 60 - MICRO for moment in moments) == 19
 
@@ -654,10 +654,10 @@ def test_what_is_no_news_changes_nothing_and_costs_nothing(said: Allowance) -> N
             await call(one, 30)
             before, asked = await read(pool), connection.asked
             for _ in range(100):
-                one.learn(said)
+                one.learn_limit(said)
             assert (await read(pool), connection.asked) == (before, asked)
             began_at = now()
-            await one.slot(LONG_S)
+            await one.wait_for_slot(LONG_S)
             assert now() - began_at < 2 * FAST_GAP_S
             assert await gap_now_s(pool, FAST) == spaced(FAST, 0.04)
 
@@ -669,13 +669,13 @@ def test_a_limit_that_is_used_up_holds_everyone_back_until_its_reset() -> None:
         async with closing(embedded_pool()) as pool:
             one, other = make(pool, FAST), make(pool, FAST)
             await call(other, 30)
-            one.learn(Allowance(100, pause_s=30))
+            one.learn_limit(Allowance(100, pause_s=30))
             heard_at = now()
             for limited in (one, other):
                 with pytest.raises(MustWait) as refusal:
-                    await limited.slot(5)
+                    await limited.wait_for_slot(5)
                 assert refusal.value.wait_s == pytest.approx(30)
-            waiting = asyncio.create_task(one.slot(LONG_S))
+            waiting = asyncio.create_task(one.wait_for_slot(LONG_S))
             await asyncio.sleep(30 - NEAR_S + MICRO)
             moments = await call(other, 3)
             assert moments[0] - heard_at >= 30 - MICRO
@@ -689,9 +689,9 @@ def test_no_more_of_a_pause_is_believed_than_the_longest() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = Limiter(pool, FAST, longest_pause_s=7, clock=now)
-            one.learn(Allowance(100, pause_s=604_800))
+            one.learn_limit(Allowance(100, pause_s=604_800))
             with pytest.raises(MustWait) as refusal:
-                await one.slot(5)
+                await one.wait_for_slot(5)
             assert refusal.value.wait_s == pytest.approx(7)
 
     run_in_virtual_time(body)
@@ -713,12 +713,12 @@ def test_no_more_of_a_pause_is_believed_than_the_longest() -> None:
 def test_the_slot_of_a_slow_answer_is_not_used_unless_all_answers_are_slow(delays: list[float], questions: int) -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
-            await make(pool, RateScope("other")).slot(0)  # loads the script
+            await make(pool, RateScope("other")).wait_for_slot(0)  # loads the script
             connection = Connection(pool, delays)
             one = make(connection, FAST)
-            await one.slot(LONG_S)
+            await one.wait_for_slot(LONG_S)
             if delays[0] == 0:
-                await one.slot(LONG_S)
+                await one.wait_for_slot(LONG_S)
             assert connection.asked == questions
 
     run_in_virtual_time(body)
@@ -763,8 +763,8 @@ def test_a_limit_that_nobody_uses_any_more_leaves_redis() -> None:
             names = {keys.limit("minute"), keys.limit("minute") + ":log"}
             assert {name for name, key in (await read(pool)).items() if key.expires} == names
             assert await pool.llen(keys.limit("minute") + ":log") <= 2 * 60 + 1  # two windows
-            one.learn(Allowance(30))
-            await one.slot(LONG_S)
+            one.learn_limit(Allowance(30))
+            await one.wait_for_slot(LONG_S)
             await one.penalise(3600)
             await asyncio.sleep(3500)
             assert await pool.exists(keys.limit("minute")) == 1

@@ -124,17 +124,17 @@ def batch_move(name: str) -> Prepare:
 async def release(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     lease = await syncs.lease(SyncState.FINALIZING)
     await syncs.personas.claim(lease, "reference", "by")
-    return lambda: syncs.personas.release("reference", "by")
+    return lambda: syncs.personas.release_claim("reference", "by")
 
 
 async def forget(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.personas.record("reference", RECORD, OUTCOME)
-    return lambda: syncs.personas.forget("reference", RECORD)
+    return lambda: syncs.personas.delete_record("reference", RECORD)
 
 
 async def leave(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     lease = await syncs.lease(SyncState.FINALIZING)
-    return lambda: syncs.personas.leave(lease, "reference", None, RECORD, OUTCOME)
+    return lambda: syncs.personas.record_unsent(lease, "reference", None, RECORD, OUTCOME)
 
 
 async def adopt(syncs: Syncs) -> Callable[[], Awaitable[object]]:
@@ -153,7 +153,7 @@ async def note_run(syncs: Syncs) -> Callable[[], Awaitable[object]]:
 
 async def reserve(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     limiter = Limiter(syncs.pool, SCOPE)
-    return lambda: limiter.slot(0)
+    return lambda: limiter.wait_for_slot(0)
 
 
 async def penalise(syncs: Syncs) -> Callable[[], Awaitable[object]]:
@@ -163,19 +163,19 @@ async def penalise(syncs: Syncs) -> Callable[[], Awaitable[object]]:
 
 async def take(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.create()
-    return lambda: syncs.queue.take(1, 60)
+    return lambda: syncs.queue.take_jobs(1, 60)
 
 
 async def give_back(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.create()
-    [taken] = (await syncs.queue.take(1, 60)).jobs
-    return lambda: syncs.queue.give_back(taken)
+    [taken] = (await syncs.queue.take_jobs(1, 60)).jobs
+    return lambda: syncs.queue.give_back_job(taken)
 
 
 async def leave_job(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.create()
-    [taken] = (await syncs.queue.take(1, 60)).jobs
-    return lambda: syncs.queue.leave(taken)
+    [taken] = (await syncs.queue.take_jobs(1, 60)).jobs
+    return lambda: syncs.queue.leave_job(taken)
 
 
 async def require_format(syncs: Syncs) -> Callable[[], Awaitable[object]]:
@@ -203,7 +203,7 @@ SCRIPTS = {
     "commit and walk on": Script(job_move("commit and walk on"), HANDED),
     "commit and finalize": Script(job_move("commit and finalize"), HANDED),
     "sync/heartbeat": Script(job_move("heartbeat"), (keys.sync("s1"), keys.DUE)),
-    "sync/keep_field": Script(job_move("remember"), (keys.sync("s1"),)),
+    "sync/set_field": Script(job_move("remember"), (keys.sync("s1"),)),
     "sync/hand over": Script(job_move("hand over"), HANDED),
     "sync/complete": Script(job_move("complete"), MOVED),
     "sync/fail": Script(job_move("fail"), MOVED),
@@ -216,13 +216,13 @@ SCRIPTS = {
     "persona/claim": Script(job_move("claim"), (CLAIM, PERSONAS, keys.sync("s1"))),
     "persona/record": Script(record, (PERSONAS, CLAIM, keys.sync("s1"), keys.outcomes("s1"))),
     "persona/release_claim": Script(release, (CLAIM,), writes=False),
-    "persona/forget": Script(forget, (PERSONAS,), writes=False),
-    "persona/keep": Script(leave, (PERSONAS, keys.sync("s1"), keys.outcomes("s1"))),
+    "persona/delete_record": Script(forget, (PERSONAS,), writes=False),
+    "persona/record_unsent": Script(leave, (PERSONAS, keys.sync("s1"), keys.outcomes("s1"))),
     "persona/adopt": Script(adopt, (PERSONAS, CLAIM, keys.active("identity"))),
     "persona/rename": Script(rename, (PERSONAS, CLAIM, keys.active("identity"))),
     "connection/note_restart": Script(note_run, (keys.RUN,)),
-    "ratelimit/reserve": Script(reserve, (keys.limit("scope"), keys.limit("scope") + ":log")),
-    "ratelimit/penalize": Script(penalise, (keys.limit("scope"),)),
+    "ratelimit/reserve_slot": Script(reserve, (keys.limit("scope"), keys.limit("scope") + ":log")),
+    "ratelimit/penalise": Script(penalise, (keys.limit("scope"),)),
     "queue/take_jobs": Script(take, ()),
     "watchdog/list_due": Script(due, (keys.DUE,)),
     "watchdog/lock_watch": Script(lock_watch, ()),
@@ -282,7 +282,7 @@ async def test_nothing_foreign_keeps_a_sync_from_its_end(pool: StorePool, name: 
 @pytest.fixture
 async def impatient_pool(session_redis: RedisServer) -> AsyncIterator[StorePool]:
     """A client that waits for nothing."""
-    pool = redis_pool(session_redis.url, patience_s=0)
+    pool = redis_pool(session_redis.url, max_wait_s=0)
     yield pool
     await pool.aclose()
 
@@ -321,8 +321,8 @@ async def test_numbers_reach_redis_without_loss(pool: StorePool) -> None:
 
 async def test_a_refused_slot_is_not_reserved(pool: StorePool) -> None:
     limiter = Limiter(pool, SCOPE)
-    await limiter.slot(0)
+    await limiter.wait_for_slot(0)
     before = await Syncs(pool).dump()
     with pytest.raises(MustWait):
-        await limiter.slot(0)
+        await limiter.wait_for_slot(0)
     assert await Syncs(pool).dump() == before

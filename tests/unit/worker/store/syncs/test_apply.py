@@ -28,9 +28,9 @@ async def planned(syncs: Syncs) -> Sync:
     await syncs.create("s1", PREVIEW)
     begun = await syncs.begin()
     following = sync_payload("s1", "finalize", begun.lease.epoch + 1)
-    await syncs.jobs.commit(begun.lease, begun.checkpoint, new_token(), move="finalize", ticket=following)
+    await syncs.jobs.commit(begun.lease, begun.checkpoint, new_token(), move="finalize", payload=following)
     lease = (await syncs.begin()).lease
-    await syncs.jobs.remember_lookup(lease, "found")
+    await syncs.jobs.store_lookup(lease, "found")
     await syncs.jobs.complete(lease, new_token(), PLAN)
     return await syncs.get()
 
@@ -115,10 +115,10 @@ async def test_a_plan_that_is_not_whole_is_for_the_next_job_only(syncs: Syncs) -
     await syncs.create("s1", PREVIEW)
     begun = await syncs.begin()
     await syncs.jobs.commit(
-        begun.lease, begun.checkpoint, new_token(), move="finalize", ticket=sync_payload("s1", "finalize", 2)
+        begun.lease, begun.checkpoint, new_token(), move="finalize", payload=sync_payload("s1", "finalize", 2)
     )
     lease = (await syncs.begin()).lease
-    await syncs.jobs.remember_plan(lease, PLAN)
+    await syncs.jobs.store_plan(lease, PLAN)
     assert (await syncs.get()).plan is None
     await syncs.jobs.hand_over(lease, sync_payload("s1", "finalize", 3), new_token())
     begun = await syncs.begin()

@@ -13,7 +13,7 @@ from tests.support.syncs.fan_out import PAGES, FanOut, work
 from tests.support.syncs.syncs import FAILURE
 from worker.errors import LeaseLost
 from worker.http.body import MAX_CURSOR_LENGTH
-from worker.jobs.fetch.fan_out import BYTES_A_BATCH
+from worker.jobs.fetch.fan_out import MAX_BYTES_PER_BATCH
 from worker.jobs.job_payloads import batch_payload, next_payloads, sync_payload
 from worker.models.outcome import SyncFailure
 from worker.models.sync import BatchKey, Sync, SyncState
@@ -232,7 +232,7 @@ async def test_a_batch_that_must_wait_is_given_to_its_next_try(fan_out: FanOut, 
     await retry
     assert (await fan_out.get()).note == "waiting for Segment"
     assert await fan_out.queued() == {"s1:walk:1", "s1:batch:0:1:2"}
-    ready = {job.job_id for job in (await fan_out.queue.take(9, 60)).jobs}
+    ready = {job.job_id for job in (await fan_out.queue.take_jobs(9, 60)).jobs}
     assert (b"s1:batch:0:1:2" in ready) is (delay_s == 0)
     begun = await fan_out.begin_batch(1)
     assert (begun.lease.key, begun.trouble_ms, begun.work) == (next_try, 7, work(1))
@@ -372,7 +372,7 @@ async def revive(fan_out: FanOut, key: BatchKey, most: int = 5) -> str:
 
 
 async def take_and_die(fan_out: FanOut) -> None:
-    await fan_out.queue.take(9, 60)
+    await fan_out.queue.take_jobs(9, 60)
 
 
 async def lose_the_data(fan_out: FanOut) -> None:
@@ -380,7 +380,7 @@ async def lose_the_data(fan_out: FanOut) -> None:
 
 
 async def lose_the_entry(fan_out: FanOut) -> None:
-    await fan_out.queue.drop(b"s1:batch:0:1:1")
+    await fan_out.queue.drop_job(b"s1:batch:0:1:1")
 
 
 async def begin_and_die(fan_out: FanOut) -> None:
@@ -515,7 +515,9 @@ async def test_a_look_ahead_full_of_the_longest_cursors_fits_into_a_mebibyte(rea
     fan_out = FanOut(real_pool)
     await fan_out.start()
     longest = "\n" * MAX_CURSOR_LENGTH  # a line break takes two bytes of JSON
-    batching = BatchWork(1, tuple((longest, 200) for _ in range(-(-BYTES_A_BATCH // (2 * MAX_CURSOR_LENGTH)))), longest)
+    batching = BatchWork(
+        1, tuple((longest, 200) for _ in range(-(-MAX_BYTES_PER_BATCH // (2 * MAX_CURSOR_LENGTH)))), longest
+    )
     added = []
     for slot in range(SLOTS):
         key = BatchKey("s1", slot, slot + 1, 1)

@@ -43,10 +43,10 @@ async def test_an_ended_sync_leaves_nothing_but_what_is_kept_for_a_while(syncs: 
         Checkpoint(pages=1, aggregate=b"1"),
         "token",
         move="finalize",
-        ticket=sync_payload("s1", "finalize", 2),
+        payload=sync_payload("s1", "finalize", 2),
     )
     lease = (await syncs.begin()).lease
-    assert len((await syncs.queue.take(1, 60)).jobs) == 1
+    assert len((await syncs.queue.take_jobs(1, 60)).jobs) == 1
     await syncs.pool.set("arq:retry:s1:finalize:2", "1")
     await buy(syncs)
     match state:
@@ -154,7 +154,7 @@ async def test_resume_goes_on_where_the_sync_failed(syncs: Syncs, failed_in: Syn
 async def test_resume_of_a_sync_that_never_began_queues_it_again(syncs: Syncs) -> None:
     await syncs.create()
     await syncs.pool.zadd(keys.DUE, {"s1": 1})
-    await syncs.queue.drop(b"s1:walk:1")
+    await syncs.queue.drop_job(b"s1:walk:1")
     following = sync_payload("s1", "walk", 2)
     assert (
         await syncs.watchdog.revive_sync("s1", SyncState.QUEUED, 1, following, max_revivals=0, message="lost")
@@ -168,7 +168,7 @@ async def test_resume_of_a_sync_that_never_began_queues_it_again(syncs: Syncs) -
 async def test_restart_reads_anew_with_fresh_sums_and_keeps_what_was_paid(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
     await buy(syncs)
-    await syncs.jobs.remember_lookup(lease, "found")
+    await syncs.jobs.store_lookup(lease, "found")
     await syncs.jobs.hand_over(lease, after(lease), "token", trouble_ms=9)
     await syncs.jobs.fail((await syncs.begin()).lease, FAILURE, "end")
     failed = await syncs.get()
@@ -227,7 +227,7 @@ async def test_resume_waits_for_another_sync_of_the_same_space(syncs: Syncs, oth
         lease = (await syncs.begin("s2")).lease
         if other is SyncState.FINALIZING:
             following = sync_payload("s2", "finalize", 2)
-            await syncs.jobs.commit(lease, Checkpoint(), "token", move="finalize", ticket=following)
+            await syncs.jobs.commit(lease, Checkpoint(), "token", move="finalize", payload=following)
     before = await syncs.dump()
     following = sync_payload("s1", "walk", failed.epoch + 1)
     assert await syncs.client.resume(failed, following) == "s2"
@@ -257,10 +257,10 @@ async def test_a_record_from_before_a_restart_is_not_an_outcome_after_it(syncs: 
     begun = await syncs.begin()
     await buy(syncs)  # by a job that slept through the restart
     following = sync_payload("s1", "finalize", begun.lease.epoch + 1)
-    await syncs.jobs.commit(begun.lease, begun.checkpoint, "token", move="finalize", ticket=following)
+    await syncs.jobs.commit(begun.lease, begun.checkpoint, "token", move="finalize", payload=following)
     assert (await syncs.get()).outcomes == ()
     assert await credits_of(syncs) == 300
-    assert await syncs.personas.find("reference") is not None
+    assert await syncs.personas.find_record("reference") is not None
 
 
 @pytest.mark.parametrize("state", STATES)

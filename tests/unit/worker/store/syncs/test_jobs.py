@@ -39,8 +39,8 @@ async def refused(syncs: Syncs, name: str, lease: LeaseGrant) -> str:
 
 async def test_a_job_that_begins_gets_all_that_it_needs(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
-    await syncs.jobs.remember_lookup(lease, "found")
-    await syncs.jobs.commit(lease, PAGE, "token", move="walk", ticket=after(lease))
+    await syncs.jobs.store_lookup(lease, "found")
+    await syncs.jobs.commit(lease, PAGE, "token", move="walk", payload=after(lease))
 
     begun = await syncs.begin()
 
@@ -199,7 +199,7 @@ async def test_a_hand_over_exchanges_the_job_and_wakes_a_worker_unless_it_waits(
     lease = await syncs.lease(SyncState.FETCHING)
     woken = await syncs.pool.llen(keys.WAKE)
     following = after(lease)
-    await syncs.jobs.commit(lease, PAGE, "token", move="walk", ticket=following, delay_s=delay_s)
+    await syncs.jobs.commit(lease, PAGE, "token", move="walk", payload=following, delay_s=delay_s)
 
     assert await syncs.pool.zrange(keys.QUEUE, 0, -1) == [b"s1:walk:2"]
     assert {name for name in await syncs.names() if name.startswith("arq:")} == {"arq:job:s1:walk:2"}
@@ -228,7 +228,7 @@ async def test_the_last_commit_of_a_walk_moves_the_sync_on(syncs: Syncs) -> None
     lease = await syncs.lease(SyncState.FETCHING)
     await syncs.pool.hset(keys.sync("s1"), "revivals", "2")
     await syncs.jobs.commit(
-        lease, replace(PAGE, pages=1), "token", move="finalize", ticket=sync_payload("s1", "finalize", 2)
+        lease, replace(PAGE, pages=1), "token", move="finalize", payload=sync_payload("s1", "finalize", 2)
     )
     sync = await syncs.get()
     assert (sync.state, sync.epoch, sync.revivals) == (SyncState.FINALIZING, 2, 0)
@@ -238,10 +238,10 @@ async def test_the_last_commit_of_a_walk_moves_the_sync_on(syncs: Syncs) -> None
 
 async def test_a_commit_without_the_ticket_that_it_needs_is_a_mistake(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
-    with pytest.raises(ValueError, match="ticket"):
+    with pytest.raises(ValueError, match="payload"):
         await syncs.jobs.commit(lease, PAGE, "token", move="walk")
-    with pytest.raises(ValueError, match="ticket"):
-        await syncs.jobs.commit(lease, PAGE, "token", ticket=after(lease))
+    with pytest.raises(ValueError, match="payload"):
+        await syncs.jobs.commit(lease, PAGE, "token", payload=after(lease))
 
 
 # Signs of life

@@ -259,7 +259,7 @@ class StoreMachine(RuleBasedStateMachine):
         options: dict[str, Any] = {"move": move, "note": f"page {total}"}
         if move != "stay":
             kind: JobKind = "walk" if move == "walk" else "finalize"
-            options |= {"ticket": sync_payload(lease.sync_id, kind, lease.epoch + 1), "delay_s": 60 if later else 0}
+            options |= {"payload": sync_payload(lease.sync_id, kind, lease.epoch + 1), "delay_s": 60 if later else 0}
         self.make(when, Call("commit", (lease, checkpoint, f"t{self.fresh()}"), options, view))
 
     @rule(ago=AGO, what=st.sampled_from(["heartbeat", "look-up", "plan", "hand-over", "failure", "end"]), when=WHEN)
@@ -271,8 +271,8 @@ class StoreMachine(RuleBasedStateMachine):
         failure = SyncFailure("code", f"Sentence {n}", resumable=n % 2 == 0)
         calls = {
             "heartbeat": Call("heartbeat", (lease,), {"note": f"note {n}", "for_s": 3}),
-            "look-up": Call("remember_lookup", (lease, f"look-up {n}")),
-            "plan": Call("remember_plan", (lease, Plan(max_credits=n))),
+            "look-up": Call("store_lookup", (lease, f"look-up {n}")),
+            "plan": Call("store_plan", (lease, Plan(max_credits=n))),
             "hand-over": Call("hand_over", (lease, following, f"t{n}"), {"delay_s": n % 2, "trouble_ms": n}),
             "failure": Call("fail", (lease, failure, f"t{n}")),
             "end": Call("complete", (lease, f"t{n}", Plan(max_credits=n) if n % 2 else None), compared(lease, n)),
@@ -381,7 +381,7 @@ class StoreMachine(RuleBasedStateMachine):
     def take(self, most: int) -> None:
         """A worker takes jobs."""
         ready = self.model.ready()
-        taken = self.wait(self.queue.take(most, 3600))
+        taken = self.wait(self.queue.take_jobs(most, 3600))
         ids = {job.job_id.decode() for job in taken.jobs}
         assert ids <= ready
         if any(int(job_id.rsplit(":", 1)[1]) > 2 for job_id in ready):
@@ -395,7 +395,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def drop(self, job_id: str) -> None:
         """arq ends a job that has not moved its sync, or somebody deletes it."""
-        self.wait(self.queue.drop(job_id.encode()))
+        self.wait(self.queue.drop_job(job_id.encode()))
         self.model.end_job(job_id)
         self.check()
 
@@ -536,6 +536,6 @@ def test_the_store_does_what_the_model_does_in_memory() -> None:
 
 def test_the_store_does_what_the_model_does_on_a_real_redis(session_redis: RedisServer) -> None:
     def connect() -> StorePool:
-        return redis_pool(session_redis.url, patience_s=10)
+        return redis_pool(session_redis.url, max_wait_s=10)
 
     run_state_machine_as_test(lambda: StoreMachine(connect), settings=CALM)

@@ -26,7 +26,7 @@ async def syncs(pool: StorePool) -> Syncs:
 
 
 async def take(syncs: Syncs, *running: str) -> tuple[list[str], bool]:
-    taken = await syncs.queue.take(5, 60, running=running)
+    taken = await syncs.queue.take_jobs(5, 60, running=running)
     return [job.job_id.decode() for job in taken.jobs], taken.waits_for_suspect
 
 
@@ -88,7 +88,7 @@ async def test_a_batch_that_was_lost_twice_is_a_suspect(syncs: Syncs) -> None:
 async def test_only_a_job_that_was_lost_before_starts_later(syncs: Syncs, before: int, waits: bool) -> None:
     """So that the jobs of a dead worker do not start together again."""
     await syncs.pool.hset(keys.sync("s1"), "revivals", before)
-    await syncs.queue.drop(SUSPECT.encode())
+    await syncs.queue.drop_job(SUSPECT.encode())
     await syncs.pool.zadd(keys.DUE, {"s1": 1})
     following = sync_payload("s1", "walk", 2)
     done = await syncs.watchdog.revive_sync(

@@ -19,7 +19,7 @@ from worker.models.plan import Plan
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState
 from worker.models.versions import FORMAT, NewerVersion, SyncUnreadable, UnreadableSync
-from worker.store import BatchWork, PersonaRecord, Sent, StorePool, keys
+from worker.store import BatchWork, PersonaRecord, SentPersona, StorePool, keys
 
 
 def _with(text: bytes | str, **fields: object) -> bytes:
@@ -39,7 +39,7 @@ async def test_unknown_fields_of_every_document_are_ignored(pool: StorePool) -> 
     assert [outcome.persona_id for outcome in after.outcomes] == ["p"]
     assert [sync.id for sync in await syncs.client.newest()] == ["s1"]
 
-    record = PersonaRecord("p", "space", "new", "s1", 5, sent=Sent("w", PersonaFigures(0.5, {}, {}), 1.0))
+    record = PersonaRecord("p", "space", "new", "s1", 5, sent=SentPersona("w", PersonaFigures(0.5, {}, {}), 1.0))
     raw = orjson.loads(record.encode())
     raw["sent"] |= {"of_tomorrow": 1}
     raw["sent"]["figures"] |= {"of_tomorrow": 1}
@@ -53,9 +53,9 @@ async def test_a_record_with_unknown_fields_can_be_replaced_and_forgotten(pool: 
     syncs = Syncs(pool)
     raw = _with(PersonaRecord("p", "space", "new", "s1", 5).encode(), of_tomorrow=1)
     await pool.hset(keys.personas("account"), "ref", raw)
-    record = await syncs.personas.find("ref")
+    record = await syncs.personas.find_record("ref")
     assert record is not None
-    assert await syncs.personas.forget("ref", record)
+    assert await syncs.personas.delete_record("ref", record)
 
 
 def _request(**fields: object) -> str:
@@ -95,15 +95,15 @@ async def two_syncs(pool: StorePool) -> Syncs:
 
 
 async def test_jobs_of_a_newer_format_stay_in_the_queue_and_are_passed_over(two_syncs: Syncs) -> None:
-    first = await two_syncs.queue.take(5, 60)
+    first = await two_syncs.queue.take_jobs(5, 60)
     assert [job.job_id for job in first.jobs] == [b"ours:walk:1"]
-    again = await two_syncs.queue.take(5, 60)
+    again = await two_syncs.queue.take_jobs(5, 60)
     assert (again.jobs, again.dropped) == ([], [])
     assert again.next_s is None or again.next_s > 1  # so nobody looks again at once
     assert await two_syncs.pool.zscore(keys.QUEUE, "newer:walk:1") is not None
     assert await two_syncs.pool.exists("arq:in-progress:newer:walk:1") == 0
     await two_syncs.pool.hset(keys.sync("newer"), "format", FORMAT)  # as a newer worker sees it
-    assert [job.job_id for job in (await two_syncs.queue.take(5, 60)).jobs] == [b"newer:walk:1"]
+    assert [job.job_id for job in (await two_syncs.queue.take_jobs(5, 60)).jobs] == [b"newer:walk:1"]
 
 
 async def test_many_jobs_of_a_newer_format_keep_nobody_from_the_jobs_behind_them(pool: StorePool) -> None:
@@ -113,7 +113,7 @@ async def test_many_jobs_of_a_newer_format_keep_nobody_from_the_jobs_behind_them
         await syncs.create(name, REQUEST.model_copy(update={"space_id": name}))
         await pool.hset(keys.sync(name), "format", FORMAT + 1)
     await syncs.create("ours", REQUEST.model_copy(update={"space_id": "ours"}))
-    assert [job.job_id for job in (await syncs.queue.take(5, 60)).jobs] == [b"ours:walk:1"]
+    assert [job.job_id for job in (await syncs.queue.take_jobs(5, 60)).jobs] == [b"ours:walk:1"]
     assert await pool.zcard(keys.QUEUE) == 251
 
 
@@ -175,13 +175,13 @@ async def test_a_worker_leaves_what_it_cannot_read(fake_pool: StorePool, caplog:
         await syncs.create()
         request = _with(REQUEST.model_dump_json(), rules={"name": "r", "traits": [], "clusters": [], "order": 1})
         await fake_pool.hset(keys.sync("s1"), "request", request)
-        [job] = (await syncs.queue.take(1, 60)).jobs
+        [job] = (await syncs.queue.take_jobs(1, 60)).jobs
         await worker.functions["walk"].coroutine(worker.ctx, "s1", 1)
         fields = await fake_pool.hgetall(keys.sync("s1"))
         assert (fields[b"format"], fields[b"state"], fields[b"revivals"]) == (b"2", b"fetching", b"0")
         assert fields[b"request"] == request
         assert await fake_pool.zscore(syncs.queue.name, fields[b"job"]) is not None
-        assert (await syncs.queue.take(5, 60)).jobs == []
+        assert (await syncs.queue.take_jobs(5, 60)).jobs == []
         await fake_pool.zadd(keys.DUE, {"s1": 1})
         await build_watchdog(worker.ctx["worker"]).check_due()
         assert await fake_pool.hget(keys.sync("s1"), "revivals") == b"0"
@@ -190,8 +190,8 @@ async def test_a_worker_leaves_what_it_cannot_read(fake_pool: StorePool, caplog:
         newer = orjson.dumps({**orjson.loads(job.job), "f": "rank", "v": JOB_VERSION + 1})
         await fake_pool.set("arq:job:of-tomorrow", newer)
         await fake_pool.zadd(syncs.queue.name, {"of-tomorrow": 1})
-        [taken] = (await syncs.queue.take(1, 60)).jobs
+        [taken] = (await syncs.queue.take_jobs(1, 60)).jobs
         await worker._start(taken)
         assert await fake_pool.get("arq:job:of-tomorrow") == newer
         assert await fake_pool.exists("arq:in-progress:of-tomorrow") == 0
-        assert (await syncs.queue.take(1, 60)).jobs == []
+        assert (await syncs.queue.take_jobs(1, 60)).jobs == []

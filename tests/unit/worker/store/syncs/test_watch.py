@@ -74,7 +74,7 @@ async def test_what_cannot_be_a_sync_does_not_keep_others_from_being_watched(syn
 
 
 async def take_and_die(syncs: Syncs) -> None:
-    await syncs.queue.take(1, 60)
+    await syncs.queue.take_jobs(1, 60)
 
 
 async def lose_the_data(syncs: Syncs) -> None:
@@ -112,7 +112,7 @@ async def test_a_sync_whose_job_is_lost_gets_the_next_one(
     assert (sync.epoch, sync.revivals) == (2, 1)
     assert {name for name in await syncs.names() if name.startswith("arq:")} == {"arq:job:s1:walk:2"}
     assert await syncs.pool.zrange(QUEUE, 0, -1) == [b"s1:walk:2"]
-    assert [job.job_id for job in (await syncs.queue.take(5, 60)).jobs] == [b"s1:walk:2"]
+    assert [job.job_id for job in (await syncs.queue.take_jobs(5, 60)).jobs] == [b"s1:walk:2"]
     assert (await syncs.begin()).lease.epoch == 2
 
 
@@ -164,12 +164,12 @@ async def test_fifty_watchers_do_not_multiply_jobs(syncs: Syncs) -> None:
 async def test_too_many_revivals_without_progress_fail_the_sync_resumable(syncs: Syncs, state: SyncState) -> None:
     await syncs.bring(state)
     if state is SyncState.QUEUED:
-        await syncs.queue.drop(b"s1:walk:1")
+        await syncs.queue.drop_job(b"s1:walk:1")
     for number in range(3):
         await silence(syncs)
         assert await revive(syncs, most=3) == "revived"
         assert (await syncs.get()).revivals == number + 1
-        await syncs.queue.take(1, 60)
+        await syncs.queue.take_jobs(1, 60)
     await silence(syncs)
     assert await revive(syncs, most=3) == "failed"
 

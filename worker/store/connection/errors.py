@@ -12,7 +12,7 @@ from typing import Any
 import redis.exceptions as redis_errors
 
 from worker.errors import StoreUnusable
-from worker.store.connection.outage import reason
+from worker.store.connection.outage import describe_error
 
 CLUSTER = (
     "REDIS_URL names a Redis Cluster, which is not supported: scripts and queue span its slots. "
@@ -44,7 +44,7 @@ _SENTINEL_COMMANDS = {
 _PASSED_ON = (redis_errors.NoScriptError, redis_errors.WatchError)
 
 
-def unusable(error: Exception, command: Sequence[Any]) -> Exception:
+def to_store_error(error: Exception, command: Sequence[Any]) -> Exception:
     """The error as StoreUnusable if Redis has answered with one; any other, and those that callers expect, as it is.
 
     command: the name and the arguments; empty for a pipeline, whose errors name the command.
@@ -74,7 +74,7 @@ def _sentence(error: redis_errors.RedisError, command: Sequence[Any]) -> str:
             f"Redis holds something that is not ours: {key} is of another type. "
             "Move it away, or set another REDIS_PREFIX"
         )
-    return f"Redis refuses a command: {reason(error).partition(', with args beginning with')[0]}"
+    return f"Redis refuses a command: {describe_error(error).partition(', with args beginning with')[0]}"
 
 
 def _text(part: object) -> str:
