@@ -77,7 +77,7 @@ class SyncFailed(PersonasError):
 class SyncClient:
     """The front door. Use it as an async context manager.
 
-    redis_url: as in `REDIS_URL`. patience_s: how long one call waits for a Redis that is away before it raises
+    redis_url: as in `REDIS_URL`. max_wait_s: how long one call waits for a Redis that does not answer before it raises
     StoreUnavailable. Raises ConfigurationError if the URL is malformed.
     """
 
@@ -86,17 +86,17 @@ class SyncClient:
         redis_url: str,
         *,
         settings: ClientConfig | None = None,
-        patience_s: float = 5.0,
+        max_wait_s: float = 5.0,
         pool: StorePool | None = None,
     ) -> None:
         self._settings = settings = settings or load_client_config()
-        self._pool = pool or redis_pool(redis_url, max_wait_s=patience_s, prefix=settings.redis_prefix)
+        self._pool = pool or redis_pool(redis_url, max_wait_s=max_wait_s, prefix=settings.redis_prefix)
         self._owns_pool = pool is None
         self._syncs = client_sync_store(self._pool, settings)
         self._workers = worker_registry(self._pool, settings)
 
     @classmethod
-    def on(cls, pool: StorePool, settings: ClientConfig) -> Self:
+    def from_pool(cls, pool: StorePool, settings: ClientConfig) -> Self:
         """A client that shares a pool, which it does not close."""
         return cls("", settings=settings, pool=pool)
 

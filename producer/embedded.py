@@ -23,9 +23,9 @@ from worker.store import embedded_pool
 from worker.store.claims.claim_file import ClaimFile
 from worker.store.connection.pool import closing
 
-DEMO_SPACE = "demo"
+DEMO_SPACE_ID = "demo"
 
-DEMO = SandboxOptions(
+DEMO_OPTIONS = SandboxOptions(
     {"saas": SpaceSpec(20_000, "saas", seed=1, as_of=time.time())},
     default_space=SpaceSpec(20_000, "mixed", seed=1),
     latency_s=0.07,
@@ -36,7 +36,7 @@ DEMO = SandboxOptions(
 
 
 @contextlib.asynccontextmanager
-async def embedded(
+async def embedded_client(
     settings: Settings, *, opener: Opener | None = None, claims: ClaimFile | None = None
 ) -> AsyncIterator[SyncClient]:
     """A client with a worker of its own; both end with the block, the worker after it has stopped its jobs.
@@ -61,7 +61,7 @@ async def embedded(
         worker.add_done_callback(interrupt)
         try:
             await ready.wait()
-            yield SyncClient.on(pool, settings)
+            yield SyncClient.from_pool(pool, settings)
         finally:
             worker.remove_done_callback(interrupt)
             if worker.done():
@@ -72,8 +72,8 @@ async def embedded(
 
 
 @contextlib.asynccontextmanager
-async def made_up(
-    settings: Settings, options: SandboxOptions = DEMO, *, dialect: Dialect | None = None
+async def sandbox_settings(
+    settings: Settings, options: SandboxOptions = DEMO_OPTIONS, *, dialect: Dialect | None = None
 ) -> AsyncIterator[Settings]:
     """The settings with the stand-ins in the place of both APIs, and neither Redis nor keys of the environment.
 

@@ -25,12 +25,12 @@ LONGEST_WAIT_S = 70.0
 _KEY: TypeAdapter[str] = TypeAdapter(Name)
 
 
-class Refused(PersonasError):
+class PersonaRecordError(PersonasError):
     """What was asked for makes no sense as things are; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
-class Place:
+class ClusterAddress:
     """Where a persona belongs: a cluster of a space, by its key. rules: their name. Raises ConfigurationError."""
 
     space_id: str
@@ -64,7 +64,7 @@ class Place:
         return identity(self.space_id, self.collection, self.rules)
 
 
-class Catalogue:
+class PersonaCatalog:
     """The records of one Mavera account. mavera: None if there is no key, so that nobody can look there."""
 
     def __init__(self, store: PersonaStore, mavera: MaveraClient | None, limiter: Limiter) -> None:
@@ -85,27 +85,29 @@ class Catalogue:
         """The references that several personas at Mavera carry, as of `find_twins`; empty if there is no key.
 
         Raises:
-            Refused: Mavera's list cannot be read.
+            PersonaRecordError: Mavera's list cannot be read.
         """
         if self._mavera is None:
             return {}
         return find_twins([persona async for persona in self._listed("")])
 
-    async def adopt(self, place: Place, persona_id: str) -> bool:
+    async def adopt(self, place: ClusterAddress, persona_id: str) -> bool:
         """Makes a persona that somebody has made the cluster's own; its next sync updates it.
 
         Its description gets the reference at once. False if that is left to the next sync, for want of a key or of
-        the present description. Safe to repeat. Raises Refused.
+        the present description. Safe to repeat. Raises PersonaRecordError.
         """
         records = await self._store.all_records()
         known = records.get(str(place.reference))
         if known and known.persona_id != persona_id:
-            raise Refused(f"{place} has {known.persona_id} already; forget that one first.")
+            raise PersonaRecordError(f"{place} has {known.persona_id} already; forget that one first.")
         for name, record in records.items():
             if record.persona_id == persona_id and record is not known:
-                owner = Place(record.space_id, record.cluster, record.collection, record.rules)
+                owner = ClusterAddress(record.space_id, record.cluster, record.collection, record.rules)
                 if name == str(owner.reference):  # in mode `create` it is the sync's, which no further one goes by
-                    raise Refused(f"{persona_id} is the persona of {owner}; rename that cluster, or forget it first.")
+                    raise PersonaRecordError(
+                        f"{persona_id} is the persona of {owner}; rename that cluster, or forget it first."
+                    )
         persona = await self._at_mavera(place, persona_id) if self._mavera else None
         if known is None:
             record = PersonaRecord(
@@ -119,17 +121,17 @@ class Catalogue:
             _require_ok(await self._store.adopt(str(place.reference), record, place.identity), place)
         return persona is not None and await self._refer(persona, place)
 
-    async def forget(self, place: Place) -> PersonaRecord:
-        """Forgets a cluster's persona, and leaves it at Mavera. Raises Refused if none is known."""
+    async def forget(self, place: ClusterAddress) -> PersonaRecord:
+        """Forgets a cluster's persona, and leaves it at Mavera. Raises PersonaRecordError if none is known."""
         record = await self._known(place)
         if not await self._store.delete_record(str(place.reference), record):
             _require_ok("changed", place)
         return record
 
-    async def rename(self, old: Place, key: str) -> bool:
+    async def rename(self, old: ClusterAddress, key: str) -> bool:
         """Moves a cluster's persona to the cluster's new key, here and in its description at Mavera.
 
-        False if the list does not show its description, which is then left to the next sync. Raises Refused.
+        False if the list does not show its description, which is then left to the next sync. Raises PersonaRecordError.
         """
         new = replace(old, cluster=key)
         if self._mavera is None:
@@ -143,25 +145,25 @@ class Catalogue:
         _require_ok(await self._store.rename(*references, record, replace(record, cluster=key), new.identity), new)
         return await self._refer(persona, new)
 
-    async def _known(self, place: Place) -> PersonaRecord:
+    async def _known(self, place: ClusterAddress) -> PersonaRecord:
         record = await self._store.find_record(str(place.reference))
         if record is None:
-            raise Refused(
+            raise PersonaRecordError(
                 f"No persona of {place} is known (collection {place.collection}, rules {place.rules}).",
                 hint="To see which personas are known: `segment-personas personas list`.",
             )
         return record
 
-    async def _at_mavera(self, place: Place, persona_id: str) -> Persona:
-        """The persona as Mavera lists it. Raises Refused if it does not, or if nobody may change it."""
+    async def _at_mavera(self, place: ClusterAddress, persona_id: str) -> Persona:
+        """The persona as Mavera lists it. Raises PersonaRecordError if it does not, or if nobody may change it."""
         # One of ours is found at once by its reference; one made by hand only among all of them.
         for search in (place.reference.family, ""):
             async for persona in self._listed(search):
                 if persona.id == persona_id:
                     if persona.is_custom is False:
-                        raise Refused(f"{persona_id} is one of Mavera's own, which cannot be changed.")
+                        raise PersonaRecordError(f"{persona_id} is one of Mavera's own, which cannot be changed.")
                     return persona
-        raise Refused(
+        raise PersonaRecordError(
             f"Mavera lists no persona {persona_id}.",
             hint="Check the id, and whether MAVERA_API_KEY belongs to the account that has the persona.",
         )
@@ -177,9 +179,9 @@ class Catalogue:
         try:
             return await request()
         except ApiError as error:
-            raise Refused(str(error), hint=error.hint) from None
+            raise PersonaRecordError(str(error), hint=error.hint) from None
 
-    async def _refer(self, persona: Persona, place: Place) -> bool:
+    async def _refer(self, persona: Persona, place: ClusterAddress) -> bool:
         """Writes the reference into the description; False if the list does not show what that is."""
         if persona.description is None:
             return False
@@ -190,7 +192,7 @@ class Catalogue:
                 await self._slot()
                 await self._mavera.describe(persona.id, described)
             except PersonasError as error:
-                raise Refused(
+                raise PersonaRecordError(
                     f"{persona.id} is recorded as the persona of {place}, but its description at Mavera is as it was; "
                     f"the next sync changes that. {error}"
                 ) from None
@@ -200,23 +202,25 @@ class Catalogue:
         try:
             await self._limiter.wait_for_slot(LONGEST_WAIT_S)
         except MustWait as wait:
-            raise Refused(f"Mavera's rate limit is used up; try again in {wait.wait_s:.0f} s.") from None
+            raise PersonaRecordError(f"Mavera's rate limit is used up; try again in {wait.wait_s:.0f} s.") from None
 
 
 def _order(record: PersonaRecord) -> tuple[str, ...]:
     return record.space_id, record.collection, record.rules, record.cluster, record.persona_id
 
 
-def _require_ok(answer: str, place: Place) -> None:
-    """Raises Refused unless a script of the store has done what was asked for."""
+def _require_ok(answer: str, place: ClusterAddress) -> None:
+    """Raises PersonaRecordError unless a script of the store has done what was asked for."""
     match answer:
         case "ok":
             return
         case "exists":
-            raise Refused(f"{place} has a persona already; forget that one first.")
+            raise PersonaRecordError(f"{place} has a persona already; forget that one first.")
         case "doubt":
-            raise Refused(f"A persona for {place} may have been bought; resume the sync that was buying it first.")
+            raise PersonaRecordError(
+                f"A persona for {place} may have been bought; resume the sync that was buying it first."
+            )
         case "changed":
-            raise Refused(f"The record of {place} has changed just now; look at it, and try again.")
+            raise PersonaRecordError(f"The record of {place} has changed just now; look at it, and try again.")
         case sync_id:
-            raise Refused(f"{sync_id} is under way in this space; wait for it, or cancel it.")
+            raise PersonaRecordError(f"{sync_id} is under way in this space; wait for it, or cancel it.")

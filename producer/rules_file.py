@@ -11,7 +11,7 @@ from worker.errors import ConfigurationError
 from worker.settings import Settings
 
 
-def chosen_rules(settings: Settings, file: str | None) -> Rules:
+def load_chosen_rules(settings: Settings, file: str | None) -> Rules:
     """The rules of `file`, else of CLUSTERS_FILE, else the default ones.
 
     Raises ConfigurationError that says what is wrong with the file, line by line.

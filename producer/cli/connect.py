@@ -10,7 +10,7 @@ from producer.cli.command_lines import command
 from producer.cli.sync_options import SyncOptions, chosen_dialect
 from producer.cli.terminal import Screen
 from producer.client import SyncClient, SyncConflict
-from producer.embedded import embedded, made_up
+from producer.embedded import embedded_client, sandbox_settings
 from worker.errors import ConfigurationError, PersonasError
 from worker.jobs.arq_worker import required_tokens
 from worker.jobs.store_factories import claim_file
@@ -20,12 +20,12 @@ from worker.segment.export_file import open_any_file
 from worker.settings import Settings
 from worker.store.claims.claim_file import StateUnusable
 
-PATIENCE_S = 3.0
+REDIS_MAX_WAIT_S = 3.0
 """How long a command waits for a Redis that does not answer, before it gives up."""
 
 
 @contextlib.asynccontextmanager
-async def front_door(
+async def open_client(
     settings: Settings, err: Screen, options: SyncOptions, space_ids: Sequence[str]
 ) -> AsyncIterator[SyncClient]:
     """Where the syncs are asked for; says what running in this process means.
@@ -46,7 +46,9 @@ async def front_door(
             if options.from_file is None:
                 made = "Made-up profiles, from stand-ins for Segment and Mavera"
             err.say(f"{made} in this process. No key is used.", "dim")
-            settings = await stack.enter_async_context(made_up(settings, dialect=chosen_dialect(settings, options)))
+            settings = await stack.enter_async_context(
+                sandbox_settings(settings, dialect=chosen_dialect(settings, options))
+            )
         try:
             opener = None if options.from_file is None else open_any_file
             settings.require(*required_tokens(opener))
@@ -60,7 +62,7 @@ async def front_door(
                         f"Mavera's list is watched for {settings.mavera_settle_s:g} s.",
                         "yellow",
                     )
-            client = await stack.enter_async_context(embedded(settings, opener=opener, claims=claims))
+            client = await stack.enter_async_context(embedded_client(settings, opener=opener, claims=claims))
         except StateUnusable:
             raise
         except ConfigurationError as error:
@@ -79,7 +81,7 @@ def redis_client(settings: Settings) -> SyncClient:
     """A client for the Redis of REDIS_URL. Raises ConfigurationError if there is none, or none that can be used."""
     settings.require("redis_url")
     assert settings.redis_url
-    return SyncClient(settings.redis_url.get_secret_value(), settings=settings, patience_s=PATIENCE_S)
+    return SyncClient(settings.redis_url.get_secret_value(), settings=settings, max_wait_s=REDIS_MAX_WAIT_S)
 
 
 async def enqueue(

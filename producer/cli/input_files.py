@@ -17,7 +17,7 @@ _DATA = re.compile(
 """How names of data files end. No space id of Segment does."""
 
 
-def check_names(arguments: Sequence[str], files: Sequence[str]) -> None:
+def check_file_names(arguments: Sequence[str], files: Sequence[str]) -> None:
     """Refuses names of files where they mean something else.
 
     Args:

@@ -31,7 +31,7 @@ from worker.models.sync import Sync, SyncState
 
 
 @dataclass(frozen=True)
-class Manner:
+class ReportOptions:
     """How a command shows its syncs.
 
     Attributes:
@@ -52,7 +52,7 @@ class Manner:
 
 
 @dataclass(frozen=True)
-class Ending:
+class FollowResult:
     """How following ended. syncs: as last seen. stopped: why, if they have not all ended. code: then the exit code."""
 
     syncs: list[Sync]
@@ -61,32 +61,32 @@ class Ending:
 
 
 async def follow_to_end(
-    client: SyncClient, syncs: Sequence[Sync], err: Screen, timeout_s: float, manner: Manner
-) -> Ending:
+    client: SyncClient, syncs: Sequence[Sync], err: Screen, timeout_s: float, report_options: ReportOptions
+) -> FollowResult:
     """Follows the syncs to their end, to the end of patience, or to the user's Ctrl-C; never raises for these."""
     with progress(err) as shown:
-        follower = Follower(client, syncs, shown, watch_workers=manner.arguments is None)
+        follower = Follower(client, syncs, shown, watch_workers=report_options.arguments is None)
         try:
             await follower.run(timeout_s)
         except TimeoutError:
-            return Ending(follower.syncs, f"Timed out after {timeout_s:g} s", TRY_LATER)
+            return FollowResult(follower.syncs, f"Timed out after {timeout_s:g} s", TRY_LATER)
         except asyncio.CancelledError:
             # Ctrl-C or SIGTERM. Swallow the cancellation: the hints are still to be printed.
-            return Ending(follower.syncs, "Interrupted", INTERRUPTED)
-        if not manner.json:
+            return FollowResult(follower.syncs, "Interrupted", INTERRUPTED)
+        if not report_options.json:
             shown.clear()  # the report that follows says all of it
-    return Ending(follower.syncs)
+    return FollowResult(follower.syncs)
 
 
-def finish(ending: Ending, err: Screen, manner: Manner) -> int:
+def finish(ending: FollowResult, err: Screen, report_options: ReportOptions) -> int:
     """Shows how following ended and how to go on. Returns the exit code."""
-    if manner.json or not ending.stopped:
-        show(ending.syncs, err, manner)
+    if report_options.json or not ending.stopped:
+        show(ending.syncs, err, report_options)
     if not ending.stopped:
-        return _code(ending.syncs, manner)
-    if manner.arguments is not None:
+        return _code(ending.syncs, report_options)
+    if report_options.arguments is not None:
         lost = "stopping, and the state of the sync is lost. Personas already created are kept. To run it again:"
-        err.say(str(NextStep(f"{ending.stopped}: {lost}", (run_again(manner.arguments),))))
+        err.say(str(NextStep(f"{ending.stopped}: {lost}", (run_again(report_options.arguments),))))
         return ending.code
     err.say(f"{ending.stopped}: no longer following.")
     for step in after_leaving([sync for sync in ending.syncs if not sync.state.is_final]):
@@ -94,40 +94,42 @@ def finish(ending: Ending, err: Screen, manner: Manner) -> int:
     return ending.code
 
 
-def show(syncs: Sequence[Sync], err: Screen, manner: Manner, now: float | None = None) -> None:
+def show(syncs: Sequence[Sync], err: Screen, report_options: ReportOptions, now: float | None = None) -> None:
     """Shows the syncs as they are, and what to do about those that failed or only planned. now: as in `timings`."""
     out = stdout()
-    steps = [_next_step(sync, manner) for sync in syncs]
-    if manner.json:
-        write_documents(out, syncs, manner, now)
+    steps = [_next_step(sync, report_options) for sync in syncs]
+    if report_options.json:
+        write_documents(out, syncs, report_options, now)
     else:
         for sync in syncs:
-            out.put(*report(sync, now, details=manner.details, plan_shown=manner.plan_shown))
+            out.put(*report(sync, now, details=report_options.details, plan_shown=report_options.plan_shown))
     for step in steps:
         if step is not None:
             err.say(str(step))
 
 
-def write_documents(out: Screen, syncs: Sequence[Sync], manner: Manner, now: float | None = None) -> None:
+def write_documents(
+    out: Screen, syncs: Sequence[Sync], report_options: ReportOptions, now: float | None = None
+) -> None:
     """Writes the syncs as one JSON document."""
     documents = []
     for sync in syncs:
-        step = _next_step(sync, manner) if sync.error else None
+        step = _next_step(sync, report_options) if sync.error else None
         documents.append(sync_document(sync, now, hint=" ; ".join(step.commands) if step else ""))
-    out.write_json(documents if manner.many else documents[0])
+    out.write_json(documents if report_options.many else documents[0])
 
 
-def print_asked(syncs: Sequence[Sync], *, json: bool, many: bool = False) -> None:
+def print_enqueued(syncs: Sequence[Sync], *, json: bool, many: bool = False) -> None:
     """Shows syncs that are not followed: their ids, or all that is known as JSON."""
     out = stdout()
     if json:
-        write_documents(out, syncs, Manner(json=True, many=many))
+        write_documents(out, syncs, ReportOptions(json=True, many=many))
     else:
         for sync in syncs:
             out.write(sync.id)
 
 
-async def hint_at_workers(client: SyncClient, err: Screen) -> None:
+async def warn_without_worker(client: SyncClient, err: Screen) -> None:
     """Says so if no worker is running, so that nothing happens."""
     if not await client.workers():
         err.say(f"No worker is alive, so nothing happens yet. {start_worker()}")
@@ -141,18 +143,18 @@ def exit_code_of_syncs(syncs: Iterable[Sync]) -> int:
     return NOT_AGREED if SyncState.CANCELLED in states else DONE
 
 
-def _next_step(sync: Sync, manner: Manner) -> NextStep | None:
+def _next_step(sync: Sync, report_options: ReportOptions) -> NextStep | None:
     if sync.state is SyncState.FAILED:
-        return after_failure(sync, manner.arguments)
+        return after_failure(sync, report_options.arguments)
     if sync.planned:
-        return after_plan(sync, manner.arguments)
-    return after_a_part(sync, manner.arguments) if skips_part(sync) else None
+        return after_plan(sync, report_options.arguments)
+    return after_a_part(sync, report_options.arguments) if skips_part(sync) else None
 
 
-def _code(syncs: Sequence[Sync], manner: Manner) -> int:
+def _code(syncs: Sequence[Sync], report_options: ReportOptions) -> int:
     code = exit_code_of_syncs(syncs)
     plans = [sync.planned for sync in syncs if sync.planned]
-    if code or not manner.changes_code or not plans:
+    if code or not report_options.changes_code or not plans:
         return code
     if any(plan.over_budget or plan.alarms for plan in plans):
         return NEEDS_DECISION

@@ -12,10 +12,10 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from producer.cli.input_files import check_names
+from producer.cli.input_files import check_file_names
 from producer.cli.terminal import Screen
-from producer.embedded import DEMO_SPACE
-from producer.rules_file import chosen_rules
+from producer.embedded import DEMO_SPACE_ID
+from producer.rules_file import load_chosen_rules
 from worker.clusters import Rules
 from worker.errors import ConfigurationError
 from worker.models.request import (
@@ -109,13 +109,13 @@ class SyncOptions:
             )
 
 
-def requests_for(settings: Settings, options: SyncOptions, *, plan_only: bool = False) -> list[SyncRequest]:
+def build_requests(settings: Settings, options: SyncOptions, *, plan_only: bool = False) -> list[SyncRequest]:
     """A request for each space. Raises ConfigurationError that says what is wrong with the options."""
-    check_names(options.space_ids, options.from_files)
+    check_file_names(options.space_ids, options.from_files)
     space_ids = list(options.space_ids)
     if not space_ids:
         # Made-up profiles should not stand under the name of a real space.
-        default = DEMO_SPACE if options.sandbox else settings.segment_space_id
+        default = DEMO_SPACE_ID if options.sandbox else settings.segment_space_id
         if default is None:
             raise ConfigurationError("Which space? Name one as an argument, or export SEGMENT_SPACE_ID.")
         space_ids = [default]
@@ -124,7 +124,7 @@ def requests_for(settings: Settings, options: SyncOptions, *, plan_only: bool = 
         raise ConfigurationError(f"{', '.join(twice)}: named more than once.")
     if options.idempotency_key and len(space_ids) > 1:
         raise ConfigurationError("--idempotency-key means one sync: name one space at a time.")
-    rules = chosen_rules(settings, options.clusters)
+    rules = load_chosen_rules(settings, options.clusters)
     file = options.from_file
     if file is not None:
         _check_goes_with_file(space_ids, options)

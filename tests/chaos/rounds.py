@@ -113,7 +113,7 @@ class Round:
         for _ in range(self._number_of_workers):
             await self._start_worker()
         async with SyncClient(
-            self._redis.url, settings=load_settings(stall_s=2, heartbeat_s=0.5), patience_s=30
+            self._redis.url, settings=load_settings(stall_s=2, heartbeat_s=0.5), max_wait_s=30
         ) as client:
             pool = redis_pool(self._redis.url, max_wait_s=5)
             await know_run(pool)

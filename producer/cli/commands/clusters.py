@@ -13,7 +13,7 @@ from rich.text import Text
 
 from producer.cli.environment.command_settings import command_settings
 from producer.cli.terminal import stderr, stdout
-from producer.rules_file import chosen_rules, read
+from producer.rules_file import load_chosen_rules, read
 from worker.clusters import Rules
 from worker.clusters.rules.toml_file import MalformedRules, parse_rules, schema
 from worker.mavera.text.formatting import describe_condition, describe_trait_definition
@@ -45,7 +45,7 @@ def show(file: str | None, *, json: bool, toml: bool) -> int:
     if toml:
         out.write(read(file or settings.clusters_file or "recipe").rstrip("\n"))
         return 0
-    rules = chosen_rules(settings, file)
+    rules = load_chosen_rules(settings, file)
     if json:
         out.write_json(rules.model_dump(mode="json", by_alias=True, exclude_none=True))
     else:

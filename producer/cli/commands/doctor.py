@@ -33,10 +33,11 @@ from producer.cli.commands.doctor_findings import (
     judge_usage,
 )
 from producer.cli.commands.segment_pacing import Pace, space_pace
-from producer.cli.commands.syncs import run
+from producer.cli.connect import REDIS_MAX_WAIT_S
 from producer.cli.environment.command_settings import FoundSettings, found_settings, misspelt_settings
+from producer.cli.run_command import run_command
 from producer.cli.terminal import stdout
-from producer.rules_file import chosen_rules
+from producer.rules_file import load_chosen_rules
 from worker.clusters import RECIPE, Rules
 from worker.errors import ApiError, ConfigurationError, PersonasError, StoreUnavailable
 from worker.http.client import new_session
@@ -55,8 +56,6 @@ from worker.store.connection.probe import check_store
 
 STYLES: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 
-PATIENCE_S = 3.0
-
 MEASURED = 3
 """Pages of either kind whose time is taken; their median counts."""
 
@@ -68,7 +67,7 @@ def run_doctor(space_id: str | None, *, json: bool, clusters: str | None = None)
     """Runs the doctor with the settings of this process; a malformed one is a finding and stops no other check."""
     found = found_settings()
     settings = found.settings
-    return run(lambda *_: doctor(settings, space_id, json=json, clusters=clusters, found=found), settings)
+    return run_command(lambda *_: doctor(settings, space_id, json=json, clusters=clusters, found=found), settings)
 
 
 async def doctor(
@@ -92,7 +91,7 @@ async def doctor(
     found = found or FoundSettings(settings)
     before, rules = _judge_environment(found), RECIPE
     try:
-        rules = chosen_rules(settings, clusters)
+        rules = load_chosen_rules(settings, clusters)
     except ConfigurationError as error:
         advice = "Correct the file or its name; until then, the default clusters are checked."
         before.append(Finding("fail", "Clusters", str(error), advice, id="clusters.file"))
@@ -185,7 +184,7 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
         )
         return
     try:
-        async with closing(store_pool(settings, max_wait_s=PATIENCE_S)) as pool:
+        async with closing(store_pool(settings, max_wait_s=REDIS_MAX_WAIT_S)) as pool:
             health = await check_store(pool)
             registry = worker_registry(pool, settings)
             alive, all_alive = await registry.living_workers(), await registry.living_workers_of_all_accounts()
@@ -345,7 +344,7 @@ async def _records(settings: Settings) -> dict[str, PersonaRecord]:
     if settings.redis_url is None:
         return {}
     try:
-        async with closing(store_pool(settings, max_wait_s=PATIENCE_S)) as pool:
+        async with closing(store_pool(settings, max_wait_s=REDIS_MAX_WAIT_S)) as pool:
             return await persona_store(pool, settings).all_records()
     except PersonasError:
         return {}

@@ -10,14 +10,14 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from producer.cli.connect import PATIENCE_S
+from producer.cli.connect import REDIS_MAX_WAIT_S
 from producer.cli.terminal import Screen, stdout
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
 from producer.cli.views.sync_views import NARROW
 from producer.cli.views.time_formats import local_time, short_time, zone
 from producer.documents.persona_document import persona_entry
-from producer.persona_records import Catalogue, Place
-from producer.rules_file import chosen_rules
+from producer.persona_records import ClusterAddress, PersonaCatalog
+from producer.rules_file import load_chosen_rules
 from worker.clusters import Rules
 from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
 from worker.errors import ConfigurationError, PersonasError
@@ -34,9 +34,9 @@ from worker.store.connection.pool import closing
 
 async def listed(settings: Settings, err: Screen, space_id: str | None, *, json: bool) -> int:
     """Shows which persona belongs to which cluster, and which personas should not be there."""
-    async with _catalogue(settings) as catalogue:
-        found = await catalogue.all(space_id)
-        twins = await _twins(catalogue, err, found, space_id)
+    async with _open_catalog(settings) as catalog:
+        found = await catalog.all(space_id)
+        twins = await _twins(catalog, err, found, space_id)
     out, orphans = stdout(), _orphans(settings, found)
     if json:
         labels = _labels(settings)
@@ -62,11 +62,11 @@ async def listed(settings: Settings, err: Screen, space_id: str | None, *, json:
 
 
 async def _twins(
-    catalogue: Catalogue, err: Screen, records: Mapping[str, PersonaRecord], space_id: str | None
+    catalog: PersonaCatalog, err: Screen, records: Mapping[str, PersonaRecord], space_id: str | None
 ) -> dict[str, tuple[str, ...]]:
     """The personas that carry one reference: of the account, or of the families that a space's records are of."""
     try:
-        twins = await catalogue.twins()
+        twins = await catalog.twins()
     except PersonasError as error:
         err.say(f"Whether a persona is there twice is unknown: {error}", "dim")
         return {}
@@ -92,18 +92,18 @@ def _orphans(settings: Settings, records: Mapping[str, PersonaRecord]) -> list[s
     return found
 
 
-async def adopt(settings: Settings, err: Screen, place: Place, persona_id: str) -> int:
+async def adopt(settings: Settings, err: Screen, place: ClusterAddress, persona_id: str) -> int:
     """Makes a persona that somebody has made a cluster's own."""
-    async with _catalogue(settings) as catalogue:
-        referred = await catalogue.adopt(place, persona_id)
+    async with _open_catalog(settings) as catalog:
+        referred = await catalog.adopt(place, persona_id)
     err.say(f"{persona_id} is the persona of {place}. The next sync updates it{_and_its_reference(referred)}.")
     return 0
 
 
-async def forget(settings: Settings, err: Screen, place: Place) -> int:
+async def forget(settings: Settings, err: Screen, place: ClusterAddress) -> int:
     """Forgets which persona a cluster has."""
-    async with _catalogue(settings) as catalogue:
-        record = await catalogue.forget(place)
+    async with _open_catalog(settings) as catalog:
+        record = await catalog.forget(place)
     err.say(
         f"{record.persona_id} is forgotten as the persona of {place}. It is still at Mavera, where the next sync finds "
         "it by the reference in its description; delete it there if the cluster is to get a new one."
@@ -111,14 +111,14 @@ async def forget(settings: Settings, err: Screen, place: Place) -> int:
     return 0
 
 
-async def rename(settings: Settings, err: Screen, old: Place, key: str) -> int:
+async def rename(settings: Settings, err: Screen, old: ClusterAddress, key: str) -> int:
     """Moves a persona to its cluster's new key, and says so if the rules do not follow: the next sync would buy again.
 
     Raises ConfigurationError, and changes nothing, if the rules cannot be read.
     """
     rules = _present_rules(settings, old.rules)
-    async with _catalogue(settings) as catalogue:
-        referred = await catalogue.rename(old, key)
+    async with _open_catalog(settings) as catalog:
+        referred = await catalog.rename(old, key)
     err.say(
         f"The persona of {old} is that of {key} now. The next sync whose rules have a cluster {key} updates its "
         f"name{_and_its_reference(referred)}."
@@ -130,13 +130,13 @@ async def rename(settings: Settings, err: Screen, old: Place, key: str) -> int:
 
 def _present_rules(settings: Settings, name: str) -> Rules | None:
     """The rules of this name that a sync from here would use; None if it would use others, and none ship."""
-    rules = chosen_rules(settings, None)
+    rules = load_chosen_rules(settings, None)
     if rules.name == name:
         return rules
-    return chosen_rules(settings, name) if name in BUILTIN_RULES else None
+    return load_chosen_rules(settings, name) if name in BUILTIN_RULES else None
 
 
-def _not_followed(rules: Rules, old: Place, key: str) -> Iterator[str]:
+def _not_followed(rules: Rules, old: ClusterAddress, key: str) -> Iterator[str]:
     if old.cluster in rules.cluster_keys:
         yield (
             f"The rule set {rules.name} still has a cluster {old.cluster}, which has no persona now: the next sync "
@@ -147,12 +147,12 @@ def _not_followed(rules: Rules, old: Place, key: str) -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def _catalogue(settings: Settings) -> AsyncIterator[Catalogue]:
+async def _open_catalog(settings: Settings) -> AsyncIterator[PersonaCatalog]:
     async with (
-        closing(store_pool(settings, max_wait_s=PATIENCE_S)) as pool,
+        closing(store_pool(settings, max_wait_s=REDIS_MAX_WAIT_S)) as pool,
         new_session() as session,
     ):
-        yield Catalogue(persona_store(pool, settings), _mavera(settings, session), mavera_limiter(pool, settings))
+        yield PersonaCatalog(persona_store(pool, settings), _mavera(settings, session), mavera_limiter(pool, settings))
 
 
 def _mavera(settings: Settings, session: aiohttp.ClientSession) -> MaveraClient | None:
@@ -176,7 +176,7 @@ def _labels(settings: Settings) -> dict[tuple[str, str], str]:
     """The labels of clusters, as far as they are known here: by the name of the rules, and the key of the cluster."""
     known = [load_builtin_rules(name) for name in BUILTIN_RULES]
     with contextlib.suppress(ConfigurationError):  # a file that cannot be used has no labels
-        known.append(chosen_rules(settings, None))
+        known.append(load_chosen_rules(settings, None))
     return {(rules.name, cluster.key): cluster.label for rules in known for cluster in rules.clusters}
 
 

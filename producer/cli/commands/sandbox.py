@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 
 from producer.cli.terminal import stderr, stdout
-from producer.embedded import DEMO_SPACE
+from producer.embedded import DEMO_SPACE_ID
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from producer.sandbox import serve as serve_sandbox
 from producer.sandbox.spaces.space import Kind
@@ -20,7 +20,7 @@ from worker.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
-class StandIns:
+class SandboxCommand:
     """What is served, as the command line says it. faults: each a JSON object, see `producer.sandbox.faults.Fault`."""
 
     profiles: int
@@ -51,7 +51,7 @@ class StandIns:
         )
 
 
-def serve(stand_ins: StandIns, host: str, port: int) -> int:
+def serve(stand_ins: SandboxCommand, host: str, port: int) -> int:
     """Serves until Ctrl-C or SIGTERM; returns exit code 0. Raises ConfigurationError if it cannot listen there."""
     options = stand_ins.options()
     try:
@@ -82,7 +82,7 @@ def _tell(sandbox: Sandbox) -> None:
     for name, value in (
         ("SEGMENT_BASE_URL", sandbox.segment_url),
         ("SEGMENT_TOKEN", sandbox.options.segment_token),
-        ("SEGMENT_SPACE_ID", DEMO_SPACE),
+        ("SEGMENT_SPACE_ID", DEMO_SPACE_ID),
         ("MAVERA_BASE_URL", sandbox.mavera_url),
         ("MAVERA_API_KEY", sandbox.options.mavera_key),
     ):

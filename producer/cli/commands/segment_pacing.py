@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
+from producer.cli.connect import REDIS_MAX_WAIT_S
 from worker.errors import ConfigurationError, StoreUnavailable, StoreUnusable
 from worker.jobs.store_factories import segment_limiter, store_pool
 from worker.models.allowance import Allowance
@@ -18,9 +19,6 @@ from worker.store import Limiter
 from worker.store.connection.pool import closing
 
 T = TypeVar("T")
-
-PATIENCE_S = 3.0
-"""How long Redis is waited for. After that this process keeps the limit for itself."""
 
 
 class Pace:
@@ -63,6 +61,6 @@ async def space_pace(settings: Settings, space_id: str) -> AsyncIterator[Pace]:
         limiter = None
         if settings.redis_url is not None:
             with contextlib.suppress(ConfigurationError):
-                pool = await stack.enter_async_context(closing(store_pool(settings, max_wait_s=PATIENCE_S)))
+                pool = await stack.enter_async_context(closing(store_pool(settings, max_wait_s=REDIS_MAX_WAIT_S)))
                 limiter = segment_limiter(pool, settings, space_id)
         yield Pace(settings.segment_rate, limiter)

@@ -19,9 +19,9 @@ from rich.text import Text
 
 from producer.cli.commands.doctor_findings import describe_api_error
 from producer.cli.commands.segment_pacing import Pace, space_pace
-from producer.cli.input_files import check_names
+from producer.cli.input_files import check_file_names
 from producer.cli.terminal import Screen, stdout
-from producer.embedded import made_up
+from producer.embedded import sandbox_settings
 from worker.clusters.suggest.profiling import TraitCandidate
 from worker.clusters.suggest.proposal import Suggestion, suggest
 from worker.errors import ApiError, ConfigurationError, ResumableStop
@@ -75,14 +75,14 @@ async def suggestion(settings: Settings, err: Screen, sample: Sample, *, json: b
 
 async def _entries(settings: Settings, sample: Sample) -> Sequence[object]:
     """The profiles of a sample, with all their traits."""
-    check_names([] if sample.space_id is None else [sample.space_id], sample.files)
+    check_file_names([] if sample.space_id is None else [sample.space_id], sample.files)
     if sample.files:
         with contextlib.closing(OpenFiles(open_any_file)) as files:
             return await _read(FileSource(files, sample.files[0]), sample.profiles, Pace(math.inf))
     request = _request(settings, sample)
     async with contextlib.AsyncExitStack() as stack:
         if sample.sandbox:
-            settings = await stack.enter_async_context(made_up(settings, dialect=request.dialect))
+            settings = await stack.enter_async_context(sandbox_settings(settings, dialect=request.dialect))
         session = await stack.enter_async_context(new_session())
         # Made-up profiles have no limit that others share.
         pace = Pace(settings.segment_rate)

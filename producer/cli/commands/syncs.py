@@ -6,28 +6,25 @@ Each returns its exit code. Results go to standard output; progress, hints and r
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from producer.cli.connect import enqueue, front_door, redis_client
-from producer.cli.environment.command_settings import command_settings
-from producer.cli.exit_codes import DONE, INTERRUPTED, NOT_AGREED, WRONG_USE
+from producer.cli.connect import enqueue, open_client, redis_client
+from producer.cli.exit_codes import DONE, NOT_AGREED, WRONG_USE
 from producer.cli.next_steps import after_plan, first_sync
 from producer.cli.reporting import (
-    Ending,
-    Manner,
+    FollowResult,
+    ReportOptions,
     exit_code_of_syncs,
     finish,
     follow_to_end,
-    hint_at_workers,
-    print_asked,
+    print_enqueued,
     show,
+    warn_without_worker,
     write_documents,
 )
-from producer.cli.sync_options import SyncOptions, requests_for
-from producer.cli.terminal import Screen, confirm, show_log, stderr, stdout
+from producer.cli.sync_options import SyncOptions, build_requests
+from producer.cli.terminal import Screen, confirm, stdout
 from producer.cli.views import history as remembered
 from producer.cli.views.plan import changes_personas, plan_summary, question
 from producer.cli.views.sync_views import listing, report
@@ -40,38 +37,6 @@ from worker.models.versions import SyncUnreadable, UnreadableSync
 from worker.settings import Settings
 
 
-def run(
-    command: Callable[[Settings, Screen], Coroutine[Any, Any, int]],
-    settings: Settings | None = None,
-    *,
-    made_up: bool = False,
-) -> int:
-    """Runs a command. SIGTERM stops it as Ctrl-C does, and so does a second Ctrl-C.
-
-    Args:
-        command: What to run; it returns the exit code.
-        settings: Its settings; None: those of `command_settings`.
-        made_up: As of `command_settings`.
-    """
-    err = stderr()
-    if settings is None:
-        settings = command_settings(err, made_up=made_up)
-    show_log(err, settings.log_level if "log_level" in settings.model_fields_set else "ERROR")
-
-    async def main() -> int:
-        task = asyncio.current_task()
-        assert task is not None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a script
-                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        try:
-            return await command(settings, err)
-        except asyncio.CancelledError:
-            return INTERRUPTED  # before there was anything to follow
-
-    return asyncio.run(main())
-
-
 async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
     """Asks for a sync of each space, or a preview, and follows them to their end.
 
@@ -79,34 +44,34 @@ async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
     """
     options.check()
     asks = options.asks(err)
-    requests = requests_for(settings, options, plan_only=options.preview or asks)
+    requests = build_requests(settings, options, plan_only=options.preview or asks)
     in_process = options.in_process(settings)
-    manner = Manner(
+    report_options = ReportOptions(
         json=options.json,
         many=len(requests) > 1,
         details=options.details,
         arguments=options.typed if in_process else None,
         changes_code=options.exit_code,
     )
-    async with front_door(settings, err, options, [request.space_id for request in requests]) as client:
+    async with open_client(settings, err, options, [request.space_id for request in requests]) as client:
         syncs = await enqueue(settings, client, err, requests, options)
         if not options.wait:
-            await hint_at_workers(client, err)
-            print_asked(syncs, json=options.json, many=len(syncs) > 1)
+            await warn_without_worker(client, err)
+            print_enqueued(syncs, json=options.json, many=len(syncs) > 1)
             return DONE
-        ending = await follow_to_end(client, syncs, err, options.timeout_s, manner)
+        ending = await follow_to_end(client, syncs, err, options.timeout_s, report_options)
         if options.accept and not ending.stopped:
-            ending = await _accepted(client, ending, err, options, manner)
+            ending = await _accepted(client, ending, err, options, report_options)
         if asks and not ending.stopped:
-            agreed, shown = await _agreed(client, ending.syncs, err, options, manner)
+            agreed, shown = await _agreed(client, ending.syncs, err, options, report_options)
             if agreed is None:
                 return NOT_AGREED
-            manner = replace(manner, plan_shown=shown)
-            ending = await follow_to_end(client, agreed, err, options.timeout_s, manner)
-        code = finish(ending, err, manner)
+            report_options = replace(report_options, plan_shown=shown)
+            ending = await follow_to_end(client, agreed, err, options.timeout_s, report_options)
+        code = finish(ending, err, report_options)
         if options.sandbox and not options.json and not ending.stopped:
             err.say("\nThe same as JSON (--json):", "dim")
-            write_documents(stdout(), ending.syncs, manner)
+            write_documents(stdout(), ending.syncs, report_options)
         return code
 
 
@@ -126,11 +91,11 @@ async def apply(
     async with redis_client(settings) as client:
         found = await client.get(sync_id)
         if wait and found.request.plan_only and not found.state.is_final:
-            manner = Manner(json=json)
-            ending = await follow_to_end(client, [found], err, timeout_s, manner)
+            report_options = ReportOptions(json=json)
+            ending = await follow_to_end(client, [found], err, timeout_s, report_options)
             (found,) = ending.syncs
             if ending.stopped or not found.planned:
-                return finish(ending, err, manner)
+                return finish(ending, err, report_options)
         await _warn_of_newer(client, found, err)
         found = await client.apply(sync_id, accept=accept, max_credits=max_credits, allow_partial=allow_partial)
         return await _carry_on(client, found, err, wait=wait, json=json, timeout_s=timeout_s)
@@ -147,7 +112,7 @@ async def status(
     details: bool = False,
 ) -> int:
     """Shows a sync as it is, or follows it to its end."""
-    manner = Manner(json=json, details=details)
+    report_options = ReportOptions(json=json, details=details)
     async with redis_client(settings) as client:
         try:
             found = await client.get(sync_id)
@@ -160,11 +125,11 @@ async def status(
             err.say(f"{error}.", "red")
             return WRONG_USE
         if follow:
-            ending = await follow_to_end(client, [found], err, timeout_s, manner)
-            return finish(ending, err, manner)
+            ending = await follow_to_end(client, [found], err, timeout_s, report_options)
+            return finish(ending, err, report_options)
         if not found.state.is_final:
-            await hint_at_workers(client, err)
-        show([found], err, manner, now=await client.now())
+            await warn_without_worker(client, err)
+        show([found], err, report_options, now=await client.now())
         return exit_code_of_syncs([found])
 
 
@@ -174,7 +139,7 @@ async def listed(settings: Settings, err: Screen, *, json: bool, limit: int) -> 
         found = await client.list_all(limit)
         now = await client.now()
         if any(isinstance(one, Sync) and not one.state.is_final for one in found):
-            await hint_at_workers(client, err)
+            await warn_without_worker(client, err)
     out = stdout()
     if json:
         out.write_json(
@@ -239,14 +204,16 @@ async def resume(
 async def _carry_on(client: SyncClient, found: Sync, err: Screen, *, wait: bool, json: bool, timeout_s: float) -> int:
     """Follows a sync that goes on, or says at once that it does."""
     if not wait:
-        await hint_at_workers(client, err)
-        print_asked([found], json=json)
+        await warn_without_worker(client, err)
+        print_enqueued([found], json=json)
         return DONE
-    manner = Manner(json=json)
-    return finish(await follow_to_end(client, [found], err, timeout_s, manner), err, manner)
+    report_options = ReportOptions(json=json)
+    return finish(await follow_to_end(client, [found], err, timeout_s, report_options), err, report_options)
 
 
-async def _accepted(client: SyncClient, ending: Ending, err: Screen, options: SyncOptions, manner: Manner) -> Ending:
+async def _accepted(
+    client: SyncClient, ending: FollowResult, err: Screen, options: SyncOptions, report_options: ReportOptions
+) -> FollowResult:
     """Takes syncs that a guard has stopped past it, as `--accept` says."""
     going_on = []
     for one in ending.syncs:
@@ -255,11 +222,15 @@ async def _accepted(client: SyncClient, ending: Ending, err: Screen, options: Sy
             going_on.append(await client.resume(one.id, accept=True))
         else:
             going_on.append(one)
-    return await follow_to_end(client, going_on, err, options.timeout_s, manner) if going_on != ending.syncs else ending
+    return (
+        await follow_to_end(client, going_on, err, options.timeout_s, report_options)
+        if going_on != ending.syncs
+        else ending
+    )
 
 
 async def _agreed(
-    client: SyncClient, syncs: Sequence[Sync], err: Screen, options: SyncOptions, manner: Manner
+    client: SyncClient, syncs: Sequence[Sync], err: Screen, options: SyncOptions, report_options: ReportOptions
 ) -> tuple[list[Sync] | None, bool]:
     """Shows what is planned, asks if it costs something or a guard stops it, and applies it.
 
@@ -283,7 +254,7 @@ async def _agreed(
             agreed = False
         if not agreed:
             for one, _ in planned:
-                err.say(str(after_plan(one, manner.arguments)))
+                err.say(str(after_plan(one, report_options.arguments)))
             return None, True
     going_on = [
         await client.apply(one.id, accept=True, allow_partial=one.plans_from_part) if one.planned else one

@@ -19,9 +19,9 @@ def personas_list(
 ) -> None:
     """Show which persona belongs to which cluster, and when it was last updated."""
     from producer.cli.commands import personas
-    from producer.cli.commands.syncs import run
+    from producer.cli.run_command import run_command
 
-    exit_with(run(lambda settings, err: personas.listed(settings, err, space_id, json=json)))
+    exit_with(run_command(lambda settings, err: personas.listed(settings, err, space_id, json=json)))
 
 
 @app.command("adopt", epilog=EXIT_CODES)
@@ -34,11 +34,11 @@ def personas_adopt(
 ) -> None:
     """Use a persona that was made by hand for a cluster: the next sync updates it and buys none."""
     from producer.cli.commands import personas
-    from producer.cli.commands.syncs import run
-    from producer.persona_records import Place
+    from producer.cli.run_command import run_command
+    from producer.persona_records import ClusterAddress
 
-    place = Place(space_id, cluster, collection, rules)
-    exit_with(run(lambda settings, err: personas.adopt(settings, err, place, persona_id)))
+    place = ClusterAddress(space_id, cluster, collection, rules)
+    exit_with(run_command(lambda settings, err: personas.adopt(settings, err, place, persona_id)))
 
 
 @app.command("forget", epilog=EXIT_CODES)
@@ -47,11 +47,11 @@ def personas_forget(
 ) -> None:
     """Forget which persona a cluster has. The persona stays at Mavera."""
     from producer.cli.commands import personas
-    from producer.cli.commands.syncs import run
-    from producer.persona_records import Place
+    from producer.cli.run_command import run_command
+    from producer.persona_records import ClusterAddress
 
-    place = Place(space_id, cluster, collection, rules)
-    exit_with(run(lambda settings, err: personas.forget(settings, err, place)))
+    place = ClusterAddress(space_id, cluster, collection, rules)
+    exit_with(run_command(lambda settings, err: personas.forget(settings, err, place)))
 
 
 @app.command("rename", epilog=EXIT_CODES)
@@ -64,8 +64,8 @@ def personas_rename(
 ) -> None:
     """Keep a cluster's persona when the cluster gets another key, instead of buying a new one."""
     from producer.cli.commands import personas
-    from producer.cli.commands.syncs import run
-    from producer.persona_records import Place
+    from producer.cli.run_command import run_command
+    from producer.persona_records import ClusterAddress
 
-    place = Place(space_id, old, collection, rules)
-    exit_with(run(lambda settings, err: personas.rename(settings, err, place, new)))
+    place = ClusterAddress(space_id, old, collection, rules)
+    exit_with(run_command(lambda settings, err: personas.rename(settings, err, place, new)))

@@ -76,11 +76,11 @@ def sandbox(
     ] = None,
 ) -> None:
     """Serve stand-ins for Segment and Mavera until Ctrl-C."""
-    from producer.cli.commands.sandbox import StandIns, serve
+    from producer.cli.commands.sandbox import SandboxCommand, serve
 
     exit_with(
         serve(
-            StandIns(
+            SandboxCommand(
                 profiles=profiles,
                 kind=kind,
                 seed=seed,

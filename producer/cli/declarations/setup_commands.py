@@ -54,7 +54,7 @@ def suggest(
 ) -> None:
     """Look at a sample of a space, and print a clusters file for it. Creates nothing."""
     from producer.cli.commands.suggest import Sample, suggestion
-    from producer.cli.commands.syncs import run
+    from producer.cli.run_command import run_command
 
     sample = Sample(
         space_id=space_id,
@@ -64,4 +64,4 @@ def suggest(
         collection=collection,
         sandbox=sandbox,
     )
-    exit_with(run(lambda settings, err: suggestion(settings, err, sample, json=json), made_up=sandbox))
+    exit_with(run_command(lambda settings, err: suggestion(settings, err, sample, json=json), uses_sandbox=sandbox))

@@ -118,6 +118,7 @@ app.command("preview", rich_help_panel=RUN, epilog=PREVIEW_EXIT_CODES)(_preview)
 
 def _start(given: dict[str, Any], *, preview: bool) -> NoReturn:
     from producer.cli.commands import syncs
+    from producer.cli.run_command import run_command
     from producer.cli.sync_options import SyncOptions
 
     options = SyncOptions(
@@ -130,7 +131,7 @@ def _start(given: dict[str, Any], *, preview: bool) -> NoReturn:
         arguments=tuple(typed_arguments()),
         **given,
     )
-    exit_with(syncs.run(lambda settings, err: syncs.sync(settings, err, options), made_up=options.sandbox))
+    exit_with(run_command(lambda settings, err: syncs.sync(settings, err, options), uses_sandbox=options.sandbox))
 
 
 @app.command(rich_help_panel=RUN, epilog=EXIT_CODES)
@@ -148,9 +149,10 @@ def apply(
 ) -> None:
     """Make the personas of a preview, without reading the space again, for no more credits than it showed."""
     from producer.cli.commands import syncs
+    from producer.cli.run_command import run_command
 
     exit_with(
-        syncs.run(
+        run_command(
             lambda settings, err: syncs.apply(
                 settings,
                 err,
@@ -176,9 +178,10 @@ def status(
 ) -> None:
     """Show a sync: state, progress, clusters and personas so far."""
     from producer.cli.commands import syncs
+    from producer.cli.run_command import run_command
 
     exit_with(
-        syncs.run(
+        run_command(
             lambda settings, err: syncs.status(
                 settings, err, sync_id, json=json, follow=follow, timeout_s=seconds_of(timeout), details=details
             )
@@ -193,8 +196,9 @@ def list_syncs(
 ) -> None:
     """Show the newest syncs."""
     from producer.cli.commands import syncs
+    from producer.cli.run_command import run_command
 
-    exit_with(syncs.run(lambda settings, err: syncs.listed(settings, err, json=json, limit=limit)))
+    exit_with(run_command(lambda settings, err: syncs.listed(settings, err, json=json, limit=limit)))
 
 
 @app.command(rich_help_panel=LOOK, epilog=EXIT_CODES)
@@ -203,9 +207,10 @@ def history(
 ) -> None:
     """Show the last complete syncs of a space: how many profiles they read, and the shares of the clusters."""
     from producer.cli.commands import syncs
+    from producer.cli.run_command import run_command
 
     exit_with(
-        syncs.run(
+        run_command(
             lambda settings, err: syncs.history(settings, err, space_id, collection=collection, rules=rules, json=json)
         )
     )
@@ -215,8 +220,9 @@ def history(
 def cancel(sync_id: SyncId) -> None:
     """Stop a sync. Personas already created are kept."""
     from producer.cli.commands import syncs
+    from producer.cli.run_command import run_command
 
-    exit_with(syncs.run(lambda settings, err: syncs.cancel(settings, err, sync_id)))
+    exit_with(run_command(lambda settings, err: syncs.cancel(settings, err, sync_id)))
 
 
 @app.command(rich_help_panel=CONTROL, epilog=EXIT_CODES)
@@ -233,9 +239,10 @@ def resume(
 ) -> None:
     """Go on with a failed sync where it stopped."""
     from producer.cli.commands import syncs
+    from producer.cli.run_command import run_command
 
     exit_with(
-        syncs.run(
+        run_command(
             lambda settings, err: syncs.resume(
                 settings,
                 err,

@@ -29,17 +29,18 @@ class FoundSettings:
     unreadable: str = ""
 
 
-def command_settings(err: Screen, *, made_up: bool = False) -> Settings:
+def command_settings(err: Screen, *, uses_sandbox: bool = False) -> Settings:
     """The settings of a command that needs all of them to be well-formed. Warns of misspelt ones.
 
     Args:
         err: Where warnings go.
-        made_up: Whether the command uses stand-ins (`--sandbox`). It then reads no `.env`, unless an option names one.
+        uses_sandbox: Whether the command uses stand-ins (`--sandbox`). It then reads a `.env` only if an option names
+            one.
 
     Raises:
         ConfigurationError: A setting is malformed, or the file cannot be read.
     """
-    env_file = load_env_file(os.environ, only_if_named=made_up)
+    env_file = load_env_file(os.environ, only_if_named=uses_sandbox)
     settings = load_settings()
     for sentence in filter(None, [*misspelt_settings(env_file), env_file.warning]):
         err.say(sentence, "yellow")

@@ -58,7 +58,7 @@ async def _simulate(way: Way, profiles: int, inputs: Inputs, loop: VirtualTimeLo
     async with closing(embedded_pool()) as pool:
         space = _Space(way, Ring(profiles), inputs, loop)
         workers = [_VirtualServices(settings, pool, space, loop) for _ in range(inputs.workers)]
-        client = SyncClient.on(pool, settings)
+        client = SyncClient.from_pool(pool, settings)
         enqueued = await client.enqueue(_request(way))
         await _run_jobs(workers)
         sync = await client.get(enqueued.id)

@@ -596,7 +596,7 @@ async def test_a_redis_that_goes_away_while_following_is_waited_for(
     redis_server: RedisServer, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = settings_of(redis_server.url, sandbox)
-    async with working(settings), SyncClient(redis_server.url, settings=settings, patience_s=0.2) as client:
+    async with working(settings), SyncClient(redis_server.url, settings=settings, max_wait_s=0.2) as client:
         asked = await client.enqueue(SyncRequest(space_id="large", max_profiles=5000, min_cluster_size=9999))
         follower = Follower(client, [asked], LineProgress(stderr()))
         following = asyncio.create_task(follower.run())

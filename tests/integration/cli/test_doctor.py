@@ -172,7 +172,7 @@ async def test_what_is_missing_is_named(settings: Settings) -> None:
 async def test_a_redis_that_cannot_be_used_fails_with_its_reason(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.cli.commands.doctor.PATIENCE_S", 0.1)
+    monkeypatch.setattr("producer.cli.commands.doctor.REDIS_MAX_WAIT_S", 0.1)
     for url, reason in (("redis://127.0.0.1:1", "Redis does not answer"), ("redis://127.0.0.1/x", "REDIS_URL")):
         changed = load_settings(**{**settings.model_dump(), "redis_url": url})
         (finding,) = (await found(changed))["Redis"]

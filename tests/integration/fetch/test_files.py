@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from producer import SyncRequest
-from producer.embedded import embedded
+from producer.embedded import embedded_client
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.support.processes.command_line import Command, cli, shell
 from tests.support.processes.workers import environment
@@ -175,7 +175,7 @@ async def test_so_many_profiles_and_no_more(sandbox: Sandbox, tmp_path: Path) ->
     settings = load_settings(
         segment_token=None, mavera_api_key="mvra_test_sandbox", mavera_base_url=sandbox.mavera_url, mavera_gap_s=0
     )
-    async with embedded(settings, opener=open_any_file) as client:
+    async with embedded_client(settings, opener=open_any_file) as client:
         for n, complete in ((7, False), (60, True), (61, True)):
             request = SyncRequest(space_id="spa_1", file=str(path), max_profiles=n)
             done = await client.wait((await client.enqueue(request)).id)

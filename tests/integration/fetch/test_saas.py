@@ -14,7 +14,7 @@ import pytest
 from producer import SyncRequest, SyncState, embedded
 from producer.documents.sync_document import sync_document
 from producer.documents.sync_results import cluster_results, sync_statistics
-from producer.embedded import made_up
+from producer.embedded import sandbox_settings
 from producer.sandbox import SandboxOptions, SpaceSpec, profiles
 from worker.clusters.analysis.distinguishing_traits import ShareContrast
 from worker.clusters.analysis.summary import CategorySummary, NumberSummary
@@ -28,7 +28,7 @@ SPEC = SpaceSpec(3000, "saas", seed=3, as_of=time.time())
 async def test_the_saas_example_runs_end_to_end_on_its_space_with_the_right_numbers() -> None:
     options = SandboxOptions({"saas": SPEC})
     settings = load_settings(mavera_gap_s=0, mavera_rate=1000, segment_rate=1000)
-    async with made_up(settings, options) as demo, embedded.embedded(demo) as client:
+    async with sandbox_settings(settings, options) as demo, embedded.embedded_client(demo) as client:
         asked = await client.enqueue(SyncRequest(space_id="saas", rules=load_builtin_rules("saas")))
         done = await client.wait(asked.id)
     assert done.state is SyncState.COMPLETED

@@ -13,8 +13,8 @@ import pytest
 from producer.cli.commands import personas
 from producer.cli.commands.doctor import examine
 from producer.cli.terminal import Screen, stderr
-from producer.persona_records import Place, Refused
-from producer.rules_file import chosen_rules
+from producer.persona_records import ClusterAddress, PersonaRecordError
+from producer.rules_file import load_chosen_rules
 from producer.sandbox import Fault, Persona
 from tests.support.scenarios.scenario import Scenario, Start, start_scenario
 from tests.support.servers.redis_server import RedisServer
@@ -26,7 +26,7 @@ from worker.models.sync import Sync, SyncState
 from worker.settings import Settings, load_settings
 from worker.store import keys
 
-GROWTH = Place("spa", "growth")
+GROWTH = ClusterAddress("spa", "growth")
 BY_HAND = {"name": "Our growth customers", "description": "Written by hand.", "category": "mine"}
 
 
@@ -167,7 +167,9 @@ async def test_personas_that_carry_one_reference_and_those_left_behind_are_named
         assert rows == {"at_risk": False, "growth": True, "high_value": False}
         assert f"{growth} of cluster growth is no longer made" in runner.err.replace("\n", " ")
 
-        findings = [finding async for finding in examine(runner.settings, "spa", chosen_rules(runner.settings, None))]
+        findings = [
+            finding async for finding in examine(runner.settings, "spa", load_chosen_rules(runner.settings, None))
+        ]
         told = [finding.found for finding in findings if finding.what == "Personas"]
         assert {finding.verdict for finding in findings if finding.what == "Personas"} == {"warn"}
         assert any(f"{growth}, {twin.id} carry" in text for text in told)
@@ -214,18 +216,18 @@ async def test_what_cannot_be_adopted_is_refused_and_nothing_changes(
         await scenario.sync()
         mine, before = by_hand(scenario), await scenario.persona_store().all_records()
         growth = next(record.persona_id for record in before.values() if record.cluster == "growth")
-        other = Place("spa", "new")
+        other = ClusterAddress("spa", "new")
         for place, persona_id, why in (
             (GROWTH, mine.id, "forget that one first"),
             (other, growth, "is the persona of growth of spa"),
             (other, "per_none", "Mavera lists no persona per_none"),
             (other, "per_stock_0", "cannot be changed"),
         ):
-            with pytest.raises(Refused, match=why):
+            with pytest.raises(PersonaRecordError, match=why):
                 await runner(personas.adopt, place, persona_id)
         for place in (("no space", "new"), ("spa", "High Value"), ("spa", "")):
             with pytest.raises(ConfigurationError):
-                Place(*place)
+                ClusterAddress(*place)
         assert await scenario.persona_store().all_records() == before
         assert scenario.sandbox.patches == []
 
@@ -238,11 +240,11 @@ async def test_nothing_is_adopted_or_renamed_while_a_sync_of_the_space_runs(
         mine = by_hand(scenario)
         await runner(personas.adopt, GROWTH, mine.id)
         sync = await scenario.enqueue()  # which waits, for there is no worker
-        with pytest.raises(Refused, match=f"{sync.id} is under way"):
-            await runner(personas.adopt, Place("spa", "new"), by_hand(scenario).id)
-        with pytest.raises(Refused, match=f"{sync.id} is under way"):
+        with pytest.raises(PersonaRecordError, match=f"{sync.id} is under way"):
+            await runner(personas.adopt, ClusterAddress("spa", "new"), by_hand(scenario).id)
+        with pytest.raises(PersonaRecordError, match=f"{sync.id} is under way"):
             await runner(personas.rename, GROWTH, "expansion")
-        await runner(personas.adopt, Place("spa", "new", collection="accounts"), by_hand(scenario).id)
+        await runner(personas.adopt, ClusterAddress("spa", "new", collection="accounts"), by_hand(scenario).id)
 
 
 @pytest.mark.parametrize("redis_is_lost", [False, True])
@@ -282,7 +284,7 @@ async def test_to_a_sync_that_keeps_the_former_key_its_cluster_has_no_persona(
         assert actions(sync) == {"high_value": "unchanged", "growth": "created", "at_risk": "unchanged"}
         records = {record["key"]: record["persona_id"] for record in await runner.records()}
         assert records["expansion"] == first["growth"] != records["growth"]
-        with pytest.raises(Refused, match="expansion of spa has a persona already"):
+        with pytest.raises(PersonaRecordError, match="expansion of spa has a persona already"):
             await runner(personas.rename, GROWTH, "expansion")
         await scenario.assert_bought_once(sync, credits_charged=300)
 
@@ -318,7 +320,7 @@ async def test_renaming_a_cluster_warns_if_the_rules_keep_the_old_name(
 
         async def warnings(old: str, new: str, file: Path | None) -> list[str]:
             runner.settings = runner.settings.model_copy(update={"clusters_file": file and str(file)})
-            await runner(personas.rename, Place("spa", old), new)
+            await runner(personas.rename, ClusterAddress("spa", old), new)
             sentences = " ".join(runner.err.split()).replace("The rule set", "\nThe rule set")
             return sentences.splitlines()[1:]
 
@@ -353,7 +355,7 @@ async def test_a_cluster_that_is_renamed_and_back_is_as_it_was(
         await scenario.sync()
         before = await scenario.persona_store().all_records()
         await runner(personas.rename, GROWTH, "expansion")
-        await runner(personas.rename, Place("spa", "expansion"), "growth")
+        await runner(personas.rename, ClusterAddress("spa", "expansion"), "growth")
         assert await scenario.persona_store().all_records() == before
         assert set(actions(await scenario.sync()).values()) == {"unchanged"}
 
@@ -365,19 +367,19 @@ async def test_what_cannot_be_renamed_is_refused(
         runner = CommandRunner(scenario, capsys)
         mine = by_hand(scenario)
         await runner(personas.adopt, GROWTH, mine.id)
-        with pytest.raises(Refused, match="No persona of another of spa is known"):
-            await runner(personas.rename, Place("spa", "another"), "growth")
-        with pytest.raises(Refused, match="has a persona already"):
+        with pytest.raises(PersonaRecordError, match="No persona of another of spa is known"):
+            await runner(personas.rename, ClusterAddress("spa", "another"), "growth")
+        with pytest.raises(PersonaRecordError, match="has a persona already"):
             await runner(personas.rename, GROWTH, "growth")
         with pytest.raises(ConfigurationError, match="MAVERA_API_KEY"):
             await runner(personas.rename, GROWTH, "expansion", key=False)
         scenario.sandbox.add_fault(Fault("mavera", "status", route="update", times=9, status=401))
-        with pytest.raises(Refused, match=r"is recorded.*the next sync changes that.*401"):
+        with pytest.raises(PersonaRecordError, match=r"is recorded.*the next sync changes that.*401"):
             await runner(personas.rename, GROWTH, "expansion")
         assert [record["key"] for record in await runner.records()] == ["expansion"]
         scenario.sandbox.delete_persona(mine.id)
-        with pytest.raises(Refused, match="lists no persona"):
-            await runner(personas.rename, Place("spa", "expansion"), "growth")
+        with pytest.raises(PersonaRecordError, match="lists no persona"):
+            await runner(personas.rename, ClusterAddress("spa", "expansion"), "growth")
 
 
 async def test_a_forgotten_persona_is_found_again_unless_it_is_deleted(
@@ -388,10 +390,10 @@ async def test_a_forgotten_persona_is_found_again_unless_it_is_deleted(
         scenario.worker()
         first = {one.cluster: one.persona_id for one in (await scenario.sync()).outcomes}
         for cluster in ("growth", "at_risk"):
-            await runner(personas.forget, Place("spa", cluster))
+            await runner(personas.forget, ClusterAddress("spa", cluster))
             assert first[cluster] in runner.err
-            with pytest.raises(Refused, match="is known"):
-                await runner(personas.forget, Place("spa", cluster))
+            with pytest.raises(PersonaRecordError, match="is known"):
+                await runner(personas.forget, ClusterAddress("spa", cluster))
         scenario.sandbox.delete_persona(first["at_risk"])
         sync = await scenario.sync()
         assert actions(sync) == {"high_value": "unchanged", "growth": "updated", "at_risk": "created"}
@@ -427,7 +429,7 @@ def test_the_options_of_the_command_line_reach_the_commands(
     assert asked == [
         ("listed", None, True),
         ("listed", "spa", False),
-        ("adopt", Place("spa", "growth", "accounts", "saas"), "per_1"),
-        ("forget", Place("spa", "growth", rules="saas")),
+        ("adopt", ClusterAddress("spa", "growth", "accounts", "saas"), "per_1"),
+        ("forget", ClusterAddress("spa", "growth", rules="saas")),
         ("rename", GROWTH, "expansion"),
     ]

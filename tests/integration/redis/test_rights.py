@@ -35,7 +35,7 @@ async def sync_through(url: str, start_worker: Start, **settings: str) -> None:
     async with Sandbox(SandboxOptions(spaces=spaces)) as sandbox:
         worker = start_worker(environment(url, sandbox, **quick))
         chosen = {name.lower(): value for name, value in {**QUICK, **quick}.items()}
-        async with SyncClient(url, settings=load_settings(**chosen), patience_s=20) as client:
+        async with SyncClient(url, settings=load_settings(**chosen), max_wait_s=20) as client:
             sync = await client.enqueue(SyncRequest(space_id="spa"), idempotency_key="tonight")
             again = await client.enqueue(SyncRequest(space_id="spa"), idempotency_key="tonight")
             assert again.id == sync.id

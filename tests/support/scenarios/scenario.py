@@ -140,7 +140,7 @@ async def start_scenario(
         await know_run(pool)
         async with (
             Sandbox(SandboxOptions(spaces=spaces or {"spa": RECIPE}, **options)) as sandbox,
-            SyncClient(redis.url, settings=client_settings(chosen), patience_s=20) as client,
+            SyncClient(redis.url, settings=client_settings(chosen), max_wait_s=20) as client,
         ):
             yield Scenario(redis, sandbox, client, pool, settings or {}, start)
     finally:

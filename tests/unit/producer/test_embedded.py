@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from producer import SyncRequest, SyncState, embedded
-from producer.embedded import DEMO, made_up
+from producer.embedded import DEMO_OPTIONS, sandbox_settings
 from producer.sandbox import SandboxOptions, SpaceSpec
 from worker.errors import ConfigurationError
 from worker.settings import Settings, load_settings
@@ -23,7 +23,7 @@ def quick(**changes: object) -> Settings:
 
 
 async def test_a_sync_runs_to_its_end_in_one_process() -> None:
-    async with made_up(quick(), SMALL) as settings, embedded.embedded(settings) as client:
+    async with sandbox_settings(quick(), SMALL) as settings, embedded.embedded_client(settings) as client:
         asked = await client.enqueue(SyncRequest(space_id="any"))
         done = await client.wait(asked.id)
     assert done.state is SyncState.COMPLETED
@@ -33,7 +33,7 @@ async def test_a_sync_runs_to_its_end_in_one_process() -> None:
 async def test_stopping_in_the_middle_leaves_no_task_behind() -> None:
     slow = SandboxOptions({}, default_space=SpaceSpec(10_000, "recipe"), latency_s=0.05)
     before = asyncio.all_tasks()
-    async with made_up(quick(), slow) as settings, embedded.embedded(settings) as client:
+    async with sandbox_settings(quick(), slow) as settings, embedded.embedded_client(settings) as client:
         asked = await client.enqueue(SyncRequest(space_id="any"))
         async for sync in client.follow(asked.id, every_s=0.02):
             if sync.pages:
@@ -45,7 +45,7 @@ async def test_made_up_profiles_never_meet_real_keys_or_a_real_redis() -> None:
     real = load_settings(
         redis_url="redis://127.0.0.1:1", segment_token="real-token", mavera_api_key="mvra_live_real", segment_rate=7
     )
-    async with made_up(real, SMALL) as settings:
+    async with sandbox_settings(real, SMALL) as settings:
         assert settings.redis_url is None
         assert settings.segment_token
         assert settings.mavera_api_key
@@ -63,7 +63,7 @@ async def test_the_stand_ins_are_not_asked_through_a_proxy(monkeypatch: pytest.M
     monkeypatch.delenv("no_proxy", raising=False)
     if others:
         monkeypatch.setenv("no_proxy", others)
-    async with made_up(quick(), SMALL) as settings, embedded.embedded(settings) as client:
+    async with sandbox_settings(quick(), SMALL) as settings, embedded.embedded_client(settings) as client:
         asked = await client.enqueue(SyncRequest(space_id="any", max_profiles=3, min_cluster_size=9))
         assert (await client.wait(asked.id)).state is SyncState.COMPLETED
     assert os.environ.get("no_proxy") == others
@@ -71,7 +71,7 @@ async def test_the_stand_ins_are_not_asked_through_a_proxy(monkeypatch: pytest.M
 
 async def test_without_a_token_nothing_starts_and_the_variable_is_named() -> None:
     with pytest.raises(ConfigurationError, match="SEGMENT_TOKEN is not set"):
-        async with embedded.embedded(load_settings(segment_token=None, mavera_api_key="mvra_test_x")):
+        async with embedded.embedded_client(load_settings(segment_token=None, mavera_api_key="mvra_test_x")):
             raise AssertionError("not reached")
 
 
@@ -83,7 +83,7 @@ async def test_a_worker_that_dies_ends_the_wait_with_its_error(monkeypatch: pyte
 
     monkeypatch.setattr(embedded, "serve", dying)
     with pytest.raises(RuntimeError, match="a defect"):
-        async with made_up(quick(), SMALL) as settings, embedded.embedded(settings):
+        async with sandbox_settings(quick(), SMALL) as settings, embedded.embedded_client(settings):
             await asyncio.Event().wait()
     task = asyncio.current_task()
     assert task is not None
@@ -91,7 +91,7 @@ async def test_a_worker_that_dies_ends_the_wait_with_its_error(monkeypatch: pyte
 
 
 def test_the_demo_is_worth_watching_and_short() -> None:
-    spec = DEMO.default_space
+    spec = DEMO_OPTIONS.default_space
     assert spec is not None
-    pages = spec.profiles / DEMO.page_size
-    assert 5 <= pages * DEMO.latency_s <= 15
+    pages = spec.profiles / DEMO_OPTIONS.page_size
+    assert 5 <= pages * DEMO_OPTIONS.latency_s <= 15

@@ -31,7 +31,7 @@ def test_the_errors_have_one_base() -> None:
 
 
 async def _a_sync(pool: StorePool) -> Sync:
-    client = SyncClient.on(pool, load_settings())
+    client = SyncClient.from_pool(pool, load_settings())
     return await client.enqueue(SyncRequest(space_id="spa"), sync_id="syn_1")
 
 

@@ -241,7 +241,7 @@ def test_the_build_context_holds_what_the_image_copies_and_no_secrets() -> None:
 
 COMPOSE: dict[str, Any] = YAML(typ="safe", pure=True).load(ROOT / "docker-compose.yml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-DEMO = {name for name, service in SERVICES.items() if service.get("profiles") == ["demo"]}
+DEMO_OPTIONS = {name for name, service in SERVICES.items() if service.get("profiles") == ["demo"]}
 
 
 def test_the_compose_file_is_valid() -> None:
@@ -292,7 +292,7 @@ def test_the_program_runs_without_root_capabilities_or_a_writable_disk(name: str
 
 
 def test_only_redis_and_workers_start_without_the_demo_profile() -> None:
-    assert SERVICES.keys() - DEMO == {"redis", "worker"}
+    assert SERVICES.keys() - DEMO_OPTIONS == {"redis", "worker"}
 
 
 def test_a_worker_takes_its_keys_from_the_host_or_an_env_file_that_may_be_missing() -> None:
@@ -346,18 +346,18 @@ def test_the_image_has_labels_and_compose_adds_an_init() -> None:
     assert all(service["init"] is True for service in SERVICES.values() if "build" in service)
 
 
-@pytest.mark.parametrize("name", sorted(DEMO))
+@pytest.mark.parametrize("name", sorted(DEMO_OPTIONS))
 def test_the_demo_shares_nothing_with_the_real_services(name: str) -> None:
     service = SERVICES[name]
     assert service["networks"] == ["demo"]
     assert not {"volumes", "env_file", "ports"} & service.keys()
-    assert service.get("depends_on", {}).keys() <= DEMO
+    assert service.get("depends_on", {}).keys() <= DEMO_OPTIONS
     assert "${" not in str(service)
 
 
 def test_the_demo_network_has_no_way_out_and_no_real_service_on_it() -> None:
     assert COMPOSE["networks"]["demo"] == {"internal": True}
-    for name in SERVICES.keys() - DEMO:
+    for name in SERVICES.keys() - DEMO_OPTIONS:
         assert "networks" not in SERVICES[name]
 
 

@@ -22,9 +22,9 @@ from typer.testing import CliRunner
 
 import producer
 from producer.cli import app, connect
-from producer.cli.commands import syncs
 from producer.cli.declarations import sync_commands
 from producer.cli.declarations.usage_errors import seconds_of, share_of
+from producer.cli.run_command import run_command
 from producer.cli.sync_options import SyncOptions
 from worker.models.request import SyncRequest
 from worker.settings import Settings
@@ -39,7 +39,7 @@ COMMANDS = (
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr(connect, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(connect, "REDIS_MAX_WAIT_S", 0.1)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("NO_COLOR", "1")
 
@@ -300,7 +300,7 @@ def test_whoever_is_stopped_before_there_is_anything_to_follow_is_no_longer_foll
         await asyncio.sleep(60)
         return 0
 
-    assert syncs.run(stopped) == 130
+    assert run_command(stopped) == 130
 
 
 def test_python_dash_m_runs_the_program_and_an_import_does_not() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from producer.cli import app
-from producer.cli.sync_options import SyncOptions, requests_for
-from producer.rules_file import chosen_rules
+from producer.cli.sync_options import SyncOptions, build_requests
+from producer.rules_file import load_chosen_rules
 from worker.clusters import RECIPE
 from worker.clusters.rules.builtin import BUILTIN_RULES
 from worker.clusters.rules.toml_file import schema
@@ -135,14 +135,14 @@ def test_the_schema_for_editors_is_printed(run: Run) -> None:
 
 
 def test_the_option_wins_over_the_setting_and_the_setting_over_the_default(mine: Path) -> None:
-    assert chosen_rules(load_settings(), None) is RECIPE
+    assert load_chosen_rules(load_settings(), None) is RECIPE
     settings = load_settings(clusters_file=str(mine))
-    assert chosen_rules(settings, None).name == "mine"
-    assert chosen_rules(settings, "recipe") == RECIPE
+    assert load_chosen_rules(settings, None).name == "mine"
+    assert load_chosen_rules(settings, "recipe") == RECIPE
 
 
 def test_the_rules_of_the_file_travel_in_the_request(mine: Path) -> None:
     options = SyncOptions(space_ids=("a", "b"), clusters=str(mine))
-    assert [request.rules.name for request in requests_for(load_settings(), options)] == ["mine", "mine"]
+    assert [request.rules.name for request in build_requests(load_settings(), options)] == ["mine", "mine"]
     with pytest.raises(ConfigurationError, match="nowhere"):
-        requests_for(load_settings(), SyncOptions(space_ids=("a",), clusters="nowhere.toml"))
+        build_requests(load_settings(), SyncOptions(space_ids=("a",), clusters="nowhere.toml"))

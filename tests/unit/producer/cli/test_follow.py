@@ -17,7 +17,7 @@ from worker.store import StorePool
 
 @pytest.fixture
 def client(fake_pool: StorePool) -> SyncClient:
-    return SyncClient.on(fake_pool, load_settings())
+    return SyncClient.from_pool(fake_pool, load_settings())
 
 
 async def test_a_missing_worker_is_told_at_once_and_once_with_how_to_start_one(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.cli.input_files import check_names
+from producer.cli.input_files import check_file_names
 from worker.errors import ConfigurationError
 
 
@@ -23,7 +23,7 @@ from worker.errors import ConfigurationError
     ],
 )
 def test_spaces_and_one_file_are_what_they_are(arguments: list[str], files: list[str]) -> None:
-    check_names(arguments, files)
+    check_file_names(arguments, files)
 
 
 def test_a_file_on_the_disk_is_not_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,4 +31,4 @@ def test_a_file_on_the_disk_is_not_a_space(tmp_path: Path, monkeypatch: pytest.M
     for name in ("export-a", "export-b"):
         (tmp_path / name).touch()
     with pytest.raises(ConfigurationError, match="export-b would be another"):
-        check_names(["export-b"], ["export-a"])
+        check_file_names(["export-b"], ["export-a"])

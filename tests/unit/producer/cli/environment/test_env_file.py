@@ -113,9 +113,9 @@ def test_help_reads_no_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 def test_made_up_profiles_need_no_file_but_a_named_one_is_read() -> None:
     write("CLUSTERS_FILE=mine.toml\n")
-    assert command_settings(stderr(), made_up=True).clusters_file is None
+    assert command_settings(stderr(), uses_sandbox=True).clusters_file is None
     os.environ["SEGMENT_PERSONAS_ENV_FILE"] = ".env"
-    assert command_settings(stderr(), made_up=True).clusters_file == "mine.toml"
+    assert command_settings(stderr(), uses_sandbox=True).clusters_file == "mine.toml"
 
 
 def test_a_directory_named_like_the_file_is_not_the_file(directory: Path) -> None:
