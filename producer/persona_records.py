@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from worker.clusters.rules.trait import Name
 from worker.errors import ApiError, ConfigurationError, PersonasError
-from worker.jobs.personas.lookup import find_twins
+from worker.jobs.personas.lookup.persona_list import find_twins
 from worker.mavera import ListPage, MaveraClient, Persona, Reference, list_pages, make_reference, replace_reference
 from worker.models.request import SyncRequest, identity
 from worker.store import Limiter, PersonaRecord, PersonaStore

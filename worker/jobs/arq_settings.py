@@ -14,8 +14,7 @@ from arq.connections import RedisSettings
 
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.jobs.arq_worker import check_redis, job_functions, serve
-from worker.jobs.garbage_collector import tune_garbage_collector
-from worker.jobs.liveness import heartbeat
+from worker.jobs.process import heartbeat_file, tune_garbage_collector
 from worker.jobs.store_factories import store_pool
 from worker.settings import Settings, load_settings
 from worker.store import keys
@@ -49,7 +48,7 @@ def _settings_class(settings: Settings) -> type:
         pool = store_pool(settings)
         try:
             await check_redis(settings)
-            async with heartbeat():
+            async with heartbeat_file():
                 await serve(settings, pool)
         except (ConfigurationError, StoreUnavailable) as error:
             print(error, file=sys.stderr)

@@ -25,9 +25,8 @@ from arq.worker import Function, Worker, func
 from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
 from worker.http.client import new_session
 from worker.jobs.composition import batch, build_watchdog, finalize, walk
-from worker.jobs.garbage_collector import tune_garbage_collector
 from worker.jobs.job_payloads import JOB_VERSION
-from worker.jobs.liveness import heartbeat
+from worker.jobs.process import heartbeat_file, tune_garbage_collector
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.store_factories import mavera_account, store_pool
 from worker.segment.export_file import Opener
@@ -275,7 +274,7 @@ async def _run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, main.cancel)
     try:
-        async with heartbeat():
+        async with heartbeat_file():
             await serve(settings, pool)
     except asyncio.CancelledError:
         log.info("worker %s:%d has stopped", _host(), os.getpid())

@@ -24,9 +24,9 @@ from worker.jobs.personas.claim_resolver import ClaimResolver
 from worker.jobs.personas.create_persona import PersonaCreator
 from worker.jobs.personas.ensure_persona import PersonaEnsurer
 from worker.jobs.personas.finalize_job import FinalizeJob
-from worker.jobs.personas.lookup import PersonaLister
-from worker.jobs.personas.persona_finder import PersonaFinder
-from worker.jobs.personas.persona_guard import missing_personas
+from worker.jobs.personas.lookup.persona_finder import PersonaFinder
+from worker.jobs.personas.lookup.persona_guard import missing_personas
+from worker.jobs.personas.lookup.persona_list import PersonaLister
 from worker.jobs.personas.persona_recorder import PersonaRecorder
 from worker.jobs.personas.planner import Planner
 from worker.jobs.personas.update_persona import PersonaUpdater

@@ -18,7 +18,7 @@ from worker.http.client import HttpClient, HttpLimits, OnAllowance
 from worker.jobs.api_caller import ApiCaller, RetryPolicy
 from worker.jobs.fetch.fan_out import ActiveListings
 from worker.jobs.lease import Lease
-from worker.jobs.settle_watch import SettleWatch
+from worker.jobs.personas.lookup.settle_watch import SettleWatch
 from worker.jobs.store_factories import (
     mavera_account,
     mavera_limiter,

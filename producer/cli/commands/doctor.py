@@ -41,8 +41,8 @@ from producer.rules_file import load_chosen_rules
 from worker.clusters import RECIPE, Rules
 from worker.errors import ApiError, ConfigurationError, PersonasError, StoreUnavailable
 from worker.http.client import new_session
-from worker.jobs.personas.lookup import age_order, find_twins
-from worker.jobs.personas.orphans import Owner, find_orphans
+from worker.jobs.personas.lookup.orphans import Owner, find_orphans
+from worker.jobs.personas.lookup.persona_list import age_order, find_twins
 from worker.jobs.services import mavera_client, segment_source
 from worker.jobs.store_factories import persona_store, store_pool, worker_registry
 from worker.mavera import MaveraClient, Persona, list_pages, make_reference

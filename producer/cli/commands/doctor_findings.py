@@ -14,7 +14,7 @@ from worker.clusters.parsing.value_parsers import Traits
 from worker.clusters.rules.trait_reader import make_trait_reader
 from worker.clusters.statistics.value_shape import most_frequent_shapes
 from worker.errors import ApiError, Retry, WaitUntil
-from worker.jobs.personas.orphans import Owner
+from worker.jobs.personas.lookup.orphans import Owner
 from worker.mavera import CREDITS_PER_PERSONA, Usage
 from worker.models.plan import Orphan
 from worker.store.connection.health import RedisHealth, review_health

@@ -22,7 +22,7 @@ from worker.clusters import Rules
 from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
 from worker.errors import ConfigurationError, PersonasError
 from worker.http.client import new_session
-from worker.jobs.personas.orphans import Owner, find_orphans
+from worker.jobs.personas.lookup.orphans import Owner, find_orphans
 from worker.jobs.services import mavera_client
 from worker.jobs.store_factories import mavera_limiter, persona_store, store_pool
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, find_reference, make_reference

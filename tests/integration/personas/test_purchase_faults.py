@@ -17,7 +17,7 @@ from tests.support.scenarios.checks import until
 from tests.support.scenarios.scenario import RECIPE, SOON_SETTLED, Scenario, Start, start_scenario
 from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.web_server import answer, serving
-from worker.jobs.personas.lookup import cluster_reference
+from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.models.sync import SyncState
 from worker.store import keys
 from worker.store.ratelimit.limiter import NEAR_S

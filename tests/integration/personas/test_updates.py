@@ -15,7 +15,7 @@ from tests.support.scenarios.scenario import RECIPE, Scenario, Start, start_scen
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import RECIPE as RULES
 from worker.clusters import Rules
-from worker.jobs.personas.lookup import cluster_reference
+from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState
 from worker.store import keys

@@ -22,7 +22,7 @@ from worker.jobs.fetch.fan_out import ActiveListings
 from worker.jobs.fetch.fetch_strategy import FetchStrategy, HandOver
 from worker.jobs.fetch.page_prefetcher import PagePrefetcher
 from worker.jobs.lease import Lease
-from worker.jobs.personas.lookup import PersonaLister, cluster_reference
+from worker.jobs.personas.lookup.persona_list import PersonaLister, cluster_reference
 from worker.store import JobSyncStore, LeaseGrant
 from worker.store.syncs.sync_progress import StartedJob
 

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Collection
 from worker.clusters import ClusterSummary
 from worker.errors import ApiError, ResumableStop, Retry, WaitUntil
 from worker.jobs.api_caller import ApiCaller, Defer
-from worker.jobs.personas.lookup import cluster_reference
-from worker.jobs.personas.orphans import Owner, find_orphans
+from worker.jobs.personas.lookup.orphans import Owner, find_orphans
+from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, Usage
 from worker.models.allowance import Allowance
 from worker.models.plan import AccountBill, AccountCredits

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from worker.errors import ResumableStop
-from worker.jobs.personas.lookup import cluster_reference
+from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.mavera import CREDITS_PER_PERSONA
 from worker.models.request import SyncRequest
 from worker.store import JobSyncStore, PersonaStore

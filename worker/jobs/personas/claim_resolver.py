@@ -14,9 +14,9 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from worker.jobs.lease import Lease
-from worker.jobs.personas.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
+from worker.jobs.personas.lookup.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
+from worker.jobs.personas.lookup.settle_watch import SettleWatch
 from worker.jobs.personas.persona_recorder import PersonaRecorder, PersonaRequest
-from worker.jobs.settle_watch import SettleWatch
 from worker.store import Claim, LeaseGrant, PersonaRecord, PersonaStore
 
 DOUBT_POLL_S = 0.5

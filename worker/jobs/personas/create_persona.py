@@ -26,7 +26,7 @@ from worker.jobs.lease import Lease
 from worker.jobs.personas.account import Account
 from worker.jobs.personas.budget import Budget
 from worker.jobs.personas.claim_resolver import ClaimResolver
-from worker.jobs.personas.persona_finder import PersonaFinder
+from worker.jobs.personas.lookup.persona_finder import PersonaFinder
 from worker.jobs.personas.persona_recorder import PersonaRecorder, PersonaRequest
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, PostUncertain
 from worker.settings import CLAIM_DEADLINE_S

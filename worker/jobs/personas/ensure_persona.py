@@ -16,9 +16,9 @@ from worker.clusters.analysis.change_detection import ChangeThreshold
 from worker.jobs.api_caller import ApiCaller
 from worker.jobs.personas.claim_resolver import ClaimResolver
 from worker.jobs.personas.create_persona import PersonaCreator
-from worker.jobs.personas.lookup import Lookup, cluster_reference
+from worker.jobs.personas.lookup.persona_finder import PersonaFinder
+from worker.jobs.personas.lookup.persona_list import Lookup, cluster_reference
 from worker.jobs.personas.persona_action import PersonaAction, decide_action
-from worker.jobs.personas.persona_finder import PersonaFinder
 from worker.jobs.personas.persona_recorder import PersonaRecorder, PersonaRequest
 from worker.jobs.personas.update_persona import PersonaUpdater
 from worker.mavera import build_payload

@@ -18,8 +18,8 @@ from worker.jobs.lease import Lease
 from worker.jobs.personas.account import Account
 from worker.jobs.personas.budget import Budget
 from worker.jobs.personas.ensure_persona import PersonaEnsurer
-from worker.jobs.personas.lookup import cluster_reference
-from worker.jobs.personas.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
+from worker.jobs.personas.lookup.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
+from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.jobs.personas.planner import Planner
 from worker.jobs.personas.quality_check import QualityCheck, check_quality
 from worker.store import JobSyncStore, LeaseGrant

@@ -6,7 +6,7 @@ from worker.errors import ResumableStop
 from worker.jobs.api_caller import ApiCaller
 from worker.jobs.personas.account import Account
 from worker.jobs.personas.claim_resolver import contradiction_error
-from worker.jobs.personas.persona_finder import PersonaFinder
+from worker.jobs.personas.lookup.persona_finder import PersonaFinder
 from worker.jobs.personas.persona_recorder import PersonaRecorder, PersonaRequest
 from worker.mavera import MaveraClient, PersonaGone
 from worker.store import PersonaRecord, PersonaStore

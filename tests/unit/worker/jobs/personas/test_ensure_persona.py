@@ -14,7 +14,7 @@ from tests.support.clocks.fake_time import FakeTime, client_of, services_for
 from worker.errors import LeaseLost
 from worker.jobs.composition import finalize, walk
 from worker.jobs.job_payloads import sync_payload
-from worker.jobs.personas.lookup import cluster_reference
+from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.jobs.services import WorkerServices
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState

@@ -17,7 +17,7 @@ from worker.http.client import new_session
 from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.composition import persona_finder, persona_planner
 from worker.jobs.job_payloads import sync_payload
-from worker.jobs.personas.lookup import cluster_reference
+from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.jobs.personas.planner import Planner
 from worker.jobs.services import WorkerServices
 from worker.mavera import build_payload

@@ -9,7 +9,7 @@ from worker.clusters.rules.toml_file import parse_rules
 
 BUILTIN_RULES: Mapping[str, str] = {
     file.name.removesuffix(".toml"): file.read_text("utf-8")
-    for file in sorted(resources.files("worker.clusters.rules").iterdir(), key=lambda file: file.name)
+    for file in sorted(resources.files(__name__).iterdir(), key=lambda file: file.name)
     if file.name.endswith(".toml")
 }
 """Text of each file by name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from worker.jobs.settle_watch import SettleWatch
+from worker.jobs.personas.lookup.settle_watch import SettleWatch
 
 
 def test_a_claim_is_as_old_as_this_process_has_watched_it() -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from worker.errors import ApiError, ResumableStop, WaitUntil
 from worker.jobs.api_caller import ApiCaller, Defer
-from worker.jobs.personas.lookup import Listing, PersonaLister, cluster_reference
+from worker.jobs.personas.lookup.persona_list import Listing, PersonaLister, cluster_reference
 from worker.mavera import MaveraClient, Persona, PersonaGone, PersonaPayload, Reference
 from worker.mavera.absence import WantedPersona, find_suspects, is_shown_whole, matches_beginning, visible_reference
 from worker.mavera.listing import MAX_PAGES

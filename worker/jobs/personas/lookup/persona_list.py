@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.clusters import ClusterSummary
 from worker.jobs.api_caller import ApiCaller, Defer
-from worker.jobs.settle_watch import SettleWatch
+from worker.jobs.personas.lookup.settle_watch import SettleWatch
 from worker.mavera import MaveraClient, Persona, Reference, list_pages, make_reference
 from worker.models.request import SyncRequest
 from worker.store import PersonaRecord, PersonaStore

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from worker.clusters.analysis.quality_guards import Alarm
-from worker.jobs.personas.lookup import Listing, cluster_reference
-from worker.jobs.personas.persona_finder import PersonaFinder
+from worker.jobs.personas.lookup.persona_finder import PersonaFinder
+from worker.jobs.personas.lookup.persona_list import Listing, cluster_reference
 from worker.store import PersonaRecord, PersonaStore
 from worker.store.syncs.sync_progress import StartedJob
 

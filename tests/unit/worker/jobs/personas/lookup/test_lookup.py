@@ -18,8 +18,8 @@ from worker.errors import ResumableStop
 from worker.http.client import new_session
 from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.composition import persona_finder, persona_lister
-from worker.jobs.personas.lookup import Lookup, cluster_reference, find_twins
-from worker.jobs.personas.persona_finder import PersonaInDoubt
+from worker.jobs.personas.lookup.persona_finder import PersonaInDoubt
+from worker.jobs.personas.lookup.persona_list import Lookup, cluster_reference, find_twins
 from worker.jobs.services import WorkerServices
 from worker.mavera import Persona, PersonaPayload, Reference, listing
 from worker.models.outcome import PersonaOutcome
