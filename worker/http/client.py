@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-import ssl
 import time
 import urllib.request
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +19,9 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from worker.errors import PersonasError
 from worker.http.body import read_allowance
+from worker.http.decompression import Gunzip, Inflate
+from worker.http.errors import CHECK_URL, NotPermitted, TransportError, connection_error, refused_by_proxy
 from worker.models.allowance import Allowance
 from worker.secret_masking import mask_bytes
 
@@ -32,10 +30,6 @@ _CHUNK = 1 << 16
 _TOO_LONG = re.compile(r"Got more than \d+ bytes|Header value is too long", re.IGNORECASE)
 """How aiohttp says that a header, or the line of the status, is too long."""
 _ENCODING = re.compile(r"[a-z][a-z0-9-]{0,19}(, ?[a-z][a-z0-9-]{0,19}){0,2}")
-_NO_SUCH_HOST = {getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name)}
-"""What a resolver answers for a name that does not exist; a resolver that cannot be reached has another code."""
-_NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "UNSUPPORTED_PROTOCOL", "HTTPS_PROXY_REQUEST"}
-"""Reasons of a failed handshake with a server that cannot speak TLS with us."""
 
 
 @dataclass(frozen=True)
@@ -60,30 +54,6 @@ class Reply:
         """What the API's support asks for; printable ASCII, at most 100 characters."""
         text = self.headers.get("Request-Id") or self.headers.get("X-Request-Id") or ""
         return "".join(character for character in text if "!" <= character <= "~")[:100] or None
-
-
-_CHECK_URL = "Check the base URL."
-
-
-class TransportError(PersonasError):
-    """No usable answer came.
-
-    Attributes:
-        maybe_done: Whether the server may have carried the request out all the same.
-        lasting: Whether the same request cannot succeed before somebody changes something.
-    """
-
-    def __init__(self, message: str, *, maybe_done: bool, lasting: bool = False, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.maybe_done = maybe_done
-        self.lasting = lasting
-
-
-class NotPermitted(TransportError):
-    """The permission to send ran out before the body was sent; the server has carried nothing out."""
-
-    def __init__(self) -> None:
-        super().__init__("the permission to send ran out before the request was sent", maybe_done=False)
 
 
 def new_session() -> aiohttp.ClientSession:
@@ -203,16 +173,16 @@ class HttpClient:
                 ) as response:
                     self._note_limit(response.headers)
                     if response.status == 407:
-                        raise _refused_by_proxy(407)
+                        raise refused_by_proxy(407)
                     if response.status not in {301, 302, 303, 307, 308}:
                         return Reply(response.status, response.headers, mask_bytes(await self._body(response)))
                     url = self._redirect(method, url, response.headers.get("Location", ""))
         except aiohttp.ConnectionTimeoutError:
             raise TransportError(f"no connection within {self._limits.connect_s:g} s", maybe_done=False) from None
         except aiohttp.ClientConnectorError as error:
-            raise _cannot_connect(error) from None
+            raise connection_error(error) from None
         except aiohttp.ClientHttpProxyError as error:
-            raise _refused_by_proxy(error.status) from None
+            raise refused_by_proxy(error.status) from None
         except TimeoutError:
             raise TransportError(f"no answer within {self._limits.total_s:g} s", maybe_done=True) from None
         except aiohttp.ClientResponseError as error:
@@ -222,19 +192,19 @@ class HttpClient:
         except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError, ValueError) as error:
             raise TransportError(f"the connection broke: {type(error).__name__}", maybe_done=True) from None
         problem = f"more than {MAX_REDIRECTS} redirects"
-        raise TransportError(problem, maybe_done=False, lasting=True, hint=_CHECK_URL)
+        raise TransportError(problem, maybe_done=False, lasting=True, hint=CHECK_URL)
 
     @staticmethod
     def _redirect(method: str, url: URL, location: str) -> URL:
         if method != "GET":
             # It may have been carried out before the redirect was answered.
             problem = f"the API redirects a {method}"
-            raise TransportError(problem, maybe_done=True, lasting=True, hint=_CHECK_URL)
+            raise TransportError(problem, maybe_done=True, lasting=True, hint=CHECK_URL)
         try:
             target = url.join(URL(location)).with_user(None)
             origin = target.origin()
         except ValueError:
-            problem, hint = "the API redirects to something that is not a URL", _CHECK_URL
+            problem, hint = "the API redirects to something that is not a URL", CHECK_URL
         else:
             if origin == url.origin():
                 return target
@@ -243,7 +213,7 @@ class HttpClient:
                 problem, hint = f"the API redirects to {where}", f"Begin the base URL with {where}."
             else:
                 problem = f"the API redirects to another host, {where}, and credentials are not sent there"
-                hint = _CHECK_URL
+                hint = CHECK_URL
         raise TransportError(problem, maybe_done=False, lasting=True, hint=hint)
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
@@ -267,7 +237,7 @@ class HttpClient:
             raise self._too_large()
         parts: list[bytes] = []
         size, received = 0, 0
-        unpack = {"": None, "identity": None, "deflate": _Inflate()}.get(encoding, _Gunzip())
+        unpack = {"": None, "identity": None, "deflate": Inflate()}.get(encoding, Gunzip())
         async for chunk in response.content.iter_chunked(_CHUNK):
             received += len(chunk)
             parts.append(unpack.feed(chunk, self._limits.body_bytes + 1 - size) if unpack else chunk)
@@ -282,62 +252,6 @@ class HttpClient:
         return TransportError(
             f"the body is larger than {self._limits.body_bytes / (1 << 20):g} MiB (MAX_BODY_MB)", maybe_done=True
         )
-
-
-class _Gunzip:
-    """Decompresses piece by piece, never more than is asked for, through all members of the body (RFC 1952, 2.2)."""
-
-    def __init__(self) -> None:
-        self._member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the last member is whole; its checksum is right then."""
-        return self._member.eof
-
-    def feed(self, data: bytes, most: int) -> bytes:
-        """The bytes that `data` unpacks to, up to `most`; the rest is lost. Raises TransportError if it is broken."""
-        out = b""
-        try:
-            while data and len(out) < most:
-                if self._member.eof:
-                    self._member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-                out += self._member.decompress(data, most - len(out))
-                data = self._member.unused_data
-        except zlib.error:
-            raise TransportError("the compressed body is broken", maybe_done=True) from None
-        return out
-
-
-class _Inflate:
-    """Decompresses `deflate`: as the standard has it in the zlib format, or raw as some servers send it."""
-
-    def __init__(self) -> None:
-        self._start = b""
-        self._stream: zlib._Decompress | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether the stream is whole."""
-        return self._stream is not None and self._stream.eof
-
-    def feed(self, data: bytes, most: int) -> bytes:
-        """The bytes that `data` unpacks to, up to `most`. Raises TransportError if it is broken."""
-        if self._stream is None:
-            self._start += data
-            if len(self._start) < 2:
-                return b""
-            first, second = self._start[:2]
-            is_zlib = first & 0x0F == 8 and (first * 256 + second) % 31 == 0
-            self._stream = zlib.decompressobj(wbits=zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
-            data = self._start
-        try:
-            out = self._stream.decompress(data, max(most, 1))
-        except zlib.error:
-            raise TransportError("the compressed body is broken", maybe_done=True) from None
-        if self._stream.unused_data:
-            raise TransportError("the compressed body is broken", maybe_done=True)
-        return out
 
 
 class _GuardedBody:
@@ -389,30 +303,3 @@ def _proxy(url: URL) -> tuple[URL | None, str]:
     if usable:
         return proxy, ""
     return None, f"{url.scheme.upper()}_PROXY"
-
-
-def _refused_by_proxy(status: int) -> TransportError:
-    """Turns a proxy's own answer into an error. Nothing was sent to the API. A 5xx may be transient."""
-    lasting = 400 <= status < 500 and status not in {408, 429}
-    hint = "Check HTTP_PROXY and HTTPS_PROXY, with the proxy's user and password." if lasting else ""
-    return TransportError(f"the proxy answers {status}", maybe_done=False, lasting=lasting, hint=hint)
-
-
-def _cannot_connect(error: aiohttp.ClientConnectorError) -> TransportError:
-    where = f"{error.host}:{error.port}"
-    cause = error.os_error
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        reason = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
-        text = f"the certificate of {where} is refused ({reason})"
-        return TransportError(text, maybe_done=False, lasting=True, hint="Check the host and SSL_CERT_FILE.")
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
-        reason = getattr(cause, "reason", None) or type(cause).__name__
-        lasting = isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS
-        text = f"cannot connect: {where} does not speak TLS as expected ({reason})"
-        return TransportError(text, maybe_done=False, lasting=lasting, hint=_CHECK_URL if lasting else "")
-    if isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_HOST:
-        text = f"cannot connect: there is no host {error.host}"
-        return TransportError(text, maybe_done=False, lasting=True, hint="Check the base URL and the proxy.")
-    proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
-    reason = cause.strerror or type(cause).__name__
-    return TransportError(f"cannot connect: {proxy}{where} ({reason})", maybe_done=False)

@@ -36,7 +36,8 @@ from pydantic import (
 
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
 from worker.http.body import has_error, parse_error, parse_json, read_error, requested_wait_s, retry_after_s
-from worker.http.client import HttpClient, NotPermitted, Reply, TransportError
+from worker.http.client import HttpClient, Reply
+from worker.http.errors import NotPermitted, TransportError
 from worker.http.pagination import ListRequest, read_next_page
 from worker.mavera.payload import NAME_PREFIX, PersonaPayload
 from worker.mavera.reference import Reference, find_reference

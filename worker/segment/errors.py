@@ -20,7 +20,8 @@ import time
 
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.body import has_error, parse_error, read_error, requested_wait_s, retry_after_s
-from worker.http.client import Reply, TransportError
+from worker.http.client import Reply
+from worker.http.errors import TransportError
 
 _CHECK_ACCESS = (
     "Check SEGMENT_BASE_URL (region and dialect) and the kind of token first; then whether the workspace has "

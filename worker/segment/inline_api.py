@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from worker.errors import Retry
 from worker.http.body import parse_json
-from worker.http.client import HttpClient, TransportError
+from worker.http.client import HttpClient
+from worker.http.errors import TransportError
 from worker.http.pagination import ListRequest
 from worker.models.request import SyncRequest
 from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body

@@ -19,7 +19,7 @@ import logging
 from dataclasses import dataclass, field
 
 from worker.errors import ApiError, Retry
-from worker.http.client import NotPermitted
+from worker.http.errors import NotPermitted
 from worker.jobs.api_caller import ApiCaller
 from worker.jobs.audit_log import log_refusal
 from worker.jobs.lease import Lease

@@ -18,7 +18,8 @@ from multidict import CIMultiDict
 from tests.support.servers.port import port_of_ones_own
 from tests.support.servers.tls import identity, tls_front
 from tests.support.servers.web_server import Answer, WebServer, answer, forever, serving
-from worker.http.client import HttpClient, HttpLimits, NotPermitted, Reply, TransportError, new_session
+from worker.http.client import HttpClient, HttpLimits, Reply, new_session
+from worker.http.errors import NotPermitted, TransportError
 from worker.models.allowance import Allowance
 
 LONG_S = 30.0

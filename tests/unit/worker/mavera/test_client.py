@@ -13,7 +13,8 @@ from producer.sandbox import Fault, Sandbox, SandboxOptions
 from tests.support.servers.web_server import Answer, answer, serving
 from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
-from worker.http.client import HttpClient, HttpLimits, NotPermitted, new_session
+from worker.http.client import HttpClient, HttpLimits, new_session
+from worker.http.errors import NotPermitted
 from worker.mavera import (
     ListPage,
     MaveraClient,
