@@ -36,7 +36,7 @@ from worker.store.claims.claim_file import ClaimFile
 from worker.store.claims.written_claims import WrittenClaims
 from worker.store.connection.health import review_health
 from worker.store.connection.pool import JOB_LIFETIME_MS, closing
-from worker.store.connection.probe import check_store
+from worker.store.probe import check_store
 from worker.store.queue import TakenJob, TakenJobs
 
 log = logging.getLogger("segment_personas.worker")

@@ -36,7 +36,7 @@ from worker.models.request import SyncRequest
 from worker.models.sync import BatchKey
 from worker.settings import Settings
 from worker.store import BatchGrant, LeaseGrant, StartedBatch
-from worker.store.syncs.sync_progress import StartedJob
+from worker.store.documents.sync_progress import StartedJob
 
 
 async def walk(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:

@@ -14,7 +14,7 @@ from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.models.sync import BatchKey, SyncState, job_kind
 from worker.store import WatchdogStore
-from worker.store.syncs.sync_progress import SilentSync
+from worker.store.documents.sync_progress import SilentSync
 
 log = logging.getLogger("segment_personas.watchdog")
 

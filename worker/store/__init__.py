@@ -13,46 +13,47 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from worker.store.connection.pool import StorePool, embedded_pool, redis_pool
+    from worker.store.documents.batch_work import BatchGrant, BatchWork, Counted, NewBatch, NextPayloads, StartedBatch
+    from worker.store.documents.job_payload import JobPayload
+    from worker.store.documents.sync_progress import Checkpoint, LeaseGrant, Listing, SilentSync, StartedJob, new_token
     from worker.store.personas.persona_record import Claim, ClaimAnswer, PersonaRecord, SentPersona
     from worker.store.personas.persona_records import PersonaRecords
     from worker.store.personas.persona_store import PersonaStore
-    from worker.store.queue import JobPayload, JobQueue
+    from worker.store.queue import JobQueue
     from worker.store.ratelimit.limiter import Limiter
     from worker.store.ratelimit.rate_scope import RateScope
     from worker.store.syncs.batch_store import BatchStore
-    from worker.store.syncs.batch_work import BatchGrant, BatchWork, Counted, NewBatch, NextPayloads, StartedBatch
     from worker.store.syncs.client_sync_store import ClientSyncStore
     from worker.store.syncs.job_sync_store import JobSyncStore
     from worker.store.syncs.sync_listing import SyncPage, SyncPlace
-    from worker.store.syncs.sync_progress import Checkpoint, LeaseGrant, Listing, SilentSync, StartedJob, new_token
     from worker.store.syncs.watchdog_store import WatchdogStore
     from worker.store.workers import WorkerPresence, WorkerRegistry
 
 _HOMES = {
-    "BatchGrant": "syncs.batch_work",
+    "BatchGrant": "documents.batch_work",
     "BatchStore": "syncs.batch_store",
-    "BatchWork": "syncs.batch_work",
-    "Checkpoint": "syncs.sync_progress",
+    "BatchWork": "documents.batch_work",
+    "Checkpoint": "documents.sync_progress",
     "Claim": "personas.persona_record",
     "ClaimAnswer": "personas.persona_record",
     "ClientSyncStore": "syncs.client_sync_store",
-    "Counted": "syncs.batch_work",
-    "JobPayload": "queue",
+    "Counted": "documents.batch_work",
+    "JobPayload": "documents.job_payload",
     "JobQueue": "queue",
     "JobSyncStore": "syncs.job_sync_store",
-    "LeaseGrant": "syncs.sync_progress",
+    "LeaseGrant": "documents.sync_progress",
     "Limiter": "ratelimit.limiter",
-    "Listing": "syncs.sync_progress",
-    "NewBatch": "syncs.batch_work",
-    "NextPayloads": "syncs.batch_work",
+    "Listing": "documents.sync_progress",
+    "NewBatch": "documents.batch_work",
+    "NextPayloads": "documents.batch_work",
     "PersonaRecord": "personas.persona_record",
     "PersonaRecords": "personas.persona_records",
     "PersonaStore": "personas.persona_store",
     "RateScope": "ratelimit.rate_scope",
     "SentPersona": "personas.persona_record",
-    "SilentSync": "syncs.sync_progress",
-    "StartedBatch": "syncs.batch_work",
-    "StartedJob": "syncs.sync_progress",
+    "SilentSync": "documents.sync_progress",
+    "StartedBatch": "documents.batch_work",
+    "StartedJob": "documents.sync_progress",
     "StorePool": "connection.pool",
     "SyncPage": "syncs.sync_listing",
     "SyncPlace": "syncs.sync_listing",
@@ -60,7 +61,7 @@ _HOMES = {
     "WorkerPresence": "workers",
     "WorkerRegistry": "workers",
     "embedded_pool": "connection.pool",
-    "new_token": "syncs.sync_progress",
+    "new_token": "documents.sync_progress",
     "redis_pool": "connection.pool",
 }
 """Name → module in this package."""

@@ -17,14 +17,6 @@ from worker.store.scripts import queue as queue_scripts
 
 
 @dataclass(frozen=True)
-class JobPayload:
-    """An arq job, ready to be enqueued by a script. job_id is `sync:kind:epoch`, so it is never used twice."""
-
-    job_id: str
-    job: bytes
-
-
-@dataclass(frozen=True)
 class TakenJob:
     """A job that this worker may start; it is marked as in progress. score: when it was due, ms."""
 

@@ -52,7 +52,7 @@ from worker.segment import AutoSource, Source
 from worker.settings import FixedDialect, Settings
 from worker.store import PersonaRecord
 from worker.store.connection.pool import closing
-from worker.store.connection.probe import check_store
+from worker.store.probe import check_store
 
 STYLES: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 

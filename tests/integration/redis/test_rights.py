@@ -18,7 +18,7 @@ from worker.models.sync import SyncState
 from worker.settings import load_settings
 from worker.store import redis_pool
 from worker.store.connection.pool import closing
-from worker.store.connection.probe import check_store
+from worker.store.probe import check_store
 
 DEPLOYMENT = (Path(__file__).parents[3] / "docs" / "deployment.md").read_text()
 (DOCUMENTED,) = re.findall(r"^ACL SETUSER segment on >SECRET (.*?)\n```", DEPLOYMENT, re.MULTILINE | re.DOTALL)

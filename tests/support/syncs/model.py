@@ -32,8 +32,8 @@ from worker.store import (
     StorePool,
     keys,
 )
+from worker.store.documents.sync_progress import StartedJob
 from worker.store.syncs.job_sync_store import HISTORY, Move
-from worker.store.syncs.sync_progress import StartedJob
 
 RUNNING = (SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING)
 WAKE_TOKENS = 100

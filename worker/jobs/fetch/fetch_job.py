@@ -24,7 +24,7 @@ from worker.jobs.fetch.page_prefetcher import PagePrefetcher
 from worker.jobs.lease import Lease
 from worker.jobs.personas.lookup.persona_list import PersonaLister, cluster_reference
 from worker.store import JobSyncStore, LeaseGrant
-from worker.store.syncs.sync_progress import StartedJob
+from worker.store.documents.sync_progress import StartedJob
 
 log = logging.getLogger("segment_personas.jobs")
 

@@ -19,7 +19,7 @@ from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, Usage
 from worker.models.allowance import Allowance
 from worker.models.plan import AccountBill, AccountCredits
 from worker.store import JobSyncStore, LeaseGrant, PersonaStore
-from worker.store.syncs.sync_progress import StartedJob
+from worker.store.documents.sync_progress import StartedJob
 
 log = logging.getLogger("segment_personas.jobs")
 

@@ -23,7 +23,7 @@ from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.jobs.personas.planner import Planner
 from worker.jobs.personas.quality_check import QualityCheck, check_quality
 from worker.store import JobSyncStore, LeaseGrant
-from worker.store.syncs.sync_progress import StartedJob, new_token
+from worker.store.documents.sync_progress import StartedJob, new_token
 
 
 class FinalizeJob:

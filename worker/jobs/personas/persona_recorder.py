@@ -21,7 +21,7 @@ from worker.mavera import CREDITS_PER_PERSONA, Persona, PersonaPayload, Referenc
 from worker.mavera.ignored_fields import find_ignored_fields
 from worker.models.outcome import PersonaOutcome
 from worker.store import Claim, JobSyncStore, LeaseGrant, PersonaRecord, PersonaStore, SentPersona
-from worker.store.syncs.sync_progress import StartedJob
+from worker.store.documents.sync_progress import StartedJob
 
 log = logging.getLogger("segment_personas.jobs")
 

@@ -14,10 +14,10 @@ from worker.models.outcome import PersonaOutcome
 from worker.models.versions import NewerVersion
 from worker.store import keys
 from worker.store.connection.pool import StorePool
+from worker.store.documents.sync_progress import LeaseGrant
 from worker.store.personas.persona_record import PersonaRecord
 from worker.store.scripts import persona as persona_scripts
 from worker.store.scripts.sync import BusySync
-from worker.store.syncs.sync_progress import LeaseGrant
 
 log = logging.getLogger("segment_personas.store")
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 from worker.models.outcome import SyncFailure
 from worker.models.sync import BatchKey
 from worker.store.connection.pool import StorePool
+from worker.store.documents.batch_work import Counted, NextPayloads
+from worker.store.documents.job_payload import JobPayload
 from worker.store.keys import HashKey, ListKey, SortedSetKey
-from worker.store.queue import JobPayload
 from worker.store.scripts.typed_script import lua_script
-from worker.store.syncs.batch_work import Counted, NextPayloads
 
 
 @dataclass(frozen=True)

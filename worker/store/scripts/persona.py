@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import ClassVar
 
 from worker.store.connection.pool import StorePool
+from worker.store.documents.sync_progress import LeaseGrant
 from worker.store.keys import HashKey, SortedSetKey
 from worker.store.scripts.sync import BusySync
 from worker.store.scripts.typed_script import lua_script
-from worker.store.syncs.sync_progress import LeaseGrant
 
 
 class Change(StrEnum):

@@ -18,10 +18,10 @@ from worker.models.sync import JobKind, SyncState
 from worker.models.versions import FORMAT
 from worker.store import keys
 from worker.store.connection.pool import StorePool
-from worker.store.queue import JobPayload
+from worker.store.documents.batch_work import ListedBatch, NewBatch, NextPayloads
+from worker.store.documents.job_payload import JobPayload
+from worker.store.documents.sync_progress import Checkpoint, LeaseGrant, Listing, StartedJob
 from worker.store.scripts import sync as sync_scripts
-from worker.store.syncs.batch_work import ListedBatch, NewBatch, NextPayloads
-from worker.store.syncs.sync_progress import Checkpoint, LeaseGrant, Listing, StartedJob
 from worker.store.syncs.sync_reader import SyncReader, storable_ms
 
 Move = Literal["stay", "walk", "finalize"]

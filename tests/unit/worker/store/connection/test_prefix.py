@@ -11,7 +11,7 @@ from tests.support.syncs.syncs import Syncs
 from worker.models.sync import SyncState
 from worker.store import StorePool, redis_pool
 from worker.store.connection.prefix import add_prefix
-from worker.store.connection.probe import check_store
+from worker.store.probe import check_store
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from tests.support.syncs.syncs import Syncs
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.models.sync import SyncState
 from worker.store import StorePool, keys
+from worker.store.documents.sync_progress import new_token
 from worker.store.syncs.job_sync_store import HISTORY
-from worker.store.syncs.sync_progress import new_token
 
 IDENTITY = "identity"
 
