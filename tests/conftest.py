@@ -14,7 +14,7 @@ import hypothesis
 import pytest
 
 from tests.support.processes.command_line import logging_as_it_was
-from tests.support.processes.fork_server import ForkServer
+from tests.support.processes.fork_server import shared_fork_server
 from tests.support.processes.workers import WorkerProcess
 from tests.support.servers.redis_server import RedisServer
 from worker.store import StorePool, embedded_pool, redis_pool
@@ -103,16 +103,8 @@ def pool(request: pytest.FixtureRequest) -> StorePool:
     return chosen
 
 
-@pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
-    """Where worker processes come from that are not started by a command."""
-    fork_server = ForkServer()
-    yield fork_server
-    fork_server.close()
-
-
 @pytest.fixture
-def start_worker(tmp_path: Path, fork_server: ForkServer) -> Iterator[Callable[..., WorkerProcess]]:
+def start_worker(tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
     """Starts worker processes and ends whatever is left of them. Call: `start_worker(env)`, and `plan=...` for how it
     ends; or `start_worker(env, command=...)`, and nothing is spared it."""
     started: list[WorkerProcess] = []
@@ -121,7 +113,7 @@ def start_worker(tmp_path: Path, fork_server: ForkServer) -> Iterator[Callable[.
         env: dict[str, str], *, ready: bool = True, plan: str = "", command: Sequence[str] | None = None
     ) -> WorkerProcess:
         log = tmp_path / f"worker-{len(started)}.log"
-        how = {"fork_server": fork_server, "plan": plan} if command is None else {"command": command}
+        how = {"fork_server": shared_fork_server(), "plan": plan} if command is None else {"command": command}
         worker = WorkerProcess(env, log, **how)
         started.append(worker)
         if ready:

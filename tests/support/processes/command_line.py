@@ -1,5 +1,6 @@
-"""The real command line as a process, fed and read by the test's own event loop, so that a sandbox can serve in it.
+"""The command line as a process, fed and read by the event loop of the test, so that a sandbox can serve in it.
 
+Processes come from the fork server, or with `real=True` from a new interpreter: for tests of how the program starts.
 Nothing here waits for a limited time: only the timeout of the test ends it, so that a slow machine fails no test.
 """
 
@@ -13,8 +14,10 @@ import pty
 import signal
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from tests.support.processes.fork_server import Child, shared_fork_server
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,15 @@ class Done:
 class Command:
     """A running `segment-personas …`. `await until(text)` waits for its standard error, `await end()` for its end."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Child, out: asyncio.StreamReader, err: asyncio.StreamReader) -> None:
         self._process = process
+        self._stdout, self._stderr = out, err
         self._out = self._err = ""
 
     @classmethod
     async def start(cls, *arguments: str, env: Mapping[str, str]) -> Command:
-        command = (sys.executable, "-m", "producer", *arguments)
-        return cls(await asyncio.create_subprocess_exec(*command, env=dict(env), stdout=PIPE, stderr=PIPE))
+        (out, out_fd), (err, err_fd) = [await _pipe() for _ in range(2)]
+        return cls(await _fork(arguments, env, (os.open(os.devnull, os.O_RDONLY), out_fd, err_fd)), out, err)
 
     async def until(self, text: str) -> None:
         while text not in self._err:
@@ -53,23 +57,40 @@ class Command:
 
     async def printed(self, lines: int) -> list[str]:
         """So many lines of its standard output."""
-        assert self._process.stdout is not None
-        found = [(await self._process.stdout.readline()).decode() for _ in range(lines)]
+        found = [(await self._stdout.readline()).decode() for _ in range(lines)]
         self._out += "".join(found)
         return [line.rstrip("\n") for line in found]
 
     async def end(self) -> Done:
-        assert self._process.stdout is not None
-        rest = asyncio.create_task(self._process.stdout.read())
+        rest = asyncio.create_task(self._stdout.read())
         while await self._read():
             pass
-        return Done(await self._process.wait(), self._out + (await rest).decode(), self._err)
+        return Done(await self._process.ended(), self._out + (await rest).decode(), self._err)
 
     async def _read(self) -> bool:
-        assert self._process.stderr is not None
-        read = await self._process.stderr.read(1 << 16)
+        read = await self._stderr.read(1 << 16)
         self._err += read.decode()
         return bool(read)
+
+
+async def _pipe() -> tuple[asyncio.StreamReader, int]:
+    """The reader of a pipe, and the file descriptor of its other end."""
+    read, write = os.pipe()
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read, "rb", 0)
+    )
+    return reader, write
+
+
+async def _fork(
+    arguments: Sequence[str], env: Mapping[str, str], fds: tuple[int, int, int], *, session: bool = False
+) -> Child:
+    """A command from the fork server; closes the file descriptors, which are now its own."""
+    process = await asyncio.to_thread(shared_fork_server().start_command, arguments, env, fds, session=session)
+    for fd in set(fds):
+        os.close(fd)
+    return process
 
 
 @contextlib.contextmanager
@@ -90,11 +111,15 @@ async def cli(*arguments: str, env: Mapping[str, str]) -> Done:
     return await (await Command.start(*arguments, env=env)).end()
 
 
-async def shell(line: str, env: Mapping[str, str]) -> Done:
+async def shell(line: str, env: Mapping[str, str], *, real: bool = False) -> Done:
     """Runs a line of bash in which `$P` is `segment-personas`; the exit code is that of a pipe's first command."""
+    if real:
+        env = {**env, "P": f"{sys.executable} -m producer"}
+    else:
+        env = {**env, "P": "segment-personas", "PATH": f"{shared_fork_server().bin}:{env['PATH']}"}
     process = await asyncio.create_subprocess_exec(
         *("bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}"),
-        env={**env, "P": f"{sys.executable} -m producer"},
+        env=env,
         stdout=PIPE,
         stderr=PIPE,
     )
@@ -105,7 +130,7 @@ async def shell(line: str, env: Mapping[str, str]) -> Done:
 class Terminal:
     """A command on a terminal of its own: both outputs go there, and keys come from there."""
 
-    def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
+    def __init__(self, process: Child, master: int) -> None:
         self._process = process
         self._master = master
         self._shown = b""
@@ -117,15 +142,8 @@ class Terminal:
     async def start(cls, *arguments: str, env: Mapping[str, str], columns: int = 80) -> Terminal:
         master, slave = pty.openpty()
         os.set_blocking(master, False)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "producer", *arguments),
-            env={**env, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40"},
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-        )
-        os.close(slave)
+        screen = {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40"}
+        process = await _fork(arguments, {**env, **screen}, (slave, slave, slave), session=True)
         return cls(process, master)
 
     @property
@@ -148,7 +166,7 @@ class Terminal:
         os.killpg(self._process.pid, signal.SIGINT)
 
     async def end(self) -> Done:
-        code = await self._process.wait()
+        code = await self._process.ended()
         while not self._gone:
             await self._news.wait()
             self._news.clear()

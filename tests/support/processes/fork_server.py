@@ -1,56 +1,132 @@
-"""A fork server for workers: one process that has imported all that a worker needs forks each of them from itself.
+"""A fork server: a process that has imported the whole program forks workers and commands from itself.
 
-Each worker is a process like any other, with its own environment and log, and is really killed, frozen and told to
-stop. It only saves most of a second of imports, of which the tests would otherwise pay hundreds. What
-`python -m worker` does before that is not tested with it.
+Each of them is a process like any other, with its own environment, streams and exit code, and is really killed, frozen
+and interrupted. It only saves the second or two of imports, of which the tests would otherwise pay hundreds. What
+`python -m worker` and `python -m producer` do before their imports end is tested with real starts, elsewhere.
 
-Each worker has a supervisor, the process between, which waits for it and reports how it ended.
+Each child has a supervisor, the process between, which waits for it, reports its exit code, and kills it when the one
+who asked for it is gone.
 """
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import contextlib
+import functools
+import gc
+import importlib
+import io
 import json
 import os
+import pkgutil
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 _MOST = 1 << 17
 """Bytes of a request: in essence the environment."""
 
+_AS_MODULE = str(Path(__file__).parents[3] / "producer" / "__main__.py")
+"""The program's name in `sys.argv` after `python -m producer`."""
+
+_CLIENT = """#!{python} -IS
+import json, os, signal, socket, sys
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
+    line.connect({path!r})
+    request = {{"argv": sys.argv, "env": dict(os.environ), "cwd": os.getcwd(), "session": False}}
+    socket.send_fds(line, [json.dumps(request).encode()], [0, 1, 2])
+    pid = int(line.recv(100))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: os.kill(pid, number))
+    code = int(line.recv(100))
+if code < 0:
+    signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+sys.exit(code)
+"""
+"""A `segment-personas` for shells: it asks the fork server for a process with its own streams."""
+
 
 class ForkServer:
-    """Runs until `close`, or until whoever has started it is gone."""
+    """Runs until `close`, or until the process that started it ends.
+
+    Attributes:
+        bin: A folder with a `segment-personas` that comes from this server, for the PATH of a shell.
+    """
 
     def __init__(self) -> None:
-        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen((sys.executable, "-m", __name__), stdin=theirs)
+        self._folder = Path(tempfile.mkdtemp(prefix="fork-server-"))
+        self._path = str(self._folder / "socket")
+        self.bin = self._folder / "bin"
+        self.bin.mkdir()
+        client = self.bin / "segment-personas"
+        client.write_text(_CLIENT.format(python=sys.executable, path=self._path))
+        client.chmod(0o755)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+            listening.bind(self._path)
+            listening.listen(64)
+            self._process = subprocess.Popen(
+                (sys.executable, "-m", __name__, str(listening.fileno())),
+                stdin=subprocess.PIPE,
+                pass_fds=[listening.fileno()],
+            )
 
-    def start(self, plan: str, env: Mapping[str, str], log_fd: int) -> Child:
+    def start_worker(self, plan: str, env: Mapping[str, str], log_fd: int) -> Child:
         """Starts a worker that writes to `log_fd`. plan: how it ends, see `tests.chaos.points`."""
-        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            request = json.dumps({"plan": plan, "env": dict(env)}).encode()
-            socket.send_fds(self._line, [request], [theirs.fileno(), log_fd])
-        return Child(mine)
+        with open(os.devnull, "rb") as nothing:
+            return self._start({"plan": plan, "env": dict(env)}, nothing.fileno(), log_fd, log_fd)
+
+    def start_command(
+        self, arguments: Sequence[str], env: Mapping[str, str], fds: tuple[int, int, int], *, session: bool = False
+    ) -> Child:
+        """Starts `python -m producer ARGUMENTS`.
+
+        Args:
+            arguments: Those of the command line.
+            env: The whole environment.
+            fds: Its standard input, output and error.
+            session: Whether its standard input becomes the terminal of a session of its own.
+        """
+        request = {"argv": [_AS_MODULE, *arguments], "env": dict(env), "cwd": os.getcwd(), "session": session}
+        return self._start(request, *fds)
+
+    def _start(self, request: Mapping[str, object], *fds: int) -> Child:
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line.connect(self._path)
+        socket.send_fds(line, [json.dumps(request).encode()], fds)
+        return Child(line)
 
     def close(self) -> None:
-        self._line.close()
+        assert self._process.stdin
+        self._process.stdin.close()
         self._process.wait(20)
+        shutil.rmtree(self._folder)
+
+
+@functools.cache
+def shared_fork_server() -> ForkServer:
+    """The fork server of this process, started at the first call."""
+    server = ForkServer()
+    atexit.register(server.close)
+    return server
 
 
 class Child:
-    """A worker from the fork server; what the tests use of `subprocess.Popen`."""
+    """A process from the fork server; what the tests use of `subprocess.Popen`, and `ended` for event loops."""
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
         self.returncode: int | None = None
         self.pid = int(line.recv(_MOST))
+        line.setblocking(False)
 
     def poll(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -64,13 +140,20 @@ class Child:
             poll.register(self._line, select.POLLIN)
             if not poll.poll(None if timeout is None else timeout * 1000):
                 raise subprocess.TimeoutExpired("worker", timeout or 0)
-            self.returncode = int(self._line.recv(_MOST))
-            self._line.close()
+            self._set_exit_code(self._line.recv(_MOST))
+        assert self.returncode is not None
+        return self.returncode
+
+    async def ended(self) -> int:
+        """The exit code, as soon as there is one."""
+        if self.returncode is None:
+            self._set_exit_code(await asyncio.get_running_loop().sock_recv(self._line, _MOST))
+        assert self.returncode is not None
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):  # it has ended, and nobody has waited for it yet
                 os.kill(self.pid, number)
 
     def terminate(self) -> None:
@@ -79,41 +162,104 @@ class Child:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
+    def _set_exit_code(self, received: bytes) -> None:
+        self.returncode = int(received)
+        self._line.close()
+
 
 def main() -> None:
-    """The fork server itself; its standard input is the line on which it is asked for workers."""
-    from tests.chaos import worker_process
-
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for supervisors
-    with socket.socket(fileno=os.dup(0)) as asked:
-        while True:
-            request, fds, _, _ = socket.recv_fds(asked, _MOST, 2)
-            if not request:
-                return
-            if os.fork() == 0:
-                break
-            for fd in fds:
-                os.close(fd)
+    """Runs the fork server: standard input ends it, and the socket of the first argument is where it is asked."""
+    _import_everything()
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the kernel
+    listening = socket.socket(fileno=int(sys.argv[1]))
+    waiting = select.poll()
+    for readable in (0, listening):
+        waiting.register(readable, select.POLLIN)
+    while all(fd != 0 for fd, _ in waiting.poll()):
+        line, _ = listening.accept()
+        if os.fork() == 0:
+            break
+        line.close()
+    else:
+        return
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    line, log = fds
+    listening.close()
+    received, fds, _, _ = socket.recv_fds(line, _MOST, 3)
     pid = os.fork()
     if pid:
-        _supervise(socket.socket(fileno=line), pid)
-    os.close(line)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for standard in (1, 2):
-        os.dup2(log, standard)
-    given = json.loads(request)
-    os.environ.clear()
-    os.environ.update(given["env"])
-    sys.exit(worker_process.run(given["plan"]))
+        _supervise(line, pid, fds)
+    line.close()
+    _run(json.loads(received), fds)
 
 
-def _supervise(line: socket.socket, pid: int) -> None:
+def _import_everything() -> None:
+    import producer
+    import worker
+    from tests.chaos import worker_process
+
+    assert worker_process
+    for package in (worker, producer):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+
+
+def _supervise(line: socket.socket, pid: int, fds: Sequence[int]) -> None:
+    for fd in (0, *fds):
+        os.close(fd)
     line.send(str(pid).encode())
+    waiting = select.poll()
+    waiting.register(line, select.POLLIN)
+    waiting.register(os.pidfd_open(pid), select.POLLIN)
+    if all(fd == line.fileno() for fd, _ in waiting.poll()):
+        os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    line.send(str(os.waitstatus_to_exitcode(status)).encode())
+    with contextlib.suppress(OSError):
+        line.send(str(os.waitstatus_to_exitcode(status)).encode())
     os._exit(0)
+
+
+def _run(request: Mapping[str, object], fds: Sequence[int]) -> None:
+    """Becomes the worker or the command of a request."""
+    for standard, fd in enumerate(fds):
+        os.dup2(fd, standard)
+    for fd in fds:
+        os.close(fd)
+    env = request["env"]
+    assert isinstance(env, dict)
+    os.environ.clear()
+    os.environ.update(env)
+    time.tzset()
+    _open_standard_streams(unbuffered=bool(env.get("PYTHONUNBUFFERED")))
+    if "plan" in request:
+        from tests.chaos import worker_process
+
+        sys.exit(worker_process.run(str(request["plan"])))
+    if request["session"]:
+        import fcntl
+        import termios
+
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.chdir(str(request["cwd"]))
+    argv = request["argv"]
+    assert isinstance(argv, list)
+    sys.argv = argv
+    from producer.__main__ import main as run_command
+
+    run_command()
+
+
+def _open_standard_streams(*, unbuffered: bool) -> None:
+    """Opens `sys.stdin`, `stdout` and `stderr` as the interpreter does when it starts."""
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    for name, fd, errors in (("stdout", 1, "strict"), ("stderr", 2, "backslashreplace")):
+        raw = open(fd, "wb", 0 if unbuffered else -1, closefd=False)  # noqa: SIM115
+        lines = name == "stderr" or os.isatty(fd)
+        stream = io.TextIOWrapper(raw, "utf-8", errors, line_buffering=lines, write_through=unbuffered)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 if __name__ == "__main__":

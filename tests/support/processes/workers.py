@@ -66,7 +66,7 @@ class WorkerProcess:
         self.process: subprocess.Popen[bytes] | Child
         with log.open("ab") as out:
             if fork_server:
-                self.process = fork_server.start(plan, env, out.fileno())
+                self.process = fork_server.start_worker(plan, env, out.fileno())
             else:
                 self.process = subprocess.Popen(command, env=dict(env), stdout=out, stderr=subprocess.STDOUT)
 
