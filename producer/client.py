@@ -8,18 +8,22 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from functools import cached_property
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import PersonasError
 from worker.jobs.job_payloads import batch_payload, sync_payload
-from worker.jobs.store_factories import client_sync_store, recorded_personas, worker_registry
+from worker.jobs.store_factories import client_sync_store, mavera_account, recorded_personas, worker_registry
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState, job_kind, new_sync_id
 from worker.models.versions import UnreadableSync
 from worker.settings import ClientConfig, load_client_config
 from worker.store import PersonaRecord, StorePool, SyncPage, SyncPlace, WorkerPresence, redis_pool
+
+if TYPE_CHECKING:
+    from producer.schedules import ScheduleClient
 
 
 class SyncNotFound(PersonasError):
@@ -94,6 +98,14 @@ class SyncClient:
         self._owns_pool = pool is None
         self._syncs = client_sync_store(self._pool, settings)
         self._workers = worker_registry(self._pool, settings)
+        self._account = mavera_account(settings)
+
+    @cached_property
+    def schedules(self) -> ScheduleClient:
+        """The schedules: syncs that workers start at the ticks of a cron expression."""
+        from producer.schedules import ScheduleClient  # most hosts have none, and load no more for it
+
+        return ScheduleClient(self._pool, self._account)
 
     @classmethod
     def from_pool(cls, pool: StorePool, settings: ClientConfig) -> Self:

@@ -11,8 +11,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from producer.cli.declarations import cluster_commands, persona_commands, server_commands, setup_commands, sync_commands
-from producer.cli.declarations.options import SET_UP, EnvFile, NoEnvFile, flag
+from producer.cli.declarations import (
+    cluster_commands,
+    persona_commands,
+    schedule_commands,
+    server_commands,
+    setup_commands,
+    sync_commands,
+)
+from producer.cli.declarations.options import CONTROL, SET_UP, EnvFile, NoEnvFile, flag
 from producer.cli.declarations.usage_errors import Group
 from producer.cli.exit_codes import EXIT_CODES
 
@@ -26,6 +33,7 @@ app = typer.Typer(
 )
 for group in (sync_commands, server_commands, setup_commands):
     app.add_typer(group.app)
+app.add_typer(schedule_commands.app, name="schedule", rich_help_panel=CONTROL, epilog=EXIT_CODES)
 app.add_typer(persona_commands.app, name="personas", rich_help_panel=SET_UP, epilog=EXIT_CODES)
 app.add_typer(cluster_commands.app, name="clusters", rich_help_panel=SET_UP, epilog=EXIT_CODES)
 

@@ -16,6 +16,7 @@ from typing import Any
 from worker.mavera import MaveraClient
 from worker.segment import InlineApi
 from worker.store import BatchStore, JobSyncStore, PersonaStore
+from worker.store.schedules.schedule_store import TickStore
 
 _METHODS: dict[str, tuple[type, Callable[..., Awaitable[Any]]]] = {
     "begin": (JobSyncStore, JobSyncStore.begin),
@@ -32,6 +33,7 @@ _METHODS: dict[str, tuple[type, Callable[..., Awaitable[Any]]]] = {
     "record_unsent": (PersonaStore, PersonaStore.record_unsent),
     "hand_over": (JobSyncStore, JobSyncStore.hand_over),
     "complete": (JobSyncStore, JobSyncStore.complete),
+    "fire": (TickStore, TickStore.fire),
 }
 POINTS = [f"{when}_{what}" for what in _METHODS for when in ("before", "after")]
 HOW = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}

@@ -29,8 +29,10 @@ def expected() -> ExpectedClusters:
     return expected_clusters(profiles(SPEC))
 
 
-# A hand-over happens only when a worker is told to stop or to wait; the deploys of test_faults pass there.
-ON_THE_WAY = [point for point in POINTS if "hand_over" not in point and "retry_batch" not in point]
+# A hand-over happens only when a worker is told to stop or to wait; the deploys of test_faults pass there. What happens
+# at a tick is in test_schedules.
+ELSEWHERE = ("hand_over", "retry_batch", "fire")
+ON_THE_WAY = [point for point in POINTS if not point.endswith(ELSEWHERE)]
 FAN_OUT = [point for point in ON_THE_WAY if "listing" in point or "batch" in point]
 
 

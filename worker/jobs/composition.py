@@ -30,6 +30,7 @@ from worker.jobs.personas.lookup.persona_list import PersonaLister
 from worker.jobs.personas.persona_recorder import PersonaRecorder
 from worker.jobs.personas.planner import Planner
 from worker.jobs.personas.update_persona import PersonaUpdater
+from worker.jobs.scheduler import Scheduler
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.watchdog import Watchdog
 from worker.models.request import SyncRequest
@@ -257,6 +258,7 @@ def build_watchdog(services: WorkerServices) -> Watchdog:
         max_revivals=settings.max_revivals,
         furthest_s=job_timeout_s(settings) + settings.retry_after_max_s + settings.stall_s,
         spread_s=settings.stall_s / 3,
+        duties=(Scheduler(services.ticks).check_due,),
     )
 
 

@@ -45,6 +45,7 @@ from worker.settings import FixedDialect, Settings
 from worker.store import BatchStore, JobQueue, JobSyncStore, Limiter, StorePool, WatchdogStore
 from worker.store.claims.claim_file import ClaimFile
 from worker.store.dialects import DialectStore
+from worker.store.schedules.schedule_store import TickStore
 
 SUSPECT_AFTER = 2
 """Lost jobs without progress after which the next job of a sync runs alone; fewer if `MAX_REVIVALS` is lower."""
@@ -92,6 +93,7 @@ class WorkerServices:
         self.syncs = JobSyncStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
         self.batches = BatchStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
         self.watchdog = WatchdogStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
+        self.ticks = TickStore(self.pool, stall_ms=stall, retention_ms=retention_ms)
         self.registry = worker_registry(self.pool, settings)
         self.personas = persona_store(self.pool, settings, self.claims)
         self.mavera_limiter = mavera_limiter(self.pool, settings, clock=self.clock, sleep=self.sleep)

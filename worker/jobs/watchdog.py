@@ -1,5 +1,7 @@
 """The watchdog: finds syncs, and batches of their pages, whose heartbeats have stopped, and gives each its next job.
 
+Then it does its further duties, such as starting the syncs of schedules.
+
 It is a supervised task in every worker, not an arq job, which would have to wait for a free slot. A short lock in Redis
 lets one watchdog look at a time. The epoch that its script compares lets a revival happen once, however many look.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Awaitable, Callable, Sequence
 
 from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.job_payloads import batch_payload, sync_payload
@@ -31,23 +34,34 @@ class Watchdog:
         furthest_s: A due time further ahead than so many seconds is wrong, as after a step of Redis' clock.
         spread_s: A job that was lost again starts after up to so many seconds, so that the jobs of a dead worker do not
             all start together.
+        duties: What else is done at each look, under the same lock.
     """
 
     def __init__(
-        self, store: WatchdogStore, *, every_s: float, max_revivals: int, furthest_s: float, spread_s: float = 0
+        self,
+        store: WatchdogStore,
+        *,
+        every_s: float,
+        max_revivals: int,
+        furthest_s: float,
+        spread_s: float = 0,
+        duties: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._store = store
         self._every_s = every_s
         self._max_revivals = max_revivals
         self._furthest_s = furthest_s
         self._spread_s = spread_s
+        self._duties = duties
 
     async def run(self) -> None:
-        """Looks for silent syncs until cancelled."""
+        """Looks for silent syncs, and does the further duties, until cancelled."""
         while True:
             await asyncio.sleep(self._every_s * random.uniform(0.8, 1.2))
             if await self._store.lock_watch(self._every_s * 0.7, self._furthest_s):
                 await self.check_due()
+                for duty in self._duties:
+                    await duty()
 
     async def check_due(self) -> None:
         """Gives every due sync and batch its next job, or fails the sync if that was tried too often."""

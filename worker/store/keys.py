@@ -18,6 +18,9 @@
 | `sp:personas:{account}` | hash | reference → persona; never expires |
 | `sp:claim:{account}:{reference}` | hash | who is buying this persona, since when, and for how long; never expires |
 | `sp:dialect:{digest}` | string | the dialect in which Segment answers for a space and URLs; never expires |
+| `sp:schedule:{id}` | hash | a schedule, the tick that comes next, and what became of the last one; never expires |
+| `sp:schedules` | sorted set | ids of schedules by the time they were added |
+| `sp:ticks` | sorted set | ids of schedules by the time of their next tick |
 | `sp:run` | hash | the run of Redis that was last seen, and since when |
 | `sp:watch` | string | the watcher's lock |
 | `sp:workers`, `sp:workers:{account}` | sorted set | workers by their last sign of life: all, and an account's |
@@ -29,9 +32,9 @@ Redis. `REDIS_PREFIX` precedes all of these names (`connection/prefix.py`). `{ac
 
 Undeclared keys: a script declares the keys that its caller can name (`KEYS`). Others follow from what Redis holds,
 and are built in Lua (`lua/lib/`): `arq:…` of a job that is replaced or has ended, `sp:sync:{id}` of another sync of
-an identity, `sp:sync:{id}:outcomes`, `sp:active:…`, `sp:syncs`, `sp:request:…`, `sp:queue:…` and `sp:wake:…` of a
-sync's account, and `…:later` of a queue. So a cluster cannot be used, and Dragonfly only with
-`--default_lua_flags=allow-undeclared-keys`.
+an identity, `sp:sync:{id}:outcomes`, `sp:schedule:{id}` of a schedule that is due, `sp:active:…`, `sp:syncs`,
+`sp:request:…`, `sp:queue:…` and `sp:wake:…` of a sync's account, and `…:later` of a queue. So a cluster cannot be used,
+and Dragonfly only with `--default_lua_flags=allow-undeclared-keys`.
 
 Version: Redis 6.2 or later (tested with 7.0), or Valkey 7.2 or later. Scripts write after `TIME`, which needs the
 replication of effects (the default since Redis 5.0); workers wait with `BLPOP` for a fraction of a second (6.0).
@@ -52,6 +55,8 @@ WAKE = ListKey("sp:wake")
 CLOCK = HashKey("sp:clock")
 DUE = SortedSetKey("sp:due")
 SYNCS = SortedSetKey("sp:syncs")
+SCHEDULES = SortedSetKey("sp:schedules")
+TICKS = SortedSetKey("sp:ticks")
 RUN = HashKey("sp:run")
 WATCH = StringKey("sp:watch")
 WORKERS = SortedSetKey("sp:workers")
@@ -103,6 +108,11 @@ def history(identity: str) -> ListKey:
 def request(idempotency_key: str, account: str = "") -> StringKey:
     """Returns the sync that this idempotency key started, for an account or for none."""
     return StringKey(f"sp:request:{account}:{idempotency_key}" if account else f"sp:request:{idempotency_key}")
+
+
+def schedule(schedule_id: str) -> HashKey:
+    """Returns the hash of one schedule."""
+    return HashKey(f"sp:schedule:{schedule_id}")
 
 
 def limit(scope: str) -> HashKey:

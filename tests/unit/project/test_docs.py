@@ -67,6 +67,7 @@ EVIDENCE = [
     "POST",
     "checkpoint",
     "revive",
+    "tick",
     "sentence",
     "sp:sync:{id}",
     "[[clusters]]",

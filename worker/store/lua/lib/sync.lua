@@ -100,6 +100,22 @@ local function start_sync(at, id, changes, job, stall_ms, now, clear_outcomes)
   redis.call('ZADD', at.active, int(now), id)
 end
 
+-- Creates a sync and its first job. at: keys; account: '' for none; asked: the key of its idempotency key, or nil.
+local function create_sync(at, id, request, identity, account, job, asked, stall_ms, retention_ms, now)
+  local changes = { 'id', id, 'format', FORMAT, 'request', request, 'identity', identity, 'state', 'queued', 'epoch', '1',
+    'holder', '',
+    'job', job.job_id, 'seq', '0', 'token', '', 'cursor', '', 'guard', '', 'lookup', '', 'plan', '', 'pages', '0',
+    'profiles', '0', 'complete', '0', 'aggregate', '', 'revivals', '0', 'trouble_ms', '0', 'note', '', 'asked', asked or '',
+    'created_at', int(now), 'started_at', '', 'fetched_at', '', 'finished_at', '', 'error_code', '', 'error_message', '',
+    'error_resumable', '', 'failed_in', '', 'applied_at', '', 'accepted', '', 'baseline', '' }
+  if account ~= '' then append(changes, 'owner', account) end
+  if asked then append(changes, 'asked_request', request) end
+  start_sync(at, id, changes, job, stall_ms, now)
+  redis.call('ZADD', at.syncs, int(now), id)
+  redis.call('ZREMRANGEBYSCORE', at.syncs, '-inf', int(now - 4 * retention_ms))
+  if asked then redis.call('SET', asked, id) end
+end
+
 -- Checks a commit of a fetch job. Returns nil and what the sync holds if it may be written, else the answer.
 -- pages_field: the field that counts the pages of the commit.
 local function check_commit(sync, lease, token, seq, pages_field)

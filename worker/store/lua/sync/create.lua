@@ -12,17 +12,6 @@ end
 local running = not force and running_sync(active, account, request)
 if running then return { 'existing', running } end
 
-local now = now_ms()
-local changes = { 'id', id, 'format', FORMAT, 'request', request, 'identity', identity, 'state', 'queued', 'epoch', '1',
-  'holder', '',
-  'job', job.job_id, 'seq', '0', 'token', '', 'cursor', '', 'guard', '', 'lookup', '', 'plan', '', 'pages', '0',
-  'profiles', '0', 'complete', '0', 'aggregate', '', 'revivals', '0', 'trouble_ms', '0', 'note', '', 'asked', asked or '',
-  'created_at', int(now), 'started_at', '', 'fetched_at', '', 'finished_at', '', 'error_code', '', 'error_message', '',
-  'error_resumable', '', 'failed_in', '', 'applied_at', '', 'accepted', '', 'baseline', '' }
-if account ~= '' then append(changes, 'owner', account) end
-if asked then append(changes, 'asked_request', request) end
-start_sync({ sync = sync, queue = queue, due = due, wake = wake, active = active }, id, changes, job, stall_ms, now)
-redis.call('ZADD', syncs, int(now), id)
-redis.call('ZREMRANGEBYSCORE', syncs, '-inf', int(now - 4 * retention_ms))
-if asked then redis.call('SET', asked, id) end
+create_sync({ sync = sync, queue = queue, due = due, wake = wake, active = active, syncs = syncs }, id, request, identity,
+  account, job, asked, stall_ms, retention_ms, now_ms())
 return { 'created' }

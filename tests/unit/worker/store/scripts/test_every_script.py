@@ -10,13 +10,15 @@ import pytest
 from tests.support.project.lua_scripts import lua_files
 from tests.support.servers.redis_server import RedisServer
 from tests.support.syncs.fan_out import FanOut
-from tests.support.syncs.syncs import FAILURE, MOVES, PAGE, REQUEST, Syncs, after
+from tests.support.syncs.syncs import FAILURE, MOVES, PAGE, REQUEST, RETENTION_MS, STALL_MS, Syncs, after
 from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.models.outcome import PersonaOutcome
+from worker.models.schedule import Schedule
 from worker.models.sync import SyncState
 from worker.store import Limiter, PersonaRecord, RateScope, StorePool, keys, redis_pool
 from worker.store.ratelimit.limiter import MustWait
+from worker.store.schedules.schedule_store import ScheduleStore, TickStore
 from worker.store.scripts import typed_script
 
 Prepare = Callable[[Syncs], Awaitable[Callable[[], Awaitable[object]]]]
@@ -193,8 +195,32 @@ async def lock_watch(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     return lambda: syncs.watchdog.lock_watch(0.5)
 
 
+NIGHTLY = Schedule(request=REQUEST, cron="0 3 * * *")
+
+
+def schedule_move(name: str) -> Prepare:
+    async def prepare(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+        client = ScheduleStore(syncs.pool)
+        ticks = TickStore(syncs.pool, stall_ms=STALL_MS, retention_ms=RETENTION_MS)
+        if name == "add":
+            return lambda: client.add(NIGHTLY)
+        await client.add(NIGHTLY)
+        await syncs.pool.hset(keys.schedule(NIGHTLY.id), "next", "60000")  # type: ignore[misc]
+        moves: dict[str, Callable[[], Awaitable[object]]] = {
+            "list_due": ticks.due,
+            "fire": lambda: ticks.fire(NIGHTLY, 60, 60, 120, sync_payload(NIGHTLY.sync_id(60), "walk", 1)),
+            "skip": lambda: ticks.skip(NIGHTLY, 60, 60, 120),
+            "pause": lambda: client.pause(NIGHTLY, paused=True),
+            "remove": lambda: client.remove(NIGHTLY.id),
+        }
+        return moves[name]
+
+    return prepare
+
+
 MOVED = (keys.sync("s1"), keys.QUEUE, keys.DUE)
 HANDED = (*MOVED, keys.WAKE)
+SCHEDULED = (keys.schedule(NIGHTLY.id), keys.TICKS)
 CLAIM, PERSONAS = keys.claim("account", "reference"), keys.personas("account")
 SCRIPTS = {
     "sync/create": Script(create, (*HANDED, keys.SYNCS, ACTIVE, keys.request("mine"))),
@@ -236,6 +262,12 @@ SCRIPTS = {
     "batch/requeue": Script(batch_move("retry_batch"), HANDED),
     "batch/fail": Script(batch_move("fail_batch"), MOVED),
     "watchdog/revive_batch": Script(batch_move("revive_batch"), HANDED),
+    "schedule/add": Script(schedule_move("add"), (*SCHEDULED, keys.SCHEDULES)),
+    "schedule/list_due": Script(schedule_move("list_due"), (keys.TICKS, keys.CLOCK)),
+    "schedule/fire": Script(schedule_move("fire"), (*SCHEDULED, keys.sync(NIGHTLY.sync_id(60)), *HANDED[1:])),
+    "schedule/skip": Script(schedule_move("skip"), SCHEDULED),
+    "schedule/pause": Script(schedule_move("pause"), SCHEDULED),
+    "schedule/remove": Script(schedule_move("remove"), (*SCHEDULED, keys.SCHEDULES), writes=False),
 }
 PAIRS = [(name, key) for name, script in SCRIPTS.items() for key in script.keys]
 

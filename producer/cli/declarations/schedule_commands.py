@@ -1,0 +1,133 @@
+"""The `schedule` commands: their names, options and help texts."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, Literal
+
+import typer
+
+from producer.cli.declarations.options import (
+    WHAT,
+    AllowPartial,
+    Clusters,
+    Collection,
+    Dialect,
+    FromFile,
+    Json,
+    MaxCredits,
+    MaxProfiles,
+    MinClusterSize,
+    Mode,
+    Sample,
+    SpaceId,
+    Strategy,
+    TraitClass,
+    exit_with,
+    flag,
+    option,
+)
+from producer.cli.declarations.usage_errors import share_of
+from producer.cli.exit_codes import EXIT_CODES
+
+app = typer.Typer(
+    no_args_is_help=True, help="Start syncs at set times. Workers carry schedules out; no cron is needed."
+)
+
+ScheduleId = Annotated[
+    str, typer.Argument(metavar="SCHEDULE_ID", help="Id of the schedule, as `schedule list` prints it.")
+]
+
+
+@app.command("add", epilog=EXIT_CODES)
+def schedule_add(
+    space_id: SpaceId,
+    cron: Annotated[
+        str,
+        typer.Argument(metavar="CRON", help="Minute, hour, day of month, month and day of week, such as '0 3 * * *'."),
+    ],
+    timezone: Annotated[
+        str, option("--timezone", metavar="NAME", panel=WHAT, help="Time zone of the times, such as Europe/Vienna.")
+    ] = "UTC",
+    missed: Annotated[
+        Literal["run-once", "skip"],
+        option(
+            metavar="run-once|skip",
+            panel=WHAT,
+            help="Ticks that came while no worker was alive: start one sync for all of them, or none.",
+        ),
+    ] = "run-once",
+    preview: Annotated[bool, flag("--preview", panel=WHAT, help="Only plan the personas; `apply` makes them.")] = False,
+    clusters: Clusters = None,
+    collection: Collection = "users",
+    min_cluster_size: MinClusterSize = 3,
+    from_file: FromFile = None,
+    sample: Sample = None,
+    max_profiles: MaxProfiles = None,
+    dialect: Dialect = None,
+    strategy: Strategy = "auto",
+    trait_class: TraitClass = None,
+    max_credits: MaxCredits = None,
+    allow_partial: AllowPartial = False,
+    mode: Mode = "upsert",
+    json: Json = False,
+) -> None:
+    """Sync a space at set times. Adding the same space and times again changes the other options.
+
+    \b
+    Examples:
+      segment-personas schedule add spa_1 "0 3 * * *" --timezone Europe/Vienna --max-credits 1200
+      segment-personas schedule add spa_1 "0 6 * * MON" --preview
+    """
+    given: dict[str, Any] = dict(locals())
+    from producer.cli.commands import schedules
+    from producer.cli.run_command import run_command
+    from producer.cli.sync_options import SyncOptions
+
+    for name in ("space_id", "cron", "timezone", "missed", "json"):
+        del given[name]
+    options = SyncOptions(
+        space_ids=(space_id,),
+        from_files=tuple(given.pop("from_file") or ()),
+        sample=share_of(given.pop("sample")),
+        arguments=tuple(sys.argv[1:]),
+        **given,
+    )
+    times = schedules.Times(cron, timezone, missed)
+    exit_with(run_command(lambda settings, err: schedules.add(settings, err, options, times, json=json)))
+
+
+@app.command("list", epilog=EXIT_CODES)
+def schedule_list(json: Json = False) -> None:
+    """Show every schedule: when it comes next, and what became of its last tick."""
+    from producer.cli.commands import schedules
+    from producer.cli.run_command import run_command
+
+    exit_with(run_command(lambda settings, err: schedules.listed(settings, err, json=json)))
+
+
+@app.command("remove", epilog=EXIT_CODES)
+def schedule_remove(schedule_id: ScheduleId) -> None:
+    """Remove a schedule. A sync that it has started goes on."""
+    from producer.cli.commands import schedules
+    from producer.cli.run_command import run_command
+
+    exit_with(run_command(lambda settings, err: schedules.remove(settings, err, schedule_id)))
+
+
+@app.command("pause", epilog=EXIT_CODES)
+def schedule_pause(schedule_id: ScheduleId) -> None:
+    """Let the ticks of a schedule pass without a sync, until `schedule unpause`."""
+    from producer.cli.commands import schedules
+    from producer.cli.run_command import run_command
+
+    exit_with(run_command(lambda settings, err: schedules.pause(settings, err, schedule_id, paused=True)))
+
+
+@app.command("unpause", epilog=EXIT_CODES)
+def schedule_unpause(schedule_id: ScheduleId) -> None:
+    """End the pause of a schedule. The ticks of the pause are not made up."""
+    from producer.cli.commands import schedules
+    from producer.cli.run_command import run_command
+
+    exit_with(run_command(lambda settings, err: schedules.pause(settings, err, schedule_id, paused=False)))

@@ -1,0 +1,40 @@
+"""The JSON document of a schedule: what `schedule … --json` prints and what the HTTP API answers with. Pure."""
+
+from __future__ import annotations
+
+from producer.documents.json_format import iso_time
+from worker.clusters import RECIPE
+from worker.models.request import SyncRequest
+from worker.models.schedule import ScheduleStatus, UnreadableSchedule
+
+
+def schedule_document(status: ScheduleStatus, now: float) -> dict[str, object]:
+    """A schedule as JSON. now: Unix seconds by the clock of Redis."""
+    schedule = status.schedule
+    return {
+        "schedule_id": status.id,
+        "space_id": schedule.request.space_id,
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "missed": schedule.missed,
+        "paused": status.paused,
+        "next": [iso_time(tick) for tick in status.upcoming(now)],
+        "last_tick": iso_time(status.last_tick),
+        "last_result": status.last_result,
+        "last_sync_id": status.last_sync_id or None,
+        "created_at": iso_time(status.created_at),
+        "options": request_options(schedule.request),
+    }
+
+
+def unreadable_schedule_entry(schedule: UnreadableSchedule) -> dict[str, object]:
+    """A schedule that cannot be read as JSON."""
+    return {"schedule_id": schedule.id, "error": {"code": schedule.code, "message": schedule.reason}}
+
+
+def request_options(request: SyncRequest) -> dict[str, object]:
+    """The options of a request that are not the default ones; of its rules only the name."""
+    chosen = request.model_dump(mode="json", exclude={"rules"})
+    default = SyncRequest(space_id=request.space_id).model_dump(mode="json", exclude={"rules"})
+    options = {name: value for name, value in chosen.items() if value != default.get(name)}
+    return options if request.rules == RECIPE else {**options, "rules": request.rules.name}

@@ -1,0 +1,113 @@
+"""`SyncClient.schedules`: add, list, pause and remove schedules, which workers carry out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from worker.errors import ConfigurationError, PersonasError
+from worker.models.request import SyncRequest
+from worker.models.schedule import Missed, Schedule, ScheduleStatus, UnreadableSchedule
+from worker.store import StorePool
+from worker.store.schedules.schedule_store import MOST, ScheduleStore
+from worker.store.scripts.schedule import Addition
+
+
+class ScheduleNotFound(PersonasError):
+    """No schedule of that id is known."""
+
+    code = "schedule_not_found"
+
+
+class TooManySchedules(PersonasError):
+    """Redis keeps as many schedules as it may."""
+
+    code = "too_many_schedules"
+
+
+class ScheduleUnreadable(PersonasError):
+    """A schedule cannot be read by this version, so it is shown as `schedule` and left alone.
+
+    Attributes:
+        code: `newer_version`, or `schedule_unreadable` if it is damaged.
+        schedule: What is known of it.
+    """
+
+    def __init__(self, schedule: UnreadableSchedule) -> None:
+        super().__init__(schedule.reason)
+        self.code = schedule.code
+        self.schedule = schedule
+
+
+class ScheduleClient:
+    """The schedules of one Redis. account: the Mavera account of new ones; empty: as of `Schedule.account`."""
+
+    def __init__(self, pool: StorePool, account: str = "") -> None:
+        self._store = ScheduleStore(pool)
+        self._account = account
+
+    async def add(
+        self,
+        request: SyncRequest,
+        cron: str,
+        *,
+        timezone: str = "UTC",
+        missed: Missed = "run-once",
+    ) -> ScheduleStatus:
+        """Adds a schedule.
+
+        One of the same space, collection, rules, cron expression and time zone is changed instead: it gets the other
+        options, and keeps its ticks and its pause.
+
+        Args:
+            request: The sync that starts at each tick.
+            cron: Five fields: minute, hour, day of month, month, day of week.
+            timezone: IANA name of the time zone in which `cron` is read.
+            missed: What happens to ticks that came while no worker was alive: `run-once` starts one sync for all of
+                them, `skip` none.
+
+        Raises:
+            ConfigurationError: The cron expression or the time zone cannot be used.
+            TooManySchedules: 1,000 schedules exist.
+        """
+        try:
+            schedule = Schedule(request=request, cron=cron, timezone=timezone, missed=missed, account=self._account)
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise ConfigurationError(str(problem["msg"]).removeprefix("Value error, ")) from None
+        if await self._store.add(schedule) is Addition.FULL:
+            raise TooManySchedules(f"there are {MOST} schedules already; remove one first")
+        return await self.get(schedule.id)
+
+    async def get(self, schedule_id: str) -> ScheduleStatus:
+        """A schedule. Raises ScheduleNotFound; ScheduleUnreadable if this version cannot read it."""
+        found = await self._store.get(schedule_id)
+        if found is None:
+            raise ScheduleNotFound(f"no schedule {schedule_id} is known")
+        if isinstance(found, UnreadableSchedule):
+            raise ScheduleUnreadable(found)
+        return found
+
+    async def list(self) -> Sequence[ScheduleStatus | UnreadableSchedule]:
+        """Every schedule, the newest first, also those that this version cannot read."""
+        return await self._store.all()
+
+    async def remove(self, schedule_id: str) -> None:
+        """Removes a schedule. A sync that it has started goes on. Raises ScheduleNotFound."""
+        if not await self._store.remove(schedule_id):
+            raise ScheduleNotFound(f"no schedule {schedule_id} is known")
+
+    async def pause(self, schedule_id: str) -> ScheduleStatus:
+        """Lets the ticks of a schedule pass without a sync. Raises as `get` does."""
+        return await self._set_pause(schedule_id, paused=True)
+
+    async def unpause(self, schedule_id: str) -> ScheduleStatus:
+        """Ends the pause of a schedule. The ticks of the pause are not made up. Raises as `get` does."""
+        return await self._set_pause(schedule_id, paused=False)
+
+    async def _set_pause(self, schedule_id: str, *, paused: bool) -> ScheduleStatus:
+        found = await self.get(schedule_id)
+        if not await self._store.pause(found.schedule, paused=paused):
+            raise ScheduleNotFound(f"no schedule {schedule_id} is known")
+        return await self.get(schedule_id)
