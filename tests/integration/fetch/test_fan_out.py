@@ -147,7 +147,8 @@ async def test_cancel_ends_the_batches_too(session_redis: RedisServer, start_wor
         assert (cancelled.state, cancelled.pages) == (SyncState.CANCELLED, 0)
 
         async def all_stopped() -> bool:
-            return worker.text().count("was cancelled, ended or taken over") == 5
+            # At least: a batch that a slow machine let fall silent was taken over, and its first job says so too.
+            return worker.text().count("was cancelled, ended or taken over") >= 5
 
         await until(all_stopped)
         await scenario.assert_clean()
