@@ -10,27 +10,24 @@ import asyncio
 import statistics
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import aiohttp
 from pydantic import ValidationError
-from rich.table import Table
-from rich.text import Text
 
 from producer.cli.command_lines import command
+from producer.cli.commands.access_checks import check_account, judge_access, read_first_page
 from producer.cli.commands.doctor_findings import (
     Finding,
-    Verdict,
     coverage,
     describe_api_error,
+    finding_line,
     judge_env_file,
     judge_filter,
     judge_personas,
-    judge_rate,
     judge_redis,
     judge_strategy,
     judge_traits,
-    judge_usage,
 )
 from producer.cli.commands.segment_pacing import Pace, space_pace
 from producer.cli.connect import REDIS_MAX_WAIT_S
@@ -47,20 +44,15 @@ from worker.jobs.services import mavera_client, segment_source
 from worker.jobs.store_factories import persona_store, store_pool, worker_registry
 from worker.mavera import MaveraClient, Persona, list_pages, make_reference
 from worker.models.request import SyncRequest
-from worker.printable import printable
-from worker.segment import AutoSource, Source
-from worker.settings import FixedDialect, Settings
+from worker.settings import Settings
 from worker.store import PersonaRecord
 from worker.store.connection.pool import closing
 from worker.store.probe import check_store
 
-STYLES: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
+PATIENCE_S = 3.0
 
 MEASURED = 3
 """Pages of either kind whose time is taken; their median counts."""
-
-MOST_PROFILES = 20
-"""Profiles whose traits are read where each costs a request; where they come with the page, it is all of them."""
 
 
 def run_doctor(space_id: str | None, *, json: bool, clusters: str | None = None) -> int:
@@ -98,7 +90,7 @@ async def doctor(
     async for finding in _after(before, examine(settings, space_id, rules, well_formed=not found.problems)):
         findings.append(finding)
         if not json:
-            out.put(_line(finding))
+            out.put(finding_line(finding))
     failed = any(finding.verdict == "fail" for finding in findings)
     if json:
         out.write_json({"ok": not failed, "findings": [{"id": finding.id, **asdict(finding)} for finding in findings]})
@@ -128,18 +120,6 @@ def _judge_environment(found: FoundSettings) -> list[Finding]:
             Finding("warn", "Settings", sentence, "Rename or remove the variable.", id=f"settings.unknown.{name}")
         )
     return [*findings, *judge_env_file(found.env_file)]
-
-
-def _line(finding: Finding) -> Table:
-    style = STYLES[finding.verdict]
-    line = Table.grid(padding=(0, 2))
-    for width in (4, 8):
-        line.add_column(width=width)
-    text = Text(printable(finding.found))
-    if finding.advice:
-        text.append(f"\n→ {printable(finding.advice)}", style)
-    line.add_row(Text(finding.verdict, style), Text(finding.what, "bold"), text)
-    return line
 
 
 async def examine(
@@ -231,38 +211,20 @@ async def _space(
     """What is in a space."""
     space_id, rules = request.space_id, request.rules
     try:
-        source = segment_source(settings, session, request, on_allowance=pace.observe_allowance)
-        page = await pace(lambda: source.fetch_page("", 1, 0))
-        asked: FixedDialect = "inline"
-        if isinstance(source, AutoSource):
-            assert source.dialect
-            asked = source.dialect
-        elif request.dialect != "auto":
-            asked = request.dialect
-        most = None if asked == "inline" else MOST_PROFILES
-        looked_at = replace(page, profiles=page.profiles[:most])
-        profiles = (await source.fetch_traits(looked_at, 1, pace)).profiles
+        first = await read_first_page(settings, session, request, pace)
     except ApiError as error:
         yield Finding("fail", "Segment", *describe_api_error(error), id="segment.access")
         return
-    if page.doubt:
-        advice = "A sync would end as listing_incomplete and change nothing. Report these keys."
-        yield Finding("fail", "Segment", page.doubt, advice, id="segment.listing")
+    yield judge_access(settings, first, space_id)
+    if first.page.doubt or not first.page.profiles:
         return
-    dialect = f"dialect {asked}, {settings.segment_url(asked)}{_why_chosen(source)}"
-    if not page.profiles:
-        found = f"the token is good ({dialect}), and space {space_id} is empty"
-        yield Finding("warn", "Segment", found, id="segment.access")
-        return
-    found = f"the token is good ({dialect}); one page: {len(page.profiles)} profiles"
-    yield Finding("ok", "Segment", found, id="segment.access")
+    profiles = first.profiles
     now = time.time()
     for finding in judge_traits(coverage(profiles, rules, as_of=now), len(profiles), space_id):
         yield finding
     for finding in judge_filter(profiles, rules, as_of=now):
         yield finding
-    is_usual = not (isinstance(source, AutoSource) and source.variant and source.variant.other_scheme)
-    if asked == "inline" and is_usual and page.next_cursor is not None:
+    if first.dialect == "inline" and first.has_usual_scheme and first.page.next_cursor is not None:
         yield await _strategy(settings, session, request.model_copy(update={"dialect": "inline"}), pace)
 
 
@@ -287,17 +249,6 @@ async def _strategy(settings: Settings, session: aiohttp.ClientSession, request:
     return judge_strategy(statistics.median(times[0]), statistics.median(times[1]), settings.segment_rate)
 
 
-def _why_chosen(source: Source) -> str:
-    """That `auto` has chosen the dialect, and why not the others; empty if it was set."""
-    if not isinstance(source, AutoSource):
-        return ""
-    reasons = [f"; {dialect} does not answer: {error}" for dialect, error in source.refused.items()]
-    scheme = ""
-    if source.variant and source.variant.other_scheme:
-        scheme = f" to the token as {'Basic' if source.dialect == 'inline' else 'Bearer'} authorization"
-    return f", which answers{scheme} (SEGMENT_DIALECT=auto{''.join(reasons)})"
-
-
 async def _mavera(
     settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
 ) -> AsyncIterator[Finding]:
@@ -307,18 +258,11 @@ async def _mavera(
         return
     client = mavera_client(settings, session)
     try:
-        limit = await client.rate_limit()
+        findings = await check_account(settings, client)
     except ApiError as error:
         yield Finding("fail", "Mavera", *describe_api_error(error), id="mavera.access")
         return
-    try:
-        usage = await client.usage()
-    except ApiError as error:
-        yield judge_rate(limit, settings.mavera_rate)
-        yield Finding("warn", "Credits", *describe_api_error(error), id="mavera.credits")
-        return
-    yield judge_rate(limit if usage is None else usage.requests_per_minute or limit, settings.mavera_rate)
-    for finding in judge_usage(usage):
+    for finding in findings:
         yield finding
     if space_id is not None:
         for finding in await _personas(settings, client, Owner(space_id, "users", rules.name), rules):

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rich.table import Table
+from rich.text import Text
+
 from producer.cli.command_lines import with_program_name
 from producer.cli.environment.env_file import EnvFile
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
@@ -17,9 +20,12 @@ from worker.errors import ApiError, Retry, WaitUntil
 from worker.jobs.personas.lookup.orphans import Owner
 from worker.mavera import CREDITS_PER_PERSONA, Usage
 from worker.models.plan import Orphan
+from worker.printable import printable
 from worker.store.connection.health import RedisHealth, review_health
 
 Verdict = Literal["ok", "warn", "fail"]
+
+STYLES: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 WORTH_IT = 1.2
 """How much faster fan-out must be to be worth twice the requests."""
@@ -61,6 +67,19 @@ class TraitCoverage:
     unusable: int
     decides: bool
     like: tuple[str, ...] = ()
+
+
+def finding_line(finding: Finding) -> Table:
+    """A finding as it is printed."""
+    style = STYLES[finding.verdict]
+    line = Table.grid(padding=(0, 2))
+    for width in (4, 8):
+        line.add_column(width=width)
+    text = Text(printable(finding.found))
+    if finding.advice:
+        text.append(f"\n→ {printable(finding.advice)}", style)
+    line.add_row(Text(finding.verdict, style), Text(finding.what, "bold"), text)
+    return line
 
 
 def judge_env_file(env_file: EnvFile) -> list[Finding]:

@@ -64,7 +64,7 @@ async def suggestion(settings: Settings, err: Screen, sample: Sample, *, json: b
     Returns 1 if there is nothing that clusters can be made of. Raises ConfigurationError that says what is in the way.
     """
     try:
-        entries = await _entries(settings, sample)
+        entries = await read_sample(settings, sample)
     except ApiError as error:
         message, hint = describe_api_error(error)
         raise ConfigurationError(message, hint=hint) from None
@@ -73,8 +73,8 @@ async def suggestion(settings: Settings, err: Screen, sample: Sample, *, json: b
     return 0 if found.text else 1
 
 
-async def _entries(settings: Settings, sample: Sample) -> Sequence[object]:
-    """The profiles of a sample, with all their traits."""
+async def read_sample(settings: Settings, sample: Sample) -> Sequence[object]:
+    """The profiles of a sample, with all their traits. Raises ApiError and ConfigurationError."""
     check_file_names([] if sample.space_id is None else [sample.space_id], sample.files)
     if sample.files:
         with contextlib.closing(OpenFiles(open_any_file)) as files:
