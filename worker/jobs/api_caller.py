@@ -189,10 +189,6 @@ class ApiCaller:
         """Lets every worker wait for so many seconds, within bounds, before its next request to this API."""
         await self.limiter.penalise(min(wait_s, self.policy.retry_after_max_s))
 
-    def note_failure(self) -> None:
-        """Counts a failure of the one request that the job repeats itself, which repeats it only later, if at all."""
-        self._count_failure(self._single, self.policy.clock())
-
     async def wait_after_failure(self, error: Retry) -> None:
         """Waits after a failure of the one request that the job repeats itself.
 
@@ -214,7 +210,10 @@ class ApiCaller:
     async def _failed(self, request: _Request, error: Retry, began_at: float) -> None:
         budget_s = self.policy.budget_s
         is_ordered = isinstance(error, WaitUntil)
-        self._count_failure(request, began_at)
+        request.failures += 1
+        if request.since is None:
+            request.since = began_at
+        self._failing.add(request)
         pause_s = self.policy.wait_s(error, request.failures)
         trouble_s = self._trouble_s(request)
         if trouble_s + pause_s > budget_s:
@@ -233,12 +232,6 @@ class ApiCaller:
             raise Defer(pause_s, retry_note(error, left_s))
         else:
             await self.policy.sleep(pause_s)
-
-    def _count_failure(self, request: _Request, began_at: float) -> None:
-        request.failures += 1
-        if request.since is None:
-            request.since = began_at
-        self._failing.add(request)
 
     async def _show_reason(self, error: Retry, left_s: float) -> None:
         """Shows those who follow the sync why a request is repeated; logs the reason when it changes."""

@@ -44,9 +44,6 @@ log = logging.getLogger("segment_personas.worker")
 STOP_S = 8.0
 """Seconds that a stopping worker gives its jobs to hand over; the grace period of a container must be longer."""
 
-LATE_S = 0.5
-"""Seconds that a job which is still running after `STOP_S` gets to end, once it is cancelled again."""
-
 LISTING_POLL_S = 0.025
 """Seconds between two looks at the queue of a worker that lists pages for batches. Such a worker is not woken, because
 other jobs would delay the listing that all workers depend on: it takes only what the others leave."""
@@ -130,12 +127,7 @@ class SyncWorker(Worker):
         if self._taking:
             ending.add(asyncio.create_task(self._give_back_all(self._taking)))
         if ending:
-            _, late = await asyncio.wait(ending, timeout=STOP_S)
-            for task in late:
-                task.cancel()
-            if late:
-                log.warning("jobs that did not hand over within %g s: %d; the watchdog finds them", STOP_S, len(late))
-                await asyncio.wait(late, timeout=LATE_S)
+            await asyncio.wait(ending, timeout=STOP_S)
 
     async def _start(self, job: TakenJob) -> None:
         if _is_of_newer_version(job):

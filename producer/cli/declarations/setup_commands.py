@@ -1,4 +1,4 @@
-"""The commands that check a set-up and suggest clusters: their names, options and help texts."""
+"""The commands that prepare and check a set-up and suggest clusters: their names, options and help texts."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ from producer.cli.declarations.options import (
 from producer.cli.exit_codes import EXIT_CODES
 
 app = typer.Typer()
+
+
+@app.command(rich_help_panel=SET_UP, epilog=EXIT_CODES)
+def init(
+    yes: Annotated[
+        bool, flag("--yes", "-y", panel=None, help="Ask nothing; take the values from the environment.")
+    ] = False,
+) -> None:
+    """Ask for the keys that a sync needs, check them, and write them to .env. Buys nothing."""
+    from producer.cli.commands.init.set_up import init as set_up
+
+    exit_with(set_up(yes=yes))
 
 
 @app.command(rich_help_panel=SET_UP, epilog=EXIT_CODES)

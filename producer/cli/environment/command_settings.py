@@ -47,11 +47,11 @@ def command_settings(err: Screen, *, uses_sandbox: bool = False) -> Settings:
     return settings
 
 
-def found_settings() -> FoundSettings:
-    """The settings as far as they can be used, and where they came from."""
+def found_settings(*, may_be_missing: bool = False) -> FoundSettings:
+    """The settings as far as they can be used, and where they came from. may_be_missing: as of `load_env_file`."""
     env_file, unreadable = NO_FILE, ""
     try:
-        env_file = load_env_file(os.environ)
+        env_file = load_env_file(os.environ, may_be_missing=may_be_missing)
     except ConfigurationError as error:
         unreadable = str(error)
     settings, problems = read_settings()

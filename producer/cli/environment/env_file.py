@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from producer.cli.environment.env_text import MalformedLine, line_of, parse_env, with_values
-from worker.environment import ENV_FILE_VARIABLE, PREFIX, variables_of
+from worker.environment import ENV_FILE_VARIABLE, FILE_SUFFIX, PREFIX, strip_value, variables_of
 from worker.errors import ConfigurationError
 from worker.settings import Settings, secret_settings
 
@@ -55,12 +55,15 @@ def env_file_path(environ: Mapping[str, str]) -> Path | None:
     return Path(name) if name else None
 
 
-def load_env_file(environ: MutableMapping[str, str], *, only_if_named: bool = False) -> EnvFile:
+def load_env_file(
+    environ: MutableMapping[str, str], *, only_if_named: bool = False, may_be_missing: bool = False
+) -> EnvFile:
     """Adds the settings of the file to the environment, except those that it sets, even to nothing.
 
     Args:
         environ: The environment; changed in place.
         only_if_named: Read a file only if an option or a variable names it.
+        may_be_missing: Whether a file that is named need not exist.
 
     Raises:
         ConfigurationError: The file cannot be read. The message names file and line, and never a value.
@@ -69,7 +72,7 @@ def load_env_file(environ: MutableMapping[str, str], *, only_if_named: bool = Fa
     named = ENV_FILE_VARIABLE in environ
     if path is None or (only_if_named and not named):
         return NO_FILE
-    if not named and not _is_file(path):
+    if (not named and not _is_file(path)) or (may_be_missing and not path.exists()):
         return NO_FILE
     text, status = read_env_text(path, named=named)
     values = _values(path, text)
@@ -109,17 +112,52 @@ def read_env_text(path: Path, *, named: bool) -> tuple[str, os.stat_result]:
         raise ConfigurationError(f"{path} is not UTF-8 text. {_HOW_TO_TURN_OFF}") from None
 
 
-def changed_text(path: Path, text: str, values: Mapping[str, str]) -> str:
-    """The text of a file with other values for settings, by setting name. Other lines are kept.
+@dataclass(frozen=True)
+class Edit:
+    """What writing settings into a file would change.
 
-    A setting keeps the variable by which the file sets it (`SEGMENT_PERSONAS_SEGMENT_TOKEN`).
+    Attributes:
+        before: The text of the file; None if it does not exist.
+        after: The text with the settings. Other lines and comments are kept.
+        replaced: The variables whose value would be another one.
+        left: Settings that are not written, because the file already names a file for them, or the reverse.
     """
-    present = {name.upper(): name for name in _values(path, text)}
-    variables = {}
-    for setting, value in values.items():
-        prefixed = PREFIX + setting.upper()
-        variables[present.get(prefixed) or present.get(setting.upper()) or setting.upper()] = value
-    return with_values(text, variables)
+
+    before: str | None
+    after: str
+    replaced: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def plan_edit(path: Path, values: Mapping[str, str]) -> Edit:
+    """What writing `values` into a file would change. Nothing is written.
+
+    Args:
+        path: The file; it need not exist.
+        values: Variable → value, by short names. A setting keeps the variable by which the file sets it
+            (`SEGMENT_PERSONAS_SEGMENT_TOKEN`).
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    before = read_env_text(path, named=True)[0] if path.exists() else None
+    present = {name.upper(): (name, value) for name, value in _values(path, before or "").items()}
+    changed: dict[str, str] = {}
+    replaced: list[str] = []
+    left: list[str] = []
+    for variable, value in values.items():
+        other = variable.removesuffix(FILE_SUFFIX) if variable.endswith(FILE_SUFFIX) else variable + FILE_SUFFIX
+        if any(present.get(name, ("", ""))[1] for name in (other, PREFIX + other)):
+            left.append(variable)
+            continue
+        prefixed = PREFIX + variable
+        name, old = present.get(prefixed) or present.get(variable) or (variable, "")
+        if strip_value(old) == value:
+            continue
+        changed[name] = value
+        if old:
+            replaced.append(name)
+    return Edit(before, with_values(before or "", changed), tuple(replaced), tuple(left))
 
 
 def write_private(path: Path, text: str) -> None:
@@ -207,6 +245,11 @@ def _settings_in(values: Iterable[str], environ: Iterable[str]) -> tuple[tuple[s
             continue
         (overridden if by_variable.get(variable, variable) in set_already else taken).append(name)
     return tuple(taken), tuple(overridden)
+
+
+def setting_of(variable: str) -> str | None:
+    """The setting that a variable sets, by whatever name; None if it sets none."""
+    return _by_variable().get(variable.upper())
 
 
 def _by_variable() -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
-from tests.support.processes.command_line import Done, cli
+from tests.support.processes.command_line import Done, Terminal, cli
 from tests.support.processes.workers import WorkerProcess, environment
 from tests.support.project.docs import PAGES, code_blocks, page
 from tests.support.servers.redis_server import RedisServer
@@ -28,11 +28,21 @@ COMMANDS = [
 SNIPPETS = [*code_blocks(PAGES["README.md"], "python"), *code_blocks(page("python-api"), "python")]
 
 
-async def test_the_first_real_sync_of_the_readme_works_as_printed_without_redis(tmp_path: Path) -> None:
+async def test_the_first_real_sync_of_the_readme_works_as_printed_without_redis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     async with Sandbox(SandboxOptions(spaces={"spa_1": SpaceSpec(1200, "recipe")})) as sandbox:
-        env = environment(None, sandbox, SEGMENT_SPACE_ID="spa_1", XDG_STATE_HOME=str(tmp_path))
-        ended: dict[str, Done] = {words[0]: await cli(*words, env=env) for words in COMMANDS}
-        assert {name: done.code for name, done in ended.items()} == {"doctor": 0, "preview": 0, "sync": 0}
+        env = environment(None, None, XDG_STATE_HOME=str(tmp_path / "state"), SEGMENT_PERSONAS_ENV_FILE=".env")
+        urls = {"SEGMENT_BASE_URL": sandbox.segment_url, "MAVERA_BASE_URL": sandbox.mavera_url}
+        (words, *others) = COMMANDS
+        terminal = await Terminal.start(*words, env={**env, **urls}, columns=200)
+        for prompt, answer in (("token: ", "sandbox"), ("space id: ", "spa_1"), ("API key: ", "mvra_test_sandbox")):
+            await terminal.until(prompt)
+            terminal.type(f"{answer}\n")
+        assert (await terminal.end()).code == 0
+        ended: dict[str, Done] = {words[0]: await cli(*words, env=env) for words in others}
+        assert {name: done.code for name, done in ended.items()} == {"preview": 0, "sync": 0}
         assert "create 3 personas for 900 credits" in ended["preview"].out + ended["preview"].err
         assert len(sandbox.personas) == 3
 

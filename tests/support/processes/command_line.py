@@ -13,6 +13,7 @@ import os
 import pty
 import signal
 import sys
+import termios
 from asyncio.subprocess import PIPE
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -136,6 +137,7 @@ class Terminal:
         self._shown = b""
         self._news = asyncio.Event()
         self._gone = False
+        self._echoed = True
         asyncio.get_running_loop().add_reader(master, self._read)
 
     @classmethod
@@ -150,6 +152,13 @@ class Terminal:
     def shown(self) -> str:
         """Everything that was written, with the sequences that steer a terminal."""
         return self._shown.decode(errors="replace")
+
+    @property
+    def echoes(self) -> bool:
+        """Whether what is typed is shown; after the end, as the command left it."""
+        if not self._gone:
+            self._echoed = bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+        return self._echoed
 
     async def until(self, text: str) -> None:
         while text not in self.shown:
@@ -181,6 +190,7 @@ class Terminal:
             read = b""
         if not read:
             asyncio.get_running_loop().remove_reader(self._master)
+            _ = self.echoes
             os.close(self._master)
             self._gone = True
         self._shown += read

@@ -21,8 +21,6 @@ EARLIEST_EPOCH = datetime(1990, 1, 1, tzinfo=UTC)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
-_NEAR_ZERO = timedelta(seconds=1)
-"""A moment that is at most so far from 1970 is a small number that was written as a date."""
 _LONGEST = 100
 """Most characters of a date."""
 _DATE_ONLY = 10
@@ -121,8 +119,8 @@ def _from_text(text: str) -> datetime | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    if len(text) > _DATE_ONLY and abs(moment - _EPOCH) <= _NEAR_ZERO:
-        return None  # 0, 1 or -1 second or millisecond, written as a date
+    if moment == _EPOCH and len(text) > _DATE_ONLY:
+        return None  # a 0 that was written as a date
     return moment if EARLIEST <= moment <= LATEST else None
 
 

@@ -35,9 +35,8 @@ from worker.store.documents.sync_progress import StartedJob, new_token
 
 log = logging.getLogger("segment_personas.jobs")
 
-LAST_POST_S = 4.0
-"""Seconds for which a worker that is shutting down waits for the answer to a POST that was sent. The job hands over
-after that, so this time and `HAND_OVER_S` together are shorter than `STOP_S`."""
+LAST_POST_S = 5.0
+"""Seconds for which a worker that is shutting down waits for the answer to a POST that was sent."""
 
 
 @dataclass
@@ -158,8 +157,6 @@ class PersonaCreator:
             if doubt.wait_s is not None:
                 await self._post_caller.penalise(doubt.wait_s)
             self._finder.forget_lists()
-            if not last:  # the last pass counts the failure below, with a pause
-                self._post_caller.note_failure()
             claim = Claim(attempt.by, self._started.lease.sync_id, age_s=0.0)
             if await self._resolver.resolve(wanted, claim, last=last):
                 return True

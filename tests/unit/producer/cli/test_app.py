@@ -31,7 +31,7 @@ from worker.settings import Settings
 
 COMMANDS = (
     *("sync", "preview", "apply", "status", "list", "history", "cancel", "resume"),
-    *("worker", "doctor", "sandbox", "suggest"),
+    *("worker", "init", "doctor", "sandbox", "suggest"),
 )
 
 

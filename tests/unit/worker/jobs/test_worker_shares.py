@@ -16,10 +16,8 @@ from tests.support.syncs.syncs import REQUEST, Syncs
 from worker.concurrency import cancel_and_wait
 from worker.http.client import new_session
 from worker.jobs import arq_worker
-from worker.jobs.arq_worker import STOP_S, SyncWorker
+from worker.jobs.arq_worker import SyncWorker
 from worker.jobs.job_payloads import sync_payload
-from worker.jobs.lease import HAND_OVER_S
-from worker.jobs.personas.create_persona import LAST_POST_S
 from worker.store import StorePool
 from worker.store.queue import TakenJobs
 
@@ -59,32 +57,6 @@ async def test_a_worker_that_lists_for_all_takes_what_nobody_else_does(fake_pool
             for number in range(3):
                 await _enqueue(fake_pool, f"s{number}")
                 assert await started.get() is lists
-
-
-async def test_a_job_that_does_not_end_in_time_is_cancelled_again(
-    fake_pool: StorePool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(arq_worker, "STOP_S", 0.01)
-    cancellations = 0
-
-    async def stubborn() -> None:
-        nonlocal cancellations
-        while cancellations < 2:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                cancellations += 1
-
-    async with new_session() as session:
-        worker = _worker(fake_pool, session)
-        worker.tasks["s1:walk:1"] = task = asyncio.create_task(stubborn())
-        await asyncio.sleep(0)  # the task has begun
-        await worker.stop()
-        assert (cancellations, task.done()) == (2, True)
-
-
-def test_a_finalizer_has_time_to_hand_over_after_a_late_answer_to_its_post() -> None:
-    assert LAST_POST_S + HAND_OVER_S < STOP_S
 
 
 @contextlib.asynccontextmanager

@@ -215,17 +215,6 @@ async def test_absence_is_believed_after_this_process_has_watched_the_claim(
         assert len(stage.sandbox.posts) == 3
 
 
-async def test_an_uncertain_post_of_the_first_pass_counts_against_the_budget(fake_pool: StorePool) -> None:
-    async with staged(fake_pool, settings={"retry_budget_s": 30}) as stage:
-        await stage.read()
-        stage.sandbox.add_fault(Fault("mavera", "status", route="create", status=500))
-        sync = await stage.finish()
-        assert sync.error
-        assert (sync.error.code, sync.error.resumable) == ("mavera_unavailable", True)
-        # One POST for each cluster, and one more when the first claim was watched for the settle time.
-        assert stage.sandbox.journal.count("mavera.create") == len(CLUSTERS) + 1
-
-
 async def test_open_claims_of_a_sync_count_as_spent(fake_pool: StorePool) -> None:
     async with staged(fake_pool) as stage:
         await stage.read(max_credits=900)

@@ -1,0 +1,269 @@
+"""`segment-personas init`: prepares a directory for the first sync. It buys nothing.
+
+It collects the credentials, looks whether the default clusters fit the space, and then writes `.env` and, if they do
+not, a clusters file. Nothing is written before everything is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from producer.cli.command_lines import command
+from producer.cli.commands.doctor_findings import describe_api_error
+from producer.cli.commands.init.credentials import KEY, SPACE, TOKEN, Credentials
+from producer.cli.commands.init.git_status import git_status, ignore_in_git
+from producer.cli.commands.init.questions import Questions
+from producer.cli.commands.suggest import Sample, read_sample
+from producer.cli.environment.command_settings import found_settings, misspelt_settings
+from producer.cli.environment.env_file import Edit, env_file_path, plan_edit, setting_of, write_private
+from producer.cli.exit_codes import DONE, INTERRUPTED, NOT_AGREED
+from producer.cli.terminal import Screen, show_log, stderr
+from worker.clusters import RECIPE
+from worker.clusters.rules.toml_file import parse_rules
+from worker.clusters.statistics.aggregate import Aggregate
+from worker.clusters.statistics.fold import fold
+from worker.clusters.suggest.proposal import suggest
+from worker.errors import ApiError, ConfigurationError
+from worker.printable import printable
+from worker.settings import Settings
+
+NEARLY_ALL = 0.9
+"""Share of the profiles without a default trait from which on a clusters file of the space's own is written."""
+
+_CLUSTERS_FILE = "CLUSTERS_FILE"
+
+
+@dataclass(frozen=True)
+class _NewFile:
+    """A file to write: its path as it is named, and its text."""
+
+    path: Path
+    text: str
+
+
+def init(*, yes: bool) -> int:
+    """Prepares the working directory for the first sync, and returns the exit code.
+
+    Args:
+        yes: Ask nothing; every value must come from the environment or from `.env`.
+
+    Raises:
+        ConfigurationError: A value is missing or refused and nothing may be asked, or a file cannot be written.
+        ApiError: Nothing may be asked, and an API cannot be reached or refuses a value.
+    """
+    err = stderr()
+    show_log(err, "ERROR")
+    if not yes and not (err.is_tty and sys.stdin is not None and sys.stdin.isatty()):
+        variables = ", ".join(one.variable for one in (TOKEN, SPACE, KEY))
+        raise ConfigurationError(
+            f"init asks questions, and this is not a terminal. Set {variables} in the environment, and add --yes."
+        )
+    path = env_file_path(os.environ)
+    if path is None:
+        raise ConfigurationError(
+            "init writes the file that commands read, and reading is turned off (--no-env-file, or an empty "
+            "SEGMENT_PERSONAS_ENV_FILE). Name a file with --env-file."
+        )
+    with _interruptible():
+        try:
+            return prepare(err, path, None if yes else Questions(err))
+        except KeyboardInterrupt:
+            err.say("\nInterrupted. Nothing was written.")
+            return INTERRUPTED
+        except EOFError:
+            err.say("\nNo answer. Nothing was written.")
+            return NOT_AGREED
+
+
+def prepare(err: Screen, path: Path, questions: Questions | None) -> int:
+    """Collects everything, then writes it. Raises as `init` does, and whatever interrupts a question."""
+    found = found_settings(may_be_missing=True)
+    problems = [
+        problem for problem in found.problems if questions is None or setting_of(problem.variable) not in _ASKED
+    ]
+    if found.unreadable:
+        raise ConfigurationError(found.unreadable)
+    if problems:
+        raise ConfigurationError("Malformed setting: " + "; ".join(map(str, problems)))
+    for sentence in misspelt_settings(found.env_file):
+        err.say(sentence, "yellow")
+    credentials = Credentials(err, found, questions)
+    settings = credentials.collect()
+    values = credentials.to_write()
+    clusters = _clusters_file(err, settings)
+    if clusters:
+        beside = path.resolve().parent == Path.cwd().resolve()
+        values[_CLUSTERS_FILE] = str(clusters.path if beside else clusters.path.absolute())
+    edit = plan_edit(path, values)
+    ignore = _protect_from_git(err, path, questions)
+    if questions and edit.replaced:
+        names = ", ".join(edit.replaced)
+        if not questions.confirm(f"{path} has another {names}. Replace it?", default=False):
+            err.say("Nothing was written.")
+            return NOT_AGREED
+    with _not_interruptible():
+        _write(err, path, edit, clusters)
+        if ignore:
+            _ignore(err, path)
+    for name in edit.left:
+        err.say(f"{path} already says where {name} comes from; that was left alone.", "yellow")
+    if found.env_file.warning and edit.after == edit.before:
+        err.say(found.env_file.warning, "yellow")
+    _say_how_to_go_on(err, credentials.exported, has_clusters=clusters is not None)
+    return DONE
+
+
+_ASKED = {TOKEN.setting, SPACE.setting, KEY.setting}
+
+
+def _clusters_file(err: Screen, settings: Settings) -> _NewFile | None:
+    """A clusters file for the space if the default clusters would hold almost none of its profiles."""
+    if settings.clusters_file:
+        return None
+    err.say("\nLooking at a sample of the space …", "dim")
+    now = time.time()
+    try:
+        entries = asyncio.run(read_sample(settings, Sample(space_id=settings.segment_space_id)))
+    except ApiError as error:
+        err.say(
+            f"The sample cannot be read, so the clusters are the default ones. {describe_api_error(error)[0]}", "yellow"
+        )
+        return None
+    counted = Aggregate()
+    fold(counted, entries, RECIPE, as_of=now)
+    if not counted.profiles:
+        return None
+    if counted.unclassified < NEARLY_ALL * counted.profiles:
+        return None
+    keys = ", ".join("/".join(RECIPE.trait(name).keys) for name in RECIPE.compiled.deciding)
+    missing = f"{counted.unclassified / counted.profiles:.0%} of {counted.profiles:,} profiles have none of {keys}"
+    text = suggest(entries, as_of=now).text
+    if not text:
+        err.say(
+            f"{missing}, and no other trait that clusters can be based on. Define computed traits in Segment (Engage) "
+            "before the first sync.",
+            "yellow",
+        )
+        return None
+    free = _free_name(Path("clusters.toml"))
+    names = ", ".join(printable(key) for key in parse_rules(text).cluster_keys)
+    err.say(f"{missing}, so {free} gets clusters for the traits that there are: {names}.")
+    return _NewFile(free, text)
+
+
+def _free_name(path: Path) -> Path:
+    """The path, or the first one with a number in its name that no file has."""
+    number, free = 1, path
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
+
+
+def _protect_from_git(err: Screen, path: Path, questions: Questions | None) -> bool:
+    """Warns if git would commit the file; whether to add it to `.gitignore`."""
+    file = shlex.quote(str(path))
+    match git_status(path):
+        case "tracked":
+            err.say(f"git tracks {path}, so its secrets would be committed. To stop that:", "yellow")
+            err.say(f"  git rm --cached {file} && echo {shlex.quote(path.name)} >> {_gitignore(path)}")
+        case "not ignored":
+            if questions:
+                return questions.confirm(f"git does not ignore {path}. Add it to .gitignore?", default=True)
+            err.say(f"git does not ignore {path}, so its secrets may be committed. To ignore it:", "yellow")
+            err.say(f"  echo {shlex.quote(path.name)} >> {_gitignore(path)}")
+    return False
+
+
+def _gitignore(path: Path) -> str:
+    return shlex.quote(str(path.parent / ".gitignore"))
+
+
+def _write(err: Screen, path: Path, edit: Edit, clusters: _NewFile | None) -> None:
+    """Writes both files, or neither."""
+    if clusters:
+        _write_new(clusters)
+    if edit.after == edit.before:
+        err.say(f"\n{path} already has everything; it was not changed.")
+        return
+    try:
+        write_private(path, edit.after)
+    except ConfigurationError:
+        if clusters:
+            clusters.path.unlink(missing_ok=True)
+        raise
+    err.say(f"\nWrote {path}, which only you may read." + (f" Wrote {clusters.path}." if clusters else ""), "green")
+
+
+def _write_new(file: _NewFile) -> None:
+    """Writes a file that does not exist yet, as a whole or not at all. Raises ConfigurationError."""
+    try:
+        with file.path.open("x", encoding="utf-8") as opened:
+            try:
+                opened.write(file.text)
+                opened.flush()
+            except OSError:
+                file.path.unlink()
+                raise
+    except OSError as error:
+        raise ConfigurationError(f"{file.path} cannot be written: {error.strerror}.") from None
+
+
+def _ignore(err: Screen, path: Path) -> None:
+    try:
+        ignore_in_git(path)
+    except OSError as error:
+        err.say(f"{path.parent / '.gitignore'} cannot be written: {error.strerror}.", "yellow")
+
+
+def _say_how_to_go_on(err: Screen, exported: tuple[str, ...], *, has_clusters: bool) -> None:
+    if exported:
+        err.say(
+            f"\nThe environment of this shell wins over the file. To use what you typed:\n  unset {' '.join(exported)}"
+        )
+    lines = [command("preview", "--max-profiles", "1000"), command("sync")]
+    if has_clusters:
+        lines.insert(0, command("clusters", "show"))
+    err.say("\nNext: a preview of a part of the space, which is free; then a sync, which asks before it buys.")
+    err.say("\n".join(f"  {line}" for line in lines))
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise KeyboardInterrupt, so that a prompt gives the terminal back as it was."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handling(interrupt, signal.default_int_handler):
+        yield
+
+
+@contextlib.contextmanager
+def _not_interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM are ignored, for the moment of writing."""
+    with _handling(signal.SIG_IGN, signal.SIG_IGN):
+        yield
+
+
+@contextlib.contextmanager
+def _handling(on_sigterm: signal._HANDLER, on_sigint: signal._HANDLER) -> Iterator[None]:
+    before = {}
+    for number, handler in ((signal.SIGTERM, on_sigterm), (signal.SIGINT, on_sigint)):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a script
+            before[number] = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
