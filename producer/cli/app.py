@@ -81,7 +81,7 @@ def _fail(error: Exception, *, json: bool) -> int:
     """Shows an error of the user, and returns its exit code. Any other error is raised again."""
     from producer.cli.exit_codes import WRONG_USE, exit_code_of
     from producer.cli.terminal import stderr, stdout
-    from producer.documents.error_document import error_document
+    from worker.documents.error_document import error_document
     from worker.errors import PersonasError
 
     document: dict[str, object] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from producer.cli.command_lines import command, run_again
 from producer.cli.views.plan import changes_personas, plan_summary
-from producer.documents.sync_results import cluster_results, sync_statistics
+from worker.documents.sync_results import cluster_results, sync_statistics
 from worker.mavera import CREDITS_PER_PERSONA
 from worker.models.plan import Plan
 from worker.models.sync import Sync

@@ -25,8 +25,8 @@ from producer.cli.views.plan import changes_personas
 from producer.cli.views.progress import progress
 from producer.cli.views.sync_views import report
 from producer.client import SyncClient
-from producer.documents.sync_document import sync_document
-from producer.documents.sync_results import skips_part
+from worker.documents.sync_document import sync_document
+from worker.documents.sync_results import skips_part
 from worker.models.sync import Sync, SyncState
 
 

@@ -76,7 +76,7 @@ class Screen(Console):
 
     def write_json(self, document: Mapping[str, object] | Iterable[Mapping[str, object]]) -> None:
         """One JSON document: on several lines for people at a terminal, else on one line, for logs."""
-        from producer.documents.json_format import format_json
+        from worker.documents.json_format import format_json
 
         self.write(format_json(document, one_line=not self.is_tty))
 

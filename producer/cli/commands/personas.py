@@ -15,11 +15,11 @@ from producer.cli.terminal import Screen, stdout
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
 from producer.cli.views.sync_views import NARROW
 from producer.cli.views.time_formats import local_time, short_time, zone
-from producer.documents.persona_document import persona_entry
 from producer.persona_records import ClusterAddress, PersonaCatalog
 from producer.rules_file import load_chosen_rules
 from worker.clusters import Rules
 from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
+from worker.documents.persona_document import persona_entry
 from worker.errors import ConfigurationError, PersonasError
 from worker.http.client import new_session
 from worker.jobs.personas.lookup.orphans import Owner, find_orphans

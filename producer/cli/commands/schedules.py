@@ -10,7 +10,7 @@ from producer.cli.reporting import warn_without_worker
 from producer.cli.sync_options import SyncOptions, build_requests
 from producer.cli.terminal import Screen, stdout
 from producer.cli.views.schedules import describe_schedule, schedule_table
-from producer.documents.schedule_document import schedule_document, unreadable_schedule_entry
+from worker.documents.schedule_document import schedule_document, unreadable_schedule_entry
 from worker.models.schedule import Missed, ScheduleStatus
 from worker.settings import Settings
 

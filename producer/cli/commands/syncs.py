@@ -30,7 +30,7 @@ from producer.cli.views.plan import changes_personas, plan_summary, question
 from producer.cli.views.sync_views import listing, report
 from producer.cli.views.time_formats import local_time
 from producer.client import SyncClient
-from producer.documents.sync_document import history_entry, sync_list_entry, unreadable_sync_entry
+from worker.documents.sync_document import history_entry, sync_list_entry, unreadable_sync_entry
 from worker.models.request import identity
 from worker.models.sync import Sync
 from worker.models.versions import SyncUnreadable, UnreadableSync

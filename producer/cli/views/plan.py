@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from producer.cli.views.surplus_personas import describe_orphan
-from producer.documents.sync_results import ClusterResult, sync_statistics
+from worker.documents.sync_results import ClusterResult, sync_statistics
 from worker.models.plan import Change, Plan, PlannedPersona
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from producer.cli.terminal import Screen
 from producer.cli.views.sync_views import counts, live, overview, persona, seconds
-from producer.documents.sync_results import ClusterResult, cluster_results, sync_statistics, sync_timings
+from worker.documents.sync_results import ClusterResult, cluster_results, sync_statistics, sync_timings
 from worker.models.sync import Sync, SyncState
 
 BLOCK_LINES = 7

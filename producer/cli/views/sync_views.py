@@ -19,10 +19,10 @@ from producer.cli.command_lines import with_program_name
 from producer.cli.views.history import changes
 from producer.cli.views.plan import account_lines, describe_action, plan_lines
 from producer.cli.views.time_formats import local_time, short_time, time_span, zone
-from producer.documents.sync_results import ClusterResult, cluster_results, sync_drift, sync_statistics, sync_timings
 from worker.clusters import Aggregate, ClusterSummary, Estimate, Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
+from worker.documents.sync_results import ClusterResult, cluster_results, sync_drift, sync_statistics, sync_timings
 from worker.mavera.text.formatting import format_amount
 from worker.models.sync import Sync, SyncState
 from worker.models.versions import UnreadableSync

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 
 import orjson
 
-from producer.documents.sync_document import sync_document
 from tests.support.scenarios.checks import contents
 from tests.support.scenarios.scenario import Start, start_scenario
 from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.web_server import WebServer, answer, serving
+from worker.documents.sync_document import sync_document
 from worker.models.sync import SyncState
 
 NOT_READ = ("email", "name", "phone", "address", "birthday", "Industry", "plan_owner", "last_ip")

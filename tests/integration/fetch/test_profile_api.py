@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from producer import SyncClient, SyncRequest, SyncState
-from producer.documents.sync_document import sync_document
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.support.processes.workers import WorkerProcess, environment
 from tests.support.scenarios.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
@@ -15,6 +14,7 @@ from tests.support.scenarios.expected_clusters import expected_clusters
 from tests.support.scenarios.scenario import start_scenario
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import Aggregate
+from worker.documents.sync_document import sync_document
 from worker.segment.traits_caller import CHECKS, TRIES
 from worker.store import StorePool
 

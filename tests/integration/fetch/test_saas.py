@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from producer import SyncRequest, SyncState, embedded
-from producer.documents.sync_document import sync_document
-from producer.documents.sync_results import cluster_results, sync_statistics
 from producer.embedded import sandbox_settings
 from producer.sandbox import SandboxOptions, SpaceSpec, profiles
 from worker.clusters.analysis.distinguishing_traits import ShareContrast
 from worker.clusters.analysis.summary import CategorySummary, NumberSummary
 from worker.clusters.rules.builtin import load_builtin_rules
+from worker.documents.sync_document import sync_document
+from worker.documents.sync_results import cluster_results, sync_statistics
 from worker.settings import load_settings
 
 SPEC = SpaceSpec(3000, "saas", seed=3, as_of=time.time())

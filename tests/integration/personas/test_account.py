@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from producer.cli.views.sync_views import report
-from producer.documents.sync_document import sync_document
 from producer.sandbox import Fault, Sandbox, SandboxOptions
 from producer.sandbox.faults import Kind
 from tests.support.scenarios.checks import until
 from tests.support.scenarios.scenario import RECIPE, Scenario, Start, start_scenario
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import RECIPE as RECIPE_RULES
+from worker.documents.sync_document import sync_document
 from worker.jobs.composition import usage_reader
 from worker.jobs.services import WorkerServices
 from worker.models.sync import Sync, SyncState

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from producer import SyncConflict
-from producer.documents.sync_document import sync_document
 from producer.sandbox import Fault, SpaceSpec
 from tests.support.scenarios.scenario import RECIPE, Scenario, Start, start_scenario
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import RECIPE as RULES
 from worker.clusters import Rules
+from worker.documents.sync_document import sync_document
 from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState

@@ -10,9 +10,9 @@ import typer.main
 
 from producer.cli import exit_codes
 from producer.cli.app import app
-from producer.documents.error_document import error_code
 from tests.support.project.docs import PAGES, code_spans, page, shell_commands, table
 from tests.support.project.error_codes import RESUMABLE, codes_of, command_error_codes, sync_error_codes
+from worker.documents.error_document import error_code
 from worker.errors import ConfigurationError, StoreUnavailable
 
 ROOT_COMMAND: Any = typer.main.get_command(app)

@@ -13,8 +13,8 @@ from producer.cli.command_lines import command, program, run_again, typed_argume
 from producer.cli.exit_codes import exit_code_of
 from producer.cli.next_steps import after_failure, after_plan
 from producer.client import SyncConflict, SyncNotFound
-from producer.documents.error_document import error_code, error_document
 from tests.support.syncs.snapshots import START, fetching
+from worker.documents.error_document import error_code, error_document
 from worker.errors import ConfigurationError, PersonasError, Retry, StoreUnavailable
 from worker.models.outcome import SyncFailure
 from worker.models.plan import Plan, PlannedPersona

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tests.unit.worker.store.test_schedules import NIGHTLY, REQUEST, Schedules
+from tests.support.syncs.schedules import NIGHTLY, REQUEST, Schedules
 from worker.jobs.scheduler import Scheduler
 from worker.models.schedule import Schedule
 from worker.store import StorePool, keys

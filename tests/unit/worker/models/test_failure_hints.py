@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from producer import SyncFailed
-from producer.documents.sync_document import sync_document
+from worker.documents.sync_document import sync_document
 from worker.errors import ResumableStop
 from worker.models.outcome import SyncFailure
 from worker.models.request import SyncRequest

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from producer.cli.views.plan import changes_personas, plan_lines, plan_summary, question
-from producer.documents.sync_results import cluster_results, sync_statistics
 from tests.support.syncs.snapshots import completed
 from tests.support.syncs.spaces import snapshot
+from worker.documents.sync_results import cluster_results, sync_statistics
 from worker.models.plan import Plan, PlannedPersona
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync

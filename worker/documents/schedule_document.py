@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from producer.documents.json_format import iso_time
 from worker.clusters import RECIPE
+from worker.documents.json_format import iso_time
 from worker.models.request import SyncRequest
 from worker.models.schedule import ScheduleStatus, UnreadableSchedule
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from producer.documents.json_format import iso_time
+from worker.documents.json_format import iso_time
 from worker.store import PersonaRecord
 
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from producer.cli.reporting import exit_code_of_syncs
-from producer.documents.json_format import format_json, iso_time
-from producer.documents.sync_document import sync_document, sync_list_entry
-from producer.documents.sync_results import sync_timings
 from producer.sandbox import SpaceSpec
 from tests.support.syncs.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
 from tests.support.syncs.spaces import snapshot
 from worker.clusters import Aggregate, fold
+from worker.documents.json_format import format_json, iso_time
+from worker.documents.sync_document import sync_document, sync_list_entry
+from worker.documents.sync_results import sync_timings
 from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.plan import Plan, PlannedPersona
 from worker.models.request import SyncRequest

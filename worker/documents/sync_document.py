@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
-from producer.documents.json_format import iso_time
-from producer.documents.sync_results import ClusterResult, cluster_results, sync_drift, sync_statistics, sync_timings
 from worker.clusters import RECIPE, Aggregate, ClusterSummary, Estimate, format_percent
 from worker.clusters.analysis.confidence import Interval
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
+from worker.documents.json_format import iso_time
+from worker.documents.sync_results import ClusterResult, cluster_results, sync_drift, sync_statistics, sync_timings
 from worker.models.outcome import PersonaOutcome
 from worker.models.sync import Sync
 from worker.models.versions import UnreadableSync
