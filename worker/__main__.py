@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
             case _:
                 raise ConfigurationError(USAGE)
     except (ConfigurationError, StoreUnavailable) as error:
-        print(error, file=sys.stderr)
+        print(*filter(None, (error, error.hint)), sep="\n", file=sys.stderr)
         return 2
 
 

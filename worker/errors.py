@@ -13,6 +13,7 @@
         ├── Retry                 transient: repeated with back-off, within the retry budget
         │   └── WaitUntil         repeated after the time that the API named; all workers wait
         ├── ResumableStop         the sync fails; `resume` continues from the checkpoint after the cause is fixed
+        │   └── OverBudget        it would cost more credits than it may
         └── Permanent             the sync fails; continuing from the checkpoint cannot help
 
 A message says what happened and where; a hint says what to do. Neither contains a profile's id or a trait's value.
@@ -44,7 +45,15 @@ class StoreUnusable(ConfigurationError):
 
 
 class StoreUnavailable(PersonasError):
-    """Redis could not be reached within the time allowed."""
+    """Redis could not be reached within the time allowed.
+
+    Attributes:
+        lasting: Whether waiting cannot help, because something else than Redis answers at the address.
+    """
+
+    def __init__(self, *args: object, hint: str = "", lasting: bool = False) -> None:
+        super().__init__(*args, hint=hint)
+        self.lasting = lasting
 
 
 class LeaseLost(PersonasError):
@@ -87,6 +96,20 @@ class WaitUntil(Retry):
 
 class ResumableStop(ApiError):
     """Stops the sync until the cause is fixed, such as a wrong key, missing credits or an outage."""
+
+
+class OverBudget(ResumableStop):
+    """The sync would cost more credits than it may.
+
+    Attributes:
+        needed_credits: What the sync would cost in all, what it has paid and what is in doubt included.
+        credit_limit: What it may cost: the lower of the request's budget and the worker's.
+    """
+
+    def __init__(self, message: str, *, needed_credits: int, credit_limit: int, hint: str = "") -> None:
+        super().__init__("over_budget", message, hint=hint)
+        self.needed_credits = needed_credits
+        self.credit_limit = credit_limit
 
 
 class Permanent(ApiError):

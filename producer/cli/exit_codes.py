@@ -27,5 +27,5 @@ def exit_code_of(error: Exception) -> int:
     from worker.errors import Retry, StoreUnavailable
 
     if isinstance(error, StoreUnavailable):
-        return WRONG_USE if "something else answers" in str(error) else TRY_LATER
+        return WRONG_USE if error.lasting else TRY_LATER
     return TRY_LATER if isinstance(error, Retry) or getattr(error, "temporary", False) else WRONG_USE

@@ -5,7 +5,6 @@ Each command has the option without which it would end as before.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,6 @@ from worker.documents.sync_results import cluster_results, sync_statistics
 from worker.mavera import CREDITS_PER_PERSONA
 from worker.models.plan import Plan
 from worker.models.sync import Sync
-
-_OVER_BUDGET = re.compile(r"would cost ([\d,]+) credits; ([\d,]+) of the (?:budget of )?([\d,]+)")
-"""The numbers in the message of `over_budget`: what is missing, what is spent, and the budget."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +123,8 @@ def _each(name: str, syncs: Sequence[Sync]) -> tuple[str, ...]:
 def _needed_budget(sync: Sync) -> tuple[int | None, int | None]:
     """The `--max-credits` that a sync needs after `over_budget`, and the worker's own ceiling if that is too low."""
     assert sync.error is not None
-    if found := _OVER_BUDGET.search(sync.error.message):
-        missing, spent, limit = (int(number.replace(",", "")) for number in found.groups())
-        needed = missing + spent
-    else:
+    needed, limit = sync.error.needed_credits, sync.error.credit_limit
+    if needed is None or limit is None:  # stored by a version that kept no numbers
         wanted = [cluster for cluster in cluster_results(sync, sync_statistics(sync)) if not cluster.skipped]
         needed, limit = max(sync.credits, CREDITS_PER_PERSONA * len(wanted)), sync.request.max_credits or 0
     return _raised(sync, needed, limit)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from worker.concurrency import run_to_completion
-from worker.errors import ApiError, LeaseLost, PersonasError, StoreUnavailable, StoreUnusable
+from worker.errors import ApiError, LeaseLost, OverBudget, PersonasError, StoreUnavailable, StoreUnusable
 from worker.jobs.audit_log import log_end
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.lease import Grant, Lease
@@ -158,6 +158,10 @@ async def run_job(job: Job[S, G]) -> None:
     except LeaseLost as error:
         log.info("%s stops: %s", job.name, error)
         await job.on_lease_lost()
+    except OverBudget as error:
+        failure = SyncFailure(
+            error.code, str(error), error.resumable, error.hint, error.needed_credits, error.credit_limit
+        )
     except ApiError as error:
         failure = SyncFailure(error.code, str(error), error.resumable, error.hint)
     except StoreUnavailable as error:

@@ -15,12 +15,16 @@ class SyncFailure:
         resumable: Whether `resume` can go on from the checkpoint.
         hint: What to do about it, in whole sentences. Empty if the message says all, or if an earlier version stored
             the failure with the advice in its message.
+        needed_credits: Of `over_budget`: the credits that the sync would cost in all. None if not known.
+        credit_limit: Of `over_budget`: the credits that it may cost. None if not known.
     """
 
     code: str
     message: str
     resumable: bool
     hint: str = ""
+    needed_credits: int | None = None
+    credit_limit: int | None = None
 
 
 @dataclass(frozen=True)

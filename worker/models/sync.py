@@ -227,6 +227,10 @@ class Sync:
             value = fields.get(name)
             return int(value) / 1000 if value else None
 
+        def whole_number(name: str) -> int | None:
+            value = fields.get(name)
+            return int(value) if value else None
+
         check_version("a sync", int(fields.get("format") or 1), FORMAT)
         state = SyncState(fields["state"])
         error = None
@@ -236,6 +240,8 @@ class Sync:
                 fields["error_message"],
                 resumable=fields["error_resumable"] == "1",
                 hint=fields.get("error_hint", ""),
+                needed_credits=whole_number("error_needed_credits"),
+                credit_limit=whole_number("error_credit_limit"),
             )
         return cls(
             id=fields["id"],

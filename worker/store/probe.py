@@ -11,13 +11,13 @@ from secrets import token_hex
 
 from worker.errors import StoreUnusable
 from worker.store import keys
-from worker.store.connection.errors import CLUSTER, REPLICA, SENTINEL
+from worker.store.connection.errors import cluster_error, foreign_key_error, replica_error, sentinel_error
 from worker.store.connection.health import RedisHealth, redis_health
 from worker.store.connection.pool import StorePool
 from worker.store.scripts import connection as connection_scripts
 from worker.store.scripts.connection import DeniedCommand
 
-RIGHTS = 'docs/deployment.md, "What Redis needs", lists the rights'
+RIGHTS = 'Grant them: docs/deployment.md, "What Redis needs", lists the rights.'
 
 _TYPES = {
     keys.DUE: b"zset",
@@ -35,19 +35,16 @@ async def check_store(pool: StorePool) -> RedisHealth:
     """
     health = await redis_health(pool)
     if health.mode == "cluster":
-        raise StoreUnusable(CLUSTER)
+        raise cluster_error()
     if health.mode == "sentinel":
-        raise StoreUnusable(SENTINEL)
+        raise sentinel_error()
     if health.role in {"slave", "replica"}:
-        raise StoreUnusable(REPLICA)
+        raise replica_error()
     await _try_commands(pool)
     for key, kind in _TYPES.items():
         found = await pool.type(key)
         if found not in (kind, b"none"):
-            raise StoreUnusable(
-                f"Redis holds something that is not ours: {pool.prefix}{key} holds a {found.decode()}, not a "
-                f"{kind.decode()}. Move it away, or set another REDIS_PREFIX"
-            )
+            raise foreign_key_error(f"{pool.prefix}{key} holds a {found.decode()}, not a {kind.decode()}")
     return health
 
 
@@ -75,9 +72,9 @@ async def _try_commands(pool: StorePool) -> None:
         denied = [key for key in kinds if "key" in str(error) and not await _may_read(pool, key)]
         if not denied:
             raise
-        raise StoreUnusable(_describe_keys(pool.prefix, name, denied)) from None
+        raise StoreUnusable(_describe_keys(pool.prefix, name, denied), hint=RIGHTS) from None
     if found.denied:
-        raise StoreUnusable(_describe(name, found.denied))
+        raise StoreUnusable(_describe(name, found.denied), hint=RIGHTS)
     async with pool.pipeline(transaction=True) as pipe:
         pipe.hgetall(keys.sync(name))
         pipe.time()
@@ -90,13 +87,13 @@ def _describe(name: str, rows: Sequence[DeniedCommand]) -> str:
     denied = [row.key for row in about_keys]
     commands = [row.command for row in rows if row not in about_keys]
     if commands:
-        return f"The user of REDIS_URL may not run {', '.join(dict.fromkeys(commands))} in scripts. {RIGHTS}"
+        return f"The user of REDIS_URL may not run {', '.join(dict.fromkeys(commands))} in scripts"
     return _describe_keys("", name, denied)
 
 
 def _describe_keys(prefix: str, name: str, denied: list[str]) -> str:
     patterns = dict.fromkeys(f"{prefix}{key.partition(name)[0]}*" for key in denied)
-    return f"The user of REDIS_URL may not use the keys {', '.join(patterns)}. {RIGHTS}"
+    return f"The user of REDIS_URL may not use the keys {', '.join(patterns)}"
 
 
 async def _may_read(pool: StorePool, key: str) -> bool:

@@ -169,7 +169,7 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
             registry = worker_registry(pool, settings)
             alive, all_alive = await registry.living_workers(), await registry.living_workers_of_all_accounts()
     except (StoreUnavailable, ConfigurationError) as error:
-        yield Finding("fail", "Redis", str(error), id="redis.connection")
+        yield Finding("fail", "Redis", str(error), error.hint, id="redis.connection")
         return
     for finding in judge_redis(health):
         yield finding

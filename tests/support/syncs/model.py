@@ -162,7 +162,10 @@ class ModelSync:
         texts |= {"aggregate": at.aggregate.decode(), "failed_in": self.failed_in.value if self.failed_in else ""}
         texts |= {"error_code": error.code if error else "", "error_message": error.message if error else ""}
         texts |= {"error_resumable": int(error.resumable) if error else ""}
-        texts |= {"error_hint": error.hint if error else ""} if self.has_failed else {}
+        if self.has_failed:
+            texts |= {"error_hint": error.hint if error else ""}
+            texts |= {"error_needed_credits": (error.needed_credits if error else None) or ""}
+            texts |= {"error_credit_limit": (error.credit_limit if error else None) or ""}
         texts |= dict.fromkeys(TIMES, "")
         texts |= self.ahead.fields() if self.ahead else {}
         texts |= {"asked_request": self.asked_request} if self.asked else {}
@@ -455,7 +458,7 @@ class Model:
         holder = self.claims.setdefault(reference, (by, lease.sync_id))
         return ClaimAnswer("won") if holder[0] == by else ClaimAnswer("held", claim=Claim(*holder, age_s=0))
 
-    def release(self, reference: str, by: str) -> bool:
+    def release_claim(self, reference: str, by: str) -> bool:
         mine = self.claims.get(reference, ("", ""))[0] == by
         if mine:
             del self.claims[reference]
@@ -471,7 +474,7 @@ class Model:
         if outcome.credits and outcome.persona_id not in sync.paid:
             sync.paid[outcome.persona_id] = outcome.credits
 
-    def leave(
+    def record_unsent(
         self,
         lease: LeaseGrant,
         reference: str,
@@ -488,7 +491,7 @@ class Model:
             sync.outcomes[outcome.cluster] = outcome
             sync.revivals = 0
 
-    def forget(self, reference: str, record: PersonaRecord) -> bool:
+    def delete_record(self, reference: str, record: PersonaRecord) -> bool:
         if self.personas.get(reference) != record:
             return False
         del self.personas[reference]

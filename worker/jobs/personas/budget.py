@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from worker.errors import ResumableStop
+from worker.errors import OverBudget
 from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.mavera import CREDITS_PER_PERSONA
 from worker.models.request import SyncRequest
@@ -48,7 +48,7 @@ class Budget:
             without: References whose open claims do not count: they are among those to be bought.
 
         Raises:
-            ResumableStop: `over_budget`: they are not.
+            OverBudget: They are not.
         """
         if self.limit is None or not personas:
             return
@@ -57,10 +57,11 @@ class Budget:
         in_doubt = await self._open_claims(without) * CREDITS_PER_PERSONA
         if paid + in_doubt + cost > self.limit:
             and_doubt = f", and {in_doubt:,} more may be, for purchases in doubt" if in_doubt else ""
-            raise ResumableStop(
-                "over_budget",
+            raise OverBudget(
                 f"{personas} more persona{'s' if personas > 1 else ''} would cost {cost:,} credits; "
                 f"{paid:,} of the budget of {self.limit:,} credits are spent{and_doubt}, and nothing more was bought",
+                needed_credits=paid + in_doubt + cost,
+                credit_limit=self.limit,
                 hint="The budget is the lower of --max-credits and the workers' MAX_CREDITS; raise the lower one.",
             )
 

@@ -136,12 +136,16 @@ class Outage:
                         raise asyncio.CancelledError
             except Exception as error:
                 if is_refusal(error):
-                    raise StoreUnusable(f"Redis refuses what REDIS_URL says: {describe_error(error)}") from error
+                    raise StoreUnusable(
+                        f"Redis refuses the user, password or database of REDIS_URL: {describe_error(error)}"
+                    ) from error
                 if not is_outage(error):
                     raise
                 if clock() + pause > min(began_at + self._max_wait_s, self._deadline):
                     raise StoreUnavailable(
-                        f"Redis does not answer: {describe_error(error)}. {_advice(error)}"
+                        f"Redis does not answer: {describe_error(error)}",
+                        hint=f"{_advice(error)}.",
+                        lasting=isinstance(error, redis_errors.InvalidResponse),
                     ) from error
                 if not self._logged and clock() - began_at > 0.5 and self._max_wait_s == math.inf:
                     self._logged = True

@@ -27,9 +27,9 @@ from typing import Annotated, Any, Concatenate, Generic, ParamSpec, TypeVar, get
 
 from redis.exceptions import NoScriptError
 
-from worker.errors import StoreUnusable
 from worker.models.versions import FORMAT
 from worker.store import keys as key_names
+from worker.store.connection.errors import foreign_key_error
 from worker.store.connection.pool import StorePool
 from worker.store.scripts.answers import BROKEN, Answers
 from worker.store.scripts.arguments import Encoded, Rows, Shape, shape_of
@@ -171,9 +171,7 @@ async def _run(pool: StorePool, text: str, digest: str, keys: Sequence[str], arg
         if pause_s is None or not found.startswith(REPAIRED):
             break
         await asyncio.sleep(pause_s)
-    raise StoreUnusable(
-        f"Redis holds something that is not ours: {pool.prefix}{found}. Move it away, or set another REDIS_PREFIX"
-    )
+    raise foreign_key_error(f"{pool.prefix}{found}")
 
 
 def _key(name: str, annotation: Any) -> KeyParameter | None:

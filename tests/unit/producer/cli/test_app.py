@@ -278,8 +278,9 @@ def test_a_redis_url_that_leads_to_something_else_is_a_mistake_of_the_user(
         code, _, err = run(capsys, monkeypatch, "list", REDIS_URL=url)
         server.shutdown()
     assert code == 2
-    assert "Redis does not answer: something else answers in its place" in err
-    assert len(err.splitlines()) == 1
+    message, hint = err.splitlines()
+    assert message.startswith("Redis does not answer: something else answers in its place")
+    assert "REDIS_URL" in hint
 
 
 def test_a_port_that_is_taken_is_a_mistake_of_the_user(

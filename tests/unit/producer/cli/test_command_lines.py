@@ -68,9 +68,11 @@ def test_a_printed_command_reads_its_settings_where_this_one_did(
     assert with_program_name("Use `segment-personas list`.") == f"Use `{program()} list`."
 
 
-def failed(code: str, message: str = "", *, resumable: bool = True, max_credits: int | None = None) -> Sync:
-    request = SyncRequest(space_id="spa_1", max_credits=max_credits)
-    error = SyncFailure(code, message, resumable=resumable)
+def failed(
+    code: str, *, resumable: bool = True, needs: int | None = None, limit: int | None = None, own: int | None = None
+) -> Sync:
+    request = SyncRequest(space_id="spa_1", max_credits=own)
+    error = SyncFailure(code, "A sentence.", resumable=resumable, needed_credits=needs, credit_limit=limit)
     return fetching(request=request, state=SyncState.FAILED, finished_at=START + 2, error=error)
 
 
@@ -81,11 +83,8 @@ def failed(code: str, message: str = "", *, resumable: bool = True, max_credits:
         (failed("guard_profiles"), ["--accept"]),
         (failed("guard_of_tomorrow"), ["--accept"]),
         (failed("cursor_expired", resumable=False), ["--restart"]),
-        (
-            failed("over_budget", "3 more would cost 900 credits; 300 of the budget of 600 credits", max_credits=600),
-            ["--max-credits", "1200"],
-        ),
-        (failed("over_budget", "no numbers here", max_credits=600), ["--max-credits", "1200"]),
+        (failed("over_budget", needs=1200, limit=600, own=600), ["--max-credits", "1200"]),
+        (failed("over_budget", own=600), ["--max-credits", "1200"]),
     ],
 )
 def test_each_failure_has_a_command_that_does_not_fail_in_the_same_way(sync: Sync, options: list[str]) -> None:
@@ -94,7 +93,7 @@ def test_each_failure_has_a_command_that_does_not_fail_in_the_same_way(sync: Syn
 
 
 def test_a_budget_of_the_workers_is_named_for_no_option_can_raise_it() -> None:
-    sync = failed("over_budget", "3 more would cost 900 credits; 0 of the budget of 600 credits are spent")
+    sync = failed("over_budget", needs=900, limit=600)
     step = after_failure(sync, None)
     assert "MAX_CREDITS is 600" in step.sentence
     assert shlex.split(step.commands[0])[1:] == ["resume", "syn_1"]
@@ -118,7 +117,7 @@ def test_a_plan_over_its_budget_is_applied_with_a_higher_one() -> None:
     [
         (ConfigurationError("x"), "configuration", 2),
         (StoreUnavailable("Redis does not answer: refused"), "redis_unavailable", 4),
-        (StoreUnavailable("Redis does not answer: something else answers in its place"), "redis_unavailable", 2),
+        (StoreUnavailable("Something else answers.", lasting=True), "redis_unavailable", 2),
         (SyncNotFound("x"), "sync_not_found", 2),
         (SyncConflict("x", code="sync_running", temporary=True), "sync_running", 4),
         (SyncConflict("x", code="already_ended"), "already_ended", 2),

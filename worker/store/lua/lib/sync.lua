@@ -177,8 +177,10 @@ local function finish(sync, id, queue, due, state, retention_ms, now, ...)
   expire(retention_ms, sync, sync .. ':outcomes', found[4])
 end
 
--- Ends a sync with a failure: a table { code, message, resumable, hint }. failed_in: the state in which it failed.
+-- Ends a sync with a failure: a table { code, message, resumable, hint, needed_credits, credit_limit }. failed_in: the state in which it failed.
 local function fail_sync(sync, id, queue, due, failed_in, failure, retention_ms, ...)
   finish(sync, id, queue, due, 'failed', retention_ms, now_ms(), 'error_code', failure.code, 'error_message',
-    failure.message, 'error_resumable', flag(failure.resumable), 'error_hint', failure.hint or '', 'failed_in', failed_in, ...)
+    failure.message, 'error_resumable', flag(failure.resumable), 'error_hint', failure.hint or '',
+    'error_needed_credits', failure.needed_credits and int(failure.needed_credits) or '',
+    'error_credit_limit', failure.credit_limit and int(failure.credit_limit) or '', 'failed_in', failed_in, ...)
 end

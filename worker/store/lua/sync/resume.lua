@@ -15,7 +15,8 @@ if found[7] then taken, free = outstanding(sync) end
 local parks = not restart and state == 'fetching' and what_follows(found[8], free) == 'park'
 local changes = { 'state', state, 'epoch', int(epoch + 1), 'holder', '', 'job', parks and '' or job.job_id,
   'revivals', '0', 'request', request, 'trouble_ms', '0', 'lookup', '', 'note', '', 'finished_at', '', 'error_code', '',
-  'error_message', '', 'error_resumable', '', 'error_hint', '', 'failed_in', '' }
+  'error_message', '', 'error_resumable', '', 'error_hint', '', 'error_needed_credits', '', 'error_credit_limit', '',
+  'failed_in', '' }
 if restart then
   append(changes, 'cursor', '', 'guard', '', 'pages', '0', 'profiles', '0', 'complete', '0', 'aggregate', '',
     'started_at', int(now), 'fetched_at', '', 'applied_at', '')

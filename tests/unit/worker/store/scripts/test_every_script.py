@@ -294,7 +294,7 @@ async def test_a_key_of_another_type_stops_a_script_before_it_writes(
     await pool.delete(key)
     await pool.sadd(key, "something else")
     before = await syncs.dump()
-    with pytest.raises(PersonasError, match=r"not ours.*holds a set"):
+    with pytest.raises(PersonasError, match=r"another program wrote.*holds a set"):
         await run()
     assert await syncs.dump() == before
 

@@ -268,7 +268,7 @@ class StoreMachine(RuleBasedStateMachine):
         """A job's other moves."""
         lease, n = self.job(ago).lease, self.fresh()
         following = sync_payload(lease.sync_id, job_kind(lease.state), lease.epoch + 1)
-        failure = SyncFailure("code", f"Sentence {n}", resumable=n % 2 == 0)
+        failure = SyncFailure("code", f"Sentence {n}", n % 2 == 0, *((f"Hint {n}", 300 * n, n) if n % 3 == 0 else ()))
         calls = {
             "heartbeat": Call("heartbeat", (lease,), {"note": f"note {n}", "for_s": 3}),
             "look-up": Call("store_lookup", (lease, f"look-up {n}")),
@@ -295,8 +295,8 @@ class StoreMachine(RuleBasedStateMachine):
         known = self.model.personas.get(reference) or PersonaRecord("unknown", "space", "cluster", "sync", n=0)
         calls = {
             "claim": Call("claim", (self.job(ago).lease, reference, f"by{self.fresh()}")),
-            "release": Call("release", (reference, by)),
-            "forget": Call("forget", (reference, known if right else replace(known, persona_id="another"))),
+            "release": Call("release_claim", (reference, by)),
+            "forget": Call("delete_record", (reference, known if right else replace(known, persona_id="another"))),
         }
         self.make(when, calls[what])
 
@@ -316,7 +316,7 @@ class StoreMachine(RuleBasedStateMachine):
         before = known if right else PersonaRecord("another", "space", "cluster", "sync", n=0)
         after = None if skip else PersonaRecord("per_1", "space", f"cluster {reference}", lease.sync_id, n=self.fresh())
         outcome = PersonaOutcome(f"cluster {reference}", "per_1", "skipped" if skip else "unchanged", 0)
-        self.make(when, Call("leave", (lease, reference, before, after, outcome)))
+        self.make(when, Call("record_unsent", (lease, reference, before, after, outcome)))
 
     @rule(what=st.sampled_from(["adopt", "rename"]), right=st.booleans(), space=st.sampled_from([0, 1]), when=WHEN)
     def by_hand(self, what: str, right: bool, space: int, when: str) -> None:
