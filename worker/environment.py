@@ -14,7 +14,10 @@ FILE_SUFFIX = "_FILE"
 MAX_FILE_BYTES = 65_536
 
 ENV_FILE_VARIABLE = f"{PREFIX}ENV_FILE"
-"""Names the file from which the command line reads further variables. It is not a setting."""
+"""Names the file from which the command line reads further variables."""
+
+_NO_SETTINGS = frozenset({ENV_FILE_VARIABLE, f"{PREFIX}HOME"})
+"""Variables of this program that are read before its settings."""
 
 _OUR_PREFIXES = (PREFIX, "SEGMENT_", "MAVERA_", "GUARD_", "PERSONA_")
 _MAX_DISTANCE = 2
@@ -97,7 +100,7 @@ def unknown_variables(
     """
     settings = {name.upper() for name in names}
     files = {f"{name.upper()}{FILE_SUFFIX}" for name in secret_names}
-    known = settings | files | {PREFIX + name for name in settings | files} | {ENV_FILE_VARIABLE}
+    known = settings | files | {PREFIX + name for name in settings | files} | _NO_SETTINGS
     present = {name.upper() for name in environ}
     sentences = []
     for variable in sorted(present - known):

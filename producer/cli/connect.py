@@ -66,7 +66,10 @@ async def open_client(
         except StateUnusable:
             raise
         except ConfigurationError as error:
-            raise ConfigurationError(f"{error} To see it work without keys: {command('sync', '--sandbox')}") from None
+            keyless = command("sync", "--sandbox")
+            raise ConfigurationError(
+                f"{error} Or let {command('init')} ask for them. To see it work without keys: {keyless}"
+            ) from None
         if not options.sandbox:
             reason = "REDIS_URL is not set" if settings.redis_url is None else "--embedded"
             err.say(

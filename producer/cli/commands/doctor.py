@@ -187,7 +187,7 @@ async def _segment(
     settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
 ) -> AsyncIterator[Finding]:
     if settings.segment_token is None:
-        advice = "Export a token that may read the space."
+        advice = f"Export a token that may read the space, or let {command('init')} ask for it."
         yield Finding("fail", "Segment", "SEGMENT_TOKEN is not set", advice, id="segment.access")
         return
     if space_id is None:
@@ -253,7 +253,7 @@ async def _mavera(
     settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
 ) -> AsyncIterator[Finding]:
     if settings.mavera_api_key is None:
-        advice = "Export the key of your account."
+        advice = f"Export the key of your account, or let {command('init')} ask for it."
         yield Finding("fail", "Mavera", "MAVERA_API_KEY is not set", advice, id="mavera.access")
         return
     client = mavera_client(settings, session)

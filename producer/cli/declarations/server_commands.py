@@ -30,7 +30,8 @@ def worker(
     from producer.cli.environment.env_file import load_env_file
     from worker.__main__ import main as run_worker
 
-    load_env_file(os.environ)
+    if warning := load_env_file(os.environ).warning:
+        typer.echo(warning, err=True)
     exit_with(run_worker([*(["--check"] if check else []), *([what] if what else [])]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from producer.cli.environment.env_file import NO_FILE, EnvFile, load_env_file
@@ -56,6 +57,11 @@ def found_settings(*, may_be_missing: bool = False) -> FoundSettings:
         unreadable = str(error)
     settings, problems = read_settings()
     return FoundSettings(settings, tuple(problems), env_file, unreadable)
+
+
+def settings_with(values: Mapping[str, str]) -> tuple[Settings, list[SettingProblem]]:
+    """The settings as far as they can be used, with other values for some, by setting name; and what is malformed."""
+    return read_settings(**values)
 
 
 def misspelt_settings(env_file: EnvFile) -> list[str]:

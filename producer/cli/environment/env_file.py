@@ -160,17 +160,26 @@ def plan_edit(path: Path, values: Mapping[str, str]) -> Edit:
     return Edit(before, with_values(before or "", changed), tuple(replaced), tuple(left))
 
 
+def check_writable(path: Path) -> None:
+    """Raises ConfigurationError if a file cannot be written, before anything is asked for it."""
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise ConfigurationError(f"{path} cannot be written: there is no directory {folder}.")
+    if path.exists() and not path.is_file():
+        raise ConfigurationError(f"{path} is not a regular file, so it is not written.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"{path} cannot be written: the directory {folder} is not yours to change.")
+
+
 def write_private(path: Path, text: str) -> None:
     """Writes a file that only its owner may read. At every moment, the file is the old one or the new one.
 
     Raises:
-        ConfigurationError: It cannot be written, or is not a regular file.
+        ConfigurationError: It cannot be written.
     """
     target = path.resolve()
     try:
         before = target.stat() if target.exists() else None
-        if before is not None and not stat.S_ISREG(before.st_mode):
-            raise ConfigurationError(f"{path} is not a regular file, so it is not written.")
         number, name = tempfile.mkstemp(prefix=f"{target.name}.", dir=target.parent)  # O_EXCL and mode 0600
         try:
             with open(number, "w", encoding="utf-8", newline="") as file:

@@ -18,7 +18,7 @@ from producer.cli.commands.access_checks import check_account, judge_access, rea
 from producer.cli.commands.doctor_findings import Finding, describe_api_error, finding_line
 from producer.cli.commands.init.questions import Questions
 from producer.cli.commands.segment_pacing import space_pace
-from producer.cli.environment.command_settings import FoundSettings
+from producer.cli.environment.command_settings import FoundSettings, settings_with
 from producer.cli.environment.env_file import setting_of
 from producer.cli.terminal import Screen
 from worker.environment import FILE_SUFFIX, read_variables, variables_of
@@ -26,7 +26,7 @@ from worker.errors import ApiError, ConfigurationError, Retry
 from worker.http.client import new_session
 from worker.jobs.services import mavera_client
 from worker.models.request import SyncRequest
-from worker.settings import Settings, read_settings, secret_settings
+from worker.settings import Settings, secret_settings
 
 Check = Callable[[Settings], Coroutine[Any, Any, list[Finding]]]
 
@@ -92,7 +92,7 @@ class Credentials:
     @property
     def settings(self) -> Settings:
         """The settings with what was typed."""
-        return read_settings(**self._typed)[0]
+        return settings_with(self._typed)[0]
 
     @property
     def exported(self) -> tuple[str, ...]:
@@ -161,7 +161,7 @@ class Credentials:
 
     def _problem(self, credential: Credential, value: str) -> str:
         """Why a value cannot be used; empty if it can. It does not quote the value, which may be a misplaced secret."""
-        settings, problems = read_settings(**{**self._typed, credential.setting: value})
+        settings, problems = settings_with({**self._typed, credential.setting: value})
         variables = variables_of(credential.setting, secret_settings())
         sentences = [problem.sentence for problem in problems if problem.variable in variables]
         if credential is SPACE and (settings.segment_token and value == settings.segment_token.get_secret_value()):

@@ -25,7 +25,7 @@ from producer.cli.commands.init.git_status import git_status, ignore_in_git
 from producer.cli.commands.init.questions import Questions
 from producer.cli.commands.suggest import Sample, read_sample
 from producer.cli.environment.command_settings import found_settings, misspelt_settings
-from producer.cli.environment.env_file import Edit, env_file_path, plan_edit, setting_of, write_private
+from producer.cli.environment.env_file import Edit, check_writable, env_file_path, plan_edit, setting_of, write_private
 from producer.cli.exit_codes import DONE, INTERRUPTED, NOT_AGREED
 from producer.cli.terminal import Screen, show_log, stderr
 from worker.clusters import RECIPE
@@ -74,6 +74,7 @@ def init(*, yes: bool) -> int:
             "init writes the file that commands read, and reading is turned off (--no-env-file, or an empty "
             "SEGMENT_PERSONAS_ENV_FILE). Name a file with --env-file."
         )
+    check_writable(path)
     with _interruptible():
         try:
             return prepare(err, path, None if yes else Questions(err))

@@ -42,7 +42,7 @@ def test_a_result_that_cannot_be_written_is_one_sentence() -> None:
 
 
 async def test_a_command_survives_outputs_that_are_closed_or_full() -> None:
-    env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+    env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "SEGMENT_PERSONAS_ENV_FILE": ""}
     assert await shell("$P clusters show --json 2>&-", env, real=True) == await shell(
         "$P clusters show --json", env, real=True
     )

@@ -16,7 +16,7 @@ from producer.cli import app
 from producer.cli.commands.doctor_findings import judge_env_file
 from producer.cli.environment import env_file
 from producer.cli.environment.command_settings import command_settings, found_settings, misspelt_settings
-from producer.cli.environment.env_file import changed_text, load_env_file, write_private
+from producer.cli.environment.env_file import Edit, check_writable, load_env_file, plan_edit, write_private
 from producer.cli.terminal import stderr
 from worker.errors import ConfigurationError
 
@@ -236,19 +236,36 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(
 
 
 def test_a_file_that_cannot_be_written_is_a_sentence(directory: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be written"):
-        write_private(directory / "none" / ".env", "A=1\n")
+    for write_or_check in (check_writable, lambda path: write_private(path, "A=1\n")):
+        with pytest.raises(ConfigurationError, match="cannot be written"):
+            write_or_check(directory / "none" / ".env")
     os.mkfifo(directory / "pipe")
     with pytest.raises(ConfigurationError, match="not a regular file"):
-        write_private(directory / "pipe", "A=1\n")
+        check_writable(directory / "pipe")
 
 
 def test_a_setting_keeps_the_variable_by_which_the_file_sets_it() -> None:
-    text = "SEGMENT_PERSONAS_SEGMENT_TOKEN=old\nMAVERA_API_KEY=old\n"
-    values = {"segment_token": "new", "mavera_api_key": "key", "segment_space_id": "spa_1"}
-    assert changed_text(Path(".env"), text, values) == (
-        "SEGMENT_PERSONAS_SEGMENT_TOKEN=new\nMAVERA_API_KEY=key\nSEGMENT_SPACE_ID=spa_1\n"
+    path = write("SEGMENT_PERSONAS_SEGMENT_TOKEN=old\nMAVERA_API_KEY='key'\nSEGMENT_REGION=\n")
+    values = {"SEGMENT_TOKEN": "new", "MAVERA_API_KEY": "key", "SEGMENT_REGION": "eu", "SEGMENT_SPACE_ID": "spa_1"}
+    edit = plan_edit(path, values)
+    assert edit.after == (
+        "SEGMENT_PERSONAS_SEGMENT_TOKEN=new\nMAVERA_API_KEY='key'\nSEGMENT_REGION=eu\nSEGMENT_SPACE_ID=spa_1\n"
     )
+    assert edit.replaced == ("SEGMENT_PERSONAS_SEGMENT_TOKEN",)
+    assert path.read_text() == edit.before
+
+
+@pytest.mark.parametrize(
+    ("in_file", "new"), [("SEGMENT_TOKEN_FILE", "SEGMENT_TOKEN"), ("SEGMENT_TOKEN", "SEGMENT_TOKEN_FILE")]
+)
+def test_a_secret_and_a_file_for_it_are_never_both_written(in_file: str, new: str) -> None:
+    path = write(f"{in_file}=old\n")
+    edit = plan_edit(path, {new: "new"})
+    assert (edit.after, edit.left) == (edit.before, (new,))
+
+
+def test_a_file_that_does_not_exist_is_planned_from_nothing() -> None:
+    assert plan_edit(Path(".env"), {"A": "b c"}) == Edit(None, "A='b c'\n", (), ())
 
 
 def test_every_command_reads_its_settings_in_one_place() -> None:
