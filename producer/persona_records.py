@@ -6,16 +6,19 @@ Mavera, is what finds it again if Redis is lost; so whatever changes the referen
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 
+from producer.rules_file import present_rules
 from worker.clusters.rules.trait import Name
 from worker.errors import ApiError, ConfigurationError, PersonasError
+from worker.jobs.personas.lookup.orphans import Owner, find_orphans
 from worker.jobs.personas.lookup.persona_list import find_twins
 from worker.mavera import ListPage, MaveraClient, Persona, Reference, list_pages, make_reference, replace_reference
 from worker.models.request import SyncRequest, identity
+from worker.settings import Settings
 from worker.store import Limiter, PersonaRecord, PersonaStore
 from worker.store.ratelimit.limiter import MustWait
 
@@ -203,6 +206,21 @@ class PersonaCatalog:
             await self._limiter.wait_for_slot(LONGEST_WAIT_S)
         except MustWait as wait:
             raise PersonaRecordError(f"Mavera's rate limit is used up; try again in {wait.wait_s:.0f} s.") from None
+
+
+def orphaned_references(settings: Settings, records: Mapping[str, PersonaRecord]) -> list[str]:
+    """The references of records whose clusters are not in the rules that a sync from here would use."""
+    try:
+        present = {name: present_rules(settings, name) for name in {record.rules for record in records.values()}}
+    except ConfigurationError:
+        return []  # a file of clusters that cannot be read says nothing about the records
+    found = []
+    for name, record in records.items():
+        rules = present[record.rules]
+        owner = Owner(record.space_id, record.collection, record.rules)
+        if rules and find_orphans({name: record}, {}, owner, rules.cluster_keys):
+            found.append(name)
+    return found
 
 
 def _order(record: PersonaRecord) -> tuple[str, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from worker.clusters import RECIPE, Rules
-from worker.clusters.rules.builtin import BUILTIN_RULES
+from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
 from worker.clusters.rules.toml_file import MAX_TEXT, MalformedRules, parse_rules
 from worker.errors import ConfigurationError
 from worker.settings import Settings
@@ -27,6 +28,22 @@ def load_chosen_rules(settings: Settings, file: str | None) -> Rules:
         raise ConfigurationError(f"{source}{chosen} cannot be used:\n{lines}") from None
     except ConfigurationError as error:
         raise ConfigurationError(f"{source}{error}") from None
+
+
+def present_rules(settings: Settings, name: str) -> Rules | None:
+    """The rules of this name that a sync from here would use; None if it would use others, and none ship."""
+    rules = load_chosen_rules(settings, None)
+    if rules.name == name:
+        return rules
+    return load_chosen_rules(settings, name) if name in BUILTIN_RULES else None
+
+
+def cluster_labels(settings: Settings) -> dict[tuple[str, str], str]:
+    """The labels of clusters, as far as they are known here: by the name of the rules, and the key of the cluster."""
+    known = [load_builtin_rules(name) for name in BUILTIN_RULES]
+    with suppress(ConfigurationError):  # a file that cannot be used has no labels
+        known.append(load_chosen_rules(settings, None))
+    return {(rules.name, cluster.key): cluster.label for rules in known for cluster in rules.clusters}
 
 
 def read(file: str) -> str:

@@ -15,14 +15,12 @@ from producer.cli.terminal import Screen, stdout
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
 from producer.cli.views.sync_views import NARROW
 from producer.cli.views.time_formats import local_time, short_time, zone
-from producer.persona_records import ClusterAddress, PersonaCatalog
-from producer.rules_file import load_chosen_rules
+from producer.persona_records import ClusterAddress, PersonaCatalog, orphaned_references
+from producer.rules_file import cluster_labels, present_rules
 from worker.clusters import Rules
-from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
 from worker.documents.persona_document import persona_entry
-from worker.errors import ConfigurationError, PersonasError
+from worker.errors import PersonasError
 from worker.http.client import new_session
-from worker.jobs.personas.lookup.orphans import Owner, find_orphans
 from worker.jobs.services import mavera_client
 from worker.jobs.store_factories import mavera_limiter, persona_store, store_pool
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, find_reference, make_reference
@@ -37,9 +35,9 @@ async def listed(settings: Settings, err: Screen, space_id: str | None, *, json:
     async with _open_catalog(settings) as catalog:
         found = await catalog.all(space_id)
         twins = await _twins(catalog, err, found, space_id)
-    out, orphans = stdout(), _orphans(settings, found)
+    out, orphans = stdout(), orphaned_references(settings, found)
     if json:
-        labels = _labels(settings)
+        labels = cluster_labels(settings)
         rows = [persona_entry(name, record, labels) for name, record in found.items()]
         for name, row in zip(found, rows, strict=True):
             row["twins"] = [one for one in twins.get(name, ()) if one != row["persona_id"]]
@@ -77,21 +75,6 @@ async def _twins(
     return {name: ids for name, ids in twins.items() if (found := find_reference(name)) and found.family in families}
 
 
-def _orphans(settings: Settings, records: Mapping[str, PersonaRecord]) -> list[str]:
-    """The references of records whose clusters are not in the rules that a sync from here would use."""
-    try:
-        present = {name: _present_rules(settings, name) for name in {record.rules for record in records.values()}}
-    except ConfigurationError:
-        return []  # a file of clusters that cannot be read says nothing about the records
-    found = []
-    for name, record in records.items():
-        rules = present[record.rules]
-        owner = Owner(record.space_id, record.collection, record.rules)
-        if rules and find_orphans({name: record}, {}, owner, rules.cluster_keys):
-            found.append(name)
-    return found
-
-
 async def adopt(settings: Settings, err: Screen, place: ClusterAddress, persona_id: str) -> int:
     """Makes a persona that somebody has made a cluster's own."""
     async with _open_catalog(settings) as catalog:
@@ -116,7 +99,7 @@ async def rename(settings: Settings, err: Screen, old: ClusterAddress, key: str)
 
     Raises ConfigurationError, and changes nothing, if the rules cannot be read.
     """
-    rules = _present_rules(settings, old.rules)
+    rules = present_rules(settings, old.rules)
     async with _open_catalog(settings) as catalog:
         referred = await catalog.rename(old, key)
     err.say(
@@ -126,14 +109,6 @@ async def rename(settings: Settings, err: Screen, old: ClusterAddress, key: str)
     for warning in _not_followed(rules, old, key) if rules else ():
         err.say(warning, "yellow")
     return 0
-
-
-def _present_rules(settings: Settings, name: str) -> Rules | None:
-    """The rules of this name that a sync from here would use; None if it would use others, and none ship."""
-    rules = load_chosen_rules(settings, None)
-    if rules.name == name:
-        return rules
-    return load_chosen_rules(settings, name) if name in BUILTIN_RULES else None
 
 
 def _not_followed(rules: Rules, old: ClusterAddress, key: str) -> Iterator[str]:
@@ -170,14 +145,6 @@ def _account(settings: Settings) -> str:
 
 def _and_its_reference(referred: bool) -> str:
     return "" if referred else ", and writes its reference; until then Redis alone knows where it belongs"
-
-
-def _labels(settings: Settings) -> dict[tuple[str, str], str]:
-    """The labels of clusters, as far as they are known here: by the name of the rules, and the key of the cluster."""
-    known = [load_builtin_rules(name) for name in BUILTIN_RULES]
-    with contextlib.suppress(ConfigurationError):  # a file that cannot be used has no labels
-        known.append(load_chosen_rules(settings, None))
-    return {(rules.name, cluster.key): cluster.label for rules in known for cluster in rules.clusters}
 
 
 def _table(records: Sequence[PersonaRecord], width: int) -> Table:
