@@ -11,7 +11,7 @@ UV = 0.13.9
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help install demo test lint chaos bench lock clean
+.PHONY: help install demo serve test lint chaos bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -22,6 +22,9 @@ install: .venv/.installed ## create .venv with the program in it
 
 demo: .venv/.installed ## a full sync in one process, against the built-in sandbox
 	@$(BIN)/segment-personas sync --sandbox
+
+serve: .venv/.installed ## the HTTP API in one process, against the built-in sandbox (ARGS=--port 8000)
+	@$(BIN)/segment-personas serve --sandbox $(ARGS)
 
 test: .venv/.tests-installed lint ## lint, types, import rules and all tests
 	@$(BIN)/python -m pytest --numprocesses 4 --cov --cov-report term $(ARGS)

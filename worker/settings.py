@@ -186,6 +186,10 @@ class Settings(ClientConfig):
         None, description="File of traits and clusters if the command names none; if unset, the default ones"
     )
 
+    api_tokens_file: Path | None = Field(
+        None, description="TOML file of bearer tokens for `serve`; if unset, it serves this machine only"
+    )
+
     mavera_rate: RatePerMinute = Field(
         60, ge=1, le=1_000_000, description="Requests a minute for the account: 60, 120, 240 or 600 by tier"
     )

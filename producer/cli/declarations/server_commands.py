@@ -1,4 +1,4 @@
-"""The commands that run until they are stopped, `worker` and `sandbox`: their options and help texts."""
+"""The commands that run until they are stopped, `serve`, `worker` and `sandbox`: their options and help texts."""
 
 from __future__ import annotations
 
@@ -33,6 +33,28 @@ def worker(
     if warning := load_env_file(os.environ).warning:
         typer.echo(warning, err=True)
     exit_with(run_worker([*(["--check"] if check else []), *([what] if what else [])]))
+
+
+@app.command(rich_help_panel=SERVE, epilog=EXIT_CODES)
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Any but this machine's own needs API_TOKENS_FILE.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0: any free one.")] = 8000,
+    sandbox: Annotated[
+        bool, flag("--sandbox", help="Run everything in this process, with stand-ins for both APIs: no Redis, no keys.")
+    ] = False,
+) -> None:
+    """Serve the HTTP API until SIGTERM or Ctrl-C."""
+    from producer.cli.commands import serve as command
+    from producer.cli.run_command import run_command
+
+    exit_with(
+        run_command(
+            lambda settings, err: command.serve(settings, err, host=host, port=port, sandbox=sandbox),
+            uses_sandbox=sandbox,
+        )
+    )
 
 
 @app.command(rich_help_panel=SERVE, epilog=EXIT_CODES)

@@ -1,0 +1,201 @@
+"""The bodies, queries and headers of requests: read within bounds, checked by pydantic, refused as problems."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from producer.api.config import ApiLimits
+from producer.api.problems import Problem
+from worker.documents.document_types import Status
+from worker.models.request import SyncRequest
+from worker.store import SyncPlace
+
+Model = TypeVar("Model", bound=BaseModel)
+
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""An integer that every JSON reader represents exactly."""
+
+_KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
+KEY_PATTERN = f"^{_KEY.pattern}$"
+SYNC_ID = re.compile(r"[A-Za-z0-9_.~-]{1,128}")
+SPACE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
+MAX_LIMIT = 100
+
+
+class SyncOrder(SyncRequest):
+    """What to sync. Everything but `space_id` has a default."""
+
+    max_profiles: Annotated[int, Field(ge=1, le=2**53 - 1)] | None = Field(
+        default=None, description="Stop reading after this many profiles"
+    )
+    min_cluster_size: int = Field(default=3, ge=1, le=2**53 - 1, description="A smaller cluster makes no persona")
+    max_credits: Count | None = Field(default=None, description="Spend no more credits than these")
+    force: bool = Field(default=False, description="Start it also if another sync of the space runs")
+
+    def request(self) -> SyncRequest:
+        """What is asked for, without how."""
+        return SyncRequest.model_construct(**{name: getattr(self, name) for name in SyncRequest.model_fields})
+
+
+class ApplyOrder(BaseModel):
+    """How to apply a plan."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    accept: bool = Field(default=False, description="Go on although a guard reports something")
+    max_credits: Count | None = Field(default=None, description="Budget. Default: what the plan says that it costs")
+    allow_partial: bool = Field(default=False, description="Create personas although a part of the space was read")
+
+
+class ResumeOrder(BaseModel):
+    """How to resume a sync."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    restart: bool = Field(default=False, description="Read the space from the start, with fresh statistics")
+    accept: bool = Field(default=False, description="Go on although a guard reports something")
+    max_credits: Count | None = Field(default=None, description="Budget from now on. Default: as it was")
+
+
+class CancelOrder(BaseModel):
+    """Nothing is asked of a cancellation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ListQuery(BaseModel):
+    """The query of a list of syncs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    space_id: str | None = Field(default=None, pattern=f"^{SPACE_ID.pattern}$")
+    state: frozenset[Status | Literal["unreadable"]] = frozenset()
+    limit: int = Field(default=20, ge=1, le=MAX_LIMIT)
+    cursor: str | None = Field(default=None, max_length=400)
+
+
+class SpaceQuery(BaseModel):
+    """Which syncs of a space are meant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    collection: Literal["users", "accounts"] = "users"
+    rules: str = Field(default="recipe", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+
+
+async def read_body(request: web.Request, model: type[Model], limits: ApiLimits, *, required: bool = False) -> Model:
+    """The body of a request as `model`; without a body its defaults, unless it is `required`. Raises Problem."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Problem("unsupported_media_type", "The body is compressed.", hint="Send it without Content-Encoding.")
+    try:
+        async with asyncio.timeout(limits.body_s):
+            content = await request.read()
+    except TimeoutError:
+        raise Problem("body_timeout", f"The body did not arrive within {limits.body_s:g} s.") from None
+    if not content and not required:
+        return model()
+    if request.content_type != "application/json":
+        raise Problem(
+            "unsupported_media_type", "The body is not JSON.", hint="Send the header Content-Type: application/json."
+        )
+    try:
+        found = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise Problem("malformed_json", f"The body is not JSON: {error.msg} in line {error.lineno}.") from None
+    if not isinstance(found, dict):
+        raise _invalid("body", "must be an object")
+    try:
+        return model.model_validate_json(content, strict=True)
+    except ValidationError as error:
+        raise invalid(error) from None
+    except RecursionError:
+        raise _invalid("body", "is nested too deep") from None
+
+
+def read_query(request: web.Request, model: type[Model]) -> Model:
+    """The query of a request as `model`. Raises Problem."""
+    found: dict[str, object] = {}
+    for name in request.query:
+        values = request.query.getall(name)
+        if name == "state":
+            found[name] = values
+        elif len(values) > 1:
+            raise _invalid(name, "is given more than once")
+        elif name == "limit":
+            if not re.fullmatch(r"-?[0-9]{1,18}", values[0]):
+                raise _invalid(name, "must be an integer")
+            found[name] = int(values[0])
+        else:
+            found[name] = values[0]
+    try:
+        return model.model_validate(found)
+    except ValidationError as error:
+        raise invalid(error, pointer=False) from None
+
+
+def path_id(request: web.Request, pattern: re.Pattern[str], unknown: Problem) -> str:
+    """The id in the path of a request. Raises `unknown` if nothing can have such an id."""
+    found = request.match_info["id"]
+    if not pattern.fullmatch(found):
+        raise unknown
+    return found
+
+
+def idempotency_key(request: web.Request) -> str | None:
+    """The key of a request; None if it has none. Raises Problem."""
+    found = request.headers.getall("Idempotency-Key", [])
+    if not found:
+        return None
+    if len(found) > 1 or not _KEY.fullmatch(found[0]):
+        raise _invalid("Idempotency-Key", "must be given once, with 1 to 255 printable ASCII characters")
+    return found[0]
+
+
+def encode_cursor(place: SyncPlace | None) -> str | None:
+    """A place in the list of syncs as an opaque text; None if there is none."""
+    if place is None:
+        return None
+    return base64.urlsafe_b64encode(f"{place.created_ms}.{place.sync_id}".encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None) -> SyncPlace | None:
+    """The place that `encode_cursor` wrote. Raises Problem."""
+    if cursor is None:
+        return None
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        created_ms, dot, sync_id = text.partition(".")
+        if dot and re.fullmatch(r"[0-9]{1,16}", created_ms):
+            return SyncPlace(int(created_ms), sync_id)
+    except (binascii.Error, ValueError):
+        pass
+    raise _invalid("cursor", "is not the next_cursor of a list")
+
+
+def invalid(error: ValidationError, *, pointer: bool = True) -> Problem:
+    """The problem of data that a model refuses. It names no value."""
+    places = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False)[:20]:
+        parts = [str(part).replace("~", "~0").replace("/", "~1") for part in problem["loc"]]
+        where = "".join(f"/{part}" for part in parts) if pointer else ".".join(parts)
+        message = problem["msg"].removeprefix("Value error, ")
+        places.append({"where": where or "body", "message": message})
+    return _problem(places)
+
+
+def _invalid(where: str, message: str) -> Problem:
+    return _problem([{"where": where, "message": message}])
+
+
+def _problem(places: list[dict[str, str]]) -> Problem:
+    first: Mapping[str, str] = places[0]
+    return Problem("invalid_request", f"{first['where']}: {first['message']}.", errors=places)

@@ -1,0 +1,19 @@
+"""The format of server-sent events (HTML Living Standard, 9.2). Pure."""
+
+from __future__ import annotations
+
+
+def event_frame(name: str, event_id: str, data: str) -> bytes:
+    """An event. name, event_id: without line ends. data: may have several lines."""
+    lines = "".join(f"data: {line}\n" for line in data.splitlines() or [""])
+    return f"id: {event_id}\nevent: {name}\n{lines}\n".encode()
+
+
+def comment_frame(text: str) -> bytes:
+    """A comment, which clients ignore. text: one line."""
+    return f": {text}\n\n".encode()
+
+
+def retry_frame(wait_ms: int) -> bytes:
+    """How long a client waits before it connects again, in milliseconds."""
+    return f"retry: {wait_ms}\n\n".encode()

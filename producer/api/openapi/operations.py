@@ -1,0 +1,93 @@
+"""The description of a route: what the router, the access checks and the OpenAPI document need to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from producer.api.access.tokens import Scope
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a route.
+
+    Attributes:
+        name: Its name.
+        place: Where it is.
+        description: What it means.
+        schema: Its JSON schema.
+        required: Whether a request must have it.
+        examples: Values.
+    """
+
+    name: str
+    place: Literal["path", "query", "header"]
+    description: str
+    schema: Mapping[str, Any]
+    required: bool = False
+    examples: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response other than a problem.
+
+    Attributes:
+        description: When it comes.
+        model: The type of its JSON; None: it has no body, or one of `media_type`.
+        media_type: Of its body.
+        headers: Headers by their description.
+        example: An example of its body.
+    """
+
+    description: str
+    model: Any = None
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    example: Any = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A route.
+
+    Attributes:
+        method: `GET` or another.
+        path: Path with its parameters in braces.
+        handler: Answers it.
+        name: `operationId`.
+        tag: Its group in the docs.
+        summary: One line.
+        description: More of it, in Markdown.
+        scope: Which scope a token needs; None: no token is needed.
+        answers: Status → response.
+        problems: Codes that only this route answers with.
+        parameters: Of path, query and header.
+        body: Model of the body; None: it has none.
+        body_required: Whether a request must have a body.
+        body_examples: Name → example.
+        streams: Whether the response lasts, so that no time-out applies.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    name: str
+    tag: str
+    summary: str
+    answers: Mapping[int, Answer]
+    scope: Scope | None = None
+    description: str = ""
+    problems: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    body: type[BaseModel] | None = None
+    body_required: bool = False
+    body_examples: Mapping[str, Any] = field(default_factory=dict)
+    streams: bool = False

@@ -1,0 +1,35 @@
+"""Responses with JSON documents, written as `--json` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from worker.documents.sync_document import sync_document
+from worker.models.sync import Sync
+from worker.printable import json_text
+
+
+def json_response(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A response with a JSON document."""
+    return web.Response(text=json_text(document), status=status, headers=headers, content_type="application/json")
+
+
+def sync_text(sync: Sync, now: float | None) -> str:
+    """The JSON document of a sync. now: Unix seconds by the clock of Redis."""
+    return json_text(sync_document(sync, now, hint=next_request(sync)))
+
+
+def next_request(sync: Sync) -> str:
+    """How to go on after a failure; empty if the sync has not failed."""
+    if sync.error is None:
+        return ""
+    resume = f"POST /v1/syncs/{sync.id}/resume"
+    if not sync.error.resumable:
+        return f'To read the space from the start: {resume} with {{"restart": true}}.'
+    if sync.error.code.startswith("guard_"):
+        return f'If this is as expected: {resume} with {{"accept": true}}.'
+    if sync.error.code == "over_budget":
+        return f"To allow it: {resume} with a greater max_credits."
+    return f"To go on where it stopped, after fixing this: {resume}."

@@ -1,0 +1,117 @@
+"""The routes of spaces: their history, and their personas."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from typing_extensions import TypedDict
+
+from producer.api.bodies import SPACE_ID, SpaceQuery, path_id, read_query
+from producer.api.openapi.operations import Answer, Operation, Parameter
+from producer.api.problems import Problem
+from producer.api.responses import json_response
+from producer.client import SyncClient
+from worker.documents import document_types as types
+from worker.documents.persona_document import persona_entry
+from worker.documents.sync_document import history_entry
+from producer.persona_records import orphaned_references
+from producer.rules_file import cluster_labels
+from worker.models.request import identity
+from worker.settings import Settings
+
+_SPACE = Parameter(
+    "id",
+    "path",
+    "Id of the space",
+    {"type": "string", "pattern": f"^{SPACE_ID.pattern}$"},
+    required=True,
+    examples=("spa_123",),
+)
+
+
+class HistoryList(TypedDict):
+    """The last complete syncs of a space, newest first."""
+
+    data: list[types.HistoryEntry]
+
+
+class PersonaList(TypedDict):
+    """The personas of a space, by collection, rules and cluster."""
+
+    data: list[types.PersonaEntry]
+
+
+class SpaceRoutes:
+    """The routes.
+
+    Args:
+        client: The front door.
+        settings: Name the clusters file, whose labels and clusters are shown.
+    """
+
+    def __init__(self, client: SyncClient, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+
+    async def history(self, request: web.Request) -> web.Response:
+        """GET /v1/spaces/{id}/history"""
+        space_id, query = _space_id(request), read_query(request, SpaceQuery)
+        found = await self._client.history(identity(space_id, query.collection, query.rules))
+        return json_response({"data": [history_entry(snapshot) for snapshot in found]})
+
+    async def personas(self, request: web.Request) -> web.Response:
+        """GET /v1/spaces/{id}/personas"""
+        records = await self._client.persona_records(_space_id(request))
+        orphans, labels = orphaned_references(self._settings, records), cluster_labels(self._settings)
+        data = [
+            # Mavera is not asked: that would take its rate limit for every look.
+            {**persona_entry(name, record, labels), "twins": None, "orphan": name in orphans}
+            for name, record in records.items()
+        ]
+        return json_response({"data": data})
+
+    def operations(self) -> list[Operation]:
+        """What the router and the OpenAPI document need."""
+        return [
+            Operation(
+                "GET",
+                "/v1/spaces/{id}/history",
+                self.history,
+                "getHistory",
+                "spaces",
+                "Show the last complete syncs of a space",
+                {200: Answer("The syncs, newest first", HistoryList)},
+                scope="read",
+                parameters=(
+                    _SPACE,
+                    Parameter(
+                        "collection",
+                        "query",
+                        "Collection of profiles",
+                        {"type": "string", "enum": ["users", "accounts"], "default": "users"},
+                    ),
+                    Parameter(
+                        "rules",
+                        "query",
+                        "Name of the rules",
+                        {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$", "default": "recipe"},
+                    ),
+                ),
+            ),
+            Operation(
+                "GET",
+                "/v1/spaces/{id}/personas",
+                self.personas,
+                "getPersonas",
+                "spaces",
+                "Show which persona belongs to which cluster",
+                {200: Answer("The personas", PersonaList)},
+                scope="read",
+                description="What Redis records for the Mavera account of the server. Mavera itself is not asked, so "
+                "`twins` is null; the command `personas list` looks for them.",
+                parameters=(_SPACE,),
+            ),
+        ]
+
+
+def _space_id(request: web.Request) -> str:
+    return path_id(request, SPACE_ID, Problem("not_found", "No space has such an id."))

@@ -1,0 +1,296 @@
+"""The routes of syncs: ask for one, list them, show one, apply, cancel and resume it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+from pydantic import ValidationError
+from typing_extensions import TypedDict
+
+from producer.api.bodies import (
+    KEY_PATTERN,
+    MAX_LIMIT,
+    SPACE_ID,
+    SYNC_ID,
+    ApplyOrder,
+    CancelOrder,
+    ListQuery,
+    ResumeOrder,
+    SyncOrder,
+    decode_cursor,
+    encode_cursor,
+    idempotency_key,
+    invalid,
+    path_id,
+    read_body,
+    read_query,
+)
+from producer.api.config import ApiLimits
+from producer.api.openapi.operations import Answer, Operation, Parameter
+from producer.api.problems import Problem
+from producer.api.responses import json_response, sync_text
+from producer.client import SyncClient, SyncConflict
+from worker.documents import document_types as types
+from worker.documents.sync_document import sync_list_entry, unreadable_sync_entry
+from worker.clusters import Rules
+from worker.models.request import SyncRequest
+from worker.models.sync import Sync, SyncState, new_sync_id
+from worker.settings import Dialect
+
+STATUSES = ("queued", "fetching", "finalizing", "completed", "planned", "failed", "cancelled", "unreadable")
+SYNC_PARAMETER = Parameter(
+    "id",
+    "path",
+    "Id of the sync",
+    {"type": "string", "maxLength": 128},
+    required=True,
+    examples=("syn_9f2b6c1d0e4a7f83",),
+)
+
+
+class SyncList(TypedDict):
+    """A page of the list of syncs."""
+
+    data: list[types.SyncSummary | types.UnreadableSync]
+    next_cursor: str | None
+
+
+class SyncRoutes:
+    """The routes.
+
+    Args:
+        client: The front door.
+        default_rules: The rules of a request that names none. Raises ConfigurationError.
+        default_dialect: The dialect of a request that names none.
+        limits: Bounds of requests.
+    """
+
+    def __init__(
+        self, client: SyncClient, default_rules: Callable[[], Rules], default_dialect: Dialect, limits: ApiLimits
+    ) -> None:
+        self._client = client
+        self._default_rules = default_rules
+        self._default_dialect = default_dialect
+        self._limits = limits
+
+    async def enqueue(self, request: web.Request) -> web.Response:
+        """POST /v1/syncs"""
+        key = idempotency_key(request)
+        order = await read_body(request, SyncOrder, self._limits, required=True)
+        sync_id = new_sync_id()
+        sync = await self._client.enqueue(
+            self._with_defaults(order), force=order.force, idempotency_key=key, sync_id=sync_id
+        )
+        status = 202 if sync.id == sync_id else 200
+        return await self._shown(sync, status, {"Location": f"/v1/syncs/{sync.id}"})
+
+    async def list_syncs(self, request: web.Request) -> web.Response:
+        """GET /v1/syncs"""
+        query = read_query(request, ListQuery)
+        page = await self._client.page(
+            query.limit, after=decode_cursor(query.cursor), space_id=query.space_id, statuses=query.state
+        )
+        now = await self._client.now()
+        data = [
+            sync_list_entry(one, now) if isinstance(one, Sync) else unreadable_sync_entry(one) for one in page.syncs
+        ]
+        return json_response({"data": data, "next_cursor": encode_cursor(page.end)})
+
+    async def show(self, request: web.Request) -> web.Response:
+        """GET /v1/syncs/{id}"""
+        return await self._shown(await self._client.get(sync_id_of(request)))
+
+    async def apply(self, request: web.Request) -> web.Response:
+        """POST /v1/syncs/{id}/apply"""
+        sync_id = sync_id_of(request)
+        order = await read_body(request, ApplyOrder, self._limits)
+        try:
+            sync = await self._client.apply(
+                sync_id, accept=order.accept, max_credits=order.max_credits, allow_partial=order.allow_partial
+            )
+        except SyncConflict as conflict:
+            if conflict.code != "already_applied":
+                raise
+            sync = await self._client.get(sync_id)
+            if sync.state is not SyncState.COMPLETED:
+                raise
+        return await self._shown(sync, 200 if sync.state.is_final else 202)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """POST /v1/syncs/{id}/cancel"""
+        sync_id = sync_id_of(request)
+        await read_body(request, CancelOrder, self._limits)
+        return await self._shown(await self._client.cancel(sync_id))
+
+    async def resume(self, request: web.Request) -> web.Response:
+        """POST /v1/syncs/{id}/resume"""
+        sync_id = sync_id_of(request)
+        order = await read_body(request, ResumeOrder, self._limits)
+        sync = await self._client.resume(
+            sync_id, restart=order.restart, accept=order.accept, max_credits=order.max_credits
+        )
+        return await self._shown(sync, 200 if sync.state.is_final else 202)
+
+    async def _shown(self, sync: Sync, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+        now = None if sync.state.is_final else await self._client.now()
+        return web.Response(text=sync_text(sync, now), status=status, headers=headers, content_type="application/json")
+
+    def _with_defaults(self, order: SyncOrder) -> SyncRequest:
+        request = order.request()
+        changes: dict[str, object] = {}
+        if "rules" not in order.model_fields_set:
+            changes["rules"] = self._default_rules()
+        if request.dialect == "auto" and request.file is None and "dialect" not in order.model_fields_set:
+            changes["dialect"] = self._default_dialect
+        try:
+            return SyncRequest.model_validate({**dict(request), **changes})
+        except ValidationError as error:
+            raise invalid(error) from None
+
+    def operations(self) -> list[Operation]:
+        """What the router and the OpenAPI document need."""
+        goes_on = {202: Answer("The sync goes on", types.Sync), 200: Answer("There is nothing left to do", types.Sync)}
+        return [
+            Operation(
+                "POST",
+                "/v1/syncs",
+                self.enqueue,
+                "enqueueSync",
+                "syncs",
+                "Start a sync, or a preview",
+                {
+                    202: Answer("A new sync", types.Sync, headers={"Location": "The sync"}),
+                    200: Answer(
+                        "A sync that this request means already: it runs with the same options, or the same "
+                        "`Idempotency-Key` has started it",
+                        types.Sync,
+                        headers={"Location": "The sync"},
+                    ),
+                },
+                scope="write",
+                description="While a sync of the same space, collection and rules runs, the same request returns that "
+                "sync, and another is refused with `409` unless it says `force`. With `plan_only` it is a preview: it "
+                "plans the personas and changes none; `apply` makes them.\n\nWith an `Idempotency-Key`, a request can "
+                "be repeated after a lost answer: the key never starts a second sync.",
+                problems=("sync_running", "idempotency_key_used", "configuration"),
+                parameters=(
+                    Parameter(
+                        "Idempotency-Key",
+                        "header",
+                        "Names this request; it is known as long as its sync",
+                        {"type": "string", "pattern": KEY_PATTERN, "minLength": 1, "maxLength": 255},
+                        examples=("nightly-2026-11-24",),
+                    ),
+                ),
+                body=SyncOrder,
+                body_required=True,
+                body_examples={
+                    "sync": {"space_id": "spa_123", "max_credits": 1200},
+                    "preview": {"space_id": "spa_123", "plan_only": True, "max_profiles": 1000},
+                },
+            ),
+            Operation(
+                "GET",
+                "/v1/syncs",
+                self.list_syncs,
+                "listSyncs",
+                "syncs",
+                "List syncs, newest first",
+                {200: Answer("A page of the list", SyncList)},
+                scope="read",
+                description="Ended syncs are kept for `RETENTION_DAYS`. With filters, a page may hold fewer than "
+                "`limit` syncs, or none, although older ones follow: the last page is the one whose `next_cursor` is "
+                "null.",
+                parameters=(
+                    Parameter(
+                        "space_id",
+                        "query",
+                        "Only of this space",
+                        {"type": "string", "pattern": f"^{SPACE_ID.pattern}$"},
+                    ),
+                    Parameter(
+                        "state",
+                        "query",
+                        "Only with this status; may be repeated",
+                        {"type": "array", "items": {"type": "string", "enum": [*STATUSES]}},
+                        examples=(["queued", "fetching"],),
+                    ),
+                    Parameter(
+                        "limit",
+                        "query",
+                        "Most syncs of the page",
+                        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 20},
+                    ),
+                    Parameter("cursor", "query", "`next_cursor` of the page before", {"type": "string"}),
+                ),
+            ),
+            Operation(
+                "GET",
+                "/v1/syncs/{id}",
+                self.show,
+                "getSync",
+                "syncs",
+                "Show a sync",
+                {200: Answer("The sync", types.Sync)},
+                scope="read",
+                problems=("sync_not_found", "newer_version", "sync_unreadable"),
+                parameters=(SYNC_PARAMETER,),
+            ),
+            Operation(
+                "POST",
+                "/v1/syncs/{id}/apply",
+                self.apply,
+                "applySync",
+                "syncs",
+                "Make the personas that a preview planned",
+                goes_on,
+                description="Without reading the space again. A repetition changes nothing: while the plan is being "
+                "applied, and after it was.",
+                problems=(
+                    *("sync_not_found", "newer_version", "sync_unreadable", "not_a_preview", "no_plan"),
+                    *("needs_allow_partial", "already_applied", "sync_running"),
+                ),
+                body=ApplyOrder,
+                body_examples={"budget": {"max_credits": 900}},
+                scope="write",
+                parameters=(SYNC_PARAMETER,),
+            ),
+            Operation(
+                "POST",
+                "/v1/syncs/{id}/cancel",
+                self.cancel,
+                "cancelSync",
+                "syncs",
+                "Stop a sync",
+                {200: Answer("The cancelled sync", types.Sync)},
+                description="Personas already created are kept. A repetition changes nothing.",
+                problems=("sync_not_found", "newer_version", "sync_unreadable", "already_ended"),
+                body=CancelOrder,
+                scope="write",
+                parameters=(SYNC_PARAMETER,),
+            ),
+            Operation(
+                "POST",
+                "/v1/syncs/{id}/resume",
+                self.resume,
+                "resumeSync",
+                "syncs",
+                "Go on with a failed sync where it stopped",
+                goes_on,
+                description="Of a sync that runs, nothing changes.",
+                problems=(
+                    *("sync_not_found", "newer_version", "sync_unreadable", "not_failed", "needs_restart"),
+                    "sync_running",
+                ),
+                body=ResumeOrder,
+                body_examples={"accept": {"accept": True}},
+                scope="write",
+                parameters=(SYNC_PARAMETER,),
+            ),
+        ]
+
+
+def sync_id_of(request: web.Request) -> str:
+    """The id of the sync in the path. Raises Problem."""
+    return path_id(request, SYNC_ID, Problem("sync_not_found", "No sync has such an id."))
