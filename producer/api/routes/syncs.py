@@ -31,9 +31,9 @@ from producer.api.openapi.operations import Answer, Operation, Parameter
 from producer.api.problems import Problem
 from producer.api.responses import json_response, sync_text
 from producer.client import SyncClient, SyncConflict
+from worker.clusters import Rules
 from worker.documents import document_types as types
 from worker.documents.sync_document import sync_list_entry, unreadable_sync_entry
-from worker.clusters import Rules
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState, new_sync_id
 from worker.settings import Dialect
