@@ -17,6 +17,7 @@ from worker.store.documents.batch_work import BatchGrant, BatchWork, Counted, Ne
 from worker.store.documents.job_payload import JobPayload
 from worker.store.scripts import batch as batch_scripts
 from worker.store.scripts import sync as sync_scripts
+from worker.store.syncs.sync_keys import commit_keys, end_keys, hand_over_keys
 from worker.store.syncs.sync_reader import storable_ms
 
 
@@ -32,7 +33,7 @@ class BatchStore:
 
     def __init__(self, pool: StorePool, *, stall_ms: int, retention_ms: int, account: str = "") -> None:
         self._pool = pool
-        self._queue, self._wake = keys.queue(account), keys.wake(account)
+        self._account = account
         self._stall_ms = stall_ms
         self._retention_ms = storable_ms(retention_ms)
 
@@ -85,11 +86,7 @@ class BatchStore:
         """
         newer = await batch_scripts.count(
             self._pool,
-            sync=keys.sync(grant.sync_id),
-            queue=self._queue,
-            due=keys.DUE,
-            wake=self._wake,
-            outcomes=keys.outcomes(grant.sync_id),
+            **commit_keys(grant.sync_id, self._account),
             key=grant.key,
             holder=grant.holder,
             base_epoch=base.epoch,
@@ -106,10 +103,7 @@ class BatchStore:
         """Hands the batch to its next attempt, which starts after `delay_s` seconds."""
         await batch_scripts.requeue(
             self._pool,
-            sync=keys.sync(grant.sync_id),
-            queue=self._queue,
-            due=keys.DUE,
-            wake=self._wake,
+            **hand_over_keys(grant.sync_id, self._account),
             key=grant.key,
             holder=grant.holder,
             trouble_ms=trouble_ms,
@@ -123,9 +117,7 @@ class BatchStore:
         """Fails the sync; what was counted stays, and so do its outstanding batches, for `resume`."""
         await batch_scripts.fail(
             self._pool,
-            sync=keys.sync(grant.sync_id),
-            queue=self._queue,
-            due=keys.DUE,
+            **end_keys(grant.sync_id, self._account),
             key=grant.key,
             holder=grant.holder,
             failure=failure,

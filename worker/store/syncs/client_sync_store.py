@@ -13,6 +13,7 @@ from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.documents.job_payload import JobPayload
 from worker.store.scripts import sync as sync_scripts
+from worker.store.syncs.sync_keys import commit_keys, end_keys, hand_over_keys
 from worker.store.syncs.sync_listing import SyncListing
 from worker.store.syncs.sync_reader import storable_ms
 
@@ -59,10 +60,7 @@ class ClientSyncStore(SyncListing):
         owners = (self._account, "") if idempotency_key else ()
         answer = await sync_scripts.create(
             self._pool,
-            sync=keys.sync(sync_id),
-            queue=keys.queue(self._account),
-            due=keys.DUE,
-            wake=keys.wake(self._account),
+            **hand_over_keys(sync_id, self._account),
             syncs=keys.SYNCS,
             active=keys.active(request.identity),
             requests=tuple(keys.request(idempotency_key or "", owner) for owner in owners),
@@ -100,9 +98,7 @@ class ClientSyncStore(SyncListing):
         """
         answer = await sync_scripts.cancel(
             self._pool,
-            sync=keys.sync(sync_id),
-            queue=keys.queue(self._account),
-            due=keys.DUE,
+            **end_keys(sync_id, self._account),
             id=sync_id,
             retention_ms=self._retention_ms,
         )
@@ -136,11 +132,7 @@ class ClientSyncStore(SyncListing):
         """
         answer = await sync_scripts.resume(
             self._pool,
-            sync=keys.sync(sync.id),
-            queue=keys.queue(sync.owner),
-            due=keys.DUE,
-            wake=keys.wake(sync.owner),
-            outcomes=keys.outcomes(sync.id),
+            **commit_keys(sync.id, sync.owner),
             active=keys.active(sync.request.identity),
             id=sync.id,
             epoch=sync.epoch,
@@ -158,11 +150,7 @@ class ClientSyncStore(SyncListing):
         """Continues a completed preview to its personas, as `request` says. Arguments and answer: as of `resume`."""
         answer = await sync_scripts.apply(
             self._pool,
-            sync=keys.sync(sync.id),
-            queue=keys.queue(sync.owner),
-            due=keys.DUE,
-            wake=keys.wake(sync.owner),
-            outcomes=keys.outcomes(sync.id),
+            **commit_keys(sync.id, sync.owner),
             active=keys.active(request.identity),
             id=sync.id,
             epoch=sync.epoch,

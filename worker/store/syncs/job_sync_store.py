@@ -22,6 +22,7 @@ from worker.store.documents.batch_work import ListedBatch, NewBatch, NextPayload
 from worker.store.documents.job_payload import JobPayload
 from worker.store.documents.sync_progress import Checkpoint, LeaseGrant, Listing, StartedJob
 from worker.store.scripts import sync as sync_scripts
+from worker.store.syncs.sync_keys import commit_keys, end_keys, hand_over_keys
 from worker.store.syncs.sync_reader import SyncReader, storable_ms
 
 Move = Literal["stay", "walk", "finalize"]
@@ -43,7 +44,6 @@ class JobSyncStore(SyncReader):
     def __init__(self, pool: StorePool, *, stall_ms: int, retention_ms: int, account: str = "") -> None:
         super().__init__(pool)
         self._account = account
-        self._queue, self._wake = keys.queue(account), keys.wake(account)
         self._stall_ms = stall_ms
         self._retention_ms = storable_ms(retention_ms)
 
@@ -120,11 +120,7 @@ class JobSyncStore(SyncReader):
             raise ValueError("a hand-over needs the payload of the next job, and nothing else does")
         await sync_scripts.commit(
             self._pool,
-            sync=keys.sync(lease.sync_id),
-            queue=self._queue,
-            due=keys.DUE,
-            wake=self._wake,
-            outcomes=keys.outcomes(lease.sync_id),
+            **commit_keys(lease.sync_id, self._account),
             lease=lease,
             checkpoint=checkpoint,
             token=token,
@@ -164,11 +160,7 @@ class JobSyncStore(SyncReader):
         """
         found = await sync_scripts.commit_listing(
             self._pool,
-            sync=keys.sync(lease.sync_id),
-            queue=self._queue,
-            due=keys.DUE,
-            wake=self._wake,
-            outcomes=keys.outcomes(lease.sync_id),
+            **commit_keys(lease.sync_id, self._account),
             lease=lease,
             listing=listing,
             token=token,
@@ -204,10 +196,7 @@ class JobSyncStore(SyncReader):
         """Hands the sync to the next job of the same state, which starts after `delay_s` seconds."""
         await sync_scripts.hand_over(
             self._pool,
-            sync=keys.sync(lease.sync_id),
-            queue=self._queue,
-            due=keys.DUE,
-            wake=self._wake,
+            **hand_over_keys(lease.sync_id, self._account),
             lease=lease,
             token=token,
             trouble_ms=trouble_ms,
@@ -251,9 +240,7 @@ class JobSyncStore(SyncReader):
         """
         await sync_scripts.complete(
             self._pool,
-            sync=keys.sync(lease.sync_id),
-            queue=self._queue,
-            due=keys.DUE,
+            **end_keys(lease.sync_id, self._account),
             history=keys.history(identity),
             lease=lease,
             token=token,
@@ -268,9 +255,7 @@ class JobSyncStore(SyncReader):
         """Fails the sync; what was counted and made stays."""
         await sync_scripts.fail(
             self._pool,
-            sync=keys.sync(lease.sync_id),
-            queue=self._queue,
-            due=keys.DUE,
+            **end_keys(lease.sync_id, self._account),
             lease=lease,
             token=token,
             failure=failure,
