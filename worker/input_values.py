@@ -38,7 +38,7 @@ class Expected:
     """What a field expects, beyond its type and bounds.
 
     Attributes:
-        what: Goes on after "must be", such as "a number of seconds"; empty: derived from the type.
+        what: The phrase after "must be", such as "a number of seconds"; empty: derived from the type.
         example: A value to copy.
     """
 
@@ -47,7 +47,7 @@ class Expected:
 
 
 def read_seconds(value: Any) -> Any:
-    """`2h`, `1h30m`, `500ms` or a number, in seconds. Anything else is returned as it is."""
+    """`2h`, `1h30m`, `500ms` or a number, in seconds. Any other value is returned unchanged."""
     if not isinstance(value, str):
         return value
     text, total, position = _ungroup(value), 0.0, 0
@@ -63,7 +63,7 @@ def read_seconds(value: Any) -> Any:
 
 
 def read_days(value: Any) -> Any:
-    """`7d`, `12h`, `2w` or a number of days. Anything else is returned as it is."""
+    """`7d`, `12h`, `2w` or a number of days. Any other value is returned unchanged."""
     number, unit = _split(value)
     if number is None or unit.lower() not in _SECONDS:
         return value
@@ -71,7 +71,7 @@ def read_days(value: Any) -> Any:
 
 
 def read_share(value: Any) -> Any:
-    """`5%` or a number. Anything else is returned as it is."""
+    """`5%` or a number. Any other value is returned unchanged."""
     number, unit = _split(value)
     if number is None or unit not in {"", "%"}:
         return value
@@ -79,13 +79,13 @@ def read_share(value: Any) -> Any:
 
 
 def read_percent(value: Any) -> Any:
-    """A number of percent, with or without the sign. Anything else is returned as it is."""
+    """A number of percent, with or without the sign. Any other value is returned unchanged."""
     number, unit = _split(value)
     return value if number is None or unit not in {"", "%"} else number
 
 
 def read_mib(value: Any) -> Any:
-    """`32MB`, `1GiB` or a number of MiB. Anything else is returned as it is."""
+    """`32MB`, `1GiB` or a number of MiB. Any other value is returned unchanged."""
     number, unit = _split(value)
     return value if number is None or unit.lower() not in _MIB else number * _MIB[unit.lower()]
 
@@ -124,7 +124,7 @@ def read_with(reader: Callable[[Any], Any], what: str, example: str) -> tuple[Be
 
 
 def describe_problem(model: type[BaseModel], problem: ErrorDetails) -> str:
-    """One sentence about a value that `model` does not accept; it goes on after the field's name.
+    """One sentence about a value that `model` does not accept; it follows the field's name.
 
     Sentences of our own validators stay; those of pydantic are replaced by what the field expects.
     """

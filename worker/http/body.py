@@ -43,7 +43,7 @@ def parse_json(body: bytes) -> Any:
     try:
         return json.loads(body, parse_int=lambda digits: int(digits) if len(digits) <= _LONGEST_INT else math.inf)
     except (ValueError, RecursionError):
-        raise ValueError("the body is no JSON") from None
+        raise ValueError("the body is not JSON") from None
 
 
 def parse_error(body: bytes) -> tuple[str, str, str]:

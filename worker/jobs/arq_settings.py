@@ -1,6 +1,6 @@
-"""Supports `arq worker.WorkerSettings`: arq's command line creates a Worker of its own, and only its settings are ours.
+"""Supports `arq worker.WorkerSettings`: arq's command line creates its own Worker from the settings that this returns.
 
-That Worker is only a shell. Our worker runs in its start-up hook, with the usual queue, wake-ups and shutdown, and
+arq's Worker does not take jobs. Our worker runs in its start-up hook, with the usual queue, wake-ups and shutdown, and
 arq's signal handler cancels it. `arq --check` works too.
 """
 
@@ -65,7 +65,7 @@ def _settings_class(settings: Settings) -> type:
             "redis_pool": shell_pool,
             "redis_settings": _for_check(shell_pool.connection_pool.connection_kwargs, url),
             "queue_name": QUEUE,
-            # arq reads this key with a client of its own, which adds no prefix.
+            # arq reads this key with its own client, which adds no prefix.
             "health_check_key": settings.redis_prefix + keys.host(socket.gethostname()),
             "on_startup": staticmethod(host),
         },

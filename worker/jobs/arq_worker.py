@@ -1,8 +1,8 @@
-"""The worker process: an arq Worker that is woken instead of polling, survives Redis' absence, and stops in time.
+"""The worker process: an arq Worker that is woken instead of polling, survives an outage of Redis, and stops in time.
 
-arq runs the jobs; what it picks from the queue, and when, is decided here: one script takes what may start and drops
-what is no job (arq would need four commands a job, and some malformed entries end its process). A token in Redis
-wakes the worker the moment a job is enqueued; polling stays as the fallback.
+arq runs the jobs. This module decides which jobs it takes from the queue, and when: one script takes the jobs that may
+start and drops entries that are not jobs (arq needs four commands a job, and some malformed entries end its process). A
+token in Redis wakes the worker when a job is enqueued; polling is the fallback.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _UNLIMITED_TRIES = 1_000_000_000
 
 
 def job_functions(settings: Settings) -> list[Function]:
-    """The jobs that a worker knows."""
+    """Returns the jobs that a worker runs, for arq."""
     timeout_s = job_timeout_s(settings)
     return [
         func(job, name=name, timeout=timeout_s, keep_result=0, max_tries=_UNLIMITED_TRIES)
@@ -67,13 +67,17 @@ def job_functions(settings: Settings) -> list[Function]:
 
 
 class SyncWorker(Worker):
-    """arq's worker with another way to the queue. Runs until cancelled."""
+    """arq's worker with another way to the queue.
+
+    Args:
+        services: What its jobs use.
+    """
 
     def __init__(self, services: WorkerServices) -> None:
         super().__init__(
             functions=job_functions(services.settings),
             queue_name=services.queue.name,
-            redis_pool=cast(ArqRedis, services.pool),  # what arq needs of it is there
+            redis_pool=cast(ArqRedis, services.pool),  # it has the attributes that arq uses
             handle_signals=False,
             max_jobs=services.settings.worker_slots,
             keep_result=0,
@@ -204,12 +208,12 @@ def _is_of_newer_version(job: TakenJob) -> bool:
     try:
         version = orjson.loads(job.job).get("v")
     except (ValueError, AttributeError):
-        return False  # it is no job at all
+        return False  # not a job
     return isinstance(version, int) and version > JOB_VERSION
 
 
 def required_tokens(opener: Opener | None = None) -> tuple[str, ...]:
-    """Return the settings that `serve` needs. A worker that reads files of its own needs no Segment token."""
+    """Returns the settings that `serve` needs. A worker that only reads a file (`opener`) needs no Segment token."""
     return ("mavera_api_key",) if opener else ("segment_token", "mavera_api_key")
 
 
@@ -221,11 +225,18 @@ async def serve(
     opener: Opener | None = None,
     claims: ClaimFile | None = None,
 ) -> None:
-    """Runs a worker on `pool` until cancelled; its jobs have handed their syncs over when this returns.
+    """Runs a worker until cancelled. Its jobs have handed their syncs over when this returns.
 
-    ready: called once the worker takes jobs. opener: opens the files of its syncs, which then all read one; None: those
-    under `FILES_DIR`. claims: where claims are kept if `pool` is in memory. Raises ConfigurationError if a token is
-    missing.
+    Args:
+        settings: Of the worker.
+        pool: Its Redis.
+        ready: Called once the worker takes jobs.
+        opener: Opens the files of its syncs, which then all read a file; None: files under `FILES_DIR`.
+        claims: Keeps the claims if `pool` is in memory; None: Redis keeps them.
+
+    Raises:
+        ConfigurationError: A token is not set.
+        StoreUnavailable: Redis is away for too long.
     """
     settings.require(*required_tokens(opener))
     if settings.unprotected_warning:
@@ -260,7 +271,12 @@ async def serve(
 
 
 def run(settings: Settings) -> None:
-    """Runs a worker process until SIGTERM or SIGINT. Raises ConfigurationError or StoreUnavailable at the start."""
+    """Runs a worker process until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: A setting is missing or malformed, or Redis cannot be used.
+        StoreUnavailable: Redis does not answer at the start.
+    """
     tune_garbage_collector()
     asyncio.run(_run(settings))
 
@@ -283,9 +299,11 @@ async def _run(settings: Settings) -> None:
 
 
 async def check_redis(settings: Settings) -> None:
-    """Logs misspelt settings, what the Redis of the settings is, and what of its set-up may lose syncs.
+    """Checks the Redis of the settings, and logs misspelt settings and a set-up that may lose syncs.
 
-    Raises ConfigurationError or StoreUnavailable, with a sentence, if a worker could not use it.
+    Raises:
+        ConfigurationError: A worker cannot use it.
+        StoreUnavailable: It does not answer.
     """
     for sentence in unknown_settings():
         log.warning("%s", sentence)

@@ -41,7 +41,7 @@ from worker.store.documents.sync_progress import StartedJob
 
 
 async def walk(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:
-    """The fetch job: its sync ends, goes on to `finalizing`, or has a next fetch job or batches to wait for."""
+    """The fetch job: its sync ends, moves to `finalizing`, or gets a next fetch job or batches."""
     services = ctx["worker"]
     build = partial(build_fetch_job, services)
     heartbeat_s = services.settings.heartbeat_s

@@ -112,8 +112,8 @@ class AccountBill(BaseModel):
         counted = f"Mavera counted {self.billed:,} credits during this sync, which was charged {self.charged:,}"
         if self.difference > 0:
             return (
-                f"{counted}: {self.difference:,} more. Others who used the account meanwhile explain that; if nobody "
-                "did, look at its usage at Mavera"
+                f"{counted}: {self.difference:,} more. Other use of the account meanwhile explains that; if there was "
+                "none, look at its usage at Mavera"
             )
         return f"{counted}. Mavera's count may be behind"
 

@@ -63,7 +63,7 @@ def _written(rules: Rules) -> str | dict[str, Any]:
     return RECIPE.name if rules == RECIPE else rules.as_json()
 
 
-FAN_OUT_NEEDS_INLINE = "fan-out is for the dialect inline; profile-api asks for its profiles side by side as it is"
+FAN_OUT_NEEDS_INLINE = "fan-out is for the dialect inline; profile-api always fetches its profiles concurrently"
 
 
 TRAIT_CLASS_NEEDS_PROFILE_API = (
@@ -71,9 +71,7 @@ TRAIT_CLASS_NEEDS_PROFILE_API = (
 )
 
 
-FAN_OUT_READS_ALL = (
-    "a sample is not fanned out, for its pages would be read whole all the same; leave out one of the two"
-)
+FAN_OUT_READS_ALL = "a sample cannot be fanned out, because its pages would be read whole; leave out one of the two"
 
 
 def _chosen(strategy: Strategy) -> Strategy:

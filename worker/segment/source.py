@@ -97,8 +97,8 @@ async def fetch_certain_page(source: Source, cursor: str, number: int, before: i
             raise Retry("listing_incomplete", page.doubt)
         raise ResumableStop(
             "listing_incomplete",
-            f"{page.doubt}. Whether the space was read to its end is not known, so nothing was made of it",
-            hint="If this happens again when the sync goes on, report the keys that the message names.",
+            f"{page.doubt}. Whether the space was read to its end is not known, so no persona was changed",
+            hint="If this happens again after a resume, report the keys that the message names.",
         )
 
     found: Page = await call(ask)

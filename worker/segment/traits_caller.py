@@ -3,8 +3,8 @@
 Only a success for another profile is evidence that the profile is at fault. Before a profile is skipped, three requests
 are sent in sequence: the last successful request for traits, the profile's own, and the first one again. If only the
 second fails, the API works and the profile is unreadable. If no request has succeeded so far, a few other profiles are
-requested first. If none of them can be read either, or there are no others, the failure is treated as one of the API:
-it is retried within the budget, or is fatal.
+requested first. If none of them can be read either, or the space has no others, the failure is treated as one of the
+API: it is retried within the budget, or is fatal.
 """
 
 from __future__ import annotations

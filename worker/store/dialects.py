@@ -1,4 +1,4 @@
-"""Which dialect of Segment answers for a space, as the first sync in `auto` has found out."""
+"""Remembers which dialect of Segment answers for a space, as the first sync with `auto` found out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from worker.store.connection.pool import StorePool
 
 
 class DialectStore:
-    """The dialect of one space, at the URLs where it is asked. It never expires; asking again would cost requests."""
+    """The dialect of one space. It never expires, because detecting it again would cost requests.
+
+    Args:
+        pool: Client of Redis.
+        space_id: Id of the space.
+        urls: URLs of the dialects; other URLs are another key.
+    """
 
     def __init__(self, pool: StorePool, space_id: str, urls: tuple[str, ...]) -> None:
         digest = hashlib.blake2b("\0".join((space_id, *urls)).encode(), digest_size=12).hexdigest()
@@ -17,10 +23,10 @@ class DialectStore:
         self._key = keys.dialect(digest)
 
     async def find(self) -> str | None:
-        """The dialect that has answered before, with what belongs to it; None if none has."""
+        """Returns the text of the dialect that answered before (`DialectVariant`); None if none did."""
         found = await self._pool.get(self._key)
         return found.decode() if isinstance(found, bytes) else found
 
     async def keep(self, dialect: str) -> None:
-        """Remembers the dialect that has answered."""
+        """Stores the text of the dialect that answered."""
         await self._pool.set(self._key, dialect)

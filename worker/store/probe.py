@@ -1,7 +1,7 @@
-"""Whether a Redis can be used: tried before a worker takes jobs, and by `doctor`.
+"""Checks whether a Redis can be used. Workers check it before they take jobs, and so does `doctor`.
 
-A script runs every command that the scripts need on keys of its own, and touches a key of each kind, so that a missing
-right, a cluster and a replica are found before a sync depends on them.
+A script runs every command that the scripts need on temporary keys, and reads a key of each kind. So a missing right, a
+cluster and a replica are found before a sync depends on them.
 """
 
 from __future__ import annotations
@@ -25,13 +25,18 @@ _TYPES = {
     keys.WORKERS: b"zset",
     keys.RUN: b"hash",
 }
-"""The keys with fixed names that nobody mends. Workers replace queue, wake list, lock and clock if need be."""
+"""The keys with fixed names that are not repaired. Workers repair queue, wake list, lock and clock."""
 
 
 async def check_store(pool: StorePool) -> RedisHealth:
-    """What this Redis says of itself. Nothing is left in it.
+    """Checks whether a Redis can be used, and leaves nothing in it.
 
-    Raises StoreUnusable with a sentence if it cannot be used, StoreUnavailable if it does not answer.
+    Returns:
+        Its set-up.
+
+    Raises:
+        StoreUnusable: It cannot be used; a sentence says why.
+        StoreUnavailable: It does not answer.
     """
     health = await redis_health(pool)
     if health.mode == "cluster":

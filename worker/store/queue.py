@@ -1,7 +1,7 @@
-"""arq's queue as we use it: tickets go in with the move that needs them, and workers take what they may start.
+"""The worker's side of arq's queue: takes the jobs that may start, gives them back, or leaves them to others.
 
-A payload is an arq job that `jobs/` prepared; its bytes are opaque here. Taking is one script for the whole poll, where
-arq needs four commands a job, and it drops what is no job at all.
+Jobs are enqueued by the script that makes the move which needs them. Taking them is one script for each look at the
+queue, where arq needs four commands a job. Entries that are not jobs are dropped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from worker.store.scripts import queue as queue_scripts
 
 @dataclass(frozen=True)
 class TakenJob:
-    """A job that this worker may start; it is marked as in progress. score: when it was due, ms."""
+    """A job that this worker may start, and that is marked as in progress.
+
+    Attributes:
+        job_id: Id of the job.
+        score: When it was due, Unix milliseconds by the clock of Redis.
+        job: The job as arq serialised it.
+    """
 
     job_id: bytes
     score: int
@@ -27,9 +33,13 @@ class TakenJob:
 
 @dataclass(frozen=True)
 class TakenJobs:
-    """The outcome of one look at the queue. next_s: seconds until a deferred job is due, None if none waits.
+    """The outcome of one look at the queue.
 
-    waits_for_suspect: a job that may kill workers runs alone here, or waits until this worker runs nothing.
+    Attributes:
+        jobs: The jobs that were taken.
+        dropped: Id of each entry that was dropped, and the reason.
+        next_s: Seconds until a deferred job is due; None if none waits.
+        waits_for_suspect: Whether a job that may kill its worker runs alone here, or waits until this worker is idle.
     """
 
     jobs: list[TakenJob]
@@ -39,9 +49,12 @@ class TakenJobs:
 
 
 class JobQueue:
-    """The worker's side of the queue: the jobs of its account, and those of syncs that name none yet.
+    """The queue of one worker: the jobs of its account, and those of syncs that name no account yet.
 
-    suspect_after: lost jobs without progress after which the next one runs alone on its worker.
+    Args:
+        pool: Client of Redis.
+        account: The Mavera account of the worker (`account_name`).
+        suspect_after: Lost jobs without progress after which the next job of a sync runs alone on its worker.
     """
 
     def __init__(self, pool: StorePool, account: str = "", *, suspect_after: int = 2) -> None:
@@ -52,9 +65,12 @@ class JobQueue:
         self._wakes = [*dict.fromkeys((keys.wake(account), keys.WAKE))]
 
     async def take_jobs(self, most: int, in_progress_s: float, *, running: Collection[str] = ()) -> TakenJobs:
-        """Takes up to `most` due jobs and marks them as in progress for `in_progress_s` seconds.
+        """Takes due jobs and marks them as in progress.
 
-        running: the ids of the jobs that the worker runs.
+        Args:
+            most: The most jobs to take.
+            in_progress_s: Seconds after which the mark expires.
+            running: Ids of the jobs that the worker runs.
         """
         found = await queue_scripts.take_jobs(
             self._pool,
@@ -73,25 +89,29 @@ class JobQueue:
         return TakenJobs(jobs, dropped, next_s, found.waits_for_suspect)
 
     async def give_back_job(self, job: TakenJob) -> None:
-        """Makes a job that was taken and not begun free for others, and wakes one."""
+        """Gives back a job that was taken and not begun, and wakes another worker for it."""
         await queue_scripts.give_back_job(
             self._pool, queue=self.name, wake=keys.wake(self._account), job_id=job.job_id, score=job.score
         )
 
     async def leave_job(self, job: TakenJob, for_s: float = 2.0) -> None:
-        """Leaves a job that was taken to workers of a newer version, who may take it after `for_s` seconds."""
+        """Leaves a job that was taken to workers of a newer version, which may take it after `for_s` seconds."""
         await queue_scripts.leave_job(self._pool, queue=self.name, job_id=job.job_id, delay_ms=int(for_s * 1000))
 
     async def drop_job(self, job_id: bytes) -> None:
-        """Takes a job out of the queue with everything that arq keeps of it."""
+        """Removes a job from the queue, with all keys that arq has for it."""
         await self._pool.zrem(self.name, job_id)
         await self._pool.zrem(keys.later(self._account), job_id)
         await self._pool.delete(b"arq:job:" + job_id, b"arq:in-progress:" + job_id, b"arq:retry:" + job_id)
 
     async def wait_for_job(self, timeout_s: float) -> bool:
-        """Returns when a job was enqueued for some worker, or after `timeout_s` seconds (at most about three).
+        """Waits until a job is enqueued for some worker.
 
-        False: what workers wait for was no list; it is dropped, and there was no waiting.
+        Args:
+            timeout_s: Longest wait in seconds; at most three are waited.
+
+        Returns:
+            False if it did not wait, because the key of the wake tokens was not a list. The key is then deleted.
         """
         try:
             await self._pool.execute_command("BLPOP", *self._wakes, min(timeout_s, 3.0))
@@ -105,6 +125,6 @@ class JobQueue:
 
 
 def _milliseconds(score: bytes) -> int:
-    """A score as arq takes it; one that is no time is 0, since it was due for ever."""
+    """Returns a score in whole milliseconds; 0 if it is not a finite number."""
     value = float(score)
     return int(value) if math.isfinite(value) else 0

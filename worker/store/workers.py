@@ -1,6 +1,6 @@
-"""Which workers are alive: each writes its name every few seconds, and silence removes it.
+"""The registry of living workers: each worker writes a heartbeat every few seconds, and silence removes it.
 
-arq's own health key is one for all workers and is deleted by whichever exits first, so it says nothing of this one.
+arq's own health key is not used, because all workers share it and the first one that exits deletes it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,25 @@ from worker.store.connection.pool import StorePool
 
 @dataclass(frozen=True)
 class WorkerPresence:
-    """A living worker. name: `host:pid`. seen_s: seconds since its last sign of life."""
+    """A living worker.
+
+    Attributes:
+        name: `host:pid`.
+        seen_s: Seconds since its last heartbeat.
+    """
 
     name: str
     seen_s: float
 
 
 class WorkerRegistry:
-    """Signs of life. lifetime_s: how long one lasts. account: whose workers these are; empty: those of all accounts."""
+    """The heartbeats of workers.
+
+    Args:
+        pool: Client of Redis.
+        lifetime_s: Seconds after its last heartbeat for which a worker counts as alive.
+        account: The Mavera account of the workers (`account_name`); empty for those of all accounts.
+    """
 
     def __init__(self, pool: StorePool, *, lifetime_s: float, account: str = "") -> None:
         self._pool = pool
@@ -29,7 +40,7 @@ class WorkerRegistry:
         self._names = [*dict.fromkeys((keys.WORKERS, self._name))]
 
     async def heartbeat(self, host: str, pid: int) -> None:
-        """Says that the worker `host:pid` is alive."""
+        """Writes a heartbeat of the worker `host:pid`."""
         now = await self._now_ms()
         async with self._pool.pipeline(transaction=True) as pipe:
             for name in self._names:
@@ -40,17 +51,17 @@ class WorkerRegistry:
             await pipe.execute()
 
     async def remove(self, host: str, pid: int) -> None:
-        """Takes the worker off the list."""
+        """Removes the worker `host:pid`, which is about to end."""
         for name in self._names:
             await self._pool.zrem(name, f"{host}:{pid}")
 
     async def living_workers(self, host: str | None = None) -> list[WorkerPresence]:
-        """The living workers of the account, of all hosts or of one."""
+        """Returns the living workers of the account, of one host if `host` is given."""
         found = await self._seen(self._name)
         return [worker for worker in found if host is None or worker.name.rpartition(":")[0] == host]
 
     async def living_workers_of_all_accounts(self) -> list[WorkerPresence]:
-        """The living workers of all accounts."""
+        """Returns the living workers of all accounts."""
         return await self._seen(keys.WORKERS)
 
     async def _seen(self, key: str) -> list[WorkerPresence]:

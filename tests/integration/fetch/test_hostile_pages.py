@@ -50,8 +50,8 @@ CASES = {
     "a compressed bomb": Case(
         Fault("segment", "gzip_bomb", size_mb=300), "segment_unavailable", True, "larger than 1 MiB (MAX_BODY_MB)"
     ),
-    "HTML with status 200": Case(Fault("segment", "html"), "segment_bad_body", True, "the body is no JSON"),
-    "half a JSON": Case(Fault("segment", "invalid_json"), "segment_bad_body", True, "the body is no JSON"),
+    "HTML with status 200": Case(Fault("segment", "html"), "segment_bad_body", True, "the body is not JSON"),
+    "half a JSON": Case(Fault("segment", "invalid_json"), "segment_bad_body", True, "the body is not JSON"),
     "JSON nested too deeply": Case(Fault("segment", "deep"), "segment_bad_body", True, "the body is no"),
     "HTML with status 502": Case(
         Fault("segment", "status", status=502, body="html"), "segment_unavailable", True, "502"

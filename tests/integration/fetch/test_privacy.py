@@ -63,7 +63,7 @@ FAILURES = {
     "a token that ends on the way": ("inline", "segment_unauthorized", "401 The token has expired"),
     "a profile that is refused": ("profile-api", "segment_forbidden", "403 profile_locked."),
     "a profile that breaks the API": ("profile-api", "segment_unavailable", "traits of a profile of page 1: 500"),
-    "a page in HTML": ("inline", "segment_bad_body", "the body is no JSON"),
+    "a page in HTML": ("inline", "segment_bad_body", "the body is not JSON"),
     "a page that is a profile": ("inline", "segment_bad_body", "the body is not a page of profiles"),
     "a circle": ("inline", "cursor_loop", "the listing is a loop"),
     "a persona that is refused and echoed": ("inline", "mavera_validation", "422 This cannot be"),

@@ -62,8 +62,8 @@ class Cluster(BaseModel):
         default=None,
         min_length=1,
         max_length=5000,
-        description="Text of the persona, in the place of our own; {label}, {n}, {ltv}, {ltv.median}, {plans.shares} "
-        "and the like stand for what the statistics say",
+        description="Text of the persona, instead of the generated one; {label}, {n}, {ltv}, {ltv.median}, "
+        "{plans.shares} and the like are replaced by statistics",
     )
 
 

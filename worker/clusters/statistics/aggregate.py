@@ -32,12 +32,12 @@ _LATER_COUNTS = ("unreadable", "merged")
 """Counts that version 0.1.0 does not know."""
 
 _SHAPES = "error_shapes"
-"""What version 0.1.0 does not know either."""
+"""A field that version 0.1.0 does not know."""
 
 _HIDDEN = "."
-"""Begins the key of a stored cluster that is none: no rules can have such a key. It holds what version 0.1.0 does not
-know: that refuses other fields, but keeps and merges clusters which it does not ask for. So a sync can go on there, and
-come back with what was counted here."""
+"""Beginning of the key of a stored entry that is not a cluster. No rules can have such a key. The entry holds what
+version 0.1.0 does not know: that version refuses unknown fields, but keeps and merges unknown clusters. So a sync can
+continue there and return with what was counted here."""
 
 MAX_SHAPES = 32
 """Most shapes of unusable values kept for each trait."""

@@ -25,7 +25,7 @@ def check_version(document: str, version: object, known: int) -> int:
 
     Raises:
         NewerVersion: It is greater than `known`.
-        ValueError: It is no version.
+        ValueError: It is not a version.
     """
     found = 1 if version is None else count(version)
     if found > known:
@@ -38,7 +38,7 @@ def check_document_version(document: str, text: str | bytes, known: int) -> None
 
     Raises:
         NewerVersion: It is greater than `known`.
-        ValueError: This is no JSON object.
+        ValueError: This is not a JSON object.
     """
     check_version(document, dict(items(orjson.loads(text))).get("version"), known)
 

@@ -1,7 +1,7 @@
 """Reads pages in order and requests the next ones ahead.
 
 The cursor of page i+1 arrives with page i, so a page starts the request for the next one as soon as it knows the
-cursor. What a page still has to fetch for its own profiles goes on meanwhile.
+cursor. The traits of its own profiles are fetched meanwhile.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ from worker.store.documents.sync_progress import StartedJob
 log = logging.getLogger("segment_personas.jobs")
 
 MAX_COMPARED_S = 3600.0
-"""Longest time between the two readings that are compared: over more, what others use says more than the sync does."""
+"""Longest time between the two readings that are compared, in seconds. Over more time, other users of the account would
+dominate the difference."""
 
 UNKNOWN_CREDITS = "Mavera does not say what the account has left (GET /usage)"
 
@@ -73,14 +74,14 @@ class UsageReader:
         return None
 
     def _teach_rate(self, requests_per_minute: int) -> None:
-        """A lower limit than the settings' counts for everyone; a higher one only if MAVERA_RATE is not set."""
+        """Passes the account's rate to the limiter; a rate above that of the settings only if it may be raised."""
         self._caller.limiter.learn_limit(Allowance(requests_per_minute))
         if self._may_raise_rate:
             self._caller.limiter.raise_limit(requests_per_minute)
 
 
 def account_credits(usage: Usage | None) -> AccountCredits:
-    """What is shown and kept of a usage."""
+    """Returns the credits of a usage, as they are shown and stored."""
     if usage is None:
         return AccountCredits(text=UNKNOWN_CREDITS)
     return AccountCredits(
@@ -174,7 +175,7 @@ class Account:
         self._is_permitted = True
 
     async def _warn_of_orphans(self) -> None:
-        """A persona that is about to be bought may be the one of a cluster that has another key now."""
+        """Logs orphans: a persona that is about to be bought may replace that of a cluster whose key was renamed."""
         request = self._started.request
         if request.mode == "create":
             return
@@ -214,7 +215,7 @@ class Account:
 
 
 def insufficient_credits_error(personas: int, available: int, usage: Usage) -> ResumableStop:
-    """Why nothing is bought, and what to do."""
+    """Returns the error for an account that cannot pay for all purchases."""
     count = f"{personas} persona{'' if personas == 1 else 's'}"
     return ResumableStop(
         "insufficient_credits",

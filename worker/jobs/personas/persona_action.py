@@ -1,18 +1,18 @@
-"""What is to be done for a cluster: create its persona, update it, leave it as it is, or skip the cluster. Pure.
+"""Decides what a sync does for a cluster: create, update or leave its persona, or skip the cluster. Pure.
 
     fewer profiles than asked for                                  skip: `empty`, `too_small`
-    hardly a member has a trait that the cluster needs             skip: `no_evidence`
+    hardly any profile has a trait that the cluster needs          skip: `no_evidence`
     no persona is known, and only a part of the space was read     skip: `partial` (unless the request allows it)
     no persona is known                                            create
-    it comes from the whole space, and this sync does not          skip: `partial` (unless the request allows it)
-    it is not known what it says, or its wording is another        update
-    it comes from a part of the space, and this sync from all      update
+    it describes the whole space, and this sync a part             skip: `partial` (unless the request allows it)
+    its text is not known, or its wording has changed              update
+    it describes a part of the space, and this sync all of it      update
     a share or a mean moved by as much as the settings say         update
-    else                                                           leave
+    otherwise                                                      leave
 
 A preview plans to create personas from a part of a space too; applying that plan needs the permission.
 
-A persona that is to be left must still be there; whether it is, Mavera's list says, which is not asked for here.
+Whether a persona that is to be left still exists at Mavera is checked by the caller.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PersonaAction:
 
     Attributes:
         action: What to do.
-        reason: Of a skip a word, of an update a phrase that says what has changed; else empty.
+        reason: Why: a word for a skip, a phrase about the change for an update; otherwise empty.
     """
 
     action: Literal["create", "update", "leave", "skip"]

@@ -1,4 +1,4 @@
-"""A sync beside the last complete one of its space: what there is to compare, and whether somebody should look."""
+"""Compares a sync with the last complete one of its space, and decides whether a guard stops it. Pure."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ _UNUSABLE = frozenset({"guard_profile_errors", "guard_trait_errors"})
 
 @dataclass(frozen=True)
 class QualityCheck:
-    """now: what the sync has read; to be remembered if it is complete. before: what the last complete sync had read.
+    """The result of the comparison.
 
-    before is None if no complete sync is remembered that counted alike, and if this one is not complete. nobody: why
-    no profile is in a cluster although there are profiles; empty if some are, or if there are none.
+    Attributes:
+        now: Snapshot of what the sync has read; stored in the history if it is complete.
+        before: Snapshot of the last complete sync that counted by the same rules; None if there is none, or if this
+            sync is not complete.
+        complete: Whether the sync has read all profiles of the space.
+        alarms: The guards that stop the sync.
+        no_clusters: Why no profile is in a cluster although there are profiles; otherwise empty.
+        no_clusters_hint: What to do about that.
     """
 
     now: Snapshot
@@ -34,15 +40,23 @@ class QualityCheck:
 
     @property
     def unusable(self) -> tuple[Alarm, ...]:
-        """The alarms that say that the input cannot be used, which would explain why nobody is in a cluster."""
+        """The alarms about unusable input, which would explain why no profile is in a cluster."""
         return tuple(alarm for alarm in self.alarms if alarm.code in _UNUSABLE)
 
     def with_alarm(self, alarm: Alarm | None) -> QualityCheck:
-        """The same with one more alarm, if there is one."""
+        """Returns the check with one more alarm, if there is one."""
         return replace(self, alarms=(*self.alarms, alarm)) if alarm else self
 
     def raise_alarms(self, *, accepted: bool = False) -> None:
-        """Raises ResumableStop if there is an alarm, unless that was accepted; Permanent if nobody is in a cluster."""
+        """Stops the sync if a guard found something.
+
+        Args:
+            accepted: Whether a user has accepted the alarms.
+
+        Raises:
+            ResumableStop: There is an alarm that is not accepted.
+            Permanent: `no_traits`: no profile is in a cluster.
+        """
         alarms = () if accepted else self.unusable if self.no_clusters else self.alarms
         if alarms:
             found = ". ".join(alarm.sentence for alarm in alarms)
@@ -96,8 +110,8 @@ def _describe_no_clusters(request: SyncRequest, aggregate: Aggregate) -> tuple[s
     where = f"Space {request.space_id}" if request.file is None else f"File {request.file}"
     if aggregate.filtered == aggregate.profiles:
         return (
-            f"{where}: the filter of the rules keeps none of the {aggregate.profiles:,} profiles, so nobody is in a "
-            "cluster. No persona was changed",
+            f"{where}: the filter of the rules keeps none of the {aggregate.profiles:,} profiles, so all clusters are "
+            "empty. No persona was changed",
             "Change `filter` in the clusters file, then start a new sync.",
         )
     deciding = request.rules.compiled.deciding
@@ -105,7 +119,7 @@ def _describe_no_clusters(request: SyncRequest, aggregate: Aggregate) -> tuple[s
     wrong = ", ".join(f"{n:,} of {name}" for name, n in sorted(aggregate.trait_errors.items()))
     return (
         f"{where}: none of the {aggregate.profiles:,} profiles is in a cluster; the clusters depend on {names}, and "
-        f"{f'values cannot be used: {wrong}' if wrong else 'nobody has any of them with a value that can be used'}. "
+        f"{f'values cannot be used: {wrong}' if wrong else 'no profile has a usable value of any of them'}. "
         "No persona was changed",
         f"To write a clusters file for the traits of these profiles, run `{_suggest(request)}`.",
     )

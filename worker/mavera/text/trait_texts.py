@@ -1,6 +1,6 @@
 """A cluster's statistics as short texts, by the names that templates use: `ltv`, `ltv.median`, `plans.shares`.
 
-A text is None if nobody has the trait, or too few to tell: means and values are told from `MIN_PROFILES` profiles on,
+A text is None if too few profiles have the trait: means and values are shown from `MIN_PROFILES` profiles on,
 all other numbers from `MIN_PROFILES_FOR_DETAIL`.
 """
 

@@ -118,7 +118,7 @@ class _OpenFile:
             self._close()
 
     def _begin(self) -> asyncio.Future[FilePage]:
-        """Reads the page in a thread of the executor, or in a new thread if the read could block for ever."""
+        """Reads the page in a thread of the executor, or in a new thread if the read could block forever."""
         if self._content is None or self._content.is_pipe:
             return _in_own_thread(self._read)
         return asyncio.get_running_loop().run_in_executor(None, self._read)

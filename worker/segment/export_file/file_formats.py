@@ -25,7 +25,7 @@ class FileFormat:
 
 
 def _uncompressed_by(name: str, command: str) -> FileFormat:
-    return FileFormat(name, f"Decompress it, for example with `{command}`; only gzip is read as it is")
+    return FileFormat(name, f"Decompress it, for example with `{command}`; only gzip is read compressed")
 
 
 _ZIP = _uncompressed_by("a zip archive", "unzip -p FILE > profiles.ndjson")

@@ -36,7 +36,7 @@ class FileSource:
             merged = f" ({page.merged:,} lines are profiles that were merged into others)" if page.merged else ""
             raise ResumableStop(
                 "file_empty",
-                f"File {self._file}: there is no profile in it{merged}",
+                f"File {self._file}: it contains no profile{merged}",
                 hint="Write the file again.",
             )
         return Page(page.entries, page.following.encode() if page.following else None, merged=page.merged)

@@ -58,7 +58,7 @@ _FORMATS: Mapping[Kind, FileFormat] = {
     ),
     "array": FileFormat(
         "a JSON array",
-        "Write each element as an object in a line of its own, for example with `jq -c '.[]' FILE > profiles.ndjson`",
+        "Write each element as an object in a separate line, for example with `jq -c '.[]' FILE > profiles.ndjson`",
     ),
 }
 

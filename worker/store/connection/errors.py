@@ -1,6 +1,6 @@
-"""Errors of Redis that neither waiting nor another user or password cures: a sentence and a hint for each kind.
+"""Describes lasting errors of Redis, each by a sentence and a hint: another server mode, a wrong type, and so on.
 
-No sentence quotes a command's arguments except the name of a key: they may hold what is to be written.
+No sentence quotes an argument of a command except the name of a key, because arguments may hold data of a sync.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ _PASSED_ON = (redis_errors.NoScriptError, redis_errors.WatchError)
 
 
 def to_store_error(error: Exception, command: Sequence[Any]) -> Exception:
-    """The error as StoreUnusable if Redis has answered with one; any other, and those that callers expect, as it is.
+    """Turns an error that Redis answered into StoreUnusable. Other errors, and those that callers expect, are returned.
 
-    command: the name and the arguments; empty for a pipeline, whose errors name the command.
+    Args:
+        error: The error.
+        command: Name and arguments of the command; empty for a pipeline, whose errors name the command.
     """
     if not isinstance(error, redis_errors.RedisError) or isinstance(error, _PASSED_ON):
         return error

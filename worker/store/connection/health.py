@@ -1,4 +1,7 @@
-"""How a Redis is set up, as far as it tells: a managed one may forbid `CONFIG`, so everything is read from `INFO`."""
+"""Reads how a Redis is set up, and what that means for syncs.
+
+Everything is read from `INFO`, because a managed Redis may forbid `CONFIG`.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,17 @@ from worker.store.connection.pool import StorePool
 
 @dataclass(frozen=True)
 class RedisHealth:
-    """What `INFO` says; None: it does not say.
+    """The set-up of a Redis. A field is None if `INFO` does not show it.
 
-    version: of the server that `name` names, which is not the version of Redis that it is compatible with. max_bytes:
-    the limit of its memory, 0 for none. has_run_id: whether a restart can be told from its run id.
+    Attributes:
+        version: Version of the server, not of the Redis that it is compatible with.
+        mode: `standalone`, `cluster` or `sentinel`.
+        append_only: Whether the append-only file is on.
+        eviction_policy: The `maxmemory-policy`.
+        max_bytes: Limit of its memory in bytes; 0 if there is none.
+        name: `Redis`, `Valkey` or `Dragonfly`.
+        role: `master` or `slave`.
+        has_run_id: Whether it has a run id, by which a restart is detected.
     """
 
     version: str | None
@@ -27,19 +37,19 @@ class RedisHealth:
 
     @property
     def server(self) -> str:
-        """Name and version."""
+        """Name and version of the server."""
         return f"{self.name} {self.version or ''}".rstrip()
 
 
 @dataclass(frozen=True)
 class HealthRemark:
-    """What a set-up means.
+    """A remark on one part of the set-up.
 
     Attributes:
-        verdict: `fail`: syncs will be lost; `warn`: they may be.
+        verdict: `fail` if syncs will be lost, `warn` if they may be lost.
         found: What was found.
-        advice: What to do; empty if there is nothing to do.
-        code: What was looked at: `persistence`, `eviction` or `run_id`.
+        advice: What to do; empty if nothing needs to be done.
+        code: The part: `persistence`, `eviction` or `run_id`.
     """
 
     verdict: Literal["ok", "warn", "fail"]
@@ -49,7 +59,12 @@ class HealthRemark:
 
 
 async def redis_health(pool: StorePool) -> RedisHealth:
-    """Asks Redis. Raises StoreUnavailable if it does not answer, ConfigurationError if it refuses this client."""
+    """Reads the set-up of a Redis.
+
+    Raises:
+        StoreUnavailable: It does not answer.
+        StoreUnusable: It refuses this client.
+    """
     await pool.ping()
     server = await pool.server_info("server")
     persistence = await pool.server_info("persistence")
@@ -77,7 +92,7 @@ async def redis_health(pool: StorePool) -> RedisHealth:
 
 
 def review_health(health: RedisHealth) -> list[HealthRemark]:
-    """What the set-up of a Redis that can be used means for the syncs in it."""
+    """Returns one remark for each part of the set-up of a usable Redis."""
     found = [_of_append_only(health), _of_eviction(health)]
     if not health.has_run_id:
         why = "INFO is not allowed or names no run id"
@@ -106,7 +121,7 @@ def _of_eviction(health: RedisHealth) -> HealthRemark:
     if policy is None:
         text = "cannot tell what it does when memory is full (INFO is restricted)"
         return HealthRemark("warn", text, "Use `noeviction`.", code="eviction")
-    found = f"its maxmemory-policy is {policy}: when memory is full, it throws syncs away"
+    found = f"its maxmemory-policy is {policy}: when memory is full, it deletes syncs"
     return HealthRemark(
         "fail" if health.max_bytes else "warn", found, "Set `maxmemory-policy noeviction`.", code="eviction"
     )

@@ -1,7 +1,7 @@
-"""How long a command waits for a Redis that is away, and which errors mean that it is.
+"""Repeats commands while Redis is away, and classifies the errors of redis-py.
 
 arq and redis-py give up at the first refused connection. Here a command is repeated while Redis cannot be reached,
-hangs, loads, is out of memory or takes no writes.
+hangs, loads its data, is out of memory or refuses writes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger("segment_personas.store")
 T = TypeVar("T")
 
 LAST_TRY_S = 1.0
-"""What an attempt may take at least, however late it is: a Redis that is well answers much sooner."""
+"""Least time-out of an attempt in seconds, also after the last moment: a healthy Redis answers much sooner."""
 
 _AWAY = (
     *(redis_errors.ConnectionError, redis_errors.TimeoutError, OSError, asyncio.TimeoutError),
@@ -32,12 +32,12 @@ _AWAY = (
 _LATER = re.compile(
     r"(^|: \(?['\"]?-?)(OOM|READONLY|LOADING|MISCONF|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|BUSY|UNBLOCKED)\b"
 )
-"""First words of answers that mean: later. Redis 6 puts its own words before those of a script, redis-py before those
+"""First words of error answers that are temporary. Redis 6 puts text before the error of a script, redis-py before that
 of a pipeline."""
 _QUOTA = re.compile(
     r"max (daily )?requests? limit|max requests per|bandwidth limit|max number of clients", re.IGNORECASE
 )
-"""Words of a provider whose quota is used up: it answers again when the quota is renewed or raised."""
+"""Texts of providers whose quota is used up. They answer again when the quota is renewed or raised."""
 _REFUSED = (
     *(redis_errors.AuthenticationError, redis_errors.AuthenticationWrongNumberOfArgsError),
     *(redis_errors.AuthorizationError, redis_errors.NoPermissionError),
@@ -45,19 +45,18 @@ _REFUSED = (
 _WRONG_URL = re.compile(
     r"DENIED|Protocol error: unauthenticated|DB index is out of range|invalid DB index|SELECT is not allowed"
 )
-"""What Redis says without an error class of its own: protected mode, a long command without the password that it needs,
-a database that it does not have."""
+"""Refusals without an error class in redis-py: protected mode, a command before the password, an unknown database."""
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether Redis refuses this client for good: user, password, rights or database are wrong."""
+    """Returns whether Redis refuses this client permanently: user, password, rights or database are wrong."""
     if isinstance(error, redis_errors.ResponseError) and _WRONG_URL.match(str(error)):
         return True
     return isinstance(error, _REFUSED)
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether Redis may answer this very command later."""
+    """Returns whether the same command may succeed later."""
     if is_refusal(error):
         return False
     if isinstance(error, _AWAY):
@@ -68,12 +67,12 @@ def is_outage(error: BaseException) -> bool:
 
 
 def describe_error(error: BaseException) -> str:
-    """An error in words that fit into a sentence: one line, without the command that it happened to."""
+    """Describes an error in one line that fits into a sentence, without the command."""
     text = str(error).rpartition(" of pipeline caused error: ")[2] or type(error).__name__
     text = text.splitlines()[0][:200].rstrip(".")
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return f"its TLS certificate is not accepted ({text})"
-    return f"something else answers in its place ({text})" if isinstance(error, redis_errors.InvalidResponse) else text
+    return f"the answer is not from a Redis ({text})" if isinstance(error, redis_errors.InvalidResponse) else text
 
 
 def _advice(error: BaseException) -> str:
@@ -90,7 +89,11 @@ def _advice(error: BaseException) -> str:
 
 
 class Outage:
-    """How long, and in what rhythm, a command waits for Redis to come back. Shared by all commands of one client."""
+    """Repeats the commands of one client while Redis is away.
+
+    Args:
+        max_wait_s: Seconds for which a command is repeated.
+    """
 
     def __init__(self, max_wait_s: float) -> None:
         self._max_wait_s = max_wait_s
@@ -99,9 +102,9 @@ class Outage:
         self._logged = False
 
     def stop_waiting(self, within_s: float) -> None:
-        """From now on no command waits for Redis beyond `within_s` seconds from this moment.
+        """Stops repeating commands `within_s` seconds from now.
 
-        A command that begins later still gets its one attempt, of `LAST_TRY_S` seconds.
+        A command that begins later gets one attempt, of at most `LAST_TRY_S` seconds.
         """
         now = asyncio.get_running_loop().time()
         self._deadline = min(self._deadline, now + within_s)
@@ -113,12 +116,15 @@ class Outage:
     async def wait_out(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Repeats `attempt` while Redis is away.
 
-        Raises StoreUnavailable when patience ends, StoreUnusable if Redis refuses this client.
+        Raises:
+            StoreUnavailable: Redis is away for longer than `max_wait_s`, or waiting was stopped.
+            StoreUnusable: Redis refuses this client.
+            Exception: Any other error of `attempt`.
         """
         task = asyncio.current_task()
         if task and task.cancelling():
-            # Someone who cleans up. Before Python 3.11.3 any time-out in a task that was cancelled once is one more
-            # cancellation, and redis-py begins each command with a time-out of 0 seconds: so not in that task.
+            # The task cleans up after its cancellation. Before Python 3.11.3 a time-out in such a task counts as
+            # another cancellation, and redis-py begins each command with a time-out of 0 seconds. Use another task.
             return await asyncio.create_task(self.wait_out(attempt))
         clock = asyncio.get_running_loop().time
         began_at = clock()
@@ -129,9 +135,9 @@ class Outage:
                     result = await self._bounded(attempt, began_at + self._max_wait_s)
                 finally:
                     if task and task.cancelling():
-                        # Until Python 3.12 the `wait_for` in redis-py may swallow a cancellation, or make a failure of
-                        # it that would be waited out: here it is again. Unless it is still to come, as that of a Ctrl-C
-                        # in the middle of a step: the clean-up must not meet a second cancellation.
+                        # Until Python 3.12 `wait_for` in redis-py may swallow a cancellation, or turn it into a
+                        # failure that would be repeated. Raise it again here. If it is still to be delivered, as after
+                        # Ctrl-C in the middle of a step, the sleep raises it, so that the clean-up meets only one.
                         await asyncio.sleep(0)
                         raise asyncio.CancelledError
             except Exception as error:
@@ -159,7 +165,7 @@ class Outage:
                 return result
 
     async def _bounded(self, attempt: Callable[[], Awaitable[T]], ends_at: float) -> T:
-        """One attempt. It may have to wait for a connection behind others that hang, so it has an end of its own."""
+        """Runs one attempt with a time-out, because it may have to wait for a connection behind others that hang."""
         latest = max(min(ends_at, self._deadline), asyncio.get_running_loop().time() + LAST_TRY_S)
         async with asyncio.timeout_at(None if latest == math.inf else latest) as bound:
             self._attempts.add(bound)

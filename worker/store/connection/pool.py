@@ -1,10 +1,8 @@
-"""The connection to Redis that outlives an outage.
+"""The client of Redis, which repeats commands during an outage and adds `REDIS_PREFIX` to every key.
 
-It repeats a command while Redis is away (see `outage`): for `max_wait_s`, or without end (workers). Every command that
-the program sends may be repeated: scripts recognise their own earlier run, and arq's own commands do no harm twice.
-After `Outage.stop_waiting` nobody waits long any more, so that a worker told to stop can stop without Redis.
-
-It also puts `REDIS_PREFIX` before the name of every key, those of arq among them: see `add_prefix`.
+A command is repeated while Redis is away (see `outage`): for `max_wait_s` seconds, or without a limit (workers). Every
+command of the program may be repeated: scripts recognise their own earlier run, and arq's commands have the same effect
+twice. After `Outage.stop_waiting` commands fail soon, so that a worker can stop without Redis.
 """
 
 from __future__ import annotations
@@ -27,21 +25,21 @@ from worker.store.connection.run_watch import RedisRunWatch
 from worker.store.connection.url import make_connection_pool
 
 JOB_LIFETIME_MS = 90 * 86_400_000
-"""arq drops job data older than this; a queue may stand for long without a worker."""
+"""Milliseconds after which arq drops the data of a job; a queue may wait long for a worker."""
 
 
 class _WaitingPipeline(Pipeline):
-    """A transaction that is sent again as a whole. One that watches keys is not: its caller starts over."""
+    """A transaction that is repeated as a whole, unless it watches keys: then its caller starts again."""
 
     outage: Outage
     prefix: str
 
     def pipeline_execute_command(self, *args: Any, **options: Any) -> Any:
-        """Adds one command, its keys with the prefix."""
+        """Adds one command, with the prefix before its keys."""
         return super().pipeline_execute_command(*add_prefix(self.prefix, args), **options)  # type: ignore[no-untyped-call]
 
     async def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
-        """Runs one command at once, while keys are watched."""
+        """Runs one command at once, while keys are watched, with the prefix before its keys."""
         return await super().immediate_execute_command(*add_prefix(self.prefix, args), **options)  # type: ignore[no-untyped-call]
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
@@ -60,10 +58,19 @@ class _WaitingPipeline(Pipeline):
 
 
 class StorePool(Redis):
-    """The client that everything in this package uses, and that arq's worker is given.
+    """The client of Redis that this package and arq's worker use.
 
-    It is not arq's own class: of that one, arq's worker needs only the attributes below, and importing it would load
-    the whole of arq into every client.
+    It is not arq's own class, because importing that would load all of arq into every client. arq's worker needs only
+    the first four attributes.
+
+    Attributes:
+        job_serializer: Serialises an arq job.
+        job_deserializer: Parses an arq job.
+        default_queue_name: Queue of arq.
+        expires_extra_ms: Milliseconds after which arq drops the data of a job.
+        outage: Repeats commands while Redis is away.
+        prefix: Text before the name of every key.
+        run_watch: The runs of Redis that this process has seen.
     """
 
     job_serializer: Callable[[dict[str, Any]], bytes]
@@ -75,8 +82,12 @@ class StorePool(Redis):
     run_watch: RedisRunWatch
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """One command, repeated through an outage, its keys with the prefix. Raises as `Outage.wait_out` does, and
-        StoreUnusable if Redis answers with an error that no caller expects."""
+        """Runs one command, with the prefix before its keys, and repeats it during an outage.
+
+        Raises:
+            StoreUnavailable: Redis is away for too long.
+            StoreUnusable: Redis refuses this client, or answers with an error that no caller expects.
+        """
         args = add_prefix(self.prefix, args)
         try:
             return await self.outage.wait_out(lambda: super(StorePool, self).execute_command(*args, **options))  # type: ignore[no-untyped-call]
@@ -84,7 +95,7 @@ class StorePool(Redis):
             raise to_store_error(error, args) from error
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> _WaitingPipeline:
-        """A pipeline that waits out an outage too."""
+        """Returns a pipeline that is repeated during an outage too."""
         pipeline = _WaitingPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
         pipeline.outage, pipeline.prefix = self.outage, self.prefix
         return pipeline
@@ -92,23 +103,23 @@ class StorePool(Redis):
     # redis-py types these as awaitable or not, for its synchronous twin; here they are coroutines.
 
     async def hash_fields(self, key: str) -> dict[bytes, bytes]:
-        """All fields of a hash; empty if there is none."""
+        """Returns all fields of a hash; empty if it does not exist."""
         return cast(dict[bytes, bytes], await self.hgetall(key))  # type: ignore[misc]
 
     async def hash_field(self, key: str, field: str) -> bytes | None:
-        """One field of a hash."""
+        """Returns one field of a hash; None if it does not exist."""
         return cast(bytes | None, await self.hget(key, field))  # type: ignore[misc]
 
     async def hash_values(self, key: str) -> list[bytes]:
-        """The values of a hash."""
+        """Returns the values of a hash."""
         return cast(list[bytes], await self.hvals(key))  # type: ignore[misc]
 
     async def list_entries(self, key: str) -> list[bytes]:
-        """The entries of a list; empty if there is none."""
+        """Returns the entries of a list; empty if it does not exist."""
         return cast(list[bytes], await self.lrange(key, 0, -1))  # type: ignore[misc]
 
     async def server_info(self, section: str) -> dict[str, Any]:
-        """One section of `INFO`; empty if this user may not ask for it, or if this server does not know it."""
+        """Returns one section of `INFO`; empty if the user may not run it, or if the server does not have it."""
         try:
             found: dict[str, Any] = await self.info(section)
         except StoreUnusable:
@@ -116,10 +127,10 @@ class StorePool(Redis):
         return found
 
     async def server_run(self) -> tuple[str, float]:
-        """Redis' own id of this run of it, another after every restart and on another replica; and its age, seconds.
+        """Returns the id of the current run of Redis, new after a restart or a failover, and its age in seconds.
 
-        A managed Redis may forbid `INFO`, and some servers have no run id. Then a run is what this process has seen
-        without an interruption (`RedisRunWatch`): it has just begun until this process has watched it for some time.
+        A managed Redis may forbid `INFO`, and some servers have no run id. Then a run is the time for which this
+        process has seen no interruption (`RedisRunWatch`).
         """
         info = await self.server_info("server")
         run_id, uptime_s = info.get("run_id"), info.get("uptime_in_seconds")
@@ -129,19 +140,19 @@ class StorePool(Redis):
 
 
 class _EmbeddedPool(StorePool):
-    """The same over an in-memory Redis, which knows no `INFO`."""
+    """The client of an in-memory Redis, which does not have `INFO`."""
 
     async def server_run(self) -> tuple[str, float]:
         return "embedded", math.inf
 
 
-def _job_bytes(job: dict[str, Any]) -> bytes:
-    """What arq keeps of a job. The result of one that was cancelled before it began is an exception: only its type."""
+def _serialize_job(job: dict[str, Any]) -> bytes:
+    """Serialises an arq job as JSON. An exception, the result of a job that was cancelled early, becomes its type."""
     return orjson.dumps(job, default=lambda value: type(value).__name__)
 
 
-def _no_pickle(raw: bytes) -> dict[str, Any]:
-    """Reads a job. Raises ValueError unless each of its five parts has the type that arq relies on."""
+def _parse_job(raw: bytes) -> dict[str, Any]:
+    """Parses an arq job. Raises ValueError unless each of its five parts has the type that arq relies on."""
     job = orjson.loads(raw)
     if not (
         isinstance(job, dict)
@@ -158,7 +169,7 @@ def _no_pickle(raw: bytes) -> dict[str, Any]:
 
 def _wrap(pool: ConnectionPool, kind: type[StorePool], max_wait_s: float, prefix: str = "") -> StorePool:
     client = kind(connection_pool=pool)
-    client.job_serializer, client.job_deserializer = _job_bytes, _no_pickle
+    client.job_serializer, client.job_deserializer = _serialize_job, _parse_job
     client.default_queue_name, client.expires_extra_ms = keys.QUEUE, JOB_LIFETIME_MS
     client.outage, client.prefix, client.run_watch = Outage(max_wait_s), prefix, RedisRunWatch()
     client.auto_close_connection_pool = True
@@ -166,16 +177,16 @@ def _wrap(pool: ConnectionPool, kind: type[StorePool], max_wait_s: float, prefix
 
 
 def redis_pool(url: str, *, max_wait_s: float = math.inf, timeout_s: float = 5.0, prefix: str = "") -> StorePool:
-    """A client for the Redis at `url`. No connection is made yet.
+    """Makes a client of the Redis at `url`, without connecting yet.
 
     Args:
-        url: as in `REDIS_URL`.
-        max_wait_s: how long a command waits for a Redis that is away.
-        timeout_s: how long one answer may take.
-        prefix: stands before the name of every key.
+        url: As `REDIS_URL`.
+        max_wait_s: Seconds for which a command is repeated while Redis is away.
+        timeout_s: Seconds within which Redis must answer.
+        prefix: Text before the name of every key.
 
     Raises:
-        ConfigurationError: the URL is malformed.
+        ConfigurationError: The URL is malformed.
     """
     pool = make_connection_pool(url, timeout_s)
     client = _wrap(pool, StorePool, max_wait_s, prefix)
@@ -184,7 +195,7 @@ def redis_pool(url: str, *, max_wait_s: float = math.inf, timeout_s: float = 5.0
 
 
 def embedded_pool() -> StorePool:
-    """A client for an in-memory Redis of its own, gone with the process. For one process, demos and unit tests."""
+    """Makes a client of a new in-memory Redis, whose data ends with the process."""
     from fakeredis import FakeServer
     from fakeredis.aioredis import FakeRedis
 

@@ -22,7 +22,15 @@ _SCRIPTS = frozenset({"EVAL", "EVALSHA"})
 
 
 def add_prefix(prefix: str, args: Sequence[Any]) -> tuple[Any, ...]:
-    """The command with `prefix` before each of its keys. args: the name of the command and its arguments."""
+    """Adds the prefix to the keys of a command.
+
+    Args:
+        prefix: Text before each key; empty for none.
+        args: Name of the command and its arguments.
+
+    Returns:
+        The name and the arguments, with the prefix before each key.
+    """
     if not prefix or len(args) < 2:
         return tuple(args)
     name = str(args[0]).upper()

@@ -1,8 +1,7 @@
-"""REDIS_URL: what may stand in it, and the connections that it describes.
+"""Checks REDIS_URL and makes the connection pool that it describes.
 
-redis-py ignores or misreads much that can be wrong in a URL, and finds some of it only when it connects. Here it is
-found at once. No message shows what the URL says: it may hold a password, and a password that is not encoded may stand
-anywhere in it.
+redis-py ignores or misreads many mistakes in a URL, and finds some only when it connects. Here they are found at once.
+No message quotes the URL, because it may contain a password, in any part of it if the password is not encoded.
 """
 
 from __future__ import annotations
@@ -35,14 +34,19 @@ _ENCODE = "in a user or a password write / as %2F, ? as %3F and # as %23"
 
 
 def make_connection_pool(url: str, timeout_s: float) -> ConnectionPool:
-    """The pool of connections that `url` describes; none is made yet. timeout_s: how long one answer may take.
+    """Makes the pool of connections that a URL describes, without connecting yet.
 
-    Raises ConfigurationError if the URL is malformed.
+    Args:
+        url: As `REDIS_URL`.
+        timeout_s: Seconds within which Redis must answer.
+
+    Raises:
+        ConfigurationError: The URL is malformed, or names a file that cannot be read.
     """
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise ConfigurationError(f"REDIS_URL is no URL; {_ENCODE}") from None
+        raise ConfigurationError(f"REDIS_URL is not a URL; {_ENCODE}") from None
     options = _checked_options(parts)
     try:
         pool = ConnectionPool.from_url(
@@ -61,7 +65,7 @@ def make_connection_pool(url: str, timeout_s: float) -> ConnectionPool:
 
 
 def _checked_options(parts: SplitResult) -> dict[str, Any]:
-    """What the URL leaves to us. Raises ConfigurationError on what redis-py would ignore or misread."""
+    """Returns the options that the URL does not set. Raises ConfigurationError for what redis-py would misread."""
     if parts.scheme not in {"redis", "rediss", "unix"}:
         raise ConfigurationError("REDIS_URL must begin with redis://, rediss:// or unix://")
     if parts.fragment:
@@ -80,7 +84,7 @@ def _checked_options(parts: SplitResult) -> dict[str, Any]:
 
 
 def _certificate_rule(text: str) -> str:
-    """How much of a certificate is checked, as redis-py says it. Raises ConfigurationError if it is another word."""
+    """Returns redis-py's word for an `ssl_cert_reqs`. Raises ConfigurationError for an unknown one."""
     word = text.strip().lower().removeprefix("ssl.").removeprefix("verifymode.").removeprefix("cert_")
     rule = _CERTIFICATE_RULES.get(word)
     if rule is None:
@@ -89,7 +93,7 @@ def _certificate_rule(text: str) -> str:
 
 
 def _with_usual_words(parts: SplitResult) -> str:
-    """The URL with `ssl_cert_reqs` as redis-py says it."""
+    """Returns the URL with redis-py's word for `ssl_cert_reqs`."""
     if "ssl_cert_reqs" not in parts.query:
         return urlunsplit(parts)
     given = parse_qsl(parts.query, keep_blank_values=True)
@@ -115,16 +119,16 @@ def _check_names(given: dict[str, str], *, tls: bool) -> None:
         except OSError as error:
             raise ConfigurationError(f"REDIS_URL sets {name}={given[name]}: {error.strerror}") from None
     if not given.get("db", "0").isdecimal():
-        raise ConfigurationError("REDIS_URL sets a db that is no number")
+        raise ConfigurationError("REDIS_URL sets a db that is not a number")
 
 
 def _check_address(parts: SplitResult) -> None:
     try:
         port = parts.port
     except ValueError:
-        raise ConfigurationError(f"REDIS_URL has a port that is no number; {_ENCODE}") from None
+        raise ConfigurationError(f"REDIS_URL has a port that is not a number; {_ENCODE}") from None
     if not parts.hostname or port == 0:
         raise ConfigurationError(f"REDIS_URL names no host: redis://HOST:PORT/DATABASE; {_ENCODE}")
     database = parts.path.strip("/")
     if database and not (database.isascii() and database.isdigit()):
-        raise ConfigurationError(f"REDIS_URL ends in a database that is no number; {_ENCODE}")
+        raise ConfigurationError(f"REDIS_URL ends in a database that is not a number; {_ENCODE}")

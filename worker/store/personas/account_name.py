@@ -1,4 +1,4 @@
-"""The name of a Mavera account in keys: a digest of where Mavera is and of the kind of key."""
+"""The name of a Mavera account in the keys of Redis: a digest of its base URL, and the kind of its API key. Pure."""
 
 from __future__ import annotations
 
@@ -11,21 +11,28 @@ _LOOPBACK = {"localhost", "::1"}
 
 
 def account_name(base_url: str, api_key: str) -> str:
-    """The account's name in keys: a digest of where Mavera is, and whether the key is a live or a test one.
+    """Returns the name of an account, such as `live-0f12…`.
 
-    Spellings of one URL have one name, so that workers that are configured differently know each other's personas.
+    All spellings of one URL have one name, so that workers with different spellings know each other's personas.
+
+    Args:
+        base_url: Base URL of Mavera.
+        api_key: API key; only its kind (live or test) is used.
     """
     return _account_name(normal_url(base_url), api_key)
 
 
 def former_account_name(base_url: str, api_key: str) -> str:
-    """The name that earlier versions gave the account: of the URL as it is spelled. Empty if it is the same."""
+    """Returns the name that earlier versions gave the account, or an empty text if it is the same name.
+
+    They used the URL without normalising it. The arguments are those of `account_name`.
+    """
     former = _account_name(base_url, api_key)
     return "" if former == account_name(base_url, api_key) else former
 
 
 def normal_url(base_url: str) -> str:
-    """One spelling of a base URL: scheme and host in lower case, no default port, no empty parts of the path.
+    """Returns the normal form of a base URL: scheme and host in lower case, no default port, no empty path segments.
 
     The names of this machine (`localhost`, `::1`) become 127.0.0.1.
     """

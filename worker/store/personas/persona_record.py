@@ -1,4 +1,4 @@
-"""What is known of a persona at Mavera, and a claim on one. Pure data."""
+"""The record of a persona, and a claim on one. Pure data, stored in Redis as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from worker.models.versions import known_fields
 
 @dataclass(frozen=True)
 class SentPersona:
-    """What a persona was last sent. wording: digest of all that is no figure. at: Unix seconds by Redis' clock."""
+    """What was last sent for a persona.
+
+    Attributes:
+        wording: Digest of everything in the payload that is not a figure.
+        figures: The figures of the payload.
+        at: When it was sent, Unix seconds by the clock of Redis.
+    """
 
     wording: str
     figures: PersonaFigures
@@ -22,11 +28,21 @@ class SentPersona:
 
 @dataclass(frozen=True)
 class PersonaRecord:
-    """A persona that we know of.
+    """The persona of one cluster.
 
-    sync_id: the last sync that updated it, or saw that it is up to date. n: profiles of the cluster then. complete:
-    whether what it says comes from all profiles of the space. sent: None if it is not known what it says: it was found
-    at Mavera, adopted, or recorded by an earlier version.
+    Attributes:
+        persona_id: Its id at Mavera.
+        space_id: The space whose cluster it describes.
+        cluster: Key of the cluster.
+        sync_id: The last sync that updated it, or found it up to date.
+        n: Profiles of the cluster at that time.
+        collection: Collection of the space.
+        rules: Name of the rules.
+        complete: Whether its text describes all profiles of the space.
+        sent: What was last sent. None if its text is not known, because it was found at Mavera, adopted, or recorded
+            by an earlier version.
+        stored: The bytes that were read from Redis, with the fields that this version does not know. Scripts compare
+            them with the present ones.
     """
 
     persona_id: str
@@ -39,22 +55,25 @@ class PersonaRecord:
     complete: bool = True
     sent: SentPersona | None = None
     stored: bytes = field(default=b"", compare=False, repr=False)
-    """The record as it was read, with what this version does not know; scripts compare it with what is there."""
 
     @property
     def as_stored(self) -> bytes:
-        """What Redis holds, if the record is still as it was read."""
+        """The bytes that Redis holds: those that were read if the record is unchanged, otherwise the encoded record."""
         return self.stored if self.stored and PersonaRecord.decode(self.stored) == self else self.encode()
 
     def encode(self) -> bytes:
-        """The record as it stands in Redis; equal records have equal bytes, also those of earlier versions."""
+        """Encodes the record as JSON. Equal records have equal bytes, also those of earlier versions."""
         named, written = asdict(self), [one for one in fields(self) if one.name != "stored"]
         present = {one.name: named[one.name] for one in written if getattr(self, one.name) != one.default}
         return orjson.dumps(present, option=orjson.OPT_SORT_KEYS)
 
     @classmethod
     def decode(cls, raw: bytes) -> PersonaRecord:
-        """Reads what `encode` wrote."""
+        """Decodes what `encode` wrote.
+
+        Raises:
+            NewerVersion: A newer version of the program wrote it.
+        """
         found = known_fields("a persona's record", orjson.loads(raw), cls.__dataclass_fields__)
         if sent := found.get("sent"):
             sent = {name: sent[name] for name in SentPersona.__dataclass_fields__}
@@ -69,8 +88,11 @@ class PersonaRecord:
 class Claim:
     """A claim on a persona.
 
-    by: which attempt took it. age_s: seconds since then, by Redis' clock; for people only, because that clock may step.
-    settle_s: seconds after which the claimant's own settings take its POST for lost; 0: not known.
+    Attributes:
+        by: Token of the attempt that took it.
+        sync_id: The sync of that attempt.
+        age_s: Seconds since it was taken, by the clock of Redis. Only shown, because that clock may step.
+        settle_s: Settle time of the claimant in seconds (`MAVERA_SETTLE_S`); 0 if it is not known.
     """
 
     by: str
@@ -81,7 +103,14 @@ class Claim:
 
 @dataclass(frozen=True)
 class ClaimAnswer:
-    """`won`: send the `POST`. `held`: see `claim`. `recorded`: there is a persona already, see `record`."""
+    """The answer to a request for a claim.
+
+    Attributes:
+        kind: `won`: the caller may send its `POST`; `held`: another attempt has the claim; `recorded`: the cluster has
+            a persona.
+        claim: The other claim, if it is held.
+        record: The record of the persona, if it is recorded.
+    """
 
     kind: Literal["won", "held", "recorded"]
     claim: Claim | None = None

@@ -1,7 +1,7 @@
-"""Which persona belongs to which cluster.
+"""The records of personas: which persona belongs to which cluster, and what was last sent for it.
 
-A record (reference → persona) never expires: it keeps a nightly sync from buying again and, as it holds what was last
-sent, from sending it again. Records are kept per account: Mavera base URL and kind of key.
+A record (reference → persona) never expires. It prevents a nightly sync from buying a persona again, or from sending
+the same text again. Each Mavera account (`account_name`) has its own records.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class PersonaRecords:
     """The records of one Mavera account.
 
     Args:
-        pool: Redis.
+        pool: Client of Redis.
         account: Name of the account in keys.
-        former: Another name that the account had (`former_account_name`); what is found under it is moved.
+        former: The name that earlier versions gave the account (`former_account_name`). Records under it are moved.
     """
 
     def __init__(self, pool: StorePool, account: str, former: str = "") -> None:
@@ -37,19 +37,23 @@ class PersonaRecords:
         self._former = former
 
     async def find_record(self, reference: str) -> PersonaRecord | None:
-        """The persona of a reference, if we know one."""
+        """Returns the record of a reference; None if there is none.
+
+        Raises:
+            NewerVersion: A newer version of the program wrote it.
+        """
         raw = await self._pool.hash_field(keys.personas(self._account), reference)
         if raw is None and self._former:
             raw = await self._pool.hash_field(keys.personas(self._former), reference)
             if raw:
-                await self._move({reference: raw})
+                await self._move_from_former({reference: raw})
         return PersonaRecord.decode(raw) if raw else None
 
     async def all_records(self) -> dict[str, PersonaRecord]:
-        """Every record of the account, by reference."""
+        """Returns all records of the account by reference. Records of newer versions are left out and logged."""
         if self._former:
             former = await self._pool.hash_fields(keys.personas(self._former))
-            await self._move({reference.decode(): raw for reference, raw in former.items()})
+            await self._move_from_former({reference.decode(): raw for reference, raw in former.items()})
         found = await self._pool.hash_fields(keys.personas(self._account))
         records = {}
         for reference, raw in found.items():
@@ -67,9 +71,17 @@ class PersonaRecords:
         after: PersonaRecord | None,
         outcome: PersonaOutcome,
     ) -> None:
-        """Notes the outcome of a cluster for which nothing is sent, and replaces the record if it is still `before`.
+        """Stores the outcome of a cluster for which nothing was sent, and replaces the record if it is still `before`.
 
-        Raises LeaseLost if the job no longer owns its sync; one that has just completed it still may.
+        Args:
+            lease: Of the job.
+            reference: Of the persona.
+            before: The record that the job read; None if there was none.
+            after: The record to store; None leaves it unchanged.
+            outcome: What the sync did for the cluster.
+
+        Raises:
+            LeaseLost: The job no longer owns its sync, and has not just completed it.
         """
         await persona_scripts.record_unsent(
             self._pool,
@@ -85,16 +97,26 @@ class PersonaRecords:
         )
 
     async def delete_record(self, reference: str, record: PersonaRecord) -> bool:
-        """Forgets a persona. False if another has been recorded meanwhile, which stays."""
+        """Deletes a record if it is still `record`.
+
+        Returns:
+            Whether it was deleted. False if another persona was recorded for the reference in the meantime.
+        """
         answer = await persona_scripts.delete_record(
             self._pool, personas=keys.personas(self._account), reference=reference, record=record.as_stored
         )
         return answer is persona_scripts.Change.OK
 
     async def adopt(self, reference: str, record: PersonaRecord, identity: str) -> str:
-        """Records a persona that somebody names; nobody is in doubt any more whether there is one.
+        """Records a persona that a user names, and ends a claim on it.
 
-        Returns `ok`, `exists` (the cluster has another), or the id of a sync of `identity` that runs: it may be buying.
+        Args:
+            reference: Of the persona.
+            record: The record to store.
+            identity: Of the syncs that may be buying it.
+
+        Returns:
+            `ok`, `exists` (the cluster has another persona), or the id of a running sync of `identity`.
         """
         answer = await persona_scripts.adopt(
             self._pool,
@@ -108,10 +130,18 @@ class PersonaRecords:
         return answer.sync_id if isinstance(answer, BusySync) else answer.value
 
     async def rename(self, old: str, new: str, before: PersonaRecord, after: PersonaRecord, identity: str) -> str:
-        """Moves a persona from the reference `old` to `new`, where it is `after`.
+        """Moves the record of a persona to another reference.
 
-        Returns `ok`, `changed` (it is no longer `before`), `exists` (`new` has a persona), `doubt` (one may have been
-        bought for `new`), or the id of a sync of `identity` that runs.
+        Args:
+            old: Its present reference.
+            new: Its new reference.
+            before: The record under `old`.
+            after: The record to store under `new`.
+            identity: Of the syncs that may be buying personas for these clusters.
+
+        Returns:
+            `ok`, `changed` (the record is no longer `before`), `exists` (`new` has a persona), `doubt` (one may have
+            been bought for `new`), or the id of a running sync of `identity`.
         """
         answer = await persona_scripts.rename(
             self._pool,
@@ -127,12 +157,12 @@ class PersonaRecords:
         return answer.sync_id if isinstance(answer, BusySync) else answer.value
 
     async def now(self) -> float:
-        """Unix seconds by the clock of Redis."""
+        """Returns the time in Unix seconds, by the clock of Redis."""
         seconds, micros = await self._pool.time()
         return int(seconds) + int(micros) / 1e6
 
-    async def _move(self, records: dict[str, bytes]) -> None:
-        """Moves records from the account's former name; one that the account has already stays."""
+    async def _move_from_former(self, records: dict[str, bytes]) -> None:
+        """Moves records from the account's former name. A record under its present name is not replaced."""
         for reference, raw in records.items():
             await self._pool.hsetnx(keys.personas(self._account), reference, raw)  # type: ignore[misc, arg-type]
             await self._pool.hdel(keys.personas(self._former), reference)  # type: ignore[misc]

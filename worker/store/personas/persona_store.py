@@ -1,4 +1,4 @@
-"""Who is buying which persona at the moment, and the record of what was bought.
+"""The claims on personas: which job may buy which persona.
 
 A claim is taken before a `POST` and ends with the record or with a definite refusal. It never expires, because a claim
 without a record means that a persona may have been bought.
@@ -21,10 +21,10 @@ from worker.store.scripts import persona as persona_scripts
 
 
 class PersonaStore(PersonaRecords):
-    """Records and claims of one Mavera account. A claim under the account's former name counts too."""
+    """The records and claims of one Mavera account. A claim under the account's former name counts too."""
 
     async def find_claim(self, reference: str) -> Claim | None:
-        """The claim on a persona: somebody buys it, or may have bought it. None if nobody does."""
+        """Returns the claim on a persona, which is being bought or may have been bought; None if there is none."""
         for account in filter(None, (self._account, self._former)):
             if held := await self._pool.hash_fields(keys.claim(account, reference)):
                 age_s = await self.now() - int(held[b"at"]) / 1000
@@ -33,13 +33,16 @@ class PersonaStore(PersonaRecords):
         return None
 
     async def claim(self, lease: LeaseGrant, reference: str, by: str, *, settle_s: float = 0.0) -> ClaimAnswer:
-        """Asks for the right to buy.
+        """Takes the claim on a persona, which permits one `POST`.
 
         Args:
             lease: Of the job that asks.
             reference: Of the persona.
-            by: Names this attempt.
-            settle_s: Seconds after which the caller's settings take a POST for lost; kept with the claim.
+            by: Token of this attempt.
+            settle_s: The worker's settle time in seconds (`MAVERA_SETTLE_S`), stored with the claim.
+
+        Returns:
+            Whether the claim was won, or what prevents it.
 
         Raises:
             LeaseLost: The job no longer owns its sync.
@@ -65,7 +68,11 @@ class PersonaStore(PersonaRecords):
                 return ClaimAnswer("won")
 
     async def release_claim(self, reference: str, by: str) -> bool:
-        """Ends a claim that bought nothing. False if it was no longer the claim of `by`."""
+        """Ends a claim that bought nothing.
+
+        Returns:
+            Whether the claim was that of the attempt `by`, and has ended.
+        """
         accounts = filter(None, (self._account, self._former))
         answers = [
             await persona_scripts.release_claim(self._pool, claim=keys.claim(account, reference), by=by)
@@ -76,11 +83,16 @@ class PersonaStore(PersonaRecords):
     async def record(
         self, reference: str, record: PersonaRecord, outcome: PersonaOutcome, *, fetched_at: float | None = None
     ) -> None:
-        """Keeps the persona, ends its claim, and notes the outcome at the sync, in whatever state that is.
+        """Stores the record of a persona, ends its claim, and stores the outcome with the sync, in any state.
 
-        fetched_at: of the statistics that it was made from (`StartedJob`); if the sync has others by now, its outcome
-        is not noted. None: it does not depend on them. The sync's credits count a persona once, however often and by
-        whichever of its jobs it is recorded.
+        The sync's credits count a persona once, however often it is recorded.
+
+        Args:
+            reference: Of the persona.
+            record: The record to store.
+            outcome: What the sync did for the cluster.
+            fetched_at: When the statistics were complete from which the persona was made (`StartedJob`), Unix seconds.
+                If the sync has other statistics now, the outcome is not stored. None: it does not depend on them.
         """
         await persona_scripts.record(
             self._pool,
@@ -100,11 +112,10 @@ class PersonaStore(PersonaRecords):
             await self._pool.delete(keys.claim(self._former, reference))
 
     async def redis_run(self) -> tuple[str, float]:
-        """Redis' run, and for how many seconds nothing can have been lost: since it started, or took over.
+        """Returns the current run of Redis, and its age in seconds, by the clock of Redis' host (see `SettleWatch`).
 
-        A power cut can take a claim and its record with it, and the very memory that there was one before; a replica
-        that takes over may lack both, and so does a Redis that was emptied, which gets another run here. So for a while
-        after any of these, absence proves nothing. The seconds are by the clock of Redis' host: see `SettleWatch`.
+        A new run begins when Redis starts, when a replica takes over, and when Redis was emptied. Each of these can
+        lose a claim together with its record, so in the first seconds of a run the absence of a claim proves nothing.
         """
         run, age_s = await self._pool.server_run()
         if run.startswith(WATCHED_PREFIX):
@@ -117,7 +128,7 @@ class PersonaStore(PersonaRecords):
         return name, age_s if since_change_s < 0 else min(age_s, since_change_s)
 
     async def _former_answer(self, reference: str) -> ClaimAnswer | None:
-        """What stands under the account's former name in the way of a purchase."""
+        """Returns the answer to a claim if the account's former name has a claim or record; None if it has neither."""
         await self.find_record(reference)  # moves a record to where the script sees it
         if await self._pool.exists(keys.claim(self._former, reference)):
             return ClaimAnswer("held", claim=await self.find_claim(reference))

@@ -6,9 +6,9 @@ limit has room goes out at once. The callers of one process are served in the or
 process holds more than one slot, and none that is further away than `NEAR_S`. A slot that its caller reaches too late
 is given back.
 
-A 429 widens the margin for everyone, and nobody sends before the time that it names: neither in this process, nor in
-others as soon as they ask Redis. A lower limit that the API names, and the end of its limit, travel to Redis with the
-next slot. All of it wears off.
+A 429 widens the margin for all workers and stops all requests until the time that it names: in this process at once,
+in others when they next ask Redis. A lower limit that the API names, and the end of its limit, are sent to Redis with
+the next slot. All of this expires.
 """
 
 from __future__ import annotations
@@ -35,13 +35,17 @@ NEAR_S = 0.1
 QUIET_S = 30.0
 """Seconds without a 429, two windows at least, after which what was added to the margin is halved."""
 LEARNED_S = 60.0
-"""How long a limit that the API named counts, in seconds; it is told to Redis again after half of that."""
+"""Seconds for which a limit that the API named counts; it is sent to Redis again after half of that."""
 NEAR_RESET_S = 2.0
-"""The end of a limit that is no more seconds away is ignored: it is a whole second, and the pace respects it."""
+"""The end of a limit is ignored if it is at most so many seconds away: it is rounded, and the pace respects it."""
 
 
 class MustWait(Exception):
-    """The next slot is further away than the caller would wait; nothing was reserved. wait_s: seconds until it."""
+    """The next slot is further away than the caller would wait. Nothing was reserved.
+
+    Attributes:
+        wait_s: Seconds until the slot.
+    """
 
     def __init__(self, wait_s: float) -> None:
         super().__init__(f"the next slot is {wait_s:.1f} s away")
@@ -69,9 +73,9 @@ class Limiter:
     Args:
         pool: The Redis that all processes share.
         scope: The limit.
-        longest_pause_s: How much of a pause that an API asks for is believed.
-        clock: Monotonic seconds.
-        sleep: Waits for so many seconds.
+        longest_pause_s: Longest pause in seconds that an API can order.
+        clock: Returns monotonic seconds.
+        sleep: Sleeps for so many seconds.
     """
 
     def __init__(
@@ -128,7 +132,7 @@ class Limiter:
                     return
 
     async def penalise(self, wait_s: float) -> None:
-        """The API said 429: nobody sends anything for `wait_s` seconds, and all leave more room for a while."""
+        """Stops all requests of all workers for `wait_s` seconds after a 429, and widens their margin for a while."""
         self._not_before = max(self._not_before, self._clock() + wait_s)
         await ratelimit_scripts.penalise(
             self._pool,
@@ -139,7 +143,7 @@ class Limiter:
         )
 
     def learn_limit(self, allowance: Allowance) -> None:
-        """Takes note of what the API says about its limit. Redis is told with the next slot, if that is news."""
+        """Learns what an answer says about the API's limit. A change is sent to Redis with the next slot."""
         now, limit = self._clock(), allowance.limit
         if now - self._learned_at > LEARNED_S:
             self._learned = math.inf

@@ -51,7 +51,7 @@ async def probe(
     text: Unchecked[StringKey],
     kinds: tuple[Unchecked[StringKey], ...],
 ) -> DeniedCommands:
-    """Runs every command of the scripts on keys of its own, and touches a key of each kind."""
+    """Runs every command of the scripts on temporary keys, and reads and deletes a key of each kind."""
 
 
 @lua_script("connection/note_restart")

@@ -51,4 +51,4 @@ async def reserve_slot(
 
 @lua_script("ratelimit/penalise")
 async def penalise(pool: StorePool, *, limit: HashKey, wait_us: int, margin: int, quiet_us: int) -> None:
-    """Lets nobody send for a while, and widens the margin."""
+    """Stops all requests for a while, and widens the margin."""

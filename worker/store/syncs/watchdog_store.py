@@ -35,7 +35,7 @@ class WatchdogStore:
         self._retention_ms = storable_ms(retention_ms)
 
     async def lock_watch(self, for_s: float, furthest_s: float = 3600.0) -> bool:
-        """Asks for the right to look at what is due, which nobody else gets for `for_s` seconds.
+        """Takes the lock of the watchdog, which no other worker gets for `for_s` seconds.
 
         With it, times are repaired that a clock which was set back has left in the future. furthest_s: seconds beyond
         which nothing is put off.

@@ -160,7 +160,7 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "fan-out of another dialect": (
         ("sync", "a", "--dialect", "profile-api", "--strategy", "fan-out"),
         {},
-        "--strategy: fan-out is for the dialect inline; profile-api asks for its profiles side by side as it is.",
+        "--strategy: fan-out is for the dialect inline; profile-api always fetches its profiles concurrently.",
     ),
     "a class of traits of the list": (
         ("sync", "a", "--trait-class", "audience"),

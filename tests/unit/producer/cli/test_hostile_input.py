@@ -69,10 +69,10 @@ async def failure_of(raw: Answer, body_bytes: int = BOUND) -> ApiError:
     [
         (Fault("segment", "oversize", size_mb=300), "segment_unavailable", "larger than 4 MiB (MAX_BODY_MB)"),
         (Fault("segment", "gzip_bomb", size_mb=300), "segment_unavailable", "larger than 4 MiB (MAX_BODY_MB)"),
-        (Fault("segment", "html"), "segment_bad_body", "the body is no JSON"),
-        (Fault("segment", "invalid_json"), "segment_bad_body", "the body is no JSON"),
+        (Fault("segment", "html"), "segment_bad_body", "the body is not JSON"),
+        (Fault("segment", "invalid_json"), "segment_bad_body", "the body is not JSON"),
         (Fault("segment", "truncate"), "segment_unavailable", "the connection broke"),
-        (Fault("segment", "deep", depth=100_000), "segment_bad_body", "the body is no JSON"),
+        (Fault("segment", "deep", depth=100_000), "segment_bad_body", "the body is not JSON"),
         (Fault("segment", "redirect", location="other"), "segment_unreachable", "redirects to another host"),
         (Fault("segment", "redirect", location="http://[::1"), "segment_unreachable", "not a URL"),
         (Fault("segment", "hang", seconds=0.1), "segment_unavailable", "the connection broke"),

@@ -91,7 +91,7 @@ def test_a_byte_order_mark_does_no_harm() -> None:
     ],
 )
 def test_what_is_no_json_is_refused_without_a_word_of_it(body: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^the body is no JSON$") as caught:
+    with pytest.raises(ValueError, match=r"^the body is not JSON$") as caught:
         parse_json(body)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__

@@ -243,7 +243,7 @@ async def test_a_connection_that_breaks_may_hold_the_next_time(fault: Fault) -> 
 @pytest.mark.parametrize("kind", ["html", "invalid_json", "deep"])
 async def test_a_body_that_is_no_page_may_be_one_the_next_time(kind: str) -> None:
     async with sandbox(Fault("segment", kind, times=1)) as box, client(box.segment_url) as segment:  # type: ignore[arg-type]
-        with pytest.raises(Retry, match="page 1: the body is no JSON") as caught:
+        with pytest.raises(Retry, match="page 1: the body is not JSON") as caught:
             await segment.fetch_page("", 1)
         assert caught.value.code == "segment_bad_body"
         assert caught.value.request_id

@@ -250,7 +250,7 @@ def _shows_too_little(row: Persona, listing: Listing) -> bool:
 
 
 _ENDLESS_HINT = (
-    "Looking again does not help: delete personas that nobody needs, or record this cluster's persona with "
+    "Looking again does not help: delete personas that are not needed, or record this cluster's persona with "
     "`segment-personas personas adopt`."
 )
 

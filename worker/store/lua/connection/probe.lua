@@ -1,4 +1,4 @@
--- Runs every command of the scripts on keys of its own (hash, sorted_set, list, text), reads and deletes a key of each kind
+-- Runs every command of the scripts on temporary keys (hash, sorted_set, list, text), reads and deletes a key of each kind
 -- that the store uses (`kinds`), and leaves nothing behind. None of the keys exists.
 -- Answers: ok, ((command, key, what Redis said), ...) of what is not allowed
 local TRIALS = {

@@ -1,4 +1,4 @@
--- A sync: who owns it, which others run, and how it starts, goes on and ends. A lease is a table
+-- A sync: who owns it, which others run, and how it starts, continues and ends. A lease is a table
 -- { sync_id, state, epoch, holder }.
 
 -- Keeps keys from expiring; '', false and nil are no key.

@@ -1,4 +1,4 @@
--- The API refused a request: nobody sends before `wait_us` from now, and the margin (in thousandths) is wider for a while: by
+-- The API refused a request: no request is sent within `wait_us` from now, and the margin (in thousandths) is wider for a while: by
 -- 2 % of the limit, then by twice as much as before, up to half of the limit. The refusals of one moment widen it once.
 -- Answers: ok
 local STEP, WIDEST, ONE_MOMENT_US, KEPT_MS = 20, 500, 1000000, 600000

@@ -1,6 +1,6 @@
 -- Lets one watchdog look at a time, and repairs times that a clock which was set back has left in the future: times in the
 -- sorted sets `times` are moved back by as much, and a time further ahead than `furthest_ms` is due now. A lock that would
--- last longer than any lock does is ignored. lock_ms: how long nobody else looks.
+-- last longer than any lock does is ignored. lock_ms: how long no other worker looks.
 -- Answers: ok, 1 (the caller may look) or 0, ms by which the clock was set back (0: it was not)
 local LONGEST_LOCK_MS, UNNOTICED_MS, AT_ONCE = 1000, 2000, 1000
 

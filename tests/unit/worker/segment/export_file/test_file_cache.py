@@ -194,6 +194,6 @@ async def test_a_failure_closes_the_file_and_is_raised_once(files: OpenFiles, op
 async def test_a_file_without_a_profile_fails_in_a_way_that_can_be_mended(files: OpenFiles, tmp_path: Path) -> None:
     path = tmp_path / "empty"
     path.write_bytes(b"\n")
-    with pytest.raises(ResumableStop, match="there is no profile in it") as raised:
+    with pytest.raises(ResumableStop, match="it contains no profile") as raised:
         await FileSource(files, str(path)).fetch_page("", 1)
     assert raised.value.code == "file_empty"

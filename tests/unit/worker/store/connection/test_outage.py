@@ -120,7 +120,7 @@ def test_anything_else_is_neither(error: Exception) -> None:
         (redis_errors.ResponseError("Command # 1 (SET key value) of pipeline caused error: OOM no."), "OOM no"),
         (
             redis_errors.InvalidResponse('Protocol error, got "H" as reply type byte'),
-            'something else answers in its place (Protocol error, got "H" as reply type byte)',
+            'the answer is not from a Redis (Protocol error, got "H" as reply type byte)',
         ),
     ],
 )
