@@ -58,12 +58,12 @@ class RetryPolicy:
     draw: Callable[[], float] = random.random
 
     def pause_s(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row (1 or more)."""
+        """Returns the seconds to wait after so many failures in a row (1 or more)."""
         longest_s = min(self.cap_s, self.base_s * 2.0 ** min(failures - 1, 30))
         return longest_s * (0.5 + 0.5 * self.draw())
 
     def wait_s(self, error: Retry, failures: int) -> float:
-        """Seconds to wait after an error: as long as the API orders, within bounds, or the usual pause."""
+        """Returns the seconds to wait after an error: as the API orders, within bounds, or the usual pause."""
         pause_s = self.pause_s(failures)
         if not isinstance(error, WaitUntil):
             return pause_s
@@ -71,18 +71,23 @@ class RetryPolicy:
 
 
 def retry_note(error: Retry, left_s: float) -> str:
-    """Why a request is repeated, and for how long: `Segment, page 3: 503 busy; retrying, 4 min left`."""
+    """Describes why a request is repeated, and for how long: `Segment, page 3: 503 busy; retrying, 4 min left`."""
     left = f"{left_s / 60:.0f} min" if left_s >= 90 else f"{max(0.0, left_s):.0f} s"
     return f"{error}; retrying, {left} left"
 
 
 def same_reason(note: str, error: Retry) -> bool:
-    """Whether a note shows this error already, perhaps with another request id and less time."""
+    """Returns whether a note shows this error already, perhaps with another request id and less time."""
     return _REQUEST_ID.sub("", note.partition("; retrying, ")[0]) == _REQUEST_ID.sub("", str(error))
 
 
 class Defer(PersonasError):
-    """The sync must wait for `wait_s` seconds: the job hands it over to a later one. note: the reason, for people."""
+    """The sync has to wait: the job hands it over to a later one.
+
+    Attributes:
+        wait_s: Seconds until the next job may start.
+        note: The reason, shown to those who follow the sync.
+    """
 
     def __init__(self, wait_s: float, note: str) -> None:
         super().__init__(note)

@@ -63,7 +63,7 @@ def _settings_class(settings: Settings) -> type:
         {
             "functions": job_functions(settings),
             "redis_pool": shell_pool,
-            "redis_settings": _for_check(shell_pool.connection_pool.connection_kwargs, url),
+            "redis_settings": _redis_settings(shell_pool.connection_pool.connection_kwargs, url),
             "queue_name": QUEUE,
             # arq reads this key with its own client, which adds no prefix.
             "health_check_key": settings.redis_prefix + keys.host(socket.gethostname()),
@@ -76,7 +76,7 @@ async def _delete_nothing(*_: object) -> int:
     return 0
 
 
-def _for_check(connection: dict[str, Any], url: str) -> RedisSettings:
+def _redis_settings(connection: dict[str, Any], url: str) -> RedisSettings:
     return RedisSettings(
         host=connection.get("host", "localhost"),
         port=connection.get("port", 6379),

@@ -1,4 +1,4 @@
-"""One line in the log for every purchase, update and refusal, and for the end of a sync, with the credits charged.
+"""Logs every purchase, update and refusal, and the end of each sync, with the credits charged: one line each.
 
 The log outlives the syncs in Redis. Its lines name space, cluster, persona and credits, never a value of a profile.
 """
@@ -36,7 +36,13 @@ def log_refusal(started: StartedJob, cluster: str, error: ApiError) -> None:
 
 
 async def log_end(syncs: JobSyncStore, sync_id: str, *, only: SyncState | None = None) -> None:
-    """Logs the end of a sync. only: logs nothing unless the sync ended in this state."""
+    """Logs the end of a sync, unless it has not ended or Redis cannot be reached.
+
+    Args:
+        syncs: Store of syncs.
+        sync_id: Id of the sync.
+        only: Logs nothing if the sync ended in another state; None logs any end.
+    """
     try:
         sync = await syncs.get(sync_id)
     except PersonasError:

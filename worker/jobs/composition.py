@@ -1,7 +1,7 @@
-"""Builds each job from the services that it uses, and runs it. The one place where a job's parts are put together.
+"""Builds each job from the services that it uses, and runs it.
 
 `walk`, `finalize` and `batch` are the functions that arq calls. Their names are written in the payloads of queued jobs,
-as are those of `JobKind`, so they are part of the storage format and stay.
+like those of `JobKind`, so they are part of the storage format and do not change.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from worker.store.documents.sync_progress import StartedJob
 
 
 async def walk(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:
-    """The fetch job: its sync ends, moves to `finalizing`, or gets a next fetch job or batches."""
+    """Runs a fetch job: its sync ends, moves to `finalizing`, or gets a next fetch job or batches."""
     services = ctx["worker"]
     build = partial(build_fetch_job, services)
     heartbeat_s = services.settings.heartbeat_s
@@ -49,7 +49,7 @@ async def walk(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None
 
 
 async def finalize(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:
-    """The finalize job: its sync is completed, failed, or has a next finalize job."""
+    """Runs a finalize job: its sync is completed or failed, or gets a next finalize job."""
     services = ctx["worker"]
     build = partial(build_finalize_job, services)
     heartbeat_s = services.settings.heartbeat_s
@@ -57,7 +57,7 @@ async def finalize(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> 
 
 
 async def batch(ctx: dict[str, WorkerServices], sync_id: str, slot: int, number: int, attempt: int) -> None:
-    """The batch job: its pages are counted, or it has a next attempt, or its sync ends."""
+    """Runs a batch job: its pages are counted, or it gets a next attempt, or its sync ends."""
     services = ctx["worker"]
     build = partial(build_batch_job, services)
     key, heartbeat_s = BatchKey(sync_id, slot, number, attempt), services.settings.heartbeat_s
@@ -65,7 +65,7 @@ async def batch(ctx: dict[str, WorkerServices], sync_id: str, slot: int, number:
 
 
 def build_fetch_job(services: WorkerServices, started: StartedJob, lease: Lease[LeaseGrant]) -> FetchJob:
-    """A fetch job of one sync."""
+    """Builds a fetch job of one sync."""
     request, trouble_ms = started.request, started.listing.trouble_ms
     # The trouble of an earlier job was with the API that this job calls first.
     segment_trouble_ms, mavera_trouble_ms = (trouble_ms, 0) if started.lookup else (0, trouble_ms)
@@ -100,13 +100,13 @@ def _fetch_strategy(services: WorkerServices, started: StartedJob) -> FetchStrat
 
 
 def build_batch_job(services: WorkerServices, started: StartedBatch, lease: Lease[BatchGrant]) -> BatchJob:
-    """A job that reads and counts one batch of pages."""
+    """Builds a job that reads and counts one batch of pages."""
     caller = services.segment_caller(started.request.space_id, started.trouble_ms, lease=lease)
     return BatchJob(started, lease, services.source(started.request), caller, services.batches)
 
 
 def build_finalize_job(services: WorkerServices, started: StartedJob, lease: Lease[LeaseGrant]) -> FinalizeJob:
-    """A job that gives the clusters of one sync their personas, or plans them."""
+    """Builds a job that gives the clusters of one sync their personas, or plans them."""
     settings, trouble_ms = services.settings, started.checkpoint.trouble_ms
     caller = services.mavera_caller(trouble_ms, lease=lease)
     finder = persona_finder(services, caller, started.request, started.lease.sync_id)
@@ -149,14 +149,14 @@ def build_finalize_job(services: WorkerServices, started: StartedJob, lease: Lea
 
 
 def persona_lister(services: WorkerServices, caller: ApiCaller) -> PersonaLister:
-    """Reads Mavera's list for one job."""
+    """Builds the reader of Mavera's list for one job."""
     return PersonaLister(
         services.mavera, caller, services.personas, services.settle_watch, services.settings.mavera_settle_s
     )
 
 
 def persona_finder(services: WorkerServices, caller: ApiCaller, request: SyncRequest, sync_id: str) -> PersonaFinder:
-    """Finds the personas of one sync at Mavera."""
+    """Builds what finds the personas of one sync at Mavera."""
     return PersonaFinder(
         request,
         sync_id,
@@ -169,7 +169,7 @@ def persona_finder(services: WorkerServices, caller: ApiCaller, request: SyncReq
 
 
 def persona_planner(services: WorkerServices, started: StartedJob, caller: ApiCaller, finder: PersonaFinder) -> Planner:
-    """Plans the personas of one sync."""
+    """Builds what plans the personas of one sync."""
     return Planner(
         started,
         caller=caller,
@@ -193,7 +193,7 @@ def persona_ensurer(
     budget: Budget,
     account: Account,
 ) -> PersonaEnsurer:
-    """Creates and updates the personas of one sync."""
+    """Builds what creates and updates the personas of one sync."""
     settle_s = services.settings.mavera_settle_s
     mavera, personas = services.mavera, services.personas
     post_caller = services.mavera_caller(started.checkpoint.trouble_ms, lease=lease)
@@ -244,13 +244,13 @@ def persona_ensurer(
 
 
 def usage_reader(services: WorkerServices, caller: ApiCaller) -> UsageReader:
-    """Reads what the Mavera account has left."""
+    """Builds the reader of the account's usage for one job."""
     may_raise_rate = "mavera_rate" not in services.settings.model_fields_set
     return UsageReader(services.mavera, caller, may_raise_rate=may_raise_rate)
 
 
 def build_watchdog(services: WorkerServices) -> Watchdog:
-    """The watchdog of one worker."""
+    """Builds the watchdog of one worker."""
     settings = services.settings
     return Watchdog(
         services.watchdog,

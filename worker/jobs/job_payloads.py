@@ -16,27 +16,33 @@ from worker.models.sync import BatchKey, JobKind
 from worker.store import JobPayload, NextPayloads
 
 JOB_VERSION = 1
-"""The version of a job's data. Jobs of a newer version are left in the queue; data without one is of version 1."""
+"""Version of a job's data. Jobs of a newer version are left in the queue; data without a version is of version 1."""
 
 
 def sync_payload(sync_id: str, kind: JobKind, epoch: int) -> JobPayload:
-    """The job that carries a sync on in an epoch. Its id is never used twice, for an epoch has one job."""
+    """Returns the job of an epoch. Its id is never used twice, because an epoch has one job.
+
+    Args:
+        sync_id: Id of the sync.
+        kind: `walk` for a fetch job, `finalize` for a finalize job.
+        epoch: Epoch in which the job may work.
+    """
     return JobPayload(f"{sync_id}:{kind}:{epoch}", _job(kind, sync_id, epoch))
 
 
 def next_payloads(sync_id: str, epoch: int) -> NextPayloads:
-    """Whatever may carry on, in an epoch, a sync that is left while its pages are read."""
+    """Returns the jobs that can follow a fetch job in an epoch: another fetch job, or a finalize job."""
     return NextPayloads(sync_payload(sync_id, "walk", epoch), sync_payload(sync_id, "finalize", epoch))
 
 
 def batch_payload(key: BatchKey) -> JobPayload:
-    """The job of one try at a batch. The scripts know its id, to take it out of the queue."""
+    """Returns the job of one attempt at a batch. Scripts build the same id to remove it from the queue."""
     job_id = f"{key.sync_id}:batch:{key.slot}:{key.number}:{key.attempt}"
     return JobPayload(job_id, _job("batch", key.sync_id, key.slot, key.number, key.attempt))
 
 
 def _job(name: str, *arguments: str | int) -> bytes:
-    """A job as `arq.jobs.serialize_job` writes it; written here, because importing any of arq loads its worker."""
+    """Serialises a job as `arq.jobs.serialize_job` does, without importing arq, which would load its worker."""
     return orjson.dumps(
         {"t": None, "f": name, "a": arguments, "k": {}, "v": JOB_VERSION, "et": time.time_ns() // 1_000_000}
     )

@@ -41,11 +41,16 @@ class Work(Protocol):
     """What a job does while it holds its lease, such as `FetchJob`."""
 
     async def run(self) -> None:
-        """Does it. Raises ApiError or LeaseLost if the sync cannot go on."""
+        """Does the work.
+
+        Raises:
+            ApiError: The sync cannot continue; the job fails it.
+            LeaseLost: The job no longer owns the sync.
+        """
 
 
 class Job(Protocol[S, G]):
-    """One job as `run_job` runs it. S is what its beginning returns, G its right to work on a sync.
+    """One job as `run_job` runs it. S is what `begin` returns, G the job's right to work on a sync.
 
     Attributes:
         name: Of the job, for the log.
@@ -57,10 +62,10 @@ class Job(Protocol[S, G]):
         """Takes the lease. Raises LeaseLost if the job is no longer the sync's."""
 
     def lease(self, started: S) -> Lease[G]:
-        """The lease that `begin` took, to be kept alive."""
+        """Returns the lease that `begin` took."""
 
     def work(self, started: S, lease: Lease[G]) -> Work:
-        """What is to be done under the lease."""
+        """Returns the work that the job does while it holds the lease."""
 
     async def fail(self, started: S, failure: SyncFailure) -> None:
         """Fails the sync. Raises LeaseLost if the job is no longer the sync's."""
@@ -108,7 +113,7 @@ class SyncJob:
         return await self._syncs.begin(self._sync_id, self._epoch, self._kind, self._holder)
 
     def lease(self, started: StartedJob) -> Lease[LeaseGrant]:
-        """The lease, with the note that the job before has left."""
+        """Returns the lease, with the note of the job before."""
         return Lease(self._syncs, started.lease, self._heartbeat_s, started.note)
 
     async def fail(self, started: StartedJob, failure: SyncFailure) -> None:
@@ -148,7 +153,7 @@ async def run_job(job: Job[S, G]) -> None:
     except NewerVersion as error:
         await _leave(job, error)
         return
-    except Exception as error:  # noqa: BLE001 - the data in Redis is not a sync; the watchdog deals with it
+    except Exception as error:  # noqa: BLE001 - the data in Redis is not a sync; the watchdog handles it
         log.warning("%s cannot begin: %s", job.name, _describe(error))
         return
     failure = None

@@ -101,16 +101,16 @@ class WorkerServices:
         self.files = OpenFiles(self.opener or folder_opener(settings.files_dir))
 
     def segment_caller(self, space_id: str, trouble_ms: int = 0, *, lease: Lease[Any] | None = None) -> ApiCaller:
-        """A caller of Segment for one job; the arguments are those of `ApiCaller`."""
+        """Returns a caller of Segment for one job; the arguments are those of `ApiCaller`."""
         limiter = self.segment_limiter(space_id)
         return ApiCaller(limiter, "Segment", self.retry_policy, trouble_ms, lease=lease)
 
     def mavera_caller(self, trouble_ms: int = 0, *, lease: Lease[Any] | None = None) -> ApiCaller:
-        """A caller of Mavera for one job; the arguments are those of `ApiCaller`."""
+        """Returns a caller of Mavera for one job; the arguments are those of `ApiCaller`."""
         return ApiCaller(self.mavera_limiter, "Mavera", self.retry_policy, trouble_ms, lease=lease)
 
     def source(self, request: SyncRequest, *, traits: bool = True) -> Source:
-        """What a request asks to read: its file, or its space in its dialect; all of it or a sample.
+        """Returns the source of a request: its file, or its space in its dialect; all of it or a sample.
 
         Args:
             request: Of the sync.
@@ -127,7 +127,7 @@ class WorkerServices:
         return source if request.sample is None else SampledSource(source, request.sample)
 
     def segment_limiter(self, space_id: str) -> Limiter:
-        """The limiter of a space, which all jobs of this worker that read the space share."""
+        """Returns the limiter of a space, which all jobs of this worker share."""
         if space_id not in self._space_limiters:
             if len(self._space_limiters) >= 1000:
                 self._space_limiters.clear()
@@ -147,16 +147,23 @@ def segment_source(
     on_allowance: OnAllowance | None = None,
     memory: DialectMemory | None = None,
 ) -> Source:
-    """The space of a request, in its dialect; in `auto`, in the one that answers. memory: keeps which one that is.
+    """Returns the source that reads the space of a request, in its dialect or, with `auto`, in the one that answers.
 
-    traits: False for the listing alone, which is cheaper (`inline`). every_trait: not only those of the rules
-    (`profile-api`; `inline` has no choice).
+    Args:
+        settings: Of the worker.
+        session: HTTP session of the worker.
+        request: Names the space, the dialect and the rules.
+        traits: Whether profiles are read with their traits; a listing without them is cheaper (`inline`).
+        every_trait: Whether all traits are read, not only those of the rules (`profile-api`; `inline` always does).
+        on_allowance: Called with the rate limit that an answer states.
+        memory: Keeps the dialect that answered; None forgets it.
 
-    Raises ConfigurationError if there is no token.
+    Raises:
+        ConfigurationError: `SEGMENT_TOKEN` is not set.
     """
     settings.require("segment_token")
 
-    def asked(dialect: FixedDialect, *, other_scheme: bool = False) -> Source:
+    def make_source(dialect: FixedDialect, *, other_scheme: bool = False) -> Source:
         http = _segment_http(settings, session, dialect, on_allowance, other_scheme=other_scheme)
         if dialect == "inline":
             return InlineApi(http, request, settings.segment_page_size, traits=traits)
@@ -170,15 +177,15 @@ def segment_source(
         )
 
     if request.dialect != "auto":
-        return asked(request.dialect)
+        return make_source(request.dialect)
     urls = dialect_urls(settings)
     variants = [DialectVariant(dialect, other_scheme) for other_scheme in (False, True) for dialect in urls]
-    sources = {variant: asked(variant.dialect, other_scheme=variant.other_scheme) for variant in variants}
+    sources = {variant: make_source(variant.dialect, other_scheme=variant.other_scheme) for variant in variants}
     return AutoSource(sources, urls, memory or NoDialectMemory())
 
 
 def dialect_urls(settings: Settings) -> dict[FixedDialect, str]:
-    """Where each dialect is asked, in the order in which `auto` asks them."""
+    """Returns the base URL of each dialect, in the order in which `auto` asks them."""
     dialects: tuple[FixedDialect, ...] = ("inline", "profile-api")
     return {dialect: settings.segment_url(dialect) for dialect in dialects}
 
@@ -203,7 +210,16 @@ def _segment_http(
 def mavera_client(
     settings: Settings, session: aiohttp.ClientSession, *, on_allowance: OnAllowance | None = None
 ) -> MaveraClient:
-    """A client for the account. Raises ConfigurationError if there is no key."""
+    """Makes a client of the Mavera account.
+
+    Args:
+        settings: Of the worker.
+        session: HTTP session of the worker.
+        on_allowance: Called with the rate limit that an answer states.
+
+    Raises:
+        ConfigurationError: `MAVERA_API_KEY` is not set.
+    """
     settings.require("mavera_api_key")
     assert settings.mavera_api_key
     headers = {"Authorization": f"Bearer {settings.mavera_api_key.get_secret_value()}"}
@@ -212,7 +228,7 @@ def mavera_client(
 
 
 def job_timeout_s(settings: Settings) -> float:
-    """The longest that a job may run: a last resort, far above a lease with its longest retries."""
+    """Returns the longest time in seconds that a job may run: a last resort, above a lease with its longest retries."""
     return settings.lease_s + settings.retry_budget_s + settings.segment_timeout_s + settings.mavera_settle_s + 60
 
 

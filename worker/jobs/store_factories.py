@@ -33,8 +33,15 @@ def segment_limiter(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Limiter:
-    """The limiter of a space, which every process that asks Segment about it shares. clock, sleep: as of
-    `WorkerServices`."""
+    """Makes the limiter of a space, which all processes share that send requests about it.
+
+    Args:
+        pool: Client of Redis.
+        settings: Of the process.
+        space_id: Id of the space.
+        clock: Returns monotonic seconds.
+        sleep: Sleeps for so many seconds.
+    """
     scope = RateScope.per_second(f"segment:{space_id}", settings.segment_rate)
     return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
 
@@ -46,13 +53,19 @@ def mavera_limiter(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Limiter:
-    """The limiter of the account, which everybody who asks Mavera shares. clock, sleep: as of `WorkerServices`."""
+    """Makes the limiter of the Mavera account, which all processes share; arguments: as of `segment_limiter`."""
     scope = RateScope.per_minute(f"mavera:{_mavera_account(settings)}", settings.mavera_rate, settings.mavera_gap_s)
     return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
 
 
 def persona_store(pool: StorePool, settings: Settings, claims: ClaimFile | None = None) -> PersonaStore:
-    """The records and claims of the account. claims: as of `WorkerServices`."""
+    """Makes the store of the account's records and claims.
+
+    Args:
+        pool: Client of Redis.
+        settings: Of the process.
+        claims: Keeps the claims of a process whose Redis is in memory; None: Redis keeps them.
+    """
     if claims is None:
         return recorded_personas(pool, settings)
     return WrittenClaims(pool, _mavera_account(settings), claims, settings.mavera_settle_s)
@@ -70,9 +83,14 @@ def claim_file(settings: Settings) -> ClaimFile:
 
 
 def store_pool(settings: Settings, *, max_wait_s: float = math.inf) -> StorePool:
-    """A client for the Redis of the settings; max_wait_s: as of `redis_pool`.
+    """Makes a client of the Redis of the settings.
 
-    Raises ConfigurationError if REDIS_URL is not set.
+    Args:
+        settings: Of the process.
+        max_wait_s: Seconds for which a command is repeated while Redis is away.
+
+    Raises:
+        ConfigurationError: `REDIS_URL` is not set, or is malformed.
     """
     settings.require("redis_url")
     assert settings.redis_url
@@ -80,12 +98,12 @@ def store_pool(settings: Settings, *, max_wait_s: float = math.inf) -> StorePool
 
 
 def mavera_account(settings: ClientConfig) -> str:
-    """The account's name in Redis; empty without a key: then it is not known which account is meant."""
+    """Returns the account's name in Redis; empty without an API key, because the account is then not known."""
     return _mavera_account(settings) if settings.mavera_api_key else ""
 
 
 def _mavera_account(settings: ClientConfig) -> str:
-    """The account's name in Redis; without a key that of live keys."""
+    """Returns the account's name in Redis; without an API key, that of a live key."""
     return account_name(settings.mavera_base_url, _mavera_key(settings))
 
 
@@ -94,17 +112,17 @@ def _mavera_key(settings: ClientConfig) -> str:
 
 
 def client_sync_store(pool: StorePool, settings: ClientConfig) -> ClientSyncStore:
-    """The syncs for a client."""
+    """Makes the store of syncs for a client."""
     return ClientSyncStore(
         pool, stall_ms=stall_ms(settings), retention_ms=settings.retention_ms, account=mavera_account(settings)
     )
 
 
 def stall_ms(settings: ClientConfig) -> int:
-    """Milliseconds without a heartbeat after which a job counts as lost."""
+    """Returns the milliseconds without a heartbeat after which a job counts as lost."""
     return int(settings.stall_s * 1000)
 
 
 def worker_registry(pool: StorePool, settings: ClientConfig) -> WorkerRegistry:
-    """The living workers of the account, without a key all; three missed heartbeats are one too many."""
+    """Makes the registry of the account's workers, or of all without an API key. A worker may miss two heartbeats."""
     return WorkerRegistry(pool, lifetime_s=3 * settings.heartbeat_s, account=mavera_account(settings))

@@ -1,4 +1,4 @@
-"""Finds out how a space answers: asks its first page in each dialect once, and remembers which one answers.
+"""Detects the dialect of a space: requests its first page in each dialect once, and remembers which one answers.
 
 A dialect has its usual scheme of authorization: Bearer for `inline`, Basic for `profile-api`. If no dialect answers,
 each that refused the token (401, 403) is asked once more with the other scheme.
@@ -16,7 +16,7 @@ from worker.segment.source import Call, FetchedProfiles, Source
 from worker.settings import FixedDialect
 
 _OTHER_SCHEME = {"segment_unauthorized", "segment_forbidden"}
-"""Failures that may only mean that the API wants the token in the other scheme."""
+"""Failures that may mean that the API expects the token in the other scheme."""
 
 _OTHER_SCHEME_MARK = ", other scheme"
 
@@ -27,7 +27,7 @@ _OTHER_DIALECT = {
     "segment_bad_request",
     "segment_error",
 }
-"""Failures that may only mean that the API speaks the other dialect."""
+"""Failures that may mean that the API has the other dialect."""
 
 CHECK_ORDER = (
     "Check in this order: the dialect (SEGMENT_DIALECT), the region (SEGMENT_REGION), the kind of token, whether it is "
@@ -35,17 +35,17 @@ CHECK_ORDER = (
 )
 
 
-def _may_speak_another(error: ApiError) -> bool:
-    """Whether a failure may only mean that the API speaks the other dialect: a refusal, or JSON of another shape."""
+def _may_be_other_dialect(error: ApiError) -> bool:
+    """Returns whether a failure may mean that the API has the other dialect: a refusal, or JSON of another shape."""
     return error.code in _OTHER_DIALECT or (error.code == "segment_bad_body" and OTHER_SHAPE in str(error))
 
 
 @dataclass(frozen=True)
 class DialectVariant:
-    """How a space is asked.
+    """A dialect with a scheme of authorization.
 
     Attributes:
-        dialect: Of the requests.
+        dialect: Dialect of the requests.
         other_scheme: Whether the token is sent in the scheme of the other dialect.
     """
 
@@ -57,23 +57,24 @@ class DialectVariant:
 
 
 class DialectMemory(Protocol):
-    """Where the way to ask one space is kept, as text."""
+    """Stores the variant that answers for one space, as text."""
 
-    async def find(self) -> str | None:
-        """The way that has answered before, None if none has."""
+    async def find_dialect(self) -> str | None:
+        """Returns the variant that answered before; None if none did."""
 
-    async def keep(self, variant: str) -> None:
-        """Remembers the way that has answered."""
+    async def store_dialect(self, variant: str) -> None:
+        """Stores the variant that answered."""
 
 
 class NoDialectMemory:
-    """For a process that asks only once."""
+    """The memory of a process that needs none, because it reads only once."""
 
-    async def find(self) -> str | None:
+    async def find_dialect(self) -> str | None:
+        """Returns None."""
         return None
 
-    async def keep(self, variant: str) -> None:
-        return None
+    async def store_dialect(self, variant: str) -> None:
+        """Does nothing."""
 
 
 class AutoSource:
@@ -82,8 +83,12 @@ class AutoSource:
     Args:
         variants: The space in each dialect with its usual scheme, in the order in which they are asked; then,
             optionally, in each dialect with the other scheme.
-        urls: Where each dialect is asked, for messages.
-        memory: Where the choice is kept.
+        urls: Base URL of each dialect, for messages.
+        memory: Stores the variant that answers.
+
+    Attributes:
+        variant: The variant that answers; None until it is known.
+        refused: Why each of the other dialects was not chosen.
     """
 
     def __init__(
@@ -94,53 +99,55 @@ class AutoSource:
         self._memory = memory
         self.variant: DialectVariant | None = None
         self.refused: dict[FixedDialect, ApiError] = {}
-        """Why each of the other dialects was not chosen."""
 
     @property
     def dialect(self) -> FixedDialect | None:
-        """The chosen dialect, None before that."""
+        """The chosen dialect; None until it is known."""
         return self.variant.dialect if self.variant else None
 
     @property
     def concurrent_pages(self) -> int:
-        """As of the chosen dialect; before that, as of the first."""
+        """Number of pages that may be fetched at a time: of the chosen dialect, or of the first one before that."""
         source = self._variants[self.variant] if self.variant else next(iter(self._variants.values()))
         return source.concurrent_pages
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
-        """The page in the dialect that answers. Raises ApiError; if none answers, it says what each one said.
+        """Fetches one page, as `Source.fetch_page`, in the dialect that answers.
 
-        If the remembered dialect is refused at the first page of a listing, each dialect is asked once again.
+        If the remembered dialect is refused at the first page of a listing, each dialect is tried once again.
+
+        Raises:
+            ApiError: The page could not be read. If no dialect answers, the message has the answer of each.
         """
         if self.variant is None and (known := await self._known()) is not None:
             try:
                 found = await self._variants[known].fetch_page(cursor, number, before)
             except ApiError as error:
-                if cursor or not _may_speak_another(error):
+                if cursor or not _may_be_other_dialect(error):
                     raise
             else:
                 self.variant = known
                 return found
         if self.variant is None:
-            variant, first = await self._ask_each()
-            await self._memory.keep(str(variant))
+            variant, first = await self._try_each()
+            await self._memory.store_dialect(str(variant))
             self.variant = variant
             if not cursor:
                 return first
         return await self._variants[self.variant].fetch_page(cursor, number, before)
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
-        """The profiles of a page with their traits."""
+        """Fetches the traits of a page's profiles, as `Source.fetch_traits`."""
         assert self.variant
         return await self._variants[self.variant].fetch_traits(page, number, call)
 
     async def _known(self) -> DialectVariant | None:
-        """The way that has answered before, None if none has."""
-        text = await self._memory.find()
+        """Returns the variant that answered before; None if none did."""
+        text = await self._memory.find_dialect()
         return next((variant for variant in self._variants if str(variant) == text), None)
 
-    async def _ask_each(self) -> tuple[DialectVariant, Page]:
-        """The first way that answers, and the first page in it."""
+    async def _try_each(self) -> tuple[DialectVariant, Page]:
+        """Returns the first variant that answers, and the first page in it. Raises ApiError if none does."""
         self.refused = {}
         for variant, source in self._variants.items():
             before = self.refused.get(variant.dialect)
@@ -149,17 +156,18 @@ class AutoSource:
             try:
                 return variant, await source.fetch_page("", 1, 0)
             except ApiError as error:
-                if not _may_speak_another(error) and (isinstance(error, Retry) or self._one_url):
+                if not _may_be_other_dialect(error) and (isinstance(error, Retry) or self._one_url):
                     raise
-                # With its usual scheme a dialect says more about what is wrong.
+                # The error of the usual scheme says more about the cause.
                 self.refused.setdefault(variant.dialect, error)
-        raise self._neither()
+        raise self._combined_error()
 
     @property
     def _one_url(self) -> bool:
         return len(set(self._urls.values())) == 1
 
-    def _neither(self) -> ApiError:
+    def _combined_error(self) -> ApiError:
+        """Returns one error with the answers of all dialects."""
         (_, first), *others = self.refused.items()
         errors = list(self.refused.values())
         transient = next((error for error in errors if isinstance(error, Retry)), None)

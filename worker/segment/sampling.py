@@ -39,7 +39,12 @@ class SampledPage:
 
 
 def select_sample(entries: Iterable[object], share: float) -> SampledPage:
-    """Select the entries of a page that are in the sample. share: above 0 and below 1."""
+    """Selects the entries of a page that are in the sample.
+
+    Args:
+        entries: Entries of the page.
+        share: Share of all profiles, above 0 and below 1.
+    """
     bound = ceil(share * 2 ** (8 * _BYTES)).to_bytes(_BYTES, "big")
     kept: list[object] = []
     left_out = without_id = 0
@@ -57,7 +62,7 @@ def select_sample(entries: Iterable[object], share: float) -> SampledPage:
 
 
 def profile_identifier(entry: dict[str, object]) -> str | None:
-    """Return the identifier of a profile, or None if it has none."""
+    """Returns the identifier of a profile; None if it has none."""
     for key in ("segment_id", "id"):
         value = entry.get(key)
         if isinstance(value, str) and value:
@@ -72,7 +77,12 @@ def _hash(name: str) -> bytes:
 
 
 class SampledSource:
-    """The profiles of `source` that are in the sample. share: share of all profiles, above 0 and below 1."""
+    """A source with only the profiles that are in the sample.
+
+    Args:
+        source: The source of all profiles.
+        share: Share of all profiles, above 0 and below 1.
+    """
 
     def __init__(self, source: Source, share: float) -> None:
         self._source = source

@@ -22,11 +22,11 @@ class DialectStore:
         self._pool = pool
         self._key = keys.dialect(digest)
 
-    async def find(self) -> str | None:
+    async def find_dialect(self) -> str | None:
         """Returns the text of the dialect that answered before (`DialectVariant`); None if none did."""
         found = await self._pool.get(self._key)
         return found.decode() if isinstance(found, bytes) else found
 
-    async def keep(self, dialect: str) -> None:
+    async def store_dialect(self, dialect: str) -> None:
         """Stores the text of the dialect that answered."""
         await self._pool.set(self._key, dialect)

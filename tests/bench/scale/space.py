@@ -97,7 +97,7 @@ class Slots:
         self._gap_s = max(pace_s(inputs.rate), inputs.traits_s / CONCURRENT_REQUESTS)
         self._next = 0.0
 
-    async def slot(self, longest_s: float) -> None:
+    async def wait_for_slot(self, longest_s: float) -> None:
         """Returns when one request may be sent."""
         await self.slots(1)
 

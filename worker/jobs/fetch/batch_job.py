@@ -53,7 +53,7 @@ class BatchJob:
         """Reads the pages, then counts them."""
         try:
             await self._read_and_count()
-        except asyncio.CancelledError:  # the worker stops: hand over, whatever the job was about to do
+        except asyncio.CancelledError:  # the worker stops: hand over
             await self._lease.hand_over(lambda: self._enqueue_next_attempt(0.0, ""))
             raise
 
@@ -143,7 +143,7 @@ class BatchAttempt:
         return await self._batches.begin(self._key, self._holder)
 
     def lease(self, started: StartedBatch) -> Lease[BatchGrant]:
-        """The lease of the attempt."""
+        """Returns the lease of the attempt."""
         return Lease(self._batches, started.lease, self._heartbeat_s)
 
     async def fail(self, started: StartedBatch, failure: SyncFailure) -> None:
@@ -156,4 +156,4 @@ class BatchAttempt:
         await self._batches.retry(BatchGrant(self._key, self._holder), batch_payload(self._key.next_attempt()))
 
     async def on_lease_lost(self) -> None:
-        """Nothing to log: the sync's end is logged by the job that ends it."""
+        """Does nothing, because the job that ends the sync logs its end."""

@@ -76,7 +76,7 @@ class FetchJob:
         """Reads pages until there are no more, the lease ends, or an API must be waited for."""
         try:
             await self._fetch()
-        except asyncio.CancelledError:  # the worker stops: hand over, whatever the job was about to do
+        except asyncio.CancelledError:  # the worker stops: hand over
             await self._lease.hand_over(lambda: self._hand_over(HandOver()))
             if self._committing:
                 await cancel_and_wait([self._committing])

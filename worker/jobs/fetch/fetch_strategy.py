@@ -49,7 +49,11 @@ class FetchStrategy(Protocol):
         """Whether every page that the sync needs was taken."""
 
     def wanted(self, waiting: int) -> bool:
-        """Whether a further page should be requested. waiting: entries of pages that are read and not yet taken."""
+        """Returns whether a further page should be requested.
+
+        Args:
+            waiting: Number of entries of pages that are read and not yet taken.
+        """
 
     def take(self, page: FetchedPage) -> None:
         """Takes the next page and moves on, both or neither. Raises Permanent if the cursors form a loop."""

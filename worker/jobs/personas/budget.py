@@ -18,7 +18,12 @@ from worker.store.documents.sync_progress import StartedJob
 
 
 def credit_limit(request: SyncRequest, max_credits: int | None) -> int | None:
-    """The most credits that a sync may cost; None if there is no limit. max_credits: the limit of the worker."""
+    """Returns the most credits that a sync may cost; None if there is no limit.
+
+    Args:
+        request: Of the sync.
+        max_credits: Limit of the worker (`MAX_CREDITS`) in credits; None if it has none.
+    """
     limits = [limit for limit in (request.max_credits, max_credits) if limit is not None]
     return min(limits, default=None)
 

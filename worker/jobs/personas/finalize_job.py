@@ -77,7 +77,7 @@ class FinalizeJob:
         """Settles every cluster, or plans to, then completes the sync."""
         try:
             await self._plan_or_make()
-        except asyncio.CancelledError:  # whatever it was about to do, it hands over now
+        except asyncio.CancelledError:  # the worker stops: hand over
             await self._lease.hand_over(lambda: self._hand_over(0.0, ""))
             raise
 
@@ -129,7 +129,7 @@ class FinalizeJob:
             snapshot=quality.now if quality.complete else None,
             identity=self._started.request.identity,
         )
-        # Again, for Redis may have been restarted just before the last move.
+        # Again, because Redis may have been restarted just before the last write.
         await self._ensurer.restore_lost()
         await log_end(self._syncs, self._started.lease.sync_id)
 
