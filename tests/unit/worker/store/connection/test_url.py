@@ -109,9 +109,9 @@ def test_tls_files_are_read_at_once(tmp_path: Path) -> None:
         ("redis://me:1?hunter2@localhost", "not known"),
         ("redis://me:1?hunter2=@localhost", "not known"),
         ("redis://me:1#hunter2@localhost", "#"),
-        ("redis://:hunter2[x]@localhost", "no URL"),
-        ("redis://:[hunter2@localhost", "no URL"),
-        ("redis://:hunter2\u2100@localhost", "no URL"),
+        ("redis://:hunter2[x]@localhost", "not a URL"),
+        ("redis://:[hunter2@localhost", "not a URL"),
+        ("redis://:hunter2\u2100@localhost", "not a URL"),
         # what redis-py would take and we do not
         ("redis://:hunter2@localhost?socket_timeout=1", "socket_timeout"),
         ("redis://:hunter2@localhost?socket_connect_timeout=1", "socket_connect_timeout"),
