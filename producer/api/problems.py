@@ -124,7 +124,10 @@ class Problem(Exception):
             **{name: value for name, value in self._members.items() if value},
         }
         return web.Response(
-            text=json_text(document), status=self.status, headers=self.headers, content_type="application/problem+json"
+            body=json_text(document).encode(),
+            status=self.status,
+            headers=self.headers,
+            content_type="application/problem+json",
         )
 
 

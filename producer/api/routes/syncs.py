@@ -29,7 +29,7 @@ from producer.api.bodies import (
 from producer.api.config import ApiLimits
 from producer.api.openapi.operations import Answer, Operation, Parameter
 from producer.api.problems import Problem
-from producer.api.responses import json_response, sync_text
+from producer.api.responses import json_response, json_text_response, sync_text
 from producer.client import SyncClient, SyncConflict
 from worker.clusters import Rules
 from worker.documents import document_types as types
@@ -134,7 +134,7 @@ class SyncRoutes:
 
     async def _shown(self, sync: Sync, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
         now = None if sync.state.is_final else await self._client.now()
-        return web.Response(text=sync_text(sync, now), status=status, headers=headers, content_type="application/json")
+        return json_text_response(sync_text(sync, now), status, headers)
 
     def _with_defaults(self, order: SyncOrder) -> SyncRequest:
         request = order.request()

@@ -1,0 +1,66 @@
+"""Cursors, and what a body may be."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from producer.api.bodies import SyncOrder, decode_cursor, encode_cursor, invalid
+from producer.api.problems import Problem
+from worker.models.request import SyncRequest
+from worker.store import SyncPlace
+
+
+@pytest.mark.parametrize("place", [SyncPlace(0, "a"), SyncPlace(1_795_925_262_792, "syn_1.2~é"), SyncPlace(9, "")])
+def test_a_cursor_leads_back_to_its_place(place: SyncPlace) -> None:
+    cursor = encode_cursor(place)
+    assert cursor
+    assert cursor.replace("-", "").replace("_", "").isalnum()
+    assert decode_cursor(cursor) == place
+
+
+def test_no_place_is_no_cursor() -> None:
+    assert encode_cursor(None) is None
+    assert decode_cursor(None) is None
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "a", "é", "MTIz", "====", "LjE", "eC55", "MTIz LnN5bg", "OTk5OTk5OTk5OTk5OTk5OTk5LmE"]
+)
+def test_what_is_no_cursor_is_refused(cursor: str) -> None:
+    with pytest.raises(Problem) as refused:
+        decode_cursor(cursor)
+    assert refused.value.code == "invalid_request"
+
+
+def test_a_request_is_what_python_callers_send() -> None:
+    order = SyncOrder.model_validate_json('{"space_id": "spa", "max_credits": 5, "force": true}', strict=True)
+    assert order.force
+    assert order.request() == SyncRequest(space_id="spa", max_credits=5)
+    assert order.request().model_dump_json() == SyncRequest(space_id="spa", max_credits=5).model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ("{}", "/space_id"),
+        ('{"space_id": "a b"}', "/space_id"),
+        ('{"space_id": "a", "max_credits": "5"}', "/max_credits"),
+        ('{"space_id": "a", "max_credits": 99999999999999999999}', "/max_credits"),
+        ('{"space_id": "a", "max_profiles": 1.5}', "/max_profiles"),
+        ('{"space_id": "a", "plan_only": 1}', "/plan_only"),
+        ('{"space_id": "a", "a/b": 1}', "/a~1b"),
+        ('{"space_id": "a", "rules": {"name": "x", "traits": [], "clusters": []}}', "/rules/traits"),
+    ],
+)
+def test_a_body_that_is_not_valid_is_refused_with_its_place(body: str, where: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        SyncOrder.model_validate_json(body, strict=True)
+    document = invalid(refused.value)
+    assert where in str(document)
+
+
+def test_a_problem_names_no_value_of_the_body() -> None:
+    with pytest.raises(ValidationError) as refused:
+        SyncOrder.model_validate_json('{"space_id": "top secret"}', strict=True)
+    assert "secret" not in invalid(refused.value).response().body.decode()  # type: ignore[union-attr]
