@@ -66,9 +66,8 @@ async def open_client(
         except StateUnusable:
             raise
         except ConfigurationError as error:
-            keyless = command("sync", "--sandbox")
             raise ConfigurationError(
-                f"{error} Or let {command('init')} ask for them. To see it work without keys: {keyless}"
+                f"{error} The command `init` asks for them. To see it work without keys: {command('sync', '--sandbox')}"
             ) from None
         if not options.sandbox:
             reason = "REDIS_URL is not set" if settings.redis_url is None else "--embedded"

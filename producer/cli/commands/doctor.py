@@ -15,7 +15,7 @@ from dataclasses import asdict
 import aiohttp
 from pydantic import ValidationError
 
-from producer.cli.command_lines import command
+from producer.cli.command_lines import command, with_program_name
 from producer.cli.commands.access_checks import check_account, judge_access, read_first_page
 from producer.cli.commands.doctor_findings import (
     Finding,
@@ -187,7 +187,7 @@ async def _segment(
     settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
 ) -> AsyncIterator[Finding]:
     if settings.segment_token is None:
-        advice = f"Export a token that may read the space, or let {command('init')} ask for it."
+        advice = with_program_name("Export a token that may read the space. `segment-personas init` asks for it.")
         yield Finding("fail", "Segment", "SEGMENT_TOKEN is not set", advice, id="segment.access")
         return
     if space_id is None:
@@ -253,7 +253,7 @@ async def _mavera(
     settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
 ) -> AsyncIterator[Finding]:
     if settings.mavera_api_key is None:
-        advice = f"Export the key of your account, or let {command('init')} ask for it."
+        advice = with_program_name("Export the key of your account. `segment-personas init` asks for it.")
         yield Finding("fail", "Mavera", "MAVERA_API_KEY is not set", advice, id="mavera.access")
         return
     client = mavera_client(settings, session)
