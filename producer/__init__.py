@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from producer.blocking import run_sync
     from producer.client import SyncClient, SyncConflict, SyncFailed, SyncNotFound
     from worker.clusters.rules.toml_file import parse_rules
-    from worker.errors import ConfigurationError, PersonasError, StoreUnavailable
+    from worker.errors import ConfigurationError, InvalidRequest, PersonasError, StoreUnavailable
     from worker.models.request import SyncRequest
     from worker.models.sync import Sync, SyncState
 
 __all__ = [
     "ConfigurationError",
+    "InvalidRequest",
     "PersonasError",
     "StoreUnavailable",
     "Sync",
@@ -39,7 +40,7 @@ _MODULES = {
     "producer.blocking": ("run_sync",),
     "producer.client": ("SyncClient", "SyncConflict", "SyncFailed", "SyncNotFound"),
     "worker.clusters.rules.toml_file": ("parse_rules",),
-    "worker.errors": ("ConfigurationError", "PersonasError", "StoreUnavailable"),
+    "worker.errors": ("ConfigurationError", "InvalidRequest", "PersonasError", "StoreUnavailable"),
     "worker.models.request": ("SyncRequest",),
     "worker.models.sync": ("Sync", "SyncState"),
 }

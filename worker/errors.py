@@ -2,6 +2,7 @@
 
     PersonasError
     ├── ConfigurationError        a setting or argument of this process is wrong: exit code 2
+    │   ├── InvalidRequest        a field of a request has a value that it does not accept
     │   └── StoreUnusable         Redis answers, but lacks something that this program needs: exit code 2
     ├── StoreUnavailable          Redis cannot be reached
     ├── LeaseLost                 another job owns the sync, or it was cancelled: stop and commit nothing
@@ -38,6 +39,18 @@ class PersonasError(Exception):
 
 class ConfigurationError(PersonasError):
     """A setting or an argument is missing or malformed. The message names it."""
+
+
+class InvalidRequest(ConfigurationError):
+    """A request has a field that is not known, or a value that the field does not accept.
+
+    Attributes:
+        problems: For each field, such as `max_profiles`, what it accepts. An empty name: the fields do not go together.
+    """
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{field} {sentence}".strip() for field, sentence in problems.items()))
+        self.problems = problems
 
 
 class StoreUnusable(ConfigurationError):

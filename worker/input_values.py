@@ -142,7 +142,7 @@ def describe_field(field: FieldInfo) -> str:
     metadata = [*_metadata(field)]
     expected = next((one for one in metadata if isinstance(one, Expected)), Expected())
     choices = [*_choices(field.annotation)]
-    if choices:
+    if choices and not expected.what:
         return f"one of: {', '.join(map(str, choices))}"
     what = expected.what or _noun(field.annotation)
     text = what + _bounds(metadata)
@@ -195,7 +195,7 @@ def _bounds(metadata: list[Any]) -> str:
     found = {name: value for one in metadata for name in names if (value := getattr(one, name, None)) is not None}
     if "ge" in found and "le" in found:
         return f" from {_figure(found['ge'])} to {_figure(found['le'])}"
-    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    words = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
     bounds = [f"{word} {_figure(found[name])}" for name, word in words.items() if name in found]
     if not bounds and "max_length" in found:
         return f" of at most {found['max_length']} characters"

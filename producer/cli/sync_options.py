@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import ValidationError
-
 from producer.cli.input_files import check_file_names
 from producer.cli.terminal import Screen
 from producer.embedded import DEMO_SPACE_ID
 from producer.rules_file import load_chosen_rules
 from worker.clusters import Rules
-from worker.errors import ConfigurationError
+from worker.errors import ConfigurationError, InvalidRequest
 from worker.models.request import (
     FAN_OUT_NEEDS_INLINE,
     FAN_OUT_READS_ALL,
@@ -203,10 +201,7 @@ def _request(
             plan_only=plan_only,
             max_credits=options.max_credits,
         )
-    except ValidationError as error:  # typer has seen to the other options
-        match error.errors(include_input=False)[0]["loc"]:
-            case ("file",):
-                raise ConfigurationError("--from-file: this cannot be a file name.") from None
-        raise ConfigurationError(
-            f"{space_id!r} cannot be a space id: it has at most 128 ASCII letters, digits and characters of . _ ~ -"
-        ) from None
+    except InvalidRequest as error:  # the command line has checked the other options
+        if "file" in error.problems:
+            raise ConfigurationError("--from-file: this cannot be a file name.") from None
+        raise ConfigurationError(f"{space_id!r} cannot be a space id: it {error.problems['space_id']}.") from None

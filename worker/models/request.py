@@ -9,7 +9,7 @@ import hashlib
 import json
 from contextlib import suppress
 from functools import lru_cache
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import orjson
 from pydantic import (
@@ -29,7 +29,14 @@ from pydantic import (
 
 from worker.clusters import RECIPE, Rules
 from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
+from worker.errors import InvalidRequest
+from worker.input_values import Expected, describe_problem
 from worker.models.versions import NewerVersion, check_version
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
 Strategy = Literal["auto", "chain", "fan-out"]
 
@@ -67,11 +74,31 @@ FAN_OUT_NEEDS_INLINE = "fan-out is for the dialect inline; profile-api always fe
 
 
 TRAIT_CLASS_NEEDS_PROFILE_API = (
-    "only the dialect profile-api can ask for one class of traits; leave it out, or choose profile-api"
+    "only the dialect profile-api can ask for one class of traits; leave the class out, or choose profile-api"
 )
 
 
 FAN_OUT_READS_ALL = "a sample cannot be fanned out, because its pages would be read whole; leave out one of the two"
+
+
+_SPACE_ID = Expected("1 to 128 ASCII letters, digits and characters of . _ ~ -", example="spa_123")
+_FILE = Expected("a path without control characters", example="profiles.ndjson")
+_RULES = Expected(f"Rules, or the name of rules that ship with the program ({', '.join(BUILTIN_RULES)})")
+
+
+def describe_problems(model: type[BaseModel], error: ValidationError) -> dict[str, str]:
+    """What the fields accept whose values `model` refuses, by name; a place inside `rules` is named with dots."""
+    found: dict[str, str] = {}
+    for problem in error.errors(include_input=False, include_url=False):
+        name, *place = map(str, problem["loc"] or ("",))
+        if problem["type"] == "missing":
+            sentence = "is required"
+        elif place and name == "rules":
+            sentence = problem["msg"].removeprefix("Value error, ")
+        else:  # the place in the value is the member of a union that pydantic tried
+            place, sentence = [], describe_problem(model, problem)
+        found.setdefault(".".join((name, *place)), sentence)
+    return found
 
 
 def _chosen(strategy: Strategy) -> Strategy:
@@ -79,12 +106,30 @@ def _chosen(strategy: Strategy) -> Strategy:
     return "chain" if strategy == "auto" else strategy
 
 
-class SyncRequest(BaseModel):
-    """A request for a sync. It holds everything that shapes the result, so that every worker produces the same."""
+class _ExplainedRequest(ModelMetaclass):
+    """Lets `SyncRequest(...)` raise InvalidRequest. `model_validate` keeps pydantic's error, which names each place."""
+
+    if not TYPE_CHECKING:  # type checkers take the signature from the fields
+
+        def __call__(cls, *arguments: Any, **fields: Any) -> Any:
+            try:
+                return super().__call__(*arguments, **fields)
+            except ValidationError as error:
+                raise InvalidRequest(describe_problems(cls, error)) from None
+
+
+class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
+    """A request for a sync. It holds everything that shapes the result, so that every worker produces the same.
+
+    Raises:
+        InvalidRequest: A field is not known or has a value that it does not accept, or two fields exclude each other.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    space_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$", description="Segment space")
+    space_id: Annotated[str, _SPACE_ID] = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$", description="Segment space"
+    )
     dialect: Literal["auto", "inline", "profile-api"] = Field(
         default="auto",
         description="How Segment is asked. inline: traits in the list; profile-api: one call for each profile's; "
@@ -99,16 +144,16 @@ class SyncRequest(BaseModel):
     trait_class: Literal["computed_trait", "audience"] | None = Field(
         default=None, description="Read only traits of this class (profile-api)"
     )
-    rules: Annotated[Rules, BeforeValidator(_as_rules), PlainSerializer(_written)] = Field(
+    rules: Annotated[Rules, BeforeValidator(_as_rules), PlainSerializer(_written), _RULES] = Field(
         default=RECIPE, description="Traits and clusters, or the name of rules that ship with the program"
     )
-    file: str | None = Field(
+    file: Annotated[str | None, _FILE] = Field(
         default=None,
         max_length=4096,
         pattern=r"^\P{Cc}+$",
         description="Read this file instead of the space: a path on the workers; one profile a line, maybe in gzip",
     )
-    sample: float | None = Field(
+    sample: Annotated[float | None, Expected(example="0.05")] = Field(
         default=None, gt=0, lt=1, description="Read only this share of the profiles, picked by their identifiers"
     )
     max_profiles: int | None = Field(default=None, ge=1, description="Stop reading after this many profiles")
@@ -117,7 +162,7 @@ class SyncRequest(BaseModel):
         default="upsert",
         description="upsert: update the cluster's persona if it has one; create: always make new ones",
     )
-    allow_partial: bool | Literal["create"] = Field(
+    allow_partial: Annotated[bool | Literal["create"], Expected("true, false or `create`")] = Field(
         default=False,
         description="Let a sync of a part of the space create personas, and overwrite those made from all of it; "
         "`create`: only the former",
@@ -146,7 +191,7 @@ class SyncRequest(BaseModel):
     @model_validator(mode="after")
     def _fits_a_file(self) -> Self:
         if self.file is not None and (self.trait_class or self.dialect == "profile-api" or self.fans_out):
-            raise ValueError("a file has neither a dialect nor classes of traits, nor can it be fanned out")
+            raise ValueError("a file has no dialect and no classes of traits, and it cannot be fanned out")
         return self
 
     @classmethod

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 
 import aiohttp
-from pydantic import ValidationError
 
 from producer.cli.command_lines import command, with_program_name
 from producer.cli.commands.access_checks import check_account, judge_access, read_first_page
@@ -36,7 +35,7 @@ from producer.cli.run_command import run_command
 from producer.cli.terminal import stdout
 from producer.rules_file import load_chosen_rules
 from worker.clusters import RECIPE, Rules
-from worker.errors import ApiError, ConfigurationError, PersonasError, StoreUnavailable
+from worker.errors import ApiError, ConfigurationError, InvalidRequest, PersonasError, StoreUnavailable
 from worker.http.client import new_session
 from worker.jobs.personas.lookup.orphans import Owner, find_orphans
 from worker.jobs.personas.lookup.persona_list import age_order, find_twins
@@ -196,7 +195,7 @@ async def _segment(
         return
     try:
         request = SyncRequest(space_id=space_id, dialect=settings.segment_dialect, rules=rules)
-    except ValidationError:
+    except InvalidRequest:
         found = f"{space_id!r} cannot be a space id"
         yield Finding("fail", "Segment", found, "Copy it from Segment: spa_…", id="segment.access")
         return

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeVar
 
-from pydantic import ValidationError
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -24,7 +23,7 @@ from producer.cli.terminal import Screen, stdout
 from producer.embedded import sandbox_settings
 from worker.clusters.suggest.profiling import TraitCandidate
 from worker.clusters.suggest.proposal import Suggestion, suggest
-from worker.errors import ApiError, ConfigurationError, ResumableStop
+from worker.errors import ApiError, ConfigurationError, InvalidRequest, ResumableStop
 from worker.http.client import new_session
 from worker.jobs.services import segment_source
 from worker.models.request import SyncRequest
@@ -100,8 +99,10 @@ def _request(settings: Settings, sample: Sample) -> SyncRequest:
         return SyncRequest(
             space_id=space_id, dialect=sample.dialect or settings.segment_dialect, collection=sample.collection
         )
-    except ValidationError:
-        raise ConfigurationError(f"{space_id!r} cannot be a space id: copy it from Segment (spa_…).") from None
+    except InvalidRequest:
+        raise ConfigurationError(
+            f"{space_id!r} cannot be a space id.", hint="Copy the id from Segment: spa_…"
+        ) from None
 
 
 async def _read(source: Source, most: int | None, call: Pace) -> Sequence[object]:

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from worker.clusters import RECIPE, Rules
+from worker.errors import InvalidRequest
 from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.request import SyncRequest
 from worker.models.sync import FINAL, Sync, SyncState, job_kind, new_sync_id
@@ -59,8 +60,9 @@ def test_a_space_id_fits_into_a_path_and_a_key(space_id: str) -> None:
     "space_id", ["", ".", "..", "-x", "a/b", "a b", "a?b", "a#b", "a%2Fb", "spa_1\n", "spa:1", "{x}", "ä", "x" * 129]
 )
 def test_what_would_not_fit_is_no_space_id(space_id: str) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidRequest) as caught:
         SyncRequest(space_id=space_id)
+    assert caught.value.problems.keys() == {"space_id"}
 
 
 MINE_JSON: dict[str, Any] = {
@@ -113,6 +115,34 @@ for _ in range(5_000):
 def test_a_request_with_an_option_that_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         SyncRequest.model_validate({"space_id": "spa_1", **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "problems"),
+    [
+        ({}, {"space_id": "is required"}),
+        ({"space_id": "s", "unknown": 1}, {"unknown": "not known"}),
+        (
+            {"space_id": "s", "max_profiles": 0, "mode": "x"},
+            {"max_profiles": "of at least 1", "mode": "upsert, create"},
+        ),
+        ({"space_id": "s", "sample": 2}, {"sample": "below 1, such as 0.05"}),
+        ({"space_id": "s", "allow_partial": "x"}, {"allow_partial": "`create`"}),
+        ({"space_id": "s", "rules": "x"}, {"rules": "recipe"}),
+        ({"space_id": "s", "rules": {"name": "m"}}, {"rules.traits": "required", "rules.clusters": "required"}),
+        ({"space_id": "s", "file": "x", "strategy": "fan-out"}, {"": "cannot be fanned out"}),
+    ],
+)
+def test_an_invalid_request_names_each_field_and_what_it_accepts(
+    options: dict[str, Any], problems: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        SyncRequest(**options)
+    assert caught.value.problems.keys() == problems.keys()
+    for field, fragment in problems.items():
+        assert fragment in caught.value.problems[field]
+        assert field in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_auto_is_the_chain_and_fan_out_is_another_way_to_the_same_result() -> None:
