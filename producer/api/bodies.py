@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from producer.api.config import ApiLimits
 from producer.api.problems import Problem
@@ -21,12 +19,20 @@ from worker.store import SyncPlace
 
 Model = TypeVar("Model", bound=BaseModel)
 
-Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+def _whole(value: object) -> object:
+    """1.0 is an integer in JSON Schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count = Annotated[int, Field(ge=0, le=2**53 - 1), BeforeValidator(_whole)]
 """An integer that every JSON reader represents exactly."""
+CountFromOne = Annotated[int, Field(ge=1, le=2**53 - 1), BeforeValidator(_whole)]
 
 _KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 KEY_PATTERN = f"^{_KEY.pattern}$"
-SYNC_ID = re.compile(r"[A-Za-z0-9_.~-]{1,128}")
+SYNC_ID = re.compile(r"[!-~]{1,128}")
+CURSOR_PATTERN = f"^[0-9]{{1,16}}[.]{SYNC_ID.pattern}$"
 SPACE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 MAX_LIMIT = 100
 
@@ -34,10 +40,8 @@ MAX_LIMIT = 100
 class SyncOrder(SyncRequest):
     """What to sync. Everything but `space_id` has a default."""
 
-    max_profiles: Annotated[int, Field(ge=1, le=2**53 - 1)] | None = Field(
-        default=None, description="Stop reading after this many profiles"
-    )
-    min_cluster_size: int = Field(default=3, ge=1, le=2**53 - 1, description="A smaller cluster makes no persona")
+    max_profiles: CountFromOne | None = Field(default=None, description="Stop reading after this many profiles")
+    min_cluster_size: CountFromOne = Field(default=3, description="A smaller cluster makes no persona")
     max_credits: Count | None = Field(default=None, description="Spend no more credits than these")
     force: bool = Field(default=False, description="Start it also if another sync of the space runs")
 
@@ -80,7 +84,7 @@ class ListQuery(BaseModel):
     space_id: str | None = Field(default=None, pattern=f"^{SPACE_ID.pattern}$")
     state: frozenset[Status | Literal["unreadable"]] = frozenset()
     limit: int = Field(default=20, ge=1, le=MAX_LIMIT)
-    cursor: str | None = Field(default=None, max_length=400)
+    cursor: str | None = Field(default=None, pattern=CURSOR_PATTERN)
 
 
 class SpaceQuery(BaseModel):
@@ -161,24 +165,16 @@ def idempotency_key(request: web.Request) -> str | None:
 
 
 def encode_cursor(place: SyncPlace | None) -> str | None:
-    """A place in the list of syncs as an opaque text; None if there is none."""
-    if place is None:
-        return None
-    return base64.urlsafe_b64encode(f"{place.created_ms}.{place.sync_id}".encode()).decode().rstrip("=")
+    """A place in the list of syncs as a text; None if there is none."""
+    return f"{place.created_ms}.{place.sync_id}" if place else None
 
 
 def decode_cursor(cursor: str | None) -> SyncPlace | None:
-    """The place that `encode_cursor` wrote. Raises Problem."""
+    """The place that `encode_cursor` wrote."""
     if cursor is None:
         return None
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-        created_ms, dot, sync_id = text.partition(".")
-        if dot and re.fullmatch(r"[0-9]{1,16}", created_ms):
-            return SyncPlace(int(created_ms), sync_id)
-    except (binascii.Error, ValueError):
-        pass
-    raise _invalid("cursor", "is not the next_cursor of a list")
+    created_ms, _, sync_id = cursor.partition(".")
+    return SyncPlace(int(created_ms), sync_id)
 
 
 def invalid(error: ValidationError, *, pointer: bool = True) -> Problem:

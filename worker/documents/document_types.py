@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import Field, Json
 from typing_extensions import TypedDict
 
 Time = Annotated[
@@ -257,3 +257,11 @@ class PersonaEntry(TypedDict):
         Annotated[list[str] | None, Field(description="Other personas with this reference; null: unknown")]
     ]
     orphan: NotRequired[Annotated[bool, Field(description="Whether its cluster is no longer in the rules")]]
+
+
+class StreamEvent(TypedDict):
+    """A server-sent event."""
+
+    id: Annotated[str, Field(description="Version of the sync, for `Last-Event-ID`")]
+    event: Annotated[Literal["sync", "end"], Field(description="`end`: the sync has ended, and so does the stream")]
+    data: Annotated[Json[Sync], Field(description="The sync")]

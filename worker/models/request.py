@@ -150,7 +150,7 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
     file: Annotated[str | None, _FILE] = Field(
         default=None,
         max_length=4096,
-        pattern=r"^\P{Cc}+$",
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]+$",  # no control characters
         description="Read this file instead of the space: a path on the workers; one profile a line, maybe in gzip",
     )
     sample: Annotated[float | None, Expected(example="0.05")] = Field(

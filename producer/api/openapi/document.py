@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from producer.api.openapi.operations import Answer, Operation, Parameter
 from producer.api.problems import PROBLEMS, ProblemDocument
 from worker.clusters.rules.builtin import BUILTIN_RULES
+from worker.documents.document_types import StreamEvent
 
 _ALWAYS = ("cross_origin", "internal_error", "timeout")
 """Codes with which every route may answer."""
@@ -85,9 +86,15 @@ class _Models:
 
     def __init__(self) -> None:
         self._found: dict[str, Any] = {}
+        self._references: dict[Any, dict[str, Any]] = {}
 
     def reference(self, model: Any) -> dict[str, Any]:
         """A reference to the schema of a model; the schema itself if it has no name."""
+        if model not in self._references:
+            self._references[model] = self._add(model)
+        return self._references[model]
+
+    def _add(self, model: Any) -> dict[str, Any]:
         adapter: TypeAdapter[Any] = TypeAdapter(model)
         schema = adapter.json_schema(ref_template="#/components/schemas/{model}", mode="validation")
         for name, definition in schema.pop("$defs", {}).items():
@@ -166,7 +173,13 @@ def _answer(answer: Answer, models: _Models) -> dict[str, Any]:
         }
     if answer.model is not None:
         described["content"] = {answer.media_type: {"schema": models.reference(answer.model)}}
-    elif answer.media_type != "application/json":
+    if answer.links:
+        described["links"] = {
+            name: {"operationId": name, "parameters": {"id": "$response.body#/sync_id"}} for name in answer.links
+        }
+    if answer.media_type == "text/event-stream":
+        described["content"] = {answer.media_type: {"schema": models.reference(StreamEvent)}}
+    elif answer.model is None and answer.media_type != "application/json":
         described["content"] = {answer.media_type: {"schema": {"type": "string"}}}
     return described
 

@@ -44,14 +44,14 @@ class Answer:
         model: The type of its JSON; None: it has no body, or one of `media_type`.
         media_type: Of its body.
         headers: Headers by their description.
-        example: An example of its body.
+        links: Names of operations whose path takes the `sync_id` of the body.
     """
 
     description: str
     model: Any = None
     media_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
-    example: Any = None
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

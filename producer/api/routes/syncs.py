@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 from producer.api.bodies import (
+    CURSOR_PATTERN,
     KEY_PATTERN,
     MAX_LIMIT,
     SPACE_ID,
@@ -47,6 +48,10 @@ SYNC_PARAMETER = Parameter(
     required=True,
     examples=("syn_9f2b6c1d0e4a7f83",),
 )
+
+
+_LINKS = ("getSync", "streamSync", "applySync", "cancelSync", "resumeSync")
+"""What can be done with a sync whose id is in a response."""
 
 
 class SyncList(TypedDict):
@@ -160,12 +165,13 @@ class SyncRoutes:
                 "syncs",
                 "Start a sync, or a preview",
                 {
-                    202: Answer("A new sync", types.Sync, headers={"Location": "The sync"}),
+                    202: Answer("A new sync", types.Sync, headers={"Location": "The sync"}, links=_LINKS),
                     200: Answer(
                         "A sync that this request means already: it runs with the same options, or the same "
                         "`Idempotency-Key` has started it",
                         types.Sync,
                         headers={"Location": "The sync"},
+                        links=_LINKS,
                     ),
                 },
                 scope="write",
@@ -222,7 +228,12 @@ class SyncRoutes:
                         "Most syncs of the page",
                         {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 20},
                     ),
-                    Parameter("cursor", "query", "`next_cursor` of the page before", {"type": "string"}),
+                    Parameter(
+                        "cursor",
+                        "query",
+                        "`next_cursor` of the page before",
+                        {"type": "string", "pattern": CURSOR_PATTERN},
+                    ),
                 ),
             ),
             Operation(

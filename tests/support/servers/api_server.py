@@ -124,13 +124,12 @@ async def start_api(
         await know_run(pool)
         sandbox = await stack.enter_async_context(Sandbox(SandboxOptions(spaces=spaces or {"spa": RECIPE}, **options)))
         chosen = load_settings(
-            **{name.lower(): value for name, value in QUICK.items()},
+            **{**{name.lower(): value for name, value in QUICK.items()}, **(settings or {})},
             redis_url=redis.url,
             segment_token="sandbox",
             mavera_api_key="mvra_test_sandbox",
             segment_base_url=sandbox.segment_url,
             mavera_base_url=sandbox.mavera_url,
-            **(settings or {}),
         )
         client = SyncClient.from_pool(pool, chosen)
         listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -5,18 +5,15 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from producer.api.bodies import SyncOrder, decode_cursor, encode_cursor, invalid
-from producer.api.problems import Problem
+from producer.api.bodies import ListQuery, SyncOrder, decode_cursor, encode_cursor, invalid
 from worker.models.request import SyncRequest
 from worker.store import SyncPlace
 
 
-@pytest.mark.parametrize("place", [SyncPlace(0, "a"), SyncPlace(1_795_925_262_792, "syn_1.2~é"), SyncPlace(9, "")])
+@pytest.mark.parametrize("place", [SyncPlace(0, "a"), SyncPlace(1_795_925_262_792, "syn_1.2~&"), SyncPlace(9, ".")])
 def test_a_cursor_leads_back_to_its_place(place: SyncPlace) -> None:
     cursor = encode_cursor(place)
-    assert cursor
-    assert cursor.replace("-", "").replace("_", "").isalnum()
-    assert decode_cursor(cursor) == place
+    assert decode_cursor(ListQuery(cursor=cursor).cursor) == place
 
 
 def test_no_place_is_no_cursor() -> None:
@@ -24,13 +21,10 @@ def test_no_place_is_no_cursor() -> None:
     assert decode_cursor(None) is None
 
 
-@pytest.mark.parametrize(
-    "cursor", ["", "a", "é", "MTIz", "====", "LjE", "eC55", "MTIz LnN5bg", "OTk5OTk5OTk5OTk5OTk5OTk5LmE"]
-)
+@pytest.mark.parametrize("cursor", ["", "a", "é", "12", "12.", ".a", "x.a", "1" * 17 + ".a", "1.\n", "1.a b", "-1.a"])
 def test_what_is_no_cursor_is_refused(cursor: str) -> None:
-    with pytest.raises(Problem) as refused:
-        decode_cursor(cursor)
-    assert refused.value.code == "invalid_request"
+    with pytest.raises(ValidationError):
+        ListQuery(cursor=cursor)
 
 
 def test_a_request_is_what_python_callers_send() -> None:
@@ -58,6 +52,10 @@ def test_a_body_that_is_not_valid_is_refused_with_its_place(body: str, where: st
         SyncOrder.model_validate_json(body, strict=True)
     document = invalid(refused.value)
     assert where in str(document)
+
+
+def test_an_integer_may_have_a_decimal_point() -> None:
+    assert SyncOrder.model_validate_json('{"space_id": "a", "max_credits": 5.0}', strict=True).max_credits == 5
 
 
 def test_a_problem_names_no_value_of_the_body() -> None:
