@@ -56,7 +56,7 @@ async def embedded_client(
 
     async with closing(embedded_pool()) as pool:
         worker = asyncio.create_task(
-            serve(settings, pool, ready=ready.set, opener=opener, claims=claims), name="worker"
+            serve(settings, pool, ready=ready.set, opener=opener, claims=claims, ends_with_pool=True), name="worker"
         )
         worker.add_done_callback(interrupt)
         try:
@@ -89,6 +89,7 @@ async def sandbox_settings(
                     "mavera_base_url": sandbox.mavera_url,
                     "mavera_api_key": SecretStr(options.mavera_key or "mvra_test_sandbox"),
                     "redis_url": None,
+                    "webhook_url": None,  # made-up events stay in this process too
                 }
             )
 

@@ -54,6 +54,7 @@ class ScheduleClient:
         *,
         timezone: str = "UTC",
         missed: Missed = "run-once",
+        alert_after_s: float | None = None,
     ) -> ScheduleStatus:
         """Adds a schedule.
 
@@ -66,13 +67,22 @@ class ScheduleClient:
             timezone: IANA name of the time zone in which `cron` is read.
             missed: What happens to ticks that came while no worker was alive: `run-once` starts one sync for all of
                 them, `skip` none.
+            alert_after_s: Seconds without a complete sync of the space after which workers with `WEBHOOK_URL` send
+                `sync.overdue`; at least 3,600. None: never.
 
         Raises:
-            ConfigurationError: The cron expression or the time zone cannot be used.
+            ConfigurationError: The cron expression, the time zone or another option cannot be used.
             TooManySchedules: 1,000 schedules exist.
         """
         try:
-            schedule = Schedule(request=request, cron=cron, timezone=timezone, missed=missed, account=self._account)
+            schedule = Schedule(
+                request=request,
+                cron=cron,
+                timezone=timezone,
+                missed=missed,
+                alert_after_s=alert_after_s,
+                account=self._account,
+            )
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             raise ConfigurationError(str(problem["msg"]).removeprefix("Value error, ")) from None

@@ -7,6 +7,7 @@ with an example, and never shows the value: it may be a secret.
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
@@ -209,3 +210,30 @@ def _figure(value: float) -> str:
 def _example(field: FieldInfo) -> str:
     default = field.default
     return f"{default:g}" if isinstance(default, int | float) and not isinstance(default, bool) else ""
+
+
+_SECRET_PREFIX = "whsec_"
+_SECRET_BYTES = range(24, 65)
+"""Length of a secret of webhooks, in bytes, as Standard Webhooks has it."""
+
+
+def read_webhook_secrets(text: str) -> tuple[bytes, ...]:
+    """Reads one or several secrets of webhooks, separated by spaces.
+
+    Raises:
+        ValueError: One of them is not `whsec_` and base64 of 24 to 64 bytes. The message does not contain it.
+    """
+    secrets = tuple(map(_webhook_secret, text.split()))
+    if not all(secrets) or not secrets:
+        raise ValueError("must be whsec_ and base64 of 24 to 64 bytes; several are separated by spaces")
+    return secrets
+
+
+def _webhook_secret(text: str) -> bytes:
+    """The bytes of a secret; empty if it is malformed."""
+    coded = text.removeprefix(_SECRET_PREFIX).rstrip("=")
+    try:
+        secret = b64decode(coded + "=" * (-len(coded) % 4), validate=True)
+    except ValueError:
+        return b""
+    return secret if text.startswith(_SECRET_PREFIX) and len(secret) in _SECRET_BYTES else b""

@@ -39,6 +39,7 @@ from worker.input_values import (
     read_percent,
     read_seconds,
     read_share,
+    read_webhook_secrets,
     read_with,
 )
 from worker.secret_masking import keep_secret
@@ -69,6 +70,24 @@ def _token(secret: SecretStr) -> SecretStr:
     if not _is_word(token):
         raise ValueError("must be the bare token: printable ASCII without spaces")
     return SecretStr(token)
+
+
+def _webhook_url(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value().strip()
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not _is_word(url) or "@" in parts.netloc or "#" in url:
+        raise ValueError("must be an http:// or https:// URL with a host, without a user and a fragment")
+    return SecretStr(url)
+
+
+def _webhook_secret(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value().strip()
+    read_webhook_secrets(text)
+    return SecretStr(text)
 
 
 def _stripped(secret: SecretStr) -> SecretStr:
@@ -228,6 +247,21 @@ class Settings(ClientConfig):
         2, ge=0, le=1e6, description="Percent by which a mean must move before its persona is updated"
     )
 
+    webhook_url: Annotated[SecretStr, AfterValidator(_webhook_url)] | None = Field(
+        None, description="Where workers send events, such as the end of each sync; if unset, nowhere"
+    )
+    webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
+        None,
+        description="Secret of the signatures: whsec_ and base64; separated by spaces, several during a change",
+    )
+    webhook_format: Annotated[Literal["standard", "slack"], BeforeValidator(_lower)] = Field(
+        "standard",
+        description="standard: signed JSON (Standard Webhooks); slack: a text for Slack's incoming webhooks",
+    )
+    credits_low: Count = Field(
+        1500, ge=0, description="Credits that the account can spend, below which credits.low is sent; 0: never"
+    )
+
     worker_slots: Count = Field(10, ge=1, le=1000, description="Jobs that one worker runs at a time")
     lease_s: Seconds = Field(20, description="Seconds that a fetch job runs before it hands over to the next one")
     max_revivals: Count = Field(
@@ -256,11 +290,21 @@ class Settings(ClientConfig):
         for secret in (self.segment_token, self.mavera_api_key):
             if secret:
                 keep_secret(secret.get_secret_value())
+        if self.webhook_url:
+            keep_secret(self.webhook_url.get_secret_value())
+        for part in self.webhook_secret.get_secret_value().split() if self.webhook_secret else ():
+            keep_secret(part)
         if self.redis_url:
             with suppress(ValueError):  # a malformed URL is reported where it is used
                 password = urlsplit(self.redis_url.get_secret_value()).password or ""
                 for form in (password, unquote(password)):
                     keep_secret(form)
+        return self
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed(self) -> Self:
+        if self.webhook_url and self.webhook_format == "standard" and self.webhook_secret is None:
+            raise ValueError("WEBHOOK_SECRET must be set with WEBHOOK_URL, unless WEBHOOK_FORMAT is slack")
         return self
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from worker.mavera import MaveraClient
 from worker.segment import InlineApi
 from worker.store import BatchStore, JobSyncStore, PersonaStore
 from worker.store.schedules.schedule_store import TickStore
+from worker.store.webhooks.outbox_store import OutboxStore
 
 _METHODS: dict[str, tuple[type, Callable[..., Awaitable[Any]]]] = {
     "begin": (JobSyncStore, JobSyncStore.begin),
@@ -34,6 +35,8 @@ _METHODS: dict[str, tuple[type, Callable[..., Awaitable[Any]]]] = {
     "hand_over": (JobSyncStore, JobSyncStore.hand_over),
     "complete": (JobSyncStore, JobSyncStore.complete),
     "fire": (TickStore, TickStore.fire),
+    "take_events": (OutboxStore, OutboxStore.take),
+    "deliver": (OutboxStore, OutboxStore.delivered),
 }
 POINTS = [f"{when}_{what}" for what in _METHODS for when in ("before", "after")]
 HOW = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}

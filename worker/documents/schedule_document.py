@@ -5,7 +5,7 @@ from __future__ import annotations
 from worker.clusters import RECIPE
 from worker.documents.json_format import iso_time
 from worker.models.request import SyncRequest
-from worker.models.schedule import ScheduleStatus, UnreadableSchedule
+from worker.models.schedule import Schedule, ScheduleStatus, UnreadableSchedule
 
 
 def schedule_document(status: ScheduleStatus, now: float) -> dict[str, object]:
@@ -17,12 +17,27 @@ def schedule_document(status: ScheduleStatus, now: float) -> dict[str, object]:
         "cron": schedule.cron,
         "timezone": schedule.timezone,
         "missed": schedule.missed,
+        "alert_after_s": schedule.alert_after_s,
+        "overdue": status.overdue,
         "paused": status.paused,
         "next": [iso_time(tick) for tick in status.upcoming(now)],
         "last_tick": iso_time(status.last_tick),
         "last_result": status.last_result,
         "last_sync_id": status.last_sync_id or None,
         "created_at": iso_time(status.created_at),
+        "options": request_options(schedule.request),
+    }
+
+
+def overdue_document(schedule: Schedule, last_complete_at: float | None) -> dict[str, object]:
+    """What `sync.overdue` says. last_complete_at: when the last complete sync had read everything; None: never."""
+    return {
+        "schedule_id": schedule.id,
+        "space_id": schedule.request.space_id,
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "alert_after_s": schedule.alert_after_s,
+        "last_complete_at": iso_time(last_complete_at),
         "options": request_options(schedule.request),
     }
 

@@ -112,6 +112,7 @@ class HttpClient:
         *,
         params: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
         permit: Callable[[], bool] | None = None,
         on_connected: Callable[[], Awaitable[None]] | None = None,
     ) -> Reply:
@@ -121,7 +122,8 @@ class HttpClient:
             method: HTTP method.
             path: Below the base URL.
             params: Of the query.
-            json: The body.
+            json: The body, as a document.
+            body: The body, as JSON that is sent byte by byte; instead of `json`.
             permit: Asked in the last moment, when the connection is made and the body is about to go out; if it says
                 no, the body is not sent.
             on_connected: Awaited on that connection before `permit` is asked, however long the connection took. What
@@ -136,7 +138,8 @@ class HttpClient:
             problem = f"{self._proxy_problem} is not the URL of an HTTP proxy"
             raise TransportError(problem, maybe_done=False, lasting=True, hint=hint)
         url = URL(self._base + path).with_query(params) if params else URL(self._base + path)
-        body = None if json is None else orjson.dumps(json)
+        if json is not None:
+            body = orjson.dumps(json)
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
         guarded_body = _GuardedBody(body or b"", permit, on_connected) if permit else None
         if guarded_body:

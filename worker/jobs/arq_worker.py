@@ -24,7 +24,7 @@ from arq.worker import Function, Worker, func
 
 from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
 from worker.http.client import new_session
-from worker.jobs.composition import batch, build_watchdog, finalize, walk
+from worker.jobs.composition import batch, build_deliverer, build_watchdog, finalize, walk
 from worker.jobs.job_payloads import JOB_VERSION
 from worker.jobs.process import heartbeat_file, tune_garbage_collector
 from worker.jobs.services import WorkerServices, job_timeout_s
@@ -43,6 +43,9 @@ log = logging.getLogger("segment_personas.worker")
 
 STOP_S = 8.0
 """Seconds that a stopping worker gives its jobs to hand over; the grace period of a container must be longer."""
+
+LAST_EVENTS_S = 5.0
+"""Seconds in which a worker whose Redis ends with it sends the events that wait."""
 
 LISTING_POLL_S = 0.025
 """Seconds between two looks at the queue of a worker that lists pages for batches. Such a worker is not woken, because
@@ -224,6 +227,7 @@ async def serve(
     ready: Callable[[], None] | None = None,
     opener: Opener | None = None,
     claims: ClaimFile | None = None,
+    ends_with_pool: bool = False,
 ) -> None:
     """Runs a worker until cancelled. Its jobs have handed their syncs over when this returns.
 
@@ -233,6 +237,7 @@ async def serve(
         ready: Called once the worker takes jobs.
         opener: Opens the files of its syncs, which then all read a file; None: files under `FILES_DIR`.
         claims: Keeps the claims if `pool` is in memory; None: Redis keeps them.
+        ends_with_pool: Whether no other worker will deliver the events in `pool`.
 
     Raises:
         ConfigurationError: A token is not set.
@@ -252,7 +257,12 @@ async def serve(
                 _supervise("presence", lambda: _send_presence(services.registry, settings.heartbeat_s))
             ),
         ]
+        deliverer = build_deliverer(services)
+        if deliverer:
+            helpers.append(asyncio.create_task(_supervise("webhook deliverer", deliverer.run)))
         try:
+            if deliverer:
+                await services.outbox.announce()
             await services.registry.heartbeat(_host(), os.getpid())
             with contextlib.suppress(PersonasError):  # so that the time before the first purchase counts
                 await services.personas.redis_run()
@@ -261,9 +271,14 @@ async def serve(
                 ready()
             await worker.main()
         finally:
+            if not ends_with_pool:
+                for helper in helpers:
+                    helper.cancel()
+            await worker.stop()
+            if deliverer and ends_with_pool:
+                await asyncio.wait({asyncio.create_task(deliverer.finish())}, timeout=LAST_EVENTS_S)
             for helper in helpers:
                 helper.cancel()
-            await worker.stop()
             await asyncio.wait(helpers, timeout=1)
             services.files.close()
             with contextlib.suppress(StoreUnavailable):

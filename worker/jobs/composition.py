@@ -10,6 +10,7 @@ from functools import partial
 
 from worker.clusters.analysis.change_detection import ChangeThreshold
 from worker.clusters.analysis.quality_guards import GuardThresholds
+from worker.input_values import read_webhook_secrets
 from worker.jobs.api_caller import ApiCaller
 from worker.jobs.fetch.batch_job import BatchAttempt, BatchJob
 from worker.jobs.fetch.chain import ChainStrategy
@@ -18,7 +19,7 @@ from worker.jobs.fetch.fetch_job import FetchJob
 from worker.jobs.fetch.fetch_strategy import FetchStrategy
 from worker.jobs.job_runner import SyncJob, run_job
 from worker.jobs.lease import Lease
-from worker.jobs.personas.account import Account, UsageReader
+from worker.jobs.personas.account import Account, UsageReader, note_credits
 from worker.jobs.personas.budget import Budget, credit_limit
 from worker.jobs.personas.claim_resolver import ClaimResolver
 from worker.jobs.personas.create_persona import PersonaCreator
@@ -30,14 +31,17 @@ from worker.jobs.personas.lookup.persona_list import PersonaLister
 from worker.jobs.personas.persona_recorder import PersonaRecorder
 from worker.jobs.personas.planner import Planner
 from worker.jobs.personas.update_persona import PersonaUpdater
-from worker.jobs.scheduler import Scheduler
+from worker.jobs.schedules.overdue_watch import OverdueWatch
+from worker.jobs.schedules.scheduler import Scheduler
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.watchdog import Watchdog
+from worker.jobs.webhook_deliverer import WebhookDeliverer
 from worker.models.request import SyncRequest
 from worker.models.sync import BatchKey
 from worker.settings import Settings
 from worker.store import BatchGrant, LeaseGrant, StartedBatch
 from worker.store.documents.sync_progress import StartedJob
+from worker.webhooks.sender import Receiver, WebhookSender
 
 
 async def walk(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:
@@ -246,7 +250,8 @@ def persona_ensurer(
 def usage_reader(services: WorkerServices, caller: ApiCaller) -> UsageReader:
     """Builds the reader of the account's usage for one job."""
     may_raise_rate = "mavera_rate" not in services.settings.model_fields_set
-    return UsageReader(services.mavera, caller, may_raise_rate=may_raise_rate)
+    on_usage = partial(note_credits, services.outbox, services.settings.credits_low)
+    return UsageReader(services.mavera, caller, may_raise_rate=may_raise_rate, on_usage=on_usage)
 
 
 def build_watchdog(services: WorkerServices) -> Watchdog:
@@ -258,8 +263,22 @@ def build_watchdog(services: WorkerServices) -> Watchdog:
         max_revivals=settings.max_revivals,
         furthest_s=job_timeout_s(settings) + settings.retry_after_max_s + settings.stall_s,
         spread_s=settings.stall_s / 3,
-        duties=(Scheduler(services.ticks).check_due,),
+        duties=(Scheduler(services.ticks).check_due, OverdueWatch(services.alerts).check_due),
     )
+
+
+def build_deliverer(services: WorkerServices) -> WebhookDeliverer | None:
+    """The deliverer of one worker; None without `WEBHOOK_URL`."""
+    settings = services.settings
+    if settings.webhook_url is None:
+        return None
+    secrets = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
+    receiver = Receiver(
+        settings.webhook_url.get_secret_value(),
+        read_webhook_secrets(secrets) if secrets else (),
+        settings.webhook_format,
+    )
+    return WebhookDeliverer(services.outbox, WebhookSender(services.session, receiver))
 
 
 def _update_threshold(settings: Settings) -> ChangeThreshold:

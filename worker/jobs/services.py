@@ -45,7 +45,9 @@ from worker.settings import FixedDialect, Settings
 from worker.store import BatchStore, JobQueue, JobSyncStore, Limiter, StorePool, WatchdogStore
 from worker.store.claims.claim_file import ClaimFile
 from worker.store.dialects import DialectStore
+from worker.store.schedules.alert_store import AlertStore
 from worker.store.schedules.schedule_store import TickStore
+from worker.store.webhooks.outbox_store import OutboxStore
 
 SUSPECT_AFTER = 2
 """Lost jobs without progress after which the next job of a sync runs alone; fewer if `MAX_REVIVALS` is lower."""
@@ -93,6 +95,8 @@ class WorkerServices:
         self.syncs = JobSyncStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
         self.batches = BatchStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
         self.watchdog = WatchdogStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
+        self.outbox = OutboxStore(self.pool, account)
+        self.alerts = AlertStore(self.pool)
         self.ticks = TickStore(self.pool, stall_ms=stall, retention_ms=retention_ms)
         self.registry = worker_registry(self.pool, settings)
         self.personas = persona_store(self.pool, settings, self.claims)

@@ -37,9 +37,23 @@ class Schedule(BaseModel):
         default="run-once",
         description="What happens to ticks that no worker could start: one sync for all of them, or none",
     )
+    alert_after_s: float | None = Field(
+        default=None,
+        ge=3600,
+        le=366 * 86_400,
+        description="Seconds without a complete sync of the space after which `sync.overdue` is sent; None: never",
+    )
     account: str = Field(
         default="", description="The Mavera account of the syncs; empty: that of the first free worker"
     )
+
+    @model_validator(mode="after")
+    def _can_complete(self) -> Self:
+        request = self.request
+        part = request.plan_only or request.sample is not None or request.max_profiles is not None
+        if self.alert_after_s is not None and part:
+            raise ValueError("an alert needs a schedule whose syncs read the whole space and make personas")
+        return self
 
     @model_validator(mode="after")
     def _ticks_come(self) -> Self:
@@ -99,6 +113,7 @@ class ScheduleStatus:
         last_result: What became of that tick: a sync was `started`; the sync under way was `followed`; the tick is
             `waiting` for a sync with other options to end; or it was `skipped` because it was missed.
         last_sync_id: The sync of that tick; empty if there is none.
+        overdue: Whether the space had no complete sync for longer than `alert_after_s`.
     """
 
     schedule: Schedule
@@ -108,6 +123,7 @@ class ScheduleStatus:
     last_tick: float | None
     last_result: TickResult | None
     last_sync_id: str
+    overdue: bool = False
 
     @property
     def id(self) -> str:
@@ -135,6 +151,7 @@ class ScheduleStatus:
             last_tick=seconds("last_tick"),
             last_result=result,
             last_sync_id=fields.get("last_sync", ""),
+            overdue=fields.get("overdue") == "1",
         )
 
 

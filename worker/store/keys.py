@@ -21,6 +21,11 @@
 | `sp:schedule:{id}` | hash | a schedule, the tick that comes next, and what became of the last one; never expires |
 | `sp:schedules` | sorted set | ids of schedules by the time they were added |
 | `sp:ticks` | sorted set | ids of schedules by the time of their next tick |
+| `sp:overdue` | sorted set | ids of schedules with `--alert-after` by the time of their next check |
+| `sp:webhooks`, `sp:webhooks:{account}` | hash | workers of the account deliver events; what they could not deliver |
+| `sp:outbox`, `sp:outbox:{account}` | sorted set | ids of events by the time of their next attempt |
+| `sp:event:{id}`, `…:sync`, `…:outcomes` | hash | an event, and copies of its sync's hashes; expires after three days |
+| `sp:alerts:{account}` | hash | alerts of the account that were sent and have not ended; never expires |
 | `sp:run` | hash | the run of Redis that was last seen, and since when |
 | `sp:watch` | string | the watcher's lock |
 | `sp:workers`, `sp:workers:{account}` | sorted set | workers by their last sign of life: all, and an account's |
@@ -33,8 +38,9 @@ Redis. `REDIS_PREFIX` precedes all of these names (`connection/prefix.py`). `{ac
 Undeclared keys: a script declares the keys that its caller can name (`KEYS`). Others follow from what Redis holds,
 and are built in Lua (`lua/lib/`): `arq:…` of a job that is replaced or has ended, `sp:sync:{id}` of another sync of
 an identity, `sp:sync:{id}:outcomes`, `sp:schedule:{id}` of a schedule that is due, `sp:active:…`, `sp:syncs`,
-`sp:request:…`, `sp:queue:…` and `sp:wake:…` of a sync's account, and `…:later` of a queue. So a cluster cannot be used,
-and Dragonfly only with `--default_lua_flags=allow-undeclared-keys`.
+`sp:request:…`, `sp:queue:…`, `sp:wake:…`, `sp:webhooks…`, `sp:outbox…` and `sp:event:…` of a sync's account, and
+`…:later` of a queue. So a cluster cannot be used, and Dragonfly only with
+`--default_lua_flags=allow-undeclared-keys`.
 
 Version: Redis 6.2 or later (tested with 7.0), or Valkey 7.2 or later. Scripts write after `TIME`, which needs the
 replication of effects (the default since Redis 5.0); workers wait with `BLPOP` for a fraction of a second (6.0).
@@ -57,6 +63,7 @@ DUE = SortedSetKey("sp:due")
 SYNCS = SortedSetKey("sp:syncs")
 SCHEDULES = SortedSetKey("sp:schedules")
 TICKS = SortedSetKey("sp:ticks")
+OVERDUE = SortedSetKey("sp:overdue")
 RUN = HashKey("sp:run")
 WATCH = StringKey("sp:watch")
 WORKERS = SortedSetKey("sp:workers")
@@ -113,6 +120,26 @@ def request(idempotency_key: str, account: str = "") -> StringKey:
 def schedule(schedule_id: str) -> HashKey:
     """Returns the hash of one schedule."""
     return HashKey(f"sp:schedule:{schedule_id}")
+
+
+def webhooks(account: str) -> HashKey:
+    """Returns what is known of the delivery of an account's events; without one, of syncs that name none."""
+    return HashKey(f"sp:webhooks:{account}" if account else "sp:webhooks")
+
+
+def outbox(account: str) -> SortedSetKey:
+    """Returns the events of an account that wait for their delivery; without one, of syncs that name none."""
+    return SortedSetKey(f"sp:outbox:{account}" if account else "sp:outbox")
+
+
+def event(event_id: str) -> HashKey:
+    """Returns one event."""
+    return HashKey(f"sp:event:{event_id}")
+
+
+def alerts(account: str) -> HashKey:
+    """Returns the alerts of one account."""
+    return HashKey(f"sp:alerts:{account}")
 
 
 def limit(scope: str) -> HashKey:

@@ -23,6 +23,7 @@ from producer.cli.commands.doctor_findings import (
     finding_line,
     judge_env_file,
     judge_filter,
+    judge_outbox,
     judge_personas,
     judge_redis,
     judge_strategy,
@@ -40,13 +41,14 @@ from worker.http.client import new_session
 from worker.jobs.personas.lookup.orphans import Owner, find_orphans
 from worker.jobs.personas.lookup.persona_list import age_order, find_twins
 from worker.jobs.services import mavera_client, segment_source
-from worker.jobs.store_factories import persona_store, store_pool, worker_registry
+from worker.jobs.store_factories import mavera_account, persona_store, store_pool, worker_registry
 from worker.mavera import MaveraClient, Persona, list_pages, make_reference
 from worker.models.request import SyncRequest
 from worker.settings import Settings
 from worker.store import PersonaRecord
 from worker.store.connection.pool import closing
 from worker.store.probe import check_store
+from worker.store.webhooks.outbox_store import OutboxStore
 
 PATIENCE_S = 3.0
 
@@ -166,11 +168,14 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
         async with closing(store_pool(settings, max_wait_s=REDIS_MAX_WAIT_S)) as pool:
             health = await check_store(pool)
             registry = worker_registry(pool, settings)
+            outbox = await OutboxStore(pool, mavera_account(settings)).status()
             alive, all_alive = await registry.living_workers(), await registry.living_workers_of_all_accounts()
     except (StoreUnavailable, ConfigurationError) as error:
         yield Finding("fail", "Redis", str(error), error.hint, id="redis.connection")
         return
     for finding in judge_redis(health):
+        yield finding
+    for finding in judge_outbox(outbox, sends=settings.webhook_url is not None):
         yield finding
     if alive:
         names = ", ".join(worker.name for worker in alive)

@@ -22,6 +22,7 @@ from worker.mavera import CREDITS_PER_PERSONA, Usage
 from worker.models.plan import Orphan
 from worker.printable import printable
 from worker.store.connection.health import RedisHealth, review_health
+from worker.store.webhooks.outbox_store import OutboxStatus
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -105,6 +106,20 @@ def judge_redis(health: RedisHealth) -> list[Finding]:
             for one in review_health(health)
         ),
     ]
+
+
+def judge_outbox(outbox: OutboxStatus, *, sends: bool) -> list[Finding]:
+    """Whether the events of webhooks are delivered. sends: whether `WEBHOOK_URL` is set here."""
+    if not (sends or outbox.wanted):
+        return []
+    if sends and not outbox.wanted:
+        found = "WEBHOOK_URL is set here, and no worker that sends webhooks was seen"
+        return [Finding("warn", "Webhooks", found, "Set it where the workers run, too.", id="webhooks")]
+    found = f"{outbox.waiting:,} events wait for their delivery, {outbox.lost:,} were given up"
+    if outbox.error_at is not None and outbox.error_at >= (outbox.delivered_at or 0.0):
+        advice = "Check the receiver, WEBHOOK_URL and WEBHOOK_SECRET."
+        return [Finding("warn", "Webhooks", f"{found}; the last attempt failed: {outbox.error}", advice, id="webhooks")]
+    return [Finding("ok", "Webhooks", found, id="webhooks")]
 
 
 def coverage(profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float) -> list[TraitCoverage]:

@@ -22,6 +22,7 @@ class Times:
     cron: str
     timezone: str
     missed: Missed
+    alert_after_s: float | None
 
 
 async def add(settings: Settings, err: Screen, options: SyncOptions, times: Times, *, json: bool) -> int:
@@ -30,7 +31,9 @@ async def add(settings: Settings, err: Screen, options: SyncOptions, times: Time
     (request,) = build_requests(settings, options, plan_only=options.preview)
     async with redis_client(settings) as client:
         await warn_without_worker(client, err)
-        added = await client.schedules.add(request, times.cron, timezone=times.timezone, missed=times.missed)
+        added = await client.schedules.add(
+            request, times.cron, timezone=times.timezone, missed=times.missed, alert_after_s=times.alert_after_s
+        )
         now = await client.now()
     out = stdout()
     if json:

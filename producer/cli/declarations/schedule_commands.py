@@ -27,7 +27,7 @@ from producer.cli.declarations.options import (
     flag,
     option,
 )
-from producer.cli.declarations.usage_errors import share_of
+from producer.cli.declarations.usage_errors import alert_after_of, share_of
 from producer.cli.exit_codes import EXIT_CODES
 
 app = typer.Typer(
@@ -57,6 +57,15 @@ def schedule_add(
             help="Ticks that came while no worker was alive: start one sync for all of them, or none.",
         ),
     ] = "run-once",
+    alert_after: Annotated[
+        str | None,
+        option(
+            "--alert-after",
+            metavar="TIME",
+            panel=WHAT,
+            help="Send the webhook sync.overdue if the space had no complete sync for this long, such as 26h.",
+        ),
+    ] = None,
     preview: Annotated[bool, flag("--preview", panel=WHAT, help="Only plan the personas; `apply` makes them.")] = False,
     clusters: Clusters = None,
     collection: Collection = "users",
@@ -84,7 +93,7 @@ def schedule_add(
     from producer.cli.run_command import run_command
     from producer.cli.sync_options import SyncOptions
 
-    for name in ("space_id", "cron", "timezone", "missed", "json"):
+    for name in ("space_id", "cron", "timezone", "missed", "alert_after", "json"):
         del given[name]
     options = SyncOptions(
         space_ids=(space_id,),
@@ -93,7 +102,7 @@ def schedule_add(
         arguments=tuple(sys.argv[1:]),
         **given,
     )
-    times = schedules.Times(cron, timezone, missed)
+    times = schedules.Times(cron, timezone, missed, alert_after_of(alert_after))
     exit_with(run_command(lambda settings, err: schedules.add(settings, err, options, times, json=json)))
 
 

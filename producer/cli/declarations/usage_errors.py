@@ -67,6 +67,19 @@ def seconds_of(text: str | None) -> float:
     return seconds
 
 
+def alert_after_of(text: str | None) -> float | None:
+    """The seconds of `--alert-after`; None without it. Raises ConfigurationError."""
+    from worker.errors import ConfigurationError
+    from worker.input_values import read_seconds
+
+    if text is None:
+        return None
+    seconds = read_seconds(text)
+    if not isinstance(seconds, float) or seconds < 3600:
+        raise ConfigurationError("--alert-after: must be a time of at least an hour, such as 26h or 2d.")
+    return seconds
+
+
 def share_of(text: str | None) -> float | None:
     """The share of `--sample`; None without it. Raises ConfigurationError."""
     from worker.errors import ConfigurationError

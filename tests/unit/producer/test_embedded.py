@@ -76,7 +76,7 @@ async def test_without_a_token_nothing_starts_and_the_variable_is_named() -> Non
 
 
 async def test_a_worker_that_dies_ends_the_wait_with_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def dying(_: Settings, __: StorePool, *, ready: Callable[[], None], opener: object, claims: object) -> None:
+    async def dying(_: Settings, __: StorePool, *, ready: Callable[[], None], **___: object) -> None:
         ready()
         await asyncio.sleep(0.01)
         raise RuntimeError("a defect")

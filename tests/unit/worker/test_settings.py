@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 
 import pytest
 from pydantic import ValidationError
@@ -78,6 +79,9 @@ def test_every_setting_is_read_from_the_variable_of_its_name(monkeypatch: pytest
         "guard_trait_errors": "0.25",
         "guard_profile_errors": "0.25",
         "guard_personas": "0.25",
+        "webhook_url": "http://127.0.0.1:5/hooks",
+        "webhook_secret": f"whsec_{b64encode(bytes(32)).decode()}",
+        "webhook_format": "slack",
     }
     values = {name: others.get(name, "11") for name in Settings.model_fields}
     for name, value in values.items():
@@ -312,3 +316,16 @@ def test_plain_http_to_another_machine_is_warned_of(segment: str | None, mavera:
     assert settings.unprotected_urls == names
     assert all(name in settings.unprotected_warning for name in names)
     assert bool(settings.unprotected_warning) == bool(names)
+
+
+@pytest.mark.parametrize("url", ["hooks.example.com", "ftp://example.com", "https://user@example.com"])
+def test_a_webhook_url_that_cannot_be_used_is_refused_without_its_value(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="WEBHOOK_URL: must be") as caught:
+        load_settings(webhook_url=url, webhook_format="slack")
+    assert url not in str(caught.value)
+
+
+def test_webhooks_are_signed_unless_they_go_to_slack() -> None:
+    with pytest.raises(ConfigurationError, match="WEBHOOK_SECRET must be set"):
+        load_settings(webhook_url="https://example.com/hooks")
+    assert load_settings(webhook_url="https://example.com/hooks", webhook_format="slack").webhook_secret is None

@@ -18,8 +18,10 @@ from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, Usage
 from worker.models.allowance import Allowance
 from worker.models.plan import AccountBill, AccountCredits
+from worker.printable import json_text
 from worker.store import JobSyncStore, LeaseGrant, PersonaStore
 from worker.store.documents.sync_progress import StartedJob
+from worker.store.webhooks.outbox_store import OutboxStore
 
 log = logging.getLogger("segment_personas.jobs")
 
@@ -37,12 +39,21 @@ class UsageReader:
         mavera: Client of the account.
         caller: Throttles the requests.
         may_raise_rate: Whether a rate above the configured one is used, because `MAVERA_RATE` is not set.
+        on_usage: Called with each answer.
     """
 
-    def __init__(self, mavera: MaveraClient, caller: ApiCaller, *, may_raise_rate: bool) -> None:
+    def __init__(
+        self,
+        mavera: MaveraClient,
+        caller: ApiCaller,
+        *,
+        may_raise_rate: bool,
+        on_usage: Callable[[Usage], Awaitable[None]],
+    ) -> None:
         self._mavera = mavera
         self._caller = caller
         self._may_raise_rate = may_raise_rate
+        self._on_usage = on_usage
 
     async def read(self) -> Usage | None:
         """Asks what the account has left; None if it does not say.
@@ -70,6 +81,8 @@ class UsageReader:
             else:
                 if usage and usage.requests_per_minute:
                     self._teach_rate(usage.requests_per_minute)
+                if usage:
+                    await self._on_usage(usage)
                 return usage
         return None
 
@@ -78,6 +91,14 @@ class UsageReader:
         self._caller.limiter.learn_limit(Allowance(requests_per_minute))
         if self._may_raise_rate:
             self._caller.limiter.raise_limit(requests_per_minute)
+
+
+async def note_credits(outbox: OutboxStore, credits_low: int, usage: Usage) -> None:
+    """Lets `credits.low` be sent if the account has become able to spend fewer than `credits_low` credits."""
+    available = usage.available
+    low = available is not None and available < credits_low
+    document = {"text": usage.describe(), "available": available, "credits_low": credits_low}
+    await outbox.note_credits(low=low, document=json_text(document))
 
 
 def account_credits(usage: Usage | None) -> AccountCredits:

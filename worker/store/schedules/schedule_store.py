@@ -39,7 +39,9 @@ class ScheduleStore:
             ticks=keys.TICKS,
             id=schedule.id,
             document=schedule.as_stored(),
+            alerts=keys.OVERDUE,
             next_ms=_ms(schedule.times.next_after(await self.now())),
+            alerts_after=schedule.alert_after_s is not None,
             limit=MOST,
         )
 
@@ -60,7 +62,12 @@ class ScheduleStore:
     async def remove(self, schedule_id: str) -> bool:
         """Removes a schedule; a sync that it has started goes on. False if it was not known."""
         answer = await scripts.remove(
-            self._pool, schedule=keys.schedule(schedule_id), schedules=keys.SCHEDULES, ticks=keys.TICKS, id=schedule_id
+            self._pool,
+            schedule=keys.schedule(schedule_id),
+            schedules=keys.SCHEDULES,
+            ticks=keys.TICKS,
+            alerts=keys.OVERDUE,
+            id=schedule_id,
         )
         return answer is scripts.Removal.OK
 
@@ -70,6 +77,7 @@ class ScheduleStore:
             self._pool,
             schedule=keys.schedule(schedule.id),
             ticks=keys.TICKS,
+            alerts=keys.OVERDUE,
             id=schedule.id,
             paused=paused,
             next_ms=_ms(schedule.times.next_after(await self.now())),

@@ -63,6 +63,25 @@ class DueSchedules:
 
 
 @dataclass(frozen=True)
+class WatchedSchedule:
+    """A schedule whose syncs are watched. watched_ms: since when. overdue: `1` if it was overdue at the last check."""
+
+    id: bytes
+    document: bytes
+    watched_ms: bytes
+    overdue: str
+
+
+@dataclass(frozen=True)
+class WatchedSchedules:
+    """now: by the clock of Redis."""
+
+    word: ClassVar[str] = "ok"
+    now: int
+    entries: tuple[WatchedSchedule, ...]
+
+
+@dataclass(frozen=True)
 class Started:
     """The sync of a tick."""
 
@@ -93,9 +112,11 @@ async def add(
     schedule: HashKey,
     schedules: SortedSetKey,
     ticks: SortedSetKey,
+    alerts: SortedSetKey,
     id: str,
     document: bytes,
     next_ms: int | None,
+    alerts_after: bool,
     limit: int,
 ) -> Addition:
     """Adds a schedule, or changes the options of the one with its id."""
@@ -103,14 +124,21 @@ async def add(
 
 @lua_script("schedule/remove")
 async def remove(
-    pool: StorePool, *, schedule: HashKey, schedules: SortedSetKey, ticks: SortedSetKey, id: str
+    pool: StorePool, *, schedule: HashKey, schedules: SortedSetKey, ticks: SortedSetKey, alerts: SortedSetKey, id: str
 ) -> Removal:
     """Removes a schedule."""
 
 
 @lua_script("schedule/pause")
 async def pause(
-    pool: StorePool, *, schedule: HashKey, ticks: SortedSetKey, id: str, paused: bool, next_ms: int | None
+    pool: StorePool,
+    *,
+    schedule: HashKey,
+    ticks: SortedSetKey,
+    alerts: SortedSetKey,
+    id: str,
+    paused: bool,
+    next_ms: int | None,
 ) -> Removal:
     """Pauses a schedule, or ends its pause."""
 
@@ -160,3 +188,24 @@ async def skip(
     next_ms: int | None,
 ) -> Handled:
     """Goes on to the next tick without a sync."""
+
+
+@lua_script("schedule/list_alerts")
+async def list_alerts(pool: StorePool, *, alerts: SortedSetKey, count: int) -> WatchedSchedules:
+    """Lists the schedules that must be checked for a complete sync in time."""
+
+
+@lua_script("schedule/note_overdue")
+async def note_overdue(
+    pool: StorePool,
+    *,
+    schedule: HashKey,
+    alerts: SortedSetKey,
+    schedule_id: str,
+    account: str,
+    overdue: bool,
+    base_ms: int,
+    next_ms: int,
+    document: str,
+) -> Removal:
+    """Notes whether a schedule had its complete sync in time."""

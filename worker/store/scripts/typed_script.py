@@ -34,7 +34,7 @@ from worker.store.connection.pool import StorePool
 from worker.store.scripts.answers import BROKEN, Answers
 from worker.store.scripts.arguments import Encoded, Rows, Shape, shape_of
 
-LIBRARY = ("frame", "job_queue", "batch", "sync", "schedule", "rate_limit")
+LIBRARY = ("frame", "outbox", "job_queue", "batch", "sync", "schedule", "rate_limit")
 """Files of `lua/lib/`, each put before every script, in this order."""
 
 REPAIRED = tuple(f"{key}{end}" for key in (key_names.QUEUE, key_names.WAKE) for end in (" ", ":"))

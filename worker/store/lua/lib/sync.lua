@@ -151,15 +151,23 @@ local function write_commit(at, lease, token, note, checkpoint, before, follows,
   watch(at.due, lease.sync_id, now, stall_ms + delay_ms)
 end
 
--- Ends a sync: no job, not watched, not running; kept for `retention_ms` from now. Takes further fields to write: field,
--- value, ...
+-- Ends a sync: no job, not watched, not running; kept for `retention_ms` from now. Its event is recorded, see outbox.lua.
+-- Takes further fields to write: field, value, ...
 local function finish(sync, id, queue, due, state, retention_ms, now, ...)
-  local found = redis.call('HMGET', sync, 'job', 'identity', 'epoch', 'asked', 'batches', 'owner')
-  local active = ACTIVE .. (found[2] or '')
-  redis.call('HSET', sync, 'state', state, 'epoch', int(found[3] + 1), 'holder', '', 'job', '', 'note', '',
-    'finished_at', int(now), ...)
+  local found = redis.call('HMGET', sync, 'job', 'identity', 'epoch', 'asked', 'batches', 'owner', 'state', 'event')
+  local active, account, event = ACTIVE .. (found[2] or ''), found[6] or '', ''
+  if not is_running(found[7]) then
+    event = found[8] or '' -- the script that ended it was cut short
+  elseif wants_events(account) then
+    event = event_id(id, int(found[3] + 1))
+  end
+  local changes = { 'state', state, 'epoch', int(found[3] + 1), 'holder', '', 'job', '', 'note', '', 'finished_at', int(now) }
+  if event ~= (found[8] or '') then append(changes, 'event', event) end
+  append(changes, ...)
+  redis.call('HSET', sync, unpack(changes))
+  if event ~= '' and wants_events(account) then record_event(account, event, 'sync', '', sync, now) end
   -- The caller may not know yet to which account the sync belongs.
-  local own_queue = queue_of(found[6] or '')
+  local own_queue = queue_of(account)
   local elsewhere = own_queue ~= queue and types(own_queue, 'zset') == nil
   local function drop(job_id)
     if elsewhere then drop_job(own_queue, job_id) end

@@ -8,7 +8,12 @@ local changes = { 'document', document }
 local tick = found[3]
 if not found[1] then
   tick = next_ms and int(next_ms) or ''
-  append(changes, 'created_at', int(now), 'paused', '', 'next', tick)
+  append(changes, 'created_at', int(now), 'paused', '', 'next', tick, 'watched_at', int(now), 'overdue', '')
+end
+if alerts_after then
+  redis.call('ZADD', alerts, int(now), id)
+elseif found[1] then
+  append(changes, 'overdue', '')
 end
 if found[2] ~= '1' and tick and tick ~= '' then redis.call('ZADD', ticks, 'NX', tick, id) end
 redis.call('ZADD', schedules, 'NX', int(now), id)

@@ -1,4 +1,5 @@
 -- Removes a schedule. A sync that it has started goes on. Answers: ok | gone
 redis.call('ZREM', ticks, id)
+redis.call('ZREM', alerts, id)
 redis.call('ZREM', schedules, id)
 return { redis.call('DEL', schedule) == 1 and 'ok' or 'gone' }

@@ -18,8 +18,10 @@ from worker.models.schedule import Schedule
 from worker.models.sync import SyncState
 from worker.store import Limiter, PersonaRecord, RateScope, StorePool, keys, redis_pool
 from worker.store.ratelimit.limiter import MustWait
+from worker.store.schedules.alert_store import AlertStore
 from worker.store.schedules.schedule_store import ScheduleStore, TickStore
 from worker.store.scripts import typed_script
+from worker.store.webhooks.outbox_store import OutboxStore
 
 Prepare = Callable[[Syncs], Awaitable[Callable[[], Awaitable[object]]]]
 RECORD = PersonaRecord("per_1", "space", "new", "s1", n=3)
@@ -202,6 +204,10 @@ def schedule_move(name: str) -> Prepare:
     async def prepare(syncs: Syncs) -> Callable[[], Awaitable[object]]:
         client = ScheduleStore(syncs.pool)
         ticks = TickStore(syncs.pool, stall_ms=STALL_MS, retention_ms=RETENTION_MS)
+        alerts = AlertStore(syncs.pool)
+        await OutboxStore(syncs.pool).announce()
+        if name == "list_alerts":
+            await syncs.pool.zadd(keys.OVERDUE, {"gone": 1})
         if name == "add":
             return lambda: client.add(NIGHTLY)
         await client.add(NIGHTLY)
@@ -212,6 +218,24 @@ def schedule_move(name: str) -> Prepare:
             "skip": lambda: ticks.skip(NIGHTLY, 60, 60, 120),
             "pause": lambda: client.pause(NIGHTLY, paused=True),
             "remove": lambda: client.remove(NIGHTLY.id),
+            "list_alerts": alerts.due,
+            "note_overdue": lambda: alerts.note_overdue(NIGHTLY, 60, 120, "{}"),
+        }
+        return moves[name]
+
+    return prepare
+
+
+def webhook_move(name: str) -> Prepare:
+    async def prepare(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+        outbox = OutboxStore(syncs.pool, "a1")
+        await outbox.announce()
+        await OutboxStore(syncs.pool).note_credits(low=True, document="{}")  # the event of the other outbox
+        (pending,) = await OutboxStore(syncs.pool).take(1, 0)
+        moves: dict[str, Callable[[], Awaitable[object]]] = {
+            "take_events": lambda: OutboxStore(syncs.pool).take(1, 60),
+            "settle_event": lambda: OutboxStore(syncs.pool).failed(pending, "503", 5),
+            "note_credits": lambda: outbox.note_credits(low=True, document="{}"),
         }
         return moves[name]
 
@@ -221,6 +245,7 @@ def schedule_move(name: str) -> Prepare:
 MOVED = (keys.sync("s1"), keys.QUEUE, keys.DUE)
 HANDED = (*MOVED, keys.WAKE)
 SCHEDULED = (keys.schedule(NIGHTLY.id), keys.TICKS)
+DELIVERED = (keys.outbox(""), keys.webhooks(""))
 CLAIM, PERSONAS = keys.claim("account", "reference"), keys.personas("account")
 SCRIPTS = {
     "sync/create": Script(create, (*HANDED, keys.SYNCS, ACTIVE, keys.request("mine"))),
@@ -267,6 +292,11 @@ SCRIPTS = {
     "schedule/fire": Script(schedule_move("fire"), (*SCHEDULED, keys.sync(NIGHTLY.sync_id(60)), *HANDED[1:])),
     "schedule/skip": Script(schedule_move("skip"), SCHEDULED),
     "schedule/pause": Script(schedule_move("pause"), SCHEDULED),
+    "schedule/list_alerts": Script(schedule_move("list_alerts"), (keys.OVERDUE,), writes=False),
+    "schedule/note_overdue": Script(schedule_move("note_overdue"), (SCHEDULED[0], keys.OVERDUE)),
+    "webhook/take_events": Script(webhook_move("take_events"), DELIVERED),
+    "webhook/settle_event": Script(webhook_move("settle_event"), DELIVERED),
+    "webhook/note_credits": Script(webhook_move("note_credits"), (keys.alerts("a1"),)),
     "schedule/remove": Script(schedule_move("remove"), (*SCHEDULED, keys.SCHEDULES), writes=False),
 }
 PAIRS = [(name, key) for name, script in SCRIPTS.items() for key in script.keys]

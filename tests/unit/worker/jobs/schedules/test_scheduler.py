@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from tests.support.syncs.schedules import NIGHTLY, REQUEST, Schedules
-from worker.jobs.scheduler import Scheduler
+from worker.jobs.schedules.scheduler import Scheduler
 from worker.models.schedule import Schedule
 from worker.store import StorePool, keys
 

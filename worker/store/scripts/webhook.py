@@ -1,0 +1,49 @@
+"""Scripts of webhooks: taking and settling events, and the alert about credits. Times are milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from worker.store.connection.pool import StorePool
+from worker.store.keys import HashKey, SortedSetKey
+from worker.store.scripts.typed_script import lua_script
+
+
+@dataclass(frozen=True)
+class TakenEvent:
+    """An event that was taken. kind: `sync`, or its type. document: empty for a sync. attempt: from 1."""
+
+    id: str
+    kind: str
+    document: bytes
+    at_ms: int
+    attempt: int
+    first_ms: int
+
+
+@dataclass(frozen=True)
+class TakenEvents:
+    """The events that the caller may deliver."""
+
+    word: ClassVar[str] = "ok"
+    events: tuple[TakenEvent, ...]
+
+
+@lua_script("webhook/take_events")
+async def take_events(
+    pool: StorePool, *, outbox: SortedSetKey, webhooks: HashKey, count: int, hold_ms: int
+) -> TakenEvents:
+    """Takes events that are due."""
+
+
+@lua_script("webhook/settle_event")
+async def settle_event(
+    pool: StorePool, *, outbox: SortedSetKey, webhooks: HashKey, id: str, reason: str, lost: bool, delay_ms: int
+) -> None:
+    """Notes what became of an attempt to deliver an event."""
+
+
+@lua_script("webhook/note_credits")
+async def note_credits(pool: StorePool, *, alerts: HashKey, account: str, low: bool, document: str) -> None:
+    """Notes whether the credits of an account are low."""
