@@ -38,7 +38,7 @@ async def test_the_recipes_sixty_profiles_give_the_recipes_personas(
         assert description == (
             "High Value segment from Segment computed traits. N=20. Avg LTV: $1200. Avg purchases: 8.0. "
             "Avg churn risk: 5%. Industries: SaaS. Plans: pro. "
-            "This segment holds 33% of all classified profiles. Engagement tier, based on average LTV: high."
+            "33% of all classified profiles are in this segment. The engagement tier is high, based on the average LTV."
         )
         assert reference.startswith("segment-personas ")
         growth = posted["growth"]
@@ -163,11 +163,11 @@ def test_a_worker_without_a_needed_setting_exits_with_2_and_names_it(
     assert "Traceback" not in worker.text()
 
 
-def test_a_worker_without_redis_says_so_in_one_sentence_and_exits_with_2(start_worker: Start) -> None:
+def test_a_worker_without_redis_says_so_with_a_hint_and_exits_with_2(start_worker: Start) -> None:
     env = environment("redis://127.0.0.1:1", None, SEGMENT_TOKEN="a", MAVERA_API_KEY="b")
     worker = start_worker(env, command=WORKER, ready=False)
     assert worker.process.wait(30) == 2
-    assert worker.text().count("\n") == 1
+    assert worker.text().count("\n") == 2
     assert "Redis does not answer" in worker.text()
 
 

@@ -35,10 +35,10 @@ def opening_sentences(summary: ClusterSummary, traits: Sequence[Trait]) -> list[
 def detail_sentences(summary: ClusterSummary, traits: Sequence[Trait]) -> Iterator[str]:
     """Yield the sentences on share, differences from the other clusters, engagement, spread and shares of values."""
     if share := format_cluster_share(summary):
-        yield f"This segment holds {share} of all classified profiles."
+        yield f"{_capitalised(share)} of all classified profiles are in this segment."
     yield from contrast_sentences(summary, traits)
     if tier := known_engagement_tier(summary, traits):
-        yield f"Engagement tier, based on average LTV: {tier}."
+        yield f"The engagement tier is {tier}, based on the average LTV."
     recipe = has_recipe_traits(traits)
     for trait in traits:
         yield from _spread_sentences(summary, trait, with_shares=recipe and trait.name in _RECIPE_NAMES)
@@ -114,11 +114,11 @@ def _trait_sentences(summary: ClusterSummary, traits: Iterable[Trait]) -> Iterat
             case "number":
                 yield f"Avg {trait.label}: {text}."
             case "date":
-                yield f"{_capitalised_label(trait)}: {text} on average."
+                yield f"{_capitalised(trait.label)}: {text} on average."
             case "boolean":
-                yield f"{_capitalised_label(trait)}: yes for {text}."
+                yield f"{_capitalised(trait.label)}: yes for {text} of profiles."
             case _:
-                yield f"{_capitalised_label(trait)}: {text}."
+                yield f"{_capitalised(trait.label)}: {text}."
 
 
 def _spread_sentences(summary: ClusterSummary, trait: Trait, *, with_shares: bool) -> Iterator[str]:
@@ -131,13 +131,14 @@ def _spread_sentences(summary: ClusterSummary, trait: Trait, *, with_shares: boo
     """
     texts, name = describe_trait(summary, trait), trait.name
     known = texts[f"{name}.known"]
-    title = _capitalised_label(trait) if known == "100%" else f"{_capitalised_label(trait)} (known for {known})"
+    label = _capitalised(trait.label)
+    title = label if known == "100%" else f"{label} (known for {known} of profiles)"
     if with_shares and (shares := texts.get(f"{name}.shares")):
         yield f"{title}: {shares}."
     if median := texts.get(f"{name}.median"):
         ends = [texts[f"{name}.p10"], texts[f"{name}.p90"]]
         low, high = reversed(ends) if trait.type == "date" else ends  # the longest time ago comes first
-        between = f"median {median}, 80% of profiles between {low} and {high}"
+        between = f"median {median}; the middle 80% of profiles are between {low} and {high}"
         spread = f"{median} for at least 80% of profiles" if low == high else between
         yield f"{title}: {spread}."
 
@@ -160,5 +161,5 @@ def _format_contrast(trait: Trait, contrast: Contrast) -> str:
     return f"{subject} ({format_share(contrast.share)} versus {format_share(contrast.rest)})"
 
 
-def _capitalised_label(trait: Trait) -> str:
-    return trait.label[0].upper() + trait.label[1:]
+def _capitalised(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -13,7 +13,7 @@ _AHEAD = {"gt": "less than", "gte": "at most", "lt": "more than", "lte": "at lea
 
 
 def format_amount(trait: Trait, value: float) -> str:
-    """Format a value or a mean of a number trait, rounded for reading: `$1,200`, `5%`, `80th percentile`."""
+    """Format a value or a mean of a number trait, rounded for reading: `$1,200`, `5%`, `80th percentile`, `2.5`."""
     match trait.scale:
         case "probability":
             return f"{value:.0%}"
@@ -22,8 +22,16 @@ def format_amount(trait: Trait, value: float) -> str:
         case "percentile":
             return f"{_format_ordinal(round(value * 100))} percentile"
         case "currency":
-            return _format_money(f"{abs(value):,.0f}" if abs(value) >= 10 else f"{abs(value):,.2f}", trait, value)
-    return f"{value:,.1f}"
+            digits = 0 if abs(value) >= 10 else 2
+            return _format_money(_format_rounded(abs(value), digits), trait, value)
+    return _format_rounded(value, 1)
+
+
+def _format_rounded(value: float, digits: int) -> str:
+    """Round a number to so many digits after the point; a whole number has none."""
+    text = f"{value:,.{digits}f}"
+    whole, _, fraction = text.partition(".")
+    return text if fraction.strip("0") else whole
 
 
 def format_threshold(trait: Trait, value: float) -> str:

@@ -134,8 +134,8 @@ def test_enough_profiles_add_share_engagement_and_spread() -> None:
     payload = built([*high, *[{"traits": {"ltv": 5, "churn_risk": 0.9}}] * 40])
     assert payload.description == (
         "High Value segment from Segment computed traits. N=40. Avg LTV: $620. Avg purchases: n/a. Avg churn risk: 5%. "
-        "Industries: n/a. Plans: pro, team. This segment holds 50% of all classified profiles. Engagement tier, "
-        "based on average LTV: high. LTV: median $620, 80% of profiles between $604 and $636. "
+        "Industries: n/a. Plans: pro, team. 50% of all classified profiles are in this segment. The engagement tier is "
+        "high, based on the average LTV. LTV: median $620; the middle 80% of profiles are between $604 and $636. "
         "Churn risk: 5% for at least 80% of profiles. "
         f"Plans: pro 75%, team 25%. {REFERENCE}"
     )
@@ -220,8 +220,8 @@ def test_other_rules_describe_only_their_own_traits() -> None:
     traits = {"seats": 4, "secret": 7, "plan": "team", "trial": True}
     payload = built([{"traits": traits}] * 30, rules)
     assert payload.description == (
-        "Everyone segment from Segment computed traits. N=30. Avg seats: 4.0. Plan: team 100%. Trial: yes for 100%. "
-        "This segment holds 100% of all classified profiles. Seats: 4.0 for at least 80% of profiles. "
+        "Everyone segment from Segment computed traits. N=30. Avg seats: 4. Plan: team 100%. Trial: yes for 100% of "
+        "profiles. 100% of all classified profiles are in this segment. Seats: 4 for at least 80% of profiles. "
         f"{REFERENCE}"
     )
     assert payload.demographic == {"plan": ["team"], "shares": {"plan": {"team": 1.0}}}
@@ -294,8 +294,8 @@ def test_a_text_that_is_too_long_loses_whole_sentences_and_never_its_reference()
     payload = built([{"traits": {str(trait["name"]): 7 for trait in traits}}] * 40, rules)
     assert MAX_DESCRIPTION - 60 < len(payload.description) <= MAX_DESCRIPTION
     text = payload.description.removesuffix(f" {REFERENCE}")
-    assert text.endswith(": 7.0.")
-    assert text.count("Avg a rather long label of trait") == text.count(": 7.0.")
+    assert text.endswith(": 7.")
+    assert text.count("Avg a rather long label of trait") == text.count(": 7.")
 
 
 @pytest.mark.parametrize("seed", range(40))
