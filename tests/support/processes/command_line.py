@@ -48,6 +48,11 @@ class Command:
             assert await self._read(), f"{text!r} never came: {self._err}"
 
     @property
+    def err(self) -> str:
+        """What it has written to standard error so far."""
+        return self._err
+
+    @property
     def pid(self) -> int:
         """The id of its process."""
         return self._process.pid

@@ -1,0 +1,116 @@
+"""The command `serve` as a process, and the examples of docs/http-api.md as printed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import shutil
+import signal
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from producer.cli.commands.serve import serve
+from producer.cli.terminal import stderr
+from tests.support.processes.command_line import Command, cli
+from tests.support.processes.workers import environment
+from tests.support.project.docs import code_blocks, page
+from tests.support.servers.api_server import start_api
+from tests.support.servers.event_reader import events_of
+from tests.support.servers.redis_server import RedisServer, in_ci
+from worker.errors import ConfigurationError
+from worker.settings import load_settings
+
+CURL = [
+    command
+    for block in code_blocks(page("http-api"), "sh")
+    for line in block.replace("\\\n", " ").splitlines()
+    if (command := shlex.split(line, comments=True)) and command[0] == "curl"
+]
+
+
+def serving_at(command: Command) -> str:
+    """The URL that the command has printed."""
+    return command.err.split("Serving ")[1].split(",")[0]
+
+
+async def test_one_command_serves_a_whole_sync_and_stops_on_sigterm() -> None:
+    command = await Command.start("serve", "--sandbox", "--port", "0", env=environment(None, None))
+    await command.until("Ctrl-C stops it")
+    url = serving_at(command)
+    async with aiohttp.ClientSession(url) as http:
+        async with http.post("/v1/syncs", json={"space_id": "demo", "max_profiles": 300, "plan_only": True}) as asked:
+            assert asked.status == 202
+            place = asked.headers["Location"]
+        async with http.get(f"{place}/events") as response:
+            *_, end = [event async for event in events_of(response) if not event.comment]
+        assert (end.name, end.json["status"]) == ("end", "planned")
+        async with http.post("/v1/syncs", json={"space_id": "demo"}) as asked:
+            place = asked.headers["Location"]
+        async with http.get(f"{place}/events") as response:
+            stream = events_of(response)
+            await anext(stream)
+            command.interrupt(signal.SIGTERM)
+            assert [event.comment async for event in stream if event.comment] == ["the server stops"]
+    done = await command.end()
+    assert (done.code, done.out) == (0, "")
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "fragment"),
+    [
+        ({"host": "0.0.0.0", "sandbox": True}, {}, "this machine only"),
+        ({"port": 0}, {}, "REDIS_URL"),
+        ({"sandbox": True}, {"api_tokens_file": Path("/none.toml")}, "/none.toml cannot be read"),
+    ],
+    ids=["another host", "no Redis", "no tokens"],
+)
+async def test_what_cannot_be_served_is_refused_with_a_sentence(
+    options: dict[str, Any], settings: dict[str, Any], fragment: str
+) -> None:
+    chosen = {"host": "127.0.0.1", "port": 0, "sandbox": False, **options}
+    with pytest.raises(ConfigurationError, match=fragment):
+        await serve(load_settings(redis_url=None, **settings), stderr(), **chosen)
+
+
+async def test_a_port_that_is_taken_is_named(session_redis: RedisServer) -> None:
+    done = await cli("serve", "--port", str(session_redis.port), env=environment(session_redis.url, None))
+    assert done.code == 2
+    assert f":{session_redis.port}" in done.err
+    assert "Traceback" not in done.err
+
+
+def curl_program() -> str:
+    """curl. Without it the test is skipped; in CI that is an error."""
+    found = shutil.which("curl")
+    if found is None and in_ci():
+        raise RuntimeError("the test of the examples needs curl: apt-get install curl")
+    if found is None:
+        pytest.skip("the test of the examples needs curl: apt-get install curl")
+    return found
+
+
+async def test_the_examples_with_curl_work_as_printed(session_redis: RedisServer) -> None:
+    program = curl_program()
+    assert len(CURL) >= 5
+    async with start_api(session_redis) as api:
+        known = ""
+        for words in CURL:
+            line = [word.replace("http://127.0.0.1:8000", api.url).replace("spa_123", "spa") for word in words[1:]]
+            line = [word.replace("syn_9f2b6c1d0e4a7f83", known) for word in line]
+            process = await asyncio.create_subprocess_exec(program, *line, stdout=PIPE, stderr=PIPE)
+            out, err = await process.communicate()
+            assert process.returncode == 0, err.decode()
+            if "text/event-stream" in out.decode() or out.startswith(b"retry:"):
+                assert b"event: end" in out
+                continue
+            document = json.loads(out)
+            assert "code" not in document, document
+            known = document.get("sync_id", known)
+            if known:
+                await api.client.wait(known)
