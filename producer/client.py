@@ -24,6 +24,7 @@ from worker.store import PersonaRecord, StorePool, SyncPage, SyncPlace, WorkerPr
 
 if TYPE_CHECKING:
     from producer.schedules import ScheduleClient
+    from worker.store.report import StoreReport
 
 
 class SyncNotFound(PersonasError):
@@ -347,6 +348,12 @@ class SyncClient:
     async def workers(self) -> Sequence[WorkerPresence]:
         """The workers that are alive."""
         return await self._workers.living_workers()
+
+    async def report(self) -> StoreReport:
+        """What metrics show of Redis: its syncs, its workers and its set-up."""
+        from worker.store.report import read_report
+
+        return await read_report(self._pool, self._workers)
 
 
 def _least(planned: int, budget: int | None) -> int:

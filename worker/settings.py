@@ -281,6 +281,10 @@ class Settings(ClientConfig):
     max_empty_pages: Count = Field(
         100, ge=1, le=1_000_000, description="Empty pages in a row before the listing counts as broken"
     )
+    metrics_port: Annotated[Count, Field(ge=0, le=65_535)] | None = Field(
+        None, description="Port on which a worker serves its metrics; 0: any free one; if unset, none"
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address on which it serves them; 0.0.0.0 in a container")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_log_level)] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR"
     )

@@ -69,7 +69,7 @@ def build_app(client: SyncClient, settings: Settings, config: ApiConfig) -> web.
     """
     tokens = TokenFile(config.tokens_file) if config.tokens_file else None
     load_chosen_rules(settings, None)
-    metrics = ApiMetrics()
+    metrics = ApiMetrics(client.report)
     watcher = SyncWatcher(client, config.limits.look_s, sync_text)
     events = SyncEventRoutes(client, watcher, metrics, config.limits)
     operations: list[Operation] = []

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Awaitable, Callable
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from worker.metrics.redis_metrics import RedisMetrics
+from worker.store.report import StoreReport
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class ApiMetrics:
-    """The counters of one server."""
+    """The counters of one server, and what Redis holds.
 
-    def __init__(self) -> None:
+    Args:
+        read_report: Reads what Redis holds.
+    """
+
+    def __init__(self, read_report: Callable[[], Awaitable[StoreReport]]) -> None:
         self.registry = CollectorRegistry()
+        self._redis = RedisMetrics(self.registry, read_report)
         self._requests = Counter(
             "segment_personas_api_requests_total",
             "Requests that were answered",
@@ -44,6 +52,6 @@ class ApiMetrics:
         if seconds is not None:
             self._seconds.labels(method, route).observe(seconds)
 
-    def text(self) -> bytes:
-        """All of them."""
-        return generate_latest(self.registry)
+    async def text(self) -> bytes:
+        """Returns all of them in Prometheus' format."""
+        return await self._redis.text()

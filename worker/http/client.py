@@ -71,6 +71,10 @@ def new_session() -> aiohttp.ClientSession:
 OnAllowance = Callable[[Allowance], None]
 """Called with the API's rate limit when an answer states it."""
 
+OnAnswer = Callable[[str, float], None]
+"""Called after each request with its status (`none` if no usable answer came, `not_sent` if it was not sent), and the
+seconds that it took."""
+
 
 class HttpClient:
     """Sends requests to one base URL with one set of credentials.
@@ -81,6 +85,7 @@ class HttpClient:
         headers: Headers of every request, with the credentials.
         limits: Time-outs and the largest body.
         on_allowance: Called with the rate limit that an answer states.
+        on_answer: Called after each request, for metrics.
     """
 
     def __init__(
@@ -91,12 +96,14 @@ class HttpClient:
         limits: HttpLimits,
         *,
         on_allowance: OnAllowance | None = None,
+        on_answer: OnAnswer | None = None,
     ) -> None:
         self._session = session
         self._base = base_url.rstrip("/")
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
         self._limits = limits
         self._on_allowance = on_allowance
+        self._on_answer = on_answer
         self._proxy, self._proxy_problem = _proxy(URL(self._base))
         self._timeout = aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s)
 
@@ -144,17 +151,24 @@ class HttpClient:
         guarded_body = _GuardedBody(body or b"", permit, on_connected) if permit else None
         if guarded_body:
             headers = {**headers, "Content-Length": str(len(guarded_body.body))}
+        began_at, status = time.monotonic(), "none"
         try:
-            return await self._exchange(method, url, guarded_body.send() if guarded_body else body, headers)
+            reply = await self._exchange(method, url, guarded_body.send() if guarded_body else body, headers)
+            status = str(reply.status)
         except TransportError as error:
             if guarded_body is None or guarded_body.sent:
                 raise
+            status = "not_sent"
             if guarded_body.error is not None:
                 raise guarded_body.error from None
             raise TransportError(str(error), maybe_done=False, lasting=error.lasting, hint=error.hint) from None
+        else:
+            return reply
         finally:
             if guarded_body:
                 guarded_body.close()
+            if self._on_answer:
+                self._on_answer(status, time.monotonic() - began_at)
 
     def _note_limit(self, headers: Mapping[str, str]) -> None:
         if self._on_allowance and ("X-RateLimit-Limit" in headers or "X-RateLimit-Remaining" in headers):

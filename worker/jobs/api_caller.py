@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from worker.errors import PersonasError, ResumableStop, Retry, WaitUntil
 from worker.jobs.lease import Lease
+from worker.metrics.worker_metrics import WorkerMetrics
 from worker.store import Limiter
 from worker.store.ratelimit.limiter import MustWait
 
@@ -119,6 +120,7 @@ class ApiCaller:
         policy: How failed requests are repeated.
         trouble_ms: How long a request of an earlier job had failed when that job ended, in milliseconds.
         lease: The job's lease; its note shows those who follow the sync what it waits for.
+        metrics: Counts waits and retries.
     """
 
     def __init__(
@@ -129,9 +131,11 @@ class ApiCaller:
         trouble_ms: int = 0,
         *,
         lease: Lease[Any] | None = None,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self.limiter = limiter
         self.policy = policy
+        self.metrics = metrics or WorkerMetrics()
         self._api = api
         self._lease = lease
         self._inherited_s = trouble_ms / 1000
@@ -145,6 +149,10 @@ class ApiCaller:
         """How long the request that fails longest has failed by now, in milliseconds; 0 if none fails."""
         worst_s = max(self._inherited_s, self._left_s, *(self._trouble_s(request) for request in self._failing))
         return max(1, int(worst_s * 1000)) if self._failing or worst_s else 0
+
+    @property
+    def _label(self) -> str:
+        return self._api.lower()
 
     async def call(self, send: Callable[[], Awaitable[T]]) -> T:
         """Sends a request that may be repeated, until it succeeds.
@@ -179,9 +187,11 @@ class ApiCaller:
 
     async def wait_for_slot(self, request: _Request | None = None) -> None:
         """Waits until a request may be sent. Raises Defer if the rate limit has no slot soon."""
+        asked_at = self.policy.clock()
         try:
             await self.limiter.wait_for_slot(LONGEST_WAIT_S)
         except MustWait as wait:
+            self.metrics.count_deferral(self._label)
             # A wait that the API ordered is part of the trouble, so the note keeps naming its reason.
             note = self._lease.note if self._lease and self._noted else ""
             if request and request in self._failing:
@@ -189,6 +199,7 @@ class ApiCaller:
             elif self.trouble_ms:
                 self._left_s = self.trouble_ms / 1000 + wait.wait_s
             raise Defer(wait.wait_s, note or f"waiting for {self._api}'s rate limit") from None
+        self.metrics.count_limiter_wait(self._label, self.policy.clock() - asked_at)
 
     async def penalise(self, wait_s: float) -> None:
         """Lets every worker wait for so many seconds, within bounds, before its next request to this API."""
@@ -229,6 +240,7 @@ class ApiCaller:
                 hint=error.hint,
             ) from None
         left_s = budget_s - trouble_s
+        self.metrics.count_retry(self._label, error.code)
         await self._show_reason(error, left_s)
         if is_ordered:
             await self.limiter.penalise(pause_s)

@@ -14,6 +14,7 @@ from arq.connections import RedisSettings
 
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.jobs.arq_worker import check_redis, job_functions, serve
+from worker.jobs.metrics_endpoint import metrics_endpoint
 from worker.jobs.process import heartbeat_file, tune_garbage_collector
 from worker.jobs.store_factories import store_pool
 from worker.settings import Settings, load_settings
@@ -48,8 +49,8 @@ def _settings_class(settings: Settings) -> type:
         pool = store_pool(settings)
         try:
             await check_redis(settings)
-            async with heartbeat_file():
-                await serve(settings, pool)
+            async with heartbeat_file(), metrics_endpoint(settings, pool) as metrics:
+                await serve(settings, pool, metrics=metrics)
         except (ConfigurationError, StoreUnavailable) as error:
             print(error, file=sys.stderr)
             raise SystemExit(2) from None

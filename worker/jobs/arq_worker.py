@@ -26,9 +26,11 @@ from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
 from worker.http.client import new_session
 from worker.jobs.composition import batch, build_deliverer, build_watchdog, finalize, walk
 from worker.jobs.job_payloads import JOB_VERSION
+from worker.jobs.metrics_endpoint import metrics_endpoint
 from worker.jobs.process import heartbeat_file, tune_garbage_collector
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.store_factories import mavera_account, store_pool
+from worker.metrics.worker_metrics import WorkerMetrics
 from worker.segment.export_file import Opener
 from worker.settings import Settings, unknown_settings
 from worker.store import StorePool, WorkerRegistry, keys
@@ -228,6 +230,7 @@ async def serve(
     opener: Opener | None = None,
     claims: ClaimFile | None = None,
     ends_with_pool: bool = False,
+    metrics: WorkerMetrics | None = None,
 ) -> None:
     """Runs a worker until cancelled. Its jobs have handed their syncs over when this returns.
 
@@ -238,6 +241,7 @@ async def serve(
         opener: Opens the files of its syncs, which then all read a file; None: files under `FILES_DIR`.
         claims: Keeps the claims if `pool` is in memory; None: Redis keeps them.
         ends_with_pool: Whether no other worker will deliver the events in `pool`.
+        metrics: Counts what it does; None: nothing does.
 
     Raises:
         ConfigurationError: A token is not set.
@@ -247,7 +251,9 @@ async def serve(
     if settings.unprotected_warning:
         log.warning("%s", settings.unprotected_warning)
     async with new_session() as session:
-        services = WorkerServices(settings, pool, session, opener=opener, claims=claims)
+        services = WorkerServices(
+            settings, pool, session, opener=opener, claims=claims, metrics=metrics or WorkerMetrics()
+        )
         if isinstance(services.personas, WrittenClaims):
             await services.personas.restore()
         worker = SyncWorker(services)
@@ -305,8 +311,8 @@ async def _run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, main.cancel)
     try:
-        async with heartbeat_file():
-            await serve(settings, pool)
+        async with heartbeat_file(), metrics_endpoint(settings, pool) as metrics:
+            await serve(settings, pool, metrics=metrics)
     except asyncio.CancelledError:
         log.info("worker %s:%d has stopped", _host(), os.getpid())
     finally:

@@ -49,7 +49,8 @@ async def walk(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None
     services = ctx["worker"]
     build = partial(build_fetch_job, services)
     heartbeat_s = services.settings.heartbeat_s
-    await run_job(SyncJob(services.syncs, sync_id, epoch, "walk", heartbeat_s=heartbeat_s, build=build))
+    job = SyncJob(services.syncs, sync_id, epoch, "walk", heartbeat_s=heartbeat_s, build=build)
+    await run_job(job, services.metrics)
 
 
 async def finalize(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:
@@ -57,7 +58,8 @@ async def finalize(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> 
     services = ctx["worker"]
     build = partial(build_finalize_job, services)
     heartbeat_s = services.settings.heartbeat_s
-    await run_job(SyncJob(services.syncs, sync_id, epoch, "finalize", heartbeat_s=heartbeat_s, build=build))
+    job = SyncJob(services.syncs, sync_id, epoch, "finalize", heartbeat_s=heartbeat_s, build=build)
+    await run_job(job, services.metrics)
 
 
 async def batch(ctx: dict[str, WorkerServices], sync_id: str, slot: int, number: int, attempt: int) -> None:
@@ -65,7 +67,8 @@ async def batch(ctx: dict[str, WorkerServices], sync_id: str, slot: int, number:
     services = ctx["worker"]
     build = partial(build_batch_job, services)
     key, heartbeat_s = BatchKey(sync_id, slot, number, attempt), services.settings.heartbeat_s
-    await run_job(BatchAttempt(services.batches, key, heartbeat_s=heartbeat_s, build=build))
+    job = BatchAttempt(services.batches, key, heartbeat_s=heartbeat_s, build=build)
+    await run_job(job, services.metrics)
 
 
 def build_fetch_job(services: WorkerServices, started: StartedJob, lease: Lease[LeaseGrant]) -> FetchJob:
@@ -85,6 +88,7 @@ def build_fetch_job(services: WorkerServices, started: StartedJob, lease: Lease[
         listings=services.listings,
         lease_s=services.settings.lease_s,
         clock=services.clock,
+        metrics=services.metrics,
     )
 
 
@@ -106,7 +110,8 @@ def _fetch_strategy(services: WorkerServices, started: StartedJob) -> FetchStrat
 def build_batch_job(services: WorkerServices, started: StartedBatch, lease: Lease[BatchGrant]) -> BatchJob:
     """Builds a job that reads and counts one batch of pages."""
     caller = services.segment_caller(started.request.space_id, started.trouble_ms, lease=lease)
-    return BatchJob(started, lease, services.source(started.request), caller, services.batches)
+    source = services.source(started.request)
+    return BatchJob(started, lease, source, caller, services.batches, metrics=services.metrics)
 
 
 def build_finalize_job(services: WorkerServices, started: StartedJob, lease: Lease[LeaseGrant]) -> FinalizeJob:
@@ -149,6 +154,7 @@ def build_finalize_job(services: WorkerServices, started: StartedJob, lease: Lea
             settings.guard_trait_errors,
             settings.guard_profile_errors,
         ),
+        metrics=services.metrics,
     )
 
 
@@ -208,6 +214,7 @@ def persona_ensurer(
         personas=personas,
         syncs=services.syncs,
         on_recorded=post_caller.note_success,
+        metrics=services.metrics,
     )
     resolver = ClaimResolver(
         lease,
@@ -264,6 +271,7 @@ def build_watchdog(services: WorkerServices) -> Watchdog:
         furthest_s=job_timeout_s(settings) + settings.retry_after_max_s + settings.stall_s,
         spread_s=settings.stall_s / 3,
         duties=(Scheduler(services.ticks).check_due, OverdueWatch(services.alerts).check_due),
+        metrics=services.metrics,
     )
 
 

@@ -16,6 +16,7 @@ from worker.errors import ApiError, LeaseLost, OverBudget, PersonasError, StoreU
 from worker.jobs.audit_log import log_end
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.lease import Grant, Lease
+from worker.metrics.worker_metrics import WorkerMetrics
 from worker.models.outcome import SyncFailure
 from worker.models.sync import JobKind, SyncState
 from worker.models.versions import NewerVersion
@@ -134,13 +135,18 @@ class SyncJob:
         await log_end(self._syncs, self._sync_id, only=SyncState.CANCELLED)
 
 
-async def run_job(job: Job[S, G]) -> None:
+async def run_job(job: Job[S, G], metrics: WorkerMetrics | None = None) -> None:
     """Runs a job to completion. Returns early, without an error, if the job is no longer the sync's.
+
+    Args:
+        job: What to run.
+        metrics: Counts failures and refused commits.
 
     Raises:
         StoreUnavailable: Redis cannot be reached at the beginning; arq starts the job again.
         CancelledError: The worker stops; the job has handed its sync over.
     """
+    metrics = metrics or WorkerMetrics()
     try:
         # Shield begin(): after the lease is taken, a cancellation must reach the work so that it hands over.
         started = await run_to_completion(job.begin())
@@ -162,6 +168,7 @@ async def run_job(job: Job[S, G]) -> None:
             await job.work(started, lease).run()
     except LeaseLost as error:
         log.info("%s stops: %s", job.name, error)
+        metrics.count_refused_commit()
         await job.on_lease_lost()
     except OverBudget as error:
         failure = SyncFailure(
@@ -180,16 +187,18 @@ async def run_job(job: Job[S, G]) -> None:
     except Exception as error:  # noqa: BLE001 - the sync must end with a reason, whatever our own mistake is
         failure = SyncFailure("internal_error", _describe(error), resumable=True)
     if failure is not None:
-        await _fail(job, started, failure)
+        await _fail(job, started, failure, metrics)
 
 
-async def _fail(job: Job[S, G], started: S, failure: SyncFailure) -> None:
+async def _fail(job: Job[S, G], started: S, failure: SyncFailure, metrics: WorkerMetrics) -> None:
     advice = f". {failure.hint}" if failure.hint else ""
     log.warning("%s fails the sync, %s: %s%s", job.name, failure.code, failure.message, advice)
     try:
         await run_to_completion(job.fail(started, failure))  # only this job knows the reason
     except (LeaseLost, StoreUnavailable, StoreUnusable) as error:
         log.info("%s: the failure comes too late: %s", job.name, error)
+    else:
+        metrics.count_failure(failure.code)
 
 
 async def _leave(job: Job[S, G], error: NewerVersion) -> None:

@@ -10,11 +10,12 @@ import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import aiohttp
 
-from worker.http.client import HttpClient, HttpLimits, OnAllowance
+from worker.http.client import HttpClient, HttpLimits, OnAllowance, OnAnswer
 from worker.jobs.api_caller import ApiCaller, RetryPolicy
 from worker.jobs.fetch.fan_out import ActiveListings
 from worker.jobs.lease import Lease
@@ -28,6 +29,7 @@ from worker.jobs.store_factories import (
     worker_registry,
 )
 from worker.mavera import MaveraClient
+from worker.metrics.worker_metrics import WorkerMetrics
 from worker.models.request import SyncRequest
 from worker.segment import (
     AutoSource,
@@ -65,6 +67,7 @@ class WorkerServices:
         sleep: Sleeps for so many seconds.
         opener: Opens the files that requests name; None: those under `FILES_DIR`.
         claims: Keeps the claims of a process whose Redis is in memory; None: Redis keeps them.
+        metrics: Counts what its jobs do.
     """
 
     settings: Settings
@@ -74,6 +77,7 @@ class WorkerServices:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     opener: Opener | None = None
     claims: ClaimFile | None = None
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     _space_limiters: dict[str, Limiter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -101,17 +105,23 @@ class WorkerServices:
         self.registry = worker_registry(self.pool, settings)
         self.personas = persona_store(self.pool, settings, self.claims)
         self.mavera_limiter = mavera_limiter(self.pool, settings, clock=self.clock, sleep=self.sleep)
-        self.mavera = mavera_client(settings, self.session, on_allowance=self.mavera_limiter.learn_limit)
+        self.mavera = mavera_client(
+            settings,
+            self.session,
+            on_allowance=self.mavera_limiter.learn_limit,
+            on_answer=partial(self.metrics.count_request, "mavera"),
+        )
         self.files = OpenFiles(self.opener or folder_opener(settings.files_dir))
 
     def segment_caller(self, space_id: str, trouble_ms: int = 0, *, lease: Lease[Any] | None = None) -> ApiCaller:
         """Returns a caller of Segment for one job; the arguments are those of `ApiCaller`."""
         limiter = self.segment_limiter(space_id)
-        return ApiCaller(limiter, "Segment", self.retry_policy, trouble_ms, lease=lease)
+        return ApiCaller(limiter, "Segment", self.retry_policy, trouble_ms, lease=lease, metrics=self.metrics)
 
     def mavera_caller(self, trouble_ms: int = 0, *, lease: Lease[Any] | None = None) -> ApiCaller:
         """Returns a caller of Mavera for one job; the arguments are those of `ApiCaller`."""
-        return ApiCaller(self.mavera_limiter, "Mavera", self.retry_policy, trouble_ms, lease=lease)
+        limiter = self.mavera_limiter
+        return ApiCaller(limiter, "Mavera", self.retry_policy, trouble_ms, lease=lease, metrics=self.metrics)
 
     def source(self, request: SyncRequest, *, traits: bool = True) -> Source:
         """Returns the source of a request: its file, or its space in its dialect; all of it or a sample.
@@ -124,7 +134,13 @@ class WorkerServices:
             on_allowance = self.segment_limiter(request.space_id).learn_limit
             memory = DialectStore(self.pool, request.space_id, tuple(dialect_urls(self.settings).values()))
             source = segment_source(
-                self.settings, self.session, request, traits=traits, on_allowance=on_allowance, memory=memory
+                self.settings,
+                self.session,
+                request,
+                traits=traits,
+                on_allowance=on_allowance,
+                on_answer=partial(self.metrics.count_request, "segment"),
+                memory=memory,
             )
         else:
             source = FileSource(self.files, request.file)
@@ -149,6 +165,7 @@ def segment_source(
     traits: bool = True,
     every_trait: bool = False,
     on_allowance: OnAllowance | None = None,
+    on_answer: OnAnswer | None = None,
     memory: DialectMemory | None = None,
 ) -> Source:
     """Returns the source that reads the space of a request, in its dialect or, with `auto`, in the one that answers.
@@ -160,6 +177,7 @@ def segment_source(
         traits: Whether profiles are read with their traits; a listing without them is cheaper (`inline`).
         every_trait: Whether all traits are read, not only those of the rules (`profile-api`; `inline` always does).
         on_allowance: Called with the rate limit that an answer states.
+        on_answer: Called after each request, for metrics.
         memory: Keeps the dialect that answered; None forgets it.
 
     Raises:
@@ -168,7 +186,7 @@ def segment_source(
     settings.require("segment_token")
 
     def make_source(dialect: FixedDialect, *, other_scheme: bool = False) -> Source:
-        http = _segment_http(settings, session, dialect, on_allowance, other_scheme=other_scheme)
+        http = _segment_http(settings, session, dialect, on_allowance, on_answer, other_scheme=other_scheme)
         if dialect == "inline":
             return InlineApi(http, request, settings.segment_page_size, traits=traits)
         return ProfileApi(
@@ -199,6 +217,7 @@ def _segment_http(
     session: aiohttp.ClientSession,
     dialect: FixedDialect,
     on_allowance: OnAllowance | None,
+    on_answer: OnAnswer | None,
     *,
     other_scheme: bool = False,
 ) -> HttpClient:
@@ -208,11 +227,17 @@ def _segment_http(
     is_bearer = (dialect == "inline") != other_scheme
     headers = {"Authorization": f"Bearer {token}" if is_bearer else f"Basic {basic}"}
     limits = _limits(settings, settings.segment_timeout_s)
-    return HttpClient(session, settings.segment_url(dialect), headers, limits, on_allowance=on_allowance)
+    return HttpClient(
+        session, settings.segment_url(dialect), headers, limits, on_allowance=on_allowance, on_answer=on_answer
+    )
 
 
 def mavera_client(
-    settings: Settings, session: aiohttp.ClientSession, *, on_allowance: OnAllowance | None = None
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    *,
+    on_allowance: OnAllowance | None = None,
+    on_answer: OnAnswer | None = None,
 ) -> MaveraClient:
     """Makes a client of the Mavera account.
 
@@ -220,6 +245,7 @@ def mavera_client(
         settings: Of the worker.
         session: HTTP session of the worker.
         on_allowance: Called with the rate limit that an answer states.
+        on_answer: Called after each request, for metrics.
 
     Raises:
         ConfigurationError: `MAVERA_API_KEY` is not set.
@@ -228,7 +254,9 @@ def mavera_client(
     assert settings.mavera_api_key
     headers = {"Authorization": f"Bearer {settings.mavera_api_key.get_secret_value()}"}
     limits = _limits(settings, settings.mavera_timeout_s)
-    return MaveraClient(HttpClient(session, settings.mavera_base_url, headers, limits, on_allowance=on_allowance))
+    return MaveraClient(
+        HttpClient(session, settings.mavera_base_url, headers, limits, on_allowance=on_allowance, on_answer=on_answer)
+    )
 
 
 def job_timeout_s(settings: Settings) -> float:

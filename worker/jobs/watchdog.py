@@ -15,9 +15,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.job_payloads import batch_payload, sync_payload
+from worker.metrics.worker_metrics import WorkerMetrics
 from worker.models.sync import BatchKey, SyncState, job_kind
 from worker.store import WatchdogStore
 from worker.store.documents.sync_progress import SilentSync
+from worker.store.scripts.watchdog import Revival
+from worker.store.syncs.watchdog_store import LOST_CODE
 
 log = logging.getLogger("segment_personas.watchdog")
 
@@ -35,6 +38,7 @@ class Watchdog:
         spread_s: A job that was lost again starts after up to so many seconds, so that the jobs of a dead worker do not
             all start together.
         duties: What else is done at each look, under the same lock.
+        metrics: Counts revivals.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Watchdog:
         furthest_s: float,
         spread_s: float = 0,
         duties: Sequence[Callable[[], Awaitable[None]]] = (),
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self._store = store
         self._every_s = every_s
@@ -53,6 +58,7 @@ class Watchdog:
         self._furthest_s = furthest_s
         self._spread_s = spread_s
         self._duties = duties
+        self._metrics = metrics or WorkerMetrics()
 
     async def run(self) -> None:
         """Looks for silent syncs, and does the further duties, until cancelled."""
@@ -95,6 +101,7 @@ class Watchdog:
             f"{_ADVICE}",
             spread_s=random.uniform(0, self._spread_s),
         )
+        self._count(done, "sync")
         if done in {"revived", "failed"}:
             log.warning("%s: silent in %s, epoch %d: %s", sync_id, state.value, epoch, done)
 
@@ -107,5 +114,12 @@ class Watchdog:
             f"times. {_ADVICE}",
             spread_s=random.uniform(0, self._spread_s),
         )
+        self._count(done, "batch")
         if done in {"revived", "failed"}:
             log.warning("%s: silent in batch %d, attempt %d: %s", key.sync_id, key.number, key.attempt, done)
+
+    def _count(self, done: Revival, kind: str) -> None:
+        if done is Revival.REVIVED:
+            self._metrics.count_revival(kind)
+        elif done is Revival.FAILED:
+            self._metrics.count_failure(LOST_CODE)

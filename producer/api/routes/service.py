@@ -9,12 +9,13 @@ from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from producer.api.metrics import CONTENT_TYPE, ApiMetrics
+from producer.api.metrics import ApiMetrics
 from producer.api.openapi.docs_page import DOCS_POLICY, docs_page
 from producer.api.openapi.operations import Answer, Operation
 from producer.api.problems import Problem
 from producer.api.responses import json_response
 from producer.client import SyncClient
+from worker.metrics.redis_metrics import CONTENT_TYPE
 
 
 class Health(TypedDict):
@@ -64,7 +65,7 @@ class ServiceRoutes:
 
     async def show_metrics(self, request: web.Request) -> web.Response:
         """GET /metrics"""
-        return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=await self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def openapi(self, request: web.Request) -> web.Response:
         """GET /openapi.json"""

@@ -17,6 +17,7 @@ from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.jobs.job_runner import Work
 from worker.jobs.lease import Lease
+from worker.metrics.worker_metrics import WorkerMetrics
 from worker.models.outcome import SyncFailure
 from worker.models.sync import BatchKey
 from worker.segment import Page, Source, fetch_certain_page
@@ -36,16 +37,25 @@ class BatchJob:
         source: What is read.
         caller: Sends the requests to Segment.
         batches: Where batches are kept.
+        metrics: Counts pages.
     """
 
     def __init__(
-        self, started: StartedBatch, lease: Lease[BatchGrant], source: Source, caller: ApiCaller, batches: BatchStore
+        self,
+        started: StartedBatch,
+        lease: Lease[BatchGrant],
+        source: Source,
+        caller: ApiCaller,
+        batches: BatchStore,
+        *,
+        metrics: WorkerMetrics,
     ) -> None:
         self._started = started
         self._lease = lease
         self._source = source
         self._caller = caller
         self._batches = batches
+        self._metrics = metrics
         self._slots = asyncio.Semaphore(CONCURRENT_PAGES)
         self._aggregate = Aggregate()
 
@@ -74,6 +84,7 @@ class BatchJob:
         self._check_length(page, listed, work.next_cursor if is_last else work.pages[index + 1][0], number)
         entries = page.profiles[: work.take] if is_last else page.profiles
         fold(self._aggregate, entries, self._started.request.rules, as_of=self._started.started_at)
+        self._metrics.count_page(len(page.profiles))
 
     def _check_length(self, page: Page, listed: int, next_cursor: str | None, number: int) -> None:
         """Raises Permanent if pages with traits are shorter than those listed without: profiles would be skipped."""

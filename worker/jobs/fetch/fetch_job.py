@@ -23,6 +23,7 @@ from worker.jobs.fetch.fetch_strategy import FetchStrategy, HandOver
 from worker.jobs.fetch.page_prefetcher import PagePrefetcher
 from worker.jobs.lease import Lease
 from worker.jobs.personas.lookup.persona_list import PersonaLister, cluster_reference
+from worker.metrics.worker_metrics import WorkerMetrics
 from worker.store import JobSyncStore, LeaseGrant
 from worker.store.documents.sync_progress import StartedJob
 
@@ -43,6 +44,7 @@ class FetchJob:
         listings: Counts the jobs of this worker that list pages for batches.
         lease_s: Seconds after which the job requests no further page.
         clock: Returns monotonic seconds.
+        metrics: Counts pages whose profiles are read here.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class FetchJob:
         listings: ActiveListings,
         lease_s: float,
         clock: Callable[[], float],
+        metrics: WorkerMetrics,
     ) -> None:
         self._started = started
         self._lease = lease
@@ -69,6 +72,7 @@ class FetchJob:
         self._listings = listings
         self._lease_s = lease_s
         self._clock = clock
+        self._metrics = metrics
         self._first_page = strategy.pages + 1
         self._committing: asyncio.Task[None] | None = None
 
@@ -116,6 +120,8 @@ class FetchJob:
             try:
                 while not strategy.ended and (page := await pages.next()):
                     strategy.take(page)
+                    if not request.fans_out:
+                        self._metrics.count_page(len(page.entries))
                     self._segment.note_progress()
                     self._commit_in_background()
             finally:

@@ -83,6 +83,8 @@ class UsageReader:
                     self._teach_rate(usage.requests_per_minute)
                 if usage:
                     await self._on_usage(usage)
+                if usage and usage.remaining is not None:
+                    self._caller.metrics.note_credits_left(usage.remaining)
                 return usage
         return None
 

@@ -22,6 +22,7 @@ from worker.jobs.personas.lookup.persona_finder import PersonaFinder, PersonaInD
 from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.jobs.personas.planner import Planner
 from worker.jobs.personas.quality_check import QualityCheck, check_quality
+from worker.metrics.worker_metrics import WorkerMetrics
 from worker.store import JobSyncStore, LeaseGrant
 from worker.store.documents.sync_progress import StartedJob, new_token
 
@@ -41,6 +42,7 @@ class FinalizeJob:
         syncs: Where syncs are kept.
         check_personas: Returns an alarm if most recorded personas are gone.
         thresholds: Of the guards that compare the sync with the one before.
+        metrics: Counts completed syncs.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class FinalizeJob:
         syncs: JobSyncStore,
         check_personas: Callable[[], Awaitable[Alarm | None]],
         thresholds: GuardThresholds,
+        metrics: WorkerMetrics,
     ) -> None:
         self._started = started
         self._lease = lease
@@ -69,6 +72,7 @@ class FinalizeJob:
         self._syncs = syncs
         self._check_personas = check_personas
         self._thresholds = thresholds
+        self._metrics = metrics
         encoded = started.checkpoint.aggregate
         self._aggregate = Aggregate.from_bytes(encoded) if encoded else Aggregate()
         self._clusters = summarise(self._aggregate, started.request.rules) if encoded else []
@@ -105,6 +109,7 @@ class FinalizeJob:
         )
         await self._lease.stop()
         await self._syncs.complete(self._lease.grant, new_token(), plan, baseline=quality.before)
+        self._metrics.count_completion(preview=True)
         await log_end(self._syncs, self._started.lease.sync_id)
 
     async def _make_personas(self) -> None:
@@ -129,6 +134,7 @@ class FinalizeJob:
             snapshot=quality.now if quality.complete else None,
             identity=self._started.request.identity,
         )
+        self._metrics.count_completion(preview=False)
         # Again, because Redis may have been restarted just before the last write.
         await self._ensurer.restore_lost()
         await log_end(self._syncs, self._started.lease.sync_id)

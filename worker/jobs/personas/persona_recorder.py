@@ -19,6 +19,7 @@ from worker.jobs.personas.lookup.persona_list import found_record
 from worker.jobs.personas.persona_action import PersonaAction
 from worker.mavera import CREDITS_PER_PERSONA, Persona, PersonaPayload, Reference
 from worker.mavera.ignored_fields import find_ignored_fields
+from worker.metrics.worker_metrics import WorkerMetrics
 from worker.models.outcome import PersonaOutcome
 from worker.store import Claim, JobSyncStore, LeaseGrant, PersonaRecord, PersonaStore, SentPersona
 from worker.store.documents.sync_progress import StartedJob
@@ -56,6 +57,7 @@ class PersonaRecorder:
         personas: Store of records and claims.
         syncs: Store of syncs and their outcomes.
         on_recorded: Called after a created or updated persona is recorded.
+        metrics: Counts personas and credits.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class PersonaRecorder:
         personas: PersonaStore,
         syncs: JobSyncStore,
         on_recorded: Callable[[], None],
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self._started = started
         self._lease = lease
@@ -74,6 +77,7 @@ class PersonaRecorder:
         self._personas = personas
         self._syncs = syncs
         self._on_recorded = on_recorded
+        self._metrics = metrics or WorkerMetrics()
         self._twins_logged: set[str] = set()
         self._written: dict[str, Callable[[], Awaitable[None]]] = {}
 
@@ -170,6 +174,7 @@ class PersonaRecorder:
         self._written[wanted.summary.key] = write
         await write()
         log_outcome(self._started, outcome)
+        self._metrics.count_persona(outcome.action, outcome.credits)
         self._on_recorded()
 
     async def _with_twins(self, wanted: PersonaRequest, outcome: PersonaOutcome) -> PersonaOutcome:

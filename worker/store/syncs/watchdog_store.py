@@ -16,6 +16,9 @@ from worker.store.syncs.sync_reader import storable_ms
 
 log = logging.getLogger("segment_personas.store")
 
+LOST_CODE = "worker_lost"
+"""Code of a sync whose jobs were lost too often."""
+
 
 class WatchdogStore:
     """The times at which silence counts, of syncs and of batches.
@@ -140,7 +143,7 @@ class WatchdogStore:
 
 
 def _lost(message: str) -> SyncFailure:
-    return SyncFailure("worker_lost", message, resumable=True)
+    return SyncFailure(LOST_CODE, message, resumable=True)
 
 
 def _silent(entry: DueEntry) -> SilentSync | BatchKey:

@@ -1,0 +1,36 @@
+"""A worker counts what a sync did; the HTTP API shows what Redis holds."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.support.servers.api_server import start_api
+from tests.support.servers.redis_server import RedisServer
+from worker.jobs.arq_worker import serve
+from worker.metrics.prometheus import PrometheusMetrics
+
+
+async def test_a_sync_is_counted_from_its_pages_to_its_credits(session_redis: RedisServer) -> None:
+    metrics, ready = PrometheusMetrics(), asyncio.Event()
+    async with start_api(session_redis, worker=False, credits=5000) as api:
+        worker = asyncio.create_task(serve(api.settings, api.pool, ready=ready.set, metrics=metrics))
+        await ready.wait()
+        sync = await api.ended((await api.post("/v1/syncs", {"space_id": "spa"})).json["sync_id"])
+        shown = (await api.get("/metrics")).text
+        worker.cancel()
+        await asyncio.wait({worker})
+
+    def value(name: str, **labels: str) -> float:
+        return metrics.registry.get_sample_value(f"segment_personas_{name}", labels) or 0
+
+    assert value("pages_total") == sync["pages_fetched"]
+    assert value("profiles_total") == sync["profiles_fetched"]
+    assert value("personas_total", action="created") == len(sync["personas"])
+    assert value("credits_charged_total") == sync["credits_charged"] > 0
+    assert value("credits_left") > 0
+    assert value("syncs_completed_total", kind="sync") == 1
+    assert value("request_seconds_count", api="segment", status="200") >= sync["pages_fetched"]
+    assert value("request_seconds_count", api="mavera", status="201") == len(sync["personas"])
+    assert value("limiter_wait_seconds_count", api="mavera") > len(sync["personas"])
+    assert 'segment_personas_last_complete_sync_timestamp_seconds{space="spa"}' in shown
+    assert "segment_personas_workers 1.0" in shown

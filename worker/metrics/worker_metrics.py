@@ -1,0 +1,50 @@
+"""What a worker counts of its work. The places where something happens call these methods; here they do nothing.
+
+`prometheus.PrometheusMetrics` counts. It is made only if `METRICS_PORT` is set, so that no other process loads
+prometheus-client.
+"""
+
+from __future__ import annotations
+
+
+class WorkerMetrics:
+    """Takes note of events and keeps nothing. A method returns at once and never raises."""
+
+    def count_request(self, api: str, status: str, seconds: float) -> None:
+        """A request was answered, or failed.
+
+        Args:
+            api: `segment` or `mavera`.
+            status: HTTP status of the answer; `none` if no usable answer came, `not_sent` if it was not sent.
+            seconds: From the request to the end of its answer.
+        """
+
+    def count_limiter_wait(self, api: str, seconds: float) -> None:
+        """A request has waited for its slot of the rate limit. seconds: how long."""
+
+    def count_deferral(self, api: str) -> None:
+        """A slot of the rate limit was too far away, so that the job hands its sync over."""
+
+    def count_retry(self, api: str, code: str) -> None:
+        """A request has failed and is repeated. code: of the error."""
+
+    def count_page(self, profiles: int) -> None:
+        """A page was read, with so many profiles; it counts again if another job has to read it again."""
+
+    def count_persona(self, action: str, credits_charged: int) -> None:
+        """A persona was created or updated, and recorded. credits_charged: what it cost."""
+
+    def note_credits_left(self, credits_left: int) -> None:
+        """Mavera has said how many credits the account has left."""
+
+    def count_completion(self, *, preview: bool) -> None:
+        """A sync is completed. preview: it has a plan and no personas."""
+
+    def count_failure(self, code: str) -> None:
+        """A sync has failed. code: of its error."""
+
+    def count_revival(self, kind: str) -> None:
+        """A lost job was started again. kind: `sync` or `batch`."""
+
+    def count_refused_commit(self) -> None:
+        """A job could not write, because its sync was cancelled, ended or taken over."""
