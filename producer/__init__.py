@@ -1,4 +1,4 @@
-"""The front door of segment-personas: ask for a sync, follow it, stop it.
+"""The Python interface of segment-personas: start syncs, follow them and stop them.
 
     async with SyncClient("redis://localhost") as client:
         sync = await client.enqueue(SyncRequest(space_id="spa_123"))

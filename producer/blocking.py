@@ -39,9 +39,9 @@ def run_sync(
     Raises:
         SyncFailed: The sync failed or was cancelled, and `check` is set.
         SyncConflict: As in `SyncClient.enqueue`.
-        TimeoutError: The sync has not ended in time; it goes on.
+        TimeoutError: The sync has not ended in time; it continues.
         StoreUnavailable: Redis could not be reached.
-        ConfigurationError: There is no Redis URL, or a setting is malformed.
+        ConfigurationError: REDIS_URL is not set, or a setting is malformed.
     """
     config = load_client_config()
     if redis_url is None:

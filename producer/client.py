@@ -34,7 +34,7 @@ class SyncNotFound(PersonasError):
 
 
 class SyncConflict(PersonasError):
-    """What was asked for contradicts what is under way; the message names the difference.
+    """A call contradicts what is running, or the state of the sync; the message names the difference.
 
     Attributes:
         code: A short machine-readable name, such as `sync_running`.
@@ -60,7 +60,7 @@ class SyncConflict(PersonasError):
 
 
 class SyncFailed(PersonasError):
-    """A sync ended without success, and the caller asked to be told by an exception.
+    """A sync ended without success, and the caller asked for an exception in that case.
 
     Attributes:
         sync: The sync as it ended.
@@ -80,10 +80,16 @@ class SyncFailed(PersonasError):
 
 
 class SyncClient:
-    """The front door. Use it as an async context manager.
+    """Starts, follows and stops syncs. Use it as an async context manager.
 
-    redis_url: as in `REDIS_URL`. max_wait_s: how long one call waits for a Redis that does not answer before it raises
-    StoreUnavailable. Raises ConfigurationError if the URL is malformed.
+    Args:
+        redis_url: As in `REDIS_URL`.
+        settings: Of the client; None: those of the environment.
+        max_wait_s: Seconds that one call waits for a Redis that does not answer before it raises StoreUnavailable.
+        pool: Connections to share, which the client does not close; None: its own, to `redis_url`.
+
+    Raises:
+        ConfigurationError: The URL is malformed.
     """
 
     def __init__(
@@ -156,7 +162,7 @@ class SyncClient:
         return sync
 
     async def get(self, sync_id: str) -> Sync:
-        """The sync as it stands. Raises SyncNotFound; SyncUnreadable if this version cannot read it."""
+        """The sync in its present state. Raises SyncNotFound; SyncUnreadable if this version cannot read it."""
         sync = await self._syncs.get(sync_id)
         if sync is None:
             raise SyncNotFound(f"no sync {sync_id} is known; ended syncs are kept for RETENTION_DAYS")
@@ -208,7 +214,7 @@ class SyncClient:
     async def follow(self, sync_id: str, *, every_s: float = 0.2, timeout_s: float = math.inf) -> AsyncIterator[Sync]:
         """The sync each time it is looked at, every `every_s` seconds, the last time when it has ended.
 
-        Raises SyncNotFound, and TimeoutError after `timeout_s` seconds; the sync goes on all the same.
+        Raises SyncNotFound, and TimeoutError after `timeout_s` seconds; the sync continues.
         """
         ends_at = asyncio.get_running_loop().time() + timeout_s
         while True:
@@ -232,7 +238,7 @@ class SyncClient:
         Raises:
             SyncFailed: The sync failed or was cancelled, and `check` is set.
             SyncNotFound: No sync of that id is known.
-            TimeoutError: The sync has not ended in time; it goes on.
+            TimeoutError: The sync has not ended in time; it continues.
         """
         async for sync in self.follow(sync_id, timeout_s=timeout_s):
             last = sync
@@ -272,7 +278,7 @@ class SyncClient:
             return sync
         if not sync.error.resumable and not restart:
             raise SyncConflict(
-                f"{sync_id} cannot go on from where it stopped ({sync.error.code}); resume it with restart, to "
+                f"{sync_id} cannot continue where it stopped ({sync.error.code}); resume it with restart, to "
                 "read from the first page, or start a new one",
                 code="needs_restart",
                 next_command=("resume", sync_id, "--restart"),

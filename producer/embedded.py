@@ -75,7 +75,7 @@ async def embedded_client(
 async def sandbox_settings(
     settings: Settings, options: SandboxOptions = DEMO_OPTIONS, *, dialect: Dialect | None = None
 ) -> AsyncIterator[Settings]:
-    """The settings with the stand-ins in the place of both APIs, and neither Redis nor keys of the environment.
+    """The settings with stand-ins instead of both APIs, and without Redis and keys of the environment.
 
     dialect: in which Segment will be asked, if not in that of the settings.
     """

@@ -1,7 +1,7 @@
-"""What people do by hand to the records of which persona belongs to which cluster: look, adopt, forget, rename.
+"""Manual changes to the records of which persona belongs to which cluster: list, adopt, forget, rename.
 
-A record is what a nightly sync goes by, and it stands in Redis alone. The persona's reference, in its description at
-Mavera, is what finds it again if Redis is lost; so whatever changes the reference changes it there too, if it can.
+Syncs use the records, which are only in Redis. If Redis is lost, a persona is found by the reference in its description
+at Mavera; a change of the reference is therefore written there too, if possible.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class PersonaCatalog:
         records = await self._store.all_records()
         known = records.get(str(place.reference))
         if known and known.persona_id != persona_id:
-            raise PersonaRecordError(f"{place} has {known.persona_id} already; forget that one first.")
+            raise PersonaRecordError(f"{place} already has {known.persona_id}; forget that persona first.")
         for name, record in records.items():
             if record.persona_id == persona_id and record is not known:
                 owner = ClusterAddress(record.space_id, record.cluster, record.collection, record.rules)
@@ -164,7 +164,7 @@ class PersonaCatalog:
             async for persona in self._listed(search):
                 if persona.id == persona_id:
                     if persona.is_custom is False:
-                        raise PersonaRecordError(f"{persona_id} is one of Mavera's own, which cannot be changed.")
+                        raise PersonaRecordError(f"{persona_id} is a persona of Mavera, which cannot be changed.")
                     return persona
         raise PersonaRecordError(
             f"Mavera lists no persona {persona_id}.",
@@ -196,8 +196,8 @@ class PersonaCatalog:
                 await self._mavera.describe(persona.id, described)
             except PersonasError as error:
                 raise PersonaRecordError(
-                    f"{persona.id} is recorded as the persona of {place}, but its description at Mavera is as it was; "
-                    f"the next sync changes that. {error}"
+                    f"{persona.id} is recorded as the persona of {place}, but its description at Mavera is "
+                    f"unchanged; the next sync changes it. {error}"
                 ) from None
         return True
 
@@ -233,12 +233,12 @@ def _require_ok(answer: str, place: ClusterAddress) -> None:
         case "ok":
             return
         case "exists":
-            raise PersonaRecordError(f"{place} has a persona already; forget that one first.")
+            raise PersonaRecordError(f"{place} already has a persona; forget that persona first.")
         case "doubt":
             raise PersonaRecordError(
                 f"A persona for {place} may have been bought; resume the sync that was buying it first."
             )
         case "changed":
-            raise PersonaRecordError(f"The record of {place} has changed just now; look at it, and try again.")
+            raise PersonaRecordError(f"The record of {place} was changed meanwhile; check it, and try again.")
         case sync_id:
-            raise PersonaRecordError(f"{sync_id} is under way in this space; wait for it, or cancel it.")
+            raise PersonaRecordError(f"{sync_id} is running in this space; wait for it, or cancel it.")

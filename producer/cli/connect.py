@@ -58,8 +58,8 @@ async def open_client(
                 stack.enter_context(claims.lock(space_ids))
                 if claims.claims:
                     err.say(
-                        "An earlier run ended while a persona was being made. Before one is bought in its place, "
-                        f"Mavera's list is watched for {settings.mavera_settle_s:g} s.",
+                        "An earlier run ended while it was creating a persona. Before another one is bought, Mavera's "
+                        f"list is watched for {settings.mavera_settle_s:g} s.",
                         "yellow",
                     )
             client = await stack.enter_async_context(embedded_client(settings, opener=opener, claims=claims))
@@ -80,7 +80,7 @@ async def open_client(
 
 
 def redis_client(settings: Settings) -> SyncClient:
-    """A client for the Redis of REDIS_URL. Raises ConfigurationError if there is none, or none that can be used."""
+    """A client for the Redis of REDIS_URL. Raises ConfigurationError if the variable is not set or is malformed."""
     settings.require("redis_url")
     assert settings.redis_url
     return SyncClient(settings.redis_url.get_secret_value(), settings=settings, max_wait_s=REDIS_MAX_WAIT_S)
@@ -89,7 +89,7 @@ def redis_client(settings: Settings) -> SyncClient:
 async def enqueue(
     settings: Settings, client: SyncClient, err: Screen, requests: Sequence[SyncRequest], options: SyncOptions
 ) -> list[Sync]:
-    """Asks for every sync. Raises as `SyncClient.enqueue` does; the message names those that are started by then."""
+    """Requests every sync. Raises as `SyncClient.enqueue` does; the message names the syncs started before."""
     syncs: list[Sync] = []
     for request in requests:
         sync_id = new_sync_id()
@@ -115,9 +115,9 @@ async def enqueue(
 
 
 def _after_a_start(error: PersonasError, started: Sequence[Sync]) -> PersonasError:
-    """The error, with the syncs named that are under way by now."""
+    """The error, extended by the syncs that are already running."""
     if not started:
         return error
     names = ", ".join(f"{one.id} ({one.request.space_id})" for one in started)
-    error.args = (f"{error}\nStarted before, and going on: {names}",)
+    error.args = (f"{error}\nAlready started, and still running: {names}",)
     return error

@@ -14,12 +14,21 @@ CHANGES = 5
 NEEDS_DECISION = 6
 INTERRUPTED = 130
 
-EXIT_CODES = (
-    "Exit codes: 0 completed, 1 the sync failed, 2 wrong usage or configuration, 3 cancelled or not agreed to, "
-    "4 not possible now, try later (Redis is down, another sync of the space runs, --timeout is over), 130 interrupted."
+_MEANINGS = (
+    "0 completed",
+    "1 the sync failed",
+    "2 wrong usage or configuration",
+    "3 cancelled or not agreed to",
+    "4 try later: Redis is down, the space is busy, or --timeout is over",
+    "130 interrupted",
 )
 
-PREVIEW_EXIT_CODES = f"{EXIT_CODES} With --exit-code also: 5 personas would change, 6 a guard or the budget stops them."
+EXIT_CODES = "\n\n".join(("Exit codes:", *_MEANINGS))
+"""The end of each help text; typer shows each of these paragraphs as a line."""
+
+PREVIEW_EXIT_CODES = (
+    f"{EXIT_CODES}\n\nWith --exit-code also:\n\n5 personas would change\n\n6 a guard or the budget stops them"
+)
 
 
 def exit_code_of(error: Exception) -> int:

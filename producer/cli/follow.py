@@ -64,11 +64,11 @@ class Follower:
                 self._current[sync.id] = sync
         except StoreUnavailable as error:
             if not self._away:
-                self._progress.say(f"{error}. Waiting for it; the workers do so too.")
+                self._progress.say(f"{error}. Waiting until Redis answers again; the workers wait too.")
             self._away = True
         else:
             if self._away:
-                self._progress.say("Redis is back.")
+                self._progress.say("Redis answers again.")
             self._away = False
 
 
@@ -90,9 +90,9 @@ class WorkerWatch:
             return
         workers = await self._client.workers()
         if workers and self._alive is False:
-            self._say(f"A worker is alive now: {workers[0].name}")
+            self._say(f"A worker is running now: {workers[0].name}")
         elif not workers and self._alive is not False:
-            before = " any more" if self._alive else ""
-            self._say(f"No worker is alive{before}, so nothing happens yet. {start_worker()}\nWaiting for it.")
+            now = " any more" if self._alive else ""
+            self._say(f"No worker is running{now}, so the sync waits. {start_worker()}\nWaiting for a worker.")
         self._alive = bool(workers)
         self._look_at = self._clock() + (5 if workers else 1)

@@ -18,7 +18,7 @@ from worker.models.sync import Sync
 
 @dataclass(frozen=True)
 class NextStep:
-    """What the user may do next. sentence: when or why. commands: lines for the shell, none if only advice helps."""
+    """What the user may do next. sentence: when or why. commands: lines for the shell; empty if only advice helps."""
 
     sentence: str
     commands: tuple[str, ...] = ()
@@ -36,8 +36,8 @@ def start_worker() -> NextStep:
 def first_sync(space_id: str | None) -> NextStep:
     """How to start the first sync. space_id: the default space, if there is one."""
     if space_id:
-        return NextStep("No sync is known. To start one:", (command("sync"),))
-    return NextStep("No sync is known. How to start one:", (command("sync", "--help"),))
+        return NextStep("There are no syncs yet. To start one:", (command("sync"),))
+    return NextStep("There are no syncs yet. How to start one:", (command("sync", "--help"),))
 
 
 def after_failure(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
@@ -46,16 +46,16 @@ def after_failure(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
     code, accept = sync.error.code, sync.error.code.startswith("guard_")
     budget, ceiling = _needed_budget(sync) if code == "over_budget" else (None, None)
     if accept:
-        when = "If this is as expected, go on without reading again:"
+        when = "If this is expected, continue without reading the space again:"
     elif ceiling is not None:
         when = f"MAX_CREDITS is {ceiling:,} where the worker runs. After raising it there:"
     elif budget is not None:
-        when = "To allow it:"
+        when = "To raise the budget:"
     else:
-        when = "After fixing this, go on where it stopped:"
+        when = "After fixing this, continue where it stopped:"
     if arguments is not None:
         if accept:
-            when = "If this is as expected, read again and accept it:"
+            when = "If this is expected, read the space again and accept it:"
         elif budget is None:
             when = "After fixing this, run it again; personas already created are updated, not bought again:"
         return NextStep(when, (run_again(arguments, accept=accept, max_credits=budget),))
@@ -100,16 +100,18 @@ def after_a_part(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
 
 
 def after_leaving(syncs: Sequence[Sync]) -> list[NextStep]:
-    """What becomes of running syncs that are no longer followed, and how to follow or stop them."""
+    """What running syncs do that are no longer followed, and how to follow or stop them."""
     plans = [sync for sync in syncs if sync.request.plan_only]
     others = [sync for sync in syncs if not sync.request.plan_only]
     steps = []
     if others:
-        goes = "The sync goes" if len(others) == 1 else "The syncs go"
-        steps.append(NextStep(f"{goes} on and will change personas. To follow again:", _each("status", others)))
+        subject = "The sync continues" if len(others) == 1 else "The syncs continue"
+        steps.append(NextStep(f"{subject} and will change personas. To follow again:", _each("status", others)))
     if plans:
-        goes = "The sync only reads: no persona is" if len(plans) == 1 else "The syncs only read: no personas are"
-        steps.append(NextStep(f"{goes} changed. To make the personas afterwards:", _each("apply", plans)))
+        subject = "The sync only reads" if len(plans) == 1 else "The syncs only read"
+        steps.append(
+            NextStep(f"{subject} and will change no persona. To make the personas afterwards:", _each("apply", plans))
+        )
         steps.append(NextStep("To follow again:", _each("status", plans)))
     steps.append(NextStep("To stop:", _each("cancel", syncs)))
     return steps

@@ -85,7 +85,7 @@ def finish(ending: FollowResult, err: Screen, report_options: ReportOptions) -> 
     if not ending.stopped:
         return _code(ending.syncs, report_options)
     if report_options.arguments is not None:
-        lost = "stopping, and the state of the sync is lost. Personas already created are kept. To run it again:"
+        lost = "stopping; the state of the sync is lost. Personas already created are kept. To run it again:"
         err.say(str(NextStep(f"{ending.stopped}: {lost}", (run_again(report_options.arguments),))))
         return ending.code
     err.say(f"{ending.stopped}: no longer following.")
@@ -95,7 +95,7 @@ def finish(ending: FollowResult, err: Screen, report_options: ReportOptions) -> 
 
 
 def show(syncs: Sequence[Sync], err: Screen, report_options: ReportOptions, now: float | None = None) -> None:
-    """Shows the syncs as they are, and what to do about those that failed or only planned. now: as in `timings`."""
+    """Shows the syncs, and what to do about those that failed or only planned. now: as of `sync_timings`."""
     out = stdout()
     steps = [_next_step(sync, report_options) for sync in syncs]
     if report_options.json:
@@ -130,9 +130,9 @@ def print_enqueued(syncs: Sequence[Sync], *, json: bool, many: bool = False) -> 
 
 
 async def warn_without_worker(client: SyncClient, err: Screen) -> None:
-    """Says so if no worker is running, so that nothing happens."""
+    """Warns if no worker is running."""
     if not await client.workers():
-        err.say(f"No worker is alive, so nothing happens yet. {start_worker()}")
+        err.say(f"No worker is running, so the sync waits. {start_worker()}")
 
 
 def exit_code_of_syncs(syncs: Iterable[Sync]) -> int:

@@ -35,7 +35,7 @@ def check(file: str, *, json: bool) -> int:
     if json:
         out.write_json({"ok": True, "name": rules.name, "clusters": rules.cluster_keys})
     else:
-        out.say(f"{file} is well-formed: {_counted(rules)}.")
+        out.say(f"{file} is valid: {_counted(rules)}.")
     return 0
 
 
@@ -64,14 +64,15 @@ def in_words(rules: Rules) -> Sequence[RenderableType]:
     traits = _table("Trait", "Called", "Read from", "Is")
     for trait in rules.traits:
         traits.add_row(trait.name, trait.label, ", ".join(trait.keys), describe_trait_definition(trait))
-    clusters = _table("Cluster", "Called", "Who", "Fields of its persona")
+    adds_fields = any(cluster.persona for cluster in rules.clusters)
+    clusters = _table("Cluster", "Called", "Who", *(["Fields of its persona"] if adds_fields else []))
     for cluster in rules.clusters:
-        who = describe_condition(cluster.when, rules)
-        clusters.add_row(cluster.key, cluster.label, who, ", ".join(cluster.persona))
+        cells = [cluster.key, cluster.label, describe_condition(cluster.when, rules), ", ".join(cluster.persona)]
+        clusters.add_row(*cells[: len(clusters.columns)])
     parts: list[RenderableType] = [Text(f"{rules.name}: {_counted(rules)}", "bold"), traits]
     if rules.filter is not None:
         parts.append(Text(f"Only profiles with: {describe_condition(rules.filter, rules)}"))
-    return [*parts, clusters, Text("The first cluster that fits has the profile.", "dim")]
+    return [*parts, clusters, Text("A profile belongs to the first cluster whose condition it meets.", "dim")]
 
 
 def _counted(rules: Rules) -> str:

@@ -159,7 +159,7 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding(
             "warn",
             "Redis",
-            "REDIS_URL is not set: `sync` runs everything in its own process, and forgets it",
+            "REDIS_URL is not set: `sync` runs in its own process, and its state ends with it",
             "For workers, and for syncs that survive a crash, set REDIS_URL.",
             id="redis.connection",
         )
@@ -196,7 +196,7 @@ async def _segment(
         return
     if space_id is None:
         advice = "Name one (doctor SPACE_ID), or export SEGMENT_SPACE_ID."
-        yield Finding("warn", "Segment", "no space to look into", advice, id="segment.access")
+        yield Finding("warn", "Segment", "no space is named, so none is checked", advice, id="segment.access")
         return
     try:
         request = SyncRequest(space_id=space_id, dialect=settings.segment_dialect, rules=rules)

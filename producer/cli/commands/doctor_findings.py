@@ -1,4 +1,4 @@
-"""What the doctor concludes from what it has seen. Pure: set-up of Redis, traits and times of a page, limits."""
+"""What `doctor` concludes from its measurements: Redis, traits and times of a page, limits, personas. Pure."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def judge_filter(profiles: Sequence[object], rules: Rules, *, as_of: float) -> l
     text = f"the filter keeps {kept} of {len(traits)} profiles"
     if kept:
         return [Finding("ok", "Traits", text, id="traits.filter")]
-    advice = "Mend `filter` in the clusters file: nobody would be in a cluster."
+    advice = "Correct `filter` in the clusters file: it leaves no profile for any cluster."
     return [Finding("fail", "Traits", text, advice, id="traits.filter")]
 
 
@@ -161,8 +161,8 @@ def judge_traits(found: Sequence[TraitCoverage], profiles: int, space_id: str) -
             Finding(
                 "fail",
                 "Traits",
-                f"none of {names} is in any profile of the page, so none would be in a cluster",
-                "Define them in Segment (Engage, Computed Traits), or get clusters for the traits that there are: "
+                f"no profile of the page has any of {names}, so none would be in a cluster",
+                "Define them in Segment (Engage, Computed Traits), or get clusters for the traits that the space has: "
                 f"segment-personas suggest {space_id} > clusters.toml",
                 id="traits.deciding",
             )
@@ -204,7 +204,7 @@ def judge_usage(usage: Usage | None) -> list[Finding]:
         ]
     found, available = [], usage.available
     if available is not None and available < CREDITS_PER_PERSONA:
-        text = f"{usage.describe()}: a persona costs {CREDITS_PER_PERSONA}, so none can be created"
+        text = f"{usage.describe()}; a persona costs {CREDITS_PER_PERSONA}, so none can be created"
         advice = "Top up the account, raise its limit, or wait for the period."
         found.append(Finding("warn", "Credits", text, advice, id="mavera.credits"))
     else:
@@ -232,7 +232,7 @@ def judge_personas(twins: Mapping[str, Sequence[str]], orphans: Sequence[Orphan]
         found.append(Finding("warn", "Personas", text, id=f"personas.orphan.{orphan.persona_id}"))
     if found:
         return found
-    text = "none of this space and these rules is there twice, or left behind"
+    text = "no persona of this space and these rules exists twice or belongs to a removed cluster"
     return [Finding("ok", "Personas", text, id="personas.surplus")]
 
 
@@ -245,8 +245,8 @@ def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:
     chain, fan_out = min(1 / page_s, rate), min(1 / listing_s, rate / 2)
     found = f"a page takes {page_s * 1000:.0f} ms, its listing {listing_s * 1000:.0f} ms, SEGMENT_RATE is {rate:g}"
     if fan_out < WORTH_IT * chain:
-        return Finding("ok", "Strategy", f"{found}: fan-out would bring nothing, the chain is right", id="strategy")
-    advice = "To use it: sync --strategy fan-out, with two workers or more."
+        return Finding("ok", "Strategy", f"{found}: fan-out would not be faster than the chain", id="strategy")
+    advice = "To use it: `segment-personas sync --strategy fan-out`, with two workers or more."
     found = f"{found}: fan-out would read up to {fan_out / chain:.1f} × as fast"
     return Finding("ok", "Strategy", found, advice, id="strategy")
 

@@ -1,4 +1,4 @@
-"""What the `personas` commands do: show the records, and change them by hand."""
+"""The `personas` commands: show the records of personas, and change them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def _twins(
     try:
         twins = await catalog.twins()
     except PersonasError as error:
-        err.say(f"Whether a persona is there twice is unknown: {error}", "dim")
+        err.say(f"Cannot check for duplicate personas: {error}", "dim")
         return {}
     if space_id is None:
         return twins
@@ -88,8 +88,8 @@ async def forget(settings: Settings, err: Screen, place: ClusterAddress) -> int:
     async with _open_catalog(settings) as catalog:
         record = await catalog.forget(place)
     err.say(
-        f"{record.persona_id} is forgotten as the persona of {place}. It is still at Mavera, where the next sync finds "
-        "it by the reference in its description; delete it there if the cluster is to get a new one."
+        f"{record.persona_id} is no longer recorded as the persona of {place}. It still exists at Mavera, and the next "
+        "sync finds it by the reference in its description; delete it there if the cluster is to get a new persona."
     )
     return 0
 
@@ -118,7 +118,7 @@ def _not_followed(rules: Rules, old: ClusterAddress, key: str) -> Iterator[str]:
             f"buys one, for {CREDITS_PER_PERSONA} credits. Rename it in their file, too."
         )
     if key not in rules.cluster_keys:
-        yield f"The rule set {rules.name} has no cluster {key}: until they do, no sync updates the persona."
+        yield f"The rule set {rules.name} has no cluster {key}: until they have one, no sync updates the persona."
 
 
 @contextlib.asynccontextmanager
@@ -144,7 +144,7 @@ def _account(settings: Settings) -> str:
 
 
 def _and_its_reference(referred: bool) -> str:
-    return "" if referred else ", and writes its reference; until then Redis alone knows where it belongs"
+    return "" if referred else " and writes its reference; until then only Redis knows its cluster"
 
 
 def _table(records: Sequence[PersonaRecord], width: int) -> Table:

@@ -20,7 +20,7 @@ from producer.cli.commands.doctor_findings import describe_api_error
 from producer.cli.commands.segment_pacing import Pace, space_pace
 from producer.cli.input_files import check_file_names
 from producer.cli.terminal import Screen, stdout
-from producer.embedded import sandbox_settings
+from producer.embedded import DEMO_SPACE_ID, sandbox_settings
 from worker.clusters.suggest.profiling import TraitCandidate
 from worker.clusters.suggest.proposal import Suggestion, suggest
 from worker.errors import ApiError, ConfigurationError, InvalidRequest, ResumableStop
@@ -92,7 +92,7 @@ async def read_sample(settings: Settings, sample: Sample) -> Sequence[object]:
 
 
 def _request(settings: Settings, sample: Sample) -> SyncRequest:
-    space_id = sample.space_id or settings.segment_space_id
+    space_id = sample.space_id or (DEMO_SPACE_ID if sample.sandbox else settings.segment_space_id)
     if space_id is None:
         raise ConfigurationError("Which space? Name one as an argument, or export SEGMENT_SPACE_ID.")
     try:

@@ -111,7 +111,7 @@ async def status(
     timeout_s: float,
     details: bool = False,
 ) -> int:
-    """Shows a sync as it is, or follows it to its end."""
+    """Shows a sync, or follows it to its end."""
     report_options = ReportOptions(json=json, details=details)
     async with redis_client(settings) as client:
         try:
@@ -167,11 +167,11 @@ async def history(settings: Settings, err: Screen, space_id: str, *, collection:
     elif found:
         out.put(remembered.table(found))
     else:
-        err.say(f"No complete sync of {space_id} ({collection}, rules {rules}) is remembered.")
+        err.say(f"No complete sync of {space_id} ({collection}, rules {rules}) is recorded.")
     for one in unread:
         err.say(f"{one.reason}.")
     for plan in plans:
-        err.say(f"{plan.id} is planned and not applied, so it is not part of the history.")
+        err.say(f"{plan.id} is planned but not applied, so it is not part of the history.")
     return DONE
 
 
@@ -195,14 +195,14 @@ async def resume(
     json: bool,
     timeout_s: float,
 ) -> int:
-    """Goes on with a failed sync, and follows it to its end."""
+    """Continues a failed sync, and follows it to its end."""
     async with redis_client(settings) as client:
         found = await client.resume(sync_id, restart=restart, accept=accept, max_credits=max_credits)
         return await _carry_on(client, found, err, wait=wait, json=json, timeout_s=timeout_s)
 
 
 async def _carry_on(client: SyncClient, found: Sync, err: Screen, *, wait: bool, json: bool, timeout_s: float) -> int:
-    """Follows a sync that goes on, or says at once that it does."""
+    """Follows a sync that was started again; without `wait` only prints its id."""
     if not wait:
         await warn_without_worker(client, err)
         print_enqueued([found], json=json)
@@ -270,6 +270,6 @@ async def _warn_of_newer(client: SyncClient, preview: Sync, err: Screen) -> None
     newest = next(iter(await client.history(preview.request.identity)), None)
     if newest and newest.read_to > preview.fetched_at:
         err.say(
-            f"Careful: {preview.id} is from {local_time(preview.fetched_at)}; {newest.sync_id} has read the space "
+            f"Note: {preview.id} is from {local_time(preview.fetched_at)}; {newest.sync_id} has read the space "
             f"since, at {local_time(newest.read_to)}. The personas will describe the space as it was before."
         )

@@ -17,7 +17,7 @@ def clusters_check(
     file: Annotated[str, typer.Argument(metavar="FILE", help="TOML file of traits and clusters.")],
     json: Json = False,
 ) -> None:
-    """Say whether a file can be used, and if not, what is wrong in which line."""
+    """Check a file, and name what is wrong in which line."""
     from producer.cli.commands import clusters
 
     exit_with(clusters.check(file, json=json))

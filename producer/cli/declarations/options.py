@@ -36,7 +36,7 @@ ExitCode = Annotated[
     bool, flag("--exit-code", help="Exit with 5 if personas would change, 6 if a guard or the budget stops that.")
 ]
 Accept = Annotated[
-    bool, flag("--accept", panel=BUDGET, help="Accept what a guard reports, such as a smaller space, and go on.")
+    bool, flag("--accept", panel=BUDGET, help="Continue although a guard reports something, such as a smaller space.")
 ]
 MaxCredits = Annotated[
     int | None, option(metavar="N", min=0, panel=BUDGET, help="Buy nothing if the sync would cost more credits.")
@@ -46,7 +46,7 @@ Dialect = Annotated[
     option(
         metavar="auto|inline|profile-api",
         panel=SOURCE,
-        help="Ask Segment for traits with the list, or for each profile's. Default: SEGMENT_DIALECT.",
+        help="Read traits with the list, or with one request a profile. Default: SEGMENT_DIALECT.",
     ),
 ]
 Clusters = Annotated[
@@ -81,7 +81,7 @@ AllowPartial = Annotated[
     flag(
         "--allow-partial",
         panel=BUDGET,
-        help="Let a part of a space (--max-profiles, --sample) create personas, and overwrite those made from all.",
+        help="Let a part of a space (--max-profiles, --sample) create personas, and overwrite those of a whole space.",
     ),
 ]
 Mode = Annotated[
@@ -118,7 +118,7 @@ Strategy = Annotated[
     option(
         metavar="auto|chain|fan-out",
         panel=SOURCE,
-        help="Read page after page, or list first and read on all workers (inline); auto: the chain.",
+        help="chain: read page after page; fan-out: list first, read on all workers (inline only); auto: chain.",
     ),
 ]
 TraitClass = Annotated[

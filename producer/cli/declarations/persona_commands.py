@@ -9,7 +9,7 @@ import typer
 from producer.cli.declarations.options import ClusterKey, Collection, Json, RulesName, SpaceId, exit_with
 from producer.cli.exit_codes import EXIT_CODES
 
-app = typer.Typer(no_args_is_help=True, help="Show and change by hand which persona belongs to which cluster.")
+app = typer.Typer(no_args_is_help=True, help="Show and change which persona belongs to which cluster.")
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -32,7 +32,7 @@ def personas_adopt(
     collection: Collection = "users",
     rules: RulesName = "recipe",
 ) -> None:
-    """Use a persona that was made by hand for a cluster: the next sync updates it and buys none."""
+    """Assign an existing persona to a cluster: the next sync updates it and buys none."""
     from producer.cli.commands import personas
     from producer.cli.run_command import run_command
     from producer.persona_records import ClusterAddress

@@ -40,7 +40,7 @@ def doctor(
     json: Json = False,
     clusters: Clusters = None,
 ) -> None:
-    """Check the set-up, and create nothing: settings, Redis, workers, Segment, Mavera."""
+    """Check settings, Redis, workers, Segment and Mavera. Creates nothing."""
     from producer.cli.commands.doctor import run_doctor
 
     exit_with(run_doctor(space_id, json=json, clusters=clusters))

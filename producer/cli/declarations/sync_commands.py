@@ -85,21 +85,21 @@ def sync(
 
     \b
     Examples:
-      segment-personas sync --sandbox                        try it without keys
-      segment-personas sync spa_1 --max-credits 1200         ask at the terminal, spend no more
-      segment-personas sync spa_1 --json --timeout 7200      nightly, from a scheduler
-      segment-personas sync spa_1 --from-file export.ndjson.gz --clusters clusters.toml
+      segment-personas sync --sandbox                   try it without keys
+      segment-personas sync spa_1 --max-credits 1200    spend at most 1,200
+      segment-personas sync spa_1 --json --timeout 2h   nightly, by a scheduler
+      segment-personas sync spa_1 --from-file users.ndjson.gz
     """
     _start(dict(locals()), preview=False)
 
 
 def _preview(**given: Any) -> None:
-    """Dry run: read the space and show the plan, change nothing.
+    """Read the space and show the plan. Changes nothing.
 
     \b
     Examples:
       segment-personas preview spa_1 --max-profiles 1000
-      segment-personas preview spa_1 --exit-code             5: personas would change, 0: none would
+      segment-personas preview spa_1 --exit-code   5 if personas would change
     """
     _start(given, preview=True)
 
@@ -229,7 +229,7 @@ def cancel(sync_id: SyncId) -> None:
 def resume(
     sync_id: SyncId,
     restart: Annotated[
-        bool, flag("--restart", panel=SOURCE, help="Read the space from the start, with fresh sums.")
+        bool, flag("--restart", panel=SOURCE, help="Read the space from the start, with new statistics.")
     ] = False,
     accept: Accept = False,
     max_credits: MaxCredits = None,
@@ -237,7 +237,7 @@ def resume(
     json: Json = False,
     timeout: Timeout = None,
 ) -> None:
-    """Go on with a failed sync where it stopped."""
+    """Continue a failed sync where it stopped."""
     from producer.cli.commands import syncs
     from producer.cli.run_command import run_command
 

@@ -17,7 +17,7 @@ def describe_twins(ids: Sequence[str], place: str) -> str:
     """
     extra = len(ids) - 1
     return (
-        f"{', '.join(ids)} carry the same reference ({place}): they were bought twice, or copied by hand, and syncs "
+        f"{', '.join(ids)} carry the same reference ({place}): they were bought twice, or copied manually, and syncs "
         f"update only the oldest one, {ids[0]}. Delete the other{'s' if extra > 1 else ''} at Mavera; each creation "
         f"costs {CREDITS_PER_PERSONA} credits"
     )
@@ -38,9 +38,10 @@ def describe_orphan(
     """
     if not cluster:
         return (
-            f"{persona_id} at Mavera is of a cluster that the rules {rules} do not have: no sync updates it any more."
+            f"{persona_id} at Mavera belongs to a cluster that the rules {rules} do not have, so no sync updates it "
+            "any more."
         )
-    said = f"{persona_id} of cluster {cluster} is no longer made by the rules {rules}."
+    said = f"The rules {rules} have no cluster {cluster} any more, so no sync updates {persona_id}."
     if len(new) != 1:
         help_line = command("personas", "rename", "--help")
         return f"{said} If the cluster has another key now, `personas rename` keeps its persona:\n  {help_line}"

@@ -1,6 +1,6 @@
 """How a sync looks: its report with a table of clusters, the list of syncs, and the bars of a sync under way.
 
-Pure: from a snapshot to something that rich prints. Every text goes in as it is, never as markup.
+Pure: from a snapshot to something that rich prints. No text is read as markup.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 class ShareBar:
-    """A bar of `share` (0 to 1) of the width there is; in `#` where there are no blocks."""
+    """A bar that fills `share` (0 to 1) of the available width; drawn with `#` where the terminal shows only ASCII."""
 
     def __init__(self, share: float, style: str) -> None:
         self._share = min(1.0, max(0.0, share))
@@ -87,12 +87,12 @@ def counts(sync: Sync, rate: float | None = None) -> str:
 
 
 def persona(cluster: ClusterResult, sync: Sync) -> str:
-    """What became of a cluster: its persona, why it has none or one that is left as it was, or nothing yet."""
+    """The outcome for a cluster: its persona, why it gets none or keeps an unchanged one; empty if not known yet."""
     reasons = {
-        "empty": "nobody is in it",
+        "empty": "no profile is in it",
         "too_small": f"fewer than {sync.request.min_cluster_size}",
-        "no_evidence": "hardly anyone in it has a trait that it needs",
-        "partial": "it was made from the whole space, this sync was not"
+        "no_evidence": "too few of its profiles have the traits that it needs",
+        "partial": "it describes the whole space, this sync a part"
         if cluster.persona_id
         else "only a part of the space was read",
     }
@@ -144,13 +144,13 @@ def overview(syncs: Sequence[Sync], rates: dict[str, float]) -> RenderableType:
 def report(
     sync: Sync, now: float | None = None, *, details: bool = False, plan_shown: bool = False
 ) -> list[RenderableType]:
-    """A sync as it stands, with a table of its clusters.
+    """A sync in its present state, with a table of its clusters.
 
     Args:
         sync: The sync.
-        now: As in `result.timings`.
+        now: As of `sync_timings`.
         details: Whether a plan is shown with every field that would change.
-        plan_shown: Whether its plan was shown with this table before, so that only what became of it is told.
+        plan_shown: Whether the plan was shown with this table before, so that only its outcome is shown.
     """
     aggregate, times = sync_statistics(sync), sync_timings(sync, now)
     head = Text()
@@ -167,23 +167,23 @@ def report(
         parts.append(_table(sync, found))
     remarks = []
     if sync.request.sample is not None:
-        remarks.append(f"A sample of {sync.request.sample:.4g} of the profiles: {aggregate.profiles:,} were read.")
+        remarks.append(f"A sample of {sync.request.sample:.4g} of the profiles; profiles read: {aggregate.profiles:,}.")
     if sync.outcomes:
         remarks.append(_charged(sync))
     if aggregate.unclassified:
-        remarks.append(f"{_number(aggregate.unclassified, 'profile')} with none of the deciding traits: in no cluster.")
+        remarks.append(f"{_number(aggregate.unclassified, 'profile')} without any deciding trait: in no cluster.")
     if aggregate.trait_errors:
-        remarks.append(f"Values that could not be used: {_trait_errors(aggregate)}.")
+        remarks.append(f"Unusable values: {_trait_errors(aggregate)}.")
     if aggregate.profile_errors:
         remarks.append(f"Entries that are not profiles: {aggregate.profile_errors:,}.")
     if aggregate.merged:
-        remarks.append(f"{_number(aggregate.merged, 'row')} left out: those profiles were merged into others.")
+        remarks.append(f"{_number(aggregate.merged, 'row')} left out: these profiles were merged into others.")
     if aggregate.unreadable:
-        remarks.append(f"{_number(aggregate.unreadable, 'profile')} left out: Segment does not answer for them.")
+        remarks.append(f"{_number(aggregate.unreadable, 'profile')} left out: Segment did not return their traits.")
     if aggregate.vanished:
-        remarks.append(f"{_number(aggregate.vanished, 'profile')} gone before the traits were read.")
+        remarks.append(f"{_number(aggregate.vanished, 'profile')} deleted before their traits were read.")
     if any(cluster.skipped == "partial" and cluster.persona_id for cluster in found):
-        remarks.append("To overwrite personas that are from the whole space with a part of it: --allow-partial.")
+        remarks.append("To overwrite personas that describe the whole space with a part of it, add --allow-partial.")
     remarks += _ignored(sync)
     parts += (Text(printable(remark)) for remark in remarks)
     if changed := sync_drift(sync, aggregate):
@@ -270,7 +270,7 @@ def _read(sync: Sync, now: float | None) -> str:
     if sync.started_at is not None and sync.fetched_at is not None:
         text += f"; read {time_span(sync.started_at, sync.fetched_at)}"
         if not sync.complete:
-            text += f"; not the whole {'space' if sync.request.file is None else 'file'}, as asked"
+            text += f"; only a part of the {'space' if sync.request.file is None else 'file'}, as requested"
     return text
 
 

@@ -280,13 +280,13 @@ async def test_enqueueing_needs_no_tokens(session_redis: RedisServer, sandbox: S
 async def test_no_wait_prints_the_id_and_says_that_no_worker_is_alive(runner: CommandRunner) -> None:
     assert await runner.listed() == 0
     assert runner.out == ""
-    assert runner.err.startswith("No sync is known.")
+    assert runner.err.startswith("There are no syncs yet.")
     assert await runner.sync("spa_1", wait=False) == 0
     sync_id = runner.out.strip()
-    assert runner.err.startswith("No worker is alive, so nothing happens yet. Start one")
+    assert runner.err.startswith("No worker is running, so the sync waits. Start one")
     assert await runner.status(sync_id) == 0
     assert runner.out.splitlines()[:2] == [f"spa_1  {sync_id}  queued", "0 pages, 0 profiles"]
-    assert "No worker is alive" in runner.err
+    assert "No worker is running" in runner.err
     assert await runner.status(sync_id, json=True) == 0
     assert (runner.document["status"], runner.document["waiting_for"]) == ("queued", None)
     assert await runner.sync("spa_1", "spa_2", wait=False, json=True) == 0
@@ -301,7 +301,7 @@ async def test_asked_twice_it_runs_once_and_says_so(runner: CommandRunner) -> No
     assert f"spa_1: already requested; following {sync_id} (queued)." in runner.err
     with pytest.raises(SyncConflict, match=r"other options \(max-profiles 5 instead of unset\)"):
         await runner.sync("spa_1", max_profiles=5, wait=False)
-    with pytest.raises(SyncConflict, match=r"Started before, and going on: syn_\w+ \(spa_2\)"):
+    with pytest.raises(SyncConflict, match=r"Already started, and still running: syn_\w+ \(spa_2\)"):
         await runner.sync("spa_2", "spa_1", mode="create", wait=False)
     await runner.sync("spa_1", max_profiles=5, force=True, wait=False)
     assert runner.out.strip() != sync_id
@@ -322,7 +322,7 @@ async def test_a_time_out_ends_the_following_and_prints_what_was_seen(runner: Co
     assert "To follow again:\n  segment-personas status" in runner.err
     assert await runner.sync("spa_1", "spa_2", timeout_s=0.05, json=True) == 4
     assert [document["status"] for document in json.loads(runner.out)] == ["queued", "queued"]
-    assert "The syncs go on" in runner.err
+    assert "The syncs continue" in runner.err
 
 
 @pytest.mark.usefixtures("_worker")
@@ -386,7 +386,7 @@ async def test_a_failed_sync_is_resumed_where_it_stopped(runner: CommandRunner, 
     assert await runner.sync("spa_1") == 1
     assert "insufficient_credits: 3 personas would cost 900 credits" in runner.out
     assert sandbox.posts == []
-    assert "go on where it stopped:\n  segment-personas resume syn_" in runner.err
+    assert "continue where it stopped:\n  segment-personas resume syn_" in runner.err
     sync_id = runner.err.split()[-1]
     assert await runner.status(sync_id) == 1
 
@@ -527,7 +527,7 @@ async def test_a_preview_over_its_budget_says_so_and_how_to_allow_it(runner: Com
 @pytest.mark.usefixtures("_worker")
 async def test_a_space_has_a_history_and_each_sync_says_what_changed(runner: CommandRunner, sandbox: Sandbox) -> None:
     assert await runner.history("spa_1") == 0
-    assert (runner.out, runner.err) == ("", "No complete sync of spa_1 (users, rules recipe) is remembered.\n")
+    assert (runner.out, runner.err) == ("", "No complete sync of spa_1 (users, rules recipe) is recorded.\n")
     assert await runner.sync("spa_1", json=True) == 0
     first = runner.document["sync_id"]
     sandbox.set_options(spaces={"spa_1": SpaceSpec(90)})
@@ -563,7 +563,7 @@ async def test_an_older_plan_is_applied_with_a_warning(runner: CommandRunner) ->
     assert await runner.sync("spa_1", json=True) == 0
     newer = runner.document["sync_id"]
     assert await runner.apply(preview) == 0
-    assert f"Careful: {preview} is from" in runner.err
+    assert f"Note: {preview} is from" in runner.err
     assert f"{newer} has read the space since" in runner.err
 
 
@@ -608,7 +608,7 @@ async def test_a_redis_that_goes_away_while_following_is_waited_for(
         redis_server.start()
         await following
         runner += capsys.readouterr().err
-        assert "Waiting for it; the workers do so too." in runner
-        assert "Redis is back." in runner
+        assert "Waiting until Redis answers again;" in runner
+        assert "Redis answers again." in runner
         assert "completed" in runner
         assert follower.syncs[0].profiles == 5000

@@ -231,7 +231,7 @@ async def test_a_limit_that_is_used_up_is_no_reason_to_look_for_another_address(
 async def test_it_says_what_fan_out_would_bring(settings: Settings, sandbox: Sandbox) -> None:
     sandbox.set_options(latency_s=0.1, listing_latency_s=0.001)
     (finding,) = (await found(settings))["Strategy"]
-    assert finding.advice.startswith("To use it: sync --strategy fan-out")
+    assert finding.advice.startswith("To use it: `segment-personas sync --strategy fan-out`")
 
 
 async def test_a_listing_that_cannot_be_had_is_a_warning(settings: Settings, sandbox: Sandbox) -> None:

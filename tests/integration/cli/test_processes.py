@@ -35,7 +35,7 @@ async def test_without_a_worker_it_says_so_at_once_and_goes_on_when_one_comes(
     env: dict[str, str], start_worker: Start
 ) -> None:
     command = await Command.start("sync", env={**env, "SEGMENT_SPACE_ID": "spa_1"})
-    await command.until("No worker is alive, so nothing happens yet. Start one")
+    await command.until("No worker is running, so the sync waits. Start one")
     await command.until("segment-personas worker\nWaiting for it.")
     start_worker(env, ready=False)
     done = await command.end()

@@ -343,7 +343,7 @@ def test_help_has_panels_examples_and_exit_codes() -> None:
 def test_the_exit_codes_are_at_the_foot_of_every_help(command: tuple[str, ...]) -> None:
     shown = " ".join(CliRunner().invoke(app.app, [*command, "--help"]).output.split())
     assert "Exit codes: 0 completed" in shown
-    assert "4 not possible now" in shown
+    assert "4 try later" in shown
 
 
 JSON_MISTAKES = {

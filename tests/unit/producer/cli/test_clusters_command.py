@@ -64,7 +64,7 @@ def mine(tmp_path: Path) -> Path:
 
 
 def test_a_good_file_is_said_to_be_one(run: Run, mine: Path) -> None:
-    assert run("clusters", "check", str(mine)) == (0, f"{mine} is well-formed: 1 trait, 2 clusters.\n", "")
+    assert run("clusters", "check", str(mine)) == (0, f"{mine} is valid: 1 trait, 2 clusters.\n", "")
     code, out, _ = run("clusters", "check", str(mine), "--json")
     assert (code, json.loads(out)) == (0, {"ok": True, "name": "mine", "clusters": ["paying", "rest"]})
 

@@ -29,7 +29,7 @@ async def test_a_missing_worker_is_told_at_once_and_once_with_how_to_start_one(
     registry = worker_registry(fake_pool, load_settings())
     await watch.look()
     (sentence,) = said
-    assert sentence.startswith("No worker is alive, so nothing happens yet. Start one")
+    assert sentence.startswith("No worker is running, so the sync waits. Start one")
     assert "  segment-personas worker\n" in sentence
     now += 1
     await watch.look()
@@ -38,11 +38,11 @@ async def test_a_missing_worker_is_told_at_once_and_once_with_how_to_start_one(
     assert len(said) == 1
     now += 1
     await watch.look()
-    assert said[1:] == ["A worker is alive now: host:7"]
+    assert said[1:] == ["A worker is running now: host:7"]
     await registry.remove("host", 7)
     now += 5
     await watch.look()
-    assert said[2].startswith("No worker is alive any more")
+    assert said[2].startswith("No worker is running any more")
 
 
 async def test_a_worker_that_is_there_is_not_worth_a_word(fake_pool: StorePool, client: SyncClient) -> None:

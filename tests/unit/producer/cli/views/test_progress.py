@@ -112,8 +112,8 @@ def test_what_a_sync_waits_for_is_told_when_it_changes(clock: Clock) -> None:
 
 def test_sentences_come_out_whole(clock: Clock) -> None:
     lines = Lines(clock)
-    lines.progress.say("No worker is alive. " * 20)
-    assert lines.stream.getvalue() == "No worker is alive. " * 20 + "\n"
+    lines.progress.say("No worker is running. " * 20)
+    assert lines.stream.getvalue() == "No worker is running. " * 20 + "\n"
 
 
 def test_a_rate_is_that_of_the_last_seconds(clock: Clock) -> None:

@@ -47,9 +47,9 @@ def test_the_report_of_a_sample_says_what_it_means_for_everyone() -> None:
     shown = text(*report(sync), width=120)
     assert "│ High Value │      20 │    200 │ 23.2% to 45.3% │" in shown
     assert "│ New        │       0 │      0 │   0.0% to 5.4% │" in shown
-    assert "A sample of 0.1 of the profiles: 60 were read." in shown
+    assert "A sample of 0.1 of the profiles; profiles read: 60." in shown
     nothing = text(*report(fetching(request=request, aggregate=Aggregate(profiles=1, left_out=9).to_bytes())))
-    assert "A sample of 0.1 of the profiles: 1 were read." in nothing
+    assert "A sample of 0.1 of the profiles; profiles read: 1." in nothing
 
 
 def test_the_report_of_a_finished_sync_has_a_table_and_says_what_was_charged() -> None:
@@ -57,18 +57,18 @@ def test_the_report_of_a_finished_sync_has_a_table_and_says_what_was_charged() -
     assert "spa_1  syn_1  completed in 3.2 s" in shown
     assert "1 page, 60 profiles, 30/s; read 2023-11-1" in shown
     assert "│ High Value │       20 │ $1,200 │         5% │ created per_hv" in shown
-    assert "│ New        │        0 │    n/a │        n/a │ none: nobody is in it" in shown
+    assert "│ New        │        0 │    n/a │        n/a │ none: no profile is in it" in shown
     assert "3 personas, 600 credits charged." in shown
 
 
 def test_the_report_names_everything_that_could_not_be_used() -> None:
     dropped = (replace(OUTCOMES[0], ignored=("demographic",)),)
     shown = text(*report(completed(aggregate=counted(SpaceSpec(2000, "mixed")), outcomes=dropped)))
-    assert "Values that could not be used: churn_risk: " in shown
+    assert "Unusable values: churn_risk: " in shown
     assert "; ltv: " in shown
     assert ' like "aaa"' in shown
     assert "Entries that are not profiles: " in shown
-    assert "profiles with none of the deciding traits: in no cluster." in shown
+    assert "profiles without any deciding trait: in no cluster." in shown
     assert "Mavera ignored fields of per_hv: demographic." in shown
     assert "1 persona, 600 credits charged." in shown
 
@@ -97,7 +97,7 @@ def test_in_fan_out_the_pages_that_are_known_are_told() -> None:
 
 
 def test_the_report_says_if_not_the_whole_space_was_read() -> None:
-    assert "not the whole space, as asked" in text(*report(completed(complete=False)))
+    assert "only a part of the space, as requested" in text(*report(completed(complete=False)))
 
 
 def test_a_cluster_that_is_too_small_is_said_to_be() -> None:
@@ -112,7 +112,7 @@ def test_a_persona_that_is_left_as_it_was_says_why() -> None:
     shown = text(*report(completed(outcomes=(unchanged, small, partial), credits=0)), width=120)
     assert "unchanged per_hv" in shown
     assert "left per_gr: fewer than 3" in shown
-    assert "left per_ar: it was made from the whole space, this sync was not" in shown
+    assert "left per_ar: it describes the whole space, this sync a part" in shown
     assert "1 persona, 0 credits charged." in shown
     assert "--allow-partial" in shown
 
