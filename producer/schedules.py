@@ -26,6 +26,10 @@ class TooManySchedules(PersonasError):
     code = "too_many_schedules"
 
 
+class MalformedSchedule(ConfigurationError):
+    """The cron expression, the time zone or another option of a schedule cannot be used."""
+
+
 class ScheduleUnreadable(PersonasError):
     """A schedule cannot be read by this version, so it is shown as `schedule` and left alone.
 
@@ -45,7 +49,7 @@ class ScheduleClient:
 
     def __init__(self, pool: StorePool, account: str = "") -> None:
         self._store = ScheduleStore(pool)
-        self._account = account
+        self.account = account
 
     async def add(
         self,
@@ -71,7 +75,7 @@ class ScheduleClient:
                 `sync.overdue`; at least 3,600. None: never.
 
         Raises:
-            ConfigurationError: The cron expression, the time zone or another option cannot be used.
+            MalformedSchedule: The cron expression, the time zone or another option cannot be used.
             TooManySchedules: 1,000 schedules exist.
         """
         try:
@@ -81,14 +85,19 @@ class ScheduleClient:
                 timezone=timezone,
                 missed=missed,
                 alert_after_s=alert_after_s,
-                account=self._account,
+                account=self.account,
             )
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
-            raise ConfigurationError(str(problem["msg"]).removeprefix("Value error, ")) from None
-        if await self._store.add(schedule) is Addition.FULL:
+            raise MalformedSchedule(str(problem["msg"]).removeprefix("Value error, ")) from None
+        return (await self.put(schedule))[0]
+
+    async def put(self, schedule: Schedule) -> tuple[ScheduleStatus, bool]:
+        """As `add`. Also returns whether the schedule is a new one."""
+        answer = await self._store.add(schedule)
+        if answer is Addition.FULL:
             raise TooManySchedules(f"there are {MOST} schedules already; remove one first")
-        return await self.get(schedule.id)
+        return await self.get(schedule.id), answer is Addition.CREATED
 
     async def get(self, schedule_id: str) -> ScheduleStatus:
         """A schedule. Raises ScheduleNotFound; ScheduleUnreadable if this version cannot read it."""

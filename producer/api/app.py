@@ -25,6 +25,7 @@ from producer.api.openapi.document import openapi_document
 from producer.api.openapi.operations import Operation
 from producer.api.problems import problem_of
 from producer.api.responses import sync_text
+from producer.api.routes.schedules import ScheduleRoutes
 from producer.api.routes.service import ServiceRoutes
 from producer.api.routes.spaces import SpaceRoutes
 from producer.api.routes.static_files import StaticRoutes
@@ -76,7 +77,10 @@ def build_app(client: SyncClient, settings: Settings, config: ApiConfig) -> web.
     describe = cache(lambda: openapi_document(operations, with_tokens=tokens is not None))
     service = ServiceRoutes(client, metrics, describe)
     syncs = SyncRoutes(client, lambda: load_chosen_rules(settings, None), settings.segment_dialect, config.limits)
-    for routes in (syncs, events, SpaceRoutes(client, settings), service):
+    schedules = ScheduleRoutes(
+        client, lambda: load_chosen_rules(settings, None), settings.segment_dialect, config.limits
+    )
+    for routes in (syncs, events, schedules, SpaceRoutes(client, settings), service):
         operations += routes.operations()
 
     described = _Described({(one.method, one.path): one for one in operations})

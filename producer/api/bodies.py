@@ -13,8 +13,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from producer.api.config import ApiLimits
 from producer.api.problems import Problem
+from worker.clusters import Rules
 from worker.documents.document_types import Status
 from worker.models.request import SyncRequest
+from worker.models.schedule import Missed
+from worker.settings import Dialect
 from worker.store import SyncPlace
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -33,21 +36,62 @@ _KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 KEY_PATTERN = f"^{_KEY.pattern}$"
 SYNC_ID = re.compile(r"[!-~]{1,128}")
 CURSOR_PATTERN = f"^[0-9]{{1,16}}[.]{SYNC_ID.pattern}$"
+SCHEDULE_ID = re.compile(r"sch_[0-9a-f]{16}")
 SPACE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 MAX_LIMIT = 100
 
 
-class SyncOrder(SyncRequest):
-    """What to sync. Everything but `space_id` has a default."""
+class RequestOrder(SyncRequest):
+    """The options of a sync. Everything but `space_id` has a default."""
 
     max_profiles: CountFromOne | None = Field(default=None, description="Stop reading after this many profiles")
     min_cluster_size: CountFromOne = Field(default=3, description="A smaller cluster makes no persona")
     max_credits: Count | None = Field(default=None, description="Spend no more credits than these")
-    force: bool = Field(default=False, description="Start it also if another sync of the space runs")
 
     def request(self) -> SyncRequest:
         """What is asked for, without how."""
         return SyncRequest.model_construct(**{name: getattr(self, name) for name in SyncRequest.model_fields})
+
+    def request_with_defaults(self, rules: Rules, dialect: Dialect) -> SyncRequest:
+        """What is asked for, with the server's rules and dialect if it names none. Raises Problem."""
+        request = self.request()
+        changes: dict[str, object] = {}
+        if "rules" not in self.model_fields_set:
+            changes["rules"] = rules
+        if request.dialect == "auto" and request.file is None and "dialect" not in self.model_fields_set:
+            changes["dialect"] = dialect
+        try:
+            return SyncRequest.model_validate({**dict(request), **changes})
+        except ValidationError as error:
+            raise invalid(error) from None
+
+
+class SyncOrder(RequestOrder):
+    """What to sync. Everything but `space_id` has a default."""
+
+    force: bool = Field(default=False, description="Start it also if another sync of the space runs")
+
+
+class ScheduleOrder(RequestOrder):
+    """What to sync, and when. Everything but `space_id` and `cron` has a default."""
+
+    cron: str = Field(
+        max_length=200,
+        description="Five fields: minute, hour, day of month, month, day of week",
+        examples=["0 3 * * *"],
+    )
+    timezone: str = Field(
+        default="UTC", max_length=100, description="Time zone of the times", examples=["Europe/Vienna"]
+    )
+    missed: Missed = Field(
+        default="run-once", description="Ticks that came while no worker was alive: one sync for all of them, or none"
+    )
+    alert_after_s: float | None = Field(
+        default=None,
+        ge=3600,
+        le=366 * 86_400,
+        description="Seconds without a complete sync of the space after which the webhook `sync.overdue` is sent",
+    )
 
 
 class ApplyOrder(BaseModel):
@@ -70,8 +114,8 @@ class ResumeOrder(BaseModel):
     max_credits: Count | None = Field(default=None, description="Budget from now on. Default: as it was")
 
 
-class CancelOrder(BaseModel):
-    """Nothing is asked of a cancellation."""
+class EmptyOrder(BaseModel):
+    """The body of a request that has no options."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

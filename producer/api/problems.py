@@ -15,6 +15,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from producer.client import SyncConflict, SyncNotFound
+from producer.schedules import MalformedSchedule, ScheduleNotFound, ScheduleUnreadable, TooManySchedules
 from worker.documents.error_document import error_code
 from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
 from worker.models.versions import SyncUnreadable
@@ -31,6 +32,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "cross_origin": (403, "a web page of another origin sent the request"),
     "insufficient_scope": (403, "the token lacks the scope `read` or `write`"),
     "not_found": (404, "no such route"),
+    "schedule_not_found": (404, "no such schedule"),
     "sync_not_found": (404, "no such sync; ended syncs are kept for `RETENTION_DAYS`"),
     "method_not_allowed": (405, "the route has other methods, see `Allow`"),
     "body_timeout": (408, "the body did not arrive in time"),
@@ -38,12 +40,14 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "already_ended": (409, "the sync has ended; there is nothing to cancel"),
     "needs_allow_partial": (409, "the plan creates personas from a part of the space"),
     "needs_restart": (409, "the sync can only be read from the start"),
-    "newer_version": (409, "a newer version of the program wrote the sync"),
+    "newer_version": (409, "a newer version of the program wrote it"),
     "no_plan": (409, "the sync has no plan to apply, or not yet"),
     "not_a_preview": (409, "the sync creates its personas by itself"),
     "not_failed": (409, "only a failed sync can be resumed"),
+    "schedule_unreadable": (409, "the schedule is damaged in Redis"),
     "sync_running": (409, "another sync of the space runs; `sync_id` names it"),
     "sync_unreadable": (409, "the sync is damaged in Redis"),
+    "too_many_schedules": (409, "as many schedules exist as may; delete one"),
     "body_too_large": (413, "the body is larger than the server reads"),
     "unsupported_media_type": (415, "the body is not `application/json`, or it is compressed"),
     "wrong_host": (421, "the `Host` header names another host than this machine"),
@@ -142,6 +146,11 @@ def problem_of(error: Exception) -> Problem:
             return Problem(code, f"{PROBLEMS[code][1][0].upper()}{PROBLEMS[code][1][1:]}.", headers=kept)
         case SyncNotFound():
             return Problem("sync_not_found", f"{error}.")
+        case ScheduleNotFound() | ScheduleUnreadable() | TooManySchedules():
+            return Problem(error.code, f"{error}.")
+        case MalformedSchedule():
+            places = [{"where": "body", "message": str(error)}]
+            return Problem("invalid_request", f"The schedule cannot be used: {error}.", errors=places)
         case SyncUnreadable():
             return Problem(error.code, f"{error}.", sync_id=error.sync.id)
         case SyncConflict():

@@ -239,6 +239,36 @@ class HistoryEntry(TypedDict):
     clusters: Annotated[dict[str, ClusterShare], Field(description="By the key of the cluster")]
 
 
+class Schedule(TypedDict):
+    """Syncs at set times."""
+
+    schedule_id: Annotated[str, Field(examples=["sch_0123456789abcdef"])]
+    space_id: str
+    cron: Annotated[str, Field(description="Five fields: minute, hour, day of month, month, day of week")]
+    timezone: Annotated[str, Field(description="Time zone of the times", examples=["Europe/Vienna"])]
+    missed: Annotated[
+        Literal["run-once", "skip"], Field(description="What happens to ticks that no worker could start")
+    ]
+    alert_after_s: Annotated[float | None, Field(description="Seconds without a complete sync until `sync.overdue`")]
+    overdue: Annotated[bool, Field(description="Whether the space had no complete sync for that long")]
+    paused: bool
+    next: Annotated[list[Time], Field(max_length=3, description="Its next ticks; none while it is paused")]
+    last_tick: Time | None
+    last_result: Annotated[
+        Literal["started", "followed", "waiting", "skipped"] | None, Field(description="What became of the last tick")
+    ]
+    last_sync_id: Annotated[str | None, Field(description="The sync of the last tick")]
+    created_at: Time
+    options: Annotated[dict[str, Any], Field(description="Options of its syncs that differ from the default")]
+
+
+class UnreadableSchedule(TypedDict):
+    """A schedule that this version cannot read."""
+
+    schedule_id: str
+    error: SyncError
+
+
 class PersonaEntry(TypedDict):
     """Which persona belongs to a cluster."""
 

@@ -24,6 +24,7 @@ _NEEDS_NO_REDIS = frozenset({"/healthz", "/metrics", "/openapi.json", "/docs"})
 
 _TAGS = {
     "syncs": "Start syncs, follow them, and control them",
+    "schedules": "Start syncs at set times",
     "spaces": "What is known of a space",
     "service": "The server itself",
 }
@@ -75,7 +76,8 @@ def problem_codes(operation: Operation, *, with_tokens: bool) -> list[str]:
     if any(one.place != "path" for one in operation.parameters):
         found += _OF_PARAMETERS
     if any(one.place == "path" and one.name == "id" for one in operation.parameters):
-        found.append("sync_not_found" if operation.path.startswith("/v1/syncs") else "not_found")
+        collection = operation.path.split("/")[2]
+        found.append({"syncs": "sync_not_found", "schedules": "schedule_not_found"}.get(collection, "not_found"))
     if operation.body:
         found += _OF_BODIES
     return sorted(set(found), key=lambda code: (PROBLEMS[code][0], code))
@@ -107,7 +109,7 @@ class _Models:
 
     def schemas(self) -> dict[str, Any]:
         """All of them, without the titles that repeat a name."""
-        if order := self._found.get("SyncOrder"):
+        for order in filter(None, map(self._found.get, ("SyncOrder", "ScheduleOrder"))):
             names = {"type": "string", "enum": sorted(BUILTIN_RULES)}
             order["properties"]["rules"] = {
                 "anyOf": [names, {"$ref": "#/components/schemas/Rules"}],

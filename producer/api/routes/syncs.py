@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aiohttp import web
-from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 from producer.api.bodies import (
@@ -15,14 +14,13 @@ from producer.api.bodies import (
     SPACE_ID,
     SYNC_ID,
     ApplyOrder,
-    CancelOrder,
+    EmptyOrder,
     ListQuery,
     ResumeOrder,
     SyncOrder,
     decode_cursor,
     encode_cursor,
     idempotency_key,
-    invalid,
     path_id,
     read_body,
     read_query,
@@ -35,7 +33,6 @@ from producer.client import SyncClient, SyncConflict
 from worker.clusters import Rules
 from worker.documents import document_types as types
 from worker.documents.sync_document import sync_list_entry, unreadable_sync_entry
-from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState, new_sync_id
 from worker.settings import Dialect
 
@@ -85,7 +82,10 @@ class SyncRoutes:
         order = await read_body(request, SyncOrder, self._limits, required=True)
         sync_id = new_sync_id()
         sync = await self._client.enqueue(
-            self._with_defaults(order), force=order.force, idempotency_key=key, sync_id=sync_id
+            order.request_with_defaults(self._default_rules(), self._default_dialect),
+            force=order.force,
+            idempotency_key=key,
+            sync_id=sync_id,
         )
         status = 202 if sync.id == sync_id else 200
         return await self._shown(sync, status, {"Location": f"/v1/syncs/{sync.id}"})
@@ -125,7 +125,7 @@ class SyncRoutes:
     async def cancel(self, request: web.Request) -> web.Response:
         """POST /v1/syncs/{id}/cancel"""
         sync_id = sync_id_of(request)
-        await read_body(request, CancelOrder, self._limits)
+        await read_body(request, EmptyOrder, self._limits)
         return await self._shown(await self._client.cancel(sync_id))
 
     async def resume(self, request: web.Request) -> web.Response:
@@ -140,18 +140,6 @@ class SyncRoutes:
     async def _shown(self, sync: Sync, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
         now = None if sync.state.is_final else await self._client.now()
         return json_text_response(sync_text(sync, now), status, headers)
-
-    def _with_defaults(self, order: SyncOrder) -> SyncRequest:
-        request = order.request()
-        changes: dict[str, object] = {}
-        if "rules" not in order.model_fields_set:
-            changes["rules"] = self._default_rules()
-        if request.dialect == "auto" and request.file is None and "dialect" not in order.model_fields_set:
-            changes["dialect"] = self._default_dialect
-        try:
-            return SyncRequest.model_validate({**dict(request), **changes})
-        except ValidationError as error:
-            raise invalid(error) from None
 
     def operations(self) -> list[Operation]:
         """What the router and the OpenAPI document need."""
@@ -277,7 +265,7 @@ class SyncRoutes:
                 {200: Answer("The cancelled sync", types.Sync)},
                 description="Personas already created are kept. A repetition changes nothing.",
                 problems=("sync_not_found", "newer_version", "sync_unreadable", "already_ended"),
-                body=CancelOrder,
+                body=EmptyOrder,
                 scope="write",
                 parameters=(SYNC_PARAMETER,),
             ),

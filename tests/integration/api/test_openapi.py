@@ -42,7 +42,7 @@ async def test_schemathesis_finds_nothing(session_redis: RedisServer, tokens_fil
         )
         out, _ = await process.communicate()
         assert process.returncode == 0, out.decode()
-        assert "13 selected / 13 total" in out.decode()
+        assert "19 selected / 19 total" in out.decode()
         assert (await api.get("/healthz")).status == 200
 
 
@@ -76,6 +76,12 @@ async def documents(api: ApiServer) -> dict[str, list[Any]]:
     unreadable = await ended({"space_id": "spa", "file": "none.ndjson"})
     await api.pool.hset(keys.sync(unreadable), "format", "99")
     found["SyncList"] = [(await api.get("/v1/syncs")).json, (await api.get("/v1/syncs?limit=1")).json]
+    nightly = {"space_id": "spa", "cron": "0 3 * * *", "max_credits": 900, "alert_after_s": 93600}
+    added = [(await api.post("/v1/schedules", {**nightly, "timezone": zone})).json for zone in ("UTC", "Asia/Tokyo")]
+    await api.post(f"/v1/schedules/{added[0]['schedule_id']}/pause")
+    await api.pool.hset(keys.schedule(added[1]["schedule_id"]), "document", '{"version": 9}')
+    found["Schedule"] = [*added, (await api.get(f"/v1/schedules/{added[0]['schedule_id']}")).json]
+    found["ScheduleList"] = [(await api.get("/v1/schedules")).json]
     found["HistoryList"] = [(await api.get("/v1/spaces/spa/history")).json]
     found["PersonaList"] = [(await api.get("/v1/spaces/spa/personas")).json]
     for path in ("/none", "/v1/syncs/none", "/v1/syncs?limit=x", f"/v1/syncs/{unreadable}"):
