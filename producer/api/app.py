@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -35,6 +36,8 @@ from producer.client import SyncClient
 from producer.rules_file import load_chosen_rules
 from worker.settings import Settings
 
+log = logging.getLogger("segment_personas.api")
+
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -54,7 +57,8 @@ class _Described:
 
     def of(self, request: web.Request) -> Operation | None:
         resource = request.match_info.route.resource
-        return self.operations.get((request.method, resource.canonical)) if resource else None
+        method = "GET" if request.method == "HEAD" else request.method
+        return self.operations.get((method, resource.canonical)) if resource else None
 
 
 def build_app(client: SyncClient, settings: Settings, config: ApiConfig) -> web.Application:
@@ -152,7 +156,9 @@ def _middlewares(
             check_host(request, config.host)
         check_origin(request)
         if tokens is not None and operation and operation.scope:
-            authorize(request, tokens, operation.scope)
+            token = authorize(request, tokens, operation.scope)
+            if operation.scope == "write":
+                log.info("token %s: %s %r", token.name, request.method, request.path)
         if operation and operation.streams:
             return await handler(request)
         async with asyncio.timeout(config.limits.request_s):

@@ -67,7 +67,11 @@ class SyncEventRoutes:
                 if watched.news is None:
                     watched.publish(self._watcher.news(sync, await self._client.now()))
                 await response.prepare(request)
-                await self._stream(request, response, watched, seen)
+                try:
+                    await self._stream(request, response, watched, seen)
+                except TimeoutError:  # the client takes nothing: a problem document would be part of the stream
+                    if request.transport is not None:
+                        request.transport.abort()
         finally:
             self._open -= 1
             self._metrics.streams.set(self._open)

@@ -65,6 +65,8 @@ async def test_every_route_is_refused_without_a_token_that_is_known(api: ApiServ
             if needs:
                 assert reply.code == "unauthorized"
                 assert reply.headers["WWW-Authenticate"].startswith("Bearer ")
+            if method == "GET" and not path.endswith("/events"):
+                assert ((await api.call("HEAD", path, token=token)).status == 401) is needs, path
     assert await api.client.list() == []
 
 
@@ -79,11 +81,14 @@ async def test_a_token_that_only_reads_starts_and_changes_nothing(api: ApiServer
     assert await api.client.list() == []
 
 
-async def test_a_token_that_may_write_does(api: ApiServer) -> None:
+async def test_a_token_that_may_write_does(api: ApiServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     asked = await api.post("/v1/syncs", {"space_id": "spa"}, token=WRITER)
     assert asked.status == 202
     assert (await api.get(asked.headers["Location"], token=READER)).json["sync_id"] == asked.json["sync_id"]
     assert (await api.post(f"{asked.headers['Location']}/cancel", token=WRITER)).json["status"] == "cancelled"
+    assert "token writer: POST '/v1/syncs'" in caplog.text
+    assert WRITER not in caplog.text
 
 
 @pytest.mark.parametrize("header", [f"Basic {WRITER}", WRITER, "Bearer", "Bearer ", f"Bearer  {WRITER} x", "Bearer é"])

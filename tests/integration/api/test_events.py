@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from producer.api.config import ApiLimits
 from producer.sandbox import Fault, SpaceSpec
@@ -151,6 +152,25 @@ async def test_many_streams_of_a_sync_cost_one_look(session_redis: RedisServer) 
         assert calls["cmdstat_hmget"] < 50
         for response in responses:
             response.close()
+
+
+async def test_a_client_that_takes_nothing_loses_its_stream(
+    session_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = web.StreamResponse.write
+
+    async def never_drains(self: web.StreamResponse, data: bytes) -> None:
+        await write(self, data)
+        if data.startswith(b"id:"):
+            await asyncio.Event().wait()
+
+    async with start_api(session_redis, worker=False, limits=ApiLimits(look_s=0.02, request_s=0.1)) as api:
+        sync_id = await asked(api)
+        monkeypatch.setattr(web.StreamResponse, "write", never_drains)
+        async with stream(api, sync_id) as response:
+            with pytest.raises(aiohttp.ClientError):
+                assert [event.name async for event in events_of(response)] == []
+        assert "event_streams 0.0" in (await api.get("/metrics")).text
 
 
 async def test_streams_outlive_a_redis_that_is_away(redis_server: RedisServer) -> None:

@@ -74,6 +74,7 @@ EVIDENCE = [
     "def parse",
     "guard_profiles",
     "EXIT_CODES",
+    "PROBLEMS",
     "credits_charged",
 ]
 
