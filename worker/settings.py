@@ -11,132 +11,50 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
     model_validator,
 )
 
 from worker.environment import SettingProblem, Variables, read_variables, unknown_variables
 from worker.errors import ConfigurationError
-from worker.input_values import (
-    Expected,
-    describe_problem,
-    rate_reader,
-    read_count,
-    read_days,
-    read_mib,
-    read_percent,
-    read_seconds,
-    read_share,
-    read_webhook_secrets,
-    read_with,
-)
+from worker.input_values import Expected, describe_problem
 from worker.secret_masking import keep_secret
+from worker.setting_types import (
+    BaseUrl,
+    Count,
+    Days,
+    LogLevel,
+    LowerCase,
+    Mebibytes,
+    Percent,
+    RatePerMinute,
+    RatePerSecond,
+    Seconds,
+    SecondsOrZero,
+    Share,
+    StrippedSecret,
+    Token,
+    WebhookSecret,
+    WebhookUrl,
+    is_unprotected,
+)
 
 CLAIM_DEADLINE_S = 2.0
 """Seconds after taking a claim within which its holder may still send the `POST` that the claim permits."""
-
-
-# None of these may put the value into what it raises.
-
-
-def _base_url(text: str) -> str:
-    url = text.strip()
-    try:
-        parts = urlsplit(url)
-        whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        whole = False
-    if not whole or not _is_word(url):
-        raise ValueError("must be an http:// or https:// URL with a host")
-    if "@" in parts.netloc or "?" in url or "#" in url:
-        raise ValueError("must be a URL without a user, a query and a fragment")
-    return url.rstrip("/")
-
-
-def _token(secret: SecretStr) -> SecretStr:
-    token = secret.get_secret_value().strip()
-    if not _is_word(token):
-        raise ValueError("must be the bare token: printable ASCII without spaces")
-    return SecretStr(token)
-
-
-def _webhook_url(secret: SecretStr) -> SecretStr:
-    url = secret.get_secret_value().strip()
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or not _is_word(url) or "@" in parts.netloc or "#" in url:
-        raise ValueError("must be an http:// or https:// URL with a host, without a user and a fragment")
-    return SecretStr(url)
-
-
-def _webhook_secret(secret: SecretStr) -> SecretStr:
-    text = secret.get_secret_value().strip()
-    read_webhook_secrets(text)
-    return SecretStr(text)
-
-
-def _stripped(secret: SecretStr) -> SecretStr:
-    return SecretStr(secret.get_secret_value().strip())
-
-
-def _is_unprotected(url: str) -> bool:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        loopback = ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost" or host.endswith(".localhost")
-    return parts.scheme == "http" and not loopback
-
-
-def _is_word(text: str) -> bool:
-    return bool(text) and all("!" <= character <= "~" for character in text)
 
 
 FixedDialect = Literal["inline", "profile-api"]
 Dialect = Literal["auto", "inline", "profile-api"]
 _INLINE_URLS = {"us": "https://api.segmentapis.com", "eu": "https://eu1.api.segmentapis.com"}
 _PROFILE_API_URLS = {"us": "https://profiles.segment.com/v1", "eu": "https://profiles.euw1.segment.com/v1"}
-
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-Token = Annotated[SecretStr, AfterValidator(_token)]
-_Secs = read_with(read_seconds, "a time in seconds", "30 or 2m")
-Seconds = Annotated[float, *_Secs, Field(gt=0, le=30 * 86_400, allow_inf_nan=False)]
-SecondsOrZero = Annotated[float, *_Secs, Field(ge=0, le=30 * 86_400, allow_inf_nan=False)]
-Share = Annotated[float, *read_with(read_share, "a share", "0.5 or 50%"), Field(ge=0, le=1)]
-Days = Annotated[float, *read_with(read_days, "a number of days", "7 or 12h")]
-Percent = Annotated[float, BeforeValidator(read_percent)]
-Count = Annotated[int, BeforeValidator(read_count)]
-RatePerSecond = Annotated[float, *read_with(rate_reader(1), "requests a second: a number", "50 or 50/s")]
-RatePerMinute = Annotated[int, *read_with(rate_reader(60), "requests a minute: a whole number", "60 or 1/s")]
-Mebibytes = Annotated[float, *read_with(read_mib, "a size in MiB", "32 or 32MiB")]
-
-
-def _log_level(value: Any) -> Any:
-    """The level in capitals, by the name that `logging` has for it."""
-    if not isinstance(value, str):
-        return value
-    level = value.strip().upper()
-    return {"WARN": "WARNING", "ERR": "ERROR"}.get(level, level)
-
-
-def _lower(value: Any) -> Any:
-    return value.strip().lower() if isinstance(value, str) else value
 
 
 class ClientConfig(BaseModel):
@@ -149,7 +67,7 @@ class ClientConfig(BaseModel):
 
     mavera_api_key: Token | None = Field(None, description="Mavera API key; workers need it")
     mavera_base_url: BaseUrl = Field("https://app.mavera.io/api/v1", description="Base URL of Mavera")
-    redis_url: Annotated[SecretStr, AfterValidator(_stripped)] | None = Field(
+    redis_url: StrippedSecret | None = Field(
         None, description="redis:// or rediss://, with user, password, database and TLS options"
     )
     redis_prefix: Annotated[str, Expected("at most 64 letters, digits and characters of _ . : -", "staging:")] = Field(
@@ -179,13 +97,11 @@ class Settings(ClientConfig):
 
     segment_token: Token | None = Field(None, description="Segment access token; workers need it")
     segment_space_id: str | None = Field(None, description="Space to sync if a command names none")
-    segment_dialect: Annotated[Dialect, BeforeValidator(_lower)] = Field(
+    segment_dialect: Annotated[Dialect, LowerCase] = Field(
         "auto",
         description="Dialect if a request names none: inline, profile-api, or auto (the one that answers)",
     )
-    segment_region: Annotated[Literal["us", "eu"], BeforeValidator(_lower)] = Field(
-        "us", description="Region of Segment: us or eu"
-    )
+    segment_region: Annotated[Literal["us", "eu"], LowerCase] = Field("us", description="Region of Segment: us or eu")
     segment_base_url: BaseUrl | None = Field(
         None, description="Base URL of Segment; if unset, the public one of the dialect and region"
     )
@@ -247,14 +163,14 @@ class Settings(ClientConfig):
         2, ge=0, le=1e6, description="Percent by which a mean must move before its persona is updated"
     )
 
-    webhook_url: Annotated[SecretStr, AfterValidator(_webhook_url)] | None = Field(
+    webhook_url: WebhookUrl | None = Field(
         None, description="Where workers send events, such as the end of each sync; if unset, nowhere"
     )
-    webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
+    webhook_secret: WebhookSecret | None = Field(
         None,
         description="Secret of the signatures: whsec_ and base64; separated by spaces, several during a change",
     )
-    webhook_format: Annotated[Literal["standard", "slack"], BeforeValidator(_lower)] = Field(
+    webhook_format: Annotated[Literal["standard", "slack"], LowerCase] = Field(
         "standard",
         description="standard: signed JSON (Standard Webhooks); slack: a text for Slack's incoming webhooks",
     )
@@ -285,9 +201,7 @@ class Settings(ClientConfig):
         None, description="Port on which a worker serves its metrics; 0: any free one; if unset, none"
     )
     metrics_host: str = Field("127.0.0.1", description="Address on which it serves them; 0.0.0.0 in a container")
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_log_level)] = Field(
-        "INFO", description="DEBUG, INFO, WARNING or ERROR"
-    )
+    log_level: LogLevel = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
     @model_validator(mode="after")
     def _secrets_are_masked(self) -> Self:
@@ -330,7 +244,7 @@ class Settings(ClientConfig):
     def unprotected_urls(self) -> tuple[str, ...]:
         """The settings whose URL sends a token to another machine without TLS."""
         urls = {"SEGMENT_BASE_URL": self.segment_base_url, "MAVERA_BASE_URL": self.mavera_base_url}
-        return tuple(name for name, url in urls.items() if url and _is_unprotected(url))
+        return tuple(name for name, url in urls.items() if url and is_unprotected(url))
 
     @property
     def unprotected_warning(self) -> str:
