@@ -12,7 +12,7 @@ from worker.errors import ApiError, PersonasError
 from worker.models.outcome import PersonaOutcome
 from worker.models.sync import SyncState
 from worker.store import JobSyncStore
-from worker.store.documents.sync_progress import StartedJob
+from worker.store.progress.sync_progress import StartedJob
 
 log = logging.getLogger("segment_personas.jobs")
 

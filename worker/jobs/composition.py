@@ -40,7 +40,7 @@ from worker.models.request import SyncRequest
 from worker.models.sync import BatchKey
 from worker.settings import Settings
 from worker.store import BatchGrant, LeaseGrant, StartedBatch
-from worker.store.documents.sync_progress import StartedJob
+from worker.store.progress.sync_progress import StartedJob
 from worker.webhooks.sender import Receiver, WebhookSender
 
 

@@ -21,7 +21,7 @@ from worker.models.outcome import SyncFailure
 from worker.models.sync import JobKind, SyncState
 from worker.models.versions import NewerVersion
 from worker.store import JobSyncStore, LeaseGrant
-from worker.store.documents.sync_progress import StartedJob, new_token
+from worker.store.progress.sync_progress import StartedJob, new_token
 
 log = logging.getLogger("segment_personas.jobs")
 

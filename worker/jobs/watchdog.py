@@ -18,7 +18,7 @@ from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.models.sync import BatchKey, SyncState, job_kind
 from worker.store import WatchdogStore
-from worker.store.documents.sync_progress import SilentSync
+from worker.store.progress.sync_progress import SilentSync
 from worker.store.scripts.watchdog import Revival
 from worker.store.syncs.watchdog_store import LOST_CODE
 

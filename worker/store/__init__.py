@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from worker.store.connection.pool import StorePool, embedded_pool, redis_pool
-    from worker.store.documents.batch_work import BatchGrant, BatchWork, Counted, NewBatch, NextPayloads, StartedBatch
-    from worker.store.documents.job_payload import JobPayload
-    from worker.store.documents.sync_progress import Checkpoint, LeaseGrant, Listing, SilentSync, StartedJob, new_token
     from worker.store.personas.persona_record import Claim, ClaimAnswer, PersonaRecord, SentPersona
     from worker.store.personas.persona_records import PersonaRecords
     from worker.store.personas.persona_store import PersonaStore
+    from worker.store.progress.batch_work import BatchGrant, BatchWork, Counted, NewBatch, NextPayloads, StartedBatch
+    from worker.store.progress.job_payload import JobPayload
+    from worker.store.progress.sync_progress import Checkpoint, LeaseGrant, Listing, SilentSync, StartedJob, new_token
     from worker.store.queue import JobQueue
     from worker.store.ratelimit.limiter import Limiter
     from worker.store.ratelimit.rate_scope import RateScope
@@ -30,30 +30,30 @@ if TYPE_CHECKING:
     from worker.store.workers import WorkerPresence, WorkerRegistry
 
 _HOMES = {
-    "BatchGrant": "documents.batch_work",
+    "BatchGrant": "progress.batch_work",
     "BatchStore": "syncs.batch_store",
-    "BatchWork": "documents.batch_work",
-    "Checkpoint": "documents.sync_progress",
+    "BatchWork": "progress.batch_work",
+    "Checkpoint": "progress.sync_progress",
     "Claim": "personas.persona_record",
     "ClaimAnswer": "personas.persona_record",
     "ClientSyncStore": "syncs.client_sync_store",
-    "Counted": "documents.batch_work",
-    "JobPayload": "documents.job_payload",
+    "Counted": "progress.batch_work",
+    "JobPayload": "progress.job_payload",
     "JobQueue": "queue",
     "JobSyncStore": "syncs.job_sync_store",
-    "LeaseGrant": "documents.sync_progress",
+    "LeaseGrant": "progress.sync_progress",
     "Limiter": "ratelimit.limiter",
-    "Listing": "documents.sync_progress",
-    "NewBatch": "documents.batch_work",
-    "NextPayloads": "documents.batch_work",
+    "Listing": "progress.sync_progress",
+    "NewBatch": "progress.batch_work",
+    "NextPayloads": "progress.batch_work",
     "PersonaRecord": "personas.persona_record",
     "PersonaRecords": "personas.persona_records",
     "PersonaStore": "personas.persona_store",
     "RateScope": "ratelimit.rate_scope",
     "SentPersona": "personas.persona_record",
-    "SilentSync": "documents.sync_progress",
-    "StartedBatch": "documents.batch_work",
-    "StartedJob": "documents.sync_progress",
+    "SilentSync": "progress.sync_progress",
+    "StartedBatch": "progress.batch_work",
+    "StartedJob": "progress.sync_progress",
     "StorePool": "connection.pool",
     "SyncPage": "syncs.sync_listing",
     "SyncPlace": "syncs.sync_listing",
@@ -61,7 +61,7 @@ _HOMES = {
     "WorkerPresence": "workers",
     "WorkerRegistry": "workers",
     "embedded_pool": "connection.pool",
-    "new_token": "documents.sync_progress",
+    "new_token": "progress.sync_progress",
     "redis_pool": "connection.pool",
 }
 """Name → module in this package."""

@@ -24,7 +24,7 @@ from worker.errors import ConfigurationError, StoreUnavailable
 from worker.models.sync import SyncState
 from worker.store import StorePool, keys, redis_pool
 from worker.store.connection.pool import closing
-from worker.store.documents.sync_progress import new_token
+from worker.store.progress.sync_progress import new_token
 
 FILLING = 300
 """Keys that make a start last long enough to be seen."""

@@ -19,7 +19,7 @@ from worker.store import (
     StorePool,
     keys,
 )
-from worker.store.documents.sync_progress import new_token
+from worker.store.progress.sync_progress import new_token
 
 FAN_OUT = REQUEST.model_copy(update={"strategy": "fan-out"})
 PAGES = 8

@@ -32,7 +32,7 @@ from worker.store import (
     StorePool,
     keys,
 )
-from worker.store.documents.sync_progress import StartedJob
+from worker.store.progress.sync_progress import StartedJob
 from worker.store.syncs.job_sync_store import HISTORY, Move
 
 RUNNING = (SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING)

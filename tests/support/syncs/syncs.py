@@ -22,7 +22,7 @@ from worker.store import (
     StorePool,
     WatchdogStore,
 )
-from worker.store.documents.sync_progress import StartedJob, new_token
+from worker.store.progress.sync_progress import StartedJob, new_token
 
 STALL_MS = 3_600_000
 RETENTION_MS = 86_400_000

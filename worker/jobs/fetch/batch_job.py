@@ -22,7 +22,7 @@ from worker.models.outcome import SyncFailure
 from worker.models.sync import BatchKey
 from worker.segment import Page, Source, fetch_certain_page
 from worker.store import BatchGrant, BatchStore, Counted, StartedBatch
-from worker.store.documents.sync_progress import new_token
+from worker.store.progress.sync_progress import new_token
 
 CONCURRENT_PAGES = 4
 """Pages of a batch that are requested at a time."""

@@ -12,7 +12,7 @@ from worker.models.sync import JobKind
 from worker.segment import Source
 from worker.segment.pagination import CursorGuard
 from worker.store import Checkpoint, JobSyncStore
-from worker.store.documents.sync_progress import StartedJob, new_token
+from worker.store.progress.sync_progress import StartedJob, new_token
 
 
 class ChainStrategy:

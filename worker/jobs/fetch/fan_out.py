@@ -17,7 +17,7 @@ from worker.models.sync import BatchKey
 from worker.segment import Source
 from worker.segment.pagination import CursorGuard
 from worker.store import BatchWork, JobSyncStore, Listing, NewBatch
-from worker.store.documents.sync_progress import StartedJob, new_token
+from worker.store.progress.sync_progress import StartedJob, new_token
 
 MAX_PAGES_PER_BATCH = 8
 MAX_BYTES_PER_BATCH = 16_384

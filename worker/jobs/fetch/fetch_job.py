@@ -25,7 +25,7 @@ from worker.jobs.lease import Lease
 from worker.jobs.personas.lookup.persona_list import PersonaLister, cluster_reference
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.store import JobSyncStore, LeaseGrant
-from worker.store.documents.sync_progress import StartedJob
+from worker.store.progress.sync_progress import StartedJob
 
 log = logging.getLogger("segment_personas.jobs")
 

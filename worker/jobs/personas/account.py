@@ -20,7 +20,7 @@ from worker.models.allowance import Allowance
 from worker.models.plan import AccountBill, AccountCredits
 from worker.printable import json_text
 from worker.store import JobSyncStore, LeaseGrant, PersonaStore
-from worker.store.documents.sync_progress import StartedJob
+from worker.store.progress.sync_progress import StartedJob
 from worker.store.webhooks.outbox_store import OutboxStore
 
 log = logging.getLogger("segment_personas.jobs")

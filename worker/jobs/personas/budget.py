@@ -14,7 +14,7 @@ from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.mavera import CREDITS_PER_PERSONA
 from worker.models.request import SyncRequest
 from worker.store import JobSyncStore, PersonaStore
-from worker.store.documents.sync_progress import StartedJob
+from worker.store.progress.sync_progress import StartedJob
 
 
 def credit_limit(request: SyncRequest, max_credits: int | None) -> int | None:

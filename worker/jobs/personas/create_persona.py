@@ -31,7 +31,7 @@ from worker.jobs.personas.persona_recorder import PersonaRecorder, PersonaReques
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, PostUncertain
 from worker.settings import CLAIM_DEADLINE_S
 from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, PersonaStore
-from worker.store.documents.sync_progress import StartedJob, new_token
+from worker.store.progress.sync_progress import StartedJob, new_token
 
 log = logging.getLogger("segment_personas.jobs")
 

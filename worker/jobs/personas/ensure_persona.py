@@ -23,7 +23,7 @@ from worker.jobs.personas.persona_recorder import PersonaRecorder, PersonaReques
 from worker.jobs.personas.update_persona import PersonaUpdater
 from worker.mavera import build_payload
 from worker.store import PersonaRecord, PersonaStore
-from worker.store.documents.sync_progress import StartedJob
+from worker.store.progress.sync_progress import StartedJob
 
 
 class PersonaEnsurer:

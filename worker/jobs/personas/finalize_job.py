@@ -24,7 +24,7 @@ from worker.jobs.personas.planner import Planner
 from worker.jobs.personas.quality_check import QualityCheck, check_quality
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.store import JobSyncStore, LeaseGrant
-from worker.store.documents.sync_progress import StartedJob, new_token
+from worker.store.progress.sync_progress import StartedJob, new_token
 
 
 class FinalizeJob:

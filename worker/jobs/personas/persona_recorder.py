@@ -22,7 +22,7 @@ from worker.mavera.ignored_fields import find_ignored_fields
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.models.outcome import PersonaOutcome
 from worker.store import Claim, JobSyncStore, LeaseGrant, PersonaRecord, PersonaStore, SentPersona
-from worker.store.documents.sync_progress import StartedJob
+from worker.store.progress.sync_progress import StartedJob
 
 log = logging.getLogger("segment_personas.jobs")
 

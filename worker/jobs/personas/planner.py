@@ -22,7 +22,7 @@ from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, Persona, PersonaGon
 from worker.mavera.ignored_fields import returned_fields
 from worker.models.plan import Orphan, Plan, PlannedPersona
 from worker.store import JobSyncStore, PersonaRecord, PersonaStore
-from worker.store.documents.sync_progress import StartedJob
+from worker.store.progress.sync_progress import StartedJob
 
 
 @dataclass

@@ -12,7 +12,7 @@ from worker.clusters.analysis.snapshot import Snapshot, take_snapshot
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
 from worker.errors import Permanent, ResumableStop
 from worker.models.request import SyncRequest
-from worker.store.documents.sync_progress import StartedJob
+from worker.store.progress.sync_progress import StartedJob
 
 _UNUSABLE = frozenset({"guard_profile_errors", "guard_trait_errors"})
 

@@ -10,9 +10,9 @@ from worker.models.outcome import PersonaOutcome
 from worker.store import keys
 from worker.store.claims.claim_file import ClaimFile, StateUnusable
 from worker.store.connection.pool import StorePool
-from worker.store.documents.sync_progress import LeaseGrant
 from worker.store.personas.persona_record import ClaimAnswer, PersonaRecord
 from worker.store.personas.persona_store import PersonaStore
+from worker.store.progress.sync_progress import LeaseGrant
 
 log = logging.getLogger("segment_personas.store")
 

@@ -14,8 +14,8 @@ from worker.models.outcome import PersonaOutcome
 from worker.models.versions import NewerVersion
 from worker.store import keys
 from worker.store.connection.pool import StorePool
-from worker.store.documents.sync_progress import LeaseGrant
 from worker.store.personas.persona_record import PersonaRecord
+from worker.store.progress.sync_progress import LeaseGrant
 from worker.store.scripts import persona as persona_scripts
 from worker.store.scripts.sync import BusySync
 

@@ -13,9 +13,9 @@ import orjson
 from worker.models.outcome import PersonaOutcome
 from worker.store import keys
 from worker.store.connection.run_watch import WATCHED_PREFIX
-from worker.store.documents.sync_progress import LeaseGrant
 from worker.store.personas.persona_record import Claim, ClaimAnswer, PersonaRecord
 from worker.store.personas.persona_records import PersonaRecords
+from worker.store.progress.sync_progress import LeaseGrant
 from worker.store.scripts import connection as connection_scripts
 from worker.store.scripts import persona as persona_scripts
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 from worker.models.outcome import SyncFailure
 from worker.models.sync import BatchKey
 from worker.store.connection.pool import StorePool
-from worker.store.documents.batch_work import Counted, NextPayloads
-from worker.store.documents.job_payload import JobPayload
 from worker.store.keys import HashKey, ListKey, SortedSetKey
+from worker.store.progress.batch_work import Counted, NextPayloads
+from worker.store.progress.job_payload import JobPayload
 from worker.store.scripts.typed_script import lua_script
 
 

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import ClassVar
 
 from worker.store.connection.pool import StorePool
-from worker.store.documents.sync_progress import LeaseGrant
 from worker.store.keys import HashKey, SortedSetKey
+from worker.store.progress.sync_progress import LeaseGrant
 from worker.store.scripts.sync import BusySync
 from worker.store.scripts.typed_script import lua_script
 

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import ClassVar
 
 from worker.store.connection.pool import StorePool
-from worker.store.documents.job_payload import JobPayload
 from worker.store.keys import HashKey, ListKey, SortedSetKey
+from worker.store.progress.job_payload import JobPayload
 from worker.store.scripts.typed_script import lua_script
 
 

@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 from worker.models.outcome import SyncFailure
 from worker.models.sync import JobKind
 from worker.store.connection.pool import StorePool
-from worker.store.documents.batch_work import ListedBatch, NextPayloads
-from worker.store.documents.job_payload import JobPayload
-from worker.store.documents.sync_progress import Checkpoint, LeaseGrant, Listing
 from worker.store.keys import HashKey, ListKey, SortedSetKey, StringKey
+from worker.store.progress.batch_work import ListedBatch, NextPayloads
+from worker.store.progress.job_payload import JobPayload
+from worker.store.progress.sync_progress import Checkpoint, LeaseGrant, Listing
 from worker.store.scripts.typed_script import Unchecked, lua_script
 
 

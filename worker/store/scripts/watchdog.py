@@ -9,8 +9,8 @@ from typing import ClassVar
 from worker.models.outcome import SyncFailure
 from worker.models.sync import BatchKey, SyncState
 from worker.store.connection.pool import StorePool
-from worker.store.documents.job_payload import JobPayload
 from worker.store.keys import HashKey, SortedSetKey, StringKey
+from worker.store.progress.job_payload import JobPayload
 from worker.store.scripts.typed_script import Unchecked, lua_script
 
 

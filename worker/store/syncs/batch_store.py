@@ -13,8 +13,8 @@ from worker.models.sync import BatchKey
 from worker.models.versions import FORMAT
 from worker.store import keys
 from worker.store.connection.pool import StorePool
-from worker.store.documents.batch_work import BatchGrant, BatchWork, Counted, NextPayloads, StartedBatch
-from worker.store.documents.job_payload import JobPayload
+from worker.store.progress.batch_work import BatchGrant, BatchWork, Counted, NextPayloads, StartedBatch
+from worker.store.progress.job_payload import JobPayload
 from worker.store.scripts import batch as batch_scripts
 from worker.store.scripts import sync as sync_scripts
 from worker.store.syncs.sync_keys import commit_keys, end_keys, hand_over_keys

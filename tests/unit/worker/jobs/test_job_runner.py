@@ -21,7 +21,7 @@ from worker.jobs.services import WorkerServices
 from worker.store import JobSyncStore, LeaseGrant, StorePool, embedded_pool
 from worker.store.connection.outage import Outage
 from worker.store.connection.pool import closing
-from worker.store.documents.sync_progress import StartedJob, new_token
+from worker.store.progress.sync_progress import StartedJob, new_token
 
 
 class _Far(Outage):

@@ -8,7 +8,7 @@ from tests.support.syncs.syncs import PAGE, REQUEST, Syncs, after
 from worker.jobs.job_payloads import sync_payload
 from worker.models.sync import SyncState
 from worker.store import StorePool, keys
-from worker.store.documents.sync_progress import new_token
+from worker.store.progress.sync_progress import new_token
 
 
 async def _create(syncs: Syncs, *names: str) -> None:

@@ -12,7 +12,7 @@ from worker.clusters.analysis.quality_guards import Alarm
 from worker.jobs.personas.lookup.persona_finder import PersonaFinder
 from worker.jobs.personas.lookup.persona_list import Listing, cluster_reference
 from worker.store import PersonaRecord, PersonaStore
-from worker.store.documents.sync_progress import StartedJob
+from worker.store.progress.sync_progress import StartedJob
 
 CODE = "guard_personas"
 

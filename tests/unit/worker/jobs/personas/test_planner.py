@@ -25,7 +25,7 @@ from worker.models.outcome import PersonaOutcome
 from worker.models.plan import Plan, PlannedPersona
 from worker.models.request import SyncRequest
 from worker.store import PersonaRecord, SentPersona, StorePool
-from worker.store.documents.sync_progress import StartedJob, new_token
+from worker.store.progress.sync_progress import StartedJob, new_token
 
 REQUEST = SyncRequest(space_id="spa", plan_only=True)
 

@@ -228,7 +228,7 @@ CALLS = """
 from worker.models.sync import SyncState
 from worker.store import StorePool, keys
 from worker.store.scripts import sync, queue
-from worker.store.documents.sync_progress import LeaseGrant
+from worker.store.progress.sync_progress import LeaseGrant
 
 async def calls(pool: StorePool, lease: LeaseGrant) -> None:
     await sync.heartbeat(pool, sync=keys.sync("s"), due=keys.DUE, lease=lease, silent_ms=1, note="")

@@ -11,7 +11,7 @@ from worker.models.plan import Plan
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState
 from worker.store import JobPayload, StorePool, keys
-from worker.store.documents.sync_progress import new_token
+from worker.store.progress.sync_progress import new_token
 
 PREVIEW = SyncRequest(space_id="s1", plan_only=True)
 PLAN = Plan(max_credits=7)

@@ -9,7 +9,7 @@ from tests.support.syncs.syncs import Syncs
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.models.sync import SyncState
 from worker.store import StorePool, keys
-from worker.store.documents.sync_progress import new_token
+from worker.store.progress.sync_progress import new_token
 from worker.store.syncs.job_sync_store import HISTORY
 
 IDENTITY = "identity"

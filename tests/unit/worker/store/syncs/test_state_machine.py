@@ -44,7 +44,7 @@ from worker.store import (
     keys,
     redis_pool,
 )
-from worker.store.documents.sync_progress import StartedJob
+from worker.store.progress.sync_progress import StartedJob
 
 HOUR_MS = 3_600_000
 MOST_REVIVALS = 2
