@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import PersonasError
 from worker.jobs.job_payloads import batch_payload, sync_payload
-from worker.jobs.store_factories import client_sync_store, mavera_account, recorded_personas, worker_registry
+from worker.jobs.store_factories import client_sync_store, mavera_account, persona_store, worker_registry
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState, job_kind, new_sync_id
 from worker.models.versions import UnreadableSync
@@ -203,7 +203,7 @@ class SyncClient:
 
         It is what Redis knows of the account of `MAVERA_API_KEY`, without it of the account of live keys.
         """
-        records = (await recorded_personas(self._pool, self._settings).all_records()).items()
+        records = (await persona_store(self._pool, self._settings).all_records()).items()
         found = [(name, record) for name, record in records if record.space_id == space_id]
         return dict(sorted(found, key=lambda item: (item[1].collection, item[1].rules, item[1].cluster, item[0])))
 

@@ -1,7 +1,7 @@
-"""Everything in one process: an in-memory Redis, a worker, a client, and if wanted the stand-ins for both APIs.
+"""A worker and a client in one process, over the server of a state directory or over a Redis in memory.
 
-The state is gone with the process, except for purchases under way (`worker.store.claims`). Made-up profiles stay in
-it: with the stand-ins, no setting of the environment says where to, and no real key is used.
+What is in memory is gone with the process: the sandbox, and unit tests. Made-up profiles stay there: with the
+stand-ins, no setting of the environment says where to, and no real key is used.
 """
 
 from __future__ import annotations
@@ -10,18 +10,22 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 
 from pydantic import SecretStr
 
 from producer.client import SyncClient
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
+from producer.state.pool import server_pool
+from producer.state.server import StateServer
 from worker.jobs.arq_worker import required_tokens, serve
 from worker.segment.export_file import Opener
 from worker.settings import Dialect, Settings
 from worker.store import embedded_pool
-from worker.store.claims.claim_file import ClaimFile
 from worker.store.connection.pool import closing
+
+CLIENT_MAX_WAIT_S = 3.0
+"""How long the client waits for its server before it says so; the worker waits for as long as it takes."""
 
 DEMO_SPACE_ID = "demo"
 
@@ -37,13 +41,25 @@ DEMO_OPTIONS = SandboxOptions(
 
 @contextlib.asynccontextmanager
 async def embedded_client(
-    settings: Settings, *, opener: Opener | None = None, claims: ClaimFile | None = None
+    settings: Settings,
+    *,
+    server: StateServer | None = None,
+    opener: Opener | None = None,
+    own_syncs: Collection[str] | None = None,
+    is_only_buyer: bool = True,
 ) -> AsyncIterator[SyncClient]:
     """A client with a worker of its own; both end with the block, the worker after it has stopped its jobs.
 
-    opener: opens the files of its syncs, which then all read one; no Segment token is needed for them. claims: keeps
-    note of purchases under way; None: nothing is bought, or only from a stand-in. Raises ConfigurationError if a token
-    is missing, and whatever ends the worker before its time.
+    Args:
+        settings: Of the worker and the client.
+        server: The server that keeps the state; None: a Redis in memory.
+        opener: As of `serve`.
+        own_syncs: As of `JobQueue`.
+        is_only_buyer: As of `embedded_pool`.
+
+    Raises:
+        ConfigurationError: A token is missing.
+        Exception: Whatever ends the worker before its time.
     """
     settings.require(*required_tokens(opener))
     owner = asyncio.current_task()
@@ -54,14 +70,22 @@ async def embedded_client(
         # A caller that waits for a dead worker would never return.
         owner.cancel()
 
-    async with closing(embedded_pool()) as pool:
+    async with contextlib.AsyncExitStack() as stack:
+        if server is None:
+            pool = client_pool = await stack.enter_async_context(closing(embedded_pool(is_only_buyer=is_only_buyer)))
+        else:
+            pool = await stack.enter_async_context(closing(server_pool(server, settings)))
+            client_pool = await stack.enter_async_context(
+                closing(server_pool(server, settings, max_wait_s=CLIENT_MAX_WAIT_S))
+            )
         worker = asyncio.create_task(
-            serve(settings, pool, ready=ready.set, opener=opener, claims=claims, ends_with_pool=True), name="worker"
+            serve(settings, pool, ready=ready.set, opener=opener, own_syncs=own_syncs, ends_with_pool=True),
+            name="worker",
         )
         worker.add_done_callback(interrupt)
         try:
             await ready.wait()
-            yield SyncClient.from_pool(pool, settings)
+            yield SyncClient.from_pool(client_pool, settings)
         finally:
             worker.remove_done_callback(interrupt)
             if worker.done():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import shutil
 import signal
@@ -22,9 +23,9 @@ from worker.store import StorePool, embedded_pool, redis_pool
 # A proxy of the environment must not come between the tests and this machine.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
-# Runs without Redis keep their claims there: not in that of the person who runs the tests.
-os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="segment-personas-state-")
-atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
+# Commands without REDIS_URL keep their state there: not in that of the person who runs the tests.
+STATE_HOMES = tempfile.mkdtemp(prefix="segment-personas-")
+atexit.register(shutil.rmtree, STATE_HOMES, ignore_errors=True)
 
 # Settings of the person who runs the tests stay out of them.
 os.environ["SEGMENT_PERSONAS_ENV_FILE"] = ""
@@ -46,6 +47,15 @@ def logging_stays_as_it_was() -> Iterator[None]:
     """Commands that run in the test's own process set up logging for all of it."""
     with logging_as_it_was():
         yield
+
+
+@pytest.fixture(autouse=True)
+def state_home() -> None:
+    """A state directory of its own for each test, made when a command first uses it."""
+    os.environ["XDG_STATE_HOME"] = f"{STATE_HOMES}/{next(_numbers)}"
+
+
+_numbers = itertools.count()
 
 
 @pytest.fixture

@@ -121,6 +121,10 @@ class Settings(ClientConfig):
         None, description="File of traits and clusters if the command names none; if unset, the default ones"
     )
 
+    segment_personas_home: Path | None = Field(
+        None,
+        description="Directory that keeps the state of syncs without REDIS_URL; if unset, the platform's usual one",
+    )
     api_tokens_file: Path | None = Field(
         None, description="TOML file of bearer tokens for `serve`; if unset, it serves this machine only"
     )

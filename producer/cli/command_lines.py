@@ -6,10 +6,12 @@ the user's own arguments where a command is run again.
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 NAME = "segment-personas"
@@ -47,9 +49,21 @@ def _before_command(arguments: Sequence[str]) -> list[str]:
     return list(arguments[:count])
 
 
+_assignments: ContextVar[str] = ContextVar("_assignments", default="")
+
+
+def without_redis_url() -> None:
+    """From now on, the printed commands leave the environment's `REDIS_URL` aside, as `--embedded` does."""
+    from worker.environment import variables_of
+    from worker.settings import secret_settings
+
+    names = [name for name in variables_of("redis_url", secret_settings()) if os.environ.get(name)] or ["REDIS_URL"]
+    _assignments.set("".join(f"{name}= " for name in names))
+
+
 def command(*words: str) -> str:
     """A command line of this program, for the shell."""
-    return f"{program()} {shlex.join(words)}"
+    return f"{_assignments.get()}{program()} {shlex.join(words)}"
 
 
 def with_program_name(hint: str) -> str:

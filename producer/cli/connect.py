@@ -1,123 +1,234 @@
-"""Connects a command to a Redis with workers, or to a worker in this process, and asks it for syncs."""
+"""Connects a command to the syncs: in the Redis of `REDIS_URL`, or in the state directory, or in memory (sandbox).
+
+Without `REDIS_URL`, a command that starts or continues syncs has a worker of its own, which works on these syncs only.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import logging
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
-from producer.cli.command_lines import command
+from producer.cli.command_lines import command, without_redis_url
 from producer.cli.sync_options import SyncOptions, chosen_dialect
 from producer.cli.terminal import Screen
-from producer.client import SyncClient, SyncConflict
+from producer.client import SyncClient
 from producer.embedded import embedded_client, sandbox_settings
+from producer.state import keeper
+from producer.state.directory import StateDirectory
+from producer.state.pool import directory_of, joined_server, state_pool
+from producer.state.server import NoServerProgram
 from worker.errors import ConfigurationError, PersonasError
 from worker.jobs.arq_worker import required_tokens
-from worker.jobs.store_factories import claim_file
+from worker.jobs.store_factories import store_pool
 from worker.models.request import SyncRequest
-from worker.models.sync import Sync, new_sync_id
 from worker.segment.export_file import open_any_file
 from worker.settings import Settings
-from worker.store.claims.claim_file import StateUnusable
+from worker.store import StorePool
+from worker.store.connection.pool import closing
 
 REDIS_MAX_WAIT_S = 3.0
 """How long a command waits for a Redis that does not answer, before it gives up."""
 
 
-@contextlib.asynccontextmanager
-async def open_client(
-    settings: Settings, err: Screen, options: SyncOptions, space_ids: Sequence[str]
-) -> AsyncIterator[SyncClient]:
-    """Where the syncs are asked for; says what running in this process means.
+class StateBusy(PersonasError):
+    """Another command without a server program runs; nothing was started, because both would buy the same personas."""
 
-    Raises:
-        ConfigurationError: A setting is missing, or the state directory cannot be used.
-        SpaceBusy: Another process syncs one of the spaces.
+    code = "state_busy"
+    temporary = True
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A command's way to its syncs.
+
+    Attributes:
+        client: Asks for syncs and follows them.
+        directory: The state directory that keeps them; None: a Redis of `REDIS_URL` does, or nothing does.
+        own_syncs: The ids of those that the worker of this process works on; None: only other workers do.
+        is_in_memory: Whether the state ends with this process.
     """
-    if settings.unprotected_warning and not options.sandbox:
-        err.say(settings.unprotected_warning, "yellow")
-    if not options.in_process(settings):
-        async with redis_client(settings) as client:
-            yield client
-        return
-    async with contextlib.AsyncExitStack() as stack:
-        if options.sandbox:
-            made = "A stand-in for Mavera"
-            if options.from_file is None:
-                made = "Made-up profiles, from stand-ins for Segment and Mavera"
-            err.say(f"{made} in this process. No key is used.", "dim")
-            settings = await stack.enter_async_context(
-                sandbox_settings(settings, dialect=chosen_dialect(settings, options))
-            )
-        try:
-            opener = None if options.from_file is None else open_any_file
-            settings.require(*required_tokens(opener))
-            claims = None
-            if not (options.sandbox or options.preview):
-                claims = claim_file(settings)
-                stack.enter_context(claims.lock(space_ids))
-                if claims.claims:
-                    err.say(
-                        "An earlier run ended while it was creating a persona. Before another one is bought, Mavera's "
-                        f"list is watched for {settings.mavera_settle_s:g} s.",
-                        "yellow",
-                    )
-            client = await stack.enter_async_context(embedded_client(settings, opener=opener, claims=claims))
-        except StateUnusable:
-            raise
-        except ConfigurationError as error:
-            raise ConfigurationError(
-                f"{error} The command `init` asks for them. To see it work without keys: {command('sync', '--sandbox')}"
-            ) from None
-        if not options.sandbox:
-            reason = "REDIS_URL is not set" if settings.redis_url is None else "--embedded"
-            err.say(
-                f"{reason}: everything runs in this process, and the state of the sync is lost with it. "
-                "Personas already created are kept.",
-                "dim",
-            )
-        yield client
+
+    client: SyncClient
+    directory: StateDirectory | None = None
+    own_syncs: set[str] | None = None
+    is_in_memory: bool = False
+
+    @property
+    def stops_with_command(self) -> bool:
+        """Whether nothing works on the syncs after this command."""
+        if self.own_syncs is None:
+            return False
+        return self.directory is None or not has_worker(self.directory)
+
+    def work_on(self, sync_id: str) -> None:
+        """Lets the worker of this process, if it has one, work on a sync."""
+        if self.own_syncs is not None:
+            self.own_syncs.add(sync_id)
+
+
+def has_worker(directory: StateDirectory) -> bool:
+    """Whether a `segment-personas worker` serves the state directory."""
+    if not directory.path.is_dir():
+        return False
+    lock = keeper.acquire(str(directory.lock("worker")))
+    if lock is not None:
+        os.close(lock)
+    return lock is None
+
+
+@contextlib.asynccontextmanager
+async def open_pool(settings: Settings, *, creates: bool = False) -> AsyncIterator[StorePool]:
+    """The store of a command that runs no worker. creates: as of `state_pool`."""
+    if settings.redis_url is None:
+        async with state_pool(settings, max_wait_s=REDIS_MAX_WAIT_S, creates=creates) as pool:
+            yield pool
+    else:
+        async with closing(store_pool(settings, max_wait_s=REDIS_MAX_WAIT_S)) as pool:
+            yield pool
 
 
 def redis_client(settings: Settings) -> SyncClient:
-    """A client for the Redis of REDIS_URL. Raises ConfigurationError if the variable is not set or is malformed."""
+    """A client for the Redis of REDIS_URL, of a command that needs one. Raises ConfigurationError without one."""
     settings.require("redis_url")
     assert settings.redis_url
     return SyncClient(settings.redis_url.get_secret_value(), settings=settings, max_wait_s=REDIS_MAX_WAIT_S)
 
 
-async def enqueue(
-    settings: Settings, client: SyncClient, err: Screen, requests: Sequence[SyncRequest], options: SyncOptions
-) -> list[Sync]:
-    """Requests every sync. Raises as `SyncClient.enqueue` does; the message names the syncs started before."""
-    syncs: list[Sync] = []
-    for request in requests:
-        sync_id = new_sync_id()
+@contextlib.asynccontextmanager
+async def open_client(settings: Settings) -> AsyncIterator[Connection]:
+    """The connection of a command that only looks at syncs, or moves them."""
+    directory = directory_of(settings) if settings.redis_url is None else None
+    async with open_pool(settings) as pool:
+        yield Connection(SyncClient.from_pool(pool, settings), directory)
+
+
+@contextlib.asynccontextmanager
+async def open_worker(settings: Settings, *, wait: bool = True, creates: bool = False) -> AsyncIterator[Connection]:
+    """The connection of a command that continues syncs.
+
+    Args:
+        settings: Of the command.
+        wait: Whether the command follows its syncs; if not, it has no worker, and another one must be there.
+        creates: Whether to create the state directory.
+
+    Raises:
+        ConfigurationError: A setting is missing, the state directory cannot be used, or there is no worker.
+    """
+    directory = directory_of(settings)
+    if settings.redis_url is not None or not (creates or directory.has_state):
+        async with open_client(settings) as connection:
+            yield connection
+        return
+    if not wait:
+        require_worker(directory)
+        async with open_pool(settings, creates=creates) as pool:
+            yield Connection(SyncClient.from_pool(pool, settings), directory)
+        return
+    own_syncs: set[str] = set()
+    if "log_level" not in settings.model_fields_set:
+        logging.getLogger("segment_personas.store").setLevel("WARNING")  # its worker may wait for a disk with space
+    async with (
+        joined_server(directory) as server,
+        embedded_client(settings, server=server, opener=open_any_file, own_syncs=own_syncs) as client,
+    ):
+        yield Connection(client, directory, own_syncs)
+
+
+def require_worker(directory: StateDirectory) -> None:
+    """Raises ConfigurationError if no `segment-personas worker` serves the state directory."""
+    if not has_worker(directory):
+        raise ConfigurationError(
+            "--no-wait needs a worker that outlives this command, and none serves the state directory "
+            f"{directory.path}",
+            hint="Start `segment-personas worker` in another terminal, or leave out --no-wait.",
+        )
+
+
+def require_tokens(settings: Settings, connection: Connection, request: SyncRequest) -> None:
+    """Raises ConfigurationError if the worker of this process lacks the Segment token that a sync needs."""
+    if connection.own_syncs is not None and request.file is None:
+        settings.require("segment_token")
+
+
+@contextlib.asynccontextmanager
+async def open_for_sync(settings: Settings, err: Screen, options: SyncOptions) -> AsyncIterator[Connection]:
+    """The connection of `sync` and `preview`; says where the state is kept.
+
+    Raises:
+        ConfigurationError: A setting is missing, or the state directory cannot be used.
+        StateBusy: Another command without a server program runs.
+    """
+    if settings.unprotected_warning and not options.sandbox:
+        err.say(settings.unprotected_warning, "yellow")
+    if options.sandbox:
+        made = (
+            "A stand-in for Mavera" if options.from_file else "Made-up profiles, from stand-ins for Segment and Mavera"
+        )
+        err.say(f"{made} in this process. No key is used.", "dim")
+        async with (
+            sandbox_settings(settings, dialect=chosen_dialect(settings, options)) as sandboxed,
+            _in_memory(sandboxed, options) as connection,
+        ):
+            yield connection
+        return
+    if not options.in_process(settings):
+        async with open_client(settings) as connection:
+            yield connection
+        return
+    if settings.redis_url is not None:
+        without_redis_url()
+    here = settings.model_copy(update={"redis_url": None})
+    if options.wait:
+        _require_keys(settings, options)
+    directory = directory_of(settings)
+    async with contextlib.AsyncExitStack() as stack:
         try:
-            found = await client.enqueue(
-                request, force=options.force, idempotency_key=options.idempotency_key, sync_id=sync_id
-            )
-        except SyncConflict as conflict:
-            # A user who would only be asked first may as well follow a sync that was agreed to.
-            if options.preview or conflict.sync is None or not conflict.sync.carries_out(request):
-                raise _after_a_start(conflict, syncs) from None
-            found = conflict.sync
-        except PersonasError as error:
-            raise _after_a_start(error, syncs) from None
-        except asyncio.CancelledError:
-            if not options.in_process(settings):
-                err.say(f"Interrupted. To see whether a sync was started:\n  {command('list')}")
-            raise
-        if found.id != sync_id:
-            err.say(f"{found.request.space_id}: already requested; following {found.id} ({found.status}).")
-        syncs.append(found)
-    return syncs
+            connection = await stack.enter_async_context(open_worker(here, wait=options.wait, creates=True))
+            reason = "--embedded" if options.embedded else "REDIS_URL is not set"
+            err.say(f"{reason}: the state of syncs is kept in {directory.path}.", "dim")
+        except NoServerProgram as missing:
+            _lock_memory(stack, directory)
+            err.say(_what_is_lost(settings, missing), "yellow")
+            connection = await stack.enter_async_context(_in_memory(here, options, is_only_buyer=False))
+        yield connection
 
 
-def _after_a_start(error: PersonasError, started: Sequence[Sync]) -> PersonasError:
-    """The error, extended by the syncs that are already running."""
-    if not started:
-        return error
-    names = ", ".join(f"{one.id} ({one.request.space_id})" for one in started)
-    error.args = (f"{error}\nAlready started, and still running: {names}",)
-    return error
+def _require_keys(settings: Settings, options: SyncOptions) -> None:
+    """Raises ConfigurationError that names the missing keys, and the way to try it without."""
+    try:
+        settings.require(*required_tokens(open_any_file if options.from_file else None))
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{error} The command `init` asks for them. To see it work without keys: {command('sync', '--sandbox')}"
+        ) from None
+
+
+@contextlib.asynccontextmanager
+async def _in_memory(
+    settings: Settings, options: SyncOptions, *, is_only_buyer: bool = True
+) -> AsyncIterator[Connection]:
+    opener = open_any_file if options.from_file else None
+    async with embedded_client(settings, opener=opener, is_only_buyer=is_only_buyer) as client:
+        yield Connection(client, own_syncs=set(), is_in_memory=True)
+
+
+def _lock_memory(stack: contextlib.AsyncExitStack, directory: StateDirectory) -> None:
+    """Lets one command without a server program run at a time. Raises StateBusy."""
+    lock = keeper.acquire(str(directory.lock("memory")))
+    if lock is None:
+        raise StateBusy(
+            "Another command of this user syncs with its state in memory. Nothing was started, because both would buy "
+            "the same personas. Try again when it has ended"
+        )
+    stack.callback(os.close, lock)
+
+
+def _what_is_lost(settings: Settings, missing: NoServerProgram) -> str:
+    return (
+        f"{missing}. So the state of this sync is in memory and ends with this command: `resume`, `apply`, `history` "
+        f"and the comparison with earlier syncs are not available, every persona is updated, and Mavera's list is "
+        f"watched for {settings.mavera_settle_s:g} s before a purchase. {missing.hint}"
+    )

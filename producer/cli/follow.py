@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from producer.cli.next_steps import start_worker
+from producer.cli.next_steps import continue_here, start_worker
 from producer.cli.views.progress import Progress
 from producer.client import SyncClient
 from worker.errors import StoreUnavailable
@@ -23,12 +23,20 @@ class Follower:
     """Follows syncs. `syncs` is how they stood when they were last looked at, in the order in which they were given."""
 
     def __init__(
-        self, client: SyncClient, syncs: Sequence[Sync], progress: Progress, *, watch_workers: bool = True
+        self,
+        client: SyncClient,
+        syncs: Sequence[Sync],
+        progress: Progress,
+        *,
+        watch_workers: bool = True,
+        in_directory: bool = False,
     ) -> None:
         self._client = client
         self._progress = progress
         self._current = {sync.id: sync for sync in syncs}
         self._workers = WorkerWatch(client, progress.say) if watch_workers else None
+        if self._workers and in_directory:
+            self._workers.advice = continue_here(syncs)
         self._away = False
 
     @property
@@ -64,7 +72,8 @@ class Follower:
                 self._current[sync.id] = sync
         except StoreUnavailable as error:
             if not self._away:
-                self._progress.say(f"{error}. Waiting until Redis answers again; the workers wait too.")
+                waiting = "Waiting until Redis answers again; the workers wait too."
+                self._progress.say(" ".join(filter(None, (f"{error}.", error.hint, waiting))))
             self._away = True
         else:
             if self._away:
@@ -83,6 +92,7 @@ class WorkerWatch:
         self._clock = clock
         self._look_at = 0.0
         self._alive: bool | None = None
+        self.advice = start_worker()
 
     async def look(self) -> None:
         """Looks, if it is time. Raises StoreUnavailable."""
@@ -93,6 +103,6 @@ class WorkerWatch:
             self._say(f"A worker is running now: {workers[0].name}")
         elif not workers and self._alive is not False:
             now = " any more" if self._alive else ""
-            self._say(f"No worker is running{now}, so the sync waits. {start_worker()}\nWaiting for a worker.")
+            self._say(f"No worker is running{now}, so the sync waits. {self.advice}\nWaiting for a worker.")
         self._alive = bool(workers)
         self._look_at = self._clock() + (5 if workers else 1)

@@ -13,7 +13,8 @@ from producer.cli.views.plan import changes_personas, plan_summary
 from worker.documents.sync_results import cluster_results, sync_statistics
 from worker.mavera import CREDITS_PER_PERSONA
 from worker.models.plan import Plan
-from worker.models.sync import Sync
+from worker.models.sync import Sync, SyncState
+from worker.segment.export_file import is_of_one_process
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,14 @@ class NextStep:
 
 def start_worker() -> NextStep:
     """How to start a worker."""
-    needed = "REDIS_URL, SEGMENT_TOKEN and MAVERA_API_KEY"
-    return NextStep(f"Start one in another terminal, with {needed} set:", (command("worker"),))
+    needed = "SEGMENT_TOKEN and MAVERA_API_KEY set, and REDIS_URL as here"
+    return NextStep(f"Start one in another terminal, with {needed}:", (command("worker"),))
+
+
+def continue_here(syncs: Sequence[Sync]) -> NextStep:
+    """How to continue syncs of the state directory on which no process works."""
+    which = "this sync" if len(syncs) == 1 else "these syncs"
+    return NextStep(f"No process works on {which} at the moment. To continue:", _each("resume", syncs))
 
 
 def first_sync(space_id: str | None) -> NextStep:
@@ -115,6 +122,32 @@ def after_leaving(syncs: Sequence[Sync]) -> list[NextStep]:
         steps.append(NextStep("To follow again:", _each("status", plans)))
     steps.append(NextStep("To stop:", _each("cancel", syncs)))
     return steps
+
+
+def after_stopping(syncs: Sequence[Sync], typed: Sequence[str]) -> list[NextStep]:
+    """What becomes of running syncs on which no process works after this command.
+
+    Args:
+        syncs: The syncs.
+        typed: What the user typed after the program's name.
+    """
+    lost = [sync for sync in syncs if reads_own_input(sync)]
+    kept = [sync for sync in syncs if sync not in lost]
+    steps = []
+    if kept:
+        stops = "The sync stops here and is kept" if len(kept) == 1 else "The syncs stop here and are kept"
+        steps.append(NextStep(f"{stops}. To continue where it stopped:", _each("resume", kept)))
+        steps.append(NextStep("To end it for good:", _each("cancel", kept)))
+    if lost and typed:
+        ended = "The sync is cancelled, because the input that it read ends with this command. To run it again:"
+        steps.append(NextStep(ended, (run_again(typed),)))
+    return steps
+
+
+def reads_own_input(sync: Sync) -> bool:
+    """Whether a sync still reads what only the command that started it can read."""
+    is_private = sync.request.file is not None and is_of_one_process(sync.request.file)
+    return is_private and sync.state in {SyncState.QUEUED, SyncState.FETCHING}
 
 
 def _each(name: str, syncs: Sequence[Sync]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from producer.cli.command_lines import run_again
+from producer.cli.connect import Connection
 from producer.cli.exit_codes import CHANGES, DONE, FAILED, INTERRUPTED, NEEDS_DECISION, NOT_AGREED, TRY_LATER
 from producer.cli.follow import Follower
 from producer.cli.next_steps import (
@@ -18,6 +19,8 @@ from producer.cli.next_steps import (
     after_failure,
     after_leaving,
     after_plan,
+    after_stopping,
+    continue_here,
     start_worker,
 )
 from producer.cli.terminal import Screen, stdout
@@ -31,6 +34,25 @@ from worker.models.sync import Sync, SyncState
 
 
 @dataclass(frozen=True)
+class KeptState:
+    """What becomes of the syncs of a command when it ends.
+
+    Attributes:
+        arguments: What the user typed, of a command whose state ends with its process; None if it is kept.
+        typed: What the user typed, if it is known.
+        stops: Whether no other worker works on the syncs.
+        in_directory: Whether the state directory keeps them.
+        works_here: Whether a worker of this process works on them.
+    """
+
+    arguments: tuple[str, ...] | None = None
+    typed: tuple[str, ...] = ()
+    stops: bool = False
+    in_directory: bool = False
+    works_here: bool = False
+
+
+@dataclass(frozen=True)
 class ReportOptions:
     """How a command shows its syncs.
 
@@ -39,16 +61,16 @@ class ReportOptions:
         many: Whether JSON is an array, because several syncs were asked for.
         details: Whether a plan is shown with every field.
         plan_shown: Whether the plan was shown already, before it was applied.
-        arguments: What the user typed, of a command whose state ends with its process; None where Redis keeps it.
         changes_code: Whether the exit code tells if a plan would change something.
+        state: What becomes of the syncs when the command ends.
     """
 
     json: bool = False
     many: bool = False
     details: bool = False
     plan_shown: bool = False
-    arguments: tuple[str, ...] | None = None
     changes_code: bool = False
+    state: KeptState = KeptState()
 
 
 @dataclass(frozen=True)
@@ -60,12 +82,24 @@ class FollowResult:
     code: int = DONE
 
 
+def kept_state(connection: Connection, typed: tuple[str, ...] = ()) -> KeptState:
+    """What becomes of the syncs of a connection. typed: what the user typed after the program's name."""
+    return KeptState(
+        arguments=typed if connection.is_in_memory else None,
+        typed=typed,
+        stops=connection.stops_with_command,
+        in_directory=connection.directory is not None,
+        works_here=connection.own_syncs is not None,
+    )
+
+
 async def follow_to_end(
     client: SyncClient, syncs: Sequence[Sync], err: Screen, timeout_s: float, report_options: ReportOptions
 ) -> FollowResult:
     """Follows the syncs to their end, to the end of patience, or to the user's Ctrl-C; never raises for these."""
     with progress(err) as shown:
-        follower = Follower(client, syncs, shown, watch_workers=report_options.arguments is None)
+        state = report_options.state
+        follower = Follower(client, syncs, shown, watch_workers=not state.works_here, in_directory=state.in_directory)
         try:
             await follower.run(timeout_s)
         except TimeoutError:
@@ -84,12 +118,13 @@ def finish(ending: FollowResult, err: Screen, report_options: ReportOptions) -> 
         show(ending.syncs, err, report_options)
     if not ending.stopped:
         return _code(ending.syncs, report_options)
-    if report_options.arguments is not None:
-        lost = "stopping; the state of the sync is lost. Personas already created are kept. To run it again:"
-        err.say(str(NextStep(f"{ending.stopped}: {lost}", (run_again(report_options.arguments),))))
+    state, running = report_options.state, [sync for sync in ending.syncs if not sync.state.is_final]
+    if state.arguments is not None:
+        lost = "the state of this sync was in memory only. Personas already created are kept. To run it again:"
+        err.say(str(NextStep(f"{ending.stopped}: {lost}", (run_again(state.arguments),))))
         return ending.code
-    err.say(f"{ending.stopped}: no longer following.")
-    for step in after_leaving([sync for sync in ending.syncs if not sync.state.is_final]):
+    err.say(f"{ending.stopped}." if state.stops else f"{ending.stopped}: no longer following.")
+    for step in after_stopping(running, state.typed) if state.stops else after_leaving(running):
         err.say(str(step))
     return ending.code
 
@@ -129,9 +164,13 @@ def print_enqueued(syncs: Sequence[Sync], *, json: bool, many: bool = False) -> 
             out.write(sync.id)
 
 
-async def warn_without_worker(client: SyncClient, err: Screen) -> None:
-    """Warns if no worker is running."""
-    if not await client.workers():
+async def warn_without_worker(connection: Connection, err: Screen, running: Sequence[Sync] = ()) -> None:
+    """Warns if no worker is running. running: the syncs that wait for one."""
+    if await connection.client.workers():
+        return
+    if connection.directory is not None and running:
+        err.say(str(continue_here(running)))
+    else:
         err.say(f"No worker is running, so the sync waits. {start_worker()}")
 
 
@@ -145,10 +184,10 @@ def exit_code_of_syncs(syncs: Iterable[Sync]) -> int:
 
 def _next_step(sync: Sync, report_options: ReportOptions) -> NextStep | None:
     if sync.state is SyncState.FAILED:
-        return after_failure(sync, report_options.arguments)
+        return after_failure(sync, report_options.state.arguments)
     if sync.planned:
-        return after_plan(sync, report_options.arguments)
-    return after_a_part(sync, report_options.arguments) if skips_part(sync) else None
+        return after_plan(sync, report_options.state.arguments)
+    return after_a_part(sync, report_options.state.arguments) if skips_part(sync) else None
 
 
 def _code(syncs: Sequence[Sync], report_options: ReportOptions) -> int:

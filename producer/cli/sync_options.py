@@ -23,7 +23,7 @@ from worker.models.request import (
     Strategy,
     SyncRequest,
 )
-from worker.segment.export_file import STANDARD_INPUT
+from worker.segment.export_file import STANDARD_INPUT, is_of_one_process
 from worker.settings import Dialect, Settings
 
 
@@ -90,12 +90,6 @@ class SyncOptions:
                     "a file that they reach."
                 )
             return False
-        for given, name in ((not self.wait, "--no-wait"), (self.idempotency_key, "--idempotency-key")):
-            if given:
-                raise ConfigurationError(
-                    f"{name} needs workers and a Redis that outlive this process: set REDIS_URL, and leave out "
-                    "--embedded and --sandbox."
-                )
         return True
 
     def check(self) -> None:
@@ -104,6 +98,15 @@ class SyncOptions:
             raise ConfigurationError(
                 "--accept cannot be used with --no-wait: the guard stops the sync later. Leave one of them out, or use "
                 "`resume SYNC_ID --accept` when the sync has stopped."
+            )
+        for given, name in ((not self.wait, "--no-wait"), (self.idempotency_key, "--idempotency-key")):
+            if given and self.sandbox:
+                raise ConfigurationError(
+                    f"{name} means nothing for --sandbox, which keeps its state in memory. Leave one of them out."
+                )
+        if not self.wait and self.from_file is not None and is_of_one_process(self.from_file):
+            raise ConfigurationError(
+                f"--no-wait: no other process can read --from-file {self.from_file}. Leave out --no-wait."
             )
 
 

@@ -130,7 +130,7 @@ class RunsRound:
         env = environment(
             None,
             self._sandbox,
-            XDG_STATE_HOME=str(self._folder / "state"),
+            SEGMENT_PERSONAS_HOME=str(self._folder / "state"),
             RETRY_BUDGET_S="30",
             MAVERA_TIMEOUT_S=timeout_s,
             MAVERA_SETTLE_S=settle_s,

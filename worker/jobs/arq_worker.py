@@ -14,7 +14,7 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, cast
 
 import orjson
@@ -34,8 +34,6 @@ from worker.metrics.worker_metrics import WorkerMetrics
 from worker.segment.export_file import Opener
 from worker.settings import Settings, unknown_settings
 from worker.store import StorePool, WorkerRegistry, keys
-from worker.store.claims.claim_file import ClaimFile
-from worker.store.claims.written_claims import WrittenClaims
 from worker.store.connection.health import review_health
 from worker.store.connection.pool import JOB_LIFETIME_MS, closing
 from worker.store.probe import check_store
@@ -228,7 +226,8 @@ async def serve(
     *,
     ready: Callable[[], None] | None = None,
     opener: Opener | None = None,
-    claims: ClaimFile | None = None,
+    own_syncs: Collection[str] | None = None,
+    skips_pipes: bool = False,
     ends_with_pool: bool = False,
     metrics: WorkerMetrics | None = None,
 ) -> None:
@@ -238,8 +237,10 @@ async def serve(
         settings: Of the worker.
         pool: Its Redis.
         ready: Called once the worker takes jobs.
-        opener: Opens the files of its syncs, which then all read a file; None: files under `FILES_DIR`.
-        claims: Keeps the claims if `pool` is in memory; None: Redis keeps them.
+        opener: Opens the files of its syncs; a sync that reads a space then still needs a Segment token. None: those
+            under `FILES_DIR`.
+        own_syncs: As of `JobQueue`.
+        skips_pipes: As of `JobQueue`.
         ends_with_pool: Whether no other worker will deliver the events in `pool`.
         metrics: Counts what it does; None: nothing does.
 
@@ -252,10 +253,14 @@ async def serve(
         log.warning("%s", settings.unprotected_warning)
     async with new_session() as session:
         services = WorkerServices(
-            settings, pool, session, opener=opener, claims=claims, metrics=metrics or WorkerMetrics()
+            settings,
+            pool,
+            session,
+            opener=opener,
+            own_syncs=own_syncs,
+            skips_pipes=skips_pipes,
+            metrics=metrics or WorkerMetrics(),
         )
-        if isinstance(services.personas, WrittenClaims):
-            await services.personas.restore()
         worker = SyncWorker(services)
         helpers = [
             asyncio.create_task(_supervise("watchdog", build_watchdog(services).run)),
@@ -305,18 +310,23 @@ def run(settings: Settings) -> None:
 async def _run(settings: Settings) -> None:
     settings.require("redis_url", "segment_token", "mavera_api_key")
     await check_redis(settings)
-    pool = store_pool(settings)
+    async with closing(store_pool(settings)) as pool:
+        await serve_until_signal(settings, pool)
+
+
+async def serve_until_signal(
+    settings: Settings, pool: StorePool, *, opener: Opener | None = None, skips_pipes: bool = False
+) -> None:
+    """Runs a worker process on `pool` until SIGTERM or SIGINT. Takes and raises what `serve` does."""
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
     assert main is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, main.cancel)
     try:
         async with heartbeat_file(), metrics_endpoint(settings, pool) as metrics:
-            await serve(settings, pool, metrics=metrics)
+            await serve(settings, pool, opener=opener, skips_pipes=skips_pipes, metrics=metrics)
     except asyncio.CancelledError:
         log.info("worker %s:%d has stopped", _host(), os.getpid())
-    finally:
-        await pool.aclose()
 
 
 async def check_redis(settings: Settings) -> None:

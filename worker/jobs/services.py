@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -45,7 +45,6 @@ from worker.segment.export_file import FileSource, Opener, OpenFiles, folder_ope
 from worker.segment.profile_api import MAX_PAGE_SIZE
 from worker.settings import FixedDialect, Settings
 from worker.store import BatchStore, JobQueue, JobSyncStore, Limiter, StorePool, WatchdogStore
-from worker.store.claims.claim_file import ClaimFile
 from worker.store.dialects import DialectStore
 from worker.store.schedules.alert_store import AlertStore
 from worker.store.schedules.schedule_store import TickStore
@@ -66,7 +65,8 @@ class WorkerServices:
         clock: Returns monotonic seconds.
         sleep: Sleeps for so many seconds.
         opener: Opens the files that requests name; None: those under `FILES_DIR`.
-        claims: Keeps the claims of a process whose Redis is in memory; None: Redis keeps them.
+        own_syncs: The ids of the syncs that the worker works on, which may change; None: all.
+        skips_pipes: As of `JobQueue`.
         metrics: Counts what its jobs do.
     """
 
@@ -76,7 +76,8 @@ class WorkerServices:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     opener: Opener | None = None
-    claims: ClaimFile | None = None
+    own_syncs: Collection[str] | None = None
+    skips_pipes: bool = False
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     _space_limiters: dict[str, Limiter] = field(default_factory=dict)
 
@@ -94,7 +95,13 @@ class WorkerServices:
         self.settle_watch = SettleWatch(self.clock)
         self.listings = ActiveListings()
         suspect_after = max(1, min(SUSPECT_AFTER, settings.max_revivals))
-        self.queue = JobQueue(self.pool, mavera_account(settings), suspect_after=suspect_after)
+        self.queue = JobQueue(
+            self.pool,
+            mavera_account(settings),
+            suspect_after=suspect_after,
+            own_syncs=self.own_syncs,
+            skips_pipes=self.skips_pipes,
+        )
         account, retention_ms, stall = mavera_account(settings), settings.retention_ms, stall_ms(settings)
         self.syncs = JobSyncStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
         self.batches = BatchStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
@@ -103,7 +110,7 @@ class WorkerServices:
         self.alerts = AlertStore(self.pool)
         self.ticks = TickStore(self.pool, stall_ms=stall, retention_ms=retention_ms)
         self.registry = worker_registry(self.pool, settings)
-        self.personas = persona_store(self.pool, settings, self.claims)
+        self.personas = persona_store(self.pool, settings)
         self.mavera_limiter = mavera_limiter(self.pool, settings, clock=self.clock, sleep=self.sleep)
         self.mavera = mavera_client(
             settings,

@@ -20,8 +20,6 @@ from worker.store import (
     WorkerRegistry,
     redis_pool,
 )
-from worker.store.claims.claim_file import ClaimFile, state_folder
-from worker.store.claims.written_claims import WrittenClaims
 from worker.store.personas.account_name import account_name, former_account_name
 
 
@@ -58,28 +56,10 @@ def mavera_limiter(
     return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
 
 
-def persona_store(pool: StorePool, settings: Settings, claims: ClaimFile | None = None) -> PersonaStore:
-    """Makes the store of the account's records and claims.
-
-    Args:
-        pool: Client of Redis.
-        settings: Of the process.
-        claims: Keeps the claims of a process whose Redis is in memory; None: Redis keeps them.
-    """
-    if claims is None:
-        return recorded_personas(pool, settings)
-    return WrittenClaims(pool, _mavera_account(settings), claims, settings.mavera_settle_s)
-
-
-def recorded_personas(pool: StorePool, settings: ClientConfig) -> PersonaStore:
-    """The records and claims of the account that are in Redis."""
+def persona_store(pool: StorePool, settings: ClientConfig) -> PersonaStore:
+    """Makes the store of the account's records and claims."""
     former = former_account_name(settings.mavera_base_url, _mavera_key(settings))
     return PersonaStore(pool, _mavera_account(settings), former)
-
-
-def claim_file(settings: Settings) -> ClaimFile:
-    """The account's claim file in the user's state directory. Raises StateUnusable if it cannot be used."""
-    return ClaimFile(state_folder(), _mavera_account(settings))
 
 
 def store_pool(settings: Settings, *, max_wait_s: float = math.inf) -> StorePool:

@@ -55,12 +55,24 @@ class JobQueue:
         pool: Client of Redis.
         account: The Mavera account of the worker (`account_name`).
         suspect_after: Lost jobs without progress after which the next job of a sync runs alone on its worker.
+        own_syncs: Ids of the syncs that the worker works on, which may change; None: all.
+        skips_pipes: Whether it leaves syncs that read standard input, or another file of one process, to others.
     """
 
-    def __init__(self, pool: StorePool, account: str = "", *, suspect_after: int = 2) -> None:
+    def __init__(
+        self,
+        pool: StorePool,
+        account: str = "",
+        *,
+        suspect_after: int = 2,
+        own_syncs: Collection[str] | None = None,
+        skips_pipes: bool = False,
+    ) -> None:
         self._pool = pool
         self._account = account
         self._suspect_after = suspect_after
+        self._own_syncs = own_syncs
+        self._skips_pipes = skips_pipes
         self.name = keys.queue(account)
         self._wakes = [*dict.fromkeys((keys.wake(account), keys.WAKE))]
 
@@ -82,6 +94,8 @@ class JobQueue:
             running=len(running),
             only=next(iter(running)) if len(running) == 1 else "",
             suspect_after=self._suspect_after,
+            own_syncs="" if self._own_syncs is None else f" {' '.join(self._own_syncs)} ",
+            skips_pipes=self._skips_pipes,
         )
         jobs = [TakenJob(one.job_id, _milliseconds(one.score), one.job) for one in found.taken]
         dropped = [(one.job_id, one.reason) for one in found.dropped]

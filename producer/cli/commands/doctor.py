@@ -30,23 +30,25 @@ from producer.cli.commands.doctor_findings import (
     judge_traits,
 )
 from producer.cli.commands.segment_pacing import Pace, space_pace
-from producer.cli.connect import REDIS_MAX_WAIT_S
+from producer.cli.connect import open_pool
 from producer.cli.environment.command_settings import FoundSettings, found_settings, misspelt_settings
 from producer.cli.run_command import run_command
 from producer.cli.terminal import stdout
 from producer.rules_file import load_chosen_rules
+from producer.state.pool import directory_of
+from producer.state.server import NoServerProgram
+from producer.state.server_program import find_server_program
 from worker.clusters import RECIPE, Rules
 from worker.errors import ApiError, ConfigurationError, InvalidRequest, PersonasError, StoreUnavailable
 from worker.http.client import new_session
 from worker.jobs.personas.lookup.orphans import Owner, find_orphans
 from worker.jobs.personas.lookup.persona_list import age_order, find_twins
 from worker.jobs.services import mavera_client, segment_source
-from worker.jobs.store_factories import mavera_account, persona_store, store_pool, worker_registry
+from worker.jobs.store_factories import mavera_account, persona_store, worker_registry
 from worker.mavera import MaveraClient, Persona, list_pages, make_reference
 from worker.models.request import SyncRequest
 from worker.settings import Settings
 from worker.store import PersonaRecord
-from worker.store.connection.pool import closing
 from worker.store.probe import check_store
 from worker.store.webhooks.outbox_store import OutboxStore
 
@@ -140,7 +142,7 @@ async def examine(
 
 
 def _settings(settings: Settings, *, well_formed: bool) -> Finding:
-    needed = ("redis_url", "segment_token", "mavera_api_key")
+    needed = ("segment_token", "mavera_api_key")
     missing = [name.upper() for name in needed if getattr(settings, name) is None]
     if missing:
         return Finding(
@@ -155,23 +157,21 @@ def _settings(settings: Settings, *, well_formed: bool) -> Finding:
 
 
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:
-    if settings.redis_url is None:
-        yield Finding(
-            "warn",
-            "Redis",
-            "REDIS_URL is not set: `sync` runs in its own process, and its state ends with it",
-            "For workers, and for syncs that survive a crash, set REDIS_URL.",
-            id="redis.connection",
-        )
+    found = "" if settings.redis_url is not None else _state_directory(settings)
+    if isinstance(found, Finding):
+        yield found
         return
     try:
-        async with closing(store_pool(settings, max_wait_s=REDIS_MAX_WAIT_S)) as pool:
+        async with open_pool(settings) as pool:
             health = await check_store(pool)
             registry = worker_registry(pool, settings)
             outbox = await OutboxStore(pool, mavera_account(settings)).status()
             alive, all_alive = await registry.living_workers(), await registry.living_workers_of_all_accounts()
     except (StoreUnavailable, ConfigurationError) as error:
         yield Finding("fail", "Redis", str(error), error.hint, id="redis.connection")
+        return
+    if found:
+        yield Finding("ok", "Redis", found, id="redis.connection")
         return
     for finding in judge_redis(health):
         yield finding
@@ -185,6 +185,23 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
         if all_alive:
             found = f"none of this Mavera account is alive ({len(all_alive)} of others): syncs of this account wait"
         yield Finding("warn", "Workers", found, f"Start one: {command('worker')}", id="workers")
+
+
+def _state_directory(settings: Settings) -> Finding | str:
+    """What keeps the state without `REDIS_URL`, if it was used before; else a finding of what will. Creates nothing."""
+    try:
+        directory = directory_of(settings)
+        program = find_server_program(directory)
+    except ConfigurationError as error:
+        return Finding("fail", "Redis", str(error), error.hint, id="redis.connection")
+    if program is None:
+        missing = NoServerProgram()
+        found = f"{missing}: a sync keeps its state in memory, and `resume`, `apply` and `history` are not available"
+        return Finding("warn", "Redis", found, missing.hint, id="redis.connection")
+    if directory.has_state:
+        return f"REDIS_URL is not set: {program} keeps the state of syncs in {directory.path}"
+    found = f"REDIS_URL is not set: {program} will keep the state of syncs in {directory.path}"
+    return Finding("ok", "Redis", found, id="redis.connection")
 
 
 async def _segment(
@@ -289,10 +306,8 @@ async def _personas(settings: Settings, client: MaveraClient, place: Owner, rule
 
 async def _records(settings: Settings) -> dict[str, PersonaRecord]:
     """The records in Redis; none if it cannot be asked, which is a finding of its own."""
-    if settings.redis_url is None:
-        return {}
     try:
-        async with closing(store_pool(settings, max_wait_s=REDIS_MAX_WAIT_S)) as pool:
+        async with open_pool(settings) as pool:
             return await persona_store(pool, settings).all_records()
     except PersonasError:
         return {}

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from producer.cli.connect import REDIS_MAX_WAIT_S
+from producer.cli.connect import open_pool
 from producer.cli.terminal import Screen, stdout
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
 from producer.cli.views.sync_views import NARROW
@@ -22,12 +22,11 @@ from worker.documents.persona_document import persona_entry
 from worker.errors import PersonasError
 from worker.http.client import new_session
 from worker.jobs.services import mavera_client
-from worker.jobs.store_factories import mavera_limiter, persona_store, store_pool
+from worker.jobs.store_factories import mavera_limiter, persona_store
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, find_reference, make_reference
 from worker.printable import printable
 from worker.settings import Settings
 from worker.store import PersonaRecord
-from worker.store.connection.pool import closing
 
 
 async def listed(settings: Settings, err: Screen, space_id: str | None, *, json: bool) -> int:
@@ -77,7 +76,7 @@ async def _twins(
 
 async def adopt(settings: Settings, err: Screen, place: ClusterAddress, persona_id: str) -> int:
     """Makes a persona that somebody has made a cluster's own."""
-    async with _open_catalog(settings) as catalog:
+    async with _open_catalog(settings, creates=True) as catalog:
         referred = await catalog.adopt(place, persona_id)
     err.say(f"{persona_id} is the persona of {place}. The next sync updates it{_and_its_reference(referred)}.")
     return 0
@@ -122,11 +121,8 @@ def _not_followed(rules: Rules, old: ClusterAddress, key: str) -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def _open_catalog(settings: Settings) -> AsyncIterator[PersonaCatalog]:
-    async with (
-        closing(store_pool(settings, max_wait_s=REDIS_MAX_WAIT_S)) as pool,
-        new_session() as session,
-    ):
+async def _open_catalog(settings: Settings, *, creates: bool = False) -> AsyncIterator[PersonaCatalog]:
+    async with open_pool(settings, creates=creates) as pool, new_session() as session:
         yield PersonaCatalog(persona_store(pool, settings), _mavera(settings, session), mavera_limiter(pool, settings))
 
 

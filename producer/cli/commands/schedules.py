@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from producer.cli.connect import redis_client
+from producer.cli.connect import Connection, redis_client
 from producer.cli.exit_codes import DONE
 from producer.cli.reporting import warn_without_worker
 from producer.cli.sync_options import SyncOptions, build_requests
@@ -30,7 +30,7 @@ async def add(settings: Settings, err: Screen, options: SyncOptions, times: Time
     settings.require("redis_url")
     (request,) = build_requests(settings, options, plan_only=options.preview)
     async with redis_client(settings) as client:
-        await warn_without_worker(client, err)
+        await warn_without_worker(Connection(client), err)
         added = await client.schedules.add(
             request, times.cron, timezone=times.timezone, missed=times.missed, alert_after_s=times.alert_after_s
         )

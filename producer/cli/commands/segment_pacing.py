@@ -9,14 +9,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from producer.cli.connect import REDIS_MAX_WAIT_S
+from producer.cli.connect import open_pool
+from producer.state.pool import directory_of
+from producer.state.server import is_running
 from worker.errors import ConfigurationError, StoreUnavailable, StoreUnusable
-from worker.jobs.store_factories import segment_limiter, store_pool
+from worker.jobs.store_factories import segment_limiter
 from worker.models.allowance import Allowance
 from worker.segment import retry_transient
 from worker.settings import Settings
 from worker.store import Limiter
-from worker.store.connection.pool import closing
 
 T = TypeVar("T")
 
@@ -56,11 +57,11 @@ class Pace:
 
 @contextlib.asynccontextmanager
 async def space_pace(settings: Settings, space_id: str) -> AsyncIterator[Pace]:
-    """The pace for a space: shared through the Redis of REDIS_URL, if it is set and well-formed."""
+    """The pace for a space: shared through the Redis of REDIS_URL, or a running server of the state directory."""
     async with contextlib.AsyncExitStack() as stack:
         limiter = None
-        if settings.redis_url is not None:
-            with contextlib.suppress(ConfigurationError):
-                pool = await stack.enter_async_context(closing(store_pool(settings, max_wait_s=REDIS_MAX_WAIT_S)))
+        with contextlib.suppress(ConfigurationError):
+            if settings.redis_url is not None or is_running(directory_of(settings)):
+                pool = await stack.enter_async_context(open_pool(settings))
                 limiter = segment_limiter(pool, settings, space_id)
         yield Pace(settings.segment_rate, limiter)

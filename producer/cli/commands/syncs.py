@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from producer.cli.connect import enqueue, open_client, redis_client
+from producer.cli.connect import Connection, open_client, open_for_sync, open_worker, require_tokens
+from producer.cli.enqueue import enqueued, require_readable
 from producer.cli.exit_codes import DONE, NOT_AGREED, WRONG_USE
 from producer.cli.next_steps import after_plan, first_sync
 from producer.cli.reporting import (
@@ -18,6 +19,7 @@ from producer.cli.reporting import (
     exit_code_of_syncs,
     finish,
     follow_to_end,
+    kept_state,
     print_enqueued,
     show,
     warn_without_worker,
@@ -45,18 +47,20 @@ async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
     options.check()
     asks = options.asks(err)
     requests = build_requests(settings, options, plan_only=options.preview or asks)
-    in_process = options.in_process(settings)
-    report_options = ReportOptions(
-        json=options.json,
-        many=len(requests) > 1,
-        details=options.details,
-        arguments=options.typed if in_process else None,
-        changes_code=options.exit_code,
-    )
-    async with open_client(settings, err, options, [request.space_id for request in requests]) as client:
-        syncs = await enqueue(settings, client, err, requests, options)
+    async with (
+        open_for_sync(settings, err, options) as connection,
+        enqueued(connection, err, requests, options) as syncs,
+    ):
+        client = connection.client
+        report_options = ReportOptions(
+            json=options.json,
+            many=len(requests) > 1,
+            details=options.details,
+            changes_code=options.exit_code,
+            state=kept_state(connection, options.typed),
+        )
         if not options.wait:
-            await warn_without_worker(client, err)
+            await warn_without_worker(connection, err)
             print_enqueued(syncs, json=options.json, many=len(syncs) > 1)
             return DONE
         ending = await follow_to_end(client, syncs, err, options.timeout_s, report_options)
@@ -88,17 +92,21 @@ async def apply(
     timeout_s: float,
 ) -> int:
     """Makes the personas that a preview planned, and follows the sync to its end. A preview that runs is waited for."""
-    async with redis_client(settings) as client:
+    async with open_worker(settings, wait=wait) as connection:
+        client = connection.client
         found = await client.get(sync_id)
+        require_tokens(settings, connection, found.request)
+        require_readable(connection, found)
+        connection.work_on(sync_id)
         if wait and found.request.plan_only and not found.state.is_final:
-            report_options = ReportOptions(json=json)
+            report_options = ReportOptions(json=json, state=kept_state(connection))
             ending = await follow_to_end(client, [found], err, timeout_s, report_options)
             (found,) = ending.syncs
             if ending.stopped or not found.planned:
                 return finish(ending, err, report_options)
         await _warn_of_newer(client, found, err)
         found = await client.apply(sync_id, accept=accept, max_credits=max_credits, allow_partial=allow_partial)
-        return await _carry_on(client, found, err, wait=wait, json=json, timeout_s=timeout_s)
+        return await _carry_on(connection, found, err, wait=wait, json=json, timeout_s=timeout_s)
 
 
 async def status(
@@ -112,8 +120,9 @@ async def status(
     details: bool = False,
 ) -> int:
     """Shows a sync, or follows it to its end."""
-    report_options = ReportOptions(json=json, details=details)
-    async with redis_client(settings) as client:
+    async with open_client(settings) as connection:
+        client = connection.client
+        report_options = ReportOptions(json=json, details=details, state=kept_state(connection))
         try:
             found = await client.get(sync_id)
         except SyncUnreadable as error:
@@ -128,18 +137,18 @@ async def status(
             ending = await follow_to_end(client, [found], err, timeout_s, report_options)
             return finish(ending, err, report_options)
         if not found.state.is_final:
-            await warn_without_worker(client, err)
+            await warn_without_worker(connection, err, [found])
         show([found], err, report_options, now=await client.now())
         return exit_code_of_syncs([found])
 
 
 async def listed(settings: Settings, err: Screen, *, json: bool, limit: int) -> int:
     """Shows the newest syncs."""
-    async with redis_client(settings) as client:
-        found = await client.list_all(limit)
-        now = await client.now()
-        if any(isinstance(one, Sync) and not one.state.is_final for one in found):
-            await warn_without_worker(client, err)
+    async with open_client(settings) as connection:
+        found = await connection.client.list_all(limit)
+        now = await connection.client.now()
+        if running := [one for one in found if isinstance(one, Sync) and not one.state.is_final]:
+            await warn_without_worker(connection, err, running)
     out = stdout()
     if json:
         out.write_json(
@@ -155,7 +164,8 @@ async def listed(settings: Settings, err: Screen, *, json: bool, limit: int) -> 
 async def history(settings: Settings, err: Screen, space_id: str, *, collection: str, rules: str, json: bool) -> int:
     """Shows what the last complete syncs of a space have read."""
     wanted = identity(space_id, collection, rules)
-    async with redis_client(settings) as client:
+    async with open_client(settings) as connection:
+        client = connection.client
         found = await client.history(wanted)
         all_syncs = await client.list_all()
         readable = [one for one in all_syncs if isinstance(one, Sync)]
@@ -177,8 +187,8 @@ async def history(settings: Settings, err: Screen, space_id: str, *, collection:
 
 async def cancel(settings: Settings, err: Screen, sync_id: str) -> int:
     """Stops a sync."""
-    async with redis_client(settings) as client:
-        found = await client.cancel(sync_id)
+    async with open_client(settings) as connection:
+        found = await connection.client.cancel(sync_id)
     err.say(f"{found.id} is {found.status}. Personas already created are kept.")
     return DONE
 
@@ -196,19 +206,25 @@ async def resume(
     timeout_s: float,
 ) -> int:
     """Continues a failed sync, and follows it to its end."""
-    async with redis_client(settings) as client:
-        found = await client.resume(sync_id, restart=restart, accept=accept, max_credits=max_credits)
-        return await _carry_on(client, found, err, wait=wait, json=json, timeout_s=timeout_s)
+    async with open_worker(settings, wait=wait) as connection:
+        before = await connection.client.get(sync_id)
+        require_tokens(settings, connection, before.request)
+        require_readable(connection, before, restart=restart)
+        connection.work_on(sync_id)
+        found = await connection.client.resume(sync_id, restart=restart, accept=accept, max_credits=max_credits)
+        return await _carry_on(connection, found, err, wait=wait, json=json, timeout_s=timeout_s)
 
 
-async def _carry_on(client: SyncClient, found: Sync, err: Screen, *, wait: bool, json: bool, timeout_s: float) -> int:
+async def _carry_on(
+    connection: Connection, found: Sync, err: Screen, *, wait: bool, json: bool, timeout_s: float
+) -> int:
     """Follows a sync that was started again; without `wait` only prints its id."""
     if not wait:
-        await warn_without_worker(client, err)
+        await warn_without_worker(connection, err)
         print_enqueued([found], json=json)
         return DONE
-    report_options = ReportOptions(json=json)
-    return finish(await follow_to_end(client, [found], err, timeout_s, report_options), err, report_options)
+    report_options = ReportOptions(json=json, state=kept_state(connection))
+    return finish(await follow_to_end(connection.client, [found], err, timeout_s, report_options), err, report_options)
 
 
 async def _accepted(
@@ -254,7 +270,7 @@ async def _agreed(
             agreed = False
         if not agreed:
             for one, _ in planned:
-                err.say(str(after_plan(one, report_options.arguments)))
+                err.say(str(after_plan(one, report_options.state.arguments)))
             return None, True
     going_on = [
         await client.apply(one.id, accept=True, allow_partial=one.plans_from_part) if one.planned else one

@@ -25,14 +25,9 @@ def worker(
     check: Annotated[bool, flag("--check", help="Check the worker on this host instead (exit code 0 or 1).")] = False,
 ) -> None:
     """Run a worker until SIGTERM or SIGINT."""
-    import os
+    from producer.cli.commands.worker import run_worker
 
-    from producer.cli.environment.env_file import load_env_file
-    from worker.__main__ import main as run_worker
-
-    if warning := load_env_file(os.environ).warning:
-        typer.echo(warning, err=True)
-    exit_with(run_worker([*(["--check"] if check else []), *([what] if what else [])]))
+    exit_with(run_worker(check=check, what=what))
 
 
 @app.command(rich_help_panel=SERVE, epilog=EXIT_CODES)

@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -20,6 +21,7 @@ from producer.cli.sync_options import SyncOptions
 from producer.cli.terminal import stderr
 from producer.cli.views.progress import LineProgress
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
+from producer.state.server import NoServerProgram
 from tests.support.processes.workers import QUICK
 from tests.support.servers.redis_server import RedisServer
 from worker.jobs.arq_worker import serve
@@ -431,7 +433,7 @@ async def test_a_wrong_key_or_space_fails_with_the_apis_message_and_what_to_do(
     wrong = settings_of(None, sandbox, **changed)
     assert await runner.sync(space_id, settings=wrong) == 1
     assert all(sentence in runner.out for sentence in sentences), runner.out
-    assert "run it again" in runner.err
+    assert "segment-personas resume syn_" in runner.err
     if "mavera_api_key" in changed:
         assert sandbox.journal.answered["segment.page", 200] == 0  # asked before pages are fetched
 
@@ -459,9 +461,7 @@ async def test_an_empty_space_completes_with_0_profiles_and_creates_nothing(
 
 async def test_a_cluster_under_the_least_size_makes_no_persona(runner: CommandRunner, sandbox: Sandbox) -> None:
     assert await runner.sync("spa_1", min_cluster_size=21, embedded=True) == 0
-    assert runner.err.startswith(
-        "--embedded: everything runs in this process, and the state of the sync is lost with it."
-    )
+    assert runner.err.startswith("--embedded: the state of syncs is kept in ")
     assert "none: fewer than 21" in runner.out
     assert sandbox.posts == []
 
@@ -567,13 +567,25 @@ async def test_an_older_plan_is_applied_with_a_warning(runner: CommandRunner) ->
     assert f"{newer} has read the space since" in runner.err
 
 
-async def test_a_preview_in_this_process_is_gone_with_it(runner: CommandRunner, sandbox: Sandbox) -> None:
+async def test_a_preview_without_redis_is_applied_by_a_command_that_leaves_redis_aside(
+    runner: CommandRunner, sandbox: Sandbox
+) -> None:
     assert await runner.sync("spa_1", preview=True, embedded=True) == 0
-    assert runner.err.endswith("To read the space again and apply it:\n  segment-personas sync spa_1\n")
+    assert re.search(r"\n  REDIS_URL= segment-personas apply syn_\w+\n$", runner.err)
     assert sandbox.posts == []
 
 
-async def test_embedded_works_in_memory_also_where_there_is_a_redis(
+async def test_without_a_server_program_a_preview_is_gone_with_its_command(
+    runner: CommandRunner, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.state.server.StateServer._spawn_keeper", Mock(side_effect=NoServerProgram))
+    assert await runner.sync("spa_1", preview=True, embedded=True) == 0
+    assert "in memory and ends with this command" in runner.err
+    assert runner.err.endswith("To read the space again and apply it:\n  REDIS_URL= segment-personas sync spa_1\n")
+    assert sandbox.posts == []
+
+
+async def test_embedded_keeps_its_own_state_also_where_there_is_a_redis(
     runner: CommandRunner, real_pool: StorePool
 ) -> None:
     assert await runner.sync("spa_1", embedded=True) == 0
@@ -582,8 +594,8 @@ async def test_embedded_works_in_memory_also_where_there_is_a_redis(
 
 async def test_embedded_is_over_when_patience_is(runner: CommandRunner) -> None:
     assert await runner.sync("large", embedded=True, timeout_s=0.05) == 4
-    assert "Timed out after 0.05 s: stopping" in runner.err
-    assert runner.err.endswith("segment-personas sync large\n")
+    assert "Timed out after 0.05 s." in runner.err
+    assert re.search(r"\n  REDIS_URL= segment-personas resume syn_\w+\n", runner.err)
 
 
 async def test_mode_create_buys_anew(runner: CommandRunner, sandbox: Sandbox) -> None:

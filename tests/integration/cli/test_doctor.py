@@ -163,16 +163,16 @@ async def test_what_is_missing_is_named(settings: Settings) -> None:
         update={"redis_url": None, "segment_token": None, "mavera_api_key": None, "segment_space_id": None}
     )
     findings = await found(bare)
-    assert findings["Settings"][0].found == "not set: REDIS_URL, SEGMENT_TOKEN, MAVERA_API_KEY"
+    assert findings["Settings"][0].found == "not set: SEGMENT_TOKEN, MAVERA_API_KEY"
     verdicts = {what: group[0].verdict for what, group in findings.items()}
-    assert verdicts == {"Settings": "warn", "Redis": "warn", "Segment": "fail", "Mavera": "fail"}
+    assert verdicts == {"Settings": "warn", "Redis": "ok", "Segment": "fail", "Mavera": "fail"}
     assert (await found(settings.model_copy(update={"segment_space_id": None})))["Segment"][0].verdict == "warn"
 
 
 async def test_a_redis_that_cannot_be_used_fails_with_its_reason(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.cli.commands.doctor.REDIS_MAX_WAIT_S", 0.1)
+    monkeypatch.setattr("producer.cli.connect.REDIS_MAX_WAIT_S", 0.1)
     for url, reason in (("redis://127.0.0.1:1", "Redis does not answer"), ("redis://127.0.0.1/x", "REDIS_URL")):
         changed = load_settings(**{**settings.model_dump(), "redis_url": url})
         (finding,) = (await found(changed))["Redis"]

@@ -160,7 +160,7 @@ async def test_without_a_worker_or_a_sync_the_printed_commands_start_one(env: di
     assert (await worker.end()).code == 0
 
 
-async def test_in_one_process_the_printed_command_has_the_users_own_arguments(
+async def test_without_redis_a_plan_is_applied_by_the_printed_command(
     alone: dict[str, str], sandbox: Sandbox, tmp_path: Path
 ) -> None:
     rules = tmp_path / "own rules.toml"
@@ -171,12 +171,13 @@ async def test_in_one_process_the_printed_command_has_the_users_own_arguments(
     assert sorted(persona.fields["psychographic"]["cluster"] for persona in sandbox.personas) == ["others", "rich"]
 
     (line,) = printed(await ask(alone, "preview", "spa_1", "--max-credits=600"))
-    assert line.endswith("sync spa_1 --max-credits 900")
+    assert "apply syn_" in line
+    assert line.endswith("--max-credits 900")
     await paste(line, alone)
     assert created(sandbox) == 5
 
 
-async def test_in_one_process_a_failure_is_run_again_by_the_printed_command(
+async def test_without_redis_a_failure_is_resumed_by_the_printed_command(
     alone: dict[str, str], sandbox: Sandbox, tmp_path: Path
 ) -> None:
     profiles = [{"id": f"u{n}", "traits": {"ltv": "?" if n % 2 else 10, "churn_risk": 0.9}} for n in range(100)]
@@ -184,15 +185,15 @@ async def test_in_one_process_a_failure_is_run_again_by_the_printed_command(
     file.write_bytes(b"\n".join(map(orjson.dumps, profiles)) + b"\n")
     stopped = await ask(alone, "sync", "spa_1", "--from-file", str(file), code=1)
     assert "guard_trait_errors" in stopped.out
-    assert "esume" not in stopped.out + stopped.err
     (line,) = printed(stopped)
+    assert "resume syn_" in line
     assert line.endswith("--accept")
     await paste(line, alone)
     assert created(sandbox) == 1
 
     failed = await ask({**alone, "SEGMENT_TOKEN": "wrong"}, "sync", "spa_1", code=1)
-    assert "esume" not in failed.out + failed.err
     (line,) = printed(failed)
+    assert "resume syn_" in line
     await paste(line, alone)
 
     over = await ask(alone, "sync", "spa_2", "--max-credits", "600", code=1)
@@ -200,12 +201,9 @@ async def test_in_one_process_a_failure_is_run_again_by_the_printed_command(
     assert line.endswith("--max-credits 900")
     await paste(line, alone)
 
-    (line,) = printed(await ask(alone, "sync", "large", "--max-profiles", "50"))
-    assert line.endswith("--allow-partial")
-    await paste(line, alone)
-
-    (line,) = printed(await ask(alone, "sync", "spa_1", "--timeout", "0", code=4))
-    await paste(line.removesuffix("--timeout 0"), alone)
+    resume, cancel = printed(await ask(alone, "sync", "spa_1", "--timeout", "0", code=4))
+    assert "cancel syn_" in cancel
+    await paste(resume, alone)
 
 
 async def test_without_keys_the_printed_command_shows_it_on_made_up_profiles(alone: dict[str, str]) -> None:

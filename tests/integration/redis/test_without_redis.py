@@ -1,164 +1,271 @@
-"""Without Redis: a run that is killed with a POST on its way and started again, and two runs at once, buy once."""
+"""Without REDIS_URL: commands share the state directory, and nothing is counted or bought twice, whatever is killed."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import re
 import signal
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
+from producer.state.directory import StateDirectory
+from producer.state.server import is_running
 from tests.support.processes.command_line import Command, Done, cli
-from tests.support.processes.workers import environment
-from tests.support.scenarios.checks import assert_no_twins
+from tests.support.processes.workers import WorkerProcess, environment
+from tests.support.scenarios.checks import assert_no_twins, until
 
 CREDITS = 6000
 CLUSTERS = 3
+PROFILES = 60
 
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(SandboxOptions({}, default_space=SpaceSpec(60, "recipe"), credits=CREDITS)) as box:
+    async with Sandbox(SandboxOptions({}, default_space=SpaceSpec(PROFILES, "recipe"), credits=CREDITS)) as box:
         yield box
 
 
 @pytest.fixture
-def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
-    state = {"XDG_STATE_HOME": str(tmp_path / "state"), "MAVERA_TIMEOUT_S": "8", "MAVERA_SETTLE_S": "10.5"}
-    return environment(None, sandbox, **state)
+def directory(tmp_path: Path) -> StateDirectory:
+    return StateDirectory(tmp_path / "state")
 
 
-def patiently(env: dict[str, str]) -> dict[str, str]:
+@pytest.fixture
+def env(sandbox: Sandbox, directory: StateDirectory) -> dict[str, str]:
+    return environment(None, sandbox, SEGMENT_PERSONAS_HOME=str(directory.path))
+
+
+def slowly(env: Mapping[str, str]) -> dict[str, str]:
     """The environment of a run whose POST is held for as long as the test takes."""
     return {**env, "MAVERA_TIMEOUT_S": "300", "MAVERA_SETTLE_S": "303"}
 
 
-def quickly(env: dict[str, str]) -> dict[str, str]:
-    """The environment of the run that comes after: it believes in absence as soon as the settings allow."""
-    return {**env, "MAVERA_TIMEOUT_S": "1", "MAVERA_SETTLE_S": "3.5"}
-
-
 def assert_bought_once(sandbox: Sandbox) -> None:
     assert_no_twins(sandbox)
-    assert len(sandbox.personas) == len(sandbox.posts) == CLUSTERS
+    assert len(sandbox.personas) == CLUSTERS
     assert sandbox.credits == CREDITS - 300 * CLUSTERS
 
 
-def actions(done: Done) -> list[str]:
+def document(done: Done) -> dict[str, object]:
     assert done.code == 0, done
-    return sorted(persona["action"] for persona in json.loads(done.out)["personas"])
+    found: dict[str, object] = json.loads(done.out)
+    return found
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-async def test_a_run_that_ends_during_a_post_is_repeated_without_buying_again(
-    sandbox: Sandbox, env: dict[str, str], number: signal.Signals
+def actions(done: Done) -> list[str]:
+    personas = document(done)["personas"]
+    assert isinstance(personas, list)
+    return [persona["action"] for persona in personas]
+
+
+def printed_command(done: Done, name: str) -> list[str]:
+    """The arguments of a command that was printed for the user."""
+    found = re.search(rf"^  \S*segment-personas ({name} .*)$", done.err, re.MULTILINE)
+    assert found, done.err
+    return found[1].split()
+
+
+def server_processes(directory: StateDirectory) -> tuple[int, int]:
+    """The process ids of the keeper and of the server."""
+    server = int(directory.lock("server").read_text())
+    return int(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[1]), server
+
+
+async def wait_stopped(directory: StateDirectory) -> None:
+    await until(lambda: asyncio.to_thread(lambda: not is_running(directory)))
+
+
+async def test_a_preview_is_applied_by_a_later_command_and_a_repeated_sync_changes_nothing(
+    sandbox: Sandbox, env: dict[str, str], directory: StateDirectory
 ) -> None:
-    # The second POST is taken up only when faults are cleared: long after its process is gone.
+    assert (await cli("status", "syn_1", env=env)).code == 2
+    assert not directory.path.exists()  # a command that only looks starts nothing
+    preview = await cli("preview", "spa_1", env=env)
+    assert preview.code == 0
+    await wait_stopped(directory)
+    assert (await cli(*printed_command(preview, "apply"), env=env)).code == 0
+    assert_bought_once(sandbox)
+    first = await cli("sync", "spa_1", "--json", "--idempotency-key", "night", env=env)
+    assert actions(first) == ["unchanged"] * CLUSTERS
+    again = await cli("sync", "spa_1", "--json", "--idempotency-key", "night", env=env)
+    assert document(again)["sync_id"] == document(first)["sync_id"]
+    assert len(json.loads((await cli("history", "spa_1", "--json", env=env)).out)) == 2
+    assert len(json.loads((await cli("personas", "list", "--json", env=env)).out)) == CLUSTERS
+    sandbox.set_options(spaces={"spa_1": SpaceSpec(6, "recipe")})
+    stopped = await cli("sync", "spa_1", "--json", env=env)
+    assert json.loads(stopped.out)["error"]["code"] == "guard_profiles", stopped
+    assert_bought_once(sandbox)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("route", ["page", "create"])
+async def test_an_interrupted_sync_is_continued_and_neither_counts_nor_buys_twice(
+    sandbox: Sandbox, env: dict[str, str], directory: StateDirectory, number: signal.Signals, route: str
+) -> None:
+    api = "segment" if route == "page" else "mavera"
+    sandbox.add_fault(Fault(api, "hold", route=route, at=2 if route == "create" else 1))
+    first = await Command.start("sync", "spa_1", env=env)
+    await sandbox.journal.wait_arrived(f"{api}.{route}", 2 if route == "create" else 1)
+    first.interrupt(number)
+    sandbox.clear_faults()
+    done = await first.end()
+    if number == signal.SIGINT:
+        assert done.code == 130
+        second = await cli(*printed_command(done, "resume"), "--json", env=env)
+    else:
+        second = await cli("sync", "spa_1", "--json", env=env)
+        assert "already requested" in second.err
+    found = document(second)
+    assert (found["status"], found["profiles_fetched"]) == ("completed", PROFILES)
+    assert_bought_once(sandbox)
+    # Of a persona that was found by its reference it is not known what was sent.
+    again = actions(await cli("sync", "spa_1", "--json", env=env))
+    assert set(again) <= {"unchanged", "updated"}
+    assert again.count("unchanged") >= CLUSTERS - 1
+
+
+async def test_a_command_killed_with_keeper_and_server_is_continued_by_the_next(
+    sandbox: Sandbox, env: dict[str, str], directory: StateDirectory
+) -> None:
     sandbox.add_fault(Fault("mavera", "hold", route="create", at=2))
     first = await Command.start("sync", "spa_1", "--json", env=env)
     await sandbox.journal.wait_arrived("mavera.create", 2)
-    first.interrupt(number)
-    assert (await first.end()).code in {-signal.SIGKILL, 130}
-    assert len(sandbox.personas) == 1
-
-    second = await Command.start("sync", "spa_1", "--json", env=quickly(env))
-    await second.until("An earlier run ended while a persona was being made")
-    # It has looked, and found the one that is not there yet missing.
-    listed = sandbox.journal.arrived["mavera.list"]
-    await sandbox.journal.wait_arrived("mavera.list", listed + 2)
+    for pid in (*server_processes(directory), first.pid):
+        os.kill(pid, signal.SIGKILL)
     sandbox.clear_faults()
-    assert actions(await second.end()) == ["created", "updated", "updated"]
-    assert_bought_once(sandbox)
-
-    third = await cli("sync", "spa_1", "--json", env=quickly(env))
-    assert actions(third) == ["updated"] * CLUSTERS
-    assert "earlier run" not in third.err
-    assert_bought_once(sandbox)
-
-
-async def test_a_purchase_that_was_never_made_is_made_after_the_settle_time(
-    sandbox: Sandbox, env: dict[str, str]
-) -> None:
-    sandbox.add_fault(Fault("mavera", "hang", route="create", at=1))
-    first = await Command.start("sync", "spa_1", "--json", env=env)
-    await sandbox.journal.wait_arrived("mavera.create", 1)
-    first.interrupt(signal.SIGKILL)
     await first.end()
+    assert document(await cli("sync", "spa_1", "--json", env=env))["profiles_fetched"] == PROFILES
+    assert_bought_once(sandbox)
+
+
+async def test_a_sync_outlives_its_server(sandbox: Sandbox, env: dict[str, str], directory: StateDirectory) -> None:
+    sandbox.add_fault(Fault("mavera", "hold", route="create", at=2))
+    command = await Command.start("sync", "spa_1", "--json", env=slowly(env))
+    await sandbox.journal.wait_arrived("mavera.create", 2)
+    keeper_pid, server_pid = server_processes(directory)
+    os.kill(server_pid, signal.SIGKILL)
+
+    def is_another() -> bool:
+        return is_running(directory) and directory.lock("server").read_text() not in ("", str(server_pid))
+
+    await until(lambda: asyncio.to_thread(is_another))
+    os.kill(server_processes(directory)[0], signal.SIGKILL)
     sandbox.clear_faults()
-    assert actions(await cli("sync", "spa_1", "--json", env=quickly(env))) == ["created"] * CLUSTERS
+    # A run that began a moment ago may lack a claim: what was not asked for yet waits for the settle time.
+    command.interrupt()
+    await command.end()
+    assert document(await cli("sync", "spa_1", "--json", env=env))["status"] == "completed"
     assert_bought_once(sandbox)
+    assert keeper_pid
 
 
-async def test_a_persona_that_mavera_lists_late_is_not_bought_by_the_next_run(
-    sandbox: Sandbox, env: dict[str, str]
-) -> None:
-    sandbox.set_options(listing_lag_s=3600)
-    assert actions(await cli("sync", "spa_1", "--json", env=env)) == ["created"] * CLUSTERS
-    assert actions(await cli("sync", "spa_1", "--json", env=env)) == ["updated"] * CLUSTERS
-    assert_bought_once(sandbox)
-
-
-async def test_of_two_runs_at_once_one_buys_and_the_other_says_who_does(sandbox: Sandbox, env: dict[str, str]) -> None:
+async def test_overlapping_syncs_of_a_space_are_one_sync(sandbox: Sandbox, env: dict[str, str]) -> None:
     sandbox.add_fault(Fault("mavera", "hold", route="create", at=1))
-    first = await Command.start("sync", "spa_1", "--json", env=patiently(env))
+    first = await Command.start("sync", "spa_1", "--json", env=slowly(env))
     await sandbox.journal.wait_arrived("mavera.create", 1)
-    refused = await cli("sync", "spa_1", "--json", env=env)
-    assert refused.code == 4
-    assert json.loads(refused.out)["error"]["code"] == "space_busy"
-    assert f"{first.pid}" in refused.err
-    assert "syncs spa_1" in refused.err
-    assert (await cli("preview", "spa_1", "--json", env=env)).code == 0  # buys nothing, so waits for nobody
+    second = await Command.start("sync", "spa_1", "--json", env=slowly(env))
+    await second.until("already requested")
+    [listed] = json.loads((await cli("list", "--json", env=env)).out)
+    assert listed["status"] == "finalizing"
     sandbox.clear_faults()
-    assert actions(await first.end()) == ["created"] * CLUSTERS
-    assert_bought_once(sandbox)
-    assert actions(await cli("sync", "spa_1", "--json", env=env)) == ["updated"] * CLUSTERS
-    assert_bought_once(sandbox)
-
-
-async def test_two_runs_that_start_together_buy_once(sandbox: Sandbox, env: dict[str, str]) -> None:
-    sandbox.set_options(mavera_latency_s=0.1)
-    both = await asyncio.gather(*(cli("sync", "spa_1", "--json", env=env) for _ in range(2)))
-    assert 0 in {done.code for done in both}
+    both = [document(await command.end()) for command in (first, second)]
+    assert both[0]["sync_id"] == both[1]["sync_id"] == listed["sync_id"]
     assert_bought_once(sandbox)
 
 
-async def test_other_spaces_and_the_sandbox_need_no_lock(sandbox: Sandbox, env: dict[str, str]) -> None:
-    sandbox.add_fault(Fault("mavera", "hold", route="create", at=1))
-    first = await Command.start("sync", "spa_1", "--json", env=patiently(env))
-    await sandbox.journal.wait_arrived("mavera.create", 1)
-    assert actions(await cli("sync", "spa_2", "--json", env=env)) == ["created"] * CLUSTERS
-    assert (await cli("sync", "spa_1", "--sandbox", "--max-profiles", "200", env=env)).code == 0
+async def test_a_command_works_on_its_own_syncs_only(sandbox: Sandbox, env: dict[str, str]) -> None:
+    sandbox.add_fault(Fault("segment", "hold", at=1))
+    first = await Command.start("sync", "spa_1", env=env)
+    await sandbox.journal.wait_arrived("segment.page", 1)
+    first.interrupt()
+    left = await first.end()
     sandbox.clear_faults()
-    assert actions(await first.end()) == ["created"] * CLUSTERS
-    assert len(sandbox.personas) == 2 * CLUSTERS
+    assert (await cli("sync", "spa_2", "--json", env=env)).code == 0
+    assert len(sandbox.personas) == CLUSTERS
+    [_, waiting] = json.loads((await cli("list", "--json", env=env)).out)
+    assert waiting["status"] == "fetching"
+    shown = await cli("status", *printed_command(left, "resume")[1:], env=env)
+    assert printed_command(shown, "resume") == printed_command(left, "resume")
 
 
-async def test_an_unwritable_state_directory_stops_before_any_purchase(
+async def test_no_wait_needs_a_worker_of_the_same_directory(
     sandbox: Sandbox, env: dict[str, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "file").write_text("")
-    env = {**env, "XDG_STATE_HOME": str(tmp_path / "file")}
+    refused = await cli("sync", "spa_1", "--no-wait", env=env)
+    assert refused.code == 2
+    assert "worker" in refused.err
+    worker = WorkerProcess(env, tmp_path / "worker.log", (sys.executable, "-m", "producer", "worker"))
+    try:
+        await asyncio.to_thread(worker.wait_ready)
+        assert (await cli("worker", "--check", env=env)).code == 0
+        asked = await cli("sync", "spa_1", "--no-wait", env=env)
+        assert asked.code == 0
+        followed = await cli("status", asked.out.strip(), "--follow", "--json", env=env)
+        assert document(followed)["status"] == "completed"
+    finally:
+        await asyncio.to_thread(worker.close)
+    assert_bought_once(sandbox)
+
+
+@contextlib.contextmanager
+def small_disk(path: Path) -> Iterator[None]:
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+async def test_a_disk_that_fills_up_is_named_and_the_sync_continues_when_there_is_space(
+    sandbox: Sandbox, env: dict[str, str], directory: StateDirectory
+) -> None:
+    with small_disk(directory.path):
+        sandbox.add_fault(Fault("segment", "hold", at=1))
+        command = await Command.start("sync", "spa_1", "--json", env=env)
+        await sandbox.journal.wait_arrived("segment.page", 1)
+        filler = directory.path / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(b" " * 4096):
+                pass
+        sandbox.clear_faults()
+        await command.until("free some space")
+        filler.unlink()
+        assert document(await command.end())["profiles_fetched"] == PROFILES
+        assert_bought_once(sandbox)
+        await wait_stopped(directory)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a directory away needs root")
+async def test_a_directory_of_another_user_is_refused_before_anything_is_read(
+    sandbox: Sandbox, env: dict[str, str], directory: StateDirectory
+) -> None:
+    directory.path.mkdir()
+    os.chown(directory.path, 12345, 12345)
     done = await cli("sync", "spa_1", "--json", env=env)
     assert done.code == 2
-    assert "XDG_STATE_HOME" in done.err
-    assert "Traceback" not in done.err
+    assert json.loads(done.out)["error"]["code"] == "state_unusable"
+    assert "SEGMENT_PERSONAS_HOME" in done.err
     assert sandbox.journal.arrived["segment.page"] == 0
-    assert sandbox.credits == CREDITS
-    for harmless in (("preview", "spa_1"), ("sync", "--sandbox", "--max-profiles", "200")):
-        assert (await cli(*harmless, env=env)).code == 0
+    assert (await cli("sync", "--sandbox", "--max-profiles", "200", env=env)).code == 0
 
 
-async def test_the_files_hold_neither_space_nor_key_nor_profile(
-    sandbox: Sandbox, env: dict[str, str], tmp_path: Path
+async def test_the_directory_holds_no_key_and_no_profile(
+    sandbox: Sandbox, env: dict[str, str], directory: StateDirectory
 ) -> None:
-    assert (await cli("sync", "spa_private", "--json", env=env)).code == 0
-    files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert (await cli("sync", "spa_1", "--json", env=env)).code == 0
+    files = [path for path in directory.path.rglob("*") if path.is_file()]
     assert files
     for path in files:
-        held = os.fsencode(path) + path.read_bytes()
-        for secret in (b"spa_private", b"mvra_", b"sandbox", b"@", b"http"):
-            assert secret not in held
+        held = path.read_bytes()
+        for secret in (b"mvra_", b"@"):
+            assert secret not in held, path

@@ -311,8 +311,8 @@ def test_every_variable_of_the_compose_file_is_a_setting(name: str) -> None:
 
 def test_a_worker_is_given_every_setting_of_the_environment() -> None:
     given = SERVICES["worker"]["environment"]
-    of_the_api = {"API_TOKENS_FILE"}
-    assert {name.upper() for name in Settings.model_fields} - of_the_api <= given.keys()
+    of_others = {"API_TOKENS_FILE", "SEGMENT_PERSONAS_HOME"}
+    assert {name.upper() for name in Settings.model_fields} - of_others <= given.keys()
     assert [name for name in Settings.model_fields if given.get(name.upper()) is not None] == ["redis_url"]
 
 

@@ -16,6 +16,12 @@ from worker.errors import ResumableStop
 
 STANDARD_INPUT = "-"
 
+
+def is_of_one_process(file: str) -> bool:
+    """Whether only the process that names this file can read it: its standard input, or a descriptor of it."""
+    return file == STANDARD_INPUT or file.startswith(("/dev/", "/proc/"))
+
+
 Opener = Callable[[str], FileIO]
 """Opens the file that a request names, for reading. Raises ResumableStop with a hint."""
 

@@ -76,6 +76,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def _advice(error: BaseException) -> str:
+    """What to do about an error that tells its cause; empty if it does not."""
     text = str(error)
     if "Hostname mismatch" in text or "IP address mismatch" in text:
         return "Write the host in REDIS_URL as its certificate names it, or add ssl_check_hostname=false"
@@ -85,7 +86,9 @@ def _advice(error: BaseException) -> str:
         return "Raise the quota at the provider of Redis, or wait until it is renewed"
     if isinstance(error, redis_errors.ReadOnlyError) or "READONLY" in text:
         return "It is a read-only replica: name its primary in REDIS_URL"
-    return "Check REDIS_URL, and that Redis runs"
+    if "MISCONF" in text:
+        return "It cannot write to its disk: free some space there"
+    return ""
 
 
 class Outage:
@@ -93,10 +96,12 @@ class Outage:
 
     Args:
         max_wait_s: Seconds for which a command is repeated.
+        advice: Returns what to do about a Redis that does not answer; None: check `REDIS_URL`.
     """
 
-    def __init__(self, max_wait_s: float) -> None:
+    def __init__(self, max_wait_s: float, advice: Callable[[], str] | None = None) -> None:
         self._max_wait_s = max_wait_s
+        self._advice = advice
         self._deadline = math.inf
         self._attempts: set[asyncio.Timeout] = set()
         self._logged = False
@@ -129,6 +134,7 @@ class Outage:
         clock = asyncio.get_running_loop().time
         began_at = clock()
         pause = 0.02
+        was_away = False
         while True:
             try:
                 try:
@@ -150,19 +156,27 @@ class Outage:
                 if clock() + pause > min(began_at + self._max_wait_s, self._deadline):
                     raise StoreUnavailable(
                         f"Redis does not answer: {describe_error(error)}",
-                        hint=f"{_advice(error)}.",
+                        hint=self._advise(error),
                         lasting=isinstance(error, redis_errors.InvalidResponse),
                     ) from error
                 if not self._logged and clock() - began_at > 0.5 and self._max_wait_s == math.inf:
                     self._logged = True
-                    log.warning("Redis is away (%s); waiting for it", describe_error(error))
+                    log.warning("Redis is away (%s); waiting for it. %s", describe_error(error), self._advise(error))
+                was_away = True
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 0.5)
             else:
-                if self._logged:
+                # A Redis that takes no writes still answers other commands.
+                if self._logged and was_away:
                     self._logged = False
                     log.warning("Redis is back")
                 return result
+
+    def _advise(self, error: BaseException) -> str:
+        found = _advice(error)
+        if not found:
+            found = self._advice() if self._advice else "Check REDIS_URL, and that Redis runs"
+        return f"{found}."
 
     async def _bounded(self, attempt: Callable[[], Awaitable[T]], ends_at: float) -> T:
         """Runs one attempt with a time-out, because it may have to wait for a connection behind others that hang."""

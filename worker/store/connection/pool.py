@@ -80,6 +80,7 @@ class StorePool(Redis):
     outage: Outage
     prefix: str
     run_watch: RedisRunWatch
+    known_run: Callable[[], tuple[str, float]] | None = None
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Runs one command, with the prefix before its keys, and repeats it during an outage.
@@ -132,6 +133,8 @@ class StorePool(Redis):
         A managed Redis may forbid `INFO`, and some servers have no run id. Then a run is the time for which this
         process has seen no interruption (`RedisRunWatch`).
         """
+        if self.known_run is not None:
+            return self.known_run()
         info = await self.server_info("server")
         run_id, uptime_s = info.get("run_id"), info.get("uptime_in_seconds")
         if run_id and isinstance(uptime_s, int | float):
@@ -167,16 +170,30 @@ def _parse_job(raw: bytes) -> dict[str, Any]:
     return job
 
 
-def _wrap(pool: ConnectionPool, kind: type[StorePool], max_wait_s: float, prefix: str = "") -> StorePool:
+def _wrap(
+    pool: ConnectionPool,
+    kind: type[StorePool],
+    max_wait_s: float,
+    prefix: str = "",
+    advice: Callable[[], str] | None = None,
+) -> StorePool:
     client = kind(connection_pool=pool)
     client.job_serializer, client.job_deserializer = _serialize_job, _parse_job
     client.default_queue_name, client.expires_extra_ms = keys.QUEUE, JOB_LIFETIME_MS
-    client.outage, client.prefix, client.run_watch = Outage(max_wait_s), prefix, RedisRunWatch()
+    client.outage, client.prefix, client.run_watch = Outage(max_wait_s, advice), prefix, RedisRunWatch()
     client.auto_close_connection_pool = True
     return client
 
 
-def redis_pool(url: str, *, max_wait_s: float = math.inf, timeout_s: float = 5.0, prefix: str = "") -> StorePool:
+def redis_pool(
+    url: str,
+    *,
+    max_wait_s: float = math.inf,
+    timeout_s: float = 5.0,
+    prefix: str = "",
+    known_run: Callable[[], tuple[str, float]] | None = None,
+    advice: Callable[[], str] | None = None,
+) -> StorePool:
     """Makes a client of the Redis at `url`, without connecting yet.
 
     Args:
@@ -184,22 +201,32 @@ def redis_pool(url: str, *, max_wait_s: float = math.inf, timeout_s: float = 5.0
         max_wait_s: Seconds for which a command is repeated while Redis is away.
         timeout_s: Seconds within which Redis must answer.
         prefix: Text before the name of every key.
+        known_run: Returns what `server_run` does, for a Redis whose data outlives its restarts; None: Redis is asked.
+        advice: As of `Outage`.
 
     Raises:
         ConfigurationError: The URL is malformed.
     """
     pool = make_connection_pool(url, timeout_s)
-    client = _wrap(pool, StorePool, max_wait_s, prefix)
+    client = _wrap(pool, StorePool, max_wait_s, prefix, advice)
+    client.known_run = known_run
     pool.connection_kwargs["redis_connect_func"] = client.run_watch.on_connect
     return client
 
 
-def embedded_pool() -> StorePool:
-    """Makes a client of a new in-memory Redis, whose data ends with the process."""
+def embedded_pool(*, is_only_buyer: bool = True) -> StorePool:
+    """Makes a client of a new in-memory Redis, whose data ends with the process.
+
+    Args:
+        is_only_buyer: Whether no earlier process can have bought a persona that this Redis does not know. If not,
+            nothing is bought before this Redis has run for the settle time, as after any other loss of data.
+    """
     from fakeredis import FakeServer
     from fakeredis.aioredis import FakeRedis
 
-    return _wrap(FakeRedis(server=FakeServer()).connection_pool, _EmbeddedPool, math.inf)
+    return _wrap(
+        FakeRedis(server=FakeServer()).connection_pool, _EmbeddedPool if is_only_buyer else StorePool, math.inf
+    )
 
 
 @contextlib.asynccontextmanager

@@ -53,6 +53,8 @@ async def take_jobs(
     running: int,
     only: str,
     suspect_after: int,
+    own_syncs: str,
+    skips_pipes: bool,
 ) -> TakenEntries:
     """Takes jobs that may start, and marks each as in progress."""
 

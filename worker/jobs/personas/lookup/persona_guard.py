@@ -69,8 +69,7 @@ async def _recorded(started: StartedJob, personas: PersonaStore, now: float, set
 
 def _should_be_listed(record: PersonaRecord, now: float, settle_s: float) -> bool:
     """Whether a persona was made so long ago that Mavera lists it by now; now: Unix seconds by Redis' clock."""
-    was_restored = not record.space_id  # by a process without Redis, which bought it a moment ago
-    return not was_restored and (record.sent is None or now - record.sent.at > settle_s)
+    return record.sent is None or now - record.sent.at > settle_s
 
 
 def _most_are_gone(ids: list[str], listing: Listing, least: float) -> bool:

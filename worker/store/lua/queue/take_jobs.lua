@@ -10,6 +10,8 @@
 -- queue waits for a worker that runs nothing; the others take nothing meanwhile, so that one of them soon runs nothing. Both
 -- end after ALONE_MS, so that a job that takes long does not stop the rest. running: the number of jobs that the worker runs;
 -- only: the id of its job if it runs one.
+-- A worker inside a command takes only jobs of its own syncs: `own_syncs` are their ids between spaces ('' for all). Others
+-- leave a sync that reads standard input or another file of one process (`skips_pipes`) to that process.
 -- Answers: ok, ms until the next job may start (-1: none soon), whether a suspect keeps the worker from taking a job,
 -- ((id, score, job), ...), ((dropped id, reason), ...)
 local LOOK_AHEAD_MS, MOST_STEPS, MOST_PASSED, ALONE_MS = 60000, 500, 100, 60000
@@ -25,6 +27,14 @@ end
 local function sync_of(id)
   return string.match(id, '^(.+):walk:%d+$') or string.match(id, '^(.+):finalize:%d+$')
     or string.match(id, '^(.+):batch:%d+:%d+:%d+$')
+end
+
+-- Whether this worker works on a sync.
+local function is_served(sync_id)
+  if own_syncs ~= '' then return string.find(own_syncs, ' ' .. sync_id .. ' ', 1, true) ~= nil end
+  if not skips_pipes or redis.call('TYPE', SYNC .. sync_id).ok ~= 'hash' then return true end
+  local file = string.match(redis.call('HGET', SYNC .. sync_id, 'request') or '', '"file":"([^"]*)"') or ''
+  return file ~= '-' and string.sub(file, 1, 5) ~= '/dev/' and string.sub(file, 1, 6) ~= '/proc/'
 end
 
 -- Moves a job of the common queue to the queue of its account; returns whether that is ours.
@@ -118,12 +128,12 @@ local steps = 0
 local passed = {}
 for _, from in ipairs(queues) do passed[from] = 0 end
 
--- The first due job of a queue with its score, past those of newer syncs; nil if there is none.
+-- The first due job of a queue with its score, past those of newer syncs and of others; nil if there is none.
 local function first_due(from)
   while true do
     local found = redis.call('ZRANGEBYSCORE', from, '-inf', int(now), 'WITHSCORES', 'LIMIT', passed[from], 1)
     local sync_id = found[1] and sync_of(found[1])
-    if not sync_id or not is_newer(sync_id) then return found[1], found[2] end
+    if not sync_id or (is_served(sync_id) and not is_newer(sync_id)) then return found[1], found[2] end
     if passed[from] < MOST_PASSED then
       passed[from] = passed[from] + 1
     else

@@ -1,0 +1,64 @@
+"""`segment-personas worker`: a worker for the Redis of `REDIS_URL`, or without one for the state directory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+
+from producer.cli.connect import has_worker
+from producer.cli.environment.command_settings import found_settings
+from producer.cli.terminal import stderr
+from producer.state import keeper
+from producer.state.directory import StateDirectory, explained
+from producer.state.pool import directory_of, joined_server, server_pool
+from worker.__main__ import configure_logging, obey_sigterm
+from worker.__main__ import main as run_redis_worker
+from worker.errors import ConfigurationError
+from worker.jobs.arq_worker import serve_until_signal
+from worker.jobs.process import tune_garbage_collector
+from worker.segment.export_file import open_any_file
+from worker.settings import Settings
+from worker.store.connection.pool import closing
+
+log = logging.getLogger("segment_personas.worker")
+
+
+def run_worker(*, check: bool, what: str | None) -> int:
+    """Runs a worker until SIGTERM or SIGINT, or with `check` says whether one runs here; returns the exit code.
+
+    Raises:
+        ConfigurationError: A setting is missing or malformed, or the state directory cannot be used.
+    """
+    found = found_settings()
+    settings = found.settings
+    if found.env_file.warning:
+        stderr().say(found.env_file.warning, "yellow")
+    if found.unreadable:
+        raise ConfigurationError(found.unreadable)
+    if settings.redis_url is not None or found.problems or what == "alive":
+        return run_redis_worker([*(["--check"] if check else []), *([what] if what else [])])
+    directory = directory_of(settings)
+    if check:
+        is_ready = has_worker(directory)
+        print(f"ready: a worker serves {directory.path}" if is_ready else f"no worker serves {directory.path}")
+        return 0 if is_ready else 1
+    settings.require("segment_token", "mavera_api_key")
+    obey_sigterm()
+    configure_logging(settings)
+    tune_garbage_collector()
+    asyncio.run(_serve(settings, directory))
+    return 0
+
+
+async def _serve(settings: Settings, directory: StateDirectory) -> None:
+    async with joined_server(directory) as server, closing(server_pool(server, settings)) as pool:
+        # Commands see by this lock that a worker is there; several workers may hold it.
+        with explained(directory.path):
+            lock = keeper.acquire(str(directory.lock("worker")), shared=True, wait_s=1)
+        log.info("REDIS_URL is not set: the state of syncs is kept in %s", directory.path)
+        try:
+            await serve_until_signal(settings, pool, opener=open_any_file, skips_pipes=True)
+        finally:
+            if lock is not None:
+                os.close(lock)
