@@ -30,6 +30,7 @@ from producer.api.routes.schedules import ScheduleRoutes
 from producer.api.routes.service import ServiceRoutes
 from producer.api.routes.spaces import SpaceRoutes
 from producer.api.routes.static_files import StaticRoutes
+from producer.api.routes.statistics import StatisticsRoutes
 from producer.api.routes.sync_events import SyncEventRoutes
 from producer.api.routes.syncs import SyncRoutes
 from producer.client import SyncClient
@@ -84,7 +85,7 @@ def build_app(client: SyncClient, settings: Settings, config: ApiConfig) -> web.
     schedules = ScheduleRoutes(
         client, lambda: load_chosen_rules(settings, None), settings.segment_dialect, config.limits
     )
-    for routes in (syncs, events, schedules, SpaceRoutes(client, settings), service):
+    for routes in (syncs, events, StatisticsRoutes(client), schedules, SpaceRoutes(client, settings), service):
         operations += routes.operations()
 
     described = _Described({(one.method, one.path): one for one in operations})

@@ -95,7 +95,7 @@ class QuantileSketch:
     @property
     def skewness(self) -> float:
         """Third standardised moment of the values, up to the error of the buckets; 0 if all are equal."""
-        values, count = self._counted_values(), self.count
+        values, count = self.counted_values(), self.count
         mean = sum(n * value for value, n in values) / max(1, count)
         squares = sum(n * (value - mean) ** 2 for value, n in values)
         cubes = sum(n * (value - mean) ** 3 for value, n in values)
@@ -130,7 +130,7 @@ class QuantileSketch:
 
     def value_at(self, rank: int) -> float:
         """Return the value at a rank (from 0, ascending). Raises IndexError if there are fewer values."""
-        return value_at_rank(self._counted_values(), rank)
+        return value_at_rank(self.counted_values(), rank)
 
     def bounds_at(self, rank: int) -> tuple[float, float]:
         """Return the bounds of the bucket that holds the value at a rank (from 0, ascending).
@@ -148,7 +148,7 @@ class QuantileSketch:
         Args:
             mean: The exact mean of the values.
         """
-        values = self._counted_values()
+        values = self.counted_values()
         if self.coarseness or not values or values[0][0] < 0 < values[-1][0]:
             return False
         return isclose(fsum(n * value for value, n in values) / self.count, mean, rel_tol=1e-12)
@@ -181,7 +181,7 @@ class QuantileSketch:
             raise ValueError("not a sketch")
         return cls(coarseness, buckets)
 
-    def _counted_values(self) -> list[tuple[float, int]]:
+    def counted_values(self) -> list[tuple[float, int]]:
         """Return, in ascending order, the value that represents each bucket and the number of values in it."""
         return sorted((_representative(bucket, self._coarseness), n) for bucket, n in self.buckets.items())
 
