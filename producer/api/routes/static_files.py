@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from aiohttp import web
 
@@ -60,17 +62,22 @@ class StaticRoutes:
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Adds the routes. They are not part of the OpenAPI document."""
         router.add_get("/", self.index)
-        router.add_get("/static/{name}", self.file)
+        router.add_get("/static/{name:.+}", self.file)
 
 
 def _read_files() -> dict[str, StaticFile]:
-    found = {}
-    for file in (resources.files("producer.api") / "page").iterdir():
+    """The files by their paths, such as `views/sync.js`. What is not in here is not served."""
+    return dict(_files_of(resources.files("producer.api") / "page"))
+
+
+def _files_of(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, StaticFile]]:
+    for file in folder.iterdir():
         ending = file.name[file.name.rfind(".") :]
-        if file.is_file() and ending in _TYPES:
+        if file.is_dir():
+            yield from _files_of(file, f"{prefix}{file.name}/")
+        elif ending in _TYPES:
             content = file.read_bytes()
             kind = _TYPES[ending]
             text = kind.startswith("text/") or ending in {".svg", ".webmanifest"}
             etag = f'"{hashlib.blake2b(content, digest_size=8).hexdigest()}"'
-            found[file.name] = StaticFile(content, f"{kind}; charset=utf-8" if text else kind, etag)
-    return found
+            yield prefix + file.name, StaticFile(content, f"{kind}; charset=utf-8" if text else kind, etag)

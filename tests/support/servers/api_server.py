@@ -104,6 +104,7 @@ async def start_api(
     tokens_file: Path | None = None,
     limits: ApiLimits | None = None,
     settings: Mapping[str, Any] | None = None,
+    max_wait_s: float = 2,
     **options: Any,
 ) -> AsyncIterator[ApiServer]:
     """A server on an emptied Redis.
@@ -115,9 +116,10 @@ async def start_api(
         tokens_file: As of `ApiConfig`.
         limits: As of `ApiConfig`.
         settings: Further settings of server and worker.
+        max_wait_s: How long server and worker wait for Redis, in seconds.
         options: Of the sandbox.
     """
-    pool = redis_pool(redis.url, max_wait_s=2)
+    pool = redis_pool(redis.url, max_wait_s=max_wait_s)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(pool.aclose)
         await pool.flushall()

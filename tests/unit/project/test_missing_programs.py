@@ -1,4 +1,4 @@
-"""What the tests do on a machine that lacks redis-server or libfaketime: with `make` and Python only they pass."""
+"""What the tests do on a machine that lacks redis-server, libfaketime or Chromium: most pass with `make` and Python."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.servers import redis_server
 from tests.support.servers.redis_server import RedisServer, faketime_library, server_binary
+from tests.support.servers.web_browser import browser_binary
 
 
 @pytest.fixture
@@ -39,6 +40,13 @@ def test_a_redis_server_on_the_path_comes_first(bare: pytest.MonkeyPatch, tmp_pa
 def test_without_libfaketime_a_test_of_clocks_is_skipped_with_a_reason(bare: pytest.MonkeyPatch) -> None:
     with pytest.raises(pytest.skip.Exception, match="apt-get install libfaketime"):
         faketime_library()
+    with pytest.raises(RuntimeError, match="chromium"):
+        browser_binary()
+
+
+def test_without_a_browser_a_test_of_the_page_is_skipped_with_a_reason(bare: pytest.MonkeyPatch) -> None:
+    with pytest.raises(pytest.skip.Exception, match="apt-get install chromium"):
+        browser_binary()
 
 
 def test_in_ci_a_missing_program_is_an_error(bare: pytest.MonkeyPatch) -> None:
@@ -47,3 +55,5 @@ def test_in_ci_a_missing_program_is_an_error(bare: pytest.MonkeyPatch) -> None:
         server_binary("redis")
     with pytest.raises(RuntimeError, match="libfaketime"):
         faketime_library()
+    with pytest.raises(RuntimeError, match="chromium"):
+        browser_binary()

@@ -147,6 +147,7 @@ def test_the_wheel_holds_every_file_of_both_packages(tmp_path: Path) -> None:
     }
     assert shipped == present
     assert any(name.startswith("worker/store/lua/") and name.endswith(".lua") for name in shipped)
+    assert {f"producer/api/page/{name}" for name in ("index.html", "page.css", "main.js", "views/sync.js")} <= shipped
 
 
 # --- the image ----------------------------------------------------------------------------------------------
@@ -432,11 +433,13 @@ def test_an_environment_that_is_up_to_date_is_left_alone_until_a_lock_file_chang
     assert "Installing" in run("make", "--dry-run", target, cwd=checkout).stdout
 
 
-@pytest.mark.parametrize("missing", [[], ["redis-server"]], ids=["complete", "without-redis"])
+@pytest.mark.parametrize(
+    "missing", [[], ["redis-server"], ["chromium"]], ids=["complete", "without-redis", "without-a-browser"]
+)
 def test_the_gate_installs_what_the_machine_lacks_and_then_runs_make_test(checkout: Path, missing: list[str]) -> None:
     tools = checkout / "tools"
     tools.mkdir()
-    for name in ("python3", "redis-server", "make", "curl", "apt-get"):
+    for name in ("python3", "redis-server", "chromium", "make", "curl", "apt-get"):
         if name not in missing:
             script(tools / name, f'echo {name} "$@" >> {checkout}/log')
     for name in ("bash", "dirname", "sh"):
