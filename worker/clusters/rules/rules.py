@@ -7,7 +7,7 @@ Everything else in this package works from a `Rules` and does not know traits or
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Self
 
@@ -157,10 +157,20 @@ class Rules(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> Self:
         # Earlier versions stored rules without checking the fields of personas.
-        persona = [] if (info.context or {}).get("stored") else list(self._persona_faults())
-        size = [] if persona else self._size_faults()
-        raise_faults("Rules", [*self.trait_faults(), *self.cluster_faults(), *persona, *size])
+        stored = (info.context or {}).get("stored")
+        raise_faults("Rules", self._faults_of_stored if stored else self._faults)
         return self
+
+    # Every request with these rules validates them again, so their faults are found once for this object.
+
+    @cached_property
+    def _faults(self) -> Sequence[Fault]:
+        persona = list(self._persona_faults())
+        return [*self.trait_faults(), *self.cluster_faults(), *(persona or self._size_faults())]
+
+    @cached_property
+    def _faults_of_stored(self) -> Sequence[Fault]:
+        return [*self.trait_faults(), *self.cluster_faults(), *self._size_faults()]
 
     def trait_faults(self) -> Iterator[Fault]:
         """Yield what does not fit together in the traits and the filter."""
