@@ -11,9 +11,9 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
-import hypothesis
 import pytest
 
+from tests.support.examples import load_profile
 from tests.support.processes.command_line import logging_as_it_was
 from tests.support.processes.fork_server import shared_fork_server
 from tests.support.processes.workers import WorkerProcess
@@ -35,11 +35,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# How long an example takes, and to make one, says something about the machine and not about the program.
-hypothesis.settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
-)
-hypothesis.settings.load_profile("unhurried")
+load_profile()
 
 
 @pytest.fixture(autouse=True)

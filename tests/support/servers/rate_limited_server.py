@@ -53,7 +53,7 @@ async def ask(load: Load, seconds: float, seed: int = 1) -> Outcome:
     """Workers with a Redis of their own ask for so long; a refusal makes everyone wait for a second."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(closing(embedded_pool()))
-        return await Run(load, pool, seed).run_in_virtual_time(seconds)
+        return await Run(load, pool, seed).run(seconds)
 
 
 class Run:
@@ -67,7 +67,7 @@ class Run:
         self._seen = Outcome()
         self.limiters = [Limiter(pool, scope, clock=now, sleep=self._sleep) for _ in range(load.workers)]
 
-    async def run_in_virtual_time(self, seconds: float) -> Outcome:
+    async def run(self, seconds: float) -> Outcome:
         """Asks for so long."""
         callers = [
             asyncio.create_task(self._ask(n)) for n in range(self._load.workers) for _ in range(self._load.callers)

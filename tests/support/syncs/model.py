@@ -6,7 +6,7 @@ clock: that something has a time, or a time to live, is modelled; which, is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import ANY
@@ -37,6 +37,7 @@ from worker.store.syncs.job_sync_store import HISTORY, Move
 
 RUNNING = (SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING)
 WAKE_TOKENS = 100
+SUSPECT_AFTER = 2
 TIMES = ("created_at", "started_at", "fetched_at", "finished_at", "applied_at")
 
 
@@ -92,7 +93,11 @@ async def read(pool: StorePool) -> dict[str, Key]:
 
 @dataclass
 class ModelSync:
-    """One sync. paid: personas that its credits count. lost: its job may be gone, by a fault or by its own end."""
+    """One sync.
+
+    paid: personas that its credits count. lost: its job may be gone, by a fault or by its own end. suspect: the job
+    that last had to run alone.
+    """
 
     id: str
     request: SyncRequest
@@ -117,6 +122,7 @@ class ModelSync:
     lost: bool = False
     has_failed: bool = False
     asked_request: str = ""
+    suspect: str = ""
     ahead: ModelLookAhead | None = None
 
     @property
@@ -169,6 +175,7 @@ class ModelSync:
         texts |= dict.fromkeys(TIMES, "")
         texts |= self.ahead.fields() if self.ahead else {}
         texts |= {"asked_request": self.asked_request} if self.asked else {}
+        texts |= {"suspect": self.suspect} if self.suspect else {}
         return {name.encode(): str(text).encode() for name, text in texts.items()}
 
 
@@ -523,9 +530,36 @@ class Model:
 
     # What happens to jobs elsewhere
 
-    def take(self, job_ids: set[str]) -> None:
-        """A worker took these jobs."""
-        self.in_progress |= job_ids
+    def take(self, most: int, in_order: Iterable[str]) -> set[str]:
+        """A worker that runs nothing takes jobs; in_order: the queue, the next job first.
+
+        Only a suspect makes it take fewer than `most` of those that are ready: it takes a suspect alone, and none after
+        another job.
+        """
+        taken: list[str] = []
+        for job_id in in_order:
+            if len(taken) == most:
+                break
+            if job_id not in self.ready():
+                continue
+            sync = self.syncs[job_id.split(":")[0]]
+            if self._losses(sync, job_id) < SUSPECT_AFTER:
+                taken.append(job_id)
+                continue
+            sync.suspect = job_id
+            if not taken:
+                taken.append(job_id)
+            break
+        self.in_progress |= set(taken)
+        return set(taken)
+
+    @staticmethod
+    def _losses(sync: ModelSync, job_id: str) -> int:
+        """How often what a job does was lost without progress."""
+        for batch in sync.batches:
+            if batch_payload(batch.key).job_id == job_id:
+                return batch.lost
+        return sync.revivals
 
     def end_job(self, job_id: str) -> None:
         """arq is through with a job, or it was dropped: nothing is left of it."""
@@ -634,16 +668,14 @@ class Model:
 
 
 def without_times(found: dict[str, Key]) -> dict[str, Key]:
-    """What `read` found, with True for each time that is not empty, and without the mark of a suspect.
-
-    The model does not know suspects; `test_suspects.py` tests them.
-    """
+    """What `read` found, with True for each time that is not empty, and the mark of a suspect without its time."""
     result = {}
     for name, key in found.items():
         value = key.value
         if name.startswith("sp:sync:") and isinstance(value, dict):
             value = {field_: True if text and field_.decode() in TIMES else text for field_, text in value.items()}
-            value.pop(b"suspect", None)
+            if mark := value.get(b"suspect"):
+                value[b"suspect"] = mark.split()[0]
         elif name.startswith("sp:claim:"):
             value = {**value, b"at": True, b"settle_ms": b"0"}
         elif name in (keys.SYNCS, keys.DUE, keys.QUEUE, keys.later("")) or name.startswith("sp:active:"):

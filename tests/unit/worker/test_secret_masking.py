@@ -7,9 +7,10 @@ from base64 import b64encode
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.servers.web_server import answer, serving
 from worker import secret_masking
 from worker.errors import ApiError, PersonasError, ResumableStop, StoreUnavailable
@@ -77,7 +78,7 @@ def test_a_short_secret_is_not_looked_for() -> None:
     assert secret_masking.mask("page 3") == "page 3"
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600, thorough=3000)
 @given(Errors)
 def test_words_of_any_error_body_are_found_or_none_and_show_no_secret(body: object) -> None:
     raw = json.dumps(body).encode()

@@ -9,12 +9,12 @@ from dataclasses import replace
 import aiohttp
 import pytest
 from hypothesis import given
-from hypothesis import settings as settings_for_examples
 from hypothesis import strategies as st
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.clocks.fake_time import FakeTime, services_for
 from tests.support.clocks.virtual_time import now, run_in_virtual_time
+from tests.support.examples import examples
 from worker.concurrency import gather_all
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
@@ -188,7 +188,7 @@ FAILING_FOR_S = st.lists(st.floats(0, 400), min_size=1, max_size=6)
 
 
 @given(failing_for_s=FAILING_FOR_S, concurrent_requests=st.integers(1, 6))
-@settings_for_examples(max_examples=60, deadline=None)
+@examples(60, thorough=300)
 def test_every_request_ends_within_its_own_budget_whatever_the_others_do(
     failing_for_s: list[float], concurrent_requests: int
 ) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from worker.mavera import Persona, Reference
 from worker.mavera.absence import WantedPersona, find_suspects, is_shown_whole, matches_beginning, visible_reference
 
@@ -150,7 +151,7 @@ def lists(draw: st.DrawFn) -> tuple[list[Persona], list[Persona]]:
 
 @pytest.mark.timeout(600)  # on a loaded machine thousands of examples take longer than a test usually may
 @given(rows=lists(), searched=st.booleans())
-@settings(max_examples=400, deadline=None)
+@examples(400, thorough=2000)
 def test_a_persona_that_is_there_is_found_or_a_suspect(
     rows: tuple[list[Persona], list[Persona]], searched: bool
 ) -> None:
@@ -162,7 +163,7 @@ def test_a_persona_that_is_there_is_found_or_a_suspect(
 
 
 @given(rows=lists())
-@settings(max_examples=300, deadline=None)
+@examples(300, thorough=1500)
 def test_a_list_that_shows_all_texts_raises_no_doubt_about_rows_with_references(
     rows: tuple[list[Persona], list[Persona]],
 ) -> None:

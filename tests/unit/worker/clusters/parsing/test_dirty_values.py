@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from worker.clusters import Aggregate, Rules, fold, summarise
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
 from worker.mavera.payload import build_payload
@@ -65,7 +66,7 @@ def folded(traits: list[dict[str, object]], copies: int = 1) -> Aggregate:
     return aggregate
 
 
-@settings(max_examples=300)
+@examples(300, thorough=1500)
 @given(profiles)
 def test_all_that_is_shown_of_any_values_is_printable(traits: list[dict[str, object]]) -> None:
     aggregate = folded(traits, copies=3)

@@ -10,9 +10,10 @@ from typing import Any
 import jsonschema
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from worker.clusters.rules.builtin import BUILTIN_RULES, RECIPE
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.toml_file import MAX_TEXT, MOST_PROBLEMS, MalformedRules, parse_rules, schema
@@ -387,7 +388,7 @@ key = "c"
         assert one.startswith(start)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300, thorough=1500)
 @given(
     st.lists(
         st.sampled_from(

@@ -10,9 +10,10 @@ from random import Random
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.syncs.merging import merge
 from worker.clusters import RECIPE, Aggregate, Rules, fold, summarise
 
@@ -281,7 +282,7 @@ class Truth:
                 assert (category.count, category.counts, category.error) == (words.total(), words, 0)
 
 
-@settings(max_examples=300)
+@examples(300, thorough=1500)
 @given(space)
 def test_a_page_counts_as_a_straight_line_computation_does(profiles: list[object]) -> None:
     aggregate = Aggregate()
@@ -289,7 +290,7 @@ def test_a_page_counts_as_a_straight_line_computation_does(profiles: list[object
     Truth(profiles).check(aggregate)
 
 
-@settings(max_examples=150)
+@examples(150, thorough=750)
 @given(space, st.randoms(use_true_random=False), st.lists(st.integers(0, 40), max_size=5))
 def test_split_and_order_of_pages_change_nothing_but_rounding_of_spread(
     profiles: list[object], random: Random, cuts: list[int]

@@ -5,9 +5,10 @@ from math import floor
 from random import Random
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from worker.clusters.statistics.quantile_sketch import MAX_BUCKETS, MAX_FINE_BUCKETS, QuantileSketch
 
 # A loaded machine is no reason to fail.
@@ -44,13 +45,13 @@ def assert_accurate(sketch: QuantileSketch, numbers: list[float], error: float =
         assert abs(found - true) <= error * abs(true), (share, found, true)
 
 
-@settings(max_examples=100)
+@examples(100, thorough=500)
 @given(st.lists(values, min_size=1, max_size=100))
 def test_a_quantile_is_within_one_percent_of_the_value_at_its_rank(numbers: list[float]) -> None:
     assert_accurate(sketched(numbers), numbers)
 
 
-@settings(max_examples=100)
+@examples(100, thorough=500)
 @given(st.lists(values, min_size=1, max_size=100), st.integers(0, 3))
 @example([0.0, 1.0, 512.0, 131072.0, 33554431.0, 2.6e-36, -1.0, -2.0, 2.0], 1)
 def test_values_lie_within_the_bounds_of_their_buckets(numbers: list[float], coarser: int) -> None:
@@ -100,7 +101,7 @@ def test_so_it_is_for_many_values_of_every_kind(draw) -> None:  # type: ignore[n
     assert sketch.count == len(numbers)
 
 
-@settings(max_examples=60)
+@examples(60, thorough=300)
 @given(
     st.lists(values, max_size=80),
     st.randoms(use_true_random=False),

@@ -6,10 +6,11 @@ import string
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from producer.sandbox import SpaceSpec, profiles
+from tests.support.examples import examples
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.toml_file import parse_rules
 from worker.clusters.suggest.proposal import suggest
@@ -135,7 +136,7 @@ KEYS = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@examples(60, thorough=300)
 @given(st.lists(st.dictionaries(KEYS, VALUES, max_size=5), max_size=4), st.integers(1, 15))
 @example([{"ltv": "\x7f"}], 3)
 def test_whatever_a_sample_holds_the_file_is_well_formed(traits: list[dict[str, Any]], times: int) -> None:

@@ -156,7 +156,7 @@ class FanOutMachine(StoreMachine):
         next_try = batch_payload(lease.key.next_attempt())
         calls = {
             "heartbeat": Call("batches.heartbeat", (lease,), {"note": f"note {n}" if n % 2 else ""}),
-            "retry": Call("batches.retry", (lease, next_try), {"delay_s": n % 2, "trouble_ms": n}),
+            "retry": Call("batches.retry", (lease, next_try), {"delay_s": 60 * (n % 2), "trouble_ms": n}),
             "fail": Call("batches.fail", (lease, SyncFailure("code", f"Sentence {n}", resumable=n % 2 == 0))),
         }
         self.make(when, calls[what])

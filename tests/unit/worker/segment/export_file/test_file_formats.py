@@ -17,9 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from worker.errors import ApiError, Permanent
 from worker.segment.export_file import line_reader, ndjson_file, open_any_file
 from worker.segment.export_file.file_formats import recognise_bytes
@@ -384,7 +385,7 @@ PIECES = st.sampled_from(
 ANYTHING = st.lists(PIECES | st.binary(max_size=8), max_size=40).map(b"".join)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400, thorough=2000)
 @given(data=ANYTHING, zipped=st.booleans())
 def test_whatever_a_file_holds_is_counted_once_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, zipped: bool
@@ -400,7 +401,7 @@ def test_whatever_a_file_holds_is_counted_once_or_refused(
     assert entries + merged == len(filled)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300, thorough=1500)
 @given(st.integers(1, len(NDJSON) - 1))
 def test_a_file_cut_anywhere_is_read_whole_lines_only_or_refused(
     tmp_path_factory: pytest.TempPathFactory, cut: int

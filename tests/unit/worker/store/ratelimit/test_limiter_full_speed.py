@@ -52,7 +52,7 @@ def test_a_process_that_is_stopped_again_and_again_overruns_nothing() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             run = Run(Load(100, 100, workers=2, jitter_s=0.03), pool, seed=1)
-            asking = asyncio.create_task(run.run_in_virtual_time(20))
+            asking = asyncio.create_task(run.run(20))
             loop = asyncio.get_running_loop()
             assert isinstance(loop, VirtualTimeLoop)
             while not asking.done():
