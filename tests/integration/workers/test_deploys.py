@@ -43,7 +43,7 @@ async def test_ten_deploys_in_the_middle_of_a_sync_cost_nothing_but_time(
         for i in range(10):
             # Who is there first reads nothing until both are, or it might be through before the tenth deploy.
             scenario.sandbox.add_fault(Fault("segment", "hold"))
-            fleet = [scenario.worker(ready=False), scenario.worker(command=ARQ, ready=False)]
+            fleet = [scenario.worker(ready=False), scenario.worker(command=ARQ if i < 2 else None, ready=False)]
             await scenario.listed(*fleet)
             scenario.sandbox.clear_faults()
             read = scenario.sandbox.journal.count("segment.page", 200)

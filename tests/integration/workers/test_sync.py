@@ -54,22 +54,22 @@ async def test_the_recipes_sixty_profiles_give_the_recipes_personas(
         assert sum(outcome.credits for outcome in sync.outcomes) == 900
 
 
-async def test_a_hundred_thousand_dirty_profiles_through_two_workers_are_counted_exactly(
+async def test_dirty_profiles_through_two_workers_are_counted_exactly(
     session_redis: RedisServer, real_pool: StorePool, start_worker: Start
 ) -> None:
-    spec = SpaceSpec(100_000, "mixed", seed=7)
+    spec = SpaceSpec(16_000, "mixed", seed=7)
     async with (
         Sandbox(SandboxOptions(spaces={"spa_dirty": spec})) as sandbox,
         SyncClient(session_redis.url) as client,
     ):
         # Leases shorter than the sync, so that it is handed over between the two.
-        env = environment(session_redis.url, sandbox, LEASE_S="0.3")
+        env = environment(session_redis.url, sandbox, LEASE_S="0.05")
         workers = [start_worker(env), start_worker(env)]
         sync = await client.enqueue(SyncRequest(space_id="spa_dirty"))
         sync = await client.wait(sync.id)
         expected = expected_clusters(profiles(spec))
         assert_exact(sync, expected)
-        assert sync.pages == 500
+        assert sync.pages == 80
         assert sync.epoch > 3
         assert_one_persona_each(sandbox, sync, expected)
         assert_no_twins(sandbox)
@@ -145,20 +145,23 @@ async def test_arqs_own_command_line_runs_the_same_worker(
         sync = await client.wait((await client.enqueue(SyncRequest(space_id="spa_arq"))).id)
         assert sync.state is SyncState.COMPLETED, sync.error
         check = start_worker(env, command=[*ARQ, "--check"], ready=False)
-        assert check.process.wait(30) == 0, check.text()
+        assert check.process.wait() == 0, check.text()
         assert worker.terminate() == 0, worker.text()
         assert await client.workers() == []
 
 
-@pytest.mark.parametrize("missing", ["SEGMENT_TOKEN", "MAVERA_API_KEY", "REDIS_URL"])
-@pytest.mark.parametrize("command", [WORKER, ARQ], ids=["python -m worker", "arq"])
+@pytest.mark.parametrize(
+    ("missing", "command"),
+    [("SEGMENT_TOKEN", None), ("MAVERA_API_KEY", None), ("REDIS_URL", WORKER), ("REDIS_URL", ARQ)],
+    ids=["SEGMENT_TOKEN", "MAVERA_API_KEY", "REDIS_URL", "REDIS_URL-arq"],
+)
 def test_a_worker_without_a_needed_setting_exits_with_2_and_names_it(
-    missing: str, command: Sequence[str], start_worker: Start
+    missing: str, command: Sequence[str] | None, start_worker: Start
 ) -> None:
     env = environment("redis://127.0.0.1:1", None, SEGMENT_TOKEN="a", MAVERA_API_KEY="b")
     del env[missing]
     worker = start_worker(env, command=command, ready=False)
-    assert worker.process.wait(30) == 2
+    assert worker.process.wait() == 2
     assert missing in worker.text()
     assert "Traceback" not in worker.text()
 
@@ -166,7 +169,7 @@ def test_a_worker_without_a_needed_setting_exits_with_2_and_names_it(
 def test_a_worker_without_redis_says_so_with_a_hint_and_exits_with_2(start_worker: Start) -> None:
     env = environment("redis://127.0.0.1:1", None, SEGMENT_TOKEN="a", MAVERA_API_KEY="b")
     worker = start_worker(env, command=WORKER, ready=False)
-    assert worker.process.wait(30) == 2
+    assert worker.process.wait() == 2
     assert worker.text().count("\n") == 2
     assert "Redis does not answer" in worker.text()
 
