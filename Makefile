@@ -11,7 +11,7 @@ UV = 0.13.9
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help install demo serve test lint chaos bench lock clean
+.PHONY: help install demo serve test thorough lint chaos bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -27,7 +27,10 @@ serve: .venv/.installed ## the HTTP API in one process, against the built-in san
 	@$(BIN)/segment-personas serve --sandbox $(ARGS)
 
 test: .venv/.tests-installed lint ## lint, types, import rules and all tests
-	@$(BIN)/python -m pytest --numprocesses 4 --cov --cov-report term $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal --cov --cov-report term $(ARGS)
+
+thorough: .venv/.tests-installed ## property tests with five times the examples
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest --numprocesses 4 --dist worksteal tests/unit $(ARGS)
 
 lint: .venv/.tests-installed ## lint, types and import rules only
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: $(BIN)/ruff format ." >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""How many examples Hypothesis tries: few in each run, many with HYPOTHESIS_PROFILE=thorough (`make test-thorough`).
+"""How many examples Hypothesis tries: few in each run, many with HYPOTHESIS_PROFILE=thorough (`make thorough`).
 
 What many examples have once found is also kept as an explicit `@example`, so the few lose nothing that is known.
 """
