@@ -16,6 +16,6 @@ async def test_faults_of_workers_redis_and_apis_cost_no_page_and_no_second_perso
     assert report.faults.total() > 0
 
 
-async def test_runs_without_redis_that_are_interrupted_or_overlap_buy_each_persona_once(tmp_path: Path) -> None:
+async def test_interrupted_or_overlapping_runs_without_redis_buy_once(tmp_path: Path) -> None:
     report = await RunsRound(9, tmp_path, trouble_s=6).run()
     assert report.faults["run"] > 1

@@ -101,6 +101,6 @@ def test_the_commands_add_show_pause_and_remove_a_schedule() -> None:
         (("pause", "sch_none"), "no schedule sch_none"),
     ],
 )
-def test_what_cannot_be_scheduled_is_said_in_a_sentence(words: tuple[str, ...], fragment: str) -> None:
+def test_what_cannot_be_scheduled_is_reported_in_a_sentence(words: tuple[str, ...], fragment: str) -> None:
     done = CliRunner().invoke(app, ["schedule", *words])
     assert fragment in str(done.exception)

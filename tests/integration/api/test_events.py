@@ -74,7 +74,7 @@ async def test_a_client_that_comes_back_gets_what_is_new(idle: ApiServer) -> Non
     assert [(event.name, event.json["status"]) for event in news] == [("end", "cancelled")]
 
 
-async def test_a_browser_that_has_the_end_is_told_to_stay_away(idle: ApiServer) -> None:
+async def test_a_browser_that_has_the_end_is_asked_not_to_reconnect(idle: ApiServer) -> None:
     sync_id = await asked(idle)
     await idle.post(f"/v1/syncs/{sync_id}/cancel")
     (end,) = await events(idle, sync_id)

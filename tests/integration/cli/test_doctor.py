@@ -102,7 +102,7 @@ async def test_the_traits_of_a_clusters_file_are_looked_for(
     assert "seats: in 0 of 200 profiles" in shown
 
 
-async def test_the_command_prints_a_line_for_each_finding_and_exits_with_1_if_one_failed(
+async def test_the_command_prints_each_finding_and_exits_with_1_if_one_failed(
     session_redis: RedisServer, real_pool: StorePool, sandbox: Sandbox
 ) -> None:
     env = environment(session_redis.url, sandbox)
@@ -202,7 +202,9 @@ async def test_a_redis_that_keeps_its_setup_to_itself_is_no_failure(
         ("unknown", "fail", "404 Space unknown was not found"),
     ],
 )
-async def test_a_space_without_a_first_page_is_told(settings: Settings, space_id: str, verdict: str, text: str) -> None:
+async def test_a_space_without_a_first_page_is_reported(
+    settings: Settings, space_id: str, verdict: str, text: str
+) -> None:
     (finding,) = (await found(settings, space_id))["Segment"]
     assert finding.verdict == verdict
     assert text in finding.found
@@ -240,9 +242,7 @@ async def test_a_listing_that_cannot_be_had_is_a_warning(settings: Settings, san
     assert (finding.verdict, "403" in finding.found) == ("warn", True)
 
 
-async def test_the_account_is_described_and_a_creation_it_cannot_pay_for_is_warned_of(
-    settings: Settings, sandbox: Sandbox
-) -> None:
+async def test_the_account_is_described_with_a_warning_if_it_cannot_pay(settings: Settings, sandbox: Sandbox) -> None:
     sandbox.set_options(credits=2500)
     (finding,) = (await found(settings))["Credits"]
     assert (finding.verdict, "2,500 of 2,500 credits left" in finding.found) == ("ok", True)

@@ -228,9 +228,7 @@ async def test_what_an_interrupted_sync_has_paid_counts_after_its_resume(
         assert (sync.credits, len(scenario.sandbox.personas)) == (600, 1)
 
 
-async def test_applying_a_plan_costs_no_more_than_the_plan_said(
-    session_redis: RedisServer, start_worker: Start
-) -> None:
+async def test_applying_a_plan_costs_no_more_than_the_plan(session_redis: RedisServer, start_worker: Start) -> None:
     async with start_scenario(session_redis, start_worker) as scenario:
         scenario.worker()
         await scenario.sync()

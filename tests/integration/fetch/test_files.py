@@ -123,7 +123,7 @@ async def test_a_file_that_comes_too_late_is_read_on_resume(
     assert_exact(await scenario.ended(await scenario.client.resume(failed.id)), expected)
 
 
-async def test_workers_read_no_file_unless_they_were_told_where(scenario: Scenario, tmp_path: Path) -> None:
+async def test_workers_read_no_file_unless_they_were_given_the_folder(scenario: Scenario, tmp_path: Path) -> None:
     (tmp_path / "profiles.ndjson").write_bytes(lines(profiles(SMALL)))
     scenario.worker(FILES_DIR="")
     failed = await scenario.sync(file=str(tmp_path / "profiles.ndjson"))
@@ -269,9 +269,7 @@ async def test_workers_refuse_another_format_and_a_cut_file(scenario: Scenario, 
         assert (failed.error.code, failed.error.resumable, failed.outcomes) == (code, False, ())
 
 
-async def test_merged_profiles_are_left_out_and_counted_once_however_often_workers_change(
-    scenario: Scenario, tmp_path: Path
-) -> None:
+async def test_merged_profiles_are_counted_once_through_changes_of_worker(scenario: Scenario, tmp_path: Path) -> None:
     rows = list(profiles(SMALL)) * 30
     merged = [{**row, "merged_to": "use_other"} for row in rows if isinstance(row, dict)]
     kept = [{**row, "merged_to": ""} for row in rows if isinstance(row, dict)]

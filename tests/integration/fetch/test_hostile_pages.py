@@ -100,7 +100,7 @@ async def test_a_hostile_listing_ends_its_sync_and_not_the_worker(
 
 
 @pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity", "1e999"])
-async def test_a_number_that_is_none_is_a_trait_error_of_one_profile_and_spoils_no_page(
+async def test_an_unusable_number_is_one_trait_error_and_spoils_no_page(
     token: str, session_redis: RedisServer, start_worker: Start
 ) -> None:
     fault = Fault("segment", "not_finite", times=1, token=token)

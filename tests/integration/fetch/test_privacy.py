@@ -39,7 +39,7 @@ def profile(i: int) -> dict[str, object]:
     return {"id": f"use_own{i}", "traits": {**traits, **numbers, "industry": own, "plan": own if i % 2 else "pro"}}
 
 
-async def test_no_value_of_one_person_is_found_anywhere_not_even_of_a_category_that_is_read(
+async def test_no_value_of_one_person_is_kept_or_shown_anywhere(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     profiles = [profile(i) for i in range(100, 400)]
@@ -71,9 +71,7 @@ FAILURES = {
 """How syncs fail: in which dialect, and what is said of it. Each has read a part of its space by then."""
 
 
-async def test_a_sync_that_fails_repeats_no_value_of_one_person_whatever_the_apis_say_of_it(
-    session_redis: RedisServer, start_worker: Start
-) -> None:
+async def test_a_failed_sync_repeats_no_value_of_one_person(session_redis: RedisServer, start_worker: Start) -> None:
     spaces = {f"spa_{place}": case for place, case in enumerate(FAILURES)}
     segment, mavera = Apis(spaces), Echo()
     async with (

@@ -103,7 +103,7 @@ async def test_unreadable_profiles_are_counted_and_left_out(session_redis: Redis
         await scenario.assert_clean()
 
 
-async def test_an_unreadable_profile_counts_once_through_hand_overs_and_a_killed_worker(
+async def test_an_unreadable_profile_counts_once_through_a_killed_worker(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     spec = SpaceSpec(600, "wide")
@@ -156,7 +156,7 @@ async def test_a_refusal_of_all_profiles_stops_the_sync(
         assert scenario.sandbox.posts == []
 
 
-async def test_an_outage_of_half_a_second_repeats_what_it_met_and_reads_nothing_again(
+async def test_a_short_outage_repeats_what_it_met_and_reads_nothing_twice(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     fault = Fault("segment", "status", route="traits", at=100, times=10**6, for_s=0.5, status=503)

@@ -165,7 +165,9 @@ async def test_a_bill_that_agrees_is_kept_without_a_word(session_redis: RedisSer
         assert "account" not in sync_document(unchanged)
 
 
-async def test_a_difference_between_the_bill_and_ours_is_told(session_redis: RedisServer, start_worker: Start) -> None:
+async def test_a_difference_between_the_bill_and_ours_is_reported(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
     async with start_scenario(session_redis, start_worker, credits=5000) as scenario:
         worker = scenario.worker()
         scenario.sandbox.add_fault(Fault("mavera", "hold", route="create", at=2))

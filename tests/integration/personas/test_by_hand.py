@@ -188,7 +188,7 @@ async def test_the_list_of_records_needs_no_mavera(
         assert "duplicate" in runner.err
 
 
-async def test_a_persona_is_adopted_without_a_key_and_gets_its_reference_with_the_next_sync(
+async def test_a_persona_adopted_without_a_key_gets_its_reference_later(
     session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with start_scenario(session_redis, start_worker) as scenario:

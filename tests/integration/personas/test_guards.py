@@ -174,7 +174,7 @@ async def test_a_listing_of_nothing_but_what_is_no_profile_always_stops_a_sync(
 
 
 @pytest.mark.parametrize("plan_only", [False, True])
-async def test_a_space_in_which_nobody_has_a_deciding_trait_fails_and_points_to_suggest(
+async def test_a_space_without_any_deciding_trait_fails_and_points_to_suggest(
     session_redis: RedisServer, start_worker: Start, tmp_path: Path, plan_only: bool
 ) -> None:
     rows = [{"id": n, "traits": {"seats": n, "ltv": None if n % 2 else "n/k"}} for n in range(12)]

@@ -86,7 +86,7 @@ async def test_a_persona_that_mavera_lists_late_is_not_bought_again(
         assert len(scenario.sandbox.personas) == scenario.sandbox.journal.count("mavera.create") == 3 * 2
 
 
-async def test_workers_killed_around_the_post_leave_one_persona_each_and_the_right_credits(
+async def test_workers_killed_around_the_post_leave_one_persona_each(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     points = ["after_claim", "after_post", "before_record", "after_record"]
@@ -164,7 +164,7 @@ async def test_a_power_cut_that_takes_claim_and_record_leaves_one_persona(
         assert len(scenario.sandbox.personas) == 3
 
 
-async def test_a_finalizer_of_an_old_epoch_that_wakes_beside_the_new_one_buys_nothing(
+async def test_a_finalizer_of_an_old_epoch_that_wakes_up_buys_nothing(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with start_scenario(session_redis, start_worker, settings=SOON_SETTLED) as scenario:
@@ -184,7 +184,7 @@ async def test_a_finalizer_of_an_old_epoch_that_wakes_beside_the_new_one_buys_no
         assert len(scenario.sandbox.personas) == 3
 
 
-async def test_two_forced_syncs_of_one_space_that_finalize_together_buy_each_persona_once(
+async def test_two_forced_syncs_that_finalize_together_buy_each_persona_once(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     settings = {"MAVERA_TIMEOUT_S": "4", "MAVERA_SETTLE_S": "6"}
@@ -231,7 +231,7 @@ async def test_a_persona_on_a_late_page_of_maveras_list_is_found(
         assert scenario.sandbox.journal.count("mavera.list") - listed == 6
 
 
-async def test_a_list_whose_end_is_not_told_buys_nothing_and_fails_resumable(
+async def test_a_list_without_a_clear_end_buys_nothing_and_fails_resumable(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with start_scenario(session_redis, start_worker, mavera_next_cursor=False) as scenario:
@@ -247,7 +247,7 @@ async def test_a_list_whose_end_is_not_told_buys_nothing_and_fails_resumable(
         await scenario.assert_bought_once(await scenario.ended(sync))
 
 
-async def test_a_post_in_doubt_is_not_repeated_while_maveras_list_does_not_tell_its_end(
+async def test_a_post_in_doubt_is_not_repeated_while_the_list_shows_no_end(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with start_scenario(

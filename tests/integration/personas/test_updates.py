@@ -90,7 +90,7 @@ async def test_after_redis_was_lost_every_persona_is_found_and_sent_once(
         assert (len(scenario.sandbox.posts), len(scenario.sandbox.patches)) == (3, 3)
 
 
-async def test_a_persona_that_mavera_does_not_list_but_has_is_sent_again_and_not_bought(
+async def test_a_persona_that_is_there_but_not_listed_is_updated_not_bought(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with start_scenario(session_redis, start_worker) as scenario:
@@ -127,7 +127,7 @@ async def test_a_cluster_that_shrank_below_the_minimum_keeps_its_persona_as_it_w
         await scenario.assert_bought_once(sync, credits_charged=0)
 
 
-async def test_a_part_of_a_space_overwrites_what_comes_from_all_of_it_only_if_it_is_allowed_to(
+async def test_a_part_of_a_space_replaces_the_whole_only_if_allowed(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with start_scenario(session_redis, start_worker) as scenario:
@@ -150,7 +150,7 @@ async def test_a_part_of_a_space_overwrites_what_comes_from_all_of_it_only_if_it
         assert len(scenario.sandbox.posts) == 3
 
 
-async def test_a_part_of_a_space_overwrites_nothing_that_was_found_after_redis_was_lost(
+async def test_a_part_replaces_nothing_that_was_found_after_redis_was_lost(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with start_scenario(session_redis, start_worker) as scenario:

@@ -233,7 +233,7 @@ async def test_a_redis_that_takes_no_writes_is_given_up_after_patience(server: R
             await pool.config_set(setting, 0)
 
 
-async def test_who_is_told_to_stop_does_not_wait_for_a_hung_redis(server: RedisServer) -> None:
+async def test_a_worker_that_stops_does_not_wait_for_a_hung_redis(server: RedisServer) -> None:
     async with closing(redis_pool(server.url)) as pool:
         await pool.ping()
         server.pause()

@@ -92,7 +92,7 @@ async def _sync_again(scenario: Scenario) -> None:
     assert {persona.id for persona in scenario.sandbox.personas} == before
 
 
-async def test_a_new_text_updates_the_personas_of_the_first_release_once_and_costs_nothing(
+async def test_a_new_text_updates_personas_of_the_first_release_once(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     [path] = [path for path in STATES if path.parent.name == "0.1.0"]

@@ -134,7 +134,7 @@ async def test_whatever_is_no_job_is_dropped_with_one_line(scenario: Scenario, t
     assert trap.exists()
 
 
-async def test_data_of_another_type_expired_data_and_odd_ids_are_dropped_with_one_line(scenario: Scenario) -> None:
+async def test_wrong_types_expired_data_and_odd_ids_are_dropped_with_one_line(scenario: Scenario) -> None:
     pool = scenario.pool
     await pool.hset("arq:job:odd-hash", "a", "b")
     await pool.rpush("arq:job:odd-list", "a")

@@ -139,7 +139,7 @@ async def test_a_sync_cancelled_while_it_reads_stops_within_seconds(
         assert (await scenario.client.get(sync.id)).state is SyncState.CANCELLED
 
 
-async def test_a_cancelled_sync_buys_no_further_persona_and_records_the_one_on_its_way(
+async def test_a_cancelled_sync_buys_no_more_and_records_the_post_on_its_way(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     hold = Fault("mavera", "hold", route="create", at=2)

@@ -118,7 +118,7 @@ async def test_a_second_sync_finds_its_personas_and_buys_none(
         assert len(sandbox.posts) == 6
 
 
-async def test_a_cut_sync_counts_exactly_so_many_profiles_and_says_that_it_is_incomplete(
+async def test_a_cut_sync_counts_exactly_its_limit_and_is_incomplete(
     session_redis: RedisServer, real_pool: StorePool, start_worker: Start
 ) -> None:
     spec = SpaceSpec(1000, "wide")

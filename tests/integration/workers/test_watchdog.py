@@ -92,7 +92,7 @@ async def test_with_default_times_a_killed_worker_is_replaced_within_20_s(
         await scenario.assert_bought_once(await scenario.ended(sync))
 
 
-async def test_fifty_watchers_make_one_revival_and_one_job(session_redis: RedisServer, start_worker: Start) -> None:
+async def test_fifty_watchdogs_make_one_revival_and_one_job(session_redis: RedisServer, start_worker: Start) -> None:
     async with start_scenario(session_redis, start_worker) as scenario, aiohttp.ClientSession() as session:
         sync = await scenario.enqueue()
         await scenario.pool.delete(keys.QUEUE)

@@ -218,7 +218,7 @@ def needs(*names: str) -> set[str]:
 @pytest.mark.parametrize(
     ("path", "groups"), [(PROGRAM_LOCK, ["build"]), (TESTS_LOCK, ["build", "test"])], ids=["program", "tests"]
 )
-def test_a_lock_file_is_complete_since_pip_is_told_to_resolve_nothing(path: Path, groups: list[str]) -> None:
+def test_a_lock_file_is_complete_since_pip_resolves_nothing(path: Path, groups: list[str]) -> None:
     assert needs(*(str(requirement) for requirement in wanted(*groups))) <= locked(path).keys()
 
 
@@ -296,7 +296,7 @@ def test_only_redis_and_workers_start_without_the_demo_profile() -> None:
     assert SERVICES.keys() - DEMO_OPTIONS == {"redis", "worker"}
 
 
-def test_a_worker_takes_its_keys_from_the_host_or_an_env_file_that_may_be_missing() -> None:
+def test_compose_takes_keys_from_the_host_or_an_optional_env_file() -> None:
     worker = SERVICES["worker"]
     assert worker["env_file"] == [{"path": ".env", "required": False}]
     for key in ("SEGMENT_TOKEN", "MAVERA_API_KEY"):
@@ -418,7 +418,7 @@ def test_a_python_without_venv_is_named_together_with_the_way_out(checkout: Path
 
 
 @pytest.mark.parametrize("target", ["install", "demo", "test", "bench"])
-def test_an_environment_that_is_up_to_date_is_left_alone_until_a_lock_file_changes(checkout: Path, target: str) -> None:
+def test_an_environment_is_left_alone_until_a_lock_file_changes(checkout: Path, target: str) -> None:
     stamps = {"test": [".tests-installed"], "bench": [".tests-installed", ".bench-installed"]}
     stamp = stamps.get(target, [".installed"])[-1]
     lock = {"test": TESTS_LOCK, "bench": BENCH_LOCK}.get(target, PROGRAM_LOCK).relative_to(ROOT)

@@ -88,7 +88,7 @@ class Slow:
         return caller
 
 
-async def test_what_must_come_to_its_end_does_and_the_cancellation_comes_with_the_next_await() -> None:
+async def test_shielded_work_ends_before_the_cancellation_is_raised() -> None:
     slow = Slow()
     caller = await slow.cancelled_on_the_way()
     assert caller.cancelled()
@@ -109,7 +109,7 @@ async def test_a_cancellation_at_the_very_moment_of_the_end_loses_no_result() ->
         assert slow.results[:2] == ["result", "told before the next await"], steps
 
 
-async def test_a_call_that_fails_is_told_unless_its_caller_was_cancelled() -> None:
+async def test_a_call_that_fails_is_reported_unless_its_caller_was_cancelled() -> None:
     slow = Slow(ValueError("mine"))
     slow.go_on.set()
     with pytest.raises(ValueError, match="mine"):

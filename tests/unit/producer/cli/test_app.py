@@ -292,7 +292,7 @@ def test_a_port_that_is_taken_is_a_mistake_of_the_user(
     assert err == f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another --host or --port.\n"
 
 
-def test_whoever_is_stopped_before_there_is_anything_to_follow_is_no_longer_following() -> None:
+def test_a_follower_stopped_before_there_is_a_sync_ends() -> None:
     async def stopped(*_: object) -> int:
         task = asyncio.current_task()
         assert task is not None

@@ -63,13 +63,13 @@ def mine(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_good_file_is_said_to_be_one(run: Run, mine: Path) -> None:
+def test_a_good_file_is_confirmed(run: Run, mine: Path) -> None:
     assert run("clusters", "check", str(mine)) == (0, f"{mine} is valid: 1 trait, 2 clusters.\n", "")
     code, out, _ = run("clusters", "check", str(mine), "--json")
     assert (code, json.loads(out)) == (0, {"ok": True, "name": "mine", "clusters": ["paying", "rest"]})
 
 
-def test_a_bad_file_is_told_line_by_line(run: Run, mine: Path) -> None:
+def test_a_bad_file_is_reported_line_by_line(run: Run, mine: Path) -> None:
     mine.write_text(MINE.replace("in =", "gt =").replace('"category"', '"word"'))
     code, out, err = run("clusters", "check", str(mine))
     assert (code, out) == (2, "")

@@ -42,7 +42,7 @@ def test_a_redis_as_the_compose_file_runs_it_is_well() -> None:
         (True, "allkeys-lru", 1 << 30, ["ok", "ok", "fail"], "maxmemory-policy noeviction"),
     ],
 )
-def test_a_redis_that_may_lose_syncs_is_told_how_not_to(
+def test_a_redis_that_may_lose_syncs_is_reported_with_the_fix(
     append_only: bool | None, policy: str | None, max_bytes: int | None, expected: list[str], advice: str
 ) -> None:
     findings = judge_redis(RedisHealth("7.2.0", "standalone", append_only, policy, max_bytes))

@@ -20,9 +20,7 @@ def client(fake_pool: StorePool) -> SyncClient:
     return SyncClient.from_pool(fake_pool, load_settings())
 
 
-async def test_a_missing_worker_is_told_at_once_and_once_with_how_to_start_one(
-    fake_pool: StorePool, client: SyncClient
-) -> None:
+async def test_a_missing_worker_is_shown_once_with_how_to_start_one(fake_pool: StorePool, client: SyncClient) -> None:
     said: list[str] = []
     now = 100.0
     watch = WorkerWatch(client, said.append, lambda: now)

@@ -56,7 +56,7 @@ def test_what_to_do_after_an_error_is_in_its_hint() -> None:
     assert found == []
 
 
-def test_no_message_of_the_engine_says_to_resume_where_perhaps_nothing_can_be_resumed() -> None:
+def test_no_engine_message_says_resume_where_that_may_be_impossible() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}: {text}"
         for path in sorted(ROOT.rglob("*.py"))

@@ -90,7 +90,7 @@ def test_a_probable_fault_can_be_repeated() -> None:
         ({"api": "mavera"}, False),
     ],
 )
-def test_a_fault_matches_what_it_is_told_to(filters: dict[str, Any], matches: bool) -> None:
+def test_a_fault_matches_by_its_filters(filters: dict[str, Any], matches: bool) -> None:
     fault = Fault(**{"api": "segment", "kind": "drop", **filters})
     assert bool(_fired(fault, 1, Asked("segment", "page", "GET", "spa_1", 4, True))) is matches
 
@@ -291,7 +291,7 @@ async def test_a_redirect_to_the_same_host_is_answered_there() -> None:
         assert len((await response.json())["data"]["profiles"]) == 10
 
 
-async def test_a_redirect_to_another_host_is_noted_with_whether_credentials_came_along() -> None:
+async def test_a_redirect_to_another_host_notes_whether_credentials_came_along() -> None:
     async with segment(Fault("segment", "redirect", location="other", at=1)) as client:
         async with client.get() as response:
             assert response.status == 404

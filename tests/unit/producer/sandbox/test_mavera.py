@@ -233,7 +233,7 @@ async def test_a_full_page_can_be_without_a_cursor() -> None:
         assert set(body) == {"object", "data"}
 
 
-async def test_the_list_can_show_short_descriptions_or_none_and_a_search_covers_all_of_them() -> None:
+async def test_the_list_can_cut_descriptions_while_a_search_covers_the_whole() -> None:
     async with mavera(mavera_shown=10) as client:
         _, _, answer = await client.ask("POST", body=BODY)
         assert answer["description"] == BODY["description"]
@@ -291,7 +291,7 @@ async def test_every_answer_tells_the_limit_and_the_one_over_it_to_wait() -> Non
         assert (await client.ask("GET"))[1]["X-RateLimit-Remaining"] == "4"
 
 
-async def test_without_a_limit_nothing_is_said_about_one() -> None:
+async def test_without_a_limit_no_answer_names_one() -> None:
     async with mavera() as client:
         assert "X-RateLimit-Limit" not in (await client.ask("GET"))[1]
 

@@ -234,7 +234,7 @@ def test_a_sliding_window_tells_what_is_left_and_when_more_is() -> None:
 
 
 @pytest.mark.parametrize("prebuilt", [False, True])
-async def test_a_space_over_its_limit_is_told_to_wait_and_another_is_not(prebuilt: bool) -> None:
+async def test_a_space_over_its_limit_is_asked_to_wait_and_another_is_not(prebuilt: bool) -> None:
     spaces = {"spa_1": SpaceSpec(), "spa_2": SpaceSpec()}
     options = SandboxOptions(spaces, segment_limit=2, segment_window_s=3600.0, prebuilt=prebuilt)
     async with Sandbox(options) as box:
@@ -367,7 +367,7 @@ async def timed_arrival(box: Sandbox) -> float:
     return box.journal.entries[-1].at - sent_at
 
 
-async def test_segments_answers_name_the_limit_if_told_to() -> None:
+async def test_answers_of_segment_name_the_limit_if_asked() -> None:
     async with one_space(SpaceSpec(2), segment_limit=2, segment_window_s=60) as box:
         _, headers, _ = await get(box, USERS, limit=2)
         assert "X-RateLimit-Limit" not in headers

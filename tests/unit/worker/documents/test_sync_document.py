@@ -21,7 +21,7 @@ from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState
 
 
-def test_the_document_of_a_finished_sync_is_the_recipes_example_and_what_was_added_to_it() -> None:
+def test_the_document_of_a_finished_sync_extends_the_recipes_example() -> None:
     result = sync_document(completed())
     assert result == {
         "sync_id": "syn_1",
@@ -83,7 +83,7 @@ def test_the_document_of_a_finished_sync_is_the_recipes_example_and_what_was_add
     )
 
 
-def test_of_a_sample_every_size_is_told_twice_and_the_share_with_its_interval() -> None:
+def test_a_sample_shows_each_size_twice_and_the_share_with_its_interval() -> None:
     aggregate = Aggregate.from_bytes(counted(SpaceSpec(60)))
     aggregate.left_out = 540
     sync = completed()
@@ -280,7 +280,7 @@ def test_the_document_says_what_changed_since_the_complete_sync_before() -> None
     assert means["Growth"]["ltv"] < -100
 
 
-def test_without_a_sync_before_nothing_is_said_of_changes() -> None:
+def test_without_a_sync_before_nothing_is_shown_of_changes() -> None:
     assert {"compared_with", "drift"} & set(sync_document(completed())) == set()
 
 

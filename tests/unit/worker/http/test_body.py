@@ -255,7 +255,7 @@ def test_a_reset_is_a_unix_time_or_seconds_from_now(reset: str, pause_s: float) 
     assert rate_limit(reset=reset) == Allowance(60, pytest.approx(pause_s, abs=1))
 
 
-def test_a_reset_is_told_by_the_clock_of_who_named_it() -> None:
+def test_a_reset_is_read_by_the_clock_of_the_server() -> None:
     an_hour_ahead = int(NOW) + 3600
     date = formatdate(an_hour_ahead, usegmt=True)
     assert rate_limit(reset=str(an_hour_ahead + 20), date=date).pause_s == 20

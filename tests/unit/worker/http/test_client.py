@@ -160,7 +160,7 @@ async def test_an_error_on_the_connection_is_raised_as_it_is_and_nothing_is_sent
     assert not any(request.body for request in web.requests)
 
 
-async def test_a_time_out_before_the_body_is_sent_has_done_nothing_and_nothing_is_sent_later() -> None:
+async def test_a_time_out_before_the_body_is_sent_sends_nothing_later() -> None:
     goes_on = asyncio.Event()
 
     async def on_connected() -> None:

@@ -133,7 +133,7 @@ async def test_a_request_that_goes_on_failing_is_not_helped_by_the_success_of_ot
     assert bench.time.naps == [0.25, 0.5, 1, 2]
 
 
-async def test_what_an_earlier_job_waited_for_counts_until_this_one_has_made_progress(bench: Bench) -> None:
+async def test_the_wait_of_an_earlier_job_counts_until_progress_is_made(bench: Bench) -> None:
     caller = bench.caller(trouble_ms=299_000)
     assert await caller.call(failing()) == "answer"
     with pytest.raises(ResumableStop, match="has failed for 300 s"):
@@ -162,7 +162,7 @@ async def test_a_job_that_is_stopped_leaves_the_trouble_of_its_requests_to_the_n
     assert caller.trouble_ms == 250
 
 
-def test_an_outage_of_half_a_second_costs_about_that_however_many_requests_it_meets() -> None:
+def test_a_short_outage_costs_its_length_however_many_requests_it_meets() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool, new_session() as session:
             settings = load_settings(segment_token="sandbox", mavera_api_key="mvra_test_sandbox", segment_rate=1000)
@@ -454,7 +454,7 @@ async def test_a_refusal_is_not_repeated(bench: Bench, status: int) -> None:
     assert bench.time.naps == []
 
 
-async def test_what_both_apis_say_of_their_limits_reaches_everyone_with_the_next_request(bench: Bench) -> None:
+async def test_the_limits_of_both_apis_reach_every_worker_with_the_next_request(bench: Bench) -> None:
     options = SandboxOptions({"spa_1": SpaceSpec(5)}, segment_limit=10, segment_limit_headers=True, mavera_limit=30)
     async with Sandbox(options) as box:
         services = bench.services(box.url, segment_rate=50, mavera_rate=60)

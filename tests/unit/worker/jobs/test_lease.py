@@ -133,7 +133,7 @@ def test_a_last_move_is_made_within_its_bound_and_leaves_nothing_running(takes_s
     run_with_lease(body)
 
 
-def test_whose_epoch_is_over_makes_no_last_move_and_whose_move_is_refused_has_nothing_to_say() -> None:
+def test_a_job_of_an_old_epoch_moves_nothing_and_reports_nothing() -> None:
     async def body(syncs: Syncs, lease: Lease) -> None:
         moves: list[str] = []
 
@@ -243,7 +243,7 @@ def test_a_sign_of_life_that_cannot_be_given_is_given_later(caplog: pytest.LogCa
     assert any("heartbeat failed" in record.getMessage() for record in caplog.records)
 
 
-def test_what_stands_in_the_way_of_a_sign_of_life_does_not_hide_the_end_of_the_epoch() -> None:
+def test_a_failing_heartbeat_does_not_hide_the_end_of_the_epoch() -> None:
     async def body(syncs: Syncs, lease: Lease) -> None:
         job = asyncio.create_task(work(lease))
         await syncs.pool.delete(keys.DUE)
@@ -258,7 +258,7 @@ def test_what_stands_in_the_way_of_a_sign_of_life_does_not_hide_the_end_of_the_e
     run_with_lease(body)
 
 
-def test_a_cancellation_that_gets_lost_on_its_way_does_not_keep_a_job_from_stopping() -> None:
+def test_a_lost_cancellation_does_not_keep_a_job_from_stopping() -> None:
     async def body(syncs: Syncs, lease: Lease) -> None:
         swallowed = []
 
@@ -283,7 +283,7 @@ def test_a_cancellation_that_gets_lost_on_its_way_does_not_keep_a_job_from_stopp
 # What the job waits for
 
 
-def test_whoever_follows_is_told_at_once_and_once_what_the_job_waits_for() -> None:
+def test_followers_see_once_and_at_once_what_the_job_waits_for() -> None:
     async def body(syncs: Syncs, lease: Lease) -> None:
         async with lease:
             await lease.set_note("waiting for Segment")

@@ -88,7 +88,7 @@ async def scenario(fake_pool: StorePool) -> AsyncIterator[ShutdownScenario]:
 @CUTS
 @pytest.mark.parametrize("fault", [None, REFUSED, LATER])
 @pytest.mark.parametrize(("strategy", "move"), [("chain", "commit"), ("fan-out", "commit_listing")])
-async def test_a_walk_whose_last_commit_is_cut_off_has_a_next_one(
+async def test_a_fetch_job_whose_last_commit_is_cut_off_has_a_next_one(
     scenario: ShutdownScenario, strategy: str, move: str, fault: Fault | None, arrives: bool
 ) -> None:
     if fault:
@@ -99,7 +99,7 @@ async def test_a_walk_whose_last_commit_is_cut_off_has_a_next_one(
     await scenario.assert_goes_on(2)
 
 
-async def test_a_walk_that_is_told_to_stop_behind_its_own_commit_has_a_next_one(
+async def test_a_fetch_job_stopped_behind_its_own_commit_has_a_next_one(
     scenario: ShutdownScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All pages are read while the first commit is still under way, and the last one waits for that."""
@@ -135,7 +135,7 @@ async def test_a_walk_that_is_told_to_stop_behind_its_own_commit_has_a_next_one(
 
 
 @CUTS
-async def test_a_failure_is_told_though_the_worker_stops(scenario: ShutdownScenario, arrives: bool) -> None:
+async def test_a_failure_is_reported_though_the_worker_stops(scenario: ShutdownScenario, arrives: bool) -> None:
     scenario.sandbox.add_fault(REFUSED)
     await scenario.create()
     await scenario.run_cut_off(walk, 1, store=scenario.services.syncs, move="fail", arrives=arrives)
@@ -144,7 +144,7 @@ async def test_a_failure_is_told_though_the_worker_stops(scenario: ShutdownScena
     assert (sync.state, sync.error.resumable) == (SyncState.FAILED, True)
 
 
-async def test_a_failure_is_told_though_the_worker_stops_before_the_job_can_tell(scenario: ShutdownScenario) -> None:
+async def test_a_failure_is_reported_though_the_worker_stops_before_the_job(scenario: ShutdownScenario) -> None:
     """The job's signs of life end first, which takes a moment."""
     lease_stop, stopped = Lease.stop, False
 

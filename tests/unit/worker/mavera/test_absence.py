@@ -164,7 +164,7 @@ def test_a_persona_that_is_there_is_found_or_a_suspect(
 
 @given(rows=lists())
 @examples(300, thorough=1500)
-def test_a_list_that_shows_all_texts_raises_no_doubt_about_rows_with_references(
+def test_a_list_with_whole_texts_raises_no_doubt_about_references(
     rows: tuple[list[Persona], list[Persona]],
 ) -> None:
     true, _ = rows

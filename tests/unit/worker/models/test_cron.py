@@ -75,6 +75,6 @@ def test_a_tick_at_the_moment_itself_has_come() -> None:
         ("0 3 * * *", "", "is not known"),
     ],
 )
-def test_what_cannot_be_used_is_said_in_a_sentence(expression: str, timezone: str, fragment: str) -> None:
+def test_what_cannot_be_used_is_reported_in_a_sentence(expression: str, timezone: str, fragment: str) -> None:
     with pytest.raises(ValueError, match=fragment):
         CronTimes(expression, timezone)

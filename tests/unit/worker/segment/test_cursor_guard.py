@@ -80,7 +80,7 @@ def test_a_guard_that_was_written_down_goes_on_where_it_was(pages: list[tuple[st
         assert run(again, pages[at:]) == run(CursorGuard(), pages)
 
 
-def test_a_listing_that_was_never_walked_has_a_fresh_guard() -> None:
+def test_a_listing_that_was_never_read_has_a_fresh_guard() -> None:
     assert CursorGuard.decode("") == CursorGuard()
 
 

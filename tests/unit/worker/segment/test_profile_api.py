@@ -104,7 +104,7 @@ async def test_a_profile_that_vanished_is_left_out_and_counted() -> None:
     ],
 )
 @pytest.mark.parametrize("route", ["profiles", "traits"])
-async def test_a_failure_means_the_same_in_both_kinds_of_request_and_names_no_profile(
+async def test_a_failure_is_the_same_in_both_requests_and_names_no_profile(
     fault: Fault, error: type[Exception], route: str
 ) -> None:
     options = SandboxOptions(spaces={"s": SpaceSpec(3, "wide")})

@@ -43,7 +43,7 @@ def test_as_many_are_picked_as_chance_would(share: float) -> None:
     assert len(sample.entries) + sample.left_out == len(PROFILES)
 
 
-def test_over_many_spaces_sizes_and_means_scatter_about_the_truth_as_chance_would() -> None:
+def test_sizes_and_means_scatter_about_the_truth_as_chance_would() -> None:
     spaces, size, share = 400, 200, 0.2
     sizes, means = [], []
     for space in range(spaces):

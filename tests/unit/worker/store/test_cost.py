@@ -36,7 +36,7 @@ async def test_a_look_at_the_queue_costs_the_same_however_many_wait_or_are_taken
     assert await commands_of(real_pool, lambda: syncs.queue.take_jobs(1, 60)) <= few
 
 
-async def test_the_watcher_looks_only_at_what_is_due(real_pool: StorePool) -> None:
+async def test_the_watchdog_looks_only_at_what_is_due(real_pool: StorePool) -> None:
     syncs = Syncs(real_pool)
     await enqueue(syncs, 10)
     few = await commands_of(real_pool, syncs.watchdog.due)

@@ -30,7 +30,7 @@ async def _read_all(syncs: Syncs, name: str) -> None:
     await syncs.jobs.commit(lease, first, new_token(), move="finalize", payload=finalizer)
 
 
-async def test_a_finalizer_goes_before_the_walks_of_all_younger_syncs(pool: StorePool) -> None:
+async def test_a_finalizer_goes_before_the_fetch_jobs_of_all_younger_syncs(pool: StorePool) -> None:
     syncs = Syncs(pool)
     await _create(syncs, "a", "b", "c", "d")
     assert await _taken(syncs, 1) == ["a:walk:1"]
@@ -38,7 +38,7 @@ async def test_a_finalizer_goes_before_the_walks_of_all_younger_syncs(pool: Stor
     assert await _taken(syncs) == ["a:finalize:2", "b:walk:1", "c:walk:1", "d:walk:1"]
 
 
-async def test_a_finalizer_goes_before_walks_that_were_handed_over(pool: StorePool) -> None:
+async def test_a_finalizer_goes_before_fetch_jobs_that_were_handed_over(pool: StorePool) -> None:
     syncs = Syncs(pool)
     await _create(syncs, "huge", "small")
     await _taken(syncs)
@@ -49,7 +49,7 @@ async def test_a_finalizer_goes_before_walks_that_were_handed_over(pool: StorePo
     assert await _taken(syncs) == ["small:finalize:2", "huge:walk:2"]
 
 
-async def test_the_next_walk_of_a_sync_goes_behind_the_walks_that_wait(pool: StorePool) -> None:
+async def test_the_next_fetch_job_of_a_sync_goes_behind_those_that_wait(pool: StorePool) -> None:
     """Or a huge space would keep small ones that came after it from beginning."""
     syncs = Syncs(pool)
     await _create(syncs, "huge", "small", "smaller")

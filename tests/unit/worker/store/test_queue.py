@@ -48,7 +48,7 @@ async def test_of_many_workers_each_job_goes_to_one(syncs: Syncs) -> None:
     assert len(taken) == len(set(taken)) == 20
 
 
-async def test_a_deferred_job_is_not_taken_and_its_time_is_told(syncs: Syncs) -> None:
+async def test_a_deferred_job_is_not_taken_and_its_time_is_reported(syncs: Syncs) -> None:
     assert (await syncs.queue.take_jobs(1, 60)).next_s is None
     await create(syncs, 1)
     seconds, _ = await syncs.pool.time()

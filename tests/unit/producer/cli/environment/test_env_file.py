@@ -178,7 +178,7 @@ def test_secrets_that_others_may_read_are_one_warning(text: str, mode: int, warn
     assert SECRET not in found.warning
 
 
-def test_names_close_to_a_setting_are_reported_and_those_of_other_programs_are_not() -> None:
+def test_only_names_close_to_a_setting_are_reported() -> None:
     write("SEGMENT_TOKN=x\nSEGMENT_WRITE_KEY=x\nDATABASE_URL=x\nSEGMENT_SPACE_ID=spa_1\n")
     (sentence,) = misspelt_settings(load_env_file(os.environ))
     assert sentence.startswith("SEGMENT_TOKN is not a setting")

@@ -46,7 +46,7 @@ def test_a_persona_that_would_be_created_is_one_line_with_name_reason_and_cost()
     assert "--details" in hint
 
 
-def test_a_persona_that_would_be_updated_shows_its_most_telling_changes_on_one_line() -> None:
+def test_a_planned_update_shows_its_main_changes_on_one_line() -> None:
     numbers = {"ltv": {"mean": 1189.4, "p90": 2040.0}}
     payload = {"name": "N", "description": "New " * 200, "psychographic": {"numbers": numbers, "share": 0.2}}
     payload |= {f"field_{n}": n for n in range(30)}

@@ -52,7 +52,7 @@ class Lines:
         return self.stream.getvalue()[start:].splitlines()
 
 
-def test_every_state_and_every_persona_is_told_once(clock: Clock) -> None:
+def test_every_state_and_every_persona_is_shown_once(clock: Clock) -> None:
     lines = Lines(clock)
     assert lines.after(queued()) == ["spa_1: queued as syn_1"]
     assert lines.after(queued()) == []
@@ -69,11 +69,11 @@ def test_every_state_and_every_persona_is_told_once(clock: Clock) -> None:
     assert lines.after(completed()) == []
 
 
-def test_whoever_begins_in_the_middle_is_told_the_id(clock: Clock) -> None:
+def test_a_follower_that_begins_in_the_middle_sees_the_id(clock: Clock) -> None:
     assert Lines(clock).after(fetching()) == ["spa_1: fetching as syn_1, 1 page, 60 profiles"]
 
 
-def test_counts_are_told_about_once_a_second_and_only_if_they_changed(clock: Clock) -> None:
+def test_counts_are_shown_about_once_a_second_and_only_if_they_changed(clock: Clock) -> None:
     lines = Lines(clock)
     lines.after(fetching(pages=0, profiles=0))
     clock.now += 0.5
@@ -102,7 +102,7 @@ def test_many_syncs_share_the_lines(clock: Clock) -> None:
     assert told <= 5 * 2 + 20
 
 
-def test_what_a_sync_waits_for_is_told_when_it_changes(clock: Clock) -> None:
+def test_what_a_sync_waits_for_is_shown_when_it_changes(clock: Clock) -> None:
     lines = Lines(clock)
     lines.after(fetching())
     assert lines.after(fetching(note="waiting for Mavera")) == ["spa_1: waiting for Mavera"]
@@ -174,7 +174,7 @@ def test_before_anything_is_known_nothing_is_shown(clock: Clock) -> None:
     assert drawn(clock, []).strip() == ""
 
 
-def test_a_terminal_gets_the_live_display_and_a_file_or_a_dumb_terminal_gets_lines(
+def test_only_a_capable_terminal_gets_the_live_display(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")

@@ -90,7 +90,7 @@ def test_the_report_of_a_sync_that_nobody_has_begun_is_short() -> None:
     assert text(*report(queued())).split("\n") == ["spa_1  syn_1  queued", "0 pages, 0 profiles", ""]
 
 
-def test_in_fan_out_the_pages_that_are_known_are_told() -> None:
+def test_in_fan_out_the_pages_that_are_known_are_shown() -> None:
     sync = replace(queued(), pages=8, pages_listed=40)
     assert text(*report(sync)).split("\n")[1] == "8 pages of 40 listed, 0 profiles"
     assert "listed" not in text(*report(replace(sync, pages=40)))
@@ -100,7 +100,7 @@ def test_the_report_says_if_not_the_whole_space_was_read() -> None:
     assert "only a part of the space, as requested" in text(*report(completed(complete=False)))
 
 
-def test_a_cluster_that_is_too_small_is_said_to_be() -> None:
+def test_a_cluster_that_is_too_small_is_marked() -> None:
     request = SyncRequest(space_id="spa_1", min_cluster_size=21)
     assert "none: fewer than 21" in text(*report(completed(request=request, outcomes=())))
 
@@ -194,7 +194,7 @@ def test_a_report_says_if_nothing_changed_much() -> None:
     assert "No share of a cluster and no mean has changed much." in text(*report(completed(baseline=same)))
 
 
-def test_a_mean_is_told_to_have_moved_in_standard_deviations() -> None:
+def test_a_mean_moves_in_standard_deviations() -> None:
     before = snapshot({"high_value": 20, "growth": 20, "at_risk": 20}, means={"purchase_count": 3.5})
     shown = text(*report(completed(baseline=before)))
     assert "  Growth: 33.3% → 33.3%; purchase_count -0." in shown

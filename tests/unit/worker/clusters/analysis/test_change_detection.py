@@ -119,7 +119,7 @@ def test_how_much_counts_can_be_chosen() -> None:
     assert len(changed(before, tiny, ChangeThreshold(share_points=0, mean_percent=0))) == 2
 
 
-def test_what_changed_is_said_without_any_value_of_a_category() -> None:
+def test_what_changed_is_reported_without_any_value_of_a_category() -> None:
     before = some(0.3, {"ltv": 100.0}, {"plans": {"very private": 0.5}})
     after = some(0.36, {"ltv": 108.0}, {"plans": {"very private": 0.7}})
     assert changed(before, after) == [

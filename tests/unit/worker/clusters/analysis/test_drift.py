@@ -36,7 +36,7 @@ def test_a_share_moves_in_points_of_the_classified_profiles() -> None:
     ]
 
 
-def test_clusters_come_and_go_and_those_that_nobody_was_in_are_not_told() -> None:
+def test_clusters_come_and_go_and_empty_ones_are_not_reported() -> None:
     drift = compare_snapshots(snapshot({"a": 10, "b": 0, "c": 0}), snapshot({"a": 0, "b": 10, "c": 0}))
     assert {cluster.key: cluster.status for cluster in drift.clusters} == {"a": "vanished", "b": "new"}
     assert {cluster.key: cluster.share_points for cluster in drift.clusters} == {"a": -100, "b": 100}

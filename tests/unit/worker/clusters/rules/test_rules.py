@@ -164,7 +164,7 @@ def test_a_profile_with_none_of_the_deciding_traits_is_in_no_cluster() -> None:
     assert index(made, spend=5) == 2
 
 
-def test_who_is_in_no_cluster_is_told_when_nobody_takes_everyone_else() -> None:
+def test_profiles_in_no_cluster_are_reported_without_a_catch_all() -> None:
     assert index(rules({"trait": "plan", "eq": "pro"}), plan="free") == -1
 
 
@@ -329,7 +329,7 @@ def test_rules_survive_their_journey_in_a_request(conditions: list[dict[str, Any
     assert again.as_json() == made.as_json()
 
 
-def test_only_what_was_said_travels() -> None:
+def test_only_what_was_given_travels() -> None:
     assert rules({"trait": "plan", "in": ["pro"]}).as_json()["clusters"] == [
         {"key": "c0", "when": {"trait": "plan", "in": ["pro"]}}
     ]

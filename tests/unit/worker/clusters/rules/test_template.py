@@ -29,7 +29,7 @@ def test_every_placeholder_stands_for_something_and_nothing_else_does() -> None:
     assert {values[name] for name in unknown} == {"n/a"}
 
 
-def test_a_trait_does_not_take_the_place_of_what_is_said_of_the_cluster() -> None:
+def test_a_trait_does_not_hide_a_placeholder_of_the_cluster() -> None:
     assert placeholders([Trait(name="n", type="number")]) == GENERAL_PLACEHOLDERS
 
 
@@ -55,7 +55,7 @@ def test_a_good_template_is_not_objected_to(text: str) -> None:
         ("{ltv", "a single brace"),
     ],
 )
-def test_what_is_wrong_is_said_with_what_was_probably_meant(text: str, sentence: str) -> None:
+def test_what_is_wrong_is_reported_with_what_was_probably_meant(text: str, sentence: str) -> None:
     (found,) = find_template_faults(text, TRAITS)
     assert found.startswith(sentence)
 

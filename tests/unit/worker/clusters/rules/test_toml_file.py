@@ -196,7 +196,7 @@ def test_the_recipe_ships() -> None:
         (GOOD, "#" * (MAX_TEXT + 1), ["line 1: more than 262,144 characters: this is not a file of rules"]),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line_its_field_and_the_fix(old: str, new: str, expected: list[str]) -> None:
+def test_what_is_wrong_is_reported_with_its_line_its_field_and_the_fix(old: str, new: str, expected: list[str]) -> None:
     found = problems(GOOD.replace(old, new))
     assert len(found) == len(expected), found
     for one, start in zip(found, expected, strict=True):
@@ -406,7 +406,7 @@ def test_whatever_a_text_holds_is_rules_or_a_list_of_problems(text: str) -> None
     assert all(1 <= int(problem.split(":")[0].removeprefix("line ")) <= lines for problem in problems(text))
 
 
-def test_every_fault_is_told_at_once_in_order_of_lines() -> None:
+def test_every_fault_is_reported_at_once_in_order_of_lines() -> None:
     text = GOOD.replace("missing = 0", "missing = true").replace("gt = 100", "gt = true").replace('"big"', '"BIG"')
     assert [problem.split(":")[0] for problem in problems(text)] == ["line 7", "line 14", "line 16"]
 

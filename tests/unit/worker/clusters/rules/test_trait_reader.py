@@ -90,7 +90,7 @@ def test_nothing_else_is_a_boolean(value: object) -> None:
     assert (column.values, list(column.wrong)) == ([True, None], [1])
 
 
-def test_an_empty_list_is_a_value_and_a_list_with_something_unusable_keeps_the_rest() -> None:
+def test_an_empty_list_is_a_value_and_unusable_items_are_left_out() -> None:
     raw: list[object] = [[], ["a", " a ", "b", ""], ["a", 5], ["ada@example.com"], [["a"]], "a", {}, None, "", [None]]
     column = read(raw, type="list")
     assert column.values == [(), ("a", "b"), ("a",), (), (), None, None, None, None, ()]

@@ -38,7 +38,7 @@ def test_an_aggregate_survives_its_bytes() -> None:
         assert Aggregate.from_bytes(aggregate.to_bytes()) == aggregate
 
 
-def test_a_newer_version_is_named_as_such_and_unknown_fields_of_this_one_are_ignored() -> None:
+def test_a_newer_version_is_named_and_unknown_fields_are_ignored() -> None:
     with pytest.raises(NewerVersion) as caught:
         Aggregate.from_bytes(document(version=VERSION + 1))
     assert caught.value.version == VERSION + 1
@@ -48,7 +48,7 @@ def test_a_newer_version_is_named_as_such_and_unknown_fields_of_this_one_are_ign
     assert read.clusters["new"] == read.clusters["at_risk"] == counted(PAGE).clusters["at_risk"]
 
 
-def test_what_version_0_1_0_does_not_know_is_kept_where_that_version_leaves_it_alone() -> None:
+def test_fields_unknown_to_0_1_0_are_kept_where_it_does_not_touch_them() -> None:
     aggregate = counted(PAGE)
     aggregate.unreadable, aggregate.merged = 3, 4
     stored = orjson.loads(aggregate.to_bytes())

@@ -148,7 +148,7 @@ def test_memory_stays_bounded_however_many_shapes_there_are() -> None:
     assert len(data) < 8192
 
 
-def test_the_shapes_of_several_values_are_told_the_most_frequent_first() -> None:
+def test_the_shapes_of_several_values_are_shown_the_most_frequent_first() -> None:
     assert most_frequent_shapes(["1,5"] * 3 + ["n/a"] * 4 + ["$"] * 5 + ["x"] * 2) == ('"$"', '"a/a"')
     assert most_frequent_shapes([]) == ()
 

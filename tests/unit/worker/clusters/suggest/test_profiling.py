@@ -45,7 +45,7 @@ def test_values_that_say_when_they_were_set_are_read_too() -> None:
     assert (found(*wrapped).type, found(*wrapped).words) == ("category", (("pro", 3),))
 
 
-def test_keys_are_counted_where_they_have_a_value_and_the_most_frequent_come_first() -> None:
+def test_keys_with_a_value_are_counted_and_the_most_frequent_come_first() -> None:
     profiles: list[object] = [
         {"traits": {"b": 1, "a": 2, "c": None}},
         {"traits": {"b": 1, "c": " "}},
@@ -58,18 +58,18 @@ def test_keys_are_counted_where_they_have_a_value_and_the_most_frequent_come_fir
     assert [(one.key, one.held) for one in seen.keys] == [("b", 2), ("a", 1)]
 
 
-def test_numbers_and_ages_are_told_as_quantiles_to_three_digits_from_30_on() -> None:
+def test_numbers_and_ages_are_quantiles_to_three_digits_from_30_on() -> None:
     assert found(*range(29)).quantiles == ()
     assert found(*(1000 + 7.77 * i for i in range(101))).quantiles == (1080, 1190, 1390, 1580, 1700)
     assert found(*(NOW - days * DAY for days in range(101))).quantiles == (10, 25, 50, 75, 90)
 
 
-def test_the_bounds_of_numbers_are_told_as_shares() -> None:
+def test_the_bounds_of_numbers_are_shown_as_shares() -> None:
     one = found(0, 0.5, 1, 50, 100, -1, 200, 0.25)
     assert (one.in_unit, one.in_hundred) == (0.5, 0.75)
 
 
-def test_words_are_told_only_if_several_profiles_share_them() -> None:
+def test_words_are_shown_only_if_several_profiles_share_them() -> None:
     assert found(*["pro"] * 5, *["free"] * 3, "secret", "secret").words == (("pro", 5), ("free", 3))
     assert found(*[["a", "b"]] * 3, ["secret"]).words == (("a", 3), ("b", 3))
     assert found(True, True, False).words == (("true", 2),)
@@ -83,7 +83,7 @@ def test_words_are_told_only_if_several_profiles_share_them() -> None:
         *("avatar", "customer name", "card_number", "apiToken"),
     ],
 )
-def test_a_key_that_looks_personal_is_told_by_its_name_alone(key: str) -> None:
+def test_a_key_that_looks_personal_is_shown_by_its_name_alone(key: str) -> None:
     assert found(*["value"] * 50, key=key) == TraitCandidate(key, None, "personal, by its name", 50)
 
 
@@ -103,7 +103,7 @@ def test_a_key_that_only_resembles_one_is_looked_at(key: str) -> None:
         ([[f"word{chr(97 + i)}"] for i in range(20)], "too many different values"),
     ],
 )
-def test_values_that_look_personal_are_not_told(values: list[object], remark: str) -> None:
+def test_values_that_look_personal_are_not_shown(values: list[object], remark: str) -> None:
     one = found(*values)
     assert one.type is None
     assert remark in one.remark

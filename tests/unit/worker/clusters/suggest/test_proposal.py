@@ -32,7 +32,7 @@ def thresholds(rules: Rules) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", ["recipe", "mixed", "wide", "saas"])
-def test_a_sample_of_every_kind_of_space_gives_a_file_that_can_be_used_as_it_is(kind: Any) -> None:
+def test_a_sample_of_every_kind_of_space_gives_a_usable_file(kind: Any) -> None:
     entries = list(profiles(SpaceSpec(500, kind, seed=1)))
     found = suggest(entries, as_of=NOW)
     rules = parse_rules(found.text)
@@ -87,7 +87,7 @@ def test_the_scale_of_a_number_is_guessed_from_its_name_and_bounds(key: str, val
     assert scale != "percentile" or trait.label.endswith("percentile")
 
 
-def test_without_numbers_dates_and_booleans_the_most_frequent_words_make_clusters() -> None:
+def test_with_words_only_the_most_frequent_ones_make_clusters() -> None:
     rules = suggested(*({"plan": plan} for plan in ["pro"] * 10 + ["free"] * 8 + ['say "x"'] * 3 + ["rare"]))
     assert [one["eq"] for one in thresholds(rules).values()] == ["pro", "free", 'say "x"']
 

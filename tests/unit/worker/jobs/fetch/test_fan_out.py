@@ -97,7 +97,7 @@ def same(sync: Sync, chain: Sync) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_in_whatever_order_batches_are_read_the_statistics_are_those_of_the_chain(
+async def test_batches_in_any_order_have_the_statistics_of_the_chain(
     sequence: JobSequence, chain: Sync, seed: int
 ) -> None:
     await sequence.ask(strategy="fan-out")
@@ -107,7 +107,7 @@ async def test_in_whatever_order_batches_are_read_the_statistics_are_those_of_th
     assert await sequence.jobs() == ["syn_1:finalize:3"]
 
 
-async def test_a_walk_lists_without_traits_and_counts_nothing(sequence: JobSequence) -> None:
+async def test_a_fetch_job_lists_without_traits_and_counts_nothing(sequence: JobSequence) -> None:
     await sequence.ask(strategy="fan-out")
     await sequence.run("syn_1:walk:1")
     sync = await sequence.sync()
@@ -116,7 +116,7 @@ async def test_a_walk_lists_without_traits_and_counts_nothing(sequence: JobSeque
     assert sequence.sandbox.journal.count("segment.page") == 0
 
 
-async def test_many_walks_and_batches_of_any_length_are_one_listing(
+async def test_many_fetch_jobs_and_batches_of_any_length_are_one_listing(
     sequence: JobSequence, chain: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fan_out, "MAX_BYTES_PER_BATCH", 150)
@@ -158,7 +158,7 @@ async def test_a_limit_that_is_the_whole_space_leaves_it_complete(sequence: JobS
     assert (await sequence.read()).complete
 
 
-async def test_a_batch_that_is_told_to_stop_goes_to_its_next_try(sequence: JobSequence, chain: Sync) -> None:
+async def test_a_batch_that_is_asked_to_stop_goes_to_its_next_try(sequence: JobSequence, chain: Sync) -> None:
     await sequence.ask(strategy="fan-out")
     await sequence.run("syn_1:walk:1")
     sequence.sandbox.add_fault(Fault("segment", "hold", route="page", page=3))
@@ -189,7 +189,7 @@ async def test_a_batch_that_an_api_makes_wait_for_long_comes_back_later(sequence
     assert same(await sequence.read(), chain)
 
 
-async def test_a_page_that_is_refused_fails_the_sync_with_its_place_and_resume_goes_on(
+async def test_a_refused_page_fails_the_sync_with_its_place_and_resume_works(
     sequence: JobSequence, chain: Sync
 ) -> None:
     await sequence.ask(strategy="fan-out")
@@ -234,7 +234,7 @@ async def test_pages_that_are_shorter_with_traits_fail_the_sync_for_good(
     assert "100 profiles without their traits, but 50 with them" in failed.error.message
 
 
-async def test_a_walk_that_is_told_to_stop_keeps_what_it_has_listed(sequence: JobSequence, chain: Sync) -> None:
+async def test_a_fetch_job_that_is_asked_to_stop_keeps_what_it_has_listed(sequence: JobSequence, chain: Sync) -> None:
     await sequence.ask(strategy="fan-out")
     sequence.sandbox.add_fault(Fault("segment", "hold", route="listing", page=11))
     running = asyncio.create_task(sequence.run("syn_1:walk:1"))
@@ -250,7 +250,7 @@ async def test_a_walk_that_is_told_to_stop_keeps_what_it_has_listed(sequence: Jo
 
 
 @pytest.mark.parametrize(("strategy", "listings"), [("fan-out", 1), ("chain", 0)])
-async def test_a_worker_knows_while_one_of_its_walks_lists_for_all(
+async def test_a_worker_knows_while_one_of_its_fetch_jobs_lists_for_all(
     sequence: JobSequence, strategy: str, listings: int
 ) -> None:
     await sequence.ask(strategy=strategy)

@@ -52,7 +52,7 @@ def _cancels_after(page: int) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
-async def test_a_walk_that_is_told_to_stop_right_after_a_page_counts_that_page_once(
+async def test_a_fetch_job_stopped_right_after_a_page_counts_it_once(
     page: int, fake_pool: StorePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, new_session() as session:
@@ -71,7 +71,7 @@ async def test_a_walk_that_is_told_to_stop_right_after_a_page_counts_that_page_o
         assert (ended.pages, ended.profiles, ended.complete) == (3, 500, True)
 
 
-async def test_the_log_says_which_pages_a_walk_has_read_if_any(
+async def test_the_log_says_which_pages_a_fetch_job_has_read_if_any(
     fake_pool: StorePool, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "segment_personas.jobs")

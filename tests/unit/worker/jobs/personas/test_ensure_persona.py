@@ -106,7 +106,7 @@ async def test_posts_whose_connections_take_longer_than_a_claim_lasts_are_sent(f
         assert len(stage.sandbox.posts) == 3
 
 
-async def test_connections_that_are_never_made_in_time_end_the_sync_within_the_budget(fake_pool: StorePool) -> None:
+async def test_connections_that_always_time_out_end_the_sync_within_the_budget(fake_pool: StorePool) -> None:
     async with staged(fake_pool, takes_s=lambda method: 99.0 if method == "POST" else 0.0) as stage:
         await stage.read()
         began_at = stage.time.now

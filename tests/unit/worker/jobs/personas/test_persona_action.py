@@ -92,7 +92,7 @@ def test_a_part_of_a_space_does_not_overwrite_what_comes_from_all_of_it(sent: Se
     assert decided(replace(RECORD, sent=sent), mean(200.0), complete=False) == PersonaAction("skip", "partial")
 
 
-def test_a_part_of_a_space_may_if_it_is_allowed_to_or_the_persona_came_from_a_part_too() -> None:
+def test_a_part_may_update_if_allowed_or_if_a_part_made_the_persona() -> None:
     allowed = REQUEST.model_copy(update={"allow_partial": True})
     assert decided(request=allowed, payload=mean(200.0), complete=False).action == "update"
     assert decided(replace(RECORD, complete=False), mean(200.0), complete=False).action == "update"

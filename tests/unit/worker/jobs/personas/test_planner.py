@@ -138,9 +138,7 @@ async def test_in_the_place_of_a_deleted_one_another_that_is_listed_would_be_upd
 
 
 @pytest.mark.parametrize("fault", [read("status", status=404), read("status", status=405), read("html")])
-async def test_a_persona_that_is_listed_and_cannot_be_asked_for_is_there_all_the_same(
-    fake_pool: StorePool, fault: Fault
-) -> None:
+async def test_a_listed_persona_that_cannot_be_read_counts_as_existing(fake_pool: StorePool, fault: Fault) -> None:
     async with planning(fake_pool, fault) as preview:
         persona_id = await preview.make()
         first, *_ = await preview.plan()
@@ -162,7 +160,7 @@ async def test_a_plan_that_has_to_wait_goes_on_where_it_stopped(fake_pool: Store
         assert preview.box.journal.count("mavera.read") == 3 + 1
 
 
-async def test_what_has_not_changed_would_be_left_and_what_is_not_listed_would_be_sent(fake_pool: StorePool) -> None:
+async def test_unchanged_personas_are_left_and_unlisted_ones_are_sent(fake_pool: StorePool) -> None:
     async with planning(fake_pool) as preview:
         for cluster in (0, 1):
             await preview.record(await preview.make(cluster), cluster, sent=True)

@@ -22,7 +22,7 @@ def summary(n: int = 40, **traits: Any) -> ClusterSummary:
     return ClusterSummary("growth", n, 0.5, **{"numbers": {}, "categories": {}, **traits})
 
 
-def test_a_number_is_told_with_its_spread_in_its_own_scale() -> None:
+def test_a_number_is_shown_with_its_spread_in_its_own_scale() -> None:
     found = summary(numbers={"spend": NumberSummary(120.4, 40, std=30.0, median=110.0, p10=80.0, p90=200.0)})
     assert describe_trait(found, MONEY) == {
         "spend": "€120",
@@ -34,7 +34,7 @@ def test_a_number_is_told_with_its_spread_in_its_own_scale() -> None:
     }
 
 
-def test_a_rank_is_told_as_a_rank_and_its_spread_in_points() -> None:
+def test_a_rank_is_shown_as_a_rank_and_its_spread_in_points() -> None:
     found = describe_trait(
         summary(numbers={"expansion": NumberSummary(0.52, 40, std=0.29, median=0.5, p10=0.1, p90=0.9)}), RANK
     )
@@ -54,11 +54,11 @@ def test_a_mean_stands_on_three_profiles_and_its_spread_on_thirty(
     ("days", "text"),
     [(240.4, "240 days ago"), (1.2, "1 day ago"), (0.3, "0 days ago"), (-0.3, "0 days ago"), (-12, "in 12 days")],
 )
-def test_a_date_is_told_by_its_age(days: float, text: str) -> None:
+def test_a_date_is_shown_by_its_age(days: float, text: str) -> None:
     assert format_value(DATE, days) == text
 
 
-def test_a_category_is_told_by_its_values_and_from_thirty_profiles_on_with_their_shares() -> None:
+def test_a_category_shows_its_values_and_from_30_profiles_their_shares() -> None:
     trait = Trait(name="plans", type="category")
     top = (CategoryShare("pro", 20, 2 / 3), CategoryShare("free", 10, 1 / 3))
     assert describe_trait(summary(categories={"plans": CategorySummary(top, 30)}), trait) == {
@@ -71,12 +71,12 @@ def test_a_category_is_told_by_its_values_and_from_thirty_profiles_on_with_their
 
 
 @pytest.mark.parametrize(("share", "coverage", "text"), [(0.4, 30, "40%"), (0.0, 30, "0%"), (0.4, 29, None)])
-def test_a_boolean_is_told_by_its_share_from_thirty_profiles_on(share: float, coverage: int, text: str | None) -> None:
+def test_a_boolean_is_shown_by_its_share_from_thirty_profiles_on(share: float, coverage: int, text: str | None) -> None:
     trait = Trait(name="trial", type="boolean")
     assert describe_trait(summary(booleans={"trial": BooleanSummary(share, coverage)}), trait)["trial"] == text
 
 
-def test_of_what_nobody_has_nothing_is_told() -> None:
+def test_a_trait_that_no_profile_has_is_not_shown() -> None:
     traits = [MONEY, DATE, *(Trait(name=kind, type=kind) for kind in ("category", "list", "boolean"))]
     found = describe_traits(summary(n=0), traits)
     assert len(found) == 6 + 5 + 3 + 3 + 2

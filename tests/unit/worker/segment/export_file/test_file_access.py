@@ -35,7 +35,7 @@ def content(opener: Opener, file: object) -> bytes:
         return opened.read()
 
 
-def test_a_file_under_the_directory_is_read_by_its_name_there_or_its_whole_name(home: Path) -> None:
+def test_a_file_in_the_directory_is_read_by_its_relative_or_whole_name(home: Path) -> None:
     assert content(folder_opener(home), "profiles.ndjson") == b"{}"
     assert content(folder_opener(home), home / "profiles.ndjson") == b"{}"
     (home / "a link").symlink_to("profiles.ndjson")
@@ -52,7 +52,7 @@ def test_the_directory_itself_may_be_a_link(home: Path) -> None:
 @pytest.mark.parametrize(
     "file", ["../elsewhere/secret", "/etc/passwd", "../home-too/secret", "link/secret", "dangling"]
 )
-def test_nothing_else_is_read_and_nothing_said_about_it(home: Path, file: str) -> None:
+def test_nothing_else_is_read_or_mentioned(home: Path, file: str) -> None:
     (home / "link").symlink_to("../elsewhere")
     (home / "dangling").symlink_to("../elsewhere/nothing")
     assert code(folder_opener(home), file) == "file_forbidden"

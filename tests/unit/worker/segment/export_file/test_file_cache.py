@@ -80,7 +80,7 @@ async def test_a_file_is_opened_once_for_all_its_pages_and_closed_at_its_end(
     assert (len(opener.opened), opener.still_open) == (1, 0)
 
 
-async def test_the_next_walk_goes_on_with_the_open_file_and_an_older_place_opens_it_anew(
+async def test_the_next_fetch_job_uses_the_open_file_an_older_place_reopens_it(
     files: OpenFiles, opener: Counting, tmp_path: Path
 ) -> None:
     path = tmp_path / "profiles.ndjson.gz"
@@ -153,7 +153,7 @@ async def test_a_file_that_is_closed_while_it_is_read_closes_when_the_page_is_th
     await until(lambda: not opener.still_open)
 
 
-async def test_an_idle_file_is_closed_and_a_later_walk_opens_it_anew(
+async def test_an_idle_file_is_closed_and_a_later_fetch_job_opens_it_anew(
     files: OpenFiles, opener: Counting, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_cache, "IDLE_S", 0.01)

@@ -131,7 +131,7 @@ def test_a_file_of_the_same_size_written_later_is_another(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("cut", [1, 5, 9, 200])
-def test_a_compressed_file_that_ends_too_early_fails_and_never_passes_for_whole(tmp_path: Path, cut: int) -> None:
+def test_a_compressed_file_that_ends_too_early_fails(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "profiles.ndjson.gz"
     path.write_bytes(gzip.compress(ROWS)[:-cut])
     error = failure(lambda: read_from(path, None))
@@ -147,7 +147,7 @@ def test_what_is_named_gz_and_is_not_fails_with_a_clear_code(tmp_path: Path, spo
     assert "not compressed by gzip as it should be, or ends too early" in str(error)
 
 
-def test_a_disk_that_fails_is_told_with_the_systems_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_is_reported_with_the_systems_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "profiles"
     path.write_bytes(ROWS)
     opened = NdjsonFile(str(path), open_any_file, None)

@@ -415,7 +415,7 @@ async def two_outages(outage: Outage) -> None:
     await outage.wait_out(Redis().ask)
 
 
-def test_an_outage_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_reported_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     run_in_virtual_time(lambda: two_outages(Outage(math.inf)))
     lines = told(caplog)
@@ -424,7 +424,7 @@ def test_an_outage_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixtu
     assert lines[1] == "Redis is back"
 
 
-def test_a_hiccup_and_a_command_line_that_says_so_itself_are_not_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hiccup_and_a_command_line_that_says_so_itself_are_not_reported(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 
     async def hiccup() -> None:

@@ -145,7 +145,7 @@ def test_no_more_is_made_up_for_than_a_burst() -> None:
     run_in_virtual_time(body)
 
 
-def test_a_worker_that_gets_the_processor_a_fifth_of_the_time_still_uses_the_rate() -> None:
+def test_a_worker_with_a_fifth_of_the_processor_still_uses_the_rate() -> None:
     """20 ms of every 100, as a container's CPU limit has it."""
 
     async def throttled(seconds: float) -> None:
@@ -528,7 +528,7 @@ def spaced(scope: RateScope, margin: float) -> Any:
     return pytest.approx(1 / (scope.most * (1 - margin)), abs=MICRO)
 
 
-def test_each_429_leaves_more_room_up_to_half_of_the_limit_and_quiet_takes_it_back() -> None:
+def test_each_429_widens_the_margin_up_to_half_and_quiet_narrows_it() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             for margin in (0.06, 0.08, 0.12, 0.20, 0.36, 0.5, 0.5):
@@ -574,7 +574,7 @@ def test_a_429_takes_from_a_window_too() -> None:
 LIMITED = Allowance(limit=10)
 
 
-def test_a_lower_limit_than_ours_slows_everyone_down_for_as_long_as_it_is_named() -> None:
+def test_a_lower_limit_slows_everyone_down_as_long_as_it_is_named() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, FAST)
@@ -595,7 +595,7 @@ def test_a_lower_limit_than_ours_slows_everyone_down_for_as_long_as_it_is_named(
 
 
 @pytest.mark.parametrize("said", [LIMITED, Allowance(100, pause_s=20)])
-def test_news_that_redis_cannot_be_told_is_told_at_the_next_slot(said: Allowance) -> None:
+def test_news_that_does_not_reach_redis_is_sent_with_the_next_slot(said: Allowance) -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             connection = Connection(pool)

@@ -57,7 +57,7 @@ async def test_a_listing_that_is_sent_twice_adds_its_batches_once(fan_out: FanOu
 
 
 @pytest.mark.parametrize("change", [{"epoch": 0}, {"holder": "another"}])
-async def test_a_walk_that_is_over_lists_nothing(fan_out: FanOut, change: dict[str, object]) -> None:
+async def test_a_fetch_job_that_is_over_lists_nothing(fan_out: FanOut, change: dict[str, object]) -> None:
     await fan_out.start(1)
     before = await fan_out.dump()
     fan_out.lease = replace(fan_out.lease, **change)  # type: ignore[arg-type]
@@ -148,7 +148,7 @@ async def test_statistics_of_a_lost_past_are_not_written_over_those_of_now(fan_o
 # What follows
 
 
-async def test_a_walk_that_finds_no_room_leaves_and_waits_in_nobodys_slot(fan_out: FanOut) -> None:
+async def test_a_fetch_job_that_finds_no_room_leaves_and_waits_in_nobodys_slot(fan_out: FanOut) -> None:
     await fan_out.start(SLOTS, leave=True)
     sync = await fan_out.get()
     assert (sync.state, sync.epoch) == (SyncState.FETCHING, 2)
@@ -157,7 +157,7 @@ async def test_a_walk_that_finds_no_room_leaves_and_waits_in_nobodys_slot(fan_ou
         await fan_out.jobs.begin("s1", 2, "walk", "holder")
 
 
-async def test_the_batch_that_makes_room_starts_the_next_walk_and_no_other_does(fan_out: FanOut) -> None:
+async def test_only_the_batch_that_makes_room_starts_the_next_fetch_job(fan_out: FanOut) -> None:
     await fan_out.start(SLOTS, leave=True)
     for number in range(1, SLOTS // 4):
         assert (await fan_out.read(number)).epoch == 2
@@ -169,7 +169,7 @@ async def test_the_batch_that_makes_room_starts_the_next_walk_and_no_other_does(
     assert (fan_out.listing.batches, fan_out.listing.pages) == (SLOTS, PAGES * SLOTS)
 
 
-async def test_a_walk_that_leaves_with_room_has_a_next_walk(fan_out: FanOut) -> None:
+async def test_a_fetch_job_that_leaves_with_room_has_a_next_fetch_job(fan_out: FanOut) -> None:
     await fan_out.start(SLOTS - SLOTS // 4, leave=True)
     assert (await fan_out.get()).epoch == 2
     assert "s1:walk:2" in await fan_out.queued()
@@ -190,7 +190,7 @@ async def test_the_last_batch_starts_the_finalizer(fan_out: FanOut) -> None:
     assert (await fan_out.begin()).checkpoint.pages == 2 * PAGES
 
 
-async def test_a_walk_whose_batches_are_all_counted_starts_the_finalizer(fan_out: FanOut) -> None:
+async def test_a_fetch_job_whose_batches_are_all_counted_starts_the_finalizer(fan_out: FanOut) -> None:
     await fan_out.start(1)
     await fan_out.read(1)
     await fan_out.list(0, ended=True, leave=True)
@@ -336,7 +336,7 @@ async def test_resume_goes_on_with_the_listing_and_every_batch(fan_out: FanOut) 
 
 
 @pytest.mark.parametrize(("batches", "ended"), [(SLOTS, False), (2, True)])
-async def test_resume_starts_no_walk_where_none_is_due(fan_out: FanOut, batches: int, ended: bool) -> None:
+async def test_resume_starts_no_fetch_job_where_none_is_due(fan_out: FanOut, batches: int, ended: bool) -> None:
     await fan_out.start(batches, ended=ended, leave=True)
     await fan_out.batches.fail(await fan_out.lease_of(1), FAILURE)
     await resume(fan_out)
@@ -443,7 +443,7 @@ async def test_progress_of_other_batches_does_not_hide_a_batch_lost_repeatedly(f
     assert await revive(fan_out, key, most=1) == "revived"
 
 
-async def test_fifty_watchers_make_one_next_try(fan_out: FanOut) -> None:
+async def test_fifty_watchdogs_make_one_next_try(fan_out: FanOut) -> None:
     await fan_out.start(1)
     lease = await fan_out.lease_of(1)
     await fan_out.silence()
@@ -488,7 +488,7 @@ async def test_a_sync_whose_batches_are_read_is_not_silent(fan_out: FanOut) -> N
     }
 
 
-async def test_a_silent_walk_is_replaced_and_its_batches_go_on(fan_out: FanOut) -> None:
+async def test_a_silent_fetch_job_is_replaced_and_its_batches_go_on(fan_out: FanOut) -> None:
     await fan_out.start(2)
     begun = await fan_out.begin_batch(1)
     await fan_out.silence()

@@ -145,7 +145,7 @@ async def test_a_job_that_has_handed_over_writes_nothing(syncs: Syncs, name: str
 
 
 @pytest.mark.parametrize("name", [name for name, (state, _) in MOVES.items() if state is SyncState.FINALIZING])
-async def test_a_walk_does_not_finalize(syncs: Syncs, name: str) -> None:
+async def test_a_fetch_job_does_not_finalize(syncs: Syncs, name: str) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
     await refused(syncs, name, replace(lease, state=SyncState.FINALIZING))
 
@@ -224,7 +224,7 @@ async def test_a_hand_over_begins_a_new_epoch_of_the_same_state(syncs: Syncs, st
     assert (await syncs.begin()).checkpoint.trouble_ms == 7
 
 
-async def test_the_last_commit_of_a_walk_moves_the_sync_on(syncs: Syncs) -> None:
+async def test_the_last_commit_of_a_fetch_job_moves_the_sync_on(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
     await syncs.pool.hset(keys.sync("s1"), "revivals", "2")
     await syncs.jobs.commit(

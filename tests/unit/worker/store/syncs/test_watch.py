@@ -35,7 +35,7 @@ async def revive(syncs: Syncs, *, most: int = 5, sync_id: str = "s1") -> str:
     )
 
 
-async def test_one_watcher_looks_at_a_time(syncs: Syncs) -> None:
+async def test_one_watchdog_looks_at_a_time(syncs: Syncs) -> None:
     answers = await asyncio.gather(*(syncs.watchdog.lock_watch(60) for _ in range(50)))
     assert answers.count(True) == 1
     assert 0 < await syncs.pool.pttl(WATCH) <= 60_000
@@ -145,7 +145,7 @@ async def test_a_job_that_stands_in_the_queue_is_waited_for(syncs: Syncs, delay_
     assert await revive(syncs) == "early"
 
 
-async def test_fifty_watchers_do_not_multiply_jobs(syncs: Syncs) -> None:
+async def test_fifty_watchdogs_do_not_multiply_jobs(syncs: Syncs) -> None:
     await syncs.bring(SyncState.FETCHING)
     await silence(syncs)
     seen = await syncs.get()

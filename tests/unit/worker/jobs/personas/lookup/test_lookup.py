@@ -254,7 +254,7 @@ async def find(services: WorkerServices, caller: ApiCaller) -> str | None:
     return await finder.find(replace(payload(f"Growth segment {mine}"), name="Segment CDP: Growth"), mine)
 
 
-async def test_more_personas_than_are_read_are_a_doubt_that_looking_again_does_not_end(fake_pool: StorePool) -> None:
+async def test_more_rows_than_are_read_stay_in_doubt_when_looked_up_again(fake_pool: StorePool) -> None:
     numbers = itertools.count()
 
     async def page() -> AsyncIterator[bytes]:
@@ -274,7 +274,7 @@ async def test_in_an_account_without_custom_personas_there_is_surely_none(fake_p
         assert await find(services, caller) is None
 
 
-async def test_the_persona_of_another_space_is_not_taken_and_not_doubted_if_it_is_recorded(
+async def test_a_recorded_persona_of_another_space_is_neither_taken_nor_doubted(
     fake_pool: StorePool,
 ) -> None:
     options = SandboxOptions({}, mavera_shown=40, mavera_reads=False)

@@ -39,7 +39,7 @@ def test_a_run_of_redis_that_this_process_has_seen_begin_is_as_old_as_that() -> 
     assert watch.steady_s("run 1", 100) == 0
 
 
-def test_a_run_whose_clock_was_set_back_is_as_old_as_this_process_has_watched_it() -> None:
+def test_a_redis_whose_clock_was_set_back_is_as_old_as_it_was_watched() -> None:
     now = [100.0]
     watch = SettleWatch(lambda: now[0])
     assert watch.steady_s("run 1", 0) == 0
