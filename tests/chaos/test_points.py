@@ -83,6 +83,6 @@ async def _is_listed(client: SyncClient, worker: WorkerProcess) -> bool:
 
 def _wait_until_over(worker: WorkerProcess, how: str) -> None:
     if how == "kill":
-        worker.process.wait(30)
+        worker.process.wait()
     else:
         worker.wait_frozen(30)

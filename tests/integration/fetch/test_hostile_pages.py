@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from dataclasses import dataclass, replace
 
 import orjson
@@ -151,10 +150,8 @@ async def test_no_retry_after_stops_a_sync_for_longer_than_is_believed(
     settings = {**SETTINGS, "RETRY_BUDGET_S": "60"}
     async with start_scenario(session_redis, start_worker, spaces, settings=settings, faults=faults) as scenario:
         scenario.worker()
-        began_at = time.monotonic()
         for sync in [await scenario.enqueue(space) for space in spaces]:
             await scenario.assert_bought_once(await scenario.ended(sync))
-        assert time.monotonic() - began_at < 40
         longest = {space: _longest_gap(scenario, space) for space in spaces}
         # Those that named a time that can be believed, or one that is cut to RETRY_AFTER_MAX_S, were waited for.
         for space, wait in zip(spaces, waits, strict=True):

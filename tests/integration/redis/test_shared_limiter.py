@@ -14,11 +14,10 @@ from tests.support.servers.redis_server import RedisServer
 from worker.models.allowance import Allowance
 from worker.store import Limiter, RateScope, StorePool, keys, redis_pool
 from worker.store.connection.pool import closing
-from worker.store.ratelimit.limiter import LATE_S
 from worker.store.ratelimit.rate_scope import BURST_S
 
 CALLERS = 4
-SLOW_S = 0.3  # what the machine itself may take
+CLOCKS_S = 0.001  # by which the wall clock and the monotonic clock of one machine may differ after half a second
 SCOPE = RateScope("shared", gap_s=0.004, most=20, window_s=0.5)
 
 
@@ -40,21 +39,20 @@ async def test_four_callers_keep_one_window_on_a_real_redis(pools: list[StorePoo
         one = Limiter(pool, SCOPE)
         for _ in range(20):
             await one.wait_for_slot(60)
-            sent.append(time.monotonic())
+            sent.append(time.time())
             looks.append([int(slot) for slot in await pool.lrange(keys.limit("shared") + ":log", 0, -1)])
 
-    async with asyncio.timeout(100):
-        await asyncio.gather(*(caller(pool) for pool in pools))
+    await asyncio.gather(*(caller(pool) for pool in pools))
 
     assert len(sent) == 80
     for slots in looks:
         assert min((later - earlier for earlier, later in pairwise(slots)), default=4_000) >= 4_000
         windows_us = [later - earlier for earlier, later in zip(slots, slots[20:], strict=False)]
         assert min(windows_us, default=500_000) >= 500_000
-    # A request goes out no earlier than its slot and at most so much later, but for what the machine itself takes.
-    moments = sorted(sent)
-    windows = [later - earlier for earlier, later in zip(moments, moments[20:], strict=False)]
-    assert min(windows) >= SCOPE.window_s - LATE_S - SLOW_S
+    # No request goes out before its slot. How much later it does is up to the machine: what a server then counts is
+    # tested in virtual time, in `test_limiter_full_speed`.
+    given_out = sorted({slot for slots in looks for slot in slots})
+    assert all(at >= slot / 1e6 - CLOCKS_S for at, slot in zip(sorted(sent), given_out, strict=False))
 
 
 async def test_a_penalty_of_one_holds_for_all_on_a_real_redis(pools: list[StorePool]) -> None:
@@ -73,17 +71,13 @@ async def test_four_processes_share_one_pace_on_a_real_redis(pools: list[StorePo
         for _ in range(10):
             await one.wait_for_slot(60)
 
-    async with asyncio.timeout(100):
-        limiters = [Limiter(pool, scope) for pool in pools]
-        await asyncio.gather(*(caller(one) for one in limiters for _ in range(5)))
+    limiters = [Limiter(pool, scope) for pool in pools]
+    await asyncio.gather(*(caller(one) for one in limiters for _ in range(5)))
     slots = [int(slot) for slot in await pools[0].lrange(keys.limit("paced") + ":log", 0, -1)]
     assert len(slots) == 200  # a slot that was not used was given back
     assert slots == sorted(slots)
     pace_us = 1e6 / (200 * 0.96)
-    assert (
-        min(last - first for first, last in zip(slots, slots[100:], strict=False))
-        >= 100 * pace_us - (BURST_S + LATE_S) * 1e6
-    )
+    assert min(last - first for first, last in zip(slots, slots[100:], strict=False)) >= 100 * pace_us - BURST_S * 1e6
 
 
 async def test_what_one_hears_slows_all_down_on_a_real_redis(pools: list[StorePool]) -> None:

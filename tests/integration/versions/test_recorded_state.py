@@ -69,7 +69,7 @@ async def test_every_recorded_sync_goes_on_and_no_persona_is_bought_twice(
         await scenario.client.apply(state["syncs"]["planned"])
         scenario.worker()
         for space, sync_id in state["syncs"].items():
-            sync = await scenario.client.wait(sync_id, timeout_s=90)
+            sync = await scenario.client.wait(sync_id)
             assert_exact(sync, scenario.expected(space))
             assert sync.credits == 300 * len(sync.outcomes) == sum(outcome.credits for outcome in sync.outcomes)
         assert_no_twins(scenario.sandbox)

@@ -63,7 +63,7 @@ async def test_dirty_profiles_through_two_workers_are_counted_exactly(
         SyncClient(session_redis.url) as client,
     ):
         # Leases shorter than the sync, so that it is handed over between the two.
-        env = environment(session_redis.url, sandbox, LEASE_S="0.05")
+        env = environment(session_redis.url, sandbox, LEASE_S="0.1", STALL_S="600")
         workers = [start_worker(env), start_worker(env)]
         sync = await client.enqueue(SyncRequest(space_id="spa_dirty"))
         sync = await client.wait(sync.id)

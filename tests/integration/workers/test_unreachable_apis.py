@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,15 @@ from tests.support.servers.tls import identity, tls_front
 from tests.support.servers.web_server import answer, serving
 from worker.models.sync import SyncState
 
-SETTINGS = {"LEASE_S": "30", "RETRY_BUDGET_S": "120"}
-"""A budget that a problem which was retried would not have spent by the end of a test."""
-ENOUGH_S = 60
+SETTINGS = {"LEASE_S": "30", "RETRY_BUDGET_S": "3600"}
+"""A budget that outlasts a test: a problem that is retried ends no sync before the time-out of the test."""
 
 
 async def assert_stopped(scenario: Scenario, code: str, words: str) -> None:
-    began_at = time.monotonic()
     sync = await scenario.sync(dialect="inline")
     assert sync.error
     assert (sync.state, sync.error.code, sync.error.resumable) == (SyncState.FAILED, code, True), sync.error
     assert words in sync.error.message
-    assert time.monotonic() - began_at < ENOUGH_S
     assert scenario.sandbox.posts == []
 
 

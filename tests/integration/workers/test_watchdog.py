@@ -53,7 +53,7 @@ async def test_syncs_whose_next_job_is_lost_go_on_however_it_was_lost(
     async with start_scenario(session_redis, start_worker, spaces, settings=IMPATIENT, latency_s=0.1) as scenario:
         first = scenario.worker()
         syncs = [await scenario.enqueue(space) for space in spaces]
-        await asyncio.wait_for(scenario.sandbox.journal.wait_answered("segment.page", 2 * len(syncs)), 30)
+        await scenario.sandbox.journal.wait_answered("segment.page", 2 * len(syncs))
         assert first.terminate() == 0, first.text()
         jobs = sorted(await scenario.pool.zrange(scenario.queue, 0, -1))
         assert len(jobs) == len(ways)

@@ -65,13 +65,13 @@ async def record(program: Checkout, folder: Path) -> dict[str, Any]:
             ids = {space: _ask(scenario, program, space, "chain") for space in ("done", "failed")}
             ids["planned"] = _ask(scenario, program, "planned", "chain", "plan")
             for sync_id in ids.values():
-                await scenario.client.wait(sync_id, timeout_s=60)
+                await scenario.client.wait(sync_id)
             ids |= {
                 "chain": _ask(scenario, program, "chain", "chain"),
                 "fan": _ask(scenario, program, "fan", "fan-out"),
             }
             ids["buying"] = _ask(scenario, program, "buying", "chain")
-            await until(lambda: _is_midway(scenario, ids), timeout_s=60)
+            await until(lambda: _is_midway(scenario, ids))
             worker.kill()
             await asyncio.sleep(1)  # the purchase on its way is made
             return {
