@@ -138,8 +138,8 @@ class Echo:
 
     async def __call__(self) -> AsyncIterator[bytes]:
         request = self.web.requests[-1]
-        said = {"message": f"This cannot be: {request.body.decode()}", "code": "invalid", "param": "description"}
-        yield answer(body=b'{"data": []}') if request.method == "GET" else answer(422, orjson.dumps({"error": said}))
+        refusal = {"message": f"This cannot be: {request.body.decode()}", "code": "invalid", "param": "description"}
+        yield answer(body=b'{"data": []}') if request.method == "GET" else answer(422, orjson.dumps({"error": refusal}))
 
 
 def page(cursor: str | None) -> bytes:

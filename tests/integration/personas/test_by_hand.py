@@ -170,10 +170,10 @@ async def test_personas_that_carry_one_reference_and_those_left_behind_are_named
         findings = [
             finding async for finding in examine(runner.settings, "spa", load_chosen_rules(runner.settings, None))
         ]
-        told = [finding.found for finding in findings if finding.what == "Personas"]
+        found_texts = [finding.found for finding in findings if finding.what == "Personas"]
         assert {finding.verdict for finding in findings if finding.what == "Personas"} == {"warn"}
-        assert any(f"{growth}, {twin.id} carry" in text for text in told)
-        assert any(f"no sync updates {growth}" in text for text in told)
+        assert any(f"{growth}, {twin.id} carry" in text for text in found_texts)
+        assert any(f"no sync updates {growth}" in text for text in found_texts)
 
 
 async def test_the_list_of_records_needs_no_mavera(

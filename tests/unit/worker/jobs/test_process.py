@@ -59,5 +59,5 @@ def test_importing_the_package_leaves_the_collector_of_its_process_alone() -> No
     code = (
         "import gc; before = gc.get_threshold(); import worker, producer.cli.app; print(before == gc.get_threshold())"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "True"
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert completed.stdout.strip() == "True"

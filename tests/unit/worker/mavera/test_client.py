@@ -454,7 +454,7 @@ async def test_a_full_page_that_says_nothing_may_not_be_the_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "cursor", "doubt"),
+    ("body_fields", "cursor", "doubt"),
     [
         ({}, None, False),
         ({"next_cursor": "c"}, "c", False),
@@ -484,9 +484,9 @@ async def test_a_full_page_that_says_nothing_may_not_be_the_last() -> None:
     ],
 )
 async def test_a_listing_is_complete_only_if_nothing_says_otherwise(
-    said: dict[str, object], cursor: str | None, doubt: bool
+    body_fields: dict[str, object], cursor: str | None, doubt: bool
 ) -> None:
-    body = json.dumps({"data": [{"id": "per_1"}], **said}).encode()
+    body = json.dumps({"data": [{"id": "per_1"}], **body_fields}).encode()
     async with serving(answer(200, body)) as web, client(web.url) as mavera:
         page = await mavera.list_page(FAMILY, None, before=0)
     assert (page.personas, page.cursor, bool(page.doubt)) == ([Persona(id="per_1")], cursor, doubt), page.doubt

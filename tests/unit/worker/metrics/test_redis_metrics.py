@@ -74,7 +74,7 @@ async def test_metrics_show_persistence_workers_and_syncs_of_a_real_redis(real_p
         assert f"segment_personas_{line}" in text
 
 
-async def test_redis_is_asked_once_while_values_are_fresh_and_missing_when_it_is_away() -> None:
+async def test_redis_is_asked_once_while_values_are_fresh() -> None:
     now, answers = 100.0, 0
 
     async def read() -> StoreReport:

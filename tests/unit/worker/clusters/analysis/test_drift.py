@@ -72,13 +72,13 @@ def test_the_difference_is_cohens_d(before: list[int], now: list[int]) -> None:
     pooled = sqrt(
         ((len(before) - 1) * stdev(before) ** 2 + (len(now) - 1) * stdev(now) ** 2) / (len(before) + len(now) - 2)
     )
-    told = standardised_difference(
+    found = standardised_difference(
         *(NumberSnapshot(n=len(values), mean=mean(values), std=stdev(values)) for values in (before, now))
     )
     if pooled:
-        assert told == pytest.approx((mean(now) - mean(before)) / pooled)
+        assert found == pytest.approx((mean(now) - mean(before)) / pooled)
     else:
-        assert told == (0.0 if before[0] == now[0] else None)
+        assert found == (0.0 if before[0] == now[0] else None)
 
 
 def test_a_snapshot_round_trips_and_drops_means_if_it_is_too_large() -> None:

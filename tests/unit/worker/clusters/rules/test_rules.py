@@ -357,7 +357,7 @@ def test_differences_name_the_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "place", "said"),
+    ("condition", "place", "fragment"),
     [
         ({"trait": "plna", "eq": "pro"}, "trait", "did you mean plan?"),
         ({"trait": "nothing_like_it", "eq": "pro"}, "trait", "there are spend, score"),
@@ -384,16 +384,16 @@ def test_differences_name_the_parts() -> None:
     ],
 )
 def test_a_condition_that_makes_no_sense_is_refused_where_it_stands(
-    condition: dict[str, Any], place: str, said: str
+    condition: dict[str, Any], place: str, fragment: str
 ) -> None:
     found = faults(lambda: rules(condition, None))
     path = f"clusters.0.when.{place}".rstrip(".")
     assert path in found, found
-    assert said in found[path]
+    assert fragment in found[path]
 
 
 @pytest.mark.parametrize(
-    ("trait", "place", "said"),
+    ("trait", "place", "fragment"),
     [
         ({"name": "Spend", "type": "number"}, "name", "pattern"),
         ({"name": "traits", "type": "number"}, "name", "choose another name"),
@@ -413,9 +413,9 @@ def test_a_condition_that_makes_no_sense_is_refused_where_it_stands(
         ({"name": "a", "type": "date", "unknown": 0}, "unknown", "Extra inputs"),
     ],
 )
-def test_a_trait_that_makes_no_sense_is_refused(trait: dict[str, Any], place: str, said: str) -> None:
+def test_a_trait_that_makes_no_sense_is_refused(trait: dict[str, Any], place: str, fragment: str) -> None:
     found = faults(lambda: Trait.model_validate(trait))
-    assert said in found[place]
+    assert fragment in found[place]
 
 
 @pytest.mark.parametrize(

@@ -82,5 +82,5 @@ async def test_the_log_says_which_pages_a_fetch_job_has_read_if_any(
         await _walk(services, "syn_1", 1)
         await time.sleep(60)
         await _walk(services, "syn_1", 2)
-    said = [record.getMessage() for record in caplog.records if "fetch job of epoch" in record.getMessage()]
-    assert said == ["syn_1: fetch job of epoch 1 read no page", "syn_1: fetch job of epoch 2 read pages 1 to 3"]
+    logged = [record.getMessage() for record in caplog.records if "fetch job of epoch" in record.getMessage()]
+    assert logged == ["syn_1: fetch job of epoch 1 read no page", "syn_1: fetch job of epoch 2 read pages 1 to 3"]

@@ -43,7 +43,7 @@ class SlowConnector(aiohttp.TCPConnector):
         return await super().connect(req, traces, timeout)
 
 
-class Stage:
+class EnsureScenario:
     """The sync s1 of a small space, played by hand in fake time."""
 
     def __init__(self, sandbox: Sandbox, services: WorkerServices, time: FakeTime) -> None:
@@ -86,68 +86,68 @@ def _account(services: WorkerServices) -> str:
 
 
 @asynccontextmanager
-async def staged(
+async def open_scenario(
     pool: StorePool, *, takes_s: Callable[[str], float] = lambda _: 0.0, settings: dict[str, object] | None = None
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[EnsureScenario]:
     time = FakeTime(pool)
     connector = SlowConnector(time, takes_s, longest_s=10)
     async with (
         Sandbox(SandboxOptions(spaces={"spa": SpaceSpec(60, "recipe")})) as sandbox,
         aiohttp.ClientSession(auto_decompress=False, connector=connector) as session,
     ):
-        yield Stage(sandbox, services_for(pool, session, time, sandbox.url, **(settings or {})), time)
+        yield EnsureScenario(sandbox, services_for(pool, session, time, sandbox.url, **(settings or {})), time)
 
 
 async def test_posts_whose_connections_take_longer_than_a_claim_lasts_are_sent(fake_pool: StorePool) -> None:
-    async with staged(fake_pool, takes_s=lambda _: 2.3) as stage:
-        await stage.read()
-        sync = await stage.finish()
+    async with open_scenario(fake_pool, takes_s=lambda _: 2.3) as scenario:
+        await scenario.read()
+        sync = await scenario.finish()
         assert (sync.state, sync.credits) == (SyncState.COMPLETED, 900)
-        assert len(stage.sandbox.posts) == 3
+        assert len(scenario.sandbox.posts) == 3
 
 
 async def test_connections_that_always_time_out_end_the_sync_within_the_budget(fake_pool: StorePool) -> None:
-    async with staged(fake_pool, takes_s=lambda method: 99.0 if method == "POST" else 0.0) as stage:
-        await stage.read()
-        began_at = stage.time.now
-        sync = await stage.finish()
+    async with open_scenario(fake_pool, takes_s=lambda method: 99.0 if method == "POST" else 0.0) as scenario:
+        await scenario.read()
+        began_at = scenario.time.now
+        sync = await scenario.finish()
         assert sync.error
         assert (sync.error.code, sync.error.resumable) == ("mavera_unavailable", True)
         assert "no connection within" in sync.error.message
-        assert stage.time.now - began_at < 2 * stage.services.settings.retry_budget_s
-        assert stage.sandbox.posts == []
-        await stage.assert_no_claim()
+        assert scenario.time.now - began_at < 2 * scenario.services.settings.retry_budget_s
+        assert scenario.sandbox.posts == []
+        await scenario.assert_no_claim()
 
 
 async def test_a_deadline_that_is_missed_each_time_ends_the_sync_within_the_budget(
     fake_pool: StorePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with staged(fake_pool) as stage:
+    async with open_scenario(fake_pool) as scenario:
         original, asked = PersonaStore.claim, []
 
         async def slow(self: PersonaStore, *given: Any, **options: Any) -> Any:
             answer = await original(self, *given, **options)
-            stage.time.now += 3  # as long as Redis took to answer
+            scenario.time.now += 3  # as long as Redis took to answer
             asked.append(answer.kind)
             return answer
 
         monkeypatch.setattr(PersonaStore, "claim", slow)
-        await stage.read()
-        began_at = stage.time.now
-        sync = await stage.finish()
+        await scenario.read()
+        began_at = scenario.time.now
+        sync = await scenario.finish()
         assert sync.error
         assert (sync.error.code, sync.error.resumable) == ("mavera_unavailable", True)
         assert "claim" in sync.error.message
-        assert stage.time.now - began_at < 2 * stage.services.settings.retry_budget_s
+        assert scenario.time.now - began_at < 2 * scenario.services.settings.retry_budget_s
         assert set(asked) == {"won"}
-        assert stage.sandbox.posts == []
-        await stage.assert_no_claim()
+        assert scenario.sandbox.posts == []
+        await scenario.assert_no_claim()
 
 
 async def test_an_error_before_the_post_is_sent_leaves_no_claim(
     fake_pool: StorePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with staged(fake_pool) as stage:
+    async with open_scenario(fake_pool) as scenario:
         original = PersonaStore.claim
 
         async def breaks(self: PersonaStore, *given: Any, **options: Any) -> Any:
@@ -155,27 +155,27 @@ async def test_an_error_before_the_post_is_sent_leaves_no_claim(
             raise TypeError("a defect")
 
         monkeypatch.setattr(PersonaStore, "claim", breaks)
-        await stage.read()
-        sync = await stage.finish()
+        await scenario.read()
+        sync = await scenario.finish()
         assert sync.error
         assert sync.error.code == "internal_error"
-        assert stage.sandbox.posts == []
-        await stage.assert_no_claim()
+        assert scenario.sandbox.posts == []
+        await scenario.assert_no_claim()
 
 
 async def test_a_job_whose_sync_is_taken_over_before_the_post_sends_none(
     fake_pool: StorePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with staged(fake_pool) as stage:
+    async with open_scenario(fake_pool) as scenario:
 
         async def lost(*_: Any, **__: Any) -> Any:
             raise LeaseLost("the sync is now cancelled")
 
-        await stage.read()
+        await scenario.read()
         monkeypatch.setattr(PersonaStore, "claim", lost)
-        await finalize({"worker": stage.services}, "s1", 2)
-        assert stage.sandbox.posts == []
-        await stage.assert_no_claim()
+        await finalize({"worker": scenario.services}, "s1", 2)
+        assert scenario.sandbox.posts == []
+        await scenario.assert_no_claim()
 
 
 @pytest.mark.parametrize(
@@ -191,18 +191,18 @@ async def test_a_job_whose_sync_is_taken_over_before_the_post_sends_none(
 async def test_absence_is_believed_after_this_process_has_watched_the_claim(
     fake_pool: StorePool, fields: dict[str, object], watched_s: float
 ) -> None:
-    async with staged(fake_pool) as stage:
-        await stage.read()
-        await stage.claim("growth", **fields)
-        began_at, seen_at = stage.time.now, []
-        original = stage.services.mavera.create
+    async with open_scenario(fake_pool) as scenario:
+        await scenario.read()
+        await scenario.claim("growth", **fields)
+        began_at, seen_at = scenario.time.now, []
+        original = scenario.services.mavera.create
 
         async def create(payload: Any, *given: Any, **options: Any) -> Any:
-            seen_at.append((payload.name, stage.time.now - began_at))
+            seen_at.append((payload.name, scenario.time.now - began_at))
             return await original(payload, *given, **options)
 
-        stage.services.mavera.create = create  # type: ignore[method-assign]
-        sync = await stage.finish()
+        scenario.services.mavera.create = create  # type: ignore[method-assign]
+        sync = await scenario.finish()
         assert (sync.state, sync.credits) == (SyncState.COMPLETED, 900)
         # The others were bought first; a connection is opened once before it is known that the claim is held.
         assert [name for name, at in seen_at if at < watched_s] == [
@@ -212,38 +212,40 @@ async def test_absence_is_believed_after_this_process_has_watched_the_claim(
         ]
         assert seen_at[-1][0] == "Segment CDP: Growth"
         assert seen_at[-1][1] >= watched_s
-        assert len(stage.sandbox.posts) == 3
+        assert len(scenario.sandbox.posts) == 3
 
 
 async def test_open_claims_of_a_sync_count_as_spent(fake_pool: StorePool) -> None:
-    async with staged(fake_pool) as stage:
-        await stage.read(max_credits=900)
-        stage.sandbox.add_fault(Fault("mavera", "created_late", route="create", at=1, seconds=3600))
-        stage.sandbox.add_fault(Fault("mavera", "status", route="create", status=402, at=3))
-        sync = await stage.finish()
+    async with open_scenario(fake_pool) as scenario:
+        await scenario.read(max_credits=900)
+        scenario.sandbox.add_fault(Fault("mavera", "created_late", route="create", at=1, seconds=3600))
+        scenario.sandbox.add_fault(Fault("mavera", "status", route="create", status=402, at=3))
+        sync = await scenario.finish()
         assert sync.error
         assert sync.error.code == "insufficient_credits"
-        claim = await stage.services.personas.find_claim(str(cluster_reference(REQUEST, "", "high_value")))
+        claim = await scenario.services.personas.find_claim(str(cluster_reference(REQUEST, "", "high_value")))
         assert claim
         # One is bought, one may have been: no more than one of the three is left to buy.
-        stage.sandbox.clear_faults()
+        scenario.sandbox.clear_faults()
         refused = sync.request.with_budget(600)
-        await client_of(stage.services).resume(sync, sync_payload("s1", "finalize", sync.epoch + 1), request=refused)
-        sync = await stage.finish()
+        await client_of(scenario.services).resume(sync, sync_payload("s1", "finalize", sync.epoch + 1), request=refused)
+        sync = await scenario.finish()
         assert sync.error
         assert sync.error.code == "over_budget"
-        assert len(stage.sandbox.personas) == 1
+        assert len(scenario.sandbox.personas) == 1
 
 
 async def test_a_refused_update_names_the_command_that_forgets_the_persona(fake_pool: StorePool) -> None:
-    async with staged(fake_pool) as stage:
-        await stage.read()
-        await stage.finish()
-        await stage.services.pool.delete(keys.personas(_account(stage.services)), keys.sync("s1"), keys.outcomes("s1"))
-        stage.sandbox.add_fault(Fault("mavera", "status", route="update", status=403))
-        await stage.read()
-        sync = await stage.finish()
+    async with open_scenario(fake_pool) as scenario:
+        await scenario.read()
+        await scenario.finish()
+        await scenario.services.pool.delete(
+            keys.personas(_account(scenario.services)), keys.sync("s1"), keys.outcomes("s1")
+        )
+        scenario.sandbox.add_fault(Fault("mavera", "status", route="update", status=403))
+        await scenario.read()
+        sync = await scenario.finish()
         assert sync.error
         assert sync.error.code == "mavera_forbidden"
         assert "personas forget spa high_value" in sync.error.hint
-        assert len(stage.sandbox.posts) == 3
+        assert len(scenario.sandbox.posts) == 3
