@@ -11,7 +11,7 @@ UV = 0.13.9
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help install demo serve test thorough lint chaos bench lock clean
+.PHONY: help install demo serve test collect thorough lint chaos bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -26,8 +26,13 @@ demo: .venv/.installed ## a full sync in one process, against the built-in sandb
 serve: .venv/.installed ## the HTTP API in one process, against the built-in sandbox (ARGS=--port 8000)
 	@$(BIN)/segment-personas serve --sandbox $(ARGS)
 
-test: .venv/.tests-installed lint ## lint, types, import rules and all tests
+test: .venv/.tests-installed ## lint, types, import rules and all tests
+	@$(MAKE) --no-print-directory --jobs=2 lint collect
 	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal --cov --cov-report term $(ARGS)
+
+# pytest rewrites and compiles each test module once. Without this, every process of `make test` would do it for itself.
+collect: .venv/.tests-installed
+	@$(BIN)/python -m pytest --collect-only --quiet $(ARGS) >/dev/null || true # `make test` reports what fails
 
 thorough: .venv/.tests-installed ## property tests with five times the examples
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest --numprocesses 4 --dist worksteal tests/unit $(ARGS)

@@ -124,7 +124,7 @@ def _says_end(node: object) -> bool:
     ) or any(isinstance(value, list) and key == "links" for key, value in node.items())
 
 
-@examples(500, thorough=2500)
+@examples(150, thorough=2500)
 @given(st.dictionaries(st.text(max_size=50) | Names, Json, max_size=30))
 def test_only_names_of_fields_are_shown(body: dict[str, Any]) -> None:
     text = shown_keys({**body, "jane@example.com": 1, "use_2Xk9": {"data": 1}})
