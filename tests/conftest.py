@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.examples import load_profile
 from tests.support.processes.command_line import logging_as_it_was
-from tests.support.processes.fork_server import shared_fork_server
+from tests.support.processes.fork_server import ForkServer, shared_fork_server
 from tests.support.processes.workers import WorkerProcess
 from tests.support.servers.redis_server import RedisServer
 from worker.store import StorePool, embedded_pool, redis_pool
@@ -116,11 +116,18 @@ def start_worker(tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
     started: list[WorkerProcess] = []
 
     def start(
-        env: dict[str, str], *, ready: bool = True, plan: str = "", command: Sequence[str] | None = None
+        env: dict[str, str],
+        *,
+        ready: bool = True,
+        plan: str = "",
+        command: Sequence[str] | None = None,
+        fork_server: ForkServer | None = None,
     ) -> WorkerProcess:
         log = tmp_path / f"worker-{len(started)}.log"
-        how = {"fork_server": shared_fork_server(), "plan": plan} if command is None else {"command": command}
-        worker = WorkerProcess(env, log, **how)
+        if command is None:
+            worker = WorkerProcess(env, log, fork_server=fork_server or shared_fork_server(), plan=plan)
+        else:
+            worker = WorkerProcess(env, log, command)
         started.append(worker)
         if ready:
             worker.wait_ready()

@@ -44,7 +44,7 @@ async def _enqueue(scenario: Scenario, before: Checkout, strategy: str, asked_by
 
 
 def _worker(scenario: Scenario, version: str, before: Checkout) -> WorkerProcess:
-    return scenario.worker(command=before.worker) if version == "old" else scenario.worker()
+    return scenario.worker(fork_server=before.fork_server) if version == "old" else scenario.worker()
 
 
 @pytest.mark.parametrize("moment", ["reading", "buying"])

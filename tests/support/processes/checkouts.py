@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import io
 import subprocess
 import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.processes.fork_server import ForkServer
 
 ROOT = Path(__file__).parents[3]
 
@@ -20,6 +24,13 @@ class Checkout:
     """A version of the program in a folder of its own; it uses the packages of the version under test."""
 
     folder: Path
+
+    @functools.cached_property
+    def fork_server(self) -> ForkServer:
+        """Forks workers of that version."""
+        server = ForkServer(self.folder)
+        atexit.register(server.close)
+        return server
 
     @property
     def worker(self) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ from pathlib import Path
 _MOST = 1 << 17
 """Bytes of a request: in essence the environment."""
 
+_OTHER_VERSION = "--other-version"
 _AS_MODULE = str(Path(__file__).parents[3] / "producer" / "__main__.py")
 """The program's name in `sys.argv` after `python -m producer`."""
 
@@ -58,11 +59,14 @@ sys.exit(code)
 class ForkServer:
     """Runs until `close`, or until the process that started it ends.
 
+    Args:
+        checkout: A folder with another version of the program, of which it forks workers without a plan.
+
     Attributes:
         bin: A folder with a `segment-personas` that comes from this server, for the PATH of a shell.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, checkout: Path | None = None) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="fork-server-"))
         self._path = str(self._folder / "socket")
         self.bin = self._folder / "bin"
@@ -74,7 +78,8 @@ class ForkServer:
             listening.bind(self._path)
             listening.listen(64)
             self._process = subprocess.Popen(
-                (sys.executable, "-m", __name__, str(listening.fileno())),
+                (sys.executable, "-m", __name__, str(listening.fileno()), *([_OTHER_VERSION] if checkout else [])),
+                cwd=checkout,  # the first place where modules are looked for
                 stdin=subprocess.PIPE,
                 pass_fds=[listening.fileno()],
             )
@@ -196,9 +201,11 @@ def main() -> None:
 def _import_everything() -> None:
     import producer
     import worker
-    from tests.chaos import worker_process
 
-    assert worker_process
+    if _OTHER_VERSION in sys.argv:
+        assert str(worker.__file__).startswith(os.getcwd()), worker.__file__
+    else:
+        importlib.import_module("tests.chaos.worker_process")
     for package in (worker, producer):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
@@ -233,9 +240,7 @@ def _run(request: Mapping[str, object], fds: Sequence[int]) -> None:
     time.tzset()
     _open_standard_streams(unbuffered=bool(env.get("PYTHONUNBUFFERED")))
     if "plan" in request:
-        from tests.chaos import worker_process
-
-        sys.exit(worker_process.run(str(request["plan"])))
+        sys.exit(_run_worker(str(request["plan"])))
     if request["session"]:
         import fcntl
         import termios
@@ -249,6 +254,16 @@ def _run(request: Mapping[str, object], fds: Sequence[int]) -> None:
     from producer.__main__ import main as run_command
 
     run_command()
+
+
+def _run_worker(plan: str) -> int:
+    if _OTHER_VERSION in sys.argv:
+        from worker.__main__ import main as run_worker
+
+        return run_worker([])
+    from tests.chaos import worker_process
+
+    return worker_process.run(plan)
 
 
 def _open_standard_streams(*, unbuffered: bool) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from producer import SyncClient, SyncRequest
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
+from tests.support.processes.fork_server import ForkServer
 from tests.support.processes.workers import QUICK, WorkerProcess, environment
 from tests.support.scenarios.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
 from tests.support.scenarios.expected_clusters import ExpectedClusters, expected_clusters
@@ -43,13 +44,25 @@ class Scenario:
     workers: list[WorkerProcess] = field(default_factory=list)
 
     def worker(
-        self, plan: str = "", *, ready: bool = True, command: Sequence[str] | None = None, **settings: str
+        self,
+        plan: str = "",
+        *,
+        ready: bool = True,
+        command: Sequence[str] | None = None,
+        fork_server: ForkServer | None = None,
+        **settings: str,
     ) -> WorkerProcess:
-        """Starts a worker; plan: how it ends, see `tests.chaos.points`; settings: of this worker only.
+        """Starts a worker.
 
-        command: starts it by that; None: from the fork server.
+        Args:
+            plan: How it ends, see `tests.chaos.points`.
+            ready: Whether to wait until it takes jobs.
+            command: What starts it; None: a fork server.
+            fork_server: Which one; None: that of the version under test.
+            settings: Of this worker only.
         """
-        worker = self.start(self.environment(**settings), ready=ready, plan=plan, command=command)
+        environment = self.environment(**settings)
+        worker = self.start(environment, ready=ready, plan=plan, command=command, fork_server=fork_server)
         self.workers.append(worker)
         return worker
 
