@@ -46,6 +46,7 @@ async def embedded_client(
     server: StateServer | None = None,
     opener: Opener | None = None,
     own_syncs: Collection[str] | None = None,
+    skips_pipes: bool = False,
     is_only_buyer: bool = True,
 ) -> AsyncIterator[SyncClient]:
     """A client with a worker of its own; both end with the block, the worker after it has stopped its jobs.
@@ -55,6 +56,7 @@ async def embedded_client(
         server: The server that keeps the state; None: a Redis in memory.
         opener: As of `serve`.
         own_syncs: As of `JobQueue`.
+        skips_pipes: As of `JobQueue`.
         is_only_buyer: As of `embedded_pool`.
 
     Raises:
@@ -79,7 +81,15 @@ async def embedded_client(
                 closing(server_pool(server, settings, max_wait_s=CLIENT_MAX_WAIT_S))
             )
         worker = asyncio.create_task(
-            serve(settings, pool, ready=ready.set, opener=opener, own_syncs=own_syncs, ends_with_pool=True),
+            serve(
+                settings,
+                pool,
+                ready=ready.set,
+                opener=opener,
+                own_syncs=own_syncs,
+                skips_pipes=skips_pipes,
+                ends_with_pool=True,
+            ),
             name="worker",
         )
         worker.add_done_callback(interrupt)

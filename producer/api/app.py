@@ -19,6 +19,7 @@ from aiohttp.typedefs import Handler, Middleware
 from producer.api.access.bearer import authorize
 from producer.api.access.browsers import check_host, check_origin
 from producer.api.access.tokens import TokenFile
+from producer.api.bodies import RequestDefaults
 from producer.api.config import ApiConfig
 from producer.api.events.sync_watcher import SyncWatcher
 from producer.api.metrics import ApiMetrics
@@ -81,10 +82,11 @@ def build_app(client: SyncClient, settings: Settings, config: ApiConfig) -> web.
     operations: list[Operation] = []
     describe = cache(lambda: openapi_document(operations, with_tokens=tokens is not None))
     service = ServiceRoutes(client, metrics, describe)
-    syncs = SyncRoutes(client, lambda: load_chosen_rules(settings, None), settings.segment_dialect, config.limits)
-    schedules = ScheduleRoutes(
-        client, lambda: load_chosen_rules(settings, None), settings.segment_dialect, config.limits
+    defaults = RequestDefaults(
+        lambda: load_chosen_rules(settings, None), settings.segment_dialect, reads_files=config.reads_files
     )
+    syncs = SyncRoutes(client, defaults, config.limits)
+    schedules = ScheduleRoutes(client, defaults, config.limits)
     for routes in (syncs, events, StatisticsRoutes(client), schedules, SpaceRoutes(client, settings), service):
         operations += routes.operations()
 

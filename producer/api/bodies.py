@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
 import orjson
@@ -41,6 +42,22 @@ SPACE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 MAX_LIMIT = 100
 
 
+@dataclass(frozen=True)
+class RequestDefaults:
+    """What a server adds to a request, and what it does not take.
+
+    Attributes:
+        rules: The rules of a request that names none. Raises ConfigurationError.
+        dialect: The dialect of a request that names none.
+        reads_files: Whether a request may name a file. A worker that reads any file, as on a state directory, must not
+            read one for a client of the API.
+    """
+
+    rules: Callable[[], Rules]
+    dialect: Dialect
+    reads_files: bool = True
+
+
 class RequestOrder(SyncRequest):
     """The options of a sync. Everything but `space_id` has a default."""
 
@@ -52,14 +69,16 @@ class RequestOrder(SyncRequest):
         """What is asked for, without how."""
         return SyncRequest.model_construct(**{name: getattr(self, name) for name in SyncRequest.model_fields})
 
-    def request_with_defaults(self, rules: Rules, dialect: Dialect) -> SyncRequest:
+    def request_with_defaults(self, defaults: RequestDefaults) -> SyncRequest:
         """What is asked for, with the server's rules and dialect if it names none. Raises Problem."""
+        if self.file is not None and not defaults.reads_files:
+            raise _invalid("/file", "this server reads no files; use the command line, or a server with REDIS_URL")
         request = self.request()
         changes: dict[str, object] = {}
         if "rules" not in self.model_fields_set:
-            changes["rules"] = rules
+            changes["rules"] = defaults.rules()
         if request.dialect == "auto" and request.file is None and "dialect" not in self.model_fields_set:
-            changes["dialect"] = dialect
+            changes["dialect"] = defaults.dialect
         try:
             return SyncRequest.model_validate({**dict(request), **changes})
         except ValidationError as error:

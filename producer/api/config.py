@@ -43,6 +43,7 @@ class ApiConfig:
         port: Port; 0: any free one.
         tokens_file: File of bearer tokens; None: no token is needed, and only this machine may connect.
         limits: Its bounds.
+        reads_files: As of `RequestDefaults`.
 
     Raises:
         ConfigurationError: Without tokens, `host` is not this machine only.
@@ -52,6 +53,7 @@ class ApiConfig:
     port: int = 8000
     tokens_file: Path | None = None
     limits: ApiLimits = field(default_factory=ApiLimits)
+    reads_files: bool = True
 
     def __post_init__(self) -> None:
         if self.tokens_file is None and not is_loopback(self.host):

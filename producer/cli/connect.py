@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from producer.cli.command_lines import command, without_redis_url
@@ -17,7 +17,7 @@ from producer.cli.terminal import Screen
 from producer.client import SyncClient
 from producer.embedded import embedded_client, sandbox_settings
 from producer.state import keeper
-from producer.state.directory import StateDirectory
+from producer.state.directory import StateDirectory, explained
 from producer.state.pool import directory_of, joined_server, state_pool
 from producer.state.server import NoServerProgram
 from worker.errors import ConfigurationError, PersonasError
@@ -77,6 +77,18 @@ def has_worker(directory: StateDirectory) -> bool:
     if lock is not None:
         os.close(lock)
     return lock is None
+
+
+@contextlib.contextmanager
+def worker_lock(directory: StateDirectory) -> Iterator[None]:
+    """Shows other commands that a worker serves the state directory. Several workers may."""
+    with explained(directory.path):
+        lock = keeper.acquire(str(directory.lock("worker")), shared=True, wait_s=1)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 @contextlib.asynccontextmanager

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from aiohttp import web
 from pydantic import ValidationError
 from typing_extensions import TypedDict
 
-from producer.api.bodies import SCHEDULE_ID, EmptyOrder, ScheduleOrder, invalid, path_id, read_body
+from producer.api.bodies import SCHEDULE_ID, EmptyOrder, RequestDefaults, ScheduleOrder, invalid, path_id, read_body
 from producer.api.config import ApiLimits
 from producer.api.openapi.operations import Answer, Operation, Parameter
 from producer.api.problems import Problem
 from producer.api.responses import json_response
 from producer.client import SyncClient
-from worker.clusters import Rules
 from worker.documents import document_types as types
 from worker.documents.schedule_document import schedule_document, unreadable_schedule_entry
 from worker.models.schedule import Schedule, ScheduleStatus
-from worker.settings import Dialect
 
 _PARAMETER = Parameter(
     "id",
@@ -40,18 +36,15 @@ class ScheduleList(TypedDict):
 class ScheduleRoutes:
     """The routes. Arguments: as of `SyncRoutes`."""
 
-    def __init__(
-        self, client: SyncClient, default_rules: Callable[[], Rules], default_dialect: Dialect, limits: ApiLimits
-    ) -> None:
+    def __init__(self, client: SyncClient, defaults: RequestDefaults, limits: ApiLimits) -> None:
         self._client = client
-        self._default_rules = default_rules
-        self._default_dialect = default_dialect
+        self._defaults = defaults
         self._limits = limits
 
     async def add(self, request: web.Request) -> web.Response:
         """POST /v1/schedules"""
         order = await read_body(request, ScheduleOrder, self._limits, required=True)
-        wanted = order.request_with_defaults(self._default_rules(), self._default_dialect)
+        wanted = order.request_with_defaults(self._defaults)
         try:
             schedule = Schedule(
                 request=wanted,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from aiohttp import web
 from typing_extensions import TypedDict
 
@@ -16,6 +14,7 @@ from producer.api.bodies import (
     ApplyOrder,
     EmptyOrder,
     ListQuery,
+    RequestDefaults,
     ResumeOrder,
     SyncOrder,
     decode_cursor,
@@ -30,11 +29,9 @@ from producer.api.openapi.operations import Answer, Operation, Parameter
 from producer.api.problems import Problem
 from producer.api.responses import json_response, json_text_response, sync_text
 from producer.client import SyncClient, SyncConflict
-from worker.clusters import Rules
 from worker.documents import document_types as types
 from worker.documents.sync_document import sync_list_entry, unreadable_sync_entry
 from worker.models.sync import Sync, SyncState, new_sync_id
-from worker.settings import Dialect
 
 STATUSES = ("queued", "fetching", "finalizing", "completed", "planned", "failed", "cancelled", "unreadable")
 SYNC_PARAMETER = Parameter(
@@ -63,17 +60,13 @@ class SyncRoutes:
 
     Args:
         client: The front door.
-        default_rules: The rules of a request that names none. Raises ConfigurationError.
-        default_dialect: The dialect of a request that names none.
+        defaults: What is added to a request.
         limits: Bounds of requests.
     """
 
-    def __init__(
-        self, client: SyncClient, default_rules: Callable[[], Rules], default_dialect: Dialect, limits: ApiLimits
-    ) -> None:
+    def __init__(self, client: SyncClient, defaults: RequestDefaults, limits: ApiLimits) -> None:
         self._client = client
-        self._default_rules = default_rules
-        self._default_dialect = default_dialect
+        self._defaults = defaults
         self._limits = limits
 
     async def enqueue(self, request: web.Request) -> web.Response:
@@ -82,7 +75,7 @@ class SyncRoutes:
         order = await read_body(request, SyncOrder, self._limits, required=True)
         sync_id = new_sync_id()
         sync = await self._client.enqueue(
-            order.request_with_defaults(self._default_rules(), self._default_dialect),
+            order.request_with_defaults(self._defaults),
             force=order.force,
             idempotency_key=key,
             sync_id=sync_id,

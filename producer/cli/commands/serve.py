@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import AsyncIterator
 
 from producer.api.config import ApiConfig
 from producer.api.server import serve_api
-from producer.cli.connect import redis_client
+from producer.cli.connect import redis_client, worker_lock
 from producer.cli.exit_codes import DONE
 from producer.cli.terminal import Screen
+from producer.client import SyncClient
 from producer.embedded import DEMO_SPACE_ID, embedded_client, sandbox_settings
+from producer.state.directory import StateDirectory
+from producer.state.pool import directory_of, joined_server
+from worker.segment.export_file import open_any_file
 from worker.settings import Settings
 
 
@@ -19,7 +24,8 @@ async def serve(settings: Settings, err: Screen, *, host: str, port: int, sandbo
     """Serves the API.
 
     Args:
-        settings: Name the Redis, the file of tokens, and the defaults of requests.
+        settings: Name the Redis, the file of tokens, and the defaults of requests. Without a Redis, a worker runs in
+            this process, on the state directory.
         err: Where to say what is served.
         host: Address to listen on.
         port: Port; 0: any free one.
@@ -28,7 +34,7 @@ async def serve(settings: Settings, err: Screen, *, host: str, port: int, sandbo
     Raises:
         ConfigurationError: A setting is missing or malformed, or it cannot listen there.
     """
-    config = ApiConfig(host, port, settings.api_tokens_file)
+    config = ApiConfig(host, port, settings.api_tokens_file, reads_files=settings.redis_url is not None and not sandbox)
     if "log_level" not in settings.model_fields_set:
         logging.getLogger("segment_personas").setLevel("WARNING" if sandbox else "INFO")
     with contextlib.suppress(asyncio.CancelledError):
@@ -36,19 +42,38 @@ async def serve(settings: Settings, err: Screen, *, host: str, port: int, sandbo
             if sandbox:
                 settings = await stack.enter_async_context(sandbox_settings(settings))
                 client = await stack.enter_async_context(embedded_client(settings))
+                about = (
+                    "Made-up profiles, from stand-ins for Segment and Mavera in this process: any space, such as "
+                    f"{DEMO_SPACE_ID}. No key is used, and the state is lost with the process."
+                )
+            elif settings.redis_url is None:
+                directory = directory_of(settings)
+                client = await stack.enter_async_context(_client_with_worker(settings, directory))
+                about = (
+                    f"REDIS_URL is not set: a worker runs in this process, and the state is kept in {directory.path}."
+                )
             else:
                 client = await stack.enter_async_context(redis_client(settings))
+                about = ""
 
             def say(url: str) -> None:
                 err.say(f"Serving {url}, described at {url}/docs. Ctrl-C stops it.")
-                if sandbox:
-                    err.say(
-                        f"Made-up profiles, from stand-ins for Segment and Mavera in this process: any space, such as "
-                        f"{DEMO_SPACE_ID}. No key is used, and the state is lost with the process.",
-                        "dim",
-                    )
-                elif config.tokens_file is None:
+                if about:
+                    err.say(about, "dim")
+                if config.tokens_file is None and not sandbox:
                     err.say("Without API_TOKENS_FILE, every program on this machine may use it.", "dim")
 
             await serve_api(client, settings, config, ready=say)
     return DONE
+
+
+@contextlib.asynccontextmanager
+async def _client_with_worker(settings: Settings, directory: StateDirectory) -> AsyncIterator[SyncClient]:
+    """A client of the state directory, with a worker in this process. Raises ConfigurationError."""
+    settings.require("segment_token", "mavera_api_key")
+    async with contextlib.AsyncExitStack() as stack:
+        server = await stack.enter_async_context(joined_server(directory))
+        stack.enter_context(worker_lock(directory))
+        yield await stack.enter_async_context(
+            embedded_client(settings, server=server, opener=open_any_file, skips_pipes=True)
+        )

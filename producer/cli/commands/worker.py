@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 
-from producer.cli.connect import has_worker
+from producer.cli.connect import has_worker, worker_lock
 from producer.cli.environment.command_settings import found_settings
 from producer.cli.terminal import stderr
-from producer.state import keeper
-from producer.state.directory import StateDirectory, explained
+from producer.state.directory import StateDirectory
 from producer.state.pool import directory_of, joined_server, server_pool
 from worker.__main__ import configure_logging, obey_sigterm
 from worker.__main__ import main as run_redis_worker
@@ -53,12 +51,6 @@ def run_worker(*, check: bool, what: str | None) -> int:
 
 async def _serve(settings: Settings, directory: StateDirectory) -> None:
     async with joined_server(directory) as server, closing(server_pool(server, settings)) as pool:
-        # Commands see by this lock that a worker is there; several workers may hold it.
-        with explained(directory.path):
-            lock = keeper.acquire(str(directory.lock("worker")), shared=True, wait_s=1)
-        log.info("REDIS_URL is not set: the state of syncs is kept in %s", directory.path)
-        try:
+        with worker_lock(directory):
+            log.info("REDIS_URL is not set: the state of syncs is kept in %s", directory.path)
             await serve_until_signal(settings, pool, opener=open_any_file, skips_pipes=True)
-        finally:
-            if lock is not None:
-                os.close(lock)

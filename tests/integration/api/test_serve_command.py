@@ -16,6 +16,7 @@ import pytest
 
 from producer.cli.commands.serve import serve
 from producer.cli.terminal import stderr
+from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
 from tests.support.processes.command_line import Command, cli
 from tests.support.processes.workers import environment
 from tests.support.project.docs import code_blocks, page
@@ -61,14 +62,44 @@ async def test_one_command_serves_a_whole_sync_and_stops_on_sigterm() -> None:
     assert "Traceback" not in done.err
 
 
+async def test_without_redis_a_server_continues_what_it_left(tmp_path: Path) -> None:
+    spaces = {"spa": SpaceSpec(4000, "recipe")}
+    async with Sandbox(SandboxOptions(spaces=spaces, latency_s=0.05)) as sandbox:
+        env = environment(None, sandbox, SEGMENT_PERSONAS_HOME=str(tmp_path))
+        command = await Command.start("serve", "--port", "0", env=env)
+        await command.until("Ctrl-C stops it")
+        async with aiohttp.ClientSession(serving_at(command)) as http:
+            async with http.post("/v1/syncs", json={"space_id": "spa", "file": "/etc/passwd"}) as refused:
+                assert refused.status == 422
+            async with http.post("/v1/syncs", json={"space_id": "spa"}) as asked:
+                place = asked.headers["Location"]
+            async with http.get(f"{place}/events") as response:
+                async for event in events_of(response):
+                    if event.data and event.json["pages_fetched"]:
+                        break
+        command.interrupt(signal.SIGTERM)
+        assert (await command.end()).code == 0
+        again = await Command.start("serve", "--port", "0", env=env)
+        await again.until("Ctrl-C stops it")
+        async with (
+            aiohttp.ClientSession(serving_at(again)) as http,
+            http.get(f"{place}/events") as response,
+        ):
+            *_, end = [event async for event in events_of(response) if not event.comment]
+        assert (end.json["status"], end.json["profiles_fetched"]) == ("completed", 4000)
+        again.interrupt(signal.SIGTERM)
+        assert (await again.end()).code == 0
+    assert len(sandbox.posts) == 3
+
+
 @pytest.mark.parametrize(
     ("options", "settings", "fragment"),
     [
         ({"host": "0.0.0.0", "sandbox": True}, {}, "this machine only"),
-        ({"port": 0}, {}, "REDIS_URL"),
+        ({"port": 0}, {}, "SEGMENT_TOKEN"),
         ({"sandbox": True}, {"api_tokens_file": Path("/none.toml")}, "/none.toml cannot be read"),
     ],
-    ids=["another host", "no Redis", "no tokens"],
+    ids=["another host", "no keys", "no tokens"],
 )
 async def test_what_cannot_be_served_is_refused_with_a_sentence(
     options: dict[str, Any], settings: dict[str, Any], fragment: str
@@ -99,18 +130,21 @@ async def test_the_examples_with_curl_work_as_printed(session_redis: RedisServer
     program = curl_program()
     assert len(CURL) >= 5
     async with start_api(session_redis) as api:
-        known = ""
+        known = {"http://127.0.0.1:8000": api.url, "spa_123": "spa"}
         for words in CURL:
-            line = [word.replace("http://127.0.0.1:8000", api.url).replace("spa_123", "spa") for word in words[1:]]
-            line = [word.replace("syn_9f2b6c1d0e4a7f83", known) for word in line]
+            line = words[1:]
+            for printed, real in known.items():
+                line = [word.replace(printed, real) for word in line]
             process = await asyncio.create_subprocess_exec(program, *line, stdout=PIPE, stderr=PIPE)
             out, err = await process.communicate()
             assert process.returncode == 0, err.decode()
             if "text/event-stream" in out.decode() or out.startswith(b"retry:"):
                 assert b"event: end" in out
                 continue
-            document = json.loads(out)
+            document = json.loads(out) if out else {}
             assert "code" not in document, document
-            known = document.get("sync_id", known)
-            if known:
-                await api.client.wait(known)
+            if schedule_id := document.get("schedule_id"):
+                known["sch_0123456789abcdef"] = schedule_id
+            if sync_id := document.get("sync_id"):
+                known["syn_9f2b6c1d0e4a7f83"] = sync_id
+                await api.client.wait(sync_id)
