@@ -1,13 +1,15 @@
 """Runs without Redis under random faults: real `segment-personas sync` processes, interrupted and beside each other.
 
-What joins them is Mavera's list and the files in the user's state directory. A round is bounded as one with workers is:
-trouble for a few seconds, then quiet, in which a run of every space must come to its end.
+They share a state directory, whose server and keeper are killed too. A round is bounded as one with workers is: trouble
+for a few seconds, then quiet, in which a run of every space must come to its end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import random
 import signal
 import time
@@ -15,6 +17,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
+from producer.state import keeper
+from producer.state.directory import StateDirectory
 from tests.chaos.api_faults import TIMES, mavera_fault, refused_updates, segment_fault, shown
 from tests.chaos.rounds import CREDITS, Report
 from tests.support.processes.command_line import Command, Done
@@ -43,7 +47,7 @@ class RunsRound:
             f"spa_{i}": SpaceSpec(self._random.randint(1000, 3000), "mixed", seed=seed * 100 + i) for i in range(SPACES)
         }
         self._runs: list[tuple[Command, asyncio.Task[Done]]] = []
-        self._reported = 0
+        self._reported: dict[str, int] = {}
         self._bag: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self.report = Report(seed)
 
@@ -93,7 +97,7 @@ class RunsRound:
         assert len(self._sandbox.personas) == SPACES * _CLUSTERS
         spent = CREDITS - (self._sandbox.credits or 0)
         assert spent == 300 * len(self._sandbox.personas)
-        assert self._reported <= spent  # a run that was killed has reported nothing
+        assert sum(self._reported.values()) <= spent  # a run that was killed has reported nothing
 
     async def _finished(self, space: str) -> Done:
         """Repeats the sync of a space until one ends well."""
@@ -116,7 +120,9 @@ class RunsRound:
             return
         charged = found.get("credits_charged") or 0
         assert charged <= 300 * _CLUSTERS, found
-        self._reported += charged
+        self._reported[found.get("sync_id", "")] = (
+            charged  # of runs that overlap, each reports the sync that they share
+        )
 
     @staticmethod
     def _check(done: Done, expected: ExpectedClusters) -> None:
@@ -137,7 +143,7 @@ class RunsRound:
             MAVERA_BASE_URL=f"{self._front.url}/api/v1",
             **self._front.environment,
         )
-        return await Command.start("sync", space, "--json", "--max-credits", str(300 * _CLUSTERS), env=env)
+        return await Command.start("sync", space, "--json", "--max-credits", str(300 * _CLUSTERS), env=env, real=True)
 
     # Trouble
 
@@ -150,6 +156,9 @@ class RunsRound:
             (1, "refused updates", self._refused_updates),
             (1, "short descriptions", self._short_descriptions),
             (1, "slow connects", self._slow_connects),
+            (2, "server killed", self._kill_server),
+            (1, "keeper killed", self._kill_keeper),
+            (1, "all killed", self._kill_all),
         ]
 
     async def _one_more(self) -> None:
@@ -163,6 +172,33 @@ class RunsRound:
             command, ended = self._random.choice(living)
             if not ended.done():
                 command.interrupt(self._random.choice(_SIGNALS))
+
+    async def _kill_server(self) -> None:
+        if server := self._server_process():
+            _kill(server)
+
+    async def _kill_keeper(self) -> None:
+        if server := self._server_process():
+            _kill_keeper_of(server)
+
+    async def _kill_all(self) -> None:
+        """What a reboot leaves: files, and locks that no process holds."""
+        processes = [command.pid for command, _ in self._living()]
+        if server := self._server_process():
+            _kill_keeper_of(server)
+            processes.append(server)
+        for process in processes:
+            _kill(process)
+
+    def _server_process(self) -> int:
+        """The process id of the living server; 0 if there is none."""
+        lock = StateDirectory(self._folder / "state").lock("server")
+        held = keeper.acquire(str(lock)) if lock.exists() else -1
+        if held is None:
+            return int(lock.read_text() or 0)
+        if held >= 0:
+            os.close(held)
+        return 0
 
     def _living(self) -> list[tuple[Command, asyncio.Task[Done]]]:
         return [run for run in self._runs if not run[1].done()]
@@ -181,3 +217,16 @@ class RunsRound:
 
     async def _slow_connects(self) -> None:
         self._front.delay_s = self._random.uniform(0.3, 3)
+
+
+def _kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
+def _kill_keeper_of(server: int) -> None:
+    """Kills the process that started a server, if it still lives."""
+    with contextlib.suppress(FileNotFoundError):
+        parent = int(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[1])
+        if b"keeper.py" in Path(f"/proc/{parent}/cmdline").read_bytes():
+            _kill(parent)

@@ -50,7 +50,9 @@ def server_pid(directory: StateDirectory) -> int:
 
 
 def keeper_pid(directory: StateDirectory) -> int:
-    return int(Path(f"/proc/{server_pid(directory)}/stat").read_text().rpartition(")")[2].split()[1])
+    parent = int(Path(f"/proc/{server_pid(directory)}/stat").read_text().rpartition(")")[2].split()[1])
+    assert b"keeper.py" in Path(f"/proc/{parent}/cmdline").read_bytes()
+    return parent
 
 
 def kill(pid: int) -> None:

@@ -76,7 +76,9 @@ def printed_command(done: Done, name: str) -> list[str]:
 def server_processes(directory: StateDirectory) -> tuple[int, int]:
     """The process ids of the keeper and of the server."""
     server = int(directory.lock("server").read_text())
-    return int(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[1]), server
+    keeper = int(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[1])
+    assert b"keeper.py" in Path(f"/proc/{keeper}/cmdline").read_bytes()
+    return keeper, server
 
 
 async def wait_stopped(directory: StateDirectory) -> None:

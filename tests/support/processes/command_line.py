@@ -33,13 +33,20 @@ class Done:
 class Command:
     """A running `segment-personas …`. `await until(text)` waits for its standard error, `await end()` for its end."""
 
-    def __init__(self, process: Child, out: asyncio.StreamReader, err: asyncio.StreamReader) -> None:
+    def __init__(self, process: Child | NewProcess, out: asyncio.StreamReader, err: asyncio.StreamReader) -> None:
         self._process = process
         self._stdout, self._stderr = out, err
         self._out = self._err = ""
 
     @classmethod
-    async def start(cls, *arguments: str, env: Mapping[str, str]) -> Command:
+    async def start(cls, *arguments: str, env: Mapping[str, str], real: bool = False) -> Command:
+        if real:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "producer", *arguments), env=dict(env), stdout=PIPE, stderr=PIPE
+            )
+            assert process.stdout
+            assert process.stderr
+            return cls(NewProcess(process), process.stdout, process.stderr)
         (out, out_fd), (err, err_fd) = [await _pipe() for _ in range(2)]
         return cls(await _fork(arguments, env, (os.open(os.devnull, os.O_RDONLY), out_fd, err_fd)), out, err)
 
@@ -77,6 +84,23 @@ class Command:
         read = await self._stderr.read(1 << 16)
         self._err += read.decode()
         return bool(read)
+
+
+class NewProcess:
+    """A process of a new interpreter, with the methods of `Child` that a command needs."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Sends a signal, also to a process that has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """The exit code, once it has ended."""
+        return await self._process.wait()
 
 
 async def _pipe() -> tuple[asyncio.StreamReader, int]:
