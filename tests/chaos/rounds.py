@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,8 +29,13 @@ from tests.support.scenarios.expected_clusters import ExpectedClusters, expected
 from tests.support.scenarios.scenario import know_run
 from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.slow_tls_proxy import slow_front
+from tests.support.servers.web_server import answer, serving
+from tests.support.servers.webhook_receiver import SECRET, verified_events
+from worker.errors import StoreUnavailable
+from worker.models.schedule import Schedule
 from worker.settings import load_settings
-from worker.store import redis_pool
+from worker.store import keys, redis_pool
+from worker.store.connection.pool import closing
 
 QUIET_S = 60.0
 """How long the syncs of a round may take to end once the trouble is over."""
@@ -41,6 +46,8 @@ _BY_PROFILE = "spa_p"
 """The space that is read by profile-api, with profiles that cannot be read."""
 _SECOND_NIGHT = "spa_1"
 """The space that has its personas before the trouble begins, from a smaller space."""
+_SCHEDULED = "spa_s"
+"""The space whose sync a schedule starts: at the turn of the year, which comes again and again."""
 _FIRST_NIGHT = SpaceSpec(400, "mixed", seed=3)
 _NOON_S = 7200
 """Where the clock of Redis' host is before it steps, in seconds ahead of the true time."""
@@ -74,9 +81,11 @@ class Round:
             f"spa_{i}": SpaceSpec(self._random.randint(2000, 8000), "mixed", seed=seed * 100 + i) for i in range(spaces)
         }
         self._specs[_BY_PROFILE] = SpaceSpec(self._random.randint(150, 600), "mixed", seed=seed * 100 + 98)
+        self._specs[_SCHEDULED] = SpaceSpec(self._random.randint(500, 1500), "mixed", seed=seed * 100 + 97)
         self._poisons = poisons(self._random, _BY_PROFILE, self._specs[_BY_PROFILE])
         self._clock = MovableClock(folder / "clock") if seed % 2 else None
         self._cuts = 0
+        self._receiver_fails = True
         self._bag: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self._workers: list[WorkerProcess] = []
         self._started = 0
@@ -100,8 +109,12 @@ class Round:
             faults=tuple(self._poisons.values()),
         )
         try:
-            async with Sandbox(options) as sandbox, slow_front(sandbox.port, self._folder) as front:
-                self._sandbox, self._front = sandbox, front
+            async with (
+                Sandbox(options) as sandbox,
+                slow_front(sandbox.port, self._folder) as front,
+                serving(self._receive) as receiver,
+            ):
+                self._sandbox, self._front, self._receiver = sandbox, front, receiver
                 await self._syncs_under_trouble()
         finally:
             for worker in self._workers:
@@ -122,7 +135,7 @@ class Round:
             first = await client.wait(first.id, timeout_s=QUIET_S)
             assert first.state is SyncState.COMPLETED, first.error
             self._sandbox.set_options(spaces=self._specs)
-            requests = {space: self._request(space) for space in self._specs}
+            requests = {space: self._request(space) for space in self._specs if space != _SCHEDULED}
             ids = {space: (await client.enqueue(request)).id for space, request in requests.items()}
             ends_at = time.monotonic() + self._trouble_s
             while time.monotonic() < ends_at:
@@ -131,15 +144,19 @@ class Round:
                 await self._one_fault()
             await self._calm()
             quiet_since = time.monotonic()
+            ids[_SCHEDULED] = await self._handled_tick(client)
             for space in self._specs:
                 await self._see_to_its_end(client, ids, space)
             self.report.recovered_s = time.monotonic() - quiet_since
             await self._check(client, ids, first.credits)
+            await self._check_tick_and_events(client, ids)
 
     def _request(self, space: str) -> SyncRequest:
         """Every other space is read by fan-out. None may spend more than its personas cost; a second night nothing."""
         if space == _BY_PROFILE:
             return SyncRequest(space_id=space, dialect="profile-api", max_credits=_FOUR_PERSONAS)
+        if space == _SCHEDULED:
+            return SyncRequest(space_id=space, max_credits=_FOUR_PERSONAS)
         budget = 0 if space == _SECOND_NIGHT else _FOUR_PERSONAS
         return SyncRequest(
             space_id=space, strategy="fan-out" if int(space[-1]) % 2 == 0 else "chain", max_credits=budget
@@ -190,6 +207,7 @@ class Round:
         pool = redis_pool(self._redis.url, max_wait_s=5)
 
         async def clean() -> bool:
+            await self._end_pauses()
             return await leftovers(pool) == []
 
         try:
@@ -210,6 +228,65 @@ class Round:
         found = expected_clusters(entry for number, entry in people if number not in self._poisons)
         found.trait_errors["traits"] = 0
         return found
+
+    # Schedule and webhooks
+
+    def _receive(self) -> AsyncIterator[bytes]:
+        """The receiver of webhooks fails every third time, as long as there is trouble."""
+        return self._answer(500 if self._receiver_fails and len(self._receiver.requests) % 3 == 0 else 200)
+
+    @staticmethod
+    async def _answer(status: int) -> AsyncIterator[bytes]:
+        yield answer(status)
+
+    async def _let_tick_come(self) -> None:
+        await self._tick()
+
+    async def _tick(self, max_wait_s: float = 1.0) -> str:
+        """The tick of the schedule comes, once more, unless Redis is away. Returns the id of the schedule."""
+        settings = load_settings(stall_s=2, heartbeat_s=0.5)
+        schedule = Schedule(request=self._request(_SCHEDULED), cron="0 0 1 1 *")
+        with contextlib.suppress(StoreUnavailable):
+            async with closing(redis_pool(self._redis.url, max_wait_s=max_wait_s)) as pool:
+                await SyncClient.from_pool(pool, settings).schedules.put(schedule)
+                await pool.hset(keys.schedule(schedule.id), "next", "60000")  # type: ignore[misc]
+                await pool.zadd(keys.TICKS, {schedule.id: 60_000})
+        return schedule.id
+
+    async def _handled_tick(self, client: SyncClient) -> str:
+        """The sync of the tick."""
+        schedule_id = await self._tick(QUIET_S)
+
+        async def handled() -> bool:
+            found = await client.schedules.get(schedule_id)
+            return bool(found.last_sync_id) and found.next_tick != 60
+
+        await until(handled)
+        return (await client.schedules.get(schedule_id)).last_sync_id
+
+    async def _end_pauses(self) -> None:
+        """Lets the next attempt at each event come now."""
+        async with closing(redis_pool(self._redis.url, max_wait_s=5)) as pool:
+            for outbox in await pool.keys(f"{keys.outbox('')}*"):
+                for event in await pool.zrange(outbox, 0, -1):
+                    await pool.zadd(outbox, {event: 1}, xx=True)
+
+    async def _check_tick_and_events(self, client: SyncClient, ids: dict[str, str]) -> None:
+        """The tick has one sync, however often it came; each end has arrived, and no id stands for two events."""
+        scheduled = [sync.id for sync in await client.list() if sync.space_id == _SCHEDULED]
+        assert scheduled == [ids[_SCHEDULED]]
+        bodies: dict[str, set[bytes]] = {}
+        for request in self._receiver.requests:
+            bodies.setdefault(request.headers["webhook-id"], set()).add(request.body)
+        assert {len(found) for found in bodies.values()} == {1}
+        by_id = {
+            request.headers["webhook-id"]: event
+            for request, event in zip(self._receiver.requests, verified_events(self._receiver), strict=True)
+        }
+        completed = Counter(event["data"]["sync_id"] for event in by_id.values() if event["type"] == "sync.completed")
+        for sync_id in ids.values():
+            # A power cut may take a sync back to before its end.
+            assert completed[sync_id] >= 1 if self._cuts else completed[sync_id] == 1, (sync_id, completed)
 
     # Trouble
 
@@ -238,6 +315,7 @@ class Round:
             (2, "short descriptions", self._short_descriptions),
             (2, "slow connects", self._slow_connects),
             (2 if self._clock else 0, "clock step", self._clock_step),
+            (2, "tick", self._let_tick_come),
         ]
 
     async def _start_worker(self, plan: str = "") -> None:
@@ -252,6 +330,8 @@ class Round:
             MAVERA_TIMEOUT_S=timeout_s,
             MAVERA_SETTLE_S=settle_s,
             MAVERA_BASE_URL=f"{self._front.url}/api/v1",
+            WEBHOOK_URL=f"{self._receiver.url}/events",
+            WEBHOOK_SECRET=SECRET,
             **self._front.environment,
         )
         command = [sys.executable, "-m", "tests.chaos.worker_process", plan]
@@ -344,6 +424,7 @@ class Round:
             self._sandbox.add_fault(fault)
         self._sandbox.set_options(mavera_reads=True)
         self._front.delay_s = 0
+        self._receiver_fails = False
         for worker in self._workers:
             if worker.alive:
                 worker.go_on()

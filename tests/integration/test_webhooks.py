@@ -6,10 +6,8 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
-from standardwebhooks.webhooks import Webhook
 
 from producer import SyncRequest
 from producer.embedded import embedded_client
@@ -19,7 +17,7 @@ from tests.support.scenarios.checks import until
 from tests.support.scenarios.scenario import RECIPE, Scenario, start_scenario
 from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.web_server import WebServer, answer, serving
-from tests.unit.worker.webhooks.test_signature import NEW
+from tests.support.servers.webhook_receiver import SECRET, verified_events
 from worker.settings import load_settings
 from worker.store import keys
 
@@ -33,13 +31,6 @@ async def scenario(session_redis: RedisServer, start_worker: Start) -> AsyncIter
         yield scenario
 
 
-def events(web: WebServer) -> list[dict[str, Any]]:
-    """What has arrived; each is signed."""
-    found = [Webhook(NEW).verify(request.body, dict(request.headers)) for request in web.requests]
-    assert all(isinstance(one, dict) for one in found)
-    return found
-
-
 async def arrived(scenario: Scenario, web: WebServer, count: int) -> None:
     """Returns once nothing waits in the outboxes, and `count` attempts were made."""
 
@@ -51,7 +42,7 @@ async def arrived(scenario: Scenario, web: WebServer, count: int) -> None:
 
 
 def webhook_settings(web: WebServer) -> dict[str, str]:
-    return {"WEBHOOK_URL": f"{web.url}/events", "WEBHOOK_SECRET": NEW, "CREDITS_LOW": "500"}
+    return {"WEBHOOK_URL": f"{web.url}/events", "WEBHOOK_SECRET": SECRET, "CREDITS_LOW": "500"}
 
 
 async def test_every_end_of_a_sync_arrives_once(scenario: Scenario) -> None:
@@ -65,7 +56,7 @@ async def test_every_end_of_a_sync_arrives_once(scenario: Scenario) -> None:
         await scenario.client.cancel(cancelled.id)
         scenario.workers[0].go_on()
         await arrived(scenario, web, 5)
-        found = {(one["type"], one["data"].get("sync_id")) for one in events(web)}
+        found = {(one["type"], one["data"].get("sync_id")) for one in verified_events(web)}
     assert found == {
         ("sync.completed", completed.id),
         ("plan.ready", planned.id),
@@ -90,7 +81,7 @@ async def test_an_event_arrives_with_one_id_if_its_worker_is_killed(scenario: Sc
         scenario.worker(**webhook_settings(web))
         await arrived(scenario, web, 1)
         ids = Counter(request.headers["webhook-id"] for request in web.requests)
-        assert {one["data"]["sync_id"] for one in events(web)} == {sync.id}
+        assert {one["data"]["sync_id"] for one in verified_events(web)} == {sync.id}
     assert len(ids) == 1
     assert ids.total() == (2 if point == "before_deliver" else 1)
 
@@ -126,9 +117,9 @@ async def test_a_sync_without_redis_sends_its_event_before_it_ends() -> None:
             mavera_base_url=sandbox.mavera_url,
             mavera_gap_s=0.01,
             webhook_url=f"{web.url}/events",
-            webhook_secret=NEW,
+            webhook_secret=SECRET,
         )
         async with embedded_client(settings) as client:
             sync = await client.wait((await client.enqueue(SyncRequest(space_id="spa"))).id)
-        (event,) = events(web)
+        (event,) = verified_events(web)
     assert (event["type"], event["data"]["sync_id"]) == ("sync.completed", sync.id)

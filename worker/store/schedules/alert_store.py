@@ -38,7 +38,7 @@ class AlertStore:
 
     async def due(self, count: int = 100) -> tuple[float, Sequence[WatchedEntry]]:
         """The time, and at most `count` schedules that must be checked."""
-        found = await scripts.list_alerts(self._pool, alerts=keys.OVERDUE, count=count)
+        found = await scripts.list_alerts(self._pool, alerts=keys.OVERDUE, clock=keys.CLOCK, count=count)
         entries = [
             WatchedEntry(
                 entry.id.decode(errors="replace"),

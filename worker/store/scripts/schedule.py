@@ -191,7 +191,7 @@ async def skip(
 
 
 @lua_script("schedule/list_alerts")
-async def list_alerts(pool: StorePool, *, alerts: SortedSetKey, count: int) -> WatchedSchedules:
+async def list_alerts(pool: StorePool, *, alerts: SortedSetKey, clock: HashKey, count: int) -> WatchedSchedules:
     """Lists the schedules that must be checked for a complete sync in time."""
 
 

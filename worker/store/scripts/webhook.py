@@ -32,7 +32,7 @@ class TakenEvents:
 
 @lua_script("webhook/take_events")
 async def take_events(
-    pool: StorePool, *, outbox: SortedSetKey, webhooks: HashKey, count: int, hold_ms: int
+    pool: StorePool, *, outbox: SortedSetKey, webhooks: HashKey, clock: HashKey, count: int, hold_ms: int
 ) -> TakenEvents:
     """Takes events that are due."""
 

@@ -86,6 +86,7 @@ class OutboxStore:
                 self._pool,
                 outbox=keys.outbox(account),
                 webhooks=keys.webhooks(account),
+                clock=keys.CLOCK,
                 count=count,
                 hold_ms=int(hold_s * 1000),
             )

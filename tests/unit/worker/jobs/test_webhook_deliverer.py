@@ -12,8 +12,8 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from tests.support.servers.web_server import Answer, WebServer, answer, forever, serving
+from tests.support.servers.webhook_receiver import SECRET
 from tests.support.syncs.syncs import Syncs
-from tests.unit.worker.webhooks.test_signature import NEW
 from worker.http.client import new_session
 from worker.input_values import read_webhook_secrets
 from worker.jobs.webhook_deliverer import WebhookDeliverer
@@ -44,7 +44,7 @@ async def attempt(
     outbox: OutboxStore, session: aiohttp.ClientSession, web: WebServer, *, form: Format = "standard"
 ) -> None:
     """One attempt for what is due."""
-    receiver = Receiver(f"{web.url}/hooks/?key=a-b", read_webhook_secrets(NEW) if form == "standard" else (), form)
+    receiver = Receiver(f"{web.url}/hooks/?key=a-b", read_webhook_secrets(SECRET) if form == "standard" else (), form)
     assert await WebhookDeliverer(outbox, WebhookSender(session, receiver)).deliver_due() == 1
 
 
@@ -64,7 +64,7 @@ async def test_an_accepted_event_is_signed_and_leaves_the_outbox(
     (request,) = web.requests
     assert (request.method, request.target) == ("POST", "/hooks/?key=a-b")
     assert request.headers["content-type"] == "application/json"
-    verified = Webhook(NEW).verify(request.body, dict(request.headers))
+    verified = Webhook(SECRET).verify(request.body, dict(request.headers))
     assert (verified["type"], verified["data"]["sync_id"]) == ("sync.cancelled", "s1")
     assert (await outbox.status()).waiting == 0
 
@@ -81,7 +81,7 @@ async def test_every_attempt_has_the_same_id_and_its_own_signature(
     assert len({request.headers["webhook-id"] for request in web.requests}) == 1
     assert len({request.body for request in web.requests}) == 1
     for request in web.requests:
-        Webhook(NEW).verify(request.body, dict(request.headers))
+        Webhook(SECRET).verify(request.body, dict(request.headers))
     status = await outbox.status()
     assert (status.waiting, status.lost, status.error) == (0, 0, "the receiver answers 503")
 

@@ -165,3 +165,13 @@ async def test_an_overdue_schedule_is_one_event_until_a_complete_sync(outbox: Ou
 async def test_a_schedule_without_an_alert_is_not_checked(pool: StorePool) -> None:
     await Schedules(pool).client.add(NIGHTLY)
     assert (await AlertStore(pool).due())[1] == []
+
+
+async def test_after_the_clock_was_set_back_all_events_are_due(syncs: Syncs, outbox: OutboxStore) -> None:
+    await end(syncs, "sync.completed")
+    (pending,) = await outbox.take(10, 60)
+    await outbox.failed(pending, "503", 3600)
+    assert await outbox.take(10, 60) == []
+    await syncs.pool.hset(keys.CLOCK, keys.outbox("a1"), "4102444800000")  # type: ignore[misc]
+    (again,) = await outbox.take(10, 60)
+    assert again.id == pending.id

@@ -39,6 +39,17 @@ local function append(list, ...)
   for i = 1, select('#', ...) do list[#list + 1] = (select(i, ...)) end
 end
 
+-- Notes at the hash `clock` when a sorted set of times is looked at. If the clock was set back since the last look, all that
+-- lies ahead is due now. Returns the members whose time was moved.
+local function note_look(times, clock, now)
+  local UNNOTICED_MS = 2000
+  local before = tonumber(redis.call('HGET', clock, times) or '0') or 0
+  local moved = before - now > UNNOTICED_MS and redis.call('ZRANGEBYSCORE', times, '(' .. int(now), '+inf') or {}
+  for _, member in ipairs(moved) do redis.call('ZADD', times, int(now), member) end
+  redis.call('HSET', clock, times, int(now))
+  return moved
+end
+
 -- Checks the types of keys before a script writes them. Takes key, type, key, type, ... Returns nil, or the answer
 -- `broken`, text if a key holds another type.
 local function types(...)

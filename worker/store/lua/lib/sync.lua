@@ -159,7 +159,7 @@ local function finish(sync, id, queue, due, state, retention_ms, now, ...)
   if not is_running(found[7]) then
     event = found[8] or '' -- the script that ended it was cut short
   elseif wants_events(account) then
-    event = event_id(id, int(found[3] + 1))
+    event = event_id(id, int(found[3] + 1) .. '-' .. int(now))
   end
   local changes = { 'state', state, 'epoch', int(found[3] + 1), 'holder', '', 'job', '', 'note', '', 'finished_at', int(now) }
   if event ~= (found[8] or '') then append(changes, 'event', event) end

@@ -1,6 +1,7 @@
 -- Lists the schedules that must be checked for a complete sync in time. Entries that have no such schedule are dropped.
 -- Answers: ok, now (ms), ((id, document, since when it is watched (ms), `1` if it is overdue), ...)
 local now = now_ms()
+note_look(alerts, clock, now)
 local entries = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', alerts, '-inf', int(now), 'LIMIT', 0, int(count))) do
   local key = SCHEDULE .. id

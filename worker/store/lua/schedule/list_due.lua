@@ -1,16 +1,10 @@
 -- Lists the schedules whose tick has come. Entries that have none are dropped. After the clock was set back, the tick that
 -- comes next is not known: each schedule is due with the tick 0, so that the caller computes it anew.
 -- Answers: ok, now (ms), ((id, document, tick (ms), last tick (ms, '' for none), when it was added (ms)), ...)
-local UNNOTICED_MS = 2000
 local now = now_ms()
-local before = tonumber(redis.call('HGET', clock, ticks) or '0') or 0
-if before - now > UNNOTICED_MS then
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', ticks, '(' .. int(now), '+inf')) do
-    redis.call('ZADD', ticks, int(now), id)
-    if redis.call('TYPE', SCHEDULE .. id).ok == 'hash' then redis.call('HSET', SCHEDULE .. id, 'next', '0') end
-  end
+for _, id in ipairs(note_look(ticks, clock, now)) do
+  if redis.call('TYPE', SCHEDULE .. id).ok == 'hash' then redis.call('HSET', SCHEDULE .. id, 'next', '0') end
 end
-redis.call('HSET', clock, ticks, int(now))
 
 local entries = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', ticks, '-inf', int(now), 'LIMIT', 0, int(count))) do

@@ -2,6 +2,7 @@
 -- expired are lost.
 -- Answers: ok, ((id, kind, document, when it was recorded (ms), number of this attempt, time of the first one (ms)), ...)
 local now = now_ms()
+note_look(outbox, clock, now)
 local taken = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', outbox, '-inf', int(now), 'LIMIT', 0, int(count))) do
   local event = EVENT .. id

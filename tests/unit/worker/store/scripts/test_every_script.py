@@ -206,8 +206,6 @@ def schedule_move(name: str) -> Prepare:
         ticks = TickStore(syncs.pool, stall_ms=STALL_MS, retention_ms=RETENTION_MS)
         alerts = AlertStore(syncs.pool)
         await OutboxStore(syncs.pool).announce()
-        if name == "list_alerts":
-            await syncs.pool.zadd(keys.OVERDUE, {"gone": 1})
         if name == "add":
             return lambda: client.add(NIGHTLY)
         await client.add(NIGHTLY)
@@ -292,9 +290,9 @@ SCRIPTS = {
     "schedule/fire": Script(schedule_move("fire"), (*SCHEDULED, keys.sync(NIGHTLY.sync_id(60)), *HANDED[1:])),
     "schedule/skip": Script(schedule_move("skip"), SCHEDULED),
     "schedule/pause": Script(schedule_move("pause"), SCHEDULED),
-    "schedule/list_alerts": Script(schedule_move("list_alerts"), (keys.OVERDUE,), writes=False),
+    "schedule/list_alerts": Script(schedule_move("list_alerts"), (keys.OVERDUE, keys.CLOCK)),
     "schedule/note_overdue": Script(schedule_move("note_overdue"), (SCHEDULED[0], keys.OVERDUE)),
-    "webhook/take_events": Script(webhook_move("take_events"), DELIVERED),
+    "webhook/take_events": Script(webhook_move("take_events"), (*DELIVERED, keys.CLOCK)),
     "webhook/settle_event": Script(webhook_move("settle_event"), DELIVERED),
     "webhook/note_credits": Script(webhook_move("note_credits"), (keys.alerts("a1"),)),
     "schedule/remove": Script(schedule_move("remove"), (*SCHEDULED, keys.SCHEDULES), writes=False),
