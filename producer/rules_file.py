@@ -22,7 +22,7 @@ def load_chosen_rules(settings: Settings, file: str | None) -> Rules:
         return RECIPE
     source = "" if file else "CLUSTERS_FILE: "
     try:
-        return parse_rules(read(chosen))
+        return parse_rules(read_rules_text(chosen))
     except MalformedRules as error:
         lines = "\n".join(f"  {problem}" for problem in error.problems)
         raise ConfigurationError(f"{source}{chosen} cannot be used:\n{lines}") from None
@@ -46,7 +46,7 @@ def cluster_labels(settings: Settings) -> dict[tuple[str, str], str]:
     return {(rules.name, cluster.key): cluster.label for rules in known for cluster in rules.clusters}
 
 
-def read(file: str) -> str:
+def read_rules_text(file: str) -> str:
     """The text of a file, or of the one that ships under this name. Raises ConfigurationError."""
     if file in BUILTIN_RULES:
         return BUILTIN_RULES[file]

@@ -186,7 +186,7 @@ async def open_for_sync(settings: Settings, err: Screen, options: SyncOptions) -
         ):
             yield connection
         return
-    if not options.in_process(settings):
+    if not options.runs_in_process(settings):
         async with open_client(settings) as connection:
             yield connection
         return

@@ -10,13 +10,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from producer.cli.next_steps import continue_here, start_worker
+from producer.cli.next_steps import continue_here, how_to_start_worker
 from producer.cli.views.progress import Progress
 from producer.client import SyncClient
 from worker.errors import StoreUnavailable
 from worker.models.sync import Sync
 
-EVERY_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 
 class Follower:
@@ -37,7 +37,7 @@ class Follower:
         self._workers = WorkerWatch(client, progress.say) if watch_workers else None
         if self._workers and in_directory:
             self._workers.advice = continue_here(syncs)
-        self._away = False
+        self._redis_away = False
 
     @property
     def syncs(self) -> list[Sync]:
@@ -53,32 +53,32 @@ class Follower:
         ends_at = clock() + timeout_s
         self._progress.show(self.syncs)
         while self._running():
-            await self._look()
+            await self._poll()
             self._progress.show(self.syncs)
             if self._running():
                 left_s = ends_at - clock()
                 if left_s <= 0:
                     raise TimeoutError
-                await asyncio.sleep(min(EVERY_S, left_s))
+                await asyncio.sleep(min(POLL_INTERVAL_S, left_s))
 
     def _running(self) -> list[str]:
         return [sync.id for sync in self.syncs if not sync.state.is_final]
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         try:
             if self._workers:
                 await self._workers.look()
             for sync in await asyncio.gather(*map(self._client.get, self._running())):
                 self._current[sync.id] = sync
         except StoreUnavailable as error:
-            if not self._away:
+            if not self._redis_away:
                 waiting = "Waiting until Redis answers again; the workers wait too."
                 self._progress.say(" ".join(filter(None, (f"{error}.", error.hint, waiting))))
-            self._away = True
+            self._redis_away = True
         else:
-            if self._away:
+            if self._redis_away:
                 self._progress.say("Redis answers again.")
-            self._away = False
+            self._redis_away = False
 
 
 class WorkerWatch:
@@ -92,7 +92,7 @@ class WorkerWatch:
         self._clock = clock
         self._look_at = 0.0
         self._alive: bool | None = None
-        self.advice = start_worker()
+        self.advice = how_to_start_worker()
 
     async def look(self) -> None:
         """Looks, if it is time. Raises StoreUnavailable."""

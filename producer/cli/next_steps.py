@@ -28,7 +28,7 @@ class NextStep:
         return "\n".join((self.sentence, *(f"  {command}" for command in self.commands)))
 
 
-def start_worker() -> NextStep:
+def how_to_start_worker() -> NextStep:
     """How to start a worker."""
     needed = "SEGMENT_TOKEN and MAVERA_API_KEY set, and REDIS_URL as here"
     return NextStep(f"Start one in another terminal, with {needed}:", (command("worker"),))
@@ -40,7 +40,7 @@ def continue_here(syncs: Sequence[Sync]) -> NextStep:
     return NextStep(f"No process works on {which} at the moment. To continue:", _each("resume", syncs))
 
 
-def first_sync(space_id: str | None) -> NextStep:
+def how_to_start_first_sync(space_id: str | None) -> NextStep:
     """How to start the first sync. space_id: the default space, if there is one."""
     if space_id:
         return NextStep("There are no syncs yet. To start one:", (command("sync"),))
@@ -97,7 +97,7 @@ def after_plan(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
     return NextStep(f"{done} To read the space again and apply it:", (again,))
 
 
-def after_a_part(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
+def after_partial_sync(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
     """How to create the personas that a sync left out because it read only a part of its space."""
     why = "Only a part of the space was read, so no persona was created from it."
     if arguments is not None:
@@ -106,7 +106,7 @@ def after_a_part(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
     return NextStep(f"{why} Read all of it, or add --allow-partial to create personas from this part.")
 
 
-def after_leaving(syncs: Sequence[Sync]) -> list[NextStep]:
+def after_interruption(syncs: Sequence[Sync]) -> list[NextStep]:
     """What running syncs do that are no longer followed, and how to follow or stop them."""
     plans = [sync for sync in syncs if sync.request.plan_only]
     others = [sync for sync in syncs if not sync.request.plan_only]

@@ -15,18 +15,18 @@ from producer.cli.exit_codes import CHANGES, DONE, FAILED, INTERRUPTED, NEEDS_DE
 from producer.cli.follow import Follower
 from producer.cli.next_steps import (
     NextStep,
-    after_a_part,
     after_failure,
-    after_leaving,
+    after_interruption,
+    after_partial_sync,
     after_plan,
     after_stopping,
     continue_here,
-    start_worker,
+    how_to_start_worker,
 )
 from producer.cli.terminal import Screen, stdout
 from producer.cli.views.plan import changes_personas
-from producer.cli.views.progress import progress
-from producer.cli.views.sync_views import report
+from producer.cli.views.progress import open_progress
+from producer.cli.views.sync_views import sync_report
 from producer.client import SyncClient
 from worker.documents.sync_document import sync_document
 from worker.documents.sync_results import skips_part
@@ -97,7 +97,7 @@ async def follow_to_end(
     client: SyncClient, syncs: Sequence[Sync], err: Screen, timeout_s: float, report_options: ReportOptions
 ) -> FollowResult:
     """Follows the syncs to their end, to the end of patience, or to the user's Ctrl-C; never raises for these."""
-    with progress(err) as shown:
+    with open_progress(err) as shown:
         state = report_options.state
         follower = Follower(client, syncs, shown, watch_workers=not state.works_here, in_directory=state.in_directory)
         try:
@@ -112,10 +112,10 @@ async def follow_to_end(
     return FollowResult(follower.syncs)
 
 
-def finish(ending: FollowResult, err: Screen, report_options: ReportOptions) -> int:
+def report_result(ending: FollowResult, err: Screen, report_options: ReportOptions) -> int:
     """Shows how following ended and how to go on. Returns the exit code."""
     if report_options.json or not ending.stopped:
-        show(ending.syncs, err, report_options)
+        print_syncs(ending.syncs, err, report_options)
     if not ending.stopped:
         return _code(ending.syncs, report_options)
     state, running = report_options.state, [sync for sync in ending.syncs if not sync.state.is_final]
@@ -124,12 +124,12 @@ def finish(ending: FollowResult, err: Screen, report_options: ReportOptions) -> 
         err.say(str(NextStep(f"{ending.stopped}: {lost}", (run_again(state.arguments),))))
         return ending.code
     err.say(f"{ending.stopped}." if state.stops else f"{ending.stopped}: no longer following.")
-    for step in after_stopping(running, state.typed) if state.stops else after_leaving(running):
+    for step in after_stopping(running, state.typed) if state.stops else after_interruption(running):
         err.say(str(step))
     return ending.code
 
 
-def show(syncs: Sequence[Sync], err: Screen, report_options: ReportOptions, now: float | None = None) -> None:
+def print_syncs(syncs: Sequence[Sync], err: Screen, report_options: ReportOptions, now: float | None = None) -> None:
     """Shows the syncs, and what to do about those that failed or only planned. now: as of `sync_timings`."""
     out = stdout()
     steps = [_next_step(sync, report_options) for sync in syncs]
@@ -137,7 +137,7 @@ def show(syncs: Sequence[Sync], err: Screen, report_options: ReportOptions, now:
         write_documents(out, syncs, report_options, now)
     else:
         for sync in syncs:
-            out.put(*report(sync, now, details=report_options.details, plan_shown=report_options.plan_shown))
+            out.put(*sync_report(sync, now, details=report_options.details, plan_shown=report_options.plan_shown))
     for step in steps:
         if step is not None:
             err.say(str(step))
@@ -171,7 +171,7 @@ async def warn_without_worker(connection: Connection, err: Screen, running: Sequ
     if connection.directory is not None and running:
         err.say(str(continue_here(running)))
     else:
-        err.say(f"No worker is running, so the sync waits. {start_worker()}")
+        err.say(f"No worker is running, so the sync waits. {how_to_start_worker()}")
 
 
 def exit_code_of_syncs(syncs: Iterable[Sync]) -> int:
@@ -187,7 +187,7 @@ def _next_step(sync: Sync, report_options: ReportOptions) -> NextStep | None:
         return after_failure(sync, report_options.state.arguments)
     if sync.planned:
         return after_plan(sync, report_options.state.arguments)
-    return after_a_part(sync, report_options.state.arguments) if skips_part(sync) else None
+    return after_partial_sync(sync, report_options.state.arguments) if skips_part(sync) else None
 
 
 def _code(syncs: Sequence[Sync], report_options: ReportOptions) -> int:

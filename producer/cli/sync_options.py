@@ -67,7 +67,7 @@ class SyncOptions:
     arguments: tuple[str, ...] = ()
 
     @property
-    def typed(self) -> tuple[str, ...]:
+    def command_line(self) -> tuple[str, ...]:
         """What the user typed, as far as is known: at least the command and the spaces."""
         return self.arguments or ("preview" if self.preview else "sync", *self.space_ids)
 
@@ -76,12 +76,12 @@ class SyncOptions:
         """The file that is read instead of a space."""
         return self.from_files[0] if self.from_files else None
 
-    def asks(self, err: Screen) -> bool:
+    def asks_before_purchase(self, err: Screen) -> bool:
         """Whether the plan is shown and the user asked before anything is paid for: only at a terminal."""
         hurried = self.preview or self.yes or self.json or self.sandbox or not self.wait
         return not hurried and err.is_tty and sys.stdin is not None and sys.stdin.isatty()
 
-    def in_process(self, settings: Settings) -> bool:
+    def runs_in_process(self, settings: Settings) -> bool:
         """Whether everything runs in this process. Raises ConfigurationError if an option does not go with that."""
         if not (self.embedded or self.sandbox or settings.redis_url is None):
             if self.from_file == STANDARD_INPUT:
@@ -128,13 +128,13 @@ def build_requests(settings: Settings, options: SyncOptions, *, plan_only: bool 
     rules = load_chosen_rules(settings, options.clusters)
     file = options.from_file
     if file is not None:
-        _check_goes_with_file(space_ids, options)
-        if options.in_process(settings):
-            file = _own_file(file)
+        _check_options_for_file(space_ids, options)
+        if options.runs_in_process(settings):
+            file = _check_local_file(file)
     return [_request(settings, space_id, options, rules, file, plan_only) for space_id in space_ids]
 
 
-def _check_goes_with_file(space_ids: Sequence[str], options: SyncOptions) -> None:
+def _check_options_for_file(space_ids: Sequence[str], options: SyncOptions) -> None:
     """Raises ConfigurationError if an option means nothing for a file."""
     if len(space_ids) > 1:
         raise ConfigurationError("--from-file holds the profiles of one space: name one space at a time.")
@@ -158,7 +158,7 @@ def chosen_dialect(settings: Settings, options: SyncOptions) -> Dialect:
     return "profile-api" if options.trait_class else "auto"
 
 
-def _own_file(file: str) -> str:
+def _check_local_file(file: str) -> str:
     """The name of a file that this process will read, wherever it runs. Raises ConfigurationError if it cannot."""
     if file == STANDARD_INPUT:
         return file

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import aiohttp
 
 from producer.cli.commands.doctor_findings import Finding, describe_api_error, judge_rate, judge_usage
-from producer.cli.commands.segment_pacing import Pace
+from producer.cli.commands.segment_pacing import RequestPacer
 from worker.errors import ApiError
 from worker.jobs.services import segment_source
 from worker.mavera import MaveraClient
@@ -44,7 +44,7 @@ class FirstPage:
 
 
 async def read_first_page(
-    settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, pace: Pace
+    settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, pace: RequestPacer
 ) -> FirstPage:
     """Reads the first page of a space, with traits. Raises ApiError."""
     source = segment_source(settings, session, request, on_allowance=pace.observe_allowance)

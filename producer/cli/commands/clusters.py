@@ -13,7 +13,7 @@ from rich.text import Text
 
 from producer.cli.environment.command_settings import command_settings
 from producer.cli.terminal import stderr, stdout
-from producer.rules_file import load_chosen_rules, read
+from producer.rules_file import load_chosen_rules, read_rules_text
 from worker.clusters import Rules
 from worker.clusters.rules.toml_file import MalformedRules, parse_rules, schema
 from worker.mavera.text.formatting import describe_condition, describe_trait_definition
@@ -23,7 +23,7 @@ def check(file: str, *, json: bool) -> int:
     """Says whether a file can be used, and if not why. Raises ConfigurationError if it cannot be read."""
     out = stdout()
     try:
-        rules = parse_rules(read(file))
+        rules = parse_rules(read_rules_text(file))
     except MalformedRules as error:
         if json:
             out.write_json({"ok": False, "problems": [asdict(problem) for problem in error.problems]})
@@ -43,7 +43,7 @@ def show(file: str | None, *, json: bool, toml: bool) -> int:
     """Shows the rules of a file, else those that a sync would use: in words, as JSON, or as the file itself."""
     settings, out = command_settings(stderr()), stdout()
     if toml:
-        out.write(read(file or settings.clusters_file or "recipe").rstrip("\n"))
+        out.write(read_rules_text(file or settings.clusters_file or "recipe").rstrip("\n"))
         return 0
     rules = load_chosen_rules(settings, file)
     if json:

@@ -18,7 +18,6 @@ from producer.cli.command_lines import command, with_program_name
 from producer.cli.commands.access_checks import check_account, judge_access, read_first_page
 from producer.cli.commands.doctor_findings import (
     Finding,
-    coverage,
     describe_api_error,
     finding_line,
     judge_env_file,
@@ -28,8 +27,9 @@ from producer.cli.commands.doctor_findings import (
     judge_redis,
     judge_strategy,
     judge_traits,
+    measure_coverage,
 )
-from producer.cli.commands.segment_pacing import Pace, space_pace
+from producer.cli.commands.segment_pacing import RequestPacer, open_request_pacer
 from producer.cli.connect import open_pool
 from producer.cli.environment.command_settings import FoundSettings, found_settings, misspelt_settings
 from producer.cli.run_command import run_command
@@ -54,7 +54,7 @@ from worker.store.webhooks.outbox_store import OutboxStore
 
 PATIENCE_S = 3.0
 
-MEASURED = 3
+MEASURED_PAGES = 3
 """Pages of either kind whose time is taken; their median counts."""
 
 
@@ -90,7 +90,7 @@ async def doctor(
     except ConfigurationError as error:
         advice = "Correct the file or its name; until then, the default clusters are checked."
         before.append(Finding("fail", "Clusters", str(error), advice, id="clusters.file"))
-    async for finding in _after(before, examine(settings, space_id, rules, well_formed=not found.problems)):
+    async for finding in _chain_findings(before, run_checks(settings, space_id, rules, well_formed=not found.problems)):
         findings.append(finding)
         if not json:
             out.put(finding_line(finding))
@@ -100,7 +100,7 @@ async def doctor(
     return int(failed)
 
 
-async def _after(first: Sequence[Finding], others: AsyncIterator[Finding]) -> AsyncIterator[Finding]:
+async def _chain_findings(first: Sequence[Finding], others: AsyncIterator[Finding]) -> AsyncIterator[Finding]:
     for finding in first:
         yield finding
     async for finding in others:
@@ -125,23 +125,23 @@ def _judge_environment(found: FoundSettings) -> list[Finding]:
     return [*findings, *judge_env_file(found.env_file)]
 
 
-async def examine(
+async def run_checks(
     settings: Settings, space_id: str | None, rules: Rules = RECIPE, *, well_formed: bool = True
 ) -> AsyncIterator[Finding]:
     """Everything that can be found out, one thing after the other. well_formed: whether all settings are."""
-    yield _settings(settings, well_formed=well_formed)
+    yield _check_settings(settings, well_formed=well_formed)
     if settings.unprotected_warning:
         yield Finding("warn", "Settings", settings.unprotected_warning, id="settings.tls")
-    async for finding in _redis(settings):
+    async for finding in _check_redis(settings):
         yield finding
     async with new_session() as session:
-        async for finding in _segment(settings, session, space_id or settings.segment_space_id, rules):
+        async for finding in _check_segment(settings, session, space_id or settings.segment_space_id, rules):
             yield finding
-        async for finding in _mavera(settings, session, space_id or settings.segment_space_id, rules):
+        async for finding in _check_mavera(settings, session, space_id or settings.segment_space_id, rules):
             yield finding
 
 
-def _settings(settings: Settings, *, well_formed: bool) -> Finding:
+def _check_settings(settings: Settings, *, well_formed: bool) -> Finding:
     needed = ("segment_token", "mavera_api_key")
     missing = [name.upper() for name in needed if getattr(settings, name) is None]
     if missing:
@@ -156,7 +156,7 @@ def _settings(settings: Settings, *, well_formed: bool) -> Finding:
     return Finding("ok", "Settings", found, id="settings.required")
 
 
-async def _redis(settings: Settings) -> AsyncIterator[Finding]:
+async def _check_redis(settings: Settings) -> AsyncIterator[Finding]:
     found = "" if settings.redis_url is not None else _state_directory(settings)
     if isinstance(found, Finding):
         yield found
@@ -204,7 +204,7 @@ def _state_directory(settings: Settings) -> Finding | str:
     return Finding("ok", "Redis", found, id="redis.connection")
 
 
-async def _segment(
+async def _check_segment(
     settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
 ) -> AsyncIterator[Finding]:
     if settings.segment_token is None:
@@ -221,13 +221,13 @@ async def _segment(
         found = f"{space_id!r} cannot be a space id"
         yield Finding("fail", "Segment", found, "Copy it from Segment: spa_…", id="segment.access")
         return
-    async with space_pace(settings, space_id) as pace:
-        async for finding in _space(settings, session, request, pace):
+    async with open_request_pacer(settings, space_id) as pace:
+        async for finding in _check_space(settings, session, request, pace):
             yield finding
 
 
-async def _space(
-    settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, pace: Pace
+async def _check_space(
+    settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, pace: RequestPacer
 ) -> AsyncIterator[Finding]:
     """What is in a space."""
     space_id, rules = request.space_id, request.rules
@@ -241,22 +241,24 @@ async def _space(
         return
     profiles = first.profiles
     now = time.time()
-    for finding in judge_traits(coverage(profiles, rules, as_of=now), len(profiles), space_id):
+    for finding in judge_traits(measure_coverage(profiles, rules, as_of=now), len(profiles), space_id):
         yield finding
     for finding in judge_filter(profiles, rules, as_of=now):
         yield finding
     if first.dialect == "inline" and first.has_usual_scheme and first.page.next_cursor is not None:
-        yield await _strategy(settings, session, request.model_copy(update={"dialect": "inline"}), pace)
+        yield await _compare_strategies(settings, session, request.model_copy(update={"dialect": "inline"}), pace)
 
 
-async def _strategy(settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, pace: Pace) -> Finding:
+async def _compare_strategies(
+    settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, pace: RequestPacer
+) -> Finding:
     """Measures the first page of a space of several, with traits and without."""
     clock = asyncio.get_running_loop().time
     sources = [segment_source(settings, session, request, traits=traits) for traits in (True, False)]
     times: list[list[float]] = [[], []]
     lengths = [0, 0]
     try:
-        for _ in range(MEASURED):
+        for _ in range(MEASURED_PAGES):
             for kind, source in enumerate(sources):
                 await pace.slot()
                 asked_at = clock()
@@ -270,7 +272,7 @@ async def _strategy(settings: Settings, session: aiohttp.ClientSession, request:
     return judge_strategy(statistics.median(times[0]), statistics.median(times[1]), settings.segment_rate)
 
 
-async def _mavera(
+async def _check_mavera(
     settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
 ) -> AsyncIterator[Finding]:
     if settings.mavera_api_key is None:
@@ -286,25 +288,25 @@ async def _mavera(
     for finding in findings:
         yield finding
     if space_id is not None:
-        for finding in await _personas(settings, client, Owner(space_id, "users", rules.name), rules):
+        for finding in await _check_personas(settings, client, Owner(space_id, "users", rules.name), rules):
             yield finding
 
 
-async def _personas(settings: Settings, client: MaveraClient, place: Owner, rules: Rules) -> list[Finding]:
+async def _check_personas(settings: Settings, client: MaveraClient, place: Owner, rules: Rules) -> list[Finding]:
     """Looks for personas of the space that are there twice, or that the rules leave behind."""
     family = make_reference(place.space_id, place.collection, place.rules, "").family
     listed: list[Persona] = []
     try:
         async for page in list_pages(client, family, lambda send: send()):
             listed += (one for one in page.personas if one.reference and one.reference.family == family)
-        records = await _records(settings)
+        records = await _read_records(settings)
     except ApiError as error:
         return [Finding("warn", "Personas", *describe_api_error(error), id="personas.surplus")]
     found = {str(one.reference): one.id for one in sorted(listed, key=age_order, reverse=True)}
     return judge_personas(find_twins(listed), find_orphans(records, found, place, rules.cluster_keys), place)
 
 
-async def _records(settings: Settings) -> dict[str, PersonaRecord]:
+async def _read_records(settings: Settings) -> dict[str, PersonaRecord]:
     """The records in Redis; none if it cannot be asked, which is a finding of its own."""
     try:
         async with open_pool(settings) as pool:

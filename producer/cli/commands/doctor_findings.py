@@ -28,10 +28,10 @@ Verdict = Literal["ok", "warn", "fail"]
 
 STYLES: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 
-WORTH_IT = 1.2
+MIN_SPEEDUP = 1.2
 """How much faster fan-out must be to be worth twice the requests."""
 
-TIERS = {60: "Starter", 120: "Basic", 240: "Professional", 600: "Enterprise"}
+MAVERA_TIERS = {60: "Starter", 120: "Basic", 240: "Professional", 600: "Enterprise"}
 """Mavera's requests a minute, and the tier that has them."""
 
 
@@ -122,7 +122,7 @@ def judge_outbox(outbox: OutboxStatus, *, sends: bool) -> list[Finding]:
     return [Finding("ok", "Webhooks", found, id="webhooks")]
 
 
-def coverage(profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float) -> list[TraitCoverage]:
+def measure_coverage(profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float) -> list[TraitCoverage]:
     """How many of the entries of a page have each trait of the rules. as_of: Unix seconds, for the ages of dates."""
     traits, found = _traits(profiles), []
     for trait in rules.traits:
@@ -185,7 +185,7 @@ def judge_rate(limit: int | None, rate: int) -> Finding:
     if limit is None:
         found = f"the key is good; it does not say its limit, MAVERA_RATE is {rate} a minute"
         return Finding("ok", "Mavera", found, id="mavera.access")
-    tier = f" (tier {TIERS[limit]})" if limit in TIERS else ""
+    tier = f" (tier {MAVERA_TIERS[limit]})" if limit in MAVERA_TIERS else ""
     found = f"the key is good; {limit} requests a minute{tier}, MAVERA_RATE is {rate}"
     if limit < rate:
         return Finding(
@@ -244,7 +244,7 @@ def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:
     """
     chain, fan_out = min(1 / page_s, rate), min(1 / listing_s, rate / 2)
     found = f"a page takes {page_s * 1000:.0f} ms, its listing {listing_s * 1000:.0f} ms, SEGMENT_RATE is {rate:g}"
-    if fan_out < WORTH_IT * chain:
+    if fan_out < MIN_SPEEDUP * chain:
         return Finding("ok", "Strategy", f"{found}: fan-out would not be faster than the chain", id="strategy")
     advice = "To use it: `segment-personas sync --strategy fan-out`, with two workers or more."
     found = f"{found}: fan-out would read up to {fan_out / chain:.1f} × as fast"

@@ -20,7 +20,7 @@ from worker.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
-class SandboxCommand:
+class SandboxCommandOptions:
     """What is served, as the command line says it. faults: each a JSON object, see `producer.sandbox.faults.Fault`."""
 
     profiles: int
@@ -51,7 +51,7 @@ class SandboxCommand:
         )
 
 
-def serve(stand_ins: SandboxCommand, host: str, port: int) -> int:
+def serve(stand_ins: SandboxCommandOptions, host: str, port: int) -> int:
     """Serves until Ctrl-C or SIGTERM; returns exit code 0. Raises ConfigurationError if it cannot listen there."""
     options = stand_ins.options()
     try:
@@ -71,10 +71,10 @@ async def _serve(options: SandboxOptions, host: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
-        await serve_sandbox(options, host, port, ready=_tell)
+        await serve_sandbox(options, host, port, ready=_print_addresses)
 
 
-def _tell(sandbox: Sandbox) -> None:
+def _print_addresses(sandbox: Sandbox) -> None:
     out, err, spec = stdout(), stderr(), sandbox.options.default_space
     assert spec
     err.say(f"Segment at {sandbox.segment_url}: every space has {spec.profiles:,} profiles ({spec.kind}).")

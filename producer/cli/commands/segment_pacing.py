@@ -22,7 +22,7 @@ from worker.store import Limiter
 T = TypeVar("T")
 
 
-class Pace:
+class RequestPacer:
     """Sends requests at most `rate` times a second, and when the limiter permits it.
 
     limiter: what all processes share; None: nobody else's requests are known.
@@ -56,7 +56,7 @@ class Pace:
 
 
 @contextlib.asynccontextmanager
-async def space_pace(settings: Settings, space_id: str) -> AsyncIterator[Pace]:
+async def open_request_pacer(settings: Settings, space_id: str) -> AsyncIterator[RequestPacer]:
     """The pace for a space: shared through the Redis of REDIS_URL, or a running server of the state directory."""
     async with contextlib.AsyncExitStack() as stack:
         limiter = None
@@ -64,4 +64,4 @@ async def space_pace(settings: Settings, space_id: str) -> AsyncIterator[Pace]:
             if settings.redis_url is not None or is_running(directory_of(settings)):
                 pool = await stack.enter_async_context(open_pool(settings))
                 limiter = segment_limiter(pool, settings, space_id)
-        yield Pace(settings.segment_rate, limiter)
+        yield RequestPacer(settings.segment_rate, limiter)

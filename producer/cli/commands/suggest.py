@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.commands.doctor_findings import describe_api_error
-from producer.cli.commands.segment_pacing import Pace, space_pace
+from producer.cli.commands.segment_pacing import RequestPacer, open_request_pacer
 from producer.cli.input_files import check_file_names
 from producer.cli.terminal import Screen, stdout
 from producer.embedded import DEMO_SPACE_ID, sandbox_settings
@@ -35,10 +35,10 @@ from worker.settings import Dialect, Settings
 
 T = TypeVar("T")
 
-A_PAGE_EACH, A_REQUEST_EACH = 2000, 200
+DEFAULT_PROFILES_OF_PAGES, DEFAULT_PROFILES_OF_REQUESTS = 2000, 200
 """Profiles to look at where they come by the page, and where each costs a request."""
 
-MOST_PAGES = 1000
+MAX_PAGES = 1000
 """Pages that are read at most, for a space may have very small ones."""
 
 
@@ -77,16 +77,16 @@ async def read_sample(settings: Settings, sample: Sample) -> Sequence[object]:
     check_file_names([] if sample.space_id is None else [sample.space_id], sample.files)
     if sample.files:
         with contextlib.closing(OpenFiles(open_any_file)) as files:
-            return await _read(FileSource(files, sample.files[0]), sample.profiles, Pace(math.inf))
+            return await _read(FileSource(files, sample.files[0]), sample.profiles, RequestPacer(math.inf))
     request = _request(settings, sample)
     async with contextlib.AsyncExitStack() as stack:
         if sample.sandbox:
             settings = await stack.enter_async_context(sandbox_settings(settings, dialect=request.dialect))
         session = await stack.enter_async_context(new_session())
         # Made-up profiles have no limit that others share.
-        pace = Pace(settings.segment_rate)
+        pace = RequestPacer(settings.segment_rate)
         if not sample.sandbox:
-            pace = await stack.enter_async_context(space_pace(settings, request.space_id))
+            pace = await stack.enter_async_context(open_request_pacer(settings, request.space_id))
         source = segment_source(settings, session, request, every_trait=True, on_allowance=pace.observe_allowance)
         return await _read(source, sample.profiles, pace)
 
@@ -105,14 +105,14 @@ def _request(settings: Settings, sample: Sample) -> SyncRequest:
         ) from None
 
 
-async def _read(source: Source, most: int | None, call: Pace) -> Sequence[object]:
+async def _read(source: Source, most: int | None, call: RequestPacer) -> Sequence[object]:
     """The first `most` profiles of a source; None: the usual number.
 
     Raises ApiError, also if the list breaks off before.
     """
     entries: list[object] = []
     cursor, listed = "", 0
-    for number in range(1, MOST_PAGES + 1):
+    for number in range(1, MAX_PAGES + 1):
         for _ in range(ATTEMPTS):
             page = await call(lambda: source.fetch_page(cursor, number, listed))  # noqa: B023
             if not page.doubt:
@@ -134,7 +134,11 @@ async def _read(source: Source, most: int | None, call: Pace) -> Sequence[object
 def _usual(source: Source) -> int:
     """How many profiles to look at; known once its first page is read."""
     dialect = source.dialect if isinstance(source, AutoSource) else None
-    return A_REQUEST_EACH if isinstance(source, ProfileApi) or dialect == "profile-api" else A_PAGE_EACH
+    return (
+        DEFAULT_PROFILES_OF_REQUESTS
+        if isinstance(source, ProfileApi) or dialect == "profile-api"
+        else DEFAULT_PROFILES_OF_PAGES
+    )
 
 
 def _show(found: Suggestion, err: Screen, *, json: bool) -> None:

@@ -12,24 +12,24 @@ from dataclasses import replace
 from producer.cli.connect import Connection, open_client, open_for_sync, open_worker, require_tokens
 from producer.cli.enqueue import enqueued, require_readable
 from producer.cli.exit_codes import DONE, NOT_AGREED, WRONG_USE
-from producer.cli.next_steps import after_plan, first_sync
+from producer.cli.next_steps import after_plan, how_to_start_first_sync
 from producer.cli.reporting import (
     FollowResult,
     ReportOptions,
     exit_code_of_syncs,
-    finish,
     follow_to_end,
     kept_state,
     print_enqueued,
-    show,
+    print_syncs,
+    report_result,
     warn_without_worker,
     write_documents,
 )
 from producer.cli.sync_options import SyncOptions, build_requests
 from producer.cli.terminal import Screen, confirm, stdout
 from producer.cli.views import history as remembered
-from producer.cli.views.plan import changes_personas, plan_summary, question
-from producer.cli.views.sync_views import listing, report
+from producer.cli.views.plan import changes_personas, confirmation_question, plan_summary
+from producer.cli.views.sync_views import sync_report, sync_table
 from producer.cli.views.time_formats import local_time
 from producer.client import SyncClient
 from worker.documents.sync_document import history_entry, sync_list_entry, unreadable_sync_entry
@@ -45,7 +45,7 @@ async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
     A user at a terminal is shown the plans first, and asked before anything is paid for.
     """
     options.check()
-    asks = options.asks(err)
+    asks = options.asks_before_purchase(err)
     requests = build_requests(settings, options, plan_only=options.preview or asks)
     async with (
         open_for_sync(settings, err, options) as connection,
@@ -57,7 +57,7 @@ async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
             many=len(requests) > 1,
             details=options.details,
             changes_code=options.exit_code,
-            state=kept_state(connection, options.typed),
+            state=kept_state(connection, options.command_line),
         )
         if not options.wait:
             await warn_without_worker(connection, err)
@@ -65,14 +65,14 @@ async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
             return DONE
         ending = await follow_to_end(client, syncs, err, options.timeout_s, report_options)
         if options.accept and not ending.stopped:
-            ending = await _accepted(client, ending, err, options, report_options)
+            ending = await _resume_accepted(client, ending, err, options, report_options)
         if asks and not ending.stopped:
-            agreed, shown = await _agreed(client, ending.syncs, err, options, report_options)
+            agreed, shown = await _confirm_and_apply(client, ending.syncs, err, options, report_options)
             if agreed is None:
                 return NOT_AGREED
             report_options = replace(report_options, plan_shown=shown)
             ending = await follow_to_end(client, agreed, err, options.timeout_s, report_options)
-        code = finish(ending, err, report_options)
+        code = report_result(ending, err, report_options)
         if options.sandbox and not options.json and not ending.stopped:
             err.say("\nThe same as JSON (--json):", "dim")
             write_documents(stdout(), ending.syncs, report_options)
@@ -103,10 +103,10 @@ async def apply(
             ending = await follow_to_end(client, [found], err, timeout_s, report_options)
             (found,) = ending.syncs
             if ending.stopped or not found.planned:
-                return finish(ending, err, report_options)
-        await _warn_of_newer(client, found, err)
+                return report_result(ending, err, report_options)
+        await _warn_if_outdated(client, found, err)
         found = await client.apply(sync_id, accept=accept, max_credits=max_credits, allow_partial=allow_partial)
-        return await _carry_on(connection, found, err, wait=wait, json=json, timeout_s=timeout_s)
+        return await _follow_or_print_id(connection, found, err, wait=wait, json=json, timeout_s=timeout_s)
 
 
 async def status(
@@ -130,15 +130,15 @@ async def status(
             if json:
                 out.write_json(unreadable_sync_entry(error.sync))
             else:
-                out.put(listing([error.sync], out.width))
+                out.put(sync_table([error.sync], out.width))
             err.say(f"{error}.", "red")
             return WRONG_USE
         if follow:
             ending = await follow_to_end(client, [found], err, timeout_s, report_options)
-            return finish(ending, err, report_options)
+            return report_result(ending, err, report_options)
         if not found.state.is_final:
             await warn_without_worker(connection, err, [found])
-        show([found], err, report_options, now=await client.now())
+        print_syncs([found], err, report_options, now=await client.now())
         return exit_code_of_syncs([found])
 
 
@@ -155,9 +155,9 @@ async def listed(settings: Settings, err: Screen, *, json: bool, limit: int) -> 
             [sync_list_entry(one, now) if isinstance(one, Sync) else unreadable_sync_entry(one) for one in found]
         )
     elif found:
-        out.put(listing(found, out.width))
+        out.put(sync_table(found, out.width))
     else:
-        err.say(str(first_sync(settings.segment_space_id)))
+        err.say(str(how_to_start_first_sync(settings.segment_space_id)))
     return DONE
 
 
@@ -175,7 +175,7 @@ async def history(settings: Settings, err: Screen, space_id: str, *, collection:
     if json:
         out.write_json([history_entry(snapshot) for snapshot in found])
     elif found:
-        out.put(remembered.table(found))
+        out.put(remembered.history_table(found))
     else:
         err.say(f"No complete sync of {space_id} ({collection}, rules {rules}) is recorded.")
     for one in unread:
@@ -212,10 +212,10 @@ async def resume(
         require_readable(connection, before, restart=restart)
         connection.work_on(sync_id)
         found = await connection.client.resume(sync_id, restart=restart, accept=accept, max_credits=max_credits)
-        return await _carry_on(connection, found, err, wait=wait, json=json, timeout_s=timeout_s)
+        return await _follow_or_print_id(connection, found, err, wait=wait, json=json, timeout_s=timeout_s)
 
 
-async def _carry_on(
+async def _follow_or_print_id(
     connection: Connection, found: Sync, err: Screen, *, wait: bool, json: bool, timeout_s: float
 ) -> int:
     """Follows a sync that was started again; without `wait` only prints its id."""
@@ -224,10 +224,12 @@ async def _carry_on(
         print_enqueued([found], json=json)
         return DONE
     report_options = ReportOptions(json=json, state=kept_state(connection))
-    return finish(await follow_to_end(connection.client, [found], err, timeout_s, report_options), err, report_options)
+    return report_result(
+        await follow_to_end(connection.client, [found], err, timeout_s, report_options), err, report_options
+    )
 
 
-async def _accepted(
+async def _resume_accepted(
     client: SyncClient, ending: FollowResult, err: Screen, options: SyncOptions, report_options: ReportOptions
 ) -> FollowResult:
     """Takes syncs that a guard has stopped past it, as `--accept` says."""
@@ -245,7 +247,7 @@ async def _accepted(
     )
 
 
-async def _agreed(
+async def _confirm_and_apply(
     client: SyncClient, syncs: Sequence[Sync], err: Screen, options: SyncOptions, report_options: ReportOptions
 ) -> tuple[list[Sync] | None, bool]:
     """Shows what is planned, asks if it costs something or a guard stops it, and applies it.
@@ -258,13 +260,13 @@ async def _agreed(
         out = stdout()
         shown_on = out if out.is_tty else err
         for one, _ in planned:
-            shown_on.put(*report(one, details=options.details))
+            shown_on.put(*sync_report(one, details=options.details))
         for one, plan in planned:
             does = plan_summary([plan]) if changes_personas(plan) else "no persona would change"
             err.say(f"{one.request.space_id}: {does}.", "bold")
         over = any(plan.over_budget for _, plan in planned)
         try:
-            agreed = not over and await confirm(err, question([one for one, _ in planned]))
+            agreed = not over and await confirm(err, confirmation_question([one for one, _ in planned]))
         except asyncio.CancelledError:  # Ctrl-C or SIGTERM. Swallow it: the hints are still to be printed.
             err.say("")
             agreed = False
@@ -279,7 +281,7 @@ async def _agreed(
     return going_on, must_ask
 
 
-async def _warn_of_newer(client: SyncClient, preview: Sync, err: Screen) -> None:
+async def _warn_if_outdated(client: SyncClient, preview: Sync, err: Screen) -> None:
     """Says if the space has been read anew since."""
     if preview.planned is None or preview.fetched_at is None:
         return

@@ -94,11 +94,11 @@ def sandbox(
     ] = None,
 ) -> None:
     """Serve stand-ins for Segment and Mavera until Ctrl-C."""
-    from producer.cli.commands.sandbox import SandboxCommand, serve
+    from producer.cli.commands.sandbox import SandboxCommandOptions, serve
 
     exit_with(
         serve(
-            SandboxCommand(
+            SandboxCommandOptions(
                 profiles=profiles,
                 kind=kind,
                 seed=seed,

@@ -15,13 +15,13 @@ from worker.clusters.analysis.drift import ClusterDrift, Drift
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.clusters.rules.rules import Rules
 
-TOLD_POINTS = 0.1
+MIN_SHARE_POINTS = 0.1
 """Percentage points from which on a share's change is worth a line."""
-TOLD_DEVIATIONS = 0.1
+MIN_DEVIATIONS = 0.1
 """Standard deviations from which on a mean's is."""
 
 
-def changes(drift: Drift, rules: Rules) -> Iterator[Text]:
+def drift_lines(drift: Drift, rules: Rules) -> Iterator[Text]:
     """What changed, a line for each cluster of which something is worth telling."""
     before, now = drift.before, drift.now
     yield Text(
@@ -29,11 +29,11 @@ def changes(drift: Drift, rules: Rules) -> Iterator[Text]:
         f"{before.profiles:,} → {now.profiles:,} profiles."
     )
     labels = {cluster.key: cluster.label for cluster in rules.clusters}
-    lines = [f"  {labels[cluster.key]}: {told}" for cluster in drift.clusters if (told := _told(cluster))]
+    lines = [f"  {labels[cluster.key]}: {told}" for cluster in drift.clusters if (told := _describe_drift(cluster))]
     yield Text("\n".join(lines) or "  No share of a cluster and no mean has changed much.")
 
 
-def table(snapshots: Sequence[Snapshot]) -> Table:
+def history_table(snapshots: Sequence[Snapshot]) -> Table:
     """The syncs, a row each."""
     shown = Table(box=None, pad_edge=False)
     shown.add_column("Read until", no_wrap=True)
@@ -46,14 +46,14 @@ def table(snapshots: Sequence[Snapshot]) -> Table:
     return shown
 
 
-def _told(cluster: ClusterDrift) -> str:
+def _describe_drift(cluster: ClusterDrift) -> str:
     moved = [
         f"{name} {difference:+.2f} standard deviations"
         for name, difference in cluster.means.items()
-        if abs(difference) >= TOLD_DEVIATIONS
+        if abs(difference) >= MIN_DEVIATIONS
     ]
     if cluster.status != "kept":
         moved = [cluster.status]
-    elif abs(cluster.share_points) < TOLD_POINTS and not moved:
+    elif abs(cluster.share_points) < MIN_SHARE_POINTS and not moved:
         return ""
     return "; ".join([f"{cluster.before.share:.1%} → {cluster.now.share:.1%}", *moved])

@@ -17,10 +17,10 @@ from worker.models.request import SyncRequest
 from worker.models.sync import Sync
 from worker.printable import json_text, printable
 
-SHOWN_CHANGES = 3
+MAX_SHOWN_CHANGES = 3
 """Changed fields of a persona that are shown without `--details`."""
 
-LONGEST_VALUE = 32
+MAX_VALUE_LENGTH = 32
 """Characters of a value that are shown without `--details`."""
 
 
@@ -67,7 +67,7 @@ def plan_lines(found: Sequence[ClusterResult], *, details: bool = False) -> Iter
             continue
         hidden = hidden or persona.action != "leave"
         if persona.action == "update":
-            line.append(f"\n  {_few_changes(persona)}", "not bold")
+            line.append(f"\n  {_summarize_changes(persona)}", "not bold")
         elif persona.action == "create":
             line.append(f"; {len(persona.changes)} fields", "not bold dim")
         yield line
@@ -91,7 +91,7 @@ def account_lines(plan: Plan, request: SyncRequest) -> Iterator[Text]:
         yield Text(printable(describe_orphan(*of, new=new)), "yellow")
 
 
-def question(syncs: Sequence[Sync]) -> str:
+def confirmation_question(syncs: Sequence[Sync]) -> str:
     """What the user is asked about the plans of `syncs`: what is unusual, then what would be done and what it costs."""
     plans = [sync.planned for sync in syncs if sync.planned]
     does = plan_summary(plans) if any(map(changes_personas, plans)) else ""
@@ -142,19 +142,19 @@ def _all_fields(persona: PlannedPersona) -> Iterator[Text]:
         yield Text(printable(f"  + {change.field}: {_text(change.after)}"), "green")
 
 
-def _few_changes(persona: PlannedPersona) -> str:
+def _summarize_changes(persona: PlannedPersona) -> str:
     """The most telling changes on one line, and how many more there are."""
     if persona.current is None:
         return f"{len(persona.changes)} fields are sent; what they are at Mavera now is unknown"
-    ordered = sorted(persona.changes, key=_rank)
-    shown = [_short_change(change) for change in ordered[:SHOWN_CHANGES]]
+    ordered = sorted(persona.changes, key=_change_priority)
+    shown = [_short_change(change) for change in ordered[:MAX_SHOWN_CHANGES]]
     left = len(ordered) - len(shown)
     if left:
         shown.append(f"{left} more field{'' if left == 1 else 's'}")
     return printable("; ".join(shown) or "no field that Mavera shows would change")
 
 
-def _rank(change: Change) -> int:
+def _change_priority(change: Change) -> int:
     """How telling a change is: means first, then other numbers, then short texts, the description last."""
     last = change.field.rpartition(".")[2]
     if last == "description":
@@ -178,7 +178,7 @@ def _short(value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
     text = " ".join(_text(value).split())
-    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"
 
 
 def _text(value: object) -> str:

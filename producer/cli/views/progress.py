@@ -17,14 +17,14 @@ from rich.live import Live
 from rich.text import Text
 
 from producer.cli.terminal import Screen
-from producer.cli.views.sync_views import counts, live, overview, persona, seconds
+from producer.cli.views.sync_views import describe_counts, describe_persona, format_duration, live_view, overview_table
 from worker.documents.sync_results import ClusterResult, cluster_results, sync_statistics, sync_timings
 from worker.models.sync import Sync, SyncState
 
-BLOCK_LINES = 7
+LINES_PER_SYNC = 7
 """Lines that a sync takes at most in the live display, if it is shown with its clusters."""
 
-WIDEST = 100
+MAX_WIDTH = 100
 """Columns of the live display, however wide the terminal is."""
 
 RATE_WINDOW_S = 4.0
@@ -49,7 +49,7 @@ class Progress(Protocol):
     ) -> None: ...
 
 
-def progress(screen: Screen) -> Progress:
+def open_progress(screen: Screen) -> Progress:
     """What fits the screen."""
     return LiveProgress(screen) if screen.live else LineProgress(screen)
 
@@ -142,14 +142,14 @@ class LiveProgress:
         if not syncs:
             return Text()
         rates = {sync.id: rate for sync in syncs if (rate := self._meter.rate(sync.id)) is not None}
-        if len(syncs) > 1 and len(syncs) * BLOCK_LINES > self._screen.height:
-            shown = overview(syncs, rates)
+        if len(syncs) > 1 and len(syncs) * LINES_PER_SYNC > self._screen.height:
+            shown = overview_table(syncs, rates)
         else:
             shown = Group(
-                *(live(sync, rates.get(sync.id), self._elapsed_s(sync), self._clusters.of(sync)) for sync in syncs)
+                *(live_view(sync, rates.get(sync.id), self._elapsed_s(sync), self._clusters.of(sync)) for sync in syncs)
             )
         # The terminal writes ^C after the last line; if that wrapped, the display would be off by a line.
-        return Constrain(shown, min(WIDEST, self._screen.width - 4))
+        return Constrain(shown, min(MAX_WIDTH, self._screen.width - 4))
 
     def _elapsed_s(self, sync: Sync) -> float:
         total_s = sync_timings(sync).total_s
@@ -197,7 +197,7 @@ class LineProgress:
         found = cluster_results(sync, sync_statistics(sync))
         known = {outcome.cluster for outcome in before.outcomes} if before else set()
         lines = [
-            f"{cluster.summary.label}: {persona(cluster, sync)}"
+            f"{cluster.summary.label}: {describe_persona(cluster, sync)}"
             for cluster in found
             if cluster.outcome and cluster.summary.key not in known
         ]
@@ -206,7 +206,7 @@ class LineProgress:
             lines.insert(len(lines) if sync.state.is_final else 0, self._state(before, sync))
         elif sync.pages != before.pages:
             sizes = ", ".join(f"{cluster.summary.label} {cluster.summary.n:,}" for cluster in found)
-            lines.append(f"{counts(sync, self._meter.rate(sync.id))}; {sizes}")
+            lines.append(f"{describe_counts(sync, self._meter.rate(sync.id))}; {sizes}")
         if sync.note and (before is None or before.note != sync.note):
             lines.append(sync.note)
         return lines
@@ -215,9 +215,9 @@ class LineProgress:
         if sync.state is SyncState.QUEUED:
             return f"queued as {sync.id}"
         total_s = sync_timings(sync).total_s
-        took = f" in {seconds(total_s)}" if total_s is not None else ""
+        took = f" in {format_duration(total_s)}" if total_s is not None else ""
         name = f" as {sync.id}" if before is None else ""
-        return f"{sync.status}{name}{took}, {counts(sync)}"
+        return f"{sync.status}{name}{took}, {describe_counts(sync)}"
 
 
 def _event(before: Sync, sync: Sync) -> bool:

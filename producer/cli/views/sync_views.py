@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.command_lines import with_program_name
-from producer.cli.views.history import changes
+from producer.cli.views.history import drift_lines
 from producer.cli.views.plan import account_lines, describe_action, plan_lines
 from producer.cli.views.time_formats import local_time, short_time, time_span, zone
 from worker.clusters import Aggregate, ClusterSummary, Estimate, Rules
@@ -42,7 +42,7 @@ NARROW = 110
 NARROWEST = 70
 """Columns of the screen under which a list shows no times either."""
 
-LONGEST_REMARK = 60
+MAX_REMARK_LENGTH = 60
 """Characters of what a sync waits for that a list shows."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -65,7 +65,7 @@ class ShareBar:
         yield Segment(text.ljust(width), Style.parse(self._style))
 
 
-def seconds(value: float) -> str:
+def format_duration(value: float) -> str:
     """A time for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
     if value < 10:
         return f"{value:.1f} s"
@@ -77,7 +77,7 @@ def seconds(value: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def counts(sync: Sync, rate: float | None = None) -> str:
+def describe_counts(sync: Sync, rate: float | None = None) -> str:
     """Pages, in fan-out of those listed; profiles and, if known, profiles a second."""
     pages = f"{sync.pages:,} page{'' if sync.pages == 1 else 's'}"
     if sync.pages_listed > sync.pages:
@@ -86,7 +86,7 @@ def counts(sync: Sync, rate: float | None = None) -> str:
     return text if rate is None else f"{text}, {rate:,.0f}/s"
 
 
-def persona(cluster: ClusterResult, sync: Sync) -> str:
+def describe_persona(cluster: ClusterResult, sync: Sync) -> str:
     """The outcome for a cluster: its persona, why it gets none or keeps an unchanged one; empty if not known yet."""
     reasons = {
         "empty": "no profile is in it",
@@ -104,14 +104,16 @@ def persona(cluster: ClusterResult, sync: Sync) -> str:
     return f"{cluster.outcome.action} {cluster.outcome.persona_id}" if cluster.outcome else ""
 
 
-def live(
+def live_view(
     sync: Sync, rate: float | None, elapsed_s: float, found: Sequence[ClusterResult] | None = None
 ) -> RenderableType:
     """A sync under way: one line of numbers, and its clusters as bars. found: its clusters, if they are known."""
     head = Text()
     head.append(sync.request.space_id, "bold")
     head.append(f"  {sync.status}", STYLES[sync.state])
-    head.append(f"  {counts(sync, rate if sync.state is SyncState.FETCHING else None)}, {seconds(elapsed_s)}")
+    head.append(
+        f"  {describe_counts(sync, rate if sync.state is SyncState.FETCHING else None)}, {format_duration(elapsed_s)}"
+    )
     found = cluster_results(sync, sync_statistics(sync)) if found is None else found
     most = max((cluster.summary.n for cluster in found), default=0)
     if not most:
@@ -123,11 +125,11 @@ def live(
     grid.add_column(no_wrap=True, overflow="ellipsis", min_width=27 if sync.fetched_at else 0)
     for cluster in found:
         bar = ShareBar(cluster.summary.n / most, STYLES[SyncState.COMPLETED] if cluster.outcome else STYLES[sync.state])
-        grid.add_row(f"  {cluster.summary.label}", bar, f"{cluster.summary.n:,}", persona(cluster, sync))
+        grid.add_row(f"  {cluster.summary.label}", bar, f"{cluster.summary.n:,}", describe_persona(cluster, sync))
     return Group(head, grid, *_notes(sync))
 
 
-def overview(syncs: Sequence[Sync], rates: dict[str, float]) -> RenderableType:
+def overview_table(syncs: Sequence[Sync], rates: dict[str, float]) -> RenderableType:
     """Many syncs under way, a line each."""
     table = Table.grid(padding=(0, 2))
     for sync in syncs:
@@ -135,13 +137,13 @@ def overview(syncs: Sequence[Sync], rates: dict[str, float]) -> RenderableType:
         table.add_row(
             Text(sync.request.space_id, "bold"),
             Text(sync.status, STYLES[sync.state]),
-            Text(counts(sync, rate)),
+            Text(describe_counts(sync, rate)),
             Text(printable(sync.note), "yellow"),
         )
     return table
 
 
-def report(
+def sync_report(
     sync: Sync, now: float | None = None, *, details: bool = False, plan_shown: bool = False
 ) -> list[RenderableType]:
     """A sync in its present state, with a table of its clusters.
@@ -158,18 +160,18 @@ def report(
     head.append(f"  {sync.id}  ")
     head.append(sync.status, STYLES[sync.state])
     if times.total_s is not None:
-        head.append(f" {'in' if sync.finished_at else 'for'} {seconds(times.total_s)}")
+        head.append(f" {'in' if sync.finished_at else 'for'} {format_duration(times.total_s)}")
     found = cluster_results(sync, aggregate)
     if plan_shown:
         return [head, *_outcome_lines(sync, found), *_notes(sync), *_failure(sync)]
-    parts: list[RenderableType] = [head, Text(_read(sync, now))]
+    parts: list[RenderableType] = [head, Text(_describe_reading(sync, now))]
     if any(cluster.summary.n for cluster in found):
         parts.append(_table(sync, found))
     remarks = []
     if sync.request.sample is not None:
         remarks.append(f"A sample of {sync.request.sample:.4g} of the profiles; profiles read: {aggregate.profiles:,}.")
     if sync.outcomes:
-        remarks.append(_charged(sync))
+        remarks.append(_describe_charges(sync))
     if aggregate.unclassified:
         remarks.append(f"{_number(aggregate.unclassified, 'profile')} without any deciding trait: in no cluster.")
     if aggregate.trait_errors:
@@ -184,10 +186,10 @@ def report(
         remarks.append(f"{_number(aggregate.vanished, 'profile')} deleted before their traits were read.")
     if any(cluster.skipped == "partial" and cluster.persona_id for cluster in found):
         remarks.append("To overwrite personas that describe the whole space with a part of it, add --allow-partial.")
-    remarks += _ignored(sync)
+    remarks += _ignored_fields(sync)
     parts += (Text(printable(remark)) for remark in remarks)
     if changed := sync_drift(sync, aggregate):
-        parts += changes(changed, sync.request.rules)
+        parts += drift_lines(changed, sync.request.rules)
     parts += plan_lines(found, details=details)
     if sync.planned:
         parts += account_lines(sync.planned, sync.request)
@@ -197,7 +199,7 @@ def report(
     return [*parts, *_notes(sync), *_failure(sync)]
 
 
-def listing(syncs: Sequence[Sync | UnreadableSync], width: int) -> RenderableType:
+def sync_table(syncs: Sequence[Sync | UnreadableSync], width: int) -> RenderableType:
     """The list of syncs, a row each; with fewer columns where `width` characters are few."""
     wide = width >= NARROW
     table = Table(box=None, pad_edge=False)
@@ -235,17 +237,17 @@ def _unreadable_cells(sync: UnreadableSync, *, wide: bool, times: bool) -> list[
 
 
 def _shortened(note: str) -> str:
-    """A note that fits into a row: without the id of a request, and at most `LONGEST_REMARK` characters."""
+    """A note that fits into a row: without the id of a request, and at most `MAX_REMARK_LENGTH` characters."""
     whole = re.sub(r" \(Request-Id [^)]*\)", "", note)
-    return whole if len(whole) <= LONGEST_REMARK else f"{whole[: LONGEST_REMARK - 1]}…"
+    return whole if len(whole) <= MAX_REMARK_LENGTH else f"{whole[: MAX_REMARK_LENGTH - 1]}…"
 
 
-def _charged(sync: Sync) -> str:
+def _describe_charges(sync: Sync) -> str:
     current = sum(not outcome.skipped for outcome in sync.outcomes)
     return f"{_number(current, 'persona')}, {sync.credits:,} credits charged."
 
 
-def _ignored(sync: Sync) -> list[str]:
+def _ignored_fields(sync: Sync) -> list[str]:
     return [
         f"Mavera ignored fields of {outcome.persona_id}: {', '.join(outcome.ignored)}."
         for outcome in sync.outcomes
@@ -255,18 +257,22 @@ def _ignored(sync: Sync) -> list[str]:
 
 def _outcome_lines(sync: Sync, found: Sequence[ClusterResult]) -> list[RenderableType]:
     """What became of each cluster of a plan that was shown before, a line each, and what it cost."""
-    lines = [f"  {cluster.summary.label}: {persona(cluster, sync)}" for cluster in found if persona(cluster, sync)]
+    lines = [
+        f"  {cluster.summary.label}: {describe_persona(cluster, sync)}"
+        for cluster in found
+        if describe_persona(cluster, sync)
+    ]
     if sync.outcomes:
-        lines += [_charged(sync), *_ignored(sync)]
+        lines += [_describe_charges(sync), *_ignored_fields(sync)]
     return [Text(printable(line)) for line in lines]
 
 
-def _read(sync: Sync, now: float | None) -> str:
+def _describe_reading(sync: Sync, now: float | None) -> str:
     rate = None
     fetching_s = sync_timings(sync, now).fetching_s
     if fetching_s and sync.profiles:
         rate = sync.profiles / fetching_s
-    text = counts(sync, rate)
+    text = describe_counts(sync, rate)
     if sync.started_at is not None and sync.fetched_at is not None:
         text += f"; read {time_span(sync.started_at, sync.fetched_at)}"
         if not sync.complete:
@@ -289,7 +295,7 @@ def _table(sync: Sync, found: Sequence[ClusterResult]) -> Table:
             f"{summary.n:,}",
             *_estimate(cluster.estimate),
             *(_mean(trait, summary) for trait in traits),
-            Text(printable(persona(cluster, sync)), "" if cluster.outcome else "dim"),
+            Text(printable(describe_persona(cluster, sync)), "" if cluster.outcome else "dim"),
         )
     return table
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from producer.cli.commands.doctor import doctor, examine
+from producer.cli.commands.doctor import doctor, run_checks
 from producer.cli.commands.doctor_findings import Finding
 from producer.cli.commands.suggest import Sample, suggestion
 from producer.cli.terminal import stderr
@@ -48,7 +48,7 @@ def settings(session_redis: RedisServer, real_pool: StorePool, sandbox: Sandbox)
 
 async def found(settings: Settings, space_id: str | None = None) -> dict[str, list[Finding]]:
     result: dict[str, list[Finding]] = {}
-    async for finding in examine(settings, space_id):
+    async for finding in run_checks(settings, space_id):
         result.setdefault(finding.what, []).append(finding)
     return result
 
@@ -145,7 +145,7 @@ async def test_malformed_settings_and_files_are_findings_beside_the_others(
 
 
 async def test_each_finding_has_an_id_of_its_own(settings: Settings) -> None:
-    ids = [finding.id async for finding in examine(settings, "spa_1")]
+    ids = [finding.id async for finding in run_checks(settings, "spa_1")]
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(r"[a-z_]+(\.[\w.-]+)?", name) for name in ids)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from producer.cli.commands import personas
-from producer.cli.commands.doctor import examine
+from producer.cli.commands.doctor import run_checks
 from producer.cli.terminal import Screen, stderr
 from producer.persona_records import ClusterAddress, PersonaRecordError
 from producer.rules_file import load_chosen_rules
@@ -168,7 +168,7 @@ async def test_personas_that_carry_one_reference_and_those_left_behind_are_named
         assert f"have no cluster growth any more, so no sync updates {growth}" in runner.err.replace("\n", " ")
 
         findings = [
-            finding async for finding in examine(runner.settings, "spa", load_chosen_rules(runner.settings, None))
+            finding async for finding in run_checks(runner.settings, "spa", load_chosen_rules(runner.settings, None))
         ]
         found_texts = [finding.found for finding in findings if finding.what == "Personas"]
         assert {finding.verdict for finding in findings if finding.what == "Personas"} == {"warn"}

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from producer.cli.commands.access_checks import check_account, judge_access, read_first_page
 from producer.cli.commands.doctor_findings import Finding, describe_api_error, finding_line
 from producer.cli.commands.init.questions import Questions
-from producer.cli.commands.segment_pacing import space_pace
+from producer.cli.commands.segment_pacing import open_request_pacer
 from producer.cli.environment.command_settings import FoundSettings, settings_with
 from producer.cli.environment.env_file import setting_of
 from producer.cli.terminal import Screen
@@ -223,7 +223,7 @@ async def _check_segment(settings: Settings) -> list[Finding]:
     if not _is_space_id(space_id):
         raise ConfigurationError(f"{SPACE.variable}: {space_id!r} cannot be a space id. {SPACE.where}")
     request = SyncRequest(space_id=space_id, dialect=settings.segment_dialect)
-    async with new_session() as session, space_pace(settings, space_id) as pace:
+    async with new_session() as session, open_request_pacer(settings, space_id) as pace:
         finding = judge_access(settings, await read_first_page(settings, session, request, pace), space_id)
     if finding.verdict == "fail":  # no other value would help
         raise ConfigurationError(finding.found, hint=finding.advice)

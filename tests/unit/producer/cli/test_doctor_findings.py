@@ -8,12 +8,12 @@ import pytest
 
 from producer.cli.commands.doctor_findings import (
     Finding,
-    coverage,
     judge_filter,
     judge_rate,
     judge_redis,
     judge_strategy,
     judge_traits,
+    measure_coverage,
 )
 from producer.sandbox import SpaceSpec, profiles
 from worker.clusters import RECIPE
@@ -65,7 +65,7 @@ def test_traits_are_counted_as_a_sync_would_read_them() -> None:
         {},
         "no object",
     ]
-    found = {trait.name: (trait.usable, trait.unusable) for trait in coverage(page, as_of=NOW)}
+    found = {trait.name: (trait.usable, trait.unusable) for trait in measure_coverage(page, as_of=NOW)}
     assert found == {
         "ltv": (2, 1),
         "purchase_count": (0, 0),
@@ -73,7 +73,7 @@ def test_traits_are_counted_as_a_sync_would_read_them() -> None:
         "industries": (0, 0),
         "plans": (1, 0),
     }
-    findings = judge_traits(coverage(page, as_of=NOW), len(page), "spa_1")
+    findings = judge_traits(measure_coverage(page, as_of=NOW), len(page), "spa_1")
     assert [finding.found for finding in findings] == [
         "ltv or lifetime_value: in 2 of 6 profiles, unusable in 1",
         "purchase_count or order_count: in 0 of 6 profiles",
@@ -87,7 +87,7 @@ def test_traits_are_counted_as_a_sync_would_read_them() -> None:
 
 def test_every_type_of_trait_is_looked_for_and_the_filter_is_tried() -> None:
     rules, page = load_builtin_rules("saas"), list(profiles(SpaceSpec(500, "saas", as_of=NOW)))
-    found = coverage(page, rules, as_of=NOW)
+    found = measure_coverage(page, rules, as_of=NOW)
     assert {trait.name for trait in found if trait.usable > 450} == {trait.name for trait in rules.traits}
     assert {trait.name for trait in found if not trait.decides} == {"revenue", "expansion", "role", "staff"}
     (finding,) = judge_filter(page, rules, as_of=NOW)
@@ -98,7 +98,9 @@ def test_every_type_of_trait_is_looked_for_and_the_filter_is_tried() -> None:
 
 
 def test_a_page_without_any_deciding_trait_is_a_failure() -> None:
-    (finding,) = judge_traits(coverage([{"traits": {"plan": "pro", "email": "a@b.example"}}], as_of=NOW), 1, "spa_1")
+    (finding,) = judge_traits(
+        measure_coverage([{"traits": {"plan": "pro", "email": "a@b.example"}}], as_of=NOW), 1, "spa_1"
+    )
     assert finding.verdict == "fail"
     assert "ltv/lifetime_value, purchase_count/order_count, churn_risk/churn_probability" in finding.found
     assert "Computed Traits" in finding.advice

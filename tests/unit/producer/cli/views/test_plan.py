@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from producer.cli.views.plan import changes_personas, plan_lines, plan_summary, question
+from producer.cli.views.plan import changes_personas, confirmation_question, plan_lines, plan_summary
 from tests.support.syncs.snapshots import completed
 from tests.support.syncs.spaces import snapshot
 from worker.documents.sync_results import cluster_results, sync_statistics
@@ -15,7 +15,7 @@ from worker.models.request import SyncRequest
 from worker.models.sync import Sync
 
 
-def persona(action: str = "create", **changes: object) -> PlannedPersona:
+def describe_persona(action: str = "create", **changes: object) -> PlannedPersona:
     given = {
         "cluster": "growth",
         "action": action,
@@ -41,7 +41,7 @@ def lines(sync: Sync, *, details: bool = False) -> list[str]:
 
 
 def test_a_persona_that_would_be_created_is_one_line_with_name_reason_and_cost() -> None:
-    line, hint = lines(planned(persona(payload={f"field_{n}": n for n in range(33)})))
+    line, hint = lines(planned(describe_persona(payload={f"field_{n}": n for n in range(33)})))
     assert all(part in line for part in ("Growth", "create", "300 credits", "there is none yet", "33 fields"))
     assert "--details" in hint
 
@@ -51,21 +51,23 @@ def test_a_planned_update_shows_its_main_changes_on_one_line() -> None:
     payload = {"name": "N", "description": "New " * 200, "psychographic": {"numbers": numbers, "share": 0.2}}
     payload |= {f"field_{n}": n for n in range(30)}
     current = {"name": "N", "description": "Old", "psychographic": {"numbers": {"ltv": {"mean": 1539.2, "p90": 1.0}}}}
-    update, changes, hint = lines(planned(persona("update", payload=payload, current=current, reason="the mean moved")))
+    update, changes, hint = lines(
+        planned(describe_persona("update", payload=payload, current=current, reason="the mean moved"))
+    )
     assert "update per_gr (the mean moved)" in update
     assert changes.strip().startswith("ltv.mean 1,539 → 1,189; ")
     assert changes.endswith("more fields")
     assert len(changes) <= 120
     assert "--details" in hint
-    detailed = lines(planned(persona("update", payload=payload, current=current)), details=True)
+    detailed = lines(planned(describe_persona("update", payload=payload, current=current)), details=True)
     assert "  - psychographic.numbers.ltv.mean: 1539.2" in detailed
     assert "  + psychographic.numbers.ltv.mean: 1189.4" in detailed
 
 
 def test_what_stays_as_it_is_needs_no_details() -> None:
-    (line,) = lines(planned(persona("leave", reason="nothing changed")))
+    (line,) = lines(planned(describe_persona("leave", reason="nothing changed")))
     assert "unchanged per_gr (nothing changed)" in line
-    assert not changes_personas(planned(persona("leave")).plan or Plan())
+    assert not changes_personas(planned(describe_persona("leave")).plan or Plan())
 
 
 @pytest.mark.parametrize(
@@ -84,25 +86,27 @@ def test_what_stays_as_it_is_needs_no_details() -> None:
     ],
 )
 def test_after_a_guard_the_question_says_what_is_accepted(code: str, sentence: str, parts: tuple[str, ...]) -> None:
-    sync = planned(persona("leave"), alarms=(sentence,), alarm_codes=(code,))
-    asked = question([replace(sync, baseline=snapshot({"growth": 300}))])
+    sync = planned(describe_persona("leave"), alarms=(sentence,), alarm_codes=(code,))
+    asked = confirmation_question([replace(sync, baseline=snapshot({"growth": 300}))])
     assert all(part in asked for part in parts)
     assert asked.endswith("?")
     assert "hange nothing" not in asked
 
 
 def test_a_question_names_what_is_bought_and_several_alarms() -> None:
-    assert question([planned(persona())]) == "Create 1 persona for 300 credits?"
-    two = planned(persona(), alarms=("One", "Two"), alarm_codes=("guard_coverage", "guard_trait_errors"))
-    asked = question([two])
+    assert confirmation_question([planned(describe_persona())]) == "Create 1 persona for 300 credits?"
+    two = planned(describe_persona(), alarms=("One", "Two"), alarm_codes=("guard_coverage", "guard_trait_errors"))
+    asked = confirmation_question([two])
     assert asked.startswith("One. Two. Accept all of this")
     assert asked.endswith("and create 1 persona for 300 credits?")
-    old = planned(persona("leave"), alarms=("Half of it is gone",))  # without codes, as older versions wrote it
-    assert "Half of it is gone" in question([old])
+    old = planned(
+        describe_persona("leave"), alarms=("Half of it is gone",)
+    )  # without codes, as older versions wrote it
+    assert "Half of it is gone" in confirmation_question([old])
 
 
 def test_a_plan_is_summed_up_in_one_phrase() -> None:
-    plan = Plan(personas=(persona(), persona("update"), persona("leave")))
+    plan = Plan(personas=(describe_persona(), describe_persona("update"), describe_persona("leave")))
     assert plan_summary([plan]) == "create 1 persona for 300 credits, update 1 persona, leave 1 persona unchanged"
-    assert planned(persona()).status == "planned"
+    assert planned(describe_persona()).status == "planned"
     assert completed().status == "completed"

@@ -11,7 +11,7 @@ import pytest
 
 from producer.cli.terminal import Screen
 from producer.cli.views import progress as progress_module
-from producer.cli.views.progress import ClusterCache, LineProgress, LiveProgress, Meter, progress
+from producer.cli.views.progress import ClusterCache, LineProgress, LiveProgress, Meter, open_progress
 from tests.support.syncs.snapshots import OUTCOMES, completed, fetching, finalizing, queued
 from worker.models.sync import Sync
 
@@ -179,16 +179,16 @@ def test_only_a_capable_terminal_gets_the_live_display(
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     stream = Tty()
-    live = progress(Screen(stream))
+    live = open_progress(Screen(stream))
     assert isinstance(live, LiveProgress)
     with live as shown:
         shown.show([fetching()])
         shown.say("a sentence")
         shown.show([replace(completed(), outcomes=())])
     assert stream.getvalue().index("a sentence") < stream.getvalue().rindex("completed")
-    assert isinstance(progress(Screen(io.StringIO())), LineProgress)
+    assert isinstance(open_progress(Screen(io.StringIO())), LineProgress)
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(progress(Screen(Tty())), LineProgress)
+    assert isinstance(open_progress(Screen(Tty())), LineProgress)
 
 
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:

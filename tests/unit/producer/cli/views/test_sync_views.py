@@ -10,9 +10,9 @@ import pytest
 from rich.console import RenderableType
 
 from producer.cli.terminal import Screen
-from producer.cli.views.history import table
+from producer.cli.views.history import history_table
 from producer.cli.views.plan import plan_summary
-from producer.cli.views.sync_views import ShareBar, listing, live, overview, report, seconds
+from producer.cli.views.sync_views import ShareBar, format_duration, live_view, overview_table, sync_report, sync_table
 from producer.cli.views.time_formats import zone
 from producer.sandbox import SpaceSpec
 from tests.support.syncs.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
@@ -44,16 +44,16 @@ def test_the_report_of_a_sample_says_what_it_means_for_everyone() -> None:
     aggregate.left_out = 540
     request = SyncRequest(space_id="spa_1", sample=0.1)
     sync = completed(request=request, aggregate=aggregate.to_bytes(), profiles=600, complete=False)
-    shown = text(*report(sync), width=120)
+    shown = text(*sync_report(sync), width=120)
     assert "│ High Value │      20 │    200 │ 23.2% to 45.3% │" in shown
     assert "│ New        │       0 │      0 │   0.0% to 5.4% │" in shown
     assert "A sample of 0.1 of the profiles; profiles read: 60." in shown
-    nothing = text(*report(fetching(request=request, aggregate=Aggregate(profiles=1, left_out=9).to_bytes())))
+    nothing = text(*sync_report(fetching(request=request, aggregate=Aggregate(profiles=1, left_out=9).to_bytes())))
     assert "A sample of 0.1 of the profiles; profiles read: 1." in nothing
 
 
 def test_the_report_of_a_finished_sync_has_a_table_and_says_what_was_charged() -> None:
-    shown = text(*report(completed()))
+    shown = text(*sync_report(completed()))
     assert "spa_1  syn_1  completed in 3.2 s" in shown
     assert "1 page, 60 profiles, 30/s; read 2023-11-1" in shown
     assert "│ High Value │       20 │ $1,200 │         5% │ created per_hv" in shown
@@ -63,7 +63,7 @@ def test_the_report_of_a_finished_sync_has_a_table_and_says_what_was_charged() -
 
 def test_the_report_names_everything_that_could_not_be_used() -> None:
     dropped = (replace(OUTCOMES[0], ignored=("demographic",)),)
-    shown = text(*report(completed(aggregate=counted(SpaceSpec(2000, "mixed")), outcomes=dropped)))
+    shown = text(*sync_report(completed(aggregate=counted(SpaceSpec(2000, "mixed")), outcomes=dropped)))
     assert "Unusable values: churn_risk: " in shown
     assert "; ltv: " in shown
     assert ' like "aaa"' in shown
@@ -74,7 +74,7 @@ def test_the_report_names_everything_that_could_not_be_used() -> None:
 
 
 def test_the_report_of_a_running_sync_shows_its_rate_and_what_it_waits_for() -> None:
-    shown = text(*report(fetching(note="waiting for Segment's rate limit"), now=START + 2.5))
+    shown = text(*sync_report(fetching(note="waiting for Segment's rate limit"), now=START + 2.5))
     assert "fetching for 2.0 s" in shown
     assert "60 profiles, 30/s" in shown
     assert "waiting for Segment's rate limit" in shown
@@ -82,34 +82,34 @@ def test_the_report_of_a_running_sync_shows_its_rate_and_what_it_waits_for() -> 
 
 def test_the_report_of_a_failed_sync_shows_the_message_to_the_letter() -> None:
     message = "401 [bold]no[/bold] \x1b[2J key :smile: (Request-Id req_1)"
-    shown = text(*report(failed(message)), width=200)
+    shown = text(*sync_report(failed(message)), width=200)
     assert "mavera_unauthorized: 401 [bold]no[/bold] �[2J key :smile: (Request-Id req_1)" in shown
 
 
 def test_the_report_of_a_sync_that_nobody_has_begun_is_short() -> None:
-    assert text(*report(queued())).split("\n") == ["spa_1  syn_1  queued", "0 pages, 0 profiles", ""]
+    assert text(*sync_report(queued())).split("\n") == ["spa_1  syn_1  queued", "0 pages, 0 profiles", ""]
 
 
 def test_in_fan_out_the_pages_that_are_known_are_shown() -> None:
     sync = replace(queued(), pages=8, pages_listed=40)
-    assert text(*report(sync)).split("\n")[1] == "8 pages of 40 listed, 0 profiles"
-    assert "listed" not in text(*report(replace(sync, pages=40)))
+    assert text(*sync_report(sync)).split("\n")[1] == "8 pages of 40 listed, 0 profiles"
+    assert "listed" not in text(*sync_report(replace(sync, pages=40)))
 
 
 def test_the_report_says_if_not_the_whole_space_was_read() -> None:
-    assert "only a part of the space, as requested" in text(*report(completed(complete=False)))
+    assert "only a part of the space, as requested" in text(*sync_report(completed(complete=False)))
 
 
 def test_a_cluster_that_is_too_small_is_marked() -> None:
     request = SyncRequest(space_id="spa_1", min_cluster_size=21)
-    assert "none: fewer than 21" in text(*report(completed(request=request, outcomes=())))
+    assert "none: fewer than 21" in text(*sync_report(completed(request=request, outcomes=())))
 
 
 def test_a_persona_that_is_left_as_it_was_says_why() -> None:
     small = PersonaOutcome("growth", "per_gr", "skipped", 0, reason="too_small")
     partial = PersonaOutcome("at_risk", "per_ar", "skipped", 0, reason="partial")
     unchanged = PersonaOutcome("high_value", "per_hv", "unchanged", 0)
-    shown = text(*report(completed(outcomes=(unchanged, small, partial), credits=0)), width=120)
+    shown = text(*sync_report(completed(outcomes=(unchanged, small, partial), credits=0)), width=120)
     assert "unchanged per_hv" in shown
     assert "left per_gr: fewer than 3" in shown
     assert "left per_ar: it describes the whole space, this sync a part" in shown
@@ -120,14 +120,16 @@ def test_a_persona_that_is_left_as_it_was_says_why() -> None:
 @pytest.mark.parametrize("width", [30, 44, 60])
 def test_a_narrow_screen_loses_no_persona_id(width: int) -> None:
     long = (replace(OUTCOMES[0], persona_id="per_0123456789abcdef"),)
-    rows = [line for line in text(*report(completed(outcomes=long)), width=width).split("\n") if line.count("│") == 6]
+    rows = [
+        line for line in text(*sync_report(completed(outcomes=long)), width=width).split("\n") if line.count("│") == 6
+    ]
     assert max(map(len, rows)) <= width
     column = "".join(row.rsplit("│", 2)[-2].strip() for row in rows)
     assert "per_0123456789abcdef" in column
 
 
 def test_a_terminal_without_blocks_gets_ascii() -> None:
-    shown = text(live(fetching(), None, 1.0), *report(completed()), encoding="ascii")
+    shown = text(live_view(fetching(), None, 1.0), *sync_report(completed()), encoding="ascii")
     assert "####" in shown
     assert "?" not in shown
 
@@ -138,27 +140,27 @@ def test_a_bar_is_as_long_as_its_share(share: float, bar: str) -> None:
 
 
 def test_a_live_sync_shows_numbers_bars_and_personas() -> None:
-    shown = text(live(fetching(), 1234.5, 2.0))
+    shown = text(live_view(fetching(), 1234.5, 2.0))
     assert "spa_1  fetching  1 page, 60 profiles, 1,234/s, 2.0 s" in shown
     assert sum("██████" in line for line in shown.split("\n")) == 3
-    shown = text(live(finalizing(outcomes=OUTCOMES[:1], note="Growth: waiting"), 1.0, 12))
+    shown = text(live_view(finalizing(outcomes=OUTCOMES[:1], note="Growth: waiting"), 1.0, 12))
     assert "1 page, 60 profiles, 12 s" in shown  # a rate would say nothing any more
     assert "20 created per_hv" in shown
     assert "Growth: waiting" in shown
-    short = text(live(queued(note="nobody"), None, 1.0))
+    short = text(live_view(queued(note="nobody"), None, 1.0))
     assert " ".join(short.split()) == "spa_1 queued 0 pages, 0 profiles, 1.0 s nobody"
 
 
 def test_many_syncs_take_a_line_each() -> None:
-    shown = text(overview([queued(id=f"syn_{i}") for i in range(5)] + [fetching()], {"syn_1": 20.0}))
+    shown = text(overview_table([queued(id=f"syn_{i}") for i in range(5)] + [fetching()], {"syn_1": 20.0}))
     assert len(shown.strip().split("\n")) == 6
     assert "20/s" in shown
 
 
 def test_the_list_keeps_ids_whole_and_leaves_columns_out_where_it_is_narrow() -> None:
     syncs = [queued(id="syn_0123456789abcdef", note="waiting"), failed("no key"), completed()]
-    wide, usual = text(listing(syncs, 120), width=120), text(listing(syncs, 80), width=80)
-    narrow = text(listing(syncs, 50), width=50)
+    wide, usual = text(sync_table(syncs, 120), width=120), text(sync_table(syncs, 80), width=80)
+    narrow = text(sync_table(syncs, 50), width=50)
     for shown in (wide, usual):
         assert "mavera_unauthorized" in shown
         assert "waiting" in shown
@@ -175,12 +177,12 @@ def test_the_list_keeps_ids_whole_and_leaves_columns_out_where_it_is_narrow() ->
     ("value", "shown"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
 )
 def test_times_are_for_people(value: float, shown: str) -> None:
-    assert seconds(value) == shown
+    assert format_duration(value) == shown
 
 
 def test_a_report_tells_what_changed_and_leaves_out_what_hardly_did() -> None:
     sizes = {"high_value": 20, "growth": 30, "new": 10}
-    shown = text(*report(completed(baseline=snapshot(sizes, sync_id="syn_0"))))
+    shown = text(*sync_report(completed(baseline=snapshot(sizes, sync_id="syn_0"))))
     assert "Compared with syn_0, read until 2023-11-1" in shown
     assert ": 60 → 60 profiles." in shown
     assert "  Growth: 50.0% → 33.3%\n" in shown
@@ -191,12 +193,12 @@ def test_a_report_tells_what_changed_and_leaves_out_what_hardly_did() -> None:
 
 def test_a_report_says_if_nothing_changed_much() -> None:
     same = snapshot({"high_value": 20, "growth": 20, "at_risk": 20})
-    assert "No share of a cluster and no mean has changed much." in text(*report(completed(baseline=same)))
+    assert "No share of a cluster and no mean has changed much." in text(*sync_report(completed(baseline=same)))
 
 
 def test_a_mean_moves_in_standard_deviations() -> None:
     before = snapshot({"high_value": 20, "growth": 20, "at_risk": 20}, means={"purchase_count": 3.5})
-    shown = text(*report(completed(baseline=before)))
+    shown = text(*sync_report(completed(baseline=before)))
     assert "  Growth: 33.3% → 33.3%; purchase_count -0." in shown
 
 
@@ -215,13 +217,13 @@ def test_a_plan_is_shown_with_reasons_fields_and_alarms() -> None:
     left = growth.model_copy(update={"cluster": "high_value", "action": "leave", "reason": "nothing changed"})
     plan = Plan(personas=(growth, unread, left), alarms=("Half of it is gone",))
     sync = completed(request=SyncRequest(space_id="spa_1", plan_only=True), outcomes=(), plan=plan)
-    shown = text(*report(sync))
+    shown = text(*sync_report(sync))
     assert "Growth: update per_gr (its name, text or fields are others now)\n  name Mine → Growth\n" in shown
     assert "At Risk: update per_ar (its name, text or fields are others now)\n  2 fields are sent" in shown
     assert "High Value: unchanged per_gr (nothing changed)\n" in shown
     assert "--details" in shown
     assert "Half of it is gone." in shown
-    detailed = text(*report(sync, details=True))
+    detailed = text(*sync_report(sync, details=True))
     assert "  - name: Mine\n  + name: Growth\n" in detailed
     assert "goals" not in detailed.split("At Risk: update")[0]
     assert "  + name: Growth\n  + goals: [" in detailed
@@ -230,7 +232,9 @@ def test_a_plan_is_shown_with_reasons_fields_and_alarms() -> None:
 
 
 def test_a_history_has_a_row_for_each_sync() -> None:
-    shown = text(table([snapshot({"growth": 30, "new": 10}, sync_id="syn_2"), snapshot({"new": 10}, sync_id="syn_1")]))
+    shown = text(
+        history_table([snapshot({"growth": 30, "new": 10}, sync_id="syn_2"), snapshot({"new": 10}, sync_id="syn_1")])
+    )
     assert re.search(r"syn_2 +40 +growth 75.0%, new 25.0%", shown)
     assert re.search(r"syn_1 +10 +new 100.0%", shown)
 
@@ -239,12 +243,12 @@ def test_a_long_key_stays_whole_where_the_output_is_not_a_terminal(monkeypatch: 
     monkeypatch.delenv("COLUMNS", raising=False)
     keys = {f"{'long_key_' * 9}{n}": 30 for n in range(5)}
     stream = io.StringIO()
-    Screen(stream).put(table([snapshot(keys, sync_id="syn_1")]))
+    Screen(stream).put(history_table([snapshot(keys, sync_id="syn_1")]))
     assert all(key in stream.getvalue() for key in keys)
 
 
 def test_a_list_shortens_what_a_sync_waits_for() -> None:
     note = "Segment, space spa_1, page 1: 503 The service is busy (Request-Id req_1); retrying, 4 min left"
-    shown = " ".join(text(listing([queued(note=note)], 200), width=200).split())
+    shown = " ".join(text(sync_table([queued(note=note)], 200), width=200).split())
     assert "503 The service is busy" in shown
     assert "req_1" not in shown
