@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from rich.console import Console
 
-from producer.cli.views.sync_views import report
+from producer.cli.views.sync_views import sync_report
 from producer.sandbox import Fault, Sandbox, SandboxOptions
 from producer.sandbox.faults import Kind
 from tests.support.scenarios.checks import until
@@ -50,7 +50,7 @@ async def spend(scenario: Scenario) -> None:
 def shown(sync: Sync) -> str:
     """The report of a sync as text."""
     console = Console(width=300, file=StringIO(), force_terminal=False)
-    console.print(*report(sync), sep="\n")
+    console.print(*sync_report(sync), sep="\n")
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
