@@ -43,6 +43,11 @@ export async function post(path, body = {}, headers = {}) {
   return (await send(path, options)).json();
 }
 
+/** A DELETE. */
+export async function remove(path) {
+  await send(path, { method: "DELETE" });
+}
+
 export const syncPath = (id, action = "") => `/v1/syncs/${encodeURIComponent(id)}${action && `/${action}`}`;
 
 /** Resolves after some milliseconds, or at once when the signal aborts. */

@@ -75,6 +75,7 @@ EVIDENCE = [
     "guard_profiles",
     "EXIT_CODES",
     "PROBLEMS",
+    "showSync",
     "credits_charged",
 ]
 

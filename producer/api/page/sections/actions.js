@@ -1,45 +1,19 @@
 // The buttons of a sync: apply, cancel and resume. Each asks before it changes something.
 
-import { post, Problem, syncPath } from "../api.js";
-import { announce, h, Part, problemBox } from "../dom.js";
-import { count, counted, runs } from "../formats.js";
+import { post, syncPath } from "../api.js";
+import { h, Part } from "../dom.js";
+import { counted, runs } from "../formats.js";
+import { ask } from "./dialog.js";
 
 /** The buttons. onSync: gets the sync after an action. onProblem: gets a Problem that the page must know. */
 export function actionsOf(onSync, onProblem) {
   const buttons = new Part(h("div", { class: "row actions", role: "group", "aria-label": "Actions" }), (facts) => [
-    facts.can.apply && h("button", { type: "button", id: "apply", class: "primary", onclick: () => ask(applyDialog(current)) }, "Apply plan"),
-    facts.can.resume && h("button", { type: "button", id: "resume", class: "primary", onclick: () => ask(resumeDialog(current)) }, "Resume"),
-    facts.can.cancel && h("button", { type: "button", id: "cancel", onclick: () => ask(cancelDialog(current)) }, "Cancel"),
+    facts.can.apply && h("button", { type: "button", id: "apply", class: "primary", onclick: () => ask(element, applyDialog(current), onSync, onProblem) }, "Apply plan"),
+    facts.can.resume && h("button", { type: "button", id: "resume", class: "primary", onclick: () => ask(element, resumeDialog(current), onSync, onProblem) }, "Resume"),
+    facts.can.cancel && h("button", { type: "button", id: "cancel", onclick: () => ask(element, cancelDialog(current), onSync, onProblem) }, "Cancel"),
   ]);
   const element = h("div", {}, buttons.element);
   let current = null;
-
-  function ask({ title, text, fields = [], label, danger, run }) {
-    const problems = h("div");
-    const confirm = h("button", { class: danger ? "danger" : "primary" }, label);
-    const dialog = h("dialog", { "aria-labelledby": "dialog-title", onclose: () => dialog.remove() },
-      h("form", { onsubmit: async (event) => {
-        event.preventDefault();
-        confirm.disabled = true;
-        problems.replaceChildren();
-        try {
-          const sync = await run();
-          dialog.close();
-          announce(`${label}: done`);
-          onSync(sync);
-        } catch (error) {
-          if (!(error instanceof Problem)) throw error;
-          problems.replaceChildren(problemBox(error.document));
-          onProblem(error);
-        } finally {
-          confirm.disabled = false;
-        }
-      } },
-      h("h2", { id: "dialog-title" }, title), h("p", {}, text), fields, problems,
-      h("div", { class: "row end" }, h("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, "Close"), confirm)));
-    element.append(dialog);
-    dialog.showModal();
-  }
 
   return {
     element,
@@ -77,7 +51,11 @@ function applyDialog(sync) {
   if (sync.alarms.length > 0) fields.push(acceptField);
   return {
     title: "Apply this plan?",
-    text: `Creates ${counted(creates, "persona")} for ${count(sync.credits_planned)} credits and updates ${count(updates)} for free.`,
+    text: [
+      creates > 0 && `Creates ${counted(creates, "persona")} for ${counted(sync.credits_planned, "credit")}.`,
+      updates > 0 && `Updates ${counted(updates, "persona")} for free.`,
+      creates + updates === 0 && "Nothing changes.",
+    ].filter(Boolean).join(" "),
     fields,
     label: "Apply plan",
     run: () => post(syncPath(sync.sync_id, "apply"), { max_credits: Number(limit.value), allow_partial: partial.checked, accept: accept.checked }),

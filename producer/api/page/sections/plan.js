@@ -27,20 +27,23 @@ export function drawPlan(planned, credits, budget, account, orphans) {
 }
 
 function drawPlanned(persona) {
+  const { cluster, action: name, changes, credits, payload, persona_id, reason } = persona;
   const id = `plan-${persona.key}`;
-  const changes = persona.action === "create"
-    ? flatten(persona.payload).map(([field, after]) => ({ field, after }))
-    : persona.changes;
-  return h("section", { class: persona.changes.length > 0 ? "card wide" : "card", "aria-labelledby": id },
-    h("div", { class: "row spread" }, h("h3", { id }, persona.cluster), action(persona.action)),
-    h("p", { class: "hint" }, [persona.credits > 0 ? counted(persona.credits, "credit") : "Free", persona.persona_id, persona.reason].filter(Boolean).join(" · ")),
-    persona.payload.description && h("blockquote", {}, persona.payload.description),
-    changes.length > 0 && details(persona.action === "create" ? `Fields of ${persona.cluster}` : `Changes of ${persona.cluster}`, persona.action === "update",
-      table(`${persona.cluster}: before and after`, ["Field", "Before", "After"], changes.map(({ field, before, after }) => [
-        field, before === undefined || before === null ? "–" : h("del", {}, fieldValue(before)), after === undefined || after === null ? "–" : h("ins", {}, fieldValue(after)),
-      ]), { class: "diff" })),
-    payloadDetails(persona.cluster, persona.payload));
+  return h("section", { class: changes.length > 0 ? "card wide" : "card", "aria-labelledby": id },
+    h("div", { class: "row spread" }, h("h3", { id }, cluster), action(name)),
+    h("p", { class: "hint" }, [credits > 0 ? counted(credits, "credit") : "Free", persona_id, reason].filter(Boolean).join(" · ")),
+    payload.description && h("blockquote", {}, payload.description),
+    name === "create" && details(`Fields of ${cluster}`, false,
+      table(`${cluster}: fields`, ["Field", "After"], flatten(payload).map(([field, after]) => [field, inserted(after)]), { class: "diff" })),
+    changes.length > 0 && details(`Changes of ${cluster}`, true,
+      table(`${cluster}: before and after`, ["Field", "Before", "After"],
+        changes.map(({ field, before, after }) => [field, deleted(before), inserted(after)]), { class: "diff" })),
+    payloadDetails(cluster, payload));
 }
+
+const missing = (value) => value === undefined || value === null;
+const deleted = (value) => (missing(value) ? "–" : h("del", {}, fieldValue(value)));
+const inserted = (value) => (missing(value) ? "–" : h("ins", {}, fieldValue(value)));
 
 /** The personas, and the clusters without one. payloads: by the key of the cluster; null: not known. */
 export function drawPersonas(personas, skipped, payloads) {
