@@ -56,10 +56,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run() -> int:
     from worker.jobs import arq_worker
+    from worker.log_format import configure_logging
     from worker.settings import load_settings
 
     settings = load_settings()
-    configure_logging(settings)
+    configure_logging(settings.log_level, settings.log_format)
     arq_worker.run(settings)
     return 0
 
@@ -92,19 +93,6 @@ async def check(settings: Settings) -> int:
         alive = await worker_registry(pool, settings).living_workers(socket.gethostname())
     print(f"ready: {', '.join(worker.name for worker in alive)}" if alive else "no worker on this host is ready")
     return 0 if alive else 1
-
-
-def configure_logging(settings: Settings) -> None:
-    """Plain lines on standard error. arq's own lines are kept to warnings: ours say the same of each job."""
-    import logging
-
-    from worker.printable import PrintableFormatter
-
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    logging.basicConfig(level=settings.log_level, handlers=[handler])
-    for noisy in ("arq", "asyncio", "aiohttp"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

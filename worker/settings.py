@@ -206,6 +206,9 @@ class Settings(ClientConfig):
     )
     metrics_host: str = Field("127.0.0.1", description="Address on which it serves them; 0.0.0.0 in a container")
     log_level: LogLevel = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_format: Annotated[Literal["text", "json"], LowerCase] = Field(
+        "text", description="Log lines of workers and of `serve`: text, or json with one object a line"
+    )
 
     @model_validator(mode="after")
     def _secrets_are_masked(self) -> Self:

@@ -25,11 +25,12 @@ from arq.worker import Function, Worker, func
 from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
 from worker.http.client import new_session
 from worker.jobs.composition import batch, build_deliverer, build_watchdog, finalize, walk
-from worker.jobs.job_payloads import JOB_VERSION
+from worker.jobs.job_payloads import JOB_VERSION, sync_id_of
 from worker.jobs.metrics_endpoint import metrics_endpoint
 from worker.jobs.process import heartbeat_file, tune_garbage_collector
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.store_factories import mavera_account, store_pool
+from worker.log_format import log_about
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.segment.export_file import Opener
 from worker.settings import Settings, unknown_settings
@@ -157,7 +158,8 @@ class SyncWorker(Worker):
 
     async def _run(self, job_id: str, job: TakenJob) -> None:
         try:
-            await self.run_job(job_id, job.score)
+            with log_about(sync=sync_id_of(job_id), job=job_id):
+                await self.run_job(job_id, job.score)
         except StoreUnavailable:
             raise
         except Exception:
@@ -355,7 +357,8 @@ async def _supervise(name: str, run_once: Callable[[], Coroutine[Any, Any, None]
         except StoreUnusable as error:
             log.warning("the %s starts again: %s", name, error)
         except Exception as error:  # noqa: BLE001 - a helper that dies would leave syncs unwatched
-            log.warning("the %s starts again after %s: %s", name, type(error).__name__, error)
+            extra = {"error": error}
+            log.warning("the %s starts again after %s: %s", name, type(error).__name__, error, extra=extra)
         await asyncio.sleep(1)
 
 

@@ -8,6 +8,7 @@ These function names are a storage format.
 
 from __future__ import annotations
 
+import re
 import time
 
 import orjson
@@ -19,6 +20,9 @@ JOB_VERSION = 1
 """Version of a job's data. Jobs of a newer version are left in the queue; data without a version is of version 1."""
 
 
+_JOB_ID = re.compile(r":(?:walk|finalize|batch)(?::\d+)+$")
+
+
 def sync_payload(sync_id: str, kind: JobKind, epoch: int) -> JobPayload:
     """Returns the job of an epoch. Its id is never used twice, because an epoch has one job.
 
@@ -28,6 +32,11 @@ def sync_payload(sync_id: str, kind: JobKind, epoch: int) -> JobPayload:
         epoch: Epoch in which the job may work.
     """
     return JobPayload(f"{sync_id}:{kind}:{epoch}", _job(kind, sync_id, epoch))
+
+
+def sync_id_of(job_id: str) -> str:
+    """Returns the sync of a job id. The id of a sync may contain colons."""
+    return _JOB_ID.sub("", job_id)
 
 
 def next_payloads(sync_id: str, epoch: int) -> NextPayloads:

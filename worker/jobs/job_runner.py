@@ -16,8 +16,10 @@ from worker.errors import ApiError, LeaseLost, OverBudget, PersonasError, StoreU
 from worker.jobs.audit_log import log_end
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.lease import Grant, Lease
+from worker.log_format import log_about
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.models.outcome import SyncFailure
+from worker.models.request import SyncRequest
 from worker.models.sync import JobKind, SyncState
 from worker.models.versions import NewerVersion
 from worker.store import JobSyncStore, LeaseGrant
@@ -34,8 +36,16 @@ LESS_MEMORY = (
 _KIND_NAMES: dict[JobKind, str] = {"walk": "fetch job", "finalize": "finalize job"}
 """Names of the kinds for the log; those in Redis are part of the storage format."""
 
-S = TypeVar("S")
+S = TypeVar("S", bound="Started")
 G = TypeVar("G", bound=Grant)
+
+
+class Started(Protocol):
+    """What a job found when it took its lease."""
+
+    @property
+    def request(self) -> SyncRequest:
+        """What the sync was asked for."""
 
 
 class Work(Protocol):
@@ -162,7 +172,13 @@ async def run_job(job: Job[S, G], metrics: WorkerMetrics | None = None) -> None:
     except Exception as error:  # noqa: BLE001 - the data in Redis is not a sync; the watchdog handles it
         log.warning("%s cannot begin: %s", job.name, _describe(error))
         return
-    failure = None
+    with log_about(space=started.request.space_id):
+        await _work(job, started, metrics)
+
+
+async def _work(job: Job[S, G], started: S, metrics: WorkerMetrics) -> None:
+    """Does the work of a job that has its lease."""
+    failure, defect = None, None
     try:
         async with job.lease(started) as lease:
             await job.work(started, lease).run()
@@ -185,14 +201,18 @@ async def run_job(job: Job[S, G], metrics: WorkerMetrics | None = None) -> None:
     except MemoryError:
         failure = SyncFailure("out_of_memory", OUT_OF_MEMORY, resumable=True, hint=LESS_MEMORY)
     except Exception as error:  # noqa: BLE001 - the sync must end with a reason, whatever our own mistake is
-        failure = SyncFailure("internal_error", _describe(error), resumable=True)
+        failure, defect = SyncFailure("internal_error", _describe(error), resumable=True), error
     if failure is not None:
-        await _fail(job, started, failure, metrics)
+        await _fail(job, started, failure, metrics, defect)
 
 
-async def _fail(job: Job[S, G], started: S, failure: SyncFailure, metrics: WorkerMetrics) -> None:
+async def _fail(
+    job: Job[S, G], started: S, failure: SyncFailure, metrics: WorkerMetrics, defect: Exception | None
+) -> None:
+    """Fails the sync. defect: the unexpected error, if that is the reason."""
     advice = f". {failure.hint}" if failure.hint else ""
-    log.warning("%s fails the sync, %s: %s%s", job.name, failure.code, failure.message, advice)
+    extra = {"error": defect}
+    log.warning("%s fails the sync, %s: %s%s", job.name, failure.code, failure.message, advice, extra=extra)
     try:
         await run_to_completion(job.fail(started, failure))  # only this job knows the reason
     except (LeaseLost, StoreUnavailable, StoreUnusable) as error:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.job_payloads import batch_payload, sync_payload
+from worker.log_format import log_about
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.models.sync import BatchKey, SyncState, job_kind
 from worker.store import WatchdogStore
@@ -73,7 +74,8 @@ class Watchdog:
         """Gives every due sync and batch its next job, or fails the sync if that was tried too often."""
         for silent in await self._store.due():
             try:
-                await self._check(silent)
+                with log_about(sync=silent.sync_id):
+                    await self._check(silent)
             except StoreUnavailable:
                 raise
             except Exception as error:  # noqa: BLE001 - one broken sync must not keep the others from being checked

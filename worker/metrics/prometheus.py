@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from worker.metrics.failure_codes import FAILURE_CODES
 from worker.metrics.worker_metrics import WorkerMetrics
 
 _REQUEST_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _WAIT_BUCKETS = (0.001, 0.01, 0.1, 0.5, 1, 5, 30)
 
-_GUARD = "guard_"
+_GUARD = "guard"
 """What the error codes of guards begin with."""
 
 
@@ -36,18 +37,44 @@ class PrometheusMetrics(WorkerMetrics):
             buckets=_WAIT_BUCKETS,
             registry=registry,
         )
-        self._deferrals = _counter(registry, "limiter_deferrals", "Jobs that handed over to wait for a slot", "api")
-        self._retries = _counter(registry, "retries", "Requests that failed and are repeated", "api", "code")
-        self._pages = _counter(registry, "pages", "Pages read; one that is read again counts again")
-        self._profiles = _counter(registry, "profiles", "Profiles on those pages")
-        self._personas = _counter(registry, "personas", "Personas created or updated, and recorded", "action")
-        self._charged = _counter(registry, "credits_charged", "Credits charged for those personas")
+        self._deferrals = _counter(
+            registry, "segment_personas_limiter_deferrals", "Jobs that handed over to wait for a slot", "api"
+        )
+        self._retries = _counter(
+            registry, "segment_personas_retries", "Requests that failed and are repeated", "api", "code"
+        )
+        self._pages = _counter(registry, "segment_personas_pages", "Pages read; one that is read again counts again")
+        self._profiles = _counter(registry, "segment_personas_profiles", "Profiles on those pages")
+        self._personas = _counter(
+            registry, "segment_personas_personas", "Personas created or updated, and recorded", "action"
+        )
+        self._charged = _counter(registry, "segment_personas_credits_charged", "Credits charged for those personas")
         self._credits_left: Gauge | None = None
-        self._completions = _counter(registry, "syncs_completed", "Syncs that were completed", "kind")
-        self._failures = _counter(registry, "sync_failures", "Syncs that failed", "code")
-        self._guard_stops = _counter(registry, "guard_stops", "Syncs that a guard stopped", "code")
-        self._revivals = _counter(registry, "revivals", "Lost jobs that the watchdog started again", "kind")
-        self._refused = _counter(registry, "commits_refused", "Jobs that lost the right to write to their sync")
+        self._completions = _counter(registry, "segment_personas_syncs_completed", "Syncs that were completed", "kind")
+        self._failures = _counter(registry, "segment_personas_sync_failures", "Syncs that failed", "code")
+        self._guard_stops = _counter(registry, "segment_personas_guard_stops", "Syncs that a guard stopped", "code")
+        self._revivals = _counter(
+            registry, "segment_personas_revivals", "Lost jobs that the watchdog started again", "kind"
+        )
+        self._refused = _counter(
+            registry, "segment_personas_commits_refused", "Jobs that lost the right to write to their sync"
+        )
+        self._begin_at_zero()
+        ProcessCollector(registry=registry)
+
+    def _begin_at_zero(self) -> None:
+        for api in ("segment", "mavera"):
+            self._deferrals.labels(api)
+        for action in ("created", "updated"):
+            self._personas.labels(action)
+        for kind in ("sync", "preview"):
+            self._completions.labels(kind)
+        for kind in ("sync", "batch"):
+            self._revivals.labels(kind)
+        for code in FAILURE_CODES:
+            self._failures.labels(code)
+            if code.startswith(_GUARD):
+                self._guard_stops.labels(code)
 
     def count_request(self, api: str, status: str, seconds: float) -> None:
         self._requests.labels(api, status).observe(seconds)
@@ -94,4 +121,4 @@ class PrometheusMetrics(WorkerMetrics):
 
 
 def _counter(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Counter:
-    return Counter(f"segment_personas_{name}_total", text, labels, registry=registry)
+    return Counter(f"{name}_total", text, labels, registry=registry)

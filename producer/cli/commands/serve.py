@@ -16,8 +16,11 @@ from producer.client import SyncClient
 from producer.embedded import DEMO_SPACE_ID, embedded_client, sandbox_settings
 from producer.state.directory import StateDirectory
 from producer.state.pool import directory_of, joined_server
+from worker.log_format import configure_logging
 from worker.segment.export_file import open_any_file
 from worker.settings import Settings
+
+log = logging.getLogger("segment_personas.api")
 
 
 async def serve(settings: Settings, err: Screen, *, host: str, port: int, sandbox: bool) -> int:
@@ -35,7 +38,9 @@ async def serve(settings: Settings, err: Screen, *, host: str, port: int, sandbo
         ConfigurationError: A setting is missing or malformed, or it cannot listen there.
     """
     config = ApiConfig(host, port, settings.api_tokens_file, reads_files=settings.redis_url is not None and not sandbox)
-    if "log_level" not in settings.model_fields_set:
+    if settings.log_format == "json":
+        configure_logging(settings.log_level, "json")
+    elif "log_level" not in settings.model_fields_set:
         logging.getLogger("segment_personas").setLevel("WARNING" if sandbox else "INFO")
     with contextlib.suppress(asyncio.CancelledError):
         async with contextlib.AsyncExitStack() as stack:
@@ -57,6 +62,9 @@ async def serve(settings: Settings, err: Screen, *, host: str, port: int, sandbo
                 about = ""
 
             def say(url: str) -> None:
+                if settings.log_format == "json":
+                    log.info("serving %s", url)
+                    return
                 err.say(f"Serving {url}, described at {url}/docs. Ctrl-C stops it.")
                 if about:
                     err.say(about, "dim")

@@ -1,17 +1,25 @@
-"""A worker counts what a sync did; the HTTP API shows what Redis holds."""
+"""A worker counts what a sync did and names it on every line of its log; the HTTP API shows what Redis holds."""
 
 from __future__ import annotations
 
 import asyncio
+import io
+import json
+import logging
 
 from tests.support.servers.api_server import start_api
 from tests.support.servers.redis_server import RedisServer
 from worker.jobs.arq_worker import serve
+from worker.log_format import JsonFormatter
 from worker.metrics.prometheus import PrometheusMetrics
 
 
-async def test_a_sync_is_counted_from_its_pages_to_its_credits(session_redis: RedisServer) -> None:
-    metrics, ready = PrometheusMetrics(), asyncio.Event()
+async def test_a_sync_is_counted_and_named_in_the_log_from_its_pages_to_its_credits(session_redis: RedisServer) -> None:
+    metrics, ready, log = PrometheusMetrics(), asyncio.Event(), io.StringIO()
+    handler = logging.StreamHandler(log)
+    handler.setFormatter(JsonFormatter("host:1"))
+    logging.getLogger("segment_personas.jobs").addHandler(handler)
+    logging.getLogger("segment_personas").setLevel("INFO")
     async with start_api(session_redis, worker=False, credits=5000) as api:
         worker = asyncio.create_task(serve(api.settings, api.pool, ready=ready.set, metrics=metrics))
         await ready.wait()
@@ -19,6 +27,7 @@ async def test_a_sync_is_counted_from_its_pages_to_its_credits(session_redis: Re
         shown = (await api.get("/metrics")).text
         worker.cancel()
         await asyncio.wait({worker})
+    logging.getLogger("segment_personas.jobs").removeHandler(handler)
 
     def value(name: str, **labels: str) -> float:
         return metrics.registry.get_sample_value(f"segment_personas_{name}", labels) or 0
@@ -34,3 +43,6 @@ async def test_a_sync_is_counted_from_its_pages_to_its_credits(session_redis: Re
     assert value("limiter_wait_seconds_count", api="mavera") > len(sync["personas"])
     assert 'segment_personas_last_complete_sync_timestamp_seconds{space="spa"}' in shown
     assert "segment_personas_workers 1.0" in shown
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert {(line["sync"], line["space"], line["worker"]) for line in lines} == {(sync["sync_id"], "spa", "host:1")}
+    assert {line["job"].split(":")[1] for line in lines} == {"walk", "finalize"}

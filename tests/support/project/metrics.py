@@ -59,6 +59,8 @@ async def all_metrics() -> dict[str, Described]:
     found = {}
     for text in texts:
         for family in text_string_to_metric_families(text.decode()):
+            if not family.name.startswith("segment_personas_"):
+                continue  # those of the process, by prometheus-client
             labels = tuple(sorted({name for sample in family.samples for name in sample.labels} - {"le"}))
             name = family.name + ("_total" if family.type == "counter" else "")
             found[name] = Described(family.type, labels, family.documentation)

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.support.clocks.fake_time import FakeTime, services_for
+from tests.support.project.error_codes import sync_error_codes
 from tests.support.project.metrics import count_one_of_each
 from tests.support.servers.port import port_of_ones_own
 from tests.support.syncs.syncs import Syncs
@@ -18,6 +19,7 @@ from worker.errors import ConfigurationError, LeaseLost
 from worker.jobs.composition import build_watchdog
 from worker.jobs.job_runner import SyncJob, run_job
 from worker.jobs.metrics_endpoint import metrics_endpoint
+from worker.metrics.failure_codes import FAILURE_CODES
 from worker.metrics.prometheus import PrometheusMetrics
 from worker.metrics.server import metrics_server
 from worker.metrics.worker_metrics import WorkerMetrics
@@ -42,6 +44,13 @@ def test_a_failure_that_is_not_a_guards_is_not_a_guard_stop() -> None:
     metrics = PrometheusMetrics()
     metrics.count_failure("worker_lost")
     assert metrics.registry.get_sample_value("segment_personas_guard_stops_total", {"code": "worker_lost"}) is None
+
+
+def test_every_error_code_of_a_sync_begins_at_zero() -> None:
+    assert set(FAILURE_CODES) == sync_error_codes()
+    registry = PrometheusMetrics().registry
+    assert registry.get_sample_value("segment_personas_sync_failures_total", {"code": "persona_in_doubt"}) == 0
+    assert registry.get_sample_value("segment_personas_guard_stops_total", {"code": "guard_profiles"}) == 0
 
 
 async def test_metrics_are_served_on_the_port_of_the_settings(real_pool: StorePool) -> None:

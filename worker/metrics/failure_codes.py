@@ -1,0 +1,56 @@
+"""The error codes with which a sync can fail.
+
+A counter with all of them begins at 0. One that begins with the first failure would hide it from `increase`, which
+compares two samples.
+"""
+
+from __future__ import annotations
+
+FAILURE_CODES = (
+    "cursor_expired",
+    "cursor_loop",
+    "empty_pages",
+    "file_changed",
+    "file_corrupt",
+    "file_empty",
+    "file_forbidden",
+    "file_format",
+    "file_gone",
+    "file_missing",
+    "file_unreadable",
+    "guard_coverage",
+    "guard_personas",
+    "guard_profile_errors",
+    "guard_profiles",
+    "guard_trait_errors",
+    "insufficient_credits",
+    "internal_error",
+    "listing_incomplete",
+    "mavera_bad_body",
+    "mavera_error",
+    "mavera_forbidden",
+    "mavera_not_found",
+    "mavera_rate_limit",
+    "mavera_unauthorized",
+    "mavera_unavailable",
+    "mavera_unreachable",
+    "mavera_validation",
+    "no_ids",
+    "no_traits",
+    "out_of_memory",
+    "over_budget",
+    "pages_differ",
+    "persona_in_doubt",
+    "redis_unusable",
+    "segment_bad_body",
+    "segment_bad_request",
+    "segment_error",
+    "segment_forbidden",
+    "segment_not_found",
+    "segment_rate_limit",
+    "segment_unauthorized",
+    "segment_unavailable",
+    "segment_unreachable",
+    "state_unwritable",
+    "worker_lost",
+)
