@@ -32,5 +32,7 @@ WORKDIR /tmp
 STOPSIGNAL SIGTERM
 # The program handles SIGTERM itself from its first moment and starts no other processes, so it can be the first process of
 # the container. Compose adds an init (`init: true`); `docker run --init` does the same.
+# The HTTP API (`serve --host 0.0.0.0`), and the metrics of a worker (METRICS_PORT=9464).
+EXPOSE 8000 9464
 ENTRYPOINT ["segment-personas"]
 CMD ["worker"]

@@ -260,7 +260,8 @@ def test_redis_keeps_every_write_and_evicts_nothing() -> None:
     volume, target = mount.split(":")
     assert volume in COMPOSE["volumes"]
     assert target == "/data"
-    assert "redis-cli" in redis["healthcheck"]["test"]
+    assert redis["image"].startswith("valkey/valkey:9.1.2")
+    assert "valkey-cli" in redis["healthcheck"]["test"]
 
 
 @pytest.mark.parametrize("name", ["redis", "demo-redis"])
@@ -281,7 +282,7 @@ def test_a_worker_restarts_scales_stops_gently_and_is_asked_for_its_own_health(n
     assert worker["environment"]["REDIS_URL"] == f"redis://{redis}:6379/0"
 
 
-@pytest.mark.parametrize("name", ["worker", "sandbox", "demo-worker", "demo-sync"])
+@pytest.mark.parametrize("name", ["worker", "api", "sandbox", "demo-worker", "demo-sync"])
 def test_the_program_runs_without_root_capabilities_or_a_writable_disk(name: str) -> None:
     service = SERVICES[name]
     assert service["build"] == "."
@@ -293,7 +294,8 @@ def test_the_program_runs_without_root_capabilities_or_a_writable_disk(name: str
 
 
 def test_only_redis_and_workers_start_without_the_demo_profile() -> None:
-    assert SERVICES.keys() - DEMO_OPTIONS == {"redis", "worker"}
+    assert SERVICES.keys() - DEMO_OPTIONS == {"redis", "worker", "api"}
+    assert SERVICES["api"]["profiles"] == ["api"]  # it does not start without a file of tokens
 
 
 def test_compose_takes_keys_from_the_host_or_an_optional_env_file() -> None:
@@ -319,10 +321,20 @@ def test_a_worker_is_given_every_setting_of_the_environment() -> None:
 
 def test_secrets_may_be_files_that_are_empty_unless_they_are_named() -> None:
     worker = SERVICES["worker"]
-    assert set(worker["secrets"]) == COMPOSE["secrets"].keys() == {"segment_token", "mavera_api_key"}
-    for name, secret in COMPOSE["secrets"].items():
+    assert set(worker["secrets"]) == {"segment_token", "mavera_api_key"}
+    for name in worker["secrets"]:
         assert worker["environment"][f"{name.upper()}_FILE"] == f"/run/secrets/{name}"
-        assert secret == {"file": f"${{{name.upper()}_FILE:-/dev/null}}"}
+    for name, secret in COMPOSE["secrets"].items():
+        variable = "API_TOKENS_FILE" if name == "api_tokens" else f"{name.upper()}_FILE"
+        assert secret == {"file": f"${{{variable}:-/dev/null}}"}
+
+
+def test_the_api_is_published_to_this_host_only_and_gets_no_segment_token() -> None:
+    api = SERVICES["api"]
+    assert api["ports"] == ["127.0.0.1:8000:8000"]
+    assert set(api["secrets"]) == {"api_tokens", "mavera_api_key"}
+    assert not [name for name in api["environment"] if name.startswith("SEGMENT_TOKEN")]
+    assert api["environment"]["API_TOKENS_FILE"] == "/run/secrets/api_tokens"
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
