@@ -39,6 +39,7 @@ from worker.store.connection.health import review_health
 from worker.store.connection.pool import JOB_LIFETIME_MS, closing
 from worker.store.probe import check_store
 from worker.store.queue import TakenJob, TakenJobs
+from worker.tracing.job_tracer import JobTracer, make_tracer
 
 log = logging.getLogger("segment_personas.worker")
 
@@ -95,6 +96,7 @@ class SyncWorker(Worker):
         self._store_pool = services.pool
         self._queue = services.queue
         self._settings = services.settings
+        self._tracer = services.tracer
         self._listings = services.listings
         self.account = mavera_account(services.settings)
         self._taking: asyncio.Task[TakenJobs] | None = None
@@ -158,7 +160,8 @@ class SyncWorker(Worker):
 
     async def _run(self, job_id: str, job: TakenJob) -> None:
         try:
-            with log_about(sync=sync_id_of(job_id), job=job_id):
+            sync_id = sync_id_of(job_id)
+            with log_about(sync=sync_id, job=job_id), self._tracer.job(sync_id, job_id, job.score):
                 await self.run_job(job_id, job.score)
         except StoreUnavailable:
             raise
@@ -232,6 +235,7 @@ async def serve(
     skips_pipes: bool = False,
     ends_with_pool: bool = False,
     metrics: WorkerMetrics | None = None,
+    tracer: JobTracer | None = None,
 ) -> None:
     """Runs a worker until cancelled. Its jobs have handed their syncs over when this returns.
 
@@ -245,6 +249,7 @@ async def serve(
         skips_pipes: As of `JobQueue`.
         ends_with_pool: Whether no other worker will deliver the events in `pool`.
         metrics: Counts what it does; None: nothing does.
+        tracer: Records its jobs as spans; None: nothing does.
 
     Raises:
         ConfigurationError: A token is not set.
@@ -262,6 +267,7 @@ async def serve(
             own_syncs=own_syncs,
             skips_pipes=skips_pipes,
             metrics=metrics or WorkerMetrics(),
+            tracer=tracer or JobTracer(),
         )
         worker = SyncWorker(services)
         helpers = [
@@ -320,15 +326,18 @@ async def serve_until_signal(
     settings: Settings, pool: StorePool, *, opener: Opener | None = None, skips_pipes: bool = False
 ) -> None:
     """Runs a worker process on `pool` until SIGTERM or SIGINT. Takes and raises what `serve` does."""
+    tracer = make_tracer()
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
     assert main is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, main.cancel)
     try:
         async with heartbeat_file(), metrics_endpoint(settings, pool) as metrics:
-            await serve(settings, pool, opener=opener, skips_pipes=skips_pipes, metrics=metrics)
+            await serve(settings, pool, opener=opener, skips_pipes=skips_pipes, metrics=metrics, tracer=tracer)
     except asyncio.CancelledError:
         log.info("worker %s:%d has stopped", _host(), os.getpid())
+    finally:
+        tracer.close()
 
 
 async def check_redis(settings: Settings) -> None:

@@ -49,6 +49,7 @@ from worker.store.dialects import DialectStore
 from worker.store.schedules.alert_store import AlertStore
 from worker.store.schedules.schedule_store import TickStore
 from worker.store.webhooks.outbox_store import OutboxStore
+from worker.tracing.job_tracer import JobTracer
 
 SUSPECT_AFTER = 2
 """Lost jobs without progress after which the next job of a sync runs alone; fewer if `MAX_REVIVALS` is lower."""
@@ -68,6 +69,7 @@ class WorkerServices:
         own_syncs: The ids of the syncs that the worker works on, which may change; None: all.
         skips_pipes: As of `JobQueue`.
         metrics: Counts what its jobs do.
+        tracer: Records its jobs and their requests as spans.
     """
 
     settings: Settings
@@ -79,6 +81,7 @@ class WorkerServices:
     own_syncs: Collection[str] | None = None
     skips_pipes: bool = False
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    tracer: JobTracer = field(default_factory=JobTracer)
     _space_limiters: dict[str, Limiter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -116,7 +119,7 @@ class WorkerServices:
             settings,
             self.session,
             on_allowance=self.mavera_limiter.learn_limit,
-            on_answer=partial(self.metrics.count_request, "mavera"),
+            on_answer=partial(self._note_request, "mavera"),
         )
         self.files = OpenFiles(self.opener or folder_opener(settings.files_dir))
 
@@ -146,12 +149,16 @@ class WorkerServices:
                 request,
                 traits=traits,
                 on_allowance=on_allowance,
-                on_answer=partial(self.metrics.count_request, "segment"),
+                on_answer=partial(self._note_request, "segment"),
                 memory=memory,
             )
         else:
             source = FileSource(self.files, request.file)
         return source if request.sample is None else SampledSource(source, request.sample)
+
+    def _note_request(self, api: str, status: str, seconds: float) -> None:
+        self.metrics.count_request(api, status, seconds)
+        self.tracer.add_request(api, status, seconds)
 
     def segment_limiter(self, space_id: str) -> Limiter:
         """Returns the limiter of a space, which all jobs of this worker share."""

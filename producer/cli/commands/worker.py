@@ -10,11 +10,12 @@ from producer.cli.environment.command_settings import found_settings
 from producer.cli.terminal import stderr
 from producer.state.directory import StateDirectory
 from producer.state.pool import directory_of, joined_server, server_pool
-from worker.__main__ import configure_logging, obey_sigterm
 from worker.__main__ import main as run_redis_worker
+from worker.__main__ import obey_sigterm
 from worker.errors import ConfigurationError
 from worker.jobs.arq_worker import serve_until_signal
 from worker.jobs.process import tune_garbage_collector
+from worker.log_format import configure_logging
 from worker.segment.export_file import open_any_file
 from worker.settings import Settings
 from worker.store.connection.pool import closing
@@ -43,7 +44,7 @@ def run_worker(*, check: bool, what: str | None) -> int:
         return 0 if is_ready else 1
     settings.require("segment_token", "mavera_api_key")
     obey_sigterm()
-    configure_logging(settings)
+    configure_logging(settings.log_level, settings.log_format)
     tune_garbage_collector()
     asyncio.run(_serve(settings, directory))
     return 0
