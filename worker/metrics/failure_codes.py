@@ -51,6 +51,5 @@ FAILURE_CODES = (
     "segment_unauthorized",
     "segment_unavailable",
     "segment_unreachable",
-    "state_unwritable",
     "worker_lost",
 )
