@@ -17,6 +17,7 @@ from worker.jobs.fetch.chain import ChainStrategy
 from worker.jobs.fetch.fan_out import FanOutStrategy
 from worker.jobs.fetch.fetch_job import FetchJob
 from worker.jobs.fetch.fetch_strategy import FetchStrategy
+from worker.jobs.inbox_reader import InboxReader
 from worker.jobs.job_runner import SyncJob, run_job
 from worker.jobs.lease import Lease
 from worker.jobs.personas.account import Account, UsageReader, note_credits
@@ -34,13 +35,16 @@ from worker.jobs.personas.update_persona import PersonaUpdater
 from worker.jobs.schedules.overdue_watch import OverdueWatch
 from worker.jobs.schedules.scheduler import Scheduler
 from worker.jobs.services import WorkerServices, job_timeout_s
+from worker.jobs.store_factories import stall_ms
 from worker.jobs.watchdog import Watchdog
 from worker.jobs.webhook_deliverer import WebhookDeliverer
 from worker.models.request import SyncRequest
 from worker.models.sync import BatchKey
 from worker.settings import Settings
-from worker.store import BatchGrant, LeaseGrant, StartedBatch
+from worker.store import BatchGrant, ClientSyncStore, LeaseGrant, StartedBatch
+from worker.store.inbox import InboxStore
 from worker.store.progress.sync_progress import StartedJob
+from worker.store.syncs.sync_reader import storable_ms
 from worker.webhooks.sender import Receiver, WebhookSender
 
 
@@ -261,16 +265,24 @@ def usage_reader(services: WorkerServices, caller: ApiCaller) -> UsageReader:
     return UsageReader(services.mavera, caller, may_raise_rate=may_raise_rate, on_usage=on_usage)
 
 
+def build_inbox_reader(services: WorkerServices) -> InboxReader:
+    """Builds the reader of what other programs ask for."""
+    retention_ms = services.settings.retention_ms
+    syncs = ClientSyncStore(services.pool, stall_ms=stall_ms(services.settings), retention_ms=retention_ms)
+    return InboxReader(InboxStore(services.pool, retention_ms=storable_ms(retention_ms)), syncs)
+
+
 def build_watchdog(services: WorkerServices) -> Watchdog:
     """Builds the watchdog of one worker."""
     settings = services.settings
+    inbox = build_inbox_reader(services)
     return Watchdog(
         services.watchdog,
         every_s=min(1.0, settings.stall_s / 10),
         max_revivals=settings.max_revivals,
         furthest_s=job_timeout_s(settings) + settings.retry_after_max_s + settings.stall_s,
         spread_s=settings.stall_s / 3,
-        duties=(Scheduler(services.ticks).check_due, OverdueWatch(services.alerts).check_due),
+        duties=(Scheduler(services.ticks).check_due, OverdueWatch(services.alerts).check_due, inbox.check_due),
         metrics=services.metrics,
     )
 

@@ -9,6 +9,8 @@
 | `sp:active:{identity}` | sorted set | running syncs of one space, collection and rules, by the time they began |
 | `sp:history:{identity}` | list | snapshots of the last complete syncs, newest first; never expires |
 | `sp:request:{key}`, `sp:request:{account}:{key}` | string | the sync that an idempotency key started; kept as it is |
+| `sp:inbox` | list | requests that other programs put there, oldest first (docs/other-languages.md) |
+| `sp:answer:{id}` | string | what became of such a request; kept as long as an ended sync |
 | `sp:queue:{account}` | sorted set | arq's queue of a Mavera account: job ids by the time at which they may start |
 | `sp:queue` | sorted set | jobs of syncs that name no account yet: any worker may take them |
 | `sp:queue:later`, `sp:queue:{account}:later` | sorted set | finalizers of that queue that wait until a time, by it |
@@ -60,6 +62,7 @@ QUEUE = SortedSetKey("sp:queue")
 WAKE = ListKey("sp:wake")
 CLOCK = HashKey("sp:clock")
 DUE = SortedSetKey("sp:due")
+INBOX = ListKey("sp:inbox")
 SYNCS = SortedSetKey("sp:syncs")
 SCHEDULES = SortedSetKey("sp:schedules")
 TICKS = SortedSetKey("sp:ticks")
@@ -115,6 +118,11 @@ def history(identity: str) -> ListKey:
 def request(idempotency_key: str, account: str = "") -> StringKey:
     """Returns the sync that this idempotency key started, for an account or for none."""
     return StringKey(f"sp:request:{account}:{idempotency_key}" if account else f"sp:request:{idempotency_key}")
+
+
+def answer(document_id: str) -> StringKey:
+    """Returns the answer to a document of the inbox."""
+    return StringKey(f"sp:answer:{document_id}")
 
 
 def schedule(schedule_id: str) -> HashKey:

@@ -451,7 +451,7 @@ def test_an_environment_is_left_alone_until_a_lock_file_changes(checkout: Path, 
 def test_the_gate_installs_what_the_machine_lacks_and_then_runs_make_test(checkout: Path, missing: list[str]) -> None:
     tools = checkout / "tools"
     tools.mkdir()
-    for name in ("python3", "redis-server", "chromium", "make", "curl", "apt-get"):
+    for name in ("python3", "redis-server", "chromium", "make", "curl", "node", "apt-get"):
         if name not in missing:
             script(tools / name, f'echo {name} "$@" >> {checkout}/log')
     for name in ("bash", "dirname", "sh"):
