@@ -8,6 +8,7 @@ The root span lasts from the time at which the sync was asked for until its firs
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +23,9 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusC
 
 from worker.tracing.job_tracer import JobTracer
 
-_CLOSE_MS = 3000
+CLOSE_S = 3.0
+"""A worker that stops must not wait longer for a collector, in seconds."""
+
 _root: ContextVar[tuple[int, int] | None] = ContextVar("root", default=None)
 
 
@@ -82,9 +85,10 @@ class OpenTelemetryTracer(JobTracer):
         span.end(now_ns)
 
     def close(self) -> None:
-        """Sends what is not sent yet."""
-        self._provider.force_flush(_CLOSE_MS)
-        self._provider.shutdown()
+        """Sends what is not sent yet, for at most `CLOSE_S` seconds, however long the exporter would try."""
+        closing = threading.Thread(target=self._provider.shutdown, name="close tracer", daemon=True)
+        closing.start()
+        closing.join(CLOSE_S)
 
     def _record_root(self, trace_id: int, span_id: int, due_ms: int, attributes: Mapping[str, str]) -> None:
         token = _root.set((trace_id, span_id))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Sequence
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import format_trace_id
 
-from worker.tracing import job_tracer
+from worker.tracing import job_tracer, opentelemetry_tracer
 from worker.tracing.job_tracer import JobTracer, make_tracer
 from worker.tracing.opentelemetry_tracer import OpenTelemetryTracer, trace_ids
 
@@ -75,6 +79,21 @@ def test_the_standard_variables_configure_the_exporter(monkeypatch: pytest.Monke
     with tracer.job("s", "s:walk:1", 0):
         tracer.add_request("segment", "200", 0.1)
     tracer.close()
+
+
+def test_a_collector_that_does_not_answer_keeps_no_worker_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stuck(SpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            released.wait()
+            return SpanExportResult.FAILURE
+
+    released = threading.Event()
+    monkeypatch.setattr(opentelemetry_tracer, "CLOSE_S", 0.05)
+    tracer = OpenTelemetryTracer(Stuck())
+    with tracer.job("s", "s:walk:1", 0):
+        pass
+    tracer.close()
+    released.set()
 
 
 def test_a_worker_without_the_variables_loads_nothing_of_opentelemetry() -> None:
