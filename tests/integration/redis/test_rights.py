@@ -12,7 +12,10 @@ from producer import SyncClient, SyncRequest
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
 from tests.support.processes.command_line import cli
 from tests.support.processes.workers import QUICK, WorkerProcess, environment
+from tests.support.scenarios.checks import until
 from tests.support.servers.redis_server import RedisServer
+from tests.support.servers.web_server import WebServer, answer, serving
+from tests.support.servers.webhook_receiver import SECRET, verified_events
 from worker.errors import StoreUnusable
 from worker.models.sync import SyncState
 from worker.settings import load_settings
@@ -32,8 +35,9 @@ async def sync_through(url: str, start_worker: Start, **settings: str) -> None:
     """A sync, its preview's plan applied, and a resumed one, all with the rights of the URL's user."""
     spaces = {"spa": SpaceSpec(60, "recipe"), "wide": SpaceSpec(900, "wide")}
     quick = {"MAVERA_TIMEOUT_S": "0.5", "MAVERA_SETTLE_S": "2.5", **settings}
-    async with Sandbox(SandboxOptions(spaces=spaces)) as sandbox:
-        worker = start_worker(environment(url, sandbox, **quick))
+    async with Sandbox(SandboxOptions(spaces=spaces)) as sandbox, serving(answer(200)) as receiver:
+        webhooks = {"WEBHOOK_URL": receiver.url, "WEBHOOK_SECRET": SECRET}
+        worker = start_worker(environment(url, sandbox, **quick, **webhooks))
         chosen = {name.lower(): value for name, value in {**QUICK, **quick}.items()}
         async with SyncClient(url, settings=load_settings(**chosen), max_wait_s=20) as client:
             sync = await client.enqueue(SyncRequest(space_id="spa"), idempotency_key="tonight")
@@ -49,10 +53,20 @@ async def sync_through(url: str, start_worker: Start, **settings: str) -> None:
             other = await client.enqueue(SyncRequest(space_id="spa"), force=True)
             await client.cancel(other.id)
             assert await client.list()
+            added = await client.schedules.add(SyncRequest(space_id="spa"), "0 3 1 1 *", alert_after_s=3600)
+            assert [one.id for one in await client.schedules.list()] == [added.id]
+            await client.schedules.pause(added.id)
+            await client.schedules.unpause(added.id)
+            await client.schedules.remove(added.id)
             assert await client.workers()
+        await until(lambda: _arrived(receiver, {"sync.completed", "plan.ready", "sync.cancelled"}))
         assert worker.terminate() == 0
         assert "Traceback" not in worker.text()
         assert "internal_error" not in worker.text()
+
+
+async def _arrived(receiver: WebServer, types: set[str]) -> bool:
+    return {event["type"] for event in verified_events(receiver)} >= types
 
 
 async def test_the_documented_rights_suffice(server_of_any_kind: RedisServer, start_worker: Start) -> None:

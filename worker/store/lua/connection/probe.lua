@@ -1,11 +1,12 @@
--- Runs every command of the scripts on temporary keys (hash, sorted_set, list, text), reads and deletes a key of each kind
+-- Runs every command of the program on temporary keys (hash, sorted_set, list, text), reads and deletes a key of each kind
 -- that the store uses (`kinds`), and leaves nothing behind. None of the keys exists.
 -- Answers: ok, ((command, key, what Redis said), ...) of what is not allowed
 local TRIALS = {
   { 'TYPE', hash }, { 'EXISTS', hash }, { 'HSET', hash, 'a', '1' }, { 'HSETNX', hash, 'a', '1' }, { 'HGET', hash, 'a' },
-  { 'HMGET', hash, 'a' }, { 'HGETALL', hash }, { 'HVALS', hash }, { 'HDEL', hash, 'a' },
+  { 'HMGET', hash, 'a' }, { 'HGETALL', hash }, { 'HVALS', hash }, { 'HKEYS', hash }, { 'HLEN', hash }, { 'HDEL', hash, 'a' },
   { 'ZADD', sorted_set, '1', 'a' }, { 'ZSCORE', sorted_set, 'a' }, { 'ZRANGEBYSCORE', sorted_set, '0', '1' },
-  { 'ZREVRANGE', sorted_set, '0', '-1' }, { 'ZREMRANGEBYSCORE', sorted_set, '5', '6' }, { 'ZREM', sorted_set, 'a' },
+  { 'ZREVRANGE', sorted_set, '0', '-1' }, { 'ZREVRANGEBYSCORE', sorted_set, '1', '0' },
+  { 'ZREMRANGEBYSCORE', sorted_set, '5', '6' }, { 'ZREM', sorted_set, 'a' },
   { 'LPUSH', list, 'a' }, { 'RPUSH', list, 'a' }, { 'LINDEX', list, '0' }, { 'LRANGE', list, '0', '-1' },
   { 'LSET', list, '0', 'b' }, { 'LREM', list, '0', 'b' }, { 'LTRIM', list, '0', '5' },
   { 'SET', text, '1', 'PX', '60000' }, { 'GET', text }, { 'INCRBY', text, '1' }, { 'EXPIRE', text, '60' },
