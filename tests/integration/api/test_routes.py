@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,9 @@ from producer.sandbox import Fault, SpaceSpec
 from tests.support.scenarios.scenario import RECIPE
 from tests.support.servers.api_server import ApiServer, start_api
 from tests.support.servers.redis_server import RedisServer
+from tests.support.syncs.snapshots import counted
+from tests.support.syncs.syncs import PAGE, Syncs
+from worker.models.sync import SyncState
 from worker.store import keys
 
 SPACES = {"spa": RECIPE, "spa_2": RECIPE, "big": SpaceSpec(4000, "recipe")}
@@ -110,17 +114,16 @@ async def test_a_list_is_filtered_by_space_and_state(idle: ApiServer) -> None:
     assert await found("space_id=spa&state=queued") == []
 
 
-async def test_a_running_sync_shows_its_progress(api: ApiServer) -> None:
-    api.sandbox.add_fault(Fault("segment", "hold", route="page", page=3))
-    sync_id = (await api.post("/v1/syncs", {"space_id": "big"})).json["sync_id"]
-    async for sync in api.client.follow(sync_id, every_s=0.02):
-        if sync.pages:
-            break
-    shown = (await api.get(f"/v1/syncs/{sync_id}")).json
-    assert shown["status"] == "fetching"
-    assert [cluster["n"] for cluster in shown["clusters"]]
+async def test_a_running_sync_shows_its_progress(idle: ApiServer) -> None:
+    syncs = Syncs(idle.pool)
+    lease = await syncs.lease(SyncState.FETCHING)
+    page = replace(PAGE, complete=False, profiles=60, aggregate=counted(RECIPE))
+    await syncs.jobs.commit(lease, page, "token", note="waits for Segment")
+    shown = (await idle.get("/v1/syncs/s1")).json
+    assert (shown["status"], shown["pages_fetched"], shown["profiles_fetched"]) == ("fetching", 2, 60)
+    assert [cluster["n"] for cluster in shown["clusters"]] == [20, 20, 20]
     assert {"waiting_for", "epoch", "revivals"} <= shown.keys()
-    assert (await api.post(f"/v1/syncs/{sync_id}/cancel")).json["status"] == "cancelled"
+    assert (await idle.post("/v1/syncs/s1/cancel")).json["status"] == "cancelled"
 
 
 async def test_a_plan_is_shown_and_applied_once(api: ApiServer) -> None:
