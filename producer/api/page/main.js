@@ -16,9 +16,18 @@ let hasSchedules = false;
 /** The view of an address: its name and the id in it. */
 function route() {
   const [name = "", id = ""] = location.hash.replace(/^#\/?/, "").split("/");
-  if (name === "syncs" && id) return { draw: showSync, id: decodeURIComponent(id), section: "#/" };
+  if (name === "syncs" && id) return { draw: showSync, id: decoded(id), section: "#/" };
   if (name === "schedules" && hasSchedules) return { draw: showSchedules, id: "", section: "#/schedules" };
   return { draw: showSyncs, id: "", section: "#/" };
+}
+
+/** The text of an encoded part of an address; the part itself if it is malformed. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** Shows the view of the address. focus: whether its heading gets the focus, as after a click on a link. */

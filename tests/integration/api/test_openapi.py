@@ -81,6 +81,7 @@ async def documents(api: ApiServer) -> dict[str, list[Any]]:
     await ended({"space_id": "spa", "rules": "saas"})
     unreadable = await ended({"space_id": "spa", "file": "none.ndjson"})
     await api.pool.hset(keys.sync(unreadable), "format", "99")
+    found["SyncStatistics"] = [(await api.get(f"/v1/syncs/{again}/statistics")).json]
     found["SyncList"] = [(await api.get("/v1/syncs")).json, (await api.get("/v1/syncs?limit=1")).json]
     nightly = {"space_id": "spa", "cron": "0 3 * * *", "max_credits": 900, "alert_after_s": 93600}
     added = [(await api.post("/v1/schedules", {**nightly, "timezone": zone})).json for zone in ("UTC", "Asia/Tokyo")]

@@ -240,8 +240,11 @@ async def test_values_that_look_like_markup_stay_text(api: ApiThread, files: Pat
     await expect(page.get_by_role("heading", level=3, name=SCRIPT)).to_be_visible()
     await expect(page.get_by_role("img", name=f"{MARKUP}, {MARKUP}: 100 %")).to_be_visible()
     await expect(page.locator("main img, main script")).to_have_count(0)
-    await page.goto(f"{tab.url}/#/syncs/{MARKUP}")
-    await expect(page.get_by_role("alert")).to_contain_text("sync_not_found")
+    for unknown in (MARKUP, "%"):
+        await page.goto(f"{tab.url}/#/syncs/{unknown}")
+        await expect(page.get_by_role("alert")).to_contain_text("sync_not_found")
+        await page.goto(f"{tab.url}/#/")
+        await expect(page.get_by_role("alert")).to_be_hidden()
 
 
 async def test_the_policy_forbids_inline_scripts(tab: Tab) -> None:
