@@ -42,6 +42,8 @@ async def serve(settings: Settings, err: Screen, *, host: str, port: int, sandbo
         configure_logging(settings.log_level, "json")
     elif "log_level" not in settings.model_fields_set:
         logging.getLogger("segment_personas").setLevel("WARNING" if sandbox else "INFO")
+    # It logs a traceback for every request that is not HTTP. Errors of our own are logged by `problems`.
+    logging.getLogger("aiohttp.server").setLevel("CRITICAL")
     with contextlib.suppress(asyncio.CancelledError):
         async with contextlib.AsyncExitStack() as stack:
             if sandbox:

@@ -50,6 +50,10 @@ async def test_one_command_serves_a_whole_sync_and_stops_on_sigterm() -> None:
         async with http.get(f"{place}/events") as response:
             *_, end = [event async for event in events_of(response) if not event.comment]
         assert (end.name, end.json["status"]) == ("end", "planned")
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+        writer.write(b"no HTTP\x00\r\n\r\n")
+        assert b" 400 " in await reader.read()
+        writer.close()
         async with http.post("/v1/syncs", json={"space_id": "demo"}) as asked:
             place = asked.headers["Location"]
         async with http.get(f"{place}/events") as response:
