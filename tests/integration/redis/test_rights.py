@@ -59,6 +59,7 @@ async def sync_through(url: str, start_worker: Start, **settings: str) -> None:
             await client.schedules.unpause(added.id)
             await client.schedules.remove(added.id)
             assert await client.workers()
+            assert (await client.report()).census.last_complete.keys() >= {"spa"}
         await until(lambda: _arrived(receiver, {"sync.completed", "plan.ready", "sync.cancelled"}))
         assert worker.terminate() == 0
         assert "Traceback" not in worker.text()

@@ -70,6 +70,7 @@ def test_every_setting_is_read_from_the_variable_of_its_name(monkeypatch: pytest
         "mavera_base_url": "http://127.0.0.1:2/v1",
         "redis_url": "redis://127.0.0.1:3/4",
         "log_level": "DEBUG",
+        "log_format": "json",
         "segment_dialect": "profile-api",
         "segment_region": "eu",
         "stall_s": "33",
