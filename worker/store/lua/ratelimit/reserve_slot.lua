@@ -80,7 +80,7 @@ local kept_ms = write()
 if count > 0 then
   redis.call('RPUSH', log, int(first))
   for _ = 1, 2 do
-    if tonumber(redis.call('LINDEX', log, 0)) < now - 2 * math.max(span, window_us) then redis.call('LPOP', log) end
+    if tonumber(redis.call('LINDEX', log, 0)) < now - 2 * math.max(span, window_us) then redis.call('LTRIM', log, 1, -1) end
   end
   redis.call('PEXPIRE', log, kept_ms)
 end

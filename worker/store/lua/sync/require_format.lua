@@ -1,5 +1,5 @@
 -- Notes that only workers of a newer format can go on with a sync. Answers: ok
-if redis.call('HEXISTS', sync, 'state') == 1 and (tonumber(redis.call('HGET', sync, 'format') or '1') or 1) < format then
+if redis.call('HGET', sync, 'state') and (tonumber(redis.call('HGET', sync, 'format') or '1') or 1) < format then
   redis.call('HSET', sync, 'format', int(format))
 end
 return { 'ok' }
