@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import worker.store
 from producer import SyncClient, SyncRequest
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
 from tests.support.processes.command_line import cli
@@ -26,6 +27,7 @@ from worker.store.probe import check_store
 DEPLOYMENT = (Path(__file__).parents[3] / "docs" / "deployment.md").read_text()
 (DOCUMENTED,) = re.findall(r"^ACL SETUSER segment on >SECRET (.*?)\n```", DEPLOYMENT, re.MULTILINE | re.DOTALL)
 MINIMAL = " ".join(DOCUMENTED.replace("\\", " ").split())
+LUA = Path(worker.store.__file__).parent / "lua"
 MANAGED = "+@all -@dangerous -@admin ~*"
 
 Start = Callable[..., WorkerProcess]
@@ -68,6 +70,15 @@ async def sync_through(url: str, start_worker: Start, **settings: str) -> None:
 
 async def _arrived(receiver: WebServer, types: set[str]) -> bool:
     return {event["type"] for event in verified_events(receiver)} >= types
+
+
+def test_rights_and_probe_name_every_command_of_the_scripts() -> None:
+    """Some run only on old data, so that no short sync meets them."""
+    texts = [path.read_text() for path in LUA.rglob("*.lua")]
+    called = {name.lower() for text in texts for name in re.findall(r"redis\.p?call\('(\w+)'", text)}
+    assert {f"+{command}" for command in called} <= set(MINIMAL.split())
+    tried = re.findall(r"\{ '([A-Z]+)'", (LUA / "connection" / "probe.lua").read_text())
+    assert called <= {command.lower() for command in tried}
 
 
 async def test_the_documented_rights_suffice(server_of_any_kind: RedisServer, start_worker: Start) -> None:

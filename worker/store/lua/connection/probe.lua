@@ -3,11 +3,12 @@
 -- Answers: ok, ((command, key, what Redis said), ...) of what is not allowed
 local TRIALS = {
   { 'TYPE', hash }, { 'EXISTS', hash }, { 'HSET', hash, 'a', '1' }, { 'HSETNX', hash, 'a', '1' }, { 'HGET', hash, 'a' },
-  { 'HMGET', hash, 'a' }, { 'HGETALL', hash }, { 'HVALS', hash }, { 'HKEYS', hash }, { 'HLEN', hash }, { 'HDEL', hash, 'a' },
+  { 'HMGET', hash, 'a' }, { 'HGETALL', hash }, { 'HVALS', hash }, { 'HKEYS', hash }, { 'HLEN', hash },
+  { 'HEXISTS', hash, 'a' }, { 'HDEL', hash, 'a' },
   { 'ZADD', sorted_set, '1', 'a' }, { 'ZSCORE', sorted_set, 'a' }, { 'ZRANGEBYSCORE', sorted_set, '0', '1' },
   { 'ZREVRANGE', sorted_set, '0', '-1' }, { 'ZREVRANGEBYSCORE', sorted_set, '1', '0' },
   { 'ZREMRANGEBYSCORE', sorted_set, '5', '6' }, { 'ZREM', sorted_set, 'a' },
-  { 'LPUSH', list, 'a' }, { 'RPUSH', list, 'a' }, { 'LINDEX', list, '0' }, { 'LRANGE', list, '0', '-1' },
+  { 'LPUSH', list, 'a' }, { 'RPUSH', list, 'a' }, { 'RPUSH', list, 'a' }, { 'LPOP', list }, { 'LINDEX', list, '0' }, { 'LRANGE', list, '0', '-1' },
   { 'LSET', list, '0', 'b' }, { 'LREM', list, '0', 'b' }, { 'LTRIM', list, '0', '5' },
   { 'SET', text, '1', 'PX', '60000' }, { 'GET', text }, { 'INCRBY', text, '1' }, { 'EXPIRE', text, '60' },
   { 'PSETEX', text, '60000', '1' }, { 'PTTL', text }, { 'PEXPIRE', text, '60000' }, { 'PERSIST', text },
