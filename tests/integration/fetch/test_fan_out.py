@@ -35,7 +35,8 @@ async def fan_out(scenario: Scenario) -> Sync:
 
 
 async def test_two_workers_find_what_the_chain_finds(session_redis: RedisServer, start_worker: Start) -> None:
-    async with start_scenario(session_redis, start_worker, LONG, latency_s=0.02, listing_latency_s=0.002) as scenario:
+    delays = {"latency_s": 0.02, "listing_latency_s": 0.002}
+    async with start_scenario(session_redis, start_worker, LONG, settings={"STALL_S": "60"}, **delays) as scenario:
         workers = [scenario.worker(), scenario.worker()]
         sync = await scenario.ended(await fan_out(scenario))
         await scenario.assert_bought_once(sync)

@@ -238,6 +238,10 @@ def _run(request: Mapping[str, object], fds: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
+    if {"SSL_CERT_FILE", "SSL_CERT_DIR"} & env.keys():
+        # aiohttp reads the trusted certificates when it is imported, which was before this environment.
+        connector = importlib.import_module("aiohttp.connector")
+        connector._SSL_CONTEXT_VERIFIED = connector._make_ssl_context(True)  # type: ignore[attr-defined]
     _open_standard_streams(unbuffered=bool(env.get("PYTHONUNBUFFERED")))
     if "plan" in request:
         sys.exit(_run_worker(str(request["plan"])))
