@@ -17,10 +17,10 @@ from producer.cli.terminal import Screen
 from producer.client import SyncClient
 from producer.embedded import embedded_client, sandbox_settings
 from producer.state import keeper
-from producer.state.directory import StateDirectory, explained
+from producer.state.directory import StateBusy, StateDirectory, explained
 from producer.state.pool import directory_of, joined_server, state_pool
 from producer.state.server import NoServerProgram
-from worker.errors import ConfigurationError, PersonasError
+from worker.errors import ConfigurationError
 from worker.jobs.arq_worker import required_tokens
 from worker.jobs.store_factories import store_pool
 from worker.models.request import SyncRequest
@@ -31,13 +31,6 @@ from worker.store.connection.pool import closing
 
 REDIS_MAX_WAIT_S = 3.0
 """How long a command waits for a Redis that does not answer, before it gives up."""
-
-
-class StateBusy(PersonasError):
-    """Another command without a server program runs; nothing was started, because both would buy the same personas."""
-
-    code = "state_busy"
-    temporary = True
 
 
 @dataclass(frozen=True)

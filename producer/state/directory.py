@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.errors import ConfigurationError
+from worker.errors import ConfigurationError, PersonasError
 
 APP = "segment-personas"
 VARIABLE = "SEGMENT_PERSONAS_HOME"
@@ -30,6 +30,13 @@ class StateUnusable(ConfigurationError):
     """The state directory cannot be used, or its server does not start."""
 
     code = "state_unusable"
+
+
+class StateBusy(PersonasError):
+    """Another command uses the state, or a sync is under way; nothing was started or changed."""
+
+    code = "state_busy"
+    temporary = True
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,10 @@ class RunFile:
         is_new = not found and not os.path.exists(self._data)
         self._write({"id": secrets.token_hex(8), "new": is_new, "since": time.monotonic(), "clean": False})
 
+    def begin_anew(self) -> None:
+        """Notes that all data is being removed, and a purchase in progress may be among it."""
+        self._write({"id": secrets.token_hex(8), "new": False, "since": time.monotonic(), "clean": True})
+
     def end(self) -> None:
         """Notes that the server has ended with all data on the disk."""
         self._write({**self.read(), "clean": True})

@@ -23,11 +23,14 @@ from worker.settings import load_settings
 from worker.store import redis_pool
 from worker.store.connection.pool import closing
 from worker.store.probe import check_store
+from worker.store.transfer.copier import read_copy, write_copy
+from worker.store.transfer.state_copy import StateCopy
 
 DEPLOYMENT = (Path(__file__).parents[3] / "docs" / "deployment.md").read_text()
 (DOCUMENTED,) = re.findall(r"^ACL SETUSER segment on >SECRET (.*?)\n```", DEPLOYMENT, re.MULTILINE | re.DOTALL)
 MINIMAL = " ".join(DOCUMENTED.replace("\\", " ").split())
 LUA = Path(worker.store.__file__).parent / "lua"
+(OF_MOVES,) = re.findall(r"export and import need `(.*?)`", DEPLOYMENT)
 MANAGED = "+@all -@dangerous -@admin ~*"
 
 Start = Callable[..., WorkerProcess]
@@ -91,6 +94,17 @@ async def test_the_documented_rights_with_a_prefix_suffice(
 ) -> None:
     url = server_of_any_kind.user(re.sub(r"~\S+", "", MINIMAL) + " ~prod:*")
     await sync_through(url, start_worker, REDIS_PREFIX="prod:")
+
+
+async def test_the_documented_rights_for_a_move_suffice(server_of_any_kind: RedisServer) -> None:
+    copy = StateCopy({("live-0", "x"): "{}"}, {("live-0", "y"): {"by": "a", "at": "0"}}, {"z": ("{}",)})
+    url = server_of_any_kind.user(f"{MINIMAL} {OF_MOVES}")
+    async with closing(redis_pool(url, max_wait_s=5)) as pool:
+        assert (await write_copy(pool, copy)).changes == copy
+        assert await read_copy(pool) == copy
+    async with closing(redis_pool(server_of_any_kind.user(MINIMAL), max_wait_s=5)) as pool:
+        with pytest.raises(StoreUnusable, match=r"watch|WATCH"):
+            await read_copy(pool)
 
 
 async def test_a_managed_server_without_info_is_worked_with(

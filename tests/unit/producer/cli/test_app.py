@@ -62,7 +62,7 @@ def run(
 def test_help_lists_every_command_and_the_exit_codes() -> None:
     result = CliRunner().invoke(app.app, ["--help"])
     assert result.exit_code == 0
-    assert all(f"│ {command} " in result.output for command in (*COMMANDS, "clusters"))
+    assert all(f"│ {command} " in result.output for command in (*COMMANDS, "clusters", "state"))
     assert all(f" {code} " in " ".join(result.output.split()) for code in (0, 1, 2, 3, 4, 130))
 
 
@@ -338,7 +338,9 @@ def test_help_has_panels_examples_and_exit_codes() -> None:
     assert "--yes" not in of_preview
 
 
-@pytest.mark.parametrize("command", [(name,) for name in COMMANDS] + [("personas", "list"), ("clusters", "check")])
+@pytest.mark.parametrize(
+    "command", [(name,) for name in COMMANDS] + [("personas", "list"), ("clusters", "check"), ("state", "reset")]
+)
 def test_the_exit_codes_are_at_the_foot_of_every_help(command: tuple[str, ...]) -> None:
     shown = " ".join(CliRunner().invoke(app.app, [*command, "--help"]).output.split())
     assert "Exit codes: 0 completed" in shown

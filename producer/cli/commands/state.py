@@ -1,0 +1,178 @@
+"""The `state` commands: where the state is kept, and how it is moved or removed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+
+from producer.cli.command_lines import command
+from producer.cli.connect import open_pool
+from producer.cli.environment.env_file import write_private
+from producer.cli.exit_codes import DONE, NOT_AGREED
+from producer.cli.terminal import Screen, confirm, stdout
+from producer.state.overview import DirectoryOverview, look_at
+from producer.state.pool import directory_of
+from producer.state.reset import reset_directory
+from producer.state.state_file import decode_state
+from producer.state.transfer import MOST_SHOWN, describe_conflict, export_state, import_state
+from worker.errors import ConfigurationError
+from worker.settings import Settings
+from worker.store import StorePool
+from worker.store.transfer.state_copy import Merge, StateCopy
+
+_AFTER_RESET = (
+    "The records of personas are forgotten. The next sync looks for them at Mavera by their reference: those that it "
+    "finds are updated once, also if nothing changed; one that Mavera does not list is bought again. History, drift "
+    "and guards start anew. Previews cannot be applied and syncs cannot be resumed any more."
+)
+
+
+async def where(settings: Settings, err: Screen, *, json: bool) -> int:
+    """Shows the state directory, its server, and how much it holds."""
+    directory = directory_of(settings)
+    found = await look_at(directory, prefix=settings.redis_prefix)
+    used = settings.redis_url is None
+    if json:
+        counts = asdict(found.counts) if found.counts else dict.fromkeys(("personas", "claims", "syncs", "running"))
+        program = asdict(found.program) if found.program else None
+        stdout().write_json(
+            {
+                "directory": str(directory.path),
+                "used": used,
+                "has_state": found.has_state,
+                "server": program,
+                "server_running": found.running,
+                "bytes": found.size_bytes,
+                **counts,
+            }
+        )
+        return DONE
+    stdout().write("\n".join(_describe(str(directory.path), found)))
+    if not used:
+        err.say("REDIS_URL is set: commands keep the state in that Redis, and do not use this directory.", "yellow")
+    return DONE
+
+
+async def export(settings: Settings, err: Screen, file: str, *, directory: bool, force: bool) -> int:
+    """Writes the state into a file."""
+    path = Path(file)
+    if not force and await asyncio.to_thread(path.exists):
+        raise ConfigurationError(f"{file} exists already.", hint="Name another file, or replace it with `--force`.")
+    async with _open(settings, directory=directory, creates=False) as pool:
+        copy, text = await export_state(pool)
+    await asyncio.to_thread(write_private, path, text)
+    err.say(f"{_place(settings, directory=directory)}: {_amount(copy)} exported to {file}.")
+    err.say("A sync that runs there from now on is not in the file. Import it where syncs will run:", "dim")
+    err.say(f"  {command('state', 'import', file)}", "dim")
+    return DONE
+
+
+async def import_(settings: Settings, err: Screen, file: str, *, directory: bool, replace: bool, yes: bool) -> int:
+    """Adds the state of a file."""
+    try:
+        raw = await asyncio.to_thread(Path(file).read_bytes)
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from None
+    copy = decode_state(file, raw)
+    place = _place(settings, directory=directory)
+    async with _open(settings, directory=directory, creates=True) as pool:
+        planned = await import_state(pool, copy, replace=replace, dry_run=True)
+        for one in planned.conflicts[:MOST_SHOWN]:
+            err.say(f"To be replaced: {describe_conflict(one)}", "yellow")
+        if not planned.changes:
+            err.say(f"{place}: it has all of {file} already. Nothing was changed.")
+            return DONE
+        question = f"Import {_amount(planned.changes)} into {place}?"
+        if not yes and _is_asked(err) and not await confirm(err, question):
+            return NOT_AGREED
+        merged = await import_state(pool, copy, replace=replace)
+    err.say(f"{place}: {_amount(merged.changes)} imported.")
+    for sentence in _remarks(merged):
+        err.say(sentence, "dim")
+    return DONE
+
+
+async def reset(settings: Settings, err: Screen, *, yes: bool) -> int:
+    """Removes all state from the state directory."""
+    directory = directory_of(settings)
+    if not directory.has_state:
+        err.say(f"{directory.path}: no state is kept there. Nothing was removed.")
+        return DONE
+    err.say(_AFTER_RESET)
+    err.say(f"To keep the records: {command('state', 'export', 'FILE', '--directory')}", "dim")
+    if not yes:
+        if not _is_asked(err):
+            raise ConfigurationError(
+                "`state reset` asks before it removes anything, and finds no terminal. To remove it: --yes."
+            )
+        if not await confirm(err, f"Remove all state from {directory.path}?"):
+            return NOT_AGREED
+    await asyncio.to_thread(reset_directory, directory)
+    err.say(f"{directory.path}: all state is removed. The personas at Mavera are unchanged.")
+    return DONE
+
+
+@contextlib.asynccontextmanager
+async def _open(settings: Settings, *, directory: bool, creates: bool) -> AsyncIterator[StorePool]:
+    chosen = settings.model_copy(update={"redis_url": None}) if directory else settings
+    async with open_pool(chosen, creates=creates) as pool:
+        yield pool
+
+
+def _place(settings: Settings, *, directory: bool) -> str:
+    if directory or settings.redis_url is None:
+        return str(directory_of(settings).path)
+    return "The Redis of REDIS_URL"
+
+
+def _is_asked(err: Screen) -> bool:
+    return err.is_tty and sys.stdin is not None and sys.stdin.isatty()
+
+
+def _amount(copy: StateCopy) -> str:
+    """Such as `3 records, 1 claim and the history of 2 spaces`."""
+    records, claims, histories = len(copy.records), len(copy.claims), len(copy.histories)
+    return (
+        f"{records:,} {_noun(records, 'record')}, {claims:,} {_noun(claims, 'claim')} and "
+        f"{histories:,} {_noun(histories, 'history', 'histories')}"
+    )
+
+
+def _noun(number: int, one: str, many: str = "") -> str:
+    return one if number == 1 else many or f"{one}s"
+
+
+def _remarks(merged: Merge) -> list[str]:
+    remarks = []
+    if merged.settled_claims:
+        remarks.append(f"Left out: {merged.settled_claims:,} claims on personas that have a record.")
+    if merged.changes.claims:
+        remarks.append(
+            "A claim is a purchase in doubt: the next sync of its cluster waits MAVERA_SETTLE_S and looks at Mavera "
+            "before it buys."
+        )
+    if merged.changes.records or merged.changes.claims:
+        remarks.append("New personas are bought there only after MAVERA_SETTLE_S, in case the file is not the latest.")
+    return remarks
+
+
+def _describe(path: str, found: DirectoryOverview) -> list[str]:
+    state = "runs" if found.running else "does not run; the next command starts it"
+    server = f"{found.program}, {state}" if found.program else "none: no redis-server or valkey-server was found"
+    lines = [f"Directory  {path}", f"Server     {server}"]
+    if not found.has_state:
+        return [*lines, "State      none yet", ""]
+    lines.append(f"Size       {found.size_bytes / 1024:,.0f} KiB")
+    if found.counts:
+        counts = found.counts
+        lines.append(
+            f"State      {counts.personas:,} personas, {counts.claims:,} claims, {counts.syncs:,} syncs "
+            f"({counts.running:,} not ended)"
+        )
+    else:
+        lines.append("State      kept; it is counted while the server runs")
+    return [*lines, ""]
