@@ -132,7 +132,7 @@ async def test_printed_commands_follow_apply_and_cancel_a_sync_left_behind(
     left = await ask(env, "preview", "spa_1", "--timeout", "0", code=4)
     apply, follow, cancel = printed(left)
     assert ["apply" in apply, "--follow" in follow, "cancel" in cancel] == [True] * 3
-    assert "no persona is changed" in left.err
+    assert "will change no persona" in left.err
     sandbox.clear_faults()
     await paste(apply, env)
     assert created(sandbox) == 3

@@ -36,7 +36,7 @@ async def test_without_a_worker_it_says_so_at_once_and_goes_on_when_one_comes(
 ) -> None:
     command = await Command.start("sync", env={**env, "SEGMENT_SPACE_ID": "spa_1"})
     await command.until("No worker is running, so the sync waits. Start one")
-    await command.until("segment-personas worker\nWaiting for it.")
+    await command.until("segment-personas worker\nWaiting for a worker.")
     start_worker(env, ready=False)
     done = await command.end()
     assert done.code == 0

@@ -117,7 +117,7 @@ async def test_a_terminal_that_is_left_says_that_nothing_will_be_made(
     terminal.interrupt()
     done = await terminal.end()
     assert done.code == 130
-    assert "only reads: no persona is changed" in done.out
+    assert "will change no persona" in done.out
     assert re.search(r"segment-personas apply syn_\w+", done.out)
     sandbox.clear_faults()
 
