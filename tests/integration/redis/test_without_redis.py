@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from producer import SyncClient, SyncRequest
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from producer.state.directory import StateDirectory
-from producer.state.server import is_running
+from producer.state.server import is_running, state_server
 from tests.support.processes.command_line import Command, Done, cli
 from tests.support.processes.workers import WorkerProcess, environment
 from tests.support.scenarios.checks import assert_no_twins, until
@@ -196,6 +197,25 @@ async def test_a_command_works_on_its_own_syncs_only(sandbox: Sandbox, env: dict
     assert waiting["status"] == "fetching"
     shown = await cli("status", *printed_command(left, "resume")[1:], env=env)
     assert printed_command(shown, "resume") == printed_command(left, "resume")
+
+
+async def test_a_sync_of_standard_input_ends_with_its_command(
+    sandbox: Sandbox, env: dict[str, str], directory: StateDirectory
+) -> None:
+    sync_id = "syn_0000000000000001"
+    request = SyncRequest(space_id="spa_1", file="-")
+    # What a command leaves that was killed while it read its standard input.
+    with state_server(directory) as server:
+        async with SyncClient(server.url) as client:
+            await client.enqueue(request, sync_id=sync_id)
+        refused = await cli("resume", sync_id, env=env)
+        assert refused.code == 2
+        assert "standard input" in refused.err
+        done = await cli("sync", "spa_1", "--json", env=env)
+        assert f"{sync_id} read the standard input of a command that has ended: it is cancelled" in done.err
+        assert document(done)["profiles_fetched"] == PROFILES
+        async with SyncClient(server.url) as client:
+            assert (await client.get(sync_id)).state == "cancelled"
 
 
 async def test_no_wait_needs_a_worker_of_the_same_directory(

@@ -13,6 +13,7 @@ from worker.errors import StoreUnusable
 from worker.jobs.job_payloads import sync_payload
 from worker.store import StorePool, keys
 from worker.store.keys import QUEUE, WAKE
+from worker.store.queue import JobQueue
 
 JOB = {"f": "walk", "a": ["s1", 1], "k": {}, "t": None, "et": 1_700_000_000_000}
 
@@ -46,6 +47,25 @@ async def test_of_many_workers_each_job_goes_to_one(syncs: Syncs) -> None:
     takes = await asyncio.gather(*(syncs.queue.take_jobs(3, 60) for _ in range(10)))
     taken = [job.job_id for take in takes for job in take.jobs]
     assert len(taken) == len(set(taken)) == 20
+
+
+async def test_a_worker_of_its_own_syncs_leaves_the_others(syncs: Syncs) -> None:
+    own: set[str] = set()
+    queue = JobQueue(syncs.pool, own_syncs=own)
+    for number in (1, 11, 111):
+        await create(syncs, number)
+    assert (await queue.take_jobs(5, 60)).jobs == []
+    own.add("s11")
+    assert [job.job_id for job in (await queue.take_jobs(5, 60)).jobs] == [b"s11:walk:1"]
+    assert len((await syncs.queue.take_jobs(5, 60)).jobs) == 2
+
+
+@pytest.mark.parametrize(("file", "is_left"), [("-", True), ("/dev/fd/63", True), ("/devices.json", False)])
+async def test_a_shared_worker_leaves_the_input_of_another_process(syncs: Syncs, file: str, is_left: bool) -> None:
+    request = REQUEST.model_copy(update={"file": file, "dialect": "auto"})
+    await syncs.client.create("s1", request, sync_payload("s1", "walk", 1))
+    assert len((await JobQueue(syncs.pool, skips_pipes=True).take_jobs(5, 60)).jobs) == (not is_left)
+    assert len((await JobQueue(syncs.pool, own_syncs={"s1"}).take_jobs(5, 60)).jobs) == is_left
 
 
 async def test_a_deferred_job_is_not_taken_and_its_time_is_reported(syncs: Syncs) -> None:
