@@ -31,7 +31,7 @@ test: .venv/.tests-installed ## lint, types, import rules and all tests
 	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal --cov --cov-report term $(ARGS)
 
 # pytest rewrites and compiles each test module once. Without this, every process of `make test` would do it for itself.
-collect: .venv/.tests-installed
+collect: .venv/.tests-installed ## compile the test modules, as `make test` does beside the linters
 	@$(BIN)/python -m pytest --collect-only --quiet $(ARGS) >/dev/null || true # `make test` reports what fails
 
 thorough: .venv/.tests-installed ## property tests with five times the examples
