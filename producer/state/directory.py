@@ -77,8 +77,9 @@ class StateDirectory:
 
     @property
     def has_state(self) -> bool:
-        """Whether anything was ever kept here."""
-        return self.data.is_dir()
+        """Whether anything was ever kept here. Raises StateUnusable if this user may not look."""
+        with explained(self.path):
+            return self.data.is_dir()
 
     def prepare(self) -> None:
         """Makes the directory if it is missing, and checks whose it is and which version uses it.

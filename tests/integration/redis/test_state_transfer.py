@@ -20,10 +20,10 @@ from producer.state.server import StateServer, is_running, state_server
 from tests.support.processes.command_line import Command, Done, Terminal, cli
 from tests.support.processes.workers import WorkerProcess, environment
 from tests.support.scenarios.checks import assert_no_twins
-from tests.support.scenarios.scenario import SOON_SETTLED
+from tests.support.scenarios.scenario import SOON_SETTLED, know_run
 from tests.support.servers.redis_server import RedisServer
 from worker.settings import load_settings
-from worker.store import keys
+from worker.store import keys, redis_pool
 from worker.store.connection.pool import closing
 
 CREDITS = 6000
@@ -108,9 +108,12 @@ async def test_a_purchase_in_doubt_stays_in_doubt_after_the_move(
     await run("cancel", listed["sync_id"], env=env)
     await run("state", "export", str(file), env=env)
     shared = {**env, "REDIS_URL": redis_server.url}
+    async with closing(redis_pool(redis_server.url)) as pool:
+        await know_run(pool)  # or else a purchase waits anyway
     assert "1 claim" in (await run("state", "import", str(file), env=shared)).err
-    sandbox.clear_faults()  # the first POST makes its persona only now
     start_worker(environment(redis_server.url, sandbox, **SOON_SETTLED))
+    sandbox.set_options(listing_lag_s=2.0)  # shorter than the settle time
+    sandbox.clear_faults()  # the first POST makes its persona only now
     await run("sync", "spa", "--json", env=shared)
     assert_bought_once(sandbox)
 

@@ -64,3 +64,12 @@ def test_the_socket_of_a_long_path_is_in_a_private_directory(tmp_path: Path, mon
     assert len(os.fsencode(long.socket)) <= LONGEST_SOCKET_PATH
     assert long.socket != other.socket
     assert StateDirectory(Path("/short")).socket == Path("/short/server.sock")
+
+
+def test_a_directory_that_cannot_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(StateUnusable, match="Permission denied"):
+        _ = StateDirectory(tmp_path).has_state
