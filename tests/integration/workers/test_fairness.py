@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from producer.sandbox import SpaceSpec
-from tests.support.scenarios.scenario import Start, start_scenario
+from tests.support.scenarios.scenario import RECIPE, Start, start_scenario
 from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.scripted_segment import Call, people, scripted
 from worker.models.sync import SyncState
@@ -18,7 +18,12 @@ async def test_syncs_that_began_first_finish_before_the_last_ones_begin(
 ) -> None:
     """Shown by the order of what happened, not by how long it took: one worker, one job at a time."""
     spaces = {f"spa{number}": SpaceSpec(60, "recipe") for number in range(MANY)}
-    async with start_scenario(session_redis, start_worker, spaces, settings={"WORKER_SLOTS": "1"}) as scenario:
+    settings = {"WORKER_SLOTS": "1"}
+    async with start_scenario(session_redis, start_worker, {**spaces, "first": RECIPE}, settings=settings) as scenario:
+        # A purchase waits while Redis is young, and so would the finalizers of all syncs.
+        earlier = scenario.worker()
+        await scenario.sync("first")
+        earlier.terminate()
         asked = [await scenario.enqueue(space) for space in spaces]
         asked.sort(key=lambda sync: (sync.created_at, sync.id))  # as the queue orders those of the same millisecond
         scenario.worker()
