@@ -103,10 +103,10 @@ def redis_client(settings: Settings) -> SyncClient:
 
 
 @contextlib.asynccontextmanager
-async def open_client(settings: Settings) -> AsyncIterator[Connection]:
-    """The connection of a command that only looks at syncs, or moves them."""
+async def open_client(settings: Settings, *, creates: bool = False) -> AsyncIterator[Connection]:
+    """The connection of a command that only looks at syncs, or moves them. creates: as of `state_pool`."""
     directory = directory_of(settings) if settings.redis_url is None else None
-    async with open_pool(settings) as pool:
+    async with open_pool(settings, creates=creates) as pool:
         yield Connection(SyncClient.from_pool(pool, settings), directory)
 
 

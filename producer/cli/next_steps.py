@@ -34,6 +34,12 @@ def how_to_start_worker() -> NextStep:
     return NextStep(f"Start one in another terminal, with {needed}:", (command("worker"),))
 
 
+def how_to_start_schedules() -> NextStep:
+    """How to have the schedules of the state directory carried out."""
+    worker, api = command("worker"), command("serve")
+    return NextStep("Schedules start syncs only while one of these commands runs. Neither runs now:", (worker, api))
+
+
 def continue_here(syncs: Sequence[Sync]) -> NextStep:
     """How to continue syncs of the state directory on which no process works."""
     which = "this sync" if len(syncs) == 1 else "these syncs"

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from producer import SyncRequest
 from producer.cli.app import app
-from tests.support.processes.workers import WorkerProcess
-from tests.support.scenarios.checks import until
+from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
+from producer.state.pool import state_pool
+from tests.support.processes.command_line import Command, cli
+from tests.support.processes.workers import WorkerProcess, environment
+from tests.support.scenarios.checks import assert_no_twins, until
 from tests.support.scenarios.scenario import Scenario, start_scenario
 from tests.support.servers.redis_server import RedisServer
 from worker.models.schedule import ScheduleStatus
-from worker.store import keys
+from worker.settings import load_settings
+from worker.store import StorePool, keys
 
 Start = Callable[..., WorkerProcess]
 
@@ -27,10 +33,10 @@ async def scenario(session_redis: RedisServer, start_worker: Start) -> AsyncIter
         yield scenario
 
 
-async def come_due(scenario: Scenario, status: ScheduleStatus) -> None:
+async def come_due(pool: StorePool, schedule_id: str) -> None:
     """Lets the tick of a schedule come now."""
-    await scenario.pool.hset(keys.schedule(status.id), "next", "60000")  # type: ignore[misc]
-    await scenario.pool.zadd(keys.TICKS, {status.id: 60_000})
+    await pool.hset(keys.schedule(schedule_id), "next", "60000")  # type: ignore[misc]
+    await pool.zadd(keys.TICKS, {schedule_id: 60_000})
 
 
 async def handled(scenario: Scenario, status: ScheduleStatus) -> ScheduleStatus:
@@ -47,7 +53,7 @@ async def handled(scenario: Scenario, status: ScheduleStatus) -> ScheduleStatus:
 async def test_a_tick_has_one_sync_if_its_worker_is_killed(scenario: Scenario, point: str) -> None:
     dying = scenario.worker(f"{point}:1:kill")
     status = await scenario.client.schedules.add(SyncRequest(space_id="spa"), "0 3 * * *", timezone="Europe/Vienna")
-    await come_due(scenario, status)
+    await come_due(scenario.pool, status.id)
     await asyncio.to_thread(dying.process.wait, 60)
     scenario.worker()
     scenario.worker()
@@ -92,6 +98,29 @@ def test_the_commands_add_show_pause_and_remove_a_schedule() -> None:
     assert json.loads(run("list", "--json")) == []
 
 
+async def test_without_redis_a_worker_of_the_state_directory_fires_schedules(tmp_path: Path) -> None:
+    spaces = {"spa": SpaceSpec(60, "recipe")}
+    async with Sandbox(SandboxOptions(spaces=spaces)) as sandbox:
+        env = environment(None, sandbox, SEGMENT_PERSONAS_HOME=str(tmp_path / "state"))
+        assert (await cli("schedule", "list", "--json", env=env)).out == "[]\n"
+        assert not (tmp_path / "state").exists()  # a command that only looks starts nothing
+        added = await cli("schedule", "add", "spa", "0 3 * * *", "--json", env=env)
+        assert added.code == 0
+        assert "only while one of these commands runs" in added.err
+        async with state_pool(load_settings(segment_personas_home=tmp_path / "state")) as pool:
+            await come_due(pool, json.loads(added.out)["schedule_id"])
+        worker = await Command.start("worker", env=env)
+        await worker.until("started")
+        (row,) = json.loads((listed := await cli("schedule", "list", "--json", env=env)).out)
+        assert listed.err == ""
+        done = await cli("status", row["last_sync_id"], "--follow", "--json", env=env)
+        assert json.loads(done.out)["status"] == "completed"
+        worker.interrupt(signal.SIGTERM)
+        assert (await worker.end()).code == 0
+    assert_no_twins(sandbox)
+    assert len(sandbox.personas) == 3
+
+
 @pytest.mark.usefixtures("_environment")
 @pytest.mark.parametrize(
     ("words", "fragment"),
@@ -99,6 +128,7 @@ def test_the_commands_add_show_pause_and_remove_a_schedule() -> None:
         (("add", "spa", "0 25 * * *"), "hour"),
         (("add", "spa", "0 3 * * *", "--timezone", "Mars/Base"), "Mars/Base"),
         (("pause", "sch_none"), "no schedule sch_none"),
+        (("add", "spa", "0 3 * * *", "--from-file", "-"), "no worker can read it"),
     ],
 )
 def test_what_cannot_be_scheduled_is_reported_in_a_sentence(words: tuple[str, ...], fragment: str) -> None:

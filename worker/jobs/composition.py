@@ -275,14 +275,16 @@ def build_inbox_reader(services: WorkerServices) -> InboxReader:
 def build_watchdog(services: WorkerServices) -> Watchdog:
     """Builds the watchdog of one worker."""
     settings = services.settings
-    inbox = build_inbox_reader(services)
+    duties = [OverdueWatch(services.alerts).check_due, build_inbox_reader(services).check_due]
+    if services.own_syncs is None:  # or else nothing would work on the syncs that a tick starts
+        duties.insert(0, Scheduler(services.ticks).check_due)
     return Watchdog(
         services.watchdog,
         every_s=min(1.0, settings.stall_s / 10),
         max_revivals=settings.max_revivals,
         furthest_s=job_timeout_s(settings) + settings.retry_after_max_s + settings.stall_s,
         spread_s=settings.stall_s / 3,
-        duties=(Scheduler(services.ticks).check_due, OverdueWatch(services.alerts).check_due, inbox.check_due),
+        duties=tuple(duties),
         metrics=services.metrics,
     )
 

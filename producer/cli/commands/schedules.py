@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from producer.cli.connect import Connection, redis_client
+from producer.cli.connect import Connection, has_worker, open_client
 from producer.cli.exit_codes import DONE
+from producer.cli.next_steps import how_to_start_schedules
 from producer.cli.reporting import warn_without_worker
 from producer.cli.sync_options import SyncOptions, build_requests
 from producer.cli.terminal import Screen, stdout
 from producer.cli.views.schedules import describe_schedule, schedule_table
 from worker.documents.schedule_document import schedule_document, unreadable_schedule_entry
+from worker.errors import ConfigurationError
 from worker.models.schedule import Missed, ScheduleStatus
+from worker.segment.export_file import is_of_one_process
 from worker.settings import Settings
 
 
@@ -27,10 +30,14 @@ class Times:
 
 async def add(settings: Settings, err: Screen, options: SyncOptions, times: Times, *, json: bool) -> int:
     """Adds a schedule, and shows its next ticks."""
-    settings.require("redis_url")
+    if options.from_file is not None and is_of_one_process(options.from_file):
+        raise ConfigurationError(
+            f"--from-file {options.from_file}: no worker can read it at the time of a tick. Name a file."
+        )
     (request,) = build_requests(settings, options, plan_only=options.preview)
-    async with redis_client(settings) as client:
-        await warn_without_worker(Connection(client), err)
+    async with open_client(settings, creates=True) as connection:
+        client = connection.client
+        await _warn_without_worker(connection, err)
         added = await client.schedules.add(
             request, times.cron, timezone=times.timezone, missed=times.missed, alert_after_s=times.alert_after_s
         )
@@ -45,9 +52,11 @@ async def add(settings: Settings, err: Screen, options: SyncOptions, times: Time
 
 async def listed(settings: Settings, err: Screen, *, json: bool) -> int:
     """Shows every schedule."""
-    async with redis_client(settings) as client:
-        found = await client.schedules.list()
-        now = await client.now()
+    async with open_client(settings) as connection:
+        found = await connection.client.schedules.list()
+        now = await connection.client.now()
+        if found and connection.directory is not None:
+            await _warn_without_worker(connection, err)
     out = stdout()
     if json:
         out.write_json(
@@ -65,17 +74,25 @@ async def listed(settings: Settings, err: Screen, *, json: bool) -> int:
 
 async def remove(settings: Settings, err: Screen, schedule_id: str) -> int:
     """Removes a schedule."""
-    async with redis_client(settings) as client:
-        await client.schedules.remove(schedule_id)
+    async with open_client(settings) as connection:
+        await connection.client.schedules.remove(schedule_id)
     err.say(f"{schedule_id} is removed. A sync that it has started goes on.")
     return DONE
 
 
 async def pause(settings: Settings, err: Screen, schedule_id: str, *, paused: bool) -> int:
     """Pauses a schedule, or ends its pause."""
-    async with redis_client(settings) as client:
-        schedules = client.schedules
+    async with open_client(settings) as connection:
+        schedules = connection.client.schedules
         found = await (schedules.pause(schedule_id) if paused else schedules.unpause(schedule_id))
-        now = await client.now()
+        now = await connection.client.now()
     err.put(*describe_schedule(found, now))
     return DONE
+
+
+async def _warn_without_worker(connection: Connection, err: Screen) -> None:
+    """Warns if no worker carries out schedules. A command that works on its own syncs only does not count."""
+    if connection.directory is None:
+        await warn_without_worker(connection, err)
+    elif not has_worker(connection.directory):
+        err.say(str(how_to_start_schedules()))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.clocks.fake_time import FakeTime, client_of, services_for
+from tests.support.syncs.schedules import Schedules
 from worker.http.client import new_session
 from worker.jobs.composition import build_watchdog, walk
 from worker.jobs.job_payloads import sync_payload
@@ -47,6 +48,16 @@ async def test_one_broken_sync_does_not_keep_the_others_from_being_revived(
     assert revived.epoch == 2
     assert await services.watchdog.due() == []  # the broken one has its next look later
     assert await services.pool.zscore(keys.DUE, "broken") is not None
+
+
+async def test_a_worker_of_one_command_starts_no_tick(services: WorkerServices, fake_pool: StorePool) -> None:
+    schedules = Schedules(fake_pool)
+    await schedules.come_due()
+    for own_syncs, ticks in ((set(), 0), (None, 1)):
+        services.own_syncs = own_syncs
+        for duty in build_watchdog(services)._duties:
+            await duty()
+        assert await fake_pool.zcard(keys.SYNCS) == ticks
 
 
 async def test_a_job_of_a_broken_sync_ends_with_one_line(
