@@ -46,7 +46,7 @@ def run_sync(
     config = load_client_config()
     if redis_url is None:
         if config.redis_url is None:
-            raise ConfigurationError("REDIS_URL is not set. Export it, or pass redis_url to run_sync.")
+            raise ConfigurationError("REDIS_URL is not set.", hint="Export it, or pass redis_url to run_sync.")
         redis_url = config.redis_url.get_secret_value()
 
     async def run() -> Sync:

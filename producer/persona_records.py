@@ -50,7 +50,8 @@ class ClusterAddress:
             _KEY.validate_python(self.cluster)
         except ValidationError:
             raise ConfigurationError(
-                f"{self.cluster!r} cannot be the key of a cluster: use small letters, digits and _, as in high_value."
+                f"{self.cluster!r} cannot be the key of a cluster.",
+                hint="Use small letters, digits and _, as in high_value.",
             ) from None
 
     def __str__(self) -> str:

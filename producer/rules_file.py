@@ -27,7 +27,7 @@ def load_chosen_rules(settings: Settings, file: str | None) -> Rules:
         lines = "\n".join(f"  {problem}" for problem in error.problems)
         raise ConfigurationError(f"{source}{chosen} cannot be used:\n{lines}") from None
     except ConfigurationError as error:
-        raise ConfigurationError(f"{source}{error}") from None
+        raise ConfigurationError(f"{source}{error}", hint=error.hint) from None
 
 
 def present_rules(settings: Settings, name: str) -> Rules | None:

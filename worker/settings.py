@@ -265,7 +265,7 @@ class Settings(ClientConfig):
         if missing:
             verb, what = ("is", "it") if len(missing) == 1 else ("are", "them")
             raise ConfigurationError(
-                f"{', '.join(missing)} {verb} not set. Export {what} in the environment and try again."
+                f"{', '.join(missing)} {verb} not set.", hint=f"Export {what} in the environment and try again."
             )
 
 

@@ -206,8 +206,9 @@ def _require_keys(settings: Settings, options: SyncOptions) -> None:
     try:
         settings.require(*required_tokens(open_any_file if options.from_file else None))
     except ConfigurationError as error:
+        without_keys = f"To try it without keys: {command('sync', '--sandbox')}"
         raise ConfigurationError(
-            f"{error} The command `init` asks for them. To see it work without keys: {command('sync', '--sandbox')}"
+            str(error), hint=f"{error.hint} The command `init` asks for them. {without_keys}"
         ) from None
 
 

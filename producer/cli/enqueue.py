@@ -55,8 +55,8 @@ def require_readable(connection: Connection, sync: Sync, *, restart: bool = Fals
     reads = restart or sync.state in READING or sync.failed_in in READING
     if reads and is_private(connection, sync.request):
         raise ConfigurationError(
-            f"{sync.id} reads the standard input of the command that started it, which no other command can read. "
-            "Run `segment-personas sync --from-file -` again with the same input."
+            f"{sync.id} reads the standard input of the command that started it, which no other command can read.",
+            hint="Run `segment-personas sync --from-file -` again with the same input.",
         )
 
 

@@ -18,23 +18,26 @@ _DATA = re.compile(
 
 
 def check_file_names(arguments: Sequence[str], files: Sequence[str]) -> None:
-    """Refuses names of files where they mean something else.
+    """Refuses a second file, and names of files among the space ids.
 
     Args:
-        arguments: the space ids, as given.
-        files: the values of `--from-file`, as given.
+        arguments: The space ids, as given.
+        files: The values of `--from-file`, as given.
 
     Raises:
-        ConfigurationError: for more than one file, or a space id that is the name of a file.
+        ConfigurationError: More than one file is named, or a space id is the name of a file.
     """
     others = [*files[1:], *(name for name in arguments if _is_file(name, files))]
     if not others:
         return
     if not files:
-        raise ConfigurationError(f"{others[0]} is a file, not a space: write --from-file {others[0]}.")
+        raise ConfigurationError(f"{others[0]} is a file, not a space.", hint=f"Write --from-file {others[0]}.")
     raise ConfigurationError(
-        f"--from-file reads one file, and {_listed(others)} would be another. Join them first, and read the result: "
-        "awk 1 FILES > all.ndjson (of compressed files: zcat FILES | awk 1 > all.ndjson)."
+        f"--from-file reads one file, and {_shortened(others)} would be another.",
+        hint=(
+            "Join them first, and read the result: awk 1 FILES > all.ndjson "
+            "(compressed files: zcat FILES | awk 1 > all.ndjson)."
+        ),
     )
 
 
@@ -53,5 +56,5 @@ def _shape(name: str) -> str:
     return re.sub(r"\d+", "0", base) if re.search(r"\d", base) else f"={base}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _shortened(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"

@@ -35,7 +35,7 @@ class SyncOptions:
         timeout_s: How long to follow, in seconds.
         details: Whether a plan is shown with every field.
         exit_code: Whether the exit code of a preview tells if it would change something.
-        accept: Whether a sync that a guard stops goes on.
+        accept: Whether a sync that a guard stops is continued.
         arguments: What the user typed after the program's name.
     """
 
@@ -86,8 +86,8 @@ class SyncOptions:
         if not (self.embedded or self.sandbox or settings.redis_url is None):
             if self.from_file == STANDARD_INPUT:
                 raise ConfigurationError(
-                    "--from-file -: the workers cannot read what this process is given. Add --embedded, or put it into "
-                    "a file that they reach."
+                    "--from-file -: the workers cannot read the standard input of this command.",
+                    hint="Add --embedded, or write the profiles to a file that the workers can read.",
                 )
             return False
         return True
@@ -96,17 +96,18 @@ class SyncOptions:
         """Raises ConfigurationError if two options exclude each other."""
         if self.accept and not self.wait:
             raise ConfigurationError(
-                "--accept cannot be used with --no-wait: the guard stops the sync later. Leave one of them out, or use "
-                "`resume SYNC_ID --accept` when the sync has stopped."
+                "--accept cannot be used with --no-wait: the guard stops the sync later.",
+                hint="Leave one of them out, or use `resume SYNC_ID --accept` when the sync has stopped.",
             )
         for given, name in ((not self.wait, "--no-wait"), (self.idempotency_key, "--idempotency-key")):
             if given and self.sandbox:
                 raise ConfigurationError(
-                    f"{name} means nothing for --sandbox, which keeps its state in memory. Leave one of them out."
+                    f"{name} cannot be used with --sandbox, which keeps its state in memory.",
+                    hint="Leave one of them out.",
                 )
         if not self.wait and self.from_file is not None and is_of_one_process(self.from_file):
             raise ConfigurationError(
-                f"--no-wait: no other process can read --from-file {self.from_file}. Leave out --no-wait."
+                f"--no-wait: no other process can read --from-file {self.from_file}.", hint="Leave out --no-wait."
             )
 
 
@@ -115,16 +116,16 @@ def build_requests(settings: Settings, options: SyncOptions, *, plan_only: bool 
     check_file_names(options.space_ids, options.from_files)
     space_ids = list(options.space_ids)
     if not space_ids:
-        # Made-up profiles should not stand under the name of a real space.
+        # Made-up profiles must not be stored under the id of a real space.
         default = DEMO_SPACE_ID if options.sandbox else settings.segment_space_id
         if default is None:
-            raise ConfigurationError("Which space? Name one as an argument, or export SEGMENT_SPACE_ID.")
+            raise ConfigurationError("Which space?", hint="Name one as an argument, or export SEGMENT_SPACE_ID.")
         space_ids = [default]
     twice = sorted({space_id for space_id in space_ids if space_ids.count(space_id) > 1})
     if twice:
         raise ConfigurationError(f"{', '.join(twice)}: named more than once.")
     if options.idempotency_key and len(space_ids) > 1:
-        raise ConfigurationError("--idempotency-key means one sync: name one space at a time.")
+        raise ConfigurationError("--idempotency-key is for one sync.", hint="Name one space at a time.")
     rules = load_chosen_rules(settings, options.clusters)
     file = options.from_file
     if file is not None:
@@ -135,9 +136,9 @@ def build_requests(settings: Settings, options: SyncOptions, *, plan_only: bool 
 
 
 def _check_options_for_file(space_ids: Sequence[str], options: SyncOptions) -> None:
-    """Raises ConfigurationError if an option means nothing for a file."""
+    """Raises ConfigurationError if an option cannot be used with a file."""
     if len(space_ids) > 1:
-        raise ConfigurationError("--from-file holds the profiles of one space: name one space at a time.")
+        raise ConfigurationError("--from-file holds the profiles of one space.", hint="Name one space at a time.")
     fan_out = options.strategy == "fan-out"
     for given, name in (
         (options.dialect, "--dialect"),
@@ -146,7 +147,8 @@ def _check_options_for_file(space_ids: Sequence[str], options: SyncOptions) -> N
     ):
         if given:
             raise ConfigurationError(
-                f"{name} says how Segment is asked, and --from-file asks nothing of Segment. Leave one out."
+                f"{name} says how Segment is read, and --from-file reads nothing from Segment.",
+                hint="Leave one of them out.",
             )
 
 
@@ -171,7 +173,7 @@ def _check_local_file(file: str) -> str:
         reason = error.strerror if isinstance(error, OSError) else "this cannot be a file name"
         raise ConfigurationError(f"--from-file {file}: {reason}.") from None
     if stat.S_ISDIR(found.st_mode):
-        raise ConfigurationError(f"--from-file {file}: it is a directory. Name one file.")
+        raise ConfigurationError(f"--from-file {file}: it is a directory.", hint="Name one file.")
     if stat.S_ISREG(found.st_mode) and not found.st_size:
         raise ConfigurationError(f"--from-file {file}: it is empty.")
     return os.path.abspath(file)

@@ -33,7 +33,7 @@ def worker_settings() -> type:
         settings.require("redis_url", "segment_token", "mavera_api_key")
         return _settings_class(settings)
     except ConfigurationError as error:
-        print(error, file=sys.stderr)
+        print(*filter(None, (error, error.hint)), sep="\n", file=sys.stderr)
         raise SystemExit(2) from None
 
 
@@ -52,7 +52,7 @@ def _settings_class(settings: Settings) -> type:
             async with heartbeat_file(), metrics_endpoint(settings, pool) as metrics:
                 await serve(settings, pool, metrics=metrics)
         except (ConfigurationError, StoreUnavailable) as error:
-            print(error, file=sys.stderr)
+            print(*filter(None, (error, error.hint)), sep="\n", file=sys.stderr)
             raise SystemExit(2) from None
         finally:
             await pool.aclose()

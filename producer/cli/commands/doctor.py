@@ -114,9 +114,9 @@ def _judge_environment(found: FoundSettings) -> list[Finding]:
         name = problem.variable or f"combination.{number}"
         advice = f"Correct {problem.variable or 'one of them'}; until then, the default is checked."
         findings.append(Finding("fail", "Settings", str(problem), advice, id=f"settings.malformed.{name}"))
-    if found.unreadable:
-        advice = "Until then, only the environment is checked."
-        findings.append(Finding("fail", "Settings", found.unreadable, advice, id="settings.env_file"))
+    if found.file_error:
+        advice = f"{found.file_error.hint} Until then, only the environment is checked.".lstrip()
+        findings.append(Finding("fail", "Settings", str(found.file_error), advice, id="settings.env_file"))
     for sentence in misspelt_settings(found.env_file):
         name = sentence.split(" ", 1)[0]
         findings.append(

@@ -60,7 +60,7 @@ def serve(stand_ins: SandboxCommandOptions, host: str, port: int) -> int:
         # asyncio packs the reason into a longer text; a name that does not resolve has no number.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise ConfigurationError(
-            f"Cannot listen on {host}:{port}: {reason}. Choose another --host or --port."
+            f"Cannot listen on {host}:{port}: {reason}.", hint="Choose another --host or --port."
         ) from None
     return 0
 

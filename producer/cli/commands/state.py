@@ -107,7 +107,8 @@ async def reset(settings: Settings, err: Screen, *, yes: bool) -> int:
     if not yes:
         if not _is_asked(err):
             raise ConfigurationError(
-                "`state reset` asks before it removes anything, and finds no terminal. To remove it: --yes."
+                "`state reset` asks before it removes anything, and standard input is not a terminal.",
+                hint="To remove the state without a question, add --yes.",
             )
         if not await confirm(err, f"Remove all state from {directory.path}?"):
             return NOT_AGREED

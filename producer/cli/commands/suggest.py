@@ -94,7 +94,7 @@ async def read_sample(settings: Settings, sample: Sample) -> Sequence[object]:
 def _request(settings: Settings, sample: Sample) -> SyncRequest:
     space_id = sample.space_id or (DEMO_SPACE_ID if sample.sandbox else settings.segment_space_id)
     if space_id is None:
-        raise ConfigurationError("Which space? Name one as an argument, or export SEGMENT_SPACE_ID.")
+        raise ConfigurationError("Which space?", hint="Name one as an argument, or export SEGMENT_SPACE_ID.")
     try:
         return SyncRequest(
             space_id=space_id, dialect=sample.dialect or settings.segment_dialect, collection=sample.collection

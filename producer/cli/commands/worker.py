@@ -12,7 +12,6 @@ from producer.state.directory import StateDirectory
 from producer.state.pool import directory_of, joined_server, server_pool
 from worker.__main__ import main as run_redis_worker
 from worker.__main__ import obey_sigterm
-from worker.errors import ConfigurationError
 from worker.jobs.arq_worker import serve_until_signal
 from worker.jobs.process import tune_garbage_collector
 from worker.log_format import configure_logging
@@ -33,8 +32,8 @@ def run_worker(*, check: bool, what: str | None) -> int:
     settings = found.settings
     if found.env_file.warning:
         stderr().say(found.env_file.warning, "yellow")
-    if found.unreadable:
-        raise ConfigurationError(found.unreadable)
+    if found.file_error:
+        raise found.file_error
     if settings.redis_url is not None or found.problems or what == "alive":
         return run_redis_worker([*(["--check"] if check else []), *([what] if what else [])])
     directory = directory_of(settings)

@@ -21,13 +21,13 @@ class FoundSettings:
         settings: With defaults for what is malformed.
         problems: What is malformed.
         env_file: What came from the `.env` file.
-        unreadable: Why the file cannot be read; empty if it can, or if there is none.
+        file_error: Why the file cannot be read; None if it can be read or does not exist.
     """
 
     settings: Settings
     problems: tuple[SettingProblem, ...] = ()
     env_file: EnvFile = NO_FILE
-    unreadable: str = ""
+    file_error: ConfigurationError | None = None
 
 
 def command_settings(err: Screen, *, uses_sandbox: bool = False) -> Settings:
@@ -50,13 +50,13 @@ def command_settings(err: Screen, *, uses_sandbox: bool = False) -> Settings:
 
 def found_settings(*, may_be_missing: bool = False) -> FoundSettings:
     """The settings as far as they can be used, and where they came from. may_be_missing: as of `load_env_file`."""
-    env_file, unreadable = NO_FILE, ""
+    env_file, file_error = NO_FILE, None
     try:
         env_file = load_env_file(os.environ, may_be_missing=may_be_missing)
     except ConfigurationError as error:
-        unreadable = str(error)
+        file_error = error
     settings, problems = read_settings()
-    return FoundSettings(settings, tuple(problems), env_file, unreadable)
+    return FoundSettings(settings, tuple(problems), env_file, file_error)
 
 
 def settings_with(values: Mapping[str, str]) -> tuple[Settings, list[SettingProblem]]:

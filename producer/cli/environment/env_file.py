@@ -97,19 +97,19 @@ def read_env_text(path: Path, *, named: bool) -> tuple[str, os.stat_result]:
             status = os.fstat(opened.fileno())
             if not named and status.st_uid not in {0, os.geteuid()} and os.geteuid() != 0:
                 raise ConfigurationError(
-                    f"{path} belongs to another user, so it is not read. If you trust it, add --env-file {path} before "
-                    f"the command. {_HOW_TO_TURN_OFF}"
+                    f"{path} belongs to another user, so it is not read.",
+                    hint=f"If you trust it, add --env-file {path} before the command. {_HOW_TO_TURN_OFF}",
                 )
             content = opened.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "this cannot be a file name"
-        raise ConfigurationError(f"{path} cannot be read: {reason}. {_HOW_TO_TURN_OFF}") from None
+        raise ConfigurationError(f"{path} cannot be read: {reason}.", hint=_HOW_TO_TURN_OFF) from None
     if len(content) > MAX_BYTES:
-        raise ConfigurationError(f"{path} has more than {MAX_BYTES:,} bytes, so it is not read. {_HOW_TO_TURN_OFF}")
+        raise ConfigurationError(f"{path} has more than {MAX_BYTES:,} bytes, so it is not read.", hint=_HOW_TO_TURN_OFF)
     try:
         return content.decode(), status
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} is not UTF-8 text. {_HOW_TO_TURN_OFF}") from None
+        raise ConfigurationError(f"{path} is not UTF-8 text.", hint=_HOW_TO_TURN_OFF) from None
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ def _values(path: Path, text: str) -> dict[str, str]:
                 raise ConfigurationError(f"{path}, line {line_of(text, name)}: {name} has no = and no value.")
     except MalformedLine as error:
         raise ConfigurationError(
-            f"{path}, line {error.line}: this is not NAME=value, or a quote is not closed. {_HOW_TO_TURN_OFF}"
+            f"{path}, line {error.line}: this is not NAME=value, or a quote is not closed.", hint=_HOW_TO_TURN_OFF
         ) from None
     for name, value in values.items():
         if "\0" in value and name.upper() in ours:

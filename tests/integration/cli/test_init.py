@@ -161,7 +161,7 @@ def test_a_secret_in_a_file_of_its_own_stays_there(sandbox: Sandbox, env: dict[s
     assert written()["SEGMENT_TOKEN_FILE"] == str(Path("token").absolute())
     assert "SEGMENT_TOKEN" not in written()
     Path("token").write_text(WRONG)
-    with pytest.raises(ConfigurationError, match="Correct that file"):
+    with pytest.raises(ConfigurationError, match="it comes from"):
         init(Script(""))
 
 

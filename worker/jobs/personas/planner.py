@@ -205,4 +205,4 @@ def _why(decision: PersonaAction, case: _Case) -> str:
         return "nothing that counts has changed"
     if case.doubt:
         return case.doubt
-    return f"{', '.join(case.gone)} is no longer at Mavera" if case.gone else "there is none yet"
+    return f"{', '.join(case.gone)} is no longer at Mavera" if case.gone else "no persona yet"

@@ -30,7 +30,7 @@ _CERTIFICATE_RULES = {
     **dict.fromkeys(("optional", "1"), "optional"),
     **dict.fromkeys(("required", "2", "true", "yes"), "required"),
 }
-_ENCODE = "in a user or a password write / as %2F, ? as %3F and # as %23"
+_ENCODE = "In a user or a password, write / as %2F, ? as %3F and # as %23."
 
 
 def make_connection_pool(url: str, timeout_s: float) -> ConnectionPool:
@@ -46,7 +46,7 @@ def make_connection_pool(url: str, timeout_s: float) -> ConnectionPool:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise ConfigurationError(f"REDIS_URL is not a URL; {_ENCODE}") from None
+        raise ConfigurationError("REDIS_URL is not a URL", hint=_ENCODE) from None
     options = _checked_options(parts)
     try:
         pool = ConnectionPool.from_url(
@@ -69,12 +69,14 @@ def _checked_options(parts: SplitResult) -> dict[str, Any]:
     if parts.scheme not in {"redis", "rediss", "unix"}:
         raise ConfigurationError("REDIS_URL must begin with redis://, rediss:// or unix://")
     if parts.fragment:
-        raise ConfigurationError(f"REDIS_URL has a #; {_ENCODE}")
+        raise ConfigurationError("REDIS_URL has a #", hint=_ENCODE)
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     _check_names(given, tls=parts.scheme == "rediss")
     if parts.scheme == "unix":
         if not parts.path:
-            raise ConfigurationError("REDIS_URL names no socket: unix:///PATH/TO/SOCKET?db=DATABASE")
+            raise ConfigurationError(
+                "REDIS_URL names no socket", hint="Its form is unix:///PATH/TO/SOCKET?db=DATABASE."
+            )
         return {}
     _check_address(parts)
     options: dict[str, Any] = {"socket_keepalive": True}
@@ -104,11 +106,15 @@ def _with_usual_words(parts: SplitResult) -> str:
 def _check_names(given: dict[str, str], *, tls: bool) -> None:
     for name in given:
         if name in _OURS:
-            raise ConfigurationError(f"REDIS_URL sets {name}, which this program sets itself; leave it out")
+            raise ConfigurationError(
+                f"REDIS_URL sets {name}, which this program sets itself", hint=f"Leave {name} out of the URL."
+            )
         if name in _TLS_OPTIONS and not tls:
-            raise ConfigurationError(f"REDIS_URL sets {name} without TLS; write rediss://")
+            raise ConfigurationError(
+                f"REDIS_URL sets {name} without TLS", hint="For TLS, write rediss:// instead of redis://."
+            )
         if name not in _OPTIONS | _TLS_OPTIONS:
-            raise ConfigurationError(f"REDIS_URL has an option that is not known; {_ENCODE}")
+            raise ConfigurationError("REDIS_URL has an option that is not known", hint=_ENCODE)
     if ("ssl_keyfile" in given) != ("ssl_certfile" in given):
         raise ConfigurationError("REDIS_URL needs ssl_keyfile and ssl_certfile together")
     _certificate_rule(given.get("ssl_cert_reqs", "required"))
@@ -126,9 +132,9 @@ def _check_address(parts: SplitResult) -> None:
     try:
         port = parts.port
     except ValueError:
-        raise ConfigurationError(f"REDIS_URL has a port that is not a number; {_ENCODE}") from None
+        raise ConfigurationError("REDIS_URL has a port that is not a number", hint=_ENCODE) from None
     if not parts.hostname or port == 0:
-        raise ConfigurationError(f"REDIS_URL names no host: redis://HOST:PORT/DATABASE; {_ENCODE}")
+        raise ConfigurationError("REDIS_URL names no host", hint=f"Its form is redis://HOST:PORT/DATABASE. {_ENCODE}")
     database = parts.path.strip("/")
     if database and not (database.isascii() and database.isdigit()):
-        raise ConfigurationError(f"REDIS_URL ends in a database that is not a number; {_ENCODE}")
+        raise ConfigurationError("REDIS_URL ends in a database that is not a number", hint=_ENCODE)

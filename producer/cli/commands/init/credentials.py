@@ -201,7 +201,9 @@ class Credentials:
                 return
         for credential in credentials:
             if file := self._secret_file(credential.setting):
-                raise ConfigurationError(f"{credential.title}: it comes from {file}. Correct that file, and try again.")
+                raise ConfigurationError(
+                    f"{credential.title}: it comes from {file}.", hint="Correct that file, and try again."
+                )
             if credential is not SPACE or error.code != "segment_unauthorized":
                 self._ask(credential, keep="Enter keeps it")
 
@@ -221,7 +223,7 @@ class Credentials:
 async def _check_segment(settings: Settings) -> list[Finding]:
     space_id = settings.segment_space_id or ""
     if not _is_space_id(space_id):
-        raise ConfigurationError(f"{SPACE.variable}: {space_id!r} cannot be a space id. {SPACE.where}")
+        raise ConfigurationError(f"{SPACE.variable}: {space_id!r} cannot be a space id.", hint=SPACE.where)
     request = SyncRequest(space_id=space_id, dialect=settings.segment_dialect)
     async with new_session() as session, open_request_pacer(settings, space_id) as pace:
         finding = judge_access(settings, await read_first_page(settings, session, request, pace), space_id)

@@ -66,13 +66,15 @@ def init(*, yes: bool) -> int:
     if not yes and not (err.is_tty and sys.stdin is not None and sys.stdin.isatty()):
         variables = ", ".join(one.variable for one in (TOKEN, SPACE, KEY))
         raise ConfigurationError(
-            f"init asks questions, and this is not a terminal. Set {variables} in the environment, and add --yes."
+            "init asks questions, and this is not a terminal.",
+            hint=f"Set {variables} in the environment, and add --yes.",
         )
     path = env_file_path(os.environ)
     if path is None:
         raise ConfigurationError(
             "init writes the file that commands read, and reading is turned off (--no-env-file, or an empty "
-            "SEGMENT_PERSONAS_ENV_FILE). Name a file with --env-file."
+            "SEGMENT_PERSONAS_ENV_FILE).",
+            hint="Name a file with --env-file.",
         )
     check_writable(path)
     with _interruptible():
@@ -92,8 +94,8 @@ def prepare(err: Screen, path: Path, questions: Questions | None) -> int:
     problems = [
         problem for problem in found.problems if questions is None or setting_of(problem.variable) not in _ASKED
     ]
-    if found.unreadable:
-        raise ConfigurationError(found.unreadable)
+    if found.file_error:
+        raise found.file_error
     if problems:
         raise ConfigurationError("Malformed setting: " + "; ".join(map(str, problems)))
     for sentence in misspelt_settings(found.env_file):

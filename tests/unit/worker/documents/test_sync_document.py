@@ -292,7 +292,7 @@ PLAN = Plan(
         PlannedPersona(
             cluster="high_value",
             action="create",
-            reason="there is none yet",
+            reason="no persona yet",
             persona_id=None,
             credits=300,
             payload={"name": "High Value"},
@@ -333,7 +333,7 @@ def test_the_document_of_a_preview_has_its_plan() -> None:
             "cluster": "High Value",
             "key": "high_value",
             "action": "create",
-            "reason": "there is none yet",
+            "reason": "no persona yet",
             "persona_id": None,
             "credits": 300,
             "changes": [],

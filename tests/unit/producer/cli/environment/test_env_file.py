@@ -41,7 +41,7 @@ def write(text: str, name: str = ".env", mode: int = 0o600) -> Path:
 def problem() -> str:
     with pytest.raises(ConfigurationError) as caught:
         load_env_file(os.environ)
-    return str(caught.value)
+    return f"{caught.value} {caught.value.hint}"
 
 
 def test_settings_come_from_the_file_of_the_working_directory() -> None:
@@ -198,7 +198,7 @@ def test_doctor_reports_a_file_that_cannot_be_read_and_checks_the_rest(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write("what is this\n")
-    assert ".env, line 1" in found_settings().unreadable
+    assert ".env, line 1" in str(found_settings().file_error)
     monkeypatch.setattr(sys, "argv", ["segment-personas", "doctor", "--json"])
     with pytest.raises(SystemExit) as end:
         app.main()

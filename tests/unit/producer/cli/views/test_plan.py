@@ -19,7 +19,7 @@ def describe_persona(action: str = "create", **changes: object) -> PlannedPerson
     given = {
         "cluster": "growth",
         "action": action,
-        "reason": "there is none yet",
+        "reason": "no persona yet",
         "persona_id": None if action == "create" else "per_gr",
         "credits": 300 if action == "create" else 0,
         "payload": {"name": "Growth"},
@@ -42,7 +42,7 @@ def lines(sync: Sync, *, details: bool = False) -> list[str]:
 
 def test_a_persona_that_would_be_created_is_one_line_with_name_reason_and_cost() -> None:
     line, hint = lines(planned(describe_persona(payload={f"field_{n}": n for n in range(33)})))
-    assert all(part in line for part in ("Growth", "create", "300 credits", "there is none yet", "33 fields"))
+    assert all(part in line for part in ("Growth", "create", "300 credits", "no persona yet", "33 fields"))
     assert "--details" in hint
 
 

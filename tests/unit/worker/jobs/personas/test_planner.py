@@ -99,7 +99,7 @@ def read(kind: str, **options: object) -> Fault:
 async def test_a_cluster_without_a_persona_would_get_one(fake_pool: StorePool) -> None:
     async with planning(fake_pool) as preview:
         for persona, summary in zip(await preview.plan(), clusters(), strict=True):
-            expected = ("create", 300, "there is none yet") if summary.n else ("skip", 0, "empty")
+            expected = ("create", 300, "no persona yet") if summary.n else ("skip", 0, "empty")
             assert (persona.cluster, persona.action, persona.credits, persona.reason) == (summary.key, *expected)
             assert (persona.persona_id, persona.current) == (None, None)
             reference = cluster_reference(REQUEST, "", summary.key)
