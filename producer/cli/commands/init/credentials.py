@@ -12,8 +12,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from producer.cli.commands.access_checks import check_account, judge_access, read_first_page
 from producer.cli.commands.doctor_findings import Finding, describe_api_error, finding_line
 from producer.cli.commands.init.questions import Questions
@@ -22,7 +20,7 @@ from producer.cli.environment.command_settings import FoundSettings, settings_wi
 from producer.cli.environment.env_file import setting_of
 from producer.cli.terminal import Screen
 from worker.environment import FILE_SUFFIX, read_variables, variables_of
-from worker.errors import ApiError, ConfigurationError, Retry
+from worker.errors import ApiError, ConfigurationError, InvalidRequest, Retry
 from worker.http.client import new_session
 from worker.jobs.services import mavera_client
 from worker.models.request import SyncRequest
@@ -240,6 +238,6 @@ async def _check_mavera(settings: Settings) -> list[Finding]:
 def _is_space_id(text: str) -> bool:
     try:
         SyncRequest(space_id=text)
-    except ValidationError:
+    except InvalidRequest:
         return False
     return True
