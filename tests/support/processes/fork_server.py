@@ -31,8 +31,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import coverage
-
 _MOST = 1 << 17
 """Bytes of a request: in essence the environment."""
 
@@ -177,8 +175,6 @@ class Child:
 def main() -> None:
     """Runs the fork server: standard input ends it, and the socket of the first argument is where it is asked."""
     _import_everything()
-    if measuring := coverage.Coverage.current():
-        measuring.save()  # what the imports have executed, which otherwise every child would write once more
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the kernel
     listening = socket.socket(fileno=int(sys.argv[1]))

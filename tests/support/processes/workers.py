@@ -117,7 +117,7 @@ class WorkerProcess:
             self.process.terminate()
 
     def close(self, max_wait_s: float = 3) -> None:
-        """Ends it in any case; after a while by `kill -9`. One that stops by itself also writes its coverage."""
+        """Ends it in any case; after a while by `kill -9`."""
         self.ask_to_stop()
         try:
             self.process.wait(max_wait_s)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.cli.commands.doctor_findings import coverage, judge_traits
+from producer.cli.commands.doctor_findings import judge_traits, measure_coverage
 from tests.support.syncs.merging import merge
 from worker.clusters import Aggregate, Rules, fold
 from worker.clusters.statistics.aggregate import MAX_SHAPES
@@ -155,7 +155,7 @@ def test_the_shapes_of_several_values_are_shown_the_most_frequent_first() -> Non
 
 def test_doctor_and_suggest_show_the_shapes_of_what_they_cannot_use() -> None:
     page = [{"traits": {"ltv": "1.203,50", "churn_risk": 0.1}}] * 3 + [{"traits": {"ltv": "Jane Doe"}}]
-    found = {trait.name: trait for trait in coverage(page, as_of=0.0)}
+    found = {trait.name: trait for trait in measure_coverage(page, as_of=0.0)}
     assert (found["ltv"].unusable, found["ltv"].like) == (4, ('"9.999,99"',))
     [finding] = [one for one in judge_traits(list(found.values()), len(page), "spa_1") if "ltv" in one.found]
     assert 'unusable in 4, like "9.999,99"' in finding.found
