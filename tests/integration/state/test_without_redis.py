@@ -6,84 +6,32 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from producer import SyncClient, SyncRequest
-from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
+from producer.sandbox import Fault, Sandbox, SpaceSpec
 from producer.state.directory import StateDirectory
 from producer.state.server import is_running, state_server
-from tests.support.processes.command_line import Command, Done, cli
-from tests.support.processes.workers import WorkerProcess, environment
-from tests.support.scenarios.checks import assert_no_twins, until
-
-CREDITS = 6000
-CLUSTERS = 3
-PROFILES = 60
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(SandboxOptions({}, default_space=SpaceSpec(PROFILES, "recipe"), credits=CREDITS)) as box:
-        yield box
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> StateDirectory:
-    return StateDirectory(tmp_path / "state")
-
-
-@pytest.fixture
-def env(sandbox: Sandbox, directory: StateDirectory) -> dict[str, str]:
-    return environment(None, sandbox, SEGMENT_PERSONAS_HOME=str(directory.path))
-
-
-def slowly(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a run whose POST is held for as long as the test takes."""
-    return {**env, "MAVERA_TIMEOUT_S": "300", "MAVERA_SETTLE_S": "303"}
-
-
-def assert_bought_once(sandbox: Sandbox) -> None:
-    assert_no_twins(sandbox)
-    assert len(sandbox.personas) == CLUSTERS
-    assert sandbox.credits == CREDITS - 300 * CLUSTERS
-
-
-def document(done: Done) -> dict[str, object]:
-    assert done.code == 0, done
-    found: dict[str, object] = json.loads(done.out)
-    return found
-
-
-def actions(done: Done) -> list[str]:
-    personas = document(done)["personas"]
-    assert isinstance(personas, list)
-    return [persona["action"] for persona in personas]
-
-
-def printed_command(done: Done, name: str) -> list[str]:
-    """The arguments of a command that was printed for the user."""
-    found = re.search(rf"^  \S*segment-personas ({name} .*)$", done.err, re.MULTILINE)
-    assert found, done.err
-    return found[1].split()
-
-
-def server_processes(directory: StateDirectory) -> tuple[int, int]:
-    """The process ids of the keeper and of the server."""
-    server = int(directory.lock("server").read_text())
-    keeper = int(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[1])
-    assert b"keeper.py" in Path(f"/proc/{keeper}/cmdline").read_bytes()
-    return keeper, server
-
-
-async def wait_stopped(directory: StateDirectory) -> None:
-    await until(lambda: asyncio.to_thread(lambda: not is_running(directory)))
+from tests.support.processes.command_line import Command, cli
+from tests.support.processes.workers import WorkerProcess
+from tests.support.scenarios.checks import until
+from tests.support.scenarios.state_commands import (
+    CLUSTERS,
+    PROFILES,
+    actions,
+    assert_bought_once,
+    document,
+    printed_command,
+    server_processes,
+    slowly,
+    wait_stopped,
+)
 
 
 async def test_a_preview_is_applied_by_a_later_command_and_a_repeated_sync_changes_nothing(

@@ -17,6 +17,7 @@ import termios
 from asyncio.subprocess import PIPE
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tests.support.processes.fork_server import Child, shared_fork_server
 
@@ -39,7 +40,8 @@ class Command:
         self._out = self._err = ""
 
     @classmethod
-    async def start(cls, *arguments: str, env: Mapping[str, str], real: bool = False) -> Command:
+    async def start(cls, *arguments: str, env: Mapping[str, str], real: bool = False, kill_at: str = "") -> Command:
+        """Starts a command. real: in a new interpreter. kill_at: how it ends, a plan of `tests.chaos.points`."""
         if real:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "producer", *arguments), env=dict(env), stdout=PIPE, stderr=PIPE
@@ -48,7 +50,8 @@ class Command:
             assert process.stderr
             return cls(NewProcess(process), process.stdout, process.stderr)
         (out, out_fd), (err, err_fd) = [await _pipe() for _ in range(2)]
-        return cls(await _fork(arguments, env, (os.open(os.devnull, os.O_RDONLY), out_fd, err_fd)), out, err)
+        fds = (os.open(os.devnull, os.O_RDONLY), out_fd, err_fd)
+        return cls(await _fork(arguments, env, fds, kill_at=kill_at), out, err)
 
     async def until(self, text: str) -> None:
         while text not in self._err:
@@ -113,11 +116,9 @@ async def _pipe() -> tuple[asyncio.StreamReader, int]:
     return reader, write
 
 
-async def _fork(
-    arguments: Sequence[str], env: Mapping[str, str], fds: tuple[int, int, int], *, session: bool = False
-) -> Child:
+async def _fork(arguments: Sequence[str], env: Mapping[str, str], fds: tuple[int, int, int], **options: Any) -> Child:
     """A command from the fork server; closes the file descriptors, which are now its own."""
-    process = await asyncio.to_thread(shared_fork_server().start_command, arguments, env, fds, session=session)
+    process = await asyncio.to_thread(shared_fork_server().start_command, arguments, env, fds, **options)
     for fd in set(fds):
         os.close(fd)
     return process

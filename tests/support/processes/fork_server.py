@@ -90,7 +90,13 @@ class ForkServer:
             return self._start({"plan": plan, "env": dict(env)}, nothing.fileno(), log_fd, log_fd)
 
     def start_command(
-        self, arguments: Sequence[str], env: Mapping[str, str], fds: tuple[int, int, int], *, session: bool = False
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        fds: tuple[int, int, int],
+        *,
+        session: bool = False,
+        kill_at: str = "",
     ) -> Child:
         """Starts `python -m producer ARGUMENTS`.
 
@@ -99,8 +105,15 @@ class ForkServer:
             env: The whole environment.
             fds: Its standard input, output and error.
             session: Whether its standard input becomes the terminal of a session of its own.
+            kill_at: A plan of `tests.chaos.points`; empty: it is not killed.
         """
-        request = {"argv": [_AS_MODULE, *arguments], "env": dict(env), "cwd": os.getcwd(), "session": session}
+        request = {
+            "argv": [_AS_MODULE, *arguments],
+            "env": dict(env),
+            "cwd": os.getcwd(),
+            "session": session,
+            "kill_at": kill_at,
+        }
         return self._start(request, *fds)
 
     def _start(self, request: Mapping[str, object], *fds: int) -> Child:
@@ -251,6 +264,10 @@ def _run(request: Mapping[str, object], fds: Sequence[int]) -> None:
 
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    if plan := request.get("kill_at"):
+        from tests.chaos.points import arm
+
+        arm(str(plan))
     os.chdir(str(request["cwd"]))
     argv = request["argv"]
     assert isinstance(argv, list)
