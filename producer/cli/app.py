@@ -104,7 +104,7 @@ def _fail(error: Exception, *, json: bool) -> int:
         raise error
     if json:
         stdout().write_json(document)
-    stderr().say(text, "red")
+    stderr().print_text(text, "red")
     return code
 
 

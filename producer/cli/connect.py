@@ -167,12 +167,12 @@ async def open_for_sync(settings: Settings, err: Screen, options: SyncOptions) -
         StateBusy: Another command without a server program runs.
     """
     if settings.unprotected_warning and not options.sandbox:
-        err.say(settings.unprotected_warning, "yellow")
+        err.print_text(settings.unprotected_warning, "yellow")
     if options.sandbox:
         made = (
             "A stand-in for Mavera" if options.from_file else "Made-up profiles, from stand-ins for Segment and Mavera"
         )
-        err.say(f"{made} in this process. No key is used.", "dim")
+        err.print_text(f"{made} in this process. No key is used.", "dim")
         async with (
             sandbox_settings(settings, dialect=chosen_dialect(settings, options)) as sandboxed,
             _in_memory(sandboxed, options) as connection,
@@ -193,10 +193,10 @@ async def open_for_sync(settings: Settings, err: Screen, options: SyncOptions) -
         try:
             connection = await stack.enter_async_context(open_worker(here, wait=options.wait, creates=True))
             reason = "--embedded" if options.embedded else "REDIS_URL is not set"
-            err.say(f"{reason}: the state of syncs is kept in {directory.path}.", "dim")
+            err.print_text(f"{reason}: the state of syncs is kept in {directory.path}.", "dim")
         except NoServerProgram as missing:
             _lock_memory(stack, directory)
-            err.say(_what_is_lost(settings, missing), "yellow")
+            err.print_text(_what_is_lost(settings, missing), "yellow")
             connection = await stack.enter_async_context(_in_memory(here, options, is_only_buyer=False))
         yield connection
 

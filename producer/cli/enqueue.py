@@ -75,7 +75,7 @@ async def _enqueue(
         )
     except SyncConflict as conflict:
         if conflict.sync is not None and await _is_cut_off(connection, conflict.sync):
-            err.say(f"{conflict.sync.id} read the standard input of a command that has ended: it is cancelled.")
+            err.print_text(f"{conflict.sync.id} read the standard input of a command that has ended: it is cancelled.")
             return await _enqueue(connection, err, request, options, sync_id, started)
         # A user who would only be asked first may as well follow a sync that was agreed to.
         if options.preview or conflict.sync is None or not conflict.sync.carries_out(request):
@@ -85,7 +85,7 @@ async def _enqueue(
         raise _after_a_start(error, started) from None
     except asyncio.CancelledError:
         if not connection.is_in_memory:
-            err.say(f"Interrupted. To see whether a sync was started:\n  {command('list')}")
+            err.print_text(f"Interrupted. To see whether a sync was started:\n  {command('list')}")
         raise
     if found.id != sync_id:
         if is_private(connection, request) and found.state in READING:
@@ -99,7 +99,7 @@ async def _enqueue(
                 temporary=True,
                 next_command=("status", found.id, "--follow"),
             )
-        err.say(f"{found.request.space_id}: already requested; following {found.id} ({found.status}).")
+        err.print_text(f"{found.request.space_id}: already requested; following {found.id} ({found.status}).")
         connection.work_on(found.id)
     return found
 

@@ -34,7 +34,7 @@ class Follower:
         self._client = client
         self._progress = progress
         self._current = {sync.id: sync for sync in syncs}
-        self._workers = WorkerWatch(client, progress.say) if watch_workers else None
+        self._workers = WorkerWatch(client, progress.print_text) if watch_workers else None
         if self._workers and in_directory:
             self._workers.advice = continue_here(syncs)
         self._redis_away = False
@@ -73,22 +73,28 @@ class Follower:
         except StoreUnavailable as error:
             if not self._redis_away:
                 waiting = "Waiting until Redis answers again; the workers wait too."
-                self._progress.say(" ".join(filter(None, (f"{error}.", error.hint, waiting))))
+                self._progress.print_text(" ".join(filter(None, (f"{error}.", error.hint, waiting))))
             self._redis_away = True
         else:
             if self._redis_away:
-                self._progress.say("Redis answers again.")
+                self._progress.print_text("Redis answers again.")
             self._redis_away = False
 
 
 class WorkerWatch:
-    """Says when no worker is alive, and when one has come. say: shows a sentence. clock: monotonic seconds."""
+    """Reports when no worker is alive, and when one has started.
+
+    Args:
+        client: The client to ask for workers.
+        report: Shows a sentence.
+        clock: Returns monotonic seconds.
+    """
 
     def __init__(
-        self, client: SyncClient, say: Callable[[str], object], clock: Callable[[], float] = time.monotonic
+        self, client: SyncClient, report: Callable[[str], object], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._client = client
-        self._say = say
+        self._report = report
         self._clock = clock
         self._look_at = 0.0
         self._alive: bool | None = None
@@ -100,9 +106,9 @@ class WorkerWatch:
             return
         workers = await self._client.workers()
         if workers and self._alive is False:
-            self._say(f"A worker is running now: {workers[0].name}")
+            self._report(f"A worker is running now: {workers[0].name}")
         elif not workers and self._alive is not False:
             now = " any more" if self._alive else ""
-            self._say(f"No worker is running{now}, so the sync waits. {self.advice}\nWaiting for a worker.")
+            self._report(f"No worker is running{now}, so the sync waits. {self.advice}\nWaiting for a worker.")
         self._alive = bool(workers)
         self._look_at = self._clock() + (5 if workers else 1)

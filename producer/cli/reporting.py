@@ -121,11 +121,11 @@ def report_result(ending: FollowResult, err: Screen, report_options: ReportOptio
     state, running = report_options.state, [sync for sync in ending.syncs if not sync.state.is_final]
     if state.arguments is not None:
         lost = "the state of this sync was in memory only. Personas already created are kept. To run it again:"
-        err.say(str(NextStep(f"{ending.stopped}: {lost}", (run_again(state.arguments),))))
+        err.print_text(str(NextStep(f"{ending.stopped}: {lost}", (run_again(state.arguments),))))
         return ending.code
-    err.say(f"{ending.stopped}." if state.stops else f"{ending.stopped}: no longer following.")
+    err.print_text(f"{ending.stopped}." if state.stops else f"{ending.stopped}: no longer following.")
     for step in after_stopping(running, state.typed) if state.stops else after_interruption(running):
-        err.say(str(step))
+        err.print_text(str(step))
     return ending.code
 
 
@@ -137,10 +137,12 @@ def print_syncs(syncs: Sequence[Sync], err: Screen, report_options: ReportOption
         write_documents(out, syncs, report_options, now)
     else:
         for sync in syncs:
-            out.put(*sync_report(sync, now, details=report_options.details, plan_shown=report_options.plan_shown))
+            out.print_views(
+                *sync_report(sync, now, details=report_options.details, plan_shown=report_options.plan_shown)
+            )
     for step in steps:
         if step is not None:
-            err.say(str(step))
+            err.print_text(str(step))
 
 
 def write_documents(
@@ -169,9 +171,9 @@ async def warn_without_worker(connection: Connection, err: Screen, running: Sequ
     if await connection.client.workers():
         return
     if connection.directory is not None and running:
-        err.say(str(continue_here(running)))
+        err.print_text(str(continue_here(running)))
     else:
-        err.say(f"No worker is running, so the sync waits. {how_to_start_worker()}")
+        err.print_text(f"No worker is running, so the sync waits. {how_to_start_worker()}")
 
 
 def exit_code_of_syncs(syncs: Iterable[Sync]) -> int:

@@ -1,9 +1,9 @@
-"""Where the command line writes: results to standard output, everything else to standard error.
+"""Output of the command line: results go to standard output, everything else to standard error.
 
-Whatever a view prints is made printable here, at the last step, so that no view can forget it: values of profiles, what
-Mavera and Segment answer, and file names may hold sequences that steer a terminal.
-A reader that has gone (`| head -1`) or was never there (`2>&-`) is no error: what is left to write goes nowhere, and
-the command goes on to its exit code. A result that cannot be written (a full disk) is one; a remark that cannot is not.
+All text is made printable here, at the last step, so that no view can forget it: values of profiles, answers of Mavera
+and Segment, and file names may contain sequences that control a terminal.
+A closed stream (`| head -1`, `2>&-`) is not an error: the rest of the output is discarded, and the command continues to
+its exit code. A result that cannot be written for another reason, such as a full disk, is an error; a remark is not.
 """
 
 from __future__ import annotations
@@ -27,21 +27,23 @@ from worker.errors import ConfigurationError
 from worker.printable import printable
 
 WIDE = 1_000
-"""Columns to write for when nothing says how wide the output is: a file, a pipe. No table needs as many."""
+"""Columns of an output without a width, such as a file or a pipe. No table needs as many."""
 
 
 class Screen(Console):
-    """A console that survives its reader, and takes every text as it is: no markup, no highlighting.
+    """A console without markup and highlighting, which discards its output when the reader has gone.
 
-    vital: whether what cannot be written is an error; ConfigurationError then.
+    Args:
+        stream: Where to write; None: it was closed before this process began.
+        must_write: Whether output that cannot be written raises ConfigurationError.
     """
 
-    def __init__(self, stream: IO[str] | None, *, vital: bool = False) -> None:
-        self._vital = vital
-        if stream is None:  # closed before this process began
+    def __init__(self, stream: IO[str] | None, *, must_write: bool = False) -> None:
+        self._must_write = must_write
+        if stream is None:
             stream = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a character that it cannot show is no reason to stop
+            stream.reconfigure(errors="replace")  # print ? for a character that it cannot show
         super().__init__(
             file=stream,
             width=None if stream.isatty() or "COLUMNS" in os.environ else WIDE,
@@ -54,40 +56,44 @@ class Screen(Console):
         self.live = self.is_tty and not self.is_dumb_terminal
 
     def on_broken_pipe(self) -> None:
-        """Writes into nothing from now on, what is left in the stream's buffer too."""
+        """Discards all further output, and what is left in the stream's buffer."""
         self.quiet = True
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, self.file.fileno())
         os.close(nothing)
 
-    def say(self, text: str, style: str = "") -> None:
-        """A sentence, or several lines; on a terminal wrapped, in a file left as it is.
+    def print_text(self, text: str, style: str = "") -> None:
+        """Prints lines of text; wraps them on a terminal.
 
-        Lines that begin with two blanks are commands to be copied: they are never wrapped.
+        Lines that begin with two spaces are commands to copy. They are never wrapped.
+
+        Args:
+            text: One or more lines.
+            style: A style of rich, such as `dim` or `red`.
         """
         for whole, lines in itertools.groupby(printable(text).split("\n"), lambda line: line.startswith("  ")):
             with self._writing():
                 self.print(Text("\n".join(lines), style=style), soft_wrap=whole or not self.is_tty)
 
     def write(self, text: str) -> None:
-        """Text for programs: as it is, whatever the width; on a terminal it is made printable."""
+        """Writes text for programs, without wrapping; on a terminal it is made printable."""
         with self._writing():
             self.out(printable(text) if self.is_tty else text, highlight=False)
 
     def write_json(self, document: Mapping[str, object] | Iterable[Mapping[str, object]]) -> None:
-        """One JSON document: on several lines for people at a terminal, else on one line, for logs."""
+        """Writes one JSON document: indented on a terminal, otherwise on one line."""
         from worker.documents.json_format import format_json
 
         self.write(format_json(document, one_line=not self.is_tty))
 
-    def put(self, *renderables: RenderableType) -> None:
-        """Tables and texts, one below the other; texts wrapped as in `say`."""
+    def print_views(self, *renderables: RenderableType) -> None:
+        """Prints tables and texts, one below the other; texts are wrapped as by `print_text`."""
         for renderable in renderables:
             with self._writing():
                 self.print(renderable, soft_wrap=isinstance(renderable, Text) and not self.is_tty)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The segments of something to print, each printable. What steers the terminal has segments of its own."""
+        """Renders to segments of printable text. Control sequences are in separate segments, which are kept."""
         for segment in super().render(renderable, options):
             if segment.control or segment.text.isprintable():
                 yield segment
@@ -100,24 +106,24 @@ class Screen(Console):
             yield
         except OSError as error:
             self.on_broken_pipe()
-            if self._vital:
+            if self._must_write:
                 raise ConfigurationError(f"The result cannot be written: {error.strerror}.") from None
 
 
 def stdout() -> Screen:
-    """For results."""
-    return Screen(sys.stdout, vital=True)
+    """Returns the screen for results."""
+    return Screen(sys.stdout, must_write=True)
 
 
 def stderr() -> Screen:
-    """For progress and for people."""
+    """Returns the screen for progress, hints and errors."""
     return Screen(sys.stderr)
 
 
 def show_log(screen: Screen, level: str) -> None:
-    """Log lines of the program from `level` on, and errors of its libraries, go to the screen.
+    """Shows log lines of this program from `level` on, and errors of its libraries, on the screen.
 
-    Written straight to standard error, they would tear a live display.
+    Lines written directly to standard error would break a live display.
     """
     handler = _ScreenHandler(screen)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
@@ -131,11 +137,11 @@ class _ScreenHandler(logging.Handler):
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._screen.say(self.format(record), "dim")
+        self._screen.print_text(self.format(record), "dim")
 
 
 async def confirm(err: Screen, question: str) -> bool:
-    """Whether the answer is yes; anything else, and the end of the input, is no. Can be cancelled while it waits."""
+    """Asks a question; returns True for `y` or `yes`, and False for anything else. Can be cancelled while it waits."""
     terminal = sys.stdin.fileno()
     termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before the question does not answer it
     err.print(f"{question} [y/N] ", end="")

@@ -30,12 +30,12 @@ def check(file: str, *, json: bool) -> int:
         else:
             err = stderr()
             for problem in error.problems:
-                err.say(f"{file}, {problem}", "red")
+                err.print_text(f"{file}, {problem}", "red")
         return 2
     if json:
         out.write_json({"ok": True, "name": rules.name, "clusters": rules.cluster_keys})
     else:
-        out.say(f"{file} is valid: {_counted(rules)}.")
+        out.print_text(f"{file} is valid: {_counted(rules)}.")
     return 0
 
 
@@ -49,7 +49,7 @@ def show(file: str | None, *, json: bool, toml: bool) -> int:
     if json:
         out.write_json(rules.model_dump(mode="json", by_alias=True, exclude_none=True))
     else:
-        out.put(*in_words(rules))
+        out.print_views(*in_words(rules))
     return 0
 
 

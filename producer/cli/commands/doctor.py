@@ -93,7 +93,7 @@ async def doctor(
     async for finding in _chain_findings(before, run_checks(settings, space_id, rules, well_formed=not found.problems)):
         findings.append(finding)
         if not json:
-            out.put(finding_line(finding))
+            out.print_views(finding_line(finding))
     failed = any(finding.verdict == "fail" for finding in findings)
     if json:
         out.write_json({"ok": not failed, "findings": [{"id": finding.id, **asdict(finding)} for finding in findings]})

@@ -29,7 +29,7 @@ from worker.settings import Settings
 from worker.store import PersonaRecord
 
 
-async def listed(settings: Settings, err: Screen, space_id: str | None, *, json: bool) -> int:
+async def list_personas(settings: Settings, err: Screen, space_id: str | None, *, json: bool) -> int:
     """Shows which persona belongs to which cluster, and which personas should not be there."""
     async with _open_catalog(settings) as catalog:
         found = await catalog.all(space_id)
@@ -43,18 +43,18 @@ async def listed(settings: Settings, err: Screen, space_id: str | None, *, json:
             row["orphan"] = name in orphans
         out.write_json(rows)
     elif found:
-        out.put(_table(list(found.values()), out.width))
+        out.print_views(_table(list(found.values()), out.width))
     else:
         of = f" of {space_id}" if space_id else ""
-        err.say(f"No persona{of} is recorded for this account ({_account(settings)}).")
+        err.print_text(f"No persona{of} is recorded for this account ({_account(settings)}).")
     for name, ids in twins.items():
         record = found.get(name)
         place = f"cluster {record.cluster} of {record.space_id}" if record else name
-        err.say(f"{describe_twins(ids, place)}.", "yellow")
+        err.print_text(f"{describe_twins(ids, place)}.", "yellow")
     for name in orphans:
         record = found[name]
         of_record = (record.persona_id, record.cluster, record.rules, record.space_id, record.collection)
-        err.say(describe_orphan(*of_record), "yellow")
+        err.print_text(describe_orphan(*of_record), "yellow")
     return 0
 
 
@@ -65,7 +65,7 @@ async def _twins(
     try:
         twins = await catalog.twins()
     except PersonasError as error:
-        err.say(f"Cannot check for duplicate personas: {error}", "dim")
+        err.print_text(f"Cannot check for duplicate personas: {error}", "dim")
         return {}
     if space_id is None:
         return twins
@@ -74,26 +74,26 @@ async def _twins(
     return {name: ids for name, ids in twins.items() if (found := find_reference(name)) and found.family in families}
 
 
-async def adopt(settings: Settings, err: Screen, place: ClusterAddress, persona_id: str) -> int:
+async def adopt_persona(settings: Settings, err: Screen, place: ClusterAddress, persona_id: str) -> int:
     """Makes a persona that somebody has made a cluster's own."""
     async with _open_catalog(settings, creates=True) as catalog:
         referred = await catalog.adopt(place, persona_id)
-    err.say(f"{persona_id} is the persona of {place}. The next sync updates it{_and_its_reference(referred)}.")
+    err.print_text(f"{persona_id} is the persona of {place}. The next sync updates it{_and_its_reference(referred)}.")
     return 0
 
 
-async def forget(settings: Settings, err: Screen, place: ClusterAddress) -> int:
+async def forget_persona(settings: Settings, err: Screen, place: ClusterAddress) -> int:
     """Forgets which persona a cluster has."""
     async with _open_catalog(settings) as catalog:
         record = await catalog.forget(place)
-    err.say(
+    err.print_text(
         f"{record.persona_id} is no longer recorded as the persona of {place}. It still exists at Mavera, and the next "
         "sync finds it by the reference in its description; delete it there if the cluster is to get a new persona."
     )
     return 0
 
 
-async def rename(settings: Settings, err: Screen, old: ClusterAddress, key: str) -> int:
+async def rename_persona(settings: Settings, err: Screen, old: ClusterAddress, key: str) -> int:
     """Moves a persona to its cluster's new key, and says so if the rules do not follow: the next sync would buy again.
 
     Raises ConfigurationError, and changes nothing, if the rules cannot be read.
@@ -101,12 +101,12 @@ async def rename(settings: Settings, err: Screen, old: ClusterAddress, key: str)
     rules = present_rules(settings, old.rules)
     async with _open_catalog(settings) as catalog:
         referred = await catalog.rename(old, key)
-    err.say(
+    err.print_text(
         f"The persona of {old} is that of {key} now. The next sync whose rules have a cluster {key} updates its "
         f"name{_and_its_reference(referred)}."
     )
     for warning in _not_followed(rules, old, key) if rules else ():
-        err.say(warning, "yellow")
+        err.print_text(warning, "yellow")
     return 0
 
 

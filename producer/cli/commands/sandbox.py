@@ -77,8 +77,8 @@ async def _serve(options: SandboxOptions, host: str, port: int) -> None:
 def _print_addresses(sandbox: Sandbox) -> None:
     out, err, spec = stdout(), stderr(), sandbox.options.default_space
     assert spec
-    err.say(f"Segment at {sandbox.segment_url}: every space has {spec.profiles:,} profiles ({spec.kind}).")
-    err.say(f"Mavera  at {sandbox.mavera_url}. Ctrl-C ends both. For another terminal:\n")
+    err.print_text(f"Segment at {sandbox.segment_url}: every space has {spec.profiles:,} profiles ({spec.kind}).")
+    err.print_text(f"Mavera  at {sandbox.mavera_url}. Ctrl-C ends both. For another terminal:\n")
     for name, value in (
         ("SEGMENT_BASE_URL", sandbox.segment_url),
         ("SEGMENT_TOKEN", sandbox.options.segment_token),

@@ -28,7 +28,7 @@ class Times:
     alert_after_s: float | None
 
 
-async def add(settings: Settings, err: Screen, options: SyncOptions, times: Times, *, json: bool) -> int:
+async def add_schedule(settings: Settings, err: Screen, options: SyncOptions, times: Times, *, json: bool) -> int:
     """Adds a schedule, and shows its next ticks."""
     if options.from_file is not None and is_of_one_process(options.from_file):
         raise ConfigurationError(
@@ -46,11 +46,11 @@ async def add(settings: Settings, err: Screen, options: SyncOptions, times: Time
     if json:
         out.write_json(schedule_document(added, now))
     else:
-        out.put(*describe_schedule(added, now))
+        out.print_views(*describe_schedule(added, now))
     return DONE
 
 
-async def listed(settings: Settings, err: Screen, *, json: bool) -> int:
+async def list_schedules(settings: Settings, err: Screen, *, json: bool) -> int:
     """Shows every schedule."""
     async with open_client(settings) as connection:
         found = await connection.client.schedules.list()
@@ -66,27 +66,27 @@ async def listed(settings: Settings, err: Screen, *, json: bool) -> int:
             ]
         )
     elif found:
-        out.put(schedule_table(found, now))
+        out.print_views(schedule_table(found, now))
     else:
-        err.say("There are no schedules.")
+        err.print_text("There are no schedules.")
     return DONE
 
 
-async def remove(settings: Settings, err: Screen, schedule_id: str) -> int:
+async def remove_schedule(settings: Settings, err: Screen, schedule_id: str) -> int:
     """Removes a schedule."""
     async with open_client(settings) as connection:
         await connection.client.schedules.remove(schedule_id)
-    err.say(f"{schedule_id} is removed. A sync that it has started goes on.")
+    err.print_text(f"{schedule_id} is removed. A sync that it has started goes on.")
     return DONE
 
 
-async def pause(settings: Settings, err: Screen, schedule_id: str, *, paused: bool) -> int:
+async def set_paused(settings: Settings, err: Screen, schedule_id: str, *, paused: bool) -> int:
     """Pauses a schedule, or ends its pause."""
     async with open_client(settings) as connection:
         schedules = connection.client.schedules
         found = await (schedules.pause(schedule_id) if paused else schedules.unpause(schedule_id))
         now = await connection.client.now()
-    err.put(*describe_schedule(found, now))
+    err.print_views(*describe_schedule(found, now))
     return DONE
 
 
@@ -95,4 +95,4 @@ async def _warn_without_worker(connection: Connection, err: Screen) -> None:
     if connection.directory is None:
         await warn_without_worker(connection, err)
     elif not has_worker(connection.directory):
-        err.say(str(how_to_start_schedules()))
+        err.print_text(str(how_to_start_schedules()))

@@ -29,7 +29,7 @@ async def serve(settings: Settings, err: Screen, *, host: str, port: int, sandbo
     Args:
         settings: Name the Redis, the file of tokens, and the defaults of requests. Without a Redis, a worker runs in
             this process, on the state directory.
-        err: Where to say what is served.
+        err: Where the address is printed.
         host: Address to listen on.
         port: Port; 0: any free one.
         sandbox: Whether worker and stand-ins for both APIs run in this process, and no Redis and no key is used.
@@ -63,17 +63,17 @@ async def serve(settings: Settings, err: Screen, *, host: str, port: int, sandbo
                 client = await stack.enter_async_context(redis_client(settings))
                 about = ""
 
-            def say(url: str) -> None:
+            def announce(url: str) -> None:
                 if settings.log_format == "json":
                     log.info("serving %s", url)
                     return
-                err.say(f"Serving {url}, described at {url}/docs. Ctrl-C stops it.")
+                err.print_text(f"Serving {url}, described at {url}/docs. Ctrl-C stops it.")
                 if about:
-                    err.say(about, "dim")
+                    err.print_text(about, "dim")
                 if config.tokens_file is None and not sandbox:
-                    err.say("Without API_TOKENS_FILE, every program on this machine may use it.", "dim")
+                    err.print_text("Without API_TOKENS_FILE, every program on this machine may use it.", "dim")
 
-            await serve_api(client, settings, config, ready=say)
+            await serve_api(client, settings, config, ready=announce)
     return DONE
 
 

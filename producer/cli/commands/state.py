@@ -53,7 +53,7 @@ async def where(settings: Settings, err: Screen, *, json: bool) -> int:
         return DONE
     stdout().write("\n".join(_describe(str(directory.path), found)))
     if not used:
-        err.say("REDIS_URL is set: commands keep the state in that Redis, and do not use this directory.", "yellow")
+        err.print_text("REDIS_URL is set: commands keep the state in that Redis, and not in this directory.", "yellow")
     return DONE
 
 
@@ -65,9 +65,9 @@ async def export(settings: Settings, err: Screen, file: str, *, directory: bool,
     async with _open(settings, directory=directory, creates=False) as pool:
         copy, text = await export_state(pool)
     await asyncio.to_thread(write_private, path, text)
-    err.say(f"{_place(settings, directory=directory)}: {_amount(copy)} exported to {file}.")
-    err.say("A sync that runs there from now on is not in the file. Import it where syncs will run:", "dim")
-    err.say(f"  {command('state', 'import', file)}", "dim")
+    err.print_text(f"{_place(settings, directory=directory)}: {_amount(copy)} exported to {file}.")
+    err.print_text("A sync that runs there from now on is not in the file. Import it where syncs will run:", "dim")
+    err.print_text(f"  {command('state', 'import', file)}", "dim")
     return DONE
 
 
@@ -82,17 +82,17 @@ async def import_(settings: Settings, err: Screen, file: str, *, directory: bool
     async with _open(settings, directory=directory, creates=True) as pool:
         planned = await import_state(pool, copy, replace=replace, dry_run=True)
         for one in planned.conflicts[:MOST_SHOWN]:
-            err.say(f"To be replaced: {describe_conflict(one)}", "yellow")
+            err.print_text(f"To be replaced: {describe_conflict(one)}", "yellow")
         if not planned.changes:
-            err.say(f"{place}: it has all of {file} already. Nothing was changed.")
+            err.print_text(f"{place}: it has all of {file} already. Nothing was changed.")
             return DONE
         question = f"Import {_amount(planned.changes)} into {place}?"
         if not yes and _is_asked(err) and not await confirm(err, question):
             return NOT_AGREED
         merged = await import_state(pool, copy, replace=replace)
-    err.say(f"{place}: {_amount(merged.changes)} imported.")
+    err.print_text(f"{place}: {_amount(merged.changes)} imported.")
     for sentence in _remarks(merged):
-        err.say(sentence, "dim")
+        err.print_text(sentence, "dim")
     return DONE
 
 
@@ -100,10 +100,10 @@ async def reset(settings: Settings, err: Screen, *, yes: bool) -> int:
     """Removes all state from the state directory."""
     directory = directory_of(settings)
     if not directory.has_state:
-        err.say(f"{directory.path}: no state is kept there. Nothing was removed.")
+        err.print_text(f"{directory.path}: no state is kept there. Nothing was removed.")
         return DONE
-    err.say(_AFTER_RESET)
-    err.say(f"To keep the records: {command('state', 'export', 'FILE', '--directory')}", "dim")
+    err.print_text(_AFTER_RESET)
+    err.print_text(f"To keep the records: {command('state', 'export', 'FILE', '--directory')}", "dim")
     if not yes:
         if not _is_asked(err):
             raise ConfigurationError(
@@ -113,7 +113,7 @@ async def reset(settings: Settings, err: Screen, *, yes: bool) -> int:
         if not await confirm(err, f"Remove all state from {directory.path}?"):
             return NOT_AGREED
     await asyncio.to_thread(reset_directory, directory)
-    err.say(f"{directory.path}: all state is removed. The personas at Mavera are unchanged.")
+    err.print_text(f"{directory.path}: all state is removed. The personas at Mavera are unchanged.")
     return DONE
 
 

@@ -153,11 +153,11 @@ def _show(found: Suggestion, err: Screen, *, json: bool) -> None:
     for one in found.survey.keys:
         share = f"{one.held / found.survey.profiles:.0%}"
         table.add_row(Text(printable(one.key)), one.type or "not usable", share, Text(printable(_values(one))))
-    err.put(Text(f"{found.survey.profiles:,} profiles"), table)
+    err.print_views(Text(f"{found.survey.profiles:,} profiles"), table)
     if found.text:
         out.write(found.text.rstrip("\n"))
     else:
-        err.say("No usable traits were found in this sample. Define computed traits in Segment (Engage) first.", "red")
+        err.print_text("No usable traits were found in this sample. Define computed traits in Segment first.", "red")
 
 
 _INNER = {"in_unit", "in_hundred"}

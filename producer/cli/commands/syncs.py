@@ -1,4 +1,4 @@
-"""What the commands about syncs do, after their options are read: ask, follow, show, and say how to go on.
+"""What the commands about syncs do, after their options are read: enqueue, follow, show, and name the next step.
 
 Each returns its exit code. Results go to standard output; progress, hints and remarks to standard error.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from producer.cli.connect import Connection, open_client, open_for_sync, open_worker, require_tokens
 from producer.cli.enqueue import enqueued, require_readable
@@ -39,7 +39,26 @@ from worker.models.versions import SyncUnreadable, UnreadableSync
 from worker.settings import Settings
 
 
-async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
+@dataclass(frozen=True)
+class ContinueOptions:
+    """What `apply` and `resume` have in common.
+
+    Attributes:
+        accept: Whether to override the safety check that stopped the sync.
+        max_credits: The most credits that the sync may spend; None: the default of `SyncClient.apply` or `resume`.
+        wait: Whether to follow the sync to its end.
+        json: Whether to print the result as JSON.
+        timeout_s: How long to follow, in seconds.
+    """
+
+    accept: bool
+    max_credits: int | None
+    wait: bool
+    json: bool
+    timeout_s: float
+
+
+async def run_sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
     """Asks for a sync of each space, or a preview, and follows them to their end.
 
     A user at a terminal is shown the plans first, and asked before anything is paid for.
@@ -74,42 +93,40 @@ async def sync(settings: Settings, err: Screen, options: SyncOptions) -> int:
             ending = await follow_to_end(client, agreed, err, options.timeout_s, report_options)
         code = report_result(ending, err, report_options)
         if options.sandbox and not options.json and not ending.stopped:
-            err.say("\nThe same as JSON (--json):", "dim")
+            err.print_text("\nThe same as JSON (--json):", "dim")
             write_documents(stdout(), ending.syncs, report_options)
         return code
 
 
-async def apply(
+async def apply_plan(
     settings: Settings,
     err: Screen,
     sync_id: str,
     *,
-    accept: bool,
     allow_partial: bool,
-    max_credits: int | None,
-    wait: bool,
-    json: bool,
-    timeout_s: float,
+    options: ContinueOptions,
 ) -> int:
     """Makes the personas that a preview planned, and follows the sync to its end. A preview that runs is waited for."""
-    async with open_worker(settings, wait=wait) as connection:
+    async with open_worker(settings, wait=options.wait) as connection:
         client = connection.client
         found = await client.get(sync_id)
         require_tokens(settings, connection, found.request)
         require_readable(connection, found)
         connection.work_on(sync_id)
-        if wait and found.request.plan_only and not found.state.is_final:
-            report_options = ReportOptions(json=json, state=kept_state(connection))
-            ending = await follow_to_end(client, [found], err, timeout_s, report_options)
+        if options.wait and found.request.plan_only and not found.state.is_final:
+            report_options = ReportOptions(json=options.json, state=kept_state(connection))
+            ending = await follow_to_end(client, [found], err, options.timeout_s, report_options)
             (found,) = ending.syncs
             if ending.stopped or not found.planned:
                 return report_result(ending, err, report_options)
         await _warn_if_outdated(client, found, err)
-        found = await client.apply(sync_id, accept=accept, max_credits=max_credits, allow_partial=allow_partial)
-        return await _follow_or_print_id(connection, found, err, wait=wait, json=json, timeout_s=timeout_s)
+        found = await client.apply(
+            sync_id, accept=options.accept, max_credits=options.max_credits, allow_partial=allow_partial
+        )
+        return await _follow_or_print_id(connection, found, err, options)
 
 
-async def status(
+async def show_status(
     settings: Settings,
     err: Screen,
     sync_id: str,
@@ -130,8 +147,8 @@ async def status(
             if json:
                 out.write_json(unreadable_sync_entry(error.sync))
             else:
-                out.put(sync_table([error.sync], out.width))
-            err.say(f"{error}.", "red")
+                out.print_views(sync_table([error.sync], out.width))
+            err.print_text(f"{error}.", "red")
             return WRONG_USE
         if follow:
             ending = await follow_to_end(client, [found], err, timeout_s, report_options)
@@ -142,7 +159,7 @@ async def status(
         return exit_code_of_syncs([found])
 
 
-async def listed(settings: Settings, err: Screen, *, json: bool, limit: int) -> int:
+async def list_syncs(settings: Settings, err: Screen, *, json: bool, limit: int) -> int:
     """Shows the newest syncs."""
     async with open_client(settings) as connection:
         found = await connection.client.list_all(limit)
@@ -155,14 +172,16 @@ async def listed(settings: Settings, err: Screen, *, json: bool, limit: int) -> 
             [sync_list_entry(one, now) if isinstance(one, Sync) else unreadable_sync_entry(one) for one in found]
         )
     elif found:
-        out.put(sync_table(found, out.width))
+        out.print_views(sync_table(found, out.width))
     else:
-        err.say(str(how_to_start_first_sync(settings.segment_space_id)))
+        err.print_text(str(how_to_start_first_sync(settings.segment_space_id)))
     return DONE
 
 
-async def history(settings: Settings, err: Screen, space_id: str, *, collection: str, rules: str, json: bool) -> int:
-    """Shows what the last complete syncs of a space have read."""
+async def show_history(
+    settings: Settings, err: Screen, space_id: str, *, collection: str, rules: str, json: bool
+) -> int:
+    """Shows how many profiles the last complete syncs of a space read, and the shares of the clusters."""
     wanted = identity(space_id, collection, rules)
     async with open_client(settings) as connection:
         client = connection.client
@@ -175,74 +194,69 @@ async def history(settings: Settings, err: Screen, space_id: str, *, collection:
     if json:
         out.write_json([history_entry(snapshot) for snapshot in found])
     elif found:
-        out.put(remembered.history_table(found))
+        out.print_views(remembered.history_table(found))
     else:
-        err.say(f"No complete sync of {space_id} ({collection}, rules {rules}) is recorded.")
+        err.print_text(f"No complete sync of {space_id} ({collection}, rules {rules}) is recorded.")
     for one in unread:
-        err.say(f"{one.reason}.")
+        err.print_text(f"{one.reason}.")
     for plan in plans:
-        err.say(f"{plan.id} is planned but not applied, so it is not part of the history.")
+        err.print_text(f"{plan.id} is planned but not applied, so it is not part of the history.")
     return DONE
 
 
-async def cancel(settings: Settings, err: Screen, sync_id: str) -> int:
+async def cancel_sync(settings: Settings, err: Screen, sync_id: str) -> int:
     """Stops a sync."""
     async with open_client(settings) as connection:
         found = await connection.client.cancel(sync_id)
-    err.say(f"{found.id} is {found.status}. Personas already created are kept.")
+    err.print_text(f"{found.id} is {found.status}. Personas already created are kept.")
     return DONE
 
 
-async def resume(
+async def resume_sync(
     settings: Settings,
     err: Screen,
     sync_id: str,
     *,
     restart: bool,
-    accept: bool,
-    max_credits: int | None,
-    wait: bool,
-    json: bool,
-    timeout_s: float,
+    options: ContinueOptions,
 ) -> int:
     """Continues a failed sync, and follows it to its end."""
-    async with open_worker(settings, wait=wait) as connection:
+    async with open_worker(settings, wait=options.wait) as connection:
         before = await connection.client.get(sync_id)
         require_tokens(settings, connection, before.request)
         require_readable(connection, before, restart=restart)
         connection.work_on(sync_id)
-        found = await connection.client.resume(sync_id, restart=restart, accept=accept, max_credits=max_credits)
-        return await _follow_or_print_id(connection, found, err, wait=wait, json=json, timeout_s=timeout_s)
+        found = await connection.client.resume(
+            sync_id, restart=restart, accept=options.accept, max_credits=options.max_credits
+        )
+        return await _follow_or_print_id(connection, found, err, options)
 
 
-async def _follow_or_print_id(
-    connection: Connection, found: Sync, err: Screen, *, wait: bool, json: bool, timeout_s: float
-) -> int:
-    """Follows a sync that was started again; without `wait` only prints its id."""
-    if not wait:
+async def _follow_or_print_id(connection: Connection, found: Sync, err: Screen, options: ContinueOptions) -> int:
+    """Follows a sync that was continued; without `wait` only prints its id."""
+    if not options.wait:
         await warn_without_worker(connection, err)
-        print_enqueued([found], json=json)
+        print_enqueued([found], json=options.json)
         return DONE
-    report_options = ReportOptions(json=json, state=kept_state(connection))
-    return report_result(
-        await follow_to_end(connection.client, [found], err, timeout_s, report_options), err, report_options
-    )
+    report_options = ReportOptions(json=options.json, state=kept_state(connection))
+    ending = await follow_to_end(connection.client, [found], err, options.timeout_s, report_options)
+    return report_result(ending, err, report_options)
 
 
 async def _resume_accepted(
     client: SyncClient, ending: FollowResult, err: Screen, options: SyncOptions, report_options: ReportOptions
 ) -> FollowResult:
-    """Takes syncs that a guard has stopped past it, as `--accept` says."""
-    going_on = []
+    """Resumes the syncs that a guard has stopped, as `--accept` asks, and follows them to their end."""
+    continued = []
     for one in ending.syncs:
         if one.error and one.error.resumable and one.error.code.startswith("guard_"):
-            err.say(f"{one.error.code}: {one.error.message}. Accepted (--accept).")
-            going_on.append(await client.resume(one.id, accept=True))
+            err.print_text(f"{one.error.code}: {one.error.message}. Accepted (--accept).")
+            continued.append(await client.resume(one.id, accept=True))
         else:
-            going_on.append(one)
+            continued.append(one)
     return (
-        await follow_to_end(client, going_on, err, options.timeout_s, report_options)
-        if going_on != ending.syncs
+        await follow_to_end(client, continued, err, options.timeout_s, report_options)
+        if continued != ending.syncs
         else ending
     )
 
@@ -252,7 +266,8 @@ async def _confirm_and_apply(
 ) -> tuple[list[Sync] | None, bool]:
     """Shows what is planned, asks if it costs something or a guard stops it, and applies it.
 
-    Returns the syncs that go on, None if nothing is to be done; and whether the plans were shown.
+    Returns:
+        The syncs to follow, or None if the user did not agree; and whether the plans were shown.
     """
     planned = [(sync, sync.planned) for sync in syncs if sync.planned]
     must_ask = any(plan.credits or (plan.alarms and not options.accept) for _, plan in planned)
@@ -260,34 +275,34 @@ async def _confirm_and_apply(
         out = stdout()
         shown_on = out if out.is_tty else err
         for one, _ in planned:
-            shown_on.put(*sync_report(one, details=options.details))
+            shown_on.print_views(*sync_report(one, details=options.details))
         for one, plan in planned:
             does = plan_summary([plan]) if changes_personas(plan) else "no persona would change"
-            err.say(f"{one.request.space_id}: {does}.", "bold")
+            err.print_text(f"{one.request.space_id}: {does}.", "bold")
         over = any(plan.over_budget for _, plan in planned)
         try:
             agreed = not over and await confirm(err, confirmation_question([one for one, _ in planned]))
         except asyncio.CancelledError:  # Ctrl-C or SIGTERM. Swallow it: the hints are still to be printed.
-            err.say("")
+            err.print_text("")
             agreed = False
         if not agreed:
             for one, _ in planned:
-                err.say(str(after_plan(one, report_options.state.arguments)))
+                err.print_text(str(after_plan(one, report_options.state.arguments)))
             return None, True
-    going_on = [
+    applied = [
         await client.apply(one.id, accept=True, allow_partial=one.plans_from_part) if one.planned else one
         for one in syncs
     ]
-    return going_on, must_ask
+    return applied, must_ask
 
 
 async def _warn_if_outdated(client: SyncClient, preview: Sync, err: Screen) -> None:
-    """Says if the space has been read anew since."""
+    """Warns if a later sync has read the space since the preview."""
     if preview.planned is None or preview.fetched_at is None:
         return
     newest = next(iter(await client.history(preview.request.identity)), None)
     if newest and newest.read_to > preview.fetched_at:
-        err.say(
+        err.print_text(
             f"Note: {preview.id} is from {local_time(preview.fetched_at)}; {newest.sync_id} has read the space "
-            f"since, at {local_time(newest.read_to)}. The personas will describe the space as it was before."
+            f"since, at {local_time(newest.read_to)}. The personas will describe the space at the time of the preview."
         )

@@ -31,7 +31,7 @@ def run_worker(*, check: bool, what: str | None) -> int:
     found = found_settings()
     settings = found.settings
     if found.env_file.warning:
-        stderr().say(found.env_file.warning, "yellow")
+        stderr().print_text(found.env_file.warning, "yellow")
     if found.file_error:
         raise found.file_error
     if settings.redis_url is not None or found.problems or what == "alive":

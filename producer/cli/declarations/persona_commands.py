@@ -21,7 +21,7 @@ def personas_list(
     from producer.cli.commands import personas
     from producer.cli.run_command import run_command
 
-    exit_with(run_command(lambda settings, err: personas.listed(settings, err, space_id, json=json)))
+    exit_with(run_command(lambda settings, err: personas.list_personas(settings, err, space_id, json=json)))
 
 
 @app.command("adopt", epilog=EXIT_CODES)
@@ -38,7 +38,7 @@ def personas_adopt(
     from producer.persona_records import ClusterAddress
 
     place = ClusterAddress(space_id, cluster, collection, rules)
-    exit_with(run_command(lambda settings, err: personas.adopt(settings, err, place, persona_id)))
+    exit_with(run_command(lambda settings, err: personas.adopt_persona(settings, err, place, persona_id)))
 
 
 @app.command("forget", epilog=EXIT_CODES)
@@ -51,7 +51,7 @@ def personas_forget(
     from producer.persona_records import ClusterAddress
 
     place = ClusterAddress(space_id, cluster, collection, rules)
-    exit_with(run_command(lambda settings, err: personas.forget(settings, err, place)))
+    exit_with(run_command(lambda settings, err: personas.forget_persona(settings, err, place)))
 
 
 @app.command("rename", epilog=EXIT_CODES)
@@ -68,4 +68,4 @@ def personas_rename(
     from producer.persona_records import ClusterAddress
 
     place = ClusterAddress(space_id, old, collection, rules)
-    exit_with(run_command(lambda settings, err: personas.rename(settings, err, place, new)))
+    exit_with(run_command(lambda settings, err: personas.rename_persona(settings, err, place, new)))

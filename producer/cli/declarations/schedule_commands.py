@@ -103,7 +103,7 @@ def schedule_add(
         **given,
     )
     times = schedules.Times(cron, timezone, missed, alert_after_of(alert_after))
-    exit_with(run_command(lambda settings, err: schedules.add(settings, err, options, times, json=json)))
+    exit_with(run_command(lambda settings, err: schedules.add_schedule(settings, err, options, times, json=json)))
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -112,7 +112,7 @@ def schedule_list(json: Json = False) -> None:
     from producer.cli.commands import schedules
     from producer.cli.run_command import run_command
 
-    exit_with(run_command(lambda settings, err: schedules.listed(settings, err, json=json)))
+    exit_with(run_command(lambda settings, err: schedules.list_schedules(settings, err, json=json)))
 
 
 @app.command("remove", epilog=EXIT_CODES)
@@ -121,7 +121,7 @@ def schedule_remove(schedule_id: ScheduleId) -> None:
     from producer.cli.commands import schedules
     from producer.cli.run_command import run_command
 
-    exit_with(run_command(lambda settings, err: schedules.remove(settings, err, schedule_id)))
+    exit_with(run_command(lambda settings, err: schedules.remove_schedule(settings, err, schedule_id)))
 
 
 @app.command("pause", epilog=EXIT_CODES)
@@ -130,7 +130,7 @@ def schedule_pause(schedule_id: ScheduleId) -> None:
     from producer.cli.commands import schedules
     from producer.cli.run_command import run_command
 
-    exit_with(run_command(lambda settings, err: schedules.pause(settings, err, schedule_id, paused=True)))
+    exit_with(run_command(lambda settings, err: schedules.set_paused(settings, err, schedule_id, paused=True)))
 
 
 @app.command("unpause", epilog=EXIT_CODES)
@@ -139,4 +139,4 @@ def schedule_unpause(schedule_id: ScheduleId) -> None:
     from producer.cli.commands import schedules
     from producer.cli.run_command import run_command
 
-    exit_with(run_command(lambda settings, err: schedules.pause(settings, err, schedule_id, paused=False)))
+    exit_with(run_command(lambda settings, err: schedules.set_paused(settings, err, schedule_id, paused=False)))

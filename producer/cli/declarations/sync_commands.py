@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that `--help` answers at once.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -131,7 +132,7 @@ def _start(given: dict[str, Any], *, preview: bool) -> NoReturn:
         arguments=tuple(typed_arguments()),
         **given,
     )
-    exit_with(run_command(lambda settings, err: syncs.sync(settings, err, options), uses_sandbox=options.sandbox))
+    exit_with(run_command(lambda settings, err: syncs.run_sync(settings, err, options), uses_sandbox=options.sandbox))
 
 
 @app.command(rich_help_panel=RUN, epilog=EXIT_CODES)
@@ -148,24 +149,10 @@ def apply(
     timeout: Timeout = None,
 ) -> None:
     """Make the personas of a preview, without reading the space again, for no more credits than it showed."""
-    from producer.cli.commands import syncs
-    from producer.cli.run_command import run_command
+    given = dict(locals())
+    from producer.cli.commands.syncs import apply_plan
 
-    exit_with(
-        run_command(
-            lambda settings, err: syncs.apply(
-                settings,
-                err,
-                sync_id,
-                accept=accept,
-                allow_partial=allow_partial,
-                max_credits=max_credits,
-                wait=not no_wait,
-                json=json,
-                timeout_s=seconds_of(timeout),
-            )
-        )
-    )
+    _continue(apply_plan, given)
 
 
 @app.command(rich_help_panel=LOOK, epilog=EXIT_CODES)
@@ -182,7 +169,7 @@ def status(
 
     exit_with(
         run_command(
-            lambda settings, err: syncs.status(
+            lambda settings, err: syncs.show_status(
                 settings, err, sync_id, json=json, follow=follow, timeout_s=seconds_of(timeout), details=details
             )
         )
@@ -198,7 +185,7 @@ def list_syncs(
     from producer.cli.commands import syncs
     from producer.cli.run_command import run_command
 
-    exit_with(run_command(lambda settings, err: syncs.listed(settings, err, json=json, limit=limit)))
+    exit_with(run_command(lambda settings, err: syncs.list_syncs(settings, err, json=json, limit=limit)))
 
 
 @app.command(rich_help_panel=LOOK, epilog=EXIT_CODES)
@@ -211,7 +198,9 @@ def history(
 
     exit_with(
         run_command(
-            lambda settings, err: syncs.history(settings, err, space_id, collection=collection, rules=rules, json=json)
+            lambda settings, err: syncs.show_history(
+                settings, err, space_id, collection=collection, rules=rules, json=json
+            )
         )
     )
 
@@ -222,7 +211,7 @@ def cancel(sync_id: SyncId) -> None:
     from producer.cli.commands import syncs
     from producer.cli.run_command import run_command
 
-    exit_with(run_command(lambda settings, err: syncs.cancel(settings, err, sync_id)))
+    exit_with(run_command(lambda settings, err: syncs.cancel_sync(settings, err, sync_id)))
 
 
 @app.command(rich_help_panel=CONTROL, epilog=EXIT_CODES)
@@ -238,21 +227,22 @@ def resume(
     timeout: Timeout = None,
 ) -> None:
     """Continue a failed sync where it stopped."""
-    from producer.cli.commands import syncs
+    given = dict(locals())
+    from producer.cli.commands.syncs import resume_sync
+
+    _continue(resume_sync, given)
+
+
+def _continue(command: Callable[..., Coroutine[Any, Any, int]], given: dict[str, Any]) -> NoReturn:
+    """Runs a command that continues a sync, with its options as they were given."""
+    from producer.cli.commands.syncs import ContinueOptions
     from producer.cli.run_command import run_command
 
-    exit_with(
-        run_command(
-            lambda settings, err: syncs.resume(
-                settings,
-                err,
-                sync_id,
-                restart=restart,
-                accept=accept,
-                max_credits=max_credits,
-                wait=not no_wait,
-                json=json,
-                timeout_s=seconds_of(timeout),
-            )
-        )
+    options = ContinueOptions(
+        accept=given.pop("accept"),
+        max_credits=given.pop("max_credits"),
+        wait=not given.pop("no_wait"),
+        json=given.pop("json"),
+        timeout_s=seconds_of(given.pop("timeout")),
     )
+    exit_with(run_command(lambda settings, err: command(settings, err, options=options, **given)))

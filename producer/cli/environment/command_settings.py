@@ -44,7 +44,7 @@ def command_settings(err: Screen, *, uses_sandbox: bool = False) -> Settings:
     env_file = load_env_file(os.environ, only_if_named=uses_sandbox)
     settings = load_settings()
     for sentence in filter(None, [*misspelt_settings(env_file), env_file.warning]):
-        err.say(sentence, "yellow")
+        err.print_text(sentence, "yellow")
     return settings
 
 

@@ -1,6 +1,6 @@
-"""Progress of the syncs that are followed: live on a terminal, plain lines elsewhere.
+"""Progress of the syncs that a command follows: a live display on a terminal, plain lines elsewhere.
 
-Fed with snapshots and sentences by `follow`; shows nothing that a snapshot does not say.
+`follow` passes snapshots of the syncs, and sentences about the connection.
 """
 
 from __future__ import annotations
@@ -22,25 +22,26 @@ from worker.documents.sync_results import ClusterResult, cluster_results, sync_s
 from worker.models.sync import Sync, SyncState
 
 LINES_PER_SYNC = 7
-"""Lines that a sync takes at most in the live display, if it is shown with its clusters."""
+"""Most lines of one sync in the live display with its clusters."""
 
 MAX_WIDTH = 100
-"""Columns of the live display, however wide the terminal is."""
+"""Most columns of the live display."""
 
 RATE_WINDOW_S = 4.0
+"""Seconds over which the rate of a sync is averaged."""
 
 
 class Progress(Protocol):
-    """Where progress is shown. Used as a block."""
+    """Shows progress, as a context manager."""
 
     def show(self, syncs: Sequence[Sync]) -> None:
-        """The syncs as they stand now."""
+        """Shows the current snapshots of the syncs."""
 
-    def say(self, text: str) -> None:
-        """A sentence for people, now."""
+    def print_text(self, text: str) -> None:
+        """Prints a sentence at once."""
 
     def clear(self) -> None:
-        """Nothing of a live display is to stay on the screen."""
+        """Removes a live display from the screen when it ends."""
 
     def __enter__(self) -> Self: ...
 
@@ -50,28 +51,32 @@ class Progress(Protocol):
 
 
 def open_progress(screen: Screen) -> Progress:
-    """What fits the screen."""
+    """Returns a live display for a terminal, plain lines for anything else."""
     return LiveProgress(screen) if screen.live else LineProgress(screen)
 
 
 class Meter:
-    """Profiles a second of each sync, over the last few seconds. clock: monotonic seconds."""
+    """Measures the profiles a second of each sync over the last `RATE_WINDOW_S` seconds.
+
+    Args:
+        clock: Returns monotonic seconds.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: dict[str, deque[tuple[float, int]]] = {}
 
-    def see(self, sync: Sync) -> None:
-        """Takes note of a snapshot."""
+    def record(self, sync: Sync) -> None:
+        """Records a snapshot."""
         now, seen = self._clock(), self._seen.setdefault(sync.id, deque())
         if seen and sync.profiles < seen[-1][1]:
-            seen.clear()  # begun anew
+            seen.clear()  # it was restarted
         seen.append((now, sync.profiles))
         while len(seen) > 2 and now - seen[1][0] >= RATE_WINDOW_S:
             seen.popleft()
 
     def rate(self, sync_id: str) -> float | None:
-        """Profiles a second; None until two snapshots were seen."""
+        """Returns profiles a second; None until two snapshots are recorded."""
         seen = self._seen.get(sync_id)
         if not seen or seen[-1][0] == seen[0][0]:
             return None
@@ -79,20 +84,23 @@ class Meter:
 
 
 class ClusterCache:
-    """The clusters of syncs, computed when a sync has changed and not whenever it is drawn.
+    """Caches the clusters of syncs, so that they are computed when a sync changes and not whenever it is drawn.
 
-    While pages are counted a computation is followed by a pause of `SHARE` times what it took, so that many clusters
-    with many traits do not take the processor from the worker. clock: monotonic seconds.
+    While pages are counted, a result is kept for at least `PAUSE_FACTOR` times as long as its computation took, so that
+    many clusters with many traits leave the processor to the worker.
+
+    Args:
+        clock: Returns monotonic seconds.
     """
 
-    SHARE = 20
+    PAUSE_FACTOR = 20
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._kept: dict[str, tuple[tuple[object, ...], float, list[ClusterResult]]] = {}
 
-    def of(self, sync: Sync) -> list[ClusterResult]:
-        """The clusters of a sync, at most a few moments old."""
+    def results(self, sync: Sync) -> list[ClusterResult]:
+        """Returns the clusters of a sync, which may be slightly out of date while it runs."""
         steady = (sync.state, sync.epoch if sync.state.is_final else 0, sync.outcomes, sync.fetched_at, sync.plan)
         key = (steady, sync.pages, sync.profiles)
         kept = self._kept.get(sync.id)
@@ -100,12 +108,12 @@ class ClusterCache:
         if kept and (kept[0] == key or (kept[0][0] == steady and now < kept[1])):
             return kept[2]
         found = cluster_results(sync, sync_statistics(sync))
-        self._kept[sync.id] = key, now + self.SHARE * (self._clock() - now), found
+        self._kept[sync.id] = key, now + self.PAUSE_FACTOR * (self._clock() - now), found
         return found
 
 
 class LiveProgress:
-    """A display that is drawn again and again in its place; its last state stays."""
+    """A display that is redrawn in place; its last state stays on the screen."""
 
     def __init__(self, screen: Screen, clock: Callable[[], float] = time.monotonic) -> None:
         self._screen = screen
@@ -127,17 +135,17 @@ class LiveProgress:
 
     def show(self, syncs: Sequence[Sync]) -> None:
         for sync in syncs:
-            self._meter.see(sync)
+            self._meter.record(sync)
         self._syncs = tuple(syncs)
 
-    def say(self, text: str) -> None:
-        self._screen.say(text)
+    def print_text(self, text: str) -> None:
+        self._screen.print_text(text)
 
     def clear(self) -> None:
         self._live.transient = True
 
     def render(self) -> RenderableType:
-        """The display as it is now; called from the thread that draws."""
+        """Renders the display; called by rich's drawing thread."""
         syncs = self._syncs
         if not syncs:
             return Text()
@@ -146,10 +154,16 @@ class LiveProgress:
             shown = overview_table(syncs, rates)
         else:
             shown = Group(
-                *(live_view(sync, rates.get(sync.id), self._elapsed_s(sync), self._clusters.of(sync)) for sync in syncs)
+                *(
+                    live_view(sync, rates.get(sync.id), self._elapsed_s(sync), self._clusters.results(sync))
+                    for sync in syncs
+                )
             )
         # The terminal writes ^C after the last line; if that wrapped, the display would be off by a line.
         return Constrain(shown, min(MAX_WIDTH, self._screen.width - 4))
+
+    def _view(self, sync: Sync, rate: float | None) -> RenderableType:
+        return live_view(sync, rate, self._elapsed_s(sync), self._clusters.results(sync))
 
     def _elapsed_s(self, sync: Sync) -> float:
         total_s = sync_timings(sync).total_s
@@ -157,7 +171,7 @@ class LiveProgress:
 
 
 class LineProgress:
-    """A line when something happens, and about one a second while pages are counted; fewer as time goes by."""
+    """Prints a line for each event, and about one a second while pages are counted; the longer it runs, the fewer."""
 
     def __init__(self, screen: Screen, clock: Callable[[], float] = time.monotonic) -> None:
         self._screen = screen
@@ -174,8 +188,8 @@ class LineProgress:
     ) -> None:
         pass
 
-    def say(self, text: str) -> None:
-        self._screen.say(text)
+    def print_text(self, text: str) -> None:
+        self._screen.print_text(text)
 
     def clear(self) -> None:
         pass
@@ -185,12 +199,12 @@ class LineProgress:
         now = self._clock()
         pause_s = max(1.0, min(30.0, (now - self._since) / 60)) * max(1, running)
         for sync in syncs:
-            self._meter.see(sync)
+            self._meter.record(sync)
             at, before = self._shown.get(sync.id, (0.0, None))
-            if before and not _event(before, sync) and (sync.pages == before.pages or now - at < pause_s):
+            if before and not _is_event(before, sync) and (sync.pages == before.pages or now - at < pause_s):
                 continue
             for line in self._lines(before, sync):
-                self._screen.say(f"{sync.request.space_id}: {line}")
+                self._screen.print_text(f"{sync.request.space_id}: {line}")
             self._shown[sync.id] = (now, sync)
 
     def _lines(self, before: Sync | None, sync: Sync) -> list[str]:
@@ -202,7 +216,7 @@ class LineProgress:
             if cluster.outcome and cluster.summary.key not in known
         ]
         if before is None or before.state is not sync.state:
-            # A beginning stands before what it led to, an end behind it.
+            # The line of a new state comes first; that of a final state comes last.
             lines.insert(len(lines) if sync.state.is_final else 0, self._state(before, sync))
         elif sync.pages != before.pages:
             sizes = ", ".join(f"{cluster.summary.label} {cluster.summary.n:,}" for cluster in found)
@@ -220,8 +234,8 @@ class LineProgress:
         return f"{sync.status}{name}{took}, {describe_counts(sync)}"
 
 
-def _event(before: Sync, sync: Sync) -> bool:
-    """Whether something happened that is told at once."""
+def _is_event(before: Sync, sync: Sync) -> bool:
+    """Returns whether something happened that is printed at once."""
     return (
         before.state is not sync.state
         or len(before.outcomes) != len(sync.outcomes)

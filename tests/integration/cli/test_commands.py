@@ -92,7 +92,7 @@ class CommandRunner:
 
     async def sync(self, *space_ids: str, settings: Settings | None = None, **options: object) -> int:
         asked = SyncOptions(space_ids, **options)  # type: ignore[arg-type]
-        return await self._run(syncs.sync(settings or self._settings, stderr(), asked))
+        return await self._run(syncs.run_sync(settings or self._settings, stderr(), asked))
 
     async def status(
         self,
@@ -104,21 +104,21 @@ class CommandRunner:
         details: bool = False,
     ) -> int:
         return await self._run(
-            syncs.status(
+            syncs.show_status(
                 self._settings, stderr(), sync_id, json=json, follow=follow, timeout_s=timeout_s, details=details
             )
         )
 
     async def listed(self, *, json: bool = False, limit: int = 20) -> int:
-        return await self._run(syncs.listed(self._settings, stderr(), json=json, limit=limit))
+        return await self._run(syncs.list_syncs(self._settings, stderr(), json=json, limit=limit))
 
     async def history(self, space_id: str, *, json: bool = False) -> int:
         return await self._run(
-            syncs.history(self._settings, stderr(), space_id, collection="users", rules="recipe", json=json)
+            syncs.show_history(self._settings, stderr(), space_id, collection="users", rules="recipe", json=json)
         )
 
     async def cancel(self, sync_id: str) -> int:
-        return await self._run(syncs.cancel(self._settings, stderr(), sync_id))
+        return await self._run(syncs.cancel_sync(self._settings, stderr(), sync_id))
 
     async def resume(
         self,
@@ -131,31 +131,23 @@ class CommandRunner:
         json: bool = False,
     ) -> int:
         return await self._run(
-            syncs.resume(
+            syncs.resume_sync(
                 self._settings,
                 stderr(),
                 sync_id,
                 restart=restart,
-                accept=accept,
-                max_credits=max_credits,
-                wait=wait,
-                json=json,
-                timeout_s=FOREVER,
+                options=syncs.ContinueOptions(accept, max_credits, wait, json, FOREVER),
             )
         )
 
     async def apply(self, sync_id: str, *, max_credits: int | None = None, wait: bool = True) -> int:
         return await self._run(
-            syncs.apply(
+            syncs.apply_plan(
                 self._settings,
                 stderr(),
                 sync_id,
-                accept=False,
                 allow_partial=False,
-                max_credits=max_credits,
-                wait=wait,
-                json=False,
-                timeout_s=FOREVER,
+                options=syncs.ContinueOptions(False, max_credits, wait, False, FOREVER),
             )
         )
 

@@ -53,7 +53,7 @@ class CommandRunner:
 
     async def records(self, space_id: str | None = None) -> list[dict[str, Any]]:
         """What `personas list --json` prints."""
-        await self(personas.listed, space_id, json=True)
+        await self(personas.list_personas, space_id, json=True)
         found = json.loads(self.out)
         assert isinstance(found, list)
         return found
@@ -77,7 +77,7 @@ async def test_the_list_shows_each_persona_its_last_sync_and_when_it_was_updated
 ) -> None:
     async with start_scenario(session_redis, start_worker) as scenario:
         runner = CommandRunner(scenario, capsys)
-        await runner(personas.listed, None, json=False)
+        await runner(personas.list_personas, None, json=False)
         assert (runner.out, runner.err.count("No persona is recorded for this account")) == ("", 1)
         scenario.worker()
         sync = await scenario.sync()
@@ -97,10 +97,10 @@ async def test_the_list_shows_each_persona_its_last_sync_and_when_it_was_updated
         assert growth["reference"] == str(GROWTH.reference)
         assert (growth["cluster"], growth["key"]) == ("Growth", "growth")
         assert await runner.records("another") == []
-        await runner(personas.listed, None, json=False)
+        await runner(personas.list_personas, None, json=False)
         assert all(word in runner.out for word in (growth["persona_id"], sync.id, " 20 "))
         monkeypatch.setenv("COLUMNS", "70")
-        await runner(personas.listed, None, json=False)
+        await runner(personas.list_personas, None, json=False)
         assert growth["persona_id"] in runner.out
         assert sync.id not in runner.out
 
@@ -111,19 +111,19 @@ async def test_a_persona_made_by_hand_is_adopted_updated_and_not_bought(
     async with start_scenario(session_redis, start_worker) as scenario:
         runner = CommandRunner(scenario, capsys)
         mine = by_hand(scenario)
-        await runner(personas.adopt, GROWTH, mine.id)
+        await runner(personas.adopt_persona, GROWTH, mine.id)
         assert runner.err == f"{mine.id} is the persona of growth of spa. The next sync updates it.\n"
         assert mine.fields["description"] == f"Written by hand. {GROWTH.reference}"
-        await runner(personas.listed, None, json=False)
+        await runner(personas.list_personas, None, json=False)
         assert all(word in runner.out for word in ("none yet", "unknown", "adopted"))
         monkeypatch.setenv("COLUMNS", "80")
-        await runner(personas.listed, None, json=False)
+        await runner(personas.list_personas, None, json=False)
         assert all(word in runner.out for word in (mine.id, "unknown", "adopted"))
         monkeypatch.delenv("COLUMNS")
         # Redis may be lost now: the reference is at Mavera.
         await scenario.pool.delete(keys.personas(scenario.account))
-        await runner(personas.adopt, GROWTH, mine.id)
-        await runner(personas.adopt, GROWTH, mine.id)
+        await runner(personas.adopt_persona, GROWTH, mine.id)
+        await runner(personas.adopt_persona, GROWTH, mine.id)
         assert len(scenario.sandbox.patches) == 1
         scenario.worker()
         sync = await scenario.sync()
@@ -143,12 +143,12 @@ async def test_personas_that_carry_one_reference_and_those_left_behind_are_named
         scenario.worker()
         sync = await scenario.sync()
         (growth,) = [one.persona_id for one in sync.outcomes if one.cluster == "growth"]
-        await runner(personas.listed, "spa", json=False)
+        await runner(personas.list_personas, "spa", json=False)
         assert runner.err == ""
         twin = by_hand(scenario, description=f"Bought twice. {GROWTH.reference}")
         by_hand(scenario, description="Of nobody. [segment-personas 0000000000 00000000]")
         by_hand(scenario, description="Of nobody. [segment-personas 0000000000 00000000]")
-        await runner(personas.listed, "spa", json=False)
+        await runner(personas.list_personas, "spa", json=False)
         assert f"{growth}, {twin.id} carry the same reference" in runner.err.replace("\n", " ")
         assert "0000000000" not in runner.err
         assert {row["key"]: row["twins"] for row in await runner.records("spa")} == {
@@ -156,7 +156,7 @@ async def test_personas_that_carry_one_reference_and_those_left_behind_are_named
             "growth": [twin.id],
             "high_value": [],
         }
-        await runner(personas.listed, None, json=False)
+        await runner(personas.list_personas, None, json=False)
         assert "0000000000" in runner.err
 
         # The rules call it by another key now.
@@ -195,10 +195,10 @@ async def test_a_persona_adopted_without_a_key_gets_its_reference_later(
         runner = CommandRunner(scenario, capsys)
         mine = by_hand(scenario)
         # Without a key, the account is that of the live keys; the worker's is too.
-        await runner(personas.adopt, GROWTH, mine.id, key=False)
+        await runner(personas.adopt_persona, GROWTH, mine.id, key=False)
         assert "until then only Redis knows its cluster" in runner.err
         assert scenario.sandbox.patches == []
-        await runner(personas.listed, None, json=True, key=False)
+        await runner(personas.list_personas, None, json=True, key=False)
         assert [record["persona_id"] for record in json.loads(runner.out)] == [mine.id]
         live = "mvra_live_sandbox"
         scenario.sandbox.set_options(mavera_key=live)
@@ -224,7 +224,7 @@ async def test_what_cannot_be_adopted_is_refused_and_nothing_changes(
             (other, "per_stock_0", "cannot be changed"),
         ):
             with pytest.raises(PersonaRecordError, match=why):
-                await runner(personas.adopt, place, persona_id)
+                await runner(personas.adopt_persona, place, persona_id)
         for place in (("no space", "new"), ("spa", "High Value"), ("spa", "")):
             with pytest.raises(ConfigurationError):
                 ClusterAddress(*place)
@@ -238,13 +238,13 @@ async def test_nothing_is_adopted_or_renamed_while_a_sync_of_the_space_runs(
     async with start_scenario(session_redis, start_worker) as scenario:
         runner = CommandRunner(scenario, capsys)
         mine = by_hand(scenario)
-        await runner(personas.adopt, GROWTH, mine.id)
+        await runner(personas.adopt_persona, GROWTH, mine.id)
         sync = await scenario.enqueue()  # which waits, for there is no worker
         with pytest.raises(PersonaRecordError, match=f"{sync.id} is running"):
-            await runner(personas.adopt, ClusterAddress("spa", "new"), by_hand(scenario).id)
+            await runner(personas.adopt_persona, ClusterAddress("spa", "new"), by_hand(scenario).id)
         with pytest.raises(PersonaRecordError, match=f"{sync.id} is running"):
-            await runner(personas.rename, GROWTH, "expansion")
-        await runner(personas.adopt, ClusterAddress("spa", "new", collection="accounts"), by_hand(scenario).id)
+            await runner(personas.rename_persona, GROWTH, "expansion")
+        await runner(personas.adopt_persona, ClusterAddress("spa", "new", collection="accounts"), by_hand(scenario).id)
 
 
 @pytest.mark.parametrize("redis_is_lost", [False, True])
@@ -258,7 +258,7 @@ async def test_a_renamed_cluster_keeps_its_persona_also_if_redis_is_lost(
         runner = CommandRunner(scenario, capsys)
         scenario.worker()
         first = {one.cluster: one.persona_id for one in (await scenario.sync()).outcomes}
-        await runner(personas.rename, GROWTH, "expansion")
+        await runner(personas.rename_persona, GROWTH, "expansion")
         assert runner.err.startswith("The persona of growth of spa is that of expansion now.")
         if redis_is_lost:
             await scenario.pool.delete(keys.personas(scenario.account))
@@ -279,13 +279,13 @@ async def test_to_a_sync_that_keeps_the_former_key_its_cluster_has_no_persona(
         runner = CommandRunner(scenario, capsys)
         scenario.worker()
         first = {one.cluster: one.persona_id for one in (await scenario.sync()).outcomes}
-        await runner(personas.rename, GROWTH, "expansion")
+        await runner(personas.rename_persona, GROWTH, "expansion")
         sync = await scenario.sync()
         assert actions(sync) == {"high_value": "unchanged", "growth": "created", "at_risk": "unchanged"}
         records = {record["key"]: record["persona_id"] for record in await runner.records()}
         assert records["expansion"] == first["growth"] != records["growth"]
         with pytest.raises(PersonaRecordError, match="expansion of spa already has a persona"):
-            await runner(personas.rename, GROWTH, "expansion")
+            await runner(personas.rename_persona, GROWTH, "expansion")
         await scenario.assert_bought_once(sync, credits_charged=300)
 
 
@@ -294,7 +294,7 @@ async def test_commands_ask_mavera_within_the_limit_that_the_workers_keep(
 ) -> None:
     async with start_scenario(session_redis, start_worker) as scenario:
         runner = CommandRunner(scenario, capsys)
-        await runner(personas.adopt, GROWTH, by_hand(scenario).id)
+        await runner(personas.adopt_persona, GROWTH, by_hand(scenario).id)
         limits = keys.limit(f"mavera:{scenario.account}")
         by_commands = await scenario.pool.hash_fields(limits)
         assert by_commands
@@ -316,11 +316,11 @@ async def test_renaming_a_cluster_warns_if_the_rules_keep_the_old_name(
 
     async with start_scenario(session_redis, start_worker) as scenario:
         runner = CommandRunner(scenario, capsys)
-        await runner(personas.adopt, GROWTH, by_hand(scenario).id)
+        await runner(personas.adopt_persona, GROWTH, by_hand(scenario).id)
 
         async def warnings(old: str, new: str, file: Path | None) -> list[str]:
             runner.settings = runner.settings.model_copy(update={"clusters_file": file and str(file)})
-            await runner(personas.rename, ClusterAddress("spa", old), new)
+            await runner(personas.rename_persona, ClusterAddress("spa", old), new)
             sentences = " ".join(runner.err.split()).replace("The rule set", "\nThe rule set")
             return sentences.splitlines()[1:]
 
@@ -354,8 +354,8 @@ async def test_a_cluster_that_is_renamed_and_back_is_as_it_was(
         scenario.worker()
         await scenario.sync()
         before = await scenario.persona_store().all_records()
-        await runner(personas.rename, GROWTH, "expansion")
-        await runner(personas.rename, ClusterAddress("spa", "expansion"), "growth")
+        await runner(personas.rename_persona, GROWTH, "expansion")
+        await runner(personas.rename_persona, ClusterAddress("spa", "expansion"), "growth")
         assert await scenario.persona_store().all_records() == before
         assert set(actions(await scenario.sync()).values()) == {"unchanged"}
 
@@ -366,20 +366,20 @@ async def test_what_cannot_be_renamed_is_refused(
     async with start_scenario(session_redis, start_worker) as scenario:
         runner = CommandRunner(scenario, capsys)
         mine = by_hand(scenario)
-        await runner(personas.adopt, GROWTH, mine.id)
+        await runner(personas.adopt_persona, GROWTH, mine.id)
         with pytest.raises(PersonaRecordError, match="No persona of another of spa is known"):
-            await runner(personas.rename, ClusterAddress("spa", "another"), "growth")
+            await runner(personas.rename_persona, ClusterAddress("spa", "another"), "growth")
         with pytest.raises(PersonaRecordError, match="already has a persona"):
-            await runner(personas.rename, GROWTH, "growth")
+            await runner(personas.rename_persona, GROWTH, "growth")
         with pytest.raises(ConfigurationError, match="MAVERA_API_KEY"):
-            await runner(personas.rename, GROWTH, "expansion", key=False)
+            await runner(personas.rename_persona, GROWTH, "expansion", key=False)
         scenario.sandbox.add_fault(Fault("mavera", "status", route="update", times=9, status=401))
         with pytest.raises(PersonaRecordError, match=r"is recorded.*the next sync changes it.*401"):
-            await runner(personas.rename, GROWTH, "expansion")
+            await runner(personas.rename_persona, GROWTH, "expansion")
         assert [record["key"] for record in await runner.records()] == ["expansion"]
         scenario.sandbox.delete_persona(mine.id)
         with pytest.raises(PersonaRecordError, match="lists no persona"):
-            await runner(personas.rename, ClusterAddress("spa", "expansion"), "growth")
+            await runner(personas.rename_persona, ClusterAddress("spa", "expansion"), "growth")
 
 
 async def test_a_forgotten_persona_is_found_again_unless_it_is_deleted(
@@ -390,10 +390,10 @@ async def test_a_forgotten_persona_is_found_again_unless_it_is_deleted(
         scenario.worker()
         first = {one.cluster: one.persona_id for one in (await scenario.sync()).outcomes}
         for cluster in ("growth", "at_risk"):
-            await runner(personas.forget, ClusterAddress("spa", cluster))
+            await runner(personas.forget_persona, ClusterAddress("spa", cluster))
             assert first[cluster] in runner.err
             with pytest.raises(PersonaRecordError, match="is known"):
-                await runner(personas.forget, ClusterAddress("spa", cluster))
+                await runner(personas.forget_persona, ClusterAddress("spa", cluster))
         scenario.sandbox.delete_persona(first["at_risk"])
         sync = await scenario.sync()
         assert actions(sync) == {"high_value": "unchanged", "growth": "updated", "at_risk": "created"}
@@ -416,7 +416,7 @@ def test_the_options_of_the_command_line_reach_the_commands(
 
         return command
 
-    for name in ("listed", "adopt", "forget", "rename"):
+    for name in ("list_personas", "adopt_persona", "forget_persona", "rename_persona"):
         monkeypatch.setattr(personas, name, noted(name))
     for line in (
         "list --json",
@@ -427,9 +427,9 @@ def test_the_options_of_the_command_line_reach_the_commands(
     ):
         assert typer.testing.CliRunner().invoke(app.app, ["personas", *line.split()]).exit_code == 0
     assert asked == [
-        ("listed", None, True),
-        ("listed", "spa", False),
-        ("adopt", ClusterAddress("spa", "growth", "accounts", "saas"), "per_1"),
-        ("forget", ClusterAddress("spa", "growth", rules="saas")),
-        ("rename", GROWTH, "expansion"),
+        ("list_personas", None, True),
+        ("list_personas", "spa", False),
+        ("adopt_persona", ClusterAddress("spa", "growth", "accounts", "saas"), "per_1"),
+        ("forget_persona", ClusterAddress("spa", "growth", rules="saas")),
+        ("rename_persona", GROWTH, "expansion"),
     ]

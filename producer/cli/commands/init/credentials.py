@@ -133,12 +133,12 @@ class Credentials:
             return
         known = getattr(self.settings, credential.setting)
         if known and (credential.setting not in self._in_file or self._secret_file(credential.setting)):
-            self._err.say(f"{credential.title}: {credential.variable} is set.")
+            self._err.print_text(f"{credential.title}: {credential.variable} is set.")
             return
-        self._err.say(f"\n{credential.where}")
+        self._err.print_text(f"\n{credential.where}")
         for problem in self._found.problems:
             if setting_of(problem.variable) == credential.setting:
-                self._err.say(f"{problem}.", "yellow")
+                self._err.print_text(f"{problem}.", "yellow")
         kept = f"the one of {self._found.env_file.path}" if credential.is_secret else known
         self._ask(credential, keep=f"Enter keeps {kept}" if known else "")
 
@@ -155,7 +155,7 @@ class Credentials:
                 self._typed[credential.setting] = value
                 return
             if problem:
-                self._err.say(problem, "yellow")
+                self._err.print_text(problem, "yellow")
 
     def _problem(self, credential: Credential, value: str) -> str:
         """Why a value cannot be used; empty if it can. It does not quote the value, which may be a misplaced secret."""
@@ -181,7 +181,7 @@ class Credentials:
                     Finding("fail", credentials[0].title.split()[0], *describe_api_error(error), id="init.access")
                 ]
             for finding in findings:
-                self._err.put(finding_line(finding))
+                self._err.print_views(finding_line(finding))
             if error is None:
                 return
             self._ask_again(credentials, error)

@@ -81,10 +81,10 @@ def init(*, yes: bool) -> int:
         try:
             return prepare(err, path, None if yes else Questions(err))
         except KeyboardInterrupt:
-            err.say("\nInterrupted. Nothing was written.")
+            err.print_text("\nInterrupted. Nothing was written.")
             return INTERRUPTED
         except EOFError:
-            err.say("\nNo answer. Nothing was written.")
+            err.print_text("\nNo answer. Nothing was written.")
             return NOT_AGREED
 
 
@@ -99,7 +99,7 @@ def prepare(err: Screen, path: Path, questions: Questions | None) -> int:
     if problems:
         raise ConfigurationError("Malformed setting: " + "; ".join(map(str, problems)))
     for sentence in misspelt_settings(found.env_file):
-        err.say(sentence, "yellow")
+        err.print_text(sentence, "yellow")
     credentials = Credentials(err, found, questions)
     settings = credentials.collect()
     values = credentials.to_write()
@@ -112,16 +112,16 @@ def prepare(err: Screen, path: Path, questions: Questions | None) -> int:
     if questions and edit.replaced:
         names = ", ".join(edit.replaced)
         if not questions.confirm(f"{path} has another {names}. Replace it?", default=False):
-            err.say("Nothing was written.")
+            err.print_text("Nothing was written.")
             return NOT_AGREED
     with _not_interruptible():
         _write(err, path, edit, clusters)
         if ignore:
             _ignore(err, path)
     for name in edit.left:
-        err.say(f"{path} already says where {name} comes from; that was left alone.", "yellow")
+        err.print_text(f"{path} already says where {name} comes from; that was left alone.", "yellow")
     if found.env_file.warning and edit.after == edit.before:
-        err.say(found.env_file.warning, "yellow")
+        err.print_text(found.env_file.warning, "yellow")
     _say_how_to_go_on(err, credentials.exported, has_clusters=clusters is not None)
     return DONE
 
@@ -133,12 +133,12 @@ def _clusters_file(err: Screen, settings: Settings) -> _NewFile | None:
     """A clusters file for the space if the default clusters would hold almost none of its profiles."""
     if settings.clusters_file:
         return None
-    err.say("\nLooking at a sample of the space …", "dim")
+    err.print_text("\nLooking at a sample of the space …", "dim")
     now = time.time()
     try:
         entries = asyncio.run(read_sample(settings, Sample(space_id=settings.segment_space_id)))
     except ApiError as error:
-        err.say(
+        err.print_text(
             f"The sample cannot be read, so the clusters are the default ones. {describe_api_error(error)[0]}", "yellow"
         )
         return None
@@ -152,7 +152,7 @@ def _clusters_file(err: Screen, settings: Settings) -> _NewFile | None:
     missing = f"{counted.unclassified / counted.profiles:.0%} of {counted.profiles:,} profiles have none of {keys}"
     text = suggest(entries, as_of=now).text
     if not text:
-        err.say(
+        err.print_text(
             f"{missing}, and no other trait that clusters can be based on. Define computed traits in Segment (Engage) "
             "before the first sync.",
             "yellow",
@@ -160,7 +160,7 @@ def _clusters_file(err: Screen, settings: Settings) -> _NewFile | None:
         return None
     free = _free_name(Path("clusters.toml"))
     names = ", ".join(printable(key) for key in parse_rules(text).cluster_keys)
-    err.say(f"{missing}, so {free} gets clusters for the traits that there are: {names}.")
+    err.print_text(f"{missing}, so {free} gets clusters for the traits that there are: {names}.")
     return _NewFile(free, text)
 
 
@@ -178,13 +178,13 @@ def _protect_from_git(err: Screen, path: Path, questions: Questions | None) -> b
     file = shlex.quote(str(path))
     match git_status(path):
         case "tracked":
-            err.say(f"git tracks {path}, so its secrets would be committed. To stop that:", "yellow")
-            err.say(f"  git rm --cached {file} && echo {shlex.quote(path.name)} >> {_gitignore(path)}")
+            err.print_text(f"git tracks {path}, so its secrets would be committed. To stop that:", "yellow")
+            err.print_text(f"  git rm --cached {file} && echo {shlex.quote(path.name)} >> {_gitignore(path)}")
         case "not ignored":
             if questions:
                 return questions.confirm(f"git does not ignore {path}. Add it to .gitignore?", default=True)
-            err.say(f"git does not ignore {path}, so its secrets may be committed. To ignore it:", "yellow")
-            err.say(f"  echo {shlex.quote(path.name)} >> {_gitignore(path)}")
+            err.print_text(f"git does not ignore {path}, so its secrets may be committed. To ignore it:", "yellow")
+            err.print_text(f"  echo {shlex.quote(path.name)} >> {_gitignore(path)}")
     return False
 
 
@@ -197,7 +197,7 @@ def _write(err: Screen, path: Path, edit: Edit, clusters: _NewFile | None) -> No
     if clusters:
         _write_new(clusters)
     if edit.after == edit.before:
-        err.say(f"\n{path} already has everything; it was not changed.")
+        err.print_text(f"\n{path} already has everything; it was not changed.")
         return
     try:
         write_private(path, edit.after)
@@ -205,7 +205,9 @@ def _write(err: Screen, path: Path, edit: Edit, clusters: _NewFile | None) -> No
         if clusters:
             clusters.path.unlink(missing_ok=True)
         raise
-    err.say(f"\nWrote {path}, which only you may read." + (f" Wrote {clusters.path}." if clusters else ""), "green")
+    err.print_text(
+        f"\nWrote {path}, which only you may read." + (f" Wrote {clusters.path}." if clusters else ""), "green"
+    )
 
 
 def _write_new(file: _NewFile) -> None:
@@ -226,19 +228,19 @@ def _ignore(err: Screen, path: Path) -> None:
     try:
         ignore_in_git(path)
     except OSError as error:
-        err.say(f"{path.parent / '.gitignore'} cannot be written: {error.strerror}.", "yellow")
+        err.print_text(f"{path.parent / '.gitignore'} cannot be written: {error.strerror}.", "yellow")
 
 
 def _say_how_to_go_on(err: Screen, exported: tuple[str, ...], *, has_clusters: bool) -> None:
     if exported:
-        err.say(
+        err.print_text(
             f"\nThe environment of this shell wins over the file. To use what you typed:\n  unset {' '.join(exported)}"
         )
     lines = [command("preview", "--max-profiles", "1000"), command("sync")]
     if has_clusters:
         lines.insert(0, command("clusters", "show"))
-    err.say("\nNext: a preview of a part of the space, which is free; then a sync, which asks before it buys.")
-    err.say("\n".join(f"  {line}" for line in lines))
+    err.print_text("\nNext: a preview of a part of the space, which is free; then a sync, which asks before it buys.")
+    err.print_text("\n".join(f"  {line}" for line in lines))
 
 
 @contextlib.contextmanager

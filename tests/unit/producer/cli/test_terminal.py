@@ -28,17 +28,17 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
         screen = Screen(stream)
         os.close(read)
         screen.write("first")
-        screen.put(Text("second"))
-        screen.say("third")
+        screen.print_views(Text("second"))
+        screen.print_text("third")
 
 
 def test_a_result_that_cannot_be_written_is_one_sentence() -> None:
     with open("/dev/full", "w") as stream, pytest.raises(ConfigurationError, match=r"^The result .*: No space left on"):
-        Screen(stream, vital=True).write("result")
+        Screen(stream, must_write=True).write("result")
     with open("/dev/full", "w") as stream:
         screen = Screen(stream)
-        screen.say("remark")
-        screen.put(Text("another"))
+        screen.print_text("remark")
+        screen.print_views(Text("another"))
 
 
 async def test_a_command_survives_outputs_that_are_closed_or_full() -> None:
@@ -93,7 +93,7 @@ def test_log_lines_go_through_the_screen_and_libraries_only_report_errors() -> N
 
 def test_results_and_remarks_have_a_stream_each(capsys: pytest.CaptureFixture[str]) -> None:
     stdout().write("result")
-    stderr().say("remark")
+    stderr().print_text("remark")
     assert capsys.readouterr() == ("result\n", "remark\n")
     assert sys.stdout is not sys.stderr
 
@@ -111,8 +111,8 @@ def test_no_view_can_print_what_steers_a_terminal(is_terminal: bool, monkeypatch
     table.add_column(HOSTILE)
     table.add_row(HOSTILE)
     table.add_row(Text(HOSTILE, "red"))
-    screen.put(table, Group(HOSTILE, Text(HOSTILE)), Panel(HOSTILE))
-    screen.say(HOSTILE)
+    screen.print_views(table, Group(HOSTILE, Text(HOSTILE)), Panel(HOSTILE))
+    screen.print_text(HOSTILE)
     screen.print(f"{HOSTILE} [y/N] ", end="")
     if is_terminal:
         screen.write(HOSTILE)

@@ -112,7 +112,7 @@ def test_what_a_sync_waits_for_is_shown_when_it_changes(clock: Clock) -> None:
 
 def test_sentences_come_out_whole(clock: Clock) -> None:
     lines = Lines(clock)
-    lines.progress.say("No worker is running. " * 20)
+    lines.progress.print_text("No worker is running. " * 20)
     assert lines.stream.getvalue() == "No worker is running. " * 20 + "\n"
 
 
@@ -120,7 +120,7 @@ def test_a_rate_is_that_of_the_last_seconds(clock: Clock) -> None:
     meter = Meter(clock)
     assert meter.rate("syn_1") is None
     for profiles in (0, 100, 200, 300, 400, 500, 1500, 2500, 3500, 4500):
-        meter.see(fetching(profiles=profiles))
+        meter.record(fetching(profiles=profiles))
         clock.now += 1
     assert meter.rate("syn_1") == 1000
 
@@ -128,7 +128,7 @@ def test_a_rate_is_that_of_the_last_seconds(clock: Clock) -> None:
 def test_a_fetching_that_begins_anew_has_no_negative_rate(clock: Clock) -> None:
     meter = Meter(clock)
     for profiles in (1000, 2000, 0):
-        meter.see(fetching(profiles=profiles))
+        meter.record(fetching(profiles=profiles))
         clock.now += 1
     assert meter.rate("syn_1") is None
 
@@ -183,7 +183,7 @@ def test_only_a_capable_terminal_gets_the_live_display(
     assert isinstance(live, LiveProgress)
     with live as shown:
         shown.show([fetching()])
-        shown.say("a sentence")
+        shown.print_text("a sentence")
         shown.show([replace(completed(), outcomes=())])
     assert stream.getvalue().index("a sentence") < stream.getvalue().rindex("completed")
     assert isinstance(open_progress(Screen(io.StringIO())), LineProgress)
@@ -212,14 +212,14 @@ def test_statistics_are_decoded_once_a_change_and_not_once_a_frame(
     monkeypatch.setattr(progress_module, "cluster_results", slowly)
     cache = ClusterCache(clock)
     for _ in range(50):
-        cache.of(fetching())
+        cache.results(fetching())
     assert decoded == [1]
-    cache.of(fetching(pages=2))  # too soon after what took half a second
+    cache.results(fetching(pages=2))  # too soon after what took half a second
     assert decoded == [1]
-    cache.of(finalizing(pages=2))  # a new state is shown at once
+    cache.results(finalizing(pages=2))  # a new state is shown at once
     assert decoded == [1, 2]
     clock.now += 60
-    cache.of(finalizing(pages=3))
+    cache.results(finalizing(pages=3))
     assert decoded == [1, 2, 3]
 
 

@@ -28,7 +28,7 @@ def text(*renderables: RenderableType, width: int = 100, encoding: str = "utf-8"
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
     screen = Screen(stream)
     screen.width = width
-    screen.put(*renderables)
+    screen.print_views(*renderables)
     stream.flush()
     assert isinstance(stream.buffer, io.BytesIO)
     return stream.buffer.getvalue().decode(encoding)
@@ -243,7 +243,7 @@ def test_a_long_key_stays_whole_where_the_output_is_not_a_terminal(monkeypatch: 
     monkeypatch.delenv("COLUMNS", raising=False)
     keys = {f"{'long_key_' * 9}{n}": 30 for n in range(5)}
     stream = io.StringIO()
-    Screen(stream).put(history_table([snapshot(keys, sync_id="syn_1")]))
+    Screen(stream).print_views(history_table([snapshot(keys, sync_id="syn_1")]))
     assert all(key in stream.getvalue() for key in keys)
 
 
