@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from producer.cli.command_lines import command, without_redis_url
 from producer.cli.sync_options import SyncOptions, chosen_dialect
 from producer.cli.terminal import Screen
-from producer.client import SyncClient
+from producer.client import SyncClient, SyncNotFound
 from producer.embedded import embedded_client, sandbox_settings
 from producer.state import keeper
 from producer.state.directory import StateBusy, StateDirectory, explained
@@ -107,7 +107,8 @@ async def open_client(settings: Settings, *, creates: bool = False) -> AsyncIter
     """The connection of a command that only looks at syncs, or moves them. creates: as of `state_pool`."""
     directory = directory_of(settings) if settings.redis_url is None else None
     async with open_pool(settings, creates=creates) as pool:
-        yield Connection(SyncClient.from_pool(pool, settings), directory)
+        with _naming_the_place(directory):
+            yield Connection(SyncClient.from_pool(pool, settings), directory)
 
 
 @contextlib.asynccontextmanager
@@ -129,8 +130,8 @@ async def open_worker(settings: Settings, *, wait: bool = True, creates: bool = 
         return
     if not wait:
         require_worker(directory)
-        async with open_pool(settings, creates=creates) as pool:
-            yield Connection(SyncClient.from_pool(pool, settings), directory)
+        async with open_client(settings, creates=creates) as connection:
+            yield connection
         return
     own_syncs: set[str] = set()
     if "log_level" not in settings.model_fields_set:
@@ -139,7 +140,27 @@ async def open_worker(settings: Settings, *, wait: bool = True, creates: bool = 
         joined_server(directory) as server,
         embedded_client(settings, server=server, opener=open_any_file, own_syncs=own_syncs) as client,
     ):
-        yield Connection(client, directory, own_syncs)
+        with _naming_the_place(directory):
+            yield Connection(client, directory, own_syncs)
+
+
+@contextlib.contextmanager
+def _naming_the_place(directory: StateDirectory | None) -> Iterator[None]:
+    """Adds to an unknown sync where it was looked for: each state directory, and each Redis, has syncs of its own."""
+    try:
+        yield
+    except SyncNotFound as error:
+        listing = f"The command `{command('list')}` shows the syncs"
+        if directory is None:
+            error.hint = f"{listing} of this Redis and Mavera account."
+        elif directory.has_state:
+            error.hint = f"{listing} of the state directory {directory.path}."
+        else:
+            error.hint = (
+                f"The state directory {directory.path} has no syncs yet. If another user, REDIS_URL or "
+                "SEGMENT_PERSONAS_HOME was used for this sync, use the same here."
+            )
+        raise
 
 
 def require_worker(directory: StateDirectory) -> None:

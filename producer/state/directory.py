@@ -6,6 +6,7 @@ It holds which persona belongs to which cluster, and purchases in progress, so o
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import pwd
@@ -77,9 +78,19 @@ class StateDirectory:
 
     @property
     def has_state(self) -> bool:
-        """Whether anything was ever kept here. Raises StateUnusable if this user may not look."""
+        """Whether anything was ever kept here.
+
+        Raises:
+            StateUnusable: It belongs to another user, this user may not look, or the path leads through a file.
+        """
         with explained(self.path):
-            return self.data.is_dir()
+            try:
+                return stat.S_ISDIR(self.data.stat().st_mode)
+            except FileNotFoundError:
+                return False
+            except PermissionError:
+                _check_owner(self.path)
+                raise
 
     def prepare(self) -> None:
         """Makes the directory if it is missing, and checks whose it is and which version uses it.
@@ -101,6 +112,15 @@ class StateDirectory:
                     hint=f"Install that version, or set {VARIABLE} to another directory.",
                 )
 
+    def check_can_be_made(self) -> None:
+        """Raises StateUnusable if the directory cannot be used, or is missing and cannot be made. Creates nothing."""
+        with explained(self.path):
+            found = next(path for path in (self.path, *self.path.parents) if path.exists())
+            if found == self.path:
+                _check_owner(found)
+            if not os.access(found, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
     def check_writable(self) -> None:
         """Raises StateUnusable if nothing can be written, such as on a full disk."""
         probe = self.path / "probe"
@@ -117,12 +137,15 @@ def state_directory(chosen: Path | None = None) -> StateDirectory:
     Raises:
         StateUnusable: The user has no home directory.
     """
-    if chosen is None:
-        from platformdirs import user_state_path
+    path = Path()
+    # Both expand `~`, and raise RuntimeError if neither HOME nor the user database has a home directory.
+    with contextlib.suppress(RuntimeError):
+        if chosen is None:
+            from platformdirs import user_state_path
 
-        path = user_state_path(APP, appauthor=False)
-    else:
-        path = Path(os.path.abspath(chosen.expanduser()))
+            path = user_state_path(APP, appauthor=False)
+        else:
+            path = Path(os.path.abspath(chosen.expanduser()))
     if not path.is_absolute():
         raise StateUnusable(
             "This user has no home directory for the state of syncs",
@@ -137,26 +160,32 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason, advice = "Not a directory", "Remove the file that is in its way"
+        else:
+            reason, advice = error.strerror or type(error).__name__, "Make it writable and free some space"
         raise StateUnusable(
-            f"{path}: {error.strerror or type(error).__name__}. Without REDIS_URL this directory keeps the state of "
-            "syncs; nothing was started",
-            hint=f"Make it writable and free some space, or set {VARIABLE} to another directory that lasts, or set "
-            "REDIS_URL.",
+            f"{path}: {reason}. Without REDIS_URL this directory keeps the state of syncs; nothing was started",
+            hint=f"{advice}, or set {VARIABLE} to another directory that lasts, or set REDIS_URL.",
         ) from None
 
 
 def _private_directory(path: Path) -> None:
     """Makes a directory that only this user can enter. Raises StateUnusable, OSError."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.stat()
-    if found.st_uid != os.geteuid():
+    _check_owner(path)
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        path.chmod(0o700)
+
+
+def _check_owner(path: Path) -> None:
+    """Raises StateUnusable if a directory belongs to another user, OSError."""
+    owner = path.stat().st_uid
+    if owner != os.geteuid():
         raise StateUnusable(
-            f"{path}: this state directory belongs to {_user_name(found.st_uid)}, and you are "
-            f"{_user_name(os.geteuid())}",
+            f"{path}: this state directory belongs to {_user_name(owner)}, and you are {_user_name(os.geteuid())}",
             hint=f"Run the command as its owner, or set {VARIABLE} to a directory of your own.",
         )
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        path.chmod(0o700)
 
 
 def _write(path: Path, text: str) -> None:

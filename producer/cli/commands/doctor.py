@@ -191,6 +191,8 @@ def _state_directory(settings: Settings) -> Finding | str:
     """What keeps the state without `REDIS_URL`, if it was used before; else a finding of what will. Creates nothing."""
     try:
         directory = directory_of(settings)
+        has_state = directory.has_state
+        directory.check_can_be_made()
         program = find_server_program(directory)
     except ConfigurationError as error:
         return Finding("fail", "Redis", str(error), error.hint, id="redis.connection")
@@ -198,7 +200,7 @@ def _state_directory(settings: Settings) -> Finding | str:
         missing = NoServerProgram()
         found = f"{missing}: a sync keeps its state in memory, and `resume`, `apply` and `history` are not available"
         return Finding("warn", "Redis", found, missing.hint, id="redis.connection")
-    if directory.has_state:
+    if has_state:
         return f"REDIS_URL is not set: {program} keeps the state of syncs in {directory.path}"
     found = f"REDIS_URL is not set: {program} will keep the state of syncs in {directory.path}"
     return Finding("ok", "Redis", found, id="redis.connection")

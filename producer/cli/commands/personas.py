@@ -17,6 +17,7 @@ from producer.cli.views.sync_views import NARROW
 from producer.cli.views.time_formats import local_time, short_time, zone
 from producer.persona_records import ClusterAddress, PersonaCatalog, orphaned_references
 from producer.rules_file import cluster_labels, present_rules
+from producer.state.pool import directory_of
 from worker.clusters import Rules
 from worker.documents.persona_document import persona_entry
 from worker.errors import PersonasError
@@ -47,6 +48,8 @@ async def list_personas(settings: Settings, err: Screen, space_id: str | None, *
     else:
         of = f" of {space_id}" if space_id else ""
         err.print_text(f"No persona{of} is recorded for this account ({_account(settings)}).")
+        if settings.redis_url is None:
+            err.print_text(f"The state directory is {directory_of(settings).path}.", "dim")
     for name, ids in twins.items():
         record = found.get(name)
         place = f"cluster {record.cluster} of {record.space_id}" if record else name

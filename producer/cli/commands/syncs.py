@@ -175,6 +175,7 @@ async def list_syncs(settings: Settings, err: Screen, *, json: bool, limit: int)
         out.print_views(sync_table(found, out.width))
     else:
         err.print_text(str(how_to_start_first_sync(settings.segment_space_id)))
+        _print_place(connection, err)
     return DONE
 
 
@@ -197,11 +198,18 @@ async def show_history(
         out.print_views(remembered.history_table(found))
     else:
         err.print_text(f"No complete sync of {space_id} ({collection}, rules {rules}) is recorded.")
+        _print_place(connection, err)
     for one in unread:
         err.print_text(f"{one.reason}.")
     for plan in plans:
         err.print_text(f"{plan.id} is planned but not applied, so it is not part of the history.")
     return DONE
+
+
+def _print_place(connection: Connection, err: Screen) -> None:
+    """Says where a command has found nothing."""
+    if connection.directory is not None:
+        err.print_text(f"The state directory is {connection.directory.path}.", "dim")
 
 
 async def cancel_sync(settings: Settings, err: Screen, sync_id: str) -> int:

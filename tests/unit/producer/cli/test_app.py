@@ -26,6 +26,7 @@ from producer.cli.declarations import sync_commands
 from producer.cli.declarations.usage_errors import seconds_of, share_of
 from producer.cli.run_command import run_command
 from producer.cli.sync_options import SyncOptions
+from worker import clusters
 from worker.models.request import SyncRequest
 from worker.settings import Settings
 
@@ -112,6 +113,68 @@ def test_the_options_defaults_are_those_of_the_request() -> None:
             "min_cluster_size": asked.min_cluster_size,
             "mode": asked.mode,
         }
+
+
+RULES = str(Path(inspect.getfile(clusters)).parent / "rules" / "builtin" / "recipe.toml")
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The processes that a command in this process starts."""
+    found: list[object] = []
+
+    class Recorder(subprocess.Popen[bytes]):
+        def __init__(self, arguments: object, *rest: object, **options: object) -> None:
+            found.append(arguments)
+            raise FileNotFoundError
+
+    monkeypatch.setattr(subprocess, "Popen", Recorder)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (("status", "syn_1"), "has no syncs yet"),
+        (("cancel", "syn_1"), "has no syncs yet"),
+        (("resume", "syn_1"), "has no syncs yet"),
+        (("apply", "syn_1"), "has no syncs yet"),
+        (("list",), "There are no syncs yet"),
+        (("history", "spa_1"), "No complete sync of spa_1"),
+        (("personas", "list"), "No persona is recorded"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_without_any_state_a_command_says_where_it_looked_and_starts_nothing(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    started: list[object],
+    arguments: tuple[str, ...],
+    fragment: str,
+) -> None:
+    home = tmp_path / "state"
+    keys = {"SEGMENT_TOKEN": "t", "MAVERA_API_KEY": "k", "SEGMENT_SPACE_ID": "spa_1"}
+    _, _, err = run(capsys, monkeypatch, *arguments, SEGMENT_PERSONAS_HOME=str(home), **keys)
+    assert fragment in err
+    assert str(home) in err
+    assert not started
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("sync", "--help"), ("clusters", "check", RULES), ("--version",)])
+def test_help_and_the_check_of_clusters_start_no_server_where_there_is_state(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    started: list[object],
+    arguments: tuple[str, ...],
+) -> None:
+    (tmp_path / "state" / "data").mkdir(parents=True)
+    code, _, _ = run(capsys, monkeypatch, *arguments, SEGMENT_PERSONAS_HOME=str(tmp_path / "state"))
+    assert code == 0
+    assert not started
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["data"]
 
 
 EMPTY = str(Path(__file__).with_name("__init__.py"))

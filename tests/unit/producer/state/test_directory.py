@@ -49,13 +49,6 @@ def test_a_directory_of_a_newer_version_is_left_alone(tmp_path: Path, text: str)
     assert [path.name for path in tmp_path.iterdir()] == ["format"]
 
 
-def test_a_path_through_a_file_is_refused_with_a_hint(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StateUnusable, match="Not a directory") as caught:
-        StateDirectory(tmp_path / "file" / "state").prepare()
-    assert "SEGMENT_PERSONAS_HOME" in caught.value.hint
-
-
 def test_the_socket_of_a_long_path_is_in_a_private_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     long, other = (StateDirectory(tmp_path / ("d" * 150) / name) for name in ("one", "two"))
@@ -67,9 +60,50 @@ def test_the_socket_of_a_long_path_is_in_a_private_directory(tmp_path: Path, mon
 
 
 def test_a_directory_that_cannot_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Path) -> bool:
-        raise PermissionError(13, "Permission denied")
+    ask = Path.stat
 
-    monkeypatch.setattr(Path, "is_dir", refuse)
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if path.name == "data":
+            raise PermissionError(13, "Permission denied")
+        return ask(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
     with pytest.raises(StateUnusable, match="Permission denied"):
         _ = StateDirectory(tmp_path).has_state
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 12345)
+    with pytest.raises(StateUnusable, match="belongs to"):
+        _ = StateDirectory(tmp_path).has_state
+
+
+@pytest.mark.parametrize("name", ["file", "file/state"])
+def test_a_file_is_not_taken_for_an_empty_state_directory(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    directory = StateDirectory(tmp_path / name)
+    with pytest.raises(StateUnusable, match="Not a directory") as caught:
+        _ = directory.has_state
+    assert caught.value.hint.startswith("Remove the file")
+    with pytest.raises(StateUnusable, match="Not a directory"):
+        directory.prepare()
+
+
+def test_a_parent_that_cannot_be_written_is_found_without_making_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = StateDirectory(tmp_path / "a" / "b")
+    directory.check_can_be_made()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(StateUnusable, match="Permission denied"):
+        directory.check_can_be_made()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("chosen", [None, Path("~/state")])
+def test_a_user_without_a_home_directory_learns_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, chosen: Path | None
+) -> None:
+    for name in ("HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 987_654_321)
+    with pytest.raises(StateUnusable, match="no home directory") as caught:
+        state_directory(chosen)
+    assert "SEGMENT_PERSONAS_HOME" in caught.value.hint
