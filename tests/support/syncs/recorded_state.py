@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from producer.sandbox import Fault, SpaceSpec
+from producer.sandbox import Fault, Sandbox, SpaceSpec
 from producer.sandbox.mavera.personas import Persona
 from tests.support.processes.checkouts import ROOT, Checkout, checkout
 from tests.support.processes.workers import WorkerProcess
@@ -26,6 +26,7 @@ from tests.support.scenarios.checks import until
 from tests.support.scenarios.scenario import Scenario, start_scenario
 from tests.support.servers.redis_server import RedisServer
 from worker.store import StorePool
+from worker.store.personas.account_name import account_name
 
 LONG = SpaceSpec(1500, "mixed")
 SPACES = {
@@ -119,21 +120,27 @@ async def dump(pool: StorePool) -> dict[str, Any]:
 
 
 async def restore(state: dict[str, Any], scenario: Scenario) -> None:
-    """Loads a recorded state into the stage, as that of its account."""
-    text = orjson.dumps(state["keys"]).replace(state["account"].encode(), scenario.account.encode())
+    """Loads a recorded state into the scenario, as that of its account."""
+    await restore_state(state, scenario.pool, scenario.sandbox)
+
+
+async def restore_state(state: dict[str, Any], pool: StorePool, sandbox: Sandbox) -> None:
+    """Loads a recorded state into a Redis and a sandbox, as that of the sandbox's account."""
+    account = account_name(sandbox.mavera_url, "mvra_test_sandbox")
+    text = orjson.dumps(state["keys"]).replace(state["account"].encode(), account.encode())
     for name, entry in orjson.loads(text).items():
         key, value = _bytes(name), entry["value"]
         match entry["type"]:
             case "string":
-                await scenario.pool.set(key, _bytes(value))
+                await pool.set(key, _bytes(value))
             case "hash":
                 fields = {_bytes(field): _bytes(one) for field, one in value.items()}
-                await scenario.pool.hset(key, mapping=fields)  # type: ignore[misc]
+                await pool.hset(key, mapping=fields)  # type: ignore[misc]
             case "list":
-                await scenario.pool.rpush(key, *map(_bytes, value))  # type: ignore[misc]
+                await pool.rpush(key, *map(_bytes, value))  # type: ignore[misc]
             case _:
-                await scenario.pool.zadd(key, {_bytes(member): score for member, score in value.items()})
-    scenario.sandbox._state.personas.all.extend(Persona(**persona) for persona in state["personas"])
+                await pool.zadd(key, {_bytes(member): score for member, score in value.items()})
+    sandbox._state.personas.all.extend(Persona(**persona) for persona in state["personas"])
 
 
 def _text(value: bytes) -> str:
