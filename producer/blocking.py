@@ -62,7 +62,7 @@ def run_sync(
 
 
 def _in_thread(work: Callable[[], Result]) -> Result:
-    """The result of some work in a thread of its own; an error of the work is raised here."""
+    """Runs some work in a new thread; returns its result, or raises its error."""
     results: list[Result] = []
     errors: list[BaseException] = []
 

@@ -1,6 +1,6 @@
-"""`SyncClient`: what other Python systems import to ask for syncs, follow them and stop them.
+"""`SyncClient`: starts, follows and stops syncs from other Python programs.
 
-Enqueueing needs Redis and nothing else: no token is read, and none travels in a request.
+Enqueueing needs only Redis: no token is read, and a request contains none.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class SyncNotFound(PersonasError):
 
 
 class SyncConflict(PersonasError):
-    """A call contradicts what is running, or the state of the sync; the message names the difference.
+    """A call does not fit a running sync, or the state of the sync; the message names the difference.
 
     Attributes:
         code: A short machine-readable name, such as `sync_running`.
         sync: The sync that is under way, if `enqueue` met one.
         temporary: Whether the same call may succeed later.
-        next_command: Words of the command line that lead on, such as `("resume", "syn_1", "--restart")`.
+        next_command: Words of the command line to use next, such as `("resume", "syn_1", "--restart")`.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class SyncClient:
     @cached_property
     def schedules(self) -> ScheduleClient:
         """The schedules: syncs that workers start at the ticks of a cron expression."""
-        from producer.schedules import ScheduleClient  # most hosts have none, and load no more for it
+        from producer.schedules import ScheduleClient  # most programs have no schedules, and do not load them
 
         return ScheduleClient(self._pool, self._account)
 
@@ -140,12 +140,20 @@ class SyncClient:
         idempotency_key: str | None = None,
         sync_id: str | None = None,
     ) -> Sync:
-        """Starts a sync, or returns the one that this request means already.
+        """Starts a sync, or returns the running one of the same request.
 
         While a sync of the same space, collection and rules is under way, the same request returns that one, and one
-        with other options raises SyncConflict; `force` starts another. The same `idempotency_key` never starts a
-        second sync; with another request it raises SyncConflict `idempotency_key_used`. sync_id: of the new sync (made
-        by `new_sync_id`), so that the caller sees whether it got that one.
+        with other options raises SyncConflict; `force` starts another. The same `idempotency_key` never starts a second
+        sync; with another request it raises SyncConflict `idempotency_key_used`.
+
+        Args:
+            request: What to sync.
+            force: Whether to start a sync although one of the same space, collection and rules is under way.
+            idempotency_key: A key of the caller's choice that identifies this request.
+            sync_id: Id of the new sync (from `new_sync_id`), so that the caller sees whether a new one was started.
+
+        Raises:
+            SyncConflict: A sync with other options is under way, or the key belongs to another request.
         """
         sync_id = sync_id or new_sync_id()
         chosen = await self._syncs.create(
@@ -199,20 +207,20 @@ class SyncClient:
         return await self._syncs.versions(sync_ids)
 
     async def persona_records(self, space_id: str) -> Mapping[str, PersonaRecord]:
-        """Which persona belongs to which cluster of a space: reference → record, by collection, rules and cluster.
+        """Returns the records of a space's personas by reference, ordered by collection, rules and cluster.
 
-        It is what Redis knows of the account of `MAVERA_API_KEY`, without it of the account of live keys.
+        The records are those of the account of `MAVERA_API_KEY`; without a key, those of the account of live keys.
         """
         records = (await persona_store(self._pool, self._settings).all_records()).items()
         found = [(name, record) for name, record in records if record.space_id == space_id]
         return dict(sorted(found, key=lambda item: (item[1].collection, item[1].rules, item[1].cluster, item[0])))
 
     async def history(self, identity: str) -> Sequence[Snapshot]:
-        """What the last complete syncs of an identity (`SyncRequest.identity`) have read, newest first."""
+        """Returns what the last complete syncs of an identity (`SyncRequest.identity`) read, newest first."""
         return await self._syncs.history(identity)
 
     async def follow(self, sync_id: str, *, every_s: float = 0.2, timeout_s: float = math.inf) -> AsyncIterator[Sync]:
-        """The sync each time it is looked at, every `every_s` seconds, the last time when it has ended.
+        """Yields the sync every `every_s` seconds, the last time when it has ended.
 
         Raises SyncNotFound, and TimeoutError after `timeout_s` seconds; the sync continues.
         """
@@ -247,7 +255,7 @@ class SyncClient:
         return last
 
     async def cancel(self, sync_id: str) -> Sync:
-        """Stops a sync; a cancelled one stays so.
+        """Stops a sync. A sync that is cancelled already stays cancelled.
 
         Raises SyncNotFound; SyncConflict if it has completed or failed; SyncUnreadable if this version cannot read it.
         """
@@ -262,12 +270,18 @@ class SyncClient:
     async def resume(
         self, sync_id: str, *, restart: bool = False, accept: bool = False, max_credits: int | None = None
     ) -> Sync:
-        """Goes on with a failed sync where it stopped; with `restart`, from the first page with fresh sums.
+        """Continues a failed sync where it stopped. A sync that is under way is not changed.
 
-        accept: what a guard stopped it for is as it should be, so none stops it. max_credits: its budget from now on;
-        None: as it was. Of a sync that is under way, nothing changes. Raises SyncNotFound; SyncConflict if it was
-        cancelled or completed, if going on cannot help without `restart`, or if another sync of the same space,
-        collection and rules runs.
+        Args:
+            sync_id: Which sync.
+            restart: Whether to read the space from the first page, with new statistics.
+            accept: Whether to override the safety check that stopped the sync.
+            max_credits: Its budget from now on; None: the budget of its request.
+
+        Raises:
+            SyncNotFound: No sync of that id is known.
+            SyncConflict: The sync was cancelled or completed, it can only continue with `restart`, or another sync of
+                the same space, collection and rules is running.
         """
         sync = await self.get(sync_id)
         if sync.state in {SyncState.COMPLETED, SyncState.CANCELLED}:
@@ -295,11 +309,18 @@ class SyncClient:
     ) -> Sync:
         """Makes the personas that a preview planned, without reading the space again.
 
-        accept: as in `resume`. max_credits: its budget; None: what the plan says that it costs, or the preview's own
-        budget if that is less. allow_partial: create personas also if the preview read only a part of the space. Of a
-        sync whose plan is being applied, nothing changes. Raises SyncNotFound; SyncConflict if there is no plan to
-        apply, or no longer, if it needs `allow_partial`, or if another sync of the same space, collection and rules
-        runs.
+        A sync whose plan is being applied is not changed.
+
+        Args:
+            sync_id: The preview.
+            accept: As in `resume`.
+            max_credits: Its budget; None: the cost of the plan, or the preview's own budget if that is less.
+            allow_partial: Whether to create personas although the preview read only a part of the space.
+
+        Raises:
+            SyncNotFound: No sync of that id is known.
+            SyncConflict: The sync has no plan, or its plan was applied already; it needs `allow_partial`; or another
+                sync of the same space, collection and rules is running.
         """
         sync = await self.get(sync_id)
         if sync.applied_at is not None:
@@ -336,7 +357,7 @@ class SyncClient:
         return await self._after(answer, sync_id)
 
     async def _after(self, answer: str, sync_id: str) -> Sync:
-        """The sync after a move that another sync may have been in the way of."""
+        """Returns the sync after a change of its state. Raises SyncConflict if another sync prevented the change."""
         if answer not in {"ok", "changed", "gone"}:
             raise SyncConflict(
                 f"{answer} reads the same space already; wait for it, or cancel it",
@@ -347,7 +368,7 @@ class SyncClient:
         return await self.get(sync_id)
 
     async def now(self) -> float:
-        """The time by the clock of Redis, which all times of a sync are in: Unix seconds."""
+        """Returns the time by the clock of Redis, as all times of a sync: Unix seconds."""
         seconds, micros = await self._pool.time()
         return int(seconds) + int(micros) / 1e6
 
@@ -356,7 +377,7 @@ class SyncClient:
         return await self._workers.living_workers()
 
     async def report(self) -> StoreReport:
-        """What metrics show of Redis: its syncs, its workers and its set-up."""
+        """Returns what metrics show of Redis: its syncs, its workers and its configuration."""
         from worker.store.report import read_report
 
         return await read_report(self._pool, self._workers)
@@ -367,7 +388,7 @@ def _least(planned: int, budget: int | None) -> int:
 
 
 def _sync_running(sync: Sync, differences: Sequence[str]) -> SyncConflict:
-    """That `sync` runs with other options."""
+    """Returns the error that `sync` runs with other options."""
     return SyncConflict(
         f"{sync.id} of {sync.request.space_id} is {sync.status} with other options ({'; '.join(differences)}). Wait "
         "for it, cancel it, or start another beside it with force",
@@ -379,7 +400,7 @@ def _sync_running(sync: Sync, differences: Sequence[str]) -> SyncConflict:
 
 
 def _key_used(sync: Sync, differences: Sequence[str]) -> SyncConflict:
-    """That the idempotency key has started `sync` with another request."""
+    """Returns the error that the idempotency key has started `sync` with another request."""
     return SyncConflict(
         f"this idempotency key belongs to {sync.id} ({sync.status}), with other options ({'; '.join(differences)}). "
         "Use another key",

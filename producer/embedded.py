@@ -1,7 +1,7 @@
 """A worker and a client in one process, over the server of a state directory or over a Redis in memory.
 
-What is in memory is gone with the process: the sandbox, and unit tests. Made-up profiles stay there: with the
-stand-ins, no setting of the environment says where to, and no real key is used.
+A state in memory ends with the process: that of the sandbox, and of unit tests. With the stand-ins, no URL and no
+key of the environment is used, so that made-up profiles stay in this process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from worker.store import embedded_pool
 from worker.store.connection.pool import closing
 
 CLIENT_MAX_WAIT_S = 3.0
-"""How long the client waits for its server before it says so; the worker waits for as long as it takes."""
+"""Seconds that the client waits for its server before it raises; the worker waits without limit."""
 
 DEMO_SPACE_ID = "demo"
 
@@ -49,7 +49,7 @@ async def embedded_client(
     skips_pipes: bool = False,
     is_only_buyer: bool = True,
 ) -> AsyncIterator[SyncClient]:
-    """A client with a worker of its own; both end with the block, the worker after it has stopped its jobs.
+    """A client with its own worker; both end with the block, the worker after it has stopped its jobs.
 
     Args:
         settings: Of the worker and the client.
@@ -111,7 +111,10 @@ async def sandbox_settings(
 ) -> AsyncIterator[Settings]:
     """The settings with stand-ins instead of both APIs, and without Redis and keys of the environment.
 
-    dialect: in which Segment will be asked, if not in that of the settings.
+    Args:
+        settings: The settings to change.
+        options: Of the sandbox.
+        dialect: The dialect that will be used; None: that of the settings.
     """
     inline = (dialect or settings.segment_dialect) != "profile-api"
     async with Sandbox(options) as sandbox:

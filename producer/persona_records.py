@@ -29,12 +29,22 @@ _KEY: TypeAdapter[str] = TypeAdapter(Name)
 
 
 class PersonaRecordError(PersonasError):
-    """What was asked for makes no sense as things are; the message says why, and what to do."""
+    """The records do not allow the change; the message says why."""
 
 
 @dataclass(frozen=True)
 class ClusterAddress:
-    """Where a persona belongs: a cluster of a space, by its key. rules: their name. Raises ConfigurationError."""
+    """The place of a persona: a cluster of a space.
+
+    Attributes:
+        space_id: The space.
+        cluster: Key of the cluster.
+        collection: `users` or `accounts`.
+        rules: Name of the rules.
+
+    Raises:
+        ConfigurationError: One of them is malformed.
+    """
 
     space_id: str
     cluster: str
@@ -59,17 +69,23 @@ class ClusterAddress:
 
     @property
     def reference(self) -> Reference:
-        """By which the persona is known, here and at Mavera."""
+        """The reference in the persona's description at Mavera, and the key of its record."""
         return make_reference(self.space_id, self.collection, self.rules, self.cluster)
 
     @property
     def identity(self) -> str:
-        """Of the syncs that make personas here."""
+        """The identity of the syncs that create personas of this space and these rules."""
         return identity(self.space_id, self.collection, self.rules)
 
 
 class PersonaCatalog:
-    """The records of one Mavera account. mavera: None if there is no key, so that nobody can look there."""
+    """The records of one Mavera account.
+
+    Args:
+        store: The records in Redis.
+        mavera: Client of Mavera; None without a key.
+        limiter: Mavera's rate limit.
+    """
 
     def __init__(self, store: PersonaStore, mavera: MaveraClient | None, limiter: Limiter) -> None:
         self._store = store
@@ -86,7 +102,7 @@ class PersonaCatalog:
         }
 
     async def twins(self) -> dict[str, tuple[str, ...]]:
-        """The references that several personas at Mavera carry, as of `find_twins`; empty if there is no key.
+        """Returns the references that several personas at Mavera carry, as `find_twins` does; empty without a key.
 
         Raises:
             PersonaRecordError: Mavera's list cannot be read.
@@ -96,10 +112,14 @@ class PersonaCatalog:
         return find_twins([persona async for persona in self._listed("")])
 
     async def adopt(self, place: ClusterAddress, persona_id: str) -> bool:
-        """Makes a persona that somebody has made the cluster's own; its next sync updates it.
+        """Records an existing persona as that of a cluster, whose next sync updates it. Safe to repeat.
 
-        Its description gets the reference at once. False if that is left to the next sync, for want of a key or of
-        the present description. Safe to repeat. Raises PersonaRecordError.
+        Returns:
+            Whether the reference was written into its description; otherwise the next sync writes it, because the key
+            or the present description is missing.
+
+        Raises:
+            PersonaRecordError: The cluster has a persona, the persona has a cluster, or Mavera does not list it.
         """
         records = await self._store.all_records()
         known = records.get(str(place.reference))
@@ -108,7 +128,7 @@ class PersonaCatalog:
         for name, record in records.items():
             if record.persona_id == persona_id and record is not known:
                 owner = ClusterAddress(record.space_id, record.cluster, record.collection, record.rules)
-                if name == str(owner.reference):  # in mode `create` it is the sync's, which no further one goes by
+                if name == str(owner.reference):  # a record of mode `create` belongs to one sync only
                     raise PersonaRecordError(
                         f"{persona_id} is the persona of {owner}; rename that cluster, or forget it first."
                     )
@@ -126,7 +146,7 @@ class PersonaCatalog:
         return persona is not None and await self._refer(persona, place)
 
     async def forget(self, place: ClusterAddress) -> PersonaRecord:
-        """Forgets a cluster's persona, and leaves it at Mavera. Raises PersonaRecordError if none is known."""
+        """Removes the record of a cluster's persona, which stays at Mavera. Raises PersonaRecordError without one."""
         record = await self._known(place)
         if not await self._store.delete_record(str(place.reference), record):
             _require_ok("changed", place)
@@ -135,7 +155,12 @@ class PersonaCatalog:
     async def rename(self, old: ClusterAddress, key: str) -> bool:
         """Moves a cluster's persona to the cluster's new key, here and in its description at Mavera.
 
-        False if the list does not show its description, which is then left to the next sync. Raises PersonaRecordError.
+        Returns:
+            False if Mavera's list does not show the description; the next sync then changes it.
+
+        Raises:
+            ConfigurationError: MAVERA_API_KEY is not set.
+            PersonaRecordError: No persona of the old key is known, or the new key has one.
         """
         new = replace(old, cluster=key)
         if self._mavera is None:
@@ -159,7 +184,7 @@ class PersonaCatalog:
         return record
 
     async def _at_mavera(self, place: ClusterAddress, persona_id: str) -> Persona:
-        """The persona as Mavera lists it. Raises PersonaRecordError if it does not, or if nobody may change it."""
+        """Returns the persona from Mavera's list. Raises PersonaRecordError if it is not there or cannot be changed."""
         # One of ours is found at once by its reference; one made by hand only among all of them.
         for search in (place.reference.family, ""):
             async for persona in self._listed(search):
@@ -186,7 +211,7 @@ class PersonaCatalog:
             raise PersonaRecordError(str(error), hint=error.hint) from None
 
     async def _refer(self, persona: Persona, place: ClusterAddress) -> bool:
-        """Writes the reference into the description; False if the list does not show what that is."""
+        """Writes the reference into the description; returns False if the list does not show the description."""
         if persona.description is None:
             return False
         described = replace_reference(persona.description, place.reference)
@@ -229,7 +254,7 @@ def _order(record: PersonaRecord) -> tuple[str, ...]:
 
 
 def _require_ok(answer: str, place: ClusterAddress) -> None:
-    """Raises PersonaRecordError unless a script of the store has done what was asked for."""
+    """Raises PersonaRecordError unless the answer of a script is `ok`."""
     match answer:
         case "ok":
             return

@@ -21,7 +21,7 @@ class ScheduleNotFound(PersonasError):
 
 
 class TooManySchedules(PersonasError):
-    """Redis keeps as many schedules as it may."""
+    """The number of schedules has reached its limit."""
 
     code = "too_many_schedules"
 
@@ -45,7 +45,12 @@ class ScheduleUnreadable(PersonasError):
 
 
 class ScheduleClient:
-    """The schedules of one Redis. account: the Mavera account of new ones; empty: as of `Schedule.account`."""
+    """The schedules of one Redis.
+
+    Args:
+        pool: Redis.
+        account: The Mavera account of new schedules; may be empty, see `Schedule.account`.
+    """
 
     def __init__(self, pool: StorePool, account: str = "") -> None:
         self._store = ScheduleStore(pool)
@@ -93,7 +98,7 @@ class ScheduleClient:
         return (await self.put(schedule))[0]
 
     async def put(self, schedule: Schedule) -> tuple[ScheduleStatus, bool]:
-        """As `add`. Also returns whether the schedule is a new one."""
+        """Adds a schedule as `add` does; also returns whether it is new."""
         answer = await self._store.add(schedule)
         if answer is Addition.FULL:
             raise TooManySchedules(f"there are {MOST} schedules already; remove one first")
@@ -113,7 +118,7 @@ class ScheduleClient:
         return await self._store.all()
 
     async def remove(self, schedule_id: str) -> None:
-        """Removes a schedule. A sync that it has started goes on. Raises ScheduleNotFound."""
+        """Removes a schedule. A sync that it has started continues. Raises ScheduleNotFound."""
         if not await self._store.remove(schedule_id):
             raise ScheduleNotFound(f"no schedule {schedule_id} is known")
 

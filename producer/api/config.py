@@ -1,4 +1,4 @@
-"""What a server is told: where it listens, who may use it, and its bounds."""
+"""Configuration of the server: its address, its tokens and its limits."""
 
 from __future__ import annotations
 

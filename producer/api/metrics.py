@@ -1,4 +1,4 @@
-"""What the API counts, in Prometheus' format. Each server has a registry of its own."""
+"""Metrics of the API in the format of Prometheus. Each server has its own registry."""
 
 from __future__ import annotations
 

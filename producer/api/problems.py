@@ -136,7 +136,7 @@ class Problem(Exception):
 
 
 def problem_of(error: Exception) -> Problem:
-    """The problem that an error is answered with. What nobody expected is logged, and not told to the client."""
+    """Returns the problem document of an error. The text of an unexpected error is logged, and not sent."""
     match error:
         case Problem():
             return error

@@ -22,7 +22,11 @@ def json_text_response(text: str, status: int = 200, headers: Mapping[str, str] 
 
 
 def sync_text(sync: Sync, now: float | None) -> str:
-    """The JSON document of a sync. now: Unix seconds by the clock of Redis."""
+    """Returns the JSON document of a sync.
+
+    Args:
+        now: Unix seconds by the clock of Redis.
+    """
     return json_text(sync_document(sync, now, hint=next_request(sync)))
 
 

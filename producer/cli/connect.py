@@ -86,7 +86,11 @@ def worker_lock(directory: StateDirectory) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def open_pool(settings: Settings, *, creates: bool = False) -> AsyncIterator[StorePool]:
-    """The store of a command that runs no worker. creates: as of `state_pool`."""
+    """The store of a command that runs no worker.
+
+    Args:
+        creates: As for `state_pool`.
+    """
     if settings.redis_url is None:
         async with state_pool(settings, max_wait_s=REDIS_MAX_WAIT_S, creates=creates) as pool:
             yield pool
@@ -104,7 +108,11 @@ def redis_client(settings: Settings) -> SyncClient:
 
 @contextlib.asynccontextmanager
 async def open_client(settings: Settings, *, creates: bool = False) -> AsyncIterator[Connection]:
-    """The connection of a command that only looks at syncs, or moves them. creates: as of `state_pool`."""
+    """The connection of a command that only reads syncs, or changes their state.
+
+    Args:
+        creates: As for `state_pool`.
+    """
     directory = directory_of(settings) if settings.redis_url is None else None
     async with open_pool(settings, creates=creates) as pool:
         with _naming_the_place(directory):

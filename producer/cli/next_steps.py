@@ -19,7 +19,12 @@ from worker.segment.export_file import is_of_one_process
 
 @dataclass(frozen=True)
 class NextStep:
-    """What the user may do next. sentence: when or why. commands: lines for the shell; empty if only advice helps."""
+    """What the user may do next.
+
+    Attributes:
+        sentence: When or why to do it.
+        commands: Lines for the shell; may be empty.
+    """
 
     sentence: str
     commands: tuple[str, ...] = ()
@@ -47,14 +52,22 @@ def continue_here(syncs: Sequence[Sync]) -> NextStep:
 
 
 def how_to_start_first_sync(space_id: str | None) -> NextStep:
-    """How to start the first sync. space_id: the default space, if there is one."""
+    """Returns how to start the first sync.
+
+    Args:
+        space_id: The default space, if there is one.
+    """
     if space_id:
         return NextStep("There are no syncs yet. To start one:", (command("sync"),))
     return NextStep("There are no syncs yet. How to start one:", (command("sync", "--help"),))
 
 
 def after_failure(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
-    """How to go on after a sync has failed. arguments: of a command whose state ends with its process, else None."""
+    """Returns the next step after a sync has failed.
+
+    Args:
+        arguments: The arguments of a command whose state ends with its process, else None.
+    """
     assert sync.error is not None
     code, accept = sync.error.code, sync.error.code.startswith("guard_")
     budget, ceiling = _needed_budget(sync) if code == "over_budget" else (None, None)
@@ -81,7 +94,11 @@ def after_failure(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
 
 
 def after_plan(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
-    """That nothing was changed, and how to carry out the plan. arguments: as of `after_failure`."""
+    """Says that nothing was changed, and how to apply the plan.
+
+    Args:
+        arguments: As for `after_failure`.
+    """
     plan = sync.planned
     assert plan is not None
     budget = ceiling = None

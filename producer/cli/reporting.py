@@ -75,7 +75,13 @@ class ReportOptions:
 
 @dataclass(frozen=True)
 class FollowResult:
-    """How following ended. syncs: as last seen. stopped: why, if they have not all ended. code: then the exit code."""
+    """The result of following syncs.
+
+    Attributes:
+        syncs: Their last snapshots.
+        stopped: Why following stopped before all syncs ended; empty otherwise.
+        code: The exit code in that case.
+    """
 
     syncs: list[Sync]
     stopped: str = ""
@@ -83,7 +89,11 @@ class FollowResult:
 
 
 def kept_state(connection: Connection, typed: tuple[str, ...] = ()) -> KeptState:
-    """What becomes of the syncs of a connection. typed: what the user typed after the program's name."""
+    """Returns where the state of a connection's syncs is kept.
+
+    Args:
+        typed: What the user typed after the program's name.
+    """
     return KeptState(
         arguments=typed if connection.is_in_memory else None,
         typed=typed,
@@ -130,7 +140,11 @@ def report_result(ending: FollowResult, err: Screen, report_options: ReportOptio
 
 
 def print_syncs(syncs: Sequence[Sync], err: Screen, report_options: ReportOptions, now: float | None = None) -> None:
-    """Shows the syncs, and what to do about those that failed or only planned. now: as of `sync_timings`."""
+    """Shows the syncs, and what to do about those that failed or only planned.
+
+    Args:
+        now: As for `sync_timings`.
+    """
     out = stdout()
     steps = [_next_step(sync, report_options) for sync in syncs]
     if report_options.json:
@@ -167,7 +181,11 @@ def print_enqueued(syncs: Sequence[Sync], *, json: bool, many: bool = False) -> 
 
 
 async def warn_without_worker(connection: Connection, err: Screen, running: Sequence[Sync] = ()) -> None:
-    """Warns if no worker is running. running: the syncs that wait for one."""
+    """Warns if no worker is running.
+
+    Args:
+        running: The syncs that wait for one.
+    """
     if await connection.client.workers():
         return
     if connection.directory is not None and running:

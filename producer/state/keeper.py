@@ -171,7 +171,8 @@ class Keeper:
     def run(self, report: Callable[[str], None]) -> int:
         """Keeps the server until no command uses it; returns an exit code.
 
-        report: is told `ready`, `kept` or `failed …`, once.
+        Args:
+            report: Called once, with `ready`, `kept` or `failed …`.
         """
         # A command that looks whether there is a keeper holds the lock for a moment.
         if acquire(os.path.join(self._folder, "keeper.lock"), wait_s=0.2) is None:
@@ -276,7 +277,7 @@ class Keeper:
 def main(arguments: list[str]) -> int:
     """Runs the keeper of `DIRECTORY SOCKET PROGRAM`."""
     if os.fork():
-        os._exit(0)  # so that the keeper is nobody's child, and no command has to wait for it
+        os._exit(0)  # the keeper gets another parent, so that no command has to wait for it
     os.setsid()  # no Ctrl-C of a terminal reaches it
     os.umask(0o077)
     for number in (signal.SIGINT, signal.SIGHUP):

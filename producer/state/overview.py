@@ -36,7 +36,12 @@ class DirectoryOverview:
 
 
 async def look_at(directory: StateDirectory, *, prefix: str) -> DirectoryOverview:
-    """Looks at a directory. prefix: `REDIS_PREFIX`. Nothing is started or created."""
+    """Reads what a directory holds. Nothing is started or created.
+
+    Args:
+        directory: The directory.
+        prefix: The value of `REDIS_PREFIX`.
+    """
     running = is_running(directory)
     counts = None
     if running:

@@ -34,7 +34,11 @@ async def joined_server(directory: StateDirectory) -> AsyncIterator[StateServer]
 
 
 def server_pool(server: StateServer, settings: ClientConfig, *, max_wait_s: float = math.inf) -> StorePool:
-    """A client for the server of a state directory. max_wait_s: as of `redis_pool`."""
+    """A client for the server of a state directory.
+
+    Args:
+        max_wait_s: As for `redis_pool`.
+    """
     return redis_pool(
         server.url,
         max_wait_s=max_wait_s,

@@ -32,7 +32,7 @@ LOOK_S = 0.5
 
 
 class NoServerProgram(StateUnusable):
-    """There is no Redis or Valkey on this machine that could keep the state."""
+    """No Redis or Valkey on this machine can keep the state."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -175,7 +175,11 @@ def _header(name: str, raw: bytes) -> dict[str, int]:
 
 
 def _end(body: bytes, rows: int) -> bytes:
-    """The last line of a file. body: the lines before it."""
+    """The last line of a file.
+
+    Args:
+        body: The lines before it.
+    """
     return orjson.dumps({"kind": "end", "rows": rows, "sha256": hashlib.sha256(body).hexdigest()}) + b"\n"
 
 

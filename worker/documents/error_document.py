@@ -6,7 +6,11 @@ from worker.errors import ConfigurationError, StoreUnavailable
 
 
 def error_document(error: Exception, hint: str = "") -> dict[str, object]:
-    """The JSON of an error that ended a command. hint: a command that leads on, if there is one."""
+    """The JSON of an error that ended a command.
+
+    Args:
+        hint: A command that leads on, if there is one.
+    """
     shown: dict[str, object] = {"code": error_code(error), "message": str(error)}
     return {"error": {**shown, "hint": hint} if hint else shown}
 

@@ -9,7 +9,11 @@ from worker.models.schedule import Schedule, ScheduleStatus, UnreadableSchedule
 
 
 def schedule_document(status: ScheduleStatus, now: float) -> dict[str, object]:
-    """A schedule as JSON. now: Unix seconds by the clock of Redis."""
+    """A schedule as JSON.
+
+    Args:
+        now: Unix seconds by the clock of Redis.
+    """
     schedule = status.schedule
     return {
         "schedule_id": status.id,
@@ -30,7 +34,11 @@ def schedule_document(status: ScheduleStatus, now: float) -> dict[str, object]:
 
 
 def overdue_document(schedule: Schedule, last_complete_at: float | None) -> dict[str, object]:
-    """What `sync.overdue` says. last_complete_at: when the last complete sync had read everything; None: never."""
+    """Returns the document of the event `sync.overdue`.
+
+    Args:
+        last_complete_at: When the last complete sync had read everything; None: never.
+    """
     return {
         "schedule_id": schedule.id,
         "space_id": schedule.request.space_id,

@@ -62,7 +62,11 @@ def sync_document(sync: Sync, now: float | None = None, *, hint: str = "") -> di
 
 
 def sync_list_entry(sync: Sync, now: float | None = None) -> dict[str, object]:
-    """A sync as JSON in a list, where its statistics are not looked at. now: as in `timings`."""
+    """A sync as JSON in a list, where its statistics are not looked at.
+
+    Args:
+        now: As in `timings`.
+    """
     return {
         **_head(sync),
         "credits_charged": sync.credits,

@@ -20,9 +20,12 @@ from worker.models.sync import Sync, SyncState
 class ClusterResult:
     """A cluster as far as its sync has come.
 
-    outcome: its persona. planned: what a preview would do. skipped: why the sync makes none, and leaves one that there
-    is as it was (`empty`, `too_small`, `no_evidence`, `partial`); None: it makes one, or that is not known yet.
-    estimate: what a sample says of all profiles; None: all were read.
+    Attributes:
+        outcome: Its persona.
+        planned: What a preview would do.
+        skipped: Why the sync neither creates nor updates the persona (`empty`, `too_small`, `no_evidence`, `partial`);
+            None: it does, or that is not known yet.
+        estimate: The estimate for all profiles from a sample; None: all profiles were read.
     """
 
     summary: ClusterSummary
@@ -88,7 +91,11 @@ def sync_drift(sync: Sync, aggregate: Aggregate) -> Drift | None:
 
 
 def sync_timings(sync: Sync, now: float | None = None) -> Timings:
-    """How long what took. now: Unix seconds by the clock of Redis, for a sync that runs; None: only what is over."""
+    """Returns how long each stage took.
+
+    Args:
+        now: Unix seconds by the clock of Redis, for a sync that runs; None: only finished stages.
+    """
     end = now if sync.finished_at is None else sync.finished_at
 
     def between(start: float | None, stop: float | None) -> float | None:

@@ -209,7 +209,11 @@ async def _work(job: Job[S, G], started: S, metrics: WorkerMetrics) -> None:
 async def _fail(
     job: Job[S, G], started: S, failure: SyncFailure, metrics: WorkerMetrics, defect: Exception | None
 ) -> None:
-    """Fails the sync. defect: the unexpected error, if that is the reason."""
+    """Fails the sync.
+
+    Args:
+        defect: The unexpected error, if that is the reason.
+    """
     advice = f". {failure.hint}" if failure.hint else ""
     extra = {"error": defect}
     log.warning("%s fails the sync, %s: %s%s", job.name, failure.code, failure.message, advice, extra=extra)

@@ -109,7 +109,11 @@ def matches_beginning(row: Persona, wanted: WantedPersona) -> bool:
 
 
 def _is_alike(row: Persona, wanted: WantedPersona, *, named: bool) -> bool:
-    """Return whether a row resembles the wanted persona. named: whether the list shows names at all."""
+    """Return whether a row resembles the wanted persona.
+
+    Args:
+        named: Whether the list shows names at all.
+    """
     name, text = _plain(row.name or ""), _plain(row.description or "")
     if wanted.opening and text.startswith(wanted.opening):
         return True

@@ -53,7 +53,8 @@ _NO_ROUTE = {403, 404, 405, 410, 501}
 class PostUncertain(PersonasError):
     """A POST was sent and no definite answer came: a persona may exist, or come into being a little later.
 
-    wait_s: seconds for which Mavera asked not to be asked again, None if it did not.
+    Args:
+        wait_s: Seconds until the next request that Mavera asked for; None if it did not.
     """
 
     def __init__(self, message: str, *, wait_s: float | None = None) -> None:
@@ -83,7 +84,8 @@ _Lenient = WrapValidator(_none_if_odd)
 class Persona(BaseModel):
     """A persona as Mavera describes it. Unknown fields are kept, to see what it dropped of what was sent.
 
-    id: printable ASCII, with something else than dots, so that it can be a part of a path; a number is read as text.
+    Attributes:
+        id: Printable ASCII and not only dots, so that it can be part of a path; a number is read as text.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -147,7 +149,11 @@ def _may_be_ours(value: object, depth: int = 0) -> bool:
 
 
 class MaveraClient:
-    """One account's personas. wall_clock: Unix seconds, for `Retry-After` dates."""
+    """One account's personas.
+
+    Args:
+        wall_clock: Unix seconds, for `Retry-After` dates.
+    """
 
     def __init__(self, http: HttpClient, *, wall_clock: Callable[[], float] = time.time) -> None:
         self._http = http

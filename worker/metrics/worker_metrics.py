@@ -20,31 +20,55 @@ class WorkerMetrics:
         """
 
     def count_limiter_wait(self, api: str, seconds: float) -> None:
-        """A request has waited for its slot of the rate limit. seconds: how long."""
+        """A request has waited for its slot of the rate limit.
+
+        Args:
+            seconds: How long it waited.
+        """
 
     def count_deferral(self, api: str) -> None:
         """A slot of the rate limit was too far away, so that the job hands its sync over."""
 
     def count_retry(self, api: str, code: str) -> None:
-        """A request has failed and is repeated. code: of the error."""
+        """A request has failed and is repeated.
+
+        Args:
+            code: Code of the error.
+        """
 
     def count_page(self, profiles: int) -> None:
         """A page was read, with so many profiles; it counts again if another job has to read it again."""
 
     def count_persona(self, action: str, credits_charged: int) -> None:
-        """A persona was created or updated, and recorded. credits_charged: what it cost."""
+        """A persona was created or updated, and recorded.
+
+        Args:
+            credits_charged: What it cost.
+        """
 
     def note_credits_left(self, credits_left: int) -> None:
         """Mavera has said how many credits the account has left."""
 
     def count_completion(self, *, preview: bool) -> None:
-        """A sync is completed. preview: it has a plan and no personas."""
+        """A sync is completed.
+
+        Args:
+            preview: Whether it is a preview, which has a plan and no personas.
+        """
 
     def count_failure(self, code: str) -> None:
-        """A sync has failed. code: of its error."""
+        """A sync has failed.
+
+        Args:
+            code: Code of its error.
+        """
 
     def count_revival(self, kind: str) -> None:
-        """A lost job was started again. kind: `sync` or `batch`."""
+        """A lost job was started again.
+
+        Args:
+            kind: `sync` or `batch`.
+        """
 
     def count_refused_commit(self) -> None:
         """A job could not write, because its sync was cancelled, ended or taken over."""

@@ -260,7 +260,8 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
     def applied_within(self, max_credits: int | None, *, allow_partial: bool = False) -> SyncRequest:
         """What a preview becomes when it is applied: it makes its personas, within a budget.
 
-        allow_partial: also those that come from a part of the space, as the plan says.
+        Args:
+            allow_partial: Whether to create personas from a part of the space, as the plan says.
         """
         allowed = self.allow_partial or ("create" if allow_partial else False)
         return self.model_copy(update={"plan_only": False, "max_credits": max_credits, "allow_partial": allowed})

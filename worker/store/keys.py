@@ -171,7 +171,11 @@ def claim(account: str, reference: str) -> HashKey:
 
 
 def dialect(digest: str) -> StringKey:
-    """Returns the dialect in which a space is asked. digest: of the space and the URLs."""
+    """Returns the dialect in which a space is asked.
+
+    Args:
+        digest: Digest of the space and the URLs.
+    """
     return StringKey(f"sp:dialect:{digest}")
 
 

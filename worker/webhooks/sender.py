@@ -28,7 +28,11 @@ Format = Literal["standard", "slack"]
 
 @dataclass(frozen=True)
 class Receiver:
-    """Where events go. secrets: as `read_webhook_secrets` returns them."""
+    """Where events go.
+
+    Attributes:
+        secrets: The keys of the signature, as `read_webhook_secrets` returns them.
+    """
 
     url: str
     secrets: Sequence[bytes]
@@ -51,7 +55,11 @@ class Delivery:
 
 
 class WebhookSender:
-    """Sends events. clock: Unix seconds."""
+    """Sends events.
+
+    Args:
+        clock: Unix seconds.
+    """
 
     def __init__(
         self, session: aiohttp.ClientSession, receiver: Receiver, *, clock: Callable[[], float] = time.time

@@ -18,7 +18,12 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def check_host(request: web.Request, own_host: str) -> None:
-    """Raises Problem unless the request names this machine. own_host: the address that the server listens on."""
+    """Raises Problem unless the request names this machine.
+
+    Args:
+        request: The request.
+        own_host: The address that the server listens on.
+    """
     found = _host_of(request.headers.get("Host", ""))
     if found is None or not (is_loopback(found[0]) or found[0] == own_host.lower().strip("[]")):
         raise Problem(

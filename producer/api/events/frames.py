@@ -4,13 +4,23 @@ from __future__ import annotations
 
 
 def event_frame(name: str, event_id: str, data: str) -> bytes:
-    """An event. name, event_id: without line ends. data: may have several lines."""
+    """Returns an event as a frame of the stream.
+
+    Args:
+        name: Type of the event, without line ends.
+        event_id: Id of the event, without line ends.
+        data: Text of one or more lines.
+    """
     lines = "".join(f"data: {line}\n" for line in data.splitlines() or [""])
     return f"id: {event_id}\nevent: {name}\n{lines}\n".encode()
 
 
 def comment_frame(text: str) -> bytes:
-    """A comment, which clients ignore. text: one line."""
+    """Returns a comment, which clients ignore.
+
+    Args:
+        text: One line.
+    """
     return f": {text}\n\n".encode()
 
 

@@ -136,5 +136,9 @@ class SyncWatcher:
         watched.publish(self.news(sync, await self._client.now()))
 
     def news(self, sync: Sync, now: float) -> SyncNews:
-        """What streams show of a sync. now: Unix seconds by the clock of Redis."""
+        """Returns what streams show of a sync.
+
+        Args:
+            now: Unix seconds by the clock of Redis.
+        """
         return SyncNews(sync.version, sync.state.is_final, self._render(sync, now))

@@ -85,7 +85,7 @@ async function* streamEvents(path, lastId, signal) {
 const BETWEEN_STREAMS_MS = 2000;
 const AFTER_THE_END_MS = 5000;
 
-/** Follows a sync until the signal aborts, also when it goes on after its end (applied, resumed) or the server restarts.
+/** Follows a sync until the signal aborts, also when it continues after its end (applied, resumed) or the server restarts.
  * onSync: gets each state of it. onTrouble: gets a Problem while the server cannot be asked, and null afterwards. */
 export async function follow(id, signal, onSync, onTrouble) {
   let lastId = "";

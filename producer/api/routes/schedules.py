@@ -155,7 +155,7 @@ class ScheduleRoutes:
                 "Delete a schedule",
                 {204: Answer("It is deleted")},
                 scope="write",
-                description="A sync that it has started goes on.",
+                description="A sync that it has started continues.",
                 parameters=(_PARAMETER,),
             ),
             *(

@@ -29,7 +29,11 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class StaticFile:
-    """A file as it is served. etag: in quotes."""
+    """A file with its headers.
+
+    Attributes:
+        etag: The entity tag, in quotes.
+    """
 
     content: bytes
     content_type: str

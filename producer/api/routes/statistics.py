@@ -12,7 +12,11 @@ from worker.documents.statistics_document import SyncStatistics, statistics_docu
 
 
 class StatisticsRoutes:
-    """The route. client: the front door."""
+    """The route.
+
+    Args:
+        client: Reads the syncs.
+    """
 
     def __init__(self, client: SyncClient) -> None:
         self._client = client

@@ -21,7 +21,7 @@ from producer.client import SyncClient
 
 RECONNECT_MS = 2000
 _TICK_S = 1.0
-"""Seconds between two checks whether the client is still there and the server goes on."""
+"""Seconds between two checks whether the client is connected and the server is not stopping."""
 
 
 class SyncEventRoutes:

@@ -136,7 +136,10 @@ class SyncRoutes:
 
     def operations(self) -> list[Operation]:
         """What the router and the OpenAPI document need."""
-        goes_on = {202: Answer("The sync goes on", types.Sync), 200: Answer("There is nothing left to do", types.Sync)}
+        answers = {
+            202: Answer("The sync continues", types.Sync),
+            200: Answer("There is nothing left to do", types.Sync),
+        }
         return [
             Operation(
                 "POST",
@@ -236,7 +239,7 @@ class SyncRoutes:
                 "applySync",
                 "syncs",
                 "Make the personas that a preview planned",
-                goes_on,
+                answers,
                 description="Without reading the space again. A repetition changes nothing: while the plan is being "
                 "applied, and after it was.",
                 problems=(
@@ -269,7 +272,7 @@ class SyncRoutes:
                 "resumeSync",
                 "syncs",
                 "Go on with a failed sync where it stopped",
-                goes_on,
+                answers,
                 description="Of a sync that runs, nothing changes.",
                 problems=(
                     *("sync_not_found", "newer_version", "sync_unreadable", "not_failed", "needs_restart"),

@@ -128,7 +128,14 @@ def _judge_environment(found: FoundSettings) -> list[Finding]:
 async def run_checks(
     settings: Settings, space_id: str | None, rules: Rules = RECIPE, *, well_formed: bool = True
 ) -> AsyncIterator[Finding]:
-    """Everything that can be found out, one thing after the other. well_formed: whether all settings are."""
+    """Yields the finding of each check.
+
+    Args:
+        settings: The settings to check.
+        space_id: The space to look into; None: that of the settings.
+        rules: The clusters to check the space against.
+        well_formed: Whether all settings are well-formed.
+    """
     yield _check_settings(settings, well_formed=well_formed)
     if settings.unprotected_warning:
         yield Finding("warn", "Settings", settings.unprotected_warning, id="settings.tls")
@@ -309,7 +316,7 @@ async def _check_personas(settings: Settings, client: MaveraClient, place: Owner
 
 
 async def _read_records(settings: Settings) -> dict[str, PersonaRecord]:
-    """The records in Redis; none if it cannot be asked, which is a finding of its own."""
+    """Returns the records in Redis; empty if Redis does not answer, which another finding reports."""
     try:
         async with open_pool(settings) as pool:
             return await persona_store(pool, settings).all_records()

@@ -58,8 +58,10 @@ class Finding:
 class TraitCoverage:
     """In how many profiles of a page a trait is usable, and in how many it is there but is not.
 
-    keys: the names under which it may stand. decides: clusters depend on it. like: shapes that several of the values
-    have that are not usable.
+    Attributes:
+        keys: The names that profiles may use for it.
+        decides: Whether clusters depend on it.
+        like: Shapes of several values that are not usable.
     """
 
     name: str
@@ -71,7 +73,7 @@ class TraitCoverage:
 
 
 def finding_line(finding: Finding) -> Table:
-    """A finding as it is printed."""
+    """Returns a finding as a line to print."""
     style = STYLES[finding.verdict]
     line = Table.grid(padding=(0, 2))
     for width in (4, 8):
@@ -109,7 +111,11 @@ def judge_redis(health: RedisHealth) -> list[Finding]:
 
 
 def judge_outbox(outbox: OutboxStatus, *, sends: bool) -> list[Finding]:
-    """Whether the events of webhooks are delivered. sends: whether `WEBHOOK_URL` is set here."""
+    """Whether the events of webhooks are delivered.
+
+    Args:
+        sends: Whether `WEBHOOK_URL` is set here.
+    """
     if not (sends or outbox.wanted):
         return []
     if sends and not outbox.wanted:
@@ -123,7 +129,11 @@ def judge_outbox(outbox: OutboxStatus, *, sends: bool) -> list[Finding]:
 
 
 def measure_coverage(profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float) -> list[TraitCoverage]:
-    """How many of the entries of a page have each trait of the rules. as_of: Unix seconds, for the ages of dates."""
+    """How many of the entries of a page have each trait of the rules.
+
+    Args:
+        as_of: Unix seconds, for the ages of dates.
+    """
     traits, found = _traits(profiles), []
     for trait in rules.traits:
         its_reader = make_trait_reader(trait, as_of, rules.vocabulary(trait.name))
@@ -154,7 +164,11 @@ def judge_filter(profiles: Sequence[object], rules: Rules, *, as_of: float) -> l
 
 
 def judge_traits(found: Sequence[TraitCoverage], profiles: int, space_id: str) -> list[Finding]:
-    """What the traits of a page of a space mean for its clusters. profiles: how many entries the page has."""
+    """What the traits of a page of a space mean for its clusters.
+
+    Args:
+        profiles: How many entries the page has.
+    """
     if not any(trait.usable for trait in found if trait.decides):
         names = ", ".join("/".join(trait.keys) for trait in found if trait.decides)
         return [
@@ -183,7 +197,7 @@ def _judge_trait(trait: TraitCoverage, profiles: int) -> Finding:
 def judge_rate(limit: int | None, rate: int) -> Finding:
     """What the account allows, and what we make of it. Both are requests a minute; limit None: it does not say."""
     if limit is None:
-        found = f"the key is good; it does not say its limit, MAVERA_RATE is {rate} a minute"
+        found = f"the key is good; Mavera does not report its limit, MAVERA_RATE is {rate} a minute"
         return Finding("ok", "Mavera", found, id="mavera.access")
     tier = f" (tier {MAVERA_TIERS[limit]})" if limit in MAVERA_TIERS else ""
     found = f"the key is good; {limit} requests a minute{tier}, MAVERA_RATE is {rate}"
@@ -197,10 +211,16 @@ def judge_rate(limit: int | None, rate: int) -> Finding:
 
 
 def judge_usage(usage: Usage | None) -> list[Finding]:
-    """What the account has left, and whether it is enough for a persona. usage: None if it cannot be read."""
+    """What the account has left, and whether it is enough for a persona.
+
+    Args:
+        usage: The account's usage; None if it cannot be read.
+    """
     if usage is None:
         return [
-            Finding("ok", "Credits", "Mavera does not say what the account has left (GET /usage)", id="mavera.credits")
+            Finding(
+                "ok", "Credits", "Mavera does not report the credits of the account (GET /usage)", id="mavera.credits"
+            )
         ]
     found, available = [], usage.available
     if available is not None and available < CREDITS_PER_PERSONA:
@@ -239,8 +259,12 @@ def judge_personas(twins: Mapping[str, Sequence[str]], orphans: Sequence[Orphan]
 def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:
     """Whether fan-out would pay.
 
-    page_s, listing_s: seconds for a page with traits and without. rate: requests a second that are allowed. The chain
-    waits for one page after the other; fan-out only for their listing, but it asks for every page twice.
+    The chain waits for one page after the other; fan-out only for their listing, but it requests every page twice.
+
+    Args:
+        page_s: Seconds for a page with traits.
+        listing_s: Seconds for a page without traits.
+        rate: Allowed requests a second.
     """
     chain, fan_out = min(1 / page_s, rate), min(1 / listing_s, rate / 2)
     found = f"a page takes {page_s * 1000:.0f} ms, its listing {listing_s * 1000:.0f} ms, SEGMENT_RATE is {rate:g}"

@@ -21,7 +21,11 @@ from worker.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class SandboxCommandOptions:
-    """What is served, as the command line says it. faults: each a JSON object, see `producer.sandbox.faults.Fault`."""
+    """The options of the command.
+
+    Attributes:
+        faults: JSON objects, see `producer.sandbox.faults.Fault`.
+    """
 
     profiles: int
     kind: Kind

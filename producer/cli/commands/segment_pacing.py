@@ -25,7 +25,8 @@ T = TypeVar("T")
 class RequestPacer:
     """Sends requests at most `rate` times a second, and when the limiter permits it.
 
-    limiter: what all processes share; None: nobody else's requests are known.
+    Args:
+        limiter: The rate limit that all processes share; None: only requests of this process are counted.
     """
 
     def __init__(self, rate: float, limiter: Limiter | None = None) -> None:

@@ -46,7 +46,9 @@ MAX_PAGES = 1000
 class Sample:
     """What is looked at.
 
-    files: what is read instead of a space, at most one. profiles: how many; None: 2,000, or 200 of profile-api.
+    Attributes:
+        files: The file to read instead of a space; at most one.
+        profiles: How many profiles to read; None: 2,000, or 200 with profile-api.
     """
 
     space_id: str | None = None
@@ -60,7 +62,7 @@ class Sample:
 async def suggestion(settings: Settings, err: Screen, sample: Sample, *, json: bool) -> int:
     """Prints what a sample of a space holds, and a clusters file for it.
 
-    Returns 1 if there is nothing that clusters can be made of. Raises ConfigurationError that says what is in the way.
+    Returns 1 if no trait of the sample can be used for clusters. Raises ConfigurationError with the reason.
     """
     try:
         entries = await read_sample(settings, sample)

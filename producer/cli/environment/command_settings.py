@@ -49,7 +49,11 @@ def command_settings(err: Screen, *, uses_sandbox: bool = False) -> Settings:
 
 
 def found_settings(*, may_be_missing: bool = False) -> FoundSettings:
-    """The settings as far as they can be used, and where they came from. may_be_missing: as of `load_env_file`."""
+    """The settings as far as they can be used, and where they came from.
+
+    Args:
+        may_be_missing: As for `load_env_file`.
+    """
     env_file, file_error = NO_FILE, None
     try:
         env_file = load_env_file(os.environ, may_be_missing=may_be_missing)

@@ -14,7 +14,11 @@ from worker.models.schedule import ScheduleStatus, UnreadableSchedule
 
 
 def describe_schedule(status: ScheduleStatus, now: float) -> Iterator[Text]:
-    """A schedule in a few lines, with its next ticks in its own time zone. now: Unix seconds by the clock of Redis."""
+    """A schedule in a few lines, with its next ticks in its own time zone.
+
+    Args:
+        now: Unix seconds by the clock of Redis.
+    """
     schedule = status.schedule
     what = "preview" if schedule.request.plan_only else "sync"
     yield Text(f"{status.id}: {what} of {schedule.request.space_id} at '{schedule.cron}' ({schedule.timezone}).")
@@ -25,7 +29,11 @@ def describe_schedule(status: ScheduleStatus, now: float) -> Iterator[Text]:
 
 
 def schedule_table(schedules: Sequence[ScheduleStatus | UnreadableSchedule], now: float) -> Table:
-    """The schedules, a row each. now: as above."""
+    """The schedules, a row each.
+
+    Args:
+        now: Unix seconds by the clock of Redis.
+    """
     shown = Table(box=None, pad_edge=False)
     shown.add_column("Schedule", no_wrap=True)
     for name in ("Space", "Times", "Next", "Last tick"):

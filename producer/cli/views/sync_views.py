@@ -107,7 +107,11 @@ def describe_persona(cluster: ClusterResult, sync: Sync) -> str:
 def live_view(
     sync: Sync, rate: float | None, elapsed_s: float, found: Sequence[ClusterResult] | None = None
 ) -> RenderableType:
-    """A sync under way: one line of numbers, and its clusters as bars. found: its clusters, if they are known."""
+    """A sync under way: one line of numbers, and its clusters as bars.
+
+    Args:
+        found: Its clusters, if they are known.
+    """
     head = Text()
     head.append(sync.request.space_id, "bold")
     head.append(f"  {sync.status}", STYLES[sync.state])

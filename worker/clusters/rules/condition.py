@@ -99,7 +99,11 @@ class Condition(BaseModel):
         return found.union(*(part.words(trait) for _, part in self.parts))
 
     def faults(self, traits: Mapping[str, Trait], path: Path, depth: int = 1) -> Iterator[Fault]:
-        """Yield what does not fit the traits of the rules. path: path of this condition in the rules."""
+        """Yield what does not fit the traits of the rules.
+
+        Args:
+            path: Path of this condition in the rules.
+        """
         found = list(self._misfits(traits, path, depth))
         yield from found or self._contradictions(traits, path)
 

@@ -180,7 +180,11 @@ class Rules(BaseModel):
             yield from self.filter.faults(self._by_name, ("filter",))
 
     def cluster_faults(self, *, whole: bool = True) -> Iterator[Fault]:
-        """Yield what does not fit together in the clusters. whole: whether these are all traits and clusters."""
+        """Yield what does not fit together in the clusters.
+
+        Args:
+            whole: Whether these are all traits and clusters.
+        """
         for i, key in _repeated(list(self.cluster_keys)):
             yield Fault(("clusters", i, "key"), f"there is already a cluster {key} above: choose another key")
         deciding = frozenset().union(*(cluster.when.traits for cluster in self.clusters if cluster.when))

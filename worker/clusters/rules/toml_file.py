@@ -101,7 +101,12 @@ _BEGIN = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem of a file. line: from 1. field: such as `cluster growth, when.all.gt`; may be empty."""
+    """A problem of a file.
+
+    Attributes:
+        line: Number of the line, from 1.
+        field: The field, such as `cluster growth, when.all.gt`; may be empty.
+    """
 
     line: int
     field: str

@@ -82,7 +82,11 @@ class TraitSurvey:
 
 
 def survey_traits(entries: Sequence[object], *, as_of: float) -> TraitSurvey:
-    """Examine profiles as parsed from JSON. as_of: Unix seconds that ages of dates are relative to."""
+    """Examine profiles as parsed from JSON.
+
+    Args:
+        as_of: Unix seconds that ages of dates are relative to.
+    """
     traits = [found for entry in entries if isinstance(entry, dict) and isinstance(found := entry.get("traits"), dict)]
     profiles = sum(isinstance(entry, dict) for entry in entries)
     held = Counter(chain.from_iterable(_held(one) for one in traits))

@@ -33,7 +33,11 @@ _STAFF = frozenset(["staff", "internal", "employee", "test", "bot"])
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A proposal. text: the file; empty if the sample has no trait that clusters can be based on."""
+    """A proposal.
+
+    Attributes:
+        text: The file; empty if the sample has no trait that clusters can be based on.
+    """
 
     survey: TraitSurvey
     text: str
@@ -52,14 +56,22 @@ class _Trait:
 
 @dataclass(frozen=True, slots=True)
 class _Cluster:
-    """A proposed cluster. when: its condition as written in the file; None for everyone else."""
+    """A proposed cluster.
+
+    Attributes:
+        when: Its condition as written in the file; None for everyone else.
+    """
 
     key: str
     when: str | None
 
 
 def suggest(entries: Sequence[object], *, as_of: float) -> Suggestion:
-    """Propose a file for a sample of profiles. as_of: when the sample was read, in Unix seconds."""
+    """Propose a file for a sample of profiles.
+
+    Args:
+        as_of: When the sample was read, in Unix seconds.
+    """
     found = survey_traits(entries, as_of=as_of)
     traits = _traits(found)
     if not traits:

@@ -45,7 +45,11 @@ class ActiveListings:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Listed pages that have no slot yet. after: the position of the listing behind them."""
+    """Listed pages that have no slot yet.
+
+    Attributes:
+        after: The position of the listing behind them.
+    """
 
     work: BatchWork
     after: Listing

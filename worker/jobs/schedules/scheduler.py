@@ -25,7 +25,11 @@ _NEWER_S, _BROKEN_S = 2.0, 60.0
 
 
 class Scheduler:
-    """Handles the ticks of all schedules. store: finds and handles them."""
+    """Handles the ticks of all schedules.
+
+    Args:
+        store: The ticks that are due.
+    """
 
     def __init__(self, store: TickStore) -> None:
         self._store = store
@@ -48,7 +52,7 @@ class Scheduler:
     async def _handle(self, entry: DueTick, now: float) -> None:
         schedule = Schedule.from_stored(entry.document)
         following = schedule.times.next_after(now)
-        # Of several ticks that have come, the latest one stands for all.
+        # If several ticks have come, the latest one replaces the others.
         tick = max(entry.tick, schedule.times.latest_until(now) or 0.0)
         if entry.tick == 0 and tick <= entry.last_tick:  # the clock was set back: the tick was handled before
             await self._store.skip(schedule, entry.tick, None, following)

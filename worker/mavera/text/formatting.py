@@ -73,7 +73,11 @@ def describe_trait_definition(trait: Trait) -> str:
 
 
 def _describe(condition: Condition, rules: Rules, *, inner: bool) -> str:
-    """Describe a condition. inner: whether it is part of another one, so that several parts need brackets."""
+    """Describe a condition.
+
+    Args:
+        inner: Whether it is part of another one, so that several parts need brackets.
+    """
     if condition.not_ is not None:
         return f"not ({_describe(condition.not_, rules, inner=False)})"
     if condition.trait is not None:

@@ -61,7 +61,11 @@ def folder_opener(directory: Path | None) -> Opener:
 
 
 def _opened(file: str, path: Path, *, pipes: bool) -> FileIO:
-    """Opens `path`. pipes: whether it may be a pipe or a device, which can be read only once."""
+    """Opens `path`.
+
+    Args:
+        pipes: Whether it may be a pipe or a device, which can be read only once.
+    """
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode) or not (pipes or stat.S_ISREG(mode)):

@@ -22,7 +22,11 @@ IDLE_S = 60.0
 
 
 class OpenFiles:
-    """The open files of one worker. opener: opens a file."""
+    """The open files of one worker.
+
+    Args:
+        opener: Opens a file by its path.
+    """
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener

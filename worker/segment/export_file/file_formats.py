@@ -18,7 +18,12 @@ _EXPORT = "Export the profiles again as newline-delimited JSON"
 
 @dataclass(frozen=True)
 class FileFormat:
-    """A format that is not supported. name: completes "it is …"; fix: what to do, a sentence without its full stop."""
+    """A format that is not supported.
+
+    Attributes:
+        name: Completes "it is …".
+        fix: What to do, a sentence without its full stop.
+    """
 
     name: str
     fix: str

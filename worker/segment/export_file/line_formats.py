@@ -92,7 +92,12 @@ _TEXT = FileFormat("text that is not JSON", _CSV_FIX)
 
 @dataclass(frozen=True)
 class Judgement:
-    """A judgement of the first lines. certain: no further line can change it. format: None if it is supported."""
+    """A judgement of the first lines.
+
+    Attributes:
+        certain: Whether further lines cannot change it.
+        format: The unsupported format; None if the format is supported.
+    """
 
     certain: bool
     format: FileFormat | None = None

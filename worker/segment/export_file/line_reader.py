@@ -19,7 +19,9 @@ class LineReader:
     """Reads lines from `stream`, which is at its start. offset: where the next line begins. unfinished: whether the
     last line that was read is the last of the stream and has no end.
 
-    looks_ahead: whether to find out after each read if it was the last one; on a pipe that could wait for a long time.
+    Args:
+        looks_ahead: Whether to find out after each read if it was the last one; on a pipe that could wait for a long
+            time.
     """
 
     def __init__(self, stream: BufferedReader, *, looks_ahead: bool) -> None:

@@ -29,7 +29,12 @@ _MAGIC_BYTES = 12
 
 @dataclass(frozen=True)
 class FilePosition:
-    """The start of a line. offset: in uncompressed bytes; version: identifies the content of the file."""
+    """The start of a line.
+
+    Attributes:
+        offset: Its position in uncompressed bytes.
+        version: Identifies the content of the file.
+    """
 
     offset: int
     version: str
@@ -47,7 +52,11 @@ class FilePosition:
 
 @dataclass(frozen=True)
 class FilePage:
-    """Entries as they are in the file, and where the next ones begin; None at its end. merged: as in `ProfileRows`."""
+    """Entries as they are in the file, and where the next ones begin; None at its end.
+
+    Attributes:
+        merged: As for `ProfileRows`.
+    """
 
     entries: list[object]
     following: FilePosition | None
@@ -57,7 +66,9 @@ class FilePage:
 class NdjsonFile:
     """A file from `place` on (None: from its start). Every method blocks, and raises ApiError.
 
-    file: as the request names it; opener: opens it.
+    Args:
+        file: As the request names it.
+        opener: Opens it.
     """
 
     def __init__(self, file: str, opener: Opener, place: FilePosition | None) -> None:

@@ -13,7 +13,11 @@ _NULLS = frozenset({"", "null", "none", "nan", "nil", "\\n", "<null>", "undefine
 
 @dataclass(frozen=True)
 class ProfileRows:
-    """The entries of some lines. merged: number of profiles that are left out because they were merged into others."""
+    """The entries of some lines.
+
+    Attributes:
+        merged: Number of profiles that are left out because they were merged into others.
+    """
 
     entries: list[object]
     merged: int = 0

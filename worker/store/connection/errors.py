@@ -57,7 +57,11 @@ def replica_error() -> StoreUnusable:
 
 
 def foreign_key_error(found: str) -> StoreUnusable:
-    """That a key of ours holds something else. found: which key, and what it holds."""
+    """Returns the error that a key of this program has another type.
+
+    Args:
+        found: The key, and the type that it has.
+    """
     return StoreUnusable(
         f"Redis holds something that another program wrote: {found}", hint="Move it away, or set another REDIS_PREFIX."
     )

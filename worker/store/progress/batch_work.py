@@ -58,7 +58,11 @@ class NewBatch:
 
 @dataclass(frozen=True)
 class ListedBatch:
-    """A `NewBatch` as a script takes it. work: encoded."""
+    """A `NewBatch` as a script takes it.
+
+    Attributes:
+        work: The encoded work.
+    """
 
     key: BatchKey
     work: bytes

@@ -120,7 +120,11 @@ class StartedJob:
 
 
 class SilentSync(NamedTuple):
-    """A sync without a heartbeat for too long. state: None if the sync is not known any more."""
+    """A sync without a heartbeat for too long.
+
+    Attributes:
+        state: State of the sync; None if it is not known any more.
+    """
 
     sync_id: str
     state: SyncState | None

@@ -163,7 +163,8 @@ class Limiter:
     async def _reserve(self, near_s: float, unused: _Slot | None) -> tuple[float, _Slot | None]:
         """Reserves the next slot if it is at most `near_s` away; returns how far away it is, and the slot.
 
-        unused: a slot that is given back.
+        Args:
+            unused: The slot to give back.
         """
         scope, asked_at = self._scope, self._clock()
         limit, not_before = self._untold_limit, self._not_before

@@ -60,7 +60,7 @@ class ScheduleStore:
         return [one for one in read if one is not None]
 
     async def remove(self, schedule_id: str) -> bool:
-        """Removes a schedule; a sync that it has started goes on. False if it was not known."""
+        """Removes a schedule; a sync that it has started continues. Returns False if the schedule is not known."""
         answer = await scripts.remove(
             self._pool,
             schedule=keys.schedule(schedule_id),
@@ -109,7 +109,12 @@ class DueTick:
 
 @dataclass(frozen=True)
 class FiredTick:
-    """What became of a tick. result: None if another worker has handled it. sync_id: as of `ScheduleStatus`."""
+    """What became of a tick.
+
+    Attributes:
+        result: None if another worker has handled it.
+        sync_id: The sync that it started, or that it found running; may be empty.
+    """
 
     result: TickResult | None
     sync_id: str = ""
@@ -181,9 +186,16 @@ class TickStore:
                 return FiredTick(None)
 
     async def skip(self, schedule: Schedule, expected: float, tick: float | None, following: float | None) -> bool:
-        """Goes on to the next tick without a sync. tick: the one that was missed; None: there was none.
+        """Advances to the next tick without a sync.
 
-        False if another worker has handled the tick.
+        Args:
+            schedule: The schedule.
+            expected: Time of the tick that is stored as the next one, in Unix seconds.
+            tick: Time of the tick that was missed; None: no tick was missed.
+            following: Time of the tick after it; None: there is no further tick.
+
+        Returns:
+            False if another worker has handled the tick.
         """
         answer = await scripts.skip(
             self._pool,

@@ -32,7 +32,11 @@ Parse = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Answers:
-    """What a script may answer. parsers: word → parser of the parts after the word."""
+    """What a script may answer.
+
+    Attributes:
+        parsers: Word → parser of the parts after the word.
+    """
 
     parsers: Mapping[str, Callable[[Sequence[Any]], Any]]
 

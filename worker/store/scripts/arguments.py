@@ -30,7 +30,11 @@ Encoded = str | bytes | int
 
 
 class Shape(Protocol):
-    """The layout of one argument. size: number of its `ARGV` entries."""
+    """The layout of one argument.
+
+    Attributes:
+        size: Number of its `ARGV` entries.
+    """
 
     @property
     def size(self) -> int: ...
@@ -46,7 +50,11 @@ class Shape(Protocol):
 
 @dataclass(frozen=True)
 class Scalar:
-    """One entry. template: Lua expression with `{}` for the entry."""
+    """One entry.
+
+    Attributes:
+        template: Lua expression with `{}` for the entry.
+    """
 
     template: str = "{}"
     size: int = 1
@@ -60,7 +68,11 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Table:
-    """A dataclass. optional: None is allowed, and takes one entry more."""
+    """A dataclass.
+
+    Attributes:
+        optional: None is allowed, and takes one entry more.
+    """
 
     parts: tuple[tuple[str, Shape], ...]
     optional: bool = False
@@ -94,7 +106,11 @@ class Rows:
         return [entry for row in value for entry in self.shape.encode(row)]
 
     def lua(self, first: int) -> str:
-        """Returns a Lua expression of the list. first: number of the first entry, from 1."""
+        """Returns a Lua expression of the list.
+
+        Args:
+            first: Number of the first entry, from 1.
+        """
         row = self.shape.lua(lambda number: f"ARGV[at + {number}]" if number else "ARGV[at]")
         return (
             "(function()\n"

@@ -12,7 +12,11 @@ from worker.store.scripts.typed_script import Unchecked, lua_script
 
 @dataclass(frozen=True)
 class DeniedCommand:
-    """A command that the user of the connection may not run on a key. error: as Redis says it."""
+    """A command that the user of the connection may not run on a key.
+
+    Attributes:
+        error: The message of Redis.
+    """
 
     command: str
     key: str

@@ -14,21 +14,35 @@ from worker.store.scripts.typed_script import lua_script
 
 
 class Change(StrEnum):
-    """changed: another caller has changed it meanwhile, and nothing was written."""
+    """Answer to a change of a record or claim.
+
+    Attributes:
+        CHANGED: Another caller has changed it meanwhile, and nothing was written.
+    """
 
     OK = "ok"
     CHANGED = "changed"
 
 
 class Adoption(StrEnum):
-    """exists: the reference has another persona."""
+    """Answer to an adoption.
+
+    Attributes:
+        EXISTS: The reference has another persona.
+    """
 
     OK = "ok"
     EXISTS = "exists"
 
 
 class Renaming(StrEnum):
-    """changed: the record is another. exists: the new reference has a persona. doubt: the new reference has a claim."""
+    """Answer to a renaming.
+
+    Attributes:
+        CHANGED: The record has changed meanwhile.
+        EXISTS: The new reference has a persona.
+        DOUBT: The new reference has a claim.
+    """
 
     OK = "ok"
     CHANGED = "changed"

@@ -12,7 +12,11 @@ from worker.store.scripts.typed_script import Unchecked, lua_script
 
 @dataclass(frozen=True)
 class TakenEntry:
-    """A job that was taken. score: when it was due, as Redis writes it."""
+    """A job that was taken.
+
+    Attributes:
+        score: When it was due, as Redis writes it.
+    """
 
     job_id: bytes
     score: bytes
@@ -31,7 +35,8 @@ class DroppedEntry:
 class TakenEntries:
     """The outcome of a look at the queue. next_ms: until the next job may start, -1 if none may soon.
 
-    waits_for_suspect: a job that may kill workers runs alone here, or waits until this worker runs nothing.
+    Attributes:
+        waits_for_suspect: A job that may kill workers runs alone here, or waits until this worker runs nothing.
     """
 
     word: ClassVar[str] = "ok"

@@ -13,7 +13,12 @@ from worker.store.scripts.typed_script import lua_script
 
 
 class Addition(StrEnum):
-    """changed: the schedule existed, and has these options now. full: there are as many as there may be."""
+    """Answer to an addition.
+
+    Attributes:
+        CHANGED: The schedule existed, and has the new options now.
+        FULL: The number of schedules has reached its limit.
+    """
 
     CREATED = "created"
     CHANGED = "changed"
@@ -21,14 +26,23 @@ class Addition(StrEnum):
 
 
 class Removal(StrEnum):
-    """gone: the schedule is not known."""
+    """Answer to a removal.
+
+    Attributes:
+        GONE: The schedule is not known.
+    """
 
     OK = "ok"
     GONE = "gone"
 
 
 class Handled(StrEnum):
-    """changed: another worker has handled the tick. gone: the schedule is not known any more."""
+    """Answer to a worker that handles a tick.
+
+    Attributes:
+        CHANGED: Another worker has handled the tick.
+        GONE: The schedule is not known any more.
+    """
 
     OK = "ok"
     CHANGED = "changed"
@@ -44,7 +58,12 @@ class NotFired(StrEnum):
 
 @dataclass(frozen=True)
 class DueSchedule:
-    """A schedule whose tick has come. tick_ms: 0 if the tick must be computed anew. last_tick_ms: empty for none."""
+    """A schedule whose tick has come.
+
+    Attributes:
+        tick_ms: 0 if the tick must be computed anew.
+        last_tick_ms: Empty for none.
+    """
 
     id: bytes
     document: bytes
@@ -55,7 +74,11 @@ class DueSchedule:
 
 @dataclass(frozen=True)
 class DueSchedules:
-    """now: by the clock of Redis."""
+    """Schedules whose ticks have come.
+
+    Attributes:
+        now: Milliseconds by the clock of Redis.
+    """
 
     word: ClassVar[str] = "ok"
     now: int
@@ -64,7 +87,12 @@ class DueSchedules:
 
 @dataclass(frozen=True)
 class WatchedSchedule:
-    """A schedule whose syncs are watched. watched_ms: since when. overdue: `1` if it was overdue at the last check."""
+    """A schedule whose syncs are watched.
+
+    Attributes:
+        watched_ms: Since when, in milliseconds by the clock of Redis.
+        overdue: `1` if it was overdue at the last check.
+    """
 
     id: bytes
     document: bytes
@@ -74,7 +102,11 @@ class WatchedSchedule:
 
 @dataclass(frozen=True)
 class WatchedSchedules:
-    """now: by the clock of Redis."""
+    """Schedules whose syncs are watched.
+
+    Attributes:
+        now: Milliseconds by the clock of Redis.
+    """
 
     word: ClassVar[str] = "ok"
     now: int
@@ -187,7 +219,7 @@ async def skip(
     tick_ms: int | None,
     next_ms: int | None,
 ) -> Handled:
-    """Goes on to the next tick without a sync."""
+    """Advances to the next tick without a sync."""
 
 
 @lua_script("schedule/list_alerts")

@@ -17,7 +17,11 @@ from worker.store.scripts.typed_script import Unchecked, lua_script
 
 
 class Creation(StrEnum):
-    """repeated: this very call had created the sync before."""
+    """Answer to a creation.
+
+    Attributes:
+        REPEATED: This very call had created the sync before.
+    """
 
     CREATED = "created"
     REPEATED = "repeated"
@@ -32,7 +36,12 @@ class ExistingSync:
 
 
 class Continuation(StrEnum):
-    """changed: another call moved the sync meanwhile. gone: the sync is not known."""
+    """Answer to a call that continues a sync.
+
+    Attributes:
+        CHANGED: Another call changed the sync's state meanwhile.
+        GONE: The sync is not known.
+    """
 
     OK = "ok"
     CHANGED = "changed"
@@ -48,7 +57,11 @@ class BusySync:
 
 
 class Cancellation(StrEnum):
-    """gone: the sync is not known."""
+    """Answer to a cancellation.
+
+    Attributes:
+        GONE: The sync is not known.
+    """
 
     OK = "ok"
     GONE = "gone"
@@ -128,7 +141,11 @@ async def resume(
     account: str,
     attempts: tuple[JobPayload, ...],
 ) -> Continuation | BusySync:
-    """Continues a failed sync; with `restart`, from the first page. accept: no guard stops it."""
+    """Continues a failed sync; with `restart`, from the first page.
+
+    Args:
+        accept: Whether to override the guards.
+    """
 
 
 @lua_script("sync/apply")

@@ -60,7 +60,11 @@ Unchecked = Annotated[K, UNCHECKED]
 
 @dataclass(frozen=True)
 class KeyParameter:
-    """A parameter that is a key, or several (`many`). redis_type: as of `TYPE`; empty: not checked."""
+    """A parameter that is a key, or several (`many`).
+
+    Attributes:
+        redis_type: As for `TYPE`. Empty: not checked.
+    """
 
     name: str
     redis_type: str

@@ -34,7 +34,8 @@ class Revival(StrEnum):
 class DueEntry:
     """One entry that is due. slot: of a batch, empty for a sync. state: empty if the sync is not known.
 
-    batch: text of the slot.
+    Attributes:
+        batch: Text of the slot.
     """
 
     sync_id: bytes
@@ -46,7 +47,11 @@ class DueEntry:
 
 @dataclass(frozen=True)
 class DueEntries:
-    """A page of what is due. looked_at: entries in the page, of which some only wait in the queue."""
+    """A page of what is due.
+
+    Attributes:
+        looked_at: Entries in the page, of which some only wait in the queue.
+    """
 
     word: ClassVar[str] = "ok"
     looked_at: int
@@ -55,7 +60,12 @@ class DueEntries:
 
 @dataclass(frozen=True)
 class WatchLock:
-    """granted: whether the caller may look. set_back_ms: by how much the clock of Redis was set back; 0: it was not."""
+    """Answer to a watchdog that asks for its turn.
+
+    Attributes:
+        granted: Whether the caller may look.
+        set_back_ms: Milliseconds by which the clock of Redis was set back; 0 if it was not.
+    """
 
     word: ClassVar[str] = "ok"
     granted: bool

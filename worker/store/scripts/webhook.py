@@ -12,7 +12,13 @@ from worker.store.scripts.typed_script import lua_script
 
 @dataclass(frozen=True)
 class TakenEvent:
-    """An event that was taken. kind: `sync`, or its type. document: empty for a sync. attempt: from 1."""
+    """An event that was taken.
+
+    Attributes:
+        kind: `sync`, or its type.
+        document: The event as JSON; empty for a sync.
+        attempt: Number of the delivery attempt, from 1.
+    """
 
     id: str
     kind: str

@@ -173,7 +173,11 @@ class JobSyncStore(SyncReader):
         return replace(listing, seq=listing.seq + 1, free_slots=found.slots)
 
     async def heartbeat(self, lease: LeaseGrant, *, note: str = "", for_s: float = 0.0) -> None:
-        """Says that the job is alive. for_s: seconds more than usual for which it will not say so again."""
+        """Writes the job's heartbeat.
+
+        Args:
+            for_s: Additional seconds until the job's next heartbeat.
+        """
         await sync_scripts.heartbeat(
             self._pool,
             sync=keys.sync(lease.sync_id),

@@ -75,7 +75,11 @@ async def take_census(pool: StorePool) -> SyncCensus:
 
 
 async def _last_complete(pool: StorePool, identities: Mapping[str, str]) -> dict[str, float]:
-    """The newest entry of each history, by space. identities: each with the id of one of its syncs."""
+    """The newest entry of each history, by space.
+
+    Args:
+        identities: Each with the id of one of its syncs.
+    """
     if not identities:
         return {}
     async with pool.pipeline(transaction=False) as pipe:

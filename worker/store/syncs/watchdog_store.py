@@ -40,8 +40,10 @@ class WatchdogStore:
     async def lock_watch(self, for_s: float, furthest_s: float = 3600.0) -> bool:
         """Takes the lock of the watchdog, which no other worker gets for `for_s` seconds.
 
-        With it, times are repaired that a clock which was set back has left in the future. furthest_s: seconds beyond
-        which nothing is put off.
+        With it, times are repaired that a clock which was set back has left in the future.
+
+        Args:
+            furthest_s: Seconds beyond which nothing is put off.
         """
         lock = await watchdog_scripts.lock_watch(
             self._pool,
@@ -94,7 +96,8 @@ class WatchdogStore:
     ) -> Revival:
         """Gives a silent sync its next job, or fails it with `message` after `max_revivals` without progress.
 
-        spread_s: seconds that the job waits, from the second revival on.
+        Args:
+            spread_s: Seconds that the job waits, from the second revival on.
         """
         return await watchdog_scripts.revive_sync(
             self._pool,
@@ -116,7 +119,8 @@ class WatchdogStore:
     ) -> Revival:
         """Gives a silent batch its next attempt, or fails its sync with `message` after `max_lost` lost attempts.
 
-        spread_s: seconds that the job waits, from the second lost attempt on.
+        Args:
+            spread_s: Seconds that the job waits, from the second lost attempt on.
         """
         return await watchdog_scripts.revive_batch(
             self._pool,

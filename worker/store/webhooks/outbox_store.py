@@ -63,7 +63,11 @@ class OutboxStatus:
 
 
 class OutboxStore:
-    """The outbox of an account, and that of syncs without one. account: `account_name`; empty: only the latter."""
+    """The outbox of an account, and that of syncs without one.
+
+    Args:
+        account: As `account_name` returns it; empty: only the outbox of syncs without an account.
+    """
 
     def __init__(self, pool: StorePool, account: str = "") -> None:
         self._pool = pool
@@ -79,7 +83,7 @@ class OutboxStore:
             await pipe.execute()
 
     async def take(self, count: int, hold_s: float) -> list[PendingEvent]:
-        """Takes events that are due; nobody else gets them for `hold_s` seconds."""
+        """Takes events that are due; no other caller gets them for `hold_s` seconds."""
         taken: list[PendingEvent] = []
         for account in self._accounts:
             found = await scripts.take_events(

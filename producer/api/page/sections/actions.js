@@ -83,7 +83,7 @@ function resumeDialog(sync) {
   if (sync.error.code === "over_budget") fields.push(limitField);
   return {
     title: "Resume this sync?",
-    text: "It goes on where it stopped.",
+    text: "It continues where it stopped.",
     fields,
     label: "Resume",
     run: () => {

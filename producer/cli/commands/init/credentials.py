@@ -128,7 +128,7 @@ class Credentials:
         return values
 
     def _obtain(self, credential: Credential) -> None:
-        """Asks for a credential, unless the environment or a file of its own has it."""
+        """Asks for a credential, unless the environment or a secret file has it."""
         if self._questions is None:
             return
         known = getattr(self.settings, credential.setting)
@@ -143,7 +143,11 @@ class Credentials:
         self._ask(credential, keep=f"Enter keeps {kept}" if known else "")
 
     def _ask(self, credential: Credential, *, keep: str) -> None:
-        """Asks until a well-formed value is typed. keep: what an empty answer means; empty: ask again."""
+        """Asks until a well-formed value is typed.
+
+        Args:
+            keep: What an empty answer means; if empty, the question is asked again.
+        """
         assert self._questions is not None
         prompt = f"{credential.title}{f' [{keep}]' if keep else ''}: "
         while True:

@@ -109,7 +109,7 @@ def test_a_page_without_any_deciding_trait_is_a_failure() -> None:
 @pytest.mark.parametrize(
     ("limit", "rate", "verdict", "text"),
     [
-        (None, 60, "ok", "does not say its limit"),
+        (None, 60, "ok", "does not report its limit"),
         (60, 60, "ok", "tier Starter"),
         (240, 60, "ok", "tier Professional"),
         (60, 120, "warn", "tier Starter"),
