@@ -98,7 +98,8 @@ def test_the_commands_add_show_pause_and_remove_a_schedule() -> None:
     assert json.loads(run("list", "--json")) == []
 
 
-async def test_without_redis_a_worker_of_the_state_directory_fires_schedules(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", ["worker", "serve --port 0"])
+async def test_without_redis_a_worker_of_the_state_directory_fires_schedules(tmp_path: Path, words: str) -> None:
     spaces = {"spa": SpaceSpec(60, "recipe")}
     async with Sandbox(SandboxOptions(spaces=spaces)) as sandbox:
         env = environment(None, sandbox, SEGMENT_PERSONAS_HOME=str(tmp_path / "state"))
@@ -109,8 +110,8 @@ async def test_without_redis_a_worker_of_the_state_directory_fires_schedules(tmp
         assert "only while one of these commands runs" in added.err
         async with state_pool(load_settings(segment_personas_home=tmp_path / "state")) as pool:
             await come_due(pool, json.loads(added.out)["schedule_id"])
-        worker = await Command.start("worker", env=env)
-        await worker.until("started")
+        worker = await Command.start(*words.split(), env=env)
+        await worker.until("is started")
         (row,) = json.loads((listed := await cli("schedule", "list", "--json", env=env)).out)
         assert listed.err == ""
         done = await cli("status", row["last_sync_id"], "--follow", "--json", env=env)
