@@ -11,7 +11,7 @@ from aiohttp import web
 from producer.sandbox.fault_answers import json_response
 from producer.sandbox.faults import Fault
 from producer.sandbox.segment.pages import to_json
-from producer.sandbox.state import State
+from producer.sandbox.state import SandboxState
 
 PREFIX = "/_sandbox"
 
@@ -20,7 +20,7 @@ class Admin:
     """`GET /state` (`?entries=true` adds the log), `POST` and `DELETE /faults`, `POST /options`,
     `DELETE /personas/{id}`. A bad body is answered with 400 and a sentence."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: SandboxState) -> None:
         self._state = state
 
     async def handle(self, request: web.BaseRequest, path: str, query: Mapping[str, str]) -> web.Response:
@@ -57,7 +57,7 @@ class Admin:
         return json_response(b"{}")
 
 
-def snapshot(state: State, entries: bool) -> dict[str, Any]:
+def snapshot(state: SandboxState, entries: bool) -> dict[str, Any]:
     """The state as JSON: `personas`, `posts`, `patches`, `counts` (route to status to number), `arrived`,
     `credits`."""
     journal = state.journal

@@ -31,7 +31,7 @@ def encode(place: Place, scope: str) -> str:
 
 
 def decode(cursor: str, scope: str) -> Place | None:
-    """The place that a cursor stands for, or None if it is not one of this scope's."""
+    """Returns the place of a cursor, or None if the cursor does not belong to this scope."""
     if len(cursor) != 20 or not cursor.isascii() or not cursor.isalnum():
         return None
     try:

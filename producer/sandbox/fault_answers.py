@@ -1,4 +1,4 @@
-"""How faults look on the wire: cut connections, bodies that never end, answers that are no JSON.
+"""The answers of faults: cut connections, endless bodies, answers that are not JSON.
 
 Works on aiohttp's low-level requests, whose transport can be cut in the middle of an answer.
 """
@@ -63,7 +63,7 @@ async def oversize(request: web.BaseRequest, size_mb: int) -> web.StreamResponse
             await response.write(_FILLER)
         await response.write(b'{}],"cursor":null}}')
     except ConnectionError:
-        cut(request)  # the reader has had enough, as it should
+        cut(request)  # the reader has closed the connection
     return response
 
 
@@ -100,12 +100,17 @@ def redirect(request: web.BaseRequest, fault: Fault, host: str, port: int) -> we
     return web.Response(status=status, headers={"Location": target})
 
 
-async def before(
+async def answer_fault(
     fault: Fault, request: web.BaseRequest, cleared: asyncio.Event, host: str, port: int
 ) -> web.StreamResponse | None:
-    """The answer of a fault that comes instead of the API's; None if the request is to go on.
+    """Returns the answer of a fault, or None if the API answers the request.
 
-    `cleared` is set when faults are cleared or the sandbox stops.
+    Args:
+        fault: The fault.
+        request: The request.
+        cleared: Set when faults are cleared or the sandbox stops.
+        host: The host of the sandbox.
+        port: The port of the sandbox.
     """
     match fault.kind:
         case "drop":
@@ -141,7 +146,7 @@ async def _wait(event: asyncio.Event, seconds: float | None) -> None:
 
 
 def _bomb(size_mb: int) -> bytes:
-    # A block that ends in a full flush can be repeated as it is, so that 300 MB are never in memory here.
+    # A block that ends in a full flush can be repeated, so that 300 MB are never in memory here.
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     block = packer.compress(_FILLER) + packer.flush(zlib.Z_FULL_FLUSH)
     start = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)

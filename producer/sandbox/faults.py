@@ -1,8 +1,7 @@
 """What can go wrong, on which requests, and how often.
 
-A fault is a value; the book counts the requests that each one matches and says which fault, if any, this
-request meets. How a fault looks on the wire is in `wire`; those that change what an API does are in `segment`
-and `mavera`.
+A fault is a value. The registry counts the requests that each fault matches, and chooses the fault of a request. The
+answers of faults are in `fault_answers`; faults that change what an API does are in `segment` and `mavera`.
 """
 
 from __future__ import annotations
@@ -54,18 +53,18 @@ class Fault:
         space: a space id. None: all.
         page: the number of the page (from 0, of the page size in use) in a list of profiles. None: all.
         profile: the number (from 0) of the profile whose traits are asked for (profile-api). None: all.
-    Which of those it befalls (all of them if none is given):
+    Which of those requests it changes (all of them if none is given):
         at: the n-th (from 1), and those after it as long as `times` lasts; `times` is then 1 unless given.
         every: each k-th.
         probability: this share, decided by `seed`, so that a run can be repeated.
         times: at most so many altogether. 0: no end.
-        for_s: for so many seconds from the first request that it befalls. None: no end.
+        for_s: for so many seconds from the first request that it changes. None: no end.
     What happens:
         status: answers `status` with `code` and a `body` of `json` or `html`; `retry_after` is put into the
-            header as it is, except that `date:+5` and `date:-60` become the HTTP date so many seconds from
+            header unchanged, except that `date:+5` and `date:-60` become the HTTP date so many seconds from
             now.
         drop: the connection is cut instead of an answer. truncate: half-way through the answer.
-        body: 200 with `content` as it is.
+        body: 200 with `content`.
         hang: no answer for `seconds` (None: until faults are cleared), then the connection is cut.
         hold: the request is taken up only when faults are cleared. slow: only after `seconds`.
         html, invalid_json: 200 with such a body. not_finite: the first `ltv` of a page is `token` (`NaN`,
@@ -74,7 +73,7 @@ class Fault:
         redirect: `status` 302 to `location`: `same` (this host, where it is answered), `other` (another name
             for this host; see `Journal.elsewhere`), or a URL.
         cursor_loop: the next cursor of a page leads back so that the cursors repeat with `period`.
-        empty_pages: this page and `count` - 1 after it are empty but have new cursors, then the list goes on.
+        empty_pages: this page and `count` - 1 after it are empty but have new cursors, then the list continues.
             0: no end.
         expired_cursor: 400 with `code` for a request that brings a cursor; requests without one do not match.
         created_lost: the persona is created (or updated), then the connection is cut. created_error: then
@@ -124,7 +123,12 @@ class Fault:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """TypeError if `value` is no object, ValueError if its fields are not those of a fault."""
+        """Returns the fault of a JSON object.
+
+        Raises:
+            TypeError: `value` is not an object.
+            ValueError: Its fields are not those of a fault.
+        """
         if not isinstance(value, Mapping):
             raise TypeError("a fault is a JSON object")
         fields: dict[str, Any] = {str(key): item for key, item in value.items()}
@@ -135,8 +139,8 @@ class Fault:
         return cls(**fields)
 
 
-class Asked(NamedTuple):
-    """What a fault can match of a request."""
+class RequestFacts(NamedTuple):
+    """The parts of a request that a fault can match; as in `Fault`."""
 
     api: Api
     route: str
@@ -148,36 +152,41 @@ class Asked(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Counted:
+class _FaultCounter:
     fault: Fault
     seen: int = 0
     fired: int = 0
     first_at: float = 0.0
 
 
-class FaultBook:
-    """The faults in force, with how often each has been met."""
+class FaultRegistry:
+    """The faults in force, with the number of requests that each has matched and changed.
+
+    Args:
+        faults: The faults in force from the start.
+        clock: Returns monotonic seconds.
+    """
 
     def __init__(self, faults: Iterable[Fault] = (), clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._counted = [_Counted(fault) for fault in faults]
+        self._counted = [_FaultCounter(fault) for fault in faults]
 
     def __bool__(self) -> bool:
         return bool(self._counted)
 
     def add(self, fault: Fault) -> None:
-        """Puts a fault in force; it counts requests from now on."""
-        self._counted.append(_Counted(fault))
+        """Adds a fault; it counts requests from now on."""
+        self._counted.append(_FaultCounter(fault))
 
     def clear(self) -> None:
         """Ends all faults."""
         self._counted.clear()
 
-    def meet(self, asked: Asked) -> Fault | None:
-        """Counts the request for every fault that it matches; the first that is due befalls it."""
+    def choose_fault(self, request: RequestFacts) -> Fault | None:
+        """Counts the request for every fault that it matches, and returns the first one that is due."""
         chosen: Fault | None = None
         for counted in self._counted:
-            if not _matches(counted.fault, asked):
+            if not _matches(counted.fault, request):
                 continue
             counted.seen += 1
             if chosen is None and _due(counted) and not self._over(counted):
@@ -185,7 +194,7 @@ class FaultBook:
                 chosen = counted.fault
         return chosen
 
-    def _over(self, counted: _Counted) -> bool:
+    def _over(self, counted: _FaultCounter) -> bool:
         if counted.fault.for_s is None:
             return False
         now = self._clock()
@@ -194,19 +203,19 @@ class FaultBook:
         return now - counted.first_at >= counted.fault.for_s
 
 
-def _matches(fault: Fault, asked: Asked) -> bool:
+def _matches(fault: Fault, request: RequestFacts) -> bool:
     return (
-        fault.api == asked.api
-        and fault.route in (None, asked.route)
-        and fault.method in (None, asked.method)
-        and fault.space in (None, asked.space)
-        and fault.page in (None, asked.page)
-        and fault.profile in (None, asked.profile)
-        and (fault.kind != "expired_cursor" or asked.has_cursor)
+        fault.api == request.api
+        and fault.route in (None, request.route)
+        and fault.method in (None, request.method)
+        and fault.space in (None, request.space)
+        and fault.page in (None, request.page)
+        and fault.profile in (None, request.profile)
+        and (fault.kind != "expired_cursor" or request.has_cursor)
     )
 
 
-def _due(counted: _Counted) -> bool:
+def _due(counted: _FaultCounter) -> bool:
     fault = counted.fault
     most = fault.times if fault.times is not None else 1 if fault.at is not None else 0
     if most and counted.fired >= most:

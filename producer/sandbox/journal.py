@@ -1,4 +1,4 @@
-"""What was asked of the sandbox: counts by route and status, times, and a way to wait for a request.
+"""The log of requests to the sandbox: counts by route and status, times, and a way to wait for a request.
 
 A test that waits for the n-th request needs no sleep. Times are `time.monotonic()`, which processes on one
 machine share.
@@ -44,7 +44,7 @@ class Journal:
         self.answered: Counter[tuple[str, int]] = Counter()
         self.entries: deque[Entry] = deque(maxlen=_KEPT)
         self.elsewhere: deque[tuple[str, bool]] = deque(maxlen=1000)
-        self._moved: asyncio.Event | None = None
+        self._changed: asyncio.Event | None = None
 
     def arrive(self, route: str) -> float:
         """Counts an arrival; returns its time."""
@@ -78,22 +78,22 @@ class Journal:
     async def wait_arrived(self, route: str, count: int = 1) -> None:
         """Returns once `count` requests of a route have come in, however long it takes."""
         while self.arrived[route] < count:
-            await self._next()
+            await self._wait_for_change()
 
     async def wait_answered(self, route: str, count: int = 1, status: int | None = None) -> None:
         """Returns once `count` requests of a route have been answered, however long it takes."""
         while self.count(route, status) < count:
-            await self._next()
+            await self._wait_for_change()
 
-    async def _next(self) -> None:
-        if self._moved is None:
-            self._moved = asyncio.Event()
-        await self._moved.wait()
+    async def _wait_for_change(self) -> None:
+        if self._changed is None:
+            self._changed = asyncio.Event()
+        await self._changed.wait()
 
     def _wake(self) -> None:
-        if self._moved is not None:
-            self._moved.set()
-            self._moved = None
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
 
 def _covers(wanted: str | None, route: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a sandbox is told before it starts: spaces, credentials, latencies, limits, faults."""
+"""Options of a sandbox: spaces, credentials, latencies, limits, faults."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class SandboxOptions:
         mavera_limit: requests a key may make in any sliding minute; None: no limit and no `X-RateLimit-*`
             headers.
         segment_window_s, mavera_window_s: the lengths of those windows, for tests that cannot wait a minute.
-        credits: None for no end of them; each creation takes 300, and 402 is the answer when fewer are left.
+        credits: credit balance; None: unlimited. Each creation takes 300, and 402 is the answer when fewer are left.
         auto_recharge: credits that are added when a creation finds too few left; None: auto-recharge is off.
         usage_limit: most credits that the account may use in a billing period, of which `/usage` tells; a
             creation beyond it is answered with 402; None: no limit.
@@ -70,8 +70,8 @@ class SandboxOptions:
         mavera_next_cursor: False: a full page of the list carries no cursor, as in the documented body.
         mavera_shown: how many characters of a description Mavera's list shows; 0: it has no descriptions; None: all.
             A search covers all of them nevertheless.
-        mavera_reads: False: a persona cannot be read by its id, which the documentation does not know.
-        mavera_odd_rows: whether Mavera's list begins with rows that are no personas, or lack what a persona has.
+        mavera_reads: False: a persona cannot be read by its id (the documentation has no such route).
+        mavera_odd_rows: whether Mavera's list begins with rows that are not personas, or lack fields of one.
         stock_personas: how many personas that are not custom Mavera lists from the start.
         faults: what goes wrong.
     """
@@ -118,7 +118,7 @@ class SandboxOptions:
         return self.spaces.get(space_id, self.default_space)
 
     def segment_latency_s(self, *, with_traits: bool) -> float:
-        """What is added to an answer of Segment."""
+        """Returns the latency of an answer of Segment, in seconds."""
         if with_traits or self.listing_latency_s is None:
             return self.latency_s
         return self.listing_latency_s

@@ -9,9 +9,15 @@ from time import time
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a request met: whether it is let through, the limit, how many more would be, and the seconds until
-    one more is."""
+class RateLimitDecision:
+    """The decision on one request.
+
+    Attributes:
+        allowed: Whether the request is answered.
+        limit: Requests that are allowed in a window.
+        remaining: Requests that are still allowed in this window.
+        retry_in_s: Seconds until one more request is allowed.
+    """
 
     allowed: bool
     limit: int
@@ -36,8 +42,8 @@ class SlidingWindow:
         self.window_s = window_s
         self._times: deque[float] = deque()
 
-    def hit(self, now: float) -> Verdict:
-        """Judges a request at `now` (seconds, any clock that never goes back)."""
+    def hit(self, now: float) -> RateLimitDecision:
+        """Counts a request at `now` (monotonic seconds) unless it is refused."""
         times = self._times
         while times and times[0] <= now - self.window_s:
             times.popleft()
@@ -45,4 +51,4 @@ class SlidingWindow:
         if allowed:
             times.append(now)
         retry_in = times[0] + self.window_s - now if times else self.window_s
-        return Verdict(allowed, self.limit, self.limit - len(times), retry_in)
+        return RateLimitDecision(allowed, self.limit, self.limit - len(times), retry_in)

@@ -1,6 +1,6 @@
 """The server: one port for both APIs and the admin routes, on aiohttp's low-level server (no router).
 
-Handlers are not cancelled when their client goes away: what a request was to change, it changes.
+Handlers are not cancelled when their client disconnects: a request takes effect anyway.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote
 from aiohttp import web
 
 from producer.sandbox.admin import PREFIX, Admin
-from producer.sandbox.fast_lane import FastLane
+from producer.sandbox.fast_path import FastPath
 from producer.sandbox.fault_answers import json_response
 from producer.sandbox.faults import Fault
 from producer.sandbox.journal import Journal
@@ -24,7 +24,7 @@ from producer.sandbox.mavera.mavera_api import Mavera
 from producer.sandbox.mavera.personas import Persona
 from producer.sandbox.options import SandboxOptions
 from producer.sandbox.segment.segment_api import Segment
-from producer.sandbox.state import State
+from producer.sandbox.state import SandboxState
 
 _SHUTDOWN_S = 0.05
 
@@ -35,24 +35,32 @@ class Sandbox:
         async with Sandbox(SandboxOptions({"spa_1": SpaceSpec(60)})) as box:
             ...  # box.segment_url, box.mavera_url
 
-    Attributes are valid inside the context. OSError if the port is taken.
+    Attributes are valid inside the context.
+
+    Args:
+        options: Options of the sandbox.
+        host: Address to listen on.
+        port: Port to listen on; 0: any free one.
+
+    Raises:
+        OSError: On entering, if the port is taken.
     """
 
     def __init__(self, options: SandboxOptions, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._state = State(options)
+        self._state = SandboxState(options)
         self._segment = Segment(self._state)
         self._mavera = Mavera(self._state)
         self._admin = Admin(self._state)
         self._host, self._port = host, port
 
     async def __aenter__(self) -> Self:
-        slow = web.Server(self._handle, access_log=None)
-        lane = FastLane(self._state, self._segment.inline, slow)
-        factory = lane if self._state.options.prebuilt else slow
+        aiohttp_server = web.Server(self._handle, access_log=None)
+        fast_path = FastPath(self._state, self._segment.inline, aiohttp_server)
+        factory = fast_path if self._state.options.prebuilt else aiohttp_server
         loop = asyncio.get_running_loop()
         listener = await loop.create_server(factory, self._host, self._port, backlog=1024)
-        self._stop = partial(self._shut, listener, slow, lane)
-        everywhere = self._host in ("", "0.0.0.0")  # listening there, but nobody can be sent there
+        self._stop = partial(self._shut, listener, aiohttp_server, fast_path)
+        everywhere = self._host in ("", "0.0.0.0")  # a client cannot connect to this address
         self._state.host = "127.0.0.1" if everywhere else self._host
         self._state.port = listener.sockets[0].getsockname()[1]
         return self
@@ -104,7 +112,7 @@ class Sandbox:
 
     @property
     def journal(self) -> Journal:
-        """What was asked, counted and timed."""
+        """The requests, counted and timed."""
         return self._state.journal
 
     @property
@@ -114,15 +122,15 @@ class Sandbox:
 
     @property
     def credits(self) -> int | None:
-        """Credits left; None for no end of them."""
+        """Credits left; None: unlimited."""
         return self._state.credits
 
     def add_fault(self, fault: Fault) -> None:
-        """Puts a fault in force; it counts requests from now on."""
+        """Adds a fault; it counts requests from now on."""
         self._state.faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Ends all faults; requests that `hang` are cut, those on `hold` go on."""
+        """Ends all faults; requests that `hang` are cut, those on `hold` continue."""
         self._state.clear_faults()
 
     def set_options(self, **changes: Any) -> None:
@@ -130,19 +138,19 @@ class Sandbox:
         self._state.change(changes)
 
     def add_persona(self, fields: Mapping[str, Any]) -> Persona:
-        """Makes a persona behind the program's back, as somebody would by hand; it costs nothing here."""
+        """Adds a persona as a user of Mavera would by hand; it costs nothing here."""
         return self._state.personas.create(dict(fields), time(), 0.0, None)
 
     def delete_persona(self, persona_id: str) -> bool:
-        """Deletes a persona behind the program's back; False if there is none."""
+        """Deletes a persona as a user of Mavera would; returns False if it does not exist."""
         return self._state.personas.delete(persona_id)
 
-    async def _shut(self, listener: asyncio.Server, slow: web.Server, lane: FastLane) -> None:
+    async def _shut(self, listener: asyncio.Server, aiohttp_server: web.Server, fast_path: FastPath) -> None:
         listener.close()
         await self._state.stop()
-        slow.pre_shutdown()
-        await slow.shutdown(_SHUTDOWN_S)
-        lane.close()
+        aiohttp_server.pre_shutdown()
+        await aiohttp_server.shutdown(_SHUTDOWN_S)
+        fast_path.close()
         await listener.wait_closed()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -153,7 +161,7 @@ class Sandbox:
         if path.startswith("/_moved/"):
             path = path.removeprefix("/_moved")
         if path.startswith("/spaces/") and request.headers.get("Authorization", "").startswith("Basic "):
-            path = "/v1" + path  # one base URL serves both dialects: the credentials tell which one is spoken
+            path = "/v1" + path  # one base URL serves both dialects; the credentials decide
         if path.startswith(("/spaces/", "/v1/")):
             return await self._segment.handle(request, path, query)
         if path.startswith("/api/v1/"):

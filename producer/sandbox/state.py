@@ -12,22 +12,26 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from producer.sandbox.fault_answers import before
-from producer.sandbox.faults import Asked, Fault, FaultBook
+from producer.sandbox.fault_answers import answer_fault
+from producer.sandbox.faults import Fault, FaultRegistry, RequestFacts
 from producer.sandbox.journal import Journal
 from producer.sandbox.mavera.personas import Personas
 from producer.sandbox.options import SandboxOptions
-from producer.sandbox.rate_limit import SlidingWindow, Verdict
+from producer.sandbox.rate_limit import RateLimitDecision, SlidingWindow
 
 
-class State:
-    """The one mutable thing. `host` and `port` are known once the sandbox listens."""
+class SandboxState:
+    """All mutable state of a sandbox. `host` and `port` are set once the sandbox listens.
+
+    Args:
+        options: The options at the start.
+    """
 
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
         self.credits = options.credits
         self.credits_used = 0
-        self.faults = FaultBook(options.faults)
+        self.faults = FaultRegistry(options.faults)
         self.journal = Journal()
         self.personas = Personas(options.stock_personas)
         self.host = ""
@@ -36,17 +40,17 @@ class State:
         self._windows: dict[str, SlidingWindow] = {}
         self._numbers = count(1)
         self._prefix = uuid4().hex[:8]
-        self._chance = random.Random(0)
+        self._random = random.Random(0)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def request_id(self) -> str:
         """A new value for the `Request-Id` header."""
         return f"req_{self._prefix}_{next(self._numbers):x}"
 
-    async def travel(self) -> None:
-        """The way of a request to Segment."""
+    async def delay_arrival(self) -> None:
+        """Waits for the random time that a request to Segment takes to arrive (`jitter_s`)."""
         if self.options.jitter_s:
-            await asyncio.sleep(self._chance.uniform(0, self.options.jitter_s))
+            await asyncio.sleep(self._random.uniform(0, self.options.jitter_s))
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Changes options while serving; ValueError as `SandboxOptions.changed`."""
@@ -75,7 +79,7 @@ class State:
         self._cleared.set()
         self._cleared = asyncio.Event()
 
-    def hit(self, scope: str, limit: int | None, window_s: float, now: float) -> Verdict | None:
+    def hit(self, scope: str, limit: int | None, window_s: float, now: float) -> RateLimitDecision | None:
         """Counts a request against the limit of its scope; None if there is no limit."""
         if limit is None:
             return None
@@ -84,22 +88,22 @@ class State:
             window = self._windows[scope] = SlidingWindow(limit, window_s)
         return window.hit(now)
 
-    def meet(self, asked: Asked) -> Fault | None:
-        """The fault that befalls a request, if any."""
-        return self.faults.meet(asked) if self.faults else None
+    def choose_fault(self, request: RequestFacts) -> Fault | None:
+        """Returns the fault of a request, if any."""
+        return self.faults.choose_fault(request) if self.faults else None
 
-    async def before(self, fault: Fault, request: web.BaseRequest) -> web.StreamResponse | None:
-        """As `wire.before`."""
-        return await before(fault, request, self._cleared, self.host, self.port)
+    async def answer_fault(self, fault: Fault, request: web.BaseRequest) -> web.StreamResponse | None:
+        """Returns the answer of a fault, as `fault_answers.answer_fault` does."""
+        return await answer_fault(fault, request, self._cleared, self.host, self.port)
 
-    def later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Does `work` although its request is over; it is dropped when the sandbox stops."""
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs `work` beyond the end of its request; it is cancelled when the sandbox stops."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Lets go of everything that waits."""
+        """Ends all waiting requests and background work."""
         self.clear_faults()
         tasks = list(self._tasks)
         for task in tasks:

@@ -2,7 +2,7 @@
 
 A repeated POST makes, and charges, another persona.
 
-What a request changes is changed once its latency has passed, whether or not the client is still there.
+A request takes effect after its latency, whether or not the client is still connected.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from aiohttp import web
 
 from producer.sandbox.cursors import Place, decode, encode
 from producer.sandbox.fault_answers import cut, html_response, json_response, retry_after, truncated
-from producer.sandbox.faults import Asked, Fault
+from producer.sandbox.faults import Fault, RequestFacts
 from producer.sandbox.mavera.personas import CREATION_CREDITS, Persona
 from producer.sandbox.segment.pages import to_json
-from producer.sandbox.state import State
+from producer.sandbox.state import SandboxState
 
 _PATH = "/api/v1/personas"
 _USAGE_PATH = "/api/v1/usage"
@@ -64,7 +64,7 @@ _ODD_ROWS: tuple[Any, ...] = (
 class Mavera:
     """Answers everything under `/api/v1/personas`, and `/api/v1/usage`."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: SandboxState) -> None:
         self._state = state
 
     async def handle(self, request: web.BaseRequest, path: str, query: Mapping[str, str]) -> web.StreamResponse:
@@ -77,9 +77,9 @@ class Mavera:
         route = "mavera." + action
         at = state.journal.arrive(route)
         key = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-        verdict = state.hit("mavera:" + key, options.mavera_limit, options.mavera_window_s, monotonic())
-        if verdict is not None and not verdict.allowed:
-            response: web.StreamResponse = _error(429, "Rate limit exceeded", retry_in_s=verdict.retry_in_s)
+        decision = state.hit("mavera:" + key, options.mavera_limit, options.mavera_window_s, monotonic())
+        if decision is not None and not decision.allowed:
+            response: web.StreamResponse = _error(429, "Rate limit exceeded", retry_in_s=decision.retry_in_s)
         elif options.mavera_key is not None and key != options.mavera_key:
             code = "invalid_api_key" if key else "missing_api_key"
             response = _error(401, "The API key is missing or not valid", code=code)
@@ -87,43 +87,43 @@ class Mavera:
             response = _error(404, f"No route {request.method} {path}")
         else:
             response = await self._answer(request, action, persona_id, query)
-        if not response.prepared and verdict is not None:
-            response.headers.update(verdict.headers())
+        if not response.prepared and decision is not None:
+            response.headers.update(decision.headers())
         state.journal.answer(at, route, f"key_{crc32(key.encode()):08x}", response.status)
         return response
 
     async def _answer(
         self, request: web.BaseRequest, action: str, persona_id: str, query: Mapping[str, str]
     ) -> web.StreamResponse:
-        fault = self._state.meet(Asked("mavera", action, request.method))
+        fault = self._state.choose_fault(RequestFacts("mavera", action, request.method))
         raw = await request.read()  # before any wait: a client that has gone by then has still sent it
         if self._state.options.mavera_latency_s:
             await asyncio.sleep(self._state.options.mavera_latency_s)
         if fault is None:
-            return self._act(action, persona_id, raw, query, None)
+            return self._perform(action, persona_id, raw, query, None)
         if fault.kind == "status":
-            return _told(fault)
+            return _status_answer(fault)
         if fault.kind == "created_late":
-            self._state.later(self._act_late(fault, action, persona_id, raw))
+            self._state.run_in_background(self._perform_late(fault, action, persona_id, raw))
             return cut(request)
-        if (early := await self._state.before(fault, request)) is not None:
+        if (early := await self._state.answer_fault(fault, request)) is not None:
             return early
         ignored = fault.field if fault.kind == "ignore_field" else None
-        response = self._act(action, persona_id, raw, query, ignored)
+        response = self._perform(action, persona_id, raw, query, ignored)
         if fault.kind == "created_lost":
             return cut(request)
         if fault.kind == "created_error":
-            return _told(fault)
+            return _status_answer(fault)
         if fault.kind == "truncate":
             return await truncated(request, response)
         return response
 
-    async def _act_late(self, fault: Fault, action: str, persona_id: str, raw: bytes) -> None:
+    async def _perform_late(self, fault: Fault, action: str, persona_id: str, raw: bytes) -> None:
         await asyncio.sleep(fault.seconds or 0.0)
-        self._act(action, persona_id, raw, {}, None)
+        self._perform(action, persona_id, raw, {}, None)
         self._state.journal.arrive("mavera.late")
 
-    def _act(
+    def _perform(
         self, action: str, persona_id: str, raw: bytes, query: Mapping[str, str], ignored: str | None
     ) -> web.Response:
         if action == "list":
@@ -175,7 +175,7 @@ class Mavera:
                 return _error(400, "The cursor is not valid", param="cursor")
             start = place.start
         now = time()
-        found = [persona for persona in reversed(self._state.personas.all) if _listed(persona, query, now)]
+        found = [persona for persona in reversed(self._state.personas.all) if _is_listed(persona, query, now)]
         stop = start + int(limit)
         options = self._state.options
         rows: list[Any] = [persona.listed(options.mavera_shown) for persona in found[start:stop]]
@@ -188,7 +188,7 @@ class Mavera:
         return json_response(to_json(page))
 
 
-def _listed(persona: Persona, query: Mapping[str, str], now: float) -> bool:
+def _is_listed(persona: Persona, query: Mapping[str, str], now: float) -> bool:
     custom_only = any(query.get(name) == "true" for name in ("custom", "is_custom", "custom_only"))
     return (
         persona.listed_from <= now
@@ -219,11 +219,11 @@ def _gone(persona_id: str) -> web.Response:
     return _error(404, f"No persona {persona_id}", param="id")
 
 
-def _told(fault: Fault) -> web.Response:
+def _status_answer(fault: Fault) -> web.Response:
     if fault.body == "html":
         response = html_response(f"Error {fault.status}", fault.status)
     else:
-        response = _error(fault.status, f"The sandbox was told to answer {fault.status}", code=fault.code)
+        response = _error(fault.status, f"The sandbox was configured to answer {fault.status}", code=fault.code)
     if fault.retry_after is not None:
         response.headers["Retry-After"] = retry_after(fault.retry_after)
     return response
@@ -242,7 +242,7 @@ def _error(
     return json_response(to_json({"error": error}), status, headers)
 
 
-def usage_body(state: State, now: datetime) -> dict[str, object]:
+def usage_body(state: SandboxState, now: datetime) -> dict[str, object]:
     """The body of `GET /usage` at `now`, for the sandbox's one account; its billing period is the calendar month."""
     options = state.options
     included = None if state.credits is None else state.credits_used + state.credits

@@ -9,39 +9,39 @@ from aiohttp import web
 from producer.sandbox.cursors import ENDLESS, Place, decode, encode
 from producer.sandbox.faults import Fault
 from producer.sandbox.options import SandboxOptions
-from producer.sandbox.segment.pages import CursorForm, Ring, head
-from producer.sandbox.segment.requests import Target, Window, parsed_limit, refusal
+from producer.sandbox.segment.pages import CursorForm, PageRing, encode_profiles
+from producer.sandbox.segment.requests import Target, Window, error_response, parsed_limit
 from producer.sandbox.spaces.space import SpaceSpec
 
 _EMPTY = b'{"data":{"profiles":[]'
 
 
-class Inline:
-    """Serves pages. With `prebuilt`, those of every configured space in the server's own page size are built
-    here and others when they are first asked for."""
+class InlineApi:
+    """Builds pages. With `prebuilt`, those of every configured space in the server's own page size are built before
+    serving, and others at their first request."""
 
     def __init__(self, options: SandboxOptions) -> None:
         self._form = CursorForm.parse(options.cursor_form)
         self._size = options.page_size
         self._prebuilt = options.prebuilt
-        self._rings: dict[tuple[SpaceSpec, int, bool], Ring] = {}
+        self._rings: dict[tuple[SpaceSpec, int, bool], PageRing] = {}
         if options.prebuilt:
             for spec in {*options.spaces.values(), options.default_space or SpaceSpec(0)}:
                 self._ring(spec, self._size, True)
                 self._ring(spec, self._size, False)
 
-    def window(self, target: Target, query: Mapping[str, str]) -> Window | web.Response:
-        """What is asked for, or 400."""
+    def parse_window(self, target: Target, query: Mapping[str, str]) -> Window | web.Response:
+        """Returns the requested window, or a 400."""
         limit = parsed_limit(query, self._size)
         if limit is None:
-            return refusal(400, "bad_request", "limit must be a positive integer")
+            return error_response(400, "bad_request", "limit must be a positive integer")
         limit = min(limit, self._size)
         cursor = query.get("cursor")
         if not cursor:
             return Window(Place(0), limit)
         place = decode(cursor, target.scope)
         if place is None:
-            return refusal(400, "invalid_cursor", "The cursor is not valid for this list")
+            return error_response(400, "invalid_cursor", "The cursor is not valid for this list")
         return Window(place, limit)
 
     def body(self, target: Target, spec: SpaceSpec, window: Window, fault: Fault | None) -> bytes:
@@ -54,9 +54,9 @@ class Inline:
             return self._page(target, _EMPTY, Place(place.start, empties - 1), True, limit)
         count = window.count(spec)
         if self._prebuilt:
-            profiles = self._ring(spec, limit, target.route == "page").head(place.start, count)
+            profiles = self._ring(spec, limit, target.route == "page").encode_profiles(place.start, count)
         else:
-            profiles = head(spec, range(place.start, place.start + count), target.route == "page")
+            profiles = encode_profiles(spec, range(place.start, place.start + count), target.route == "page")
         stop = place.start + count
         if fault is not None and fault.kind == "cursor_loop":
             back = max(0, place.start - (fault.period - 1) * limit)
@@ -65,11 +65,11 @@ class Inline:
 
     def _page(self, target: Target, profiles: bytes, after: Place, more: bool, limit: int) -> bytes:
         cursor = encode(after, target.scope)
-        return profiles + self._form.tail(cursor, more, limit, target.path + "?cursor=")
+        return profiles + self._form.encode_rest(cursor, more, limit, target.path + "?cursor=")
 
-    def _ring(self, spec: SpaceSpec, limit: int, traits: bool) -> Ring:
+    def _ring(self, spec: SpaceSpec, limit: int, traits: bool) -> PageRing:
         key = (spec, limit, traits)
         ring = self._rings.get(key)
         if ring is None:
-            ring = self._rings[key] = Ring(spec, limit, traits)
+            ring = self._rings[key] = PageRing(spec, limit, traits)
         return ring

@@ -45,15 +45,15 @@ class CursorForm:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """ValueError if `text` is no form."""
+        """Returns the form that `text` describes. Raises ValueError for any other text."""
         full = text if text.count(":") != 1 else text + (":absent" if text.endswith(":string") else ":both")
         if full not in CURSOR_FORMS:
             raise ValueError(f"unknown cursor form {text!r}: use one of {', '.join(CURSOR_FORMS)}")
         where, what, end = full.split(":")
         return cls(cast(Where, where), cast(What, what), cast(End, end))
 
-    def tail(self, cursor: str, more: bool, limit: int, url: str) -> bytes:
-        """Everything behind the list of profiles, to the end of the body.
+    def encode_rest(self, cursor: str, more: bool, limit: int, url: str) -> bytes:
+        """Returns everything behind the list of profiles, to the end of the body.
 
         `cursor` is needed on the last page too: `has_more` shows it there.
         """
@@ -84,15 +84,14 @@ def to_json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def entry(spec: SpaceSpec, index: int, traits: bool) -> object:
-    """One entry of a page; without traits only an identifier, as a list that was not asked to include
-    them."""
+def page_entry(spec: SpaceSpec, index: int, traits: bool) -> object:
+    """Returns one entry of a page; without traits, only an identifier."""
     return profile(spec, index) if traits else {"segment_id": profile_id(spec, index)}
 
 
-def head(spec: SpaceSpec, indexes: range | list[int], traits: bool) -> bytes:
-    """The body of a page up to and including its list of profiles."""
-    return b'{"data":{"profiles":' + to_json([entry(spec, index, traits) for index in indexes])
+def encode_profiles(spec: SpaceSpec, indexes: range | list[int], traits: bool) -> bytes:
+    """Returns the body of a page up to and including its list of profiles."""
+    return b'{"data":{"profiles":' + to_json([page_entry(spec, index, traits) for index in indexes])
 
 
 def ring_index(spec: SpaceSpec, page_size: int, index: int) -> int:
@@ -102,7 +101,7 @@ def ring_index(spec: SpaceSpec, page_size: int, index: int) -> int:
     return page % (3 if spec.kind == "recipe" else RING_PAGES) * page_size + offset
 
 
-class Ring:
+class PageRing:
     """The built pages of one space, page size and choice of traits: at most 50 full ones and the last."""
 
     def __init__(self, spec: SpaceSpec, page_size: int, traits: bool) -> None:
@@ -112,8 +111,8 @@ class Ring:
         self._full = [self._build(page * page_size, page_size) for page in range(pages)]
         self._last = self._build(full * page_size, rest)
 
-    def head(self, start: int, count: int) -> bytes:
-        """As `head`, for the `count` entries from `start`: a page's size, or those up to the end of the space."""
+    def encode_profiles(self, start: int, count: int) -> bytes:
+        """Encodes the `count` entries from `start`: a page's size, or those up to the end of the space."""
         if start % self._size == 0:
             full = count == self._size
             return self._full[start // self._size % len(self._full)] if full else self._last
@@ -121,4 +120,4 @@ class Ring:
 
     def _build(self, start: int, count: int) -> bytes:
         indexes = [ring_index(self._spec, self._size, index) for index in range(start, start + count)]
-        return head(self._spec, indexes, self._traits)
+        return encode_profiles(self._spec, indexes, self._traits)

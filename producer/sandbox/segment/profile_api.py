@@ -9,11 +9,11 @@ from aiohttp import web
 from producer.sandbox.cursors import Place, decode, encode
 from producer.sandbox.fault_answers import json_response
 from producer.sandbox.segment.pages import to_json
-from producer.sandbox.segment.requests import Target, Window, parsed_limit, refusal
+from producer.sandbox.segment.requests import Target, Window, error_response, parsed_limit
 from producer.sandbox.spaces.space import SpaceSpec, profile, profile_id, profile_index
 
-_LIST_MOST = 100
-_TRAITS_MOST = 200
+_MAX_LIST_LIMIT = 100
+_MAX_TRAITS_LIMIT = 200
 _DEFAULT = 10
 _COMPUTED = frozenset(
     {
@@ -28,18 +28,18 @@ _COMPUTED = frozenset(
 )
 
 
-def window(target: Target, query: Mapping[str, str]) -> Window | web.Response:
-    """Which profiles, or which traits of one, are asked for, or 400."""
-    most = _LIST_MOST if target.profile is None else _TRAITS_MOST
+def parse_window(target: Target, query: Mapping[str, str]) -> Window | web.Response:
+    """Returns which profiles, or which traits of one profile, are requested; or a 400."""
+    maximum = _MAX_LIST_LIMIT if target.profile is None else _MAX_TRAITS_LIMIT
     limit = parsed_limit(query, _DEFAULT)
-    if limit is None or limit > most:
-        return refusal(400, "bad_request", f"limit must be between 1 and {most}")
+    if limit is None or limit > maximum:
+        return error_response(400, "bad_request", f"limit must be between 1 and {maximum}")
     cursor = query.get("next")
     if not cursor:
         return Window(Place(0), limit)
     place = decode(cursor, _scope(target))
     if place is None:
-        return refusal(400, "invalid_cursor", "next is not valid for this list")
+        return error_response(400, "invalid_cursor", "next is not valid for this list")
     return Window(place, limit)
 
 
@@ -49,7 +49,7 @@ def answer(target: Target, spec: SpaceSpec, part: Window, query: Mapping[str, st
         return _list(target, spec, part)
     index = profile_index(spec, target.profile)
     if index is None:
-        return refusal(404, "not_found", "The resource was not found.")
+        return error_response(404, "not_found", "The resource was not found.")
     return _traits(target, profile(spec, index), part, query)
 
 

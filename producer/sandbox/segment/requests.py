@@ -1,4 +1,4 @@
-"""A Segment request as far as it has been understood, and the refusals of one that has not."""
+"""Parsing of Segment requests, and Segment's error bodies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The part of a list that is asked for."""
+    """The part of a list that is requested."""
 
     place: Place
     limit: int
@@ -48,8 +48,8 @@ class Window:
         return max(0, min(self.limit, spec.profiles - self.place.start))
 
 
-def target(path: str, query: Mapping[str, str]) -> Target | None:
-    """What the path names, or None for a path that neither dialect has."""
+def parse_target(path: str, query: Mapping[str, str]) -> Target | None:
+    """Returns what the path names, or None for a path that neither dialect has."""
     dialect = "inline"
     rest = path
     if path.startswith("/v1/"):
@@ -72,13 +72,13 @@ def target(path: str, query: Mapping[str, str]) -> Target | None:
 
 
 def parsed_limit(query: Mapping[str, str], default: int) -> int | None:
-    """The limit asked for, or None if it is no positive integer."""
+    """Returns the requested limit, or None if it is not a positive integer."""
     text = query.get("limit")
     if text is None:
         return default
     return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
 
 
-def refusal(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
-    """Segment's error body."""
+def error_response(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    """Returns an error in Segment's format."""
     return json_response(to_json({"error": {"code": code, "message": message}}), status, headers)

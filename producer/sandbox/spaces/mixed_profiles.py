@@ -1,7 +1,7 @@
 """What real profiles look like: every oddity that Segment's documentation admits, in known proportions.
 
 Missing and null traits, a trait under its second name, numbers as text, text that only looks like a number,
-values out of range, structures where a number is meant, entries that are no object, and personal data beside
+values out of range, structures where a number is meant, entries that are not objects, and personal data beside
 all of it.
 """
 
@@ -39,8 +39,8 @@ _PLANS = ("free", "starter", "pro", "team", "enterprise")
 _FIRST_NAMES = ("Ada", "Grace", "Edsger", "Barbara", "Donald", "Łukasz", "Zoë", "Ken")
 
 
-def dirty_entry(identifier: str, draw: Sequence[int]) -> object:
-    """One entry of a `mixed` space from sixteen 32-bit draws: 0.5 % no object, 2 % without traits, 3 % with
+def mixed_entry(identifier: str, draw: Sequence[int]) -> object:
+    """One entry of a `mixed` space from sixteen 32-bit draws: 0.5 % not an object, 2 % without traits, 3 % with
     none of the three numbers, the rest with some of them usable and some not."""
     shape = draw[0] % 1000
     if shape < 5:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from producer.sandbox.cursors import Place, decode, encode
-from producer.sandbox.spaces.mixed_profiles import dirty_entry
+from producer.sandbox.spaces.mixed_profiles import mixed_entry
 from producer.sandbox.spaces.saas_profiles import saas_entry
 
 Kind = Literal["recipe", "mixed", "wide", "saas"]
@@ -113,7 +113,7 @@ def _recipe(_spec: SpaceSpec, index: int) -> object:
 
 
 def _mixed(spec: SpaceSpec, index: int) -> object:
-    return dirty_entry(profile_id(spec, index), _draws(spec.seed, index))
+    return mixed_entry(profile_id(spec, index), _draws(spec.seed, index))
 
 
 def _saas(spec: SpaceSpec, index: int) -> object:

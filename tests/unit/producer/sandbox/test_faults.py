@@ -17,7 +17,7 @@ import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
 from producer.sandbox.fault_answers import gzip_bomb
-from producer.sandbox.faults import Asked, FaultBook
+from producer.sandbox.faults import FaultRegistry, RequestFacts
 from producer.sandbox.journal import NO_ANSWER
 
 PAGE = "/spaces/spa_1/collections/users/profiles?include=traits&limit=10"
@@ -47,10 +47,10 @@ async def segment(*faults: Fault, size: int = 30) -> AsyncIterator[Client]:
         yield Client(box, session)
 
 
-def _fired(fault: Fault, number: int, asked: Asked | None = None) -> list[int]:
-    book = FaultBook([fault])
-    asked = asked or Asked("segment", "page", "GET")
-    return [n for n in range(1, number + 1) if book.meet(asked) is not None]
+def _fired(fault: Fault, number: int, request: RequestFacts | None = None) -> list[int]:
+    registry = FaultRegistry([fault])
+    request = request or RequestFacts("segment", "page", "GET")
+    return [n for n in range(1, number + 1) if registry.choose_fault(request) is not None]
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_a_probable_fault_can_be_repeated() -> None:
 )
 def test_a_fault_matches_by_its_filters(filters: dict[str, Any], matches: bool) -> None:
     fault = Fault(**{"api": "segment", "kind": "drop", **filters})
-    assert bool(_fired(fault, 1, Asked("segment", "page", "GET", "spa_1", 4, True))) is matches
+    assert bool(_fired(fault, 1, RequestFacts("segment", "page", "GET", "spa_1", 4, True))) is matches
 
 
 def test_of_two_faults_the_first_befalls_and_both_count() -> None:
-    book = FaultBook([Fault("segment", "drop", at=1), Fault("segment", "html", at=2)])
-    asked = Asked("segment", "page", "GET")
-    met = [book.meet(asked) for _ in range(3)]
+    registry = FaultRegistry([Fault("segment", "drop", at=1), Fault("segment", "html", at=2)])
+    request = RequestFacts("segment", "page", "GET")
+    met = [registry.choose_fault(request) for _ in range(3)]
     assert [fault and fault.kind for fault in met] == ["drop", "html", None]
 
 

@@ -344,7 +344,7 @@ async def test_cursors_are_opaque_and_their_order_says_nothing() -> None:
     assert cursors != sorted(cursors)
 
 
-async def test_a_fault_takes_a_prebuilt_page_out_of_the_fast_lane() -> None:
+async def test_a_fault_takes_a_prebuilt_page_out_of_the_fast_path() -> None:
     fault = Fault("segment", "status", page=1, status=503)
     async with one_space(SpaceSpec(20), prebuilt=True, page_size=10, faults=(fault,)) as box:
         _, _, first = await get(box, USERS)
