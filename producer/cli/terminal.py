@@ -28,6 +28,10 @@ from worker.printable import printable
 
 WIDE = 1_000
 """Columns of an output without a width, such as a file or a pipe. No table needs as many."""
+NARROW = 110
+"""Columns below which lists show short times and no counts."""
+NARROWEST = 70
+"""Columns below which lists show no times, and tables have no lines."""
 
 
 class Screen(Console):

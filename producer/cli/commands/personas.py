@@ -11,9 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.connect import open_pool
-from producer.cli.terminal import Screen, stdout
+from producer.cli.terminal import NARROW, Screen, stdout
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
-from producer.cli.views.sync_views import NARROW
 from producer.cli.views.time_formats import local_time, short_time, zone
 from producer.persona_records import ClusterAddress, PersonaCatalog, orphaned_references
 from producer.rules_file import cluster_labels, present_rules

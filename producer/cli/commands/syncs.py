@@ -27,7 +27,7 @@ from producer.cli.reporting import (
 )
 from producer.cli.sync_options import SyncOptions, build_requests
 from producer.cli.terminal import Screen, confirm, stdout
-from producer.cli.views import history as remembered
+from producer.cli.views.history import history_table
 from producer.cli.views.plan import changes_personas, confirmation_question, plan_summary
 from producer.cli.views.sync_views import sync_report, sync_table
 from producer.cli.views.time_formats import local_time
@@ -195,7 +195,7 @@ async def show_history(
     if json:
         out.write_json([history_entry(snapshot) for snapshot in found])
     elif found:
-        out.print_views(remembered.history_table(found))
+        out.print_views(history_table(found, out.width))
     else:
         err.print_text(f"No complete sync of {space_id} ({collection}, rules {rules}) is recorded.")
         _print_place(connection, err)

@@ -1,4 +1,4 @@
-"""How a space changed: since the complete sync before, in a few lines; and over the syncs that are remembered.
+"""How a space changed: since the previous complete sync, in a few lines; and over the syncs of its history.
 
 Pure: from drifts and snapshots to something that rich prints.
 """
@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from producer.cli.views.time_formats import local_time
+from producer.cli.terminal import NARROW, NARROWEST
+from producer.cli.views.time_formats import local_time, short_time, zone
 from worker.clusters.analysis.drift import ClusterDrift, Drift
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.clusters.rules.rules import Rules
@@ -33,16 +34,19 @@ def drift_lines(drift: Drift, rules: Rules) -> Iterator[Text]:
     yield Text("\n".join(lines) or "  No share of a cluster and no mean has changed much.")
 
 
-def history_table(snapshots: Sequence[Snapshot]) -> Table:
-    """The syncs, a row each."""
-    shown = Table(box=None, pad_edge=False)
-    shown.add_column("Read until", no_wrap=True)
+def history_table(snapshots: Sequence[Snapshot], width: int) -> Table:
+    """Returns a table with a row for each sync, for a screen of `width` columns."""
+    wide = width >= NARROW
+    show_time = local_time if wide else short_time
+    shown = Table(box=None, pad_edge=False, padding=(0, 1) if width >= NARROWEST else (0, 1, 0, 0))
+    shown.add_column("Read until" if wide else f"Read until\n{zone()}", no_wrap=True)
     shown.add_column("Sync", no_wrap=True)
     shown.add_column("Profiles", justify="right", no_wrap=True)
     shown.add_column("Clusters", overflow="fold")
     for snapshot in snapshots:
-        sizes = ", ".join(f"{key} {cluster.share:.1%}" for key, cluster in snapshot.clusters.items())
-        shown.add_row(local_time(snapshot.read_to), snapshot.sync_id, f"{snapshot.profiles:,}", sizes)
+        shares = [f"{key} {cluster.share:.1%}" for key, cluster in snapshot.clusters.items()]
+        sizes = (", " if width >= NARROWEST else "\n").join(shares)
+        shown.add_row(show_time(snapshot.read_to), snapshot.sync_id, f"{snapshot.profiles:,}", sizes)
     return shown
 
 

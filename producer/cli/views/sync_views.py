@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.command_lines import with_program_name
+from producer.cli.terminal import NARROW, NARROWEST
 from producer.cli.views.history import drift_lines
 from producer.cli.views.plan import account_lines, describe_action, plan_lines
 from producer.cli.views.time_formats import local_time, short_time, time_span, zone
@@ -36,11 +37,6 @@ STYLES = {
     SyncState.FAILED: "red",
     SyncState.CANCELLED: "yellow",
 }
-
-NARROW = 110
-"""Columns of the screen under which a list shows short times and no counts."""
-NARROWEST = 70
-"""Columns of the screen under which a list shows no times either."""
 
 MAX_REMARK_LENGTH = 60
 """Characters of what a sync waits for that a list shows."""
@@ -170,7 +166,7 @@ def sync_report(
         return [head, *_outcome_lines(sync, found), *_notes(sync), *_failure(sync)]
     parts: list[RenderableType] = [head, Text(_describe_reading(sync, now))]
     if any(cluster.summary.n for cluster in found):
-        parts.append(_table(sync, found))
+        parts.append(_ClusterTable(sync, found))
     remarks = []
     if sync.request.sample is not None:
         remarks.append(f"A sample of {sync.request.sample:.4g} of the profiles; profiles read: {aggregate.profiles:,}.")
@@ -284,13 +280,24 @@ def _describe_reading(sync: Sync, now: float | None) -> str:
     return text
 
 
-def _table(sync: Sync, found: Sequence[ClusterResult]) -> Table:
-    table = Table(box=box.ROUNDED)
+class _ClusterTable:
+    """The table of clusters. On a narrow screen it has no lines, so that the ids of personas fit."""
+
+    def __init__(self, sync: Sync, found: Sequence[ClusterResult]) -> None:
+        self._sync = sync
+        self._found = found
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield _table(self._sync, self._found, narrow=options.max_width < NARROWEST)
+
+
+def _table(sync: Sync, found: Sequence[ClusterResult], *, narrow: bool) -> Table:
+    table = Table(box=None, pad_edge=False) if narrow else Table(box=box.ROUNDED)
     table.add_column("Cluster", overflow="fold")
     traits = _shown_traits(sync.request.rules)
     sizes = ("Profiles",) if sync.request.sample is None else ("Sampled", "Of all", "Share\n(95 %)")
     for title in (*sizes, *(f"Avg\n{trait.label}" for trait in traits)):
-        table.add_column(title, justify="right", overflow="fold")
+        table.add_column(title.replace(" ", "\n") if narrow else title, justify="right", overflow="fold")
     table.add_column("Persona", overflow="fold")
     for cluster in found:
         summary = cluster.summary

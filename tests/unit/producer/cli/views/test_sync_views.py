@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from rich.console import RenderableType
 
-from producer.cli.terminal import Screen
+from producer.cli.terminal import WIDE, Screen
 from producer.cli.views.history import history_table
 from producer.cli.views.plan import plan_summary
 from producer.cli.views.sync_views import ShareBar, format_duration, live_view, overview_table, sync_report, sync_table
@@ -120,12 +120,14 @@ def test_a_persona_that_is_left_as_it_was_says_why() -> None:
 @pytest.mark.parametrize("width", [30, 44, 60])
 def test_a_narrow_screen_loses_no_persona_id(width: int) -> None:
     long = (replace(OUTCOMES[0], persona_id="per_0123456789abcdef"),)
-    rows = [
-        line for line in text(*sync_report(completed(outcomes=long)), width=width).split("\n") if line.count("│") == 6
-    ]
-    assert max(map(len, rows)) <= width
-    column = "".join(row.rsplit("│", 2)[-2].strip() for row in rows)
-    assert "per_0123456789abcdef" in column
+    lines = text(*sync_report(completed(outcomes=long)), width=width).split("\n")
+    lines = lines[2 : next(number for number, line in enumerate(lines) if "credits charged" in line)]
+    assert max(map(len, lines)) <= width
+    first = next(number for number, line in enumerate(lines) if "per_" in line)
+    begin = lines[first].index("per_")
+    column = "".join(line[begin:].strip() for line in lines[first:])
+    assert column.startswith("per_0123456789abcdef")
+    assert width < 60 or "per_0123456789abcdef" in lines[first]
 
 
 def test_a_terminal_without_blocks_gets_ascii() -> None:
@@ -233,17 +235,24 @@ def test_a_plan_is_shown_with_reasons_fields_and_alarms() -> None:
 
 def test_a_history_has_a_row_for_each_sync() -> None:
     shown = text(
-        history_table([snapshot({"growth": 30, "new": 10}, sync_id="syn_2"), snapshot({"new": 10}, sync_id="syn_1")])
+        history_table(
+            [snapshot({"growth": 30, "new": 10}, sync_id="syn_2"), snapshot({"new": 10}, sync_id="syn_1")], 100
+        )
     )
     assert re.search(r"syn_2 +40 +growth 75.0%, new 25.0%", shown)
     assert re.search(r"syn_1 +10 +new 100.0%", shown)
+
+
+def test_a_narrow_history_has_a_line_for_each_cluster() -> None:
+    shown = text(history_table([snapshot({"high_value": 30, "new": 10}, sync_id="syn_19337e961e5e6ec9")], 60), width=60)
+    assert re.search(r"syn_19337e961e5e6ec9 +40 +high_value 75.0%\s*\n +new 25.0%", shown)
 
 
 def test_a_long_key_stays_whole_where_the_output_is_not_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     keys = {f"{'long_key_' * 9}{n}": 30 for n in range(5)}
     stream = io.StringIO()
-    Screen(stream).print_views(history_table([snapshot(keys, sync_id="syn_1")]))
+    Screen(stream).print_views(history_table([snapshot(keys, sync_id="syn_1")], WIDE))
     assert all(key in stream.getvalue() for key in keys)
 
 
