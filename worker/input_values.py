@@ -92,7 +92,7 @@ def read_mib(value: Any) -> Any:
 
 
 def read_count(value: Any) -> Any:
-    """A number, perhaps with separated thousands (`1,000`). Anything else is returned as it is."""
+    """A number, perhaps with separated thousands (`1,000`). Anything else is returned unchanged."""
     number, unit = _split(value)
     if number is None or unit or not isinstance(value, str):
         return value

@@ -1,6 +1,6 @@
 """The one place that builds the command lines which are printed for the user.
 
-A printed command works as it is pasted: with the name by which the program was started, quoted for the shell, and with
+A printed command can be pasted: with the name by which the program was started, quoted for the shell, and with
 the user's own arguments where a command is run again.
 """
 

@@ -1,6 +1,6 @@
 """Connects a command to the syncs: in the Redis of `REDIS_URL`, or in the state directory, or in memory (sandbox).
 
-Without `REDIS_URL`, a command that starts or continues syncs has a worker of its own, which works on these syncs only.
+Without `REDIS_URL`, a command that starts or continues syncs runs its own worker, which works on these syncs only.
 """
 
 from __future__ import annotations

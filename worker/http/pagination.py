@@ -146,7 +146,7 @@ def _full(signs: _Signs, request: ListRequest) -> float:
 
 @dataclass
 class _Signs:
-    """What was found in a body. Cursors in an object that says that there is no more page do not count."""
+    """What was found in a body. Cursors in an object that reports the last page are ignored."""
 
     host: str
     cursors: list[str] = field(default_factory=list)

@@ -50,7 +50,7 @@ class PersonaOutcome:
     twins: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
-        """The outcome as it is kept in Redis. `twins` is left out if empty, because earlier versions cannot read it."""
+        """Returns the outcome as stored in Redis. Empty `twins` are left out: earlier versions cannot read them."""
         fields = asdict(self)
         return fields if self.twins else {name: value for name, value in fields.items() if name != "twins"}
 

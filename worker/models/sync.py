@@ -211,7 +211,7 @@ class Sync:
 
     @property
     def plans_from_part(self) -> bool:
-        """Whether its plan creates personas from a part of the space, which nobody has allowed yet."""
+        """Whether its plan creates personas from a part of the space, which the user has not allowed yet."""
         return bool(self.planned and self.planned.creates and not self.complete and not self.request.allow_partial)
 
     def carries_out(self, preview: SyncRequest) -> bool:

@@ -27,7 +27,7 @@ class Page:
         next_cursor: Of the next page; None if there is none, or none is known.
         left_out: How many further profiles it listed that are not in the sample.
         merged: How many further rows of a file are profiles that were merged into others.
-        doubt: Why the listing may go on although there is no cursor; empty if it goes on or has ended.
+        doubt: Why more pages may follow although the page has no cursor; empty if it has one, or if the list has ended.
     """
 
     profiles: list[object]

@@ -29,7 +29,7 @@ class InboxStore:
 
         Args:
             document: As `first` returned it.
-            document_id: Its id; empty: nobody can find an answer, so none is written.
+            document_id: Its id; if empty, no answer is written, because it could not be found.
             answer: What became of it.
         """
         async with self._pool.pipeline(transaction=True) as pipe:

@@ -1,4 +1,4 @@
-"""An event as a message for Slack's incoming webhooks, and for what understands them. Pure."""
+"""An event as a message for Slack's incoming webhooks, and for programs that understand their format. Pure."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class SpaceRoutes:
         records = await self._client.persona_records(_space_id(request))
         orphans, labels = orphaned_references(self._settings, records), cluster_labels(self._settings)
         data = [
-            # Mavera is not asked: that would take its rate limit for every look.
+            # Mavera is not called: each view of the page would use its rate limit.
             {**persona_entry(name, record, labels), "twins": None, "orphan": name in orphans}
             for name, record in records.items()
         ]

@@ -76,7 +76,7 @@ async def remove_schedule(settings: Settings, err: Screen, schedule_id: str) -> 
     """Removes a schedule."""
     async with open_client(settings) as connection:
         await connection.client.schedules.remove(schedule_id)
-    err.print_text(f"{schedule_id} is removed. A sync that it has started goes on.")
+    err.print_text(f"{schedule_id} is removed. A sync that it has started continues.")
     return DONE
 
 

@@ -117,7 +117,7 @@ def schedule_list(json: Json = False) -> None:
 
 @app.command("remove", epilog=EXIT_CODES)
 def schedule_remove(schedule_id: ScheduleId) -> None:
-    """Remove a schedule. A sync that it has started goes on."""
+    """Remove a schedule. A sync that it has started continues."""
     from producer.cli.commands import schedules
     from producer.cli.run_command import run_command
 

@@ -29,7 +29,7 @@ class Group(TyperGroup):
 
 
 def explain(error: typer.BadParameter) -> str:
-    """What an option expects; the message as it is if pydantic has no part in it."""
+    """Returns what an option expects; the unchanged message if it is not an error of pydantic."""
     details = getattr(error.__cause__, "errors", None)
     if details is None:
         return error.message

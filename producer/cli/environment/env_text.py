@@ -64,7 +64,7 @@ def with_values(text: str, values: Mapping[str, str]) -> str:
 
 
 def quoted(value: str) -> str:
-    """A value as it is written: bare if every reader takes it so, else in single quotes."""
+    """Returns a value as written to the file: bare if every reader understands it so, else in single quotes."""
     if _BARE.fullmatch(value):
         return value
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -41,7 +41,7 @@ _EMPTY = 'the condition is empty: write which trait should be what, such as trai
 
 
 def name_in_file(field: str) -> str:
-    """Return the name of a field as it is written in a file: `in` for `in_`."""
+    """Return the name of a field as written in a file: `in` for `in_`."""
     return field.rstrip("_")
 
 

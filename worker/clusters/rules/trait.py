@@ -169,7 +169,7 @@ class Trait(BaseModel):
 
 
 def toml_text(value: Value | tuple[Value, ...]) -> str:
-    """Return a value, or a list of values, as it is written in a TOML file."""
+    """Return a value, or a list of values, as written in a TOML file."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(toml_text, value))}]"
     if isinstance(value, bool):

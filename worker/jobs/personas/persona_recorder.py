@@ -43,7 +43,7 @@ class PersonaRequest:
 
     @property
     def reference_text(self) -> str:
-        """The reference as it is written in the description and in Redis."""
+        """The reference, as written in the description and in Redis."""
         return str(self.reference)
 
 

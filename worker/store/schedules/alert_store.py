@@ -18,7 +18,7 @@ class WatchedEntry:
 
     Attributes:
         schedule_id: Its id.
-        document: The schedule as it is stored.
+        document: The stored schedule.
         watched_at: When it was added, or its last pause ended.
         overdue: Whether it was overdue at the last check.
     """

@@ -96,7 +96,7 @@ class DueTick:
 
     Attributes:
         schedule_id: Its id.
-        document: The schedule as it is stored.
+        document: The stored schedule.
         tick: The stored tick; 0 if it must be computed anew because the clock was set back.
         last_tick: The last tick that was handled, or when the schedule was added.
     """

@@ -45,7 +45,7 @@ _CLUSTERS_FILE = "CLUSTERS_FILE"
 
 @dataclass(frozen=True)
 class _NewFile:
-    """A file to write: its path as it is named, and its text."""
+    """A file to write: its path, and its text."""
 
     path: Path
     text: str

@@ -29,7 +29,7 @@ local function int(number)
   return string.format('%.0f', number)
 end
 
--- A boolean as it is stored.
+-- Returns a boolean as stored.
 local function flag(value)
   return value and '1' or '0'
 end

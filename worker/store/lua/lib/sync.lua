@@ -1,7 +1,7 @@
 -- A sync: who owns it, which others run, and how it starts, continues and ends. A lease is a table
 -- { sync_id, state, epoch, holder }.
 
--- Keeps keys from expiring; '', false and nil are no key.
+-- Keeps keys from expiring; '', false and nil are ignored.
 local function persist(...)
   for i = 1, select('#', ...) do
     local key = (select(i, ...))
@@ -9,7 +9,7 @@ local function persist(...)
   end
 end
 
--- Lets keys expire after a time; '', false and nil are no key.
+-- Lets keys expire after a time; '', false and nil are ignored.
 local function expire(retention_ms, ...)
   for i = 1, select('#', ...) do
     local key = (select(i, ...))

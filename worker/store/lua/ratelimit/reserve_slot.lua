@@ -5,7 +5,7 @@
 -- A `last` further ahead than any slot can be is from before the clock was set back: all times are moved back by as much.
 -- most: requests in a window; 0: the gap alone is the limit. margin: in thousandths. near_us: how far ahead a slot may be.
 -- unused_us: a slot to give back; 0: none. heard: the limit that the API named, for `valid_us`; 0: none. pause_us: time for
--- which nobody sends.
+-- which no request is sent.
 -- Answers: ok, microseconds until the slot, slot | refused, microseconds until the slot (nothing was reserved)
 local FURTHEST_US, KEPT_MS = 2000000, 600000
 

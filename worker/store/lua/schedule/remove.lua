@@ -1,4 +1,4 @@
--- Removes a schedule. A sync that it has started goes on. Answers: ok | gone
+-- Removes a schedule. A sync that it has started continues. Answers: ok | gone
 redis.call('ZREM', ticks, id)
 redis.call('ZREM', alerts, id)
 redis.call('ZREM', schedules, id)

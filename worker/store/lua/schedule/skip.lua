@@ -1,4 +1,4 @@
--- Goes on to the next tick of a schedule without a sync. tick_ms: the tick that was missed; nil: there was none.
+-- Advances to the next tick of a schedule without a sync. tick_ms: the tick that was missed; nil: there was none.
 -- Answers: ok | changed (another worker handled it) | gone
 local found = redis.call('HMGET', schedule, 'next', 'paused')
 if not found[1] then return { 'gone' } end
