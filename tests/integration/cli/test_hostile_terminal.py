@@ -71,13 +71,14 @@ async def test_an_interactive_sync_asks_without_what_steers_a_terminal(sandbox: 
     assert "\\u001b" not in json.dumps(persona.body)
 
 
-async def test_what_a_persona_says_at_mavera_is_printable_too(sandbox: Sandbox, file: str) -> None:
+async def test_what_a_persona_says_at_mavera_is_printable_too(sandbox: Sandbox, file: str, tmp_path: Path) -> None:
     env = environment(None, sandbox)
     made = await (await Terminal.start("sync", "spa_1", "--from-file", file, "--yes", env=env, columns=120)).end()
     assert made.code == 0
     [persona] = sandbox.personas
     persona.fields["description"] = f"{CLIPBOARD}{CLEAR}{BIDI}{C1}mine {persona.fields['description']}"
     persona.fields["demographic"] = {f"indus{CLEAR}": [CLIPBOARD]}
+    env["SEGMENT_PERSONAS_HOME"] = str(tmp_path / "state")  # without a record, the plan shows what Mavera has
     terminal = await Terminal.start("preview", "spa_1", "--details", "--from-file", file, env=env, columns=120)
     done = await terminal.end()
     assert done.code == 0
