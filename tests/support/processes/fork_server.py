@@ -31,11 +31,18 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import coverage
+
+_ROOT = Path(__file__).parents[3]
+
+_MEASURED_WORKERS = 4
+"""One in so many workers is measured by coverage, which makes a worker twice as slow; every command is measured."""
+
 _MOST = 1 << 17
 """Bytes of a request: in essence the environment."""
 
 _OTHER_VERSION = "--other-version"
-_AS_MODULE = str(Path(__file__).parents[3] / "producer" / "__main__.py")
+_AS_MODULE = str(_ROOT / "producer" / "__main__.py")
 """The program's name in `sys.argv` after `python -m producer`."""
 
 _CLIENT = """#!{python} -IS
@@ -68,6 +75,8 @@ class ForkServer:
 
     def __init__(self, checkout: Path | None = None) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="fork-server-"))
+        self._workers = 0
+        self._measures = checkout is None and coverage.Coverage.current() is not None
         self._path = str(self._folder / "socket")
         self.bin = self._folder / "bin"
         self.bin.mkdir()
@@ -86,8 +95,11 @@ class ForkServer:
 
     def start_worker(self, plan: str, env: Mapping[str, str], log_fd: int) -> Child:
         """Starts a worker that writes to `log_fd`. plan: how it ends, see `tests.chaos.points`."""
+        self._workers += 1
+        measured = self._measures and self._workers % _MEASURED_WORKERS == 1
         with open(os.devnull, "rb") as nothing:
-            return self._start({"plan": plan, "env": dict(env)}, nothing.fileno(), log_fd, log_fd)
+            request = {"plan": plan, "env": dict(env), "measured": measured}
+            return self._start(request, nothing.fileno(), log_fd, log_fd)
 
     def start_command(
         self,
@@ -113,6 +125,7 @@ class ForkServer:
             "cwd": os.getcwd(),
             "session": session,
             "kill_at": kill_at,
+            "measured": self._measures,
         }
         return self._start(request, *fds)
 
@@ -256,6 +269,8 @@ def _run(request: Mapping[str, object], fds: Sequence[int]) -> None:
         connector = importlib.import_module("aiohttp.connector")
         connector._SSL_CONTEXT_VERIFIED = connector._make_ssl_context(True)  # type: ignore[attr-defined]
     _open_standard_streams(unbuffered=bool(env.get("PYTHONUNBUFFERED")))
+    if request.get("measured"):
+        _measure_coverage()
     if "plan" in request:
         sys.exit(_run_worker(str(request["plan"])))
     if request["session"]:
@@ -275,6 +290,16 @@ def _run(request: Mapping[str, object], fds: Sequence[int]) -> None:
     from producer.__main__ import main as run_command
 
     run_command()
+
+
+def _measure_coverage() -> None:
+    """Measures this process until it exits by itself. Lines that the imports ran are not counted."""
+    measuring = coverage.Coverage(
+        data_file=str(_ROOT / ".coverage"), data_suffix=True, config_file=str(_ROOT / "pyproject.toml")
+    )
+    measuring.start()
+    atexit.register(measuring.save)
+    atexit.register(measuring.stop)
 
 
 def _run_worker(plan: str) -> int:
