@@ -57,7 +57,12 @@ end
 if unused_us > 0 then
   local logged = redis.call('LREM', log, -1, int(unused_us)) == 1
   if last == unused_us or (paced and logged) then
-    last = math.max(last - gap_us, tonumber(redis.call('LINDEX', log, -1) or 0))
+    -- An idle time after the unused slot has made up for it already: the slots that are left say how far `last` has to be.
+    local paced_until = 0
+    for _, slot in ipairs(redis.call('LRANGE', log, 0, -1)) do
+      paced_until = math.max(tonumber(slot), paced_until + gap_us)
+    end
+    last = math.max(last - gap_us, paced_until)
   end
 end
 
