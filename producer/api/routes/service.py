@@ -47,7 +47,7 @@ class ServiceRoutes:
         self._stopping = False
 
     def stop(self) -> None:
-        """Is no longer ready, so that a load balancer sends no more requests."""
+        """Report the server as not ready, so that load balancers stop sending requests."""
         self._stopping = True
 
     async def health(self, request: web.Request) -> web.Response:
