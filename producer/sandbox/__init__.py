@@ -10,7 +10,7 @@ from producer.sandbox.faults import Fault
 from producer.sandbox.journal import Entry, Journal
 from producer.sandbox.mavera.personas import Persona
 from producer.sandbox.options import SandboxOptions
-from producer.sandbox.segment.pages import CURSOR_FORMS, ring_index
+from producer.sandbox.segment.pages import CURSOR_FORMS
 from producer.sandbox.server import Sandbox, serve
 from producer.sandbox.spaces.space import SpaceSpec, profile, profiles
 
@@ -25,6 +25,5 @@ __all__ = [
     "SpaceSpec",
     "profile",
     "profiles",
-    "ring_index",
     "serve",
 ]

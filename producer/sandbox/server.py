@@ -1,4 +1,4 @@
-"""The server: one port for both APIs and the admin routes, on aiohttp's low-level server (no router).
+"""The server: one port for both APIs, on aiohttp's low-level server (no router).
 
 Handlers are not cancelled when their client disconnects: a request takes effect anyway.
 """
@@ -15,14 +15,13 @@ from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
-from producer.sandbox.admin import PREFIX, Admin
-from producer.sandbox.fast_path import FastPath
 from producer.sandbox.fault_answers import json_response
 from producer.sandbox.faults import Fault
 from producer.sandbox.journal import Journal
 from producer.sandbox.mavera.mavera_api import Mavera
 from producer.sandbox.mavera.personas import Persona
 from producer.sandbox.options import SandboxOptions
+from producer.sandbox.segment.inline_api import InlineApi
 from producer.sandbox.segment.segment_api import Segment
 from producer.sandbox.state import SandboxState
 
@@ -41,25 +40,25 @@ class Sandbox:
         options: Options of the sandbox.
         host: Address to listen on.
         port: Port to listen on; 0: any free one.
+        inline_api: Builds the pages of the `inline` dialect; None: an `InlineApi`.
 
     Raises:
         OSError: On entering, if the port is taken.
     """
 
-    def __init__(self, options: SandboxOptions, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, options: SandboxOptions, host: str = "127.0.0.1", port: int = 0, *, inline_api: InlineApi | None = None
+    ) -> None:
         self._state = SandboxState(options)
-        self._segment = Segment(self._state)
+        self._segment = Segment(self._state, inline_api or InlineApi(options))
         self._mavera = Mavera(self._state)
-        self._admin = Admin(self._state)
         self._host, self._port = host, port
 
     async def __aenter__(self) -> Self:
-        aiohttp_server = web.Server(self._handle, access_log=None)
-        fast_path = FastPath(self._state, self._segment.inline, aiohttp_server)
-        factory = fast_path if self._state.options.prebuilt else aiohttp_server
+        server = web.Server(self._handle, access_log=None)
         loop = asyncio.get_running_loop()
-        listener = await loop.create_server(factory, self._host, self._port, backlog=1024)
-        self._stop = partial(self._shut, listener, aiohttp_server, fast_path)
+        listener = await loop.create_server(self._protocol_factory(server), self._host, self._port, backlog=1024)
+        self._stop = partial(self._shut, listener, server)
         everywhere = self._host in ("", "0.0.0.0")  # a client cannot connect to this address
         self._state.host = "127.0.0.1" if everywhere else self._host
         self._state.port = listener.sockets[0].getsockname()[1]
@@ -145,13 +144,19 @@ class Sandbox:
         """Deletes a persona as a user of Mavera would; returns False if it does not exist."""
         return self._state.personas.delete(persona_id)
 
-    async def _shut(self, listener: asyncio.Server, aiohttp_server: web.Server, fast_path: FastPath) -> None:
+    def _protocol_factory(self, server: web.Server) -> Callable[[], asyncio.Protocol]:
+        """Returns what makes the protocol of a new connection; a subclass may put its own before aiohttp's."""
+        return server
+
+    async def _shut(self, listener: asyncio.Server, server: web.Server) -> None:
         listener.close()
         await self._state.stop()
-        aiohttp_server.pre_shutdown()
-        await aiohttp_server.shutdown(_SHUTDOWN_S)
-        fast_path.close()
+        await self._close_connections(server)
         await listener.wait_closed()
+
+    async def _close_connections(self, server: web.Server) -> None:
+        server.pre_shutdown()
+        await server.shutdown(_SHUTDOWN_S)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, search = request.raw_path.partition("?")
@@ -166,8 +171,6 @@ class Sandbox:
             return await self._segment.handle(request, path, query)
         if path.startswith("/api/v1/"):
             return await self._mavera.handle(request, path, query)
-        if path.startswith(PREFIX + "/"):
-            return await self._admin.handle(request, path, query)
         if path.startswith("/_elsewhere/"):
             self._state.journal.elsewhere.append((path, "Authorization" in request.headers))
         return json_response(b'{"error":{"code":"not_found","message":"No such route"}}', 404)

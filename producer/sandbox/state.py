@@ -1,5 +1,4 @@
-"""What a running sandbox holds: its options, faults, journal and personas, shared by both APIs and the admin
-routes."""
+"""What a running sandbox holds: its options, faults, journal and personas, shared by both APIs."""
 
 from __future__ import annotations
 

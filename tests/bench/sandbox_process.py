@@ -1,7 +1,7 @@
-"""The sandbox in a process of its own, so that serving pages takes nothing from whoever reads them.
+"""A prebuilt sandbox in a process of its own, so that serving pages takes no processor time from their reader.
 
 Run as a module it is that process: it serves what the JSON in its argument says, prints its URL when it listens, and
-ends when its standard input does, so it cannot outlive whoever started it.
+ends when its standard input does, so it cannot outlive the process that started it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import requests
+from aiohttp import web
 
-from producer.sandbox import Entry, Sandbox, SandboxOptions, SpaceSpec, serve
+from producer.sandbox import Entry, SandboxOptions, SpaceSpec
+from tests.support.sandbox.prebuilt_sandbox import PrebuiltSandbox
+
+_JOURNAL_PATH = "/_journal"
 
 
 def encode(options: SandboxOptions) -> str:
@@ -80,29 +84,24 @@ class SandboxProcess:
 
     def entries(self) -> list[Entry]:
         """The requests that were answered, in the order of their answers; times are of the monotonic clock."""
-        reply = requests.get(f"{self.url}/_sandbox/state", params={"entries": "true"}, timeout=30)
+        reply = requests.get(self.url + _JOURNAL_PATH, timeout=30)
         reply.raise_for_status()
-        return [Entry(**fields) for fields in reply.json()["entries"]]
+        return [Entry(*fields) for fields in reply.json()]
 
-    def counts(self) -> dict[tuple[str, int], int]:
-        """How many requests were answered, by route and status."""
-        reply = requests.get(f"{self.url}/_sandbox/state", timeout=30)
-        reply.raise_for_status()
-        found: dict[str, dict[str, int]] = reply.json()["counts"]
-        return {(route, int(status)): n for route, statuses in found.items() for status, n in statuses.items()}
+
+class _JournaledSandbox(PrebuiltSandbox):
+    """A sandbox that another process can ask for its journal."""
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.raw_path == _JOURNAL_PATH:
+            return web.json_response(list(self.journal.entries))
+        return await super()._handle(request)
 
 
 async def _serve(options: SandboxOptions) -> None:
-    def ready(box: Sandbox) -> None:
+    async with _JournaledSandbox(options) as box:
         print(box.url, flush=True)
-
-    serving = asyncio.create_task(serve(options, "127.0.0.1", 0, ready=ready))
-    parent_gone = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
-    await asyncio.wait({serving, parent_gone}, return_when=asyncio.FIRST_COMPLETED)
-    serving.cancel()
-    await asyncio.wait({serving})
-    if not serving.cancelled():
-        serving.result()
+        await asyncio.to_thread(sys.stdin.read)
 
 
 class _ExactSelector(selectors.SelectSelector):
@@ -122,7 +121,7 @@ class _ExactSelector(selectors.SelectSelector):
 
 
 class _AwakeSelector(selectors.SelectSelector):
-    """Never sleeps: whoever sends a request does not pay for waking the server, as nobody does on a network."""
+    """Never sleeps: the sender of a request does not pay for waking the server, as on a network."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         until = math.inf if timeout is None else time.monotonic() + timeout

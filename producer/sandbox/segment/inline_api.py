@@ -1,4 +1,4 @@
-"""The `inline` dialect: pages of profiles with their traits, made on demand or taken from a ring."""
+"""The `inline` dialect: pages of profiles with their traits, made on demand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp import web
 from producer.sandbox.cursors import ENDLESS, Place, decode, encode
 from producer.sandbox.faults import Fault
 from producer.sandbox.options import SandboxOptions
-from producer.sandbox.segment.pages import CursorForm, PageRing, encode_profiles
+from producer.sandbox.segment.pages import CursorForm, encode_profiles
 from producer.sandbox.segment.requests import Target, Window, error_response, parsed_limit
 from producer.sandbox.spaces.space import SpaceSpec
 
@@ -17,18 +17,11 @@ _EMPTY = b'{"data":{"profiles":[]'
 
 
 class InlineApi:
-    """Builds pages. With `prebuilt`, those of every configured space in the server's own page size are built before
-    serving, and others at their first request."""
+    """Builds pages."""
 
     def __init__(self, options: SandboxOptions) -> None:
         self._form = CursorForm.parse(options.cursor_form)
         self._size = options.page_size
-        self._prebuilt = options.prebuilt
-        self._rings: dict[tuple[SpaceSpec, int, bool], PageRing] = {}
-        if options.prebuilt:
-            for spec in {*options.spaces.values(), options.default_space or SpaceSpec(0)}:
-                self._ring(spec, self._size, True)
-                self._ring(spec, self._size, False)
 
     def parse_window(self, target: Target, query: Mapping[str, str]) -> Window | web.Response:
         """Returns the requested window, or a 400."""
@@ -53,23 +46,17 @@ class InlineApi:
         if empties:
             return self._page(target, _EMPTY, Place(place.start, empties - 1), True, limit)
         count = window.count(spec)
-        if self._prebuilt:
-            profiles = self._ring(spec, limit, target.route == "page").encode_profiles(place.start, count)
-        else:
-            profiles = encode_profiles(spec, range(place.start, place.start + count), target.route == "page")
+        profiles = self.encode_profiles(spec, limit, place.start, count, target.route == "page")
         stop = place.start + count
         if fault is not None and fault.kind == "cursor_loop":
             back = max(0, place.start - (fault.period - 1) * limit)
             return self._page(target, profiles, Place(back), True, limit)
         return self._page(target, profiles, Place(stop), stop < spec.profiles, limit)
 
+    def encode_profiles(self, spec: SpaceSpec, limit: int, start: int, count: int, traits: bool) -> bytes:
+        """Returns the body up to its list of the `count` profiles from `start`, of a page that could hold `limit`."""
+        return encode_profiles(spec, range(start, start + count), traits)
+
     def _page(self, target: Target, profiles: bytes, after: Place, more: bool, limit: int) -> bytes:
         cursor = encode(after, target.scope)
         return profiles + self._form.encode_rest(cursor, more, limit, target.path + "?cursor=")
-
-    def _ring(self, spec: SpaceSpec, limit: int, traits: bool) -> PageRing:
-        key = (spec, limit, traits)
-        ring = self._rings.get(key)
-        if ring is None:
-            ring = self._rings[key] = PageRing(spec, limit, traits)
-        return ring

@@ -1,7 +1,4 @@
-"""Bodies of `inline` pages: profiles as JSON, and the next cursor in whichever form a test asks for.
-
-With `prebuilt`, the JSON of a page comes from a ring that was made before serving; only the cursor is new.
-"""
+"""Bodies of `inline` pages: profiles as JSON, and the next cursor in whichever form a test asks for."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ Where = Literal["data.cursor", "cursor", "data.pagination", "pagination"]
 What = Literal["object", "string"]
 End = Literal["both", "has_more", "missing", "null", "empty", "absent"]
 
-RING_PAGES = 50
 _ENDS: dict[str, tuple[End, ...]] = {
     "object": ("both", "has_more", "missing", "null", "empty", "absent"),
     "string": ("null", "empty", "absent"),
@@ -92,32 +88,3 @@ def page_entry(spec: SpaceSpec, index: int, traits: bool) -> object:
 def encode_profiles(spec: SpaceSpec, indexes: range | list[int], traits: bool) -> bytes:
     """Returns the body of a page up to and including its list of profiles."""
     return b'{"data":{"profiles":' + to_json([page_entry(spec, index, traits) for index in indexes])
-
-
-def ring_index(spec: SpaceSpec, page_size: int, index: int) -> int:
-    """Which entry of the space a `prebuilt` sandbox serves at `index`: content repeats after 50 pages
-    (`recipe`: after 3, which its period of three makes exact)."""
-    page, offset = divmod(index, page_size)
-    return page % (3 if spec.kind == "recipe" else RING_PAGES) * page_size + offset
-
-
-class PageRing:
-    """The built pages of one space, page size and choice of traits: at most 50 full ones and the last."""
-
-    def __init__(self, spec: SpaceSpec, page_size: int, traits: bool) -> None:
-        self._spec, self._size, self._traits = spec, page_size, traits
-        full, rest = divmod(spec.profiles, page_size)
-        pages = min(full, 3 if spec.kind == "recipe" else RING_PAGES)
-        self._full = [self._build(page * page_size, page_size) for page in range(pages)]
-        self._last = self._build(full * page_size, rest)
-
-    def encode_profiles(self, start: int, count: int) -> bytes:
-        """Encodes the `count` entries from `start`: a page's size, or those up to the end of the space."""
-        if start % self._size == 0:
-            full = count == self._size
-            return self._full[start // self._size % len(self._full)] if full else self._last
-        return self._build(start, count)
-
-    def _build(self, start: int, count: int) -> bytes:
-        indexes = [ring_index(self._spec, self._size, index) for index in range(start, start + count)]
-        return encode_profiles(self._spec, indexes, self._traits)

@@ -1,8 +1,7 @@
 """Segment: what both dialects share. Token, limit of the space, latency, faults, `Request-Id`, journal.
 
 `inline` lies under `/spaces`, `profile-api` under `/v1/spaces`, as their documented base URLs do; and under
-`/spaces` too for requests with Basic credentials, so that one base URL serves both. Dispatch is by hand, because a
-benchmark's page should cost the server microseconds.
+`/spaces` too for requests with Basic credentials, so that one base URL serves both.
 """
 
 from __future__ import annotations
@@ -36,11 +35,16 @@ _CODES = {
 
 
 class Segment:
-    """Answers everything under `/spaces` and `/v1/spaces`."""
+    """Answers everything under `/spaces` and `/v1/spaces`.
 
-    def __init__(self, state: SandboxState) -> None:
+    Args:
+        state: State of the sandbox.
+        inline: Builds the pages of the `inline` dialect.
+    """
+
+    def __init__(self, state: SandboxState, inline: InlineApi) -> None:
         self._state = state
-        self.inline = InlineApi(state.options)
+        self._inline = inline
 
     async def handle(self, request: web.BaseRequest, path: str, query: Mapping[str, str]) -> web.StreamResponse:
         """Answers one request, with a `Request-Id`."""
@@ -85,7 +89,7 @@ class Segment:
         if spec is None:
             return error_response(404, "not_found", f"Space {target.space_id} was not found")
         inline = target.dialect == "inline"
-        window = self.inline.parse_window(target, query) if inline else profile_api.parse_window(target, query)
+        window = self._inline.parse_window(target, query) if inline else profile_api.parse_window(target, query)
         if isinstance(window, web.Response):
             return window
         fault = self._choose_fault(target, spec, window, "cursor" in query or "next" in query)
@@ -110,7 +114,7 @@ class Segment:
         self, target: Target, spec: SpaceSpec, window: Window, query: Mapping[str, str], fault: Fault | None
     ) -> web.Response:
         if target.dialect == "inline":
-            return json_response(self.inline.body(target, spec, window, fault))
+            return json_response(self._inline.body(target, spec, window, fault))
         return profile_api.answer(target, spec, window, query)
 
     def _choose_fault(self, target: Target, spec: SpaceSpec, window: Window, has_cursor: bool) -> Fault | None:

@@ -31,7 +31,7 @@ class Chain:
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Ours and the rivals one after the other, on one sandbox."""
-        options = SandboxOptions({}, SpaceSpec(PROFILES, "wide"), latency_s=LATENCY_S, prebuilt=True)
+        options = SandboxOptions({}, SpaceSpec(PROFILES, "wide"), latency_s=LATENCY_S)
         with Stage(redis, options, awake=True) as stage:
             worker = stage.start_worker(SEGMENT_RATE=SEGMENT_RATE)
             ours = stage.sync("spa_ours", profiles=PROFILES)

@@ -50,7 +50,7 @@ class Commands:
 def _watched(redis: RedisServer, pages: int, *, workers: int, strategy: str, rate: str) -> tuple[Traffic, Outcome]:
     space = SpaceSpec(pages * PAGE_SIZE, "wide")
     spaces = {"spa_warm_up": WARM_UP, "spa_ours": space}
-    options = SandboxOptions(spaces, latency_s=PAGE_S, listing_latency_s=LISTING_S, prebuilt=True)
+    options = SandboxOptions(spaces, latency_s=PAGE_S, listing_latency_s=LISTING_S)
     with Stage(redis, options) as stage:
         for _ in range(workers):
             stage.start_worker(SEGMENT_RATE=rate)

@@ -28,7 +28,7 @@ class FanOut:
         """The chain on a space of its own, then fan-out, with the same workers and sandbox."""
         small, large = SpaceSpec(CHAIN_PAGES * PAGE_SIZE, "wide"), SpaceSpec(PAGES * PAGE_SIZE, "wide")
         options = SandboxOptions(
-            {"spa_chain": small, "spa_fan_out": large}, latency_s=PAGE_S, listing_latency_s=LISTING_S, prebuilt=True
+            {"spa_chain": small, "spa_fan_out": large}, latency_s=PAGE_S, listing_latency_s=LISTING_S
         )
         with Stage(redis, options) as stage:
             for _ in range(WORKERS):

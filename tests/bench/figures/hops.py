@@ -32,7 +32,7 @@ class Hops:
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """One worker: first idle, then one small sync after the other."""
-        with Stage(redis, SandboxOptions({}, SPACE, prebuilt=True)) as stage:
+        with Stage(redis, SandboxOptions({}, SPACE)) as stage:
             worker = stage.start_worker()
             stage.sync("spa_warm_up", profiles=SPACE.profiles)
             idle = _cpu_share(worker.process.pid)

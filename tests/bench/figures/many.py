@@ -43,7 +43,7 @@ class Many:
 
 def _median_s(redis: RedisServer, huge: str | None) -> float:
     """Seconds. huge: the strategy in which a huge space is read at the same time; None: there is none."""
-    options = SandboxOptions({"spa_huge": HUGE, "spa_warm_up": SMALL}, SMALL, prebuilt=True)
+    options = SandboxOptions({"spa_huge": HUGE, "spa_warm_up": SMALL}, SMALL)
     with Stage(redis, options) as stage:
         for _ in range(WORKERS):
             stage.start_worker()

@@ -23,7 +23,7 @@ class Memory:
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Two syncs on one sandbox, each by a worker of its own."""
         spaces = {f"spa_{profiles}": SpaceSpec(profiles, "wide") for profiles in (FEW, MANY)}
-        with Stage(redis, SandboxOptions(spaces, prebuilt=True)) as stage:
+        with Stage(redis, SandboxOptions(spaces)) as stage:
             few_mib, few_kib = _sync(stage, FEW)
             many_mib, many_kib = _sync(stage, MANY)
         against = f"{FEW:,} profiles"

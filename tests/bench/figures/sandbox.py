@@ -22,7 +22,7 @@ class SandboxLimit:
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Ours and the bare client, on one sandbox and the same pages."""
-        options = SandboxOptions({"spa_warm_up": WARM_UP}, SpaceSpec(PROFILES, "wide"), prebuilt=True)
+        options = SandboxOptions({"spa_warm_up": WARM_UP}, SpaceSpec(PROFILES, "wide"))
         with Stage(redis, options) as stage:
             worker = stage.start_worker()
             stage.sync("spa_warm_up", profiles=WARM_UP.profiles)

@@ -33,7 +33,7 @@ class StartUp:
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Four previews of a small space, two of them beside a server that runs already; and the server alone."""
-        with Stage(redis, SandboxOptions({}, SPACE, prebuilt=True)) as stage:
+        with Stage(redis, SandboxOptions({}, SPACE)) as stage:
             directory = StateDirectory(stage.folder / "state")
             env = _environment(stage, directory.path)
             _first_request_ms(stage, env, "spa_new")  # makes the directory

@@ -36,9 +36,7 @@ class Throttled:
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """One sync of one worker, throttled from before its begin to its end."""
-        options = SandboxOptions(
-            {SPACE: SpaceSpec(PROFILES, "wide")}, segment_limit=RATE, latency_s=LATENCY_S, prebuilt=True
-        )
+        options = SandboxOptions({SPACE: SpaceSpec(PROFILES, "wide")}, segment_limit=RATE, latency_s=LATENCY_S)
         with Stage(redis, options) as stage:
             worker = stage.start_worker(SEGMENT_RATE=str(RATE), SEGMENT_BASE_URL=f"{stage.sandbox.url}/v1")
             with throttled(worker.process.pid):

@@ -29,7 +29,7 @@ class Throughput:
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Ours on a worker that has worked before, then the loops, on one sandbox."""
-        options = SandboxOptions({"spa_warm_up": WARM_UP}, SpaceSpec(PROFILES, "wide"), prebuilt=True)
+        options = SandboxOptions({"spa_warm_up": WARM_UP}, SpaceSpec(PROFILES, "wide"))
         with Stage(redis, options, awake=True) as stage:
             worker = stage.start_worker()
             stage.sync("spa_warm_up", profiles=WARM_UP.profiles)

@@ -89,7 +89,7 @@ def _from_files(stage: Stage, names: list[str]) -> list[Outcome]:
 
 
 def _use(redis: RedisServer, workers: int, read: Callable[[Stage, list[str]], list[Outcome]]) -> _Use:
-    with Stage(redis, SandboxOptions({"spa_warm_up": WARM_UP}, SPACE, prebuilt=True)) as stage:
+    with Stage(redis, SandboxOptions({"spa_warm_up": WARM_UP}, SPACE)) as stage:
         pids = [stage.start_worker(FILES_DIR=str(stage.folder)).process.pid for _ in range(workers)]
         stage.sync("spa_warm_up", profiles=WARM_UP.profiles)
         others = [stage.sandbox.pid, redis.pid]

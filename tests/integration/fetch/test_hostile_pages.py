@@ -10,6 +10,7 @@ import pytest
 
 from producer.sandbox import Fault, SpaceSpec
 from producer.sandbox.spaces.space import profile
+from tests.support.sandbox.prebuilt_sandbox import PrebuiltSandbox
 from tests.support.scenarios.checks import assert_exact
 from tests.support.scenarios.expected_clusters import expected_clusters
 from tests.support.scenarios.scenario import RECIPE, Scenario, Start, start_scenario
@@ -72,7 +73,9 @@ async def test_a_hostile_listing_ends_its_sync_and_not_the_worker(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     spaces = {f"spa_{i}": LONG for i in range(len(CASES))} | {"spa_good": RECIPE}
-    async with start_scenario(session_redis, start_worker, spaces, settings=SETTINGS, prebuilt=True) as scenario:
+    async with start_scenario(
+        session_redis, start_worker, spaces, settings=SETTINGS, sandbox_type=PrebuiltSandbox
+    ) as scenario:
         worker = scenario.worker(WORKER_SLOTS="20")
         for space, case in zip(spaces, CASES.values(), strict=False):
             location = case.fault.location.format(space=space)

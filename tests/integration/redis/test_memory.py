@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 
 from producer.sandbox import Fault, SpaceSpec
+from tests.support.sandbox.prebuilt_sandbox import PrebuiltSandbox
 from tests.support.scenarios.checks import until
 from tests.support.scenarios.scenario import Scenario, Start, start_scenario
 from tests.support.servers.redis_server import RedisServer
@@ -28,7 +29,7 @@ async def test_a_sync_takes_some_kilobytes_at_any_number_of_profiles(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     spaces = {"spa_small": SpaceSpec(10_000, "mixed"), "spa_large": SpaceSpec(50_000, "mixed")}
-    async with start_scenario(session_redis, start_worker, spaces, prebuilt=True) as scenario:
+    async with start_scenario(session_redis, start_worker, spaces, sandbox_type=PrebuiltSandbox) as scenario:
         scenario.worker()
         small, large = [await scenario.sync(space) for space in spaces]
         assert large.profiles > 4.9 * small.profiles > 40_000

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from producer.sandbox import Fault, SpaceSpec
 from tests.support.processes.workers import WORKER, WorkerProcess
+from tests.support.sandbox.prebuilt_sandbox import PrebuiltSandbox
 from tests.support.scenarios.scenario import RECIPE, SOON_SETTLED, Start, start_scenario
 from tests.support.servers.redis_server import RedisServer
 
@@ -37,7 +38,7 @@ async def test_ten_deploys_in_the_middle_of_a_sync_cost_nothing_but_time(
 ) -> None:
     settings = {"STALL_S": "6", "WORKER_SLOTS": "1"}  # a sync for each worker
     async with start_scenario(
-        session_redis, start_worker, LONG, settings=settings, prebuilt=True, latency_s=0.05
+        session_redis, start_worker, LONG, settings=settings, sandbox_type=PrebuiltSandbox, latency_s=0.05
     ) as scenario:
         syncs = [await scenario.enqueue(space) for space in LONG]
         for i in range(10):

@@ -143,6 +143,7 @@ async def start_scenario(
     spaces: Mapping[str, SpaceSpec] | None = None,
     *,
     settings: Mapping[str, str] | None = None,
+    sandbox_type: type[Sandbox] = Sandbox,
     **options: Any,
 ) -> AsyncIterator[Scenario]:
     """Starts a scenario on an emptied Redis. options: of the sandbox."""
@@ -152,7 +153,7 @@ async def start_scenario(
         await pool.flushall()
         await know_run(pool)
         async with (
-            Sandbox(SandboxOptions(spaces=spaces or {"spa": RECIPE}, **options)) as sandbox,
+            sandbox_type(SandboxOptions(spaces=spaces or {"spa": RECIPE}, **options)) as sandbox,
             SyncClient(redis.url, settings=client_settings(chosen), max_wait_s=20) as client,
         ):
             yield Scenario(redis, sandbox, client, pool, settings or {}, start)

@@ -130,7 +130,7 @@ def test_the_figures_are_found_and_named_once() -> None:
 
 
 def test_a_sandbox_process_gets_its_options_whole() -> None:
-    options = SandboxOptions({"spa_1": SpaceSpec(60)}, SpaceSpec(10, "wide", 3), latency_s=0.05, prebuilt=True)
+    options = SandboxOptions({"spa_1": SpaceSpec(60)}, SpaceSpec(10, "wide", 3), latency_s=0.05)
     assert decode(encode(options)) == options
     assert decode(encode(SandboxOptions({}))) == SandboxOptions({})
     with pytest.raises(ValueError, match="no faults"):

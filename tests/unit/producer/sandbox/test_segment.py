@@ -1,4 +1,4 @@
-"""Segment's stand-in: both dialects, every cursor form, the limit of a space, prebuilt pages."""
+"""Segment's stand-in: both dialects, every cursor form, the limit of a space; and the same of prebuilt pages."""
 
 from __future__ import annotations
 
@@ -20,17 +20,21 @@ from producer.sandbox import (
     SpaceSpec,
     profile,
     profiles,
-    ring_index,
 )
 from producer.sandbox.rate_limit import SlidingWindow
+from tests.support.sandbox.page_ring import ring_index
+from tests.support.sandbox.prebuilt_sandbox import PrebuiltSandbox
 
 BEARER = {"Authorization": "Bearer sandbox"}
 BASIC = {"Authorization": "Basic " + b64encode(b"sandbox:").decode()}
 USERS = "/spaces/spa_1/collections/users/profiles"
 
 
-def one_space(spec: SpaceSpec, **options: Any) -> Sandbox:
-    return Sandbox(SandboxOptions({"spa_1": spec}, **options))
+BOTH_SANDBOXES = pytest.mark.parametrize("sandbox_type", [Sandbox, PrebuiltSandbox])
+
+
+def one_space(spec: SpaceSpec, sandbox_type: type[Sandbox] = Sandbox, **options: Any) -> Sandbox:
+    return sandbox_type(SandboxOptions({"spa_1": spec}, **options))
 
 
 async def get(
@@ -68,10 +72,10 @@ async def walk(box: Sandbox, limit: int, include: str = "traits", path: str = US
 
 
 @pytest.mark.parametrize("form", CURSOR_FORMS)
-@pytest.mark.parametrize("prebuilt", [False, True])
-async def test_every_cursor_form_leads_through_the_whole_space_once(form: str, prebuilt: bool) -> None:
+@BOTH_SANDBOXES
+async def test_every_cursor_form_leads_through_the_whole_space_once(form: str, sandbox_type: type[Sandbox]) -> None:
     spec = SpaceSpec(23, "mixed")
-    async with one_space(spec, cursor_form=form, prebuilt=prebuilt, page_size=10) as box:
+    async with one_space(spec, sandbox_type, cursor_form=form, page_size=10) as box:
         pages = await walk(box, 10)
     assert [len(page) for page in pages] == [10, 10, 3]
     assert [entry for page in pages for entry in page] == list(profiles(spec))
@@ -150,11 +154,11 @@ async def test_accounts_are_a_collection_with_cursors_of_its_own() -> None:
         ("/v1" + USERS + "/use_unknown/events", {}, BASIC, 404, "not_found"),
     ],
 )
-@pytest.mark.parametrize("prebuilt", [False, True])
+@BOTH_SANDBOXES
 async def test_a_wrong_request_gets_segments_error_with_a_request_id(
-    path: str, params: dict[str, str], headers: dict[str, str], status: int, code: str, prebuilt: bool
+    path: str, params: dict[str, str], headers: dict[str, str], status: int, code: str, sandbox_type: type[Sandbox]
 ) -> None:
-    async with one_space(SpaceSpec(), prebuilt=prebuilt) as box:
+    async with one_space(SpaceSpec(), sandbox_type) as box:
         answered, answer_headers, body = await get(box, path, headers, **params)
     assert (answered, body["error"]["code"]) == (status, code)
     assert body["error"]["message"]
@@ -170,17 +174,17 @@ async def test_only_get_is_allowed() -> None:
         assert response.status == 405
 
 
-@pytest.mark.parametrize("prebuilt", [False, True])
-async def test_request_ids_are_never_repeated(prebuilt: bool) -> None:
-    async with one_space(SpaceSpec(), prebuilt=prebuilt) as box:
+@BOTH_SANDBOXES
+async def test_request_ids_are_never_repeated(sandbox_type: type[Sandbox]) -> None:
+    async with one_space(SpaceSpec(), sandbox_type) as box:
         answers = [await get(box, USERS, include="traits") for _ in range(5)]
     assert len({headers["Request-Id"] for _, headers, _ in answers}) == 5
 
 
-@pytest.mark.parametrize("prebuilt", [False, True])
-async def test_any_token_and_any_space_can_be_allowed(prebuilt: bool) -> None:
-    options = SandboxOptions({}, default_space=SpaceSpec(2), segment_token=None, prebuilt=prebuilt)
-    async with Sandbox(options) as box:
+@BOTH_SANDBOXES
+async def test_any_token_and_any_space_can_be_allowed(sandbox_type: type[Sandbox]) -> None:
+    options = SandboxOptions({}, default_space=SpaceSpec(2), segment_token=None)
+    async with sandbox_type(options) as box:
         status, _, body = await get(box, USERS, {}, include="traits")
     assert (status, len(body["data"]["profiles"])) == (200, 2)
 
@@ -188,7 +192,7 @@ async def test_any_token_and_any_space_can_be_allowed(prebuilt: bool) -> None:
 @pytest.mark.parametrize("kind", ["recipe", "wide"])
 async def test_prebuilt_pages_repeat_as_ring_index_says(kind: Any) -> None:
     spec = SpaceSpec(215, kind)
-    async with one_space(spec, prebuilt=True, page_size=4) as box:
+    async with one_space(spec, PrebuiltSandbox, page_size=4) as box:
         served = [entry for page in await walk(box, 4) for entry in page]
         listed = [entry for page in await walk(box, 4, include="") for entry in page]
     assert served == [profile(spec, ring_index(spec, 4, index)) for index in range(215)]
@@ -199,7 +203,7 @@ async def test_prebuilt_pages_repeat_as_ring_index_says(kind: Any) -> None:
 
 async def test_a_cursor_can_be_followed_with_another_limit() -> None:
     spec = SpaceSpec(12, "wide")
-    async with one_space(spec, prebuilt=True, page_size=10) as box:
+    async with one_space(spec, PrebuiltSandbox, page_size=10) as box:
         _, _, first = await get(box, USERS, limit=6, include="traits")
         _, _, rest = await get(box, USERS, limit=10, include="traits", cursor=next_of(first) or "")
         _, _, small = await get(box, USERS, limit=3, include="traits", cursor=next_of(first) or "")
@@ -209,7 +213,7 @@ async def test_a_cursor_can_be_followed_with_another_limit() -> None:
 
 async def test_prebuilt_pages_of_another_size_are_built_on_demand() -> None:
     spec = SpaceSpec(12, "wide")
-    async with one_space(spec, prebuilt=True, page_size=10) as box:
+    async with one_space(spec, PrebuiltSandbox, page_size=10) as box:
         _, _, first = await get(box, USERS, limit=5, include="traits")
         _, _, odd = await get(box, USERS, limit=4, include="traits", cursor=next_of(first) or "")
     assert odd["data"]["profiles"] == [profile(spec, index) for index in range(5, 9)]
@@ -233,11 +237,11 @@ def test_a_sliding_window_tells_what_is_left_and_when_more_is() -> None:
     assert SlidingWindow(0, 60.0).hit(0.0).retry_in_s == 60.0
 
 
-@pytest.mark.parametrize("prebuilt", [False, True])
-async def test_a_space_over_its_limit_is_asked_to_wait_and_another_is_not(prebuilt: bool) -> None:
+@BOTH_SANDBOXES
+async def test_a_space_over_its_limit_is_asked_to_wait_and_another_is_not(sandbox_type: type[Sandbox]) -> None:
     spaces = {"spa_1": SpaceSpec(), "spa_2": SpaceSpec()}
-    options = SandboxOptions(spaces, segment_limit=2, segment_window_s=3600.0, prebuilt=prebuilt)
-    async with Sandbox(options) as box:
+    options = SandboxOptions(spaces, segment_limit=2, segment_window_s=3600.0)
+    async with sandbox_type(options) as box:
         answers = [await get(box, USERS, include="traits") for _ in range(3)]
         other, _, _ = await get(box, USERS.replace("spa_1", "spa_2"), include="traits")
         status, headers, body = answers[2]
@@ -257,10 +261,10 @@ async def test_both_dialects_share_the_limit_of_a_space() -> None:
         assert (await get(box, "/v1" + USERS, BASIC))[0] == 429
 
 
-@pytest.mark.parametrize("prebuilt", [False, True])
-async def test_latency_is_added_to_each_page_and_a_list_can_have_less(prebuilt: bool) -> None:
+@BOTH_SANDBOXES
+async def test_latency_is_added_to_each_page_and_a_list_can_have_less(sandbox_type: type[Sandbox]) -> None:
     loop = asyncio.get_running_loop()
-    async with one_space(SpaceSpec(), prebuilt=prebuilt, latency_s=0.05, listing_latency_s=0.0) as box:
+    async with one_space(SpaceSpec(), sandbox_type, latency_s=0.05, listing_latency_s=0.0) as box:
         start = loop.time()
         await get(box, USERS, include="traits")
         assert loop.time() - start >= 0.05
@@ -346,7 +350,7 @@ async def test_cursors_are_opaque_and_their_order_says_nothing() -> None:
 
 async def test_a_fault_takes_a_prebuilt_page_out_of_the_fast_path() -> None:
     fault = Fault("segment", "status", page=1, status=503)
-    async with one_space(SpaceSpec(20), prebuilt=True, page_size=10, faults=(fault,)) as box:
+    async with one_space(SpaceSpec(20), PrebuiltSandbox, page_size=10, faults=(fault,)) as box:
         _, _, first = await get(box, USERS)
         assert (await get(box, USERS, cursor=next_of(first) or ""))[0] == 503
         box.clear_faults()
@@ -354,7 +358,7 @@ async def test_a_fault_takes_a_prebuilt_page_out_of_the_fast_path() -> None:
 
 
 async def test_a_request_is_counted_when_it_arrives_and_that_may_take_a_while() -> None:
-    async with one_space(SpaceSpec(2), jitter_s=0.05, prebuilt=True) as box:
+    async with one_space(SpaceSpec(2), PrebuiltSandbox, jitter_s=0.05) as box:
         arrivals = [await timed_arrival(box) for _ in range(12)]
     assert max(arrivals) > 0.02
     assert len({round(arrival, 3) for arrival in arrivals}) > 6

@@ -1,4 +1,4 @@
-"""The fast path of a `prebuilt` sandbox: a plain request for a page is answered before aiohttp sees it.
+"""The fast path of a `PrebuiltSandbox`: a plain request for a page is answered before aiohttp sees it.
 
 A page is a ring entry followed by a cursor; to parse the request in full and build a response object would cost several
 times as much. All other requests, and all requests while faults, a limit or jitter are in force, go to aiohttp's own
