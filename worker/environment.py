@@ -123,6 +123,26 @@ def strip_value(text: str) -> str:
     return text
 
 
+def read_secret_file(file: str) -> str:
+    """Reads the text of a file that holds one secret, without surrounding white space and quotes.
+
+    Raises:
+        ValueError: The file cannot be read. The message says why, and does not contain its name.
+    """
+    try:
+        with open(file, "rb") as opened:
+            content = opened.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "this cannot be a file name"
+        raise ValueError(f"the file cannot be read ({reason})") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"the file has more than {MAX_FILE_BYTES:,} bytes")
+    try:
+        return strip_value(content.decode())
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8 text") from None
+
+
 class _Unreadable(Exception):
     def __init__(self, variable: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -137,17 +157,9 @@ def _read_one(environ: Mapping[str, str], variable: str, *, in_file: bool) -> st
     if not file:
         return text
     try:
-        with open(file, "rb") as opened:
-            content = opened.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "this cannot be a file name"
-        raise _Unreadable(file_variable, f"the file cannot be read ({reason})") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise _Unreadable(file_variable, f"the file has more than {MAX_FILE_BYTES:,} bytes")
-    try:
-        from_file = strip_value(content.decode())
-    except UnicodeDecodeError:
-        raise _Unreadable(file_variable, "the file is not UTF-8 text") from None
+        from_file = read_secret_file(file)
+    except ValueError as error:
+        raise _Unreadable(file_variable, str(error)) from None
     if text and from_file:
         raise _Unreadable(variable, f"{variable} and {file_variable} are both set; keep one of them")
     return text or from_file

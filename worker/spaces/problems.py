@@ -1,0 +1,154 @@
+"""What is wrong with a spaces file: each problem has its line, its field and its fix. Pure.
+
+No sentence contains a value, because it may be a secret; names of spaces, accounts, fields and files are shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from tomllib import TOMLDecodeError
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from worker.clusters.rules.toml_tokens import Token, find_broken_table, line_of
+from worker.input_values import describe_field, describe_problem
+from worker.spaces.entries import AccountEntry, SpaceEntry, SpacesDocument
+
+Path = tuple[int | str, ...]
+
+_MOST_SHOWN = 60
+"""Characters of a name that are shown."""
+
+_FIXES = {
+    "Invalid value": 'Write text in straight quotes " " and numbers in digits.',
+    "Invalid statement": "A line is name = value, [table] or a # comment.",
+    "Unterminated string": "Close it with a quote.",
+    "Illegal character": "A quote before it is not closed.",
+    "Expected '='": "A line is name = value.",
+    "Expected ']'": 'Write [spaces.spa_123]; put a name with other characters in quotes: [spaces."a b"].',
+    "Cannot overwrite a value": "It is there already: leave one out.",
+    "Cannot declare": "It is there already: join both tables.",
+}
+"""Fixes by the beginning of the parser's message."""
+
+_OTHER_NAMES = {
+    "key": "api_key",
+    "key_file": "api_key_file",
+    "mavera_api_key": "api_key",
+    "mavera_api_key_file": "api_key_file",
+    "segment_token": "token",
+    "segment_token_file": "token_file",
+    "warehouse": "warehouse_url",
+    "url": "base_url",
+    "gap": "gap_s",
+    "space": "spaces",
+    "account": "accounts",
+    "defaults": "default",
+}
+"""Names that people may write for a field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem of a spaces file.
+
+    Attributes:
+        line: Number of the line, from 1.
+        field: Such as `spaces.spa_1.rate`; may be empty.
+        sentence: What is wrong.
+        fix: What to do, as a whole sentence; may be empty.
+    """
+
+    line: int
+    field: str
+    sentence: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {f'{self.field}: ' if self.field else ''}{self.sentence}. {self.fix}".rstrip()
+
+
+class MalformedSpaces(ValueError):
+    """A spaces file that cannot be used. `problems` are all that were found, in order of their lines."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda problem: problem.line)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def syntax_problem(text: str, tokens: Sequence[Token], error: TOMLDecodeError) -> Problem:
+    """Describes a text that is not TOML. The parser's own message is not shown: it may quote the text."""
+    said, _, place = str(error).partition(" (at ")
+    found = re.search(r"line (\d+)", place)
+    line = int(found[1]) if found else text.count("\n") + 1
+    if (table := find_broken_table(tokens, line)) is not None:
+        return Problem(table.line, "", "this is not TOML", f"{table.sentence[:1].upper()}{table.sentence[1:]}.")
+    fix = next((fix for beginning, fix in _FIXES.items() if said.startswith(beginning)), "")
+    column = re.search(r"column (\d+)", place)
+    where = f" from column {column[1]} on" if column else ""
+    return Problem(line, "", f"this is not TOML{where}", fix or "Compare the line with docs/settings.md.")
+
+
+def model_problems(error: ValidationError, lines: Mapping[Path, int]) -> list[Problem]:
+    """Describes what the models do not accept."""
+    found = []
+    for one in error.errors(include_url=False, include_input=False):
+        path = one["loc"][:-1] if one["loc"] and one["loc"][-1] == "[key]" else one["loc"]
+        found.append(Problem(line_of(path, lines), field_name(path), *_sentences(one, path)))
+    return found
+
+
+def field_name(path: Path) -> str:
+    """Returns the name of a field as the file writes it; a long part is cut off."""
+    return ".".join(str(part)[:_MOST_SHOWN] for part in path)
+
+
+def suggest(name: str, known: Sequence[str]) -> str:
+    """Asks whether a known name was meant; empty if none is similar."""
+    other = _OTHER_NAMES.get(name.lower(), "")
+    close = [other] if other in known else get_close_matches(name[:_MOST_SHOWN], known, n=1)
+    return f"Did you mean {close[0]}?" if close else ""
+
+
+def _sentences(error: ErrorDetails, path: Path) -> tuple[str, str]:
+    """Returns what is wrong with the value at a path, and the fix."""
+    name = str(path[-1]) if path else ""
+    model = _model(path[:-1])
+    if error["type"] == "extra_forbidden":
+        known = [*model.model_fields]
+        kind = {SpaceEntry: "a space", AccountEntry: "an account"}.get(model, "the file")
+        return f"{kind} has no such field", suggest(name, known) or f"The fields are {', '.join(known)}."
+    if error["type"] in {"model_type", "model_attributes_type", "dict_type"}:
+        return "must be a table", f"Begin it with a line [{field_name(path)}]."
+    if path[:1] == ("accounts",) and error["loc"][-1:] == ("[key]",):
+        return "cannot be the name of an account", "Use at most 40 small letters, digits, - and _."
+    if (field := model.model_fields.get(name)) is None:
+        return error["msg"], ""
+    sentence = describe_problem(model, {**error, "loc": (name,)})
+    return sentence, "" if describe_field(field) in sentence else f"{field.description}."
+
+
+def _model(path: Path) -> type[BaseModel]:
+    """Returns the model of the table at a path."""
+    match path:
+        case ("default",) | ("spaces", _):
+            return SpaceEntry
+        case ("accounts", _):
+            return AccountEntry
+    return SpacesDocument
+
+
+def no_such_account(name: str, known: Sequence[str]) -> tuple[str, str]:
+    """Says that an account is not in the file, and what to do."""
+    fix = suggest(name, known) or f"Add a table [accounts.{name}] with its key."
+    return f"the file has no account {name}", fix
+
+
+def describe_problems(path: Any, problems: Sequence[Problem]) -> str:
+    """Returns the text of a `ConfigurationError` about a spaces file."""
+    return "\n".join([f"SPACES_FILE: {path} cannot be used:", *(f"  {problem}" for problem in problems)])
