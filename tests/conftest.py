@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.examples import load_profile
+from tests.support.item_order import long_tests_first
 from tests.support.processes.command_line import logging_as_it_was
 from tests.support.processes.fork_server import ForkServer, shared_fork_server
 from tests.support.processes.workers import WorkerProcess
@@ -36,6 +37,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 load_profile()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = long_tests_first(items)
 
 
 @pytest.fixture(autouse=True)
