@@ -1,18 +1,27 @@
 """Reads pages in order and requests the next ones ahead.
 
 The cursor of page i+1 arrives with page i, so a page starts the request for the next one as soon as it knows the
-cursor. The traits of its own profiles are fetched meanwhile.
+cursor. The traits of its own profiles are fetched meanwhile. Folding a page occupies the event loop, so a page is given
+out once the next request is sent, unless the rate limit delays that request.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from worker.concurrency import cancel_and_wait
 from worker.segment import Call, Source, fetch_certain_page
+
+SENDING_S = 0.005
+"""How long a page is held back for the next request, in seconds. A slot of the rate limit takes one round trip to Redis
+if there is room."""
+TURNS = 4
+"""Turns of the event loop that aiohttp may take until it has written a request."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ class PagePrefetcher:
         self._under_way: deque[asyncio.Task[FetchedPage]] = deque()
         self._waiting = 0
         self._before = before
+        self._sent = asyncio.Event()
 
     async def next(self) -> FetchedPage | None:
         """The next page; None if there is none or none is wanted. Raises what reading it raised."""
@@ -68,6 +78,7 @@ class PagePrefetcher:
             return None
         page = await self._under_way[0]
         self._under_way.popleft()
+        await self._wait_until_sent()
         self._waiting -= page.listed
         return page
 
@@ -79,10 +90,27 @@ class PagePrefetcher:
         if self._next_page and len(self._under_way) < self._source.concurrent_pages and self._wanted(self._waiting):
             cursor, number = self._next_page
             self._next_page = None
+            self._sent.clear()
             self._under_way.append(asyncio.create_task(self._fetch(cursor, number)))
 
+    async def _wait_until_sent(self) -> None:
+        """Waits until the last request under way is sent, for at most `SENDING_S`."""
+        if self._under_way and not self._sent.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SENDING_S):
+                    await self._sent.wait()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+
+    async def _send(self, request: Callable[[], Awaitable[Any]]) -> Any:
+        async def noted() -> Any:
+            self._sent.set()
+            return await request()
+
+        return await self._call(noted)
+
     async def _fetch(self, cursor: str, number: int) -> FetchedPage:
-        page = await fetch_certain_page(self._source, cursor, number, self._before, self._call)
+        page = await fetch_certain_page(self._source, cursor, number, self._before, self._send)
         listed = len(page.profiles) + page.left_out
         self._waiting += listed
         self._before += listed
