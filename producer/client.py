@@ -173,7 +173,7 @@ class SyncClient:
         """The sync in its present state. Raises SyncNotFound; SyncUnreadable if this version cannot read it."""
         sync = await self._syncs.get(sync_id)
         if sync is None:
-            raise SyncNotFound(f"no sync {sync_id} is known; ended syncs are kept for RETENTION_DAYS")
+            raise SyncNotFound(f"No sync {sync_id} is known; ended syncs are kept for RETENTION_DAYS")
         return sync
 
     async def list(self, limit: int = 100) -> list[Sync]:
@@ -262,7 +262,7 @@ class SyncClient:
         await self.get(sync_id)
         state = await self._syncs.cancel(sync_id)
         if state is None:
-            raise SyncNotFound(f"no sync {sync_id} is known; ended syncs are kept for RETENTION_DAYS")
+            raise SyncNotFound(f"No sync {sync_id} is known; ended syncs are kept for RETENTION_DAYS")
         if state in {SyncState.COMPLETED, SyncState.FAILED}:
             raise SyncConflict(f"{sync_id} has {state} already; there is nothing to cancel", code="already_ended")
         return await self.get(sync_id)
@@ -328,7 +328,7 @@ class SyncClient:
                 failed = sync.state is SyncState.FAILED
                 way = "resume it" if failed else "preview the space again for fresh numbers"
                 raise SyncConflict(
-                    f"the plan of {sync_id} was applied already, and the sync is {sync.state}; {way}",
+                    f"The plan of {sync_id} was applied already, and the sync is {sync.state}; {way}",
                     code="already_applied",
                     next_command=("resume", sync_id) if failed else ("status", sync_id),
                 )
@@ -344,7 +344,7 @@ class SyncClient:
             )
         if sync.plans_from_part and not allow_partial:
             raise SyncConflict(
-                f"the plan of {sync_id} creates personas from a part of the space; apply it with allow_partial "
+                f"The plan of {sync_id} creates personas from a part of the space; apply it with allow_partial "
                 "(--allow-partial) if that is what you want",
                 code="needs_allow_partial",
                 next_command=("apply", sync_id, "--allow-partial"),
@@ -402,7 +402,7 @@ def _sync_running(sync: Sync, differences: Sequence[str]) -> SyncConflict:
 def _key_used(sync: Sync, differences: Sequence[str]) -> SyncConflict:
     """Returns the error that the idempotency key has started `sync` with another request."""
     return SyncConflict(
-        f"this idempotency key belongs to {sync.id} ({sync.status}), with other options ({'; '.join(differences)}). "
+        f"This idempotency key belongs to {sync.id} ({sync.status}), with other options ({'; '.join(differences)}). "
         "Use another key",
         sync,
         code="idempotency_key_used",

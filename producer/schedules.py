@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from worker.errors import ConfigurationError, PersonasError
-from worker.models.request import SyncRequest
+from worker.models.request import SyncRequest, describe_problems
 from worker.models.schedule import Missed, Schedule, ScheduleStatus, UnreadableSchedule
 from worker.store import StorePool
 from worker.store.schedules.schedule_store import MOST, ScheduleStore
@@ -42,6 +42,30 @@ class ScheduleUnreadable(PersonasError):
         super().__init__(schedule.reason)
         self.code = schedule.code
         self.schedule = schedule
+
+
+def build_schedule(
+    request: SyncRequest,
+    cron: str,
+    *,
+    timezone: str,
+    missed: Missed,
+    alert_after_s: float | None,
+    account: str,
+) -> Schedule:
+    """Returns a schedule. Arguments and errors are those of `ScheduleClient` and its `add`."""
+    try:
+        return Schedule(
+            request=request,
+            cron=cron,
+            timezone=timezone,
+            missed=missed,
+            alert_after_s=alert_after_s,
+            account=account,
+        )
+    except ValidationError as error:
+        name, reason = next(iter(describe_problems(Schedule, error).items()))
+        raise MalformedSchedule(f"{name}: {reason}." if name else f"{reason[0].upper()}{reason[1:]}.") from None
 
 
 class ScheduleClient:
@@ -83,32 +107,23 @@ class ScheduleClient:
             MalformedSchedule: The cron expression, the time zone or another option cannot be used.
             TooManySchedules: 1,000 schedules exist.
         """
-        try:
-            schedule = Schedule(
-                request=request,
-                cron=cron,
-                timezone=timezone,
-                missed=missed,
-                alert_after_s=alert_after_s,
-                account=self.account,
-            )
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            raise MalformedSchedule(str(problem["msg"]).removeprefix("Value error, ")) from None
+        schedule = build_schedule(
+            request, cron, timezone=timezone, missed=missed, alert_after_s=alert_after_s, account=self.account
+        )
         return (await self.put(schedule))[0]
 
     async def put(self, schedule: Schedule) -> tuple[ScheduleStatus, bool]:
         """Adds a schedule as `add` does; also returns whether it is new."""
         answer = await self._store.add(schedule)
         if answer is Addition.FULL:
-            raise TooManySchedules(f"there are {MOST} schedules already; remove one first")
+            raise TooManySchedules(f"{MOST:,} schedules exist already; remove one first")
         return await self.get(schedule.id), answer is Addition.CREATED
 
     async def get(self, schedule_id: str) -> ScheduleStatus:
         """A schedule. Raises ScheduleNotFound; ScheduleUnreadable if this version cannot read it."""
         found = await self._store.get(schedule_id)
         if found is None:
-            raise ScheduleNotFound(f"no schedule {schedule_id} is known")
+            raise ScheduleNotFound(f"No schedule {schedule_id} is known")
         if isinstance(found, UnreadableSchedule):
             raise ScheduleUnreadable(found)
         return found
@@ -120,7 +135,7 @@ class ScheduleClient:
     async def remove(self, schedule_id: str) -> None:
         """Removes a schedule. A sync that it has started continues. Raises ScheduleNotFound."""
         if not await self._store.remove(schedule_id):
-            raise ScheduleNotFound(f"no schedule {schedule_id} is known")
+            raise ScheduleNotFound(f"No schedule {schedule_id} is known")
 
     async def pause(self, schedule_id: str) -> ScheduleStatus:
         """Lets the ticks of a schedule pass without a sync. Raises as `get` does."""
@@ -133,5 +148,5 @@ class ScheduleClient:
     async def _set_pause(self, schedule_id: str, *, paused: bool) -> ScheduleStatus:
         found = await self.get(schedule_id)
         if not await self._store.pause(found.schedule, paused=paused):
-            raise ScheduleNotFound(f"no schedule {schedule_id} is known")
+            raise ScheduleNotFound(f"No schedule {schedule_id} is known")
         return await self.get(schedule_id)

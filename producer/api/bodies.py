@@ -16,7 +16,7 @@ from producer.api.config import ApiLimits
 from producer.api.problems import Problem
 from worker.clusters import Rules
 from worker.documents.document_types import Status
-from worker.models.request import SyncRequest
+from worker.models.request import IDEMPOTENCY_KEY, SyncRequest
 from worker.models.schedule import Missed
 from worker.settings import Dialect
 from worker.store import SyncPlace
@@ -33,8 +33,7 @@ Count = Annotated[int, Field(ge=0, le=2**53 - 1), BeforeValidator(_whole)]
 """An integer that every JSON reader represents exactly."""
 CountFromOne = Annotated[int, Field(ge=1, le=2**53 - 1), BeforeValidator(_whole)]
 
-_KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
-KEY_PATTERN = f"^{_KEY.pattern}$"
+KEY_PATTERN = f"^{IDEMPOTENCY_KEY.pattern}$"
 SYNC_ID = re.compile(r"[!-~]{1,128}")
 CURSOR_PATTERN = f"^[0-9]{{1,16}}[.]{SYNC_ID.pattern}$"
 SCHEDULE_ID = re.compile(r"sch_[0-9a-f]{16}")
@@ -222,7 +221,7 @@ def idempotency_key(request: web.Request) -> str | None:
     found = request.headers.getall("Idempotency-Key", [])
     if not found:
         return None
-    if len(found) > 1 or not _KEY.fullmatch(found[0]):
+    if len(found) > 1 or not IDEMPOTENCY_KEY.fullmatch(found[0]):
         raise _invalid("Idempotency-Key", "must be given once, with 1 to 255 printable ASCII characters")
     return found[0]
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from producer.client import SyncConflict, SyncNotFound
-from producer.schedules import MalformedSchedule, ScheduleNotFound, ScheduleUnreadable, TooManySchedules
+from producer.schedules import ScheduleNotFound, ScheduleUnreadable, TooManySchedules
 from worker.documents.error_document import error_code
 from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
 from worker.models.versions import SyncUnreadable
@@ -148,9 +148,6 @@ def problem_of(error: Exception) -> Problem:
             return Problem("sync_not_found", f"{error}.")
         case ScheduleNotFound() | ScheduleUnreadable() | TooManySchedules():
             return Problem(error.code, f"{error}.")
-        case MalformedSchedule():
-            places = [{"where": "body", "message": str(error)}]
-            return Problem("invalid_request", f"The schedule cannot be used: {error}.", errors=places)
         case SyncUnreadable():
             return Problem(error.code, f"{error}.", sync_id=error.sync.id)
         case SyncConflict():

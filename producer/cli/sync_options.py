@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from producer.cli.identifiers import check_space_id
 from producer.cli.input_files import check_file_names
 from producer.cli.terminal import Screen
 from producer.embedded import DEMO_SPACE_ID
@@ -206,7 +207,6 @@ def _request(
             plan_only=plan_only,
             max_credits=options.max_credits,
         )
-    except InvalidRequest as error:  # the command line has checked the other options
-        if "file" in error.problems:
-            raise ConfigurationError("--from-file: this cannot be a file name.") from None
-        raise ConfigurationError(f"{space_id!r} cannot be a space id: it {error.problems['space_id']}.") from None
+    except InvalidRequest:  # the command line has checked the other options
+        check_space_id(space_id)
+        raise ConfigurationError("--from-file: this cannot be a file name.") from None

@@ -128,7 +128,7 @@ async def test_without_redis_a_worker_of_the_state_directory_fires_schedules(tmp
     [
         (("add", "spa", "0 25 * * *"), "hour"),
         (("add", "spa", "0 3 * * *", "--timezone", "Mars/Base"), "Mars/Base"),
-        (("pause", "sch_none"), "no schedule sch_none"),
+        (("pause", "sch_none"), "No schedule sch_none"),
         (("add", "spa", "0 3 * * *", "--from-file", "-"), "no worker can read it"),
     ],
 )

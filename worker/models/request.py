@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -39,6 +40,9 @@ else:
     ModelMetaclass = type(BaseModel)
 
 Strategy = Literal["auto", "chain", "fan-out"]
+
+IDEMPOTENCY_KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
+"""The keys that the command line and the HTTP API accept."""
 
 
 _STORED = {"stored": True}

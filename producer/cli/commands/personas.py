@@ -95,12 +95,12 @@ async def forget_persona(settings: Settings, err: Screen, place: ClusterAddress)
     return 0
 
 
-async def rename_persona(settings: Settings, err: Screen, old: ClusterAddress, key: str) -> int:
+async def rename_persona(settings: Settings, err: Screen, old: ClusterAddress, new: ClusterAddress) -> int:
     """Moves a persona to its cluster's new key, and says so if the rules do not follow: the next sync would buy again.
 
     Raises ConfigurationError, and changes nothing, if the rules cannot be read.
     """
-    rules = present_rules(settings, old.rules)
+    rules, key = present_rules(settings, old.rules), new.cluster
     async with _open_catalog(settings) as catalog:
         referred = await catalog.rename(old, key)
     err.print_text(

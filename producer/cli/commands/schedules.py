@@ -11,8 +11,10 @@ from producer.cli.reporting import warn_without_worker
 from producer.cli.sync_options import SyncOptions, build_requests
 from producer.cli.terminal import Screen, stdout
 from producer.cli.views.schedules import describe_schedule, schedule_table
+from producer.schedules import build_schedule
 from worker.documents.schedule_document import schedule_document, unreadable_schedule_entry
 from worker.errors import ConfigurationError
+from worker.jobs.store_factories import mavera_account
 from worker.models.schedule import Missed, ScheduleStatus
 from worker.segment.export_file import is_of_one_process
 from worker.settings import Settings
@@ -35,12 +37,18 @@ async def add_schedule(settings: Settings, err: Screen, options: SyncOptions, ti
             f"--from-file {options.from_file}: no worker can read it at the time of a tick. Name a file."
         )
     (request,) = build_requests(settings, options, plan_only=options.preview)
+    schedule = build_schedule(
+        request,
+        times.cron,
+        timezone=times.timezone,
+        missed=times.missed,
+        alert_after_s=times.alert_after_s,
+        account=mavera_account(settings),
+    )
     async with open_client(settings, creates=True) as connection:
         client = connection.client
         await _warn_without_worker(connection, err)
-        added = await client.schedules.add(
-            request, times.cron, timezone=times.timezone, missed=times.missed, alert_after_s=times.alert_after_s
-        )
+        added, _ = await client.schedules.put(schedule)
         now = await client.now()
     out = stdout()
     if json:

@@ -18,12 +18,13 @@ from rich.text import Text
 
 from producer.cli.commands.doctor_findings import describe_api_error
 from producer.cli.commands.segment_pacing import RequestPacer, open_request_pacer
+from producer.cli.identifiers import check_space_id
 from producer.cli.input_files import check_file_names
 from producer.cli.terminal import Screen, stdout
 from producer.embedded import DEMO_SPACE_ID, sandbox_settings
 from worker.clusters.suggest.profiling import TraitCandidate
 from worker.clusters.suggest.proposal import Suggestion, suggest
-from worker.errors import ApiError, ConfigurationError, InvalidRequest, ResumableStop
+from worker.errors import ApiError, ConfigurationError, ResumableStop
 from worker.http.client import new_session
 from worker.jobs.services import segment_source
 from worker.models.request import SyncRequest
@@ -97,14 +98,11 @@ def _request(settings: Settings, sample: Sample) -> SyncRequest:
     space_id = sample.space_id or (DEMO_SPACE_ID if sample.sandbox else settings.segment_space_id)
     if space_id is None:
         raise ConfigurationError("Which space?", hint="Name one as an argument, or export SEGMENT_SPACE_ID.")
-    try:
-        return SyncRequest(
-            space_id=space_id, dialect=sample.dialect or settings.segment_dialect, collection=sample.collection
-        )
-    except InvalidRequest:
-        raise ConfigurationError(
-            f"{space_id!r} cannot be a space id.", hint="Copy the id from Segment: spa_…"
-        ) from None
+    return SyncRequest(
+        space_id=check_space_id(space_id),
+        dialect=sample.dialect or settings.segment_dialect,
+        collection=sample.collection,
+    )
 
 
 async def _read(source: Source, most: int | None, call: RequestPacer) -> Sequence[object]:

@@ -1,6 +1,6 @@
 """The options of the command line, with their help texts and the panels in which `--help` shows them.
 
-Imports only typer, so that `--help` answers at once.
+Imports only typer and checks that import nothing, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -8,6 +8,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
+
+from producer.cli.identifiers import (
+    check_idempotency_key,
+    check_rules_name,
+    check_space_id,
+    check_sync_id,
+)
 
 WHAT, SOURCE, BUDGET, OUTPUT = "What", "Source", "Budget", "Output"
 
@@ -24,7 +31,10 @@ def option(*names: str, help: str, panel: str | None = None, **more: Any) -> Any
     return typer.Option(*names, help=help, rich_help_panel=panel, **more)
 
 
-SyncId = Annotated[str, typer.Argument(metavar="SYNC_ID", help="Id of the sync, as `sync` and `list` print it.")]
+SyncId = Annotated[
+    str,
+    typer.Argument(metavar="SYNC_ID", help="Id of the sync, as `sync` and `list` print it.", callback=check_sync_id),
+]
 Json = Annotated[bool, flag("--json", help="Print one JSON document on stdout; everything else goes to stderr.")]
 Timeout = Annotated[
     str | None,
@@ -66,13 +76,20 @@ SpaceIds = Annotated[
     list[str] | None,
     typer.Argument(metavar="SPACE_ID", help="Segment spaces, several at once. Default: SEGMENT_SPACE_ID."),
 ]
-SpaceId = Annotated[str, typer.Argument(metavar="SPACE_ID", help="Segment space.")]
+SpaceId = Annotated[str, typer.Argument(metavar="SPACE_ID", help="Segment space.", callback=check_space_id)]
 DefaultSpaceId = Annotated[
     str | None, typer.Argument(metavar="SPACE_ID", help="Segment space. Default: SEGMENT_SPACE_ID.")
 ]
 ClusterKey = Annotated[str, typer.Argument(metavar="CLUSTER", help="Key of the cluster, such as high_value.")]
 RulesName = Annotated[
-    str, option("--rules", metavar="NAME", panel=WHAT, help="Name of the rules that define the clusters.")
+    str,
+    option(
+        "--rules",
+        metavar="NAME",
+        panel=WHAT,
+        help="Name of the rules that define the clusters.",
+        callback=check_rules_name,
+    ),
 ]
 
 Yes = Annotated[bool, flag("--yes", "-y", panel=BUDGET, help="Do not ask before personas are paid for.")]
@@ -128,7 +145,8 @@ TraitClass = Annotated[
 MinClusterSize = Annotated[int, option(metavar="N", min=1, panel=WHAT, help="A smaller cluster makes no persona.")]
 Force = Annotated[bool, flag("--force", panel=WHAT, help="Start another sync beside one of the same space.")]
 IdempotencyKey = Annotated[
-    str | None, option(metavar="KEY", panel=WHAT, help="The same key never starts a second sync.")
+    str | None,
+    option(metavar="KEY", panel=WHAT, help="The same key never starts a second sync.", callback=check_idempotency_key),
 ]
 EnvFile = Annotated[
     str | None,

@@ -8,13 +8,16 @@ import typer
 
 from producer.cli.declarations.options import ClusterKey, Collection, Json, RulesName, SpaceId, exit_with
 from producer.cli.exit_codes import EXIT_CODES
+from producer.cli.identifiers import check_persona_id, check_space_id
 
 app = typer.Typer(no_args_is_help=True, help="Show and change which persona belongs to which cluster.")
 
 
 @app.command("list", epilog=EXIT_CODES)
 def personas_list(
-    space_id: Annotated[str | None, typer.Argument(metavar="SPACE_ID", help="Only of this space.")] = None,
+    space_id: Annotated[
+        str | None, typer.Argument(metavar="SPACE_ID", help="Only of this space.", callback=check_space_id)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show which persona belongs to which cluster, and when it was last updated."""
@@ -28,7 +31,10 @@ def personas_list(
 def personas_adopt(
     space_id: SpaceId,
     cluster: ClusterKey,
-    persona_id: Annotated[str, typer.Argument(metavar="PERSONA_ID", help="Id of a custom persona at Mavera.")],
+    persona_id: Annotated[
+        str,
+        typer.Argument(metavar="PERSONA_ID", help="Id of a custom persona at Mavera.", callback=check_persona_id),
+    ],
     collection: Collection = "users",
     rules: RulesName = "recipe",
 ) -> None:
@@ -67,5 +73,5 @@ def personas_rename(
     from producer.cli.run_command import run_command
     from producer.persona_records import ClusterAddress
 
-    place = ClusterAddress(space_id, old, collection, rules)
-    exit_with(run_command(lambda settings, err: personas.rename_persona(settings, err, place, new)))
+    before, after = (ClusterAddress(space_id, key, collection, rules) for key in (old, new))
+    exit_with(run_command(lambda settings, err: personas.rename_persona(settings, err, before, after)))

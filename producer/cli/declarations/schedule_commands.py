@@ -29,13 +29,17 @@ from producer.cli.declarations.options import (
 )
 from producer.cli.declarations.usage_errors import alert_after_of, share_of
 from producer.cli.exit_codes import EXIT_CODES
+from producer.cli.identifiers import check_schedule_id
 
 app = typer.Typer(
     no_args_is_help=True, help="Start syncs at set times. Workers carry schedules out; no cron is needed."
 )
 
 ScheduleId = Annotated[
-    str, typer.Argument(metavar="SCHEDULE_ID", help="Id of the schedule, as `schedule list` prints it.")
+    str,
+    typer.Argument(
+        metavar="SCHEDULE_ID", help="Id of the schedule, as `schedule list` prints it.", callback=check_schedule_id
+    ),
 ]
 
 

@@ -370,7 +370,7 @@ async def test_an_api_that_fails_is_shown_while_it_is_tried_again(runner: Comman
 
 async def test_an_id_that_nobody_knows_is_refused(runner: CommandRunner) -> None:
     for command in (runner.status, runner.cancel, runner.resume):
-        with pytest.raises(SyncNotFound, match="no sync syn_x is known"):
+        with pytest.raises(SyncNotFound, match="No sync syn_x is known"):
             await command("syn_x")
 
 

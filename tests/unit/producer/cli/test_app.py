@@ -179,6 +179,9 @@ def test_help_and_the_check_of_clusters_start_no_server_where_there_is_state(
 
 EMPTY = str(Path(__file__).with_name("__init__.py"))
 
+NO_REDIS = {"REDIS_URL": "redis://127.0.0.1:1"}
+"""A command that connects before it checks its arguments fails with exit code 4."""
+
 MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "no command": ((), {}, "Usage:"),
     "unknown command": (("snyc",), {}, "No such command 'snyc'"),
@@ -193,6 +196,23 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
         ("sync", "a", "--idempotency-key", "\udcff"),
         {},
         r"'\udcff': this argument is not valid",
+    ),
+    "a space as a sync": (("status", "spa_1"), NO_REDIS, "sync ids begin with syn_"),
+    "an empty sync id": (("cancel", ""), NO_REDIS, "'' cannot be a sync id"),
+    "a name as a schedule": (("schedule", "pause", "nightly"), NO_REDIS, "schedule ids begin with sch_"),
+    "bad space of a history": (("history", "a b"), NO_REDIS, "'a b' cannot be a space id"),
+    "bad rules of a history": (("history", "a", "--rules", "a b"), NO_REDIS, "--rules: 'a b' cannot be the name"),
+    "bad space of personas": (("personas", "list", "a b"), NO_REDIS, "'a b' cannot be a space id"),
+    "an empty persona id": (("personas", "adopt", "a", "growth", ""), NO_REDIS, "'' cannot be a persona id"),
+    "a bad new key": (("personas", "rename", "a", "growth", "A"), NO_REDIS, "'A' cannot be the key of a cluster"),
+    "an empty key": (("sync", "a", "--idempotency-key", ""), NO_REDIS, "--idempotency-key: must be 1 to 255"),
+    "four cron fields": (("schedule", "add", "a", "0 3 * *"), NO_REDIS, "A cron expression has five fields"),
+    "a wrong hour": (("schedule", "add", "a", "0 25 * * *"), NO_REDIS, "The hour of the cron expression"),
+    "no such zone": (("schedule", "add", "a", "0 3 * * *", "--timezone", "Mars"), NO_REDIS, "The time zone 'Mars'"),
+    "an alert after years": (
+        ("schedule", "add", "a", "0 3 * * *", "--alert-after", "9999d"),
+        NO_REDIS,
+        "alert_after_s: must be a number from 3,600",
     ),
     "space twice": (("sync", "a", "b", "a"), {}, "a: named more than once."),
     "one key for two": (("sync", "a", "b", "--idempotency-key", "k"), {}, "--idempotency-key is for one sync"),
@@ -272,9 +292,9 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "embedded without keys": (("sync", "a"), {}, "SEGMENT_TOKEN, MAVERA_API_KEY are not set"),
     "malformed setting": (("sync", "a"), {"SEGMENT_RATE": "fast"}, "SEGMENT_RATE"),
     "malformed URL": (("list",), {"REDIS_URL": "localhost"}, "REDIS_URL"),
-    "status without state": (("status", "syn_1"), {}, "no sync syn_1 is known"),
-    "cancel without state": (("cancel", "syn_1"), {}, "no sync syn_1 is known"),
-    "resume without state": (("resume", "syn_1"), {}, "no sync syn_1 is known"),
+    "status without state": (("status", "syn_1"), {}, "No sync syn_1 is known"),
+    "cancel without state": (("cancel", "syn_1"), {}, "No sync syn_1 is known"),
+    "resume without state": (("resume", "syn_1"), {}, "No sync syn_1 is known"),
     "Redis is not there": (("list",), {"REDIS_URL": "redis://127.0.0.1:1"}, "Redis does not answer"),
     "sync, Redis is not there": (("sync", "a"), {"REDIS_URL": "redis://127.0.0.1:1"}, "Check REDIS_URL"),
     "worker without anything": (("worker",), {}, "SEGMENT_TOKEN, MAVERA_API_KEY are not set"),
@@ -282,7 +302,7 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "worker, malformed": (("worker",), {"MAVERA_BASE_URL": "ftp://x"}, "MAVERA_BASE_URL"),
     "a share that is none": (("sync", "a", "--sample", "5p"), {}, "such as 0.05 or 5%"),
     "a time that is none": (("sync", "a", "--timeout", "soon"), {}, "such as 90, 30m or 2h"),
-    "a negative time": (("status", "a", "--timeout", "-1"), {}, "--timeout: must be a time in seconds"),
+    "a negative time": (("status", "syn_a", "--timeout", "-1"), {}, "--timeout: must be a time in seconds"),
     "no profiles": (("sync", "a", "--max-profiles", "0"), {}, "must be at least 1"),
     "no number": (("list", "--limit", "x"), {}, "must be a whole number, such as 100"),
     "latency": (("sandbox", "--latency", "slow"), {}, "must be a number, such as"),
