@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import aiohttp
 from rich.console import RenderableType
@@ -95,12 +96,13 @@ async def forget_persona(settings: Settings, err: Screen, place: ClusterAddress)
     return 0
 
 
-async def rename_persona(settings: Settings, err: Screen, old: ClusterAddress, new: ClusterAddress) -> int:
+async def rename_persona(settings: Settings, err: Screen, old: ClusterAddress, key: str) -> int:
     """Moves a persona to its cluster's new key, and says so if the rules do not follow: the next sync would buy again.
 
-    Raises ConfigurationError, and changes nothing, if the rules cannot be read.
+    Raises ConfigurationError, and changes nothing, if the key is malformed or the rules cannot be read.
     """
-    rules, key = present_rules(settings, old.rules), new.cluster
+    replace(old, cluster=key)  # checks the key before anything is connected to
+    rules = present_rules(settings, old.rules)
     async with _open_catalog(settings) as catalog:
         referred = await catalog.rename(old, key)
     err.print_text(

@@ -73,5 +73,5 @@ def personas_rename(
     from producer.cli.run_command import run_command
     from producer.persona_records import ClusterAddress
 
-    before, after = (ClusterAddress(space_id, key, collection, rules) for key in (old, new))
-    exit_with(run_command(lambda settings, err: personas.rename_persona(settings, err, before, after)))
+    place = ClusterAddress(space_id, old, collection, rules)
+    exit_with(run_command(lambda settings, err: personas.rename_persona(settings, err, place, new)))

@@ -5,7 +5,6 @@ Pure: from a snapshot to something that rich prints. No text is read as markup.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from rich import box
@@ -16,17 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.command_lines import with_program_name
-from producer.cli.terminal import NARROW, NARROWEST
+from producer.cli.terminal import NARROWEST
 from producer.cli.views.history import drift_lines
 from producer.cli.views.plan import account_lines, describe_action, plan_lines
-from producer.cli.views.time_formats import local_time, short_time, time_span, zone
+from producer.cli.views.time_formats import time_span
 from worker.clusters import Aggregate, ClusterSummary, Estimate, Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
 from worker.documents.sync_results import ClusterResult, cluster_results, sync_drift, sync_statistics, sync_timings
 from worker.mavera.text.formatting import format_amount
 from worker.models.sync import Sync, SyncState
-from worker.models.versions import UnreadableSync
 from worker.printable import printable
 
 STYLES = {
@@ -37,9 +35,6 @@ STYLES = {
     SyncState.FAILED: "red",
     SyncState.CANCELLED: "yellow",
 }
-
-MAX_REMARK_LENGTH = 60
-"""Characters of what a sync waits for that a list shows."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -197,49 +192,6 @@ def sync_report(
     if sync.account and (sentence := sync.account.describe()):
         parts.append(Text(f"{sentence}.", "yellow" if (sync.account.difference or 0) > 0 else "dim"))
     return [*parts, *_notes(sync), *_failure(sync)]
-
-
-def sync_table(syncs: Sequence[Sync | UnreadableSync], width: int) -> RenderableType:
-    """The list of syncs, a row each; with fewer columns where `width` characters are few."""
-    wide = width >= NARROW
-    table = Table(box=None, pad_edge=False)
-    table.add_column("Sync", no_wrap=True)  # whole, to be copied
-    table.add_column("Space", overflow="fold", min_width=5)
-    table.add_column("State", no_wrap=True)
-    if wide:
-        table.add_column("Profiles", justify="right", no_wrap=True)
-        table.add_column("Pages", justify="right", no_wrap=True)
-    if width >= NARROWEST:
-        table.add_column("Asked" if wide else f"Asked {zone()}", no_wrap=True)
-    table.add_column("Remark", overflow="fold")
-    for sync in syncs:
-        if isinstance(sync, UnreadableSync):
-            table.add_row(*_unreadable_cells(sync, wide=wide, times=width >= NARROWEST))
-            continue
-        cells: list[RenderableType] = [sync.id, sync.request.space_id, Text(sync.status, STYLES[sync.state])]
-        if wide:
-            cells += [f"{sync.profiles:,}", f"{sync.pages:,}"]
-        if width >= NARROWEST:
-            cells.append(local_time(sync.created_at) if wide else short_time(sync.created_at))
-        table.add_row(*cells, Text(printable(sync.error.code if sync.error else _shortened(sync.note))))
-    return table
-
-
-def _unreadable_cells(sync: UnreadableSync, *, wide: bool, times: bool) -> list[RenderableType]:
-    """The row of a sync that this version cannot read."""
-    cells: list[RenderableType] = [printable(sync.id), printable(sync.space_id) or "?", Text("unreadable", "red")]
-    if wide:
-        cells += ["", ""]
-    if times:
-        when = local_time if wide else short_time
-        cells.append("" if sync.created_at is None else when(sync.created_at))
-    return [*cells, Text(sync.code)]
-
-
-def _shortened(note: str) -> str:
-    """A note that fits into a row: without the id of a request, and at most `MAX_REMARK_LENGTH` characters."""
-    whole = re.sub(r" \(Request-Id [^)]*\)", "", note)
-    return whole if len(whole) <= MAX_REMARK_LENGTH else f"{whole[: MAX_REMARK_LENGTH - 1]}…"
 
 
 def _describe_charges(sync: Sync) -> str:

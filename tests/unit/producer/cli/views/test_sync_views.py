@@ -1,4 +1,4 @@
-"""How syncs look: reports, lists, bars; on wide and narrow screens, with and without colours."""
+"""How syncs look: reports, bars; on wide and narrow screens, with and without colours."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import re
 from dataclasses import replace
 
 import pytest
-from rich.console import RenderableType
 
 from producer.cli.terminal import WIDE, Screen
 from producer.cli.views.history import history_table
 from producer.cli.views.plan import plan_summary
-from producer.cli.views.sync_views import ShareBar, format_duration, live_view, overview_table, sync_report, sync_table
-from producer.cli.views.time_formats import zone
+from producer.cli.views.sync_views import ShareBar, format_duration, live_view, overview_table, sync_report
 from producer.sandbox import SpaceSpec
+from tests.support.screens import text
 from tests.support.syncs.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
 from tests.support.syncs.spaces import snapshot
 from worker.clusters import Aggregate
@@ -22,16 +21,6 @@ from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.plan import Plan, PlannedPersona
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState
-
-
-def text(*renderables: RenderableType, width: int = 100, encoding: str = "utf-8") -> str:
-    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
-    screen = Screen(stream)
-    screen.width = width
-    screen.print_views(*renderables)
-    stream.flush()
-    assert isinstance(stream.buffer, io.BytesIO)
-    return stream.buffer.getvalue().decode(encoding)
 
 
 def failed(message: str) -> Sync:
@@ -159,22 +148,6 @@ def test_many_syncs_take_a_line_each() -> None:
     assert "20/s" in shown
 
 
-def test_the_list_keeps_ids_whole_and_leaves_columns_out_where_it_is_narrow() -> None:
-    syncs = [queued(id="syn_0123456789abcdef", note="waiting"), failed("no key"), completed()]
-    wide, usual = text(sync_table(syncs, 120), width=120), text(sync_table(syncs, 80), width=80)
-    narrow = text(sync_table(syncs, 50), width=50)
-    for shown in (wide, usual):
-        assert "mavera_unauthorized" in shown
-        assert "waiting" in shown
-        assert "11-1" in shown
-        assert zone() in shown
-    assert "2023-11-1" in wide
-    assert max(map(len, usual.splitlines())) <= 80
-    assert "syn_0123456789abcdef" in narrow
-    assert "2023" not in narrow
-    assert "queued" in narrow
-
-
 @pytest.mark.parametrize(
     ("value", "shown"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
 )
@@ -254,10 +227,3 @@ def test_a_long_key_stays_whole_where_the_output_is_not_a_terminal(monkeypatch: 
     stream = io.StringIO()
     Screen(stream).print_views(history_table([snapshot(keys, sync_id="syn_1")], WIDE))
     assert all(key in stream.getvalue() for key in keys)
-
-
-def test_a_list_shortens_what_a_sync_waits_for() -> None:
-    note = "Segment, space spa_1, page 1: 503 The service is busy (Request-Id req_1); retrying, 4 min left"
-    shown = " ".join(text(sync_table([queued(note=note)], 200), width=200).split())
-    assert "503 The service is busy" in shown
-    assert "req_1" not in shown
