@@ -1,4 +1,4 @@
-"""The named moments of the protocol, and how a worker comes to its end at one of them.
+"""The named moments of the protocol, and how a worker, or a client's process, comes to its end at one of them.
 
 A plan is text, `point:n:how`, or several with commas: at the n-th passage of a point the process kills itself
 (`kill`) or freezes (`stop`) as if from outside, with nothing flushed and nothing said.
@@ -17,9 +17,11 @@ from worker.mavera import MaveraClient
 from worker.segment import InlineApi
 from worker.store import BatchStore, JobSyncStore, PersonaStore
 from worker.store.schedules.schedule_store import TickStore
+from worker.store.syncs.client_sync_store import ClientSyncStore
 from worker.store.webhooks.outbox_store import OutboxStore
 
 _METHODS: dict[str, tuple[type, Callable[..., Awaitable[Any]]]] = {
+    "create": (ClientSyncStore, ClientSyncStore.create),
     "begin": (JobSyncStore, JobSyncStore.begin),
     "lookup": (MaveraClient, MaveraClient.list_page),
     "fetch": (InlineApi, InlineApi.fetch_page),
@@ -38,7 +40,8 @@ _METHODS: dict[str, tuple[type, Callable[..., Awaitable[Any]]]] = {
     "take_events": (OutboxStore, OutboxStore.take),
     "deliver": (OutboxStore, OutboxStore.delivered),
 }
-POINTS = [f"{when}_{what}" for what in _METHODS for when in ("before", "after")]
+POINTS = [f"{when}_{what}" for what in _METHODS if what != "create" for when in ("before", "after")]
+"""The points that a worker passes."""
 HOW = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 

@@ -1,5 +1,7 @@
 """The driver: a round of syncs under random faults, then everything that must hold is checked.
 
+The syncs are asked for over HTTP, by clients that repeat each request by its idempotency key; one is a schedule's.
+
 A round is decided by its seed, but for what the machine's timing adds: which spaces, which faults at what times, at
 which points workers end. Workers and Redis are real processes; the sandbox runs here, over HTTP. A round is bounded
 and stops by itself: trouble for a few seconds, then quiet, in which every sync must come to its end.
@@ -11,30 +13,31 @@ import asyncio
 import contextlib
 import random
 import signal
-import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from producer import SyncClient, SyncNotFound, SyncRequest, SyncState
+from producer import SyncClient, SyncRequest, SyncState
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
+from tests.chaos.api_clients import ApiClients
 from tests.chaos.api_faults import TIMES, mavera_fault, poisons, refused_updates, segment_fault, shown
 from tests.chaos.points import HOW, POINTS
+from tests.chaos.redis_faults import RedisFaults
+from tests.chaos.report import Report
+from tests.chaos.schedule_and_webhooks import ScheduleAndWebhooks
 from tests.support.clocks.movable_clock import MovableClock
+from tests.support.processes.fork_server import shared_fork_server
 from tests.support.processes.workers import WorkerProcess, environment
 from tests.support.scenarios.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
 from tests.support.scenarios.expected_clusters import ExpectedClusters, expected_clusters
 from tests.support.scenarios.scenario import know_run
 from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.slow_tls_proxy import slow_front
-from tests.support.servers.web_server import answer, serving
-from tests.support.servers.webhook_receiver import SECRET, verified_events
-from worker.errors import StoreUnavailable
-from worker.models.schedule import Schedule
+from tests.support.servers.webhook_receiver import SECRET
+from worker.models.sync import Sync
 from worker.settings import load_settings
-from worker.store import keys, redis_pool
+from worker.store import redis_pool
 from worker.store.connection.pool import closing
 
 QUIET_S = 60.0
@@ -47,26 +50,14 @@ _BY_PROFILE = "spa_p"
 _SECOND_NIGHT = "spa_1"
 """The space that has its personas before the trouble begins, from a smaller space."""
 _SCHEDULED = "spa_s"
-"""The space whose sync a schedule starts: at the turn of the year, which comes again and again."""
+"""The space whose sync a schedule starts."""
+_AGAIN = "spa_a"
+"""The space that is asked for with several keys, whether or not a sync of it runs."""
+_MOST_KEYS = 4
+"""How many keys there may be of that space."""
 _FIRST_NIGHT = SpaceSpec(400, "mixed", seed=3)
 _NOON_S = 7200
 """Where the clock of Redis' host is before it steps, in seconds ahead of the true time."""
-
-
-@dataclass
-class Report:
-    """What a round did, and how its syncs ended. recovered_s: seconds from the end of the trouble to the last end."""
-
-    seed: int
-    faults: Counter[str] = field(default_factory=Counter)
-    resumed: int = 0
-    lost: int = 0
-    recovered_s: float = 0.0
-
-    def __str__(self) -> str:
-        faults = ", ".join(f"{n} {name}" for name, n in sorted(self.faults.items()))
-        ends = f"resumed {self.resumed}, asked again {self.lost}, {self.recovered_s:.1f} s to recover"
-        return f"seed {self.seed}: {faults}; {ends}"
 
 
 class Round:
@@ -82,14 +73,12 @@ class Round:
         }
         self._specs[_BY_PROFILE] = SpaceSpec(self._random.randint(150, 600), "mixed", seed=seed * 100 + 98)
         self._specs[_SCHEDULED] = SpaceSpec(self._random.randint(500, 1500), "mixed", seed=seed * 100 + 97)
+        self._specs[_AGAIN] = SpaceSpec(self._random.randint(100, 300), "mixed", seed=seed * 100 + 96)
         self._poisons = poisons(self._random, _BY_PROFILE, self._specs[_BY_PROFILE])
         self._clock = MovableClock(folder / "clock") if seed % 2 else None
-        self._cuts = 0
-        self._receiver_fails = True
         self._bag: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self._workers: list[WorkerProcess] = []
         self._started = 0
-        self._aof_sizes: list[tuple[float, int]] = []
         self.report = Report(seed)
 
     async def run(self) -> Report:
@@ -100,6 +89,8 @@ class Round:
         else:
             self._redis = RedisServer(self._folder)
         self._redis.start()
+        self._redis_faults = RedisFaults(self._redis, self._random)
+        self._events = ScheduleAndWebhooks(self._redis, self._request(_SCHEDULED))
         options = SandboxOptions(
             spaces={**self._specs, _SECOND_NIGHT: _FIRST_NIGHT},
             latency_s=self._random.uniform(0.01, 0.05),
@@ -112,9 +103,10 @@ class Round:
             async with (
                 Sandbox(options) as sandbox,
                 slow_front(sandbox.port, self._folder) as front,
-                serving(self._receive) as receiver,
+                self._events.receiving(),
             ):
-                self._sandbox, self._front, self._receiver = sandbox, front, receiver
+                self._sandbox, self._front = sandbox, front
+                self._api = ApiClients(random.Random(self.report.seed), self._server_environment())
                 await self._syncs_under_trouble()
         finally:
             for worker in self._workers:
@@ -125,75 +117,88 @@ class Round:
     async def _syncs_under_trouble(self) -> None:
         for _ in range(self._number_of_workers):
             await self._start_worker()
-        async with SyncClient(
-            self._redis.url, settings=load_settings(stall_s=2, heartbeat_s=0.5), max_wait_s=30
-        ) as client:
-            pool = redis_pool(self._redis.url, max_wait_s=5)
-            await know_run(pool)
-            await pool.aclose()
-            first = await client.enqueue(SyncRequest(space_id=_SECOND_NIGHT))
-            first = await client.wait(first.id, timeout_s=QUIET_S)
-            assert first.state is SyncState.COMPLETED, first.error
-            self._sandbox.set_options(spaces=self._specs)
-            requests = {space: self._request(space) for space in self._specs if space != _SCHEDULED}
-            ids = {space: (await client.enqueue(request)).id for space, request in requests.items()}
-            ends_at = time.monotonic() + self._trouble_s
-            while time.monotonic() < ends_at:
-                self._note_aof_size()
-                await asyncio.sleep(self._random.uniform(0.05, 0.6))
-                await self._one_fault()
-            await self._calm()
-            quiet_since = time.monotonic()
-            ids[_SCHEDULED] = await self._handled_tick(client)
-            for space in self._specs:
-                await self._see_to_its_end(client, ids, space)
+        settings = load_settings(stall_s=2, heartbeat_s=0.5)
+        async with SyncClient(self._redis.url, settings=settings, max_wait_s=30) as client:
+            async with self._api.started():
+                first = await self._first_night(client)
+                await self._trouble()
+                await self._calm()
+                quiet_since = time.monotonic()
+                known = {key: one.answers[-1] for key, one in self._api.requests.items() if one.answers}
+                ids = await self._api.confirm()
+                self.report.lost = sum(ids[key] != sync_id for key, sync_id in known.items())
+                sync_ids = [*ids.values(), await self._events.handled_tick(client, QUIET_S)]
+                for sync_id in sync_ids:
+                    await self._see_to_its_end(client, sync_id)
+                async with asyncio.timeout(QUIET_S):
+                    await self._api.followed()
             self.report.recovered_s = time.monotonic() - quiet_since
-            await self._check(client, ids, first.credits)
-            await self._check_tick_and_events(client, ids)
+            await self._check(client, sync_ids, first.credits)
+            await self._check_requests(client, ids)
+            self._events.check_events(sync_ids, power_cuts=self._redis_faults.cuts > 0)
+
+    async def _first_night(self, client: SyncClient) -> Sync:
+        """The sync of a smaller space, whose personas are there when the trouble begins."""
+        async with closing(redis_pool(self._redis.url, max_wait_s=5)) as pool:
+            await know_run(pool)
+        sync = await client.wait((await client.enqueue(SyncRequest(space_id=_SECOND_NIGHT))).id, timeout_s=QUIET_S)
+        assert sync.state is SyncState.COMPLETED, sync.error
+        self._sandbox.set_options(spaces=self._specs)
+        return sync
+
+    async def _trouble(self) -> None:
+        """The syncs are asked for, and faults come."""
+        for space in self._specs:
+            if space != _SCHEDULED:
+                self._api.ask(space, self._request(space), force=space == _AGAIN)
+        for space in (_SECOND_NIGHT, _BY_PROFILE):
+            self._api.follow(space)
+        ends_at = time.monotonic() + self._trouble_s
+        while time.monotonic() < ends_at:
+            self._redis_faults.note_aof_size()
+            await asyncio.sleep(self._random.uniform(0.05, 0.6))
+            await self._one_fault()
 
     def _request(self, space: str) -> SyncRequest:
         """Every other space is read by fan-out. None may spend more than its personas cost; a second night nothing."""
         if space == _BY_PROFILE:
             return SyncRequest(space_id=space, dialect="profile-api", max_credits=_FOUR_PERSONAS)
-        if space == _SCHEDULED:
+        if space in (_SCHEDULED, _AGAIN):
             return SyncRequest(space_id=space, max_credits=_FOUR_PERSONAS)
         budget = 0 if space == _SECOND_NIGHT else _FOUR_PERSONAS
         return SyncRequest(
             space_id=space, strategy="fan-out" if int(space[-1]) % 2 == 0 else "chain", max_credits=budget
         )
 
-    async def _see_to_its_end(self, client: SyncClient, ids: dict[str, str], space: str) -> None:
-        """A sync that failed for an outside reason is resumed, one that Redis forgot is asked for again."""
+    async def _see_to_its_end(self, client: SyncClient, sync_id: str) -> None:
+        """A sync that failed for an outside reason is resumed."""
         for _ in range(5):
             try:
-                sync = await client.wait(ids[space], timeout_s=QUIET_S)
+                sync = await client.wait(sync_id, timeout_s=QUIET_S)
             except TimeoutError:
                 for worker in self._workers:
                     if worker.alive:
                         worker.process.send_signal(signal.SIGUSR1)
                 await asyncio.sleep(1)
-                sync = await client.get(ids[space])
+                sync = await client.get(sync_id)
                 raise AssertionError(
-                    f"{sync.id} of {space} does not end: {sync.state}, {sync.pages} pages, epoch {sync.epoch}, "
+                    f"{sync.id} of {sync.space_id} does not end: {sync.state}, {sync.pages} pages, epoch {sync.epoch}, "
                     f"{sync.revivals} revivals, {sync.note!r}, {sync.outcomes}"
                 ) from None
-            except SyncNotFound:
-                self.report.lost += 1
-                ids[space] = (await client.enqueue(self._request(space))).id
-                continue
             if sync.state is not SyncState.FAILED:
                 return
             assert sync.error
             assert sync.error.resumable, sync.error
             self.report.resumed += 1
             await client.resume(sync.id)
-        raise AssertionError(f"{ids[space]} of {space} fails again and again: {sync.error}")
+        raise AssertionError(f"{sync.id} of {sync.space_id} fails again and again: {sync.error}")
 
-    async def _check(self, client: SyncClient, ids: dict[str, str], reported: int) -> None:
+    async def _check(self, client: SyncClient, sync_ids: Sequence[str], reported: int) -> None:
         """reported: credits of syncs that had ended before."""
-        for space in self._specs:
+        for sync_id in sync_ids:
+            sync = await client.get(sync_id)
+            space = sync.space_id
             expected = self._truth(space)
-            sync = await client.get(ids[space])
             assert_exact(sync, expected)
             assert sync.profiles_unreadable == (len(self._poisons) if space == _BY_PROFILE else 0)
             assert_one_persona_each(self._sandbox, sync, expected)
@@ -203,11 +208,11 @@ class Round:
         spent = CREDITS - (self._sandbox.credits or 0)
         assert spent == 300 * len(self._sandbox.personas)
         # A power cut may take the record of a purchase; the persona is then found again, and costs nothing.
-        assert reported <= spent if self._cuts else reported == spent, (reported, spent)
+        assert reported <= spent if self._redis_faults.cuts else reported == spent, (reported, spent)
         pool = redis_pool(self._redis.url, max_wait_s=5)
 
         async def clean() -> bool:
-            await self._end_pauses()
+            await self._events.end_pauses()
             return await leftovers(pool) == []
 
         try:
@@ -219,6 +224,21 @@ class Round:
         finally:
             await pool.aclose()
 
+    async def _check_requests(self, client: SyncClient, ids: Mapping[str, str]) -> None:
+        """Each key, and the tick, has one sync, however often it came; and streams have shown what is new, once."""
+        by_space = Counter(sync.space_id for sync in await client.list())
+        keys_of = Counter(one.request.space_id for one in self._api.requests.values())
+        assert by_space == keys_of + Counter([_SCHEDULED, _SECOND_NIGHT])  # there, one had ended before
+        assert len(set(ids.values())) == len(ids)
+        for key, one in self._api.requests.items():
+            assert self._redis_faults.cuts or set(one.answers) == {ids[key]}, (key, one.answers)
+        for events in self._api.events.values():
+            versions = [event.id for event in events]
+            pages = [event.json["pages_fetched"] for event in events]
+            assert self._redis_faults.cuts or (len(set(versions)) == len(versions) and pages == sorted(pages)), events
+        self.report.repetitions = sum(len(one.answers) for one in self._api.requests.values())
+        self.report.connections = self._api.connections
+
     def _truth(self, space: str) -> ExpectedClusters:
         """What a space truly is. A poisoned profile is left out; and nobody can tell by profile-api whether traits are
         missing or no object."""
@@ -228,65 +248,6 @@ class Round:
         found = expected_clusters(entry for number, entry in people if number not in self._poisons)
         found.trait_errors["traits"] = 0
         return found
-
-    # Schedule and webhooks
-
-    def _receive(self) -> AsyncIterator[bytes]:
-        """The receiver of webhooks fails every third time, as long as there is trouble."""
-        return self._answer(500 if self._receiver_fails and len(self._receiver.requests) % 3 == 0 else 200)
-
-    @staticmethod
-    async def _answer(status: int) -> AsyncIterator[bytes]:
-        yield answer(status)
-
-    async def _let_tick_come(self) -> None:
-        await self._tick()
-
-    async def _tick(self, max_wait_s: float = 1.0) -> str:
-        """The tick of the schedule comes, once more, unless Redis is away. Returns the id of the schedule."""
-        settings = load_settings(stall_s=2, heartbeat_s=0.5)
-        schedule = Schedule(request=self._request(_SCHEDULED), cron="0 0 1 1 *")
-        with contextlib.suppress(StoreUnavailable):
-            async with closing(redis_pool(self._redis.url, max_wait_s=max_wait_s)) as pool:
-                await SyncClient.from_pool(pool, settings).schedules.put(schedule)
-                await pool.hset(keys.schedule(schedule.id), "next", "60000")  # type: ignore[misc]
-                await pool.zadd(keys.TICKS, {schedule.id: 60_000})
-        return schedule.id
-
-    async def _handled_tick(self, client: SyncClient) -> str:
-        """The sync of the tick."""
-        schedule_id = await self._tick(QUIET_S)
-
-        async def handled() -> bool:
-            found = await client.schedules.get(schedule_id)
-            return bool(found.last_sync_id) and found.next_tick != 60
-
-        await until(handled)
-        return (await client.schedules.get(schedule_id)).last_sync_id
-
-    async def _end_pauses(self) -> None:
-        """Lets the next attempt at each event come now."""
-        async with closing(redis_pool(self._redis.url, max_wait_s=5)) as pool:
-            for outbox in await pool.keys(f"{keys.outbox('')}*"):
-                for event in await pool.zrange(outbox, 0, -1):
-                    await pool.zadd(outbox, {event: 1}, xx=True)
-
-    async def _check_tick_and_events(self, client: SyncClient, ids: dict[str, str]) -> None:
-        """The tick has one sync, however often it came; each end has arrived, and no id stands for two events."""
-        scheduled = [sync.id for sync in await client.list() if sync.space_id == _SCHEDULED]
-        assert scheduled == [ids[_SCHEDULED]]
-        bodies: dict[str, set[bytes]] = {}
-        for request in self._receiver.requests:
-            bodies.setdefault(request.headers["webhook-id"], set()).add(request.body)
-        assert {len(found) for found in bodies.values()} == {1}
-        by_id = {
-            request.headers["webhook-id"]: event
-            for request, event in zip(self._receiver.requests, verified_events(self._receiver), strict=True)
-        }
-        completed = Counter(event["data"]["sync_id"] for event in by_id.values() if event["type"] == "sync.completed")
-        for sync_id in ids.values():
-            # A power cut may take a sync back to before its end.
-            assert completed[sync_id] >= 1 if self._cuts else completed[sync_id] == 1, (sync_id, completed)
 
     # Trouble
 
@@ -305,10 +266,10 @@ class Round:
             (2, "frozen worker", self._freeze_worker),
             (2, "stopped worker", self._stop_worker),
             (3, "worker that is killed", self._killed_worker),
-            (1, "restarted Redis", self._restart_redis),
-            (1, "killed Redis", self._kill_redis),
-            (1, "power cut", self._power_cut),
-            (1, "frozen Redis", self._freeze_redis),
+            (1, "restarted Redis", self._redis_faults.restart),
+            (1, "killed Redis", self._redis_faults.kill),
+            (1, "power cut", self._redis_faults.power_cut),
+            (1, "frozen Redis", self._redis_faults.freeze),
             (3, "Segment fault", self._segment_fault),
             (3, "Mavera fault", self._mavera_fault),
             (2, "refused updates", self._refused_updates),
@@ -316,7 +277,27 @@ class Round:
             (2, "slow connects", self._slow_connects),
             (2 if self._clock else 0, "clock step", self._clock_step),
             (2, "tick", self._let_tick_come),
+            (3, "killed server", self._kill_server),
+            (2, "request", self._ask_again),
         ]
+
+    async def _let_tick_come(self) -> None:
+        await self._events.tick()
+
+    async def _kill_server(self) -> None:
+        self._api.kill()
+
+    async def _ask_again(self) -> None:
+        number = sum(one.request.space_id == _AGAIN for one in self._api.requests.values())
+        if number < _MOST_KEYS:
+            self._api.ask(f"{_AGAIN}-{number}", self._request(_AGAIN), force=True)
+
+    def _server_environment(self) -> Mapping[str, str]:
+        """A server with the key of Mavera, whose syncs belong to its account, or without; then, to their worker's."""
+        if self._random.random() < 0.5:
+            return environment(self._redis.url, None)
+        url = f"{self._front.url}/api/v1"
+        return environment(self._redis.url, self._sandbox, MAVERA_BASE_URL=url, **self._front.environment)
 
     async def _start_worker(self, plan: str = "") -> None:
         log = self._folder / f"worker-{self._started}.log"
@@ -330,12 +311,12 @@ class Round:
             MAVERA_TIMEOUT_S=timeout_s,
             MAVERA_SETTLE_S=settle_s,
             MAVERA_BASE_URL=f"{self._front.url}/api/v1",
-            WEBHOOK_URL=f"{self._receiver.url}/events",
+            WEBHOOK_URL=f"{self._events.receiver.url}/events",
             WEBHOOK_SECRET=SECRET,
             **self._front.environment,
         )
-        command = [sys.executable, "-m", "tests.chaos.worker_process", plan]
-        self._workers.append(WorkerProcess(env, log, command=command))
+        # From a fork server, because a round starts many of them.
+        self._workers.append(WorkerProcess(env, log, fork_server=shared_fork_server(), plan=plan))
 
     def _pick(self) -> WorkerProcess | None:
         living = [worker for worker in self._workers if worker.alive]
@@ -361,38 +342,6 @@ class Round:
     async def _killed_worker(self) -> None:
         point, how = self._random.choice(POINTS), self._random.choice(list(HOW))
         await self._start_worker(f"{point}:{self._random.randint(1, 4)}:{how}")
-
-    async def _restart_redis(self) -> None:
-        await asyncio.to_thread(self._redis.stop)
-        await asyncio.sleep(self._random.uniform(0, 2))
-        await asyncio.to_thread(self._redis.start)
-
-    async def _kill_redis(self) -> None:
-        await asyncio.to_thread(self._redis.kill)
-        await asyncio.to_thread(self._redis.start)
-
-    async def _power_cut(self) -> None:
-        """Redis ends, and up to two seconds of its append-only file with it, cut at a random byte."""
-        self._cuts += 1
-        self._note_aof_size()
-        await asyncio.to_thread(self._redis.kill)
-        path = self._redis.append_only_file()
-        now, size = time.monotonic(), path.stat().st_size
-        safe = max((old for at, old in self._aof_sizes if now - at >= 2), default=0)
-        if safe < size:
-            with path.open("r+b") as file:
-                file.truncate(self._random.randint(safe, size))
-        self._aof_sizes.clear()
-        await asyncio.to_thread(self._redis.start)
-
-    def _note_aof_size(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self._aof_sizes.append((time.monotonic(), self._redis.append_only_file().stat().st_size))
-
-    async def _freeze_redis(self) -> None:
-        self._redis.pause()
-        await asyncio.sleep(self._random.uniform(0.2, 2))
-        self._redis.go_on()
 
     async def _segment_fault(self) -> None:
         self._sandbox.add_fault(segment_fault(self._random))
@@ -424,7 +373,7 @@ class Round:
             self._sandbox.add_fault(fault)
         self._sandbox.set_options(mavera_reads=True)
         self._front.delay_s = 0
-        self._receiver_fails = False
+        self._events.fails = False
         for worker in self._workers:
             if worker.alive:
                 worker.go_on()

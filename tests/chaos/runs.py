@@ -20,7 +20,8 @@ from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from producer.state import keeper
 from producer.state.directory import StateDirectory
 from tests.chaos.api_faults import TIMES, mavera_fault, refused_updates, segment_fault, shown
-from tests.chaos.rounds import CREDITS, Report
+from tests.chaos.report import Report
+from tests.chaos.rounds import CREDITS
 from tests.support.processes.command_line import Command, Done
 from tests.support.processes.workers import environment
 from tests.support.scenarios.checks import assert_no_twins

@@ -189,7 +189,7 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
         """Leaves `auto` out of JSON, so that a version that does not know it uses its own default."""
         data: dict[str, Any] = handler(self)
         if info.mode == "json" and self.dialect == "auto":
-            del data["dialect"]
+            data.pop("dialect", None)  # `exclude_unset` may have left it out already
         return data
 
     @model_validator(mode="after")

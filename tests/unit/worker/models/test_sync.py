@@ -49,6 +49,7 @@ def test_a_request_needs_no_more_than_a_space() -> None:
         "plan_only": False,
         "max_credits": None,
     }
+    assert request.model_dump(mode="json", exclude_unset=True) == {"space_id": "spa_1"}
 
 
 @pytest.mark.parametrize("space_id", ["spa_1", "9", "a.b-c~d", "x" * 128])
