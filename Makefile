@@ -43,7 +43,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses 8 --dist worksteal
 collect: .venv/.tests-installed ## compile the test modules, as `make test` does beside the linters
 	@$(BIN)/python -m pytest --collect-only --quiet $(ARGS) >/dev/null || true # `make test` reports what fails
 
-thorough: .venv/.tests-installed ## property tests with five times the examples
+thorough: .venv/.tests-installed ## property tests with ten times the examples
 	@HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/unit $(ARGS)
 
 lint: .venv/.tests-installed ## lint, types and import rules only

@@ -13,6 +13,7 @@ from tests.chaos.points import POINTS
 from tests.support.processes.workers import WorkerProcess, environment
 from tests.support.scenarios.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
 from tests.support.scenarios.expected_clusters import ExpectedClusters, expected_clusters
+from tests.support.scenarios.scenario import know_run
 from tests.support.servers.redis_server import RedisServer
 from worker.models.request import Strategy
 from worker.settings import load_settings
@@ -46,6 +47,7 @@ async def test_a_worker_that_ends_at_this_point_costs_nothing_but_time(
     start_worker: Start,
     expected: ExpectedClusters,
 ) -> None:
+    await know_run(real_pool)
     options = SandboxOptions(spaces={"spa_chaos": SPEC}, latency_s=0.002)
     async with Sandbox(options) as sandbox, SyncClient(session_redis.url, settings=QUICK_CLIENT) as client:
         env = environment(session_redis.url, sandbox, COMMIT_INTERVAL_S="0.01")

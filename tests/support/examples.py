@@ -19,7 +19,7 @@ def load_profile() -> None:
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
         print_blob=True,
-        max_examples=500 if THOROUGH else 100,
+        max_examples=500 if THOROUGH else 50,
     )
     settings.load_profile("suite")
 

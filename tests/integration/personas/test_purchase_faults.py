@@ -343,7 +343,7 @@ async def test_a_payload_that_mavera_calls_wrong_fails_for_good_and_names_the_fi
 async def test_a_429_is_obeyed_by_every_worker_and_every_sync(session_redis: RedisServer, start_worker: Start) -> None:
     spaces = {f"spa_{i}": RECIPE for i in range(4)}
     fault = Fault("mavera", "status", route="create", at=3, status=429, retry_after="2")
-    settings = {"MAVERA_GAP_S": "0.25", "WORKER_SLOTS": "2"}
+    settings = {"MAVERA_GAP_S": "0.1", "WORKER_SLOTS": "2"}
     async with start_scenario(session_redis, start_worker, spaces, settings=settings, faults=(fault,)) as scenario:
         workers = [scenario.worker(), scenario.worker()]
         syncs = [await scenario.enqueue(space) for space in spaces]
@@ -360,14 +360,14 @@ async def test_a_429_is_obeyed_by_every_worker_and_every_sync(session_redis: Red
 
 async def test_the_least_gap_holds_over_all_workers_and_syncs(session_redis: RedisServer, start_worker: Start) -> None:
     spaces = {f"spa_{i}": RECIPE for i in range(3)}
-    async with start_scenario(session_redis, start_worker, spaces, settings={"MAVERA_GAP_S": "0.3"}) as scenario:
+    async with start_scenario(session_redis, start_worker, spaces, settings={"MAVERA_GAP_S": "0.15"}) as scenario:
         scenario.worker()
         scenario.worker()
         for sync in [await scenario.enqueue(space) for space in spaces]:
             await scenario.assert_bought_once(await scenario.ended(sync))
         slots, sent = await _slots(scenario), len(scenario.sandbox.journal.times("mavera"))
         assert len(slots) >= sent >= 3 * 4
-        assert min(later - earlier for earlier, later in itertools.pairwise(slots)) >= 0.3 * 1e6
+        assert min(later - earlier for earlier, later in itertools.pairwise(slots)) >= 0.15 * 1e6
 
 
 async def _slots(scenario: Scenario) -> list[int]:

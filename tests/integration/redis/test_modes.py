@@ -21,11 +21,12 @@ COMMANDS = (("sync", "spa", "--no-wait"), ("list",), ("doctor", "spa"), ("status
 
 
 async def assert_one_sentence(url: str, start_worker: Start, fragment: str, commands: Sequence[Sequence[str]]) -> None:
-    """Commands and worker end with a sentence; `doctor` reports it as a finding."""
+    """Commands and worker end with a sentence; `doctor` reports it as a finding. All run at the same time."""
     async with Sandbox(SandboxOptions(spaces={"spa": SpaceSpec(60, "recipe")})) as sandbox:
         env = environment(url, sandbox)
-        for command in commands:
-            done = await cli(*command, env=env)
+        worker = start_worker(env, ready=False)
+        all_done = await asyncio.gather(*(cli(*command, env=env) for command in commands))
+        for command, done in zip(commands, all_done, strict=True):
             text = done.out + done.err
             assert "Traceback" not in text
             if command[0] == "doctor":
@@ -34,7 +35,6 @@ async def assert_one_sentence(url: str, start_worker: Start, fragment: str, comm
             else:
                 assert done.code in {2, 4}, (command, text)  # 4: later it may do
                 assert fragment in " ".join(done.err.split())
-        worker = start_worker(env, ready=False)
         assert await asyncio.to_thread(worker.process.wait) == 2
         assert fragment in worker.text()
         assert "Traceback" not in worker.text()

@@ -78,7 +78,7 @@ def test_a_short_secret_is_not_looked_for() -> None:
     assert secret_masking.mask("page 3") == "page 3"
 
 
-@examples(600, thorough=3000)
+@examples(200, thorough=3000)
 @given(Errors)
 def test_words_of_any_error_body_are_found_or_none_and_show_no_secret(body: object) -> None:
     raw = json.dumps(body).encode()

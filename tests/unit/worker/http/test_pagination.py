@@ -74,7 +74,7 @@ More = st.one_of(
 """A field that says that the list goes on after 20 + 10 entries on three pages."""
 
 
-@examples(500, thorough=2500)
+@examples(150, thorough=2500)
 @given(
     st.sampled_from(PLACES + DEEPER), More, Silent, st.booleans(), st.sampled_from(PLACES + DEEPER), st.integers(0, 10)
 )
@@ -88,7 +88,7 @@ def test_a_list_that_says_anywhere_that_it_goes_on_is_not_complete(
     assert not is_complete(read_next_page(put(body, place, *sign), entries, request)), body
 
 
-@examples(300, thorough=1000)
+@examples(100, thorough=1000)
 @given(Silent, st.sampled_from(PLACES + DEEPER), Silent, st.integers(10, 12))
 def test_a_full_page_without_a_sign_is_not_complete(
     top: dict[str, Any], place: str, inner: dict[str, Any], entries: int
@@ -101,7 +101,7 @@ def test_a_full_page_without_a_sign_is_not_complete(
     assert "page is full" in next_page.doubt
 
 
-@examples(400, thorough=2000)
+@examples(120, thorough=2000)
 @given(st.dictionaries(Names, Json, max_size=5), st.integers(0, 12))
 def test_any_body_is_read_and_a_full_page_ends_only_on_a_sign(body: dict[str, Any], entries: int) -> None:
     next_page = read_next_page(body, entries, REQUEST)
@@ -124,7 +124,7 @@ def _says_end(node: object) -> bool:
     ) or any(isinstance(value, list) and key == "links" for key, value in node.items())
 
 
-@examples(150, thorough=2500)
+@examples(60, thorough=2500)
 @given(st.dictionaries(st.text(max_size=50) | Names, Json, max_size=30))
 def test_only_names_of_fields_are_shown(body: dict[str, Any]) -> None:
     text = shown_keys({**body, "jane@example.com": 1, "use_2Xk9": {"data": 1}})

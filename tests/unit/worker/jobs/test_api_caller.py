@@ -188,7 +188,7 @@ FAILING_FOR_S = st.lists(st.floats(0, 400), min_size=1, max_size=6)
 
 
 @given(failing_for_s=FAILING_FOR_S, concurrent_requests=st.integers(1, 6))
-@examples(25, thorough=300)
+@examples(8, thorough=300)
 def test_every_request_ends_within_its_own_budget_whatever_the_others_do(
     failing_for_s: list[float], concurrent_requests: int
 ) -> None:

@@ -151,7 +151,7 @@ def lists(draw: st.DrawFn) -> tuple[list[Persona], list[Persona]]:
 
 @pytest.mark.timeout(600)  # on a loaded machine thousands of examples take longer than a test usually may
 @given(rows=lists(), searched=st.booleans())
-@examples(400, thorough=2000)
+@examples(120, thorough=2000)
 def test_a_persona_that_is_there_is_found_or_a_suspect(
     rows: tuple[list[Persona], list[Persona]], searched: bool
 ) -> None:
@@ -163,7 +163,7 @@ def test_a_persona_that_is_there_is_found_or_a_suspect(
 
 
 @given(rows=lists())
-@examples(300, thorough=1500)
+@examples(100, thorough=1500)
 def test_a_list_with_whole_texts_raises_no_doubt_about_references(
     rows: tuple[list[Persona], list[Persona]],
 ) -> None:

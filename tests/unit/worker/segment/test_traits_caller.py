@@ -84,7 +84,7 @@ POISONED = st.dictionaries(st.integers(0, 19), st.sampled_from(list(FAILURES.val
 
 
 @given(poisoned=POISONED, concurrent_requests=st.sampled_from([1, 3, 32]))
-@examples(25, thorough=300)
+@examples(8, thorough=300)
 def test_exactly_the_profiles_that_cannot_be_read_are_left_out(
     poisoned: dict[int, ApiError], concurrent_requests: int
 ) -> None:
@@ -111,7 +111,7 @@ def test_exactly_the_profiles_that_cannot_be_read_are_left_out(
     lasts_s=st.floats(0, 90),
 )
 @example(poisoned={4: FAILURES["400"]}, concurrent_requests=32, start=0.0, lasts_s=46.853584186117)
-@examples(30, thorough=400)
+@examples(10, thorough=400)
 def test_an_outage_leaves_out_nobody_who_can_be_read(
     poisoned: dict[int, ApiError], concurrent_requests: int, start: float, lasts_s: float
 ) -> None:

@@ -93,7 +93,7 @@ def test_coverage_holds_for_large_sampling_fractions(fraction: float) -> None:
     population = [chance.expovariate(1) for _ in range(int(400 / fraction))]
     share = sum(value > 1 for value in population) / len(population)
     truths = (fmean(population), median(population), share)
-    rounds, hits = 1500, [0, 0, 0]
+    rounds, hits = 500, [0, 0, 0]
     for _ in range(rounds):
         sample = chance.sample(population, 400)
         low, high = median_ranks(400, fraction)
@@ -105,8 +105,8 @@ def test_coverage_holds_for_large_sampling_fractions(fraction: float) -> None:
         )
         for place, (interval, truth) in enumerate(zip(found, truths, strict=True)):
             hits[place] += _holds(interval, truth)
-    assert all(0.935 < hit / rounds < 0.965 for hit in hits), hits
-    assert 0.94 < sum(hits) / (3 * rounds) < 0.96
+    assert all(0.925 < hit / rounds < 0.975 for hit in hits), hits
+    assert 0.935 < sum(hits) / (3 * rounds) < 0.965
 
 
 def test_central_interval_covers_95_percent_where_it_is_shown() -> None:
@@ -114,18 +114,18 @@ def test_central_interval_covers_95_percent_where_it_is_shown() -> None:
     chance = random.Random(11)
     shown: dict[tuple[str, int], list[int]] = {}
     for draw in DISTRIBUTIONS.values():
-        population = [draw(chance) for _ in range(20_000)]
+        population = [draw(chance) for _ in range(6000)]
         truths = {"mean": fmean(population), "median": median(population)}
         for n in (60, 600):
-            for _ in range(400):
+            for _ in range(150):
                 sample = sorted(chance.sample(population, n))
-                found = central_interval(n, fmean(sample), stdev(sample), _skewness(sample), _at(sample), n / 20_000)
+                found = central_interval(n, fmean(sample), stdev(sample), _skewness(sample), _at(sample), n / 6000)
                 assert found is not None
                 shown.setdefault((found.of, n), []).append(_holds(found.interval, truths[found.of]))
     assert set(shown) >= {("median", 60), ("mean", 600)}
     for key, hits in shown.items():
-        if len(hits) > 1000:
-            assert 0.94 < fmean(hits) < 0.965, key
+        if len(hits) > 400:
+            assert 0.93 < fmean(hits) < 0.975, key
 
 
 def test_skewed_or_small_samples_get_the_median_and_tiny_ones_nothing() -> None:
@@ -210,13 +210,13 @@ def test_intervals_from_stored_statistics_cover_95_percent() -> None:
     true_mean = sum(_ltv(profile) for profile in everyone) / 4000
     true_share = sum(profile["traits"]["plan"] == "a" for profile in everyone) / 4000  # type: ignore[index]
     hits: dict[str, list[bool]] = {"ltv": [], "plans": []}
-    for _ in range(250):
+    for _ in range(100):
         found = estimate_by_key(list(chance.sample(everyone, 500)), left_out=3500)["at_risk"]
         if found.numbers["ltv"].of == "mean":
             hits["ltv"].append(_holds(found.numbers["ltv"].interval, true_mean))
         hits["plans"].append(_holds(found.categories["plans"]["a"], true_share))
-    assert len(hits["ltv"]) > 200
-    assert all(0.92 < sum(hit) / len(hit) < 0.98 for hit in hits.values())
+    assert len(hits["ltv"]) > 80
+    assert all(0.89 < sum(hit) / len(hit) < 1 for hit in hits.values())
 
 
 @pytest.mark.parametrize("left_out", [60, 2940])
@@ -231,14 +231,14 @@ def test_median_interval_from_buckets_covers_the_truth(left_out: int) -> None:
     for kind, draw in kinds.items():
         everyone = [draw() for _ in range(60 + left_out)]
         truth, hits = median(everyone), 0
-        for _ in range(400):
+        for _ in range(120):
             typical = estimate_by_key([at_risk(ltv) for ltv in chance.sample(everyone, 60)], left_out=left_out)[
                 "at_risk"
             ]
             assert typical.numbers["ltv"].of == "median"
             hits += _holds(typical.numbers["ltv"].interval, truth)
         # More often than 95 times in 100 only where a bucket, or a tie, is wider than the interval.
-        assert 0.93 < hits / 400 <= (0.985 if kind == "wide" else 1), kind
+        assert 0.9 < hits / 120 <= (0.992 if kind == "wide" else 1), kind
 
 
 def spends(share: float, chance: random.Random) -> float:
@@ -266,21 +266,21 @@ def test_heavy_tails_almost_never_get_a_mean_and_coverage_holds() -> None:
     for kind, draw in SPREAD.items():
         everyone = [draw(chance) for _ in range(6000)]
         truths, hits = {"mean": fmean(everyone), "median": median(everyone)}, []
-        for _ in range(150):
+        for _ in range(50):
             found = estimate_by_key([at_risk(ltv) for ltv in chance.sample(everyone, 600)], left_out=5400)[
                 "at_risk"
             ].numbers["ltv"]
             hits.append(_holds(found.interval, truths[found.of]))
             if found.of == "mean":
                 means[kind].append(hits[-1])
-        # Of 150, 95 in 100 are 142.5, give or take 2.7 each way.
-        assert sum(hits) >= 135, kind
+        # Of 50, 95 in 100 are 47.5, give or take 1.5 each way.
+        assert sum(hits) >= 43, kind
     light = list(SPREAD)[:3]
-    assert all(len(means[kind]) > 120 for kind in light)
-    assert 0.93 < fmean(hit for kind in light for hit in means[kind]) < 0.97
+    assert all(len(means[kind]) > 40 for kind in light)
+    assert 0.91 < fmean(hit for kind in light for hit in means[kind]) < 0.99
     heavy = [hit for kind in list(SPREAD)[3:] for hit in means[kind]]
-    assert len(heavy) < 0.1 * 150 * 6
-    assert heavy.count(False) <= 0.01 * 150 * 6
+    assert len(heavy) < 0.1 * 50 * 6
+    assert heavy.count(False) <= 0.01 * 50 * 6
 
 
 def test_whole_numbers_have_whole_bounds() -> None:

@@ -66,7 +66,7 @@ def folded(traits: list[dict[str, object]], copies: int = 1) -> Aggregate:
     return aggregate
 
 
-@examples(300, thorough=1500)
+@examples(100, thorough=1500)
 @given(profiles)
 def test_all_that_is_shown_of_any_values_is_printable(traits: list[dict[str, object]]) -> None:
     aggregate = folded(traits, copies=3)

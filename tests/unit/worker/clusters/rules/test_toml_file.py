@@ -388,7 +388,7 @@ key = "c"
         assert one.startswith(start)
 
 
-@examples(300, thorough=1500)
+@examples(100, thorough=1500)
 @given(
     st.lists(
         st.sampled_from(

@@ -117,7 +117,7 @@ def test_concealing_in_between_changes_no_count(values: list[str], data: st.Data
 chunks = st.lists(st.lists(st.sampled_from("abcdefghijklmnop"), max_size=20), max_size=12)
 
 
-@examples(200, thorough=1000)
+@examples(80, thorough=1000)
 @given(chunks, st.data())
 def test_a_count_is_too_low_by_at_most_the_reported_error(pages: list[list[str]], data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -283,7 +283,7 @@ class Truth:
                 assert (category.count, category.counts, category.error) == (words.total(), words, 0)
 
 
-@examples(300, thorough=1500)
+@examples(100, thorough=1500)
 @given(space)
 @example([{"traits": {"churn_risk": 0, "plan": "NULL"}}])
 def test_a_page_counts_as_a_straight_line_computation_does(profiles: list[object]) -> None:
@@ -292,7 +292,7 @@ def test_a_page_counts_as_a_straight_line_computation_does(profiles: list[object
     Truth(profiles).check(aggregate)
 
 
-@examples(150, thorough=750)
+@examples(60, thorough=750)
 @given(space, st.randoms(use_true_random=False), st.lists(st.integers(0, 40), max_size=5))
 def test_split_and_order_of_pages_change_nothing_but_rounding_of_spread(
     profiles: list[object], random: Random, cuts: list[int]

@@ -45,13 +45,13 @@ def assert_accurate(sketch: QuantileSketch, numbers: list[float], error: float =
         assert abs(found - true) <= error * abs(true), (share, found, true)
 
 
-@examples(100, thorough=500)
+@examples(50, thorough=500)
 @given(st.lists(values, min_size=1, max_size=100))
 def test_a_quantile_is_within_one_percent_of_the_value_at_its_rank(numbers: list[float]) -> None:
     assert_accurate(sketched(numbers), numbers)
 
 
-@examples(100, thorough=500)
+@examples(50, thorough=500)
 @given(st.lists(values, min_size=1, max_size=100), st.integers(0, 3))
 @example([0.0, 1.0, 512.0, 131072.0, 33554431.0, 2.6e-36, -1.0, -2.0, 2.0], 1)
 def test_values_lie_within_the_bounds_of_their_buckets(numbers: list[float], coarser: int) -> None:
@@ -101,7 +101,7 @@ def test_so_it_is_for_many_values_of_every_kind(draw) -> None:  # type: ignore[n
     assert sketch.count == len(numbers)
 
 
-@examples(60, thorough=300)
+@examples(30, thorough=300)
 @given(
     st.lists(values, max_size=80),
     st.randoms(use_true_random=False),

@@ -136,7 +136,7 @@ KEYS = st.one_of(
 )
 
 
-@examples(60, thorough=300)
+@examples(30, thorough=300)
 @given(st.lists(st.dictionaries(KEYS, VALUES, max_size=5), max_size=4), st.integers(1, 15))
 @example([{"ltv": "\x7f"}], 3)
 def test_whatever_a_sample_holds_the_file_is_well_formed(traits: list[dict[str, Any]], times: int) -> None:

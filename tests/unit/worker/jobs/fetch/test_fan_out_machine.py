@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
+from tests.support.examples import THOROUGH
 from tests.support.servers.redis_server import RedisServer
 from tests.unit.worker.store.syncs.test_state_machine import (
     AGO,
@@ -187,7 +188,7 @@ def short_look_ahead(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 # Half as many as for syncs: each takes longer, and the two machines overlap.
-BRIEF = settings(CALM, max_examples=20)
+BRIEF = settings(CALM, max_examples=100 if THOROUGH else 8)
 
 
 def test_the_store_does_with_batches_what_the_model_does_in_memory() -> None:

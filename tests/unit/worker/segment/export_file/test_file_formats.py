@@ -385,7 +385,7 @@ PIECES = st.sampled_from(
 ANYTHING = st.lists(PIECES | st.binary(max_size=8), max_size=40).map(b"".join)
 
 
-@examples(400, thorough=2000)
+@examples(120, thorough=2000)
 @given(data=ANYTHING, zipped=st.booleans())
 def test_whatever_a_file_holds_is_counted_once_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, zipped: bool
@@ -401,7 +401,7 @@ def test_whatever_a_file_holds_is_counted_once_or_refused(
     assert entries + merged == len(filled)
 
 
-@examples(300, thorough=1500)
+@examples(100, thorough=1500)
 @given(st.integers(1, len(NDJSON) - 1))
 def test_a_file_cut_anywhere_is_read_whole_lines_only_or_refused(
     tmp_path_factory: pytest.TempPathFactory, cut: int

@@ -25,12 +25,10 @@ def outcome_of(load: Load, seconds: float) -> Outcome:
     return outcomes[0]
 
 
-JITTER = pytest.mark.parametrize("jitter_s", [0.0, 0.03], ids=["loopback", "30 ms"])
-
-
-@JITTER
-@pytest.mark.parametrize("workers", [1, 4])
-@pytest.mark.parametrize(("limit", "callers", "seconds"), [(10, 8, 20), (100, 32, 5)])
+@pytest.mark.parametrize(
+    ("limit", "callers", "seconds", "workers", "jitter_s"),
+    [(10, 8, 10, 1, 0.03), (10, 8, 10, 4, 0.0), (100, 32, 3, 1, 0.0), (100, 32, 3, 4, 0.03)],
+)
 def test_the_servers_own_limit_is_used_up_and_never_overrun(
     limit: int, callers: int, seconds: float, workers: int, jitter_s: float
 ) -> None:
@@ -41,28 +39,27 @@ def test_the_servers_own_limit_is_used_up_and_never_overrun(
     assert len(seen.by_worker) == workers
 
 
-@JITTER
-def test_a_limit_of_a_thousand_a_second_is_used_up_and_never_overrun(jitter_s: float) -> None:
-    seen = outcome_of(Load(1000, 1000, workers=4, callers=160, jitter_s=jitter_s), 1.5)
+def test_a_limit_of_a_thousand_a_second_is_used_up_and_never_overrun() -> None:
+    seen = outcome_of(Load(1000, 1000, workers=4, callers=160, jitter_s=0.03), 1.2)
     assert seen.refused == 0
     assert seen.per_second >= 950
 
 
 def test_less_of_a_margin_would_not_do() -> None:
     """The server can tell: it does refuse whoever uses all of its limit."""
-    assert outcome_of(Load(102, 100, jitter_s=0.03), 10).refused > 0
+    assert outcome_of(Load(102, 100, jitter_s=0.03), 4).refused > 0
 
 
 def test_workers_that_do_not_need_all_of_the_limit_are_not_in_each_others_way() -> None:
     chains = Load(100, 100, workers=4, callers=1, answer_s=0.05, late=False)
-    assert outcome_of(chains, 5).per_second == pytest.approx(4 / 0.05, rel=0.03)
+    assert outcome_of(chains, 3).per_second == pytest.approx(4 / 0.05, rel=0.03)
 
 
 def test_a_process_that_is_stopped_again_and_again_overruns_nothing() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             run = Run(Load(100, 100, workers=2, jitter_s=0.03), pool, seed=1)
-            asking = asyncio.create_task(run.run(10))
+            asking = asyncio.create_task(run.run(4))
             loop = asyncio.get_running_loop()
             assert isinstance(loop, VirtualTimeLoop)
             while not asking.done():

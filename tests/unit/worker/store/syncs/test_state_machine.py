@@ -50,7 +50,7 @@ from worker.store.progress.sync_progress import StartedJob
 HOUR_MS = 3_600_000
 MOST_REVIVALS = 2
 CALM = settings(
-    max_examples=200 if THOROUGH else 40,
+    max_examples=200 if THOROUGH else 15,
     stateful_step_count=50,
     database=None,
     derandomize=True,
