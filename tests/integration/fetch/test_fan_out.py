@@ -171,7 +171,7 @@ async def test_a_restart_of_redis_costs_nothing_but_time(redis_server: RedisServ
 async def test_a_wait_that_segment_orders_is_not_taken_for_a_lost_batch(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    fault = Fault("segment", "status", route="page", page=10, times=1, status=429, retry_after="3")
+    fault = Fault("segment", "status", route="page", page=10, times=1, status=429, retry_after="6")
     async with start_scenario(session_redis, start_worker, LONG, settings=IMPATIENT, faults=(fault,)) as scenario:
         workers = [scenario.worker(), scenario.worker()]
         await scenario.assert_bought_once(await scenario.ended(await fan_out(scenario)))
