@@ -11,7 +11,7 @@ from typing import Any
 
 def __getattr__(name: str) -> Any:
     if name == "WorkerSettings":
-        from worker.jobs.arq_settings import worker_settings
+        from worker.jobs.process.arq_settings import worker_settings
 
         return worker_settings()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

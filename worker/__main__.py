@@ -67,7 +67,7 @@ def _run() -> int:
 
 def check_alive() -> int:
     """0 if a worker process on this machine has renewed its file lately, else 1, with a sentence."""
-    from worker.jobs.process import living_processes
+    from worker.jobs.process.liveness import living_processes
 
     found = living_processes()
     print(f"alive: process {', '.join(map(str, found))}" if found else "no worker process is alive on this host")

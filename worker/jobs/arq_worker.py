@@ -26,8 +26,8 @@ from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
 from worker.http.client import new_session
 from worker.jobs.composition import batch, build_deliverer, build_watchdog, finalize, walk
 from worker.jobs.job_payloads import JOB_VERSION, sync_id_of
-from worker.jobs.metrics_endpoint import metrics_endpoint
-from worker.jobs.process import heartbeat_file, tune_garbage_collector
+from worker.jobs.process.liveness import heartbeat_file, tune_garbage_collector
+from worker.jobs.process.metrics_endpoint import metrics_endpoint
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.store_factories import mavera_account, store_pool
 from worker.log_format import log_about

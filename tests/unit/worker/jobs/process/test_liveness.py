@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
-from worker.jobs.process import tune_garbage_collector
+from worker.jobs.process.liveness import tune_garbage_collector
 
 
 @pytest.fixture(autouse=True)
