@@ -18,7 +18,7 @@ from producer.client import SyncClient
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
 from producer.state.pool import server_pool
 from producer.state.server import StateServer
-from worker.jobs.arq_worker import required_tokens, serve
+from worker.jobs.process.worker_process import required_tokens, serve
 from worker.segment.export_file import Opener
 from worker.settings import Dialect, Settings
 from worker.store import embedded_pool

@@ -55,13 +55,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run() -> int:
-    from worker.jobs import arq_worker
+    from worker.jobs.process import worker_process
     from worker.log_format import configure_logging
     from worker.settings import load_settings
 
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
-    arq_worker.run(settings)
+    worker_process.run(settings)
     return 0
 
 

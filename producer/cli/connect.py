@@ -21,7 +21,7 @@ from producer.state.directory import StateBusy, StateDirectory, explained
 from producer.state.pool import directory_of, joined_server, state_pool
 from producer.state.server import NoServerProgram
 from worker.errors import ConfigurationError
-from worker.jobs.arq_worker import required_tokens
+from worker.jobs.process.worker_process import required_tokens
 from worker.jobs.store_factories import store_pool
 from worker.models.request import SyncRequest
 from worker.segment.export_file import open_any_file

@@ -1,6 +1,6 @@
-"""The worker process: an arq Worker that is woken instead of polling, survives an outage of Redis, and stops in time.
+"""An arq Worker that is woken instead of polling, survives an outage of Redis, and stops in time.
 
-arq runs the jobs. This module decides which jobs it takes from the queue, and when: one script takes the jobs that may
+arq runs the jobs. This class decides which jobs it takes from the queue, and when: one script takes the jobs that may
 start and drops entries that are not jobs (arq needs four commands a job, and some malformed entries end its process). A
 token in Redis wakes the worker when a job is enqueued; polling is the fallback.
 """
@@ -8,46 +8,30 @@ token in Redis wakes the worker when a job is enqueued; polling is the fallback.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 import re
-import signal
-import socket
-from collections.abc import Callable, Collection, Coroutine
-from typing import Any, cast
+from typing import cast
 
 import orjson
 from arq.connections import ArqRedis
 from arq.jobs import DeserializationError, deserialize_job_raw
 from arq.worker import Function, Worker, func
 
-from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
-from worker.http.client import new_session
-from worker.jobs.composition import batch, build_deliverer, build_watchdog, finalize, walk
+from worker.errors import PersonasError, StoreUnavailable
+from worker.jobs.composition import batch, finalize, walk
 from worker.jobs.job_payloads import JOB_VERSION, sync_id_of
-from worker.jobs.process.liveness import heartbeat_file, tune_garbage_collector
-from worker.jobs.process.metrics_endpoint import metrics_endpoint
 from worker.jobs.services import WorkerServices, job_timeout_s
-from worker.jobs.store_factories import mavera_account, store_pool
+from worker.jobs.store_factories import mavera_account
 from worker.log_format import log_about
-from worker.metrics.worker_metrics import WorkerMetrics
-from worker.segment.export_file import Opener
-from worker.settings import Settings, unknown_settings
-from worker.store import StorePool, WorkerRegistry, keys
-from worker.store.connection.health import review_health
-from worker.store.connection.pool import JOB_LIFETIME_MS, closing
-from worker.store.probe import check_store
+from worker.settings import Settings
+from worker.store import keys
+from worker.store.connection.pool import JOB_LIFETIME_MS
 from worker.store.queue import TakenJob, TakenJobs
-from worker.tracing.job_tracer import JobTracer, make_tracer
 
 log = logging.getLogger("segment_personas.worker")
 
 STOP_S = 8.0
 """Seconds that a stopping worker gives its jobs to hand over; the grace period of a container must be longer."""
-
-LAST_EVENTS_S = 5.0
-"""Seconds in which a worker whose Redis ends with it sends the events that wait."""
 
 LISTING_POLL_S = 0.025
 """Seconds between two looks at the queue of a worker that lists pages for batches. Such a worker is not woken, because
@@ -218,164 +202,3 @@ def _is_of_newer_version(job: TakenJob) -> bool:
     except (ValueError, AttributeError):
         return False  # not a job
     return isinstance(version, int) and version > JOB_VERSION
-
-
-def required_tokens(opener: Opener | None = None) -> tuple[str, ...]:
-    """Returns the settings that `serve` needs. A worker that only reads a file (`opener`) needs no Segment token."""
-    return ("mavera_api_key",) if opener else ("segment_token", "mavera_api_key")
-
-
-async def serve(
-    settings: Settings,
-    pool: StorePool,
-    *,
-    ready: Callable[[], None] | None = None,
-    opener: Opener | None = None,
-    own_syncs: Collection[str] | None = None,
-    skips_pipes: bool = False,
-    ends_with_pool: bool = False,
-    metrics: WorkerMetrics | None = None,
-    tracer: JobTracer | None = None,
-) -> None:
-    """Runs a worker until cancelled. Its jobs have handed their syncs over when this returns.
-
-    Args:
-        settings: Of the worker.
-        pool: Its Redis.
-        ready: Called once the worker takes jobs.
-        opener: Opens the files of its syncs; a sync that reads a space then still needs a Segment token. None: those
-            under `FILES_DIR`.
-        own_syncs: As of `JobQueue`.
-        skips_pipes: As of `JobQueue`.
-        ends_with_pool: Whether no other worker will deliver the events in `pool`.
-        metrics: Counts what it does; None: nothing does.
-        tracer: Records its jobs as spans; None: nothing does.
-
-    Raises:
-        ConfigurationError: A token is not set.
-        StoreUnavailable: Redis is away for too long.
-    """
-    settings.require(*required_tokens(opener))
-    if settings.unprotected_warning:
-        log.warning("%s", settings.unprotected_warning)
-    async with new_session() as session:
-        services = WorkerServices(
-            settings,
-            pool,
-            session,
-            opener=opener,
-            own_syncs=own_syncs,
-            skips_pipes=skips_pipes,
-            metrics=metrics or WorkerMetrics(),
-            tracer=tracer or JobTracer(),
-        )
-        worker = SyncWorker(services)
-        helpers = [
-            asyncio.create_task(_supervise("watchdog", build_watchdog(services).run)),
-            asyncio.create_task(
-                _supervise("presence", lambda: _send_presence(services.registry, settings.heartbeat_s))
-            ),
-        ]
-        deliverer = build_deliverer(services)
-        if deliverer:
-            helpers.append(asyncio.create_task(_supervise("webhook deliverer", deliverer.run)))
-        try:
-            if deliverer:
-                await services.outbox.announce()
-            await services.registry.heartbeat(_host(), os.getpid())
-            with contextlib.suppress(PersonasError):  # so that the time before the first purchase counts
-                await services.personas.redis_run()
-            log.info("worker %s:%d takes jobs, %d at a time", _host(), os.getpid(), settings.worker_slots)
-            if ready:
-                ready()
-            await worker.main()
-        finally:
-            if not ends_with_pool:
-                for helper in helpers:
-                    helper.cancel()
-            await worker.stop()
-            if deliverer and ends_with_pool:
-                await asyncio.wait({asyncio.create_task(deliverer.finish())}, timeout=LAST_EVENTS_S)
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.wait(helpers, timeout=1)
-            services.files.close()
-            with contextlib.suppress(StoreUnavailable):
-                await services.registry.remove(_host(), os.getpid())
-
-
-def run(settings: Settings) -> None:
-    """Runs a worker process until SIGTERM or SIGINT.
-
-    Raises:
-        ConfigurationError: A setting is missing or malformed, or Redis cannot be used.
-        StoreUnavailable: Redis does not answer at the start.
-    """
-    tune_garbage_collector()
-    asyncio.run(_run(settings))
-
-
-async def _run(settings: Settings) -> None:
-    settings.require("redis_url", "segment_token", "mavera_api_key")
-    await check_redis(settings)
-    async with closing(store_pool(settings)) as pool:
-        await serve_until_signal(settings, pool)
-
-
-async def serve_until_signal(
-    settings: Settings, pool: StorePool, *, opener: Opener | None = None, skips_pipes: bool = False
-) -> None:
-    """Runs a worker process on `pool` until SIGTERM or SIGINT. Takes and raises what `serve` does."""
-    tracer = make_tracer()
-    loop, main = asyncio.get_running_loop(), asyncio.current_task()
-    assert main is not None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, main.cancel)
-    try:
-        async with heartbeat_file(), metrics_endpoint(settings, pool) as metrics:
-            await serve(settings, pool, opener=opener, skips_pipes=skips_pipes, metrics=metrics, tracer=tracer)
-    except asyncio.CancelledError:
-        log.info("worker %s:%d has stopped", _host(), os.getpid())
-    finally:
-        tracer.close()
-
-
-async def check_redis(settings: Settings) -> None:
-    """Checks the Redis of the settings, and logs misspelt settings and a set-up that may lose syncs.
-
-    Raises:
-        ConfigurationError: A worker cannot use it.
-        StoreUnavailable: It does not answer.
-    """
-    for sentence in unknown_settings():
-        log.warning("%s", sentence)
-    async with closing(store_pool(settings, max_wait_s=5)) as pool:
-        health = await check_store(pool)
-    log.info("%s answers", health.server)
-    for remark in review_health(health):
-        if remark.verdict != "ok":
-            log.warning("%s: %s. %s", health.server, remark.found, remark.advice)
-
-
-async def _supervise(name: str, run_once: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    while True:
-        try:
-            await run_once()
-        except StoreUnavailable:
-            return
-        except StoreUnusable as error:
-            log.warning("the %s starts again: %s", name, error)
-        except Exception as error:  # noqa: BLE001 - a helper that dies would leave syncs unwatched
-            extra = {"error": error}
-            log.warning("the %s starts again after %s: %s", name, type(error).__name__, error, extra=extra)
-        await asyncio.sleep(1)
-
-
-async def _send_presence(registry: WorkerRegistry, every_s: float) -> None:
-    while True:
-        await registry.heartbeat(_host(), os.getpid())
-        await asyncio.sleep(every_s)
-
-
-def _host() -> str:
-    return socket.gethostname()

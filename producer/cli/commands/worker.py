@@ -12,8 +12,8 @@ from producer.state.directory import StateDirectory
 from producer.state.pool import directory_of, joined_server, server_pool
 from worker.__main__ import main as run_redis_worker
 from worker.__main__ import obey_sigterm
-from worker.jobs.arq_worker import serve_until_signal
 from worker.jobs.process.liveness import tune_garbage_collector
+from worker.jobs.process.worker_process import serve_until_signal
 from worker.log_format import configure_logging
 from worker.segment.export_file import open_any_file
 from worker.settings import Settings

@@ -24,7 +24,7 @@ from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from producer.state.server import NoServerProgram
 from tests.support.processes.workers import QUICK
 from tests.support.servers.redis_server import RedisServer
-from worker.jobs.arq_worker import serve
+from worker.jobs.process.worker_process import serve
 from worker.settings import Settings, load_settings
 from worker.store import StorePool, redis_pool
 from worker.store.connection.pool import closing

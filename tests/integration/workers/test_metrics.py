@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tests.support.servers.api_server import start_api
 from tests.support.servers.redis_server import RedisServer
-from worker.jobs.arq_worker import serve
+from worker.jobs.process.worker_process import serve
 from worker.log_format import JsonFormatter
 from worker.metrics.prometheus import PrometheusMetrics
 from worker.tracing.opentelemetry_tracer import OpenTelemetryTracer, trace_ids

@@ -18,7 +18,7 @@ from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
 from tests.support.processes.workers import QUICK
 from tests.support.scenarios.scenario import RECIPE, know_run
 from tests.support.servers.redis_server import RedisServer
-from worker.jobs.arq_worker import serve
+from worker.jobs.process.worker_process import serve
 from worker.settings import Settings, load_settings
 from worker.store import StorePool, redis_pool
 

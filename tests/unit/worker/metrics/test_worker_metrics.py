@@ -69,7 +69,7 @@ async def test_metrics_are_served_on_the_port_of_the_settings(real_pool: StorePo
 
 
 def test_a_worker_without_a_port_does_not_load_the_client_of_prometheus() -> None:
-    program = "import sys, worker.jobs.arq_worker; print('prometheus_client' in sys.modules)"
+    program = "import sys, worker.jobs.process.worker_process; print('prometheus_client' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

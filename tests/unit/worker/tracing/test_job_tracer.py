@@ -98,7 +98,7 @@ def test_a_collector_that_does_not_answer_keeps_no_worker_from_stopping(monkeypa
 
 def test_a_worker_without_the_variables_loads_nothing_of_opentelemetry() -> None:
     program = (
-        "import sys, worker.jobs.arq_worker; from worker.tracing.job_tracer import make_tracer; make_tracer({});"
+        "import sys, worker.jobs.process.worker_process as process; process.make_tracer({});"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
