@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,6 +20,7 @@ from aiohttp.typedefs import Handler, Middleware
 from producer.api.access.bearer import authorize
 from producer.api.access.browsers import check_host, check_origin
 from producer.api.access.tokens import TokenFile
+from producer.api.access.wrong_tokens import WrongTokens
 from producer.api.bodies import RequestDefaults
 from producer.api.config import ApiConfig
 from producer.api.events.sync_watcher import SyncWatcher
@@ -128,6 +130,8 @@ def build_app(client: SyncClient, settings: Settings, config: ApiConfig) -> web.
 def _middlewares(
     described: _Described, metrics: ApiMetrics, config: ApiConfig, tokens: TokenFile | None
 ) -> Sequence[Middleware]:
+    wrong_tokens = WrongTokens(config.limits.wrong_tokens, time.monotonic)
+
     @web.middleware
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
         clock = asyncio.get_running_loop().time
@@ -159,7 +163,7 @@ def _middlewares(
             check_host(request, config.host)
         check_origin(request)
         if tokens is not None and operation and operation.scope:
-            token = authorize(request, tokens, operation.scope)
+            token = authorize(request, tokens, wrong_tokens, operation.scope)
             if operation.scope == "write":
                 log.info("token %s: %s %r", token.name, request.method, request.path)
         if operation and operation.streams:

@@ -19,6 +19,7 @@ class ApiLimits:
         request_s: Seconds in which a request is answered; of an event stream, in which a client takes one event.
         connection_s: Seconds in which a new connection must send a request, and a connection may be idle.
         streams: Event streams at a time.
+        wrong_tokens: Wrong bearer tokens a minute from one address.
         look_s: Seconds between two looks at the syncs that are streamed.
         heartbeat_s: Seconds between two comments of a stream without news.
         stop_s: Seconds that a stopping server gives its requests.
@@ -29,6 +30,7 @@ class ApiLimits:
     request_s: float = 30.0
     connection_s: float = 75.0
     streams: int = 200
+    wrong_tokens: int = 10
     look_s: float = 0.5
     heartbeat_s: float = 15.0
     stop_s: float = 8.0

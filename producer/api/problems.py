@@ -53,6 +53,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "wrong_host": (421, "the `Host` header names another host than this machine"),
     "idempotency_key_used": (422, "the key was used with another body; `sync_id` names its sync"),
     "invalid_request": (422, "the body, a parameter or a header is not valid; `errors` says where"),
+    "too_many_wrong_tokens": (429, "the address has sent too many wrong tokens in the last minute"),
     "too_many_streams": (429, "as many event streams are open as the server allows"),
     "configuration": (500, "a setting of the server is wrong"),
     "internal_error": (500, "an error of the program; its log says more"),

@@ -17,7 +17,7 @@ _ALWAYS = ("cross_origin", "internal_error", "timeout")
 """Codes with which every route may answer."""
 
 _OF_REDIS = ("redis_unavailable",)
-_OF_TOKENS = ("unauthorized", "insufficient_scope")
+_OF_TOKENS = ("unauthorized", "insufficient_scope", "too_many_wrong_tokens")
 _OF_PARAMETERS = ("invalid_request",)
 _OF_BODIES = ("malformed_json", "invalid_request", "body_timeout", "body_too_large", "unsupported_media_type")
 _NEEDS_NO_REDIS = frozenset({"/healthz", "/metrics", "/openapi.json", "/docs"})

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from producer.api.config import ApiLimits
 from tests.support.servers.api_server import ApiServer, start_api
 from tests.support.servers.redis_server import RedisServer
 
@@ -30,7 +31,8 @@ def tokens_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def api(session_redis: RedisServer, tokens_file: Path) -> AsyncIterator[ApiServer]:
-    async with start_api(session_redis, worker=False, tokens_file=tokens_file) as server:
+    limits = ApiLimits(wrong_tokens=10_000)
+    async with start_api(session_redis, worker=False, tokens_file=tokens_file, limits=limits) as server:
         yield server
 
 
@@ -174,7 +176,16 @@ async def test_a_file_of_the_page_is_sent_once_while_it_is_the_same(local: ApiSe
         assert (await local.get(path)).status == 404
 
 
-async def test_wrong_tokens_at_once_do_not_stop_right_ones(api: ApiServer) -> None:
-    wrong = [api.get("/v1/syncs", token=f"wrong-token-{number:09}") for number in range(50)]
-    replies = await asyncio.gather(*wrong, api.get("/v1/syncs", token=READER))
-    assert [reply.status for reply in replies] == [401] * 50 + [200]
+async def test_wrong_tokens_are_limited_and_do_not_stop_right_ones(
+    session_redis: RedisServer, tokens_file: Path
+) -> None:
+    async with start_api(session_redis, worker=False, tokens_file=tokens_file) as api:
+        wrong = [api.get("/v1/syncs", token=f"wrong-token-{number:09}") for number in range(30)]
+        *replies, right = await asyncio.gather(*wrong, api.get("/v1/syncs", token=READER))
+        assert right.status == 200
+        refused = [reply for reply in replies if reply.status == 429]
+        assert sorted(reply.status for reply in replies)[:10] == [401] * 10
+        assert refused
+        assert {reply.code for reply in refused} == {"too_many_wrong_tokens"}
+        assert all(1 <= int(reply.headers["Retry-After"]) <= 60 for reply in refused)
+        assert (await api.get("/v1/syncs")).status == 401  # without a token, nothing is counted

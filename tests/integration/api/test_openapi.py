@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from producer.api.config import ApiLimits
 from producer.sandbox import Fault
 from tests.support.project.docs import page, table
 from tests.support.servers.api_server import ApiServer, start_api
@@ -34,7 +35,8 @@ def tokens_file(tmp_path: Path) -> Path:
 async def test_schemathesis_finds_nothing(session_redis: RedisServer, tokens_file: Path, tmp_path: Path) -> None:
     # A worker would fail hundreds of syncs of spaces that are not there. The server only has to see one.
     settings = {"heartbeat_s": 600, "stall_s": 1200}
-    async with start_api(session_redis, tokens_file=tokens_file, settings=settings, worker=False) as api:
+    limits = ApiLimits(look_s=0.02, wrong_tokens=10_000)
+    async with start_api(session_redis, tokens_file=tokens_file, limits=limits, settings=settings, worker=False) as api:
         await worker_registry(api.pool, api.settings).heartbeat("host", 1)
         document = (await api.get("/openapi.json")).json
         count = sum(map(len, document["paths"].values())) - 1  # without the route of the document itself
