@@ -21,7 +21,8 @@ from yarl import URL
 
 from worker.http.body import read_allowance
 from worker.http.decompression import Gunzip, Inflate
-from worker.http.errors import CHECK_URL, NotPermitted, TransportError, connection_error, refused_by_proxy
+from worker.http.errors import CHECK_URL, TransportError, connection_error, refused_by_proxy
+from worker.http.guarded_body import GuardedBody
 from worker.models.allowance import Allowance
 from worker.secret_masking import mask_bytes
 
@@ -148,7 +149,7 @@ class HttpClient:
         if json is not None:
             body = orjson.dumps(json)
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
-        guarded_body = _GuardedBody(body or b"", permit, on_connected) if permit else None
+        guarded_body = GuardedBody(body or b"", permit, on_connected) if permit else None
         if guarded_body:
             headers = {**headers, "Content-Length": str(len(guarded_body.body))}
         began_at, status = time.monotonic(), "none"
@@ -269,39 +270,6 @@ class HttpClient:
         return TransportError(
             f"the body is larger than {self._limits.body_bytes / (1 << 20):g} MiB (MAX_BODY_MB)", maybe_done=True
         )
-
-
-class _GuardedBody:
-    """A request body that is sent only if `permit` returns True immediately before.
-
-    Attributes:
-        sent: Whether the body may have been sent.
-        error: Why it was not.
-    """
-
-    def __init__(self, body: bytes, permit: Callable[[], bool], on_connected: Callable[[], Awaitable[None]] | None):
-        self.body = body
-        self.sent = False
-        self.error: Exception | None = None
-        self._closed = False
-        self._permit = permit
-        self._on_connected = on_connected
-
-    async def send(self) -> AsyncIterator[bytes]:
-        try:
-            if self._on_connected:
-                await self._on_connected()
-            if self._closed or not self._permit():
-                raise NotPermitted
-        except Exception as error:
-            self.error = error
-            raise
-        self.sent = True
-        yield self.body
-
-    def close(self) -> None:
-        """Ends the request: nothing more may be sent for it."""
-        self._closed = True
 
 
 def _proxy(url: URL) -> tuple[URL | None, str]:

@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from worker.mavera.client import Persona
 from worker.mavera.payload import NAME_PREFIX
+from worker.mavera.persona import Persona
 from worker.mavera.reference import Reference, find_reference
 
 _ELLIPSES = ("…", "...")

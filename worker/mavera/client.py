@@ -20,32 +20,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
+from pydantic import ValidationError
 
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
 from worker.http.body import has_error, parse_error, parse_json, read_error, requested_wait_s, retry_after_s
 from worker.http.client import HttpClient, Reply
 from worker.http.errors import NotPermitted, TransportError
-from worker.http.pagination import ListRequest, read_next_page
-from worker.mavera.payload import NAME_PREFIX, PersonaPayload
-from worker.mavera.reference import Reference, find_reference
+from worker.http.pagination import ListRequest
+from worker.mavera.payload import PersonaPayload
+from worker.mavera.persona import ListPage, Persona, read_list
 from worker.mavera.usage import Usage, read_usage
 
 _PAGE_SIZE = 100
-_DEEPEST_ROW = 4
-"""How deep a row of the list without a usable id is searched for what may be ours."""
 _NO_ROUTE = {403, 404, 405, 410, 501}
 """Answers to `GET /usage` of an account that lacks the route, or of a key that may not use it."""
 
@@ -64,88 +53,6 @@ class PostUncertain(PersonasError):
 
 class PersonaGone(PersonasError):
     """The persona to update does not exist any more: someone deleted it."""
-
-
-def _none_if_odd(value: object, handler: ValidatorFunctionWrapHandler) -> object:
-    try:
-        return handler(value)
-    except ValidationError:
-        return None
-
-
-def _as_text(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-_Lenient = WrapValidator(_none_if_odd)
-"""Reads an unusable value as None: a persona that was paid for is identified by its id alone."""
-
-
-class Persona(BaseModel):
-    """A persona as Mavera describes it. Unknown fields are kept, to see what it dropped of what was sent.
-
-    Attributes:
-        id: Printable ASCII and not only dots, so that it can be part of a path; a number is read as text.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    id: Annotated[str, BeforeValidator(_as_text)] = Field(max_length=200, pattern=r"^[!-~]*[!-\-/-~][!-~]*$")
-    name: Annotated[str | None, _Lenient] = None
-    description: Annotated[str | None, _Lenient] = None
-    credits_charged: Annotated[int | None, Field(ge=0, le=1_000_000), _Lenient] = None
-    created_at: Annotated[str | int | float | None, _Lenient] = None
-    is_custom: Annotated[bool | None, _Lenient] = None
-
-    @property
-    def reference(self) -> Reference | None:
-        """Our reference in its description, if it is one of ours."""
-        return find_reference(self.description or "")
-
-
-@dataclass(frozen=True)
-class ListPage:
-    """One page of Mavera's list.
-
-    Attributes:
-        personas: Its rows that are personas; a row without a usable id is left out.
-        rows: How many rows it has.
-        cursor: Of the next page; None if there is none, or none is known.
-        doubt: Why the list as a whole may not be complete; empty if the page gives no reason.
-        endless: Whether that is because the list is longer than is read.
-    """
-
-    personas: list[Persona]
-    rows: int
-    cursor: str | None
-    doubt: str
-    endless: bool = False
-
-
-def _read_list(body: object, request: ListRequest) -> ListPage:
-    """Reads a list body. Raises ValueError if it is not one."""
-    if not isinstance(body, dict) or "data" not in body or not isinstance(body["data"], list | None):
-        raise ValueError("the body is not a list of personas")
-    rows = body["data"] or []
-    personas, nameless = [], 0
-    for row in rows:
-        try:
-            personas.append(Persona.model_validate(row))
-        except ValidationError:
-            nameless += isinstance(row, dict) and _may_be_ours(row)
-    next_page = read_next_page(body, len(rows), request)
-    doubt = next_page.doubt
-    if nameless and not doubt:
-        doubt = f"{nameless} of its personas that may be ours have no usable id"
-    return ListPage(personas, len(rows), next_page.cursor, doubt)
-
-
-def _may_be_ours(value: object, depth: int = 0) -> bool:
-    """Whether a text anywhere in a row has a reference of ours, or begins as we name personas."""
-    if isinstance(value, str):
-        return find_reference(value) is not None or value.strip().casefold().startswith(NAME_PREFIX.casefold())
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth < _DEEPEST_ROW and any(_may_be_ours(one, depth + 1) for one in inner)
 
 
 class MaveraClient:
@@ -177,7 +84,7 @@ class MaveraClient:
         reply = await self._send("GET", "/personas", params={**params, "cursor": cursor} if cursor else params)
         try:
             request = ListRequest(_PAGE_SIZE, cursor or "", self._http.host, before, pages)
-            return _read_list(parse_json(reply.body), request)
+            return read_list(parse_json(reply.body), request)
         except ValueError:
             raise Retry(
                 "mavera_bad_body",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from worker.mavera.client import Persona
+from worker.mavera.persona import Persona
 
 
 def find_ignored_fields(sent: Mapping[str, object], answer: Persona | None) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from worker.mavera.client import ListPage, MaveraClient
+from worker.mavera.client import MaveraClient
+from worker.mavera.persona import ListPage
 
 MAX_PAGES = 200
 ATTEMPTS = 3
