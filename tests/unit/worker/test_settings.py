@@ -121,15 +121,16 @@ def test_settings_do_not_change() -> None:
 NUMBERS = sorted(name for name, field in Settings.model_fields.items() if field.annotation in (int, float))
 
 
-@pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize(
     "value", ["s3cr3t-word", "-7771", "inf", "nan", "7771e300", pytest.param("1" + "0" * 5000, id="5001 digits")]
 )
-def test_a_malformed_number_is_named_and_never_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    message = refusal(monkeypatch, **{name.upper(): value})
-    assert name.upper() in message
-    assert value not in message
-    assert "7771" not in message
+def test_a_malformed_number_is_named_and_never_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    for name in NUMBERS:
+        with monkeypatch.context() as one:
+            message = refusal(one, **{name.upper(): value})
+        assert name.upper() in message
+        assert value not in message, name
+        assert "7771" not in message, name
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 
-import pytest
-
 from tests.support.project.lua_scripts import (
     BUILT_IN,
     answered_words,
@@ -37,36 +35,36 @@ def test_every_lua_file_has_a_signature_and_the_reverse() -> None:
     assert set(lua_files()) == set(SCRIPTS)
 
 
-@pytest.mark.parametrize("name", sorted(SCRIPTS))
-def test_a_script_uses_exactly_the_names_of_its_signature(name: str) -> None:
-    script, text = SCRIPTS[name], read_lua(name)
-    parameters = {key.name for key in script.signature.keys} | {argument for argument, _ in script.signature.arguments}
-    known = BUILT_IN | CONSTANTS | {"broken"} | declared_names(LIBRARY_TEXT) | declared_names(text) | parameters
-    assert used_names(text) - known == set()
-    assert parameters - used_names(text) == set(), "the signature declares what the script does not use"
+def test_a_script_uses_exactly_the_names_of_its_signature() -> None:
+    for name in sorted(SCRIPTS):
+        script, text = SCRIPTS[name], read_lua(name)
+        parameters = {key.name for key in script.signature.keys} | dict(script.signature.arguments).keys()
+        known = BUILT_IN | CONSTANTS | {"broken"} | declared_names(LIBRARY_TEXT) | declared_names(text) | parameters
+        assert used_names(text) - known == set(), name
+        assert parameters - used_names(text) == set(), f"{name}: the signature declares what the script does not use"
 
 
-@pytest.mark.parametrize("name", sorted(SCRIPTS))
-def test_a_script_reads_only_fields_that_its_arguments_have(name: str) -> None:
-    text = read_lua(name)
-    for argument, shape in SCRIPTS[name].signature.arguments:
-        assert fields_of(text, argument) <= paths(shape), argument
+def test_a_script_reads_only_fields_that_its_arguments_have() -> None:
+    for name in sorted(SCRIPTS):
+        text = read_lua(name)
+        for argument, shape in SCRIPTS[name].signature.arguments:
+            assert fields_of(text, argument) <= paths(shape), (name, argument)
 
 
-@pytest.mark.parametrize("name", sorted(SCRIPTS))
-def test_a_script_answers_only_what_its_signature_names(name: str) -> None:
-    allowed = {*SCRIPTS[name].signature.answers.parsers, STALE, CONFLICT, BROKEN}
-    assert answered_words(read_lua(name)) <= allowed
+def test_a_script_answers_only_what_its_signature_names() -> None:
+    for name in sorted(SCRIPTS):
+        allowed = {*SCRIPTS[name].signature.answers.parsers, STALE, CONFLICT, BROKEN}
+        assert answered_words(read_lua(name)) <= allowed, name
 
 
-@pytest.mark.parametrize("name", sorted(SCRIPTS))
-def test_a_declared_name_does_not_hide_one_of_the_library(name: str) -> None:
-    script = SCRIPTS[name]
-    parameters = {key.name for key in script.signature.keys} | {argument for argument, _ in script.signature.arguments}
-    top_level = {
-        line.split()[2].split("(")[0] for line in LIBRARY_TEXT.splitlines() if line.startswith("local function")
-    }
-    assert parameters & (top_level | CONSTANTS | BUILT_IN) == set()
+def test_a_declared_name_does_not_hide_one_of_the_library() -> None:
+    for name in sorted(SCRIPTS):
+        script = SCRIPTS[name]
+        parameters = {key.name for key in script.signature.keys} | dict(script.signature.arguments).keys()
+        top_level = {
+            line.split()[2].split("(")[0] for line in LIBRARY_TEXT.splitlines() if line.startswith("local function")
+        }
+        assert parameters & (top_level | CONSTANTS | BUILT_IN) == set(), name
 
 
 def test_the_checks_find_names_that_do_not_fit() -> None:
