@@ -24,6 +24,7 @@ from worker.store import PersonaRecord, StorePool, SyncPage, SyncPlace, WorkerPr
 
 if TYPE_CHECKING:
     from producer.schedules import ScheduleClient
+    from worker.jobs.space_directory import SpaceDirectory
     from worker.store.report import StoreReport
 
 
@@ -89,7 +90,7 @@ class SyncClient:
         pool: Connections to share, which the client does not close; None: its own, to `redis_url`.
 
     Raises:
-        ConfigurationError: The URL is malformed.
+        ConfigurationError: The URL is malformed, or `SPACES_FILE` cannot be used.
     """
 
     def __init__(
@@ -103,16 +104,19 @@ class SyncClient:
         self._settings = settings = settings or load_client_config()
         self._pool = pool or redis_pool(redis_url, max_wait_s=max_wait_s, prefix=settings.redis_prefix)
         self._owns_pool = pool is None
-        self._syncs = client_sync_store(self._pool, settings)
-        self._workers = worker_registry(self._pool, settings)
+        self._spaces = _open_spaces(settings)
+        accounts, account_of = (self._spaces.accounts, self._spaces.account_of) if self._spaces else (None, None)
+        self._syncs = client_sync_store(self._pool, settings, account_of)
+        self._workers = worker_registry(self._pool, settings, accounts)
         self._account = mavera_account(settings)
+        self._account_of = account_of
 
     @cached_property
     def schedules(self) -> ScheduleClient:
         """The schedules: syncs that workers start at the ticks of a cron expression."""
         from producer.schedules import ScheduleClient  # most programs have no schedules, and do not load them
 
-        return ScheduleClient(self._pool, self._account)
+        return ScheduleClient(self._pool, self._account, self._account_of)
 
     @classmethod
     def from_pool(cls, pool: StorePool, settings: ClientConfig) -> Self:
@@ -209,9 +213,11 @@ class SyncClient:
     async def persona_records(self, space_id: str) -> Mapping[str, PersonaRecord]:
         """Returns the records of a space's personas by reference, ordered by collection, rules and cluster.
 
-        The records are those of the account of `MAVERA_API_KEY`; without a key, those of the account of live keys.
+        The records are those of the space's account in `SPACES_FILE`, or of the account of `MAVERA_API_KEY`; without a
+        key, those of the account of live keys.
         """
-        records = (await persona_store(self._pool, self._settings).all_records()).items()
+        settings = self._spaces.settings_of(space_id) if self._spaces else self._settings
+        records = (await persona_store(self._pool, settings).all_records()).items()
         found = [(name, record) for name, record in records if record.space_id == space_id]
         return dict(sorted(found, key=lambda item: (item[1].collection, item[1].rules, item[1].cluster, item[0])))
 
@@ -381,6 +387,14 @@ class SyncClient:
         from worker.store.report import read_report
 
         return await read_report(self._pool, self._workers)
+
+
+def _open_spaces(settings: ClientConfig) -> SpaceDirectory[ClientConfig] | None:
+    if settings.spaces_file is None:
+        return None
+    from worker.jobs.space_directory import open_spaces  # most programs have no such file
+
+    return open_spaces(settings, needs_secrets=False)
 
 
 def _least(planned: int, budget: int | None) -> int:

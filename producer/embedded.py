@@ -63,7 +63,7 @@ async def embedded_client(
         ConfigurationError: A token is missing.
         Exception: Whatever ends the worker before its time.
     """
-    settings.require(*required_tokens(opener))
+    settings.require(*required_tokens(settings, opener))
     owner = asyncio.current_task()
     assert owner is not None
     ready = asyncio.Event()
@@ -126,6 +126,7 @@ async def sandbox_settings(
                     "mavera_base_url": sandbox.mavera_url,
                     "mavera_api_key": SecretStr(options.mavera_key or "mvra_test_sandbox"),
                     "redis_url": None,
+                    "spaces_file": None,
                     "webhook_url": None,  # made-up events stay in this process too
                 }
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
@@ -74,11 +74,17 @@ class ScheduleClient:
     Args:
         pool: Redis.
         account: The Mavera account of new schedules; may be empty, see `Schedule.account`.
+        account_of: Returns the account of a space, if the client knows that of each; `account` is then not used.
     """
 
-    def __init__(self, pool: StorePool, account: str = "") -> None:
+    def __init__(self, pool: StorePool, account: str = "", account_of: Callable[[str], str] | None = None) -> None:
         self._store = ScheduleStore(pool)
-        self.account = account
+        self._account = account
+        self._account_of = account_of
+
+    def account_for(self, request: SyncRequest) -> str:
+        """Returns the account of a new schedule of a request."""
+        return self._account if self._account_of is None else self._account_of(request.space_id)
 
     async def add(
         self,
@@ -108,16 +114,36 @@ class ScheduleClient:
             TooManySchedules: 1,000 schedules exist.
         """
         schedule = build_schedule(
-            request, cron, timezone=timezone, missed=missed, alert_after_s=alert_after_s, account=self.account
+            request,
+            cron,
+            timezone=timezone,
+            missed=missed,
+            alert_after_s=alert_after_s,
+            account=self.account_for(request),
         )
         return (await self.put(schedule))[0]
 
     async def put(self, schedule: Schedule) -> tuple[ScheduleStatus, bool]:
         """Adds a schedule as `add` does; also returns whether it is new."""
+        if self._account_of is not None:
+            schedule = await self._as_known(schedule)
         answer = await self._store.add(schedule)
         if answer is Addition.FULL:
             raise TooManySchedules(f"{MOST:,} schedules exist already; remove one first")
         return await self.get(schedule.id), answer is Addition.CREATED
+
+    async def _as_known(self, schedule: Schedule) -> Schedule:
+        """Returns the schedule with the account under which it is known, so that a change of its account adds none."""
+        for one in await self._store.all():
+            known = one.schedule if isinstance(one, ScheduleStatus) else None
+            if known and (known.request.identity, known.cron, known.timezone) == (
+                schedule.request.identity,
+                schedule.cron,
+                schedule.timezone,
+            ):
+                fields = {name: getattr(schedule, name) for name in Schedule.model_fields}
+                return Schedule(**{**fields, "account": known.account})
+        return schedule
 
     async def get(self, schedule_id: str) -> ScheduleStatus:
         """A schedule. Raises ScheduleNotFound; ScheduleUnreadable if this version cannot read it."""

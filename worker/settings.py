@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -19,6 +20,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
@@ -57,6 +59,21 @@ _INLINE_URLS = {"us": "https://api.segmentapis.com", "eu": "https://eu1.api.segm
 _PROFILE_API_URLS = {"us": "https://profiles.segment.com/v1", "eu": "https://profiles.euw1.segment.com/v1"}
 
 
+@dataclass(frozen=True)
+class NamedAccount:
+    """A Mavera account as `SPACES_FILE` names it.
+
+    Attributes:
+        name: Its name in the keys of Redis.
+        inherits: The name under which the records of its spaces were kept before they were in the file; empty if none.
+        owns: Returns whether a space belongs to the account.
+    """
+
+    name: str
+    inherits: str = ""
+    owns: Callable[[str], bool] = lambda _: False
+
+
 class ClientConfig(BaseModel):
     """What a client needs of the environment: where its keys are, and the times that workers go by too.
 
@@ -79,12 +96,29 @@ class ClientConfig(BaseModel):
     retention_days: Days = Field(7, gt=0, le=3650, description="Days that a finished sync is kept in Redis")
     heartbeat_s: Seconds = Field(5, description="Seconds between two heartbeats of a job")
     stall_s: Seconds = Field(15, description="Seconds without a heartbeat after which a sync's job counts as lost")
+    spaces_file: Path | None = Field(
+        None, description="TOML file of spaces and Mavera accounts, each with its secrets and rates; if unset, none"
+    )
+
+    _named_account: NamedAccount | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _heartbeats_fit(self) -> Self:
         if self.stall_s < 2 * self.heartbeat_s:
             raise ValueError("STALL_S must be at least twice HEARTBEAT_S, or a living job is taken for lost")
         return self
+
+    @property
+    def named_account(self) -> NamedAccount | None:
+        """The account of `SPACES_FILE` that these settings are for; None: that of the base URL and the key."""
+        return self._named_account
+
+    def with_account(self, account: NamedAccount | None, **changes: object) -> Self:
+        """Returns a copy for an account of `SPACES_FILE`, with other, checked values for some settings."""
+        known = {name: value for name, value in changes.items() if name in type(self).model_fields}
+        changed = self.model_copy(update=known)
+        changed._named_account = account
+        return changed
 
     @property
     def retention_ms(self) -> int:

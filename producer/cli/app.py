@@ -17,6 +17,7 @@ from producer.cli.declarations import (
     schedule_commands,
     server_commands,
     setup_commands,
+    space_commands,
     state_commands,
     sync_commands,
 )
@@ -36,6 +37,7 @@ for group in (sync_commands, server_commands, setup_commands):
     app.add_typer(group.app)
 app.add_typer(schedule_commands.app, name="schedule", rich_help_panel=CONTROL, epilog=EXIT_CODES)
 app.add_typer(persona_commands.app, name="personas", rich_help_panel=SET_UP, epilog=EXIT_CODES)
+app.add_typer(space_commands.app, name="spaces", rich_help_panel=SET_UP, epilog=EXIT_CODES)
 app.add_typer(state_commands.app, name="state", rich_help_panel=SET_UP, epilog=EXIT_CODES)
 app.add_typer(cluster_commands.app, name="clusters", rich_help_panel=SET_UP, epilog=EXIT_CODES)
 

@@ -183,7 +183,7 @@ def require_worker(directory: StateDirectory) -> None:
 
 def require_tokens(settings: Settings, connection: Connection, request: SyncRequest) -> None:
     """Raises ConfigurationError if the worker of this process lacks the Segment token that a sync needs."""
-    if connection.own_syncs is not None and request.file is None:
+    if connection.own_syncs is not None and request.file is None and settings.spaces_file is None:
         settings.require("segment_token")
 
 
@@ -233,7 +233,7 @@ async def open_for_sync(settings: Settings, err: Screen, options: SyncOptions) -
 def _require_keys(settings: Settings, options: SyncOptions) -> None:
     """Raises ConfigurationError that names the missing keys, and the way to try it without."""
     try:
-        settings.require(*required_tokens(open_any_file if options.from_file else None))
+        settings.require(*required_tokens(settings, open_any_file if options.from_file else None))
     except ConfigurationError as error:
         without_keys = f"To try it without keys: {command('sync', '--sandbox')}"
         raise ConfigurationError(

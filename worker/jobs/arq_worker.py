@@ -21,7 +21,6 @@ from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.composition import batch, finalize, walk
 from worker.jobs.job_payloads import JOB_VERSION, sync_id_of
 from worker.jobs.services import WorkerServices, job_timeout_s
-from worker.jobs.store_factories import mavera_account
 from worker.log_format import log_about
 from worker.settings import Settings
 from worker.store import keys
@@ -82,7 +81,8 @@ class SyncWorker(Worker):
         self._settings = services.settings
         self._tracer = services.tracer
         self._listings = services.listings
-        self.account = mavera_account(services.settings)
+        self._accounts: dict[str, str] = {}
+        """Job → the account whose queue has it."""
         self._taking: asyncio.Task[TakenJobs] | None = None
 
     async def main(self) -> None:
@@ -95,7 +95,9 @@ class SyncWorker(Worker):
                 continue
             # One job at a time, so that workers share the queue and a busy one takes less. Shielded, because a worker
             # that stops must know what it has taken in order to give it back.
-            self._taking = asyncio.create_task(queue.take_jobs(1, self.in_progress_timeout_s, running=[*self.tasks]))
+            self._taking = asyncio.create_task(
+                queue.take_jobs(1, self.in_progress_timeout_s, running=dict(self._accounts))
+            )
             take = await asyncio.shield(self._taking)
             self._taking = None
             for job_id, reason in take.dropped:
@@ -131,7 +133,7 @@ class SyncWorker(Worker):
         problem = self._problem(job)
         if problem:
             log.warning("dropped %r from the queue: %s", job.job_id[:100], problem)
-            await self._queue.drop_job(job.job_id)
+            await self._queue.drop_job(job.job_id, job.account)
             return
         job_id = job.job_id.decode()
         if job_id in self.tasks:
@@ -140,6 +142,7 @@ class SyncWorker(Worker):
             return
         task = asyncio.create_task(self._run(job_id, job), name=job_id)
         self.tasks[job_id] = task
+        self._accounts[job_id] = job.account
         task.add_done_callback(self._done)
 
     async def _run(self, job_id: str, job: TakenJob) -> None:
@@ -147,11 +150,12 @@ class SyncWorker(Worker):
             sync_id = sync_id_of(job_id)
             with log_about(sync=sync_id, job=job_id), self._tracer.job(sync_id, job_id, job.score):
                 await self.run_job(job_id, job.score)
+            await self._queue.remove_ended(job, self.queue_name)
         except StoreUnavailable:
             raise
         except Exception:
             # A job that arq cannot run would stay at the head of the queue.
-            await self._queue.drop_job(job.job_id)
+            await self._queue.drop_job(job.job_id, job.account)
             raise
         finally:
             # The worker may stop before arq starts the job. Nothing is given back of a job that ran.
@@ -191,6 +195,7 @@ class SyncWorker(Worker):
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self.tasks.pop(task.get_name(), None)
+        self._accounts.pop(task.get_name(), None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("%s: arq could not finish the job (%s)", task.get_name(), type(error).__name__)
 

@@ -50,7 +50,7 @@ from worker.webhooks.sender import Receiver, WebhookSender
 
 async def walk(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:
     """Runs a fetch job: its sync ends, moves to `finalizing`, or gets a next fetch job or batches."""
-    services = ctx["worker"]
+    services = await ctx["worker"].for_sync(sync_id)
     build = partial(build_fetch_job, services)
     heartbeat_s = services.settings.heartbeat_s
     job = SyncJob(services.syncs, sync_id, epoch, "walk", heartbeat_s=heartbeat_s, build=build)
@@ -59,7 +59,7 @@ async def walk(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None
 
 async def finalize(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:
     """Runs a finalize job: its sync is completed or failed, or gets a next finalize job."""
-    services = ctx["worker"]
+    services = await ctx["worker"].for_sync(sync_id)
     build = partial(build_finalize_job, services)
     heartbeat_s = services.settings.heartbeat_s
     job = SyncJob(services.syncs, sync_id, epoch, "finalize", heartbeat_s=heartbeat_s, build=build)
@@ -68,7 +68,7 @@ async def finalize(ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> 
 
 async def batch(ctx: dict[str, WorkerServices], sync_id: str, slot: int, number: int, attempt: int) -> None:
     """Runs a batch job: its pages are counted, or it gets a next attempt, or its sync ends."""
-    services = ctx["worker"]
+    services = await ctx["worker"].for_sync(sync_id)
     build = partial(build_batch_job, services)
     key, heartbeat_s = BatchKey(sync_id, slot, number, attempt), services.settings.heartbeat_s
     job = BatchAttempt(services.batches, key, heartbeat_s=heartbeat_s, build=build)
@@ -76,7 +76,8 @@ async def batch(ctx: dict[str, WorkerServices], sync_id: str, slot: int, number:
 
 
 def build_fetch_job(services: WorkerServices, started: StartedJob, lease: Lease[LeaseGrant]) -> FetchJob:
-    """Builds a fetch job of one sync."""
+    """Builds a fetch job of one sync. Raises ResumableStop if `SPACES_FILE` lacks what its space needs."""
+    services = services.for_request(started.request)
     request, trouble_ms = started.request, started.listing.trouble_ms
     # The trouble of an earlier job was with the API that this job calls first.
     segment_trouble_ms, mavera_trouble_ms = (trouble_ms, 0) if started.lookup else (0, trouble_ms)
@@ -112,14 +113,16 @@ def _fetch_strategy(services: WorkerServices, started: StartedJob) -> FetchStrat
 
 
 def build_batch_job(services: WorkerServices, started: StartedBatch, lease: Lease[BatchGrant]) -> BatchJob:
-    """Builds a job that reads and counts one batch of pages."""
+    """Builds a job that reads and counts one batch of pages. Raises as `build_fetch_job` does."""
+    services = services.for_request(started.request)
     caller = services.segment_caller(started.request.space_id, started.trouble_ms, lease=lease)
     source = services.source(started.request)
     return BatchJob(started, lease, source, caller, services.batches, metrics=services.metrics)
 
 
 def build_finalize_job(services: WorkerServices, started: StartedJob, lease: Lease[LeaseGrant]) -> FinalizeJob:
-    """Builds a job that gives the clusters of one sync their personas, or plans them."""
+    """Builds a job that gives the clusters of one sync their personas, or plans them. Raises as `build_fetch_job`."""
+    services = services.for_request(started.request)
     settings, trouble_ms = services.settings, started.checkpoint.trouble_ms
     caller = services.mavera_caller(trouble_ms, lease=lease)
     finder = persona_finder(services, caller, started.request, started.lease.sync_id)

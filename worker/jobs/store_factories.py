@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from worker.settings import ClientConfig, Settings
 from worker.store import (
@@ -58,6 +58,8 @@ def mavera_limiter(
 
 def persona_store(pool: StorePool, settings: ClientConfig) -> PersonaStore:
     """Makes the store of the account's records and claims."""
+    if (named := settings.named_account) is not None:
+        return PersonaStore(pool, named.name, inherits=named.inherits, owns=named.owns)
     former = former_account_name(settings.mavera_base_url, _mavera_key(settings))
     return PersonaStore(pool, _mavera_account(settings), former)
 
@@ -79,11 +81,13 @@ def store_pool(settings: Settings, *, max_wait_s: float = math.inf) -> StorePool
 
 def mavera_account(settings: ClientConfig) -> str:
     """Returns the account's name in Redis; empty without an API key, because the account is then not known."""
-    return _mavera_account(settings) if settings.mavera_api_key else ""
+    return _mavera_account(settings) if settings.mavera_api_key or settings.named_account else ""
 
 
 def _mavera_account(settings: ClientConfig) -> str:
     """Returns the account's name in Redis; without an API key, that of a live key."""
+    if settings.named_account is not None:
+        return settings.named_account.name
     return account_name(settings.mavera_base_url, _mavera_key(settings))
 
 
@@ -91,10 +95,16 @@ def _mavera_key(settings: ClientConfig) -> str:
     return settings.mavera_api_key.get_secret_value() if settings.mavera_api_key else ""
 
 
-def client_sync_store(pool: StorePool, settings: ClientConfig) -> ClientSyncStore:
-    """Makes the store of syncs for a client."""
+def client_sync_store(
+    pool: StorePool, settings: ClientConfig, account_of: Callable[[str], str] | None = None
+) -> ClientSyncStore:
+    """Makes the store of syncs for a client; `account_of` is that of `ClientSyncStore`."""
     return ClientSyncStore(
-        pool, stall_ms=stall_ms(settings), retention_ms=settings.retention_ms, account=mavera_account(settings)
+        pool,
+        stall_ms=stall_ms(settings),
+        retention_ms=settings.retention_ms,
+        account=mavera_account(settings),
+        account_of=account_of,
     )
 
 
@@ -103,6 +113,15 @@ def stall_ms(settings: ClientConfig) -> int:
     return int(settings.stall_s * 1000)
 
 
-def worker_registry(pool: StorePool, settings: ClientConfig) -> WorkerRegistry:
-    """Makes the registry of the account's workers, or of all without an API key. A worker may miss two heartbeats."""
-    return WorkerRegistry(pool, lifetime_s=3 * settings.heartbeat_s, account=mavera_account(settings))
+def worker_registry(
+    pool: StorePool, settings: ClientConfig, accounts: Callable[[], Sequence[str]] | None = None
+) -> WorkerRegistry:
+    """Makes the registry of the account's workers, or of all without an API key. A worker may miss two heartbeats.
+
+    Args:
+        pool: Client of Redis.
+        settings: Of the process.
+        accounts: Returns its accounts, if it serves several.
+    """
+    account = mavera_account(settings)
+    return WorkerRegistry(pool, lifetime_s=3 * settings.heartbeat_s, account=account, accounts=accounts)

@@ -7,6 +7,7 @@ compares two samples.
 from __future__ import annotations
 
 FAILURE_CODES = (
+    "account_not_configured",
     "cursor_expired",
     "cursor_loop",
     "empty_pages",
@@ -51,5 +52,6 @@ FAILURE_CODES = (
     "segment_unauthorized",
     "segment_unavailable",
     "segment_unreachable",
+    "space_not_configured",
     "worker_lost",
 )

@@ -6,7 +6,7 @@ Pure data. `Schedule.as_stored` is kept in Redis as JSON, so its field names are
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -71,6 +71,10 @@ class Schedule(BaseModel):
         """Names what is synced and when, so that adding the same schedule again changes its options only."""
         text = "\0".join((self.request.identity, " ".join(self.cron.split()), self.timezone, self.account))
         return "sch_" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def account_by(self, account_of: Callable[[str], str] | None) -> str:
+        """Returns the account of its syncs: that of the space if `account_of` is given, else its own."""
+        return self.account if account_of is None else account_of(self.request.space_id)
 
     def sync_id(self, tick: float) -> str:
         """The id of the sync of a tick (Unix seconds): the same however often the tick is handled."""

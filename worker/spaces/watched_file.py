@@ -54,7 +54,7 @@ class WatchedSpacesFile:
         self.version = 1
         self.problem = ""
         self._fallbacks = fallbacks
-        self._needs_secrets = needs_secrets
+        self.needs_secrets = needs_secrets
         self._clock = clock
         self._seen: dict[Path, tuple[int, ...]] = {}
         try:
@@ -92,7 +92,7 @@ class WatchedSpacesFile:
             return read_spaces(
                 self.path,
                 self._fallbacks,
-                needs_secrets=self._needs_secrets,
+                needs_secrets=self.needs_secrets,
                 before=lambda path: self._seen.update({path: _identity_of(path)}),
             )
         except MalformedSpaces:

@@ -6,14 +6,25 @@ queue, where arq needs four commands a job. Entries that are not jobs are droppe
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Collection
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+import orjson
 
 from worker.errors import StoreUnusable
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.scripts import queue as queue_scripts
+
+_END_OF_JOB_ID = re.compile(r":(walk|finalize|batch):[\d:]+$")
+"""What follows the id of its sync."""
+
+_ASSIGNED_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -24,11 +35,13 @@ class TakenJob:
         job_id: Id of the job.
         score: When it was due, Unix milliseconds by the clock of Redis.
         job: The job as arq serialised it.
+        account: The account whose queue has it.
     """
 
     job_id: bytes
     score: int
     job: bytes
+    account: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,12 +61,23 @@ class TakenJobs:
     waits_for_suspect: bool = False
 
 
+class AccountMap(Protocol):
+    """Which accounts a worker serves, and to which a sync belongs that names none. It may change."""
+
+    def accounts(self) -> Sequence[str]:
+        """Returns the accounts (`account_name`), at least one."""
+
+    def account_of(self, space_id: str) -> str:
+        """Returns the account of a space; empty if it has none."""
+
+
 class JobQueue:
-    """The queue of one worker: the jobs of its account, and those of syncs that name no account yet.
+    """The queue of one worker: the jobs of its accounts, and those of syncs that name no account yet.
 
     Args:
         pool: Client of Redis.
         account: The Mavera account of the worker (`account_name`).
+        account_map: Its accounts, if it serves several; `account` is then not used.
         suspect_after: Lost jobs without progress after which the next job of a sync runs alone on its worker.
         own_syncs: Ids of the syncs that the worker works on, which may change; None: all.
         skips_pipes: Whether it leaves syncs that read standard input, or another file of one process, to others.
@@ -64,59 +88,117 @@ class JobQueue:
         pool: StorePool,
         account: str = "",
         *,
+        account_map: AccountMap | None = None,
         suspect_after: int = 2,
         own_syncs: Collection[str] | None = None,
         skips_pipes: bool = False,
     ) -> None:
         self._pool = pool
         self._account = account
+        self._account_map = account_map
         self._suspect_after = suspect_after
         self._own_syncs = own_syncs
         self._skips_pipes = skips_pipes
-        self.name = keys.queue(account)
-        self._wakes = [*dict.fromkeys((keys.wake(account), keys.WAKE))]
 
-    async def take_jobs(self, most: int, in_progress_s: float, *, running: Collection[str] = ()) -> TakenJobs:
+    @property
+    def name(self) -> keys.SortedSetKey:
+        """The queue of the worker's account, the first if it has several."""
+        return keys.queue(self._accounts[0])
+
+    async def take_jobs(
+        self, most: int, in_progress_s: float, *, running: Mapping[str, str] | Collection[str] = ()
+    ) -> TakenJobs:
         """Takes due jobs and marks them as in progress.
 
         Args:
             most: The most jobs to take.
             in_progress_s: Seconds after which the mark expires.
-            running: Ids of the jobs that the worker runs.
+            running: Ids of the jobs that the worker runs. A worker of several accounts gives the account of each, and
+                takes the next job from the account of which it runs fewest.
         """
+        accounts = self._accounts
+        if self._account_map is not None:
+            await self._assign_jobs(self._account_map)
+            jobs_of = Counter(running.values() if isinstance(running, Mapping) else ())
+            accounts = sorted(accounts, key=lambda account: jobs_of[account])
+        queues = tuple(map(keys.queue, accounts))
         found = await queue_scripts.take_jobs(
             self._pool,
-            queue=self.name,
-            common=keys.QUEUE,
+            common=keys.QUEUE if self._account_map is None else queues[0],
+            queues=queues,
             most=most,
             in_progress_ms=int(in_progress_s * 1000),
-            account=self._account,
+            account=accounts[0],
             running=len(running),
             only=next(iter(running)) if len(running) == 1 else "",
             suspect_after=self._suspect_after,
             own_syncs="" if self._own_syncs is None else f" {' '.join(self._own_syncs)} ",
             skips_pipes=self._skips_pipes,
+            in_turn=self._account_map is not None,
         )
-        jobs = [TakenJob(one.job_id, _milliseconds(one.score), one.job) for one in found.taken]
+        jobs = [TakenJob(one.job_id, _milliseconds(one.score), one.job, accounts[one.queue - 1]) for one in found.taken]
         dropped = [(one.job_id, one.reason) for one in found.dropped]
         next_s = None if found.next_ms < 0 else found.next_ms / 1000
         return TakenJobs(jobs, dropped, next_s, found.waits_for_suspect)
 
+    async def _assign_jobs(self, account_map: AccountMap) -> None:
+        """Moves jobs of the common queue to the queues of their spaces' accounts."""
+        try:
+            job_ids = await self._pool.zrange(keys.QUEUE, 0, _ASSIGNED_AT_ONCE - 1)
+        except StoreUnusable:
+            await self._pool.delete(keys.QUEUE)  # it is not a queue
+            return
+        for job_id in job_ids:
+            sync = keys.sync(_END_OF_JOB_ID.sub("", job_id.decode(errors="replace")))
+            account = ""
+            with contextlib.suppress(ValueError, KeyError, TypeError, StoreUnusable):  # not one of our jobs
+                request = await self._pool.hash_field(sync, "request")
+                account = account_map.account_of(orjson.loads(request or b"")["space_id"])
+            await queue_scripts.assign_job(
+                self._pool,
+                common=keys.QUEUE,
+                sync=sync,
+                job_id=job_id,
+                account=account,
+                other=account_map.accounts()[0],
+            )
+
+    @property
+    def _accounts(self) -> Sequence[str]:
+        return (self._account,) if self._account_map is None else self._account_map.accounts()
+
     async def give_back_job(self, job: TakenJob) -> None:
         """Gives back a job that was taken and not begun, and wakes another worker for it."""
         await queue_scripts.give_back_job(
-            self._pool, queue=self.name, wake=keys.wake(self._account), job_id=job.job_id, score=job.score
+            self._pool,
+            queue=keys.queue(job.account),
+            wake=keys.wake(job.account),
+            job_id=job.job_id,
+            score=job.score,
         )
 
     async def leave_job(self, job: TakenJob, for_s: float = 2.0) -> None:
         """Leaves a job that was taken to workers of a newer version, which may take it after `for_s` seconds."""
-        await queue_scripts.leave_job(self._pool, queue=self.name, job_id=job.job_id, delay_ms=int(for_s * 1000))
+        queue, delay_ms = keys.queue(job.account), int(for_s * 1000)
+        await queue_scripts.leave_job(self._pool, queue=queue, job_id=job.job_id, delay_ms=delay_ms)
 
-    async def drop_job(self, job_id: bytes) -> None:
-        """Removes a job from the queue, with all keys that arq has for it."""
-        await self._pool.zrem(self.name, job_id)
-        await self._pool.zrem(keys.later(self._account), job_id)
+    async def drop_job(self, job_id: bytes, account: str | None = None) -> None:
+        """Removes a job from the queue of an account, with all keys that arq has for it.
+
+        Args:
+            job_id: Id of the job.
+            account: Whose queue has it; None: that of the worker.
+        """
+        account = self._accounts[0] if account is None else account
+        await self._pool.zrem(keys.queue(account), job_id)
+        await self._pool.zrem(keys.later(account), job_id)
         await self._pool.delete(b"arq:job:" + job_id, b"arq:in-progress:" + job_id, b"arq:retry:" + job_id)
+
+    async def remove_ended(self, job: TakenJob, removed_from: str) -> None:
+        """Removes a job that has run from its queue, unless arq has removed it from the same queue (`removed_from`)."""
+        queue = keys.queue(job.account)
+        if queue != removed_from and not await self._pool.exists(b"arq:job:" + job.job_id):
+            await self._pool.zrem(queue, job.job_id)
 
     async def wait_for_job(self, timeout_s: float) -> bool:
         """Waits until a job is enqueued for some worker.
@@ -127,10 +209,11 @@ class JobQueue:
         Returns:
             False if it did not wait, because the key of the wake tokens was not a list. The key is then deleted.
         """
+        wakes = [*dict.fromkeys((*map(keys.wake, self._accounts), keys.WAKE))]
         try:
-            await self._pool.execute_command("BLPOP", *self._wakes, min(timeout_s, 3.0))
+            await self._pool.execute_command("BLPOP", *wakes, min(timeout_s, 3.0))
         except StoreUnusable:
-            broken = [key for key in self._wakes if await self._pool.type(key) not in (b"list", b"none")]
+            broken = [key for key in wakes if await self._pool.type(key) not in (b"list", b"none")]
             if not broken:
                 raise
             await self._pool.delete(*broken)

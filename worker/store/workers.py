@@ -5,6 +5,7 @@ arq's own health key is not used, because all workers share it and the first one
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from worker.store import keys
@@ -31,13 +32,24 @@ class WorkerRegistry:
         pool: Client of Redis.
         lifetime_s: Seconds after its last heartbeat for which a worker counts as alive.
         account: The Mavera account of the workers (`account_name`); empty for those of all accounts.
+        accounts: Returns their accounts, if they serve several; `account` is then not used.
     """
 
-    def __init__(self, pool: StorePool, *, lifetime_s: float, account: str = "") -> None:
+    def __init__(
+        self,
+        pool: StorePool,
+        *,
+        lifetime_s: float,
+        account: str = "",
+        accounts: Callable[[], Sequence[str]] | None = None,
+    ) -> None:
         self._pool = pool
         self._lifetime_ms = int(lifetime_s * 1000)
-        self._name = keys.workers(account)
-        self._names = [*dict.fromkeys((keys.WORKERS, self._name))]
+        self._accounts = accounts or (lambda: (account,))
+
+    @property
+    def _names(self) -> list[keys.SortedSetKey]:
+        return [*dict.fromkeys((keys.WORKERS, *map(keys.workers, self._accounts())))]
 
     async def heartbeat(self, host: str, pid: int) -> None:
         """Writes a heartbeat of the worker `host:pid`."""
@@ -56,8 +68,9 @@ class WorkerRegistry:
             await self._pool.zrem(name, f"{host}:{pid}")
 
     async def living_workers(self, host: str | None = None) -> list[WorkerPresence]:
-        """Returns the living workers of the account, of one host if `host` is given."""
-        found = await self._seen(self._name)
+        """Returns the living workers of the accounts, of one host if `host` is given."""
+        seen = {one.name: one for account in self._accounts() for one in await self._seen(keys.workers(account))}
+        found = sorted(seen.values(), key=lambda worker: worker.seen_s, reverse=True)
         return [worker for worker in found if host is None or worker.name.rpartition(":")[0] == host]
 
     async def living_workers_of_all_accounts(self) -> list[WorkerPresence]:

@@ -52,7 +52,7 @@ class ScheduleRoutes:
                 timezone=order.timezone,
                 missed=order.missed,
                 alert_after_s=order.alert_after_s,
-                account=self._client.schedules.account,
+                account=self._client.schedules.account_for(wanted),
             )
         except ValidationError as error:
             raise invalid(error) from None

@@ -29,6 +29,7 @@ from producer.cli.commands.doctor_findings import (
     judge_traits,
     measure_coverage,
 )
+from producer.cli.commands.doctor_spaces import check_accounts, check_spaces_file
 from producer.cli.commands.segment_pacing import RequestPacer, open_request_pacer
 from producer.cli.connect import open_pool
 from producer.cli.environment.command_settings import FoundSettings, found_settings, misspelt_settings
@@ -136,20 +137,29 @@ async def run_checks(
         rules: The clusters to check the space against.
         well_formed: Whether all settings are well-formed.
     """
-    yield _check_settings(settings, well_formed=well_formed)
+    space_id = space_id or settings.segment_space_id
+    spaces = check_spaces_file(settings, space_id)
+    settings = spaces.settings
+    for finding in spaces.findings:
+        yield finding
+    yield _check_settings(settings, well_formed=well_formed, has_accounts=bool(spaces.accounts))
     if settings.unprotected_warning:
         yield Finding("warn", "Settings", settings.unprotected_warning, id="settings.tls")
     async for finding in _check_redis(settings):
         yield finding
     async with new_session() as session:
-        async for finding in _check_segment(settings, session, space_id or settings.segment_space_id, rules):
+        async for finding in _check_segment(settings, session, space_id, rules):
             yield finding
-        async for finding in _check_mavera(settings, session, space_id or settings.segment_space_id, rules):
+        if spaces.accounts:
+            async for finding in check_accounts(spaces.accounts, session):
+                yield finding
+            return
+        async for finding in _check_mavera(settings, session, space_id, rules):
             yield finding
 
 
-def _check_settings(settings: Settings, *, well_formed: bool) -> Finding:
-    needed = ("segment_token", "mavera_api_key")
+def _check_settings(settings: Settings, *, well_formed: bool, has_accounts: bool) -> Finding:
+    needed = () if has_accounts else ("segment_token", "mavera_api_key")
     missing = [name.upper() for name in needed if getattr(settings, name) is None]
     if missing:
         return Finding(
@@ -216,7 +226,7 @@ def _state_directory(settings: Settings) -> Finding | str:
 async def _check_segment(
     settings: Settings, session: aiohttp.ClientSession, space_id: str | None, rules: Rules
 ) -> AsyncIterator[Finding]:
-    if settings.segment_token is None:
+    if settings.segment_token is None and (space_id is not None or settings.spaces_file is None):
         advice = with_program_name("Export a token that may read the space. `segment-personas init` asks for it.")
         yield Finding("fail", "Segment", "SEGMENT_TOKEN is not set", advice, id="segment.access")
         return

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.connect import open_pool
+from producer.cli.space_settings import settings_of_space
 from producer.cli.terminal import NARROW, Screen, stdout
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
 from producer.cli.views.time_formats import local_time, short_time, zone
@@ -23,6 +24,7 @@ from worker.documents.persona_document import persona_entry
 from worker.errors import PersonasError
 from worker.http.client import new_session
 from worker.jobs.services import mavera_client
+from worker.jobs.space_directory import open_spaces
 from worker.jobs.store_factories import mavera_limiter, persona_store
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, find_reference, make_reference
 from worker.printable import printable
@@ -32,9 +34,13 @@ from worker.store import PersonaRecord
 
 async def list_personas(settings: Settings, err: Screen, space_id: str | None, *, json: bool) -> int:
     """Shows which persona belongs to which cluster, and which personas should not be there."""
-    async with _open_catalog(settings) as catalog:
-        found = await catalog.all(space_id)
-        twins = await _twins(catalog, err, found, space_id)
+    found: dict[str, PersonaRecord] = {}
+    twins: dict[str, tuple[str, ...]] = {}
+    for account in _accounts(settings, space_id):
+        async with _open_catalog(account) as catalog:
+            records = await catalog.all(space_id)
+            twins |= await _twins(catalog, err, records, space_id)
+            found |= records
     out, orphans = stdout(), orphaned_references(settings, found)
     if json:
         labels = cluster_labels(settings)
@@ -47,7 +53,7 @@ async def list_personas(settings: Settings, err: Screen, space_id: str | None, *
         out.print_views(_table(list(found.values()), out.width))
     else:
         of = f" of {space_id}" if space_id else ""
-        err.print_text(f"No persona{of} is recorded for this account ({_account(settings)}).")
+        err.print_text(f"No persona{of} is recorded for {_account(settings, space_id)}.")
         if settings.redis_url is None:
             err.print_text(f"The state directory is {directory_of(settings).path}.", "dim")
     for name, ids in twins.items():
@@ -79,7 +85,7 @@ async def _twins(
 
 async def adopt_persona(settings: Settings, err: Screen, place: ClusterAddress, persona_id: str) -> int:
     """Makes a persona that somebody has made a cluster's own."""
-    async with _open_catalog(settings, creates=True) as catalog:
+    async with _open_catalog(settings_of_space(settings, place.space_id), creates=True) as catalog:
         referred = await catalog.adopt(place, persona_id)
     err.print_text(f"{persona_id} is the persona of {place}. The next sync updates it{_and_its_reference(referred)}.")
     return 0
@@ -87,7 +93,7 @@ async def adopt_persona(settings: Settings, err: Screen, place: ClusterAddress, 
 
 async def forget_persona(settings: Settings, err: Screen, place: ClusterAddress) -> int:
     """Forgets which persona a cluster has."""
-    async with _open_catalog(settings) as catalog:
+    async with _open_catalog(settings_of_space(settings, place.space_id)) as catalog:
         record = await catalog.forget(place)
     err.print_text(
         f"{record.persona_id} is no longer recorded as the persona of {place}. It still exists at Mavera, and the next "
@@ -103,7 +109,7 @@ async def rename_persona(settings: Settings, err: Screen, old: ClusterAddress, k
     """
     replace(old, cluster=key)  # checks the key before anything is connected to
     rules = present_rules(settings, old.rules)
-    async with _open_catalog(settings) as catalog:
+    async with _open_catalog(settings_of_space(settings, old.space_id)) as catalog:
         referred = await catalog.rename(old, key)
     err.print_text(
         f"The persona of {old} is that of {key} now. The next sync whose rules have a cluster {key} updates its "
@@ -134,13 +140,23 @@ def _mavera(settings: Settings, session: aiohttp.ClientSession) -> MaveraClient 
     return mavera_client(settings, session) if settings.mavera_api_key else None
 
 
-def _account(settings: Settings) -> str:
+def _accounts(settings: Settings, space_id: str | None) -> Sequence[Settings]:
+    """Returns the settings of a space's account, or of every account."""
+    spaces = open_spaces(settings, needs_secrets=False)
+    if spaces is None or space_id is not None:
+        return [settings_of_space(settings, space_id)]
+    return [spaces.settings_of_account(name) for name in spaces.account_names()]
+
+
+def _account(settings: Settings, space_id: str | None) -> str:
+    if settings.spaces_file is not None:
+        return "its account of SPACES_FILE" if space_id else "the accounts of SPACES_FILE"
     kind = (
         "the account of MAVERA_API_KEY"
         if settings.mavera_api_key
         else "that of live keys, as MAVERA_API_KEY is not set"
     )
-    return f"{settings.mavera_base_url}, {kind}"
+    return f"this account ({settings.mavera_base_url}, {kind})"
 
 
 def _and_its_reference(referred: bool) -> str:

@@ -16,6 +16,7 @@ from producer.client import SyncClient
 from producer.embedded import DEMO_SPACE_ID, embedded_client, sandbox_settings
 from producer.state.directory import StateDirectory
 from producer.state.pool import directory_of, joined_server
+from worker.jobs.process.worker_process import required_tokens
 from worker.log_format import configure_logging
 from worker.segment.export_file import open_any_file
 from worker.settings import Settings
@@ -80,7 +81,7 @@ async def serve(settings: Settings, err: Screen, *, host: str, port: int, sandbo
 @contextlib.asynccontextmanager
 async def _client_with_worker(settings: Settings, directory: StateDirectory) -> AsyncIterator[SyncClient]:
     """A client of the state directory, with a worker in this process. Raises ConfigurationError."""
-    settings.require("segment_token", "mavera_api_key")
+    settings.require(*required_tokens(settings))
     async with contextlib.AsyncExitStack() as stack:
         server = await stack.enter_async_context(joined_server(directory))
         stack.enter_context(worker_lock(directory))

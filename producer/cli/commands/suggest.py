@@ -20,6 +20,7 @@ from producer.cli.commands.doctor_findings import describe_api_error
 from producer.cli.commands.segment_pacing import RequestPacer, open_request_pacer
 from producer.cli.identifiers import check_space_id
 from producer.cli.input_files import check_file_names
+from producer.cli.space_settings import settings_of_space
 from producer.cli.terminal import Screen, stdout
 from producer.embedded import DEMO_SPACE_ID, sandbox_settings
 from worker.clusters.suggest.profiling import TraitCandidate
@@ -82,6 +83,8 @@ async def read_sample(settings: Settings, sample: Sample) -> Sequence[object]:
         with contextlib.closing(OpenFiles(open_any_file)) as files:
             return await _read(FileSource(files, sample.files[0]), sample.profiles, RequestPacer(math.inf))
     request = _request(settings, sample)
+    if not sample.sandbox:
+        settings = settings_of_space(settings, request.space_id)
     async with contextlib.AsyncExitStack() as stack:
         if sample.sandbox:
             settings = await stack.enter_async_context(sandbox_settings(settings, dialect=request.dialect))

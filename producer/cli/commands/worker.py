@@ -13,7 +13,7 @@ from producer.state.pool import directory_of, joined_server, server_pool
 from worker.__main__ import main as run_redis_worker
 from worker.__main__ import obey_sigterm
 from worker.jobs.process.liveness import tune_garbage_collector
-from worker.jobs.process.worker_process import serve_until_signal
+from worker.jobs.process.worker_process import required_tokens, serve_until_signal
 from worker.log_format import configure_logging
 from worker.segment.export_file import open_any_file
 from worker.settings import Settings
@@ -41,7 +41,7 @@ def run_worker(*, check: bool, what: str | None) -> int:
         is_ready = has_worker(directory)
         print(f"ready: a worker serves {directory.path}" if is_ready else f"no worker serves {directory.path}")
         return 0 if is_ready else 1
-    settings.require("segment_token", "mavera_api_key")
+    settings.require(*required_tokens(settings))
     obey_sigterm()
     configure_logging(settings.log_level, settings.log_format)
     tune_garbage_collector()

@@ -9,6 +9,7 @@ import pytest
 from tests.support.project.docs import PAGES, ROOT, anchors, code_blocks, page, relative_links, table
 from worker.clusters.rules.toml_file import parse_rules
 from worker.settings import Settings
+from worker.spaces.spaces_file import Fallbacks, parse_spaces
 
 TESTS = {
     name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)\(", path.read_text())
@@ -49,8 +50,11 @@ def test_a_relative_link_leads_to_a_file_and_its_anchor_to_a_heading() -> None:
 
 
 @pytest.mark.parametrize("text", [block for text in PAGES.values() for block in code_blocks(text, "toml")])
-def test_a_clusters_file_that_a_page_shows_is_well_formed(text: str) -> None:
-    assert parse_rules(text).clusters
+def test_a_toml_file_that_a_page_shows_is_well_formed(text: str) -> None:
+    if "[spaces." in text:
+        assert parse_spaces(text, lambda file: f"secret-of-{file}", Fallbacks()).accounts
+    else:
+        assert parse_rules(text).clusters
 
 
 EVIDENCE = [

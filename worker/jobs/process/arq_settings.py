@@ -16,7 +16,7 @@ from worker.errors import ConfigurationError, StoreUnavailable
 from worker.jobs.arq_worker import job_functions
 from worker.jobs.process.liveness import heartbeat_file, tune_garbage_collector
 from worker.jobs.process.metrics_endpoint import metrics_endpoint
-from worker.jobs.process.worker_process import check_redis, serve
+from worker.jobs.process.worker_process import check_redis, required_tokens, serve
 from worker.jobs.store_factories import store_pool
 from worker.settings import Settings, load_settings
 from worker.store import keys
@@ -31,7 +31,7 @@ def worker_settings() -> type:
     """
     try:
         settings = load_settings()
-        settings.require("redis_url", "segment_token", "mavera_api_key")
+        settings.require("redis_url", *required_tokens(settings))
         return _settings_class(settings)
     except ConfigurationError as error:
         print(*filter(None, (error, error.hint)), sep="\n", file=sys.stderr)

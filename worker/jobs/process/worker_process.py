@@ -22,6 +22,7 @@ from worker.jobs.composition import build_deliverer, build_watchdog
 from worker.jobs.process.liveness import heartbeat_file, tune_garbage_collector
 from worker.jobs.process.metrics_endpoint import metrics_endpoint
 from worker.jobs.services import WorkerServices
+from worker.jobs.space_directory import open_spaces
 from worker.jobs.store_factories import store_pool
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.segment.export_file import Opener
@@ -38,8 +39,13 @@ LAST_EVENTS_S = 5.0
 """Seconds in which a worker whose Redis ends with it sends the events that wait."""
 
 
-def required_tokens(opener: Opener | None = None) -> tuple[str, ...]:
-    """Returns the settings that `serve` needs. A worker that only reads a file (`opener`) needs no Segment token."""
+def required_tokens(settings: Settings, opener: Opener | None = None) -> tuple[str, ...]:
+    """Returns the settings that `serve` needs. A worker that only reads a file (`opener`) needs no Segment token.
+
+    With `SPACES_FILE` it needs none: the file has the tokens and keys.
+    """
+    if settings.spaces_file is not None:
+        return ()
     return ("mavera_api_key",) if opener else ("segment_token", "mavera_api_key")
 
 
@@ -70,10 +76,11 @@ async def serve(
         tracer: Records its jobs as spans; None: nothing does.
 
     Raises:
-        ConfigurationError: A token is not set.
+        ConfigurationError: A token is not set, or `SPACES_FILE` cannot be used.
         StoreUnavailable: Redis is away for too long.
     """
-    settings.require(*required_tokens(opener))
+    settings.require(*required_tokens(settings, opener))
+    spaces = open_spaces(settings)
     if settings.unprotected_warning:
         log.warning("%s", settings.unprotected_warning)
     async with new_session() as session:
@@ -86,6 +93,7 @@ async def serve(
             skips_pipes=skips_pipes,
             metrics=metrics or WorkerMetrics(),
             tracer=tracer or JobTracer(),
+            spaces=spaces,
         )
         worker = SyncWorker(services)
         helpers = [
@@ -134,7 +142,7 @@ def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    settings.require("redis_url", "segment_token", "mavera_api_key")
+    settings.require("redis_url", *required_tokens(settings))
     await check_redis(settings)
     async with closing(store_pool(settings)) as pool:
         await serve_until_signal(settings, pool)

@@ -1,4 +1,7 @@
-"""The name of a Mavera account in the keys of Redis: a digest of its base URL, and the kind of its API key. Pure."""
+"""The name of a Mavera account in the keys of Redis. Pure.
+
+It is the kind of its API key with a digest of its base URL, or with the name that `SPACES_FILE` gives it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,18 @@ def account_name(base_url: str, api_key: str) -> str:
         api_key: API key; only its kind (live or test) is used.
     """
     return _account_name(normal_url(base_url), api_key)
+
+
+def file_account_name(name: str, api_key: str) -> str:
+    """Returns the name of an account that `SPACES_FILE` names, such as `live.emea`.
+
+    Another key of the same kind, or another base URL, leaves it as it is.
+
+    Args:
+        name: In the file.
+        api_key: API key; only its kind (live or test) is used.
+    """
+    return f"{_kind(api_key)}.{name}"
 
 
 def former_account_name(base_url: str, api_key: str) -> str:
@@ -44,5 +59,8 @@ def normal_url(base_url: str) -> str:
 
 
 def _account_name(url: str, api_key: str) -> str:
-    kind = "test" if api_key.startswith("mvra_test_") else "live"
-    return f"{kind}-{hashlib.blake2b(url.encode(), digest_size=6).hexdigest()}"
+    return f"{_kind(api_key)}-{hashlib.blake2b(url.encode(), digest_size=6).hexdigest()}"
+
+
+def _kind(api_key: str) -> str:
+    return "test" if api_key.startswith("mvra_test_") else "live"

@@ -7,6 +7,7 @@ the same text again. Each Mavera account (`account_name`) has its own records.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import orjson
 
@@ -29,12 +30,24 @@ class PersonaRecords:
         pool: Client of Redis.
         account: Name of the account in keys.
         former: The name that earlier versions gave the account (`former_account_name`). Records under it are moved.
+        inherits: Another account whose records of the spaces that `owns` names are moved, too; empty: none.
+        owns: Returns whether a space belongs to this account.
     """
 
-    def __init__(self, pool: StorePool, account: str, former: str = "") -> None:
+    def __init__(
+        self,
+        pool: StorePool,
+        account: str,
+        former: str = "",
+        *,
+        inherits: str = "",
+        owns: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._pool = pool
         self._account = account
-        self._former = former
+        self._formers = tuple(filter(None, (former, inherits)))
+        self._inherits = inherits
+        self._owns = owns
 
     async def find_record(self, reference: str) -> PersonaRecord | None:
         """Returns the record of a reference; None if there is none.
@@ -43,17 +56,19 @@ class PersonaRecords:
             NewerVersion: A newer version of the program wrote it.
         """
         raw = await self._pool.hash_field(keys.personas(self._account), reference)
-        if raw is None and self._former:
-            raw = await self._pool.hash_field(keys.personas(self._former), reference)
+        for former in self._formers if raw is None else ():
+            raw = await self._pool.hash_field(keys.personas(former), reference)
             if raw:
-                await self._move_from_former({reference: raw})
+                await self._move_from(former, {reference: raw})
+                break
         return PersonaRecord.decode(raw) if raw else None
 
     async def all_records(self) -> dict[str, PersonaRecord]:
         """Returns all records of the account by reference. Records of newer versions are left out and logged."""
-        if self._former:
-            former = await self._pool.hash_fields(keys.personas(self._former))
-            await self._move_from_former({reference.decode(): raw for reference, raw in former.items()})
+        for former in self._formers:
+            raws = await self._pool.hash_fields(keys.personas(former))
+            moved = {name.decode(): raw for name, raw in raws.items() if former != self._inherits or self._is_own(raw)}
+            await self._move_from(former, moved)
         found = await self._pool.hash_fields(keys.personas(self._account))
         records = {}
         for reference, raw in found.items():
@@ -161,8 +176,15 @@ class PersonaRecords:
         seconds, micros = await self._pool.time()
         return int(seconds) + int(micros) / 1e6
 
-    async def _move_from_former(self, records: dict[str, bytes]) -> None:
-        """Moves records from the account's former name. A record under its present name is not replaced."""
+    def _is_own(self, raw: bytes) -> bool:
+        """Returns whether an inherited record is of a space of this account."""
+        try:
+            return self._owns(PersonaRecord.decode(raw).space_id)
+        except NewerVersion:
+            return False
+
+    async def _move_from(self, former: str, records: dict[str, bytes]) -> None:
+        """Moves records from another name of the account. A record under its present name is not replaced."""
         for reference, raw in records.items():
             await self._pool.hsetnx(keys.personas(self._account), reference, raw)  # type: ignore[misc, arg-type]
-            await self._pool.hdel(keys.personas(self._former), reference)  # type: ignore[misc]
+            await self._pool.hdel(keys.personas(former), reference)  # type: ignore[misc]

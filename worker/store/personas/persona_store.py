@@ -21,11 +21,11 @@ from worker.store.scripts import persona as persona_scripts
 
 
 class PersonaStore(PersonaRecords):
-    """The records and claims of one Mavera account. A claim under the account's former name counts too."""
+    """The records and claims of one Mavera account. A claim under a former name of the account counts, too."""
 
     async def find_claim(self, reference: str) -> Claim | None:
         """Returns the claim on a persona, which is being bought or may have been bought; None if there is none."""
-        for account in filter(None, (self._account, self._former)):
+        for account in (self._account, *self._formers):
             if held := await self._pool.hash_fields(keys.claim(account, reference)):
                 age_s = await self.now() - int(held[b"at"]) / 1000
                 settle_s = int(held.get(b"settle_ms", b"0")) / 1000
@@ -47,7 +47,7 @@ class PersonaStore(PersonaRecords):
         Raises:
             LeaseLost: The job no longer owns its sync.
         """
-        if self._former and (earlier := await self._former_answer(reference)):
+        if self._formers and (earlier := await self._former_answer(reference)):
             return earlier
         answer = await persona_scripts.claim(
             self._pool,
@@ -73,7 +73,7 @@ class PersonaStore(PersonaRecords):
         Returns:
             Whether the claim was that of the attempt `by`, and has ended.
         """
-        accounts = filter(None, (self._account, self._former))
+        accounts = (self._account, *self._formers)
         answers = [
             await persona_scripts.release_claim(self._pool, claim=keys.claim(account, reference), by=by)
             for account in accounts
@@ -108,8 +108,8 @@ class PersonaStore(PersonaRecords):
             credits=outcome.credits,
             fetched_at=None if fetched_at is None else round(fetched_at * 1000),
         )
-        if self._former:
-            await self._pool.delete(keys.claim(self._former, reference))
+        for former in self._formers:
+            await self._pool.delete(keys.claim(former, reference))
 
     async def redis_run(self) -> tuple[str, float]:
         """Returns the current run of Redis, and its age in seconds, by the clock of Redis' host (see `SettleWatch`).
@@ -128,8 +128,8 @@ class PersonaStore(PersonaRecords):
         return name, age_s if since_change_s < 0 else min(age_s, since_change_s)
 
     async def _former_answer(self, reference: str) -> ClaimAnswer | None:
-        """Returns the answer to a claim if the account's former name has a claim or record; None if it has neither."""
+        """Returns the answer to a claim if a former name has a claim or record; None if none has."""
         await self.find_record(reference)  # moves a record to where the script sees it
-        if await self._pool.exists(keys.claim(self._former, reference)):
+        if await self._pool.exists(*(keys.claim(former, reference) for former in self._formers)):
             return ClaimAnswer("held", claim=await self.find_claim(reference))
         return None

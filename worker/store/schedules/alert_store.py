@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from worker.models.schedule import Schedule
@@ -30,10 +30,16 @@ class WatchedEntry:
 
 
 class AlertStore:
-    """The checks that are due, for the watchdog."""
+    """The checks that are due, for the watchdog.
 
-    def __init__(self, pool: StorePool) -> None:
+    Args:
+        pool: Redis.
+        account_of: Returns the account of a space; None: a schedule names its account.
+    """
+
+    def __init__(self, pool: StorePool, account_of: Callable[[str], str] | None = None) -> None:
         self._pool = pool
+        self._account_of = account_of
         self._reader = SyncReader(pool)
 
     async def due(self, count: int = 100) -> tuple[float, Sequence[WatchedEntry]]:
@@ -69,7 +75,7 @@ class AlertStore:
             schedule=keys.schedule(schedule.id),
             alerts=keys.OVERDUE,
             schedule_id=schedule.id,
-            account=schedule.account,
+            account=schedule.account_by(self._account_of),
             overdue=bool(document),
             base_ms=int(overdue_from * 1000),
             next_ms=int(following * 1000),

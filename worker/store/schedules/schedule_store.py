@@ -7,7 +7,7 @@ Every method may be called again after a lost answer. Times are Unix seconds by 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from worker.models.schedule import Schedule, ScheduleStatus, TickResult, UnreadableSchedule
@@ -127,10 +127,19 @@ class TickStore:
         pool: Redis.
         stall_ms: Milliseconds without a heartbeat after which a job counts as lost.
         retention_ms: Milliseconds for which an ended sync is kept.
+        account_of: Returns the account of a space; None: a schedule names its account.
     """
 
-    def __init__(self, pool: StorePool, *, stall_ms: int, retention_ms: int) -> None:
+    def __init__(
+        self,
+        pool: StorePool,
+        *,
+        stall_ms: int,
+        retention_ms: int,
+        account_of: Callable[[str], str] | None = None,
+    ) -> None:
         self._pool = pool
+        self._account_of = account_of
         self._stall_ms = stall_ms
         self._retention_ms = storable_ms(retention_ms)
 
@@ -151,7 +160,7 @@ class TickStore:
             following: The tick after it; None if none comes.
             job: The first job of the sync `schedule.sync_id(tick)`.
         """
-        request, account = schedule.request, schedule.account
+        request, account = schedule.request, schedule.account_by(self._account_of)
         answer = await scripts.fire(
             self._pool,
             schedule=keys.schedule(schedule.id),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 from worker.store.connection.pool import StorePool
-from worker.store.keys import ListKey, SortedSetKey
+from worker.store.keys import HashKey, ListKey, SortedSetKey
 from worker.store.scripts.typed_script import Unchecked, lua_script
 
 
@@ -16,11 +17,13 @@ class TakenEntry:
 
     Attributes:
         score: When it was due, as Redis writes it.
+        queue: Number of its queue among those that were given, from 1.
     """
 
     job_id: bytes
     score: bytes
     job: bytes
+    queue: int
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class TakenEntries:
 async def take_jobs(
     pool: StorePool,
     *,
-    queue: Unchecked[SortedSetKey],
     common: Unchecked[SortedSetKey],
+    queues: tuple[Unchecked[SortedSetKey], ...],
     most: int,
     in_progress_ms: int,
     account: str,
@@ -60,8 +63,33 @@ async def take_jobs(
     suspect_after: int,
     own_syncs: str,
     skips_pipes: bool,
+    in_turn: bool,
 ) -> TakenEntries:
     """Takes jobs that may start, and marks each as in progress."""
+
+
+class Assignment(StrEnum):
+    """Answer to an assignment.
+
+    Attributes:
+        STAYS: The job is not in the common queue any more, or the account's queue is not one yet.
+    """
+
+    OK = "ok"
+    STAYS = "stays"
+
+
+@lua_script("queue/assign_job")
+async def assign_job(
+    pool: StorePool,
+    *,
+    common: SortedSetKey,
+    sync: Unchecked[HashKey],
+    job_id: bytes,
+    account: str,
+    other: str,
+) -> Assignment:
+    """Moves a job of the common queue to the queue of an account."""
 
 
 @lua_script("queue/give_back_job")

@@ -5,7 +5,7 @@ Every method may be called again after a lost answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState
@@ -27,11 +27,20 @@ class ClientSyncStore(SyncListing):
         retention_ms: Milliseconds for which an ended sync is kept.
         account: The Mavera account of the client (`account_name`), to which new syncs belong. Empty: they belong to the
             account of the worker that takes their first job.
+        account_of: Returns the account of a space, if the client knows that of each; `account` is then not used.
     """
 
-    def __init__(self, pool: StorePool, *, stall_ms: int, retention_ms: int, account: str = "") -> None:
+    def __init__(
+        self,
+        pool: StorePool,
+        *,
+        stall_ms: int,
+        retention_ms: int,
+        account: str = "",
+        account_of: Callable[[str], str] | None = None,
+    ) -> None:
         super().__init__(pool)
-        self._account = account
+        self._account_of = account_of or (lambda _: account)
         self._stall_ms = stall_ms
         self._retention_ms = storable_ms(retention_ms)
 
@@ -57,10 +66,11 @@ class ClientSyncStore(SyncListing):
             The id of the new sync, or of the sync that the request means: of the same idempotency key, or the running
             sync of the same identity unless `force`.
         """
-        owners = (self._account, "") if idempotency_key else ()
+        account = self._account_of(request.space_id)
+        owners = (account, "") if idempotency_key else ()
         answer = await sync_scripts.create(
             self._pool,
-            **hand_over_keys(sync_id, self._account),
+            **hand_over_keys(sync_id, account),
             syncs=keys.SYNCS,
             active=keys.active(request.identity),
             requests=tuple(keys.request(idempotency_key or "", owner) for owner in owners),
@@ -71,7 +81,7 @@ class ClientSyncStore(SyncListing):
             stall_ms=self._stall_ms,
             force=force,
             retention_ms=self._retention_ms,
-            account=self._account,
+            account=account,
         )
         return answer.sync_id if isinstance(answer, sync_scripts.ExistingSync) else sync_id
 
@@ -82,7 +92,7 @@ class ClientSyncStore(SyncListing):
         it.
         """
         async with self._pool.pipeline(transaction=True) as pipe:
-            for owner in (self._account, ""):
+            for owner in dict.fromkeys((self._account_of(sync.request.space_id), sync.owner, "")):
                 pipe.get(keys.request(idempotency_key, owner))
             pipe.hget(keys.sync(sync.id), "asked_request")
             *started, asked = await pipe.execute()
@@ -98,7 +108,7 @@ class ClientSyncStore(SyncListing):
         """
         answer = await sync_scripts.cancel(
             self._pool,
-            **end_keys(sync_id, self._account),
+            **end_keys(sync_id, ""),  # the script knows the queue of the sync's account
             id=sync_id,
             retention_ms=self._retention_ms,
         )

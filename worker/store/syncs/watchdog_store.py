@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 
 from worker.models.outcome import SyncFailure
 from worker.models.sync import BatchKey, SyncState
@@ -28,12 +29,20 @@ class WatchdogStore:
         stall_ms: Milliseconds without a heartbeat after which a job counts as lost.
         retention_ms: Milliseconds for which an ended sync is kept.
         account: The Mavera account of the worker (`account_name`), whose queue is repaired after a step of the clock.
+        accounts: Returns its accounts, if it serves several; `account` is then not used.
     """
 
-    def __init__(self, pool: StorePool, *, stall_ms: int, retention_ms: int, account: str = "") -> None:
+    def __init__(
+        self,
+        pool: StorePool,
+        *,
+        stall_ms: int,
+        retention_ms: int,
+        account: str = "",
+        accounts: Callable[[], Sequence[str]] | None = None,
+    ) -> None:
         self._pool = pool
-        queued = [name for owner in (account, "") for name in (keys.queue(owner), keys.later(owner))]
-        self._times = tuple(dict.fromkeys((keys.DUE, *queued)))
+        self._accounts = accounts or (lambda: (account,))
         self._stall_ms = stall_ms
         self._retention_ms = storable_ms(retention_ms)
 
@@ -45,11 +54,12 @@ class WatchdogStore:
         Args:
             furthest_s: Seconds beyond which nothing is put off.
         """
+        queued = [name for owner in (*self._accounts(), "") for name in (keys.queue(owner), keys.later(owner))]
         lock = await watchdog_scripts.lock_watch(
             self._pool,
             lock=keys.WATCH,
             clock=keys.CLOCK,
-            times=self._times,
+            times=tuple(dict.fromkeys((keys.DUE, *queued))),
             lock_ms=max(1, int(for_s * 1000)),
             furthest_ms=int(furthest_s * 1000),
         )

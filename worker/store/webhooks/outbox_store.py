@@ -6,6 +6,7 @@ account deliver. Times are Unix seconds by the clock of Redis.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from worker.models.sync import Sync
@@ -67,12 +68,19 @@ class OutboxStore:
 
     Args:
         account: As `account_name` returns it; empty: only the outbox of syncs without an account.
+        accounts: Returns the accounts whose outboxes are delivered, if these are several.
     """
 
-    def __init__(self, pool: StorePool, account: str = "") -> None:
+    def __init__(
+        self, pool: StorePool, account: str = "", *, accounts: Callable[[], Sequence[str]] | None = None
+    ) -> None:
         self._pool = pool
         self._account = account
-        self._accounts = tuple(dict.fromkeys((account, "")))
+        self._delivered = accounts or (lambda: (account,))
+
+    @property
+    def _accounts(self) -> Sequence[str]:
+        return [*dict.fromkeys((*self._delivered(), ""))]
 
     async def announce(self) -> None:
         """Says that this worker delivers events, so that they are recorded."""

@@ -18,6 +18,7 @@ from worker.jobs.job_payloads import sync_payload
 from worker.jobs.job_runner import SyncJob, run_job
 from worker.jobs.lease import Lease
 from worker.jobs.services import WorkerServices
+from worker.jobs.store_factories import mavera_account
 from worker.store import JobSyncStore, LeaseGrant, StorePool, embedded_pool
 from worker.store.connection.outage import Outage
 from worker.store.connection.pool import closing
@@ -77,7 +78,7 @@ async def test_a_worker_stopped_at_any_step_hands_its_sync_over_at_once() -> Non
             async with closing(embedded_pool()) as pool:
                 pool.outage = _Far(math.inf)
                 worker = _worker(pool, session)
-                syncs = Syncs(pool, account=worker.account)
+                syncs = Syncs(pool, account=account_of(worker))
                 await syncs.create()
                 worker.functions["walk"] = func(walk.job, name="walk")
                 main = asyncio.create_task(worker.main())
@@ -98,10 +99,14 @@ def _worker(pool: StorePool, session: aiohttp.ClientSession) -> SyncWorker:
     return SyncWorker(services_for(pool, session, FakeTime(pool), "http://127.0.0.1:1"))
 
 
+def account_of(worker: SyncWorker) -> str:
+    return mavera_account(worker.ctx["worker"].settings)
+
+
 async def test_a_worker_that_runs_out_of_memory_says_so_and_the_sync_can_be_resumed() -> None:
     async with closing(embedded_pool()) as pool, aiohttp.ClientSession() as session:
         worker = _worker(pool, session)
-        syncs = Syncs(pool, account=worker.account)
+        syncs = Syncs(pool, account=account_of(worker))
         await syncs.create()
 
         class Hungry:

@@ -1,9 +1,11 @@
 -- Takes up to `most` jobs that may start, and marks each as in progress for `in_progress_ms`. Entries that are not jobs are
 -- dropped, and a queue of another type is deleted. A job of the common queue moves to the account's own queue, and its sync
 -- belongs to that account from then on; a job whose sync belongs to another account moves to that account's queue.
+-- A worker of one account has one queue and the common one, and takes the job that is due longest. With `in_turn`, a worker
+-- of several accounts takes from the first of its queues that has one due.
 -- A taken job is due again only when its mark has ended, so the head of the queue holds what may start, and a look costs
 -- what it takes. Jobs of syncs that only newer workers read stay where they are; if there are many, some are put off by a
--- second, so that a look stays short. common: the common queue, which is `queue` itself if there is no account ('').
+-- second, so that a look stays short. common: the common queue, or the first of `queues`: the worker takes nothing from it.
 --
 -- A suspect is a job of a sync (or an attempt at a batch) that was lost `suspect_after` times without progress: it may be what
 -- kills the workers, so it runs alone until it makes progress, and no neighbour is lost with it. A suspect at the head of the
@@ -13,10 +15,16 @@
 -- A worker inside a command takes only jobs of its own syncs: `own_syncs` are their ids between spaces ('' for all). Others
 -- leave a sync that reads standard input or another file of one process (`skips_pipes`) to that process.
 -- Answers: ok, ms until the next job may start (-1: none soon), whether a suspect keeps the worker from taking a job,
--- ((id, score, job), ...), ((dropped id, reason), ...)
+-- ((id, score, job, number of its queue from 1), ...), ((dropped id, reason), ...)
 local LOOK_AHEAD_MS, MOST_STEPS, MOST_PASSED, ALONE_MS = 60000, 500, 100, 60000
 local now = now_ms()
 local taken, dropped = {}, {}
+local number_of, looked_at = {}, {} -- number_of: own queue -> its number; looked_at: those and the common one
+for number, own in ipairs(queues) do
+  number_of[own] = number_of[own] or number
+  append(looked_at, own)
+end
+if not number_of[common] then append(looked_at, common) end
 
 local function drop(from, id, reason)
   redis.call('ZREM', from, id)
@@ -97,24 +105,23 @@ local function take(from, id, score)
     drop(from, id, kind == 'none' and 'its data is gone' or ('its data is a ' .. kind))
     return
   end
-  if from ~= queue and not hand_to_its_account(id, score) then return end
+  if not number_of[from] and not hand_to_its_account(id, score) then return end
+  local number = number_of[from] or 1
   redis.call('SET', IN_PROGRESS .. id, '1', 'PX', int(in_progress_ms))
   redis.call('DEL', RETRY .. id)
-  redis.call('ZADD', queue, int(now + in_progress_ms), id)
-  append(taken, { id, score, redis.call('GET', JOB .. id) })
+  redis.call('ZADD', queues[number], int(now + in_progress_ms), id)
+  append(taken, { id, score, redis.call('GET', JOB .. id), number })
 end
 
-local queues = { queue }
-if common ~= queue then queues[2] = common end
-for i = #queues, 1, -1 do
-  local other_type = types(queues[i], 'zset')
+for i = #looked_at, 1, -1 do
+  local other_type = types(looked_at[i], 'zset')
   if other_type then
-    redis.call('DEL', queues[i])
-    append(dropped, { queues[i], other_type[2] })
+    redis.call('DEL', looked_at[i])
+    append(dropped, { looked_at[i], other_type[2] })
   end
 end
 -- Jobs whose time has come take the place that their age gives them.
-for _, from in ipairs(queues) do
+for _, from in ipairs(looked_at) do
   local later = later_of(from)
   if types(later, 'zset') then redis.call('DEL', later) end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', later, '-inf', int(now), 'LIMIT', 0, MOST_STEPS)) do
@@ -126,7 +133,7 @@ for _, from in ipairs(queues) do
 end
 local steps = 0
 local passed = {}
-for _, from in ipairs(queues) do passed[from] = 0 end
+for _, from in ipairs(looked_at) do passed[from] = 0 end
 
 -- The first due job of a queue with its score, past those of newer syncs and of others; nil if there is none.
 local function first_due(from)
@@ -147,7 +154,8 @@ local waits_for_suspect = running_suspect and is_kept_apart(running_suspect, onl
 while #taken < most and steps < MOST_STEPS and not waits_for_suspect do
   -- Each step removes one entry from the due ones.
   local best
-  for _, from in ipairs(queues) do
+  for _, from in ipairs(looked_at) do
+    if best and in_turn then break end
     local id, score = first_due(from)
     if id and (not best or tonumber(score) < tonumber(best[3])) then best = { from, id, score } end
   end
@@ -168,7 +176,7 @@ while #taken < most and steps < MOST_STEPS and not waits_for_suspect do
 end
 
 local next_ms = -1
-for _, from in ipairs(queues) do
+for _, from in ipairs(looked_at) do
   local coming = redis.call('ZRANGEBYSCORE', from, '(' .. int(now), int(now + LOOK_AHEAD_MS), 'WITHSCORES', 'LIMIT', 0, 1)
   if coming[2] then
     local in_ms = math.max(0, coming[2] - now)

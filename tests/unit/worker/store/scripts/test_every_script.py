@@ -21,6 +21,7 @@ from worker.store import Limiter, PersonaRecord, RateScope, StorePool, keys, red
 from worker.store.ratelimit.limiter import MustWait
 from worker.store.schedules.alert_store import AlertStore
 from worker.store.schedules.schedule_store import ScheduleStore, TickStore
+from worker.store.scripts import queue as queue_scripts
 from worker.store.scripts import typed_script
 from worker.store.webhooks.outbox_store import OutboxStore
 
@@ -183,6 +184,12 @@ async def leave_job(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     return lambda: syncs.queue.leave_job(taken)
 
 
+async def assign_job(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.create()
+    job = {"common": keys.QUEUE, "sync": keys.sync("s1"), "job_id": b"s1:walk:1"}
+    return lambda: queue_scripts.assign_job(syncs.pool, **job, account="a", other="b")  # type: ignore[arg-type]
+
+
 async def require_format(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.create()
     return lambda: syncs.jobs.require_format("s1", 2)
@@ -278,6 +285,7 @@ SCRIPTS = {
     "watchdog/lock_watch": Script(lock_watch, ()),
     "queue/give_back_job": Script(give_back, (keys.QUEUE, keys.WAKE), writes=False),
     "queue/leave_job": Script(leave_job, (keys.QUEUE,)),
+    "queue/assign_job": Script(assign_job, (keys.QUEUE,)),
     "sync/require_format": Script(require_format, (keys.sync("s1"),)),
     "sync/commit_listing": Script(batch_move("commit_listing"), (*HANDED, keys.outcomes("s1"))),
     "batch/begin": Script(batch_move("begin_batch"), (keys.sync("s1"), keys.DUE)),
