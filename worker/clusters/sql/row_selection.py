@@ -1,0 +1,62 @@
+"""Which rows count as profiles: not those that were merged into others, and those that are in the sample."""
+
+from sqlglot import exp
+
+from worker.clusters.sql.source_shape import SourceShape
+from worker.clusters.sql.templates import column, integer, sql, text
+
+NOT_MERGED = (
+    *("", "null", "none", "nan", "nil", "\\n", "<null>", "undefined"),
+    *("false", "0", "0.0", "-0.0", "[]", "{}"),
+)
+"""Texts, and JSON as text, that mean that a profile was not merged; in lower case."""
+
+SAMPLE_DIGITS = 13
+"""Digits of the MD5 of an identifier that decide whether it is in a sample: as many as a double represents."""
+
+
+def is_merged(shape: SourceShape) -> exp.Expr | None:
+    """Return whether a row names another profile that it was merged into; None if the source does not say so.
+
+    NULL, empty values, NULL as text and the own identifier do not name one.
+    """
+    if shape.kind == "object" and shape.is_entry:
+        target, own = _field("merged_to"), _field("id")
+    elif shape.merged_to is not None:
+        target, own = _text_of("merged_to"), exp.Null() if shape.id is None else _text_of("id")
+    else:
+        return None
+    return sql(
+        "CASE WHEN :target IS NULL THEN FALSE "
+        "ELSE NOT LOWER(TRIM(:target)) IN :nothing AND TRIM(:target) <> COALESCE(:own, '') END",
+        target=target,
+        own=own,
+        nothing=exp.Tuple(expressions=[text(word) for word in NOT_MERGED]),
+    )
+
+
+def is_outside_sample(shape: SourceShape, share: float) -> exp.Expr:
+    """Return whether a profile is not in the sample: whether the MD5 of its identifier is not below the share.
+
+    A profile without an identifier is outside.
+    """
+    if shape.kind == "object" and shape.is_entry:
+        name: exp.Expr = exp.func("COALESCE", _field("segment_id"), _field("id"))
+    else:
+        name = _text_of("id")
+    bound = f"{min(int(share * 16**SAMPLE_DIGITS), 16**SAMPLE_DIGITS - 1):0{SAMPLE_DIGITS}x}"
+    return sql(
+        "COALESCE(SUBSTRING(MD5(:name), 1, :digits) >= :bound, TRUE)",
+        name=name,
+        digits=integer(SAMPLE_DIGITS),
+        bound=text(bound),
+    )
+
+
+def _field(name: str) -> exp.Expr:
+    return exp.func("JSON_EXTRACT_STRING", column("document"), text(f"/{name}"))
+
+
+def _text_of(name: str) -> exp.Expr:
+    """Return the text of a column, which may be JSON."""
+    return sql("TRIM(CAST(:value AS VARCHAR), '\"')", value=column(name))

@@ -1,0 +1,321 @@
+"""The statement of DuckDB: from the rows of a source to counts, in one scan.
+
+source      the values of all keys, as they are
+parsed, …   for each trait and key what SQL can read of it, see `key_columns`
+traits      for each trait its value, and the text of what is not usable
+profiles    the cluster of each profile
+cells       a row for each profile and trait
+(result)    counts and sums of equal cells
+"""
+
+from collections.abc import Mapping, Sequence
+
+from sqlglot import exp
+
+from worker.clusters.rules.rules import Rules
+from worker.clusters.rules.trait import Trait
+from worker.clusters.sql.cells import SCALE, Cells
+from worker.clusters.sql.conditions import compile_condition
+from worker.clusters.sql.key_columns import KeyReader, json_text
+from worker.clusters.sql.row_selection import is_merged, is_outside_sample
+from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of
+from worker.clusters.sql.templates import case, column, double, integer, sql, text
+
+
+class StatementBuilder:
+    """Builds the statement for rules and a shape.
+
+    Args:
+        rules: The rules.
+        shape: The shape of the source.
+        as_of: When the sync began, in Unix seconds.
+        sample: Share of all profiles, above 0 and below 1; None for all.
+    """
+
+    def __init__(self, rules: Rules, shape: SourceShape, as_of: float, sample: float | None) -> None:
+        self._rules = rules
+        self._shape = shape
+        self._as_of = as_of
+        self._sample = sample
+        self._keys = {key: f"k{i}" for i, key in enumerate(rules.keys)}
+        self.encodings: dict[str, Encoding] = {}
+        self.cells = Cells(len(rules.traits), len(rules.clusters))
+
+    def build(self, relation: exp.Expr) -> exp.Select:
+        """Return the statement over a relation."""
+        levels = [self._source(), *self._parsed(), self._traits(), self._profiles()]
+        statement = exp.Select()
+        before: exp.Expr = relation.copy()
+        for name, columns in zip(
+            ("source", "keys", "parsed", "usable", "states", "traits", "profiles"), levels, strict=True
+        ):
+            chosen = columns if name == "source" else [exp.Star(), *columns]
+            statement = statement.with_(name, as_=exp.select(*chosen).from_(before))
+            before = exp.to_table(name)
+        return self._counts(statement)
+
+    def _source(self) -> list[exp.Expr]:
+        shape = self._shape
+        columns: list[exp.Expr] = []
+        if shape.kind == "object":
+            document = column(shape.column)
+            folder = "/traits" if shape.is_entry else ""
+            paths = exp.Array(expressions=[text(f"{folder}/{_pointer(key)}") for key in self._keys])
+            columns.append(_named(sql("JSON_EXTRACT(:document, :paths)", document=document, paths=paths), "found"))
+            columns.append(_named(document, "document"))
+        for key, name in self._keys.items():
+            value, encoding = self._value(key)
+            if encoding is not None:
+                self.encodings[key] = encoding
+            if shape.kind == "wide" and encoding is not None:
+                columns.append(_named(value, name))
+        for name, wanted in (("id", shape.id), ("merged_to", shape.merged_to)):
+            if wanted is not None:
+                columns.append(_named(column(wanted), name))
+        return columns
+
+    def _value(self, key: str) -> tuple[exp.Expr, Encoding | None]:
+        """Return the value of a key and its encoding; None if the source does not have the key."""
+        shape = self._shape
+        if shape.kind == "object":
+            return exp.Null(), "json"
+        found = shape.match(key)
+        if found is None:
+            return exp.Null(), None
+        value = (
+            column(found)
+            if shape.within is None
+            else exp.Dot(this=column(shape.within), expression=exp.to_identifier(found, quoted=True))
+        )
+        return value, encoding_of(shape.columns[found])
+
+    def _parsed(self) -> list[list[exp.Expr]]:
+        """Return the levels of columns of each trait and key."""
+        levels: list[list[exp.Expr]] = [[], [], [], []]
+        if self._shape.kind == "object":
+            found = [exp.func("LIST_EXTRACT", column("found"), integer(i + 1)) for i in range(len(self._keys))]
+            levels[0] = [_named(value, name) for name, value in zip(self._keys.values(), found, strict=True)]
+        for i, trait in enumerate(self._rules.traits):
+            if not self._needs_values(trait):
+                continue
+            reader = KeyReader(trait, self._rules.vocabulary(trait.name), self._as_of)
+            for j, key in enumerate(self._present(trait)):
+                made = reader.columns(self._keys[key], self.encodings[key], f"p{i}_{j}", f"v{i}_{j}")
+                if made.parsed is not None:
+                    levels[1].append(_named(made.parsed, f"p{i}_{j}"))
+                levels[2].append(_named(made.value, f"v{i}_{j}"))
+                levels[3].append(_named(made.state, f"s{i}_{j}"))
+        return levels
+
+    def _needs_values(self, trait: Trait) -> bool:
+        """Return whether each row needs the value. Words that no condition compares are read after counting."""
+        compiled = self._rules.compiled
+        return trait.type not in ("category", "list") or trait.name in (*compiled.deciding, *compiled.filtering)
+
+    def _present(self, trait: Trait) -> list[str]:
+        """Return the keys of a trait that the source has."""
+        return [key for key in trait.keys if key in self.encodings]
+
+    def _traits(self) -> list[exp.Expr]:
+        """Return for each trait its value, the text of words or of what is not usable, and whether it is odd."""
+        columns: list[exp.Expr] = []
+        for i, trait in enumerate(self._rules.traits):
+            raws = [self._raw(key) for key in self._present(trait)]
+            if not raws:
+                is_word = trait.type in ("category", "list")
+                columns.append(_named(exp.cast(exp.Null(), "VARCHAR" if is_word else "DOUBLE"), f"v{i}"))
+                columns.append(_named(exp.cast(exp.Null(), "VARCHAR"), f"w{i}"))
+                continue
+            if self._needs_values(trait):
+                values = [column(f"v{i}_{j}") for j in range(len(raws))]
+                states = [column(f"s{i}_{j}") for j in range(len(raws))]
+                columns.append(_named(_coalesced(values), f"v{i}"))
+                unclear = [
+                    sql(":before AND :state = 3", before=_none_of(values[:j]), state=state)
+                    for j, state in enumerate(states)
+                ]
+                columns.append(_named(_any(unclear), f"o{i}"))
+                if trait.type not in ("category", "list"):
+                    wrong = case(
+                        (sql(":before AND :state = 2", before=_none_of(values[:j]), state=state), raw)
+                        for j, (state, raw) in enumerate(zip(states, raws, strict=True))
+                    )
+                    columns.append(_named(wrong, f"w{i}"))
+            if trait.type in ("category", "list"):
+                columns.append(_named(self._words(trait), f"w{i}"))
+        return columns
+
+    def _raw(self, key: str) -> exp.Expr:
+        """Return the value of a key as JSON text; NULL if the source does not have the key."""
+        if key not in self.encodings:
+            return exp.Null()
+        return json_text(column(self._keys[key]), self.encodings[key])
+
+    def _words(self, trait: Trait) -> exp.Expr:
+        """Return the value of a category or list as JSON text; those of several keys as `K` and a list."""
+        if is_plain(trait, self.encodings):
+            return column(self._keys[trait.keys[0]])
+        first, *others = trait.keys
+        present = [column(self._keys[key]) for key in others if key in self.encodings]
+        if not present:
+            return self._raw(first)
+        return sql(
+            "CASE WHEN :alone THEN :first ELSE :every END",
+            alone=_none_of(present),
+            first=self._raw(first),
+            every=_json_list([self._raw(key) for key in trait.keys], "K"),
+        )
+
+    def _profiles(self) -> list[exp.Expr]:
+        """Return the state of each profile, and the entry if it is odd."""
+        rules, shape, cells = self._rules, self._shape, self.cells
+        values = {trait.name: (trait, column(f"v{i}")) for i, trait in enumerate(rules.traits)}
+        branches: list[tuple[exp.Expr, exp.Expr]] = []
+        odd: list[tuple[exp.Expr, exp.Expr]] = []
+        unclear = [
+            column(f"o{i}")
+            for i, trait in enumerate(rules.traits)
+            if self._needs_values(trait) and self._present(trait)
+        ]
+        if shape.kind == "object" and shape.is_entry:
+            is_other = sql("COALESCE(JSON_TYPE(:document), '') <> 'OBJECT'", document=column("document"))
+            odd.append((self._if_empty(is_other), text("E")))
+            branches.append((odd[0][0], integer(cells.odd)))
+        if (merged := is_merged(shape)) is not None:
+            branches.append((merged, integer(cells.merged)))
+        if self._sample is not None:
+            branches.append((is_outside_sample(shape, self._sample), integer(cells.left_out)))
+        if shape.kind == "object":
+            kind = exp.func("JSON_TYPE", column("document"), *([text("/traits")] if shape.is_entry else []))
+            is_other = sql("COALESCE(:kind, 'NULL') NOT IN ('OBJECT', 'NULL')", kind=kind)
+            odd.append((self._if_empty(is_other), text("T")))
+        if unclear:
+            odd.append((exp.Paren(this=_any(unclear)), _json_list([self._raw(key) for key in self._keys], "")))
+        branches += [(condition, integer(cells.odd)) for condition, _ in odd]
+        if rules.filter is not None:
+            kept = compile_condition(rules.filter, values)
+            branches.append((exp.Not(this=exp.Paren(this=kept)), integer(cells.filtered)))
+        branches.append(
+            (_all([sql(":value IS NULL", value=values[name][1]) for name in rules.compiled.deciding]), integer(0))
+        )
+        rest: exp.Expr = integer(0)
+        for i, cluster in enumerate(rules.clusters):
+            if cluster.when is None:
+                rest = integer(i + 1)
+            else:
+                branches.append((compile_condition(cluster.when, values), integer(i + 1)))
+        columns: list[exp.Expr] = [_named(exp.cast(case(branches, rest), "INTEGER"), "state")]
+        columns.append(_named(case(odd) if odd else exp.cast(exp.Null(), "VARCHAR"), "entry"))
+        for i, trait in enumerate(rules.traits):
+            value = column(f"v{i}")
+            if trait.type in ("number", "date"):
+                half = sql("CAST(CAST(CAST(:value AS FLOAT) AS BIT) AS UINTEGER) >> 16", value=value)
+                columns.append(_named(sql("CAST(COALESCE(:half, 65535) AS INTEGER)", half=half), f"b{i}"))
+            elif trait.type == "boolean":
+                columns.append(_named(sql("CAST(COALESCE(:value, 65535) AS INTEGER)", value=value), f"b{i}"))
+        return columns
+
+    def _if_empty(self, condition: exp.Expr) -> exp.Expr:
+        """Return a condition that is evaluated only for rows without any value; it is false for all others."""
+        empty = _none_of([column(name) for name in self._keys.values()])
+        return sql("CASE WHEN :empty THEN :condition ELSE FALSE END", empty=empty, condition=condition)
+
+    def _counts(self, statement: exp.Select) -> exp.Select:
+        """Add the cells and their counts to a statement that ends with `profiles`."""
+        traits = self._rules.traits
+        place = column("trait")
+        numbers = [i for i, trait in enumerate(traits) if trait.type in ("number", "date")]
+        buckets = [i for i, trait in enumerate(traits) if trait.type in ("number", "date", "boolean")]
+        inside = sql(":state <= :last", state=column("state"), last=integer(self.cells.clusters))
+
+        def of_trait(indices: Sequence[int], prefix: str, default: exp.Expr) -> exp.Expr:
+            found = [(sql(":trait = :i", trait=place, i=integer(i)), column(f"{prefix}{i}")) for i in indices]
+            return case(found, default) if found else default
+
+        words = sql(
+            "CASE WHEN :inside THEN :words WHEN :state = :odd THEN :entry END",
+            inside=inside,
+            state=column("state"),
+            odd=integer(self.cells.odd),
+            words=of_trait(range(len(traits)), "w", exp.Null()),
+            entry=column("entry"),
+        )
+        cell = sql(
+            "(:state * :traits + :trait) * 65536 + :bucket",
+            state=column("state"),
+            traits=integer(len(traits)),
+            trait=place,
+            bucket=of_trait(buckets, "b", integer(0)),
+        )
+        cells = (
+            exp.select(
+                _named(exp.cast(cell, "INTEGER"), "cell"),
+                _named(words, "words"),
+                _named(of_trait(numbers, "v", exp.cast(exp.Null(), "DOUBLE")), "value"),
+            )
+            .from_("profiles")
+            .join(_places(len(traits)), join_type="cross")
+            .where(sql(":inside OR :trait = 0", inside=inside, trait=place))
+        )
+        parted = exp.select(
+            exp.Star(), _named(sql("CAST(value * :scale AS BIGINT)", scale=double(SCALE)), "whole")
+        ).from_("cells")
+        return (
+            statement.with_("cells", as_=cells)
+            .with_("parts", as_=parted)
+            .select(
+                column("cell"),
+                column("words"),
+                _named(sql("COUNT(*)"), "n"),
+                _named(sql("SUM(whole)"), "whole"),
+                _named(sql("FSUM(value - whole / :scale)", scale=double(SCALE)), "rest"),
+                _named(sql("VAR_POP(value) * COUNT(value)"), "squares"),
+            )
+            .from_("parts")
+            .group_by(column("cell"), column("words"))
+        )
+
+
+def is_plain(trait: Trait, encodings: Mapping[str, Encoding]) -> bool:
+    """Return whether the words of a category or list are returned as the source has them, and not as JSON text."""
+    return [encodings.get(key) for key in trait.keys if key in encodings] == ["text"] and trait.keys[0] in encodings
+
+
+def _places(count: int) -> exp.Expr:
+    """Return a table of the indices of the traits. DuckDB takes it for one row and never reads it first."""
+    return exp.Unnest(
+        expressions=[exp.Array(expressions=[integer(i) for i in range(count)])],
+        alias=exp.TableAlias(this=exp.to_identifier("places"), columns=[exp.to_identifier("trait")]),
+    )
+
+
+def _pointer(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _named(expression: exp.Expr, name: str) -> exp.Alias:
+    return exp.Alias(this=expression.copy(), alias=exp.to_identifier(name, quoted=True))
+
+
+def _coalesced(values: Sequence[exp.Expr]) -> exp.Expr:
+    return values[0] if len(values) == 1 else exp.func("COALESCE", *values)
+
+
+def _all(conditions: Sequence[exp.Expr]) -> exp.Expr:
+    return exp.and_(*conditions) if conditions else exp.true()
+
+
+def _any(conditions: Sequence[exp.Expr]) -> exp.Expr:
+    return exp.or_(*conditions)
+
+
+def _none_of(values: Sequence[exp.Expr]) -> exp.Expr:
+    return _all([sql(":value IS NULL", value=value) for value in values])
+
+
+def _json_list(values: Sequence[exp.Expr], prefix: str) -> exp.Expr:
+    """Return a list of JSON texts as JSON text."""
+    parts: list[exp.Expr] = []
+    for value in values:
+        parts += [text(","), sql("COALESCE(:value, 'null')", value=value)]
+    return exp.func("CONCAT", text(f"{prefix}["), *parts[1:], text("]"))
