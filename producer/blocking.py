@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from producer.client import SyncClient
 from worker.errors import ConfigurationError
 from worker.models.request import SyncRequest
-from worker.models.sync import Sync
+from worker.models.sync import Sync, new_sync_id
 from worker.settings import load_client_config
 
 Result = TypeVar("Result")
@@ -28,6 +30,9 @@ def run_sync(
 ) -> Sync:
     """Starts a sync, waits for its end and returns it. Blocks the calling thread, also if an event loop runs in it.
 
+    Without a Redis, the sync runs in this process, as `segment-personas sync` does without `REDIS_URL`: with all
+    settings of the environment, and with its state in the state directory.
+
     Args:
         request: What to sync.
         redis_url: As in `REDIS_URL`; None: that variable.
@@ -39,19 +44,16 @@ def run_sync(
     Raises:
         SyncFailed: The sync failed or was cancelled, and `check` is set.
         SyncConflict: As in `SyncClient.enqueue`.
-        TimeoutError: The sync has not ended in time; it continues.
+        TimeoutError: The sync has not ended in time. It continues; without a Redis, with the next call for the space.
         StoreUnavailable: Redis could not be reached.
-        ConfigurationError: REDIS_URL is not set, or a setting is malformed.
+        ConfigurationError: A setting is missing or malformed, or the state directory cannot be used.
     """
-    config = load_client_config()
-    if redis_url is None:
-        if config.redis_url is None:
-            raise ConfigurationError("REDIS_URL is not set.", hint="Export it, or pass redis_url to run_sync.")
-        redis_url = config.redis_url.get_secret_value()
 
     async def run() -> Sync:
-        async with SyncClient(redis_url, settings=config) as client:
-            sync = await client.enqueue(request, force=force, idempotency_key=idempotency_key)
+        sync_id = new_sync_id()
+        async with _client_of(redis_url, request, sync_id) as (client, work_on):
+            sync = await client.enqueue(request, force=force, idempotency_key=idempotency_key, sync_id=sync_id)
+            work_on(sync.id)
             return await client.wait(sync.id, timeout_s=timeout_s, check=check)
 
     try:
@@ -59,6 +61,59 @@ def run_sync(
     except RuntimeError:
         return asyncio.run(run())
     return _in_thread(lambda: asyncio.run(run()))
+
+
+@contextlib.asynccontextmanager
+async def _client_of(
+    redis_url: str | None, request: SyncRequest, sync_id: str
+) -> AsyncIterator[tuple[SyncClient, Callable[[str], object]]]:
+    """A client of the Redis, or of the state directory with a worker in this process.
+
+    Args:
+        redis_url: Of the Redis; None: that of the environment.
+        request: What will be asked for.
+        sync_id: Of the new sync.
+
+    Yields:
+        The client, and a function that tells the worker of this process which sync to work on.
+    """
+    config = load_client_config()
+    if redis_url is None and config.redis_url is not None:
+        redis_url = config.redis_url.get_secret_value()
+    if redis_url is not None:
+        async with SyncClient(redis_url, settings=config) as client:
+            yield client, lambda _: None
+        return
+
+    # A program that has a Redis loads no worker.
+    from producer.embedded import embedded_client
+    from producer.state.pool import directory_of, joined_server
+    from worker.jobs.process.worker_process import required_tokens
+    from worker.segment.export_file import is_of_one_process, open_any_file
+    from worker.settings import load_settings
+
+    opener = None
+    if request.file is not None:
+        if is_of_one_process(request.file) or not os.path.isabs(request.file):
+            raise ConfigurationError(
+                f"Without REDIS_URL, run_sync cannot read the file {request.file!r}.",
+                hint="Pass the absolute path of a file that other processes can read too.",
+            )
+        opener = open_any_file
+    settings = load_settings()
+    try:
+        settings.require(*required_tokens(settings, opener))
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"REDIS_URL is not set, so the sync would run in this process, but {error}",
+            hint="Export REDIS_URL, or pass redis_url, to let workers run it; or export the keys.",
+        ) from None
+    own_syncs = {sync_id}
+    async with (
+        joined_server(directory_of(settings)) as server,
+        embedded_client(settings, server=server, opener=open_any_file, own_syncs=own_syncs) as client,
+    ):
+        yield client, own_syncs.add
 
 
 def _in_thread(work: Callable[[], Result]) -> Result:

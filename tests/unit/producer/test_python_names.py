@@ -50,10 +50,15 @@ async def test_names_in_python_are_those_of_the_json(fake_pool: StorePool) -> No
     assert (outcome.id, outcome.key) == ("per_1", "high_value")
 
 
-def test_a_blocking_call_without_a_redis_url_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REDIS_URL", raising=False)
-    with pytest.raises(ConfigurationError, match="REDIS_URL is not set"):
+def test_a_blocking_call_without_redis_and_keys_names_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REDIS_URL", "SEGMENT_TOKEN", "MAVERA_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigurationError, match=r"REDIS_URL is not set.*SEGMENT_TOKEN, MAVERA_API_KEY are") as caught:
         run_sync(SyncRequest(space_id="spa"))
+    assert "redis_url" in caught.value.hint
+    for file in ("-", "/dev/stdin", "export.ndjson"):
+        with pytest.raises(ConfigurationError, match="cannot read the file"):
+            run_sync(SyncRequest(space_id="spa", file=file))
 
 
 @pytest.mark.parametrize("kind", ["package", "module", "folder"])
