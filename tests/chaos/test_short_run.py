@@ -18,5 +18,5 @@ async def test_faults_of_workers_redis_and_apis_cost_no_page_and_no_second_perso
 
 
 async def test_interrupted_or_overlapping_runs_without_redis_buy_once(tmp_path: Path) -> None:
-    report = await RunsRound(9, tmp_path, trouble_s=6).run()
+    report = await RunsRound(9, tmp_path, trouble_s=4).run()
     assert report.faults["run"] > 1

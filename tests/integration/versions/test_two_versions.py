@@ -17,7 +17,7 @@ from worker.models.sync import Sync
 
 SPACE = SpaceSpec(1500, "mixed")
 """75 pages of 20. Some values cannot be used; of those this version keeps more than the one before."""
-SETTINGS = {"SEGMENT_PAGE_SIZE": "20", "MAVERA_GAP_S": "0.3", "STALL_S": "3"}
+SETTINGS = {"SEGMENT_PAGE_SIZE": "20", "MAVERA_GAP_S": "0.3", "STALL_S": "2"}
 
 ASK = """
 import asyncio, sys
@@ -47,9 +47,8 @@ def _worker(scenario: Scenario, version: str, before: Checkout) -> WorkerProcess
     return scenario.worker(fork_server=before.fork_server) if version == "old" else scenario.worker()
 
 
-@pytest.mark.parametrize("moment", ["reading", "buying"])
+@pytest.mark.parametrize(("strategy", "moment"), [("chain", "reading"), ("fan-out", "reading"), ("chain", "buying")])
 @pytest.mark.parametrize(("first", "second"), [("old", "new"), ("new", "old")])
-@STRATEGIES
 async def test_a_sync_goes_on_exactly_where_the_other_version_left_it(
     session_redis: RedisServer,
     start_worker: Start,
