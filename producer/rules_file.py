@@ -55,7 +55,8 @@ def read_rules_text(file: str) -> str:
             return lines.read(MAX_TEXT + 1)
     except FileNotFoundError:
         raise ConfigurationError(
-            f"There is no file {file}, and no file of this name ships with the program ({', '.join(BUILTIN_RULES)} do)."
+            f"The file {file} does not exist, and no file of this name ships with the program "
+            f"({', '.join(BUILTIN_RULES)} do)."
         ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{file} is not UTF-8 text.") from None

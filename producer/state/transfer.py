@@ -34,7 +34,7 @@ async def export_state(pool: StorePool) -> tuple[StateCopy, str]:
     with _explained("exported"):
         copy = await read_copy(pool)
     if not copy:
-        raise ConfigurationError("There is no state to export: no persona is recorded, and no sync was completed.")
+        raise ConfigurationError("Nothing can be exported: no persona is recorded, and no sync was completed.")
     exported_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return copy, encode_state(copy, program=version(APP), exported_at=exported_at)
 

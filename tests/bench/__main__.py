@@ -1,7 +1,7 @@
 """`python -m tests.bench`: runs the figures and prints medians with their spread, and whether the goals are met.
 
 It starts its own Redis, and for every run its own sandbox and workers. Exit codes: 0; 1 something measured did not do
-its work; 2 wrong usage, or there is no redis-server.
+its work; 2 wrong usage, or redis-server is missing.
 """
 
 from __future__ import annotations

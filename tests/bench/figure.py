@@ -19,7 +19,7 @@ class Sample:
     """One value of one run.
 
     label: the same in every run. unit: `s`, `ms`, `MiB`, `KiB`, `%`, or `…/s` and the like for a count. ratio: this
-    value in relation to another one of the same run, which `against` names; None if it stands alone.
+    value in relation to another one of the same run, which `against` names; None if it has none.
     """
 
     label: str
@@ -66,7 +66,7 @@ class Figure(Protocol):
     plot: Plot | None
 
     def measure(self, redis: RedisServer) -> list[Sample]:
-        """One run on a Redis that nobody else uses. Raises BenchError if what ran did not do its work."""
+        """One run on a Redis of its own. Raises BenchError if what ran did not do its work."""
         ...
 
 

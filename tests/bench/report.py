@@ -80,7 +80,7 @@ def markdown(results: Sequence[FigureResult], runs: int) -> str:
 
 
 def facts(runs: int) -> str:
-    """What stands over every table and under every drawing."""
+    """The text over every table and under every drawing."""
     machine = machine_facts()
     where = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}"
     return (

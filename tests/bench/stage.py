@@ -1,6 +1,6 @@
 """What one run plays on: an empty Redis, and a sandbox and workers of its own that are gone with it.
 
-Workers have the settings that they have in production, but for what would otherwise be measured in the place of the
+Workers have the settings that they have in production, but for what would otherwise be measured instead of the
 program: the rates. And one Redis serves all runs, because no persona is bought while a Redis is younger than
 `MAVERA_SETTLE_S`: it is waited for once, and not for long.
 """

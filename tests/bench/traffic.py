@@ -125,7 +125,7 @@ def watched(client: redis.Redis) -> Iterator[Traffic]:
     traffic = Traffic()
     with client.monitor() as monitor:  # type: ignore[no-untyped-call]
         yield traffic
-        # Redis holds back what nobody reads yet, so that reading needs no thread.
+        # Redis buffers what is not read yet, so that reading needs no thread.
         client.echo(_END)
         seen = list(_until_end(monitor))
     connections = cast(list[dict[str, str]], client.client_list())

@@ -240,8 +240,8 @@ class Round:
         self.report.connections = self._api.connections
 
     def _truth(self, space: str) -> ExpectedClusters:
-        """What a space truly is. A poisoned profile is left out; and nobody can tell by profile-api whether traits are
-        missing or no object."""
+        """What a space truly is. A poisoned profile is left out; and by profile-api, traits that are missing
+        look like traits that are not an object."""
         people = enumerate(profiles(self._specs[space]))
         if space != _BY_PROFILE:
             return expected_clusters(entry for _, entry in people)

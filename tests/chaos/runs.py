@@ -113,7 +113,7 @@ class RunsRound:
         raise AssertionError(f"{space} fails again and again: {done}")
 
     def _note(self, done: Done) -> None:
-        """Nobody ends with a traceback, and nobody spends more than its budget."""
+        """No process ends with a traceback, and none spends more than its budget."""
         assert "Traceback" not in done.err, done.err
         try:
             found = json.loads(done.out)

@@ -79,7 +79,7 @@ class ScheduleAndWebhooks:
                     await pool.zadd(outbox, {event: 1}, xx=True)
 
     def check_events(self, sync_ids: Collection[str], *, power_cuts: bool) -> None:
-        """Each end has arrived, and no id stands for two events.
+        """Each end has arrived, and no id belongs to two events.
 
         Args:
             sync_ids: The syncs that have completed.

@@ -30,7 +30,7 @@ def expected() -> ExpectedClusters:
     return expected_clusters(profiles(SPEC))
 
 
-# A hand-over happens only when a worker is told to stop or to wait; the deploys of test_faults pass there. What happens
+# A hand-over happens only when a worker must stop or wait; the deploys of test_faults pass there. What happens
 # at a tick and to an event is in test_schedules and test_webhooks.
 ELSEWHERE = ("hand_over", "retry_batch", "fire", "take_events", "deliver")
 ON_THE_WAY = [point for point in POINTS if not point.endswith(ELSEWHERE)]

@@ -64,7 +64,7 @@ def connection_error(error: aiohttp.ClientConnectorError) -> TransportError:
         text = f"cannot connect: {where} does not speak TLS as expected ({reason})"
         return TransportError(text, maybe_done=False, lasting=lasting, hint=CHECK_URL if lasting else "")
     if isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_HOST:
-        text = f"cannot connect: there is no host {error.host}"
+        text = f"cannot connect: the host {error.host} does not exist"
         return TransportError(text, maybe_done=False, lasting=True, hint="Check the base URL and the proxy.")
     proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
     reason = cause.strerror or type(cause).__name__

@@ -13,7 +13,7 @@
     2xx to a POST that names no persona      PostUncertain
     connection refused, to a POST too        Retry `mavera_unavailable`: nothing was sent
 
-There is no idempotency key, so nothing here ever repeats a POST.
+Mavera takes no idempotency key, so this client never repeats a POST.
 """
 
 from __future__ import annotations

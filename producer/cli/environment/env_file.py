@@ -164,7 +164,7 @@ def check_writable(path: Path) -> None:
     """Raises ConfigurationError if a file cannot be written, before anything is asked for it."""
     folder = path.resolve().parent
     if not folder.is_dir():
-        raise ConfigurationError(f"{path} cannot be written: there is no directory {folder}.")
+        raise ConfigurationError(f"{path} cannot be written: the directory {folder} does not exist.")
     if path.exists() and not path.is_file():
         raise ConfigurationError(f"{path} is not a regular file, so it is not written.")
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -1,4 +1,4 @@
-"""The figures, one a file. A module here with a `FIGURE` is a figure; there is no list to keep."""
+"""The figures, one a file. A module here with a `FIGURE` is a figure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Many small spaces beside a huge one: whether the small ones stand behind it.
 
-There is no latency, the worst case: the huge sync then takes all the processor time that it is given.
+Without latency, the worst case, the huge sync then takes all the processor time that it is given.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Rate:
     plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:
-        """The same number of profiles each time, whoever reads them, on loopback and with jitter."""
+        """The same number of profiles each time, by one worker and by several, on loopback and with jitter."""
         samples = []
         for workers, jitter_s in VARIANTS:
             entries = _read(redis, workers, jitter_s)

@@ -29,7 +29,7 @@ class Window:
     plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:
-        """POSTs one after the other on a connection that stands, as a finalizer sends them."""
+        """POSTs one after the other on an open connection, as a finalizer sends them."""
         with Stage(redis, SandboxOptions({})) as stage:
             looked_at = asyncio.run(_post(stage.sandbox.mavera_url))
             arrived = [entry.at for entry in stage.sandbox.entries() if entry.route == "mavera.create"]

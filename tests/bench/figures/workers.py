@@ -2,7 +2,7 @@
 
 Workers, sandbox and Redis share the cores of this machine. So the processor time of all of them is measured too: cores
 ÷ processor time of a profile is what no number of workers could exceed here; and the same is done from files, where
-there is no sandbox to share with.
+no sandbox takes a part of it.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ class _Space:
 
 
 class _VirtualServices(WorkerServices):
-    """A worker's services with a virtual space in the place of Segment, and a Mavera at which there is nothing."""
+    """A worker's services with a virtual space instead of Segment, and an empty Mavera."""
 
     def __init__(self, settings: Settings, pool: StorePool, space: _Space, loop: VirtualTimeLoop) -> None:
         super().__init__(settings, pool, cast(aiohttp.ClientSession, None), clock=loop.time)

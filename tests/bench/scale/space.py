@@ -90,7 +90,7 @@ class InlinePages(_Listing):
 class Slots:
     """Evenly paced slots of a space's limit, and of the requests side by side. Times are of the running loop.
 
-    In `profile-api` it stands for the limiter, of which millions of slots one by one would take minutes.
+    In `profile-api` it replaces the limiter, of which millions of slots one by one would take minutes.
     """
 
     def __init__(self, inputs: Inputs) -> None:

@@ -98,7 +98,7 @@ async def test_another_kind_of_credentials_is_refused(api: ApiServer, header: st
     assert (await api.get("/v1/syncs", headers={"Authorization": header})).status == 401
 
 
-async def test_a_token_in_the_query_is_no_token(api: ApiServer) -> None:
+async def test_a_token_in_the_query_is_not_accepted(api: ApiServer) -> None:
     assert (await api.get(f"/v1/syncs?access_token={WRITER}")).status == 401
 
 

@@ -80,7 +80,7 @@ async def test_a_key_with_another_body_is_refused_in_any_state(api: ApiServer) -
         assert (refused.status, refused.code, refused.json["sync_id"]) == (422, "idempotency_key_used", first)
     await api.ended(first)
     assert (await api.post("/v1/syncs", {"space_id": "big"}, headers=key)).code == "idempotency_key_used"
-    # What `apply` makes of the preview is no other body.
+    # A preview that `apply` has changed has the same body.
     await api.post(f"/v1/syncs/{first}/apply")
     assert (await api.post("/v1/syncs", {"space_id": "big", "plan_only": True}, headers=key)).status == 200
 
@@ -139,7 +139,7 @@ async def test_a_plan_is_shown_and_applied_once(api: ApiServer) -> None:
     assert len(api.sandbox.posts) == 3
 
 
-async def test_apply_is_refused_where_there_is_no_plan(idle: ApiServer) -> None:
+async def test_apply_is_refused_without_a_plan(idle: ApiServer) -> None:
     sync_id = (await idle.post("/v1/syncs", {"space_id": "spa"})).json["sync_id"]
     assert (await idle.post(f"/v1/syncs/{sync_id}/apply")).code == "not_a_preview"
     preview = (await idle.post("/v1/syncs", {"space_id": "spa_2", "plan_only": True})).json["sync_id"]

@@ -254,9 +254,7 @@ async def test_a_sync_uses_the_traits_and_clusters_of_its_file_in_every_job(
     assert runner.document["credits_charged"] == 0
 
 
-async def test_a_running_sync_of_other_rules_of_the_same_name_is_told_apart(
-    runner: CommandRunner, tmp_path: Path
-) -> None:
+async def test_a_running_sync_of_other_rules_of_the_same_name_is_another(runner: CommandRunner, tmp_path: Path) -> None:
     file = tmp_path / "plans.toml"
     file.write_text(OWN_CLUSTERS)
     assert await runner.sync("spa_1", wait=False, clusters=str(file)) == 0
@@ -344,7 +342,7 @@ async def test_a_running_sync_shows_its_rate_and_clusters_and_can_be_cancelled(r
 
 
 @pytest.mark.usefixtures("_worker")
-async def test_whoever_follows_a_sync_that_is_cancelled_exits_with_3(runner: CommandRunner, settings: Settings) -> None:
+async def test_following_a_sync_that_is_cancelled_exits_with_3(runner: CommandRunner, settings: Settings) -> None:
     async with redis_client(settings) as client:
         asked = await client.enqueue(SyncRequest(space_id="large"))
         following = asyncio.create_task(runner.status(asked.id, follow=True, json=True))
@@ -368,7 +366,7 @@ async def test_an_api_that_fails_is_shown_while_it_is_tried_again(runner: Comman
     assert "trying again" not in runner.out
 
 
-async def test_an_id_that_nobody_knows_is_refused(runner: CommandRunner) -> None:
+async def test_an_unknown_id_is_refused(runner: CommandRunner) -> None:
     for command in (runner.status, runner.cancel, runner.resume):
         with pytest.raises(SyncNotFound, match="No sync syn_x is known"):
             await command("syn_x")

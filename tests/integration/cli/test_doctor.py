@@ -180,9 +180,7 @@ async def test_a_redis_that_cannot_be_used_fails_with_its_reason(
         assert reason in finding.found
 
 
-async def test_a_redis_that_keeps_its_setup_to_itself_is_no_failure(
-    session_redis: RedisServer, real_pool: StorePool
-) -> None:
+async def test_a_redis_that_hides_its_setup_is_not_a_failure(session_redis: RedisServer, real_pool: StorePool) -> None:
     await real_pool.execute_command("ACL", "SETUSER", "guest", "on", ">secret", "~*", "+@all", "-info")
     try:
         url = session_redis.url.replace("//", "//guest:secret@")
@@ -221,7 +219,7 @@ async def test_a_wrong_mavera_key_and_an_api_that_is_away_fail_with_what_to_do(
     assert "Check the base URL" in findings["Segment"][0].advice
 
 
-async def test_a_limit_that_is_used_up_is_no_reason_to_look_for_another_address(
+async def test_a_limit_that_is_used_up_starts_no_search_for_another_address(
     settings: Settings, sandbox: Sandbox
 ) -> None:
     sandbox.add_fault(Fault("mavera", "status", status=429))
@@ -252,7 +250,7 @@ async def test_the_account_is_described_with_a_warning_if_it_cannot_pay(settings
 
 
 @pytest.mark.parametrize("kind", ["html", "invalid_json", "status"])
-async def test_an_account_that_does_not_answer_for_its_usage_is_no_failure(
+async def test_an_account_without_a_usage_answer_is_not_a_failure(
     settings: Settings, sandbox: Sandbox, kind: Kind
 ) -> None:
     sandbox.add_fault(Fault("mavera", kind, route="usage", status=404))

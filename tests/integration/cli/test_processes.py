@@ -145,7 +145,7 @@ async def test_a_terminal_is_asked_once_before_anything_is_paid_for(sandbox: San
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", "yes please\n", "\x04", "ctrl-c"])
-async def test_whoever_does_not_say_yes_pays_nothing_and_may_apply_the_plan_later(
+async def test_a_plan_that_is_declined_costs_nothing_and_can_be_applied(
     env: dict[str, str], sandbox: Sandbox, start_worker: Start, answer: str
 ) -> None:
     start_worker(env)
@@ -210,7 +210,7 @@ async def test_a_terminal_follows_a_sync_that_somebody_has_agreed_to(
     assert "900 credits charged" in done.out
 
 
-async def test_a_reader_that_goes_away_is_no_error(env: dict[str, str]) -> None:
+async def test_a_reader_that_goes_away_causes_no_error(env: dict[str, str]) -> None:
     for line in ("$P sync spa_1 --no-wait 2>/dev/null | true", "$P list 2>&1 | head -1"):
         done = await shell(line, env)
         assert (done.code, done.err) == (0, "")

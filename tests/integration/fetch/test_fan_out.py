@@ -1,4 +1,4 @@
-"""Fan-out by real workers on a real Redis: every page counts once, whatever happens to whoever reads it."""
+"""Fan-out by real workers on a real Redis: every page counts once, whatever happens to its reader."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ async def test_a_wait_that_segment_orders_is_not_taken_for_a_lost_batch(
         assert [worker.text() for worker in workers if "silent in" in worker.text()] == []
 
 
-async def test_a_listing_ahead_of_its_readers_waits_in_nobodys_slot(
+async def test_a_listing_ahead_of_its_readers_waits_without_a_slot(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     """Three hundred pages of two profiles, of which 256 fit into the look-ahead."""

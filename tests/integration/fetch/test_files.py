@@ -1,4 +1,4 @@
-"""A file in the place of a space: counted exactly, through workers that die, from pipes, and to the same personas."""
+"""A file instead of a space: counted exactly, through workers that die, from pipes, and to the same personas."""
 
 from __future__ import annotations
 

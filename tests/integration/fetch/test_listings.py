@@ -290,7 +290,7 @@ async def test_what_no_retry_can_mend_stops_at_once_and_is_quoted(
         assert scenario.sandbox.posts == []
 
 
-async def test_nobody_asks_before_the_retry_after_of_a_503(session_redis: RedisServer, start_worker: Start) -> None:
+async def test_no_worker_asks_before_the_retry_after_of_a_503(session_redis: RedisServer, start_worker: Start) -> None:
     asked_at: list[float] = []
 
     def respond(call: Call) -> Any:

@@ -1,4 +1,4 @@
-"""Personal values that stand where nobody expects them: in traits that are not read, and in those that are."""
+"""Personal values in unexpected places: in traits that are not read, and in those that are."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ FAILURES = {
     "a circle": ("inline", "cursor_loop", "the listing is a loop"),
     "a persona that is refused and echoed": ("inline", "mavera_validation", "422 This cannot be"),
 }
-"""How syncs fail: in which dialect, and what is said of it. Each has read a part of its space by then."""
+"""How syncs fail: in which dialect, and with which message. Each has read a part of its space by then."""
 
 
 async def test_a_failed_sync_repeats_no_value_of_one_person(session_redis: RedisServer, start_worker: Start) -> None:

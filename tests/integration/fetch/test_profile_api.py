@@ -37,7 +37,7 @@ async def test_a_space_is_read_exactly_profile_by_profile_through_many_leases(
         sync = await client.enqueue(SyncRequest(space_id="spa_api", dialect="profile-api"))
         sync = await client.wait(sync.id)
         expected = expected_clusters(profiles(spec))
-        # This dialect cannot tell a profile whose traits are no object from one without any.
+        # This dialect cannot tell a profile whose traits are not an object from one without any.
         expected.trait_errors["traits"] = 0
         assert_exact(sync, expected)
         assert sync.pages == 15
@@ -124,7 +124,7 @@ async def test_an_unreadable_profile_counts_once_through_a_killed_worker(
         assert sync.epoch > 3
 
 
-async def test_an_outage_of_the_traits_leaves_nobody_out_and_is_resumed(
+async def test_an_outage_of_the_traits_leaves_no_profile_out_and_is_resumed(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     settings = {"RETRY_BUDGET_S": "1", "RETRY_BASE_S": "0.05"}

@@ -66,7 +66,7 @@ async def test_a_sample_does_not_overwrite_what_everyone_made(scenario: Scenario
     assert [dict(persona.fields) for persona in scenario.sandbox.personas] == before
 
 
-async def test_where_there_are_no_identifiers_no_sample_is_made_up(scenario: Scenario) -> None:
+async def test_without_identifiers_no_sample_is_made_up(scenario: Scenario) -> None:
     scenario.worker()
     failed = await scenario.sync("nameless", sample=0.5)
     assert failed.error

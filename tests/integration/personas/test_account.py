@@ -107,7 +107,7 @@ async def test_only_what_is_missing_has_to_be_paid_for(session_redis: RedisServe
 @pytest.mark.parametrize(
     ("kind", "retry_after"), [("status", None), ("status", "6"), ("html", None), ("invalid_json", None), ("drop", None)]
 )
-async def test_an_account_that_does_not_say_what_it_has_stops_nobody(
+async def test_an_account_without_figures_stops_no_sync(
     session_redis: RedisServer, start_worker: Start, kind: Kind, retry_after: str | None
 ) -> None:
     async with start_scenario(session_redis, start_worker, credits=900) as scenario:

@@ -239,7 +239,7 @@ async def test_nothing_is_adopted_or_renamed_while_a_sync_of_the_space_runs(
         runner = CommandRunner(scenario, capsys)
         mine = by_hand(scenario)
         await runner(personas.adopt_persona, GROWTH, mine.id)
-        sync = await scenario.enqueue()  # which waits, for there is no worker
+        sync = await scenario.enqueue()  # which waits for a worker
         with pytest.raises(PersonaRecordError, match=f"{sync.id} is running"):
             await runner(personas.adopt_persona, ClusterAddress("spa", "new"), by_hand(scenario).id)
         with pytest.raises(PersonaRecordError, match=f"{sync.id} is running"):

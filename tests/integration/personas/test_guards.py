@@ -141,7 +141,7 @@ LINES = [{"id": n, "traits": {"ltv": 900, "churn_risk": 0.01}} for n in range(40
 
 
 @pytest.mark.parametrize("plan_only", [False, True])
-async def test_lines_that_are_no_profiles_stop_a_sync_before_a_persona_changes(
+async def test_lines_without_profiles_stop_a_sync_before_a_persona_changes(
     session_redis: RedisServer, start_worker: Start, tmp_path: Path, plan_only: bool
 ) -> None:
     (tmp_path / "profiles.ndjson").write_bytes(b"\n".join([*map(orjson.dumps, LINES), *[b'{"ltv: 1'] * 11, b""]))
@@ -161,7 +161,7 @@ async def test_lines_that_are_no_profiles_stop_a_sync_before_a_persona_changes(
 
 
 @pytest.mark.parametrize("guard", ["0.2", "1"])
-async def test_a_listing_of_nothing_but_what_is_no_profile_always_stops_a_sync(
+async def test_a_listing_without_any_profile_always_stops_a_sync(
     session_redis: RedisServer, start_worker: Start, guard: str
 ) -> None:
     content = '{"data": {"profiles": [null, "use_1", 3], "cursor": {"next": null, "has_more": false}}}'
@@ -200,7 +200,7 @@ async def test_an_empty_space_completes_and_changes_nothing(session_redis: Redis
         assert (sync.state, sync.profiles, changes(scenario)) == (SyncState.COMPLETED, 0, 0)
 
 
-async def test_a_filter_that_keeps_nobody_fails_the_sync(session_redis: RedisServer, start_worker: Start) -> None:
+async def test_a_filter_that_keeps_no_profile_fails_the_sync(session_redis: RedisServer, start_worker: Start) -> None:
     rules = {
         "name": "mine",
         "traits": [{"name": "ltv", "keys": ["ltv"], "type": "number"}],
@@ -217,7 +217,7 @@ async def test_a_filter_that_keeps_nobody_fails_the_sync(session_redis: RedisSer
 async def test_a_cluster_without_evidence_makes_no_persona(
     session_redis: RedisServer, start_worker: Start, tmp_path: Path
 ) -> None:
-    # Of nobody is the risk known, which then counts as 0.5: they are "at risk", and nothing speaks for it.
+    # The risk of no profile is known, and counts as 0.5: they are "at risk" without evidence.
     profiles = [{"id": n, "traits": {"ltv": 10}} for n in range(40)]
     (tmp_path / "profiles.ndjson").write_bytes(b"\n".join(map(orjson.dumps, profiles)))
     async with start_scenario(session_redis, start_worker, settings={"FILES_DIR": str(tmp_path)}) as scenario:

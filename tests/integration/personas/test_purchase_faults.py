@@ -138,7 +138,7 @@ async def test_a_power_cut_that_takes_claim_and_record_leaves_one_persona(
     cut_at: float, worker: str, redis_server: RedisServer, start_worker: Start
 ) -> None:
     async with start_scenario(redis_server, start_worker, settings=SOON_SETTLED) as scenario:
-        # Frozen just before its first claim: what stands in the file by then survives.
+        # Frozen just before its first claim: what the file holds by then survives.
         buyer = scenario.worker("before_claim:1:stop")
         sync = await scenario.enqueue()
         await asyncio.to_thread(buyer.wait_frozen, 30)

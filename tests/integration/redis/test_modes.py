@@ -124,7 +124,7 @@ async def answering(answer: bytes) -> AsyncIterator[str]:
     ],
     ids=["quota", "unknown", "moved", "http"],
 )
-async def test_an_answer_that_nobody_expects_is_one_sentence(start_worker: Start, answer: bytes, fragment: str) -> None:
+async def test_an_unexpected_answer_is_one_sentence(start_worker: Start, answer: bytes, fragment: str) -> None:
     async with answering(answer) as url:
         await assert_one_sentence(url, start_worker, fragment, COMMANDS[1:3])
 

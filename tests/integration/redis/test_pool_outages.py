@@ -69,7 +69,7 @@ class Stream:
 
         await until(reached)
 
-    async def stands(self) -> None:
+    async def is_connected(self) -> None:
         """Returns when there has been no commit for a while."""
         seen = -1
 
@@ -87,7 +87,7 @@ class Stream:
 
 async def restart(server: RedisServer, stream: Stream) -> None:
     await asyncio.to_thread(server.stop)
-    await stream.stands()
+    await stream.is_connected()
     await asyncio.to_thread(server.start)
 
 
@@ -105,21 +105,21 @@ async def hang(server: RedisServer, stream: Stream) -> None:
 async def run_out_of_memory(server: RedisServer, stream: Stream) -> None:
     with server.client() as client:
         client.config_set("maxmemory", 1)
-        await stream.stands()
+        await stream.is_connected()
         client.config_set("maxmemory", 0)
 
 
 async def become_a_replica(server: RedisServer, stream: Stream) -> None:
     with server.client() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", str(port_of_ones_own()))
-        await stream.stands()
+        await stream.is_connected()
         client.execute_command("REPLICAOF", "NO", "ONE")
 
 
 async def miss_its_replicas(server: RedisServer, stream: Stream) -> None:
     with server.client() as client:
         client.config_set("min-replicas-to-write", 1)
-        await stream.stands()
+        await stream.is_connected()
         client.config_set("min-replicas-to-write", 0)
 
 
@@ -127,7 +127,7 @@ async def be_busy(server: RedisServer, stream: Stream) -> None:
     with server.client() as client, server.client() as other:
         client.config_set("busy-reply-threshold", 20)
         endless = asyncio.create_task(asyncio.to_thread(client.eval, "while true do end", 0))
-        await stream.stands()
+        await stream.is_connected()
         other.execute_command("SCRIPT", "KILL")
         with pytest.raises(redis.ResponseError, match="killed"):
             await endless
@@ -383,7 +383,7 @@ async def test_tls_with_a_certificate_of_ones_own_is_a_way_in(server: RedisServe
         assert (await pool.client_info())["db"] == 1
 
 
-async def test_tls_with_somebody_elses_certificate_is_no_way_in(server: RedisServer, tmp_path: Path) -> None:
+async def test_tls_with_another_certificate_is_refused(server: RedisServer, tmp_path: Path) -> None:
     mine, other = identity(tmp_path), identity(tmp_path, elsewhere=True)
     async with tls_front(server.port, other) as port:
         for options, word in (

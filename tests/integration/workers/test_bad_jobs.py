@@ -1,4 +1,4 @@
-"""Whatever stands in the queue: a worker logs one line of it, drops it, executes nothing of it, and goes on."""
+"""Malformed queue entries: a worker logs one line for each, drops it, executes nothing of it, and goes on."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def job(**changes: object) -> bytes:
 
 
 def bad_data(trap: Path) -> dict[str, bytes]:
-    """Job id → data that is no job of ours."""
+    """Job id → data that is not a job of this program."""
     return {
         "bad-empty": b"",
         "bad-text": b"no json",
@@ -116,7 +116,7 @@ async def assert_still_works(scenario: Scenario, worker: WorkerProcess) -> None:
     assert "Traceback" not in worker.text()
 
 
-async def test_whatever_is_no_job_is_dropped_with_one_line(scenario: Scenario, tmp_path: Path) -> None:
+async def test_an_entry_that_is_not_a_job_is_dropped_with_one_line(scenario: Scenario, tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     data = bad_data(trap)
     for number, (job_id, raw) in enumerate(data.items()):

@@ -1,4 +1,4 @@
-"""Deploys: whoever is told to stop hands its syncs over and ends cleanly within 10 s, whatever Redis does meanwhile."""
+"""Deploys: a worker that is stopped hands its syncs over and ends within 10 s, whatever Redis does meanwhile."""
 
 from __future__ import annotations
 

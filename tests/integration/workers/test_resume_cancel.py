@@ -148,7 +148,7 @@ async def test_a_cancelled_sync_buys_no_more_and_records_the_post_on_its_way(
         sync = await scenario.enqueue()
         await scenario.sandbox.journal.wait_arrived("mavera.create", 2)
         await scenario.client.cancel(sync.id)
-        # Longer than a worker waits that is told to stop: here only the sync is over.
+        # Longer than a stopping worker waits: here only the sync is over.
         await asyncio.sleep(LAST_POST_S + 0.7)
         scenario.sandbox.clear_faults()
         await until(lambda: _says(worker.text, "stops: the sync was cancelled"))

@@ -129,7 +129,7 @@ async def test_a_wait_that_an_api_ordered_is_not_taken_for_a_lost_job(
         await scenario.assert_bought_once(sync)
         times = scenario.sandbox.journal.times("segment.page")
         assert max(later - earlier for earlier, later in itertools.pairwise(times)) > 5.5
-        # A walk that waited, the walk after it, the finalizer, the end: nobody was revived.
+        # A walk that waited, the walk after it, the finalizer, the end: no job was revived.
         assert sync.epoch == 4
         assert [worker.text() for worker in workers if "silent in" in worker.text()] == []
 

@@ -126,7 +126,7 @@ async def _fork(arguments: Sequence[str], env: Mapping[str, str], fds: tuple[int
 
 @contextlib.contextmanager
 def logging_as_it_was() -> Iterator[None]:
-    """For whoever runs the command line in the test's own process: it sets up logging for all of it."""
+    """For tests that run the command line in their own process: it sets up logging for all of it."""
     root, ours = logging.getLogger(), logging.getLogger("segment_personas")
     handlers, levels = root.handlers[:], (root.level, ours.level)
     try:
@@ -216,7 +216,7 @@ class Terminal:
             read = os.read(self._master, 1 << 16)
         except BlockingIOError:
             return
-        except OSError:  # nobody has the other side open any more
+        except OSError:  # the other side is closed
             read = b""
         if not read:
             asyncio.get_running_loop().remove_reader(self._master)

@@ -184,7 +184,7 @@ class Child:
 
     def send_signal(self, number: int) -> None:
         if self.returncode is None:
-            with contextlib.suppress(ProcessLookupError):  # it has ended, and nobody has waited for it yet
+            with contextlib.suppress(ProcessLookupError):  # it has ended, and was not waited for yet
                 os.kill(self.pid, number)
 
     def terminate(self) -> None:

@@ -73,7 +73,7 @@ def assert_one_persona_each(
 
 
 def assert_no_twins(sandbox: Sandbox) -> None:
-    """No reference of ours stands in two personas."""
+    """No reference is in two personas."""
     found = [find_reference(str(persona.fields.get("description"))) for persona in sandbox.personas]
     references = Counter(str(reference) for reference in found if reference)
     twins = {text: n for text, n in references.items() if n > 1}
@@ -104,7 +104,7 @@ async def leftovers(pool: StorePool) -> list[str]:
 
 
 async def contents(pool: StorePool) -> str:
-    """All that stands in Redis, keys and values, as one text."""
+    """The contents of Redis, keys and values, as one text."""
     readers = {
         b"string": pool.get,
         b"hash": pool.hgetall,

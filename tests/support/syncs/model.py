@@ -61,7 +61,7 @@ class Key:
 
 
 async def read(pool: StorePool) -> dict[str, Key]:
-    """All that stands in Redis. Sorted sets as member → score, lists as they are; all in bytes."""
+    """The contents of Redis. Sorted sets as member → score, lists as they are; all in bytes."""
     names = sorted([key async for key in pool.scan_iter(count=1000)])
     async with pool.pipeline(transaction=False) as pipe:
         for name in names:
@@ -139,9 +139,9 @@ class ModelSync:
         """Whether no walk is due before a batch has made room."""
         return bool(self.ahead and self.ahead.parked)
 
-    def waits(self, stands: Callable[[str], bool]) -> bool:
-        """Whether its job waits in the queue; stands: whether a job is there and not taken."""
-        return not self.parked and not self.holder and stands(self.job)
+    def waits(self, is_queued: Callable[[str], bool]) -> bool:
+        """Whether its job waits in the queue; is_queued: whether a job is there and not taken."""
+        return not self.parked and not self.holder and is_queued(self.job)
 
     def fields(self) -> dict[bytes, bytes]:
         """Its hash, without any time."""
@@ -434,7 +434,7 @@ class Model:
         if sync.parked:
             self.due[sync_id] = False
             return "waiting"
-        if not sync.holder and self.stands(sync.job):
+        if not sync.holder and self.is_queued(sync.job):
             self.due[sync_id] = False
             return "waiting"
         if sync.revivals >= max_revivals:
@@ -572,8 +572,8 @@ class Model:
             for batch in sync.batches:
                 batch.gone = batch.gone or batch_payload(batch.key).job_id == job_id
 
-    def stands(self, job_id: str) -> bool:
-        """Whether a job stands in the queue and no worker has taken it."""
+    def is_queued(self, job_id: str) -> bool:
+        """Whether a job is in the queue and no worker has taken it."""
         return job_id in self.queue and job_id in self.jobs and job_id not in self.in_progress
 
     def owns(self, lease: LeaseGrant) -> bool:
@@ -588,7 +588,7 @@ class Model:
     # What Redis should hold
 
     def expected(self) -> dict[str, Key]:
-        """Every key, with True in the place of each time."""
+        """Every key, with True instead of each time."""
         found: dict[str, Key] = {}
         for sync in self.syncs.values():
             ended = not sync.runs
@@ -634,7 +634,7 @@ class Model:
         self.active.setdefault(sync.request.identity, []).append(sync.id)
 
     def set_job(self, sync: ModelSync, payload: JobPayload, delay_s: float) -> None:
-        """The job that carries a sync on, in the place of the one before."""
+        """The next job of a sync, instead of the one before."""
         self.end_job(sync.job)
         sync.job, sync.lost = payload.job_id, False
         self.enqueue(payload, delay_s)

@@ -131,7 +131,7 @@ class Syncs:
                 await self.client.cancel(sync_id)
 
     async def dump(self) -> dict[str, Key]:
-        """All that stands in Redis."""
+        """The contents of Redis."""
         return await read(self.pool)
 
     async def names(self) -> set[str]:

@@ -119,7 +119,7 @@ def test_what_names_nothing_to_draw_is_not_drawn() -> None:
     ("value", "text"),
     [(0.0, "0"), (0.00001234, "0"), (0.2375, "0.2375"), (5.3112, "5.311"), (999.96, "1,000"), (194174.8, "194,175")],
 )
-def test_a_number_has_four_digits_and_none_in_vain(value: float, text: str) -> None:
+def test_a_number_has_at_most_four_digits(value: float, text: str) -> None:
     assert number(value) == text
 
 
@@ -137,7 +137,7 @@ def test_a_sandbox_process_gets_its_options_whole() -> None:
         encode(SandboxOptions({}, faults=(Fault("segment", "drop"),)))
 
 
-def test_each_command_is_told_by_its_script_or_key() -> None:
+def test_the_purpose_of_each_command_follows_from_its_script_or_key() -> None:
     names = script_names()
     sha = {name: digest for digest, name in names.items()}
     expected = {

@@ -191,7 +191,7 @@ def test_the_image_installs_only_hashed_wheels_from_the_lock_file() -> None:
     assert not [arguments for name, arguments in final if "install" in arguments or "apt" in arguments]
 
 
-def test_the_image_runs_as_nobody_special_and_stops_on_sigterm() -> None:
+def test_the_image_runs_without_privileges_and_stops_on_sigterm() -> None:
     final = dict(dockerfile_stages()[-1])
     uid = final["USER"].split(":")[0]
     assert int(uid) > 0

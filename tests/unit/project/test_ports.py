@@ -1,4 +1,4 @@
-"""The tests' ports: nobody else is given one, and who is told of it can use it again and again."""
+"""The tests' ports: no other process is given one, and its users can bind it again and again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_a_port_of_ones_own_refuses_until_its_owner_listens_and_then_again() -> 
             pass
 
 
-def test_nobody_else_is_given_it() -> None:
+def test_no_other_process_is_given_the_port() -> None:
     port = port_of_ones_own()
     with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
         stranger.bind(("127.0.0.1", port))

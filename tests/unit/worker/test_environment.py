@@ -1,4 +1,4 @@
-"""Settings as people write them: spellings, prefixes, files, units; and what is said of those that cannot be used."""
+"""Settings as people write them: spellings, prefixes, files, units; and the messages about unusable ones."""
 
 from __future__ import annotations
 

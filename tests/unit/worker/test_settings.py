@@ -271,7 +271,7 @@ def test_a_base_url_is_kept_without_its_end(monkeypatch: pytest.MonkeyPatch, nam
         "https://s3cr3té.example",
     ],
 )
-def test_what_is_no_base_url_is_named_and_never_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_a_malformed_base_url_is_named_and_never_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     message = refusal(monkeypatch, **{name: value})
     assert message.startswith(f"Malformed setting: {name}: must be ")
     assert "s3cr3t" not in message

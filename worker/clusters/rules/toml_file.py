@@ -213,7 +213,7 @@ def _sentence(error: ErrorDetails) -> str:
         return f"it is missing. {_description(model, name)}{_BEGIN.get(name, '')}"
     if kind == "extra_forbidden":
         names = [field.alias or key for key, field in model.model_fields.items()]
-        return f"there is no such field; {_suggest_name(name, names) or 'there are ' + ', '.join(names)}"
+        return f"this field does not exist; {_suggest_name(name, names) or 'known are ' + ', '.join(names)}"
     if kind == "literal_error":
         choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         meant = _suggest_name(str(given), choices)

@@ -52,7 +52,7 @@ def value_at_rank(counted: Sequence[tuple[T, int]], rank: int) -> T:
     for (value, _), below in zip(counted, accumulate(n for _, n in counted), strict=True):
         if rank < below:
             return value
-    raise IndexError(f"there is no value at rank {rank}")
+    raise IndexError(f"no value has rank {rank}")
 
 
 class QuantileSketch:

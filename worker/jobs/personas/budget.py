@@ -18,7 +18,7 @@ from worker.store.progress.sync_progress import StartedJob
 
 
 def credit_limit(request: SyncRequest, max_credits: int | None) -> int | None:
-    """Returns the most credits that a sync may cost; None if there is no limit.
+    """Returns the most credits that a sync may cost; None: unlimited.
 
     Args:
         request: Of the sync.

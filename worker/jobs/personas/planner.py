@@ -58,7 +58,7 @@ class Planner:
         personas: Store of records and claims.
         syncs: Store of syncs.
         threshold: How far a share or a mean must have moved for an update.
-        credit_limit: The most credits that the sync may cost; None if there is no limit.
+        credit_limit: The most credits that the sync may cost; None: unlimited.
     """
 
     def __init__(

@@ -75,7 +75,7 @@ def _opened(file: str, path: Path, *, pipes: bool) -> FileIO:
     except FileNotFoundError:
         raise ResumableStop(
             "file_missing",
-            f"File {file}: there is no such file on the machine that reads it",
+            f"File {file}: it does not exist on the machine that reads it",
             hint="Put the file there.",
         ) from None
     except OSError as error:

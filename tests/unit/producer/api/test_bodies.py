@@ -16,13 +16,13 @@ def test_a_cursor_leads_back_to_its_place(place: SyncPlace) -> None:
     assert decode_cursor(ListQuery(cursor=cursor).cursor) == place
 
 
-def test_no_place_is_no_cursor() -> None:
+def test_without_a_place_no_cursor_is_given() -> None:
     assert encode_cursor(None) is None
     assert decode_cursor(None) is None
 
 
 @pytest.mark.parametrize("cursor", ["", "a", "é", "12", "12.", ".a", "x.a", "1" * 17 + ".a", "1.\n", "1.a b", "-1.a"])
-def test_what_is_no_cursor_is_refused(cursor: str) -> None:
+def test_a_malformed_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(ValidationError):
         ListQuery(cursor=cursor)
 

@@ -85,5 +85,5 @@ def test_a_browser_that_names_no_origin_may_only_read() -> None:
     assert code_of(check_origin, "POST", Host="localhost", Sec_Fetch_Site="same-origin") == ""
 
 
-def test_a_program_that_is_no_browser_may_write() -> None:
+def test_a_program_that_is_not_a_browser_may_write() -> None:
     assert code_of(check_origin, "POST", Host="localhost") == ""

@@ -15,6 +15,6 @@ def test_an_event_arrives_with_its_id_name_and_data(data: str) -> None:
     assert event.data.splitlines() == data.splitlines()
 
 
-def test_comments_and_waits_are_no_events() -> None:
+def test_comments_and_waits_are_not_events() -> None:
     assert read_events(retry_frame(2000) + comment_frame("heartbeat")) == []
     assert retry_frame(2000) == b"retry: 2000\n\n"

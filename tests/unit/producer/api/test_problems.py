@@ -61,7 +61,7 @@ def test_the_allowed_methods_are_passed_on() -> None:
     assert (problem.code, problem.headers["Allow"]) == ("method_not_allowed", "GET,POST")
 
 
-def test_what_nobody_expected_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         found = document(problem_of(RuntimeError("with a secret")))
     assert found["code"] == "internal_error"

@@ -1,4 +1,4 @@
-"""The limit of wrong bearer tokens, on a clock that stands still."""
+"""The limit of wrong bearer tokens, on a clock that does not move."""
 
 from __future__ import annotations
 

@@ -88,7 +88,10 @@ def test_a_bad_file_is_reported_line_by_line(run: Run, mine: Path) -> None:
 def test_a_file_that_cannot_be_read_is_named(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "latin.toml").write_bytes(b"name = '\xe4'")
     for file, said in (
-        ("nowhere.toml", "There is no file nowhere.toml, and no file of this name ships with the program (recipe"),
+        (
+            "nowhere.toml",
+            "The file nowhere.toml does not exist, and no file of this name ships with the program (recipe",
+        ),
         (str(tmp_path), f"{tmp_path} cannot be read: Is a directory."),
         (str(tmp_path / "latin.toml"), "is not UTF-8 text."),
     ):
@@ -101,7 +104,7 @@ def test_a_sync_with_a_bad_file_does_not_begin(run: Run, mine: Path) -> None:
     mine.write_text(MINE.replace("in =", "im ="))
     code, out, err = run("sync", "spa_1", "--sandbox", "--clusters", str(mine))
     assert (code, out) == (2, "")
-    assert f"{mine} cannot be used:\n  line 7: cluster paying, when.im: there is no such field" in err
+    assert f"{mine} cannot be used:\n  line 7: cluster paying, when.im: this field does not exist" in err
 
 
 def test_rules_are_shown_in_words(run: Run, mine: Path) -> None:

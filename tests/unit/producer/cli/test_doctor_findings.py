@@ -50,7 +50,7 @@ def test_a_redis_that_may_lose_syncs_is_reported_with_the_fix(
     assert advice in " ".join(finding.advice for finding in findings)
 
 
-def test_a_redis_whose_restarts_cannot_be_told_is_warned_of() -> None:
+def test_a_redis_whose_restarts_cannot_be_seen_causes_a_warning() -> None:
     findings = judge_redis(replace(GOOD, has_run_id=False))
     assert verdicts(findings) == ["ok", "ok", "ok", "warn"]
     assert "INFO" in findings[-1].found

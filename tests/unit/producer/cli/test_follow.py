@@ -43,7 +43,7 @@ async def test_a_missing_worker_is_shown_once_with_how_to_start_one(fake_pool: S
     assert said[2].startswith("No worker is running any more")
 
 
-async def test_a_worker_that_is_there_is_not_worth_a_word(fake_pool: StorePool, client: SyncClient) -> None:
+async def test_a_worker_that_is_alive_is_not_mentioned(fake_pool: StorePool, client: SyncClient) -> None:
     said: list[str] = []
     await worker_registry(fake_pool, load_settings()).heartbeat("host", 7)
     await WorkerWatch(client, said.append).look()

@@ -68,7 +68,7 @@ async def test_no_more_profiles_are_read_than_asked_for_and_of_each_every_trait(
     assert dict(sandbox.journal.arrived) == {"segment.profiles": 2, "segment.traits": 130}
 
 
-async def test_a_space_in_which_there_is_nothing_says_so(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_space_without_profiles_says_so(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     assert await run(settings_of(sandbox), "empty") == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -84,7 +84,7 @@ async def test_a_file_is_looked_at_like_a_space(tmp_path: Path, capsys: pytest.C
     assert await run(bare, None, files=(str(file),), profiles=600, json=True) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["profiles"], parse_rules(found["file"]).cluster_keys[0]) == (600, "on_trial")
-    with pytest.raises(ConfigurationError, match="there is no such file"):
+    with pytest.raises(ConfigurationError, match="does not exist"):
         await run(bare, None, files=(str(tmp_path / "nowhere"),))
 
 
@@ -110,7 +110,7 @@ async def test_what_cannot_be_looked_at_is_named(sandbox: Sandbox) -> None:
     assert "Check the base URL" in refused.value.hint
 
 
-async def test_a_list_that_breaks_off_is_no_sample_unless_it_was_enough(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_list_that_breaks_off_is_a_sample_only_if_it_was_enough(capsys: pytest.CaptureFixture[str]) -> None:
     page = {"data": {"profiles": people(0, 200), "cursor": {"has_more": True}}}
     async with scripted({"spa_1": lambda _: page}) as segment:
         settings = load_settings(

@@ -22,7 +22,7 @@ from worker.errors import ConfigurationError
 from worker.printable import PrintableFormatter, json_text, printable
 
 
-def test_a_reader_that_has_gone_is_no_error() -> None:
+def test_a_reader_that_has_gone_causes_no_error() -> None:
     read, write = os.pipe()
     with os.fdopen(write, "w") as stream:
         screen = Screen(stream)

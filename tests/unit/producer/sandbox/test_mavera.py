@@ -100,7 +100,7 @@ async def test_a_bad_creation_is_refused_and_costs_nothing(body: object, code: s
         assert client.box.credits == 300
 
 
-async def test_a_body_that_is_no_json_is_refused() -> None:
+async def test_a_body_that_is_not_json_is_refused() -> None:
     async with (
         mavera() as client,
         client.session.post(client.box.mavera_url + "/personas", data=b"\xff{", headers=KEY) as response,
@@ -185,7 +185,7 @@ async def test_a_deleted_persona_is_gone() -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), [("PUT", ""), ("PUT", "/per_1"), ("POST", "/per_1")])
-async def test_there_are_no_other_routes(method: str, path: str) -> None:
+async def test_no_other_route_exists(method: str, path: str) -> None:
     async with mavera() as client:
         assert (await client.ask(method, path))[0] == 404
         assert client.box.journal.count("mavera.unknown", 404) == 1

@@ -296,7 +296,7 @@ async def test_profile_api_lists_identifiers_whose_traits_are_the_profiles() -> 
     assert found == expected
 
 
-async def test_profile_api_lists_entries_that_are_no_object_as_they_are() -> None:
+async def test_profile_api_lists_entries_that_are_not_objects_as_they_are() -> None:
     spec = SpaceSpec(2000, "mixed")
     index = next(i for i, entry in enumerate(profiles(spec)) if not isinstance(entry, dict))
     seen: list[object] = []

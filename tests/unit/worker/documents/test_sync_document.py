@@ -124,7 +124,7 @@ def test_of_a_failed_sync_the_document_says_why_and_whether_it_can_be_resumed() 
     result = sync_document(sync)
     assert result["status"] == "failed"
     assert result["error"] == {"code": "segment_unauthorized", "message": "401", "resumable": True}
-    assert result["skipped"] == []  # the space was not read to its end, so nobody can say
+    assert result["skipped"] == []  # the space was not read to its end, so it is not known
     assert result["timings"] == {"queued_s": 0.5, "fetching_s": 1.5, "finalizing_s": None}
     assert result["read_to"] is None
 
@@ -162,7 +162,7 @@ def test_an_update_says_what_changed_and_what_is_left_says_nothing() -> None:
     assert "reason" not in second
 
 
-def test_a_mean_that_nobody_has_is_null() -> None:
+def test_the_mean_of_no_values_is_null() -> None:
     nameless = Aggregate()
     fold(nameless, [{"traits": {"purchase_count": 1}}] * 3)
     outcome = replace(OUTCOMES[0], cluster="new")
@@ -206,7 +206,7 @@ def test_of_a_running_sync_the_document_counts_its_lost_jobs() -> None:
     assert "revivals" not in sync_document(completed())
 
 
-def test_of_a_sync_that_nobody_has_begun_times_are_null() -> None:
+def test_the_times_of_a_sync_that_has_not_begun_are_null() -> None:
     result = sync_document(queued())
     assert result["timings"] == {"queued_s": None, "fetching_s": None, "finalizing_s": None}
     assert result["started_at"] is result["duration_s"] is result["read_from"] is None

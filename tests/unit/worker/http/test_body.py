@@ -90,7 +90,7 @@ def test_a_byte_order_mark_does_no_harm() -> None:
         b"nul",
     ],
 )
-def test_what_is_no_json_is_refused_without_a_word_of_it(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused_and_not_quoted(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"^the body is not JSON$") as caught:
         parse_json(body)
     assert caught.value.__cause__ is None
@@ -216,7 +216,7 @@ def test_retry_after_is_whole_seconds_or_nothing(header: str, seconds: float | N
     assert retry_after_s({"Retry-After": header}, NOW) == seconds
 
 
-def test_without_the_header_there_is_no_wait() -> None:
+def test_without_the_header_no_wait_is_known() -> None:
     assert retry_after_s({}, NOW) is None
 
 
@@ -268,7 +268,7 @@ def test_who_has_some_left_need_not_wait(remaining: str) -> None:
 
 
 @pytest.mark.parametrize("limit", ["0", "", "-1", "many", "60.0", "60, 60;w=60", "99999999999"])
-def test_a_limit_that_is_no_number_says_nothing(limit: str) -> None:
+def test_a_limit_that_is_not_a_number_is_ignored(limit: str) -> None:
     assert rate_limit(limit=limit).limit is None
 
 

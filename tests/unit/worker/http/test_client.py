@@ -120,7 +120,7 @@ async def test_a_body_that_is_no_longer_permitted_does_not_leave() -> None:
     assert not any(request.body for request in web.requests)
 
 
-async def test_permission_is_asked_only_once_the_connection_stands() -> None:
+async def test_permission_is_asked_once_the_connection_is_made() -> None:
     asked: list[int] = []
 
     def permit() -> bool:
@@ -310,7 +310,7 @@ async def test_a_host_that_takes_no_connection_costs_the_connect_time_out() -> N
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
         waiting = []
-        for _ in range(8):  # fills the queue of a server that accepts nobody
+        for _ in range(8):  # fills the queue of a server that accepts no connection
             waiting.append(socket.socket())
             waiting[-1].setblocking(False)
             waiting[-1].connect_ex(deaf.getsockname())
@@ -330,7 +330,7 @@ async def test_a_refused_connection_has_done_nothing() -> None:
     assert not caught.value.maybe_done
 
 
-async def test_a_server_without_tls_has_been_told_nothing() -> None:
+async def test_a_server_without_tls_has_received_nothing() -> None:
     async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(400))
         writer.close()
@@ -417,7 +417,7 @@ async def test_a_circle_of_redirects_ends() -> None:
 
 
 @pytest.mark.parametrize("location", ["http://[::1", "http://h:99999999/", "mailto:a@b", "http://\udc80/", "data:,x"])
-async def test_a_redirect_to_what_is_no_place_is_refused(location: str) -> None:
+async def test_a_redirect_to_a_malformed_address_is_refused(location: str) -> None:
     error = await failed_get(redirect(location))
     assert "is not a URL" in str(error)
     assert (error.maybe_done, error.lasting) == (False, True)

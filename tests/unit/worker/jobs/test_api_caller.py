@@ -389,7 +389,7 @@ async def test_a_retry_is_throttled_like_a_first_attempt(bench: Bench) -> None:
     assert 1 < sum(bench.time.naps) <= 3
 
 
-def test_a_slow_limit_is_no_reason_to_hand_over_however_many_wait_for_it() -> None:
+def test_a_slow_limit_causes_no_hand_over_however_many_wait_for_it() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool, new_session() as session:
             settings = load_settings(segment_token="sandbox", mavera_api_key="mvra_test_sandbox", segment_rate=1)

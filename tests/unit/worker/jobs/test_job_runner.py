@@ -40,7 +40,7 @@ class _Far(Outage):
 
 
 class _Walk:
-    """A walk that waits until it is told to stop, and then hands over. begun: how many have got so far as to wait."""
+    """A walk that waits until it is asked to stop, and then hands over. begun: how many have got so far as to wait."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -71,7 +71,7 @@ class _Waiting:
 
 
 async def test_a_worker_stopped_at_any_step_hands_its_sync_over_at_once() -> None:
-    """Taken and not begun is where a job could be lost: until the watcher misses it, nobody else may have it."""
+    """Taken and not begun is where a job could be lost: until the watchdog misses it, no other worker may take it."""
     walk, steps = _Walk(), 0
     async with aiohttp.ClientSession() as session:
         while not walk.begun:

@@ -49,7 +49,7 @@ async def test_a_worker_that_lists_for_all_leaves_the_next_jobs_to_the_others(
                 assert await started.get() is other
 
 
-async def test_a_worker_that_lists_for_all_takes_what_nobody_else_does(fake_pool: StorePool) -> None:
+async def test_a_worker_that_lists_takes_only_what_the_others_leave(fake_pool: StorePool) -> None:
     async with new_session() as session:
         lists = _worker(fake_pool, session, poll_s=NEVER_S)
         lists._listings.count = 1

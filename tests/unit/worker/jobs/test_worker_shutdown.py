@@ -1,5 +1,5 @@
-"""A worker that is told to stop just as a job makes a move: on its way there the command is lost, or on its way back
-the answer. Either way the sync, and a batch of it, has its next job or its end; nobody needs to miss it first.
+"""A worker that is asked to stop just as a job makes a move: on its way there the command is lost, or on its way back
+the answer. Either way the sync, and a batch of it, has its next job or its end, without the watchdog.
 """
 
 from __future__ import annotations

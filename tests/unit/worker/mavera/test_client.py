@@ -336,7 +336,7 @@ async def test_retry_after_counts_on_a_503_too(method: str) -> None:
     assert (error.code, error.wait_s) == ("mavera_unavailable", 3)
 
 
-async def test_a_post_in_doubt_says_how_long_nobody_should_ask() -> None:
+async def test_a_post_in_doubt_says_how_long_to_wait() -> None:
     outcome, _ = await create_with(answer(503, b"", {"Retry-After": "3"}))
     assert isinstance(outcome, PostUncertain)
     assert outcome.wait_s == 3
@@ -502,7 +502,7 @@ async def test_a_full_page_is_the_last_only_if_it_says_so(has_more: bool | None,
     "body",
     [b"", b"<html></html>", b"[]", b"{}", b'{"data": {}}', b'{"data": "per_1"}', b'{"personas": []}'],
 )
-async def test_what_is_no_list_proves_nothing_and_is_asked_for_again(body: bytes) -> None:
+async def test_a_body_that_is_not_a_list_is_asked_for_again(body: bytes) -> None:
     error = await refusal(200, "GET", body, {"Request-Id": "req_7"})
     assert isinstance(error, Retry)
     assert error.code == "mavera_bad_body"

@@ -146,7 +146,7 @@ def test_enough_profiles_add_share_engagement_and_spread() -> None:
     }
     numbers = payload.psychographic["numbers"]
     assert isinstance(numbers, dict)
-    assert list(numbers) == ["ltv", "churn_risk"]  # nobody has purchases
+    assert list(numbers) == ["ltv", "churn_risk"]  # no profile has purchases
     assert numbers["ltv"]["mean"] == 620.5
     assert numbers["ltv"]["known"] == 1.0
     assert numbers["ltv"]["std"] == pytest.approx(11.69, abs=0.01)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from worker.mavera.reference import Reference, find_reference, make_reference, replace_reference, strip_references
 
-# A loaded machine is no reason to fail.
+# A loaded machine must not make a test fail.
 
 BASE = ("spa_1", "users", "recipe", "high_value")
 
@@ -77,7 +77,7 @@ def test_a_reference_survives_reflowed_white_space() -> None:
     assert find_reference(str(own).replace(" ", "\n  ")) == own
 
 
-def test_a_description_gets_another_reference_in_the_place_of_its_own() -> None:
+def test_a_description_gets_another_reference_instead_of_its_own() -> None:
     quoted, own, new = make_reference("spa_9", *BASE[1:]), make_reference(*BASE), make_reference(*BASE[:3], "renamed")
     assert replace_reference(f"Quotes {quoted}. {own}", new) == f"Quotes {quoted}. {new}"
     assert replace_reference(f"Before. {str(own).replace(' ', chr(10))} After.", new) == f"Before. After. {new}"

@@ -1,4 +1,4 @@
-"""What an account says of itself is read whatever its form, and what cannot be read stops nobody."""
+"""The usage of an account is read whatever its form, and one that cannot be read stops no sync."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_documented_body_is_read() -> None:
         {"error": {"message": "no such route"}},
     ],
 )
-def test_a_body_that_says_nothing_is_no_usage(body: object) -> None:
+def test_an_empty_body_is_not_read_as_usage(body: object) -> None:
     assert read_usage(body) is None
 
 
@@ -105,12 +105,12 @@ async def test_an_account_without_the_route_has_no_usage(status: int) -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b"[]", b'{"credits": {}}', b'{"object": "list", "data": []}'])
-async def test_an_odd_body_is_no_usage(body: bytes) -> None:
+async def test_an_odd_body_is_not_read_as_usage(body: bytes) -> None:
     async with serving(answer(200, body)) as server, client(server.url) as mavera:
         assert await mavera.usage() is None
 
 
-async def test_a_wrong_key_and_an_outage_are_told_apart_from_a_missing_route() -> None:
+async def test_a_wrong_key_and_an_outage_differ_from_a_missing_route() -> None:
     async with serving(answer(401)) as server, client(server.url) as mavera:
         with pytest.raises(ResumableStop) as stopped:
             await mavera.usage()

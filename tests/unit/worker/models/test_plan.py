@@ -42,7 +42,7 @@ def test_of_a_persona_that_shows_nothing_every_field_would_change(current: objec
     )
 
 
-def test_a_field_that_is_no_object_at_mavera_would_be_replaced_as_a_whole() -> None:
+def test_a_field_that_is_not_an_object_is_replaced_as_a_whole() -> None:
     assert persona(current={**PAYLOAD, "demographic": "old"}).changes == (
         Change("demographic", "old", {"plans": ["pro"]}),
     )

@@ -60,7 +60,7 @@ def test_a_space_id_fits_into_a_path_and_a_key(space_id: str) -> None:
 @pytest.mark.parametrize(
     "space_id", ["", ".", "..", "-x", "a/b", "a b", "a?b", "a#b", "a%2Fb", "spa_1\n", "spa:1", "{x}", "ä", "x" * 129]
 )
-def test_what_would_not_fit_is_no_space_id(space_id: str) -> None:
+def test_a_malformed_space_id_is_refused(space_id: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         SyncRequest(space_id=space_id)
     assert caught.value.problems.keys() == {"space_id"}

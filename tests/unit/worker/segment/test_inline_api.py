@@ -119,7 +119,7 @@ async def test_each_status_has_its_meaning_and_its_request_id(
         b'{"message": "Unknown page token"}',
     ],
 )
-async def test_a_cursor_that_is_no_longer_taken_has_expired(status: int, body: bytes) -> None:
+async def test_a_cursor_that_is_refused_later_has_expired(status: int, body: bytes) -> None:
     error = await refusal(answer(status, body), cursor="c", number=9)
     assert (type(error), error.code, error.resumable) == (Permanent, "cursor_expired", False)
     assert "page 9" in str(error)
@@ -241,7 +241,7 @@ async def test_a_connection_that_breaks_may_hold_the_next_time(fault: Fault) -> 
 
 
 @pytest.mark.parametrize("kind", ["html", "invalid_json", "deep"])
-async def test_a_body_that_is_no_page_may_be_one_the_next_time(kind: str) -> None:
+async def test_a_body_that_is_not_a_page_is_asked_for_again(kind: str) -> None:
     async with sandbox(Fault("segment", kind, times=1)) as box, client(box.segment_url) as segment:  # type: ignore[arg-type]
         with pytest.raises(Retry, match="page 1: the body is not JSON") as caught:
             await segment.fetch_page("", 1)

@@ -153,7 +153,7 @@ def test_a_long_cursor_is_taken_up_to_its_bound() -> None:
         {"error": {"message": "jane@example.com"}},
     ],
 )
-def test_what_is_no_page_is_refused_without_a_word_of_it(wrong: object) -> None:
+def test_a_body_that_is_not_a_page_is_refused_and_not_quoted(wrong: object) -> None:
     with pytest.raises(ValueError, match=r"^the body is not a page of profiles \(at ") as caught:
         read(wrong)
     assert "jane" not in str(caught.value)

@@ -136,7 +136,7 @@ async def test_an_error_of_one_profile_shows_only_status_code_and_path(
 
 
 @pytest.mark.parametrize("code", ["use_own1", "someone@personal.example", "Person Familyname", "x" * 41])
-async def test_a_code_that_is_no_code_is_not_repeated_either(code: str) -> None:
+async def test_a_malformed_code_is_not_repeated_either(code: str) -> None:
     listed = answer(body=orjson.dumps({"data": [{"segment_id": "use_own1"}]}))
     refused = answer(400, orjson.dumps({"error": {"code": code}}))
     async with serving(listed, refused) as server, reading(server.url) as source:
@@ -153,7 +153,7 @@ async def test_what_segment_says_of_the_list_is_quoted() -> None:
             await source.fetch_page("", 1)
 
 
-async def test_what_is_no_profile_in_the_list_stands_in_its_place_as_no_profile() -> None:
+async def test_an_entry_that_is_not_a_profile_keeps_its_place() -> None:
     async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, reading(sandbox.profile_api_url) as source:
         rows: list[object] = [None, "use_1", {"segment_id": ""}, {"segment_id": 7}, {"id": ".."}, {"id": "x" * 2000}]
         entries = await source.fetch_traits(Page(rows, None), 1, repeated)

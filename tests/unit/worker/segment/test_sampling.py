@@ -48,7 +48,7 @@ async def test_only_the_sample_is_asked_about_and_every_profile_is_counted_somew
     assert sum(len(page.entries) + page.vanished for page in found) == len(pages.asked)
 
 
-async def test_a_page_of_which_nobody_is_in_the_sample_is_not_an_empty_one() -> None:
+async def test_a_page_without_profiles_of_the_sample_is_not_an_empty_one() -> None:
     prefetcher = PagePrefetcher(SampledSource(Pages(profiles(0, 50), []), 1e-9), _once, lambda _: True, "", 1)
     first, second = await prefetcher.next(), await prefetcher.next()
     assert first

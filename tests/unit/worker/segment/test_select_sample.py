@@ -66,11 +66,11 @@ def _moments(values: list[int] | list[float] | range) -> tuple[float, float]:
 
 
 @given(st.lists(st.none() | st.integers() | st.text() | st.lists(st.none())), SHARES)
-def test_what_is_no_object_stays_to_be_counted_as_such(entries: list[object], share: float) -> None:
+def test_an_entry_that_is_not_an_object_is_kept_to_be_counted(entries: list[object], share: float) -> None:
     assert select_sample(entries, share) == SampledPage(entries, 0, 0)
 
 
-def test_an_object_without_an_identifier_cannot_be_picked_and_is_no_profile() -> None:
+def test_an_object_without_an_identifier_is_not_a_profile() -> None:
     assert select_sample([{"traits": {}}, {"id": ""}, {"id": None}, {"id": True}, {"id": 1.5}], 0.999) == SampledPage(
         [None] * 5, 0, 5
     )

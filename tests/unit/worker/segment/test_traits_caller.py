@@ -1,4 +1,4 @@
-"""A profile that cannot be read is told from an API that does not answer: whatever fails when, in virtual time."""
+"""A profile that cannot be read is distinguished from an API that does not answer, in virtual time."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_exactly_the_profiles_that_cannot_be_read_are_left_out(
         try:
             found = await read(api, concurrent_requests)
         except (ResumableStop, Permanent):
-            # With nobody answered before them, they could not be told from an API that refuses everybody.
+            # Without an answer before them, this could be an API that refuses every profile.
             assert set(range(min(20, concurrent_requests))) <= set(poisoned)
             return
         assert found == [UNREADABLE if number in poisoned else number for number in range(20)]
@@ -112,7 +112,7 @@ def test_exactly_the_profiles_that_cannot_be_read_are_left_out(
 )
 @example(poisoned={4: FAILURES["400"]}, concurrent_requests=32, start=0.0, lasts_s=46.853584186117)
 @examples(10, thorough=400)
-def test_an_outage_leaves_out_nobody_who_can_be_read(
+def test_an_outage_leaves_out_no_profile_that_can_be_read(
     poisoned: dict[int, ApiError], concurrent_requests: int, start: float, lasts_s: float
 ) -> None:
     async def body() -> None:
@@ -127,7 +127,7 @@ def test_an_outage_leaves_out_nobody_who_can_be_read(
     run_in_virtual_time(body)
 
 
-def test_a_limit_that_is_exceeded_is_no_fault_of_a_profile() -> None:
+def test_an_exceeded_limit_is_not_counted_against_a_profile() -> None:
     async def body() -> None:
         api, asked = Api(2, {}), 0
         caller = TraitsCaller()

@@ -45,7 +45,7 @@ async def sent(outbox: OutboxStore, pending: PendingEvent) -> Event:
     """The event as it would be sent."""
     sync = await outbox.sync_of(pending)
     assert sync
-    return Event.of_sync(pending.id, pending.at, replace(sync, aggregate=b""))  # those of `Syncs` are no statistics
+    return Event.of_sync(pending.id, pending.at, replace(sync, aggregate=b""))  # those of `Syncs` are not statistics
 
 
 @pytest.mark.parametrize("how", ["sync.cancelled", "sync.failed", "sync.completed"])

@@ -1,4 +1,4 @@
-"""The queue: what may start is taken once, and what is no job is dropped, once, whatever it is."""
+"""The queue: a job that may start is taken once, and an entry that is not a job is dropped once."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_a_deferred_job_is_not_taken_and_its_time_is_reported(syncs: Syncs
 
 
 @pytest.mark.parametrize(("score", "told"), [("-inf", 0), (-1e300, int(-1e300)), (0, 0), (1.5, 1), (-7, -7)])
-async def test_a_score_that_is_no_time_does_no_harm(syncs: Syncs, score: float, told: int) -> None:
+async def test_a_score_that_is_not_a_time_does_no_harm(syncs: Syncs, score: float, told: int) -> None:
     await create(syncs, 1)
     await syncs.pool.zadd(QUEUE, {"s1:walk:1": score})
     assert [job.score for job in (await syncs.queue.take_jobs(1, 60)).jobs] == [told]
@@ -139,7 +139,7 @@ async def test_a_job_that_is_given_back_is_free_and_wakes_somebody(syncs: Syncs)
     assert (await syncs.queue.take_jobs(1, 60)).jobs == [taken]
 
 
-async def test_a_job_that_is_given_back_too_late_or_twice_wakes_nobody(syncs: Syncs) -> None:
+async def test_a_job_that_is_given_back_too_late_or_twice_wakes_no_worker(syncs: Syncs) -> None:
     await create(syncs, 1)
     [taken] = (await syncs.queue.take_jobs(1, 60)).jobs
     await syncs.queue.give_back_job(taken)
@@ -226,13 +226,13 @@ def test_a_job_is_json_with_the_five_parts_that_arq_relies_on(fake_pool: StorePo
     ],
     ids=lambda raw: repr(raw[:40]),
 )
-def test_anything_else_is_no_job(fake_pool: StorePool, raw: bytes) -> None:
+def test_any_other_data_is_not_a_job(fake_pool: StorePool, raw: bytes) -> None:
     assert fake_pool.job_deserializer
     with pytest.raises(ValueError):  # noqa: PT011 - orjson's own among them
         fake_pool.job_deserializer(raw)
 
 
-async def test_an_empty_name_is_no_key(syncs: Syncs) -> None:
+async def test_an_empty_name_is_not_a_key(syncs: Syncs) -> None:
     await syncs.create()
     assert "" not in await syncs.names()
     assert await syncs.pool.hget(keys.sync("s1"), "asked") == b""

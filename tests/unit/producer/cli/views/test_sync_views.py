@@ -75,7 +75,7 @@ def test_the_report_of_a_failed_sync_shows_the_message_to_the_letter() -> None:
     assert "mavera_unauthorized: 401 [bold]no[/bold] �[2J key :smile: (Request-Id req_1)" in shown
 
 
-def test_the_report_of_a_sync_that_nobody_has_begun_is_short() -> None:
+def test_the_report_of_a_sync_that_has_not_begun_is_short() -> None:
     assert text(*sync_report(queued())).split("\n") == ["spa_1  syn_1  queued", "0 pages, 0 profiles", ""]
 
 

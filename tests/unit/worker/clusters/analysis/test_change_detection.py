@@ -48,7 +48,7 @@ def test_figures_hold_share_means_and_shares_of_top_values() -> None:
     )
 
 
-def test_what_a_persona_does_not_tell_of_is_no_figure_of_it() -> None:
+def test_traits_that_a_persona_leaves_out_are_not_its_figures() -> None:
     summary = ClusterSummary("growth", 9, 0.8, numbers={"ltv": NumberSummary(600.0, 9)}, categories={})
     assert collect_figures(summary, []) == PersonaFigures(0.8, {}, {})
 

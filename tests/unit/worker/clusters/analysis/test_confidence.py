@@ -242,7 +242,7 @@ def test_median_interval_from_buckets_covers_the_truth(left_out: int) -> None:
 
 
 def spends(share: float, chance: random.Random) -> float:
-    """What a profile spends of whom that share spend fifteen times as much as the others."""
+    """What a profile spends, if that share of them spend fifteen times as much as the others."""
     return chance.gauss(1500, 300) if chance.random() < share else chance.gauss(100, 20)
 
 

@@ -48,7 +48,7 @@ def test_a_mean_moves_in_standard_deviations() -> None:
 
 
 @pytest.mark.parametrize(("before", "now"), [(None, 2.0), (2.0, None), (None, None)])
-def test_without_a_deviation_there_is_no_telling(before: float | None, now: float | None) -> None:
+def test_without_a_deviation_no_difference_is_given(before: float | None, now: float | None) -> None:
     assert standardised_difference(number(10, before), number(11, now)) is None
 
 

@@ -29,7 +29,7 @@ def test_everyone_else_needs_any_trait_that_decides() -> None:
     assert has_evidence(RECIPE, clusters(RECIPE, (100, {"churn_risk": 0.3}))["new"])
 
 
-def test_a_cluster_of_nobody_lacks_no_evidence() -> None:
+def test_an_empty_cluster_lacks_no_evidence() -> None:
     assert has_evidence(RECIPE, clusters(RECIPE)["growth"])
 
 

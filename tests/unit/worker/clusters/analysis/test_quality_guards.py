@@ -27,7 +27,7 @@ def found(
     return [alarm.code for alarm in find_alarms(space, before, errors or {}, {"ltv": 800}, thresholds)]
 
 
-def test_a_space_that_is_as_it_was_alarms_nobody() -> None:
+def test_an_unchanged_space_raises_no_alarm() -> None:
     assert found(now()) == []
 
 

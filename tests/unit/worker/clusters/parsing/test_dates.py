@@ -11,7 +11,7 @@ from worker.clusters.parsing.dates import EARLIEST, LATEST, date_column, parse_d
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
-# A loaded machine is no reason to fail.
+# A loaded machine must not make a test fail.
 
 
 def age(value: object, max_age_days: float | None = None) -> float | None:

@@ -82,7 +82,7 @@ def test_all_that_is_shown_of_any_values_is_printable(traits: list[dict[str, obj
 
 
 @given(profiles, st.sampled_from(["\x00", "\u200b", "\u202e", "\x1b", "\ufe0f"]))
-def test_what_nobody_sees_changes_no_cluster_and_no_count_of_words(traits: list[dict[str, object]], char: str) -> None:
+def test_invisible_characters_change_no_cluster_and_no_count(traits: list[dict[str, object]], char: str) -> None:
     clean = [{name: one[name] for name in ("plan", "tags") if isinstance(one.get(name), str)} for one in traits]
     dirty = [
         {name: f"{char}{value}{char}" if name == "plan" else value for name, value in one.items()} for one in clean

@@ -1,4 +1,4 @@
-"""What is refused as a category because it looks like it stands for one person, and what is not."""
+"""Which values are refused as a category because they look like those of one person, and which are not."""
 
 import pytest
 

@@ -15,7 +15,7 @@ from worker.clusters.parsing.value_parsers import (
     read_trait_column,
 )
 
-# A loaded machine is no reason to fail.
+# A loaded machine must not make a test fail.
 
 amounts = partial(number_column, lowest=-1e15, highest=1e15)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -93,7 +93,7 @@ def test_a_finite_number_or_a_plain_decimal_is_a_number(value: object, number: f
         {"value": 1},
     ],
 )
-def test_anything_else_is_no_number_but_a_trait_error(value: object) -> None:
+def test_any_other_value_of_a_number_is_a_trait_error(value: object) -> None:
     assert parse_number(value, -1e15, 1e15) is None
     column = amounts([1, value, 2.5])
     assert (column.values, list(column.wrong), column.gaps) == ([1, None, 2.5], [1], True)
@@ -107,7 +107,7 @@ def test_null_and_the_empty_string_are_missing_and_no_error(value: object) -> No
 
 
 @pytest.mark.parametrize("place", range(3))
-def test_not_a_number_is_found_wherever_it_stands_in_a_clean_column(place: int) -> None:
+def test_not_a_number_is_found_at_any_place_of_a_clean_column(place: int) -> None:
     raw: list[object] = [1.0, 2.0, 3]
     raw[place] = nan
     assert list(amounts(raw).wrong) == [place]
@@ -146,7 +146,7 @@ def test_a_blank_category_is_missing_and_no_error(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 1, 2.5, True, nan, [], ["SaaS"], {}, "x" * 81, "\ud800", 10**400])
-def test_anything_else_is_no_category_but_a_trait_error(value: object) -> None:
+def test_any_other_value_of_a_category_is_a_trait_error(value: object) -> None:
     assert parse_category(value) is None
     column = category_column(["pro", value, None, "pro"])
     assert (column.values, list(column.wrong), column.gaps) == (["pro", None, None, "pro"], [1], True)

@@ -38,7 +38,7 @@ ESC, BIDI, ZERO_WIDTH = "\x1b", "\u202e", "\u200b"
         ("e\u0301" * WORD_LENGTH, "é" * WORD_LENGTH),
     ],
 )
-def test_a_word_is_nfc_without_characters_that_nobody_sees(value: str, word: str) -> None:
+def test_a_word_is_nfc_without_invisible_characters(value: str, word: str) -> None:
     assert parse_category(value) == word
     assert category_column([value, "pro"]).values == [word, "pro"]
     assert list_column([[value]]).values == [(word,)]

@@ -16,7 +16,7 @@ from worker.clusters.rules.condition import MAX_DEPTH, Condition
 from worker.clusters.rules.rules import MAX_BYTES, MAX_CLUSTERS, MAX_TRAITS, Rules
 from worker.clusters.rules.trait import Trait
 
-# A loaded machine is no reason to fail.
+# A loaded machine must not make a test fail.
 
 TRAITS: list[dict[str, Any]] = [
     {"name": "spend", "type": "number", "missing": 0},
@@ -168,7 +168,7 @@ def test_profiles_in_no_cluster_are_reported_without_a_catch_all() -> None:
     assert index(rules({"trait": "plan", "eq": "pro"}), plan="free") == -1
 
 
-def test_a_single_cluster_of_everyone_takes_whoever_has_any_trait() -> None:
+def test_a_single_cluster_of_everyone_takes_every_profile_with_a_trait() -> None:
     made = rules(None)
     assert made.compiled.deciding == tuple(trait["name"] for trait in TRAITS)
     assert (index(made), index(made, trial=False)) == (-1, 0)
@@ -242,7 +242,7 @@ def holds(condition: dict[str, Any], profile: dict[str, Any]) -> bool:
 
 
 def contradicts_itself(*conditions: object) -> bool:
-    """Whether a part of a condition is refused because nobody can be so."""
+    """Whether a part of a condition is refused because it never holds."""
     try:
         rules(*conditions)
     except ValidationError as error:
@@ -261,7 +261,7 @@ def test_compiled_conditions_decide_as_they_read(conditions: list[dict[str, Any]
 
 
 @given(st.lists(LEAVES, min_size=1, max_size=4), PROFILES)
-def test_a_condition_that_is_refused_as_nobodys_holds_for_nobody(
+def test_a_condition_refused_as_never_true_holds_for_no_profile(
     leaves: list[dict[str, Any]], profile: dict[str, Any]
 ) -> None:
     if contradicts_itself({"all": leaves}):
@@ -295,7 +295,7 @@ def test_a_condition_that_is_refused_as_nobodys_holds_for_nobody(
         ),
     ],
 )
-def test_what_nobody_can_be_is_refused_where_it_stands(condition: object, place: str, words: str) -> None:
+def test_a_condition_that_never_holds_is_refused_at_its_place(condition: object, place: str, words: str) -> None:
     found = faults(lambda: rules(condition))
     assert list(found) == [f"clusters.0.when{place}"]
     assert words in found[f"clusters.0.when{place}"]
@@ -383,9 +383,7 @@ def test_differences_name_the_parts() -> None:
         ({"trait": "spend", "gt": "5"}, "gt", "valid number"),
     ],
 )
-def test_a_condition_that_makes_no_sense_is_refused_where_it_stands(
-    condition: dict[str, Any], place: str, fragment: str
-) -> None:
+def test_a_senseless_condition_is_refused_at_its_place(condition: dict[str, Any], place: str, fragment: str) -> None:
     found = faults(lambda: rules(condition, None))
     path = f"clusters.0.when.{place}".rstrip(".")
     assert path in found, found
@@ -440,7 +438,7 @@ def test_names_are_unique() -> None:
     assert "choose another name" in found["traits.7.name"]
 
 
-def test_a_cluster_that_nobody_can_be_in_is_refused() -> None:
+def test_a_cluster_that_no_profile_can_be_in_is_refused() -> None:
     pro = {"trait": "plan", "eq": "pro"}
     assert "c0 above takes everyone else" in faults(lambda: rules(None, pro))["clusters.1"]
     assert "c0 above has the same condition" in faults(lambda: rules(pro, pro))["clusters.1"]

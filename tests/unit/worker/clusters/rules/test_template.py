@@ -18,7 +18,7 @@ TRAITS = [
 ]
 
 
-def test_every_placeholder_stands_for_something_and_nothing_else_does() -> None:
+def test_every_placeholder_has_a_value_and_nothing_else_has() -> None:
     document = {"name": "own", "traits": [trait.model_dump() for trait in TRAITS], "clusters": [{"key": "all"}]}
     rules = Rules.model_validate(document)
     values = placeholder_values(summarise(Aggregate(), rules)[0], rules.traits)

@@ -1,4 +1,4 @@
-"""Files of rules: what is in them is what is made of them, and what is wrong is told with line, field and fix."""
+"""Files of rules: they are read as written, and a mistake is reported with line, field and fix."""
 
 from __future__ import annotations
 
@@ -78,7 +78,11 @@ def test_the_recipe_ships() -> None:
         ('name = "mine"', 'name = "My Rules"', ['line 1: name: "My Rules" is not possible. Small letters']),
         ('type = "number"', 'type = "numbr"', ["line 6: trait spend, type: it is one of number, category"]),
         ('type = "number"\n', "", ["line 4: trait spend, type: it is missing. How its values are read"]),
-        ("missing = 0", 'mising = "0"', ["line 7: trait spend, mising: there is no such field; did you mean missing?"]),
+        (
+            "missing = 0",
+            'mising = "0"',
+            ["line 7: trait spend, mising: this field does not exist; did you mean missing?"],
+        ),
         ("missing = 0", 'missing = "0"', ['line 7: trait spend, missing: spend is a number, and "0" is not']),
         ("missing = 0", "missing = []", ["line 7: trait spend, missing: write text in quotes, a finite number"]),
         ("missing = 0", 'keys = "x"', ["line 7: trait spend, keys: write a list in [ ]"]),
@@ -99,7 +103,7 @@ def test_the_recipe_ships() -> None:
         ('name = "staff"', "name = 7", ["line 10: trait 2, name: write text in quotes"]),
         ("gt = 100", 'gt = "100"', ["line 16: cluster big, when.all.gt: write a number"]),
         ("lte = 1e6", "eq = true", ["line 17: cluster big, when.all.eq: spend is a number, and true is not"]),
-        ("lte = 1e6", "ltx = 1e6", ["line 17: cluster big, when.all.ltx: there is no such field; did you mean lt?"]),
+        ("lte = 1e6", "ltx = 1e6", ["line 17: cluster big, when.all.ltx: this field does not exist; did you mean lt?"]),
         (
             'spend", lte',
             'spent", lte',
@@ -110,9 +114,21 @@ def test_the_recipe_ships() -> None:
         ('key = "rest"', 'key = "big"', ["line 22: cluster big, key: there is already a cluster big above"]),
         ('key = "rest"', 'key = "rest"\nwhen = 5', ["line 23: cluster rest, when: write a table"]),
         ('"All the rest"', f'"{"x" * 61}"', ["line 23: cluster rest, label: it should have at most 60 characters."]),
-        ("[[clusters]]", "[[cluster]]", ["line 1: clusters: it is missing.", "line 13: cluster: there is no such"]),
-        ("missing = 0", "default = 0", ["line 7: trait spend, default: there is no such field; did you mean missing?"]),
-        ("missing = 0", "unit = 0", ["line 7: trait spend, unit: there is no such field; there are name, keys, type"]),
+        (
+            "[[clusters]]",
+            "[[cluster]]",
+            ["line 1: clusters: it is missing.", "line 13: cluster: this field does not exist"],
+        ),
+        (
+            "missing = 0",
+            "default = 0",
+            ["line 7: trait spend, default: this field does not exist; did you mean missing?"],
+        ),
+        (
+            "missing = 0",
+            "unit = 0",
+            ["line 7: trait spend, unit: this field does not exist; known are name, keys, type"],
+        ),
         (
             '"number"',
             '"integer"',
@@ -132,7 +148,7 @@ def test_the_recipe_ships() -> None:
         (
             "missing = 0",
             'max_age = "90d"',
-            ["line 7: trait spend, max_age: there is no such field; did you mean max_age"],
+            ["line 7: trait spend, max_age: this field does not exist; did you mean max_age"],
         ),
         (
             "missing = 0",
@@ -140,7 +156,7 @@ def test_the_recipe_ships() -> None:
             ["line 7: trait spend, max_age_days: write a number, without quotes"],
         ),
         ("missing = 0", "max_age_days = 1e9", ["line 7: trait spend, max_age_days: write a number of at most 36,525."]),
-        ("gt = 100", '">=" = 100', ["line 16: cluster big, when.all.>=: there is no such field; did you mean gte?"]),
+        ("gt = 100", '">=" = 100', ["line 16: cluster big, when.all.>=: this field does not exist; did you mean gte?"]),
         ("gt = 100", "gt = 2025-01-01", ["line 16: cluster big, when.all.gt: write an age in days, as a number"]),
         (
             "gt = 100",
@@ -152,7 +168,7 @@ def test_the_recipe_ships() -> None:
             "5",
             ["line 17: cluster big, when.all: this condition can never hold: spend cannot be gt 100"],
         ),
-        ("when.all", "when.and", ["line 15: cluster big, when.and: there is no such field; did you mean all?"]),
+        ("when.all", "when.and", ["line 15: cluster big, when.and: this field does not exist; did you mean all?"]),
         (
             'key = "rest"',
             'key = "rest"\nwhen = {}',
@@ -163,7 +179,7 @@ def test_the_recipe_ships() -> None:
         (
             GOOD[GOOD.index("[[c") :],
             "clusters = 1",
-            ["line 1: clusters: it is missing", "line 13: trait staff, clusters: there is no such field"],
+            ["line 1: clusters: it is missing", "line 13: trait staff, clusters: this field does not exist"],
         ),
         (
             GOOD[GOOD.index("[[t") :],
@@ -378,7 +394,7 @@ key = "c"
         "line 15: cluster A b, when.all.trait: no trait is called nope",
         "line 16: cluster A b, report: no trait is called staf; did you mean staff?",
         "line 19: cluster c, when.any.gt: staff is a boolean",
-        "line 22: cluster d, when.gtt: there is no such field",
+        "line 22: cluster d, when.gtt: this field does not exist",
         "line 24: cluster d, persona.big: write an integer from",
         "line 26: cluster c, key: there is already a cluster c above",
     ]

@@ -51,7 +51,7 @@ def test_of_a_date_its_own_age_counts_and_not_when_it_was_set() -> None:
     assert column.values == [9.0, None, 9.0, None]
 
 
-def test_an_object_that_is_no_wrapped_value_is_a_trait_error() -> None:
+def test_an_object_that_does_not_wrap_a_value_is_a_trait_error() -> None:
     for raw in ({}, {"value": 1}, {"value": 1, "updated": NEW}, wrapped(wrapped(1)), wrapped("n/a")):
         column = read([1, raw], type="number")
         assert (column.values, list(column.wrong)) == ([1, None], [1])

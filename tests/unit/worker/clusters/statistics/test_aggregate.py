@@ -17,7 +17,7 @@ from worker.clusters.statistics.numeric import Moments, NumberAggregate
 from worker.clusters.statistics.quantile_sketch import QuantileSketch
 from worker.clusters.statistics.serialization import NewerVersion
 
-# A loaded machine is no reason to fail.
+# A loaded machine must not make a test fail.
 
 PAGE: list[object] = [
     {"traits": {"ltv": 1200.1, "purchase_count": 8, "churn_risk": 0.05, "industry": "SaaS", "plan": "pro"}},
@@ -190,7 +190,7 @@ MALFORMED = {
     "spread beyond its values": number(2, [1.0], 1e32),
     "sketch without fields": number(1, [1.0], 0.0, {}),
     "buckets without counts": sketch(0, [1, 1], [1]),
-    "buckets that are no integers": sketch(0, [1.0], [1]),
+    "buckets that are not integers": sketch(0, [1.0], [1]),
     "buckets that are below 0": sketch(0, [-1], [1]),
     "buckets that are not in order": sketch(0, [5, 0], [1, 1]),
     "bucket of an infinity": sketch(0, [0x7F80], [1]),

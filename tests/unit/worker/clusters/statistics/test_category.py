@@ -10,7 +10,7 @@ from tests.support.examples import examples
 from worker.clusters.statistics import category
 from worker.clusters.statistics.category import MAX_VALUES, MIN_PROFILES, CategoryAggregate
 
-# A loaded machine is no reason to fail.
+# A loaded machine must not make a test fail.
 
 
 def counted(values: list[str]) -> CategoryAggregate:
@@ -94,7 +94,7 @@ def test_a_value_and_its_digest_are_one_when_they_meet() -> None:
     other.conceal_rare()
     concealed.merge(other)
     concealed.merge(other)
-    assert concealed.disclosable() == {}  # what it is called nobody knows any more
+    assert concealed.disclosable() == {}  # its name is not kept
     concealed.add(["pro"])
     assert concealed.disclosable() == {"pro": 4}
 

@@ -18,7 +18,7 @@ from tests.support.syncs.merging import merge
 from worker.clusters import RECIPE, Aggregate, Rules, fold, summarise
 from worker.clusters.parsing.words import is_placeholder
 
-# A loaded machine is no reason to fail.
+# A loaded machine must not make a test fail.
 
 
 def folded(*traits: object) -> Aggregate:
@@ -98,7 +98,7 @@ def test_entries_that_are_not_objects_count_only_as_profile_errors() -> None:
 
 
 @pytest.mark.parametrize("traits", [[], "ltv", 5, True, [{"ltv": 1}]])
-def test_traits_that_are_no_object_are_a_trait_error_and_an_empty_profile(traits: object) -> None:
+def test_traits_that_are_not_an_object_are_a_trait_error(traits: object) -> None:
     assert folded(traits) == Aggregate(profiles=1, unclassified=1, trait_errors=Counter(traits=1))
 
 

@@ -63,7 +63,7 @@ def test_the_file_says_how_large_the_clusters_would_be() -> None:
     assert '[[traits]] # 100% of the profiles have it\nname = "ltv"' in text
 
 
-def test_clusters_that_nobody_would_be_in_are_left_out() -> None:
+def test_clusters_without_any_profile_are_left_out() -> None:
     rules = suggested(*({"ltv": value} for value in [5] * 60 + [100] * 40))
     assert list(thresholds(rules)) == ["high_ltv"]
 
@@ -114,7 +114,7 @@ def test_names_are_made_of_keys_and_are_unique() -> None:
 
 
 @pytest.mark.parametrize("entries", [[], [{}], ["deleted"], [{"traits": {"email": "a@b.example"}}]])
-def test_where_there_is_nothing_to_use_there_is_no_file(entries: list[object]) -> None:
+def test_without_a_usable_trait_no_file_is_suggested(entries: list[object]) -> None:
     assert suggest(entries, as_of=NOW).text == ""
 
 

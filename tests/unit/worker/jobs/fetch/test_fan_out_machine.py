@@ -1,6 +1,6 @@
 """The life of a fan-out sync against the model: its walk, its batches and their watcher, each call now, twice, or late.
 
-As `test_state_machine`, with what fan-out adds in the place of personas.
+As `test_state_machine`, with what fan-out adds instead of personas.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class FanOutMachine(StoreMachine):
 
     @rule(which=WHICH, slot=st.integers(0, 3), silent=st.booleans(), when=WHEN)
     def revive_batch(self, which: int, slot: int, silent: bool, when: str) -> None:
-        """The watcher looks at a slot, whatever stands there."""
+        """The watchdog looks at a slot, whatever it holds."""
         mine = self.sync(which)
         if silent:
             self.silence()

@@ -69,7 +69,7 @@ class EnsureScenario:
         raise AssertionError("the sync does not end")
 
     async def claim(self, cluster: str, sync_id: str = "elsewhere", **fields: object) -> str:
-        """An open claim of somebody who is gone. Returns its reference."""
+        """Makes an open claim of a process that has ended. Returns its reference."""
         reference = str(cluster_reference(REQUEST, "", cluster))
         key = keys.claim(_account(self.services), reference)
         now = round(await self.services.personas.now() * 1000)

@@ -54,7 +54,7 @@ def test_what_has_not_changed_is_left(complete: bool) -> None:
     assert decided(replace(RECORD, complete=complete), complete=complete) == PersonaAction("leave")
 
 
-def test_a_cluster_of_people_of_whom_nothing_is_known_makes_none() -> None:
+def test_a_cluster_of_profiles_without_traits_makes_no_persona() -> None:
     assert decided(n=101) == decided(None, n=101) == PersonaAction("skip", "no_evidence")
 
 
@@ -66,7 +66,7 @@ def test_a_material_change_is_sent_and_named() -> None:
     assert decided(payload=with_share(0.32), persona_share_points=3) == PersonaAction("leave")
 
 
-def test_a_larger_cluster_of_the_same_kind_is_no_news() -> None:
+def test_a_larger_cluster_of_the_same_kind_changes_nothing() -> None:
     assert decided(n=40) == PersonaAction("leave")
 
 
@@ -75,7 +75,7 @@ def test_another_wording_is_sent() -> None:
     assert decided(replace(RECORD, sent=sent)) == PersonaAction("update", "its name, text or fields are others now")
 
 
-def test_a_persona_of_which_nobody_knows_what_it_says_is_sent_it() -> None:
+def test_a_persona_whose_text_is_unknown_is_updated() -> None:
     assert decided(replace(RECORD, sent=None)) == PersonaAction("update", "what it says is not known")
 
 

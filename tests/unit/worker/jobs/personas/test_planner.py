@@ -128,7 +128,7 @@ async def test_a_recorded_persona_that_was_deleted_would_be_made_anew(fake_pool:
         assert "per_gone" in first.reason
 
 
-async def test_in_the_place_of_a_deleted_one_another_that_is_listed_would_be_updated(fake_pool: StorePool) -> None:
+async def test_instead_of_a_deleted_persona_a_listed_one_would_be_updated(fake_pool: StorePool) -> None:
     async with planning(fake_pool) as preview:
         listed = await preview.make()
         await preview.record("per_gone")

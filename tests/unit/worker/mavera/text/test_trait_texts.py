@@ -43,9 +43,7 @@ def test_a_rank_is_shown_as_a_rank_and_its_spread_in_points() -> None:
 
 
 @pytest.mark.parametrize(("coverage", "mean", "std"), [(2, None, None), (3, "€120", None), (30, "€120", "€30")])
-def test_a_mean_stands_on_three_profiles_and_its_spread_on_thirty(
-    coverage: int, mean: str | None, std: str | None
-) -> None:
+def test_a_mean_needs_three_profiles_and_its_spread_thirty(coverage: int, mean: str | None, std: str | None) -> None:
     found = describe_trait(summary(numbers={"spend": NumberSummary(120.0, coverage, std=30.0)}), MONEY)
     assert (found["spend"], found["spend.std"]) == (mean, std)
 

@@ -1,4 +1,4 @@
-"""Which files may be read: whoever can write to Redis cannot make a worker read any."""
+"""Which files may be read: a writer to Redis cannot make a worker read any file."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_standard_input_is_for_the_process_that_was_given_it_only(home: Path) ->
     os.fstat(0)  # still open
 
 
-def test_what_is_no_file_is_not_opened_and_what_is_missing_is_named(home: Path) -> None:
+def test_only_files_are_opened_and_a_missing_one_is_named(home: Path) -> None:
     os.mkfifo(home / "pipe")
     (home / "circle").symlink_to("circle")
     assert code(folder_opener(home), "pipe") == "file_unreadable"

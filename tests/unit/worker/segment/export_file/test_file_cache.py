@@ -1,4 +1,4 @@
-"""Files that are kept open: a page that nobody waited for is not lost, and nothing is left open."""
+"""Files that are kept open: a page that no job waited for is not lost, and nothing is left open."""
 
 from __future__ import annotations
 

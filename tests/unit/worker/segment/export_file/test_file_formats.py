@@ -359,7 +359,7 @@ def test_a_case_that_is_not_one_profile_a_line_is_refused(case: str, fragment: s
     assert fragment in f"{raised.value} {raised.value.hint}"
 
 
-def test_empty_merged_to_in_every_form_leaves_nobody_out() -> None:
+def test_empty_merged_to_in_every_form_leaves_no_profile_out() -> None:
     assert count(str(CASES / "merged-to-mixed.ndjson")) == (40, 0)
 
 

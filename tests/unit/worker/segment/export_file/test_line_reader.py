@@ -55,7 +55,7 @@ def test_every_line_comes_once_whatever_the_reads(content: bytes, size: int, loo
 
 
 @given(CONTENTS, st.integers(1, 7))
-def test_whoever_goes_on_from_an_offset_sees_the_rest(content: bytes, size: int) -> None:
+def test_reading_on_from_an_offset_yields_the_rest(content: bytes, size: int) -> None:
     seen: list[bytes | None] = []
     for part, offset in read_all(over(content, size)):
         seen += part

@@ -1,4 +1,4 @@
-"""From lines to entries: a bad line is an entry that is no profile, and never more than that."""
+"""From lines to entries: a bad line is an entry without a profile, and never more than that."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROFILE = {"id": "1", "traits": {"ltv": 5}}
     [None, b"{", b'{"id": 1} {"id": 2}', b"[" * 100_000, b"\xff\xfe\x00", b"id,traits", b"nul"],
     ids=["too long", "cut off", "two", "deep", "no text", "CSV", "typo"],
 )
-def test_a_bad_line_is_counted_as_one_that_is_no_profile(line: bytes | None) -> None:
+def test_a_bad_line_is_counted_as_an_entry_without_a_profile(line: bytes | None) -> None:
     aggregate = Aggregate()
     fold(aggregate, read_rows([GOOD, line, GOOD]).entries)
     assert (aggregate.profiles, aggregate.profile_errors) == (2, 1)
@@ -35,7 +35,7 @@ def test_what_only_the_tolerant_parser_takes_is_taken() -> None:
     assert isinstance(entry, dict)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_profile() -> None:
+def test_a_byte_order_mark_is_not_part_of_the_first_profile() -> None:
     assert read_rows([b"\xef\xbb\xbf" + GOOD, GOOD]).entries == [PROFILE, PROFILE]
 
 

@@ -1,4 +1,4 @@
-"""Patience with Redis: what is waited out, for how long, and what is told meanwhile. In time that only sleeps pass."""
+"""Patience with Redis: what is waited out, for how long, and what is logged. Only sleeps make time pass."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_without_end_means_without_end() -> None:
 
 
 @pytest.mark.parametrize("failure", [AWAY, None])
-def test_whoever_waits_already_stops_waiting_in_time(failure: Exception | None) -> None:
+def test_a_command_that_waits_already_stops_in_time(failure: Exception | None) -> None:
     async def body() -> None:
         outage = Outage(math.inf)
         waiting = [asyncio.create_task(outage.wait_out(Redis(failure, for_ever=True).ask)) for _ in range(3)]
@@ -256,7 +256,7 @@ def test_an_attempt_whose_time_is_just_over_is_left_alone() -> None:
 @pytest.mark.parametrize(
     "error", [redis_errors.ResponseError("WRONGTYPE"), ValueError("mine"), asyncio.CancelledError()]
 )
-def test_what_is_no_outage_is_raised_at_once(error: BaseException) -> None:
+def test_an_error_that_is_not_an_outage_is_raised_at_once(error: BaseException) -> None:
     async def body() -> None:
         attempts = []
 
@@ -402,7 +402,7 @@ def test_a_refusal_names_the_setting() -> None:
     run_in_virtual_time(body)
 
 
-# What is told
+# What is logged
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:

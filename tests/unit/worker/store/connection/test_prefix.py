@@ -1,4 +1,4 @@
-"""REDIS_PREFIX: it stands before every key that leaves the process, and nothing else."""
+"""REDIS_PREFIX: it begins every key that leaves the process, and nothing else."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ from worker.store.probe import check_store
         (("PING",), ("PING",)),
     ],
 )
-def test_the_prefix_stands_before_each_key_and_nothing_else(
-    command: tuple[object, ...], expected: tuple[object, ...]
-) -> None:
+def test_the_prefix_begins_each_key_and_nothing_else(command: tuple[object, ...], expected: tuple[object, ...]) -> None:
     assert add_prefix("p:", command) == expected
     assert add_prefix("", command) == command
 

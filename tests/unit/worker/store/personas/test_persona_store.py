@@ -126,7 +126,7 @@ async def test_a_claim_is_released_by_its_holder_only(syncs: Syncs) -> None:
 # Records
 
 
-async def test_a_record_ends_the_claim_and_stands_for_good(syncs: Syncs) -> None:
+async def test_a_record_ends_the_claim_and_stays_for_good(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
     await syncs.personas.claim(lease, "reference", "a")
     await syncs.personas.record("reference", RECORD, CREATED)
@@ -154,7 +154,7 @@ async def test_a_record_of_a_sync_that_is_no_longer_kept_leaves_no_other_trace(s
     assert await syncs.names() == {keys.personas("account")}
 
 
-async def test_a_persona_is_paid_for_once_whoever_records_its_purchase(syncs: Syncs) -> None:
+async def test_a_persona_is_paid_for_once_by_whichever_job_records_it(syncs: Syncs) -> None:
     await syncs.bring(SyncState.FINALIZING)
     await syncs.personas.record("reference", RECORD, CREATED)
     await syncs.personas.record("reference", RECORD, replace(CREATED, ignored=()))

@@ -89,7 +89,7 @@ def assert_kept(moments: list[float], scope: RateScope, late_s: float = 0.0) -> 
 
 
 def allowed(scope: RateScope) -> int:
-    """How many requests are sent in a window at most; 0 if there is no window."""
+    """How many requests are sent in a window at most; 0 without a window."""
     return int(scope.most * (1 - scope.margin))
 
 
@@ -180,7 +180,7 @@ def test_a_slot_that_is_reached_late_is_given_back_and_another_is_taken() -> Non
 
 
 @pytest.mark.parametrize("scope", [RateScope("slow", gap_s=1.0), RateScope("slow", 1.0, most=60, window_s=60)])
-def test_a_slot_that_is_always_reached_late_delays_nobody_by_another_gap(scope: RateScope) -> None:
+def test_a_slot_that_is_always_reached_late_delays_no_other_by_a_gap(scope: RateScope) -> None:
     async def body() -> None:
         async def oversleep(seconds: float) -> None:
             await asyncio.sleep(seconds + 2 * LATE_S)
@@ -192,7 +192,7 @@ def test_a_slot_that_is_always_reached_late_delays_nobody_by_another_gap(scope: 
     run_in_virtual_time(body)
 
 
-def test_a_little_lateness_is_no_reason_to_ask_again() -> None:
+def test_a_little_lateness_causes_no_second_reservation() -> None:
     async def body() -> None:
         async def oversleep(seconds: float) -> None:
             await asyncio.sleep(seconds + LATE_S - MICRO)
@@ -412,7 +412,7 @@ def test_a_full_window_is_refused_too() -> None:
 # Penalties
 
 
-def test_after_a_penalty_nobody_sends_before_its_end() -> None:
+def test_after_a_penalty_no_worker_sends_before_its_end() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             callers = [make(pool, FAST) for _ in range(4)]
@@ -647,7 +647,7 @@ def test_a_window_is_as_small_as_the_api_says() -> None:
 @pytest.mark.parametrize(
     "said", [Allowance(), Allowance(50), Allowance(1000), Allowance(None, NEAR_RESET_S), Allowance(50, NEAR_RESET_S)]
 )
-def test_what_is_no_news_changes_nothing_and_costs_nothing(said: Allowance) -> None:
+def test_an_unchanged_limit_changes_nothing_and_costs_nothing(said: Allowance) -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             connection = Connection(pool)
@@ -681,7 +681,7 @@ def test_a_limit_that_is_used_up_holds_everyone_back_until_its_reset() -> None:
             moments = await call(other, 3)
             assert moments[0] - heard_at >= 30 - MICRO
             await waiting
-            assert await gap_now_s(pool, FAST) == spaced(FAST, 0.04)  # nobody was refused
+            assert await gap_now_s(pool, FAST) == spaced(FAST, 0.04)  # no request was refused
 
     run_in_virtual_time(body)
 
@@ -730,7 +730,7 @@ def test_the_slot_of_a_slow_answer_is_not_used_unless_all_answers_are_slow(delay
 
 @pytest.mark.parametrize("scope", [FAST, MINUTE], ids=lambda scope: scope.name)
 @pytest.mark.parametrize("step_s", [-3600, -60, 3600])
-def test_a_step_of_the_clock_of_redis_keeps_nobody_waiting(scope: RateScope, step_s: float) -> None:
+def test_a_step_of_the_clock_of_redis_keeps_no_worker_waiting(scope: RateScope, step_s: float) -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, scope)
@@ -756,7 +756,7 @@ def test_a_limit_that_an_earlier_version_left_is_read() -> None:
     run_in_virtual_time(body)
 
 
-def test_a_limit_that_nobody_uses_any_more_leaves_redis() -> None:
+def test_an_unused_limit_leaves_redis() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, MINUTE)

@@ -46,7 +46,7 @@ def test_a_limit_of_a_thousand_a_second_is_used_up_and_never_overrun() -> None:
 
 
 def test_less_of_a_margin_would_not_do() -> None:
-    """The server can tell: it does refuse whoever uses all of its limit."""
+    """The server can tell: it does refuse a client that uses all of its limit."""
     assert outcome_of(Load(102, 100, jitter_s=0.03), 4).refused > 0
 
 

@@ -1,4 +1,4 @@
-"""What holds for every script: it happens as a whole or not at all, and survives whatever stands in its keys."""
+"""What holds for every script: it happens as a whole or not at all, and survives whatever its keys hold."""
 
 from __future__ import annotations
 
@@ -324,7 +324,7 @@ def test_every_script_is_tried_here() -> None:
 async def test_a_key_of_another_type_stops_a_script_before_it_writes(
     pool: StorePool, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(typed_script, "REPAIR_PAUSES_S", (0.001, 0.001, 0.001))  # nobody mends it
+    monkeypatch.setattr(typed_script, "REPAIR_PAUSES_S", (0.001, 0.001, 0.001))  # nothing repairs it
     for key in SCRIPTS[name].keys:
         await pool.flushall()
         syncs = Syncs(pool)

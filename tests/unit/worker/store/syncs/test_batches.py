@@ -1,4 +1,4 @@
-"""Batches in Redis: each is read by whoever takes it, and counts once, whatever becomes of its jobs and its sync."""
+"""Batches in Redis: each counts once, whichever worker takes it and whatever becomes of its jobs and its sync."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ async def test_statistics_of_a_lost_past_are_not_written_over_those_of_now(fan_o
 # What follows
 
 
-async def test_a_fetch_job_that_finds_no_room_leaves_and_waits_in_nobodys_slot(fan_out: FanOut) -> None:
+async def test_a_fetch_job_that_finds_no_room_leaves_its_slot(fan_out: FanOut) -> None:
     await fan_out.start(SLOTS, leave=True)
     sync = await fan_out.get()
     assert (sync.state, sync.epoch) == (SyncState.FETCHING, 2)
@@ -409,7 +409,7 @@ async def test_a_batch_whose_job_is_lost_gets_its_next_try(
     assert (sync.pages, sync.epoch, sync.revivals) == (PAGES, 1, 0)
 
 
-async def test_a_batch_that_stands_in_the_queue_is_waited_for(fan_out: FanOut) -> None:
+async def test_a_batch_that_is_in_the_queue_is_waited_for(fan_out: FanOut) -> None:
     await fan_out.start(1)
     key = await fan_out.key(1)
     await fan_out.silence()

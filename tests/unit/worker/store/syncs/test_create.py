@@ -19,7 +19,7 @@ def syncs(pool: StorePool) -> Syncs:
     return Syncs(pool)
 
 
-async def test_a_new_sync_stands_there_with_its_job_in_one_move(syncs: Syncs) -> None:
+async def test_a_new_sync_and_its_job_are_written_in_one_move(syncs: Syncs) -> None:
     job = sync_payload("s1", "walk", 1)
     assert await syncs.client.create("s1", REQUEST, job) == "s1"
 

@@ -1,4 +1,4 @@
-"""What is remembered of complete syncs: the last ones, each once, for good, and nothing else that stands there."""
+"""The history of complete syncs: the last ones, each once, for good, and nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def complete(syncs: Syncs, sync_id: str, baseline: Snapshot | None = None)
     return now
 
 
-async def test_a_space_that_nobody_has_read_has_no_history(syncs: Syncs) -> None:
+async def test_a_space_that_was_never_read_has_no_history(syncs: Syncs) -> None:
     assert await syncs.client.history(IDENTITY) == []
 
 
@@ -64,7 +64,7 @@ async def test_a_sync_whose_end_was_cut_short_is_remembered_once(syncs: Syncs) -
     assert await syncs.client.history(IDENTITY) == [now, old]
 
 
-async def test_what_is_no_snapshot_is_passed_over(syncs: Syncs) -> None:
+async def test_an_entry_that_is_not_a_snapshot_is_skipped(syncs: Syncs) -> None:
     await syncs.pool.rpush(keys.history(IDENTITY), "nonsense", "{}")
     now = await complete(syncs, "s1")
     assert await syncs.client.history(IDENTITY) == [now]

@@ -1,4 +1,4 @@
-"""The moves of a job: whoever owns a sync moves it once, and nobody else moves it at all."""
+"""The moves of a job: the owner of a sync moves it once, and no other job moves it at all."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def test_a_move_whose_answer_was_lost_is_made_once(syncs: Syncs, name: str
 
 @pytest.mark.parametrize("name", MOVES)
 @pytest.mark.parametrize("wrong", ["epoch", "holder", "no holder", "sync"])
-async def test_whoever_does_not_own_the_sync_writes_nothing(syncs: Syncs, name: str, wrong: str) -> None:
+async def test_a_job_that_does_not_own_the_sync_writes_nothing(syncs: Syncs, name: str, wrong: str) -> None:
     lease = await syncs.lease(MOVES[name][0])
     changes: dict[str, object] = {
         "epoch": {"epoch": lease.epoch - 1},

@@ -291,7 +291,7 @@ class StoreMachine(RuleBasedStateMachine):
     )
     @precondition(lambda self: self.views)
     def buy(self, ago: int, what: str, reference: str, right: bool, when: str) -> None:
-        """What belongs to a purchase but the record. right: in the hands of whoever may."""
+        """What belongs to a purchase but the record. right: by the holder of the claim."""
         by = self.model.claims.get(reference, ("nobody", ""))[0] if right else "another"
         known = self.model.personas.get(reference) or PersonaRecord("unknown", "space", "cluster", "sync", n=0)
         calls = {
@@ -312,7 +312,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(ago=AGO, reference=st.sampled_from(["r1", "r2"]), right=st.booleans(), skip=st.booleans(), when=WHEN)
     @precondition(lambda self: self.views)
     def leave(self, ago: int, reference: str, right: bool, skip: bool, when: str) -> None:
-        """A cluster for which nothing is sent. right: with the record as it stands, of which there may be none."""
+        """A cluster for which nothing is sent. right: with the present record, if there is one."""
         lease, known = self.job(ago).lease, self.model.personas.get(reference)
         before = known if right else PersonaRecord("another", "space", "cluster", "sync", n=0)
         after = None if skip else PersonaRecord("per_1", "space", f"cluster {reference}", lease.sync_id, n=self.fresh())
@@ -341,7 +341,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.make(when, Call("revive_sync", (mine.id, mine.state, mine.epoch, following), options))
 
     def silence(self) -> None:
-        """Time passes in which nobody says anything."""
+        """Time passes without a heartbeat."""
         for member in self.model.due:
             self.wait(self.pool.zadd(keys.DUE, {member: 1}))
             self.model.due[member] = True
@@ -349,12 +349,12 @@ class StoreMachine(RuleBasedStateMachine):
         running = [sync for sync in self.model.syncs.values() if sync.runs]
         expected: set[object] = set()
         for one in running:
-            if one.waits(self.model.stands):
+            if one.waits(self.model.is_queued):
                 self.model.due[one.id] = False
             else:
                 expected.add((one.id, one.state, one.epoch))
             for batch in one.batches:
-                if batch.holder == "-" and self.model.stands(batch_payload(batch.key).job_id):
+                if batch.holder == "-" and self.model.is_queued(batch_payload(batch.key).job_id):
                     self.model.due[batch.member] = False
                 else:
                     expected.add(batch.key)

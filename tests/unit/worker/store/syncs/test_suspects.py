@@ -70,7 +70,7 @@ async def test_a_time_of_before_the_clock_was_set_back_is_over(syncs: Syncs) -> 
     assert await take(syncs, "x:walk:1") == ([SUSPECT, OTHER], False)
 
 
-async def test_a_job_lost_once_is_no_suspect(syncs: Syncs) -> None:
+async def test_a_job_lost_once_is_not_a_suspect(syncs: Syncs) -> None:
     await syncs.pool.hset(keys.sync("s1"), "revivals", "1")
     assert await take(syncs, "x:walk:1") == ([SUSPECT, OTHER], False)
 

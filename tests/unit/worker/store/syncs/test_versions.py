@@ -99,14 +99,14 @@ async def test_jobs_of_a_newer_format_stay_in_the_queue_and_are_passed_over(two_
     assert [job.job_id for job in first.jobs] == [b"ours:walk:1"]
     again = await two_syncs.queue.take_jobs(5, 60)
     assert (again.jobs, again.dropped) == ([], [])
-    assert again.next_s is None or again.next_s > 1  # so nobody looks again at once
+    assert again.next_s is None or again.next_s > 1  # so no worker looks again at once
     assert await two_syncs.pool.zscore(keys.QUEUE, "newer:walk:1") is not None
     assert await two_syncs.pool.exists("arq:in-progress:newer:walk:1") == 0
     await two_syncs.pool.hset(keys.sync("newer"), "format", FORMAT)  # as a newer worker sees it
     assert [job.job_id for job in (await two_syncs.queue.take_jobs(5, 60)).jobs] == [b"newer:walk:1"]
 
 
-async def test_many_jobs_of_a_newer_format_keep_nobody_from_the_jobs_behind_them(pool: StorePool) -> None:
+async def test_many_jobs_of_a_newer_format_do_not_block_the_jobs_behind_them(pool: StorePool) -> None:
     syncs = Syncs(pool)
     for number in range(250):
         name = f"newer{number}"

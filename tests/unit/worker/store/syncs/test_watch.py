@@ -22,7 +22,7 @@ def syncs(pool: StorePool) -> Syncs:
 
 
 async def silence(syncs: Syncs, sync_id: str = "s1") -> None:
-    """Its time is over, and nobody has said anything."""
+    """Its time is over, without a heartbeat."""
     await syncs.pool.zadd(DUE, {sync_id: 1})
 
 
@@ -134,7 +134,7 @@ async def test_a_job_that_was_taken_for_lost_can_do_nothing_more(syncs: Syncs, s
 
 
 @pytest.mark.parametrize("delay_s", [0, 60])
-async def test_a_job_that_stands_in_the_queue_is_waited_for(syncs: Syncs, delay_s: float) -> None:
+async def test_a_job_that_is_in_the_queue_is_waited_for(syncs: Syncs, delay_s: float) -> None:
     lease = await syncs.lease(SyncState.FETCHING)
     await syncs.jobs.hand_over(lease, after(lease), "token", delay_s=delay_s)
     assert await revive(syncs) == "early"

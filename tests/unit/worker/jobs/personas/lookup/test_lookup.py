@@ -241,7 +241,7 @@ def test_a_look_up_is_remembered_whole() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "null", "{}", "nonsense", '{"run": 1}'])
-def test_what_is_no_look_up_is_none(text: str) -> None:
+def test_a_malformed_look_up_is_read_as_none(text: str) -> None:
     assert Lookup.decode(text) is None
 
 
