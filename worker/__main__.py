@@ -86,11 +86,14 @@ async def check(settings: Settings) -> int:
     """0 if Redis has seen a sign of life of a worker on this very host, else 1, with a sentence."""
     import socket
 
+    from worker.jobs.space_directory import open_spaces
     from worker.jobs.store_factories import store_pool, worker_registry
     from worker.store.connection.pool import closing
 
+    spaces = open_spaces(settings, needs_secrets=False)
     async with closing(store_pool(settings, max_wait_s=2)) as pool:
-        alive = await worker_registry(pool, settings).living_workers(socket.gethostname())
+        registry = worker_registry(pool, settings, spaces.accounts if spaces else None)
+        alive = await registry.living_workers(socket.gethostname())
     print(f"ready: {', '.join(worker.name for worker in alive)}" if alive else "no worker on this host is ready")
     return 0 if alive else 1
 

@@ -8,10 +8,12 @@ usual environment variables. The API clients interpret the answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from base64 import b64decode
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +26,7 @@ from worker.http.decompression import Gunzip, Inflate
 from worker.http.errors import CHECK_URL, TransportError, connection_error, refused_by_proxy
 from worker.http.guarded_body import GuardedBody
 from worker.models.allowance import Allowance
-from worker.secret_masking import mask_bytes
+from worker.secret_masking import byte_masker, mask_bytes
 
 MAX_REDIRECTS = 3
 _CHUNK = 1 << 16
@@ -69,6 +71,17 @@ def new_session() -> aiohttp.ClientSession:
     )
 
 
+def _credentials(authorization: str) -> Iterator[str]:
+    """Yields the secrets in a header `Authorization`."""
+    scheme, _, value = authorization.partition(" ")
+    yield value
+    if scheme == "Basic":
+        with contextlib.suppress(ValueError):
+            user, _, password = b64decode(value).decode().partition(":")
+            yield user
+            yield password
+
+
 OnAllowance = Callable[[Allowance], None]
 """Called with the API's rate limit when an answer states it."""
 
@@ -103,6 +116,7 @@ class HttpClient:
         self._base = base_url.rstrip("/")
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
         self._limits = limits
+        self._mask_own = byte_masker(_credentials(headers.get("Authorization", "")))
         self._on_allowance = on_allowance
         self._on_answer = on_answer
         self._proxy, self._proxy_problem = _proxy(URL(self._base))
@@ -193,7 +207,9 @@ class HttpClient:
                     if response.status == 407:
                         raise refused_by_proxy(407)
                     if response.status not in {301, 302, 303, 307, 308}:
-                        return Reply(response.status, response.headers, mask_bytes(await self._body(response)))
+                        # An API can only repeat what it was sent; an error may be of another machine on the way.
+                        masked = mask_bytes if response.status >= 400 else self._mask_own
+                        return Reply(response.status, response.headers, masked(await self._body(response)))
                     url = self._redirect(method, url, response.headers.get("Location", ""))
         except aiohttp.ConnectionTimeoutError:
             raise TransportError(f"no connection within {self._limits.connect_s:g} s", maybe_done=False) from None

@@ -99,6 +99,8 @@ class JobQueue:
         self._suspect_after = suspect_after
         self._own_syncs = own_syncs
         self._skips_pipes = skips_pipes
+        self._turns: dict[str, int] = {}
+        """Account → when it last had a turn, as a number that grows."""
 
     @property
     def name(self) -> keys.SortedSetKey:
@@ -114,13 +116,13 @@ class JobQueue:
             most: The most jobs to take.
             in_progress_s: Seconds after which the mark expires.
             running: Ids of the jobs that the worker runs. A worker of several accounts gives the account of each, and
-                takes the next job from the account of which it runs fewest.
+                takes the next job from the account of which it runs fewest; of equals, from the one that waits longest.
         """
         accounts = self._accounts
         if self._account_map is not None:
             await self._assign_jobs(self._account_map)
             jobs_of = Counter(running.values() if isinstance(running, Mapping) else ())
-            accounts = sorted(accounts, key=lambda account: jobs_of[account])
+            accounts = sorted(accounts, key=lambda account: (jobs_of[account], self._turns.get(account, 0)))
         queues = tuple(map(keys.queue, accounts))
         found = await queue_scripts.take_jobs(
             self._pool,
@@ -138,6 +140,8 @@ class JobQueue:
         )
         jobs = [TakenJob(one.job_id, _milliseconds(one.score), one.job, accounts[one.queue - 1]) for one in found.taken]
         dropped = [(one.job_id, one.reason) for one in found.dropped]
+        for job in jobs:
+            self._turns[job.account] = max(self._turns.values(), default=0) + 1
         next_s = None if found.next_ms < 0 else found.next_ms / 1000
         return TakenJobs(jobs, dropped, next_s, found.waits_for_suspect)
 

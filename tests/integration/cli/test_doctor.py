@@ -180,6 +180,44 @@ async def test_a_redis_that_cannot_be_used_fails_with_its_reason(
         assert reason in finding.found
 
 
+async def test_a_spaces_file_is_checked_with_the_token_and_account_of_a_space(
+    settings: Settings, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "spaces.toml"
+    path.write_text(f"""
+[spaces.spa_1]
+token = "sandbox"
+base_url = "{sandbox.segment_url}"
+account = "emea"
+[spaces.empty]
+token = "another-token"
+account = "apac"
+[accounts.emea]
+api_key = "mvra_test_sandbox"
+[accounts.apac]
+api_key = "mvra_test_wrong"
+""")
+    without = settings.model_copy(
+        update={"segment_token": None, "mavera_api_key": None, "segment_space_id": None, "spaces_file": path}
+    )
+    ids = {finding.id: finding for finding in [one async for one in run_checks(without, "spa_1")]}
+    assert [ids[name].verdict for name in ("spaces.file", "settings.required", "segment.access")] == ["ok"] * 3
+    assert ids["mavera.access"].verdict == "ok"
+    other = {finding.id: finding.verdict for finding in [one async for one in run_checks(without, "empty")]}
+    assert (other["segment.access"], other["mavera.access"]) == ("fail", "fail")
+    all_accounts = {finding.id: finding.verdict for finding in [one async for one in run_checks(without, None)]}
+    assert (all_accounts["mavera.access.emea"], all_accounts["mavera.access.apac"]) == ("ok", "fail")
+    assert all_accounts["segment.access"] == "warn"
+
+    path.write_text("[spaces.spa_1]\nrat = 1\n")
+    (problem,) = (await found(without, "spa_1"))["Spaces"]
+    assert (problem.verdict, problem.id) == ("fail", "spaces.problem.1")
+    assert "line 2: spaces.spa_1.rat" in problem.found
+    assert "rate" in problem.advice
+    unknown = (await found(without.model_copy(update={"spaces_file": tmp_path / "gone"}), None))["Spaces"]
+    assert [finding.verdict for finding in unknown] == ["fail"]
+
+
 async def test_a_redis_that_hides_its_setup_is_not_a_failure(session_redis: RedisServer, real_pool: StorePool) -> None:
     await real_pool.execute_command("ACL", "SETUSER", "guest", "on", ">secret", "~*", "+@all", "-info")
     try:

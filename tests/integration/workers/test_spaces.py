@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from producer import SyncClient, SyncRequest, SyncState
+from producer.cli.commands.personas import list_personas
+from producer.cli.terminal import stderr
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
 from tests.support.processes.workers import QUICK, WorkerProcess, environment
 from tests.support.scenarios.checks import leftovers, until
@@ -96,7 +99,7 @@ async def test_two_spaces_of_two_accounts_with_one_worker(
     real_pool: StorePool,
     start_worker: Start,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with deployment(tmp_path, real_pool) as here:
         here.write("one")
@@ -164,6 +167,10 @@ async def test_two_spaces_of_two_accounts_with_one_worker(
             assert ticked.owner == "test.two"
             assert len(await client.persona_records("two")) == 3
             assert [len(sandbox.posts) for sandbox in here.sandboxes.values()] == [3, 3]
+
+            with_redis = load_settings(**quick, spaces_file=here.path, redis_url=session_redis.url)
+            await list_personas(with_redis, stderr(), None, json=True)
+            assert {row["space_id"] for row in json.loads(capsys.readouterr().out)} == {*SECRETS}
 
             # A malformed version changes nothing.
             here.path.write_text("[spaces.one\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from base64 import b64encode
 
@@ -117,7 +118,19 @@ async def test_a_token_that_an_api_repeats_is_in_no_error(raw: bytes) -> None:
 async def test_a_token_in_a_good_answer_is_not_kept_either() -> None:
     body = orjson.dumps({"id": "per_1", "name": f"Made by {KEY}"})
     async with serving(answer(200, body)) as web, new_session() as session:
-        http = HttpClient(session, web.url, {}, HttpLimits(30, 30, 1 << 20))
+        http = HttpClient(session, web.url, {"Authorization": f"Bearer {KEY}"}, HttpLimits(30, 30, 1 << 20))
         persona = await MaveraClient(http).get("per_1")
     assert persona
     assert persona.name == f"Made by {secret_masking.MASK}"
+
+
+def test_each_of_thousands_of_secrets_is_masked() -> None:
+    kept = [
+        f"{first}{second}-token-{number}" for number, (first, second) in enumerate(itertools.product("ab+/é", "ab.*"))
+    ]
+    for secret in [*kept, "aa-token-0-longer"]:
+        secret_masking.keep_secret(secret)
+    text = " ".join([*kept, "aa-token-0-longer", "aa-token-x"])
+    expected = " ".join([secret_masking.MASK] * (len(kept) + 1) + ["aa-token-x"])
+    assert secret_masking.mask(text) == expected
+    assert secret_masking.mask_bytes(text.encode()) == expected.encode()
