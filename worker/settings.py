@@ -332,7 +332,7 @@ def load_client_config() -> ClientConfig:
         ConfigurationError: Variables of these are malformed.
     """
     variables = read_variables(os.environ, ClientConfig.model_fields, secret_settings())
-    if "mavera_api_key" not in variables.values:
+    if not {"mavera_api_key", "spaces_file"} & variables.values.keys():
         variables.values.pop("mavera_base_url", None)  # it tells accounts apart, and there is none
     config, problems = _validated(ClientConfig, variables, {})
     _refuse(problems)

@@ -29,7 +29,8 @@ FORMAT = "segment-personas-state"
 VERSION = 1
 """Version of the file. A version that earlier ones cannot read writes a higher number."""
 
-Account = Annotated[str, StringConstraints(pattern=r"^(live|test)-[0-9a-f]{12}$")]
+Account = Annotated[str, StringConstraints(pattern=r"^(live|test)(-[0-9a-f]{12}|\.[a-z0-9][a-z0-9_-]{0,39})$")]
+"""As `account_name` and `file_account_name` make it."""
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
 Identity = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
 Digits = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,16}$")]

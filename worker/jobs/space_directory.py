@@ -133,12 +133,14 @@ class SpaceDirectory(Generic[Config]):
         name = version.file.account_of(space_id)
         account = version.accounts.get(name)
         if account is None or (owner and owner != account.base_name):
-            missing = f"the account {name}" if account is None else f"its account {owner}"
-            raise ResumableStop(
-                "account_not_configured",
-                f"SPACES_FILE has no key for the space {space_id}: {missing} is not there",
-                hint="Add the account and its key to SPACES_FILE, then resume the sync.",
-            )
+            if account is not None:
+                problem = f"the sync of {space_id} belongs to the account {owner}, which has left SPACES_FILE"
+            elif name == DEFAULT:
+                problem = f"neither SPACES_FILE nor MAVERA_API_KEY has a Mavera account for the space {space_id}"
+            else:
+                problem = f"SPACES_FILE has no account {name}, which gets the personas of the space {space_id}"
+            hint = "Add the account and its key to SPACES_FILE, then resume the sync."
+            raise ResumableStop("account_not_configured", problem, hint=hint)
         return account
 
     def _naming(self, account: _Account, owner: str) -> NamedAccount | None:

@@ -22,6 +22,7 @@ from pydantic import SecretStr, ValidationError
 
 from worker.clusters.rules.toml_tokens import find_limit_violation, line_numbers, line_of, tokenize
 from worker.secret_masking import keep_secret
+from worker.setting_types import is_unprotected
 from worker.spaces.entries import DEFAULT, SECRETS, AccountEntry, SpaceEntry, SpacesDocument
 from worker.spaces.problems import (
     MalformedSpaces,
@@ -70,6 +71,24 @@ class SpacesFile:
     spaces: Mapping[str, SpaceEntry]
     accounts: Mapping[str, AccountEntry]
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """How many spaces and accounts it has."""
+        return ", ".join(
+            f"{len(tables)} {noun}{'' if len(tables) == 1 else 's'}"
+            for noun, tables in (("space", self.spaces), ("account", self.accounts))
+        )
+
+    @property
+    def unprotected_warning(self) -> str:
+        """What to say of base URLs that send a secret to another machine without TLS; empty if none does."""
+        entries: dict[str, SpaceEntry | AccountEntry] = {"default": self.default}
+        entries |= {f"spaces.{name}": entry for name, entry in self.spaces.items()}
+        entries |= {f"accounts.{name}": entry for name, entry in self.accounts.items()}
+        names = [f"{name}.base_url" for name, one in entries.items() if one.base_url and is_unprotected(one.base_url)]
+        sentence = "http:// to another machine sends the secret unencrypted; use https://"
+        return f"{', '.join(names)}: {sentence}" if names else ""
 
     def account_of(self, space_id: str) -> str:
         """Returns the name of the account of a space."""

@@ -82,14 +82,14 @@ class WatchedSpacesFile:
         else:
             self.problem = ""
             self.version += 1
-            log.info("read %s: %d spaces, %d accounts", self.path, len(self._file.spaces), len(self._file.accounts))
+            log.info("read %s: %s", self.path, self._file.summary)
 
     def _read(self) -> SpacesFile:
         """Raises MalformedSpaces. Notes what each file was before it is read, so that no later change is missed."""
         before = {path: _identity_of(path) for path in self._seen}
         self._seen = {}
         try:
-            return read_spaces(
+            found = read_spaces(
                 self.path,
                 self._fallbacks,
                 needs_secrets=self.needs_secrets,
@@ -98,6 +98,9 @@ class WatchedSpacesFile:
         except MalformedSpaces:
             self._seen = before | self._seen  # the version in use is of these files
             raise
+        if self.needs_secrets and found.unprotected_warning:
+            log.warning("%s: %s", self.path, found.unprotected_warning)
+        return found
 
 
 def read_spaces(

@@ -43,8 +43,9 @@ def check_spaces_file(settings: Settings, space_id: str | None) -> FoundSpaces:
         return FoundSpaces([], settings)
     try:
         found = read_spaces(path, fallbacks_of(settings))
-        text = f"{path} is valid: {len(found.spaces)} spaces, {len(found.accounts)} accounts"
-        findings = [Finding("ok", WHAT, text, id="spaces.file")]
+        findings = [Finding("ok", WHAT, f"{path} is valid: {found.summary}", id="spaces.file")]
+        if found.unprotected_warning:
+            findings.append(Finding("warn", WHAT, found.unprotected_warning, id="spaces.tls"))
     except MalformedSpaces as error:
         findings = [
             Finding("fail", WHAT, f"{path}, {replace(problem, fix='')}", problem.fix, id=f"spaces.problem.{number}")

@@ -31,10 +31,14 @@ def check(file: str | None, *, json: bool) -> int:
     except MalformedSpaces as error:
         _show_problems(path, error.problems, json=json)
         return 2
+    warnings = [found.unprotected_warning] if found.unprotected_warning else []
     if json:
-        out.write_json({"ok": True, "spaces": [*found.spaces], "accounts": [*found.accounts]})
+        accounts = [*found.accounts]
+        out.write_json({"ok": True, "spaces": [*found.spaces], "accounts": accounts, "warnings": warnings})
     else:
-        out.print_text(f"{path} is valid: {len(found.spaces)} spaces, {len(found.accounts)} accounts.")
+        for warning in warnings:
+            stderr().print_text(f"{path}: {warning}", "yellow")
+        out.print_text(f"{path} is valid: {found.summary}.")
     return 0
 
 
@@ -78,6 +82,8 @@ def _document(spaces: SpaceDirectory[Settings]) -> dict[str, list[dict[str, Any]
     accounts = []
     for name in spaces.account_names():
         settings = spaces.settings_of_account(name)
+        if name not in file.accounts and settings.mavera_api_key is None:
+            continue  # the account default of a process without MAVERA_API_KEY
         accounts.append(
             {
                 "account": name,

@@ -45,7 +45,11 @@ def run(*arguments: str) -> tuple[int, str]:
 
 def test_a_good_file_is_valid_and_listed_without_secrets(path: Path) -> None:
     assert run("check")[0] == 0
-    assert json.loads(run("check", str(path), "--json")[1]) == {"ok": True, "spaces": ["a"], "accounts": ["emea"]}
+    expected = {"ok": True, "spaces": ["a"], "accounts": ["emea"], "warnings": []}
+    assert json.loads(run("check", str(path), "--json")[1]) == expected
+    path.write_text(FILE.replace("rate = 120", 'base_url = "http://mavera.example"'))
+    assert "accounts.emea.base_url: http://" in run("check")[1]
+    path.write_text(FILE)
     code, out = run("list", "--json")
     found = json.loads(out)
     assert code == 0

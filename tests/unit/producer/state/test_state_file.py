@@ -13,7 +13,7 @@ from producer.state.state_file import VERSION, StateFileUnusable, decode_state, 
 from worker.store import PersonaRecord
 from worker.store.transfer.state_copy import StateCopy
 
-ACCOUNTS = st.sampled_from(["live-0123456789ab", "test-ba9876543210"])
+ACCOUNTS = st.sampled_from(["live-0123456789ab", "test-ba9876543210", "live.emea"])
 PLACES = st.tuples(ACCOUNTS, st.text("abcdef -.#:", min_size=1, max_size=20))
 RECORDS = st.builds(
     lambda persona, space, cluster, n: PersonaRecord(persona, space, cluster, "syn_1", n).encode().decode(),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from aiohttp import ClientSession
 
 from tests.support.syncs.syncs import REQUEST, Syncs
 from worker.errors import ResumableStop
 from worker.jobs.job_payloads import sync_payload
+from worker.jobs.services import WorkerServices
 from worker.jobs.space_directory import SpaceDirectory, open_spaces
 from worker.jobs.store_factories import mavera_account, persona_store
-from worker.settings import Settings, load_settings
+from worker.models.request import SyncRequest
+from worker.settings import Settings, load_client_config, load_settings
 from worker.store import JobQueue, PersonaRecord, StorePool, keys
 from worker.store.personas.account_name import account_name
 
@@ -147,3 +150,37 @@ async def test_a_worker_of_several_accounts_gives_each_its_turn(tmp_path: Path, 
     owners = [(await syncs.get(f"s{number}")).owner for number in range(5)]
     assert owners == ["live.emea"] * 3 + ["live.apac", ""]
     assert await fake_pool.zcard(keys.QUEUE) == 0
+
+
+async def test_each_space_has_its_services_and_each_account_one_limiter(tmp_path: Path, fake_pool: StorePool) -> None:
+    spaces = directory(tmp_path, FILE + '[spaces.c]\ntoken = "token-of-c"\naccount = "emea"\n', segment_rate=7)
+    services = WorkerServices(load_settings(), fake_pool, cast(ClientSession, None), spaces=spaces)
+    a, b, c = (services.for_request(SyncRequest(space_id=name)) for name in "abc")
+    assert a.mavera_limiter is c.mavera_limiter
+    assert a.mavera_limiter is not b.mavera_limiter
+    assert a.segment_limiter("a") is not c.segment_limiter("c")
+    assert services.for_request(SyncRequest(space_id="a")) is a
+    assert a.files is b.files is services.files
+
+    changed = FILE.replace("[default]", '[default]\naccount = "emea"').replace("[spaces.a]", "[spaces.other]")
+    (tmp_path / "spaces.toml").write_text(changed.replace("rate = 120", "rate = 240"))
+    spaces.file._look_at = 0
+    assert services.for_request(SyncRequest(space_id="b")) is not b
+    with pytest.raises(ResumableStop) as caught:
+        services.for_request(SyncRequest(space_id="a"))
+    assert (caught.value.code, "[spaces.a]" in caught.value.hint) == ("space_not_configured", True)
+    again = services.for_request(SyncRequest(space_id="a", file="people.ndjson"))  # a file needs no token
+    assert again.settings.mavera_rate == 240
+    assert again.mavera_limiter is not a.mavera_limiter
+
+
+def test_a_client_of_the_environment_knows_the_accounts_of_its_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "spaces.toml"
+    path.write_text('[accounts.default]\napi_key = "mvra_live_x"')
+    monkeypatch.setenv("MAVERA_BASE_URL", URL)
+    monkeypatch.setenv("SPACES_FILE", str(path))
+    spaces = open_spaces(load_client_config(), needs_secrets=False)
+    assert spaces
+    assert spaces.account_of("a") == account_name(URL, "mvra_live_x")
