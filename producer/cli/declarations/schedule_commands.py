@@ -9,24 +9,13 @@ import typer
 
 from producer.cli.declarations.options import (
     WHAT,
-    AllowPartial,
-    Clusters,
-    Collection,
-    Dialect,
-    FromFile,
     Json,
-    MaxCredits,
-    MaxProfiles,
-    MinClusterSize,
-    Mode,
-    Sample,
     SpaceId,
-    Strategy,
-    TraitClass,
     exit_with,
     flag,
     option,
 )
+from producer.cli.declarations.shared_options import request_options, takes
 from producer.cli.declarations.usage_errors import alert_after_of, share_of
 from producer.cli.exit_codes import EXIT_CODES
 from producer.cli.identifiers import check_schedule_id
@@ -44,6 +33,7 @@ ScheduleId = Annotated[
 
 
 @app.command("add", epilog=EXIT_CODES)
+@takes(request_options)
 def schedule_add(
     space_id: SpaceId,
     cron: Annotated[
@@ -71,19 +61,9 @@ def schedule_add(
         ),
     ] = None,
     preview: Annotated[bool, flag("--preview", panel=WHAT, help="Only plan the personas; `apply` makes them.")] = False,
-    clusters: Clusters = None,
-    collection: Collection = "users",
-    min_cluster_size: MinClusterSize = 3,
-    from_file: FromFile = None,
-    sample: Sample = None,
-    max_profiles: MaxProfiles = None,
-    dialect: Dialect = None,
-    strategy: Strategy = "auto",
-    trait_class: TraitClass = None,
-    max_credits: MaxCredits = None,
-    allow_partial: AllowPartial = False,
-    mode: Mode = "upsert",
+    *,
     json: Json = False,
+    **shared: Any,
 ) -> None:
     """Sync a space at set times. Adding the same space and times again changes the other options.
 
@@ -92,19 +72,17 @@ def schedule_add(
       segment-personas schedule add spa_1 "0 3 * * *" --timezone Europe/Vienna --max-credits 1200
       segment-personas schedule add spa_1 "0 6 * * MON" --preview
     """
-    given: dict[str, Any] = dict(locals())
     from producer.cli.commands import schedules
     from producer.cli.run_command import run_command
     from producer.cli.sync_options import SyncOptions
 
-    for name in ("space_id", "cron", "timezone", "missed", "alert_after", "json"):
-        del given[name]
     options = SyncOptions(
         space_ids=(space_id,),
-        from_files=tuple(given.pop("from_file") or ()),
-        sample=share_of(given.pop("sample")),
+        preview=preview,
+        from_files=tuple(shared.pop("from_file") or ()),
+        sample=share_of(shared.pop("sample")),
         arguments=tuple(sys.argv[1:]),
-        **given,
+        **shared,
     )
     times = schedules.Times(cron, timezone, missed, alert_after_of(alert_after))
     exit_with(run_command(lambda settings, err: schedules.add_schedule(settings, err, options, times, json=json)))

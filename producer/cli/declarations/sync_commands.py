@@ -5,7 +5,6 @@ What a command needs is imported when it runs, so that `--help` answers at once.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, NoReturn
 
@@ -20,36 +19,23 @@ from producer.cli.declarations.options import (
     RUN,
     SOURCE,
     Accept,
-    AllowPartial,
-    Clusters,
     Collection,
     Details,
-    Dialect,
-    Embedded,
     ExitCode,
-    Force,
-    FromFile,
-    IdempotencyKey,
     Json,
     MaxCredits,
-    MaxProfiles,
-    MinClusterSize,
-    Mode,
     NoWait,
     RulesName,
-    Sample,
-    Sandbox,
     SpaceId,
     SpaceIds,
-    Strategy,
     SyncId,
     Timeout,
-    TraitClass,
     Yes,
     exit_with,
     flag,
     option,
 )
+from producer.cli.declarations.shared_options import request_options, run_options, takes
 from producer.cli.declarations.usage_errors import seconds_of, share_of
 from producer.cli.exit_codes import EXIT_CODES, PREVIEW_EXIT_CODES
 
@@ -57,31 +43,8 @@ app = typer.Typer()
 
 
 @app.command(rich_help_panel=RUN, epilog=EXIT_CODES)
-def sync(
-    space_ids: SpaceIds = None,
-    clusters: Clusters = None,
-    collection: Collection = "users",
-    min_cluster_size: MinClusterSize = 3,
-    force: Force = False,
-    idempotency_key: IdempotencyKey = None,
-    from_file: FromFile = None,
-    sample: Sample = None,
-    max_profiles: MaxProfiles = None,
-    dialect: Dialect = None,
-    strategy: Strategy = "auto",
-    trait_class: TraitClass = None,
-    embedded: Embedded = False,
-    sandbox: Sandbox = False,
-    yes: Yes = False,
-    max_credits: MaxCredits = None,
-    accept: Accept = False,
-    allow_partial: AllowPartial = False,
-    mode: Mode = "upsert",
-    json: Json = False,
-    details: Details = False,
-    no_wait: NoWait = False,
-    timeout: Timeout = None,
-) -> None:
+@takes(request_options, run_options)
+def sync(space_ids: SpaceIds = None, *, yes: Yes = False, accept: Accept = False, **shared: Any) -> None:
     """Read every profile of a space, and create or update one persona per cluster.
 
     \b
@@ -91,10 +54,12 @@ def sync(
       segment-personas sync spa_1 --json --timeout 2h   nightly, by a scheduler
       segment-personas sync spa_1 --from-file users.ndjson.gz
     """
-    _start(dict(locals()), preview=False)
+    _start(shared, space_ids, preview=False, yes=yes, accept=accept)
 
 
-def _preview(**given: Any) -> None:
+@app.command(rich_help_panel=RUN, epilog=PREVIEW_EXIT_CODES)
+@takes(request_options, run_options)
+def preview(space_ids: SpaceIds = None, *, exit_code: ExitCode = False, **shared: Any) -> None:
     """Read the space and show the plan. Changes nothing.
 
     \b
@@ -102,35 +67,23 @@ def _preview(**given: Any) -> None:
       segment-personas preview spa_1 --max-profiles 1000
       segment-personas preview spa_1 --exit-code   5 if personas would change
     """
-    _start(given, preview=True)
+    _start(shared, space_ids, preview=True, exit_code=exit_code)
 
 
-def _signature_of_preview() -> inspect.Signature:
-    """The options of `sync` without those that only a purchase needs, and with `--exit-code`."""
-    parameters = inspect.signature(sync, eval_str=True).parameters
-    kept = [parameter for name, parameter in parameters.items() if name not in {"yes", "accept"}]
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return inspect.Signature([*kept, inspect.Parameter("exit_code", kind, default=False, annotation=ExitCode)])
-
-
-_preview.__signature__ = _signature_of_preview()  # type: ignore[attr-defined]
-app.command("preview", rich_help_panel=RUN, epilog=PREVIEW_EXIT_CODES)(_preview)
-
-
-def _start(given: dict[str, Any], *, preview: bool) -> NoReturn:
+def _start(shared: dict[str, Any], space_ids: list[str] | None, **own: Any) -> NoReturn:
     from producer.cli.commands import syncs
     from producer.cli.run_command import run_command
     from producer.cli.sync_options import SyncOptions
 
     options = SyncOptions(
-        space_ids=tuple(given.pop("space_ids") or ()),
-        from_files=tuple(given.pop("from_file") or ()),
-        preview=preview,
-        wait=not given.pop("no_wait"),
-        timeout_s=seconds_of(given.pop("timeout")),
-        sample=share_of(given.pop("sample")),
+        space_ids=tuple(space_ids or ()),
+        from_files=tuple(shared.pop("from_file") or ()),
+        wait=not shared.pop("no_wait"),
+        timeout_s=seconds_of(shared.pop("timeout")),
+        sample=share_of(shared.pop("sample")),
         arguments=tuple(typed_arguments()),
-        **given,
+        **shared,
+        **own,
     )
     exit_with(run_command(lambda settings, err: syncs.run_sync(settings, err, options), uses_sandbox=options.sandbox))
 
