@@ -26,7 +26,8 @@ from worker.store import (
 )
 
 if TYPE_CHECKING:
-    from tests.support.syncs.model import Model, ModelSync
+    from tests.support.syncs.model import Model
+    from tests.support.syncs.model_sync import ModelSync
 
 
 @dataclass
