@@ -6,8 +6,10 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /src
 RUN python -m venv --without-pip /opt/segment-personas
 
-COPY requirements.lock ./
-RUN pip --python /opt/segment-personas/bin/python install --only-binary :all: --no-deps --require-hashes --requirement requirements.lock
+# `--build-arg EXTRAS=otel` adds the packages of the extra `otel`.
+ARG EXTRAS=
+COPY requirements.lock requirements-otel.lock ./
+RUN pip --python /opt/segment-personas/bin/python install --only-binary :all: --no-deps --require-hashes --requirement requirements${EXTRAS:+-$EXTRAS}.lock
 
 COPY pyproject.toml README.md LICENSE ./
 COPY worker worker

@@ -58,11 +58,12 @@ chaos: .venv/.tests-installed ## kill workers, runs, Redis and connections under
 bench: .venv/.bench-installed ## measure speed and memory, and print the table
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-# The tests' lock is resolved first; the other two then take their versions from it.
+# The tests' lock is resolved first; the others then take their versions from it.
 lock: .venv/.created ## resolve the lock files anew (ARGS=--upgrade for newer versions)
 	@$(PIP) install uv==$(UV)
 	@$(LOCK) --group build --group test $(ARGS) --output-file tests/requirements.lock
 	@$(LOCK) --group build --constraint tests/requirements.lock --output-file requirements.lock
+	@$(LOCK) --extra otel --group build --constraint tests/requirements.lock --output-file requirements-otel.lock
 	@$(LOCK) --group bench --constraint tests/requirements.lock $(ARGS) --output-file tests/bench/requirements.lock
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --no-config --system-certs \

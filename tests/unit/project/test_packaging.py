@@ -29,6 +29,7 @@ from worker.settings import Settings, secret_settings
 ROOT = Path(__file__).parents[3]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROGRAM_LOCK = ROOT / "requirements.lock"
+OTEL_LOCK = ROOT / "requirements-otel.lock"
 TESTS_LOCK = ROOT / "tests" / "requirements.lock"
 BENCH_LOCK = ROOT / "tests" / "bench" / "requirements.lock"
 
@@ -66,7 +67,9 @@ def wanted(*groups: str) -> list[Requirement]:
     return [Requirement(name) for name in names]
 
 
-@pytest.mark.parametrize("path", [PROGRAM_LOCK, TESTS_LOCK, BENCH_LOCK], ids=["program", "tests", "bench"])
+@pytest.mark.parametrize(
+    "path", [PROGRAM_LOCK, OTEL_LOCK, TESTS_LOCK, BENCH_LOCK], ids=["program", "otel", "tests", "bench"]
+)
 def test_every_line_of_a_lock_file_is_a_pin_or_one_of_its_hashes(path: Path) -> None:
     requirement = re.compile(r"[a-z0-9-]+==[^ ]+( ; [^\\]+)? \\")
     hashed = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
@@ -90,7 +93,7 @@ def test_a_lock_file_pins_every_dependency_to_a_version_that_pyproject_allows(pa
 
 
 def test_the_tests_run_on_the_very_versions_that_are_shipped() -> None:
-    assert locked(PROGRAM_LOCK).items() <= locked(TESTS_LOCK).items()
+    assert locked(PROGRAM_LOCK).items() < locked(OTEL_LOCK).items() <= locked(TESTS_LOCK).items()
 
 
 def test_what_the_benchmark_adds_leaves_every_version_as_the_tests_have_it() -> None:
@@ -158,7 +161,7 @@ def test_the_wheel_holds_every_file_of_both_packages(tmp_path: Path) -> None:
 
 def test_lock_files_are_installed_without_resolving_versions() -> None:
     recipes = (ROOT / "Makefile").read_text() + (ROOT / "Dockerfile").read_text()
-    installs = re.findall(r"install (.*--requirement \S*requirements\.lock)", recipes)
+    installs = re.findall(r"install (.*--requirement \S*requirements\S*\.lock)", recipes)
     assert len(installs) == 4
     assert all("--no-deps --require-hashes" in options for options in installs)
 
@@ -186,7 +189,8 @@ def test_the_image_installs_only_hashed_wheels_from_the_lock_file() -> None:
     build, final = dockerfile_stages()
     installs = [arguments for name, arguments in build if name == "RUN" and " install " in arguments]
     assert len(installs) == 2
-    assert "--only-binary :all: --no-deps --require-hashes --requirement requirements.lock" in installs[0]
+    assert "--only-binary :all: --no-deps --require-hashes --requirement requirements${EXTRAS:+-$EXTRAS}" in installs[0]
+    assert ("ARG", "EXTRAS=") in build
     assert "--no-deps --no-build-isolation ." in installs[1]
     assert not [arguments for name, arguments in final if "install" in arguments or "apt" in arguments]
 
@@ -223,6 +227,11 @@ def needs(*names: str) -> set[str]:
 )
 def test_a_lock_file_is_complete_since_pip_resolves_nothing(path: Path, groups: list[str]) -> None:
     assert needs(*(str(requirement) for requirement in wanted(*groups))) <= locked(path).keys()
+
+
+def test_the_lock_of_the_extra_is_complete() -> None:
+    extra = PYPROJECT["project"]["optional-dependencies"]["otel"]
+    assert needs(*extra, *map(str, wanted("build"))) <= locked(OTEL_LOCK).keys()
 
 
 def test_the_image_sheds_the_build_backend_and_nothing_that_the_program_needs() -> None:
