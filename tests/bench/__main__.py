@@ -21,7 +21,7 @@ from tests.bench.figures import all_figures
 from tests.bench.plot import svg
 from tests.bench.report import document, facts, markdown, table
 from tests.bench.results import FigureResult, gather
-from tests.bench.stage import settled_redis
+from tests.bench.testbed import settled_redis
 from tests.support.servers.redis_server import RedisServer
 
 RUNS = 5

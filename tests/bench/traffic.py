@@ -15,7 +15,7 @@ from typing import cast
 
 import redis
 
-from tests.bench.stage import WORKER
+from tests.bench.testbed import WORKER
 from tests.support.project.lua_scripts import typed_scripts
 from worker.store import keys
 from worker.store.scripts.typed_script import script_text

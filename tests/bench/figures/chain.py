@@ -6,7 +6,7 @@ from __future__ import annotations
 from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.rivals import loop_process, page_a_job, raw_chain
-from tests.bench.stage import SEGMENT_RATE, Stage
+from tests.bench.testbed import SEGMENT_RATE, Testbed
 from tests.support.servers.redis_server import RedisServer
 from worker.settings import Settings
 
@@ -32,17 +32,17 @@ class Chain:
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Ours and the rivals one after the other, on one sandbox."""
         options = SandboxOptions({}, SpaceSpec(PROFILES, "wide"), latency_s=LATENCY_S)
-        with Stage(redis, options, awake=True) as stage:
-            worker = stage.start_worker(SEGMENT_RATE=SEGMENT_RATE)
-            ours = stage.sync("spa_ours", profiles=PROFILES)
+        with Testbed(redis, options, awake=True) as testbed:
+            worker = testbed.start_worker(SEGMENT_RATE=SEGMENT_RATE)
+            ours = testbed.sync("spa_ours", profiles=PROFILES)
             worker.close()
-            worker = stage.start_worker(SEGMENT_RATE=str(Settings.model_fields["segment_rate"].default))
-            default = stage.sync("spa_default", profiles=PROFILES)
+            worker = testbed.start_worker(SEGMENT_RATE=str(Settings.model_fields["segment_rate"].default))
+            default = testbed.sync("spa_default", profiles=PROFILES)
             worker.close()
-            loop = loop_process.read_space("requests_loop", stage.sandbox.segment_url, "spa_loop")
-            dlt = loop_process.read_space("dlt_client", stage.sandbox.segment_url, "spa_dlt")
-            arq_s = page_a_job.read_space(stage, "spa_arq", ARQ_PAGES)
-            bare_s = PAGES / raw_chain.requests_a_second(stage.sandbox.segment_url, ["spa_bare"])
+            loop = loop_process.read_space("requests_loop", testbed.sandbox.segment_url, "spa_loop")
+            dlt = loop_process.read_space("dlt_client", testbed.sandbox.segment_url, "spa_dlt")
+            arq_s = page_a_job.read_space(testbed, "spa_arq", ARQ_PAGES)
+            bare_s = PAGES / raw_chain.requests_a_second(testbed.sandbox.segment_url, ["spa_bare"])
         return [
             _sample(OURS, ours.to_last_page_s),
             _sample(DEFAULT, default.to_last_page_s),

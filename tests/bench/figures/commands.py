@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
-from tests.bench.stage import OUT_OF_THE_WAY, SEGMENT_RATE, Outcome, Stage
+from tests.bench.testbed import OUT_OF_THE_WAY, SEGMENT_RATE, Outcome, Testbed
 from tests.bench.traffic import Purpose, Traffic, watched
 from tests.support.servers.redis_server import RedisServer
 
@@ -51,12 +51,12 @@ def _watched(redis: RedisServer, pages: int, *, workers: int, strategy: str, rat
     space = SpaceSpec(pages * PAGE_SIZE, "wide")
     spaces = {"spa_warm_up": WARM_UP, "spa_ours": space}
     options = SandboxOptions(spaces, latency_s=PAGE_S, listing_latency_s=LISTING_S)
-    with Stage(redis, options) as stage:
+    with Testbed(redis, options) as testbed:
         for _ in range(workers):
-            stage.start_worker(SEGMENT_RATE=rate)
-        stage.sync("spa_warm_up", profiles=WARM_UP.profiles)
-        with stage.redis.client() as client, watched(client) as traffic:
-            outcome = stage.sync("spa_ours", profiles=space.profiles, strategy=strategy)
+            testbed.start_worker(SEGMENT_RATE=rate)
+        testbed.sync("spa_warm_up", profiles=WARM_UP.profiles)
+        with testbed.redis.client() as client, watched(client) as traffic:
+            outcome = testbed.sync("spa_ours", profiles=space.profiles, strategy=strategy)
     return traffic, outcome
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
-from tests.bench.stage import Stage
+from tests.bench.testbed import Testbed
 from tests.support.servers.redis_server import RedisServer
 
 WORKERS = 2
@@ -30,11 +30,11 @@ class FanOut:
         options = SandboxOptions(
             {"spa_chain": small, "spa_fan_out": large}, latency_s=PAGE_S, listing_latency_s=LISTING_S
         )
-        with Stage(redis, options) as stage:
+        with Testbed(redis, options) as testbed:
             for _ in range(WORKERS):
-                stage.start_worker()
-            chain = stage.sync("spa_chain", profiles=small.profiles, strategy="chain")
-            fan_out = stage.sync("spa_fan_out", profiles=large.profiles, strategy="fan-out")
+                testbed.start_worker()
+            chain = testbed.sync("spa_chain", profiles=small.profiles, strategy="chain")
+            fan_out = testbed.sync("spa_fan_out", profiles=large.profiles, strategy="fan-out")
         chain_s = chain.to_last_page_s / CHAIN_PAGES * PAGES
         return [
             Sample(

@@ -8,7 +8,7 @@ from pathlib import Path
 from producer.sandbox import SandboxOptions
 from tests.bench import profiles_file
 from tests.bench.figure import Goal, Plot, Sample
-from tests.bench.stage import Stage
+from tests.bench.testbed import Testbed
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import Aggregate, fold
 from worker.http.body import parse_json
@@ -29,12 +29,12 @@ class File:
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """A worker that has read a file before, then the lines in this process."""
-        with Stage(redis, SandboxOptions({})) as stage:
-            plain = profiles_file.write(stage.folder / "profiles.ndjson", PROFILES)
-            packed = profiles_file.write(stage.folder / "profiles.ndjson.gz", PROFILES)
-            stage.start_worker(FILES_DIR=str(stage.folder))
-            _profiles_a_second(stage, plain)
-            from_plain, from_packed = _profiles_a_second(stage, plain), _profiles_a_second(stage, packed)
+        with Testbed(redis, SandboxOptions({})) as testbed:
+            plain = profiles_file.write(testbed.folder / "profiles.ndjson", PROFILES)
+            packed = profiles_file.write(testbed.folder / "profiles.ndjson.gz", PROFILES)
+            testbed.start_worker(FILES_DIR=str(testbed.folder))
+            _profiles_a_second(testbed, plain)
+            from_plain, from_packed = _profiles_a_second(testbed, plain), _profiles_a_second(testbed, packed)
             floor = _in_memory(plain)
         return [
             Sample(PLAIN, from_plain, "profiles/s", from_plain / floor, FLOOR),
@@ -43,8 +43,8 @@ class File:
         ]
 
 
-def _profiles_a_second(stage: Stage, path: Path) -> float:
-    return PROFILES / stage.sync("spa_file", profiles=PROFILES, file=path.name).fetching_s
+def _profiles_a_second(testbed: Testbed, path: Path) -> float:
+    return PROFILES / testbed.sync("spa_file", profiles=PROFILES, file=path.name).fetching_s
 
 
 def _in_memory(path: Path) -> float:

@@ -8,7 +8,7 @@ from statistics import median
 from producer.sandbox import Entry, SandboxOptions, SpaceSpec
 from tests.bench.figure import BenchError, Goal, Plot, Sample
 from tests.bench.process import cpu_s
-from tests.bench.stage import Outcome, Stage
+from tests.bench.testbed import Outcome, Testbed
 from tests.support.servers.redis_server import RedisServer
 
 SYNCS = 10
@@ -32,12 +32,12 @@ class Hops:
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """One worker: first idle, then one small sync after the other."""
-        with Stage(redis, SandboxOptions({}, SPACE)) as stage:
-            worker = stage.start_worker()
-            stage.sync("spa_warm_up", profiles=SPACE.profiles)
+        with Testbed(redis, SandboxOptions({}, SPACE)) as testbed:
+            worker = testbed.start_worker()
+            testbed.sync("spa_warm_up", profiles=SPACE.profiles)
             idle = _cpu_share(worker.process.pid)
-            outcomes = [stage.sync(f"spa_{number}", profiles=SPACE.profiles) for number in range(SYNCS)]
-            entries = stage.sandbox.entries()
+            outcomes = [testbed.sync(f"spa_{number}", profiles=SPACE.profiles) for number in range(SYNCS)]
+            entries = testbed.sandbox.entries()
         hops = [_hops(outcome, entries) for outcome in outcomes]
         to_mavera, to_segment, to_post = (1000 * median(column) for column in zip(*hops, strict=True))
         return [

@@ -9,7 +9,7 @@ from statistics import median
 
 from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
-from tests.bench.stage import Stage
+from tests.bench.testbed import Testbed
 from tests.support.servers.redis_server import RedisServer
 
 WORKERS = 2
@@ -44,19 +44,19 @@ class Many:
 def _median_s(redis: RedisServer, huge: str | None) -> float:
     """Seconds. huge: the strategy in which a huge space is read at the same time; None: there is none."""
     options = SandboxOptions({"spa_huge": HUGE, "spa_warm_up": SMALL}, SMALL)
-    with Stage(redis, options) as stage:
+    with Testbed(redis, options) as testbed:
         for _ in range(WORKERS):
-            stage.start_worker()
-        stage.syncs([f"spa_warm_up_{number}" for number in range(10 * WORKERS)], profiles=SMALL.profiles)
+            testbed.start_worker()
+        testbed.syncs([f"spa_warm_up_{number}" for number in range(10 * WORKERS)], profiles=SMALL.profiles)
         names = [f"spa_{number}" for number in range(SMALL_SPACES)]
         if huge is None:
-            return _median(stage, names)
-        with stage.under_way("spa_huge", strategy=huge):
-            return _median(stage, names)
+            return _median(testbed, names)
+        with testbed.under_way("spa_huge", strategy=huge):
+            return _median(testbed, names)
 
 
-def _median(stage: Stage, space_ids: list[str]) -> float:
-    return median(outcome.to_end_s for outcome in stage.syncs(space_ids, profiles=SMALL.profiles))
+def _median(testbed: Testbed, space_ids: list[str]) -> float:
+    return median(outcome.to_end_s for outcome in testbed.syncs(space_ids, profiles=SMALL.profiles))
 
 
 FIGURE = Many()

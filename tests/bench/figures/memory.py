@@ -5,7 +5,7 @@ from __future__ import annotations
 from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.process import peak_memory_mib
-from tests.bench.stage import Stage
+from tests.bench.testbed import Testbed
 from tests.support.servers.redis_server import RedisServer
 
 FEW, MANY = 10_000, 5_000_000
@@ -23,9 +23,9 @@ class Memory:
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Two syncs on one sandbox, each by a worker of its own."""
         spaces = {f"spa_{profiles}": SpaceSpec(profiles, "wide") for profiles in (FEW, MANY)}
-        with Stage(redis, SandboxOptions(spaces)) as stage:
-            few_mib, few_kib = _sync(stage, FEW)
-            many_mib, many_kib = _sync(stage, MANY)
+        with Testbed(redis, SandboxOptions(spaces)) as testbed:
+            few_mib, few_kib = _sync(testbed, FEW)
+            many_mib, many_kib = _sync(testbed, MANY)
         against = f"{FEW:,} profiles"
         return [
             Sample(FEW_PEAK, few_mib, "MiB"),
@@ -35,13 +35,13 @@ class Memory:
         ]
 
 
-def _sync(stage: Stage, profiles: int) -> tuple[float, float]:
+def _sync(testbed: Testbed, profiles: int) -> tuple[float, float]:
     """The worker's peak in MiB and the memory of the sync's keys in KiB, its statistics complete."""
-    worker = stage.start_worker()
-    outcome = stage.sync(f"spa_{profiles}", profiles=profiles)
+    worker = testbed.start_worker()
+    outcome = testbed.sync(f"spa_{profiles}", profiles=profiles)
     peak_mib = peak_memory_mib(worker.process.pid)
     worker.close()
-    with stage.redis.client() as client:
+    with testbed.redis.client() as client:
         keys = list(client.scan_iter(match=f"*{outcome.sync.id}*"))
         used = sum(client.memory_usage(key, samples=0) or 0 for key in keys)
     return peak_mib, used / 1024

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from producer.sandbox import Entry, SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
-from tests.bench.stage import Stage
+from tests.bench.testbed import Testbed
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import RECIPE
 from worker.models.request import SyncRequest
@@ -65,12 +65,12 @@ def _read(redis: RedisServer, workers: int, jitter_s: float) -> list[Entry]:
     profiles = PROFILES // workers
     spaces = {SPACE: SpaceSpec(profiles, "wide")}
     options = SandboxOptions(spaces, segment_limit=LIMIT, latency_s=LATENCY_S, jitter_s=jitter_s)
-    with Stage(redis, options) as stage:
-        url = f"{stage.sandbox.url}/v1"
+    with Testbed(redis, options) as testbed:
+        url = f"{testbed.sandbox.url}/v1"
         for _ in range(workers):
-            stage.start_worker(SEGMENT_RATE=str(LIMIT), SEGMENT_BASE_URL=url, WORKER_SLOTS="1")
-        stage.run([_request(number) for number in range(workers)], profiles=profiles)
-        return stage.sandbox.entries()
+            testbed.start_worker(SEGMENT_RATE=str(LIMIT), SEGMENT_BASE_URL=url, WORKER_SLOTS="1")
+        testbed.run([_request(number) for number in range(workers)], profiles=profiles)
+        return testbed.sandbox.entries()
 
 
 def _request(number: int) -> SyncRequest:

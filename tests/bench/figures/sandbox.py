@@ -8,7 +8,7 @@ from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.figures.throughput import PAGES, PROFILES, WARM_UP
 from tests.bench.process import cpu_s
 from tests.bench.rivals import raw_chain
-from tests.bench.stage import Stage
+from tests.bench.testbed import Testbed
 from tests.support.servers.redis_server import RedisServer
 
 CHAINS = 4
@@ -23,15 +23,15 @@ class SandboxLimit:
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Ours and the bare client, on one sandbox and the same pages."""
         options = SandboxOptions({"spa_warm_up": WARM_UP}, SpaceSpec(PROFILES, "wide"))
-        with Stage(redis, options) as stage:
-            worker = stage.start_worker()
-            stage.sync("spa_warm_up", profiles=WARM_UP.profiles)
-            busy_s = cpu_s(stage.sandbox.pid)
-            seconds = stage.sync("spa_ours", profiles=PROFILES).fetching_s
-            busy_s = cpu_s(stage.sandbox.pid) - busy_s
+        with Testbed(redis, options) as testbed:
+            worker = testbed.start_worker()
+            testbed.sync("spa_warm_up", profiles=WARM_UP.profiles)
+            busy_s = cpu_s(testbed.sandbox.pid)
+            seconds = testbed.sync("spa_ours", profiles=PROFILES).fetching_s
+            busy_s = cpu_s(testbed.sandbox.pid) - busy_s
             worker.close()
-            chain = raw_chain.requests_a_second(stage.sandbox.segment_url, ["spa_raw"])
-            chains = raw_chain.requests_a_second(stage.sandbox.segment_url, [f"spa_raw_{n}" for n in range(CHAINS)])
+            chain = raw_chain.requests_a_second(testbed.sandbox.segment_url, ["spa_raw"])
+            chains = raw_chain.requests_a_second(testbed.sandbox.segment_url, [f"spa_raw_{n}" for n in range(CHAINS)])
         ours = PAGES / seconds
         return [
             Sample("ours, one worker", ours, "pages/s"),

@@ -13,7 +13,7 @@ from producer.sandbox import SandboxOptions, SpaceSpec
 from producer.state.directory import StateDirectory
 from producer.state.server import StateServer, is_running, state_server
 from tests.bench.figure import BenchError, Goal, Plot, Sample
-from tests.bench.stage import OUT_OF_THE_WAY, TOKEN, Stage
+from tests.bench.testbed import OUT_OF_THE_WAY, TOKEN, Testbed
 from tests.support.servers.redis_server import RedisServer
 from worker.settings import Settings
 
@@ -33,12 +33,12 @@ class StartUp:
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Four previews of a small space, two of them beside a server that runs already; and the server alone."""
-        with Stage(redis, SandboxOptions({}, SPACE)) as stage:
-            directory = StateDirectory(stage.folder / "state")
-            env = _environment(stage, directory.path)
-            _first_request_ms(stage, env, "spa_new")  # makes the directory
+        with Testbed(redis, SandboxOptions({}, SPACE)) as testbed:
+            directory = StateDirectory(testbed.folder / "state")
+            env = _environment(testbed, directory.path)
+            _first_request_ms(testbed, env, "spa_new")  # makes the directory
             _wait_stopped(directory)
-            started = _first_request_ms(stage, env, "spa_1")
+            started = _first_request_ms(testbed, env, "spa_1")
             _wait_stopped(directory)
             began_at = time.monotonic()
             with state_server(directory):
@@ -47,7 +47,7 @@ class StartUp:
                 second = StateServer(directory)
                 second.join()
                 joining_ms = 1000 * (time.monotonic() - began_at)
-                joined = _first_request_ms(stage, env, "spa_2")
+                joined = _first_request_ms(testbed, env, "spa_2")
                 second.leave()
         return [
             Sample(STARTED, started, "ms"),
@@ -57,29 +57,29 @@ class StartUp:
         ]
 
 
-def _environment(stage: Stage, home: Path) -> dict[str, str]:
+def _environment(testbed: Testbed, home: Path) -> dict[str, str]:
     ours = {name.upper() for name in Settings.model_fields}
     return {
         **{name: value for name, value in os.environ.items() if name.upper() not in ours},
         "SEGMENT_PERSONAS_ENV_FILE": "",
         "SEGMENT_PERSONAS_HOME": str(home),
         "SEGMENT_TOKEN": TOKEN,
-        "SEGMENT_BASE_URL": stage.sandbox.segment_url,
+        "SEGMENT_BASE_URL": testbed.sandbox.segment_url,
         "MAVERA_API_KEY": "mvra_test_sandbox",
-        "MAVERA_BASE_URL": stage.sandbox.mavera_url,
+        "MAVERA_BASE_URL": testbed.sandbox.mavera_url,
         **OUT_OF_THE_WAY,
     }
 
 
-def _first_request_ms(stage: Stage, env: Mapping[str, str], space_id: str) -> float:
+def _first_request_ms(testbed: Testbed, env: Mapping[str, str], space_id: str) -> float:
     """Milliseconds from the start of a preview to its first request at either API."""
-    before = len(stage.sandbox.entries())
+    before = len(testbed.sandbox.entries())
     began_at = time.monotonic()
     command = [sys.executable, "-m", "producer", "preview", space_id, "--json"]
     done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchError(f"a preview has failed: {done.stderr}")
-    return 1000 * (min(entry.at for entry in stage.sandbox.entries()[before:]) - began_at)
+    return 1000 * (min(entry.at for entry in testbed.sandbox.entries()[before:]) - began_at)
 
 
 def _wait_stopped(directory: StateDirectory) -> None:

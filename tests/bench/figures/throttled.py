@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.figures.rate import LATENCY_S, per_second
-from tests.bench.stage import Stage
+from tests.bench.testbed import Testbed
 from tests.support.servers.redis_server import RedisServer
 
 RATE = 50
@@ -37,11 +37,11 @@ class Throttled:
     def measure(self, redis: RedisServer) -> list[Sample]:
         """One sync of one worker, throttled from before its begin to its end."""
         options = SandboxOptions({SPACE: SpaceSpec(PROFILES, "wide")}, segment_limit=RATE, latency_s=LATENCY_S)
-        with Stage(redis, options) as stage:
-            worker = stage.start_worker(SEGMENT_RATE=str(RATE), SEGMENT_BASE_URL=f"{stage.sandbox.url}/v1")
+        with Testbed(redis, options) as testbed:
+            worker = testbed.start_worker(SEGMENT_RATE=str(RATE), SEGMENT_BASE_URL=f"{testbed.sandbox.url}/v1")
             with throttled(worker.process.pid):
-                stage.sync(SPACE, profiles=PROFILES, dialect="profile-api")
-            entries = stage.sandbox.entries()
+                testbed.sync(SPACE, profiles=PROFILES, dialect="profile-api")
+            entries = testbed.sandbox.entries()
         refused = sum(entry.status == 429 for entry in entries) / len(entries)
         return [
             Sample(USED, per_second(entries) / RATE, "of the limit"),

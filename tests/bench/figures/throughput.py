@@ -5,7 +5,7 @@ from __future__ import annotations
 from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import BenchError, Goal, Plot, Sample
 from tests.bench.rivals import loop_process
-from tests.bench.stage import Stage
+from tests.bench.testbed import Testbed
 from tests.support.servers.redis_server import RedisServer
 
 PAGES, PAGE_SIZE = 1000, 200
@@ -30,13 +30,13 @@ class Throughput:
     def measure(self, redis: RedisServer) -> list[Sample]:
         """Ours on a worker that has worked before, then the loops, on one sandbox."""
         options = SandboxOptions({"spa_warm_up": WARM_UP}, SpaceSpec(PROFILES, "wide"))
-        with Stage(redis, options, awake=True) as stage:
-            worker = stage.start_worker()
-            stage.sync("spa_warm_up", profiles=WARM_UP.profiles)
-            ours = PROFILES / stage.sync("spa_ours", profiles=PROFILES).fetching_s
+        with Testbed(redis, options, awake=True) as testbed:
+            worker = testbed.start_worker()
+            testbed.sync("spa_warm_up", profiles=WARM_UP.profiles)
+            ours = PROFILES / testbed.sync("spa_ours", profiles=PROFILES).fetching_s
             worker.close()
-            loop = _profiles_a_second(stage, "requests_loop")
-            dlt = _profiles_a_second(stage, "dlt_client")
+            loop = _profiles_a_second(testbed, "requests_loop")
+            dlt = _profiles_a_second(testbed, "dlt_client")
         return [
             Sample(OURS, ours, "profiles/s"),
             Sample(LOOP, loop, "profiles/s"),
@@ -46,8 +46,8 @@ class Throughput:
         ]
 
 
-def _profiles_a_second(stage: Stage, rival: str) -> float:
-    result = loop_process.read_space(rival, stage.sandbox.segment_url, f"spa_{rival}")
+def _profiles_a_second(testbed: Testbed, rival: str) -> float:
+    result = loop_process.read_space(rival, testbed.sandbox.segment_url, f"spa_{rival}")
     if result.profiles != PROFILES:
         raise BenchError(f"{rival}: {result.profiles} of {PROFILES} profiles")
     return PROFILES / result.seconds

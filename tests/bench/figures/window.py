@@ -11,7 +11,7 @@ import time
 
 from producer.sandbox import SandboxOptions, SpaceSpec, profiles
 from tests.bench.figure import Goal, Plot, Sample
-from tests.bench.stage import Stage
+from tests.bench.testbed import Testbed
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import RECIPE, Aggregate, fold, summarise
 from worker.http.client import new_session
@@ -30,9 +30,9 @@ class Window:
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """POSTs one after the other on an open connection, as a finalizer sends them."""
-        with Stage(redis, SandboxOptions({})) as stage:
-            looked_at = asyncio.run(_post(stage.sandbox.mavera_url))
-            arrived = [entry.at for entry in stage.sandbox.entries() if entry.route == "mavera.create"]
+        with Testbed(redis, SandboxOptions({})) as testbed:
+            looked_at = asyncio.run(_post(testbed.sandbox.mavera_url))
+            arrived = [entry.at for entry in testbed.sandbox.entries() if entry.route == "mavera.create"]
         windows = [1e6 * (arrival - look) for look, arrival in zip(looked_at, arrived, strict=True)]
         return [
             Sample("median", statistics.median(windows), "µs"),

@@ -15,7 +15,7 @@ from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench import profiles_file
 from tests.bench.figure import Goal, Plot, Sample
 from tests.bench.process import cpu_s
-from tests.bench.stage import Outcome, Stage
+from tests.bench.testbed import Outcome, Testbed
 from tests.support.servers.redis_server import RedisServer
 
 SPACES, PAGES, PAGE_SIZE = 16, 200, 200
@@ -79,22 +79,22 @@ class Workers:
         ]
 
 
-def _from_sandbox(stage: Stage, names: list[str]) -> list[Outcome]:
-    return stage.syncs(names, profiles=SPACE.profiles)
+def _from_sandbox(testbed: Testbed, names: list[str]) -> list[Outcome]:
+    return testbed.syncs(names, profiles=SPACE.profiles)
 
 
-def _from_files(stage: Stage, names: list[str]) -> list[Outcome]:
-    profiles_file.write(stage.folder / _FILE, SPACE.profiles)
-    return stage.syncs(names, profiles=SPACE.profiles, file=_FILE)
+def _from_files(testbed: Testbed, names: list[str]) -> list[Outcome]:
+    profiles_file.write(testbed.folder / _FILE, SPACE.profiles)
+    return testbed.syncs(names, profiles=SPACE.profiles, file=_FILE)
 
 
-def _use(redis: RedisServer, workers: int, read: Callable[[Stage, list[str]], list[Outcome]]) -> _Use:
-    with Stage(redis, SandboxOptions({"spa_warm_up": WARM_UP}, SPACE)) as stage:
-        pids = [stage.start_worker(FILES_DIR=str(stage.folder)).process.pid for _ in range(workers)]
-        stage.sync("spa_warm_up", profiles=WARM_UP.profiles)
-        others = [stage.sandbox.pid, redis.pid]
+def _use(redis: RedisServer, workers: int, read: Callable[[Testbed, list[str]], list[Outcome]]) -> _Use:
+    with Testbed(redis, SandboxOptions({"spa_warm_up": WARM_UP}, SPACE)) as testbed:
+        pids = [testbed.start_worker(FILES_DIR=str(testbed.folder)).process.pid for _ in range(workers)]
+        testbed.sync("spa_warm_up", profiles=WARM_UP.profiles)
+        others = [testbed.sandbox.pid, redis.pid]
         before_s, others_before_s = _cpu_s(pids), _cpu_s(others)
-        outcomes = read(stage, [f"spa_{number}" for number in range(SPACES)])
+        outcomes = read(testbed, [f"spa_{number}" for number in range(SPACES)])
         start = min(outcome.sync.created_at for outcome in outcomes)
         end = max(outcome.sync.created_at + outcome.to_last_page_s for outcome in outcomes)
         return _Use(end - start, _cpu_s(pids) - before_s, _cpu_s(others) - others_before_s)

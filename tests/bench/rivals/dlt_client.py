@@ -10,7 +10,7 @@ from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
 
 from tests.bench.rivals import loop_process
-from tests.bench.stage import TOKEN
+from tests.bench.testbed import TOKEN
 
 
 def pages(segment_url: str, space_id: str) -> Iterator[list[dict[str, Any]]]:

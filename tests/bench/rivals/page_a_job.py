@@ -11,7 +11,7 @@ from arq.connections import RedisSettings, create_pool
 
 from tests.bench.figure import BenchError
 from tests.bench.rivals.arq_worker import DONE
-from tests.bench.stage import TOKEN, Stage
+from tests.bench.testbed import TOKEN, Testbed
 from tests.support.processes.workers import WorkerProcess
 
 _COMMAND = (sys.executable, "-m", "arq", "tests.bench.rivals.arq_worker.WorkerSettings")
@@ -19,18 +19,18 @@ _STARTED = "redis_version="
 _LONGEST_S = 120.0
 
 
-def read_space(stage: Stage, space_id: str, pages: int) -> float:
+def read_space(testbed: Testbed, space_id: str, pages: int) -> float:
     """Seconds from enqueueing the first page's job to the end of the last one's."""
     env = {
         **os.environ,
-        "REDIS_URL": stage.redis.url,
+        "REDIS_URL": testbed.redis.url,
         "SEGMENT_TOKEN": TOKEN,
-        "SEGMENT_BASE_URL": stage.sandbox.segment_url,
+        "SEGMENT_BASE_URL": testbed.sandbox.segment_url,
     }
-    worker = WorkerProcess(env, stage.folder / "arq.log", _COMMAND)
+    worker = WorkerProcess(env, testbed.folder / "arq.log", _COMMAND)
     try:
         _wait_started(worker)
-        return asyncio.run(_chain(stage.redis.url, space_id, pages))
+        return asyncio.run(_chain(testbed.redis.url, space_id, pages))
     finally:
         worker.close()
 

@@ -11,7 +11,7 @@ import time
 from functools import partial
 from urllib.parse import urlsplit
 
-from tests.bench.stage import TOKEN
+from tests.bench.testbed import TOKEN
 
 _NEXT = re.compile(rb'"next":"([^"]+)"')
 _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n")

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from tests.bench.rivals import loop_process
-from tests.bench.stage import TOKEN
+from tests.bench.testbed import TOKEN
 
 
 def pages(segment_url: str, space_id: str) -> Iterator[list[dict[str, Any]]]:

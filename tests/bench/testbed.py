@@ -1,4 +1,4 @@
-"""What one run plays on: an empty Redis, and a sandbox and workers of its own that are gone with it.
+"""The surroundings of one run: an empty Redis, and a sandbox and workers of its own that end with it.
 
 Workers have the settings that they have in production, but for what would otherwise be measured instead of the
 program: the rates. And one Redis serves all runs, because no persona is bought while a Redis is younger than
@@ -93,7 +93,7 @@ def settled_redis() -> Iterator[RedisServer]:
             server.kill()
 
 
-class Stage:
+class Testbed:
     """A context. redis: empty at its begin. sandbox: running inside it.
 
     awake: as of `SandboxProcess`, where a sandbox and one worker have a core each.
@@ -124,7 +124,7 @@ class Stage:
         self._stack.close()
 
     def start_worker(self, **settings: str) -> WorkerProcess:
-        """A worker process that takes jobs; it ends with the stage at the latest."""
+        """A worker process that takes jobs; it ends with the testbed at the latest."""
         ours = {name.upper() for name in Settings.model_fields}
         env = {name: value for name, value in os.environ.items() if name.upper() not in ours}
         env |= {
