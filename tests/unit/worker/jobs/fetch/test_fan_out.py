@@ -244,7 +244,9 @@ async def test_a_fetch_job_that_is_asked_to_stop_keeps_what_it_has_listed(sequen
         await running
     sequence.sandbox.clear_faults()
     sync = await sequence.sync()
-    assert (sync.pages_listed, [key.number for key in sync.outstanding]) == (11, [1, 2])
+    # The request for a page is sent before the page before it is counted.
+    assert sync.pages_listed in (10, 11)
+    assert [key.number for key in sync.outstanding] == [1, 2]
     assert sequence.services.listings.count == 0
     assert same(await sequence.read(), chain)
 

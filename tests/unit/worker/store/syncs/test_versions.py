@@ -15,6 +15,7 @@ from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.jobs.arq_worker import SyncWorker
 from worker.jobs.composition import build_watchdog
 from worker.jobs.job_payloads import JOB_VERSION, sync_payload
+from worker.jobs.store_factories import mavera_account
 from worker.models.plan import Plan
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState
@@ -170,8 +171,9 @@ async def test_a_worker_leaves_what_it_cannot_read(fake_pool: StorePool, caplog:
     """Its jobs, its data and its revivals stay, and the worker does not try again and again."""
     caplog.set_level(logging.INFO)
     async with aiohttp.ClientSession() as session:
-        worker = SyncWorker(services_for(fake_pool, session, FakeTime(fake_pool), "http://127.0.0.1:1"))
-        syncs = Syncs(fake_pool, account=worker.account)
+        services = services_for(fake_pool, session, FakeTime(fake_pool), "http://127.0.0.1:1")
+        worker = SyncWorker(services)
+        syncs = Syncs(fake_pool, account=mavera_account(services.settings))
         await syncs.create()
         request = _with(REQUEST.model_dump_json(), rules={"name": "r", "traits": [], "clusters": [], "order": 1})
         await fake_pool.hset(keys.sync("s1"), "request", request)
