@@ -216,6 +216,16 @@ class Settings(ClientConfig):
         1500, ge=0, description="Credits that the account can spend, below which credits.low is sent; 0: never"
     )
 
+    duckdb_memory: Count = Field(
+        1024,
+        ge=256,
+        le=1_048_576,
+        description="Memory in MiB that one worker uses to read files by DuckDB; what does not fit is written to disk",
+    )
+    worker_threads: Count | None = Field(
+        None, ge=1, le=1024, description="Threads with which one worker reads files; if unset, one for each core"
+    )
+
     worker_slots: Count = Field(10, ge=1, le=1000, description="Jobs that one worker runs at a time")
     lease_s: Seconds = Field(20, description="Seconds that a fetch job runs before it hands over to the next one")
     max_revivals: Count = Field(
@@ -274,6 +284,11 @@ class Settings(ClientConfig):
                 "or a POST still on its way is taken for lost and bought twice"
             )
         return self
+
+    @property
+    def threads(self) -> int:
+        """Threads with which one worker reads files."""
+        return self.worker_threads or os.cpu_count() or 1
 
     def segment_url(self, dialect: FixedDialect) -> str:
         """Where Segment is, for a dialect."""

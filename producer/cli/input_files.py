@@ -33,11 +33,8 @@ def check_file_names(arguments: Sequence[str], files: Sequence[str]) -> None:
     if not files:
         raise ConfigurationError(f"{others[0]} is a file, not a space.", hint=f"Write --from-file {others[0]}.")
     raise ConfigurationError(
-        f"--from-file reads one file, and {_shortened(others)} would be another.",
-        hint=(
-            "Join them first, and read the result: awk 1 FILES > all.ndjson "
-            "(compressed files: zcat FILES | awk 1 > all.ndjson)."
-        ),
+        f"--from-file takes one name, and {_shortened(others)} would be another.",
+        hint="Name the directory, or put the pattern in quotes for the shell: --from-file 'part-*.csv'.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import math
 import os
 import stat
@@ -165,6 +166,8 @@ def _check_local_file(file: str) -> str:
     """The name of a file that this process will read, wherever it runs. Raises ConfigurationError if it cannot."""
     if file == STANDARD_INPUT:
         return file
+    if glob.has_magic(file) and not os.path.exists(file):
+        return os.path.join(os.getcwd(), file)
     try:
         found = os.stat(file)
         if stat.S_ISREG(found.st_mode):
@@ -173,8 +176,6 @@ def _check_local_file(file: str) -> str:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "this cannot be a file name"
         raise ConfigurationError(f"--from-file {file}: {reason}.") from None
-    if stat.S_ISDIR(found.st_mode):
-        raise ConfigurationError(f"--from-file {file}: it is a directory.", hint="Name one file.")
     if stat.S_ISREG(found.st_mode) and not found.st_size:
         raise ConfigurationError(f"--from-file {file}: it is empty.")
     return os.path.abspath(file)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from producer import SyncRequest
-from producer.embedded import embedded_client, sandbox_settings
+from producer.embedded import embedded_client
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
 from tests.support.processes.workers import WorkerProcess
 from tests.support.scenarios.checks import until
@@ -123,17 +123,3 @@ async def test_a_sync_without_redis_sends_its_event_before_it_ends() -> None:
             sync = await client.wait((await client.enqueue(SyncRequest(space_id="spa"))).id)
         (event,) = verified_events(web)
     assert (event["type"], event["data"]["sync_id"]) == ("sync.completed", sync.id)
-
-
-async def test_made_up_personas_are_no_events_for_a_real_receiver(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with serving(answer(200)) as web:
-        monkeypatch.setenv("WEBHOOK_URL", f"{web.url}/events")
-        monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
-        monkeypatch.setenv("MAVERA_GAP_S", "0.01")
-        options = SandboxOptions({}, default_space=RECIPE)
-        async with sandbox_settings(load_settings(), options) as settings:
-            for webhook_url, count in ((settings.webhook_url, 0), (load_settings().webhook_url, 1)):
-                chosen = settings.model_copy(update={"webhook_url": webhook_url})
-                async with embedded_client(chosen) as client:
-                    await client.wait((await client.enqueue(SyncRequest(space_id="spa"))).id, check=True)
-                assert len(web.requests) == count  # the worker sends its events before it ends

@@ -36,6 +36,13 @@ class SyncError(TypedDict):
     hint: NotRequired[Annotated[str, Field(description="What to do about it")]]
 
 
+class Shards(TypedDict):
+    """The progress of a sync of files."""
+
+    read: Annotated[int, Field(ge=0, description="Files that are counted")]
+    of: Annotated[int, Field(ge=0, description="Files in all")]
+
+
 class Timings(TypedDict):
     """Seconds in each part of the sync's life; null if it has not begun."""
 
@@ -155,6 +162,7 @@ class SyncSummary(TypedDict):
     pages_fetched: Annotated[int, Field(ge=0, description="Pages that are counted")]
     complete: Annotated[bool, Field(description="Whether every profile of the space is counted")]
     file: NotRequired[Annotated[str, Field(description="The file that is read instead of the space")]]
+    shards: NotRequired[Annotated[Shards, Field(description="Of files: how many are counted, of how many")]]
     plan_only: Annotated[bool, Field(description="Whether it plans personas and changes none")]
     applied_at: Annotated[Time | None, Field(description="When its plan was applied")]
     credits_charged: Annotated[int, Field(ge=0, description="Credits that it has cost so far")]
@@ -186,6 +194,7 @@ class Sync(TypedDict):
     pages_fetched: Annotated[int, Field(ge=0, description="Pages that are counted")]
     complete: Annotated[bool, Field(description="Whether every profile of the space is counted")]
     file: NotRequired[Annotated[str, Field(description="The file that is read instead of the space")]]
+    shards: NotRequired[Annotated[Shards, Field(description="Of files: how many are counted, of how many")]]
     plan_only: Annotated[bool, Field(description="Whether it plans personas and changes none")]
     applied_at: Annotated[Time | None, Field(description="When its plan was applied")]
     sample: NotRequired[Annotated[float, Field(description="The share of the profiles that it reads")]]
@@ -203,6 +212,9 @@ class Sync(TypedDict):
     timings: Timings
     started_at: Time | None
     duration_s: Seconds | None
+    source: Annotated[Literal["segment", "file"], Field(description="Where the profiles come from")]
+    rows: NotRequired[Annotated[int, Field(ge=0, description="Of files: rows that were read")]]
+    bytes: NotRequired[Annotated[int, Field(ge=0, description="Of files: their size, as they are stored")]]
     read_from: Time | None
     read_to: Time | None
     clusters: NotRequired[Annotated[list[ClusterSize], Field(description="While it runs: clusters so far")]]

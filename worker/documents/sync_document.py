@@ -51,8 +51,7 @@ def sync_document(sync: Sync, now: float | None = None, *, hint: str = "") -> di
         },
         "started_at": iso_time(sync.started_at),
         "duration_s": times.total_s,
-        "read_from": iso_time(sync.started_at),
-        "read_to": iso_time(sync.fetched_at),
+        **_origin(sync, aggregate),
     }
     if not sync.state.is_final:
         result["clusters"] = [{**_named(cluster), **_size(cluster)} for cluster in found if cluster.summary.n]
@@ -114,8 +113,24 @@ def _head(sync: Sync) -> dict[str, object]:
         "pages_fetched": sync.pages,
         "complete": sync.complete,
         **({"file": sync.request.file} if sync.request.file is not None else {}),
+        **({"shards": {"read": sync.pages, "of": sync.shards.count}} if sync.shards else {}),
         "plan_only": sync.request.plan_only,
         "applied_at": iso_time(sync.applied_at),
+    }
+
+
+def _origin(sync: Sync, aggregate: Aggregate) -> dict[str, object]:
+    """Where the numbers come from, and of which time they are: shards are unchanged since they were listed."""
+    source = {"source": "segment" if sync.request.file is None else "file"}
+    if sync.shards is None:
+        return {**source, "read_from": iso_time(sync.started_at), "read_to": iso_time(sync.fetched_at)}
+    listed_at = iso_time(sync.shards.listed_at)
+    return {
+        **source,
+        "rows": aggregate.entries + aggregate.left_out + aggregate.merged,
+        "bytes": sync.shards.size,
+        "read_from": listed_at,
+        "read_to": None if sync.fetched_at is None else listed_at,
     }
 
 

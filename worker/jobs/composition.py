@@ -12,11 +12,13 @@ from worker.clusters.analysis.change_detection import ChangeThreshold
 from worker.clusters.analysis.quality_guards import GuardThresholds
 from worker.input_values import read_webhook_secrets
 from worker.jobs.api_caller import ApiCaller
-from worker.jobs.fetch.batch_job import BatchAttempt, BatchJob
+from worker.jobs.fetch.batch_job import BatchAttempt, BatchJob, BatchReader
 from worker.jobs.fetch.chain import ChainStrategy
 from worker.jobs.fetch.fan_out import FanOutStrategy
 from worker.jobs.fetch.fetch_job import FetchJob
 from worker.jobs.fetch.fetch_strategy import FetchStrategy
+from worker.jobs.fetch.page_batches import PageBatchReader
+from worker.jobs.fetch.shard_batches import ShardBatchReader, ShardFanOutStrategy
 from worker.jobs.inbox_reader import InboxReader
 from worker.jobs.job_runner import SyncJob, run_job
 from worker.jobs.lease import Lease
@@ -40,6 +42,8 @@ from worker.jobs.watchdog import Watchdog
 from worker.jobs.webhook_deliverer import WebhookDeliverer
 from worker.models.request import SyncRequest
 from worker.models.sync import BatchKey
+from worker.segment.export_file import is_of_one_process
+from worker.segment.file_shards import ShardSource
 from worker.settings import Settings
 from worker.store import BatchGrant, ClientSyncStore, LeaseGrant, StartedBatch
 from worker.store.inbox import InboxStore
@@ -99,6 +103,15 @@ def build_fetch_job(services: WorkerServices, started: StartedJob, lease: Lease[
 
 def _fetch_strategy(services: WorkerServices, started: StartedJob) -> FetchStrategy:
     request, settings = started.request, services.settings
+    if request.file is not None and _reads_shards(services, started, request.file):
+        shards = ShardSource(
+            services.shard_engine,
+            request.file,
+            request.rules.keys,
+            limit=request.max_profiles,
+            on_listed=partial(services.syncs.store_shards, started.lease),
+        )
+        return ShardFanOutStrategy(started, shards, services.syncs, max_empty_pages=settings.max_empty_pages)
     if request.fans_out:
         source = services.source(request, traits=False)
         return FanOutStrategy(started, source, services.syncs, max_empty_pages=settings.max_empty_pages)
@@ -112,12 +125,23 @@ def _fetch_strategy(services: WorkerServices, started: StartedJob) -> FetchStrat
     )
 
 
+def _reads_shards(services: WorkerServices, started: StartedJob, file: str) -> bool:
+    """Whether DuckDB reads a file. It cannot read a pipe; a sync that an earlier version began goes on as it was."""
+    if started.listing.pages or started.checkpoint.pages:
+        return bool(started.listing.pages)
+    return not (is_of_one_process(file) or services.shard_engine.access.is_pipe(file))
+
+
 def build_batch_job(services: WorkerServices, started: StartedBatch, lease: Lease[BatchGrant]) -> BatchJob:
-    """Builds a job that reads and counts one batch of pages. Raises as `build_fetch_job` does."""
+    """Builds a job that reads and counts one batch of pages or shards. Raises as `build_fetch_job` does."""
     services = services.for_request(started.request)
     caller = services.segment_caller(started.request.space_id, started.trouble_ms, lease=lease)
-    source = services.source(started.request)
-    return BatchJob(started, lease, source, caller, services.batches, metrics=services.metrics)
+    reader: BatchReader
+    if started.work.expected is None:
+        reader = PageBatchReader(services.source(started.request), caller.call, metrics=services.metrics)
+    else:
+        reader = ShardBatchReader(services.shard_engine, services.listings, metrics=services.metrics)
+    return BatchJob(started, lease, reader, caller, services.batches)
 
 
 def build_finalize_job(services: WorkerServices, started: StartedJob, lease: Lease[LeaseGrant]) -> FinalizeJob:

@@ -45,6 +45,7 @@ from worker.segment import (
     Source,
 )
 from worker.segment.export_file import FileSource, Opener, OpenFiles, folder_opener
+from worker.segment.file_shards import EngineLimits, FileAccess, ShardEngine
 from worker.segment.profile_api import MAX_PAGE_SIZE
 from worker.settings import FixedDialect, Settings
 from worker.store import BatchStore, JobQueue, JobSyncStore, Limiter, PersonaStore, StorePool, WatchdogStore, keys
@@ -72,6 +73,7 @@ class _Shared:
 
     settle_watch: SettleWatch
     files: OpenFiles
+    shard_engine: ShardEngine
     listings: ActiveListings = field(default_factory=ActiveListings)
     limiters: dict[tuple[object, ...], Limiter] = field(default_factory=dict)
     by_space: dict[tuple[str, str], WorkerServices] = field(default_factory=dict)
@@ -117,9 +119,14 @@ class WorkerServices:
             settings.require("mavera_api_key")
         if self._shared is None:
             files = OpenFiles(self.opener or folder_opener(settings.files_dir))
-            self._shared = _Shared(SettleWatch(self.clock), files)
+            engine = ShardEngine(
+                FileAccess(settings.files_dir, anywhere=self.opener is not None),
+                EngineLimits(settings.duckdb_memory, settings.threads),
+            )
+            self._shared = _Shared(SettleWatch(self.clock), files, engine)
         self.settle_watch = self._shared.settle_watch
         self.files = self._shared.files
+        self.shard_engine = self._shared.shard_engine
         self.listings = self._shared.listings
 
         self.retry_policy = RetryPolicy(

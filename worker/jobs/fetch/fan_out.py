@@ -65,6 +65,8 @@ class FanOutStrategy:
         max_empty_pages: Empty pages in a row after which the sync fails.
     """
 
+    counts_pages = False
+
     def __init__(self, started: StartedJob, source: Source, syncs: JobSyncStore, *, max_empty_pages: int) -> None:
         self.source = source
         self._started = started

@@ -116,11 +116,11 @@ class FetchJob:
         # A file has no rate limit, and a second attempt at reading it would fail like the first.
         call = self._segment.call if request.file is None else _call_once
         pages = PagePrefetcher(strategy.source, call, wanted, strategy.cursor, strategy.pages + 1, strategy.listed)
-        with self._listings.listing() if request.fans_out else nullcontext():
+        with nullcontext() if strategy.counts_pages else self._listings.listing():
             try:
                 while not strategy.ended and (page := await pages.next()):
                     strategy.take(page)
-                    if not request.fans_out:
+                    if strategy.counts_pages:
                         self._metrics.count_page(len(page.entries))
                     self._segment.note_progress()
                     self._commit_in_background()

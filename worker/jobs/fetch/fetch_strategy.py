@@ -28,9 +28,11 @@ class FetchStrategy(Protocol):
 
     Attributes:
         source: What the pages are read from.
+        counts_pages: Whether the profiles of the pages are counted here, and not by batches.
     """
 
     source: Source
+    counts_pages: bool
 
     @property
     def cursor(self) -> str:

@@ -69,7 +69,7 @@ _PRETTY = FileFormat(
 )
 _COMMAS = FileFormat(
     "JSON objects with commas between them",
-    "TakenJobs the comma at the end of each line away, for example with sed 's/,$//'",
+    "Take the comma at the end of each line away, for example with sed 's/,$//'",
 )
 _GLUED = FileFormat(
     "JSON objects without line ends between them",
@@ -103,13 +103,16 @@ class Judgement:
     format: FileFormat | None = None
 
 
-def judge_lines(lines: Sequence[bytes | None], *, ended: bool, unfinished: bool) -> Judgement:
+def judge_lines(
+    lines: Sequence[bytes | None], *, ended: bool, unfinished: bool, readable: frozenset[Kind] = frozenset()
+) -> Judgement:
     """Judges a file by its first lines (None for one that is too long).
 
     Args:
         lines: the first lines of the file, without their ends.
         ended: whether they are all that the file has.
         unfinished: whether the last line has no end.
+        readable: kinds of lines that the reader supports beside profiles.
     """
     filled = [line for line in lines if line is None or line.strip(b"\xef\xbb\xbf \t\r\v\f")]
     judged = filled[:JUDGED_LINES]
@@ -121,7 +124,14 @@ def judge_lines(lines: Sequence[bytes | None], *, ended: bool, unfinished: bool)
         return Judgement(certain=False)
     if unfinished and len(filled) == 1 and _is_cut_object(filled[0]):
         return Judgement(certain=True)  # one object that is cut off, which is not a question of the format
-    return Judgement(certain=True, format=_format(judged, kinds))
+    return Judgement(certain=True, format=_format(judged, kinds, readable))
+
+
+def most_frequent_kind(lines: Sequence[bytes | None], kinds: frozenset[Kind]) -> Kind | None:
+    """Returns the most frequent of these kinds among the first lines; None if no line is of one of them."""
+    filled = [line for line in lines if line is None or line.strip(b"\xef\xbb\xbf \t\r\v\f")]
+    counts = Counter(kind for kind in map(_kind, filled[:JUDGED_LINES]) if kind in kinds)
+    return counts.most_common(1)[0][0] if counts else None
 
 
 def _is_cut_object(line: bytes | None) -> bool:
@@ -129,12 +139,14 @@ def _is_cut_object(line: bytes | None) -> bool:
     return text.startswith("{") and _end_of_object(text) is None
 
 
-def _format(lines: Sequence[bytes | None], kinds: Sequence[Kind]) -> FileFormat | None:
+def _format(
+    lines: Sequence[bytes | None], kinds: Sequence[Kind], readable: frozenset[Kind] = frozenset()
+) -> FileFormat | None:
     counts = Counter(kinds)
     if 2 * counts["broken"] >= len(kinds) > 0 or counts["value"] == len(kinds) > 0:
         return _of_text([line.decode("utf-8-sig", "replace") for line in lines if line is not None])
-    named = [kind for kind in counts if kind in _FORMATS]
-    if not named or counts["bare"] > max(counts[kind] for kind in named):
+    named = [kind for kind in counts if kind in _FORMATS and kind not in readable]
+    if readable & counts.keys() or not named or counts["bare"] > max(counts[kind] for kind in named):
         return None
     return _FORMATS[max(named, key=lambda kind: counts[kind])]
 

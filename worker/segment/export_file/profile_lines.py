@@ -28,13 +28,17 @@ def read_rows(lines: Iterable[bytes | None]) -> ProfileRows:
 
     A profile that was merged into another is left out and counted. A byte order mark before a line is ignored.
     """
-    parsed = [_entry(line) for line in lines if line is None or (line and not line.isspace())]
+    return without_merged([_entry(line) for line in lines if line is None or (line and not line.isspace())])
+
+
+def without_merged(entries: list[object]) -> ProfileRows:
+    """Leaves out and counts the profiles that were merged into others."""
     kept = [
         entry
-        for entry in parsed
+        for entry in entries
         if not (type(entry) is dict and entry.get("merged_to") is not None and _is_merged(entry))
     ]
-    return ProfileRows(kept, len(parsed) - len(kept))
+    return ProfileRows(kept, len(entries) - len(kept))
 
 
 def _is_merged(row: dict[str, object]) -> bool:

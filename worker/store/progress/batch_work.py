@@ -18,33 +18,39 @@ from worker.store.progress.job_payload import JobPayload
 
 @dataclass(frozen=True)
 class BatchWork:
-    """Consecutive pages.
+    """Consecutive pages of a space, or shards.
 
     Attributes:
         first_page: Number of the first page, from 1.
-        pages: Cursor and number of listed entries of each page.
+        pages: Cursor and number of listed entries of each page. The cursor of a shard is its encoded form.
         next_cursor: Of the page after them; None at the end of the listing.
         take: How many entries of the last page count; None: all.
+        expected: Of shards, the trait keys that must have a column in each; None: these are pages of a space.
     """
 
     first_page: int
     pages: tuple[tuple[str, int], ...]
     next_cursor: str | None
     take: int | None = None
+    expected: tuple[str, ...] | None = None
 
     def encode(self) -> bytes:
-        """Returns the text for a slot."""
-        return orjson.dumps(
-            {"version": 1, "first": self.first_page, "pages": self.pages, "next": self.next_cursor, "take": self.take}
-        )
+        """Returns the text for a slot. Workers of versions that read no shards leave version 2 to others."""
+        fields = {"first": self.first_page, "pages": self.pages, "next": self.next_cursor, "take": self.take}
+        if self.expected is None:
+            return orjson.dumps({"version": 1, **fields})
+        return orjson.dumps({"version": 2, **fields, "expected": self.expected})
 
     @classmethod
     def decode(cls, text: bytes) -> Self:
         """Reads the text that `encode` returned. Raises NewerVersion."""
         fields = orjson.loads(text)
-        check_version("a batch of pages", fields.get("version"), 1)
+        check_version("a batch of pages", fields.get("version"), 2)
         pages = tuple((cursor, listed) for cursor, listed in fields["pages"])
-        return cls(fields["first"], pages, fields["next"], fields["take"])
+        expected = fields.get("expected")
+        return cls(
+            fields["first"], pages, fields["next"], fields["take"], None if expected is None else tuple(expected)
+        )
 
 
 @dataclass(frozen=True)

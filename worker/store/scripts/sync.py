@@ -255,7 +255,12 @@ async def hand_over(
 
 @lua_script("sync/set_field")
 async def set_field(
-    pool: StorePool, *, sync: HashKey, lease: LeaseGrant, field: Literal["lookup", "plan", "account"], text: str
+    pool: StorePool,
+    *,
+    sync: HashKey,
+    lease: LeaseGrant,
+    field: Literal["lookup", "plan", "account", "shards"],
+    text: str,
 ) -> None:
     """Keeps a text with the sync, for a later job."""
 

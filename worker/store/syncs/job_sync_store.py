@@ -14,6 +14,7 @@ from worker.clusters.analysis.snapshot import Snapshot
 from worker.models.outcome import SyncFailure
 from worker.models.plan import AccountBill, Plan
 from worker.models.request import SyncRequest
+from worker.models.shards import ShardTotals
 from worker.models.sync import JobKind, SyncState
 from worker.models.versions import FORMAT
 from worker.store import keys
@@ -214,6 +215,10 @@ class JobSyncStore(SyncReader):
         """Keeps what a look-up at Mavera found, for the finalizer."""
         await self._keep(lease, "lookup", lookup)
 
+    async def store_shards(self, lease: LeaseGrant, shards: ShardTotals) -> None:
+        """Keeps how many shards the sync reads. Raises LeaseLost."""
+        await self._keep(lease, "shards", shards.encode())
+
     async def store_plan(self, lease: LeaseGrant, plan: Plan) -> None:
         """Keeps the beginning of a plan, for the next finalizer."""
         await self._keep(lease, "plan", plan.encode())
@@ -266,5 +271,5 @@ class JobSyncStore(SyncReader):
             retention_ms=self._retention_ms,
         )
 
-    async def _keep(self, lease: LeaseGrant, field: Literal["lookup", "plan", "account"], text: str) -> None:
+    async def _keep(self, lease: LeaseGrant, field: Literal["lookup", "plan", "account", "shards"], text: str) -> None:
         await sync_scripts.set_field(self._pool, sync=keys.sync(lease.sync_id), lease=lease, field=field, text=text)

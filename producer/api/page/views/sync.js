@@ -111,7 +111,7 @@ const labelsOf = (statistics) => statistics && {
 const headOf = (sync) => ({
   status: sync.status, sync_id: sync.sync_id, profiles: sync.profiles_fetched, pages: sync.pages_fetched, complete: sync.complete,
   started: sync.started_at, seconds: runs(sync) ? null : sync.duration_s, credits: sync.credits_charged, sample: sync.sample,
-  file: sync.file, rules: sync.rules, applied: sync.applied_at, plan_only: sync.plan_only,
+  file: sync.file, shards: sync.shards?.of, rules: sync.rules, applied: sync.applied_at, plan_only: sync.plan_only,
 });
 
 function drawHead(head) {
@@ -125,7 +125,7 @@ function drawHead(head) {
     head.applied && ["Applied", time(head.applied)],
     head.sample && ["Sample", `${head.sample * 100} %`],
     head.rules && ["Rules", head.rules],
-    head.file && ["File", head.file],
+    head.file && ["File", head.shards > 1 ? `${head.file} (${counted(head.shards, "file")})` : head.file],
     ["Sync", h("code", {}, head.sync_id)],
   ];
   return h("dl", { class: "facts" }, facts.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
@@ -143,7 +143,7 @@ function drawError(error, alarms) {
 }
 
 const progressOf = (sync) => (runs(sync) ? {
-  status: sync.status, profiles: sync.profiles_fetched, pages: sync.pages_fetched, waiting: sync.waiting_for ?? "",
+  status: sync.status, profiles: sync.profiles_fetched, pages: sync.pages_fetched, shards: sync.shards?.of, waiting: sync.waiting_for ?? "",
   plan_only: sync.plan_only && !sync.applied_at, lost: sync.revivals ?? 0,
 } : null);
 
@@ -156,7 +156,7 @@ function drawProgress(progress) {
   return [
     h("h2", {}, "Progress"),
     h("ol", { class: "steps" }, steps),
-    h("p", { id: "progress-text", role: "status" }, `${counted(progress.profiles, "profile")} from ${counted(progress.pages, "page")}`,
+    h("p", { id: "progress-text", role: "status" }, `${counted(progress.profiles, "profile")} from ${progress.shards ? `${count(progress.pages)} of ${counted(progress.shards, "file")}` : counted(progress.pages, "page")}`,
       progress.waiting && ` · waiting for ${progress.waiting}`,
       progress.lost > 0 && ` · ${counted(progress.lost, "job")} lost and restarted`),
     h("progress", { "aria-label": `${stateText(progress.status)}, in progress` }),

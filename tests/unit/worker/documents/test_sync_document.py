@@ -73,13 +73,14 @@ def test_the_document_of_a_finished_sync_extends_the_recipes_example() -> None:
         "timings": {"queued_s": 0.5, "fetching_s": 2.0, "finalizing_s": 1.25},
         "started_at": "2023-11-14T22:13:20.500Z",
         "duration_s": 3.25,
+        "source": "segment",
         "read_from": "2023-11-14T22:13:20.500Z",
         "read_to": "2023-11-14T22:13:22.500Z",
     }
     assert " ".join(result) == (
         "sync_id status space_id profiles_fetched pages_fetched complete plan_only applied_at "
         "unclassified personas skipped credits_charged "
-        "trait_errors profile_errors profiles_unreadable timings started_at duration_s read_from read_to"
+        "trait_errors profile_errors profiles_unreadable timings started_at duration_s source read_from read_to"
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.syncs.redis_contents import without_times
+from tests.support.syncs.model import without_times
 from tests.support.syncs.syncs import FAILURE, STATES, Syncs, after
 from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import LeaseLost

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.clocks.virtual_time import now, run_in_virtual_time
 from tests.support.examples import THOROUGH
-from tests.support.syncs.redis_contents import read
+from tests.support.syncs.model import read
 from worker.errors import StoreUnavailable
 from worker.models.allowance import Allowance
 from worker.store import Limiter, RateScope, StorePool, embedded_pool, keys

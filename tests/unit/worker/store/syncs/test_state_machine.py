@@ -18,9 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tests.support.examples import THOROUGH
 from tests.support.servers.redis_server import RedisServer
-from tests.support.syncs.model import Model
-from tests.support.syncs.model_sync import RUNNING, STATE_MOVES, ModelSync
-from tests.support.syncs.redis_contents import TIMES, Key, read, without_times
+from tests.support.syncs.model import RUNNING, STATE_MOVES, TIMES, Key, Model, ModelSync, read, without_times
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import LeaseLost
 from worker.jobs.job_payloads import batch_payload, sync_payload

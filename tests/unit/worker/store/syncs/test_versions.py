@@ -71,7 +71,7 @@ NEW_CONDITION = {
 
 NEWER: dict[str, Callable[[], object]] = {
     "record": lambda: PersonaRecord.decode(_with(PersonaRecord("p", "s", "c", "y", 1).encode(), version=2)),
-    "batch": lambda: BatchWork.decode(_with(BatchWork(1, (("c", 20),), None).encode(), version=2)),
+    "batch": lambda: BatchWork.decode(_with(BatchWork(1, (("c", 20),), None).encode(), version=3)),
     "plan": lambda: Plan.decode(_with(Plan().encode(), version=2).decode()),
     "request": lambda: SyncRequest.from_stored(_request(version=2)),
     "option": lambda: SyncRequest.from_stored(_request(dialect="graph")),

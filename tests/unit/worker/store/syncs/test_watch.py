@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.support.syncs.redis_contents import without_times
+from tests.support.syncs.model import without_times
 from tests.support.syncs.syncs import ENDED, FAILURE, PAGE, UNDER_WAY, Syncs, after
 from worker.jobs.job_payloads import sync_payload
 from worker.models.outcome import SyncFailure

@@ -1,0 +1,104 @@
+"""Exports of many files: their shards are aggregated on all workers, and each counts once whatever dies or changes."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from producer.sandbox import SpaceSpec, profiles
+from tests.support.scenarios.checks import assert_exact, same_statistics
+from tests.support.scenarios.expected_clusters import expected_clusters
+from tests.support.scenarios.scenario import Scenario, Start, start_scenario
+from tests.support.servers.redis_server import RedisServer
+from worker.documents.sync_document import sync_document
+
+SPEC = SpaceSpec(4000, "mixed", seed=14)
+SHARDS = 200
+
+
+@pytest.fixture
+async def scenario(session_redis: RedisServer, start_worker: Start, tmp_path: Path) -> AsyncIterator[Scenario]:
+    settings = {"FILES_DIR": str(tmp_path), "HEARTBEAT_S": "0.3", "STALL_S": "1", "WORKER_THREADS": "1"}
+    async with start_scenario(session_redis, start_worker, {"spa": SPEC}, settings=settings) as scenario:
+        yield scenario
+
+
+def write_shards(folder: Path) -> None:
+    """Writes the profiles of `SPEC` as shards, every tenth one compressed."""
+    folder.mkdir()
+    rows = [json.dumps(row) + "\n" for row in profiles(SPEC)]
+    for i in range(SHARDS):
+        content = "".join(rows[i::SHARDS]).encode()
+        if i % 10:
+            (folder / f"part-{i:03}.ndjson").write_bytes(content)
+        else:
+            (folder / f"part-{i:03}.ndjson.gz").write_bytes(gzip.compress(content))
+    (folder / "_SUCCESS").touch()
+    (folder / "part-999.ndjson").touch()
+
+
+async def test_shards_count_once_though_a_worker_dies_among_them(scenario: Scenario, tmp_path: Path) -> None:
+    write_shards(tmp_path / "export")
+    dying = scenario.worker("before_count_batch:3:kill")
+    sync = await scenario.enqueue(file="export")
+    await asyncio.to_thread(dying.process.wait)
+    stopped = await scenario.client.get(sync.id)
+    assert stopped.shards
+    assert stopped.shards.count == SHARDS
+    assert 0 < stopped.pages < SHARDS
+    assert sync_document(stopped)["shards"] == {"read": stopped.pages, "of": SHARDS}
+    workers = [scenario.worker(), scenario.worker()]
+    done = await scenario.ended(sync)
+    assert_exact(done, expected_clusters(profiles(SPEC)))
+    await scenario.assert_bought_once(done)
+    document = sync_document(done)
+    assert (done.pages, document["rows"], document["source"]) == (SHARDS, 4000, "file")
+    assert document["read_from"] == document["read_to"]
+    for worker in workers[1:]:
+        worker.terminate()
+    alone = await scenario.sync(file="export/part-*")
+    assert same_statistics(alone.aggregate, done.aggregate)
+    await scenario.assert_clean()
+
+
+async def test_shards_that_change_or_are_damaged_end_the_sync_clearly(scenario: Scenario, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    write_shards(folder)
+    dying = scenario.worker("after_commit_listing:1:kill")
+    replaced = await scenario.enqueue(file="export")
+    await asyncio.to_thread(dying.process.wait)
+    path = folder / "part-007.ndjson"
+    path.write_bytes(path.read_bytes() + b"\n")
+    scenario.worker()
+    failed = await scenario.ended(replaced)
+    assert failed.error
+    assert (failed.error.code, failed.error.resumable) == ("file_changed", False)
+    assert "part-007.ndjson" in failed.error.message
+    done = await scenario.ended(await scenario.client.resume(replaced.id, restart=True))
+    assert_exact(done, expected_clusters(profiles(SPEC)))
+
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    for i in range(3):
+        duckdb.sql('SELECT range AS ID, 900 AS LTV, 0.1 AS "churnRisk" FROM range(5)').write_parquet(
+            str(tables / f"{i}.parquet")
+        )
+    done = await scenario.sync("tables", file="tables")
+    assert (done.profiles, [outcome.cluster for outcome in done.outcomes]) == (15, ["high_value"])
+    duckdb.sql("SELECT range AS ID, 0.1 AS churn_risk FROM range(5)").write_parquet(str(tables / "1.parquet"))
+    failed = await scenario.sync("tables", file="tables", force=True)
+    assert failed.error
+    assert (failed.error.code, failed.error.resumable) == ("column_missing", False)
+    assert "1.parquet: it has no column for ltv" in failed.error.message
+    os.truncate(tables / "1.parquet", 200)
+    failed = await scenario.sync("tables", file="tables", force=True)
+    assert failed.error
+    assert failed.error.code == "file_corrupt"
+    assert failed.outcomes == ()

@@ -1,0 +1,146 @@
+"""What DuckDB reads of files: every format gives the same statistics, and what is wrong is named without a value."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.support.scenarios.checks import same_statistics
+from worker.clusters import RECIPE, Aggregate, fold
+from worker.errors import ApiError
+from worker.segment.file_shards import EngineLimits, FileAccess, Reading, Shard, ShardEngine
+
+PROFILES: list[dict[str, object]] = [
+    {"ltv": 450.5 + i, "purchase_count": i % 9, "churn_risk": round(i % 50 / 50, 2), "industry": "SaaS", "plan": "pro"}
+    for i in range(60)
+]
+CASES = Path(__file__).parents[4] / "cases"
+
+
+@pytest.fixture
+def engine() -> ShardEngine:
+    return ShardEngine(FileAccess(None, anywhere=True), EngineLimits(256, 2))
+
+
+async def read(engine: ShardEngine, path: Path, take: int | None = None, sample: float | None = None) -> Aggregate:
+    shards = await engine.list_shards(str(path))
+    return await engine.aggregate(shards, Reading(RECIPE, 1e9, sample, ()), take)
+
+
+def lines(*rows: object) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def write_all(folder: Path) -> list[Path]:
+    """The same profiles in every format that can be read."""
+    objects = [{"id": f"u{i}", "traits": traits} for i, traits in enumerate(PROFILES)]
+    texts = [{"id": f"u{i}", "traits": json.dumps(traits)} for i, traits in enumerate(PROFILES)]
+    rows = [{"ID": f"u{i}", "LTV": traits["ltv"], **_upper(traits)} for i, traits in enumerate(PROFILES)]
+    tall = [
+        {"canonical_segment_id": f"u{i}", "name": name, "value": str(value)}
+        for i, traits in enumerate(PROFILES)
+        for name, value in traits.items()
+    ]
+    (folder / "objects.json").write_bytes(lines(*objects))
+    (folder / "objects").write_bytes(gzip.compress(lines(*objects)))
+    (folder / "texts.ndjson").write_bytes(lines(*texts))
+    (folder / "rows.ndjson").write_bytes(lines(*rows))
+    (folder / "tall.jsonl").write_bytes(lines(*tall))
+    source = f"read_json('{folder}/objects.json')"
+    flat = f"SELECT id, traits.* FROM {source}"
+    traits_map = "from_json(to_json(traits), '\"MAP(VARCHAR, JSON)\"')"
+    for name, select, options in (
+        ("flat.csv", flat, ""),
+        ("flat.csv.gz", flat, ""),
+        ("semi.tsv.zst", flat, "DELIMITER ';', HEADER, FORMAT csv, COMPRESSION zstd"),
+        ("flat.parquet", flat, ""),
+        ("struct.parquet", f"FROM {source}", ""),
+        ("map.parquet", f"SELECT id, {traits_map} AS traits FROM {source}", ""),
+        ("text.parquet", f"SELECT id, CAST(to_json(traits) AS VARCHAR) AS traits FROM {source}", ""),
+        ("lines.ndjson.zst", f"FROM {source}", "FORMAT json, COMPRESSION zstd"),
+    ):
+        duckdb.sql(f"COPY ({select}) TO '{folder}/{name}' {f'({options})' if options else ''}")
+    return sorted(folder.iterdir())
+
+
+def _upper(traits: Mapping[str, object]) -> dict[str, object]:
+    return {name.upper(): value for name, value in traits.items()}
+
+
+async def test_every_format_gives_what_the_fold_gives(engine: ShardEngine, tmp_path: Path) -> None:
+    expected = Aggregate()
+    fold(expected, [{"traits": traits} for traits in PROFILES], RECIPE, as_of=1e9)
+    paths = write_all(tmp_path)
+    assert len(paths) == 13
+    for path in paths:
+        found = await read(engine, path)
+        assert same_statistics(found.to_bytes(), expected.to_bytes()), path.name
+        entries = await engine.entries((await engine.list_shards(str(path)))[0], 7)
+        assert len(entries) == 7
+        for entry in entries:
+            assert isinstance(entry, dict)
+            assert {name.lower() for name in entry["traits"]} == PROFILES[0].keys(), path.name
+
+
+async def test_lines_count_as_they_do_in_the_fold(engine: ShardEngine, tmp_path: Path) -> None:
+    path = tmp_path / "lines.ndjson"
+    row = {"id": "a", "traits": {"ltv": 600, "churn_risk": 0.1}}
+    path.write_bytes(
+        b"\xef\xbb\xbf"
+        + lines(row, {**row, "merged_to": "b"}, {**row, "merged_to": ""}, [1], None, {"traits": 5}, {})
+        + b"\n  \nnot json\n"
+        + json.dumps(row).encode()
+    )
+    found = await read(engine, path)
+    assert (found.profiles, found.profile_errors, found.merged) == (5, 3, 1)
+    assert found.trait_errors == {"traits": 1}
+    assert found.cluster("high_value").n == 3
+    assert (await read(engine, path, take=2)).profiles == 2
+    shard = (await engine.list_shards(str(path)))[0]
+    assert await engine.count(shard, RECIPE.keys, 100) == 8
+    assert await engine.count(shard, RECIPE.keys, 3) == 3
+    half = await read(engine, path, sample=0.5)
+    assert half.profiles + half.left_out >= 4
+
+
+WRONG = [
+    ("a.csv", b"id,ltv\n1,2\nsecret,5,6,7\n", "file_corrupt", "line 3"),
+    ("a.csv", b"id,name\n1,x\n", "file_format", "columns id, name"),
+    ("a.csv", b"id,id\n1,2\n", "file_format", "header"),
+    ("a.parquet", b"PAR1 secret", "file_corrupt", "damaged"),
+    ("a.parquet", b"id,ltv\n", "file_format", "not a Parquet file"),
+    ("a.json", b'[{"traits": {}}]\n', "file_format", "a JSON array"),
+    ("a.ndjson", b'{"traits": {"ltv": 1}}\n{"traits": {"lt', "file_corrupt", "middle of a line"),
+    ("a.ndjson.gz", gzip.compress(lines(*[{"traits": {"ltv": i}} for i in range(999)]))[:-99], "file_corrupt", "early"),
+    ("a.ndjson.gz", b'{"traits": {}}\n', "file_corrupt", "gzip"),
+    ("a.xlsx", b"PK\x03\x04xl/", "file_format", "Excel"),
+]
+
+
+async def test_what_is_wrong_is_named_without_a_value(engine: ShardEngine, tmp_path: Path) -> None:
+    for name, content, code, fragment in WRONG:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ApiError) as raised:
+            await read(engine, tmp_path / name)
+        assert (raised.value.code, fragment in str(raised.value)) == (code, True), raised.value
+        assert "secret" not in str(raised.value)
+
+
+async def test_a_cancellation_interrupts_the_statement(engine: ShardEngine, tmp_path: Path) -> None:
+    path = tmp_path / "many.parquet"
+    duckdb.sql("SELECT 'u' || range AS id, random() AS ltv FROM range(1_000_000)").write_parquet(str(path))
+    shard = (await engine.list_shards(str(path)))[0]
+    reading = asyncio.create_task(engine.aggregate([shard], Reading(RECIPE, 1e9)))
+    await asyncio.sleep(0.05)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    with pytest.raises(ApiError) as raised:
+        await engine.aggregate([Shard(shard.name, shard.size + 1, shard.version)], Reading(RECIPE, 1e9))
+    assert raised.value.code == "file_changed"

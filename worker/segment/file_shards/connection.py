@@ -1,0 +1,61 @@
+"""DuckDB connections that read given files and nothing else, in bounded memory.
+
+Each connection has a database of its own in memory, which ends with it. It can open only the paths that are named here,
+loads no extension, and its settings are locked, so that nothing in a request or a file can reach further.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class EngineLimits:
+    """What DuckDB may use in one worker.
+
+    Attributes:
+        memory_mb: Memory in MiB; what does not fit is written to the directory for temporary files.
+        threads: Number of threads.
+    """
+
+    memory_mb: int
+    threads: int
+
+
+@contextlib.contextmanager
+def open_connection(limits: EngineLimits, paths: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Opens a connection that reads the files at `paths`, and closes it.
+
+    Args:
+        limits: Of the worker.
+        paths: Absolute paths, after links are resolved.
+    """
+    spill = os.path.join(tempfile.gettempdir(), f"segment-personas-duckdb-{os.getpid()}-{secrets.token_hex(4)}")
+    connection = duckdb.connect(
+        config={
+            "memory_limit": f"{limits.memory_mb}MiB",
+            "threads": limits.threads,
+            "temp_directory": spill,  # made only if it is needed, and removed with the connection
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "allow_persistent_secrets": "false",
+        }
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET allowed_paths = $1", [[*paths]])
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield connection
+    finally:
+        connection.close()

@@ -1,0 +1,213 @@
+"""Makes a shard readable by name in a connection: a temporary view, and the description of its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import duckdb
+
+from worker.segment.export_file.file_formats import FileFormat
+from worker.segment.file_shards.column_names import (
+    ENVELOPE,
+    ID_COLUMNS,
+    MERGED_COLUMN,
+    NAME_COLUMNS,
+    TRAITS_COLUMN,
+    VALUE_COLUMN,
+    find_column,
+    is_tall,
+    match_keys,
+)
+from worker.segment.file_shards.file_head import FileHead, format_error
+
+VIEW = "shard"
+"""Name of the view that holds the rows of a shard."""
+
+LONGEST_LINE = 4 << 20
+"""Bytes of a line of JSON that are always read. DuckDB allocates twice as much for each thread."""
+
+_NULLS = "['', '\\N', 'NULL', 'null']"
+
+
+@dataclass(frozen=True)
+class ShardShape:
+    """What the rows of a shard are.
+
+    Attributes:
+        layout: `object`: a column of traits; `wide`: a column for each trait; `tall`: a row for each trait.
+        columns: Names and SQL types of all columns; of lines of JSON, the keys of the first rows.
+        is_json: Whether the view has one column, `json`, with a row of these columns as JSON in each value; NULL for a
+            line that is not JSON.
+        is_text: Whether those rows have their traits as JSON that is written as text.
+        limit: Of `tall`: number of profiles to read; None: all.
+    """
+
+    layout: Literal["object", "wide", "tall"]
+    columns: tuple[tuple[str, str], ...]
+    is_json: bool = False
+    is_text: bool = False
+    limit: int | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return [name for name, _ in self.columns]
+
+    @property
+    def id_column(self) -> str | None:
+        """The column with the identifier of a profile."""
+        return find_column(ID_COLUMNS, self.names)
+
+    def spelled(self, column: str) -> str:
+        """Returns a column as the file spells it; as it is given if the file does not have it."""
+        return find_column([column], self.names) or column
+
+    @property
+    def merged_column(self) -> str | None:
+        """The column that says into which profile a row was merged."""
+        return find_column([MERGED_COLUMN], self.names)
+
+    @property
+    def traits_column(self) -> str | None:
+        """The column of traits."""
+        return find_column([TRAITS_COLUMN], self.names)
+
+    @property
+    def name_column(self) -> str | None:
+        """In `tall`: the column with the name of a trait."""
+        return find_column(NAME_COLUMNS, self.names)
+
+    @property
+    def value_column(self) -> str | None:
+        """In `tall`: the column with the value of a trait."""
+        return find_column([VALUE_COLUMN], self.names)
+
+    def trait_columns(self, keys: tuple[str, ...]) -> dict[str, str]:
+        """Returns the columns of traits by their keys; without keys, all columns that may hold a trait."""
+        if not keys:
+            return {name: name for name in self.names if name.lower() not in ENVELOPE}
+        return match_keys(keys, self.names)
+
+
+def make_view(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    path: str,
+    head: FileHead,
+    keys: tuple[str, ...],
+    *,
+    limit: int | None = None,
+) -> ShardShape:
+    """Makes the view `shard` of one file.
+
+    Args:
+        connection: It may read the file.
+        name: Of the shard, for messages.
+        path: Where DuckDB finds it.
+        head: What its first bytes say.
+        keys: Trait keys of the rules.
+        limit: Number of rows; None: all.
+
+    Raises:
+        duckdb.Error: The file cannot be read.
+        Permanent: `file_format`: no column holds a trait.
+    """
+    rows = f"SELECT * FROM {_reader(path, head)}"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {rows}")
+    if head.kind == "ndjson":
+        columns = tuple((column, "JSON") for column in head.columns)
+        shape = ShardShape(head.layout, columns, is_json=True, is_text=head.is_text)
+    else:
+        described = connection.execute(f"DESCRIBE {VIEW}").fetchall()
+        shape = _shape(tuple((column, kind) for column, kind, *_ in described), keys)
+    _check_columns(name, shape, keys)
+    if shape.layout == "tall":
+        return replace(shape, limit=limit)
+    if limit is not None:
+        limited = f"{rows} WHERE {_not_merged(shape)} LIMIT {limit:d}"
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {limited}")
+    return shape
+
+
+def count_rows(connection: duckdb.DuckDBPyConnection, shape: ShardShape, most: int) -> int:
+    """Counts the profiles of the view that were not merged into others, up to `most`."""
+    if shape.layout == "tall":
+        id_ = json_field(shape, shape.id_column or "id")
+        rows = f"SELECT DISTINCT {id_} FROM {VIEW} LIMIT {most:d}"
+    else:
+        rows = f"SELECT 1 FROM {VIEW} WHERE {_not_merged(shape)} LIMIT {most:d}"
+    found = connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()
+    return int(found[0]) if found else 0
+
+
+def json_field(shape: ShardShape, column: str) -> str:
+    """The SQL of a column as text, whatever the rows are."""
+    if shape.is_json:
+        path = "$." + quoted(column)
+        return f"json_extract_string(json, {literal(path)})"
+    return f"CAST({quoted(column)} AS VARCHAR)"
+
+
+def tall_entries(shape: ShardShape) -> str:
+    """Returns the query that makes an entry for each profile, as `json`, of rows that have a trait each."""
+    names = (("id", shape.id_column), ("name", shape.name_column), ("value", shape.value_column))
+    pick = ", ".join(f"{json_field(shape, column or alias)} AS {alias}" for alias, column in names)
+    return (
+        "SELECT json_object('id', id, 'traits', json_group_object(name, value)) AS json "
+        f"FROM (SELECT {pick} FROM {VIEW}) WHERE name IS NOT NULL GROUP BY id"
+        + ("" if shape.limit is None else f" LIMIT {shape.limit:d}")
+    )
+
+
+def _not_merged(shape: ShardShape) -> str:
+    column = "merged_to" if shape.is_json else shape.merged_column
+    return "true" if column is None else f"coalesce(trim({json_field(shape, column)}), '') = ''"
+
+
+def _shape(columns: tuple[tuple[str, str], ...], keys: tuple[str, ...]) -> ShardShape:
+    names = [name for name, _ in columns]
+    if find_column([TRAITS_COLUMN], names):
+        return ShardShape("object", columns)
+    return ShardShape("tall" if is_tall(names, keys) else "wide", columns)
+
+
+def _check_columns(name: str, shape: ShardShape, keys: tuple[str, ...]) -> None:
+    """Raises Permanent `file_format` if no column of a wide file belongs to a trait of the rules."""
+    if shape.layout == "wide" and keys and not shape.trait_columns(keys):
+        shown = ", ".join(shape.names[:8]) + (", …" if len(shape.names) > 8 else "")
+        raise format_error(
+            name,
+            FileFormat(
+                f"rows with the columns {shown}, and none of them is named like a trait of the rules",
+                "Export the columns of the traits, or write a clusters file for these columns with `suggest`",
+            ),
+        )
+
+
+def _reader(path: str, head: FileHead) -> str:
+    """The table function that reads a file."""
+    file = literal(path)
+    if head.kind == "parquet":
+        return f"read_parquet({file})"
+    compression = literal(head.compression)
+    if head.kind == "ndjson":
+        return (
+            f"read_json_objects({file}, format = 'newline_delimited', ignore_errors = true, "
+            f"compression = {compression}, maximum_object_size = {LONGEST_LINE})"
+        )
+    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in head.columns)
+    return (
+        f"read_csv({file}, auto_detect = false, header = true, delim = {literal(head.delimiter)}, quote = '\"', "
+        f"escape = '\"', columns = {{{columns}}}, nullstr = {_NULLS}, compression = {compression})"
+    )
+
+
+def literal(text: str) -> str:
+    """Returns a text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """Returns a name as an identifier of SQL."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,105 @@
+"""Runs DuckDB for the jobs of one worker: in threads, one job at a time, and interrupted when a job ends early."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from worker.clusters import Aggregate
+from worker.concurrency import gather_all
+from worker.segment.file_shards.connection import EngineLimits
+from worker.segment.file_shards.relation import ShardShape
+from worker.segment.file_shards.shard import Shard
+from worker.segment.file_shards.shard_listing import FileAccess, list_shards
+from worker.segment.file_shards.shard_reader import Interruptor, Reading, ShardReader
+
+T = TypeVar("T")
+
+CONCURRENT_SHARDS = 4
+"""Shards of a batch that are read at a time, if there are so many threads. They share memory and threads."""
+
+INTERRUPT_EVERY_S = 0.1
+
+
+class ShardEngine:
+    """The DuckDB of one worker. Its jobs take turns, so that `memory_mb` is the worker's limit and not a job's.
+
+    Args:
+        access: Opens the files.
+        limits: What DuckDB may use.
+    """
+
+    def __init__(self, access: FileAccess, limits: EngineLimits) -> None:
+        self.access = access
+        self._limits = limits
+        self._reader = ShardReader(access, limits)
+        self._turn = asyncio.Lock()
+
+    async def list_shards(self, file: str) -> list[Shard]:
+        """Lists the shards that a request names, as `list_shards`."""
+        return await asyncio.to_thread(list_shards, self.access, file)
+
+    async def inspect(self, shard: Shard, keys: tuple[str, ...]) -> tuple[ShardShape, bool]:
+        """Returns what the rows of a shard are, and whether it has a profile. Raises ApiError."""
+        async with self._turn:
+            return await _interruptibly(lambda stop: self._reader.inspect(shard, keys, stop))
+
+    async def count(self, shard: Shard, keys: tuple[str, ...], most: int) -> int:
+        """Counts the profiles of a shard, up to `most`. Raises ApiError."""
+        async with self._turn:
+            return await _interruptibly(lambda stop: self._reader.count(shard, keys, most, stop))
+
+    async def entries(self, shard: Shard, most: int) -> list[object]:
+        """Returns the first profiles of a shard, with all their traits. Raises ApiError."""
+        async with self._turn:
+            return await _interruptibly(lambda stop: self._reader.entries(shard, most, stop))
+
+    async def aggregate(self, shards: Sequence[Shard], reading: Reading, take: int | None = None) -> Aggregate:
+        """Aggregates shards, each by one query.
+
+        Args:
+            shards: What to read.
+            reading: What of it.
+            take: Number of rows of the last shard that count; None: all.
+
+        Raises:
+            ApiError: As `ShardReader.aggregate`.
+        """
+        async with self._turn:
+            return await self._aggregate(shards, reading, take)
+
+    async def _aggregate(self, shards: Sequence[Shard], reading: Reading, take: int | None) -> Aggregate:
+        total = Aggregate()
+        slots = asyncio.Semaphore(min(CONCURRENT_SHARDS, self._limits.threads))
+        with self._reader.connection(shards) as connection:
+
+            async def read(index: int) -> Aggregate:
+                most = take if index == len(shards) - 1 else None
+                async with slots:
+                    cursor = connection.cursor()
+                    try:
+                        return await _interruptibly(
+                            lambda stop: self._reader.aggregate(shards[index], reading, cursor, stop, take=most)
+                        )
+                    finally:
+                        cursor.close()
+
+            for found in await gather_all([read(index) for index in range(len(shards))]):
+                total.merge(found)
+        return total
+
+
+async def _interruptibly(work: Callable[[Interruptor], T]) -> T:
+    """Runs `work` in a thread. A cancellation interrupts its statements, and is raised when the thread has ended."""
+    stop = Interruptor()
+    running = asyncio.ensure_future(asyncio.to_thread(work, stop))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():  # again and again, because an interruption between two statements has no effect
+            stop.stop()
+            await asyncio.wait({running}, timeout=INTERRUPT_EVERY_S)
+        if not running.cancelled():
+            running.exception()  # marks it as retrieved
+        raise

@@ -1,0 +1,174 @@
+"""Lists the shards that a request names: one file, a pattern, or a directory.
+
+The list is sorted, so every worker finds the same shards in the same order. It contains no file whose name begins with
+a dot or an underscore (`_SUCCESS`, `_metadata`), and no empty file, because writers of shards leave such files behind.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from worker.errors import Permanent, ResumableStop
+from worker.segment.export_file.file_access import unreadable_file_error
+from worker.segment.file_shards.shard import FileKind, Shard, kind_of_name
+
+MAX_SHARDS = 10_000
+"""Most shards of one sync. More are a sign that the directory holds more than one export."""
+
+HIDDEN = (".", "_")
+
+
+class FileAccess:
+    """Which files of the local disk may be read.
+
+    Args:
+        directory: The directory to which names are relative and under which every file must be, after links are
+            resolved; None permits no file.
+        anywhere: Whether every file may be read, because the user of this process named it.
+    """
+
+    def __init__(self, directory: Path | None, *, anywhere: bool = False) -> None:
+        self._directory = directory
+        self._anywhere = anywhere
+
+    def path(self, name: str) -> str:
+        """Returns the path of a file that a request names. Raises ResumableStop `file_forbidden`."""
+        if self._anywhere:
+            return os.path.abspath(name)
+        if self._directory is None:
+            raise ResumableStop(
+                "file_forbidden",
+                f"File {name}: the workers may not read files",
+                hint="Set FILES_DIR where the workers run to the directory that has the file.",
+            )
+        path, root = os.path.realpath(self._directory / name), os.path.realpath(self._directory)
+        if not Path(path).is_relative_to(root):
+            raise ResumableStop(
+                "file_forbidden",
+                f"File {name}: it is not under the workers' FILES_DIR",
+                hint="Set FILES_DIR where the workers run to a directory that has the file, or start another sync "
+                "with a name under FILES_DIR.",
+            )
+        return path
+
+    def names(self, file: str) -> list[str]:
+        """Returns the names of the files that `file` means, sorted: itself, its files, or what matches it.
+
+        Raises:
+            ResumableStop: `file_forbidden`, `file_missing`, `file_unreadable`.
+            Permanent: `too_many_shards`.
+        """
+        path = self.path(file)
+        if os.path.isdir(path):
+            return _bounded(file, _files_of(file, path))
+        if os.path.exists(path) or not glob.has_magic(file):
+            return [file]
+        base = "" if self._anywhere else os.fspath(self._directory or "")
+        found = glob.iglob(file, root_dir=base or None, recursive=True)
+        named = set(file.split(os.sep))
+        return _bounded(
+            file,
+            (
+                name
+                for name in found
+                if not any(part.startswith(HIDDEN) and part not in named for part in name.split(os.sep))
+                and not os.path.isdir(os.path.join(base, name))
+            ),
+        )
+
+    def identify(self, name: str) -> Shard:
+        """Returns a file as a shard. Raises ResumableStop `file_missing`, `file_unreadable` or `file_forbidden`."""
+        path = self.path(name)
+        try:
+            found = os.stat(path)
+        except FileNotFoundError:
+            raise _missing(name) from None
+        except OSError as error:
+            raise unreadable_file_error(name, error) from None
+        if not stat.S_ISREG(found.st_mode):
+            raise ResumableStop("file_unreadable", f"File {name}: it is not an ordinary file")
+        return Shard(name, found.st_size, str(found.st_mtime_ns))
+
+    def is_pipe(self, name: str) -> bool:
+        """Whether `name` is a pipe or device, which can be read only once. False if it cannot be looked at."""
+        try:
+            mode = os.stat(self.path(name)).st_mode
+        except (OSError, ResumableStop):
+            return False
+        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def list_shards(access: FileAccess, file: str) -> list[Shard]:
+    """Returns the shards that `file` means, in their order.
+
+    Raises:
+        ResumableStop: As `FileAccess`; `file_empty` if no file has content.
+        Permanent: `too_many_shards`; `file_format` if their names end as different formats do.
+    """
+    names = access.names(file)
+    if not names:
+        raise _missing(file)
+    shards = [shard for shard in map(access.identify, names) if shard.size]
+    if not shards:
+        what = "it is empty" if names == [file] else f"its {len(names):,} files are empty"
+        raise ResumableStop("file_empty", f"File {file}: {what}", hint="Write the file again.")
+    _check_alike(file, shards)
+    return shards
+
+
+def changed_error(name: str) -> Permanent:
+    """Returns the error for a shard that is not what it was when the shards were listed."""
+    return Permanent(
+        "file_changed",
+        f"File {name}: it was replaced or removed since the sync began to read",
+        hint="Read the files again from the start.",
+    )
+
+
+def _missing(name: str) -> ResumableStop:
+    what = "no file matches this pattern" if glob.has_magic(name) else "there is no such file"
+    return ResumableStop(
+        "file_missing", f"File {name}: {what} on the machine that reads it", hint="Put the file there."
+    )
+
+
+def _files_of(name: str, path: str) -> Iterator[str]:
+    """Yields the files under a directory, also of its folders, with names that begin as `name` does."""
+    for folder, folders, files in os.walk(path):
+        folders[:] = [one for one in folders if not one.startswith(HIDDEN)]
+        for one in files:
+            yield os.path.normpath(os.path.join(name, os.path.relpath(folder, path), one))
+
+
+def _bounded(file: str, names: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        if os.path.basename(name).startswith(HIDDEN):
+            continue
+        if len(found) == MAX_SHARDS:
+            raise Permanent(
+                "too_many_shards",
+                f"File {file}: it means more than {MAX_SHARDS:,} files",
+                hint="Name a directory or pattern that has the files of one export only, or write larger files.",
+            )
+        found.append(name)
+    return sorted(found)
+
+
+def _check_alike(file: str, shards: Iterable[Shard]) -> None:
+    """Raises Permanent `file_format` if the names of shards end as those of different formats do."""
+    examples: dict[FileKind, str] = {}
+    for shard in shards:
+        if (kind := kind_of_name(shard.name)) is not None:
+            examples.setdefault(kind, shard.name)
+    if len(examples) > 1:
+        (one, a), (other, b) = list(examples.items())[:2]
+        raise Permanent(
+            "file_format",
+            f"File {file}: its files are of different formats, such as {a} ({one}) and {b} ({other})",
+            hint="Name the files of one format, for example with a pattern such as 'export/*.parquet'.",
+        )

@@ -1,0 +1,191 @@
+"""Reads shards in a DuckDB connection: looks at their beginning, counts their rows, and aggregates them.
+
+A shard is identified before and after it is read, so that what is counted is what was listed. Everything here blocks;
+`ShardEngine` runs it in threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from worker.clusters import Aggregate, Rules
+from worker.errors import Permanent, ResumableStop
+from worker.segment.file_shards.connection import EngineLimits, open_connection
+from worker.segment.file_shards.file_head import FileHead, read_head
+from worker.segment.file_shards.last_line import check_last_line
+from worker.segment.file_shards.read_errors import Interrupted, duckdb_errors
+from worker.segment.file_shards.relation import ShardShape, count_rows, make_view
+from worker.segment.file_shards.row_entries import read_entries
+from worker.segment.file_shards.shard import Shard
+from worker.segment.file_shards.shard_listing import FileAccess, changed_error
+from worker.segment.file_shards.sql_source import aggregate_view
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is read of shards.
+
+    Attributes:
+        rules: Of the sync.
+        as_of: When the sync began, Unix seconds.
+        sample: Share of the profiles that is read; None: all.
+        expected: Trait keys that must have a column, because they have one in the first shard.
+    """
+
+    rules: Rules
+    as_of: float
+    sample: float | None = None
+    expected: tuple[str, ...] = ()
+
+
+class Interruptor:
+    """Interrupts the statements of a thread from another one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections: list[duckdb.DuckDBPyConnection] = []
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Interrupts the running statements, and every later one."""
+        with self._lock:
+            self._stopped = True
+            for connection in self._connections:
+                connection.interrupt()
+
+    def check(self) -> None:
+        """Raises Interrupted after `stop`."""
+        if self._stopped:
+            raise Interrupted
+
+    @contextlib.contextmanager
+    def watching(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Interrupts statements of this connection while the block runs."""
+        with self._lock:
+            self._connections.append(connection)
+        try:
+            self.check()
+            yield
+        finally:
+            with self._lock:
+                self._connections.remove(connection)
+
+
+class ShardReader:
+    """Reads shards.
+
+    Args:
+        access: Opens the files.
+        limits: What DuckDB may use.
+    """
+
+    def __init__(self, access: FileAccess, limits: EngineLimits) -> None:
+        self._access = access
+        self._limits = limits
+
+    @contextlib.contextmanager
+    def connection(self, shards: Sequence[Shard]) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Opens a connection that can read these shards."""
+        with open_connection(self._limits, [self._access.path(shard.name) for shard in shards]) as connection:
+            yield connection
+
+    def inspect(self, shard: Shard, keys: tuple[str, ...], stop: Interruptor) -> tuple[ShardShape, bool]:
+        """Returns what the rows of a shard are, and whether it has a profile. Raises ApiError and Interrupted."""
+        with self.connection([shard]) as connection, self._reading(shard, connection, stop):
+            head = self._head(shard, connection)
+            shape = make_view(connection, shard.name, self._access.path(shard.name), head, keys)
+            return shape, count_rows(connection, shape, 1) > 0
+
+    def count(self, shard: Shard, keys: tuple[str, ...], most: int, stop: Interruptor) -> int:
+        """Counts the rows of a shard that are profiles of their own, up to `most`. Raises ApiError and Interrupted."""
+        with self.connection([shard]) as connection, self._reading(shard, connection, stop):
+            head = self._head(shard, connection)
+            shape = make_view(connection, shard.name, self._access.path(shard.name), head, keys)
+            return count_rows(connection, shape, most)
+
+    def entries(self, shard: Shard, most: int, stop: Interruptor) -> list[object]:
+        """Returns the first profiles of a shard, with all their traits. Raises ApiError and Interrupted."""
+        with self.connection([shard]) as connection, self._reading(shard, connection, stop):
+            head = self._head(shard, connection)
+            shape = make_view(connection, shard.name, self._access.path(shard.name), head, (), limit=most)
+            return [entry for chunk in read_entries(connection, shape) for entry in chunk][:most]
+
+    def aggregate(
+        self,
+        shard: Shard,
+        reading: Reading,
+        connection: duckdb.DuckDBPyConnection,
+        stop: Interruptor,
+        *,
+        take: int | None = None,
+    ) -> Aggregate:
+        """Aggregates one shard by one query.
+
+        Args:
+            shard: What to read.
+            reading: What of it.
+            connection: Of `connection`, or a cursor of it.
+            stop: Interrupts it.
+            take: Number of rows to read; None: all.
+
+        Raises:
+            Permanent: `file_changed`, `file_corrupt`, `file_format`, `column_missing`.
+            ResumableStop: `file_unreadable`, `file_forbidden`, `out_of_memory`.
+            Interrupted: `stop` was called.
+        """
+        keys = tuple(reading.rules.keys)
+        with self._reading(shard, connection, stop):
+            head = self._head(shard, connection)
+            path = self._access.path(shard.name)
+            shape = make_view(connection, shard.name, path, head, keys, limit=take)
+            self._check_expected(shard, shape, reading.expected, keys)
+            stop.check()
+            found = aggregate_view(connection, shape, reading.rules, reading.as_of, reading.sample)
+        if head.kind == "ndjson" and take is None and found.profile_errors:
+            check_last_line(shard.name, path, head.compression)
+        return found
+
+    @contextlib.contextmanager
+    def _reading(self, shard: Shard, connection: duckdb.DuckDBPyConnection, stop: Interruptor) -> Iterator[None]:
+        """Checks that a shard is the same before and after the block, and converts errors of DuckDB."""
+        self._check_unchanged(shard)
+        try:
+            with stop.watching(connection), duckdb_errors(shard.name):
+                yield
+        except Permanent:
+            self._check_unchanged(shard)  # the shard may only be damaged because it is being written
+            raise
+        self._check_unchanged(shard)
+
+    def _check_unchanged(self, shard: Shard) -> None:
+        try:
+            present = self._access.identify(shard.name)
+        except ResumableStop as error:
+            if error.code != "file_missing":
+                raise
+            present = None
+        if present != shard:
+            raise changed_error(shard.name)
+
+    def _head(self, shard: Shard, connection: duckdb.DuckDBPyConnection) -> FileHead:
+        path = self._access.path(shard.name)
+        return read_head(shard.name, lambda: open(path, "rb"), path, connection)
+
+    def _check_expected(
+        self, shard: Shard, shape: ShardShape, expected: tuple[str, ...], keys: tuple[str, ...]
+    ) -> None:
+        """Raises Permanent `column_missing` if a trait has no column here that has one in the first shard."""
+        if shape.is_json and shape.layout == "wide":
+            return  # a row of JSON may leave out what is NULL
+        missing = [key for key in expected if key not in shape.trait_columns(keys)]
+        if missing:
+            raise Permanent(
+                "column_missing",
+                f"File {shard.name}: it has no column for {', '.join(missing)}, as the first file has",
+                hint="Write all files with the same columns, or read the files of one export only.",
+            )
