@@ -15,7 +15,7 @@ from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
 from worker.documents.json_format import iso_time
 from worker.documents.sync_results import ClusterResult, cluster_results, sync_drift, sync_statistics, sync_timings
 from worker.models.outcome import PersonaOutcome
-from worker.models.sync import Sync
+from worker.models.sync import Sync, SyncState
 from worker.models.versions import UnreadableSync
 
 
@@ -28,7 +28,10 @@ def sync_document(sync: Sync, now: float | None = None, *, hint: str = "") -> di
         hint: What the user may do if it has failed, shown beside the error.
     """
     aggregate = sync_statistics(sync)
-    found, times = cluster_results(sync, aggregate), sync_timings(sync, now)
+    # Of a sync that has counted nothing yet, no cluster is shown.
+    has_clusters = sync.aggregate or sync.fetched_at is not None or sync.state is SyncState.COMPLETED
+    found = cluster_results(sync, aggregate) if has_clusters else []
+    times = sync_timings(sync, now)
     result: dict[str, object] = {
         **_head(sync),
         **({} if sync.request.sample is None else {"sample": sync.request.sample, "sampled": aggregate.profiles}),

@@ -80,8 +80,12 @@ class SyncRoutes:
             idempotency_key=key,
             sync_id=sync_id,
         )
-        status = 202 if sync.id == sync_id else 200
-        return await self._shown(sync, status, {"Location": f"/v1/syncs/{sync.id}"})
+        headers = {"Location": f"/v1/syncs/{sync.id}"}
+        if sync.id != sync_id:
+            return await self._shown(sync, 200, headers)
+        # The sync was created just now: its own time saves a look at the clock of Redis.
+        now = sync.created_at if sync.started_at is None else await self._client.now()
+        return json_text_response(sync_text(sync, now), 202, headers)
 
     async def list_syncs(self, request: web.Request) -> web.Response:
         """GET /v1/syncs"""

@@ -37,6 +37,7 @@ async def idle(session_redis: RedisServer) -> AsyncIterator[ApiServer]:
 async def test_a_new_sync_is_accepted_and_named(api: ApiServer) -> None:
     asked = await api.post("/v1/syncs", {"space_id": "spa", "max_credits": 900})
     assert (asked.status, asked.json["status"]) == (202, "queued")
+    assert (asked.json["timings"]["queued_s"] >= 0, asked.json["clusters"]) == (True, [])
     assert asked.headers["Location"] == f"/v1/syncs/{asked.json['sync_id']}"
     shown = await api.ended(asked.json["sync_id"])
     assert (shown["status"], shown["credits_charged"], len(shown["personas"])) == ("completed", 900, 3)
