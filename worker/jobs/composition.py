@@ -289,7 +289,14 @@ def usage_reader(services: WorkerServices, caller: ApiCaller) -> UsageReader:
     """Builds the reader of the account's usage for one job."""
     may_raise_rate = "mavera_rate" not in services.settings.model_fields_set
     on_usage = partial(note_credits, services.outbox, services.settings.credits_low)
-    return UsageReader(services.mavera, caller, may_raise_rate=may_raise_rate, on_usage=on_usage)
+    named = services.settings.named_account
+    return UsageReader(
+        services.mavera,
+        caller,
+        may_raise_rate=may_raise_rate,
+        on_usage=on_usage,
+        account=named.name if named else "",
+    )
 
 
 def build_inbox_reader(services: WorkerServices) -> InboxReader:

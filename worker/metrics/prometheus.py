@@ -96,14 +96,15 @@ class PrometheusMetrics(WorkerMetrics):
         self._personas.labels(action).inc()
         self._charged.inc(credits_charged)
 
-    def note_credits_left(self, credits_left: int) -> None:
+    def note_credits_left(self, credits_left: int, account: str = "") -> None:
         if self._credits_left is None:  # a gauge without a value would be shown as 0
             self._credits_left = Gauge(
                 "segment_personas_credits_left",
                 "Credits that the Mavera account had left when a sync last asked",
+                ("account",),
                 registry=self.registry,
             )
-        self._credits_left.set(credits_left)
+        self._credits_left.labels(account).set(credits_left)
 
     def count_completion(self, *, preview: bool) -> None:
         self._completions.labels("preview" if preview else "sync").inc()

@@ -46,8 +46,13 @@ class WorkerMetrics:
             credits_charged: What it cost.
         """
 
-    def note_credits_left(self, credits_left: int) -> None:
-        """Mavera has said how many credits the account has left."""
+    def note_credits_left(self, credits_left: int, account: str = "") -> None:
+        """Mavera has said how many credits the account has left.
+
+        Args:
+            credits_left: Number of credits.
+            account: Its name, if `SPACES_FILE` names it.
+        """
 
     def count_completion(self, *, preview: bool) -> None:
         """A sync is completed.

@@ -122,7 +122,10 @@ def _sentences(error: ErrorDetails, path: Path) -> tuple[str, str]:
     if error["type"] == "extra_forbidden":
         known = [*model.model_fields]
         kind = {SpaceEntry: "a space", AccountEntry: "an account"}.get(model, "the file")
-        return f"{kind} has no such field", suggest(name, known) or f"The fields are {', '.join(known)}."
+        fix = suggest(name, known) or f"The fields are {', '.join(known)}."
+        if path[:1] == ("spaces",) and fix.startswith("The"):
+            fix += f' Put an id with a dot in quotes: [spaces."{field_name(path[1:])}"].'
+        return f"{kind} has no such field", fix
     if error["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         return "must be a table", f"Begin it with a line [{field_name(path)}]."
     if path[:1] == ("accounts",) and error["loc"][-1:] == ("[key]",):

@@ -40,6 +40,7 @@ class UsageReader:
         caller: Throttles the requests.
         may_raise_rate: Whether a rate above the configured one is used, because `MAVERA_RATE` is not set.
         on_usage: Called with each answer.
+        account: Its name for metrics, if `SPACES_FILE` names it.
     """
 
     def __init__(
@@ -49,8 +50,10 @@ class UsageReader:
         *,
         may_raise_rate: bool,
         on_usage: Callable[[Usage], Awaitable[None]],
+        account: str = "",
     ) -> None:
         self._mavera = mavera
+        self._account = account
         self._caller = caller
         self._may_raise_rate = may_raise_rate
         self._on_usage = on_usage
@@ -84,7 +87,7 @@ class UsageReader:
                 if usage:
                     await self._on_usage(usage)
                 if usage and usage.remaining is not None:
-                    self._caller.metrics.note_credits_left(usage.remaining)
+                    self._caller.metrics.note_credits_left(usage.remaining, self._account)
                 return usage
         return None
 

@@ -16,8 +16,9 @@ from worker.jobs.space_directory import SpaceDirectory, open_spaces
 from worker.jobs.store_factories import mavera_account, persona_store
 from worker.models.request import SyncRequest
 from worker.settings import Settings, load_client_config, load_settings
-from worker.store import JobQueue, PersonaRecord, StorePool, keys
+from worker.store import JobQueue, PersonaRecord, StorePool, WorkerRegistry, keys
 from worker.store.personas.account_name import account_name
+from worker.store.webhooks.outbox_store import OutboxStore
 
 URL = "https://mavera.example/api"
 FILE = """
@@ -163,6 +164,15 @@ async def test_each_space_has_its_services_and_each_account_one_limiter(tmp_path
     assert a.files is b.files is services.files
 
     changed = FILE.replace("[default]", '[default]\naccount = "emea"').replace("[spaces.a]", "[spaces.other]")
+    await services.registry.heartbeat("host", 7)
+    await services.outbox.announce()
+    for account in ("live.emea", "live.apac"):
+        assert [
+            one.name for one in await WorkerRegistry(fake_pool, lifetime_s=9, account=account).living_workers()
+        ] == ["host:7"]
+        assert (await OutboxStore(fake_pool, account).status()).wanted
+    assert [one.name for one in await services.registry.living_workers()] == ["host:7"]
+
     (tmp_path / "spaces.toml").write_text(changed.replace("rate = 120", "rate = 240"))
     spaces.file._look_at = 0
     assert services.for_request(SyncRequest(space_id="b")) is not b

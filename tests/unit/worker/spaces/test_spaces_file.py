@@ -84,6 +84,7 @@ def test_spaces_of_one_account_and_the_environment_as_default() -> None:
     [
         ('[spaces.a]\ntokn_file = "t1"', [(2, "spaces.a.tokn_file", "no such field", "Did you mean token_file?")]),
         ('[accounts.a]\nkey = "secret-value"', [(2, "accounts.a.key", "no such field", "Did you mean api_key?")]),
+        ("[spaces.a.b]\n", [(1, "spaces.a.b", "no such field", '[spaces."a.b"]')]),
         ("[spase.a]\n", [(1, "spase", "no such field", "Did you mean spaces?")]),
         (
             '[default]\nregion = "asia"\nrate = "fast"\n',
