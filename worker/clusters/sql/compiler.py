@@ -59,4 +59,4 @@ def compile_statement(
     text = statement.sql(dialect=dialect, pretty=True)
     if comment:
         text = f"/* {comment.replace('*/', '* /')} */\n{text}"
-    return CompiledStatement(text, RowReader(rules, builder.cells, builder.encodings, as_of))
+    return CompiledStatement(text, RowReader(rules, builder.encodings, as_of))

@@ -85,7 +85,7 @@ class KeyReader:
         if encoding not in ("json", "text", natural):
             key, encoding = json_text(key, encoding), "json"
         elif encoding == "json":
-            key = sql("CAST(:key AS VARCHAR)", key=key)
+            key = json_text(key, encoding)
         raw = json_text(key, encoding) if encoding != "json" else key
         if encoding == natural:
             return self._typed(key, column(parsed), column(value), raw)
@@ -121,13 +121,18 @@ class KeyReader:
         if is_json:
             # JSON's own numbers first: casting them needs no pattern. No other JSON text can be cast.
             number = sql(
-                "COALESCE(TRY_CAST(:key AS DOUBLE), CASE WHEN :quoted THEN TRY_CAST(:content AS DOUBLE) END)",
+                "CASE WHEN :key IS NULL THEN NULL "
+                "ELSE COALESCE(TRY_CAST(:key AS DOUBLE), CASE WHEN :quoted THEN TRY_CAST(:content AS DOUBLE) END) END",
                 key=key,
                 quoted=_matches(key, f'"{_DECIMAL}"'),
                 content=_unquoted(key),
             )
         else:
-            number = sql("CASE WHEN :plain THEN TRY_CAST(:key AS DOUBLE) END", key=key, plain=_matches(key, _DECIMAL))
+            number = sql(
+                "CASE WHEN :key IS NULL THEN NULL WHEN :plain THEN TRY_CAST(:key AS DOUBLE) END",
+                key=key,
+                plain=_matches(key, _DECIMAL),
+            )
         wrong = sql(
             "NOT :parsed IS NULL OR :wrong",
             parsed=parsed,
@@ -253,16 +258,21 @@ def json_text(key: exp.Expr, encoding: Encoding) -> exp.Expr:
 
 def _state(key: exp.Expr, is_json: bool, value: exp.Expr, wrong: exp.Expr) -> exp.Expr:
     return sql(
-        "CASE WHEN NOT :value IS NULL THEN 0 WHEN :missing THEN 1 WHEN :wrong THEN 2 ELSE 3 END",
+        "CASE WHEN NOT :value IS NULL THEN 0 WHEN :key IS NULL THEN 1 WHEN :nothing THEN 1 WHEN :wrong THEN 2 "
+        "ELSE 3 END",
         value=value,
-        missing=_missing(key, is_json),
+        key=key,
+        nothing=is_in(key, _nothing(is_json)),
         wrong=wrong,
     )
 
 
 def _missing(key: exp.Expr, is_json: bool) -> exp.Expr:
-    nothing = ("null", '""') if is_json else ("",)
-    return sql(":key IS NULL OR :nothing", key=key, nothing=is_in(key, nothing))
+    return sql(":key IS NULL OR :nothing", key=key, nothing=is_in(key, _nothing(is_json)))
+
+
+def _nothing(is_json: bool) -> tuple[str, ...]:
+    return ("null", '""') if is_json else ("",)
 
 
 def _matches(key: exp.Expr, pattern: str) -> exp.Expr:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from worker.clusters.rules.rules import Rules
+from worker.clusters.rules.trait import Trait
 from worker.clusters.rules.trait_reader import TraitReader, make_trait_reader
-from worker.clusters.sql.cells import BUCKETS, NO_BUCKET, SCALE, Cells
+from worker.clusters.sql.result_columns import NOT_AN_ENTRY, SCALE, SEVERAL_KEYS, WRONG_TRAITS, States
 from worker.clusters.sql.source_shape import Encoding
 from worker.clusters.sql.statement import is_plain
 from worker.clusters.statistics.aggregate import Aggregate, ClusterAggregate
+from worker.clusters.statistics.boolean import BooleanAggregate
 from worker.clusters.statistics.category import MAX_VALUES, CategoryAggregate
 from worker.clusters.statistics.fold import fold
 from worker.clusters.statistics.numeric import Moments, NumberAggregate, exact_sum
@@ -24,8 +26,7 @@ from worker.clusters.statistics.quantile_sketch import QuantileSketch
 from worker.clusters.statistics.value_shape import value_shape
 
 Row = Sequence[Any]
-"""Cell (see `Cells`), words, number of profiles, sum of the integer parts, sum of the rests, sum of squared deviations
-from the mean of the row."""
+"""Values of `COLUMNS`."""
 
 _BATCH = 2048
 """Words, and odd entries, that are read at a time."""
@@ -35,22 +36,11 @@ _LONGEST_INT = 400
 
 
 @dataclass
-class _Sums:
-    """The sums of a number trait in a cluster, by bucket."""
+class _Values:
+    """What was counted of a trait in a cluster: the buckets of its values, and their sums."""
 
     buckets: Counter[int] = field(default_factory=Counter)
-    rows: list[tuple[int, int, float, float]] = field(default_factory=list)
-
-    def moments(self) -> Moments:
-        count = sum(n for n, *_ in self.rows)
-        whole = sum(whole for _, whole, _, _ in self.rows)
-        high = float(whole)
-        parts = exact_sum([high / SCALE, float(whole - int(high)) / SCALE, *(rest for _, _, rest, _ in self.rows)])
-        mean = math.fsum(parts) / count
-        squares = math.fsum(
-            squares + n * ((whole / SCALE + rest) / n - mean) ** 2 for n, whole, rest, squares in self.rows
-        )
-        return Moments(count, tuple(parts), squares)
+    moments: Moments = field(default_factory=Moments)
 
 
 class RowReader:
@@ -58,85 +48,68 @@ class RowReader:
 
     Args:
         rules: The rules of the statement.
-        cells: How its rows say what they count.
-        encodings: Encoding of each key that rules read.
+        encodings: Encoding of each key that the source has.
         as_of: When the sync began, in Unix seconds.
     """
 
-    def __init__(self, rules: Rules, cells: Cells, encodings: dict[str, Encoding], as_of: float) -> None:
+    def __init__(self, rules: Rules, encodings: Mapping[str, Encoding], as_of: float) -> None:
         self._rules = rules
-        self._cells = cells
-        self._plain = [trait.type in ("category", "list") and is_plain(trait, encodings) for trait in rules.traits]
+        self._states = States(len(rules.clusters))
         self._as_of = as_of
         self._readers = [make_trait_reader(trait, as_of, rules.vocabulary(trait.name)) for trait in rules.traits]
+        self._plain = [is_plain(trait, encodings) for trait in rules.traits]
 
     def read(self, rows: Iterable[Row]) -> Aggregate:
         """Return the aggregate of all rows."""
-        cells, traits = self._cells, self._rules.traits
         result = Aggregate()
         sizes: Counter[int] = Counter()
-        sums: defaultdict[tuple[int, int], _Sums] = defaultdict(_Sums)
+        values: defaultdict[tuple[int, int], _Values] = defaultdict(_Values)
         words: defaultdict[int, list[tuple[int, str, int]]] = defaultdict(list)
-        odd: list[tuple[str, int]] = []
-        for cell, text, n, whole, rest, squares in rows:
-            place, bucket = divmod(cell, BUCKETS)
-            state, trait = divmod(place, cells.traits)
-            if trait == 0:
-                sizes[state] += n
-            if state > cells.clusters:
-                if state == cells.odd:
-                    odd.append((text, n))
-                    if len(odd) >= _BATCH:
-                        self._fold(result, odd)
-                        odd = []
-                continue
-            kind = traits[trait].type
-            if text is not None:
-                words[trait].append((state, text, n))
+        for state, trait, bucket, text, n, whole, rest, squares in rows:
+            if trait is None:
+                if state is None:
+                    self._fold(result, text, n)
+                else:
+                    sizes[state] = n
+            elif bucket is not None:
+                values[state, trait].buckets[int(bucket)] += n
+            elif text is None:
+                values[state, trait].moments = _moments(int(n), int(whole), rest, squares)
+            else:
+                words[trait].append((state or 0, text, n))
                 if len(words[trait]) >= _BATCH:
                     self._read_words(result, trait, words.pop(trait))
-            if state and kind not in ("category", "list") and bucket != NO_BUCKET:
-                found = sums[state, trait]
-                found.buckets[bucket] += n
-                if kind != "boolean":
-                    found.rows.append((n, int(whole), rest, squares))
         for trait, some in words.items():
             self._read_words(result, trait, some)
-        self._fold(result, odd)
-        counted = self._counted(sizes, sums)
-        result.merge(counted)
+        result.merge(self._counted(sizes, values))
         return result
 
-    def _counted(self, sizes: Counter[int], sums: dict[tuple[int, int], _Sums]) -> Aggregate:
+    def _counted(self, sizes: Counter[int], values: Mapping[tuple[int, int], _Values]) -> Aggregate:
         """Return what was counted in SQL."""
-        cells, rules = self._cells, self._rules
-        filtered, unclassified = sizes[cells.filtered], sizes[0]
+        states, rules = self._states, self._rules
         made = Aggregate(
-            filtered=filtered,
-            unclassified=unclassified,
-            merged=sizes[cells.merged],
-            left_out=sizes[cells.left_out],
+            filtered=sizes[states.filtered],
+            unclassified=sizes[0],
+            merged=sizes[states.merged],
+            left_out=sizes[states.left_out],
         )
-        made.profiles = filtered + unclassified + sum(sizes[i + 1] for i in range(cells.clusters))
+        made.profiles = sum(n for state, n in sizes.items() if state <= states.filtered)
         for i, key in enumerate(rules.cluster_keys):
             if sizes[i + 1]:
                 cluster = made.clusters[key] = ClusterAggregate(n=sizes[i + 1])
                 for j, trait in enumerate(rules.traits):
-                    found = sums.get((i + 1, j))
-                    if trait.type in ("category", "list"):
-                        cluster.category(trait.name)
-                    elif trait.type == "boolean":
-                        boolean = cluster.boolean(trait.name)
-                        if found:
-                            boolean.count, boolean.true = found.buckets.total(), found.buckets[1]
-                    elif found:
-                        found.buckets[0] += found.buckets.pop(_NEGATIVE_ZERO, 0)
-                        cluster.numbers[trait.name] = NumberAggregate(
-                            found.moments(), QuantileSketch(buckets=+found.buckets)
-                        )
-                    else:
-                        cluster.number(trait.name)
+                    self._add_values(cluster, trait, values.get((i + 1, j), _Values()))
         return made
+
+    def _add_values(self, cluster: ClusterAggregate, trait: Trait, found: _Values) -> None:
+        buckets = found.buckets
+        if trait.type in ("category", "list"):
+            cluster.category(trait.name)
+        elif trait.type == "boolean":
+            cluster.booleans[trait.name] = BooleanAggregate(buckets.total(), buckets[1])
+        else:
+            buckets[0] += buckets.pop(_NEGATIVE_ZERO, 0)
+            cluster.numbers[trait.name] = NumberAggregate(found.moments, QuantileSketch(buckets=+buckets))
 
     def _read_words(self, result: Aggregate, trait: int, words: list[tuple[int, str, int]]) -> None:
         """Count texts of a trait, each with its state and its number of profiles."""
@@ -169,28 +142,36 @@ class RowReader:
 
     def _traits(self, trait: int, text: str) -> dict[str, object]:
         """Return a profile that has the values of a trait's keys that a text contains."""
-        keys = self._rules.traits[trait].keys
-        if self._plain[trait]:
-            return {keys[0]: text}
-        if text.startswith("K"):
-            return dict(zip(keys, _parse(text[1:]), strict=True))
+        keys, kind = self._rules.traits[trait].keys, self._rules.traits[trait].type
+        if kind in ("category", "list"):
+            if self._plain[trait]:
+                return {keys[0]: text}
+            if text.startswith(SEVERAL_KEYS):
+                return dict(zip(keys, _parse(text.removeprefix(SEVERAL_KEYS)), strict=True))
         return {keys[0]: _parse(text)}
 
-    def _fold(self, result: Aggregate, odd: Iterable[tuple[str, int]]) -> None:
-        """Fold entries that SQL did not read."""
-        for text, n in odd:
-            entry: object = None
-            if text == "T":
-                entry = {"traits": 0}
-            elif text != "E":
-                entry = {"traits": dict(zip(self._rules.keys, _parse(text), strict=True))}
-            while n:
-                some = min(n, _BATCH)
-                fold(result, [entry] * some, self._rules, as_of=self._as_of)
-                n -= some
+    def _fold(self, result: Aggregate, text: str, n: int) -> None:
+        """Fold `n` equal entries that SQL did not read."""
+        entry: object = None
+        if text == WRONG_TRAITS:
+            entry = {"traits": 0}
+        elif text != NOT_AN_ENTRY:
+            entry = {"traits": dict(zip(self._rules.keys, _parse(text), strict=True))}
+        while n:
+            some = min(n, _BATCH)
+            fold(result, [entry] * some, self._rules, as_of=self._as_of)
+            n -= some
+
+
+def _moments(count: int, whole: int, rest: float, squares: float) -> Moments:
+    """Return moments from the sums of a result row."""
+    high = float(whole)
+    parts = exact_sum([high / SCALE, float(whole - int(high)) / SCALE, rest])
+    return Moments(count, tuple(parts), squares)
 
 
 def _parse(text: str) -> Any:
+    """Return what JSON text contains, with NaN and with integers of any size, as the reader of files does."""
     try:
         return orjson.loads(text)
     except ValueError:

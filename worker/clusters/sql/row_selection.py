@@ -21,7 +21,7 @@ def is_merged(shape: SourceShape) -> exp.Expr | None:
     NULL, empty values, NULL as text and the own identifier do not name one.
     """
     if shape.kind == "object" and shape.is_entry:
-        target, own = _field("merged_to"), _field("id")
+        target, own = _text_of("merged_to"), _field("id")
     elif shape.merged_to is not None:
         target, own = _text_of("merged_to"), exp.Null() if shape.id is None else _text_of("id")
     else:

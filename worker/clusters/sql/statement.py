@@ -9,17 +9,19 @@ cells       a row for each profile and trait
 """
 
 from collections.abc import Mapping, Sequence
+from string import ascii_lowercase, ascii_uppercase, digits
 
 from sqlglot import exp
 
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait import Trait
-from worker.clusters.sql.cells import SCALE, Cells
 from worker.clusters.sql.conditions import compile_condition
+from worker.clusters.sql.counts import count_profiles
 from worker.clusters.sql.key_columns import KeyReader, json_text
+from worker.clusters.sql.result_columns import NOT_AN_ENTRY, SEVERAL_KEYS, WRONG_TRAITS, States
 from worker.clusters.sql.row_selection import is_merged, is_outside_sample
 from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of
-from worker.clusters.sql.templates import case, column, double, integer, sql, text
+from worker.clusters.sql.templates import case, column, integer, sql, text
 
 
 class StatementBuilder:
@@ -39,20 +41,24 @@ class StatementBuilder:
         self._sample = sample
         self._keys = {key: f"k{i}" for i, key in enumerate(rules.keys)}
         self.encodings: dict[str, Encoding] = {}
-        self.cells = Cells(len(rules.traits), len(rules.clusters))
+        self._states: dict[tuple[int, int], exp.Expr] = {}
+        self.states = States(len(rules.clusters))
 
-    def build(self, relation: exp.Expr) -> exp.Select:
+    def build(self, relation: exp.Expr) -> exp.Query:
         """Return the statement over a relation."""
-        levels = [self._source(), *self._parsed(), self._traits(), self._profiles()]
-        statement = exp.Select()
+        levels = [self._source(), *self._parsed(), self._traits(), self._errors(), self._profiles()]
+        names = ("source", "keys", "parsed", "usable", "traits", "errors", "profiles")
+        tables: dict[str, exp.Expr] = {}
         before: exp.Expr = relation.copy()
-        for name, columns in zip(
-            ("source", "keys", "parsed", "usable", "states", "traits", "profiles"), levels, strict=True
-        ):
+        for name, columns in zip(names, levels, strict=True):
             chosen = columns if name == "source" else [exp.Star(), *columns]
-            statement = statement.with_(name, as_=exp.select(*chosen).from_(before))
+            tables[name] = exp.select(*chosen).from_(before)
             before = exp.to_table(name)
-        return self._counts(statement)
+        present = [(i, trait) for i, trait in enumerate(self._rules.traits) if self._present(trait)]
+        values, query = count_profiles(present, self.states)
+        for name, table in {**tables, **values}.items():
+            query = query.with_(name, as_=table, materialized=name in ("profiles", *values) or None)
+        return query
 
     def _source(self) -> list[exp.Expr]:
         shape = self._shape
@@ -60,7 +66,12 @@ class StatementBuilder:
         if shape.kind == "object":
             document = column(shape.column)
             folder = "/traits" if shape.is_entry else ""
-            paths = exp.Array(expressions=[text(f"{folder}/{_pointer(key)}") for key in self._keys])
+            paths = exp.Array(
+                expressions=[
+                    *(text(f"{folder}/{_pointer(key)}") for key in self._keys),
+                    *([text("/merged_to")] if shape.is_entry else []),
+                ]
+            )
             columns.append(_named(sql("JSON_EXTRACT(:document, :paths)", document=document, paths=paths), "found"))
             columns.append(_named(document, "document"))
         for key, name in self._keys.items():
@@ -91,10 +102,17 @@ class StatementBuilder:
 
     def _parsed(self) -> list[list[exp.Expr]]:
         """Return the levels of columns of each trait and key."""
-        levels: list[list[exp.Expr]] = [[], [], [], []]
+        levels: list[list[exp.Expr]] = [[], [], []]
         if self._shape.kind == "object":
-            found = [exp.func("LIST_EXTRACT", column("found"), integer(i + 1)) for i in range(len(self._keys))]
+            # NULL instead of JSON's null saves most of the work on it.
+            found = [
+                sql("NULLIF(CAST(LIST_EXTRACT(found, :place) AS VARCHAR), 'null')", place=integer(i + 1))
+                for i in range(len(self._keys))
+            ]
             levels[0] = [_named(value, name) for name, value in zip(self._keys.values(), found, strict=True)]
+            if self._shape.is_entry:
+                merged_to = exp.func("LIST_EXTRACT", column("found"), integer(len(self._keys) + 1))
+                levels[0].append(_named(merged_to, "merged_to"))
         for i, trait in enumerate(self._rules.traits):
             if not self._needs_values(trait):
                 continue
@@ -104,7 +122,7 @@ class StatementBuilder:
                 if made.parsed is not None:
                     levels[1].append(_named(made.parsed, f"p{i}_{j}"))
                 levels[2].append(_named(made.value, f"v{i}_{j}"))
-                levels[3].append(_named(made.state, f"s{i}_{j}"))
+                self._states[i, j] = made.state
         return levels
 
     def _needs_values(self, trait: Trait) -> bool:
@@ -117,33 +135,66 @@ class StatementBuilder:
         return [key for key in trait.keys if key in self.encodings]
 
     def _traits(self) -> list[exp.Expr]:
-        """Return for each trait its value, the text of words or of what is not usable, and whether it is odd."""
+        """Return for each trait its value, and whether any key before it holds what is not usable or not clear."""
         columns: list[exp.Expr] = []
         for i, trait in enumerate(self._rules.traits):
-            raws = [self._raw(key) for key in self._present(trait)]
-            if not raws:
-                is_word = trait.type in ("category", "list")
-                columns.append(_named(exp.cast(exp.Null(), "VARCHAR" if is_word else "DOUBLE"), f"v{i}"))
-                columns.append(_named(exp.cast(exp.Null(), "VARCHAR"), f"w{i}"))
-                continue
-            if self._needs_values(trait):
-                values = [column(f"v{i}_{j}") for j in range(len(raws))]
-                states = [column(f"s{i}_{j}") for j in range(len(raws))]
+            names = [column(self._keys[key]) for key in self._present(trait)]
+            if self._needs_values(trait) and names:
+                values = [column(f"v{i}_{j}") for j in range(len(names))]
                 columns.append(_named(_coalesced(values), f"v{i}"))
-                unclear = [
-                    sql(":before AND :state = 3", before=_none_of(values[:j]), state=state)
-                    for j, state in enumerate(states)
+                unread = [
+                    sql(":before AND NOT :key IS NULL", before=_none_of(values[: j + 1]), key=key)
+                    for j, key in enumerate(names)
                 ]
-                columns.append(_named(_any(unclear), f"o{i}"))
+                columns.append(_named(_any(unread), f"u{i}"))
+            else:
+                kind = "VARCHAR" if trait.type in ("category", "list") else "DOUBLE"
+                columns.append(_named(exp.cast(exp.Null(), kind), f"v{i}"))
+        return columns
+
+    def _errors(self) -> list[exp.Expr]:
+        """Return for each trait the text of words or of what is not usable, and whether it is odd.
+
+        The state of a value is found only if the value may be an error.
+        """
+        columns: list[exp.Expr] = []
+        for i, trait in enumerate(self._rules.traits):
+            present = self._present(trait)
+            if self._needs_values(trait) and present:
+                unclear, wrong = [], []
+                for j, key in enumerate(present):
+                    before = _none_of([column(f"v{i}_{k}") for k in range(j)])
+                    state = self._states[i, j]
+                    unclear.append(sql(":before AND :state = 3", before=before, state=state))
+                    wrong.append((sql(":before AND :state = 2", before=before, state=state), self._shape_text(key)))
+                unread = column(f"u{i}")
+                columns.append(
+                    _named(sql("CASE WHEN :unread THEN :odd ELSE FALSE END", unread=unread, odd=_any(unclear)), f"o{i}")
+                )
                 if trait.type not in ("category", "list"):
-                    wrong = case(
-                        (sql(":before AND :state = 2", before=_none_of(values[:j]), state=state), raw)
-                        for j, (state, raw) in enumerate(zip(states, raws, strict=True))
+                    columns.append(
+                        _named(sql("CASE WHEN :unread THEN :text END", unread=unread, text=case(wrong)), f"w{i}")
                     )
-                    columns.append(_named(wrong, f"w{i}"))
-            if trait.type in ("category", "list"):
+            elif not present:
+                columns.append(_named(exp.cast(exp.Null(), "VARCHAR"), f"w{i}"))
+            if trait.type in ("category", "list") and present:
                 columns.append(_named(self._words(trait), f"w{i}"))
         return columns
+
+    def _shape_text(self, key: str) -> exp.Expr:
+        """Return the JSON text of an unusable value, of text with ASCII letters and digits as in its shape.
+
+        So that they are counted together. A backslash may begin a sign that is written with letters.
+        """
+        raw = self._raw(key)
+        return sql(
+            "CASE WHEN :raw LIKE '\"%' AND NOT CONTAINS(:raw, :backslash) "
+            "THEN TRANSLATE(:raw, :signs, :shapes) ELSE :raw END",
+            raw=raw,
+            backslash=text("\\"),
+            signs=text(ascii_lowercase + ascii_uppercase + digits),
+            shapes=text("a" * 26 + "A" * 26 + "9" * 10),
+        )
 
     def _raw(self, key: str) -> exp.Expr:
         """Return the value of a key as JSON text; NULL if the source does not have the key."""
@@ -163,12 +214,12 @@ class StatementBuilder:
             "CASE WHEN :alone THEN :first ELSE :every END",
             alone=_none_of(present),
             first=self._raw(first),
-            every=_json_list([self._raw(key) for key in trait.keys], "K"),
+            every=_json_list([self._raw(key) for key in trait.keys], SEVERAL_KEYS),
         )
 
     def _profiles(self) -> list[exp.Expr]:
         """Return the state of each profile, and the entry if it is odd."""
-        rules, shape, cells = self._rules, self._shape, self.cells
+        rules, shape, states = self._rules, self._shape, self.states
         values = {trait.name: (trait, column(f"v{i}")) for i, trait in enumerate(rules.traits)}
         branches: list[tuple[exp.Expr, exp.Expr]] = []
         odd: list[tuple[exp.Expr, exp.Expr]] = []
@@ -179,22 +230,22 @@ class StatementBuilder:
         ]
         if shape.kind == "object" and shape.is_entry:
             is_other = sql("COALESCE(JSON_TYPE(:document), '') <> 'OBJECT'", document=column("document"))
-            odd.append((self._if_empty(is_other), text("E")))
-            branches.append((odd[0][0], integer(cells.odd)))
+            odd.append((self._if_empty(is_other), text(NOT_AN_ENTRY)))
+            branches.append((odd[0][0], integer(states.odd)))
         if (merged := is_merged(shape)) is not None:
-            branches.append((merged, integer(cells.merged)))
+            branches.append((merged, integer(states.merged)))
         if self._sample is not None:
-            branches.append((is_outside_sample(shape, self._sample), integer(cells.left_out)))
+            branches.append((is_outside_sample(shape, self._sample), integer(states.left_out)))
         if shape.kind == "object":
             kind = exp.func("JSON_TYPE", column("document"), *([text("/traits")] if shape.is_entry else []))
             is_other = sql("COALESCE(:kind, 'NULL') NOT IN ('OBJECT', 'NULL')", kind=kind)
-            odd.append((self._if_empty(is_other), text("T")))
+            odd.append((self._if_empty(is_other), text(WRONG_TRAITS)))
         if unclear:
             odd.append((exp.Paren(this=_any(unclear)), _json_list([self._raw(key) for key in self._keys], "")))
-        branches += [(condition, integer(cells.odd)) for condition, _ in odd]
+        branches += [(condition, integer(states.odd)) for condition, _ in odd]
         if rules.filter is not None:
             kept = compile_condition(rules.filter, values)
-            branches.append((exp.Not(this=exp.Paren(this=kept)), integer(cells.filtered)))
+            branches.append((exp.Not(this=exp.Paren(this=kept)), integer(states.filtered)))
         branches.append(
             (_all([sql(":value IS NULL", value=values[name][1]) for name in rules.compiled.deciding]), integer(0))
         )
@@ -211,8 +262,6 @@ class StatementBuilder:
             if trait.type in ("number", "date"):
                 half = sql("CAST(CAST(CAST(:value AS FLOAT) AS BIT) AS UINTEGER) >> 16", value=value)
                 columns.append(_named(sql("CAST(COALESCE(:half, 65535) AS INTEGER)", half=half), f"b{i}"))
-            elif trait.type == "boolean":
-                columns.append(_named(sql("CAST(COALESCE(:value, 65535) AS INTEGER)", value=value), f"b{i}"))
         return columns
 
     def _if_empty(self, condition: exp.Expr) -> exp.Expr:
@@ -220,73 +269,10 @@ class StatementBuilder:
         empty = _none_of([column(name) for name in self._keys.values()])
         return sql("CASE WHEN :empty THEN :condition ELSE FALSE END", empty=empty, condition=condition)
 
-    def _counts(self, statement: exp.Select) -> exp.Select:
-        """Add the cells and their counts to a statement that ends with `profiles`."""
-        traits = self._rules.traits
-        place = column("trait")
-        numbers = [i for i, trait in enumerate(traits) if trait.type in ("number", "date")]
-        buckets = [i for i, trait in enumerate(traits) if trait.type in ("number", "date", "boolean")]
-        inside = sql(":state <= :last", state=column("state"), last=integer(self.cells.clusters))
-
-        def of_trait(indices: Sequence[int], prefix: str, default: exp.Expr) -> exp.Expr:
-            found = [(sql(":trait = :i", trait=place, i=integer(i)), column(f"{prefix}{i}")) for i in indices]
-            return case(found, default) if found else default
-
-        words = sql(
-            "CASE WHEN :inside THEN :words WHEN :state = :odd THEN :entry END",
-            inside=inside,
-            state=column("state"),
-            odd=integer(self.cells.odd),
-            words=of_trait(range(len(traits)), "w", exp.Null()),
-            entry=column("entry"),
-        )
-        cell = sql(
-            "(:state * :traits + :trait) * 65536 + :bucket",
-            state=column("state"),
-            traits=integer(len(traits)),
-            trait=place,
-            bucket=of_trait(buckets, "b", integer(0)),
-        )
-        cells = (
-            exp.select(
-                _named(exp.cast(cell, "INTEGER"), "cell"),
-                _named(words, "words"),
-                _named(of_trait(numbers, "v", exp.cast(exp.Null(), "DOUBLE")), "value"),
-            )
-            .from_("profiles")
-            .join(_places(len(traits)), join_type="cross")
-            .where(sql(":inside OR :trait = 0", inside=inside, trait=place))
-        )
-        parted = exp.select(
-            exp.Star(), _named(sql("CAST(value * :scale AS BIGINT)", scale=double(SCALE)), "whole")
-        ).from_("cells")
-        return (
-            statement.with_("cells", as_=cells)
-            .with_("parts", as_=parted)
-            .select(
-                column("cell"),
-                column("words"),
-                _named(sql("COUNT(*)"), "n"),
-                _named(sql("SUM(whole)"), "whole"),
-                _named(sql("FSUM(value - whole / :scale)", scale=double(SCALE)), "rest"),
-                _named(sql("VAR_POP(value) * COUNT(value)"), "squares"),
-            )
-            .from_("parts")
-            .group_by(column("cell"), column("words"))
-        )
-
 
 def is_plain(trait: Trait, encodings: Mapping[str, Encoding]) -> bool:
     """Return whether the words of a category or list are returned as the source has them, and not as JSON text."""
-    return [encodings.get(key) for key in trait.keys if key in encodings] == ["text"] and trait.keys[0] in encodings
-
-
-def _places(count: int) -> exp.Expr:
-    """Return a table of the indices of the traits. DuckDB takes it for one row and never reads it first."""
-    return exp.Unnest(
-        expressions=[exp.Array(expressions=[integer(i) for i in range(count)])],
-        alias=exp.TableAlias(this=exp.to_identifier("places"), columns=[exp.to_identifier("trait")]),
-    )
+    return encodings.get(trait.keys[0]) == "text" and not any(key in encodings for key in trait.keys[1:])
 
 
 def _pointer(key: str) -> str:

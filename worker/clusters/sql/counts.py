@@ -1,0 +1,85 @@
+"""The branches that count profiles. DuckDB gives each row of `profiles` to all of them, so it reads the source once.
+
+A branch groups profiles by state and value. What leaves the statement of numbers is the number of values in each
+bucket, and the sums of all values together.
+"""
+
+from collections.abc import Iterable
+
+from sqlglot import exp
+
+from worker.clusters.rules.trait import Trait
+from worker.clusters.sql.result_columns import NO_BUCKET, SCALE, States
+from worker.clusters.sql.templates import column, double, integer, sql
+
+_STATES = """
+SELECT state, NULL AS trait, NULL AS bucket, NULL AS words, COUNT(*) AS n,
+  NULL AS whole, NULL AS rest, NULL AS squares
+FROM profiles GROUP BY state
+"""
+_ODD = """
+SELECT NULL AS state, NULL AS trait, NULL AS bucket, entry AS words, COUNT(*) AS n,
+  NULL AS whole, NULL AS rest, NULL AS squares
+FROM profiles WHERE state = :odd GROUP BY entry
+"""
+_WORDS = """
+SELECT state, :trait AS trait, NULL AS bucket, words, n, NULL AS whole, NULL AS rest, NULL AS squares
+FROM (SELECT state, :texts AS words, COUNT(*) AS n FROM profiles GROUP BY state, :texts)
+WHERE state <= :final AND NOT words IS NULL
+"""
+_ERRORS = """
+SELECT NULL AS state, :trait AS trait, NULL AS bucket, :texts AS words, COUNT(*) AS n,
+  NULL AS whole, NULL AS rest, NULL AS squares
+FROM profiles WHERE NOT :texts IS NULL AND state <= :final GROUP BY :texts
+"""
+_FLAGS = """
+SELECT state, :trait AS trait, bucket, NULL AS words, n, NULL AS whole, NULL AS rest, NULL AS squares
+FROM (SELECT state, :value AS bucket, COUNT(*) AS n FROM profiles GROUP BY state, :value)
+WHERE state BETWEEN 1 AND :final AND NOT bucket IS NULL
+"""
+_VALUES = """
+SELECT state, :bucket AS bucket, COUNT(*) AS n, SUM(CAST(:value * :scale AS BIGINT)) AS whole,
+  FSUM(:value - CAST(:value * :scale AS BIGINT) / :scale) AS rest, VAR_POP(:value) AS variance
+FROM profiles GROUP BY state, :bucket
+"""
+_BUCKETS = """
+SELECT state, :trait AS trait, bucket, NULL AS words, n, NULL AS whole, NULL AS rest, NULL AS squares
+FROM :table_name WHERE state BETWEEN 1 AND :final AND bucket < :no_bucket
+"""
+# The spread within each bucket and between their means: without cancellation, however far from 0 the values are.
+_SUMS = """
+SELECT state, :trait AS trait, NULL AS bucket, NULL AS words, SUM(n) AS n, SUM(whole) AS whole, FSUM(rest) AS rest,
+  FSUM(n * variance + n * POWER((whole / :scale + rest) / n - mean, 2)) AS squares
+FROM (
+  SELECT *, (SUM(whole) OVER (PARTITION BY state) / :scale + SUM(rest) OVER (PARTITION BY state))
+    / SUM(n) OVER (PARTITION BY state) AS mean
+  FROM :table_name WHERE state BETWEEN 1 AND :final AND bucket < :no_bucket
+)
+GROUP BY state
+"""
+
+
+def count_profiles(traits: Iterable[tuple[int, Trait]], states: States) -> tuple[dict[str, exp.Expr], exp.Union]:
+    """Return tables by their names, and the query over them and `profiles` that counts.
+
+    Args:
+        traits: The traits that the source has, each with its index in the rules. `profiles` has the value of trait i in
+            the column `v{i}`, its bucket in `b{i}`, and in `w{i}` the text of words or of what is not usable.
+    """
+    last = integer(states.clusters)
+    tables: dict[str, exp.Expr] = {}
+    branches: list[exp.Expr] = [sql(_STATES), sql(_ODD, odd=integer(states.odd))]
+    for i, trait in traits:
+        place, value, texts = integer(i), column(f"v{i}"), column(f"w{i}")
+        if trait.type in ("category", "list"):
+            branches.append(sql(_WORDS, trait=place, texts=texts, final=last))
+            continue
+        branches.append(sql(_ERRORS, trait=place, texts=texts, final=last))
+        if trait.type == "boolean":
+            branches.append(sql(_FLAGS, trait=place, value=value, final=last))
+            continue
+        tables[f"values{i}"] = sql(_VALUES, value=value, bucket=column(f"b{i}"), scale=double(SCALE))
+        for template in (_BUCKETS, _SUMS):
+            parts = {"trait": place, "final": last, "no_bucket": integer(NO_BUCKET), "scale": double(SCALE)}
+            branches.append(sql(template, table_name=exp.to_table(f"values{i}"), **parts))
+    return tables, exp.union(*branches, distinct=False)

@@ -1,0 +1,61 @@
+"""The columns of result rows, and the states of profiles that they count."""
+
+from dataclasses import dataclass
+
+COLUMNS = ("state", "trait", "bucket", "words", "n", "whole", "rest", "squares")
+"""Columns of a result row. A row counts `n` profiles. Which other columns are not NULL says what it counts:
+
+    state               profiles of a state
+    state trait bucket  values of a number, a date (age in days) or a boolean (1 or 0) in a bucket of the sketch
+    state trait sums    the sums of all values of a number or a date: `whole` / `SCALE` + `rest`, and `squares`, the sum
+                        of the squared deviations from their mean
+    state trait words   profiles of a category or list whose values are `words`, as the source has them
+    trait words         values of a number, date or boolean that are not usable
+    words               entries that the fold must read
+"""
+
+SCALE = 1024.0
+"""Values are summed as integers of this part, which is exact, and what is left as doubles."""
+
+NO_BUCKET = (1 << 16) - 1
+"""The bucket of a profile without a value. It would be that of a NaN."""
+
+NOT_AN_ENTRY = "E"
+"""Text of an entry that is not a JSON object."""
+
+WRONG_TRAITS = "T"
+"""Text of an entry whose traits are not an object."""
+
+SEVERAL_KEYS = "K"
+"""Beginning of the text of a category or list if several of its keys have values; a JSON list of them follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """The states of a profile: 0 in no cluster, i + 1 in cluster i, and greater numbers for what is not in the page.
+
+    Attributes:
+        clusters: Number of clusters, and the last state of profiles whose traits are counted.
+    """
+
+    clusters: int
+
+    @property
+    def filtered(self) -> int:
+        """The state of profiles that the filter excludes."""
+        return self.clusters + 1
+
+    @property
+    def merged(self) -> int:
+        """The state of rows that are part of other profiles."""
+        return self.clusters + 2
+
+    @property
+    def left_out(self) -> int:
+        """The state of profiles that are not in the sample."""
+        return self.clusters + 3
+
+    @property
+    def odd(self) -> int:
+        """The state of entries that the fold must read."""
+        return self.clusters + 4
