@@ -82,4 +82,4 @@ def count_profiles(traits: Iterable[tuple[int, Trait]], states: States) -> tuple
         for template in (_BUCKETS, _SUMS):
             parts = {"trait": place, "final": last, "no_bucket": integer(NO_BUCKET), "scale": double(SCALE)}
             branches.append(sql(template, table_name=exp.to_table(f"values{i}"), **parts))
-    return tables, exp.union(*branches, distinct=False)
+    return tables, exp.union(*branches, distinct=False, copy=False)

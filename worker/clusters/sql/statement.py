@@ -52,12 +52,12 @@ class StatementBuilder:
         before: exp.Expr = relation.copy()
         for name, columns in zip(names, levels, strict=True):
             chosen = columns if name == "source" else [exp.Star(), *columns]
-            tables[name] = exp.select(*chosen).from_(before)
+            tables[name] = exp.select(*chosen, copy=False).from_(before, copy=False)
             before = exp.to_table(name)
         present = [(i, trait) for i, trait in enumerate(self._rules.traits) if self._present(trait)]
         values, query = count_profiles(present, self.states)
         for name, table in {**tables, **values}.items():
-            query = query.with_(name, as_=table, materialized=name in ("profiles", *values) or None)
+            query = query.with_(name, as_=table, materialized=name in ("profiles", *values) or None, copy=False)
         return query
 
     def _source(self) -> list[exp.Expr]:
@@ -280,7 +280,7 @@ def _pointer(key: str) -> str:
 
 
 def _named(expression: exp.Expr, name: str) -> exp.Alias:
-    return exp.Alias(this=expression.copy(), alias=exp.to_identifier(name, quoted=True))
+    return exp.Alias(this=expression, alias=exp.to_identifier(name, quoted=True))
 
 
 def _coalesced(values: Sequence[exp.Expr]) -> exp.Expr:
@@ -288,11 +288,11 @@ def _coalesced(values: Sequence[exp.Expr]) -> exp.Expr:
 
 
 def _all(conditions: Sequence[exp.Expr]) -> exp.Expr:
-    return exp.and_(*conditions) if conditions else exp.true()
+    return exp.and_(*conditions, copy=False) if conditions else exp.true()
 
 
 def _any(conditions: Sequence[exp.Expr]) -> exp.Expr:
-    return exp.or_(*conditions)
+    return exp.or_(*conditions, copy=False)
 
 
 def _none_of(values: Sequence[exp.Expr]) -> exp.Expr:

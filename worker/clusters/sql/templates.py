@@ -61,8 +61,8 @@ def case(branches: Iterable[tuple[exp.Expr, exp.Expr]], default: exp.Expr | None
     """Return `CASE WHEN … THEN … END` of pairs of a condition and a result."""
     made = exp.Case()
     for condition, result in branches:
-        made = made.when(condition, result)
-    return made if default is None else made.else_(default)
+        made = made.when(condition, result, copy=False)
+    return made if default is None else made.else_(default, copy=False)
 
 
 def is_in(value: exp.Expr, words: Iterable[str]) -> exp.Expr:
