@@ -208,7 +208,7 @@ class WorkerServices:
             raise ResumableStop(
                 "space_not_configured",
                 f"SPACES_FILE has no token for the space {request.space_id}",
-                hint=f"Add a table [spaces.{request.space_id}] with token_file to SPACES_FILE, then resume the sync.",
+                hint=f"Add a table [spaces.{request.space_id}] with token_file to SPACES_FILE.",
             )
         return found
 

@@ -139,7 +139,7 @@ class SpaceDirectory(Generic[Config]):
                 problem = f"neither SPACES_FILE nor MAVERA_API_KEY has a Mavera account for the space {space_id}"
             else:
                 problem = f"SPACES_FILE has no account {name}, which gets the personas of the space {space_id}"
-            hint = "Add the account and its key to SPACES_FILE, then resume the sync."
+            hint = "Add the account and its key to SPACES_FILE."
             raise ResumableStop("account_not_configured", problem, hint=hint)
         return account
 

@@ -21,6 +21,7 @@ OF_OTHER_PROGRAMS = {
     "--default_lua_flags",  # Dragonfly
     "--check",
     "--tests",
+    "--build-arg",  # docker
 }
 SHELL_COMMANDS = sorted({(name, *words) for name, text in PAGES.items() for words in shell_commands(text)})
 CHANGES_IN_OTHER_VERSIONS = "CHANGELOG.md"
