@@ -17,6 +17,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -28,6 +29,7 @@ from pydantic import (
 from worker.environment import SettingProblem, Variables, read_variables, unknown_variables
 from worker.errors import ConfigurationError
 from worker.input_values import Expected, describe_problem
+from worker.models.event_type import read_event_types
 from worker.secret_masking import keep_secret
 from worker.setting_types import (
     BaseUrl,
@@ -57,6 +59,11 @@ FixedDialect = Literal["inline", "profile-api"]
 Dialect = Literal["auto", "inline", "profile-api"]
 _INLINE_URLS = {"us": "https://api.segmentapis.com", "eu": "https://eu1.api.segmentapis.com"}
 _PROFILE_API_URLS = {"us": "https://profiles.segment.com/v1", "eu": "https://profiles.euw1.segment.com/v1"}
+
+
+def _event_types(text: str) -> str:
+    read_event_types(text)
+    return text.strip()
 
 
 @dataclass(frozen=True)
@@ -211,6 +218,9 @@ class Settings(ClientConfig):
     webhook_format: Annotated[Literal["standard", "slack"], LowerCase] = Field(
         "standard",
         description="standard: signed JSON (Standard Webhooks); slack: a text for Slack's incoming webhooks",
+    )
+    webhook_events: Annotated[str, AfterValidator(_event_types)] | None = Field(
+        None, description="Types of the events that are sent, separated by commas; if unset, all"
     )
     credits_low: Count = Field(
         1500, ge=0, description="Credits that the account can spend, below which credits.low is sent; 0: never"

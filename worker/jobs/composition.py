@@ -40,6 +40,7 @@ from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.store_factories import stall_ms
 from worker.jobs.watchdog import Watchdog
 from worker.jobs.webhook_deliverer import WebhookDeliverer
+from worker.models.event_type import EVENT_TYPES, read_event_types
 from worker.models.request import SyncRequest
 from worker.models.sync import BatchKey
 from worker.segment.export_file import is_of_one_process
@@ -334,7 +335,8 @@ def build_deliverer(services: WorkerServices) -> WebhookDeliverer | None:
         read_webhook_secrets(secrets) if secrets else (),
         settings.webhook_format,
     )
-    return WebhookDeliverer(services.outbox, WebhookSender(services.session, receiver))
+    types = EVENT_TYPES if settings.webhook_events is None else read_event_types(settings.webhook_events)
+    return WebhookDeliverer(services.outbox, WebhookSender(services.session, receiver), types)
 
 
 def _update_threshold(settings: Settings) -> ChangeThreshold:

@@ -10,10 +10,12 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Collection
 
 import orjson
 
 from worker.errors import StoreUnavailable
+from worker.models.event_type import EVENT_TYPES, EventType
 from worker.models.versions import NewerVersion, SyncUnreadable
 from worker.store.webhooks.outbox_store import OutboxStore, PendingEvent
 from worker.webhooks.event import Event
@@ -39,11 +41,13 @@ class WebhookDeliverer:
     Args:
         outbox: Where they wait.
         sender: Makes one attempt.
+        types: Of the events that are sent; the others are removed.
     """
 
-    def __init__(self, outbox: OutboxStore, sender: WebhookSender) -> None:
+    def __init__(self, outbox: OutboxStore, sender: WebhookSender, types: Collection[EventType] = EVENT_TYPES) -> None:
         self._outbox = outbox
         self._sender = sender
+        self._types = types
         self._sending = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -93,6 +97,9 @@ class WebhookDeliverer:
             return
         if event is None:
             await self._lose(pending, "it has expired")
+            return
+        if event.type not in self._types:
+            await self._outbox.remove(pending)
             return
         delivery = await self._sender.send(event)
         if delivery.verdict == "delivered":

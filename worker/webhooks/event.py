@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
 
 from worker.documents.json_format import iso_time
 from worker.documents.sync_document import sync_document
+from worker.models.event_type import EVENT_TYPES, EventType
 from worker.models.sync import Sync, SyncState
 from worker.models.versions import NewerVersion
 from worker.printable import json_text
-
-EventType = Literal[
-    "sync.completed", "sync.failed", "sync.cancelled", "plan.ready", "guard.stopped", "sync.overdue", "credits.low"
-]
 
 
 @dataclass(frozen=True)
@@ -41,9 +37,9 @@ class Event:
     @classmethod
     def of_document(cls, event_id: str, event_type: str, at: float, data: Mapping[str, object]) -> Event:
         """An event that was recorded with its document. Raises NewerVersion for a type that is not known."""
-        if event_type not in get_args(EventType):
+        if event_type not in EVENT_TYPES:
             raise NewerVersion("an event", 2, 1)
-        return cls(event_id, cast(EventType, event_type), at, data)
+        return cls(event_id, event_type, at, data)
 
     def body(self) -> bytes:
         """The JSON that is sent."""

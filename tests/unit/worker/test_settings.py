@@ -84,6 +84,7 @@ def test_every_setting_is_read_from_the_variable_of_its_name(monkeypatch: pytest
         "webhook_url": "http://127.0.0.1:5/hooks",
         "webhook_secret": f"whsec_{b64encode(bytes(32)).decode()}",
         "webhook_format": "slack",
+        "webhook_events": "sync.failed, credits.low",
     }
     values = {name: others.get(name, "11") for name in Settings.model_fields}
     for name, value in values.items():
@@ -327,6 +328,12 @@ def test_a_webhook_url_that_cannot_be_used_is_refused_without_its_value(url: str
     with pytest.raises(ConfigurationError, match="WEBHOOK_URL: must be") as caught:
         load_settings(webhook_url=url, webhook_format="slack")
     assert url not in str(caught.value)
+
+
+def test_only_known_types_of_events_can_be_chosen() -> None:
+    for text in ("sync.done", ",", "sync.failed sync.finished"):
+        with pytest.raises(ConfigurationError, match="WEBHOOK_EVENTS: must be one or several of"):
+            load_settings(webhook_events=text)
 
 
 def test_webhooks_are_signed_unless_they_go_to_slack() -> None:

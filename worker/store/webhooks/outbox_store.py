@@ -122,6 +122,10 @@ class OutboxStore:
         """Removes an event that was delivered."""
         await self._settle(event)
 
+    async def remove(self, event: PendingEvent) -> None:
+        """Removes an event that is not sent."""
+        await self._settle(event, lost=True)
+
     async def failed(self, event: PendingEvent, reason: str, delay_s: float) -> None:
         """Makes an event due again after `delay_s` seconds."""
         await self._settle(event, reason, delay_ms=int(delay_s * 1000))

@@ -69,6 +69,14 @@ async def test_an_accepted_event_is_signed_and_leaves_the_outbox(
     assert (await outbox.status()).waiting == 0
 
 
+async def test_an_event_of_another_type_is_removed_unsent(outbox: OutboxStore, session: aiohttp.ClientSession) -> None:
+    async with serving(answer(204)) as web:
+        sender_of_all = WebhookSender(session, Receiver(web.url, (), "slack"))
+        assert await WebhookDeliverer(outbox, sender_of_all, ["sync.failed"]).deliver_due() == 1
+    status = await outbox.status()
+    assert (web.requests, status.waiting, status.lost, status.delivered_at) == ([], 0, 0, None)
+
+
 async def test_every_attempt_has_the_same_id_and_its_own_signature(
     outbox: OutboxStore, session: aiohttp.ClientSession, fake_pool: StorePool
 ) -> None:
