@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from pydantic import SecretStr
+
 from worker.errors import ResumableStop
 from worker.settings import ClientConfig, NamedAccount
 from worker.spaces.entries import DEFAULT, AccountEntry
@@ -125,6 +127,12 @@ class SpaceDirectory(Generic[Config]):
         file = self._current().file
         space = file.spaces.get(space_id)
         return bool((space and space.dialect) or file.default.dialect)
+
+    def warehouse_url(self, space_id: str) -> SecretStr | None:
+        """Returns the URL of the warehouse that has a space's profiles; None if the file names none."""
+        file = self._current().file
+        space = file.spaces.get(space_id)
+        return (space and space.warehouse_url) or file.default.warehouse_url
 
     def _account_for(self, version: _Version, space_id: str, owner: str) -> _Account:
         """Returns the account of a sync. A key that was replaced by one in the file may still own syncs."""

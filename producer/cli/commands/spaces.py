@@ -76,7 +76,7 @@ def _document(spaces: SpaceDirectory[Settings]) -> dict[str, list[dict[str, Any]
                 "dialect": settings.segment_dialect,
                 "rate": settings.segment_rate,
                 "token": settings.segment_token is not None,
-                "warehouse": (file.spaces[space_id].warehouse_url or file.default.warehouse_url) is not None,
+                "warehouse": spaces.warehouse_url(space_id) is not None,
             }
         )
     accounts = []

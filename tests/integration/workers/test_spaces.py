@@ -122,7 +122,7 @@ async def test_two_spaces_of_two_accounts_with_one_worker(
             missing = await wait_for(await without_file.enqueue(SyncRequest(space_id="two")))
             assert missing.error
             assert (missing.error.code, missing.error.resumable) == ("account_not_configured", True)
-            assert "resume" in missing.error.hint
+            assert "SPACES_FILE" in missing.error.hint
 
             here.write("one", "two")
 

@@ -92,7 +92,7 @@ def test_a_sync_keeps_its_account_and_fails_without_one(tmp_path: Path) -> None:
         with pytest.raises(ResumableStop) as caught:
             spaces.settings_of(space, owner)
         assert caught.value.code == "account_not_configured"
-        assert "resume" in caught.value.hint
+        assert "SPACES_FILE" in caught.value.hint
     assert spaces.account_of("rest") == ""
 
 
