@@ -4,12 +4,12 @@ A branch groups profiles by state and value. What leaves the statement of number
 bucket, and the sums of all values together.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlglot import exp
 
 from worker.clusters.rules.trait import Trait
-from worker.clusters.sql.result_columns import NO_BUCKET, SCALE, States
+from worker.clusters.sql.result_columns import KEPT_WORDS, NO_BUCKET, SCALE, States
 from worker.clusters.sql.templates import column, double, integer, sql
 
 _STATES = """
@@ -26,6 +26,20 @@ _WORDS = """
 SELECT state, :trait AS trait, NULL AS bucket, words, n, NULL AS whole, NULL AS rest, NULL AS squares
 FROM (SELECT state, :texts AS words, COUNT(*) AS n FROM profiles GROUP BY state, :texts)
 WHERE state <= :final AND NOT words IS NULL
+"""
+# Words that are certainly usable need no parser. Of those, the rarest are counted together.
+_CLEAN_WORDS = """
+SELECT state, :trait AS trait, NULL AS bucket, CASE WHEN NOT clean OR place <= :kept THEN words END AS words,
+  CAST(SUM(n) AS BIGINT) AS n, NULL AS whole, NULL AS rest, NULL AS squares
+FROM (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY state, clean ORDER BY n DESC, words) AS place
+  FROM (
+    SELECT *, COALESCE(:clean, FALSE) AS clean
+    FROM (SELECT state, :texts AS words, COUNT(*) AS n FROM profiles GROUP BY state, :texts)
+    WHERE state <= :final AND NOT words IS NULL
+  )
+)
+GROUP BY 1, 4
 """
 _ERRORS = """
 SELECT NULL AS state, :trait AS trait, NULL AS bucket, :texts AS words, COUNT(*) AS n,
@@ -59,12 +73,15 @@ GROUP BY state
 """
 
 
-def count_profiles(traits: Iterable[tuple[int, Trait]], states: States) -> tuple[dict[str, exp.Expr], exp.Union]:
+def count_profiles(
+    traits: Iterable[tuple[int, Trait]], states: States, clean: Mapping[int, exp.Expr]
+) -> tuple[dict[str, exp.Expr], exp.Union]:
     """Return tables by their names, and the query over them and `profiles` that counts.
 
     Args:
         traits: The traits that the source has, each with its index in the rules. `profiles` has the value of trait i in
             the column `v{i}`, its bucket in `b{i}`, and in `w{i}` the text of words or of what is not usable.
+        clean: By the index of a category: whether the column `words` is certainly usable as it is.
     """
     last = integer(states.clusters)
     tables: dict[str, exp.Expr] = {}
@@ -72,7 +89,11 @@ def count_profiles(traits: Iterable[tuple[int, Trait]], states: States) -> tuple
     for i, trait in traits:
         place, value, texts = integer(i), column(f"v{i}"), column(f"w{i}")
         if trait.type in ("category", "list"):
-            branches.append(sql(_WORDS, trait=place, texts=texts, final=last))
+            if i in clean:
+                parts = {"clean": clean[i], "kept": integer(KEPT_WORDS)}
+                branches.append(sql(_CLEAN_WORDS, trait=place, texts=texts, final=last, **parts))
+            else:
+                branches.append(sql(_WORDS, trait=place, texts=texts, final=last))
             continue
         branches.append(sql(_ERRORS, trait=place, texts=texts, final=last))
         if trait.type == "boolean":

@@ -198,11 +198,7 @@ class KeyReader:
             return KeyColumns(None, exp.Null(), missing, raw)
         named = sorted(self.vocabulary.named)
         quote = word_patterns.json_text if is_json else str
-        is_clean = sql(
-            ":matches AND NOT :placeholder",
-            matches=_matches(key, word_patterns.CLEAN_JSON if is_json else word_patterns.CLEAN),
-            placeholder=is_in(sql("LOWER(:key)", key=key), map(quote, word_patterns.PLACEHOLDERS)),
-        )
+        is_clean = is_clean_word(key, is_json)
         inner = _unquoted(key) if is_json else key
         accepted = is_in(key, map(quote, (word for word in named if not any(sign in word for sign in '"\\'))))
         if self.vocabulary.is_closed:
@@ -247,6 +243,16 @@ class KeyReader:
         if self.trait.max_age_days is not None:
             usable = sql(":usable AND :age <= :most", usable=usable, age=age, most=double(self.trait.max_age_days))
         return sql("CASE WHEN :usable THEN :age END", usable=usable, age=age)
+
+
+def is_clean_word(value: exp.Expr, is_json: bool) -> exp.Expr:
+    """Return whether a text is certainly a usable word in its normal form, of a trait whose words are not given."""
+    quote = word_patterns.json_text if is_json else str
+    return sql(
+        ":matches AND NOT :placeholder",
+        matches=_matches(value, word_patterns.CLEAN_JSON if is_json else word_patterns.CLEAN),
+        placeholder=is_in(sql("LOWER(:key)", key=value), map(quote, word_patterns.PLACEHOLDERS)),
+    )
 
 
 def json_text(key: exp.Expr, encoding: Encoding) -> exp.Expr:

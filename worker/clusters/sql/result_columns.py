@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from worker.clusters.statistics.category import MAX_VALUES
+
 COLUMNS = ("state", "trait", "bucket", "words", "n", "whole", "rest", "squares")
 """Columns of a result row. A row counts `n` profiles. Which other columns are not NULL says what it counts:
 
@@ -10,6 +12,7 @@ COLUMNS = ("state", "trait", "bucket", "words", "n", "whole", "rest", "squares")
     state trait sums    the sums of all values of a number or a date: `whole` / `SCALE` + `rest`, and `squares`, the sum
                         of the squared deviations from their mean
     state trait words   profiles of a category or list whose values are `words`, as the source has them
+    state trait         profiles of a category whose values are usable and too rare to be returned
     trait words         values of a number, date or boolean that are not usable
     words               entries that the fold must read
 """
@@ -19,6 +22,9 @@ SCALE = 1024.0
 
 NO_BUCKET = (1 << 16) - 1
 """The bucket of a profile without a value. It would be that of a NaN."""
+
+KEPT_WORDS = 2 * MAX_VALUES
+"""Usable words of a category that are returned of each cluster: more than are kept of them."""
 
 NOT_AN_ENTRY = "E"
 """Text of an entry that is not a JSON object."""

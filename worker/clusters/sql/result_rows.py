@@ -64,6 +64,7 @@ class RowReader:
         result = Aggregate()
         sizes: Counter[int] = Counter()
         values: defaultdict[tuple[int, int], _Values] = defaultdict(_Values)
+        rare: Counter[tuple[int, int]] = Counter()
         words: defaultdict[int, list[tuple[int, str, int]]] = defaultdict(list)
         for state, trait, bucket, text, n, whole, rest, squares in rows:
             if trait is None:
@@ -73,6 +74,9 @@ class RowReader:
                     sizes[state] = n
             elif bucket is not None:
                 values[state, trait].buckets[int(bucket)] += n
+            elif text is None and whole is None:
+                if state:
+                    rare[state, trait] += n
             elif text is None:
                 values[state, trait].moments = _moments(int(n), int(whole), rest, squares)
             else:
@@ -81,6 +85,11 @@ class RowReader:
                     self._read_words(result, trait, words.pop(trait))
         for trait, some in words.items():
             self._read_words(result, trait, some)
+        for (state, trait), n in rare.items():
+            # Each of these words is rarer than those that are dropped.
+            counts = result.cluster(self._rules.cluster_keys[state - 1]).category(self._rules.traits[trait].name)
+            counts.count += n
+            counts.drop_rarest()
         result.merge(self._counted(sizes, values))
         return result
 

@@ -17,7 +17,7 @@ from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.sql.conditions import compile_condition
 from worker.clusters.sql.counts import count_profiles
-from worker.clusters.sql.key_columns import KeyReader, json_text
+from worker.clusters.sql.key_columns import KeyReader, is_clean_word, json_text
 from worker.clusters.sql.result_columns import NOT_AN_ENTRY, SEVERAL_KEYS, WRONG_TRAITS, States
 from worker.clusters.sql.row_selection import is_merged, is_outside_sample
 from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of
@@ -55,7 +55,12 @@ class StatementBuilder:
             tables[name] = exp.select(*chosen, copy=False).from_(before, copy=False)
             before = exp.to_table(name)
         present = [(i, trait) for i, trait in enumerate(self._rules.traits) if self._present(trait)]
-        values, query = count_profiles(present, self.states)
+        clean = {
+            i: is_clean_word(column("words"), not is_plain(trait, self.encodings))
+            for i, trait in present
+            if trait.type == "category" and trait.values is None
+        }
+        values, query = count_profiles(present, self.states, clean)
         for name, table in {**tables, **values}.items():
             query = query.with_(name, as_=table, materialized=name in ("profiles", *values) or None, copy=False)
         return query
