@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = ("aiohttp", "arq", "fakeredis", "typer", "rich")
+HEAVY = ("aiohttp", "arq", "duckdb", "fakeredis", "rich", "sqlglot", "typer")
 NOT_FOR_CLIENTS = (
     "worker.http.client",
     "worker.jobs.arq_worker",

@@ -72,6 +72,7 @@ EVIDENCE = [
     "sp:sync:{id}",
     "[[clusters]]",
     "def parse",
+    "in one scan",
     "guard_profiles",
     "EXIT_CODES",
     "PROBLEMS",

@@ -1,11 +1,11 @@
 """The statement of DuckDB: from the rows of a source to counts, in one scan.
 
-source      the values of all keys, as they are
-parsed, …   for each trait and key what SQL can read of it, see `key_columns`
-traits      for each trait its value, and the text of what is not usable
-profiles    the cluster of each profile
-cells       a row for each profile and trait
-(result)    counts and sums of equal cells
+source, keys      the values of all keys, as they are
+parsed, usable    for each trait and key what SQL can read of it, see `key_columns`
+traits            for each trait its value
+errors            for each trait the text of words and of what is not usable, and whether it is odd
+profiles          the state of each profile: its cluster, or why it is in none
+(result)          counts and sums, see `counts`
 """
 
 from collections.abc import Mapping, Sequence
