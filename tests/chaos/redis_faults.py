@@ -19,6 +19,8 @@ class RedisFaults:
 
     Attributes:
         cuts: How many power cuts there were.
+        kills: How often the server was killed. While the disk is slow, Redis answers up to 2 s before it writes
+            (`appendfsync everysec`), so a kill may take what was answered last.
     """
 
     def __init__(self, redis: RedisServer, chance: random.Random) -> None:
@@ -26,6 +28,7 @@ class RedisFaults:
         self._random = chance
         self._aof_sizes: list[tuple[float, int]] = []
         self.cuts = 0
+        self.kills = 0
 
     async def restart(self) -> None:
         """A clean shutdown, a pause, and a new start."""
@@ -35,6 +38,7 @@ class RedisFaults:
 
     async def kill(self) -> None:
         """`kill -9`; what was written stays."""
+        self.kills += 1
         await asyncio.to_thread(self._redis.kill)
         await asyncio.to_thread(self._redis.start)
 

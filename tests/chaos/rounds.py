@@ -226,12 +226,16 @@ class Round:
 
     async def _check_requests(self, client: SyncClient, ids: Mapping[str, str]) -> None:
         """Each key, and the tick, has one sync, however often it came; and streams have shown what is new, once."""
-        by_space = Counter(sync.space_id for sync in await client.list())
+        found = await client.list()
+        by_space = Counter(sync.space_id for sync in found)
         keys_of = Counter(one.request.space_id for one in self._api.requests.values())
         assert by_space == keys_of + Counter([_SCHEDULED, _SECOND_NIGHT])  # there, one had ended before
         assert len(set(ids.values())) == len(ids)
         for key, one in self._api.requests.items():
-            assert self._redis_faults.cuts or set(one.answers) == {ids[key]}, (key, one.answers)
+            # A sync that was answered and then lost with Redis' last seconds leaves its key to a new one.
+            lost = set(one.answers) - {sync.id for sync in found}
+            assert not lost or self._redis_faults.cuts or self._redis_faults.kills, (key, one.answers)
+            assert set(one.answers) - lost == {ids[key]}, (key, one.answers)
         for events in self._api.events.values():
             versions = [event.id for event in events]
             pages = [event.json["pages_fetched"] for event in events]
