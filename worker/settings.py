@@ -158,6 +158,11 @@ class Settings(ClientConfig):
     files_dir: Path | None = Field(
         None, description="Directory whose files workers may read for `sync --from-file`; if unset, none"
     )
+    files_url: Annotated[str | None, Expected("s3://, gs:// or az:// with a bucket", "s3://exports/")] = Field(
+        None,
+        pattern=r"^(s3|gs|az)://[^/]+",
+        description="Beginning of the URLs in object storage that workers may read, as s3://exports/; if unset, none",
+    )
     clusters_file: str | None = Field(
         None, description="File of traits and clusters if the command names none; if unset, the default ones"
     )

@@ -26,6 +26,7 @@ from worker.models.request import (
     SyncRequest,
 )
 from worker.segment.export_file import STANDARD_INPUT, is_of_one_process
+from worker.segment.file_shards.object_storage import is_url, require_extra
 from worker.settings import Dialect, Settings
 
 
@@ -165,6 +166,9 @@ def chosen_dialect(settings: Settings, options: SyncOptions) -> Dialect:
 def _check_local_file(file: str) -> str:
     """The name of a file that this process will read, wherever it runs. Raises ConfigurationError if it cannot."""
     if file == STANDARD_INPUT:
+        return file
+    if is_url(file):
+        require_extra(file)
         return file
     if glob.has_magic(file) and not os.path.exists(file):
         return os.path.join(os.getcwd(), file)

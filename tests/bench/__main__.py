@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = []
     try:
         with settled_redis() as redis:
-            for name in options.only or figures:
+            for name in options.only or [name for name, figure in figures.items() if not figure.opt_in]:
                 results.append(run(figures[name], redis, options.runs))
                 console.print(table(results[-1]))
     except BenchError as error:

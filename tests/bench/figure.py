@@ -58,12 +58,13 @@ class Plot:
 
 class Figure(Protocol):
     """One figure. name: what `--only` takes. title: what is measured, in one line for the table. plot: None: a table
-    says it all."""
+    says it all. opt_in: whether it is measured only if `--only` names it."""
 
     name: str
     title: str
     goals: Sequence[Goal]
     plot: Plot | None
+    opt_in: bool
 
     def measure(self, redis: RedisServer) -> list[Sample]:
         """One run on a Redis of its own. Raises BenchError if what ran did not do its work."""

@@ -19,6 +19,7 @@ from arq.worker import Function, Worker, func
 
 from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.composition import batch, finalize, walk
+from worker.jobs.fetch.shard_batches import LONGEST_READ_S
 from worker.jobs.job_payloads import JOB_VERSION, sync_id_of
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.log_format import log_about
@@ -48,9 +49,9 @@ _UNLIMITED_TRIES = 1_000_000_000
 def job_functions(settings: Settings) -> list[Function]:
     """Returns the jobs that a worker runs, for arq."""
     timeout_s = job_timeout_s(settings)
+    jobs = (("walk", walk, timeout_s), ("batch", batch, timeout_s + LONGEST_READ_S), ("finalize", finalize, timeout_s))
     return [
-        func(job, name=name, timeout=timeout_s, keep_result=0, max_tries=_UNLIMITED_TRIES)
-        for name, job in (("walk", walk), ("batch", batch), ("finalize", finalize))
+        func(job, name=name, timeout=limit_s, keep_result=0, max_tries=_UNLIMITED_TRIES) for name, job, limit_s in jobs
     ]
 
 

@@ -120,7 +120,7 @@ class WorkerServices:
         if self._shared is None:
             files = OpenFiles(self.opener or folder_opener(settings.files_dir))
             engine = ShardEngine(
-                FileAccess(settings.files_dir, anywhere=self.opener is not None),
+                FileAccess(settings.files_dir, url=settings.files_url, anywhere=self.opener is not None),
                 EngineLimits(settings.duckdb_memory, settings.threads),
             )
             self._shared = _Shared(SettleWatch(self.clock), files, engine)

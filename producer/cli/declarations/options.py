@@ -120,7 +120,7 @@ FromFile = Annotated[
     option(
         metavar="FILE",
         panel=SOURCE,
-        help="Read profiles from a file, directory or 'pattern': Parquet, CSV, NDJSON; also .gz, .zst. -: stdin.",
+        help="Read profiles from a file, directory, 'pattern' or s3:// URL: Parquet, CSV, NDJSON; -: stdin.",
     ),
 ]
 Sample = Annotated[

@@ -27,6 +27,7 @@ class Chain:
     name = "chain"
     title = f"One chain of {PAGES} pages × {LATENCY_S * 1000:.0f} ms"
     goals = (Goal(OURS, of="ratio", bound=1.05), Goal(DEFAULT, of="ratio", bound=1.05))
+    opt_in = False
     plot = Plot("ratio", rows=(OURS, LOOP, DLT, BARE), ours=(OURS,))
 
     def measure(self, redis: RedisServer) -> list[Sample]:

@@ -23,6 +23,7 @@ class Commands:
     name = "commands"
     title = f"Redis commands, pages × {PAGE_S * 1000:.0f} ms"
     goals = (Goal(OURS, of="value", bound=1), Goal(FAN_OUT, of="value", bound=10))
+    opt_in = False
     plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:

@@ -25,6 +25,7 @@ class File:
     name = "file"
     title = f"From a file of {PROFILES:,} profiles with 10 traits, one worker"
     goals: tuple[Goal, ...] = ()
+    opt_in = False
     plot = Plot("value", rows=(PLAIN, PACKED, FLOOR), ours=(PLAIN, PACKED))
 
     def measure(self, redis: RedisServer) -> list[Sample]:

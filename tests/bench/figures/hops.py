@@ -28,6 +28,7 @@ class Hops:
         Goal(FIRST_POST, of="value", bound=100),
         Goal(IDLE, of="value", bound=0.5),
     )
+    opt_in = False
     plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:

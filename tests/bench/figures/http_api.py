@@ -38,6 +38,7 @@ class HttpApi:
     name = "http_api"
     title = f"{ENQUEUES:,} enqueues, {AT_A_TIME} at a time, {STREAMS} event streams open on the same server process"
     goals = (Goal(ANSWERS, of="value", bound=1000), Goal(MEMORY, of="value", bound=150))
+    opt_in = False
     plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:

@@ -28,6 +28,7 @@ class Many:
         f"{SMALL_SPACES} spaces of {SMALL.profiles:,} profiles, {WORKERS} workers, median from enqueued to completed"
     )
     goals = (Goal(BESIDE, of="ratio", bound=3), Goal(BESIDE_FAN_OUT, of="ratio", bound=3))
+    opt_in = False
     plot = Plot("value", rows=(ALONE, BESIDE, BESIDE_FAN_OUT), ours=(ALONE, BESIDE, BESIDE_FAN_OUT))
 
     def measure(self, redis: RedisServer) -> list[Sample]:

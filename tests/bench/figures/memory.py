@@ -18,6 +18,7 @@ class Memory:
     name = "memory"
     title = f"Memory with {FEW:,} and with {MANY:,} profiles, a fresh worker each"
     goals = (Goal(WORKER_PEAK, of="ratio", bound=1.1), Goal(IN_REDIS, of="value", bound=1024))
+    opt_in = False
     plot = Plot("value", rows=(FEW_PEAK, WORKER_PEAK), ours=(FEW_PEAK, WORKER_PEAK))
 
     def measure(self, redis: RedisServer) -> list[Sample]:

@@ -47,6 +47,7 @@ class Rate:
             Goal(refused(*variant), of="value", bound=0, at="most"),
         )
     )
+    opt_in = False
     plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:

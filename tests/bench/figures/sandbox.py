@@ -18,6 +18,7 @@ class SandboxLimit:
     name = "sandbox"
     title = "The sandbox is not the limit: pages a second, no latency"
     goals: tuple[Goal, ...] = ()
+    opt_in = False
     plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:

@@ -29,6 +29,7 @@ class StartUp:
     name = "start-up"
     title = "Start-up of a command without REDIS_URL"
     goals = (Goal(SERVER, of="value", bound=500), Goal(JOINING, of="value", bound=50))
+    opt_in = False
     plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:

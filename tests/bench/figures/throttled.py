@@ -32,6 +32,7 @@ class Throttled:
     name = "throttled"
     title = f"profile-api, {RATE} requests a second allowed, a worker that runs {RUNS_S * 1000:.0f} ms of every 100"
     goals = (Goal(USED, of="value", bound=0.7, at="least"), Goal(REFUSED, of="value", bound=0.01))
+    opt_in = False
     plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:

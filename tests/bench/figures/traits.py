@@ -33,6 +33,7 @@ class Traits:
     name = "traits"
     title = "Folding a profile: what a further trait costs"
     goals: tuple[Goal, ...] = ()
+    opt_in = False
     plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:

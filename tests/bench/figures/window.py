@@ -26,6 +26,7 @@ class Window:
     name = "window"
     title = f"From the last look at a claim's deadline to the arrival of the POST, {POSTS} times"
     goals: tuple[Goal, ...] = ()
+    opt_in = False
     plot: Plot | None = None
 
     def measure(self, redis: RedisServer) -> list[Sample]:

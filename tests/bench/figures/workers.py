@@ -55,6 +55,7 @@ class Workers:
         Goal(TWO, of="ratio", bound=1.7, at="least"),
         Goal(TWO_FILES, of="ratio", bound=1.7, at="least"),
     )
+    opt_in = False
     plot = Plot("value", rows=(ONE, TWO, BOUND, ONE_FILES, TWO_FILES), ours=(ONE, TWO, ONE_FILES, TWO_FILES))
 
     def measure(self, redis: RedisServer) -> list[Sample]:

@@ -96,7 +96,7 @@ async def _run_jobs(workers: Sequence[WorkerServices]) -> None:
 
 
 def _request(way: Way) -> SyncRequest:
-    file = "virtual.ndjson" if way is Way.FILE else None
+    file = "-" if way is Way.FILE else None  # DuckDB reads files, in real time
     return SyncRequest(space_id="virtual", file=file, strategy="fan-out" if way is Way.FAN_OUT else "chain")
 
 

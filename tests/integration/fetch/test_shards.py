@@ -30,12 +30,12 @@ async def scenario(session_redis: RedisServer, start_worker: Start, tmp_path: Pa
         yield scenario
 
 
-def write_shards(folder: Path) -> None:
+def write_shards(folder: Path, count: int = SHARDS) -> None:
     """Writes the profiles of `SPEC` as shards, every tenth one compressed."""
     folder.mkdir()
     rows = [json.dumps(row) + "\n" for row in profiles(SPEC)]
-    for i in range(SHARDS):
-        content = "".join(rows[i::SHARDS]).encode()
+    for i in range(count):
+        content = "".join(rows[i::count]).encode()
         if i % 10:
             (folder / f"part-{i:03}.ndjson").write_bytes(content)
         else:
@@ -70,7 +70,7 @@ async def test_shards_count_once_though_a_worker_dies_among_them(scenario: Scena
 
 async def test_shards_that_change_or_are_damaged_end_the_sync_clearly(scenario: Scenario, tmp_path: Path) -> None:
     folder = tmp_path / "export"
-    write_shards(folder)
+    write_shards(folder, 20)
     dying = scenario.worker("after_commit_listing:1:kill")
     replaced = await scenario.enqueue(file="export")
     await asyncio.to_thread(dying.process.wait)

@@ -75,6 +75,7 @@ def test_every_setting_is_read_from_the_variable_of_its_name(monkeypatch: pytest
         "segment_region": "eu",
         "stall_s": "33",
         "duckdb_memory": "512",
+        "files_url": "s3://exports/",
         "mavera_settle_s": "44",
         "guard_profiles": "0.25",
         "guard_coverage": "0.25",

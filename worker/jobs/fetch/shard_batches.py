@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from worker.clusters import Aggregate
+from worker.errors import ResumableStop
 from worker.jobs.fetch.fan_out import ActiveListings, FanOutStrategy
 from worker.jobs.fetch.page_prefetcher import FetchedPage
 from worker.metrics.worker_metrics import WorkerMetrics
@@ -14,6 +16,9 @@ from worker.store import StartedBatch
 MAX_SHARDS_PER_BATCH = 8
 MAX_SHARD_BYTES_PER_BATCH = 64 << 20
 """A batch takes no further shard once its shards have so many bytes, so that a batch takes seconds."""
+
+LONGEST_READ_S = 4 * 3600.0
+"""Seconds that the shards of a batch may take. The heartbeats of the batch go on meanwhile."""
 
 MAX_TEXT_PER_BATCH = 16_384
 """Bytes of the text of a batch in Redis after which it takes no further shard."""
@@ -73,8 +78,17 @@ class ShardBatchReader:
         request, work = started.request, started.work
         shards = [Shard.decode(cursor) for cursor, _ in work.pages]
         reading = Reading(request.rules, started.started_at, request.sample, work.expected or ())
-        with self._listings.listing():
-            found = await self._engine.aggregate(shards, reading, work.take)
+        try:
+            with self._listings.listing():
+                async with asyncio.timeout(LONGEST_READ_S):
+                    found = await self._engine.aggregate(shards, reading, work.take)
+        except TimeoutError:
+            raise ResumableStop(
+                "read_timeout",
+                f"File {shards[0].name}: reading it and the {len(shards) - 1} files of its batch took longer than "
+                f"{LONGEST_READ_S / 3600:g} hours",
+                hint="Write smaller files, or give the workers more processors.",
+            ) from None
         for index in range(len(shards)):
             self._metrics.count_page(0 if index else found.entries)
         return found

@@ -1,4 +1,8 @@
-"""A file as the source: one profile a line, such as an export of the tables of Segment's Profiles Sync."""
+"""Standard input or a pipe as the source, read line by line in Python: one profile a line.
+
+DuckDB reads files (`file_shards`), but it must know a file's size, look at its beginning and open it again, and a pipe
+can be read only once. A sync of a file that an earlier version began here also ends here: its position is a byte.
+"""
 
 from worker.segment.export_file.file_access import (
     STANDARD_INPUT,

@@ -1,4 +1,7 @@
-"""Reads the profiles of a file page by page, compressed or not, and detects whether the file has changed."""
+"""Reads the profiles of a pipe or file page by page, compressed or not, and detects whether the file has changed.
+
+Files are read by DuckDB instead, unless an earlier version began the sync; see the package.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """DuckDB connections that read given files and nothing else, in bounded memory.
 
-Each connection has a database of its own in memory, which ends with it. It can open only the paths that are named here,
-loads no extension, and its settings are locked, so that nothing in a request or a file can reach further.
+Each database is in memory, and ends with its connections. They can open only the paths that are named here, load no
+extension, and their settings are locked, so that nothing in a request or a file can reach further.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
@@ -32,12 +33,16 @@ class EngineLimits:
 
 
 @contextlib.contextmanager
-def open_connection(limits: EngineLimits, paths: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Opens a connection that reads the files at `paths`, and closes it.
+def open_connections(
+    limits: EngineLimits, paths: Sequence[str], *, count: int = 1, filesystems: Sequence[Any] = ()
+) -> Iterator[list[duckdb.DuckDBPyConnection]]:
+    """Opens connections to one database that read the files at `paths`, and closes them.
 
     Args:
         limits: Of the worker.
-        paths: Absolute paths, after links are resolved.
+        paths: Absolute paths, after links are resolved, and URLs.
+        count: Number of connections. They share memory and threads.
+        filesystems: Of fsspec, which read the URLs.
     """
     spill = os.path.join(tempfile.gettempdir(), f"segment-personas-duckdb-{os.getpid()}-{secrets.token_hex(4)}")
     connection = duckdb.connect(
@@ -52,10 +57,15 @@ def open_connection(limits: EngineLimits, paths: Sequence[str]) -> Iterator[duck
         }
     )
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        for filesystem in filesystems:
+            connection.register_filesystem(filesystem)
+        connections = [connection, *(connection.cursor() for _ in range(count - 1))]
+        for each in connections:
+            each.execute("SET enable_progress_bar = false")
+            each.execute("SET TimeZone = 'UTC'")
         connection.execute("SET allowed_paths = $1", [[*paths]])
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        yield connection
+        yield connections
     finally:
         connection.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from collections.abc import Callable
 from typing import BinaryIO, cast
 
 from worker.segment.export_file.file_access import unreadable_file_error
@@ -15,7 +16,7 @@ from worker.segment.file_shards.read_errors import corrupt_error
 _CHUNK = 1 << 20
 
 
-def check_last_line(name: str, path: str, compression: Compression) -> None:
+def check_last_line(name: str, opener: Callable[[], BinaryIO], compression: Compression) -> None:
     """Raises Permanent `file_corrupt` if the last line has no end and is not JSON.
 
     A file that is compressed by gzip is decompressed again for it; one that is compressed by zstd is not checked.
@@ -23,7 +24,7 @@ def check_last_line(name: str, path: str, compression: Compression) -> None:
     if compression == "zstd":
         return
     try:
-        with open(path, "rb") as file:
+        with opener() as file:
             tail = _tail(file) if compression == "none" else _last_part(cast(BinaryIO, gzip.GzipFile(fileobj=file)))
     except OSError as error:
         raise unreadable_file_error(name, error) from None

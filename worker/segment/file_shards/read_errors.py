@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import duckdb
 
-from worker.errors import Permanent, ResumableStop
+from worker.errors import ApiError, Permanent, ResumableStop
 
 _LINE = re.compile(r"\b[Ll]ine:? (\d+)")
 _WRITE_AGAIN = "Write the whole file again."
@@ -19,11 +19,12 @@ class Interrupted(Exception):
 
 
 @contextlib.contextmanager
-def duckdb_errors(name: str) -> Iterator[None]:
+def duckdb_errors(name: str, take_failure: Callable[[], ApiError | None]) -> Iterator[None]:
     """Converts errors while a shard is read.
 
     Args:
         name: Of the shard.
+        take_failure: Returns the failure of object storage, if that is what DuckDB reports as its own.
 
     Raises:
         Interrupted: The statement was interrupted.
@@ -31,7 +32,8 @@ def duckdb_errors(name: str) -> Iterator[None]:
         ResumableStop: `file_unreadable`, `out_of_memory`.
     """
     try:
-        yield
+        with _failures_of_storage(take_failure):
+            yield
     except duckdb.InterruptException:
         raise Interrupted from None
     except duckdb.OutOfMemoryException:
@@ -50,6 +52,18 @@ def duckdb_errors(name: str) -> Iterator[None]:
         found = _LINE.search(str(error))
         where = f"line {found[1]} is not like the others" if found else "its content is damaged"
         raise corrupt_error(name, where) from None
+
+
+@contextlib.contextmanager
+def _failures_of_storage(take_failure: Callable[[], ApiError | None]) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise
+    except (duckdb.Error, RuntimeError):
+        if failure := take_failure():
+            raise failure from None
+        raise
 
 
 def corrupt_error(name: str, what: str) -> Permanent:

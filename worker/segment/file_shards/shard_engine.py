@@ -71,20 +71,21 @@ class ShardEngine:
 
     async def _aggregate(self, shards: Sequence[Shard], reading: Reading, take: int | None) -> Aggregate:
         total = Aggregate()
-        slots = asyncio.Semaphore(min(CONCURRENT_SHARDS, self._limits.threads))
-        with self._reader.connection(shards) as connection:
+        count = min(CONCURRENT_SHARDS, self._limits.threads, len(shards))
+        with self._reader.connections(shards, count) as connections:
 
             async def read(index: int) -> Aggregate:
                 most = take if index == len(shards) - 1 else None
                 async with slots:
-                    cursor = connection.cursor()
+                    connection = connections.pop()
                     try:
                         return await _interruptibly(
-                            lambda stop: self._reader.aggregate(shards[index], reading, cursor, stop, take=most)
+                            lambda stop: self._reader.aggregate(shards[index], reading, connection, stop, take=most)
                         )
                     finally:
-                        cursor.close()
+                        connections.append(connection)
 
+            slots = asyncio.Semaphore(count)
             for found in await gather_all([read(index) for index in range(len(shards))]):
                 total.merge(found)
         return total

@@ -10,10 +10,13 @@ import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
+from typing import Any, BinaryIO
 
-from worker.errors import Permanent, ResumableStop
+from worker.errors import ApiError, Permanent, ResumableStop
 from worker.segment.export_file.file_access import unreadable_file_error
+from worker.segment.file_shards.object_storage import ObjectStorage, is_url, require_extra
 from worker.segment.file_shards.shard import FileKind, Shard, kind_of_name
 
 MAX_SHARDS = 10_000
@@ -23,20 +26,38 @@ HIDDEN = (".", "_")
 
 
 class FileAccess:
-    """Which files of the local disk may be read.
+    """Which files may be read, and how.
 
     Args:
         directory: The directory to which names are relative and under which every file must be, after links are
-            resolved; None permits no file.
-        anywhere: Whether every file may be read, because the user of this process named it.
+            resolved; None permits no file of the disk.
+        url: Prefix of the URLs of object storage that may be read; None permits none.
+        anywhere: Whether every file and URL may be read, because the user of this process named it.
     """
 
-    def __init__(self, directory: Path | None, *, anywhere: bool = False) -> None:
+    def __init__(self, directory: Path | None, *, url: str | None = None, anywhere: bool = False) -> None:
         self._directory = directory
+        self._url = url
         self._anywhere = anywhere
+        self._storage = ObjectStorage()
+
+    def open(self, name: str) -> BinaryIO:
+        """Opens a file. Raises ResumableStop or OSError."""
+        path = self.path(name)
+        return BufferedReader(self._storage.open(path), 1 << 20) if is_url(name) else open(path, "rb")
+
+    def filesystems(self, names: Iterable[str]) -> list[Any]:
+        """Returns the file systems that DuckDB needs for these files."""
+        return self._storage.filesystems() if any(map(is_url, names)) else []
+
+    def take_failure(self) -> ApiError | None:
+        """Returns why object storage could not be read, once; None if it did not fail."""
+        return self._storage.take_failure()
 
     def path(self, name: str) -> str:
         """Returns the path of a file that a request names. Raises ResumableStop `file_forbidden`."""
+        if is_url(name):
+            return self._permitted_url(name)
         if self._anywhere:
             return os.path.abspath(name)
         if self._directory is None:
@@ -63,26 +84,23 @@ class FileAccess:
             Permanent: `too_many_shards`.
         """
         path = self.path(file)
+        if is_url(file):
+            found = self._storage.names(file)
+            return _bounded(file, (url for url in found if not _is_hidden(url, file)))
         if os.path.isdir(path):
             return _bounded(file, _files_of(file, path))
         if os.path.exists(path) or not glob.has_magic(file):
             return [file]
         base = "" if self._anywhere else os.fspath(self._directory or "")
         found = glob.iglob(file, root_dir=base or None, recursive=True)
-        named = set(file.split(os.sep))
-        return _bounded(
-            file,
-            (
-                name
-                for name in found
-                if not any(part.startswith(HIDDEN) and part not in named for part in name.split(os.sep))
-                and not os.path.isdir(os.path.join(base, name))
-            ),
-        )
+        kept = (name for name in found if not (_is_hidden(name, file) or os.path.isdir(os.path.join(base, name))))
+        return _bounded(file, kept)
 
     def identify(self, name: str) -> Shard:
         """Returns a file as a shard. Raises ResumableStop `file_missing`, `file_unreadable` or `file_forbidden`."""
         path = self.path(name)
+        if is_url(name):
+            return self._storage.identify(name)
         try:
             found = os.stat(path)
         except FileNotFoundError:
@@ -96,10 +114,24 @@ class FileAccess:
     def is_pipe(self, name: str) -> bool:
         """Whether `name` is a pipe or device, which can be read only once. False if it cannot be looked at."""
         try:
+            if is_url(name):
+                return False
             mode = os.stat(self.path(name)).st_mode
         except (OSError, ResumableStop):
             return False
         return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+    def _permitted_url(self, url: str) -> str:
+        """The URL. Raises ResumableStop `file_forbidden`, ConfigurationError without the extra."""
+        root = (self._url or "").rstrip("/") + "/"
+        if not self._anywhere and (self._url is None or not url.startswith(root) or ".." in url.split("/")):
+            raise ResumableStop(
+                "file_forbidden",
+                f"File {url}: the workers may not read this URL",
+                hint="Set FILES_URL where the workers run to the beginning of the URLs that they may read.",
+            )
+        require_extra(url)
+        return url
 
 
 def list_shards(access: FileAccess, file: str) -> list[Shard]:
@@ -127,6 +159,12 @@ def changed_error(name: str) -> Permanent:
         f"File {name}: it was replaced or removed since the sync began to read",
         hint="Read the files again from the start.",
     )
+
+
+def _is_hidden(name: str, file: str) -> bool:
+    """Whether a part of a path begins as hidden names do, and `file` does not name it."""
+    named = set(file.split("/"))
+    return any(part.startswith(HIDDEN) and part not in named for part in name.split("/"))
 
 
 def _missing(name: str) -> ResumableStop:

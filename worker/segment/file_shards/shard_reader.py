@@ -15,7 +15,7 @@ import duckdb
 
 from worker.clusters import Aggregate, Rules
 from worker.errors import Permanent, ResumableStop
-from worker.segment.file_shards.connection import EngineLimits, open_connection
+from worker.segment.file_shards.connection import EngineLimits, open_connections
 from worker.segment.file_shards.file_head import FileHead, read_head
 from worker.segment.file_shards.last_line import check_last_line
 from worker.segment.file_shards.read_errors import Interrupted, duckdb_errors
@@ -89,28 +89,30 @@ class ShardReader:
         self._limits = limits
 
     @contextlib.contextmanager
-    def connection(self, shards: Sequence[Shard]) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Opens a connection that can read these shards."""
-        with open_connection(self._limits, [self._access.path(shard.name) for shard in shards]) as connection:
-            yield connection
+    def connections(self, shards: Sequence[Shard], count: int = 1) -> Iterator[list[duckdb.DuckDBPyConnection]]:
+        """Opens connections that can read these shards."""
+        names = [shard.name for shard in shards]
+        paths, filesystems = [self._access.path(name) for name in names], self._access.filesystems(names)
+        with open_connections(self._limits, paths, count=count, filesystems=filesystems) as connections:
+            yield connections
 
     def inspect(self, shard: Shard, keys: tuple[str, ...], stop: Interruptor) -> tuple[ShardShape, bool]:
         """Returns what the rows of a shard are, and whether it has a profile. Raises ApiError and Interrupted."""
-        with self.connection([shard]) as connection, self._reading(shard, connection, stop):
+        with self.connections([shard]) as (connection,), self._reading(shard, connection, stop):
             head = self._head(shard, connection)
             shape = make_view(connection, shard.name, self._access.path(shard.name), head, keys)
             return shape, count_rows(connection, shape, 1) > 0
 
     def count(self, shard: Shard, keys: tuple[str, ...], most: int, stop: Interruptor) -> int:
         """Counts the rows of a shard that are profiles of their own, up to `most`. Raises ApiError and Interrupted."""
-        with self.connection([shard]) as connection, self._reading(shard, connection, stop):
+        with self.connections([shard]) as (connection,), self._reading(shard, connection, stop):
             head = self._head(shard, connection)
             shape = make_view(connection, shard.name, self._access.path(shard.name), head, keys)
             return count_rows(connection, shape, most)
 
     def entries(self, shard: Shard, most: int, stop: Interruptor) -> list[object]:
         """Returns the first profiles of a shard, with all their traits. Raises ApiError and Interrupted."""
-        with self.connection([shard]) as connection, self._reading(shard, connection, stop):
+        with self.connections([shard]) as (connection,), self._reading(shard, connection, stop):
             head = self._head(shard, connection)
             shape = make_view(connection, shard.name, self._access.path(shard.name), head, (), limit=most)
             return [entry for chunk in read_entries(connection, shape) for entry in chunk][:most]
@@ -129,7 +131,7 @@ class ShardReader:
         Args:
             shard: What to read.
             reading: What of it.
-            connection: Of `connection`, or a cursor of it.
+            connection: One of `connections`.
             stop: Interrupts it.
             take: Number of rows to read; None: all.
 
@@ -147,7 +149,7 @@ class ShardReader:
             stop.check()
             found = aggregate_view(connection, shape, reading.rules, reading.as_of, reading.sample)
         if head.kind == "ndjson" and take is None and found.profile_errors:
-            check_last_line(shard.name, path, head.compression)
+            check_last_line(shard.name, lambda: self._access.open(shard.name), head.compression)
         return found
 
     @contextlib.contextmanager
@@ -155,7 +157,7 @@ class ShardReader:
         """Checks that a shard is the same before and after the block, and converts errors of DuckDB."""
         self._check_unchanged(shard)
         try:
-            with stop.watching(connection), duckdb_errors(shard.name):
+            with stop.watching(connection), duckdb_errors(shard.name, self._access.take_failure):
                 yield
         except Permanent:
             self._check_unchanged(shard)  # the shard may only be damaged because it is being written
@@ -174,7 +176,7 @@ class ShardReader:
 
     def _head(self, shard: Shard, connection: duckdb.DuckDBPyConnection) -> FileHead:
         path = self._access.path(shard.name)
-        return read_head(shard.name, lambda: open(path, "rb"), path, connection)
+        return read_head(shard.name, lambda: self._access.open(shard.name), path, connection)
 
     def _check_expected(
         self, shard: Shard, shape: ShardShape, expected: tuple[str, ...], keys: tuple[str, ...]

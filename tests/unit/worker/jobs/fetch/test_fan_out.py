@@ -16,8 +16,7 @@ from tests.support.scenarios.checks import same_statistics
 from worker.errors import Permanent
 from worker.http.client import new_session
 from worker.jobs.composition import batch, walk
-from worker.jobs.fetch import batch_job as batch_module
-from worker.jobs.fetch import fan_out
+from worker.jobs.fetch import fan_out, page_batches
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerServices
 from worker.models.request import SyncRequest
@@ -299,4 +298,4 @@ async def test_two_batches_at_once_are_both_counted(sequence: JobSequence, chain
 
 
 def test_a_batch_reads_several_pages_at_a_time() -> None:
-    assert 1 < batch_module.CONCURRENT_PAGES <= fan_out.MAX_PAGES_PER_BATCH <= 10
+    assert 1 < page_batches.CONCURRENT_PAGES <= fan_out.MAX_PAGES_PER_BATCH <= 10
