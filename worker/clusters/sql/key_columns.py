@@ -193,9 +193,13 @@ class KeyReader:
         return KeyColumns(microseconds, self._age(parsed), state, raw)
 
     def _word(self, key: exp.Expr, is_json: bool, parsed: exp.Expr, value: exp.Expr, raw: exp.Expr) -> KeyColumns:
-        missing = sql("CASE WHEN :missing THEN 1 ELSE 3 END", missing=_missing(key, is_json))
         if self.trait.type == "list":
-            return KeyColumns(None, exp.Null(), missing, raw)
+            words = sql(
+                "CASE WHEN :matches THEN CAST(CAST(:key AS JSON) AS VARCHAR[]) END",
+                matches=_matches(key, word_patterns.LIST),
+                key=key,
+            )
+            return KeyColumns(None, words, _state(key, is_json, value, exp.false()), raw)
         named = sorted(self.vocabulary.named)
         quote = word_patterns.json_text if is_json else str
         is_clean = is_clean_word(key, is_json)

@@ -70,6 +70,9 @@ class StatementBuilder:
         columns: list[exp.Expr] = []
         if shape.kind == "object":
             document = column(shape.column)
+            if not shape.is_entry:
+                columns.append(_named(document, "original"))
+                document = sql("TRY_CAST(:document AS JSON)", document=document)
             folder = "/traits" if shape.is_entry else ""
             paths = exp.Array(
                 expressions=[
@@ -153,7 +156,7 @@ class StatementBuilder:
                 ]
                 columns.append(_named(_any(unread), f"u{i}"))
             else:
-                kind = "VARCHAR" if trait.type in ("category", "list") else "DOUBLE"
+                kind = {"category": "VARCHAR", "list": "VARCHAR[]"}.get(trait.type, "DOUBLE")
                 columns.append(_named(exp.cast(exp.Null(), kind), f"v{i}"))
         return columns
 
@@ -242,8 +245,14 @@ class StatementBuilder:
         if self._sample is not None:
             branches.append((is_outside_sample(shape, self._sample), integer(states.left_out)))
         if shape.kind == "object":
-            kind = exp.func("JSON_TYPE", column("document"), *([text("/traits")] if shape.is_entry else []))
-            is_other = sql("COALESCE(:kind, 'NULL') NOT IN ('OBJECT', 'NULL')", kind=kind)
+            if shape.is_entry:
+                kind = sql("COALESCE(JSON_TYPE(document, '/traits'), 'NULL')")
+            else:
+                # Text that is not JSON has no type.
+                kind = sql(
+                    "COALESCE(JSON_TYPE(document), CASE WHEN COALESCE(TRIM(original), '') = '' THEN 'NULL' END, '')"
+                )
+            is_other = sql("NOT :kind IN ('OBJECT', 'NULL')", kind=kind)
             odd.append((self._if_empty(is_other), text(WRONG_TRAITS)))
         if unclear:
             odd.append((exp.Paren(this=_any(unclear)), _json_list([self._raw(key) for key in self._keys], "")))

@@ -1,21 +1,31 @@
 """Patterns of words that are certainly usable as they are, so that SQL can accept them without their parser."""
 
 import json
+from itertools import chain
 
-_LETTERS = r"[A-Za-z]{1,39}"
+_PART = r"[A-Za-z]{1,19}"
 
-CLEAN = rf"{_LETTERS}(?:[ &-]{_LETTERS})?"
-"""Letters in at most two parts: in normal form, at most 79 characters, neither markup nor personal."""
-
-CLEAN_JSON = f'"{CLEAN}"'
-
-PLACEHOLDERS = (
-    *("null", "none", "nil", "nan", "nat", "undefined", "unknown", "unspecified"),
-    *("not set", "notset", "not-set", "not available", "not-available", "not applicable", "not-applicable"),
-    *("not provided", "not-provided", "not specified", "not-specified", "not defined", "not-defined"),
-    *("not known", "not-known", "no value", "no-value", "no data", "no-data"),
+CLEAN = (
+    rf"{_PART}(?:[ &_-]{_PART}){{0,3}}"
+    rf"|[A-Za-z]{{1,9}}[0-9]{{1,2}}|{_PART}(?: {_PART})?[ -][0-9]{{1,2}}|{_PART}(?: {_PART})? [0-9]{{1,4}}"
 )
-"""Words that match `CLEAN` and mean no value."""
+"""Letters in at most four parts, and few digits after letters: in normal form, at most 79 characters, neither markup
+nor personal. Without digits no word is personal; so few of them are neither a phone number nor an id."""
+
+CLEAN_JSON = f'"(?:{CLEAN})"'
+
+_VISIBLE = r"[!#-\[\]-~]"
+_MEMBER = rf'"(?:{_VISIBLE}(?: ?{_VISIBLE})*)?"'
+
+LIST = rf"\[(?:{_MEMBER}(?:, ?{_MEMBER})*)?\]"
+"""A JSON list of texts in their normal form, usable or not: a word that rules name is in it only as it is."""
+
+_ONE_WORD = ("null", "none", "nil", "nan", "nat", "undefined", "unknown", "unspecified", "notset")
+_NO = ("set", "available", "applicable", "provided", "specified", "defined", "known")
+_TWO_WORDS = (*(("not", word) for word in _NO), ("no", "value"), ("no", "data"))
+
+PLACEHOLDERS = (*_ONE_WORD, *chain.from_iterable((f"{a} {b}", f"{a}-{b}", f"{a}_{b}") for a, b in _TWO_WORDS))
+"""Words in small letters that match `CLEAN` and mean no value."""
 
 
 def json_text(word: str) -> str:

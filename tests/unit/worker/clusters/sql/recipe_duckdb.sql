@@ -459,7 +459,10 @@ FROM (
       COALESCE(
         (
           (
-            REGEXP_FULL_MATCH("words", '[A-Za-z]{1,39}(?:[ &-][A-Za-z]{1,39})?')
+            REGEXP_FULL_MATCH(
+              "words",
+              '[A-Za-z]{1,19}(?:[ &_-][A-Za-z]{1,19}){0,3}|[A-Za-z]{1,9}[0-9]{1,2}|[A-Za-z]{1,19}(?: [A-Za-z]{1,19})?[ -][0-9]{1,2}|[A-Za-z]{1,19}(?: [A-Za-z]{1,19})? [0-9]{1,4}'
+            )
           )
           AND NOT (
             LOWER("words") IN (
@@ -471,25 +474,34 @@ FROM (
               'undefined',
               'unknown',
               'unspecified',
-              'not set',
               'notset',
+              'not set',
               'not-set',
+              'not_set',
               'not available',
               'not-available',
+              'not_available',
               'not applicable',
               'not-applicable',
+              'not_applicable',
               'not provided',
               'not-provided',
+              'not_provided',
               'not specified',
               'not-specified',
+              'not_specified',
               'not defined',
               'not-defined',
+              'not_defined',
               'not known',
               'not-known',
+              'not_known',
               'no value',
               'no-value',
+              'no_value',
               'no data',
-              'no-data'
+              'no-data',
+              'no_data'
             )
           )
         ),

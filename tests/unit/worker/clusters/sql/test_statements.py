@@ -25,7 +25,9 @@ from tests.unit.worker.clusters.sql.test_duckdb_agreement import (
     entries_of,
 )
 from worker.clusters import RECIPE, Aggregate, Rules, fold
+from worker.clusters.parsing.words import ANY_WORD
 from worker.clusters.sql import SourceShape, compile_statement
+from worker.clusters.sql.word_patterns import CLEAN, PLACEHOLDERS
 from worker.clusters.statistics.category import MAX_VALUES
 from worker.clusters.statistics.numeric import exact_mean, exact_sum
 from worker.clusters.statistics.quantile_sketch import QuantileSketch
@@ -208,3 +210,34 @@ def test_the_statement_of_the_default_rules_is_the_golden_file() -> None:
         GOLDEN.write_text(text)
     assert text == GOLDEN.read_text(), f"delete {GOLDEN.name} and run this test again to write it anew"
     assert Counter(type(one).__name__ for one in sqlglot.parse(text, dialect="duckdb")) == {"Union": 1}
+
+
+@examples(100, thorough=3000)
+@given(st.from_regex(CLEAN, fullmatch=True))
+def test_a_word_that_the_statement_accepts_is_usable_as_it_is(word: str) -> None:
+    placeholder = word.lower() in PLACEHOLDERS
+    assert ANY_WORD.parse(word) == (None if placeholder else word)
+    assert ANY_WORD.is_missing(word) == placeholder
+
+
+def test_traits_as_json_text_count_as_objects(database: duckdb.DuckDBPyConnection) -> None:
+    texts = ['{"ltv": 9, "plan": "pro"}', "{}", None, "", " ", "null", "5", "[1]", "{ltv: 1}", '"x"', '{"ltv": "x"}']
+    relation = sqlglot.parse_one("(SELECT UNNEST($texts::VARCHAR[]) AS traits)", dialect="duckdb")
+    statement = compile_statement(RECIPE, SourceShape("object", column="traits"), relation, as_of=NOW)
+    found = statement.aggregate(database.execute(statement.sql, {"texts": texts}).fetchall())
+    traits: list[object] = [
+        {"ltv": 9, "plan": "pro"},
+        {},
+        None,
+        None,
+        None,
+        None,
+        5,
+        [1],
+        "{ltv: 1}",
+        "x",
+        {"ltv": "x"},
+    ]
+    expected = Aggregate()
+    fold(expected, [{"traits": one} for one in traits], RECIPE, as_of=NOW)
+    assert_equal(found, expected)
