@@ -141,18 +141,16 @@ class KeyReader:
         return KeyColumns(number, self._bounded(parsed), _state(key, is_json, value, wrong), raw)
 
     def _boolean(self, key: exp.Expr, is_json: bool, parsed: exp.Expr, value: exp.Expr, raw: exp.Expr) -> KeyColumns:
-        quoted = (
-            [f'"{word}"' if is_json else word for word in _TRUE],
-            [f'"{word}"' if is_json else word for word in _FALSE],
-        )
+        small, number = sql("LOWER(:key)", key=key), sql("TRY_CAST(:key AS DOUBLE)", key=key)
+        form = '"{}"' if is_json else "{}"
         found = sql(
-            "CASE WHEN :key IS NULL THEN NULL WHEN :is_true THEN 1e0 WHEN :is_false THEN 0e0 WHEN :one THEN 1e0 "
-            "WHEN :zero THEN 0e0 END",
+            "CASE WHEN :key IS NULL THEN NULL WHEN :key = 'true' THEN 1e0 WHEN :key = 'false' THEN 0e0 "
+            "WHEN :is_true THEN 1e0 WHEN :is_false THEN 0e0 WHEN :one THEN 1e0 WHEN :zero THEN 0e0 END",
             key=key,
-            is_true=is_in(sql("LOWER(:key)", key=key), (*quoted[0], *(["true"] if is_json else []))),
-            is_false=is_in(sql("LOWER(:key)", key=key), (*quoted[1], *(["false"] if is_json else []))),
-            one=sql("TRY_CAST(:key AS DOUBLE) = 1e0", key=key) if is_json else exp.false(),
-            zero=sql("TRY_CAST(:key AS DOUBLE) = 0e0", key=key) if is_json else exp.false(),
+            is_true=is_in(small, map(form.format, _TRUE)),
+            is_false=is_in(small, map(form.format, _FALSE)),
+            one=sql(":number = 1e0", number=number) if is_json else exp.false(),
+            zero=sql(":number = 0e0", number=number) if is_json else exp.false(),
         )
         wrong = (
             sql("NOT TRY_CAST(:key AS DOUBLE) IS NULL OR :wrong", key=key, wrong=_no_object(key, _NO_BOOLEAN))
@@ -167,11 +165,13 @@ class KeyReader:
         digits = sql("TRY_CAST(REGEXP_EXTRACT(:key, '[0-9]+') AS BIGINT)", key=key)
         first, last = _microseconds(EARLIEST_EPOCH) // 10**6, _microseconds(LATEST) // 10**6
         microseconds = sql(
-            "CASE WHEN :key IS NULL THEN NULL WHEN :is_date THEN EPOCH_US(TRY_CAST(:content AS TIMESTAMP)) "
-            "WHEN :is_moment THEN EPOCH_US(TRY_CAST(REPLACE(:content, ' UTC', 'Z') AS TIMESTAMP)) "
+            "CASE WHEN :key IS NULL THEN NULL "
+            "WHEN LENGTH(:key) = :date_length AND :is_date THEN EPOCH_US(TRY_CAST(:content AS TIMESTAMP)) "
+            "WHEN :is_moment THEN EPOCH_US(TRY_CAST(:content AS TIMESTAMP)) "
             "WHEN :is_number THEN CASE WHEN :digits BETWEEN :first AND :last THEN :digits * 1000000 "
             "WHEN :digits BETWEEN :first_ms AND :last_ms THEN :digits * 1000 END END",
             key=key,
+            date_length=integer(12 if is_json else 10),
             is_date=_matches(key, f"{quote}{_DATE}{quote}"),
             is_moment=_matches(key, f"{quote}{_MOMENT}{quote}"),
             is_number=_matches(key, f"{maybe}{_WHOLE}{maybe}"),
