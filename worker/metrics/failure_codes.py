@@ -8,6 +8,7 @@ from __future__ import annotations
 
 FAILURE_CODES = (
     "account_not_configured",
+    "column_missing",
     "cursor_expired",
     "cursor_loop",
     "empty_pages",
@@ -53,5 +54,6 @@ FAILURE_CODES = (
     "segment_unavailable",
     "segment_unreachable",
     "space_not_configured",
+    "too_many_shards",
     "worker_lost",
 )
