@@ -43,6 +43,7 @@ FAILURE_CODES = (
     "over_budget",
     "pages_differ",
     "persona_in_doubt",
+    "read_timeout",
     "redis_unusable",
     "segment_bad_body",
     "segment_bad_request",
