@@ -11,25 +11,11 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
-MEBIBYTE = 1 << 20
-
-
-@dataclass(frozen=True)
-class EngineLimits:
-    """What DuckDB may use in one worker.
-
-    Attributes:
-        memory_mb: Memory in MiB; what does not fit is written to the directory for temporary files.
-        threads: Number of threads.
-    """
-
-    memory_mb: int
-    threads: int
+from worker.segment.file_shards.reading import EngineLimits
 
 
 @contextlib.contextmanager

@@ -9,9 +9,7 @@ import io
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
-
-import duckdb
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from worker.errors import Permanent
 from worker.http.body import parse_json
@@ -19,6 +17,9 @@ from worker.segment.export_file.file_access import unreadable_file_error
 from worker.segment.export_file.file_formats import FileFormat, recognise_bytes
 from worker.segment.export_file.line_formats import Kind, judge_lines, most_frequent_kind
 from worker.segment.file_shards.shard import FileKind, compression_of_name, kind_of_name
+
+if TYPE_CHECKING:
+    import duckdb
 
 Compression = Literal["none", "gzip", "zstd"]
 LineLayout = Literal["object", "wide", "tall"]

@@ -9,13 +9,10 @@ from collections.abc import Callable, Iterator
 import duckdb
 
 from worker.errors import ApiError, Permanent, ResumableStop
+from worker.segment.file_shards.reading import Interrupted
 
 _LINE = re.compile(r"\b[Ll]ine:? (\d+)")
 _WRITE_AGAIN = "Write the whole file again."
-
-
-class Interrupted(Exception):
-    """The statement was interrupted, because its job ends."""
 
 
 @contextlib.contextmanager

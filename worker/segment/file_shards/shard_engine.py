@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 from worker.clusters import Aggregate
-from worker.concurrency import gather_all
-from worker.segment.file_shards.connection import EngineLimits
-from worker.segment.file_shards.relation import ShardShape
+from worker.concurrency import gather_all, run_to_completion
+from worker.segment.file_shards.reading import EngineLimits, Interruptor, Reading
 from worker.segment.file_shards.shard import Shard
 from worker.segment.file_shards.shard_listing import FileAccess, list_shards
-from worker.segment.file_shards.shard_reader import Interruptor, Reading, ShardReader
+
+if TYPE_CHECKING:
+    from worker.segment.file_shards.relation import ShardShape
+    from worker.segment.file_shards.shard_reader import ShardReader
 
 T = TypeVar("T")
 
@@ -33,8 +37,14 @@ class ShardEngine:
     def __init__(self, access: FileAccess, limits: EngineLimits) -> None:
         self.access = access
         self._limits = limits
-        self._reader = ShardReader(access, limits)
         self._turn = asyncio.Lock()
+
+    @cached_property
+    def _reader(self) -> ShardReader:
+        """The reader. It is used in threads only, because loading DuckDB takes a while."""
+        from worker.segment.file_shards.shard_reader import ShardReader
+
+        return ShardReader(self.access, self._limits)
 
     async def list_shards(self, file: str) -> list[Shard]:
         """Lists the shards that a request names, as `list_shards`."""
@@ -72,7 +82,9 @@ class ShardEngine:
     async def _aggregate(self, shards: Sequence[Shard], reading: Reading, take: int | None) -> Aggregate:
         total = Aggregate()
         count = min(CONCURRENT_SHARDS, self._limits.threads, len(shards))
-        with self._reader.connections(shards, count) as connections:
+        with contextlib.ExitStack() as stack:
+            opening = asyncio.to_thread(lambda: stack.enter_context(self._reader.connections(shards, count)))
+            connections = await run_to_completion(opening)
 
             async def read(index: int) -> Aggregate:
                 most = take if index == len(shards) - 1 else None

@@ -7,73 +7,22 @@ A shard is identified before and after it is read, so that what is counted is wh
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import duckdb
 
-from worker.clusters import Aggregate, Rules
+from worker.clusters import Aggregate
 from worker.errors import Permanent, ResumableStop
-from worker.segment.file_shards.connection import EngineLimits, open_connections
+from worker.segment.file_shards.connection import open_connections
 from worker.segment.file_shards.file_head import FileHead, read_head
 from worker.segment.file_shards.last_line import check_last_line
-from worker.segment.file_shards.read_errors import Interrupted, duckdb_errors
+from worker.segment.file_shards.read_errors import duckdb_errors
+from worker.segment.file_shards.reading import EngineLimits, Interruptor, Reading
 from worker.segment.file_shards.relation import ShardShape, count_rows, make_view
 from worker.segment.file_shards.row_entries import read_entries
 from worker.segment.file_shards.shard import Shard
 from worker.segment.file_shards.shard_listing import FileAccess, changed_error
 from worker.segment.file_shards.sql_source import aggregate_view
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What is read of shards.
-
-    Attributes:
-        rules: Of the sync.
-        as_of: When the sync began, Unix seconds.
-        sample: Share of the profiles that is read; None: all.
-        expected: Trait keys that must have a column, because they have one in the first shard.
-    """
-
-    rules: Rules
-    as_of: float
-    sample: float | None = None
-    expected: tuple[str, ...] = ()
-
-
-class Interruptor:
-    """Interrupts the statements of a thread from another one."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._connections: list[duckdb.DuckDBPyConnection] = []
-        self._stopped = False
-
-    def stop(self) -> None:
-        """Interrupts the running statements, and every later one."""
-        with self._lock:
-            self._stopped = True
-            for connection in self._connections:
-                connection.interrupt()
-
-    def check(self) -> None:
-        """Raises Interrupted after `stop`."""
-        if self._stopped:
-            raise Interrupted
-
-    @contextlib.contextmanager
-    def watching(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """Interrupts statements of this connection while the block runs."""
-        with self._lock:
-            self._connections.append(connection)
-        try:
-            self.check()
-            yield
-        finally:
-            with self._lock:
-                self._connections.remove(connection)
 
 
 class ShardReader:
