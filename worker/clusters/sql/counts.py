@@ -9,28 +9,28 @@ from collections.abc import Iterable, Mapping
 from sqlglot import exp
 
 from worker.clusters.rules.trait import Trait
-from worker.clusters.sql.result_columns import KEPT_WORDS, NO_BUCKET, SCALE, States
+from worker.clusters.sql.result_columns import FINE_SCALE, KEPT_WORDS, NO_BUCKET, SCALE, States
 from worker.clusters.sql.templates import column, double, integer, sql
 
 _STATES = """
 SELECT state, NULL AS trait, NULL AS bucket, NULL AS words, COUNT(*) AS n,
-  NULL AS whole, NULL AS rest, NULL AS squares
+  NULL AS whole, NULL AS fine, NULL AS rest, NULL AS squares
 FROM profiles GROUP BY state
 """
 _ODD = """
 SELECT NULL AS state, NULL AS trait, NULL AS bucket, entry AS words, COUNT(*) AS n,
-  NULL AS whole, NULL AS rest, NULL AS squares
+  NULL AS whole, NULL AS fine, NULL AS rest, NULL AS squares
 FROM profiles WHERE state = :odd GROUP BY entry
 """
 _WORDS = """
-SELECT state, :trait AS trait, NULL AS bucket, words, n, NULL AS whole, NULL AS rest, NULL AS squares
+SELECT state, :trait AS trait, NULL AS bucket, words, n, NULL AS whole, NULL AS fine, NULL AS rest, NULL AS squares
 FROM (SELECT state, :texts AS words, COUNT(*) AS n FROM profiles GROUP BY state, :texts)
 WHERE state <= :final AND NOT words IS NULL
 """
 # Words that are certainly usable need no parser. Of those, the rarest are counted together.
 _CLEAN_WORDS = """
 SELECT state, :trait AS trait, NULL AS bucket, CASE WHEN NOT clean OR place <= :kept THEN words END AS words,
-  CAST(SUM(n) AS BIGINT) AS n, NULL AS whole, NULL AS rest, NULL AS squares
+  CAST(SUM(n) AS BIGINT) AS n, NULL AS whole, NULL AS fine, NULL AS rest, NULL AS squares
 FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY state, clean ORDER BY n DESC, words) AS place
   FROM (
@@ -43,31 +43,44 @@ GROUP BY 1, 4
 """
 _ERRORS = """
 SELECT NULL AS state, :trait AS trait, NULL AS bucket, :texts AS words, COUNT(*) AS n,
-  NULL AS whole, NULL AS rest, NULL AS squares
+  NULL AS whole, NULL AS fine, NULL AS rest, NULL AS squares
 FROM profiles WHERE NOT :texts IS NULL AND state <= :final GROUP BY :texts
 """
 _FLAGS = """
-SELECT state, :trait AS trait, bucket, NULL AS words, n, NULL AS whole, NULL AS rest, NULL AS squares
+SELECT state, :trait AS trait, bucket, NULL AS words, n, NULL AS whole, NULL AS fine, NULL AS rest, NULL AS squares
 FROM (SELECT state, :value AS bucket, COUNT(*) AS n FROM profiles GROUP BY state, :value)
 WHERE state BETWEEN 1 AND :final AND NOT bucket IS NULL
 """
 _VALUES = """
 SELECT state, :bucket AS bucket, COUNT(*) AS n, SUM(CAST(:value * :scale AS BIGINT)) AS whole,
-  FSUM(:value - CAST(:value * :scale AS BIGINT) / :scale) AS rest, VAR_POP(:value) AS variance
+  SUM(CAST((:value - CAST(:value * :scale AS BIGINT) / :scale) * :fine_scale AS BIGINT)) AS fine,
+  FSUM(:value - CAST(:value * :scale AS BIGINT) / :scale
+    - CAST((:value - CAST(:value * :scale AS BIGINT) / :scale) * :fine_scale AS BIGINT) / :fine_scale) AS rest,
+  VAR_POP(:value) AS variance
+FROM profiles GROUP BY state, :bucket
+"""
+# Of shares of 1, the fine parts are small enough to be sums of their own.
+_SHARES = """
+SELECT state, :bucket AS bucket, COUNT(*) AS n, CAST(0 AS HUGEINT) AS whole,
+  SUM(CAST(:value * :fine_scale AS BIGINT)) AS fine,
+  FSUM(:value - CAST(:value * :fine_scale AS BIGINT) / :fine_scale) AS rest,
+  VAR_POP(:value) AS variance
 FROM profiles GROUP BY state, :bucket
 """
 _BUCKETS = """
-SELECT state, :trait AS trait, bucket, NULL AS words, n, NULL AS whole, NULL AS rest, NULL AS squares
+SELECT state, :trait AS trait, bucket, NULL AS words, n, NULL AS whole, NULL AS fine, NULL AS rest, NULL AS squares
 FROM :table_name WHERE state BETWEEN 1 AND :final AND bucket < :no_bucket
 """
 # The spread within each bucket and between their means: without cancellation, however far from 0 the values are.
 _SUMS = """
-SELECT state, :trait AS trait, NULL AS bucket, NULL AS words, SUM(n) AS n, SUM(whole) AS whole, FSUM(rest) AS rest,
-  FSUM(n * variance + n * POWER((whole / :scale + rest) / n - mean, 2)) AS squares
+SELECT state, :trait AS trait, NULL AS bucket, NULL AS words, CAST(SUM(n) AS BIGINT) AS n, SUM(whole) AS whole,
+  SUM(fine) AS fine, FSUM(rest) AS rest, FSUM(n * variance + n * POWER(total / n - mean, 2)) AS squares
 FROM (
-  SELECT *, (SUM(whole) OVER (PARTITION BY state) / :scale + SUM(rest) OVER (PARTITION BY state))
-    / SUM(n) OVER (PARTITION BY state) AS mean
-  FROM :table_name WHERE state BETWEEN 1 AND :final AND bucket < :no_bucket
+  SELECT *, SUM(total) OVER (PARTITION BY state) / SUM(n) OVER (PARTITION BY state) AS mean
+  FROM (
+    SELECT *, whole / :scale + (fine / :fine_scale + rest) AS total
+    FROM :table_name WHERE state BETWEEN 1 AND :final AND bucket < :no_bucket
+  )
 )
 GROUP BY state
 """
@@ -99,8 +112,10 @@ def count_profiles(
         if trait.type == "boolean":
             branches.append(sql(_FLAGS, trait=place, value=value, final=last))
             continue
-        tables[f"values{i}"] = sql(_VALUES, value=value, bucket=column(f"b{i}"), scale=double(SCALE))
+        scales = {"scale": double(SCALE), "fine_scale": double(FINE_SCALE)}
+        form = _SHARES if trait.type == "number" and trait.highest == 1.0 else _VALUES
+        tables[f"values{i}"] = sql(form, value=value, bucket=column(f"b{i}"), **scales)
         for template in (_BUCKETS, _SUMS):
-            parts = {"trait": place, "final": last, "no_bucket": integer(NO_BUCKET), "scale": double(SCALE)}
+            parts = {"trait": place, "final": last, "no_bucket": integer(NO_BUCKET), **scales}
             branches.append(sql(template, table_name=exp.to_table(f"values{i}"), **parts))
     return tables, exp.union(*branches, distinct=False, copy=False)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from worker.clusters.statistics.category import MAX_VALUES
 
-COLUMNS = ("state", "trait", "bucket", "words", "n", "whole", "rest", "squares")
+COLUMNS = ("state", "trait", "bucket", "words", "n", "whole", "fine", "rest", "squares")
 """Columns of a result row. A row counts `n` profiles. Which other columns are not NULL says what it counts:
 
     state               profiles of a state
     state trait bucket  values of a number, a date (age in days) or a boolean (1 or 0) in a bucket of the sketch
-    state trait sums    the sums of all values of a number or a date: `whole` / `SCALE` + `rest`, and `squares`, the sum
-                        of the squared deviations from their mean
+    state trait sums    sums of all values of a number or a date: `whole` / `SCALE` + `fine` / `FINE_SCALE` + `rest`,
+                        and `squares`, the sum of the squared deviations from their mean
     state trait words   profiles of a category or list whose values are `words`, as the source has them
     state trait         profiles of a category whose values are usable and too rare to be returned
     trait words         values of a number, date or boolean that are not usable
@@ -18,7 +18,9 @@ COLUMNS = ("state", "trait", "bucket", "words", "n", "whole", "rest", "squares")
 """
 
 SCALE = 1024.0
-"""Values are summed as integers of this part, which is exact, and what is left as doubles."""
+FINE_SCALE = 2.0**62
+"""A value is summed as an integer of the first part of 1, what is left as an integer of the second, and the rest as a
+double. The first two sums are exact, and the rest is 0 for values from 0.001 on."""
 
 NO_BUCKET = (1 << 16) - 1
 """The bucket of a profile without a value. It would be that of a NaN."""

@@ -14,7 +14,7 @@ import orjson
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.rules.trait_reader import TraitReader, make_trait_reader
-from worker.clusters.sql.result_columns import NOT_AN_ENTRY, SCALE, SEVERAL_KEYS, WRONG_TRAITS, States
+from worker.clusters.sql.result_columns import FINE_SCALE, NOT_AN_ENTRY, SCALE, SEVERAL_KEYS, WRONG_TRAITS, States
 from worker.clusters.sql.source_shape import Encoding
 from worker.clusters.sql.statement import is_plain
 from worker.clusters.statistics.aggregate import Aggregate, ClusterAggregate
@@ -66,7 +66,7 @@ class RowReader:
         values: defaultdict[tuple[int, int], _Values] = defaultdict(_Values)
         rare: Counter[tuple[int, int]] = Counter()
         words: defaultdict[int, list[tuple[int, str, int]]] = defaultdict(list)
-        for state, trait, bucket, text, n, whole, rest, squares in rows:
+        for state, trait, bucket, text, n, whole, fine, rest, squares in rows:
             if trait is None:
                 if state is None:
                     self._fold(result, text, n)
@@ -78,7 +78,7 @@ class RowReader:
                 if state:
                     rare[state, trait] += n
             elif text is None:
-                values[state, trait].moments = _moments(int(n), int(whole), rest, squares)
+                values[state, trait].moments = _moments(n, whole, fine, rest, squares)
             else:
                 words[trait].append((state or 0, text, n))
                 if len(words[trait]) >= _BATCH:
@@ -172,11 +172,17 @@ class RowReader:
             n -= some
 
 
-def _moments(count: int, whole: int, rest: float, squares: float) -> Moments:
+def _moments(count: int, whole: int, fine: int, rest: float, squares: float) -> Moments:
     """Return moments from the sums of a result row."""
-    high = float(whole)
-    parts = exact_sum([high / SCALE, float(whole - int(high)) / SCALE, rest])
-    return Moments(count, tuple(parts), squares)
+    terms = [*_floats(whole, SCALE), *_floats(fine, FINE_SCALE), rest]
+    return Moments(count, tuple(exact_sum(terms)), squares)
+
+
+def _floats(number: int, scale: float) -> list[float]:
+    """Return floats that are together exactly an integer divided by a power of two."""
+    high = float(number)
+    low = float(number - int(high))
+    return [high / scale, low / scale]
 
 
 def _parse(text: str) -> Any:

@@ -225,7 +225,16 @@ WITH source AS (
     "b0" AS bucket,
     COUNT(*) AS n,
     SUM(CAST("v0" * 1024.0e0 AS BIGINT)) AS whole,
-    FSUM("v0" - CAST("v0" * 1024.0e0 AS BIGINT) / 1024.0e0) AS rest,
+    SUM(
+      CAST((
+        "v0" - CAST("v0" * 1024.0e0 AS BIGINT) / 1024.0e0
+      ) * 4.611686018427388e+18 AS BIGINT)
+    ) AS fine,
+    FSUM(
+      "v0" - CAST("v0" * 1024.0e0 AS BIGINT) / 1024.0e0 - CAST((
+        "v0" - CAST("v0" * 1024.0e0 AS BIGINT) / 1024.0e0
+      ) * 4.611686018427388e+18 AS BIGINT) / 4.611686018427388e+18
+    ) AS rest,
     VAR_POP("v0") AS variance
   FROM profiles
   GROUP BY
@@ -237,7 +246,16 @@ WITH source AS (
     "b1" AS bucket,
     COUNT(*) AS n,
     SUM(CAST("v1" * 1024.0e0 AS BIGINT)) AS whole,
-    FSUM("v1" - CAST("v1" * 1024.0e0 AS BIGINT) / 1024.0e0) AS rest,
+    SUM(
+      CAST((
+        "v1" - CAST("v1" * 1024.0e0 AS BIGINT) / 1024.0e0
+      ) * 4.611686018427388e+18 AS BIGINT)
+    ) AS fine,
+    FSUM(
+      "v1" - CAST("v1" * 1024.0e0 AS BIGINT) / 1024.0e0 - CAST((
+        "v1" - CAST("v1" * 1024.0e0 AS BIGINT) / 1024.0e0
+      ) * 4.611686018427388e+18 AS BIGINT) / 4.611686018427388e+18
+    ) AS rest,
     VAR_POP("v1") AS variance
   FROM profiles
   GROUP BY
@@ -248,8 +266,9 @@ WITH source AS (
     state,
     "b2" AS bucket,
     COUNT(*) AS n,
-    SUM(CAST("v2" * 1024.0e0 AS BIGINT)) AS whole,
-    FSUM("v2" - CAST("v2" * 1024.0e0 AS BIGINT) / 1024.0e0) AS rest,
+    CAST(0 AS INT128) AS whole,
+    SUM(CAST("v2" * 4.611686018427388e+18 AS BIGINT)) AS fine,
+    FSUM("v2" - CAST("v2" * 4.611686018427388e+18 AS BIGINT) / 4.611686018427388e+18) AS rest,
     VAR_POP("v2") AS variance
   FROM profiles
   GROUP BY
@@ -263,6 +282,7 @@ SELECT
   NULL AS words,
   COUNT(*) AS n,
   NULL AS whole,
+  NULL AS fine,
   NULL AS rest,
   NULL AS squares
 FROM profiles
@@ -276,6 +296,7 @@ SELECT
   entry AS words,
   COUNT(*) AS n,
   NULL AS whole,
+  NULL AS fine,
   NULL AS rest,
   NULL AS squares
 FROM profiles
@@ -291,6 +312,7 @@ SELECT
   "w0" AS words,
   COUNT(*) AS n,
   NULL AS whole,
+  NULL AS fine,
   NULL AS rest,
   NULL AS squares
 FROM profiles
@@ -306,6 +328,7 @@ SELECT
   NULL AS words,
   n,
   NULL AS whole,
+  NULL AS fine,
   NULL AS rest,
   NULL AS squares
 FROM values0
@@ -317,21 +340,25 @@ SELECT
   0 AS trait,
   NULL AS bucket,
   NULL AS words,
-  SUM(n) AS n,
+  CAST(SUM(n) AS BIGINT) AS n,
   SUM(whole) AS whole,
+  SUM(fine) AS fine,
   FSUM(rest) AS rest,
-  FSUM(n * variance + n * POWER((
-    whole / 1024.0e0 + rest
-  ) / n - mean, 2)) AS squares
+  FSUM(n * variance + n * POWER(total / n - mean, 2)) AS squares
 FROM (
   SELECT
     *,
-    (
-      SUM(whole) OVER (PARTITION BY state) / 1024.0e0 + SUM(rest) OVER (PARTITION BY state)
-    ) / SUM(n) OVER (PARTITION BY state) AS mean
-  FROM values0
-  WHERE
-    state BETWEEN 1 AND 4 AND bucket < 65535
+    SUM(total) OVER (PARTITION BY state) / SUM(n) OVER (PARTITION BY state) AS mean
+  FROM (
+    SELECT
+      *,
+      whole / 1024.0e0 + (
+        fine / 4.611686018427388e+18 + rest
+      ) AS total
+    FROM values0
+    WHERE
+      state BETWEEN 1 AND 4 AND bucket < 65535
+  )
 )
 GROUP BY
   state
@@ -343,6 +370,7 @@ SELECT
   "w1" AS words,
   COUNT(*) AS n,
   NULL AS whole,
+  NULL AS fine,
   NULL AS rest,
   NULL AS squares
 FROM profiles
@@ -358,6 +386,7 @@ SELECT
   NULL AS words,
   n,
   NULL AS whole,
+  NULL AS fine,
   NULL AS rest,
   NULL AS squares
 FROM values1
@@ -369,21 +398,25 @@ SELECT
   1 AS trait,
   NULL AS bucket,
   NULL AS words,
-  SUM(n) AS n,
+  CAST(SUM(n) AS BIGINT) AS n,
   SUM(whole) AS whole,
+  SUM(fine) AS fine,
   FSUM(rest) AS rest,
-  FSUM(n * variance + n * POWER((
-    whole / 1024.0e0 + rest
-  ) / n - mean, 2)) AS squares
+  FSUM(n * variance + n * POWER(total / n - mean, 2)) AS squares
 FROM (
   SELECT
     *,
-    (
-      SUM(whole) OVER (PARTITION BY state) / 1024.0e0 + SUM(rest) OVER (PARTITION BY state)
-    ) / SUM(n) OVER (PARTITION BY state) AS mean
-  FROM values1
-  WHERE
-    state BETWEEN 1 AND 4 AND bucket < 65535
+    SUM(total) OVER (PARTITION BY state) / SUM(n) OVER (PARTITION BY state) AS mean
+  FROM (
+    SELECT
+      *,
+      whole / 1024.0e0 + (
+        fine / 4.611686018427388e+18 + rest
+      ) AS total
+    FROM values1
+    WHERE
+      state BETWEEN 1 AND 4 AND bucket < 65535
+  )
 )
 GROUP BY
   state
@@ -395,6 +428,7 @@ SELECT
   "w2" AS words,
   COUNT(*) AS n,
   NULL AS whole,
+  NULL AS fine,
   NULL AS rest,
   NULL AS squares
 FROM profiles
@@ -410,6 +444,7 @@ SELECT
   NULL AS words,
   n,
   NULL AS whole,
+  NULL AS fine,
   NULL AS rest,
   NULL AS squares
 FROM values2
@@ -421,21 +456,25 @@ SELECT
   2 AS trait,
   NULL AS bucket,
   NULL AS words,
-  SUM(n) AS n,
+  CAST(SUM(n) AS BIGINT) AS n,
   SUM(whole) AS whole,
+  SUM(fine) AS fine,
   FSUM(rest) AS rest,
-  FSUM(n * variance + n * POWER((
-    whole / 1024.0e0 + rest
-  ) / n - mean, 2)) AS squares
+  FSUM(n * variance + n * POWER(total / n - mean, 2)) AS squares
 FROM (
   SELECT
     *,
-    (
-      SUM(whole) OVER (PARTITION BY state) / 1024.0e0 + SUM(rest) OVER (PARTITION BY state)
-    ) / SUM(n) OVER (PARTITION BY state) AS mean
-  FROM values2
-  WHERE
-    state BETWEEN 1 AND 4 AND bucket < 65535
+    SUM(total) OVER (PARTITION BY state) / SUM(n) OVER (PARTITION BY state) AS mean
+  FROM (
+    SELECT
+      *,
+      whole / 1024.0e0 + (
+        fine / 4.611686018427388e+18 + rest
+      ) AS total
+    FROM values2
+    WHERE
+      state BETWEEN 1 AND 4 AND bucket < 65535
+  )
 )
 GROUP BY
   state
@@ -447,6 +486,7 @@ SELECT
   CASE WHEN NOT clean OR place <= 512 THEN words END AS words,
   CAST(SUM(n) AS BIGINT) AS n,
   NULL AS whole,
+  NULL AS fine,
   NULL AS rest,
   NULL AS squares
 FROM (
