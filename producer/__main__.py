@@ -28,7 +28,10 @@ def main() -> None:
         sys.exit(2)
     from producer.cli import app
 
-    app.main()
+    try:
+        app.main()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # while the interpreter ends, Ctrl-C would print a traceback
 
 
 if __name__ == "__main__":
