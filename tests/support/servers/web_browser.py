@@ -18,7 +18,7 @@ from tests.support.servers.redis_server import in_ci
 _AXE = Axe()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
-expect.set_options(timeout=30_000)  # a safety net: a test waits for what it expects, however slow the machine is
+expect.set_options(timeout=300_000)  # a safety net: a test waits for what it expects, however slow the machine is
 
 
 def browser_binary() -> str:
@@ -86,7 +86,7 @@ async def open_tab(browser: Browser, url: str, **options: Any) -> AsyncIterator[
     """A tab with a session of its own. options: as of `Browser.new_context`. Asserts at its end that it was quiet."""
     context = await browser.new_context(**options)
     tab = Tab(await context.new_page(), url)
-    tab.page.set_default_timeout(30_000)
+    tab.page.set_default_timeout(300_000)
     tab.page.on("console", tab.note)
     tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
     tab.page.on("request", lambda request: None if request.url.startswith(url) else tab.complaints.append(request.url))
