@@ -22,7 +22,7 @@ from worker.segment.file_shards.relation import ShardShape, count_rows, make_vie
 from worker.segment.file_shards.row_entries import read_entries
 from worker.segment.file_shards.shard import Shard
 from worker.segment.file_shards.shard_listing import FileAccess, changed_error
-from worker.segment.file_shards.sql_source import aggregate_view
+from worker.segment.file_shards.sql_source import aggregate_view, has_identifiers
 
 
 class ShardReader:
@@ -85,7 +85,7 @@ class ShardReader:
             take: Number of rows to read; None: all.
 
         Raises:
-            Permanent: `file_changed`, `file_corrupt`, `file_format`, `column_missing`.
+            Permanent: `file_changed`, `file_corrupt`, `file_format`, `column_missing`, `no_ids`.
             ResumableStop: `file_unreadable`, `file_forbidden`, `out_of_memory`.
             Interrupted: `stop` was called.
         """
@@ -95,6 +95,12 @@ class ShardReader:
             path = self._access.path(shard.name)
             shape = make_view(connection, shard.name, path, head, keys, limit=take)
             self._check_expected(shard, shape, reading.expected, keys)
+            if reading.sample is not None and not has_identifiers(connection, shape):
+                raise Permanent(
+                    "no_ids",
+                    f"File {shard.name}: no profile has an identifier, so no sample can be picked",
+                    hint="Read all profiles, or export the identifiers too.",
+                )
             stop.check()
             found = aggregate_view(connection, shape, reading.rules, reading.as_of, reading.sample)
         if head.kind == "ndjson" and take is None and found.profile_errors:

@@ -39,6 +39,14 @@ def aggregate_view(
     return statement.aggregate(_rows(connection.execute(statement.sql)))
 
 
+def has_identifiers(connection: duckdb.DuckDBPyConnection, shape: ShardShape) -> bool:
+    """Whether a row of the view `shard` has an identifier, which a sample needs. Raises duckdb.Error."""
+    if not (shape.is_json and shape.layout == "object"):
+        return shape.id_column is not None
+    given = " OR ".join(f"json_extract_string(json, '$.{name}') IS NOT NULL" for name in ("segment_id", "id"))
+    return connection.execute(f"SELECT 1 FROM {VIEW} WHERE {given} LIMIT 1").fetchone() is not None
+
+
 def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[object, ...]]:
     while rows := cursor.fetchmany(ROWS_PER_CHUNK):
         yield from rows

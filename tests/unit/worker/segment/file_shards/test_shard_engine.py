@@ -132,6 +132,27 @@ async def test_what_is_wrong_is_named_without_a_value(engine: ShardEngine, tmp_p
         assert "secret" not in str(raised.value)
 
 
+async def test_a_sample_needs_identifiers(engine: ShardEngine, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("ltv\n5\n")
+    (tmp_path / "b.ndjson").write_bytes(lines({"traits": {"ltv": 5}}))
+    for path in (tmp_path / "a.csv", tmp_path / "b.ndjson"):
+        with pytest.raises(ApiError) as raised:
+            await read(engine, path, sample=0.5)
+        assert raised.value.code == "no_ids"
+
+
+async def test_cases_from_the_field_are_read(engine: ShardEngine) -> None:
+    for name, profiles, high_value in (
+        ("0*.json", 40, 20),
+        ("rows-flat.ndjson", 40, 20),
+        ("rows-tall-user-traits.ndjson", 40, 40),
+        ("merged-to-mixed.ndjson", 40, 40),
+        ("lines-csv.csv", 2, 0),
+    ):
+        found = await read(engine, CASES / name)
+        assert (found.profiles, found.cluster("high_value").n, found.merged) == (profiles, high_value, 0), name
+
+
 async def test_a_cancellation_interrupts_the_statement(engine: ShardEngine, tmp_path: Path) -> None:
     path = tmp_path / "many.parquet"
     duckdb.sql("SELECT 'u' || range AS id, random() AS ltv FROM range(1_000_000)").write_parquet(str(path))
