@@ -18,11 +18,11 @@ from worker.segment.file_shards.file_head import FileHead, read_head
 from worker.segment.file_shards.last_line import check_last_line
 from worker.segment.file_shards.read_errors import duckdb_errors
 from worker.segment.file_shards.reading import EngineLimits, Interruptor, Reading
-from worker.segment.file_shards.relation import ShardShape, count_rows, make_view
+from worker.segment.file_shards.relation import ShardShape, count_rows, make_fields_view, make_view
 from worker.segment.file_shards.row_entries import read_entries
 from worker.segment.file_shards.shard import Shard
 from worker.segment.file_shards.shard_listing import FileAccess, changed_error
-from worker.segment.file_shards.sql_source import aggregate_view, has_identifiers
+from worker.segment.file_shards.sql_source import aggregate_fields, aggregate_view, has_identifiers
 
 
 class ShardReader:
@@ -102,7 +102,13 @@ class ShardReader:
                     hint="Read all profiles, or export the identifiers too.",
                 )
             stop.check()
-            found = aggregate_view(connection, shape, reading.rules, reading.as_of, reading.sample)
+            found = None
+            are_entries = shape.is_json and shape.layout == "object" and not shape.is_text
+            if are_entries and take is None and make_fields_view(connection, path, head, keys):
+                found = aggregate_fields(connection, reading.rules, reading.as_of, reading.sample)
+                stop.check()
+            if found is None:
+                found = aggregate_view(connection, shape, reading.rules, reading.as_of, reading.sample)
         if head.kind == "ndjson" and take is None and found.profile_errors:
             check_last_line(shard.name, lambda: self._access.open(shard.name), head.compression)
         return found

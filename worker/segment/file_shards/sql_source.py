@@ -11,7 +11,7 @@ from sqlglot import exp
 from worker.clusters import Aggregate, Rules
 from worker.clusters.sql import CompiledStatement, SourceShape, compile_statement
 from worker.segment.file_shards.column_names import ID_COLUMNS
-from worker.segment.file_shards.relation import VIEW, ShardShape, literal, quoted, tall_entries
+from worker.segment.file_shards.relation import FIELDS, VIEW, ShardShape, literal, quoted, tall_entries
 
 ENTRIES = "entries"
 """Name of the view that holds rows of JSON as entries: objects with `id`, `merged_to` and `traits`."""
@@ -45,6 +45,24 @@ def has_identifiers(connection: duckdb.DuckDBPyConnection, shape: ShardShape) ->
         return shape.id_column is not None
     given = " OR ".join(f"json_extract_string(json, '$.{name}') IS NOT NULL" for name in ("segment_id", "id"))
     return connection.execute(f"SELECT 1 FROM {VIEW} WHERE {given} LIMIT 1").fetchone() is not None
+
+
+def aggregate_fields(
+    connection: duckdb.DuckDBPyConnection, rules: Rules, as_of: float, sample: float | None
+) -> Aggregate | None:
+    """Aggregates the view `fields` by one statement; None if a line does not fit it.
+
+    Raises:
+        duckdb.Error: The statement failed for another reason.
+    """
+    columns = dict.fromkeys(rules.keys, "JSON")
+    id_ = "id" if sample is None else "sampled"
+    source = SourceShape("wide", columns=columns, within="traits", id=id_, merged_to="merged_to")
+    statement = _compiled(rules, _HashableShape(source), FIELDS, as_of, sample)
+    try:
+        return statement.aggregate(_rows(connection.execute(statement.sql)))
+    except duckdb.InvalidInputException:
+        return None
 
 
 def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[object, ...]]:
