@@ -3,6 +3,7 @@
 const whole = new Intl.NumberFormat("en");
 const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+const zoned = new Intl.DateTimeFormat("en", { year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", timeZoneName: "short" });
 
 /** A count. */
 export const count = (n) => whole.format(n);
@@ -29,6 +30,9 @@ export function traitValue(value, trait) {
 
 /** An ISO time in the reader's time zone. */
 export const time = (iso) => (iso ? moment.format(new Date(iso)) : "–");
+
+/** The same with the name of the zone, beside times of another zone. */
+export const zonedTime = (iso) => (iso ? zoned.format(new Date(iso)) : "–");
 
 /** Seconds. */
 export function duration(seconds) {

@@ -18,7 +18,7 @@ export function drawPlan(planned, credits, budget, account, orphans) {
   if (!planned) return null;
   return [
     h("h2", {}, "Plan"),
-    h("p", {}, h("strong", {}, counted(credits, "credit")), budget === null || budget === undefined ? "" : ` of a budget of ${count(budget)}`, account && ` · ${account}`),
+    h("p", {}, h("strong", {}, counted(credits, "credit")), budget === null || budget === undefined ? "" : ` of a budget of ${count(budget)}`, account && ` · Mavera account: ${account}`),
     planned.length === 0 && h("p", { class: "empty" }, "No cluster gets a persona."),
     h("div", { class: "pairs" }, planned.map(drawPlanned)),
     orphans.length > 0 && h("p", { class: "notice warn" }, "Personas whose cluster is no longer in the rules stay as they are: ",

@@ -2,7 +2,7 @@
 
 import { get, pause, post, Problem, remove } from "../api.js";
 import { announce, h, Part, problemBox, table } from "../dom.js";
-import { count, time } from "../formats.js";
+import { count, time, zonedTime } from "../formats.js";
 import { ask } from "../sections/dialog.js";
 
 const REFRESH_MS = 5000;
@@ -63,7 +63,7 @@ function drawList(schedules, act, askToDelete) {
     return [
       one.space_id,
       [h("code", {}, one.cron), ` ${one.timezone}`, one.options.max_credits !== undefined && h("span", { class: "hint" }, ` · at most ${count(one.options.max_credits)} credits`)],
-      [one.overdue && h("span", { class: "badge failed" }, "Overdue"), one.paused ? h("span", { class: "badge" }, "Paused") : time(one.next[0])],
+      [one.overdue && h("span", { class: "badge failed" }, "Overdue"), one.paused ? h("span", { class: "badge" }, "Paused") : zonedTime(one.next[0])],
       one.last_sync_id ? h("a", { href: `#/syncs/${encodeURIComponent(one.last_sync_id)}` }, time(one.last_tick)) : RESULTS[one.last_result] ?? "–",
       h("span", { class: "row" }, toggle, drop),
     ];
@@ -97,7 +97,7 @@ function addForm(refresh) {
   };
   return h("section", { class: "card", "aria-labelledby": "add-title" },
     h("h2", { id: "add-title" }, "Add a schedule"),
-    h("p", { class: "hint" }, "Workers start a sync at these times. It updates personas for free, and creates new ones within its budget."),
+    h("p", { class: "hint" }, "Workers start a sync at these times. Each sync updates personas for free, and creates new ones within its budget."),
     h("form", { class: "row", onsubmit: submit }, spaceField, cronField, zoneField, budgetField, h("button", { class: "primary" }, "Add schedule")),
     problems);
 }
