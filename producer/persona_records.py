@@ -124,7 +124,7 @@ class PersonaCatalog:
         records = await self._store.all_records()
         known = records.get(str(place.reference))
         if known and known.persona_id != persona_id:
-            raise PersonaRecordError(f"{place} already has {known.persona_id}; forget that persona first.")
+            raise PersonaRecordError(f"{place} already has {known.persona_id}.", hint=_how_to_forget(place))
         for name, record in records.items():
             if record.persona_id == persona_id and record is not known:
                 owner = ClusterAddress(record.space_id, record.cluster, record.collection, record.rules)
@@ -249,6 +249,14 @@ def orphaned_references(settings: Settings, records: Mapping[str, PersonaRecord]
     return found
 
 
+def _how_to_forget(place: ClusterAddress) -> str:
+    """Returns the hint with the command after which a cluster has no persona any more."""
+    options = "" if place.collection == "users" else f" --collection {place.collection}"
+    if place.rules != "recipe":
+        options += f" --rules {place.rules}"
+    return f"To forget it first: `segment-personas personas forget {place.space_id} {place.cluster}{options}`."
+
+
 def _order(record: PersonaRecord) -> tuple[str, ...]:
     return record.space_id, record.collection, record.rules, record.cluster, record.persona_id
 
@@ -259,12 +267,12 @@ def _require_ok(answer: str, place: ClusterAddress) -> None:
         case "ok":
             return
         case "exists":
-            raise PersonaRecordError(f"{place} already has a persona; forget that persona first.")
+            raise PersonaRecordError(f"{place} already has a persona.", hint=_how_to_forget(place))
         case "doubt":
             raise PersonaRecordError(
-                f"A persona for {place} may have been bought; resume the sync that was buying it first."
+                f"A persona for {place} may have been bought.", hint="Resume the sync that was buying it first."
             )
         case "changed":
-            raise PersonaRecordError(f"The record of {place} was changed meanwhile; check it, and try again.")
+            raise PersonaRecordError(f"The record of {place} was changed meanwhile.", hint="Check it, and try again.")
         case sync_id:
-            raise PersonaRecordError(f"{sync_id} is running in this space; wait for it, or cancel it.")
+            raise PersonaRecordError(f"{sync_id} is running in this space.", hint="Wait for it, or cancel it.")

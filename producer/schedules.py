@@ -19,6 +19,10 @@ class ScheduleNotFound(PersonasError):
 
     code = "schedule_not_found"
 
+    def __init__(self, schedule_id: str) -> None:
+        hint = "To see all schedules: `segment-personas schedule list`."
+        super().__init__(f"No schedule {schedule_id} is known", hint=hint)
+
 
 class TooManySchedules(PersonasError):
     """The number of schedules has reached its limit."""
@@ -149,7 +153,7 @@ class ScheduleClient:
         """A schedule. Raises ScheduleNotFound; ScheduleUnreadable if this version cannot read it."""
         found = await self._store.get(schedule_id)
         if found is None:
-            raise ScheduleNotFound(f"No schedule {schedule_id} is known")
+            raise ScheduleNotFound(schedule_id)
         if isinstance(found, UnreadableSchedule):
             raise ScheduleUnreadable(found)
         return found
@@ -161,7 +165,7 @@ class ScheduleClient:
     async def remove(self, schedule_id: str) -> None:
         """Removes a schedule. A sync that it has started continues. Raises ScheduleNotFound."""
         if not await self._store.remove(schedule_id):
-            raise ScheduleNotFound(f"No schedule {schedule_id} is known")
+            raise ScheduleNotFound(schedule_id)
 
     async def pause(self, schedule_id: str) -> ScheduleStatus:
         """Lets the ticks of a schedule pass without a sync. Raises as `get` does."""
@@ -174,5 +178,5 @@ class ScheduleClient:
     async def _set_pause(self, schedule_id: str, *, paused: bool) -> ScheduleStatus:
         found = await self.get(schedule_id)
         if not await self._store.pause(found.schedule, paused=paused):
-            raise ScheduleNotFound(f"No schedule {schedule_id} is known")
+            raise ScheduleNotFound(schedule_id)
         return await self.get(schedule_id)

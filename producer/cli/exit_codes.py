@@ -16,7 +16,7 @@ INTERRUPTED = 130
 
 _MEANINGS = (
     "0 completed",
-    "1 the sync failed",
+    "1 the sync failed; with doctor: a check failed",
     "2 wrong usage or configuration",
     "3 cancelled or not agreed to",
     "4 try later: Redis is down, the space is busy, or --timeout is over",

@@ -7,7 +7,10 @@ Each function returns what it is given, also None, or raises ConfigurationError.
 from __future__ import annotations
 
 import re
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from worker.errors import ConfigurationError
 
 Given = TypeVar("Given", str, str | None)
 
@@ -28,6 +31,14 @@ def check_space_id(text: Given) -> Given:
         except InvalidRequest as error:
             _refuse(f"{text!r} cannot be a space id: it {error.problems['space_id']}.")
     return text
+
+
+def no_space_given() -> ConfigurationError:
+    """The error of a command that needs a space when neither an argument nor the settings name one."""
+    from worker.errors import ConfigurationError
+
+    hint = "Name one as an argument, or export SEGMENT_SPACE_ID. `segment-personas init` asks for it and for the keys."
+    return ConfigurationError("No space is given.", hint=hint)
 
 
 def check_sync_id(text: str) -> str:

@@ -86,7 +86,8 @@ def after_failure(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
             when = "After fixing this, run it again; personas already created are updated, not bought again:"
         return NextStep(when, (run_again(arguments, accept=accept, max_credits=budget),))
     if not sync.error.resumable:
-        return NextStep("To read the space again from the start:", (command("resume", sync.id, "--restart"),))
+        what = "space" if sync.request.file is None else "file"
+        return NextStep(f"To read the {what} again from the start:", (command("resume", sync.id, "--restart"),))
     options = ["--accept"] if accept else []
     if budget is not None:
         options += ["--max-credits", str(budget)]
@@ -108,6 +109,8 @@ def after_plan(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
     else:
         does = plan_summary([plan]) if changes_personas(plan) else "no persona would change"
         done = f"Nothing was changed. The plan: {does}."
+        if not changes_personas(plan) and not plan.alarms:
+            return NextStep(done)
     if ceiling is not None:
         done += f" MAX_CREDITS is {ceiling:,} where the worker runs; raise it there first."
     accept, partial = bool(plan.alarms), sync.plans_from_part

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from producer.cli.identifiers import check_space_id
+from producer.cli.identifiers import check_space_id, no_space_given
 from producer.cli.input_files import check_file_names
 from producer.cli.terminal import Screen
 from producer.embedded import DEMO_SPACE_ID
@@ -122,7 +122,7 @@ def build_requests(settings: Settings, options: SyncOptions, *, plan_only: bool 
         # Made-up profiles must not be stored under the id of a real space.
         default = DEMO_SPACE_ID if options.sandbox else settings.segment_space_id
         if default is None:
-            raise ConfigurationError("Which space?", hint="Name one as an argument, or export SEGMENT_SPACE_ID.")
+            raise no_space_given()
         space_ids = [default]
     twice = sorted({space_id for space_id in space_ids if space_ids.count(space_id) > 1})
     if twice:

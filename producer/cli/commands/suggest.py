@@ -18,7 +18,7 @@ from rich.text import Text
 
 from producer.cli.commands.doctor_findings import describe_api_error
 from producer.cli.commands.segment_pacing import RequestPacer, open_request_pacer
-from producer.cli.identifiers import check_space_id
+from producer.cli.identifiers import check_space_id, no_space_given
 from producer.cli.input_files import check_file_names
 from producer.cli.space_settings import settings_of_space
 from producer.cli.terminal import Screen, stdout
@@ -115,7 +115,7 @@ async def _first_entries(engine: ShardEngine, file: str, most: int) -> Sequence[
 def _request(settings: Settings, sample: Sample) -> SyncRequest:
     space_id = sample.space_id or (DEMO_SPACE_ID if sample.sandbox else settings.segment_space_id)
     if space_id is None:
-        raise ConfigurationError("Which space?", hint="Name one as an argument, or export SEGMENT_SPACE_ID.")
+        raise no_space_given()
     return SyncRequest(
         space_id=check_space_id(space_id),
         dialect=sample.dialect or settings.segment_dialect,

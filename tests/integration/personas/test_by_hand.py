@@ -218,7 +218,7 @@ async def test_what_cannot_be_adopted_is_refused_and_nothing_changes(
         growth = next(record.persona_id for record in before.values() if record.cluster == "growth")
         other = ClusterAddress("spa", "new")
         for place, persona_id, why in (
-            (GROWTH, mine.id, "forget that persona first"),
+            (GROWTH, mine.id, f"already has {growth}"),
             (other, growth, "is the persona of growth of spa"),
             (other, "per_none", "Mavera lists no persona per_none"),
             (other, "per_stock_0", "cannot be changed"),

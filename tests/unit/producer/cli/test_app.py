@@ -188,7 +188,7 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "unknown option": (("sync", "--fast"), {}, "No such option"),
     "no such number": (("sync", "a", "--max-profiles", "0"), {}, "--max-profiles"),
     "no such mode": (("sync", "a", "--mode", "delete"), {}, "must be one of: upsert, create"),
-    "no space": (("sync",), {}, "Which space?"),
+    "no space": (("sync",), {}, "No space is given"),
     "bad space": (("sync", "a b"), {}, "'a b' cannot be a space id"),
     "bad default space": (("sync",), {"SEGMENT_SPACE_ID": "../x"}, "'../x' cannot be a space id"),
     "an id that is not text": (("status", "syn_\udcff"), {}, r"'syn_\udcff': this argument is not valid"),

@@ -96,7 +96,7 @@ async def test_made_up_profiles_need_no_keys(capsys: pytest.CaptureFixture[str])
 
 async def test_what_cannot_be_looked_at_is_named(sandbox: Sandbox) -> None:
     settings = settings_of(sandbox)
-    with pytest.raises(ConfigurationError, match="Which space"):
+    with pytest.raises(ConfigurationError, match="No space is given"):
         await run(settings, None)
     with pytest.raises(ConfigurationError, match="'a b' cannot be a space id"):
         await run(settings, "a b")
