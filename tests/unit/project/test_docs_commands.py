@@ -22,6 +22,7 @@ OF_OTHER_PROGRAMS = {
     "--check",
     "--tests",
     "--build-arg",  # docker
+    "--only",  # tests.bench
 }
 SHELL_COMMANDS = sorted({(name, *words) for name, text in PAGES.items() for words in shell_commands(text)})
 CHANGES_IN_OTHER_VERSIONS = "CHANGELOG.md"
