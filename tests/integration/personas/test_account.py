@@ -13,6 +13,7 @@ from rich.console import Console
 from producer.cli.views.sync_views import sync_report
 from producer.sandbox import Fault, Sandbox, SandboxOptions
 from producer.sandbox.faults import Kind
+from tests.support.processes.workers import WorkerProcess
 from tests.support.scenarios.checks import until
 from tests.support.scenarios.scenario import RECIPE, Scenario, Start, start_scenario
 from tests.support.servers.redis_server import RedisServer
@@ -189,7 +190,7 @@ async def test_every_purchase_update_refusal_and_end_is_a_line_in_the_log(
         worker = scenario.worker()
         scenario.sandbox.add_fault(Fault("mavera", "status", route="create", status=400, at=3))
         sync = await scenario.sync()
-        lines = [line for line in worker.text().splitlines() if "INFO" in line and sync.id in line]
+        lines = [line for line in await _logged(worker, "sync failed", sync.id) if "INFO" in line and sync.id in line]
         for outcome in sync.outcomes:
             (line,) = [line for line in lines if outcome.persona_id in line]
             for part in ("persona created", "space spa", f"cluster {outcome.cluster}", "300 credits"):
@@ -202,15 +203,14 @@ async def test_every_purchase_update_refusal_and_end_is_a_line_in_the_log(
 
         scenario.sandbox.clear_faults()
         done = await scenario.sync(min_cluster_size=1)
-        lines = [line for line in worker.text().splitlines() if done.id in line]
-        assert any("sync completed" in line and "300 credits" in line for line in lines)
+        await _logged(worker, "sync completed", done.id, "300 credits")
         persona_id = done.outcomes[0].persona_id
         await scenario.client.wait((await scenario.enqueue(plan_only=True)).id)
-        assert "sync planned" in worker.text()
+        await _logged(worker, "sync planned")
         await scenario.pool.flushall()
         again = await scenario.sync()
         assert again.state is SyncState.COMPLETED, again.error
-        assert any("persona updated" in line and persona_id in line for line in worker.text().splitlines())
+        await _logged(worker, "persona updated", persona_id)
 
 
 async def test_the_end_of_a_cancelled_sync_is_a_line_too(session_redis: RedisServer, start_worker: Start) -> None:
@@ -221,11 +221,17 @@ async def test_the_end_of_a_cancelled_sync_is_a_line_too(session_redis: RedisSer
         await scenario.sandbox.journal.wait_arrived("mavera.create", 2)
         await scenario.client.cancel(sync.id)
         scenario.sandbox.clear_faults()
+        await _logged(worker, "sync cancelled", sync.id)
 
-        async def is_logged() -> bool:
-            return any("sync cancelled" in line and sync.id in line for line in worker.text().splitlines())
 
-        await until(is_logged)
+async def _logged(worker: WorkerProcess, *parts: str) -> list[str]:
+    """Waits for a line with all parts, because a sync ends before its line is written. Returns all lines."""
+
+    async def is_logged() -> bool:
+        return any(all(part in line for part in parts) for line in worker.text().splitlines())
+
+    await until(is_logged)
+    return worker.text().splitlines()
 
 
 async def test_the_rate_of_the_account_is_used_unless_mavera_rate_is_set_lower(
