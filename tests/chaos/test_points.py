@@ -21,7 +21,7 @@ from worker.store import StorePool
 
 #: A client whose jobs are found as soon as the workers of these tests look for lost ones.
 QUICK_CLIENT = load_settings(stall_s=2, heartbeat_s=0.5)
-SPEC = SpaceSpec(3000, "mixed", seed=5)
+SPEC = SpaceSpec(1000, "mixed", seed=5)
 Start = Callable[..., WorkerProcess]
 
 
