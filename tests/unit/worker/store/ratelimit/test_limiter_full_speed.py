@@ -74,6 +74,6 @@ def test_a_process_that_is_stopped_again_and_again_overruns_nothing() -> None:
 
 def test_a_limit_that_others_use_too_is_found_by_its_refusals() -> None:
     """A fifth of the limit is taken by somebody else, and no header says so."""
-    seen = outcome_of(Load(100, 80, workers=2, late=False), 60)
+    seen = outcome_of(Load(100, 80, workers=2, late=False), 30)
     assert seen.refused < 60
     assert 0.6 * 80 < seen.per_second < 80
