@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from producer import SyncRequest
 from producer.api.config import ApiLimits
 from producer.sandbox import Fault, SpaceSpec
 from tests.support.scenarios.checks import until
@@ -169,7 +170,7 @@ async def test_a_client_that_takes_nothing_loses_its_stream(
             await asyncio.Event().wait()
 
     async with start_api(session_redis, worker=False, limits=ApiLimits(look_s=0.02, request_s=0.1)) as api:
-        sync_id = await asked(api)
+        sync_id = (await api.client.enqueue(SyncRequest(space_id="spa"))).id  # over HTTP, request_s would end it
         monkeypatch.setattr(web.StreamResponse, "write", never_drains)
         async with stream(api, sync_id) as response:
             with pytest.raises(aiohttp.ClientError):
