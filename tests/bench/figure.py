@@ -67,7 +67,7 @@ class Figure(Protocol):
     opt_in: bool
 
     def measure(self, redis: RedisServer) -> list[Sample]:
-        """One run on a Redis of its own. Raises BenchError if what ran did not do its work."""
+        """One run on a separate Redis. Raises BenchError if what ran did not do its work."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A prebuilt sandbox in a process of its own, so that serving pages takes no processor time from their reader.
+"""A prebuilt sandbox in a separate process, so that serving pages takes no processor time from the reader.
 
 Run as a module it is that process: it serves what the JSON in its argument says, prints its URL when it listens, and
 ends when its standard input does, so it cannot outlive the process that started it.

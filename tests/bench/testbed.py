@@ -1,4 +1,4 @@
-"""The surroundings of one run: an empty Redis, and a sandbox and workers of its own that end with it.
+"""The surroundings of one run: an empty Redis, and a sandbox and workers that end with it.
 
 Workers have the settings that they have in production, but for what would otherwise be measured instead of the
 program: the rates. And one Redis serves all runs, because no persona is bought while a Redis is younger than

@@ -240,7 +240,7 @@ class Round:
         for events in self._api.events.values():
             versions = [event.id for event in events]
             pages = [event.json["pages_fetched"] for event in events]
-            # A sync that waits and goes on looks again as it did before it waited.
+            # After a wait, a sync has the same document as before the wait.
             is_new = all(one != other for one, other in pairwise(versions))
             assert self._redis_faults.cuts or (is_new and pages == sorted(pages)), events
         self.report.repetitions = sum(len(one.answers) for one in self._api.requests.values())

@@ -127,7 +127,7 @@ def _fetch_strategy(services: WorkerServices, started: StartedJob) -> FetchStrat
 
 
 def _reads_shards(services: WorkerServices, started: StartedJob, file: str) -> bool:
-    """Whether DuckDB reads a file. It cannot read a pipe; a sync that an earlier version began goes on as it was."""
+    """Whether DuckDB reads a file. It cannot read a pipe, and a sync of an earlier version continues without it."""
     if started.listing.pages or started.checkpoint.pages:
         return bool(started.listing.pages)
     return not (is_of_one_process(file) or services.shard_engine.access.is_pipe(file))

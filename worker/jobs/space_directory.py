@@ -154,7 +154,7 @@ class SpaceDirectory(Generic[Config]):
     def _naming(self, account: _Account, owner: str) -> NamedAccount | None:
         """Returns how records of an account are named; None: by base URL and key."""
         if owner and owner != account.name:
-            return NamedAccount(owner)  # a sync of before the file
+            return NamedAccount(owner)  # a sync from before the file
         if account.name == account.base_name:
             return None
         name = account.name

@@ -20,7 +20,7 @@ FileName = Annotated[str, Field(min_length=1, max_length=4096)]
 AccountName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 DEFAULT = "default"
-"""Name of the account of `MAVERA_API_KEY`, and of the table for spaces without one of their own."""
+"""Name of the account of `MAVERA_API_KEY`, and of the table for all other spaces."""
 
 
 class Entry(BaseModel):
@@ -30,7 +30,7 @@ class Entry(BaseModel):
 
 
 class SpaceEntry(Entry):
-    """What the file says about a space, or about all spaces without a table of their own."""
+    """What the file says about a space, or about all spaces that have no table."""
 
     token: Token | None = Field(None, description="Segment access token of the space")
     token_file: FileName | None = Field(None, description="File that contains the token")
@@ -61,9 +61,7 @@ class AccountEntry(Entry):
 class SpacesDocument(Entry):
     """The whole file."""
 
-    default: SpaceEntry = Field(
-        default_factory=SpaceEntry.model_construct, description="For spaces without a table of their own"
-    )
+    default: SpaceEntry = Field(default_factory=SpaceEntry.model_construct, description="For spaces that have no table")
     spaces: dict[str, SpaceEntry] = Field({}, description="A table for each space: [spaces.spa_123]")
     accounts: dict[AccountName, AccountEntry] = Field(
         {}, description="A table for each Mavera account: [accounts.emea]"

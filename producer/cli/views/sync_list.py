@@ -45,7 +45,7 @@ def sync_table(syncs: Sequence[Sync | UnreadableSync], width: int) -> Renderable
     """The list of syncs. Ids of syncs are whole, to be copied; those of spaces are shortened to the room there is.
 
     Args:
-        width: Columns of the terminal. Below `TABLE_WIDTH`, a remark has a line of its own.
+        width: Columns of the terminal. Below `TABLE_WIDTH`, a remark is on a separate line.
     """
     rows = [_unreadable_row(sync) if isinstance(sync, UnreadableSync) else _row(sync) for sync in syncs]
     return _table(rows, width) if width >= TABLE_WIDTH else _narrow_list(rows, width)

@@ -1,4 +1,4 @@
-"""Malformed queue entries: a worker logs one line for each, drops it, executes nothing of it, and goes on."""
+"""Malformed queue entries: a worker logs one line for each, drops it without executing it, and continues."""
 
 from __future__ import annotations
 

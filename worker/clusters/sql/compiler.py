@@ -1,6 +1,6 @@
 """Compiles rules into a statement.
 
-DuckDB is the only dialect so far. A warehouse needs three things of its own: the patterns and casts of `key_columns` in
+DuckDB is the only dialect so far. A warehouse needs three things: the patterns and casts of `key_columns` in
 its functions, an exact sum and the bits of a float in `counts`, and an answer for odd values. Those of DuckDB are
 returned to this process and folded here; a warehouse must not return them, so it has to decide them in SQL or count
 them as not readable.

@@ -89,7 +89,7 @@ class ObjectStorage:
             return bytes(obstore.get_range(store, path, start=start, length=length))
 
     def take_failure(self) -> ApiError | None:
-        """Returns the last failure once: DuckDB reports failures of a file system as errors of its own."""
+        """Returns the last failure once: DuckDB replaces failures of a file system by its own errors."""
         with self._lock:
             failure, self._failure = self._failure, None
         return failure
@@ -153,7 +153,7 @@ class ObjectStorage:
         try:
             yield
         except (FileNotFoundError, obstore.exceptions.NotFoundError):
-            raise self._note(ResumableStop("file_missing", f"File {url}: there is no such object")) from None
+            raise self._note(ResumableStop("file_missing", f"File {url}: the object does not exist")) from None
         except (obstore.exceptions.PermissionDeniedError, obstore.exceptions.UnauthenticatedError, PermissionError):
             hint = "Give the workers credentials that may list and read the bucket."
             raise self._note(ResumableStop("file_unreadable", f"File {url}: access is denied", hint=hint)) from None

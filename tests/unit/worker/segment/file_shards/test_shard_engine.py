@@ -165,3 +165,15 @@ async def test_a_cancellation_interrupts_the_statement(engine: ShardEngine, tmp_
     with pytest.raises(ApiError) as raised:
         await engine.aggregate([Shard(shard.name, shard.size + 1, shard.version)], Reading(RECIPE, 1e9))
     assert raised.value.code == "file_changed"
+
+
+async def test_a_shard_that_is_removed_after_the_listing_is_file_changed(engine: ShardEngine, tmp_path: Path) -> None:
+    (tmp_path / "export").mkdir()
+    for name in ("a.ndjson", "b.ndjson"):
+        (tmp_path / "export" / name).write_bytes(lines({"id": name, "traits": PROFILES[0]}))
+    shards = await engine.list_shards(str(tmp_path / "export"))
+    (tmp_path / "export" / "b.ndjson").unlink()
+    with pytest.raises(ApiError) as raised:
+        await engine.aggregate(shards, Reading(RECIPE, 1e9, None, ()))
+    assert raised.value.code == "file_changed"
+    assert "b.ndjson" in str(raised.value)
