@@ -26,7 +26,7 @@ from worker.models.request import (
     SyncRequest,
 )
 from worker.segment.export_file import STANDARD_INPUT, is_of_one_process
-from worker.segment.file_shards.object_storage import is_url, require_extra
+from worker.segment.file_shards.listing.object_storage import is_url, require_extra
 from worker.settings import Dialect, Settings
 
 

@@ -3,10 +3,10 @@
 DuckDB and sqlglot take 50 MiB and half a second to load, so they are loaded when the first file is read.
 """
 
+from worker.segment.file_shards.listing.shard import Shard
+from worker.segment.file_shards.listing.shard_listing import FileAccess
 from worker.segment.file_shards.reading import EngineLimits, Reading
-from worker.segment.file_shards.shard import Shard
 from worker.segment.file_shards.shard_engine import ShardEngine
-from worker.segment.file_shards.shard_listing import FileAccess
 from worker.segment.file_shards.shard_source import ListedShard, ShardSource
 
 __all__ = ["EngineLimits", "FileAccess", "ListedShard", "Reading", "Shard", "ShardEngine", "ShardSource"]

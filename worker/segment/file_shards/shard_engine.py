@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from worker.clusters import Aggregate
 from worker.concurrency import gather_all, run_to_completion
+from worker.segment.file_shards.listing.shard import Shard
+from worker.segment.file_shards.listing.shard_listing import FileAccess, list_shards
 from worker.segment.file_shards.reading import EngineLimits, Interruptor, Reading
-from worker.segment.file_shards.shard import Shard
-from worker.segment.file_shards.shard_listing import FileAccess, list_shards
 
 if TYPE_CHECKING:
-    from worker.segment.file_shards.relation import ShardShape
+    from worker.segment.file_shards.rows.relation import ShardShape
     from worker.segment.file_shards.shard_reader import ShardReader
 
 T = TypeVar("T")

@@ -16,13 +16,13 @@ from worker.errors import Permanent, ResumableStop
 from worker.segment.file_shards.connection import open_connections
 from worker.segment.file_shards.file_head import FileHead, read_head
 from worker.segment.file_shards.last_line import check_last_line
+from worker.segment.file_shards.listing.shard import Shard
+from worker.segment.file_shards.listing.shard_listing import FileAccess, changed_error
 from worker.segment.file_shards.read_errors import duckdb_errors
 from worker.segment.file_shards.reading import EngineLimits, Interruptor, Reading
-from worker.segment.file_shards.relation import ShardShape, count_rows, make_fields_view, make_view
-from worker.segment.file_shards.row_entries import read_entries
-from worker.segment.file_shards.shard import Shard
-from worker.segment.file_shards.shard_listing import FileAccess, changed_error
-from worker.segment.file_shards.sql_source import aggregate_fields, aggregate_view, has_identifiers
+from worker.segment.file_shards.rows.relation import ShardShape, count_rows, make_fields_view, make_view
+from worker.segment.file_shards.rows.row_entries import read_entries
+from worker.segment.file_shards.rows.sql_source import aggregate_fields, aggregate_view, has_identifiers
 
 
 class ShardReader:

@@ -13,7 +13,7 @@ from worker.errors import Permanent, ResumableStop
 from worker.models.shards import ShardTotals
 from worker.segment.export_file.file_formats import FileFormat
 from worker.segment.file_shards.file_head import format_error
-from worker.segment.file_shards.shard import Shard, digest_of
+from worker.segment.file_shards.listing.shard import Shard, digest_of
 from worker.segment.file_shards.shard_engine import ShardEngine
 from worker.segment.pagination import Page
 from worker.segment.source import Call, FetchedProfiles

@@ -10,8 +10,8 @@ from sqlglot import exp
 
 from worker.clusters import Aggregate, Rules
 from worker.clusters.sql import CompiledStatement, SourceShape, compile_statement
-from worker.segment.file_shards.column_names import ID_COLUMNS
-from worker.segment.file_shards.relation import FIELDS, VIEW, ShardShape, literal, quoted, tall_entries
+from worker.segment.file_shards.rows.column_names import ID_COLUMNS
+from worker.segment.file_shards.rows.relation import FIELDS, VIEW, ShardShape, literal, quoted, tall_entries
 
 ENTRIES = "entries"
 """Name of the view that holds rows of JSON as entries: objects with `id`, `merged_to` and `traits`."""

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 
 from worker.errors import ApiError, Permanent, ResumableStop
 from worker.segment.export_file.file_access import unreadable_file_error
-from worker.segment.file_shards.object_storage import ObjectStorage, is_url, require_extra
-from worker.segment.file_shards.shard import FileKind, Shard, kind_of_name
+from worker.segment.file_shards.listing.object_storage import ObjectStorage, is_url, require_extra
+from worker.segment.file_shards.listing.shard import FileKind, Shard, kind_of_name
 
 MAX_SHARDS = 10_000
 """Most shards of one sync. More are a sign that the directory holds more than one export."""

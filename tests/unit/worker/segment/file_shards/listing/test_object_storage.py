@@ -12,7 +12,8 @@ import pytest
 from tests.support.servers.s3_server import S3Server
 from worker.clusters import RECIPE
 from worker.errors import ApiError, ConfigurationError
-from worker.segment.file_shards import EngineLimits, FileAccess, Reading, ShardEngine, object_storage
+from worker.segment.file_shards import EngineLimits, FileAccess, Reading, ShardEngine
+from worker.segment.file_shards.listing import object_storage
 
 
 async def test_objects_are_listed_and_aggregated_like_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from worker.errors import ApiError, ConfigurationError, ResumableStop
-from worker.segment.file_shards.shard import Shard
+from worker.segment.file_shards.listing.shard import Shard
 
 SCHEMES = ("s3", "gs", "az")
 INSTALL = "pip install 'segment-personas[object-storage]'"

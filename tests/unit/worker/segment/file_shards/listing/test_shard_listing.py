@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from worker.errors import ApiError
-from worker.segment.file_shards import FileAccess, shard_listing
-from worker.segment.file_shards.shard import Shard, compression_of_name, digest_of, kind_of_name
-from worker.segment.file_shards.shard_listing import list_shards
+from worker.segment.file_shards import FileAccess
+from worker.segment.file_shards.listing import shard_listing
+from worker.segment.file_shards.listing.shard import Shard, compression_of_name, digest_of, kind_of_name
+from worker.segment.file_shards.listing.shard_listing import list_shards
 
 
 def write(folder: Path, *names: str, content: str = "x") -> None:
