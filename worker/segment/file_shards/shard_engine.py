@@ -53,17 +53,17 @@ class ShardEngine:
     async def inspect(self, shard: Shard, keys: tuple[str, ...]) -> tuple[ShardShape, bool]:
         """Returns what the rows of a shard are, and whether it has a profile. Raises ApiError."""
         async with self._turn:
-            return await _interruptibly(lambda stop: self._reader.inspect(shard, keys, stop))
+            return await run_interruptibly(lambda stop: self._reader.inspect(shard, keys, stop))
 
     async def count(self, shard: Shard, keys: tuple[str, ...], most: int) -> int:
         """Counts the profiles of a shard, up to `most`. Raises ApiError."""
         async with self._turn:
-            return await _interruptibly(lambda stop: self._reader.count(shard, keys, most, stop))
+            return await run_interruptibly(lambda stop: self._reader.count(shard, keys, most, stop))
 
     async def entries(self, shard: Shard, most: int) -> list[object]:
         """Returns the first profiles of a shard, with all their traits. Raises ApiError."""
         async with self._turn:
-            return await _interruptibly(lambda stop: self._reader.entries(shard, most, stop))
+            return await run_interruptibly(lambda stop: self._reader.entries(shard, most, stop))
 
     async def aggregate(self, shards: Sequence[Shard], reading: Reading, take: int | None = None) -> Aggregate:
         """Aggregates shards, each by one query.
@@ -91,7 +91,7 @@ class ShardEngine:
                 async with slots:
                     connection = connections.pop()
                     try:
-                        return await _interruptibly(
+                        return await run_interruptibly(
                             lambda stop: self._reader.aggregate(shards[index], reading, connection, stop, take=most)
                         )
                     finally:
@@ -103,7 +103,7 @@ class ShardEngine:
         return total
 
 
-async def _interruptibly(work: Callable[[Interruptor], T]) -> T:
+async def run_interruptibly(work: Callable[[Interruptor], T]) -> T:
     """Runs `work` in a thread. A cancellation interrupts its statements, and is raised when the thread has ended."""
     stop = Interruptor()
     running = asyncio.ensure_future(asyncio.to_thread(work, stop))

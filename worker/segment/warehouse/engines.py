@@ -1,0 +1,64 @@
+"""Chooses the engine of a warehouse by its URL, and checks that its driver is installed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+
+from worker.errors import ResumableStop
+from worker.segment.warehouse.engine import EngineOptions, WarehouseEngine
+from worker.segment.warehouse.url import WarehouseUrl
+
+
+@dataclass(frozen=True)
+class Driver:
+    """How an engine is loaded.
+
+    Attributes:
+        module: Of the engine, in this folder.
+        name: Of the class. It is called with a `WarehouseUrl` and `EngineOptions`.
+        package: The package that the driver is in, as it is imported; None if the program always has it.
+        extra: The extra of the program that installs it.
+    """
+
+    module: str
+    name: str
+    package: str | None = None
+    extra: str = ""
+
+
+DRIVERS = {
+    "duckdb": Driver("duckdb_file", "DuckDbFile"),
+}
+"""Scheme of the URL → driver."""
+
+
+def require_driver(url: WarehouseUrl) -> Driver:
+    """Returns the driver for a URL.
+
+    Raises:
+        ResumableStop: `driver_missing`.
+    """
+    driver = DRIVERS.get(url.scheme)
+    if driver is None:
+        raise ResumableStop("driver_missing", f"{url.place}: this version cannot read {url.title}")
+    if driver.package is not None and importlib.util.find_spec(driver.package) is None:
+        raise ResumableStop(
+            "driver_missing",
+            f"{url.place}: reading {url.title} needs {driver.package}, which is not installed",
+            hint=f"Run: pip install 'segment-personas[{driver.extra}]'",
+        )
+    return driver
+
+
+def open_engine(url: WarehouseUrl, options: EngineOptions) -> WarehouseEngine:
+    """Returns the engine for a URL. It connects when it is first asked for something.
+
+    Raises:
+        ResumableStop: `driver_missing`.
+    """
+    driver = require_driver(url)
+    module = importlib.import_module(f"worker.segment.warehouse.{driver.module}")
+    engine: WarehouseEngine = getattr(module, driver.name)(url, options)
+    return engine
