@@ -6,17 +6,22 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /src
 RUN python -m venv --without-pip /opt/segment-personas
 
-# `--build-arg EXTRAS=otel` adds the packages of the extra `otel`.
-ARG EXTRAS=
-COPY requirements.lock requirements-otel.lock ./
-RUN pip --python /opt/segment-personas/bin/python install --only-binary :all: --no-deps --require-hashes --requirement requirements${EXTRAS:+-$EXTRAS}.lock
+COPY requirements.lock ./
+RUN pip --python /opt/segment-personas/bin/python install --only-binary :all: --no-deps --require-hashes --requirement requirements.lock
 
 COPY pyproject.toml README.md LICENSE ./
 COPY worker worker
 COPY producer producer
-# `check` fails the build if something still needs a package of the build backend.
 RUN pip --python /opt/segment-personas/bin/python install --no-deps --no-build-isolation . \
- && pip --python /opt/segment-personas/bin/python uninstall --yes hatchling packaging pathspec pluggy tomlkit trove-classifiers \
+ && pip --python /opt/segment-personas/bin/python uninstall --yes hatchling packaging pathspec pluggy tomlkit trove-classifiers
+
+# `--build-arg EXTRAS=postgres,otel` adds the packages of these extras, `EXTRAS=all` those of all.
+# `check` fails the build if something still needs a package of the build backend.
+ARG EXTRAS=
+COPY locks locks
+RUN for extra in $(echo "$EXTRAS" | tr , ' '); do \
+      pip --python /opt/segment-personas/bin/python install --only-binary :all: --no-deps --require-hashes --requirement "locks/$extra.lock" || exit 1; \
+    done \
  && pip --python /opt/segment-personas/bin/python check
 
 FROM python:3.12.12-slim-bookworm

@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help install demo serve test coverage collect thorough lint chaos bench lock clean
+.PHONY: help install demo serve test coverage collect thorough lint chaos bench drivers lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -58,14 +58,21 @@ chaos: .venv/.tests-installed ## kill workers, runs, Redis and connections under
 bench: .venv/.bench-installed ## measure speed and memory, and print the table
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-# The tests' lock is resolved first; the others then take their versions from it.
+# The drivers of warehouses are large, so that neither `make test` nor CI installs them.
+drivers: .venv/.tests-installed ## install the drivers of all warehouses, so that their tests run too
+	@$(PIP) install --no-deps --require-hashes --requirement locks/all.lock
+
+# All extras are resolved together first; every other lock file takes its versions from there.
 lock: .venv/.created ## resolve the lock files anew (ARGS=--upgrade for newer versions)
 	@$(PIP) install uv==$(UV)
-	@$(LOCK) --group build --group test $(ARGS) --output-file tests/requirements.lock
-	@$(LOCK) --group build --constraint tests/requirements.lock --output-file requirements.lock
-	@$(LOCK) --extra otel --group build --constraint tests/requirements.lock --output-file requirements-otel.lock
+	@$(LOCK) --all-extras --group build $(ARGS) --output-file locks/all.lock
+	@$(LOCK) --group build --group test $(ARGS) --constraint locks/all.lock --output-file tests/requirements.lock
+	@$(LOCK) --group build --constraint locks/all.lock --output-file requirements.lock
+	@for extra in $(EXTRAS); do $(LOCK) --extra $$extra --constraint locks/all.lock \
+		--output-file locks/$$extra.lock || exit 1; done
 	@$(LOCK) --group bench --constraint tests/requirements.lock $(ARGS) --output-file tests/bench/requirements.lock
 
+EXTRAS = bigquery databricks object-storage otel postgres snowflake
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --no-config --system-certs \
 	--universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
