@@ -30,6 +30,9 @@ class Driver:
 
 DRIVERS = {
     "duckdb": Driver("duckdb_file", "DuckDbFile"),
+    "snowflake": Driver("snowflake", "Snowflake", "snowflake.connector", "snowflake"),
+    "bigquery": Driver("bigquery", "BigQuery", "google.cloud.bigquery", "bigquery"),
+    "databricks": Driver("databricks", "Databricks", "databricks.sdk", "databricks"),
 }
 """Scheme of the URL → driver."""
 
@@ -43,13 +46,20 @@ def require_driver(url: WarehouseUrl) -> Driver:
     driver = DRIVERS.get(url.scheme)
     if driver is None:
         raise ResumableStop("driver_missing", f"{url.place}: this version cannot read {url.title}")
-    if driver.package is not None and importlib.util.find_spec(driver.package) is None:
+    if driver.package is not None and not _is_installed(driver.package):
         raise ResumableStop(
             "driver_missing",
             f"{url.place}: reading {url.title} needs {driver.package}, which is not installed",
             hint=f"Run: pip install 'segment-personas[{driver.extra}]'",
         )
     return driver
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # a package that contains it is missing
+        return False
 
 
 def open_engine(url: WarehouseUrl, options: EngineOptions) -> WarehouseEngine:

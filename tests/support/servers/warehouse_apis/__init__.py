@@ -1,0 +1,1 @@
+"""Small local servers that speak the REST protocols of warehouses as their documentation describes them."""
