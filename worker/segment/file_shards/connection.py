@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -49,9 +50,17 @@ def open_connections(
         for each in connections:
             each.execute("SET enable_progress_bar = false")
             each.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET allowed_paths = $1", [[*paths]])
+        connection.execute("SET allowed_paths = $1", [sorted({*paths, *map(as_pattern, paths)})])
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield connections
     finally:
         connection.close()
+
+
+def as_pattern(path: str) -> str:
+    """Returns a path as DuckDB must be given it, which takes paths as patterns: with `[*]` for a `*` in it.
+
+    The URL of an object stays as it is, because the file system for objects knows no patterns.
+    """
+    return path if "://" in path else re.sub(r"[*?\[]", r"[\g<0>]", path)

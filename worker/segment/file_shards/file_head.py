@@ -16,6 +16,7 @@ from worker.http.body import parse_json
 from worker.segment.export_file.file_access import unreadable_file_error
 from worker.segment.export_file.file_formats import FileFormat, recognise_bytes
 from worker.segment.export_file.line_formats import Kind, judge_lines, most_frequent_kind
+from worker.segment.file_shards.connection import as_pattern
 from worker.segment.file_shards.listing.shard import FileKind, compression_of_name, kind_of_name
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _first_lines(path: str, connection: duckdb.DuckDBPyConnection) -> bytes:
     rows = connection.execute(
         "SELECT line FROM read_csv($1, columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', "
         "header = false, auto_detect = false, compression = 'zstd', ignore_errors = true) LIMIT 100",
-        [path],
+        [as_pattern(path)],
     ).fetchall()
     return "".join(f"{line or ''}\n" for (line,) in rows).encode()
 

@@ -66,7 +66,7 @@ class ShardEngine:
             return await run_interruptibly(lambda stop: self._reader.entries(shard, most, stop))
 
     async def aggregate(self, shards: Sequence[Shard], reading: Reading, take: int | None = None) -> Aggregate:
-        """Aggregates shards, each by one query.
+        """Aggregates shards: by one query if they are alike and whole, otherwise by one for each.
 
         Args:
             shards: What to read.
@@ -85,6 +85,12 @@ class ShardEngine:
         with contextlib.ExitStack() as stack:
             opening = asyncio.to_thread(lambda: stack.enter_context(self._reader.connections(shards, count)))
             connections = await run_to_completion(opening)
+            if len(shards) > 1 and take is None:
+                found = await run_interruptibly(
+                    lambda stop: self._reader.aggregate_together(shards, reading, connections[0], stop)
+                )
+                if found is not None:
+                    return found
 
             async def read(index: int) -> Aggregate:
                 most = take if index == len(shards) - 1 else None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import duckdb
 
 from worker.segment.export_file.file_formats import FileFormat
+from worker.segment.file_shards.connection import as_pattern
 from worker.segment.file_shards.file_head import FileHead, format_error
 from worker.segment.file_shards.rows.column_names import (
     ENVELOPE,
@@ -93,47 +95,76 @@ class ShardShape:
         return match_keys(keys, self.names)
 
 
-def make_view(
-    connection: duckdb.DuckDBPyConnection,
-    name: str,
-    path: str,
-    head: FileHead,
-    keys: tuple[str, ...],
-    *,
-    limit: int | None = None,
-) -> ShardShape:
-    """Makes the view `shard` of one file.
+@dataclass(frozen=True)
+class FileRows:
+    """The rows of one file, or of several that are alike.
+
+    Attributes:
+        paths: Where DuckDB finds the files.
+        head: What the first bytes of each file say.
+        shape: What the rows are.
+    """
+
+    paths: tuple[str, ...]
+    head: FileHead
+    shape: ShardShape
+
+    @property
+    def are_entries(self) -> bool:
+        """Whether they are lines of JSON with an object of traits each."""
+        return self.shape.is_json and self.shape.layout == "object" and not self.shape.is_text
+
+
+def describe_rows(
+    connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[str], head: FileHead, keys: tuple[str, ...]
+) -> FileRows:
+    """Describes the rows of one file, or of several that are alike.
 
     Args:
-        connection: It may read the file.
+        connection: It may read the files.
         name: Of the shard, for messages.
-        path: Where DuckDB finds it.
-        head: What its first bytes say.
+        paths: Where DuckDB finds the files.
+        head: What the first bytes of each say.
         keys: Trait keys of the rules.
-        limit: Number of rows; None: all.
 
     Raises:
-        duckdb.Error: The file cannot be read.
+        duckdb.Error: A file cannot be read.
         Permanent: `file_format`: no column holds a trait.
     """
-    rows = f"SELECT * FROM {_reader(path, head)}"
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {rows}")
     if head.kind == "ndjson":
         columns = tuple((column, "JSON") for column in head.columns)
         shape = ShardShape(head.layout, columns, is_json=True, is_text=head.is_text)
     else:
-        described = connection.execute(f"DESCRIBE {VIEW}").fetchall()
+        described = connection.execute(f"DESCRIBE SELECT * FROM {_reader(paths, head)}").fetchall()
         shape = _shape(tuple((column, kind) for column, kind, *_ in described), keys)
     _check_columns(name, shape, keys)
+    return FileRows(tuple(paths), head, shape)
+
+
+def make_view(connection: duckdb.DuckDBPyConnection, rows: FileRows, *, limit: int | None = None) -> ShardShape:
+    """Makes the view `shard` of rows.
+
+    Args:
+        connection: It may read the files.
+        rows: What `describe_rows` returned.
+        limit: Number of rows; None: all.
+
+    Returns:
+        The shape of the view.
+
+    Raises:
+        duckdb.Error: A file cannot be read.
+    """
+    shape, select = rows.shape, f"SELECT * FROM {_reader(rows.paths, rows.head)}"
     if shape.layout == "tall":
-        return replace(shape, limit=limit)
-    if limit is not None:
-        limited = f"{rows} WHERE {_not_merged(shape)} LIMIT {limit:d}"
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {limited}")
+        shape = replace(shape, limit=limit)
+    elif limit is not None:
+        select = f"{select} WHERE {_not_merged(shape)} LIMIT {limit:d}"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {select}")
     return shape
 
 
-def make_fields_view(connection: duckdb.DuckDBPyConnection, path: str, head: FileHead, keys: tuple[str, ...]) -> bool:
+def make_fields_view(connection: duckdb.DuckDBPyConnection, rows: FileRows, keys: tuple[str, ...]) -> bool:
     """Makes the view `fields` of lines of JSON that are profiles: `id`, `merged_to`, and `traits` with a field a key.
 
     Reading fields is faster than reading lines and extracting from them. A statement over the view fails with
@@ -148,8 +179,8 @@ def make_fields_view(connection: duckdb.DuckDBPyConnection, path: str, head: Fil
     traits = ", ".join(f"{quoted(key)} JSON" for key in keys)
     columns = f"{{'id': 'JSON', 'segment_id': 'JSON', 'merged_to': 'JSON', 'traits': {literal(f'STRUCT({traits})')}}}"
     lines = (
-        f"read_json({literal(path)}, format = 'newline_delimited', columns = {columns}, "
-        f"compression = {literal(head.compression)}, maximum_object_size = {LONGEST_LINE})"
+        f"read_json({_literals(rows.paths)}, format = 'newline_delimited', columns = {columns}, "
+        f"compression = {literal(rows.head.compression)}, maximum_object_size = {LONGEST_LINE})"
     )
     connection.execute(
         f"CREATE OR REPLACE TEMP VIEW {FIELDS} AS SELECT *, coalesce(segment_id, id) AS sampled FROM {lines} "
@@ -214,22 +245,27 @@ def _check_columns(name: str, shape: ShardShape, keys: tuple[str, ...]) -> None:
         )
 
 
-def _reader(path: str, head: FileHead) -> str:
-    """The table function that reads a file."""
-    file = literal(path)
+def _reader(paths: Sequence[str], head: FileHead) -> str:
+    """The table function that reads files."""
+    files = _literals(paths)
     if head.kind == "parquet":
-        return f"read_parquet({file})"
+        return f"read_parquet({files})"
     compression = literal(head.compression)
     if head.kind == "ndjson":
         return (
-            f"read_json_objects({file}, format = 'newline_delimited', ignore_errors = true, "
+            f"read_json_objects({files}, format = 'newline_delimited', ignore_errors = true, "
             f"compression = {compression}, maximum_object_size = {LONGEST_LINE})"
         )
     columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in head.columns)
     return (
-        f"read_csv({file}, auto_detect = false, header = true, delim = {literal(head.delimiter)}, quote = '\"', "
+        f"read_csv({files}, auto_detect = false, header = true, delim = {literal(head.delimiter)}, quote = '\"', "
         f"escape = '\"', columns = {{{columns}}}, nullstr = {_NULLS}, compression = {compression})"
     )
+
+
+def _literals(paths: Sequence[str]) -> str:
+    """The paths as a list of SQL."""
+    return f"[{', '.join(literal(as_pattern(path)) for path in paths)}]"
 
 
 def literal(text: str) -> str:

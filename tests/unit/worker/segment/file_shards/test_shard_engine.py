@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -15,6 +16,7 @@ from tests.support.scenarios.checks import same_statistics
 from worker.clusters import RECIPE, Aggregate, fold
 from worker.errors import ApiError
 from worker.segment.file_shards import EngineLimits, FileAccess, Reading, Shard, ShardEngine
+from worker.segment.file_shards.shard_reader import ShardReader
 
 PROFILES: list[dict[str, object]] = [
     {"ltv": 450.5 + i, "purchase_count": i % 9, "churn_risk": round(i % 50 / 50, 2), "industry": "SaaS", "plan": "pro"}
@@ -130,6 +132,54 @@ async def test_what_is_wrong_is_named_without_a_value(engine: ShardEngine, tmp_p
             await read(engine, tmp_path / name)
         assert (raised.value.code, fragment in str(raised.value)) == (code, True), raised.value
         assert "secret" not in str(raised.value)
+
+
+#: Selects for the shards of a batch, whether one query reads them all, and the code and the shard of its error.
+BATCHES: list[tuple[list[str], bool, str]] = [
+    (["900 AS ltv", "90 AS ltv", "NULL::INT AS ltv"], True, ""),
+    (["900 AS ltv", "'90' AS ltv", "NULL AS ltv"], False, ""),
+    (["900 AS ltv, 'x' AS nps", "90 AS LTV"], False, ""),
+    (["900 AS ltv", "5 AS nps"], False, "file_format shard?1.parquet"),
+    (["900 AS ltv", ""], False, "file_corrupt shard?1.parquet"),
+]
+
+
+async def test_alike_shards_are_read_by_one_query_and_others_one_by_one(
+    engine: ShardEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone: list[str] = []
+    read_one = ShardReader.aggregate
+
+    def noted(reader: ShardReader, shard: Shard, *args: Any, **kwargs: Any) -> Aggregate:
+        alone.append(shard.name)
+        return read_one(reader, shard, *args, **kwargs)
+
+    monkeypatch.setattr(ShardReader, "aggregate", noted)
+    for number, (selects, together, wrong) in enumerate(BATCHES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for i, select in enumerate(selects):
+            path = folder / f"shard?{i}.parquet"  # which is a pattern to DuckDB, and matches the next file too
+            (folder / f"shard-{i}.parquet").write_bytes(b"PAR1, and not to be read")
+            if select:
+                with duckdb.connect() as connection:
+                    connection.sql(f"SELECT range AS id, {select} FROM range({10 + i})").write_parquet(str(path))
+            else:
+                path.write_bytes(b"PAR1 secret")
+        shards = [shard for shard in await engine.list_shards(str(folder)) if "?" in shard.name]
+        alone.clear()
+        if wrong:
+            with pytest.raises(ApiError) as raised:
+                await engine.aggregate(shards, Reading(RECIPE, 1e9))
+            code, name = wrong.split()
+            assert (raised.value.code, name in str(raised.value)) == (code, True), (selects, raised.value)
+        else:
+            found = await engine.aggregate(shards, Reading(RECIPE, 1e9))
+            assert (not alone, found.profiles) == (together, sum(10 + i for i in range(len(selects)))), selects
+            each = Aggregate()
+            for shard in shards:
+                each.merge(await engine.aggregate([shard], Reading(RECIPE, 1e9)))
+            assert same_statistics(found.to_bytes(), each.to_bytes()), selects
 
 
 async def test_a_sample_needs_identifiers(engine: ShardEngine, tmp_path: Path) -> None:
