@@ -31,7 +31,7 @@ _WORDS = {
     **dict.fromkeys(("false", "f", "no", "n", "off", "0", "0.0"), False),
 }
 _LONGEST_BOOLEAN = 100
-_LONGEST_LIST = 64 * 1024
+LONGEST_LIST = 64 * 1024
 """Most characters of a list that is read from JSON text."""
 
 T = TypeVar("T")
@@ -215,7 +215,7 @@ def _all_within(numbers: list[float], lowest: float, highest: float) -> bool:
 
 def _list_in_text(text: str) -> list[object] | None:
     """Return the list that a string contains as JSON; None if it does not contain one."""
-    if len(text) > _LONGEST_LIST or not (text.startswith("[", len(text) - len(text.lstrip())) and "]" in text):
+    if len(text) > LONGEST_LIST or not (text.startswith("[", len(text) - len(text.lstrip())) and "]" in text):
         return None
     try:
         found = orjson.loads(text)

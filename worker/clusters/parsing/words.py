@@ -16,8 +16,8 @@ WORD_LENGTH = 80
 NAMED_LENGTH = 100
 """Most characters of a word that rules name."""
 
-_COMPOSED_OF = 4
-"""Characters that NFC may combine into one. Longer text is rejected first, because NFC is slow on many marks."""
+LONGEST_DECOMPOSED = 4 * NAMED_LENGTH
+"""Most characters of a text before NFC, which may combine four into one. NFC is slow on many marks."""
 
 _CACHED = 4096
 _CACHED_LENGTH = 2 * WORD_LENGTH
@@ -28,19 +28,19 @@ _FILLERS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
 
-_PLACEHOLDERS = frozenset(
+PLACEHOLDERS = frozenset(
     [
         *("null", "none", "nil", "nan", "nat", "undefined", "unknown", "unspecified", "\\n"),
         *("n/a", "n/a.", "n.a.", "n.a", "n/d", "not set", "notset", "not available", "not applicable"),
         *("not provided", "not specified", "not defined", "not known", "no value", "no data"),
     ]
 )
-_PLACEHOLDERS_IN_BRACKETS = _PLACEHOLDERS | {"na", "blank", "empty", "missing", ""}
+PLACEHOLDERS_IN_BRACKETS = PLACEHOLDERS | {"na", "blank", "empty", "missing", ""}
 _BRACKETS = re.compile(r"[(\[<{\"'`]+\s*(.*?)\s*[)\]>}\"'`]+")
 _JOINED = str.maketrans("_-", "  ")
 _DASHES = re.compile(r"[-‐-―−._/?\s]+")
 _SPACED_SLASH = re.compile(r"\s*/\s*")
-_LONGEST_PLACEHOLDER = 20
+LONGEST_PLACEHOLDER = 20
 
 _MARKUP = re.compile(
     r"""<[a-z/!?%] | \]\( | ``` | \{\{ | \}\} | \$\{ | \{%
@@ -56,6 +56,11 @@ _accepted: dict[str, str] = {}
 """Normal forms of accepted words by their original text. Rejected words, which may be personal, are not kept."""
 
 
+def is_invisible(char: str) -> bool:
+    """Return whether words are kept without this character; white space is not invisible."""
+    return not (char.isprintable() or char.isspace()) or bool(_FILLERS.match(char))
+
+
 def visible_text(text: str) -> str | None:
     """Return the text in NFC without invisible characters. White space is unchanged.
 
@@ -65,7 +70,7 @@ def visible_text(text: str) -> str | None:
     if text.isascii() and text.isprintable():
         return text
     shown = "".join(char for char in _FILLERS.sub("", text) if char.isprintable() or char.isspace())
-    if len(shown) > _COMPOSED_OF * NAMED_LENGTH or any(map(_is_surrogate, text)):
+    if len(shown) > LONGEST_DECOMPOSED or any(map(_is_surrogate, text)):
         return None
     return unicodedata.normalize("NFC", shown)
 
@@ -82,13 +87,13 @@ def normal_form(text: str) -> str | None:
 
 def is_placeholder(word: str) -> bool:
     """Return whether a word in its normal form is a placeholder for no value, such as `N/A`, `(not set)` or `-`."""
-    if len(word) > _LONGEST_PLACEHOLDER:
+    if len(word) > LONGEST_PLACEHOLDER:
         return False
     text = _SPACED_SLASH.sub("/", unicodedata.normalize("NFKC", word).casefold())
-    if text.removeprefix("#").translate(_JOINED) in _PLACEHOLDERS or _DASHES.fullmatch(text):
+    if text.removeprefix("#").translate(_JOINED) in PLACEHOLDERS or _DASHES.fullmatch(text):
         return True
     found = _BRACKETS.fullmatch(text.translate(_JOINED))
-    return found is not None and (found[1] in _PLACEHOLDERS_IN_BRACKETS or bool(_DASHES.fullmatch(found[1])))
+    return found is not None and (found[1] in PLACEHOLDERS_IN_BRACKETS or bool(_DASHES.fullmatch(found[1])))
 
 
 def is_name(word: str, most: int) -> bool:
