@@ -22,6 +22,7 @@ from worker.input_values import (
     read_webhook_secrets,
     read_with,
 )
+from worker.warehouse_url import WarehouseUrl
 
 
 def _is_word(text: str) -> bool:
@@ -67,6 +68,10 @@ def _webhook_secret(secret: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+def _warehouse_url(secret: SecretStr) -> SecretStr:
+    return SecretStr(WarehouseUrl.parse(secret.get_secret_value().strip()).text)
+
+
 def _stripped(secret: SecretStr) -> SecretStr:
     return SecretStr(secret.get_secret_value().strip())
 
@@ -108,6 +113,7 @@ RatePerMinute = Annotated[int, *read_with(rate_reader(60), "requests a minute: a
 Mebibytes = Annotated[float, *read_with(read_mib, "a size in MiB", "32 or 32MiB")]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_webhook_url)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+WarehouseSecret = Annotated[SecretStr, AfterValidator(_warehouse_url)]
 StrippedSecret = Annotated[SecretStr, AfterValidator(_stripped)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_log_level)]
 LowerCase = BeforeValidator(_lower)

@@ -46,10 +46,12 @@ from worker.setting_types import (
     Share,
     StrippedSecret,
     Token,
+    WarehouseSecret,
     WebhookSecret,
     WebhookUrl,
     is_unprotected,
 )
+from worker.warehouse_url import WarehouseUrl
 
 CLAIM_DEADLINE_S = 2.0
 """Seconds after taking a claim within which its holder may still send the `POST` that the claim permits."""
@@ -163,6 +165,15 @@ class Settings(ClientConfig):
         pattern=r"^(s3|gs|az)://[^/]+",
         description="Beginning of the URLs in object storage that workers may read, as s3://exports/; if unset, none",
     )
+    warehouse_url: WarehouseSecret | None = Field(
+        None, description="Warehouse that `sync --from-warehouse` reads, as postgresql://user:password@host/database"
+    )
+    warehouse_where: str | None = Field(
+        None,
+        max_length=4096,
+        description="SQL condition on the rows of its table that are read, the same for every worker; if unset, all",
+    )
+    warehouse_timeout_s: Seconds = Field(14_400, description="Seconds that a statement may take at the warehouse")
     clusters_file: str | None = Field(
         None, description="File of traits and clusters if the command names none; if unset, the default ones"
     )
@@ -274,6 +285,9 @@ class Settings(ClientConfig):
         for secret in (self.segment_token, self.mavera_api_key):
             if secret:
                 keep_secret(secret.get_secret_value())
+        if self.warehouse_url:
+            for part in WarehouseUrl.parse(self.warehouse_url.get_secret_value()).secrets:
+                keep_secret(part)
         if self.webhook_url:
             keep_secret(self.webhook_url.get_secret_value())
         for part in self.webhook_secret.get_secret_value().split() if self.webhook_secret else ():

@@ -76,7 +76,7 @@ class RequestOrder(SyncRequest):
         changes: dict[str, object] = {}
         if "rules" not in self.model_fields_set:
             changes["rules"] = defaults.rules()
-        if request.dialect == "auto" and request.file is None and "dialect" not in self.model_fields_set:
+        if request.dialect == "auto" and request.reads_segment and "dialect" not in self.model_fields_set:
             changes["dialect"] = defaults.dialect
         try:
             return SyncRequest.model_validate({**dict(request), **changes})

@@ -182,9 +182,13 @@ def require_worker(directory: StateDirectory) -> None:
 
 
 def require_tokens(settings: Settings, connection: Connection, request: SyncRequest) -> None:
-    """Raises ConfigurationError if the worker of this process lacks the Segment token that a sync needs."""
-    if connection.own_syncs is not None and request.file is None and settings.spaces_file is None:
+    """Raises ConfigurationError if the worker of this process lacks what it needs to read the source."""
+    if connection.own_syncs is None or settings.spaces_file is not None:
+        return
+    if request.reads_segment:
         settings.require("segment_token")
+    elif request.warehouse is not None:
+        settings.require("warehouse_url")
 
 
 @contextlib.asynccontextmanager
@@ -199,7 +203,9 @@ async def open_for_sync(settings: Settings, err: Screen, options: SyncOptions) -
         err.print_text(settings.unprotected_warning, "yellow")
     if options.sandbox:
         made = (
-            "A stand-in for Mavera" if options.from_file else "Made-up profiles, from stand-ins for Segment and Mavera"
+            "Made-up profiles, from stand-ins for Segment and Mavera"
+            if options.reads_segment
+            else "A stand-in for Mavera"
         )
         err.print_text(f"{made} in this process. No key is used.", "dim")
         async with (
@@ -233,7 +239,7 @@ async def open_for_sync(settings: Settings, err: Screen, options: SyncOptions) -
 def _require_keys(settings: Settings, options: SyncOptions) -> None:
     """Raises ConfigurationError that names the missing keys, and the way to try it without."""
     try:
-        settings.require(*required_tokens(settings, open_any_file if options.from_file else None))
+        settings.require(*required_tokens(settings, None if options.reads_segment else open_any_file))
     except ConfigurationError as error:
         without_keys = f"To try it without keys: {command('sync', '--sandbox')}"
         raise ConfigurationError(

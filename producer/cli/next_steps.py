@@ -86,8 +86,9 @@ def after_failure(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
             when = "After fixing this, run it again; personas already created are updated, not bought again:"
         return NextStep(when, (run_again(arguments, accept=accept, max_credits=budget),))
     if not sync.error.resumable:
-        what = "space" if sync.request.file is None else "file"
-        return NextStep(f"To read the {what} again from the start:", (command("resume", sync.id, "--restart"),))
+        return NextStep(
+            f"To read the {sync.request.source_name} again from the start:", (command("resume", sync.id, "--restart"),)
+        )
     options = ["--accept"] if accept else []
     if budget is not None:
         options += ["--max-credits", str(budget)]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import glob
 import math
 import os
+import re
 import stat
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from pydantic import ValidationError
 
 from producer.cli.identifiers import check_space_id, no_space_given
 from producer.cli.input_files import check_file_names
@@ -24,7 +27,9 @@ from worker.models.request import (
     TRAIT_CLASS_NEEDS_PROFILE_API,
     Strategy,
     SyncRequest,
+    describe_problems,
 )
+from worker.models.warehouse import TABLE_PATTERN, WarehouseColumns
 from worker.segment.export_file import STANDARD_INPUT, is_of_one_process
 from worker.segment.file_shards.listing.object_storage import is_url, require_extra
 from worker.settings import Dialect, Settings
@@ -57,6 +62,8 @@ class SyncOptions:
     mode: Literal["upsert", "create"] = "upsert"
     allow_partial: bool = False
     from_files: tuple[str, ...] = ()
+    from_warehouse: str | None = None
+    columns: str | None = None
     sample: float | None = None
     dialect: Dialect | None = None
     strategy: Strategy = "auto"
@@ -78,6 +85,11 @@ class SyncOptions:
     def from_file(self) -> str | None:
         """The file that is read instead of a space."""
         return self.from_files[0] if self.from_files else None
+
+    @property
+    def reads_segment(self) -> bool:
+        """Whether the profiles come from Segment's API."""
+        return self.from_file is None and self.from_warehouse is None
 
     def asks_before_purchase(self, err: Screen) -> bool:
         """Whether the plan is shown and the user asked before anything is paid for: only at a terminal."""
@@ -131,17 +143,21 @@ def build_requests(settings: Settings, options: SyncOptions, *, plan_only: bool 
         raise ConfigurationError("--idempotency-key is for one sync.", hint="Name one space at a time.")
     rules = load_chosen_rules(settings, options.clusters)
     file = options.from_file
-    if file is not None:
-        _check_options_for_file(space_ids, options)
-        if options.runs_in_process(settings):
-            file = _check_local_file(file)
-    return [_request(settings, space_id, options, rules, file, plan_only) for space_id in space_ids]
+    if not options.reads_segment:
+        _check_options_for_other_source(space_ids, options)
+    if file is not None and options.runs_in_process(settings):
+        file = _check_local_file(file)
+    columns = _read_columns(options)
+    return [_request(settings, space_id, options, rules, file, columns, plan_only) for space_id in space_ids]
 
 
-def _check_options_for_file(space_ids: Sequence[str], options: SyncOptions) -> None:
-    """Raises ConfigurationError if an option cannot be used with a file."""
+def _check_options_for_other_source(space_ids: Sequence[str], options: SyncOptions) -> None:
+    """Raises ConfigurationError if an option cannot be used with a file or a warehouse."""
+    source = "--from-file" if options.from_warehouse is None else "--from-warehouse"
+    if options.from_file is not None and options.from_warehouse is not None:
+        raise ConfigurationError("--from-file and --from-warehouse exclude each other.", hint="Leave one of them out.")
     if len(space_ids) > 1:
-        raise ConfigurationError("--from-file holds the profiles of one space.", hint="Name one space at a time.")
+        raise ConfigurationError(f"{source} holds the profiles of one space.", hint="Name one space at a time.")
     fan_out = options.strategy == "fan-out"
     for given, name in (
         (options.dialect, "--dialect"),
@@ -150,9 +166,31 @@ def _check_options_for_file(space_ids: Sequence[str], options: SyncOptions) -> N
     ):
         if given:
             raise ConfigurationError(
-                f"{name} says how Segment is read, and --from-file reads nothing from Segment.",
+                f"{name} says how Segment is read, and {source} reads nothing from Segment.",
                 hint="Leave one of them out.",
             )
+
+
+def _read_columns(options: SyncOptions) -> WarehouseColumns | None:
+    """The columns that `--columns` names, after a check of the table. Raises ConfigurationError."""
+    table, text = options.from_warehouse, options.columns
+    if table is not None and not re.fullmatch(TABLE_PATTERN, table):
+        raise ConfigurationError("--from-warehouse: must be a table, schema.table or database.schema.table.")
+    if text is None:
+        return None
+    if table is None:
+        raise ConfigurationError("--columns are those of a table.", hint="Name it: --from-warehouse segment.traits.")
+    pairs = [part.partition("=") for part in text.split(",")]
+    roles = [role.strip() for role, _, _ in pairs]
+    if not all(sign and column.strip() for _, sign, column in pairs) or len(set(roles)) < len(roles):
+        raise ConfigurationError("--columns: must be roles with their columns, such as id=user_id,name=trait,value=v.")
+    try:
+        return WarehouseColumns.model_validate({role.strip(): column.strip() for role, _, column in pairs})
+    except ValidationError as error:
+        name, sentence = next(iter(describe_problems(WarehouseColumns, error).items()))
+        if name not in ("", *WarehouseColumns.model_fields):
+            sentence = f"{name} is not a role of a column; the roles are {', '.join(WarehouseColumns.model_fields)}"
+        raise ConfigurationError(f"--columns: {sentence}.") from None
 
 
 def chosen_dialect(settings: Settings, options: SyncOptions) -> Dialect:
@@ -186,9 +224,15 @@ def _check_local_file(file: str) -> str:
 
 
 def _request(
-    settings: Settings, space_id: str, options: SyncOptions, rules: Rules, file: str | None, plan_only: bool
+    settings: Settings,
+    space_id: str,
+    options: SyncOptions,
+    rules: Rules,
+    file: str | None,
+    columns: WarehouseColumns | None,
+    plan_only: bool,
 ) -> SyncRequest:
-    dialect = "auto" if file is not None else chosen_dialect(settings, options)
+    dialect = "auto" if not options.reads_segment else chosen_dialect(settings, options)
     if options.strategy == "fan-out" and dialect == "profile-api":
         raise ConfigurationError(f"--strategy: {FAN_OUT_NEEDS_INLINE}.")
     if options.trait_class and dialect == "inline":
@@ -199,6 +243,8 @@ def _request(
         return SyncRequest(
             space_id=space_id,
             file=file,
+            warehouse=options.from_warehouse,
+            warehouse_columns=columns,
             sample=options.sample,
             dialect=dialect,
             strategy=options.strategy,

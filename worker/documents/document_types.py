@@ -162,6 +162,7 @@ class SyncSummary(TypedDict):
     pages_fetched: Annotated[int, Field(ge=0, description="Pages that are counted")]
     complete: Annotated[bool, Field(description="Whether every profile of the space is counted")]
     file: NotRequired[Annotated[str, Field(description="The file that is read instead of the space")]]
+    table: NotRequired[Annotated[str, Field(description="The table of a warehouse that is read instead")]]
     shards: NotRequired[Annotated[Shards, Field(description="Of files: how many are counted, of how many")]]
     plan_only: Annotated[bool, Field(description="Whether it plans personas and changes none")]
     applied_at: Annotated[Time | None, Field(description="When its plan was applied")]
@@ -194,6 +195,7 @@ class Sync(TypedDict):
     pages_fetched: Annotated[int, Field(ge=0, description="Pages that are counted")]
     complete: Annotated[bool, Field(description="Whether every profile of the space is counted")]
     file: NotRequired[Annotated[str, Field(description="The file that is read instead of the space")]]
+    table: NotRequired[Annotated[str, Field(description="The table of a warehouse that is read instead")]]
     shards: NotRequired[Annotated[Shards, Field(description="Of files: how many are counted, of how many")]]
     plan_only: Annotated[bool, Field(description="Whether it plans personas and changes none")]
     applied_at: Annotated[Time | None, Field(description="When its plan was applied")]
@@ -206,15 +208,16 @@ class Sync(TypedDict):
     trait_errors: Annotated[Traits, Field(description="Values that cannot be used, by trait")]
     trait_error_shapes: NotRequired[Annotated[dict[str, Any], Field(description="What such values look like")]]
     profile_errors: Annotated[int, Field(ge=0, description="Entries that are not profiles")]
-    merged: NotRequired[Annotated[int, Field(description="Rows of a file that were merged into one profile")]]
+    merged: NotRequired[Annotated[int, Field(description="Rows of a file or table that were merged into one profile")]]
     profiles_unreadable: Annotated[int, Field(ge=0, description="Profiles that Segment does not answer for")]
     vanished: NotRequired[Annotated[int, Field(description="Profiles that were gone when their traits were read")]]
     timings: Timings
     started_at: Time | None
     duration_s: Seconds | None
-    source: Annotated[Literal["segment", "file"], Field(description="Where the profiles come from")]
-    rows: NotRequired[Annotated[int, Field(ge=0, description="Of files: rows that were read")]]
-    bytes: NotRequired[Annotated[int, Field(ge=0, description="Of files: their size, as they are stored")]]
+    source: Annotated[Literal["segment", "file", "warehouse"], Field(description="Where the profiles come from")]
+    engine: NotRequired[Annotated[str, Field(description="Of a warehouse: the product", examples=["PostgreSQL"])]]
+    rows: NotRequired[Annotated[int, Field(ge=0, description="Of files and tables: profiles, with those left out")]]
+    bytes: NotRequired[Annotated[int, Field(ge=0, description="Of files: their size; of a warehouse: what it scanned")]]
     read_from: Time | None
     read_to: Time | None
     clusters: NotRequired[Annotated[list[ClusterSize], Field(description="While it runs: clusters so far")]]

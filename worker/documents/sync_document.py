@@ -44,7 +44,7 @@ def sync_document(sync: Sync, now: float | None = None, *, hint: str = "") -> di
         "trait_errors": dict(sorted(aggregate.trait_errors.items())),
         **({"trait_error_shapes": shapes} if (shapes := frequent_shapes_by_trait(aggregate.error_shapes)) else {}),
         "profile_errors": aggregate.profile_errors,
-        **({"merged": aggregate.merged} if sync.request.file is not None else {}),
+        **({} if sync.request.reads_segment else {"merged": aggregate.merged}),
         "profiles_unreadable": aggregate.unreadable,
         **({"vanished": aggregate.vanished} if sync.request.dialect == "profile-api" or aggregate.vanished else {}),
         "timings": {
@@ -116,6 +116,7 @@ def _head(sync: Sync) -> dict[str, object]:
         "pages_fetched": sync.pages,
         "complete": sync.complete,
         **({"file": sync.request.file} if sync.request.file is not None else {}),
+        **({} if sync.request.warehouse is None else {"table": _table(sync)}),
         **({"shards": {"read": sync.pages, "of": sync.shards.count}} if sync.shards else {}),
         "plan_only": sync.request.plan_only,
         "applied_at": iso_time(sync.applied_at),
@@ -123,7 +124,21 @@ def _head(sync: Sync) -> dict[str, object]:
 
 
 def _origin(sync: Sync, aggregate: Aggregate) -> dict[str, object]:
-    """Where the numbers come from, and of which time they are: shards are unchanged since they were listed."""
+    """Where the numbers come from, and of which time they are.
+
+    Shards are unchanged since they were listed. A statement at a warehouse sees one snapshot.
+    """
+    if sync.request.warehouse is not None:
+        read = sync.warehouse_read
+        snapshot_at = iso_time(read.submitted_at) if read and read.query_id else None
+        return {
+            "source": "warehouse",
+            **({"engine": read.engine} if read else {}),
+            "rows": aggregate.entries + aggregate.left_out + aggregate.merged,
+            **({"bytes": read.bytes} if read and read.bytes is not None else {}),
+            "read_from": snapshot_at,
+            "read_to": None if sync.fetched_at is None else snapshot_at,
+        }
     source = {"source": "segment" if sync.request.file is None else "file"}
     if sync.shards is None:
         return {**source, "read_from": iso_time(sync.started_at), "read_to": iso_time(sync.fetched_at)}
@@ -135,6 +150,11 @@ def _origin(sync: Sync, aggregate: Aggregate) -> dict[str, object]:
         "read_from": listed_at,
         "read_to": None if sync.fetched_at is None else listed_at,
     }
+
+
+def _table(sync: Sync) -> str:
+    """The table as the warehouse spells it, once that is known."""
+    return sync.warehouse_read.table if sync.warehouse_read else sync.request.warehouse or ""
 
 
 def _error(sync: Sync, hint: str = "") -> dict[str, object]:

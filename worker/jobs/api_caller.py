@@ -18,12 +18,12 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from worker.errors import PersonasError, ResumableStop, Retry, WaitUntil
 from worker.jobs.lease import Lease
 from worker.metrics.worker_metrics import WorkerMetrics
-from worker.store import Limiter
+from worker.models.allowance import Allowance
 from worker.store.ratelimit.limiter import MustWait
 
 log = logging.getLogger("segment_personas.jobs")
@@ -82,6 +82,38 @@ def same_reason(note: str, error: Retry) -> bool:
     return _REQUEST_ID.sub("", note.partition("; retrying, ")[0]) == _REQUEST_ID.sub("", str(error))
 
 
+class RateLimit(Protocol):
+    """What `ApiCaller` asks before each request: a `Limiter`, or `NoLimit`."""
+
+    async def wait_for_slot(self, longest_s: float) -> None:
+        """Returns when one request may be sent. Raises MustWait if that is more than `longest_s` away."""
+
+    async def penalise(self, wait_s: float) -> None:
+        """Holds back every request for so many seconds."""
+
+    def learn_limit(self, allowance: Allowance) -> None:
+        """Learns what an answer says about the API's limit."""
+
+    def raise_limit(self, most: float) -> None:
+        """Lets this process use a higher limit."""
+
+
+class NoLimit:
+    """The rate limit of what has none, such as a warehouse."""
+
+    async def wait_for_slot(self, longest_s: float) -> None:
+        """Returns at once."""
+
+    async def penalise(self, wait_s: float) -> None:
+        """Does nothing."""
+
+    def learn_limit(self, allowance: Allowance) -> None:
+        """Does nothing."""
+
+    def raise_limit(self, most: float) -> None:
+        """Does nothing."""
+
+
 class Defer(PersonasError):
     """The sync has to wait: the job hands it over to a later one.
 
@@ -125,7 +157,7 @@ class ApiCaller:
 
     def __init__(
         self,
-        limiter: Limiter,
+        limiter: RateLimit,
         api: str,
         policy: RetryPolicy,
         trouble_ms: int = 0,

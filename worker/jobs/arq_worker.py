@@ -49,7 +49,11 @@ _UNLIMITED_TRIES = 1_000_000_000
 def job_functions(settings: Settings) -> list[Function]:
     """Returns the jobs that a worker runs, for arq."""
     timeout_s = job_timeout_s(settings)
-    jobs = (("walk", walk, timeout_s), ("batch", batch, timeout_s + LONGEST_READ_S), ("finalize", finalize, timeout_s))
+    jobs = (
+        ("walk", walk, timeout_s + settings.warehouse_timeout_s),
+        ("batch", batch, timeout_s + LONGEST_READ_S),
+        ("finalize", finalize, timeout_s),
+    )
     return [
         func(job, name=name, timeout=limit_s, keep_result=0, max_tries=_UNLIMITED_TRIES) for name, job, limit_s in jobs
     ]

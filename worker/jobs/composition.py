@@ -19,6 +19,7 @@ from worker.jobs.fetch.fetch_job import FetchJob
 from worker.jobs.fetch.fetch_strategy import FetchStrategy
 from worker.jobs.fetch.page_batches import PageBatchReader
 from worker.jobs.fetch.shard_batches import ShardBatchReader, ShardFanOutStrategy
+from worker.jobs.fetch.warehouse import WarehouseStrategy
 from worker.jobs.inbox_reader import InboxReader
 from worker.jobs.job_runner import SyncJob, run_job
 from worker.jobs.lease import Lease
@@ -42,9 +43,10 @@ from worker.jobs.watchdog import Watchdog
 from worker.jobs.webhook_deliverer import WebhookDeliverer
 from worker.models.event_type import EVENT_TYPES, read_event_types
 from worker.models.request import SyncRequest
-from worker.models.sync import BatchKey
+from worker.models.sync import BatchKey, SyncState
 from worker.segment.export_file import is_of_one_process
 from worker.segment.file_shards import ShardSource
+from worker.segment.warehouse import WarehouseSource
 from worker.settings import Settings
 from worker.store import BatchGrant, ClientSyncStore, LeaseGrant, StartedBatch
 from worker.store.inbox import InboxStore
@@ -90,8 +92,8 @@ def build_fetch_job(services: WorkerServices, started: StartedJob, lease: Lease[
     return FetchJob(
         started,
         lease,
-        strategy=_fetch_strategy(services, started),
-        segment=services.segment_caller(request.space_id, segment_trouble_ms, lease=lease),
+        strategy=_fetch_strategy(services, started, lease),
+        source=services.source_caller(request, segment_trouble_ms, lease=lease),
         mavera=mavera,
         lister=persona_lister(services, mavera),
         syncs=services.syncs,
@@ -102,8 +104,17 @@ def build_fetch_job(services: WorkerServices, started: StartedJob, lease: Lease[
     )
 
 
-def _fetch_strategy(services: WorkerServices, started: StartedJob) -> FetchStrategy:
+def _fetch_strategy(services: WorkerServices, started: StartedJob, lease: Lease[LeaseGrant]) -> FetchStrategy:
     request, settings = started.request, services.settings
+    if request.warehouse is not None:
+        return WarehouseStrategy(
+            started,
+            _warehouse_source(services, started, lease),
+            services.syncs,
+            max_empty_pages=settings.max_empty_pages,
+            commit_interval_s=settings.commit_interval_s,
+            clock=services.clock,
+        )
     if request.file is not None and _reads_shards(services, started, request.file):
         shards = ShardSource(
             services.shard_engine,
@@ -123,6 +134,24 @@ def _fetch_strategy(services: WorkerServices, started: StartedJob) -> FetchStrat
         max_empty_pages=settings.max_empty_pages,
         commit_interval_s=settings.commit_interval_s,
         clock=services.clock,
+    )
+
+
+def _warehouse_source(services: WorkerServices, started: StartedJob, lease: Lease[LeaseGrant]) -> WarehouseSource:
+    sync_id = started.lease.sync_id
+
+    async def is_cancelled() -> bool:
+        found = await services.syncs.get(sync_id) if lease.lost else None
+        return found is not None and found.state is SyncState.CANCELLED
+
+    return WarehouseSource(
+        services.warehouse_access(started.request),
+        started.request,
+        sync_id,
+        as_of=started.started_at,
+        earlier=started.warehouse_read,
+        store=partial(services.syncs.store_warehouse_read, started.lease),
+        is_cancelled=is_cancelled,
     )
 
 

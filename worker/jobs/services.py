@@ -18,7 +18,7 @@ import aiohttp
 
 from worker.errors import ResumableStop
 from worker.http.client import HttpClient, HttpLimits, OnAllowance, OnAnswer
-from worker.jobs.api_caller import ApiCaller, RetryPolicy
+from worker.jobs.api_caller import ApiCaller, NoLimit, RetryPolicy
 from worker.jobs.fetch.fan_out import ActiveListings
 from worker.jobs.lease import Lease
 from worker.jobs.personas.lookup.settle_watch import SettleWatch
@@ -47,6 +47,7 @@ from worker.segment import (
 from worker.segment.export_file import FileSource, Opener, OpenFiles, folder_opener
 from worker.segment.file_shards import EngineLimits, FileAccess, ShardEngine
 from worker.segment.profile_api import MAX_PAGE_SIZE
+from worker.segment.warehouse import EngineOptions, WarehouseAccess, open_engine
 from worker.settings import FixedDialect, Settings
 from worker.store import BatchStore, JobQueue, JobSyncStore, Limiter, PersonaStore, StorePool, WatchdogStore, keys
 from worker.store.dialects import DialectStore
@@ -54,6 +55,7 @@ from worker.store.schedules.alert_store import AlertStore
 from worker.store.schedules.schedule_store import TickStore
 from worker.store.webhooks.outbox_store import OutboxStore
 from worker.tracing.job_tracer import JobTracer
+from worker.warehouse_url import WarehouseUrl
 
 MOST_SPACES = 1000
 """Spaces whose limiters and services a worker keeps."""
@@ -194,6 +196,12 @@ class WorkerServices:
             ResumableStop: `SPACES_FILE` has no account, no key or no token for it.
         """
         if self.spaces is None:
+            if request.reads_segment and self.settings.segment_token is None:
+                raise ResumableStop(
+                    "space_not_configured",
+                    f"The worker has no SEGMENT_TOKEN, so it cannot read the space {request.space_id}",
+                    hint="Set SEGMENT_TOKEN in the environment of every worker.",
+                )
             return self
         shared, key = self._shared, (self.owner or "", request.space_id)
         assert shared is not None
@@ -204,7 +212,7 @@ class WorkerServices:
             settings = self.spaces.settings_of(request.space_id, self.owner or "")
             shared.by_space[key] = replace(self, settings=settings)
         found = shared.by_space[key]
-        if request.file is None and found.settings.segment_token is None:
+        if request.reads_segment and found.settings.segment_token is None:
             raise ResumableStop(
                 "space_not_configured",
                 f"SPACES_FILE has no token for the space {request.space_id}",
@@ -216,6 +224,30 @@ class WorkerServices:
         """Returns a caller of Segment for one job; the arguments are those of `ApiCaller`."""
         limiter = self.segment_limiter(space_id)
         return ApiCaller(limiter, "Segment", self.retry_policy, trouble_ms, lease=lease, metrics=self.metrics)
+
+    def source_caller(self, request: SyncRequest, trouble_ms: int = 0, *, lease: Lease[Any] | None = None) -> ApiCaller:
+        """Returns a caller of what a sync reads, Segment or a warehouse; the arguments are those of `ApiCaller`."""
+        if request.warehouse is None:
+            return self.segment_caller(request.space_id, trouble_ms, lease=lease)
+        return ApiCaller(NoLimit(), "Warehouse", self.retry_policy, trouble_ms, lease=lease, metrics=self.metrics)
+
+    def warehouse_access(self, request: SyncRequest) -> WarehouseAccess:
+        """Returns how the warehouse of a space is read.
+
+        Raises:
+            ResumableStop: `warehouse_not_configured`.
+        """
+        settings = self.settings
+        if settings.warehouse_url is None:
+            raise ResumableStop(
+                "warehouse_not_configured",
+                f"The workers know no warehouse for the space {request.space_id}",
+                hint="Set WAREHOUSE_URL in the environment of every worker, or warehouse_url in SPACES_FILE.",
+            )
+        url = WarehouseUrl.parse(settings.warehouse_url.get_secret_value())
+        limits = EngineLimits(settings.duckdb_memory, settings.threads)
+        options = EngineOptions(settings.warehouse_timeout_s, limits)
+        return WarehouseAccess(url, settings.warehouse_where, partial(open_engine, url, options))
 
     def mavera_caller(self, trouble_ms: int = 0, *, lease: Lease[Any] | None = None) -> ApiCaller:
         """Returns a caller of Mavera for one job; the arguments are those of `ApiCaller`."""

@@ -111,6 +111,7 @@ class SpaceDirectory(Generic[Config]):
                 "segment_dialect": entry.dialect,
                 "segment_base_url": entry.base_url,
                 "segment_region": entry.region,
+                "warehouse_url": entry.warehouse_url,
             }
             if entry.region and not entry.base_url:
                 changes["segment_base_url"] = None  # of the environment, or of all spaces: the region is more specific

@@ -33,6 +33,7 @@ from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
 from worker.errors import InvalidRequest
 from worker.input_values import Expected, describe_problem
 from worker.models.versions import NewerVersion, check_version
+from worker.models.warehouse import TABLE_PATTERN, WarehouseColumns
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -87,6 +88,7 @@ FAN_OUT_READS_ALL = "a sample cannot be fanned out, because its pages would be r
 
 _SPACE_ID = Expected("1 to 128 ASCII letters, digits and characters of . _ ~ -", example="spa_123")
 _FILE = Expected("a path without control characters", example="profiles.ndjson")
+_TABLE = Expected("a table, schema.table, database.schema.table, or auto", example="segment.user_traits")
 _RULES = Expected(f"Rules, or the name of rules that ship with the program ({', '.join(BUILTIN_RULES)})")
 
 
@@ -157,6 +159,16 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
         pattern=r"^[^\x00-\x1f\x7f-\x9f]+$",  # no control characters
         description="Read this file instead of the space: a path on the workers; one profile a line, maybe in gzip",
     )
+    warehouse: Annotated[str | None, _TABLE] = Field(
+        default=None,
+        max_length=512,
+        pattern=TABLE_PATTERN,
+        description="Read this table of the warehouse instead of the space; auto: user_traits or profile_traits",
+        examples=["segment.user_traits"],
+    )
+    warehouse_columns: WarehouseColumns | None = Field(
+        default=None, description="Columns of that table, where their names are not the usual ones"
+    )
     sample: Annotated[float | None, Expected(example="0.05")] = Field(
         default=None, gt=0, lt=1, description="Read only this share of the profiles, picked by their identifiers"
     )
@@ -178,7 +190,7 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
     @classmethod
     def _dialect_follows(cls, data: Any) -> Any:
         """Chooses the dialect if only one of them has a requested option."""
-        if not isinstance(data, dict) or data.get("dialect", "auto") != "auto" or data.get("file") is not None:
+        if not isinstance(data, dict) or data.get("dialect", "auto") != "auto" or _names_another_source(data):
             return data
         if data.get("strategy") == "fan-out":
             return {**data, "dialect": "inline"}
@@ -190,12 +202,26 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
         data: dict[str, Any] = handler(self)
         if info.mode == "json" and self.dialect == "auto":
             data.pop("dialect", None)  # `exclude_unset` may have left it out already
+        if info.mode == "json" and self.warehouse is not None:
+            data["version"] = 2  # an earlier version would ignore the field and read the space
         return data
 
     @model_validator(mode="after")
     def _fits_a_file(self) -> Self:
         if self.file is not None and (self.trait_class or self.dialect == "profile-api" or self.fans_out):
             raise ValueError("a file has no dialect and no classes of traits, and it cannot be fanned out")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_a_warehouse(self) -> Self:
+        if self.warehouse is None:
+            if self.warehouse_columns is not None:
+                raise ValueError("warehouse_columns are those of a table; name it as warehouse")
+            return self
+        if self.file is not None:
+            raise ValueError("profiles come from a file or from a warehouse; leave one of the two out")
+        if self.trait_class or self.dialect != "auto" or self.fans_out:
+            raise ValueError("a warehouse has no dialect and no classes of traits, and it cannot be fanned out")
         return self
 
     @classmethod
@@ -206,13 +232,13 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
         what this version does not know, such as another kind of condition.
         """
         fields = orjson.loads(text)
-        check_version("a request", fields.get("version"), 1)
+        check_version("a request", fields.get("version"), 2)
         known = {name: value for name, value in fields.items() if name in cls.model_fields}
         try:
             return cls.model_validate(known, context=_STORED)
         except ValidationError as error:
             if any(problem["type"] in _OF_NEWER_VERSIONS for problem in error.errors()):
-                raise NewerVersion("a request", 2, 1) from error
+                raise NewerVersion("a request", 3, 2) from error
             raise
 
     @model_validator(mode="after")
@@ -233,6 +259,16 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
     def fans_out(self) -> bool:
         """Whether pages are listed first and then read on all workers."""
         return self.strategy == "fan-out"
+
+    @property
+    def reads_segment(self) -> bool:
+        """Whether the profiles come from Segment's API, and not from a file or a warehouse."""
+        return self.file is None and self.warehouse is None
+
+    @property
+    def source_name(self) -> str:
+        """What is read, in one word: space, file or table."""
+        return "file" if self.file is not None else "space" if self.warehouse is None else "table"
 
     @property
     def identity(self) -> str:
@@ -269,6 +305,10 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
         """
         allowed = self.allow_partial or ("create" if allow_partial else False)
         return self.model_copy(update={"plan_only": False, "max_credits": max_credits, "allow_partial": allowed})
+
+
+def _names_another_source(data: dict[str, Any]) -> bool:
+    return data.get("file") is not None or data.get("warehouse") is not None
 
 
 def _difference(name: str, mine: object, theirs: object) -> str:

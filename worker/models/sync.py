@@ -25,6 +25,7 @@ from worker.models.plan import AccountBill, Plan
 from worker.models.request import SyncRequest
 from worker.models.shards import ShardTotals
 from worker.models.versions import FORMAT, check_version
+from worker.models.warehouse import WarehouseRead
 
 JobKind = Literal["walk", "finalize"]
 
@@ -144,6 +145,8 @@ class Sync:
     """What the Mavera account counted while the sync changed personas; None if it changed none or that is not known."""
     shards: ShardTotals | None = None
     """Of a sync of files: what its shards are together; `pages` of them are counted. None: pages of a space or pipe."""
+    warehouse_read: WarehouseRead | None = None
+    """Of a sync of a warehouse: the statement that reads it; None: none was submitted yet."""
     owner: str = ""
     """The Mavera account that it belongs to, as `account_name` names it. Empty until a worker has taken its
     first job, if its client names none."""
@@ -273,6 +276,7 @@ class Sync:
             outstanding=_outstanding(fields),
             account=_account(fields.get("account", "")),
             shards=ShardTotals.decode(fields.get("shards", "")),
+            warehouse_read=WarehouseRead.decode(fields.get("warehouse", "")),
         )
 
 

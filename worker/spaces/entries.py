@@ -12,8 +12,8 @@ from worker.setting_types import (
     RatePerMinute,
     RatePerSecond,
     SecondsOrZero,
-    StrippedSecret,
     Token,
+    WarehouseSecret,
 )
 
 FileName = Annotated[str, Field(min_length=1, max_length=4096)]
@@ -41,7 +41,7 @@ class SpaceEntry(Entry):
     )
     rate: RatePerSecond | None = Field(None, gt=0, le=1e6, description="Requests a second, over all workers")
     account: AccountName | None = Field(None, description="Name of the Mavera account that gets the personas")
-    warehouse_url: StrippedSecret | None = Field(None, description="URL of the warehouse that has the profiles")
+    warehouse_url: WarehouseSecret | None = Field(None, description="URL of the warehouse that has the profiles")
     warehouse_url_file: FileName | None = Field(None, description="File that contains that URL")
 
 

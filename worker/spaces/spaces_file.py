@@ -33,6 +33,7 @@ from worker.spaces.problems import (
     no_such_account,
     syntax_problem,
 )
+from worker.warehouse_url import WarehouseUrl
 
 MAX_TEXT = 4 * 1024 * 1024
 """Most characters of a file: room for ten thousand spaces."""
@@ -176,8 +177,15 @@ class _SecretReader:
                     changes[name] = secret = SecretStr(text)
                 else:
                     self.failed.add((*path, name))
-            if secret is not None:
-                keep_secret(secret.get_secret_value())
+            if secret is None:
+                continue
+            keep_secret(secret.get_secret_value())
+            if name == "warehouse_url":
+                try:
+                    for part in WarehouseUrl.parse(secret.get_secret_value()).secrets:
+                        keep_secret(part)
+                except ValueError as error:
+                    self._add((*path, f"{name}_file"), f"{file}: it {error}", "Write the URL into this file.")
         return entry.model_copy(update=changes)
 
     def _content(self, file: str, path: Path) -> str | None:

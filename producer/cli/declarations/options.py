@@ -123,6 +123,24 @@ FromFile = Annotated[
         help="Read profiles from a file, directory, 'pattern' or s3:// URL: Parquet, CSV, NDJSON; -: stdin.",
     ),
 ]
+FromWarehouse = Annotated[
+    str | None,
+    option(
+        "--from-warehouse",
+        metavar="[TABLE]",
+        panel=SOURCE,
+        help="Read a table of WAREHOUSE_URL, such as segment.user_traits. Default: user_traits or profile_traits.",
+    ),
+]
+Columns = Annotated[
+    str | None,
+    option(
+        "--columns",
+        metavar="ROLE=NAME,…",
+        panel=SOURCE,
+        help="Columns of that table: id=…,name=…,value=… or id=…,traits=…,merged_to=….",
+    ),
+]
 Sample = Annotated[
     str | None,
     option(

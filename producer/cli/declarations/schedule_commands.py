@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from producer.cli.declarations.optional_table import SourceCommand
 from producer.cli.declarations.options import (
     WHAT,
     Json,
@@ -32,7 +33,7 @@ ScheduleId = Annotated[
 ]
 
 
-@app.command("add", epilog=EXIT_CODES)
+@app.command("add", cls=SourceCommand, epilog=EXIT_CODES)
 @takes(request_options)
 def schedule_add(
     space_id: SpaceId,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from producer.cli.command_lines import typed_arguments
+from producer.cli.declarations.optional_table import SourceCommand
 from producer.cli.declarations.options import (
     BUDGET,
     CONTROL,
@@ -42,7 +43,7 @@ from producer.cli.exit_codes import EXIT_CODES, PREVIEW_EXIT_CODES
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=RUN, epilog=EXIT_CODES)
+@app.command(cls=SourceCommand, rich_help_panel=RUN, epilog=EXIT_CODES)
 @takes(request_options, run_options)
 def sync(space_ids: SpaceIds = None, *, yes: Yes = False, accept: Accept = False, **shared: Any) -> None:
     """Read every profile of a space, and create or update one persona per cluster.
@@ -53,11 +54,12 @@ def sync(space_ids: SpaceIds = None, *, yes: Yes = False, accept: Accept = False
       segment-personas sync spa_1 --max-credits 1200    spend at most 1,200
       segment-personas sync spa_1 --json --timeout 2h   nightly, by a scheduler
       segment-personas sync spa_1 --from-file users.ndjson.gz
+      segment-personas sync spa_1 --from-warehouse segment.user_traits
     """
     _start(shared, space_ids, preview=False, yes=yes, accept=accept)
 
 
-@app.command(rich_help_panel=RUN, epilog=PREVIEW_EXIT_CODES)
+@app.command(cls=SourceCommand, rich_help_panel=RUN, epilog=PREVIEW_EXIT_CODES)
 @takes(request_options, run_options)
 def preview(space_ids: SpaceIds = None, *, exit_code: ExitCode = False, **shared: Any) -> None:
     """Read the space and show the plan. Changes nothing.

@@ -118,7 +118,7 @@ def _alarm_questions(sync: Sync, plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _source(sync: Sync) -> str:
-    return "space" if sync.request.file is None else "file"
+    return sync.request.source_name
 
 
 _ACCEPT = {

@@ -25,6 +25,7 @@ from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
 from worker.documents.sync_results import ClusterResult, cluster_results, sync_drift, sync_statistics, sync_timings
 from worker.mavera.text.formatting import format_amount
 from worker.models.sync import Sync, SyncState
+from worker.models.warehouse import AUTO_TABLE
 from worker.printable import printable
 
 STYLES = {
@@ -69,11 +70,15 @@ def format_duration(value: float) -> str:
 
 
 def describe_counts(sync: Sync, rate: float | None = None) -> str:
-    """Pages, in fan-out of those listed, or shards of all; profiles and, if known, profiles a second."""
+    """Pages, in fan-out of those listed, shards of all, or the table; profiles and, if known, profiles a second."""
     pages = f"{sync.pages:,} page{'' if sync.pages == 1 else 's'}"
     if sync.shards:
         read = f"{sync.pages:,} of " if sync.pages < sync.shards.count else ""
         pages = f"{read}{sync.shards.count:,} file{'' if sync.shards.count == 1 else 's'}"
+    elif sync.request.warehouse is not None:
+        named = None if sync.request.warehouse == AUTO_TABLE else sync.request.warehouse
+        table = sync.warehouse_read.table if sync.warehouse_read else named
+        pages = f"table {table}" if table else "warehouse"
     elif sync.pages_listed > sync.pages:
         pages += f" of {sync.pages_listed:,} listed"
     text = f"{pages}, {sync.profiles:,} profile{'' if sync.profiles == 1 else 's'}"
@@ -231,7 +236,7 @@ def _describe_reading(sync: Sync, now: float | None) -> str:
     if sync.started_at is not None and sync.fetched_at is not None:
         text += f"; read {time_span(sync.started_at, sync.fetched_at)}"
         if not sync.complete:
-            text += f"; only a part of the {'space' if sync.request.file is None else 'file'}, as requested"
+            text += f"; only a part of the {sync.request.source_name}, as requested"
     return text
 
 

@@ -52,7 +52,7 @@ def test_a_relative_link_leads_to_a_file_and_its_anchor_to_a_heading() -> None:
 @pytest.mark.parametrize("text", [block for text in PAGES.values() for block in code_blocks(text, "toml")])
 def test_a_toml_file_that_a_page_shows_is_well_formed(text: str) -> None:
     if "[spaces." in text:
-        assert parse_spaces(text, lambda file: f"secret-of-{file}", Fallbacks()).accounts
+        assert parse_spaces(text, lambda file: f"duckdb:///secret-of-{file}", Fallbacks()).accounts
     else:
         assert parse_rules(text).clusters
 

@@ -82,6 +82,7 @@ def test_every_setting_is_read_from_the_variable_of_its_name(monkeypatch: pytest
         "guard_trait_errors": "0.25",
         "guard_profile_errors": "0.25",
         "guard_personas": "0.25",
+        "warehouse_url": "postgresql://user:eleven@host/db",
         "webhook_url": "http://127.0.0.1:5/hooks",
         "webhook_secret": f"whsec_{b64encode(bytes(32)).decode()}",
         "webhook_format": "slack",

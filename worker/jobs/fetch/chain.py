@@ -64,7 +64,7 @@ class ChainStrategy:
         limit = self._request.max_profiles
         return limit is None or self._aggregate.profiles + waiting < limit
 
-    def take(self, page: FetchedPage) -> None:
+    def take(self, page: FetchedPage) -> int:
         """Folds a page and moves on to the next cursor."""
         entries, cut = self._cut(page)
         next_cursor = None if cut else page.next_cursor
@@ -86,6 +86,7 @@ class ChainStrategy:
             self.ended, self._complete = True, not cut and self._request.sample is None
         else:
             self.cursor, self._guard = next_cursor, guard
+        return len(page.entries)
 
     def due(self) -> bool:
         """Whether the last commit is long enough ago."""

@@ -103,7 +103,7 @@ class FanOutStrategy:
         enough = limit is not None and self._listed.profiles + waiting >= limit
         return not enough and len(self._batches) < len(self._committed.free_slots)
 
-    def take(self, page: FetchedPage) -> None:
+    def take(self, page: FetchedPage) -> int:
         """Adds a page to the batch that is being made."""
         at, limit = self._listed, self._request.max_profiles
         room = page.listed if limit is None else min(page.listed, limit - at.profiles)
@@ -126,6 +126,7 @@ class FanOutStrategy:
         work = self._work(page.next_cursor, room if room < page.listed else None)
         if listed.ended or len(work.pages) == MAX_PAGES_PER_BATCH or len(work.encode()) >= MAX_BYTES_PER_BATCH:
             self._close_batch(work)
+        return 0
 
     def due(self) -> bool:
         """Whether a batch can be put into a free slot."""

@@ -37,7 +37,7 @@ class FetchJob:
         started: The sync as the job found it.
         lease: The right to work on it.
         strategy: What is done with the pages.
-        segment: Sends the requests to Segment.
+        source: Sends the requests to what is read: Segment or a warehouse.
         mavera: Sends the requests to Mavera.
         lister: Reads Mavera's list of personas, before the first page.
         syncs: Where syncs are kept.
@@ -53,7 +53,7 @@ class FetchJob:
         lease: Lease[LeaseGrant],
         *,
         strategy: FetchStrategy,
-        segment: ApiCaller,
+        source: ApiCaller,
         mavera: ApiCaller,
         lister: PersonaLister,
         syncs: JobSyncStore,
@@ -65,7 +65,7 @@ class FetchJob:
         self._started = started
         self._lease = lease
         self._strategy = strategy
-        self._segment = segment
+        self._source = source
         self._mavera = mavera
         self._lister = lister
         self._syncs = syncs
@@ -114,15 +114,15 @@ class FetchJob:
             return strategy.wanted(waiting) and self._clock() < ends_at
 
         # A file has no rate limit, and a second attempt at reading it would fail like the first.
-        call = self._segment.call if request.file is None else _call_once
+        call = self._source.call if request.file is None else _call_once
         pages = PagePrefetcher(strategy.source, call, wanted, strategy.cursor, strategy.pages + 1, strategy.listed)
         with nullcontext() if strategy.counts_pages else self._listings.listing():
             try:
                 while not strategy.ended and (page := await pages.next()):
-                    strategy.take(page)
+                    counted = strategy.take(page)
                     if strategy.counts_pages:
-                        self._metrics.count_page(len(page.entries))
-                    self._segment.note_progress()
+                        self._metrics.count_page(counted)
+                    self._source.note_progress()
                     self._commit_in_background()
             finally:
                 await pages.close()
@@ -137,7 +137,7 @@ class FetchJob:
 
     @property
     def _trouble_ms(self) -> int:
-        return max(self._segment.trouble_ms, self._mavera.trouble_ms)
+        return max(self._source.trouble_ms, self._mavera.trouble_ms)
 
     async def _commit_last(self, hand_over: HandOver | None) -> None:
         """Commits the present position, after a commit that is still under way."""

@@ -57,8 +57,15 @@ class FetchStrategy(Protocol):
             waiting: Number of entries of pages that are read and not yet taken.
         """
 
-    def take(self, page: FetchedPage) -> None:
-        """Takes the next page and moves on, both or neither. Raises Permanent if the cursors form a loop."""
+    def take(self, page: FetchedPage) -> int:
+        """Takes the next page and moves on, both or neither.
+
+        Returns:
+            How many profiles of it are counted here, and not by batches.
+
+        Raises:
+            Permanent: The cursors form a loop.
+        """
 
     def due(self) -> bool:
         """Whether it is time to commit."""

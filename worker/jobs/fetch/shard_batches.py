@@ -31,7 +31,7 @@ class ShardFanOutStrategy(FanOutStrategy):
         """Whether the page of shards is to be listed: once, and only if a batch has a free slot."""
         return not waiting and not self._batches and bool(self._committed.free_slots)
 
-    def take(self, page: FetchedPage) -> None:
+    def take(self, page: FetchedPage) -> int:
         """Makes batches of the shards of the page."""
         size = 0
         for entry in page.entries:
@@ -57,6 +57,7 @@ class ShardFanOutStrategy(FanOutStrategy):
                 size = 0
             if listed.ended:
                 break
+        return 0
 
 
 class ShardBatchReader:

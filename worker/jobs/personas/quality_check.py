@@ -107,7 +107,9 @@ def check_quality(
 
 def _describe_no_clusters(request: SyncRequest, aggregate: Aggregate) -> tuple[str, str]:
     """Returns why no profile is in a cluster, and what to do about it."""
-    where = f"Space {request.space_id}" if request.file is None else f"File {request.file}"
+    where = f"Space {request.space_id}" if request.reads_segment else f"File {request.file}"
+    if request.warehouse is not None:
+        where = f"Table {request.warehouse} of the space {request.space_id}"
     if aggregate.filtered == aggregate.profiles:
         return (
             f"{where}: the filter of the rules keeps none of the {aggregate.profiles:,} profiles, so all clusters are "
@@ -130,6 +132,8 @@ def _suggest(request: SyncRequest) -> str:
     command = ["segment-personas", "suggest", request.space_id]
     if request.file is not None:
         command += ["--from-file", request.file]
+    elif request.warehouse is not None:
+        command += ["--from-warehouse", request.warehouse]
     elif request.dialect != "inline":
         command += ["--dialect", request.dialect]
     if request.collection != "users":

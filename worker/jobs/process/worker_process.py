@@ -40,13 +40,13 @@ LAST_EVENTS_S = 5.0
 
 
 def required_tokens(settings: Settings, opener: Opener | None = None) -> tuple[str, ...]:
-    """Returns the settings that `serve` needs. A worker that only reads a file (`opener`) needs no Segment token.
+    """Returns the settings that `serve` needs. Of files (`opener`) or a warehouse it needs no Segment token.
 
     With `SPACES_FILE` it needs none: the file has the tokens and keys.
     """
     if settings.spaces_file is not None:
         return ()
-    return ("mavera_api_key",) if opener else ("segment_token", "mavera_api_key")
+    return ("mavera_api_key",) if opener or settings.warehouse_url else ("segment_token", "mavera_api_key")
 
 
 async def serve(

@@ -6,6 +6,17 @@ program, and are loaded when the first statement is sent.
 
 from worker.segment.warehouse.engine import EngineOptions, FoundTable, Row, TableName, WarehouseEngine
 from worker.segment.warehouse.engines import open_engine
-from worker.segment.warehouse.url import WarehouseUrl
+from worker.segment.warehouse.warehouse_source import WarehouseAccess, WarehouseSource
+from worker.warehouse_url import WarehouseUrl
 
-__all__ = ["EngineOptions", "FoundTable", "Row", "TableName", "WarehouseEngine", "WarehouseUrl", "open_engine"]
+__all__ = [
+    "EngineOptions",
+    "FoundTable",
+    "Row",
+    "TableName",
+    "WarehouseAccess",
+    "WarehouseEngine",
+    "WarehouseSource",
+    "WarehouseUrl",
+    "open_engine",
+]

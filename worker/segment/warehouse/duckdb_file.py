@@ -19,7 +19,7 @@ from worker.segment.file_shards.reading import Interrupted, Interruptor
 from worker.segment.file_shards.shard_engine import run_interruptibly
 from worker.segment.warehouse import errors
 from worker.segment.warehouse.engine import EngineOptions, Estimate, FoundTable, Row, TableName
-from worker.segment.warehouse.url import WarehouseUrl
+from worker.warehouse_url import WarehouseUrl
 
 T = TypeVar("T")
 

@@ -61,7 +61,8 @@ class TableName:
         return self.parts[0] if len(self.parts) > 2 else None
 
     def __str__(self) -> str:
-        return ".".join(self.parts)
+        """The schema and the table, for messages."""
+        return ".".join(self.parts[-2:])
 
 
 @dataclass(frozen=True)

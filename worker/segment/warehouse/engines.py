@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from worker.errors import ResumableStop
 from worker.segment.warehouse.engine import EngineOptions, WarehouseEngine
-from worker.segment.warehouse.url import WarehouseUrl
+from worker.warehouse_url import WarehouseUrl
 
 
 @dataclass(frozen=True)

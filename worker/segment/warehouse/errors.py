@@ -6,7 +6,7 @@ A text of a warehouse may quote a value of a row or a secret, so `reason` is a c
 from __future__ import annotations
 
 from worker.errors import Permanent, ResumableStop, Retry
-from worker.segment.warehouse.url import WarehouseUrl
+from worker.warehouse_url import WarehouseUrl
 
 
 def unauthorized(url: WarehouseUrl, reason: str) -> ResumableStop:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 
 from worker.models.request import SyncRequest
 from worker.models.sync import SyncState
+from worker.models.warehouse import WarehouseRead
 from worker.store import keys
 
 
@@ -105,6 +106,7 @@ class StartedJob:
         accepted: Whether a user has accepted its numbers although a guard stopped it.
         fetched_at: When the last page was read; None: not yet.
         note: Why an earlier job had to wait, if that has not ended.
+        warehouse_read: The statement of an earlier job at a warehouse.
     """
 
     lease: LeaseGrant
@@ -117,6 +119,7 @@ class StartedJob:
     accepted: bool
     fetched_at: float | None
     note: str = ""
+    warehouse_read: WarehouseRead | None = None
 
 
 class SilentSync(NamedTuple):

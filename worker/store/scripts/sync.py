@@ -259,7 +259,7 @@ async def set_field(
     *,
     sync: HashKey,
     lease: LeaseGrant,
-    field: Literal["lookup", "plan", "account", "shards"],
+    field: Literal["lookup", "plan", "account", "shards", "warehouse"],
     text: str,
 ) -> None:
     """Keeps a text with the sync, for a later job."""

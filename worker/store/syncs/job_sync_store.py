@@ -17,6 +17,7 @@ from worker.models.request import SyncRequest
 from worker.models.shards import ShardTotals
 from worker.models.sync import JobKind, SyncState
 from worker.models.versions import FORMAT
+from worker.models.warehouse import WarehouseRead
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.progress.batch_work import ListedBatch, NewBatch, NextPayloads
@@ -86,6 +87,7 @@ class JobSyncStore(SyncReader):
             accepted=fields.get("accepted") == "1",
             fetched_at=int(fields["fetched_at"]) / 1000 if fields["fetched_at"] else None,
             note=fields.get("note", ""),
+            warehouse_read=WarehouseRead.decode(fields.get("warehouse", "")),
         )
 
     async def require_format(self, sync_id: str, version: int) -> None:
@@ -219,6 +221,10 @@ class JobSyncStore(SyncReader):
         """Keeps how many shards the sync reads. Raises LeaseLost."""
         await self._keep(lease, "shards", shards.encode())
 
+    async def store_warehouse_read(self, lease: LeaseGrant, read: WarehouseRead) -> None:
+        """Keeps the statement that reads a warehouse. Raises LeaseLost."""
+        await self._keep(lease, "warehouse", read.encode())
+
     async def store_plan(self, lease: LeaseGrant, plan: Plan) -> None:
         """Keeps the beginning of a plan, for the next finalizer."""
         await self._keep(lease, "plan", plan.encode())
@@ -271,5 +277,7 @@ class JobSyncStore(SyncReader):
             retention_ms=self._retention_ms,
         )
 
-    async def _keep(self, lease: LeaseGrant, field: Literal["lookup", "plan", "account", "shards"], text: str) -> None:
+    async def _keep(
+        self, lease: LeaseGrant, field: Literal["lookup", "plan", "account", "shards", "warehouse"], text: str
+    ) -> None:
         await sync_scripts.set_field(self._pool, sync=keys.sync(lease.sync_id), lease=lease, field=field, text=text)

@@ -111,7 +111,7 @@ const labelsOf = (statistics) => statistics && {
 const headOf = (sync) => ({
   status: sync.status, sync_id: sync.sync_id, profiles: sync.profiles_fetched, pages: sync.pages_fetched, complete: sync.complete,
   started: sync.started_at, seconds: runs(sync) ? null : sync.duration_s, credits: sync.credits_charged, sample: sync.sample,
-  file: sync.file, shards: sync.shards?.of, rules: sync.rules, applied: sync.applied_at, plan_only: sync.plan_only,
+  file: sync.file, table: sync.table, shards: sync.shards?.of, rules: sync.rules, applied: sync.applied_at, plan_only: sync.plan_only,
 });
 
 function drawHead(head) {
@@ -125,6 +125,7 @@ function drawHead(head) {
     head.applied && ["Applied", time(head.applied)],
     head.sample && ["Sample", `${head.sample * 100} %`],
     head.rules && ["Rules", head.rules],
+    head.table && ["Table", head.table],
     head.file && ["File", head.shards > 1 ? `${head.file} (${counted(head.shards, "file")})` : head.file],
     ["Sync", h("code", {}, head.sync_id)],
   ];

@@ -41,6 +41,8 @@ def test_a_request_needs_no_more_than_a_space() -> None:
         "trait_class": None,
         "rules": "recipe",
         "file": None,
+        "warehouse": None,
+        "warehouse_columns": None,
         "sample": None,
         "max_profiles": None,
         "min_cluster_size": 3,

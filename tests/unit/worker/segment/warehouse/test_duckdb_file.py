@@ -38,7 +38,7 @@ async def test_tables_and_views_are_found_in_any_case(engine: WarehouseEngine) -
     }.items():
         table = await engine.find_table(TableName.parse(name))
         assert table, name
-        assert (str(table.name), table.columns) == (found_as, columns)
+        assert (".".join(table.name.parts), table.columns) == (found_as, columns)
     assert await engine.find_table(TableName.parse("profile_traits")) is None
     assert await engine.query("SELECT * FROM warehouse.segment.user_traits") == [("a", 1.5)]
 

@@ -1,0 +1,191 @@
+"""Which table of a warehouse is read, and how its rows hold profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from sqlglot import exp
+
+from worker.clusters import Rules
+from worker.clusters.sql import CompiledStatement, Dialect, SourceShape, compile_statement
+from worker.errors import Permanent
+from worker.models.request import SyncRequest
+from worker.models.warehouse import AUTO_TABLE, WarehouseColumns
+from worker.segment.file_shards.rows.column_names import (
+    ID_COLUMNS,
+    MERGED_COLUMN,
+    NAME_COLUMNS,
+    TRAITS_COLUMN,
+    VALUE_COLUMN,
+    find_column,
+    is_tall,
+    match_keys,
+)
+from worker.segment.warehouse import errors
+from worker.segment.warehouse.engine import FoundTable, TableName, WarehouseEngine
+from worker.segment.warehouse.where import parse_where
+from worker.warehouse_url import WarehouseUrl
+
+DEFAULT_TABLES = ("user_traits", "profile_traits")
+"""Tables of Segment's Profiles Sync, in the order in which they are looked for."""
+
+MAX_SHOWN = 12
+"""Columns of a table that a message names."""
+
+
+@dataclass(frozen=True)
+class TallColumns:
+    """The columns of a table with a row for each trait."""
+
+    id: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class ReadTable:
+    """A table with the shape of its rows.
+
+    Attributes:
+        found: The table.
+        shape: How its rows hold profiles.
+    """
+
+    found: FoundTable
+    shape: SourceShape
+    tall: TallColumns | None = None
+
+    def relation(self, *, where: exp.Condition | None = None, limit: int | None = None) -> exp.Expr:
+        """Returns the rows to read: the table, or a subquery.
+
+        Args:
+            where: Condition on its rows.
+            limit: Most rows to read; of a table with a row for each trait, most profiles. None: all.
+        """
+        *schema, name = [exp.to_identifier(part, quoted=True) for part in self.found.name.parts]
+        table = exp.Table(this=name, **dict(zip(("db", "catalog"), reversed(schema), strict=False)))
+        if self.tall is not None:
+            return self._entries(self.tall, table, where, limit)
+        if where is None and limit is None:
+            return table
+        chosen = exp.select("*").from_(table)
+        if where is not None:
+            chosen = chosen.where(where)
+        if limit is not None:
+            chosen = chosen.limit(limit)
+        rows: exp.Subquery = chosen.subquery("chosen")
+        return rows
+
+    def _entries(
+        self, tall: TallColumns, table: exp.Table, where: exp.Condition | None, limit: int | None
+    ) -> exp.Subquery:
+        id_, name, value = (exp.column(exp.to_identifier(one, quoted=True)) for one in (tall.id, tall.name, tall.value))
+        traits = exp.func("json_group_object", name, value).as_("traits")
+        entries = exp.select(id_.as_("id"), traits).from_(table).group_by(id_.copy())
+        if where is not None:
+            entries = entries.where(where)
+        return (entries if limit is None else entries.limit(limit)).subquery("entries")
+
+
+async def find_table(engine: WarehouseEngine, url: WarehouseUrl, request: SyncRequest) -> ReadTable:
+    """Finds the table of a request, or the first of `DEFAULT_TABLES` that exists.
+
+    Raises:
+        ResumableStop: `table_missing`.
+        Permanent: `table_shape`: its columns hold no traits of the rules.
+        ApiError: As the engine.
+    """
+    assert request.warehouse is not None
+    names = DEFAULT_TABLES if request.warehouse == AUTO_TABLE else (request.warehouse,)
+    for name in names:
+        if found := await engine.find_table(TableName.parse(name)):
+            return ReadTable(found, *read_shape(url, found, request.rules, request.warehouse_columns))
+    raise errors.table_missing(url, " and no table ".join(names))
+
+
+def read_shape(
+    url: WarehouseUrl, found: FoundTable, rules: Rules, given: WarehouseColumns | None
+) -> tuple[SourceShape, TallColumns | None]:
+    """Returns how the rows of a table hold profiles. Raises Permanent `table_shape`."""
+    names = [*found.columns]
+    columns = {} if given is None else _spelled(url, found, given.given)
+    id_ = columns.get("id") or find_column(ID_COLUMNS, names)
+    merged = columns.get("merged_to") or find_column([MERGED_COLUMN], names)
+    traits = columns.get("traits") or find_column([TRAITS_COLUMN], names)
+    if "name" in columns or ("traits" not in columns and is_tall(names, rules.keys)):
+        name = columns.get("name") or find_column(NAME_COLUMNS, names)
+        value = columns.get("value") or find_column([VALUE_COLUMN], names)
+        assert id_ is not None
+        assert name is not None
+        assert value is not None
+        return SourceShape("object", column="traits", id="id"), TallColumns(id_, name, value)
+    if traits is not None:
+        return SourceShape("object", column=traits, id=id_, merged_to=merged), None
+    if match_keys(rules.keys, names):
+        return SourceShape("wide", columns=found.columns, id=id_, merged_to=merged), None
+    raise _shape_error(url, found, "none of them is named like a trait of the rules")
+
+
+def compile_for(
+    engine: WarehouseEngine,
+    table: ReadTable,
+    request: SyncRequest,
+    *,
+    as_of: float,
+    where: str | None = None,
+    comment: str = "",
+) -> CompiledStatement:
+    """Compiles the statement of a sync.
+
+    Args:
+        engine: Runs it.
+        table: The table.
+        request: Of the sync.
+        as_of: When the sync began, Unix seconds.
+        where: `WAREHOUSE_WHERE`.
+        comment: Names the sync in the statement.
+
+    Raises:
+        ResumableStop: `warehouse_where`.
+        Permanent: `no_ids`: a sample is asked for, and no column has identifiers.
+    """
+    if request.sample is not None and table.shape.id is None:
+        raise Permanent(
+            "no_ids",
+            f"Table {table.found.name}: no column has identifiers, so no sample can be picked",
+            hint="Read all profiles, or name the column: --columns id=COLUMN.",
+        )
+    condition = None if where is None else parse_where(where, engine.dialect)
+    return compile_statement(
+        request.rules,
+        table.shape,
+        table.relation(where=condition, limit=request.max_profiles),
+        dialect=cast("Dialect", engine.dialect),
+        as_of=as_of,
+        sample=request.sample,
+        comment=comment,
+    )
+
+
+def _spelled(url: WarehouseUrl, found: FoundTable, given: Mapping[str, str]) -> dict[str, str]:
+    """The columns that a request names, as the table spells them."""
+    columns: dict[str, str] = {}
+    for role, name in given.items():
+        column = name if name in found.columns else find_column([name.lower()], [*found.columns])
+        if column is None:
+            raise _shape_error(url, found, f"{name}, which --columns names as {role}, is not one of them")
+        columns[role] = column
+    return columns
+
+
+def _shape_error(url: WarehouseUrl, found: FoundTable, problem: str) -> Permanent:
+    names = [*found.columns]
+    more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
+    return Permanent(
+        "table_shape",
+        f"{url.place}: the table {found.name} has the columns {', '.join(names[:MAX_SHOWN])}{more}; {problem}",
+        hint="Name its columns with --columns id=…,name=…,value=… or --columns id=…,traits=…, or use a clusters file "
+        "whose traits are columns of the table (`segment-personas suggest`).",
+    )
