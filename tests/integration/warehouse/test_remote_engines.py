@@ -24,7 +24,7 @@ from worker.segment.file_shards.reading import EngineLimits
 from worker.segment.warehouse import remote_engine
 from worker.segment.warehouse.engine import EngineOptions, FoundTable, TableName, WarehouseEngine
 from worker.segment.warehouse.engines import DRIVERS, open_engine, require_driver
-from worker.segment.warehouse.url import WarehouseUrl
+from worker.warehouse_url import WarehouseUrl
 
 ROWS = [(1, 0.5, "x"), (None, None, None), (-3, 1e300, 'y"')]
 COLUMNS = (("canonical_segment_id", "text"), ("Name", "text"), ("value", "text"))
@@ -125,7 +125,7 @@ import asyncio
 from worker.segment.file_shards.reading import EngineLimits
 from worker.segment.warehouse.engine import EngineOptions
 from worker.segment.warehouse.engines import open_engine
-from worker.segment.warehouse.url import WarehouseUrl
+from worker.warehouse_url import WarehouseUrl
 async def main():
     engine = open_engine(WarehouseUrl.parse({warehouse.url!r}), EngineOptions(60, EngineLimits(64, 1)))
     assert await engine.attach({query_id!r})

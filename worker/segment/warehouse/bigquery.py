@@ -25,7 +25,7 @@ from worker.errors import ApiError
 from worker.segment.warehouse import errors
 from worker.segment.warehouse.engine import EngineOptions, Estimate, FoundTable, Row, TableName
 from worker.segment.warehouse.remote_engine import RemoteEngine, StatementState, silence
-from worker.segment.warehouse.url import WarehouseUrl
+from worker.warehouse_url import WarehouseUrl
 
 silence("google")
 

@@ -18,7 +18,7 @@ from worker.concurrency import run_to_completion
 from worker.errors import ApiError
 from worker.segment.warehouse import errors
 from worker.segment.warehouse.engine import EngineOptions, Estimate, FoundTable, Row, TableName
-from worker.segment.warehouse.url import WarehouseUrl
+from worker.warehouse_url import WarehouseUrl
 
 T = TypeVar("T")
 

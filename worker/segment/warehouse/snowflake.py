@@ -21,7 +21,7 @@ from worker.segment.warehouse import errors
 from worker.segment.warehouse.engine import EngineOptions, Estimate, Row
 from worker.segment.warehouse.information_schema import InformationSchemaEngine
 from worker.segment.warehouse.remote_engine import StatementState, silence, whole_seconds
-from worker.segment.warehouse.url import WarehouseUrl
+from worker.warehouse_url import WarehouseUrl
 
 silence("snowflake.connector")
 
