@@ -29,7 +29,7 @@ from worker.warehouse_url import WarehouseUrl
 
 silence("google")
 
-LABEL = "segment-personas"
+LABEL = "segment-personas-sync"
 REQUEST_TIMEOUT_S = 60.0
 RETRY = bigquery.DEFAULT_RETRY.with_timeout(120.0)
 GRANTS = "Grant it with the statements of docs/large-spaces.md."
@@ -86,11 +86,11 @@ class BigQuery(RemoteEngine):
                     table = client.get_table(f"{place}.{name.table}", retry=RETRY, timeout=REQUEST_TIMEOUT_S)
                 except google.NotFound:
                     tables = client.list_tables(place, retry=RETRY, timeout=REQUEST_TIMEOUT_S)
-                    table = next((one for one in tables if one.table_id.lower() == name.table.lower()), None)
-                    if table is None:
+                    like = next((one for one in tables if one.table_id.lower() == name.table.lower()), None)
+                    if like is None:
                         return None
-                    table = client.get_table(table.reference, retry=RETRY, timeout=REQUEST_TIMEOUT_S)
-            except google.NotFound:
+                    table = client.get_table(like.reference, retry=RETRY, timeout=REQUEST_TIMEOUT_S)
+            except (google.NotFound, google.Forbidden):  # without rights on the dataset, its tables cannot be listed
                 return None
         columns = {field.name: _type_of(field) for field in table.schema}
         return FoundTable(TableName((table.project, table.dataset_id, table.table_id)), columns)
@@ -106,7 +106,7 @@ class BigQuery(RemoteEngine):
         return await asyncio.to_thread(ask)
 
     def _start(self, sql: str, label: str) -> str:
-        query_id = f"segment-personas_{_label(label)}_{secrets.token_hex(8)}"
+        query_id = f"{_label(label) or LABEL}_{secrets.token_hex(8)}"
         with self._errors():
             config = self._config(labels={LABEL: _label(label)}, job_timeout_ms=int(self._options.timeout_s * 1000))
             self._client().query(sql, config, job_id=query_id, retry=RETRY, job_retry=None, timeout=REQUEST_TIMEOUT_S)

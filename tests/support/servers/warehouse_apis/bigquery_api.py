@@ -57,7 +57,7 @@ class BigQueryApi(WarehouseApi):
         configuration, id_ = body["configuration"], body["jobReference"]["jobId"]
         if id_ in self.statements:
             return 409, _error(409, "duplicate")
-        sql, label = configuration["query"]["query"], configuration.get("labels", {}).get("segment-personas", "")
+        sql, label = configuration["query"]["query"], configuration.get("labels", {}).get("segment-personas-sync", "")
         if configuration.get("dryRun"):
             return 200, self._job(Statement(id_, sql, label, 0, None), "succeeded", DRY_RUN_BYTES)
         made = self.submit(sql, label, id_)
@@ -73,7 +73,7 @@ class BigQueryApi(WarehouseApi):
             "jobReference": {"projectId": "p", "jobId": one.id, "location": "EU"},
             "configuration": {
                 "jobType": "QUERY",
-                "labels": {"segment-personas": one.label},
+                "labels": {"segment-personas-sync": one.label},
                 "query": {"query": one.sql, "destinationTable": {"projectId": "p", "datasetId": "_a", "tableId": "t"}},
             },
             "status": status,
