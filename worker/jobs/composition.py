@@ -37,7 +37,7 @@ from worker.jobs.personas.planner import Planner
 from worker.jobs.personas.update_persona import PersonaUpdater
 from worker.jobs.schedules.overdue_watch import OverdueWatch
 from worker.jobs.schedules.scheduler import Scheduler
-from worker.jobs.services import WorkerServices, job_timeout_s
+from worker.jobs.services import WorkerServices, job_timeout_s, warehouse_access
 from worker.jobs.store_factories import stall_ms
 from worker.jobs.watchdog import Watchdog
 from worker.jobs.webhook_deliverer import WebhookDeliverer
@@ -145,7 +145,7 @@ def _warehouse_source(services: WorkerServices, started: StartedJob, lease: Leas
         return found is not None and found.state is SyncState.CANCELLED
 
     return WarehouseSource(
-        services.warehouse_access(started.request),
+        warehouse_access(services.settings, started.request.space_id),
         started.request,
         sync_id,
         as_of=started.started_at,

@@ -231,24 +231,6 @@ class WorkerServices:
             return self.segment_caller(request.space_id, trouble_ms, lease=lease)
         return ApiCaller(NoLimit(), "Warehouse", self.retry_policy, trouble_ms, lease=lease, metrics=self.metrics)
 
-    def warehouse_access(self, request: SyncRequest) -> WarehouseAccess:
-        """Returns how the warehouse of a space is read.
-
-        Raises:
-            ResumableStop: `warehouse_not_configured`.
-        """
-        settings = self.settings
-        if settings.warehouse_url is None:
-            raise ResumableStop(
-                "warehouse_not_configured",
-                f"The workers know no warehouse for the space {request.space_id}",
-                hint="Set WAREHOUSE_URL in the environment of every worker, or warehouse_url in SPACES_FILE.",
-            )
-        url = WarehouseUrl.parse(settings.warehouse_url.get_secret_value())
-        limits = EngineLimits(settings.duckdb_memory, settings.threads)
-        options = EngineOptions(settings.warehouse_timeout_s, limits)
-        return WarehouseAccess(url, settings.warehouse_where, partial(open_engine, url, options))
-
     def mavera_caller(self, trouble_ms: int = 0, *, lease: Lease[Any] | None = None) -> ApiCaller:
         """Returns a caller of Mavera for one job; the arguments are those of `ApiCaller`."""
         limiter = self.mavera_limiter
@@ -373,6 +355,30 @@ def _segment_http(
     return HttpClient(
         session, settings.segment_url(dialect), headers, limits, on_allowance=on_allowance, on_answer=on_answer
     )
+
+
+def warehouse_access(settings: Settings, space_id: str | None, *, timeout_s: float | None = None) -> WarehouseAccess:
+    """Returns how the warehouse of a space is read.
+
+    Args:
+        settings: Of the space.
+        space_id: For the message; None: none is named.
+        timeout_s: Seconds that a statement may take; None: `WAREHOUSE_TIMEOUT_S`.
+
+    Raises:
+        ResumableStop: `warehouse_not_configured`.
+    """
+    if settings.warehouse_url is None:
+        whose = "" if space_id is None else f" for the space {space_id}"
+        raise ResumableStop(
+            "warehouse_not_configured",
+            f"No warehouse is known{whose}",
+            hint="Set WAREHOUSE_URL in the environment of every worker, or warehouse_url in SPACES_FILE.",
+        )
+    url = WarehouseUrl.parse(settings.warehouse_url.get_secret_value())
+    limits = EngineLimits(settings.duckdb_memory, settings.threads)
+    options = EngineOptions(settings.warehouse_timeout_s if timeout_s is None else timeout_s, limits)
+    return WarehouseAccess(url, settings.warehouse_where, partial(open_engine, url, options))
 
 
 def mavera_client(

@@ -110,7 +110,7 @@ def read_shape(
 ) -> tuple[SourceShape, TallColumns | None]:
     """Returns how the rows of a table hold profiles. Raises Permanent `table_shape`."""
     names = [*found.columns]
-    columns = {} if given is None else _spelled(url, found, given.given)
+    columns = {} if given is None else spelled_columns(url, found, given.given)
     id_ = columns.get("id") or find_column(ID_COLUMNS, names)
     merged = columns.get("merged_to") or find_column([MERGED_COLUMN], names)
     traits = columns.get("traits") or find_column([TRAITS_COLUMN], names)
@@ -169,7 +169,7 @@ def compile_for(
     )
 
 
-def _spelled(url: WarehouseUrl, found: FoundTable, given: Mapping[str, str]) -> dict[str, str]:
+def spelled_columns(url: WarehouseUrl, found: FoundTable, given: Mapping[str, str]) -> dict[str, str]:
     """The columns that a request names, as the table spells them."""
     columns: dict[str, str] = {}
     for role, name in given.items():
