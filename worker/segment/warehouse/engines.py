@@ -30,6 +30,8 @@ class Driver:
 
 DRIVERS = {
     "duckdb": Driver("duckdb_file", "DuckDbFile"),
+    "postgresql": Driver("postgres", "Postgres", "psycopg", "postgres"),
+    "redshift": Driver("redshift", "Redshift", "psycopg", "postgres"),
     "snowflake": Driver("snowflake", "Snowflake", "snowflake.connector", "snowflake"),
     "bigquery": Driver("bigquery", "BigQuery", "google.cloud.bigquery", "bigquery"),
     "databricks": Driver("databricks", "Databricks", "databricks.sdk", "databricks"),
