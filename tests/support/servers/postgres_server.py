@@ -48,6 +48,19 @@ class PostgresServer:
         """Returns a connection of the superuser that commits each statement."""
         return psycopg.connect(self.url(database=database), autocommit=True)
 
+    def require_password(self, user: str) -> None:
+        """Demands the password of a user, and returns when the server does."""
+        rules = self.folder / "pg_hba.conf"
+        rules.write_text(f"host all {user} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        with self.connect() as connection:
+            connection.execute("SELECT pg_reload_conf()")
+        while True:
+            try:
+                psycopg.connect(self.url(user, "not-the-password")).close()
+            except psycopg.OperationalError:
+                return
+            time.sleep(0.02)
+
     def start(self) -> None:
         """Starts the server and returns when it accepts connections."""
         options = {
