@@ -49,12 +49,14 @@ class KeyColumns:
         value: The usable value: a double, or a word; NULL without one.
         state: `USABLE`, `MISSING`, `WRONG` or `ODD`.
         raw: The value as JSON text.
+        may_be_odd: Whether a value can be `ODD`.
     """
 
     parsed: exp.Expr | None
     value: exp.Expr
     state: exp.Expr
     raw: exp.Expr
+    may_be_odd: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class KeyReader:
                 key=key,
             ),
             raw,
+            may_be_odd=False,
         )
 
     def _number(self, key: exp.Expr, is_json: bool, parsed: exp.Expr, value: exp.Expr, raw: exp.Expr) -> KeyColumns:

@@ -9,7 +9,7 @@ Encoding = Literal["json", "text", "number", "boolean", "moment", "other"]
 """How a column holds a value: as JSON text, as plain text, as a number, a boolean or a date of the engine, or in a type
 whose JSON form is read instead."""
 
-_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _FLOATS = ("UHUGEINT", "FLOAT", "DOUBLE", "REAL", "NUMERIC", "DECIMAL")
 _NOT_SNAKE = re.compile(r"[^a-z0-9]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -68,10 +68,15 @@ def encoding_of(sql_type: str) -> Encoding:
         return "json"
     if name in ("VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR"):
         return "text"
-    if name in _NUMBERS or name in _FLOATS:
+    if name in _INTEGERS or name in _FLOATS:
         return "number" if "[" not in sql_type else "other"
     if name in ("BOOLEAN", "BOOL"):
         return "boolean"
     if name in ("DATE", "TIMESTAMP", "DATETIME", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ", "TIMESTAMP_NS"):
         return "moment"
     return "other"
+
+
+def is_integer(sql_type: str) -> bool:
+    """Return whether a column of a type holds integers only."""
+    return sql_type.upper() in _INTEGERS

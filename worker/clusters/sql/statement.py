@@ -20,7 +20,7 @@ from worker.clusters.sql.counts import count_profiles
 from worker.clusters.sql.key_columns import KeyReader, is_clean_word, json_text
 from worker.clusters.sql.result_columns import NOT_AN_ENTRY, SEVERAL_KEYS, WRONG_TRAITS, States
 from worker.clusters.sql.row_selection import is_merged, is_outside_sample
-from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of
+from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of, is_integer
 from worker.clusters.sql.templates import case, column, integer, sql, text
 
 
@@ -42,6 +42,7 @@ class StatementBuilder:
         self._keys = {key: f"k{i}" for i, key in enumerate(rules.keys)}
         self.encodings: dict[str, Encoding] = {}
         self._states: dict[tuple[int, int], exp.Expr] = {}
+        self._odd: set[tuple[int, int]] = set()
         self.states = States(len(rules.clusters))
 
     def build(self, relation: exp.Expr) -> exp.Query:
@@ -60,7 +61,9 @@ class StatementBuilder:
             for i, trait in present
             if trait.type == "category" and trait.values is None
         }
-        values, query = count_profiles(present, self.states, clean)
+        whole = {i for i, trait in present if self._are_integers(trait)}
+        has_odd = self._shape.kind == "object" or bool(self._odd)
+        values, query = count_profiles(present, self.states, clean, whole, has_odd=has_odd)
         for name, table in {**tables, **values}.items():
             query = query.with_(name, as_=table, materialized=name in ("profiles", *values) or None, copy=False)
         return query
@@ -131,6 +134,8 @@ class StatementBuilder:
                     levels[1].append(_named(made.parsed, f"p{i}_{j}"))
                 levels[2].append(_named(made.value, f"v{i}_{j}"))
                 self._states[i, j] = made.state
+                if made.may_be_odd:
+                    self._odd.add((i, j))
         return levels
 
     def _needs_values(self, trait: Trait) -> bool:
@@ -141,6 +146,16 @@ class StatementBuilder:
     def _present(self, trait: Trait) -> list[str]:
         """Return the keys of a trait that the source has."""
         return [key for key in trait.keys if key in self.encodings]
+
+    def _are_integers(self, trait: Trait) -> bool:
+        """Return whether all values of a trait are integers, by the types of its columns."""
+        shape = self._shape
+        types = [shape.columns[name] for key in trait.keys if (name := shape.match(key))]
+        return trait.type == "number" and shape.kind == "wide" and all(map(is_integer, types))
+
+    def _may_be_odd(self, i: int) -> bool:
+        """Return whether a value of the trait with this index can be odd."""
+        return any((i, j) in self._odd for j in range(len(self._rules.traits[i].keys)))
 
     def _traits(self) -> list[exp.Expr]:
         """Return for each trait its value, and whether any key before it holds what is not usable or not clear."""
@@ -173,12 +188,13 @@ class StatementBuilder:
                 for j, key in enumerate(present):
                     before = _none_of([column(f"v{i}_{k}") for k in range(j)])
                     state = self._states[i, j]
-                    unclear.append(sql(":before AND :state = 3", before=before, state=state))
+                    if (i, j) in self._odd:
+                        unclear.append(sql(":before AND :state = 3", before=before, state=state))
                     wrong.append((sql(":before AND :state = 2", before=before, state=state), self._shape_text(key)))
                 unread = column(f"u{i}")
-                columns.append(
-                    _named(sql("CASE WHEN :unread THEN :odd ELSE FALSE END", unread=unread, odd=_any(unclear)), f"o{i}")
-                )
+                if unclear:
+                    odd = sql("CASE WHEN :unread THEN :odd ELSE FALSE END", unread=unread, odd=_any(unclear))
+                    columns.append(_named(odd, f"o{i}"))
                 if trait.type not in ("category", "list"):
                     columns.append(
                         _named(sql("CASE WHEN :unread THEN :text END", unread=unread, text=case(wrong)), f"w{i}")
@@ -195,6 +211,8 @@ class StatementBuilder:
         So that they are counted together. A backslash may begin a sign that is written with letters.
         """
         raw = self._raw(key)
+        if self.encodings[key] in ("number", "boolean"):
+            return raw
         return sql(
             "CASE WHEN :raw LIKE '\"%' AND NOT CONTAINS(:raw, :backslash) "
             "THEN TRANSLATE(:raw, :signs, :shapes) ELSE :raw END",
@@ -231,11 +249,7 @@ class StatementBuilder:
         values = {trait.name: (trait, column(f"v{i}")) for i, trait in enumerate(rules.traits)}
         branches: list[tuple[exp.Expr, exp.Expr]] = []
         odd: list[tuple[exp.Expr, exp.Expr]] = []
-        unclear = [
-            column(f"o{i}")
-            for i, trait in enumerate(rules.traits)
-            if self._needs_values(trait) and self._present(trait)
-        ]
+        unclear = [column(f"o{i}") for i in range(len(rules.traits)) if self._may_be_odd(i)]
         if shape.kind == "object" and shape.is_entry:
             is_other = sql("COALESCE(JSON_TYPE(:document), '') <> 'OBJECT'", document=column("document"))
             odd.append((self._if_empty(is_other), text(NOT_AN_ENTRY)))

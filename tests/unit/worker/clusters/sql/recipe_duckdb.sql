@@ -67,52 +67,18 @@ WITH source AS (
     *,
     CASE
       WHEN "u0"
-      THEN (
-        TRUE
-        AND CASE WHEN NOT "v0_0" IS NULL THEN 0 WHEN "k0" IS NULL THEN 1 ELSE 2 END = 3
-      )
-      ELSE FALSE
-    END AS "o0",
-    CASE
-      WHEN "u0"
       THEN CASE
         WHEN TRUE
         AND CASE WHEN NOT "v0_0" IS NULL THEN 0 WHEN "k0" IS NULL THEN 1 ELSE 2 END = 2
-        THEN CASE
-          WHEN CASE WHEN NOT "k0" IS NULL THEN CAST(TO_JSON("k0") AS TEXT) END LIKE '"%'
-          AND NOT CONTAINS(CASE WHEN NOT "k0" IS NULL THEN CAST(TO_JSON("k0") AS TEXT) END, '\')
-          THEN TRANSLATE(
-            CASE WHEN NOT "k0" IS NULL THEN CAST(TO_JSON("k0") AS TEXT) END,
-            'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789',
-            'aaaaaaaaaaaaaaaaaaaaaaaaaaAAAAAAAAAAAAAAAAAAAAAAAAAA9999999999'
-          )
-          ELSE CASE WHEN NOT "k0" IS NULL THEN CAST(TO_JSON("k0") AS TEXT) END
-        END
+        THEN CASE WHEN NOT "k0" IS NULL THEN CAST(TO_JSON("k0") AS TEXT) END
       END
     END AS "w0",
-    CASE
-      WHEN "u1"
-      THEN (
-        TRUE
-        AND CASE WHEN NOT "v1_0" IS NULL THEN 0 WHEN "k2" IS NULL THEN 1 ELSE 2 END = 3
-      )
-      ELSE FALSE
-    END AS "o1",
     CASE
       WHEN "u1"
       THEN CASE
         WHEN TRUE
         AND CASE WHEN NOT "v1_0" IS NULL THEN 0 WHEN "k2" IS NULL THEN 1 ELSE 2 END = 2
-        THEN CASE
-          WHEN CASE WHEN NOT "k2" IS NULL THEN CAST(TO_JSON("k2") AS TEXT) END LIKE '"%'
-          AND NOT CONTAINS(CASE WHEN NOT "k2" IS NULL THEN CAST(TO_JSON("k2") AS TEXT) END, '\')
-          THEN TRANSLATE(
-            CASE WHEN NOT "k2" IS NULL THEN CAST(TO_JSON("k2") AS TEXT) END,
-            'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789',
-            'aaaaaaaaaaaaaaaaaaaaaaaaaaAAAAAAAAAAAAAAAAAAAAAAAAAA9999999999'
-          )
-          ELSE CASE WHEN NOT "k2" IS NULL THEN CAST(TO_JSON("k2") AS TEXT) END
-        END
+        THEN CASE WHEN NOT "k2" IS NULL THEN CAST(TO_JSON("k2") AS TEXT) END
       END
     END AS "w1",
     CASE
@@ -176,7 +142,7 @@ WITH source AS (
     *,
     CAST(CASE
       WHEN (
-        "o0" OR "o1" OR "o2"
+        "o2"
       )
       THEN 8
       WHEN "v0" IS NULL AND "v1" IS NULL AND "v2" IS NULL
@@ -205,7 +171,7 @@ WITH source AS (
     END AS INT) AS "state",
     CASE
       WHEN (
-        "o0" OR "o1" OR "o2"
+        "o2"
       )
       THEN '[' || COALESCE(CASE WHEN NOT "k0" IS NULL THEN CAST(TO_JSON("k0") AS TEXT) END, 'null') || ',' || COALESCE(NULL, 'null') || ',' || COALESCE(CASE WHEN NOT "k2" IS NULL THEN CAST(TO_JSON("k2") AS TEXT) END, 'null') || ',' || COALESCE(NULL, 'null') || ',' || COALESCE(CASE WHEN NOT "k4" IS NULL THEN CAST(TO_JSON("k4") AS TEXT) END, 'null') || ',' || COALESCE(NULL, 'null') || ',' || COALESCE(NULL, 'null') || ',' || COALESCE(CASE WHEN NOT "k7" IS NULL THEN CAST(TO_JSON("k7") AS TEXT) END, 'null') || ']'
     END AS "entry",
@@ -246,16 +212,8 @@ WITH source AS (
     "b1" AS bucket,
     COUNT(*) AS n,
     SUM(CAST("v1" * 1024.0e0 AS BIGINT)) AS whole,
-    SUM(
-      CAST((
-        "v1" - CAST("v1" * 1024.0e0 AS BIGINT) / 1024.0e0
-      ) * 4.611686018427388e+18 AS BIGINT)
-    ) AS fine,
-    FSUM(
-      "v1" - CAST("v1" * 1024.0e0 AS BIGINT) / 1024.0e0 - CAST((
-        "v1" - CAST("v1" * 1024.0e0 AS BIGINT) / 1024.0e0
-      ) * 4.611686018427388e+18 AS BIGINT) / 4.611686018427388e+18
-    ) AS rest,
+    CAST(0 AS INT128) AS fine,
+    0e0 AS rest,
     VAR_POP("v1") AS variance
   FROM profiles
   GROUP BY
@@ -481,7 +439,7 @@ GROUP BY
 UNION ALL
 SELECT
   state,
-  4 AS trait,
+  trait,
   NULL AS bucket,
   CASE WHEN NOT clean OR place <= 512 THEN words END AS words,
   CAST(SUM(n) AS BIGINT) AS n,
@@ -492,7 +450,7 @@ SELECT
 FROM (
   SELECT
     *,
-    ROW_NUMBER() OVER (PARTITION BY state, clean ORDER BY n DESC, words) AS place
+    ROW_NUMBER() OVER (PARTITION BY state, trait, clean ORDER BY n DESC, words) AS place
   FROM (
     SELECT
       *,
@@ -550,6 +508,7 @@ FROM (
     FROM (
       SELECT
         state,
+        4 AS trait,
         "w4" AS words,
         COUNT(*) AS n
       FROM profiles
@@ -563,4 +522,5 @@ FROM (
 )
 GROUP BY
   1,
+  2,
   4
