@@ -165,6 +165,7 @@ class Settings(ClientConfig):
         pattern=r"^(s3|gs|az)://[^/]+",
         description="Beginning of the URLs in object storage that workers may read, as s3://exports/; if unset, none",
     )
+    files_timeout_s: Seconds = Field(14_400, description="Seconds that reading the files of one batch may take")
     warehouse_url: WarehouseSecret | None = Field(
         None, description="Warehouse that `sync --from-warehouse` reads, as postgresql://user:password@host/database"
     )

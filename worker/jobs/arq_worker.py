@@ -19,7 +19,6 @@ from arq.worker import Function, Worker, func
 
 from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.composition import batch, finalize, walk
-from worker.jobs.fetch.shard_batches import LONGEST_READ_S
 from worker.jobs.job_payloads import JOB_VERSION, sync_id_of
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.log_format import log_about
@@ -51,7 +50,7 @@ def job_functions(settings: Settings) -> list[Function]:
     timeout_s = job_timeout_s(settings)
     jobs = (
         ("walk", walk, timeout_s + settings.warehouse_timeout_s),
-        ("batch", batch, timeout_s + LONGEST_READ_S),
+        ("batch", batch, timeout_s + settings.files_timeout_s),
         ("finalize", finalize, timeout_s),
     )
     return [

@@ -170,7 +170,12 @@ def build_batch_job(services: WorkerServices, started: StartedBatch, lease: Leas
     if started.work.expected is None:
         reader = PageBatchReader(services.source(started.request), caller.call, metrics=services.metrics)
     else:
-        reader = ShardBatchReader(services.shard_engine, services.listings, metrics=services.metrics)
+        reader = ShardBatchReader(
+            services.shard_engine,
+            services.listings,
+            timeout_s=services.settings.files_timeout_s,
+            metrics=services.metrics,
+        )
     return BatchJob(started, lease, reader, caller, services.batches)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import os
@@ -13,6 +14,7 @@ import duckdb
 import pytest
 
 from producer.sandbox import SpaceSpec, profiles
+from tests.support.processes.workers import WorkerProcess
 from tests.support.scenarios.checks import assert_exact, same_statistics
 from tests.support.scenarios.expected_clusters import expected_clusters
 from tests.support.scenarios.scenario import Scenario, Start, start_scenario
@@ -103,3 +105,74 @@ async def test_shards_that_change_or_are_damaged_end_the_sync_clearly(scenario: 
     assert failed.error
     assert failed.error.code == "file_corrupt"
     assert failed.outcomes == ()
+
+
+ROWS = 1_500_000
+"""Rows of a file that one thread reads for a second."""
+
+
+def write_large(path: Path, ltv: int) -> None:
+    """Writes a file of so many rows, in one step."""
+    part = path.with_name("_part")
+    with duckdb.connect() as connection:
+        rows = f"SELECT 'u' || range AS id, {ltv} + range % 97 / 10 AS ltv, range % 89 / 89 AS churn_risk"
+        connection.sql(f"{rows} FROM range({ROWS})").write_parquet(str(part))
+    part.replace(path)
+
+
+async def pause_in_statement(worker: WorkerProcess, path: Path) -> None:
+    """Pauses a worker while its statement reads a file: it has had the file open for longer than any check of it."""
+
+    def is_open() -> bool:
+        folder = Path(f"/proc/{worker.process.pid}/fd")
+        with contextlib.suppress(FileNotFoundError):
+            return any(os.path.realpath(one) == str(path) for one in folder.iterdir())
+        return False
+
+    seen = 0
+    while seen < 6 or not is_open():
+        await asyncio.sleep(0.01)
+        if worker.process.poll() is not None:
+            raise RuntimeError(worker.text())
+        seen = seen + 1 if is_open() else 0
+        if seen == 6:
+            worker.pause()
+            worker.wait_frozen(30)
+            if not is_open():
+                worker.go_on()
+                seen = 0
+
+
+async def test_a_worker_that_ends_within_a_statement_costs_nothing_but_time(scenario: Scenario, tmp_path: Path) -> None:
+    path = tmp_path / "large.parquet"
+    write_large(path, 600)
+    impatient = scenario.worker(FILES_TIMEOUT_S="0.01")
+    sync = await scenario.enqueue(file="large.parquet")
+    failed = await scenario.ended(sync)
+    assert failed.error
+    assert (failed.error.code, failed.error.resumable) == ("read_timeout", True)
+    assert "large.parquet" in failed.error.message
+    impatient.terminate()
+
+    dying = scenario.worker()
+    await scenario.client.resume(sync.id)
+    await pause_in_statement(dying, path)
+    dying.kill()
+    assert (await scenario.client.get(sync.id)).profiles == 0
+    worker = scenario.worker()
+    done = await scenario.ended(sync)
+    assert (done.state, done.pages, done.profiles) == ("completed", 1, ROWS), done.error
+    alone = await scenario.sync(file="large.parquet")
+    assert same_statistics(alone.aggregate, done.aggregate)
+    assert len(scenario.sandbox.personas) == len(done.outcomes)
+
+    sync = await scenario.enqueue(file="large.parquet")
+    await pause_in_statement(worker, path)
+    write_large(path, 50)
+    worker.go_on()
+    failed = await scenario.ended(sync)
+    assert failed.error
+    assert (failed.error.code, failed.error.resumable) == ("file_changed", False)
+    done = await scenario.ended(await scenario.client.resume(sync.id, restart=True))
+    assert (done.profiles, done.aggregate != alone.aggregate) == (ROWS, True)
+    await scenario.assert_clean()

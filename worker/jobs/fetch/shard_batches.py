@@ -13,12 +13,9 @@ from worker.metrics.worker_metrics import WorkerMetrics
 from worker.segment.file_shards import ListedShard, Reading, Shard, ShardEngine
 from worker.store import StartedBatch
 
-MAX_SHARDS_PER_BATCH = 8
+MAX_SHARDS_PER_BATCH = 16
 MAX_SHARD_BYTES_PER_BATCH = 64 << 20
 """A batch takes no further shard once its shards have so many bytes, so that a batch takes seconds."""
-
-LONGEST_READ_S = 4 * 3600.0
-"""Seconds that the shards of a batch may take. The heartbeats of the batch go on meanwhile."""
 
 MAX_TEXT_PER_BATCH = 16_384
 """Bytes of the text of a batch in Redis after which it takes no further shard."""
@@ -66,12 +63,16 @@ class ShardBatchReader:
     Args:
         engine: Reads the shards.
         listings: While a batch is read, this worker takes other jobs later, so that other workers take them.
+        timeout_s: Seconds that the shards of a batch may take. The heartbeats of the batch continue meanwhile.
         metrics: Counts shards.
     """
 
-    def __init__(self, engine: ShardEngine, listings: ActiveListings, *, metrics: WorkerMetrics) -> None:
+    def __init__(
+        self, engine: ShardEngine, listings: ActiveListings, *, timeout_s: float, metrics: WorkerMetrics
+    ) -> None:
         self._engine = engine
         self._listings = listings
+        self._timeout_s = timeout_s
         self._metrics = metrics
 
     async def read(self, started: StartedBatch) -> Aggregate:
@@ -81,14 +82,15 @@ class ShardBatchReader:
         reading = Reading(request.rules, started.started_at, request.sample, work.expected or ())
         try:
             with self._listings.listing():
-                async with asyncio.timeout(LONGEST_READ_S):
+                async with asyncio.timeout(self._timeout_s):
                     found = await self._engine.aggregate(shards, reading, work.take)
         except TimeoutError:
+            others = f" and the {len(shards) - 1} other files of its batch" if len(shards) > 1 else ""
             raise ResumableStop(
                 "read_timeout",
-                f"File {shards[0].name}: reading it and the {len(shards) - 1} files of its batch took longer than "
-                f"{LONGEST_READ_S / 3600:g} hours",
-                hint="Write smaller files, or give the workers more processors.",
+                f"File {shards[0].name}: reading it{others} took longer than FILES_TIMEOUT_S, "
+                f"{self._timeout_s:g} seconds",
+                hint="Write smaller files, give the workers more processors, or set a higher FILES_TIMEOUT_S.",
             ) from None
         for index in range(len(shards)):
             self._metrics.count_page(0 if index else found.entries)

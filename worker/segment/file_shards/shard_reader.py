@@ -106,7 +106,7 @@ class ShardReader:
     def aggregate_together(
         self, shards: Sequence[Shard], reading: Reading, connection: duckdb.DuckDBPyConnection, stop: Interruptor
     ) -> Aggregate | None:
-        """Aggregates several shards by one query, which is faster than one for each.
+        """Aggregates several shards: those that are alike by one query, which is faster than one for each.
 
         Args:
             shards: What to read; all rows of them.
@@ -115,7 +115,7 @@ class ShardReader:
             stop: Interrupts it.
 
         Returns:
-            The statistics. None if the shards must be read one by one: if they are not alike, or if one of them has
+            The statistics. None if the shards must be read one by one: if no two are alike, or if one of them has
             changed or cannot be read, because the error must name it.
 
         Raises:
@@ -123,41 +123,42 @@ class ShardReader:
         """
         try:
             with stop.watching(connection):
-                for shard in shards:
-                    self._check_unchanged(shard)
-                rows = self._common_rows(shards, reading, connection, stop)
-                if rows is None:
+                groups = self._alike(shards, reading, connection, stop)
+                if len(groups) == len(shards):
                     return None
-                stop.check()
-                read = _aggregate_fields if rows.are_entries else _aggregate_view
-                found = read(connection, rows, reading)
+                total = Aggregate()
+                for (head, shape), group in groups.items():
+                    paths = [self._access.path(shard.name) for shard in group]
+                    rows = describe_rows(connection, group[0].name, paths, head, reading.rules.keys)
+                    if rows.shape != shape:
+                        return None
+                    stop.check()
+                    read = _aggregate_fields if rows.are_entries else _aggregate_view
+                    if (found := read(connection, rows, reading)) is None:
+                        return None
+                    for shard in group:
+                        self._check_end(shard, head, found)
+                    total.merge(found)
                 for shard in shards:
                     self._check_unchanged(shard)
-                    if found is not None:
-                        self._check_end(shard, rows.head, found)
-                return found
+                return total
         except duckdb.InterruptException:
             raise Interrupted from None
         except (ApiError, duckdb.Error, RuntimeError):  # RuntimeError: a file system of Python has failed
             self._access.take_failure()
             return None
 
-    def _common_rows(
+    def _alike(
         self, shards: Sequence[Shard], reading: Reading, connection: duckdb.DuckDBPyConnection, stop: Interruptor
-    ) -> FileRows | None:
-        """The rows of all shards; None if the shards are not alike."""
-        alike: FileRows | None = None
+    ) -> dict[tuple[FileHead, ShardShape], list[Shard]]:
+        """Groups shards by their format and their columns."""
+        groups: dict[tuple[FileHead, ShardShape], list[Shard]] = {}
         for shard in shards:
             stop.check()
+            self._check_unchanged(shard)
             rows = self._checked_rows(shard, reading, connection)
-            alike = alike or rows
-            if (rows.head, rows.shape) != (alike.head, alike.shape):
-                return None
-        if alike is None:
-            return None
-        paths = [self._access.path(shard.name) for shard in shards]
-        rows = describe_rows(connection, shards[0].name, paths, alike.head, tuple(reading.rules.keys))
-        return rows if rows.shape == alike.shape else None
+            groups.setdefault((rows.head, rows.shape), []).append(shard)
+        return groups
 
     def _rows(self, shard: Shard, keys: tuple[str, ...], connection: duckdb.DuckDBPyConnection) -> FileRows:
         path = self._access.path(shard.name)
@@ -166,7 +167,7 @@ class ShardReader:
 
     def _checked_rows(self, shard: Shard, reading: Reading, connection: duckdb.DuckDBPyConnection) -> FileRows:
         """The rows of a shard. Raises Permanent if they do not have what is read of them."""
-        keys = tuple(reading.rules.keys)
+        keys = reading.rules.keys
         rows = self._rows(shard, keys, connection)
         self._check_expected(shard, rows.shape, reading.expected, keys)
         if reading.sample is not None and not has_identifiers(connection, make_view(connection, rows)):
@@ -221,7 +222,7 @@ class ShardReader:
 
 def _aggregate_fields(connection: duckdb.DuckDBPyConnection, rows: FileRows, reading: Reading) -> Aggregate | None:
     """Aggregates whole files by the fields of their lines; None if a line does not fit."""
-    if not make_fields_view(connection, rows, tuple(reading.rules.keys)):
+    if not make_fields_view(connection, rows, reading.rules.keys):
         return None
     return aggregate_fields(connection, reading.rules, reading.as_of, reading.sample)
 

@@ -134,10 +134,11 @@ async def test_what_is_wrong_is_named_without_a_value(engine: ShardEngine, tmp_p
         assert "secret" not in str(raised.value)
 
 
-#: Selects for the shards of a batch, whether one query reads them all, and the code and the shard of its error.
+#: Selects for the shards of a batch, whether one query reads those that are alike, and the code and shard of its error.
 BATCHES: list[tuple[list[str], bool, str]] = [
     (["900 AS ltv", "90 AS ltv", "NULL::INT AS ltv"], True, ""),
     (["900 AS ltv", "'90' AS ltv", "NULL AS ltv"], False, ""),
+    (["900 AS ltv", "'90' AS ltv", "90 AS ltv"], True, ""),
     (["900 AS ltv, 'x' AS nps", "90 AS LTV"], False, ""),
     (["900 AS ltv", "5 AS nps"], False, "file_format shard?1.parquet"),
     (["900 AS ltv", ""], False, "file_corrupt shard?1.parquet"),
