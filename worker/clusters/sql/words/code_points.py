@@ -7,7 +7,7 @@ there. A class lists ranges of code points; those about which the class need not
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from worker.clusters.parsing.words import is_invisible
@@ -15,6 +15,12 @@ from worker.clusters.parsing.words import is_invisible
 _KEPT_KINDS = frozenset({"Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sc", "Sm", "Sk"})
 # Without surrogates, and planes without any assigned character, which are like the code point before them.
 _SCANNED = (*range(1, 0xD800), *range(0xE000, 0x40000), *range(0xE0000, 0xE2000), 0xFFFFF, 0x10FFFF)
+# Latin; Greek, Cyrillic; Hebrew; Arabic; Latin and Greek with accents; kana; Chinese; Korean. The space ends a range.
+_BLOCKS = (
+    *((0xC0, 0x2AF), (0x370, 0x52F), (0x5D0, 0x5EA), (0x620, 0x6DF)),
+    *((0x1E00, 0x1FFF), (0x3041, 0x30FF), (0x4E00, 0x9FFF), (0xAC00, 0xD7A3)),
+)
+_SCRIPTS = [code for low, high in _BLOCKS for code in (*range(low, high + 1), ord(" "))]
 
 
 @cache
@@ -71,27 +77,50 @@ def kept_in_shapes() -> str:
     )
 
 
+@cache
+def plain_letters() -> str:
+    """Return the inside of a class, without escapes, of letters of common scripts outside ASCII.
+
+    Words of these letters and ASCII are in NFC and NFKC, and none of them is equal to an ASCII letter in another case.
+    """
+    return "".join(
+        f"{chr(low)}-{chr(high)}" if high > low else chr(low) for low, high in _ranges(_is_plain_letter, codes=_SCRIPTS)
+    )
+
+
+def _is_plain_letter(char: str) -> bool:
+    return (
+        char.isalpha() and not is_invisible(char) and unicodedata.normalize("NFKC", char) == char and char not in "ıİſ"
+    )
+
+
 def _is_capital(char: str) -> bool:
     return char.isalpha() and (char.isupper() or char.istitle())
 
 
 def _class(wanted: Callable[[str], bool], undecided: Callable[[str], bool] = lambda _: False) -> str:
     """Return ranges of `wanted` characters as escapes; ranges continue over `undecided` ones."""
+    found = _ranges(wanted, undecided)
+    return "".join(_escape(low) + (f"-{_escape(high)}" if high > low else "") for low, high in found)
+
+
+def _ranges(
+    wanted: Callable[[str], bool], undecided: Callable[[str], bool] = lambda _: False, codes: Iterable[int] = _SCANNED
+) -> list[tuple[int, int]]:
     ranges: list[tuple[int, int]] = []
     open_range = False
-    for code in _SCANNED:
+    for code in codes:
         char = chr(code)
         if undecided(char):
             continue
-        if wanted(char):
-            if open_range:
-                ranges[-1] = ranges[-1][0], code
-            else:
-                ranges.append((code, code))
-            open_range = True
-        else:
+        if not wanted(char):
             open_range = False
-    return "".join(_escape(low) + (f"-{_escape(high)}" if high > low else "") for low, high in ranges)
+        elif open_range:
+            ranges[-1] = ranges[-1][0], code
+        else:
+            ranges.append((code, code))
+            open_range = True
+    return ranges
 
 
 def _escape(code: int) -> str:

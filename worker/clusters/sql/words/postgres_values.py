@@ -12,14 +12,15 @@ from worker.clusters.sql.words.postgres import found_word, plain_text, sql
 
 DEPTH = 3
 """Levels of lists and objects that a list may have, with itself. Text with more levels, with 200 digits in a row or
-with an exponent of three digits is not a list here."""
+with an exponent from 300 (from 100 if more than eight digits are before it) is not a list here."""
 
-# A string, number or constant, but no exponent of three digits: the number may be too large for a double. Two values
-# side by side are not JSON, so it does not matter where such a number ends.
+# A string, number or constant, but no number that is too large for a double. Two values side by side are not JSON, so
+# it does not matter where such a number ends.
 _VALUE = (
     r'"(?:[^"\\\u0001-\u001f]|\\["\\/bfnrt]|\\u(?:[0-9a-cA-CefEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}'
     r'|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))*"'
     r"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE](?:-[0-9]+|[+]?0*[0-9]{1,2}))?|true|false|null"
+    r"|-?(?:0|[1-9][0-9]{0,7})(?:\.[0-9]+)?[eE][+]?0*[12][0-9]{2}"
 )
 _GAP = r"[ \t\n\r]*"
 # Lists and objects of values that were replaced by \x01, which JSON has nowhere.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from worker.clusters.parsing.words import Vocabulary
-from worker.clusters.sql.words import postgres, postgres_values
+from worker.clusters.sql.words import conservative, conservative_lists, postgres, postgres_values
 
 _WORDS_OF_LIST = """
 (
@@ -36,8 +36,9 @@ class WordColumns:
 
     Attributes:
         found: Of a category: the usable word in its normal form, `''` if the text is wrong, NULL if it is missing. Of a
-            list: an array of those of its members, without NULL; `{NULL}` if the text is wrong, NULL if it is missing.
-        word: The usable word, or the array of the usable words of a list, which may be empty; NULL without one.
+            list: what `found_list` of the engine returns.
+        word: The usable word, or an array of the distinct usable words of a list, which may be empty; NULL without one.
+            Of Redshift a SUPER, in which a word may be repeated.
         state: 0 usable, 1 missing, 2 wrong. A list with a wrong member is wrong, though it has words.
     """
 
@@ -48,25 +49,38 @@ class WordColumns:
 
 def category_columns(value: exp.Expr, vocabulary: Vocabulary, dialect: str) -> WordColumns:
     """Return the columns of a category in a text, which may be NULL."""
-    return category_of(postgres.found_word(value, vocabulary), dialect)
+    if dialect == "postgres":
+        return category_of(postgres.found_word(value, vocabulary), dialect)
+    return category_of(conservative.found_word(value, vocabulary, conservative.ENGINES[dialect]), dialect)
 
 
 def list_columns(value: exp.Expr, vocabulary: Vocabulary, dialect: str) -> WordColumns:
     """Return the columns of a list in JSON text, which may be NULL."""
-    return list_of(postgres_values.found_list(value, vocabulary), dialect)
+    if dialect == "postgres":
+        return list_of(postgres_values.found_list(value, vocabulary), dialect)
+    return list_of(conservative_lists.found_list(value, vocabulary, conservative.ENGINES[dialect]), dialect)
 
 
 def category_of(found: exp.Expr, dialect: str) -> WordColumns:
     """Return the columns of what was found in the text of a category."""
-    state = "CASE LEAST(COALESCE(LENGTH(:found), -1), 1) WHEN -1 THEN 1 WHEN 0 THEN 2 ELSE 0 END"
+    state = "CASE COALESCE(LENGTH(:found), -1) WHEN -1 THEN 1 WHEN 0 THEN 2 ELSE 0 END"
     return WordColumns(found, postgres.sql("NULLIF(:found, '')", found=found), postgres.sql(state, found=found))
 
 
 def list_of(found: exp.Expr, dialect: str) -> WordColumns:
     """Return the columns of what was found in the text of a list."""
-    return WordColumns(found, postgres.sql(_WORDS_OF_LIST, found=found), postgres.sql(_STATE_OF_LIST, found=found))
+    if dialect == "postgres":
+        return WordColumns(found, postgres.sql(_WORDS_OF_LIST, found=found), postgres.sql(_STATE_OF_LIST, found=found))
+    engine = conservative.ENGINES[dialect]
+    return WordColumns(
+        found, conservative_lists.words_of_list(found, engine), conservative_lists.state_of_list(found, engine)
+    )
 
 
 def shape_of(value: exp.Expr, dialect: str) -> exp.Expr:
     """Return the shape of a wrong text as text, see `value_shape`."""
-    return postgres_values.shape(value)
+    return (
+        postgres_values.shape(value)
+        if dialect == "postgres"
+        else conservative.shape(value, conservative.ENGINES[dialect])
+    )
