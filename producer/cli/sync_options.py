@@ -147,7 +147,7 @@ def build_requests(settings: Settings, options: SyncOptions, *, plan_only: bool 
         _check_options_for_other_source(space_ids, options)
     if file is not None and options.runs_in_process(settings):
         file = _check_local_file(file)
-    columns = _read_columns(options)
+    columns = read_columns(options.from_warehouse, options.columns)
     return [_request(settings, space_id, options, rules, file, columns, plan_only) for space_id in space_ids]
 
 
@@ -171,9 +171,13 @@ def _check_options_for_other_source(space_ids: Sequence[str], options: SyncOptio
             )
 
 
-def _read_columns(options: SyncOptions) -> WarehouseColumns | None:
-    """The columns that `--columns` names, after a check of the table. Raises ConfigurationError."""
-    table, text = options.from_warehouse, options.columns
+def read_columns(table: str | None, text: str | None) -> WarehouseColumns | None:
+    """The columns that `--columns` names, after a check of the table. Raises ConfigurationError.
+
+    Args:
+        table: The value of `--from-warehouse`.
+        text: The value of `--columns`.
+    """
     if table is not None and not re.fullmatch(TABLE_PATTERN, table):
         raise ConfigurationError("--from-warehouse: must be a table, schema.table or database.schema.table.")
     if text is None:

@@ -30,10 +30,12 @@ from producer.cli.commands.doctor_findings import (
     measure_coverage,
 )
 from producer.cli.commands.doctor_spaces import check_accounts, check_spaces_file
+from producer.cli.commands.doctor_warehouse import NO_TABLE, TableChoice, check_warehouse
 from producer.cli.commands.segment_pacing import RequestPacer, open_request_pacer
 from producer.cli.connect import open_pool
 from producer.cli.environment.command_settings import FoundSettings, found_settings, misspelt_settings
 from producer.cli.run_command import run_command
+from producer.cli.sync_options import read_columns
 from producer.cli.terminal import stdout
 from producer.rules_file import load_chosen_rules
 from producer.state.pool import directory_of
@@ -59,11 +61,31 @@ MEASURED_PAGES = 3
 """Pages of either kind whose time is taken; their median counts."""
 
 
-def run_doctor(space_id: str | None, *, json: bool, clusters: str | None = None) -> int:
-    """Runs the doctor with the settings of this process; a malformed one is a finding and stops no other check."""
+def run_doctor(
+    space_id: str | None,
+    *,
+    json: bool,
+    clusters: str | None = None,
+    table: str | None = None,
+    columns: str | None = None,
+) -> int:
+    """Runs the doctor with the settings of this process; a malformed one is a finding and stops no other check.
+
+    Args:
+        space_id: The space to look into.
+        json: Whether to print one JSON document.
+        clusters: The clusters file.
+        table: The table of the warehouse to look into instead of Segment.
+        columns: Its columns, as `--columns` has them.
+    """
     found = found_settings()
     settings = found.settings
-    return run_command(lambda *_: doctor(settings, space_id, json=json, clusters=clusters, found=found), settings)
+
+    async def run(*_: object) -> int:
+        source = TableChoice(table, read_columns(table, columns))
+        return await doctor(settings, space_id, json=json, clusters=clusters, found=found, source=source)
+
+    return run_command(run, settings)
 
 
 async def doctor(
@@ -73,6 +95,7 @@ async def doctor(
     json: bool,
     clusters: str | None = None,
     found: FoundSettings | None = None,
+    source: TableChoice = NO_TABLE,
 ) -> int:
     """Prints each finding as it comes; returns 0, or 1 if one of them is a failure.
 
@@ -82,6 +105,7 @@ async def doctor(
         json: Whether to print one JSON document.
         clusters: The clusters file.
         found: Where the settings came from, and what is malformed; None: nothing is known of that.
+        source: The table to look into instead of Segment.
     """
     out, findings = stdout(), []
     found = found or FoundSettings(settings)
@@ -91,7 +115,9 @@ async def doctor(
     except ConfigurationError as error:
         advice = "Correct the file or its name; until then, the default clusters are checked."
         before.append(Finding("fail", "Clusters", str(error), advice, id="clusters.file"))
-    async for finding in _chain_findings(before, run_checks(settings, space_id, rules, well_formed=not found.problems)):
+    async for finding in _chain_findings(
+        before, run_checks(settings, space_id, rules, well_formed=not found.problems, source=source)
+    ):
         findings.append(finding)
         if not json:
             out.print_views(finding_line(finding))
@@ -127,7 +153,12 @@ def _judge_environment(found: FoundSettings) -> list[Finding]:
 
 
 async def run_checks(
-    settings: Settings, space_id: str | None, rules: Rules = RECIPE, *, well_formed: bool = True
+    settings: Settings,
+    space_id: str | None,
+    rules: Rules = RECIPE,
+    *,
+    well_formed: bool = True,
+    source: TableChoice = NO_TABLE,
 ) -> AsyncIterator[Finding]:
     """Yields the finding of each check.
 
@@ -136,20 +167,28 @@ async def run_checks(
         space_id: The space to look into; None: that of the settings.
         rules: The clusters to check the space against.
         well_formed: Whether all settings are well-formed.
+        source: The table to look into instead of Segment.
     """
     space_id = space_id or settings.segment_space_id
     spaces = check_spaces_file(settings, space_id)
     settings = spaces.settings
     for finding in spaces.findings:
         yield finding
-    yield _check_settings(settings, well_formed=well_formed, has_accounts=bool(spaces.accounts))
+    needed = (
+        () if spaces.accounts else ("segment_token", "mavera_api_key") if source.table is None else ("mavera_api_key",)
+    )
+    yield _check_settings(settings, needed, well_formed=well_formed)
     if settings.unprotected_warning:
         yield Finding("warn", "Settings", settings.unprotected_warning, id="settings.tls")
     async for finding in _check_redis(settings):
         yield finding
     async with new_session() as session:
-        async for finding in _check_segment(settings, session, space_id, rules):
-            yield finding
+        if source.table is None:
+            async for finding in _check_segment(settings, session, space_id, rules):
+                yield finding
+        if source.table is not None or settings.warehouse_url is not None:
+            async for finding in check_warehouse(settings, space_id, rules, source):
+                yield finding
         if spaces.accounts:
             async for finding in check_accounts(spaces.accounts, session):
                 yield finding
@@ -158,8 +197,7 @@ async def run_checks(
             yield finding
 
 
-def _check_settings(settings: Settings, *, well_formed: bool, has_accounts: bool) -> Finding:
-    needed = () if has_accounts else ("segment_token", "mavera_api_key")
+def _check_settings(settings: Settings, needed: Sequence[str], *, well_formed: bool) -> Finding:
     missing = [name.upper() for name in needed if getattr(settings, name) is None]
     if missing:
         return Finding(

@@ -76,7 +76,7 @@ def finding_line(finding: Finding) -> Table:
     """Returns a finding as a line to print."""
     style = STYLES[finding.verdict]
     line = Table.grid(padding=(0, 2))
-    for width in (4, 8):
+    for width in (4, 9):
         line.add_column(width=width)
     text = Text(printable(finding.found))
     if finding.advice:

@@ -21,19 +21,23 @@ from producer.cli.commands.segment_pacing import RequestPacer, open_request_pace
 from producer.cli.identifiers import check_space_id, no_space_given
 from producer.cli.input_files import check_file_names
 from producer.cli.space_settings import settings_of_space
+from producer.cli.sync_options import read_columns
 from producer.cli.terminal import Screen, stdout
 from producer.embedded import DEMO_SPACE_ID, sandbox_settings
 from worker.clusters.suggest.profiling import TraitCandidate
 from worker.clusters.suggest.proposal import Suggestion, suggest
 from worker.errors import ApiError, ConfigurationError, ResumableStop
 from worker.http.client import new_session
-from worker.jobs.services import segment_source
+from worker.jobs.services import segment_source, warehouse_access
 from worker.models.request import SyncRequest
+from worker.models.warehouse import WarehouseColumns
 from worker.printable import printable
 from worker.segment import AutoSource, ProfileApi, Source
 from worker.segment.export_file import FileSource, OpenFiles, is_of_one_process, open_any_file
 from worker.segment.file_shards import EngineLimits, FileAccess, ShardEngine
 from worker.segment.source import ATTEMPTS
+from worker.segment.warehouse.profile_sample import read_profiles
+from worker.segment.warehouse.table import find_named_table
 from worker.settings import Dialect, Settings
 
 T = TypeVar("T")
@@ -51,11 +55,15 @@ class Sample:
 
     Attributes:
         files: The file to read instead of a space; at most one.
+        table: The table of the warehouse to read instead; `auto`: one of the usual names.
+        columns: Its columns, as `--columns` has them.
         profiles: How many profiles to read; None: 2,000, or 200 with profile-api.
     """
 
     space_id: str | None = None
     files: tuple[str, ...] = ()
+    table: str | None = None
+    columns: str | None = None
     profiles: int | None = None
     dialect: Dialect | None = None
     collection: Literal["users", "accounts"] = "users"
@@ -80,6 +88,11 @@ async def suggestion(settings: Settings, err: Screen, sample: Sample, *, json: b
 async def read_sample(settings: Settings, sample: Sample) -> Sequence[object]:
     """The profiles of a sample, with all their traits. Raises ApiError and ConfigurationError."""
     check_file_names([] if sample.space_id is None else [sample.space_id], sample.files)
+    columns = read_columns(sample.table, sample.columns)
+    if sample.table is not None:
+        check_sources(sample)
+        settings = settings_of_space(settings, sample.space_id or settings.segment_space_id)
+        return await _read_table(settings, sample, sample.table, columns)
     if sample.files:
         file, access = sample.files[0], FileAccess(None, anywhere=True)
         if not (is_of_one_process(file) or access.is_pipe(file)):
@@ -110,6 +123,34 @@ async def _first_entries(engine: ShardEngine, file: str, most: int) -> Sequence[
         if len(entries) >= most:
             break
     return entries
+
+
+def check_sources(sample: Sample) -> None:
+    """Raises ConfigurationError if another source is named beside the warehouse, or an option that it does not have."""
+    for given, name in ((sample.files, "--from-file"), (sample.sandbox, "--sandbox"), (sample.dialect, "--dialect")):
+        if given:
+            raise ConfigurationError(f"{name} cannot be used with --from-warehouse.", hint="Leave one of them out.")
+
+
+async def _read_table(
+    settings: Settings, sample: Sample, table: str, columns: WarehouseColumns | None
+) -> Sequence[object]:
+    """Some profiles of a table of the warehouse. Raises ApiError."""
+    access = warehouse_access(settings, sample.space_id)
+    engine = access.open()
+    try:
+        found = await find_named_table(engine, access.url, table)
+        await engine.refuse_writer(found)
+        return await read_profiles(
+            engine,
+            access.url,
+            found,
+            columns,
+            most=sample.profiles or DEFAULT_PROFILES_OF_PAGES,
+            where=access.where,
+        )
+    finally:
+        await engine.close()
 
 
 def _request(settings: Settings, sample: Sample) -> SyncRequest:

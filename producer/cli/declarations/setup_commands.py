@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
+from producer.cli.declarations.optional_table import SourceCommand
 from producer.cli.declarations.options import (
     SET_UP,
     SOURCE,
     Clusters,
     Collection,
+    Columns,
     DefaultSpaceId,
     Dialect,
+    FromWarehouse,
     Json,
     exit_with,
     flag,
@@ -34,19 +37,21 @@ def init(
     exit_with(set_up(yes=yes))
 
 
-@app.command(rich_help_panel=SET_UP, epilog=EXIT_CODES)
+@app.command(cls=SourceCommand, rich_help_panel=SET_UP, epilog=EXIT_CODES)
 def doctor(
     space_id: DefaultSpaceId = None,
     json: Json = False,
     clusters: Clusters = None,
+    from_warehouse: FromWarehouse = None,
+    columns: Columns = None,
 ) -> None:
-    """Check settings, Redis, workers, Segment and Mavera. Creates nothing."""
+    """Check settings, Redis, workers, Segment or the warehouse, and Mavera. Creates nothing."""
     from producer.cli.commands.doctor import run_doctor
 
-    exit_with(run_doctor(space_id, json=json, clusters=clusters))
+    exit_with(run_doctor(space_id, json=json, clusters=clusters, table=from_warehouse, columns=columns))
 
 
-@app.command(rich_help_panel=SET_UP, epilog=EXIT_CODES)
+@app.command(cls=SourceCommand, rich_help_panel=SET_UP, epilog=EXIT_CODES)
 def suggest(
     space_id: DefaultSpaceId = None,
     profiles: Annotated[
@@ -61,6 +66,8 @@ def suggest(
         list[str] | None,
         typer.Option(metavar="FILE", help="Look at files of profiles (as of `sync`) instead of a space."),
     ] = None,
+    from_warehouse: FromWarehouse = None,
+    columns: Columns = None,
     dialect: Dialect = None,
     collection: Collection = "users",
 ) -> None:
@@ -71,6 +78,8 @@ def suggest(
     sample = Sample(
         space_id=space_id,
         files=tuple(from_file or ()),
+        table=from_warehouse,
+        columns=columns,
         profiles=profiles,
         dialect=dialect,
         collection=collection,

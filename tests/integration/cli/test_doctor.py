@@ -109,7 +109,7 @@ async def test_the_command_prints_each_finding_and_exits_with_1_if_one_failed(
     done = await cli("doctor", "spa_1", env=env)
     assert done.code == 0
     assert "ok    Segment" in done.out
-    assert "warn  Workers   no worker is running" in done.out
+    assert "warn  Workers    no worker is running" in done.out
     assert "→ Start one: " in done.out
     done = await cli("doctor", "spa_1", "--json", env={**env, "SEGMENT_TOKEN": "wrong"})
     assert done.code == 1

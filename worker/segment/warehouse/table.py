@@ -64,8 +64,7 @@ class ReadTable:
             where: Condition on its rows.
             limit: Most rows to read; of a table with a row for each trait, most profiles. None: all.
         """
-        *schema, name = [exp.to_identifier(part, quoted=True) for part in self.found.name.parts]
-        table = exp.Table(this=name, **dict(zip(("db", "catalog"), reversed(schema), strict=False)))
+        table = table_expression(self.found)
         if self.tall is not None:
             return self._entries(self.tall, table, where, limit)
         if where is None and limit is None:
@@ -89,6 +88,12 @@ class ReadTable:
         return (entries if limit is None else entries.limit(limit)).subquery("entries")
 
 
+def table_expression(found: FoundTable) -> exp.Table:
+    """Returns a table as SQL, with its name in quotes."""
+    *schema, name = [exp.to_identifier(part, quoted=True) for part in found.name.parts]
+    return exp.Table(this=name, **dict(zip(("db", "catalog"), reversed(schema), strict=False)))
+
+
 async def find_table(engine: WarehouseEngine, url: WarehouseUrl, request: SyncRequest) -> ReadTable:
     """Finds the table of a request, or the first of `DEFAULT_TABLES` that exists.
 
@@ -98,10 +103,16 @@ async def find_table(engine: WarehouseEngine, url: WarehouseUrl, request: SyncRe
         ApiError: As the engine.
     """
     assert request.warehouse is not None
-    names = DEFAULT_TABLES if request.warehouse == AUTO_TABLE else (request.warehouse,)
-    for name in names:
-        if found := await engine.find_table(TableName.parse(name)):
-            return ReadTable(found, *read_shape(url, found, request.rules, request.warehouse_columns))
+    found = await find_named_table(engine, url, request.warehouse)
+    return ReadTable(found, *read_shape(url, found, request.rules, request.warehouse_columns))
+
+
+async def find_named_table(engine: WarehouseEngine, url: WarehouseUrl, name: str) -> FoundTable:
+    """Finds a table by its name, or the first of `DEFAULT_TABLES` for `auto`. Raises ResumableStop `table_missing`."""
+    names = DEFAULT_TABLES if name == AUTO_TABLE else (name,)
+    for one in names:
+        if found := await engine.find_table(TableName.parse(one)):
+            return found
     raise errors.table_missing(url, " and no table ".join(names))
 
 
