@@ -15,6 +15,7 @@ import urllib.request
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import aiohttp
@@ -119,8 +120,12 @@ class HttpClient:
         self._mask_own = byte_masker(_credentials(headers.get("Authorization", "")))
         self._on_allowance = on_allowance
         self._on_answer = on_answer
-        self._proxy, self._proxy_problem = _proxy(URL(self._base))
         self._timeout = aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s)
+
+    @cached_property
+    def _proxy(self) -> tuple[URL | None, str]:
+        """As `_find_proxy`; found at the first request, because a sync makes clients that it may not use."""
+        return _find_proxy(URL(self._base))
 
     @property
     def host(self) -> str:
@@ -155,9 +160,10 @@ class HttpClient:
             TransportError: No usable answer came. Before the body was sent, `maybe_done` is False.
             NotPermitted: `permit` said no.
         """
-        if self._proxy_problem:
-            hint = f"Set {self._proxy_problem} to http://host:port."
-            problem = f"{self._proxy_problem} is not the URL of an HTTP proxy"
+        _, malformed = self._proxy
+        if malformed:
+            hint = f"Set {malformed} to http://host:port."
+            problem = f"{malformed} is not the URL of an HTTP proxy"
             raise TransportError(problem, maybe_done=False, lasting=True, hint=hint)
         url = URL(self._base + path).with_query(params) if params else URL(self._base + path)
         if json is not None:
@@ -200,7 +206,7 @@ class HttpClient:
                     data=data,
                     headers=headers,
                     timeout=self._timeout,
-                    proxy=self._proxy,
+                    proxy=self._proxy[0],
                     allow_redirects=False,
                 ) as response:
                     self._note_limit(response.headers)
@@ -288,7 +294,7 @@ class HttpClient:
         )
 
 
-def _proxy(url: URL) -> tuple[URL | None, str]:
+def _find_proxy(url: URL) -> tuple[URL | None, str]:
     """The proxy that the environment names for this URL, or the name of the variable that is malformed.
 
     Nothing of a malformed proxy is shown: it may hold a password.

@@ -239,6 +239,7 @@ def persona_finder(services: WorkerServices, caller: ApiCaller, request: SyncReq
         mavera=services.mavera,
         caller=caller,
         lister=persona_lister(services, caller),
+        shared=services.shared_list,
         personas=services.personas,
         settle_s=services.settings.mavera_settle_s,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from base64 import b64encode
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -22,6 +23,7 @@ from worker.jobs.api_caller import ApiCaller, NoLimit, RetryPolicy
 from worker.jobs.fetch.fan_out import ActiveListings
 from worker.jobs.lease import Lease
 from worker.jobs.personas.lookup.settle_watch import SettleWatch
+from worker.jobs.personas.lookup.shared_list import SharedList
 from worker.jobs.space_directory import SpaceDirectory
 from worker.jobs.store_factories import (
     mavera_account,
@@ -69,6 +71,7 @@ class _Shared:
     """What the services of all spaces of a worker share.
 
     Attributes:
+        lists: Account → its list at Mavera.
         limiters: Scope and rates → limiter, so that the callers of a process are served in order.
         by_space: Account and space → services, made from `version` of the spaces file.
     """
@@ -77,6 +80,7 @@ class _Shared:
     files: OpenFiles
     shard_engine: ShardEngine
     listings: ActiveListings = field(default_factory=ActiveListings)
+    lists: defaultdict[str, SharedList] = field(default_factory=lambda: defaultdict(SharedList))
     limiters: dict[tuple[object, ...], Limiter] = field(default_factory=dict)
     by_space: dict[tuple[str, str], WorkerServices] = field(default_factory=dict)
     version: int = 0
@@ -162,6 +166,12 @@ class WorkerServices:
     def personas(self) -> PersonaStore:
         """The records and claims of the account."""
         return persona_store(self.pool, self.settings)
+
+    @property
+    def shared_list(self) -> SharedList:
+        """The account's list at Mavera, which the jobs of this worker share."""
+        assert self._shared is not None
+        return self._shared.lists[mavera_account(self.settings)]
 
     @cached_property
     def mavera_limiter(self) -> Limiter:

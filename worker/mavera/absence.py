@@ -69,15 +69,20 @@ def find_suspects(
         searched: Whether the list answers a search for the family of our references.
         other_names: Names of the personas of the other clusters; a truncated row with such a name belongs to them.
     """
+    candidates = [
+        row
+        for row in {row.id: row for row in rows}.values()
+        if row.is_custom is not False and row.id not in known and not row.ends_with_reference
+    ]
+    if not candidates:
+        return []
     texts = [row.description or "" for row in rows]
     others = set(map(_plain, other_names)) - {_plain(wanted.name)}
     named = any(row.name for row in rows)
     lengths = Counter(len(text) for text in {row.description for row in rows if row.description})
     cut_at = max(lengths, default=0)
     alike, remote = [], []
-    for row in {row.id: row for row in rows}.values():
-        if row.is_custom is False or row.id in known or _referred_length(row.description or ""):
-            continue
+    for row in candidates:
         text = (row.description or "").rstrip()
         cut = not text or text.endswith(_ELLIPSES) or (len(text) == cut_at and lengths[cut_at] > 1)
         if _is_alike(row, wanted, named=named):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import (
@@ -54,10 +55,15 @@ class Persona(BaseModel):
     created_at: Annotated[str | int | float | None, _Lenient] = None
     is_custom: Annotated[bool | None, _Lenient] = None
 
-    @property
+    @cached_property
     def reference(self) -> Reference | None:
         """Our reference in its description, if it is one of ours."""
         return find_reference(self.description or "")
+
+    @cached_property
+    def ends_with_reference(self) -> bool:
+        """Whether its description ends with our reference, so that all of it is shown."""
+        return self.reference is not None and (self.description or "").rstrip().endswith(str(self.reference))
 
 
 @dataclass(frozen=True)

@@ -221,18 +221,10 @@ def number_values(group: ClusterAggregate, trait: Trait) -> NumberAggregate:
 def _number(group: ClusterAggregate, trait: Trait) -> NumberSummary:
     values = number_values(group, trait)
     coverage = group.numbers[trait.name].count if trait.name in group.numbers else 0
-    median = values.quantile(0.5) if values.count >= MIN_PROFILES_FOR_DETAIL else None
-    if median is None:
+    if values.count < MIN_PROFILES_FOR_DETAIL:
         return NumberSummary(values.mean, coverage, values.std)
-    sketch = values.sketch
-    return NumberSummary(
-        mean=values.mean,
-        coverage=coverage,
-        std=values.std,
-        median=median,
-        p10=sketch.quantile(0.1),
-        p90=sketch.quantile(0.9),
-    )
+    p10, median, p90 = values.sketch.quantiles(0.1, 0.5, 0.9)
+    return NumberSummary(values.mean, coverage, values.std, median=median, p10=p10, p90=p90)
 
 
 def _category(category: CategoryAggregate, min_share: float) -> CategorySummary:

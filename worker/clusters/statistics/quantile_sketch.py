@@ -10,9 +10,10 @@ sketches were merged.
 """
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from math import floor, fsum, isclose
 from operator import sub
@@ -49,10 +50,7 @@ def value_at_rank(counted: Sequence[tuple[T, int]], rank: int) -> T:
     Raises:
         IndexError: There are fewer values.
     """
-    for (value, _), below in zip(counted, accumulate(n for _, n in counted), strict=True):
-        if rank < below:
-            return value
-    raise IndexError(f"no value has rank {rank}")
+    return counted[bisect_right(list(accumulate(n for _, n in counted)), rank)][0]
 
 
 class QuantileSketch:
@@ -125,8 +123,15 @@ class QuantileSketch:
     def quantile(self, share: float) -> float | None:
         """Return the value at rank `share` × (n − 1) of n values, counted from 0 and rounded down; None without
         values."""
+        return self.quantiles(share)[0]
+
+    def quantiles(self, *shares: float) -> list[float | None]:
+        """Return several quantiles, as `quantile` returns one of them, with the buckets sorted only once."""
         count = self.count
-        return self.value_at(floor(share * (count - 1))) if count else None
+        if not count:
+            return [None for _ in shares]
+        values = self.counted_values()
+        return [value_at_rank(values, floor(share * (count - 1))) for share in shares]
 
     def value_at(self, rank: int) -> float:
         """Return the value at a rank (from 0, ascending). Raises IndexError if there are fewer values."""
@@ -223,6 +228,7 @@ def _outermost(ascending: Iterable[int], coarseness: int) -> list[int]:
     return [*buckets[: bisect_left(buckets, _SIGN >> coarseness)][-1:], *buckets[-1:]]
 
 
+@lru_cache(maxsize=2 * MAX_BUCKETS)
 def _representative(bucket: int, coarseness: int) -> float:
     """Return the value that represents a bucket.
 

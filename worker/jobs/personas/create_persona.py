@@ -124,8 +124,6 @@ class PersonaCreator:
             ApiError, Defer, LeaseLost: The sync cannot continue now.
         """
         while True:
-            if (record := await self._personas.find_record(wanted.reference_text)) is not None:
-                return record
             await self._budget.permit(1, without={wanted.reference_text})
             await self._account.permit()
             await self._caller.wait_for_slot()
@@ -134,14 +132,14 @@ class PersonaCreator:
             attempt = PurchaseAttempt()
             if await self._post(wanted, attempt, last=last):
                 return None
-            if attempt.answer is None:
-                continue
-            if attempt.answer.record is not None:
-                return attempt.answer.record
-            if attempt.answer.claim is not None and await self._resolver.resolve(
-                wanted, attempt.answer.claim, last=last
-            ):
-                return None
+            if attempt.answer is not None:
+                if attempt.answer.record is not None:
+                    return attempt.answer.record
+                claim = attempt.answer.claim
+                if claim is not None and await self._resolver.resolve(wanted, claim, last=last):
+                    return None
+            if (record := await self._personas.find_record(wanted.reference_text)) is not None:
+                return record
 
     async def _post(self, wanted: PersonaRequest, attempt: PurchaseAttempt, *, last: bool) -> bool:
         """Sends the POST of an attempt if the attempt wins the claim.

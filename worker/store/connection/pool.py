@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
 import orjson
@@ -110,6 +110,10 @@ class StorePool(Redis):
     async def hash_field(self, key: str, field: str) -> bytes | None:
         """Returns one field of a hash; None if it does not exist."""
         return cast(bytes | None, await self.hget(key, field))  # type: ignore[misc]
+
+    async def hash_some(self, key: str, fields: Sequence[str]) -> list[bytes | None]:
+        """Returns some fields of a hash, None for each that does not exist; empty if none is named."""
+        return cast(list[bytes | None], await self.hmget(key, [*fields]) if fields else [])  # type: ignore[misc]
 
     async def hash_values(self, key: str) -> list[bytes]:
         """Returns the values of a hash."""

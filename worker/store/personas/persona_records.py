@@ -7,7 +7,7 @@ the same text again. Each Mavera account (`account_name`) has its own records.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import orjson
 
@@ -63,20 +63,26 @@ class PersonaRecords:
                 break
         return PersonaRecord.decode(raw) if raw else None
 
+    async def find_records(self, references: Sequence[str]) -> list[PersonaRecord | None]:
+        """Returns the records of several references, as `find_record` does for one of them."""
+        raws = await self._pool.hash_some(keys.personas(self._account), references)
+        records = [PersonaRecord.decode(raw) if raw else None for raw in raws]
+        if self._formers:
+            pairs = zip(references, records, strict=True)
+            return [record or await self.find_record(reference) for reference, record in pairs]
+        return records
+
     async def all_records(self) -> dict[str, PersonaRecord]:
         """Returns all records of the account by reference. Records of newer versions are left out and logged."""
+        return dict(await self.read_records())
+
+    async def read_records(self) -> Iterator[tuple[str, PersonaRecord]]:
+        """Returns what `all_records` returns, as pairs that are decoded only when they are used."""
         for former in self._formers:
             raws = await self._pool.hash_fields(keys.personas(former))
             moved = {name.decode(): raw for name, raw in raws.items() if former != self._inherits or self._is_own(raw)}
             await self._move_from(former, moved)
-        found = await self._pool.hash_fields(keys.personas(self._account))
-        records = {}
-        for reference, raw in found.items():
-            try:
-                records[reference.decode()] = PersonaRecord.decode(raw)
-            except NewerVersion as error:
-                log.warning("a persona's record is left out: %s", error)
-        return records
+        return _decode_all(await self._pool.hash_fields(keys.personas(self._account)))
 
     async def record_unsent(
         self,
@@ -188,3 +194,11 @@ class PersonaRecords:
         for reference, raw in records.items():
             await self._pool.hsetnx(keys.personas(self._account), reference, raw)  # type: ignore[misc, arg-type]
             await self._pool.hdel(keys.personas(former), reference)  # type: ignore[misc]
+
+
+def _decode_all(found: dict[bytes, bytes]) -> Iterator[tuple[str, PersonaRecord]]:
+    for reference, raw in found.items():
+        try:
+            yield reference.decode(), PersonaRecord.decode(raw)
+        except NewerVersion as error:
+            log.warning("a persona's record is left out: %s", error)

@@ -14,9 +14,12 @@ which rows are suspicious.
 
 from __future__ import annotations
 
+import math
+
 from worker.errors import ApiError, ResumableStop, WaitUntil
 from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.personas.lookup.persona_list import Listing, PersonaLister, cluster_reference
+from worker.jobs.personas.lookup.shared_list import SharedList
 from worker.mavera import MaveraClient, Persona, PersonaGone, PersonaPayload, Reference
 from worker.mavera.absence import WantedPersona, find_suspects, is_shown_whole, matches_beginning, visible_reference
 from worker.mavera.listing import MAX_PAGES
@@ -51,6 +54,7 @@ class PersonaFinder:
         mavera: Client of the account.
         caller: Sends the job's requests to Mavera.
         lister: Reads Mavera's list.
+        shared: The list of the account that other jobs of this process have read.
         personas: Store of records and claims.
         settle_s: Largest age in seconds of the list of the sync's family (`MAVERA_SETTLE_S`).
     """
@@ -63,12 +67,14 @@ class PersonaFinder:
         mavera: MaveraClient,
         caller: ApiCaller,
         lister: PersonaLister,
+        shared: SharedList,
         personas: PersonaStore,
         settle_s: float,
     ) -> None:
         self._mavera = mavera
         self._caller = caller
         self._lister = lister
+        self._shared = shared
         self._personas = personas
         self._settle_s = settle_s
         self._clock = caller.policy.clock
@@ -76,6 +82,7 @@ class PersonaFinder:
         self._family = cluster_reference(request, sync_id, "").family
         self._of_family: Listing | None = None
         self._of_account: Listing | None = None
+        self._not_before = -math.inf
         self._read: dict[str, Persona | None] = {}
 
     async def list_family(self, max_age_s: float | None = None) -> Listing:
@@ -93,13 +100,23 @@ class PersonaFinder:
     async def list_account(self) -> Listing:
         """Returns the list of all personas of the account, read again if it is too old."""
         known = self._of_account
-        if known is None or self._clock() - known.begun_at > max(FRESH_S, 10 * known.took_s):
-            known = self._of_account = await self._lister.list("")
+        if known is None or not self._is_fresh(known):
+            known = self._of_account = await self._shared.get(lambda: self._lister.list(""), usable=self._may_share)
         return known
+
+    def _is_fresh(self, of_account: Listing) -> bool:
+        return self._clock() - of_account.begun_at <= max(FRESH_S, 10 * of_account.took_s)
+
+    def _may_share(self, of_account: Listing) -> bool:
+        """Returns whether a list of another job serves as well as one that this job would read now."""
+        age_s = self._clock() - of_account.begun_at
+        is_young = self._is_fresh(of_account) and age_s <= self._settle_s and of_account.begun_at > self._not_before
+        return is_young and of_account.complete and not of_account.unsettled_s
 
     def forget_lists(self) -> None:
         """Discards the lists, because the personas at Mavera may have changed since."""
         self._of_family = self._of_account = None
+        self._not_before = self._clock()
 
     async def is_listed(self, persona_id: str) -> bool:
         """Returns whether the list has the persona with its reference, as far as the list shows references."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -104,7 +105,7 @@ def age_order(persona: Persona) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Listing:
-    """Mavera's list as one job read it.
+    """Mavera's list as one job read it. The jobs of a process share it, so its rows are searched once.
 
     Attributes:
         family: The family that was searched for; empty for a list of the whole account.
@@ -133,7 +134,7 @@ class Listing:
 
     def lookup(self, family: str) -> Lookup:
         """Returns the personas of a family in this list."""
-        ours = [one for one in self.personas if (mine := one.reference) and mine.family == family]
+        ours = self._by_family.get(family, [])
         found: dict[str, Persona] = {}
         for persona in ours:
             # Every look-up must return the same one of several personas with one reference.
@@ -151,7 +152,19 @@ class Listing:
 
     def has(self, persona_id: str) -> bool:
         """Returns whether the list has a row of this persona, even if the row shows only the id."""
-        return any(one.id == persona_id for one in self.personas)
+        return persona_id in self._ids
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(one.id for one in self.personas)
+
+    @cached_property
+    def _by_family(self) -> dict[str, list[Persona]]:
+        rows: dict[str, list[Persona]] = {}
+        for persona in self.personas:
+            if persona.reference:
+                rows.setdefault(persona.reference.family, []).append(persona)
+        return rows
 
 
 class PersonaLister:
