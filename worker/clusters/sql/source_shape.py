@@ -9,36 +9,55 @@ Encoding = Literal["json", "text", "number", "boolean", "moment", "other"]
 """How a column holds a value: as JSON text, as plain text, as a number, a boolean or a date of the engine, or in a type
 whose JSON form is read instead."""
 
-_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
-_FLOATS = ("UHUGEINT", "FLOAT", "DOUBLE", "REAL", "NUMERIC", "DECIMAL")
+_INTEGERS = (
+    *("TINYINT", "SMALLINT", "MEDIUMINT", "INTEGER", "INT", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER"),
+    *("UBIGINT", "BYTEINT", "INT2", "INT4", "INT8", "INT64", "LONG", "SHORT", "BYTE"),
+)
+_FLOATS = (
+    *("UHUGEINT", "FLOAT", "DOUBLE", "DOUBLE PRECISION", "REAL", "FLOAT4", "FLOAT8", "FLOAT64"),
+    *("NUMERIC", "DECIMAL", "NUMBER", "DEC", "BIGNUMERIC", "BIGDECIMAL"),
+)
+_TEXTS = (
+    *("VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR", "CHARACTER", "CHARACTER VARYING", "NVARCHAR", "NCHAR", "NAME"),
+    *("CITEXT", "VARCHAR2"),
+)
+_MOMENTS = (
+    *("DATE", "TIMESTAMP", "DATETIME", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP WITHOUT TIME ZONE", "TIMESTAMPTZ"),
+    *("TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ"),
+)
 _NOT_SNAKE = re.compile(r"[^a-z0-9]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_PRECISION = re.compile(r"\([^()]*\)")
 
 
 @dataclass(frozen=True, slots=True)
 class SourceShape:
-    """How a row of a relation holds a profile.
+    """How the rows of a relation hold a profile.
 
     Attributes:
         kind: `wide`: a column for each trait. `object`: one column with a JSON object of the traits, or with the whole
-            entry.
-        columns: Of `wide`: the types of the columns by their names, as DuckDB names types. The names are matched with
-            the keys of traits as `match` does.
+            entry. `tall`: a row for each trait of a profile, with the name of the trait and its value as text.
+        columns: Of `wide`: the types of the columns by their names, as the engine names types. The names are matched
+            with the keys of traits as `match` does.
         within: Of `wide`: the column of type STRUCT that holds the columns as fields; None if they are columns.
         column: Of `object`: the column, of type JSON or VARCHAR.
         is_entry: Of `object`: whether the column holds the whole entry, `{"id": …, "traits": {…}}`; identifiers and
             `merged_to` are then read from it. NULL is an entry that is not JSON.
-        id: The column of the identifier, for samples.
-        merged_to: The column that names the profile that a row was merged into.
+        id: The column of the identifier: of `tall`, of each profile; otherwise for samples.
+        merged_to: The column that names the profile that a row was merged into; not of `tall`.
+        name: Of `tall`: the column of the trait's name, which equals the key of a trait.
+        value: Of `tall`: the column of the trait's value.
     """
 
-    kind: Literal["wide", "object"]
+    kind: Literal["wide", "object", "tall"]
     columns: Mapping[str, str] = field(default_factory=dict)
     within: str | None = None
     column: str = "traits"
     is_entry: bool = False
     id: str | None = None
     merged_to: str | None = None
+    name: str = "name"
+    value: str = "value"
 
     def match(self, key: str) -> str | None:
         """Return the name of the column that holds a key; None if there is none.
@@ -62,19 +81,17 @@ def snake_case(name: str) -> str:
 
 
 def encoding_of(sql_type: str) -> Encoding:
-    """Return the encoding of a column by its type."""
-    name = sql_type.upper().split("(")[0].strip()
-    if name in ("JSON",):
+    """Return the encoding of a column by its type, as any of the engines names it."""
+    name = " ".join(_PRECISION.sub(" ", sql_type.upper()).split())
+    if name in ("JSON", "JSONB"):
         return "json"
-    if name in ("VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR"):
+    if name in _TEXTS:
         return "text"
     if name in _INTEGERS or name in _FLOATS:
-        return "number" if "[" not in sql_type else "other"
+        return "number"
     if name in ("BOOLEAN", "BOOL"):
         return "boolean"
-    if name in ("DATE", "TIMESTAMP", "DATETIME", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ", "TIMESTAMP_NS"):
-        return "moment"
-    return "other"
+    return "moment" if name in _MOMENTS else "other"
 
 
 def is_integer(sql_type: str) -> bool:
