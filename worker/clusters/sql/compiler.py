@@ -1,26 +1,30 @@
 """Compiles rules into a statement.
 
-DuckDB is the only dialect so far. A warehouse needs three things: the patterns and casts of `key_columns` in
-its functions, an exact sum and the bits of a float in `counts`, and an answer for odd values. Those of DuckDB are
-returned to this process and folded here; a warehouse must not return them, so it has to decide them in SQL or count
-them as not readable.
+DuckDB is in this process, so its statement returns the values that SQL does not surely read as the fold does, and the
+fold reads them, see `statement`. A warehouse must not return them: its statement decides every value, see `warehouse`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from sqlglot import exp
 
 from worker.clusters.rules.rules import Rules
-from worker.clusters.sql.result_rows import Row, RowReader
+from worker.clusters.sql.result_columns import Row
+from worker.clusters.sql.result_rows import RowReader
 from worker.clusters.sql.source_shape import SourceShape
 from worker.clusters.sql.statement import StatementBuilder
+from worker.clusters.sql.warehouse import WarehouseBuilder, WarehouseRowReader
 from worker.clusters.statistics.aggregate import Aggregate
 
-Dialect = Literal["duckdb"]
+Dialect = Literal["duckdb", "postgres", "redshift", "snowflake", "bigquery", "databricks"]
+
+
+class _Reader(Protocol):
+    def read(self, rows: Iterable[Row]) -> Aggregate: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class CompiledStatement:
     """
 
     sql: str
-    _reader: RowReader
+    _reader: _Reader
 
     def aggregate(self, rows: Iterable[Row]) -> Aggregate:
         """Return the aggregate of the result's rows, which may come in any order and need not be in memory at once."""
@@ -55,14 +59,20 @@ def compile_statement(
         rules: The rules.
         shape: How a row holds a profile.
         relation: The rows: a table, a function that returns a table, or a subquery.
-        dialect: The dialect of SQL.
+        dialect: The dialect of SQL. All but `duckdb` are those of warehouses, which take `wide` and `tall` shapes.
         as_of: When the sync began, in Unix seconds.
         sample: Share of all profiles to read, above 0 and below 1; None for all.
         comment: Text of a comment before the statement.
     """
-    builder = StatementBuilder(rules, shape, as_of, sample)
-    statement = builder.build(relation)
+    reader: _Reader
+    if dialect == "duckdb":
+        builder = StatementBuilder(rules, shape, as_of, sample)
+        statement = builder.build(relation)
+        reader = RowReader(rules, builder.encodings, as_of)
+    else:
+        statement = WarehouseBuilder(rules, shape, dialect, as_of, sample).build(relation)
+        reader = WarehouseRowReader(rules)
     text = statement.sql(dialect=dialect, pretty=True)
     if comment:
         text = f"/* {comment.replace('*/', '* /')} */\n{text}"
-    return CompiledStatement(text, RowReader(rules, builder.encodings, as_of))
+    return CompiledStatement(text, reader)

@@ -1,6 +1,8 @@
 """The columns of result rows, and the states of profiles that they count."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from worker.clusters.statistics.category import MAX_VALUES
 
@@ -16,6 +18,9 @@ COLUMNS = ("state", "trait", "bucket", "words", "n", "whole", "fine", "rest", "s
     trait words         values of a number, date or boolean that are not usable
     words               entries that the fold must read
 """
+
+Row = Sequence[Any]
+"""Values of `COLUMNS`."""
 
 SCALE = 1024.0
 FINE_SCALE = 2.0**62

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -14,33 +13,19 @@ import orjson
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.rules.trait_reader import TraitReader, make_trait_reader
-from worker.clusters.sql.result_columns import FINE_SCALE, NOT_AN_ENTRY, SCALE, SEVERAL_KEYS, WRONG_TRAITS, States
+from worker.clusters.sql.counted_values import CountedValues, make_aggregate, make_moments
+from worker.clusters.sql.result_columns import NOT_AN_ENTRY, SEVERAL_KEYS, WRONG_TRAITS, Row
 from worker.clusters.sql.source_shape import Encoding
 from worker.clusters.sql.statement import is_plain
-from worker.clusters.statistics.aggregate import Aggregate, ClusterAggregate
-from worker.clusters.statistics.boolean import BooleanAggregate
+from worker.clusters.statistics.aggregate import Aggregate
 from worker.clusters.statistics.category import MAX_VALUES, CategoryAggregate
 from worker.clusters.statistics.fold import fold
-from worker.clusters.statistics.numeric import Moments, NumberAggregate, exact_sum
-from worker.clusters.statistics.quantile_sketch import QuantileSketch
 from worker.clusters.statistics.value_shape import value_shape
-
-Row = Sequence[Any]
-"""Values of `COLUMNS`."""
 
 _BATCH = 2048
 """Words, and odd entries, that are read at a time."""
 
-_NEGATIVE_ZERO = 0x8000
 _LONGEST_INT = 400
-
-
-@dataclass
-class _Values:
-    """What was counted of a trait in a cluster: the buckets of its values, and their sums."""
-
-    buckets: Counter[int] = field(default_factory=Counter)
-    moments: Moments = field(default_factory=Moments)
 
 
 class RowReader:
@@ -54,7 +39,6 @@ class RowReader:
 
     def __init__(self, rules: Rules, encodings: Mapping[str, Encoding], as_of: float) -> None:
         self._rules = rules
-        self._states = States(len(rules.clusters))
         self._as_of = as_of
         self._readers = [make_trait_reader(trait, as_of, rules.vocabulary(trait.name)) for trait in rules.traits]
         self._plain = [is_plain(trait, encodings) for trait in rules.traits]
@@ -63,7 +47,7 @@ class RowReader:
         """Return the aggregate of all rows."""
         result = Aggregate()
         sizes: Counter[int] = Counter()
-        values: defaultdict[tuple[int, int], _Values] = defaultdict(_Values)
+        values: defaultdict[tuple[int, int], CountedValues] = defaultdict(CountedValues)
         rare: Counter[tuple[int, int]] = Counter()
         words: defaultdict[int, list[tuple[int, str, int]]] = defaultdict(list)
         for state, trait, bucket, text, n, whole, fine, rest, squares in rows:
@@ -78,7 +62,7 @@ class RowReader:
                 if state:
                     rare[state, trait] += n
             elif text is None:
-                values[state, trait].moments = _moments(n, whole, fine, rest, squares)
+                values[state, trait].moments = make_moments(n, whole, fine, rest, squares)
             else:
                 words[trait].append((state or 0, text, n))
                 if len(words[trait]) >= _BATCH:
@@ -90,35 +74,8 @@ class RowReader:
             counts = result.cluster(self._rules.cluster_keys[state - 1]).category(self._rules.traits[trait].name)
             counts.count += n
             counts.drop_rarest()
-        result.merge(self._counted(sizes, values))
+        result.merge(make_aggregate(self._rules, sizes, values))
         return result
-
-    def _counted(self, sizes: Counter[int], values: Mapping[tuple[int, int], _Values]) -> Aggregate:
-        """Return what was counted in SQL."""
-        states, rules = self._states, self._rules
-        made = Aggregate(
-            filtered=sizes[states.filtered],
-            unclassified=sizes[0],
-            merged=sizes[states.merged],
-            left_out=sizes[states.left_out],
-        )
-        made.profiles = sum(n for state, n in sizes.items() if state <= states.filtered)
-        for i, key in enumerate(rules.cluster_keys):
-            if sizes[i + 1]:
-                cluster = made.clusters[key] = ClusterAggregate(n=sizes[i + 1])
-                for j, trait in enumerate(rules.traits):
-                    self._add_values(cluster, trait, values.get((i + 1, j), _Values()))
-        return made
-
-    def _add_values(self, cluster: ClusterAggregate, trait: Trait, found: _Values) -> None:
-        buckets = found.buckets
-        if trait.type in ("category", "list"):
-            cluster.category(trait.name)
-        elif trait.type == "boolean":
-            cluster.booleans[trait.name] = BooleanAggregate(buckets.total(), buckets[1])
-        else:
-            buckets[0] += buckets.pop(_NEGATIVE_ZERO, 0)
-            cluster.numbers[trait.name] = NumberAggregate(found.moments, QuantileSketch(buckets=+buckets))
 
     def _read_words(self, result: Aggregate, trait: int, words: list[tuple[int, str, int]]) -> None:
         """Count texts of a trait, each with its state and its number of profiles."""
@@ -170,19 +127,6 @@ class RowReader:
             some = min(n, _BATCH)
             fold(result, [entry] * some, self._rules, as_of=self._as_of)
             n -= some
-
-
-def _moments(count: int, whole: int, fine: int, rest: float, squares: float) -> Moments:
-    """Return moments from the sums of a result row."""
-    terms = [*_floats(whole, SCALE), *_floats(fine, FINE_SCALE), rest]
-    return Moments(count, tuple(exact_sum(terms)), squares)
-
-
-def _floats(number: int, scale: float) -> list[float]:
-    """Return floats that are together exactly an integer divided by a power of two."""
-    high = float(number)
-    low = float(number - int(high))
-    return [high / scale, low / scale]
 
 
 def _parse(text: str) -> Any:

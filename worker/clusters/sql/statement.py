@@ -21,6 +21,7 @@ from worker.clusters.sql.key_columns import KeyReader, is_clean_word, json_text
 from worker.clusters.sql.result_columns import NOT_AN_ENTRY, SEVERAL_KEYS, WRONG_TRAITS, States
 from worker.clusters.sql.row_selection import is_merged, is_outside_sample
 from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of, is_integer
+from worker.clusters.sql.tall_table import group_traits, value_of_key
 from worker.clusters.sql.templates import case, column, integer, sql, text
 
 
@@ -54,6 +55,8 @@ class StatementBuilder:
         for name, columns in zip(names, levels, strict=True):
             chosen = columns if name == "source" else [exp.Star(), *columns]
             tables[name] = exp.select(*chosen, copy=False).from_(before, copy=False)
+            if name == "source" and self._shape.kind == "tall":
+                tables[name] = group_traits(tables[name], self._shape)
             before = exp.to_table(name)
         present = [(i, trait) for i, trait in enumerate(self._rules.traits) if self._present(trait)]
         clean = {
@@ -89,7 +92,7 @@ class StatementBuilder:
             value, encoding = self._value(key)
             if encoding is not None:
                 self.encodings[key] = encoding
-            if shape.kind == "wide" and encoding is not None:
+            if shape.kind != "object" and encoding is not None:
                 columns.append(_named(value, name))
         for name, wanted in (("id", shape.id), ("merged_to", shape.merged_to)):
             if wanted is not None:
@@ -101,6 +104,8 @@ class StatementBuilder:
         shape = self._shape
         if shape.kind == "object":
             return exp.Null(), "json"
+        if shape.kind == "tall":
+            return value_of_key(shape, key), "text"
         found = shape.match(key)
         if found is None:
             return exp.Null(), None

@@ -1,0 +1,207 @@
+"""The statement of a warehouse: from the rows of a table to counts.
+
+source        one row for a profile: its identifier and the text or value of each key; a tall table is turned for it
+step1 …       for each trait and key what is computed of its value, see `key_values`
+traits        for each trait its value, and the text of what is wrong
+profiles      the state of each profile: its cluster, or why it is in none
+values…       sums of the values of a number in each bucket
+words…        the words of a category or list. If neither conditions nor the filter compare them, only distinct texts
+              are read, and not those of each profile
+(result)      counts and sums, see `counts`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from worker.clusters.rules.rules import Rules
+from worker.clusters.rules.trait import Trait
+from worker.clusters.sql.conditions import compile_condition
+from worker.clusters.sql.result_columns import States
+from worker.clusters.sql.row_selection import is_merged, is_outside_sample
+from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of
+from worker.clusters.sql.tall_table import group_traits, value_of_key
+from worker.clusters.sql.templates import case, column, integer, sql
+from worker.clusters.sql.warehouse.counts import ProfileCounts, union
+from worker.clusters.sql.warehouse.functions import FUNCTIONS, Functions, WarehouseDialect
+from worker.clusters.sql.warehouse.key_values import KeyReader, KeyValue
+
+_STEPS = 4
+
+
+class WarehouseBuilder:
+    """Builds the statement for rules and a shape.
+
+    Args:
+        rules: The rules.
+        shape: The shape of the source, `wide` or `tall`.
+        dialect: The engine.
+        as_of: When the sync began, in Unix seconds.
+        sample: Share of all profiles, above 0 and below 1; None for all.
+    """
+
+    def __init__(
+        self, rules: Rules, shape: SourceShape, dialect: WarehouseDialect, as_of: float, sample: float | None
+    ) -> None:
+        self._rules, self._shape, self._as_of, self._sample = rules, shape, as_of, sample
+        self._functions: Functions = FUNCTIONS[dialect]
+        self._states = States(len(rules.clusters))
+        self._counts = ProfileCounts(self._functions, self._states)
+        self._columns = {key: f"k{i}" for i, key in enumerate(rules.keys)}
+        self._types = self._key_types()
+
+    def build(self, relation: exp.Expr) -> exp.Query:
+        """Return the statement over a relation."""
+        levels: list[tuple[str, list[exp.Expr]]] = []
+        values = {i: self._key_values(i, trait) for i, trait in enumerate(self._rules.traits) if self._is_needed(trait)}
+        for step in range(_STEPS):
+            found = [
+                _named(one.steps[step], f"p{i}_{j}_{step}")
+                for i, some in values.items()
+                for j, one in enumerate(some)
+                if step < len(one.steps)
+            ]
+            if found:
+                levels.append((f"step{step + 1}", found))
+        levels.append(("traits", [one for i, some in values.items() for one in self._trait(i, some)]))
+        levels.append(("profiles", self._profile()))
+        tables: dict[str, exp.Expr] = {"source": self._source(relation)}
+        before = "source"
+        for name, columns in levels:
+            tables[name] = self._computed_once(
+                exp.select(exp.Star(), *columns, copy=False).from_(exp.to_table(before), copy=False)
+            )
+            before = name
+        branches = [self._counts.states_branch()]
+        for i, trait in enumerate(self._rules.traits):
+            if not self._present(trait):
+                continue
+            if trait.type == "boolean":
+                branches += self._counts.boolean(i)
+            elif trait.type in ("number", "date"):
+                tables[f"values{i}"], made = self._counts.number(i, trait)
+                branches += made
+            elif self._is_needed(trait):
+                tables[f"words{i}"], made = self._counts.words(i, trait)
+                branches += made
+            else:
+                tables |= self._distinct_words(i, trait)
+                branches += self._counts.words_branches(i, trait)
+        query = union(branches)
+        for name, table in tables.items():
+            once = self._functions.is_materialized and name.startswith(("profiles", "values", "words"))
+            query = query.with_(name, as_=table, materialized=once or None, copy=False)
+        return _with_doubles(query)
+
+    def _key_types(self) -> dict[str, tuple[Encoding, str]]:
+        """Return the encoding and the type of each key that the source has."""
+        if self._shape.kind == "tall":
+            return dict.fromkeys(self._columns, ("text", "text"))
+        found = {key: name for key in self._columns if (name := self._shape.match(key)) is not None}
+        return {key: (encoding_of(self._shape.columns[name]), self._shape.columns[name]) for key, name in found.items()}
+
+    def _source(self, relation: exp.Expr) -> exp.Expr:
+        shape = self._shape
+        if shape.kind == "tall":
+            chosen = [_named(column(shape.id or ""), "id")]
+            chosen += [_named(value_of_key(shape, key), name) for key, name in self._columns.items()]
+            return group_traits(exp.select(*chosen, copy=False).from_(relation.copy(), copy=False), shape)
+        chosen = [_named(column(shape.match(key) or ""), self._columns[key]) for key in self._types]
+        for name, wanted in (("id", shape.id), ("merged_to", shape.merged_to)):
+            if wanted is not None:
+                chosen.append(_named(column(wanted), name))
+        return exp.select(*(chosen or [_named(exp.Null(), "k")]), copy=False).from_(relation.copy(), copy=False)
+
+    def _is_needed(self, trait: Trait) -> bool:
+        """Return whether the value of each row is needed."""
+        compiled = self._rules.compiled
+        return trait.type not in ("category", "list") or trait.name in (*compiled.deciding, *compiled.filtering)
+
+    def _present(self, trait: Trait) -> list[str]:
+        """Return the keys of a trait that the source has."""
+        return [key for key in trait.keys if key in self._types]
+
+    def _key_values(self, i: int, trait: Trait) -> list[KeyValue]:
+        reader = KeyReader(self._functions, trait, self._rules.vocabulary(trait.name), self._as_of)
+        return [
+            reader.read(column(self._columns[key]), *self._types[key], [f"p{i}_{j}_{step}" for step in range(_STEPS)])
+            for j, key in enumerate(self._present(trait))
+        ]
+
+    def _trait(self, i: int, found: Sequence[KeyValue]) -> list[exp.Expr]:
+        """Return the value of a trait, and of its first wrong value the text."""
+        if not found:
+            kind = {"category": "VARCHAR", "list": self._functions.list_type}.get(self._rules.traits[i].type, "DOUBLE")
+            return [_named(exp.cast(exp.Null(), kind), f"v{i}"), _named(exp.cast(exp.Null(), "VARCHAR"), f"w{i}")]
+        values = [one.value for one in found]
+        value = values[0] if len(values) == 1 else exp.func("COALESCE", *(one.copy() for one in values))
+        wrong = []
+        is_list = self._rules.traits[i].type == "list"
+        for j, one in enumerate(found):
+            # Only a list may have both words and an error.
+            is_first = [sql(":value IS NULL", value=before) for before in values[: j if is_list else j + 1]]
+            wrong.append((exp.and_(*is_first, exp.Paren(this=one.is_wrong), copy=False), one.wrong))
+        return [_named(value, f"v{i}"), _named(case(wrong), f"w{i}")]
+
+    def _profile(self) -> list[exp.Expr]:
+        """Return the state of each profile, and the buckets of its numbers."""
+        rules, states = self._rules, self._states
+        values = {trait.name: (trait, column(f"v{i}")) for i, trait in enumerate(rules.traits)}
+        branches: list[tuple[exp.Expr, exp.Expr]] = []
+        if self._shape.kind != "tall" and (merged := is_merged(self._shape)) is not None:
+            branches.append((merged, integer(states.merged)))
+        if self._sample is not None:
+            branches.append((is_outside_sample(self._shape, self._sample), integer(states.left_out)))
+        if rules.filter is not None:
+            kept = compile_condition(rules.filter, values)
+            branches.append((exp.Not(this=exp.Paren(this=kept)), integer(states.filtered)))
+        unclassified = [sql(":value IS NULL", value=values[name][1]) for name in rules.compiled.deciding]
+        branches.append((exp.and_(*unclassified, copy=False), integer(0)))
+        rest: exp.Expr = integer(0)
+        for i, cluster in enumerate(rules.clusters):
+            if cluster.when is None:
+                rest = integer(i + 1)
+            else:
+                branches.append((compile_condition(cluster.when, values), integer(i + 1)))
+        columns: list[exp.Expr] = [_named(case(branches, rest), "state")]
+        for i, trait in enumerate(rules.traits):
+            if trait.type in ("number", "date") and self._present(trait):
+                columns.append(_named(self._functions.bucket_of(column(f"v{i}")), f"b{i}"))
+        return columns
+
+    def _distinct_words(self, i: int, trait: Trait) -> dict[str, exp.Expr]:
+        """Return the tables that read each distinct text of a category or list once for a state."""
+        keys = [column(self._columns[key]) for key in self._present(trait)]
+        found = self._key_values(i, trait)
+        steps = [_named(step, f"p{i}_{j}_0") for j, one in enumerate(found) for step in one.steps]
+        texts = (
+            exp.select(column("state"), *keys, _named(exp.Count(this=exp.Star()), "n"), copy=False)
+            .from_(exp.to_table("profiles"), copy=False)
+            .where(sql("state <= :final", final=integer(self._states.clusters)), copy=False)
+            .group_by(column("state"), *(key.copy() for key in keys), copy=False)
+        )
+        read = self._computed_once(
+            exp.select(exp.Star(), *steps, copy=False).from_(exp.to_table(f"texts{i}"), copy=False)
+        )
+        value, wrong = self._trait(i, found)
+        words = exp.select(
+            column("state"), _named(value.this, "value"), _named(wrong.this, "wrong"), column("n"), copy=False
+        ).from_(exp.to_table(f"read{i}"), copy=False)
+        return {f"texts{i}": texts, f"read{i}": read, f"words{i}": words}
+
+    def _computed_once(self, query: exp.Select) -> exp.Select:
+        return query.offset(0, copy=False) if self._functions.barrier else query
+
+
+def _named(expression: exp.Expr, name: str) -> exp.Alias:
+    return exp.Alias(this=expression, alias=exp.to_identifier(name, quoted=True))
+
+
+def _with_doubles(query: exp.Query) -> exp.Query:
+    """Cast literals with an exponent, which are doubles in DuckDB and decimals elsewhere."""
+    for literal in list(query.find_all(exp.Literal)):
+        if not literal.is_string and "e" in literal.name:
+            literal.replace(exp.cast(exp.Literal.number(literal.name.removesuffix("e0")), "DOUBLE"))
+    return query
