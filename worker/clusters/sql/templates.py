@@ -12,14 +12,15 @@ from sqlglot import exp
 TEMPLATE_DIALECT = "duckdb"
 
 
-def sql(template: str, **parts: exp.Expr) -> exp.Expr:
+def sql(template: str, *, dialect: str = TEMPLATE_DIALECT, **parts: exp.Expr) -> exp.Expr:
     """Return an expression with its placeholders replaced.
 
     Args:
-        template: Constant SQL in DuckDB's dialect, such as `:value BETWEEN :low AND :high`.
+        template: Constant SQL such as `:value BETWEEN :low AND :high`.
+        dialect: Dialect of the template. The expression is written in that of the statement.
         parts: Expressions by the names of their placeholders.
     """
-    parsed = _parse(template)
+    parsed = _parse(template, dialect)
     return exp.replace_placeholders(parsed, **{name: _enclosed(part) for name, part in parts.items()})
 
 
@@ -29,9 +30,9 @@ def _enclosed(part: exp.Expr) -> exp.Expr:
     return exp.Paren(this=part.copy()) if is_open and not isinstance(part, exp.Paren) else part.copy()
 
 
-@lru_cache(maxsize=512)
-def _parse(template: str) -> exp.Expr:
-    return sqlglot.parse_one(template, dialect=TEMPLATE_DIALECT)
+@lru_cache(maxsize=1024)
+def _parse(template: str, dialect: str) -> exp.Expr:
+    return sqlglot.parse_one(template, dialect=dialect)
 
 
 def column(name: str) -> exp.Expr:

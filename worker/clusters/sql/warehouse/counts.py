@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -12,7 +12,7 @@ from worker.clusters.rules.trait import Trait
 from worker.clusters.sql.result_columns import FINE_SCALE, KEPT_WORDS, SCALE, States
 from worker.clusters.sql.templates import column, double, integer, sql, text
 from worker.clusters.sql.warehouse.functions import Functions
-from worker.clusters.sql.warehouse.key_values import IS_NUMBER, IS_SHAPE
+from worker.clusters.sql.warehouse.key_values import IS_NUMBER, IS_TEXT
 from worker.clusters.sql.words import shape_of
 from worker.clusters.statistics.category import MIN_PROFILES
 
@@ -52,7 +52,7 @@ FROM (
 ) AS deviations
 GROUP BY state
 """
-# Of words and shapes, those that few profiles have, and the rarest of very many, are counted together.
+# Of words, those that few profiles have, and the rarest of very many, are counted together.
 _COMMON = """
 SELECT state, :trait AS trait, NULL AS bucket, CASE WHEN n >= :least AND place <= :kept THEN words END AS words,
   CAST(SUM(n) AS BIGINT) AS n, NULL AS whole, NULL AS fine, NULL AS rest, NULL AS squares
@@ -62,21 +62,40 @@ FROM (
 ) AS ranked
 GROUP BY state, CASE WHEN n >= :least AND place <= :kept THEN words END
 """
-_GROUPED = "SELECT state, :value AS value, :wrong AS wrong, COUNT(*) AS n FROM profiles WHERE state <= :final GROUP BY state, :value, :wrong"
-_WORDS = "(SELECT state, value AS words, n FROM :table_name WHERE state >= 1 AND NOT value IS NULL)"
-_WRONG_WORDS = "(SELECT CAST(NULL AS INTEGER) AS state, :shape AS words, n FROM :table_name WHERE NOT wrong IS NULL)"
-_WRONG_VALUES = """
-(
-  SELECT CAST(NULL AS INTEGER) AS state, :shape AS words, n
-  FROM (
-    SELECT :wrong AS wrong, COUNT(*) AS n FROM profiles WHERE NOT :wrong IS NULL AND state <= :final GROUP BY :wrong
-  ) AS wrong_values
-)
+_GROUPED = """
+SELECT state, :value AS value, :wrong AS wrong, COUNT(*) AS n
+FROM profiles WHERE state <= :final GROUP BY state, :value, :wrong
 """
+_WORDS = "(SELECT state, value AS words, n FROM :table_name WHERE state >= 1 AND NOT value IS NULL)"
 _LISTS = """
-SELECT state, :trait AS trait, NULL AS bucket, NULL AS words, CAST(SUM(n) AS BIGINT) AS n, NULL AS whole,
+SELECT state, :trait AS trait, 0 AS bucket, NULL AS words, CAST(SUM(n) AS BIGINT) AS n, NULL AS whole,
   NULL AS fine, NULL AS rest, NULL AS squares
 FROM :table_name WHERE state >= 1 AND NOT value IS NULL GROUP BY state
+"""
+_WRONG_WORDS = (
+    "SELECT CAST(:trait AS INTEGER) AS trait, wrong, CAST(n AS BIGINT) AS n FROM :table_name WHERE NOT wrong IS NULL"
+)
+_WRONG_VALUES = """
+SELECT CAST(:trait AS INTEGER) AS trait, :wrong AS wrong, COUNT(*) AS n
+FROM profiles WHERE NOT :wrong IS NULL AND state <= :final GROUP BY :wrong
+"""
+# As words: what is not usable leaves as its shape, if enough profiles have the same shape.
+_ERRORS = """
+SELECT NULL AS state, trait, NULL AS bucket, CASE WHEN n >= :least AND place <= :kept THEN shape END AS words,
+  CAST(SUM(n) AS BIGINT) AS n, NULL AS whole, NULL AS fine, NULL AS rest, NULL AS squares
+FROM (
+  SELECT trait, shape, n, ROW_NUMBER() OVER (PARTITION BY trait ORDER BY n DESC, shape) AS place
+  FROM (
+    SELECT trait, CASE WHEN kind = :is_text THEN shape WHEN kind = :is_number
+      THEN SUBSTRING(shape, 2, LENGTH(shape) - 2) ELSE content END AS shape, SUM(n) AS n
+    FROM shapes
+    GROUP BY 1, 2
+  ) AS grouped
+) AS ranked
+GROUP BY trait, CASE WHEN n >= :least AND place <= :kept THEN shape END
+"""
+_SHAPES = """
+SELECT trait, SUBSTRING(wrong, 1, 1) AS kind, SUBSTRING(wrong, 2) AS content, :shape AS shape, n FROM errors
 """
 
 
@@ -96,9 +115,9 @@ class ProfileCounts:
         """Return the branch that counts profiles by their state."""
         return sql(_STATES)
 
-    def boolean(self, place: int) -> list[exp.Expr]:
-        """Return the branches of a boolean, of which `profiles` has the value in `v{place}`, what is wrong in `w{place}`."""
-        return [sql(_FLAGS, trait=integer(place), value=column(f"v{place}"), final=self._final), self._wrong(place)]
+    def boolean(self, place: int) -> exp.Expr:
+        """Return the branch of a boolean, of which `profiles` has the value in `v{place}`."""
+        return sql(_FLAGS, trait=integer(place), value=column(f"v{place}"), final=self._final)
 
     def number(self, place: int, trait: Trait) -> tuple[exp.Expr, list[exp.Expr]]:
         """Return the table `values{place}` and the branches of a number or date, with its bucket in `b{place}`."""
@@ -116,23 +135,33 @@ class ProfileCounts:
             _VALUES, bucket=column(f"b{place}"), whole=whole, fine=fine, rest=rest, value=value, final=self._final
         )
         parts = {"trait": integer(place), "table_name": name}
-        sums = sql(_SUMS, scale=scale, fine_scale=fine_scale, **parts)
-        return table, [sql(_BUCKETS, **parts), sums, self._wrong(place)]
+        return table, [sql(_BUCKETS, **parts), sql(_SUMS, scale=scale, fine_scale=fine_scale, **parts)]
 
-    def words(self, place: int, trait: Trait) -> tuple[exp.Expr, list[exp.Expr]]:
-        """Return the table `words{place}` of words that each row has, and the branches that count it."""
-        parts = {"value": column(f"v{place}"), "wrong": column(f"w{place}"), "final": self._final}
-        return sql(_GROUPED, **parts), self.words_branches(place, trait)
+    def words(self, place: int) -> exp.Expr:
+        """Return the table `words{place}` of a category or list that is read for each profile."""
+        return sql(_GROUPED, value=column(f"v{place}"), wrong=column(f"w{place}"), final=self._final)
 
     def words_branches(self, place: int, trait: Trait) -> list[exp.Expr]:
         """Return the branches of a category or list: `words{place}` has the columns `state`, `value`, `wrong`, `n`."""
         name = exp.to_table(f"words{place}")
-        wrong = self._common(place, sql(_WRONG_WORDS, shape=self._shape(column("wrong")), table_name=name))
+        parts = {"trait": integer(place), "least": integer(MIN_PROFILES), "kept": integer(KEPT_WORDS)}
         if trait.type == "category":
-            return [self._common(place, sql(_WORDS, table_name=name)), wrong]
+            return [sql(_COMMON, counted=sql(_WORDS, table_name=name), **parts)]
         members = self.functions.sql(self.functions.members, table_name=name)
-        common = sql("SELECT * FROM :found AS words WHERE NOT words IS NULL", found=exp.Subquery(this=self._common(place, members)))
-        return [sql(_LISTS, trait=integer(place), table_name=name), common, wrong]
+        return [sql(_LISTS, trait=integer(place), table_name=name), sql(_COMMON, counted=members, **parts)]
+
+    def errors(self, traits: Iterable[tuple[int, Trait]]) -> tuple[dict[str, exp.Expr], exp.Expr]:
+        """Return the tables of what is not usable of the traits, and the branch that counts it by its shape."""
+        branches = []
+        for i, trait in traits:
+            if trait.type in ("category", "list"):
+                branches.append(sql(_WRONG_WORDS, trait=integer(i), table_name=exp.to_table(f"words{i}")))
+            else:
+                branches.append(sql(_WRONG_VALUES, trait=integer(i), wrong=column(f"w{i}"), final=self._final))
+        shape = shape_of(sql("SUBSTRING(wrong, 2)"), self.functions.dialect)
+        tables = {"errors": union(branches), "shapes": self.functions.computed_once(sql(_SHAPES, shape=shape))}
+        parts = {"least": integer(MIN_PROFILES), "kept": integer(KEPT_WORDS)}
+        return tables, sql(_ERRORS, is_text=text(IS_TEXT), is_number=text(IS_NUMBER), **parts)
 
     @property
     def _final(self) -> exp.Expr:
@@ -141,31 +170,7 @@ class ProfileCounts:
     def _integer(self, value: exp.Expr) -> exp.Expr:
         return exp.cast(value, self.functions.exact)
 
-    def _wrong(self, place: int) -> exp.Expr:
-        values = sql(
-            _WRONG_VALUES, shape=self._shape(column("wrong")), wrong=column(f"w{place}"), final=self._final
-        )
-        return self._common(place, values)
 
-    def _common(self, place: int, counted: exp.Expr) -> exp.Expr:
-        return sql(
-            _COMMON, trait=integer(place), counted=counted, least=integer(MIN_PROFILES), kept=integer(KEPT_WORDS)
-        )
-
-    def _shape(self, wrong: exp.Expr) -> exp.Expr:
-        inner = sql("SUBSTRING(:wrong, 2)", wrong=wrong)
-        shape = shape_of(inner, self.functions.dialect)
-        return sql(
-            "CASE WHEN :wrong LIKE :shaped THEN :inner WHEN :wrong LIKE :number "
-            "THEN SUBSTRING(:shape, 2, LENGTH(:shape) - 2) ELSE :shape END",
-            wrong=wrong,
-            shaped=text(f"{IS_SHAPE}%"),
-            number=text(f"{IS_NUMBER}%"),
-            inner=inner,
-            shape=shape,
-        )
-
-
-def union(branches: Iterable[exp.Expr]) -> exp.Union:
+def union(branches: Sequence[exp.Expr]) -> exp.Expr:
     """Return all rows of the branches."""
-    return exp.union(*branches, distinct=False, copy=False)
+    return branches[0] if len(branches) == 1 else exp.union(*branches, distinct=False, copy=False)

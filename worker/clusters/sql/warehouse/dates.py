@@ -82,7 +82,16 @@ _FORMS = (
 )
 _MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
 _UTC = ("", "z", "ut", "utc", "gmt")
-_ZONES = {"est": "-05", "edt": "-04", "cst": "-06", "cdt": "-05", "mst": "-07", "mdt": "-06", "pst": "-08", "pdt": "-07"}
+_ZONES = {
+    "est": "-05",
+    "edt": "-04",
+    "cst": "-06",
+    "cdt": "-05",
+    "mst": "-07",
+    "mdt": "-06",
+    "pst": "-08",
+    "pdt": "-07",
+}
 
 _FORM = """
 CASE
@@ -201,7 +210,9 @@ def _form(functions: Functions, value: exp.Expr) -> exp.Expr:
     if functions.is_exact:
         parts: exp.Expr = _parts(functions, inner)
     else:
-        parts = sql("CASE WHEN :usual THEN CONCAT('~', :inner) END", usual=matches(inner, _USUAL_OR_LEAP), inner=inner)
+        parts = sql(
+            "CASE WHEN :usual THEN CONCAT('~', :content) END", usual=matches(inner, _USUAL_OR_LEAP), content=inner
+        )
     return sql(
         _FORM,
         value=value,
@@ -223,7 +234,7 @@ def _parts(functions: Functions, inner: exp.Expr) -> exp.Expr:
         split = _replaced(functions, inner, f"{parts}{_ISO_TAIL}", f"{found}|\\4|\\5|\\6|\\7||\\8")
         branches.append((matches(inner, f"{whole}{_ISO_TIME}"), split))
     small = sql(
-        "TRANSLATE(LOWER(:inner), :signs, :spaces)", inner=inner, signs=text("\t\n\v\f\r"), spaces=text(" " * 5)
+        "TRANSLATE(LOWER(:content), :signs, :spaces)", content=inner, signs=text("\t\n\v\f\r"), spaces=text(" " * 5)
     )
     branches += [(matches(small, form), _replaced(functions, small, form, found)) for form, found in _FORMS]
     return case(branches)

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Literal
 
-import sqlglot
 from sqlglot import exp
 
 from worker.clusters.sql.templates import double, sql, text
@@ -79,9 +77,7 @@ class Functions:
 
     def sql(self, template: str, **parts: exp.Expr) -> exp.Expr:
         """Return an expression of a template in this engine's dialect, see `templates.sql`."""
-        return exp.replace_placeholders(
-            _parse(template, self.dialect), **{name: exp.Paren(this=part.copy()) for name, part in parts.items()}
-        )
+        return sql(template, dialect=self.dialect, **parts)
 
     def bucket_of(self, value: exp.Expr) -> exp.Expr:
         """Return the bucket of a usable value, see `QuantileSketch`."""
@@ -107,14 +103,15 @@ class Functions:
 
     def text(self, value: exp.Expr, encoding: str) -> exp.Expr:
         """Return the text of a value of any type."""
-        return self.sql(self.text_of, value=value) if encoding in ("json", "other") else sql(
-            "CAST(:value AS VARCHAR)", value=value
+        return (
+            self.sql(self.text_of, value=value)
+            if encoding in ("json", "other")
+            else sql("CAST(:value AS VARCHAR)", value=value)
         )
 
-
-@lru_cache(maxsize=512)
-def _parse(template: str, dialect: str) -> exp.Expr:
-    return sqlglot.parse_one(template, dialect=dialect)
+    def computed_once(self, query: exp.Expr) -> exp.Expr:
+        """Return a query whose columns are computed once for each row, however often an outer query refers to them."""
+        return query.offset(0, copy=False) if self.barrier and isinstance(query, exp.Select) else query
 
 
 def matches(value: exp.Expr, pattern: str) -> exp.Expr:

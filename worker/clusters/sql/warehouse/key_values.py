@@ -128,12 +128,12 @@ class KeyReader:
         if self.trait.type == "number":
             is_wrong = sql("NOT :source IS NULL AND :source <> ''", source=source)
             return KeyValue([number_in_text(self.functions, source)], self._bounded(names[0]), is_wrong, wrong)
-        is_filled = sql("NOT :source IS NULL AND :inner <> ''", source=source, inner=dates.stripped(source))
+        is_filled = sql("NOT :source IS NULL AND :content <> ''", source=source, content=dates.stripped(source))
         if self.trait.type == "boolean":
             return KeyValue([_flag_in_text(source)], names[0], is_filled, wrong)
         if self.trait.type == "date":
             *steps, moment = dates.date_steps(self.functions, source, (names[0], names[1], names[2]))
-            is_zero = sql(":moment = 0 AND LENGTH(:inner) > 10", moment=names[3], inner=dates.stripped(source))
+            is_zero = sql(":moment = 0 AND LENGTH(:content) > 10", moment=names[3], content=dates.stripped(source))
             found = sql("CASE WHEN NOT :is_zero THEN :moment END", is_zero=exp.Paren(this=is_zero), moment=names[3])
             return KeyValue([*steps, moment], self._age(found), self._is_not_old(is_filled, found), wrong)
         if self.trait.type == "category":

@@ -6,7 +6,8 @@ columns are not NULL says what a row counts:
     state                 profiles of a state
     state trait bucket    values in a bucket of the sketch; of a boolean, of 1 or 0
     state trait whole …   sums of all values of a number or date
-    state trait [words]   profiles with a word; without `words`, of a category, with rare ones, and of a list, with one
+    state trait [words]   profiles with a word; without `words`, with rare ones
+    state trait bucket    of a list: profiles with a list
     trait [words]         values that are not usable by their shape; without `words`, of rare shapes
 """
 
@@ -46,17 +47,17 @@ class WarehouseRowReader:
                 errors[int(trait)].count += n
                 if text is not None:
                     errors[int(trait)].counts[text] += n
-            elif bucket is not None:
-                values[int(state), int(trait)].buckets[int(bucket)] += n
-            elif whole is not None:
-                moments = make_moments(n, int(whole), int(fine), float(rest), float(squares))
-                values[int(state), int(trait)].moments = moments
-            else:
+            elif self._rules.traits[int(trait)].type in ("category", "list"):
                 found = words[int(state), int(trait)]
-                if text is None or self._rules.traits[int(trait)].type == "category":
+                if bucket is not None or self._rules.traits[int(trait)].type == "category":
                     found.count += n
                 if text is not None:
                     found.counts[text] += n
+            elif bucket is not None:
+                values[int(state), int(trait)].buckets[int(bucket)] += n
+            else:
+                moments = make_moments(n, int(whole), int(fine), float(rest), float(squares))
+                values[int(state), int(trait)].moments = moments
         result = make_aggregate(self._rules, sizes, values)
         for (state, trait), found in words.items():
             found.drop_rarest()

@@ -70,25 +70,25 @@ class WarehouseBuilder:
         tables: dict[str, exp.Expr] = {"source": self._source(relation)}
         before = "source"
         for name, columns in levels:
-            tables[name] = self._computed_once(
+            tables[name] = self._functions.computed_once(
                 exp.select(exp.Star(), *columns, copy=False).from_(exp.to_table(before), copy=False)
             )
             before = name
         branches = [self._counts.states_branch()]
-        for i, trait in enumerate(self._rules.traits):
-            if not self._present(trait):
-                continue
+        present = [(i, trait) for i, trait in enumerate(self._rules.traits) if self._present(trait)]
+        for i, trait in present:
             if trait.type == "boolean":
-                branches += self._counts.boolean(i)
+                branches.append(self._counts.boolean(i))
             elif trait.type in ("number", "date"):
                 tables[f"values{i}"], made = self._counts.number(i, trait)
                 branches += made
-            elif self._is_needed(trait):
-                tables[f"words{i}"], made = self._counts.words(i, trait)
-                branches += made
             else:
-                tables |= self._distinct_words(i, trait)
+                tables |= {f"words{i}": self._counts.words(i)} if self._is_needed(trait) else self._distinct(i, trait)
                 branches += self._counts.words_branches(i, trait)
+        if present:
+            made_tables, errors = self._counts.errors(present)
+            tables |= made_tables
+            branches.append(errors)
         query = union(branches)
         for name, table in tables.items():
             once = self._functions.is_materialized and name.startswith(("profiles", "values", "words"))
@@ -171,7 +171,7 @@ class WarehouseBuilder:
                 columns.append(_named(self._functions.bucket_of(column(f"v{i}")), f"b{i}"))
         return columns
 
-    def _distinct_words(self, i: int, trait: Trait) -> dict[str, exp.Expr]:
+    def _distinct(self, i: int, trait: Trait) -> dict[str, exp.Expr]:
         """Return the tables that read each distinct text of a category or list once for a state."""
         keys = [column(self._columns[key]) for key in self._present(trait)]
         found = self._key_values(i, trait)
@@ -182,7 +182,7 @@ class WarehouseBuilder:
             .where(sql("state <= :final", final=integer(self._states.clusters)), copy=False)
             .group_by(column("state"), *(key.copy() for key in keys), copy=False)
         )
-        read = self._computed_once(
+        read = self._functions.computed_once(
             exp.select(exp.Star(), *steps, copy=False).from_(exp.to_table(f"texts{i}"), copy=False)
         )
         value, wrong = self._trait(i, found)
@@ -190,9 +190,6 @@ class WarehouseBuilder:
             column("state"), _named(value.this, "value"), _named(wrong.this, "wrong"), column("n"), copy=False
         ).from_(exp.to_table(f"read{i}"), copy=False)
         return {f"texts{i}": texts, f"read{i}": read, f"words{i}": words}
-
-    def _computed_once(self, query: exp.Select) -> exp.Select:
-        return query.offset(0, copy=False) if self._functions.barrier else query
 
 
 def _named(expression: exp.Expr, name: str) -> exp.Alias:

@@ -1,0 +1,177 @@
+"""PostgreSQL's aggregate equals the fold's in everything that is reported: on any text, for any rules.
+
+An example has a few values of each key, and many profiles with some of them, so that one statement reads many values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg import sql as identifiers
+from sqlglot import exp
+
+from tests.support.examples import examples
+from tests.support.servers.postgres_server import PostgresServer
+from tests.unit.worker.clusters.sql.test_duckdb_agreement import (
+    DATES,
+    LISTS,
+    NOW,
+    NUMBERS_AS_TEXT,
+    RULES,
+    WORDS,
+    folded,
+    signs,
+)
+from tests.unit.worker.clusters.sql.test_statements import random_rules
+from worker.clusters import Aggregate, Rules
+from worker.clusters.sql import SourceShape, compile_statement
+from worker.clusters.statistics.category import MIN_PROFILES
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+TALL = SourceShape("tall", id="canonical_segment_id")
+PROFILES = 200
+
+free_text = st.text(signs.filter(lambda sign: sign != "\0") | st.characters(exclude_categories=["Cs"]), max_size=12)
+decimals = st.from_regex(r"\s?[+-]?[0-9]{0,20}\.?[0-9]{0,20}([eE][+-]?0?[0-9]{1,4})?\s?", fullmatch=True)
+numbers = st.sampled_from(NUMBERS_AS_TEXT) | decimals | (st.floats() | st.integers()).map(repr)
+iso_dates = st.from_regex(
+    r"(19|20)[0-9]{2}(-?(0[0-9]|1[0-3])-?([012][0-9]|3[0-2])|-?W[0-5][0-9]-?[0-8]?)"
+    r"([T _-][012][0-9](:?[0-6][0-9](:?[0-6][0-9]([.,:]?[0-9]{1,9})?)?|[.,][0-9]{1,7})? ?"
+    r"(Z|z|UTC|GMT|EST|[+-][012][0-9](:?[0-6][0-9](:?[0-6][0-9])?)?( CET)?)?)?",
+    fullmatch=True,
+)
+long_dates = st.from_regex(
+    r"((mon|TUE|Wednesday)[,]? )?(0?[1-9]|[12][0-9]|3[0-2])[ -](jan|FEB|mar|may|anf|dec)[ -]20[0-9]{2}"
+    r"( [012][0-9]:[0-6][0-9](:[0-6][0-9])? ?(PST|gmt|utc|x)?([+-][012][0-9]:?[0-9]{2})?( \(\w+\))?)?"
+    r"|(thu )?(sep|Oct|NOV|bad) ([1-9]|[0-3][0-9]),? (20[0-9]{2}( 10:00 EDT)?|09:30:15 ?(cst|UTC|-0700)? 2024)"
+    r"|20[0-9]{2}[-/]0[1-9][-/][0-3][0-9] {1,2}1[0-9]:00:00(\.[0-9]{1,9})? ?(\+0000( UTC)?|-0300 -03|EST)?( m=\+0\.1)?",
+    fullmatch=True,
+)
+epochs = st.integers(-(10**13), 10**13).map(str) | st.floats(1e7, 1e13).map(repr)
+dates = st.sampled_from(DATES) | iso_dates | long_dates | epochs | st.datetimes().map(str)
+words = st.sampled_from(WORDS)
+lists = st.lists(words | st.none() | st.integers(), max_size=3).map(json.dumps) | st.sampled_from(
+    [one for one in LISTS if isinstance(one, str)]
+)
+padding = st.sampled_from(["", "", "", " ", "\t", "\u00a0", "\x1c", "\n"])
+KINDS: dict[str, st.SearchStrategy[str]] = {
+    "number": numbers,
+    "date": dates,
+    "boolean": words | st.sampled_from(["1", "0", "1.0", "true", "False", "NO"]),
+    "category": words,
+    "list": lists,
+}
+texts = numbers | dates | words | lists | free_text
+
+
+def values_of(rules: Rules) -> st.SearchStrategy[dict[str, list[str]]]:
+    """Some values of each key."""
+    found: dict[str, st.SearchStrategy[list[str]]] = {}
+    for trait in rules.traits:
+        usual = KINDS[trait.type]
+        padded = st.builds(lambda a, text, b: a + text + b, padding, usual, padding)
+        for key in trait.keys:
+            found[key] = st.lists(usual | usual | padded | texts, min_size=1, max_size=12)
+    return st.fixed_dictionaries(found)
+
+
+def profiles_of(values: dict[str, list[str]], random: Random, count: int = PROFILES) -> list[dict[str, str]]:
+    """Profiles with these values, some of them often."""
+    share = random.choice([0.3, 0.6, 0.9])
+    return [{key: random.choice(some) for key, some in values.items() if random.random() < share} for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def postgres(session_postgres: PostgresServer) -> Iterator[Connection]:
+    with session_postgres.connect() as connection:
+        connection.execute("SET jit = off")
+        connection.execute("CREATE TEMPORARY TABLE user_traits (canonical_segment_id text, name text, value text)")
+        yield connection
+
+
+def counted_tall(
+    postgres: Connection, rules: Rules, profiles: list[dict[str, str]], sample: float | None = None
+) -> tuple[Aggregate, list[tuple[Any, ...]]]:
+    """What PostgreSQL counts of profiles in a tall table, and the rows that it returns."""
+    postgres.execute("TRUNCATE user_traits")
+    with postgres.cursor().copy("COPY user_traits FROM STDIN") as copy:
+        for i, profile in enumerate(profiles):
+            for name, value in {**profile, "unrelated": "x"}.items():
+                copy.write_row((f"use_{i}", name, value))
+    return counted(postgres, rules, TALL, "user_traits", sample)
+
+
+def counted(
+    postgres: Connection, rules: Rules, shape: SourceShape, table: str, sample: float | None = None
+) -> tuple[Aggregate, list[tuple[Any, ...]]]:
+    statement = compile_statement(
+        rules, shape, exp.to_table(table), dialect="postgres", as_of=NOW, sample=sample, comment="a test"
+    )
+    rows = postgres.execute(statement.sql.encode()).fetchall()
+    return statement.aggregate(rows), rows
+
+
+def reported(aggregate: Aggregate) -> dict[str, object]:
+    """Everything of an aggregate that reports and personas are made of, apart from sums."""
+    return {
+        "counts": (
+            *(aggregate.profiles, aggregate.profile_errors, aggregate.filtered, aggregate.unclassified),
+            *(aggregate.merged, aggregate.left_out),
+        ),
+        "errors": dict(aggregate.trait_errors),
+        "shapes": {
+            trait: {shape: n for shape, n in shapes.counts.items() if n >= MIN_PROFILES}
+            for trait, shapes in aggregate.error_shapes.items()
+        },
+        "clusters": {
+            key: (
+                cluster.n,
+                {trait: (number.count, number.sketch.buckets) for trait, number in cluster.numbers.items()},
+                {trait: (one.count, one.true) for trait, one in cluster.booleans.items()},
+                {trait: (one.count, one.disclosable()) for trait, one in cluster.categories.items()},
+            )
+            for key, cluster in aggregate.clusters.items()
+        },
+    }
+
+
+def assert_equal(found: Aggregate, expected: Aggregate) -> None:
+    assert reported(found) == reported(expected)
+    for key, cluster in expected.clusters.items():
+        for trait, number in cluster.numbers.items():
+            other = found.clusters[key].numbers[trait]
+            assert other.mean == (None if number.mean is None else pytest.approx(number.mean, rel=1e-9, abs=1e-18))
+            largest = max((abs(bound) for bound, _ in number.sketch.counted_values()), default=0.0)
+            assert other.std == (
+                None if number.std is None else pytest.approx(number.std, rel=1e-9, abs=1e-15 * largest)
+            )
+    assert Aggregate.from_bytes(found.to_bytes()) == found
+
+
+def entries(profiles: list[dict[str, str]]) -> list[object]:
+    return [{"traits": profile} for profile in profiles]
+
+
+@examples(12, thorough=400)
+@given(values_of(RULES), st.integers(0, 2**32))
+def test_texts_of_any_values_count_as_the_fold_counts_them(
+    postgres: Connection, values: dict[str, list[str]], seed: int
+) -> None:
+    profiles = profiles_of(values, Random(seed))
+    assert_equal(counted_tall(postgres, RULES, profiles)[0], folded(entries(profiles), RULES))
+
+
+@examples(8, thorough=400)
+@given(st.integers(0, 2**32), st.data())
+def test_any_rules_count_as_the_fold_counts_by_them(postgres: Connection, seed: int, data: st.DataObject) -> None:
+    rules = random_rules(Random(seed))
+    profiles = profiles_of(data.draw(values_of(rules)), Random(seed))
+    assert_equal(counted_tall(postgres, rules, profiles)[0], folded(entries(profiles), rules))
