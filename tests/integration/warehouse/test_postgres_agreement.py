@@ -14,7 +14,6 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from psycopg import sql as identifiers
 from sqlglot import exp
 
 from tests.support.examples import examples

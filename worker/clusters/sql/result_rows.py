@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 
 from worker.clusters.rules.rules import Rules
-from worker.clusters.rules.trait import Trait
 from worker.clusters.rules.trait_reader import TraitReader, make_trait_reader
 from worker.clusters.sql.counted_values import CountedValues, make_aggregate, make_moments
 from worker.clusters.sql.result_columns import NOT_AN_ENTRY, SEVERAL_KEYS, WRONG_TRAITS, Row

@@ -54,9 +54,9 @@ class StatementBuilder:
         before: exp.Expr = relation.copy()
         for name, columns in zip(names, levels, strict=True):
             chosen = columns if name == "source" else [exp.Star(), *columns]
-            tables[name] = exp.select(*chosen, copy=False).from_(before, copy=False)
-            if name == "source" and self._shape.kind == "tall":
-                tables[name] = group_traits(tables[name], self._shape)
+            query = exp.select(*chosen, copy=False).from_(before, copy=False)
+            is_tall = name == "source" and self._shape.kind == "tall"
+            tables[name] = group_traits(query, self._shape) if is_tall else query
             before = exp.to_table(name)
         present = [(i, trait) for i, trait in enumerate(self._rules.traits) if self._present(trait)]
         clean = {
@@ -66,10 +66,10 @@ class StatementBuilder:
         }
         whole = {i for i, trait in present if self._are_integers(trait)}
         has_odd = self._shape.kind == "object" or bool(self._odd)
-        values, query = count_profiles(present, self.states, clean, whole, has_odd=has_odd)
+        values, counted = count_profiles(present, self.states, clean, whole, has_odd=has_odd)
         for name, table in {**tables, **values}.items():
-            query = query.with_(name, as_=table, materialized=name in ("profiles", *values) or None, copy=False)
-        return query
+            counted = counted.with_(name, as_=table, materialized=name in ("profiles", *values) or None, copy=False)
+        return counted
 
     def _source(self) -> list[exp.Expr]:
         shape = self._shape

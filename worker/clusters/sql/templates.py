@@ -3,7 +3,7 @@
 Values never enter the text. They are literals and identifiers of sqlglot, which quotes them for the dialect.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import sqlglot
@@ -12,16 +12,21 @@ from sqlglot import exp
 TEMPLATE_DIALECT = "duckdb"
 
 
-def sql(template: str, *, dialect: str = TEMPLATE_DIALECT, **parts: exp.Expr) -> exp.Expr:
+def sql(template: str, **parts: exp.Expr) -> exp.Expr:
     """Return an expression with its placeholders replaced.
 
     Args:
-        template: Constant SQL such as `:value BETWEEN :low AND :high`.
-        dialect: Dialect of the template. The expression is written in that of the statement.
+        template: Constant SQL in DuckDB's dialect, such as `:value BETWEEN :low AND :high`.
         parts: Expressions by the names of their placeholders.
     """
-    parsed = _parse(template, dialect)
-    return exp.replace_placeholders(parsed, **{name: _enclosed(part) for name, part in parts.items()})
+    return fill_template(template, TEMPLATE_DIALECT, parts)
+
+
+def fill_template(template: str, dialect: str, parts: Mapping[str, exp.Expr]) -> exp.Expr:
+    """Return an expression from a template in any dialect, see `sql`."""
+    return exp.replace_placeholders(
+        _parse(template, dialect), **{name: _enclosed(part) for name, part in parts.items()}
+    )
 
 
 def _enclosed(part: exp.Expr) -> exp.Expr:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlglot import exp
 
-from worker.clusters.sql.templates import double, sql, text
+from worker.clusters.sql.templates import double, fill_template, sql, text
 
 WarehouseDialect = Literal["postgres", "redshift", "snowflake", "bigquery", "databricks"]
 
@@ -77,7 +77,7 @@ class Functions:
 
     def sql(self, template: str, **parts: exp.Expr) -> exp.Expr:
         """Return an expression of a template in this engine's dialect, see `templates.sql`."""
-        return sql(template, dialect=self.dialect, **parts)
+        return fill_template(template, self.dialect, parts)
 
     def bucket_of(self, value: exp.Expr) -> exp.Expr:
         """Return the bucket of a usable value, see `QuantileSketch`."""
@@ -119,6 +119,30 @@ def matches(value: exp.Expr, pattern: str) -> exp.Expr:
     return exp.RegexpLike(this=value.copy(), expression=text(f"^({pattern})$"))
 
 
+_MEMBERS: Mapping[str, str] = {
+    "postgres": """
+(
+  SELECT state, word AS words, n
+  FROM :table_name CROSS JOIN LATERAL UNNEST(value) AS members(word)
+  WHERE state >= 1
+)
+""",
+    "redshift": """
+(SELECT state, CAST(word AS VARCHAR) AS words, n FROM :table_name AS lists, lists.value AS word WHERE state >= 1)
+""",
+    "snowflake": """
+(
+  SELECT state, CAST(members.value AS VARCHAR) AS words, n
+  FROM :table_name AS lists, LATERAL FLATTEN(input => lists.value) AS members
+  WHERE state >= 1
+)
+""",
+    "bigquery": "(SELECT state, word AS words, n FROM :table_name CROSS JOIN UNNEST(value) AS word WHERE state >= 1)",
+    "databricks": """
+(SELECT state, word AS words, n FROM :table_name LATERAL VIEW EXPLODE(value) members AS word WHERE state >= 1)
+""",
+}
+
 FUNCTIONS: Mapping[str, Functions] = {
     one.dialect: one
     for one in (
@@ -129,7 +153,7 @@ FUNCTIONS: Mapping[str, Functions] = {
             days="CAST(:value AS DATE) - CAST('1970-01-01' AS DATE)",
             microseconds="CAST(EXTRACT(EPOCH FROM :value) * 1000000 AS BIGINT)",
             zoned=("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"),
-            members="(SELECT state, word AS words, n FROM :table_name CROSS JOIN LATERAL UNNEST(value) AS members(word) WHERE state >= 1)",
+            members=_MEMBERS["postgres"],
             list_type="TEXT[]",
             exact="BIGINT",
             bucket=_POSTGRES_BUCKET,
@@ -144,7 +168,7 @@ FUNCTIONS: Mapping[str, Functions] = {
             days="DATEDIFF(DAY, CAST('1970-01-01' AS DATE), CAST(:value AS DATE))",
             microseconds="CAST(EXTRACT(EPOCH FROM :value) AS BIGINT) * 1000000 + EXTRACT(MICROSECOND FROM :value)",
             zoned=("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"),
-            members="(SELECT state, CAST(word AS VARCHAR) AS words, n FROM :table_name AS lists, lists.value AS word WHERE state >= 1)",
+            members=_MEMBERS["redshift"],
             list_type="SUPER",
         ),
         Functions(
@@ -154,7 +178,7 @@ FUNCTIONS: Mapping[str, Functions] = {
             days="DATEDIFF(DAY, CAST('1970-01-01' AS DATE), CAST(:value AS DATE))",
             microseconds="DATE_PART(EPOCH_MICROSECOND, :value)",
             zoned=("TIMESTAMP_TZ", "TIMESTAMP_LTZ"),
-            members="(SELECT state, CAST(members.value AS VARCHAR) AS words, n FROM :table_name AS lists, LATERAL FLATTEN(input => lists.value) AS members WHERE state >= 1)",
+            members=_MEMBERS["snowflake"],
             list_type="ARRAY",
         ),
         Functions(
@@ -164,7 +188,7 @@ FUNCTIONS: Mapping[str, Functions] = {
             days="UNIX_DATE(CAST(:value AS DATE))",
             microseconds="UNIX_MICROS(TIMESTAMP(:value))",
             zoned=("TIMESTAMP",),
-            members="(SELECT state, word AS words, n FROM :table_name CROSS JOIN UNNEST(value) AS word WHERE state >= 1)",
+            members=_MEMBERS["bigquery"],
             list_type="ARRAY<STRING>",
             exact="BIGNUMERIC",
         ),
@@ -175,7 +199,7 @@ FUNCTIONS: Mapping[str, Functions] = {
             days="UNIX_DATE(CAST(:value AS DATE))",
             microseconds="UNIX_MICROS(CAST(:value AS TIMESTAMP))",
             zoned=("TIMESTAMP", "TIMESTAMP_LTZ"),
-            members="(SELECT state, word AS words, n FROM :table_name LATERAL VIEW EXPLODE(value) members AS word WHERE state >= 1)",
+            members=_MEMBERS["databricks"],
             list_type="ARRAY<STRING>",
         ),
     )

@@ -1,4 +1,4 @@
-"""The value of a trait under one of its keys as SQL: in steps that build on each other, each computed once for a row."""
+"""The value of a trait under one of its keys as SQL, in steps that build on each other."""
 
 from __future__ import annotations
 
@@ -124,25 +124,22 @@ class KeyReader:
         )
 
     def _text(self, source: exp.Expr, names: list[exp.Expr]) -> KeyValue:
-        wrong = self._wrong_text(source)
-        if self.trait.type == "number":
+        wrong, kind = self._wrong_text(source), self.trait.type
+        if kind == "number":
             is_wrong = sql("NOT :source IS NULL AND :source <> ''", source=source)
             return KeyValue([number_in_text(self.functions, source)], self._bounded(names[0]), is_wrong, wrong)
         is_filled = sql("NOT :source IS NULL AND :content <> ''", source=source, content=dates.stripped(source))
-        if self.trait.type == "boolean":
+        if kind == "boolean":
             return KeyValue([_flag_in_text(source)], names[0], is_filled, wrong)
-        if self.trait.type == "date":
+        if kind == "date":
             *steps, moment = dates.date_steps(self.functions, source, (names[0], names[1], names[2]))
             is_zero = sql(":moment = 0 AND LENGTH(:content) > 10", moment=names[3], content=dates.stripped(source))
             found = sql("CASE WHEN NOT :is_zero THEN :moment END", is_zero=exp.Paren(this=is_zero), moment=names[3])
             return KeyValue([*steps, moment], self._age(found), self._is_not_old(is_filled, found), wrong)
-        if self.trait.type == "category":
-            step = category_columns(source, self.vocabulary, self.functions.dialect).found
-            found = category_of(names[0], self.functions.dialect)
-        else:
-            step = list_columns(source, self.vocabulary, self.functions.dialect).found
-            found = list_of(names[0], self.functions.dialect)
-        return KeyValue([step], found.word, sql(":state = 2", state=found.state), wrong)
+        columns, of = (category_columns, category_of) if kind == "category" else (list_columns, list_of)
+        words = of(names[0], self.functions.dialect)
+        step = columns(source, self.vocabulary, self.functions.dialect).found
+        return KeyValue([step], words.word, sql(":state = 2", state=words.state), wrong)
 
     def _bounded(self, number: exp.Expr) -> exp.Expr:
         return sql(

@@ -24,7 +24,7 @@ from worker.clusters.sql.row_selection import is_merged, is_outside_sample
 from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of
 from worker.clusters.sql.tall_table import group_traits, value_of_key
 from worker.clusters.sql.templates import case, column, integer, sql
-from worker.clusters.sql.warehouse.counts import ProfileCounts, union
+from worker.clusters.sql.warehouse.counts import ProfileCounts
 from worker.clusters.sql.warehouse.functions import FUNCTIONS, Functions, WarehouseDialect
 from worker.clusters.sql.warehouse.key_values import KeyReader, KeyValue
 
@@ -57,7 +57,7 @@ class WarehouseBuilder:
         levels: list[tuple[str, list[exp.Expr]]] = []
         values = {i: self._key_values(i, trait) for i, trait in enumerate(self._rules.traits) if self._is_needed(trait)}
         for step in range(_STEPS):
-            found = [
+            found: list[exp.Expr] = [
                 _named(one.steps[step], f"p{i}_{j}_{step}")
                 for i, some in values.items()
                 for j, one in enumerate(some)
@@ -89,7 +89,7 @@ class WarehouseBuilder:
             made_tables, errors = self._counts.errors(present)
             tables |= made_tables
             branches.append(errors)
-        query = union(branches)
+        query: exp.Query = exp.union(*branches, distinct=False, copy=False)
         for name, table in tables.items():
             once = self._functions.is_materialized and name.startswith(("profiles", "values", "words"))
             query = query.with_(name, as_=table, materialized=once or None, copy=False)

@@ -242,3 +242,18 @@ def test_merged_rows_and_rows_outside_the_sample_count_only_as_such(database: du
     assert statement.sql.startswith("/* sync * / 1 */")
     assert wide.merged == 1
     assert abs(wide.profiles - (found[0.3].profiles - 1)) <= 2
+
+
+def test_a_row_for_each_trait_counts_as_its_profile(database: duckdb.DuckDBPyConnection) -> None:
+    profiles: list[dict[str, object]] = [
+        {"spend": number, "LTV 2": "5", "vip": word, "plan": word, "modules": '["a"]', "x": "y"}
+        for number in NUMBERS_AS_TEXT
+        for word in WORDS[:9]
+    ]
+    profiles.append({"x": "y"})
+    rows = [(str(i), name, value) for i, profile in enumerate(profiles) for name, value in profile.items()]
+    columns = {f"c{i}": list(column) for i, column in enumerate(zip(*rows, (None, "plan", "x"), strict=True))}
+    relation = sqlglot.parse_one('(SELECT UNNEST($c0) AS "user id", UNNEST($c1) AS name, UNNEST($c2) AS value)')
+    statement = compile_statement(RULES, SourceShape("tall", id="user id"), relation, as_of=NOW)
+    found = statement.aggregate(database.execute(statement.sql, columns).fetchall())
+    assert_equal(found, folded([{"traits": profile} for profile in profiles], RULES))
