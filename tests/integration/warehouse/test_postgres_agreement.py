@@ -150,7 +150,7 @@ def assert_equal(found: Aggregate, expected: Aggregate) -> None:
             assert other.mean == (None if number.mean is None else pytest.approx(number.mean, rel=1e-9, abs=1e-18))
             largest = max((abs(bound) for bound, _ in number.sketch.counted_values()), default=0.0)
             assert other.std == (
-                None if number.std is None else pytest.approx(number.std, rel=1e-9, abs=1e-15 * largest)
+                None if number.std is None else pytest.approx(number.std, rel=1e-9, abs=1e-15 * largest + 1e-30)
             )
     assert Aggregate.from_bytes(found.to_bytes()) == found
 
