@@ -2,8 +2,8 @@
 
 None of them has every function that an exact decision needs: look-around, NFC, and classes of characters as Python
 knows them. So a word is usable there only if it surely is for `Vocabulary.parse` too: letters of common scripts with
-single signs between them, short numbers, and amounts such as "1,001-5,000" (`WORD`), or a word that rules name. Other
-texts are missing if they are a placeholder, and else wrong.
+single signs between them, short numbers, and amounts such as "1,001-5,000" (see `Engine.word`), or a word that rules
+name. Other texts are missing if they are a placeholder, and else wrong.
 
 What differs between them, for texts that the fold would use:
 

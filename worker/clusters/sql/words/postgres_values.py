@@ -29,11 +29,14 @@ _FLAT = (
     rf"\[{_GAP}(?:\u0001{_GAP}(?:,{_GAP}\u0001{_GAP})*)?\]"
     rf"|\{{{_GAP}(?:{_PAIR}(?:,{_GAP}{_PAIR})*)?\}}"
 )
+# The usual list, which needs no replacement.
+_STRINGS = r'^\[(?:"[^"\\\u0001-\u001f]*"(?:, ?"[^"\\\u0001-\u001f]*")*)?\]$'
 _NUL = r"(?<!\\)((?:\\\\)*)\\u0000"
 
 _IS_LIST = """
 CASE
   WHEN NOT :value ~ :begin OR LENGTH(:value) > :longest OR STRPOS(:value, CHR(1)) > 0 THEN FALSE
+  WHEN :value ~ :strings THEN TRUE
   WHEN LENGTH(:value) > 200 AND :value ~ :many_digits THEN FALSE
   ELSE :reduced ~ :one_value
 END
@@ -100,6 +103,7 @@ def found_list(value: exp.Expr, vocabulary: Vocabulary) -> exp.Expr:
         value=value,
         begin=text(rf"^{_GAP}\["),
         longest=integer(LONGEST_LIST),
+        strings=text(_STRINGS),
         many_digits=text("[0-9]{200}"),
         reduced=reduced,
         one_value=text(rf"^{_GAP}\u0001{_GAP}$"),
