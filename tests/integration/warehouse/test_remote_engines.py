@@ -271,6 +271,20 @@ async def test_snowflake_takes_a_key_file_or_a_token_instead_of_a_password(tmp_p
     assert api.logins == ["SNOWFLAKE_JWT", "PROGRAMMATIC_ACCESS_TOKEN"]
 
 
+async def test_a_question_that_the_warehouse_refuses_does_not_fail_a_sync(warehouse: Warehouse) -> None:
+    if warehouse.case.scheme == "bigquery":
+        pytest.skip("BigQuery answers these questions to everyone")
+    engine = warehouse.engine()
+    query_id = await engine.submit("SELECT 1", "sync-1")
+    assert await engine.result(query_id, list) == ROWS
+    warehouse.api.script.failure = warehouse.case.failures[-1][0]
+    await engine.refuse_writer(FoundTable(TableName(("db", "segment", "User_Traits")), {}))
+    if warehouse.case.scheme == "snowflake":
+        await engine.end_earlier("sync-1")
+        assert await engine.scanned_bytes(query_id) is None
+    await engine.close()
+
+
 def test_a_missing_driver_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     for scheme, driver in DRIVERS.items():

@@ -160,7 +160,7 @@ class Databricks(InformationSchemaEngine):
 
         return await asyncio.to_thread(ask)
 
-    async def scanned_bytes(self, query_id: str) -> int | None:
+    async def read_bytes(self, query_id: str) -> int | None:
         """Returns the bytes of the statement in the query history; see `WarehouseEngine`."""
 
         def ask() -> int | None:

@@ -134,7 +134,7 @@ class Snowflake(InformationSchemaEngine):
         )
         return [str(query_id) for (query_id,) in rows]
 
-    async def scanned_bytes(self, query_id: str) -> int | None:
+    async def read_bytes(self, query_id: str) -> int | None:
         """Returns the bytes of the statement in the query history; see `WarehouseEngine`."""
         rows = await self.query(
             f"SELECT bytes_scanned FROM TABLE({self._history()}) WHERE query_id = {self.literal(query_id)}"
