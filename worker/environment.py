@@ -167,10 +167,13 @@ def _read_one(environ: Mapping[str, str], variable: str, *, in_file: bool) -> st
 
 def _closest(variable: str, settings: Iterable[str]) -> str | None:
     """The setting that a variable is at most `_MAX_DISTANCE` letters away from; None if there is none."""
+    letters = set(variable)
     near = [
         (distance, name)
         for name in settings
         if abs(len(name) - len(variable)) <= _MAX_DISTANCE
+        # One edit adds at most one letter to the set and removes one. This spares each start most of the distances.
+        and len(letters.symmetric_difference(name)) <= 2 * _MAX_DISTANCE
         and (distance := edit_distance(variable, name)) <= _MAX_DISTANCE
     ]
     return min(near)[1] if near else None
