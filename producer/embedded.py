@@ -15,10 +15,10 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from pydantic import SecretStr
 
 from producer.client import SyncClient
-from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
+from producer.sandbox.options import SandboxOptions
+from producer.sandbox.spaces.space import SpaceSpec
 from producer.state.pool import server_pool
 from producer.state.server import StateServer
-from worker.jobs.process.worker_process import required_tokens, serve
 from worker.segment.export_file import Opener
 from worker.settings import Dialect, Settings
 from worker.store import embedded_pool
@@ -63,6 +63,8 @@ async def embedded_client(
         ConfigurationError: A token is missing.
         Exception: Whatever ends the worker before its time.
     """
+    from worker.jobs.process.worker_process import required_tokens, serve  # commands that only ask start faster
+
     settings.require(*required_tokens(settings, opener))
     owner = asyncio.current_task()
     assert owner is not None
@@ -116,6 +118,8 @@ async def sandbox_settings(
         options: Of the sandbox.
         dialect: The dialect that will be used; None: that of the settings.
     """
+    from producer.sandbox.server import Sandbox
+
     inline = (dialect or settings.segment_dialect) != "profile-api"
     async with Sandbox(options) as sandbox:
         with _no_proxy("127.0.0.1"):

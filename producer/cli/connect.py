@@ -21,7 +21,6 @@ from producer.state.directory import StateBusy, StateDirectory, explained
 from producer.state.pool import directory_of, joined_server, state_pool
 from producer.state.server import NoServerProgram
 from worker.errors import ConfigurationError
-from worker.jobs.process.worker_process import required_tokens
 from worker.jobs.store_factories import store_pool
 from worker.models.request import SyncRequest
 from worker.segment.export_file import open_any_file
@@ -238,6 +237,8 @@ async def open_for_sync(settings: Settings, err: Screen, options: SyncOptions) -
 
 def _require_keys(settings: Settings, options: SyncOptions) -> None:
     """Raises ConfigurationError that names the missing keys, and the way to try it without."""
+    from worker.jobs.process.worker_process import required_tokens
+
     try:
         settings.require(*required_tokens(settings, None if options.reads_segment else open_any_file))
     except ConfigurationError as error:

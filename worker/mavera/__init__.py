@@ -1,11 +1,21 @@
-"""The destination: Mavera personas. `client` does HTTP; `persona`, `payload` and `reference` are pure."""
+"""The destination: Mavera personas. `client` does HTTP; `persona`, `payload` and `reference` are pure.
 
-from worker.mavera.client import MaveraClient, PersonaGone, PostUncertain
-from worker.mavera.listing import list_pages
-from worker.mavera.payload import PersonaPayload, build_payload
-from worker.mavera.persona import ListPage, Persona
-from worker.mavera.reference import Reference, find_reference, make_reference, replace_reference
-from worker.mavera.usage import CREDITS_PER_PERSONA, Usage
+The names are imported on first use: a command that only shows prices and plans need not wait for the HTTP client.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.lazy_names import import_on_use
+
+if TYPE_CHECKING:
+    from worker.mavera.client import MaveraClient, PersonaGone, PostUncertain
+    from worker.mavera.listing import list_pages
+    from worker.mavera.payload import PersonaPayload, build_payload
+    from worker.mavera.persona import ListPage, Persona
+    from worker.mavera.reference import Reference, find_reference, make_reference, replace_reference
+    from worker.mavera.usage import CREDITS_PER_PERSONA, Usage
 
 __all__ = [
     "CREDITS_PER_PERSONA",
@@ -23,3 +33,15 @@ __all__ = [
     "make_reference",
     "replace_reference",
 ]
+
+__getattr__ = import_on_use(
+    __name__,
+    {
+        "client": "MaveraClient PersonaGone PostUncertain",
+        "listing": "list_pages",
+        "payload": "PersonaPayload build_payload",
+        "persona": "ListPage Persona",
+        "reference": "Reference find_reference make_reference replace_reference",
+        "usage": "CREDITS_PER_PERSONA Usage",
+    },
+)

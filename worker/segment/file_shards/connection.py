@@ -12,11 +12,12 @@ import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from worker.segment.file_shards.reading import EngineLimits
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @contextlib.contextmanager
@@ -31,6 +32,8 @@ def open_connections(
         count: Number of connections. They share memory and threads.
         filesystems: Of fsspec, which read the URLs.
     """
+    import duckdb  # `as_pattern` is used before a file is read, and DuckDB takes long to load
+
     spill = os.path.join(tempfile.gettempdir(), f"segment-personas-duckdb-{os.getpid()}-{secrets.token_hex(4)}")
     connection = duckdb.connect(
         config={

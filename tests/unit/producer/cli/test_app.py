@@ -103,6 +103,18 @@ def test_the_command_line_imports_nothing_but_typer_before_a_command_runs() -> N
     assert heavy & set(done.stdout.split()) == set()
 
 
+def test_a_command_that_only_asks_and_a_worker_import_no_library_that_they_do_not_use() -> None:
+    """DuckDB and sqlglot are loaded for the first file, and an HTTP client only where requests are sent."""
+    unused = {
+        "producer.cli.commands.syncs": {"aiohttp", "arq", "duckdb", "fakeredis", "sqlglot"},
+        "worker.jobs.process.worker_process": {"duckdb", "fakeredis", "sqlglot", "typer"},
+    }
+    for module, libraries in unused.items():
+        code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        assert libraries & set(done.stdout.split()) == set(), module
+
+
 def test_the_options_defaults_are_those_of_the_request() -> None:
     asked = SyncRequest(space_id="spa_1")
     given = {name: parameter.default for name, parameter in inspect.signature(sync_commands.sync).parameters.items()}
