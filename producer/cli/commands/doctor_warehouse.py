@@ -122,7 +122,7 @@ async def _check_table(
         yield Finding("fail", WHAT, *describe_api_error(error), id="warehouse.read_only")
     try:
         roles = find_roles(access.url, found, request.warehouse_columns)
-        table = ReadTable(found, *read_shape(access.url, found, request.rules, request.warehouse_columns))
+        table = ReadTable(found, read_shape(access.url, found, request.rules, request.warehouse_columns))
         statement = compile_for(engine, table, request, as_of=time.time(), where=access.where)
     except ApiError as error:
         yield Finding("fail", WHAT, *describe_api_error(error), id="warehouse.table")

@@ -36,15 +36,6 @@ MAX_SHOWN = 12
 
 
 @dataclass(frozen=True)
-class TallColumns:
-    """The columns of a table with a row for each trait."""
-
-    id: str
-    name: str
-    value: str
-
-
-@dataclass(frozen=True)
 class ReadTable:
     """A table with the shape of its rows.
 
@@ -55,7 +46,6 @@ class ReadTable:
 
     found: FoundTable
     shape: SourceShape
-    tall: TallColumns | None = None
 
     def relation(self, *, where: exp.Condition | None = None, limit: int | None = None) -> exp.Expr:
         """Returns the rows to read: the table, or a subquery.
@@ -65,27 +55,20 @@ class ReadTable:
             limit: Most rows to read; of a table with a row for each trait, most profiles. None: all.
         """
         table = table_expression(self.found)
-        if self.tall is not None:
-            return self._entries(self.tall, table, where, limit)
         if where is None and limit is None:
             return table
         chosen = exp.select("*").from_(table)
         if where is not None:
             chosen = chosen.where(where)
-        if limit is not None:
+        if limit is not None and self.shape.kind == "tall":
+            id_ = exp.column(exp.to_identifier(self.shape.id or "", quoted=True))
+            ids = exp.select(id_).distinct().from_(table).where(id_.is_(exp.null()).not_())
+            ids = ids if where is None else ids.where(where)
+            chosen = chosen.where(id_.isin(query=exp.select("*").from_(ids.limit(limit).subquery("ids"))))
+        elif limit is not None:
             chosen = chosen.limit(limit)
         rows: exp.Subquery = chosen.subquery("chosen")
         return rows
-
-    def _entries(
-        self, tall: TallColumns, table: exp.Table, where: exp.Condition | None, limit: int | None
-    ) -> exp.Subquery:
-        id_, name, value = (exp.column(exp.to_identifier(one, quoted=True)) for one in (tall.id, tall.name, tall.value))
-        traits = exp.func("json_group_object", name, value).as_("traits")
-        entries = exp.select(id_.as_("id"), traits).from_(table).group_by(id_.copy())
-        if where is not None:
-            entries = entries.where(where)
-        return (entries if limit is None else entries.limit(limit)).subquery("entries")
 
 
 def table_expression(found: FoundTable) -> exp.Table:
@@ -104,7 +87,7 @@ async def find_table(engine: WarehouseEngine, url: WarehouseUrl, request: SyncRe
     """
     assert request.warehouse is not None
     found = await find_named_table(engine, url, request.warehouse)
-    return ReadTable(found, *read_shape(url, found, request.rules, request.warehouse_columns))
+    return ReadTable(found, read_shape(url, found, request.rules, request.warehouse_columns))
 
 
 async def find_named_table(engine: WarehouseEngine, url: WarehouseUrl, name: str) -> FoundTable:
@@ -116,9 +99,7 @@ async def find_named_table(engine: WarehouseEngine, url: WarehouseUrl, name: str
     raise errors.table_missing(url, " and no table ".join(names))
 
 
-def read_shape(
-    url: WarehouseUrl, found: FoundTable, rules: Rules, given: WarehouseColumns | None
-) -> tuple[SourceShape, TallColumns | None]:
+def read_shape(url: WarehouseUrl, found: FoundTable, rules: Rules, given: WarehouseColumns | None) -> SourceShape:
     """Returns how the rows of a table hold profiles. Raises Permanent `table_shape`."""
     names = [*found.columns]
     columns = {} if given is None else spelled_columns(url, found, given.given)
@@ -131,11 +112,11 @@ def read_shape(
         assert id_ is not None
         assert name is not None
         assert value is not None
-        return SourceShape("object", column="traits", id="id"), TallColumns(id_, name, value)
+        return SourceShape("tall", id=id_, name=name, value=value)
     if traits is not None:
-        return SourceShape("object", column=traits, id=id_, merged_to=merged), None
+        return SourceShape("object", column=traits, id=id_, merged_to=merged)
     if match_keys(rules.keys, names):
-        return SourceShape("wide", columns=found.columns, id=id_, merged_to=merged), None
+        return SourceShape("wide", columns=found.columns, id=id_, merged_to=merged)
     raise _shape_error(url, found, "none of them is named like a trait of the rules")
 
 
@@ -167,6 +148,12 @@ def compile_for(
             "no_ids",
             f"Table {table.found.name}: no column has identifiers, so no sample can be picked",
             hint="Read all profiles, or name the column: --columns id=COLUMN.",
+        )
+    if table.shape.kind == "object" and engine.dialect != "duckdb":
+        raise Permanent(
+            "table_shape",
+            f"Table {table.found.name}: its traits are in one column, {table.shape.column}, which only DuckDB reads",
+            hint="Make a view with a column for each trait, or with a row for each trait, and name that.",
         )
     condition = None if where is None else parse_where(where, engine.dialect)
     return compile_statement(
