@@ -24,7 +24,6 @@ from worker.clusters.sql import word_patterns
 from worker.clusters.sql.templates import integer, is_in, text
 from worker.clusters.sql.words import code_points
 
-_ASCII = "^[ -~]*$"
 # What Python's `re` takes for letters of ASCII if it ignores case, and they.
 _CAPITALS = f"{ascii_uppercase}İıſ\u212a"
 _SMALL = f"{ascii_lowercase}iisk"
@@ -91,7 +90,10 @@ LENGTH(w_word) <= :longest AND TRANSLATE(
 """
 
 _FOLDED = """
-TRANSLATE(CASE WHEN w_form ~ :ascii THEN w_form ELSE REGEXP_REPLACE(w_form, :no_word, '~', 'g') END, :capitals, :small)
+TRANSLATE(
+  CASE WHEN OCTET_LENGTH(w_form) = LENGTH(w_form) THEN w_form ELSE REGEXP_REPLACE(w_form, :no_word, '~', 'g') END,
+  :capitals, :small
+)
 """
 
 _IS_AMOUNT = """
@@ -122,7 +124,10 @@ EXISTS (
   FROM (
     SELECT w_form, w_number, :folded AS w_folded
     FROM UNNEST(
-      CASE WHEN w_word ~ :ascii THEN ARRAY[w_word] ELSE ARRAY[w_word, NORMALIZE(w_word, NFKC)] END
+      CASE
+        WHEN OCTET_LENGTH(w_word) = LENGTH(w_word) THEN ARRAY[w_word]
+        ELSE ARRAY[w_word, NORMALIZE(w_word, NFKC)]
+      END
     ) WITH ORDINALITY AS w_forms(w_form, w_number)
     OFFSET 0
   ) AS w_compared
@@ -232,10 +237,8 @@ def _placeholder() -> str:
 def _is_refused() -> exp.Expr:
     return sql(
         _IS_REFUSED,
-        ascii=text(_ASCII),
         folded=sql(
             _FOLDED,
-            ascii=text(_ASCII),
             no_word=text(f"[{code_points.no_word_character()}]"),
             capitals=text(_CAPITALS),
             small=text(_SMALL),
