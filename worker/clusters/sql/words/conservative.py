@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from string import ascii_lowercase, ascii_uppercase, digits
 
 import sqlglot
@@ -91,16 +91,16 @@ _AMOUNTS = (
     _range("[0-9],?[0-9]{2}", "[0-9]{2},?[0-9]{2}", _ANY),
 )
 
-_LETTERS = f"{_ASCII_LETTERS}{code_points.plain_letters()}"
-ENGINES = {
-    engine.dialect: engine
-    for engine in (
-        Engine("redshift"),
-        Engine("snowflake", letters=_LETTERS),
-        Engine("bigquery", letters=_LETTERS),
-        Engine("databricks", space=r"\s", blank=r" \t", control=r"\p{Cntrl}", letters=_LETTERS),
-    )
-}
+
+@cache
+def engine_of(dialect: str) -> Engine:
+    """Return the engine of a dialect. Finding the letters takes time, so it is not done before they are needed."""
+    if dialect == "redshift":
+        return Engine(dialect)
+    letters = f"{_ASCII_LETTERS}{code_points.plain_letters()}"
+    if dialect == "databricks":
+        return Engine(dialect, space=r"\s", blank=r" \t", control=r"\p{Cntrl}", letters=letters)
+    return Engine(dialect, letters=letters)
 
 
 # After NFKC and in small letters where the engine can, with a space for each `_` and `-`.

@@ -51,14 +51,14 @@ def category_columns(value: exp.Expr, vocabulary: Vocabulary, dialect: str) -> W
     """Return the columns of a category in a text, which may be NULL."""
     if dialect == "postgres":
         return category_of(postgres.found_word(value, vocabulary), dialect)
-    return category_of(conservative.found_word(value, vocabulary, conservative.ENGINES[dialect]), dialect)
+    return category_of(conservative.found_word(value, vocabulary, conservative.engine_of(dialect)), dialect)
 
 
 def list_columns(value: exp.Expr, vocabulary: Vocabulary, dialect: str) -> WordColumns:
     """Return the columns of a list in JSON text, which may be NULL."""
     if dialect == "postgres":
         return list_of(postgres_values.found_list(value, vocabulary), dialect)
-    return list_of(conservative_lists.found_list(value, vocabulary, conservative.ENGINES[dialect]), dialect)
+    return list_of(conservative_lists.found_list(value, vocabulary, conservative.engine_of(dialect)), dialect)
 
 
 def category_of(found: exp.Expr, dialect: str) -> WordColumns:
@@ -71,7 +71,7 @@ def list_of(found: exp.Expr, dialect: str) -> WordColumns:
     """Return the columns of what was found in the text of a list."""
     if dialect == "postgres":
         return WordColumns(found, postgres.sql(_WORDS_OF_LIST, found=found), postgres.sql(_STATE_OF_LIST, found=found))
-    engine = conservative.ENGINES[dialect]
+    engine = conservative.engine_of(dialect)
     return WordColumns(
         found, conservative_lists.words_of_list(found, engine), conservative_lists.state_of_list(found, engine)
     )
@@ -82,5 +82,5 @@ def shape_of(value: exp.Expr, dialect: str) -> exp.Expr:
     return (
         postgres_values.shape(value)
         if dialect == "postgres"
-        else conservative.shape(value, conservative.ENGINES[dialect])
+        else conservative.shape(value, conservative.engine_of(dialect))
     )
