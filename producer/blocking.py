@@ -92,17 +92,17 @@ async def _client_of(
     from worker.segment.export_file import is_of_one_process, open_any_file
     from worker.settings import load_settings
 
-    opener = None
-    if request.file is not None:
-        if is_of_one_process(request.file) or not os.path.isabs(request.file):
-            raise ConfigurationError(
-                f"Without REDIS_URL, run_sync cannot read the file {request.file!r}.",
-                hint="Pass the absolute path of a file that other processes can read too.",
-            )
-        opener = open_any_file
+    opener = None if request.reads_segment else open_any_file
+    if request.file is not None and (is_of_one_process(request.file) or not os.path.isabs(request.file)):
+        raise ConfigurationError(
+            f"Without REDIS_URL, run_sync cannot read the file {request.file!r}.",
+            hint="Pass the absolute path of a file that other processes can read too.",
+        )
     settings = load_settings()
     try:
         settings.require(*required_tokens(settings, opener))
+        if request.warehouse is not None and settings.spaces_file is None:
+            settings.require("warehouse_url")
     except ConfigurationError as error:
         raise ConfigurationError(
             f"REDIS_URL is not set, so the sync would run in this process, but {error}",

@@ -200,6 +200,9 @@ async def open_for_sync(settings: Settings, err: Screen, options: SyncOptions) -
     """
     if settings.unprotected_warning and not options.sandbox:
         err.print_text(settings.unprotected_warning, "yellow")
+    is_without_url = settings.warehouse_url is None and (options.sandbox or settings.spaces_file is None)
+    if options.from_warehouse is not None and is_without_url and options.runs_in_process(settings):
+        settings.require("warehouse_url")
     if options.sandbox:
         made = (
             "Made-up profiles, from stand-ins for Segment and Mavera"

@@ -153,6 +153,8 @@ class ApiCaller:
         trouble_ms: How long a request of an earlier job had failed when that job ended, in milliseconds.
         lease: The job's lease; its note shows those who follow the sync what it waits for.
         metrics: Counts waits and retries.
+        long_requests: Whether a request may take hours. Its trouble then begins with its failure, and not with the
+            attempt that failed.
     """
 
     def __init__(
@@ -164,12 +166,14 @@ class ApiCaller:
         *,
         lease: Lease[Any] | None = None,
         metrics: WorkerMetrics | None = None,
+        long_requests: bool = False,
     ) -> None:
         self.limiter = limiter
         self.policy = policy
         self.metrics = metrics or WorkerMetrics()
         self._api = api
         self._lease = lease
+        self._long_requests = long_requests
         self._inherited_s = trouble_ms / 1000
         self._left_s = 0.0  # trouble of requests that this job has given up
         self._failing: set[_Request] = set()
@@ -184,7 +188,7 @@ class ApiCaller:
 
     @property
     def _label(self) -> str:
-        return self._api.lower()
+        return self._api.lower().removeprefix("the ")
 
     async def call(self, send: Callable[[], Awaitable[T]]) -> T:
         """Sends a request that may be repeated, until it succeeds.
@@ -208,7 +212,7 @@ class ApiCaller:
                 try:
                     result = await send()
                 except Retry as error:
-                    await self._failed(request, error, began_at)
+                    await self._failed(request, error, self.policy.clock() if self._long_requests else began_at)
                 else:
                     self._succeeded(request)
                     return result

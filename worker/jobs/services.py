@@ -239,7 +239,15 @@ class WorkerServices:
         """Returns a caller of what a sync reads, Segment or a warehouse; the arguments are those of `ApiCaller`."""
         if request.warehouse is None:
             return self.segment_caller(request.space_id, trouble_ms, lease=lease)
-        return ApiCaller(NoLimit(), "Warehouse", self.retry_policy, trouble_ms, lease=lease, metrics=self.metrics)
+        return ApiCaller(
+            NoLimit(),
+            "The warehouse",
+            self.retry_policy,
+            trouble_ms,
+            lease=lease,
+            metrics=self.metrics,
+            long_requests=True,
+        )
 
     def mavera_caller(self, trouble_ms: int = 0, *, lease: Lease[Any] | None = None) -> ApiCaller:
         """Returns a caller of Mavera for one job; the arguments are those of `ApiCaller`."""

@@ -72,6 +72,7 @@ EVIDENCE = [
     "sp:sync:{id}",
     "[[clusters]]",
     "def parse",
+    "Its id is kept before anyone waits for it",
     "in one scan",
     "guard_profiles",
     "EXIT_CODES",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from worker.segment.pagination import Page
 from worker.segment.source import Call, FetchedProfiles
 from worker.segment.warehouse.engine import WarehouseEngine
 from worker.warehouse_url import WarehouseUrl
+
+log = logging.getLogger("segment_personas.jobs")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class WarehouseSource:
     ) -> None:
         self._access = access
         self._request = request
+        self._sync_id = sync_id
         self._label = f"segment-personas {sync_id}"
         self._as_of = as_of
         self._read = earlier
@@ -102,8 +106,8 @@ class WarehouseSource:
         access = self._access
         table = await find_table(engine, access.url, self._request)
         await engine.refuse_writer(table.found)
-        statement = compile_for(
-            engine, table, self._request, as_of=self._as_of, where=access.where, comment=self._label
+        statement = await asyncio.to_thread(
+            compile_for, engine, table, self._request, as_of=self._as_of, where=access.where, comment=self._label
         )
         digest = hashlib.blake2b(statement.sql.encode(), digest_size=8).hexdigest()
         read = WarehouseRead(engine.title, str(table.found.name), digest)
@@ -141,6 +145,7 @@ class WarehouseSource:
         submitted_at = time.time()
         query_id = await engine.submit(sql, self._label)
         submitted = replace(read, submitted_at=submitted_at, query_id=query_id)
+        log.info("%s: statement %s reads %s of %s", self._sync_id, query_id, read.table, self._access.url.place)
         try:
             await self._keep(submitted)
         except BaseException:

@@ -18,7 +18,7 @@ from tests.support.examples import examples
 from worker.concurrency import gather_all
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
-from worker.jobs.api_caller import LONGEST_WAIT_S, ApiCaller, Defer, RetryPolicy
+from worker.jobs.api_caller import LONGEST_WAIT_S, ApiCaller, Defer, NoLimit, RetryPolicy
 from worker.jobs.services import WorkerServices
 from worker.models.request import SyncRequest
 from worker.segment import Page
@@ -104,6 +104,24 @@ async def test_pauses_double_until_the_api_is_well(bench: Bench) -> None:
     caller = bench.caller()
     assert await caller.call(failing(*(unavailable() for _ in range(5)))) == "answer"
     assert bench.time.naps == [0.25, 0.5, 1, 2, 4]
+
+
+async def test_the_hours_of_a_long_request_are_no_trouble_before_it_fails(bench: Bench) -> None:
+    policy = bench.services(NOWHERE).retry_policy
+    for is_long, code in ((True, None), (False, "warehouse_connection_lost")):
+        caller = ApiCaller(NoLimit(), "The warehouse", policy, long_requests=is_long)
+        answers = failing(Retry("warehouse_connection_lost", "the connection was lost"))
+
+        async def request(answers: Callable[[], Awaitable[str]] = answers) -> str:
+            await bench.time.sleep(7200)
+            return await answers()
+
+        if code is None:
+            assert await caller.call(request) == "answer"
+        else:
+            with pytest.raises(ResumableStop) as failed:
+                await caller.call(request)
+            assert (failed.value.code, "The warehouse has failed" in str(failed.value)) == (code, True)
 
 
 async def test_each_request_begins_with_a_short_pause(bench: Bench) -> None:
