@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from typing import cast
 
+import duckdb
 import orjson
 
 from tests.support.scenarios.checks import contents
@@ -57,6 +61,73 @@ async def test_no_value_of_one_person_is_kept_or_shown_anywhere(
         assert '"pro"' in everything
         assert "Plans: pro." in everything
         assert found(everything, range(100, 400)) == []
+
+
+FAILED_FILES = {
+    "broken.csv": "file_corrupt",
+    "cut.ndjson": "file_corrupt",
+    "torn": "file_corrupt",
+    "less": "column_missing",
+}
+"""Files of personal values whose syncs fail, and how."""
+
+
+def write_files(folder: Path) -> None:
+    """Writes shards of people 100 to 399 in each format, with unusable values, and files that cannot be read."""
+    people = [profile(i) for i in range(100, 400)]
+    for i, person in enumerate(people):
+        traits = cast("dict[str, object]", person["traits"])
+        del traits["Industry"]  # columns do not differ only in their case
+        # Numbers of their own, and texts where a number should be.
+        traits |= {
+            "ltv": 900 + round(0.0001234567 * (100 + i), 10),
+            "purchase_count": f"own{100 + i}x" if i % 3 else "4",
+        }
+    lines = [orjson.dumps(person) + b"\n" for person in people]
+    for name in ("lines", "tables", "torn", "less"):
+        (folder / name).mkdir()
+    (folder / "whole.ndjson").write_bytes(b"".join(lines))
+    for i in range(3):
+        odd = orjson.dumps({"id": "use_own150", "traits": planted([150 + i]).pop()}) + b"\n"
+        merged = orjson.dumps({**people[i], "merged_to": "use_own151"}) + b"\n"
+        (folder / "lines" / f"{i}.ndjson").write_bytes(
+            b"".join(lines[i::3]) + odd + merged + b"use_own152 is not JSON\n"
+        )
+    with duckdb.connect() as connection:
+        flat = f"SELECT id, traits.* FROM read_json('{folder}/whole.ndjson')"
+        for name in ("tables", "torn", "less"):
+            for i in range(3):
+                select = f"SELECT * FROM ({flat}) LIMIT 100 OFFSET {100 * i}"
+                if name == "less" and i == 1:
+                    select = f"SELECT * EXCLUDE ltv FROM ({select})"
+                connection.sql(select).write_parquet(str(folder / name / f"{i}.parquet"))
+    os.truncate(folder / "torn" / "1.parquet", 3000)
+    values = [f"use_own{i},own{i}xltv,{PLANTED[0].format(i=i)}" for i in range(100, 400)]
+    (folder / "broken.csv").write_text("\n".join(["id,ltv,industry", *values, "use_own153,own153x,secretword153,more"]))
+    (folder / "cut.ndjson").write_bytes(b"".join(lines)[:-40])
+
+
+async def test_no_value_of_a_file_is_kept_or_shown_anywhere(
+    session_redis: RedisServer, start_worker: Start, tmp_path: Path
+) -> None:
+    write_files(tmp_path)
+    settings = {**SETTINGS, "FILES_DIR": str(tmp_path), "GUARD_PROFILE_ERRORS": "1"}
+    async with start_scenario(session_redis, start_worker, settings=settings) as scenario:
+        worker = scenario.worker(LOG_LEVEL="DEBUG")
+        asked = [
+            await scenario.enqueue(f"spa_{i}", file=name) for i, name in enumerate(["lines", "tables", *FAILED_FILES])
+        ]
+        waiting = await contents(scenario.pool)
+        lines, tables, *failed = syncs = [await scenario.ended(sync) for sync in asked]
+        assert (lines.state, lines.profiles) == (SyncState.COMPLETED, 303), lines.error
+        assert (tables.state, tables.profiles) == (SyncState.COMPLETED, 300), tables.error
+        assert [sync.error and sync.error.code for sync in failed] == list(FAILED_FILES.values())
+        everything = waiting + await contents(scenario.pool) + worker.text() + json.dumps(scenario.sandbox.posts)
+        everything += json.dumps(list(map(sync_document, syncs)))
+        assert "Plans: pro." in everything
+        assert "0.ndjson" in everything or "1.parquet" in everything
+        numbers = [str(900 + round(0.0001234567 * i, 10)) for i in range(100, 400)]
+        assert found(everything, range(100, 400)) + [number for number in numbers if number in everything] == []
 
 
 FAILURES = {
