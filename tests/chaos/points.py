@@ -15,6 +15,7 @@ from typing import Any
 
 from worker.mavera import MaveraClient
 from worker.segment import InlineApi
+from worker.segment.file_shards import ShardEngine
 from worker.store import BatchStore, JobSyncStore, PersonaStore
 from worker.store.schedules.schedule_store import TickStore
 from worker.store.syncs.client_sync_store import ClientSyncStore
@@ -25,6 +26,7 @@ _METHODS: dict[str, tuple[type, Callable[..., Awaitable[Any]]]] = {
     "begin": (JobSyncStore, JobSyncStore.begin),
     "lookup": (MaveraClient, MaveraClient.list_page),
     "fetch": (InlineApi, InlineApi.fetch_page),
+    "aggregate": (ShardEngine, ShardEngine.aggregate),
     "commit": (JobSyncStore, JobSyncStore.commit),
     "commit_listing": (JobSyncStore, JobSyncStore.commit_listing),
     "begin_batch": (BatchStore, BatchStore.begin),

@@ -20,9 +20,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from producer import SyncClient, SyncRequest, SyncState
-from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
+from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
 from tests.chaos.api_clients import ApiClients
 from tests.chaos.api_faults import TIMES, mavera_fault, poisons, refused_updates, segment_fault, shown
+from tests.chaos.file_spaces import LINES, TABLES, rows, write_shards
 from tests.chaos.points import HOW, POINTS
 from tests.chaos.redis_faults import RedisFaults
 from tests.chaos.report import Report
@@ -62,7 +63,7 @@ _NOON_S = 7200
 
 
 class Round:
-    """One round in `folder`. trouble_s: how long faults go on."""
+    """One round in `folder`. trouble_s: how long faults go on. A round of few spaces has one of files."""
 
     def __init__(self, seed: int, folder: Path, *, spaces: int = 3, workers: int = 3, trouble_s: float = 6.0) -> None:
         self._random = random.Random(seed)
@@ -75,6 +76,8 @@ class Round:
         self._specs[_BY_PROFILE] = SpaceSpec(self._random.randint(150, 600), "mixed", seed=seed * 100 + 98)
         self._specs[_SCHEDULED] = SpaceSpec(self._random.randint(500, 1500), "mixed", seed=seed * 100 + 97)
         self._specs[_AGAIN] = SpaceSpec(self._random.randint(100, 300), "mixed", seed=seed * 100 + 96)
+        for place, space in enumerate((LINES, TABLES) if spaces > 2 else (LINES, TABLES)[seed % 2 :][:1]):
+            self._specs[space] = SpaceSpec(self._random.randint(1000, 3000), "mixed", seed=seed * 100 + 94 + place)
         self._poisons = poisons(self._random, _BY_PROFILE, self._specs[_BY_PROFILE])
         self._clock = MovableClock(folder / "clock") if seed % 2 else None
         self._bag: list[tuple[str, Callable[[], Awaitable[None]]]] = []
@@ -90,6 +93,7 @@ class Round:
         else:
             self._redis = RedisServer(self._folder)
         self._redis.start()
+        write_shards(self._folder / "files", self._specs)
         self._redis_faults = RedisFaults(self._redis, self._random)
         self._events = ScheduleAndWebhooks(self._redis, self._request(_SCHEDULED))
         options = SandboxOptions(
@@ -116,8 +120,9 @@ class Round:
         return self.report
 
     async def _syncs_under_trouble(self) -> None:
-        for _ in range(self._number_of_workers):
-            await self._start_worker()
+        for number in range(self._number_of_workers):
+            # One of them ends while it reads files.
+            await self._start_worker("" if number else self._end_at("before_aggregate", "after_aggregate"))
         settings = load_settings(stall_s=2, heartbeat_s=0.5)
         async with SyncClient(self._redis.url, settings=settings, max_wait_s=30) as client:
             async with self._api.started():
@@ -164,6 +169,8 @@ class Round:
         """Every other space is read by fan-out. None may spend more than its personas cost; a second night nothing."""
         if space == _BY_PROFILE:
             return SyncRequest(space_id=space, dialect="profile-api", max_credits=_FOUR_PERSONAS)
+        if space in (LINES, TABLES):
+            return SyncRequest(space_id=space, file=space, max_credits=_FOUR_PERSONAS)
         if space in (_SCHEDULED, _AGAIN):
             return SyncRequest(space_id=space, max_credits=_FOUR_PERSONAS)
         budget = 0 if space == _SECOND_NIGHT else _FOUR_PERSONAS
@@ -249,7 +256,7 @@ class Round:
     def _truth(self, space: str) -> ExpectedClusters:
         """What a space truly is. A poisoned profile is left out; and by profile-api, traits that are missing
         look like traits that are not an object."""
-        people = enumerate(profiles(self._specs[space]))
+        people = enumerate(rows(space, self._specs[space]))
         if space != _BY_PROFILE:
             return expected_clusters(entry for _, entry in people)
         found = expected_clusters(entry for number, entry in people if number not in self._poisons)
@@ -315,6 +322,7 @@ class Round:
             self._sandbox,
             COMMIT_INTERVAL_S="0.05",
             RETRY_BUDGET_S="60",
+            FILES_DIR=str(self._folder / "files"),
             MAVERA_TIMEOUT_S=timeout_s,
             MAVERA_SETTLE_S=settle_s,
             MAVERA_BASE_URL=f"{self._front.url}/api/v1",
@@ -347,8 +355,12 @@ class Round:
         await self._start_worker()
 
     async def _killed_worker(self) -> None:
-        point, how = self._random.choice(POINTS), self._random.choice(list(HOW))
-        await self._start_worker(f"{point}:{self._random.randint(1, 4)}:{how}")
+        await self._start_worker(self._end_at(*POINTS))
+
+    def _end_at(self, *points: str) -> str:
+        """A plan to end at one of these points."""
+        point, how = self._random.choice(points), self._random.choice(list(HOW))
+        return f"{point}:{self._random.randint(1, 4)}:{how}"
 
     async def _segment_fault(self) -> None:
         self._sandbox.add_fault(segment_fault(self._random))

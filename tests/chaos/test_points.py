@@ -31,8 +31,8 @@ def expected() -> ExpectedClusters:
 
 
 # A hand-over happens only when a worker must stop or wait; the deploys of test_faults pass there. What happens
-# at a tick and to an event is in test_schedules and test_webhooks.
-ELSEWHERE = ("hand_over", "retry_batch", "fire", "take_events", "deliver")
+# at a tick and to an event is in test_schedules and test_webhooks, and what happens to files in test_shards.
+ELSEWHERE = ("aggregate", "hand_over", "retry_batch", "fire", "take_events", "deliver")
 ON_THE_WAY = [point for point in POINTS if not point.endswith(ELSEWHERE)]
 FAN_OUT = [point for point in ON_THE_WAY if "listing" in point or "batch" in point]
 
