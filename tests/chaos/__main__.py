@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.chaos.rounds import Round
 from tests.chaos.runs import RunsRound
+from tests.chaos.warehouse_space import is_installed
 
 KINDS = {"workers": Round, "runs": RunsRound}
 
@@ -28,9 +29,10 @@ def main() -> int:
         for kind, round_of_kind in KINDS.items():
             if arguments.only not in (None, kind):
                 continue
+            options = {"warehouse": is_installed()} if kind == "workers" else {}
             folder = Path(tempfile.mkdtemp(prefix="chaos-"))
             try:
-                report = asyncio.run(round_of_kind(seed, folder, trouble_s=arguments.trouble).run())
+                report = asyncio.run(round_of_kind(seed, folder, trouble_s=arguments.trouble, **options).run())
                 print(f"{kind}: {report}", flush=True)
             except Exception:
                 traceback.print_exc()

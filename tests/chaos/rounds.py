@@ -20,19 +20,18 @@ from itertools import pairwise
 from pathlib import Path
 
 from producer import SyncClient, SyncRequest, SyncState
-from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
+from producer.sandbox import Sandbox, SandboxOptions
 from tests.chaos.api_clients import ApiClients
-from tests.chaos.api_faults import TIMES, mavera_fault, poisons, refused_updates, segment_fault, shown
-from tests.chaos.file_spaces import LINES, TABLES, rows, write_shards
+from tests.chaos.api_faults import TIMES, mavera_fault, refused_updates, segment_fault, shown
 from tests.chaos.points import HOW, POINTS
 from tests.chaos.redis_faults import RedisFaults
 from tests.chaos.report import Report
+from tests.chaos.round_spaces import AGAIN, BY_PROFILE, FIRST_NIGHT, SCHEDULED, SECOND_NIGHT, RoundSpaces
 from tests.chaos.schedule_and_webhooks import ScheduleAndWebhooks
 from tests.support.clocks.movable_clock import MovableClock
 from tests.support.processes.fork_server import shared_fork_server
 from tests.support.processes.workers import WorkerProcess, environment
 from tests.support.scenarios.checks import assert_exact, assert_no_twins, assert_one_persona_each, leftovers, until
-from tests.support.scenarios.expected_clusters import ExpectedClusters, expected_clusters
 from tests.support.scenarios.scenario import know_run
 from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.slow_tls_proxy import slow_front
@@ -46,18 +45,8 @@ QUIET_S = 60.0
 """How long the syncs of a round may take to end once the trouble is over."""
 
 CREDITS = 100_000
-_FOUR_PERSONAS = 4 * 300
-_BY_PROFILE = "spa_p"
-"""The space that is read by profile-api, with profiles that cannot be read."""
-_SECOND_NIGHT = "spa_1"
-"""The space that has its personas before the trouble begins, from a smaller space."""
-_SCHEDULED = "spa_s"
-"""The space whose sync a schedule starts."""
-_AGAIN = "spa_a"
-"""The space that is asked for with several keys, whether or not a sync of it runs."""
 _MOST_KEYS = 4
 """How many keys there may be of that space."""
-_FIRST_NIGHT = SpaceSpec(400, "mixed", seed=3)
 _NOON_S = 7200
 """Where the clock of Redis' host is before it steps, in seconds ahead of the true time."""
 
@@ -65,20 +54,21 @@ _NOON_S = 7200
 class Round:
     """One round in `folder`. trouble_s: how long faults go on. A round of few spaces has one of files."""
 
-    def __init__(self, seed: int, folder: Path, *, spaces: int = 3, workers: int = 3, trouble_s: float = 6.0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        folder: Path,
+        *,
+        spaces: int = 3,
+        workers: int = 3,
+        trouble_s: float = 6.0,
+        warehouse: bool = False,
+    ) -> None:
         self._random = random.Random(seed)
         self._folder = folder
         self._trouble_s = trouble_s
         self._number_of_workers = workers
-        self._specs = {
-            f"spa_{i}": SpaceSpec(self._random.randint(2000, 8000), "mixed", seed=seed * 100 + i) for i in range(spaces)
-        }
-        self._specs[_BY_PROFILE] = SpaceSpec(self._random.randint(150, 600), "mixed", seed=seed * 100 + 98)
-        self._specs[_SCHEDULED] = SpaceSpec(self._random.randint(500, 1500), "mixed", seed=seed * 100 + 97)
-        self._specs[_AGAIN] = SpaceSpec(self._random.randint(100, 300), "mixed", seed=seed * 100 + 96)
-        for place, space in enumerate((LINES, TABLES) if spaces > 2 else (LINES, TABLES)[seed % 2 :][:1]):
-            self._specs[space] = SpaceSpec(self._random.randint(1000, 3000), "mixed", seed=seed * 100 + 94 + place)
-        self._poisons = poisons(self._random, _BY_PROFILE, self._specs[_BY_PROFILE])
+        self._spaces = RoundSpaces(seed, self._random, spaces, warehouse=warehouse)
         self._clock = MovableClock(folder / "clock") if seed % 2 else None
         self._bag: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self._workers: list[WorkerProcess] = []
@@ -93,26 +83,27 @@ class Round:
         else:
             self._redis = RedisServer(self._folder)
         self._redis.start()
-        write_shards(self._folder / "files", self._specs)
+        self._spaces.write_files(self._folder / "files")
         self._redis_faults = RedisFaults(self._redis, self._random)
-        self._events = ScheduleAndWebhooks(self._redis, self._request(_SCHEDULED))
+        self._events = ScheduleAndWebhooks(self._redis, self._spaces.request(SCHEDULED))
         options = SandboxOptions(
-            spaces={**self._specs, _SECOND_NIGHT: _FIRST_NIGHT},
+            spaces={**self._spaces.specs, SECOND_NIGHT: FIRST_NIGHT},
             latency_s=self._random.uniform(0.01, 0.05),
             mavera_latency_s=0.05,
             mavera_odd_rows=True,
             credits=CREDITS,
-            faults=tuple(self._poisons.values()),
+            faults=tuple(self._spaces.poisons.values()),
         )
         try:
-            async with (
-                Sandbox(options) as sandbox,
-                slow_front(sandbox.port, self._folder) as front,
-                self._events.receiving(),
-            ):
-                self._sandbox, self._front = sandbox, front
-                self._api = ApiClients(random.Random(self.report.seed), self._server_environment())
-                await self._syncs_under_trouble()
+            with self._spaces.warehouse or contextlib.nullcontext():
+                async with (
+                    Sandbox(options) as sandbox,
+                    slow_front(sandbox.port, self._folder) as front,
+                    self._events.receiving(),
+                ):
+                    self._sandbox, self._front = sandbox, front
+                    self._api = ApiClients(random.Random(self.report.seed), self._server_environment())
+                    await self._syncs_under_trouble()
         finally:
             for worker in self._workers:
                 worker.close(max_wait_s=0)
@@ -147,36 +138,23 @@ class Round:
         """The sync of a smaller space, whose personas are there when the trouble begins."""
         async with closing(redis_pool(self._redis.url, max_wait_s=5)) as pool:
             await know_run(pool)
-        sync = await client.wait((await client.enqueue(SyncRequest(space_id=_SECOND_NIGHT))).id, timeout_s=QUIET_S)
+        sync = await client.wait((await client.enqueue(SyncRequest(space_id=SECOND_NIGHT))).id, timeout_s=QUIET_S)
         assert sync.state is SyncState.COMPLETED, sync.error
-        self._sandbox.set_options(spaces=self._specs)
+        self._sandbox.set_options(spaces=self._spaces.specs)
         return sync
 
     async def _trouble(self) -> None:
         """The syncs are asked for, and faults come."""
-        for space in self._specs:
-            if space != _SCHEDULED:
-                self._api.ask(space, self._request(space), force=space == _AGAIN)
-        for space in (_SECOND_NIGHT, _BY_PROFILE):
+        for space in self._spaces.specs:
+            if space != SCHEDULED:
+                self._api.ask(space, self._spaces.request(space), force=space == AGAIN)
+        for space in (SECOND_NIGHT, BY_PROFILE):
             self._api.follow(space)
         ends_at = time.monotonic() + self._trouble_s
         while time.monotonic() < ends_at:
             self._redis_faults.note_aof_size()
             await asyncio.sleep(self._random.uniform(0.05, 0.6))
             await self._one_fault()
-
-    def _request(self, space: str) -> SyncRequest:
-        """Every other space is read by fan-out. None may spend more than its personas cost; a second night nothing."""
-        if space == _BY_PROFILE:
-            return SyncRequest(space_id=space, dialect="profile-api", max_credits=_FOUR_PERSONAS)
-        if space in (LINES, TABLES):
-            return SyncRequest(space_id=space, file=space, max_credits=_FOUR_PERSONAS)
-        if space in (_SCHEDULED, _AGAIN):
-            return SyncRequest(space_id=space, max_credits=_FOUR_PERSONAS)
-        budget = 0 if space == _SECOND_NIGHT else _FOUR_PERSONAS
-        return SyncRequest(
-            space_id=space, strategy="fan-out" if int(space[-1]) % 2 == 0 else "chain", max_credits=budget
-        )
 
     async def _see_to_its_end(self, client: SyncClient, sync_id: str) -> None:
         """A sync that failed for an outside reason is resumed."""
@@ -206,9 +184,9 @@ class Round:
         for sync_id in sync_ids:
             sync = await client.get(sync_id)
             space = sync.space_id
-            expected = self._truth(space)
+            expected = self._spaces.truth(space)
             assert_exact(sync, expected)
-            assert sync.profiles_unreadable == (len(self._poisons) if space == _BY_PROFILE else 0)
+            assert sync.profiles_unreadable == (len(self._spaces.poisons) if space == BY_PROFILE else 0)
             assert_one_persona_each(self._sandbox, sync, expected)
             assert sync.credits <= (sync.request.max_credits or 0), sync
             reported += sync.credits
@@ -237,7 +215,7 @@ class Round:
         found = await client.list()
         by_space = Counter(sync.space_id for sync in found)
         keys_of = Counter(one.request.space_id for one in self._api.requests.values())
-        assert by_space == keys_of + Counter([_SCHEDULED, _SECOND_NIGHT])  # there, one had ended before
+        assert by_space == keys_of + Counter([SCHEDULED, SECOND_NIGHT])  # there, one had ended before
         assert len(set(ids.values())) == len(ids)
         for key, one in self._api.requests.items():
             # A sync that was answered and then lost with Redis' last seconds leaves its key to a new one.
@@ -253,16 +231,6 @@ class Round:
         self.report.repetitions = sum(len(one.answers) for one in self._api.requests.values())
         self.report.connections = self._api.connections
 
-    def _truth(self, space: str) -> ExpectedClusters:
-        """What a space truly is. A poisoned profile is left out; and by profile-api, traits that are missing
-        look like traits that are not an object."""
-        people = enumerate(rows(space, self._specs[space]))
-        if space != _BY_PROFILE:
-            return expected_clusters(entry for _, entry in people)
-        found = expected_clusters(entry for number, entry in people if number not in self._poisons)
-        found.trait_errors["traits"] = 0
-        return found
-
     # Trouble
 
     async def _one_fault(self) -> None:
@@ -275,7 +243,13 @@ class Round:
         await fault()
 
     def _kinds(self) -> list[tuple[int, str, Callable[[], Awaitable[None]]]]:
+        warehouse = self._spaces.warehouse
         return [
+            *(
+                [(2, "restarted PostgreSQL", warehouse.restart), (2, "killed PostgreSQL", warehouse.kill)]
+                if warehouse
+                else []
+            ),
             (3, "killed worker", self._kill_worker),
             (2, "frozen worker", self._freeze_worker),
             (2, "stopped worker", self._stop_worker),
@@ -302,9 +276,9 @@ class Round:
         self._api.kill()
 
     async def _ask_again(self) -> None:
-        number = sum(one.request.space_id == _AGAIN for one in self._api.requests.values())
+        number = sum(one.request.space_id == AGAIN for one in self._api.requests.values())
         if number < _MOST_KEYS:
-            self._api.ask(f"{_AGAIN}-{number}", self._request(_AGAIN), force=True)
+            self._api.ask(f"{AGAIN}-{number}", self._spaces.request(AGAIN), force=True)
 
     def _server_environment(self) -> Mapping[str, str]:
         """A server with the key of Mavera, whose syncs belong to its account, or without; then, to their worker's."""
@@ -323,6 +297,7 @@ class Round:
             COMMIT_INTERVAL_S="0.05",
             RETRY_BUDGET_S="60",
             FILES_DIR=str(self._folder / "files"),
+            **({"WAREHOUSE_URL": self._spaces.warehouse.url} if self._spaces.warehouse else {}),
             MAVERA_TIMEOUT_S=timeout_s,
             MAVERA_SETTLE_S=settle_s,
             MAVERA_BASE_URL=f"{self._front.url}/api/v1",
@@ -388,7 +363,7 @@ class Round:
         What a space or an account is like stays as it is: poisoned profiles, odd rows, descriptions that are cut.
         """
         self._sandbox.clear_faults()
-        for fault in self._poisons.values():
+        for fault in self._spaces.poisons.values():
             self._sandbox.add_fault(fault)
         self._sandbox.set_options(mavera_reads=True)
         self._front.delay_s = 0
