@@ -44,7 +44,8 @@ class KeyedRequest:
     @property
     def body(self) -> Mapping[str, object]:
         """The JSON of the request."""
-        return {**self.request.model_dump(mode="json", exclude_unset=True), "force": self.force}
+        stored = self.request.model_dump(mode="json", exclude_unset=True)
+        return {**{name: value for name, value in stored.items() if name != "version"}, "force": self.force}
 
 
 class ApiClients:

@@ -27,6 +27,7 @@ class RedisFaults:
         self._redis = redis
         self._random = chance
         self._aof_sizes: list[tuple[float, int]] = []
+        self._kept = 0
         self.cuts = 0
         self.kills = 0
 
@@ -49,12 +50,17 @@ class RedisFaults:
         await asyncio.to_thread(self._redis.kill)
         path = self._redis.append_only_file()
         now, size = time.monotonic(), path.stat().st_size
-        safe = max((old for at, old in self._aof_sizes if now - at >= 2), default=0)
+        safe = max((old for at, old in self._aof_sizes if now - at >= 2), default=self._kept)
         if safe < size:
             with path.open("r+b") as file:
                 file.truncate(self._random.randint(safe, size))
         self._aof_sizes.clear()
         await asyncio.to_thread(self._redis.start)
+
+    def keep_written(self) -> None:
+        """Lets what is written by now survive power cuts."""
+        with contextlib.suppress(OSError, ValueError):
+            self._kept = self._redis.append_only_file().stat().st_size
 
     def note_aof_size(self) -> None:
         """Notes the size of the append-only file. Call it often: a power cut leaves what was in it 2 s before."""

@@ -140,6 +140,7 @@ class Round:
             await know_run(pool)
         sync = await client.wait((await client.enqueue(SyncRequest(space_id=SECOND_NIGHT))).id, timeout_s=QUIET_S)
         assert sync.state is SyncState.COMPLETED, sync.error
+        self._redis_faults.keep_written()
         self._sandbox.set_options(spaces=self._spaces.specs)
         return sync
 
