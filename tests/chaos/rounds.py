@@ -151,6 +151,10 @@ class Round:
                 self._api.ask(space, self._spaces.request(space), force=space == AGAIN)
         for space in (SECOND_NIGHT, BY_PROFILE):
             self._api.follow(space)
+        if warehouse := self._spaces.warehouse:  # whose statement a worker has begun after a while
+            await asyncio.sleep(self._random.uniform(1, 2))
+            name = self._random.choice(["restarted", "killed"])
+            self._bag = [(f"{name} PostgreSQL", warehouse.kill if name == "killed" else warehouse.restart)]
         ends_at = time.monotonic() + self._trouble_s
         while time.monotonic() < ends_at:
             self._redis_faults.note_aof_size()
@@ -244,13 +248,7 @@ class Round:
         await fault()
 
     def _kinds(self) -> list[tuple[int, str, Callable[[], Awaitable[None]]]]:
-        warehouse = self._spaces.warehouse
         return [
-            *(
-                [(2, "restarted PostgreSQL", warehouse.restart), (2, "killed PostgreSQL", warehouse.kill)]
-                if warehouse
-                else []
-            ),
             (3, "killed worker", self._kill_worker),
             (2, "frozen worker", self._freeze_worker),
             (2, "stopped worker", self._stop_worker),
