@@ -69,10 +69,11 @@ def after_failure(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
         arguments: The arguments of a command whose state ends with its process, else None.
     """
     assert sync.error is not None
+    source = sync.request.source_name
     code, accept = sync.error.code, sync.error.code.startswith("guard_")
     budget, ceiling = _needed_budget(sync) if code == "over_budget" else (None, None)
     if accept:
-        when = "If this is expected, continue without reading the space again:"
+        when = f"If this is expected, continue without reading the {source} again:"
     elif ceiling is not None:
         when = f"MAX_CREDITS is {ceiling:,} where the worker runs. After raising it there:"
     elif budget is not None:
@@ -81,14 +82,12 @@ def after_failure(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
         when = "After fixing this, continue where it stopped:"
     if arguments is not None:
         if accept:
-            when = "If this is expected, read the space again and accept it:"
+            when = f"If this is expected, read the {source} again and accept it:"
         elif budget is None:
             when = "After fixing this, run it again; personas already created are updated, not bought again:"
         return NextStep(when, (run_again(arguments, accept=accept, max_credits=budget),))
     if not sync.error.resumable:
-        return NextStep(
-            f"To read the {sync.request.source_name} again from the start:", (command("resume", sync.id, "--restart"),)
-        )
+        return NextStep(f"To read the {source} again from the start:", (command("resume", sync.id, "--restart"),))
     options = ["--accept"] if accept else []
     if budget is not None:
         options += ["--max-credits", str(budget)]
@@ -101,7 +100,7 @@ def after_plan(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
     Args:
         arguments: As for `after_failure`.
     """
-    plan = sync.planned
+    plan, source = sync.planned, sync.request.source_name
     assert plan is not None
     budget = ceiling = None
     if plan.over_budget:
@@ -119,9 +118,11 @@ def after_plan(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
         options = [flag for wanted, flag in ((accept, "--accept"), (partial, "--allow-partial")) if wanted]
         if budget is not None:
             options += ["--max-credits", str(budget)]
-        return NextStep(f"{done} To apply it without reading the space again:", (command("apply", sync.id, *options),))
+        return NextStep(
+            f"{done} To apply it without reading the {source} again:", (command("apply", sync.id, *options),)
+        )
     again = run_again(arguments, name="sync", accept=accept, allow_partial=partial, max_credits=budget)
-    return NextStep(f"{done} To read the space again and apply it:", (again,))
+    return NextStep(f"{done} To read the {source} again and apply it:", (again,))
 
 
 def after_partial_sync(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
