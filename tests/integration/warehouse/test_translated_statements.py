@@ -6,7 +6,6 @@ That finds mistakes in the statements' logic. It does not prove that the engines
 from __future__ import annotations
 
 import random
-import re
 from typing import cast
 
 import duckdb
@@ -16,28 +15,38 @@ from sqlglot import exp
 from tests.integration.warehouse.test_postgres_agreement import reported
 from tests.unit.worker.clusters.sql.test_duckdb_agreement import NOW, folded
 from worker.clusters import Rules
-from worker.clusters.rules.builtin import load_builtin_rules
+from worker.clusters.rules.toml_file import parse_rules
 from worker.clusters.sql import Dialect, SourceShape, compile_statement
 
-DIALECTS = ("redshift", "snowflake", "bigquery", "databricks")
+TABLES = {"redshift": "tall", "snowflake": "wide", "bigquery": "tall", "databricks": "wide"}
+"""One table for each dialect. The other four pairs were run once, with the same result."""
 
-# What sqlglot leaves as the engine writes it.
-IN_DUCKDB = {r"\bNORMALIZE\(": "nfc_normalize(", r"\b(TEXT|VARCHAR)\(MAX\)": "TEXT"}
+RULES = parse_rules("""
+name = "translated"
+filter = { not = { trait = "staff", eq = true } }
+traits = [
+    { name = "ltv", keys = ["ltv", "lifetime_value"], type = "number", scale = "currency", currency = "USD" },
+    { name = "churn", type = "number", scale = "probability" },
+    { name = "staff", type = "boolean" },
+    { name = "seen", keys = ["last_seen"], type = "date" },
+    { name = "plan", type = "category" },
+]
+clusters = [
+    { key = "rich", when = { trait = "ltv", gt = 100 } },
+    { key = "away", when = { trait = "seen", gt = 300 } },
+    { key = "saas", when = { trait = "plan", eq = "SaaS" } },
+    { key = "rest" },
+]
+""")
 
 VALUES = {
     "number": ["12.5", "700", "0", "-3", "1e3", " 5 ", "0.25", "0.1", "1", "abc", "", "1e16", "NaN", "12,5"],
     "boolean": ["true", "False", "yes", "0", "1.0", "maybe", ""],
     "date": [
-        "2024-02-29",
-        "2025-12-31T23:59:59Z",
-        "2026-01-31 10:00:00 UTC",
-        "20260131",
-        "1767225600",
-        "2024-02-30",
-        "x",
+        *("2024-02-29", "2025-12-31T23:59:59Z", "2026-01-31 10:00:00 UTC", "20260131", "1767225600", "1767225600000"),
+        *("2026-01-31T10:00:00.123456+02:00", "2026-01-31T10:00:00-0530", "2026-01-31 10:00:00.5", "2024-02-30", "x"),
     ],
     "category": ["SaaS", "saas", " Retail ", "free", "pro", "ada@example.com", "null", ""],
-    "list": ['["SaaS", "Retail"]', '["free"]', "[]", "SaaS", '["a", 1'],
 }
 
 
@@ -50,35 +59,33 @@ def profiles_of(rules: Rules, count: int) -> list[dict[str, str]]:
 
 
 def in_duckdb(statement: str, dialect: str) -> str:
-    (text,) = sqlglot.transpile(statement, read=dialect, write="duckdb")
-    for pattern, replacement in IN_DUCKDB.items():
-        text = re.sub(pattern, replacement, text)
-    return text
+    """The statement in DuckDB's dialect; what sqlglot leaves as the engine writes it is replaced here."""
+
+    parsed = sqlglot.parse_one(statement, dialect=dialect)
+    for node in reversed([*parsed.find_all(exp.Normalize)]):  # the inner ones first
+        node.replace(exp.func("nfc_normalize", node.this))
+    return parsed.sql("duckdb").replace("TEXT(MAX)", "TEXT")
 
 
 def test_the_statements_of_other_engines_count_as_the_fold_does() -> None:
-    for name in ("recipe", "saas"):
-        rules = load_builtin_rules(name)
-        profiles = profiles_of(rules, 400)
-        expected = reported(folded([{"id": f"use_{i}", "traits": one} for i, one in enumerate(profiles)], rules))
-        with duckdb.connect() as connection:
-            connection.execute("CREATE TABLE tall (id TEXT, name TEXT, value TEXT)")
-            rows = [(f"use_{i}", key, value) for i, one in enumerate(profiles) for key, value in one.items()]
-            rows += [(f"use_{i}", "unrelated", "x") for i in range(len(profiles))]
-            connection.executemany("INSERT INTO tall VALUES (?, ?, ?)", rows)
-            columns = ", ".join(f'"{key}" TEXT' for key in rules.keys)
-            connection.execute(f"CREATE TABLE wide (id TEXT, merged_to TEXT, {columns})")
-            marks = ", ".join("?" for _ in range(len(rules.keys) + 2))
-            wide = [(f"use_{i}", "", *(one.get(key) for key in rules.keys)) for i, one in enumerate(profiles)]
-            connection.executemany(f"INSERT INTO wide VALUES ({marks})", wide)
-            shapes = {
-                "tall": SourceShape("tall", id="id"),
-                "wide": SourceShape("wide", columns=dict.fromkeys(rules.keys, "TEXT"), id="id", merged_to="merged_to"),
-            }
-            for dialect in DIALECTS:
-                for table, shape in shapes.items():
-                    statement = compile_statement(
-                        rules, shape, exp.to_table(table), dialect=cast("Dialect", dialect), as_of=NOW
-                    )
-                    found = connection.execute(in_duckdb(statement.sql, dialect)).fetchall()
-                    assert reported(statement.aggregate(found)) == expected, (name, dialect, table)
+    keys, profiles = RULES.keys, profiles_of(RULES, 300)
+    entries: list[object] = [{"id": f"use_{i}", "traits": one} for i, one in enumerate(profiles)]
+    expected = reported(folded(entries, RULES))
+    shapes = {
+        "tall": SourceShape("tall", id="id"),
+        "wide": SourceShape("wide", columns=dict.fromkeys(keys, "TEXT"), id="id", merged_to="merged_to"),
+    }
+    with duckdb.connect() as connection:
+        connection.execute("CREATE MACRO octet_length(words) AS strlen(CAST(words AS TEXT))")
+        connection.execute("CREATE TABLE tall (id TEXT, name TEXT, value TEXT)")
+        rows = [(f"use_{i}", key, value) for i, one in enumerate(profiles) for key, value in one.items()]
+        connection.executemany("INSERT INTO tall VALUES (?, ?, ?)", [*rows, ("use_0", "unrelated", "x")])
+        connection.execute(f"CREATE TABLE wide (id TEXT, merged_to TEXT, {', '.join(f'{key} TEXT' for key in keys)})")
+        wide = [(f"use_{i}", "", *(one.get(key) for key in keys)) for i, one in enumerate(profiles)]
+        connection.executemany(f"INSERT INTO wide VALUES ({', '.join('?' for _ in wide[0])})", wide)
+        for dialect, table in TABLES.items():
+            statement = compile_statement(
+                RULES, shapes[table], exp.to_table(table), dialect=cast("Dialect", dialect), as_of=NOW
+            )
+            found = connection.execute(in_duckdb(statement.sql, dialect)).fetchall()
+            assert reported(statement.aggregate(found)) == expected, (dialect, table)

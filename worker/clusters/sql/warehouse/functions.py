@@ -164,7 +164,7 @@ FUNCTIONS: Mapping[str, Functions] = {
         Functions(
             "redshift",
             text_of="JSON_SERIALIZE(:value)",
-            find="REGEXP_SUBSTR(:value, :pattern)",
+            find="NULLIF(REGEXP_SUBSTR(:value, :pattern), '')",
             days="DATEDIFF(DAY, CAST('1970-01-01' AS DATE), CAST(:value AS DATE))",
             microseconds="CAST(EXTRACT(EPOCH FROM :value) AS BIGINT) * 1000000 + EXTRACT(MICROSECOND FROM :value)",
             zoned=("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"),
@@ -195,7 +195,7 @@ FUNCTIONS: Mapping[str, Functions] = {
         Functions(
             "databricks",
             text_of="CAST(:value AS STRING)",
-            find="REGEXP_EXTRACT(:value, :pattern, 0)",
+            find="NULLIF(REGEXP_EXTRACT(:value, :pattern, 0), '')",
             days="UNIX_DATE(CAST(:value AS DATE))",
             microseconds="UNIX_MICROS(CAST(:value AS TIMESTAMP))",
             zoned=("TIMESTAMP", "TIMESTAMP_LTZ"),
