@@ -240,7 +240,7 @@ def describe_estimate(expected: Estimate) -> str | None:
     """Says what a sync would read; None if the engine does not tell."""
     if expected.bytes is not None:
         return f"a sync reads {expected.bytes / 1e9:,.3g} GB"
-    return None if expected.rows is None else f"a sync reads about {expected.rows:,} rows"
+    return None if expected.rows is None else f"a sync takes about {expected.rows:,} rows of the table, by the planner"
 
 
 def _shape_of(table: ReadTable, roles: Mapping[str, str]) -> str:
