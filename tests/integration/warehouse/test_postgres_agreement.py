@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC
+from decimal import Decimal
+from hashlib import md5
 from random import Random
 from typing import Any
 
@@ -14,6 +17,7 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.types.json import Jsonb
 from sqlglot import exp
 
 from tests.support.examples import examples
@@ -150,7 +154,7 @@ def assert_equal(found: Aggregate, expected: Aggregate) -> None:
             assert other.mean == (None if number.mean is None else pytest.approx(number.mean, rel=1e-9, abs=1e-18))
             largest = max((abs(bound) for bound, _ in number.sketch.counted_values()), default=0.0)
             assert other.std == (
-                None if number.std is None else pytest.approx(number.std, rel=1e-9, abs=1e-15 * largest + 1e-30)
+                None if number.std is None else pytest.approx(number.std, rel=1e-9, abs=1e-14 * largest + 1e-30)
             )
     assert Aggregate.from_bytes(found.to_bytes()) == found
 
@@ -174,3 +178,140 @@ def test_any_rules_count_as_the_fold_counts_by_them(postgres: Connection, seed: 
     rules = random_rules(Random(seed))
     profiles = profiles_of(data.draw(values_of(rules)), Random(seed))
     assert_equal(counted_tall(postgres, rules, profiles)[0], folded(entries(profiles), rules))
+
+
+COLUMNS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
+    "Spend": ("double precision", st.floats() | st.sampled_from([500.0, 1e15, -1e15, 1e-40, 0.15])),
+    "ltv": ("numeric", st.decimals(allow_nan=False, allow_infinity=False) | st.integers(-900, 900).map(Decimal)),
+    "ltv_2": ("text", numbers | free_text),
+    "risk": ("numeric(20,3)", st.integers(-100, 1200).map(lambda number: Decimal(number) / 1000)),
+    "seen": ("text", dates),
+    "seen_at": ("timestamp without time zone", st.datetimes()),
+    "born": ("date", st.dates()),
+    "vip": ("boolean", st.booleans()),
+    "tags": ("text[]", st.lists(words, max_size=3)),
+    "modules": ("jsonb", st.lists(words | st.none() | st.integers(), max_size=3) | words),
+    "plan": ("character varying(80)", words.map(lambda word: word[:80])),
+    "tier": ("timestamp with time zone", st.datetimes(timezones=st.just(UTC))),
+    "size": ("integer", st.integers(-3, 10**9)),
+    "employees": ("text", words),
+    "role": ("boolean", st.booleans()),
+}
+TYPED = Rules.model_validate(
+    {
+        **RULES.as_json(),
+        "traits": [
+            *RULES.as_json()["traits"],
+            {"name": "numbered", "keys": ["size", "Spend"], "type": "boolean"},
+            {"name": "dated", "keys": ["born", "size", "Spend", "tier", "seen_at"], "type": "date"},
+            {"name": "flagged", "keys": ["vip", "born", "ltv_2"], "type": "number"},
+        ],
+    }
+)
+
+
+def python_value(kind: str, value: Any, text: str | None) -> object:
+    """What the fold reads of a column: a number, a boolean, or the text that PostgreSQL shows."""
+    if value is None:
+        return None
+    if kind in ("double precision", "integer", "boolean"):
+        return value
+    return float(value) if kind.startswith("numeric") else text
+
+
+@examples(8, thorough=300)
+@given(
+    st.fixed_dictionaries(
+        {name: st.lists(kind | st.none(), min_size=1, max_size=12) for name, (_, kind) in COLUMNS.items()}
+    ),
+    st.integers(0, 2**32),
+)
+def test_columns_of_any_type_count_as_their_text_does(
+    postgres: Connection, values: dict[str, list[Any]], seed: int
+) -> None:
+    random = Random(seed)
+    rows = [{name: random.choice(values[name]) for name in COLUMNS} for _ in range(PROFILES)]
+    kinds = {name: kind for name, (kind, _) in COLUMNS.items()}
+    postgres.execute("DROP TABLE IF EXISTS profile_traits")
+    postgres.execute(
+        "CREATE TEMPORARY TABLE profile_traits (id text, merged_to text, "
+        + ", ".join(f'"{name}" {kind}' for name, kind in kinds.items())
+        + ")"
+    )
+    with postgres.cursor().copy("COPY profile_traits FROM STDIN") as copy:
+        for i, row in enumerate(rows):
+            merged = "" if i % 3 else None
+            found = [Jsonb(one) if kinds[name] == "jsonb" and one is not None else one for name, one in row.items()]
+            copy.write_row((f"use_{i}", merged, *found))
+        copy.write_row(("use_m", "use_1", *[None] * len(kinds)))
+    shown = postgres.execute(
+        "SELECT "
+        + ", ".join(
+            f"""to_jsonb("{name}") #>> '{{}}'""" if kind in ("text[]", "jsonb") else f'"{name}"::text'
+            for name, kind in kinds.items()
+        )
+        + " FROM profile_traits WHERE id <> 'use_m' ORDER BY substr(id, 5)::integer"
+    ).fetchall()
+    keys = {"Spend": "spend", "ltv_2": "LTV 2"}
+    profiles = [
+        {
+            key: python_value(kinds[name], row[name], text)
+            for name, text in zip(kinds, texts, strict=True)
+            for key in {name, keys.get(name, name)}
+        }
+        for row, texts in zip(rows, shown, strict=True)
+    ]
+    shape = SourceShape("wide", kinds, id="id", merged_to="merged_to")
+    expected = folded([{"traits": profile} for profile in profiles], TYPED)
+    expected.merged = 1
+    assert_equal(counted(postgres, TYPED, shape, "profile_traits")[0], expected)
+
+
+def test_a_sample_has_the_profiles_whose_hash_is_below_the_share(postgres: Connection) -> None:
+    profiles = [{"spend": str(i)} for i in range(1000)]
+    found, _ = counted_tall(postgres, RULES, profiles, sample=0.3)
+    inside = [one for i, one in enumerate(profiles) if md5(f"use_{i}".encode()).hexdigest() < f"{int(0.3 * 2**32):08x}"]
+    expected = folded(list(entries(inside)), RULES)
+    expected.left_out = 1000 - len(inside)
+    assert_equal(found, expected)
+    assert found.listed == 1000
+
+
+def test_result_rows_contain_nothing_of_few_profiles(postgres: Connection) -> None:
+    planted = {
+        "spend": "731234.5678",
+        "LTV 2": "secret-9Q",
+        "seen": "2021-03-04T05:06:07Z",
+        "born": "04.03.2021 ada",
+        "vip": "perhaps ada",
+        "tags": '["Ada Lovelace"]',
+        "modules": '["ada@example.com", "Quark"]',
+        "plan": "Plan of Ada",
+        "size": "ada@example.com",
+        "role": "+49 151 2345678",
+    }
+    profiles = [
+        *({"spend": str(900 + i), "plan": "pro", "modules": '["api"]'} for i in range(20)),
+        planted,
+        {"plan": "Plan of Ada", "size": "+49 151 2345678", "spend": "n0t 4 number"},
+    ]
+    found, rows = counted_tall(postgres, RULES, profiles)
+    assert_equal(found, folded(entries(profiles), RULES))
+    shown = repr(rows)
+    for secret in (
+        "731234",
+        "secret",
+        "9Q",
+        "2021",
+        "05:06",
+        "ada",
+        "Ada",
+        "Quark",
+        "Plan",
+        "151",
+        "2345",
+        "n0t",
+        "use_",
+    ):
+        assert secret not in shown
+    assert {row[3] for row in rows} == {None, "pro", "api"}
