@@ -236,6 +236,8 @@ class Postgres:
             ("default_transaction_read_only", "on", True),
             ("statement_timeout", f"{self._timeout_ms}", True),
             ("timezone", "'UTC'", True),
+            # Compiling a statement with many expressions takes longer than running it (measured).
+            ("jit", "off", False),
             # From PostgreSQL 14 on, the statement ends if the machine of its worker does.
             ("client_connection_check_interval", "'10s'", False),
         )

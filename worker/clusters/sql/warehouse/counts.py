@@ -72,12 +72,9 @@ SELECT state, :trait AS trait, 0 AS bucket, NULL AS words, CAST(SUM(n) AS BIGINT
   NULL AS fine, NULL AS rest, NULL AS squares
 FROM :table_name WHERE state >= 1 AND NOT value IS NULL GROUP BY state
 """
-_WRONG_WORDS = (
-    "SELECT CAST(:trait AS INTEGER) AS trait, wrong, CAST(n AS BIGINT) AS n FROM :table_name WHERE NOT wrong IS NULL"
-)
-_WRONG_VALUES = """
-SELECT CAST(:trait AS INTEGER) AS trait, :wrong AS wrong, COUNT(*) AS n
-FROM profiles WHERE NOT :wrong IS NULL AND state <= :final GROUP BY :wrong
+_WRONG = """
+SELECT CAST(:trait AS INTEGER) AS trait, :wrong AS wrong, CAST(SUM(n) AS BIGINT) AS n
+FROM :table_name WHERE NOT :wrong IS NULL GROUP BY :wrong
 """
 # As words: what is not usable leaves as its shape, if enough profiles have the same shape.
 _ERRORS = """
@@ -153,15 +150,28 @@ class ProfileCounts:
     def errors(self, traits: Iterable[tuple[int, Trait]]) -> tuple[dict[str, exp.Expr], exp.Expr]:
         """Return the tables of what is not usable of the traits, and the branch that counts it by its shape."""
         branches = []
-        for i, trait in traits:
-            if trait.type in ("category", "list"):
-                branches.append(sql(_WRONG_WORDS, trait=integer(i), table_name=exp.to_table(f"words{i}")))
-            else:
-                branches.append(sql(_WRONG_VALUES, trait=integer(i), wrong=column(f"w{i}"), final=self._final))
+        tables: dict[str, exp.Expr] = {}
+        values = [i for i, trait in traits if trait.type not in ("category", "list")]
+        if values:
+            tables["wrong"] = self._wrong_values([column(f"w{i}") for i in values])
+        for i, _ in traits:
+            source = ("wrong", f"w{i}") if i in values else (f"words{i}", "wrong")
+            parts = {"table_name": exp.to_table(source[0]), "wrong": column(source[1])}
+            branches.append(sql(_WRONG, trait=integer(i), **parts))
         shape = shape_of(sql("SUBSTRING(wrong, 2)"), self.functions.dialect)
-        tables = {"errors": union(branches), "shapes": self.functions.computed_once(sql(_SHAPES, shape=shape))}
+        tables |= {"errors": union(branches), "shapes": self.functions.computed_once(sql(_SHAPES, shape=shape))}
         parts = {"least": integer(MIN_PROFILES), "kept": integer(KEPT_WORDS)}
         return tables, sql(_ERRORS, is_text=text(IS_TEXT), is_number=text(IS_NUMBER), **parts)
+
+    def _wrong_values(self, texts: Sequence[exp.Expr]) -> exp.Expr:
+        """Return a table of what is not usable, which reads the profiles once for all traits."""
+        is_wrong = exp.or_(*(sql("NOT :text IS NULL", text=one) for one in texts), copy=False)
+        return (
+            exp.select(*(one.copy() for one in texts), exp.alias_(exp.Count(this=exp.Star()), "n"), copy=False)
+            .from_("profiles", copy=False)
+            .where(sql("state <= :final", final=self._final), is_wrong, copy=False)
+            .group_by(*(one.copy() for one in texts), copy=False)
+        )
 
     @property
     def _final(self) -> exp.Expr:
@@ -171,6 +181,8 @@ class ProfileCounts:
         return exp.cast(value, self.functions.exact)
 
 
-def union(branches: Sequence[exp.Expr]) -> exp.Expr:
+def union(branches: Sequence[exp.Expr]) -> exp.Query:
     """Return all rows of the branches."""
-    return branches[0] if len(branches) == 1 else exp.union(*branches, distinct=False, copy=False)
+    made = branches[0] if len(branches) == 1 else exp.union(*branches, distinct=False, copy=False)
+    assert isinstance(made, exp.Query)
+    return made

@@ -10,14 +10,14 @@ from worker.clusters.sql.warehouse.functions import Functions, matches
 WHITE_SPACE = " \t\n\r\v\f"
 """What Python's `string.whitespace` has, and what is stripped of a number and a boolean."""
 
-# Doubles hold any number of so many digits, so that casting it cannot overflow.
+# A double holds any number of so many digits, so that casting it cannot overflow.
 _PLAIN_LENGTH = 300
 _LONGEST = 1000
 _PLAIN = "[+-]?[0-9]+[.]?[0-9]*"
-_DECIMAL = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
+_DECIMAL = "[ \\t-\\r]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?[ \\t-\\r]*"
 _SHORT_DECIMAL = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?0*[0-9]?[0-9]?)?"
-_LARGE_EXPONENT = ".*[eE][+-]?0*[1-9][0-9][0-9][0-9][0-9]+"
-_ZERO = "[+-]?[0.]+[eE].*"
+_LARGE_EXPONENT = ".*[eE][+-]?0*[1-9][0-9]{4,}[^0-9]*"
+_ZERO = "[^0-9.]*[0.]+[eE].*"
 _BEYOND = 1e300
 """A number that no trait's scale includes."""
 
@@ -59,8 +59,8 @@ def number_in_text(functions: Functions, value: exp.Expr) -> exp.Expr:
         value=value,
         most=integer(_PLAIN_LENGTH),
     )
-    trimmed = sql("TRIM(:value, :signs)", value=value, signs=text(WHITE_SPACE))
     if not functions.is_exact:
+        trimmed = sql("TRIM(:value, :signs)", value=value, signs=text(WHITE_SPACE))
         return sql(
             _SURE,
             value=value,
@@ -74,9 +74,9 @@ def number_in_text(functions: Functions, value: exp.Expr) -> exp.Expr:
         value=value,
         plain=plain,
         longest=integer(_LONGEST),
-        is_decimal=matches(trimmed, _DECIMAL),
-        has_large_exponent=matches(trimmed, _LARGE_EXPONENT),
-        is_zero=matches(trimmed, _ZERO),
+        is_decimal=matches(value, _DECIMAL),
+        has_large_exponent=matches(value, _LARGE_EXPONENT),
+        is_zero=matches(value, _ZERO),
         zero=double(0),
         beyond=double(_BEYOND),
         of_decimal=_of_decimal(functions, value),

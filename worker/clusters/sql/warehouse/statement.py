@@ -24,7 +24,7 @@ from worker.clusters.sql.row_selection import is_merged, is_outside_sample
 from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of
 from worker.clusters.sql.tall_table import group_traits, value_of_key
 from worker.clusters.sql.templates import case, column, integer, sql
-from worker.clusters.sql.warehouse.counts import ProfileCounts
+from worker.clusters.sql.warehouse.counts import ProfileCounts, union
 from worker.clusters.sql.warehouse.functions import FUNCTIONS, Functions, WarehouseDialect
 from worker.clusters.sql.warehouse.key_values import KeyReader, KeyValue
 
@@ -66,12 +66,14 @@ class WarehouseBuilder:
             if found:
                 levels.append((f"step{step + 1}", found))
         levels.append(("traits", [one for i, some in values.items() for one in self._trait(i, some)]))
-        levels.append(("profiles", self._profile()))
+        levels.append(("profiles", [*self._profile(), *self._counted_columns()]))
         tables: dict[str, exp.Expr] = {"source": self._source(relation)}
         before = "source"
         for name, columns in levels:
             tables[name] = self._functions.computed_once(
-                exp.select(exp.Star(), *columns, copy=False).from_(exp.to_table(before), copy=False)
+                exp.select(*([] if name == "profiles" else [exp.Star()]), *columns, copy=False).from_(
+                    exp.to_table(before), copy=False
+                )
             )
             before = name
         branches = [self._counts.states_branch()]
@@ -89,9 +91,9 @@ class WarehouseBuilder:
             made_tables, errors = self._counts.errors(present)
             tables |= made_tables
             branches.append(errors)
-        query: exp.Query = exp.union(*branches, distinct=False, copy=False)
+        query = union(branches)
         for name, table in tables.items():
-            once = self._functions.is_materialized and name.startswith(("profiles", "values", "words"))
+            once = self._functions.is_materialized and name.startswith(("profiles", "values", "words", "wrong"))
             query = query.with_(name, as_=table, materialized=once or None, copy=False)
         return _with_doubles(query)
 
@@ -170,6 +172,16 @@ class WarehouseBuilder:
             if trait.type in ("number", "date") and self._present(trait):
                 columns.append(_named(self._functions.bucket_of(column(f"v{i}")), f"b{i}"))
         return columns
+
+    def _counted_columns(self) -> list[exp.Expr]:
+        """Return the columns that are counted: of each profile, no others are kept."""
+        names: dict[str, None] = {}
+        for i, trait in enumerate(self._rules.traits):
+            if self._is_needed(trait):
+                names |= dict.fromkeys((f"v{i}", f"w{i}"))
+            else:
+                names |= dict.fromkeys(self._columns[key] for key in self._present(trait))
+        return [column(name) for name in names]
 
     def _distinct(self, i: int, trait: Trait) -> dict[str, exp.Expr]:
         """Return the tables that read each distinct text of a category or list once for a state."""
