@@ -555,7 +555,7 @@ WITH source AS (
                   w_number,
                   TRANSLATE(
                     CASE
-                      WHEN w_form ~ '^[ -~]*$'
+                      WHEN OCTET_LENGTH(w_form) = LENGTH(w_form)
                       THEN w_form
                       ELSE REGEXP_REPLACE(
                         w_form,
@@ -568,7 +568,7 @@ WITH source AS (
                     'abcdefghijklmnopqrstuvwxyziisk'
                   ) AS w_folded
                 FROM UNNEST(CASE
-                  WHEN w_word ~ '^[ -~]*$'
+                  WHEN OCTET_LENGTH(w_word) = LENGTH(w_word)
                   THEN ARRAY[w_word]
                   ELSE ARRAY[w_word, NORMALIZE(w_word, NFKC)]
                 END) WITH ORDINALITY AS w_forms(w_form, w_number)
@@ -775,7 +775,7 @@ WITH source AS (
                   w_number,
                   TRANSLATE(
                     CASE
-                      WHEN w_form ~ '^[ -~]*$'
+                      WHEN OCTET_LENGTH(w_form) = LENGTH(w_form)
                       THEN w_form
                       ELSE REGEXP_REPLACE(
                         w_form,
@@ -788,7 +788,7 @@ WITH source AS (
                     'abcdefghijklmnopqrstuvwxyziisk'
                   ) AS w_folded
                 FROM UNNEST(CASE
-                  WHEN w_word ~ '^[ -~]*$'
+                  WHEN OCTET_LENGTH(w_word) = LENGTH(w_word)
                   THEN ARRAY[w_word]
                   ELSE ARRAY[w_word, NORMALIZE(w_word, NFKC)]
                 END) WITH ORDINALITY AS w_forms(w_form, w_number)
