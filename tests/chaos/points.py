@@ -36,14 +36,17 @@ _METHODS: dict[str, tuple[type, Callable[..., Awaitable[Any]]]] = {
     "post": (MaveraClient, MaveraClient.create),
     "record": (PersonaStore, PersonaStore.record),
     "record_unsent": (PersonaStore, PersonaStore.record_unsent),
+    "keep_statement": (JobSyncStore, JobSyncStore.store_warehouse_read),
     "hand_over": (JobSyncStore, JobSyncStore.hand_over),
     "complete": (JobSyncStore, JobSyncStore.complete),
     "fire": (TickStore, TickStore.fire),
     "take_events": (OutboxStore, OutboxStore.take),
     "deliver": (OutboxStore, OutboxStore.delivered),
 }
-POINTS = [f"{when}_{what}" for what in _METHODS if what != "create" for when in ("before", "after")]
-"""The points that a worker passes."""
+POINTS = [
+    f"{when}_{what}" for what in _METHODS if what not in ("create", "keep_statement") for when in ("before", "after")
+]
+"""The points that a worker passes which reads a space."""
 HOW = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 

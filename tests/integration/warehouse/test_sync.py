@@ -86,20 +86,26 @@ async def test_tall_and_wide_tables_give_what_the_fold_gives(scenario: Scenario,
 async def test_a_killed_or_stopped_worker_leaves_no_statement_and_it_counts_once(
     scenario: Scenario, tables: WarehouseTables
 ) -> None:
-    killed = scenario.worker()
+    frozen = scenario.worker("after_keep_statement:2:stop")
     with tables.lock():
         sync = await scenario.enqueue(warehouse="auto")
+        await asyncio.to_thread(frozen.wait_frozen, 250)
         first = await tables.wait_for_backends(1)
         kept = (await scenario.client.get(sync.id)).warehouse_read
         assert kept
         assert kept.query_id.startswith(f"{first[0]} ")
+        killed = scenario.worker()
+        second = await tables.wait_for_backends(1, other_than=first)
         killed.kill()
         stopped = scenario.worker()
-        second = await tables.wait_for_backends(1, other_than=first)
+        third = await tables.wait_for_backends(1, other_than=[*first, *second])
         assert stopped.terminate() == 0
         assert tables.backends() == []
         scenario.worker()
-        await tables.wait_for_backends(1, other_than=[*first, *second])
+        last = await tables.wait_for_backends(1, other_than=[*first, *second, *third])
+        frozen.go_on()
+        await scenario.listed(frozen)
+        assert tables.backends() == last
     done = await scenario.ended(sync)
     assert_exact(done, EXPECTED)
     assert done.pages == 1

@@ -109,7 +109,8 @@ class WarehouseSource:
         statement = await asyncio.to_thread(
             compile_for, engine, table, self._request, as_of=self._as_of, where=access.where, comment=self._label
         )
-        digest = hashlib.blake2b(statement.sql.encode(), digest_size=8).hexdigest()
+        # A sync that reads its source again from the start has another time, and must not find the earlier result.
+        digest = hashlib.blake2b(f"{self._as_of}\n{statement.sql}".encode(), digest_size=8).hexdigest()
         read = WarehouseRead(engine.title, str(table.found.name), digest)
         if (running := await self._running(engine, digest)) is None:
             running = await self._submit(engine, read, statement.sql)
@@ -121,6 +122,7 @@ class WarehouseSource:
             raise
         await self._keep(replace(running, bytes=await engine.scanned_bytes(running.query_id)))
         if not (found.entries or found.left_out or found.merged):
+            await self._keep(read)  # so that `resume` asks again
             raise ResumableStop(
                 "table_empty",
                 f"{access.url.place}: the table {running.table} has no profile"

@@ -144,7 +144,7 @@ function drawError(error, alarms) {
 }
 
 const progressOf = (sync) => (runs(sync) ? {
-  status: sync.status, profiles: sync.profiles_fetched, pages: sync.pages_fetched, shards: sync.shards?.of, waiting: sync.waiting_for ?? "",
+  status: sync.status, profiles: sync.profiles_fetched, pages: sync.pages_fetched, shards: sync.shards?.of, table: sync.table, waiting: sync.waiting_for ?? "",
   plan_only: sync.plan_only && !sync.applied_at, lost: sync.revivals ?? 0,
 } : null);
 
@@ -157,7 +157,7 @@ function drawProgress(progress) {
   return [
     h("h2", {}, "Progress"),
     h("ol", { class: "steps" }, steps),
-    h("p", { id: "progress-text", role: "status" }, `${counted(progress.profiles, "profile")} from ${progress.shards ? `${count(progress.pages)} of ${counted(progress.shards, "file")}` : counted(progress.pages, "page")}`,
+    h("p", { id: "progress-text", role: "status" }, `${counted(progress.profiles, "profile")} from ${progress.shards ? `${count(progress.pages)} of ${counted(progress.shards, "file")}` : progress.table ? `the table ${progress.table}` : counted(progress.pages, "page")}`,
       progress.waiting && ` · waiting for ${progress.waiting}`,
       progress.lost > 0 && ` · ${counted(progress.lost, "job")} lost and restarted`),
     h("progress", { "aria-label": `${stateText(progress.status)}, in progress` }),
