@@ -18,7 +18,7 @@ RUN pip --python /opt/segment-personas/bin/python install --no-deps --no-build-i
 # `--build-arg EXTRAS=postgres,otel` adds the packages of these extras, `EXTRAS=all` those of all.
 # `check` fails the build if something still needs a package of the build backend.
 ARG EXTRAS=
-COPY locks locks
+COPY deploy/locks locks
 RUN for extra in $(echo "$EXTRAS" | tr , ' '); do \
       pip --python /opt/segment-personas/bin/python install --only-binary :all: --no-deps --require-hashes --requirement "locks/$extra.lock" || exit 1; \
     done \

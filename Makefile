@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help install demo serve test coverage collect thorough lint chaos bench drivers lock clean
+.PHONY: help install demo serve test coverage collect thorough lint chaos bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -58,18 +58,14 @@ chaos: .venv/.tests-installed ## kill workers, runs, Redis and connections under
 bench: .venv/.bench-installed ## measure speed and memory, and print the table
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-# The drivers of warehouses are large, so that neither `make test` nor CI installs them.
-drivers: .venv/.tests-installed ## install the drivers of all warehouses, so that their tests run too
-	@$(PIP) install --no-deps --require-hashes --requirement locks/all.lock
-
 # All extras are resolved together first; every other lock file takes its versions from there.
 lock: .venv/.created ## resolve the lock files anew (ARGS=--upgrade for newer versions)
 	@$(PIP) install uv==$(UV)
-	@$(LOCK) --all-extras --group build $(ARGS) --output-file locks/all.lock
-	@$(LOCK) --group build --group test $(ARGS) --constraint locks/all.lock --output-file tests/requirements.lock
-	@$(LOCK) --group build --constraint locks/all.lock --output-file requirements.lock
-	@for extra in $(EXTRAS); do $(LOCK) --extra $$extra --constraint locks/all.lock \
-		--output-file locks/$$extra.lock || exit 1; done
+	@$(LOCK) --all-extras --group build $(ARGS) --output-file deploy/locks/all.lock
+	@$(LOCK) --group build --group test $(ARGS) --constraint deploy/locks/all.lock --output-file tests/requirements.lock
+	@$(LOCK) --group build --constraint deploy/locks/all.lock --output-file requirements.lock
+	@for extra in $(EXTRAS); do $(LOCK) --extra $$extra --constraint deploy/locks/all.lock \
+		--output-file deploy/locks/$$extra.lock || exit 1; done
 	@$(LOCK) --group bench --constraint tests/requirements.lock $(ARGS) --output-file tests/bench/requirements.lock
 
 EXTRAS = bigquery databricks object-storage otel postgres snowflake

@@ -29,7 +29,7 @@ from worker.settings import Settings, secret_settings
 ROOT = Path(__file__).parents[3]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROGRAM_LOCK = ROOT / "requirements.lock"
-EXTRAS_LOCKS = {path.stem: path for path in sorted((ROOT / "locks").glob("*.lock"))}
+EXTRAS_LOCKS = {path.stem: path for path in sorted((ROOT / "deploy" / "locks").glob("*.lock"))}
 TESTS_LOCK = ROOT / "tests" / "requirements.lock"
 BENCH_LOCK = ROOT / "tests" / "bench" / "requirements.lock"
 
