@@ -59,5 +59,9 @@ def request_options(request: SyncRequest) -> dict[str, object]:
     """The options of a request that are not the default ones; of its rules only the name."""
     chosen = request.model_dump(mode="json", exclude={"rules"})
     default = SyncRequest(space_id=request.space_id).model_dump(mode="json", exclude={"rules"})
-    options = {name: value for name, value in chosen.items() if value != default.get(name)}
+    options = {
+        name: value
+        for name, value in chosen.items()
+        if value != default.get(name) and name in type(request).model_fields
+    }
     return options if request.rules == RECIPE else {**options, "rules": request.rules.name}

@@ -17,6 +17,7 @@ from worker.documents.sync_results import ClusterResult, cluster_results, sync_d
 from worker.models.outcome import PersonaOutcome
 from worker.models.sync import Sync, SyncState
 from worker.models.versions import UnreadableSync
+from worker.models.warehouse import AUTO_TABLE
 
 
 def sync_document(sync: Sync, now: float | None = None, *, hint: str = "") -> dict[str, object]:
@@ -116,7 +117,7 @@ def _head(sync: Sync) -> dict[str, object]:
         "pages_fetched": sync.pages,
         "complete": sync.complete,
         **({"file": sync.request.file} if sync.request.file is not None else {}),
-        **({} if sync.request.warehouse is None else {"table": _table(sync)}),
+        **({"table": table} if (table := _table(sync)) else {}),
         **({"shards": {"read": sync.pages, "of": sync.shards.count}} if sync.shards else {}),
         "plan_only": sync.request.plan_only,
         "applied_at": iso_time(sync.applied_at),
@@ -152,9 +153,10 @@ def _origin(sync: Sync, aggregate: Aggregate) -> dict[str, object]:
     }
 
 
-def _table(sync: Sync) -> str:
-    """The table as the warehouse spells it, once that is known."""
-    return sync.warehouse_read.table if sync.warehouse_read else sync.request.warehouse or ""
+def _table(sync: Sync) -> str | None:
+    """The table as the warehouse spells it, once that is known; None if none is named before."""
+    named = None if sync.request.warehouse == AUTO_TABLE else sync.request.warehouse
+    return sync.warehouse_read.table if sync.warehouse_read else named
 
 
 def _error(sync: Sync, hint: str = "") -> dict[str, object]:
