@@ -18,9 +18,9 @@ from tests.support.servers.warehouse_apis.server import WarehouseApi, running
 from tests.support.servers.warehouse_apis.snowflake_api import PASSWORD, SnowflakeApi
 from worker.errors import ApiError
 from worker.segment.file_shards.reading import EngineLimits
-from worker.segment.warehouse import remote_engine
 from worker.segment.warehouse.engine import EngineOptions, FoundTable, TableName, WarehouseEngine
 from worker.segment.warehouse.engines import DRIVERS, open_engine, require_driver
+from worker.segment.warehouse.products import remote_engine
 from worker.warehouse_url import WarehouseUrl
 
 ROWS = [(1, 0.5, "x"), (None, None, None), (-3, 1e300, 'y"')]
@@ -191,7 +191,7 @@ async def test_failures_have_our_codes_and_no_value_or_secret_in_their_texts(war
 async def test_a_warehouse_that_does_not_answer_is_unreachable(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = importlib.import_module(f"worker.segment.warehouse.{DRIVERS[warehouse.case.scheme].module}")
+    module = importlib.import_module(f"worker.segment.warehouse.products.{DRIVERS[warehouse.case.scheme].module}")
     monkeypatch.setattr(module, "RETRY_FOR_S", 1, raising=False)
     if warehouse.case.scheme == "bigquery":
         monkeypatch.setattr(module, "RETRY", module.RETRY.with_timeout(1))

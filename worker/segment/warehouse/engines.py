@@ -16,7 +16,7 @@ class Driver:
     """How an engine is loaded.
 
     Attributes:
-        module: Of the engine, in this folder.
+        module: Of the engine, in `products`.
         name: Of the class. It is called with a `WarehouseUrl` and `EngineOptions`.
         package: The package that the driver is in, as it is imported; None if the program always has it.
         extra: The extra of the program that installs it.
@@ -71,6 +71,6 @@ def open_engine(url: WarehouseUrl, options: EngineOptions) -> WarehouseEngine:
         ResumableStop: `driver_missing`.
     """
     driver = require_driver(url)
-    module = importlib.import_module(f"worker.segment.warehouse.{driver.module}")
+    module = importlib.import_module(f"worker.segment.warehouse.products.{driver.module}")
     engine: WarehouseEngine = getattr(module, driver.name)(url, options)
     return engine

@@ -19,8 +19,8 @@ from snowflake.connector.constants import QueryStatus
 from worker.errors import ApiError
 from worker.segment.warehouse import errors
 from worker.segment.warehouse.engine import EngineOptions, Estimate, Row
-from worker.segment.warehouse.information_schema import InformationSchemaEngine
-from worker.segment.warehouse.remote_engine import StatementState, silence, whole_seconds
+from worker.segment.warehouse.products.information_schema import InformationSchemaEngine
+from worker.segment.warehouse.products.remote_engine import StatementState, silence, whole_seconds
 from worker.warehouse_url import WarehouseUrl
 
 silence("snowflake.connector")

@@ -8,7 +8,7 @@ from typing import ClassVar
 from sqlglot import exp
 
 from worker.segment.warehouse.engine import FoundTable, TableName
-from worker.segment.warehouse.remote_engine import RemoteEngine
+from worker.segment.warehouse.products.remote_engine import RemoteEngine
 
 
 class InformationSchemaEngine(RemoteEngine):

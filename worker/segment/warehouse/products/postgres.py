@@ -21,7 +21,7 @@ from worker.concurrency import cancel_and_wait
 from worker.errors import ApiError
 from worker.segment.warehouse import errors
 from worker.segment.warehouse.engine import EngineOptions, Estimate, FoundTable, Row, TableName
-from worker.segment.warehouse.postgres_errors import connect_error, statement_error
+from worker.segment.warehouse.products.postgres_errors import connect_error, statement_error
 from worker.warehouse_url import WarehouseUrl
 
 T = TypeVar("T")

@@ -29,8 +29,8 @@ from databricks.sdk.service.sql import StatementState as State
 from worker.errors import ApiError
 from worker.segment.warehouse import errors
 from worker.segment.warehouse.engine import EngineOptions, Row
-from worker.segment.warehouse.information_schema import InformationSchemaEngine
-from worker.segment.warehouse.remote_engine import StatementState, silence
+from worker.segment.warehouse.products.information_schema import InformationSchemaEngine
+from worker.segment.warehouse.products.remote_engine import StatementState, silence
 from worker.warehouse_url import WarehouseUrl
 
 silence("databricks.sdk")

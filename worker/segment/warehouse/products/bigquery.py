@@ -24,7 +24,7 @@ from google.cloud import bigquery
 from worker.errors import ApiError
 from worker.segment.warehouse import errors
 from worker.segment.warehouse.engine import EngineOptions, Estimate, FoundTable, Row, TableName
-from worker.segment.warehouse.remote_engine import RemoteEngine, StatementState, silence
+from worker.segment.warehouse.products.remote_engine import RemoteEngine, StatementState, silence
 from worker.warehouse_url import WarehouseUrl
 
 silence("google")

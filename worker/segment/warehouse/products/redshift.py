@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worker.segment.warehouse.engine import Estimate, FoundTable, TableName
-from worker.segment.warehouse.postgres import Postgres
+from worker.segment.warehouse.products.postgres import Postgres
 
 
 class Redshift(Postgres):

@@ -1,0 +1,1 @@
+"""The engines of warehouses, a module for each product, and what several of them have in common."""
