@@ -18,7 +18,7 @@ from producer.cli.command_lines import with_program_name
 from producer.cli.terminal import NARROWEST
 from producer.cli.views.history import drift_lines
 from producer.cli.views.plan import account_lines, describe_action, plan_lines
-from producer.cli.views.time_formats import time_span
+from producer.cli.views.time_formats import local_time, time_span
 from worker.clusters import Aggregate, ClusterSummary, Estimate, Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
@@ -234,10 +234,19 @@ def _describe_reading(sync: Sync, now: float | None) -> str:
         rate = sync.profiles / fetching_s
     text = describe_counts(sync, rate)
     if sync.started_at is not None and sync.fetched_at is not None:
-        text += f"; read {time_span(sync.started_at, sync.fetched_at)}"
+        moment = _snapshot_at(sync)
+        read = time_span(sync.started_at, sync.fetched_at) if moment is None else f"as of {local_time(moment)}"
+        text += f"; read {read}"
         if not sync.complete:
             text += f"; only a part of the {sync.request.source_name}, as requested"
     return text
+
+
+def _snapshot_at(sync: Sync) -> float | None:
+    """The one moment that the numbers are of, in Unix seconds; None: the source moved while it was read."""
+    if sync.warehouse_read is not None and sync.warehouse_read.query_id:
+        return sync.warehouse_read.submitted_at
+    return None if sync.shards is None else sync.shards.listed_at
 
 
 class _ClusterTable:
