@@ -202,8 +202,11 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
         data: dict[str, Any] = handler(self)
         if info.mode == "json" and self.dialect == "auto":
             data.pop("dialect", None)  # `exclude_unset` may have left it out already
-        if info.mode == "json" and self.warehouse is not None:
-            data["version"] = 2  # an earlier version would ignore the field and read the space
+        if info.mode == "json" and self.warehouse is None:
+            for name in ("warehouse", "warehouse_columns"):  # an earlier version refuses fields that it does not know
+                data.pop(name, None)
+        elif info.mode == "json":
+            data["version"] = 2
         return data
 
     @model_validator(mode="after")
