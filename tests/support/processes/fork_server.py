@@ -202,6 +202,8 @@ class Child:
 def main() -> None:
     """Runs the fork server: standard input ends it, and the socket of the first argument is where it is asked."""
     _import_everything()
+    if _OTHER_VERSION not in sys.argv:
+        _build_commands()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the kernel
     listening = socket.socket(fileno=int(sys.argv[1]))
@@ -259,6 +261,16 @@ def _import_everything() -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith(("__main__", *LARGE_DRIVERS)):
                 importlib.import_module(module.name)
+
+
+def _build_commands() -> None:
+    """Lets typer make the tree of all commands once, which each command would do for itself."""
+    import typer.main
+
+    from producer.cli.app import app
+
+    tree = typer.main.get_command(app)
+    typer.main.get_command = lambda _: tree
 
 
 LARGE_DRIVERS = ("bigquery", "databricks", "snowflake")
