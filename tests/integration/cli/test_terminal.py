@@ -90,7 +90,7 @@ async def test_a_second_ctrl_c_does_not_take_the_line_with_the_sync_id(
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize("module", ["typer.models", "pydantic.main", "aiohttp.client"])
+@pytest.mark.parametrize("module", ["typer.models", "pydantic.main", "redis.asyncio.client"])
 async def test_a_ctrl_c_while_the_program_is_imported_shows_no_traceback(env: dict[str, str], module: str) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-X", "importtime", "-m", "producer", "sync", "spa_1"),
