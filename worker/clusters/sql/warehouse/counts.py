@@ -10,8 +10,8 @@ from sqlglot import exp
 
 from worker.clusters.rules.trait import Trait
 from worker.clusters.sql.result_columns import FINE_SCALE, KEPT_WORDS, SCALE, States
-from worker.clusters.sql.templates import column, double, integer, sql, text
-from worker.clusters.sql.warehouse.functions import Functions
+from worker.clusters.sql.templates import double, integer, sql, text
+from worker.clusters.sql.warehouse.functions import Functions, own_column
 from worker.clusters.sql.warehouse.key_values import IS_NUMBER, IS_TEXT
 from worker.clusters.sql.words import shape_of
 from worker.clusters.statistics.category import MIN_PROFILES
@@ -114,11 +114,11 @@ class ProfileCounts:
 
     def boolean(self, place: int) -> exp.Expr:
         """Return the branch of a boolean, of which `profiles` has the value in `v{place}`."""
-        return sql(_FLAGS, trait=integer(place), value=column(f"v{place}"), final=self._final)
+        return sql(_FLAGS, trait=integer(place), value=own_column(f"v{place}"), final=self._final)
 
     def number(self, place: int, trait: Trait) -> tuple[exp.Expr, list[exp.Expr]]:
         """Return the table `values{place}` and the branches of a number or date, with its bucket in `b{place}`."""
-        value, name = column(f"v{place}"), exp.to_table(f"values{place}")
+        value, name = own_column(f"v{place}"), exp.to_table(f"values{place}")
         scale, fine_scale = double(SCALE), double(FINE_SCALE)
         if trait.type == "number" and trait.highest == 1.0:
             # Of shares of 1, the fine parts are small enough to be sums alone.
@@ -129,14 +129,14 @@ class ProfileCounts:
         fine = self._integer(sql(":rest * :fine_scale", rest=rest, fine_scale=fine_scale))
         rest = sql(":rest - CAST(:fine AS DOUBLE) / :fine_scale", rest=rest, fine=fine, fine_scale=fine_scale)
         table = sql(
-            _VALUES, bucket=column(f"b{place}"), whole=whole, fine=fine, rest=rest, value=value, final=self._final
+            _VALUES, bucket=own_column(f"b{place}"), whole=whole, fine=fine, rest=rest, value=value, final=self._final
         )
         parts = {"trait": integer(place), "table_name": name}
         return table, [sql(_BUCKETS, **parts), sql(_SUMS, scale=scale, fine_scale=fine_scale, **parts)]
 
     def words(self, place: int) -> exp.Expr:
         """Return the table `words{place}` of a category or list that is read for each profile."""
-        return sql(_GROUPED, value=column(f"v{place}"), wrong=column(f"w{place}"), final=self._final)
+        return sql(_GROUPED, value=own_column(f"v{place}"), wrong=own_column(f"w{place}"), final=self._final)
 
     def words_branches(self, place: int, trait: Trait) -> list[exp.Expr]:
         """Return the branches of a category or list: `words{place}` has the columns `state`, `value`, `wrong`, `n`."""
@@ -153,10 +153,10 @@ class ProfileCounts:
         tables: dict[str, exp.Expr] = {}
         values = [i for i, trait in traits if trait.type not in ("category", "list")]
         if values:
-            tables["wrong"] = self._wrong_values([column(f"w{i}") for i in values])
+            tables["wrong"] = self._wrong_values([own_column(f"w{i}") for i in values])
         for i, _ in traits:
             source = ("wrong", f"w{i}") if i in values else (f"words{i}", "wrong")
-            parts = {"table_name": exp.to_table(source[0]), "wrong": column(source[1])}
+            parts = {"table_name": exp.to_table(source[0]), "wrong": own_column(source[1])}
             branches.append(sql(_WRONG, trait=integer(i), **parts))
         shape = shape_of(sql("SUBSTRING(wrong, 2)"), self.functions.dialect)
         tables |= {"errors": union(branches), "shapes": self.functions.computed_once(sql(_SHAPES, shape=shape))}

@@ -96,7 +96,7 @@ _ZONES = {
 _FORM = """
 CASE
   WHEN :usual THEN :value
-  WHEN LENGTH(:stripped) > :longest OR OCTET_LENGTH(:stripped) <> LENGTH(:stripped) THEN NULL
+  WHEN LENGTH(:stripped) > :longest THEN NULL
   WHEN :eight_digits THEN CONCAT('~', SUBSTRING(:stripped, 1, 4), '-', SUBSTRING(:stripped, 5, 2), '-',
     SUBSTRING(:stripped, 7, 2))
   WHEN :number THEN CASE WHEN :one_number THEN :trimmed END
@@ -208,7 +208,8 @@ def number_steps(functions: Functions, value: exp.Expr, fixed: exp.Expr, checked
 def _form(functions: Functions, value: exp.Expr) -> exp.Expr:
     trimmed, inner = sql("TRIM(:value, :signs)", value=value, signs=text(WHITE_SPACE)), stripped(value)
     if functions.is_exact:
-        parts: exp.Expr = _parts(functions, inner)
+        is_ascii = sql("OCTET_LENGTH(:stripped) = LENGTH(:stripped)", stripped=inner)
+        parts: exp.Expr = sql("CASE WHEN :is_ascii THEN :parts END", is_ascii=is_ascii, parts=_parts(functions, inner))
     else:
         parts = sql(
             "CASE WHEN :usual THEN CONCAT('~', :content) END", usual=matches(inner, _USUAL_OR_LEAP), content=inner

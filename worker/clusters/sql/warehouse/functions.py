@@ -114,6 +114,11 @@ class Functions:
         return query.offset(0, copy=False) if self.barrier and isinstance(query, exp.Select) else query
 
 
+def own_column(name: str) -> exp.Expr:
+    """Return a column that the statement itself names. Without quotes, as in templates: Snowflake has two cases."""
+    return exp.column(name)
+
+
 def matches(value: exp.Expr, pattern: str) -> exp.Expr:
     """Return whether a whole text matches a pattern."""
     return exp.RegexpLike(this=value.copy(), expression=text(f"^({pattern})$"))

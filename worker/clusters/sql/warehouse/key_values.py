@@ -11,9 +11,9 @@ from worker.clusters.parsing.dates import EARLIEST, LATEST
 from worker.clusters.parsing.words import Vocabulary
 from worker.clusters.rules.trait import Trait
 from worker.clusters.sql.source_shape import Encoding
-from worker.clusters.sql.templates import column, double, integer, is_in, sql, text
+from worker.clusters.sql.templates import double, integer, is_in, sql, text
 from worker.clusters.sql.warehouse import dates
-from worker.clusters.sql.warehouse.functions import Functions
+from worker.clusters.sql.warehouse.functions import Functions, own_column
 from worker.clusters.sql.warehouse.numbers import WHITE_SPACE, number_in_column, number_in_text
 from worker.clusters.sql.words import category_columns, category_of, list_columns, list_of
 
@@ -79,7 +79,7 @@ class KeyReader:
             steps: Names of the columns of the steps; there may be more than are needed.
         """
         kind = self.trait.type
-        names = [column(name) for name in steps]
+        names = [own_column(name) for name in steps]
         if encoding in ("number", "boolean"):
             return self._scalar(source, encoding, sql_type, names)
         if encoding == "moment" and kind == "date":

@@ -25,7 +25,7 @@ from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of
 from worker.clusters.sql.tall_table import group_traits, value_of_key
 from worker.clusters.sql.templates import case, column, integer, sql
 from worker.clusters.sql.warehouse.counts import ProfileCounts, union
-from worker.clusters.sql.warehouse.functions import FUNCTIONS, Functions, WarehouseDialect
+from worker.clusters.sql.warehouse.functions import FUNCTIONS, Functions, WarehouseDialect, own_column
 from worker.clusters.sql.warehouse.key_values import KeyReader, KeyValue
 
 _STEPS = 4
@@ -107,13 +107,13 @@ class WarehouseBuilder:
     def _source(self, relation: exp.Expr) -> exp.Expr:
         shape = self._shape
         if shape.kind == "tall":
-            chosen = [_named(column(shape.id or ""), "id")]
+            chosen = [_selected(shape.id or "", "id")]
             chosen += [_named(value_of_key(shape, key), name) for key, name in self._columns.items()]
             return group_traits(exp.select(*chosen, copy=False).from_(relation.copy(), copy=False), shape)
         chosen = [_named(column(shape.match(key) or ""), self._columns[key]) for key in self._types]
         for name, wanted in (("id", shape.id), ("merged_to", shape.merged_to)):
             if wanted is not None:
-                chosen.append(_named(column(wanted), name))
+                chosen.append(_selected(wanted, name))
         return exp.select(*(chosen or [_named(exp.Null(), "k")]), copy=False).from_(relation.copy(), copy=False)
 
     def _is_needed(self, trait: Trait) -> bool:
@@ -128,7 +128,9 @@ class WarehouseBuilder:
     def _key_values(self, i: int, trait: Trait) -> list[KeyValue]:
         reader = KeyReader(self._functions, trait, self._rules.vocabulary(trait.name), self._as_of)
         return [
-            reader.read(column(self._columns[key]), *self._types[key], [f"p{i}_{j}_{step}" for step in range(_STEPS)])
+            reader.read(
+                own_column(self._columns[key]), *self._types[key], [f"p{i}_{j}_{step}" for step in range(_STEPS)]
+            )
             for j, key in enumerate(self._present(trait))
         ]
 
@@ -150,7 +152,7 @@ class WarehouseBuilder:
     def _profile(self) -> list[exp.Expr]:
         """Return the state of each profile, and the buckets of its numbers."""
         rules, states = self._rules, self._states
-        values = {trait.name: (trait, column(f"v{i}")) for i, trait in enumerate(rules.traits)}
+        values = {trait.name: (trait, own_column(f"v{i}")) for i, trait in enumerate(rules.traits)}
         branches: list[tuple[exp.Expr, exp.Expr]] = []
         if self._shape.kind != "tall" and (merged := is_merged(self._shape)) is not None:
             branches.append((merged, integer(states.merged)))
@@ -170,7 +172,7 @@ class WarehouseBuilder:
         columns: list[exp.Expr] = [_named(case(branches, rest), "state")]
         for i, trait in enumerate(rules.traits):
             if trait.type in ("number", "date") and self._present(trait):
-                columns.append(_named(self._functions.bucket_of(column(f"v{i}")), f"b{i}"))
+                columns.append(_named(self._functions.bucket_of(own_column(f"v{i}")), f"b{i}"))
         return columns
 
     def _counted_columns(self) -> list[exp.Expr]:
@@ -181,31 +183,36 @@ class WarehouseBuilder:
                 names |= dict.fromkeys((f"v{i}", f"w{i}"))
             else:
                 names |= dict.fromkeys(self._columns[key] for key in self._present(trait))
-        return [column(name) for name in names]
+        return [own_column(name) for name in names]
 
     def _distinct(self, i: int, trait: Trait) -> dict[str, exp.Expr]:
         """Return the tables that read each distinct text of a category or list once for a state."""
-        keys = [column(self._columns[key]) for key in self._present(trait)]
+        keys = [own_column(self._columns[key]) for key in self._present(trait)]
         found = self._key_values(i, trait)
         steps = [_named(step, f"p{i}_{j}_0") for j, one in enumerate(found) for step in one.steps]
         texts = (
-            exp.select(column("state"), *keys, _named(exp.Count(this=exp.Star()), "n"), copy=False)
+            exp.select(own_column("state"), *keys, _named(exp.Count(this=exp.Star()), "n"), copy=False)
             .from_(exp.to_table("profiles"), copy=False)
             .where(sql("state <= :final", final=integer(self._states.clusters)), copy=False)
-            .group_by(column("state"), *(key.copy() for key in keys), copy=False)
+            .group_by(own_column("state"), *(key.copy() for key in keys), copy=False)
         )
         read = self._functions.computed_once(
             exp.select(exp.Star(), *steps, copy=False).from_(exp.to_table(f"texts{i}"), copy=False)
         )
         value, wrong = self._trait(i, found)
         words = exp.select(
-            column("state"), _named(value.this, "value"), _named(wrong.this, "wrong"), column("n"), copy=False
+            own_column("state"), _named(value.this, "value"), _named(wrong.this, "wrong"), own_column("n"), copy=False
         ).from_(exp.to_table(f"read{i}"), copy=False)
         return {f"texts{i}": texts, f"read{i}": read, f"words{i}": words}
 
 
 def _named(expression: exp.Expr, name: str) -> exp.Alias:
-    return exp.Alias(this=expression, alias=exp.to_identifier(name, quoted=True))
+    return exp.Alias(this=expression, alias=exp.to_identifier(name))
+
+
+def _selected(name: str, alias: str) -> exp.Expr:
+    """Return a column of the source under the name by which `row_selection` knows it."""
+    return exp.alias_(column(name), alias, quoted=True, copy=False)
 
 
 def _with_doubles(query: exp.Query) -> exp.Query:

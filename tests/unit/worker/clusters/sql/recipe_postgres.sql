@@ -2,14 +2,14 @@
 WITH source AS (
   SELECT
     "canonical_segment_id" AS "id",
-    MAX(CASE WHEN "name" = 'ltv' THEN "value" END) AS "k0",
-    MAX(CASE WHEN "name" = 'lifetime_value' THEN "value" END) AS "k1",
-    MAX(CASE WHEN "name" = 'purchase_count' THEN "value" END) AS "k2",
-    MAX(CASE WHEN "name" = 'order_count' THEN "value" END) AS "k3",
-    MAX(CASE WHEN "name" = 'churn_risk' THEN "value" END) AS "k4",
-    MAX(CASE WHEN "name" = 'churn_probability' THEN "value" END) AS "k5",
-    MAX(CASE WHEN "name" = 'industry' THEN "value" END) AS "k6",
-    MAX(CASE WHEN "name" = 'plan' THEN "value" END) AS "k7"
+    MAX(CASE WHEN "name" = 'ltv' THEN "value" END) AS k0,
+    MAX(CASE WHEN "name" = 'lifetime_value' THEN "value" END) AS k1,
+    MAX(CASE WHEN "name" = 'purchase_count' THEN "value" END) AS k2,
+    MAX(CASE WHEN "name" = 'order_count' THEN "value" END) AS k3,
+    MAX(CASE WHEN "name" = 'churn_risk' THEN "value" END) AS k4,
+    MAX(CASE WHEN "name" = 'churn_probability' THEN "value" END) AS k5,
+    MAX(CASE WHEN "name" = 'industry' THEN "value" END) AS k6,
+    MAX(CASE WHEN "name" = 'plan' THEN "value" END) AS k7
   FROM segment.user_traits
   WHERE
     NOT "canonical_segment_id" IS NULL
@@ -21,183 +21,183 @@ WITH source AS (
     CASE
       WHEN (
         (
-          "k0" ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
-        ) AND LENGTH("k0") <= 300
+          k0 ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
+        ) AND LENGTH(k0) <= 300
       )
-      THEN CAST("k0" AS DOUBLE PRECISION)
-      WHEN LENGTH("k0") > 1000
+      THEN CAST(k0 AS DOUBLE PRECISION)
+      WHEN LENGTH(k0) > 1000
       OR NOT (
-        "k0" ~ '^([ \t-\r]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?[ \t-\r]*)$'
+        k0 ~ '^([ \t-\r]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?[ \t-\r]*)$'
       )
       THEN NULL
       WHEN (
-        "k0" ~ '^(.*[eE][+-]?0*[1-9][0-9]{4,}[^0-9]*)$'
+        k0 ~ '^(.*[eE][+-]?0*[1-9][0-9]{4,}[^0-9]*)$'
       )
       THEN CASE
         WHEN (
-          "k0" ~ '^([^0-9.]*[0.]+[eE].*)$'
-        ) OR "k0" LIKE '%e-%' OR "k0" LIKE '%E-%'
+          k0 ~ '^([^0-9.]*[0.]+[eE].*)$'
+        ) OR k0 LIKE '%e-%' OR k0 LIKE '%E-%'
         THEN CAST(0.0 AS DOUBLE PRECISION)
         ELSE CAST(1e+300 AS DOUBLE PRECISION)
       END
       ELSE CASE
-        WHEN ABS(CAST("k0" AS DECIMAL)) >= CAST('1e300' AS DECIMAL)
+        WHEN ABS(CAST(k0 AS DECIMAL)) >= CAST('1e300' AS DECIMAL)
         THEN CAST(1e+300 AS DOUBLE PRECISION)
-        WHEN ABS(CAST("k0" AS DECIMAL)) <= CAST('2.4703282292062327209e-324' AS DECIMAL)
+        WHEN ABS(CAST(k0 AS DECIMAL)) <= CAST('2.4703282292062327209e-324' AS DECIMAL)
         THEN CAST(0.0 AS DOUBLE PRECISION)
-        ELSE CAST("k0" AS DOUBLE PRECISION)
+        ELSE CAST(k0 AS DOUBLE PRECISION)
       END
-    END AS "p0_0_0",
+    END AS p0_0_0,
     CASE
       WHEN (
         (
-          "k1" ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
-        ) AND LENGTH("k1") <= 300
+          k1 ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
+        ) AND LENGTH(k1) <= 300
       )
-      THEN CAST("k1" AS DOUBLE PRECISION)
-      WHEN LENGTH("k1") > 1000
+      THEN CAST(k1 AS DOUBLE PRECISION)
+      WHEN LENGTH(k1) > 1000
       OR NOT (
-        "k1" ~ '^([ \t-\r]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?[ \t-\r]*)$'
+        k1 ~ '^([ \t-\r]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?[ \t-\r]*)$'
       )
       THEN NULL
       WHEN (
-        "k1" ~ '^(.*[eE][+-]?0*[1-9][0-9]{4,}[^0-9]*)$'
+        k1 ~ '^(.*[eE][+-]?0*[1-9][0-9]{4,}[^0-9]*)$'
       )
       THEN CASE
         WHEN (
-          "k1" ~ '^([^0-9.]*[0.]+[eE].*)$'
-        ) OR "k1" LIKE '%e-%' OR "k1" LIKE '%E-%'
+          k1 ~ '^([^0-9.]*[0.]+[eE].*)$'
+        ) OR k1 LIKE '%e-%' OR k1 LIKE '%E-%'
         THEN CAST(0.0 AS DOUBLE PRECISION)
         ELSE CAST(1e+300 AS DOUBLE PRECISION)
       END
       ELSE CASE
-        WHEN ABS(CAST("k1" AS DECIMAL)) >= CAST('1e300' AS DECIMAL)
+        WHEN ABS(CAST(k1 AS DECIMAL)) >= CAST('1e300' AS DECIMAL)
         THEN CAST(1e+300 AS DOUBLE PRECISION)
-        WHEN ABS(CAST("k1" AS DECIMAL)) <= CAST('2.4703282292062327209e-324' AS DECIMAL)
+        WHEN ABS(CAST(k1 AS DECIMAL)) <= CAST('2.4703282292062327209e-324' AS DECIMAL)
         THEN CAST(0.0 AS DOUBLE PRECISION)
-        ELSE CAST("k1" AS DOUBLE PRECISION)
+        ELSE CAST(k1 AS DOUBLE PRECISION)
       END
-    END AS "p0_1_0",
+    END AS p0_1_0,
     CASE
       WHEN (
         (
-          "k2" ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
-        ) AND LENGTH("k2") <= 300
+          k2 ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
+        ) AND LENGTH(k2) <= 300
       )
-      THEN CAST("k2" AS DOUBLE PRECISION)
-      WHEN LENGTH("k2") > 1000
+      THEN CAST(k2 AS DOUBLE PRECISION)
+      WHEN LENGTH(k2) > 1000
       OR NOT (
-        "k2" ~ '^([ \t-\r]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?[ \t-\r]*)$'
+        k2 ~ '^([ \t-\r]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?[ \t-\r]*)$'
       )
       THEN NULL
       WHEN (
-        "k2" ~ '^(.*[eE][+-]?0*[1-9][0-9]{4,}[^0-9]*)$'
+        k2 ~ '^(.*[eE][+-]?0*[1-9][0-9]{4,}[^0-9]*)$'
       )
       THEN CASE
         WHEN (
-          "k2" ~ '^([^0-9.]*[0.]+[eE].*)$'
-        ) OR "k2" LIKE '%e-%' OR "k2" LIKE '%E-%'
+          k2 ~ '^([^0-9.]*[0.]+[eE].*)$'
+        ) OR k2 LIKE '%e-%' OR k2 LIKE '%E-%'
         THEN CAST(0.0 AS DOUBLE PRECISION)
         ELSE CAST(1e+300 AS DOUBLE PRECISION)
       END
       ELSE CASE
-        WHEN ABS(CAST("k2" AS DECIMAL)) >= CAST('1e300' AS DECIMAL)
+        WHEN ABS(CAST(k2 AS DECIMAL)) >= CAST('1e300' AS DECIMAL)
         THEN CAST(1e+300 AS DOUBLE PRECISION)
-        WHEN ABS(CAST("k2" AS DECIMAL)) <= CAST('2.4703282292062327209e-324' AS DECIMAL)
+        WHEN ABS(CAST(k2 AS DECIMAL)) <= CAST('2.4703282292062327209e-324' AS DECIMAL)
         THEN CAST(0.0 AS DOUBLE PRECISION)
-        ELSE CAST("k2" AS DOUBLE PRECISION)
+        ELSE CAST(k2 AS DOUBLE PRECISION)
       END
-    END AS "p1_0_0",
+    END AS p1_0_0,
     CASE
       WHEN (
         (
-          "k3" ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
-        ) AND LENGTH("k3") <= 300
+          k3 ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
+        ) AND LENGTH(k3) <= 300
       )
-      THEN CAST("k3" AS DOUBLE PRECISION)
-      WHEN LENGTH("k3") > 1000
+      THEN CAST(k3 AS DOUBLE PRECISION)
+      WHEN LENGTH(k3) > 1000
       OR NOT (
-        "k3" ~ '^([ \t-\r]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?[ \t-\r]*)$'
+        k3 ~ '^([ \t-\r]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?[ \t-\r]*)$'
       )
       THEN NULL
       WHEN (
-        "k3" ~ '^(.*[eE][+-]?0*[1-9][0-9]{4,}[^0-9]*)$'
+        k3 ~ '^(.*[eE][+-]?0*[1-9][0-9]{4,}[^0-9]*)$'
       )
       THEN CASE
         WHEN (
-          "k3" ~ '^([^0-9.]*[0.]+[eE].*)$'
-        ) OR "k3" LIKE '%e-%' OR "k3" LIKE '%E-%'
+          k3 ~ '^([^0-9.]*[0.]+[eE].*)$'
+        ) OR k3 LIKE '%e-%' OR k3 LIKE '%E-%'
         THEN CAST(0.0 AS DOUBLE PRECISION)
         ELSE CAST(1e+300 AS DOUBLE PRECISION)
       END
       ELSE CASE
-        WHEN ABS(CAST("k3" AS DECIMAL)) >= CAST('1e300' AS DECIMAL)
+        WHEN ABS(CAST(k3 AS DECIMAL)) >= CAST('1e300' AS DECIMAL)
         THEN CAST(1e+300 AS DOUBLE PRECISION)
-        WHEN ABS(CAST("k3" AS DECIMAL)) <= CAST('2.4703282292062327209e-324' AS DECIMAL)
+        WHEN ABS(CAST(k3 AS DECIMAL)) <= CAST('2.4703282292062327209e-324' AS DECIMAL)
         THEN CAST(0.0 AS DOUBLE PRECISION)
-        ELSE CAST("k3" AS DOUBLE PRECISION)
+        ELSE CAST(k3 AS DOUBLE PRECISION)
       END
-    END AS "p1_1_0",
+    END AS p1_1_0,
     CASE
       WHEN (
         (
-          "k4" ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
-        ) AND LENGTH("k4") <= 300
+          k4 ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
+        ) AND LENGTH(k4) <= 300
       )
-      THEN CAST("k4" AS DOUBLE PRECISION)
-      WHEN LENGTH("k4") > 1000
+      THEN CAST(k4 AS DOUBLE PRECISION)
+      WHEN LENGTH(k4) > 1000
       OR NOT (
-        "k4" ~ '^([ \t-\r]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?[ \t-\r]*)$'
+        k4 ~ '^([ \t-\r]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?[ \t-\r]*)$'
       )
       THEN NULL
       WHEN (
-        "k4" ~ '^(.*[eE][+-]?0*[1-9][0-9]{4,}[^0-9]*)$'
+        k4 ~ '^(.*[eE][+-]?0*[1-9][0-9]{4,}[^0-9]*)$'
       )
       THEN CASE
         WHEN (
-          "k4" ~ '^([^0-9.]*[0.]+[eE].*)$'
-        ) OR "k4" LIKE '%e-%' OR "k4" LIKE '%E-%'
+          k4 ~ '^([^0-9.]*[0.]+[eE].*)$'
+        ) OR k4 LIKE '%e-%' OR k4 LIKE '%E-%'
         THEN CAST(0.0 AS DOUBLE PRECISION)
         ELSE CAST(1e+300 AS DOUBLE PRECISION)
       END
       ELSE CASE
-        WHEN ABS(CAST("k4" AS DECIMAL)) >= CAST('1e300' AS DECIMAL)
+        WHEN ABS(CAST(k4 AS DECIMAL)) >= CAST('1e300' AS DECIMAL)
         THEN CAST(1e+300 AS DOUBLE PRECISION)
-        WHEN ABS(CAST("k4" AS DECIMAL)) <= CAST('2.4703282292062327209e-324' AS DECIMAL)
+        WHEN ABS(CAST(k4 AS DECIMAL)) <= CAST('2.4703282292062327209e-324' AS DECIMAL)
         THEN CAST(0.0 AS DOUBLE PRECISION)
-        ELSE CAST("k4" AS DOUBLE PRECISION)
+        ELSE CAST(k4 AS DOUBLE PRECISION)
       END
-    END AS "p2_0_0",
+    END AS p2_0_0,
     CASE
       WHEN (
         (
-          "k5" ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
-        ) AND LENGTH("k5") <= 300
+          k5 ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
+        ) AND LENGTH(k5) <= 300
       )
-      THEN CAST("k5" AS DOUBLE PRECISION)
-      WHEN LENGTH("k5") > 1000
+      THEN CAST(k5 AS DOUBLE PRECISION)
+      WHEN LENGTH(k5) > 1000
       OR NOT (
-        "k5" ~ '^([ \t-\r]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?[ \t-\r]*)$'
+        k5 ~ '^([ \t-\r]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?[ \t-\r]*)$'
       )
       THEN NULL
       WHEN (
-        "k5" ~ '^(.*[eE][+-]?0*[1-9][0-9]{4,}[^0-9]*)$'
+        k5 ~ '^(.*[eE][+-]?0*[1-9][0-9]{4,}[^0-9]*)$'
       )
       THEN CASE
         WHEN (
-          "k5" ~ '^([^0-9.]*[0.]+[eE].*)$'
-        ) OR "k5" LIKE '%e-%' OR "k5" LIKE '%E-%'
+          k5 ~ '^([^0-9.]*[0.]+[eE].*)$'
+        ) OR k5 LIKE '%e-%' OR k5 LIKE '%E-%'
         THEN CAST(0.0 AS DOUBLE PRECISION)
         ELSE CAST(1e+300 AS DOUBLE PRECISION)
       END
       ELSE CASE
-        WHEN ABS(CAST("k5" AS DECIMAL)) >= CAST('1e300' AS DECIMAL)
+        WHEN ABS(CAST(k5 AS DECIMAL)) >= CAST('1e300' AS DECIMAL)
         THEN CAST(1e+300 AS DOUBLE PRECISION)
-        WHEN ABS(CAST("k5" AS DECIMAL)) <= CAST('2.4703282292062327209e-324' AS DECIMAL)
+        WHEN ABS(CAST(k5 AS DECIMAL)) <= CAST('2.4703282292062327209e-324' AS DECIMAL)
         THEN CAST(0.0 AS DOUBLE PRECISION)
-        ELSE CAST("k5" AS DOUBLE PRECISION)
+        ELSE CAST(k5 AS DOUBLE PRECISION)
       END
-    END AS "p2_1_0"
+    END AS p2_1_0
   FROM source
   OFFSET 0
 ), traits AS (
@@ -205,282 +205,282 @@ WITH source AS (
     *,
     COALESCE(
       CASE
-        WHEN "p0_0_0" BETWEEN (
+        WHEN p0_0_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p0_0_0"
+        THEN p0_0_0
       END,
       CASE
-        WHEN "p0_1_0" BETWEEN (
+        WHEN p0_1_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p0_1_0"
+        THEN p0_1_0
       END
-    ) AS "v0",
+    ) AS v0,
     CASE
       WHEN CASE
-        WHEN "p0_0_0" BETWEEN (
+        WHEN p0_0_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p0_0_0"
+        THEN p0_0_0
       END IS NULL
       AND (
-        NOT "k0" IS NULL AND "k0" <> ''
+        NOT k0 IS NULL AND k0 <> ''
       )
-      THEN CONCAT('t', SUBSTRING("k0" FROM 1 FOR 61))
+      THEN CONCAT('t', SUBSTRING(k0 FROM 1 FOR 61))
       WHEN CASE
-        WHEN "p0_0_0" BETWEEN (
+        WHEN p0_0_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p0_0_0"
+        THEN p0_0_0
       END IS NULL
       AND CASE
-        WHEN "p0_1_0" BETWEEN (
+        WHEN p0_1_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p0_1_0"
+        THEN p0_1_0
       END IS NULL
       AND (
-        NOT "k1" IS NULL AND "k1" <> ''
+        NOT k1 IS NULL AND k1 <> ''
       )
-      THEN CONCAT('t', SUBSTRING("k1" FROM 1 FOR 61))
-    END AS "w0",
+      THEN CONCAT('t', SUBSTRING(k1 FROM 1 FOR 61))
+    END AS w0,
     COALESCE(
       CASE
-        WHEN "p1_0_0" BETWEEN (
+        WHEN p1_0_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p1_0_0"
+        THEN p1_0_0
       END,
       CASE
-        WHEN "p1_1_0" BETWEEN (
+        WHEN p1_1_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p1_1_0"
+        THEN p1_1_0
       END
-    ) AS "v1",
+    ) AS v1,
     CASE
       WHEN CASE
-        WHEN "p1_0_0" BETWEEN (
+        WHEN p1_0_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p1_0_0"
+        THEN p1_0_0
       END IS NULL
       AND (
-        NOT "k2" IS NULL AND "k2" <> ''
+        NOT k2 IS NULL AND k2 <> ''
       )
-      THEN CONCAT('t', SUBSTRING("k2" FROM 1 FOR 61))
+      THEN CONCAT('t', SUBSTRING(k2 FROM 1 FOR 61))
       WHEN CASE
-        WHEN "p1_0_0" BETWEEN (
+        WHEN p1_0_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p1_0_0"
+        THEN p1_0_0
       END IS NULL
       AND CASE
-        WHEN "p1_1_0" BETWEEN (
+        WHEN p1_1_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p1_1_0"
+        THEN p1_1_0
       END IS NULL
       AND (
-        NOT "k3" IS NULL AND "k3" <> ''
+        NOT k3 IS NULL AND k3 <> ''
       )
-      THEN CONCAT('t', SUBSTRING("k3" FROM 1 FOR 61))
-    END AS "w1",
+      THEN CONCAT('t', SUBSTRING(k3 FROM 1 FOR 61))
+    END AS w1,
     COALESCE(
       CASE
-        WHEN "p2_0_0" BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
-        THEN "p2_0_0"
+        WHEN p2_0_0 BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
+        THEN p2_0_0
       END,
       CASE
-        WHEN "p2_1_0" BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
-        THEN "p2_1_0"
+        WHEN p2_1_0 BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
+        THEN p2_1_0
       END
-    ) AS "v2",
+    ) AS v2,
     CASE
       WHEN CASE
-        WHEN "p2_0_0" BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
-        THEN "p2_0_0"
+        WHEN p2_0_0 BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
+        THEN p2_0_0
       END IS NULL
       AND (
-        NOT "k4" IS NULL AND "k4" <> ''
+        NOT k4 IS NULL AND k4 <> ''
       )
-      THEN CONCAT('t', SUBSTRING("k4" FROM 1 FOR 61))
+      THEN CONCAT('t', SUBSTRING(k4 FROM 1 FOR 61))
       WHEN CASE
-        WHEN "p2_0_0" BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
-        THEN "p2_0_0"
+        WHEN p2_0_0 BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
+        THEN p2_0_0
       END IS NULL
       AND CASE
-        WHEN "p2_1_0" BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
-        THEN "p2_1_0"
+        WHEN p2_1_0 BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
+        THEN p2_1_0
       END IS NULL
       AND (
-        NOT "k5" IS NULL AND "k5" <> ''
+        NOT k5 IS NULL AND k5 <> ''
       )
-      THEN CONCAT('t', SUBSTRING("k5" FROM 1 FOR 61))
-    END AS "w2"
+      THEN CONCAT('t', SUBSTRING(k5 FROM 1 FOR 61))
+    END AS w2
   FROM step1
   OFFSET 0
 ), profiles AS MATERIALIZED (
   SELECT
     CASE
-      WHEN "v0" IS NULL AND "v1" IS NULL AND "v2" IS NULL
+      WHEN v0 IS NULL AND v1 IS NULL AND v2 IS NULL
       THEN 0
       WHEN (
         (
-          COALESCE("v0", CAST(0.0 AS DOUBLE PRECISION)) > CAST(500.0 AS DOUBLE PRECISION)
+          COALESCE(v0, CAST(0.0 AS DOUBLE PRECISION)) > CAST(500.0 AS DOUBLE PRECISION)
         )
         AND (
-          COALESCE("v2", CAST(0.5 AS DOUBLE PRECISION)) < CAST(0.15 AS DOUBLE PRECISION)
+          COALESCE(v2, CAST(0.5 AS DOUBLE PRECISION)) < CAST(0.15 AS DOUBLE PRECISION)
         )
       )
       THEN 1
       WHEN (
         (
-          COALESCE("v0", CAST(0.0 AS DOUBLE PRECISION)) > CAST(100.0 AS DOUBLE PRECISION)
+          COALESCE(v0, CAST(0.0 AS DOUBLE PRECISION)) > CAST(100.0 AS DOUBLE PRECISION)
         )
         AND (
-          COALESCE("v1", CAST(0.0 AS DOUBLE PRECISION)) >= CAST(2.0 AS DOUBLE PRECISION)
+          COALESCE(v1, CAST(0.0 AS DOUBLE PRECISION)) >= CAST(2.0 AS DOUBLE PRECISION)
         )
       )
       THEN 2
       WHEN (
-        COALESCE("v2", CAST(0.5 AS DOUBLE PRECISION)) > CAST(0.4 AS DOUBLE PRECISION)
+        COALESCE(v2, CAST(0.5 AS DOUBLE PRECISION)) > CAST(0.4 AS DOUBLE PRECISION)
       )
       THEN 3
       ELSE 4
-    END AS "state",
+    END AS state,
     CASE
-      WHEN ABS("v0") > CAST(7.006492321624085e-46 AS DOUBLE PRECISION)
-      THEN GET_BYTE(FLOAT4SEND(CAST("v0" AS REAL)), 0) * 256 + GET_BYTE(FLOAT4SEND(CAST("v0" AS REAL)), 1)
+      WHEN ABS(v0) > CAST(7.006492321624085e-46 AS DOUBLE PRECISION)
+      THEN GET_BYTE(FLOAT4SEND(CAST(v0 AS REAL)), 0) * 256 + GET_BYTE(FLOAT4SEND(CAST(v0 AS REAL)), 1)
       ELSE 0
-    END AS "b0",
+    END AS b0,
     CASE
-      WHEN ABS("v1") > CAST(7.006492321624085e-46 AS DOUBLE PRECISION)
-      THEN GET_BYTE(FLOAT4SEND(CAST("v1" AS REAL)), 0) * 256 + GET_BYTE(FLOAT4SEND(CAST("v1" AS REAL)), 1)
+      WHEN ABS(v1) > CAST(7.006492321624085e-46 AS DOUBLE PRECISION)
+      THEN GET_BYTE(FLOAT4SEND(CAST(v1 AS REAL)), 0) * 256 + GET_BYTE(FLOAT4SEND(CAST(v1 AS REAL)), 1)
       ELSE 0
-    END AS "b1",
+    END AS b1,
     CASE
-      WHEN ABS("v2") > CAST(7.006492321624085e-46 AS DOUBLE PRECISION)
-      THEN GET_BYTE(FLOAT4SEND(CAST("v2" AS REAL)), 0) * 256 + GET_BYTE(FLOAT4SEND(CAST("v2" AS REAL)), 1)
+      WHEN ABS(v2) > CAST(7.006492321624085e-46 AS DOUBLE PRECISION)
+      THEN GET_BYTE(FLOAT4SEND(CAST(v2 AS REAL)), 0) * 256 + GET_BYTE(FLOAT4SEND(CAST(v2 AS REAL)), 1)
       ELSE 0
-    END AS "b2",
-    "v0",
-    "w0",
-    "v1",
-    "w1",
-    "v2",
-    "w2",
-    "k6",
-    "k7"
+    END AS b2,
+    v0,
+    w0,
+    v1,
+    w1,
+    v2,
+    w2,
+    k6,
+    k7
   FROM traits
   OFFSET 0
 ), values0 AS MATERIALIZED (
   SELECT
     state,
-    "b0" AS bucket,
+    b0 AS bucket,
     COUNT(*) AS n,
-    SUM(CAST("v0" * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT)) AS whole,
+    SUM(CAST(v0 * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT)) AS whole,
     SUM(
       CAST((
-        "v0" - CAST(CAST("v0" * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
+        v0 - CAST(CAST(v0 * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
       ) * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS BIGINT)
     ) AS fine,
     SUM(
       (
         (
-          "v0" - CAST(CAST("v0" * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
+          v0 - CAST(CAST(v0 * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
         ) - CAST(CAST((
-          "v0" - CAST(CAST("v0" * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
+          v0 - CAST(CAST(v0 * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
         ) * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION)
       )
     ) AS rest,
-    VAR_POP("v0") AS variance
+    VAR_POP(v0) AS variance
   FROM profiles
   WHERE
-    state BETWEEN 1 AND 4 AND NOT "v0" IS NULL
+    state BETWEEN 1 AND 4 AND NOT v0 IS NULL
   GROUP BY
     state,
-    "b0"
+    b0
 ), values1 AS MATERIALIZED (
   SELECT
     state,
-    "b1" AS bucket,
+    b1 AS bucket,
     COUNT(*) AS n,
-    SUM(CAST("v1" * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT)) AS whole,
+    SUM(CAST(v1 * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT)) AS whole,
     SUM(
       CAST((
-        "v1" - CAST(CAST("v1" * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
+        v1 - CAST(CAST(v1 * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
       ) * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS BIGINT)
     ) AS fine,
     SUM(
       (
         (
-          "v1" - CAST(CAST("v1" * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
+          v1 - CAST(CAST(v1 * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
         ) - CAST(CAST((
-          "v1" - CAST(CAST("v1" * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
+          v1 - CAST(CAST(v1 * CAST(1024.0 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
         ) * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION)
       )
     ) AS rest,
-    VAR_POP("v1") AS variance
+    VAR_POP(v1) AS variance
   FROM profiles
   WHERE
-    state BETWEEN 1 AND 4 AND NOT "v1" IS NULL
+    state BETWEEN 1 AND 4 AND NOT v1 IS NULL
   GROUP BY
     state,
-    "b1"
+    b1
 ), values2 AS MATERIALIZED (
   SELECT
     state,
-    "b2" AS bucket,
+    b2 AS bucket,
     COUNT(*) AS n,
     SUM(CAST(0 AS BIGINT)) AS whole,
-    SUM(CAST("v2" * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS BIGINT)) AS fine,
+    SUM(CAST(v2 * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS BIGINT)) AS fine,
     SUM(
       (
-        "v2" - CAST(CAST("v2" * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION)
+        v2 - CAST(CAST(v2 * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS BIGINT) AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION)
       )
     ) AS rest,
-    VAR_POP("v2") AS variance
+    VAR_POP(v2) AS variance
   FROM profiles
   WHERE
-    state BETWEEN 1 AND 4 AND NOT "v2" IS NULL
+    state BETWEEN 1 AND 4 AND NOT v2 IS NULL
   GROUP BY
     state,
-    "b2"
+    b2
 ), texts3 AS (
   SELECT
-    "state",
-    "k6",
-    COUNT(*) AS "n"
+    state,
+    k6,
+    COUNT(*) AS n
   FROM profiles
   WHERE
     state <= 4
   GROUP BY
-    "state",
-    "k6"
+    state,
+    k6
 ), read3 AS (
   SELECT
     *,
     CASE
       WHEN (
-        CAST("k6" AS TEXT) COLLATE "C"
+        CAST(k6 AS TEXT) COLLATE "C"
       ) IS NULL
       OR (
-        CAST("k6" AS TEXT) COLLATE "C"
+        CAST(k6 AS TEXT) COLLATE "C"
       ) = ''
       THEN NULL
       WHEN FALSE
       OR (
         (
-          CAST("k6" AS TEXT) COLLATE "C"
+          CAST(k6 AS TEXT) COLLATE "C"
         ) ~ '^(?:[A-Za-z]+(?:[ &_-][A-Za-z]+)*(?:-[0-9]{1,2}| [0-9]{1,4})?|[A-Za-z]{1,9}[0-9]{1,2})$'
         AND LENGTH((
-          CAST("k6" AS TEXT) COLLATE "C"
+          CAST(k6 AS TEXT) COLLATE "C"
         )) <= 80
         AND NOT (
           LOWER((
-            CAST("k6" AS TEXT) COLLATE "C"
+            CAST(k6 AS TEXT) COLLATE "C"
           )) IN (
             'null',
             'none',
@@ -522,7 +522,7 @@ WITH source AS (
         )
       )
       THEN (
-        CAST("k6" AS TEXT) COLLATE "C"
+        CAST(k6 AS TEXT) COLLATE "C"
       )
       ELSE (
         SELECT
@@ -637,7 +637,7 @@ WITH source AS (
               REGEXP_REPLACE(
                 TRIM(' ' FROM REGEXP_REPLACE(
                   (
-                    CAST("k6" AS TEXT) COLLATE "C"
+                    CAST(k6 AS TEXT) COLLATE "C"
                   ),
                   '[\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028-\u2029\u202f\u205f\u3000]+',
                   ' ',
@@ -652,55 +652,55 @@ WITH source AS (
           OFFSET 0
         ) AS w_words
       )
-    END AS "p3_0_0"
+    END AS p3_0_0
   FROM texts3
   OFFSET 0
 ), words3 AS MATERIALIZED (
   SELECT
-    "state",
-    NULLIF("p3_0_0", '') AS "value",
+    state,
+    NULLIF(p3_0_0, '') AS value,
     CASE
-      WHEN NULLIF("p3_0_0", '') IS NULL
+      WHEN NULLIF(p3_0_0, '') IS NULL
       AND (
-        CASE COALESCE(LENGTH("p3_0_0"), -1) WHEN -1 THEN 1 WHEN 0 THEN 2 ELSE 0 END = 2
+        CASE COALESCE(LENGTH(p3_0_0), -1) WHEN -1 THEN 1 WHEN 0 THEN 2 ELSE 0 END = 2
       )
-      THEN CONCAT('t', SUBSTRING("k6" FROM 1 FOR 61))
-    END AS "wrong",
-    "n"
+      THEN CONCAT('t', SUBSTRING(k6 FROM 1 FOR 61))
+    END AS wrong,
+    n
   FROM read3
 ), texts4 AS (
   SELECT
-    "state",
-    "k7",
-    COUNT(*) AS "n"
+    state,
+    k7,
+    COUNT(*) AS n
   FROM profiles
   WHERE
     state <= 4
   GROUP BY
-    "state",
-    "k7"
+    state,
+    k7
 ), read4 AS (
   SELECT
     *,
     CASE
       WHEN (
-        CAST("k7" AS TEXT) COLLATE "C"
+        CAST(k7 AS TEXT) COLLATE "C"
       ) IS NULL
       OR (
-        CAST("k7" AS TEXT) COLLATE "C"
+        CAST(k7 AS TEXT) COLLATE "C"
       ) = ''
       THEN NULL
       WHEN FALSE
       OR (
         (
-          CAST("k7" AS TEXT) COLLATE "C"
+          CAST(k7 AS TEXT) COLLATE "C"
         ) ~ '^(?:[A-Za-z]+(?:[ &_-][A-Za-z]+)*(?:-[0-9]{1,2}| [0-9]{1,4})?|[A-Za-z]{1,9}[0-9]{1,2})$'
         AND LENGTH((
-          CAST("k7" AS TEXT) COLLATE "C"
+          CAST(k7 AS TEXT) COLLATE "C"
         )) <= 80
         AND NOT (
           LOWER((
-            CAST("k7" AS TEXT) COLLATE "C"
+            CAST(k7 AS TEXT) COLLATE "C"
           )) IN (
             'null',
             'none',
@@ -742,7 +742,7 @@ WITH source AS (
         )
       )
       THEN (
-        CAST("k7" AS TEXT) COLLATE "C"
+        CAST(k7 AS TEXT) COLLATE "C"
       )
       ELSE (
         SELECT
@@ -857,7 +857,7 @@ WITH source AS (
               REGEXP_REPLACE(
                 TRIM(' ' FROM REGEXP_REPLACE(
                   (
-                    CAST("k7" AS TEXT) COLLATE "C"
+                    CAST(k7 AS TEXT) COLLATE "C"
                   ),
                   '[\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028-\u2029\u202f\u205f\u3000]+',
                   ' ',
@@ -872,87 +872,87 @@ WITH source AS (
           OFFSET 0
         ) AS w_words
       )
-    END AS "p4_0_0"
+    END AS p4_0_0
   FROM texts4
   OFFSET 0
 ), words4 AS MATERIALIZED (
   SELECT
-    "state",
-    NULLIF("p4_0_0", '') AS "value",
+    state,
+    NULLIF(p4_0_0, '') AS value,
     CASE
-      WHEN NULLIF("p4_0_0", '') IS NULL
+      WHEN NULLIF(p4_0_0, '') IS NULL
       AND (
-        CASE COALESCE(LENGTH("p4_0_0"), -1) WHEN -1 THEN 1 WHEN 0 THEN 2 ELSE 0 END = 2
+        CASE COALESCE(LENGTH(p4_0_0), -1) WHEN -1 THEN 1 WHEN 0 THEN 2 ELSE 0 END = 2
       )
-      THEN CONCAT('t', SUBSTRING("k7" FROM 1 FOR 61))
-    END AS "wrong",
-    "n"
+      THEN CONCAT('t', SUBSTRING(k7 FROM 1 FOR 61))
+    END AS wrong,
+    n
   FROM read4
 ), wrong AS MATERIALIZED (
   SELECT
-    "w0",
-    "w1",
-    "w2",
+    w0,
+    w1,
+    w2,
     COUNT(*) AS n
   FROM profiles
   WHERE
     state <= 4 AND (
-      NOT "w0" IS NULL OR NOT "w1" IS NULL OR NOT "w2" IS NULL
+      NOT w0 IS NULL OR NOT w1 IS NULL OR NOT w2 IS NULL
     )
   GROUP BY
-    "w0",
-    "w1",
-    "w2"
+    w0,
+    w1,
+    w2
 ), errors AS (
   SELECT
     CAST(0 AS INT) AS trait,
-    "w0" AS wrong,
+    w0 AS wrong,
     CAST(SUM(n) AS BIGINT) AS n
   FROM wrong
   WHERE
-    NOT "w0" IS NULL
+    NOT w0 IS NULL
   GROUP BY
-    "w0"
+    w0
   UNION ALL
   SELECT
     CAST(1 AS INT) AS trait,
-    "w1" AS wrong,
+    w1 AS wrong,
     CAST(SUM(n) AS BIGINT) AS n
   FROM wrong
   WHERE
-    NOT "w1" IS NULL
+    NOT w1 IS NULL
   GROUP BY
-    "w1"
+    w1
   UNION ALL
   SELECT
     CAST(2 AS INT) AS trait,
-    "w2" AS wrong,
+    w2 AS wrong,
     CAST(SUM(n) AS BIGINT) AS n
   FROM wrong
   WHERE
-    NOT "w2" IS NULL
+    NOT w2 IS NULL
   GROUP BY
-    "w2"
+    w2
   UNION ALL
   SELECT
     CAST(3 AS INT) AS trait,
-    "wrong" AS wrong,
+    wrong AS wrong,
     CAST(SUM(n) AS BIGINT) AS n
   FROM words3
   WHERE
-    NOT "wrong" IS NULL
+    NOT wrong IS NULL
   GROUP BY
-    "wrong"
+    wrong
   UNION ALL
   SELECT
     CAST(4 AS INT) AS trait,
-    "wrong" AS wrong,
+    wrong AS wrong,
     CAST(SUM(n) AS BIGINT) AS n
   FROM words4
   WHERE
-    NOT "wrong" IS NULL
+    NOT wrong IS NULL
   GROUP BY
-    "wrong"
+    wrong
 ), shapes AS (
   SELECT
     trait,

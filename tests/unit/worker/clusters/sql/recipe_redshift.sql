@@ -2,14 +2,14 @@
 WITH source AS (
   SELECT
     "canonical_segment_id" AS "id",
-    MAX(CASE WHEN "name" = 'ltv' THEN "value" END) AS "k0",
-    MAX(CASE WHEN "name" = 'lifetime_value' THEN "value" END) AS "k1",
-    MAX(CASE WHEN "name" = 'purchase_count' THEN "value" END) AS "k2",
-    MAX(CASE WHEN "name" = 'order_count' THEN "value" END) AS "k3",
-    MAX(CASE WHEN "name" = 'churn_risk' THEN "value" END) AS "k4",
-    MAX(CASE WHEN "name" = 'churn_probability' THEN "value" END) AS "k5",
-    MAX(CASE WHEN "name" = 'industry' THEN "value" END) AS "k6",
-    MAX(CASE WHEN "name" = 'plan' THEN "value" END) AS "k7"
+    MAX(CASE WHEN "name" = 'ltv' THEN "value" END) AS k0,
+    MAX(CASE WHEN "name" = 'lifetime_value' THEN "value" END) AS k1,
+    MAX(CASE WHEN "name" = 'purchase_count' THEN "value" END) AS k2,
+    MAX(CASE WHEN "name" = 'order_count' THEN "value" END) AS k3,
+    MAX(CASE WHEN "name" = 'churn_risk' THEN "value" END) AS k4,
+    MAX(CASE WHEN "name" = 'churn_probability' THEN "value" END) AS k5,
+    MAX(CASE WHEN "name" = 'industry' THEN "value" END) AS k6,
+    MAX(CASE WHEN "name" = 'plan' THEN "value" END) AS k7
   FROM segment.user_traits
   WHERE
     NOT "canonical_segment_id" IS NULL
@@ -19,256 +19,256 @@ WITH source AS (
   SELECT
     *,
     CASE
-      WHEN LENGTH("k0") > 300
+      WHEN LENGTH(k0) > 300
       THEN NULL
       WHEN (
         (
-          "k0" ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
-        ) AND LENGTH("k0") <= 300
+          k0 ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
+        ) AND LENGTH(k0) <= 300
       )
       OR (
-        TRIM(' \t\n\r\013\f' FROM "k0") ~ '^([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?0*[0-9]?[0-9]?)?)$'
+        TRIM(' \t\n\r\013\f' FROM k0) ~ '^([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?0*[0-9]?[0-9]?)?)$'
       )
-      THEN CAST(TRIM(' \t\n\r\013\f' FROM "k0") AS DOUBLE PRECISION)
-    END AS "p0_0_0",
+      THEN CAST(TRIM(' \t\n\r\013\f' FROM k0) AS DOUBLE PRECISION)
+    END AS p0_0_0,
     CASE
-      WHEN LENGTH("k1") > 300
+      WHEN LENGTH(k1) > 300
       THEN NULL
       WHEN (
         (
-          "k1" ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
-        ) AND LENGTH("k1") <= 300
+          k1 ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
+        ) AND LENGTH(k1) <= 300
       )
       OR (
-        TRIM(' \t\n\r\013\f' FROM "k1") ~ '^([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?0*[0-9]?[0-9]?)?)$'
+        TRIM(' \t\n\r\013\f' FROM k1) ~ '^([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?0*[0-9]?[0-9]?)?)$'
       )
-      THEN CAST(TRIM(' \t\n\r\013\f' FROM "k1") AS DOUBLE PRECISION)
-    END AS "p0_1_0",
+      THEN CAST(TRIM(' \t\n\r\013\f' FROM k1) AS DOUBLE PRECISION)
+    END AS p0_1_0,
     CASE
-      WHEN LENGTH("k2") > 300
+      WHEN LENGTH(k2) > 300
       THEN NULL
       WHEN (
         (
-          "k2" ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
-        ) AND LENGTH("k2") <= 300
+          k2 ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
+        ) AND LENGTH(k2) <= 300
       )
       OR (
-        TRIM(' \t\n\r\013\f' FROM "k2") ~ '^([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?0*[0-9]?[0-9]?)?)$'
+        TRIM(' \t\n\r\013\f' FROM k2) ~ '^([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?0*[0-9]?[0-9]?)?)$'
       )
-      THEN CAST(TRIM(' \t\n\r\013\f' FROM "k2") AS DOUBLE PRECISION)
-    END AS "p1_0_0",
+      THEN CAST(TRIM(' \t\n\r\013\f' FROM k2) AS DOUBLE PRECISION)
+    END AS p1_0_0,
     CASE
-      WHEN LENGTH("k3") > 300
+      WHEN LENGTH(k3) > 300
       THEN NULL
       WHEN (
         (
-          "k3" ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
-        ) AND LENGTH("k3") <= 300
+          k3 ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
+        ) AND LENGTH(k3) <= 300
       )
       OR (
-        TRIM(' \t\n\r\013\f' FROM "k3") ~ '^([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?0*[0-9]?[0-9]?)?)$'
+        TRIM(' \t\n\r\013\f' FROM k3) ~ '^([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?0*[0-9]?[0-9]?)?)$'
       )
-      THEN CAST(TRIM(' \t\n\r\013\f' FROM "k3") AS DOUBLE PRECISION)
-    END AS "p1_1_0",
+      THEN CAST(TRIM(' \t\n\r\013\f' FROM k3) AS DOUBLE PRECISION)
+    END AS p1_1_0,
     CASE
-      WHEN LENGTH("k4") > 300
+      WHEN LENGTH(k4) > 300
       THEN NULL
       WHEN (
         (
-          "k4" ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
-        ) AND LENGTH("k4") <= 300
+          k4 ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
+        ) AND LENGTH(k4) <= 300
       )
       OR (
-        TRIM(' \t\n\r\013\f' FROM "k4") ~ '^([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?0*[0-9]?[0-9]?)?)$'
+        TRIM(' \t\n\r\013\f' FROM k4) ~ '^([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?0*[0-9]?[0-9]?)?)$'
       )
-      THEN CAST(TRIM(' \t\n\r\013\f' FROM "k4") AS DOUBLE PRECISION)
-    END AS "p2_0_0",
+      THEN CAST(TRIM(' \t\n\r\013\f' FROM k4) AS DOUBLE PRECISION)
+    END AS p2_0_0,
     CASE
-      WHEN LENGTH("k5") > 300
+      WHEN LENGTH(k5) > 300
       THEN NULL
       WHEN (
         (
-          "k5" ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
-        ) AND LENGTH("k5") <= 300
+          k5 ~ '^([+-]?[0-9]+[.]?[0-9]*)$'
+        ) AND LENGTH(k5) <= 300
       )
       OR (
-        TRIM(' \t\n\r\013\f' FROM "k5") ~ '^([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?0*[0-9]?[0-9]?)?)$'
+        TRIM(' \t\n\r\013\f' FROM k5) ~ '^([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?0*[0-9]?[0-9]?)?)$'
       )
-      THEN CAST(TRIM(' \t\n\r\013\f' FROM "k5") AS DOUBLE PRECISION)
-    END AS "p2_1_0"
+      THEN CAST(TRIM(' \t\n\r\013\f' FROM k5) AS DOUBLE PRECISION)
+    END AS p2_1_0
   FROM source
 ), traits AS (
   SELECT
     *,
     COALESCE(
       CASE
-        WHEN "p0_0_0" BETWEEN (
+        WHEN p0_0_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p0_0_0"
+        THEN p0_0_0
       END,
       CASE
-        WHEN "p0_1_0" BETWEEN (
+        WHEN p0_1_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p0_1_0"
+        THEN p0_1_0
       END
-    ) AS "v0",
+    ) AS v0,
     CASE
       WHEN CASE
-        WHEN "p0_0_0" BETWEEN (
+        WHEN p0_0_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p0_0_0"
+        THEN p0_0_0
       END IS NULL
       AND (
-        NOT "k0" IS NULL AND "k0" <> ''
+        NOT k0 IS NULL AND k0 <> ''
       )
-      THEN 't' || SUBSTRING("k0" FROM 1 FOR 61)
+      THEN 't' || SUBSTRING(k0 FROM 1 FOR 61)
       WHEN CASE
-        WHEN "p0_0_0" BETWEEN (
+        WHEN p0_0_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p0_0_0"
+        THEN p0_0_0
       END IS NULL
       AND CASE
-        WHEN "p0_1_0" BETWEEN (
+        WHEN p0_1_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p0_1_0"
+        THEN p0_1_0
       END IS NULL
       AND (
-        NOT "k1" IS NULL AND "k1" <> ''
+        NOT k1 IS NULL AND k1 <> ''
       )
-      THEN 't' || SUBSTRING("k1" FROM 1 FOR 61)
-    END AS "w0",
+      THEN 't' || SUBSTRING(k1 FROM 1 FOR 61)
+    END AS w0,
     COALESCE(
       CASE
-        WHEN "p1_0_0" BETWEEN (
+        WHEN p1_0_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p1_0_0"
+        THEN p1_0_0
       END,
       CASE
-        WHEN "p1_1_0" BETWEEN (
+        WHEN p1_1_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p1_1_0"
+        THEN p1_1_0
       END
-    ) AS "v1",
+    ) AS v1,
     CASE
       WHEN CASE
-        WHEN "p1_0_0" BETWEEN (
+        WHEN p1_0_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p1_0_0"
+        THEN p1_0_0
       END IS NULL
       AND (
-        NOT "k2" IS NULL AND "k2" <> ''
+        NOT k2 IS NULL AND k2 <> ''
       )
-      THEN 't' || SUBSTRING("k2" FROM 1 FOR 61)
+      THEN 't' || SUBSTRING(k2 FROM 1 FOR 61)
       WHEN CASE
-        WHEN "p1_0_0" BETWEEN (
+        WHEN p1_0_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p1_0_0"
+        THEN p1_0_0
       END IS NULL
       AND CASE
-        WHEN "p1_1_0" BETWEEN (
+        WHEN p1_1_0 BETWEEN (
           -CAST(1000000000000000.0 AS DOUBLE PRECISION)
         ) AND CAST(1000000000000000.0 AS DOUBLE PRECISION)
-        THEN "p1_1_0"
+        THEN p1_1_0
       END IS NULL
       AND (
-        NOT "k3" IS NULL AND "k3" <> ''
+        NOT k3 IS NULL AND k3 <> ''
       )
-      THEN 't' || SUBSTRING("k3" FROM 1 FOR 61)
-    END AS "w1",
+      THEN 't' || SUBSTRING(k3 FROM 1 FOR 61)
+    END AS w1,
     COALESCE(
       CASE
-        WHEN "p2_0_0" BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
-        THEN "p2_0_0"
+        WHEN p2_0_0 BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
+        THEN p2_0_0
       END,
       CASE
-        WHEN "p2_1_0" BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
-        THEN "p2_1_0"
+        WHEN p2_1_0 BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
+        THEN p2_1_0
       END
-    ) AS "v2",
+    ) AS v2,
     CASE
       WHEN CASE
-        WHEN "p2_0_0" BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
-        THEN "p2_0_0"
+        WHEN p2_0_0 BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
+        THEN p2_0_0
       END IS NULL
       AND (
-        NOT "k4" IS NULL AND "k4" <> ''
+        NOT k4 IS NULL AND k4 <> ''
       )
-      THEN 't' || SUBSTRING("k4" FROM 1 FOR 61)
+      THEN 't' || SUBSTRING(k4 FROM 1 FOR 61)
       WHEN CASE
-        WHEN "p2_0_0" BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
-        THEN "p2_0_0"
+        WHEN p2_0_0 BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
+        THEN p2_0_0
       END IS NULL
       AND CASE
-        WHEN "p2_1_0" BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
-        THEN "p2_1_0"
+        WHEN p2_1_0 BETWEEN CAST(0.0 AS DOUBLE PRECISION) AND CAST(1.0 AS DOUBLE PRECISION)
+        THEN p2_1_0
       END IS NULL
       AND (
-        NOT "k5" IS NULL AND "k5" <> ''
+        NOT k5 IS NULL AND k5 <> ''
       )
-      THEN 't' || SUBSTRING("k5" FROM 1 FOR 61)
-    END AS "w2"
+      THEN 't' || SUBSTRING(k5 FROM 1 FOR 61)
+    END AS w2
   FROM step1
 ), profiles AS (
   SELECT
     CASE
-      WHEN "v0" IS NULL AND "v1" IS NULL AND "v2" IS NULL
+      WHEN v0 IS NULL AND v1 IS NULL AND v2 IS NULL
       THEN 0
       WHEN (
         (
-          COALESCE("v0", CAST(0.0 AS DOUBLE PRECISION)) > CAST(500.0 AS DOUBLE PRECISION)
+          COALESCE(v0, CAST(0.0 AS DOUBLE PRECISION)) > CAST(500.0 AS DOUBLE PRECISION)
         )
         AND (
-          COALESCE("v2", CAST(0.5 AS DOUBLE PRECISION)) < CAST(0.15 AS DOUBLE PRECISION)
+          COALESCE(v2, CAST(0.5 AS DOUBLE PRECISION)) < CAST(0.15 AS DOUBLE PRECISION)
         )
       )
       THEN 1
       WHEN (
         (
-          COALESCE("v0", CAST(0.0 AS DOUBLE PRECISION)) > CAST(100.0 AS DOUBLE PRECISION)
+          COALESCE(v0, CAST(0.0 AS DOUBLE PRECISION)) > CAST(100.0 AS DOUBLE PRECISION)
         )
         AND (
-          COALESCE("v1", CAST(0.0 AS DOUBLE PRECISION)) >= CAST(2.0 AS DOUBLE PRECISION)
+          COALESCE(v1, CAST(0.0 AS DOUBLE PRECISION)) >= CAST(2.0 AS DOUBLE PRECISION)
         )
       )
       THEN 2
       WHEN (
-        COALESCE("v2", CAST(0.5 AS DOUBLE PRECISION)) > CAST(0.4 AS DOUBLE PRECISION)
+        COALESCE(v2, CAST(0.5 AS DOUBLE PRECISION)) > CAST(0.4 AS DOUBLE PRECISION)
       )
       THEN 3
       ELSE 4
-    END AS "state",
+    END AS state,
     CASE
-      WHEN "v0" = CAST(0 AS DOUBLE PRECISION)
+      WHEN v0 = CAST(0 AS DOUBLE PRECISION)
       THEN 0
       ELSE (
-        CASE WHEN "v0" < CAST(0 AS DOUBLE PRECISION) THEN 32768 ELSE 0 END + CAST(FLOOR(
+        CASE WHEN v0 < CAST(0 AS DOUBLE PRECISION) THEN 32768 ELSE 0 END + CAST(FLOOR(
           CASE
-            WHEN ABS("v0") < CAST(1.1754943508222875e-38 AS DOUBLE PRECISION)
-            THEN ROUND(ABS("v0") * CAST(7.1362384635298e+44 AS DOUBLE PRECISION))
+            WHEN ABS(v0) < CAST(1.1754943508222875e-38 AS DOUBLE PRECISION)
+            THEN ROUND(ABS(v0) * CAST(7.1362384635298e+44 AS DOUBLE PRECISION))
             ELSE ROUND(
-              ABS("v0") * POWER(
+              ABS(v0) * POWER(
                 CAST(2 AS DOUBLE PRECISION),
                 CAST(23 AS DOUBLE PRECISION) - (
-                  FLOOR(CAST(LN(ABS("v0")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) - CASE
-                    WHEN ABS("v0") < POWER(
+                  FLOOR(CAST(LN(ABS(v0)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) - CASE
+                    WHEN ABS(v0) < POWER(
                       CAST(2 AS DOUBLE PRECISION),
-                      FLOOR(CAST(LN(ABS("v0")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION)))
+                      FLOOR(CAST(LN(ABS(v0)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION)))
                     )
                     THEN CAST(1 AS DOUBLE PRECISION)
                     ELSE CAST(0 AS DOUBLE PRECISION)
                   END + CASE
-                    WHEN ABS("v0") >= POWER(
+                    WHEN ABS(v0) >= POWER(
                       CAST(2 AS DOUBLE PRECISION),
-                      FLOOR(CAST(LN(ABS("v0")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) + CAST(1 AS DOUBLE PRECISION)
+                      FLOOR(CAST(LN(ABS(v0)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) + CAST(1 AS DOUBLE PRECISION)
                     )
                     THEN CAST(1 AS DOUBLE PRECISION)
                     ELSE CAST(0 AS DOUBLE PRECISION)
@@ -277,17 +277,17 @@ WITH source AS (
               )
             ) + (
               (
-                FLOOR(CAST(LN(ABS("v0")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) - CASE
-                  WHEN ABS("v0") < POWER(
+                FLOOR(CAST(LN(ABS(v0)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) - CASE
+                  WHEN ABS(v0) < POWER(
                     CAST(2 AS DOUBLE PRECISION),
-                    FLOOR(CAST(LN(ABS("v0")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION)))
+                    FLOOR(CAST(LN(ABS(v0)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION)))
                   )
                   THEN CAST(1 AS DOUBLE PRECISION)
                   ELSE CAST(0 AS DOUBLE PRECISION)
                 END + CASE
-                  WHEN ABS("v0") >= POWER(
+                  WHEN ABS(v0) >= POWER(
                     CAST(2 AS DOUBLE PRECISION),
-                    FLOOR(CAST(LN(ABS("v0")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) + CAST(1 AS DOUBLE PRECISION)
+                    FLOOR(CAST(LN(ABS(v0)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) + CAST(1 AS DOUBLE PRECISION)
                   )
                   THEN CAST(1 AS DOUBLE PRECISION)
                   ELSE CAST(0 AS DOUBLE PRECISION)
@@ -297,30 +297,30 @@ WITH source AS (
           END / CAST(65536 AS DOUBLE PRECISION)
         ) AS INTEGER)
       )
-    END AS "b0",
+    END AS b0,
     CASE
-      WHEN "v1" = CAST(0 AS DOUBLE PRECISION)
+      WHEN v1 = CAST(0 AS DOUBLE PRECISION)
       THEN 0
       ELSE (
-        CASE WHEN "v1" < CAST(0 AS DOUBLE PRECISION) THEN 32768 ELSE 0 END + CAST(FLOOR(
+        CASE WHEN v1 < CAST(0 AS DOUBLE PRECISION) THEN 32768 ELSE 0 END + CAST(FLOOR(
           CASE
-            WHEN ABS("v1") < CAST(1.1754943508222875e-38 AS DOUBLE PRECISION)
-            THEN ROUND(ABS("v1") * CAST(7.1362384635298e+44 AS DOUBLE PRECISION))
+            WHEN ABS(v1) < CAST(1.1754943508222875e-38 AS DOUBLE PRECISION)
+            THEN ROUND(ABS(v1) * CAST(7.1362384635298e+44 AS DOUBLE PRECISION))
             ELSE ROUND(
-              ABS("v1") * POWER(
+              ABS(v1) * POWER(
                 CAST(2 AS DOUBLE PRECISION),
                 CAST(23 AS DOUBLE PRECISION) - (
-                  FLOOR(CAST(LN(ABS("v1")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) - CASE
-                    WHEN ABS("v1") < POWER(
+                  FLOOR(CAST(LN(ABS(v1)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) - CASE
+                    WHEN ABS(v1) < POWER(
                       CAST(2 AS DOUBLE PRECISION),
-                      FLOOR(CAST(LN(ABS("v1")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION)))
+                      FLOOR(CAST(LN(ABS(v1)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION)))
                     )
                     THEN CAST(1 AS DOUBLE PRECISION)
                     ELSE CAST(0 AS DOUBLE PRECISION)
                   END + CASE
-                    WHEN ABS("v1") >= POWER(
+                    WHEN ABS(v1) >= POWER(
                       CAST(2 AS DOUBLE PRECISION),
-                      FLOOR(CAST(LN(ABS("v1")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) + CAST(1 AS DOUBLE PRECISION)
+                      FLOOR(CAST(LN(ABS(v1)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) + CAST(1 AS DOUBLE PRECISION)
                     )
                     THEN CAST(1 AS DOUBLE PRECISION)
                     ELSE CAST(0 AS DOUBLE PRECISION)
@@ -329,17 +329,17 @@ WITH source AS (
               )
             ) + (
               (
-                FLOOR(CAST(LN(ABS("v1")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) - CASE
-                  WHEN ABS("v1") < POWER(
+                FLOOR(CAST(LN(ABS(v1)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) - CASE
+                  WHEN ABS(v1) < POWER(
                     CAST(2 AS DOUBLE PRECISION),
-                    FLOOR(CAST(LN(ABS("v1")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION)))
+                    FLOOR(CAST(LN(ABS(v1)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION)))
                   )
                   THEN CAST(1 AS DOUBLE PRECISION)
                   ELSE CAST(0 AS DOUBLE PRECISION)
                 END + CASE
-                  WHEN ABS("v1") >= POWER(
+                  WHEN ABS(v1) >= POWER(
                     CAST(2 AS DOUBLE PRECISION),
-                    FLOOR(CAST(LN(ABS("v1")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) + CAST(1 AS DOUBLE PRECISION)
+                    FLOOR(CAST(LN(ABS(v1)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) + CAST(1 AS DOUBLE PRECISION)
                   )
                   THEN CAST(1 AS DOUBLE PRECISION)
                   ELSE CAST(0 AS DOUBLE PRECISION)
@@ -349,30 +349,30 @@ WITH source AS (
           END / CAST(65536 AS DOUBLE PRECISION)
         ) AS INTEGER)
       )
-    END AS "b1",
+    END AS b1,
     CASE
-      WHEN "v2" = CAST(0 AS DOUBLE PRECISION)
+      WHEN v2 = CAST(0 AS DOUBLE PRECISION)
       THEN 0
       ELSE (
-        CASE WHEN "v2" < CAST(0 AS DOUBLE PRECISION) THEN 32768 ELSE 0 END + CAST(FLOOR(
+        CASE WHEN v2 < CAST(0 AS DOUBLE PRECISION) THEN 32768 ELSE 0 END + CAST(FLOOR(
           CASE
-            WHEN ABS("v2") < CAST(1.1754943508222875e-38 AS DOUBLE PRECISION)
-            THEN ROUND(ABS("v2") * CAST(7.1362384635298e+44 AS DOUBLE PRECISION))
+            WHEN ABS(v2) < CAST(1.1754943508222875e-38 AS DOUBLE PRECISION)
+            THEN ROUND(ABS(v2) * CAST(7.1362384635298e+44 AS DOUBLE PRECISION))
             ELSE ROUND(
-              ABS("v2") * POWER(
+              ABS(v2) * POWER(
                 CAST(2 AS DOUBLE PRECISION),
                 CAST(23 AS DOUBLE PRECISION) - (
-                  FLOOR(CAST(LN(ABS("v2")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) - CASE
-                    WHEN ABS("v2") < POWER(
+                  FLOOR(CAST(LN(ABS(v2)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) - CASE
+                    WHEN ABS(v2) < POWER(
                       CAST(2 AS DOUBLE PRECISION),
-                      FLOOR(CAST(LN(ABS("v2")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION)))
+                      FLOOR(CAST(LN(ABS(v2)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION)))
                     )
                     THEN CAST(1 AS DOUBLE PRECISION)
                     ELSE CAST(0 AS DOUBLE PRECISION)
                   END + CASE
-                    WHEN ABS("v2") >= POWER(
+                    WHEN ABS(v2) >= POWER(
                       CAST(2 AS DOUBLE PRECISION),
-                      FLOOR(CAST(LN(ABS("v2")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) + CAST(1 AS DOUBLE PRECISION)
+                      FLOOR(CAST(LN(ABS(v2)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) + CAST(1 AS DOUBLE PRECISION)
                     )
                     THEN CAST(1 AS DOUBLE PRECISION)
                     ELSE CAST(0 AS DOUBLE PRECISION)
@@ -381,17 +381,17 @@ WITH source AS (
               )
             ) + (
               (
-                FLOOR(CAST(LN(ABS("v2")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) - CASE
-                  WHEN ABS("v2") < POWER(
+                FLOOR(CAST(LN(ABS(v2)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) - CASE
+                  WHEN ABS(v2) < POWER(
                     CAST(2 AS DOUBLE PRECISION),
-                    FLOOR(CAST(LN(ABS("v2")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION)))
+                    FLOOR(CAST(LN(ABS(v2)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION)))
                   )
                   THEN CAST(1 AS DOUBLE PRECISION)
                   ELSE CAST(0 AS DOUBLE PRECISION)
                 END + CASE
-                  WHEN ABS("v2") >= POWER(
+                  WHEN ABS(v2) >= POWER(
                     CAST(2 AS DOUBLE PRECISION),
-                    FLOOR(CAST(LN(ABS("v2")) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) + CAST(1 AS DOUBLE PRECISION)
+                    FLOOR(CAST(LN(ABS(v2)) AS DOUBLE PRECISION) / LN(CAST(2 AS DOUBLE PRECISION))) + CAST(1 AS DOUBLE PRECISION)
                   )
                   THEN CAST(1 AS DOUBLE PRECISION)
                   ELSE CAST(0 AS DOUBLE PRECISION)
@@ -401,115 +401,115 @@ WITH source AS (
           END / CAST(65536 AS DOUBLE PRECISION)
         ) AS INTEGER)
       )
-    END AS "b2",
-    "v0",
-    "w0",
-    "v1",
-    "w1",
-    "v2",
-    "w2",
-    "k6",
-    "k7"
+    END AS b2,
+    v0,
+    w0,
+    v1,
+    w1,
+    v2,
+    w2,
+    k6,
+    k7
   FROM traits
 ), values0 AS (
   SELECT
     state,
-    "b0" AS bucket,
+    b0 AS bucket,
     COUNT(*) AS n,
-    SUM(CAST("v0" * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0))) AS whole,
+    SUM(CAST(v0 * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0))) AS whole,
     SUM(
       CAST((
-        "v0" - CAST(CAST("v0" * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
+        v0 - CAST(CAST(v0 * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
       ) * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS DECIMAL(38, 0))
     ) AS fine,
     SUM(
       (
         (
-          "v0" - CAST(CAST("v0" * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
+          v0 - CAST(CAST(v0 * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
         ) - CAST(CAST((
-          "v0" - CAST(CAST("v0" * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
+          v0 - CAST(CAST(v0 * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
         ) * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION)
       )
     ) AS rest,
-    VAR_POP("v0") AS variance
+    VAR_POP(v0) AS variance
   FROM profiles
   WHERE
-    state BETWEEN 1 AND 4 AND NOT "v0" IS NULL
+    state BETWEEN 1 AND 4 AND NOT v0 IS NULL
   GROUP BY
     state,
-    "b0"
+    b0
 ), values1 AS (
   SELECT
     state,
-    "b1" AS bucket,
+    b1 AS bucket,
     COUNT(*) AS n,
-    SUM(CAST("v1" * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0))) AS whole,
+    SUM(CAST(v1 * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0))) AS whole,
     SUM(
       CAST((
-        "v1" - CAST(CAST("v1" * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
+        v1 - CAST(CAST(v1 * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
       ) * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS DECIMAL(38, 0))
     ) AS fine,
     SUM(
       (
         (
-          "v1" - CAST(CAST("v1" * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
+          v1 - CAST(CAST(v1 * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
         ) - CAST(CAST((
-          "v1" - CAST(CAST("v1" * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
+          v1 - CAST(CAST(v1 * CAST(1024.0 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION)
         ) * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION)
       )
     ) AS rest,
-    VAR_POP("v1") AS variance
+    VAR_POP(v1) AS variance
   FROM profiles
   WHERE
-    state BETWEEN 1 AND 4 AND NOT "v1" IS NULL
+    state BETWEEN 1 AND 4 AND NOT v1 IS NULL
   GROUP BY
     state,
-    "b1"
+    b1
 ), values2 AS (
   SELECT
     state,
-    "b2" AS bucket,
+    b2 AS bucket,
     COUNT(*) AS n,
     SUM(CAST(0 AS DECIMAL(38, 0))) AS whole,
-    SUM(CAST("v2" * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS DECIMAL(38, 0))) AS fine,
+    SUM(CAST(v2 * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS DECIMAL(38, 0))) AS fine,
     SUM(
       (
-        "v2" - CAST(CAST("v2" * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION)
+        v2 - CAST(CAST(v2 * CAST(4.611686018427388e+18 AS DOUBLE PRECISION) AS DECIMAL(38, 0)) AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION)
       )
     ) AS rest,
-    VAR_POP("v2") AS variance
+    VAR_POP(v2) AS variance
   FROM profiles
   WHERE
-    state BETWEEN 1 AND 4 AND NOT "v2" IS NULL
+    state BETWEEN 1 AND 4 AND NOT v2 IS NULL
   GROUP BY
     state,
-    "b2"
+    b2
 ), texts3 AS (
   SELECT
-    "state",
-    "k6",
-    COUNT(*) AS "n"
+    state,
+    k6,
+    COUNT(*) AS n
   FROM profiles
   WHERE
     state <= 4
   GROUP BY
-    "state",
-    "k6"
+    state,
+    k6
 ), read3 AS (
   SELECT
     *,
     CASE
-      WHEN CAST("k6" AS VARCHAR(MAX)) IS NULL
+      WHEN CAST(k6 AS VARCHAR(MAX)) IS NULL
       THEN NULL
       WHEN FALSE
-      THEN TRIM(REGEXP_REPLACE(CAST("k6" AS VARCHAR(MAX)), '[[:space:]]+', ' '))
-      WHEN TRIM(REGEXP_REPLACE(CAST("k6" AS VARCHAR(MAX)), '[[:space:]]+', ' ')) = ''
+      THEN TRIM(REGEXP_REPLACE(CAST(k6 AS VARCHAR(MAX)), '[[:space:]]+', ' '))
+      WHEN TRIM(REGEXP_REPLACE(CAST(k6 AS VARCHAR(MAX)), '[[:space:]]+', ' ')) = ''
       OR (
-        LENGTH(TRIM(REGEXP_REPLACE(CAST("k6" AS VARCHAR(MAX)), '[[:space:]]+', ' '))) <= 20
+        LENGTH(TRIM(REGEXP_REPLACE(CAST(k6 AS VARCHAR(MAX)), '[[:space:]]+', ' '))) <= 20
         AND REPLACE(
           REPLACE(
             REGEXP_REPLACE(
-              LOWER(TRIM(REGEXP_REPLACE(CAST("k6" AS VARCHAR(MAX)), '[[:space:]]+', ' '))),
+              LOWER(TRIM(REGEXP_REPLACE(CAST(k6 AS VARCHAR(MAX)), '[[:space:]]+', ' '))),
               ' */ *',
               '/'
             ),
@@ -521,52 +521,52 @@ WITH source AS (
         ) ~ '^(#?(\\\\n|n\\.a|n\\.a\\.|n/a|n/a\\.|n/d|nan|nat|nil|no data|no value|none|not applicable|not available|not defined|not known|not provided|not set|not specified|notset|null|undefined|unknown|unspecified)|[-._/? ]+|(\\(|\\[|<|\\{|\\"|\'|`)+ *(\\\\n|blank|empty|missing|n\\.a|n\\.a\\.|n/a|n/a\\.|n/d|na|nan|nat|nil|no data|no value|none|not applicable|not available|not defined|not known|not provided|not set|not specified|notset|null|undefined|unknown|unspecified|[-._/? ]+)? *(\\)|\\]|>|\\}|\\"|\'|`)+)$'
       )
       THEN NULL
-      WHEN LENGTH(TRIM(REGEXP_REPLACE(CAST("k6" AS VARCHAR(MAX)), '[[:space:]]+', ' '))) > 80
+      WHEN LENGTH(TRIM(REGEXP_REPLACE(CAST(k6 AS VARCHAR(MAX)), '[[:space:]]+', ' '))) > 80
       THEN ''
-      WHEN TRIM(REGEXP_REPLACE(CAST("k6" AS VARCHAR(MAX)), '[[:space:]]+', ' ')) ~ '^([A-Za-z]+(([\'_/-]| ?& ?|, | [/-] | )[A-Za-z]+)*|[A-Za-z]+([ -][A-Za-z]+)*(-[0-9]{1,2}| [0-9]{1,4})|[A-Za-z]{1,9}[0-9]{1,2}( [0-9]{1,4})?|[0-9]{1,6}[+]?|[0-9]{1,3}[.][0-9]{1,2}|[0-9]{1,3} ?%|[<>~$]? ?([1-9][0-9]{0,2}(,[0-9]{3})*,000|[1-9][0-9]{0,2}(,[0-9]{3})?) ?[+]?|[$]?(0|[1-9][0-9]{0,2}) ?[-] ?[$]?[1-9][0-9]{0,2}|[$]?([1-9][0-9][01] ?[-] ?[$]?[1-9],?[0-9]{2}[09])|[$]?(1,?[0-9]{2}[01] ?[-] ?[$]?[2-9],?[0-9]{2}[09]|2,?[0-9]{2}[01] ?[-] ?[$]?[3-9],?[0-9]{2}[09]|3,?[0-9]{2}[01] ?[-] ?[$]?[4-9],?[0-9]{2}[09]|4,?[0-9]{2}[01] ?[-] ?[$]?[5-9],?[0-9]{2}[09]|5,?[0-9]{2}[01] ?[-] ?[$]?[6-9],?[0-9]{2}[09]|6,?[0-9]{2}[01] ?[-] ?[$]?[7-9],?[0-9]{2}[09]|7,?[0-9]{2}[01] ?[-] ?[$]?[8-9],?[0-9]{2}[09]|8,?[0-9]{2}[01] ?[-] ?[$]?9,?[0-9]{2}[09])|[$]?([1-9],?[0-9]{2}[01] ?[-] ?[$]?[1-9][0-9],?[0-9]{2}[09])|[$]?(1[0-9],?[0-9]{2}[01] ?[-] ?[$]?[2-9][0-9],?[0-9]{2}[09]|2[0-9],?[0-9]{2}[01] ?[-] ?[$]?[3-9][0-9],?[0-9]{2}[09]|3[0-9],?[0-9]{2}[01] ?[-] ?[$]?[4-9][0-9],?[0-9]{2}[09]|4[0-9],?[0-9]{2}[01] ?[-] ?[$]?[5-9][0-9],?[0-9]{2}[09]|5[0-9],?[0-9]{2}[01] ?[-] ?[$]?[6-9][0-9],?[0-9]{2}[09]|6[0-9],?[0-9]{2}[01] ?[-] ?[$]?[7-9][0-9],?[0-9]{2}[09]|7[0-9],?[0-9]{2}[01] ?[-] ?[$]?[8-9][0-9],?[0-9]{2}[09]|8[0-9],?[0-9]{2}[01] ?[-] ?[$]?9[0-9],?[0-9]{2}[09])|[$]?([1-9][0-9],?[0-9]{2}[01] ?[-] ?[$]?[1-9][0-9]{2},?[0-9]{2}[09]))$'
-      THEN TRIM(REGEXP_REPLACE(CAST("k6" AS VARCHAR(MAX)), '[[:space:]]+', ' '))
+      WHEN TRIM(REGEXP_REPLACE(CAST(k6 AS VARCHAR(MAX)), '[[:space:]]+', ' ')) ~ '^([A-Za-z]+(([\'_/-]| ?& ?|, | [/-] | )[A-Za-z]+)*|[A-Za-z]+([ -][A-Za-z]+)*(-[0-9]{1,2}| [0-9]{1,4})|[A-Za-z]{1,9}[0-9]{1,2}( [0-9]{1,4})?|[0-9]{1,6}[+]?|[0-9]{1,3}[.][0-9]{1,2}|[0-9]{1,3} ?%|[<>~$]? ?([1-9][0-9]{0,2}(,[0-9]{3})*,000|[1-9][0-9]{0,2}(,[0-9]{3})?) ?[+]?|[$]?(0|[1-9][0-9]{0,2}) ?[-] ?[$]?[1-9][0-9]{0,2}|[$]?([1-9][0-9][01] ?[-] ?[$]?[1-9],?[0-9]{2}[09])|[$]?(1,?[0-9]{2}[01] ?[-] ?[$]?[2-9],?[0-9]{2}[09]|2,?[0-9]{2}[01] ?[-] ?[$]?[3-9],?[0-9]{2}[09]|3,?[0-9]{2}[01] ?[-] ?[$]?[4-9],?[0-9]{2}[09]|4,?[0-9]{2}[01] ?[-] ?[$]?[5-9],?[0-9]{2}[09]|5,?[0-9]{2}[01] ?[-] ?[$]?[6-9],?[0-9]{2}[09]|6,?[0-9]{2}[01] ?[-] ?[$]?[7-9],?[0-9]{2}[09]|7,?[0-9]{2}[01] ?[-] ?[$]?[8-9],?[0-9]{2}[09]|8,?[0-9]{2}[01] ?[-] ?[$]?9,?[0-9]{2}[09])|[$]?([1-9],?[0-9]{2}[01] ?[-] ?[$]?[1-9][0-9],?[0-9]{2}[09])|[$]?(1[0-9],?[0-9]{2}[01] ?[-] ?[$]?[2-9][0-9],?[0-9]{2}[09]|2[0-9],?[0-9]{2}[01] ?[-] ?[$]?[3-9][0-9],?[0-9]{2}[09]|3[0-9],?[0-9]{2}[01] ?[-] ?[$]?[4-9][0-9],?[0-9]{2}[09]|4[0-9],?[0-9]{2}[01] ?[-] ?[$]?[5-9][0-9],?[0-9]{2}[09]|5[0-9],?[0-9]{2}[01] ?[-] ?[$]?[6-9][0-9],?[0-9]{2}[09]|6[0-9],?[0-9]{2}[01] ?[-] ?[$]?[7-9][0-9],?[0-9]{2}[09]|7[0-9],?[0-9]{2}[01] ?[-] ?[$]?[8-9][0-9],?[0-9]{2}[09]|8[0-9],?[0-9]{2}[01] ?[-] ?[$]?9[0-9],?[0-9]{2}[09])|[$]?([1-9][0-9],?[0-9]{2}[01] ?[-] ?[$]?[1-9][0-9]{2},?[0-9]{2}[09]))$'
+      THEN TRIM(REGEXP_REPLACE(CAST(k6 AS VARCHAR(MAX)), '[[:space:]]+', ' '))
       ELSE ''
-    END AS "p3_0_0"
+    END AS p3_0_0
   FROM texts3
 ), words3 AS (
   SELECT
-    "state",
-    NULLIF("p3_0_0", '') AS "value",
+    state,
+    NULLIF(p3_0_0, '') AS value,
     CASE
-      WHEN NULLIF("p3_0_0", '') IS NULL
+      WHEN NULLIF(p3_0_0, '') IS NULL
       AND (
-        CASE COALESCE(LENGTH("p3_0_0"), -1) WHEN -1 THEN 1 WHEN 0 THEN 2 ELSE 0 END = 2
+        CASE COALESCE(LENGTH(p3_0_0), -1) WHEN -1 THEN 1 WHEN 0 THEN 2 ELSE 0 END = 2
       )
-      THEN 't' || SUBSTRING("k6" FROM 1 FOR 61)
-    END AS "wrong",
-    "n"
+      THEN 't' || SUBSTRING(k6 FROM 1 FOR 61)
+    END AS wrong,
+    n
   FROM read3
 ), texts4 AS (
   SELECT
-    "state",
-    "k7",
-    COUNT(*) AS "n"
+    state,
+    k7,
+    COUNT(*) AS n
   FROM profiles
   WHERE
     state <= 4
   GROUP BY
-    "state",
-    "k7"
+    state,
+    k7
 ), read4 AS (
   SELECT
     *,
     CASE
-      WHEN CAST("k7" AS VARCHAR(MAX)) IS NULL
+      WHEN CAST(k7 AS VARCHAR(MAX)) IS NULL
       THEN NULL
       WHEN FALSE
-      THEN TRIM(REGEXP_REPLACE(CAST("k7" AS VARCHAR(MAX)), '[[:space:]]+', ' '))
-      WHEN TRIM(REGEXP_REPLACE(CAST("k7" AS VARCHAR(MAX)), '[[:space:]]+', ' ')) = ''
+      THEN TRIM(REGEXP_REPLACE(CAST(k7 AS VARCHAR(MAX)), '[[:space:]]+', ' '))
+      WHEN TRIM(REGEXP_REPLACE(CAST(k7 AS VARCHAR(MAX)), '[[:space:]]+', ' ')) = ''
       OR (
-        LENGTH(TRIM(REGEXP_REPLACE(CAST("k7" AS VARCHAR(MAX)), '[[:space:]]+', ' '))) <= 20
+        LENGTH(TRIM(REGEXP_REPLACE(CAST(k7 AS VARCHAR(MAX)), '[[:space:]]+', ' '))) <= 20
         AND REPLACE(
           REPLACE(
             REGEXP_REPLACE(
-              LOWER(TRIM(REGEXP_REPLACE(CAST("k7" AS VARCHAR(MAX)), '[[:space:]]+', ' '))),
+              LOWER(TRIM(REGEXP_REPLACE(CAST(k7 AS VARCHAR(MAX)), '[[:space:]]+', ' '))),
               ' */ *',
               '/'
             ),
@@ -578,91 +578,91 @@ WITH source AS (
         ) ~ '^(#?(\\\\n|n\\.a|n\\.a\\.|n/a|n/a\\.|n/d|nan|nat|nil|no data|no value|none|not applicable|not available|not defined|not known|not provided|not set|not specified|notset|null|undefined|unknown|unspecified)|[-._/? ]+|(\\(|\\[|<|\\{|\\"|\'|`)+ *(\\\\n|blank|empty|missing|n\\.a|n\\.a\\.|n/a|n/a\\.|n/d|na|nan|nat|nil|no data|no value|none|not applicable|not available|not defined|not known|not provided|not set|not specified|notset|null|undefined|unknown|unspecified|[-._/? ]+)? *(\\)|\\]|>|\\}|\\"|\'|`)+)$'
       )
       THEN NULL
-      WHEN LENGTH(TRIM(REGEXP_REPLACE(CAST("k7" AS VARCHAR(MAX)), '[[:space:]]+', ' '))) > 80
+      WHEN LENGTH(TRIM(REGEXP_REPLACE(CAST(k7 AS VARCHAR(MAX)), '[[:space:]]+', ' '))) > 80
       THEN ''
-      WHEN TRIM(REGEXP_REPLACE(CAST("k7" AS VARCHAR(MAX)), '[[:space:]]+', ' ')) ~ '^([A-Za-z]+(([\'_/-]| ?& ?|, | [/-] | )[A-Za-z]+)*|[A-Za-z]+([ -][A-Za-z]+)*(-[0-9]{1,2}| [0-9]{1,4})|[A-Za-z]{1,9}[0-9]{1,2}( [0-9]{1,4})?|[0-9]{1,6}[+]?|[0-9]{1,3}[.][0-9]{1,2}|[0-9]{1,3} ?%|[<>~$]? ?([1-9][0-9]{0,2}(,[0-9]{3})*,000|[1-9][0-9]{0,2}(,[0-9]{3})?) ?[+]?|[$]?(0|[1-9][0-9]{0,2}) ?[-] ?[$]?[1-9][0-9]{0,2}|[$]?([1-9][0-9][01] ?[-] ?[$]?[1-9],?[0-9]{2}[09])|[$]?(1,?[0-9]{2}[01] ?[-] ?[$]?[2-9],?[0-9]{2}[09]|2,?[0-9]{2}[01] ?[-] ?[$]?[3-9],?[0-9]{2}[09]|3,?[0-9]{2}[01] ?[-] ?[$]?[4-9],?[0-9]{2}[09]|4,?[0-9]{2}[01] ?[-] ?[$]?[5-9],?[0-9]{2}[09]|5,?[0-9]{2}[01] ?[-] ?[$]?[6-9],?[0-9]{2}[09]|6,?[0-9]{2}[01] ?[-] ?[$]?[7-9],?[0-9]{2}[09]|7,?[0-9]{2}[01] ?[-] ?[$]?[8-9],?[0-9]{2}[09]|8,?[0-9]{2}[01] ?[-] ?[$]?9,?[0-9]{2}[09])|[$]?([1-9],?[0-9]{2}[01] ?[-] ?[$]?[1-9][0-9],?[0-9]{2}[09])|[$]?(1[0-9],?[0-9]{2}[01] ?[-] ?[$]?[2-9][0-9],?[0-9]{2}[09]|2[0-9],?[0-9]{2}[01] ?[-] ?[$]?[3-9][0-9],?[0-9]{2}[09]|3[0-9],?[0-9]{2}[01] ?[-] ?[$]?[4-9][0-9],?[0-9]{2}[09]|4[0-9],?[0-9]{2}[01] ?[-] ?[$]?[5-9][0-9],?[0-9]{2}[09]|5[0-9],?[0-9]{2}[01] ?[-] ?[$]?[6-9][0-9],?[0-9]{2}[09]|6[0-9],?[0-9]{2}[01] ?[-] ?[$]?[7-9][0-9],?[0-9]{2}[09]|7[0-9],?[0-9]{2}[01] ?[-] ?[$]?[8-9][0-9],?[0-9]{2}[09]|8[0-9],?[0-9]{2}[01] ?[-] ?[$]?9[0-9],?[0-9]{2}[09])|[$]?([1-9][0-9],?[0-9]{2}[01] ?[-] ?[$]?[1-9][0-9]{2},?[0-9]{2}[09]))$'
-      THEN TRIM(REGEXP_REPLACE(CAST("k7" AS VARCHAR(MAX)), '[[:space:]]+', ' '))
+      WHEN TRIM(REGEXP_REPLACE(CAST(k7 AS VARCHAR(MAX)), '[[:space:]]+', ' ')) ~ '^([A-Za-z]+(([\'_/-]| ?& ?|, | [/-] | )[A-Za-z]+)*|[A-Za-z]+([ -][A-Za-z]+)*(-[0-9]{1,2}| [0-9]{1,4})|[A-Za-z]{1,9}[0-9]{1,2}( [0-9]{1,4})?|[0-9]{1,6}[+]?|[0-9]{1,3}[.][0-9]{1,2}|[0-9]{1,3} ?%|[<>~$]? ?([1-9][0-9]{0,2}(,[0-9]{3})*,000|[1-9][0-9]{0,2}(,[0-9]{3})?) ?[+]?|[$]?(0|[1-9][0-9]{0,2}) ?[-] ?[$]?[1-9][0-9]{0,2}|[$]?([1-9][0-9][01] ?[-] ?[$]?[1-9],?[0-9]{2}[09])|[$]?(1,?[0-9]{2}[01] ?[-] ?[$]?[2-9],?[0-9]{2}[09]|2,?[0-9]{2}[01] ?[-] ?[$]?[3-9],?[0-9]{2}[09]|3,?[0-9]{2}[01] ?[-] ?[$]?[4-9],?[0-9]{2}[09]|4,?[0-9]{2}[01] ?[-] ?[$]?[5-9],?[0-9]{2}[09]|5,?[0-9]{2}[01] ?[-] ?[$]?[6-9],?[0-9]{2}[09]|6,?[0-9]{2}[01] ?[-] ?[$]?[7-9],?[0-9]{2}[09]|7,?[0-9]{2}[01] ?[-] ?[$]?[8-9],?[0-9]{2}[09]|8,?[0-9]{2}[01] ?[-] ?[$]?9,?[0-9]{2}[09])|[$]?([1-9],?[0-9]{2}[01] ?[-] ?[$]?[1-9][0-9],?[0-9]{2}[09])|[$]?(1[0-9],?[0-9]{2}[01] ?[-] ?[$]?[2-9][0-9],?[0-9]{2}[09]|2[0-9],?[0-9]{2}[01] ?[-] ?[$]?[3-9][0-9],?[0-9]{2}[09]|3[0-9],?[0-9]{2}[01] ?[-] ?[$]?[4-9][0-9],?[0-9]{2}[09]|4[0-9],?[0-9]{2}[01] ?[-] ?[$]?[5-9][0-9],?[0-9]{2}[09]|5[0-9],?[0-9]{2}[01] ?[-] ?[$]?[6-9][0-9],?[0-9]{2}[09]|6[0-9],?[0-9]{2}[01] ?[-] ?[$]?[7-9][0-9],?[0-9]{2}[09]|7[0-9],?[0-9]{2}[01] ?[-] ?[$]?[8-9][0-9],?[0-9]{2}[09]|8[0-9],?[0-9]{2}[01] ?[-] ?[$]?9[0-9],?[0-9]{2}[09])|[$]?([1-9][0-9],?[0-9]{2}[01] ?[-] ?[$]?[1-9][0-9]{2},?[0-9]{2}[09]))$'
+      THEN TRIM(REGEXP_REPLACE(CAST(k7 AS VARCHAR(MAX)), '[[:space:]]+', ' '))
       ELSE ''
-    END AS "p4_0_0"
+    END AS p4_0_0
   FROM texts4
 ), words4 AS (
   SELECT
-    "state",
-    NULLIF("p4_0_0", '') AS "value",
+    state,
+    NULLIF(p4_0_0, '') AS value,
     CASE
-      WHEN NULLIF("p4_0_0", '') IS NULL
+      WHEN NULLIF(p4_0_0, '') IS NULL
       AND (
-        CASE COALESCE(LENGTH("p4_0_0"), -1) WHEN -1 THEN 1 WHEN 0 THEN 2 ELSE 0 END = 2
+        CASE COALESCE(LENGTH(p4_0_0), -1) WHEN -1 THEN 1 WHEN 0 THEN 2 ELSE 0 END = 2
       )
-      THEN 't' || SUBSTRING("k7" FROM 1 FOR 61)
-    END AS "wrong",
-    "n"
+      THEN 't' || SUBSTRING(k7 FROM 1 FOR 61)
+    END AS wrong,
+    n
   FROM read4
 ), wrong AS (
   SELECT
-    "w0",
-    "w1",
-    "w2",
+    w0,
+    w1,
+    w2,
     COUNT(*) AS n
   FROM profiles
   WHERE
     state <= 4 AND (
-      NOT "w0" IS NULL OR NOT "w1" IS NULL OR NOT "w2" IS NULL
+      NOT w0 IS NULL OR NOT w1 IS NULL OR NOT w2 IS NULL
     )
   GROUP BY
-    "w0",
-    "w1",
-    "w2"
+    w0,
+    w1,
+    w2
 ), errors AS (
   SELECT
     CAST(0 AS INTEGER) AS trait,
-    "w0" AS wrong,
+    w0 AS wrong,
     CAST(SUM(n) AS BIGINT) AS n
   FROM wrong
   WHERE
-    NOT "w0" IS NULL
+    NOT w0 IS NULL
   GROUP BY
-    "w0"
+    w0
   UNION ALL
   SELECT
     CAST(1 AS INTEGER) AS trait,
-    "w1" AS wrong,
+    w1 AS wrong,
     CAST(SUM(n) AS BIGINT) AS n
   FROM wrong
   WHERE
-    NOT "w1" IS NULL
+    NOT w1 IS NULL
   GROUP BY
-    "w1"
+    w1
   UNION ALL
   SELECT
     CAST(2 AS INTEGER) AS trait,
-    "w2" AS wrong,
+    w2 AS wrong,
     CAST(SUM(n) AS BIGINT) AS n
   FROM wrong
   WHERE
-    NOT "w2" IS NULL
+    NOT w2 IS NULL
   GROUP BY
-    "w2"
+    w2
   UNION ALL
   SELECT
     CAST(3 AS INTEGER) AS trait,
-    "wrong" AS wrong,
+    wrong AS wrong,
     CAST(SUM(n) AS BIGINT) AS n
   FROM words3
   WHERE
-    NOT "wrong" IS NULL
+    NOT wrong IS NULL
   GROUP BY
-    "wrong"
+    wrong
   UNION ALL
   SELECT
     CAST(4 AS INTEGER) AS trait,
-    "wrong" AS wrong,
+    wrong AS wrong,
     CAST(SUM(n) AS BIGINT) AS n
   FROM words4
   WHERE
-    NOT "wrong" IS NULL
+    NOT wrong IS NULL
   GROUP BY
-    "wrong"
+    wrong
 ), shapes AS (
   SELECT
     trait,
