@@ -81,7 +81,7 @@ async def test_a_worker_that_dies_ends_the_wait_with_its_error(monkeypatch: pyte
         await asyncio.sleep(0.01)
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(embedded, "serve", dying)
+    monkeypatch.setattr("worker.jobs.process.worker_process.serve", dying)
     with pytest.raises(RuntimeError, match="a defect"):
         async with sandbox_settings(quick(), SMALL) as settings, embedded.embedded_client(settings):
             await asyncio.Event().wait()
