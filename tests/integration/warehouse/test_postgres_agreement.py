@@ -42,7 +42,10 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 TALL = SourceShape("tall", id="canonical_segment_id")
 PROFILES = 200
 
-free_text = st.text(signs.filter(lambda sign: sign != "\0") | st.characters(exclude_categories=["Cs"]), max_size=12)
+free_text = st.text(
+    (signs | st.characters(exclude_categories=["Cs"])).filter(lambda sign: sign != "\0"),  # which PostgreSQL refuses
+    max_size=12,
+)
 decimals = st.from_regex(r"\s?[+-]?[0-9]{0,20}\.?[0-9]{0,20}([eE][+-]?0?[0-9]{1,4})?\s?", fullmatch=True)
 numbers = st.sampled_from(NUMBERS_AS_TEXT) | decimals | (st.floats() | st.integers()).map(repr)
 iso_dates = st.from_regex(
