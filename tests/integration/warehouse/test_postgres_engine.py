@@ -162,7 +162,7 @@ async def test_a_cancelled_statement_leaves_no_backend(
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    while backends(session_postgres, label):  # noqa: ASYNC110 - the server tells nobody when a backend has ended
+    while backends(session_postgres, label):  # noqa: ASYNC110 - nothing announces the end of a backend
         await asyncio.sleep(0.02)
 
 

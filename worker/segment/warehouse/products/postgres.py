@@ -146,7 +146,7 @@ class Postgres:
         )
 
     async def submit(self, text: str, label: str) -> str:
-        """Starts a statement in a connection of its own; see `WarehouseEngine`."""
+        """Starts a statement in a new connection; see `WarehouseEngine`."""
         connection = await self._connect(label)
         query_id = f"{connection.info.backend_pid} {label}"
         self._running[query_id] = (connection, asyncio.create_task(self._run(connection, text)))

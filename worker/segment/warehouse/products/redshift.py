@@ -1,4 +1,4 @@
-"""Redshift as a warehouse: PostgreSQL's protocol, with views and settings of its own."""
+"""Redshift as a warehouse: PostgreSQL's protocol, with other views and settings."""
 
 from __future__ import annotations
 
