@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
                 raise ConfigurationError(USAGE)
     except (ConfigurationError, StoreUnavailable) as error:
         print(*filter(None, (error, error.hint)), sep="\n", file=sys.stderr)
-        return 2
+        return 4 if isinstance(error, StoreUnavailable) and not error.lasting else 2
 
 
 def _run() -> int:

@@ -16,6 +16,7 @@ from producer.api.config import ApiLimits
 from producer.api.problems import Problem
 from worker.clusters import Rules
 from worker.documents.document_types import Status
+from worker.input_values import describe_problem
 from worker.models.request import IDEMPOTENCY_KEY, SyncRequest
 from worker.models.schedule import Missed
 from worker.settings import Dialect
@@ -81,7 +82,7 @@ class RequestOrder(SyncRequest):
         try:
             return SyncRequest.model_validate({**dict(request), **changes})
         except ValidationError as error:
-            raise invalid(error) from None
+            raise invalid(SyncRequest, error) from None
 
 
 class SyncOrder(RequestOrder):
@@ -182,7 +183,7 @@ async def read_body(request: web.Request, model: type[Model], limits: ApiLimits,
     try:
         return model.model_validate_json(content, strict=True)
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(model, error) from None
     except RecursionError:
         raise _invalid("body", "is nested too deep") from None
 
@@ -205,7 +206,7 @@ def read_query(request: web.Request, model: type[Model]) -> Model:
     try:
         return model.model_validate(found)
     except ValidationError as error:
-        raise invalid(error, pointer=False) from None
+        raise invalid(model, error, pointer=False) from None
 
 
 def path_id(request: web.Request, pattern: re.Pattern[str], unknown: Problem) -> str:
@@ -239,13 +240,18 @@ def decode_cursor(cursor: str | None) -> SyncPlace | None:
     return SyncPlace(int(created_ms), sync_id)
 
 
-def invalid(error: ValidationError, *, pointer: bool = True) -> Problem:
-    """The problem of data that a model refuses. It names no value."""
+def invalid(model: type[BaseModel], error: ValidationError, *, pointer: bool = True) -> Problem:
+    """The problem of data that `model` refuses, in our words except inside `rules`. It names no value."""
     places = []
     for problem in error.errors(include_input=False, include_url=False, include_context=False)[:20]:
         parts = [str(part).replace("~", "~0").replace("/", "~1") for part in problem["loc"]]
         where = "".join(f"/{part}" for part in parts) if pointer else ".".join(parts)
-        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "missing":
+            message = "is required"
+        elif "rules" in parts[:1]:
+            message = problem["msg"].removeprefix("Value error, ")
+        else:
+            message = describe_problem(model, problem)
         places.append({"where": where or "body", "message": message})
     return _problem(places)
 

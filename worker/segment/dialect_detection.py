@@ -175,7 +175,10 @@ class AutoSource:
             return transient
         other = errors[-1]
         telling = first if self._one_url or first.code != "segment_not_found" else other
-        said = "; ".join(f"asked as {dialect} at {self._urls[dialect]}: {error}" for dialect, error in others)
+        said = "; ".join(
+            f"asked as {dialect} at {self._urls[dialect]}: {'the same' if str(error) == str(first) else error}"
+            for dialect, error in others
+        )
         message = f"{first}; {said}"
         is_permanent = isinstance(first, Permanent) if self._one_url else all(isinstance(e, Permanent) for e in errors)
         kind = Permanent if is_permanent else ResumableStop

@@ -55,7 +55,7 @@ class ScheduleRoutes:
                 account=self._client.schedules.account_for(wanted),
             )
         except ValidationError as error:
-            raise invalid(error) from None
+            raise invalid(Schedule, error) from None
         status, is_new = await self._client.schedules.put(schedule)
         return await self._shown(status, 201 if is_new else 200, {"Location": f"/v1/schedules/{status.id}"})
 
