@@ -68,4 +68,5 @@ def connection_error(error: aiohttp.ClientConnectorError) -> TransportError:
         return TransportError(text, maybe_done=False, lasting=True, hint="Check the base URL and the proxy.")
     proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
     reason = cause.strerror or type(cause).__name__
-    return TransportError(f"cannot connect: {proxy}{where} ({reason})", maybe_done=False)
+    hint = "Check the base URL, and that a firewall or proxy lets this host connect to it."
+    return TransportError(f"cannot connect: {proxy}{where} ({reason})", maybe_done=False, hint=hint)

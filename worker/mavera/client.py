@@ -247,7 +247,7 @@ def _error_from_transport(error: TransportError, what: str) -> ApiError:
     """Turns a failure without a usable answer into an error, for a request that did nothing or may be repeated."""
     if error.lasting:
         return ResumableStop("mavera_unreachable", f"Mavera, {what}: {error}", hint=error.hint)
-    return Retry("mavera_unavailable", f"Mavera, {what}: {error}")
+    return Retry("mavera_unavailable", f"Mavera, {what}: {error}", hint=error.hint)
 
 
 def _raise_for_error_body(reply: Reply, what: str) -> None:

@@ -97,4 +97,4 @@ def error_from_transport(error: TransportError, where: str) -> ApiError:
     """Turns a failure without a usable answer into an error."""
     if error.lasting:
         return ResumableStop("segment_unreachable", f"Segment, {where}: {error}", hint=error.hint)
-    return Retry("segment_unavailable", f"Segment, {where}: {error}")
+    return Retry("segment_unavailable", f"Segment, {where}: {error}", hint=error.hint)
