@@ -197,7 +197,7 @@ COLUMNS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
     "plan": ("character varying(80)", words.map(lambda word: word[:80])),
     "tier": ("timestamp with time zone", st.datetimes(timezones=st.just(UTC))),
     "size": ("integer", st.integers(-3, 10**9)),
-    "employees": ("text", words),
+    "employees": ("character(90)", words),
     "role": ("boolean", st.booleans()),
 }
 TYPED = Rules.model_validate(

@@ -29,6 +29,7 @@ from worker.clusters.sql.warehouse.functions import FUNCTIONS, Functions, Wareho
 from worker.clusters.sql.warehouse.key_values import KeyReader, KeyValue
 
 _STEPS = 4
+_PLAIN_TEXTS = ("TEXT", "VARCHAR", "CHARACTER VARYING", "STRING")
 
 
 class WarehouseBuilder:
@@ -45,6 +46,8 @@ class WarehouseBuilder:
     def __init__(
         self, rules: Rules, shape: SourceShape, dialect: WarehouseDialect, as_of: float, sample: float | None
     ) -> None:
+        if shape.kind == "object" or shape.within is not None:
+            raise ValueError("a warehouse is read as a wide or a tall table")
         self._rules, self._shape, self._as_of, self._sample = rules, shape, as_of, sample
         self._functions: Functions = FUNCTIONS[dialect]
         self._states = States(len(rules.clusters))
@@ -106,11 +109,18 @@ class WarehouseBuilder:
 
     def _source(self, relation: exp.Expr) -> exp.Expr:
         shape = self._shape
+        chosen: list[exp.Expr]
         if shape.kind == "tall":
-            chosen = [_selected(shape.id or "", "id")]
-            chosen += [_named(value_of_key(shape, key), name) for key, name in self._columns.items()]
+            chosen = [_named(value_of_key(shape, key), name) for key, name in self._columns.items()]
+            chosen.append(_selected(shape.id or "", "id"))
             return group_traits(exp.select(*chosen, copy=False).from_(relation.copy(), copy=False), shape)
-        chosen = [_named(column(shape.match(key) or ""), self._columns[key]) for key in self._types]
+        chosen = []
+        for key, (encoding, sql_type) in self._types.items():
+            value = column(shape.match(key) or "")
+            if encoding == "text" and not sql_type.upper().startswith(_PLAIN_TEXTS):
+                # Types of text that are compared in other ways, such as CHAR and CITEXT.
+                value = sql("CAST(:value AS VARCHAR)", value=value)
+            chosen.append(_named(value, self._columns[key]))
         for name, wanted in (("id", shape.id), ("merged_to", shape.merged_to)):
             if wanted is not None:
                 chosen.append(_selected(wanted, name))

@@ -1,7 +1,6 @@
 /* sync 1 */
 WITH source AS (
   SELECT
-    "canonical_segment_id" AS "id",
     MAX(CASE WHEN "name" = 'ltv' THEN "value" END) AS k0,
     MAX(CASE WHEN "name" = 'lifetime_value' THEN "value" END) AS k1,
     MAX(CASE WHEN "name" = 'purchase_count' THEN "value" END) AS k2,
@@ -9,7 +8,8 @@ WITH source AS (
     MAX(CASE WHEN "name" = 'churn_risk' THEN "value" END) AS k4,
     MAX(CASE WHEN "name" = 'churn_probability' THEN "value" END) AS k5,
     MAX(CASE WHEN "name" = 'industry' THEN "value" END) AS k6,
-    MAX(CASE WHEN "name" = 'plan' THEN "value" END) AS k7
+    MAX(CASE WHEN "name" = 'plan' THEN "value" END) AS k7,
+    "canonical_segment_id" AS "id"
   FROM segment.user_traits
   WHERE
     NOT "canonical_segment_id" IS NULL
