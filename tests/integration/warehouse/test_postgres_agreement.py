@@ -184,7 +184,7 @@ def test_any_rules_count_as_the_fold_counts_by_them(postgres: Connection, seed: 
 
 
 COLUMNS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
-    "Spend": ("double precision", st.floats() | st.sampled_from([500.0, 1e15, -1e15, 1e-40, 0.15])),
+    "Spend": ("double precision", st.floats() | st.sampled_from([500.0, 1e15, -1e15, 1e-40, 0.15, 5e-324, 7e-224])),
     "ltv": ("numeric", st.decimals(allow_nan=False, allow_infinity=False) | st.integers(-900, 900).map(Decimal)),
     "ltv_2": ("text", numbers | free_text),
     "risk": ("numeric(20,3)", st.integers(-100, 1200).map(lambda number: Decimal(number) / 1000)),

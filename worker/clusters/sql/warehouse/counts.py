@@ -37,17 +37,24 @@ SELECT state, :trait AS trait, bucket, NULL AS words, n, NULL AS whole, NULL AS 
 FROM :table_name
 """
 # The spread within each bucket and between their means: without cancellation, however far from 0 the values are.
+# PostgreSQL raises for a quotient or a square that rounds to 0.
 _SUMS = """
 SELECT state, :trait AS trait, NULL AS bucket, NULL AS words, CAST(SUM(n) AS BIGINT) AS n,
   CAST(SUM(whole) AS DECIMAL(38, 0)) AS whole, CAST(SUM(fine) AS DECIMAL(38, 0)) AS fine, SUM(rest) AS rest,
-  SUM(n * variance + n * POWER(total / n - mean, 2)) AS squares
+  SUM(n * variance + CASE
+    WHEN ABS(total / n - mean) > 1e-150 THEN n * POWER(total / n - mean, 2)
+    ELSE 0e0
+  END) AS squares
 FROM (
   SELECT state, n, whole, fine, rest, variance, total,
     SUM(total) OVER (PARTITION BY state) / SUM(n) OVER (PARTITION BY state) AS mean
   FROM (
-    SELECT state, n, whole, fine, rest, variance,
-      CAST(whole AS DOUBLE) / :scale + (CAST(fine AS DOUBLE) / :fine_scale + rest) AS total
-    FROM :table_name
+    SELECT state, n, whole, fine, rest, variance, CASE WHEN ABS(total) > 1e-200 THEN total ELSE 0e0 END AS total
+    FROM (
+      SELECT state, n, whole, fine, rest, variance,
+        CAST(whole AS DOUBLE) / :scale + (CAST(fine AS DOUBLE) / :fine_scale + rest) AS total
+      FROM :table_name
+    ) AS bucket_sums
   ) AS sums
 ) AS deviations
 GROUP BY state

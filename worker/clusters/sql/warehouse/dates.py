@@ -131,7 +131,7 @@ CASE
     + CASE WHEN LENGTH(:checked) < 21 THEN 0 ELSE :microsecond END
     - CASE WHEN LENGTH(:checked) < 21 THEN 0 ELSE :offset END
   WHEN CAST(:checked AS DOUBLE) BETWEEN :first AND :last THEN :of_seconds
-  WHEN CAST(:checked AS DOUBLE) / 1e3 BETWEEN :first AND :last THEN :of_milliseconds
+  WHEN CAST(:checked AS DOUBLE) BETWEEN :first_ms AND :last_ms THEN :of_milliseconds
 END
 """
 _OF_SECONDS = """
@@ -194,7 +194,7 @@ def number_steps(functions: Functions, value: exp.Expr, fixed: exp.Expr, checked
     moment = sql(
         "CASE WHEN NOT :checked IS NULL THEN :days "
         "WHEN :value BETWEEN :first AND :last THEN :of_seconds "
-        "WHEN :value / 1e3 BETWEEN :first AND :last THEN :of_milliseconds END",
+        "WHEN :value BETWEEN :first_ms AND :last_ms THEN :of_milliseconds END",
         checked=checked,
         days=sql("CAST(:days AS BIGINT) * 86400000000", days=_days(functions, checked)),
         value=value,
@@ -303,7 +303,9 @@ def _days(functions: Functions, checked: exp.Expr) -> exp.Expr:
 
 
 def _bounds() -> dict[str, exp.Expr]:
-    return {"first": double(EARLIEST_EPOCH.timestamp()), "last": double(LATEST.timestamp())}
+    first, last = EARLIEST_EPOCH.timestamp(), LATEST.timestamp()
+    parts = {"first": first, "last": last, "first_ms": 1e3 * first, "last_ms": 1e3 * last}
+    return {name: double(seconds) for name, seconds in parts.items()}
 
 
 def _only(parts: dict[str, exp.Expr], *names: str) -> dict[str, exp.Expr]:

@@ -839,7 +839,13 @@ SELECT
   CAST(SUM(whole) AS BIGNUMERIC) AS whole,
   CAST(SUM(fine) AS BIGNUMERIC) AS fine,
   SUM(rest) AS rest,
-  SUM(n * variance + n * POWER(total / n - mean, 2)) AS squares
+  SUM(
+    n * variance + CASE
+      WHEN ABS(total / n - mean) > CAST(1e-150 AS FLOAT64)
+      THEN n * POWER(total / n - mean, 2)
+      ELSE CAST(0 AS FLOAT64)
+    END
+  ) AS squares
 FROM (
   SELECT
     state,
@@ -858,10 +864,24 @@ FROM (
       fine,
       rest,
       variance,
-      CAST(whole AS FLOAT64) / CAST(1024.0 AS FLOAT64) + (
-        CAST(fine AS FLOAT64) / CAST(4.611686018427388e+18 AS FLOAT64) + rest
-      ) AS total
-    FROM values0
+      CASE
+        WHEN ABS(total) > CAST(1e-200 AS FLOAT64)
+        THEN total
+        ELSE CAST(0 AS FLOAT64)
+      END AS total
+    FROM (
+      SELECT
+        state,
+        n,
+        whole,
+        fine,
+        rest,
+        variance,
+        CAST(whole AS FLOAT64) / CAST(1024.0 AS FLOAT64) + (
+          CAST(fine AS FLOAT64) / CAST(4.611686018427388e+18 AS FLOAT64) + rest
+        ) AS total
+      FROM values0
+    ) AS bucket_sums
   ) AS sums
 ) AS deviations
 GROUP BY
@@ -888,7 +908,13 @@ SELECT
   CAST(SUM(whole) AS BIGNUMERIC) AS whole,
   CAST(SUM(fine) AS BIGNUMERIC) AS fine,
   SUM(rest) AS rest,
-  SUM(n * variance + n * POWER(total / n - mean, 2)) AS squares
+  SUM(
+    n * variance + CASE
+      WHEN ABS(total / n - mean) > CAST(1e-150 AS FLOAT64)
+      THEN n * POWER(total / n - mean, 2)
+      ELSE CAST(0 AS FLOAT64)
+    END
+  ) AS squares
 FROM (
   SELECT
     state,
@@ -907,10 +933,24 @@ FROM (
       fine,
       rest,
       variance,
-      CAST(whole AS FLOAT64) / CAST(1024.0 AS FLOAT64) + (
-        CAST(fine AS FLOAT64) / CAST(4.611686018427388e+18 AS FLOAT64) + rest
-      ) AS total
-    FROM values1
+      CASE
+        WHEN ABS(total) > CAST(1e-200 AS FLOAT64)
+        THEN total
+        ELSE CAST(0 AS FLOAT64)
+      END AS total
+    FROM (
+      SELECT
+        state,
+        n,
+        whole,
+        fine,
+        rest,
+        variance,
+        CAST(whole AS FLOAT64) / CAST(1024.0 AS FLOAT64) + (
+          CAST(fine AS FLOAT64) / CAST(4.611686018427388e+18 AS FLOAT64) + rest
+        ) AS total
+      FROM values1
+    ) AS bucket_sums
   ) AS sums
 ) AS deviations
 GROUP BY
@@ -937,7 +977,13 @@ SELECT
   CAST(SUM(whole) AS BIGNUMERIC) AS whole,
   CAST(SUM(fine) AS BIGNUMERIC) AS fine,
   SUM(rest) AS rest,
-  SUM(n * variance + n * POWER(total / n - mean, 2)) AS squares
+  SUM(
+    n * variance + CASE
+      WHEN ABS(total / n - mean) > CAST(1e-150 AS FLOAT64)
+      THEN n * POWER(total / n - mean, 2)
+      ELSE CAST(0 AS FLOAT64)
+    END
+  ) AS squares
 FROM (
   SELECT
     state,
@@ -956,10 +1002,24 @@ FROM (
       fine,
       rest,
       variance,
-      CAST(whole AS FLOAT64) / CAST(1024.0 AS FLOAT64) + (
-        CAST(fine AS FLOAT64) / CAST(4.611686018427388e+18 AS FLOAT64) + rest
-      ) AS total
-    FROM values2
+      CASE
+        WHEN ABS(total) > CAST(1e-200 AS FLOAT64)
+        THEN total
+        ELSE CAST(0 AS FLOAT64)
+      END AS total
+    FROM (
+      SELECT
+        state,
+        n,
+        whole,
+        fine,
+        rest,
+        variance,
+        CAST(whole AS FLOAT64) / CAST(1024.0 AS FLOAT64) + (
+          CAST(fine AS FLOAT64) / CAST(4.611686018427388e+18 AS FLOAT64) + rest
+        ) AS total
+      FROM values2
+    ) AS bucket_sums
   ) AS sums
 ) AS deviations
 GROUP BY

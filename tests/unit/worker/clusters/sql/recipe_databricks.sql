@@ -807,7 +807,13 @@ SELECT
   CAST(SUM(whole) AS DECIMAL(38, 0)) AS whole,
   CAST(SUM(fine) AS DECIMAL(38, 0)) AS fine,
   SUM(rest) AS rest,
-  SUM(n * variance + n * POWER(total / n - mean, 2)) AS squares
+  SUM(
+    n * variance + CASE
+      WHEN ABS(total / n - mean) > CAST(1e-150 AS DOUBLE)
+      THEN n * POWER(total / n - mean, 2)
+      ELSE CAST(0 AS DOUBLE)
+    END
+  ) AS squares
 FROM (
   SELECT
     state,
@@ -826,10 +832,20 @@ FROM (
       fine,
       rest,
       variance,
-      CAST(whole AS DOUBLE) / CAST(1024.0 AS DOUBLE) + (
-        CAST(fine AS DOUBLE) / CAST(4.611686018427388e+18 AS DOUBLE) + rest
-      ) AS total
-    FROM values0
+      CASE WHEN ABS(total) > CAST(1e-200 AS DOUBLE) THEN total ELSE CAST(0 AS DOUBLE) END AS total
+    FROM (
+      SELECT
+        state,
+        n,
+        whole,
+        fine,
+        rest,
+        variance,
+        CAST(whole AS DOUBLE) / CAST(1024.0 AS DOUBLE) + (
+          CAST(fine AS DOUBLE) / CAST(4.611686018427388e+18 AS DOUBLE) + rest
+        ) AS total
+      FROM values0
+    ) AS bucket_sums
   ) AS sums
 ) AS deviations
 GROUP BY
@@ -856,7 +872,13 @@ SELECT
   CAST(SUM(whole) AS DECIMAL(38, 0)) AS whole,
   CAST(SUM(fine) AS DECIMAL(38, 0)) AS fine,
   SUM(rest) AS rest,
-  SUM(n * variance + n * POWER(total / n - mean, 2)) AS squares
+  SUM(
+    n * variance + CASE
+      WHEN ABS(total / n - mean) > CAST(1e-150 AS DOUBLE)
+      THEN n * POWER(total / n - mean, 2)
+      ELSE CAST(0 AS DOUBLE)
+    END
+  ) AS squares
 FROM (
   SELECT
     state,
@@ -875,10 +897,20 @@ FROM (
       fine,
       rest,
       variance,
-      CAST(whole AS DOUBLE) / CAST(1024.0 AS DOUBLE) + (
-        CAST(fine AS DOUBLE) / CAST(4.611686018427388e+18 AS DOUBLE) + rest
-      ) AS total
-    FROM values1
+      CASE WHEN ABS(total) > CAST(1e-200 AS DOUBLE) THEN total ELSE CAST(0 AS DOUBLE) END AS total
+    FROM (
+      SELECT
+        state,
+        n,
+        whole,
+        fine,
+        rest,
+        variance,
+        CAST(whole AS DOUBLE) / CAST(1024.0 AS DOUBLE) + (
+          CAST(fine AS DOUBLE) / CAST(4.611686018427388e+18 AS DOUBLE) + rest
+        ) AS total
+      FROM values1
+    ) AS bucket_sums
   ) AS sums
 ) AS deviations
 GROUP BY
@@ -905,7 +937,13 @@ SELECT
   CAST(SUM(whole) AS DECIMAL(38, 0)) AS whole,
   CAST(SUM(fine) AS DECIMAL(38, 0)) AS fine,
   SUM(rest) AS rest,
-  SUM(n * variance + n * POWER(total / n - mean, 2)) AS squares
+  SUM(
+    n * variance + CASE
+      WHEN ABS(total / n - mean) > CAST(1e-150 AS DOUBLE)
+      THEN n * POWER(total / n - mean, 2)
+      ELSE CAST(0 AS DOUBLE)
+    END
+  ) AS squares
 FROM (
   SELECT
     state,
@@ -924,10 +962,20 @@ FROM (
       fine,
       rest,
       variance,
-      CAST(whole AS DOUBLE) / CAST(1024.0 AS DOUBLE) + (
-        CAST(fine AS DOUBLE) / CAST(4.611686018427388e+18 AS DOUBLE) + rest
-      ) AS total
-    FROM values2
+      CASE WHEN ABS(total) > CAST(1e-200 AS DOUBLE) THEN total ELSE CAST(0 AS DOUBLE) END AS total
+    FROM (
+      SELECT
+        state,
+        n,
+        whole,
+        fine,
+        rest,
+        variance,
+        CAST(whole AS DOUBLE) / CAST(1024.0 AS DOUBLE) + (
+          CAST(fine AS DOUBLE) / CAST(4.611686018427388e+18 AS DOUBLE) + rest
+        ) AS total
+      FROM values2
+    ) AS bucket_sums
   ) AS sums
 ) AS deviations
 GROUP BY

@@ -1053,7 +1053,13 @@ SELECT
   CAST(SUM(whole) AS DECIMAL(38, 0)) AS whole,
   CAST(SUM(fine) AS DECIMAL(38, 0)) AS fine,
   SUM(rest) AS rest,
-  SUM(n * variance + n * POWER(CAST(total AS DOUBLE PRECISION) / n - mean, 2)) AS squares
+  SUM(
+    n * variance + CASE
+      WHEN ABS(CAST(total AS DOUBLE PRECISION) / n - mean) > CAST(1e-150 AS DOUBLE PRECISION)
+      THEN n * POWER(CAST(total AS DOUBLE PRECISION) / n - mean, 2)
+      ELSE CAST(0 AS DOUBLE PRECISION)
+    END
+  ) AS squares
 FROM (
   SELECT
     state,
@@ -1072,10 +1078,24 @@ FROM (
       fine,
       rest,
       variance,
-      CAST(whole AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION) + (
-        CAST(fine AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION) + rest
-      ) AS total
-    FROM values0
+      CASE
+        WHEN ABS(total) > CAST(1e-200 AS DOUBLE PRECISION)
+        THEN total
+        ELSE CAST(0 AS DOUBLE PRECISION)
+      END AS total
+    FROM (
+      SELECT
+        state,
+        n,
+        whole,
+        fine,
+        rest,
+        variance,
+        CAST(whole AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION) + (
+          CAST(fine AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION) + rest
+        ) AS total
+      FROM values0
+    ) AS bucket_sums
   ) AS sums
 ) AS deviations
 GROUP BY
@@ -1102,7 +1122,13 @@ SELECT
   CAST(SUM(whole) AS DECIMAL(38, 0)) AS whole,
   CAST(SUM(fine) AS DECIMAL(38, 0)) AS fine,
   SUM(rest) AS rest,
-  SUM(n * variance + n * POWER(CAST(total AS DOUBLE PRECISION) / n - mean, 2)) AS squares
+  SUM(
+    n * variance + CASE
+      WHEN ABS(CAST(total AS DOUBLE PRECISION) / n - mean) > CAST(1e-150 AS DOUBLE PRECISION)
+      THEN n * POWER(CAST(total AS DOUBLE PRECISION) / n - mean, 2)
+      ELSE CAST(0 AS DOUBLE PRECISION)
+    END
+  ) AS squares
 FROM (
   SELECT
     state,
@@ -1121,10 +1147,24 @@ FROM (
       fine,
       rest,
       variance,
-      CAST(whole AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION) + (
-        CAST(fine AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION) + rest
-      ) AS total
-    FROM values1
+      CASE
+        WHEN ABS(total) > CAST(1e-200 AS DOUBLE PRECISION)
+        THEN total
+        ELSE CAST(0 AS DOUBLE PRECISION)
+      END AS total
+    FROM (
+      SELECT
+        state,
+        n,
+        whole,
+        fine,
+        rest,
+        variance,
+        CAST(whole AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION) + (
+          CAST(fine AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION) + rest
+        ) AS total
+      FROM values1
+    ) AS bucket_sums
   ) AS sums
 ) AS deviations
 GROUP BY
@@ -1151,7 +1191,13 @@ SELECT
   CAST(SUM(whole) AS DECIMAL(38, 0)) AS whole,
   CAST(SUM(fine) AS DECIMAL(38, 0)) AS fine,
   SUM(rest) AS rest,
-  SUM(n * variance + n * POWER(CAST(total AS DOUBLE PRECISION) / n - mean, 2)) AS squares
+  SUM(
+    n * variance + CASE
+      WHEN ABS(CAST(total AS DOUBLE PRECISION) / n - mean) > CAST(1e-150 AS DOUBLE PRECISION)
+      THEN n * POWER(CAST(total AS DOUBLE PRECISION) / n - mean, 2)
+      ELSE CAST(0 AS DOUBLE PRECISION)
+    END
+  ) AS squares
 FROM (
   SELECT
     state,
@@ -1170,10 +1216,24 @@ FROM (
       fine,
       rest,
       variance,
-      CAST(whole AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION) + (
-        CAST(fine AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION) + rest
-      ) AS total
-    FROM values2
+      CASE
+        WHEN ABS(total) > CAST(1e-200 AS DOUBLE PRECISION)
+        THEN total
+        ELSE CAST(0 AS DOUBLE PRECISION)
+      END AS total
+    FROM (
+      SELECT
+        state,
+        n,
+        whole,
+        fine,
+        rest,
+        variance,
+        CAST(whole AS DOUBLE PRECISION) / CAST(1024.0 AS DOUBLE PRECISION) + (
+          CAST(fine AS DOUBLE PRECISION) / CAST(4.611686018427388e+18 AS DOUBLE PRECISION) + rest
+        ) AS total
+      FROM values2
+    ) AS bucket_sums
   ) AS sums
 ) AS deviations
 GROUP BY
