@@ -13,10 +13,10 @@ from typing import Literal, Protocol
 from sqlglot import exp
 
 from worker.clusters.rules.rules import Rules
+from worker.clusters.sql.duckdb.result_rows import RowReader
+from worker.clusters.sql.duckdb.statement import StatementBuilder
 from worker.clusters.sql.result_columns import Row
-from worker.clusters.sql.result_rows import RowReader
 from worker.clusters.sql.source_shape import SourceShape
-from worker.clusters.sql.statement import StatementBuilder
 from worker.clusters.sql.warehouse import WarehouseBuilder, WarehouseRowReader
 from worker.clusters.statistics.aggregate import Aggregate
 

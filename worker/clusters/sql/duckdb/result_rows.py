@@ -13,9 +13,9 @@ import orjson
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait_reader import TraitReader, make_trait_reader
 from worker.clusters.sql.counted_values import CountedValues, make_aggregate, make_moments
+from worker.clusters.sql.duckdb.statement import is_plain
 from worker.clusters.sql.result_columns import NOT_AN_ENTRY, SEVERAL_KEYS, WRONG_TRAITS, Row
 from worker.clusters.sql.source_shape import Encoding
-from worker.clusters.sql.statement import is_plain
 from worker.clusters.statistics.aggregate import Aggregate
 from worker.clusters.statistics.category import MAX_VALUES, CategoryAggregate
 from worker.clusters.statistics.fold import fold

@@ -16,8 +16,8 @@ from sqlglot import exp
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.sql.conditions import compile_condition
-from worker.clusters.sql.counts import count_profiles
-from worker.clusters.sql.key_columns import KeyReader, is_clean_word, json_text
+from worker.clusters.sql.duckdb.counts import count_profiles
+from worker.clusters.sql.duckdb.key_columns import KeyReader, is_clean_word, json_text
 from worker.clusters.sql.result_columns import NOT_AN_ENTRY, SEVERAL_KEYS, WRONG_TRAITS, States
 from worker.clusters.sql.row_selection import is_merged, is_outside_sample
 from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of, is_integer
