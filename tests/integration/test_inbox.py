@@ -14,7 +14,7 @@ from tests.support.project.docs import ROOT
 from tests.support.servers.api_server import start_api
 from tests.support.servers.redis_server import RedisServer, in_ci
 from tests.support.syncs.syncs import RETENTION_MS, STALL_MS
-from worker.jobs.inbox_reader import InboxReader
+from worker.jobs.background.inbox_reader import InboxReader
 from worker.store import ClientSyncStore, StorePool, keys
 from worker.store.inbox import InboxStore
 

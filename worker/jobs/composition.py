@@ -12,6 +12,9 @@ from worker.clusters.analysis.change_detection import ChangeThreshold
 from worker.clusters.analysis.quality_guards import GuardThresholds
 from worker.input_values import read_webhook_secrets
 from worker.jobs.api_caller import ApiCaller
+from worker.jobs.background.inbox_reader import InboxReader
+from worker.jobs.background.watchdog import Watchdog
+from worker.jobs.background.webhook_deliverer import WebhookDeliverer
 from worker.jobs.fetch.batch_job import BatchAttempt, BatchJob, BatchReader
 from worker.jobs.fetch.chain import ChainStrategy
 from worker.jobs.fetch.fan_out import FanOutStrategy
@@ -20,7 +23,6 @@ from worker.jobs.fetch.fetch_strategy import FetchStrategy
 from worker.jobs.fetch.page_batches import PageBatchReader
 from worker.jobs.fetch.shard_batches import ShardBatchReader, ShardFanOutStrategy
 from worker.jobs.fetch.warehouse import WarehouseStrategy
-from worker.jobs.inbox_reader import InboxReader
 from worker.jobs.job_runner import SyncJob, run_job
 from worker.jobs.lease import Lease
 from worker.jobs.personas.account import Account, UsageReader, note_credits
@@ -39,8 +41,6 @@ from worker.jobs.schedules.overdue_watch import OverdueWatch
 from worker.jobs.schedules.scheduler import Scheduler
 from worker.jobs.services import WorkerServices, job_timeout_s, warehouse_access
 from worker.jobs.store_factories import stall_ms
-from worker.jobs.watchdog import Watchdog
-from worker.jobs.webhook_deliverer import WebhookDeliverer
 from worker.models.event_type import EVENT_TYPES, read_event_types
 from worker.models.request import SyncRequest
 from worker.models.sync import BatchKey, SyncState

@@ -16,7 +16,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from producer.cli.commands.doctor_findings import describe_api_error
+from producer.cli.commands.doctor.findings import describe_api_error
 from producer.cli.commands.segment_pacing import RequestPacer, open_request_pacer
 from producer.cli.identifiers import check_space_id, no_space_given
 from producer.cli.input_files import check_file_names

@@ -46,7 +46,7 @@ def doctor(
     columns: Columns = None,
 ) -> None:
     """Check settings, Redis, workers, Segment or the warehouse, and Mavera. Creates nothing."""
-    from producer.cli.commands.doctor import run_doctor
+    from producer.cli.commands.doctor.checks import run_doctor
 
     exit_with(run_doctor(space_id, json=json, clusters=clusters, table=from_warehouse, columns=columns))
 

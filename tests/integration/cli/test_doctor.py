@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from producer.cli.commands.doctor import doctor, run_checks
-from producer.cli.commands.doctor_findings import Finding
+from producer.cli.commands.doctor.checks import doctor, run_checks
+from producer.cli.commands.doctor.findings import Finding
 from producer.cli.commands.suggest import Sample, suggestion
 from producer.cli.terminal import stderr
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec

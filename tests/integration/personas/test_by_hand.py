@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from producer.cli.commands import personas
-from producer.cli.commands.doctor import run_checks
+from producer.cli.commands.doctor.checks import run_checks
 from producer.cli.terminal import Screen, stderr
 from producer.persona_records import ClusterAddress, PersonaRecordError
 from producer.rules_file import load_chosen_rules

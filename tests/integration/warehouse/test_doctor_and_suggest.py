@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from producer.cli.commands.doctor_warehouse import NO_TABLE, TableChoice, check_warehouse
+from producer.cli.commands.doctor.warehouse import NO_TABLE, TableChoice, check_warehouse
 from producer.cli.commands.suggest import Sample, read_sample, suggestion
 from producer.cli.terminal import stderr
 from tests.support.servers.postgres_server import PostgresServer

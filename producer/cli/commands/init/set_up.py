@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from producer.cli.command_lines import command
-from producer.cli.commands.doctor_findings import describe_api_error
+from producer.cli.commands.doctor.findings import describe_api_error
 from producer.cli.commands.init.credentials import KEY, SPACE, TOKEN, Credentials
 from producer.cli.commands.init.git_status import git_status, ignore_in_git
 from producer.cli.commands.init.questions import Questions

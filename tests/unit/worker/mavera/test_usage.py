@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.cli.commands.doctor_findings import judge_usage
+from producer.cli.commands.doctor.findings import judge_usage
 from producer.sandbox import Fault, Sandbox, SandboxOptions
 from tests.support.servers.web_server import answer, serving
 from tests.unit.worker.mavera.test_client import client, payload, yes

@@ -13,7 +13,7 @@ import pytest
 
 import producer.cli
 from producer.cli import app
-from producer.cli.commands.doctor_findings import judge_env_file
+from producer.cli.commands.doctor.findings import judge_env_file
 from producer.cli.environment import env_file
 from producer.cli.environment.command_settings import command_settings, found_settings, misspelt_settings
 from producer.cli.environment.env_file import Edit, check_writable, load_env_file, plan_edit, write_private

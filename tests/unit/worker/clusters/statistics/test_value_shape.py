@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.cli.commands.doctor_findings import judge_traits, measure_coverage
+from producer.cli.commands.doctor.findings import judge_traits, measure_coverage
 from tests.support.syncs.merging import merge
 from worker.clusters import Aggregate, Rules, fold
 from worker.clusters.statistics.aggregate import MAX_SHAPES

@@ -16,7 +16,7 @@ from tests.support.servers.webhook_receiver import SECRET
 from tests.support.syncs.syncs import Syncs
 from worker.http.client import new_session
 from worker.input_values import read_webhook_secrets
-from worker.jobs.webhook_deliverer import WebhookDeliverer
+from worker.jobs.background.webhook_deliverer import WebhookDeliverer
 from worker.store import StorePool, keys
 from worker.store.webhooks.outbox_store import OutboxStore
 from worker.webhooks import sender

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from producer.cli.commands.doctor_findings import (
+from producer.cli.commands.doctor.findings import (
     Finding,
     judge_filter,
     judge_rate,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from producer.cli.commands.doctor_findings import Finding, Verdict, describe_api_error
+from producer.cli.commands.doctor.findings import Finding, Verdict, describe_api_error
 from producer.cli.views.time_formats import local_time
 from worker.clusters import Rules
 from worker.clusters.sql.templates import column, sql, text

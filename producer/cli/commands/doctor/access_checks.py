@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import aiohttp
 
-from producer.cli.commands.doctor_findings import Finding, describe_api_error, judge_rate, judge_usage
+from producer.cli.commands.doctor.findings import Finding, describe_api_error, judge_rate, judge_usage
 from producer.cli.commands.segment_pacing import RequestPacer
 from worker.errors import ApiError
 from worker.jobs.services import segment_source

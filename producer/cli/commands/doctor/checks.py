@@ -15,8 +15,8 @@ from dataclasses import asdict
 import aiohttp
 
 from producer.cli.command_lines import command, with_program_name
-from producer.cli.commands.access_checks import check_account, judge_access, read_first_page
-from producer.cli.commands.doctor_findings import (
+from producer.cli.commands.doctor.access_checks import check_account, judge_access, read_first_page
+from producer.cli.commands.doctor.findings import (
     Finding,
     describe_api_error,
     finding_line,
@@ -29,8 +29,8 @@ from producer.cli.commands.doctor_findings import (
     judge_traits,
     measure_coverage,
 )
-from producer.cli.commands.doctor_spaces import check_accounts, check_spaces_file
-from producer.cli.commands.doctor_warehouse import NO_TABLE, TableChoice, check_warehouse
+from producer.cli.commands.doctor.spaces import check_accounts, check_spaces_file
+from producer.cli.commands.doctor.warehouse import NO_TABLE, TableChoice, check_warehouse
 from producer.cli.commands.segment_pacing import RequestPacer, open_request_pacer
 from producer.cli.connect import open_pool
 from producer.cli.environment.command_settings import FoundSettings, found_settings, misspelt_settings
