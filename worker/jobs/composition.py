@@ -12,6 +12,7 @@ from worker.clusters.analysis.change_detection import ChangeThreshold
 from worker.clusters.analysis.quality_guards import GuardThresholds
 from worker.input_values import read_webhook_secrets
 from worker.jobs.api_caller import ApiCaller
+from worker.jobs.api_factories import warehouse_access
 from worker.jobs.background.inbox_reader import InboxReader
 from worker.jobs.background.watchdog import Watchdog
 from worker.jobs.background.webhook_deliverer import WebhookDeliverer
@@ -39,7 +40,7 @@ from worker.jobs.personas.planner import Planner
 from worker.jobs.personas.update_persona import PersonaUpdater
 from worker.jobs.schedules.overdue_watch import OverdueWatch
 from worker.jobs.schedules.scheduler import Scheduler
-from worker.jobs.services import WorkerServices, job_timeout_s, warehouse_access
+from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.jobs.store_factories import stall_ms
 from worker.models.event_type import EVENT_TYPES, read_event_types
 from worker.models.request import SyncRequest

@@ -23,7 +23,7 @@ from worker.clusters import Rules
 from worker.documents.persona_document import persona_entry
 from worker.errors import PersonasError
 from worker.http.client import new_session
-from worker.jobs.services import mavera_client
+from worker.jobs.api_factories import mavera_client
 from worker.jobs.space_directory import open_spaces
 from worker.jobs.store_factories import mavera_limiter, persona_store
 from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, find_reference, make_reference

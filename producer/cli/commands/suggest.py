@@ -28,7 +28,7 @@ from worker.clusters.suggest.profiling import TraitCandidate
 from worker.clusters.suggest.proposal import Suggestion, suggest
 from worker.errors import ApiError, ConfigurationError, ResumableStop
 from worker.http.client import new_session
-from worker.jobs.services import segment_source, warehouse_access
+from worker.jobs.api_factories import segment_source, warehouse_access
 from worker.models.request import SyncRequest
 from worker.models.warehouse import WarehouseColumns
 from worker.printable import printable

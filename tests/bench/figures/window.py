@@ -15,7 +15,7 @@ from tests.bench.testbed import Testbed
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import RECIPE, Aggregate, fold, summarise
 from worker.http.client import new_session
-from worker.jobs.services import mavera_client
+from worker.jobs.api_factories import mavera_client
 from worker.mavera import build_payload, make_reference
 from worker.settings import load_settings
 

@@ -10,7 +10,7 @@ import aiohttp
 from producer.cli.commands.doctor.findings import Finding, describe_api_error, judge_rate, judge_usage
 from producer.cli.commands.segment_pacing import RequestPacer
 from worker.errors import ApiError
-from worker.jobs.services import segment_source
+from worker.jobs.api_factories import segment_source
 from worker.mavera import MaveraClient
 from worker.models.request import SyncRequest
 from worker.segment import AutoSource, Source

@@ -44,9 +44,9 @@ from producer.state.server_program import find_server_program
 from worker.clusters import RECIPE, Rules
 from worker.errors import ApiError, ConfigurationError, InvalidRequest, PersonasError, StoreUnavailable
 from worker.http.client import new_session
+from worker.jobs.api_factories import mavera_client, segment_source
 from worker.jobs.personas.lookup.orphans import Owner, find_orphans
 from worker.jobs.personas.lookup.persona_list import age_order, find_twins
-from worker.jobs.services import mavera_client, segment_source
 from worker.jobs.store_factories import mavera_account, persona_store, worker_registry
 from worker.mavera import MaveraClient, Persona, list_pages, make_reference
 from worker.models.request import SyncRequest

@@ -12,7 +12,7 @@ from producer.cli.commands.doctor.findings import Finding, describe_api_error
 from producer.cli.commands.spaces import fallbacks_of
 from producer.cli.space_settings import settings_from
 from worker.errors import ApiError, ConfigurationError
-from worker.jobs.services import mavera_client
+from worker.jobs.api_factories import mavera_client
 from worker.jobs.space_directory import open_spaces
 from worker.settings import Settings
 from worker.spaces.problems import MalformedSpaces

@@ -17,7 +17,7 @@ from producer.cli.views.time_formats import local_time
 from worker.clusters import Rules
 from worker.clusters.sql.templates import column, sql, text
 from worker.errors import ApiError
-from worker.jobs.services import warehouse_access
+from worker.jobs.api_factories import warehouse_access
 from worker.models.request import SyncRequest
 from worker.models.warehouse import AUTO_TABLE, WarehouseColumns
 from worker.segment.file_shards.rows.column_names import find_column, match_keys

@@ -22,7 +22,7 @@ from producer.cli.terminal import Screen
 from worker.environment import FILE_SUFFIX, read_variables, variables_of
 from worker.errors import ApiError, ConfigurationError, InvalidRequest, Retry
 from worker.http.client import new_session
-from worker.jobs.services import mavera_client
+from worker.jobs.api_factories import mavera_client
 from worker.models.request import SyncRequest
 from worker.settings import Settings, secret_settings
 

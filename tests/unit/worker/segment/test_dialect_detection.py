@@ -10,7 +10,7 @@ import pytest
 from tests.support.servers.scripted_segment import Call, Refusal, people, rows, scripted
 from worker.errors import ApiError, Permanent, ResumableStop, Retry
 from worker.http.client import new_session
-from worker.jobs.services import dialect_urls, segment_source
+from worker.jobs.api_factories import dialect_urls, segment_source
 from worker.models.request import SyncRequest
 from worker.segment import AutoSource, DialectVariant
 from worker.settings import FixedDialect, Settings, load_settings

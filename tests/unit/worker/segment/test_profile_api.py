@@ -13,7 +13,7 @@ from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profile
 from tests.support.servers.web_server import answer, serving
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
-from worker.jobs.services import segment_source
+from worker.jobs.api_factories import segment_source
 from worker.models.request import SyncRequest
 from worker.segment import FetchedProfiles, Page, ProfileApi
 from worker.segment.traits_caller import CHECKS, REFUSED_TRIES, TRIES
