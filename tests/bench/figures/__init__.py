@@ -1,4 +1,4 @@
-"""The figures, one a file. A module here with a `FIGURE` is a figure."""
+"""The figures, one a file. Every module here has a `FIGURE`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.bench.figure import Figure
 def all_figures() -> list[Figure]:
     """Every figure, by name."""
     found: list[Figure] = []
-    for module in pkgutil.iter_modules(__path__):
-        found.append(importlib.import_module(f"{__name__}.{module.name}").FIGURE)
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+        if not module.ispkg:
+            found.append(importlib.import_module(module.name).FIGURE)
     return sorted(found, key=lambda figure: figure.name)

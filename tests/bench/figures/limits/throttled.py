@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from producer.sandbox import SandboxOptions, SpaceSpec
 from tests.bench.figure import Goal, Plot, Sample
-from tests.bench.figures.rate import LATENCY_S, per_second
+from tests.bench.figures.limits.rate import LATENCY_S, per_second
 from tests.bench.testbed import Testbed
 from tests.support.servers.redis_server import RedisServer
 

@@ -1,0 +1,1 @@
+"""Files and PostgreSQL, beside SQL that is written by hand."""
