@@ -17,10 +17,22 @@ import orjson
 from worker.clusters.statistics.serialization import NewerVersion, check_version
 from worker.errors import PersonasError
 
-__all__ = ["FORMAT", "NewerVersion", "SyncUnreadable", "UnreadableSync", "check_version", "known_fields", "unreadable"]
+__all__ = [
+    "FORMAT",
+    "WRITTEN_FORMAT",
+    "NewerVersion",
+    "SyncUnreadable",
+    "UnreadableSync",
+    "check_version",
+    "known_fields",
+    "unreadable",
+]
 
-FORMAT = 1
-"""The newest format of a sync that this version reads, and the one that it writes."""
+FORMAT = 2
+"""The newest format of a sync that this version reads."""
+
+WRITTEN_FORMAT = 1
+"""The format of a new sync. A worker that cannot read a document of it raises the format to what that needs."""
 
 
 def known_fields(document: str, fields: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:

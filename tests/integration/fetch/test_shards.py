@@ -33,11 +33,14 @@ async def scenario(session_redis: RedisServer, start_worker: Start, tmp_path: Pa
 
 
 def write_shards(folder: Path, count: int = SHARDS) -> None:
-    """Writes the profiles of `SPEC` as shards, every tenth one compressed."""
+    """Writes the profiles of `SPEC` as shards. Every tenth one is compressed, and these have all that is malformed."""
     folder.mkdir()
-    rows = [json.dumps(row) + "\n" for row in profiles(SPEC)]
-    for i in range(count):
-        content = "".join(rows[i::count]).encode()
+    shards: list[list[str]] = [[] for _ in range(count)]
+    for i, row in enumerate(profiles(SPEC)):
+        is_clean = isinstance(row, dict) and isinstance(row.get("traits"), dict)
+        shards[i % count if is_clean else i % count // 10 * 10].append(json.dumps(row) + "\n")
+    for i, rows in enumerate(shards):
+        content = "".join(rows).encode()
         if i % 10:
             (folder / f"part-{i:03}.ndjson").write_bytes(content)
         else:
@@ -107,8 +110,8 @@ async def test_shards_that_change_or_are_damaged_end_the_sync_clearly(scenario: 
     assert failed.outcomes == ()
 
 
-ROWS = 1_500_000
-"""Rows of a file that one thread reads for a second."""
+ROWS = 600_000
+"""Rows of a file that one thread reads for half a second."""
 
 
 def write_large(path: Path, ltv: int) -> None:

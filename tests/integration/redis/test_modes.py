@@ -35,7 +35,7 @@ async def assert_one_sentence(url: str, start_worker: Start, fragment: str, comm
             else:
                 assert done.code in {2, 4}, (command, text)  # 4: later it may do
                 assert fragment in " ".join(done.err.split())
-        assert await asyncio.to_thread(worker.process.wait) == 2
+        assert await asyncio.to_thread(worker.process.wait) in {2, 4}
         assert fragment in worker.text()
         assert "Traceback" not in worker.text()
 

@@ -166,10 +166,10 @@ def test_a_worker_without_a_needed_setting_exits_with_2_and_names_it(
     assert "Traceback" not in worker.text()
 
 
-def test_a_worker_without_redis_says_so_with_a_hint_and_exits_with_2(start_worker: Start) -> None:
+def test_a_worker_without_redis_says_so_with_a_hint_and_exits_with_4(start_worker: Start) -> None:
     env = environment("redis://127.0.0.1:1", None, SEGMENT_TOKEN="a", MAVERA_API_KEY="b")
     worker = start_worker(env, command=WORKER, ready=False)
-    assert worker.process.wait() == 2
+    assert worker.process.wait() == 4
     assert worker.text().count("\n") == 2
     assert "Redis does not answer" in worker.text()
 

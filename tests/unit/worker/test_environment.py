@@ -121,14 +121,17 @@ def test_each_variable_has_a_prefixed_name_that_wins() -> None:
 
 
 def test_the_secrets_are_those_that_must_not_be_shown() -> None:
-    assert secret_settings() == {"segment_token", "mavera_api_key", "redis_url", "webhook_url", "webhook_secret"}
+    assert secret_settings() == {
+        *("segment_token", "mavera_api_key", "redis_url", "webhook_url", "webhook_secret", "warehouse_url")
+    }
 
 
 @pytest.mark.parametrize("name", sorted(secret_settings()))
 @pytest.mark.parametrize("prefix", ["", "SEGMENT_PERSONAS_"])
 def test_a_secret_is_read_from_the_file_that_is_named(tmp_path: Path, name: str, prefix: str) -> None:
     file = tmp_path / "secret"
-    value = {"webhook_url": "https://s3cr3t", "webhook_secret": f"whsec_{'a' * 43}="}.get(name, "redis://s3cr3t")
+    urls = {"webhook_url": "https://s3cr3t", "warehouse_url": "postgresql://u:s3cr3t@h/db"}
+    value = {**urls, "webhook_secret": f"whsec_{'a' * 43}="}.get(name, "redis://s3cr3t")
     file.write_text(f"{value}\r\n")
     settings = load(**{f"{prefix}{name.upper()}_FILE": str(file), "WEBHOOK_FORMAT": "slack"})
     assert getattr(settings, name).get_secret_value() == value

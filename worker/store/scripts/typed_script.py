@@ -27,7 +27,7 @@ from typing import Annotated, Any, Concatenate, Generic, ParamSpec, TypeVar, get
 
 from redis.exceptions import NoScriptError
 
-from worker.models.versions import FORMAT
+from worker.models.versions import FORMAT, WRITTEN_FORMAT
 from worker.store import keys as key_names
 from worker.store.connection.errors import foreign_key_error
 from worker.store.connection.pool import StorePool
@@ -152,7 +152,8 @@ def lua_script(
 @cache
 def script_text(name: str, prefix: str, header: str) -> tuple[str, str]:
     """Returns the whole text of a script for keys with `prefix`, and its SHA-1, by which Redis knows it."""
-    constants = f"local SLOTS, FORMAT = {key_names.SLOTS}, {FORMAT}\nlocal PREFIX = '{prefix}'"
+    numbers = f"local SLOTS, FORMAT, WRITTEN_FORMAT = {key_names.SLOTS}, {FORMAT}, {WRITTEN_FORMAT}"
+    constants = f"{numbers}\nlocal PREFIX = '{prefix}'"
     text = "\n".join([constants, *(read_lua(f"lib/{part}") for part in LIBRARY), header, read_lua(name)])
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 

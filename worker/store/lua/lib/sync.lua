@@ -102,7 +102,7 @@ end
 
 -- Creates a sync and its first job. at: keys; account: '' for none; asked: the key of its idempotency key, or nil.
 local function create_sync(at, id, request, identity, account, job, asked, stall_ms, retention_ms, now)
-  local changes = { 'id', id, 'format', FORMAT, 'request', request, 'identity', identity, 'state', 'queued', 'epoch', '1',
+  local changes = { 'id', id, 'format', WRITTEN_FORMAT, 'request', request, 'identity', identity, 'state', 'queued', 'epoch', '1',
     'holder', '',
     'job', job.job_id, 'seq', '0', 'token', '', 'cursor', '', 'guard', '', 'lookup', '', 'plan', '', 'pages', '0',
     'profiles', '0', 'complete', '0', 'aggregate', '', 'revivals', '0', 'trouble_ms', '0', 'note', '', 'asked', asked or '',

@@ -19,7 +19,7 @@ from worker.jobs.store_factories import mavera_account
 from worker.models.plan import Plan
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState
-from worker.models.versions import FORMAT, NewerVersion, SyncUnreadable, UnreadableSync
+from worker.models.versions import FORMAT, NewerVersion, SyncUnreadable, UnreadableSync, check_version
 from worker.store import BatchWork, PersonaRecord, SentPersona, StorePool, keys
 
 
@@ -73,7 +73,7 @@ NEWER: dict[str, Callable[[], object]] = {
     "record": lambda: PersonaRecord.decode(_with(PersonaRecord("p", "s", "c", "y", 1).encode(), version=2)),
     "batch": lambda: BatchWork.decode(_with(BatchWork(1, (("c", 20),), None).encode(), version=3)),
     "plan": lambda: Plan.decode(_with(Plan().encode(), version=2).decode()),
-    "request": lambda: SyncRequest.from_stored(_request(version=2)),
+    "request": lambda: SyncRequest.from_stored(_request(version=3)),
     "option": lambda: SyncRequest.from_stored(_request(dialect="graph")),
     "condition": lambda: SyncRequest.from_stored(_request(rules=NEW_CONDITION)),
 }
@@ -105,6 +105,17 @@ async def test_jobs_of_a_newer_format_stay_in_the_queue_and_are_passed_over(two_
     assert await two_syncs.pool.exists("arq:in-progress:newer:walk:1") == 0
     await two_syncs.pool.hset(keys.sync("newer"), "format", FORMAT)  # as a newer worker sees it
     assert [job.job_id for job in (await two_syncs.queue.take_jobs(5, 60)).jobs] == [b"newer:walk:1"]
+
+
+async def test_what_an_earlier_version_left_to_newer_workers_is_taken_here(pool: StorePool) -> None:
+    syncs = Syncs(pool)
+    await syncs.create("s1", REQUEST.model_copy(update={"warehouse": "auto"}))
+    assert await pool.hget(keys.sync("s1"), "format") == b"1"
+    with pytest.raises(NewerVersion) as met:  # what the earlier version raised
+        check_version("a request", orjson.loads(await pool.hget(keys.sync("s1"), "request") or b"")["version"], 1)
+    await pool.hset(keys.sync("s1"), "format", met.value.version)
+    assert [job.job_id for job in (await syncs.queue.take_jobs(5, 60)).jobs] == [b"s1:walk:1"]
+    assert (await syncs.get("s1")).request.warehouse == "auto"
 
 
 async def test_many_jobs_of_a_newer_format_do_not_block_the_jobs_behind_them(pool: StorePool) -> None:
@@ -180,7 +191,7 @@ async def test_a_worker_leaves_what_it_cannot_read(fake_pool: StorePool, caplog:
         [job] = (await syncs.queue.take_jobs(1, 60)).jobs
         await worker.functions["walk"].coroutine(worker.ctx, "s1", 1)
         fields = await fake_pool.hgetall(keys.sync("s1"))
-        assert (fields[b"format"], fields[b"state"], fields[b"revivals"]) == (b"2", b"fetching", b"0")
+        assert (fields[b"format"], fields[b"state"], fields[b"revivals"]) == (b"%d" % (FORMAT + 1), b"fetching", b"0")
         assert fields[b"request"] == request
         assert await fake_pool.zscore(syncs.queue.name, fields[b"job"]) is not None
         assert (await syncs.queue.take_jobs(5, 60)).jobs == []
