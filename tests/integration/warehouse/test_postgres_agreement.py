@@ -166,7 +166,7 @@ def entries(profiles: list[dict[str, str]]) -> list[object]:
     return [{"traits": profile} for profile in profiles]
 
 
-@examples(12, thorough=400)
+@examples(5, thorough=400)
 @given(values_of(RULES), st.integers(0, 2**32))
 def test_texts_of_any_values_count_as_the_fold_counts_them(
     postgres: Connection, values: dict[str, list[str]], seed: int
@@ -175,7 +175,7 @@ def test_texts_of_any_values_count_as_the_fold_counts_them(
     assert_equal(counted_tall(postgres, RULES, profiles)[0], folded(entries(profiles), RULES))
 
 
-@examples(8, thorough=400)
+@examples(4, thorough=400)
 @given(st.integers(0, 2**32), st.data())
 def test_any_rules_count_as_the_fold_counts_by_them(postgres: Connection, seed: int, data: st.DataObject) -> None:
     rules = random_rules(Random(seed))
@@ -222,7 +222,7 @@ def python_value(kind: str, value: Any, text: str | None) -> object:
     return float(value) if kind.startswith("numeric") else text
 
 
-@examples(8, thorough=300)
+@examples(5, thorough=300)
 @given(
     st.fixed_dictionaries(
         {name: st.lists(kind | st.none(), min_size=1, max_size=12) for name, (_, kind) in COLUMNS.items()}
