@@ -18,7 +18,7 @@ _STORED_BY_LUA = re.compile(r"'error_code', '([a-z_]+)'")
 @cache
 def sync_error_codes() -> frozenset[str]:
     """The codes of `error.code` of a failed sync."""
-    found = {code for path in _sources("worker") for code in _codes_of_failures(ast.parse(path.read_text()))}
+    found = {code for path in _sources("worker") for code in _codes_of_failures(_parse(path))}
     scripts = "".join(path.read_text() for path in (ROOT / "worker").rglob("*.lua"))
     return frozenset(found | set(_STORED_BY_LUA.findall(scripts)))
 
@@ -26,7 +26,7 @@ def sync_error_codes() -> frozenset[str]:
 @cache
 def codes_of(*classes: str) -> frozenset[str]:
     """The codes with which these errors are raised by name."""
-    trees = [ast.parse(path.read_text()) for path in _sources("worker")]
+    trees = [_parse(path) for path in _sources("worker")]
     return frozenset(code for tree in trees for code in _first_arguments(tree, frozenset(classes)))
 
 
@@ -34,11 +34,14 @@ def codes_of(*classes: str) -> frozenset[str]:
 def command_error_codes() -> frozenset[str]:
     """The codes of commands that end before there is a sync: those of our exceptions, and of documents of an error."""
     paths = [path for package in ("producer", "worker") for path in _sources(package) if "sandbox" not in path.parts]
-    trees = [ast.parse(path.read_text()) for path in paths]
+    trees = [_parse(path) for path in paths]
     classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    exceptions = {"PersonasError"}
-    for _ in classes:  # a subclass may come before its base
-        exceptions |= {each.name for each in classes if {ast.unparse(base) for base in each.bases} & exceptions}
+    bases = {each.name: set(map(ast.unparse, each.bases)) for each in classes}
+    exceptions: set[str] = set()
+    more = {"PersonasError"}
+    while more - exceptions:  # a subclass may come before its base
+        exceptions |= more
+        more = {name for name, named in bases.items() if named & exceptions}
     found: set[str] = set()
     for each in classes:
         if each.name in exceptions:
@@ -71,6 +74,11 @@ def _is(key: ast.expr | None, text: str) -> bool:
 
 def _sources(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
+
+
+@cache
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def _codes_of_failures(tree: ast.Module) -> Iterator[str]:
