@@ -18,7 +18,7 @@ from tests.support.item_order import long_tests_first
 from tests.support.processes.command_line import logging_as_it_was
 from tests.support.processes.fork_server import ForkServer, shared_fork_server
 from tests.support.processes.workers import WorkerProcess
-from tests.support.servers.postgres_server import PostgresServer, new_data_folder
+from tests.support.servers.postgres_server import PostgresServer, running_postgres
 from tests.support.servers.redis_server import RedisServer
 from worker.store import StorePool, embedded_pool, redis_pool
 
@@ -94,22 +94,16 @@ def session_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
 
 @pytest.fixture(scope="session")
 def session_postgres() -> Iterator[PostgresServer]:
-    """One PostgreSQL for many tests, each with tables or databases of its own."""
-    with new_data_folder() as folder:
-        server = PostgresServer(folder)
-        server.start()
+    """One PostgreSQL for many tests, each of which uses other tables or databases."""
+    with running_postgres() as server:
         yield server
-        server.kill()
 
 
 @pytest.fixture
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL of this test, which it may stop and kill."""
-    with new_data_folder() as folder:
-        server = PostgresServer(folder)
-        server.start()
+    with running_postgres() as server:
         yield server
-        server.kill()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 For the demo, the tests and the benchmarks. Stand-alone: it imports nothing else of this program, so that a
 mistake in a client cannot hide behind the same mistake in its double. `Sandbox` and `serve` are imported on first use,
-because commands that start no stand-in need not wait for an HTTP server's library.
+because commands without `--sandbox` need not load an HTTP server.
 """
 
 from __future__ import annotations

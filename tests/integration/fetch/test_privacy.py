@@ -78,7 +78,7 @@ def write_files(folder: Path) -> None:
     for i, person in enumerate(people):
         traits = cast("dict[str, object]", person["traits"])
         del traits["Industry"]  # columns do not differ only in their case
-        # Numbers of their own, and texts where a number should be.
+        # Numbers that occur once, and texts where a number should be.
         traits |= {
             "ltv": 900 + round(0.0001234567 * (100 + i), 10),
             "purchase_count": f"own{100 + i}x" if i % 3 else "4",

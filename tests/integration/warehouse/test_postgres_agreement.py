@@ -126,7 +126,7 @@ def counted(
 
 
 def reported(aggregate: Aggregate) -> dict[str, object]:
-    """Everything of an aggregate that reports and personas are made of, apart from sums."""
+    """Returns what reports and personas show of an aggregate, without the sums."""
     return {
         "counts": (
             *(aggregate.profiles, aggregate.profile_errors, aggregate.filtered, aggregate.unclassified),

@@ -80,7 +80,7 @@ CASES = (
 
 
 class Warehouse:
-    """A running stand-in, and engines that connect to it."""
+    """A local server that speaks the protocol of a warehouse, and engines that connect to it."""
 
     def __init__(self, case: Case, api: WarehouseApi, monkeypatch: pytest.MonkeyPatch) -> None:
         self.case = case

@@ -64,7 +64,7 @@ def differences(
 
 
 def word_differences(connection: Connection, texts: Sequence[str], *, lists: bool = False) -> list[str]:
-    """Compares the columns as a statement should use them: made of what was found once."""
+    """Compares the columns that are computed from `found`, as a statement uses them."""
     make, make_of, expect = (list_columns, list_of, listed) if lists else (category_columns, category_of, category)
     found = []
     for vocabulary in VOCABULARIES:

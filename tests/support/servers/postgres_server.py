@@ -99,6 +99,18 @@ class PostgresServer:
 
 
 @contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """Runs a new server, and ends it."""
+    with new_data_folder() as folder:
+        server = PostgresServer(folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+@contextmanager
 def new_data_folder() -> Iterator[Path]:
     """Makes an empty data directory with the superuser `postgres`, and deletes it at the end.
 

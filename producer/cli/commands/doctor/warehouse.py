@@ -78,7 +78,7 @@ async def check_warehouse(
         settings: Of the space.
         space_id: The space, for messages.
         rules: The clusters to check the table against.
-        choice: The table. If the user did not ask for one, that none is there is no failure.
+        choice: The table. A missing table is a failure only if the user asked for one.
     """
     request = SyncRequest(
         space_id="any",

@@ -1,4 +1,4 @@
-"""What the stand-ins for warehouses share: an HTTP server in a thread, and statements that a test controls."""
+"""What the local servers for warehouses share: HTTP in a thread, and statements that a test controls."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Script:
 
 
 class WarehouseApi:
-    """Base of the stand-ins. A subclass answers requests in `answer`."""
+    """Base of the servers. A subclass answers requests in `answer`."""
 
     def __init__(self) -> None:
         self.script = Script()

@@ -1,1 +1,1 @@
-"""The rows of a shard: as a view of DuckDB, as what the compiler of SQL is told, and as entries of a page."""
+"""The rows of a shard: as a view of DuckDB, as a shape for the SQL compiler, and as entries of a page."""

@@ -29,7 +29,7 @@ Connection = psycopg.AsyncConnection[Row]
 
 CONNECT_TIMEOUT_S = 15
 END_EARLIER_S = 30.0
-"""Seconds that the backends of an earlier job may take to end after they were told to."""
+"""Seconds that the backends of an earlier job may take to end after `pg_terminate_backend`."""
 
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """A connection whose server is gone without a word is noticed after a minute."""

@@ -89,7 +89,7 @@ class RemoteEngine(ABC):
     async def refuse_writer(self, table: FoundTable) -> None:
         """Raises ResumableStop `warehouse_can_write`; see `WarehouseEngine`."""
         found: list[str] = []
-        with _untold():
+        with _optional_answer():
             found = await self.write_privileges(table)
         if found:
             what = f"this user may change the table {table.name} ({', '.join(sorted(found))}), and a sync only reads"
@@ -103,7 +103,7 @@ class RemoteEngine(ABC):
     async def end_earlier(self, label: str) -> None:
         """Ends statements that were submitted with this label; see `WarehouseEngine`."""
         found: list[str] = []
-        with _untold():
+        with _optional_answer():
             found = await self.running(label)
         for query_id in found:
             await self.cancel(query_id)
@@ -141,7 +141,7 @@ class RemoteEngine(ABC):
 
     async def scanned_bytes(self, query_id: str) -> int | None:
         """Returns how many bytes a finished statement read; see `WarehouseEngine`."""
-        with _untold():
+        with _optional_answer():
             return await self.read_bytes(query_id)
         return None
 
@@ -165,8 +165,8 @@ class RemoteEngine(ABC):
 
 
 @contextlib.contextmanager
-def _untold() -> Iterator[None]:
-    """Takes it that the engine does not tell if it refuses a question that a sync does not depend on."""
+def _optional_answer() -> Iterator[None]:
+    """Discards the refusal of a question that a sync does not depend on."""
     try:
         yield
     except ResumableStop as error:
