@@ -52,6 +52,7 @@ from worker.settings import Settings
 from worker.store import BatchGrant, ClientSyncStore, LeaseGrant, StartedBatch
 from worker.store.inbox import InboxStore
 from worker.store.progress.sync_progress import StartedJob
+from worker.store.scripts.watchdog import Duty
 from worker.store.syncs.sync_reader import storable_ms
 from worker.webhooks.sender import Receiver, WebhookSender
 
@@ -346,16 +347,16 @@ def build_inbox_reader(services: WorkerServices) -> InboxReader:
 def build_watchdog(services: WorkerServices) -> Watchdog:
     """Builds the watchdog of one worker."""
     settings = services.settings
-    duties = [OverdueWatch(services.alerts).check_due, build_inbox_reader(services).check_due]
+    duties = {Duty.ALERTS: OverdueWatch(services.alerts).check_due, Duty.INBOX: build_inbox_reader(services).check_due}
     if services.own_syncs is None:  # or else nothing would work on the syncs that a tick starts
-        duties.insert(0, Scheduler(services.ticks).check_due)
+        duties[Duty.TICKS] = Scheduler(services.ticks).check_due
     return Watchdog(
         services.watchdog,
         every_s=min(1.0, settings.stall_s / 10),
         max_revivals=settings.max_revivals,
         furthest_s=job_timeout_s(settings) + settings.retry_after_max_s + settings.stall_s,
         spread_s=settings.stall_s / 3,
-        duties=tuple(duties),
+        duties=duties,
         metrics=services.metrics,
     )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.job_payloads import batch_payload, sync_payload
@@ -20,7 +20,7 @@ from worker.metrics.worker_metrics import WorkerMetrics
 from worker.models.sync import BatchKey, SyncState, job_kind
 from worker.store import WatchdogStore
 from worker.store.progress.sync_progress import SilentSync
-from worker.store.scripts.watchdog import Revival
+from worker.store.scripts.watchdog import Duty, Revival
 from worker.store.syncs.watchdog_store import LOST_CODE
 
 log = logging.getLogger("segment_personas.watchdog")
@@ -38,7 +38,7 @@ class Watchdog:
         furthest_s: A due time further ahead than so many seconds is wrong, as after a step of Redis' clock.
         spread_s: A job that was lost again starts after up to so many seconds, so that the jobs of a dead worker do not
             all start together.
-        duties: What else is done at each look, under the same lock.
+        duties: What else is done at a look, under the same lock, if the store finds something to do for it.
         metrics: Counts revivals.
     """
 
@@ -50,7 +50,7 @@ class Watchdog:
         max_revivals: int,
         furthest_s: float,
         spread_s: float = 0,
-        duties: Sequence[Callable[[], Awaitable[None]]] = (),
+        duties: Mapping[Duty, Callable[[], Awaitable[None]]] | None = None,
         metrics: WorkerMetrics | None = None,
     ) -> None:
         self._store = store
@@ -58,17 +58,20 @@ class Watchdog:
         self._max_revivals = max_revivals
         self._furthest_s = furthest_s
         self._spread_s = spread_s
-        self._duties = duties
+        self._duties = {Duty.SILENT: self.check_due, **(duties or {})}
         self._metrics = metrics or WorkerMetrics()
 
     async def run(self) -> None:
         """Looks for silent syncs, and does the further duties, until cancelled."""
         while True:
             await asyncio.sleep(self._every_s * random.uniform(0.8, 1.2))
-            if await self._store.lock_watch(self._every_s * 0.7, self._furthest_s):
-                await self.check_due()
-                for duty in self._duties:
-                    await duty()
+            await self.look()
+
+    async def look(self) -> None:
+        """Does each duty that has something to do, unless another worker looks."""
+        for duty in await self._store.lock_watch(self._every_s * 0.7, self._furthest_s) or ():
+            if duty in self._duties:
+                await self._duties[duty]()
 
     async def check_due(self) -> None:
         """Gives every due sync and batch its next job, or fails the sync if that was tried too often."""

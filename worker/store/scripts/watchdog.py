@@ -9,9 +9,22 @@ from typing import ClassVar
 from worker.models.outcome import SyncFailure
 from worker.models.sync import BatchKey, SyncState
 from worker.store.connection.pool import StorePool
-from worker.store.keys import HashKey, SortedSetKey, StringKey
+from worker.store.keys import HashKey, ListKey, SortedSetKey, StringKey
 from worker.store.progress.job_payload import JobPayload
 from worker.store.scripts.typed_script import Unchecked, lua_script
+
+
+class Duty(StrEnum):
+    """What a watchdog has to do at a look."""
+
+    #: syncs or batches have no heartbeat
+    SILENT = "silent"
+    #: ticks of schedules have come
+    TICKS = "ticks"
+    #: schedules must be checked for a complete sync
+    ALERTS = "alerts"
+    #: the inbox has documents
+    INBOX = "inbox"
 
 
 class Revival(StrEnum):
@@ -65,11 +78,13 @@ class WatchLock:
     Attributes:
         granted: Whether the caller may look.
         set_back_ms: Milliseconds by which the clock of Redis was set back; 0 if it was not.
+        duties: Words of each `Duty` that has something to do, in the order of that class; none if not granted.
     """
 
     word: ClassVar[str] = "ok"
     granted: bool
     set_back_ms: int
+    duties: tuple[str, ...]
 
 
 @lua_script("watchdog/lock_watch")
@@ -78,11 +93,15 @@ async def lock_watch(
     *,
     lock: Unchecked[StringKey],
     clock: Unchecked[HashKey],
+    due: Unchecked[SortedSetKey],
+    ticks: Unchecked[SortedSetKey],
+    alerts: Unchecked[SortedSetKey],
+    inbox: Unchecked[ListKey],
     times: tuple[Unchecked[SortedSetKey], ...],
     lock_ms: int,
     furthest_ms: int,
 ) -> WatchLock:
-    """Lets one watchdog look at a time, and repairs times after the clock was set back."""
+    """Lets one watchdog look at a time, names its duties, and repairs times after the clock was set back."""
 
 
 @lua_script("watchdog/list_due")

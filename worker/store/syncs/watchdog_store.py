@@ -12,7 +12,7 @@ from worker.store.connection.pool import StorePool
 from worker.store.progress.job_payload import JobPayload
 from worker.store.progress.sync_progress import SilentSync
 from worker.store.scripts import watchdog as watchdog_scripts
-from worker.store.scripts.watchdog import DueEntry, Revival
+from worker.store.scripts.watchdog import DueEntry, Duty, Revival
 from worker.store.syncs.sync_reader import storable_ms
 
 log = logging.getLogger("segment_personas.store")
@@ -46,19 +46,26 @@ class WatchdogStore:
         self._stall_ms = stall_ms
         self._retention_ms = storable_ms(retention_ms)
 
-    async def lock_watch(self, for_s: float, furthest_s: float = 3600.0) -> bool:
+    async def lock_watch(self, for_s: float, furthest_s: float = 3600.0) -> Sequence[Duty] | None:
         """Takes the lock of the watchdog, which no other worker gets for `for_s` seconds.
 
         With it, times are repaired that a clock which was set back has left in the future.
 
         Args:
             furthest_s: Seconds beyond which nothing is put off.
+
+        Returns:
+            The duties that have something to do, so that an idle worker asks Redis once; None if another worker looks.
         """
         queued = [name for owner in (*self._accounts(), "") for name in (keys.queue(owner), keys.later(owner))]
         lock = await watchdog_scripts.lock_watch(
             self._pool,
             lock=keys.WATCH,
             clock=keys.CLOCK,
+            due=keys.DUE,
+            ticks=keys.TICKS,
+            alerts=keys.OVERDUE,
+            inbox=keys.INBOX,
             times=tuple(dict.fromkeys((keys.DUE, *queued))),
             lock_ms=max(1, int(for_s * 1000)),
             furthest_ms=int(furthest_s * 1000),
@@ -66,7 +73,7 @@ class WatchdogStore:
         if lock.set_back_ms > 0:
             back_s = lock.set_back_ms / 1000
             log.warning("the clock of Redis was set back by %.1f s; what was put off is due that much earlier", back_s)
-        return lock.granted
+        return [Duty(word) for word in lock.duties] if lock.granted else None
 
     async def due(self, page: int = 200) -> list[SilentSync | BatchKey]:
         """Returns all syncs and batches without a heartbeat. Entries that are neither are dropped.

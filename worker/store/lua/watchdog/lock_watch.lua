@@ -1,12 +1,13 @@
 -- Lets one watchdog look at a time, and repairs times that a clock which was set back has left in the future: times in the
 -- sorted sets `times` are moved back by as much, and a time further ahead than `furthest_ms` is due now. A lock that would
 -- last longer than any lock does is ignored. lock_ms: how long no other worker looks.
--- Answers: ok, 1 (the caller may look) or 0, ms by which the clock was set back (0: it was not)
+-- Answers: ok, 1 (the caller may look) or 0, ms by which the clock was set back (0: it was not), words of the duties that have
+-- something to do
 local LONGEST_LOCK_MS, UNNOTICED_MS, AT_ONCE = 1000, 2000, 1000
 
 local left_ms = redis.call('PTTL', lock)
 if left_ms == -1 or (lock_ms <= LONGEST_LOCK_MS and left_ms > LONGEST_LOCK_MS) then redis.call('DEL', lock) end
-if not redis.call('SET', lock, '1', 'NX', 'PX', int(lock_ms)) then return { 'ok', 0, 0 } end
+if not redis.call('SET', lock, '1', 'NX', 'PX', int(lock_ms)) then return { 'ok', 0, 0, {} } end
 local now = now_ms()
 local set_back = 0
 if types(clock, 'hash') then redis.call('DEL', clock) end
@@ -26,4 +27,24 @@ for _, name in ipairs(times) do
     redis.call('HSET', clock, name, int(now))
   end
 end
-return { 'ok', 1, set_back }
+
+-- Whether a time in a sorted set has come. A key of another type counts: the duty that reads it reports it.
+local function has_due(key)
+  return types(key, 'zset') ~= nil or #redis.call('ZRANGEBYSCORE', key, '-inf', int(now), 'LIMIT', 0, 1) > 0
+end
+
+-- The same for a set that is looked at only if something in it is due. `note_look` of that look finds a step of the clock, so
+-- a time after now stays noted.
+local function must_look(key)
+  local before = tonumber(redis.call('HGET', clock, key) or '0') or 0
+  if before - now > UNNOTICED_MS then return true end
+  redis.call('HSET', clock, key, int(now))
+  return has_due(key)
+end
+
+local duties = {}
+if has_due(due) then append(duties, 'silent') end
+if must_look(ticks) then append(duties, 'ticks') end
+if must_look(alerts) then append(duties, 'alerts') end
+if redis.call('EXISTS', inbox) == 1 then append(duties, 'inbox') end
+return { 'ok', 1, set_back, duties }

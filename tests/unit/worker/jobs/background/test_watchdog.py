@@ -55,8 +55,8 @@ async def test_a_worker_of_one_command_starts_no_tick(services: WorkerServices, 
     await schedules.come_due()
     for own_syncs, ticks in ((set(), 0), (None, 1)):
         services.own_syncs = own_syncs
-        for duty in build_watchdog(services)._duties:
-            await duty()
+        await fake_pool.delete(keys.WATCH)
+        await build_watchdog(services).look()
         assert await fake_pool.zcard(keys.SYNCS) == ticks
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from tests.support.syncs.model import without_times
+from tests.support.syncs.schedules import LATER, NIGHTLY, Schedules
 from tests.support.syncs.syncs import ENDED, FAILURE, PAGE, UNDER_WAY, Syncs, after
 from worker.jobs.job_payloads import sync_payload
 from worker.models.outcome import SyncFailure
 from worker.models.sync import SyncState, job_kind
 from worker.store import StorePool, keys
 from worker.store.keys import DUE, QUEUE, WATCH
+from worker.store.schedules.alert_store import AlertStore
+from worker.store.scripts.watchdog import Duty
 
 
 @pytest.fixture
@@ -37,10 +40,52 @@ async def revive(syncs: Syncs, *, most: int = 5, sync_id: str = "s1") -> str:
 
 async def test_one_watchdog_looks_at_a_time(syncs: Syncs) -> None:
     answers = await asyncio.gather(*(syncs.watchdog.lock_watch(60) for _ in range(50)))
-    assert answers.count(True) == 1
+    assert len([answer for answer in answers if answer is not None]) == 1
     assert 0 < await syncs.pool.pttl(WATCH) <= 60_000
     await syncs.pool.delete(WATCH)
-    assert await syncs.watchdog.lock_watch(0)
+    assert await syncs.watchdog.lock_watch(0) is not None
+
+
+async def duties(syncs: Syncs) -> Sequence[Duty]:
+    """What a look finds to do."""
+    await syncs.pool.delete(WATCH)
+    found = await syncs.watchdog.lock_watch(1)
+    assert found is not None
+    return found
+
+
+async def test_a_look_names_the_duties_that_have_something_to_do(syncs: Syncs) -> None:
+    await syncs.create()  # its job waits, and it is due later
+    schedules = Schedules(syncs.pool)
+    await schedules.client.add(NIGHTLY)
+    assert await duties(syncs) == []
+    await silence(syncs)
+    assert await duties(syncs) == [Duty.SILENT]
+    await schedules.come_due()
+    assert await duties(syncs) == [Duty.SILENT, Duty.TICKS]
+    await syncs.pool.zadd(keys.OVERDUE, {NIGHTLY.id: 1})
+    await syncs.pool.rpush(keys.INBOX, "{}")
+    assert await duties(syncs) == [*Duty]
+
+
+async def test_after_the_clock_was_set_back_a_look_names_what_lies_ahead(syncs: Syncs) -> None:
+    schedules, alerts = Schedules(syncs.pool), AlertStore(syncs.pool)
+    await schedules.client.add(NIGHTLY)
+    await syncs.pool.zadd(keys.OVERDUE, {NIGHTLY.id: LATER * 1000})
+    assert await duties(syncs) == []
+    for name in (keys.TICKS, keys.OVERDUE):
+        await syncs.pool.hset(keys.CLOCK, name, f"{LATER * 1000:.0f}")
+    for _ in range(2):  # as long as the duties have not looked
+        assert await duties(syncs) == [Duty.TICKS, Duty.ALERTS]
+    for look in (schedules.ticks.due, alerts.due):
+        _, entries = await look()
+        assert len(entries) == 1
+
+
+async def test_a_look_leaves_keys_of_another_type_to_the_duties(syncs: Syncs) -> None:
+    for name in (DUE, keys.TICKS, keys.OVERDUE, keys.INBOX):
+        await syncs.pool.set(name, "1")
+    assert await duties(syncs) == [*Duty]
 
 
 async def test_only_silent_syncs_are_due(syncs: Syncs) -> None:
