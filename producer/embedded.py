@@ -1,6 +1,6 @@
 """A worker and a client in one process, over the server of a state directory or over a Redis in memory.
 
-A state in memory ends with the process: that of the sandbox, and of unit tests. With the stand-ins, no URL and no
+A state in memory ends with the process: that of the sandbox, and of unit tests. With the sandbox, no URL and no
 key of the environment is used, so that made-up profiles stay in this process.
 """
 
@@ -111,7 +111,7 @@ async def embedded_client(
 async def sandbox_settings(
     settings: Settings, options: SandboxOptions = DEMO_OPTIONS, *, dialect: Dialect | None = None
 ) -> AsyncIterator[Settings]:
-    """The settings with stand-ins instead of both APIs, and without Redis and keys of the environment.
+    """The settings with the sandbox instead of both APIs, and without Redis and keys of the environment.
 
     Args:
         settings: The settings to change.

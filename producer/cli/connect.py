@@ -204,12 +204,8 @@ async def open_for_sync(settings: Settings, err: Screen, options: SyncOptions) -
     if options.from_warehouse is not None and is_without_url and options.runs_in_process(settings):
         settings.require("warehouse_url")
     if options.sandbox:
-        made = (
-            "Made-up profiles, from stand-ins for Segment and Mavera"
-            if options.reads_segment
-            else "A stand-in for Mavera"
-        )
-        err.print_text(f"{made} in this process. No key is used.", "dim")
+        replaced = "Segment and Mavera: made-up profiles" if options.reads_segment else "Mavera"
+        err.print_text(f"The sandbox in this process replaces {replaced}. No key is used.", "dim")
         async with (
             sandbox_settings(settings, dialect=chosen_dialect(settings, options)) as sandboxed,
             _in_memory(sandboxed, options) as connection,

@@ -1,4 +1,4 @@
-"""Stand-ins for Segment and Mavera over real HTTP, with synthetic spaces and faults on demand.
+"""The sandbox: answers as Segment and Mavera do, over real HTTP, with synthetic spaces and faults on demand.
 
 For the demo, the tests and the benchmarks. Stand-alone: it imports nothing else of this program, so that a
 mistake in a client cannot hide behind the same mistake in its double. `Sandbox` and `serve` are imported on first use,

@@ -29,7 +29,7 @@ _SHUTDOWN_S = 0.05
 
 
 class Sandbox:
-    """Both stand-ins while the context is open.
+    """Both servers of the sandbox while the context is open.
 
         async with Sandbox(SandboxOptions({"spa_1": SpaceSpec(60)})) as box:
             ...  # box.segment_url, box.mavera_url

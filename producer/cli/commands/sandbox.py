@@ -1,5 +1,4 @@
-"""`segment-personas sandbox`: serves the stand-ins for both APIs until Ctrl-C, and says how to point the program at
-them."""
+"""`segment-personas sandbox`: serves the sandbox until Ctrl-C, and says how to point the program at it."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ async def serve(settings: Settings, err: Screen, *, host: str, port: int, sandbo
         err: Where the address is printed.
         host: Address to listen on.
         port: Port; 0: any free one.
-        sandbox: Whether worker and stand-ins for both APIs run in this process, and no Redis and no key is used.
+        sandbox: Whether worker and sandbox run in this process, and no Redis and no key is used.
 
     Raises:
         ConfigurationError: A setting is missing or malformed, or it cannot listen there.
@@ -51,8 +51,8 @@ async def serve(settings: Settings, err: Screen, *, host: str, port: int, sandbo
                 settings = await stack.enter_async_context(sandbox_settings(settings))
                 client = await stack.enter_async_context(embedded_client(settings))
                 about = (
-                    "Made-up profiles, from stand-ins for Segment and Mavera in this process: any space, such as "
-                    f"{DEMO_SPACE_ID}. No key is used, and the state is lost with the process."
+                    "The sandbox in this process replaces Segment and Mavera: any space, such as "
+                    f"{DEMO_SPACE_ID}, has made-up profiles. No key is used, and the state is lost with the process."
                 )
             elif settings.redis_url is None:
                 directory = directory_of(settings)

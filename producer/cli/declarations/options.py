@@ -113,7 +113,7 @@ Embedded = Annotated[
 ]
 Sandbox = Annotated[
     bool,
-    flag("--sandbox", panel=SOURCE, help="Use made-up profiles and stand-ins for both APIs. Implies --embedded."),
+    flag("--sandbox", panel=SOURCE, help="Use the sandbox and its made-up profiles. Implies --embedded."),
 ]
 FromFile = Annotated[
     list[str] | None,

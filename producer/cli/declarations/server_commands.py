@@ -37,7 +37,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0: any free one.")] = 8000,
     sandbox: Annotated[
-        bool, flag("--sandbox", help="Run everything in this process, with stand-ins for both APIs: no Redis, no keys.")
+        bool, flag("--sandbox", help="Run everything in this process, with the sandbox: no Redis, no keys.")
     ] = False,
 ) -> None:
     """Serve the HTTP API until SIGTERM or Ctrl-C."""
@@ -93,7 +93,7 @@ def sandbox(
         ),
     ] = None,
 ) -> None:
-    """Serve stand-ins for Segment and Mavera until Ctrl-C."""
+    """Serve the sandbox, which answers as Segment and Mavera do, until Ctrl-C."""
     from producer.cli.commands.sandbox import SandboxCommandOptions, serve
 
     exit_with(

@@ -59,9 +59,7 @@ def suggest(
         typer.Option(metavar="N", min=1, help="Profiles to look at. Default: 2,000; 200 where each costs a request."),
     ] = None,
     json: Json = False,
-    sandbox: Annotated[
-        bool, flag("--sandbox", panel=SOURCE, help="Use made-up profiles from a stand-in for Segment.")
-    ] = False,
+    sandbox: Annotated[bool, flag("--sandbox", panel=SOURCE, help="Use made-up profiles from the sandbox.")] = False,
     from_file: Annotated[
         list[str] | None,
         typer.Option(metavar="FILE", help="Look at files of profiles (as of `sync`) instead of a space."),

@@ -35,8 +35,8 @@ def command_settings(err: Screen, *, uses_sandbox: bool = False) -> Settings:
 
     Args:
         err: Where warnings go.
-        uses_sandbox: Whether the command uses stand-ins (`--sandbox`). It then reads a `.env` only if an option names
-            one.
+        uses_sandbox: Whether the command uses the sandbox (`--sandbox`). It then reads a `.env` only if an option
+            names one.
 
     Raises:
         ConfigurationError: A setting is malformed, or the file cannot be read.

@@ -91,7 +91,7 @@ async def test_the_sandbox_option_never_meets_real_workers_or_keys(
     document = json.loads(done.out)
     assert (done.code, document["space_id"], document["profiles_fetched"]) == (0, "demo", 400)
     assert {one["reason"] for one in document["skipped"]} == {"partial"}
-    assert "Made-up profiles" in done.err
+    assert "made-up profiles" in done.err
     assert "--allow-partial" in done.err
     assert await leftovers(real_pool) == []
     assert not sandbox.journal.arrived

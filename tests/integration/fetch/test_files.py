@@ -271,7 +271,7 @@ async def test_with_the_stand_ins_a_file_needs_no_key_at_all(tmp_path: Path) -> 
     path.write_bytes(lines(profiles(SMALL)))
     done = await cli("sync", "--sandbox", "--from-file", str(path), env=environment(None, None))
     assert done.code == 0
-    assert "A stand-in for Mavera in this process. No key is used." in done.err
+    assert "The sandbox in this process replaces Mavera. No key is used." in done.err
     assert f'"file": "{path}"' in done.out
 
 
