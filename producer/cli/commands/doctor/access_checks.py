@@ -66,11 +66,11 @@ def judge_access(settings: Settings, first: FirstPage, space_id: str) -> Finding
     if page.doubt:
         advice = "A sync would end as listing_incomplete and change nothing. Report these keys."
         return Finding("fail", "Segment", page.doubt, advice, id="segment.listing")
-    dialect = f"dialect {first.dialect}, {settings.segment_url(first.dialect)}{_why_chosen(first.source)}"
+    dialect = f"dialect {first.dialect} at {settings.segment_url(first.dialect)}{_why_chosen(first.source)}"
     if not page.profiles:
-        found = f"the token is good ({dialect}), and space {space_id} is empty"
+        found = f"the token is good, and space {space_id} is empty; {dialect}"
         return Finding("warn", "Segment", found, id="segment.access")
-    found = f"the token is good ({dialect}); one page: {len(page.profiles)} profiles"
+    found = f"the token is good; one page: {len(page.profiles)} profiles; {dialect}"
     return Finding("ok", "Segment", found, id="segment.access")
 
 
@@ -93,5 +93,5 @@ def _why_chosen(source: Source) -> str:
     reasons = [f"; {dialect} does not answer: {error}" for dialect, error in source.refused.items()]
     scheme = ""
     if source.variant and source.variant.other_scheme:
-        scheme = f" to the token as {'Basic' if source.dialect == 'inline' else 'Bearer'} authorization"
-    return f", which answers{scheme} (SEGMENT_DIALECT=auto{''.join(reasons)})"
+        scheme = f", with the token as {'Basic' if source.dialect == 'inline' else 'Bearer'} authorization"
+    return f", chosen by SEGMENT_DIALECT=auto{scheme}{''.join(reasons)}"
