@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -131,11 +131,18 @@ def describe_problem(model: type[BaseModel], problem: ErrorDetails) -> str:
     """
     if problem["type"] in {"value_error", "assertion_error"}:
         return problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    location = problem["loc"]
-    field = model.model_fields.get(str(location[0])) if location else None
+    field = _find_field(model, problem["loc"])
     if problem["type"] == "extra_forbidden" or field is None:
         return "is not known here" if problem["type"] == "extra_forbidden" else problem["msg"]
     return f"must be {describe_field(field)}"
+
+
+def describe_rules_problem(model: type[BaseModel], problem: ErrorDetails) -> str:
+    """One sentence about a value inside the rules of `model`, whose own sentences stay. No pattern is shown."""
+    field = _find_field(model, problem["loc"])
+    if problem["type"] == "string_pattern_mismatch" and field is not None and field.description:
+        return f"is not possible. {field.description}"
+    return problem["msg"].removeprefix("Value error, ")
 
 
 def describe_field(field: FieldInfo) -> str:
@@ -146,9 +153,27 @@ def describe_field(field: FieldInfo) -> str:
     if choices and not expected.what:
         return f"one of: {', '.join(map(str, choices))}"
     what = expected.what or _noun(field.annotation)
-    text = what + _bounds(metadata)
+    bounds = _bounds(metadata)
+    text = f"{what},{bounds}" if expected.what and bounds.endswith("characters") else what + bounds
     example = expected.example or _example(field)
     return f"{text}, such as {example}" if example else text
+
+
+def _find_field(model: type[BaseModel], path: Sequence[int | str]) -> FieldInfo | None:
+    """Returns the innermost field on a path; a part of the path may also be the member of a union or an index."""
+    found, within = None, [model]
+    for part in path:
+        field = next((one.model_fields[part] for one in within if part in one.model_fields), None)
+        if field is not None:
+            found, within = field, [*_models(field.annotation)]
+    return found
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
 
 
 def _split(value: Any) -> tuple[float | None, str]:
@@ -188,7 +213,7 @@ def _noun(annotation: Any) -> str:
     for kind, noun in ((bool, "true or false"), (int, "a whole number"), (float, "a number")):
         if kind in kinds:
             return noun
-    return "text"
+    return "an object" if any(_models(annotation)) else "text"
 
 
 def _bounds(metadata: list[Any]) -> str:

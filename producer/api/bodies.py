@@ -16,8 +16,8 @@ from producer.api.config import ApiLimits
 from producer.api.problems import Problem
 from worker.clusters import Rules
 from worker.documents.document_types import Status
-from worker.input_values import describe_problem
-from worker.models.request import IDEMPOTENCY_KEY, SyncRequest
+from worker.input_values import Expected, describe_problem, describe_rules_problem
+from worker.models.request import IDEMPOTENCY_KEY, SPACE_ID, SyncRequest
 from worker.models.schedule import Missed
 from worker.settings import Dialect
 from worker.store import SyncPlace
@@ -38,7 +38,8 @@ KEY_PATTERN = f"^{IDEMPOTENCY_KEY.pattern}$"
 SYNC_ID = re.compile(r"[!-~]{1,128}")
 CURSOR_PATTERN = f"^[0-9]{{1,16}}[.]{SYNC_ID.pattern}$"
 SCHEDULE_ID = re.compile(r"sch_[0-9a-f]{16}")
-SPACE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
+SPACE_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
+RULES_NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 MAX_LIMIT = 100
 
 
@@ -144,10 +145,12 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    space_id: str | None = Field(default=None, pattern=f"^{SPACE_ID.pattern}$")
+    space_id: Annotated[str | None, SPACE_ID] = Field(default=None, pattern=f"^{SPACE_ID_PATTERN.pattern}$")
     state: frozenset[Status | Literal["unreadable"]] = frozenset()
     limit: int = Field(default=20, ge=1, le=MAX_LIMIT)
-    cursor: str | None = Field(default=None, pattern=CURSOR_PATTERN)
+    cursor: Annotated[str | None, Expected("`next_cursor` of the page before")] = Field(
+        default=None, pattern=CURSOR_PATTERN
+    )
 
 
 class SpaceQuery(BaseModel):
@@ -156,7 +159,9 @@ class SpaceQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     collection: Literal["users", "accounts"] = "users"
-    rules: str = Field(default="recipe", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    rules: Annotated[str, Expected("a name of small letters, digits, _ and -", example="recipe")] = Field(
+        default="recipe", pattern=RULES_NAME_PATTERN
+    )
 
 
 async def read_body(request: web.Request, model: type[Model], limits: ApiLimits, *, required: bool = False) -> Model:
@@ -248,8 +253,8 @@ def invalid(model: type[BaseModel], error: ValidationError, *, pointer: bool = T
         where = "".join(f"/{part}" for part in parts) if pointer else ".".join(parts)
         if problem["type"] == "missing":
             message = "is required"
-        elif "rules" in parts[:1]:
-            message = problem["msg"].removeprefix("Value error, ")
+        elif "rules" in parts[:1] and pointer:
+            message = describe_rules_problem(model, problem)
         else:
             message = describe_problem(model, problem)
         places.append({"where": where or "body", "message": message})

@@ -31,7 +31,7 @@ from pydantic import (
 from worker.clusters import RECIPE, Rules
 from worker.clusters.rules.builtin import BUILTIN_RULES, load_builtin_rules
 from worker.errors import InvalidRequest
-from worker.input_values import Expected, describe_problem
+from worker.input_values import Expected, describe_problem, describe_rules_problem
 from worker.models.versions import NewerVersion, check_version
 from worker.models.warehouse import TABLE_PATTERN, WarehouseColumns
 
@@ -86,9 +86,12 @@ TRAIT_CLASS_NEEDS_PROFILE_API = (
 FAN_OUT_READS_ALL = "a sample cannot be fanned out, because its pages would be read whole; leave out one of the two"
 
 
-_SPACE_ID = Expected("1 to 128 ASCII letters, digits and characters of . _ ~ -", example="spa_123")
+SPACE_ID = Expected("1 to 128 ASCII letters, digits and characters of . _ ~ -", example="spa_123")
 _FILE = Expected("a path without control characters", example="profiles.ndjson")
-_TABLE = Expected("a table, schema.table, database.schema.table, or auto", example="segment.user_traits")
+_TABLE = Expected(
+    "the name of a table (table, schema.table or database.schema.table) without quotes, or auto",
+    example="segment.user_traits",
+)
 _RULES = Expected(f"Rules, or the name of rules that ship with the program ({', '.join(BUILTIN_RULES)})")
 
 
@@ -100,7 +103,7 @@ def describe_problems(model: type[BaseModel], error: ValidationError) -> dict[st
         if problem["type"] == "missing":
             sentence = "is required"
         elif place and name == "rules":
-            sentence = problem["msg"].removeprefix("Value error, ")
+            sentence = describe_rules_problem(model, problem)
         else:  # the place in the value is the member of a union that pydantic tried
             place, sentence = [], describe_problem(model, problem)
         found.setdefault(".".join((name, *place)), sentence)
@@ -133,7 +136,7 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    space_id: Annotated[str, _SPACE_ID] = Field(
+    space_id: Annotated[str, SPACE_ID] = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$", description="Segment space"
     )
     dialect: Literal["auto", "inline", "profile-api"] = Field(

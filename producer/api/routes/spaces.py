@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from typing_extensions import TypedDict
 
-from producer.api.bodies import SPACE_ID, SpaceQuery, path_id, read_query
+from producer.api.bodies import RULES_NAME_PATTERN, SPACE_ID_PATTERN, SpaceQuery, path_id, read_query
 from producer.api.openapi.operations import Answer, Operation, Parameter
 from producer.api.problems import Problem
 from producer.api.responses import json_response
@@ -22,7 +22,7 @@ _SPACE = Parameter(
     "id",
     "path",
     "Id of the space",
-    {"type": "string", "pattern": f"^{SPACE_ID.pattern}$"},
+    {"type": "string", "pattern": f"^{SPACE_ID_PATTERN.pattern}$"},
     required=True,
     examples=("spa_123",),
 )
@@ -93,7 +93,7 @@ class SpaceRoutes:
                         "rules",
                         "query",
                         "Name of the rules",
-                        {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$", "default": "recipe"},
+                        {"type": "string", "pattern": RULES_NAME_PATTERN, "default": "recipe"},
                     ),
                 ),
             ),
@@ -114,4 +114,4 @@ class SpaceRoutes:
 
 
 def _space_id(request: web.Request) -> str:
-    return path_id(request, SPACE_ID, Problem("not_found", "No space has such an id."))
+    return path_id(request, SPACE_ID_PATTERN, Problem("not_found", "No space has such an id."))

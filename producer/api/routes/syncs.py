@@ -9,7 +9,7 @@ from producer.api.bodies import (
     CURSOR_PATTERN,
     KEY_PATTERN,
     MAX_LIMIT,
-    SPACE_ID,
+    SPACE_ID_PATTERN,
     SYNC_ID,
     ApplyOrder,
     EmptyOrder,
@@ -201,7 +201,7 @@ class SyncRoutes:
                         "space_id",
                         "query",
                         "Only of this space",
-                        {"type": "string", "pattern": f"^{SPACE_ID.pattern}$"},
+                        {"type": "string", "pattern": f"^{SPACE_ID_PATTERN.pattern}$"},
                     ),
                     Parameter(
                         "state",

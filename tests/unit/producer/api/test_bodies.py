@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from pydantic import ValidationError
+import json
 
-from producer.api.bodies import ListQuery, SyncOrder, decode_cursor, encode_cursor, invalid
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from producer.api.bodies import ListQuery, SpaceQuery, SyncOrder, decode_cursor, encode_cursor, invalid
+from worker.clusters import RECIPE
 from worker.models.request import SyncRequest
 from worker.store import SyncPlace
 
@@ -53,6 +56,43 @@ def test_a_body_that_is_not_valid_is_refused_with_its_place(body: str, where: st
     document = str(invalid(SyncOrder, refused.value).response().body)
     assert where in document
     assert not any(words in document for words in ("Input should", "Field required", "Extra inputs", "String"))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"space_id": "a b"}, "ASCII letters, digits and characters of . _ ~ -, such as spa_123"),
+        ({"warehouse": "a;b.c.d.e"}, "schema.table"),
+        ({"warehouse": "x" * 600}, "or auto, of at most 512 characters"),
+        ({"warehouse": "t", "warehouse_columns": {"id": ""}}, "the name of a column, such as user_id"),
+        ({"warehouse": "t", "warehouse_columns": "id"}, "must be an object"),
+        ({"rules": {"name": "A B", "traits": [], "clusters": []}}, "Small letters, digits, _ and -"),
+        ({"rules": {**RECIPE.as_json(), "traits": [{"name": "A", "type": "date"}]}}, "small letters, digits and _"),
+    ],
+)
+def test_a_text_that_does_not_fit_a_pattern_is_refused_in_words(body: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        SyncOrder.model_validate_json(json.dumps({"space_id": "a", **body}), strict=True)
+    document = json.loads(str(invalid(SyncOrder, refused.value).response().text))
+    assert any(words in error["message"] for error in document["errors"]), document
+    assert not any(regular in json.dumps(document) for regular in ("pattern", "[a-z", "^"))
+
+
+@pytest.mark.parametrize(
+    ("model", "query", "words"),
+    [
+        (ListQuery, {"space_id": "a b"}, "such as spa_123"),
+        (ListQuery, {"cursor": "a b"}, "next_cursor"),
+        (SpaceQuery, {"rules": "A B"}, "small letters"),
+    ],
+)
+def test_a_query_that_does_not_fit_a_pattern_is_refused_in_words(
+    model: type[BaseModel], query: dict[str, str], words: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate(query)
+    (error,) = json.loads(str(invalid(model, refused.value, pointer=False).response().text))["errors"]
+    assert words in error["message"]
 
 
 def test_an_integer_may_have_a_decimal_point() -> None:
