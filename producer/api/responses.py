@@ -35,10 +35,15 @@ def next_request(sync: Sync) -> str:
     if sync.error is None:
         return ""
     resume = f"POST /v1/syncs/{sync.id}/resume"
+    if sync.error.needs_other_options:
+        source = sync.request.source_name
+        return f'Other options need a new sync. If the {source} has changed: {resume} with {{"restart": true}}.'
     if not sync.error.resumable:
         return f'To read the space from the start: {resume} with {{"restart": true}}.'
     if sync.error.code.startswith("guard_"):
         return f'If this is as expected: {resume} with {{"accept": true}}.'
     if sync.error.code == "over_budget":
-        return f"To allow it: {resume} with a greater max_credits."
+        needed, own = sync.error.needed_credits, sync.request.max_credits
+        budget = f' with {{"max_credits": {needed}}}' if own is not None and needed is not None and own < needed else ""
+        return f"Then: {resume}{budget}."
     return f"To go on where it stopped, after fixing this: {resume}."

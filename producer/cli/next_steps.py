@@ -83,9 +83,12 @@ def after_failure(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
     if arguments is not None:
         if accept:
             when = f"If this is expected, read the {source} again and accept it:"
-        elif budget is None:
+        elif budget is None and ceiling is None:
             when = "After fixing this, run it again; personas already created are updated, not bought again:"
         return NextStep(when, (run_again(arguments, accept=accept, max_credits=budget),))
+    if sync.error.needs_other_options:
+        when = f"Other options need a new sync. If the {source} has changed, read it again from the start:"
+        return NextStep(when, (command("resume", sync.id, "--restart"),))
     if not sync.error.resumable:
         return NextStep(f"To read the {source} again from the start:", (command("resume", sync.id, "--restart"),))
     options = ["--accept"] if accept else []

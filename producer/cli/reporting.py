@@ -166,8 +166,14 @@ def write_documents(
     documents = []
     for sync in syncs:
         step = _next_step(sync, report_options) if sync.error else None
-        documents.append(sync_document(sync, now, hint=" ; ".join(step.commands) if step else ""))
+        documents.append(sync_document(sync, now, hint=_document_hint(sync, step) if step else ""))
     out.write_json(documents if report_options.many else documents[0])
+
+
+def _document_hint(sync: Sync, step: NextStep) -> str:
+    """The commands of a step; also when to use them, where this depends on what has changed."""
+    commands = " ; ".join(step.commands)
+    return f"{step.sentence} {commands}" if sync.error and sync.error.needs_other_options else commands
 
 
 def print_enqueued(syncs: Sequence[Sync], *, json: bool, many: bool = False) -> None:

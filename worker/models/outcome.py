@@ -26,6 +26,11 @@ class SyncFailure:
     needed_credits: int | None = None
     credit_limit: int | None = None
 
+    @property
+    def needs_other_options(self) -> bool:
+        """Whether the same request fails again unless what it reads has changed."""
+        return self.code in {"table_shape", "no_ids"}
+
 
 @dataclass(frozen=True)
 class PersonaOutcome:

@@ -307,7 +307,9 @@ def _notes(sync: Sync) -> list[RenderableType]:
 def _failure(sync: Sync) -> list[RenderableType]:
     if sync.error is None:
         return []
-    hint = f"\n{printable(with_program_name(sync.error.hint))}" if sync.error.hint else ""
+    # The next step after `over_budget` names the setting to raise and its value, so the hint would repeat it.
+    has_hint = sync.error.hint and sync.error.code != "over_budget"
+    hint = f"\n{printable(with_program_name(sync.error.hint))}" if has_hint else ""
     return [Text(f"{sync.error.code}: {printable(sync.error.message)}{hint}", "red")]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from producer.api.responses import next_request
 from producer.cli import command_lines
 from producer.cli.command_lines import command, program, run_again, typed_arguments, with_program_name
 from producer.cli.exit_codes import exit_code_of
@@ -83,6 +84,7 @@ def failed(
         (failed("guard_profiles"), ["--accept"]),
         (failed("guard_of_tomorrow"), ["--accept"]),
         (failed("cursor_expired", resumable=False), ["--restart"]),
+        (failed("table_shape", resumable=False), ["--restart"]),
         (failed("over_budget", needs=1200, limit=600, own=600), ["--max-credits", "1200"]),
         (failed("over_budget", own=600), ["--max-credits", "1200"]),
     ],
@@ -97,6 +99,26 @@ def test_a_budget_of_the_workers_is_named_for_no_option_can_raise_it() -> None:
     step = after_failure(sync, None)
     assert "MAX_CREDITS is 600" in step.sentence
     assert shlex.split(step.commands[0])[1:] == ["resume", "syn_1"]
+
+
+def test_a_budget_of_the_workers_is_named_in_a_command_without_state_too() -> None:
+    step = after_failure(failed("over_budget", needs=900, limit=600), ["sync", "spa"])
+    assert "MAX_CREDITS is 600" in step.sentence
+    assert shlex.split(step.commands[0])[1:] == ["sync", "spa"]
+
+
+@pytest.mark.parametrize("code", ["table_shape", "no_ids"])
+def test_columns_that_do_not_fit_need_a_new_sync_unless_the_table_has_changed(code: str) -> None:
+    sync = failed(code, resumable=False)
+    step = after_failure(sync, None)
+    assert step.sentence.startswith("Other options need a new sync. If the space has changed")
+    assert "Other options need a new sync. If the space has changed: POST" in next_request(sync)
+
+
+def test_the_next_request_after_a_budget_raises_what_the_request_can_raise() -> None:
+    own = failed("over_budget", needs=900, limit=600, own=600)
+    assert next_request(own).endswith('/resume with {"max_credits": 900}.')
+    assert next_request(failed("over_budget", needs=900, limit=600)).endswith("/resume.")
 
 
 def test_a_plan_over_its_budget_is_applied_with_a_higher_one() -> None:

@@ -28,6 +28,13 @@ def failed(message: str) -> Sync:
     return fetching(state=SyncState.FAILED, finished_at=START + 1, error=error)
 
 
+def test_a_hint_that_the_next_step_repeats_is_not_shown() -> None:
+    for code, is_shown in (("over_budget", False), ("table_shape", True)):
+        error = SyncFailure(code, "What happened", resumable=True, hint="What to do")
+        shown = text(*sync_report(fetching(state=SyncState.FAILED, finished_at=START + 1, error=error)))
+        assert ("What happened" in shown, "What to do" in shown) == (True, is_shown)
+
+
 def test_the_report_of_a_sample_says_what_it_means_for_everyone() -> None:
     aggregate = Aggregate.from_bytes(counted(SpaceSpec(60)))
     aggregate.left_out = 540
