@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from worker.clusters.rules.builtin import load_builtin_rules
+from worker.documents.schedule_document import request_options
 from worker.models.request import SyncRequest
 from worker.models.schedule import Schedule, ScheduleStatus, UnreadableSchedule
 from worker.models.versions import NewerVersion
@@ -31,6 +32,12 @@ def test_the_id_names_space_rules_and_times_and_no_other_option() -> None:
     ]
     assert same.id == SCHEDULE.id
     assert len({one.id for one in (SCHEDULE, *others)}) == 5
+
+
+def test_the_version_of_a_stored_request_is_not_an_option() -> None:
+    request = SyncRequest(space_id="spa", warehouse="segment.user_traits")
+    assert '"version":2' in request.model_dump_json()
+    assert request_options(request) == {"warehouse": "segment.user_traits"}
 
 
 def test_a_tick_has_one_sync_id() -> None:
