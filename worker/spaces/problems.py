@@ -5,36 +5,25 @@ No sentence contains a value, because it may be a secret; names of spaces, accou
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from tomllib import TOMLDecodeError
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from worker.clusters.rules.toml_tokens import Token, find_broken_table, line_of
 from worker.input_values import describe_field, describe_problem
 from worker.spaces.entries import AccountEntry, SpaceEntry, SpacesDocument
-
-Path = tuple[int | str, ...]
+from worker.toml.reader import MalformedToml, read_toml, similar_name
+from worker.toml.tokens import Path, line_of
 
 _MOST_SHOWN = 60
 """Characters of a name that are shown."""
 
 _FIXES = {
-    "Invalid value": 'Write text in straight quotes " " and numbers in digits.',
-    "Invalid statement": "A line is name = value, [table] or a # comment.",
-    "Unterminated string": "Close it with a quote.",
-    "Illegal character": "A quote before it is not closed.",
-    "Expected '='": "A line is name = value.",
-    "Expected ']'": 'Write [spaces.spa_123]; put a name with other characters in quotes: [spaces."a b"].',
-    "Cannot overwrite a value": "It is there already: leave one out.",
-    "Cannot declare": "It is there already: join both tables.",
+    "Expected ']'": 'write [spaces.spa_123]; put a name with other characters in quotes: [spaces."a b"]',
 }
-"""Fixes by the beginning of the parser's message."""
+"""Fixes by the beginning of the parser's message, where those of any TOML file do not serve."""
 
 _OTHER_NAMES = {
     "key": "api_key",
@@ -81,17 +70,19 @@ class MalformedSpaces(ValueError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def syntax_problem(text: str, tokens: Sequence[Token], error: TOMLDecodeError) -> Problem:
-    """Describes a text that is not TOML. The parser's own message is not shown: it may quote the text."""
-    said, _, place = str(error).partition(" (at ")
-    found = re.search(r"line (\d+)", place)
-    line = int(found[1]) if found else text.count("\n") + 1
-    if (table := find_broken_table(tokens, line)) is not None:
-        return Problem(table.line, "", "this is not TOML", f"{table.sentence[:1].upper()}{table.sentence[1:]}.")
-    fix = next((fix for beginning, fix in _FIXES.items() if said.startswith(beginning)), "")
-    column = re.search(r"column (\d+)", place)
-    where = f" from column {column[1]} on" if column else ""
-    return Problem(line, "", f"this is not TOML{where}", fix or "Compare the line with docs/settings.md.")
+def parse_document(text: str, most: int) -> dict[str, Any]:
+    """Reads the text of a spaces file. Raises MalformedSpaces; the parser's own message may quote the text.
+
+    Args:
+        text: The text.
+        most: Most characters.
+    """
+    try:
+        return read_toml(text, "spaces", most=most, fixes=_FIXES)
+    except MalformedToml as error:
+        fix = error.fix or ("compare the line with docs/settings.md" if error.parser_message else "")
+        problem = Problem(error.line, "", error.sentence, f"{fix[:1].upper()}{fix[1:]}." if fix else "")
+        raise MalformedSpaces([problem]) from None
 
 
 def model_problems(error: ValidationError, lines: Mapping[Path, int]) -> list[Problem]:
@@ -110,9 +101,8 @@ def field_name(path: Path) -> str:
 
 def suggest(name: str, known: Sequence[str]) -> str:
     """Asks whether a known name was meant; empty if none is similar."""
-    other = _OTHER_NAMES.get(name.lower(), "")
-    close = [other] if other in known else get_close_matches(name[:_MOST_SHOWN], known, n=1)
-    return f"Did you mean {close[0]}?" if close else ""
+    meant = similar_name(name, known, _OTHER_NAMES)
+    return f"Did you mean {meant}?" if meant else ""
 
 
 def _sentences(error: ErrorDetails, path: Path) -> tuple[str, str]:

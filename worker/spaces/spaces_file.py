@@ -13,26 +13,24 @@ A name of a file is relative to the directory of the spaces file. Files are read
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import SecretStr, ValidationError
 
-from worker.clusters.rules.toml_tokens import find_limit_violation, line_numbers, line_of, tokenize
 from worker.secret_masking import keep_secret
 from worker.setting_types import is_unprotected
 from worker.spaces.entries import DEFAULT, SECRETS, AccountEntry, SpaceEntry, SpacesDocument
 from worker.spaces.problems import (
     MalformedSpaces,
-    Path,
     Problem,
     field_name,
     model_problems,
     no_such_account,
-    syntax_problem,
+    parse_document,
 )
+from worker.toml.tokens import Path, line_numbers, line_of
 from worker.warehouse_url import WarehouseUrl
 
 MAX_TEXT = 4 * 1024 * 1024
@@ -130,17 +128,7 @@ def parse_spaces(
 
 
 def _read_document(text: str) -> tuple[SpacesDocument, Mapping[Path, int]]:
-    text = text.removeprefix("\ufeff")  # some editors write a byte order mark
-    if len(text) > MAX_TEXT:
-        raise MalformedSpaces([Problem(1, "", f"more than {MAX_TEXT:,} characters: this is not a file of spaces")])
-    tokens = tokenize(text)
-    if (violation := find_limit_violation(tokens)) is not None:
-        raise MalformedSpaces([Problem(violation.line, "", violation.sentence)])
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise MalformedSpaces([syntax_problem(text, tokens, error)]) from None
-    lines = line_numbers(text)
+    data, lines = parse_document(text, MAX_TEXT), line_numbers(text)
     try:
         return SpacesDocument.model_validate(data), lines
     except ValidationError as error:

@@ -14,7 +14,6 @@ import hashlib
 import hmac
 import logging
 import os
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from worker.errors import ConfigurationError
+from worker.input_values import Expected, describe_problem
 from worker.secret_masking import keep_secret
+from worker.toml.reader import MalformedToml, read_toml
 
 log = logging.getLogger("segment_personas.api")
 
@@ -39,18 +40,21 @@ def _token(secret: SecretStr) -> SecretStr:
     return secret
 
 
+_NAME = Expected("1 to 64 ASCII letters, digits and characters of . _ -", example="airflow")
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    name: Annotated[str, _NAME, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     token: Annotated[SecretStr, AfterValidator(_token)]
-    scopes: Annotated[frozenset[Scope], Field(min_length=1)]
+    scopes: Annotated[frozenset[Scope], Expected('a list of "read", "write" or both'), Field(min_length=1)]
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    tokens: Annotated[list[_Entry], Field(min_length=1)]
+    tokens: Annotated[list[_Entry], Expected("at least one table [[tokens]]"), Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -116,18 +120,20 @@ def read_tokens(path: Path) -> Sequence[Token]:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise ConfigurationError(f"API_TOKENS_FILE: {path} has more than {MAX_FILE_BYTES:,} bytes.")
-        found = _File.model_validate(tomllib.loads(content.decode()))
+        found = _File.model_validate(read_toml(content.decode(), "tokens", most=MAX_FILE_BYTES))
     except OSError as error:
         raise ConfigurationError(f"API_TOKENS_FILE: {path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"API_TOKENS_FILE: {path} is not UTF-8 text.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"API_TOKENS_FILE: {path} is not TOML: {_place(error)}.") from None
+    except MalformedToml as error:
+        fix = f"; {error.fix}" if error.fix else ""
+        raise ConfigurationError(f"API_TOKENS_FILE: {path}, line {error.line}: {error.sentence}{fix}.") from None
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part + 1) if isinstance(part, int) else part for part in problem["loc"])
+        sentence = "is missing" if problem["type"] == "missing" else describe_problem(_File, problem)
         raise ConfigurationError(
-            f"API_TOKENS_FILE: {path}: {where}: {problem['msg'].removeprefix('Value error, ')}.",
+            f"API_TOKENS_FILE: {path}: {where} {sentence}.",
             hint='Each token is a table: [[tokens]] with name, token and scopes = ["read", "write"].',
         ) from None
     entries = found.tokens
@@ -141,12 +147,6 @@ def read_tokens(path: Path) -> Sequence[Token]:
     for entry in entries:
         keep_secret(entry.token.get_secret_value())
     return [Token(entry.name, entry.scopes, digest) for entry, digest in zip(entries, digests, strict=True)]
-
-
-def _place(error: tomllib.TOMLDecodeError) -> str:
-    """Where the error is, without the text of the line: that may be a token."""
-    text = str(error)
-    return text[text.index("(") + 1 : text.rindex(")")] if "(" in text and ")" in text else "it cannot be parsed"
 
 
 def _identity(path: Path) -> tuple[int, ...]:

@@ -1,11 +1,9 @@
 """Rules as a TOML file: from its text to `Rules`, or to every problem with line, field and fix. No I/O."""
 
 import re
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -16,16 +14,10 @@ from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 from worker.clusters.rules.condition import Condition
 from worker.clusters.rules.partial_check import faults_of_valid_parts
 from worker.clusters.rules.rules import Cluster, Rules
-from worker.clusters.rules.toml_tokens import (
-    Token,
-    find_broken_table,
-    find_limit_violation,
-    line_numbers,
-    line_of,
-    tokenize,
-)
 from worker.clusters.rules.trait import Trait
-from worker.clusters.rules.validation import Fault, Path, abbreviate
+from worker.clusters.rules.validation import Fault, abbreviate
+from worker.toml.reader import MalformedToml, read_toml, similar_name
+from worker.toml.tokens import Path, line_numbers, line_of
 
 MAX_TEXT = 256 * 1024
 """Most characters of a file; far more than rules of the largest size need."""
@@ -51,21 +43,12 @@ _SENTENCES = {
 """Messages by type of pydantic error, in terms of a file."""
 
 _FIXES = {
-    "Invalid value": 'write text in straight quotes " ", true and false in small letters, and numbers in digits',
     "Invalid statement": "a line is name = value, [[traits]] or [[clusters]], or a # comment",
-    "Invalid initial character for a key part": "a quote or a bracket before it is not closed",
-    "Illegal character": "a quote before it is not closed",
-    "Unterminated string": "close it with a quote",
-    "Unclosed array": "close it with ]",
-    "Unclosed inline table": "close it with }",
-    "Expected '='": "a line is name = value",
     "Cannot overwrite a value": "it is there already: leave one out, or begin each trait with [[traits]] and each "
     "cluster with [[clusters]]",
     "Cannot declare": "it is there already: begin each trait with [[traits]], each cluster with [[clusters]]",
-    "Cannot mutate immutable namespace": "it is there already, as a list in [ ] or a table in { }: leave one out",
-    "Duplicate inline table key": "it is there already: leave one out",
 }
-"""Fixes by the beginning of the parser's message."""
+"""Fixes by the beginning of the parser's message, where those of any TOML file do not serve."""
 
 _SYNONYMS = {
     ">": "gt",
@@ -126,16 +109,13 @@ class MalformedRules(ValueError):
 
 def parse_rules(text: str) -> Rules:
     """Parse the rules of a TOML text. Raises MalformedRules."""
-    text = text.removeprefix("\ufeff")  # some editors write a byte order mark
-    if len(text) > MAX_TEXT:
-        raise MalformedRules([Problem(1, "", f"more than {MAX_TEXT:,} characters: this is not a file of rules")])
-    tokens = tokenize(text)
-    if (violation := find_limit_violation(tokens)) is not None:
-        raise MalformedRules([Problem(violation.line, "", violation.sentence)])
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise MalformedRules([_syntax(text, tokens, str(error))]) from None
+        data = read_toml(text, "rules", most=MAX_TEXT, fixes=_FIXES)
+    except MalformedToml as error:
+        said = f"this is not TOML: {error.parser_message}" if error.parser_message else error.sentence
+        sentence = f"{said}; {error.fix}" if error.fix else said
+        key = "" if len(text) > MAX_TEXT else _key_in(text, error.line)
+        raise MalformedRules([Problem(error.line, key, sentence)]) from None
     try:
         return Rules.model_validate(data)
     except ValidationError as error:
@@ -159,20 +139,9 @@ class _TomlSchema(GenerateJsonSchema):
         return {key: value for key, value in found.items() if (key, value) != ("default", None)}
 
 
-def _syntax(text: str, tokens: Sequence[Token], message: str) -> Problem:
-    """Convert a message of the parser. A message without a line refers to the end of the text."""
-    said, _, place = message.partition(" (at ")
-    found = re.search(r"line (\d+)", place)
-    line = int(found[1]) if found else text.count("\n") + 1
-    if (table := find_broken_table(tokens, line)) is not None:
-        return Problem(table.line, _key_in(text, table.line), table.sentence)
-    fix = next((fix for beginning, fix in _FIXES.items() if said.startswith(beginning)), "")
-    return Problem(line, _key_in(text, line), f"this is not TOML: {said}" + (f"; {fix}" if fix else ""))
-
-
 def _key_in(text: str, line: int) -> str:
     """Return the key at the beginning of a line; empty if there is none."""
-    found = re.match(r"\s*([\w.-]{1,200})\s*=", text.split("\n")[line - 1])
+    found = re.match(r"[\s\ufeff]*([\w.-]{1,200})\s*=", text.split("\n")[line - 1])
     return found[1] if found else ""
 
 
@@ -236,9 +205,8 @@ def _sentence(error: ErrorDetails) -> str:
 
 def _suggest_name(name: str, known: list[str]) -> str:
     """Return a question with the known name that was probably meant; empty if there is none."""
-    other = _SYNONYMS.get(name.lower(), "")
-    close = [other] if other in known else get_close_matches(abbreviate(name), known, n=1)
-    return f"did you mean {close[0]}?" if close else ""
+    meant = similar_name(name, known, _SYNONYMS)
+    return f"did you mean {meant}?" if meant else ""
 
 
 def _model(path: Path) -> type[BaseModel]:

@@ -70,17 +70,17 @@ def test_a_file_that_vanishes_leaves_the_tokens_as_they_were(path: Path) -> None
 
 SECRET = "do-not-show-this-token"
 MALFORMED = {
-    "not TOML": (f"[[tokens]]\ntoken = {SECRET}", "at line 2"),
-    "no tokens": ("", "tokens: Field required"),
-    "an empty list": ("tokens = []", "tokens: List should have"),
-    "an unknown key": (entry("one", SECRET) + "secret = 1", "tokens.1.secret"),
+    "not TOML": (f"[[tokens]]\ntoken = {SECRET}", "line 2: this is not TOML"),
+    "no tokens": ("", "tokens is missing"),
+    "an empty list": ("tokens = []", "tokens must be at least one table"),
+    "an unknown key": (entry("one", SECRET) + "secret = 1", "tokens.1.secret is not known"),
     "a short token": (entry("one", "short-secret"), "at least 20"),
     "a token with a space": (entry("one", f"{SECRET} and more"), "without spaces"),
-    "no scope": (entry("one", SECRET, "[]"), "scopes"),
+    "no scope": (entry("one", SECRET, "[]"), 'scopes must be a list of "read"'),
     "an unknown scope": (entry("one", SECRET, '["admin"]'), "scopes"),
     "two of a name": (entry("one", SECRET) + entry("one", FIRST), "two tokens are named one"),
     "two of a token": (entry("one", SECRET) + entry("two", SECRET), "two has the same token"),
-    "a name with a space": (entry("the one", SECRET), "name"),
+    "a name with a space": (entry("the one", SECRET), "name must be 1 to 64 ASCII letters"),
 }
 
 

@@ -9,8 +9,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from worker.clusters.rules.validation import Path
-
 MAX_DIGITS = 100
 """Most digits of a number. Meaningful ones have at most 17."""
 
@@ -27,7 +25,7 @@ _NUMBER = re.compile(r"[+-]?(0[xob][0-9a-fA-F_]+|[0-9][0-9_]*)")
 
 _TOKEN = re.compile(
     r'''
-      (?P<space>[^\S\n]+|\#[^\n]*)
+      (?P<space>[^\S\n]+|\ufeff|\#[^\n]*)
     | (?P<string>"""(?:\\.|[^\\])*?(?:"{3,5}|\Z)|\'\'\'.*?(?:\'{3,5}|\Z)|"(?:\\[^\n]|[^"\\\n])*"?|'[^'\n]*'?)
     | (?P<sign>[\n\[\]{}=,.])
     | (?P<bare>[^\s\[\]{}=,.\#"']+)
@@ -36,6 +34,9 @@ _TOKEN = re.compile(
 )
 
 # A string that is not closed ends with its line or with the text, so no text is scanned twice.
+
+Path = tuple[str | int, ...]
+"""Keys and indices in lists, from the outermost in."""
 
 Token = tuple[str, int]
 """A part of a text and its line, from 1."""
