@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from producer.blocking import run_sync
-    from producer.client import SyncClient, SyncConflict, SyncFailed, SyncNotFound
+    from producer.client import SyncClient
+    from producer.errors import SyncConflict, SyncFailed, SyncNotFound
     from worker.clusters.rules.toml_file import parse_rules
     from worker.errors import ConfigurationError, InvalidRequest, PersonasError, StoreUnavailable
     from worker.models.request import SyncRequest
@@ -38,7 +39,8 @@ __all__ = [
 
 _MODULES = {
     "producer.blocking": ("run_sync",),
-    "producer.client": ("SyncClient", "SyncConflict", "SyncFailed", "SyncNotFound"),
+    "producer.client": ("SyncClient",),
+    "producer.errors": ("SyncConflict", "SyncFailed", "SyncNotFound"),
     "worker.clusters.rules.toml_file": ("parse_rules",),
     "worker.errors": ("ConfigurationError", "InvalidRequest", "PersonasError", "StoreUnavailable"),
     "worker.models.request": ("SyncRequest",),

@@ -12,8 +12,17 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from producer.errors import (
+    SyncConflict,
+    SyncFailed,
+    SyncNotFound,
+    key_used,
+    plan_to_apply,
+    refuse_resume,
+    space_busy,
+    sync_running,
+)
 from worker.clusters.analysis.snapshot import Snapshot
-from worker.errors import PersonasError
 from worker.jobs.job_payloads import batch_payload, sync_payload
 from worker.jobs.store_factories import client_sync_store, mavera_account, persona_store, worker_registry
 from worker.models.request import SyncRequest
@@ -26,58 +35,6 @@ if TYPE_CHECKING:
     from producer.schedules import ScheduleClient
     from worker.jobs.space_directory import SpaceDirectory
     from worker.store.report import StoreReport
-
-
-class SyncNotFound(PersonasError):
-    """No sync of that id is known, or no longer: ended syncs are kept for `RETENTION_DAYS`."""
-
-    code = "sync_not_found"
-
-
-class SyncConflict(PersonasError):
-    """A call does not fit a running sync, or the state of the sync; the message names the difference.
-
-    Attributes:
-        code: A short machine-readable name, such as `sync_running`.
-        sync: The sync that is under way, if `enqueue` met one.
-        temporary: Whether the same call may succeed later.
-        next_command: Words of the command line to use next, such as `("resume", "syn_1", "--restart")`.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        sync: Sync | None = None,
-        *,
-        code: str = "conflict",
-        temporary: bool = False,
-        next_command: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.sync = sync
-        self.temporary = temporary
-        self.next_command = next_command
-
-
-class SyncFailed(PersonasError):
-    """A sync ended without success, and the caller asked for an exception in that case.
-
-    Attributes:
-        sync: The sync as it ended.
-        code: Why it failed, as `error.code` in JSON; `cancelled` if it was cancelled.
-        resumable: Whether `resume` can continue it.
-        hint: What to do about it; may be empty.
-    """
-
-    def __init__(self, sync: Sync) -> None:
-        self.sync = sync
-        self.code = sync.error.code if sync.error else str(sync.state)
-        self.resumable = bool(sync.error and sync.error.resumable)
-        reason = f": {sync.error.message}" if sync.error else ""
-        super().__init__(
-            f"{sync.id} of {sync.request.space_id} is {sync.status}{reason}", hint=sync.error.hint if sync.error else ""
-        )
 
 
 class SyncClient:
@@ -168,9 +125,9 @@ class SyncClient:
             return sync
         first = await self._syncs.asked_request(sync, idempotency_key) if idempotency_key else None
         if first is None:
-            raise _sync_running(sync, differences)
+            raise sync_running(sync, differences)
         if differences := request.differences(first):
-            raise _key_used(sync, differences)
+            raise key_used(sync, differences)
         return sync
 
     async def get(self, sync_id: str) -> Sync:
@@ -290,19 +247,9 @@ class SyncClient:
                 the same space, collection and rules is running.
         """
         sync = await self.get(sync_id)
-        if sync.state in {SyncState.COMPLETED, SyncState.CANCELLED}:
-            raise SyncConflict(
-                f"{sync_id} is {sync.status}; only a failed sync can be resumed. Start a new one", code="not_failed"
-            )
+        refuse_resume(sync, restart=restart)
         if sync.error is None or sync.failed_in is None:
             return sync
-        if not sync.error.resumable and not restart:
-            raise SyncConflict(
-                f"{sync_id} cannot continue where it stopped ({sync.error.code}); resume it with restart, to "
-                "read from the first page, or start a new one",
-                code="needs_restart",
-                next_command=("resume", sync_id, "--restart"),
-            )
         kind = "walk" if restart else job_kind(sync.failed_in)
         request = sync.request if max_credits is None else sync.request.with_budget(max_credits)
         batches = () if restart else [batch_payload(key.next_attempt()) for key in sync.outstanding]
@@ -329,34 +276,11 @@ class SyncClient:
                 sync of the same space, collection and rules is running.
         """
         sync = await self.get(sync_id)
-        if sync.applied_at is not None:
-            if sync.state.is_final:
-                failed = sync.state is SyncState.FAILED
-                way = "resume it" if failed else "preview the space again for fresh numbers"
-                raise SyncConflict(
-                    f"The plan of {sync_id} was applied already, and the sync is {sync.state}; {way}",
-                    code="already_applied",
-                    next_command=("resume", sync_id) if failed else ("status", sync_id),
-                )
+        if sync.applied_at is not None and not sync.state.is_final:
             return sync
-        if not sync.request.plan_only:
-            raise SyncConflict(f"{sync_id} is not a preview: it makes its personas by itself", code="not_a_preview")
-        if sync.planned is None:
-            raise SyncConflict(
-                f"{sync_id} is {sync.state}, and has no plan to apply",
-                code="no_plan",
-                temporary=not sync.state.is_final,
-                next_command=("status", sync_id) if sync.state.is_final else ("status", sync_id, "--follow"),
-            )
-        if sync.plans_from_part and not allow_partial:
-            raise SyncConflict(
-                f"The plan of {sync_id} creates personas from a part of the space; apply it with allow_partial "
-                "(--allow-partial) if that is what you want",
-                code="needs_allow_partial",
-                next_command=("apply", sync_id, "--allow-partial"),
-            )
+        plan = plan_to_apply(sync, allow_partial=allow_partial)
         if max_credits is None:
-            max_credits = _least(sync.planned.credits, sync.request.max_credits)
+            max_credits = _least(plan.credits, sync.request.max_credits)
         request = sync.request.applied_within(max_credits, allow_partial=allow_partial)
         following = sync_payload(sync_id, "finalize", sync.epoch + 1)
         answer = await self._syncs.apply(sync, following, request, accept=accept)
@@ -365,12 +289,7 @@ class SyncClient:
     async def _after(self, answer: str, sync_id: str) -> Sync:
         """Returns the sync after a change of its state. Raises SyncConflict if another sync prevented the change."""
         if answer not in {"ok", "changed", "gone"}:
-            raise SyncConflict(
-                f"{answer} reads the same space already; wait for it, or cancel it",
-                code="sync_running",
-                temporary=True,
-                next_command=("status", answer, "--follow"),
-            )
+            raise space_busy(answer)
         return await self.get(sync_id)
 
     async def now(self) -> float:
@@ -399,26 +318,3 @@ def _open_spaces(settings: ClientConfig) -> SpaceDirectory[ClientConfig] | None:
 
 def _least(planned: int, budget: int | None) -> int:
     return planned if budget is None else min(planned, budget)
-
-
-def _sync_running(sync: Sync, differences: Sequence[str]) -> SyncConflict:
-    """Returns the error that `sync` runs with other options."""
-    return SyncConflict(
-        f"{sync.id} of {sync.request.space_id} is {sync.status} with other options ({'; '.join(differences)}). Wait "
-        "for it, cancel it, or start another beside it with force",
-        sync,
-        code="sync_running",
-        temporary=True,
-        next_command=("status", sync.id, "--follow"),
-    )
-
-
-def _key_used(sync: Sync, differences: Sequence[str]) -> SyncConflict:
-    """Returns the error that the idempotency key has started `sync` with another request."""
-    return SyncConflict(
-        f"This idempotency key belongs to {sync.id} ({sync.status}), with other options ({'; '.join(differences)}). "
-        "Use another key",
-        sync,
-        code="idempotency_key_used",
-        next_command=("status", sync.id),
-    )

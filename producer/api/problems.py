@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from producer.client import SyncConflict, SyncNotFound
+from producer.errors import SyncConflict, SyncNotFound
 from producer.schedules import ScheduleNotFound, ScheduleUnreadable, TooManySchedules
 from worker.documents.error_document import error_code
 from worker.errors import PersonasError, StoreUnavailable, StoreUnusable

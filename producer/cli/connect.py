@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from producer.cli.command_lines import command, without_redis_url
 from producer.cli.sync_options import SyncOptions, chosen_dialect
 from producer.cli.terminal import Screen
-from producer.client import SyncClient, SyncNotFound
+from producer.client import SyncClient
 from producer.embedded import embedded_client, sandbox_settings
+from producer.errors import SyncNotFound
 from producer.state import keeper
 from producer.state.directory import StateBusy, StateDirectory, explained
 from producer.state.pool import directory_of, joined_server, state_pool

@@ -11,7 +11,7 @@ from producer.cli.command_lines import command
 from producer.cli.connect import Connection
 from producer.cli.sync_options import SyncOptions
 from producer.cli.terminal import Screen
-from producer.client import SyncConflict
+from producer.errors import SyncConflict
 from producer.state import keeper
 from producer.state.directory import StateDirectory
 from worker.errors import ConfigurationError, PersonasError

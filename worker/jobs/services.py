@@ -21,17 +21,11 @@ from worker.jobs.api_caller import ApiCaller, NoLimit, RetryPolicy
 from worker.jobs.api_factories import dialect_urls, mavera_client, segment_source
 from worker.jobs.fetch.fan_out import ActiveListings
 from worker.jobs.lease import Lease
+from worker.jobs.limiters import mavera_limiter, segment_limiter
 from worker.jobs.personas.lookup.settle_watch import SettleWatch
 from worker.jobs.personas.lookup.shared_list import SharedList
 from worker.jobs.space_directory import SpaceDirectory
-from worker.jobs.store_factories import (
-    mavera_account,
-    mavera_limiter,
-    persona_store,
-    segment_limiter,
-    stall_ms,
-    worker_registry,
-)
+from worker.jobs.store_factories import mavera_account, persona_store, stall_ms, worker_registry
 from worker.mavera import MaveraClient
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.models.request import SyncRequest

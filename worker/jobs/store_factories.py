@@ -1,59 +1,16 @@
-"""The stores and rate limiters of a process, made from its settings.
+"""The stores of a process, made from its settings.
 
 This is what a client needs too: nothing here loads an HTTP client, a source of profiles or arq.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from worker.settings import ClientConfig, Settings
-from worker.store import (
-    ClientSyncStore,
-    Limiter,
-    PersonaStore,
-    RateScope,
-    StorePool,
-    WorkerRegistry,
-    redis_pool,
-)
+from worker.store import ClientSyncStore, PersonaStore, StorePool, WorkerRegistry, redis_pool
 from worker.store.personas.account_name import account_name, former_account_name
-
-
-def segment_limiter(
-    pool: StorePool,
-    settings: Settings,
-    space_id: str,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Limiter:
-    """Makes the limiter of a space, which all processes share that send requests about it.
-
-    Args:
-        pool: Client of Redis.
-        settings: Of the process.
-        space_id: Id of the space.
-        clock: Returns monotonic seconds.
-        sleep: Sleeps for so many seconds.
-    """
-    scope = RateScope.per_second(f"segment:{space_id}", settings.segment_rate)
-    return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
-
-
-def mavera_limiter(
-    pool: StorePool,
-    settings: Settings,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Limiter:
-    """Makes the limiter of the Mavera account, which all processes share; arguments: as of `segment_limiter`."""
-    scope = RateScope.per_minute(f"mavera:{_mavera_account(settings)}", settings.mavera_rate, settings.mavera_gap_s)
-    return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
 
 
 def persona_store(pool: StorePool, settings: ClientConfig) -> PersonaStore:
@@ -61,7 +18,7 @@ def persona_store(pool: StorePool, settings: ClientConfig) -> PersonaStore:
     if (named := settings.named_account) is not None:
         return PersonaStore(pool, named.name, inherits=named.inherits, owns=named.owns)
     former = former_account_name(settings.mavera_base_url, _mavera_key(settings))
-    return PersonaStore(pool, _mavera_account(settings), former)
+    return PersonaStore(pool, known_account(settings), former)
 
 
 def store_pool(settings: Settings, *, max_wait_s: float = math.inf) -> StorePool:
@@ -81,10 +38,10 @@ def store_pool(settings: Settings, *, max_wait_s: float = math.inf) -> StorePool
 
 def mavera_account(settings: ClientConfig) -> str:
     """Returns the account's name in Redis; empty without an API key, because the account is then not known."""
-    return _mavera_account(settings) if settings.mavera_api_key or settings.named_account else ""
+    return known_account(settings) if settings.mavera_api_key or settings.named_account else ""
 
 
-def _mavera_account(settings: ClientConfig) -> str:
+def known_account(settings: ClientConfig) -> str:
     """Returns the account's name in Redis; without an API key, that of a live key."""
     if settings.named_account is not None:
         return settings.named_account.name

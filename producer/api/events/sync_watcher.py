@@ -8,7 +8,8 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from producer.client import SyncClient, SyncNotFound
+from producer.client import SyncClient
+from producer.errors import SyncNotFound
 from worker.errors import PersonasError
 from worker.models.sync import Sync
 from worker.models.versions import SyncUnreadable

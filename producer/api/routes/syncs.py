@@ -28,7 +28,8 @@ from producer.api.config import ApiLimits
 from producer.api.openapi.operations import Answer, Operation, Parameter
 from producer.api.problems import Problem
 from producer.api.responses import json_response, json_text_response, sync_text
-from producer.client import SyncClient, SyncConflict
+from producer.client import SyncClient
+from producer.errors import SyncConflict
 from worker.documents import document_types as types
 from worker.documents.sync_document import sync_list_entry, unreadable_sync_entry
 from worker.models.sync import Sync, SyncState, new_sync_id

@@ -10,7 +10,7 @@ import pytest
 
 import producer
 from producer import ConfigurationError, PersonasError, SyncClient, SyncConflict, SyncFailed, SyncNotFound, run_sync
-from producer.client import SyncFailed as ClientSyncFailed
+from producer.errors import SyncFailed as ClientSyncFailed
 from worker.errors import StoreUnavailable
 from worker.models.outcome import PersonaOutcome
 from worker.models.request import SyncRequest
