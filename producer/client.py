@@ -227,7 +227,7 @@ class SyncClient:
         if state is None:
             raise SyncNotFound(f"No sync {sync_id} is known; ended syncs are kept for RETENTION_DAYS")
         if state in {SyncState.COMPLETED, SyncState.FAILED}:
-            raise SyncConflict(f"{sync_id} has {state} already; there is nothing to cancel", code="already_ended")
+            raise SyncConflict(f"{sync_id} is already {state}; there is nothing to cancel", code="already_ended")
         return await self.get(sync_id)
 
     async def resume(

@@ -131,7 +131,7 @@ async def sandbox_settings(
                     "mavera_api_key": SecretStr(options.mavera_key or "mvra_test_sandbox"),
                     "redis_url": None,
                     "spaces_file": None,
-                    "webhook_url": None,  # made-up events stay in this process too
+                    "webhook_url": None,  # events of the sandbox stay in this process too
                 }
             )
 

@@ -87,7 +87,7 @@ def plan_to_apply(sync: Sync, *, allow_partial: bool) -> Plan:
             next_command=("resume", sync.id) if failed else ("status", sync.id),
         )
     if not sync.request.plan_only:
-        raise SyncConflict(f"{sync.id} is not a preview: it makes its personas by itself", code="not_a_preview")
+        raise SyncConflict(f"{sync.id} is not a preview: it creates its personas itself", code="not_a_preview")
     if sync.planned is None:
         raise SyncConflict(
             f"{sync.id} is {sync.state}, and has no plan to apply",
@@ -97,8 +97,8 @@ def plan_to_apply(sync: Sync, *, allow_partial: bool) -> Plan:
         )
     if sync.plans_from_part and not allow_partial:
         raise SyncConflict(
-            f"The plan of {sync.id} creates personas from a part of the space; apply it with allow_partial "
-            "(--allow-partial) if that is what you want",
+            f"The plan of {sync.id} creates personas from a part of the space; to allow that, apply it "
+            "with allow_partial (--allow-partial)",
             code="needs_allow_partial",
             next_command=("apply", sync.id, "--allow-partial"),
         )

@@ -55,12 +55,12 @@ class ClusterAddress:
         try:
             SyncRequest.model_validate({"space_id": self.space_id, "collection": self.collection})
         except ValidationError:
-            raise ConfigurationError(f"{self.space_id!r} in {self.collection!r} cannot be a space.") from None
+            raise ConfigurationError(f"{self.space_id!r} in {self.collection!r} is not a valid space.") from None
         try:
             _KEY.validate_python(self.cluster)
         except ValidationError:
             raise ConfigurationError(
-                f"{self.cluster!r} cannot be the key of a cluster.",
+                f"{self.cluster!r} is not a valid cluster key.",
                 hint="Use small letters, digits and _, as in high_value.",
             ) from None
 
@@ -178,8 +178,8 @@ class PersonaCatalog:
         record = await self._store.find_record(str(place.reference))
         if record is None:
             raise PersonaRecordError(
-                f"No persona of {place} is known (collection {place.collection}, rules {place.rules}).",
-                hint="To see which personas are known: `segment-personas personas list`.",
+                f"No persona of {place} is recorded (collection {place.collection}, rules {place.rules}).",
+                hint="To see which personas are recorded: `segment-personas personas list`.",
             )
         return record
 
@@ -190,7 +190,9 @@ class PersonaCatalog:
             async for persona in self._listed(search):
                 if persona.id == persona_id:
                     if persona.is_custom is False:
-                        raise PersonaRecordError(f"{persona_id} is a persona of Mavera, which cannot be changed.")
+                        raise PersonaRecordError(
+                            f"{persona_id} is one of Mavera's own personas, which cannot be changed."
+                        )
                     return persona
         raise PersonaRecordError(
             f"Mavera lists no persona {persona_id}.",

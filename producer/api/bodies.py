@@ -63,7 +63,7 @@ class RequestOrder(SyncRequest):
     """The options of a sync. Everything but `space_id` has a default."""
 
     max_profiles: CountFromOne | None = Field(default=None, description="Stop reading after this many profiles")
-    min_cluster_size: CountFromOne = Field(default=3, description="A smaller cluster makes no persona")
+    min_cluster_size: CountFromOne = Field(default=3, description="Fewest profiles of a cluster that gets a persona")
     max_credits: Count | None = Field(default=None, description="Spend no more credits than these")
 
     def request(self) -> SyncRequest:
@@ -89,7 +89,7 @@ class RequestOrder(SyncRequest):
 class SyncOrder(RequestOrder):
     """What to sync. Everything but `space_id` has a default."""
 
-    force: bool = Field(default=False, description="Start it also if another sync of the space runs")
+    force: bool = Field(default=False, description="Start the sync even if another one of the space runs")
 
 
 class ScheduleOrder(RequestOrder):
@@ -104,7 +104,7 @@ class ScheduleOrder(RequestOrder):
         default="UTC", max_length=100, description="Time zone of the times", examples=["Europe/Vienna"]
     )
     missed: Missed = Field(
-        default="run-once", description="Ticks that came while no worker was alive: one sync for all of them, or none"
+        default="run-once", description="For ticks that passed while no worker ran: one sync for all of them, or none"
     )
     alert_after_s: float | None = Field(
         default=None,
@@ -119,9 +119,9 @@ class ApplyOrder(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    accept: bool = Field(default=False, description="Go on although a guard reports something")
-    max_credits: Count | None = Field(default=None, description="Budget. Default: what the plan says that it costs")
-    allow_partial: bool = Field(default=False, description="Create personas although a part of the space was read")
+    accept: bool = Field(default=False, description="Continue even if a guard would stop the sync")
+    max_credits: Count | None = Field(default=None, description="Budget. Default: the cost of the plan")
+    allow_partial: bool = Field(default=False, description="Create personas although only a part of the space was read")
 
 
 class ResumeOrder(BaseModel):
@@ -129,9 +129,9 @@ class ResumeOrder(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    restart: bool = Field(default=False, description="Read the space from the start, with fresh statistics")
-    accept: bool = Field(default=False, description="Go on although a guard reports something")
-    max_credits: Count | None = Field(default=None, description="Budget from now on. Default: as it was")
+    restart: bool = Field(default=False, description="Read the space from the start, with new statistics")
+    accept: bool = Field(default=False, description="Continue even if a guard would stop the sync")
+    max_credits: Count | None = Field(default=None, description="New budget. Default: the budget of the sync")
 
 
 class EmptyOrder(BaseModel):

@@ -28,33 +28,33 @@ RETRY_AFTER_S = 5
 
 PROBLEMS: Mapping[str, tuple[int, str]] = {
     "malformed_json": (400, "the body is not JSON"),
-    "unauthorized": (401, "no bearer token, or one that is not known"),
+    "unauthorized": (401, "the bearer token is missing or not known"),
     "cross_origin": (403, "a web page of another origin sent the request"),
     "insufficient_scope": (403, "the token lacks the scope `read` or `write`"),
     "not_found": (404, "no such route"),
     "schedule_not_found": (404, "no such schedule"),
     "sync_not_found": (404, "no such sync; ended syncs are kept for `RETENTION_DAYS`"),
-    "method_not_allowed": (405, "the route has other methods, see `Allow`"),
+    "method_not_allowed": (405, "the route has other methods; see `Allow`"),
     "body_timeout": (408, "the body did not arrive in time"),
     "already_applied": (409, "the plan was applied, and the sync has failed or was cancelled since"),
     "already_ended": (409, "the sync has ended; there is nothing to cancel"),
     "needs_allow_partial": (409, "the plan creates personas from a part of the space"),
     "needs_restart": (409, "the sync can only be read from the start"),
     "newer_version": (409, "a newer version of the program wrote it"),
-    "no_plan": (409, "the sync has no plan to apply, or not yet"),
-    "not_a_preview": (409, "the sync creates its personas by itself"),
+    "no_plan": (409, "the sync has no plan to apply, or has none yet"),
+    "not_a_preview": (409, "the sync is not a preview; it creates its personas itself"),
     "not_failed": (409, "only a failed sync can be resumed"),
     "schedule_unreadable": (409, "the schedule is damaged in Redis"),
     "sync_running": (409, "another sync of the space runs; `sync_id` names it"),
     "sync_unreadable": (409, "the sync is damaged in Redis"),
-    "too_many_schedules": (409, "as many schedules exist as may; delete one"),
+    "too_many_schedules": (409, "the maximum number of schedules exists; delete one"),
     "body_too_large": (413, "the body is larger than the server reads"),
     "unsupported_media_type": (415, "the body is not `application/json`, or it is compressed"),
     "wrong_host": (421, "the `Host` header names another host than this machine"),
     "idempotency_key_used": (422, "the key was used with another body; `sync_id` names its sync"),
     "invalid_request": (422, "the body, a parameter or a header is not valid; `errors` says where"),
     "too_many_wrong_tokens": (429, "the address has sent too many wrong tokens in the last minute"),
-    "too_many_streams": (429, "as many event streams are open as the server allows"),
+    "too_many_streams": (429, "the maximum number of event streams is open"),
     "configuration": (500, "a setting of the server is wrong"),
     "internal_error": (500, "an error of the program; its log says more"),
     "not_ready": (503, "no worker is alive"),
@@ -92,7 +92,7 @@ class ProblemDocument(TypedDict):
     detail: Annotated[str, Field(description="What happened")]
     code: Annotated[str, Field(description="Short name of the error", examples=["sync_running"])]
     hint: NotRequired[Annotated[str, Field(description="What to do about it")]]
-    sync_id: NotRequired[Annotated[str, Field(description="The sync that it is about")]]
+    sync_id: NotRequired[Annotated[str, Field(description="The sync that the error concerns")]]
     errors: NotRequired[Annotated[list[ErrorPlace], Field(description="Of `invalid_request`: what is not valid")]]
 
 
@@ -166,6 +166,6 @@ def problem_of(error: Exception) -> Problem:
             log.error("%s", error)
             return Problem("configuration", str(error), hint=error.hint)
         case TimeoutError():
-            return Problem("timeout", "The request took too long. It may have had its effect; a repetition is safe.")
+            return Problem("timeout", "The request took too long. It may have taken effect; it is safe to repeat it.")
     log.error("%s", type(error).__name__, exc_info=error)
     return Problem("internal_error", f"An error of the program ({type(error).__name__}); its log says more.")

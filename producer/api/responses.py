@@ -41,9 +41,9 @@ def next_request(sync: Sync) -> str:
     if not sync.error.resumable:
         return f'To read the space from the start: {resume} with {{"restart": true}}.'
     if sync.error.code.startswith("guard_"):
-        return f'If this is as expected: {resume} with {{"accept": true}}.'
+        return f'If this is expected: {resume} with {{"accept": true}}.'
     if sync.error.code == "over_budget":
         needed, own = sync.error.needed_credits, sync.request.max_credits
         budget = f' with {{"max_credits": {needed}}}' if own is not None and needed is not None and own < needed else ""
         return f"Then: {resume}{budget}."
-    return f"To go on where it stopped, after fixing this: {resume}."
+    return f"To continue where it stopped, after fixing this: {resume}."

@@ -18,7 +18,7 @@ _MEANINGS = (
     "0 completed",
     "1 the sync failed; with doctor: a check failed",
     "2 wrong usage or configuration",
-    "3 cancelled or not agreed to",
+    "3 cancelled, or declined at the question",
     "4 try later: Redis is down, the space is busy, or --timeout is over",
     "130 interrupted",
 )

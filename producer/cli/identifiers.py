@@ -29,7 +29,7 @@ def check_space_id(text: Given) -> Given:
         try:
             SyncRequest(space_id=text)
         except InvalidRequest as error:
-            _refuse(f"{text!r} cannot be a space id: it {error.problems['space_id']}.")
+            _refuse(f"{text!r} is not a valid space id: it {error.problems['space_id']}.")
     return text
 
 
@@ -44,7 +44,7 @@ def no_space_given() -> ConfigurationError:
 def check_sync_id(text: str) -> str:
     """The id of a sync."""
     if not _SYNC_ID.fullmatch(text):
-        _refuse(f"{text!r} cannot be a sync id: sync ids begin with syn_.", hint="To see the newest syncs: `list`.")
+        _refuse(f"{text!r} is not a valid sync id: sync ids begin with syn_.", hint="To see the newest syncs: `list`.")
     return text
 
 
@@ -52,7 +52,7 @@ def check_schedule_id(text: str) -> str:
     """The id of a schedule."""
     if not _SCHEDULE_ID.fullmatch(text):
         _refuse(
-            f"{text!r} cannot be a schedule id: schedule ids begin with sch_.",
+            f"{text!r} is not a valid schedule id: schedule ids begin with sch_.",
             hint="To see every schedule: `schedule list`.",
         )
     return text
@@ -61,14 +61,14 @@ def check_schedule_id(text: str) -> str:
 def check_persona_id(text: str) -> str:
     """The id of a persona at Mavera."""
     if not _PERSONA_ID.fullmatch(text):
-        _refuse(f"{text!r} cannot be a persona id.", hint="Copy the id from Mavera: per_…")
+        _refuse(f"{text!r} is not a valid persona id.", hint="Copy the id from Mavera: per_…")
     return text
 
 
 def check_rules_name(text: str) -> str:
     """The name of rules."""
     if not _RULES_NAME.fullmatch(text):
-        _refuse(f"--rules: {text!r} cannot be the name of rules.", hint="Use the `name` in the clusters file.")
+        _refuse(f"--rules: {text!r} is not a valid name of rules.", hint="Use the `name` in the clusters file.")
     return text
 
 

@@ -33,7 +33,7 @@ def check_file_names(arguments: Sequence[str], files: Sequence[str]) -> None:
     if not files:
         raise ConfigurationError(f"{others[0]} is a file, not a space.", hint=f"Write --from-file {others[0]}.")
     raise ConfigurationError(
-        f"--from-file takes one name, and {_shortened(others)} would be another.",
+        f"--from-file takes one name; {_shortened(others)} cannot be given too.",
         hint="Name the directory, or put the pattern in quotes for the shell: --from-file 'part-*.csv'.",
     )
 

@@ -168,7 +168,7 @@ def after_stopping(syncs: Sequence[Sync], typed: Sequence[str]) -> list[NextStep
     if kept:
         stops = "The sync stops here and is kept" if len(kept) == 1 else "The syncs stop here and are kept"
         steps.append(NextStep(f"{stops}. To continue where it stopped:", _each("resume", kept)))
-        steps.append(NextStep("To end it for good:", _each("cancel", kept)))
+        steps.append(NextStep("To cancel it:", _each("cancel", kept)))
     if lost and typed:
         ended = "The sync is cancelled, because the input that it read ends with this command. To run it again:"
         steps.append(NextStep(ended, (run_again(typed),)))

@@ -131,7 +131,7 @@ def build_requests(settings: Settings, options: SyncOptions, *, plan_only: bool 
     check_file_names(options.space_ids, options.from_files)
     space_ids = list(options.space_ids)
     if not space_ids:
-        # Made-up profiles must not be stored under the id of a real space.
+        # Synthetic profiles must not be stored under the id of a real space.
         default = DEMO_SPACE_ID if options.sandbox else settings.segment_space_id
         if default is None:
             raise no_space_given()

@@ -161,9 +161,9 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if isinstance(error, FileExistsError | NotADirectoryError):
-            reason, advice = "Not a directory", "Remove the file that is in its way"
+            reason, advice = "Not a directory", "Remove the file of that name"
         else:
-            reason, advice = error.strerror or type(error).__name__, "Make it writable and free some space"
+            reason, advice = error.strerror or type(error).__name__, "Make it writable, or free some disk space"
         raise StateUnusable(
             f"{path}: {reason}. Without REDIS_URL this directory keeps the state of syncs; nothing was started",
             hint=f"{advice}, or set {VARIABLE} to another directory that lasts, or set REDIS_URL.",

@@ -221,7 +221,7 @@ class Keeper:
                 os.kill(int(process_id), signal.SIGKILL)
             if lock_within(self._server_lock, ORPHAN_STOP_S):
                 return
-        raise StartFailed("an earlier server of this directory does not end; end the redis-server or valkey-server")
+        raise StartFailed("an earlier server of this directory still runs; end that redis-server or valkey-server")
 
     def _start(self) -> None:
         """Starts the server and waits until it answers. Raises StartFailed with the last line of its log."""

@@ -56,8 +56,8 @@ def _lock_out_commands(directory: StateDirectory, stack: contextlib.ExitStack) -
                 keeper.ask(str(directory.socket), b"SHUTDOWN NOSAVE")  # a server whose keeper was killed
         time.sleep(LOOK_S)  # so that the keeper can take the first lock
     raise StateUnusable(
-        f"{directory.path}: the server of the state directory does not end",
-        hint=f"Look into {directory.log}, and run the command again.",
+        f"{directory.path}: the server of the state directory does not stop",
+        hint=f"Read {directory.log}, and run the command again.",
     )
 
 

@@ -97,8 +97,8 @@ class StateServer:
             users = keeper.acquire(str(self.directory.lock("users")), shared=True, wait_s=HAND_OVER_S)
         if users is None:
             raise StateUnusable(
-                f"{self.directory.path}: the server of the state directory is being stopped since {HAND_OVER_S:g} s",
-                hint=f"Look into {self.directory.log}, and run the command again.",
+                f"{self.directory.path}: the server of the state directory has been stopping for {HAND_OVER_S:g} s",
+                hint=f"Read {self.directory.log}, and run the command again.",
             )
         self._users = users
         try:
@@ -151,7 +151,7 @@ class StateServer:
                 if time.monotonic() > ends_at:
                     raise StateUnusable(
                         f"{self.directory.path}: the server of the state directory does not answer",
-                        hint=f"Look into {self.directory.log}.",
+                        hint=f"Read {self.directory.log}.",
                     )
                 time.sleep(0.005)
         finally:

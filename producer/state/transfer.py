@@ -85,7 +85,7 @@ def _explained(moved: str) -> Iterator[None]:
         raise StateBusy(
             f"A sync is under way ({ids}), so nothing was {moved}"
             if ids
-            else f"The state changes. Nothing was {moved}",
-            hint="Let it end, continue it with `segment-personas resume SYNC_ID`, or stop it with `segment-personas "
-            "cancel SYNC_ID`. Then run this command again.",
+            else f"The state has changed meanwhile. Nothing was {moved}",
+            hint="Wait until it ends, continue it with `segment-personas resume SYNC_ID`, or stop it with "
+            "`segment-personas cancel SYNC_ID`. Then run this command again.",
         ) from None

@@ -124,7 +124,7 @@ class SyncWatcher:
         for sync_id, one in watched.items():
             version = versions.get(sync_id)
             if version is None:
-                one.leave("the sync is no longer known")
+                one.leave("the sync is no longer kept")
             elif one.news is None or version != one.news.version:
                 await self._show(sync_id, one)
 

@@ -25,7 +25,7 @@ _NEEDS_NO_REDIS = frozenset({"/healthz", "/metrics", "/openapi.json", "/docs"})
 _TAGS = {
     "syncs": "Start syncs, follow them, and control them",
     "schedules": "Start syncs at set times",
-    "spaces": "What is known of a space",
+    "spaces": "History and personas of a space",
     "service": "The server itself",
 }
 

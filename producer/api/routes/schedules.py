@@ -109,8 +109,8 @@ class ScheduleRoutes:
                     200: Answer("The schedule with its new options", types.Schedule, headers={"Location": "It"}),
                 },
                 scope="write",
-                description="A schedule of the same space, collection, rules, `cron` and `timezone` gets the other "
-                "options, and keeps its ticks and its pause. So a repetition changes nothing.",
+                description="A schedule of the same space, collection, rules, `cron` and `timezone` gets the new "
+                "options, and keeps its ticks and its pause. Repeating the request changes nothing.",
                 problems=("too_many_schedules", "configuration"),
                 body=ScheduleOrder,
                 body_required=True,
@@ -153,7 +153,7 @@ class ScheduleRoutes:
                 "deleteSchedule",
                 "schedules",
                 "Delete a schedule",
-                {204: Answer("It is deleted")},
+                {204: Answer("The schedule was deleted")},
                 scope="write",
                 description="A sync that it has started continues.",
                 parameters=(_PARAMETER,),
@@ -168,18 +168,18 @@ class ScheduleRoutes:
                     summary,
                     {200: Answer("The schedule", types.Schedule)},
                     scope="write",
-                    description="A repetition changes nothing.",
+                    description="Repeating the request changes nothing.",
                     problems=_UNREADABLE,
                     parameters=(_PARAMETER,),
                     body=EmptyOrder,
                 )
                 for name, handler, summary in (
-                    ("pause", self.pause, "Let its ticks pass without a sync"),
-                    ("unpause", self.unpause, "End its pause; the ticks of the pause are not made up"),
+                    ("pause", self.pause, "Pause a schedule: its ticks start no sync"),
+                    ("unpause", self.unpause, "End the pause of a schedule; its missed ticks are not made up"),
                 )
             ),
         ]
 
 
 def _schedule_id(request: web.Request) -> str:
-    return path_id(request, SCHEDULE_ID, Problem("schedule_not_found", "No schedule has such an id."))
+    return path_id(request, SCHEDULE_ID, Problem("schedule_not_found", "No schedule has this id."))

@@ -86,7 +86,7 @@ class ServiceRoutes:
                 self.health,
                 "getHealth",
                 "service",
-                "Tell whether the server lives",
+                "Show whether the server is alive",
                 {200: Answer("It does", Health)},
             ),
             Operation(
@@ -95,7 +95,7 @@ class ServiceRoutes:
                 self.readiness,
                 "getReadiness",
                 "service",
-                "Tell whether Redis answers and a worker is alive",
+                "Show whether Redis answers and a worker is alive",
                 {200: Answer("Both", Readiness)},
                 problems=("not_ready", "stopping"),
             ),

@@ -114,4 +114,4 @@ class SpaceRoutes:
 
 
 def _space_id(request: web.Request) -> str:
-    return path_id(request, SPACE_ID_PATTERN, Problem("not_found", "No space has such an id."))
+    return path_id(request, SPACE_ID_PATTERN, Problem("not_found", "No space has this id."))

@@ -143,7 +143,7 @@ class SyncRoutes:
         """What the router and the OpenAPI document need."""
         answers = {
             202: Answer("The sync continues", types.Sync),
-            200: Answer("There is nothing left to do", types.Sync),
+            200: Answer("The sync has ended; nothing changes", types.Sync),
         }
         return [
             Operation(
@@ -156,7 +156,7 @@ class SyncRoutes:
                 {
                     202: Answer("A new sync", types.Sync, headers={"Location": "The sync"}, links=_LINKS),
                     200: Answer(
-                        "A sync that this request means already: it runs with the same options, or the same "
+                        "The existing sync: it runs with the same options, or the same "
                         "`Idempotency-Key` has started it",
                         types.Sync,
                         headers={"Location": "The sync"},
@@ -165,15 +165,16 @@ class SyncRoutes:
                 },
                 scope="write",
                 description="While a sync of the same space, collection and rules runs, the same request returns that "
-                "sync, and another is refused with `409` unless it says `force`. With `plan_only` it is a preview: it "
-                "plans the personas and changes none; `apply` makes them.\n\nWith an `Idempotency-Key`, a request can "
-                "be repeated after a lost answer: the key never starts a second sync.",
+                "sync, and a request with other options is refused with `409` unless it has `force`. With `plan_only` "
+                "the sync is a preview: it plans the personas and changes none; `apply` carries out the plan.\n\n"
+                "With an `Idempotency-Key`, a request can be repeated after a lost answer: the key never starts a "
+                "second sync.",
                 problems=("sync_running", "idempotency_key_used", "configuration"),
                 parameters=(
                     Parameter(
                         "Idempotency-Key",
                         "header",
-                        "Names this request; it is known as long as its sync",
+                        "Identifies this request, for as long as its sync is kept",
                         {"type": "string", "pattern": KEY_PATTERN, "minLength": 1, "maxLength": 255},
                         examples=("nightly-2026-11-24",),
                     ),
@@ -195,7 +196,7 @@ class SyncRoutes:
                 {200: Answer("A page of the list", SyncList)},
                 scope="read",
                 description="Ended syncs are kept for `RETENTION_DAYS`. With filters, a page may hold fewer than "
-                "`limit` syncs, or none, although older ones follow: the last page is the one whose `next_cursor` is "
+                "`limit` syncs, or none, even if older ones follow: the last page is the one whose `next_cursor` is "
                 "null.",
                 parameters=(
                     Parameter(
@@ -243,10 +244,10 @@ class SyncRoutes:
                 self.apply,
                 "applySync",
                 "syncs",
-                "Make the personas that a preview planned",
+                "Create and update the personas that a preview planned",
                 answers,
-                description="Without reading the space again. A repetition changes nothing: while the plan is being "
-                "applied, and after it was.",
+                description="The space is not read again. Repeating the request changes nothing, while the plan is "
+                "being applied and afterwards.",
                 problems=(
                     *("sync_not_found", "newer_version", "sync_unreadable", "not_a_preview", "no_plan"),
                     *("needs_allow_partial", "already_applied", "sync_running"),
@@ -264,7 +265,7 @@ class SyncRoutes:
                 "syncs",
                 "Stop a sync",
                 {200: Answer("The cancelled sync", types.Sync)},
-                description="Personas already created are kept. A repetition changes nothing.",
+                description="Personas already created are kept. Repeating the request changes nothing.",
                 problems=("sync_not_found", "newer_version", "sync_unreadable", "already_ended"),
                 body=EmptyOrder,
                 scope="write",
@@ -276,9 +277,9 @@ class SyncRoutes:
                 self.resume,
                 "resumeSync",
                 "syncs",
-                "Go on with a failed sync where it stopped",
+                "Continue a failed sync where it stopped",
                 answers,
-                description="Of a sync that runs, nothing changes.",
+                description="A sync that runs is not changed.",
                 problems=(
                     *("sync_not_found", "newer_version", "sync_unreadable", "not_failed", "needs_restart"),
                     "sync_running",
@@ -293,4 +294,4 @@ class SyncRoutes:
 
 def sync_id_of(request: web.Request) -> str:
     """The id of the sync in the path. Raises Problem."""
-    return path_id(request, SYNC_ID, Problem("sync_not_found", "No sync has such an id."))
+    return path_id(request, SYNC_ID, Problem("sync_not_found", "No sync has this id."))

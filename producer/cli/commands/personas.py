@@ -98,7 +98,7 @@ async def forget_persona(settings: Settings, err: Screen, place: ClusterAddress)
         record = await catalog.forget(place)
     err.print_text(
         f"{record.persona_id} is no longer recorded as the persona of {place}. It still exists at Mavera, and the next "
-        "sync finds it by the reference in its description; delete it there if the cluster is to get a new persona."
+        "sync finds it by the reference in its description. To give the cluster a new persona, delete this one there."
     )
     return 0
 
@@ -113,7 +113,7 @@ async def rename_persona(settings: Settings, err: Screen, old: ClusterAddress, k
     async with _open_catalog(settings_of_space(settings, old.space_id)) as catalog:
         referred = await catalog.rename(old, key)
     err.print_text(
-        f"The persona of {old} is that of {key} now. The next sync whose rules have a cluster {key} updates its "
+        f"The persona of {old} now belongs to {key}. The next sync whose rules have a cluster {key} updates its "
         f"name{_and_its_reference(referred)}."
     )
     for warning in _not_followed(rules, old, key) if rules else ():
@@ -125,10 +125,10 @@ def _not_followed(rules: Rules, old: ClusterAddress, key: str) -> Iterator[str]:
     if old.cluster in rules.cluster_keys:
         yield (
             f"The rule set {rules.name} still has a cluster {old.cluster}, which has no persona now: the next sync "
-            f"buys one, for {CREDITS_PER_PERSONA} credits. Rename it in their file, too."
+            f"buys one, for {CREDITS_PER_PERSONA} credits. Rename the cluster in the clusters file too."
         )
     if key not in rules.cluster_keys:
-        yield f"The rule set {rules.name} has no cluster {key}: until they have one, no sync updates the persona."
+        yield f"The rule set {rules.name} has no cluster {key}: no sync updates the persona until it has one."
 
 
 @contextlib.asynccontextmanager
@@ -155,7 +155,7 @@ def _account(settings: Settings, space_id: str | None) -> str:
     kind = (
         "the account of MAVERA_API_KEY"
         if settings.mavera_api_key
-        else "that of live keys, as MAVERA_API_KEY is not set"
+        else "that of live keys, because MAVERA_API_KEY is not set"
     )
     return f"this account ({settings.mavera_base_url}, {kind})"
 

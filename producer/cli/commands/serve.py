@@ -68,11 +68,13 @@ async def serve(settings: Settings, err: Screen, *, host: str, port: int, sandbo
                 if settings.log_format == "json":
                     log.info("serving %s", url)
                     return
-                err.print_text(f"Serving {url}, described at {url}/docs. Ctrl-C stops it.")
+                err.print_text(f"Serving {url}; documentation at {url}/docs. Ctrl-C stops it.")
                 if about:
                     err.print_text(about, "dim")
                 if config.tokens_file is None and not sandbox:
-                    err.print_text("Without API_TOKENS_FILE, every program on this machine may use it.", "dim")
+                    err.print_text(
+                        "API_TOKENS_FILE is not set, so every program on this machine may use the API.", "dim"
+                    )
 
             await serve_api(client, settings, config, ready=announce)
     return DONE

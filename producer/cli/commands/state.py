@@ -53,7 +53,9 @@ async def where(settings: Settings, err: Screen, *, json: bool) -> int:
         return DONE
     stdout().write("\n".join(_describe(str(directory.path), found)))
     if not used:
-        err.print_text("REDIS_URL is set: commands keep the state in that Redis, and not in this directory.", "yellow")
+        err.print_text(
+            "REDIS_URL is set, so commands keep the state in that Redis and do not use this directory.", "yellow"
+        )
     return DONE
 
 
@@ -66,7 +68,7 @@ async def export(settings: Settings, err: Screen, file: str, *, directory: bool,
         copy, text = await export_state(pool)
     await asyncio.to_thread(write_private, path, text)
     err.print_text(f"{_place(settings, directory=directory)}: {_amount(copy)} exported to {file}.")
-    err.print_text("A sync that runs there from now on is not in the file. Import it where syncs will run:", "dim")
+    err.print_text("The file has no later syncs of that state. To import it where syncs will run:", "dim")
     err.print_text(f"  {command('state', 'import', file)}", "dim")
     return DONE
 
@@ -82,9 +84,9 @@ async def import_(settings: Settings, err: Screen, file: str, *, directory: bool
     async with _open(settings, directory=directory, creates=True) as pool:
         planned = await import_state(pool, copy, replace=replace, dry_run=True)
         for one in planned.conflicts[:MOST_SHOWN]:
-            err.print_text(f"To be replaced: {describe_conflict(one)}", "yellow")
+            err.print_text(f"Will be replaced: {describe_conflict(one)}", "yellow")
         if not planned.changes:
-            err.print_text(f"{place}: it has all of {file} already. Nothing was changed.")
+            err.print_text(f"{place} already has everything in {file}. Nothing was changed.")
             return DONE
         question = f"Import {_amount(planned.changes)} into {place}?"
         if not yes and _is_asked(err) and not await confirm(err, question):
@@ -100,7 +102,7 @@ async def reset(settings: Settings, err: Screen, *, yes: bool) -> int:
     """Removes all state from the state directory."""
     directory = directory_of(settings)
     if not directory.has_state:
-        err.print_text(f"{directory.path}: no state is kept there. Nothing was removed.")
+        err.print_text(f"{directory.path} has no state. Nothing was removed.")
         return DONE
     err.print_text(_AFTER_RESET)
     err.print_text(f"To keep the records: {command('state', 'export', 'FILE', '--directory')}", "dim")
@@ -113,7 +115,7 @@ async def reset(settings: Settings, err: Screen, *, yes: bool) -> int:
         if not await confirm(err, f"Remove all state from {directory.path}?"):
             return NOT_AGREED
     await asyncio.to_thread(reset_directory, directory)
-    err.print_text(f"{directory.path}: all state is removed. The personas at Mavera are unchanged.")
+    err.print_text(f"All state was removed from {directory.path}. The personas at Mavera are unchanged.")
     return DONE
 
 
@@ -153,8 +155,8 @@ def _remarks(merged: Merge) -> list[str]:
         remarks.append(f"Left out: {merged.settled_claims:,} claims on personas that have a record.")
     if merged.changes.claims:
         remarks.append(
-            "A claim is a purchase in doubt: the next sync of its cluster waits MAVERA_SETTLE_S and looks at Mavera "
-            "before it buys."
+            "A claim is a purchase in doubt: before the next sync of its cluster buys, it waits MAVERA_SETTLE_S and "
+            "looks for the persona at Mavera."
         )
     if merged.changes.records or merged.changes.claims:
         remarks.append("New personas are bought there only after MAVERA_SETTLE_S, in case the file is not the latest.")
@@ -162,7 +164,7 @@ def _remarks(merged: Merge) -> list[str]:
 
 
 def _describe(path: str, found: DirectoryOverview) -> list[str]:
-    state = "runs" if found.running else "does not run; the next command starts it"
+    state = "running" if found.running else "not running; the next command starts it"
     server = f"{found.program}, {state}" if found.program else "none: no redis-server or valkey-server was found"
     lines = [f"Directory  {path}", f"Server     {server}"]
     if not found.has_state:
@@ -175,5 +177,5 @@ def _describe(path: str, found: DirectoryOverview) -> list[str]:
             f"({counts.running:,} not ended)"
         )
     else:
-        lines.append("State      kept; it is counted while the server runs")
+        lines.append("State      kept; counted only while the server runs")
     return [*lines, ""]

@@ -107,7 +107,7 @@ async def read_sample(settings: Settings, sample: Sample) -> Sequence[object]:
         if sample.sandbox:
             settings = await stack.enter_async_context(sandbox_settings(settings, dialect=request.dialect))
         session = await stack.enter_async_context(new_session())
-        # Made-up profiles have no limit that others share.
+        # The sandbox has no rate limit that other programs share.
         pace = RequestPacer(settings.segment_rate)
         if not sample.sandbox:
             pace = await stack.enter_async_context(open_request_pacer(settings, request.space_id))

@@ -17,7 +17,7 @@ def clusters_check(
     file: Annotated[str, typer.Argument(metavar="FILE", help="TOML file of traits and clusters.")],
     json: Json = False,
 ) -> None:
-    """Check a file, and name what is wrong in which line."""
+    """Check a clusters file, and show each mistake with its line."""
     from producer.cli.commands import clusters
 
     exit_with(clusters.check(file, json=json))
@@ -32,7 +32,7 @@ def clusters_show(
     json: Json = False,
     toml: Annotated[bool, flag("--toml", help="Print the file itself, as a start for your own.")] = False,
 ) -> None:
-    """Show traits and clusters in words."""
+    """Describe traits and clusters in words."""
     from producer.cli.commands import clusters
 
     exit_with(clusters.show(file, json=json, toml=toml))
@@ -40,7 +40,7 @@ def clusters_show(
 
 @app.command("schema", epilog=EXIT_CODES)
 def clusters_schema() -> None:
-    """Print the JSON Schema of such files, for editors."""
+    """Print the JSON Schema of clusters files, for editors."""
     from producer.cli.commands import clusters
 
     exit_with(clusters.print_schema())

@@ -16,9 +16,9 @@ from producer.cli.identifiers import (
     check_sync_id,
 )
 
-WHAT, SOURCE, BUDGET, OUTPUT = "What", "Source", "Budget", "Output"
+SCOPE, SOURCE, BUDGET, OUTPUT = "Scope", "Source", "Budget", "Output"
 
-RUN, LOOK, CONTROL, SET_UP, SERVE = "Run", "Look", "Control", "Set up", "Serve"
+RUN, INSPECT, CONTROL, SET_UP, SERVE = "Run", "Inspect", "Control", "Set up", "Serve"
 
 
 def flag(*names: str, help: str, panel: str | None = OUTPUT, **more: Any) -> Any:
@@ -43,13 +43,27 @@ Timeout = Annotated[
 NoWait = Annotated[bool, flag("--no-wait", help="Print the sync id and return; do not follow.")]
 Details = Annotated[bool, flag("--details", help="Show every field that a plan would change.")]
 ExitCode = Annotated[
-    bool, flag("--exit-code", help="Exit with 5 if personas would change, 6 if a guard or the budget stops that.")
+    bool,
+    flag(
+        "--exit-code", help="Exit with 5 if personas would change, with 6 if a guard or the budget would stop the sync."
+    ),
 ]
 Accept = Annotated[
-    bool, flag("--accept", panel=BUDGET, help="Continue although a guard reports something, such as a smaller space.")
+    bool,
+    flag(
+        "--accept",
+        panel=BUDGET,
+        help="Continue even if a guard would stop the sync, for example because the space shrank.",
+    ),
 ]
 MaxCredits = Annotated[
-    int | None, option(metavar="N", min=0, panel=BUDGET, help="Buy nothing if the sync would cost more credits.")
+    int | None,
+    option(
+        metavar="N",
+        min=0,
+        panel=BUDGET,
+        help="Most credits that the sync may spend. If it would cost more, it buys nothing.",
+    ),
 ]
 Dialect = Annotated[
     Literal["auto", "inline", "profile-api"] | None,
@@ -64,13 +78,13 @@ Clusters = Annotated[
     option(
         "--clusters",
         metavar="FILE",
-        panel=WHAT,
+        panel=SCOPE,
         help="File of traits and clusters (see `clusters`). Default: CLUSTERS_FILE.",
     ),
 ]
 Collection = Annotated[
     Literal["users", "accounts"],
-    option("--collection", metavar="users|accounts", panel=WHAT, help="Collection of profiles."),
+    option("--collection", metavar="users|accounts", panel=SCOPE, help="Collection of profiles to read."),
 ]
 SpaceIds = Annotated[
     list[str] | None,
@@ -86,13 +100,13 @@ RulesName = Annotated[
     option(
         "--rules",
         metavar="NAME",
-        panel=WHAT,
+        panel=SCOPE,
         help="Name of the rules that define the clusters.",
         callback=check_rules_name,
     ),
 ]
 
-Yes = Annotated[bool, flag("--yes", "-y", panel=BUDGET, help="Do not ask before personas are paid for.")]
+Yes = Annotated[bool, flag("--yes", "-y", panel=BUDGET, help="Do not ask before buying personas.")]
 AllowPartial = Annotated[
     bool,
     flag(
@@ -138,7 +152,7 @@ Columns = Annotated[
         "--columns",
         metavar="ROLE=NAME,…",
         panel=SOURCE,
-        help="Columns of that table: id=…,name=…,value=… or id=…,traits=…,merged_to=….",
+        help="Columns of the warehouse table: id=…,name=…,value=… or id=…,traits=…,merged_to=….",
     ),
 ]
 Sample = Annotated[
@@ -164,11 +178,13 @@ TraitClass = Annotated[
     Literal["computed_trait", "audience"] | None,
     option(metavar="computed_trait|audience", panel=SOURCE, help="Read only traits of this class (profile-api)."),
 ]
-MinClusterSize = Annotated[int, option(metavar="N", min=1, panel=WHAT, help="A smaller cluster makes no persona.")]
-Force = Annotated[bool, flag("--force", panel=WHAT, help="Start another sync beside one of the same space.")]
+MinClusterSize = Annotated[
+    int, option(metavar="N", min=1, panel=SCOPE, help="Fewest profiles of a cluster that gets a persona.")
+]
+Force = Annotated[bool, flag("--force", panel=SCOPE, help="Start the sync even if another one of the same space runs.")]
 IdempotencyKey = Annotated[
     str | None,
-    option(metavar="KEY", panel=WHAT, help="The same key never starts a second sync.", callback=check_idempotency_key),
+    option(metavar="KEY", panel=SCOPE, help="Start no second sync with the same key.", callback=check_idempotency_key),
 ]
 EnvFile = Annotated[
     str | None,

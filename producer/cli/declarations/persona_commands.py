@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Show and change which persona belo
 @app.command("list", epilog=EXIT_CODES)
 def personas_list(
     space_id: Annotated[
-        str | None, typer.Argument(metavar="SPACE_ID", help="Only of this space.", callback=check_space_id)
+        str | None, typer.Argument(metavar="SPACE_ID", help="Show only this space.", callback=check_space_id)
     ] = None,
     json: Json = False,
 ) -> None:
@@ -51,7 +51,7 @@ def personas_adopt(
 def personas_forget(
     space_id: SpaceId, cluster: ClusterKey, collection: Collection = "users", rules: RulesName = "recipe"
 ) -> None:
-    """Forget which persona a cluster has. The persona stays at Mavera."""
+    """Remove the record of a cluster's persona. The persona stays at Mavera."""
     from producer.cli.commands import personas
     from producer.cli.run_command import run_command
     from producer.persona_records import ClusterAddress
@@ -63,12 +63,12 @@ def personas_forget(
 @app.command("rename", epilog=EXIT_CODES)
 def personas_rename(
     space_id: SpaceId,
-    old: Annotated[str, typer.Argument(metavar="OLD", help="Key of the cluster so far.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="Its key from now on.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Old key of the cluster.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="New key of the cluster.")],
     collection: Collection = "users",
     rules: RulesName = "recipe",
 ) -> None:
-    """Keep a cluster's persona when the cluster gets another key, instead of buying a new one."""
+    """Keep the persona of a cluster whose key has changed, instead of buying a new one."""
     from producer.cli.commands import personas
     from producer.cli.run_command import run_command
     from producer.persona_records import ClusterAddress

@@ -9,7 +9,7 @@ import typer
 
 from producer.cli.declarations.optional_table import SourceCommand
 from producer.cli.declarations.options import (
-    WHAT,
+    SCOPE,
     Json,
     SpaceId,
     exit_with,
@@ -21,9 +21,7 @@ from producer.cli.declarations.usage_errors import alert_after_of, share_of
 from producer.cli.exit_codes import EXIT_CODES
 from producer.cli.identifiers import check_schedule_id
 
-app = typer.Typer(
-    no_args_is_help=True, help="Start syncs at set times. Workers carry schedules out; no cron is needed."
-)
+app = typer.Typer(no_args_is_help=True, help="Start syncs at set times, by the workers and without cron.")
 
 ScheduleId = Annotated[
     str,
@@ -42,14 +40,14 @@ def schedule_add(
         typer.Argument(metavar="CRON", help="Minute, hour, day of month, month and day of week, such as '0 3 * * *'."),
     ],
     timezone: Annotated[
-        str, option("--timezone", metavar="NAME", panel=WHAT, help="Time zone of the times, such as Europe/Vienna.")
+        str, option("--timezone", metavar="NAME", panel=SCOPE, help="Time zone of the times, such as Europe/Vienna.")
     ] = "UTC",
     missed: Annotated[
         Literal["run-once", "skip"],
         option(
             metavar="run-once|skip",
-            panel=WHAT,
-            help="Ticks that came while no worker was alive: start one sync for all of them, or none.",
+            panel=SCOPE,
+            help="For ticks that passed while no worker ran: start one sync for all of them, or none.",
         ),
     ] = "run-once",
     alert_after: Annotated[
@@ -57,11 +55,13 @@ def schedule_add(
         option(
             "--alert-after",
             metavar="TIME",
-            panel=WHAT,
+            panel=SCOPE,
             help="Send the webhook sync.overdue if the space had no complete sync for this long, such as 26h.",
         ),
     ] = None,
-    preview: Annotated[bool, flag("--preview", panel=WHAT, help="Only plan the personas; `apply` makes them.")] = False,
+    preview: Annotated[
+        bool, flag("--preview", panel=SCOPE, help="Only plan the personas; `apply` creates them.")
+    ] = False,
     *,
     json: Json = False,
     **shared: Any,
@@ -91,7 +91,7 @@ def schedule_add(
 
 @app.command("list", epilog=EXIT_CODES)
 def schedule_list(json: Json = False) -> None:
-    """Show every schedule: when it comes next, and what became of its last tick."""
+    """Show every schedule, its next tick and the result of its last tick."""
     from producer.cli.commands import schedules
     from producer.cli.run_command import run_command
 

@@ -19,7 +19,7 @@ def worker(
         typer.Argument(
             metavar="[alive|ready]",
             show_default=False,
-            help="With --check. alive: the process runs, whatever Redis does; ready (default): it takes jobs.",
+            help="With --check. alive: the process runs, even without Redis; ready (default): it takes jobs.",
         ),
     ] = None,
     check: Annotated[bool, flag("--check", help="Check the worker on this host instead (exit code 0 or 1).")] = False,
@@ -33,7 +33,7 @@ def worker(
 @app.command(rich_help_panel=SERVE, epilog=EXIT_CODES)
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Any but this machine's own needs API_TOKENS_FILE.")
+        str, typer.Option(help="Address to listen on. An address that other machines can reach needs API_TOKENS_FILE.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0: any free one.")] = 8000,
     sandbox: Annotated[
@@ -64,7 +64,7 @@ def sandbox(
             help="Realistic and dirty; the recipe's samples; clean, ten traits; users of a B2B product.",
         ),
     ] = "mixed",
-    seed: Annotated[int, typer.Option(metavar="N", help="Another seed is another space.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the synthetic profiles.")] = 0,
     page_size: Annotated[int, typer.Option(metavar="N", min=1, help="Most profiles in a page.")] = 200,
     latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long Segment takes to answer.")] = 0.05,
     listing_latency: Annotated[

@@ -56,20 +56,20 @@ def suggest(
     space_id: DefaultSpaceId = None,
     profiles: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Profiles to look at. Default: 2,000; 200 where each costs a request."),
+        typer.Option(metavar="N", min=1, help="Profiles to read. Default: 2,000, or 200 where each costs a request."),
     ] = None,
     json: Json = False,
     sandbox: Annotated[bool, flag("--sandbox", panel=SOURCE, help="Use made-up profiles from the sandbox.")] = False,
     from_file: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="Look at files of profiles (as of `sync`) instead of a space."),
+        typer.Option(metavar="FILE", help="Read files of profiles, as `sync` does, instead of a space."),
     ] = None,
     from_warehouse: FromWarehouse = None,
     columns: Columns = None,
     dialect: Dialect = None,
     collection: Collection = "users",
 ) -> None:
-    """Look at a sample of a space, and print a clusters file for it. Creates nothing."""
+    """Read a sample of a space, and print a clusters file for it. Creates nothing."""
     from producer.cli.commands.suggest import Sample, suggestion
     from producer.cli.run_command import run_command
 

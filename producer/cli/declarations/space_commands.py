@@ -19,7 +19,7 @@ def spaces_check(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check a file and the secret files that it names, and say what is wrong in which line."""
+    """Check a spaces file and the secret files that it names, and show each mistake with its line."""
     from producer.cli.commands import spaces
 
     exit_with(spaces.check(file, json=json))

@@ -10,10 +10,10 @@ from producer.cli.declarations.options import Json, exit_with, flag
 from producer.cli.exit_codes import EXIT_CODES
 
 app = typer.Typer(
-    no_args_is_help=True, help="Show, move or remove what is known of personas: records, claims and history."
+    no_args_is_help=True, help="Show, move or remove the stored state of personas: records, claims and history."
 )
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="File of the state.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="State file.")]
 OfDirectory = Annotated[
     bool, flag("--directory", panel=None, help="Use the state directory, even if REDIS_URL is set.")
 ]
@@ -22,7 +22,7 @@ Yes = Annotated[bool, flag("--yes", "-y", panel=None, help="Do not ask.")]
 
 @app.command("where", epilog=EXIT_CODES)
 def state_where(json: Json = False) -> None:
-    """Show where the state is kept, by which server, and how much it is. Starts no server."""
+    """Show where the state is kept, by which server, and its size. Starts no server."""
     from producer.cli.commands import state
     from producer.cli.run_command import run_command
 
@@ -33,9 +33,9 @@ def state_where(json: Json = False) -> None:
 def state_export(
     file: File,
     directory: OfDirectory = False,
-    force: Annotated[bool, flag("--force", panel=None, help="Replace the file if it exists.")] = False,
+    force: Annotated[bool, flag("--force", panel=None, help="Overwrite the file if it exists.")] = False,
 ) -> None:
-    """Write the state into a file: of the Redis of REDIS_URL, without it of the state directory."""
+    """Write the state of the Redis of REDIS_URL, or of the state directory, into a file."""
     from producer.cli.commands import state
     from producer.cli.run_command import run_command
 
@@ -47,11 +47,11 @@ def state_import(
     file: File,
     directory: OfDirectory = False,
     replace: Annotated[
-        bool, flag("--replace", panel=None, help="Let records of the file replace records that differ.")
+        bool, flag("--replace", panel=None, help="Replace records that differ by those of the file.")
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Add the state of a file to the Redis of REDIS_URL, without it to the state directory."""
+    """Add the state in a file to the Redis of REDIS_URL, or to the state directory."""
     from producer.cli.commands import state
     from producer.cli.run_command import run_command
 

@@ -15,7 +15,7 @@ from producer.cli.declarations.optional_table import SourceCommand
 from producer.cli.declarations.options import (
     BUDGET,
     CONTROL,
-    LOOK,
+    INSPECT,
     OUTPUT,
     RUN,
     SOURCE,
@@ -103,17 +103,17 @@ def apply(
     json: Json = False,
     timeout: Timeout = None,
 ) -> None:
-    """Make the personas of a preview, without reading the space again, for no more credits than it showed."""
+    """Create and update the personas that a preview planned, for no more credits than it showed."""
     given = dict(locals())
     from producer.cli.commands.syncs import apply_plan
 
     _continue(apply_plan, given)
 
 
-@app.command(rich_help_panel=LOOK, epilog=EXIT_CODES)
+@app.command(rich_help_panel=INSPECT, epilog=EXIT_CODES)
 def status(
     sync_id: SyncId,
-    follow: Annotated[bool, flag("--follow", "-f", help="Follow it to its end.")] = False,
+    follow: Annotated[bool, flag("--follow", "-f", help="Follow the sync until it ends.")] = False,
     json: Json = False,
     details: Details = False,
     timeout: Timeout = None,
@@ -131,10 +131,10 @@ def status(
     )
 
 
-@app.command("list", rich_help_panel=LOOK, epilog=EXIT_CODES)
+@app.command("list", rich_help_panel=INSPECT, epilog=EXIT_CODES)
 def list_syncs(
     json: Json = False,
-    limit: Annotated[int, option(metavar="N", min=1, panel=OUTPUT, help="Show at most this many.")] = 20,
+    limit: Annotated[int, option(metavar="N", min=1, panel=OUTPUT, help="Show at most this many syncs.")] = 20,
 ) -> None:
     """Show the newest syncs."""
     from producer.cli.commands import syncs
@@ -143,7 +143,7 @@ def list_syncs(
     exit_with(run_command(lambda settings, err: syncs.list_syncs(settings, err, json=json, limit=limit)))
 
 
-@app.command(rich_help_panel=LOOK, epilog=EXIT_CODES)
+@app.command(rich_help_panel=INSPECT, epilog=EXIT_CODES)
 def history(
     space_id: SpaceId, collection: Collection = "users", rules: RulesName = "recipe", json: Json = False
 ) -> None:

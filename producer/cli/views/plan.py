@@ -101,7 +101,7 @@ def confirmation_question(syncs: Sequence[Sync]) -> str:
     if not unusual:
         return f"{does[:1].upper()}{does[1:]}?"
     statements = ". ".join(statement for statement, _ in unusual)
-    accept = unusual[0][1] if len(unusual) == 1 else "Accept all of this as the new normal"
+    accept = unusual[0][1] if len(unusual) == 1 else "Accept all of this and continue"
     return f"{statements}. {accept}{f', and {does}' if does else ''}?"
 
 
@@ -114,7 +114,7 @@ def _alarm_questions(sync: Sync, plan: Plan) -> Iterator[tuple[str, str]]:
             sentence = f"The {_source(sync)} shrank from {before:,} to {now:,} profiles"
         elif code == "guard_personas":
             sentence = sentence.partition(";")[0]
-        yield printable(sentence.partition(". ")[0]), _ACCEPT.get(code, "Accept this and go on")
+        yield printable(sentence.partition(". ")[0]), _ACCEPT.get(code, "Accept this and continue")
 
 
 def _source(sync: Sync) -> str:
@@ -122,12 +122,12 @@ def _source(sync: Sync) -> str:
 
 
 _ACCEPT = {
-    "": "Accept this and go on",
-    "guard_profiles": "Accept this as the new normal",
-    "guard_coverage": "Accept this as the new normal",
-    "guard_trait_errors": "Go on without these values",
-    "guard_profile_errors": "Go on without these profiles",
-    "guard_personas": "Make these personas again",
+    "": "Accept this and continue",
+    "guard_profiles": "Accept this as the new state",
+    "guard_coverage": "Accept this as the new state",
+    "guard_trait_errors": "Continue without these values",
+    "guard_profile_errors": "Continue without these profiles",
+    "guard_personas": "Create these personas again",
 }
 
 
@@ -135,7 +135,7 @@ def _all_fields(persona: PlannedPersona) -> Iterator[Text]:
     if persona.action == "leave":
         return
     if persona.persona_id and persona.current is None:
-        yield Text("  Mavera does not show this persona, so its present fields are unknown", "dim")
+        yield Text("  Mavera does not show this persona, so its current fields are unknown", "dim")
     for change in persona.changes:
         if change.before is not None:
             yield Text(printable(f"  - {change.field}: {_text(change.before)}"), "red")

@@ -36,7 +36,7 @@ CURL = [
 
 def serving_at(command: Command) -> str:
     """The URL that the command has printed."""
-    return command.err.split("Serving ")[1].split(",")[0]
+    return command.err.split("Serving ")[1].split(";")[0]
 
 
 async def test_one_command_serves_a_whole_sync_and_stops_on_sigterm() -> None:

@@ -234,7 +234,7 @@ async def test_a_redis_that_hides_its_setup_is_not_a_failure(session_redis: Redi
     ("space_id", "verdict", "text"),
     [
         ("empty", "warn", "space empty is empty"),
-        ("a b", "fail", "'a b' cannot be a space id"),
+        ("a b", "fail", "'a b' is not a valid space id"),
         ("unknown", "fail", "404 Space unknown was not found"),
     ],
 )

@@ -62,7 +62,7 @@ async def test_after_a_guard_a_terminal_is_asked_whether_that_is_normal(
     sandbox.set_options(spaces={"spa_1": SpaceSpec(2)})
     terminal = await Terminal.start("sync", "spa_1", env=env, columns=120)
     await terminal.until("[y/N]")
-    assert "The space shrank from 60 to 2 profiles. Accept this as the new normal? [y/N]" in terminal.shown
+    assert "The space shrank from 60 to 2 profiles. Accept this as the new state? [y/N]" in terminal.shown
     terminal.type("n\n")
     done = await terminal.end()
     assert done.code == 3

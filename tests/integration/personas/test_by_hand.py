@@ -259,7 +259,7 @@ async def test_a_renamed_cluster_keeps_its_persona_also_if_redis_is_lost(
         scenario.worker()
         first = {one.cluster: one.persona_id for one in (await scenario.sync()).outcomes}
         await runner(personas.rename_persona, GROWTH, "expansion")
-        assert runner.err.startswith("The persona of growth of spa is that of expansion now.")
+        assert runner.err.startswith("The persona of growth of spa now belongs to expansion.")
         if redis_is_lost:
             await scenario.pool.delete(keys.personas(scenario.account))
         sync = await scenario.sync(rules=renamed)

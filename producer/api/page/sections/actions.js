@@ -45,7 +45,7 @@ function applyDialog(sync) {
   const [limit, limitField] = budget(Math.min(sync.max_credits ?? Infinity, sync.credits_planned));
   limit.required = true;
   const [partial, partialField] = checkbox("allow-partial", "Create personas although only a part of the space was read");
-  const [accept, acceptField] = checkbox("accept", "Go on although a guard reports something");
+  const [accept, acceptField] = checkbox("accept", "Continue even if a guard would stop the sync");
   const fields = [limitField];
   if (!sync.complete && creates > 0) fields.push(partialField);
   if (sync.alarms.length > 0) fields.push(acceptField);
@@ -74,7 +74,7 @@ function cancelDialog(sync) {
 
 function resumeDialog(sync) {
   const [restart, restartField] = checkbox("restart", "Read the space from the start");
-  const [accept, acceptField] = checkbox("accept", "Go on although a guard reports something");
+  const [accept, acceptField] = checkbox("accept", "Continue even if a guard would stop the sync");
   const [limit, limitField] = budget(null);
   const fields = [];
   if (sync.error.resumable === false) restart.checked = true;

@@ -207,7 +207,7 @@ def _check_settings(settings: Settings, needed: Sequence[str], *, well_formed: b
             f"Export {'it' if len(missing) == 1 else 'them'} where the worker runs.",
             id="settings.required",
         )
-    found = "well-formed, and all that a worker needs is there" if well_formed else "all that a worker needs is there"
+    found = f"{'well-formed, and ' if well_formed else ''}every setting that a worker needs is set"
     return Finding("ok", "Settings", found, id="settings.required")
 
 
@@ -238,7 +238,9 @@ async def _check_redis(settings: Settings) -> AsyncIterator[Finding]:
     else:
         found = "no worker is running, so syncs wait"
         if all_alive:
-            found = f"none of this Mavera account is alive ({len(all_alive)} of others): syncs of this account wait"
+            found = (
+                f"no worker of this Mavera account is running ({len(all_alive)} of other accounts are), so syncs wait"
+            )
         yield Finding("warn", "Workers", found, f"Start one: {command('worker')}", id="workers")
 
 
@@ -269,13 +271,13 @@ async def _check_segment(
         yield Finding("fail", "Segment", "SEGMENT_TOKEN is not set", advice, id="segment.access")
         return
     if space_id is None:
-        advice = "Name one (doctor SPACE_ID), or export SEGMENT_SPACE_ID."
-        yield Finding("warn", "Segment", "no space is named, so none is checked", advice, id="segment.access")
+        advice = "Give one (doctor SPACE_ID), or export SEGMENT_SPACE_ID."
+        yield Finding("warn", "Segment", "no space id is given, so no space is checked", advice, id="segment.access")
         return
     try:
         request = SyncRequest(space_id=space_id, dialect=settings.segment_dialect, rules=rules)
     except InvalidRequest:
-        found = f"{space_id!r} cannot be a space id"
+        found = f"{space_id!r} is not a valid space id"
         yield Finding("fail", "Segment", found, "Copy it from Segment: spa_…", id="segment.access")
         return
     async with open_request_pacer(settings, space_id) as pace:
@@ -324,7 +326,9 @@ async def _compare_strategies(
     except ApiError as error:
         return Finding("warn", "Strategy", *describe_api_error(error), id="strategy")
     if lengths[0] < lengths[1]:
-        found = f"a page has {lengths[0]} profiles with their traits and {lengths[1]} without: fan-out cannot be used"
+        found = (
+            f"a page has {lengths[0]} profiles with their traits and {lengths[1]} without, so fan-out cannot be used"
+        )
         return Finding("ok", "Strategy", found, id="strategy")
     return judge_strategy(statistics.median(times[0]), statistics.median(times[1]), settings.segment_rate)
 

@@ -119,9 +119,9 @@ def judge_outbox(outbox: OutboxStatus, *, sends: bool) -> list[Finding]:
     if not (sends or outbox.wanted):
         return []
     if sends and not outbox.wanted:
-        found = "WEBHOOK_URL is set here, and no worker that sends webhooks was seen"
-        return [Finding("warn", "Webhooks", found, "Set it where the workers run, too.", id="webhooks")]
-    found = f"{outbox.waiting:,} events wait for their delivery, {outbox.lost:,} were given up"
+        found = "WEBHOOK_URL is set here, but no worker that sends webhooks was seen"
+        return [Finding("warn", "Webhooks", found, "Set it in the environment of every worker too.", id="webhooks")]
+    found = f"{outbox.waiting:,} events wait for delivery; {outbox.lost:,} were given up"
     if outbox.error_at is not None and outbox.error_at >= (outbox.delivered_at or 0.0):
         advice = "Check the receiver, WEBHOOK_URL and WEBHOOK_SECRET."
         return [Finding("warn", "Webhooks", f"{found}; the last attempt failed: {outbox.error}", advice, id="webhooks")]
@@ -252,7 +252,7 @@ def judge_personas(twins: Mapping[str, Sequence[str]], orphans: Sequence[Orphan]
         found.append(Finding("warn", "Personas", text, id=f"personas.orphan.{orphan.persona_id}"))
     if found:
         return found
-    text = "no persona of this space and these rules exists twice or belongs to a removed cluster"
+    text = "no persona exists twice, and none belongs to a removed cluster"
     return [Finding("ok", "Personas", text, id="personas.surplus")]
 
 

@@ -201,7 +201,7 @@ def judge_counts(counts: TableCounts, rules: Rules, roles: Mapping[str, str], *,
     """
     if not counts.rows:
         advice = "Turn the table on in Segment (Profiles Sync, Selective Sync), or check WAREHOUSE_WHERE."
-        return [Finding("fail", WHAT, "the table has no row", advice, id="warehouse.rows")]
+        return [Finding("fail", WHAT, "the table is empty", advice, id="warehouse.rows")]
     found = [Finding("ok", WHAT, f"{counts.rows:,} rows", id="warehouse.rows")]
     if counts.newest is not None:
         found.append(_judge_age(counts.newest, now))
@@ -230,17 +230,17 @@ def _judge_traits(counts: TableCounts, rules: Rules, *, is_tall: bool) -> list[F
         advice = "If the table has it under another name, add that name to `keys` in the clusters file."
         found.append(Finding("warn", "Traits", text_, advice, id=f"traits.{trait.name}"))
     if not any(counts.keys.get(key) for name in rules.compiled.deciding for key in rules.trait(name).keys):
-        text_ = "the table has no trait that decides about clusters, so no profile would be in one"
+        text_ = "the table has none of the traits that the clusters compare, so no profile would be in a cluster"
         advice = "Get clusters for the traits that it has: segment-personas suggest --from-warehouse > clusters.toml"
         found.append(Finding("fail", "Traits", text_, advice, id="traits.deciding"))
     return found
 
 
 def describe_estimate(expected: Estimate) -> str | None:
-    """Says what a sync would read; None if the engine does not tell."""
+    """Describes what a sync would read; None if the engine gives no estimate."""
     if expected.bytes is not None:
         return f"a sync reads {expected.bytes / 1e9:,.3g} GB"
-    return None if expected.rows is None else f"a sync takes about {expected.rows:,} rows of the table, by the planner"
+    return None if expected.rows is None else f"a sync reads about {expected.rows:,} rows, as the planner estimates"
 
 
 def _shape_of(table: ReadTable, roles: Mapping[str, str]) -> str:

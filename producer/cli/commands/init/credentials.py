@@ -139,7 +139,7 @@ class Credentials:
         for problem in self._found.problems:
             if setting_of(problem.variable) == credential.setting:
                 self._err.print_text(f"{problem}.", "yellow")
-        kept = f"the one of {self._found.env_file.path}" if credential.is_secret else known
+        kept = f"the value in {self._found.env_file.path}" if credential.is_secret else known
         self._ask(credential, keep=f"Enter keeps {kept}" if known else "")
 
     def _ask(self, credential: Credential, *, keep: str) -> None:
@@ -225,7 +225,7 @@ class Credentials:
 async def _check_segment(settings: Settings) -> list[Finding]:
     space_id = settings.segment_space_id or ""
     if not _is_space_id(space_id):
-        raise ConfigurationError(f"{SPACE.variable}: {space_id!r} cannot be a space id.", hint=SPACE.where)
+        raise ConfigurationError(f"{SPACE.variable}: {space_id!r} is not a valid space id.", hint=SPACE.where)
     request = SyncRequest(space_id=space_id, dialect=settings.segment_dialect)
     async with new_session() as session, open_request_pacer(settings, space_id) as pace:
         finding = judge_access(settings, await read_first_page(settings, session, request, pace), space_id)

@@ -111,7 +111,7 @@ def prepare(err: Screen, path: Path, questions: Questions | None) -> int:
     ignore = _protect_from_git(err, path, questions)
     if questions and edit.replaced:
         names = ", ".join(edit.replaced)
-        if not questions.confirm(f"{path} has another {names}. Replace it?", default=False):
+        if not questions.confirm(f"{path} has a different {names}. Replace it?", default=False):
             err.print_text("Nothing was written.")
             return NOT_AGREED
     with _not_interruptible():
@@ -119,7 +119,7 @@ def prepare(err: Screen, path: Path, questions: Questions | None) -> int:
         if ignore:
             _ignore(err, path)
     for name in edit.left:
-        err.print_text(f"{path} already says where {name} comes from; that was left alone.", "yellow")
+        err.print_text(f"{path} already says where {name} comes from, so {name} was not written.", "yellow")
     if found.env_file.warning and edit.after == edit.before:
         err.print_text(found.env_file.warning, "yellow")
     _say_how_to_go_on(err, credentials.exported, has_clusters=clusters is not None)
@@ -139,7 +139,7 @@ def _clusters_file(err: Screen, settings: Settings) -> _NewFile | None:
         entries = asyncio.run(read_sample(settings, Sample(space_id=settings.segment_space_id)))
     except ApiError as error:
         err.print_text(
-            f"The sample cannot be read, so the clusters are the default ones. {describe_api_error(error)[0]}", "yellow"
+            f"The sample cannot be read, so the default clusters are used. {describe_api_error(error)[0]}", "yellow"
         )
         return None
     counted = Aggregate()
@@ -153,14 +153,14 @@ def _clusters_file(err: Screen, settings: Settings) -> _NewFile | None:
     text = suggest(entries, as_of=now).text
     if not text:
         err.print_text(
-            f"{missing}, and no other trait that clusters can be based on. Define computed traits in Segment (Engage) "
+            f"{missing}, and the space has no other trait for clusters. Define computed traits in Segment (Engage) "
             "before the first sync.",
             "yellow",
         )
         return None
     free = _free_name(Path("clusters.toml"))
     names = ", ".join(printable(key) for key in parse_rules(text).cluster_keys)
-    err.print_text(f"{missing}, so {free} gets clusters for the traits that there are: {names}.")
+    err.print_text(f"{missing}, so {free} defines clusters for the traits that the space has: {names}.")
     return _NewFile(free, text)
 
 
@@ -197,7 +197,7 @@ def _write(err: Screen, path: Path, edit: Edit, clusters: _NewFile | None) -> No
     if clusters:
         _write_new(clusters)
     if edit.after == edit.before:
-        err.print_text(f"\n{path} already has everything; it was not changed.")
+        err.print_text(f"\n{path} already has these values; it was not changed.")
         return
     try:
         write_private(path, edit.after)
@@ -234,7 +234,8 @@ def _ignore(err: Screen, path: Path) -> None:
 def _say_how_to_go_on(err: Screen, exported: tuple[str, ...], *, has_clusters: bool) -> None:
     if exported:
         err.print_text(
-            f"\nThe environment of this shell wins over the file. To use what you typed:\n  unset {' '.join(exported)}"
+            "\nThe environment of this shell overrides the file. To use the values that you typed:\n"
+            f"  unset {' '.join(exported)}"
         )
     lines = [command("preview", "--max-profiles", "1000"), command("sync")]
     if has_clusters:

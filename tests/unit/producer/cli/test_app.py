@@ -201,8 +201,8 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "no such number": (("sync", "a", "--max-profiles", "0"), {}, "--max-profiles"),
     "no such mode": (("sync", "a", "--mode", "delete"), {}, "must be one of: upsert, create"),
     "no space": (("sync",), {}, "No space is given"),
-    "bad space": (("sync", "a b"), {}, "'a b' cannot be a space id"),
-    "bad default space": (("sync",), {"SEGMENT_SPACE_ID": "../x"}, "'../x' cannot be a space id"),
+    "bad space": (("sync", "a b"), {}, "'a b' is not a valid space id"),
+    "bad default space": (("sync",), {"SEGMENT_SPACE_ID": "../x"}, "'../x' is not a valid space id"),
     "an id that is not text": (("status", "syn_\udcff"), {}, r"'syn_\udcff': this argument is not valid"),
     "a key that is not text": (
         ("sync", "a", "--idempotency-key", "\udcff"),
@@ -210,13 +210,13 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
         r"'\udcff': this argument is not valid",
     ),
     "a space as a sync": (("status", "spa_1"), NO_REDIS, "sync ids begin with syn_"),
-    "an empty sync id": (("cancel", ""), NO_REDIS, "'' cannot be a sync id"),
+    "an empty sync id": (("cancel", ""), NO_REDIS, "'' is not a valid sync id"),
     "a name as a schedule": (("schedule", "pause", "nightly"), NO_REDIS, "schedule ids begin with sch_"),
-    "bad space of a history": (("history", "a b"), NO_REDIS, "'a b' cannot be a space id"),
-    "bad rules of a history": (("history", "a", "--rules", "a b"), NO_REDIS, "--rules: 'a b' cannot be the name"),
-    "bad space of personas": (("personas", "list", "a b"), NO_REDIS, "'a b' cannot be a space id"),
-    "an empty persona id": (("personas", "adopt", "a", "growth", ""), NO_REDIS, "'' cannot be a persona id"),
-    "a bad new key": (("personas", "rename", "a", "growth", "A"), NO_REDIS, "'A' cannot be the key of a cluster"),
+    "bad space of a history": (("history", "a b"), NO_REDIS, "'a b' is not a valid space id"),
+    "bad rules of a history": (("history", "a", "--rules", "a b"), NO_REDIS, "--rules: 'a b' is not a valid name"),
+    "bad space of personas": (("personas", "list", "a b"), NO_REDIS, "'a b' is not a valid space id"),
+    "an empty persona id": (("personas", "adopt", "a", "growth", ""), NO_REDIS, "'' is not a valid persona id"),
+    "a bad new key": (("personas", "rename", "a", "growth", "A"), NO_REDIS, "'A' is not a valid cluster key"),
     "an empty key": (("sync", "a", "--idempotency-key", ""), NO_REDIS, "--idempotency-key: must be 1 to 255"),
     "four cron fields": (("schedule", "add", "a", "0 3 * *"), NO_REDIS, "A cron expression has five fields"),
     "a wrong hour": (("schedule", "add", "a", "0 25 * * *"), NO_REDIS, "The hour of the cron expression"),
@@ -237,12 +237,12 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     ),
     "two spaces, one file": (("sync", "a", "b", "--from-file", "x"), {}, "--from-file holds the profiles of one space"),
     "two files": (("sync", "a", "--from-file", "x", "--from-file", "y"), {}, "--from-file takes one name, and y would"),
-    "shards": (("sync", "--from-file", "p-0.json", "p-1.json", "p-2.json"), {}, "p-1.json and 1 more would be"),
-    "shards after a space": (("sync", "spa_1", "--from-file", "p-0", "p-1"), {}, "p-1 would be another"),
-    "shards in a preview": (("preview", "--from-file", "/x/p-0.gz", "/x/p-1.gz"), {}, "/x/p-1.gz would be another"),
+    "shards": (("sync", "--from-file", "p-0.json", "p-1.json", "p-2.json"), {}, "p-1.json and 1 more cannot be given"),
+    "shards after a space": (("sync", "spa_1", "--from-file", "p-0", "p-1"), {}, "p-1 cannot be given"),
+    "shards in a preview": (("preview", "--from-file", "/x/p-0.gz", "/x/p-1.gz"), {}, "/x/p-1.gz cannot be given"),
     "a file that is there": (("sync", "--from-file", "p", EMPTY), {}, "put the pattern in quotes"),
     "two files to look at": (("suggest", "--from-file", "x", "--from-file", "y"), {}, "--from-file takes one name"),
-    "shards to look at": (("suggest", "--from-file", "p-0.json", "p-1.json"), {}, "p-1.json would be another"),
+    "shards to look at": (("suggest", "--from-file", "p-0.json", "p-1.json"), {}, "p-1.json cannot be given"),
     "a file as a space": (("sync", "profiles.ndjson"), {}, "Write --from-file profiles.ndjson"),
     "a file to look at as a space": (("suggest", "profiles.csv.gz"), {}, "Write --from-file profiles.csv.gz"),
     "dialect of a file": (
@@ -426,10 +426,10 @@ def test_help_has_panels_examples_and_exit_codes() -> None:
     top, of_sync, of_preview = (
         CliRunner().invoke(app.app, [*words, "--help"]).output for words in ((), ("sync",), ("preview",))
     )
-    assert all(f"─ {panel} ─" in top for panel in ("Run", "Look", "Control", "Set up", "Serve"))
+    assert all(f"─ {panel} ─" in top for panel in ("Run", "Inspect", "Control", "Set up", "Serve"))
     assert "--install-completion" in top
     for shown in (of_sync, of_preview):
-        assert all(f"─ {panel} ─" in shown for panel in ("What", "Source", "Budget", "Output"))
+        assert all(f"─ {panel} ─" in shown for panel in ("Scope", "Source", "Budget", "Output"))
         assert "Examples:" in shown
     assert "--exit-code" in of_preview
     assert "--exit-code" not in of_sync

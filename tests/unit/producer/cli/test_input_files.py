@@ -30,5 +30,5 @@ def test_a_file_on_the_disk_is_not_a_space(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     for name in ("export-a", "export-b"):
         (tmp_path / name).touch()
-    with pytest.raises(ConfigurationError, match="export-b would be another"):
+    with pytest.raises(ConfigurationError, match="export-b cannot be given"):
         check_file_names(["export-b"], ["export-a"])

@@ -98,7 +98,7 @@ async def test_what_cannot_be_looked_at_is_named(sandbox: Sandbox) -> None:
     settings = settings_of(sandbox)
     with pytest.raises(ConfigurationError, match="No space is given"):
         await run(settings, None)
-    with pytest.raises(ConfigurationError, match="'a b' cannot be a space id"):
+    with pytest.raises(ConfigurationError, match="'a b' is not a valid space id"):
         await run(settings, "a b")
     with pytest.raises(ConfigurationError, match="404 Space unknown was not found"):
         await run(settings, "unknown")

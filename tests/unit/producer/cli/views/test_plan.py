@@ -76,13 +76,13 @@ def test_what_stays_as_it_is_needs_no_details() -> None:
         (
             "guard_profiles",
             "The space has 60 profiles",
-            ("shrank from 300 to 60 profiles", "Accept this as the new normal"),
+            ("shrank from 300 to 60 profiles", "Accept this"),
         ),
-        ("guard_coverage", "10.0% of the profiles have ltv", ("10.0% of the profiles have ltv", "new normal")),
-        ("guard_trait_errors", "50 of the 60 values of ltv", ("50 of the 60 values", "Go on without these values")),
-        ("guard_profile_errors", "30 of 90 entries", ("30 of 90 entries", "Go on without these profiles")),
-        ("guard_personas", "Mavera lists 0 of 4 personas; missing: per_1. Check it", ("of 4 personas. Make these",)),
-        ("guard_new", "Something is odd", ("Something is odd", "Accept this and go on")),
+        ("guard_coverage", "10.0% of the profiles have ltv", ("10.0% of the profiles have ltv", "Accept this")),
+        ("guard_trait_errors", "50 of the 60 values of ltv", ("50 of the 60 values", "Continue without these values")),
+        ("guard_profile_errors", "30 of 90 entries", ("30 of 90 entries", "Continue without these profiles")),
+        ("guard_personas", "Mavera lists 0 of 4 personas; missing: per_1. Check it", ("of 4 personas. Create these",)),
+        ("guard_new", "Something is odd", ("Something is odd", "Accept this and continue")),
     ],
 )
 def test_after_a_guard_the_question_says_what_is_accepted(code: str, sentence: str, parts: tuple[str, ...]) -> None:
