@@ -64,7 +64,7 @@ def sandbox(
             help="Realistic and dirty; the recipe's samples; clean, ten traits; users of a B2B product.",
         ),
     ] = "mixed",
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the synthetic profiles.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the made-up profiles.")] = 0,
     page_size: Annotated[int, typer.Option(metavar="N", min=1, help="Most profiles in a page.")] = 200,
     latency: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long Segment takes to answer.")] = 0.05,
     listing_latency: Annotated[

@@ -236,7 +236,7 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
         "--idempotency-key cannot be used with",
     ),
     "two spaces, one file": (("sync", "a", "b", "--from-file", "x"), {}, "--from-file holds the profiles of one space"),
-    "two files": (("sync", "a", "--from-file", "x", "--from-file", "y"), {}, "--from-file takes one name, and y would"),
+    "two files": (("sync", "a", "--from-file", "x", "--from-file", "y"), {}, "--from-file takes one name; y cannot"),
     "shards": (("sync", "--from-file", "p-0.json", "p-1.json", "p-2.json"), {}, "p-1.json and 1 more cannot be given"),
     "shards after a space": (("sync", "spa_1", "--from-file", "p-0", "p-1"), {}, "p-1 cannot be given"),
     "shards in a preview": (("preview", "--from-file", "/x/p-0.gz", "/x/p-1.gz"), {}, "/x/p-1.gz cannot be given"),
