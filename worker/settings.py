@@ -100,7 +100,7 @@ class ClientConfig(BaseModel):
         "",
         max_length=64,
         pattern=r"^[A-Za-z0-9_.:-]*$",
-        description="Text before the name of every key, so that deployments can share a Redis; the same everywhere",
+        description="Prefix of every key, so that deployments can share a Redis; the same for workers and clients",
     )
     retention_days: Days = Field(7, gt=0, le=3650, description="Days that a finished sync is kept in Redis")
     heartbeat_s: Seconds = Field(5, description="Seconds between two heartbeats of a job")
@@ -114,7 +114,7 @@ class ClientConfig(BaseModel):
     @model_validator(mode="after")
     def _heartbeats_fit(self) -> Self:
         if self.stall_s < 2 * self.heartbeat_s:
-            raise ValueError("STALL_S must be at least twice HEARTBEAT_S, or a living job is taken for lost")
+            raise ValueError("STALL_S must be at least twice HEARTBEAT_S, otherwise a running job counts as lost")
         return self
 
     @property
@@ -153,9 +153,9 @@ class Settings(ClientConfig):
     )
     segment_page_size: Count = Field(200, ge=1, le=200, description="Profiles asked for in one page")
     segment_concurrency: Count = Field(
-        32, ge=1, le=1000, description="Requests for traits in flight at a time, in one fetch job of profile-api"
+        32, ge=1, le=1000, description="Concurrent requests for traits in one fetch job of profile-api"
     )
-    segment_timeout_s: Seconds = Field(30, description="Time-out of one page, in seconds")
+    segment_timeout_s: Seconds = Field(30, description="Seconds after which a request for a page is given up")
 
     files_dir: Path | None = Field(
         None, description="Directory whose files workers may read for `sync --from-file`; if unset, none"
@@ -163,20 +163,21 @@ class Settings(ClientConfig):
     files_url: Annotated[str | None, Expected("s3://, gs:// or az:// with a bucket", "s3://exports/")] = Field(
         None,
         pattern=r"^(s3|gs|az)://[^/]+",
-        description="Beginning of the URLs in object storage that workers may read, as s3://exports/; if unset, none",
+        description="Beginning of URLs in object storage that workers may read, such as s3://exports/; if unset, none",
     )
-    files_timeout_s: Seconds = Field(14_400, description="Seconds that reading the files of one batch may take")
+    files_timeout_s: Seconds = Field(14_400, description="Most seconds that reading the files of one batch may take")
     warehouse_url: WarehouseSecret | None = Field(
-        None, description="Warehouse that `sync --from-warehouse` reads, as postgresql://user:password@host/database"
+        None,
+        description="Warehouse that `sync --from-warehouse` reads, such as postgresql://user:password@host/database",
     )
     warehouse_where: str | None = Field(
         None,
         max_length=4096,
-        description="SQL condition on the rows of its table that are read, the same for every worker; if unset, all",
+        description="SQL condition on the rows that are read, the same for every worker; if unset, all rows",
     )
-    warehouse_timeout_s: Seconds = Field(14_400, description="Seconds that a statement may take at the warehouse")
+    warehouse_timeout_s: Seconds = Field(14_400, description="Most seconds that a statement may take at the warehouse")
     clusters_file: str | None = Field(
-        None, description="File of traits and clusters if the command names none; if unset, the default ones"
+        None, description="Clusters file if the command names none; if unset, the default rules"
     )
 
     segment_personas_home: Path | None = Field(
@@ -191,31 +192,32 @@ class Settings(ClientConfig):
         60, ge=1, le=1_000_000, description="Requests a minute for the account: 60, 120, 240 or 600 by tier"
     )
     mavera_gap_s: SecondsOrZero = Field(0.3, description="Least time between two Mavera requests, in seconds")
-    mavera_timeout_s: Seconds = Field(15, description="Time-out of one Mavera request, in seconds")
+    mavera_timeout_s: Seconds = Field(15, description="Seconds after which a request to Mavera is given up")
     mavera_settle_s: Seconds = Field(
-        25, description="Seconds after a claim before a persona that is not listed counts as not made"
+        25, description="Seconds after a claim before a persona that Mavera does not list counts as not created"
     )
     guard_profiles: Share = Field(
         0.5,
         description="Stop a sync that reads at most this share of the profiles of the previous complete one; 0: never",
     )
     guard_coverage: Share = Field(
-        0.5, description="Stop it if a deciding trait has at most this share of the coverage that it had; 0: never"
+        0.5,
+        description="Stop a sync if a deciding trait has at most this share of its previous coverage; 0: never",
     )
     guard_trait_errors: Share = Field(
-        0.2, description="Stop it if more than this share of a trait's values cannot be used; 1: never"
+        0.2, description="Stop a sync if more than this share of a trait's values cannot be used; 1: never"
     )
     guard_profile_errors: Share = Field(
         0.2,
-        description="Stop it if more than this share of the entries are not profiles or cannot be read; 1: only if all",
+        description="Stop a sync if more than this share of the entries cannot be read as profiles; 1: only if all",
     )
     guard_personas: Share = Field(
         0.5,
-        description="Stop it if at most this share of its recorded personas, and at least two fewer, still exists at "
-        "Mavera; 0: never",
+        description="Stop a sync if at most this share of its recorded personas still exists at Mavera, and at least "
+        "two are missing; 0: never",
     )
     max_credits: Count | None = Field(
-        None, ge=0, description="Most credits that one sync may spend, whatever it asks for; unset: no limit"
+        None, ge=0, description="Most credits that one sync may spend, whatever its own budget is; if unset, no limit"
     )
 
     persona_share_points: Percent = Field(
@@ -230,7 +232,7 @@ class Settings(ClientConfig):
     )
     webhook_secret: WebhookSecret | None = Field(
         None,
-        description="Secret of the signatures: whsec_ and base64; separated by spaces, several during a change",
+        description="Secret of the signatures: whsec_ and base64; during a change several, separated by spaces",
     )
     webhook_format: Annotated[Literal["standard", "slack"], LowerCase] = Field(
         "standard",
@@ -240,7 +242,7 @@ class Settings(ClientConfig):
         None, description="Types of the events that are sent, separated by commas; if unset, all"
     )
     credits_low: Count = Field(
-        1500, ge=0, description="Credits that the account can spend, below which credits.low is sent; 0: never"
+        1500, ge=0, description="Send credits.low if the account can spend fewer credits than this; 0: never"
     )
 
     duckdb_memory: Count = Field(
@@ -275,7 +277,9 @@ class Settings(ClientConfig):
     metrics_port: Annotated[Count, Field(ge=0, le=65_535)] | None = Field(
         None, description="Port on which a worker serves its metrics; 0: any free one; if unset, none"
     )
-    metrics_host: str = Field("127.0.0.1", description="Address on which it serves them; 0.0.0.0 in a container")
+    metrics_host: str = Field(
+        "127.0.0.1", description="Address on which a worker serves its metrics; 0.0.0.0 in a container"
+    )
     log_level: LogLevel = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_format: Annotated[Literal["text", "json"], LowerCase] = Field(
         "text", description="Log lines of workers and of `serve`: text, or json with one object a line"
@@ -311,7 +315,7 @@ class Settings(ClientConfig):
         if self.mavera_settle_s < self.mavera_timeout_s + CLAIM_DEADLINE_S:
             raise ValueError(
                 f"MAVERA_SETTLE_S must be at least MAVERA_TIMEOUT_S + {CLAIM_DEADLINE_S:g}, "
-                "or a POST still on its way is taken for lost and bought twice"
+                "otherwise a POST that is still under way could count as lost and be sent twice"
             )
         return self
 

@@ -48,7 +48,7 @@ class WarehouseUrl:
             parts = urlsplit(text)
             parts.port  # noqa: B018 - a malformed port raises
         except ValueError:
-            raise ValueError("must be a URL with a host, and a port that is a number") from None
+            raise ValueError("must be a URL with a host and a numeric port") from None
         if scheme == "duckdb" and (parts.netloc or len(parts.path) < 2):
             raise ValueError("must have three slashes and the path of a file: duckdb:///data/profiles.duckdb")
         if scheme not in ("duckdb", "bigquery") and not parts.hostname:

@@ -131,7 +131,7 @@ class SyncWorker(Worker):
 
     async def _start(self, job: TakenJob) -> None:
         if _is_of_newer_version(job):
-            log.info("left %r in the queue: it is of a newer version", job.job_id[:100])
+            log.info("left %r in the queue: a newer version wrote it", job.job_id[:100])
             await self._queue.leave_job(job)
             return
         problem = self._problem(job)
@@ -142,7 +142,7 @@ class SyncWorker(Worker):
         job_id = job.job_id.decode()
         if job_id in self.tasks:
             # The clock of Redis jumped past the end of its mark, or the same job id was enqueued again.
-            log.warning("%s: the job is running here already", job_id)
+            log.warning("%s: this worker runs the job already", job_id)
             return
         task = asyncio.create_task(self._run(job_id, job), name=job_id)
         self.tasks[job_id] = task
@@ -178,7 +178,7 @@ class SyncWorker(Worker):
         try:
             await self._queue.give_back_job(job)
         except PersonasError as error:
-            log.info("could not give back %r: %s", job.job_id[:100], error)
+            log.info("could not return %r to the queue: %s", job.job_id[:100], error)
 
     def _problem(self, job: TakenJob) -> str | None:
         """Says why a queue entry is not one of our jobs; None if it is. Nothing of it is executed."""

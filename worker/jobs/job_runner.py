@@ -161,7 +161,7 @@ async def run_job(job: Job[S, G], metrics: WorkerMetrics | None = None) -> None:
         # Shield begin(): after the lease is taken, a cancellation must reach the work so that it hands over.
         started = await run_to_completion(job.begin())
     except LeaseLost as error:
-        log.info("%s was over before it began: %s", job.name, error)
+        log.info("%s does not start: %s", job.name, error)
         await job.on_lease_lost()
         return
     except StoreUnavailable:
@@ -170,7 +170,7 @@ async def run_job(job: Job[S, G], metrics: WorkerMetrics | None = None) -> None:
         await _leave(job, error)
         return
     except Exception as error:  # noqa: BLE001 - the data in Redis is not a sync; the watchdog handles it
-        log.warning("%s cannot begin: %s", job.name, _describe(error))
+        log.warning("%s cannot start: %s", job.name, _describe(error))
         return
     with log_about(space=started.request.space_id):
         await _work(job, started, metrics)
@@ -220,7 +220,7 @@ async def _fail(
     try:
         await run_to_completion(job.fail(started, failure))  # only this job knows the reason
     except (LeaseLost, StoreUnavailable, StoreUnusable) as error:
-        log.info("%s: the failure comes too late: %s", job.name, error)
+        log.info("%s: the failure is not recorded: %s", job.name, error)
     else:
         metrics.count_failure(failure.code)
 
@@ -230,11 +230,11 @@ async def _leave(job: Job[S, G], error: NewerVersion) -> None:
     try:
         await run_to_completion(job.leave_to_newer_workers(error.version))
     except (LeaseLost, StoreUnavailable, StoreUnusable) as late:
-        log.info("%s: it ended or was taken over before it could be left: %s", job.name, late)
+        log.info("%s: the sync ended or was taken over meanwhile: %s", job.name, late)
 
 
 def _describe(error: Exception) -> str:
     if isinstance(error, PersonasError):
         return str(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {place.name}, line {place.lineno}; this is a defect of segment-personas"
+    return f"{type(error).__name__} in {place.name}, line {place.lineno}; this is a bug in segment-personas"

@@ -262,7 +262,7 @@ def _raise_for_error_body(reply: Reply, what: str) -> None:
     raise ResumableStop(
         "mavera_error",
         f"Mavera, {what}: an answer with status {reply.status} reports an error: "
-        f"{message or code or 'an error without words'}",
+        f"{message or code or 'an error without a message'}",
         hint="Check MAVERA_BASE_URL and the account.",
         request_id=reply.request_id,
     )

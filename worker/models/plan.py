@@ -109,11 +109,11 @@ class AccountBill(BaseModel):
         """Describes the difference in a sentence; empty if there is none."""
         if not self.difference:
             return ""
-        counted = f"Mavera counted {self.billed:,} credits during this sync, which was charged {self.charged:,}"
+        counted = f"Mavera counted {self.billed:,} credits during this sync, but the sync was charged {self.charged:,}"
         if self.difference > 0:
             return (
-                f"{counted}: {self.difference:,} more. Other use of the account meanwhile explains that; if there was "
-                "none, look at its usage at Mavera"
+                f"{counted}. Other use of the account can explain the difference of {self.difference:,}; if there was "
+                "none, check the usage of the account at Mavera"
             )
         return f"{counted}. Mavera's count may be behind"
 

@@ -83,7 +83,7 @@ TRAIT_CLASS_NEEDS_PROFILE_API = (
 )
 
 
-FAN_OUT_READS_ALL = "a sample cannot be fanned out, because its pages would be read whole; leave out one of the two"
+FAN_OUT_READS_ALL = "fan-out reads whole pages, so it cannot read a sample; leave out one of the two"
 
 
 SPACE_ID = Expected("1 to 128 ASCII letters, digits and characters of . _ ~ -", example="spa_123")
@@ -176,10 +176,10 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
         default=None, gt=0, lt=1, description="Read only this share of the profiles, picked by their identifiers"
     )
     max_profiles: int | None = Field(default=None, ge=1, description="Stop reading after this many profiles")
-    min_cluster_size: int = Field(default=3, ge=1, description="A smaller cluster makes no persona")
+    min_cluster_size: int = Field(default=3, ge=1, description="Fewest profiles of a cluster that gets a persona")
     mode: Literal["upsert", "create"] = Field(
         default="upsert",
-        description="upsert: update the cluster's persona if it has one; create: always make new ones",
+        description="upsert: update the cluster's persona if it has one; create: always create a new one",
     )
     allow_partial: Annotated[bool | Literal["create"], Expected("true, false or `create`")] = Field(
         default=False,
@@ -215,19 +215,19 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
     @model_validator(mode="after")
     def _fits_a_file(self) -> Self:
         if self.file is not None and (self.trait_class or self.dialect == "profile-api" or self.fans_out):
-            raise ValueError("a file has no dialect and no classes of traits, and it cannot be fanned out")
+            raise ValueError("dialect, trait_class and fan-out are options of Segment's APIs, not of a file")
         return self
 
     @model_validator(mode="after")
     def _fits_a_warehouse(self) -> Self:
         if self.warehouse is None:
             if self.warehouse_columns is not None:
-                raise ValueError("warehouse_columns are those of a table; name it as warehouse")
+                raise ValueError("warehouse_columns are columns of a table; name the table in warehouse")
             return self
         if self.file is not None:
             raise ValueError("profiles come from a file or from a warehouse; leave one of the two out")
         if self.trait_class or self.dialect != "auto" or self.fans_out:
-            raise ValueError("a warehouse has no dialect and no classes of traits, and it cannot be fanned out")
+            raise ValueError("dialect, trait_class and fan-out are options of Segment's APIs, not of a warehouse")
         return self
 
     @classmethod
@@ -321,7 +321,7 @@ def _difference(name: str, mine: object, theirs: object) -> str:
     """Describes one option that two requests set differently, as the command line names it."""
     if name == "plan_only":
         acts = ("only plans", "changes personas")
-        return f"this one {acts[not mine]}, that one {acts[not theirs]}"
+        return f"one {acts[not mine]}, the other {acts[not theirs]}"
     words = {None: "unset", True: "on", False: "off"}
     shown = [words[value] if value is None or isinstance(value, bool) else f"{value}" for value in (mine, theirs)]
     return f"{name.replace('_', '-')} {shown[0]} instead of {shown[1]}"

@@ -58,7 +58,7 @@ class Schedule(BaseModel):
     @model_validator(mode="after")
     def _ticks_come(self) -> Self:
         if self.times.latest_until(4102444800.0) is None:  # in the year 2100
-            raise ValueError(f"the cron expression {self.cron!r} never comes due")
+            raise ValueError(f"the cron expression {self.cron!r} never matches a date")
         return self
 
     @cached_property
@@ -191,5 +191,6 @@ class UnreadableSchedule:
         return cls(
             schedule_id,
             False,
-            f"{schedule_id} is damaged in Redis ({type(error).__name__}) and cannot be read. Remove it and add it anew",
+            f"{schedule_id} is damaged in Redis ({type(error).__name__}) and cannot be read. Remove it and add "
+            "it again",
         )

@@ -98,7 +98,7 @@ def unreadable(sync_id: str, fields: Mapping[str, str], error: Exception) -> Unr
     if newer:
         reason = (
             f"{sync_id} was written by a newer version of segment-personas ({error}). Upgrade this one to see or "
-            "change it; newer workers carry it on"
+            "change it; newer workers continue it"
         )
     else:
         reason = (

@@ -30,8 +30,8 @@ _OTHER_DIALECT = {
 """Failures that may mean that the API has the other dialect."""
 
 CHECK_ORDER = (
-    "Check in this order: the dialect (SEGMENT_DIALECT), the region (SEGMENT_REGION), the kind of token, whether it is "
-    "the token of this space; then whether the workspace has Unify (Business tier)."
+    "Check in this order: the dialect (SEGMENT_DIALECT), the region (SEGMENT_REGION), the kind of token, and that "
+    "the token belongs to this space. Then check that the workspace has Unify (Business tier)."
 )
 
 

@@ -24,8 +24,8 @@ from worker.http.client import Reply
 from worker.http.errors import TransportError
 
 _CHECK_ACCESS = (
-    "Check SEGMENT_BASE_URL (region and dialect) and the kind of token first; then whether the workspace has "
-    "Engage/Unify (Business tier), which the profiles of a space need."
+    "Check SEGMENT_BASE_URL (region and dialect) and the kind of token first. Then check that the workspace has Unify "
+    "(Business tier), which the profiles of a space need."
 )
 _FROM_START = "Read the space again from the start."
 
@@ -84,7 +84,7 @@ def raise_for_error_body(body: object, where: str, request_id: str | None) -> No
     if not has_error(body):
         return
     code, message, _ = read_error(body)
-    said = message or code or "an error without words"
+    said = message or code or "an error without a message"
     raise ResumableStop(
         "segment_error",
         f"Segment, {where}: an answer with status 200 reports an error: {said}",

@@ -97,7 +97,7 @@ async def fetch_certain_page(source: Source, cursor: str, number: int, before: i
             raise Retry("listing_incomplete", page.doubt)
         raise ResumableStop(
             "listing_incomplete",
-            f"{page.doubt}. Whether the space was read to its end is not known, so no persona was changed",
+            f"{page.doubt}. The space may not have been read to its end, so no persona was changed",
             hint="If this happens again after a resume, report the keys that the message names.",
         )
 

@@ -51,7 +51,8 @@ def _details(event: Event) -> list[str]:
             error = data["error"]
             return [f"{error['code']}: {error['message']}", *filter(None, [error.get("hint", "")])]
         case "sync.overdue":
-            return [f"The last complete sync was read until {data.get('last_complete_at') or 'never'}"]
+            at = data.get("last_complete_at")
+            return [f"The last complete sync was read until {at}" if at else "The space has no complete sync yet"]
         case _:
             return []
 

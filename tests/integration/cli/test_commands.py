@@ -434,7 +434,7 @@ async def test_a_forbidden_space_names_what_to_check_in_its_order(runner: Comman
     error = runner.document["error"]
     assert isinstance(error, dict)
     hint = error["hint"]
-    assert hint.index("region") < hint.index("kind of token") < hint.index("Engage/Unify")
+    assert hint.index("region") < hint.index("kind of token") < hint.index("Unify")
     assert error["resumable"] is True
 
 

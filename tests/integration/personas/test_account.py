@@ -120,7 +120,7 @@ async def test_an_account_without_figures_stops_no_sync(
         assert sync.account
         assert (sync.account.billed, sync.account.difference) == (None, None)
         assert "account" not in sync_document(sync)
-        assert worker.text().count("does not say what the account has left") == 1
+        assert worker.text().count("does not report the credits left") == 1
         plan = (await scenario.sync(plan_only=True)).plan
         assert plan
         assert plan.account
@@ -179,7 +179,7 @@ async def test_a_difference_between_the_bill_and_ours_is_reported(
         sync = await scenario.ended(sync)
         assert sync.account
         assert (sync.account.billed, sync.account.charged, sync.account.difference) == (1200, 900, 300)
-        assert "Mavera counted 1,200 credits during this sync, which was charged 900: 300 more" in shown(sync)
+        assert "Mavera counted 1,200 credits during this sync, but the sync was charged 900." in shown(sync)
         assert "WARNING" in next(line for line in worker.text().splitlines() if "Mavera counted 1,200" in line)
 
 

@@ -207,7 +207,7 @@ async def test_two_forced_syncs_that_finalize_together_buy_each_persona_once(
 
 
 async def _any_waits(scenario: Scenario, sync_ids: list[str]) -> bool:
-    return any(["may be on its way" in (await scenario.client.get(sync_id)).note for sync_id in sync_ids])
+    return any(["may be under way" in (await scenario.client.get(sync_id)).note for sync_id in sync_ids])
 
 
 async def _says(text: Callable[[], str], pattern: str) -> bool:

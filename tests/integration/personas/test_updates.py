@@ -234,7 +234,7 @@ async def test_templates_and_fields_reach_mavera_and_a_new_text_is_sent(
         assert (body["type"], body["goals"], body["pains"]) == ("B2B", ["Grow"], ["Costs"])
         (updated,) = (outcome for outcome in sync.outcomes if outcome.action == "updated")
         assert updated.ignored == ("pains",)
-        assert updated.reason == "its name, text or fields are others now"
+        assert updated.reason == "its name, text or fields have changed"
         assert set(actions(await scenario.sync(rules=own)).values()) == {"unchanged"}
 
 

@@ -120,7 +120,7 @@ async def answering(answer: bytes) -> AsyncIterator[str]:
             "does not know the command EVALSHA",
         ),
         (b"-MOVED 3999 127.0.0.1:7001\r\n", "Cluster"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not from a Redis"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "is not a Redis"),
     ],
     ids=["quota", "unknown", "moved", "http"],
 )

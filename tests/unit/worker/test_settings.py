@@ -297,7 +297,7 @@ def test_a_base_url_carries_no_credentials(monkeypatch: pytest.MonkeyPatch, name
 def test_a_job_must_not_be_taken_for_lost_between_two_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     message = refusal(monkeypatch, HEARTBEAT_S="8")
     assert message == (
-        "Malformed setting: STALL_S must be at least twice HEARTBEAT_S, or a living job is taken for lost"
+        "Malformed setting: STALL_S must be at least twice HEARTBEAT_S, otherwise a running job counts as lost"
     )
     assert load_settings(heartbeat_s=8, stall_s=16).stall_s == 16
 

@@ -43,20 +43,23 @@ class Cluster(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: Name = Field(description="What results call it: small letters, digits and _. Another key is another persona")
+    key: Name = Field(
+        description="Name in results: small letters, digits and _. A cluster with another key gets another persona"
+    )
     label: Annotated[str, Field(min_length=1, max_length=60)] = Field(
         default_factory=lambda data: str(data.get("key", "")).replace("_", " ").title(),
-        description="What people read, also in the persona's name. Default: High Value for high_value",
+        description="Text that people read, also in the persona's name. Default: High Value for high_value",
     )
     when: Condition | None = Field(
-        default=None, description="Who is in it. Without it: everyone else, so it must be the last one"
+        default=None,
+        description="Condition of its profiles. Without it: all remaining profiles, as the last cluster",
     )
     report: tuple[str, ...] | None = Field(
-        default=None, description="Names of the traits that its persona tells of. Default: all"
+        default=None, description="Names of the traits that its persona mentions. Default: all"
     )
     persona: Mapping[str, JsonValue] = Field(
         default_factory=dict,
-        description="More fields of the persona at Mavera, such as type, pipeline_type, goals; sent as they are",
+        description="More fields of the persona at Mavera, such as type, pipeline_type, goals; sent unchanged",
     )
     template: str | None = Field(
         default=None,
@@ -75,14 +78,20 @@ class Rules(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] = Field(
         description="Small letters, digits, _ and -. Rules with another name have personas of their own"
     )
-    traits: tuple[Trait, ...] = Field(min_length=1, max_length=MAX_TRAITS, description="What is read of a profile")
+    traits: tuple[Trait, ...] = Field(
+        min_length=1, max_length=MAX_TRAITS, description="The traits that are read of a profile"
+    )
     min_value_share: Annotated[StrictFloat, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
         default=MIN_VALUE_SHARE,
         description="Share of a cluster's profiles with a trait that must have a word for it to be shown, 0 to 1",
     )
-    filter: Condition | None = Field(default=None, description="Which profiles count at all. Without it: all of them")
+    filter: Condition | None = Field(
+        default=None, description="Condition of the profiles that count. Without it: all profiles"
+    )
     clusters: tuple[Cluster, ...] = Field(
-        min_length=1, max_length=MAX_CLUSTERS, description="In order: the first whose condition holds has the profile"
+        min_length=1,
+        max_length=MAX_CLUSTERS,
+        description="In order: a profile belongs to the first cluster whose condition holds",
     )
 
     @property

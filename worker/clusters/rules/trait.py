@@ -58,24 +58,24 @@ class Trait(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Name = Field(description="What conditions and results call it: small letters, digits and _")
+    name: Name = Field(description="Name in conditions and results: small letters, digits and _")
     keys: tuple[Key, ...] = Field(
         default_factory=lambda data: (data.get("name", ""),),
         min_length=1,
         max_length=10,
-        description="Where a profile may hold it, in order of preference. Default: its name",
+        description="Names of the trait in a profile, in order of preference. Default: its name",
     )
     type: TraitType = Field(description="How its values are read")
     label: str = Field(
         default_factory=lambda data: str(data.get("name", "")).replace("_", " "),
         min_length=1,
         max_length=60,
-        description="What people read. Default: its name with spaces",
+        description="Text that people read. Default: its name with spaces",
     )
     scale: Scale = Field(
         default="plain",
         description="What a number means: plain, currency, probability (0 to 1), percent (0 to 100), "
-        "percentile (0 to 1, a rank and no risk)",
+        "percentile (0 to 1, a rank and not a risk)",
     )
     currency: str | None = Field(
         default=None, pattern=r"^[A-Z]{3}$", description="Code of the currency (ISO 4217), such as USD"

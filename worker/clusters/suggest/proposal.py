@@ -186,7 +186,7 @@ def _trait_lines(trait: _Trait, profiles: int) -> Iterator[str]:
         yield f"keys = [{_text(trait.found.key)}]"
     if trait.scale == "percentile":
         rest = [word for word in split_key(trait.found.key) if word not in _RANKS | _RISKS | {"chance", "to"}]
-        yield f"label = {_text(' '.join([*rest, 'percentile']))} # a rank, and no likelihood"
+        yield f"label = {_text(' '.join([*rest, 'percentile']))} # a rank, not a likelihood"
     yield f"type = {_text(trait.found.type or '')}"
     if trait.scale != "plain":
         yield f"scale = {_text(trait.scale)}"

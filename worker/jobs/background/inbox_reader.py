@@ -43,10 +43,10 @@ class InboxReader:
             try:
                 document = InboxDocument.read(text)
             except NewerVersion as error:
-                log.info("the inbox waits for newer workers: %s", error)
+                log.info("left a request in the inbox to newer workers: %s", error)
                 return
             except InvalidDocument as error:
-                log.warning("refused a document of the inbox: %s", error)
+                log.warning("refused a request in the inbox: %s", error)
                 answer = InboxAnswer(code="invalid_request", message=str(error))
                 await self._inbox.answer(text, error.document_id, answer)
                 continue
@@ -66,5 +66,5 @@ class InboxReader:
             if first is not None and not request.differences(first):
                 return InboxAnswer(sync_id=chosen)
             code = "sync_running" if first is None else "idempotency_key_used"
-            log.info("refused a document of the inbox: %s by sync %s", code, chosen)
+            log.info("refused a request in the inbox: %s by sync %s", code, chosen)
             return InboxAnswer(code=code, message=f"sync {chosen} differs: {'; '.join(differences)}")

@@ -25,7 +25,7 @@ from worker.store.syncs.watchdog_store import LOST_CODE
 
 log = logging.getLogger("segment_personas.watchdog")
 
-_ADVICE = "Look into the workers' logs and memory"
+_ADVICE = "Check the logs and the memory of the workers"
 
 
 class Watchdog:

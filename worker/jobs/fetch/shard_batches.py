@@ -90,7 +90,7 @@ class ShardBatchReader:
                 "read_timeout",
                 f"File {shards[0].name}: reading it{others} took longer than FILES_TIMEOUT_S, "
                 f"{self._timeout_s:g} seconds",
-                hint="Write smaller files, give the workers more processors, or set a higher FILES_TIMEOUT_S.",
+                hint="Write smaller files, give the workers more CPU, or raise FILES_TIMEOUT_S.",
             ) from None
         for index in range(len(shards)):
             self._metrics.count_page(0 if index else found.entries)

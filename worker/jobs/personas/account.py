@@ -29,7 +29,7 @@ MAX_COMPARED_S = 3600.0
 """Longest time between the two readings that are compared, in seconds. Over more time, other users of the account would
 dominate the difference."""
 
-UNKNOWN_CREDITS = "Mavera does not say what the account has left (GET /usage)"
+UNKNOWN_CREDITS = "Mavera does not report the credits left in the account (GET /usage)"
 
 
 class UsageReader:
@@ -173,7 +173,7 @@ class Account:
         self._is_read = True
         if self._usage is None:
             log.info(
-                "%s: %s; credits are not checked before purchases", self._started.request.space_id, UNKNOWN_CREDITS
+                "%s: %s; the credits are not checked before purchases", self._started.request.space_id, UNKNOWN_CREDITS
             )
         if known:
             self._bill = known

@@ -61,7 +61,7 @@ class Budget:
         paid, cost = sync.credits if sync else 0, personas * CREDITS_PER_PERSONA
         in_doubt = await self._open_claims(without) * CREDITS_PER_PERSONA
         if paid + in_doubt + cost > self.limit:
-            and_doubt = f", and {in_doubt:,} more may be, for purchases in doubt" if in_doubt else ""
+            and_doubt = f", and {in_doubt:,} more may be spent by purchases in doubt" if in_doubt else ""
             raise OverBudget(
                 f"{personas} more persona{'s' if personas > 1 else ''} would cost {cost:,} credits; "
                 f"{paid:,} of the budget of {self.limit:,} credits are spent{and_doubt}, and nothing more was bought",

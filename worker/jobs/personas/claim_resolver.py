@@ -109,7 +109,7 @@ class ClaimResolver:
             raise _pending_error(wanted)
         while (watched_s := watch.claim_s(claim.by)) < settle_s:
             await self._lease.set_note(
-                f"{wanted.summary.label}: a persona may be on its way; waiting until that is certain"
+                f"{wanted.summary.label}: a purchase may be under way; waiting until its result is known"
             )
             await self._sleep(min(DOUBT_POLL_S, settle_s - watched_s))
             if await self._personas.find_record(wanted.reference_text):
@@ -135,12 +135,12 @@ class ClaimResolver:
 def contradiction_error(wanted: PersonaRequest, persona_id: str) -> PersonaInDoubt:
     """Returns the error for a persona that Mavera lists although it answers 404 to its update."""
     return PersonaInDoubt(
-        f"Mavera answers 404 to the update of {persona_id}, the persona of {wanted.summary.label}, and lists it "
-        "all the same. None was bought",
-        hint="Check MAVERA_BASE_URL and what the key may change. If the persona was deleted, wait until the list no "
+        f"Mavera answers 404 to the update of {persona_id}, the persona of {wanted.summary.label}, but still "
+        "lists it. None was bought",
+        hint="Check MAVERA_BASE_URL and the rights of the key. If the persona was deleted, wait until the list no "
         "longer has it.",
     )
 
 
 def _pending_error(wanted: PersonaRequest) -> PersonaInDoubt:
-    return PersonaInDoubt(f"A persona for {wanted.summary.label} may be on its way; none was bought again")
+    return PersonaInDoubt(f"A persona for {wanted.summary.label} may have been bought; none was bought again")

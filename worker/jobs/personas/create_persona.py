@@ -151,7 +151,7 @@ class PersonaCreator:
         try:
             await asyncio.shield(sending)
         except PostUncertain as doubt:
-            log.warning("%s; looking whether it was made", doubt)
+            log.warning("%s; checking whether the persona was created", doubt)
             if doubt.wait_s is not None:
                 await self._post_caller.penalise(doubt.wait_s)
             self._finder.forget_lists()

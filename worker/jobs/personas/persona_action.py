@@ -70,10 +70,10 @@ def decide_action(
     if record.complete and not complete and request.allow_partial is not True:
         return PersonaAction("skip", "partial")
     if record.sent is None:
-        return PersonaAction("update", "what it says is not known")
+        return PersonaAction("update", "its text at Mavera is not known")
     if record.sent.wording != payload.wording:
-        return PersonaAction("update", "its name, text or fields are others now")
+        return PersonaAction("update", "its name, text or fields have changed")
     if complete and not record.complete:
-        return PersonaAction("update", "it came from a part of the space")
+        return PersonaAction("update", "it was made from a part of the space")
     change = next(find_changes(record.sent.figures, payload.figures, threshold), None)
     return PersonaAction("leave") if change is None else PersonaAction("update", change)

@@ -202,7 +202,7 @@ class Planner:
 def _why(decision: PersonaAction, case: _Case) -> str:
     """Returns the reason of a decision that has none, for display."""
     if decision.action == "leave":
-        return "nothing that counts has changed"
+        return "no change is large enough"
     if case.doubt:
         return case.doubt
     return f"{', '.join(case.gone)} is no longer at Mavera" if case.gone else "no persona yet"

@@ -68,9 +68,9 @@ class Scheduler:
             case "started":
                 log.info("%s: sync %s is started", named, fired.sync_id)
             case "followed":
-                log.info("%s: sync %s is under way, and none is started", named, fired.sync_id)
+                log.info("%s: sync %s is under way, so no other is started", named, fired.sync_id)
             case "waiting":
-                log.info("%s: waits until sync %s, which has other options, has ended", named, fired.sync_id)
+                log.info("%s: waits until sync %s ends, which has other options", named, fired.sync_id)
 
 
 def _utc(moment: float) -> str:

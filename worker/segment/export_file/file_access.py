@@ -69,7 +69,7 @@ def _opened(file: str, path: Path, *, pipes: bool) -> FileIO:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode) or not (pipes or stat.S_ISREG(mode)):
-            kind = "a directory" if stat.S_ISDIR(mode) else "not an ordinary file"
+            kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
             raise ResumableStop("file_unreadable", f"File {file}: it is {kind}")
         return path.open("rb", buffering=0)
     except FileNotFoundError:

@@ -222,7 +222,7 @@ def _failures_named(file: str) -> Iterator[None]:
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise Permanent(
             "file_corrupt",
-            f"File {file}: it is not compressed by gzip as it should be, or ends too early",
+            f"File {file}: its gzip data is damaged or ends too early",
             hint=_WRITE_AGAIN,
         ) from None
     except OSError as error:

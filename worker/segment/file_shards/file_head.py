@@ -159,7 +159,7 @@ def _gunzip(name: str, start: bytes) -> bytes:
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise Permanent(
             "file_corrupt",
-            f"File {name}: it is not compressed by gzip as it should be, or ends too early",
+            f"File {name}: its gzip data is damaged or ends too early",
             hint=_WRITE_AGAIN,
         ) from None
 

@@ -82,7 +82,7 @@ class ShardSource:
         if known not in ("", digest):
             raise Permanent(
                 "file_changed",
-                f"File {self._file}: its files are not those that were there when the sync began to read",
+                f"File {self._file}: its files have changed since the sync began to read",
                 hint="Read the files again from the start.",
             )
         shape, has_profile = await self._engine.inspect(shards[0], self._keys)

@@ -42,8 +42,8 @@ def busy(url: WarehouseUrl, reason: str) -> Retry:
     """The warehouse takes no more connections or statements for now."""
     return Retry(
         "warehouse_busy",
-        f"{url.place}: it takes no further statement at the moment ({reason})",
-        hint="Give the warehouse more connections, or run fewer syncs at a time.",
+        f"{url.place}: it accepts no more statements at the moment ({reason})",
+        hint="Allow more connections at the warehouse, or run fewer syncs at a time.",
     )
 
 

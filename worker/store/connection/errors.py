@@ -63,7 +63,7 @@ def foreign_key_error(found: str) -> StoreUnusable:
         found: The key, and the type that it has.
     """
     return StoreUnusable(
-        f"Redis holds something that another program wrote: {found}", hint="Move it away, or set another REDIS_PREFIX."
+        f"Redis holds data of another program: {found}", hint="Move it away, or set another REDIS_PREFIX."
     )
 
 

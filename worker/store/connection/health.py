@@ -105,7 +105,7 @@ def _of_append_only(health: RedisHealth) -> HealthRemark:
     if health.append_only:
         return HealthRemark("ok", "its append-only file is on", code="persistence")
     found = (
-        "cannot tell whether its append-only file is on (INFO is restricted)"
+        "it is not known whether its append-only file is on (INFO is restricted)"
         if health.append_only is None
         else "its append-only file is off: a restart loses syncs, and which persona belongs to which cluster"
     )
@@ -119,7 +119,7 @@ def _of_eviction(health: RedisHealth) -> HealthRemark:
     if policy == "noeviction":
         return HealthRemark("ok", "it evicts nothing (noeviction)", code="eviction")
     if policy is None:
-        text = "cannot tell what it does when memory is full (INFO is restricted)"
+        text = "its maxmemory-policy is not known (INFO is restricted)"
         return HealthRemark("warn", text, "Use `noeviction`.", code="eviction")
     found = f"its maxmemory-policy is {policy}: when memory is full, it deletes syncs"
     return HealthRemark(

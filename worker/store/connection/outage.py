@@ -72,7 +72,9 @@ def describe_error(error: BaseException) -> str:
     text = text.splitlines()[0][:200].rstrip(".")
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return f"its TLS certificate is not accepted ({text})"
-    return f"the answer is not from a Redis ({text})" if isinstance(error, redis_errors.InvalidResponse) else text
+    return (
+        f"the server that answers is not a Redis ({text})" if isinstance(error, redis_errors.InvalidResponse) else text
+    )
 
 
 def _advice(error: BaseException) -> str:
@@ -161,7 +163,9 @@ class Outage:
                     ) from error
                 if not self._logged and clock() - began_at > 0.5 and self._max_wait_s == math.inf:
                     self._logged = True
-                    log.warning("Redis is away (%s); waiting for it. %s", describe_error(error), self._advise(error))
+                    log.warning(
+                        "Redis is not available (%s); waiting for it. %s", describe_error(error), self._advise(error)
+                    )
                 was_away = True
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 0.5)
@@ -169,7 +173,7 @@ class Outage:
                 # A Redis that takes no writes still answers other commands.
                 if self._logged and was_away:
                     self._logged = False
-                    log.warning("Redis is back")
+                    log.warning("Redis is available again")
                 return result
 
     def _advise(self, error: BaseException) -> str:

@@ -72,7 +72,7 @@ class WatchdogStore:
         )
         if lock.set_back_ms > 0:
             back_s = lock.set_back_ms / 1000
-            log.warning("the clock of Redis was set back by %.1f s; what was put off is due that much earlier", back_s)
+            log.warning("the clock of Redis was set back by %.1f s; due times were moved back by as much", back_s)
         return [Duty(word) for word in lock.duties] if lock.granted else None
 
     async def due(self, page: int = 200) -> list[SilentSync | BatchKey]:

@@ -157,7 +157,7 @@ async def _transaction(pool: StorePool) -> AsyncIterator[Any]:
             yield pipe
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise StoreUnavailable(
-            f"Redis went away ({type(error).__name__}); nothing was changed, or all of it"
+            f"The connection to Redis was lost ({type(error).__name__}); either everything was changed or nothing"
         ) from error
     except RedisError as error:
         raise to_store_error(error, ()) from error
@@ -228,4 +228,4 @@ def _text(key: str, value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        raise StoreUnusable(f"{key}: a value is not UTF-8 text, so it is not a value of this program") from None
+        raise StoreUnusable(f"{key}: a value is not UTF-8 text, so this program did not write it") from None

@@ -297,7 +297,7 @@ MISTAKES: Mapping[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "a sample fanned out": (
         ("sync", "a", "--sample", "0.1", "--strategy", "fan-out"),
         {},
-        "--strategy: a sample cannot be fanned out",
+        "--strategy: fan-out reads whole pages",
     ),
     "no share": (("sync", "a", "--sample", "nan"), {}, "--sample: must be a share above 0"),
     "embedded without keys": (("sync", "a"), {}, "SEGMENT_TOKEN, MAVERA_API_KEY are not set"),

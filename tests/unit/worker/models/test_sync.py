@@ -133,7 +133,7 @@ def test_a_request_with_an_option_that_makes_no_sense_is_refused(options: dict[s
         ({"space_id": "s", "allow_partial": "x"}, {"allow_partial": "`create`"}),
         ({"space_id": "s", "rules": "x"}, {"rules": "recipe"}),
         ({"space_id": "s", "rules": {"name": "m"}}, {"rules.traits": "required", "rules.clusters": "required"}),
-        ({"space_id": "s", "file": "x", "strategy": "fan-out"}, {"": "cannot be fanned out"}),
+        ({"space_id": "s", "file": "x", "strategy": "fan-out"}, {"": "not of a file"}),
     ],
 )
 def test_an_invalid_request_names_each_field_and_what_it_accepts(

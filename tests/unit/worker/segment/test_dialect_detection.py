@@ -129,7 +129,7 @@ async def test_the_answers_of_both_tries_are_in_the_error(fake_pool: StorePool) 
         with pytest.raises(ResumableStop, match=r"404 no route.+asked as profile-api.+403 no access") as caught:
             await source.fetch_page("", 1)
     message = caught.value.hint
-    order = ["(SEGMENT_DIALECT)", "(SEGMENT_REGION)", "kind of token", "token of this space", "Unify"]
+    order = ["(SEGMENT_DIALECT)", "(SEGMENT_REGION)", "kind of token", "token belongs to this space", "Unify"]
     places = [message.rindex(words) for words in order]
     assert places == sorted(places)
 

@@ -174,7 +174,7 @@ async def test_a_wrong_token_and_an_unknown_space_stop_the_sync() -> None:
         async with client(box.segment_url, "spa_2") as segment:
             with pytest.raises(ResumableStop) as caught:
                 await segment.fetch_page("", 1)
-            assert re.search(r"region and dialect.+workspace has Engage/Unify", caught.value.hint)
+            assert re.search(r"region and dialect.+workspace has Unify", caught.value.hint)
 
 
 async def test_an_error_page_of_a_proxy_is_not_repeated() -> None:

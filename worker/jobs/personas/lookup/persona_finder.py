@@ -133,7 +133,7 @@ class PersonaFinder:
         listing = await self.list_account()
         if not listing.has(persona_id) and not listing.complete:
             raise PersonaInDoubt(
-                f"Whether persona {persona_id} exists is not known: {_why_incomplete(listing)}",
+                f"It is not known whether persona {persona_id} exists: {_why_incomplete(listing)}",
                 hint=_ENDLESS_HINT if listing.endless else "",
             )
         return listing.has(persona_id)
@@ -170,13 +170,13 @@ class PersonaFinder:
             return persona_id
         if proven is None:
             raise PersonaInDoubt(
-                f"Whether {payload.name} has a persona is not known: {_why_incomplete(listing)}. None was bought",
+                f"It is not known whether {payload.name} has a persona: {_why_incomplete(listing)}. None was bought",
                 hint=_ENDLESS_HINT if listing.endless else "",
             )
         if listing.unsettled_s or lists[-1].unsettled_s:
             raise RedisUnsettled(
                 max(listing.unsettled_s, lists[-1].unsettled_s),
-                "Redis started only just now, or is new; waiting before personas are bought",
+                "Redis has started recently, so records may be missing; waiting before personas are bought",
             )
         return None
 
@@ -267,7 +267,7 @@ def _shows_too_little(row: Persona, listing: Listing) -> bool:
 
 
 _ENDLESS_HINT = (
-    "Looking again does not help: delete personas that are not needed, or record this cluster's persona with "
+    "Resuming alone does not help: delete personas that are not needed, or record this cluster's persona with "
     "`segment-personas personas adopt`."
 )
 
@@ -281,8 +281,8 @@ def _why_incomplete(listing: Listing) -> str:
 def _doubt(found: list[Persona], wanted: WantedPersona) -> PersonaInDoubt:
     ids = ", ".join(one.id for one in found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
     return PersonaInDoubt(
-        f"Mavera lists {ids}, which may be the persona {wanted.name}, but not enough of the description to see its "
-        f"reference {wanted.reference}. None was bought",
-        hint="If one of them is it, run `segment-personas personas adopt`, or put the reference at the end of its "
-        "description. If none is, give them other names at Mavera.",
+        f"Mavera lists {ids}, which may be the persona {wanted.name}, but shows too little of the description to find "
+        f"the reference {wanted.reference}. None was bought",
+        hint="If one of them is that persona, run `segment-personas personas adopt`, or put the reference at the end "
+        "of its description. If none is, give them other names at Mavera.",
     )

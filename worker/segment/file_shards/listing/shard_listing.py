@@ -108,7 +108,7 @@ class FileAccess:
         except OSError as error:
             raise unreadable_file_error(name, error) from None
         if not stat.S_ISREG(found.st_mode):
-            raise ResumableStop("file_unreadable", f"File {name}: it is not an ordinary file")
+            raise ResumableStop("file_unreadable", f"File {name}: it is not a regular file")
         return Shard(name, found.st_size, str(found.st_mtime_ns))
 
     def is_pipe(self, name: str) -> bool:
@@ -190,7 +190,7 @@ def _bounded(file: str, names: Iterable[str]) -> list[str]:
         if len(found) == MAX_SHARDS:
             raise Permanent(
                 "too_many_shards",
-                f"File {file}: it means more than {MAX_SHARDS:,} files",
+                f"File {file}: it matches more than {MAX_SHARDS:,} files",
                 hint="Name a directory or pattern that has the files of one export only, or write larger files.",
             )
         found.append(name)
@@ -207,6 +207,6 @@ def _check_alike(file: str, shards: Iterable[Shard]) -> None:
         (one, a), (other, b) = list(examples.items())[:2]
         raise Permanent(
             "file_format",
-            f"File {file}: its files are of different formats, such as {a} ({one}) and {b} ({other})",
+            f"File {file}: its files have different formats, such as {a} ({one}) and {b} ({other})",
             hint="Name the files of one format, for example with a pattern such as 'export/*.parquet'.",
         )

@@ -189,7 +189,7 @@ def test_a_plan_is_shown_with_reasons_fields_and_alarms() -> None:
     growth = PlannedPersona(
         cluster="growth",
         action="update",
-        reason="its name, text or fields are others now",
+        reason="its name, text or fields have changed",
         persona_id="per_gr",
         credits=0,
         payload={"name": "Growth", "goals": ["a"]},
@@ -200,8 +200,8 @@ def test_a_plan_is_shown_with_reasons_fields_and_alarms() -> None:
     plan = Plan(personas=(growth, unread, left), alarms=("Half of it is gone",))
     sync = completed(request=SyncRequest(space_id="spa_1", plan_only=True), outcomes=(), plan=plan)
     shown = text(*sync_report(sync))
-    assert "Growth: update per_gr (its name, text or fields are others now)\n  name Mine → Growth\n" in shown
-    assert "At Risk: update per_ar (its name, text or fields are others now)\n  2 fields are sent" in shown
+    assert "Growth: update per_gr (its name, text or fields have changed)\n  name Mine → Growth\n" in shown
+    assert "At Risk: update per_ar (its name, text or fields have changed)\n  2 fields are sent" in shown
     assert "High Value: unchanged per_gr (nothing changed)\n" in shown
     assert "--details" in shown
     assert "Half of it is gone." in shown

@@ -68,5 +68,5 @@ async def test_a_job_of_a_broken_sync_ends_with_one_line(
     with caplog.at_level(logging.WARNING):
         await walk({"worker": services}, "broken", 1)
     (record,) = caplog.records
-    assert record.message.startswith("broken: fetch job of epoch 1 cannot begin: ")
+    assert record.message.startswith("broken: fetch job of epoch 1 cannot start: ")
     assert record.exc_info is None

@@ -72,11 +72,11 @@ def test_a_larger_cluster_of_the_same_kind_changes_nothing() -> None:
 
 def test_another_wording_is_sent() -> None:
     sent = SentPersona("w0", FIGURES, at=1.0)
-    assert decided(replace(RECORD, sent=sent)) == PersonaAction("update", "its name, text or fields are others now")
+    assert decided(replace(RECORD, sent=sent)) == PersonaAction("update", "its name, text or fields have changed")
 
 
 def test_a_persona_whose_text_is_unknown_is_updated() -> None:
-    assert decided(replace(RECORD, sent=None)) == PersonaAction("update", "what it says is not known")
+    assert decided(replace(RECORD, sent=None)) == PersonaAction("update", "its text at Mavera is not known")
 
 
 @pytest.mark.parametrize("record", [None, RECORD])
@@ -124,4 +124,4 @@ def test_a_request_with_permission_to_create_is_read_as_it_was_written() -> None
 
 
 def test_all_of_a_space_overwrites_what_comes_from_a_part_of_it() -> None:
-    assert decided(replace(RECORD, complete=False)) == PersonaAction("update", "it came from a part of the space")
+    assert decided(replace(RECORD, complete=False)) == PersonaAction("update", "it was made from a part of the space")

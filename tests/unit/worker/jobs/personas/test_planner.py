@@ -166,7 +166,7 @@ async def test_unchanged_personas_are_left_and_unlisted_ones_are_sent(fake_pool:
             await preview.record(await preview.make(cluster), cluster, sent=True)
         preview.box.personas[1].fields["description"] = "Mine, without the reference."
         first, second, *_ = await preview.plan()
-        assert (first.action, first.reason) == ("leave", "nothing that counts has changed")
+        assert (first.action, first.reason) == ("leave", "no change is large enough")
         assert (second.action, second.reason) == ("update", "Mavera does not list it")
         assert [change.field for change in second.changes] == ["description"]
 

@@ -144,7 +144,7 @@ def test_what_is_named_gz_and_is_not_fails_with_a_clear_code(tmp_path: Path, spo
     path.write_bytes(spoil(gzip.compress(ROWS)))
     error = failure(lambda: read_from(path, None))
     assert error.code == "file_corrupt"
-    assert "not compressed by gzip as it should be, or ends too early" in str(error)
+    assert "its gzip data is damaged or ends too early" in str(error)
 
 
 def test_a_disk_that_fails_is_reported_with_the_systems_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

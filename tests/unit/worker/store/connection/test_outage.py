@@ -120,7 +120,7 @@ def test_anything_else_is_neither(error: Exception) -> None:
         (redis_errors.ResponseError("Command # 1 (SET key value) of pipeline caused error: OOM no."), "OOM no"),
         (
             redis_errors.InvalidResponse('Protocol error, got "H" as reply type byte'),
-            'the answer is not from a Redis (Protocol error, got "H" as reply type byte)',
+            'the server that answers is not a Redis (Protocol error, got "H" as reply type byte)',
         ),
     ],
 )
@@ -420,8 +420,8 @@ def test_an_outage_is_reported_once_and_so_is_its_end(caplog: pytest.LogCaptureF
     run_in_virtual_time(lambda: two_outages(Outage(math.inf)))
     lines = told(caplog)
     assert len(lines) == 2
-    assert lines[0].startswith("Redis is away (Error 111")
-    assert lines[1] == "Redis is back"
+    assert lines[0].startswith("Redis is not available (Error 111")
+    assert lines[1] == "Redis is available again"
 
 
 def test_a_hiccup_and_a_command_line_that_says_so_itself_are_not_reported(caplog: pytest.LogCaptureFixture) -> None:
