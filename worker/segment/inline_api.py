@@ -13,6 +13,7 @@ from worker.http.pagination import ListRequest
 from worker.models.request import SyncRequest
 from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body
 from worker.segment.pagination import Page, list_params, list_path, locate_doubt, read_page
+from worker.segment.repeated_page import RepeatedPageDetector
 from worker.segment.source import Call, FetchedProfiles
 
 _CURSOR_SHOWN = 80
@@ -45,6 +46,7 @@ class InlineApi:
         self._page_size = page_size
         self._traits = traits
         self._wall_clock = wall_clock
+        self._repeated = RepeatedPageDetector()
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """Fetches one page, as `Source.fetch_page`. `worker.segment.errors` maps its failures to ApiError."""
@@ -63,7 +65,7 @@ class InlineApi:
         except ValueError as error:
             at = f", cursor {cursor[:_CURSOR_SHOWN]!a}" if cursor else ""
             raise Retry("segment_bad_body", f"Segment, {where}{at}: {error}", request_id=reply.request_id) from None
-        return locate_doubt(page, where)
+        return locate_doubt(self._repeated.check(page, number), where)
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         """Returns the profiles of a page, which came with their traits. Sends no request."""

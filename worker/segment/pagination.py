@@ -77,6 +77,17 @@ def locate_doubt(page: Page, where: str) -> Page:
     return replace(page, doubt=f"Segment, {where}: {page.doubt}") if page.doubt else page
 
 
+def profile_identifier(entry: dict[str, object]) -> str | None:
+    """Returns the identifier of a profile; None if it has none."""
+    for key in ("segment_id", "id"):
+        value = entry.get(key)
+        if isinstance(value, str) and value:
+            return value
+        if type(value) is int:
+            return str(value)
+    return None
+
+
 @dataclass(frozen=True)
 class CursorGuard:
     """Fails a listing that would never end: its cursors form a loop, or its pages stay empty.

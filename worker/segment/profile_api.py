@@ -23,6 +23,7 @@ from worker.http.pagination import ListRequest, read_next_page
 from worker.models.request import SyncRequest
 from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body
 from worker.segment.pagination import OTHER_SHAPE, Page, list_path, locate_doubt, make_page
+from worker.segment.repeated_page import RepeatedPageDetector
 from worker.segment.source import Call, FetchedProfiles
 from worker.segment.traits_caller import OTHERS, UNREADABLE, Send, TraitsCaller
 
@@ -78,6 +79,7 @@ class ProfileApi:
         self._ages = ages
         self._places = asyncio.Semaphore(concurrent_requests)
         self._traits_caller = TraitsCaller()
+        self._repeated = RepeatedPageDetector()
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """Fetches one page of identifiers, as `Source.fetch_page`. Entries that are not profiles are kept unchanged."""
@@ -88,7 +90,8 @@ class ProfileApi:
         if not isinstance(body, dict) or not isinstance(rows, list | None):
             raise Retry("segment_bad_body", f"Segment, {where}: {OTHER_SHAPE} list of profiles")
         request = ListRequest(self._page_size, cursor, self._http.host, before, number - 1)
-        return locate_doubt(make_page(rows or [], body, request), where)
+        page = make_page(rows or [], body, request)
+        return locate_doubt(self._repeated.check(page, number), where)
 
     async def fetch_traits(self, page: Page, number: int, call: Call) -> FetchedProfiles:
         """Fetches the traits of a page's profiles, by one request each, or more for many traits. Raises ApiError."""

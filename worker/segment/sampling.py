@@ -13,7 +13,7 @@ from hashlib import blake2b
 from math import ceil
 
 from worker.errors import Permanent
-from worker.segment.pagination import Page
+from worker.segment.pagination import Page, profile_identifier
 from worker.segment.source import Call, FetchedProfiles, Source
 
 _SALT = b"segment-personas sample\0"
@@ -59,17 +59,6 @@ def select_sample(entries: Iterable[object], share: float) -> SampledPage:
         else:
             left_out += 1
     return SampledPage(kept, left_out, without_id)
-
-
-def profile_identifier(entry: dict[str, object]) -> str | None:
-    """Returns the identifier of a profile; None if it has none."""
-    for key in ("segment_id", "id"):
-        value = entry.get(key)
-        if isinstance(value, str) and value:
-            return value
-        if type(value) is int:
-            return str(value)
-    return None
 
 
 def _hash(name: str) -> bytes:

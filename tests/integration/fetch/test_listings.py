@@ -43,6 +43,11 @@ def says_nothing(call: Call, stop: int) -> dict[str, Any]:
     return {}
 
 
+def ignores_the_cursor(call: Call) -> dict[str, Any]:
+    """The first page for every request, each time with another cursor."""
+    return {"data": {"profiles": people(0, call.limit), "cursor": {"next": f"n{call.nth}", "has_more": True}}}
+
+
 INCOMPLETE: dict[str, tuple[Answer, str]] = {
     "more without a cursor on the last page": (listing(SIZE, usual, at=SIZE, end=says_more), "data.cursor: next, has"),
     "more without a cursor in the middle": (listing(SIZE, usual, at=400, end=says_more), "data.cursor: next, has"),
@@ -64,6 +69,7 @@ INCOMPLETE: dict[str, tuple[Answer, str]] = {
         listing(SIZE, usual, at=400, end=lambda *_: {"data": {"cursor": {"nextStart": 400}}}),
         "nextStart",
     ),
+    "the same page for every cursor": (ignores_the_cursor, "the same 200 profiles as the page before"),
 }
 
 

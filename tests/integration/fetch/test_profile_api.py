@@ -63,6 +63,20 @@ async def test_profiles_that_vanish_between_list_and_traits_are_counted_and_left
         assert (sync.profiles, Aggregate.from_bytes(sync.aggregate).vanished) == (180, 20)
 
 
+async def test_a_token_that_finds_traits_of_few_profiles_buys_nothing(
+    session_redis: RedisServer, start_worker: Start
+) -> None:
+    faults = (Fault("segment", "status", route="traits", probability=0.5, status=404),)
+    spaces = {"spa": SpaceSpec(200, "wide")}
+    async with start_scenario(session_redis, start_worker, spaces, faults=faults) as scenario:
+        scenario.worker(SEGMENT_BASE_URL=scenario.sandbox.profile_api_url)
+        sync = await scenario.sync(dialect="profile-api")
+        assert sync.error
+        assert (sync.error.code, sync.error.resumable) == ("guard_profile_errors", True)
+        assert "404" in sync.error.hint
+        assert scenario.sandbox.posts == []
+
+
 async def test_only_traits_of_the_rules_are_requested_and_no_profile_is_named(
     session_redis: RedisServer, real_pool: StorePool, start_worker: Start
 ) -> None:

@@ -22,6 +22,11 @@ MIN_COMPARED = 30
 MIN_EVIDENCE = 0.2
 """Smallest share of a cluster's profiles that must have a trait that the cluster needs (0 to 1)."""
 
+_MANY_VANISHED = (
+    "Segment lists these profiles and answers 404 to the requests for their traits. Check that the token is the one of "
+    "this space and may read traits, and SEGMENT_REGION."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class GuardThresholds:
@@ -66,7 +71,7 @@ class UncountedEntries:
     Attributes:
         errors: Entries that are not profiles.
         unreadable: Profiles that the source does not return.
-        vanished: Profiles that were deleted before their traits were read; an alarm only if there are no profiles.
+        vanished: Profiles that Segment listed, and whose traits it does not find.
         merged: Rows that are part of other profiles; an alarm only if there are no profiles.
     """
 
@@ -127,14 +132,18 @@ def compared_traits(condition: Condition) -> frozenset[str]:
 
 
 def _profile_errors(uncounted: UncountedEntries, profiles: int, most: float) -> Iterator[Alarm]:
-    bad, gone = uncounted.errors + uncounted.unreadable, uncounted.vanished + uncounted.merged
-    entries = bad + profiles + (0 if profiles else gone)
+    bad = uncounted.errors + uncounted.unreadable + uncounted.vanished
+    entries = bad + profiles + (0 if profiles else uncounted.merged)
     if entries and (bad > most * entries or not profiles):
-        parts = {"are not profiles": uncounted.errors, "are profiles that cannot be read": uncounted.unreadable}
-        if not profiles:
-            parts |= {"were gone before their traits were read": uncounted.vanished, "are merged": uncounted.merged}
+        parts = {
+            "are not profiles": uncounted.errors,
+            "are profiles that cannot be read": uncounted.unreadable,
+            "were gone before their traits were read": uncounted.vanished,
+            "are merged": 0 if profiles else uncounted.merged,
+        }
         found = " and ".join(f"{n:,} {what}" for what, n in parts.items() if n)
-        yield Alarm("guard_profile_errors", f"Of the {entries:,} entries that were read, {found}")
+        hint = _MANY_VANISHED if uncounted.vanished > most * entries else ""
+        yield Alarm("guard_profile_errors", f"Of the {entries:,} entries that were read, {found}", hint)
 
 
 def _profiles(now: Snapshot, before: Snapshot, least: float) -> Iterator[Alarm]:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.segment.sampling import SampledPage, profile_identifier, select_sample
+from worker.segment.pagination import profile_identifier
+from worker.segment.sampling import SampledPage, select_sample
 
 SHARES = st.floats(0, 1, exclude_min=True, exclude_max=True)
 GOLDEN = [9, 10, 32, 50, 64, 65, 70, 84, 88]

@@ -80,13 +80,24 @@ def test_unusable_entries_raise_an_alarm_in_spaces_of_any_size(
     assert codes == ["guard_profile_errors"] * is_alarm
 
 
-@pytest.mark.parametrize(("profiles", "codes"), [(0, ["guard_profile_errors"]), (1, [])])
-@pytest.mark.parametrize("unread", [UncountedEntries(0, 0, vanished=9), UncountedEntries(0, 0, merged=9)])
-def test_profiles_that_are_all_gone_are_an_alarm_and_many_are_not(
-    unread: UncountedEntries, profiles: int, codes: list[str]
+@pytest.mark.parametrize(
+    ("unread", "profiles", "is_alarm"),
+    [
+        (UncountedEntries(0, 0, vanished=9), 0, True),
+        (UncountedEntries(0, 0, vanished=9), 1, True),
+        (UncountedEntries(0, 0, vanished=20), 80, False),
+        (UncountedEntries(0, 0, vanished=21), 79, True),
+        (UncountedEntries(10, 5, vanished=6), 79, True),
+        (UncountedEntries(0, 0, merged=9), 0, True),
+        (UncountedEntries(0, 0, merged=9), 1, False),
+    ],
+)
+def test_many_vanished_profiles_are_an_alarm_and_merged_ones_only_if_all_are(
+    unread: UncountedEntries, profiles: int, is_alarm: bool
 ) -> None:
-    space = snapshot({"growth": profiles})
-    assert [alarm.code for alarm in find_alarms(space, None, {}, {}, USUAL, unread)] == codes
+    alarms = find_alarms(snapshot({"growth": profiles}), None, {}, {}, USUAL, unread)
+    assert [alarm.code for alarm in alarms] == ["guard_profile_errors"] * is_alarm
+    assert all(("404" in alarm.hint) == (unread.vanished > 6) for alarm in alarms)
 
 
 def test_little_is_chance() -> None:
