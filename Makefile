@@ -8,7 +8,7 @@ ROUNDS ?= 10
 SEED ?= 1
 UV = 0.13.9
 
-# Each of the hundreds of processes that the tests start would compile the program and its packages for itself.
+# Without bytecode, each of the hundreds of processes that the tests start would compile the program and its packages.
 unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
@@ -33,13 +33,13 @@ test: .venv/.tests-installed ## lint, types, import rules and all tests
 	@$(MAKE) --no-print-directory --jobs=2 lint collect
 	@$(PYTEST) $(ARGS)
 
-coverage: .venv/.tests-installed ## all tests with the coverage measured, in twice the time; below 95 % it fails
+coverage: .venv/.tests-installed ## all tests with coverage, in twice the time; fails below 95 %
 	@$(PYTEST) --cov --cov-report term $(ARGS)
 
-# Most of what a test does is to wait for other processes, so a processor serves several tests.
+# A test mostly waits for other processes, so each processor runs several tests.
 PYTEST = $(BIN)/python -m pytest --numprocesses 8 --dist worksteal
 
-# pytest rewrites and compiles each test module once. Without this, every process of `make test` would do it for itself.
+# pytest rewrites and compiles each test module. This does it once, instead of in every process of `make test`.
 collect: .venv/.tests-installed ## compile the test modules, as `make test` does beside the linters
 	@$(BIN)/python -m pytest --collect-only --quiet $(ARGS) >/dev/null || true # `make test` reports what fails
 
@@ -59,7 +59,7 @@ bench: .venv/.bench-installed ## measure speed and memory, and print the table
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 # All extras are resolved together first; every other lock file takes its versions from there.
-lock: .venv/.created ## resolve the lock files anew (ARGS=--upgrade for newer versions)
+lock: .venv/.created ## resolve the lock files again (ARGS=--upgrade for newer versions)
 	@$(PIP) install uv==$(UV)
 	@$(LOCK) --all-extras --group build $(ARGS) --output-file deploy/locks/all.lock
 	@$(LOCK) --group build --group test $(ARGS) --constraint deploy/locks/all.lock --output-file tests/requirements.lock
