@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.setting_types import (
+from worker.settings.value_types import (
     BaseUrl,
     LowerCase,
     RatePerMinute,

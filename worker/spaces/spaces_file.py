@@ -20,7 +20,7 @@ from typing import TypeVar
 from pydantic import SecretStr, ValidationError
 
 from worker.secret_masking import keep_secret
-from worker.setting_types import is_unprotected
+from worker.settings.value_types import is_unprotected
 from worker.spaces.entries import DEFAULT, SECRETS, AccountEntry, SpaceEntry, SpacesDocument
 from worker.spaces.problems import (
     MalformedSpaces,

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-import worker.settings
 from producer.cli import app
 from producer.cli.commands.init import set_up
 from producer.cli.commands.init.questions import Questions
@@ -26,6 +25,7 @@ from producer.cli.terminal import Screen, stderr
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.processes.command_line import Terminal, shell
 from worker.errors import ApiError, ConfigurationError, Retry
+from worker.settings import settings as settings_module
 
 TOKEN, KEY = "token-of-segment", "mvra_test_of_mavera"
 WRONG = "wrong-secret-of-the-user"
@@ -261,7 +261,7 @@ def test_a_refused_token_of_the_default_region_may_be_one_of_the_eu(
     del env["SEGMENT_BASE_URL"]
     with serving(SandboxOptions(SPACES, segment_token="of-the-us")) as us:
         for name, hosts in (("_INLINE_URLS", "segment_url"), ("_PROFILE_API_URLS", "profile_api_url")):
-            monkeypatch.setattr(worker.settings, name, {"us": getattr(us, hosts), "eu": getattr(sandbox, hosts)})
+            monkeypatch.setattr(settings_module, name, {"us": getattr(us, hosts), "eu": getattr(sandbox, hosts)})
         script = Script(TOKEN, "spa_1", "y", KEY)
         assert (init(script))[0] == 0
     assert "in the EU" in script.prompts[2]
