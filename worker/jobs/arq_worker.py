@@ -18,7 +18,7 @@ from arq.jobs import DeserializationError, deserialize_job_raw
 from arq.worker import Function, Worker, func
 
 from worker.errors import PersonasError, StoreUnavailable
-from worker.jobs.composition import batch, finalize, walk
+from worker.jobs.composition.tasks import batch, finalize, walk
 from worker.jobs.job_payloads import JOB_VERSION, sync_id_of
 from worker.jobs.services import WorkerServices, job_timeout_s
 from worker.log_format import log_about

@@ -21,7 +21,7 @@ from tests.bench.scale.inputs import LEASE_S, Inputs, Way
 from tests.bench.scale.space import Calls, FileLines, InlinePages, ProfileApiPages, Ring, Slots
 from tests.support.clocks.virtual_time import VirtualTimeLoop
 from worker.clusters import Aggregate
-from worker.jobs.composition import batch, walk
+from worker.jobs.composition.tasks import batch, walk
 from worker.jobs.services import WorkerServices
 from worker.mavera import ListPage, MaveraClient
 from worker.models.sync import Sync, SyncState

@@ -19,7 +19,7 @@ from tests.support.scenarios.scenario import RECIPE, Scenario, Start, start_scen
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import RECIPE as RECIPE_RULES
 from worker.documents.sync_document import sync_document
-from worker.jobs.composition import usage_reader
+from worker.jobs.composition.finalize_jobs import usage_reader
 from worker.jobs.services import WorkerServices
 from worker.models.sync import Sync, SyncState
 from worker.settings import load_settings

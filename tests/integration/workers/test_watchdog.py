@@ -13,7 +13,7 @@ from producer.sandbox import Fault, SpaceSpec
 from tests.support.scenarios.checks import assert_exact, until
 from tests.support.scenarios.scenario import Scenario, Start, client_settings, start_scenario
 from tests.support.servers.redis_server import RedisServer
-from worker.jobs.composition import build_watchdog
+from worker.jobs.composition.background import build_watchdog
 from worker.jobs.services import WorkerServices
 from worker.models.sync import Sync, SyncState
 from worker.settings import load_settings

@@ -8,7 +8,7 @@ from arq.worker import Function, func
 
 from worker.__main__ import main
 from worker.jobs import arq_worker
-from worker.jobs.composition import finalize, walk
+from worker.jobs.composition.tasks import finalize, walk
 from worker.settings import Settings
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
 from worker.http.client import new_session
 from worker.jobs.arq_worker import SyncWorker
-from worker.jobs.composition import build_deliverer, build_watchdog
+from worker.jobs.composition.background import build_deliverer, build_watchdog
 from worker.jobs.process.liveness import heartbeat_file, tune_garbage_collector
 from worker.jobs.process.metrics_endpoint import metrics_endpoint
 from worker.jobs.services import WorkerServices

@@ -13,7 +13,7 @@ import pytest
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.clocks.fake_time import FakeTime, client_of, services_for
 from worker.http.client import new_session
-from worker.jobs.composition import batch, finalize, walk
+from worker.jobs.composition.tasks import batch, finalize, walk
 from worker.jobs.fetch.fetch_job import FetchJob
 from worker.jobs.fetch.fetch_strategy import HandOver
 from worker.jobs.job_payloads import batch_payload, sync_payload

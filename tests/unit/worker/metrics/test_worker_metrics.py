@@ -16,7 +16,7 @@ from tests.support.project.metrics import count_one_of_each
 from tests.support.servers.port import port_of_ones_own
 from tests.support.syncs.syncs import Syncs
 from worker.errors import ConfigurationError, LeaseLost
-from worker.jobs.composition import build_watchdog
+from worker.jobs.composition.background import build_watchdog
 from worker.jobs.job_runner import SyncJob, run_job
 from worker.jobs.process.metrics_endpoint import metrics_endpoint
 from worker.metrics.failure_codes import FAILURE_CODES

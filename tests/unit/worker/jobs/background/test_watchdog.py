@@ -10,7 +10,8 @@ import pytest
 from tests.support.clocks.fake_time import FakeTime, client_of, services_for
 from tests.support.syncs.schedules import Schedules
 from worker.http.client import new_session
-from worker.jobs.composition import build_watchdog, walk
+from worker.jobs.composition.background import build_watchdog
+from worker.jobs.composition.tasks import walk
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerServices
 from worker.models.request import SyncRequest

@@ -15,7 +15,7 @@ from tests.support.clocks.fake_time import FakeTime, client_of, services_for
 from tests.support.scenarios.checks import same_statistics
 from worker.errors import Permanent
 from worker.http.client import new_session
-from worker.jobs.composition import batch, walk
+from worker.jobs.composition.tasks import batch, walk
 from worker.jobs.fetch import fan_out, page_batches
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerServices

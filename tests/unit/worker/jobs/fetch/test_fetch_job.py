@@ -14,7 +14,7 @@ from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.clocks.fake_time import FakeTime, client_of, services_for
 from worker.clusters import Aggregate, fold
 from worker.http.client import new_session
-from worker.jobs.composition import walk
+from worker.jobs.composition.tasks import walk
 from worker.jobs.fetch import chain as counting_module
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerServices

@@ -12,7 +12,7 @@ import pytest
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.clocks.fake_time import FakeTime, client_of, services_for
 from worker.errors import LeaseLost
-from worker.jobs.composition import finalize, walk
+from worker.jobs.composition.tasks import finalize, walk
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.jobs.services import WorkerServices

@@ -15,7 +15,7 @@ from worker.clusters import RECIPE, Aggregate, ClusterSummary, fold, summarise
 from worker.errors import ResumableStop
 from worker.http.client import new_session
 from worker.jobs.api_caller import ApiCaller, Defer
-from worker.jobs.composition import persona_finder, persona_planner
+from worker.jobs.composition.finalize_jobs import persona_finder, persona_planner
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.jobs.personas.planner import Planner

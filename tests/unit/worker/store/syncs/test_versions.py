@@ -13,7 +13,7 @@ from tests.support.clocks.fake_time import FakeTime, services_for
 from tests.support.syncs.syncs import REQUEST, Syncs
 from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.jobs.arq_worker import SyncWorker
-from worker.jobs.composition import build_watchdog
+from worker.jobs.composition.background import build_watchdog
 from worker.jobs.job_payloads import JOB_VERSION, sync_payload
 from worker.jobs.store_factories import mavera_account
 from worker.models.plan import Plan

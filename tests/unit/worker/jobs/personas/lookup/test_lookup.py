@@ -17,7 +17,7 @@ from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import ResumableStop
 from worker.http.client import new_session
 from worker.jobs.api_caller import ApiCaller, Defer
-from worker.jobs.composition import persona_finder, persona_lister
+from worker.jobs.composition.finalize_jobs import persona_finder, persona_lister
 from worker.jobs.personas.lookup.persona_finder import PersonaInDoubt
 from worker.jobs.personas.lookup.persona_list import Lookup, cluster_reference, find_twins
 from worker.jobs.services import WorkerServices
