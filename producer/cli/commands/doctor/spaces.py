@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import aiohttp
 
-from producer.cli.commands.doctor.access_checks import check_account
 from producer.cli.commands.doctor.findings import Finding, describe_api_error
+from producer.cli.commands.doctor.mavera import check_account
 from producer.cli.commands.spaces import fallbacks_of
 from producer.cli.space_settings import settings_from
 from worker.errors import ApiError, ConfigurationError

@@ -12,8 +12,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from producer.cli.commands.doctor.access_checks import check_account, judge_access, read_first_page
 from producer.cli.commands.doctor.findings import Finding, describe_api_error, finding_line
+from producer.cli.commands.doctor.mavera import check_account
+from producer.cli.commands.doctor.segment import judge_access, read_first_page
 from producer.cli.commands.init.questions import Questions
 from producer.cli.commands.segment_pacing import open_request_pacer
 from producer.cli.environment.command_settings import FoundSettings, settings_with
