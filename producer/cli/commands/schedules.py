@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from producer.cli.connect import Connection, has_worker, open_client
 from producer.cli.exit_codes import DONE
-from producer.cli.next_steps import how_to_start_schedules
-from producer.cli.reporting import warn_without_worker
 from producer.cli.sync_options import SyncOptions, build_requests
+from producer.cli.syncs.next_steps import how_to_start_schedules
+from producer.cli.syncs.reporting import warn_without_worker
 from producer.cli.terminal import Screen, stdout
 from producer.cli.views.schedules import describe_schedule, schedule_table
 from producer.schedules import build_schedule

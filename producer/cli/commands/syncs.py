@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from producer.cli.connect import Connection, open_client, open_for_sync, open_worker, require_tokens
-from producer.cli.enqueue import enqueued, require_readable
 from producer.cli.exit_codes import DONE, NOT_AGREED, WRONG_USE
-from producer.cli.next_steps import after_plan, how_to_start_first_sync
-from producer.cli.reporting import (
+from producer.cli.sync_options import SyncOptions, build_requests
+from producer.cli.syncs.enqueue import enqueued, require_readable
+from producer.cli.syncs.next_steps import after_plan, how_to_start_first_sync
+from producer.cli.syncs.reporting import (
     FollowResult,
     ReportOptions,
     exit_code_of_syncs,
@@ -25,7 +26,6 @@ from producer.cli.reporting import (
     warn_without_worker,
     write_documents,
 )
-from producer.cli.sync_options import SyncOptions, build_requests
 from producer.cli.terminal import Screen, confirm, stdout
 from producer.cli.views.history import history_table
 from producer.cli.views.plan import changes_personas, confirmation_question, plan_summary

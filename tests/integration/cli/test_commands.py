@@ -16,8 +16,8 @@ import pytest
 from producer import SyncClient, SyncConflict, SyncNotFound, SyncRequest
 from producer.cli.commands import syncs
 from producer.cli.connect import redis_client
-from producer.cli.follow import Follower
 from producer.cli.sync_options import SyncOptions
+from producer.cli.syncs.follow import Follower
 from producer.cli.terminal import stderr
 from producer.cli.views.progress import LineProgress
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from producer import SyncConflict
-from producer.cli.reporting import exit_code_of_syncs
+from producer.cli.syncs.reporting import exit_code_of_syncs
 from producer.sandbox import Fault, SpaceSpec
 from tests.support.scenarios.scenario import Scenario, Start, start_scenario
 from tests.support.servers.redis_server import RedisServer

@@ -12,7 +12,7 @@ from producer.api.responses import next_request
 from producer.cli import command_lines
 from producer.cli.command_lines import command, program, run_again, typed_arguments, with_program_name
 from producer.cli.exit_codes import exit_code_of
-from producer.cli.next_steps import after_failure, after_plan
+from producer.cli.syncs.next_steps import after_failure, after_plan
 from producer.errors import SyncConflict, SyncNotFound
 from tests.support.syncs.snapshots import START, fetching
 from worker.documents.error_document import error_code, error_document

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from producer.cli.reporting import exit_code_of_syncs
+from producer.cli.syncs.reporting import exit_code_of_syncs
 from producer.sandbox import SpaceSpec
 from tests.support.syncs.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
 from tests.support.syncs.spaces import snapshot

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from producer.cli.next_steps import continue_here, how_to_start_worker
+from producer.cli.syncs.next_steps import continue_here, how_to_start_worker
 from producer.cli.views.progress import Progress
 from producer.client import SyncClient
 from worker.errors import StoreUnavailable

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from producer.cli.command_lines import run_again
 from producer.cli.connect import Connection
 from producer.cli.exit_codes import CHANGES, DONE, FAILED, INTERRUPTED, NEEDS_DECISION, NOT_AGREED, TRY_LATER
-from producer.cli.follow import Follower
-from producer.cli.next_steps import (
+from producer.cli.syncs.follow import Follower
+from producer.cli.syncs.next_steps import (
     NextStep,
     after_failure,
     after_interruption,

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from producer import SyncClient, SyncNotFound, SyncRequest, SyncState
-from producer.cli.follow import Follower, WorkerWatch
+from producer.cli.syncs.follow import Follower, WorkerWatch
 from producer.cli.terminal import Screen
 from producer.cli.views.progress import LineProgress
 from worker.jobs.store_factories import worker_registry
