@@ -18,7 +18,7 @@ import redis
 from tests.bench.testbed import WORKER
 from tests.support.project.lua_scripts import typed_scripts
 from worker.store import keys
-from worker.store.scripts.typed_script import script_text
+from worker.store.typed_script.lua_script import script_text
 
 _END = "bench-end"
 _READING = frozenset(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import worker.store.scripts as package
-from worker.store.scripts import LuaScript
+from worker.store.typed_script.lua_script import LuaScript
 
 FOLDER = Path(str(files("worker.store"))) / "lua"
 

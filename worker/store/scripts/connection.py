@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from worker.store.connection.pool import StorePool
 from worker.store.keys import HashKey, ListKey, SortedSetKey, StringKey
-from worker.store.scripts.typed_script import Unchecked, lua_script
+from worker.store.typed_script.lua_script import Unchecked, lua_script
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from worker.store.connection.pool import StorePool
 from worker.store.keys import HashKey, SortedSetKey
 from worker.store.progress.sync_progress import LeaseGrant
 from worker.store.scripts.sync import BusySync
-from worker.store.scripts.typed_script import lua_script
+from worker.store.typed_script.lua_script import lua_script
 
 
 class Change(StrEnum):

@@ -9,7 +9,7 @@ from typing import ClassVar
 from worker.store.connection.pool import StorePool
 from worker.store.keys import HashKey, ListKey, SortedSetKey
 from worker.store.progress.job_payload import JobPayload
-from worker.store.scripts.typed_script import lua_script
+from worker.store.typed_script.lua_script import lua_script
 
 
 class Addition(StrEnum):

@@ -13,7 +13,7 @@ from worker.store.keys import HashKey, ListKey, SortedSetKey, StringKey
 from worker.store.progress.batch_work import ListedBatch, NextPayloads
 from worker.store.progress.job_payload import JobPayload
 from worker.store.progress.sync_progress import Checkpoint, LeaseGrant, Listing
-from worker.store.scripts.typed_script import Unchecked, lua_script
+from worker.store.typed_script.lua_script import Unchecked, lua_script
 
 
 class Creation(StrEnum):

@@ -11,7 +11,7 @@ from worker.models.sync import BatchKey, SyncState
 from worker.store.connection.pool import StorePool
 from worker.store.keys import HashKey, ListKey, SortedSetKey, StringKey
 from worker.store.progress.job_payload import JobPayload
-from worker.store.scripts.typed_script import Unchecked, lua_script
+from worker.store.typed_script.lua_script import Unchecked, lua_script
 
 
 class Duty(StrEnum):

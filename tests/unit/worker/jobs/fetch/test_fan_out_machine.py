@@ -30,7 +30,7 @@ from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.models.outcome import SyncFailure
 from worker.models.sync import BatchKey, SyncState
 from worker.store import BatchWork, Counted, NewBatch, StorePool, embedded_pool, keys, redis_pool
-from worker.store.scripts.typed_script import script_text
+from worker.store.typed_script.lua_script import script_text
 
 NEXT = [
     "list",

@@ -22,7 +22,7 @@ from worker.store.ratelimit.limiter import MustWait
 from worker.store.schedules.alert_store import AlertStore
 from worker.store.schedules.schedule_store import ScheduleStore, TickStore
 from worker.store.scripts import queue as queue_scripts
-from worker.store.scripts import typed_script
+from worker.store.typed_script import lua_script
 from worker.store.webhooks.outbox_store import OutboxStore
 
 Prepare = Callable[[Syncs], Awaitable[Callable[[], Awaitable[object]]]]
@@ -324,7 +324,7 @@ def test_every_script_is_tried_here() -> None:
 async def test_a_key_of_another_type_stops_a_script_before_it_writes(
     pool: StorePool, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(typed_script, "REPAIR_PAUSES_S", (0.001, 0.001, 0.001))  # nothing repairs it
+    monkeypatch.setattr(lua_script, "REPAIR_PAUSES_S", (0.001, 0.001, 0.001))  # nothing repairs it
     for key in SCRIPTS[name].keys:
         await pool.flushall()
         syncs = Syncs(pool)

@@ -13,9 +13,9 @@ from tests.support.project.lua_scripts import (
     typed_scripts,
     used_names,
 )
-from worker.store.scripts.answers import BROKEN, CONFLICT, STALE
-from worker.store.scripts.arguments import Rows, Scalar, Shape, Table
-from worker.store.scripts.typed_script import LIBRARY, read_lua
+from worker.store.typed_script.answers import BROKEN, CONFLICT, STALE
+from worker.store.typed_script.arguments import Rows, Scalar, Shape, Table
+from worker.store.typed_script.lua_script import LIBRARY, read_lua
 
 SCRIPTS = typed_scripts()
 LIBRARY_TEXT = "\n".join(read_lua(f"lib/{part}") for part in LIBRARY)

@@ -31,8 +31,8 @@ from worker.models.versions import FORMAT, WRITTEN_FORMAT
 from worker.store import keys as key_names
 from worker.store.connection.errors import foreign_key_error
 from worker.store.connection.pool import StorePool
-from worker.store.scripts.answers import BROKEN, Answers
-from worker.store.scripts.arguments import Encoded, Rows, Shape, shape_of
+from worker.store.typed_script.answers import BROKEN, Answers
+from worker.store.typed_script.arguments import Encoded, Rows, Shape, shape_of
 
 LIBRARY = ("frame", "outbox", "job_queue", "batch", "sync", "schedule", "rate_limit")
 """Files of `lua/lib/`, each put before every script, in this order."""

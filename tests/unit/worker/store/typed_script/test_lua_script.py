@@ -16,8 +16,8 @@ from worker.errors import LeaseLost, StoreUnusable
 from worker.models.sync import SyncState
 from worker.store import StorePool
 from worker.store.keys import HashKey, SortedSetKey, StringKey
-from worker.store.scripts import lua_script, typed_script
-from worker.store.scripts.typed_script import Signature, Unchecked
+from worker.store.typed_script import lua_script as module
+from worker.store.typed_script.lua_script import Signature, Unchecked, lua_script
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,13 @@ VALUES: dict[str, Any] = {
 
 async def run(pool: StorePool, monkeypatch: pytest.MonkeyPatch, body: str, **values: Any) -> Any:
     """The answer of `all_kinds` with this Lua text."""
-    original = typed_script.read_lua
-    monkeypatch.setattr(typed_script, "read_lua", lambda name: body if name == "test/all_kinds" else original(name))
-    typed_script.script_text.cache_clear()
+    original = module.read_lua
+    monkeypatch.setattr(module, "read_lua", lambda name: body if name == "test/all_kinds" else original(name))
+    module.script_text.cache_clear()
     try:
         return await all_kinds(pool, **{**VALUES, **values})
     finally:
-        typed_script.script_text.cache_clear()
+        module.script_text.cache_clear()
 
 
 def test_values_are_encoded_in_one_way() -> None:
@@ -243,11 +243,11 @@ async def calls(pool: StorePool, lease: LeaseGrant) -> None:
 
 
 def test_mypy_finds_wrong_types_in_the_call_of_a_script(tmp_path: Path) -> None:
-    module = tmp_path / "calls.py"
-    module.write_text(CALLS)
-    root = Path(typed_script.__file__).parents[3]
+    calls = tmp_path / "calls.py"
+    calls.write_text(CALLS)
+    root = Path(module.__file__).parents[3]
     found = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--no-incremental", str(module)],
+        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--no-incremental", str(calls)],
         cwd=root,
         capture_output=True,
         text=True,
