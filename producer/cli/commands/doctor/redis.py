@@ -30,9 +30,9 @@ async def check_redis(settings: Settings) -> AsyncIterator[Finding]:
     try:
         async with open_pool(settings) as pool:
             health = await check_store(pool)
-            registry = worker_registry(pool, settings)
+            workers = worker_registry(pool, settings)
             outbox = await OutboxStore(pool, mavera_account(settings)).status()
-            alive, all_alive = await registry.living_workers(), await registry.living_workers_of_all_accounts()
+            alive, all_alive = await workers.living_workers(), await workers.living_workers_of_all_accounts()
     except (StoreUnavailable, ConfigurationError) as error:
         yield Finding("fail", "Redis", str(error), error.hint, id="redis.connection")
         return
