@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.chaos.rounds import Round
 from tests.chaos.runs import RunsRound
-from tests.chaos.warehouse_space import is_installed
+from tests.chaos.spaces.warehouse_space import is_installed
 
 KINDS = {"workers": Round, "runs": RunsRound}
 

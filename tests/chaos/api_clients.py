@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from producer import SyncRequest
+from tests.support.http_api.event_reader import ServerEvent, events_of
 from tests.support.processes.command_line import Command
-from tests.support.servers.event_reader import ServerEvent, events_of
 from tests.support.servers.port import port_of_ones_own
 
 PLANS = ("", "", "before_create:1:kill", "after_create:1:kill", "after_create:2:kill")

@@ -22,12 +22,12 @@ from pathlib import Path
 from producer import SyncClient, SyncRequest, SyncState
 from producer.sandbox import Sandbox, SandboxOptions
 from tests.chaos.api_clients import ApiClients
-from tests.chaos.api_faults import TIMES, mavera_fault, refused_updates, segment_fault, shown
+from tests.chaos.faults.api_faults import TIMES, mavera_fault, refused_updates, segment_fault, shown
+from tests.chaos.faults.redis_faults import RedisFaults
 from tests.chaos.points import HOW, POINTS
-from tests.chaos.redis_faults import RedisFaults
 from tests.chaos.report import Report
-from tests.chaos.round_spaces import AGAIN, BY_PROFILE, FIRST_NIGHT, SCHEDULED, SECOND_NIGHT, RoundSpaces
 from tests.chaos.schedule_and_webhooks import ScheduleAndWebhooks
+from tests.chaos.spaces.round_spaces import AGAIN, BY_PROFILE, FIRST_NIGHT, SCHEDULED, SECOND_NIGHT, RoundSpaces
 from tests.support.clocks.movable_clock import MovableClock
 from tests.support.processes.fork_server import shared_fork_server
 from tests.support.processes.workers import WorkerProcess, environment

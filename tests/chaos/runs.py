@@ -19,7 +19,7 @@ from pathlib import Path
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from producer.state import keeper
 from producer.state.directory import StateDirectory
-from tests.chaos.api_faults import TIMES, mavera_fault, refused_updates, segment_fault, shown
+from tests.chaos.faults.api_faults import TIMES, mavera_fault, refused_updates, segment_fault, shown
 from tests.chaos.report import Report
 from tests.chaos.rounds import CREDITS
 from tests.support.processes.command_line import Command, Done

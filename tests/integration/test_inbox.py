@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.http_api.api_server import start_api
 from tests.support.project.docs import ROOT
-from tests.support.servers.api_server import start_api
 from tests.support.servers.redis_server import RedisServer, in_ci
 from tests.support.syncs.syncs import RETENTION_MS, STALL_MS
 from worker.jobs.background.inbox_reader import InboxReader

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from producer.api.config import ApiLimits
-from tests.support.servers.api_server import ApiServer, start_api
+from tests.support.http_api.api_server import ApiServer, start_api
 from tests.support.servers.redis_server import RedisServer
 
 WRITER, READER = "writer-token-0123456789", "reader-token-0123456789"

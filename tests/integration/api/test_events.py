@@ -12,10 +12,10 @@ from aiohttp import web
 from producer import SyncRequest
 from producer.api.config import ApiLimits
 from producer.sandbox import Fault, SpaceSpec
+from tests.support.http_api.api_server import ApiServer, start_api
+from tests.support.http_api.event_reader import ServerEvent, events_of
 from tests.support.scenarios.checks import until
 from tests.support.scenarios.scenario import RECIPE
-from tests.support.servers.api_server import ApiServer, start_api
-from tests.support.servers.event_reader import ServerEvent, events_of
 from tests.support.servers.redis_server import RedisServer
 from worker.store import keys
 

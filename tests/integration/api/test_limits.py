@@ -10,8 +10,8 @@ import pytest
 
 from producer.api.config import ApiLimits
 from producer.client import SyncClient
-from tests.support.servers.api_server import ApiServer, start_api
-from tests.support.servers.event_reader import events_of
+from tests.support.http_api.api_server import ApiServer, start_api
+from tests.support.http_api.event_reader import events_of
 from tests.support.servers.redis_server import RedisServer
 
 

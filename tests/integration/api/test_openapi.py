@@ -15,8 +15,8 @@ import pytest
 
 from producer.api.config import ApiLimits
 from producer.sandbox import Fault
+from tests.support.http_api.api_server import ApiServer, start_api
 from tests.support.project.docs import page, table
-from tests.support.servers.api_server import ApiServer, start_api
 from tests.support.servers.redis_server import RedisServer
 from worker.jobs.store_factories import worker_registry
 from worker.store import keys

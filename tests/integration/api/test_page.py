@@ -13,10 +13,10 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
 from producer.sandbox import Fault, SpaceSpec
+from tests.support.http_api.api_thread import ApiThread, start_api_thread
+from tests.support.http_api.web_browser import Tab, open_tab, start_browser
 from tests.support.scenarios.scenario import RECIPE
-from tests.support.servers.api_thread import ApiThread, start_api_thread
 from tests.support.servers.redis_server import RedisServer
-from tests.support.servers.web_browser import Tab, open_tab, start_browser
 from worker.clusters import RECIPE as RULES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from producer.sandbox import Fault, SpaceSpec
+from tests.support.http_api.api_server import ApiServer, start_api
 from tests.support.scenarios.scenario import RECIPE
-from tests.support.servers.api_server import ApiServer, start_api
 from tests.support.servers.redis_server import RedisServer
 from tests.support.syncs.snapshots import counted
 from tests.support.syncs.syncs import PAGE, Syncs

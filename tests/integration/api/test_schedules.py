@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.servers.api_server import ApiServer, start_api
+from tests.support.http_api.api_server import ApiServer, start_api
 from tests.support.servers.redis_server import RedisServer
 from worker.store import keys
 from worker.store.schedules import schedule_store

@@ -17,11 +17,11 @@ import pytest
 from producer.cli.commands.serve import serve
 from producer.cli.terminal import stderr
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec
+from tests.support.http_api.api_server import start_api
+from tests.support.http_api.event_reader import events_of
 from tests.support.processes.command_line import Command, cli
 from tests.support.processes.workers import environment
 from tests.support.project.docs import code_blocks, page
-from tests.support.servers.api_server import start_api
-from tests.support.servers.event_reader import events_of
 from tests.support.servers.redis_server import RedisServer, in_ci
 from worker.errors import ConfigurationError
 from worker.settings import load_settings

@@ -9,7 +9,7 @@ import logging
 
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.support.servers.api_server import start_api
+from tests.support.http_api.api_server import start_api
 from tests.support.servers.redis_server import RedisServer
 from worker.jobs.process.worker_process import serve
 from worker.log_format import JsonFormatter

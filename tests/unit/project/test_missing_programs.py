@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.http_api.web_browser import browser_binary
 from tests.support.servers import redis_server
 from tests.support.servers.redis_server import RedisServer, faketime_library, server_binary
-from tests.support.servers.web_browser import browser_binary
 
 
 @pytest.fixture

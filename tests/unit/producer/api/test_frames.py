@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from producer.api.events.frames import comment_frame, event_frame, retry_frame
-from tests.support.servers.event_reader import read_events
+from tests.support.http_api.event_reader import read_events
 
 
 @pytest.mark.parametrize("data", ["{}", "", "one\ntwo", "a\rb", "a\r\nb", '{"text": "é\\n"}'])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from producer import SyncRequest
 from producer.sandbox import SpaceSpec
-from tests.chaos.api_faults import poisons
-from tests.chaos.file_spaces import LINES, TABLES, rows, write_shards
-from tests.chaos.warehouse_space import WAREHOUSE, WarehouseSpace
+from tests.chaos.faults.api_faults import poisons
+from tests.chaos.spaces.file_spaces import LINES, TABLES, rows, write_shards
+from tests.chaos.spaces.warehouse_space import WAREHOUSE, WarehouseSpace
 from tests.support.scenarios.expected_clusters import ExpectedClusters, expected_clusters
 
 BY_PROFILE = "spa_p"

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tests.support.servers.api_server import ApiServer, start_api
+from tests.support.http_api.api_server import ApiServer, start_api
 from tests.support.servers.redis_server import RedisServer
 
 T = TypeVar("T")
