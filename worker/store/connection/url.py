@@ -13,6 +13,7 @@ import redis.exceptions as redis_errors
 from redis.asyncio import ConnectionPool
 
 from worker.errors import ConfigurationError
+from worker.store.connection.connections import use_direct_connections
 from worker.store.connection.outage import describe_error
 
 _OPTIONS = {"db", "username", "password", "client_name"}
@@ -56,6 +57,7 @@ def make_connection_pool(url: str, timeout_s: float) -> ConnectionPool:
             health_check_interval=30,
             **options,
         )
+        use_direct_connections(pool)
         connection = pool.make_connection()  # type: ignore[no-untyped-call]
         if parts.scheme == "rediss":
             connection.ssl_context.get()  # reads the files
