@@ -225,6 +225,8 @@ class PersonaFinder:
     def _suspects(self, lists: list[Listing], wanted: WantedPersona, known: set[str] | tuple[()]) -> list[Persona]:
         rows: dict[str, Persona] = {}
         for listing in lists:
+            if listing.shows_references:
+                continue
             found = find_suspects(
                 listing.personas,
                 wanted,

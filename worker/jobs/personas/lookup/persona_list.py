@@ -155,6 +155,11 @@ class Listing:
         return persona_id in self._ids
 
     @cached_property
+    def shows_references(self) -> bool:
+        """Whether each row that may be ours shows a reference, so that none may be a persona whose reference is cut."""
+        return all(one.ends_with_reference or one.is_custom is False for one in self.personas)
+
+    @cached_property
     def _ids(self) -> frozenset[str]:
         return frozenset(one.id for one in self.personas)
 
