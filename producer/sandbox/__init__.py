@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from producer.sandbox.cursor_form import CURSOR_FORMS
 from producer.sandbox.faults import Fault
 from producer.sandbox.journal import Entry, Journal
-from producer.sandbox.mavera.personas import Persona
 from producer.sandbox.options import SandboxOptions
-from producer.sandbox.segment.pages import CURSOR_FORMS
+from producer.sandbox.personas import Persona
 from producer.sandbox.spaces.space import SpaceSpec, profile, profiles
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from producer.sandbox.cursor_form import CursorForm
 from producer.sandbox.faults import Fault
-from producer.sandbox.segment.pages import CursorForm
 from producer.sandbox.spaces.space import SpaceSpec
 
 RUNTIME_OPTIONS = frozenset(

@@ -18,9 +18,9 @@ from aiohttp import web
 from producer.sandbox.fault_answers import json_response
 from producer.sandbox.faults import Fault
 from producer.sandbox.journal import Journal
-from producer.sandbox.mavera.mavera_api import Mavera
-from producer.sandbox.mavera.personas import Persona
+from producer.sandbox.mavera_api import Mavera
 from producer.sandbox.options import SandboxOptions
+from producer.sandbox.personas import Persona
 from producer.sandbox.segment.inline_api import InlineApi
 from producer.sandbox.segment.segment_api import Segment
 from producer.sandbox.state import SandboxState

@@ -14,8 +14,8 @@ from aiohttp import web
 from producer.sandbox.fault_answers import answer_fault
 from producer.sandbox.faults import Fault, FaultRegistry, RequestFacts
 from producer.sandbox.journal import Journal
-from producer.sandbox.mavera.personas import Personas
 from producer.sandbox.options import SandboxOptions
+from producer.sandbox.personas import Personas
 from producer.sandbox.rate_limit import RateLimitDecision, SlidingWindow
 
 

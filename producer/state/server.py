@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -177,17 +177,6 @@ class StateServer:
             stderr=subprocess.DEVNULL,
             cwd="/",
         )
-
-
-@contextlib.contextmanager
-def state_server(directory: StateDirectory) -> Iterator[StateServer]:
-    """The server of a directory, for the block. Raises StateUnusable."""
-    server = StateServer(directory)
-    server.join()
-    try:
-        yield server
-    finally:
-        server.leave()
 
 
 def is_running(directory: StateDirectory) -> bool:

@@ -162,9 +162,6 @@ class LiveProgress:
         # The terminal writes ^C after the last line; if that wrapped, the display would be off by a line.
         return Constrain(shown, min(MAX_WIDTH, self._screen.width - 4))
 
-    def _view(self, sync: Sync, rate: float | None) -> RenderableType:
-        return live_view(sync, rate, self._elapsed_s(sync), self._clusters.results(sync))
-
     def _elapsed_s(self, sync: Sync) -> float:
         total_s = sync_timings(sync).total_s
         return self._clock() - self._since if total_s is None else total_s

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from producer.sandbox.cursor_form import CursorForm
 from producer.sandbox.cursors import ENDLESS, Place, decode, encode
 from producer.sandbox.faults import Fault
 from producer.sandbox.options import SandboxOptions
-from producer.sandbox.segment.pages import CursorForm, encode_profiles
+from producer.sandbox.segment.pages import encode_profiles
 from producer.sandbox.segment.requests import Target, Window, error_response, parsed_limit
 from producer.sandbox.spaces.space import SpaceSpec
 

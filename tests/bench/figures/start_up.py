@@ -11,10 +11,11 @@ from pathlib import Path
 
 from producer.sandbox import SandboxOptions, SpaceSpec
 from producer.state.directory import StateDirectory
-from producer.state.server import StateServer, is_running, state_server
+from producer.state.server import StateServer, is_running
 from tests.bench.figure import BenchError, Goal, Plot, Sample
 from tests.bench.testbed import OUT_OF_THE_WAY, TOKEN, Testbed
 from tests.support.servers.redis_server import RedisServer
+from tests.support.servers.state_server import state_server
 from worker.settings import Settings
 
 SPACE = SpaceSpec(60, "recipe")

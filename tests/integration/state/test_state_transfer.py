@@ -16,12 +16,13 @@ from producer.state.directory import StateBusy, StateDirectory
 from producer.state.overview import look_at
 from producer.state.pool import joined_server, server_pool
 from producer.state.reset import reset_directory
-from producer.state.server import StateServer, is_running, state_server
+from producer.state.server import StateServer, is_running
 from tests.support.processes.command_line import Command, Done, Terminal, cli
 from tests.support.processes.workers import WorkerProcess, environment
 from tests.support.scenarios.checks import assert_no_twins
 from tests.support.scenarios.scenario import SOON_SETTLED, know_run
 from tests.support.servers.redis_server import RedisServer
+from tests.support.servers.state_server import state_server
 from worker.settings import load_settings
 from worker.store import keys, redis_pool
 from worker.store.connection.pool import closing

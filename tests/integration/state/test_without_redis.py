@@ -17,7 +17,7 @@ import pytest
 from producer import SyncClient, SyncRequest
 from producer.sandbox import Fault, Sandbox, SpaceSpec
 from producer.state.directory import StateDirectory
-from producer.state.server import is_running, state_server
+from producer.state.server import is_running
 from tests.support.processes.command_line import Command, cli
 from tests.support.processes.workers import WorkerProcess
 from tests.support.scenarios.checks import until
@@ -32,6 +32,7 @@ from tests.support.scenarios.state_commands import (
     slowly,
     wait_stopped,
 )
+from tests.support.servers.state_server import state_server
 
 
 async def test_a_preview_is_applied_by_a_later_command_and_a_repeated_sync_changes_nothing(

@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from producer.sandbox import Fault, Sandbox, SpaceSpec
-from producer.sandbox.mavera.personas import Persona
+from producer.sandbox.personas import Persona
 from tests.support.processes.checkouts import ROOT, Checkout, checkout
 from tests.support.processes.workers import WorkerProcess
 from tests.support.scenarios.checks import until

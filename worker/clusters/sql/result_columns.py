@@ -6,8 +6,10 @@ from typing import Any
 
 from worker.clusters.statistics.category import MAX_VALUES
 
-COLUMNS = ("state", "trait", "bucket", "words", "n", "whole", "fine", "rest", "squares")
-"""Columns of a result row. A row counts `n` profiles. Which other columns are not NULL says what it counts:
+Row = Sequence[Any]
+"""A result row: `state`, `trait`, `bucket`, `words`, `n`, `whole`, `fine`, `rest` and `squares`.
+
+A row counts `n` profiles. Which other columns are not NULL says what it counts:
 
     state               profiles of a state
     state trait bucket  values of a number, a date (age in days) or a boolean (1 or 0) in a bucket of the sketch
@@ -18,9 +20,6 @@ COLUMNS = ("state", "trait", "bucket", "words", "n", "whole", "fine", "rest", "s
     trait words         values of a number, date or boolean that are not usable
     words               entries that the fold must read
 """
-
-Row = Sequence[Any]
-"""Values of `COLUMNS`."""
 
 SCALE = 1024.0
 FINE_SCALE = 2.0**62

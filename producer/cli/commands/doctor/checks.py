@@ -29,8 +29,6 @@ from worker.errors import ConfigurationError
 from worker.http.client import new_session
 from worker.settings import Settings
 
-PATIENCE_S = 3.0
-
 
 def run_doctor(
     space_id: str | None,

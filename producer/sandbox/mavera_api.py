@@ -21,7 +21,7 @@ from aiohttp import web
 from producer.sandbox.cursors import Place, decode, encode
 from producer.sandbox.fault_answers import cut, html_response, json_response, retry_after, truncated
 from producer.sandbox.faults import Fault, RequestFacts
-from producer.sandbox.mavera.personas import CREATION_CREDITS, Persona
+from producer.sandbox.personas import CREATION_CREDITS, Persona
 from producer.sandbox.segment.pages import to_json
 from producer.sandbox.state import SandboxState
 
