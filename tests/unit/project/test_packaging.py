@@ -518,3 +518,13 @@ def test_the_pre_commit_hooks_are_the_checks_of_make_lint_and_need_no_network() 
     lint = (ROOT / "Makefile").read_text().split("\nlint:", 1)[1].split("\n\n", 1)[0]
     assert tools == set(re.findall(r"\$\(BIN\)/([\w-]+)", lint)) == {"ruff", "mypy", "lint-imports"}
     assert {hook["language"] for hook in repo["hooks"]} == {"system"}
+
+
+def test_every_package_has_an_import_rule() -> None:
+    ruled = {name for one in PYPROJECT["tool"]["importlinter"]["contracts"] for name in one.get("containers", ())}
+    folders = {path.parent for top in ("worker", "producer") for path in (ROOT / top).rglob("*.py")}
+    parts = {
+        folder: [path for path in folder.iterdir() if path.suffix == ".py" or path in folders] for folder in folders
+    }
+    several = {folder for folder, found in parts.items() if len(found) > 2}  # one of them is `__init__.py`
+    assert {".".join(folder.relative_to(ROOT).parts) for folder in several} - ruled == set()
