@@ -115,14 +115,15 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
     caller limits long waits.
 
     Args:
-        headers: Headers of the answer.
-        now: Unix seconds, for a date.
+        headers: Headers of the answer. A date is compared with their `Date`, because the clocks may differ.
+        now: Unix seconds, for a date in an answer without `Date`.
 
     Returns:
         Seconds to wait, rounded up; None if the header is absent or not usable.
     """
     text = headers.get("Retry-After", "").strip()
-    wait_s = float(text) if text.isascii() and text.replace(".", "", 1).isdigit() else _until(text) - now
+    is_number = text.isascii() and text.replace(".", "", 1).isdigit()
+    wait_s = float(text) if is_number else _until(text) - _sent_at(headers, now)
     return float(math.ceil(min(wait_s, _LONGEST_WAIT_S))) if wait_s > 0 else None
 
 
@@ -176,8 +177,13 @@ def _reset_s(headers: Mapping[str, str], now: float) -> float:
     if count is not None and count < _YEAR_S:
         return count
     reset = _until(text) if count is None else float(count)
+    return max(0.0, reset - _sent_at(headers, now))
+
+
+def _sent_at(headers: Mapping[str, str], now: float) -> float:
+    """Returns when the server sent the answer, by its own clock in Unix seconds; `now` if it does not say so."""
     sent_at = _until(headers.get("Date", ""))
-    return max(0.0, reset - (sent_at if sent_at > 0 else now))
+    return sent_at if sent_at > 0 else now
 
 
 _YEAR_S = 366 * 86_400

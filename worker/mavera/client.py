@@ -5,6 +5,8 @@
     401 · 403                                ResumableStop `mavera_unauthorized` · `mavera_forbidden`
     402                                      ResumableStop `insufficient_credits`
     404 to a PATCH, to a GET of one          PersonaGone
+    408, 409 to a POST                       PostUncertain
+    408, 409, 423, 425 to anything else      Retry `mavera_unavailable`; so is a 423 or 425 to a POST
     other 4xx                                Permanent `mavera_validation`
     5xx, time-out, broken, to GET and PATCH  Retry `mavera_unavailable`: both may simply be repeated
     no such host, bad certificate, redirect  ResumableStop `mavera_unreachable`
@@ -37,6 +39,8 @@ from worker.mavera.usage import Usage, read_usage
 _PAGE_SIZE = 100
 _NO_ROUTE = {403, 404, 405, 410, 501}
 """Answers to `GET /usage` of an account that lacks the route, or of a key that may not use it."""
+_MAY_PASS = {408, 409, 423, 425}
+"""Answers below 500 that another attempt may not get: time-out, conflict, locked, too early."""
 
 
 class PostUncertain(PersonasError):
@@ -156,9 +160,11 @@ class MaveraClient:
             if error.maybe_done:
                 raise PostUncertain(f"Mavera, {what}: {error}") from None
             raise _error_from_transport(error, what) from None
-        if reply.status >= 500 or reply.status == 408:
+        if reply.status >= 500 or reply.status in {408, 409}:
+            # A 409 may say that an earlier request for this persona is done, or still under way.
             wait_s = retry_after_s(reply.headers, self._wall_clock())
-            raise PostUncertain(f"Mavera, {what}: {reply.status}", wait_s=wait_s)
+            _, message, _ = parse_error(reply.body)
+            raise PostUncertain(f"Mavera, {what}: {reply.status} {message}".rstrip(), wait_s=wait_s)
         if reply.status >= 400:
             raise self._error_from_response(reply, what)
         persona = _persona(reply)
@@ -236,7 +242,7 @@ class MaveraClient:
                 return ResumableStop("mavera_not_found", message_text, hint=hint, request_id=request_id)
             case status if status >= 500 and (wait_s := retry_after_s(reply.headers, self._wall_clock())) is not None:
                 return WaitUntil("mavera_unavailable", message_text, wait_s=wait_s, request_id=request_id)
-            case status if status >= 500 or status < 400 or status == 408:
+            case status if status >= 500 or status < 400 or status in _MAY_PASS:
                 return Retry("mavera_unavailable", message_text, request_id=request_id)
             case _:
                 detail = f" ({code}{', ' if code and param else ''}{param})" if code or param else ""

@@ -2,16 +2,18 @@
 
 The lower of two ceilings counts: the request's own, and that of the worker's settings. What the sync has paid so far is
 read anew before each purchase, so that neither a resume nor a persona deleted by hand exceeds the budget. An open claim
-of the sync may have bought a persona, so it counts as spent.
+of the sync may have bought a persona, so it counts as spent. If Mavera has charged more than the usual price for a
+persona of the sync, the higher price is expected for the others too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from worker.errors import OverBudget
 from worker.jobs.personas.lookup.persona_list import cluster_reference
 from worker.mavera import CREDITS_PER_PERSONA
+from worker.models.outcome import PersonaOutcome
 from worker.models.request import SyncRequest
 from worker.store import JobSyncStore, PersonaStore
 from worker.store.progress.sync_progress import StartedJob
@@ -26,6 +28,11 @@ def credit_limit(request: SyncRequest, max_credits: int | None) -> int | None:
     """
     limits = [limit for limit in (request.max_credits, max_credits) if limit is not None]
     return min(limits, default=None)
+
+
+def highest_price(outcomes: Iterable[PersonaOutcome]) -> int:
+    """Returns the credits to expect for a further persona: the usual price, or the highest that Mavera has charged."""
+    return max([CREDITS_PER_PERSONA, *(one.credits for one in outcomes)])
 
 
 class Budget:
@@ -58,8 +65,8 @@ class Budget:
         if self.limit is None or not personas:
             return
         sync = await self._syncs.get(self._sync_id)
-        paid, cost = sync.credits if sync else 0, personas * CREDITS_PER_PERSONA
-        in_doubt = await self._open_claims(without) * CREDITS_PER_PERSONA
+        paid, price = (sync.credits, highest_price(sync.outcomes)) if sync else (0, CREDITS_PER_PERSONA)
+        cost, in_doubt = personas * price, await self._open_claims(without) * price
         if paid + in_doubt + cost > self.limit:
             and_doubt = f", and {in_doubt:,} more may be spent by purchases in doubt" if in_doubt else ""
             raise OverBudget(

@@ -226,6 +226,15 @@ def test_a_date_is_a_wait_from_now_and_the_past_is_none(offset: int) -> None:
     assert retry_after_s({"Retry-After": header}, NOW) == (offset if offset > 0 else None)
 
 
+@pytest.mark.parametrize("behind_s", [-3600, 0, 3600])
+def test_a_date_is_compared_with_the_clock_of_the_server(behind_s: int) -> None:
+    """The worker's clock is so many seconds behind."""
+    server_now = int(NOW) + behind_s
+    headers = {"Date": formatdate(server_now, usegmt=True), "Retry-After": formatdate(server_now + 5, usegmt=True)}
+    assert retry_after_s(headers, NOW) == 5
+    assert retry_after_s({**headers, "Retry-After": "7"}, NOW) == 7
+
+
 @given(st.text(st.characters()) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ [\d:]+ [-+A-Z0-9]+"))
 def test_no_header_breaks_it(header: str) -> None:
     wait_s = retry_after_s({"Retry-After": header}, NOW)

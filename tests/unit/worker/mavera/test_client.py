@@ -241,7 +241,7 @@ ERROR = b'{"error": {"message": "So it is", "type": "t", "code": "c_1", "param":
         (401, ResumableStop, "mavera_unauthorized", "Check MAVERA_API_KEY"),
         (402, ResumableStop, "insufficient_credits", "Top up the account"),
         (403, ResumableStop, "mavera_forbidden", "Check what the key and the tier allow"),
-        (409, Permanent, "mavera_validation", "(c_1, name)"),
+        (413, Permanent, "mavera_validation", "(c_1, name)"),
         (422, Permanent, "mavera_validation", "(c_1, name)"),
         (429, WaitUntil, "mavera_rate_limit", ""),
     ],
@@ -281,7 +281,7 @@ async def test_a_persona_that_someone_deleted_is_gone(status: int) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
-@pytest.mark.parametrize("status", [206, 300, 304, 408, 500, 503])
+@pytest.mark.parametrize("status", [206, 300, 304, 408, 409, 423, 425, 500, 503])
 async def test_what_may_be_repeated_is_repeated(method: str, status: int) -> None:
     error = await refusal(status, method)
     assert type(error) is Retry
@@ -321,6 +321,18 @@ async def test_an_error_body_with_status_200_is_quoted_and_stops(method: str, bo
     assert isinstance(error, ResumableStop)
     assert error.code == "mavera_error"
     assert "No such account" in str(error)
+
+
+async def test_a_post_that_meets_a_conflict_is_in_doubt_and_quoted() -> None:
+    outcome, sent = await create_with(answer(409, b'{"error": {"message": "Already under way"}}'))
+    assert isinstance(outcome, PostUncertain)
+    assert "409 Already under way" in str(outcome)
+    assert sent == 1
+
+
+@pytest.mark.parametrize("status", [423, 425])
+async def test_a_post_that_is_refused_for_now_is_repeated(status: int) -> None:
+    assert type(await refusal(status, "POST")) is Retry
 
 
 async def test_a_post_whose_answer_is_an_error_body_with_status_200_is_in_doubt() -> None:

@@ -8,7 +8,7 @@ free. A listed persona exists; `persona_finder` decides when one that is not lis
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
@@ -18,10 +18,14 @@ from worker.clusters import ClusterSummary
 from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.personas.lookup.settle_watch import SettleWatch
 from worker.mavera import MaveraClient, Persona, Reference, list_pages, make_reference
+from worker.mavera.listing import Call
 from worker.models.request import SyncRequest
 from worker.store import PersonaRecord, PersonaStore
 
 T = TypeVar("T")
+
+READS = 3
+"""Most times that a list is read whose order changes meanwhile."""
 
 
 class Lookup(BaseModel):
@@ -203,6 +207,9 @@ class PersonaLister:
         A long list is read to its end even if the rate limit makes it wait. A later job would have to begin with the
         first page again, and might never reach the last one.
 
+        If a row comes on two pages, the order of the list has changed between them, and a row that moved the other way
+        was on neither. The list is then read again, and the rows of all readings count.
+
         Raises:
             Defer: The first request has to wait.
             ApiError: As `ApiCaller.call`; a wrong key is detected here.
@@ -212,22 +219,50 @@ class PersonaLister:
         run, reported_s = await self._personas.redis_run()
         steady_s = self._settle_watch.steady_s(run, reported_s)
         rows: dict[str, Persona] = {}
-        why = ""
-        endless = False
-        async for page in list_pages(self._mavera, family, _PatientCaller(self._caller).call):
-            why = why or page.doubt
-            endless = page.endless
-            rows |= {persona.id: persona for persona in page.personas}
+        call = _PatientCaller(self._caller).call
+        for _ in range(READS):
+            read = await _read_list(self._mavera, family, call)
+            rows |= read.rows
+            if not read.moved or read.why:
+                break
         return Listing(
             family=family,
             personas=tuple(rows.values()),
-            why=why,
-            endless=endless,
+            why=read.why,
+            endless=read.endless,
             run=run,
             unsettled_s=max(0.0, self._settle_s - steady_s),
             begun_at=begun_at,
             took_s=clock() - begun_at,
         )
+
+
+@dataclass
+class _ReadList:
+    """One reading of a list.
+
+    Attributes:
+        rows: Its personas by id.
+        why: Why it may not be complete; empty if it was read to its end.
+        endless: Whether it is longer than the most pages that are read.
+        moved: Whether a page repeated a row of an earlier page, so that another row may have been passed over.
+    """
+
+    rows: dict[str, Persona] = field(default_factory=dict)
+    why: str = ""
+    endless: bool = False
+    moved: bool = False
+
+
+async def _read_list(mavera: MaveraClient, family: str, call: Call) -> _ReadList:
+    read = _ReadList()
+    async for page in list_pages(mavera, family, call):
+        here = {persona.id: persona for persona in page.personas}
+        read.moved = read.moved or not read.rows.keys().isdisjoint(here)
+        read.why = read.why or page.doubt
+        read.endless = page.endless
+        read.rows |= here
+    return read
 
 
 class _PatientCaller:

@@ -19,7 +19,7 @@ from worker.http.client import new_session
 from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.composition.finalize_jobs import persona_finder, persona_lister
 from worker.jobs.personas.lookup.persona_finder import PersonaInDoubt
-from worker.jobs.personas.lookup.persona_list import Lookup, cluster_reference, find_twins
+from worker.jobs.personas.lookup.persona_list import READS, Lookup, cluster_reference, find_twins
 from worker.jobs.services import WorkerServices
 from worker.mavera import Persona, PersonaPayload, Reference, listing
 from worker.models.outcome import PersonaOutcome
@@ -154,6 +154,31 @@ async def test_a_look_up_names_the_twins_of_its_family(fake_pool: StorePool) -> 
 
 
 # How complete it is
+
+
+def _page(*numbers: int, cursor: str | None = None) -> dict[str, object]:
+    rows = [listed(f"per_{n}", f"ours {reference(n)}") for n in numbers]
+    return {"data": rows, "has_more": cursor is not None, "next_cursor": cursor}
+
+
+async def test_a_list_whose_order_changes_between_its_pages_is_read_again(fake_pool: StorePool) -> None:
+    """Persona 4 moves to the front after the first page is read, so it is on none of the two."""
+    moved = [_page(1, 2, cursor="c"), _page(2, 3)]
+    bodies = [answer(200, orjson.dumps(page)) for page in [*moved, _page(4, 1, cursor="c"), _page(2, 3)]]
+    async with serving(*bodies) as web, at(web.url, fake_pool) as (services, caller, _):
+        result = await look_up(services, caller)
+        assert _cursors(web.requests) == ["", "c"] * 2
+    assert result.complete
+    assert result.listed == {"per_1", "per_2", "per_3", "per_4"}
+
+
+async def test_a_list_that_always_repeats_a_row_is_read_a_few_times_and_believed(fake_pool: StorePool) -> None:
+    pages = [_page(1, 2, cursor="c"), _page(1, 3)] * READS
+    async with serving(*(answer(200, orjson.dumps(page)) for page in pages)) as web:
+        async with at(web.url, fake_pool) as (services, caller, _):
+            result = await look_up(services, caller)
+        assert len(web.requests) == 2 * READS
+    assert (result.complete, result.listed) == (True, {"per_1", "per_2", "per_3"})
 
 
 async def test_a_full_page_that_names_no_next_is_not_complete_but_believed(fake_pool: StorePool) -> None:
