@@ -34,8 +34,8 @@ class RateLimitDecision:
 
 
 class SlidingWindow:
-    """Counts the requests of one scope. Refused requests are not counted, so a client that waits as told gets
-    through."""
+    """Counts the requests of one scope. Refused requests are not counted, so a client that waits for as long as
+    the answer says gets through."""
 
     def __init__(self, limit: int, window_s: float) -> None:
         self.limit = limit

@@ -23,14 +23,14 @@ MIN_DEVIATIONS = 0.1
 
 
 def drift_lines(drift: Drift, rules: Rules) -> Iterator[Text]:
-    """What changed, a line for each cluster of which something is worth telling."""
+    """Yields what changed since the sync before, with a line for each cluster that changed much."""
     before, now = drift.before, drift.now
     yield Text(
         f"Compared with {before.sync_id}, read until {local_time(before.read_to)}: "
         f"{before.profiles:,} → {now.profiles:,} profiles."
     )
     labels = {cluster.key: cluster.label for cluster in rules.clusters}
-    lines = [f"  {labels[cluster.key]}: {told}" for cluster in drift.clusters if (told := _describe_drift(cluster))]
+    lines = [f"  {labels[cluster.key]}: {text}" for cluster in drift.clusters if (text := _describe_drift(cluster))]
     yield Text("\n".join(lines) or "  No share of a cluster and no mean has changed much.")
 
 

@@ -557,7 +557,7 @@ async def test_an_older_plan_is_applied_with_a_warning(runner: CommandRunner) ->
     assert f"{newer} has read the space since" in runner.err
 
 
-async def test_a_preview_without_redis_is_applied_by_a_command_that_leaves_redis_aside(
+async def test_a_preview_without_redis_is_applied_by_a_command_without_redis(
     runner: CommandRunner, sandbox: Sandbox
 ) -> None:
     assert await runner.sync("spa_1", preview=True, embedded=True) == 0

@@ -164,6 +164,7 @@ async def test_what_is_missing_is_named(settings: Settings) -> None:
     )
     findings = await found(bare)
     assert findings["Settings"][0].found == "not set: SEGMENT_TOKEN, MAVERA_API_KEY"
+    assert "init" in findings["Settings"][0].advice
     verdicts = {what: group[0].verdict for what, group in findings.items()}
     assert verdicts == {"Settings": "warn", "Redis": "ok", "Segment": "fail", "Mavera": "fail"}
     assert (await found(settings.model_copy(update={"segment_space_id": None})))["Segment"][0].verdict == "warn"

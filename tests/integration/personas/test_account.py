@@ -120,11 +120,11 @@ async def test_an_account_without_figures_stops_no_sync(
         assert sync.account
         assert (sync.account.billed, sync.account.difference) == (None, None)
         assert "account" not in sync_document(sync)
-        assert worker.text().count("does not report the credits left") == 1
+        assert worker.text().count("GET /usage") == 1
         plan = (await scenario.sync(plan_only=True)).plan
         assert plan
         assert plan.account
-        assert "does not say" in plan.account.text
+        assert "GET /usage" in plan.account.text
 
 
 async def test_the_plan_says_what_the_account_has_left(session_redis: RedisServer, start_worker: Start) -> None:

@@ -35,7 +35,7 @@ from tests.support.scenarios.state_commands import (
 from tests.support.servers.state_server import state_server
 
 
-async def test_a_preview_is_applied_by_a_later_command_and_a_repeated_sync_changes_nothing(
+async def test_a_later_command_applies_a_preview_and_a_next_sync_changes_nothing(
     sandbox: Sandbox, env: dict[str, str], directory: StateDirectory
 ) -> None:
     assert (await cli("status", "syn_1", env=env)).code == 2
@@ -197,7 +197,7 @@ def small_disk(path: Path) -> Iterator[None]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-async def test_a_disk_that_fills_up_is_named_and_the_sync_continues_when_there_is_space(
+async def test_a_full_disk_is_named_and_the_sync_continues_when_there_is_space(
     sandbox: Sandbox, env: dict[str, str], directory: StateDirectory
 ) -> None:
     with small_disk(directory.path):

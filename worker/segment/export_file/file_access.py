@@ -85,4 +85,6 @@ def _opened(file: str, path: Path, *, pipes: bool) -> FileIO:
 def unreadable_file_error(file: str, error: OSError) -> ResumableStop:
     """Returns the error for a failure of the operating system."""
     reason = os.strerror(error.errno) if error.errno else "it cannot be read"
-    return ResumableStop("file_unreadable", f"File {file}: {reason}")
+    return ResumableStop(
+        "file_unreadable", f"File {file}: {reason}", hint="Make it readable for the user of the process that reads it."
+    )

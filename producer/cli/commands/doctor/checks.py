@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 
+from producer.cli.command_lines import with_program_name
 from producer.cli.commands.doctor.findings import (
     Finding,
     finding_line,
@@ -169,12 +170,13 @@ async def run_checks(
 def _check_settings(settings: Settings, needed: Sequence[str], *, well_formed: bool) -> Finding:
     missing = [name.upper() for name in needed if getattr(settings, name) is None]
     if missing:
-        return Finding(
-            "warn",
-            "Settings",
-            f"not set: {', '.join(missing)}",
-            f"Export {'it' if len(missing) == 1 else 'them'} where the worker runs.",
-            id="settings.required",
+        them = "it" if len(missing) == 1 else "them"
+        # Without a shared Redis the worker runs in this process.
+        hint = (
+            f"Export {them} where the worker runs."
+            if settings.redis_url
+            else with_program_name("Run `segment-personas init`.")
         )
+        return Finding("warn", "Settings", f"not set: {', '.join(missing)}", hint, id="settings.required")
     found = f"{'well-formed, and ' if well_formed else ''}every setting that a worker needs is set"
     return Finding("ok", "Settings", found, id="settings.required")

@@ -103,7 +103,7 @@ def test_the_command_line_imports_nothing_but_typer_before_a_command_runs() -> N
     assert heavy & set(done.stdout.split()) == set()
 
 
-def test_a_command_that_only_asks_and_a_worker_import_no_library_that_they_do_not_use() -> None:
+def test_commands_and_workers_import_no_library_that_they_do_not_use() -> None:
     """DuckDB and sqlglot are loaded for the first file, and an HTTP client only where requests are sent."""
     unused = {
         "producer.cli.commands.syncs": {"aiohttp", "arq", "duckdb", "fakeredis", "sqlglot"},

@@ -84,7 +84,7 @@ async def test_a_file_is_looked_at_like_a_space(tmp_path: Path, capsys: pytest.C
     assert await run(bare, None, files=(str(file),), profiles=600, json=True) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["profiles"], parse_rules(found["file"]).cluster_keys[0]) == (600, "on_trial")
-    with pytest.raises(ConfigurationError, match="there is no such file"):
+    with pytest.raises(ConfigurationError, match="does not exist"):
         await run(bare, None, files=(str(tmp_path / "nowhere"),))
 
 

@@ -108,7 +108,11 @@ class FileAccess:
         except OSError as error:
             raise unreadable_file_error(name, error) from None
         if not stat.S_ISREG(found.st_mode):
-            raise ResumableStop("file_unreadable", f"File {name}: it is not a regular file")
+            raise ResumableStop(
+                "file_unreadable",
+                f"File {name}: it is not a regular file",
+                hint="Name a file, the directory of one export, or a pattern.",
+            )
         return Shard(name, found.st_size, str(found.st_mtime_ns))
 
     def is_pipe(self, name: str) -> bool:
@@ -143,7 +147,7 @@ def list_shards(access: FileAccess, file: str) -> list[Shard]:
     """
     names = access.names(file)
     if not names:
-        raise _missing(file)
+        raise _missing(file, is_directory=not is_url(file) and os.path.isdir(access.path(file)))
     shards = [shard for shard in map(access.identify, names) if shard.size]
     if not shards:
         what = "it is empty" if names == [file] else f"its {len(names):,} files are empty"
@@ -167,11 +171,13 @@ def _is_hidden(name: str, file: str) -> bool:
     return any(part.startswith(HIDDEN) and part not in named for part in name.split("/"))
 
 
-def _missing(name: str) -> ResumableStop:
-    what = "no file matches this pattern" if glob.has_magic(name) else "there is no such file"
-    return ResumableStop(
-        "file_missing", f"File {name}: {what} on the machine that reads it", hint="Put the file there."
-    )
+def _missing(name: str, *, is_directory: bool = False) -> ResumableStop:
+    if is_directory:
+        what, hint = "the directory contains no files", "Put the files of the export there."
+    else:
+        what = "no file matches this pattern" if glob.has_magic(name) else "it does not exist"
+        hint = "Put the file there."
+    return ResumableStop("file_missing", f"File {name}: {what} on the machine that reads it", hint=hint)
 
 
 def _files_of(name: str, path: str) -> Iterator[str]:

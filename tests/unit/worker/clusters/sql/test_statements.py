@@ -181,7 +181,7 @@ def duckdb_identifier(name: str) -> str:
     return sqlglot.exp.to_identifier(name, quoted=True).sql("duckdb")
 
 
-def test_result_rows_contain_no_single_number_and_nothing_of_profiles_that_do_not_count(
+def test_result_rows_contain_no_single_number_and_no_uncounted_profile(
     database: duckdb.DuckDBPyConnection,
 ) -> None:
     planted = {"ltv": 731234.5678, "churn_risk": 0.0123456, "industry": "Planted"}

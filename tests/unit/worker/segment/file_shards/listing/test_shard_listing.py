@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.errors import ApiError
+from worker.errors import ApiError, ResumableStop
 from worker.segment.file_shards import FileAccess
 from worker.segment.file_shards.listing import shard_listing
 from worker.segment.file_shards.listing.shard import Shard, compression_of_name, digest_of, kind_of_name
@@ -50,6 +50,10 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     assert code(access, "nothing.csv") == code(access, "nothing*.csv") == code(access, "mixed/*.tsv") == "file_missing"
     assert code(access, "../secret.csv") == code(access, "link.csv") == code(access, "l*.csv") == "file_forbidden"
     assert code(access, str(tmp_path / "secret.csv")) == code(FileAccess(None), "a.csv") == "file_forbidden"
+    (root / "bare").mkdir()
+    with pytest.raises(ResumableStop, match="the directory contains no files") as caught:
+        list_shards(access, "bare")
+    assert caught.value.code == "file_missing"
     assert code(access, "empty") == "file_empty"
     assert code(access, "mixed") == "file_format"
     monkeypatch.setattr(shard_listing, "MAX_SHARDS", 1)
