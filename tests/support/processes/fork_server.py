@@ -4,8 +4,9 @@ Each of them is a process like any other, with its own environment, streams and 
 and interrupted. It only saves the second or two of imports, of which the tests would otherwise pay hundreds. What
 `python -m worker` and `python -m producer` do before their imports end is tested with real starts, elsewhere.
 
-Each child has a supervisor, the process between, which waits for it, reports its exit code, and kills it when the one
-who asked for it is gone.
+The server waits for its children, reports their exit codes, and kills each one when the process that asked for it is
+gone. What a child costs beside its work is kept small, because the tests start more than a thousand: see
+`_prepare_to_fork`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
 import io
 import json
+import logging
 import os
 import pkgutil
 import select
@@ -31,6 +34,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import coverage
 
@@ -42,7 +46,13 @@ _MEASURED_WORKERS = 4
 _MOST = 1 << 17
 """Bytes of a request: in essence the environment."""
 
+_LARGE_PAGE = 1 << 21
+_MADV_COLLAPSE = 25
+
 _OTHER_VERSION = "--other-version"
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables that say where trusted certificates are."""
+
 _AS_MODULE = str(_ROOT / "producer" / "__main__.py")
 """The program's name in `sys.argv` after `python -m producer`."""
 
@@ -204,33 +214,129 @@ def main() -> None:
     _import_everything()
     if _OTHER_VERSION not in sys.argv:
         _build_commands()
-    gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the kernel
-    listening = socket.socket(fileno=int(sys.argv[1]))
-    waiting = select.poll()
-    for readable in (0, listening):
-        waiting.register(readable, select.POLLIN)
-    while all(fd != 0 for fd, _ in waiting.poll()):
-        line, _ = listening.accept()
-        if os.fork() == 0:
-            break
-        line.close()
-    else:
+    _prepare_to_fork()
+    child = _Children(socket.socket(fileno=int(sys.argv[1]))).serve()
+    if child is None:
         return
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    listening.close()
-    received, fds, _, _ = socket.recv_fds(line, _MOST, 3)
-    pid = os.fork()
-    if pid:
-        _supervise(line, pid, fds)
-    line.close()
+    request, fds = child
     try:
-        _run(json.loads(received), fds)
+        _run(request, fds)
     except SystemExit as end:
         if isinstance(end.code, int | None):
             _exit(end.code or 0)
         raise
     _exit(0)
+
+
+class _Children:
+    """The children of the server, and the connections of those who asked for them.
+
+    Args:
+        listening: The socket where they ask.
+    """
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
+        self._lines: dict[int, socket.socket] = {}
+        self._children: dict[int, tuple[int, socket.socket]] = {}
+        """Of each file descriptor of a process: its id and the connection of who asked for it."""
+        self._waiting = select.poll()
+
+    def serve(self) -> tuple[Mapping[str, Any], Sequence[int]] | None:
+        """Forks until standard input ends. Returns None then; and in each child its request and its streams."""
+        for readable in (0, self._listening):
+            self._waiting.register(readable, select.POLLIN)
+        while True:
+            (fd, _), *_ = self._waiting.poll()  # one at a time: to handle it may close another
+            if fd == 0:
+                self._end()
+                return None
+            if fd == self._listening.fileno():
+                line, _ = self._listening.accept()
+                self._lines[line.fileno()] = line
+                self._waiting.register(line, select.POLLIN)
+            elif fd in self._children:
+                self._report(fd)
+            else:
+                self._waiting.unregister(fd)
+                if child := self._answer(self._lines.pop(fd)):
+                    return child
+
+    def _answer(self, line: socket.socket) -> tuple[Mapping[str, Any], Sequence[int]] | None:
+        """Kills the child of a connection that has ended, or forks one. Returns, in that child only, its request."""
+        for process, (_, asked) in self._children.items():
+            if asked is line:
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+                return None
+        received, fds, _, _ = socket.recv_fds(line, _MOST, 3)
+        if not received:
+            line.close()
+            return None
+        pid = os.fork()
+        if pid == 0:
+            self._close()
+            line.close()
+            return json.loads(received), fds
+        for fd in fds:
+            os.close(fd)
+        process = os.pidfd_open(pid)
+        self._children[process] = pid, line
+        self._lines[line.fileno()] = line
+        for readable in (process, line):
+            self._waiting.register(readable, select.POLLIN)
+        _send(line, pid)
+        return None
+
+    def _report(self, process: int) -> None:
+        """Sends the exit code of a process that has ended."""
+        pid, line = self._children.pop(process)
+        self._waiting.unregister(process)
+        os.close(process)
+        _, status = os.waitpid(pid, 0)
+        _send(line, os.waitstatus_to_exitcode(status))
+        if self._lines.pop(line.fileno(), None):
+            self._waiting.unregister(line)
+        line.close()
+
+    def _end(self) -> None:
+        """Kills what is left."""
+        for process in self._children:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+        for process in list(self._children):
+            self._report(process)
+
+    def _close(self) -> None:
+        """Closes in a child what belongs to the server and to other children."""
+        self._listening.close()
+        for line in self._lines.values():
+            line.close()
+        for process, (_, line) in self._children.items():
+            os.close(process)
+            line.close()
+
+
+def _send(line: socket.socket, number: int) -> None:
+    """Sends a number to the one who asked for a child, if it is still there."""
+    with contextlib.suppress(OSError):
+        line.send(str(number).encode())
+
+
+def _prepare_to_fork() -> None:
+    """Makes children cheap: they share the memory of this process, and most of them leave it as it is."""
+    gc.collect()
+    gc.freeze()
+    # Of what runs at exit, only this is of use to a child. What duckdb does there touches, and so copies, all objects.
+    atexit._clear()
+    atexit.register(logging.shutdown)
+    # To fork takes half the time if memory is in large pages. Where the system has none, it stays as it is.
+    collapse = ctypes.CDLL(None).madvise
+    collapse.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        place, rights, *_, inode_or_name = line.split()
+        start, end = (int(number, 16) for number in place.split("-"))
+        if rights == "rw-p" and inode_or_name in ("0", "[heap]"):
+            for page in range(-(-start // _LARGE_PAGE) * _LARGE_PAGE, end - _LARGE_PAGE + 1, _LARGE_PAGE):
+                collapse(page, _LARGE_PAGE, _MADV_COLLAPSE)
 
 
 def _exit(code: int) -> None:
@@ -259,13 +365,14 @@ def _import_everything() -> None:
         importlib.import_module("tests.chaos.worker_process")
     for package in (worker, producer):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith(("__main__", *LARGE_DRIVERS)):
+            if not module.name.endswith(LARGE_DRIVERS):
                 importlib.import_module(module.name)
 
 
 def _build_commands() -> None:
     """Lets typer make the tree of all commands once, which each command would do for itself."""
     import typer.main
+    import typer.rich_utils
 
     from producer.cli.app import app
 
@@ -277,22 +384,7 @@ LARGE_DRIVERS = ("bigquery", "databricks", "snowflake")
 """Modules whose drivers are large, and which few tests need."""
 
 
-def _supervise(line: socket.socket, pid: int, fds: Sequence[int]) -> None:
-    for fd in (0, *fds):
-        os.close(fd)
-    line.send(str(pid).encode())
-    waiting = select.poll()
-    waiting.register(line, select.POLLIN)
-    waiting.register(os.pidfd_open(pid), select.POLLIN)
-    if all(fd == line.fileno() for fd, _ in waiting.poll()):
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    with contextlib.suppress(OSError):
-        line.send(str(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
-
-
-def _run(request: Mapping[str, object], fds: Sequence[int]) -> None:
+def _run(request: Mapping[str, Any], fds: Sequence[int]) -> None:
     """Becomes the worker or the command of a request."""
     for standard, fd in enumerate(fds):
         os.dup2(fd, standard)
@@ -300,11 +392,12 @@ def _run(request: Mapping[str, object], fds: Sequence[int]) -> None:
         os.close(fd)
     env = request["env"]
     assert isinstance(env, dict)
+    certificates = {name: os.environ.get(name) for name in _CERTIFICATES}
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
-    if {"SSL_CERT_FILE", "SSL_CERT_DIR"} & env.keys():
-        # aiohttp reads the trusted certificates when it is imported, which was before this environment.
+    if {name: env.get(name) for name in _CERTIFICATES} != certificates:
+        # aiohttp reads the trusted certificates when it is imported, which was in another environment.
         connector = importlib.import_module("aiohttp.connector")
         connector._SSL_CONTEXT_VERIFIED = connector._make_ssl_context(True)  # type: ignore[attr-defined]
     _open_standard_streams(unbuffered=bool(env.get("PYTHONUNBUFFERED")))
