@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 USAGE = "usage: python -m worker [--check [alive|ready]]"
 
 
-def leave_at_once(number: int, frame: FrameType | None) -> None:
+def exit_immediately(number: int, frame: FrameType | None) -> None:
     """Ends a process that has not begun anything."""
     os._exit(128 + number)
 
@@ -26,7 +26,7 @@ def leave_at_once(number: int, frame: FrameType | None) -> None:
 def obey_sigterm() -> None:
     """Lets SIGTERM end this process, also as the first one of a container, until something else handles it."""
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, leave_at_once)
+        signal.signal(signal.SIGTERM, exit_immediately)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -115,7 +115,7 @@ async def open_client(settings: Settings, *, creates: bool = False) -> AsyncIter
     """
     directory = directory_of(settings) if settings.redis_url is None else None
     async with open_pool(settings, creates=creates) as pool:
-        with _naming_the_place(directory):
+        with _with_searched_location(directory):
             yield Connection(SyncClient.from_pool(pool, settings), directory)
 
 
@@ -148,12 +148,12 @@ async def open_worker(settings: Settings, *, wait: bool = True, creates: bool = 
         joined_server(directory) as server,
         embedded_client(settings, server=server, opener=open_any_file, own_syncs=own_syncs) as client,
     ):
-        with _naming_the_place(directory):
+        with _with_searched_location(directory):
             yield Connection(client, directory, own_syncs)
 
 
 @contextlib.contextmanager
-def _naming_the_place(directory: StateDirectory | None) -> Iterator[None]:
+def _with_searched_location(directory: StateDirectory | None) -> Iterator[None]:
     """Adds to an unknown sync where it was looked for: each state directory, and each Redis, has syncs of its own."""
     try:
         yield
@@ -230,7 +230,7 @@ async def open_for_sync(settings: Settings, err: Screen, options: SyncOptions) -
             err.print_text(f"{reason}: the state of syncs is kept in {directory.path}.", "dim")
         except NoServerProgram as missing:
             _lock_memory(stack, directory)
-            err.print_text(_what_is_lost(settings, missing), "yellow")
+            err.print_text(_memory_state_warning(settings, missing), "yellow")
             connection = await stack.enter_async_context(_in_memory(here, options, is_only_buyer=False))
         yield connection
 
@@ -268,7 +268,7 @@ def _lock_memory(stack: contextlib.AsyncExitStack, directory: StateDirectory) ->
     stack.callback(os.close, lock)
 
 
-def _what_is_lost(settings: Settings, missing: NoServerProgram) -> str:
+def _memory_state_warning(settings: Settings, missing: NoServerProgram) -> str:
     return (
         f"{missing}. So the state of this sync is in memory and ends with this command: `resume`, `apply`, `history` "
         f"and the comparison with earlier syncs are not available, every persona is updated, and Mavera's list is "

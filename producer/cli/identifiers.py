@@ -33,7 +33,7 @@ def check_space_id(text: Given) -> Given:
     return text
 
 
-def no_space_given() -> ConfigurationError:
+def missing_space_error() -> ConfigurationError:
     """The error of a command that needs a space when neither an argument nor the settings name one."""
     from worker.errors import ConfigurationError
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from producer.cli.identifiers import check_space_id, no_space_given
+from producer.cli.identifiers import check_space_id, missing_space_error
 from producer.cli.input_files import check_file_names
 from producer.cli.terminal import Screen
 from producer.embedded import DEMO_SPACE_ID
@@ -134,7 +134,7 @@ def build_requests(settings: Settings, options: SyncOptions, *, plan_only: bool 
         # Synthetic profiles must not be stored under the id of a real space.
         default = DEMO_SPACE_ID if options.sandbox else settings.segment_space_id
         if default is None:
-            raise no_space_given()
+            raise missing_space_error()
         space_ids = [default]
     twice = sorted({space_id for space_id in space_ids if space_ids.count(space_id) > 1})
     if twice:

@@ -131,7 +131,7 @@ class RunFile:
         is_new = not found and not os.path.exists(self._data)
         self._write({"id": secrets.token_hex(8), "new": is_new, "since": time.monotonic(), "clean": False})
 
-    def begin_anew(self) -> None:
+    def note_reset(self) -> None:
         """Notes that all data is being removed, and a purchase in progress may be among it."""
         self._write({"id": secrets.token_hex(8), "new": False, "since": time.monotonic(), "clean": True})
 

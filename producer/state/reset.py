@@ -31,7 +31,7 @@ def reset_directory(directory: StateDirectory) -> None:
     directory.prepare()
     with explained(directory.path), contextlib.ExitStack() as stack:
         _lock_out_commands(directory, stack)
-        keeper.RunFile(str(directory.path)).begin_anew()
+        keeper.RunFile(str(directory.path)).note_reset()
         if directory.data.exists():
             shutil.rmtree(directory.data)
         for path in (directory.log, directory.socket, directory.path / "probe"):

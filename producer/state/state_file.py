@@ -184,9 +184,9 @@ def _end(body: bytes, rows: int) -> bytes:
     return orjson.dumps({"kind": "end", "rows": rows, "sha256": hashlib.sha256(body).hexdigest()}) + b"\n"
 
 
-def _newer(name: str, what: str) -> StateFileUnusable:
+def _newer(name: str, found: str) -> StateFileUnusable:
     return StateFileUnusable(
-        f"{name} was written by a newer version of segment-personas ({re.sub(r'[^ -~]', '?', what)[:200]}). "
+        f"{name} was written by a newer version of segment-personas ({re.sub(r'[^ -~]', '?', found)[:200]}). "
         "Nothing was imported",
         hint="Install that version here, and import the file with it.",
     )

@@ -11,7 +11,7 @@ from producer.state.directory import APP, StateBusy
 from producer.state.state_file import encode_state
 from worker.errors import ConfigurationError
 from worker.store import StorePool
-from worker.store.transfer.copier import StateMoves, read_copy, write_copy
+from worker.store.transfer.copier import StateIsChanging, read_copy, write_copy
 from worker.store.transfer.state_copy import Conflict, Merge, StateCopy
 
 MOST_SHOWN = 10
@@ -80,7 +80,7 @@ def describe_conflict(conflict: Conflict) -> str:
 def _explained(moved: str) -> Iterator[None]:
     try:
         yield
-    except StateMoves as moves:
+    except StateIsChanging as moves:
         ids = ", ".join(moves.sync_ids)
         raise StateBusy(
             f"A sync is under way ({ids}), so nothing was {moved}"

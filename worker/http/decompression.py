@@ -18,18 +18,18 @@ class Gunzip:
         """Whether the last member is complete, with a correct checksum."""
         return self._member.eof
 
-    def feed(self, data: bytes, most: int) -> bytes:
-        """Returns the decompressed bytes of `data`, at most `most`; the rest is dropped.
+    def feed(self, data: bytes, max_bytes: int) -> bytes:
+        """Returns the decompressed bytes of `data`, at most `max_bytes`; the rest is dropped.
 
         Raises:
             TransportError: The data is broken.
         """
         out = b""
         try:
-            while data and len(out) < most:
+            while data and len(out) < max_bytes:
                 if self._member.eof:
                     self._member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-                out += self._member.decompress(data, most - len(out))
+                out += self._member.decompress(data, max_bytes - len(out))
                 data = self._member.unused_data
         except zlib.error:
             raise TransportError("the compressed body is broken", maybe_done=True) from None
@@ -48,8 +48,8 @@ class Inflate:
         """Whether the stream is complete."""
         return self._stream is not None and self._stream.eof
 
-    def feed(self, data: bytes, most: int) -> bytes:
-        """Returns the decompressed bytes of `data`, at most `most`.
+    def feed(self, data: bytes, max_bytes: int) -> bytes:
+        """Returns the decompressed bytes of `data`, at most `max_bytes`.
 
         Raises:
             TransportError: The data is broken.
@@ -63,7 +63,7 @@ class Inflate:
             self._stream = zlib.decompressobj(wbits=zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
             data = self._start
         try:
-            out = self._stream.decompress(data, max(most, 1))
+            out = self._stream.decompress(data, max(max_bytes, 1))
         except zlib.error:
             raise TransportError("the compressed body is broken", maybe_done=True) from None
         if self._stream.unused_data:

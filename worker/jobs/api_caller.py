@@ -94,7 +94,7 @@ class RateLimit(Protocol):
     def learn_limit(self, allowance: Allowance) -> None:
         """Learns what an answer says about the API's limit."""
 
-    def raise_limit(self, most: float) -> None:
+    def raise_limit(self, limit: float) -> None:
         """Lets this process use a higher limit."""
 
 
@@ -110,7 +110,7 @@ class NoLimit:
     def learn_limit(self, allowance: Allowance) -> None:
         """Does nothing."""
 
-    def raise_limit(self, most: float) -> None:
+    def raise_limit(self, limit: float) -> None:
         """Does nothing."""
 
 

@@ -111,15 +111,15 @@ class MaveraClient:
         Raises:
             ApiError: Any other refusal, or no answer.
         """
-        what = "usage of the account"
+        subject = "usage of the account"
         try:
             reply = await self._request("GET", "/usage")
         except TransportError as error:
-            raise _error_from_transport(error, what) from None
+            raise _error_from_transport(error, subject) from None
         if reply.status in _NO_ROUTE:
             return None
         if not 200 <= reply.status < 300:
-            raise self._error_from_response(reply, what)
+            raise self._error_from_response(reply, subject)
         try:
             return read_usage(parse_json(reply.body))
         except ValueError:
@@ -127,7 +127,7 @@ class MaveraClient:
 
     async def get(self, persona_id: str) -> Persona | None:
         """One persona, which is free; None if the answer was not readable. Raises PersonaGone if there is none."""
-        return _persona(await self._send("GET", _path(persona_id), what=f"persona {persona_id}"))
+        return _persona(await self._send("GET", _path(persona_id), subject=f"persona {persona_id}"))
 
     async def create(
         self,
@@ -149,7 +149,7 @@ class MaveraClient:
             ApiError: Mavera refused the POST, or nothing was sent.
             Exception: Whatever `on_connected` raises.
         """
-        what = f"persona {payload.name!r}"
+        subject = f"persona {payload.name!r}"
         try:
             reply = await self._request(
                 "POST", "/personas", json=payload.as_json(), permit=permit, on_connected=on_connected
@@ -158,22 +158,22 @@ class MaveraClient:
             raise
         except TransportError as error:
             if error.maybe_done:
-                raise PostUncertain(f"Mavera, {what}: {error}") from None
-            raise _error_from_transport(error, what) from None
+                raise PostUncertain(f"Mavera, {subject}: {error}") from None
+            raise _error_from_transport(error, subject) from None
         if reply.status >= 500 or reply.status in {408, 409}:
             # A 409 may say that an earlier request for this persona is done, or still under way.
             wait_s = retry_after_s(reply.headers, self._wall_clock())
             _, message, _ = parse_error(reply.body)
-            raise PostUncertain(f"Mavera, {what}: {reply.status} {message}".rstrip(), wait_s=wait_s)
+            raise PostUncertain(f"Mavera, {subject}: {reply.status} {message}".rstrip(), wait_s=wait_s)
         if reply.status >= 400:
-            raise self._error_from_response(reply, what)
+            raise self._error_from_response(reply, subject)
         persona = _persona(reply)
         if persona is None:
-            raise PostUncertain(f"Mavera, {what}: the answer {reply.status} names no persona")
+            raise PostUncertain(f"Mavera, {subject}: the answer {reply.status} names no persona")
         return persona
 
     async def update(self, persona_id: str, payload: PersonaPayload) -> Persona | None:
-        """Sends one PATCH. Returns what came back, None if it was not readable. Raises PersonaGone if there is none."""
+        """Sends one PATCH. Returns the persona in the answer, None if it is not readable. Raises PersonaGone."""
         return await self._patch(persona_id, payload.as_json())
 
     async def describe(self, persona_id: str, description: str) -> None:
@@ -181,8 +181,8 @@ class MaveraClient:
         await self._patch(persona_id, {"description": description})
 
     async def _patch(self, persona_id: str, fields: dict[str, object]) -> Persona | None:
-        path, what = _path(persona_id), f"update of persona {persona_id}"
-        return _persona(await self._send("PATCH", path, json=fields, what=what))
+        path, subject = _path(persona_id), f"update of persona {persona_id}"
+        return _persona(await self._send("PATCH", path, json=fields, subject=subject))
 
     async def _send(
         self,
@@ -191,26 +191,26 @@ class MaveraClient:
         *,
         params: dict[str, str] | None = None,
         json: dict[str, object] | None = None,
-        what: str = "list of personas",
+        subject: str = "list of personas",
     ) -> Reply:
         """A request that may be repeated. Raises ApiError unless it succeeded."""
         try:
             reply = await self._request(method, path, params=params, json=json)
         except TransportError as error:
-            raise _error_from_transport(error, what) from None
+            raise _error_from_transport(error, subject) from None
         if reply.status in {200, 201, 202, 204}:
-            _raise_for_error_body(reply, what)
+            _raise_for_error_body(reply, subject)
             return reply
         if path != "/personas" and reply.status in {404, 410}:
-            raise PersonaGone(f"Mavera, {what}: {reply.status}")
-        raise self._error_from_response(reply, what)
+            raise PersonaGone(f"Mavera, {subject}: {reply.status}")
+        raise self._error_from_response(reply, subject)
 
     async def _request(self, method: str, path: str, **kwargs: Any) -> Reply:
         return await self._http.request(method, path, **kwargs)
 
-    def _error_from_response(self, reply: Reply, what: str) -> ApiError:
+    def _error_from_response(self, reply: Reply, subject: str) -> ApiError:
         code, message, param = parse_error(reply.body)
-        message_text = f"Mavera, {what}: {reply.status}" + (f" {message}" if message else "")
+        message_text = f"Mavera, {subject}: {reply.status}" + (f" {message}" if message else "")
         request_id = reply.request_id
         match reply.status:
             case 429:
@@ -234,7 +234,7 @@ class MaveraClient:
                 return ResumableStop(
                     "mavera_forbidden",
                     message_text,
-                    hint="Check what the key and the tier allow.",
+                    hint="Check the rights of the key and of the tier.",
                     request_id=request_id,
                 )
             case 404:
@@ -249,14 +249,14 @@ class MaveraClient:
                 return Permanent("mavera_validation", message_text + detail, request_id=request_id)
 
 
-def _error_from_transport(error: TransportError, what: str) -> ApiError:
+def _error_from_transport(error: TransportError, subject: str) -> ApiError:
     """Turns a failure without a usable answer into an error, for a request that did nothing or may be repeated."""
     if error.lasting:
-        return ResumableStop("mavera_unreachable", f"Mavera, {what}: {error}", hint=error.hint)
-    return Retry("mavera_unavailable", f"Mavera, {what}: {error}", hint=error.hint)
+        return ResumableStop("mavera_unreachable", f"Mavera, {subject}: {error}", hint=error.hint)
+    return Retry("mavera_unavailable", f"Mavera, {subject}: {error}", hint=error.hint)
 
 
-def _raise_for_error_body(reply: Reply, what: str) -> None:
+def _raise_for_error_body(reply: Reply, subject: str) -> None:
     """Raises ResumableStop if a body that came with a status of success reports an error and has no persona."""
     try:
         body = parse_json(reply.body)
@@ -267,7 +267,7 @@ def _raise_for_error_body(reply: Reply, what: str) -> None:
     code, message, _ = read_error(body)
     raise ResumableStop(
         "mavera_error",
-        f"Mavera, {what}: an answer with status {reply.status} reports an error: "
+        f"Mavera, {subject}: an answer with status {reply.status} reports an error: "
         f"{message or code or 'an error without a message'}",
         hint="Check MAVERA_BASE_URL and the account.",
         request_id=reply.request_id,

@@ -56,7 +56,7 @@ class Schedule(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _ticks_come(self) -> Self:
+    def _has_ticks(self) -> Self:
         if self.times.latest_until(4102444800.0) is None:  # in the year 2100
             raise ValueError(f"the cron expression {self.cron!r} never matches a date")
         return self

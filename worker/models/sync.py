@@ -220,7 +220,7 @@ class Sync:
         """Whether its plan creates personas from a part of the space, which the user has not allowed yet."""
         return bool(self.planned and self.planned.creates and not self.complete and not self.request.allow_partial)
 
-    def carries_out(self, preview: SyncRequest) -> bool:
+    def applies_plan_of(self, preview: SyncRequest) -> bool:
         """Whether it makes, without being asked again, the personas that `preview` would only plan."""
         budget = preview.max_credits if self.applied_at is None else self.request.max_credits
         return self.request == preview.applied_within(budget, allow_partial=bool(self.request.allow_partial))

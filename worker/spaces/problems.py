@@ -70,15 +70,15 @@ class MalformedSpaces(ValueError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def parse_document(text: str, most: int) -> dict[str, Any]:
+def parse_document(text: str, max_length: int) -> dict[str, Any]:
     """Reads the text of a spaces file. Raises MalformedSpaces; the parser's own message may quote the text.
 
     Args:
         text: The text.
-        most: Most characters.
+        max_length: Most characters.
     """
     try:
-        return read_toml(text, "spaces", most=most, fixes=_FIXES)
+        return read_toml(text, "spaces", max_length=max_length, fixes=_FIXES)
     except MalformedToml as error:
         fix = error.fix or ("compare the line with docs/settings.md" if error.parser_message else "")
         problem = Problem(error.line, "", error.sentence, f"{fix[:1].upper()}{fix[1:]}." if fix else "")

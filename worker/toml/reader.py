@@ -46,21 +46,21 @@ class MalformedToml(ValueError):
         self.parser_message = parser_message
 
 
-def read_toml(text: str, what: str, *, most: int, fixes: Mapping[str, str] | None = None) -> dict[str, Any]:
+def read_toml(text: str, what: str, *, max_length: int, fixes: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Reads a text, which may begin with a byte order mark, as some editors write it.
 
     Args:
         text: The text.
         what: What the file holds, for a text that is too long.
-        most: Most characters.
+        max_length: Most characters.
         fixes: Fixes of this kind of file, by the beginning of the parser's message.
 
     Raises:
         MalformedToml: It cannot be read.
     """
     text = text.removeprefix("\ufeff")
-    if len(text) > most:
-        raise MalformedToml(1, f"more than {most:,} characters: this is not a file of {what}")
+    if len(text) > max_length:
+        raise MalformedToml(1, f"more than {max_length:,} characters: this is not a file of {what}")
     tokens = tokenize(text)
     if (violation := find_limit_violation(tokens)) is not None:
         raise MalformedToml(violation.line, violation.sentence)

@@ -120,7 +120,7 @@ def read_tokens(path: Path) -> Sequence[Token]:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise ConfigurationError(f"API_TOKENS_FILE: {path} has more than {MAX_FILE_BYTES:,} bytes.")
-        found = _File.model_validate(read_toml(content.decode(), "tokens", most=MAX_FILE_BYTES))
+        found = _File.model_validate(read_toml(content.decode(), "tokens", max_length=MAX_FILE_BYTES))
     except OSError as error:
         raise ConfigurationError(f"API_TOKENS_FILE: {path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:

@@ -18,7 +18,7 @@ log = logging.getLogger("segment_personas.api")
 
 
 @dataclass(frozen=True)
-class SyncNews:
+class SyncUpdate:
     """A sync as it was looked at.
 
     Attributes:
@@ -37,12 +37,12 @@ class WatchedSync:
     """A sync while it is streamed.
 
     Attributes:
-        news: As last looked at; None before the first look.
+        update: As last looked at; None before the first look.
         gone: Why there is nothing to look at any more; empty while there is.
         streams: How many streams show it.
     """
 
-    news: SyncNews | None = None
+    update: SyncUpdate | None = None
     gone: str = ""
     streams: int = 0
     _waiting: asyncio.Future[None] | None = None
@@ -53,9 +53,9 @@ class WatchedSync:
             self._waiting = asyncio.get_running_loop().create_future()
         return self._waiting
 
-    def publish(self, news: SyncNews) -> None:
+    def publish(self, update: SyncUpdate) -> None:
         """Shows the streams what is new."""
-        self.news = news
+        self.update = update
         self.wake()
 
     def leave(self, why: str) -> None:
@@ -125,7 +125,7 @@ class SyncWatcher:
             version = versions.get(sync_id)
             if version is None:
                 one.leave("the sync is no longer kept")
-            elif one.news is None or version != one.news.version:
+            elif one.update is None or version != one.update.version:
                 await self._show(sync_id, one)
 
     async def _show(self, sync_id: str, watched: WatchedSync) -> None:
@@ -134,12 +134,12 @@ class SyncWatcher:
         except (SyncNotFound, SyncUnreadable) as error:
             watched.leave(str(error))
             return
-        watched.publish(self.news(sync, await self._client.now()))
+        watched.publish(self.update(sync, await self._client.now()))
 
-    def news(self, sync: Sync, now: float) -> SyncNews:
+    def update(self, sync: Sync, now: float) -> SyncUpdate:
         """Returns what streams show of a sync.
 
         Args:
             now: Unix seconds by the clock of Redis.
         """
-        return SyncNews(sync.version, sync.state.is_final, self._render(sync, now))
+        return SyncUpdate(sync.version, sync.state.is_final, self._render(sync, now))

@@ -64,8 +64,8 @@ class SyncEventRoutes:
                 headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
             )
             with self._watcher.watch(sync.id) as watched:
-                if watched.news is None:
-                    watched.publish(self._watcher.news(sync, await self._client.now()))
+                if watched.update is None:
+                    watched.publish(self._watcher.update(sync, await self._client.now()))
                 await response.prepare(request)
                 try:
                     await self._stream(request, response, watched, seen)
@@ -84,11 +84,11 @@ class SyncEventRoutes:
         await self._write(response, retry_frame(RECONNECT_MS))
         last_s = clock()
         while request.transport is not None and not request.transport.is_closing():
-            news, change = watched.news, watched.next_change()
-            if news and (news.version != seen or news.ended):
-                seen = news.version
-                await self._write(response, event_frame("end" if news.ended else "sync", seen, news.document))
-                if news.ended:
+            update, change = watched.update, watched.next_change()
+            if update and (update.version != seen or update.ended):
+                seen = update.version
+                await self._write(response, event_frame("end" if update.ended else "sync", seen, update.document))
+                if update.ended:
                     return
                 last_s = clock()
             if self._stopping or watched.gone:

@@ -49,7 +49,7 @@ def show(file: str | None, *, json: bool, toml: bool) -> int:
     if json:
         out.write_json(rules.model_dump(mode="json", by_alias=True, exclude_none=True))
     else:
-        out.print_views(*in_words(rules))
+        out.print_views(*describe_rules(rules))
     return 0
 
 
@@ -59,7 +59,7 @@ def print_schema() -> int:
     return 0
 
 
-def in_words(rules: Rules) -> Sequence[RenderableType]:
+def describe_rules(rules: Rules) -> Sequence[RenderableType]:
     """What is read, who counts and what decides, as tables."""
     traits = _table("Trait", "Called", "Read from", "Is")
     for trait in rules.traits:

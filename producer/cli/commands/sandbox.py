@@ -54,9 +54,9 @@ class SandboxCommandOptions:
         )
 
 
-def serve(stand_ins: SandboxCommandOptions, host: str, port: int) -> int:
+def serve(command_options: SandboxCommandOptions, host: str, port: int) -> int:
     """Serves until Ctrl-C or SIGTERM; returns exit code 0. Raises ConfigurationError if it cannot listen there."""
-    options = stand_ins.options()
+    options = command_options.options()
     try:
         asyncio.run(_serve(options, host, port))
     except OSError as error:

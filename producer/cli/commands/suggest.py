@@ -18,7 +18,7 @@ from rich.text import Text
 
 from producer.cli.commands.doctor.findings import describe_api_error
 from producer.cli.commands.segment_pacing import RequestPacer, open_request_pacer
-from producer.cli.identifiers import check_space_id, no_space_given
+from producer.cli.identifiers import check_space_id, missing_space_error
 from producer.cli.input_files import check_file_names
 from producer.cli.space_settings import settings_of_space
 from producer.cli.sync_options import read_columns
@@ -115,12 +115,12 @@ async def read_sample(settings: Settings, sample: Sample) -> Sequence[object]:
         return await _read(source, sample.profiles, pace)
 
 
-async def _first_entries(engine: ShardEngine, file: str, most: int) -> Sequence[object]:
-    """The first `most` profiles of the files that `file` means. Raises ApiError."""
+async def _first_entries(engine: ShardEngine, file: str, limit: int) -> Sequence[object]:
+    """The first `limit` profiles of the files that `file` means. Raises ApiError."""
     entries: list[object] = []
     for shard in await engine.list_shards(file):
-        entries += await engine.entries(shard, most - len(entries))
-        if len(entries) >= most:
+        entries += await engine.entries(shard, limit - len(entries))
+        if len(entries) >= limit:
             break
     return entries
 
@@ -146,7 +146,7 @@ async def _read_table(
             access.url,
             found,
             columns,
-            most=sample.profiles or DEFAULT_PROFILES_OF_PAGES,
+            limit=sample.profiles or DEFAULT_PROFILES_OF_PAGES,
             where=access.where,
         )
     finally:
@@ -156,7 +156,7 @@ async def _read_table(
 def _request(settings: Settings, sample: Sample) -> SyncRequest:
     space_id = sample.space_id or (DEMO_SPACE_ID if sample.sandbox else settings.segment_space_id)
     if space_id is None:
-        raise no_space_given()
+        raise missing_space_error()
     return SyncRequest(
         space_id=check_space_id(space_id),
         dialect=sample.dialect or settings.segment_dialect,
@@ -164,8 +164,8 @@ def _request(settings: Settings, sample: Sample) -> SyncRequest:
     )
 
 
-async def _read(source: Source, most: int | None, call: RequestPacer) -> Sequence[object]:
-    """The first `most` profiles of a source; None: the usual number.
+async def _read(source: Source, limit: int | None, call: RequestPacer) -> Sequence[object]:
+    """The first `limit` profiles of a source; None: the usual number.
 
     Raises ApiError, also if the list breaks off before.
     """
@@ -176,11 +176,11 @@ async def _read(source: Source, most: int | None, call: RequestPacer) -> Sequenc
             page = await call(lambda: source.fetch_page(cursor, number, listed))  # noqa: B023
             if not page.doubt:
                 break
-        most = most or _usual(source)
+        limit = limit or _usual(source)
         listed += len(page.profiles)
-        wanted = replace(page, profiles=page.profiles[: most - len(entries)])
+        wanted = replace(page, profiles=page.profiles[: limit - len(entries)])
         entries += (await source.fetch_traits(wanted, number, call)).profiles
-        if len(entries) >= most:
+        if len(entries) >= limit:
             break
         if page.doubt:
             raise ResumableStop("listing_incomplete", page.doubt)

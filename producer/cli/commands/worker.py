@@ -22,7 +22,7 @@ from worker.store.connection.pool import closing
 log = logging.getLogger("segment_personas.worker")
 
 
-def run_worker(*, check: bool, what: str | None) -> int:
+def run_worker(*, check: bool, probe: str | None) -> int:
     """Runs a worker until SIGTERM or SIGINT, or with `check` says whether one runs here; returns the exit code.
 
     Raises:
@@ -34,8 +34,8 @@ def run_worker(*, check: bool, what: str | None) -> int:
         stderr().print_text(found.env_file.warning, "yellow")
     if found.file_error:
         raise found.file_error
-    if settings.redis_url is not None or found.problems or what == "alive":
-        return run_redis_worker([*(["--check"] if check else []), *([what] if what else [])])
+    if settings.redis_url is not None or found.problems or probe == "alive":
+        return run_redis_worker([*(["--check"] if check else []), *([probe] if probe else [])])
     directory = directory_of(settings)
     if check:
         is_ready = has_worker(directory)

@@ -14,7 +14,7 @@ app = typer.Typer()
 
 @app.command(rich_help_panel=SERVE, epilog=EXIT_CODES)
 def worker(
-    what: Annotated[
+    probe: Annotated[
         Literal["alive", "ready"] | None,
         typer.Argument(
             metavar="[alive|ready]",
@@ -27,7 +27,7 @@ def worker(
     """Run a worker until SIGTERM or SIGINT."""
     from producer.cli.commands.worker import run_worker
 
-    exit_with(run_worker(check=check, what=what))
+    exit_with(run_worker(check=check, probe=probe))
 
 
 @app.command(rich_help_panel=SERVE, epilog=EXIT_CODES)

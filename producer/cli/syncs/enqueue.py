@@ -78,7 +78,7 @@ async def _enqueue(
             err.print_text(f"{conflict.sync.id} read the standard input of a command that has ended: it is cancelled.")
             return await _enqueue(connection, err, request, options, sync_id, started)
         # A user who would only be asked first may as well follow a sync that was agreed to.
-        if options.preview or conflict.sync is None or not conflict.sync.carries_out(request):
+        if options.preview or conflict.sync is None or not conflict.sync.applies_plan_of(request):
             raise _after_a_start(conflict, started) from None
         found = conflict.sync
     except PersonasError as error:

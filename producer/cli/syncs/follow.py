@@ -67,7 +67,7 @@ class Follower:
     async def _poll(self) -> None:
         try:
             if self._workers:
-                await self._workers.look()
+                await self._workers.check()
             for sync in await asyncio.gather(*map(self._client.get, self._running())):
                 self._current[sync.id] = sync
         except StoreUnavailable as error:
@@ -100,7 +100,7 @@ class WorkerWatch:
         self._alive: bool | None = None
         self.advice = how_to_start_worker()
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Looks, if it is time. Raises StoreUnavailable."""
         if self._clock() < self._look_at:
             return

@@ -77,8 +77,8 @@ def find_changes(before: PersonaFigures, after: PersonaFigures, threshold: Chang
             yield f"a share of {name} moved by {points:.1f} points"
 
 
-def _counts(difference: float, least: float) -> bool:
-    return difference > 0 and difference >= least * (1 - _ROUNDING)
+def _counts(difference: float, threshold: float) -> bool:
+    return difference > 0 and difference >= threshold * (1 - _ROUNDING)
 
 
 def _points(old: float, new: float) -> float:

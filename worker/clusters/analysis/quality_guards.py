@@ -131,10 +131,10 @@ def compared_traits(condition: Condition) -> frozenset[str]:
     return frozenset(own).union(*(compared_traits(part) for _, part in condition.parts))
 
 
-def _profile_errors(uncounted: UncountedEntries, profiles: int, most: float) -> Iterator[Alarm]:
+def _profile_errors(uncounted: UncountedEntries, profiles: int, max_share: float) -> Iterator[Alarm]:
     bad = uncounted.errors + uncounted.unreadable + uncounted.vanished
     entries = bad + profiles + (0 if profiles else uncounted.merged)
-    if entries and (bad > most * entries or not profiles):
+    if entries and (bad > max_share * entries or not profiles):
         parts = {
             "are not profiles": uncounted.errors,
             "are profiles that cannot be read": uncounted.unreadable,
@@ -142,12 +142,12 @@ def _profile_errors(uncounted: UncountedEntries, profiles: int, most: float) -> 
             "are merged": 0 if profiles else uncounted.merged,
         }
         found = " and ".join(f"{n:,} {what}" for what, n in parts.items() if n)
-        hint = _MANY_VANISHED if uncounted.vanished > most * entries else ""
+        hint = _MANY_VANISHED if uncounted.vanished > max_share * entries else ""
         yield Alarm("guard_profile_errors", f"Of the {entries:,} entries that were read, {found}", hint)
 
 
-def _profiles(now: Snapshot, before: Snapshot, least: float) -> Iterator[Alarm]:
-    if least and now.profiles <= least * before.profiles:
+def _profiles(now: Snapshot, before: Snapshot, min_share: float) -> Iterator[Alarm]:
+    if min_share and now.profiles <= min_share * before.profiles:
         yield Alarm(
             "guard_profiles",
             f"The space has {now.profiles:,} profiles; the last complete sync, {before.sync_id}, "
@@ -155,10 +155,10 @@ def _profiles(now: Snapshot, before: Snapshot, least: float) -> Iterator[Alarm]:
         )
 
 
-def _coverage(now: Snapshot, before: Snapshot, least: float) -> Iterator[Alarm]:
+def _coverage(now: Snapshot, before: Snapshot, min_share: float) -> Iterator[Alarm]:
     for trait, had in before.coverage.items():
         was, has = had / before.profiles, now.coverage.get(trait, 0) / now.profiles if now.profiles else 0.0
-        if least and had >= MIN_COMPARED and has <= least * was:
+        if min_share and had >= MIN_COMPARED and has <= min_share * was:
             yield Alarm(
                 "guard_coverage",
                 f"{has:.1%} of the profiles have {trait}, which the rules need; at the last complete sync, "
@@ -167,11 +167,11 @@ def _coverage(now: Snapshot, before: Snapshot, least: float) -> Iterator[Alarm]:
 
 
 def _trait_errors(
-    errors: Mapping[str, int], values: Mapping[str, int], most: float, shapes: Mapping[str, Iterable[str]]
+    errors: Mapping[str, int], values: Mapping[str, int], max_share: float, shapes: Mapping[str, Iterable[str]]
 ) -> Iterator[Alarm]:
     for trait, bad in errors.items():
         there = bad + values.get(trait, 0)
-        if there >= MIN_COMPARED and bad > most * there:
+        if there >= MIN_COMPARED and bad > max_share * there:
             like = ", ".join(shapes.get(trait, ()))
             sentence = f"{bad:,} of the {there:,} values of {trait} cannot be used"
             yield Alarm("guard_trait_errors", f"{sentence}; frequent shapes: {like}" if like else sentence)

@@ -96,9 +96,9 @@ def is_placeholder(word: str) -> bool:
     return found is not None and (found[1] in PLACEHOLDERS_IN_BRACKETS or bool(_DASHES.fullmatch(found[1])))
 
 
-def is_name(word: str, most: int) -> bool:
-    """Return whether a text can only be a name: at most `most` words and no sign that belongs to a sentence."""
-    return bool(_NAME.fullmatch(word)) and len(_LETTERS.findall(word)) <= most
+def is_name(word: str, max_words: int) -> bool:
+    """Return whether a text can only be a name: at most `max_words` words and no sign that belongs to a sentence."""
+    return bool(_NAME.fullmatch(word)) and len(_LETTERS.findall(word)) <= max_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ class Condition(BaseModel):
                 )
             elif field != "missing":
                 for one in value if field == "in_" else (value,):
-                    if reason := trait.reason_impossible(one):
+                    if reason := trait.impossible_value_reason(one):
                         yield Fault((*path, name_in_file(field)), reason)
 
     def _contradictions(self, traits: Mapping[str, Trait], path: Path) -> Iterator[Fault]:
@@ -163,7 +163,7 @@ class Condition(BaseModel):
         return {name_in_file(field): value for field, value in self.comparisons.items()}
 
     @model_validator(mode="after")
-    def _is_one_thing(self) -> Self:
+    def _has_one_kind(self) -> Self:
         kinds = [name_in_file(kind) for kind in ("trait", "all", "any", "not_") if getattr(self, kind) is not None]
         compared = ", ".join(map(name_in_file, self.comparisons))
         if len(kinds) > 1:

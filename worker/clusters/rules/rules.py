@@ -164,7 +164,7 @@ class Rules(BaseModel):
         return named
 
     @model_validator(mode="after")
-    def _fits_together(self, info: ValidationInfo) -> Self:
+    def _is_consistent(self, info: ValidationInfo) -> Self:
         # Earlier versions stored rules without checking the fields of personas.
         stored = (info.context or {}).get("stored")
         raise_faults("Rules", self._faults_of_stored if stored else self._faults)

@@ -110,7 +110,7 @@ class MalformedRules(ValueError):
 def parse_rules(text: str) -> Rules:
     """Parse the rules of a TOML text. Raises MalformedRules."""
     try:
-        data = read_toml(text, "rules", most=MAX_TEXT, fixes=_FIXES)
+        data = read_toml(text, "rules", max_length=MAX_TEXT, fixes=_FIXES)
     except MalformedToml as error:
         said = f"this is not TOML: {error.parser_message}" if error.parser_message else error.sentence
         sentence = f"{said}; {error.fix}" if error.fix else said

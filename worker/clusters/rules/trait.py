@@ -17,7 +17,7 @@ Scale = Literal["plain", "currency", "probability", "percent", "percentile"]
 
 def _plain(value: object) -> object:
     if isinstance(value, str):
-        # Words of profiles are compared in their normal form. White space is checked by `Trait.reason_impossible`.
+        # Words of profiles are compared in their normal form. White space is checked by `impossible_value_reason`.
         text = visible_text(value)
         return value if text is None else text
     if isinstance(value, bool):
@@ -102,7 +102,7 @@ class Trait(BaseModel):
         """The highest usable number."""
         return _BOUNDS[self.scale][1]
 
-    def reason_impossible(self, value: Value) -> str:
+    def impossible_value_reason(self, value: Value) -> str:
         """Return why no value of this trait can equal `value`; empty if one can."""
         if self.type == "number":
             if not isinstance(value, float):
@@ -127,7 +127,7 @@ class Trait(BaseModel):
         return ""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _is_consistent(self) -> Self:
         raise_faults("Trait", self._faults())
         return self
 
@@ -154,7 +154,7 @@ class Trait(BaseModel):
         if self.missing is not None:
             if self.type == "list":
                 yield Fault(("missing",), f"{self.name} is a list, and a missing list holds nothing: leave it out")
-            elif reason := self.reason_impossible(self.missing):
+            elif reason := self.impossible_value_reason(self.missing):
                 yield Fault(("missing",), reason)
 
     def _faults_of_values(self, values: tuple[str, ...]) -> Iterator[Fault]:
@@ -162,7 +162,7 @@ class Trait(BaseModel):
             yield Fault(("values",), f"only a category or a list has words, and {self.name} is a {self.type}")
             return
         for i, value in enumerate(values):
-            if reason := self.reason_impossible(value):
+            if reason := self.impossible_value_reason(value):
                 yield Fault(("values", i), reason)
             elif value in values[:i]:
                 yield Fault(("values", i), f"{toml_text(value)} is there already: leave one out")

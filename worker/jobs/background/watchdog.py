@@ -65,9 +65,9 @@ class Watchdog:
         """Looks for silent syncs, and does the further duties, until cancelled."""
         while True:
             await asyncio.sleep(self._every_s * random.uniform(0.8, 1.2))
-            await self.look()
+            await self.check_once()
 
-    async def look(self) -> None:
+    async def check_once(self) -> None:
         """Does each duty that has something to do, unless another worker looks."""
         for duty in await self._store.lock_watch(self._every_s * 0.7, self._furthest_s) or ():
             if duty in self._duties:
@@ -84,7 +84,7 @@ class Watchdog:
             except Exception as error:  # noqa: BLE001 - one broken sync must not keep the others from being checked
                 what = str(error) if isinstance(error, PersonasError) else type(error).__name__
                 log.warning("%s: silent, and cannot be revived: %s", silent.sync_id, what)
-                await self._store.put_off(silent)
+                await self._store.postpone(silent)
 
     async def _check(self, silent: SilentSync | BatchKey) -> None:
         if isinstance(silent, BatchKey):

@@ -93,10 +93,10 @@ class WebhookDeliverer:
             if isinstance(error, NewerVersion) or (isinstance(error, SyncUnreadable) and error.sync.newer):
                 await self._outbox.failed(pending, "a newer version has written it", _NEWER_S)
             else:
-                await self._lose(pending, "it is damaged in Redis")
+                await self._discard(pending, "it is damaged in Redis")
             return
         if event is None:
-            await self._lose(pending, "it has expired")
+            await self._discard(pending, "it has expired")
             return
         if event.type not in self._types:
             await self._outbox.remove(pending)
@@ -106,7 +106,7 @@ class WebhookDeliverer:
             await self._outbox.delivered(pending)
             log.info("%s %s is delivered (attempt %d)", event.type, event.id, pending.attempt)
         elif delivery.verdict == "refused":
-            await self._lose(pending, delivery.reason)
+            await self._discard(pending, delivery.reason)
         else:
             await self._retry(pending, delivery)
 
@@ -120,11 +120,11 @@ class WebhookDeliverer:
         delay_s = retry_delay_s(pending.attempt, random.random(), delivery.retry_after_s)
         now = await self._outbox.now()
         if gives_up(pending.first_at, now + delay_s):
-            await self._lose(pending, delivery.reason)
+            await self._discard(pending, delivery.reason)
             return
         await self._outbox.failed(pending, delivery.reason, delay_s)
         log.warning("%s: attempt %d: %s; again in %.0f s", pending.id, pending.attempt, delivery.reason, delay_s)
 
-    async def _lose(self, pending: PendingEvent, reason: str) -> None:
-        await self._outbox.lose(pending, reason)
+    async def _discard(self, pending: PendingEvent, reason: str) -> None:
+        await self._outbox.discard(pending, reason)
         log.error("%s is given up after attempt %d: %s", pending.id, pending.attempt, reason)

@@ -59,7 +59,7 @@ def build_finalize_job(services: WorkerServices, started: StartedJob, lease: Lea
             started,
             finder,
             services.personas,
-            least=settings.guard_personas,
+            min_share=settings.guard_personas,
             settle_s=settings.mavera_settle_s,
         ),
         thresholds=GuardThresholds(

@@ -83,7 +83,7 @@ class UsageReader:
                 return None
             else:
                 if usage and usage.requests_per_minute:
-                    self._teach_rate(usage.requests_per_minute)
+                    self._learn_rate(usage.requests_per_minute)
                 if usage:
                     await self._on_usage(usage)
                 if usage and usage.remaining is not None:
@@ -91,7 +91,7 @@ class UsageReader:
                 return usage
         return None
 
-    def _teach_rate(self, requests_per_minute: int) -> None:
+    def _learn_rate(self, requests_per_minute: int) -> None:
         """Passes the account's rate to the limiter; a rate above that of the settings only if it may be raised."""
         self._caller.limiter.learn_limit(Allowance(requests_per_minute))
         if self._may_raise_rate:
@@ -182,7 +182,7 @@ class Account:
         self._bill = AccountBill(before=before, at=now, charged_before=sync.credits if sync else 0)
         await self._syncs.store_bill(self._grant, self._bill)
 
-    async def permit(self) -> None:
+    async def require_credits(self) -> None:
         """Returns if the account can pay for all that is to be bought; asked before the first purchase of a job.
 
         Raises:

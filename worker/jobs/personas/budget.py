@@ -52,7 +52,7 @@ class Budget:
         self._syncs = syncs
         self._personas = personas
 
-    async def permit(self, personas: int, *, without: Collection[str] = ()) -> None:
+    async def require_credits(self, personas: int, *, without: Collection[str] = ()) -> None:
         """Returns if so many personas more are within the budget.
 
         Args:

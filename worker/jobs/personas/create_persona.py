@@ -124,8 +124,8 @@ class PersonaCreator:
             ApiError, Defer, LeaseLost: The sync cannot continue now.
         """
         while True:
-            await self._budget.permit(1, without={wanted.reference_text})
-            await self._account.permit()
+            await self._budget.require_credits(1, without={wanted.reference_text})
+            await self._account.require_credits()
             await self._caller.wait_for_slot()
             if (record := await self._resolver.find_persona(wanted, None, last=last)) is not None:
                 return record

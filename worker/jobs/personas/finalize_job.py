@@ -121,7 +121,7 @@ class FinalizeJob:
                 quality.with_alarm(await self._check_personas()).raise_alarms()
         left = [summary for summary in self._clusters if summary.key not in settled]
         if self._budget.limit is not None:
-            await self._budget.permit(await self._planner.creations(left), without=self._references(left))
+            await self._budget.require_credits(await self._planner.creations(left), without=self._references(left))
         self._account.left = left
         await self._ensure_all(left)
         await self._account.compare_bill()

@@ -62,7 +62,7 @@ class PersonaUpdater:
         try:
             persona = await self._caller.call(lambda: self._mavera.update(record.persona_id, wanted.payload))
         except PersonaGone:
-            if await self._finder.still_lists(record.persona_id):
+            if await self._finder.is_still_listed(record.persona_id):
                 raise contradiction_error(wanted, record.persona_id) from None
             await self._personas.delete_record(wanted.reference_text, record)
             return False

@@ -32,11 +32,11 @@ class OverdueWatch:
             except StoreUnavailable:
                 raise
             except NewerVersion:
-                await self._store.put_off(entry.schedule_id, CHECK_S)
+                await self._store.postpone(entry.schedule_id, CHECK_S)
             except Exception as error:  # noqa: BLE001 - one broken schedule must not keep the others from being checked
                 what = str(error) if isinstance(error, PersonasError) else type(error).__name__
                 log.warning("schedule %s cannot be checked: %s", entry.schedule_id, what)
-                await self._store.put_off(entry.schedule_id, CHECK_S)
+                await self._store.postpone(entry.schedule_id, CHECK_S)
 
     async def _check(self, entry: WatchedEntry, now: float) -> None:
         schedule = Schedule.from_stored(entry.document)

@@ -43,11 +43,11 @@ class Scheduler:
             except StoreUnavailable:
                 raise
             except NewerVersion:
-                await self._store.put_off(entry.schedule_id, _NEWER_S)
+                await self._store.postpone(entry.schedule_id, _NEWER_S)
             except Exception as error:  # noqa: BLE001 - one broken schedule must not keep the others from starting
                 what = str(error) if isinstance(error, PersonasError) else type(error).__name__
                 log.warning("schedule %s cannot be handled: %s", entry.schedule_id, what)
-                await self._store.put_off(entry.schedule_id, _BROKEN_S)
+                await self._store.postpone(entry.schedule_id, _BROKEN_S)
 
     async def _handle(self, entry: DueTick, now: float) -> None:
         schedule = Schedule.from_stored(entry.document)

@@ -57,7 +57,7 @@ class OpenFiles:
 
     def _take(self, file: str, place: FilePosition | None) -> _OpenFile:
         """Returns the open file that is at this place or nearest before it; otherwise one that is opened later."""
-        fitting = [opened for opened in self._kept if opened.file == file and opened.fits(place)]
+        fitting = [opened for opened in self._kept if opened.file == file and opened.can_serve(place)]
         if not fitting:
             return _OpenFile(file, place, self._opener)
         nearest = max(fitting, key=lambda opened: opened.place.offset if opened.place else 0)
@@ -93,7 +93,7 @@ class _OpenFile:
         opening = self._content is None and self._reading is not None and not self._reading.done()
         return not opening and not (self._content and self._content.is_pipe)
 
-    def fits(self, place: FilePosition | None) -> bool:
+    def can_serve(self, place: FilePosition | None) -> bool:
         """Returns whether the file is at `place`, or can be read on from there."""
         if self.place == place:
             return True

@@ -91,10 +91,10 @@ _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 def recognise_bytes(head: bytes) -> FileFormat | None:
     """Returns the format of a file that begins with `head` (see `HEAD_BYTES`); None if it may be lines of JSON."""
-    return _of_beginning(head) or _of_encoding(head) or _of_text(head)
+    return _from_signature(head) or _from_encoding(head) or _from_text(head)
 
 
-def _of_beginning(head: bytes) -> FileFormat | None:
+def _from_signature(head: bytes) -> FileFormat | None:
     found = next((format_ for beginning, format_ in _BEGINNINGS if head.startswith(beginning)), None)
     if found is _ZIP and (b"[Content_Types].xml" in head or b"xl/" in head):
         return _EXCEL
@@ -109,7 +109,7 @@ def _of_beginning(head: bytes) -> FileFormat | None:
     return found
 
 
-def _of_encoding(head: bytes) -> FileFormat | None:
+def _from_encoding(head: bytes) -> FileFormat | None:
     """UTF-16 and UTF-32, by their mark or by where the zeros of ASCII characters are."""
     zeros = tuple(byte == 0 for byte in head[:4])
     if head.startswith(_UTF_32_MARKS) or zeros in ((True, True, True, False), (False, True, True, True)):
@@ -128,7 +128,7 @@ def _encoded(name: str, head: bytes, *, little: bool) -> FileFormat:
     )
 
 
-def _of_text(head: bytes) -> FileFormat | None:
+def _from_text(head: bytes) -> FileFormat | None:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"["):
         return _ARRAY

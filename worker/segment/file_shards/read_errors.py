@@ -63,6 +63,6 @@ def _failures_of_storage(take_failure: Callable[[], ApiError | None]) -> Iterato
         raise
 
 
-def corrupt_error(name: str, what: str) -> Permanent:
+def corrupt_error(name: str, reason: str) -> Permanent:
     """Returns the error for a shard whose content is damaged."""
-    return Permanent("file_corrupt", f"File {name}: {what}", hint=_WRITE_AGAIN)
+    return Permanent("file_corrupt", f"File {name}: {reason}", hint=_WRITE_AGAIN)

@@ -55,15 +55,15 @@ class ShardEngine:
         async with self._turn:
             return await run_interruptibly(lambda stop: self._reader.inspect(shard, keys, stop))
 
-    async def count(self, shard: Shard, keys: tuple[str, ...], most: int) -> int:
-        """Counts the profiles of a shard, up to `most`. Raises ApiError."""
+    async def count(self, shard: Shard, keys: tuple[str, ...], limit: int) -> int:
+        """Counts the profiles of a shard, up to `limit`. Raises ApiError."""
         async with self._turn:
-            return await run_interruptibly(lambda stop: self._reader.count(shard, keys, most, stop))
+            return await run_interruptibly(lambda stop: self._reader.count(shard, keys, limit, stop))
 
-    async def entries(self, shard: Shard, most: int) -> list[object]:
+    async def entries(self, shard: Shard, limit: int) -> list[object]:
         """Returns the first profiles of a shard, with all their traits. Raises ApiError."""
         async with self._turn:
-            return await run_interruptibly(lambda stop: self._reader.entries(shard, most, stop))
+            return await run_interruptibly(lambda stop: self._reader.entries(shard, limit, stop))
 
     async def aggregate(self, shards: Sequence[Shard], reading: Reading, take: int | None = None) -> Aggregate:
         """Aggregates shards: by one query if they are alike and whole, otherwise by one for each.
@@ -93,12 +93,12 @@ class ShardEngine:
                     return found
 
             async def read(index: int) -> Aggregate:
-                most = take if index == len(shards) - 1 else None
+                limit = take if index == len(shards) - 1 else None
                 async with slots:
                     connection = connections.pop()
                     try:
                         return await run_interruptibly(
-                            lambda stop: self._reader.aggregate(shards[index], reading, connection, stop, take=most)
+                            lambda stop: self._reader.aggregate(shards[index], reading, connection, stop, take=limit)
                         )
                     finally:
                         connections.append(connection)

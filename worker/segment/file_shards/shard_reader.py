@@ -58,16 +58,16 @@ class ShardReader:
             shape = make_view(connection, self._rows(shard, keys, connection))
             return shape, count_rows(connection, shape, 1) > 0
 
-    def count(self, shard: Shard, keys: tuple[str, ...], most: int, stop: Interruptor) -> int:
-        """Counts the rows of a shard that are profiles of their own, up to `most`. Raises ApiError and Interrupted."""
+    def count(self, shard: Shard, keys: tuple[str, ...], limit: int, stop: Interruptor) -> int:
+        """Counts the rows of a shard that are profiles of their own, up to `limit`. Raises ApiError and Interrupted."""
         with self.connections([shard]) as (connection,), self._reading(shard, connection, stop):
-            return count_rows(connection, make_view(connection, self._rows(shard, keys, connection)), most)
+            return count_rows(connection, make_view(connection, self._rows(shard, keys, connection)), limit)
 
-    def entries(self, shard: Shard, most: int, stop: Interruptor) -> list[object]:
+    def entries(self, shard: Shard, limit: int, stop: Interruptor) -> list[object]:
         """Returns the first profiles of a shard, with all their traits. Raises ApiError and Interrupted."""
         with self.connections([shard]) as (connection,), self._reading(shard, connection, stop):
-            shape = make_view(connection, self._rows(shard, (), connection), limit=most)
-            return [entry for chunk in read_entries(connection, shape) for entry in chunk][:most]
+            shape = make_view(connection, self._rows(shard, (), connection), limit=limit)
+            return [entry for chunk in read_entries(connection, shape) for entry in chunk][:limit]
 
     def aggregate(
         self,
@@ -123,7 +123,7 @@ class ShardReader:
         """
         try:
             with stop.watching(connection):
-                groups = self._alike(shards, reading, connection, stop)
+                groups = self._group_by_layout(shards, reading, connection, stop)
                 if len(groups) == len(shards):
                     return None
                 total = Aggregate()
@@ -148,7 +148,7 @@ class ShardReader:
             self._access.take_failure()
             return None
 
-    def _alike(
+    def _group_by_layout(
         self, shards: Sequence[Shard], reading: Reading, connection: duckdb.DuckDBPyConnection, stop: Interruptor
     ) -> dict[tuple[FileHead, ShardShape], list[Shard]]:
         """Groups shards by their format and their columns."""

@@ -56,19 +56,19 @@ def timed_out(url: WarehouseUrl, timeout_s: float) -> ResumableStop:
     )
 
 
-def out_of_memory(url: WarehouseUrl, what: str, hint: str) -> ResumableStop:
+def out_of_memory(url: WarehouseUrl, reason: str, hint: str) -> ResumableStop:
     """The engine has not enough memory or disk space; `what` says which."""
-    return ResumableStop("out_of_memory", f"{url.place}: {what}", hint=hint)
+    return ResumableStop("out_of_memory", f"{url.place}: {reason}", hint=hint)
 
 
-def forbidden(url: WarehouseUrl, what: str, hint: str) -> ResumableStop:
+def forbidden(url: WarehouseUrl, reason: str, hint: str) -> ResumableStop:
     """The user may not read the table."""
-    return ResumableStop("warehouse_forbidden", f"{url.place}: {what}", hint=hint)
+    return ResumableStop("warehouse_forbidden", f"{url.place}: {reason}", hint=hint)
 
 
-def can_write(url: WarehouseUrl, what: str, hint: str) -> ResumableStop:
+def can_write(url: WarehouseUrl, reason: str, hint: str) -> ResumableStop:
     """The user may change data, which a sync never needs; `hint` has the grants of a user that may not."""
-    return ResumableStop("warehouse_can_write", f"{url.place}: {what}", hint=hint)
+    return ResumableStop("warehouse_can_write", f"{url.place}: {reason}", hint=hint)
 
 
 def table_missing(url: WarehouseUrl, table: str) -> ResumableStop:
@@ -80,11 +80,11 @@ def table_missing(url: WarehouseUrl, table: str) -> ResumableStop:
     )
 
 
-def column_missing(url: WarehouseUrl, what: str) -> Permanent:
+def column_missing(url: WarehouseUrl, reason: str) -> Permanent:
     """A column that was there when the table was described is gone."""
     return Permanent(
         "column_missing",
-        f"{url.place}: {what}",
+        f"{url.place}: {reason}",
         hint="Start a new sync, which looks at the columns of the table again.",
     )
 

@@ -44,17 +44,17 @@ async def read_profiles(
     found: FoundTable,
     given: WarehouseColumns | None,
     *,
-    most: int,
+    limit: int,
     where: str | None = None,
 ) -> list[object]:
-    """Returns up to `most` profiles as a page of the API has them: with an object `traits`.
+    """Returns up to `limit` profiles as a page of the API has them: with an object `traits`.
 
     Args:
         engine: Of the warehouse.
         url: For messages.
         found: The table.
         given: Its columns as the user names them; None: they have the usual names.
-        most: Number of profiles.
+        limit: Number of profiles.
         where: `WAREHOUSE_WHERE`.
 
     Raises:
@@ -69,11 +69,11 @@ async def read_profiles(
     entries: list[object] = []
     spread = _is_spread(roles["id"]) if "id" in roles else None
     for chosen in ([*conditions, spread], conditions) if spread is not None else (conditions,):
-        query = _query(found, roles, chosen, most).sql(dialect=engine.dialect)
+        query = _query(found, roles, chosen, limit).sql(dialect=engine.dialect)
         entries = _entries(roles, found, await engine.query(query))
-        if len(entries) >= most:
+        if len(entries) >= limit:
             break
-    return entries[:most]
+    return entries[:limit]
 
 
 def find_roles(url: WarehouseUrl, found: FoundTable, given: WarehouseColumns | None) -> dict[str, str]:
@@ -98,15 +98,15 @@ def _is_spread(id_: str) -> exp.Expr:
     return sql("SUBSTRING(MD5(CAST(:id AS TEXT)), 1, 2) = :first", id=column(id_), first=text(FIRST_DIGITS))
 
 
-def _query(found: FoundTable, roles: Mapping[str, str], conditions: Sequence[exp.Expr], most: int) -> exp.Select:
+def _query(found: FoundTable, roles: Mapping[str, str], conditions: Sequence[exp.Expr], limit: int) -> exp.Select:
     table, condition = table_expression(found), exp.and_(*conditions) if conditions else exp.true()
     if "name" in roles:
-        ids = exp.select(column(roles["id"])).distinct().from_(table).where(condition).limit(most)
+        ids = exp.select(column(roles["id"])).distinct().from_(table).where(condition).limit(limit)
         wanted = sql(":id IN (SELECT * FROM :ids)", id=column(roles["id"]), ids=ids.subquery("chosen"))
         parts = [column(roles[role]) for role in ("id", "name", "value")]
-        return exp.select(*parts).from_(table).where(exp.and_(condition, wanted)).limit(most * MAX_TRAITS)
+        return exp.select(*parts).from_(table).where(exp.and_(condition, wanted)).limit(limit * MAX_TRAITS)
     columns = [roles["traits"]] if "traits" in roles else _trait_columns(found)
-    return exp.select(*map(column, columns)).from_(table).where(condition).limit(most)
+    return exp.select(*map(column, columns)).from_(table).where(condition).limit(limit)
 
 
 def _trait_columns(found: FoundTable) -> list[str]:

@@ -51,7 +51,7 @@ def make_connection_pool(url: str, timeout_s: float) -> ConnectionPool:
     options = _checked_options(parts)
     try:
         pool = ConnectionPool.from_url(
-            _with_usual_words(parts),
+            _with_redis_py_rules(parts),
             socket_timeout=timeout_s,
             socket_connect_timeout=min(timeout_s, 2.0),
             health_check_interval=30,
@@ -96,7 +96,7 @@ def _certificate_rule(text: str) -> str:
     return rule
 
 
-def _with_usual_words(parts: SplitResult) -> str:
+def _with_redis_py_rules(parts: SplitResult) -> str:
     """Returns the URL with redis-py's word for `ssl_cert_reqs`."""
     if "ssl_cert_reqs" not in parts.query:
         return urlunsplit(parts)

@@ -155,10 +155,10 @@ class Limiter:
         if pause_s > NEAR_RESET_S and now + pause_s > self._not_before:
             self._not_before, self._untold_pause = now + pause_s, True
 
-    def raise_limit(self, most: float) -> None:
-        """Lets this process use a limit of `most` requests in the window, if that is more than it used so far."""
-        if most > self._scope.most:
-            self._scope = replace(self._scope, most=most)
+    def raise_limit(self, limit: float) -> None:
+        """Lets this process use a limit of `limit` requests in the window, if that is more than it used so far."""
+        if limit > self._scope.most:
+            self._scope = replace(self._scope, most=limit)
 
     async def _reserve(self, near_s: float, unused: _Slot | None) -> tuple[float, _Slot | None]:
         """Reserves the next slot if it is at most `near_s` away; returns how far away it is, and the slot.

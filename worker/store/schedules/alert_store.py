@@ -82,7 +82,7 @@ class AlertStore:
             document=document,
         )
 
-    async def put_off(self, schedule_id: str, for_s: float) -> None:
+    async def postpone(self, schedule_id: str, for_s: float) -> None:
         """Puts off the next check of a schedule."""
         seconds, _ = await self._pool.time()
         await self._pool.zadd(keys.OVERDUE, {schedule_id: int((int(seconds) + for_s) * 1000)}, xx=True)

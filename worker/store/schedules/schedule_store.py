@@ -217,7 +217,7 @@ class TickStore:
         )
         return answer is scripts.Handled.OK
 
-    async def put_off(self, schedule_id: str, for_s: float) -> None:
+    async def postpone(self, schedule_id: str, for_s: float) -> None:
         """Puts off the next look at a schedule."""
         seconds, _ = await self._pool.time()
         await self._pool.zadd(keys.TICKS, {schedule_id: int((int(seconds) + for_s) * 1000)}, xx=True)

@@ -152,7 +152,7 @@ class WatchdogStore:
             retention_ms=self._retention_ms,
         )
 
-    async def put_off(self, silent: SilentSync | BatchKey) -> None:
+    async def postpone(self, silent: SilentSync | BatchKey) -> None:
         """Puts off the next look at a silent sync or batch by the time that silence takes."""
         member = f"{silent.sync_id} {silent.slot}" if isinstance(silent, BatchKey) else silent.sync_id
         seconds, _ = await self._pool.time()

@@ -29,7 +29,7 @@ _ATTEMPTS = 10
 """Attempts to read while nothing changes. A Redis without running syncs changes only when a command changes it."""
 
 
-class StateMoves(Exception):
+class StateIsChanging(Exception):
     """Syncs run, or the state changes all the time, so it cannot be copied.
 
     Attributes:
@@ -88,7 +88,7 @@ async def read_copy(pool: StorePool) -> StateCopy:
     """Reads all records, claims and histories, of every Mavera account.
 
     Raises:
-        StateMoves: A sync runs.
+        StateIsChanging: A sync runs.
         StoreUnusable: Redis may not be asked for its keys, or a value is not text.
     """
     for _ in range(_ATTEMPTS):
@@ -101,7 +101,7 @@ async def read_copy(pool: StorePool) -> StateCopy:
             copy = await _read(pipe, found)
             if copy is not None and len(copy.claims) == len(found.claims):
                 return copy
-    raise StateMoves
+    raise StateIsChanging
 
 
 async def write_copy(pool: StorePool, copy: StateCopy, *, replace: bool = False, dry_run: bool = False) -> Merge:
@@ -120,7 +120,7 @@ async def write_copy(pool: StorePool, copy: StateCopy, *, replace: bool = False,
         What was written, or would be.
 
     Raises:
-        StateMoves: A sync runs in the target.
+        StateIsChanging: A sync runs in the target.
     """
     accounts = sorted({account for account, _ in (*copy.records, *copy.claims)})
     found = _Found(
@@ -146,7 +146,7 @@ async def write_copy(pool: StorePool, copy: StateCopy, *, replace: bool = False,
             except WatchError:
                 continue
             return merged
-    raise StateMoves
+    raise StateIsChanging
 
 
 @contextlib.asynccontextmanager
@@ -164,12 +164,12 @@ async def _transaction(pool: StorePool) -> AsyncIterator[Any]:
 
 
 async def _watch(pipe: Any, *watched: str) -> None:
-    """Watches the set of due times, and `watched`. Raises StateMoves if a sync runs."""
+    """Watches the set of due times, and `watched`. Raises StateIsChanging if a sync runs."""
     await pipe.watch(keys.DUE, *watched)
     due = await pipe.zrange(keys.DUE, 0, 99)
     if due:
         ids = dict.fromkeys(raw.decode(errors="replace").split(" ")[0] for raw in due)
-        raise StateMoves(tuple(ids)[:10])
+        raise StateIsChanging(tuple(ids)[:10])
     pipe.multi()
 
 

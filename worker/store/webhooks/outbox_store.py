@@ -130,7 +130,7 @@ class OutboxStore:
         """Makes an event due again after `delay_s` seconds."""
         await self._settle(event, reason, delay_ms=int(delay_s * 1000))
 
-    async def lose(self, event: PendingEvent, reason: str) -> None:
+    async def discard(self, event: PendingEvent, reason: str) -> None:
         """Gives up an event."""
         await self._settle(event, reason, lost=True)
 

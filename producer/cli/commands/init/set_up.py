@@ -122,7 +122,7 @@ def prepare(err: Screen, path: Path, questions: Questions | None) -> int:
         err.print_text(f"{path} already says where {name} comes from, so {name} was not written.", "yellow")
     if found.env_file.warning and edit.after == edit.before:
         err.print_text(found.env_file.warning, "yellow")
-    _say_how_to_go_on(err, credentials.exported, has_clusters=clusters is not None)
+    _print_next_steps(err, credentials.exported, has_clusters=clusters is not None)
     return DONE
 
 
@@ -231,7 +231,7 @@ def _ignore(err: Screen, path: Path) -> None:
         err.print_text(f"{path.parent / '.gitignore'} cannot be written: {error.strerror}.", "yellow")
 
 
-def _say_how_to_go_on(err: Screen, exported: tuple[str, ...], *, has_clusters: bool) -> None:
+def _print_next_steps(err: Screen, exported: tuple[str, ...], *, has_clusters: bool) -> None:
     if exported:
         err.print_text(
             "\nThe environment of this shell overrides the file. To use the values that you typed:\n"

@@ -240,7 +240,7 @@ ERROR = b'{"error": {"message": "So it is", "type": "t", "code": "c_1", "param":
         (400, Permanent, "mavera_validation", "(c_1, name)"),
         (401, ResumableStop, "mavera_unauthorized", "Check MAVERA_API_KEY"),
         (402, ResumableStop, "insufficient_credits", "Top up the account"),
-        (403, ResumableStop, "mavera_forbidden", "Check what the key and the tier allow"),
+        (403, ResumableStop, "mavera_forbidden", "Check the rights of the key"),
         (413, Permanent, "mavera_validation", "(c_1, name)"),
         (422, Permanent, "mavera_validation", "(c_1, name)"),
         (429, WaitUntil, "mavera_rate_limit", ""),

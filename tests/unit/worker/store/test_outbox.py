@@ -114,7 +114,7 @@ async def test_what_is_delivered_or_lost_leaves_nothing_but_a_count(syncs: Syncs
         await end(syncs, how, f"s{number}")
     delivered, lost, failed = await outbox.take(10, 60)
     await outbox.delivered(delivered)
-    await outbox.lose(lost, "410")
+    await outbox.discard(lost, "410")
     await outbox.failed(failed, "503", 5)
     status = await outbox.status()
     assert (status.wanted, status.waiting, status.lost, status.error) == (True, 1, 1, "503")

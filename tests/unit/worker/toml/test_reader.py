@@ -9,7 +9,7 @@ from worker.toml.reader import MalformedToml, read_toml, similar_name
 
 def read(text: str) -> MalformedToml:
     with pytest.raises(MalformedToml) as refused:
-        read_toml(text, "spaces", most=1000, fixes={"Cannot declare": "begin each with [[traits]]"})
+        read_toml(text, "spaces", max_length=1000, fixes={"Cannot declare": "begin each with [[traits]]"})
     return refused.value
 
 

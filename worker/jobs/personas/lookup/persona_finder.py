@@ -127,7 +127,7 @@ class PersonaFinder:
         mine = visible_reference(row)
         return mine.family == self._family if mine else _shows_too_little(row, listing)
 
-    async def still_lists(self, persona_id: str) -> bool:
+    async def is_still_listed(self, persona_id: str) -> bool:
         """Returns whether a new list of the account has the persona. Raises PersonaInDoubt if it is not complete."""
         self.forget_lists()
         listing = await self.list_account()

@@ -19,7 +19,7 @@ CODE = "guard_personas"
 
 
 async def missing_personas(
-    started: StartedJob, finder: PersonaFinder, personas: PersonaStore, *, least: float, settle_s: float
+    started: StartedJob, finder: PersonaFinder, personas: PersonaStore, *, min_share: float, settle_s: float
 ) -> Alarm | None:
     """Compares the records with Mavera's list.
 
@@ -30,7 +30,7 @@ async def missing_personas(
         started: The sync.
         finder: What is at Mavera.
         personas: The records.
-        least: Share of the recorded personas that must be listed (`GUARD_PERSONAS`); 0 turns the guard off.
+        min_share: Share of the recorded personas that must be listed (`GUARD_PERSONAS`); 0 turns the guard off.
         settle_s: Seconds after which Mavera lists a new persona (`MAVERA_SETTLE_S`).
 
     Returns:
@@ -39,17 +39,17 @@ async def missing_personas(
     Raises:
         ApiError, Defer: As `PersonaFinder.list_account`.
     """
-    if not least:
+    if not min_share:
         return None
     now = await personas.now()
     of_sync = await _recorded(started, personas, now, settle_s)
-    if len(of_sync) >= 2 and not _most_are_gone(of_sync, await finder.list_family(), least):
+    if len(of_sync) >= 2 and not _most_are_gone(of_sync, await finder.list_family(), min_share):
         return None
     if len(of_sync) < 2:
         records = (record for _, record in await personas.read_records() if _should_be_listed(record, now, settle_s))
         return await _all_are_gone(records, finder)
     listing = await finder.list_account()
-    if not listing.complete or not _most_are_gone(of_sync, listing, least):
+    if not listing.complete or not _most_are_gone(of_sync, listing, min_share):
         return None
     return _alarm([one for one in of_sync if not listing.has(one)], of_sync, started.request.space_id)
 
@@ -85,9 +85,9 @@ def _should_be_listed(record: PersonaRecord, now: float, settle_s: float) -> boo
     return record.sent is None or now - record.sent.at > settle_s
 
 
-def _most_are_gone(ids: list[str], listing: Listing, least: float) -> bool:
+def _most_are_gone(ids: list[str], listing: Listing, min_share: float) -> bool:
     there = sum(map(listing.has, ids))
-    return len(ids) - there >= 2 and there <= least * len(ids)
+    return len(ids) - there >= 2 and there <= min_share * len(ids)
 
 
 def _alarm(gone: Iterable[str], recorded: Iterable[str], where: str) -> Alarm:

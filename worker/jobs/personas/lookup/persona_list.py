@@ -219,7 +219,7 @@ class PersonaLister:
         run, reported_s = await self._personas.redis_run()
         steady_s = self._settle_watch.steady_s(run, reported_s)
         rows: dict[str, Persona] = {}
-        call = _PatientCaller(self._caller).call
+        call = _WaitingCaller(self._caller).call
         for _ in range(READS):
             read = await _read_list(self._mavera, family, call)
             rows |= read.rows
@@ -265,7 +265,7 @@ async def _read_list(mavera: MaveraClient, family: str, call: Call) -> _ReadList
     return read
 
 
-class _PatientCaller:
+class _WaitingCaller:
     """Sends the requests for the pages of one list. From the second request on, it waits instead of raising Defer."""
 
     def __init__(self, caller: ApiCaller) -> None:

@@ -190,13 +190,13 @@ def make_fields_view(connection: duckdb.DuckDBPyConnection, rows: FileRows, keys
     return True
 
 
-def count_rows(connection: duckdb.DuckDBPyConnection, shape: ShardShape, most: int) -> int:
-    """Counts the profiles of the view that were not merged into others, up to `most`."""
+def count_rows(connection: duckdb.DuckDBPyConnection, shape: ShardShape, limit: int) -> int:
+    """Counts the profiles of the view that were not merged into others, up to `limit`."""
     if shape.layout == "tall":
         id_ = json_field(shape, shape.id_column or "id")
-        rows = f"SELECT DISTINCT {id_} FROM {VIEW} LIMIT {most:d}"
+        rows = f"SELECT DISTINCT {id_} FROM {VIEW} LIMIT {limit:d}"
     else:
-        rows = f"SELECT 1 FROM {VIEW} WHERE {_not_merged(shape)} LIMIT {most:d}"
+        rows = f"SELECT 1 FROM {VIEW} WHERE {_not_merged(shape)} LIMIT {limit:d}"
     found = connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()
     return int(found[0]) if found else 0
 

@@ -25,28 +25,28 @@ async def test_a_missing_worker_is_shown_once_with_how_to_start_one(fake_pool: S
     now = 100.0
     watch = WorkerWatch(client, said.append, lambda: now)
     registry = worker_registry(fake_pool, load_settings())
-    await watch.look()
+    await watch.check()
     (sentence,) = said
     assert sentence.startswith("No worker is running, so the sync waits. Start one")
     assert "  segment-personas worker\n" in sentence
     now += 1
-    await watch.look()
+    await watch.check()
     await registry.heartbeat("host", 7)
-    await watch.look()  # too soon to ask again
+    await watch.check()  # too soon to ask again
     assert len(said) == 1
     now += 1
-    await watch.look()
+    await watch.check()
     assert said[1:] == ["A worker is running now: host:7"]
     await registry.remove("host", 7)
     now += 5
-    await watch.look()
+    await watch.check()
     assert said[2].startswith("No worker is running any more")
 
 
 async def test_a_worker_that_is_alive_is_not_mentioned(fake_pool: StorePool, client: SyncClient) -> None:
     said: list[str] = []
     await worker_registry(fake_pool, load_settings()).heartbeat("host", 7)
-    await WorkerWatch(client, said.append).look()
+    await WorkerWatch(client, said.append).check()
     assert said == []
 
 

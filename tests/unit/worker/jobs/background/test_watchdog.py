@@ -57,7 +57,7 @@ async def test_a_worker_of_one_command_starts_no_tick(services: WorkerServices, 
     for own_syncs, ticks in ((set(), 0), (None, 1)):
         services.own_syncs = own_syncs
         await fake_pool.delete(keys.WATCH)
-        await build_watchdog(services).look()
+        await build_watchdog(services).check_once()
         assert await fake_pool.zcard(keys.SYNCS) == ticks
 
 

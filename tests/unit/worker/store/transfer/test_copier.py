@@ -13,7 +13,7 @@ from worker.models.outcome import PersonaOutcome
 from worker.models.sync import SyncState
 from worker.store import PersonaRecord, StorePool, keys, redis_pool
 from worker.store.connection.pool import closing
-from worker.store.transfer.copier import StateMoves, count_state, read_copy, write_copy
+from worker.store.transfer.copier import StateIsChanging, count_state, read_copy, write_copy
 from worker.store.transfer.state_copy import StateCopy
 
 RECORD = PersonaRecord("per_1", "space", "new", "s1", n=3)
@@ -64,7 +64,7 @@ async def test_nothing_is_copied_while_a_sync_runs(pool: StorePool) -> None:
     await syncs.lease(SyncState.FINALIZING)
     before = await syncs.dump()
     for attempt in (read_copy(pool), write_copy(pool, StateCopy({("live-0", "x"): "{}"}))):
-        with pytest.raises(StateMoves) as caught:
+        with pytest.raises(StateIsChanging) as caught:
             await attempt
         assert caught.value.sync_ids == ("s1",)
     assert await syncs.dump() == before
