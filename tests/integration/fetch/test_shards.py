@@ -21,8 +21,9 @@ from tests.support.scenarios.scenario import Scenario, Start, start_scenario
 from tests.support.servers.redis_server import RedisServer
 from worker.documents.sync_document import sync_document
 
-SPEC = SpaceSpec(4000, "mixed", seed=14)
-SHARDS = 200
+SPEC = SpaceSpec(960, "mixed", seed=14)
+SHARDS = 48
+"""Three batches of 16."""
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def write_shards(folder: Path, count: int = SHARDS) -> None:
 
 async def test_shards_count_once_though_a_worker_dies_among_them(scenario: Scenario, tmp_path: Path) -> None:
     write_shards(tmp_path / "export")
-    dying = scenario.worker("before_count_batch:3:kill")
+    dying = scenario.worker("before_count_batch:2:kill")
     sync = await scenario.enqueue(file="export")
     await asyncio.to_thread(dying.process.wait)
     stopped = await scenario.client.get(sync.id)
@@ -64,7 +65,7 @@ async def test_shards_count_once_though_a_worker_dies_among_them(scenario: Scena
     assert_exact(done, expected_clusters(profiles(SPEC)))
     await scenario.assert_bought_once(done)
     document = sync_document(done)
-    assert (done.pages, document["rows"], document["source"]) == (SHARDS, 4000, "file")
+    assert (done.pages, document["rows"], document["source"]) == (SHARDS, SPEC.profiles, "file")
     assert document["read_from"] == document["read_to"]
     for worker in workers[1:]:
         worker.terminate()
@@ -76,7 +77,7 @@ async def test_shards_count_once_though_a_worker_dies_among_them(scenario: Scena
 
 async def test_shards_that_change_or_are_damaged_end_the_sync_clearly(scenario: Scenario, tmp_path: Path) -> None:
     folder = tmp_path / "export"
-    write_shards(folder, 20)
+    write_shards(folder, 12)
     dying = scenario.worker("after_commit_listing:1:kill")
     replaced = await scenario.enqueue(file="export")
     await asyncio.to_thread(dying.process.wait)

@@ -15,6 +15,7 @@ import asyncio
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import functools
 import gc
 import importlib
@@ -56,12 +57,16 @@ _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _AS_MODULE = str(_ROOT / "producer" / "__main__.py")
 """The program's name in `sys.argv` after `python -m producer`."""
 
+_MAX_FDS = 16
+"""The most file descriptors of a request."""
+
 _CLIENT = """#!{python} -IS
-import json, os, signal, socket, sys
+import json, os, re, signal, socket, sys
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
     line.connect({path!r})
-    request = {{"argv": sys.argv, "env": dict(os.environ), "cwd": os.getcwd(), "session": False}}
-    socket.send_fds(line, [json.dumps(request).encode()], [0, 1, 2])
+    fds = [0, 1, 2, *(int(part[8:]) for part in sys.argv if re.fullmatch("/dev/fd/[0-9]+", part))]
+    request = {{"argv": sys.argv, "env": dict(os.environ), "cwd": os.getcwd(), "session": False, "fds": fds}}
+    socket.send_fds(line, [json.dumps(request).encode()], fds)
     pid = int(line.recv(100))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: os.kill(pid, number))
@@ -71,7 +76,8 @@ if code < 0:
     os.kill(os.getpid(), -code)
 sys.exit(code)
 """
-"""A `segment-personas` for shells: it asks the fork server for a process with its own streams."""
+"""A `segment-personas` for shells: it asks the fork server for a process with its own streams, and with the pipes that
+bash makes of `<(...)`."""
 
 
 class ForkServer:
@@ -268,7 +274,7 @@ class _Children:
             if asked is line:
                 signal.pidfd_send_signal(process, signal.SIGKILL)
                 return None
-        received, fds, _, _ = socket.recv_fds(line, _MOST, 3)
+        received, fds, _, _ = socket.recv_fds(line, _MOST, _MAX_FDS)
         if not received:
             line.close()
             return None
@@ -386,9 +392,13 @@ LARGE_DRIVERS = ("bigquery", "databricks", "snowflake")
 
 def _run(request: Mapping[str, Any], fds: Sequence[int]) -> None:
     """Becomes the worker or the command of a request."""
-    for standard, fd in enumerate(fds):
-        os.dup2(fd, standard)
+    numbers = request.get("fds", (0, 1, 2))
+    assert isinstance(numbers, Sequence)
+    free = [fcntl.fcntl(fd, fcntl.F_DUPFD, max(numbers) + 1) for fd in fds]  # above all numbers that they get
     for fd in fds:
+        os.close(fd)
+    for number, fd in zip(numbers, free, strict=True):
+        os.dup2(fd, number)
         os.close(fd)
     env = request["env"]
     assert isinstance(env, dict)
@@ -406,7 +416,6 @@ def _run(request: Mapping[str, Any], fds: Sequence[int]) -> None:
     if "plan" in request:
         sys.exit(_run_worker(str(request["plan"])))
     if request["session"]:
-        import fcntl
         import termios
 
         os.setsid()
