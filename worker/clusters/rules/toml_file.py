@@ -182,6 +182,8 @@ def _sentence(error: ErrorDetails) -> str:
         return f"it is missing. {_description(model, name)}{_BEGIN.get(name, '')}"
     if kind == "extra_forbidden":
         names = [field.alias or key for key, field in model.model_fields.items()]
+        if model is Condition and isinstance(given, dict) and given and given.keys() <= _COMPARISONS:
+            return f'this field does not exist; name the trait as a value: {{ trait = "{name}", {min(given)} = … }}'
         return f"this field does not exist; {_suggest_name(name, names) or 'known are ' + ', '.join(names)}"
     if kind == "literal_error":
         choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
@@ -201,6 +203,9 @@ def _sentence(error: ErrorDetails) -> str:
         shown = f'"{abbreviate(str(given))}" is not possible' if kind == "string_pattern_mismatch" else f"it {said}"
         return f"{shown}. {_description(model, name)}"
     return error["msg"]
+
+
+_COMPARISONS = {"gt", "gte", "lt", "lte", "eq", "in", "missing"}
 
 
 def _suggest_name(name: str, known: list[str]) -> str:

@@ -156,6 +156,11 @@ def test_the_recipe_ships() -> None:
             ["line 7: trait spend, max_age_days: write a number, without quotes"],
         ),
         ("missing = 0", "max_age_days = 1e9", ["line 7: trait spend, max_age_days: write a number of at most 36,525."]),
+        (
+            '{ trait = "spend", gt = 100 }',
+            "{ spend = { gt = 100 } }",
+            ["line 16: cluster big, when.all.spend: this field does not exist; name the trait as a value: { trait ="],
+        ),
         ("gt = 100", '">=" = 100', ["line 16: cluster big, when.all.>=: this field does not exist; did you mean gte?"]),
         ("gt = 100", "gt = 2025-01-01", ["line 16: cluster big, when.all.gt: write an age in days, as a number"]),
         (
