@@ -8,7 +8,7 @@
 
 The function has no body: a call runs `lua/sync/heartbeat.lua`. A generated header declares each parameter as a Lua
 local of its name, and checks that each key holds the type that its annotation names, so neither side lists positions.
-Before the header come the number of slots, the key prefix and the files of `lua/lib/`.
+Before the header come the number of slots, the key prefix and what the script uses of `lua/lib/`.
 
 Redis has no rollback, so a script checks everything first and writes then. Its first write is one that Redis refuses
 when memory is out; so a script happens as a whole or not at all.
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -35,7 +36,11 @@ from worker.store.typed_script.answers import BROKEN, Answers
 from worker.store.typed_script.arguments import Encoded, Rows, Shape, shape_of
 
 LIBRARY = ("frame", "outbox", "job_queue", "batch", "sync", "schedule", "rate_limit")
-"""Files of `lua/lib/`, each put before every script, in this order."""
+"""Files of `lua/lib/`, in this order: a definition uses only those above it. Each begins a line with `local`."""
+
+_DEFINITION = re.compile(r"^(?=local )", re.MULTILINE)
+_DECLARED = re.compile(r"local (?:function )?(\w+(?:, \w+)*)")
+_WORD = re.compile(r"\w+")
 
 REPAIRED = tuple(f"{key}{end}" for key in (key_names.QUEUE, key_names.WAKE) for end in (" ", ":"))
 """Keys that workers replace at their next look at the queue if they hold another type; a script waits for that."""
@@ -154,8 +159,30 @@ def script_text(name: str, prefix: str, header: str) -> tuple[str, str]:
     """Returns the whole text of a script for keys with `prefix`, and its SHA-1, by which Redis knows it."""
     numbers = f"local SLOTS, FORMAT, WRITTEN_FORMAT = {key_names.SLOTS}, {FORMAT}, {WRITTEN_FORMAT}"
     constants = f"{numbers}\nlocal PREFIX = '{prefix}'"
-    text = "\n".join([constants, *(read_lua(f"lib/{part}") for part in LIBRARY), header, read_lua(name)])
+    script = f"{header}\n{read_lua(name)}"
+    text = f"{constants}\n{_library_for(script)}{script}"
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _library_for(script: str) -> str:
+    """Returns the definitions of the library that a script uses, directly or through others of them.
+
+    Redis runs the whole text at each call: all definitions would take a quarter of the time of a limiter's slot.
+    """
+    words, used = set(_WORD.findall(script)), ""
+    for names, definition in reversed(_library()):
+        if not words.isdisjoint(names):
+            words.update(_WORD.findall(definition))
+            used = definition + used
+    return used
+
+
+@cache
+def _library() -> list[tuple[list[str], str]]:
+    """Returns the definitions of the library in their order: the names that each declares, and its text."""
+    text = "\n".join(read_lua(f"lib/{part}") for part in LIBRARY)
+    declared = ((_DECLARED.match(definition), definition) for definition in _DEFINITION.split(text))
+    return [(found[1].split(", "), definition) for found, definition in declared if found]
 
 
 @cache

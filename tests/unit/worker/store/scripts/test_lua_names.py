@@ -15,11 +15,11 @@ from tests.support.project.lua_scripts import (
 )
 from worker.store.typed_script.answers import BROKEN, CONFLICT, STALE
 from worker.store.typed_script.arguments import Rows, Scalar, Shape, Table
-from worker.store.typed_script.lua_script import LIBRARY, read_lua
+from worker.store.typed_script.lua_script import LIBRARY, read_lua, script_text
 
 SCRIPTS = typed_scripts()
 LIBRARY_TEXT = "\n".join(read_lua(f"lib/{part}") for part in LIBRARY)
-CONSTANTS = {"FORMAT", "PREFIX", "SLOTS"}
+CONSTANTS = {"FORMAT", "WRITTEN_FORMAT", "PREFIX", "SLOTS"}
 
 
 def paths(shape: Shape | Rows) -> set[str]:
@@ -42,6 +42,15 @@ def test_a_script_uses_exactly_the_names_of_its_signature() -> None:
         known = BUILT_IN | CONSTANTS | {"broken"} | declared_names(LIBRARY_TEXT) | declared_names(text) | parameters
         assert used_names(text) - known == set(), name
         assert parameters - used_names(text) == set(), f"{name}: the signature declares what the script does not use"
+
+
+def test_a_script_is_sent_with_what_it_uses_of_the_library() -> None:
+    for name in sorted(SCRIPTS):
+        text, _ = script_text(name, "", SCRIPTS[name].header)
+        assert used_names(text) - declared_names(text) - BUILT_IN - {"KEYS", "ARGV"} == set(), name
+    text, _ = script_text("persona/record", "", SCRIPTS["persona/record"].header)
+    assert {"int", "types", "note_outcome"} <= declared_names(text)
+    assert {"create_sync", "record_event", "margin_now"}.isdisjoint(declared_names(text))
 
 
 def test_a_script_reads_only_fields_that_its_arguments_have() -> None:
