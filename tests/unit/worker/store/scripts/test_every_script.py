@@ -332,7 +332,7 @@ async def test_a_key_of_another_type_stops_a_script_before_it_writes(
         await pool.delete(key)
         await pool.sadd(key, "something else")
         before = await syncs.dump()
-        with pytest.raises(PersonasError, match=rf"another program wrote.*{re.escape(key)}.*holds a set"):
+        with pytest.raises(PersonasError, match=rf"data of another program.*{re.escape(key)}.*holds a set"):
             await run()
         assert await syncs.dump() == before, key
 
