@@ -75,7 +75,7 @@ async def _client_of(
         sync_id: Of the new sync.
 
     Yields:
-        The client, and a function that tells the worker of this process which sync to work on.
+        The client, and a function that hands a sync to the worker of this process.
     """
     config = load_client_config()
     if redis_url is None and config.redis_url is not None:

@@ -69,7 +69,7 @@ def build_app(client: SyncClient, settings: Settings, config: ApiConfig) -> web.
     """The API as an application of aiohttp.
 
     Args:
-        client: The front door. It is not closed here.
+        client: Starts and reads syncs. It is not closed here.
         settings: Of this process: the clusters file and the dialect of requests that name none.
         config: Who may use it, and its bounds.
 

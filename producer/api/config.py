@@ -20,7 +20,7 @@ class ApiLimits:
         connection_s: Seconds in which a new connection must send a request, and a connection may be idle.
         streams: Event streams at a time.
         wrong_tokens: Wrong bearer tokens a minute from one address.
-        look_s: Seconds between two looks at the syncs that are streamed.
+        look_s: Seconds between two checks of the syncs that are streamed.
         heartbeat_s: Seconds between two comments of a stream without news.
         stop_s: Seconds that a stopping server gives its requests.
     """

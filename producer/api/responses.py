@@ -31,7 +31,7 @@ def sync_text(sync: Sync, now: float | None) -> str:
 
 
 def next_request(sync: Sync) -> str:
-    """How to go on after a failure; empty if the sync has not failed."""
+    """How to continue after a failure; empty if the sync has not failed."""
     if sync.error is None:
         return ""
     resume = f"POST /v1/syncs/{sync.id}/resume"

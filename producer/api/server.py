@@ -22,7 +22,7 @@ async def serve_api(
     """Serves until cancelled. Then it accepts nothing more, ends the event streams, and waits for running requests.
 
     Args:
-        client: The front door. It is not closed here.
+        client: Starts and reads syncs. It is not closed here.
         settings: As of `build_app`.
         config: Where to listen, and who may use it.
         ready: Called with the URL once it listens.

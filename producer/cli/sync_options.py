@@ -42,7 +42,7 @@ class SyncOptions:
     Attributes:
         timeout_s: How long to follow, in seconds.
         details: Whether a plan is shown with every field.
-        exit_code: Whether the exit code of a preview tells if it would change something.
+        exit_code: Whether the exit code of a preview shows that it would change something.
         accept: Whether a sync that a guard stops is continued.
         arguments: What the user typed after the program's name.
     """

@@ -58,10 +58,10 @@ class Fault:
         every: each k-th.
         probability: this share, decided by `seed`, so that a run can be repeated.
         times: at most so many altogether. 0: no end.
-        for_s: for so many seconds from the first request that it changes. None: no end.
+        for_s: for this many seconds from the first request that it changes. None: no end.
     What happens:
         status: answers `status` with `code` and a `body` of `json` or `html`; `retry_after` is put into the
-            header unchanged, except that `date:+5` and `date:-60` become the HTTP date so many seconds from
+            header unchanged, except that `date:+5` and `date:-60` become the HTTP date this many seconds from
             now.
         drop: the connection is cut instead of an answer. truncate: half-way through the answer.
         body: 200 with `content`.

@@ -60,10 +60,10 @@ class SandboxOptions:
         segment_window_s, mavera_window_s: the lengths of those windows, for tests that cannot wait a minute.
         credits: credit balance; None: unlimited. Each creation takes 300, and 402 is the answer when fewer are left.
         auto_recharge: credits that are added when a creation finds too few left; None: auto-recharge is off.
-        usage_limit: most credits that the account may use in a billing period, of which `/usage` tells; a
+        usage_limit: most credits that the account may use in a billing period, which `/usage` reports; a
             creation beyond it is answered with 402; None: no limit.
         usage_route: False: `GET /usage` is answered with 404.
-        cursor_form: where and how the `inline` dialect tells the next cursor, see `pages.CursorForm`.
+        cursor_form: where and how the `inline` dialect returns the next cursor, see `pages.CursorForm`.
         listing_lag_s: seconds until a created persona appears in Mavera's list.
         mavera_next_cursor: False: a full page of the list carries no cursor, as in the documented body.
         mavera_shown: how many characters of a description Mavera's list shows; 0: it has no descriptions; None: all.

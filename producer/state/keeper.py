@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable
 
 LOOK_S = 0.1
-"""Seconds between two looks at the server and its users."""
+"""Seconds between two checks of the server and its users."""
 START_S = 30.0
 """Seconds in which a server must listen; it listens before it loads its data."""
 STOP_S = 30.0

@@ -16,7 +16,7 @@ from producer.state.directory import StateBusy, StateDirectory, StateUnusable, e
 from producer.state.server import HAND_OVER_S
 
 LOOK_S = 0.15
-"""Seconds between two looks; longer than those of the keeper."""
+"""Seconds between two checks; longer than those of the keeper."""
 LEAVE_S = 1.0
 """Seconds that a command which is ending gets to leave the directory."""
 

@@ -28,7 +28,7 @@ LOADING_S = 600.0
 HAND_OVER_S = 60.0
 """Seconds that a command waits for a server that is being stopped."""
 LOOK_S = 0.5
-"""Seconds between two looks whether the keeper lives."""
+"""Seconds between two checks that the keeper is alive."""
 
 
 class NoServerProgram(StateUnusable):

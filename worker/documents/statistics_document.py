@@ -1,4 +1,4 @@
-"""The JSON document of a sync's statistics: what each cluster looks like, for charts.
+"""The JSON document of a sync's statistics: the distributions of each cluster, for charts.
 
 Pure. It has no more of a profile than a persona has: no minimum and maximum, no percentile of few values, and no count
 of fewer than `MIN_PROFILES` profiles.

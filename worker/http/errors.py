@@ -26,8 +26,8 @@ class TransportError(PersonasError):
     """No usable answer came.
 
     Attributes:
-        maybe_done: Whether the server may have carried the request out all the same.
-        lasting: Whether the same request cannot succeed before somebody changes something.
+        maybe_done: Whether the server may have carried out the request.
+        lasting: Whether the same request cannot succeed until a setting or a server is changed.
     """
 
     def __init__(self, message: str, *, maybe_done: bool, lasting: bool = False, hint: str = "") -> None:

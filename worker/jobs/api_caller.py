@@ -46,7 +46,7 @@ class RetryPolicy:
         budget_s: How long one request may fail, in seconds, before the sync fails.
         retry_after_max_s: Longest wait that an API can order, in seconds.
         clock: Returns monotonic seconds.
-        sleep: Sleeps for so many seconds.
+        sleep: Sleeps for the given number of seconds.
         draw: Returns a random number in [0, 1); each pause is drawn evenly from its upper half.
     """
 
@@ -59,7 +59,7 @@ class RetryPolicy:
     draw: Callable[[], float] = random.random
 
     def pause_s(self, failures: int) -> float:
-        """Returns the seconds to wait after so many failures in a row (1 or more)."""
+        """Returns the seconds to wait after this many failures in a row (1 or more)."""
         longest_s = min(self.cap_s, self.base_s * 2.0 ** min(failures - 1, 30))
         return longest_s * (0.5 + 0.5 * self.draw())
 
@@ -89,7 +89,7 @@ class RateLimit(Protocol):
         """Returns when one request may be sent. Raises MustWait if that is more than `longest_s` away."""
 
     async def penalise(self, wait_s: float) -> None:
-        """Holds back every request for so many seconds."""
+        """Holds back every request for this many seconds."""
 
     def learn_limit(self, allowance: Allowance) -> None:
         """Learns what an answer says about the API's limit."""
@@ -99,7 +99,7 @@ class RateLimit(Protocol):
 
 
 class NoLimit:
-    """The rate limit of what has none, such as a warehouse."""
+    """The rate limit of a source without one, such as a warehouse."""
 
     async def wait_for_slot(self, longest_s: float) -> None:
         """Returns at once."""
@@ -238,7 +238,7 @@ class ApiCaller:
         self.metrics.count_limiter_wait(self._label, self.policy.clock() - asked_at)
 
     async def penalise(self, wait_s: float) -> None:
-        """Lets every worker wait for so many seconds, within bounds, before its next request to this API."""
+        """Lets every worker wait for this many seconds, within bounds, before its next request to this API."""
         await self.limiter.penalise(min(wait_s, self.policy.retry_after_max_s))
 
     async def wait_after_failure(self, error: Retry) -> None:

@@ -1,4 +1,4 @@
-"""Makes what talks to the outside: the source of a space, the access to its warehouse, the client of Mavera.
+"""Builds the clients of external systems: the source of a space, the access to its warehouse, the client of Mavera.
 
 Jobs get them from `WorkerServices`; commands such as `doctor` make them from the settings alone.
 """

@@ -33,7 +33,7 @@ STOP_S = 8.0
 """Seconds that a stopping worker gives its jobs to hand over; the grace period of a container must be longer."""
 
 LISTING_POLL_S = 0.025
-"""Seconds between two looks at the queue of a worker that lists pages for batches. Such a worker is not woken, because
+"""Seconds between two polls of the queue by a worker that lists pages for batches. Such a worker is not woken, because
 other jobs would delay the listing that all workers depend on: it takes only what the others leave."""
 
 _SYNC_ID = re.compile(r"[!-~]{1,128}")
@@ -59,7 +59,7 @@ def job_functions(settings: Settings) -> list[Function]:
 
 
 class SyncWorker(Worker):
-    """arq's worker with another way to the queue.
+    """arq's worker with its own access to the queue.
 
     Args:
         services: What its jobs use.
@@ -119,7 +119,7 @@ class SyncWorker(Worker):
                     log.warning("dropped %r: expected a list", keys.WAKE)
 
     async def stop(self) -> None:
-        """Cancels the running jobs, which hand their syncs over, and gives back jobs that have not begun."""
+        """Cancels the running jobs, which hand their syncs over, and returns jobs that wait here to the queue."""
         self._store_pool.outage.stop_waiting(STOP_S / 2)
         for task in self.tasks.values():
             task.cancel()
@@ -181,7 +181,7 @@ class SyncWorker(Worker):
             log.info("could not return %r to the queue: %s", job.job_id[:100], error)
 
     def _problem(self, job: TakenJob) -> str | None:
-        """Says why a queue entry is not one of our jobs; None if it is. Nothing of it is executed."""
+        """Returns why a queue entry is not one of our jobs; None if it is one. It executes nothing."""
         try:
             job.job_id.decode()
             name, args, kwargs, _, _ = deserialize_job_raw(job.job, deserializer=self.job_deserializer)

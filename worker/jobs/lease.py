@@ -2,7 +2,7 @@
 
 Used as an async context manager. When the epoch is over (the sync was cancelled, taken over or has ended), the block is
 interrupted and LeaseLost is raised. Before its last write a job calls `stop`, because that write ends the epoch, and a
-heartbeat that comes after it would be taken for a lost lease.
+heartbeat that comes after it would be treated as a lost lease.
 """
 
 from __future__ import annotations

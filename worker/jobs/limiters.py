@@ -26,7 +26,7 @@ def segment_limiter(
         settings: Of the process.
         space_id: Id of the space.
         clock: Returns monotonic seconds.
-        sleep: Sleeps for so many seconds.
+        sleep: Sleeps for the given number of seconds.
     """
     scope = RateScope.per_second(f"segment:{space_id}", settings.segment_rate)
     return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)

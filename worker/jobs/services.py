@@ -79,7 +79,7 @@ class WorkerServices:
         pool: Its Redis.
         session: Its HTTP session.
         clock: Returns monotonic seconds.
-        sleep: Sleeps for so many seconds.
+        sleep: Sleeps for the given number of seconds.
         opener: Opens the files that requests name; None: those under `FILES_DIR`.
         own_syncs: The ids of the syncs that the worker works on, which may change; None: all.
         skips_pipes: As of `JobQueue`.

@@ -37,7 +37,7 @@ class WorkerMetrics:
         """
 
     def count_page(self, profiles: int) -> None:
-        """A page was read, with so many profiles; it counts again if another job has to read it again."""
+        """A page with this many profiles was read; it counts again if another job has to read it again."""
 
     def count_persona(self, action: str, credits_charged: int) -> None:
         """A persona was created or updated, and recorded.

@@ -12,7 +12,7 @@ class SyncFailure:
     Attributes:
         code: Short name for programs, such as `segment_unauthorized`.
         message: What happened, and where.
-        resumable: Whether `resume` can go on from the checkpoint.
+        resumable: Whether `resume` can continue from the checkpoint.
         hint: What to do about it, in whole sentences. Empty if the message says all, or if an earlier version stored
             the failure with the advice in its message.
         needed_credits: Of `over_budget`: the credits that the sync would cost in all. None if not known.

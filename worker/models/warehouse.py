@@ -55,7 +55,7 @@ class WarehouseRead:
     Attributes:
         engine: Name of the product.
         table: With its schema, as the engine spells it.
-        digest: Of the statement's text, so that a changed statement is not taken for this one.
+        digest: Of the statement's text, so that a changed statement is recognised.
         submitted_at: When it was submitted, Unix seconds; 0: it is about to be. Its snapshot is of this time.
         query_id: What the engine calls the statement; empty: not submitted yet.
         bytes: What it read, in bytes; None: it runs, or the engine does not tell.

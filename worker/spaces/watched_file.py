@@ -20,7 +20,7 @@ from worker.spaces.spaces_file import MAX_TEXT, Fallbacks, SpacesFile, parse_spa
 log = logging.getLogger("segment_personas.spaces")
 
 LOOK_S = 1.0
-"""Seconds between two looks at the files."""
+"""Seconds between two checks of the files."""
 
 FIX = "`segment-personas spaces check` checks the file."
 

@@ -8,7 +8,7 @@
 | `sp:due` | sorted set | running syncs, and outstanding batches (`{id} {slot}`), by the time at which silence counts |
 | `sp:active:{identity}` | sorted set | running syncs of one space, collection and rules, by the time they began |
 | `sp:history:{identity}` | list | snapshots of the last complete syncs, newest first; never expires |
-| `sp:request:{key}`, `sp:request:{account}:{key}` | string | the sync that an idempotency key started; kept as it is |
+| `sp:request:{key}`, `sp:request:{account}:{key}` | string | the sync that an idempotency key started; kept unchanged |
 | `sp:inbox` | list | requests that other programs put there, oldest first (docs/other-languages.md) |
 | `sp:answer:{id}` | string | what became of such a request; kept as long as an ended sync |
 | `sp:queue:{account}` | sorted set | arq's queue of a Mavera account: job ids by the time at which they may start |

@@ -46,7 +46,7 @@ class TakenJob:
 
 @dataclass(frozen=True)
 class TakenJobs:
-    """The outcome of one look at the queue.
+    """The outcome of one poll of the queue.
 
     Attributes:
         jobs: The jobs that were taken.

@@ -1,4 +1,4 @@
-"""Watches the syncs that are streamed: one look for all of them, and one document for all streams of a sync."""
+"""Watches the syncs that are streamed: one check for all of them, and one document for all streams of a sync."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class WatchedSync:
     """A sync while it is streamed.
 
     Attributes:
-        update: As last looked at; None before the first look.
-        gone: Why there is nothing to look at any more; empty while there is.
+        update: As last read; None before the first check.
+        gone: Why the sync can no longer be read; empty while it can.
         streams: How many streams show it.
     """
 
@@ -64,7 +64,7 @@ class WatchedSync:
         self.wake()
 
     def wake(self) -> None:
-        """Lets the streams look."""
+        """Wakes the streams."""
         if self._waiting is not None:
             self._waiting.set_result(None)
             self._waiting = None
@@ -74,8 +74,8 @@ class SyncWatcher:
     """Looks at all watched syncs every `every_s` seconds while there are any.
 
     Args:
-        client: Where to look.
-        every_s: Seconds between two looks.
+        client: Reads the syncs.
+        every_s: Seconds between two checks.
         render: Makes the JSON document of a sync, with the time by the clock of Redis.
     """
 
@@ -100,7 +100,7 @@ class SyncWatcher:
                 del self._watched[sync_id]
 
     def wake(self) -> None:
-        """Lets all streams look whether they are to go on."""
+        """Lets all streams check whether they must end."""
         for watched in self._watched.values():
             watched.wake()
 

@@ -35,7 +35,7 @@ class ServiceRoutes:
     """The routes.
 
     Args:
-        client: The front door.
+        client: Starts and reads syncs.
         metrics: The counters of the server.
         describe: Makes the OpenAPI document.
     """

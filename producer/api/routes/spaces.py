@@ -44,7 +44,7 @@ class SpaceRoutes:
     """The routes.
 
     Args:
-        client: The front door.
+        client: Starts and reads syncs.
         settings: Name the clusters file, whose labels and clusters are shown.
     """
 

@@ -28,7 +28,7 @@ class SyncEventRoutes:
     """The route, and the streams that are open.
 
     Args:
-        client: The front door.
+        client: Starts and reads syncs.
         watcher: Looks at the syncs.
         metrics: Counts the streams.
         limits: How many streams there may be, and how often one is heard of.

@@ -60,7 +60,7 @@ class SyncRoutes:
     """The routes.
 
     Args:
-        client: The front door.
+        client: Starts and reads syncs.
         defaults: What is added to a request.
         limits: Bounds of requests.
     """

@@ -85,7 +85,7 @@ async def _twins(
 
 
 async def adopt_persona(settings: Settings, err: Screen, place: ClusterAddress, persona_id: str) -> int:
-    """Makes a persona that somebody has made a cluster's own."""
+    """Records a persona that exists at Mavera as the persona of a cluster."""
     async with _open_catalog(settings_of_space(settings, place.space_id), creates=True) as catalog:
         referred = await catalog.adopt(place, persona_id)
     err.print_text(f"{persona_id} is the persona of {place}. The next sync updates it{_and_its_reference(referred)}.")

@@ -27,7 +27,7 @@ from worker.store.transfer.state_copy import Merge, StateCopy
 _AFTER_RESET = (
     "The records of personas are forgotten. The next sync looks for them at Mavera by their reference: those that it "
     "finds are updated once, also if nothing changed; one that Mavera does not list is bought again. History, drift "
-    "and guards start anew. Previews cannot be applied and syncs cannot be resumed any more."
+    "and guards start again. Previews cannot be applied and syncs cannot be resumed any more."
 )
 
 

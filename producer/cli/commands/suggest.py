@@ -1,4 +1,4 @@
-"""`segment-personas suggest`: looks at a sample of a space and proposes a clusters file. It creates nothing.
+"""`segment-personas suggest`: reads a sample of a space and proposes a clusters file. It creates nothing.
 
 What was found goes to standard error, the file to standard output, so that `> clusters.toml` keeps it.
 """
@@ -43,7 +43,7 @@ from worker.settings import Dialect, Settings
 T = TypeVar("T")
 
 DEFAULT_PROFILES_OF_PAGES, DEFAULT_PROFILES_OF_REQUESTS = 2000, 200
-"""Profiles to look at where they come by the page, and where each costs a request."""
+"""Profiles to read where they come by the page, and where each costs a request."""
 
 MAX_PAGES = 1000
 """Pages that are read at most, for a space may have very small ones."""
@@ -191,7 +191,7 @@ async def _read(source: Source, limit: int | None, call: RequestPacer) -> Sequen
 
 
 def _usual(source: Source) -> int:
-    """How many profiles to look at; known once its first page is read."""
+    """How many profiles to read; known once its first page is read."""
     dialect = source.dialect if isinstance(source, AutoSource) else None
     return (
         DEFAULT_PROFILES_OF_REQUESTS

@@ -61,7 +61,7 @@ class ReportOptions:
         many: Whether JSON is an array, because several syncs were asked for.
         details: Whether a plan is shown with every field.
         plan_shown: Whether the plan was shown already, before it was applied.
-        changes_code: Whether the exit code tells if a plan would change something.
+        changes_code: Whether the exit code shows that a plan would change something.
         state: What becomes of the syncs when the command ends.
     """
 
@@ -123,7 +123,7 @@ async def follow_to_end(
 
 
 def report_result(ending: FollowResult, err: Screen, report_options: ReportOptions) -> int:
-    """Shows how following ended and how to go on. Returns the exit code."""
+    """Shows how following ended and how to continue. Returns the exit code."""
     if report_options.json or not ending.stopped:
         print_syncs(ending.syncs, err, report_options)
     if not ending.stopped:

@@ -1,4 +1,4 @@
-"""How a plan looks: what would become of each persona, what would change of it, and what the user is asked.
+"""The views of a plan: what would happen to each persona, which fields would change, and the question to the user.
 
 Pure: from a plan to text. Used for one sync's report, and for the question that is asked before anything is paid for.
 """

@@ -1,4 +1,4 @@
-"""How a sync looks: its report with a table of clusters, the list of syncs, and the bars of a sync under way.
+"""The views of a sync: its report with a table of clusters, the list of syncs, and the bars of a sync under way.
 
 Pure: from a snapshot to something that rich prints. No text is read as markup.
 """

@@ -184,7 +184,7 @@ async def test_a_failed_sync_names_its_error_and_resumes(api: ApiServer) -> None
     assert len(api.sandbox.posts) == 3
 
 
-async def test_a_sync_that_cannot_go_on_restarts_if_asked_to(api: ApiServer) -> None:
+async def test_a_sync_that_cannot_continue_restarts_if_asked_to(api: ApiServer) -> None:
     api.sandbox.add_fault(Fault("segment", "status", status=400))
     sync_id = (await api.post("/v1/syncs", {"space_id": "spa"})).json["sync_id"]
     error = (await api.ended(sync_id))["error"]

@@ -534,7 +534,7 @@ async def test_a_space_has_a_history_and_each_sync_says_what_changed(runner: Com
 
 
 @pytest.mark.usefixtures("_worker")
-async def test_what_a_guard_stops_says_how_to_go_on(runner: CommandRunner, sandbox: Sandbox) -> None:
+async def test_what_a_guard_stops_says_how_to_continue(runner: CommandRunner, sandbox: Sandbox) -> None:
     assert await runner.sync("spa_1") == 0
     sandbox.set_options(spaces={"spa_1": SpaceSpec(30)})
     assert await runner.sync("spa_1", preview=True) == 0
@@ -589,7 +589,7 @@ async def test_embedded_is_over_when_patience_is(runner: CommandRunner) -> None:
     assert re.search(r"\n  REDIS_URL= segment-personas resume syn_\w+\n", runner.err)
 
 
-async def test_mode_create_buys_anew(runner: CommandRunner, sandbox: Sandbox) -> None:
+async def test_mode_create_buys_again(runner: CommandRunner, sandbox: Sandbox) -> None:
     for mode, personas in (("create", 3), ("create", 6), ("upsert", 9), ("upsert", 9)):
         assert await runner.sync("spa_1", mode=mode, settings=settings_of(None, sandbox)) == 0
         assert len(sandbox.personas) == personas

@@ -144,13 +144,13 @@ async def test_malformed_settings_and_files_are_findings_beside_the_others(
     assert failed.isdisjoint({"redis.connection", "segment.access", "mavera.access"})
 
 
-async def test_each_finding_has_an_id_of_its_own(settings: Settings) -> None:
+async def test_each_finding_has_its_own_id(settings: Settings) -> None:
     ids = [finding.id async for finding in run_checks(settings, "spa_1")]
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(r"[a-z_]+(\.[\w.-]+)?", name) for name in ids)
 
 
-async def test_in_this_process_too_the_exit_code_tells_whether_something_failed(
+async def test_in_this_process_too_the_exit_code_shows_a_failure(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await doctor(settings, "spa_1", json=False) == 0
@@ -316,7 +316,7 @@ async def test_suggest_asks_within_the_limit_that_workers_share(
     assert sandbox.journal.arrived["segment.page"] == 2
 
 
-async def test_suggest_goes_on_at_its_own_pace_without_redis(settings: Settings, sandbox: Sandbox) -> None:
+async def test_suggest_continues_at_its_own_pace_without_redis(settings: Settings, sandbox: Sandbox) -> None:
     alone = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1")})
     assert await suggestion(alone, stderr(), Sample("spa_1"), json=True) == 0
     assert sandbox.journal.arrived["segment.page"] == 2

@@ -45,7 +45,7 @@ def file(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("columns", [60, 200])
-async def test_a_preview_shows_hostile_values_without_what_steers_a_terminal(
+async def test_a_preview_shows_hostile_values_without_control_sequences(
     sandbox: Sandbox, file: str, columns: int
 ) -> None:
     env = environment(None, sandbox)
@@ -57,7 +57,7 @@ async def test_a_preview_shows_hostile_values_without_what_steers_a_terminal(
     assert not any(sequence in done.out for sequence in ("\x1b]", CLEAR, BIDI, C1))
 
 
-async def test_an_interactive_sync_asks_without_what_steers_a_terminal(sandbox: Sandbox, file: str) -> None:
+async def test_an_interactive_sync_asks_without_control_sequences(sandbox: Sandbox, file: str) -> None:
     env = environment(None, sandbox)
     terminal = await Terminal.start("sync", "spa_1", "--from-file", file, env=env, columns=120)
     await terminal.until("[y/N]")

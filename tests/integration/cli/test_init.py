@@ -154,7 +154,7 @@ def test_values_of_the_environment_are_checked_and_written_without_a_question(
     assert "unset" not in shown
 
 
-def test_a_secret_in_a_file_of_its_own_stays_there(sandbox: Sandbox, env: dict[str, str]) -> None:
+def test_a_secret_in_a_separate_file_stays_there(sandbox: Sandbox, env: dict[str, str]) -> None:
     Path("token").write_text(TOKEN)
     env |= {"SEGMENT_TOKEN_FILE": "token", "SEGMENT_SPACE_ID": "spa_1"}
     assert (init(Script(KEY)))[0] == 0

@@ -32,7 +32,7 @@ def env(session_redis: RedisServer, sandbox: Sandbox) -> dict[str, str]:
     return environment(session_redis.url, sandbox)
 
 
-async def test_without_a_worker_it_says_so_at_once_and_goes_on_when_one_comes(
+async def test_without_a_worker_it_says_so_at_once_and_continues_when_one_comes(
     env: dict[str, str], start_worker: Start
 ) -> None:
     command = await Command.start("sync", env={**env, "SEGMENT_SPACE_ID": "spa_1"})
@@ -191,7 +191,7 @@ async def test_yes_as_an_option_does_not_let_a_part_of_a_space_create_personas(s
     assert "--allow-partial" in done.out
 
 
-async def test_a_terminal_follows_a_sync_that_somebody_has_agreed_to(
+async def test_a_terminal_follows_a_sync_that_was_confirmed_before(
     env: dict[str, str], sandbox: Sandbox, start_worker: Start
 ) -> None:
     sandbox.add_fault(Fault("segment", "hold"))

@@ -122,7 +122,7 @@ async def test_a_terminal_that_is_left_says_that_nothing_will_be_made(
     sandbox.clear_faults()
 
 
-async def test_the_exit_code_of_a_preview_tells_changes_from_none(
+async def test_the_exit_code_of_a_preview_shows_whether_it_changes_anything(
     env: dict[str, str], sandbox: Sandbox, start_worker: Start
 ) -> None:
     start_worker(env)

@@ -168,7 +168,7 @@ async def test_a_restart_of_redis_costs_nothing_but_time(redis_server: RedisServ
         await scenario.assert_clean()
 
 
-async def test_a_wait_that_segment_orders_is_not_taken_for_a_lost_batch(
+async def test_a_wait_that_segment_orders_is_not_counted_as_a_lost_batch(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     fault = Fault("segment", "status", route="page", page=10, times=1, status=429, retry_after="6")

@@ -141,7 +141,7 @@ async def test_enormous_traits_are_trait_errors_and_spoil_no_page(
         assert "i" * 101 not in worker.text()
 
 
-async def test_no_retry_after_stops_a_sync_for_longer_than_is_believed(
+async def test_no_retry_after_stops_a_sync_for_longer_than_the_bound(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     waits = ["604800", "date:+604800", "date:-60", "0", "soon", "date:+1", "1"]

@@ -118,7 +118,7 @@ async def test_another_process_that_buys_while_pages_are_read_is_noticed(tmp_pat
         assert_no_twins(sandbox)
 
 
-async def test_a_persona_deleted_while_pages_are_read_is_made_anew(
+async def test_a_persona_deleted_while_pages_are_read_is_created_again(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with start_scenario(session_redis, start_worker) as scenario:
@@ -158,7 +158,7 @@ async def test_a_worker_killed_around_a_post_buys_once_on_a_list_that_cuts_text(
         assert len(scenario.sandbox.personas) == 3
 
 
-async def test_a_404_to_an_update_of_a_listed_persona_is_doubt_and_the_others_go_on(
+async def test_a_404_to_an_update_of_a_listed_persona_is_in_doubt(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with start_scenario(session_redis, start_worker) as scenario:
@@ -188,7 +188,7 @@ async def test_a_404_to_an_update_of_a_listed_persona_is_doubt_and_the_others_go
 
 
 @pytest.mark.parametrize("accepted", [False, True])
-async def test_most_personas_gone_at_once_stop_a_sync_until_somebody_accepts_it(
+async def test_most_personas_gone_at_once_stop_a_sync_until_accepted(
     session_redis: RedisServer, start_worker: Start, accepted: bool
 ) -> None:
     async with start_scenario(session_redis, start_worker, settings=SOON_SETTLED) as scenario:

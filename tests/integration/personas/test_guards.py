@@ -55,7 +55,7 @@ async def test_a_space_that_lost_half_its_profiles_changes_nothing_until_accepte
         assert (await scenario.sync()).state is SyncState.COMPLETED
 
 
-async def test_what_was_accepted_is_not_accepted_for_numbers_read_anew(
+async def test_what_was_accepted_is_not_accepted_for_numbers_read_again(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with start_scenario(session_redis, start_worker, {"spa": FULL}) as scenario:
@@ -108,7 +108,7 @@ async def test_a_part_of_a_space_is_not_compared_with_all_of_it(
         assert len(await scenario.client.history(part.request.identity)) == 1
 
 
-async def test_a_preview_tells_what_would_stop_it_and_is_applied_if_that_is_accepted(
+async def test_a_preview_shows_what_would_stop_it_and_is_applied_if_accepted(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with start_scenario(session_redis, start_worker, {"spa": FULL}) as scenario:

@@ -28,7 +28,7 @@ def on_post(kind: str, at: int = 2, **options: object) -> Fault:
     return Fault("mavera", kind, route="create", at=at, **options)  # type: ignore[arg-type]
 
 
-async def test_a_persona_that_was_made_without_our_hearing_of_it_is_found_at_once(
+async def test_a_persona_whose_answer_was_lost_is_found_at_once(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     # Each sync meets one of them.
@@ -269,7 +269,7 @@ async def test_a_post_in_doubt_is_not_repeated_while_the_list_shows_no_end(
         await scenario.assert_bought_once(await scenario.ended(sync))
 
 
-async def test_a_persona_deleted_by_hand_is_made_anew_once(session_redis: RedisServer, start_worker: Start) -> None:
+async def test_a_persona_deleted_by_hand_is_created_again_once(session_redis: RedisServer, start_worker: Start) -> None:
     async with start_scenario(session_redis, start_worker) as scenario:
         scenario.worker()
         first = {outcome.cluster: outcome.persona_id for outcome in (await scenario.sync()).outcomes}

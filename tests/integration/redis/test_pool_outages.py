@@ -250,7 +250,7 @@ async def test_a_worker_that_stops_does_not_wait_for_a_hung_redis(server: RedisS
         assert await pool.ping()
 
 
-async def test_who_waits_for_work_hears_of_it_also_after_a_restart(server: RedisServer) -> None:
+async def test_a_waiting_worker_is_woken_also_after_a_restart(server: RedisServer) -> None:
     async with closing(redis_pool(server.url)) as pool:
         syncs = Syncs(pool)
         waiting = asyncio.create_task(syncs.queue.wait_for_job(3))

@@ -80,7 +80,7 @@ async def test_four_processes_share_one_pace_on_a_real_redis(pools: list[StorePo
     assert min(last - first for first, last in zip(slots, slots[100:], strict=False)) >= 100 * pace_us - BURST_S * 1e6
 
 
-async def test_what_one_hears_slows_all_down_on_a_real_redis(pools: list[StorePool]) -> None:
+async def test_a_limit_that_one_worker_learns_slows_all_on_a_real_redis(pools: list[StorePool]) -> None:
     scope = RateScope.per_second("heard", 1000)
     limiters = [Limiter(pool, scope) for pool in pools]
     limiters[0].learn_limit(Allowance(20))

@@ -61,7 +61,7 @@ async def run(*arguments: str, env: dict[str, str], code: int = 0) -> Done:
     return done
 
 
-async def test_the_state_moves_to_a_redis_and_back_and_nothing_is_bought_anew(
+async def test_the_state_moves_to_a_redis_and_back_and_nothing_is_bought_again(
     sandbox: Sandbox, env: dict[str, str], redis_server: RedisServer, start_worker: Start, tmp_path: Path
 ) -> None:
     there, back = tmp_path / "there.jsonl", tmp_path / "back.jsonl"

@@ -60,7 +60,7 @@ async def test_every_recorded_sync_is_shown(
         assert sum(one.action == "create" for one in planned.personas) == 3
 
 
-async def test_every_recorded_sync_goes_on_and_no_persona_is_bought_twice(
+async def test_every_recorded_sync_continues_and_no_persona_is_bought_twice(
     session_redis: RedisServer, start_worker: Start, state: dict[str, Any]
 ) -> None:
     async with start_scenario(session_redis, start_worker, SPACES, settings=SETTINGS) as scenario:

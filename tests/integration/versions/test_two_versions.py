@@ -49,7 +49,7 @@ def _worker(scenario: Scenario, version: str, before: Checkout) -> WorkerProcess
 
 @pytest.mark.parametrize(("strategy", "moment"), [("chain", "reading"), ("fan-out", "reading"), ("chain", "buying")])
 @pytest.mark.parametrize(("first", "second"), [("old", "new"), ("new", "old")])
-async def test_a_sync_goes_on_exactly_where_the_other_version_left_it(
+async def test_a_sync_continues_exactly_where_the_other_version_left_it(
     session_redis: RedisServer,
     start_worker: Start,
     before: Checkout,

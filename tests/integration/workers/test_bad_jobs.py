@@ -205,7 +205,7 @@ async def test_scores_and_tries_that_are_none_do_no_harm(scenario: Scenario) -> 
 
 
 @pytest.mark.parametrize("key", [QUEUE, WAKE])
-async def test_a_queue_that_is_none_is_dropped_with_one_line_and_work_goes_on(scenario: Scenario, key: str) -> None:
+async def test_a_key_that_is_not_a_queue_is_dropped_with_one_line(scenario: Scenario, key: str) -> None:
     await scenario.pool.set(key, "something else")
     worker = scenario.worker()
 
@@ -232,7 +232,7 @@ async def test_a_queue_that_is_lost_under_a_running_sync_is_made_good(scenario: 
     assert worker.alive
 
 
-async def test_a_sync_that_is_none_does_not_end_the_worker(scenario: Scenario) -> None:
+async def test_a_key_that_is_not_a_sync_does_not_end_the_worker(scenario: Scenario) -> None:
     await scenario.pool.rpush(keys.sync("odd-list"), "1")
     await scenario.pool.hset(keys.sync("odd-fields"), mapping={"state": "fetching", "epoch": "1", "holder": ""})
     for sync_id in ("odd-list", "odd-fields"):

@@ -32,7 +32,7 @@ async def failed_on_page_11(scenario: Scenario) -> Sync:
     return sync
 
 
-async def test_resume_goes_on_from_the_checkpoint(session_redis: RedisServer, start_worker: Start) -> None:
+async def test_resume_continues_from_the_checkpoint(session_redis: RedisServer, start_worker: Start) -> None:
     async with start_scenario(session_redis, start_worker, LONG, settings=ONE_LEASE, faults=(WRONG_TOKEN,)) as scenario:
         scenario.worker()
         sync = await failed_on_page_11(scenario)

@@ -46,7 +46,7 @@ async def _taken_and_never_begun(scenario: Scenario, job: bytes) -> None:
     await scenario.pool.set(b"arq:in-progress:" + job, b"1", ex=3600)
 
 
-async def test_syncs_whose_next_job_is_lost_go_on_however_it_was_lost(
+async def test_syncs_whose_next_job_is_lost_continue_however_it_was_lost(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     ways = [_dropped, _expired, _another_type, _tried_too_often, _taken_and_never_begun]
@@ -66,7 +66,7 @@ async def test_syncs_whose_next_job_is_lost_go_on_however_it_was_lost(
         await scenario.assert_clean()
 
 
-async def test_a_sync_whose_jobs_all_time_out_goes_on_from_where_each_of_them_was(
+async def test_a_sync_whose_jobs_all_time_out_continues_from_each_of_them(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     settings = {**IMPATIENT, "LEASE_S": "30"}
@@ -117,7 +117,7 @@ async def test_fifty_watchdogs_make_one_revival_and_one_job(session_redis: Redis
         await scenario.assert_bought_once(await scenario.ended(sync))
 
 
-async def test_a_wait_that_an_api_ordered_is_not_taken_for_a_lost_job(
+async def test_a_wait_that_an_api_ordered_is_not_counted_as_a_lost_job(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     fault = Fault("segment", "status", page=10, times=1, status=429, retry_after="6")

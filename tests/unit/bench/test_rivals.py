@@ -17,7 +17,7 @@ def test_the_recipe_counts_every_profile() -> None:
     assert [recipe.classify(entry["traits"]) for entry in entries[:3]] == ["high_value", "growth", "at_risk"]  # type: ignore[index]
 
 
-async def test_a_loop_in_a_process_of_its_own_reads_a_whole_space() -> None:
+async def test_a_loop_in_a_separate_process_reads_a_whole_space() -> None:
     async with Sandbox(SandboxOptions({"spa_1": SpaceSpec(450)})) as box:
         result = await asyncio.to_thread(loop_process.read_space, "requests_loop", box.segment_url, "spa_1")
         assert result.profiles == 450

@@ -215,7 +215,7 @@ def test_the_distance_counts_letters_that_differ(first: str, second: str, distan
 # Malformed settings do not hide the others
 
 
-def test_malformed_settings_leave_the_others_as_they_are() -> None:
+def test_malformed_settings_leave_the_others_unchanged() -> None:
     os.environ.update(SEGMENT_RATE="fast", STALL_S="1", MAVERA_RATE="120")
     settings, problems = read_settings()
     assert (settings.segment_rate, settings.stall_s, settings.mavera_rate) == (50, 15, 120)

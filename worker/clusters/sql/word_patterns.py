@@ -18,7 +18,7 @@ _VISIBLE = r"[!#-\[\]-~]"
 _MEMBER = rf'"(?:{_VISIBLE}(?: ?{_VISIBLE})*)?"'
 
 LIST = rf"\[(?:{_MEMBER}(?:, ?{_MEMBER})*)?\]"
-"""A JSON list of texts in their normal form, usable or not: a word that rules name is in it only as it is."""
+"""A JSON list of texts in their normal form, usable or not: a word that rules name is in it only unchanged."""
 
 _ONE_WORD = ("null", "none", "nil", "nan", "nat", "undefined", "unknown", "unspecified", "notset")
 _NO = ("set", "available", "applicable", "provided", "specified", "defined", "known")

@@ -19,7 +19,7 @@ from worker.store.inbox import InboxStore
 log = logging.getLogger("segment_personas.inbox")
 
 AT_ONCE = 100
-"""Documents that one look handles, so that the watchdog is not kept from its other duties."""
+"""Documents that one check handles, so that the watchdog has time for its other duties."""
 
 
 class InboxReader:

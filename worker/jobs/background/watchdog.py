@@ -33,12 +33,12 @@ class Watchdog:
 
     Args:
         store: Finds and revives syncs and batches of pages.
-        every_s: Seconds between two looks, on average.
+        every_s: Seconds between two checks, on average.
         max_revivals: Revivals without progress after which a sync fails.
-        furthest_s: A due time further ahead than so many seconds is wrong, as after a step of Redis' clock.
-        spread_s: A job that was lost again starts after up to so many seconds, so that the jobs of a dead worker do not
-            all start together.
-        duties: What else is done at a look, under the same lock, if the store finds something to do for it.
+        furthest_s: A due time further ahead than this many seconds is wrong, as after a step of Redis' clock.
+        spread_s: A job that was lost again starts after up to this many seconds, so that the jobs of a dead worker do
+            not all start together.
+        duties: What else is done at each check, under the same lock, if the store finds something to do for it.
         metrics: Counts revivals.
     """
 
@@ -68,7 +68,7 @@ class Watchdog:
             await self.check_once()
 
     async def check_once(self) -> None:
-        """Does each duty that has something to do, unless another worker looks."""
+        """Does each duty that has something to do, unless another worker checks."""
         for duty in await self._store.lock_watch(self._every_s * 0.7, self._furthest_s) or ():
             if duty in self._duties:
                 await self._duties[duty]()

@@ -25,7 +25,7 @@ from worker.webhooks.sender import TIMEOUT_S, Delivery, WebhookSender
 log = logging.getLogger("segment_personas.webhooks")
 
 POLL_S = 1.0
-"""Seconds between two looks at an outbox that had nothing due."""
+"""Seconds between two checks of an outbox that had no due event."""
 
 AT_ONCE = 10
 """Events that one worker sends at a time."""

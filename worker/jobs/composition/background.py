@@ -43,7 +43,7 @@ def build_watchdog(services: WorkerServices) -> Watchdog:
 
 
 def build_deliverer(services: WorkerServices) -> WebhookDeliverer | None:
-    """The deliverer of one worker; None without `WEBHOOK_URL`."""
+    """Builds the deliverer of one worker; None without `WEBHOOK_URL`."""
     settings = services.settings
     if settings.webhook_url is None:
         return None

@@ -80,7 +80,7 @@ def persona_lister(services: WorkerServices, caller: ApiCaller) -> PersonaLister
 
 
 def persona_finder(services: WorkerServices, caller: ApiCaller, request: SyncRequest, sync_id: str) -> PersonaFinder:
-    """Builds what finds the personas of one sync at Mavera."""
+    """Builds the finder of the personas of one sync at Mavera."""
     return PersonaFinder(
         request,
         sync_id,
@@ -94,7 +94,7 @@ def persona_finder(services: WorkerServices, caller: ApiCaller, request: SyncReq
 
 
 def persona_planner(services: WorkerServices, started: StartedJob, caller: ApiCaller, finder: PersonaFinder) -> Planner:
-    """Builds what plans the personas of one sync."""
+    """Builds the planner of the personas of one sync."""
     return Planner(
         started,
         caller=caller,
@@ -118,7 +118,7 @@ def persona_ensurer(
     budget: Budget,
     account: Account,
 ) -> PersonaEnsurer:
-    """Builds what creates and updates the personas of one sync."""
+    """Builds the object that creates and updates the personas of one sync."""
     settle_s = services.settings.mavera_settle_s
     mavera, personas = services.mavera, services.personas
     post_caller = services.mavera_caller(started.checkpoint.trouble_ms, lease=lease)

@@ -21,7 +21,7 @@ from worker.store.progress.sync_progress import StartedJob, new_token
 
 MAX_PAGES_PER_BATCH = 8
 MAX_BYTES_PER_BATCH = 16_384
-"""A batch takes no further page once its text in Redis has so many bytes, which bounds the look-ahead of a sync."""
+"""A batch takes no further page once its text in Redis has this many bytes, which bounds the look-ahead of a sync."""
 
 
 class ActiveListings:

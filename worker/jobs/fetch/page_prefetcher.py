@@ -52,8 +52,8 @@ class PagePrefetcher:
 
     Args:
         source: What is read.
-        call: Sends one request, throttled and repeated if need be.
-        wanted: Tells whether a further page should be requested, given how many entries are read and not yet taken.
+        call: Sends one request, throttled, and repeated if needed.
+        wanted: Returns whether a further page should be requested, given how many entries are read and not yet taken.
         cursor: Of the first page to read; empty for the first of the listing.
         number: Number of that page in the sync, from 1.
         before: How many entries the pages before it have.

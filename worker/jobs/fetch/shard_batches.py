@@ -15,7 +15,7 @@ from worker.store import StartedBatch
 
 MAX_SHARDS_PER_BATCH = 16
 MAX_SHARD_BYTES_PER_BATCH = 64 << 20
-"""A batch takes no further shard once its shards have so many bytes, so that a batch takes seconds."""
+"""A batch takes no further shard once its shards have this many bytes, so that a batch takes seconds."""
 
 MAX_TEXT_PER_BATCH = 16_384
 """Bytes of the text of a batch in Redis after which it takes no further shard."""
@@ -25,7 +25,7 @@ class ShardFanOutStrategy(FanOutStrategy):
     """Makes batches of shards; see `FetchStrategy`. All shards are on one page."""
 
     def wanted(self, waiting: int) -> bool:
-        """Whether the page of shards is to be listed: once, and only if a batch has a free slot."""
+        """Whether to list the page of shards: once, and only if a batch has a free slot."""
         return not waiting and not self._batches and bool(self._committed.free_slots)
 
     def take(self, page: FetchedPage) -> int:

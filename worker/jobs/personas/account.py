@@ -1,7 +1,7 @@
 """The Mavera account of a sync: whether it can pay for the planned purchases, and what it was really charged.
 
 `GET /usage` is read when the first persona is about to be created or updated, and once more at the end. A sync that
-changes nothing asks for neither. If the account does not answer, purchases go on, and a 402 shows
+changes nothing asks for neither. If the account does not answer, purchases continue, and a 402 shows
 the end of its credits.
 """
 
@@ -183,7 +183,7 @@ class Account:
         await self._syncs.store_bill(self._grant, self._bill)
 
     async def require_credits(self) -> None:
-        """Returns if the account can pay for all that is to be bought; asked before the first purchase of a job.
+        """Returns if the account can pay for all planned purchases; asked before the first purchase of a job.
 
         Raises:
             ResumableStop: `insufficient_credits`: it cannot. Nothing was bought.

@@ -1,8 +1,8 @@
 """The budget of a sync: it is refused before it buys what would cost more, and bought persona by persona within it.
 
 The lower of two ceilings counts: the request's own, and that of the worker's settings. What the sync has paid so far is
-read anew before each purchase, so that neither a resume nor a persona deleted by hand exceeds the budget. An open claim
-of the sync may have bought a persona, so it counts as spent. If Mavera has charged more than the usual price for a
+read before each purchase, so that neither a resume nor a persona deleted by hand exceeds the budget. An open claim of
+the sync may have bought a persona, so it counts as spent. If Mavera has charged more than the usual price for a
 persona of the sync, the higher price is expected for the others too.
 """
 
@@ -56,7 +56,7 @@ class Budget:
         """Returns if so many personas more are within the budget.
 
         Args:
-            personas: How many are to be bought.
+            personas: How many will be bought.
             without: References whose open claims do not count: they are among those to be bought.
 
         Raises:

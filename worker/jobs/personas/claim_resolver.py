@@ -20,7 +20,7 @@ from worker.jobs.personas.persona_recorder import PersonaRecorder, PersonaReques
 from worker.store import Claim, LeaseGrant, PersonaRecord, PersonaStore
 
 DOUBT_POLL_S = 0.5
-"""Seconds between two looks for a record while a claim is watched."""
+"""Seconds between two checks for a record while a claim is watched."""
 
 
 class ClaimResolver:

@@ -12,7 +12,7 @@
 
 A preview plans to create personas from a part of a space too; applying that plan needs the permission.
 
-Whether a persona that is to be left still exists at Mavera is checked by the caller.
+The caller checks whether a persona that stays unchanged still exists at Mavera.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from worker.store import PersonaRecord
 
 @dataclass(frozen=True)
 class PersonaAction:
-    """What is to be done for a cluster.
+    """What to do for a cluster.
 
     Attributes:
         action: What to do.

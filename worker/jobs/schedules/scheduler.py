@@ -21,7 +21,7 @@ MISSED_S = 60.0
 """A tick that could not start for longer was missed, in seconds. A worker looks every second."""
 
 _NEWER_S, _BROKEN_S = 2.0, 60.0
-"""Seconds until the next look at a schedule of a newer version, and at one that cannot be handled."""
+"""Seconds until the next check of a schedule of a newer version, and at one that cannot be handled."""
 
 
 class Scheduler:

@@ -20,7 +20,7 @@ JUDGED_LINES = 20
 """Number of lines by which the format is recognised."""
 
 JUDGED_BYTES = 1 << 20
-"""Fewer lines are used if they have so many bytes."""
+"""Fewer lines are used if they have this many bytes."""
 
 _ENVELOPE = frozenset(
     {

@@ -64,6 +64,6 @@ def open_connections(
 def as_pattern(path: str) -> str:
     """Returns a path as DuckDB must be given it, which takes paths as patterns: with `[*]` for a `*` in it.
 
-    The URL of an object stays as it is, because the file system for objects knows no patterns.
+    The URL of an object stays unchanged, because the file system for objects knows no patterns.
     """
     return path if "://" in path else re.sub(r"[*?\[]", r"[\g<0>]", path)

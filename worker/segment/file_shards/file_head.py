@@ -37,7 +37,7 @@ READABLE_FORMATS = "Parquet, CSV with a header, or one JSON object a line"
 
 @dataclass(frozen=True)
 class FileHead:
-    """How a shard is to be read.
+    """How to read a shard.
 
     Attributes:
         kind: Its format.

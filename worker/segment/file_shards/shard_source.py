@@ -1,6 +1,6 @@
 """The shards of a request as a source: a listing whose entries are shards, which batches read.
 
-Every fetch job lists the shards anew. A digest in the cursor shows whether they are the same ones as before.
+Every fetch job lists the shards again. A digest in the cursor shows whether they are the same ones as before.
 """
 
 from __future__ import annotations

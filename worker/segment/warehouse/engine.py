@@ -113,7 +113,7 @@ class WarehouseEngine(Protocol):
         """
 
     async def refuse_writer(self, table: FoundTable) -> None:
-        """Raises ResumableStop `warehouse_can_write` if the engine tells that this connection may write."""
+        """Raises ResumableStop `warehouse_can_write` if the engine reports that this connection may write."""
 
     async def query(self, sql: str) -> list[Row]:
         """Runs a short statement and returns its rows."""

@@ -28,7 +28,7 @@ def account_name(base_url: str, api_key: str) -> str:
 def file_account_name(name: str, api_key: str) -> str:
     """Returns the name of an account that `SPACES_FILE` names, such as `live.emea`.
 
-    Another key of the same kind, or another base URL, leaves it as it is.
+    Another key of the same kind, or another base URL, does not change it.
 
     Args:
         name: In the file.

@@ -37,7 +37,7 @@ QUIET_S = 30.0
 LEARNED_S = 60.0
 """Seconds for which a limit that the API named counts; it is sent to Redis again after half of that."""
 NEAR_RESET_S = 2.0
-"""The end of a limit is ignored if it is at most so many seconds away: it is rounded, and the pace respects it."""
+"""The end of a limit is ignored if it is at most this many seconds away: it is rounded, and the pace respects it."""
 
 
 class MustWait(Exception):
@@ -75,7 +75,7 @@ class Limiter:
         scope: The limit.
         longest_pause_s: Longest pause in seconds that an API can order.
         clock: Returns monotonic seconds.
-        sleep: Sleeps for so many seconds.
+        sleep: Sleeps for the given number of seconds.
     """
 
     def __init__(

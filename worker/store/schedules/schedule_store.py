@@ -21,7 +21,7 @@ MOST = 1000
 """Schedules that one Redis keeps."""
 
 WAIT_S = 30.0
-"""Seconds between two looks at a tick that waits for a sync with other options."""
+"""Seconds between two checks of a tick that waits for a sync with other options."""
 
 
 class ScheduleStore:
@@ -97,7 +97,7 @@ class DueTick:
     Attributes:
         schedule_id: Its id.
         document: The stored schedule.
-        tick: The stored tick; 0 if it must be computed anew because the clock was set back.
+        tick: The stored tick; 0 if it must be computed again because the clock was set back.
         last_tick: The last tick that was handled, or when the schedule was added.
     """
 
@@ -218,7 +218,7 @@ class TickStore:
         return answer is scripts.Handled.OK
 
     async def postpone(self, schedule_id: str, for_s: float) -> None:
-        """Puts off the next look at a schedule."""
+        """Postpones the next check of a schedule."""
         seconds, _ = await self._pool.time()
         await self._pool.zadd(keys.TICKS, {schedule_id: int((int(seconds) + for_s) * 1000)}, xx=True)
 

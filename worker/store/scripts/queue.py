@@ -36,7 +36,7 @@ class DroppedEntry:
 
 @dataclass(frozen=True)
 class TakenEntries:
-    """The outcome of a look at the queue. next_ms: until the next job may start, -1 if none may soon.
+    """The outcome of a poll of the queue. next_ms: until the next job may start, -1 if none may soon.
 
     Attributes:
         waits_for_suspect: A job that may kill workers runs alone here, or waits until this worker runs nothing.

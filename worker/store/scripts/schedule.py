@@ -61,7 +61,7 @@ class DueSchedule:
     """A schedule whose tick has come.
 
     Attributes:
-        tick_ms: 0 if the tick must be computed anew.
+        tick_ms: 0 if the tick must be computed again.
         last_tick_ms: Empty for none.
     """
 

@@ -301,4 +301,4 @@ async def fail(
 
 @lua_script("sync/require_format")
 async def require_format(pool: StorePool, *, sync: HashKey, format: int) -> None:
-    """Notes that only workers of a newer format can go on with a sync."""
+    """Records that only workers of a newer format can continue a sync."""

@@ -15,7 +15,7 @@ from worker.store.typed_script.lua_script import Unchecked, lua_script
 
 
 class Duty(StrEnum):
-    """What a watchdog has to do at a look."""
+    """What a watchdog has to do at a check."""
 
     #: syncs or batches have no heartbeat
     SILENT = "silent"

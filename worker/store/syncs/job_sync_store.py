@@ -91,7 +91,7 @@ class JobSyncStore(SyncReader):
         )
 
     async def require_format(self, sync_id: str, version: int) -> None:
-        """Notes that only newer workers can go on with a sync: workers of this version leave its jobs to them."""
+        """Records that only newer workers can continue a sync: workers of this version leave its jobs to them."""
         await sync_scripts.require_format(self._pool, sync=keys.sync(sync_id), format=max(version, FORMAT + 1))
 
     async def commit(

@@ -55,7 +55,7 @@ class WatchdogStore:
             furthest_s: Seconds beyond which nothing is put off.
 
         Returns:
-            The duties that have something to do, so that an idle worker asks Redis once; None if another worker looks.
+            The duties that have something to do, so that an idle worker asks Redis once; None if another worker checks.
         """
         queued = [name for owner in (*self._accounts(), "") for name in (keys.queue(owner), keys.later(owner))]
         lock = await watchdog_scripts.lock_watch(
@@ -78,7 +78,7 @@ class WatchdogStore:
     async def due(self, page: int = 200) -> list[SilentSync | BatchKey]:
         """Returns all syncs and batches without a heartbeat. Entries that are neither are dropped.
 
-        A sync or batch whose job waits in the queue is not among them; the script puts off its next look.
+        A sync or batch whose job waits in the queue is not among them; the script postpones its next check.
 
         Args:
             page: Entries that one script looks at, so that it does not block Redis for long.
@@ -153,7 +153,7 @@ class WatchdogStore:
         )
 
     async def postpone(self, silent: SilentSync | BatchKey) -> None:
-        """Puts off the next look at a silent sync or batch by the time that silence takes."""
+        """Postpones the next check of a silent sync or batch by the time after which it counts as silent."""
         member = f"{silent.sync_id} {silent.slot}" if isinstance(silent, BatchKey) else silent.sync_id
         seconds, _ = await self._pool.time()
         await self._pool.zadd(keys.DUE, {member: seconds * 1000 + self._stall_ms}, xx=True)

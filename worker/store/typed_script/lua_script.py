@@ -43,7 +43,7 @@ _DECLARED = re.compile(r"local (?:function )?(\w+(?:, \w+)*)")
 _WORD = re.compile(r"\w+")
 
 REPAIRED = tuple(f"{key}{end}" for key in (key_names.QUEUE, key_names.WAKE) for end in (" ", ":"))
-"""Keys that workers replace at their next look at the queue if they hold another type; a script waits for that."""
+"""Keys that workers replace at their next poll of the queue if they hold another type; a script waits for that."""
 REPAIR_PAUSES_S = (0.1, 0.3, 0.6)
 """Pauses before the script runs again, in seconds: a worker looks twice a second."""
 

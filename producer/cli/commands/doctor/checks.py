@@ -1,4 +1,4 @@
-"""`segment-personas doctor`: looks at everything that a sync needs, and creates nothing.
+"""`segment-personas doctor`: checks everything that a sync needs, and creates nothing.
 
 One page of Segment, some more where their times decide between strategies, and of Mavera one free list and the usage of
 the account are all that it asks the APIs for. Each line says what was found and what to do about it.
@@ -42,10 +42,10 @@ def run_doctor(
     """Runs the doctor with the settings of this process; a malformed one is a finding and stops no other check.
 
     Args:
-        space_id: The space to look into.
+        space_id: The space to check.
         json: Whether to print one JSON document.
         clusters: The clusters file.
-        table: The table of the warehouse to look into instead of Segment.
+        table: The table of the warehouse to check instead of Segment.
         columns: Its columns, as `--columns` has them.
     """
     found = found_settings()
@@ -71,11 +71,11 @@ async def doctor(
 
     Args:
         settings: What the checks go by; malformed settings have their defaults.
-        space_id: The space to look into.
+        space_id: The space to check.
         json: Whether to print one JSON document.
         clusters: The clusters file.
         found: Where the settings came from, and what is malformed; None: nothing is known of that.
-        source: The table to look into instead of Segment.
+        source: The table to check instead of Segment.
     """
     out, findings = stdout(), []
     found = found or FoundSettings(settings)
@@ -134,10 +134,10 @@ async def run_checks(
 
     Args:
         settings: The settings to check.
-        space_id: The space to look into; None: that of the settings.
+        space_id: The space to check; None: that of the settings.
         rules: The clusters to check the space against.
         well_formed: Whether all settings are well-formed.
-        source: The table to look into instead of Segment.
+        source: The table to check instead of Segment.
     """
     space_id = space_id or settings.segment_space_id
     spaces = check_spaces_file(settings, space_id)

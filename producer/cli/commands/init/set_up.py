@@ -1,6 +1,6 @@
 """`segment-personas init`: prepares a directory for the first sync. It buys nothing.
 
-It collects the credentials, looks whether the default clusters fit the space, and then writes `.env` and, if they do
+It collects the credentials, checks whether the default clusters fit the space, and then writes `.env` and, if they do
 not, a clusters file. Nothing is written before everything is known.
 """
 

@@ -53,7 +53,7 @@ async def test_a_command_survives_outputs_that_are_closed_or_full() -> None:
     assert await shell("$P clusters show --json >/dev/full 2>/dev/full", env, real=True) == Done(2, "", "")
 
 
-def test_text_for_programs_is_written_as_it_is() -> None:
+def test_text_for_programs_is_written_unchanged() -> None:
     stream = io.StringIO()
     Screen(stream).write("[bold] :smile: " + "x" * 500)
     assert stream.getvalue() == "[bold] :smile: " + "x" * 500 + "\n"
@@ -102,7 +102,7 @@ HOSTILE = "\x1b]52;c;aGk=\x1b\\ \x1b[2J \x9b31m \u202eabc \u200b\x00\x07\r\x08\x
 
 
 @pytest.mark.parametrize("is_terminal", [False, True])
-def test_no_view_can_print_what_steers_a_terminal(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_view_prints_terminal_control_sequences(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     stream = io.StringIO()
     stream.isatty = lambda: is_terminal  # type: ignore[method-assign]

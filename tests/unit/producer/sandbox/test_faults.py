@@ -142,7 +142,7 @@ async def test_an_error_can_be_html() -> None:
 
 
 @pytest.mark.parametrize("told", ["0", "3", "604800", "-5", "soon"])
-async def test_retry_after_is_sent_as_it_is_given(told: str) -> None:
+async def test_retry_after_is_sent_unchanged(told: str) -> None:
     fault = Fault("segment", "status", status=429, retry_after=told)
     async with segment(fault) as client, client.get() as response:
         assert response.headers["Retry-After"] == told
@@ -211,7 +211,7 @@ async def test_a_hanging_request_does_not_keep_the_sandbox_from_stopping() -> No
             await request
 
 
-async def test_a_held_request_goes_on_when_faults_are_cleared() -> None:
+async def test_a_held_request_continues_when_faults_are_cleared() -> None:
     async with segment(Fault("segment", "hold", at=1)) as client:
         request = asyncio.create_task(client.page())
         await client.box.journal.wait_arrived("segment.page")
@@ -348,7 +348,7 @@ async def test_there_can_be_empty_pages_without_end_and_always_new_cursors() -> 
             seen.add(cursor)
 
 
-async def test_after_some_empty_pages_the_list_goes_on() -> None:
+async def test_after_some_empty_pages_the_list_continues() -> None:
     async with segment(Fault("segment", "empty_pages", at=2, count=3)) as client:
         cursor: str | None = None
         sizes: list[int] = []

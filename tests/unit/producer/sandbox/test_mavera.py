@@ -296,7 +296,7 @@ async def test_without_a_limit_no_answer_names_one() -> None:
         assert "X-RateLimit-Limit" not in (await client.ask("GET"))[1]
 
 
-async def test_keys_have_limits_of_their_own() -> None:
+async def test_each_key_has_its_own_limit() -> None:
     async with mavera(mavera_limit=1, mavera_key=None) as client:
         statuses = [(await client.ask("GET", headers={"Authorization": f"Bearer mvra_{key}"}))[0] for key in "aab"]
         assert statuses == [200, 429, 200]

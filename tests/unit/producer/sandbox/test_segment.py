@@ -126,7 +126,7 @@ async def test_without_include_a_list_has_identifiers_only_and_the_same_cursors(
         assert box.journal.count("segment.listing") == box.journal.count("segment.page") == 1
 
 
-async def test_accounts_are_a_collection_with_cursors_of_its_own() -> None:
+async def test_accounts_are_a_collection_with_its_own_cursors() -> None:
     accounts = USERS.replace("users", "accounts")
     async with one_space(SpaceSpec(5)) as box:
         assert sum(map(len, await walk(box, 2, path=accounts))) == 5
@@ -227,7 +227,7 @@ def test_a_sliding_window_lets_no_more_than_its_limit_into_any_window() -> None:
     assert all(later - earlier >= 1.0 for earlier, later in zip(allowed, allowed[3:], strict=False))
 
 
-def test_a_sliding_window_tells_what_is_left_and_when_more_is() -> None:
+def test_a_sliding_window_shows_what_is_left_and_when_more_is() -> None:
     window = SlidingWindow(2, 60.0)
     assert window.hit(0.0).remaining == 1
     assert window.hit(10.0).remaining == 0
@@ -296,7 +296,7 @@ async def test_profile_api_lists_identifiers_whose_traits_are_the_profiles() -> 
     assert found == expected
 
 
-async def test_profile_api_lists_entries_that_are_not_objects_as_they_are() -> None:
+async def test_profile_api_lists_entries_that_are_not_objects_unchanged() -> None:
     spec = SpaceSpec(2000, "mixed")
     index = next(i for i, entry in enumerate(profiles(spec)) if not isinstance(entry, dict))
     seen: list[object] = []

@@ -76,7 +76,7 @@ def test_a_directory_that_cannot_be_entered_is_named(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("name", ["file", "file/state"])
-def test_a_file_is_not_taken_for_an_empty_state_directory(tmp_path: Path, name: str) -> None:
+def test_a_file_is_not_treated_as_an_empty_state_directory(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
     directory = StateDirectory(tmp_path / name)
     with pytest.raises(StateUnusable, match="Not a directory") as caught:

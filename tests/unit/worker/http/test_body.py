@@ -149,7 +149,7 @@ def test_the_largest_honest_page_is_read() -> None:
         (b"[" * 100_000, ("", "", "")),
     ],
 )
-def test_an_error_body_is_read_as_far_as_it_is_one(body: bytes, expected: tuple[str, str, str]) -> None:
+def test_the_known_parts_of_an_error_body_are_read(body: bytes, expected: tuple[str, str, str]) -> None:
     assert parse_error(body) == expected
 
 

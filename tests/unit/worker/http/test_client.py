@@ -83,7 +83,7 @@ async def test_a_body_is_sent_as_json() -> None:
 
 
 @pytest.mark.parametrize("cursor", ["a b+c", "%2F%", "x&cursor=y", "ü€𝄞", "a#b?c", "\r\nX-Evil: 1", "\x00", "'\"\\;="])
-async def test_a_parameter_arrives_as_it_is(cursor: str) -> None:
+async def test_a_parameter_arrives_unchanged(cursor: str) -> None:
     async with serving(answer()) as web, client(web.url) as http:
         await http.request("GET", "/", params={"cursor": cursor})
     (request,) = web.requests
@@ -149,7 +149,7 @@ async def test_what_is_done_on_the_connection_comes_before_the_permission() -> N
     assert web.requests[0].body == b"{}"
 
 
-async def test_an_error_on_the_connection_is_raised_as_it_is_and_nothing_is_sent() -> None:
+async def test_an_error_on_the_connection_is_raised_unchanged_and_nothing_is_sent() -> None:
     async def on_connected() -> None:
         raise KeyError("mine")
 

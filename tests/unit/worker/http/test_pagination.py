@@ -78,7 +78,7 @@ More = st.one_of(
 @given(
     st.sampled_from(PLACES + DEEPER), More, Silent, st.booleans(), st.sampled_from(PLACES + DEEPER), st.integers(0, 10)
 )
-def test_a_list_that_says_anywhere_that_it_goes_on_is_not_complete(
+def test_a_list_that_says_anywhere_that_it_continues_is_not_complete(
     place: str, sign: tuple[str, object], silent: dict[str, Any], says_end: bool, elsewhere: str, entries: int
 ) -> None:
     body: dict[str, Any] = dict(silent)

@@ -139,7 +139,7 @@ async def test_requests_that_fail_in_one_moment_each_wait_once(bench: Bench) -> 
     assert caller.trouble_ms == 0
 
 
-async def test_a_request_that_goes_on_failing_is_not_helped_by_the_success_of_others(bench: Bench) -> None:
+async def test_a_request_that_keeps_failing_is_not_helped_by_other_requests(bench: Bench) -> None:
     caller = bench.caller(retry_budget_s=5)
 
     async def fails_beside_others() -> str:
@@ -341,7 +341,7 @@ async def test_trouble_of_an_earlier_job_lasts_until_progress(
     assert caller.trouble_ms == 0
 
 
-async def test_trouble_of_no_measurable_length_is_trouble_all_the_same(bench: Bench) -> None:
+async def test_a_failure_of_no_measurable_length_counts(bench: Bench) -> None:
     caller = bench.caller()
     with pytest.raises(Defer):
         await caller.call(always(limited(60)))
@@ -352,7 +352,7 @@ async def test_trouble_of_no_measurable_length_is_trouble_all_the_same(bench: Be
 
 
 @pytest.mark.parametrize(("asked_s", "waited_s"), [(2.0, 2), (60, 60), (WEEK_S, 120), (1e9, 120), (float("inf"), 120)])
-async def test_a_429_holds_everybody_back_for_no_longer_than_is_believed(
+async def test_a_429_holds_requests_back_for_at_most_the_longest_wait(
     bench: Bench, asked_s: float, waited_s: float
 ) -> None:
     await bench.caller().wait_after_failure(limited(asked_s))

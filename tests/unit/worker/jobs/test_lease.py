@@ -51,7 +51,7 @@ async def cancel(syncs: Syncs) -> None:
     await syncs.client.cancel("s1")
 
 
-def test_a_job_that_works_keeps_its_sync_from_being_taken_for_lost() -> None:
+def test_a_job_that_works_keeps_its_sync_from_being_counted_as_lost() -> None:
     async def body(syncs: Syncs, lease: Lease) -> None:
         async with lease:
             for _ in range(10):
@@ -166,7 +166,7 @@ def test_who_is_cancelled_from_outside_is_cancelled() -> None:
 
 
 @pytest.mark.parametrize("wait_for_loss", [True, False])
-def test_who_is_cancelled_while_the_lease_is_lost_is_cancelled_all_the_same(wait_for_loss: bool) -> None:
+def test_a_cancellation_while_the_lease_is_lost_is_kept(wait_for_loss: bool) -> None:
     async def body(syncs: Syncs, lease: Lease) -> None:
         lost = asyncio.Event()
         clean_up = asyncio.Event()

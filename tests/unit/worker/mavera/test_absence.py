@@ -48,12 +48,12 @@ def test_a_row_that_begins_like_ours_is_a_suspect_under_any_name() -> None:
     assert ids(row(name="Renamed by hand", description="Our best customers")) == []
 
 
-def test_a_row_that_shows_another_reference_is_none() -> None:
+def test_a_row_with_another_reference_is_not_ours() -> None:
     for reference in (SIBLING, FOREIGN):
         assert ids(row(description=f"{TEXT} {reference}")) == []
 
 
-def test_a_reference_that_is_only_quoted_in_a_text_that_goes_on_proves_nothing() -> None:
+def test_a_reference_that_is_quoted_within_a_text_proves_nothing() -> None:
     assert ids(row(description=f"Plans: {FOREIGN}, pro and")) == ["per_1"]
     assert visible_reference(row(description=f"Plans: {FOREIGN} …")) is None
     assert visible_reference(row(description=f"{TEXT} {FOREIGN} edited")) == FOREIGN

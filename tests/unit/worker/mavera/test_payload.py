@@ -248,14 +248,14 @@ def test_a_template_takes_the_place_of_the_text() -> None:
     )
 
 
-def test_a_template_that_names_what_there_is_not_is_refused_with_the_rules() -> None:
+def test_a_template_with_an_unknown_name_is_refused_with_the_rules() -> None:
     with pytest.raises(ValidationError, match=r"no placeholder is called ltv\.meadian; did you mean ltv\.median\?"):
         extended(template="{ltv.meadian}")
     with pytest.raises(ValidationError, match="no placeholder is called plans"):
         extended(template="{plans}", report=["ltv"])
 
 
-def test_fields_of_the_rules_are_sent_as_they_are() -> None:
+def test_fields_of_the_rules_are_sent_unchanged() -> None:
     fields = {"type": "B2B", "goals": ["Grow", {"x": None}], "mcda_weights": {"price": 0.5}}
     body = built(SAMPLE, extended(persona=fields)).as_json()
     assert {name: body[name] for name in fields} == fields

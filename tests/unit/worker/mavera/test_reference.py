@@ -37,7 +37,7 @@ def test_another_space_collection_rules_or_creating_sync_has_another_family(othe
     assert other.cluster != make_reference(*BASE).cluster
 
 
-def test_each_sync_in_mode_create_has_a_family_of_its_own() -> None:
+def test_each_sync_in_mode_create_has_its_own_family() -> None:
     assert make_reference(*BASE, sync_id="s1") == make_reference(*BASE, sync_id="s1")
     assert make_reference(*BASE, sync_id="s1").family != make_reference(*BASE, sync_id="s2").family
 

@@ -64,7 +64,7 @@ def test_a_listing_without_repetition_is_never_stopped(cursors: list[str], hand_
 
 
 @given(st.lists(st.tuples(st.text(max_size=3), st.booleans()), max_size=40), st.integers(0, 40))
-def test_a_guard_that_was_written_down_goes_on_where_it_was(pages: list[tuple[str, bool]], at: int) -> None:
+def test_a_guard_that_was_written_down_continues_where_it_was(pages: list[tuple[str, bool]], at: int) -> None:
     def run(guard: CursorGuard, part: list[tuple[str, bool]]) -> CursorGuard | str:
         for cursor, empty in part:
             try:

@@ -145,7 +145,7 @@ async def test_what_does_not_speak_of_the_dialect_chooses_none(
         assert len(segment.calls["spa"]) == (2 if status == 400 else 1)
 
 
-async def test_a_listing_goes_on_though_redis_has_forgotten_the_dialect(fake_pool: StorePool) -> None:
+async def test_a_listing_continues_though_redis_has_forgotten_the_dialect(fake_pool: StorePool) -> None:
     async with scripted({"spa": profile_api}) as segment, source_of(segment.url, fake_pool) as source:
         assert len((await source.fetch_page("c5", 2)).profiles) == 5
         assert [call.cursor for call in segment.calls["spa"]] == ["", "", "c5"]

@@ -285,6 +285,6 @@ async def test_a_hung_server_ends_with_the_time_out() -> None:
 
 
 @pytest.mark.parametrize("token", ["NaN", "Infinity", "1e999"])
-async def test_a_number_that_is_none_does_not_spoil_its_page(token: str) -> None:
+async def test_a_malformed_number_does_not_spoil_its_page(token: str) -> None:
     async with sandbox(Fault("segment", "not_finite", token=token)) as box, client(box.segment_url) as segment:
         assert len((await segment.fetch_page("", 1)).profiles) == 10

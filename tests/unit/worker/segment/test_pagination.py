@@ -160,7 +160,7 @@ def test_a_body_that_is_not_a_page_is_refused_and_not_quoted(wrong: object) -> N
 
 
 @given(st.lists(Json, max_size=4))
-def test_entries_are_passed_on_as_they_are(entries: list[object]) -> None:
+def test_entries_are_passed_on_unchanged(entries: list[object]) -> None:
     page = read(body(profiles=entries))
     assert json.dumps(page.profiles) == json.dumps(entries)
 

@@ -294,7 +294,7 @@ def test_a_base_url_carries_no_credentials(monkeypatch: pytest.MonkeyPatch, name
 # Times that must fit each other
 
 
-def test_a_job_must_not_be_taken_for_lost_between_two_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_must_not_be_counted_as_lost_between_two_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     message = refusal(monkeypatch, HEARTBEAT_S="8")
     assert message == (
         "Malformed setting: STALL_S must be at least twice HEARTBEAT_S, otherwise a running job counts as lost"
@@ -302,7 +302,7 @@ def test_a_job_must_not_be_taken_for_lost_between_two_heartbeats(monkeypatch: py
     assert load_settings(heartbeat_s=8, stall_s=16).stall_s == 16
 
 
-def test_a_post_must_not_be_taken_for_lost_while_it_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_post_must_not_be_counted_as_lost_while_it_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
     message = refusal(monkeypatch, MAVERA_TIMEOUT_S="23.5")
     assert "MAVERA_SETTLE_S must be at least MAVERA_TIMEOUT_S + 2, " in message
     assert load_settings(mavera_timeout_s=23, mavera_settle_s=25).mavera_settle_s == 25

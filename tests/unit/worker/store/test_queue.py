@@ -114,7 +114,7 @@ async def test_a_job_whose_data_is_of_another_type_is_dropped_with_it(syncs: Syn
     assert await syncs.names() == set()
 
 
-async def test_a_queue_that_is_none_is_dropped_and_work_goes_on(syncs: Syncs) -> None:
+async def test_a_key_that_is_not_a_queue_is_dropped_and_work_continues(syncs: Syncs) -> None:
     await syncs.pool.set(QUEUE, "something else")
     take = await syncs.queue.take_jobs(5, 60)
     assert take.dropped == [(QUEUE.encode(), "sp:queue holds a string, not a zset")]
@@ -123,14 +123,14 @@ async def test_a_queue_that_is_none_is_dropped_and_work_goes_on(syncs: Syncs) ->
     assert len((await syncs.queue.take_jobs(5, 60)).jobs) == 1
 
 
-async def test_what_arq_keeps_of_tries_is_not_believed(syncs: Syncs) -> None:
+async def test_the_tries_that_arq_counts_are_ignored(syncs: Syncs) -> None:
     await create(syncs, 1)
     await syncs.pool.rpush("arq:retry:s1:walk:1", "no number")
     await syncs.queue.take_jobs(1, 60)
     assert await syncs.pool.exists("arq:retry:s1:walk:1") == 0
 
 
-async def test_a_job_that_is_given_back_is_free_and_wakes_somebody(syncs: Syncs) -> None:
+async def test_a_job_that_is_returned_is_free_and_wakes_a_worker(syncs: Syncs) -> None:
     await create(syncs, 1)
     await syncs.pool.delete(WAKE)
     [taken] = (await syncs.queue.take_jobs(1, 60)).jobs
@@ -180,7 +180,7 @@ async def test_a_wait_that_redis_refuses_drops_nothing(syncs: Syncs) -> None:
     assert await syncs.pool.llen(WAKE) == 1
 
 
-async def test_a_wake_list_that_is_none_is_dropped(syncs: Syncs) -> None:
+async def test_a_key_that_is_not_a_wake_list_is_dropped(syncs: Syncs) -> None:
     await syncs.pool.set(WAKE, "something else")
     assert not await syncs.queue.wait_for_job(1)
     assert await syncs.pool.exists(WAKE) == 0

@@ -113,7 +113,7 @@ async def test_only_schedules_that_are_due_are_looked_at(schedules: Schedules) -
     assert len((await schedules.ticks.due(2))[1]) == 2
 
 
-async def test_after_the_clock_was_set_back_ticks_are_computed_anew(schedules: Schedules) -> None:
+async def test_after_the_clock_was_set_back_ticks_are_computed_again(schedules: Schedules) -> None:
     await schedules.client.add(NIGHTLY)
     await schedules.ticks.due()
     await schedules.pool.hset(keys.CLOCK, keys.TICKS, f"{LATER * 1000:.0f}")  # type: ignore[misc]

@@ -117,7 +117,7 @@ _IS_AMOUNT = """
 )
 """
 
-# Whether a word is markup, or, as it is or in NFKC, personal.
+# Whether a word is markup, or is personal, unchanged or in NFKC.
 _IS_REFUSED = """
 EXISTS (
   SELECT 1

@@ -65,7 +65,7 @@ class ShardShape:
         return find_column(ID_COLUMNS, self.names)
 
     def spelled(self, column: str) -> str:
-        """Returns a column as the file spells it; as it is given if the file does not have it."""
+        """Returns a column as the file spells it; unchanged if the file does not have it."""
         return find_column([column], self.names) or column
 
     @property

@@ -52,7 +52,7 @@ def _entry(text: str | None, shape: ShardShape, keys: tuple[str, ...]) -> object
 
 
 def _parsed(traits: object) -> object:
-    """Traits that were written as JSON text, parsed; anything else as it is."""
+    """Traits that were written as JSON text, parsed; anything else unchanged."""
     if isinstance(traits, str) and traits.lstrip().startswith("{"):
         try:
             return orjson.loads(traits)

@@ -121,7 +121,7 @@ def _make_entries(connection: duckdb.DuckDBPyConnection, select: str) -> None:
 
 
 def _row_entries(shape: ShardShape, keys: tuple[str, ...]) -> str:
-    """An entry for each row of columns that is written as JSON. A row that is not an object stays as it is."""
+    """An entry for each row of columns that is written as JSON. A row that is not an object stays unchanged."""
     columns = shape.trait_columns(keys)
     traits = ", ".join(f"{literal(key)}, {_field(columns.get(key, key))}" for key in keys)
     id_ = "coalesce(" + ", ".join(_field(shape.spelled(column)) for column in ID_COLUMNS) + ")"

@@ -1,5 +1,5 @@
 -- Adds a schedule, or changes the options of the one with its id, whose ticks stay as they are. next_ms: its first tick, nil
--- if it has none. The entry of its tick comes first: an entry without a schedule is dropped at the next look.
+-- if it has none. The entry of its tick comes first: an entry without a schedule is dropped at the next check.
 -- Answers: created | changed | full (`limit` schedules exist)
 local found = redis.call('HMGET', schedule, 'document', 'paused', 'next')
 if not found[1] and #redis.call('ZREVRANGE', schedules, 0, -1) >= limit then return { 'full' } end

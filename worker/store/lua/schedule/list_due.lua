@@ -1,5 +1,5 @@
 -- Lists the schedules whose tick has come. Entries that have none are dropped. After the clock was set back, the tick that
--- comes next is not known: each schedule is due with the tick 0, so that the caller computes it anew.
+-- comes next is not known: each schedule is due with the tick 0, so that the caller computes it again.
 -- Answers: ok, now (ms), ((id, document, tick (ms), last tick (ms, '' for none), when it was added (ms)), ...)
 local now = now_ms()
 for _, id in ipairs(note_look(ticks, clock, now)) do

@@ -1,5 +1,5 @@
 -- Completes a sync: every cluster has its persona or the reason why not, or a preview has its plan. plan: '' leaves the
--- stored plan as it is; baseline, snapshot: '' for none; history_length: entries that the history keeps.
+-- stored plan unchanged; baseline, snapshot: '' for none; history_length: entries that the history keeps.
 -- Answers: ok | applied | stale, state, epoch
 local refused = refuse_write(sync, 'finalizing', lease, token)
 if refused then return refused end

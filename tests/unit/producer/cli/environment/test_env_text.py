@@ -30,7 +30,7 @@ def test_any_value_that_is_written_is_read_back(value: str) -> None:
 
 
 @given(VALUES | ODD, ODD, ODD)
-def test_a_changed_value_leaves_the_other_values_as_they_are(value: str, before: str, after: str) -> None:
+def test_a_changed_value_leaves_the_other_values_unchanged(value: str, before: str, after: str) -> None:
     text = with_values("# first\n", {"BEFORE": before, "NAME": "old", "AFTER": after}) + "# last"
     changed = with_values(text, {"NAME": value})
     assert parse_env(changed) == {"BEFORE": before, "NAME": value, "AFTER": after}

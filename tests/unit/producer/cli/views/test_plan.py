@@ -64,7 +64,7 @@ def test_a_planned_update_shows_its_main_changes_on_one_line() -> None:
     assert "  + psychographic.numbers.ltv.mean: 1189.4" in detailed
 
 
-def test_what_stays_as_it_is_needs_no_details() -> None:
+def test_what_stays_unchanged_needs_no_details() -> None:
     (line,) = lines(planned(describe_persona("leave", reason="nothing changed")))
     assert "unchanged per_gr (nothing changed)" in line
     assert not changes_personas(planned(describe_persona("leave")).plan or Plan())

@@ -125,7 +125,7 @@ def test_a_rate_is_that_of_the_last_seconds(clock: Clock) -> None:
     assert meter.rate("syn_1") == 1000
 
 
-def test_a_fetching_that_begins_anew_has_no_negative_rate(clock: Clock) -> None:
+def test_a_sync_that_is_read_again_has_no_negative_rate(clock: Clock) -> None:
     meter = Meter(clock)
     for profiles in (1000, 2000, 0):
         meter.record(fetching(profiles=profiles))

@@ -162,7 +162,7 @@ def test_times_are_for_people(value: float, shown: str) -> None:
     assert format_duration(value) == shown
 
 
-def test_a_report_tells_what_changed_and_leaves_out_what_hardly_did() -> None:
+def test_a_report_shows_what_changed_and_leaves_out_what_hardly_did() -> None:
     sizes = {"high_value": 20, "growth": 30, "new": 10}
     shown = text(*sync_report(completed(baseline=snapshot(sizes, sync_id="syn_0"))))
     assert "Compared with syn_0, read until 2023-11-1" in shown

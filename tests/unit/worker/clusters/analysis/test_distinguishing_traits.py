@@ -103,7 +103,7 @@ def test_what_the_rules_compare_sets_nothing_apart() -> None:
         assert not {"ltv", "staff"} & {contrast.trait for contrast in summary.contrasts}
 
 
-def test_a_cluster_tells_only_of_the_traits_that_it_reports() -> None:
+def test_a_cluster_mentions_only_the_traits_that_it_reports() -> None:
     _, small = summarise(counted(), RULES)
     assert {contrast.trait for contrast in small.contrasts} == {"seats", "plan"}
 

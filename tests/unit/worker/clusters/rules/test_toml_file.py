@@ -467,6 +467,6 @@ def test_every_shipped_file_fits_the_schema(name: str) -> None:
         ("gt = 100", 'gt = 100, all = [{ trait = "spend", gt = 1 }]'),
     ],
 )
-def test_an_editor_can_tell_mistakes_by_the_schema(old: str, new: str) -> None:
+def test_an_editor_finds_mistakes_by_the_schema(old: str, new: str) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(tomllib.loads(GOOD.replace(old, new)), schema())

@@ -214,7 +214,7 @@ def test_the_statement_of_the_default_rules_is_the_golden_file() -> None:
 
 @examples(100, thorough=3000)
 @given(st.from_regex(CLEAN, fullmatch=True))
-def test_a_word_that_the_statement_accepts_is_usable_as_it_is(word: str) -> None:
+def test_a_word_that_the_statement_accepts_is_usable_unchanged(word: str) -> None:
     placeholder = word.lower() in PLACEHOLDERS
     assert ANY_WORD.parse(word) == (None if placeholder else word)
     assert ANY_WORD.is_missing(word) == placeholder

@@ -117,7 +117,7 @@ def test_storing_bounds_the_categories_of_the_stored_object_too() -> None:
     assert category == CategoryAggregate(2 * MAX_VALUES + 7, Counter({"pro": 3}), error=2)
 
 
-def test_a_merge_leaves_both_sides_as_they_are() -> None:
+def test_a_merge_leaves_both_sides_unchanged() -> None:
     left, right = counted(PAGE), counted(PAGE[:1])
     before = copy.deepcopy((left, right))
     merged = merge(left, right)

@@ -105,7 +105,7 @@ def test_a_part_of_a_space_creates_a_persona_only_if_that_is_allowed() -> None:
         assert decided(None, request=request, complete=False) == PersonaAction("create")
 
 
-def test_permission_to_create_from_a_part_is_none_to_overwrite() -> None:
+def test_permission_to_create_from_a_part_is_not_one_to_overwrite() -> None:
     request = REQUEST.model_copy(update={"allow_partial": "create"})
     assert decided(request=request, payload=mean(200.0), complete=False) == PersonaAction("skip", "partial")
 

@@ -120,7 +120,7 @@ async def test_a_persona_that_is_known_or_found_would_be_updated(fake_pool: Stor
         assert changed == {"psychographic.avg_ltv": 7, "psychographic.engagement_tier": None}
 
 
-async def test_a_recorded_persona_that_was_deleted_would_be_made_anew(fake_pool: StorePool) -> None:
+async def test_a_recorded_persona_that_was_deleted_would_be_created_again(fake_pool: StorePool) -> None:
     async with planning(fake_pool) as preview:
         await preview.record("per_gone")
         first, *_ = await preview.plan()
@@ -145,7 +145,7 @@ async def test_a_listed_persona_that_cannot_be_read_counts_as_existing(fake_pool
         assert (first.action, first.persona_id, first.current) == ("update", persona_id, None)
 
 
-async def test_a_plan_that_has_to_wait_goes_on_where_it_stopped(fake_pool: StorePool) -> None:
+async def test_a_plan_that_has_to_wait_continues_where_it_stopped(fake_pool: StorePool) -> None:
     async with planning(fake_pool, read("status", at=3, status=429, retry_after="60")) as preview:
         for cluster in range(3):
             await preview.make(cluster)

@@ -115,7 +115,7 @@ def test_a_name_is_written_without_quotes(word: str) -> None:
         ("a; b", '"a; b"'),
     ],
 )
-def test_a_word_that_could_be_taken_for_text_is_quoted_as_data(word: str, shown: str) -> None:
+def test_a_word_that_could_be_read_as_text_is_quoted_as_data(word: str, shown: str) -> None:
     assert quote_value(word) == shown
     top = (CategoryShare(word, 30, 1.0),)
     texts = describe_trait(

@@ -97,7 +97,7 @@ async def test_the_next_fetch_job_uses_the_open_file_an_older_place_reopens_it(
     assert len(opener.opened) == 2
 
 
-async def test_another_worker_that_has_the_file_open_further_back_goes_on_from_there(
+async def test_a_worker_that_has_the_file_open_at_an_earlier_place_reads_on(
     files: OpenFiles, opener: Counting, path: str
 ) -> None:
     first = (await FileSource(files, path).fetch_page("", 1)).next_cursor
@@ -153,7 +153,7 @@ async def test_a_file_that_is_closed_while_it_is_read_closes_when_the_page_is_th
     await until(lambda: not opener.still_open)
 
 
-async def test_an_idle_file_is_closed_and_a_later_fetch_job_opens_it_anew(
+async def test_an_idle_file_is_closed_and_a_later_fetch_job_opens_it_again(
     files: OpenFiles, opener: Counting, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_cache, "IDLE_S", 0.01)

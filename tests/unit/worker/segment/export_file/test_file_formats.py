@@ -423,11 +423,11 @@ def test_a_file_cut_anywhere_is_read_whole_lines_only_or_refused(
 
 
 @given(st.binary(max_size=600))
-def test_no_bytes_whatever_raise(head: bytes) -> None:
+def test_no_bytes_raise(head: bytes) -> None:
     recognise_bytes(head)
 
 
 @given(st.lists(st.none() | st.binary(max_size=30), max_size=30), st.booleans(), st.booleans())
-def test_no_lines_whatever_raise(found: list[bytes | None], ended: bool, unfinished: bool) -> None:
+def test_no_lines_raise(found: list[bytes | None], ended: bool, unfinished: bool) -> None:
     judgement = judge_lines(found, ended=ended, unfinished=unfinished)
     assert judgement.certain or not ended

@@ -64,7 +64,7 @@ def failure(act: Callable[[], object]) -> ApiError:
     return raised.value
 
 
-def test_a_file_goes_on_from_every_place(tmp_path: Path, write: Write) -> None:
+def test_a_file_continues_from_every_place(tmp_path: Path, write: Write) -> None:
     path = tmp_path / "profiles"
     write(path, ROWS)
     everything, places = read_from(path, None)
@@ -76,7 +76,7 @@ def test_a_file_goes_on_from_every_place(tmp_path: Path, write: Write) -> None:
         assert rest[0] == ROWS[: place.offset].count(b"\n")
 
 
-def test_a_place_further_on_is_reached_without_opening_anew(tmp_path: Path, write: Write) -> None:
+def test_a_place_further_on_is_reached_without_opening_again(tmp_path: Path, write: Write) -> None:
     path = tmp_path / "profiles"
     write(path, ROWS)
     _, places = read_from(path, None)

@@ -56,5 +56,5 @@ def test_an_empty_merged_to_means_not_merged(target: object, name: str) -> None:
 
 
 @given(st.lists(st.none() | st.binary(max_size=20)))
-def test_no_line_whatever_raises(lines: list[bytes | None]) -> None:
+def test_no_line_raises(lines: list[bytes | None]) -> None:
     assert len(read_rows(lines).entries) <= len(lines)

@@ -45,7 +45,7 @@ def test_an_unexpected_error_is_one_sentence_that_shows_no_argument(error: Excep
 
 
 @pytest.mark.parametrize("error", [redis_errors.NoScriptError("No matching script."), ValueError("not of Redis")])
-def test_an_error_that_a_caller_expects_stays_as_it_is(error: Exception) -> None:
+def test_an_error_that_a_caller_expects_stays_unchanged(error: Exception) -> None:
     assert to_store_error(error, ("GET", "key")) is error
 
 

@@ -575,7 +575,7 @@ def test_a_429_takes_from_a_window_too() -> None:
 LIMITED = Allowance(limit=10)
 
 
-def test_a_lower_limit_slows_everyone_down_as_long_as_it_is_named() -> None:
+def test_a_lower_limit_slows_all_workers_while_answers_name_it() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = make(pool, FAST)
@@ -686,7 +686,7 @@ def test_a_limit_that_is_used_up_holds_everyone_back_until_its_reset() -> None:
     run_in_virtual_time(body)
 
 
-def test_no_more_of_a_pause_is_believed_than_the_longest() -> None:
+def test_a_pause_is_at_most_the_longest() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
             one = Limiter(pool, FAST, longest_pause_s=7, clock=now)

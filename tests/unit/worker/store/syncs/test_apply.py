@@ -39,7 +39,7 @@ def next_payloads(sync: Sync) -> JobPayload:
     return sync_payload(sync.id, "finalize", sync.epoch + 1)
 
 
-async def test_a_planned_preview_goes_on_with_the_request_that_it_is_given(syncs: Syncs) -> None:
+async def test_a_planned_preview_continues_with_the_request_that_it_is_given(syncs: Syncs) -> None:
     seen = await planned(syncs)
     assert (seen.state, seen.planned, seen.applied_at) == (SyncState.COMPLETED, PLAN, None)
 

@@ -313,7 +313,7 @@ async def resume(fan_out: FanOut, *, restart: bool = False) -> Sync:
     return await fan_out.get()
 
 
-async def test_resume_goes_on_with_the_listing_and_every_batch(fan_out: FanOut) -> None:
+async def test_resume_continues_with_the_listing_and_every_batch(fan_out: FanOut) -> None:
     await fan_out.start(3)
     await fan_out.read(2)
     lost = await fan_out.begin_batch(1)
@@ -488,7 +488,7 @@ async def test_a_sync_whose_batches_are_read_is_not_silent(fan_out: FanOut) -> N
     }
 
 
-async def test_a_silent_fetch_job_is_replaced_and_its_batches_go_on(fan_out: FanOut) -> None:
+async def test_a_silent_fetch_job_is_replaced_and_its_batches_continue(fan_out: FanOut) -> None:
     await fan_out.start(2)
     begun = await fan_out.begin_batch(1)
     await fan_out.silence()

@@ -133,7 +133,7 @@ async def test_cancel_of_a_forced_sync_leaves_the_other_one_alone(syncs: Syncs) 
 
 
 @pytest.mark.parametrize("failed_in", [SyncState.FETCHING, SyncState.FINALIZING])
-async def test_resume_goes_on_where_the_sync_failed(syncs: Syncs, failed_in: SyncState) -> None:
+async def test_resume_continues_where_the_sync_failed(syncs: Syncs, failed_in: SyncState) -> None:
     await syncs.bring(SyncState.FAILED, failed_in=failed_in)
     failed = await syncs.get()
     following = sync_payload("s1", job_kind(failed_in), failed.epoch + 1)
@@ -165,7 +165,7 @@ async def test_resume_of_a_sync_that_never_began_queues_it_again(syncs: Syncs) -
     assert (await syncs.begin()).lease.state is SyncState.FETCHING
 
 
-async def test_restart_reads_anew_with_fresh_sums_and_keeps_what_was_paid(syncs: Syncs) -> None:
+async def test_restart_reads_again_with_fresh_sums_and_keeps_what_was_paid(syncs: Syncs) -> None:
     lease = await syncs.lease(SyncState.FINALIZING)
     await buy(syncs)
     await syncs.jobs.store_lookup(lease, "found")

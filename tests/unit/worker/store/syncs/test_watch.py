@@ -162,7 +162,7 @@ async def test_a_sync_whose_job_is_lost_gets_the_next_one(
 
 
 @pytest.mark.parametrize("state", [SyncState.FETCHING, SyncState.FINALIZING])
-async def test_a_job_that_was_taken_for_lost_can_do_nothing_more(syncs: Syncs, state: SyncState) -> None:
+async def test_a_job_that_was_counted_as_lost_can_do_nothing_more(syncs: Syncs, state: SyncState) -> None:
     lease = await syncs.lease(state)
     await silence(syncs)
     assert await revive(syncs) == "revived"

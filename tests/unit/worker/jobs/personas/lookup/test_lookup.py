@@ -103,7 +103,7 @@ async def test_a_family_is_found_over_as_many_pages_as_it_takes(fake_pool: Store
     assert result.found == bought
 
 
-async def test_who_only_quotes_a_reference_is_not_taken_for_ours(fake_pool: StorePool) -> None:
+async def test_a_persona_that_only_quotes_a_reference_is_not_ours(fake_pool: StorePool) -> None:
     other = reference(1, "9876543210")
     async with Sandbox(SandboxOptions({})) as box, at(box.url, fake_pool) as (services, caller, _):
         await buy(services, f"quotes {reference(1)} but is {other}")

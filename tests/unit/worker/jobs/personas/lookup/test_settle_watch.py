@@ -17,7 +17,7 @@ def test_a_claim_is_as_old_as_this_process_has_watched_it() -> None:
     assert (watch.claim_s("a"), watch.claim_s("b")) == (8, 1)
 
 
-def test_very_many_claims_are_not_remembered_for_ever() -> None:
+def test_very_many_claims_are_not_kept_without_limit() -> None:
     now = [0.0]
     watch = SettleWatch(lambda: now[0])
     watch.claim_s("first")

@@ -60,14 +60,14 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     assert code(access, "two") == "too_many_shards"
 
 
-def test_a_digest_tells_another_list_and_another_version() -> None:
+def test_a_digest_differs_for_another_list_and_another_version() -> None:
     one, two = Shard("a", 1, "5"), Shard("b", 2, "6")
     assert Shard.decode(one.encode()) == one
     found = {digest_of(shards) for shards in ([one, two], [two, one], [one], [Shard("a", 1, "7"), two])}
     assert len(found) == 4
 
 
-def test_names_tell_format_and_compression() -> None:
+def test_names_show_format_and_compression() -> None:
     for name, expected in (
         ("a.parquet", ("parquet", None)),
         ("A.CSV.GZ", ("csv", "gzip")),
