@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import itertools
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 load_profile()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collected tests and imported modules stay until the end. A search for garbage among them frees nothing, and takes
+    a third of the time of the collection."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
