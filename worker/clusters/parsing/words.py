@@ -69,7 +69,9 @@ def visible_text(text: str) -> str | None:
     """
     if text.isascii() and text.isprintable():
         return text
-    shown = "".join(char for char in _FILLERS.sub("", text) if char.isprintable() or char.isspace())
+    shown = _FILLERS.sub("", text)
+    if not shown.isprintable():
+        shown = "".join(char for char in shown if char.isprintable() or char.isspace())
     if len(shown) > LONGEST_DECOMPOSED or any(map(_is_surrogate, text)):
         return None
     return unicodedata.normalize("NFC", shown)
