@@ -69,11 +69,14 @@ class MaveraClient:
     def __init__(self, http: HttpClient, *, wall_clock: Callable[[], float] = time.time) -> None:
         self._http = http
         self._wall_clock = wall_clock
+        self._can_search = True
 
     async def list_page(
         self, family: str, cursor: str | None, *, before: int | None = None, pages: int = 0
     ) -> ListPage:
         """One page of the personas whose text holds `family`; an empty `family` lists all personas of the account.
+
+        If Mavera refuses the search, the page is one of the list of all personas.
 
         Args:
             family: The family of our references to search for.
@@ -84,8 +87,8 @@ class MaveraClient:
         Raises:
             ApiError: The list was refused or is not readable.
         """
-        params = {"search": family, "limit": str(_PAGE_SIZE)} if family else {"limit": str(_PAGE_SIZE)}
-        reply = await self._send("GET", "/personas", params={**params, "cursor": cursor} if cursor else params)
+        params = {"limit": str(_PAGE_SIZE)} | ({"cursor": cursor} if cursor else {})
+        reply = await self._search(family, params) if family else await self._send("GET", "/personas", params=params)
         try:
             request = ListRequest(_PAGE_SIZE, cursor or "", self._http.host, before, pages)
             return read_list(parse_json(reply.body), request)
@@ -95,6 +98,15 @@ class MaveraClient:
                 "Mavera, list of personas: the body is not a list",
                 request_id=reply.request_id,
             ) from None
+
+    async def _search(self, family: str, params: dict[str, str]) -> Reply:
+        if self._can_search:
+            try:
+                return await self._send("GET", "/personas", params={"search": family, **params})
+            except Permanent:
+                # `search` is not documented. Without it the list has more rows, distinguished by their reference.
+                self._can_search = False
+        return await self._send("GET", "/personas", params=params)
 
     async def rate_limit(self) -> int | None:
         """Asks for one persona, which is free; returns the requests a minute that the answer allows, if it says so."""

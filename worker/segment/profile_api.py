@@ -22,7 +22,7 @@ from worker.http.errors import TransportError
 from worker.http.pagination import ListRequest, read_next_page
 from worker.models.request import SyncRequest
 from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body
-from worker.segment.pagination import OTHER_SHAPE, Page, list_path, locate_doubt, make_page
+from worker.segment.pagination import OTHER_SHAPE, Page, list_path, locate_doubt, make_page, profile_identifier
 from worker.segment.repeated_page import RepeatedPageDetector
 from worker.segment.source import Call, FetchedProfiles
 from worker.segment.traits_caller import OTHERS, UNREADABLE, Send, TraitsCaller
@@ -180,10 +180,8 @@ VANISHED = object()
 
 
 def _identifier(row: object) -> str | None:
-    if not isinstance(row, dict):
-        return None
-    found = row.get("segment_id") or row.get("id")
-    if not isinstance(found, str) or len(found) > MAX_ID_LENGTH or found in {".", ".."}:
+    found = profile_identifier(row) if isinstance(row, dict) else None
+    if found is None or len(found) > MAX_ID_LENGTH or found in {".", ".."}:
         return None
     return found if is_cursor(found) else None
 

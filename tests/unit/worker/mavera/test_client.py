@@ -427,6 +427,18 @@ async def test_a_family_is_searched_for() -> None:
     ]
 
 
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_search_that_is_refused_is_left_out_from_then_on(status: int) -> None:
+    async with serving(answer(status), answer(200, b'{"data": [{"id": "per_1"}]}')) as web, client(web.url) as mavera:
+        assert [one.id for one in (await mavera.list_page(FAMILY, None)).personas] == ["per_1"]
+        await mavera.list_page(FAMILY, "c")
+    assert [request.target for request in web.requests] == [
+        "/personas?search=0123456789&limit=100",
+        "/personas?limit=100",
+        "/personas?limit=100&cursor=c",
+    ]
+
+
 async def test_only_the_family_is_found_by_its_references() -> None:
     other = Reference("9876543210", "01234567")
     async with sandbox(stock=3) as box, client(box.mavera_url) as mavera:

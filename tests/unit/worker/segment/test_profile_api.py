@@ -155,10 +155,17 @@ async def test_what_segment_says_of_the_list_is_quoted() -> None:
 
 async def test_an_entry_that_is_not_a_profile_keeps_its_place() -> None:
     async with Sandbox(SandboxOptions(spaces={"s": SPEC})) as sandbox, reading(sandbox.profile_api_url) as source:
-        rows: list[object] = [None, "use_1", {"segment_id": ""}, {"segment_id": 7}, {"id": ".."}, {"id": "x" * 2000}]
+        rows: list[object] = [None, "use_1", {"segment_id": ""}, {"segment_id": 7.5}, {"id": ".."}, {"id": "x" * 2000}]
         entries = await source.fetch_traits(Page(rows, None), 1, repeated)
         assert entries == FetchedProfiles([None] * 6)
         assert sandbox.journal.count("segment.traits") == 0
+
+
+async def test_an_identifier_may_be_a_number() -> None:
+    async with serving(answer(200, b'{"traits": {"ltv": 5}}')) as web, reading(web.url) as source:
+        entries = await source.fetch_traits(Page([{"segment_id": 7}], None), 1, repeated)
+        assert entries.profiles == [{"traits": {"ltv": 5}}]
+        assert web.requests[0].target.startswith("/spaces/s/collections/users/profiles/7/traits?")
 
 
 async def test_traits_of_many_pages_are_put_together() -> None:
