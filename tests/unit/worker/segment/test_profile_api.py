@@ -16,9 +16,11 @@ from worker.http.client import new_session
 from worker.jobs.api_factories import segment_source
 from worker.models.request import SyncRequest
 from worker.segment import FetchedProfiles, Page, ProfileApi
-from worker.segment.traits_caller import CHECKS, REFUSED_TRIES, TRIES
+from worker.segment.traits_caller import REFUSED_TRIES, TRIES
 from worker.settings import load_settings
 
+CHECKS = 3
+"""Requests that show whether only this profile fails: another one, this one, and the other one again."""
 SPEC = SpaceSpec(250, "wide")
 READ = {"ltv", "lifetime_value", "purchase_count", "order_count", "churn_risk", "churn_probability", "industry", "plan"}
 

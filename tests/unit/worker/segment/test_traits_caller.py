@@ -15,11 +15,13 @@ from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.http.client import new_session
 from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.services import WorkerServices
-from worker.segment.traits_caller import CHECKS, TRIES, UNREADABLE, TraitsCaller
+from worker.segment.traits_caller import TRIES, UNREADABLE, TraitsCaller
 from worker.settings import load_settings
 from worker.store import embedded_pool
 from worker.store.connection.pool import closing
 
+CHECKS = 3
+"""Requests that show whether only this profile fails: another one, this one, and the other one again."""
 BUDGET_S = 60.0
 FAILURES: dict[str, ApiError] = {
     "500": Retry("segment_unavailable", "500"),
