@@ -37,8 +37,8 @@ async def test_a_sync_buys_as_many_as_its_budget_pays_at_the_highest_price(
     fake_pool: StorePool, charged: list[int], limit: int, more: int
 ) -> None:
     budget = await budget_after(fake_pool, limit, *charged)
-    await budget.permit(more)
+    await budget.require_credits(more)
     with pytest.raises(OverBudget) as caught:
-        await budget.permit(more + 1)
+        await budget.require_credits(more + 1)
     price = max([300, *charged])
     assert (caught.value.needed_credits, caught.value.credit_limit) == (sum(charged) + (more + 1) * price, limit)
