@@ -18,8 +18,8 @@ NOT_FOR_CLIENTS = (
     "producer.cli",
     "producer.sandbox",
 )
-MOST_OF_OURS = 92
-"""Measured: 92. With the HTTP clients, arq's worker and the persona texts there were 112."""
+MOST_OF_OURS = 93
+"""Measured: 93. With the HTTP clients, arq's worker and the persona texts there were 112."""
 
 PROGRAM = """
 import json, sys
