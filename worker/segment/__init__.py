@@ -12,7 +12,7 @@ from worker.lazy_names import import_on_use
 if TYPE_CHECKING:
     from worker.segment.dialect_detection import AutoSource, DialectMemory, DialectVariant, NoDialectMemory
     from worker.segment.inline_api import InlineApi
-    from worker.segment.pagination import Page
+    from worker.segment.page import Page
     from worker.segment.profile_api import ProfileApi
     from worker.segment.sampling import SampledSource
     from worker.segment.source import Call, FetchedProfiles, Source, fetch_certain_page
@@ -39,7 +39,7 @@ __getattr__ = import_on_use(
     {
         "dialect_detection": "AutoSource DialectMemory DialectVariant NoDialectMemory",
         "inline_api": "InlineApi",
-        "pagination": "Page",
+        "page": "Page",
         "profile_api": "ProfileApi",
         "sampling": "SampledSource",
         "source": "Call FetchedProfiles Source fetch_certain_page",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from worker.errors import ApiError, Permanent, ResumableStop, Retry
-from worker.segment.pagination import OTHER_SHAPE, Page
+from worker.segment.page import OTHER_SHAPE, Page
 from worker.segment.source import Call, FetchedProfiles, Source
 from worker.settings import FixedDialect
 

@@ -11,9 +11,9 @@ from worker.http.client import HttpClient
 from worker.http.errors import TransportError
 from worker.http.pagination import ListRequest
 from worker.models.request import SyncRequest
+from worker.segment.endless_listing import RepeatedPageDetector
 from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body
-from worker.segment.pagination import Page, list_params, list_path, locate_doubt, read_page
-from worker.segment.repeated_page import RepeatedPageDetector
+from worker.segment.page import Page, list_params, list_path, locate_doubt, read_page
 from worker.segment.source import Call, FetchedProfiles
 
 _CURSOR_SHOWN = 80

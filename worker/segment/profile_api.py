@@ -21,9 +21,9 @@ from worker.http.client import HttpClient
 from worker.http.errors import TransportError
 from worker.http.pagination import ListRequest, read_next_page
 from worker.models.request import SyncRequest
+from worker.segment.endless_listing import RepeatedPageDetector
 from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body
-from worker.segment.pagination import OTHER_SHAPE, Page, list_path, locate_doubt, make_page, profile_identifier
-from worker.segment.repeated_page import RepeatedPageDetector
+from worker.segment.page import OTHER_SHAPE, Page, list_path, locate_doubt, make_page, profile_identifier
 from worker.segment.source import Call, FetchedProfiles
 from worker.segment.traits_caller import OTHERS, UNREADABLE, Send, TraitsCaller
 

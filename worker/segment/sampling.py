@@ -13,7 +13,7 @@ from hashlib import blake2b
 from math import ceil
 
 from worker.errors import Permanent
-from worker.segment.pagination import Page, profile_identifier
+from worker.segment.page import Page, profile_identifier
 from worker.segment.source import Call, FetchedProfiles, Source
 
 _SALT = b"segment-personas sample\0"

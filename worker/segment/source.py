@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from worker.errors import ResumableStop, Retry
-from worker.segment.pagination import Page
+from worker.segment.page import Page
 
 Call = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """Sends one request within the rate limit, and repeats it after a transient failure."""

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from worker.input_values import describe_field, describe_problem
 from worker.spaces.entries import AccountEntry, SpaceEntry, SpacesDocument
 from worker.toml.reader import MalformedToml, read_toml, similar_name
-from worker.toml.tokens import Path, line_of
+from worker.toml.tokenizer import Path, line_of
 
 _MOST_SHOWN = 60
 """Characters of a name that are shown."""

@@ -30,7 +30,7 @@ from worker.spaces.problems import (
     no_such_account,
     parse_document,
 )
-from worker.toml.tokens import Path, line_numbers, line_of
+from worker.toml.tokenizer import Path, line_numbers, line_of
 from worker.warehouse_url import WarehouseUrl
 
 MAX_TEXT = 4 * 1024 * 1024

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from worker.toml.tokens import find_broken_table, find_limit_violation, tokenize
+from worker.toml.tokenizer import find_broken_table, find_limit_violation, tokenize
 
 _FIXES = {
     "Invalid value": 'write text in straight quotes " ", true and false in small letters, and numbers in digits',

@@ -10,7 +10,7 @@ from producer.api.openapi.operations import Answer, Operation, Parameter
 from producer.api.problems import Problem
 from producer.api.responses import json_response
 from producer.client import SyncClient
-from producer.persona_records import orphaned_references
+from producer.persona_catalog import orphaned_references
 from producer.rules_file import cluster_labels
 from worker.documents import document_types as types
 from worker.documents.persona_document import persona_entry

@@ -16,7 +16,7 @@ from producer.cli.space_settings import settings_of_space
 from producer.cli.terminal import NARROW, Screen, stdout
 from producer.cli.views.surplus_personas import describe_orphan, describe_twins
 from producer.cli.views.time_formats import local_time, short_time, zone
-from producer.persona_records import ClusterAddress, PersonaCatalog, orphaned_references
+from producer.persona_catalog import ClusterAddress, PersonaCatalog, orphaned_references
 from producer.rules_file import cluster_labels, present_rules
 from producer.state.pool import directory_of
 from worker.clusters import Rules

@@ -41,7 +41,7 @@ def personas_adopt(
     """Assign an existing persona to a cluster: the next sync updates it and buys none."""
     from producer.cli.commands import personas
     from producer.cli.run_command import run_command
-    from producer.persona_records import ClusterAddress
+    from producer.persona_catalog import ClusterAddress
 
     place = ClusterAddress(space_id, cluster, collection, rules)
     exit_with(run_command(lambda settings, err: personas.adopt_persona(settings, err, place, persona_id)))
@@ -54,7 +54,7 @@ def personas_forget(
     """Remove the record of a cluster's persona. The persona stays at Mavera."""
     from producer.cli.commands import personas
     from producer.cli.run_command import run_command
-    from producer.persona_records import ClusterAddress
+    from producer.persona_catalog import ClusterAddress
 
     place = ClusterAddress(space_id, cluster, collection, rules)
     exit_with(run_command(lambda settings, err: personas.forget_persona(settings, err, place)))
@@ -71,7 +71,7 @@ def personas_rename(
     """Keep the persona of a cluster whose key has changed, instead of buying a new one."""
     from producer.cli.commands import personas
     from producer.cli.run_command import run_command
-    from producer.persona_records import ClusterAddress
+    from producer.persona_catalog import ClusterAddress
 
     place = ClusterAddress(space_id, old, collection, rules)
     exit_with(run_command(lambda settings, err: personas.rename_persona(settings, err, place, new)))

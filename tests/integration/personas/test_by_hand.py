@@ -13,7 +13,7 @@ import pytest
 from producer.cli.commands import personas
 from producer.cli.commands.doctor.checks import run_checks
 from producer.cli.terminal import Screen, stderr
-from producer.persona_records import ClusterAddress, PersonaRecordError
+from producer.persona_catalog import ClusterAddress, PersonaRecordError
 from producer.rules_file import load_chosen_rules
 from producer.sandbox import Fault, Persona
 from tests.support.scenarios.scenario import Scenario, Start, start_scenario

@@ -17,7 +17,7 @@ from worker.clusters.rules.rules import Cluster, Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.rules.validation import Fault, abbreviate
 from worker.toml.reader import MalformedToml, read_toml, similar_name
-from worker.toml.tokens import Path, line_numbers, line_of
+from worker.toml.tokenizer import Path, line_numbers, line_of
 
 MAX_TEXT = 256 * 1024
 """Most characters of a file; far more than rules of the largest size need."""

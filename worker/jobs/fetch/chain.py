@@ -10,7 +10,7 @@ from worker.jobs.fetch.page_prefetcher import FetchedPage
 from worker.jobs.job_payloads import sync_payload
 from worker.models.sync import JobKind
 from worker.segment import Source
-from worker.segment.pagination import CursorGuard
+from worker.segment.endless_listing import CursorGuard
 from worker.store import Checkpoint, JobSyncStore
 from worker.store.progress.sync_progress import StartedJob, new_token
 

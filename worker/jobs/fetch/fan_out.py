@@ -15,7 +15,7 @@ from worker.jobs.fetch.page_prefetcher import FetchedPage
 from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.models.sync import BatchKey
 from worker.segment import Source
-from worker.segment.pagination import CursorGuard
+from worker.segment.endless_listing import CursorGuard
 from worker.store import BatchWork, JobSyncStore, Listing, NewBatch
 from worker.store.progress.sync_progress import StartedJob, new_token
 

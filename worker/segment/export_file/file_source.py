@@ -5,7 +5,7 @@ from __future__ import annotations
 from worker.errors import ResumableStop
 from worker.segment.export_file.file_cache import OpenFiles
 from worker.segment.export_file.ndjson_file import FilePosition
-from worker.segment.pagination import Page
+from worker.segment.page import Page
 from worker.segment.source import Call, FetchedProfiles
 
 

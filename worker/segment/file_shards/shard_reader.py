@@ -13,7 +13,7 @@ import duckdb
 
 from worker.clusters import Aggregate
 from worker.errors import ApiError, Permanent, ResumableStop
-from worker.segment.file_shards.connection import open_connections
+from worker.segment.file_shards.duckdb_connection import open_connections
 from worker.segment.file_shards.file_head import FileHead, read_head
 from worker.segment.file_shards.last_line import check_last_line
 from worker.segment.file_shards.listing.shard import Shard

@@ -15,7 +15,7 @@ from worker.segment.export_file.file_formats import FileFormat
 from worker.segment.file_shards.file_head import format_error
 from worker.segment.file_shards.listing.shard import Shard, digest_of
 from worker.segment.file_shards.shard_engine import ShardEngine
-from worker.segment.pagination import Page
+from worker.segment.page import Page
 from worker.segment.source import Call, FetchedProfiles
 
 

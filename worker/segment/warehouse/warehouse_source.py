@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from worker.errors import ResumableStop
 from worker.models.request import SyncRequest
 from worker.models.warehouse import WarehouseRead
-from worker.segment.pagination import Page
+from worker.segment.page import Page
 from worker.segment.source import Call, FetchedProfiles
 from worker.segment.warehouse.engine import WarehouseEngine
 from worker.warehouse_url import WarehouseUrl

@@ -28,7 +28,7 @@ from worker.errors import ApiError, InvalidRequest
 from worker.jobs.api_factories import segment_source
 from worker.models.request import SyncRequest
 from worker.segment import AutoSource, Source
-from worker.segment.pagination import Page
+from worker.segment.page import Page
 from worker.settings import FixedDialect, Settings
 
 MEASURED_PAGES = 3

@@ -17,7 +17,7 @@ from worker.errors import ApiError, Permanent, ResumableStop, Retry
 from worker.http.client import HttpClient, HttpLimits, new_session
 from worker.models.request import SyncRequest
 from worker.segment import InlineApi, Page
-from worker.segment.pagination import CursorGuard
+from worker.segment.endless_listing import CursorGuard
 
 MIB = 1 << 20
 BOUND = 4 * MIB

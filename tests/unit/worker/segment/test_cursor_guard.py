@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.errors import Permanent
-from worker.segment.pagination import CursorGuard
+from worker.segment.endless_listing import CursorGuard
 
 MANY = 10**9
 

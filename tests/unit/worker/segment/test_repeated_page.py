@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from worker.segment.pagination import Page
-from worker.segment.repeated_page import LEAST_ENTRIES, RepeatedPageDetector
+from worker.segment.endless_listing import LEAST_ENTRIES, RepeatedPageDetector
+from worker.segment.page import Page
 
 
 def page(*names: object, doubt: str = "") -> Page:

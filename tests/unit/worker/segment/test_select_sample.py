@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.segment.pagination import profile_identifier
+from worker.segment.page import profile_identifier
 from worker.segment.sampling import SampledPage, select_sample
 
 SHARES = st.floats(0, 1, exclude_min=True, exclude_max=True)

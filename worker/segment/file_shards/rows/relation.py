@@ -9,7 +9,7 @@ from typing import Literal
 import duckdb
 
 from worker.segment.export_file.file_formats import FileFormat
-from worker.segment.file_shards.connection import as_pattern
+from worker.segment.file_shards.duckdb_connection import as_pattern
 from worker.segment.file_shards.file_head import FileHead, format_error
 from worker.segment.file_shards.rows.column_names import (
     ENVELOPE,

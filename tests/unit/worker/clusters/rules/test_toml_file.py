@@ -17,7 +17,7 @@ from tests.support.examples import examples
 from worker.clusters.rules.builtin import BUILTIN_RULES, RECIPE
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.toml_file import MAX_TEXT, MOST_PROBLEMS, MalformedRules, parse_rules, schema
-from worker.toml.tokens import find_broken_table, find_limit_violation, tokenize
+from worker.toml.tokenizer import find_broken_table, find_limit_violation, tokenize
 
 GOOD = """\
 name = "mine"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from worker.http.body import MAX_CURSOR_LENGTH
 from worker.http.pagination import ListRequest
 from worker.models.request import SyncRequest
-from worker.segment.pagination import Page, list_params, list_path, read_page
+from worker.segment.page import Page, list_params, list_path, read_page
 
 PLACES = ("data.cursor", "cursor", "data.pagination", "pagination")
 Json = st.recursive(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 
-from worker.toml.tokens import line_numbers, line_of
+from worker.toml.tokenizer import line_numbers, line_of
 
 EVERYTHING = '''\
 a = 1          # [[not.a.table]]

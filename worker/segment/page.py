@@ -1,4 +1,4 @@
-"""Pages of a space and their cursors: how a page is requested, what its body says, and guards against endless listings.
+"""A page of a space: how it is requested, and what its body says.
 
 Bodies are validated here. The entries of a page are not, because a bad profile never fails its page. What a body says
 about the next page is read by `worker.http.pagination`.
@@ -6,11 +6,9 @@ about the next page is read by `worker.http.pagination`.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from worker.errors import Permanent
 from worker.http.pagination import ListRequest, read_next_page
 from worker.models.request import SyncRequest
 
@@ -86,67 +84,3 @@ def profile_identifier(entry: dict[str, object]) -> str | None:
         if type(value) is int:
             return str(value)
     return None
-
-
-@dataclass(frozen=True)
-class CursorGuard:
-    """Fails a listing that would never end: its cursors form a loop, or its pages stay empty.
-
-    A loop of any length is found in constant memory by Brent's algorithm (R. P. Brent, 1980, "An improved Monte Carlo
-    factorization algorithm"): one remembered cursor, replaced at every power of two. The state is part of the
-    checkpoint.
-
-    Attributes:
-        remembered: Digest of one earlier cursor.
-        steps: Pages since then.
-        power: Pages after which the next cursor is remembered.
-        empty_pages: Empty pages in a row.
-    """
-
-    remembered: str = ""
-    steps: int = 0
-    power: int = 1
-    empty_pages: int = 0
-
-    def advance(self, cursor: str, *, empty: bool, max_empty_pages: int, space_id: str, page: int) -> CursorGuard:
-        """Returns the state after a page.
-
-        Args:
-            cursor: The cursor that the page names as the next.
-            empty: Whether the page had no entries.
-            max_empty_pages: Empty pages in a row that are too many.
-            space_id: Of the space, for messages.
-            page: Number of the page, for messages.
-
-        Raises:
-            Permanent: `cursor_loop` or `empty_pages`.
-        """
-        empty_pages = self.empty_pages + 1 if empty else 0
-        if empty_pages >= max_empty_pages:
-            raise Permanent(
-                "empty_pages",
-                f"Segment, space {space_id}, page {page}: the last of {empty_pages} empty pages in a row; the "
-                "listing does not end",
-            )
-        digest = hashlib.blake2b(cursor.encode(errors="replace"), digest_size=12).hexdigest()
-        if digest == self.remembered:
-            raise Permanent(
-                "cursor_loop",
-                f"Segment, space {space_id}: the cursor after page {page} repeats the one of {self.steps + 1} pages "
-                "before, so the listing is a loop",
-            )
-        if self.steps + 1 == self.power:
-            return CursorGuard(digest, 0, self.power * 2, empty_pages)
-        return replace(self, steps=self.steps + 1, empty_pages=empty_pages)
-
-    def encode(self) -> str:
-        """Writes the state as one line of text, for the checkpoint."""
-        return f"{self.remembered}:{self.steps}:{self.power}:{self.empty_pages}"
-
-    @classmethod
-    def decode(cls, text: str) -> CursorGuard:
-        """Reads what `encode` wrote; an empty text is a fresh guard."""
-        if not text:
-            return cls()
-        remembered, *numbers = text.split(":")
-        return cls(remembered, *map(int, numbers))
