@@ -15,7 +15,7 @@ from tests.support.scenarios.scenario import start_scenario
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import Aggregate
 from worker.documents.sync_document import sync_document
-from worker.segment.traits_caller import TRIES
+from worker.segment.traits_caller import CHECKS, TRIES
 from worker.store import StorePool
 
 Start = Callable[..., WorkerProcess]
@@ -94,9 +94,6 @@ async def test_only_traits_of_the_rules_are_requested_and_no_profile_is_named(
             assert b"use_" not in key
         assert "use_" not in str(await real_pool.hgetall(f"sp:sync:{sync.id}"))
 
-
-CHECKS = 3
-"""Requests that show whether only this profile fails: another one, this one, and the other one again."""
 
 POISONED = (
     Fault("segment", "status", route="traits", profile=3, status=500),
