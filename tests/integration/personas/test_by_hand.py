@@ -330,7 +330,7 @@ async def test_renaming_a_cluster_warns_if_the_rules_keep_the_old_name(
         )
         found = await warnings("growth", "expansion", None)
         assert [one.startswith(start) for one, start in zip(found, (still, lacking), strict=True)] == [True, True]
-        assert "the next sync buys one, for 300 credits. Rename it in their file, too." in found[0]
+        assert "the next sync buys one, for 300 credits." in found[0]
         assert await warnings("expansion", "growth", None) == []
         write("expansion")
         assert await warnings("growth", "expansion", file) == []
@@ -367,7 +367,7 @@ async def test_what_cannot_be_renamed_is_refused(
         runner = CommandRunner(scenario, capsys)
         mine = by_hand(scenario)
         await runner(personas.adopt_persona, GROWTH, mine.id)
-        with pytest.raises(PersonaRecordError, match="No persona of another of spa is known"):
+        with pytest.raises(PersonaRecordError, match="No persona of another of spa is recorded"):
             await runner(personas.rename_persona, ClusterAddress("spa", "another"), "growth")
         with pytest.raises(PersonaRecordError, match="already has a persona"):
             await runner(personas.rename_persona, GROWTH, "growth")
@@ -392,7 +392,7 @@ async def test_a_forgotten_persona_is_found_again_unless_it_is_deleted(
         for cluster in ("growth", "at_risk"):
             await runner(personas.forget_persona, ClusterAddress("spa", cluster))
             assert first[cluster] in runner.err
-            with pytest.raises(PersonaRecordError, match="is known"):
+            with pytest.raises(PersonaRecordError, match="is recorded"):
                 await runner(personas.forget_persona, ClusterAddress("spa", cluster))
         scenario.sandbox.delete_persona(first["at_risk"])
         sync = await scenario.sync()
