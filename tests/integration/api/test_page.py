@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, ViewportSize, expect
+from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from producer.sandbox import Fault, SpaceSpec
 from tests.support.http_api.api_thread import ApiThread, start_api_thread
-from tests.support.http_api.web_browser import Tab, open_tab, start_browser
+from tests.support.http_api.web_browser import Tab, open_tab, open_window, start_browser
 from tests.support.scenarios.scenario import RECIPE
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import RECIPE as RULES
@@ -50,9 +50,15 @@ async def browser() -> AsyncIterator[Browser]:
         yield found
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def window(browser: Browser) -> AsyncIterator[BrowserContext]:
+    async with open_window(browser) as found:
+        yield found
+
+
 @pytest_asyncio.fixture(loop_scope="module")
-async def tab(api: ApiThread, browser: Browser) -> AsyncIterator[Tab]:
-    async with open_tab(browser, api.url) as found:
+async def tab(api: ApiThread, window: BrowserContext) -> AsyncIterator[Tab]:
+    async with open_tab(window, api.url) as found:
         yield found
 
 
@@ -263,7 +269,10 @@ async def test_the_policy_forbids_inline_scripts(tab: Tab) -> None:
 
 
 async def test_a_schedule_is_added_paused_and_deleted(api: ApiThread, browser: Browser) -> None:
-    async with open_tab(browser, api.url, timezone_id="Europe/Vienna", viewport=PHONE, color_scheme="dark") as tab:
+    async with (
+        open_window(browser, timezone_id="Europe/Vienna", viewport=PHONE, color_scheme="dark") as window,
+        open_tab(window, api.url) as tab,
+    ):
         page = tab.page
         await tab.open()
         await page.get_by_role("link", name="Schedules").click()

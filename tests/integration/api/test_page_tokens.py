@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.support.http_api.api_thread import ApiThread, start_api_thread
-from tests.support.http_api.web_browser import Tab, open_tab, start_browser
+from tests.support.http_api.web_browser import Tab, open_tab, open_window, start_browser
 from tests.support.servers.redis_server import RedisServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -48,9 +48,15 @@ async def browser() -> AsyncIterator[Browser]:
         yield found
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def window(browser: Browser) -> AsyncIterator[BrowserContext]:
+    async with open_window(browser) as found:
+        yield found
+
+
 @pytest_asyncio.fixture(loop_scope="module")
-async def tab(api: ApiThread, browser: Browser) -> AsyncIterator[Tab]:
-    async with open_tab(browser, api.url) as found:
+async def tab(api: ApiThread, window: BrowserContext) -> AsyncIterator[Tab]:
+    async with open_tab(window, api.url) as found:
         yield found
 
 

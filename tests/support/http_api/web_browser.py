@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from tests.support.servers.redis_server import in_ci
 
@@ -82,10 +82,19 @@ class Tab:
 
 
 @contextlib.asynccontextmanager
-async def open_tab(browser: Browser, url: str, **options: Any) -> AsyncIterator[Tab]:
-    """A tab with a session of its own. options: as of `Browser.new_context`. Asserts at its end that it was quiet."""
-    context = await browser.new_context(**options)
-    tab = Tab(await context.new_page(), url)
+async def open_window(browser: Browser, **options: Any) -> AsyncIterator[BrowserContext]:
+    """A window for many tabs: to open one costs the browser more than a tab does. options: of `Browser.new_context`."""
+    window = await browser.new_context(**options)
+    try:
+        yield window
+    finally:
+        await window.close()
+
+
+@contextlib.asynccontextmanager
+async def open_tab(window: BrowserContext, url: str) -> AsyncIterator[Tab]:
+    """A tab, with a session storage of its own. Asserts at its end that it was quiet."""
+    tab = Tab(await window.new_page(), url)
     tab.page.set_default_timeout(300_000)
     tab.page.on("console", tab.note)
     tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
@@ -95,4 +104,4 @@ async def open_tab(browser: Browser, url: str, **options: Any) -> AsyncIterator[
         yield tab
         assert tab.complaints == []
     finally:
-        await context.close()
+        await tab.page.close()
