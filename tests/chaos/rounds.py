@@ -27,7 +27,15 @@ from tests.chaos.faults.redis_faults import RedisFaults
 from tests.chaos.points import HOW, POINTS
 from tests.chaos.report import Report
 from tests.chaos.schedule_and_webhooks import ScheduleAndWebhooks
-from tests.chaos.spaces.round_spaces import AGAIN, BY_PROFILE, FIRST_NIGHT, SCHEDULED, SECOND_NIGHT, RoundSpaces
+from tests.chaos.spaces.round_spaces import (
+    AGAIN,
+    BY_PROFILE,
+    FIRST_NIGHT,
+    PAGE_SIZE,
+    SCHEDULED,
+    SECOND_NIGHT,
+    RoundSpaces,
+)
 from tests.support.clocks.movable_clock import MovableClock
 from tests.support.processes.fork_server import shared_fork_server
 from tests.support.processes.workers import WorkerProcess, environment
@@ -88,6 +96,7 @@ class Round:
         self._events = ScheduleAndWebhooks(self._redis, self._spaces.request(SCHEDULED))
         options = SandboxOptions(
             spaces={**self._spaces.specs, SECOND_NIGHT: FIRST_NIGHT},
+            page_size=PAGE_SIZE,
             latency_s=self._random.uniform(0.01, 0.05),
             mavera_latency_s=0.05,
             mavera_odd_rows=True,

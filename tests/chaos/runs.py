@@ -22,6 +22,7 @@ from producer.state.directory import StateDirectory
 from tests.chaos.faults.api_faults import TIMES, mavera_fault, refused_updates, segment_fault, shown
 from tests.chaos.report import Report
 from tests.chaos.rounds import CREDITS
+from tests.chaos.spaces.round_spaces import PAGE_SIZE
 from tests.support.processes.command_line import Command, Done
 from tests.support.processes.workers import environment
 from tests.support.scenarios.checks import assert_no_twins
@@ -45,7 +46,7 @@ class RunsRound:
         self._folder = folder
         self._trouble_s = trouble_s
         self._specs = {
-            f"spa_{i}": SpaceSpec(self._random.randint(1000, 3000), "mixed", seed=seed * 100 + i) for i in range(SPACES)
+            f"spa_{i}": SpaceSpec(self._random.randint(200, 600), "mixed", seed=seed * 100 + i) for i in range(SPACES)
         }
         self._runs: list[tuple[Command, asyncio.Task[Done]]] = []
         self._reported: dict[str, int] = {}
@@ -56,6 +57,7 @@ class RunsRound:
         """Runs the round. Raises AssertionError if anything is not as it must be."""
         options = SandboxOptions(
             spaces=self._specs,
+            page_size=PAGE_SIZE,
             latency_s=self._random.uniform(0.01, 0.1),
             mavera_latency_s=0.05,
             mavera_odd_rows=True,

@@ -21,7 +21,8 @@ from worker.store import StorePool
 
 #: A client whose jobs are found as soon as the workers of these tests look for lost ones.
 QUICK_CLIENT = load_settings(stall_s=2, heartbeat_s=0.5)
-SPEC = SpaceSpec(1000, "mixed", seed=5)
+SPEC = SpaceSpec(200, "mixed", seed=5)
+PAGE_SIZE = 40
 Start = Callable[..., WorkerProcess]
 
 
@@ -48,7 +49,7 @@ async def test_a_worker_that_ends_at_this_point_costs_nothing_but_time(
     expected: ExpectedClusters,
 ) -> None:
     await know_run(real_pool)
-    options = SandboxOptions(spaces={"spa_chaos": SPEC}, latency_s=0.002)
+    options = SandboxOptions(spaces={"spa_chaos": SPEC}, page_size=PAGE_SIZE, latency_s=0.002)
     async with Sandbox(options) as sandbox, SyncClient(session_redis.url, settings=QUICK_CLIENT) as client:
         env = environment(session_redis.url, sandbox, COMMIT_INTERVAL_S="0.01")
         strategy: Strategy = "fan-out" if point in FAN_OUT else "chain"

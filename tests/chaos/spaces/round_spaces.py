@@ -12,11 +12,13 @@ from tests.chaos.spaces.file_spaces import LINES, TABLES, rows, write_shards
 from tests.chaos.spaces.warehouse_space import WAREHOUSE, WarehouseSpace
 from tests.support.scenarios.expected_clusters import ExpectedClusters, expected_clusters
 
+PAGE_SIZE = 40
+"""Small pages: a space of few profiles takes as many requests as one of thousands elsewhere."""
 BY_PROFILE = "spa_p"
 """The space that is read by profile-api, with profiles that cannot be read."""
 SECOND_NIGHT = "spa_1"
 """The space that has its personas before the trouble begins, from a smaller space."""
-FIRST_NIGHT = SpaceSpec(400, "mixed", seed=3)
+FIRST_NIGHT = SpaceSpec(200, "mixed", seed=3)
 """That smaller space."""
 SCHEDULED = "spa_s"
 """The space whose sync a schedule starts."""
@@ -44,10 +46,10 @@ class RoundSpaces:
         def spec(least: int, most: int, number: int, kind: str = "mixed") -> SpaceSpec:
             return SpaceSpec(chance.randint(least, most), kind, seed=seed * 100 + number)
 
-        self.specs = {f"spa_{i}": spec(2000, 8000, i) for i in range(count)}
-        self.specs |= {BY_PROFILE: spec(150, 600, 98), SCHEDULED: spec(500, 1500, 97), AGAIN: spec(100, 300, 96)}
+        self.specs = {f"spa_{i}": spec(400, 1600, i) for i in range(count)}
+        self.specs |= {BY_PROFILE: spec(150, 600, 98), SCHEDULED: spec(200, 320, 97), AGAIN: spec(100, 300, 96)}
         for place, space in enumerate((LINES, TABLES) if count > 2 else (LINES, TABLES)[seed % 2 :][:1]):
-            self.specs[space] = spec(1000, 3000, 94 + place)
+            self.specs[space] = spec(400, 1200, 94 + place)
         self.warehouse: WarehouseSpace | None = None
         if warehouse:
             self.specs[WAREHOUSE] = spec(500, 1500, 93, "wide")
