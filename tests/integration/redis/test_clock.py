@@ -16,7 +16,7 @@ from tests.support.servers.redis_server import RedisServer
 
 Start = Callable[..., WorkerProcess]
 
-SPACES = {"spa": SpaceSpec(3000, "mixed", seed=5), "later": SpaceSpec(60, "recipe")}
+SPACES = {"spa": SpaceSpec(300, "mixed", seed=5), "later": SpaceSpec(60, "recipe")}
 PACED = {
     "SEGMENT_RATE": "20",
     "MAVERA_RATE": "600",
@@ -47,7 +47,7 @@ async def test_a_clock_that_jumps_keeps_no_sync_waiting(
     server: RedisServer, clock: MovableClock, start_worker: Start, step_s: int
 ) -> None:
     clock.set(7200)
-    async with start_scenario(server, start_worker, SPACES, settings=PACED) as scenario:
+    async with start_scenario(server, start_worker, SPACES, page_size=20, settings=PACED) as scenario:
         worker = scenario.worker()
         sync = await scenario.enqueue()
         await scenario.sandbox.journal.wait_answered("segment.page", 4)

@@ -76,8 +76,8 @@ async def test_a_client_without_a_key_leaves_the_account_to_the_first_worker(
     session_redis: RedisServer, real_pool: StorePool, start_worker: Start
 ) -> None:
     async with (
-        Sandbox(SandboxOptions(spaces={"spa": SpaceSpec(4000, "mixed", seed=3)}, latency_s=0.1)) as first,
-        Sandbox(SandboxOptions(spaces={"spa": SpaceSpec(4000, "mixed", seed=3)})) as second,
+        Sandbox(SandboxOptions(spaces={"spa": SpaceSpec(400, "mixed", seed=3)}, page_size=20, latency_s=0.1)) as first,
+        Sandbox(SandboxOptions(spaces={"spa": SpaceSpec(400, "mixed", seed=3)})) as second,
         SyncClient(session_redis.url, settings=settings()) as client,
     ):
         worker = start_worker(environment(session_redis.url, first, **SOON))

@@ -17,9 +17,10 @@ from tests.support.servers.redis_server import RedisServer
 
 ARQ = (str(Path(sys.executable).with_name("arq")), "worker.WorkerSettings")
 DEPLOYS = 4
-SPACES = {f"spa_{i}": SpaceSpec(4000, "mixed", seed=i) for i in range(2)}
+PAGE_SIZE = 20
+SPACES = {f"spa_{i}": SpaceSpec(PAGE_SIZE * 20, "mixed", seed=i) for i in range(2)}
 """Twenty pages each."""
-LONG = {f"spa_{i}": SpaceSpec(200 * 64 + i, "recipe") for i in range(2)}
+LONG = {f"spa_{i}": SpaceSpec(PAGE_SIZE * 64 + i, "recipe") for i in range(2)}
 """64 pages each, and one profile more; the sandbox makes them beforehand."""
 
 
@@ -39,7 +40,13 @@ async def test_deploys_in_the_middle_of_a_sync_cost_nothing_but_time(
 ) -> None:
     settings = {"STALL_S": "6", "WORKER_SLOTS": "1"}  # a sync for each worker
     async with start_scenario(
-        session_redis, start_worker, LONG, settings=settings, sandbox_type=PrebuiltSandbox, latency_s=0.05
+        session_redis,
+        start_worker,
+        LONG,
+        page_size=PAGE_SIZE,
+        settings=settings,
+        sandbox_type=PrebuiltSandbox,
+        latency_s=0.05,
     ) as scenario:
         syncs = [await scenario.enqueue(space) for space in LONG]
         for i in range(DEPLOYS):
@@ -82,7 +89,9 @@ async def test_a_deploy_waits_for_the_answer_to_a_post_on_its_way(
 
 
 async def test_a_worker_stops_within_10_s_while_redis_hangs(redis_server: RedisServer, start_worker: Start) -> None:
-    async with start_scenario(redis_server, start_worker, SPACES, settings=SOON_SETTLED, latency_s=0.05) as scenario:
+    async with start_scenario(
+        redis_server, start_worker, SPACES, page_size=PAGE_SIZE, settings=SOON_SETTLED, latency_s=0.05
+    ) as scenario:
         fleet = [scenario.worker(command=WORKER, ready=False), scenario.worker(command=ARQ, ready=False)]
         await scenario.listed(*fleet)
         syncs = [await scenario.enqueue(space) for space in SPACES]
@@ -99,7 +108,7 @@ async def test_a_worker_stops_within_10_s_while_redis_hangs(redis_server: RedisS
 
 
 async def test_a_worker_stops_within_10_s_while_redis_is_gone(redis_server: RedisServer, start_worker: Start) -> None:
-    async with start_scenario(redis_server, start_worker, SPACES, latency_s=0.05) as scenario:
+    async with start_scenario(redis_server, start_worker, SPACES, page_size=PAGE_SIZE, latency_s=0.05) as scenario:
         fleet = [scenario.worker(command=WORKER, ready=False), scenario.worker(command=ARQ, ready=False)]
         await scenario.listed(*fleet)
         for space in SPACES:
@@ -112,7 +121,12 @@ async def test_a_worker_stops_within_10_s_while_redis_is_gone(redis_server: Redi
 
 async def test_ctrl_c_ends_a_worker_as_a_deploy_does(session_redis: RedisServer, start_worker: Start) -> None:
     async with start_scenario(
-        session_redis, start_worker, SPACES, settings={"WORKER_SLOTS": "1", "STALL_S": "6"}, latency_s=0.1
+        session_redis,
+        start_worker,
+        SPACES,
+        page_size=PAGE_SIZE,
+        settings={"WORKER_SLOTS": "1", "STALL_S": "6"},
+        latency_s=0.1,
     ) as scenario:
         fleet = [scenario.worker(command=WORKER, ready=False), scenario.worker(command=ARQ, ready=False)]
         await scenario.listed(*fleet)

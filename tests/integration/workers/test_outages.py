@@ -19,8 +19,9 @@ from worker.store import keys
 
 OUTAGE_S = 2
 TIMES = {**SOON_SETTLED, "HEARTBEAT_S": "0.3", "STALL_S": "0.8"}
-SPACES = {f"spa_{i}": SpaceSpec(4000, "mixed", seed=i) for i in range(2)}
-"""Twenty pages each."""
+SPACES = {f"spa_{i}": SpaceSpec(20 * 20, "mixed", seed=i) for i in range(2)}
+PAGE_SIZE = 20
+"""Of the spaces, which have twenty pages each."""
 FAILING = {"RETRY_BUDGET_S": "0.5", "LEASE_S": "30"}
 """No hand-over on the way, which would ask for a page again that it had asked for and not yet counted."""
 
@@ -73,7 +74,9 @@ async def _loading(redis: RedisServer) -> None:
 async def test_an_outage_of_redis_costs_nothing_but_time(
     outage: Callable[[RedisServer], Awaitable[None]], redis_server: RedisServer, start_worker: Start
 ) -> None:
-    async with start_scenario(redis_server, start_worker, SPACES, settings=TIMES, latency_s=0.03) as scenario:
+    async with start_scenario(
+        redis_server, start_worker, SPACES, page_size=PAGE_SIZE, settings=TIMES, latency_s=0.03
+    ) as scenario:
         workers = [scenario.worker(), scenario.worker()]
         syncs = [await scenario.enqueue(space) for space in SPACES]
         await scenario.sandbox.journal.wait_answered("segment.page", 12)
@@ -90,7 +93,9 @@ async def test_pages_that_fail_beyond_the_budget_fail_the_sync_and_keep_counts(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     broken = Fault("segment", "status", page=10, status=503)
-    async with start_scenario(session_redis, start_worker, SPACES, settings=FAILING, faults=(broken,)) as scenario:
+    async with start_scenario(
+        session_redis, start_worker, SPACES, page_size=PAGE_SIZE, settings=FAILING, faults=(broken,)
+    ) as scenario:
         scenario.worker()
         sync = await scenario.sync("spa_0")
         assert (sync.state, sync.failed_in, sync.pages) == (SyncState.FAILED, SyncState.FETCHING, 10)
@@ -109,7 +114,9 @@ async def test_segment_failing_for_less_than_the_budget_costs_nothing_but_time(
 ) -> None:
     broken = Fault("segment", "status", page=10, status=502, times=5, body="html")
     settings = {"RETRY_BASE_S": "0.1"}
-    async with start_scenario(session_redis, start_worker, SPACES, settings=settings, faults=(broken,)) as scenario:
+    async with start_scenario(
+        session_redis, start_worker, SPACES, page_size=PAGE_SIZE, settings=settings, faults=(broken,)
+    ) as scenario:
         scenario.worker()
         await scenario.assert_bought_once(await scenario.sync("spa_0"))
         assert scenario.sandbox.journal.count("segment.page", 502) == 5
@@ -119,7 +126,9 @@ async def test_mavera_failing_from_the_start_fails_the_sync_before_a_page_is_rea
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     broken = Fault("mavera", "drop")
-    async with start_scenario(session_redis, start_worker, SPACES, settings=FAILING, faults=(broken,)) as scenario:
+    async with start_scenario(
+        session_redis, start_worker, SPACES, page_size=PAGE_SIZE, settings=FAILING, faults=(broken,)
+    ) as scenario:
         scenario.worker()
         sync = await scenario.sync("spa_0")
         assert sync.error
@@ -136,7 +145,9 @@ async def test_creates_that_fail_beyond_the_budget_fail_the_sync_and_keep_the_re
     # It lists personas, and answers every POST but the first with 503, which may or may not have made one.
     broken = Fault("mavera", "status", route="create", at=2, times=1000, status=503)
     settings = {**FAILING, **SOON_SETTLED}
-    async with start_scenario(session_redis, start_worker, SPACES, settings=settings, faults=(broken,)) as scenario:
+    async with start_scenario(
+        session_redis, start_worker, SPACES, page_size=PAGE_SIZE, settings=settings, faults=(broken,)
+    ) as scenario:
         scenario.worker()
         sync = await scenario.sync("spa_0")
         assert (sync.state, sync.failed_in, sync.pages) == (SyncState.FAILED, SyncState.FINALIZING, 20)
@@ -153,7 +164,7 @@ async def test_creates_that_fail_beyond_the_budget_fail_the_sync_and_keep_the_re
 async def test_updates_that_fail_beyond_the_budget_fail_the_sync_and_keep_the_rest(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    async with start_scenario(session_redis, start_worker, SPACES, settings=FAILING) as scenario:
+    async with start_scenario(session_redis, start_worker, SPACES, page_size=PAGE_SIZE, settings=FAILING) as scenario:
         scenario.worker()
         await scenario.sync("spa_0")
         await scenario.pool.delete(keys.personas(scenario.account))  # what the personas say is not known any more

@@ -15,8 +15,9 @@ from worker.jobs.personas.create_persona import LAST_POST_S
 from worker.models.sync import Sync, SyncState
 from worker.store import keys
 
-LONG = {"spa": SpaceSpec(4000, "mixed", seed=21)}
-"""Twenty pages."""
+LONG = {"spa": SpaceSpec(400, "mixed", seed=21)}
+PAGE_SIZE = 20
+"""Of that space, which has twenty pages."""
 PATIENT = {"MAVERA_TIMEOUT_S": "8", "MAVERA_SETTLE_S": "10"}
 """A POST may be held for long without being in doubt."""
 ONE_LEASE = {"LEASE_S": "30"}
@@ -33,7 +34,9 @@ async def failed_on_page_11(scenario: Scenario) -> Sync:
 
 
 async def test_resume_continues_from_the_checkpoint(session_redis: RedisServer, start_worker: Start) -> None:
-    async with start_scenario(session_redis, start_worker, LONG, settings=ONE_LEASE, faults=(WRONG_TOKEN,)) as scenario:
+    async with start_scenario(
+        session_redis, start_worker, LONG, page_size=PAGE_SIZE, settings=ONE_LEASE, faults=(WRONG_TOKEN,)
+    ) as scenario:
         scenario.worker()
         sync = await failed_on_page_11(scenario)
         resumed = await scenario.client.resume(sync.id)
@@ -43,7 +46,9 @@ async def test_resume_continues_from_the_checkpoint(session_redis: RedisServer, 
 
 
 async def test_resume_starts_one_job_however_often_it_is_asked(session_redis: RedisServer, start_worker: Start) -> None:
-    async with start_scenario(session_redis, start_worker, LONG, settings=ONE_LEASE, faults=(WRONG_TOKEN,)) as scenario:
+    async with start_scenario(
+        session_redis, start_worker, LONG, page_size=PAGE_SIZE, settings=ONE_LEASE, faults=(WRONG_TOKEN,)
+    ) as scenario:
         worker = scenario.worker()
         sync = await failed_on_page_11(scenario)
         assert worker.terminate() == 0
@@ -62,7 +67,9 @@ async def test_resume_starts_one_job_however_often_it_is_asked(session_redis: Re
 async def test_an_expired_cursor_needs_a_restart_which_begins_with_fresh_sums(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    async with start_scenario(session_redis, start_worker, LONG, settings=ONE_LEASE, faults=(WRONG_TOKEN,)) as scenario:
+    async with start_scenario(
+        session_redis, start_worker, LONG, page_size=PAGE_SIZE, settings=ONE_LEASE, faults=(WRONG_TOKEN,)
+    ) as scenario:
         scenario.worker()
         sync = await failed_on_page_11(scenario)
         scenario.sandbox.add_fault(Fault("segment", "expired_cursor", times=1))
@@ -87,7 +94,7 @@ async def test_a_restart_keeps_what_was_bought_and_what_it_cost(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     async with start_scenario(
-        session_redis, start_worker, LONG, settings=ONE_LEASE, credits=600, usage_route=False
+        session_redis, start_worker, LONG, page_size=PAGE_SIZE, settings=ONE_LEASE, credits=600, usage_route=False
     ) as scenario:
         scenario.worker()
         sync = await scenario.sync()
@@ -122,7 +129,9 @@ async def test_a_cancelled_sync_that_no_worker_had_begun_never_begins(
 async def test_a_sync_cancelled_while_it_reads_stops_within_seconds(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    async with start_scenario(session_redis, start_worker, LONG, settings=ONE_LEASE, latency_s=0.2) as scenario:
+    async with start_scenario(
+        session_redis, start_worker, LONG, page_size=PAGE_SIZE, settings=ONE_LEASE, latency_s=0.2
+    ) as scenario:
         worker = scenario.worker()
         sync = await scenario.enqueue()
         await scenario.sandbox.journal.wait_answered("segment.page", 4)
@@ -201,7 +210,9 @@ async def test_what_makes_no_sense_is_refused_and_changes_nothing(
 async def test_a_failed_sync_is_not_resumed_beside_another_of_the_same_space(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    async with start_scenario(session_redis, start_worker, LONG, settings=ONE_LEASE, faults=(WRONG_TOKEN,)) as scenario:
+    async with start_scenario(
+        session_redis, start_worker, LONG, page_size=PAGE_SIZE, settings=ONE_LEASE, faults=(WRONG_TOKEN,)
+    ) as scenario:
         worker = scenario.worker()
         failed = await failed_on_page_11(scenario)
         assert worker.terminate() == 0

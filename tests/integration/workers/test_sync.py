@@ -57,9 +57,9 @@ async def test_the_recipes_sixty_profiles_give_the_recipes_personas(
 async def test_dirty_profiles_through_two_workers_are_counted_exactly(
     session_redis: RedisServer, real_pool: StorePool, start_worker: Start
 ) -> None:
-    spec = SpaceSpec(16_000, "mixed", seed=7)
+    spec = SpaceSpec(1600, "mixed", seed=7)
     async with (
-        Sandbox(SandboxOptions(spaces={"spa_dirty": spec})) as sandbox,
+        Sandbox(SandboxOptions(spaces={"spa_dirty": spec}, page_size=20, latency_s=0.01)) as sandbox,
         SyncClient(session_redis.url) as client,
     ):
         # Leases shorter than the sync, so that it is handed over between the two.
@@ -177,7 +177,7 @@ def test_a_worker_without_redis_says_so_with_a_hint_and_exits_with_4(start_worke
 async def test_no_key_and_no_log_line_holds_a_profile(
     session_redis: RedisServer, real_pool: StorePool, start_worker: Start
 ) -> None:
-    spec = SpaceSpec(2000, "mixed", seed=3)
+    spec = SpaceSpec(600, "mixed", seed=3)
     async with (
         Sandbox(SandboxOptions(spaces={"spa_private": spec})) as sandbox,
         SyncClient(session_redis.url) as client,
@@ -191,5 +191,5 @@ async def test_no_key_and_no_log_line_holds_a_profile(
             traits = profile.get("traits") if isinstance(profile, dict) else None
             if isinstance(traits, dict):
                 private |= {traits[name] for name in ("email", "name", "phone") if isinstance(traits.get(name), str)}
-        assert len(private) > 1000
+        assert len(private) > 300
         assert [value for value in private if value and value in everything] == []

@@ -21,8 +21,9 @@ from worker.store import keys, redis_pool
 
 #: Jobs count as lost after a second of silence.
 IMPATIENT = {"HEARTBEAT_S": "0.3", "STALL_S": "1"}
-LONG = {"spa": SpaceSpec(4000, "mixed", seed=11)}
-"""Twenty pages."""
+LONG = {"spa": SpaceSpec(400, "mixed", seed=11)}
+PAGE_SIZE = 20
+"""Of that space, which has twenty pages."""
 
 
 async def _dropped(scenario: Scenario, job: bytes) -> None:
@@ -50,8 +51,10 @@ async def test_syncs_whose_next_job_is_lost_continue_however_it_was_lost(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     ways = [_dropped, _expired, _another_type, _tried_too_often, _taken_and_never_begun]
-    spaces = {f"spa_{i}": SpaceSpec(2000, "mixed", seed=i) for i in range(len(ways))}
-    async with start_scenario(session_redis, start_worker, spaces, settings=IMPATIENT, latency_s=0.1) as scenario:
+    spaces = {f"spa_{i}": SpaceSpec(200, "mixed", seed=i) for i in range(len(ways))}
+    async with start_scenario(
+        session_redis, start_worker, spaces, page_size=PAGE_SIZE, settings=IMPATIENT, latency_s=0.1
+    ) as scenario:
         first = scenario.worker()
         syncs = [await scenario.enqueue(space) for space in spaces]
         await scenario.sandbox.journal.wait_answered("segment.page", 2 * len(syncs))
@@ -70,7 +73,9 @@ async def test_a_sync_whose_jobs_all_time_out_continues_from_each_of_them(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     settings = {**IMPATIENT, "LEASE_S": "30"}
-    async with start_scenario(session_redis, start_worker, LONG, settings=settings, latency_s=0.1) as scenario:
+    async with start_scenario(
+        session_redis, start_worker, LONG, page_size=PAGE_SIZE, settings=settings, latency_s=0.1
+    ) as scenario:
         scenario.worker(command=(sys.executable, "-m", "tests.support.processes.timed_out_worker", "0.5"))
         sync = await scenario.sync()
         await scenario.assert_bought_once(sync)
@@ -84,7 +89,9 @@ async def test_a_killed_worker_is_replaced_within_5_s_after_the_stall_time(
     defaults = load_settings()
     assert (defaults.heartbeat_s, defaults.stall_s, defaults.lease_s) == (5, 15, 20)
     scaled = {"HEARTBEAT_S": "0.5", "STALL_S": "1.5", "LEASE_S": "20"}
-    async with start_scenario(session_redis, start_worker, LONG, settings=scaled, latency_s=0.05) as scenario:
+    async with start_scenario(
+        session_redis, start_worker, LONG, page_size=PAGE_SIZE, settings=scaled, latency_s=0.05
+    ) as scenario:
         first = scenario.worker()
         sync = await scenario.enqueue()
         await scenario.sandbox.journal.wait_answered("segment.page", 5)
@@ -122,7 +129,7 @@ async def test_a_wait_that_an_api_ordered_is_not_counted_as_a_lost_job(
 ) -> None:
     fault = Fault("segment", "status", page=10, times=1, status=429, retry_after="6")
     async with start_scenario(
-        session_redis, start_worker, LONG, settings={"LEASE_S": "30"}, faults=(fault,)
+        session_redis, start_worker, LONG, page_size=PAGE_SIZE, settings={"LEASE_S": "30"}, faults=(fault,)
     ) as scenario:
         workers = [scenario.worker(), scenario.worker()]
         sync = await scenario.sync()
@@ -138,7 +145,7 @@ async def test_a_page_that_always_kills_its_worker_fails_the_sync_resumable(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     settings = {"HEARTBEAT_S": "0.2", "STALL_S": "0.5"}
-    async with start_scenario(session_redis, start_worker, LONG, settings=settings) as scenario:
+    async with start_scenario(session_redis, start_worker, LONG, page_size=PAGE_SIZE, settings=settings) as scenario:
         sync = await scenario.enqueue()
         killed = 0
         dying = [scenario.worker("after_fetch:1:kill", ready=False) for _ in range(2)]
