@@ -10,11 +10,15 @@ import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+
+MOST_EXACT = 2**53 - 1
+"""The largest integer that every JSON reader represents exactly; too large to be worth a word in a message."""
 
 _NUMBER = r"[+-]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})"
 _PLAIN = re.compile(rf"({_NUMBER})\s*([A-Za-z%/µ]*(?:\s*(?:a|per|/)\s*[A-Za-z]+)?)", re.ASCII | re.IGNORECASE)
@@ -196,7 +200,8 @@ def _metadata(field: FieldInfo) -> Iterator[Any]:
 
 def _nested_metadata(annotation: Any) -> Iterator[Any]:
     for argument in get_args(annotation):
-        yield from getattr(argument, "__metadata__", ())
+        for one in getattr(argument, "__metadata__", ()):
+            yield from one.metadata if isinstance(one, FieldInfo) else [one]
         yield from _nested_metadata(argument)
 
 
@@ -209,16 +214,25 @@ def _choices(annotation: Any) -> Iterator[object]:
 
 
 def _noun(annotation: Any) -> str:
-    kinds = {annotation, *get_args(annotation)}
+    kinds = {annotation, *_nested_types(annotation)}
     for kind, noun in ((bool, "true or false"), (int, "a whole number"), (float, "a number")):
         if kind in kinds:
             return noun
     return "an object" if any(_models(annotation)) else "text"
 
 
+def _nested_types(annotation: Any) -> Iterator[Any]:
+    """Yields the members of a union, also those with metadata."""
+    for argument in get_args(annotation) if get_origin(annotation) in {Union, UnionType, Annotated} else ():
+        yield argument
+        yield from _nested_types(argument)
+
+
 def _bounds(metadata: list[Any]) -> str:
     names = ("gt", "ge", "lt", "le", "max_length")
     found = {name: value for one in metadata for name in names if (value := getattr(one, name, None)) is not None}
+    if found.get("le") == MOST_EXACT:
+        del found["le"]
     if "ge" in found and "le" in found:
         return f" from {_figure(found['ge'])} to {_figure(found['le'])}"
     words = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}

@@ -16,7 +16,7 @@ from producer.api.config import ApiLimits
 from producer.api.problems import Problem
 from worker.clusters import Rules
 from worker.documents.document_types import Status
-from worker.input_values import Expected, describe_problem, describe_rules_problem
+from worker.input_values import MOST_EXACT, Expected, describe_problem, describe_rules_problem
 from worker.models.request import IDEMPOTENCY_KEY, SPACE_ID, SyncRequest
 from worker.models.schedule import Missed
 from worker.settings import Dialect
@@ -30,9 +30,9 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Count = Annotated[int, Field(ge=0, le=2**53 - 1), BeforeValidator(_whole)]
+Count = Annotated[int, Field(ge=0, le=MOST_EXACT), BeforeValidator(_whole)]
 """An integer that every JSON reader represents exactly."""
-CountFromOne = Annotated[int, Field(ge=1, le=2**53 - 1), BeforeValidator(_whole)]
+CountFromOne = Annotated[int, Field(ge=1, le=MOST_EXACT), BeforeValidator(_whole)]
 
 KEY_PATTERN = f"^{IDEMPOTENCY_KEY.pattern}$"
 SYNC_ID = re.compile(r"[!-~]{1,128}")
