@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -13,10 +14,13 @@ from tests.support.servers.redis_server import RedisServer
 from worker.models.sync import Sync, SyncState
 from worker.store import keys
 
-LONG = {"spa": SpaceSpec(7990, "mixed", seed=31)}
-"""Forty pages: five batches."""
-IMPATIENT = {"HEARTBEAT_S": "0.3", "STALL_S": "1"}
+LONG = {"spa": SpaceSpec(1590, "mixed", seed=31)}
+SMALL_PAGES = {"SEGMENT_PAGE_SIZE": "40"}
+"""With these, `LONG` has forty pages: five batches."""
+IMPATIENT = {**SMALL_PAGES, "HEARTBEAT_S": "0.3", "STALL_S": "1"}
 """Jobs count as lost after a second of silence."""
+PATIENT = {**SMALL_PAGES, "STALL_S": "60"}
+"""No job of a worker that lives counts as lost, however slow the machine is."""
 
 
 async def pages_read(scenario: Scenario, more: int) -> None:
@@ -25,18 +29,13 @@ async def pages_read(scenario: Scenario, more: int) -> None:
     await scenario.sandbox.journal.wait_answered("segment.page", read + more, 200)
 
 
-async def listed(scenario: Scenario, pages: int = 40) -> None:
-    """Returns once so many pages were listed."""
-    await scenario.sandbox.journal.wait_answered("segment.listing", pages, 200)
-
-
 async def fan_out(scenario: Scenario) -> Sync:
     return await scenario.enqueue(strategy="fan-out")
 
 
 async def test_two_workers_find_what_the_chain_finds(session_redis: RedisServer, start_worker: Start) -> None:
     delays = {"latency_s": 0.02, "listing_latency_s": 0.002}
-    async with start_scenario(session_redis, start_worker, LONG, settings={"STALL_S": "60"}, **delays) as scenario:
+    async with start_scenario(session_redis, start_worker, LONG, settings=PATIENT, **delays) as scenario:
         workers = [scenario.worker(), scenario.worker()]
         sync = await scenario.ended(await fan_out(scenario))
         await scenario.assert_bought_once(sync)
@@ -76,18 +75,19 @@ async def test_a_worker_that_is_lost_with_its_batches_costs_nothing_but_time(
 
 
 async def test_deploys_in_the_middle_hand_batches_over(session_redis: RedisServer, start_worker: Start) -> None:
-    async with start_scenario(
-        session_redis, start_worker, LONG, settings={"STALL_S": "6"}, latency_s=0.15, listing_latency_s=0.05
-    ) as scenario:
+    two_pages = Fault("segment", "hold", route="page", at=3, times=0)
+    async with start_scenario(session_redis, start_worker, LONG, settings=PATIENT) as scenario:
         sync = await fan_out(scenario)
-        for _ in range(3):
+        for deploy in range(1, 4):
+            scenario.sandbox.clear_faults()
+            scenario.sandbox.add_fault(two_pages)
             fleet = [scenario.worker(), scenario.worker()]
-            await pages_read(scenario, 2)
+            await scenario.sandbox.journal.wait_answered("segment.page", 2 * deploy, 200)
             for worker in fleet:
                 worker.ask_to_stop()
             for worker in fleet:
                 assert await asyncio.to_thread(worker.process.wait) == 0, worker.text()
-        scenario.sandbox.set_options(latency_s=0)
+        scenario.sandbox.clear_faults()
         scenario.worker()
         await scenario.assert_bought_once(await scenario.ended(sync))
         await scenario.assert_clean()
@@ -123,7 +123,7 @@ async def test_resume_after_a_wrong_token_reads_nothing_that_was_counted(
 ) -> None:
     refused = Fault("segment", "status", route="page", page=20, times=1, status=401)
     # One slot: the walk lists all, then one batch comes after the other.
-    settings = {"WORKER_SLOTS": "1", "LEASE_S": "30"}
+    settings = {**SMALL_PAGES, "WORKER_SLOTS": "1", "LEASE_S": "30"}
     async with start_scenario(session_redis, start_worker, LONG, settings=settings, faults=(refused,)) as scenario:
         scenario.worker()
         sync = await scenario.ended(await fan_out(scenario))
@@ -171,19 +171,37 @@ async def test_a_restart_of_redis_costs_nothing_but_time(redis_server: RedisServ
 async def test_a_wait_that_segment_orders_is_not_counted_as_a_lost_batch(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    fault = Fault("segment", "status", route="page", page=10, times=1, status=429, retry_after="6")
-    async with start_scenario(session_redis, start_worker, LONG, settings=IMPATIENT, faults=(fault,)) as scenario:
+    fault = Fault("segment", "status", route="page", page=10, times=1, status=429, retry_after="200")
+    settings = {**SMALL_PAGES, "STALL_S": "5"}
+    async with start_scenario(session_redis, start_worker, LONG, settings=settings, faults=(fault,)) as scenario:
         workers = [scenario.worker(), scenario.worker()]
-        await scenario.assert_bought_once(await scenario.ended(await fan_out(scenario)))
+        sync = await fan_out(scenario)
+        await scenario.sandbox.journal.wait_answered("segment.page", 1, 429)
+
+        async def all_wait() -> bool:
+            jobs, batches = await scenario.pool.zcard(scenario.queue), await scenario.pool.zcard(keys.DUE)
+            now_ms = time.time() * 1000  # a job that is being done has a much later score
+            return jobs == batches == await scenario.pool.zcount(scenario.queue, now_ms, now_ms + 300_000)
+
+        await until(all_wait)
+        starts = dict(await scenario.pool.zrange(scenario.queue, 0, -1, withscores=True))
+        due = dict(await scenario.pool.zrange(keys.DUE, 0, -1, withscores=True))
+        assert min(due.values()) > max(starts.values())
+        for worker in workers:
+            assert worker.terminate() == 0, worker.text()
+        # The ordered time passes.
+        await scenario.pool.delete(*[key async for key in scenario.pool.scan_iter("sp:limit:*")])
+        await scenario.pool.zadd(scenario.queue, dict.fromkeys(starts, 1))
+        scenario.worker()
+        await scenario.assert_bought_once(await scenario.ended(sync))
         await scenario.assert_clean()
-        assert [worker.text() for worker in workers if "silent in" in worker.text()] == []
 
 
 async def test_a_listing_ahead_of_its_readers_waits_without_a_slot(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    """Three hundred pages of two profiles, of which 256 fit into the look-ahead."""
-    spaces = {"spa": SpaceSpec(600, "wide")}
+    """265 pages of two profiles, of which 256 fit into the look-ahead."""
+    spaces = {"spa": SpaceSpec(530, "wide")}
     settings = {"SEGMENT_PAGE_SIZE": "2", "WORKER_SLOTS": "1", "LEASE_S": "60"}
     hold = Fault("segment", "hold", route="page")
     async with start_scenario(session_redis, start_worker, spaces, settings=settings, faults=(hold,)) as scenario:
