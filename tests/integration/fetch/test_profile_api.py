@@ -24,15 +24,16 @@ Start = Callable[..., WorkerProcess]
 async def test_a_space_is_read_exactly_profile_by_profile_through_many_leases(
     session_redis: RedisServer, real_pool: StorePool, start_worker: Start
 ) -> None:
-    spec = SpaceSpec(1500, "mixed", seed=11)
-    faults = (Fault("segment", "status", route="traits", every=97, status=503, times=10),)
-    # 1,500 answers of 50 ms, 32 at a time: several leases on the fastest machine too.
+    spec = SpaceSpec(300, "mixed", seed=11)
+    faults = (Fault("segment", "status", route="traits", every=29, status=503, times=10),)
+    # 300 answers of 50 ms, 8 at a time: several leases on the fastest machine too.
     options = SandboxOptions(spaces={"spa_api": spec}, faults=faults, latency_s=0.05)
     async with (
         Sandbox(options) as sandbox,
         SyncClient(session_redis.url) as client,
     ):
-        env = environment(session_redis.url, sandbox, SEGMENT_BASE_URL=sandbox.profile_api_url, LEASE_S="0.5")
+        settings = {"LEASE_S": "0.5", "SEGMENT_PAGE_SIZE": "20", "SEGMENT_CONCURRENCY": "8"}
+        env = environment(session_redis.url, sandbox, SEGMENT_BASE_URL=sandbox.profile_api_url, **settings)
         workers = [start_worker(env), start_worker(env)]
         sync = await client.enqueue(SyncRequest(space_id="spa_api", dialect="profile-api"))
         sync = await client.wait(sync.id)
@@ -120,9 +121,9 @@ async def test_unreadable_profiles_are_counted_and_left_out(session_redis: Redis
 async def test_an_unreadable_profile_counts_once_through_a_killed_worker(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    spec = SpaceSpec(600, "wide")
-    faults = tuple(Fault("segment", "status", route="traits", profile=100 * n + 50, status=500) for n in range(6))
-    settings = {"LEASE_S": "0.2", "RETRY_BASE_S": "0.05"}
+    spec = SpaceSpec(120, "wide")
+    faults = tuple(Fault("segment", "status", route="traits", profile=20 * n + 10, status=500) for n in range(6))
+    settings = {"SEGMENT_PAGE_SIZE": "20", "LEASE_S": "0.2", "RETRY_BASE_S": "0.05"}
     async with start_scenario(session_redis, start_worker, {"spa": spec}, settings=settings, faults=faults) as scenario:
         worker = scenario.worker(SEGMENT_BASE_URL=scenario.sandbox.profile_api_url)
         sync = await scenario.enqueue(dialect="profile-api")
@@ -134,7 +135,7 @@ async def test_an_unreadable_profile_counts_once_through_a_killed_worker(
         worker.kill()
         scenario.worker(SEGMENT_BASE_URL=scenario.sandbox.profile_api_url)
         sync = await scenario.ended(sync)
-        assert (sync.state, sync.profiles, sync.profiles_unreadable) == (SyncState.COMPLETED, 594, 6), sync.error
+        assert (sync.state, sync.profiles, sync.profiles_unreadable) == (SyncState.COMPLETED, 114, 6), sync.error
         assert sync.epoch > 3
 
 
@@ -173,18 +174,18 @@ async def test_a_refusal_of_all_profiles_stops_the_sync(
 async def test_a_short_outage_repeats_what_it_met_and_reads_nothing_twice(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    fault = Fault("segment", "status", route="traits", at=100, times=10**6, for_s=0.5, status=503)
+    fault = Fault("segment", "status", route="traits", at=50, times=10**6, for_s=0.5, status=503)
     options = {"faults": (fault,), "latency_s": 0.02}
-    async with start_scenario(session_redis, start_worker, {"spa": SpaceSpec(600, "wide")}, **options) as scenario:
+    async with start_scenario(session_redis, start_worker, {"spa": SpaceSpec(200, "wide")}, **options) as scenario:
         scenario.worker(
             SEGMENT_BASE_URL=scenario.sandbox.profile_api_url, SEGMENT_RATE="1000", RETRY_BASE_S="0.25", LEASE_S="30"
         )
         sync = await scenario.sync(dialect="profile-api")
-        assert (sync.state, sync.profiles, sync.profiles_unreadable) == (SyncState.COMPLETED, 600, 0), sync.error
+        assert (sync.state, sync.profiles, sync.profiles_unreadable) == (SyncState.COMPLETED, 200, 0), sync.error
         # Nothing that was answered is asked for again, and no page: what failed is all that is repeated.
-        assert scenario.sandbox.journal.answered["segment.traits", 200] == 600
-        assert scenario.sandbox.journal.count("segment.profiles") == 6
-        assert scenario.sandbox.journal.count("segment.traits") <= 600 + 4 * 32
+        assert scenario.sandbox.journal.answered["segment.traits", 200] == 200
+        assert scenario.sandbox.journal.count("segment.profiles") == 2
+        assert scenario.sandbox.journal.count("segment.traits") <= 200 + 4 * 32
         assert sync.epoch == 3  # no walk gave up: one walk, the finalizer, and the end
 
 
