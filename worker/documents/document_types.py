@@ -151,11 +151,11 @@ class Orphan(TypedDict):
     cluster: Key
 
 
-class SyncSummary(TypedDict):
-    """A sync in a list."""
+class _SyncHead(TypedDict):
+    """What every document of a sync begins with."""
 
     sync_id: SyncId
-    status: Status
+    status: Annotated[Status, Field(description="`planned`: a preview whose plan waits to be applied")]
     space_id: str
     rules: NotRequired[Annotated[str, Field(description="Name of the rules, if they are not the default ones")]]
     profiles_fetched: Annotated[int, Field(ge=0, description="Profiles that are counted")]
@@ -166,6 +166,11 @@ class SyncSummary(TypedDict):
     shards: NotRequired[Annotated[Shards, Field(description="Of files: how many are counted, of how many")]]
     plan_only: Annotated[bool, Field(description="Whether it plans personas and changes none")]
     applied_at: Annotated[Time | None, Field(description="When its plan was applied")]
+
+
+class SyncSummary(_SyncHead):
+    """A sync in a list."""
+
     credits_charged: Annotated[int, Field(ge=0, description="Credits that it has cost so far")]
     created_at: Time
     started_at: Time | None
@@ -184,21 +189,9 @@ class UnreadableSync(TypedDict):
     error: SyncError
 
 
-class Sync(TypedDict):
+class Sync(_SyncHead):
     """A sync, with all that is known of it so far."""
 
-    sync_id: SyncId
-    status: Annotated[Status, Field(description="`planned`: a preview whose plan waits to be applied")]
-    space_id: str
-    rules: NotRequired[Annotated[str, Field(description="Name of the rules, if they are not the default ones")]]
-    profiles_fetched: Annotated[int, Field(ge=0, description="Profiles that are counted")]
-    pages_fetched: Annotated[int, Field(ge=0, description="Pages that are counted")]
-    complete: Annotated[bool, Field(description="Whether every profile of the space is counted")]
-    file: NotRequired[Annotated[str, Field(description="The file that is read instead of the space")]]
-    table: NotRequired[Annotated[str, Field(description="The table of a warehouse that is read instead")]]
-    shards: NotRequired[Annotated[Shards, Field(description="Of files: how many are counted, of how many")]]
-    plan_only: Annotated[bool, Field(description="Whether it plans personas and changes none")]
-    applied_at: Annotated[Time | None, Field(description="When its plan was applied")]
     sample: NotRequired[Annotated[float, Field(description="The share of the profiles that it reads")]]
     sampled: NotRequired[Annotated[int, Field(description="Profiles in the sample")]]
     unclassified: Annotated[int, Field(ge=0, description="Profiles without any deciding trait")]
