@@ -321,7 +321,7 @@ def _difference(name: str, mine: object, theirs: object) -> str:
     """Describes one option that two requests set differently, as the command line names it."""
     if name == "plan_only":
         acts = ("only plans", "changes personas")
-        return f"one {acts[not mine]}, the other {acts[not theirs]}"
+        return f"this request {acts[not mine]}, the other {acts[not theirs]}"
     words = {None: "unset", True: "on", False: "off"}
     shown = [words[value] if value is None or isinstance(value, bool) else f"{value}" for value in (mine, theirs)]
     return f"{name.replace('_', '-')} {shown[0]} instead of {shown[1]}"

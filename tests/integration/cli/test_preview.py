@@ -160,7 +160,7 @@ async def test_a_preview_and_a_sync_of_one_space_are_not_the_same(
 ) -> None:
     async with start_scenario(session_redis, start_worker) as scenario:
         await scenario.enqueue(plan_only=True)
-        with pytest.raises(SyncConflict, match="changes personas, that one only plans"):
+        with pytest.raises(SyncConflict, match="this request changes personas, the other only plans"):
             await scenario.enqueue()
 
 
