@@ -60,7 +60,7 @@ def __getattr__(name: str) -> Any:
 
 
 def foreign_worker() -> str:
-    """One sentence if `import worker` finds another package than the one beside this; else empty."""
+    """Returns one sentence if `import worker` finds another package than the one beside this; else empty."""
     import sys
     from importlib.util import find_spec
     from pathlib import Path

@@ -131,18 +131,18 @@ class SyncClient:
         return sync
 
     async def get(self, sync_id: str) -> Sync:
-        """The sync in its present state. Raises SyncNotFound; SyncUnreadable if this version cannot read it."""
+        """Returns the sync in its present state. Raises SyncNotFound; SyncUnreadable if this version cannot read it."""
         sync = await self._syncs.get(sync_id)
         if sync is None:
             raise SyncNotFound(f"No sync {sync_id} is known; ended syncs are kept for RETENTION_DAYS")
         return sync
 
     async def list(self, limit: int = 100) -> list[Sync]:
-        """The newest syncs, newest first, without their statistics. Those that cannot be read are left out."""
+        """Returns the newest syncs, newest first, without their statistics. Those that cannot be read are left out."""
         return [sync for sync in await self._syncs.newest(limit) if isinstance(sync, Sync)]
 
     async def list_all(self, limit: int = 100) -> Sequence[Sync | UnreadableSync]:
-        """The newest syncs, newest first, also those that this version cannot read."""
+        """Returns the newest syncs, newest first, also those that this version cannot read."""
         return await self._syncs.newest(limit)
 
     async def page(
@@ -153,7 +153,7 @@ class SyncClient:
         space_id: str | None = None,
         statuses: Collection[str] = (),
     ) -> SyncPage:
-        """One page of the list of syncs, newest first, without their statistics and plans.
+        """Returns one page of the list of syncs, newest first, without their statistics and plans.
 
         Args:
             limit: Most syncs of the page.
@@ -199,7 +199,7 @@ class SyncClient:
             await asyncio.sleep(min(every_s, left_s))
 
     async def wait(self, sync_id: str, *, timeout_s: float = math.inf, check: bool = False) -> Sync:
-        """The sync once it has ended.
+        """Returns the sync once it has ended.
 
         Args:
             sync_id: Which sync.
@@ -298,7 +298,7 @@ class SyncClient:
         return int(seconds) + int(micros) / 1e6
 
     async def workers(self) -> Sequence[WorkerPresence]:
-        """The workers that are alive."""
+        """Returns the workers that are alive."""
         return await self._workers.living_workers()
 
     async def report(self) -> StoreReport:

@@ -237,7 +237,7 @@ class PersonaCatalog:
 
 
 def orphaned_references(settings: Settings, records: Mapping[str, PersonaRecord]) -> list[str]:
-    """The references of records whose clusters are not in the rules that a sync from here would use."""
+    """Returns the references of records whose clusters are not in the rules that a sync from here would use."""
     try:
         present = {name: present_rules(settings, name) for name in {record.rules for record in records.values()}}
     except ConfigurationError:

@@ -13,7 +13,7 @@ from worker.settings import Settings
 
 
 def load_chosen_rules(settings: Settings, file: str | None) -> Rules:
-    """The rules of `file`, else of CLUSTERS_FILE, else the default ones.
+    """Returns the rules of `file`, else of CLUSTERS_FILE, else the default ones.
 
     Raises ConfigurationError that says what is wrong with the file, line by line.
     """
@@ -31,7 +31,7 @@ def load_chosen_rules(settings: Settings, file: str | None) -> Rules:
 
 
 def present_rules(settings: Settings, name: str) -> Rules | None:
-    """The rules of this name that a sync from here would use; None if it would use others, and none ship."""
+    """Returns the rules of this name that a sync from here would use; None if it would use others, and none ship."""
     rules = load_chosen_rules(settings, None)
     if rules.name == name:
         return rules
@@ -39,7 +39,9 @@ def present_rules(settings: Settings, name: str) -> Rules | None:
 
 
 def cluster_labels(settings: Settings) -> dict[tuple[str, str], str]:
-    """The labels of clusters, as far as they are known here: by the name of the rules, and the key of the cluster."""
+    """Returns the labels of clusters, as far as they are known here: by the name of the rules, and the key of the
+    cluster.
+    """
     known = [load_builtin_rules(name) for name in BUILTIN_RULES]
     with suppress(ConfigurationError):  # a file that cannot be used has no labels
         known.append(load_chosen_rules(settings, None))
@@ -47,7 +49,7 @@ def cluster_labels(settings: Settings) -> dict[tuple[str, str], str]:
 
 
 def read_rules_text(file: str) -> str:
-    """The text of a file, or of the one that ships under this name. Raises ConfigurationError."""
+    """Returns the text of a file, or of the one that ships under this name. Raises ConfigurationError."""
     if file in BUILTIN_RULES:
         return BUILTIN_RULES[file]
     try:

@@ -150,7 +150,7 @@ class ScheduleClient:
         return schedule
 
     async def get(self, schedule_id: str) -> ScheduleStatus:
-        """A schedule. Raises ScheduleNotFound; ScheduleUnreadable if this version cannot read it."""
+        """Returns a schedule. Raises ScheduleNotFound; ScheduleUnreadable if this version cannot read it."""
         found = await self._store.get(schedule_id)
         if found is None:
             raise ScheduleNotFound(schedule_id)

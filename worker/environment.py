@@ -87,7 +87,7 @@ def variables_of(name: str, secret_names: Collection[str]) -> tuple[str, ...]:
 def unknown_variables(
     environ: Iterable[str], names: Iterable[str], secret_names: Collection[str], *, only_misspelt: bool = False
 ) -> list[str]:
-    """One sentence for each variable that looks like a setting of ours and is none.
+    """Returns one sentence for each variable that looks like a setting of ours and is none.
 
     A variable looks like one if it has a prefix of ours, or is at most two letters away from a setting; from one
     without a prefix (`REDIS_URL`) only if that one is not set, since other programs have variables like it.
@@ -116,7 +116,7 @@ def unknown_variables(
 
 
 def strip_value(text: str) -> str:
-    """The text without surrounding white space (a CR among it) and one pair of quotes."""
+    """Returns the text without surrounding white space (a CR among it) and one pair of quotes."""
     text = text.strip()
     if len(text) >= 2 and text[0] == text[-1] and text[0] in _QUOTES:
         text = text[1:-1].strip()
@@ -150,7 +150,7 @@ class _Unreadable(Exception):
 
 
 def _read_one(environ: Mapping[str, str], variable: str, *, in_file: bool) -> str:
-    """The text of a variable or of the file that `variable`_FILE names; empty if neither is set."""
+    """Returns the text of a variable or of the file that `variable`_FILE names; empty if neither is set."""
     text = strip_value(environ.get(variable, ""))
     file_variable = variable + FILE_SUFFIX
     file = strip_value(environ.get(file_variable, "")) if in_file else ""
@@ -166,7 +166,7 @@ def _read_one(environ: Mapping[str, str], variable: str, *, in_file: bool) -> st
 
 
 def _closest(variable: str, settings: Iterable[str]) -> str | None:
-    """The setting that a variable is at most `_MAX_DISTANCE` letters away from; None if there is none."""
+    """Returns the setting that a variable is at most `_MAX_DISTANCE` letters away from; None if there is none."""
     letters = set(variable)
     near = [
         (distance, name)
@@ -180,7 +180,7 @@ def _closest(variable: str, settings: Iterable[str]) -> str | None:
 
 
 def edit_distance(first: str, second: str) -> int:
-    """How many letters to insert, delete, replace or swap with their neighbour turn one text into the other."""
+    """Returns how many letters to insert, delete, replace or swap with their neighbour turn one text into the other."""
     before: list[int] = []
     row = list(range(len(second) + 1))
     for i, left in enumerate(first, 1):

@@ -84,7 +84,7 @@ def read_share(value: Any) -> Any:
 
 
 def read_percent(value: Any) -> Any:
-    """A number of percent, with or without the sign. Any other value is returned unchanged."""
+    """Returns a number of percent, with or without the sign. Any other value is returned unchanged."""
     number, unit = _split(value)
     return value if number is None or unit not in {"", "%"} else number
 
@@ -96,7 +96,7 @@ def read_mib(value: Any) -> Any:
 
 
 def read_count(value: Any) -> Any:
-    """A number, perhaps with separated thousands (`1,000`). Anything else is returned unchanged."""
+    """Returns a number, perhaps with separated thousands (`1,000`). Anything else is returned unchanged."""
     number, unit = _split(value)
     if number is None or unit or not isinstance(value, str):
         return value
@@ -104,7 +104,7 @@ def read_count(value: Any) -> Any:
 
 
 def rate_reader(window_s: float) -> Callable[[Any], Any]:
-    """A reader of rates (`50/s`, `60 per minute`, `50 rps`) that gives requests in `window_s` seconds."""
+    """Returns a reader of rates (`50/s`, `60 per minute`, `50 rps`) that gives requests in `window_s` seconds."""
 
     def read(value: Any) -> Any:
         number, unit = _split(value)
@@ -124,12 +124,12 @@ def rate_reader(window_s: float) -> Callable[[Any], Any]:
 
 
 def read_with(reader: Callable[[Any], Any], what: str, example: str) -> tuple[BeforeValidator, Expected]:
-    """The metadata of a field that is read by `reader`: unpack it into `Annotated`."""
+    """Returns the metadata of a field that is read by `reader`: unpack it into `Annotated`."""
     return BeforeValidator(reader), Expected(what, example)
 
 
 def describe_problem(model: type[BaseModel], problem: ErrorDetails) -> str:
-    """One sentence about a value that `model` does not accept; it follows the field's name.
+    """Returns one sentence about a value that `model` does not accept; it follows the field's name.
 
     Sentences of our own validators stay; those of pydantic are replaced by what the field expects.
     """
@@ -142,7 +142,7 @@ def describe_problem(model: type[BaseModel], problem: ErrorDetails) -> str:
 
 
 def describe_rules_problem(model: type[BaseModel], problem: ErrorDetails) -> str:
-    """One sentence about a value inside the rules of `model`, whose own sentences stay. No pattern is shown."""
+    """Returns one sentence about a value inside the rules of `model`, whose own sentences stay. No pattern is shown."""
     field = _find_field(model, problem["loc"])
     if problem["type"] == "string_pattern_mismatch" and field is not None and field.description:
         return f"is not possible. {field.description}"
@@ -150,7 +150,7 @@ def describe_rules_problem(model: type[BaseModel], problem: ErrorDetails) -> str
 
 
 def describe_field(field: FieldInfo) -> str:
-    """What a field accepts: `a whole number from 1 to 200, such as 200`."""
+    """Returns what a field accepts: `a whole number from 1 to 200, such as 200`."""
     metadata = [*_metadata(field)]
     expected = next((one for one in metadata if isinstance(one, Expected)), Expected())
     choices = [*_choices(field.annotation)]
@@ -181,7 +181,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _split(value: Any) -> tuple[float | None, str]:
-    """The number at the start of a text, and the unit after it; None if it does not begin with a number."""
+    """Returns the number at the start of a text, and the unit after it; None if it does not begin with a number."""
     if not isinstance(value, str):
         return None, ""
     found = _PLAIN.fullmatch(_ungroup(value))
@@ -269,7 +269,7 @@ def read_webhook_secrets(text: str) -> tuple[bytes, ...]:
 
 
 def _webhook_secret(text: str) -> bytes:
-    """The bytes of a secret; empty if it is malformed."""
+    """Returns the bytes of a secret; empty if it is malformed."""
     coded = text.removeprefix(_SECRET_PREFIX).rstrip("=")
     try:
         secret = b64decode(coded + "=" * (-len(coded) % 4), validate=True)

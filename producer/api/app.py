@@ -66,7 +66,7 @@ class _Described:
 
 
 def build_app(client: SyncClient, settings: Settings, config: ApiConfig) -> web.Application:
-    """The API as an application of aiohttp.
+    """Returns the API as an application of aiohttp.
 
     Args:
         client: Starts and reads syncs. It is not closed here.

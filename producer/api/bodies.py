@@ -67,11 +67,11 @@ class RequestOrder(SyncRequest):
     max_credits: Count | None = Field(default=None, description="Spend no more credits than these")
 
     def request(self) -> SyncRequest:
-        """What is asked for, without how."""
+        """Returns what is asked for, without how."""
         return SyncRequest.model_construct(**{name: getattr(self, name) for name in SyncRequest.model_fields})
 
     def request_with_defaults(self, defaults: RequestDefaults) -> SyncRequest:
-        """What is asked for, with the server's rules and dialect if it names none. Raises Problem."""
+        """Returns what is asked for, with the server's rules and dialect if it names none. Raises Problem."""
         if self.file is not None and not defaults.reads_files:
             raise _invalid("/file", "this server reads no files; use the command line, or a server with REDIS_URL")
         request = self.request()
@@ -165,7 +165,7 @@ class SpaceQuery(BaseModel):
 
 
 async def read_body(request: web.Request, model: type[Model], limits: ApiLimits, *, required: bool = False) -> Model:
-    """The body of a request as `model`; without a body its defaults, unless it is `required`. Raises Problem."""
+    """Returns the body of a request as `model`; without a body its defaults, unless `required`. Raises Problem."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Problem("unsupported_media_type", "The body is compressed.", hint="Send it without Content-Encoding.")
     try:
@@ -194,7 +194,7 @@ async def read_body(request: web.Request, model: type[Model], limits: ApiLimits,
 
 
 def read_query(request: web.Request, model: type[Model]) -> Model:
-    """The query of a request as `model`. Raises Problem."""
+    """Returns the query of a request as `model`. Raises Problem."""
     found: dict[str, object] = {}
     for name in request.query:
         values = request.query.getall(name)
@@ -215,7 +215,7 @@ def read_query(request: web.Request, model: type[Model]) -> Model:
 
 
 def path_id(request: web.Request, pattern: re.Pattern[str], unknown: Problem) -> str:
-    """The id in the path of a request. Raises `unknown` if nothing can have such an id."""
+    """Returns the id in the path of a request. Raises `unknown` if nothing can have such an id."""
     found = request.match_info["id"]
     if not pattern.fullmatch(found):
         raise unknown
@@ -223,7 +223,7 @@ def path_id(request: web.Request, pattern: re.Pattern[str], unknown: Problem) ->
 
 
 def idempotency_key(request: web.Request) -> str | None:
-    """The key of a request; None if it has none. Raises Problem."""
+    """Returns the key of a request; None if it has none. Raises Problem."""
     found = request.headers.getall("Idempotency-Key", [])
     if not found:
         return None
@@ -233,12 +233,12 @@ def idempotency_key(request: web.Request) -> str | None:
 
 
 def encode_cursor(place: SyncPlace | None) -> str | None:
-    """A place in the list of syncs as a text; None if there is none."""
+    """Returns a place in the list of syncs as a text; None if there is none."""
     return f"{place.created_ms}.{place.sync_id}" if place else None
 
 
 def decode_cursor(cursor: str | None) -> SyncPlace | None:
-    """The place that `encode_cursor` wrote."""
+    """Returns the place that `encode_cursor` wrote."""
     if cursor is None:
         return None
     created_ms, _, sync_id = cursor.partition(".")
@@ -246,7 +246,7 @@ def decode_cursor(cursor: str | None) -> SyncPlace | None:
 
 
 def invalid(model: type[BaseModel], error: ValidationError, *, pointer: bool = True) -> Problem:
-    """The problem of data that `model` refuses, in our words except inside `rules`. It names no value."""
+    """Returns the problem of data that `model` refuses, in our words except inside `rules`. It names no value."""
     places = []
     for problem in error.errors(include_input=False, include_url=False, include_context=False)[:20]:
         parts = [str(part).replace("~", "~0").replace("/", "~1") for part in problem["loc"]]

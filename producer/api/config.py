@@ -66,7 +66,7 @@ class ApiConfig:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be reached from this machine."""
+    """Returns whether a host name or address can only be reached from this machine."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:

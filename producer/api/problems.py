@@ -119,7 +119,7 @@ class Problem(Exception):
         self._members = {"hint": hint, **members}
 
     def response(self) -> web.Response:
-        """The response with the problem document."""
+        """Returns the response with the problem document."""
         document = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,

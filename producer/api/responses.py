@@ -12,12 +12,14 @@ from worker.printable import json_text
 
 
 def json_response(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """A response with a JSON document."""
+    """Returns a response with a JSON document."""
     return json_text_response(json_text(document), status, headers)
 
 
 def json_text_response(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """A response with a JSON document that is text already. JSON is UTF-8, so no charset is named (RFC 8259, 11)."""
+    """Returns a response with a JSON document that is text already. JSON is UTF-8, so no charset is named (RFC 8259,
+    11).
+    """
     return web.Response(body=text.encode(), status=status, headers=headers, content_type="application/json")
 
 
@@ -31,7 +33,7 @@ def sync_text(sync: Sync, now: float | None) -> str:
 
 
 def next_request(sync: Sync) -> str:
-    """How to continue after a failure; empty if the sync has not failed."""
+    """Returns how to continue after a failure; empty if the sync has not failed."""
     if sync.error is None:
         return ""
     resume = f"POST /v1/syncs/{sync.id}/resume"

@@ -18,7 +18,7 @@ NAME = "segment-personas"
 
 
 def program() -> str:
-    """What starts this program in the user's shell, with the options before the command.
+    """Returns what starts this program in the user's shell, with the options before the command.
 
     It is the program's name if the shell finds it, else its path.
     """
@@ -31,13 +31,13 @@ def program() -> str:
 
 
 def typed_arguments() -> list[str]:
-    """What the user typed, beginning with the command."""
+    """Returns what the user typed, beginning with the command."""
     arguments = sys.argv[1:]
     return arguments[len(_before_command(arguments)) :]
 
 
 def _before_command(arguments: Sequence[str]) -> list[str]:
-    """The options before the command which say where settings come from."""
+    """Returns the options before the command which say where settings come from."""
     count = 0
     while count < len(arguments):
         if arguments[count] == "--env-file":
@@ -62,12 +62,12 @@ def without_redis_url() -> None:
 
 
 def command(*words: str) -> str:
-    """A command line of this program, for the shell."""
+    """Returns a command line of this program, for the shell."""
     return f"{_assignments.get()}{program()} {shlex.join(words)}"
 
 
 def with_program_name(hint: str) -> str:
-    """A hint of the engine whose commands in backquotes start with the name by which this program was started."""
+    """Returns a hint of the engine with the commands in backquotes as this program was started."""
     return hint.replace(f"`{NAME} ", f"`{program()} ")
 
 
@@ -79,7 +79,7 @@ def run_again(
     allow_partial: bool = False,
     max_credits: int | None = None,
 ) -> str:
-    """The user's own command line once more.
+    """Returns the user's own command line once more.
 
     Args:
         arguments: What the user typed after the program's name, beginning with the name of a command.
@@ -103,7 +103,7 @@ def run_again(
 
 
 def _without_value(words: Sequence[str], option: str) -> list[str]:
-    """The words without an option and its value, in either form."""
+    """Returns the words without an option and its value, in either form."""
     kept: list[str] = []
     skip = False
     for word in words:

@@ -63,7 +63,7 @@ class Connection:
 
 
 def has_worker(directory: StateDirectory) -> bool:
-    """Whether a `segment-personas worker` serves the state directory."""
+    """Returns whether a `segment-personas worker` serves the state directory."""
     if not directory.path.is_dir():
         return False
     lock = keeper.acquire(str(directory.lock("worker")))
@@ -100,7 +100,7 @@ async def open_pool(settings: Settings, *, creates: bool = False) -> AsyncIterat
 
 
 def redis_client(settings: Settings) -> SyncClient:
-    """A client for the Redis of REDIS_URL, of a command that needs one. Raises ConfigurationError without one."""
+    """Returns a client for the Redis of REDIS_URL. Raises ConfigurationError without REDIS_URL."""
     settings.require("redis_url")
     assert settings.redis_url
     return SyncClient(settings.redis_url.get_secret_value(), settings=settings, max_wait_s=REDIS_MAX_WAIT_S)

@@ -32,7 +32,7 @@ PREVIEW_EXIT_CODES = (
 
 
 def exit_code_of(error: Exception) -> int:
-    """The exit code of a command that ends with this error: 4 if the same command may succeed later, else 2."""
+    """Returns the exit code of a command that ends with this error: 4 if the same command may succeed later, else 2."""
     from worker.errors import Retry, StoreUnavailable
 
     if isinstance(error, StoreUnavailable):

@@ -21,7 +21,7 @@ _RULES_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def check_space_id(text: Given) -> Given:
-    """The id of a space."""
+    """Returns the id of a space."""
     from worker.errors import InvalidRequest
     from worker.models.request import SyncRequest
 
@@ -34,7 +34,7 @@ def check_space_id(text: Given) -> Given:
 
 
 def missing_space_error() -> ConfigurationError:
-    """The error of a command that needs a space when neither an argument nor the settings name one."""
+    """Returns the error of a command that needs a space when neither an argument nor the settings name one."""
     from worker.errors import ConfigurationError
 
     hint = "Name one as an argument, or export SEGMENT_SPACE_ID. `segment-personas init` asks for it and for the keys."
@@ -42,14 +42,14 @@ def missing_space_error() -> ConfigurationError:
 
 
 def check_sync_id(text: str) -> str:
-    """The id of a sync."""
+    """Returns the id of a sync."""
     if not _SYNC_ID.fullmatch(text):
         _refuse(f"{text!r} is not a valid sync id: sync ids begin with syn_.", hint="To see the newest syncs: `list`.")
     return text
 
 
 def check_schedule_id(text: str) -> str:
-    """The id of a schedule."""
+    """Returns the id of a schedule."""
     if not _SCHEDULE_ID.fullmatch(text):
         _refuse(
             f"{text!r} is not a valid schedule id: schedule ids begin with sch_.",
@@ -59,21 +59,21 @@ def check_schedule_id(text: str) -> str:
 
 
 def check_persona_id(text: str) -> str:
-    """The id of a persona at Mavera."""
+    """Returns the id of a persona at Mavera."""
     if not _PERSONA_ID.fullmatch(text):
         _refuse(f"{text!r} is not a valid persona id.", hint="Copy the id from Mavera: per_…")
     return text
 
 
 def check_rules_name(text: str) -> str:
-    """The name of rules."""
+    """Returns the name of rules."""
     if not _RULES_NAME.fullmatch(text):
         _refuse(f"--rules: {text!r} is not a valid name of rules.", hint="Use the `name` in the clusters file.")
     return text
 
 
 def check_idempotency_key(text: Given) -> Given:
-    """A key that the HTTP API accepts, too."""
+    """Returns a key that the HTTP API accepts, too."""
     from worker.models.request import IDEMPOTENCY_KEY
 
     if text is not None and not IDEMPOTENCY_KEY.fullmatch(text):

@@ -48,7 +48,7 @@ def _is_file(name: str, files: Sequence[str]) -> bool:
 
 
 def _shape(name: str) -> str:
-    """A name without its numbers. Names without a number have none."""
+    """Returns a name without its numbers. Names without a number have none."""
     base = os.path.basename(name)
     return re.sub(r"\d+", "0", base) if re.search(r"\d", base) else f"={base}"
 

@@ -92,12 +92,14 @@ class SyncOptions:
         return self.from_file is None and self.from_warehouse is None
 
     def asks_before_purchase(self, err: Screen) -> bool:
-        """Whether the plan is shown and the user asked before anything is paid for: only at a terminal."""
+        """Returns whether the plan is shown and the user asked before anything is paid for: only at a terminal."""
         hurried = self.preview or self.yes or self.json or self.sandbox or not self.wait
         return not hurried and err.is_tty and sys.stdin is not None and sys.stdin.isatty()
 
     def runs_in_process(self, settings: Settings) -> bool:
-        """Whether everything runs in this process. Raises ConfigurationError if an option does not go with that."""
+        """Returns whether everything runs in this process. Raises ConfigurationError if an option does not go with
+        that.
+        """
         if not (self.embedded or self.sandbox or settings.redis_url is None):
             if self.from_file == STANDARD_INPUT:
                 raise ConfigurationError(
@@ -127,7 +129,7 @@ class SyncOptions:
 
 
 def build_requests(settings: Settings, options: SyncOptions, *, plan_only: bool = False) -> list[SyncRequest]:
-    """A request for each space. Raises ConfigurationError that says what is wrong with the options."""
+    """Returns a request for each space. Raises ConfigurationError that says what is wrong with the options."""
     check_file_names(options.space_ids, options.from_files)
     space_ids = list(options.space_ids)
     if not space_ids:
@@ -172,7 +174,7 @@ def _check_options_for_other_source(space_ids: Sequence[str], options: SyncOptio
 
 
 def read_columns(table: str | None, text: str | None) -> WarehouseColumns | None:
-    """The columns that `--columns` names, after a check of the table. Raises ConfigurationError.
+    """Returns the columns that `--columns` names, after a check of the table. Raises ConfigurationError.
 
     Args:
         table: The value of `--from-warehouse`.
@@ -198,7 +200,7 @@ def read_columns(table: str | None, text: str | None) -> WarehouseColumns | None
 
 
 def chosen_dialect(settings: Settings, options: SyncOptions) -> Dialect:
-    """How Segment is asked: as the options say, or else the settings; what only one dialect can do chooses it."""
+    """Returns the dialect: of the options, or of the settings; an option that only one dialect has chooses it."""
     dialect = options.dialect or settings.segment_dialect
     if dialect != "auto" or options.strategy == "fan-out":
         return dialect
@@ -206,7 +208,7 @@ def chosen_dialect(settings: Settings, options: SyncOptions) -> Dialect:
 
 
 def _check_local_file(file: str) -> str:
-    """The name of a file that this process will read, wherever it runs. Raises ConfigurationError if it cannot."""
+    """Returns the absolute name of a file that this process will read. Raises ConfigurationError if it cannot."""
     if file == STANDARD_INPUT:
         return file
     if is_url(file):

@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 def encode(place: Place, scope: str) -> str:
-    """The cursor for a place (index below 2^40) within a scope, such as a space and its collection."""
+    """Returns the cursor for a place (index below 2^40) within a scope, such as a space and its collection."""
     value = place.start << 24 | place.empties
     return f"{(value << 16 | _check(value, scope)) * _FACTOR % _MODULUS:020x}"
 

@@ -23,12 +23,12 @@ _HTML = "<!doctype html><html><head><title>{0}</title></head><body><h1>{0}</h1><
 
 
 def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """An answer with a JSON body."""
+    """Returns an answer with a JSON body."""
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
 def html_response(title: str, status: int = 200) -> web.Response:
-    """An answer as a proxy gives it."""
+    """Returns an answer as a proxy gives it."""
     return web.Response(text=_HTML.format(title), status=status, content_type="text/html")
 
 
@@ -68,7 +68,7 @@ async def oversize(request: web.BaseRequest, size_mb: int) -> web.StreamResponse
 
 
 def gzip_bomb(size_mb: int) -> web.Response:
-    """A gzip body of about a thousandth of the `size_mb` MB that it unpacks to."""
+    """Returns a gzip body of about a thousandth of the `size_mb` MB that it unpacks to."""
     return web.Response(
         body=_bomb(size_mb),
         headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
@@ -81,7 +81,7 @@ def deep(levels: int) -> web.Response:
 
 
 def retry_after(text: str) -> str:
-    """The header for a fault's `retry_after`; `date:±s` is an HTTP date."""
+    """Returns the header for a fault's `retry_after`; `date:±s` is an HTTP date."""
     if text.startswith("date:"):
         return formatdate(time() + float(text.removeprefix("date:")), usegmt=True)
     return text

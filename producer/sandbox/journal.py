@@ -59,8 +59,7 @@ class Journal:
         self._wake()
 
     def count(self, route: str | None = None, status: int | None = None) -> int:
-        """How many requests were answered, of a route (`segment`: of a whole API) and with a status if
-        given."""
+        """Returns the number of answered requests of a route (`segment`: of a whole API), with a status if given."""
         return sum(
             number
             for (name, code), number in self.answered.items()
@@ -68,7 +67,7 @@ class Journal:
         )
 
     def times(self, route: str | None = None, scope: str | None = None) -> list[float]:
-        """The arrivals (monotonic seconds, ascending) of a route and scope."""
+        """Returns the arrivals (monotonic seconds, ascending) of a route and scope."""
         return sorted(
             entry.at
             for entry in self.entries

@@ -68,7 +68,7 @@ class Mavera:
         self._state = state
 
     async def handle(self, request: web.BaseRequest, path: str, query: Mapping[str, str]) -> web.StreamResponse:
-        """One request; its answer carries `X-RateLimit-*` if there is a limit."""
+        """Returns one request; its answer carries `X-RateLimit-*` if there is a limit."""
         state, options = self._state, self._state.options
         persona_id = path.removeprefix(_PATH).removeprefix("/")
         action = _ROUTES.get((request.method, bool(persona_id)), "unknown")
@@ -243,7 +243,9 @@ def _error(
 
 
 def usage_body(state: SandboxState, now: datetime) -> dict[str, object]:
-    """The body of `GET /usage` at `now`, for the sandbox's one account; its billing period is the calendar month."""
+    """Returns the body of `GET /usage` at `now`, for the sandbox's one account; its billing period is the calendar
+    month.
+    """
     options = state.options
     included = None if state.credits is None else state.credits_used + state.credits
     start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)

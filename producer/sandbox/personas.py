@@ -35,8 +35,7 @@ class Persona:
     fields: dict[str, Any] = field(default_factory=dict)
 
     def full(self) -> dict[str, Any]:
-        """The body of an answer to a creation or an update; all that is not a field of its own is in
-        `details`.
+        """Returns the body of an answer to a creation or an update; all that is not a field of its own is in `details`.
 
         `credits_charged` always repeats what the creation cost.
         """
@@ -68,7 +67,7 @@ class Persona:
         return row
 
     def mentions(self, text: str) -> bool:
-        """Whether the name or the description contains `text`, in any case."""
+        """Returns whether the name or the description contains `text`, in any case."""
         found = f"{self.fields.get('name') or ''}\n{self.fields.get('description') or ''}"
         return text.casefold() in found.casefold()
 
@@ -95,7 +94,7 @@ class Personas:
             self.all.append(Persona(f"per_stock_{number}", {}, 0.0, 0.0, is_custom=False, fields=fields))
 
     def find(self, persona_id: str) -> Persona | None:
-        """The persona with this id."""
+        """Returns the persona with this id."""
         return next((persona for persona in self.all if persona.id == persona_id), None)
 
     def create(self, body: dict[str, Any], now: float, lag_s: float, ignored: str | None) -> Persona:
@@ -112,7 +111,7 @@ class Personas:
         persona.fields |= _without(body, ignored)
 
     def delete(self, persona_id: str) -> bool:
-        """Whether there was such a custom persona."""
+        """Returns whether there was such a custom persona."""
         persona = self.find(persona_id)
         if persona is None or not persona.is_custom:
             return False

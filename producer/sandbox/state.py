@@ -43,7 +43,7 @@ class SandboxState:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def request_id(self) -> str:
-        """A new value for the `Request-Id` header."""
+        """Returns a new value for the `Request-Id` header."""
         return f"req_{self._prefix}_{next(self._numbers):x}"
 
     async def delay_arrival(self) -> None:

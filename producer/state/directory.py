@@ -73,7 +73,7 @@ class StateDirectory:
         return base / f"{APP}-{os.geteuid()}" / f"{name}.sock"
 
     def lock(self, name: str) -> Path:
-        """The lock file `name`."""
+        """Returns the lock file `name`."""
         return self.path / f"{name}.lock"
 
     @property
@@ -132,7 +132,7 @@ class StateDirectory:
 
 
 def state_directory(chosen: Path | None = None) -> StateDirectory:
-    """The state directory: the chosen one, or the usual one of this platform and user. Nothing is created.
+    """Returns the state directory: the chosen one, or the usual one of this platform and user. Nothing is created.
 
     Raises:
         StateUnusable: The user has no home directory.

@@ -114,7 +114,7 @@ class RunFile:
         self._data = os.path.join(folder, "data")
 
     def read(self) -> dict[str, object]:
-        """What the file says; empty if it cannot be read."""
+        """Returns what the file says; empty if it cannot be read."""
         try:
             with open(self._path, encoding="utf-8") as file:
                 found = json.load(file)
@@ -265,7 +265,7 @@ class Keeper:
                 self._run.end()
 
     def _last_line(self, begins_at: int) -> str:
-        """The end of what the server has written since it started, without time and process id."""
+        """Returns the end of what the server has written since it started, without time and process id."""
         with open(self._log, "rb") as log:
             log.seek(begins_at)
             lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]

@@ -15,7 +15,7 @@ from worker.store.connection.pool import closing
 
 
 def directory_of(settings: Settings) -> StateDirectory:
-    """The state directory of the settings. Raises StateUnusable if this user has none."""
+    """Returns the state directory of the settings. Raises StateUnusable if this user has none."""
     return state_directory(settings.segment_personas_home)
 
 
@@ -34,7 +34,7 @@ async def joined_server(directory: StateDirectory) -> AsyncIterator[StateServer]
 
 
 def server_pool(server: StateServer, settings: ClientConfig, *, max_wait_s: float = math.inf) -> StorePool:
-    """A client for the server of a state directory.
+    """Returns a client for the server of a state directory.
 
     Args:
         max_wait_s: As for `redis_pool`.

@@ -75,7 +75,7 @@ class StateServer:
         return f"{found}The log of the server of the state directory is {self.directory.log}"
 
     def run(self) -> tuple[str, float]:
-        """A name for the time since which no data can have been lost, and how long that is in seconds.
+        """Returns a name for the time since which no data can have been lost, and how long that is in seconds.
 
         The number is infinite in a directory that was new then, which had nothing to lose.
         """
@@ -180,7 +180,7 @@ class StateServer:
 
 
 def is_running(directory: StateDirectory) -> bool:
-    """Whether a server of the directory answers. Nothing is started or created."""
+    """Returns whether a server of the directory answers. Nothing is started or created."""
     return _answers(str(directory.socket))
 
 

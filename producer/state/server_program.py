@@ -41,7 +41,7 @@ class ServerProgram:
 
 
 def find_server_program(directory: StateDirectory) -> ServerProgram | None:
-    """The first server program that can use the directory; None if there is none.
+    """Returns the first server program that can use the directory; None if there is none.
 
     `valkey-server` and `redis-server` on the PATH come before the one of the wheel. A program is left out if it is
     older than Redis 6.2, or older than 7.0 and the directory was used by a later one.

@@ -176,7 +176,7 @@ def _header(name: str, raw: bytes) -> dict[str, int]:
 
 
 def _end(body: bytes, rows: int) -> bytes:
-    """The last line of a file.
+    """Returns the last line of a file.
 
     Args:
         body: The lines before it.

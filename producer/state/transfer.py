@@ -61,7 +61,7 @@ async def import_state(pool: StorePool, copy: StateCopy, *, replace: bool, dry_r
 
 
 def describe_conflict(conflict: Conflict) -> str:
-    """One line: the cluster, and both personas."""
+    """Returns one line: the cluster, and both personas."""
     from worker.store import PersonaRecord
 
     copied = PersonaRecord.decode(conflict.copied.encode())

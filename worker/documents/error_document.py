@@ -6,7 +6,7 @@ from worker.errors import ConfigurationError, StoreUnavailable
 
 
 def error_document(error: Exception, hint: str = "") -> dict[str, object]:
-    """The JSON of an error that ended a command.
+    """Returns the JSON of an error that ended a command.
 
     Args:
         hint: A command that leads on, if there is one.
@@ -16,7 +16,7 @@ def error_document(error: Exception, hint: str = "") -> dict[str, object]:
 
 
 def error_code(error: Exception) -> str:
-    """A short machine-readable name of the error."""
+    """Returns a short machine-readable name of the error."""
     if code := getattr(error, "code", ""):
         return str(code)
     if isinstance(error, StoreUnavailable):

@@ -16,7 +16,7 @@ def iso_time(seconds: float | None) -> str | None:
 
 
 def format_json(document: Mapping[str, object] | Iterable[Mapping[str, object]], *, one_line: bool = False) -> str:
-    """One JSON document: a line for each key, and for each entry of a list of objects, or all on one line."""
+    """Returns one JSON document: a line for each key, and for each entry of a list of objects, or all on one line."""
     if one_line:
         return _line(document if isinstance(document, Mapping) else list(document))
     if isinstance(document, Mapping):

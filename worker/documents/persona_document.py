@@ -9,7 +9,7 @@ from worker.store import PersonaRecord
 
 
 def persona_entry(reference: str, record: PersonaRecord, labels: Mapping[tuple[str, str], str]) -> dict[str, object]:
-    """A record as JSON.
+    """Returns a record as JSON.
 
     Args:
         labels: Labels of the clusters that are known here, by the names of their rules and their keys.

@@ -9,7 +9,7 @@ from worker.models.schedule import Schedule, ScheduleStatus, UnreadableSchedule
 
 
 def schedule_document(status: ScheduleStatus, now: float) -> dict[str, object]:
-    """A schedule as JSON.
+    """Returns a schedule as JSON.
 
     Args:
         now: Unix seconds by the clock of Redis.
@@ -51,12 +51,12 @@ def overdue_document(schedule: Schedule, last_complete_at: float | None) -> dict
 
 
 def unreadable_schedule_entry(schedule: UnreadableSchedule) -> dict[str, object]:
-    """A schedule that cannot be read as JSON."""
+    """Returns the document of a schedule that cannot be read."""
     return {"schedule_id": schedule.id, "error": {"code": schedule.code, "message": schedule.reason}}
 
 
 def request_options(request: SyncRequest) -> dict[str, object]:
-    """The options of a request that are not the default ones; of its rules only the name."""
+    """Returns the options of a request that are not the default ones; of its rules only the name."""
     chosen = request.model_dump(mode="json", exclude={"rules"})
     default = SyncRequest(space_id=request.space_id).model_dump(mode="json", exclude={"rules"})
     options = {

@@ -116,7 +116,7 @@ class SyncStatistics(TypedDict):
 
 
 def statistics_document(sync: Sync) -> dict[str, object]:
-    """The statistics of a sync as JSON, in the form of `SyncStatistics`."""
+    """Returns the statistics of a sync as JSON, in the form of `SyncStatistics`."""
     aggregate, rules = sync_statistics(sync), sync.request.rules
     return {
         "sync_id": sync.id,
@@ -143,7 +143,7 @@ def statistics_document(sync: Sync) -> dict[str, object]:
 
 
 def histogram(values: NumberAggregate, low: float, high: float) -> dict[str, object] | None:
-    """The histogram of the values from `low` to `high`; None if these are equal.
+    """Returns the histogram of the values from `low` to `high`; None if these are equal.
 
     Bins of whole numbers begin and end between two of them, so that all bins hold equally many numbers.
     """
@@ -193,12 +193,12 @@ def _number(found: NumberSummary, values: NumberAggregate) -> dict[str, object]:
 
 
 def _if_detailed(value: float | None, known: int) -> float | None:
-    """The value if enough profiles support it for it to be shown."""
+    """Returns the value if enough profiles support it for it to be shown."""
     return value if known >= MIN_PROFILES_FOR_DETAIL else None
 
 
 def _payload(sync: Sync, summary: ClusterSummary) -> dict[str, object]:
-    """The fields of the persona that the sync made or kept; nothing if it made none."""
+    """Returns the fields of the persona that the sync made or kept; nothing if it made none."""
     if not any(outcome.cluster == summary.key and not outcome.skipped for outcome in sync.outcomes):
         return {}
     request = sync.request

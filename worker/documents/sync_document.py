@@ -21,7 +21,7 @@ from worker.models.warehouse import AUTO_TABLE
 
 
 def sync_document(sync: Sync, now: float | None = None, *, hint: str = "") -> dict[str, object]:
-    """A sync as JSON; of one that runs, all that is known so far.
+    """Returns a sync as JSON; of one that runs, all that is known so far.
 
     Args:
         sync: The sync.
@@ -65,7 +65,7 @@ def sync_document(sync: Sync, now: float | None = None, *, hint: str = "") -> di
 
 
 def sync_list_entry(sync: Sync, now: float | None = None) -> dict[str, object]:
-    """A sync as JSON in a list, where its statistics are not looked at.
+    """Returns a sync as JSON in a list, where its statistics are not looked at.
 
     Args:
         now: As in `timings`.
@@ -82,7 +82,7 @@ def sync_list_entry(sync: Sync, now: float | None = None) -> dict[str, object]:
 
 
 def unreadable_sync_entry(sync: UnreadableSync) -> dict[str, object]:
-    """A sync that cannot be read as JSON, in a list or by itself."""
+    """Returns the document of a sync that cannot be read, in a list or alone."""
     return {
         "sync_id": sync.id,
         "status": "unreadable",
@@ -93,7 +93,9 @@ def unreadable_sync_entry(sync: UnreadableSync) -> dict[str, object]:
 
 
 def history_entry(snapshot: Snapshot) -> Mapping[str, object]:
-    """A complete sync of a space's history as JSON. The sizes of two entries can be compared if `counted` is equal."""
+    """Returns a complete sync of a space's history as JSON. The sizes of two entries can be compared if `counted` is
+    equal.
+    """
     return {
         "sync_id": snapshot.sync_id,
         "read_from": iso_time(snapshot.read_from),
@@ -125,7 +127,7 @@ def _head(sync: Sync) -> dict[str, object]:
 
 
 def _origin(sync: Sync, aggregate: Aggregate) -> dict[str, object]:
-    """Where the numbers come from, and of which time they are.
+    """Returns the source and the time of the numbers.
 
     Shards are unchanged since they were listed. A statement at a warehouse sees one snapshot.
     """
@@ -154,7 +156,7 @@ def _origin(sync: Sync, aggregate: Aggregate) -> dict[str, object]:
 
 
 def _table(sync: Sync) -> str | None:
-    """The table as the warehouse spells it, once that is known; None if none is named before."""
+    """Returns the table as the warehouse spells it, once that is known; None if none is named before."""
     named = None if sync.request.warehouse == AUTO_TABLE else sync.request.warehouse
     return sync.warehouse_read.table if sync.warehouse_read else named
 
@@ -168,7 +170,7 @@ def _error(sync: Sync, hint: str = "") -> dict[str, object]:
 
 
 def _named(cluster: ClusterResult) -> dict[str, object]:
-    """The cluster by its label, and by the key that never changes with it."""
+    """Returns the cluster by its label, and by the key that never changes with it."""
     return {"cluster": cluster.summary.label, "key": cluster.summary.key}
 
 
@@ -222,7 +224,7 @@ def _plan(sync: Sync, found: Iterable[ClusterResult]) -> dict[str, object]:
 
 
 def _bill(sync: Sync) -> dict[str, object]:
-    """What the account counted while the sync made its changes, beside what the sync was charged."""
+    """Returns what the account counted while the sync made its changes, beside what the sync was charged."""
     bill = sync.account
     if bill is None or bill.after is None:
         return {}
@@ -232,8 +234,9 @@ def _bill(sync: Sync) -> dict[str, object]:
 
 
 def _size(cluster: ClusterResult) -> dict[str, object]:
-    """How many profiles are in a cluster; of a sample also how many of all, and the cluster's share with 95 %
-    confidence."""
+    """Returns how many profiles are in a cluster; of a sample also how many of all, and the cluster's share with 95 %
+    confidence.
+    """
     shown: dict[str, object] = {"n": cluster.summary.n}
     if (estimate := cluster.estimate) is not None:
         shown |= {"n_estimated": estimate.n, "share": cluster.summary.share}
@@ -269,7 +272,7 @@ def _twins(outcome: PersonaOutcome | None) -> dict[str, object]:
 
 
 def _other_means(summary: ClusterSummary) -> dict[str, object]:
-    """The means of rules that are not the recipe's, by the names of their traits."""
+    """Returns the means of rules that are not the recipe's, by the names of their traits."""
     if summary.numbers.keys() <= {trait.name for trait in RECIPE.traits}:
         return {}
     return {"means": {name: number.mean for name, number in summary.numbers.items()}}

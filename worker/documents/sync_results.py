@@ -53,7 +53,7 @@ class Timings:
 
 
 def sync_statistics(sync: Sync) -> Aggregate:
-    """What has been counted up to the last checkpoint."""
+    """Returns what has been counted up to the last checkpoint."""
     return Aggregate.from_bytes(sync.aggregate) if sync.aggregate else Aggregate()
 
 
@@ -74,7 +74,7 @@ def cluster_results(sync: Sync, aggregate: Aggregate) -> list[ClusterResult]:
 
 
 def sync_drift(sync: Sync, aggregate: Aggregate) -> Drift | None:
-    """What changed since the complete sync before this one; None if there is none to compare with."""
+    """Returns what changed since the complete sync before this one; None if there is none to compare with."""
     if sync.baseline is None:
         return None
     rules = sync.request.rules
@@ -111,7 +111,7 @@ def sync_timings(sync: Sync, now: float | None = None) -> Timings:
 
 
 def skips_part(sync: Sync) -> bool:
-    """Whether a cluster got no persona because only a part of the space was read."""
+    """Returns whether a cluster got no persona because only a part of the space was read."""
     if sync.state is not SyncState.COMPLETED or sync.complete:
         return False
     found = cluster_results(sync, sync_statistics(sync))

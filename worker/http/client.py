@@ -295,7 +295,7 @@ class HttpClient:
 
 
 def _find_proxy(url: URL) -> tuple[URL | None, str]:
-    """The proxy that the environment names for this URL, or the name of the variable that is malformed.
+    """Returns the proxy that the environment names for this URL, or the name of the variable that is malformed.
 
     Nothing of a malformed proxy is shown: it may hold a password.
     """

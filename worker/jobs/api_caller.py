@@ -302,6 +302,6 @@ class ApiCaller:
         request.failures, request.since, request.ordered_s = 0, None, 0.0
 
     def _trouble_s(self, request: _Request) -> float:
-        """How long a request has failed, in seconds, with the time that earlier jobs have waited."""
+        """Returns how long a request has failed, in seconds, with the time that earlier jobs have waited."""
         own_s = 0.0 if request.since is None else self.policy.clock() - request.since
         return self._inherited_s + own_s + request.ordered_s

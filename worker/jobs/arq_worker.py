@@ -205,7 +205,7 @@ class SyncWorker(Worker):
 
 
 def _is_of_newer_version(job: TakenJob) -> bool:
-    """Whether the data of a job names a version that only newer workers know."""
+    """Returns whether the data of a job names a version that only newer workers know."""
     try:
         version = orjson.loads(job.job).get("v")
     except (ValueError, AttributeError):

@@ -74,7 +74,8 @@ class MaveraClient:
     async def list_page(
         self, family: str, cursor: str | None, *, before: int | None = None, pages: int = 0
     ) -> ListPage:
-        """One page of the personas whose text holds `family`; an empty `family` lists all personas of the account.
+        """Returns one page of the personas whose text holds `family`; an empty `family` lists all personas of the
+        account.
 
         If Mavera refuses the search, the page is one of the list of all personas.
 
@@ -138,7 +139,7 @@ class MaveraClient:
             return None
 
     async def get(self, persona_id: str) -> Persona | None:
-        """One persona, which is free; None if the answer was not readable. Raises PersonaGone if there is none."""
+        """Returns one persona; None if the answer is not readable. Raises PersonaGone if there is none."""
         return _persona(await self._send("GET", _path(persona_id), subject=f"persona {persona_id}"))
 
     async def create(
@@ -205,7 +206,7 @@ class MaveraClient:
         json: dict[str, object] | None = None,
         subject: str = "list of personas",
     ) -> Reply:
-        """A request that may be repeated. Raises ApiError unless it succeeded."""
+        """Sends a request that may be repeated. Raises ApiError unless it succeeded."""
         try:
             reply = await self._request(method, path, params=params, json=json)
         except TransportError as error:

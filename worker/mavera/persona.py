@@ -104,7 +104,7 @@ def read_list(body: object, request: ListRequest) -> ListPage:
 
 
 def _may_be_ours(value: object, depth: int = 0) -> bool:
-    """Whether a text anywhere in a row has a reference of ours, or begins as we name personas."""
+    """Returns whether a text anywhere in a row has a reference of ours, or begins as we name personas."""
     if isinstance(value, str):
         return find_reference(value) is not None or value.strip().casefold().startswith(NAME_PREFIX.casefold())
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

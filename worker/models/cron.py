@@ -41,7 +41,7 @@ class CronTimes:
             ) from None
 
     def next_after(self, moment: float) -> float | None:
-        """The first tick after a moment; None if none comes within 50 years."""
+        """Returns the first tick after a moment; None if none comes within 50 years."""
         for tick in CronSim(self._expression, datetime.fromtimestamp(int(moment), self._zone)):
             # Times that a clock change repeats or skips can lie before the moment, or twice at the same one.
             if tick.timestamp() > moment:
@@ -49,14 +49,14 @@ class CronTimes:
         return None
 
     def latest_until(self, moment: float) -> float | None:
-        """The last tick at or before a moment; None if none came within 50 years."""
+        """Returns the last tick at or before a moment; None if none came within 50 years."""
         for tick in CronSim(self._expression, datetime.fromtimestamp(int(moment) + 1, self._zone), reverse=True):
             if tick.timestamp() <= moment:
                 return tick.timestamp()
         return None
 
     def upcoming(self, moment: float, count: int) -> list[float]:
-        """The next ticks after a moment, at most `count`."""
+        """Returns the next ticks after a moment, at most `count`."""
         ticks: list[float] = []
         while len(ticks) < count and (tick := self.next_after(ticks[-1] if ticks else moment)) is not None:
             ticks.append(tick)

@@ -11,7 +11,9 @@ EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 
 
 def read_event_types(text: str) -> frozenset[EventType]:
-    """The types of a list such as `sync.failed, guard.stopped`. Raises ValueError if it has none or another word."""
+    """Returns the types of a list such as `sync.failed, guard.stopped`. Raises ValueError if it has none or another
+    word.
+    """
     names = text.replace(",", " ").split()
     if not names or not set(names) <= set(EVENT_TYPES):
         raise ValueError(f"must be one or several of {', '.join(EVENT_TYPES)}, separated by commas")

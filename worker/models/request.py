@@ -96,7 +96,7 @@ _RULES = Expected(f"Rules, or the name of rules that ship with the program ({', 
 
 
 def describe_problems(model: type[BaseModel], error: ValidationError) -> dict[str, str]:
-    """What the fields accept whose values `model` refuses, by name; a place inside `rules` is named with dots."""
+    """Returns what each refused field of `model` accepts, by name; a place inside `rules` is named with dots."""
     found: dict[str, str] = {}
     for problem in error.errors(include_input=False, include_url=False):
         name, *place = map(str, problem["loc"] or ("",))
@@ -304,7 +304,7 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
         return self.model_copy(update={"max_credits": max_credits})
 
     def applied_within(self, max_credits: int | None, *, allow_partial: bool = False) -> SyncRequest:
-        """What a preview becomes when it is applied: it makes its personas, within a budget.
+        """Returns what a preview becomes when it is applied: it makes its personas, within a budget.
 
         Args:
             allow_partial: Whether to create personas from a part of the space, as the plan says.
@@ -328,6 +328,6 @@ def _difference(name: str, mine: object, theirs: object) -> str:
 
 
 def identity(space_id: str, collection: str, rules_name: str) -> str:
-    """A digest of space, collection and name of the rules: 24 characters."""
+    """Returns a digest of space, collection and name of the rules: 24 characters."""
     text = "\0".join((space_id, collection, rules_name))
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

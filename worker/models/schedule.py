@@ -77,11 +77,11 @@ class Schedule(BaseModel):
         return self.account if account_of is None else account_of(self.request.space_id)
 
     def sync_id(self, tick: float) -> str:
-        """The id of the sync of a tick (Unix seconds): the same however often the tick is handled."""
+        """Returns the id of the sync of a tick (Unix seconds): the same however often the tick is handled."""
         return "syn_" + hashlib.blake2b(f"{self.id}\0{tick:.0f}".encode(), digest_size=8).hexdigest()
 
     def as_stored(self) -> bytes:
-        """The JSON that Redis keeps."""
+        """Returns the JSON that Redis keeps."""
         return orjson.dumps({"version": VERSION, **self.model_dump(mode="json")})
 
     @classmethod

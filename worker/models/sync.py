@@ -56,12 +56,12 @@ FINAL = frozenset({SyncState.COMPLETED, SyncState.FAILED, SyncState.CANCELLED})
 
 
 def job_kind(state: SyncState) -> JobKind:
-    """The kind of job that carries a sync on in `state`."""
+    """Returns the kind of job that carries a sync on in `state`."""
     return "finalize" if state is SyncState.FINALIZING else "walk"
 
 
 def sync_version(state: str, epoch: int | str, counts: Sequence[int], note: str, outcomes: int) -> str:
-    """A short text that differs whenever something differs that is shown of a sync. See `Sync.version`.
+    """Returns a short text that differs whenever something differs that is shown of a sync. See `Sync.version`.
 
     Args:
         state: Its state.
@@ -75,7 +75,7 @@ def sync_version(state: str, epoch: int | str, counts: Sequence[int], note: str,
 
 
 def new_sync_id() -> str:
-    """A fresh sync id, 20 characters, safe in URLs and Redis keys."""
+    """Returns a fresh sync id, 20 characters, safe in URLs and Redis keys."""
     return "syn_" + secrets.token_hex(8)
 
 
@@ -221,7 +221,7 @@ class Sync:
         return bool(self.planned and self.planned.creates and not self.complete and not self.request.allow_partial)
 
     def applies_plan_of(self, preview: SyncRequest) -> bool:
-        """Whether it makes, without being asked again, the personas that `preview` would only plan."""
+        """Returns whether it makes, without being asked again, the personas that `preview` would only plan."""
         budget = preview.max_credits if self.applied_at is None else self.request.max_credits
         return self.request == preview.applied_within(budget, allow_partial=bool(self.request.allow_partial))
 
@@ -281,14 +281,14 @@ class Sync:
 
 
 def _baseline(text: str) -> Snapshot | None:
-    """The snapshot to compare with; None if there is none, or none that this version can read."""
+    """Returns the snapshot to compare with; None if there is none, or none that this version can read."""
     with suppress(ValueError):
         return Snapshot.decode(text)
     return None
 
 
 def _account(text: str) -> AccountBill | None:
-    """The bill that a sync's hash holds; None if there is none, or none that this version can read."""
+    """Returns the bill that a sync's hash holds; None if there is none, or none that this version can read."""
     try:
         return AccountBill.model_validate_json(text) if text else None
     except ValidationError:
@@ -296,7 +296,7 @@ def _account(text: str) -> AccountBill | None:
 
 
 def _outstanding(fields: Mapping[str, str]) -> tuple[BatchKey, ...]:
-    """The batches in the slots of a sync's hash, in the order of their pages."""
+    """Returns the batches in the slots of a sync's hash, in the order of their pages."""
     slots = {name.removeprefix("slot:"): text for name, text in fields.items() if name.startswith("slot:") and text}
     found = (BatchKey.read(fields["id"], int(slot), text) for slot, text in slots.items())
     return tuple(sorted(found, key=lambda key: key.number))

@@ -36,7 +36,7 @@ WRITTEN_FORMAT = 1
 
 
 def known_fields(document: str, fields: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a stored document that its class has. Raises NewerVersion if its version is not ours.
+    """Returns the fields of a stored document that its class has. Raises NewerVersion if its version is not ours.
 
     Args:
         document: What it is, for messages.
@@ -88,7 +88,7 @@ class SyncUnreadable(PersonasError):
 
 
 def unreadable(sync_id: str, fields: Mapping[str, str], error: Exception) -> UnreadableSync:
-    """What can be shown of a sync's hash that could not be read because of `error`."""
+    """Returns what can be shown of a sync's hash that could not be read because of `error`."""
     space_id, created_at = "", None
     with suppress(ValueError, TypeError, AttributeError):
         space_id = str(orjson.loads(fields.get("request", "")).get("space_id", ""))[:128]

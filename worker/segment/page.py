@@ -36,12 +36,14 @@ class Page:
 
 
 def list_path(request: SyncRequest) -> str:
-    """The path of the list of profiles."""
+    """Returns the path of the list of profiles."""
     return f"/spaces/{request.space_id}/collections/{request.collection}/profiles"
 
 
 def list_params(page_size: int, cursor: str, *, traits: bool = True) -> dict[str, str]:
-    """The query of one page, with the traits of its profiles or without. An empty cursor requests the first page."""
+    """Returns the query of one page, with the traits of its profiles or without. An empty cursor requests the first
+    page.
+    """
     params = {"limit": str(page_size)} | ({"include": "traits"} if traits else {})
     return {**params, "cursor": cursor} if cursor else params
 

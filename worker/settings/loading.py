@@ -20,7 +20,7 @@ _CAPITALS = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")
 
 
 def load_settings(**overrides: object) -> Settings:
-    """The settings of this process; `overrides` win over the environment.
+    """Returns the settings of this process; `overrides` win over the environment.
 
     Raises:
         ConfigurationError: Variables are malformed. It names each, and never its value: it may be a secret.
@@ -31,13 +31,13 @@ def load_settings(**overrides: object) -> Settings:
 
 
 def read_settings(**overrides: object) -> tuple[Settings, list[SettingProblem]]:
-    """The settings of this process with defaults where they are malformed, and what is malformed."""
+    """Returns the settings of this process with defaults where they are malformed, and what is malformed."""
     names = Settings.model_fields
     return _validated(Settings, read_variables(os.environ, names, secret_settings()), overrides)
 
 
 def load_client_config() -> ClientConfig:
-    """What a client needs of the environment; other variables are not looked at.
+    """Returns what a client needs of the environment; other variables are not looked at.
 
     Raises:
         ConfigurationError: Variables of these are malformed.
@@ -51,13 +51,13 @@ def load_client_config() -> ClientConfig:
 
 
 def secret_settings() -> frozenset[str]:
-    """The settings whose value may also be in a file that `NAME_FILE` names."""
+    """Returns the settings whose value may also be in a file that `NAME_FILE` names."""
     secret = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
     return frozenset(secret)
 
 
 def unknown_settings(environ: Iterable[str] | None = None, *, only_misspelt: bool = False) -> list[str]:
-    """One sentence for each variable that looks like a misspelt setting.
+    """Returns one sentence for each variable that looks like a misspelt setting.
 
     Args:
         environ: Names of variables; None: those of this process.
@@ -75,7 +75,7 @@ def _refuse(problems: list[SettingProblem]) -> None:
 def _validated(
     model: type[Config], variables: Variables, overrides: Mapping[str, object]
 ) -> tuple[Config, list[SettingProblem]]:
-    """The model from what can be used of the variables, and what cannot."""
+    """Returns the model from what can be used of the variables, and what cannot."""
     values: dict[str, object] = {**variables.values, **overrides}
     problems = [*variables.problems]
     while True:

@@ -322,7 +322,7 @@ class Settings(ClientConfig):
         return self.worker_threads or os.cpu_count() or 1
 
     def segment_url(self, dialect: FixedDialect) -> str:
-        """Where Segment is, for a dialect."""
+        """Returns the base URL of Segment for a dialect."""
         if self.segment_base_url:
             return self.segment_base_url
         return (_INLINE_URLS if dialect == "inline" else _PROFILE_API_URLS)[self.segment_region]

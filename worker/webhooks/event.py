@@ -31,18 +31,18 @@ class Event:
 
     @classmethod
     def of_sync(cls, event_id: str, at: float, sync: Sync) -> Event:
-        """The end of a sync. It has exactly one event, whose type says why it ended."""
+        """Returns the end of a sync. It has exactly one event, whose type says why it ended."""
         return cls(event_id, _type_of(sync), at, sync_document(sync))
 
     @classmethod
     def of_document(cls, event_id: str, event_type: str, at: float, data: Mapping[str, object]) -> Event:
-        """An event that was recorded with its document. Raises NewerVersion for a type that is not known."""
+        """Returns an event that was recorded with its document. Raises NewerVersion for a type that is not known."""
         if event_type not in EVENT_TYPES:
             raise NewerVersion("an event", 2, 1)
         return cls(event_id, event_type, at, data)
 
     def body(self) -> bytes:
-        """The JSON that is sent."""
+        """Returns the JSON that is sent."""
         return json_text({"type": self.type, "timestamp": iso_time(self.at), "data": dict(self.data)}).encode()
 
 

@@ -23,5 +23,5 @@ def retry_delay_s(attempts: int, jitter: float, retry_after_s: float | None = No
 
 
 def gives_up(first_attempt_at: float, next_attempt_at: float) -> bool:
-    """Whether an event is lost instead of being sent at `next_attempt_at`. Both times are Unix seconds."""
+    """Returns whether an event is lost instead of being sent at `next_attempt_at`. Both times are Unix seconds."""
     return next_attempt_at - first_attempt_at > GIVE_UP_S

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 
 def signed_headers(secrets: Sequence[bytes], event_id: str, sent_at: int, body: bytes) -> dict[str, str]:
-    """The headers of one attempt. Each secret gives a signature, so that a receiver can change its own at any time.
+    """Returns the headers of one attempt. Each secret gives a signature, so that a receiver can change its own at any
+    time.
 
     Args:
         secrets: As `read_webhook_secrets` returns them; none: only id and time are stated.

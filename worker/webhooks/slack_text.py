@@ -24,7 +24,7 @@ _TITLES = {
 
 
 def slack_body(event: Event) -> bytes:
-    """The JSON that Slack expects."""
+    """Returns the JSON that Slack expects."""
     lines = [f"*{_TITLES[event.type]}*: {_subject(event.data)}", *_details(event)]
     text = "\n".join(_escaped(printable(line)) for line in lines)
     return json_text({"text": text[:_LONGEST]}).encode()

@@ -17,7 +17,7 @@ REALM = 'Bearer realm="segment-personas"'
 
 
 def authorize(request: web.Request, tokens: TokenFile, wrong_tokens: WrongTokens, scope: Scope) -> Token:
-    """The token of the request. Raises Problem if there is none, or none that allows `scope`."""
+    """Returns the token of the request. Raises Problem if there is none, or none that allows `scope`."""
     kind, _, presented = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not presented.strip():
         raise Problem(

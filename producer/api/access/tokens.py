@@ -89,7 +89,7 @@ class TokenFile:
         self.problem = ""
 
     def find(self, presented: str) -> Token | None:
-        """The token that was presented; None if the file does not have it. Takes as long for either."""
+        """Returns the token that was presented; None if the file does not have it. Takes as long for either."""
         self._reread()
         digest = hashlib.sha256(presented.encode(errors="surrogateescape")).digest()
         found = None

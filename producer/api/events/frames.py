@@ -25,5 +25,5 @@ def comment_frame(text: str) -> bytes:
 
 
 def retry_frame(wait_ms: int) -> bytes:
-    """How long a client waits before it connects again, in milliseconds."""
+    """Returns how long a client waits before it connects again, in milliseconds."""
     return f"retry: {wait_ms}\n\n".encode()

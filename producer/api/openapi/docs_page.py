@@ -17,7 +17,7 @@ _CODE = re.compile(r"`([^`]+)`")
 
 
 def docs_page(document: Mapping[str, Any]) -> str:
-    """The page."""
+    """Returns the page."""
     info = document["info"]
     groups = {tag["name"]: tag["description"] for tag in document["tags"]}
     parts = [
@@ -110,7 +110,7 @@ def _table(caption: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]])
 
 
 def _type(schema: Mapping[str, Any]) -> str:
-    """A schema in a few words, as HTML."""
+    """Returns a schema in a few words, as HTML."""
     if reference := schema.get("$ref"):
         name = reference.rsplit("/", 1)[1]
         return f'<a href="#schema-{escape(name)}">{escape(name)}</a>'
@@ -127,5 +127,5 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 
 def _text(text: str) -> str:
-    """A text with `code` as HTML."""
+    """Returns a text with `code` as HTML."""
     return _CODE.sub(r"<code>\1</code>", escape(text))

@@ -31,7 +31,7 @@ _TAGS = {
 
 
 def openapi_document(operations: Sequence[Operation], *, with_tokens: bool) -> dict[str, Any]:
-    """The document.
+    """Returns the document.
 
     Args:
         operations: All routes.
@@ -65,7 +65,7 @@ def openapi_document(operations: Sequence[Operation], *, with_tokens: bool) -> d
 
 
 def problem_codes(operation: Operation, *, with_tokens: bool) -> list[str]:
-    """The codes with which a route may answer."""
+    """Returns the codes with which a route may answer."""
     found = [*operation.problems, *_ALWAYS]
     if operation.path not in _NEEDS_NO_REDIS:
         found += _OF_REDIS
@@ -91,7 +91,7 @@ class _Models:
         self._references: dict[Any, dict[str, Any]] = {}
 
     def reference(self, model: Any) -> dict[str, Any]:
-        """A reference to the schema of a model; the schema itself if it has no name."""
+        """Returns a reference to the schema of a model; the schema itself if it has no name."""
         if model not in self._references:
             self._references[model] = self._add(model)
         return self._references[model]

@@ -95,7 +95,7 @@ class ScheduleRoutes:
         return json_response(schedule_document(schedule, await self._client.now()), status, headers)
 
     def operations(self) -> list[Operation]:
-        """What the router and the OpenAPI document need."""
+        """Returns what the router and the OpenAPI document need."""
         return [
             Operation(
                 "POST",

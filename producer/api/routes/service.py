@@ -78,7 +78,7 @@ class ServiceRoutes:
         )
 
     def operations(self) -> list[Operation]:
-        """What the router and the OpenAPI document need."""
+        """Returns what the router and the OpenAPI document need."""
         return [
             Operation(
                 "GET",

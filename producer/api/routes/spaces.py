@@ -70,7 +70,7 @@ class SpaceRoutes:
         return json_response({"data": data})
 
     def operations(self) -> list[Operation]:
-        """What the router and the OpenAPI document need."""
+        """Returns what the router and the OpenAPI document need."""
         return [
             Operation(
                 "GET",

@@ -70,7 +70,7 @@ class StaticRoutes:
 
 
 def _read_files() -> dict[str, StaticFile]:
-    """The files by their paths, such as `views/sync.js`. What is not in here is not served."""
+    """Returns the files by their paths, such as `views/sync.js`. What is not in here is not served."""
     return dict(_files_of(resources.files("producer.api") / "page"))
 
 

@@ -26,7 +26,7 @@ class StatisticsRoutes:
         return json_response(statistics_document(await self._client.get(sync_id_of(request))))
 
     def operations(self) -> list[Operation]:
-        """What the router and the OpenAPI document need."""
+        """Returns what the router and the OpenAPI document need."""
         return [
             Operation(
                 "GET",

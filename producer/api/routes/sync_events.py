@@ -104,7 +104,7 @@ class SyncEventRoutes:
             await response.write(frame)
 
     def operations(self) -> list[Operation]:
-        """What the router and the OpenAPI document need."""
+        """Returns what the router and the OpenAPI document need."""
         return [
             Operation(
                 "GET",

@@ -140,7 +140,7 @@ class SyncRoutes:
         return json_text_response(sync_text(sync, now), status, headers)
 
     def operations(self) -> list[Operation]:
-        """What the router and the OpenAPI document need."""
+        """Returns what the router and the OpenAPI document need."""
         answers = {
             202: Answer("The sync continues", types.Sync),
             200: Answer("The sync has ended; nothing changes", types.Sync),
@@ -293,5 +293,5 @@ class SyncRoutes:
 
 
 def sync_id_of(request: web.Request) -> str:
-    """The id of the sync in the path. Raises Problem."""
+    """Returns the id of the sync in the path. Raises Problem."""
     return path_id(request, SYNC_ID, Problem("sync_not_found", "No sync has this id."))

@@ -60,7 +60,7 @@ def print_schema() -> int:
 
 
 def describe_rules(rules: Rules) -> Sequence[RenderableType]:
-    """What is read, who counts and what decides, as tables."""
+    """Returns what is read, who counts and what decides, as tables."""
     traits = _table("Trait", "Called", "Read from", "Is")
     for trait in rules.traits:
         traits.add_row(trait.name, trait.label, ", ".join(trait.keys), describe_trait_definition(trait))

@@ -71,7 +71,7 @@ async def list_personas(settings: Settings, err: Screen, space_id: str | None, *
 async def _twins(
     catalog: PersonaCatalog, err: Screen, records: Mapping[str, PersonaRecord], space_id: str | None
 ) -> dict[str, tuple[str, ...]]:
-    """The personas that carry one reference: of the account, or of the families that a space's records are of."""
+    """Returns the personas with the same reference: of the account, or of the families of a space's records."""
     try:
         twins = await catalog.twins()
     except PersonasError as error:
@@ -165,7 +165,7 @@ def _and_its_reference(referred: bool) -> str:
 
 
 def _table(records: Sequence[PersonaRecord], width: int) -> Table:
-    """A row each; with fewer columns where `width` characters are few."""
+    """Returns a table with a row for each record; with fewer columns where `width` characters are few."""
     wide = width >= NARROW
     table = Table(box=None, pad_edge=False)
     table.add_column("Space", overflow="fold", min_width=5)

@@ -39,7 +39,7 @@ class SandboxCommandOptions:
     faults: tuple[str, ...]
 
     def options(self) -> SandboxOptions:
-        """The sandbox's own. Raises ConfigurationError that says what is wrong with a fault."""
+        """Returns the sandbox's own. Raises ConfigurationError that says what is wrong with a fault."""
         return SandboxOptions(
             {},
             default_space=SpaceSpec(self.profiles, self.kind, self.seed, as_of=time.time()),

@@ -86,7 +86,7 @@ async def suggestion(settings: Settings, err: Screen, sample: Sample, *, json: b
 
 
 async def read_sample(settings: Settings, sample: Sample) -> Sequence[object]:
-    """The profiles of a sample, with all their traits. Raises ApiError and ConfigurationError."""
+    """Returns the profiles of a sample, with all their traits. Raises ApiError and ConfigurationError."""
     check_file_names([] if sample.space_id is None else [sample.space_id], sample.files)
     columns = read_columns(sample.table, sample.columns)
     if sample.table is not None:
@@ -116,7 +116,7 @@ async def read_sample(settings: Settings, sample: Sample) -> Sequence[object]:
 
 
 async def _first_entries(engine: ShardEngine, file: str, limit: int) -> Sequence[object]:
-    """The first `limit` profiles of the files that `file` means. Raises ApiError."""
+    """Returns the first `limit` profiles of the files that `file` means. Raises ApiError."""
     entries: list[object] = []
     for shard in await engine.list_shards(file):
         entries += await engine.entries(shard, limit - len(entries))
@@ -165,7 +165,7 @@ def _request(settings: Settings, sample: Sample) -> SyncRequest:
 
 
 async def _read(source: Source, limit: int | None, call: RequestPacer) -> Sequence[object]:
-    """The first `limit` profiles of a source; None: the usual number.
+    """Returns the first `limit` profiles of a source; None: the usual number.
 
     Raises ApiError, also if the list breaks off before.
     """
@@ -191,7 +191,7 @@ async def _read(source: Source, limit: int | None, call: RequestPacer) -> Sequen
 
 
 def _usual(source: Source) -> int:
-    """How many profiles to read; known once its first page is read."""
+    """Returns how many profiles to read; known once its first page is read."""
     dialect = source.dialect if isinstance(source, AutoSource) else None
     return (
         DEFAULT_PROFILES_OF_REQUESTS
@@ -223,7 +223,7 @@ _INNER = {"in_unit", "in_hundred"}
 
 
 def _values(found: TraitCandidate) -> str:
-    """How the values of a key are spread."""
+    """Returns how the values of a key are spread."""
     if found.type is None:
         return found.remark
     if found.type == "boolean":

@@ -22,12 +22,12 @@ RUN, INSPECT, CONTROL, SET_UP, SERVE = "Run", "Inspect", "Control", "Set up", "S
 
 
 def flag(*names: str, help: str, panel: str | None = OUTPUT, **more: Any) -> Any:
-    """An option without a value."""
+    """Returns an option without a value."""
     return typer.Option(*names, help=help, metavar="", show_default=False, rich_help_panel=panel, **more)
 
 
 def option(*names: str, help: str, panel: str | None = None, **more: Any) -> Any:
-    """An option with a value."""
+    """Returns an option with a value."""
     return typer.Option(*names, help=help, rich_help_panel=panel, **more)
 
 

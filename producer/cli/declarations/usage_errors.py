@@ -55,7 +55,7 @@ def _inside(bound: str, value: float) -> float:
 
 
 def seconds_of(text: str | None) -> float:
-    """The seconds of `--timeout`; infinity without it. Raises ConfigurationError."""
+    """Returns the seconds of `--timeout`; infinity without it. Raises ConfigurationError."""
     from worker.errors import ConfigurationError
     from worker.input_values import read_seconds
 
@@ -68,7 +68,7 @@ def seconds_of(text: str | None) -> float:
 
 
 def alert_after_of(text: str | None) -> float | None:
-    """The seconds of `--alert-after`; None without it. Raises ConfigurationError."""
+    """Returns the seconds of `--alert-after`; None without it. Raises ConfigurationError."""
     from worker.errors import ConfigurationError
     from worker.input_values import read_seconds
 
@@ -81,7 +81,7 @@ def alert_after_of(text: str | None) -> float | None:
 
 
 def share_of(text: str | None) -> float | None:
-    """The share of `--sample`; None without it. Raises ConfigurationError."""
+    """Returns the share of `--sample`; None without it. Raises ConfigurationError."""
     from worker.errors import ConfigurationError
     from worker.input_values import read_share
 

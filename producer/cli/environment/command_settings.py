@@ -31,7 +31,7 @@ class FoundSettings:
 
 
 def command_settings(err: Screen, *, uses_sandbox: bool = False) -> Settings:
-    """The settings of a command that needs all of them to be well-formed. Warns of misspelt ones.
+    """Returns the settings of a command that needs all of them to be well-formed. Warns of misspelt ones.
 
     Args:
         err: Where warnings go.
@@ -49,7 +49,7 @@ def command_settings(err: Screen, *, uses_sandbox: bool = False) -> Settings:
 
 
 def found_settings(*, may_be_missing: bool = False) -> FoundSettings:
-    """The settings as far as they can be used, and where they came from.
+    """Returns the settings as far as they can be used, and where they came from.
 
     Args:
         may_be_missing: As for `load_env_file`.
@@ -64,12 +64,14 @@ def found_settings(*, may_be_missing: bool = False) -> FoundSettings:
 
 
 def settings_with(values: Mapping[str, str]) -> tuple[Settings, list[SettingProblem]]:
-    """The settings as far as they can be used, with other values for some, by setting name; and what is malformed."""
+    """Returns the settings as far as they can be used, with other values for some, by setting name; and what is
+    malformed.
+    """
     return read_settings(**values)
 
 
 def misspelt_settings(env_file: EnvFile) -> list[str]:
-    """One sentence for each variable of the environment, and of the file, that looks like a misspelt setting.
+    """Returns one sentence for each variable of the environment, and of the file, that looks like a misspelt setting.
 
     A file is shared with other programs: of it, only names that are close to one of ours are reported.
     """

@@ -50,7 +50,7 @@ NO_FILE = EnvFile()
 
 
 def env_file_path(environ: Mapping[str, str]) -> Path | None:
-    """The file that commands read; None if reading is turned off. The default one need not exist."""
+    """Returns the file that commands read; None if reading is turned off. The default one need not exist."""
     name = environ.get(ENV_FILE_VARIABLE, DEFAULT_FILE)
     return Path(name) if name else None
 
@@ -82,7 +82,7 @@ def load_env_file(
 
 
 def read_env_text(path: Path, *, named: bool) -> tuple[str, os.stat_result]:
-    """The text of a file, and what the system says about it.
+    """Returns the text of a file, and what the system says about it.
 
     Args:
         path: The file.
@@ -130,7 +130,7 @@ class Edit:
 
 
 def plan_edit(path: Path, values: Mapping[str, str]) -> Edit:
-    """What writing `values` into a file would change. Nothing is written.
+    """Returns what writing `values` into a file would change. Nothing is written.
 
     Args:
         path: The file; it need not exist.
@@ -209,7 +209,7 @@ def _move_to_new(name: str, target: Path) -> None:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is a file or a named pipe; a directory may be a virtual environment."""
+    """Returns whether there is a file or a named pipe; a directory may be a virtual environment."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -220,7 +220,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _values(path: Path, text: str) -> dict[str, str]:
-    """The variables of a file that have a value. Raises ConfigurationError."""
+    """Returns the variables of a file that have a value. Raises ConfigurationError."""
     ours = set(_by_variable())
     values = {}
     try:
@@ -240,7 +240,7 @@ def _values(path: Path, text: str) -> dict[str, str]:
 
 
 def _settings_in(values: Iterable[str], environ: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Which of the variables a command takes from a file, and which the environment overrides.
+    """Returns which of the variables a command takes from a file, and which the environment overrides.
 
     A setting has several variables: one of them in the environment overrides all of them in the file.
     """
@@ -257,7 +257,7 @@ def _settings_in(values: Iterable[str], environ: Iterable[str]) -> tuple[tuple[s
 
 
 def setting_of(variable: str) -> str | None:
-    """The setting that a variable sets, by whatever name; None if it sets none."""
+    """Returns the setting that a variable sets, by whatever name; None if it sets none."""
     return _by_variable().get(variable.upper())
 
 
@@ -268,7 +268,7 @@ def _by_variable() -> dict[str, str]:
 
 
 def _warning(path: Path, status: os.stat_result, values: Mapping[str, str]) -> str:
-    """A sentence if others may read the secrets of a file."""
+    """Returns a sentence if others may read the secrets of a file."""
     secrets = {variable for name in secret_settings() for variable in variables_of(name, ())}
     if not status.st_mode & (stat.S_IRGRP | stat.S_IROTH) or not stat.S_ISREG(status.st_mode):
         return ""

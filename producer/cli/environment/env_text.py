@@ -32,7 +32,7 @@ class MalformedLine(ValueError):
 
 
 def parse_env(text: str) -> dict[str, str | None]:
-    """The variables of a file, by name; the last of several lines wins. A name without `=` has the value None.
+    """Returns the variables of a file, by name; the last of several lines wins. A name without `=` has the value None.
 
     Raises:
         MalformedLine: A line cannot be read.
@@ -41,12 +41,12 @@ def parse_env(text: str) -> dict[str, str | None]:
 
 
 def line_of(text: str, name: str) -> int:
-    """The number of the line that sets a variable of the text."""
+    """Returns the number of the line that sets a variable of the text."""
     return max(_line(binding) for binding in _bindings(text) if binding.key == name)
 
 
 def with_values(text: str, values: Mapping[str, str]) -> str:
-    """The text with other values for some variables. All other lines, and comments, are kept.
+    """Returns the text with other values for some variables. All other lines, and comments, are kept.
 
     Raises:
         MalformedLine: A line cannot be read.
@@ -78,14 +78,14 @@ def _bindings(text: str) -> Iterator[Binding]:
 
 
 def _line(binding: Binding) -> int:
-    """The line on which a binding starts: its text begins with the empty lines before it."""
+    """Returns the line on which a binding starts: its text begins with the empty lines before it."""
     text = binding.original.string
     before = text[: len(text) - len(text.lstrip())]
     return binding.original.line + len(re.findall(r"\r\n|\n|\r", before))
 
 
 def _changed(line: str, name: str, value: str) -> str:
-    """A line with another value, and its comment."""
+    """Returns a line with another value, and its comment."""
     start = _NAME.match(line)
     assert start is not None
     _, equals, rest = line[start.end() :].partition("=")

@@ -46,7 +46,7 @@ async def enqueued(
 
 
 def is_private(connection: Connection, request: SyncRequest) -> bool:
-    """Whether a sync of a state directory reads what only the command that starts it can read."""
+    """Returns whether a sync of a state directory reads what only the command that starts it can read."""
     return connection.directory is not None and request.file is not None and is_of_one_process(request.file)
 
 
@@ -123,7 +123,7 @@ async def _readable_here(connection: Connection, sync_id: str) -> AsyncIterator[
 
 
 async def _is_cut_off(connection: Connection, sync: Sync) -> bool:
-    """Whether the command whose input a sync reads has ended; then the sync is cancelled."""
+    """Returns whether the command whose input a sync reads has ended; then the sync is cancelled."""
     if not is_private(connection, sync.request) or sync.state not in READING:
         return False
     assert connection.directory is not None
@@ -143,7 +143,7 @@ def _reader_lock(directory: StateDirectory, sync_id: str) -> str:
 
 
 def _after_a_start(error: PersonasError, started: Sequence[Sync]) -> PersonasError:
-    """The error, extended by the syncs that are already running."""
+    """Returns the error, extended by the syncs that are already running."""
     if not started:
         return error
     names = ", ".join(f"{one.id} ({one.request.space_id})" for one in started)

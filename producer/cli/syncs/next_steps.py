@@ -34,19 +34,19 @@ class NextStep:
 
 
 def how_to_start_worker() -> NextStep:
-    """How to start a worker."""
+    """Returns how to start a worker."""
     needed = "SEGMENT_TOKEN and MAVERA_API_KEY set, and REDIS_URL as here"
     return NextStep(f"Start one in another terminal, with {needed}:", (command("worker"),))
 
 
 def how_to_start_schedules() -> NextStep:
-    """How to have the schedules of the state directory carried out."""
+    """Returns how to have the schedules of the state directory carried out."""
     worker, api = command("worker"), command("serve")
     return NextStep("Schedules start syncs only while one of these commands runs. Neither runs now:", (worker, api))
 
 
 def continue_here(syncs: Sequence[Sync]) -> NextStep:
-    """How to continue syncs of the state directory on which no process works."""
+    """Returns how to continue syncs of the state directory on which no process works."""
     which = "this sync" if len(syncs) == 1 else "these syncs"
     return NextStep(f"No process works on {which} at the moment. To continue:", _each("resume", syncs))
 
@@ -129,7 +129,7 @@ def after_plan(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
 
 
 def after_partial_sync(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
-    """How to create the personas that a sync left out because it read only a part of its space."""
+    """Returns how to create the personas that a sync left out because it read only a part of its space."""
     why = "Only a part of the space was read, so no persona was created from it."
     if arguments is not None:
         again = run_again(arguments, allow_partial=True)
@@ -138,7 +138,7 @@ def after_partial_sync(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
 
 
 def after_interruption(syncs: Sequence[Sync]) -> list[NextStep]:
-    """What running syncs do that are no longer followed, and how to follow or stop them."""
+    """Returns what running syncs do that are no longer followed, and how to follow or stop them."""
     plans = [sync for sync in syncs if sync.request.plan_only]
     others = [sync for sync in syncs if not sync.request.plan_only]
     steps = []
@@ -156,7 +156,7 @@ def after_interruption(syncs: Sequence[Sync]) -> list[NextStep]:
 
 
 def after_stopping(syncs: Sequence[Sync], typed: Sequence[str]) -> list[NextStep]:
-    """What becomes of running syncs on which no process works after this command.
+    """Returns what becomes of running syncs on which no process works after this command.
 
     Args:
         syncs: The syncs.
@@ -176,7 +176,7 @@ def after_stopping(syncs: Sequence[Sync], typed: Sequence[str]) -> list[NextStep
 
 
 def reads_own_input(sync: Sync) -> bool:
-    """Whether a sync still reads what only the command that started it can read."""
+    """Returns whether a sync still reads what only the command that started it can read."""
     is_private = sync.request.file is not None and is_of_one_process(sync.request.file)
     return is_private and sync.state in {SyncState.QUEUED, SyncState.FETCHING}
 
@@ -187,7 +187,9 @@ def _each(name: str, syncs: Sequence[Sync]) -> tuple[str, ...]:
 
 
 def _needed_budget(sync: Sync) -> tuple[int | None, int | None]:
-    """The `--max-credits` that a sync needs after `over_budget`, and the worker's own ceiling if that is too low."""
+    """Returns the `--max-credits` that a sync needs after `over_budget`, and the worker's own ceiling if that is too
+    low.
+    """
     assert sync.error is not None
     needed, limit = sync.error.needed_credits, sync.error.credit_limit
     if needed is None or limit is None:  # stored by a version that kept no numbers

@@ -171,7 +171,7 @@ def write_documents(
 
 
 def _document_hint(sync: Sync, step: NextStep) -> str:
-    """The commands of a step; also when to use them, where this depends on what has changed."""
+    """Returns the commands of a step; also when to use them, where this depends on what has changed."""
     commands = " ; ".join(step.commands)
     return f"{step.sentence} {commands}" if sync.error and sync.error.needs_other_options else commands
 

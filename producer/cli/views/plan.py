@@ -25,7 +25,7 @@ MAX_VALUE_LENGTH = 32
 
 
 def describe_action(persona: PlannedPersona) -> str:
-    """What would become of one persona, in a few words."""
+    """Returns what would become of one persona, in a few words."""
     if persona.action == "create":
         return f"create, {persona.credits:,} credits"
     return f"{'update' if persona.action == 'update' else 'unchanged'} {persona.persona_id}"
@@ -43,7 +43,7 @@ def plan_summary(plans: Sequence[Plan]) -> str:
 
 
 def changes_personas(plan: Plan) -> bool:
-    """Whether applying the plan would create or update a persona."""
+    """Returns whether applying the plan would create or update a persona."""
     return any(persona.action in {"create", "update"} for persona in plan.personas)
 
 
@@ -92,7 +92,9 @@ def account_lines(plan: Plan, request: SyncRequest) -> Iterator[Text]:
 
 
 def confirmation_question(syncs: Sequence[Sync]) -> str:
-    """What the user is asked about the plans of `syncs`: what is unusual, then what would be done and what it costs."""
+    """Returns what the user is asked about the plans of `syncs`: what is unusual, then what would be done and what it
+    costs.
+    """
     plans = [sync.planned for sync in syncs if sync.planned]
     does = plan_summary(plans) if any(map(changes_personas, plans)) else ""
     if any(sync.plans_from_part for sync in syncs):
@@ -143,7 +145,7 @@ def _all_fields(persona: PlannedPersona) -> Iterator[Text]:
 
 
 def _summarize_changes(persona: PlannedPersona) -> str:
-    """The most telling changes on one line, and how many more there are."""
+    """Returns the most telling changes on one line, and how many more there are."""
     if persona.current is None:
         return f"{len(persona.changes)} fields are sent; what they are at Mavera now is unknown"
     ordered = sorted(persona.changes, key=_change_priority)
@@ -155,7 +157,7 @@ def _summarize_changes(persona: PlannedPersona) -> str:
 
 
 def _change_priority(change: Change) -> int:
-    """How telling a change is: means first, then other numbers, then short texts, the description last."""
+    """Returns how telling a change is: means first, then other numbers, then short texts, the description last."""
     last = change.field.rpartition(".")[2]
     if last == "description":
         return 3

@@ -29,7 +29,7 @@ def describe_schedule(status: ScheduleStatus, now: float) -> Iterator[Text]:
 
 
 def schedule_table(schedules: Sequence[ScheduleStatus | UnreadableSchedule], now: float) -> Table:
-    """The schedules, a row each.
+    """Returns the schedules, a row each.
 
     Args:
         now: Unix seconds by the clock of Redis.

@@ -42,7 +42,8 @@ class _Row:
 
 
 def sync_table(syncs: Sequence[Sync | UnreadableSync], width: int) -> RenderableType:
-    """The list of syncs. Ids of syncs are whole, to be copied; those of spaces are shortened to the room there is.
+    """Returns the list of syncs. Ids of syncs are whole, to be copied; those of spaces are shortened to the room there
+    is.
 
     Args:
         width: Columns of the terminal. Below `TABLE_WIDTH`, a remark is on a separate line.
@@ -52,7 +53,9 @@ def sync_table(syncs: Sequence[Sync | UnreadableSync], width: int) -> Renderable
 
 
 def shorten_middle(text: str, length: int) -> str:
-    """A text of at most `length` characters, with `…` instead of its middle: ids often differ only at their ends."""
+    """Returns a text of at most `length` characters, with `…` instead of its middle: ids often differ only at their
+    ends.
+    """
     if len(text) <= length:
         return text
     kept = max(length - 1, 2)
@@ -107,12 +110,12 @@ def _row(sync: Sync) -> _Row:
 
 
 def _unreadable_row(sync: UnreadableSync) -> _Row:
-    """The row of a sync that this version cannot read."""
+    """Returns the row of a sync that this version cannot read."""
     state = Text("unreadable", "red")
     return _Row(printable(sync.id), printable(sync.space_id) or "?", state, "", "", sync.created_at, sync.code)
 
 
 def _shorten_note(note: str) -> str:
-    """A note that fits into a row: without the id of a request, and at most `MAX_REMARK_LENGTH` characters."""
+    """Returns a note that fits into a row: without the id of a request, and at most `MAX_REMARK_LENGTH` characters."""
     whole = re.sub(r" \(Request-Id [^)]*\)", "", note)
     return whole if len(whole) <= MAX_REMARK_LENGTH else f"{whole[: MAX_REMARK_LENGTH - 1]}…"

@@ -58,7 +58,7 @@ class ShareBar:
 
 
 def format_duration(value: float) -> str:
-    """A time for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Returns a time for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
     if value < 10:
         return f"{value:.1f} s"
     whole = round(value)
@@ -86,7 +86,9 @@ def describe_counts(sync: Sync, rate: float | None = None) -> str:
 
 
 def describe_persona(cluster: ClusterResult, sync: Sync) -> str:
-    """The outcome for a cluster: its persona, why it gets none or keeps an unchanged one; empty if not known yet."""
+    """Returns the outcome for a cluster: its persona, why it gets none or keeps an unchanged one; empty if not known
+    yet.
+    """
     reasons = {
         "empty": "no profile is in it",
         "too_small": f"fewer than {sync.request.min_cluster_size}",
@@ -106,7 +108,7 @@ def describe_persona(cluster: ClusterResult, sync: Sync) -> str:
 def live_view(
     sync: Sync, rate: float | None, elapsed_s: float, found: Sequence[ClusterResult] | None = None
 ) -> RenderableType:
-    """A sync under way: one line of numbers, and its clusters as bars.
+    """Returns a sync under way: one line of numbers, and its clusters as bars.
 
     Args:
         found: Its clusters, if they are known.
@@ -149,7 +151,7 @@ def overview_table(syncs: Sequence[Sync], rates: dict[str, float]) -> Renderable
 def sync_report(
     sync: Sync, now: float | None = None, *, details: bool = False, plan_shown: bool = False
 ) -> list[RenderableType]:
-    """A sync in its present state, with a table of its clusters.
+    """Returns a sync in its present state, with a table of its clusters.
 
     Args:
         sync: The sync.
@@ -216,7 +218,7 @@ def _ignored_fields(sync: Sync) -> list[str]:
 
 
 def _outcome_lines(sync: Sync, found: Sequence[ClusterResult]) -> list[RenderableType]:
-    """What became of each cluster of a plan that was shown before, a line each, and what it cost."""
+    """Returns what became of each cluster of a plan that was shown before, a line each, and what it cost."""
     lines = [
         f"  {cluster.summary.label}: {describe_persona(cluster, sync)}"
         for cluster in found
@@ -243,7 +245,7 @@ def _describe_reading(sync: Sync, now: float | None) -> str:
 
 
 def _snapshot_at(sync: Sync) -> float | None:
-    """The one moment that the numbers are of, in Unix seconds; None: the source moved while it was read."""
+    """Returns the one moment that the numbers are of, in Unix seconds; None: the source moved while it was read."""
     if sync.warehouse_read is not None and sync.warehouse_read.query_id:
         return sync.warehouse_read.submitted_at
     return None if sync.shards is None else sync.shards.listed_at
@@ -281,7 +283,7 @@ def _table(sync: Sync, found: Sequence[ClusterResult], *, narrow: bool) -> Table
 
 
 def _shown_traits(rules: Rules) -> list[Trait]:
-    """The two numbers for which there is room: first those whose scale says what they mean."""
+    """Returns the two numbers for which there is room: first those whose scale says what they mean."""
     numbers = [trait for trait in rules.traits if trait.type == "number"]
     return sorted(numbers, key=lambda trait: trait.scale == "plain")[:2]
 
@@ -314,7 +316,7 @@ def _failure(sync: Sync) -> list[RenderableType]:
 
 
 def _trait_errors(aggregate: Aggregate) -> str:
-    """How many there are of each trait, and how the most frequent ones are written."""
+    """Returns how many there are of each trait, and how the most frequent ones are written."""
     shapes = frequent_shapes_by_trait(aggregate.error_shapes)
     parts = []
     for name, count in sorted(aggregate.trait_errors.items()):

@@ -25,5 +25,5 @@ def short_time(moment: float) -> str:
 
 
 def zone() -> str:
-    """The name of this machine's time zone now."""
+    """Returns the name of this machine's time zone now."""
     return datetime.now().astimezone().strftime("%Z")

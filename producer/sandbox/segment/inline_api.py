@@ -39,7 +39,7 @@ class InlineApi:
         return Window(place, limit)
 
     def body(self, target: Target, spec: SpaceSpec, window: Window, fault: Fault | None) -> bytes:
-        """The body of one page."""
+        """Returns the body of one page."""
         place, limit = window.place, window.limit
         empties = place.empties
         if fault is not None and fault.kind == "empty_pages" and not empties:

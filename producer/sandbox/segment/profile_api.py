@@ -44,7 +44,7 @@ def parse_window(target: Target, query: Mapping[str, str]) -> Window | web.Respo
 
 
 def answer(target: Target, spec: SpaceSpec, part: Window, query: Mapping[str, str]) -> web.Response:
-    """One page of the list, or of the traits of one profile (404 if the space has no such profile)."""
+    """Returns one page of the list, or of the traits of one profile (404 if the space has no such profile)."""
     if target.profile is None:
         return _list(target, spec, part)
     index = profile_index(spec, target.profile)

@@ -44,7 +44,7 @@ class Window:
         return self.place.start // self.limit
 
     def count(self, spec: SpaceSpec) -> int:
-        """How many entries it holds."""
+        """Returns how many entries it holds."""
         return max(0, min(self.limit, spec.profiles - self.place.start))
 
 

@@ -40,8 +40,9 @@ _FIRST_NAMES = ("Ada", "Grace", "Edsger", "Barbara", "Donald", "Łukasz", "Zoë"
 
 
 def mixed_entry(identifier: str, draw: Sequence[int]) -> object:
-    """One entry of a `mixed` space from sixteen 32-bit draws: 0.5 % not an object, 2 % without traits, 3 % with
-    none of the three numbers, the rest with some of them usable and some not."""
+    """Returns one entry of a `mixed` space from sixteen 32-bit draws: 0.5 % not an object, 2 % without traits, 3 % with
+    none of the three numbers, the rest with some of them usable and some not.
+    """
     shape = draw[0] % 1000
     if shape < 5:
         return _pick(_NO_OBJECT, draw[1])
@@ -86,7 +87,7 @@ def _number(
     clean: Callable[[float], int | float],
     wrong: Callable[[int, int | float], object],
 ) -> dict[str, object]:
-    """A number trait under its two names: in four of five profiles usable under one of them, else one of the
+    """Returns a number trait under its two names: in four of five profiles usable under one of them, else one of the
     oddities.
 
     `wrong` makes the value that is a number but, for a probability, out of range.
@@ -135,8 +136,7 @@ def _no_probability(pick: int, _number_of: int | float) -> object:
 
 
 def _category(name: str, values: Sequence[str], kind: int, value: int) -> dict[str, object]:
-    """A text trait, frequent values first (the k-th about half as often as the one before, with a long
-    tail)."""
+    """Returns a text trait, frequent values first (each about half as often as the one before, with a long tail)."""
     part = kind % 100
     if part < 88:
         unit = value * _SCALE

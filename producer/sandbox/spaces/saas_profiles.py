@@ -20,7 +20,7 @@ _ROLES = ("admin", "manager", "member", "guest")
 
 
 def saas_entry(identifier: str, draw: Sequence[int], as_of: float) -> object:
-    """One entry of a `saas` space from sixteen 32-bit draws; all its dates lie before `as_of`, Unix seconds.
+    """Returns one entry of a `saas` space from sixteen 32-bit draws; all its dates lie before `as_of`, Unix seconds.
 
     3 % are anonymous visitors with next to no traits, 2 % are staff, 12 % are in a trial.
     """
@@ -60,7 +60,7 @@ def _iso(now: datetime, days: float) -> str:
 
 
 def _written(now: datetime, days: float, draw: int) -> object:
-    """A date in one of the ways in which systems write them."""
+    """Returns a date in one of the ways in which systems write them."""
     moment = now - days * _DAY
     form = draw % 10
     if form < 7:

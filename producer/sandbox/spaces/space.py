@@ -81,8 +81,9 @@ class SpaceSpec:
 
 
 def profile(spec: SpaceSpec, index: int) -> object:
-    """The entry at `index` (from 0) as Segment would list it; usually an object with `traits`, in `mixed`
-    anything."""
+    """Returns the entry at `index` (from 0) as Segment would list it; usually an object with `traits`, in `mixed`
+    anything.
+    """
     return _MAKERS[spec.kind](spec, index)
 
 
@@ -92,12 +93,12 @@ def profiles(spec: SpaceSpec) -> Iterator[object]:
 
 
 def profile_id(spec: SpaceSpec, index: int) -> str:
-    """The identifier of an entry; it can be read back, see `profile_index`."""
+    """Returns the identifier of an entry; it can be read back, see `profile_index`."""
     return "use_" + encode(Place(index), f"profile:{spec.seed}")
 
 
 def profile_index(spec: SpaceSpec, identifier: str) -> int | None:
-    """The index of the entry with this identifier, or None if the space has none such."""
+    """Returns the index of the entry with this identifier, or None if the space has none such."""
     place = decode(identifier.removeprefix("use_"), f"profile:{spec.seed}")
     return place.start if place is not None and place.start < spec.profiles else None
 

@@ -98,7 +98,9 @@ def _warehouse_source(services: WorkerServices, started: StartedJob, lease: Leas
 
 
 def _reads_shards(services: WorkerServices, started: StartedJob, file: str) -> bool:
-    """Whether DuckDB reads a file. It cannot read a pipe, and a sync of an earlier version continues without it."""
+    """Returns whether DuckDB reads a file. It cannot read a pipe, and a sync of an earlier version continues without
+    it.
+    """
     if started.listing.pages or started.checkpoint.pages:
         return bool(started.listing.pages)
     return not (is_of_one_process(file) or services.shard_engine.access.is_pipe(file))

@@ -60,7 +60,7 @@ class ChainStrategy:
         return self._aggregate.entries + self._aggregate.vanished + self._aggregate.left_out
 
     def wanted(self, waiting: int) -> bool:
-        """Whether the sync needs more profiles than are read."""
+        """Returns whether the sync needs more profiles than are read."""
         limit = self._request.max_profiles
         return limit is None or self._aggregate.profiles + waiting < limit
 
@@ -89,7 +89,7 @@ class ChainStrategy:
         return len(page.entries)
 
     def due(self) -> bool:
-        """Whether the last commit is long enough ago."""
+        """Returns whether the last commit is long enough ago."""
         return self._clock() - self._committed_at >= self._commit_interval_s
 
     def commit(self, trouble_ms: int, *, last: bool = False, hand_over: HandOver | None = None) -> Awaitable[None]:
@@ -125,7 +125,7 @@ class ChainStrategy:
         self._seq = written.seq
 
     def _cut(self, page: FetchedPage) -> tuple[list[object], bool]:
-        """The entries to count, and whether `max_profiles` ends the sync before the listing ends."""
+        """Returns the entries to count, and whether `max_profiles` ends the sync before the listing ends."""
         limit = self._request.max_profiles
         if limit is None:
             return page.entries, False

@@ -98,7 +98,7 @@ class FanOutStrategy:
         return self._listed.ended
 
     def wanted(self, waiting: int) -> bool:
-        """Whether the sync needs more profiles, and there is a free slot for a further batch."""
+        """Returns whether the sync needs more profiles, and there is a free slot for a further batch."""
         limit = self._request.max_profiles
         enough = limit is not None and self._listed.profiles + waiting >= limit
         return not enough and len(self._batches) < len(self._committed.free_slots)
@@ -129,7 +129,7 @@ class FanOutStrategy:
         return 0
 
     def due(self) -> bool:
-        """Whether a batch can be put into a free slot."""
+        """Returns whether a batch can be put into a free slot."""
         return bool(self._batches and self._committed.free_slots)
 
     def commit(self, trouble_ms: int, *, last: bool = False, hand_over: HandOver | None = None) -> Awaitable[None]:
@@ -160,7 +160,7 @@ class FanOutStrategy:
         del self._batches[: len(batches)]
 
     def _work(self, next_cursor: str | None, take: int | None = None) -> BatchWork:
-        """The pages that are in no batch yet."""
+        """Returns the pages that are in no batch yet."""
         return BatchWork(self._listed.pages - len(self._pages) + 1, tuple(self._pages), next_cursor, take)
 
     def _close_batch(self, work: BatchWork) -> None:

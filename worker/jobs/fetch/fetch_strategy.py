@@ -68,7 +68,7 @@ class FetchStrategy(Protocol):
         """
 
     def due(self) -> bool:
-        """Whether it is time to commit."""
+        """Returns whether it is time to commit."""
 
     def commit(self, trouble_ms: int, *, last: bool = False, hand_over: HandOver | None = None) -> Awaitable[None]:
         """Writes what was taken up to the moment of the call; one commit at a time.

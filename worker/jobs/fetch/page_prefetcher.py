@@ -72,7 +72,7 @@ class PagePrefetcher:
         self._sent = asyncio.Event()
 
     async def next(self) -> FetchedPage | None:
-        """The next page; None if there is none or none is wanted. Raises what reading it raised."""
+        """Returns the next page; None if there is none or none is wanted. Raises what reading it raised."""
         self._start()
         if not self._under_way:
             return None

@@ -25,7 +25,7 @@ class ShardFanOutStrategy(FanOutStrategy):
     """Makes batches of shards; see `FetchStrategy`. All shards are on one page."""
 
     def wanted(self, waiting: int) -> bool:
-        """Whether to list the page of shards: once, and only if a batch has a free slot."""
+        """Returns whether to list the page of shards: once, and only if a batch has a free slot."""
         return not waiting and not self._batches and bool(self._committed.free_slots)
 
     def take(self, page: FetchedPage) -> int:

@@ -11,7 +11,7 @@ class WarehouseStrategy(ChainStrategy):
     """Counts the aggregate that a statement returned; see `FetchStrategy`."""
 
     def wanted(self, waiting: int) -> bool:
-        """Whether the statement has not been counted yet."""
+        """Returns whether the statement has not been counted yet."""
         return not self.ended and not waiting
 
     def take(self, page: FetchedPage) -> int:

@@ -213,7 +213,7 @@ class Account:
             )
 
     async def _is_claimed(self, summary: ClusterSummary) -> bool:
-        """Whether a persona for the cluster may be paid already; what it cost is then gone from the account."""
+        """Returns whether a persona for the cluster may be paid already; what it cost is then gone from the account."""
         reference = cluster_reference(self._started.request, self._started.lease.sync_id, summary.key)
         return await self._personas.find_claim(str(reference)) is not None
 

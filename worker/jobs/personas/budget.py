@@ -78,7 +78,7 @@ class Budget:
             )
 
     async def _open_claims(self, without: Collection[str]) -> int:
-        """How many personas the sync may have bought without having recorded them."""
+        """Returns how many personas the sync may have bought without having recorded them."""
         count = 0
         for cluster in self._request.rules.cluster_keys:
             reference = str(cluster_reference(self._request, self._sync_id, cluster))

@@ -128,7 +128,7 @@ def _describe_no_clusters(request: SyncRequest, aggregate: Aggregate) -> tuple[s
 
 
 def _suggest(request: SyncRequest) -> str:
-    """The command that writes a clusters file for what the request reads."""
+    """Returns the command that writes a clusters file for what the request reads."""
     command = ["segment-personas", "suggest", request.space_id]
     if request.file is not None:
         command += ["--from-file", request.file]

@@ -18,7 +18,7 @@ STANDARD_INPUT = "-"
 
 
 def is_of_one_process(file: str) -> bool:
-    """Whether only the process that names this file can read it: its standard input, or a descriptor of it."""
+    """Returns whether only the process that names this file can read it: its standard input, or a descriptor of it."""
     return file == STANDARD_INPUT or file.startswith(("/dev/", "/proc/"))
 
 

@@ -188,7 +188,7 @@ def _holds_profiles(value: object) -> bool:
 
 
 def _of_text(lines: Sequence[str]) -> FileFormat:
-    """The format of lines of which most are not JSON. No lines: there is one that is too long."""
+    """Returns the format of lines of which most are not JSON. No lines: there is one that is too long."""
     if not lines:
         return _LONG
     first = lines[0].strip()
@@ -205,7 +205,7 @@ def _of_text(lines: Sequence[str]) -> FileFormat:
 
 
 def _of_broken_object(first: str, lines: Sequence[str]) -> FileFormat:
-    """The format of lines of which the first begins an object, and is not one."""
+    """Returns the format of lines of which the first begins an object, and is not one."""
     end = _end_of_object(first)
     if end is not None:
         rest = first[end:].lstrip()

@@ -114,7 +114,7 @@ class NdjsonFile:
         self._raw.close()
 
     def _uncompressed(self) -> BufferedReader:
-        """The lines as bytes. Raises Permanent `file_format` if the first bytes show that they are none."""
+        """Returns the lines as bytes. Raises Permanent `file_format` if the first bytes show that they are none."""
         stream, head = self._with_head(BufferedReader(self._raw, READ_BYTES))
         if head.startswith(_GZIP_MAGIC):
             stream, head = self._with_head(BufferedReader(gzip.GzipFile(fileobj=stream), READ_BYTES))
@@ -126,8 +126,9 @@ class NdjsonFile:
         return stream
 
     def _with_head(self, stream: BufferedReader) -> tuple[BufferedReader, bytes]:
-        """A stream, not yet read from, and the bytes that it begins with. A pipe gives few at a time: they are put
-        before the rest, and no more are waited for than are needed."""
+        """Returns a stream, not yet read from, and the bytes that it begins with. A pipe gives few at a time: they are
+        put before the rest, and no more are waited for than are needed.
+        """
         if not self.is_pipe:
             return stream, stream.peek(HEAD_BYTES)[:HEAD_BYTES]
         head = b""
@@ -148,7 +149,7 @@ class NdjsonFile:
         return found
 
     def _judge(self, lines: list[bytes | None]) -> list[bytes | None]:
-        """The first lines, so many that they show the format of the file. Raises Permanent `file_format`."""
+        """Returns the first lines, so many that they show the format of the file. Raises Permanent `file_format`."""
         while not (judgement := self._judgement(lines)).certain:
             lines = lines + self._lines.read()
         self._judged = True

@@ -117,7 +117,7 @@ def _text_head(name: str, start: bytes, compression: Compression, *, ended: bool
 
 
 def _csv_head(name: str, text: bytes, compression: Compression) -> FileHead:
-    """The header of a CSV file."""
+    """Returns the header of a CSV file."""
     header = text.partition(b"\n")[0]
     delimiter = _delimiter(text) or ","
     try:
@@ -136,14 +136,14 @@ def _csv_head(name: str, text: bytes, compression: Compression) -> FileHead:
 
 
 def _delimiter(text: bytes) -> str:
-    """The sign that separates the names in a header; empty if none of the usual ones is in it."""
+    """Returns the sign that separates the names in a header; empty if none of the usual ones is in it."""
     header = text.partition(b"\n")[0].decode(errors="replace")
     best = max(_DELIMITERS, key=header.count)
     return best if best in header else ""
 
 
 def _keys(lines: list[bytes | None]) -> tuple[str, ...]:
-    """The keys of the first rows, in the order in which they appear."""
+    """Returns the keys of the first rows, in the order in which they appear."""
     found: dict[str, None] = {}
     for line in lines:
         with contextlib.suppress(ValueError):
@@ -165,7 +165,7 @@ def _gunzip(name: str, start: bytes) -> bytes:
 
 
 def _first_lines(path: str, connection: duckdb.DuckDBPyConnection) -> bytes:
-    """The first lines of a file that is compressed by zstd."""
+    """Returns the first lines of a file that is compressed by zstd."""
     rows = connection.execute(
         "SELECT line FROM read_csv($1, columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', "
         "header = false, auto_detect = false, compression = 'zstd', ignore_errors = true) LIMIT 100",

@@ -166,7 +166,7 @@ class ShardReader:
         return describe_rows(connection, shard.name, [path], head, keys)
 
     def _checked_rows(self, shard: Shard, reading: Reading, connection: duckdb.DuckDBPyConnection) -> FileRows:
-        """The rows of a shard. Raises Permanent if they do not have what is read of them."""
+        """Returns the rows of a shard. Raises Permanent if they do not have what is read of them."""
         keys = reading.rules.keys
         rows = self._rows(shard, keys, connection)
         self._check_expected(shard, rows.shape, reading.expected, keys)

@@ -123,7 +123,7 @@ class ShardSource:
         )
 
     async def _counts(self, shards: Sequence[Shard], before: int) -> list[int | None]:
-        """How many rows of each shard count: all, or as many as the limit leaves."""
+        """Returns how many rows of each shard count: all, or as many as the limit leaves."""
         if self._limit is None:
             return [None] * len(shards)
         counts: list[int | None] = []

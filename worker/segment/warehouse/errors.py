@@ -10,7 +10,7 @@ from worker.warehouse_url import WarehouseUrl
 
 
 def unauthorized(url: WarehouseUrl, reason: str) -> ResumableStop:
-    """The warehouse refuses the user, the password or the token."""
+    """Returns the error that the warehouse refuses the user, the password or the token."""
     return ResumableStop(
         "warehouse_unauthorized",
         f"{url.place}: it refuses the login ({reason})",
@@ -30,7 +30,7 @@ def unreachable(url: WarehouseUrl, reason: str, *, lasting: bool) -> Retry | Res
 
 
 def connection_lost(url: WarehouseUrl) -> Retry:
-    """The connection ended while a statement ran."""
+    """Returns the error that the connection ended while a statement ran."""
     return Retry(
         "warehouse_connection_lost",
         f"{url.place}: the connection was lost while the statement ran",
@@ -39,7 +39,7 @@ def connection_lost(url: WarehouseUrl) -> Retry:
 
 
 def busy(url: WarehouseUrl, reason: str) -> Retry:
-    """The warehouse takes no more connections or statements for now."""
+    """Returns the error that the warehouse takes no more connections or statements for now."""
     return Retry(
         "warehouse_busy",
         f"{url.place}: it accepts no more statements at the moment ({reason})",
@@ -48,7 +48,7 @@ def busy(url: WarehouseUrl, reason: str) -> Retry:
 
 
 def timed_out(url: WarehouseUrl, timeout_s: float) -> ResumableStop:
-    """The statement took longer than `WAREHOUSE_TIMEOUT_S`."""
+    """Returns the error that the statement took longer than `WAREHOUSE_TIMEOUT_S`."""
     return ResumableStop(
         "read_timeout",
         f"{url.place}: the statement took longer than WAREHOUSE_TIMEOUT_S, {timeout_s:g} seconds",
@@ -57,22 +57,22 @@ def timed_out(url: WarehouseUrl, timeout_s: float) -> ResumableStop:
 
 
 def out_of_memory(url: WarehouseUrl, reason: str, hint: str) -> ResumableStop:
-    """The engine has not enough memory or disk space; `what` says which."""
+    """Returns the error that the engine has not enough memory or disk space; `reason` says which."""
     return ResumableStop("out_of_memory", f"{url.place}: {reason}", hint=hint)
 
 
 def forbidden(url: WarehouseUrl, reason: str, hint: str) -> ResumableStop:
-    """The user may not read the table."""
+    """Returns the error that the user may not read the table."""
     return ResumableStop("warehouse_forbidden", f"{url.place}: {reason}", hint=hint)
 
 
 def can_write(url: WarehouseUrl, reason: str, hint: str) -> ResumableStop:
-    """The user may change data, which a sync never needs; `hint` has the grants of a user that may not."""
+    """Returns the error that the user may change data, which no sync needs; `hint` has the right grants."""
     return ResumableStop("warehouse_can_write", f"{url.place}: {reason}", hint=hint)
 
 
 def table_missing(url: WarehouseUrl, table: str) -> ResumableStop:
-    """The table does not exist, or the user may not see it."""
+    """Returns the error that the table does not exist, or the user may not see it."""
     return ResumableStop(
         "table_missing",
         f"{url.place}: it has no table {table}, or the user may not see it",
@@ -81,7 +81,7 @@ def table_missing(url: WarehouseUrl, table: str) -> ResumableStop:
 
 
 def column_missing(url: WarehouseUrl, reason: str) -> Permanent:
-    """A column that was there when the table was described is gone."""
+    """Returns the error that a column that was there when the table was described is gone."""
     return Permanent(
         "column_missing",
         f"{url.place}: {reason}",

@@ -168,7 +168,7 @@ def compile_for(
 
 
 def spelled_columns(url: WarehouseUrl, found: FoundTable, given: Mapping[str, str]) -> dict[str, str]:
-    """The columns that a request names, as the table spells them."""
+    """Returns the columns that a request names, as the table spells them."""
     columns: dict[str, str] = {}
     for role, name in given.items():
         column = name if name in found.columns else find_column([name.lower()], [*found.columns])

@@ -132,7 +132,7 @@ class WarehouseSource:
         return found
 
     async def _running(self, engine: WarehouseEngine, digest: str) -> WarehouseRead | None:
-        """The statement of an earlier attempt, if its result can be had; otherwise it is ended."""
+        """Returns the statement of an earlier attempt, if its result can be had; otherwise it is ended."""
         read = self._read
         if read is None or not read.query_id:
             return None

@@ -78,7 +78,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def _advice(error: BaseException) -> str:
-    """What to do about an error whose cause is known; empty if it is not."""
+    """Returns what to do about an error whose cause is known; empty if it is not."""
     text = str(error)
     if "Hostname mismatch" in text or "IP address mismatch" in text:
         return "Write the host in REDIS_URL as its certificate names it, or add ssl_check_hostname=false"

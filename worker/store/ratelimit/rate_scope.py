@@ -38,12 +38,12 @@ class RateScope:
 
     @classmethod
     def per_second(cls, name: str, rate: float) -> RateScope:
-        """A paced limit of `rate` requests a second."""
+        """Returns a paced limit of `rate` requests a second."""
         return cls(name, most=rate, window_s=1.0, paced=True, margin=0.04)
 
     @classmethod
     def per_minute(cls, name: str, rate: int, gap_s: float) -> RateScope:
-        """A limit of `rate` requests in any 60 seconds, which only `gap_s` separates.
+        """Returns a limit of `rate` requests in any 60 seconds, which only `gap_s` separates.
 
         A margin of 2 % is more than a second of that window; jitter is small beside it.
         """

@@ -43,7 +43,7 @@ class AlertStore:
         self._reader = SyncReader(pool)
 
     async def due(self, count: int = 100) -> tuple[float, Sequence[WatchedEntry]]:
-        """The time, and at most `count` schedules that must be checked."""
+        """Returns the time, and at most `count` schedules that must be checked."""
         found = await scripts.list_alerts(self._pool, alerts=keys.OVERDUE, clock=keys.CLOCK, count=count)
         entries = [
             WatchedEntry(
@@ -57,7 +57,7 @@ class AlertStore:
         return found.now / 1000, entries
 
     async def last_complete(self, schedule: Schedule) -> float | None:
-        """When the last complete sync of the schedule's space, collection and rules had read everything."""
+        """Returns the time at which the last complete sync of the schedule's space and rules had read everything."""
         newest = next(iter(await self._reader.history(schedule.request.identity)), None)
         return newest.read_to if newest else None
 

@@ -46,7 +46,7 @@ class ScheduleStore:
         )
 
     async def get(self, schedule_id: str) -> ScheduleStatus | UnreadableSchedule | None:
-        """A schedule; None if it is not known."""
+        """Returns a schedule; None if it is not known."""
         return _read(schedule_id, await self._pool.hash_fields(keys.schedule(schedule_id)))
 
     async def all(self) -> Sequence[ScheduleStatus | UnreadableSchedule]:
@@ -85,7 +85,7 @@ class ScheduleStore:
         return answer is scripts.Removal.OK
 
     async def now(self) -> float:
-        """The time by the clock of Redis."""
+        """Returns the time by the clock of Redis."""
         seconds, micros = await self._pool.time()
         return int(seconds) + int(micros) / 1e6
 
@@ -144,7 +144,7 @@ class TickStore:
         self._retention_ms = storable_ms(retention_ms)
 
     async def due(self, count: int = 100) -> tuple[float, Sequence[DueTick]]:
-        """The time, and at most `count` schedules whose tick has come."""
+        """Returns the time, and at most `count` schedules whose tick has come."""
         found = await scripts.list_due(self._pool, ticks=keys.TICKS, clock=keys.CLOCK, count=count)
         return found.now / 1000, [_due_tick(entry) for entry in found.entries]
 
@@ -243,5 +243,5 @@ def _due_tick(entry: scripts.DueSchedule) -> DueTick:
 
 
 def _seconds(milliseconds: bytes) -> float:
-    """A stored time in seconds; 0 for what is not one."""
+    """Returns a stored time in seconds; 0 for what is not one."""
     return int(milliseconds) / 1000 if milliseconds.isdigit() else 0.0

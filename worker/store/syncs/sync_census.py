@@ -75,7 +75,7 @@ async def take_census(pool: StorePool) -> SyncCensus:
 
 
 async def _last_complete(pool: StorePool, identities: Mapping[str, str]) -> dict[str, float]:
-    """The newest entry of each history, by space.
+    """Returns the newest entry of each history, by space.
 
     Args:
         identities: Each with the id of one of its syncs.

@@ -112,7 +112,7 @@ class SyncListing(SyncReader):
         return found
 
     async def _entries(self, after: SyncPlace | None, count: int) -> list[SyncPlace]:
-        """The next entries of the list."""
+        """Returns the next entries of the list."""
         found: list[SyncPlace] = []
         skipped = 0
         newest = "+inf" if after is None else after.created_ms
@@ -130,7 +130,7 @@ class SyncListing(SyncReader):
     async def _candidates(
         self, entries: Sequence[SyncPlace], space_id: str | None, statuses: Collection[str]
     ) -> list[SyncPlace]:
-        """The entries that may match, also those that cannot be read."""
+        """Returns the entries that may match, also those that cannot be read."""
         async with self._pool.pipeline(transaction=False) as pipe:
             for entry in entries:
                 pipe.hmget(keys.sync(entry.sync_id), ["state", "request"])
@@ -148,7 +148,7 @@ class SyncListing(SyncReader):
         return found
 
     async def _summaries(self, entries: Sequence[SyncPlace]) -> list[Sync | UnreadableSync | None]:
-        """The syncs without their heavy fields; None for one that is not known any more."""
+        """Returns the syncs without their heavy fields; None for one that is not known any more."""
         if not entries:
             return []
         async with self._pool.pipeline(transaction=False) as pipe:

@@ -104,7 +104,7 @@ def merge(present: StateCopy, copy: StateCopy, *, replace: bool = False) -> Merg
 
 
 def _merge_claims(present: Mapping[str, str] | None, copied: Mapping[str, str]) -> Mapping[str, str] | None:
-    """The claim to write; None if the present one says the same."""
+    """Returns the claim to write; None if the present one says the same."""
     if present is None:
         return copied
     settle_ms = max(int(present.get("settle_ms", "0")), int(copied.get("settle_ms", "0")))
@@ -115,7 +115,7 @@ def _merge_claims(present: Mapping[str, str] | None, copied: Mapping[str, str]) 
 
 
 def _merge_histories(present: Sequence[str], copied: Sequence[str]) -> Sequence[str]:
-    """The newest snapshots of both, each sync once. Entries of the present history win."""
+    """Returns the newest snapshots of both, each sync once. Entries of the present history win."""
     if not present:
         return copied[:HISTORY]
     by_sync: dict[object, str] = {}

@@ -111,7 +111,7 @@ class OutboxStore:
         return taken
 
     async def sync_of(self, event: PendingEvent) -> Sync | None:
-        """The sync of an event as it was then; None if the event has expired. Raises SyncUnreadable."""
+        """Returns the sync of an event as it was then; None if the event has expired. Raises SyncUnreadable."""
         async with self._pool.pipeline(transaction=True) as pipe:
             pipe.hgetall(f"{keys.event(event.id)}:sync")
             pipe.hvals(f"{keys.event(event.id)}:outcomes")
@@ -141,7 +141,7 @@ class OutboxStore:
         )
 
     async def status(self) -> OutboxStatus:
-        """What is known of the delivery of both outboxes."""
+        """Returns what is known of the delivery of both outboxes."""
         fields: dict[bytes, bytes] = {}
         waiting = lost = 0
         wanted = False
@@ -159,7 +159,7 @@ class OutboxStore:
         )
 
     async def now(self) -> float:
-        """The time by the clock of Redis."""
+        """Returns the time by the clock of Redis."""
         seconds, micros = await self._pool.time()
         return int(seconds) + int(micros) / 1e6
 

@@ -105,7 +105,7 @@ async def _chain_findings(first: Sequence[Finding], others: AsyncIterator[Findin
 
 
 def _judge_environment(found: FoundSettings) -> list[Finding]:
-    """What is malformed or misspelt in the environment and in `.env`, and what `.env` sets."""
+    """Returns what is malformed or misspelt in the environment and in `.env`, and what `.env` sets."""
     findings = []
     for number, problem in enumerate(found.problems, 1):
         name = problem.variable or f"combination.{number}"

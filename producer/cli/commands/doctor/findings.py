@@ -86,7 +86,7 @@ def finding_line(finding: Finding) -> Table:
 
 
 def judge_env_file(env_file: EnvFile) -> list[Finding]:
-    """Which settings came from a `.env` file, and what is wrong with the file; nothing if none was read."""
+    """Returns which settings came from a `.env` file, and what is wrong with the file; nothing if none was read."""
     found = []
     if env_file.warning:
         sentence, _, fix = env_file.warning.partition("\n")
@@ -100,7 +100,7 @@ def judge_env_file(env_file: EnvFile) -> list[Finding]:
 
 
 def judge_redis(health: RedisHealth) -> list[Finding]:
-    """What the set-up of a Redis that can be used means for the syncs in it."""
+    """Returns what the set-up of a Redis that can be used means for the syncs in it."""
     return [
         Finding("ok", "Redis", f"{health.server} answers", id="redis.connection"),
         *(
@@ -111,7 +111,7 @@ def judge_redis(health: RedisHealth) -> list[Finding]:
 
 
 def judge_outbox(outbox: OutboxStatus, *, sends: bool) -> list[Finding]:
-    """Whether the events of webhooks are delivered.
+    """Returns whether the events of webhooks are delivered.
 
     Args:
         sends: Whether `WEBHOOK_URL` is set here.
@@ -129,7 +129,7 @@ def judge_outbox(outbox: OutboxStatus, *, sends: bool) -> list[Finding]:
 
 
 def measure_coverage(profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float) -> list[TraitCoverage]:
-    """How many of the entries of a page have each trait of the rules.
+    """Returns how many of the entries of a page have each trait of the rules.
 
     Args:
         as_of: Unix seconds, for the ages of dates.
@@ -146,7 +146,7 @@ def measure_coverage(profiles: Sequence[object], rules: Rules = RECIPE, *, as_of
 
 
 def judge_filter(profiles: Sequence[object], rules: Rules, *, as_of: float) -> list[Finding]:
-    """How many entries of a page the rules' filter keeps; nothing if they have none."""
+    """Returns how many entries of a page the rules' filter keeps; nothing if they have none."""
     keep = rules.compiled.keep
     if keep is None:
         return []
@@ -164,7 +164,7 @@ def judge_filter(profiles: Sequence[object], rules: Rules, *, as_of: float) -> l
 
 
 def judge_traits(found: Sequence[TraitCoverage], profiles: int, space_id: str) -> list[Finding]:
-    """What the traits of a page of a space mean for its clusters.
+    """Returns what the traits of a page of a space mean for its clusters.
 
     Args:
         profiles: How many entries the page has.
@@ -195,7 +195,7 @@ def _judge_trait(trait: TraitCoverage, profiles: int) -> Finding:
 
 
 def judge_rate(limit: int | None, rate: int) -> Finding:
-    """What the account allows, and what we make of it. Both are requests a minute; limit None: it does not say."""
+    """Compares the account's limit with `MAVERA_RATE`, both in requests a minute; limit None: not reported."""
     if limit is None:
         found = f"the key is good; Mavera does not report its limit, MAVERA_RATE is {rate} a minute"
         return Finding("ok", "Mavera", found, id="mavera.access")
@@ -211,7 +211,7 @@ def judge_rate(limit: int | None, rate: int) -> Finding:
 
 
 def judge_usage(usage: Usage | None) -> list[Finding]:
-    """What the account has left, and whether it is enough for a persona.
+    """Returns what the account has left, and whether it is enough for a persona.
 
     Args:
         usage: The account's usage; None if it cannot be read.
@@ -236,7 +236,7 @@ def judge_usage(usage: Usage | None) -> list[Finding]:
 
 
 def judge_personas(twins: Mapping[str, Sequence[str]], orphans: Sequence[Orphan], place: Owner) -> list[Finding]:
-    """What is wrong with the personas of a space.
+    """Returns what is wrong with the personas of a space.
 
     Args:
         twins: As of `find_twins`.
@@ -257,7 +257,7 @@ def judge_personas(twins: Mapping[str, Sequence[str]], orphans: Sequence[Orphan]
 
 
 def judge_strategy(page_s: float, listing_s: float, rate: float) -> Finding:
-    """Whether fan-out would pay.
+    """Returns whether fan-out would pay.
 
     The chain waits for one page after the other; fan-out only for their listing, but it requests every page twice.
 

@@ -30,7 +30,9 @@ from worker.store import PersonaRecord
 
 
 async def check_account(settings: Settings, client: MaveraClient) -> list[Finding]:
-    """Whether the key is good, how fast it may ask, and what the account has left. Raises ApiError if it is refused."""
+    """Returns whether the key is good, how fast it may ask, and what the account has left. Raises ApiError if it is
+    refused.
+    """
     limit = await client.rate_limit()
     try:
         usage = await client.usage()

@@ -56,7 +56,9 @@ async def check_redis(settings: Settings) -> AsyncIterator[Finding]:
 
 
 def _state_directory(settings: Settings) -> Finding | str:
-    """What keeps the state without `REDIS_URL`, if it was used before; else a finding of what will. Creates nothing."""
+    """Returns what keeps the state without `REDIS_URL`, if it was used before; else a finding of what will. Creates
+    nothing.
+    """
     try:
         directory = directory_of(settings)
         has_state = directory.has_state

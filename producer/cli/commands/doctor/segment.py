@@ -78,7 +78,7 @@ async def read_first_page(
 
 
 def judge_access(settings: Settings, first: FirstPage, space_id: str) -> Finding:
-    """Whether the token reads the space."""
+    """Returns whether the token reads the space."""
     page = first.page
     if page.doubt:
         advice = "A sync would end as listing_incomplete and change nothing. Report these keys."

@@ -191,7 +191,7 @@ def _unix_seconds(moment: object) -> float | None:
 
 
 def judge_counts(counts: TableCounts, rules: Rules, roles: Mapping[str, str], *, now: float) -> list[Finding]:
-    """What the rows and columns of a table mean for the clusters.
+    """Returns what the rows and columns of a table mean for the clusters.
 
     Args:
         counts: Of the table.

@@ -116,7 +116,7 @@ class Credentials:
         return self.settings
 
     def to_write(self) -> dict[str, str]:
-        """What `.env` does not set yet: by variable, what was typed or came from the environment."""
+        """Returns what `.env` does not set yet: by variable, what was typed or came from the environment."""
         names = (TOKEN.setting, SPACE.setting, KEY.setting, *CHECKED_WITH)
         from_environment = read_variables(os.environ, [*names], secret_settings()).values
         values = {}
@@ -163,7 +163,9 @@ class Credentials:
                 self._err.print_text(problem, "yellow")
 
     def _problem(self, credential: Credential, value: str) -> str:
-        """Why a value cannot be used; empty if it can. It does not quote the value, which may be a misplaced secret."""
+        """Returns why a value cannot be used; empty if it can. It does not quote the value, which may be a misplaced
+        secret.
+        """
         settings, problems = settings_with({**self._typed, credential.setting: value})
         variables = variables_of(credential.setting, secret_settings())
         sentences = [problem.sentence for problem in problems if problem.variable in variables]
@@ -216,7 +218,7 @@ class Credentials:
         return not (chosen or self._region_asked)
 
     def _secret_file(self, name: str) -> str:
-        """The file that holds a secret setting; empty if it is not in a file."""
+        """Returns the file that holds a secret setting; empty if it is not in a file."""
         if name not in secret_settings() or name in self._typed:
             return ""
         named = (os.environ.get(variable + FILE_SUFFIX, "") for variable in variables_of(name, ()))

@@ -11,7 +11,7 @@ _PATIENCE_S = 10.0
 
 
 def git_status(path: Path) -> Literal["tracked", "not ignored", "safe"]:
-    """What git does with a file, which need not exist; "safe" if there is no git, or no repository.
+    """Returns what git does with a file, which need not exist; "safe" if there is no git, or no repository.
 
     Args:
         path: The file.
@@ -30,7 +30,7 @@ def ignore_in_git(path: Path) -> None:
 
 
 def _git(path: Path, *arguments: str) -> int | None:
-    """The exit code of a git command about a file; None if git cannot be run."""
+    """Returns the exit code of a git command about a file; None if git cannot be run."""
     git = shutil.which("git")
     if git is None:
         return None

@@ -26,7 +26,7 @@ class Questions:
         return strip_value(line)
 
     def confirm(self, question: str, *, default: bool) -> bool:
-        """Whether the user agrees; anything but yes and no asks again."""
+        """Returns whether the user agrees; anything but yes and no asks again."""
         while True:
             answer = self.ask(f"{question} [{'Y/n' if default else 'y/N'}] ").lower()
             if answer in {"", "y", "yes", "n", "no"}:

@@ -130,7 +130,7 @@ _ASKED = {TOKEN.setting, SPACE.setting, KEY.setting}
 
 
 def _clusters_file(err: Screen, settings: Settings) -> _NewFile | None:
-    """A clusters file for the space if the default clusters would hold almost none of its profiles."""
+    """Returns a clusters file for the space if the default clusters would hold almost none of its profiles."""
     if settings.clusters_file:
         return None
     err.print_text("\nLooking at a sample of the space …", "dim")
@@ -165,7 +165,7 @@ def _clusters_file(err: Screen, settings: Settings) -> _NewFile | None:
 
 
 def _free_name(path: Path) -> Path:
-    """The path, or the first one with a number in its name that no file has."""
+    """Returns the path, or the first one with a number in its name that no file has."""
     number, free = 1, path
     while os.path.lexists(free):
         number += 1

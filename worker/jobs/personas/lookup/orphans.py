@@ -19,7 +19,7 @@ class Owner:
     rules: str
 
     def reference(self, cluster: str) -> str:
-        """The reference of a cluster's persona, as text."""
+        """Returns the reference of a cluster's persona, as text."""
         return str(make_reference(self.space_id, self.collection, self.rules, cluster))
 
 

@@ -77,7 +77,7 @@ async def _recorded(started: StartedJob, personas: PersonaStore, now: float, set
 
 
 def _should_be_listed(record: PersonaRecord, now: float, settle_s: float) -> bool:
-    """Whether a persona was made so long ago that Mavera lists it by now.
+    """Returns whether a persona was made so long ago that Mavera lists it by now.
 
     Args:
         now: Unix seconds by Redis' clock.

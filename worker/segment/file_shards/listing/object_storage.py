@@ -25,7 +25,7 @@ _WILDCARDS = "*?["
 
 
 def is_url(name: str) -> bool:
-    """Whether a name is a URL of object storage."""
+    """Returns whether a name is a URL of object storage."""
     return name.startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
 
 
@@ -127,7 +127,7 @@ class ObjectStorage:
         return [type(f"{scheme}_files", (ObjectFileSystem,), {"protocol": scheme})() for scheme in SCHEMES]
 
     def _store(self, url: str) -> tuple[Any, str]:
-        """The store of the bucket of a URL, and the path in it."""
+        """Returns the store of the bucket of a URL, and the path in it."""
         from obstore.store import from_url
 
         parts = urlsplit(url, allow_fragments=False)

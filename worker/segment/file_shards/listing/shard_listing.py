@@ -116,7 +116,7 @@ class FileAccess:
         return Shard(name, found.st_size, str(found.st_mtime_ns))
 
     def is_pipe(self, name: str) -> bool:
-        """Whether `name` is a pipe or device, which can be read only once. False if it cannot be looked at."""
+        """Returns whether `name` is a pipe or device, which can be read only once. False if it cannot be looked at."""
         try:
             if is_url(name):
                 return False
@@ -126,7 +126,7 @@ class FileAccess:
         return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
     def _permitted_url(self, url: str) -> str:
-        """The URL. Raises ResumableStop `file_forbidden`, ConfigurationError without the extra."""
+        """Returns the URL. Raises ResumableStop `file_forbidden`, ConfigurationError without the extra."""
         root = (self._url or "").rstrip("/") + "/"
         if not self._anywhere and (self._url is None or not url.startswith(root) or ".." in url.split("/")):
             raise ResumableStop(
@@ -166,7 +166,7 @@ def changed_error(name: str) -> Permanent:
 
 
 def _is_hidden(name: str, file: str) -> bool:
-    """Whether a part of a path begins as hidden names do, and `file` does not name it."""
+    """Returns whether a part of a path begins as hidden names do, and `file` does not name it."""
     named = set(file.split("/"))
     return any(part.startswith(HIDDEN) and part not in named for part in name.split("/"))
 

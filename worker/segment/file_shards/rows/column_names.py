@@ -42,7 +42,7 @@ def find_column(names: Iterable[str], columns: Sequence[str]) -> str | None:
 
 
 def is_tall(columns: Sequence[str], keys: Iterable[str]) -> bool:
-    """Whether a file has a row for each trait: a name and a value, and no column for a trait of the rules."""
+    """Returns whether a file has a row for each trait: a name and a value, and no column for a trait of the rules."""
     name = find_column(NAME_COLUMNS, columns)
     if name is None or find_column([VALUE_COLUMN], columns) is None or find_column(ID_COLUMNS, columns) is None:
         return False

@@ -202,7 +202,7 @@ def count_rows(connection: duckdb.DuckDBPyConnection, shape: ShardShape, limit: 
 
 
 def json_field(shape: ShardShape, column: str) -> str:
-    """The SQL of a column as text, whatever the rows are."""
+    """Returns the SQL of a column as text, whatever the rows are."""
     if shape.is_json:
         path = "$." + quoted(column)
         return f"json_extract_string(json, {literal(path)})"
@@ -246,7 +246,7 @@ def _check_columns(name: str, shape: ShardShape, keys: tuple[str, ...]) -> None:
 
 
 def _reader(paths: Sequence[str], head: FileHead) -> str:
-    """The table function that reads files."""
+    """Returns the table function that reads files."""
     files = _literals(paths)
     if head.kind == "parquet":
         return f"read_parquet({files})"
@@ -264,7 +264,7 @@ def _reader(paths: Sequence[str], head: FileHead) -> str:
 
 
 def _literals(paths: Sequence[str]) -> str:
-    """The paths as a list of SQL."""
+    """Returns the paths as a list of SQL."""
     return f"[{', '.join(literal(as_pattern(path)) for path in paths)}]"
 
 

@@ -40,7 +40,7 @@ def aggregate_view(
 
 
 def has_identifiers(connection: duckdb.DuckDBPyConnection, shape: ShardShape) -> bool:
-    """Whether a row of the view `shard` has an identifier, which a sample needs. Raises duckdb.Error."""
+    """Returns whether a row of the view `shard` has an identifier, which a sample needs. Raises duckdb.Error."""
     if not (shape.is_json and shape.layout == "object"):
         return shape.id_column is not None
     given = " OR ".join(f"json_extract_string(json, '$.{name}') IS NOT NULL" for name in ("segment_id", "id"))
@@ -91,7 +91,7 @@ def _compiled(rules: Rules, shape: _HashableShape, view: str, as_of: float, samp
 
 
 def _source(connection: duckdb.DuckDBPyConnection, shape: ShardShape, keys: tuple[str, ...]) -> tuple[SourceShape, str]:
-    """The shape of a view for the compiler, and the name of the view."""
+    """Returns the shape of a view for the compiler, and the name of the view."""
     if shape.layout == "tall":
         _make_entries(connection, tall_entries(shape))
         return SourceShape("object", column="json", is_entry=True), ENTRIES
@@ -121,7 +121,7 @@ def _make_entries(connection: duckdb.DuckDBPyConnection, select: str) -> None:
 
 
 def _row_entries(shape: ShardShape, keys: tuple[str, ...]) -> str:
-    """An entry for each row of columns that is written as JSON. A row that is not an object stays unchanged."""
+    """Returns an entry for each row of columns that is written as JSON. A row that is not an object stays unchanged."""
     columns = shape.trait_columns(keys)
     traits = ", ".join(f"{literal(key)}, {_field(columns.get(key, key))}" for key in keys)
     id_ = "coalesce(" + ", ".join(_field(shape.spelled(column)) for column in ID_COLUMNS) + ")"
