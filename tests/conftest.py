@@ -68,7 +68,7 @@ def logging_stays_as_it_was() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def state_home() -> None:
-    """A state directory of its own for each test, made when a command first uses it."""
+    """A separate state directory for each test, made when a command first uses it."""
     os.environ["XDG_STATE_HOME"] = f"{STATE_HOMES}/{next(_numbers)}"
 
 

@@ -1,4 +1,4 @@
-"""Faults that really happen, as a suite of its own: real workers, a real Redis, the sandbox over HTTP.
+"""Faults that really happen, as a separate suite: real workers, a real Redis, the sandbox over HTTP.
 
 `points` names the moments of the protocol, `worker_process` is a worker that dies or freezes at one of them, `rounds`
 is the driver: random syncs, random faults, and after every round everything is checked. `python -m tests.chaos` runs

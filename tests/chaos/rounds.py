@@ -60,7 +60,7 @@ _NOON_S = 7200
 
 
 class Round:
-    """One round in `folder`. trouble_s: how long faults go on. A round of few spaces has one of files."""
+    """One round in `folder`. trouble_s: how long faults continue. A round of few spaces has one of files."""
 
     def __init__(
         self,
@@ -248,7 +248,7 @@ class Round:
     # Trouble
 
     async def _one_fault(self) -> None:
-        """Draws from a bag of all kinds, which is filled anew when it is empty: a round sees most of them."""
+        """Draws from a bag of all kinds, which is filled again when it is empty: a round sees most of them."""
         if not self._bag:
             self._bag = [(name, fault) for many, name, fault in self._kinds() for _ in range(many)]
             self._random.shuffle(self._bag)

@@ -39,7 +39,7 @@ _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
 class RunsRound:
-    """One round in `folder`. trouble_s: how long faults go on."""
+    """One round in `folder`. trouble_s: how long faults continue."""
 
     def __init__(self, seed: int, folder: Path, *, trouble_s: float = 10.0) -> None:
         self._random = random.Random(seed)

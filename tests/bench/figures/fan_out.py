@@ -26,7 +26,7 @@ class FanOut:
     plot = Plot("value", rows=(FAN_OUT, CHAIN), ours=(FAN_OUT, CHAIN))
 
     def measure(self, redis: RedisServer) -> list[Sample]:
-        """The chain on a space of its own, then fan-out, with the same workers and sandbox."""
+        """The chain on its own space, then fan-out, with the same workers and sandbox."""
         small, large = SpaceSpec(CHAIN_PAGES * PAGE_SIZE, "wide"), SpaceSpec(PAGES * PAGE_SIZE, "wide")
         options = SandboxOptions(
             {"spa_chain": small, "spa_fan_out": large}, latency_s=PAGE_S, listing_latency_s=LISTING_S

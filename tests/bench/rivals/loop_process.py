@@ -1,4 +1,4 @@
-"""A rival that reads a space in a loop, in a process of its own: neither its imports nor its garbage are ours.
+"""A rival that reads a space in a loop, in a separate process: neither its imports nor its garbage are ours.
 
 Such a module calls `report` as its main program, and `read_space` starts it by its name: it may need what is not
 installed here.

@@ -11,7 +11,7 @@ from worker.store import RateScope
 PAGE_SIZE: int = Settings.model_fields["segment_page_size"].default
 """Profiles in a page of `inline`."""
 LEASE_S: float = Settings.model_fields["lease_s"].default
-"""How long a walk goes on before it hands over, in seconds."""
+"""How long a fetch job runs before it hands over, in seconds."""
 CONCURRENT_REQUESTS: int = Settings.model_fields["segment_concurrency"].default
 """Requests for traits under way at a time."""
 

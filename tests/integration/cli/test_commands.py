@@ -1,4 +1,4 @@
-"""The commands on a real Redis with a worker and both stand-ins, all in this process."""
+"""The commands on a real Redis with a worker and the sandbox, all in this process."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ async def test_a_python_example_of_the_docs_runs_as_pasted(
 
 
 async def python(program: str, env: Mapping[str, str]) -> Done:
-    """Runs a program in a Python of its own."""
+    """Runs a program in a separate Python."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, env=dict(env), stdout=PIPE, stderr=PIPE
     )

@@ -52,7 +52,7 @@ class Script(Questions):
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """A sandbox in a thread of its own: the command has the event loops of this one."""
+    """A sandbox in a separate thread: the command uses the event loops of this thread."""
     with serving(OPTIONS) as box:
         yield box
 

@@ -22,7 +22,7 @@ Start = Callable[..., WorkerProcess]
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    """Both stand-ins, with the recipe's space and a large slow one."""
+    """The sandbox, with the recipe's space and a large slow one."""
     async with Sandbox(SandboxOptions({"spa_1": SpaceSpec(60), "large": SpaceSpec(1_000_000)}, latency_s=0.02)) as box:
         yield box
 

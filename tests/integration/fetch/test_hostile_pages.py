@@ -1,4 +1,4 @@
-"""Hostile input: whatever Segment answers, the sync comes to a clear end and the worker goes on to the next."""
+"""Hostile input: whatever Segment answers, the sync comes to a clear end and the worker continues with the next."""
 
 from __future__ import annotations
 

@@ -284,7 +284,7 @@ async def test_the_plan_names_the_persona_that_a_renamed_cluster_leaves_behind(
         assert "segment-personas personas rename spa growth expansion" in report_text
         found: Any = sync_document(sync)
         assert found["orphans"] == [{"persona_id": growth, "cluster": "growth"}]
-        await scenario.sync(rules=renamed)  # who goes on all the same is warned in the log
+        await scenario.sync(rules=renamed)  # the log warns a user who continues
         assert any("WARN" in line and growth in line for line in worker.text().splitlines())
         # Without the records it is still named, though its key is not known.
         for name, record in (await scenario.persona_store().all_records()).items():

@@ -30,7 +30,7 @@ async def mavera(**options: object) -> AsyncIterator[Sandbox]:
 
 
 class Process:
-    """Runs without a common Redis, each with a state directory of its own: nothing but Mavera's list joins them."""
+    """Runs without a common Redis, each with its own state directory: nothing but Mavera's list joins them."""
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox = sandbox

@@ -1,4 +1,4 @@
-"""A space that has changed too much stops its sync before a persona changes; someone who has looked lets it go on."""
+"""A space that has changed too much stops its sync before a persona changes, until a user accepts it."""
 
 from __future__ import annotations
 

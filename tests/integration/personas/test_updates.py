@@ -120,7 +120,7 @@ async def test_a_cluster_that_shrank_below_the_minimum_keeps_its_persona_as_it_w
         assert (len(scenario.sandbox.posts), scenario.sandbox.patches, sync.credits) == (3, [], 0)
         records = await scenario.persona_store().all_records()
         assert {record.persona_id for record in records.values()} == set(personas(first).values())
-        # Back to its size, it goes on with the same persona.
+        # Back to its size, it continues with the same persona.
         scenario.sandbox.set_options(spaces={"spa": RECIPE})
         sync = await scenario.sync()
         assert actions(sync) == dict.fromkeys(CLUSTERS, "updated" if redis_is_lost else "unchanged")

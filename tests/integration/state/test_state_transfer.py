@@ -1,4 +1,4 @@
-"""From a state directory to a Redis with workers and back: nothing is bought anew, and a doubt stays a doubt."""
+"""From a state directory to a Redis with workers and back: nothing is bought again, and a doubt stays a doubt."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ async def test_scores_and_tries_that_are_none_do_no_harm(scenario: Scenario) -> 
     await scenario.pool.zadd(QUEUE, {**scores, "odd-never": float("inf")})
     worker = scenario.worker()
 
-    await nothing_waits(scenario)  # nothing is put off for ever: that one is due at the watcher's next look
+    await nothing_waits(scenario)  # nothing is postponed without end: that one is due at the watchdog's next check
     await assert_still_works(scenario, worker)
     names = (*scores, "odd-never")
     assert {name: len(lines_about(worker, name)) for name in names} == dict.fromkeys(names, 1)

@@ -64,7 +64,7 @@ async def test_deploys_in_the_middle_of_a_sync_cost_nothing_but_time(
         for sync in syncs:
             await scenario.assert_bought_once(await scenario.ended(sync))
         await scenario.assert_clean()
-        # Nobody was taken for lost: each left its sync to the next.
+        # No job was counted as lost: each left its sync to the next.
         assert [worker.text() for worker in scenario.workers if "silent in" in worker.text()] == []
 
 

@@ -1,4 +1,4 @@
-"""Resume goes on from where a sync stopped; cancel stops it within seconds. Both are idempotent and refuse nonsense."""
+"""Resume continues where a sync stopped; cancel stops it within seconds. Both are idempotent, and refuse other states."""
 
 from __future__ import annotations
 

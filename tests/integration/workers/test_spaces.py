@@ -31,7 +31,7 @@ SECRETS = {
 
 
 class Deployment:
-    """Two accounts, each with a stand-in for Segment and Mavera, and the spaces file in a directory."""
+    """Two accounts, each with a sandbox, and the spaces file in a directory."""
 
     def __init__(self, folder: Path, pool: StorePool, sandboxes: dict[str, Sandbox]) -> None:
         self.folder, self.pool, self.sandboxes = folder, pool, sandboxes

@@ -1,4 +1,4 @@
-"""It ends: a sync whose job is lost is found and goes on, or fails with a reason; one that only waits is left alone."""
+"""A sync whose job is lost continues, or fails with a reason; a sync that only waits is not changed."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_sigterm_ends_a_worker_while_it_still_imports(tmp_path: Path, command: t
     wrapper = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"] if first else []
     if first and subprocess.run([*wrapper, "true"], capture_output=True).returncode:
         wrapper = []  # no right to make a namespace: the signal then reaches an ordinary process
-    # Coverage would install a handler of SIGTERM of its own, before ours.
+    # Coverage would install its own handler of SIGTERM, before ours.
     own = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     env = {**own, "PYTHONPATH": str(tmp_path)}
     process = subprocess.Popen([*wrapper, *command], env=env, stdout=subprocess.PIPE, text=True)

@@ -48,7 +48,7 @@ class ApiServer:
         client: The client that it uses.
         pool: Its Redis.
         settings: Of server and worker.
-        sandbox: The stand-ins for both APIs.
+        sandbox: The sandbox that answers as both APIs.
         serving: The task that serves.
     """
 

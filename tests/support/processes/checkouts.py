@@ -21,7 +21,7 @@ VERSION_BEFORE = "f14bef1f7002f25c4dd274ca2355bf1ead6f96f8"
 
 @dataclass(frozen=True)
 class Checkout:
-    """A version of the program in a folder of its own; it uses the packages of the version under test."""
+    """A version of the program in a separate folder; it uses the packages of the version under test."""
 
     folder: Path
 

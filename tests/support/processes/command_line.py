@@ -159,7 +159,7 @@ async def shell(line: str, env: Mapping[str, str], *, real: bool = False) -> Don
 
 
 class Terminal:
-    """A command on a terminal of its own: both outputs go there, and keys come from there."""
+    """A command on its own terminal: both outputs go there, and keys come from there."""
 
     def __init__(self, process: Child, master: int) -> None:
         self._process = process

@@ -133,7 +133,7 @@ class ForkServer:
             arguments: Those of the command line.
             env: The whole environment.
             fds: Its standard input, output and error.
-            session: Whether its standard input becomes the terminal of a session of its own.
+            session: Whether its standard input becomes the terminal of its own session.
             kill_at: A plan of `tests.chaos.points`; empty: it is not killed.
         """
         request = {

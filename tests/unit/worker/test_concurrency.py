@@ -78,7 +78,7 @@ class Slow:
         self.results.append("never")
 
     async def cancelled_on_the_way(self) -> asyncio.Task[None]:
-        """A caller that was cancelled before the call could go on; both have ended."""
+        """A caller that was cancelled before the call could continue; both have ended."""
         caller = asyncio.create_task(self.caller())
         await asyncio.sleep(0)
         caller.cancel()

@@ -1,7 +1,7 @@
 """How much of a rate limit a worker uses that gets the processor for 20 ms of every 100, and how much is refused.
 
 That is what a CPU limit of a container does to its processes. Here the worker is stopped for the rest of each period,
-while the sandbox and Redis go on.
+while the sandbox and Redis continue.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whatever a server sends: a clear outcome, little memory, no word of its content, and the client goes on."""
+"""Whatever a server sends: a clear outcome, little memory, no word of its content, and the client continues."""
 
 from __future__ import annotations
 

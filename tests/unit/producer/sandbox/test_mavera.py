@@ -1,4 +1,4 @@
-"""Mavera's stand-in: creations that cost, updates, the list with its lag, and faults that lose an answer."""
+"""Mavera in the sandbox: creations that cost, updates, the list with its lag, and faults that lose an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segment's stand-in: both dialects, every cursor form, the limit of a space; and the same of prebuilt pages."""
+"""Segment in the sandbox: both dialects, every cursor form, the limit of a space; and the same of prebuilt pages."""
 
 from __future__ import annotations
 

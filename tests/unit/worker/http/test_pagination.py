@@ -71,7 +71,7 @@ More = st.one_of(
     st.tuples(st.sampled_from(["total_pages", "pageCount"]), st.sampled_from([4, "4"])),
     st.sampled_from(HINTS),
 )
-"""A field that says that the list goes on after 20 + 10 entries on three pages."""
+"""A field that says that the list continues after 20 + 10 entries on three pages."""
 
 
 @examples(150, thorough=2500)

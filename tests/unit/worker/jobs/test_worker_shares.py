@@ -61,7 +61,7 @@ async def test_a_worker_that_lists_takes_only_what_the_others_leave(fake_pool: S
 
 @contextlib.asynccontextmanager
 async def _taking(*workers: SyncWorker) -> AsyncIterator[asyncio.Queue[SyncWorker]]:
-    """Workers that take jobs, which then go on until the end; yields who has started one."""
+    """Workers that take jobs, which then continue until the end; yields who has started one."""
     started: asyncio.Queue[SyncWorker] = asyncio.Queue()
 
     def walk_of(worker: SyncWorker) -> Callable[..., Awaitable[None]]:

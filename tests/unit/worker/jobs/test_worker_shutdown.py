@@ -70,7 +70,7 @@ class ShutdownScenario:
         assert running.cancelled()
 
     async def assert_goes_on(self, epoch: int) -> None:
-        """The sync is in this epoch, whose job waits; in fan-out it may be its batches that carry it on."""
+        """The sync is in this epoch, whose job waits; in fan-out it may be its batches that continue it."""
         sync = await self.sync()
         assert (sync.state.is_final, sync.epoch) == (False, epoch)
         waiting = {raw.decode() for raw in await self.services.pool.zrange(self.services.queue.name, 0, -1)}

@@ -1,4 +1,4 @@
-"""What a worker counts: events, in a registry of its own, served only if a port is set."""
+"""What a worker counts: events, in a separate registry, served only if a port is set."""
 
 from __future__ import annotations
 

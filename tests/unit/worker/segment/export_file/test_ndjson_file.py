@@ -1,4 +1,4 @@
-"""The contents of a file: pages that go on exactly, compressed or not, and never a mixture of two versions."""
+"""The contents of a file: pages that continue exactly, compressed or not, and never a mixture of two versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Apply: a completed preview goes on to its personas, once, and only if no other sync works on its space."""
+"""Apply: a completed preview continues to its personas, once, and only if no other sync works on its space."""
 
 from __future__ import annotations
 
