@@ -1,4 +1,4 @@
-"""Messages of the engine say what happened; the command line adds how to continue, because it knows what is possible."""
+"""Messages of the engine say what happened; the command line adds how to continue, as it knows what is possible."""
 
 from __future__ import annotations
 
