@@ -200,7 +200,7 @@ def test_a_value_of_the_file_changes_only_after_a_yes(sandbox: Sandbox) -> None:
     script = Script(TOKEN, "", KEY, "")
     code, shown = init(script)
     assert code == 3
-    assert script.prompts[-1] == ".env has another SEGMENT_TOKEN. Replace it? [y/N] "
+    assert script.prompts[-1] == ".env has a different SEGMENT_TOKEN. Replace it? [y/N] "
     assert "Nothing was written" in shown
     assert Path(".env").read_text() == EXISTING
 

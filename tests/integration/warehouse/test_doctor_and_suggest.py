@@ -75,7 +75,7 @@ async def test_doctor_looks_at_a_row_for_each_trait(settings: Settings) -> None:
     assert found["traits.ltv"][1] == "ltv: in 1,000 rows"
     assert "in no row" in found["traits.churn_risk"][1]
     assert {"warehouse.connection", "warehouse.read_only", "warehouse.freshness"} <= found.keys()
-    assert "by the planner" in found["warehouse.estimate"][1]
+    assert "planner estimates" in found["warehouse.estimate"][1]
     assert "(canonical_segment_id, name, value)" in found["warehouse.table"][1]
 
 
@@ -96,7 +96,7 @@ async def test_doctor_says_what_a_sync_would_stumble_over(
     other = TableChoice("other", WarehouseColumns(id="who", name="what", value="amount"))
     assert (await findings(settings, other))["traits.ltv"] == ("ok", "ltv: in 1 rows")
     for choice, changed, id_, verdict, part in (
-        (TableChoice("empty"), {}, "warehouse.rows", "fail", "no row"),
+        (TableChoice("empty"), {}, "warehouse.rows", "fail", "is empty"),
         (TableChoice("other"), {}, "warehouse.table", "fail", "none of them is named like a trait"),
         (TableChoice("nothing"), {}, "warehouse.table", "fail", "no table nothing"),
         (NO_TABLE, {"schema": "public"}, "warehouse.table", "warn", "no table user_traits"),
