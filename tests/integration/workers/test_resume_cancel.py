@@ -1,4 +1,4 @@
-"""Resume continues where a sync stopped; cancel stops it within seconds. Both are idempotent and refuse other states."""
+"""Resume continues where a sync stopped; cancel stops it in seconds. Both are idempotent and refuse other states."""
 
 from __future__ import annotations
 
