@@ -147,7 +147,7 @@ def pool(request: pytest.FixtureRequest) -> StorePool:
 @pytest.fixture
 def start_worker(tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
     """Starts worker processes and ends whatever is left of them. Call: `start_worker(env)`, and `plan=...` for how it
-    ends; or `start_worker(env, command=...)`, and nothing is spared it."""
+    ends, or `arq=True` for arq's command line; or `start_worker(env, command=...)`, and nothing is spared it."""
     started: list[WorkerProcess] = []
 
     def start(
@@ -155,12 +155,13 @@ def start_worker(tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
         *,
         ready: bool = True,
         plan: str = "",
+        arq: bool = False,
         command: Sequence[str] | None = None,
         fork_server: ForkServer | None = None,
     ) -> WorkerProcess:
         log = tmp_path / f"worker-{len(started)}.log"
         if command is None:
-            worker = WorkerProcess(env, log, fork_server=fork_server or shared_fork_server(), plan=plan)
+            worker = WorkerProcess(env, log, fork_server=fork_server or shared_fork_server(), plan=plan, arq=arq)
         else:
             worker = WorkerProcess(env, log, command)
         started.append(worker)

@@ -1,4 +1,8 @@
-"""Deploys: a worker that is stopped hands its syncs over and ends within 10 s, whatever Redis does meanwhile."""
+"""Deploys: a worker that is stopped hands its syncs over and ends within 10 s, whatever Redis does meanwhile.
+
+A new interpreter ends in another way than a worker of the fork server: so each command line, and each signal, has a test
+with a new interpreter.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +56,7 @@ async def test_deploys_in_the_middle_of_a_sync_cost_nothing_but_time(
         for i in range(DEPLOYS):
             # Who is there first reads nothing until both are, or it might be through before the last deploy.
             scenario.sandbox.add_fault(Fault("segment", "hold"))
-            fleet = [scenario.worker(ready=False), scenario.worker(command=ARQ if i == 0 else None, ready=False)]
+            fleet = [scenario.worker(ready=False), scenario.worker(arq=i == 0, ready=False)]
             await scenario.listed(*fleet)
             scenario.sandbox.clear_faults()
             read = scenario.sandbox.journal.count("segment.page", 200)
@@ -75,7 +79,7 @@ async def test_a_deploy_waits_for_the_answer_to_a_post_on_its_way(
     settings = {"MAVERA_TIMEOUT_S": "4", "MAVERA_SETTLE_S": "6", "WORKER_SLOTS": "1"}
     spaces = {"spa_0": RECIPE, "spa_1": RECIPE}
     async with start_scenario(session_redis, start_worker, spaces, settings=settings, faults=(slow,)) as scenario:
-        fleet = [scenario.worker(command=WORKER, ready=False), scenario.worker(command=ARQ, ready=False)]
+        fleet = [scenario.worker(ready=False), scenario.worker(arq=True, ready=False)]
         await scenario.listed(*fleet)
         syncs = [await scenario.enqueue(space) for space in spaces]
         await scenario.sandbox.journal.wait_arrived("mavera.create", 2)
@@ -92,7 +96,7 @@ async def test_a_worker_stops_within_10_s_while_redis_hangs(redis_server: RedisS
     async with start_scenario(
         redis_server, start_worker, SPACES, page_size=PAGE_SIZE, settings=SOON_SETTLED, latency_s=0.05
     ) as scenario:
-        fleet = [scenario.worker(command=WORKER, ready=False), scenario.worker(command=ARQ, ready=False)]
+        fleet = [scenario.worker(command=WORKER, ready=False), scenario.worker(arq=True, ready=False)]
         await scenario.listed(*fleet)
         syncs = [await scenario.enqueue(space) for space in SPACES]
         await scenario.sandbox.journal.wait_answered("segment.page", 8)
@@ -109,7 +113,7 @@ async def test_a_worker_stops_within_10_s_while_redis_hangs(redis_server: RedisS
 
 async def test_a_worker_stops_within_10_s_while_redis_is_gone(redis_server: RedisServer, start_worker: Start) -> None:
     async with start_scenario(redis_server, start_worker, SPACES, page_size=PAGE_SIZE, latency_s=0.05) as scenario:
-        fleet = [scenario.worker(command=WORKER, ready=False), scenario.worker(command=ARQ, ready=False)]
+        fleet = [scenario.worker(ready=False), scenario.worker(command=ARQ, ready=False)]
         await scenario.listed(*fleet)
         for space in SPACES:
             await scenario.enqueue(space)
@@ -128,7 +132,7 @@ async def test_ctrl_c_ends_a_worker_as_a_deploy_does(session_redis: RedisServer,
         settings={"WORKER_SLOTS": "1", "STALL_S": "6"},
         latency_s=0.1,
     ) as scenario:
-        fleet = [scenario.worker(command=WORKER, ready=False), scenario.worker(command=ARQ, ready=False)]
+        fleet = [scenario.worker(command=WORKER, ready=False), scenario.worker(arq=True, ready=False)]
         await scenario.listed(*fleet)
         syncs = [await scenario.enqueue(space) for space in SPACES]
         await scenario.sandbox.journal.wait_answered("segment.page", 10)

@@ -110,12 +110,19 @@ class ForkServer:
                 pass_fds=[listening.fileno()],
             )
 
-    def start_worker(self, plan: str, env: Mapping[str, str], log_fd: int) -> Child:
-        """Starts a worker that writes to `log_fd`. plan: how it ends, see `tests.chaos.points`."""
+    def start_worker(self, plan: str, env: Mapping[str, str], log_fd: int, *, arq: bool = False) -> Child:
+        """Starts a worker.
+
+        Args:
+            plan: How it ends, see `tests.chaos.points`.
+            env: The whole environment.
+            log_fd: What it writes to.
+            arq: Whether it is started as by `arq worker.WorkerSettings`; then without a plan.
+        """
         self._workers += 1
         measured = self._measures and self._workers % _MEASURED_WORKERS == 1
         with open(os.devnull, "rb") as nothing:
-            request = {"plan": plan, "env": dict(env), "measured": measured}
+            request = {"plan": plan, "arq": arq, "env": dict(env), "measured": measured}
             return self._start(request, nothing.fileno(), log_fd, log_fd)
 
     def start_command(
@@ -369,6 +376,7 @@ def _import_everything() -> None:
         assert str(worker.__file__).startswith(os.getcwd()), worker.__file__
     else:
         importlib.import_module("tests.chaos.worker_process")
+        importlib.import_module("arq.cli")
     for package in (worker, producer):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith(LARGE_DRIVERS):
@@ -414,7 +422,7 @@ def _run(request: Mapping[str, Any], fds: Sequence[int]) -> None:
     if request.get("measured"):
         _measure_coverage()
     if "plan" in request:
-        sys.exit(_run_worker(str(request["plan"])))
+        sys.exit(_run_arq() if request["arq"] else _run_worker(str(request["plan"])))
     if request["session"]:
         import termios
 
@@ -451,6 +459,13 @@ def _run_worker(plan: str) -> int:
     from tests.chaos import worker_process
 
     return worker_process.run(plan)
+
+
+def _run_arq() -> int:
+    from arq.cli import cli
+
+    sys.argv = ["arq", "worker.WorkerSettings"]
+    return int(cli() or 0)
 
 
 def _open_standard_streams(*, unbuffered: bool) -> None:

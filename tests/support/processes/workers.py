@@ -50,7 +50,8 @@ def environment(redis_url: str | None, sandbox: Sandbox | None, **settings: str)
 class WorkerProcess:
     """One worker process. Its log is in `log`; end it by `terminate`, `kill` or `close`.
 
-    It is started by its command, or comes from a fork server; then `plan` says how it ends, see `tests.chaos.points`.
+    It is started by its command, or comes from a fork server: then `plan` says how it ends, see `tests.chaos.points`,
+    and with `arq` it is started by arq's command line.
     """
 
     def __init__(
@@ -61,12 +62,13 @@ class WorkerProcess:
         *,
         fork_server: ForkServer | None = None,
         plan: str = "",
+        arq: bool = False,
     ) -> None:
         self.log = log
         self.process: subprocess.Popen[bytes] | Child
         with log.open("ab") as out:
             if fork_server:
-                self.process = fork_server.start_worker(plan, env, out.fileno())
+                self.process = fork_server.start_worker(plan, env, out.fileno(), arq=arq)
             else:
                 self.process = subprocess.Popen(command, env=dict(env), stdout=out, stderr=subprocess.STDOUT)
 

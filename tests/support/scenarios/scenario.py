@@ -48,6 +48,7 @@ class Scenario:
         plan: str = "",
         *,
         ready: bool = True,
+        arq: bool = False,
         command: Sequence[str] | None = None,
         fork_server: ForkServer | None = None,
         **settings: str,
@@ -57,12 +58,13 @@ class Scenario:
         Args:
             plan: How it ends, see `tests.chaos.points`.
             ready: Whether to wait until it takes jobs.
-            command: What starts it; None: a fork server.
+            arq: Whether arq's command line starts it.
+            command: What starts it, in a process of its own; None: a fork server.
             fork_server: Which one; None: that of the version under test.
             settings: Of this worker only.
         """
         environment = self.environment(**settings)
-        worker = self.start(environment, ready=ready, plan=plan, command=command, fork_server=fork_server)
+        worker = self.start(environment, ready=ready, plan=plan, arq=arq, command=command, fork_server=fork_server)
         self.workers.append(worker)
         return worker
 
