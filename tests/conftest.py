@@ -17,7 +17,7 @@ import pytest
 from tests.support.examples import load_profile
 from tests.support.item_order import long_tests_first
 from tests.support.processes.command_line import logging_as_it_was
-from tests.support.processes.fork_server import ForkServer, shared_fork_server
+from tests.support.processes.fork_server import ForkServer, share_fork_server, shared_fork_server
 from tests.support.processes.workers import WorkerProcess
 from tests.support.servers.postgres_server import PostgresServer, running_postgres
 from tests.support.servers.redis_server import RedisServer
@@ -39,6 +39,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 load_profile()
+share_fork_server()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,6 @@
 """Deploys: a worker that is stopped hands its syncs over and ends within 10 s, whatever Redis does meanwhile.
 
-A new interpreter ends in another way than a worker of the fork server: so each command line, and each signal, has a test
+A new interpreter ends in another way than a worker of the fork server: each command line, and each signal, has a test
 with a new interpreter.
 """
 

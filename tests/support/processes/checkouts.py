@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import io
 import subprocess
@@ -11,7 +10,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.processes.fork_server import ForkServer
+from tests.support.processes.fork_server import ForkServer, new_folder
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,9 +27,7 @@ class Checkout:
     @functools.cached_property
     def fork_server(self) -> ForkServer:
         """Forks workers of that version."""
-        server = ForkServer(self.folder)
-        atexit.register(server.close)
-        return server
+        return ForkServer(new_folder(), self.folder)
 
     @property
     def worker(self) -> tuple[str, ...]:

@@ -47,6 +47,11 @@ _MEASURED_WORKERS = 4
 _MOST = 1 << 17
 """Bytes of a request: in essence the environment."""
 
+_SHARED = "TESTS_FORK_SERVER"
+"""The variable with the folder of the fork server that pytest and the processes of pytest-xdist share."""
+
+_LIFE = "life"
+
 _LARGE_PAGE = 1 << 21
 _MADV_COLLAPSE = 25
 
@@ -81,33 +86,41 @@ bash makes of `<(...)`."""
 
 
 class ForkServer:
-    """Runs until `close`, or until the process that started it ends.
+    """Runs until the process ends that made its folder.
 
     Args:
+        folder: Of the server: if none runs there yet, it starts. See `new_folder`.
         checkout: A folder with another version of the program, of which it forks workers without a plan.
 
     Attributes:
         bin: A folder with a `segment-personas` that comes from this server, for the PATH of a shell.
     """
 
-    def __init__(self, checkout: Path | None = None) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="fork-server-"))
+    def __init__(self, folder: Path, checkout: Path | None = None) -> None:
         self._workers = 0
         self._measures = checkout is None and coverage.Coverage.current() is not None
-        self._path = str(self._folder / "socket")
-        self.bin = self._folder / "bin"
+        self._path = str(folder / "socket")
+        self.bin = folder / "bin"
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not self.bin.exists():
+                self._start_server(folder / _LIFE, checkout)
+
+    def _start_server(self, life: Path, checkout: Path | None) -> None:
         self.bin.mkdir()
         client = self.bin / "segment-personas"
         client.write_text(_CLIENT.format(python=sys.executable, path=self._path))
         client.chmod(0o755)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening, life.open("rb") as stdin:
             listening.bind(self._path)
             listening.listen(64)
-            self._process = subprocess.Popen(
-                (sys.executable, "-m", __name__, str(listening.fileno()), *([_OTHER_VERSION] if checkout else [])),
-                cwd=checkout,  # the first place where modules are looked for
-                stdin=subprocess.PIPE,
-                pass_fds=[listening.fileno()],
+            _servers.append(
+                subprocess.Popen(
+                    (sys.executable, "-m", __name__, str(listening.fileno()), *([_OTHER_VERSION] if checkout else [])),
+                    cwd=checkout,  # the first place where modules are looked for
+                    stdin=stdin,
+                    pass_fds=[listening.fileno()],
+                )
             )
 
     def start_worker(self, plan: str, env: Mapping[str, str], log_fd: int, *, arq: bool = False) -> Child:
@@ -159,19 +172,31 @@ class ForkServer:
         socket.send_fds(line, [json.dumps(request).encode()], fds)
         return Child(line)
 
-    def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait(20)
-        shutil.rmtree(self._folder)
+
+_servers: list[subprocess.Popen[bytes]] = []
+"""Those that this process has started: Python would warn of a process that runs and is not referred to."""
+
+
+def new_folder() -> Path:
+    """A folder for a fork server, which ends when this process does."""
+    folder = Path(tempfile.mkdtemp(prefix="fork-server-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.mkfifo(folder / _LIFE)
+    os.open(folder / _LIFE, os.O_RDWR)  # the server reads the end of it once nothing has it open any more
+    return folder
+
+
+def share_fork_server() -> None:
+    """Lets this process and those that it starts have one fork server. It starts when one of them first needs it."""
+    if _SHARED not in os.environ:
+        os.environ[_SHARED] = str(new_folder())
 
 
 @functools.cache
 def shared_fork_server() -> ForkServer:
-    """The fork server of this process, started at the first call."""
-    server = ForkServer()
-    atexit.register(server.close)
-    return server
+    """The fork server of this process, and of those that started it."""
+    share_fork_server()
+    return ForkServer(Path(os.environ[_SHARED]))
 
 
 class Child:
