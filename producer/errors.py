@@ -22,6 +22,7 @@ class SyncConflict(PersonasError):
         code: A short machine-readable name, such as `sync_running`.
         sync: The sync that is under way, if `enqueue` met one.
         temporary: Whether the same call may succeed later.
+        hint: What to do about it, in whole sentences; may be empty.
         next_command: Words of the command line to use next, such as `("resume", "syn_1", "--restart")`.
     """
 
@@ -31,10 +32,11 @@ class SyncConflict(PersonasError):
         sync: Sync | None = None,
         *,
         code: str = "conflict",
+        hint: str = "",
         temporary: bool = False,
         next_command: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, hint=hint)
         self.code = code
         self.sync = sync
         self.temporary = temporary
@@ -65,12 +67,12 @@ def refuse_resume(sync: Sync, *, restart: bool) -> None:
     """Raises SyncConflict if a sync can never be resumed, or only with `restart`."""
     if sync.state in {SyncState.COMPLETED, SyncState.CANCELLED}:
         raise SyncConflict(
-            f"{sync.id} is {sync.status}; only a failed sync can be resumed. Start a new one", code="not_failed"
+            f"{sync.id} is {sync.status}; only a failed sync can be resumed", hint="Start a new one.", code="not_failed"
         )
     if sync.error is not None and sync.failed_in is not None and not sync.error.resumable and not restart:
         raise SyncConflict(
-            f"{sync.id} cannot continue where it stopped ({sync.error.code}); resume it with restart, to "
-            "read from the first page, or start a new one",
+            f"{sync.id} cannot continue where it stopped ({sync.error.code})",
+            hint="Resume it with restart, to read from the first page, or start a new one.",
             code="needs_restart",
             next_command=("resume", sync.id, "--restart"),
         )
@@ -80,9 +82,9 @@ def plan_to_apply(sync: Sync, *, allow_partial: bool) -> Plan:
     """Returns the plan of a sync that waits for `apply`. Raises SyncConflict if it has none, or was applied already."""
     if sync.applied_at is not None:
         failed = sync.state is SyncState.FAILED
-        way = "resume it" if failed else "preview the space again for fresh numbers"
         raise SyncConflict(
-            f"The plan of {sync.id} was applied already, and the sync is {sync.state}; {way}",
+            f"The plan of {sync.id} was applied already, and the sync is {sync.state}",
+            hint="Resume it." if failed else "Preview the space again for fresh numbers.",
             code="already_applied",
             next_command=("resume", sync.id) if failed else ("status", sync.id),
         )
@@ -97,8 +99,8 @@ def plan_to_apply(sync: Sync, *, allow_partial: bool) -> Plan:
         )
     if sync.plans_from_part and not allow_partial:
         raise SyncConflict(
-            f"The plan of {sync.id} creates personas from a part of the space; to allow that, apply it "
-            "with allow_partial (--allow-partial)",
+            f"The plan of {sync.id} creates personas from a part of the space",
+            hint="To allow that, apply it with allow_partial (--allow-partial).",
             code="needs_allow_partial",
             next_command=("apply", sync.id, "--allow-partial"),
         )
@@ -108,7 +110,8 @@ def plan_to_apply(sync: Sync, *, allow_partial: bool) -> Plan:
 def space_busy(other_id: str) -> SyncConflict:
     """Returns the error that another sync reads the same space."""
     return SyncConflict(
-        f"{other_id} reads the same space already; wait for it, or cancel it",
+        f"{other_id} reads the same space already",
+        hint="Wait for it, or cancel it.",
         code="sync_running",
         temporary=True,
         next_command=("status", other_id, "--follow"),
@@ -118,9 +121,9 @@ def space_busy(other_id: str) -> SyncConflict:
 def sync_running(sync: Sync, differences: Sequence[str]) -> SyncConflict:
     """Returns the error that `sync` runs with other options."""
     return SyncConflict(
-        f"{sync.id} of {sync.request.space_id} is {sync.status} with other options ({'; '.join(differences)}). Wait "
-        "for it, cancel it, or start another beside it with force",
+        f"{sync.id} of {sync.request.space_id} is {sync.status} with other options ({'; '.join(differences)})",
         sync,
+        hint="Wait for it, cancel it, or start another beside it with force (--force).",
         code="sync_running",
         temporary=True,
         next_command=("status", sync.id, "--follow"),
@@ -130,9 +133,9 @@ def sync_running(sync: Sync, differences: Sequence[str]) -> SyncConflict:
 def key_used(sync: Sync, differences: Sequence[str]) -> SyncConflict:
     """Returns the error that the idempotency key has started `sync` with another request."""
     return SyncConflict(
-        f"This idempotency key belongs to {sync.id} ({sync.status}), with other options ({'; '.join(differences)}). "
-        "Use another key",
+        f"This idempotency key belongs to {sync.id} ({sync.status}), with other options ({'; '.join(differences)})",
         sync,
+        hint="Use another key.",
         code="idempotency_key_used",
         next_command=("status", sync.id),
     )

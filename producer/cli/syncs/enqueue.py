@@ -92,9 +92,9 @@ async def _enqueue(
             if await _is_cut_off(connection, found):
                 return await _enqueue(connection, err, request, options, sync_id, started)
             raise SyncConflict(
-                f"{found.id} of {request.space_id} reads the standard input of another command; wait for it, or cancel "
-                "it",
+                f"{found.id} of {request.space_id} reads the standard input of another command",
                 found,
+                hint="Wait for it, or cancel it.",
                 code="sync_running",
                 temporary=True,
                 next_command=("status", found.id, "--follow"),

@@ -397,7 +397,7 @@ async def test_where_going_on_cannot_help_it_says_to_restart(runner: CommandRunn
     assert "cursor_expired" in runner.out
     sync_id = runner.err.split()[-2]
     assert runner.err.endswith(f"segment-personas resume {sync_id} --restart\n")
-    with pytest.raises(SyncConflict, match="restart"):
+    with pytest.raises(SyncConflict, match="cannot continue"):
         await runner.resume(sync_id, wait=False)
     assert await runner.resume(sync_id, restart=True, wait=False) == 0
     assert runner.out.strip() == sync_id

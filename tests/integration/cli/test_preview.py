@@ -241,7 +241,7 @@ async def test_applying_a_plan_costs_no_more_than_the_plan(session_redis: RedisS
         assert sync.error
         assert sync.error.code == "over_budget"
         assert scenario.sandbox.journal.count("mavera.create") == 3
-        with pytest.raises(SyncConflict, match="resume it"):
+        with pytest.raises(SyncConflict, match="applied already"):
             await scenario.client.apply(sync.id)
         await scenario.client.resume(sync.id, max_credits=300)
         await scenario.assert_bought_once(await scenario.ended(sync), credits_charged=300)

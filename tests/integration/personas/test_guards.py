@@ -124,7 +124,7 @@ async def test_a_preview_shows_what_would_stop_it_and_is_applied_if_accepted(
         assert changes(scenario) == 3
         done = await scenario.ended(await scenario.client.apply(second.id, accept=True))
         assert done.state is SyncState.COMPLETED
-        with pytest.raises(SyncConflict, match="resume it"):
+        with pytest.raises(SyncConflict, match="applied already"):
             await scenario.client.apply(first.id)
 
 

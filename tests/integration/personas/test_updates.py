@@ -196,7 +196,7 @@ async def test_the_plan_of_a_part_is_applied_only_with_permission(
         scenario.worker()
         preview = await scenario.sync(max_profiles=30, plan_only=True)
         assert preview.plans_from_part
-        with pytest.raises(SyncConflict, match="--allow-partial"):
+        with pytest.raises(SyncConflict, match="from a part of the space"):
             await scenario.client.apply(preview.id)
         assert (await scenario.client.get(preview.id)).planned == preview.planned
         applied = await scenario.client.apply(preview.id, allow_partial=True)
