@@ -35,7 +35,7 @@ class DirectoryOverview:
     counts: StateCounts | None
 
 
-async def look_at(directory: StateDirectory, *, prefix: str) -> DirectoryOverview:
+async def read_overview(directory: StateDirectory, *, prefix: str) -> DirectoryOverview:
     """Reads what a directory holds. Nothing is started or created.
 
     Args:

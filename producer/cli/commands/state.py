@@ -14,7 +14,7 @@ from producer.cli.connect import open_pool
 from producer.cli.environment.env_file import write_private
 from producer.cli.exit_codes import DONE, NOT_AGREED
 from producer.cli.terminal import Screen, confirm, stdout
-from producer.state.overview import DirectoryOverview, look_at
+from producer.state.overview import DirectoryOverview, read_overview
 from producer.state.pool import directory_of
 from producer.state.reset import reset_directory
 from producer.state.state_file import decode_state
@@ -34,7 +34,7 @@ _AFTER_RESET = (
 async def where(settings: Settings, err: Screen, *, json: bool) -> int:
     """Shows the state directory, its server, and how much it holds."""
     directory = directory_of(settings)
-    found = await look_at(directory, prefix=settings.redis_prefix)
+    found = await read_overview(directory, prefix=settings.redis_prefix)
     used = settings.redis_url is None
     if json:
         counts = asdict(found.counts) if found.counts else dict.fromkeys(("personas", "claims", "syncs", "running"))

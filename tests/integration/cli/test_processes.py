@@ -220,12 +220,12 @@ async def test_worker_and_sandbox_run_with_only_what_the_sandbox_prints(
     session_redis: RedisServer,
 ) -> None:
     fault = '{"api": "segment", "kind": "status", "status": 503, "at": 1}'
-    stand_ins = await Command.start(
+    sandbox_server = await Command.start(
         *("sandbox", "--port", "0", "--profiles", "30", "--kind", "recipe", "--fault", fault),
         env=environment(None, None),
     )
-    await stand_ins.until("For another terminal:")
-    exported = [line.removeprefix("export ").split("=") for line in await stand_ins.printed(5)]
+    await sandbox_server.until("For another terminal:")
+    exported = [line.removeprefix("export ").split("=") for line in await sandbox_server.printed(5)]
     env = environment(session_redis.url, None, **dict(exported))
     assert (await cli("worker", "--check", env=env)).code == 1
     worker = await Command.start("worker", env=env)
@@ -235,5 +235,5 @@ async def test_worker_and_sandbox_run_with_only_what_the_sandbox_prints(
     assert (done.code, "30 profiles" in done.out) == (0, True)
     worker.interrupt()
     assert (await worker.end()).code == 0
-    stand_ins.interrupt(signal.SIGTERM)
-    assert (await stand_ins.end()).code == 0
+    sandbox_server.interrupt(signal.SIGTERM)
+    assert (await sandbox_server.end()).code == 0

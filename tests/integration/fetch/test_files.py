@@ -266,7 +266,7 @@ async def test_shards_that_the_shell_names_are_never_spaces(env: dict[str, str],
         assert json.loads(done.out)["profiles_fetched"] == 40
 
 
-async def test_with_the_stand_ins_a_file_needs_no_key_at_all(tmp_path: Path) -> None:
+async def test_with_the_sandbox_a_file_needs_no_key(tmp_path: Path) -> None:
     path = tmp_path / "profiles.ndjson"
     path.write_bytes(lines(profiles(SMALL)))
     done = await cli("sync", "--sandbox", "--from-file", str(path), env=environment(None, None))

@@ -13,7 +13,7 @@ import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from producer.state.directory import StateBusy, StateDirectory
-from producer.state.overview import look_at
+from producer.state.overview import read_overview
 from producer.state.pool import joined_server, server_pool
 from producer.state.reset import reset_directory
 from producer.state.server import StateServer, is_running
@@ -122,11 +122,11 @@ async def test_a_purchase_in_doubt_stays_in_doubt_after_the_move(
 async def test_a_reset_removes_everything_and_forgets_that_nothing_was_lost(tmp_path: Path) -> None:
     directory = StateDirectory(tmp_path / "state")
     settings = load_settings(segment_personas_home=directory.path)
-    assert not (await look_at(directory, prefix="")).has_state
+    assert not (await read_overview(directory, prefix="")).has_state
     async with joined_server(directory) as server, closing(server_pool(server, settings)) as pool:
         await pool.hset(keys.personas("live-0"), "reference", "{}")  # type: ignore[misc]
         before = server.run()
-        found = await look_at(directory, prefix="")
+        found = await read_overview(directory, prefix="")
         assert found.running
         assert found.counts
         assert found.counts.personas == 1

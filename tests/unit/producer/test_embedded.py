@@ -57,7 +57,7 @@ async def test_made_up_profiles_never_meet_real_keys_or_a_real_redis() -> None:
 
 
 @pytest.mark.parametrize("others", [None, "intern.example"])
-async def test_the_stand_ins_are_not_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch, others: str | None) -> None:
+async def test_the_sandbox_is_not_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch, others: str | None) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)

@@ -44,7 +44,7 @@ async def test_the_watchdog_looks_only_at_what_is_due(real_pool: StorePool) -> N
     assert await commands_of(real_pool, syncs.watchdog.due) <= few
 
 
-async def test_all_that_is_due_is_looked_at_and_what_waits_is_put_off(real_pool: StorePool) -> None:
+async def test_everything_due_is_checked_and_what_waits_is_postponed(real_pool: StorePool) -> None:
     syncs = Syncs(real_pool)
     await enqueue(syncs, MANY)
     await real_pool.zadd(keys.DUE, {f"s{i}": 1 for i in range(MANY)})
