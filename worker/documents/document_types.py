@@ -202,8 +202,8 @@ class Sync(_SyncHead):
     trait_error_shapes: NotRequired[Annotated[dict[str, Any], Field(description="What such values look like")]]
     profile_errors: Annotated[int, Field(ge=0, description="Entries that are not profiles")]
     merged: NotRequired[Annotated[int, Field(description="Rows of a file or table that were merged into one profile")]]
-    profiles_unreadable: Annotated[int, Field(ge=0, description="Profiles that Segment does not answer for")]
-    vanished: NotRequired[Annotated[int, Field(description="Profiles that were gone when their traits were read")]]
+    profiles_unreadable: Annotated[int, Field(ge=0, description="Profiles whose traits Segment did not return")]
+    vanished: NotRequired[Annotated[int, Field(description="Profiles that were deleted before their traits were read")]]
     timings: Timings
     started_at: Time | None
     duration_s: Seconds | None

@@ -66,7 +66,7 @@ function fail(view, error) {
     (view.querySelector("input") ?? view).focus();
     return;
   }
-  view.replaceChildren(h("h1", { tabindex: "-1" }, "This cannot be shown"), problemBox(error.document), h("p", {}, h("a", { href: "#/" }, "All syncs")));
+  view.replaceChildren(h("h1", { tabindex: "-1" }, "This page cannot be shown"), problemBox(error.document), h("p", {}, h("a", { href: "#/" }, "All syncs")));
 }
 
 async function begin(options) {

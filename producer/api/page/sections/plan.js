@@ -21,7 +21,7 @@ export function drawPlan(planned, credits, budget, account, orphans) {
     h("p", {}, h("strong", {}, counted(credits, "credit")), budget === null || budget === undefined ? "" : ` of a budget of ${count(budget)}`, account && ` · Mavera account: ${account}`),
     planned.length === 0 && h("p", { class: "empty" }, "No cluster gets a persona."),
     h("div", { class: "pairs" }, planned.map(drawPlanned)),
-    orphans.length > 0 && h("p", { class: "notice warn" }, "Personas whose cluster is no longer in the rules stay as they are: ",
+    orphans.length > 0 && h("p", { class: "notice warn" }, "Personas whose cluster the rules no longer have are not changed: ",
       orphans.map((orphan) => `${orphan.persona_id} (${orphan.cluster})`).join(", ")),
   ];
 }

@@ -6,7 +6,7 @@ import { count, time, zonedTime } from "../formats.js";
 import { ask } from "../sections/dialog.js";
 
 const REFRESH_MS = 5000;
-const RESULTS = { started: "Started", followed: "A sync ran already", waiting: "Waits for the sync before", skipped: "Skipped" };
+const RESULTS = { started: "Started", followed: "A sync was already running", waiting: "Waits for the previous sync", skipped: "Skipped" };
 
 /** Shows the schedules until the signal aborts. */
 export async function showSchedules(view, { signal, fail }) {
@@ -28,7 +28,7 @@ export async function showSchedules(view, { signal, fail }) {
   function askToDelete(one) {
     const question = {
       title: `Delete the schedule of ${one.space_id ?? one.schedule_id}?`,
-      text: "Its syncs and personas stay.",
+      text: "Its syncs and personas are kept.",
       label: "Delete schedule",
       danger: true,
       run: () => remove(pathOf(one)),

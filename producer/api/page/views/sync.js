@@ -168,7 +168,7 @@ function drawQuality(unclassified, traitErrors, profileErrors, unreadable) {
   const rows = [
     unclassified > 0 && ["Profiles without any deciding trait", count(unclassified)],
     profileErrors > 0 && ["Entries that are not profiles", count(profileErrors)],
-    unreadable > 0 && ["Profiles that Segment does not answer for", count(unreadable)],
+    unreadable > 0 && ["Profiles whose traits Segment did not return", count(unreadable)],
     ...Object.entries(traitErrors).map(([name, n]) => [`Values of ${name} that cannot be used`, count(n)]),
   ].filter(Boolean);
   return rows.length > 0 && [h("h2", {}, "Data quality"), table("What could not be counted", ["What", "How many"], rows)];
