@@ -181,7 +181,7 @@ class MaveraClient:
         if reply.status >= 400:
             raise self._error_from_response(reply, subject)
         persona = _persona(reply)
-        if persona is None:
+        if persona is None or not _is_a_persona(persona):
             raise PostUncertain(f"Mavera, {subject}: the answer {reply.status} names no persona")
         return persona
 
@@ -285,6 +285,12 @@ def _raise_for_error_body(reply: Reply, subject: str) -> None:
         hint="Check MAVERA_BASE_URL and the account.",
         request_id=reply.request_id,
     )
+
+
+def _is_a_persona(answer: Persona) -> bool:
+    """Returns False if an answer says that its id is that of something else, such as a job that makes the persona."""
+    kind = (answer.model_extra or {}).get("object")
+    return not isinstance(kind, str) or not kind or "persona" in kind.casefold()
 
 
 def _path(persona_id: str) -> str:

@@ -161,6 +161,17 @@ async def test_a_persona_is_one_whatever_the_2xx_that_names_it(status: int) -> N
     assert outcome.id == "per_1"
 
 
+async def test_the_id_of_a_job_that_makes_the_persona_is_not_that_of_the_persona() -> None:
+    outcome, _ = await create_with(answer(202, b'{"id": "job_1", "object": "job", "status": "pending"}'))
+    assert isinstance(outcome, PostUncertain)
+
+
+@pytest.mark.parametrize("kind", ["custom_persona", "Persona", "", None, 5])
+async def test_a_persona_is_one_unless_it_says_otherwise(kind: object) -> None:
+    outcome, _ = await create_with(answer(201, orjson.dumps({"id": "per_1", "object": kind})))
+    assert isinstance(outcome, Persona)
+
+
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 206, 300, 304])
 async def test_a_success_that_names_no_persona_leaves_it_in_doubt(status: int) -> None:
     outcome, sent = await create_with(answer(status))
