@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -15,8 +16,8 @@ from producer.sandbox.cursors import ENDLESS, Place, decode, encode
 from producer.sandbox.spaces.space import profile_id, profile_index
 
 
-def _traits(spec: SpaceSpec) -> list[dict[str, Any]]:
-    found = [entry.get("traits") for entry in profiles(spec) if isinstance(entry, dict)]
+def _traits(entries: Iterable[object]) -> list[dict[str, Any]]:
+    found = [entry.get("traits") for entry in entries if isinstance(entry, dict)]
     return [traits for traits in found if isinstance(traits, dict)]
 
 
@@ -85,14 +86,13 @@ def test_every_entry_is_strict_json(kind: Any) -> None:
 
 
 def test_a_mixed_space_holds_every_oddity() -> None:
-    spec = SpaceSpec(40_000, "mixed")
-    entries = list(profiles(spec))
+    entries = list(profiles(SpaceSpec(40_000, "mixed")))
     no_object = [entry for entry in entries if not isinstance(entry, dict)]
     assert {type(entry) for entry in no_object} >= {str, type(None), int}
     assert any(isinstance(entry, dict) and "traits" not in entry for entry in entries)
     assert any(isinstance(entry, dict) and entry.get("traits", 0) is None for entry in entries)
 
-    traits = _traits(spec)
+    traits = _traits(entries)
     values: list[Any] = [one.get("ltv") for one in traits]
     texts = {value for value in values if isinstance(value, str)}
     numbers = [value for value in values if type(value) in (int, float)]
@@ -114,13 +114,13 @@ def test_a_mixed_space_holds_every_oddity() -> None:
 
 
 def test_most_numbers_of_a_mixed_space_are_usable() -> None:
-    traits = _traits(SpaceSpec(10_000, "mixed"))
+    traits = _traits(profiles(SpaceSpec(10_000, "mixed")))
     plain = sum(type(one.get("ltv")) in (int, float) for one in traits)
     assert 0.5 < plain / len(traits) < 0.8
 
 
 def test_categories_of_a_mixed_space_are_skewed() -> None:
-    traits = _traits(SpaceSpec(20_000, "mixed"))
+    traits = _traits(profiles(SpaceSpec(20_000, "mixed")))
     for name, distinct in (("industry", 12), ("plan", 5)):
         counted = Counter(one[name] for one in traits if isinstance(one.get(name), str) and one[name])
         assert len(counted) == distinct
@@ -130,13 +130,13 @@ def test_categories_of_a_mixed_space_are_skewed() -> None:
 
 def test_a_wide_profile_has_ten_traits_and_a_page_of_200_about_48_kilobytes() -> None:
     entries = list(profiles(SpaceSpec(200, "wide")))
-    assert all(len(one) == 10 for one in _traits(SpaceSpec(200, "wide")))
+    assert all(len(one) == 10 for one in _traits(entries))
     assert 46_000 < len(json.dumps(entries, separators=(",", ":"))) < 50_000
 
 
 def test_a_saas_space_has_staff_visitors_trials_and_every_type_of_trait() -> None:
     spec = SpaceSpec(5000, "saas", as_of=1_700_000_000)
-    traits = _traits(spec)
+    traits = _traits(profiles(spec))
     visitors = [one for one in traits if "plan" not in one and "email" not in one]
     assert 0.02 < len(visitors) / 5000 < 0.04
     assert 0.015 < sum(one.get("is_staff") is True for one in traits) / 5000 < 0.025
