@@ -4,7 +4,7 @@
       │ no, and it does not exist                                   └ leave, skip → record the outcome
     create (see `create_persona`) ── found meanwhile → decide, as above
 
-`persona_action` decides what is done with a known persona, and `persona_finder` what proves that there is none. A
+`decide_action` decides what is done with a known persona, and `persona_finder` what proves that there is none. A
 persona that would be left unchanged must be in Mavera's list: one that is not may have been deleted by hand, so it is
 updated, which is free and shows whether it exists.
 """
@@ -16,9 +16,9 @@ from worker.clusters.analysis.change_detection import ChangeThreshold
 from worker.jobs.api_caller import ApiCaller
 from worker.jobs.personas.claim_resolver import ClaimResolver
 from worker.jobs.personas.create_persona import PersonaCreator
+from worker.jobs.personas.decide_action import PersonaAction, decide_action
 from worker.jobs.personas.lookup.persona_finder import PersonaFinder
 from worker.jobs.personas.lookup.persona_list import Lookup, cluster_reference
-from worker.jobs.personas.persona_action import PersonaAction, decide_action
 from worker.jobs.personas.persona_recorder import PersonaRecorder, PersonaRequest
 from worker.jobs.personas.update_persona import PersonaUpdater
 from worker.mavera import build_payload
