@@ -14,8 +14,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictFloat, ValidationInfo, model_validator
 
 from worker.clusters.parsing.words import Vocabulary
+from worker.clusters.rules.classifier import CompiledRules, compile_clusters
 from worker.clusters.rules.condition import Condition
-from worker.clusters.rules.rule_compiler import CompiledRules, compile_clusters
 from worker.clusters.rules.template import find_template_faults
 from worker.clusters.rules.trait import Name, Trait
 from worker.clusters.rules.validation import Fault, Path, raise_faults, unknown_name

@@ -1,4 +1,4 @@
-"""The rule compiler: conditions as plain Python functions, compiled once for all profiles of a sync.
+"""Assigns profiles to clusters: the conditions of rules, compiled once for all profiles of a sync.
 
 Nested closures instead of source text were measured at 0.51 µs a profile instead of 0.09 µs with the default rules,
 which makes folding 30 % slower. The conditions are therefore written as the source of one function:
