@@ -11,7 +11,7 @@ import asyncio
 from aiohttp import web
 
 from producer.api.config import ApiLimits
-from producer.api.events.frames import comment_frame, event_frame, retry_frame
+from producer.api.events.server_sent_events import comment_frame, event_frame, retry_frame
 from producer.api.events.sync_watcher import SyncWatcher, WatchedSync
 from producer.api.metrics import ApiMetrics
 from producer.api.openapi.operations import Answer, Operation, Parameter
