@@ -5,7 +5,7 @@ process/      the worker process, also under arq's command line services      wh
 job_runner    runs a job: lease, work, every way to end         watchdog      revives silent syncs
 lease         heartbeats, and the hand-over on shutdown         job_payloads  jobs as arq's queue has them
 api_caller    throttle, retry, defer                            audit_log     who was charged what
-inbox_reader  syncs that programs without this package ask for  store_factories    stores and limiters from settings
+inbox_reader  syncs that programs without this package ask for  *_factories   stores, limiters and clients from settings
 schedules/    syncs at set times                                webhook_deliverer  sends the events of the outbox
 fetch/        reads pages: fetch job, batch job, strategies     personas/     creates and updates personas
 
