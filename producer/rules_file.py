@@ -24,7 +24,7 @@ def load_chosen_rules(settings: Settings, file: str | None) -> Rules:
     try:
         return parse_rules(read_rules_text(chosen))
     except MalformedRules as error:
-        lines = "\n".join(f"  {problem}" for problem in error.problems)
+        lines = "\n".join(f"  {mistake}" for mistake in error.mistakes)
         raise ConfigurationError(f"{source}{chosen} cannot be used:\n{lines}") from None
     except ConfigurationError as error:
         raise ConfigurationError(f"{source}{error}", hint=error.hint) from None

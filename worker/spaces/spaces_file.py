@@ -1,4 +1,4 @@
-"""The spaces file: from its text to what each space and account uses, or to every problem with line, field and fix.
+"""The spaces file: from its text to what each space and account uses, or to every mistake with line, field and fix.
 
     [spaces.spa_123]
     token_file = "/run/secrets/segment_spa_123"
@@ -22,11 +22,11 @@ from pydantic import SecretStr, ValidationError
 from worker.secret_masking import keep_secret
 from worker.settings.value_types import is_unprotected
 from worker.spaces.entries import DEFAULT, SECRETS, AccountEntry, SpaceEntry, SpacesDocument
-from worker.spaces.problems import (
+from worker.spaces.mistakes import (
     MalformedSpaces,
-    Problem,
+    Mistake,
     field_name,
-    model_problems,
+    model_mistakes,
     no_such_account,
     parse_document,
 )
@@ -63,13 +63,13 @@ class SpacesFile:
         default: For spaces without a table.
         spaces: Space id → what its table says.
         accounts: Name → what its table says. The account `default` has a table only if the file has one.
-        problems: Files of secrets that could not be read, if that was permitted.
+        unreadable: Files of secrets that could not be read, if that was permitted.
     """
 
     default: SpaceEntry
     spaces: Mapping[str, SpaceEntry]
     accounts: Mapping[str, AccountEntry]
-    problems: tuple[Problem, ...] = ()
+    unreadable: tuple[Mistake, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -108,7 +108,7 @@ def parse_spaces(
         text: Of the file.
         read_secret: Returns the secret in a file, by its name as the spaces file has it. Raises ValueError.
         fallbacks: What the environment has.
-        needs_secrets: Whether a secret that is missing or cannot be read is a problem. A client needs none.
+        needs_secrets: Whether a secret that is missing or cannot be read is a mistake. A client needs none.
 
     Raises:
         MalformedSpaces: The file cannot be used.
@@ -119,11 +119,11 @@ def parse_spaces(
     spaces = {name: reader.resolve(entry, ("spaces", name)) for name, entry in document.spaces.items()}
     accounts = {name: reader.resolve(entry, ("accounts", name)) for name, entry in document.accounts.items()}
     found = SpacesFile(default, spaces, accounts, tuple(reader.unreadable))
-    problems = [*reader.problems, *_reference_problems(found, lines)]
+    mistakes = [*reader.mistakes, *_reference_mistakes(found, lines)]
     if needs_secrets:
-        problems += [*reader.unreadable, *_missing_secrets(found, lines, fallbacks, reader.failed)]
-    if problems:
-        raise MalformedSpaces(problems)
+        mistakes += [*reader.unreadable, *_missing_secrets(found, lines, fallbacks, reader.failed)]
+    if mistakes:
+        raise MalformedSpaces(mistakes)
     return found
 
 
@@ -132,14 +132,14 @@ def _read_document(text: str) -> tuple[SpacesDocument, Mapping[Path, int]]:
     try:
         return SpacesDocument.model_validate(data), lines
     except ValidationError as error:
-        raise MalformedSpaces(model_problems(error, lines)) from None
+        raise MalformedSpaces(model_mistakes(error, lines)) from None
 
 
 class _SecretReader:
     """Replaces each `…_file` of an entry by the secret in the file.
 
     Attributes:
-        problems: What is wrong with the fields.
+        mistakes: What is wrong with the fields.
         unreadable: Files that cannot be read.
         failed: Paths of the secrets in these files.
     """
@@ -147,8 +147,8 @@ class _SecretReader:
     def __init__(self, read_secret: Callable[[str], str], lines: Mapping[Path, int]) -> None:
         self._read_secret = read_secret
         self._lines = lines
-        self.problems: list[Problem] = []
-        self.unreadable: list[Problem] = []
+        self.mistakes: list[Mistake] = []
+        self.unreadable: list[Mistake] = []
         self.failed: set[Path] = set()
 
     def resolve(self, entry: Table, path: Path) -> Table:
@@ -185,22 +185,22 @@ class _SecretReader:
             if not _WORD.fullmatch(text):
                 raise ValueError("the file must contain the bare secret: printable ASCII without spaces")
         except ValueError as error:
-            problem = f"{file}: {error}"
+            sentence = f"{file}: {error}"
             fix = f"Create the file where this program runs, or correct {path[-1]}."
-            self.unreadable.append(Problem(line_of(path, self._lines), field_name(path), problem, fix))
+            self.unreadable.append(Mistake(line_of(path, self._lines), field_name(path), sentence, fix))
             return None
         return text
 
     def _add(self, path: Path, sentence: str, fix: str) -> None:
-        self.problems.append(Problem(line_of(path, self._lines), field_name(path), sentence, fix))
+        self.mistakes.append(Mistake(line_of(path, self._lines), field_name(path), sentence, fix))
 
 
-def _reference_problems(found: SpacesFile, lines: Mapping[Path, int]) -> Sequence[Problem]:
+def _reference_mistakes(found: SpacesFile, lines: Mapping[Path, int]) -> Sequence[Mistake]:
     """Returns ids that cannot be of a space, accounts that are not in the file, and records with two owners."""
-    problems = []
+    mistakes = []
 
     def add(path: Path, sentence: str, fix: str) -> None:
-        problems.append(Problem(line_of(path, lines), field_name(path), sentence, fix))
+        mistakes.append(Mistake(line_of(path, lines), field_name(path), sentence, fix))
 
     for name in found.spaces:
         if not _SPACE_ID.fullmatch(name):
@@ -217,17 +217,17 @@ def _reference_problems(found: SpacesFile, lines: Mapping[Path, int]) -> Sequenc
             if first != name:
                 fix = 'Leave records = "default" at the one account whose key was MAVERA_API_KEY before.'
                 add(("accounts", name), f"{first} has the records of MAVERA_API_KEY, too", fix)
-    return problems
+    return mistakes
 
 
 def _missing_secrets(
     found: SpacesFile, lines: Mapping[Path, int], fallbacks: Fallbacks, failed: set[Path]
-) -> Sequence[Problem]:
+) -> Sequence[Mistake]:
     """Returns the spaces without a token or an account, and the accounts without a key or with that of another."""
-    problems = []
+    mistakes = []
 
     def add(path: Path, sentence: str, fix: str) -> None:
-        problems.append(Problem(line_of(path, lines), field_name(path), sentence, fix))
+        mistakes.append(Mistake(line_of(path, lines), field_name(path), sentence, fix))
 
     has_default_token = found.default.token is not None or ("default", "token") in failed or fallbacks.token
     has_default_account = bool(fallbacks.api_key) or DEFAULT in found.accounts
@@ -247,4 +247,4 @@ def _missing_secrets(
         elif (first := keys.setdefault(key, name)) != name:
             fix = f'Use account = "{first}" for its spaces, so that they share one rate and one set of records.'
             add(("accounts", name), f"it has the same key as the account {first}", fix)
-    return problems
+    return mistakes

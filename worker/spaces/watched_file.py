@@ -14,7 +14,7 @@ from pathlib import Path
 
 from worker.environment import read_secret_file
 from worker.errors import ConfigurationError
-from worker.spaces.problems import MalformedSpaces, Problem, describe_problems
+from worker.spaces.mistakes import MalformedSpaces, Mistake, describe_mistakes
 from worker.spaces.spaces_file import MAX_TEXT, Fallbacks, SpacesFile, parse_spaces
 
 log = logging.getLogger("segment_personas.spaces")
@@ -60,7 +60,7 @@ class WatchedSpacesFile:
         try:
             self._file = self._read()
         except MalformedSpaces as error:
-            raise ConfigurationError(describe_problems(path, error.problems), hint=FIX) from None
+            raise ConfigurationError(describe_mistakes(path, error.mistakes), hint=FIX) from None
         self._look_at = clock() + LOOK_S
 
     def current(self) -> SpacesFile:
@@ -77,7 +77,7 @@ class WatchedSpacesFile:
         try:
             self._file = self._read()
         except MalformedSpaces as error:
-            self.problem = describe_problems(self.path, error.problems)
+            self.problem = describe_mistakes(self.path, error.mistakes)
             log.error("%s\nThe version that was read last stays in use.", self.problem)  # noqa: TRY400 - a traceback says nothing more
         else:
             self.problem = ""
@@ -122,11 +122,11 @@ def read_spaces(
         with path.open(encoding="utf-8") as file:
             text = file.read(MAX_TEXT + 1)
     except UnicodeDecodeError:
-        raise MalformedSpaces([Problem(1, "", "the file is not UTF-8 text")]) from None
+        raise MalformedSpaces([Mistake(1, "", "the file is not UTF-8 text")]) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "this cannot be a file name"
-        problem = Problem(1, "", f"the file cannot be read ({reason})", "Create it, or correct SPACES_FILE.")
-        raise MalformedSpaces([problem]) from None
+        mistake = Mistake(1, "", f"the file cannot be read ({reason})", "Create it, or correct SPACES_FILE.")
+        raise MalformedSpaces([mistake]) from None
 
     def read_secret(name: str) -> str:
         secret = secret_path(path, name)

@@ -26,11 +26,11 @@ def check(file: str, *, json: bool) -> int:
         rules = parse_rules(read_rules_text(file))
     except MalformedRules as error:
         if json:
-            out.write_json({"ok": False, "problems": [asdict(problem) for problem in error.problems]})
+            out.write_json({"ok": False, "problems": [asdict(mistake) for mistake in error.mistakes]})
         else:
             err = stderr()
-            for problem in error.problems:
-                err.print_text(f"{file}, {problem}", "red")
+            for mistake in error.mistakes:
+                err.print_text(f"{file}, {mistake}", "red")
         return 2
     if json:
         out.write_json({"ok": True, "name": rules.name, "clusters": rules.cluster_keys})

@@ -15,7 +15,7 @@ from worker.errors import ConfigurationError
 from worker.jobs.space_directory import SpaceDirectory, open_spaces
 from worker.jobs.store_factories import mavera_account
 from worker.settings import Settings
-from worker.spaces.problems import MalformedSpaces, Problem
+from worker.spaces.mistakes import MalformedSpaces, Mistake
 from worker.spaces.spaces_file import Fallbacks
 from worker.spaces.watched_file import read_spaces
 
@@ -29,7 +29,7 @@ def check(file: str | None, *, json: bool) -> int:
     try:
         found = read_spaces(path, fallbacks_of(settings))
     except MalformedSpaces as error:
-        _show_problems(path, error.problems, json=json)
+        _show_mistakes(path, error.mistakes, json=json)
         return 2
     warnings = [found.unprotected_warning] if found.unprotected_warning else []
     if json:
@@ -97,12 +97,12 @@ def _document(spaces: SpaceDirectory[Settings]) -> dict[str, list[dict[str, Any]
     return {"spaces": rows, "accounts": accounts}
 
 
-def _show_problems(path: Path, problems: Sequence[Problem], *, json: bool) -> None:
+def _show_mistakes(path: Path, mistakes: Sequence[Mistake], *, json: bool) -> None:
     if json:
-        stdout().write_json({"ok": False, "problems": [asdict(problem) for problem in problems]})
+        stdout().write_json({"ok": False, "problems": [asdict(mistake) for mistake in mistakes]})
         return
-    for problem in problems:
-        stderr().print_text(f"{path}, {problem}", "red")
+    for mistake in mistakes:
+        stderr().print_text(f"{path}, {mistake}", "red")
 
 
 def _table(rows: Sequence[Mapping[str, object]], first: str) -> Table:

@@ -1,4 +1,4 @@
-"""Rules as a TOML file: from its text to `Rules`, or to every problem with line, field and fix. No I/O."""
+"""Rules as a TOML file: from its text to `Rules`, or to every mistake with line, field and fix. No I/O."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from worker.toml.tokenizer import Path, line_numbers, line_of
 MAX_TEXT = 256 * 1024
 """Most characters of a file; far more than rules of the largest size need."""
 
-MOST_PROBLEMS = 100
+MOST_MISTAKES = 100
 LONGEST_FIELD, LONGEST_SENTENCE = 200, 2000
 """Limits of a report about a file that has little in common with rules. Lengths in characters."""
 
@@ -83,8 +83,8 @@ _BEGIN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """A problem of a file.
+class Mistake:
+    """A mistake in a file.
 
     Attributes:
         line: Number of the line, from 1.
@@ -100,11 +100,11 @@ class Problem:
 
 
 class MalformedRules(ValueError):
-    """A text that is not valid rules. `problems` are all that were found, in order of their lines."""
+    """A text that is not valid rules. `mistakes` are all that were found, in order of their lines."""
 
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda problem: problem.line)
-        super().__init__("\n".join(map(str, self.problems)))
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        self.mistakes = sorted(mistakes, key=lambda mistake: mistake.line)
+        super().__init__("\n".join(map(str, self.mistakes)))
 
 
 def parse_rules(text: str) -> Rules:
@@ -115,11 +115,11 @@ def parse_rules(text: str) -> Rules:
         said = f"this is not TOML: {error.parser_message}" if error.parser_message else error.sentence
         sentence = f"{said}; {error.fix}" if error.fix else said
         key = "" if len(text) > MAX_TEXT else _key_in(text, error.line)
-        raise MalformedRules([Problem(error.line, key, sentence)]) from None
+        raise MalformedRules([Mistake(error.line, key, sentence)]) from None
     try:
         return Rules.model_validate(data)
     except ValidationError as error:
-        raise MalformedRules(_problems(error, data, text)) from None
+        raise MalformedRules(_mistakes(error, data, text)) from None
 
 
 def schema() -> dict[str, Any]:
@@ -145,8 +145,8 @@ def _key_in(text: str, line: int) -> str:
     return found[1] if found else ""
 
 
-def _problems(error: ValidationError, data: Mapping[str, Any], text: str) -> list[Problem]:
-    """Return the problems of parsed data in order of lines, at most `MOST_PROBLEMS` and the number of the others."""
+def _mistakes(error: ValidationError, data: Mapping[str, Any], text: str) -> list[Mistake]:
+    """Return the mistakes of parsed data in order of lines, at most `MOST_MISTAKES` and the number of the others."""
     numbers = line_numbers(text)
     errors = _independent_errors(error)
     known = {(one["loc"], one["msg"]) for one in errors}
@@ -154,10 +154,10 @@ def _problems(error: ValidationError, data: Mapping[str, Any], text: str) -> lis
     found: list[tuple[int, ErrorDetails | Fault]] = [(line_of(one["loc"], numbers), one) for one in errors]
     found += [(line_of(fault.path, numbers), fault) for fault in faults]
     found.sort(key=lambda one: one[0])
-    problems = [_problem(line, one, data) for line, one in found[:MOST_PROBLEMS]]
-    if rest := found[MOST_PROBLEMS:]:
-        problems.append(Problem(rest[0][0], "", f"{len(rest):,} more mistakes from here on"))
-    return problems
+    mistakes = [_mistake(line, one, data) for line, one in found[:MOST_MISTAKES]]
+    if rest := found[MOST_MISTAKES:]:
+        mistakes.append(Mistake(rest[0][0], "", f"{len(rest):,} more mistakes from here on"))
+    return mistakes
 
 
 def _independent_errors(error: ValidationError) -> list[ErrorDetails]:
@@ -169,9 +169,9 @@ def _independent_errors(error: ValidationError) -> list[ErrorDetails]:
     ]
 
 
-def _problem(line: int, found: ErrorDetails | Fault, data: Mapping[str, Any]) -> Problem:
+def _mistake(line: int, found: ErrorDetails | Fault, data: Mapping[str, Any]) -> Mistake:
     path, sentence = (found.path, found.sentence) if isinstance(found, Fault) else (found["loc"], _sentence(found))
-    return Problem(line, abbreviate(_field(path, data), LONGEST_FIELD), abbreviate(sentence, LONGEST_SENTENCE))
+    return Mistake(line, abbreviate(_field(path, data), LONGEST_FIELD), abbreviate(sentence, LONGEST_SENTENCE))
 
 
 def _sentence(error: ErrorDetails) -> str:

@@ -15,7 +15,7 @@ from worker.errors import ApiError, ConfigurationError
 from worker.jobs.api_factories import mavera_client
 from worker.jobs.space_directory import open_spaces
 from worker.settings import Settings
-from worker.spaces.problems import MalformedSpaces
+from worker.spaces.mistakes import MalformedSpaces
 from worker.spaces.watched_file import read_spaces
 
 WHAT = "Spaces"
@@ -48,8 +48,8 @@ def check_spaces_file(settings: Settings, space_id: str | None) -> FoundSpaces:
             findings.append(Finding("warn", WHAT, found.unprotected_warning, id="spaces.tls"))
     except MalformedSpaces as error:
         findings = [
-            Finding("fail", WHAT, f"{path}, {replace(problem, fix='')}", problem.fix, id=f"spaces.problem.{number}")
-            for number, problem in enumerate(error.problems, 1)
+            Finding("fail", WHAT, f"{path}, {replace(mistake, fix='')}", mistake.fix, id=f"spaces.problem.{number}")
+            for number, mistake in enumerate(error.mistakes, 1)
         ]
     try:
         spaces = open_spaces(settings, needs_secrets=False)

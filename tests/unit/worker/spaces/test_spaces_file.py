@@ -1,4 +1,4 @@
-"""A spaces file becomes what each space and account uses, or every problem with line, field and fix."""
+"""A spaces file becomes what each space and account uses, or every mistake with line, field and fix."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from worker.errors import ConfigurationError
 from worker.secret_masking import mask
-from worker.spaces.problems import MalformedSpaces, Problem
+from worker.spaces.mistakes import MalformedSpaces, Mistake
 from worker.spaces.spaces_file import Fallbacks, SpacesFile, parse_spaces
 from worker.spaces.watched_file import WatchedSpacesFile
 
@@ -50,10 +50,10 @@ def parse(text: str, *, needs_secrets: bool = True, **fallbacks: str | bool) -> 
     return parse_spaces(text, read, Fallbacks(**fallbacks), needs_secrets=needs_secrets)  # type: ignore[arg-type]
 
 
-def problems(text: str, **fallbacks: str | bool) -> list[Problem]:
+def mistakes(text: str, **fallbacks: str | bool) -> list[Mistake]:
     with pytest.raises(MalformedSpaces) as caught:
         parse(text, **fallbacks)
-    return caught.value.problems
+    return caught.value.mistakes
 
 
 def secret(value: object) -> str:
@@ -120,20 +120,20 @@ def test_spaces_of_one_account_and_the_environment_as_default() -> None:
         ("[default]\n[default]\n", [(2, "", "not TOML", "join")]),
     ],
 )
-def test_a_problem_has_its_line_field_and_fix(text: str, expected: list[tuple[int, str, str, str]]) -> None:
-    found = problems(text)
+def test_a_mistake_has_its_line_field_and_fix(text: str, expected: list[tuple[int, str, str, str]]) -> None:
+    found = mistakes(text)
     assert len(found) == len(expected), found
-    for problem, (line, field, sentence, fix) in zip(found, expected, strict=True):
-        assert problem.line == line
-        assert not field or problem.field == field
-        assert sentence in problem.sentence
-        assert fix in problem.fix
-        assert "secret-value" not in str(problem)
+    for mistake, (line, field, sentence, fix) in zip(found, expected, strict=True):
+        assert mistake.line == line
+        assert not field or mistake.field == field
+        assert sentence in mistake.sentence
+        assert fix in mistake.fix
+        assert "secret-value" not in str(mistake)
 
 
 def test_a_client_needs_no_secret() -> None:
     found = parse('[spaces.a]\ntoken_file = "gone"\naccount = "e"\n[accounts.e]\n', needs_secrets=False)
-    assert (found.account_of("a"), found.spaces["a"].token, len(found.problems)) == ("e", None, 1)
+    assert (found.account_of("a"), found.spaces["a"].token, len(found.unreadable)) == ("e", None, 1)
 
 
 def test_a_change_of_any_file_is_read_and_a_malformed_one_is_not(

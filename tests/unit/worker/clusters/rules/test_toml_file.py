@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.examples import examples
 from worker.clusters.rules.builtin import BUILTIN_RULES, RECIPE
 from worker.clusters.rules.rules import Rules
-from worker.clusters.rules.toml_file import MAX_TEXT, MOST_PROBLEMS, MalformedRules, parse_rules, schema
+from worker.clusters.rules.toml_file import MAX_TEXT, MOST_MISTAKES, MalformedRules, parse_rules, schema
 from worker.toml.tokenizer import find_broken_table, find_limit_violation, tokenize
 
 GOOD = """\
@@ -46,11 +46,11 @@ label = "All the rest"
 """
 
 
-def problems(text: str) -> list[str]:
+def mistakes(text: str) -> list[str]:
     with pytest.raises(MalformedRules) as raised:
         parse_rules(text)
-    assert str(raised.value) == "\n".join(map(str, raised.value.problems))
-    return [str(problem) for problem in raised.value.problems]
+    assert str(raised.value) == "\n".join(map(str, raised.value.mistakes))
+    return [str(mistake) for mistake in raised.value.mistakes]
 
 
 def test_a_file_is_read_as_it_says() -> None:
@@ -218,7 +218,7 @@ def test_the_recipe_ships() -> None:
     ],
 )
 def test_what_is_wrong_is_reported_with_its_line_its_field_and_the_fix(old: str, new: str, expected: list[str]) -> None:
-    found = problems(GOOD.replace(old, new))
+    found = mistakes(GOOD.replace(old, new))
     assert len(found) == len(expected), found
     for one, start in zip(found, expected, strict=True):
         assert one.startswith(start)
@@ -229,7 +229,7 @@ def test_a_file_with_a_unicode_mark_tabs_or_other_line_ends_is_read() -> None:
     assert parse_rules("\ufeff" + GOOD) == expected
     assert parse_rules(GOOD.replace("\nmissing = ", "\n\tmissing\t=\t")) == expected
     assert parse_rules(GOOD.replace("\n", "\r\n")) == expected
-    assert problems("\ufeff" + GOOD.replace("type", "kind"))[0].startswith("line 4: trait spend, type: it is missing")
+    assert mistakes("\ufeff" + GOOD.replace("type", "kind"))[0].startswith("line 4: trait spend, type: it is missing")
 
 
 CASE = (Path(__file__).parents[4] / "cases" / "toml-break-in-braces.toml").read_text()
@@ -256,7 +256,7 @@ TABLES = {
 @pytest.mark.parametrize("name", TABLES)
 def test_a_broken_inline_table_is_named_as_that(name: str) -> None:
     text, expected = TABLES[name]
-    found = problems(text)
+    found = mistakes(text)
     assert len(found) == len(expected)
     for one, start in zip(found, expected, strict=True):
         assert one.startswith(start)
@@ -293,7 +293,7 @@ DEEP = {
 @pytest.mark.parametrize("name", DEEP)
 def test_what_is_too_long_or_too_deep_is_an_error_with_its_line(name: str) -> None:
     line, sentence = DEEP[name]
-    (found,) = problems(GOOD + line + "\n")
+    (found,) = mistakes(GOOD + line + "\n")
     assert found.startswith("line 24: ")
     assert sentence in found
     assert len(found) < 300
@@ -324,9 +324,9 @@ def test_any_text_is_looked_through_once(text: str) -> None:
 
 def test_conditions_of_any_depth_that_are_read_are_refused_by_their_place() -> None:
     nested = "{ not = " * 45 + '{ trait = "spend", gt = 1 }' + " }" * 45
-    (found,) = problems(GOOD.replace('{ trait = "spend", gt = 100 }', nested))
+    (found,) = mistakes(GOOD.replace('{ trait = "spend", gt = 100 }', nested))
     assert "more than 10 deep" in found
-    (found,) = problems(GOOD + "persona.x = " + "[" * 95 + "]" * 95)
+    (found,) = mistakes(GOOD + "persona.x = " + "[" * 95 + "]" * 95)
     assert found.startswith("line 24: cluster rest, persona.x: lists and tables are nested more than")
 
 
@@ -344,7 +344,7 @@ def test_conditions_of_any_depth_that_are_read_are_refused_by_their_place() -> N
     ],
 )
 def test_what_a_persona_cannot_hold_is_an_error_of_the_rules(value: str, field: str, sentence: str) -> None:
-    (found,) = problems(GOOD + f"persona = {{ x = {value} }}\n")
+    (found,) = mistakes(GOOD + f"persona = {{ x = {value} }}\n")
     assert found.startswith(f"line 24: cluster rest, {field}: {sentence}")
 
 
@@ -357,8 +357,8 @@ def test_what_a_persona_can_hold_is_written_as_json(value: str) -> None:
 
 
 def test_many_mistakes_are_reported_up_to_a_bound() -> None:
-    found = problems(GOOD + "".join(f"k{i} = 1\n" for i in range(2_000)))
-    assert len(found) == MOST_PROBLEMS + 1
+    found = mistakes(GOOD + "".join(f"k{i} = 1\n" for i in range(2_000)))
+    assert len(found) == MOST_MISTAKES + 1
     assert found[-1].endswith("1,900 more mistakes from here on")
 
 
@@ -403,7 +403,7 @@ key = "c"
         "line 24: cluster d, persona.big: write an integer from",
         "line 26: cluster c, key: there is already a cluster c above",
     ]
-    found = problems(text)
+    found = mistakes(text)
     assert len(found) == len(expected), found
     for one, start in zip(found, expected, strict=True):
         assert one.startswith(start)
@@ -419,17 +419,17 @@ key = "c"
         max_size=40,
     ).map("".join)
 )
-def test_whatever_a_text_holds_is_rules_or_a_list_of_problems(text: str) -> None:
+def test_whatever_a_text_holds_is_rules_or_a_list_of_mistakes(text: str) -> None:
     lines = text.count("\n") + 1
     with contextlib.suppress(MalformedRules):
         parse_rules(text)
         return
-    assert all(1 <= int(problem.split(":")[0].removeprefix("line ")) <= lines for problem in problems(text))
+    assert all(1 <= int(mistake.split(":")[0].removeprefix("line ")) <= lines for mistake in mistakes(text))
 
 
 def test_every_fault_is_reported_at_once_in_order_of_lines() -> None:
     text = GOOD.replace("missing = 0", "missing = true").replace("gt = 100", "gt = true").replace('"big"', '"BIG"')
-    assert [problem.split(":")[0] for problem in problems(text)] == ["line 7", "line 14", "line 16"]
+    assert [mistake.split(":")[0] for mistake in mistakes(text)] == ["line 7", "line 14", "line 16"]
 
 
 # Lines

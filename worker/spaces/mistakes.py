@@ -1,4 +1,4 @@
-"""What is wrong with a spaces file: each problem has its line, its field and its fix. Pure.
+"""What is wrong with a spaces file: each mistake has its line, its field and its fix. Pure.
 
 No sentence contains a value, because it may be a secret; names of spaces, accounts, fields and files are shown.
 """
@@ -43,8 +43,8 @@ _OTHER_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """A problem of a spaces file.
+class Mistake:
+    """A mistake in a spaces file.
 
     Attributes:
         line: Number of the line, from 1.
@@ -63,11 +63,11 @@ class Problem:
 
 
 class MalformedSpaces(ValueError):
-    """A spaces file that cannot be used. `problems` are all that were found, in order of their lines."""
+    """A spaces file that cannot be used. `mistakes` are all that were found, in order of their lines."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda problem: problem.line)
-        super().__init__("\n".join(map(str, self.problems)))
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = sorted(mistakes, key=lambda mistake: mistake.line)
+        super().__init__("\n".join(map(str, self.mistakes)))
 
 
 def parse_document(text: str, max_length: int) -> dict[str, Any]:
@@ -81,16 +81,16 @@ def parse_document(text: str, max_length: int) -> dict[str, Any]:
         return read_toml(text, "spaces", max_length=max_length, fixes=_FIXES)
     except MalformedToml as error:
         fix = error.fix or ("compare the line with docs/settings.md" if error.parser_message else "")
-        problem = Problem(error.line, "", error.sentence, f"{fix[:1].upper()}{fix[1:]}." if fix else "")
-        raise MalformedSpaces([problem]) from None
+        mistake = Mistake(error.line, "", error.sentence, f"{fix[:1].upper()}{fix[1:]}." if fix else "")
+        raise MalformedSpaces([mistake]) from None
 
 
-def model_problems(error: ValidationError, lines: Mapping[Path, int]) -> list[Problem]:
+def model_mistakes(error: ValidationError, lines: Mapping[Path, int]) -> list[Mistake]:
     """Describes what the models do not accept."""
     found = []
     for one in error.errors(include_url=False, include_input=False):
         path = one["loc"][:-1] if one["loc"] and one["loc"][-1] == "[key]" else one["loc"]
-        found.append(Problem(line_of(path, lines), field_name(path), *_sentences(one, path)))
+        found.append(Mistake(line_of(path, lines), field_name(path), *_sentences(one, path)))
     return found
 
 
@@ -142,6 +142,6 @@ def no_such_account(name: str, known: Sequence[str]) -> tuple[str, str]:
     return f"the file has no account {name}", fix
 
 
-def describe_problems(path: Any, problems: Sequence[Problem]) -> str:
+def describe_mistakes(path: Any, mistakes: Sequence[Mistake]) -> str:
     """Returns the text of a `ConfigurationError` about a spaces file."""
-    return "\n".join([f"SPACES_FILE: {path} cannot be used:", *(f"  {problem}" for problem in problems)])
+    return "\n".join([f"SPACES_FILE: {path} cannot be used:", *(f"  {mistake}" for mistake in mistakes)])
