@@ -34,7 +34,7 @@ from tests.unit.worker.clusters.sql.test_duckdb_agreement import (
 )
 from tests.unit.worker.clusters.sql.test_statements import random_rules
 from worker.clusters import Aggregate, Rules
-from worker.clusters.sql import SourceShape, compile_statement
+from worker.clusters.sql import CompiledStatement, SourceShape, compile_statement
 from worker.clusters.statistics.category import MIN_PROFILES
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -118,11 +118,24 @@ def counted_tall(
 def counted(
     postgres: Connection, rules: Rules, shape: SourceShape, table: str, sample: float | None = None
 ) -> tuple[Aggregate, list[tuple[Any, ...]]]:
-    statement = compile_statement(
-        rules, shape, exp.to_table(table), dialect="postgres", as_of=NOW, sample=sample, comment="a test"
-    )
+    statement = compiled(rules, shape, table, sample)
     rows = postgres.execute(statement.sql.encode()).fetchall()
     return statement.aggregate(rows), rows
+
+
+def compiled(rules: Rules, shape: SourceShape, table: str, sample: float | None) -> CompiledStatement:
+    """A statement. Most examples of a test have the same one, which takes longer to make than to run."""
+    key = rules.model_dump_json(), repr(shape), sample
+    if key not in _statements:
+        _statements.clear()
+        _statements[key] = compile_statement(
+            rules, shape, exp.to_table(table), dialect="postgres", as_of=NOW, sample=sample, comment="a test"
+        )
+    return _statements[key]
+
+
+_statements: dict[tuple[str, str, float | None], CompiledStatement] = {}
+"""The statement that was compiled last."""
 
 
 def reported(aggregate: Aggregate) -> dict[str, object]:
