@@ -95,15 +95,15 @@ async def test_without_a_server_program_one_command_at_a_time_waits_before_it_bu
     sandbox.add_fault(Fault("mavera", "hold", route="create", at=1))
     settled_after = {"MAVERA_TIMEOUT_S": "4", "MAVERA_SETTLE_S": "6"}  # the second command starts well before both end
     began_at = time.monotonic()
-    first = await Command.start("sync", "spa_1", "--json", env={**env, **settled_after}, real=True)
+    first = await Command.start("sync", "spa_1", "--json", env={**env, **settled_after})
     await first.until("ends with this command")
     assert "every persona is updated" in first.err
-    second = await (await Command.start("sync", "spa_1", "--json", env=env, real=True)).end()
+    second = await cli("sync", "spa_1", "--json", env=env)
     assert (second.code, json.loads(second.out)["error"]["code"]) == (4, "state_busy")
     sandbox.clear_faults()
     assert document(await first.end())["status"] == "completed"
     assert_bought_once(sandbox)
     assert sandbox.journal.times("mavera.create")[0] - began_at >= 6
-    refused = await (await Command.start("schedule", "add", "spa_1", "0 3 * * *", env=env, real=True)).end()
+    refused = await cli("schedule", "add", "spa_1", "0 3 * * *", env=env)
     assert refused.code == 2
     assert "redis-server" in refused.err

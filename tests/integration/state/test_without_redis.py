@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from producer.sandbox import Fault, Sandbox, SpaceSpec
 from producer.state.directory import StateDirectory
 from producer.state.server import is_running
 from tests.support.processes.command_line import Command, cli
-from tests.support.processes.workers import WorkerProcess
+from tests.support.processes.workers import READY
 from tests.support.scenarios.checks import until
 from tests.support.scenarios.state_commands import (
     CLUSTERS,
@@ -167,22 +166,19 @@ async def test_a_sync_of_standard_input_ends_with_its_command(
             assert (await client.get(sync_id)).state == "cancelled"
 
 
-async def test_no_wait_needs_a_worker_of_the_same_directory(
-    sandbox: Sandbox, env: dict[str, str], tmp_path: Path
-) -> None:
+async def test_no_wait_needs_a_worker_of_the_same_directory(sandbox: Sandbox, env: dict[str, str]) -> None:
     refused = await cli("sync", "spa_1", "--no-wait", env=env)
     assert refused.code == 2
     assert "worker" in refused.err
-    worker = WorkerProcess(env, tmp_path / "worker.log", (sys.executable, "-m", "producer", "worker"))
-    try:
-        await asyncio.to_thread(worker.wait_ready)
-        assert (await cli("worker", "--check", env=env)).code == 0
-        asked = await cli("sync", "spa_1", "--no-wait", env=env)
-        assert asked.code == 0
-        followed = await cli("status", asked.out.strip(), "--follow", "--json", env=env)
-        assert document(followed)["status"] == "completed"
-    finally:
-        await asyncio.to_thread(worker.close)
+    worker = await Command.start("worker", env=env)
+    await worker.until(READY)
+    assert (await cli("worker", "--check", env=env)).code == 0
+    asked = await cli("sync", "spa_1", "--no-wait", env=env)
+    assert asked.code == 0
+    followed = await cli("status", asked.out.strip(), "--follow", "--json", env=env)
+    assert document(followed)["status"] == "completed"
+    worker.interrupt(signal.SIGTERM)
+    assert (await worker.end()).code == 0
     assert_bought_once(sandbox)
 
 

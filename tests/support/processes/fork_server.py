@@ -464,6 +464,7 @@ def _run(request: Mapping[str, Any], fds: Sequence[int]) -> None:
     certificates = {name: os.environ.get(name) for name in _CERTIFICATES}
     os.environ.clear()
     os.environ.update(env)
+    sys.path[1:1] = [place for place in env.get("PYTHONPATH", "").split(os.pathsep) if place not in ("", *sys.path)]
     time.tzset()
     if {name: env.get(name) for name in _CERTIFICATES} != certificates:
         # aiohttp reads the trusted certificates when it is imported, which was in another environment.
