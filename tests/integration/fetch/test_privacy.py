@@ -132,7 +132,7 @@ async def test_no_value_of_a_file_is_kept_or_shown_anywhere(
 
 FAILURES = {
     "a token that ends on the way": ("inline", "segment_unauthorized", "401 The token has expired"),
-    "a profile that is refused": ("profile-api", "segment_forbidden", "403 profile_locked."),
+    "a profile that is refused": ("profile-api", "segment_forbidden", "403 profile_locked"),
     "a profile that breaks the API": ("profile-api", "segment_unavailable", "traits of a profile of page 1: 500"),
     "a page in HTML": ("inline", "segment_bad_body", "the body is not JSON"),
     "a page that is a profile": ("inline", "segment_bad_body", "the body is not a page of profiles"),
@@ -190,8 +190,10 @@ class Apis:
             yield answer(
                 body=orjson.dumps({"data": [{"segment_id": f"use_own{i}"} for i in range(100, 200)], "cursor": None})
             )
-        elif "cursor=" not in target or case == "a circle":
+        elif "cursor=" not in target:
             yield page("more")
+        elif case == "a circle":
+            yield page("more", first=200)
         elif case == "a token that ends on the way":
             yield answer(401, orjson.dumps({"error": {"message": "The token has expired", "token_of": personal}}))
         elif case == "a page in HTML":
@@ -199,7 +201,7 @@ class Apis:
         elif case == "a page that is a profile":
             yield answer(body=orjson.dumps({"data": {"profiles": profile(150), "cursor": personal}}))
         else:
-            yield page(None)
+            yield page(None, first=200)
 
 
 class Echo:
@@ -213,8 +215,9 @@ class Echo:
         yield answer(body=b'{"data": []}') if request.method == "GET" else answer(422, orjson.dumps({"error": refusal}))
 
 
-def page(cursor: str | None) -> bytes:
-    return answer(body=orjson.dumps({"data": {"profiles": list(map(profile, range(100, 300))), "cursor": cursor}}))
+def page(cursor: str | None, first: int = 100) -> bytes:
+    profiles = list(map(profile, range(first, first + 200)))
+    return answer(body=orjson.dumps({"data": {"profiles": profiles, "cursor": cursor}}))
 
 
 def planted(people: Iterable[int]) -> set[str]:
