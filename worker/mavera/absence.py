@@ -46,7 +46,7 @@ class WantedPersona:
 
 
 def visible_reference(persona: Persona) -> Reference | None:
-    """Return the reference that a row shows; in a truncated text a reference may be quoted, so it does not count."""
+    """Returns the reference that a row shows; in a truncated text a reference may be quoted, so it does not count."""
     text = (persona.description or "").rstrip()
     found = find_reference(text)
     return None if found and text.endswith(_ELLIPSES) else found
@@ -60,7 +60,7 @@ def find_suspects(
     searched: bool = False,
     other_names: Collection[str] = (),
 ) -> list[Persona]:
-    """Find the rows that may be the wanted persona, the most similar first.
+    """Finds the rows that may be the wanted persona, the most similar first.
 
     Args:
         rows: Rows of the list, in any order.
@@ -98,14 +98,14 @@ def find_suspects(
 
 
 def is_shown_whole(text: str, texts: Iterable[str]) -> bool:
-    """Return whether a description is shown whole, because a longer one among `texts` ends with a reference."""
+    """Returns whether a description is shown whole, because a longer one among `texts` ends with a reference."""
     text = text.rstrip()
     longest = max(map(_referred_length, texts), default=0)
     return bool(text) and not text.endswith(_ELLIPSES) and len(text) + _WORD_MARGIN <= longest
 
 
 def matches_beginning(row: Persona, wanted: WantedPersona) -> bool:
-    """Return whether a row has the wanted name and shows enough of the wanted description to identify its cluster."""
+    """Returns whether a row has the wanted name and shows enough of the wanted description to identify its cluster."""
     text = (row.description or "").rstrip()
     for mark in _ELLIPSES:
         text = text.removesuffix(mark).rstrip()
@@ -114,7 +114,7 @@ def matches_beginning(row: Persona, wanted: WantedPersona) -> bool:
 
 
 def _is_alike(row: Persona, wanted: WantedPersona, *, named: bool) -> bool:
-    """Return whether a row resembles the wanted persona.
+    """Returns whether a row resembles the wanted persona.
 
     Args:
         named: Whether the list shows names at all.
@@ -132,7 +132,7 @@ def _is_alike(row: Persona, wanted: WantedPersona, *, named: bool) -> bool:
 
 
 def _referred_length(text: str) -> int:
-    """Return the length of a description that ends with a reference; 0 for any other."""
+    """Returns the length of a description that ends with a reference; 0 for any other."""
     text = text.rstrip()
     found = find_reference(text)
     return len(text) if found and text.endswith(str(found)) else 0

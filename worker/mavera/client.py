@@ -149,7 +149,7 @@ class MaveraClient:
         *,
         on_connected: Callable[[], Awaitable[None]] | None = None,
     ) -> Persona:
-        """Send one POST, once, if `permit` returns True immediately before its body is sent.
+        """Sends one POST, once, if `permit` returns True immediately before its body is sent.
 
         Args:
             payload: The persona to create.

@@ -11,7 +11,7 @@ from worker.mavera.persona import Persona
 
 
 def find_ignored_fields(sent: Mapping[str, object], answer: Persona | None) -> tuple[str, ...]:
-    """Return the names of the sent fields that neither the answer nor its `details` contain; `outer.inner` if
+    """Returns the names of the sent fields that neither the answer nor its `details` contain; `outer.inner` if
     nested."""
     if answer is None:
         return ()
@@ -21,7 +21,7 @@ def find_ignored_fields(sent: Mapping[str, object], answer: Persona | None) -> t
 
 
 def returned_fields(answer: Persona) -> dict[str, object]:
-    """Return the fields of an answer and its `details` by the names under which they are sent."""
+    """Returns the fields of an answer and its `details` by the names under which they are sent."""
     details = _extra(answer).get("details")
     top = {name: value for name, value in _extra(answer).items() if value is not None}
     inner = details if isinstance(details, dict) else {}

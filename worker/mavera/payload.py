@@ -51,7 +51,7 @@ class PersonaPayload:
     extra: Mapping[str, object]
 
     def as_json(self) -> dict[str, object]:
-        """Return the body: `name`, `description`, `demographic`, `psychographic` and the extra fields."""
+        """Returns the body: `name`, `description`, `demographic`, `psychographic` and the extra fields."""
         return {
             "name": self.name,
             "description": self.description,
@@ -62,7 +62,7 @@ class PersonaPayload:
 
 
 def build_payload(summary: ClusterSummary, reference: Reference, rules: Rules) -> PersonaPayload:
-    """Build the persona of a cluster, with its reference at the end of the description.
+    """Builds the persona of a cluster, with its reference at the end of the description.
 
     A label has at most 60 characters, so the name is within Mavera's limit of 2 to 100.
     """
@@ -87,7 +87,7 @@ def build_payload(summary: ClusterSummary, reference: Reference, rules: Rules) -
 
 
 def _join_fitting(sentences: Iterable[str], room: int) -> str:
-    """Join the sentences that fit into `room` characters. The first one is truncated if it does not fit."""
+    """Joins the sentences that fit into `room` characters. The first one is truncated if it does not fit."""
     text = ""
     for sentence in sentences:
         if not text:
@@ -98,7 +98,7 @@ def _join_fitting(sentences: Iterable[str], room: int) -> str:
 
 
 def _truncate(text: str, room: int) -> str:
-    """Return the text, or the first words that fit into `room` characters with an ellipsis."""
+    """Returns the text, or the first words that fit into `room` characters with an ellipsis."""
     if len(text) <= room:
         return text
     kept = text[: room - len(ELLIPSIS)]

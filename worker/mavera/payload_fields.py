@@ -15,7 +15,7 @@ from worker.mavera.text.description import has_recipe_traits
 
 
 def demographic_fields(summary: ClusterSummary, traits: Sequence[Trait]) -> dict[str, object]:
-    """Return the most frequent values of each category and list, and their shares of the profiles with the trait."""
+    """Returns the most frequent values of each category and list, and their shares of the profiles with the trait."""
     names = [*_names_of_type(traits, "category"), *_names_of_type(traits, "list")]
     categories = {name: summary.categories[name] for name in names}
     shares = {
@@ -29,7 +29,7 @@ def demographic_fields(summary: ClusterSummary, traits: Sequence[Trait]) -> dict
 
 
 def psychographic_fields(summary: ClusterSummary, traits: Sequence[Trait]) -> dict[str, object]:
-    """Return the cluster's key and size, means and spread of its numbers, and its differences from other clusters.
+    """Returns the cluster's key and size, means and spread of its numbers, and its differences from other clusters.
 
     The recipe's three fields are included if the traits are the recipe's; they are None if no profile has the trait.
     """
@@ -64,7 +64,7 @@ def _names_of_type(traits: Iterable[Trait], kind: TraitType) -> list[str]:
 
 
 def _number_fields(numbers: Mapping[str, NumberSummary], names: Iterable[str], n: int) -> dict[str, dict[str, float]]:
-    """Return the mean and, from enough profiles on, the spread of each trait that `MIN_PROFILES` profiles have."""
+    """Returns the mean and, from enough profiles on, the spread of each trait that `MIN_PROFILES` profiles have."""
     found = {}
     for name in names:
         number = numbers[name]
@@ -78,5 +78,5 @@ def _number_fields(numbers: Mapping[str, NumberSummary], names: Iterable[str], n
 
 
 def _round(value: float) -> float:
-    """Round to 4 significant digits."""
+    """Rounds to 4 significant digits."""
     return float(f"{value:.4g}")

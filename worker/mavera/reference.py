@@ -21,14 +21,14 @@ class Reference:
     cluster: str
 
     def __str__(self) -> str:
-        """Return the text that goes into a description."""
+        """Returns the text that goes into a description."""
         return f"[segment-personas {self.family} {self.cluster}]"
 
 
 def make_reference(
     space_id: str, collection: str, rules_name: str, cluster_key: str, *, sync_id: str | None = None
 ) -> Reference:
-    """Make the reference of a cluster's persona.
+    """Makes the reference of a cluster's persona.
 
     Args:
         space_id: Id of the Segment space.
@@ -43,7 +43,7 @@ def make_reference(
 
 
 def find_reference(description: str) -> Reference | None:
-    """Return the last reference in a description, or None.
+    """Returns the last reference in a description, or None.
 
     Our own is at the end; the text before it may quote values of the space that look like a reference.
     """
@@ -52,14 +52,14 @@ def find_reference(description: str) -> Reference | None:
 
 
 def replace_reference(description: str, reference: Reference) -> str:
-    """Return the description with `reference` at its end instead of the reference that it has."""
+    """Returns the description with `reference` at its end instead of the reference that it has."""
     found = list(_TEXT.finditer(description))
     start, end = found[-1].span() if found else (len(description), len(description))
     return " ".join(filter(None, (description[:start].strip(), description[end:].strip(), str(reference))))
 
 
 def strip_references(text: str) -> str:
-    """Remove everything that looks like a reference, so that a value of a profile cannot pass for one."""
+    """Removes everything that looks like a reference, so that a value of a profile cannot pass for one."""
     return " ".join(part for part in map(str.strip, _TEXT.split(text)[::3]) if part) if _TEXT.search(text) else text
 
 

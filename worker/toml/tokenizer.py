@@ -43,7 +43,7 @@ Token = tuple[str, int]
 
 
 def tokenize(text: str) -> list[Token]:
-    """Split any text into strings, signs, names and values, without spaces and comments. The last token is empty."""
+    """Splits any text into strings, signs, names and values, without spaces and comments. The last token is empty."""
     line = 1
     tokens: list[Token] = []
     for found in _TOKEN.finditer(text):
@@ -54,12 +54,12 @@ def tokenize(text: str) -> list[Token]:
 
 
 def line_numbers(text: str) -> dict[Path, int]:
-    """Return the line, from 1, of each table, key and element of a list."""
+    """Returns the line, from 1, of each table, key and element of a list."""
     return _Scanner(text).scan()
 
 
 def line_of(path: Path, numbers: Mapping[Path, int]) -> int:
-    """Return the line of a path, or of the nearest enclosing path that has one."""
+    """Returns the line of a path, or of the nearest enclosing path that has one."""
     return next((numbers[path[:n]] for n in range(len(path), 0, -1) if path[:n] in numbers), 1)
 
 
@@ -72,7 +72,7 @@ class LimitViolation:
 
 
 def find_limit_violation(tokens: Sequence[Token]) -> LimitViolation | None:
-    """Return the first violation of a limit of this module."""
+    """Returns the first violation of a limit of this module."""
     depth: list[int] = []
     total = parts = 0
     before = ""
@@ -98,7 +98,7 @@ def find_limit_violation(tokens: Sequence[Token]) -> LimitViolation | None:
 
 
 def _long(token: str, *, is_key: bool) -> str:
-    """Describe what is wrong with the length of a name or value; empty if nothing is."""
+    """Describes what is wrong with the length of a name or value; empty if nothing is."""
     quoted = token[:1] in ('"', "'")
     if quoted and not is_key:
         return ""
@@ -109,12 +109,12 @@ def _long(token: str, *, is_key: bool) -> str:
 
 
 def find_broken_table(tokens: Sequence[Token], line: int) -> LimitViolation | None:
-    """Return the inline table around `line` that spans several lines or has a comma before its end."""
+    """Returns the inline table around `line` that spans several lines or has a comma before its end."""
     return next((found for found, last in _broken_tables(tokens) if found.line <= line <= last), None)
 
 
 def _broken_tables(tokens: Sequence[Token]) -> Iterator[tuple[LimitViolation, int]]:
-    """Yield every closed inline table that is broken, and the line of its end."""
+    """Yields every closed inline table that is broken, and the line of its end."""
     opened: list[tuple[str, int]] = []
     broken: set[int] = set()
     before = ""

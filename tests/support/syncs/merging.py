@@ -4,7 +4,7 @@ from worker.clusters import Aggregate
 
 
 def merge(left: Aggregate, right: Aggregate) -> Aggregate:
-    """Return a new aggregate with everything that either has counted."""
+    """Returns a new aggregate with everything that either has counted."""
     result = Aggregate()
     result.merge(left)
     result.merge(right)

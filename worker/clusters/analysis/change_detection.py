@@ -47,7 +47,7 @@ class ChangeThreshold:
 
 
 def collect_figures(summary: ClusterSummary, traits: Iterable[Trait]) -> PersonaFigures:
-    """Collect the figures of a cluster for the traits that its persona describes."""
+    """Collects the figures of a cluster for the traits that its persona describes."""
     means, shares = {}, {}
     for name in (trait.name for trait in traits):
         if number := summary.numbers.get(name) or summary.dates.get(name):
@@ -60,7 +60,7 @@ def collect_figures(summary: ClusterSummary, traits: Iterable[Trait]) -> Persona
 
 
 def find_changes(before: PersonaFigures, after: PersonaFigures, threshold: ChangeThreshold) -> Iterator[str]:
-    """Yield a clause for each change that reaches the threshold. Clauses contain no value of a category."""
+    """Yields a clause for each change that reaches the threshold. Clauses contain no value of a category."""
     points = _points(before.share, after.share)
     if _counts(points, threshold.share_points):
         yield f"its share of the profiles moved by {points:.1f} points"
@@ -92,7 +92,7 @@ def _percent(old: float, new: float) -> float:
 
 
 def _largest_change(before: Mapping[str, float], after: Mapping[str, float]) -> float:
-    """Return the largest certain change of a share, in percentage points."""
+    """Returns the largest certain change of a share, in percentage points."""
     moves = (_share_change(before, after, value) for value in {**before, **after})
     return max(moves, default=0.0)
 

@@ -73,7 +73,7 @@ class Estimate:
 
 
 def estimate_clusters(aggregate: Aggregate, summaries: Sequence[ClusterSummary], rules: Rules) -> list[Estimate]:
-    """Estimate every cluster of a space from a sample.
+    """Estimates every cluster of a space from a sample.
 
     Args:
         aggregate: What was counted in the sample.
@@ -88,7 +88,7 @@ def estimate_clusters(aggregate: Aggregate, summaries: Sequence[ClusterSummary],
 
 
 def share_interval(count: int, n: int, fraction: float = 0.0) -> Interval | None:
-    """Compute Wilson's interval (1927) for a share.
+    """Computes Wilson's interval (1927) for a share.
 
     A sample of a large fraction counts as a larger one. For very small and very large counts the bound is `_RARE`'s
     (Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", 2001, section 4.1.1), because Wilson's
@@ -117,13 +117,13 @@ def share_interval(count: int, n: int, fraction: float = 0.0) -> Interval | None
 
 
 def mean_interval(mean: float, std: float, n: int, fraction: float = 0.0) -> Interval:
-    """Compute the normal interval of a mean from a sample's mean, its standard deviation (n − 1) and its size."""
+    """Computes the normal interval of a mean from a sample's mean, its standard deviation (n − 1) and its size."""
     half = _Z * std * sqrt((1 - fraction) / n)
     return Interval(mean - half, mean + half)
 
 
 def median_ranks(n: int, fraction: float = 0.0) -> tuple[int, int]:
-    """Find the two values of a sample between which the population's median lies.
+    """Finds the two values of a sample between which the population's median lies.
 
     The number of values below that median is binomial, approximated by the normal distribution. Of the ranks around
     its quantiles, those with the level nearest to `LEVEL` are taken.
@@ -158,7 +158,7 @@ def central_interval(
     bounds_at: Callable[[int], tuple[float, float]],
     fraction: float = 0.0,
 ) -> CentralInterval | None:
-    """Compute the interval of the mean, or of the median if the sample is skewed or small.
+    """Computes the interval of the mean, or of the median if the sample is skewed or small.
 
     Args:
         n: Values of the sample.

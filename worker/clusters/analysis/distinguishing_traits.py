@@ -68,12 +68,12 @@ Contrast = ShareContrast | MeanContrast
 
 
 def largest_contrasts(contrasts: Iterable[Contrast], limit: int) -> tuple[Contrast, ...]:
-    """Return the `limit` largest effects of either sign, ties in order of the traits' names."""
+    """Returns the `limit` largest effects of either sign, ties in order of the traits' names."""
     return tuple(sorted(contrasts, key=lambda one: (-abs(one.effect), one.trait))[:limit])
 
 
 def compare_means(trait: str, inside: Moments, outside: Moments) -> Iterator[MeanContrast]:
-    """Yield the contrast of a number trait if its means differ enough."""
+    """Yields the contrast of a number trait if its means differ enough."""
     if min(inside.count, outside.count) < MIN_COMPARED or inside.mean is None or outside.mean is None:
         return
     difference = inside.mean - outside.mean
@@ -88,7 +88,7 @@ def compare_means(trait: str, inside: Moments, outside: Moments) -> Iterator[Mea
 def compare_counts(
     trait: str, value: str | bool, inside: tuple[int, int], outside: tuple[int, int]
 ) -> Iterator[ShareContrast]:
-    """Yield the contrast of a value if it is more frequent inside.
+    """Yields the contrast of a value if it is more frequent inside.
 
     Args:
         trait: Name of the trait.
@@ -108,14 +108,14 @@ def compare_counts(
 
 
 def moments_of_others(groups: Sequence[Moments]) -> list[Moments]:
-    """Return, for each group, the moments of all other groups together."""
+    """Returns, for each group, the moments of all other groups together."""
     before = list(accumulate(groups, initial=Moments()))
     after = list(accumulate(reversed(groups), initial=Moments()))
     return [before[i] + after[len(groups) - 1 - i] for i in range(len(groups))]
 
 
 def merge_categories(groups: Iterable[CategoryAggregate]) -> CategoryAggregate:
-    """Return the counts of all groups together, with every value that any group kept."""
+    """Returns the counts of all groups together, with every value that any group kept."""
     total = CategoryAggregate()
     for group in groups:
         total.count += group.count

@@ -55,7 +55,7 @@ class Drift:
 
 
 def compare_snapshots(before: Snapshot, now: Snapshot) -> Drift:
-    """Compute the changes from `before` to `now`."""
+    """Computes the changes from `before` to `now`."""
     keys = {**now.clusters, **before.clusters}
     pairs = [(key, before.clusters.get(key, EMPTY_CLUSTER), now.clusters.get(key, EMPTY_CLUSTER)) for key in keys]
     return Drift(
@@ -73,7 +73,7 @@ def _means(before: ClusterSnapshot, now: ClusterSnapshot) -> dict[str, float]:
 
 
 def standardised_difference(before: NumberSnapshot, now: NumberSnapshot) -> float | None:
-    """Return the difference of two means in standard deviations, or None if it is not defined."""
+    """Returns the difference of two means in standard deviations, or None if it is not defined."""
     if before.std is None or now.std is None:
         return None
     squares = (before.n - 1) * before.std**2 + (now.n - 1) * now.std**2

@@ -94,7 +94,7 @@ def find_alarms(
     *,
     shapes: Mapping[str, Iterable[str]] | None = None,
 ) -> tuple[Alarm, ...]:
-    """Find every alarm, the most severe first.
+    """Finds every alarm, the most severe first.
 
     Args:
         now: What the sync read.
@@ -113,7 +113,7 @@ def find_alarms(
 
 
 def has_evidence(rules: Rules, summary: ClusterSummary) -> bool:
-    """Return whether enough members of a cluster have a trait that the cluster needs.
+    """Returns whether enough members of a cluster have a trait that the cluster needs.
 
     A cluster needs the traits that its condition compares; the cluster for everyone else needs any trait that the rules
     compare. Without this evidence the members are in the cluster only because of what missing values count as, so the
@@ -126,7 +126,7 @@ def has_evidence(rules: Rules, summary: ClusterSummary) -> bool:
 
 
 def compared_traits(condition: Condition) -> frozenset[str]:
-    """Return the traits whose values a condition compares. Asking only whether a trait is missing does not compare."""
+    """Returns the traits whose values a condition compares. Asking only whether a trait is missing does not compare."""
     own = {condition.trait} if condition.trait and condition.comparisons.keys() - {"missing"} else set[str]()
     return frozenset(own).union(*(compared_traits(part) for _, part in condition.parts))
 

@@ -88,7 +88,7 @@ class Snapshot(BaseModel):
         return sum(cluster.n for cluster in self.clusters.values())
 
     def encode(self) -> str:
-        """Return the snapshot as JSON of at most about `MAX_BYTES`."""
+        """Returns the snapshot as JSON of at most about `MAX_BYTES`."""
         text = self.model_dump_json(by_alias=True)
         if len(text) <= MAX_BYTES:
             return text
@@ -97,7 +97,7 @@ class Snapshot(BaseModel):
 
     @classmethod
     def decode(cls, text: str | bytes) -> Self | None:
-        """Read what `encode` returned. An empty text gives None. Raises NewerVersion."""
+        """Reads what `encode` returned. An empty text gives None. Raises NewerVersion."""
         if not text:
             return None
         check_document_version("a snapshot of a space", text, 1)
@@ -114,7 +114,7 @@ def take_snapshot(
     read_to: float,
     counting_digest: str,
 ) -> Snapshot:
-    """Make the snapshot of a sync.
+    """Makes the snapshot of a sync.
 
     Args:
         aggregate: What the sync counted.

@@ -127,7 +127,7 @@ class ClusterSummary:
             object.__setattr__(self, "label", self.key.replace("_", " ").title())
 
     def coverage(self, trait: str) -> int:
-        """Return the number of profiles that have a trait; 0 if the rules do not have it."""
+        """Returns the number of profiles that have a trait; 0 if the rules do not have it."""
         for kind in (self.numbers, self.dates, self.categories, self.booleans):
             if trait in kind:
                 return kind[trait].coverage
@@ -177,7 +177,7 @@ class ClusterSummary:
 
 
 def summarise(aggregate: Aggregate, rules: Rules = RECIPE) -> list[ClusterSummary]:
-    """Summarise every cluster of the rules, in their order, including empty ones."""
+    """Summarises every cluster of the rules, in their order, including empty ones."""
     groups = [aggregate.clusters.get(key, ClusterAggregate()) for key in rules.cluster_keys]
     classified = sum(group.n for group in groups)
     contrasts = _contrasts(groups, rules)
@@ -208,12 +208,12 @@ def summarise(aggregate: Aggregate, rules: Rules = RECIPE) -> list[ClusterSummar
 
 
 def format_percent(share: float | None) -> str | None:
-    """Format a share (0 to 1) as in the recipe's result: "5%" for 0.05. None stays None."""
+    """Formats a share (0 to 1) as in the recipe's result: "5%" for 0.05. None stays None."""
     return None if share is None else f"{share:.0%}"
 
 
 def number_values(group: ClusterAggregate, trait: Trait) -> NumberAggregate:
-    """Return the values of a number or date trait, with a 0 for each missing one if the trait is `missing_is_zero`."""
+    """Returns the values of a number or date trait, with a 0 for each missing one if the trait is `missing_is_zero`."""
     number = group.numbers.get(trait.name, NumberAggregate())
     return number.with_zeros(group.n - number.count) if trait.missing_is_zero else number
 
@@ -239,7 +239,7 @@ def _boolean(boolean: BooleanAggregate) -> BooleanSummary:
 
 
 def _contrasts(groups: list[ClusterAggregate], rules: Rules) -> list[list[Contrast]]:
-    """Return, for each cluster, its differences from all others together in the traits that no rule compares."""
+    """Returns, for each cluster, its differences from all others together in the traits that no rule compares."""
     compared = {*rules.compiled.deciding, *rules.compiled.filtering}
     found: list[list[Contrast]] = [[] for _ in groups]
     for trait in rules.traits:

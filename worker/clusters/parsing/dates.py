@@ -53,7 +53,7 @@ _FORMS = tuple(
 
 
 def parse_date(value: object) -> datetime | None:
-    """Parse a date from `EARLIEST` to `LATEST`; None if the value is not usable.
+    """Parses a date from `EARLIEST` to `LATEST`; None if the value is not usable.
 
     Eight digits are year, month and day, as text or as a number. Any other number, also as text, is in seconds or
     milliseconds since 1970, whichever is between `EARLIEST_EPOCH` and `LATEST`.
@@ -76,7 +76,7 @@ def parse_date(value: object) -> datetime | None:
 
 
 def date_column(raw: list[object], as_of: datetime, max_age_days: float | None = None) -> ParsedColumn[float]:
-    """Parse a column as `parse_date` does into ages in days. Blank strings are missing.
+    """Parses a column as `parse_date` does into ages in days. Blank strings are missing.
 
     Args:
         raw: The values.
@@ -95,7 +95,7 @@ def date_column(raw: list[object], as_of: datetime, max_age_days: float | None =
 
 
 def _clean(raw: list[object]) -> list[datetime]:
-    """Parse a column of usable ISO dates with zones in one pass at C speed; empty if it is not one."""
+    """Parses a column of usable ISO dates with zones in one pass at C speed; empty if it is not one."""
     try:
         moments = list(map(datetime.fromisoformat, cast(list[str], raw)))
         # Only from 1990 on, so that a 0 that was written as a date is found value by value.
@@ -106,7 +106,7 @@ def _clean(raw: list[object]) -> list[datetime]:
 
 
 def _is_number(text: str) -> bool:
-    """Return whether a text is a number rather than a calendar date."""
+    """Returns whether a text is a number rather than a calendar date."""
     return text.replace(".", "", 1).lstrip("+-").isdigit() and not (len(text) == 8 and text.isdigit())
 
 
@@ -125,7 +125,7 @@ def _from_text(text: str) -> datetime | None:
 
 
 def _from_forms(text: str) -> datetime | None:
-    """Parse a text in one of `_FORMS`; None if it has another form or the moment does not exist."""
+    """Parses a text in one of `_FORMS`; None if it has another form or the moment does not exist."""
     found = next(filter(None, (form.fullmatch(text) for form in _FORMS)), None)
     if found is None:
         return None
@@ -154,5 +154,5 @@ def _from_forms(text: str) -> datetime | None:
 
 
 def _month(name: str) -> int:
-    """Return the number of a month; 0 for an unknown name."""
+    """Returns the number of a month; 0 for an unknown name."""
     return _MONTHS.index(name.lower()) + 1 if name.lower() in _MONTHS else 0

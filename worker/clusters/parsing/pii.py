@@ -37,7 +37,7 @@ _TURNS = 4
 
 
 def is_personal(text: str) -> bool:
-    """Return whether a text looks like an e-mail address, a phone number, a URL or an id.
+    """Returns whether a text looks like an e-mail address, a phone number, a URL or an id.
 
     Amounts such as "1,001-5,000" and words that contain a year or a number do not.
     """
@@ -49,7 +49,7 @@ def is_personal(text: str) -> bool:
 
 
 def _is_amount(text: str) -> bool:
-    """Return whether a text is a round number, or a range of round numbers or years."""
+    """Returns whether a text is a round number, or a range of round numbers or years."""
     found = _AMOUNT.fullmatch(text)
     if not found:
         return False
@@ -62,7 +62,7 @@ def _is_amount(text: str) -> bool:
 
 
 def _is_random(run: str) -> bool:
-    """Return whether letters, capitals and digits alternate, as in a random id."""
+    """Returns whether letters, capitals and digits alternate, as in a random id."""
     turns = sum(_kind(a) != _kind(b) and not (a.isupper() and b.islower()) for a, b in pairwise(run))
     return turns >= _TURNS and any(map(str.isdigit, run))
 

@@ -54,7 +54,7 @@ class ParsedColumn(Generic[T]):
 
 
 def parse_number(value: object, lowest: float, highest: float) -> float | None:
-    """Parse a number from `lowest` to `highest`; None if the value is not usable.
+    """Parses a number from `lowest` to `highest`; None if the value is not usable.
 
     Usable are ints, floats and strings with a plain ASCII decimal such as "-12.50", "+3", ".5" or "1e3", with optional
     ASCII white space around it. Booleans are not numbers.
@@ -73,12 +73,12 @@ def parse_number(value: object, lowest: float, highest: float) -> float | None:
 
 
 def parse_category(value: object, vocabulary: Vocabulary = ANY_WORD) -> str | None:
-    """Parse a category into its normal form; None if it is missing or not usable, see `Vocabulary`."""
+    """Parses a category into its normal form; None if it is missing or not usable, see `Vocabulary`."""
     return vocabulary.parse(value) if isinstance(value, str) else None
 
 
 def parse_boolean(value: object) -> bool | None:
-    """Parse a boolean; None if the value is not usable.
+    """Parses a boolean; None if the value is not usable.
 
     Usable are booleans, the numbers 1 and 0, also as text, and, in upper or lower case, the words true and false, t and
     f, yes and no, y and n, on and off.
@@ -91,7 +91,7 @@ def parse_boolean(value: object) -> bool | None:
 
 
 def parse_list(value: object, vocabulary: Vocabulary = ANY_WORD) -> tuple[tuple[str, ...] | None, bool]:
-    """Parse a list of categories, also one that is written as JSON text.
+    """Parses a list of categories, also one that is written as JSON text.
 
     Returns:
         The distinct usable categories in their order (None if the value is not a list; an empty list is a value), and
@@ -114,7 +114,7 @@ def parse_list(value: object, vocabulary: Vocabulary = ANY_WORD) -> tuple[tuple[
 
 
 def number_column(raw: list[object], lowest: float, highest: float) -> ParsedColumn[float]:
-    """Parse a column as `parse_number` does. A blank string such as " " is a trait error."""
+    """Parses a column as `parse_number` does. A blank string such as " " is a trait error."""
     kinds = set(map(type, raw))
     if kinds <= _NUMBERS:
         numbers = cast(list[float | None], raw)
@@ -128,7 +128,7 @@ def number_column(raw: list[object], lowest: float, highest: float) -> ParsedCol
 
 
 def category_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> ParsedColumn[str]:
-    """Parse a column as `parse_category` does. Blank strings and placeholders are missing."""
+    """Parses a column as `parse_category` does. Blank strings and placeholders are missing."""
     try:
         distinct = set(raw)
     except TypeError:  # a list or an object among them
@@ -148,7 +148,7 @@ def category_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> Par
 
 
 def boolean_column(raw: list[object]) -> ParsedColumn[bool]:
-    """Parse a column as `parse_boolean` does. Blank strings are missing."""
+    """Parses a column as `parse_boolean` does. Blank strings are missing."""
     kinds = set(map(type, raw))
     if kinds <= _BOOLEANS:
         return ParsedColumn(cast(list[bool | None], raw), (), NoneType in kinds)
@@ -158,7 +158,7 @@ def boolean_column(raw: list[object]) -> ParsedColumn[bool]:
 
 
 def list_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> ParsedColumn[tuple[str, ...]]:
-    """Parse a column as `parse_list` does. Blank strings and placeholders are missing."""
+    """Parses a column as `parse_list` does. Blank strings and placeholders are missing."""
     parsed = [parse_list(value, vocabulary) for value in raw]
     wrong = [row for row, (_, usable) in enumerate(parsed) if not usable]
     values = [value for value, _ in parsed]
@@ -168,7 +168,7 @@ def list_column(raw: list[object], vocabulary: Vocabulary = ANY_WORD) -> ParsedC
 def read_trait_column(
     profiles: list[Traits], keys: tuple[str, ...], parse: Callable[[list[object]], ParsedColumn[T]]
 ) -> ParsedColumn[T]:
-    """Read one trait of every profile, each from the first of `keys` with a usable value.
+    """Reads one trait of every profile, each from the first of `keys` with a usable value.
 
     A profile has at most one error for a trait: if any key up to the usable one holds a value that is not usable. Later
     keys are not read.
@@ -188,7 +188,7 @@ def read_trait_column(
 
 
 def intern_key(key: str) -> str:
-    """Return the string object that the JSON parser caches for a key. Looking it up is faster than an equal string."""
+    """Returns the string object that the JSON parser caches for a key. Looking it up is faster than an equal string."""
     [same] = orjson.loads(orjson.dumps({key: None}))
     return cast(str, same)
 
@@ -214,7 +214,7 @@ def _all_within(numbers: list[float], lowest: float, highest: float) -> bool:
 
 
 def _list_in_text(text: str) -> list[object] | None:
-    """Return the list that a string contains as JSON; None if it does not contain one."""
+    """Returns the list that a string contains as JSON; None if it does not contain one."""
     if len(text) > LONGEST_LIST or not (text.startswith("[", len(text) - len(text.lstrip())) and "]" in text):
         return None
     try:

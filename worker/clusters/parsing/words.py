@@ -57,12 +57,12 @@ _accepted: dict[str, str] = {}
 
 
 def is_invisible(char: str) -> bool:
-    """Return whether words are kept without this character; white space is not invisible."""
+    """Returns whether words are kept without this character; white space is not invisible."""
     return not (char.isprintable() or char.isspace()) or bool(_FILLERS.match(char))
 
 
 def visible_text(text: str) -> str | None:
-    """Return the text in NFC without invisible characters. White space is unchanged.
+    """Returns the text in NFC without invisible characters. White space is unchanged.
 
     Returns:
         None if the text cannot be written as UTF-8 or is far longer than a word.
@@ -78,7 +78,7 @@ def visible_text(text: str) -> str | None:
 
 
 def normal_form(text: str) -> str | None:
-    """Return the text as words are compared, counted and shown: `visible`, stripped, with single spaces.
+    """Returns the text as words are compared, counted and shown: `visible`, stripped, with single spaces.
 
     Returns:
         None if the text cannot be written as UTF-8 or is far longer than a word.
@@ -88,7 +88,7 @@ def normal_form(text: str) -> str | None:
 
 
 def is_placeholder(word: str) -> bool:
-    """Return whether a word in its normal form is a placeholder for no value, such as `N/A`, `(not set)` or `-`."""
+    """Returns whether a word in its normal form is a placeholder for no value, such as `N/A`, `(not set)` or `-`."""
     if len(word) > LONGEST_PLACEHOLDER:
         return False
     text = _SPACED_SLASH.sub("/", unicodedata.normalize("NFKC", word).casefold())
@@ -99,7 +99,7 @@ def is_placeholder(word: str) -> bool:
 
 
 def is_name(word: str, max_words: int) -> bool:
-    """Return whether a text can only be a name: at most `max_words` words and no sign that belongs to a sentence."""
+    """Returns whether a text can only be a name: at most `max_words` words and no sign that belongs to a sentence."""
     return bool(_NAME.fullmatch(word)) and len(_LETTERS.findall(word)) <= max_words
 
 
@@ -116,7 +116,7 @@ class Vocabulary:
     is_closed: bool = False
 
     def is_missing(self, value: object) -> bool:
-        """Return whether a category is missing: absent, blank or a placeholder that the rules do not name."""
+        """Returns whether a category is missing: absent, blank or a placeholder that the rules do not name."""
         if value is None:
             return True
         if not isinstance(value, str):
@@ -125,7 +125,7 @@ class Vocabulary:
         return word is not None and word not in self.named and (not word or is_placeholder(word))
 
     def parse(self, value: str) -> str | None:
-        """Return the normal form of a word; None if it is missing or not usable.
+        """Returns the normal form of a word; None if it is missing or not usable.
 
         A usable word has at most `WORD_LENGTH` characters and is neither a placeholder nor markup nor personal, see
         `is_personal`.

@@ -47,7 +47,7 @@ class CompiledRules:
 def compile_clusters(
     traits: Sequence[Trait], clusters: Sequence[Condition | None], condition: Condition | None
 ) -> CompiledRules:
-    """Compile the conditions of the clusters and of the filter. None is a condition that always holds."""
+    """Compiles the conditions of the clusters and of the filter. None is a condition that always holds."""
     # If no condition compares a trait, any trait distinguishes a profile from an empty one.
     deciding = _used(traits, filter(None, clusters)) or tuple(traits)
     kept = _used(traits, filter(None, [condition]))
@@ -82,7 +82,7 @@ def _places(traits: Sequence[Trait]) -> dict[str, tuple[int, Trait]]:
 
 
 def _defaults(traits: Sequence[Trait]) -> list[str]:
-    """Return lines that replace missing values: `t0` is the value of the profile, `v0` the one to compare."""
+    """Returns lines that replace missing values: `t0` is the value of the profile, `v0` the one to compare."""
     return [
         f"v{i} = t{i}" if trait.missing is None else f"v{i} = {trait.missing!r} if t{i} is None else t{i}"
         for i, trait in enumerate(traits)

@@ -41,7 +41,7 @@ _EMPTY = 'the condition is empty: write which trait should be what, such as trai
 
 
 def name_in_file(field: str) -> str:
-    """Return the name of a field as written in a file: `in` for `in_`."""
+    """Returns the name of a field as written in a file: `in` for `in_`."""
     return field.rstrip("_")
 
 
@@ -93,13 +93,13 @@ class Condition(BaseModel):
         return own.union(*(part.traits for _, part in self.parts))
 
     def words(self, trait: str) -> frozenset[str]:
-        """Return the words that the condition compares a trait with."""
+        """Returns the words that the condition compares a trait with."""
         own = (self.eq, *(self.in_ or ())) if self.trait == trait else ()
         found = frozenset(value for value in own if isinstance(value, str))
         return found.union(*(part.words(trait) for _, part in self.parts))
 
     def faults(self, traits: Mapping[str, Trait], path: Path, depth: int = 1) -> Iterator[Fault]:
-        """Yield what does not fit the traits of the rules.
+        """Yields what does not fit the traits of the rules.
 
         Args:
             path: Path of this condition in the rules.
@@ -132,7 +132,7 @@ class Condition(BaseModel):
                         yield Fault((*path, name_in_file(field)), reason)
 
     def _contradictions(self, traits: Mapping[str, Trait], path: Path) -> Iterator[Fault]:
-        """Yield comparisons of a trait that exclude each other, in one condition or in several that must all hold."""
+        """Yields comparisons of a trait that exclude each other, in one condition or in several that must all hold."""
         together: dict[str, list[Condition]] = {}
         for place, part in self._required(path):
             if part.trait is None:
@@ -152,7 +152,7 @@ class Condition(BaseModel):
                 before.append(part)
 
     def _required(self, path: Path) -> Iterator[tuple[Path, Condition]]:
-        """Yield all conditions that hold if this one does, with their paths."""
+        """Yields all conditions that hold if this one does, with their paths."""
         if self.all is None:
             yield path, self
         for inner, part in self.parts if self.all is not None else ():
@@ -182,7 +182,7 @@ class Condition(BaseModel):
 
 
 def are_contradictory(trait: Trait, comparisons: Iterable[Mapping[str, Any]]) -> bool:
-    """Return whether no value can meet all comparisons.
+    """Returns whether no value can meet all comparisons.
 
     Args:
         trait: The compared trait; each comparison by itself is possible for it.
@@ -208,7 +208,7 @@ def _meets(value: Value, wanted: list[tuple[str, Any]]) -> bool:
 
 
 def _leave_no_room(trait: Trait, wanted: list[tuple[str, Any]]) -> bool:
-    """Return whether the bounds, including those of the trait's scale, leave no number between them."""
+    """Returns whether the bounds, including those of the trait's scale, leave no number between them."""
     least, most = (trait.lowest, trait.highest) if trait.type == "number" else (-inf, inf)
     low = max([least, *(bound for word, bound in wanted if word in ("gt", "gte"))])
     high = min([most, *(bound for word, bound in wanted if word in ("lt", "lte"))])

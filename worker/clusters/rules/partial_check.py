@@ -17,7 +17,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def faults_of_valid_parts(data: Mapping[str, Any]) -> list[Fault]:
-    """Return what does not fit together in the data of rules, without what depends on invalid parts."""
+    """Returns what does not fit together in the data of rules, without what depends on invalid parts."""
     traits, clusters = _valid_entries(Trait, data.get("traits")), _valid_entries(Cluster, data.get("clusters"))
     names = [row.get("name") for row in _rows(data.get("traits")).values()]
     declared = list(dict.fromkeys(name for name in names if isinstance(name, str)))
@@ -46,12 +46,12 @@ def faults_of_valid_parts(data: Mapping[str, Any]) -> list[Fault]:
 
 
 def _is_name(path: Path) -> bool:
-    """Return whether a fault is about the name of a trait. Those are searched in all conditions, valid or not."""
+    """Returns whether a fault is about the name of a trait. Those are searched in all conditions, valid or not."""
     return path[-1] == "trait" or "report" in path
 
 
 def _rows(value: object) -> dict[int, Mapping[str, Any]]:
-    """Return the tables of a list by their index."""
+    """Returns the tables of a list by their index."""
     entries = value if isinstance(value, list) else []
     return {i: entry for i, entry in enumerate(entries) if isinstance(entry, dict)}
 
@@ -69,7 +69,7 @@ def _valid_entries(model: type[M], value: object) -> dict[int, M]:
 
 
 def _original(path: Path, numbers: Mapping[str, list[int]]) -> Path:
-    """Return the path with the index that an entry has in the data."""
+    """Returns the path with the index that an entry has in the data."""
     match path:
         case (("traits" | "clusters") as kind, int(index), *rest):
             return (kind, numbers[kind][index], *rest)
@@ -77,7 +77,7 @@ def _original(path: Path, numbers: Mapping[str, list[int]]) -> Path:
 
 
 def _unknown_names(condition: object, path: Path, declared: list[str]) -> Iterator[Fault]:
-    """Yield every unknown trait that a condition compares, however malformed the condition is."""
+    """Yields every unknown trait that a condition compares, however malformed the condition is."""
     if isinstance(condition, list):
         for i, part in enumerate(condition):
             yield from _unknown_names(part, (*path, i), declared)

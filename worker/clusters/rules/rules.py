@@ -110,20 +110,20 @@ class Rules(BaseModel):
         return tuple(cluster.key for cluster in self.clusters)
 
     def cluster(self, key: str) -> Cluster:
-        """Return a cluster by its key. Raises KeyError if there is none."""
+        """Returns a cluster by its key. Raises KeyError if there is none."""
         return {cluster.key: cluster for cluster in self.clusters}[key]
 
     def reported_traits(self, key: str) -> tuple[Trait, ...]:
-        """Return the traits that the persona of a cluster describes. Raises KeyError if there is no such cluster."""
+        """Returns the traits that the persona of a cluster describes. Raises KeyError if there is no such cluster."""
         report = self.cluster(key).report
         return self.traits if report is None else tuple(map(self.trait, report))
 
     def trait(self, name: str) -> Trait:
-        """Return a trait by its name. Raises KeyError if there is none."""
+        """Returns a trait by its name. Raises KeyError if there is none."""
         return self._by_name[name]
 
     def vocabulary(self, name: str) -> Vocabulary:
-        """Return the words that the rules name for a trait: in its `values`, in conditions, and for a missing value."""
+        """Returns the words that rules name for a trait: in its `values`, in conditions, and for a missing value."""
         trait = self.trait(name)
         words = {*(trait.values or ()), *([trait.missing] if isinstance(trait.missing, str) else [])}
         conditions = [self.filter, *(cluster.when for cluster in self.clusters)]
@@ -136,11 +136,11 @@ class Rules(BaseModel):
         return compile_clusters(self.traits, [cluster.when for cluster in self.clusters], self.filter)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the rules as JSON data, only with what was given. `model_validate` makes equal rules of it."""
+        """Returns the rules as JSON data, only with what was given. `model_validate` makes equal rules of it."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     def differences(self, other: Self) -> list[str]:
-        """Return what differs in `other`, by name: `trait ltv`, `cluster growth`, `order of clusters`, …"""
+        """Returns what differs in `other`, by name: `trait ltv`, `cluster growth`, `order of clusters`, …"""
         found = [
             field for field in ("name", "filter", "min_value_share") if getattr(self, field) != getattr(other, field)
         ]
@@ -182,14 +182,14 @@ class Rules(BaseModel):
         return [*self.trait_faults(), *self.cluster_faults(), *self._size_faults()]
 
     def trait_faults(self) -> Iterator[Fault]:
-        """Yield what does not fit together in the traits and the filter."""
+        """Yields what does not fit together in the traits and the filter."""
         for i, name in _repeated([trait.name for trait in self.traits]):
             yield Fault(("traits", i, "name"), f"there is already a trait {name} above: choose another name")
         if self.filter is not None:
             yield from self.filter.faults(self._by_name, ("filter",))
 
     def cluster_faults(self, *, whole: bool = True) -> Iterator[Fault]:
-        """Yield what does not fit together in the clusters.
+        """Yields what does not fit together in the clusters.
 
         Args:
             whole: Whether these are all traits and clusters.
@@ -234,7 +234,7 @@ class Rules(BaseModel):
 
 
 def find_unsendable_value(value: object, path: Path) -> Iterator[Fault]:
-    """Yield what cannot be sent to Mavera as JSON, at any depth."""
+    """Yields what cannot be sent to Mavera as JSON, at any depth."""
     if len(path) > MAX_PERSONA_DEPTH:
         yield Fault(path, f"lists and tables are nested more than {MAX_PERSONA_DEPTH - 3} deep: make it simpler")
     elif isinstance(value, Mapping):
@@ -260,7 +260,7 @@ def _is_text(value: str) -> bool:
 
 
 def _repeated(names: list[str]) -> list[tuple[int, str]]:
-    """Return every repeated name with its index."""
+    """Returns every repeated name with its index."""
     seen: Counter[str] = Counter()
     found = []
     for i, name in enumerate(names):

@@ -27,7 +27,7 @@ more."""
 
 
 def placeholders(traits: Sequence[Trait]) -> tuple[str, ...]:
-    """Return every name that a template may use."""
+    """Returns every name that a template may use."""
     of_traits = (
         (trait.name, *(f"{trait.name}.{part}" for part in TRAIT_PLACEHOLDERS[trait.type]))
         for trait in traits
@@ -37,7 +37,7 @@ def placeholders(traits: Sequence[Trait]) -> tuple[str, ...]:
 
 
 def find_template_faults(template: str, traits: Sequence[Trait]) -> Iterator[str]:
-    """Yield what is wrong with a template, as sentences."""
+    """Yields what is wrong with a template, as sentences."""
     try:
         parts = list(Formatter().parse(template))
     except ValueError:
@@ -54,6 +54,6 @@ def find_template_faults(template: str, traits: Sequence[Trait]) -> Iterator[str
 
 
 def fill_template(template: str, values: Mapping[str, str]) -> str:
-    """Replace the placeholders of a template by their values. Raises KeyError for an unknown one."""
+    """Replaces the placeholders of a template by their values. Raises KeyError for an unknown one."""
     parts = Formatter().parse(template)
     return "".join(text + ("" if name is None else values[name]) for text, name, _, _ in parts).strip()

@@ -108,7 +108,7 @@ class MalformedRules(ValueError):
 
 
 def parse_rules(text: str) -> Rules:
-    """Parse the rules of a TOML text. Raises MalformedRules."""
+    """Parses the rules of a TOML text. Raises MalformedRules."""
     try:
         data = read_toml(text, "rules", max_length=MAX_TEXT, fixes=_FIXES)
     except MalformedToml as error:
@@ -123,7 +123,7 @@ def parse_rules(text: str) -> Rules:
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of such a file, for editors."""
+    """Returns the JSON Schema of such a file, for editors."""
     document = Rules.model_json_schema(schema_generator=_TomlSchema)
     return {"$schema": GenerateJsonSchema.schema_dialect, **document, "title": "Clusters of segment-personas"}
 
@@ -140,13 +140,13 @@ class _TomlSchema(GenerateJsonSchema):
 
 
 def _key_in(text: str, line: int) -> str:
-    """Return the key at the beginning of a line; empty if there is none."""
+    """Returns the key at the beginning of a line; empty if there is none."""
     found = re.match(r"[\s\ufeff]*([\w.-]{1,200})\s*=", text.split("\n")[line - 1])
     return found[1] if found else ""
 
 
 def _mistakes(error: ValidationError, data: Mapping[str, Any], text: str) -> list[Mistake]:
-    """Return the mistakes of parsed data in order of lines, at most `MOST_MISTAKES` and the number of the others."""
+    """Returns the mistakes of parsed data in order of lines, at most `MOST_MISTAKES` and the number of the others."""
     numbers = line_numbers(text)
     errors = _independent_errors(error)
     known = {(one["loc"], one["msg"]) for one in errors}
@@ -161,7 +161,7 @@ def _mistakes(error: ValidationError, data: Mapping[str, Any], text: str) -> lis
 
 
 def _independent_errors(error: ValidationError) -> list[ErrorDetails]:
-    """Return the errors that do not merely follow from others."""
+    """Returns the errors that do not merely follow from others."""
     return [
         one
         for one in error.errors(include_url=False)
@@ -209,13 +209,13 @@ _COMPARISONS = {"gt", "gte", "lt", "lte", "eq", "in", "missing"}
 
 
 def _suggest_name(name: str, known: list[str]) -> str:
-    """Return a question with the known name that was probably meant; empty if there is none."""
+    """Returns a question with the known name that was probably meant; empty if there is none."""
     meant = similar_name(name, known, _SYNONYMS)
     return f"did you mean {meant}?" if meant else ""
 
 
 def _model(path: Path) -> type[BaseModel]:
-    """Return the model of the table at `path`."""
+    """Returns the model of the table at `path`."""
     match path:
         case ():
             return Rules
@@ -232,7 +232,7 @@ def _description(model: type[BaseModel], name: str) -> str:
 
 
 def _field(path: Path, data: Mapping[str, Any]) -> str:
-    """Describe a path: traits and clusters by name, without indices, because the line identifies them."""
+    """Describes a path: traits and clusters by name, without indices, because the line identifies them."""
     words = [str(part) for part in path if isinstance(part, str)]
     match path:
         case ("traits" | "clusters" as kind, int(index), *_):

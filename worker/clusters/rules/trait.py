@@ -103,7 +103,7 @@ class Trait(BaseModel):
         return _BOUNDS[self.scale][1]
 
     def impossible_value_reason(self, value: Value) -> str:
-        """Return why no value of this trait can equal `value`; empty if one can."""
+        """Returns why no value of this trait can equal `value`; empty if one can."""
         if self.type == "number":
             if not isinstance(value, float):
                 return f"{self.name} is a number, and {toml_text(value)} is not"
@@ -169,7 +169,7 @@ class Trait(BaseModel):
 
 
 def toml_text(value: Value | tuple[Value, ...]) -> str:
-    """Return a value, or a list of values, as written in a TOML file."""
+    """Returns a value, or a list of values, as written in a TOML file."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(toml_text, value))}]"
     if isinstance(value, bool):

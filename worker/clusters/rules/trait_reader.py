@@ -41,7 +41,7 @@ class TraitReader:
 
 
 def make_trait_reader(trait: Trait, as_of: float, vocabulary: Vocabulary = ANY_WORD) -> TraitReader:
-    """Make the reader of a trait.
+    """Makes the reader of a trait.
 
     Args:
         trait: The trait.
@@ -81,12 +81,12 @@ def _parser(trait: Trait, now: datetime, vocabulary: Vocabulary) -> Parse:
 
 
 def _is_wrapped(value: object) -> bool:
-    """Return whether a value is wrapped with the time when it was set, as Segment does with `verbose`."""
+    """Returns whether a value is wrapped with the time when it was set, as Segment does with `verbose`."""
     return isinstance(value, dict) and "value" in value and "updated_at" in value
 
 
 def _unwrapped(value: object, now: datetime, max_age_days: float | None) -> object:
-    """Return the value inside a wrapped one, or None if it was set too long ago. Values of unknown age are kept."""
+    """Returns the value inside a wrapped one, or None if it was set too long ago. Values of unknown age are kept."""
     if not isinstance(value, dict) or not _is_wrapped(value):
         return value
     if max_age_days is not None:

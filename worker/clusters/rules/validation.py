@@ -20,7 +20,7 @@ class Fault:
 
 
 def raise_faults(title: str, faults: Iterable[Fault]) -> None:
-    """Raise a pydantic ValidationError with all faults, if there are any.
+    """Raises a pydantic ValidationError with all faults, if there are any.
 
     Raised in the validator of a part, it becomes part of the error of the whole, including its paths.
     """
@@ -35,7 +35,7 @@ def raise_faults(title: str, faults: Iterable[Fault]) -> None:
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return a sentence about an unknown name with the most similar known name, or with all of them."""
+    """Returns a sentence about an unknown name with the most similar known name, or with all of them."""
     names = list(known)
     close = get_close_matches(abbreviate(name), names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
@@ -43,5 +43,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def abbreviate(text: str, length: int = 80) -> str:
-    """Return the text, or its beginning with an ellipsis."""
+    """Returns the text, or its beginning with an ellipsis."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -39,7 +39,7 @@ class CompiledStatement:
     _reader: _Reader
 
     def aggregate(self, rows: Iterable[Row]) -> Aggregate:
-        """Return the aggregate of the result's rows, which may come in any order and need not be in memory at once."""
+        """Returns the aggregate of the result's rows, which may come in any order and need not be in memory at once."""
         return self._reader.read(rows)
 
 
@@ -53,7 +53,7 @@ def compile_statement(
     sample: float | None = None,
     comment: str = "",
 ) -> CompiledStatement:
-    """Compile rules into one statement.
+    """Compiles rules into one statement.
 
     Args:
         rules: The rules.

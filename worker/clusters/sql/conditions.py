@@ -13,7 +13,7 @@ _SIGNS: Mapping[str, type[exp.Binary]] = {"gt": exp.GT, "gte": exp.GTE, "lt": ex
 
 
 def compile_condition(condition: Condition, values: Mapping[str, tuple[Trait, exp.Expr]]) -> exp.Expr:
-    """Return a condition as an expression that is true or false.
+    """Returns a condition as an expression that is true or false.
 
     Args:
         condition: The condition.

@@ -26,7 +26,7 @@ class CountedValues:
 
 
 def make_aggregate(rules: Rules, sizes: Counter[int], values: Mapping[tuple[int, int], CountedValues]) -> Aggregate:
-    """Return what was counted of profiles, and of their numbers, dates and booleans.
+    """Returns what was counted of profiles, and of their numbers, dates and booleans.
 
     Args:
         rules: The rules of the statement.
@@ -50,7 +50,7 @@ def make_aggregate(rules: Rules, sizes: Counter[int], values: Mapping[tuple[int,
 
 
 def make_moments(count: int, whole: int, fine: int, rest: float, squares: float) -> Moments:
-    """Return moments from the sums of a result row."""
+    """Returns moments from the sums of a result row."""
     terms = [*_floats(whole, SCALE), *_floats(fine, FINE_SCALE), rest]
     return Moments(count, tuple(exact_sum(terms)), squares)
 
@@ -67,7 +67,7 @@ def _add_values(cluster: ClusterAggregate, trait: Trait, found: CountedValues) -
 
 
 def _floats(number: int, scale: float) -> list[float]:
-    """Return floats that are together exactly an integer divided by a power of two."""
+    """Returns floats that are together exactly an integer divided by a power of two."""
     high = float(number)
     low = float(number - int(high))
     return [high / scale, low / scale]

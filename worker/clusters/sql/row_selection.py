@@ -16,7 +16,7 @@ SAMPLE_DIGITS = 13
 
 
 def is_merged(shape: SourceShape) -> exp.Expr | None:
-    """Return whether a row names another profile that it was merged into; None if the source does not say so.
+    """Returns whether a row names another profile that it was merged into; None if the source does not say so.
 
     NULL, empty values, NULL as text and the own identifier do not name one.
     """
@@ -36,7 +36,7 @@ def is_merged(shape: SourceShape) -> exp.Expr | None:
 
 
 def is_outside_sample(shape: SourceShape, share: float) -> exp.Expr:
-    """Return whether a profile is not in the sample: whether the MD5 of its identifier is not below the share.
+    """Returns whether a profile is not in the sample: whether the MD5 of its identifier is not below the share.
 
     A profile without an identifier is outside.
     """
@@ -58,5 +58,5 @@ def _field(name: str) -> exp.Expr:
 
 
 def _text_of(name: str) -> exp.Expr:
-    """Return the text of a column, which may be JSON."""
+    """Returns the text of a column, which may be JSON."""
     return sql("TRIM(CAST(:value AS VARCHAR), '\"')", value=column(name))

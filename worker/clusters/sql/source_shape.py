@@ -60,7 +60,7 @@ class SourceShape:
     value: str = "value"
 
     def match(self, key: str) -> str | None:
-        """Return the name of the column that holds a key; None if there is none.
+        """Returns the name of the column that holds a key; None if there is none.
 
         In this order: the same name, the same name in another case, and the name in snake_case, as warehouses write
         it.
@@ -76,12 +76,12 @@ class SourceShape:
 
 
 def snake_case(name: str) -> str:
-    """Return a name in small letters with `_` between its words: `lifetime_value` for `Lifetime Value`."""
+    """Returns a name in small letters with `_` between its words: `lifetime_value` for `Lifetime Value`."""
     return _NOT_SNAKE.sub("_", _HUMP.sub("_", name).lower()).strip("_")
 
 
 def encoding_of(sql_type: str) -> Encoding:
-    """Return the encoding of a column by its type, as any of the engines names it."""
+    """Returns the encoding of a column by its type, as any of the engines names it."""
     name = " ".join(_PRECISION.sub(" ", sql_type.upper()).split())
     if name in ("JSON", "JSONB"):
         return "json"
@@ -95,5 +95,5 @@ def encoding_of(sql_type: str) -> Encoding:
 
 
 def is_integer(sql_type: str) -> bool:
-    """Return whether a column of a type holds integers only."""
+    """Returns whether a column of a type holds integers only."""
     return sql_type.upper() in _INTEGERS

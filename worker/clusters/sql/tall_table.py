@@ -7,7 +7,7 @@ from worker.clusters.sql.templates import column, sql, text
 
 
 def value_of_key(shape: SourceShape, key: str) -> exp.Expr:
-    """Return the value of a key as an aggregate of a profile's rows; NULL if no row has the key."""
+    """Returns the value of a key as an aggregate of a profile's rows; NULL if no row has the key."""
     return sql(
         "MAX(CASE WHEN :name = :key THEN :value END)",
         name=column(shape.name),
@@ -17,7 +17,7 @@ def value_of_key(shape: SourceShape, key: str) -> exp.Expr:
 
 
 def group_traits(query: exp.Select, shape: SourceShape) -> exp.Select:
-    """Group the rows of a query by their profile. Rows without an identifier are part of no profile."""
+    """Groups the rows of a query by their profile. Rows without an identifier are part of no profile."""
     if shape.id is None:
         raise ValueError("a tall table needs the column of its identifiers")
     name = column(shape.id)

@@ -13,7 +13,7 @@ TEMPLATE_DIALECT = "duckdb"
 
 
 def sql(template: str, **parts: exp.Expr) -> exp.Expr:
-    """Return an expression with its placeholders replaced.
+    """Returns an expression with its placeholders replaced.
 
     Args:
         template: Constant SQL in DuckDB's dialect, such as `:value BETWEEN :low AND :high`.
@@ -23,14 +23,14 @@ def sql(template: str, **parts: exp.Expr) -> exp.Expr:
 
 
 def fill_template(template: str, dialect: str, parts: Mapping[str, exp.Expr]) -> exp.Expr:
-    """Return an expression from a template in any dialect, see `sql`."""
+    """Returns an expression from a template in any dialect, see `sql`."""
     return exp.replace_placeholders(
         _parse(template, dialect), **{name: _enclosed(part) for name, part in parts.items()}
     )
 
 
 def _enclosed(part: exp.Expr) -> exp.Expr:
-    """Return a copy of an expression that keeps its meaning inside any other one."""
+    """Returns a copy of an expression that keeps its meaning inside any other one."""
     is_open = isinstance(part, exp.Binary | exp.Connector | exp.Unary | exp.Between | exp.In)
     return exp.Paren(this=part.copy()) if is_open and not isinstance(part, exp.Paren) else part.copy()
 
@@ -41,30 +41,30 @@ def _parse(template: str, dialect: str) -> exp.Expr:
 
 
 def column(name: str) -> exp.Expr:
-    """Return a column with a quoted name."""
+    """Returns a column with a quoted name."""
     return exp.column(exp.to_identifier(name, quoted=True))
 
 
 def text(value: str) -> exp.Expr:
-    """Return a literal of text."""
+    """Returns a literal of text."""
     return exp.Literal.string(value)
 
 
 def integer(value: int) -> exp.Expr:
-    """Return a literal of an integer."""
+    """Returns a literal of an integer."""
     literal = exp.Literal.number(str(abs(value)))
     return exp.Neg(this=literal) if value < 0 else literal
 
 
 def double(value: float) -> exp.Expr:
-    """Return a literal that is a double to the last bit: the shortest decimal of the float, with an exponent."""
+    """Returns a literal that is a double to the last bit: the shortest decimal of the float, with an exponent."""
     digits = repr(abs(float(value)))
     literal = exp.Literal.number(digits if "e" in digits else f"{digits}e0")
     return exp.Neg(this=literal) if value < 0 else literal
 
 
 def case(branches: Iterable[tuple[exp.Expr, exp.Expr]], default: exp.Expr | None = None) -> exp.Case:
-    """Return `CASE WHEN … THEN … END` of pairs of a condition and a result."""
+    """Returns `CASE WHEN … THEN … END` of pairs of a condition and a result."""
     made = exp.Case()
     for condition, result in branches:
         made = made.when(condition, result, copy=False)
@@ -72,6 +72,6 @@ def case(branches: Iterable[tuple[exp.Expr, exp.Expr]], default: exp.Expr | None
 
 
 def is_in(value: exp.Expr, words: Iterable[str]) -> exp.Expr:
-    """Return `value IN (words)`; false for no words."""
+    """Returns `value IN (words)`; false for no words."""
     found = [text(word) for word in words]
     return exp.In(this=value.copy(), expressions=found) if found else exp.false()

@@ -29,5 +29,5 @@ PLACEHOLDERS = (*_ONE_WORD, *chain.from_iterable((f"{a} {b}", f"{a}-{b}", f"{a}_
 
 
 def json_text(word: str) -> str:
-    """Return a word as JSON text, as DuckDB writes it."""
+    """Returns a word as JSON text, as DuckDB writes it."""
     return json.dumps(word, ensure_ascii=False)

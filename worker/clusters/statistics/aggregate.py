@@ -60,25 +60,25 @@ class ClusterAggregate:
     booleans: dict[str, BooleanAggregate] = field(default_factory=dict)
 
     def number(self, trait: str) -> NumberAggregate:
-        """Return the statistics of a number or date trait; create them if there are none."""
+        """Returns the statistics of a number or date trait; create them if there are none."""
         if trait not in self.numbers:
             self.numbers[trait] = NumberAggregate()
         return self.numbers[trait]
 
     def category(self, trait: str) -> CategoryAggregate:
-        """Return the statistics of a category or list trait; create them if there are none."""
+        """Returns the statistics of a category or list trait; create them if there are none."""
         if trait not in self.categories:
             self.categories[trait] = CategoryAggregate()
         return self.categories[trait]
 
     def boolean(self, trait: str) -> BooleanAggregate:
-        """Return the statistics of a boolean trait; create them if there are none."""
+        """Returns the statistics of a boolean trait; create them if there are none."""
         if trait not in self.booleans:
             self.booleans[trait] = BooleanAggregate()
         return self.booleans[trait]
 
     def add(self, trait: str, kind: TraitType, values: Sequence[Any]) -> None:
-        """Count the usable values of a trait, one for each profile that has it."""
+        """Counts the usable values of a trait, one for each profile that has it."""
         if kind in ("number", "date"):
             self.number(trait).add(values)
         elif kind == "category":
@@ -89,7 +89,7 @@ class ClusterAggregate:
             self.boolean(trait).add(values)
 
     def merge(self, other: "ClusterAggregate") -> None:
-        """Add everything that `other` has counted."""
+        """Adds everything that `other` has counted."""
         self.n += other.n
         for trait, number in other.numbers.items():
             self.number(trait).merge(number)
@@ -99,7 +99,7 @@ class ClusterAggregate:
             self.boolean(trait).merge(boolean)
 
     def as_json(self) -> dict[str, object]:
-        """Return the aggregate as JSON data."""
+        """Returns the aggregate as JSON data."""
         return {
             "n": self.n,
             "numbers": {trait: number.as_json() for trait, number in self.numbers.items()},
@@ -109,7 +109,7 @@ class ClusterAggregate:
 
     @classmethod
     def from_json(cls, value: object) -> "ClusterAggregate":
-        """Read what `as_json` returned. Raises ValueError if it cannot have returned this value."""
+        """Reads what `as_json` returned. Raises ValueError if it cannot have returned this value."""
         n, numbers, categories, booleans = serialization.fields(value, "n", "numbers", "categories", "booleans")
         return cls(
             serialization.count(n),
@@ -170,20 +170,20 @@ class Aggregate:
         return inside / (inside + self.left_out) if inside else 1.0
 
     def cluster(self, key: str) -> ClusterAggregate:
-        """Return the statistics of a cluster; create them if there are none."""
+        """Returns the statistics of a cluster; create them if there are none."""
         if key not in self.clusters:
             self.clusters[key] = ClusterAggregate()
         return self.clusters[key]
 
     def add_trait_errors(self, trait: str, shapes: Collection[str]) -> None:
-        """Count trait errors by their shape, one for each profile."""
+        """Counts trait errors by their shape, one for each profile."""
         self.trait_errors[trait] += len(shapes)
         if trait not in self.error_shapes:
             self.error_shapes[trait] = CategoryAggregate()
         self.error_shapes[trait].add(shapes)
 
     def merge(self, other: "Aggregate") -> None:
-        """Add everything that `other` has counted. `other` does not change."""
+        """Adds everything that `other` has counted. `other` does not change."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.trait_errors.update(other.trait_errors)
@@ -193,7 +193,7 @@ class Aggregate:
             self.cluster(key).merge(cluster)
 
     def to_bytes(self) -> bytes:
-        """Return the aggregate as JSON. Equal aggregates give equal bytes.
+        """Returns the aggregate as JSON. Equal aggregates give equal bytes.
 
         Rare values are concealed and categories and sketches are limited in this object, too, so that counting on with
         it and counting on from its bytes give the same result. If the bytes exceed `MAX_BYTES`, the limits are halved
@@ -209,7 +209,7 @@ class Aggregate:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Aggregate":
-        """Read what `to_bytes` returned. Raises ValueError if `data` is anything else."""
+        """Reads what `to_bytes` returned. Raises ValueError if `data` is anything else."""
         try:
             document = orjson.loads(data)
             version = serialization.count(dict(serialization.items(document)).get("version"))

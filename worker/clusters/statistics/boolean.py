@@ -14,22 +14,22 @@ class BooleanAggregate:
     true: int = 0
 
     def add(self, values: Sequence[bool]) -> None:
-        """Count values, one for each profile."""
+        """Counts values, one for each profile."""
         self.count += len(values)
         self.true += sum(values)
 
     def merge(self, other: "BooleanAggregate") -> None:
-        """Add everything that `other` has counted."""
+        """Adds everything that `other` has counted."""
         self.count += other.count
         self.true += other.true
 
     def as_json(self) -> dict[str, object]:
-        """Return the aggregate as JSON data."""
+        """Returns the aggregate as JSON data."""
         return {"count": self.count, "true": self.true}
 
     @classmethod
     def from_json(cls, value: object) -> "BooleanAggregate":
-        """Read what `as_json` returned. Raises ValueError if it cannot have returned this value."""
+        """Reads what `as_json` returned. Raises ValueError if it cannot have returned this value."""
         count, true = map(serialization.count, serialization.fields(value, "count", "true"))
         if true > count:
             raise ValueError("more are true than there are")

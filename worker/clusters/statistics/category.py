@@ -50,15 +50,15 @@ class CategoryAggregate:
     error: int = 0
 
     def add(self, values: Collection[str]) -> None:
-        """Count values, one for each profile."""
+        """Counts values, one for each profile."""
         self._add(values, len(values))
 
     def add_lists(self, lists: Collection[Collection[str]]) -> None:
-        """Count lists of distinct values, one for each profile."""
+        """Counts lists of distinct values, one for each profile."""
         self._add(list(chain.from_iterable(lists)), len(lists))
 
     def merge(self, other: "CategoryAggregate") -> None:
-        """Add everything that `other` has counted."""
+        """Adds everything that `other` has counted."""
         self.count += other.count
         self.counts.update(other.counts)
         self.error += other.error
@@ -67,7 +67,7 @@ class CategoryAggregate:
             self.drop_rarest()
 
     def drop_rarest(self, max_values: int | None = None) -> None:
-        """Drop the rarest values. The result depends on the counts alone.
+        """Drops the rarest values. The result depends on the counts alone.
 
         Args:
             max_values: Most values to keep, if that is less than `MAX_VALUES`.
@@ -80,13 +80,13 @@ class CategoryAggregate:
             self.error += excess
 
     def merge_digests(self) -> None:
-        """Add the count of each digest to its value, if the value is present."""
+        """Adds the count of each digest to its value, if the value is present."""
         if any(map(_is_digest, self.counts)):
             for value in [value for value in self.counts if not _is_digest(value)]:
                 self.counts[value] += self.counts.pop(_digest(value), 0)
 
     def conceal_rare(self) -> None:
-        """Replace each value that fewer than `MIN_PROFILES` profiles have by its digest."""
+        """Replaces each value that fewer than `MIN_PROFILES` profiles have by its digest."""
         self.merge_digests()
         if min(self.counts.values(), default=MIN_PROFILES) < MIN_PROFILES:
             self.counts = Counter(
@@ -97,7 +97,7 @@ class CategoryAggregate:
             )
 
     def disclosable(self, min_share: float = 0.0) -> dict[str, int]:
-        """Return the values that may be shown, each with the number of profiles that have it.
+        """Returns the values that may be shown, each with the number of profiles that have it.
 
         Args:
             min_share: Share of the profiles with the trait that must have the value (0 to 1). A value that may be a
@@ -110,16 +110,16 @@ class CategoryAggregate:
         return {value: n for value, n in found.items() if n >= least or is_name(value, MAX_NAME_WORDS)}
 
     def most_frequent(self, limit: int, min_share: float = 0.0) -> list[tuple[str, int]]:
-        """Return the `limit` most frequent disclosable values and their counts, ties in order of the values."""
+        """Returns the `limit` most frequent disclosable values and their counts, ties in order of the values."""
         return nsmallest(limit, self.disclosable(min_share).items(), key=lambda item: (-item[1], item[0]))
 
     def as_json(self) -> dict[str, object]:
-        """Return the aggregate as JSON data."""
+        """Returns the aggregate as JSON data."""
         return {"count": self.count, "counts": self.counts, "error": self.error}
 
     @classmethod
     def from_json(cls, value: object) -> "CategoryAggregate":
-        """Read what `as_json` returned. Raises ValueError if it cannot have returned this value."""
+        """Reads what `as_json` returned. Raises ValueError if it cannot have returned this value."""
         raw_count, raw_counts, raw_error = serialization.fields(value, "count", "counts", "error")
         count, error = serialization.count(raw_count), serialization.count(raw_error)
         counts = Counter({name: serialization.count(n) for name, n in serialization.items(raw_counts)})

@@ -20,7 +20,7 @@ from worker.clusters.statistics.value_shape import value_shape
 
 
 def fold(aggregate: Aggregate, profiles: Sequence[object], rules: Rules = RECIPE, *, as_of: float = 0.0) -> None:
-    """Count one page of profiles.
+    """Counts one page of profiles.
 
     Args:
         aggregate: What was counted so far; changed in place.
@@ -61,12 +61,12 @@ def fold(aggregate: Aggregate, profiles: Sequence[object], rules: Rules = RECIPE
 
 @lru_cache(maxsize=8)
 def _readers(rules: Rules, as_of: float) -> dict[str, TraitReader]:
-    """Return the reader of each trait by its name."""
+    """Returns the reader of each trait by its name."""
     return {trait.name: make_trait_reader(trait, as_of, rules.vocabulary(trait.name)) for trait in rules.traits}
 
 
 def _filtered(aggregate: Aggregate, page: list[Traits], rules: Rules, readers: dict[str, TraitReader]) -> list[Traits]:
-    """Return the profiles that the filter of the rules keeps, and count the others."""
+    """Returns the profiles that the filter of the rules keeps, and counts the others."""
     keep = rules.compiled.keep
     if keep is None:
         return page
@@ -77,7 +77,7 @@ def _filtered(aggregate: Aggregate, page: list[Traits], rules: Rules, readers: d
 
 
 def _traits(aggregate: Aggregate, profiles: Sequence[object]) -> list[Traits]:
-    """Return the traits of every entry that is an object, and count the entries. Without traits they are empty."""
+    """Returns the traits of every entry that is an object, and counts the entries. Without traits they are empty."""
     try:
         traits = list(map(_get_traits, cast(Sequence[Traits], profiles)))
     except (KeyError, TypeError):  # an entry without traits, or one that is not an object
@@ -97,5 +97,5 @@ _get_traits = itemgetter(intern_key("traits"))
 
 
 def _picker(rows: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
-    """Return a function that takes these rows of a column, in this order."""
+    """Returns a function that takes these rows of a column, in this order."""
     return itemgetter(*rows) if len(rows) > 1 else lambda column: [column[row] for row in rows]

@@ -21,7 +21,7 @@ MAX_PENDING = 2048
 
 
 def exact_sum(terms: Iterable[float]) -> list[float]:
-    """Sum finite floats without rounding.
+    """Sums finite floats without rounding.
 
     The result is canonical: the float nearest to the sum, then the float nearest to the remainder, and so on. It
     depends on the exact sum alone. To add to a sum, pass its parts among the terms.
@@ -41,7 +41,7 @@ def exact_sum(terms: Iterable[float]) -> list[float]:
 
 
 def exact_mean(parts: Sequence[float], count: int) -> Fraction | None:
-    """Return the exact mean of `count` values.
+    """Returns the exact mean of `count` values.
 
     The caller rounds once, so the mean of equal values is that value. Rounding the sum first would make the mean of
     twenty times 0.22 0.22000000000000003.
@@ -80,7 +80,7 @@ class Moments:
 
     @classmethod
     def from_values(cls, values: Sequence[float]) -> "Moments":
-        """Return the moments of finite numbers."""
+        """Returns the moments of finite numbers."""
         count, parts = len(values), tuple(exact_sum(values))
         exact = exact_mean(parts, count)
         if exact is None:
@@ -93,7 +93,7 @@ class Moments:
 
     @classmethod
     def from_zeros(cls, count: int) -> "Moments":
-        """Return the moments of `count` zeros."""
+        """Returns the moments of `count` zeros."""
         return cls(count)
 
     @cached_property
@@ -111,7 +111,7 @@ class Moments:
         return sqrt(self.squares / (self.count - 1)) if self.count > 1 else None
 
     def __add__(self, other: "Moments") -> "Moments":
-        """Return the moments of both sets together."""
+        """Returns the moments of both sets together."""
         if self._exact_mean is None:
             return other
         if other._exact_mean is None:
@@ -167,11 +167,11 @@ class NumberAggregate:
         return self.moments.std
 
     def quantile(self, share: float) -> float | None:
-        """Return a quantile of the values, as `QuantileSketch.quantile` does; None without values."""
+        """Returns a quantile of the values, as `QuantileSketch.quantile` does; None without values."""
         return self.sketch.quantile(share)
 
     def bounds_at(self, rank: int) -> tuple[float, float]:
-        """Return the bounds of a value given its rank.
+        """Returns the bounds of a value given its rank.
 
         Args:
             rank: Position in ascending order, from 0.
@@ -186,24 +186,24 @@ class NumberAggregate:
         return self.sketch.bounds_at(rank)
 
     def with_zeros(self, count: int) -> "NumberAggregate":
-        """Return a new aggregate that counts `count` more zeros."""
+        """Returns a new aggregate that counts `count` more zeros."""
         result = NumberAggregate(Moments.from_zeros(count), QuantileSketch(buckets={0: count} if count else None))
         result.merge(self)
         return result
 
     def add(self, values: Iterable[float]) -> None:
-        """Count values, one for each profile."""
+        """Counts values, one for each profile."""
         self._pending += values
         if len(self._pending) >= MAX_PENDING:
             self._flush()
 
     def merge(self, other: "NumberAggregate") -> None:
-        """Add everything that `other` has counted."""
+        """Adds everything that `other` has counted."""
         self._moments = self.moments + other.moments
         self._sketch.merge(other.sketch)
 
     def as_json(self) -> dict[str, object]:
-        """Return the aggregate as JSON data."""
+        """Returns the aggregate as JSON data."""
         moments = self.moments
         return {
             "count": moments.count,
@@ -214,7 +214,7 @@ class NumberAggregate:
 
     @classmethod
     def from_json(cls, value: object) -> "NumberAggregate":
-        """Read what `as_json` returned.
+        """Reads what `as_json` returned.
 
         Raises:
             ValueError: `as_json` cannot have returned this value.
@@ -230,7 +230,7 @@ class NumberAggregate:
         return cls(Moments(count, tuple(parts), squares), QuantileSketch.from_json(raw_sketch))
 
     def _flush(self) -> None:
-        """Count the pending values."""
+        """Counts the pending values."""
         if self._pending:
             self._moments += Moments.from_values(self._pending)
             self._sketch.add(self._pending)

@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 def value_at_rank(counted: Sequence[tuple[T, int]], rank: int) -> T:
-    """Return the value at a rank.
+    """Returns the value at a rank.
 
     Args:
         counted: Values in ascending order, each with its number of occurrences.
@@ -100,13 +100,13 @@ class QuantileSketch:
         return float(cubes / count / (squares / count) ** 1.5) if squares else 0.0
 
     def add(self, values: Sequence[float]) -> None:
-        """Count values."""
+        """Counts values."""
         self._fresh.update(_upper_halves(values))
         if len(self._fresh) > 4 * MAX_BUCKETS:
             self.compact()
 
     def merge(self, other: "QuantileSketch") -> None:
-        """Add everything that `other` has counted."""
+        """Adds everything that `other` has counted."""
         theirs = other.buckets
         self.compact()
         self._make_coarser(other._coarseness - self._coarseness)
@@ -114,19 +114,19 @@ class QuantileSketch:
         self._limit_buckets()
 
     def compact(self, max_buckets: int | None = None) -> None:
-        """Limit the number of buckets to the bound, or to `max_buckets` (at least eight) if that is less."""
+        """Limits the number of buckets to the bound, or to `max_buckets` (at least eight) if that is less."""
         if self._fresh:
             self._add_buckets(self._fresh, self._coarseness)
             self._fresh.clear()
         self._limit_buckets(max_buckets)
 
     def quantile(self, share: float) -> float | None:
-        """Return the value at rank `share` × (n − 1) of n values, counted from 0 and rounded down; None without
+        """Returns the value at rank `share` × (n − 1) of n values, counted from 0 and rounded down; None without
         values."""
         return self.quantiles(share)[0]
 
     def quantiles(self, *shares: float) -> list[float | None]:
-        """Return several quantiles, as `quantile` returns one of them, with the buckets sorted only once."""
+        """Returns several quantiles, as `quantile` returns one of them, with the buckets sorted only once."""
         count = self.count
         if not count:
             return [None for _ in shares]
@@ -134,18 +134,18 @@ class QuantileSketch:
         return [value_at_rank(values, floor(share * (count - 1))) for share in shares]
 
     def value_at(self, rank: int) -> float:
-        """Return the value at a rank (from 0, ascending). Raises IndexError if there are fewer values."""
+        """Returns the value at a rank (from 0, ascending). Raises IndexError if there are fewer values."""
         return value_at_rank(self.counted_values(), rank)
 
     def bounds_at(self, rank: int) -> tuple[float, float]:
-        """Return the bounds of the bucket that holds the value at a rank (from 0, ascending).
+        """Returns the bounds of the bucket that holds the value at a rank (from 0, ascending).
 
         The bounds are exact up to the rounding to a 32-bit float. Raises IndexError if there are fewer values.
         """
         return value_at_rank(sorted((_bounds(bucket, self.coarseness), n) for bucket, n in self.buckets.items()), rank)
 
     def is_exact(self, mean: float) -> bool:
-        """Return whether every value equals the one that represents its bucket, as whole numbers up to 256 do.
+        """Returns whether every value equals the one that represents its bucket, as whole numbers up to 256 do.
 
         The value that represents a finest bucket is the nearest to 0. If all values are on one side of 0, the means
         therefore agree only if all values are exact.
@@ -159,7 +159,7 @@ class QuantileSketch:
         return isclose(fsum(n * value for value, n in values) / self.count, mean, rel_tol=1e-12)
 
     def as_json(self) -> dict[str, object]:
-        """Return the sketch as JSON data; `steps` are the buckets in ascending order, each as its distance from the
+        """Returns the sketch as JSON data; `steps` are the buckets in ascending order, each as its distance from the
         last."""
         buckets = sorted(self.buckets)
         steps = [*buckets[:1], *map(sub, buckets[1:], buckets)]
@@ -167,7 +167,7 @@ class QuantileSketch:
 
     @classmethod
     def from_json(cls, value: object) -> "QuantileSketch":
-        """Read what `as_json` returned. Raises ValueError if it cannot have returned this value."""
+        """Reads what `as_json` returned. Raises ValueError if it cannot have returned this value."""
         raw_coarseness, raw_steps, raw_counts = serialization.fields(value, "coarseness", "steps", "counts")
         coarseness, steps, counts = (
             serialization.count(raw_coarseness),
@@ -187,7 +187,7 @@ class QuantileSketch:
         return cls(coarseness, buckets)
 
     def counted_values(self) -> list[tuple[float, int]]:
-        """Return, in ascending order, the value that represents each bucket and the number of values in it."""
+        """Returns, in ascending order, the value that represents each bucket and the number of values in it."""
         return sorted((_representative(bucket, self._coarseness), n) for bucket, n in self.buckets.items())
 
     def _make_coarser(self, times: int) -> None:
@@ -197,7 +197,7 @@ class QuantileSketch:
             self._add_buckets(finer, times)
 
     def _add_buckets(self, finer: Mapping[int, int], times: int) -> None:
-        """Add the counts of buckets that are finer by `times` steps."""
+        """Adds the counts of buckets that are finer by `times` steps."""
         buckets = self._buckets
         if times:
             for bucket, n in finer.items():
@@ -217,20 +217,20 @@ class QuantileSketch:
 
 
 def _upper_halves(values: Iterable[float]) -> list[int]:
-    """Return the upper half of each value as a 32-bit float."""
+    """Returns the upper half of each value as a 32-bit float."""
     halves = memoryview(array("f", values)).cast("B").cast("H")
     return halves[1::2].tolist() if byteorder == "little" else halves[::2].tolist()
 
 
 def _outermost(ascending: Iterable[int], coarseness: int) -> list[int]:
-    """Return the buckets furthest from 0 on either side; buckets below 0 follow all others."""
+    """Returns the buckets furthest from 0 on either side; buckets below 0 follow all others."""
     buckets = list(ascending)
     return [*buckets[: bisect_left(buckets, _SIGN >> coarseness)][-1:], *buckets[-1:]]
 
 
 @lru_cache(maxsize=2 * MAX_BUCKETS)
 def _representative(bucket: int, coarseness: int) -> float:
-    """Return the value that represents a bucket.
+    """Returns the value that represents a bucket.
 
     It is the value nearest to 0 for the finest buckets, because whole numbers and short fractions are among those, and
     the middle for coarser ones.
@@ -242,7 +242,7 @@ def _representative(bucket: int, coarseness: int) -> float:
 
 
 def _bounds(bucket: int, coarseness: int) -> tuple[float, float]:
-    """Return the bounds of a bucket's values. The bucket of infinity begins beyond all values."""
+    """Returns the bounds of a bucket's values. The bucket of infinity begins beyond all values."""
     near, far = _float(bucket << coarseness), _float((bucket + 1) << coarseness)
     if bucket == 0:
         # Values this small count as 0, unless the sketch is very coarse.
@@ -251,6 +251,6 @@ def _bounds(bucket: int, coarseness: int) -> tuple[float, float]:
 
 
 def _float(upper_half: int) -> float:
-    """Return the 32-bit float with this upper half and a lower half of zeros."""
+    """Returns the 32-bit float with this upper half and a lower half of zeros."""
     found: float = unpack(">f", pack(">HH", upper_half, 0))[0]
     return found

@@ -21,7 +21,7 @@ class NewerVersion(ValueError):
 
 
 def check_version(document: str, version: object, known: int) -> int:
-    """Return the version of a stored document. None: it has none, and so is of version 1.
+    """Returns the version of a stored document. None: it has none, and so is of version 1.
 
     Raises:
         NewerVersion: It is greater than `known`.
@@ -34,7 +34,7 @@ def check_version(document: str, version: object, known: int) -> int:
 
 
 def check_document_version(document: str, text: str | bytes, known: int) -> None:
-    """Check the version of a stored JSON document, before anything else of it is read.
+    """Checks the version of a stored JSON document, before anything else of it is read.
 
     Raises:
         NewerVersion: It is greater than `known`.
@@ -44,35 +44,35 @@ def check_document_version(document: str, text: str | bytes, known: int) -> None
 
 
 def fields(value: object, *names: str) -> list[object]:
-    """Return the values of an object that has at least these fields, in this order. Other fields are ignored."""
+    """Returns the values of an object that has at least these fields, in this order. Other fields are ignored."""
     if not isinstance(value, dict) or not value.keys() >= set(names):
         raise ValueError(f"expected an object with the fields {', '.join(names)}")
     return [value[name] for name in names]
 
 
 def items(value: object) -> list[tuple[str, object]]:
-    """Return the items of an object with any fields."""
+    """Returns the items of an object with any fields."""
     if not isinstance(value, dict):
         raise ValueError("expected an object")  # noqa: TRY004 - the stored bytes are at fault, not a caller
     return list(value.items())
 
 
 def count(value: object) -> int:
-    """Check that this is an integer of 0 or more."""
+    """Checks that this is an integer of 0 or more."""
     if type(value) is not int or value < 0:
         raise ValueError("expected a count")
     return value
 
 
 def integers(value: object) -> list[int]:
-    """Check that this is a list of integers."""
+    """Checks that this is a list of integers."""
     if not isinstance(value, list) or not set(map(type, value)) <= {int}:
         raise ValueError("expected a list of integers")
     return value
 
 
 def floats(value: object) -> list[float]:
-    """Check that this is a list of finite floats."""
+    """Checks that this is a list of finite floats."""
     if not isinstance(value, list) or not all(type(item) is float and isfinite(item) for item in value):
         raise ValueError("expected a list of floats")
     return value

@@ -22,7 +22,7 @@ _MAX_NUMBER = 1e15
 
 
 def value_shape(value: object) -> str:
-    """Return the shape of a value, of text in quotes. Long shapes and runs of more than four equal signs are cut."""
+    """Returns the shape of a value, of text in quotes. Long shapes and runs of more than four equal signs are cut."""
     if isinstance(value, str):
         return '"{}"'.format(_shape_of_text(value).replace('"', "'"))
     if isinstance(value, bool):
@@ -35,14 +35,14 @@ def value_shape(value: object) -> str:
 
 
 def most_frequent_shapes(values: Iterable[object]) -> tuple[str, ...]:
-    """Return the most frequent shapes that several of these values have."""
+    """Returns the most frequent shapes that several of these values have."""
     counted = CategoryAggregate()
     counted.add(list(map(value_shape, values)))
     return tuple(one for one, _ in counted.most_frequent(MAX_SHOWN))
 
 
 def frequent_shapes_by_trait(shapes: Mapping[str, CategoryAggregate]) -> dict[str, dict[str, int]]:
-    """Return, by trait, the most frequent shapes of its unusable values and the number of profiles with each."""
+    """Returns, by trait, the most frequent shapes of its unusable values and the number of profiles with each."""
     found = {trait: dict(counted.most_frequent(MAX_SHOWN)) for trait, counted in sorted(shapes.items())}
     return {trait: counts for trait, counts in found.items() if counts}
 

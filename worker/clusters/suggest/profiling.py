@@ -82,7 +82,7 @@ class TraitSurvey:
 
 
 def survey_traits(entries: Sequence[object], *, as_of: float) -> TraitSurvey:
-    """Examine profiles as parsed from JSON.
+    """Examines profiles as parsed from JSON.
 
     Args:
         as_of: Unix seconds that ages of dates are relative to.
@@ -95,7 +95,7 @@ def survey_traits(entries: Sequence[object], *, as_of: float) -> TraitSurvey:
 
 
 def split_key(key: str) -> list[str]:
-    """Split a key into words in lower case: `first`, `name` for `first_name` and `firstName`."""
+    """Splits a key into words in lower case: `first`, `name` for `first_name` and `firstName`."""
     return [word.lower() for word in _WORD.findall(key)]
 
 
@@ -124,7 +124,7 @@ def _look_at(key: str, held: int, traits: list[Traits], as_of: float) -> TraitCa
 
 
 def _read(key: str, kind: TraitType, page: list[Traits], as_of: float) -> list[Any]:
-    """Return the values of a key that are usable as a type."""
+    """Returns the values of a key that are usable as a type."""
     column = make_trait_reader(Trait(name="any", keys=(key,), type=kind), as_of).read(page)
     return [value for value in column.values if value is not None]
 

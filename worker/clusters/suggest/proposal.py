@@ -67,7 +67,7 @@ class _Cluster:
 
 
 def suggest(entries: Sequence[object], *, as_of: float) -> Suggestion:
-    """Propose a file for a sample of profiles.
+    """Proposes a file for a sample of profiles.
 
     Args:
         as_of: When the sample was read, in Unix seconds.
@@ -85,7 +85,7 @@ def suggest(entries: Sequence[object], *, as_of: float) -> Suggestion:
 
 
 def _traits(found: TraitSurvey) -> list[_Trait]:
-    """Return the traits to propose, with unique names."""
+    """Returns the traits to propose, with unique names."""
     usable = [one for one in found.keys if one.type and one.held >= LEAST_COVERAGE * found.profiles]
     names: set[str] = set(RESERVED)
     traits = []
@@ -104,7 +104,7 @@ def _name(key: str, taken: set[str]) -> str:
 
 
 def _scale(found: TraitCandidate) -> Scale:
-    """Guess the scale of a number by its key and its bounds."""
+    """Guesses the scale of a number by its key and its bounds."""
     words = set(split_key(found.key))
     if found.type != "number":
         return "plain"
@@ -116,7 +116,7 @@ def _scale(found: TraitCandidate) -> Scale:
 
 
 def _clusters(traits: list[_Trait], profiles: int) -> Iterator[_Cluster]:
-    """Yield clusters, each based on another trait, the most informative first."""
+    """Yields clusters, each based on another trait, the most informative first."""
     deciding = [trait for trait in traits if trait.found.held >= DECIDING_COVERAGE * profiles]
     spread = [
         trait for trait in deciding if trait.found.quantiles and trait.found.quantiles[1] < trait.found.quantiles[3]
@@ -197,10 +197,10 @@ def _trait_lines(trait: _Trait, profiles: int) -> Iterator[str]:
 
 
 def _rounded(value: float) -> str:
-    """Round thresholds to 2 significant digits."""
+    """Rounds thresholds to 2 significant digits."""
     return f"{float(f'{value:.2g}'):.15g}"
 
 
 def _text(text: str) -> str:
-    """Return a TOML string. It is written as in JSON, except for one character that TOML requires to be escaped."""
+    """Returns a TOML string. It is written as in JSON, except for one character that TOML requires to be escaped."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

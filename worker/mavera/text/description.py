@@ -19,12 +19,12 @@ _RECIPE_NAMES = frozenset(trait.name for trait in RECIPE.traits)
 
 
 def has_recipe_traits(traits: Iterable[Trait]) -> bool:
-    """Return whether the recipe's traits are among these with the same meaning, so that its sentences apply."""
+    """Returns whether the recipe's traits are among these with the same meaning, so that its sentences apply."""
     return {_trait_meaning(trait) for trait in traits} >= {_trait_meaning(trait) for trait in RECIPE.traits}
 
 
 def opening_sentences(summary: ClusterSummary, traits: Sequence[Trait]) -> list[str]:
-    """Return the sentences on size, means and most frequent values."""
+    """Returns the sentences on size, means and most frequent values."""
     head = [f"{summary.label} segment from Segment computed traits.", f"N={summary.n}."]
     if not has_recipe_traits(traits):
         return [*head, *_trait_sentences(summary, traits)]
@@ -33,7 +33,7 @@ def opening_sentences(summary: ClusterSummary, traits: Sequence[Trait]) -> list[
 
 
 def detail_sentences(summary: ClusterSummary, traits: Sequence[Trait]) -> Iterator[str]:
-    """Yield the sentences on share, differences from the other clusters, engagement, spread and shares of values."""
+    """Yields the sentences on share, differences from the other clusters, engagement, spread and shares of values."""
     if share := format_cluster_share(summary):
         yield f"{_capitalised(share)} of all classified profiles are in this segment."
     yield from contrast_sentences(summary, traits)
@@ -45,18 +45,18 @@ def detail_sentences(summary: ClusterSummary, traits: Sequence[Trait]) -> Iterat
 
 
 def format_cluster_share(summary: ClusterSummary) -> str | None:
-    """Format the cluster's share of all classified profiles; None if there are few profiles."""
+    """Formats the cluster's share of all classified profiles; None if there are few profiles."""
     enough = summary.n and summary.n / summary.share >= MIN_PROFILES_FOR_DETAIL
     return format_share(summary.share) if enough else None
 
 
 def known_engagement_tier(summary: ClusterSummary, traits: Sequence[Trait]) -> str | None:
-    """Return `high`, `medium` or `low`; None if no profile has an LTV or the traits are not the recipe's."""
+    """Returns `high`, `medium` or `low`; None if no profile has an LTV or the traits are not the recipe's."""
     return summary.engagement_tier if has_recipe_traits(traits) and summary.avg_ltv is not None else None
 
 
 def contrast_sentences(summary: ClusterSummary, traits: Sequence[Trait]) -> Iterator[str]:
-    """Yield the differences from the other clusters, one sentence for each direction."""
+    """Yields the differences from the other clusters, one sentence for each direction."""
     named = {trait.name: trait for trait in traits}
     found: dict[str, list[str]] = defaultdict(list)
     for contrast in summary.contrasts:
@@ -67,7 +67,7 @@ def contrast_sentences(summary: ClusterSummary, traits: Sequence[Trait]) -> Iter
 
 
 def placeholder_values(summary: ClusterSummary, traits: Sequence[Trait]) -> dict[str, str]:
-    """Return the value of each placeholder of a template."""
+    """Returns the value of each placeholder of a template."""
     texts = describe_traits(summary, traits) | {
         "label": summary.label,
         "key": summary.key,
@@ -99,12 +99,12 @@ def _recipe_sentences(summary: ClusterSummary) -> list[str]:
 
 
 def _quote_sentence(value: str) -> str:
-    """Quote a value only if it could be read as a sentence of the text. The recipe does not quote values."""
+    """Quotes a value only if it could be read as a sentence of the text. The recipe does not quote values."""
     return quote_value(value, plain_words=len(value))
 
 
 def _trait_sentences(summary: ClusterSummary, traits: Iterable[Trait]) -> Iterator[str]:
-    """Yield a sentence for each trait with a known mean or values."""
+    """Yields a sentence for each trait with a known mean or values."""
     for trait in traits:
         texts = describe_trait(summary, trait)
         text = texts.get(f"{trait.name}.shares") or texts[trait.name]
@@ -122,7 +122,7 @@ def _trait_sentences(summary: ClusterSummary, traits: Iterable[Trait]) -> Iterat
 
 
 def _spread_sentences(summary: ClusterSummary, trait: Trait, *, with_shares: bool) -> Iterator[str]:
-    """Yield the spread of a trait.
+    """Yields the spread of a trait.
 
     Args:
         summary: The cluster.

@@ -13,7 +13,7 @@ _AHEAD = {"gt": "less than", "gte": "at most", "lt": "more than", "lte": "at lea
 
 
 def format_amount(trait: Trait, value: float) -> str:
-    """Format a value or a mean of a number trait, rounded for reading: `$1,200`, `5%`, `80th percentile`, `2.5`."""
+    """Formats a value or a mean of a number trait, rounded for reading: `$1,200`, `5%`, `80th percentile`, `2.5`."""
     match trait.scale:
         case "probability":
             return f"{value:.0%}"
@@ -28,14 +28,14 @@ def format_amount(trait: Trait, value: float) -> str:
 
 
 def _format_rounded(value: float, digits: int) -> str:
-    """Round a number to so many digits after the point; a whole number has none."""
+    """Rounds a number to so many digits after the point; a whole number has none."""
     text = f"{value:,.{digits}f}"
     whole, _, fraction = text.partition(".")
     return text if fraction.strip("0") else whole
 
 
 def format_threshold(trait: Trait, value: float) -> str:
-    """Format a number of a condition with every digit."""
+    """Formats a number of a condition with every digit."""
     match trait.scale:
         case "probability":
             return f"{value * 100:,.10g}%"
@@ -49,12 +49,12 @@ def format_threshold(trait: Trait, value: float) -> str:
 
 
 def describe_condition(condition: Condition | None, rules: Rules) -> str:
-    """Describe a condition; None is the condition of the cluster for everyone else."""
+    """Describes a condition; None is the condition of the cluster for everyone else."""
     return EVERYONE_ELSE if condition is None else _describe(condition, rules, inner=False)
 
 
 def describe_trait_definition(trait: Trait) -> str:
-    """Describe the type and scale of a trait, and what a missing value counts as."""
+    """Describes the type and scale of a trait, and what a missing value counts as."""
     kind: str = trait.type
     if trait.scale == "currency":
         kind = f"amount in {trait.currency}"
@@ -73,7 +73,7 @@ def describe_trait_definition(trait: Trait) -> str:
 
 
 def _describe(condition: Condition, rules: Rules, *, inner: bool) -> str:
-    """Describe a condition.
+    """Describes a condition.
 
     Args:
         inner: Whether it is part of another one, so that several parts need brackets.

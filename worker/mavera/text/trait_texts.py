@@ -25,7 +25,7 @@ TraitTexts = dict[str, str | None]
 
 
 def describe_traits(summary: ClusterSummary, traits: Iterable[Trait]) -> TraitTexts:
-    """Describe several traits."""
+    """Describes several traits."""
     texts: TraitTexts = {}
     for trait in traits:
         texts |= describe_trait(summary, trait)
@@ -33,7 +33,7 @@ def describe_traits(summary: ClusterSummary, traits: Iterable[Trait]) -> TraitTe
 
 
 def describe_trait(summary: ClusterSummary, trait: Trait) -> TraitTexts:
-    """Describe a trait. The text `known` is the share of the profiles that have it."""
+    """Describes a trait. The text `known` is the share of the profiles that have it."""
     name = trait.name
     match trait.type:
         case "number" | "date":
@@ -49,7 +49,7 @@ def describe_trait(summary: ClusterSummary, trait: Trait) -> TraitTexts:
 
 
 def format_share(share: float) -> str:
-    """Format a share (0 to 1) in percent. Shares that only round to 0% or 100% become "under 1%" and "over 99%"."""
+    """Formats a share (0 to 1) in percent. Shares that only round to 0% or 100% become "under 1%" and "over 99%"."""
     text = f"{share:.0%}"
     if text == "0%" and share > 0:
         return "under 1%"
@@ -57,7 +57,7 @@ def format_share(share: float) -> str:
 
 
 def format_value(trait: Trait, value: float) -> str:
-    """Format a mean or a percentile of a number, or of a date's age in days."""
+    """Formats a mean or a percentile of a number, or of a date's age in days."""
     if trait.type != "date":
         return format_amount(trait, value)
     days = round(abs(value))
@@ -66,7 +66,7 @@ def format_value(trait: Trait, value: float) -> str:
 
 
 def quote_value(value: str, plain_words: int = PLAIN_WORDS) -> str:
-    """Quote a word of profiles inside a text, unless it is a short name. It cannot contain the closing quote."""
+    """Quotes a word of profiles inside a text, unless it is a short name. It cannot contain the closing quote."""
     if is_name(value, plain_words):
         return value
     return '"{}"'.format(value.replace('"', "'"))

@@ -17,7 +17,7 @@ BUILTIN_RULES: Mapping[str, str] = {
 
 @cache
 def load_builtin_rules(name: str) -> Rules:
-    """Load built-in rules by name. Raises KeyError if there are none of that name."""
+    """Loads built-in rules by name. Raises KeyError if there are none of that name."""
     return parse_rules(BUILTIN_RULES[name])
 
 

@@ -99,7 +99,7 @@ def count_profiles(
     *,
     has_odd: bool,
 ) -> tuple[dict[str, exp.Expr], exp.Union]:
-    """Return tables by their names, and the query over them and `profiles` that counts.
+    """Returns tables by their names, and the query over them and `profiles` that counts.
 
     Args:
         traits: The traits that the source has, each with its index in the rules. `profiles` has the value of trait i in

@@ -74,7 +74,7 @@ class KeyReader:
     as_of: float
 
     def columns(self, source: str, encoding: Encoding, parsed: str, value: str) -> KeyColumns:
-        """Return the columns for a key.
+        """Returns the columns for a key.
 
         Args:
             source: Name of the column that holds the key's value.
@@ -229,7 +229,7 @@ class KeyReader:
         )
 
     def _is_date(self, microseconds: exp.Expr) -> exp.Expr:
-        """Return whether a moment is surely usable. That of a 0 that was written as a date is not."""
+        """Returns whether a moment is surely usable. That of a 0 that was written as a date is not."""
         return sql(
             ":moment BETWEEN :first AND :last AND :moment <> 0",
             moment=microseconds,
@@ -238,7 +238,7 @@ class KeyReader:
         )
 
     def _age(self, microseconds: exp.Expr) -> exp.Expr:
-        """Return the age in days of a usable moment, if it is not too old."""
+        """Returns the age in days of a usable moment, if it is not too old."""
         now = datetime.fromtimestamp(self.as_of, UTC)
         age = sql(
             "CAST(:now - :moment AS DOUBLE) / :day",
@@ -253,7 +253,7 @@ class KeyReader:
 
 
 def is_clean_word(value: exp.Expr, is_json: bool) -> exp.Expr:
-    """Return whether a text is certainly a usable word in its normal form, of a trait whose words are not given."""
+    """Returns whether a text is certainly a usable word in its normal form, of a trait whose words are not given."""
     quote = word_patterns.json_text if is_json else str
     return sql(
         ":matches AND NOT :placeholder",
@@ -263,7 +263,7 @@ def is_clean_word(value: exp.Expr, is_json: bool) -> exp.Expr:
 
 
 def json_text(key: exp.Expr, encoding: Encoding) -> exp.Expr:
-    """Return a value as JSON text; NULL if it is NULL."""
+    """Returns a value as JSON text; NULL if it is NULL."""
     if encoding == "json":
         return sql("CAST(:key AS VARCHAR)", key=key)
     return sql("CASE WHEN NOT :key IS NULL THEN CAST(TO_JSON(:key) AS VARCHAR) END", key=key)
@@ -293,7 +293,7 @@ def _matches(key: exp.Expr, pattern: str) -> exp.Expr:
 
 
 def _no_object(key: exp.Expr, inner: str) -> exp.Expr:
-    """Return whether JSON text is a list, true, false, or a string whose inside matches a pattern."""
+    """Returns whether JSON text is a list, true, false, or a string whose inside matches a pattern."""
     return _matches(key, rf'(?s)true|false|\[.*|"{inner}"')
 
 

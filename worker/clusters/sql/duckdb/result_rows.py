@@ -43,7 +43,7 @@ class RowReader:
         self._plain = [is_plain(trait, encodings) for trait in rules.traits]
 
     def read(self, rows: Iterable[Row]) -> Aggregate:
-        """Return the aggregate of all rows."""
+        """Returns the aggregate of all rows."""
         result = Aggregate()
         sizes: Counter[int] = Counter()
         values: defaultdict[tuple[int, int], CountedValues] = defaultdict(CountedValues)
@@ -77,7 +77,7 @@ class RowReader:
         return result
 
     def _read_words(self, result: Aggregate, trait: int, words: list[tuple[int, str, int]]) -> None:
-        """Count texts of a trait, each with its state and its number of profiles."""
+        """Counts texts of a trait, each with its state and its number of profiles."""
         reader, kind = self._readers[trait], self._rules.traits[trait].type
         profiles = [self._traits(trait, text) for _, text, _ in words]
         if kind not in ("category", "list"):
@@ -106,7 +106,7 @@ class RowReader:
             shapes.drop_rarest()
 
     def _traits(self, trait: int, text: str) -> dict[str, object]:
-        """Return a profile that has the values of a trait's keys that a text contains."""
+        """Returns a profile that has the values of a trait's keys that a text contains."""
         keys, kind = self._rules.traits[trait].keys, self._rules.traits[trait].type
         if kind in ("category", "list"):
             if self._plain[trait]:
@@ -116,7 +116,7 @@ class RowReader:
         return {keys[0]: _parse(text)}
 
     def _fold(self, result: Aggregate, text: str, n: int) -> None:
-        """Fold `n` equal entries that SQL did not read."""
+        """Folds `n` equal entries that SQL did not read."""
         entry: object = None
         if text == WRONG_TRAITS:
             entry = {"traits": 0}
@@ -129,7 +129,7 @@ class RowReader:
 
 
 def _parse(text: str) -> Any:
-    """Return what JSON text contains, with NaN and with integers of any size, as the reader of files does."""
+    """Returns what JSON text contains, with NaN and with integers of any size, as the reader of files does."""
     try:
         return orjson.loads(text)
     except ValueError:

@@ -47,7 +47,7 @@ class StatementBuilder:
         self.states = States(len(rules.clusters))
 
     def build(self, relation: exp.Expr) -> exp.Query:
-        """Return the statement over a relation."""
+        """Returns the statement over a relation."""
         levels = [self._source(), *self._parsed(), self._traits(), self._errors(), self._profiles()]
         names = ("source", "keys", "parsed", "usable", "traits", "errors", "profiles")
         tables: dict[str, exp.Expr] = {}
@@ -100,7 +100,7 @@ class StatementBuilder:
         return columns
 
     def _value(self, key: str) -> tuple[exp.Expr, Encoding | None]:
-        """Return the value of a key and its encoding; None if the source does not have the key."""
+        """Returns the value of a key and its encoding; None if the source does not have the key."""
         shape = self._shape
         if shape.kind == "object":
             return exp.Null(), "json"
@@ -117,7 +117,7 @@ class StatementBuilder:
         return value, encoding_of(shape.columns[found])
 
     def _parsed(self) -> list[list[exp.Expr]]:
-        """Return the levels of columns of each trait and key."""
+        """Returns the levels of columns of each trait and key."""
         levels: list[list[exp.Expr]] = [[], [], []]
         if self._shape.kind == "object":
             # NULL instead of JSON's null saves most of the work on it.
@@ -144,26 +144,26 @@ class StatementBuilder:
         return levels
 
     def _needs_values(self, trait: Trait) -> bool:
-        """Return whether each row needs the value. Words that no condition compares are read after counting."""
+        """Returns whether each row needs the value. Words that no condition compares are read after counting."""
         compiled = self._rules.compiled
         return trait.type not in ("category", "list") or trait.name in (*compiled.deciding, *compiled.filtering)
 
     def _present(self, trait: Trait) -> list[str]:
-        """Return the keys of a trait that the source has."""
+        """Returns the keys of a trait that the source has."""
         return [key for key in trait.keys if key in self.encodings]
 
     def _are_integers(self, trait: Trait) -> bool:
-        """Return whether all values of a trait are integers, by the types of its columns."""
+        """Returns whether all values of a trait are integers, by the types of its columns."""
         shape = self._shape
         types = [shape.columns[name] for key in trait.keys if (name := shape.match(key))]
         return trait.type == "number" and shape.kind == "wide" and all(map(is_integer, types))
 
     def _may_be_odd(self, i: int) -> bool:
-        """Return whether a value of the trait with this index can be odd."""
+        """Returns whether a value of the trait with this index can be odd."""
         return any((i, j) in self._odd for j in range(len(self._rules.traits[i].keys)))
 
     def _traits(self) -> list[exp.Expr]:
-        """Return for each trait its value, and whether any key before it holds what is not usable or not clear."""
+        """Returns for each trait its value, and whether any key before it holds what is not usable or not clear."""
         columns: list[exp.Expr] = []
         for i, trait in enumerate(self._rules.traits):
             names = [column(self._keys[key]) for key in self._present(trait)]
@@ -181,7 +181,7 @@ class StatementBuilder:
         return columns
 
     def _errors(self) -> list[exp.Expr]:
-        """Return for each trait the text of words or of what is not usable, and whether it is odd.
+        """Returns for each trait the text of words or of what is not usable, and whether it is odd.
 
         The state of a value is found only if the value may be an error.
         """
@@ -211,7 +211,7 @@ class StatementBuilder:
         return columns
 
     def _shape_text(self, key: str) -> exp.Expr:
-        """Return the JSON text of an unusable value, of text with ASCII letters and digits as in its shape.
+        """Returns the JSON text of an unusable value, of text with ASCII letters and digits as in its shape.
 
         So that they are counted together. A backslash may begin a sign that is written with letters.
         """
@@ -228,13 +228,13 @@ class StatementBuilder:
         )
 
     def _raw(self, key: str) -> exp.Expr:
-        """Return the value of a key as JSON text; NULL if the source does not have the key."""
+        """Returns the value of a key as JSON text; NULL if the source does not have the key."""
         if key not in self.encodings:
             return exp.Null()
         return json_text(column(self._keys[key]), self.encodings[key])
 
     def _words(self, trait: Trait) -> exp.Expr:
-        """Return the value of a category or list as JSON text; those of several keys as `K` and a list."""
+        """Returns the value of a category or list as JSON text; those of several keys as `K` and a list."""
         if is_plain(trait, self.encodings):
             return column(self._keys[trait.keys[0]])
         first, *others = trait.keys
@@ -249,7 +249,7 @@ class StatementBuilder:
         )
 
     def _profiles(self) -> list[exp.Expr]:
-        """Return the state of each profile, and the entry if it is odd."""
+        """Returns the state of each profile, and the entry if it is odd."""
         rules, shape, states = self._rules, self._shape, self.states
         values = {trait.name: (trait, column(f"v{i}")) for i, trait in enumerate(rules.traits)}
         branches: list[tuple[exp.Expr, exp.Expr]] = []
@@ -298,13 +298,13 @@ class StatementBuilder:
         return columns
 
     def _if_empty(self, condition: exp.Expr) -> exp.Expr:
-        """Return a condition that is evaluated only for rows without any value; it is false for all others."""
+        """Returns a condition that is evaluated only for rows without any value; it is false for all others."""
         empty = _none_of([column(name) for name in self._keys.values()])
         return sql("CASE WHEN :empty THEN :condition ELSE FALSE END", empty=empty, condition=condition)
 
 
 def is_plain(trait: Trait, encodings: Mapping[str, Encoding]) -> bool:
-    """Return whether the words of a category or list are returned as the source has them, and not as JSON text."""
+    """Returns whether the words of a category or list are returned as the source has them, and not as JSON text."""
     return encodings.get(trait.keys[0]) == "text" and not any(key in encodings for key in trait.keys[1:])
 
 
@@ -333,7 +333,7 @@ def _none_of(values: Sequence[exp.Expr]) -> exp.Expr:
 
 
 def _json_list(values: Sequence[exp.Expr], prefix: str) -> exp.Expr:
-    """Return a list of JSON texts as JSON text."""
+    """Returns a list of JSON texts as JSON text."""
     parts: list[exp.Expr] = []
     for value in values:
         parts += [text(","), sql("COALESCE(:value, 'null')", value=value)]

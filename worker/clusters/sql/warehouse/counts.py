@@ -116,15 +116,15 @@ class ProfileCounts:
     states: States
 
     def states_branch(self) -> exp.Expr:
-        """Return the branch that counts profiles by their state."""
+        """Returns the branch that counts profiles by their state."""
         return sql(_STATES)
 
     def boolean(self, place: int) -> exp.Expr:
-        """Return the branch of a boolean, of which `profiles` has the value in `v{place}`."""
+        """Returns the branch of a boolean, of which `profiles` has the value in `v{place}`."""
         return sql(_FLAGS, trait=integer(place), value=own_column(f"v{place}"), final=self._final)
 
     def number(self, place: int, trait: Trait) -> tuple[exp.Expr, list[exp.Expr]]:
-        """Return the table `values{place}` and the branches of a number or date, with its bucket in `b{place}`."""
+        """Returns the table `values{place}` and the branches of a number or date, with its bucket in `b{place}`."""
         value, name = own_column(f"v{place}"), exp.to_table(f"values{place}")
         scale, fine_scale = double(SCALE), double(FINE_SCALE)
         if trait.type == "number" and trait.highest == 1.0:
@@ -142,11 +142,11 @@ class ProfileCounts:
         return table, [sql(_BUCKETS, **parts), sql(_SUMS, scale=scale, fine_scale=fine_scale, **parts)]
 
     def words(self, place: int) -> exp.Expr:
-        """Return the table `words{place}` of a category or list that is read for each profile."""
+        """Returns the table `words{place}` of a category or list that is read for each profile."""
         return sql(_GROUPED, value=own_column(f"v{place}"), wrong=own_column(f"w{place}"), final=self._final)
 
     def words_branches(self, place: int, trait: Trait) -> list[exp.Expr]:
-        """Return the branches of a category or list: `words{place}` has the columns `state`, `value`, `wrong`, `n`."""
+        """Returns the branches of a category or list: `words{place}` has the columns `state`, `value`, `wrong`, `n`."""
         name = exp.to_table(f"words{place}")
         parts = {"trait": integer(place), "least": integer(MIN_PROFILES), "kept": integer(KEPT_WORDS)}
         if trait.type == "category":
@@ -155,7 +155,7 @@ class ProfileCounts:
         return [sql(_LISTS, trait=integer(place), table_name=name), sql(_COMMON, counted=members, **parts)]
 
     def errors(self, traits: Iterable[tuple[int, Trait]]) -> tuple[dict[str, exp.Expr], exp.Expr]:
-        """Return the tables of what is not usable of the traits, and the branch that counts it by its shape."""
+        """Returns the tables of what is not usable of the traits, and the branch that counts it by its shape."""
         branches = []
         tables: dict[str, exp.Expr] = {}
         values = [i for i, trait in traits if trait.type not in ("category", "list")]
@@ -171,7 +171,7 @@ class ProfileCounts:
         return tables, sql(_ERRORS, is_text=text(IS_TEXT), is_number=text(IS_NUMBER), **parts)
 
     def _wrong_values(self, texts: Sequence[exp.Expr]) -> exp.Expr:
-        """Return a table of what is not usable, which reads the profiles once for all traits."""
+        """Returns a table of what is not usable, which reads the profiles once for all traits."""
         is_wrong = exp.or_(*(sql("NOT :text IS NULL", text=one) for one in texts), copy=False)
         return (
             exp.select(*(one.copy() for one in texts), exp.alias_(exp.Count(this=exp.Star()), "n"), copy=False)
@@ -189,7 +189,7 @@ class ProfileCounts:
 
 
 def union(branches: Sequence[exp.Expr]) -> exp.Query:
-    """Return all rows of the branches."""
+    """Returns all rows of the branches."""
     made = branches[0] if len(branches) == 1 else exp.union(*branches, distinct=False, copy=False)
     assert isinstance(made, exp.Query)
     return made

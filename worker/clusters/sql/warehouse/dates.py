@@ -167,7 +167,7 @@ END
 
 
 def date_steps(functions: Functions, value: exp.Expr, steps: tuple[exp.Expr, exp.Expr, exp.Expr]) -> list[exp.Expr]:
-    """Return the four steps of the dates of a column of text.
+    """Returns the four steps of the dates of a column of text.
 
     Args:
         functions: Those of the engine.
@@ -179,12 +179,12 @@ def date_steps(functions: Functions, value: exp.Expr, steps: tuple[exp.Expr, exp
 
 
 def stripped(value: exp.Expr) -> exp.Expr:
-    """Return a text as Python's `str.strip` returns it."""
+    """Returns a text as Python's `str.strip` returns it."""
     return sql("TRIM(:value, :signs)", value=value, signs=text(UNICODE_SPACES))
 
 
 def number_steps(functions: Functions, value: exp.Expr, fixed: exp.Expr, checked: exp.Expr) -> list[exp.Expr]:
-    """Return the three steps of the dates of a column of doubles; the first two are the days of eight digits."""
+    """Returns the three steps of the dates of a column of doubles; the first two are the days of eight digits."""
     digits = sql("CAST(CAST(:value AS BIGINT) AS VARCHAR)", value=value)
     days = sql(
         "CASE WHEN :value BETWEEN 1e7 AND 99999999e0 AND :value = FLOOR(:value) THEN :calendar END",
@@ -229,7 +229,7 @@ def _form(functions: Functions, value: exp.Expr) -> exp.Expr:
 
 
 def _parts(functions: Functions, inner: exp.Expr) -> exp.Expr:
-    """Return the year, month, day, hour, minute, second, fraction, zone and offset of a text, with `|` between them."""
+    """Returns the year, month, day, hour, minute, second, fraction, zone and offset of a text, separated by `|`."""
     branches = []
     for whole, parts, found in _ISO_DATES:
         split = _replaced(functions, inner, f"{parts}{_ISO_TAIL}", f"{found}|\\4|\\5|\\6|\\7||\\8")

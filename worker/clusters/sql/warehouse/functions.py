@@ -76,11 +76,11 @@ class Functions:
     is_materialized: bool = False
 
     def sql(self, template: str, **parts: exp.Expr) -> exp.Expr:
-        """Return an expression of a template in this engine's dialect, see `templates.sql`."""
+        """Returns an expression of a template in this engine's dialect, see `templates.sql`."""
         return fill_template(template, self.dialect, parts)
 
     def bucket_of(self, value: exp.Expr) -> exp.Expr:
-        """Return the bucket of a usable value, see `QuantileSketch`."""
+        """Returns the bucket of a usable value, see `QuantileSketch`."""
         if self.bucket is not None:
             return self.sql(self.bucket, value=value, least=double(2.0**-150))
         return sql(
@@ -96,13 +96,13 @@ class Functions:
         )
 
     def moment(self, moment: datetime, sql_type: str) -> exp.Expr:
-        """Return a day in UTC as a literal that is compared with a column of a type."""
+        """Returns a day in UTC as a literal that is compared with a column of a type."""
         name = sql_type.upper()
         clock = "" if name == "DATE" else " 00:00:00+00:00" if name.startswith(self.zoned) else " 00:00:00"
         return text(f"{moment:%Y-%m-%d}{clock}")
 
     def text(self, value: exp.Expr, encoding: str) -> exp.Expr:
-        """Return the text of a value of any type."""
+        """Returns the text of a value of any type."""
         return (
             self.sql(self.text_of, value=value)
             if encoding in ("json", "other")
@@ -110,17 +110,17 @@ class Functions:
         )
 
     def computed_once(self, query: exp.Expr) -> exp.Expr:
-        """Return a query whose columns are computed once for each row, however often an outer query refers to them."""
+        """Returns a query whose columns are computed once for each row, however often an outer query refers to them."""
         return query.offset(0, copy=False) if self.barrier and isinstance(query, exp.Select) else query
 
 
 def own_column(name: str) -> exp.Expr:
-    """Return a column that the statement itself names. Without quotes, as in templates: Snowflake has two cases."""
+    """Returns a column that the statement itself names. Without quotes, as in templates: Snowflake has two cases."""
     return exp.column(name)
 
 
 def matches(value: exp.Expr, pattern: str) -> exp.Expr:
-    """Return whether a whole text matches a pattern."""
+    """Returns whether a whole text matches a pattern."""
     return exp.RegexpLike(this=value.copy(), expression=text(f"^({pattern})$"))
 
 

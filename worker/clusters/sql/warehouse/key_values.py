@@ -70,7 +70,7 @@ class KeyReader:
     as_of: float
 
     def read(self, source: exp.Expr, encoding: Encoding, sql_type: str, steps: list[str]) -> KeyValue:
-        """Return what is computed of a key.
+        """Returns what is computed of a key.
 
         Args:
             source: The column that holds the key's value.
@@ -150,14 +150,14 @@ class KeyReader:
         )
 
     def _age(self, moment: exp.Expr) -> exp.Expr:
-        """Return the age in days of a moment that is usable and not too old."""
+        """Returns the age in days of a moment that is usable and not too old."""
         usable, age = self._is_date(moment), self._days(moment)
         if self.trait.max_age_days is not None:
             usable = sql(":usable AND :age <= :most", usable=usable, age=age, most=double(self.trait.max_age_days))
         return sql("CASE WHEN :usable THEN :age END", usable=usable, age=age)
 
     def _is_not_old(self, present: exp.Expr, moment: exp.Expr) -> exp.Expr:
-        """Return whether a value without a usable age is an error: not one that is too old."""
+        """Returns whether a value without a usable age is an error: not one that is too old."""
         if self.trait.max_age_days is None:
             return present
         return sql(":present AND NOT COALESCE(:is_date, FALSE)", present=present, is_date=self._is_date(moment))
@@ -183,7 +183,7 @@ class KeyReader:
         )
 
     def _shape_of_number(self, number: exp.Expr) -> exp.Expr:
-        """Return the marked shape of a number, as `value_shape` has it; only `number` if casts are not exact."""
+        """Returns the marked shape of a number, as `value_shape` has it; only `number` if casts are not exact."""
         if not self.functions.is_exact:
             return text(f"{IS_SHAPE}number")
         return self.functions.sql(_SHAPE_OF_NUMBER, number=number, one=text(f"{IS_SHAPE}number"))

@@ -49,7 +49,7 @@ END
 
 
 def number_in_text(functions: Functions, value: exp.Expr) -> exp.Expr:
-    """Return the number that a text contains as `parse_number` reads it, within or beyond any scale; NULL without one.
+    """Returns the number that a text contains as `parse_number` reads it, within or beyond any scale; NULL without one.
 
     Unless the functions are exact, a text with an exponent of three digits or of more than 300 characters is none.
     """
@@ -84,7 +84,7 @@ def number_in_text(functions: Functions, value: exp.Expr) -> exp.Expr:
 
 
 def number_in_column(functions: Functions, value: exp.Expr, sql_type: str) -> exp.Expr:
-    """Return the double of a column of numbers."""
+    """Returns the double of a column of numbers."""
     if functions.is_exact and sql_type.upper().split("(")[0].strip() in ("NUMERIC", "DECIMAL"):
         return _of_decimal(functions, value)
     return sql("CAST(:value AS DOUBLE)", value=value)

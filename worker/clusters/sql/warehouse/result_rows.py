@@ -34,7 +34,7 @@ class WarehouseRowReader:
         self._rules = rules
 
     def read(self, rows: Iterable[Row]) -> Aggregate:
-        """Return the aggregate of all rows."""
+        """Returns the aggregate of all rows."""
         sizes: Counter[int] = Counter()
         values: defaultdict[tuple[int, int], CountedValues] = defaultdict(CountedValues)
         words: defaultdict[tuple[int, int], CategoryAggregate] = defaultdict(CategoryAggregate)

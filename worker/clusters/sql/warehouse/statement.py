@@ -56,7 +56,7 @@ class WarehouseBuilder:
         self._types = self._key_types()
 
     def build(self, relation: exp.Expr) -> exp.Query:
-        """Return the statement over a relation."""
+        """Returns the statement over a relation."""
         levels: list[tuple[str, list[exp.Expr]]] = []
         values = {i: self._key_values(i, trait) for i, trait in enumerate(self._rules.traits) if self._is_needed(trait)}
         for step in range(_STEPS):
@@ -101,7 +101,7 @@ class WarehouseBuilder:
         return _with_doubles(query)
 
     def _key_types(self) -> dict[str, tuple[Encoding, str]]:
-        """Return the encoding and the type of each key that the source has."""
+        """Returns the encoding and the type of each key that the source has."""
         if self._shape.kind == "tall":
             return dict.fromkeys(self._columns, ("text", "text"))
         found = {key: name for key in self._columns if (name := self._shape.match(key)) is not None}
@@ -127,12 +127,12 @@ class WarehouseBuilder:
         return exp.select(*(chosen or [_named(exp.Null(), "k")]), copy=False).from_(relation.copy(), copy=False)
 
     def _is_needed(self, trait: Trait) -> bool:
-        """Return whether the value of each row is needed."""
+        """Returns whether the value of each row is needed."""
         compiled = self._rules.compiled
         return trait.type not in ("category", "list") or trait.name in (*compiled.deciding, *compiled.filtering)
 
     def _present(self, trait: Trait) -> list[str]:
-        """Return the keys of a trait that the source has."""
+        """Returns the keys of a trait that the source has."""
         return [key for key in trait.keys if key in self._types]
 
     def _key_values(self, i: int, trait: Trait) -> list[KeyValue]:
@@ -145,7 +145,7 @@ class WarehouseBuilder:
         ]
 
     def _trait(self, i: int, found: Sequence[KeyValue]) -> list[exp.Expr]:
-        """Return the value of a trait, and of its first wrong value the text."""
+        """Returns the value of a trait, and of its first wrong value the text."""
         if not found:
             kind = {"category": "VARCHAR", "list": self._functions.list_type}.get(self._rules.traits[i].type, "DOUBLE")
             return [_named(exp.cast(exp.Null(), kind), f"v{i}"), _named(exp.cast(exp.Null(), "VARCHAR"), f"w{i}")]
@@ -160,7 +160,7 @@ class WarehouseBuilder:
         return [_named(value, f"v{i}"), _named(case(wrong), f"w{i}")]
 
     def _profile(self) -> list[exp.Expr]:
-        """Return the state of each profile, and the buckets of its numbers."""
+        """Returns the state of each profile, and the buckets of its numbers."""
         rules, states = self._rules, self._states
         values = {trait.name: (trait, own_column(f"v{i}")) for i, trait in enumerate(rules.traits)}
         branches: list[tuple[exp.Expr, exp.Expr]] = []
@@ -186,7 +186,7 @@ class WarehouseBuilder:
         return columns
 
     def _counted_columns(self) -> list[exp.Expr]:
-        """Return the columns that are counted: of each profile, no others are kept."""
+        """Returns the columns that are counted: of each profile, no others are kept."""
         names: dict[str, None] = {}
         for i, trait in enumerate(self._rules.traits):
             if self._is_needed(trait):
@@ -196,7 +196,7 @@ class WarehouseBuilder:
         return [own_column(name) for name in names]
 
     def _distinct(self, i: int, trait: Trait) -> dict[str, exp.Expr]:
-        """Return the tables that read each distinct text of a category or list once for a state."""
+        """Returns the tables that read each distinct text of a category or list once for a state."""
         keys = [own_column(self._columns[key]) for key in self._present(trait)]
         found = self._key_values(i, trait)
         steps = [_named(step, f"p{i}_{j}_0") for j, one in enumerate(found) for step in one.steps]
@@ -221,12 +221,12 @@ def _named(expression: exp.Expr, name: str) -> exp.Alias:
 
 
 def _selected(name: str, alias: str) -> exp.Expr:
-    """Return a column of the source under the name by which `row_selection` knows it."""
+    """Returns a column of the source under the name by which `row_selection` knows it."""
     return exp.alias_(column(name), alias, quoted=True, copy=False)
 
 
 def _with_doubles(query: exp.Query) -> exp.Query:
-    """Cast literals with an exponent, which are doubles in DuckDB and decimals elsewhere."""
+    """Casts literals with an exponent, which are doubles in DuckDB and decimals elsewhere."""
     for literal in list(query.find_all(exp.Literal)):
         if not literal.is_string and "e" in literal.name:
             literal.replace(exp.cast(exp.Literal.number(literal.name.removesuffix("e0")), "DOUBLE"))

@@ -25,19 +25,19 @@ _SCRIPTS = [code for low, high in _BLOCKS for code in (*range(low, high + 1), or
 
 @cache
 def white_space() -> str:
-    """Return the inside of a class of the characters that `str.split` splits at."""
+    """Returns the inside of a class of the characters that `str.split` splits at."""
     return _class(str.isspace)
 
 
 @cache
 def invisible() -> str:
-    """Return the inside of a class of what `visible_text` removes: without white space, of which nothing is decided."""
+    """Returns the inside of a class of what `visible_text` removes; white space may be in it or not."""
     return _class(is_invisible, str.isspace)
 
 
 @cache
 def no_word_character() -> str:
-    """Return the inside of a class of what is neither ASCII nor matches `\\w`; of visible characters only."""
+    """Returns the inside of a class of what is neither ASCII nor matches `\\w`; of visible characters only."""
     return _class(
         lambda char: not (char.isascii() or char.isalnum()),
         lambda char: char.isascii() or char.isspace() or is_invisible(char),
@@ -46,19 +46,19 @@ def no_word_character() -> str:
 
 @cache
 def numeric() -> str:
-    """Return the inside of a class of digits and other numbers."""
+    """Returns the inside of a class of digits and other numbers."""
     return _class(str.isnumeric)
 
 
 @cache
 def capital() -> str:
-    """Return the inside of a class of capitals and title-case letters; nothing is decided of numbers."""
+    """Returns the inside of a class of capitals and title-case letters; nothing is decided of numbers."""
     return _class(_is_capital, str.isnumeric)
 
 
 @cache
 def small() -> str:
-    """Return the inside of a class of other letters; nothing is decided of numbers and capitals other than `A`."""
+    """Returns the inside of a class of other letters; nothing is decided of numbers and capitals other than `A`."""
     return _class(
         lambda char: char.isalpha() and char != "A",
         lambda char: char != "A" and (char.isnumeric() or _is_capital(char)),
@@ -67,7 +67,7 @@ def small() -> str:
 
 @cache
 def kept_in_shapes() -> str:
-    """Return the inside of a class of the signs that a shape keeps, and of `9`, `A`, `a` and the space.
+    """Returns the inside of a class of the signs that a shape keeps, and of `9`, `A`, `a` and the space.
 
     Nothing is decided of other letters, numbers and white space.
     """
@@ -79,7 +79,7 @@ def kept_in_shapes() -> str:
 
 @cache
 def plain_letters() -> str:
-    """Return the inside of a class, without escapes, of letters of common scripts outside ASCII.
+    """Returns the inside of a class, without escapes, of letters of common scripts outside ASCII.
 
     Words of these letters and ASCII are in NFC and NFKC, and none of them is equal to an ASCII letter in another case.
     """
@@ -99,7 +99,7 @@ def _is_capital(char: str) -> bool:
 
 
 def _class(wanted: Callable[[str], bool], undecided: Callable[[str], bool] = lambda _: False) -> str:
-    """Return ranges of `wanted` characters as escapes; ranges continue over `undecided` ones."""
+    """Returns ranges of `wanted` characters as escapes; ranges continue over `undecided` ones."""
     found = _ranges(wanted, undecided)
     return "".join(_escape(low) + (f"-{_escape(high)}" if high > low else "") for low, high in found)
 

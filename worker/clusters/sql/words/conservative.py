@@ -71,7 +71,7 @@ class Engine:
 
 
 def _range(low: str, high: str, first: Iterable[tuple[str, str]]) -> str:
-    """Return a pattern of ranges of two numbers with `first` digits and then the rest of `low` and `high`."""
+    """Returns a pattern of ranges of two numbers with `first` digits and then the rest of `low` and `high`."""
     ends = "|".join(f"{one}{low}[01] ?[–-] ?[$]?{other}{high}[09]" for one, other in first)
     return f"[$]?({ends})"
 
@@ -94,7 +94,7 @@ _AMOUNTS = (
 
 @cache
 def engine_of(dialect: str) -> Engine:
-    """Return the engine of a dialect. Finding the letters takes time, so it is not done before they are needed."""
+    """Returns the engine of a dialect. Finding the letters takes time, so it is not done before they are needed."""
     if dialect == "redshift":
         return Engine(dialect)
     letters = f"{_ASCII_LETTERS}{code_points.plain_letters()}"
@@ -108,7 +108,7 @@ _OPEN, _CLOSE = r"(\(|\[|<|\{|\"|'|`)+", r"(\)|\]|>|\}|\"|'|`)+"
 
 
 def found_word(value: exp.Expr, vocabulary: Vocabulary, engine: Engine) -> exp.Expr:
-    """Return what `postgres.found_word` does, as far as the engine can tell."""
+    """Returns what `postgres.found_word` does, as far as the engine can tell."""
     value = exp.cast(value, "TEXT")
     word = _normal_form(value, engine)
     named = sorted(vocabulary.named)
@@ -130,7 +130,7 @@ def found_word(value: exp.Expr, vocabulary: Vocabulary, engine: Engine) -> exp.E
 
 
 def shape(value: exp.Expr, engine: Engine) -> exp.Expr:
-    """Return the shape of a text, with `*` for what is not ASCII."""
+    """Returns the shape of a text, with `*` for what is not ASCII."""
     value = exp.cast(value, "TEXT")
     begin = sql("SUBSTR(:value, 1, 60)", engine, value=value)
     signs_and_shown = (f'{ascii_lowercase}{ascii_uppercase}{digits}"', "a" * 26 + "A" * 26 + "9" * 10 + "'")
@@ -151,18 +151,18 @@ def shape(value: exp.Expr, engine: Engine) -> exp.Expr:
 
 
 def sql(template: str, engine: Engine, **parts: exp.Expr) -> exp.Expr:
-    """Return an expression from a template in the engine's dialect, see `templates.sql`."""
+    """Returns an expression from a template in the engine's dialect, see `templates.sql`."""
     parsed = _parse(template, engine.dialect)
     return exp.replace_placeholders(parsed, **{name: part.copy() for name, part in parts.items()})
 
 
 def matches(value: exp.Expr, pattern: str) -> exp.Expr:
-    """Return whether all of a text matches a pattern."""
+    """Returns whether all of a text matches a pattern."""
     return exp.RegexpLike(this=value.copy(), expression=text(f"^({pattern})$"))
 
 
 def replaced(value: exp.Expr, pattern: str, replacement: str) -> exp.Expr:
-    """Return a text with every match of a pattern replaced."""
+    """Returns a text with every match of a pattern replaced."""
     return exp.Anonymous(this="REGEXP_REPLACE", expressions=[value.copy(), text(pattern), text(replacement)])
 
 
@@ -177,7 +177,7 @@ def _normal_form(value: exp.Expr, engine: Engine) -> exp.Expr:
 
 
 def _folded(word: exp.Expr, engine: Engine) -> exp.Expr:
-    """Return a word as placeholders are compared."""
+    """Returns a word as placeholders are compared."""
     small = "NORMALIZE_AND_CASEFOLD(:word, NFKC)" if engine.dialect == "bigquery" else "LOWER(:word)"
     unspaced = replaced(sql(small, engine, word=word), " */ *", "/")
     return sql("REPLACE(REPLACE(:word, '_', ' '), '-', ' ')", engine, word=unspaced)
@@ -192,5 +192,5 @@ def _placeholder(engine: Engine) -> str:
 
 
 def escaped(word: str) -> str:
-    """Return a pattern that matches a word, in every engine."""
+    """Returns a pattern that matches a word, in every engine."""
     return re.sub(r"([\\.\[\](){}*+?|^$])", r"\\\1", word)

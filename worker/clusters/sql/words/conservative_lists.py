@@ -40,7 +40,7 @@ _WRONG = {
 
 
 def found_list(value: exp.Expr, vocabulary: Vocabulary, engine: Engine) -> exp.Expr:
-    """Return an expression of an array: of a JSON list the distinct `found_word` of its members without NULL; an array
+    """Returns an expression of an array: of a JSON list the distinct `found_word` of its members without NULL; an array
     of a space if the text is wrong; NULL if it is missing. Of Redshift: the list's own text; `''` if it is wrong."""
     value = exp.cast(value, "TEXT")
     gap = f"[{engine.blank}]*"
@@ -71,18 +71,18 @@ def found_list(value: exp.Expr, vocabulary: Vocabulary, engine: Engine) -> exp.E
 
 
 def words_of_list(found: exp.Expr, engine: Engine) -> exp.Expr:
-    """Return the usable words of what `found_list` returned; NULL if the text is not a list."""
+    """Returns the usable words of what `found_list` returned; NULL if the text is not a list."""
     return sql(_WORDS[engine.dialect], engine, found=found)
 
 
 def state_of_list(found: exp.Expr, engine: Engine) -> exp.Expr:
-    """Return the state of what `found_list` returned."""
+    """Returns the state of what `found_list` returned."""
     missing = sql(":found IS NULL", engine, found=found)
     return case([(missing, integer(1)), (sql(_WRONG[engine.dialect], engine, found=found), integer(2))], integer(0))
 
 
 def _is_usable_list(value: exp.Expr, vocabulary: Vocabulary, engine: Engine) -> exp.Expr:
-    """Return whether a text is a list of usable words in ASCII."""
+    """Returns whether a text is a list of usable words in ASCII."""
     gap = f"[{engine.blank}]*"
     named = [escaped(word) for word in sorted(vocabulary.named) if word.isascii() and not set(word) & {'"', "\\"}]
     # At a place where nothing can begin, so that it never matches.

@@ -170,7 +170,7 @@ END
 
 
 def found_word(value: exp.Expr, vocabulary: Vocabulary) -> exp.Expr:
-    """Return an expression of a text: a usable word in its normal form, `''` if the text is wrong, NULL if missing."""
+    """Returns an expression of a text: a usable word in its normal form, `''` if the text is wrong, NULL if missing."""
     value = plain_text(value)
     named = sorted(vocabulary.named)
     parts = {
@@ -193,12 +193,12 @@ def found_word(value: exp.Expr, vocabulary: Vocabulary) -> exp.Expr:
 
 
 def plain_text(value: exp.Expr) -> exp.Expr:
-    """Return a value as text that compares by its bytes."""
+    """Returns a value as text that compares by its bytes."""
     return exp.Paren(this=exp.Collate(this=exp.cast(value, "TEXT"), expression=exp.to_identifier("C", quoted=True)))
 
 
 def sql(template: str, **parts: exp.Expr) -> exp.Expr:
-    """Return an expression from a template in PostgreSQL's dialect, see `templates.sql`."""
+    """Returns an expression from a template in PostgreSQL's dialect, see `templates.sql`."""
     return exp.replace_placeholders(_parse(template), **{name: part.copy() for name, part in parts.items()})
 
 
@@ -226,7 +226,7 @@ def _is_placeholder() -> exp.Expr:
 
 
 def _placeholder() -> str:
-    """Return a pattern of placeholders after NFKC in small letters, with a space for each `_` and `-`."""
+    """Returns a pattern of placeholders after NFKC in small letters, with a space for each `_` and `-`."""
     plain, bracketed = (
         "|".join(re.escape(word) for word in sorted(found))
         for found in (words.PLACEHOLDERS, words.PLACEHOLDERS_IN_BRACKETS)

@@ -92,7 +92,7 @@ _SHAPE = """
 
 
 def found_list(value: exp.Expr, vocabulary: Vocabulary) -> exp.Expr:
-    """Return an expression of an array: of a JSON list the distinct `found_word` of its members in their order, but
+    """Returns an expression of an array: of a JSON list the distinct `found_word` of its members in their order, but
     without NULL; `{NULL}` if the text is wrong, NULL if it is missing."""
     value = plain_text(value)
     reduced = _replaced(value, _VALUE, sql("CHR(1)"))
@@ -119,7 +119,7 @@ def found_list(value: exp.Expr, vocabulary: Vocabulary) -> exp.Expr:
 
 
 def shape(value: exp.Expr) -> exp.Expr:
-    """Return an expression of a text's shape, as `value_shape` has it."""
+    """Returns an expression of a text's shape, as `value_shape` has it."""
     value = plain_text(value)
     signs = sql("SUBSTRING(:value, 1, 60)", value=value)
     for signs_of_one_kind, sign in (

@@ -48,27 +48,27 @@ class WordColumns:
 
 
 def category_columns(value: exp.Expr, vocabulary: Vocabulary, dialect: str) -> WordColumns:
-    """Return the columns of a category in a text, which may be NULL."""
+    """Returns the columns of a category in a text, which may be NULL."""
     if dialect == "postgres":
         return category_of(postgres.found_word(value, vocabulary), dialect)
     return category_of(conservative.found_word(value, vocabulary, conservative.engine_of(dialect)), dialect)
 
 
 def list_columns(value: exp.Expr, vocabulary: Vocabulary, dialect: str) -> WordColumns:
-    """Return the columns of a list in JSON text, which may be NULL."""
+    """Returns the columns of a list in JSON text, which may be NULL."""
     if dialect == "postgres":
         return list_of(postgres_values.found_list(value, vocabulary), dialect)
     return list_of(conservative_lists.found_list(value, vocabulary, conservative.engine_of(dialect)), dialect)
 
 
 def category_of(found: exp.Expr, dialect: str) -> WordColumns:
-    """Return the columns of what was found in the text of a category."""
+    """Returns the columns of what was found in the text of a category."""
     state = "CASE COALESCE(LENGTH(:found), -1) WHEN -1 THEN 1 WHEN 0 THEN 2 ELSE 0 END"
     return WordColumns(found, postgres.sql("NULLIF(:found, '')", found=found), postgres.sql(state, found=found))
 
 
 def list_of(found: exp.Expr, dialect: str) -> WordColumns:
-    """Return the columns of what was found in the text of a list."""
+    """Returns the columns of what was found in the text of a list."""
     if dialect == "postgres":
         return WordColumns(found, postgres.sql(_WORDS_OF_LIST, found=found), postgres.sql(_STATE_OF_LIST, found=found))
     engine = conservative.engine_of(dialect)
@@ -78,7 +78,7 @@ def list_of(found: exp.Expr, dialect: str) -> WordColumns:
 
 
 def shape_of(value: exp.Expr, dialect: str) -> exp.Expr:
-    """Return the shape of a wrong text as text, see `value_shape`."""
+    """Returns the shape of a wrong text as text, see `value_shape`."""
     return (
         postgres_values.shape(value)
         if dialect == "postgres"
