@@ -117,7 +117,7 @@ class ForkServer:
             _servers.append(
                 subprocess.Popen(
                     (sys.executable, "-m", __name__, str(listening.fileno()), *([_OTHER_VERSION] if checkout else [])),
-                    cwd=checkout,  # the first place where modules are looked for
+                    cwd=checkout or _ROOT,  # the first place where modules are looked for
                     stdin=stdin,
                     pass_fds=[listening.fileno()],
                 )
