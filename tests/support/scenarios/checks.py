@@ -100,7 +100,7 @@ def _same(ours: object, theirs: object, name: str = "") -> bool:
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Returns when `holds` is true; checks often, because nothing announces it. Only the test's own timeout ends it."""
     while not await holds():  # noqa: ASYNC110 - nothing announces it
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
 
 
 async def leftovers(pool: StorePool) -> list[str]:
