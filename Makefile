@@ -66,10 +66,12 @@ lock: .venv/.created ## resolve the lock files again (ARGS=--upgrade for newer v
 	@$(LOCK) --group build --constraint deploy/locks/all.lock --output-file requirements.lock
 	@for extra in $(EXTRAS); do $(LOCK) --extra $$extra --constraint deploy/locks/all.lock \
 		--output-file deploy/locks/$$extra.lock || exit 1; done
+	@$(COMPILE) --group installer $(ARGS) --output-file tests/installer.lock
 	@$(LOCK) --group bench --constraint tests/requirements.lock $(ARGS) --output-file tests/bench/requirements.lock
 
 EXTRAS = bigquery databricks object-storage otel postgres snowflake
-LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --no-config --system-certs \
+LOCK = $(COMPILE) pyproject.toml
+COMPILE = $(BIN)/uv pip compile --quiet --no-config --system-certs \
 	--universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 clean: ## remove .venv and everything that tools left behind
@@ -92,8 +94,9 @@ clean: ## remove .venv and everything that tools left behind
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.tests-installed: .venv/.created tests/requirements.lock pyproject.toml
+.venv/.tests-installed: .venv/.created tests/installer.lock tests/requirements.lock pyproject.toml
 	@echo "Installing the program and what its tests need into .venv"
+	@$(PIP) install --no-deps --require-hashes --no-compile --requirement tests/installer.lock
 	@# The tests import less than half of the modules; Python compiles a module when a process first imports it.
 	@$(PIP) install --no-deps --require-hashes --no-compile --requirement tests/requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .

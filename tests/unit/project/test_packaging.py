@@ -31,6 +31,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROGRAM_LOCK = ROOT / "requirements.lock"
 EXTRAS_LOCKS = {path.stem: path for path in sorted((ROOT / "deploy" / "locks").glob("*.lock"))}
 TESTS_LOCK = ROOT / "tests" / "requirements.lock"
+INSTALLER_LOCK = ROOT / "tests" / "installer.lock"
 BENCH_LOCK = ROOT / "tests" / "bench" / "requirements.lock"
 
 
@@ -70,7 +71,7 @@ def wanted(*groups: str) -> list[Requirement]:
 def test_every_line_of_a_lock_file_is_a_pin_or_one_of_its_hashes() -> None:
     requirement = re.compile(r"[a-z0-9-]+==[^ ]+( ; [^\\]+)? \\")
     hashed = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
-    for path in (PROGRAM_LOCK, TESTS_LOCK, BENCH_LOCK, *EXTRAS_LOCKS.values()):
+    for path in (PROGRAM_LOCK, INSTALLER_LOCK, TESTS_LOCK, BENCH_LOCK, *EXTRAS_LOCKS.values()):
         after_requirement = False
         for line in path.read_text().splitlines():
             is_hash = hashed.fullmatch(line) is not None
@@ -88,6 +89,11 @@ def test_a_lock_file_pins_every_dependency_to_a_version_that_pyproject_allows(pa
     pins = locked(path)
     for requirement in wanted(*groups):
         assert pins[canonicalize_name(requirement.name)] in requirement.specifier, f"{requirement}: run `make lock`"
+
+
+def test_the_installer_is_pinned_to_a_version_that_pyproject_allows() -> None:
+    (installer,) = map(Requirement, PYPROJECT["dependency-groups"]["installer"])
+    assert locked(INSTALLER_LOCK)[installer.name] in installer.specifier, "run `make lock`"
 
 
 def test_the_tests_run_on_the_very_versions_that_are_shipped() -> None:
@@ -429,7 +435,7 @@ def script(path: Path, body: str) -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A directory with the Makefile and what it looks at, but without the program."""
-    locks = [path.relative_to(ROOT) for path in (PROGRAM_LOCK, TESTS_LOCK, BENCH_LOCK)]
+    locks = [path.relative_to(ROOT) for path in (PROGRAM_LOCK, INSTALLER_LOCK, TESTS_LOCK, BENCH_LOCK)]
     for name in ("Makefile", "pyproject.toml", ".ci/run", *locks):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
