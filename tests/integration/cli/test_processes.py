@@ -201,7 +201,7 @@ async def test_a_terminal_follows_a_sync_that_was_confirmed_before(
     await terminal.until(f"already requested; following {first.out.strip()}")
     refused = await cli("preview", "spa_1", env=env)
     assert (refused.code, refused.out) == (4, "")
-    assert "one only plans, the other changes personas" in refused.err
+    assert "this request only plans, the other changes personas" in refused.err
     assert "plan_only" not in refused.err
     sandbox.clear_faults()
     done = await terminal.end()
