@@ -8,8 +8,8 @@
     ├── LeaseLost                 another job owns the sync, or it was cancelled: stop and commit nothing
     ├── TransportError            no usable answer came (worker.http.client); the API clients convert it
     │   └── NotPermitted          the request was not sent, because its permission had expired
-    ├── PersonaGone               the persona does not exist (worker.mavera.client)
-    ├── PostUncertain             a persona may have been created (worker.mavera.client)
+    ├── PersonaGone               the persona does not exist (worker.mavera.errors)
+    ├── PostUncertain             a persona may have been created (worker.mavera.errors)
     └── ApiError                  Segment, Mavera or a file did not do what was asked
         ├── Retry                 transient: repeated with back-off, within the retry budget
         │   └── WaitUntil         repeated after the time that the API named; all workers wait

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from worker.lazy_names import import_on_use
 
 if TYPE_CHECKING:
-    from worker.mavera.client import MaveraClient, PersonaGone, PostUncertain
+    from worker.mavera.client import MaveraClient
+    from worker.mavera.errors import PersonaGone, PostUncertain
     from worker.mavera.listing import list_pages
     from worker.mavera.payload import PersonaPayload, build_payload
     from worker.mavera.persona import ListPage, Persona
@@ -37,7 +38,8 @@ __all__ = [
 __getattr__ = import_on_use(
     __name__,
     {
-        "client": "MaveraClient PersonaGone PostUncertain",
+        "client": "MaveraClient",
+        "errors": "PersonaGone PostUncertain",
         "listing": "list_pages",
         "payload": "PersonaPayload build_payload",
         "persona": "ListPage Persona",
