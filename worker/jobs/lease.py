@@ -1,5 +1,7 @@
 """A job's lease on its sync: sends a heartbeat every few seconds, and notices when the epoch is over.
 
+`job_runner` takes the lease. The job gives it up with its last write: it completes or fails the sync, or hands it over.
+
 Used as an async context manager. When the epoch is over (the sync was cancelled, taken over or has ended), the block is
 interrupted and LeaseLost is raised. Before its last write a job calls `stop`, because that write ends the epoch, and a
 heartbeat that comes after it would be treated as a lost lease.
