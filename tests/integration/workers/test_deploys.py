@@ -21,6 +21,8 @@ from tests.support.servers.redis_server import RedisServer
 
 ARQ = (str(Path(sys.executable).with_name("arq")), "worker.WorkerSettings")
 DEPLOYS = 4
+SHARED_PROCESSOR = 4
+"""By how much a worker may be slower beside other tests."""
 PAGE_SIZE = 20
 SPACES = {f"spa_{i}": SpaceSpec(PAGE_SIZE * 20, "mixed", seed=i) for i in range(2)}
 """Twenty pages each."""
@@ -29,13 +31,16 @@ LONG = {f"spa_{i}": SpaceSpec(PAGE_SIZE * 64 + i, "recipe") for i in range(2)}
 
 
 async def ends_within_10_s(workers: Sequence[WorkerProcess], number: signal.Signals = signal.SIGTERM) -> None:
-    """Signals all of them; each ends with 0, without a traceback."""
+    """Signals all of them; each ends with 0, without a traceback.
+
+    10 s hold where the processor is free; here it is shared. A worker that waits without a bound takes minutes.
+    """
     began_at = time.monotonic()
     for worker in workers:
         worker.process.send_signal(number)
     for worker in workers:
         assert await asyncio.to_thread(worker.process.wait) == 0, worker.text()
-        assert time.monotonic() - began_at < 10, worker.text()
+        assert time.monotonic() - began_at < SHARED_PROCESSOR * 10, worker.text()
         assert "Traceback" not in worker.text()
 
 

@@ -246,7 +246,7 @@ def contradicts_itself(*conditions: object) -> bool:
     try:
         rules(*conditions)
     except ValidationError as error:
-        return all("this condition can never hold" in one["msg"] for one in error.errors())
+        return any("this condition can never hold" in one["msg"] for one in error.errors())
     return False
 
 
