@@ -23,6 +23,7 @@ class RepeatedPageDetector:
     def __init__(self) -> None:
         self._number = 0
         self._identifiers: Sequence[str] = ()
+        self._next_cursor: str | None = None
 
     def check(self, page: Page, number: int) -> Page:
         """Returns the page, with a doubt if it lists the profiles of the page before again, in the same order.
@@ -36,8 +37,8 @@ class RepeatedPageDetector:
         if len(identifiers) < max(LEAST_ENTRIES, len(page.profiles)):
             identifiers = []
         is_repeated = bool(identifiers) and self._number == number - 1 and identifiers == self._identifiers
-        if not is_repeated:
-            self._number, self._identifiers = number, identifiers
+        if not is_repeated or page.next_cursor == self._next_cursor:  # a cursor that repeats is for `CursorGuard`
+            self._number, self._identifiers, self._next_cursor = number, identifiers, page.next_cursor
             return page
         text = f"it lists the same {len(identifiers):,} profiles as the page before, so the cursor has no effect"
         return page if page.doubt else replace(page, doubt=text)

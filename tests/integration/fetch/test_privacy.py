@@ -136,7 +136,7 @@ FAILURES = {
     "a profile that breaks the API": ("profile-api", "segment_unavailable", "traits of a profile of page 1: 500"),
     "a page in HTML": ("inline", "segment_bad_body", "the body is not JSON"),
     "a page that is a profile": ("inline", "segment_bad_body", "the body is not a page of profiles"),
-    "a circle": ("inline", "listing_incomplete", "profiles as the page before"),
+    "a circle": ("inline", "cursor_loop", "the listing is a loop"),
     "a persona that is refused and echoed": ("inline", "mavera_validation", "422 This cannot be"),
 }
 """How syncs fail: in which dialect, and with which message. Each has read a part of its space by then."""

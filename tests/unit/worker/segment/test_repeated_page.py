@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from worker.segment.endless_listing import LEAST_ENTRIES, RepeatedPageDetector
 from worker.segment.page import Page
 
+CURSORS = itertools.count()
+
 
 def page(*names: object, doubt: str = "") -> Page:
-    return Page([{"id": name} if name else {"traits": {}} for name in names], "c", doubt=doubt)
+    """Each with another cursor for the next page."""
+    return Page([{"id": name} if name else {"traits": {}} for name in names], f"c{next(CURSORS)}", doubt=doubt)
 
 
 FIRST = page(*"abcdefgh")
@@ -19,7 +24,7 @@ def test_the_page_before_again_is_in_doubt_each_time() -> None:
     detector = RepeatedPageDetector()
     assert detector.check(FIRST, 1) is FIRST
     for _ in range(3):
-        assert "the same 8 profiles" in detector.check(FIRST, 2).doubt
+        assert "the same 8 profiles" in detector.check(page(*"abcdefgh"), 2).doubt
     other = page(*"ijklmnop")
     assert detector.check(other, 2) is other
 
@@ -46,6 +51,12 @@ def test_pages_without_identifiers_or_with_few_are_not_compared(alike: Page) -> 
     detector = RepeatedPageDetector()
     detector.check(alike, 1)
     assert detector.check(alike, 2) is alike
+
+
+def test_a_page_whose_cursor_repeats_too_is_left_to_the_guard_of_cursors() -> None:
+    detector = RepeatedPageDetector()
+    for number in (1, 2, 3):
+        assert detector.check(FIRST, number) is FIRST
 
 
 def test_the_doubt_of_a_page_is_kept() -> None:
