@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gzip
 import json
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -124,27 +124,30 @@ def write_large(path: Path, ltv: int) -> None:
     part.replace(path)
 
 
+LONGER_THAN_A_CHECK_S = 0.05
+"""Processor time for which a worker has a file open only if a statement reads it."""
+
+
 async def pause_in_statement(worker: WorkerProcess, path: Path) -> None:
-    """Pauses a worker while its statement reads a file: it has had the file open for longer than any check of it."""
+    """Pauses a worker while its statement reads a file. It runs in short steps, so that none misses the statement."""
+    folder = Path(f"/proc/{worker.process.pid}")
 
     def is_open() -> bool:
-        folder = Path(f"/proc/{worker.process.pid}/fd")
-        with contextlib.suppress(FileNotFoundError):
-            return any(os.path.realpath(one) == str(path) for one in folder.iterdir())
-        return False
+        return any(os.path.realpath(one) == str(path) for one in (folder / "fd").iterdir())
 
-    seen = 0
-    while seen < 6 or not is_open():
-        await asyncio.sleep(0.01)
-        if worker.process.poll() is not None:
-            raise RuntimeError(worker.text())
-        seen = seen + 1 if is_open() else 0
-        if seen == 6:
+    def processor_s() -> float:
+        return sum(int(task.joinpath("schedstat").read_text().split()[0]) for task in (folder / "task").iterdir()) / 1e9
+
+    def run_in_steps() -> None:
+        opened_at = None
+        while opened_at is None or processor_s() - opened_at < LONGER_THAN_A_CHECK_S:
+            worker.go_on()
+            time.sleep(0.004)
             worker.pause()
-            worker.wait_frozen(30)
-            if not is_open():
-                worker.go_on()
-                seen = 0
+            worker.wait_frozen(250)
+            opened_at = (opened_at or processor_s()) if is_open() else None
+
+    await asyncio.to_thread(run_in_steps)
 
 
 async def test_a_worker_that_ends_within_a_statement_costs_nothing_but_time(scenario: Scenario, tmp_path: Path) -> None:

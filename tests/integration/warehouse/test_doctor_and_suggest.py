@@ -40,7 +40,7 @@ SET_UP = f"""
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a process may get the tests of this module in two parts
 def database(session_postgres: PostgresServer) -> str:
     """Name of a database that only the tests of this module use."""
     with session_postgres.connect() as connection:

@@ -31,7 +31,7 @@ EXPECTED = expected_clusters(PROFILES)
 SETTINGS = {"HEARTBEAT_S": "0.3", "STALL_S": "1", "RETRY_BUDGET_S": "60", "GUARD_TRAIT_ERRORS": "1"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a process may get the tests of this module in two parts
 def tables(session_postgres: PostgresServer) -> WarehouseTables:
     """The profiles of `SPEC`, in a database that no test changes."""
     return WarehouseTables(session_postgres, "sync_tests", SPEC)
