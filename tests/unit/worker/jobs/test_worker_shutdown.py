@@ -5,6 +5,7 @@ the answer. Either way the sync, and a batch of it, has its next job or its end,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from tests.support.clocks.fake_time import FakeTime, client_of, services_for
+from tests.support.clocks.virtual_time import now, run_in_virtual_time
 from worker.http.client import new_session
+from worker.jobs.arq_worker import SyncWorker
 from worker.jobs.composition.tasks import batch, finalize, walk
 from worker.jobs.fetch.fetch_job import FetchJob
 from worker.jobs.fetch.fetch_strategy import HandOver
@@ -21,7 +24,8 @@ from worker.jobs.lease import Lease
 from worker.jobs.services import WorkerServices
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState, job_kind
-from worker.store import StorePool
+from worker.store import StorePool, embedded_pool
+from worker.store.connection.pool import closing
 
 Job = Callable[..., Awaitable[None]]
 REFUSED = Fault("segment", "status", page=1, status=401)
@@ -206,3 +210,26 @@ async def test_a_finalizer_whose_last_move_is_cut_off_is_through_or_has_a_next_o
         assert (await scenario.sync()).state is SyncState.COMPLETED
     else:
         await scenario.assert_goes_on(3)
+
+
+def test_a_job_that_never_hands_over_delays_the_end_of_a_worker_by_less_than_9_s() -> None:
+    async def never_ends() -> None:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+            if now() > began_at + 60:
+                return
+
+    async def stop_beside_it() -> None:
+        nonlocal began_at
+        async with closing(embedded_pool()) as pool, new_session() as session:
+            worker = SyncWorker(services_for(pool, session, FakeTime(pool), "http://127.0.0.1:1"))
+            job = worker.tasks["job"] = asyncio.create_task(never_ends())
+            await asyncio.sleep(0)
+            began_at = now()
+            await worker.stop()
+            assert now() - began_at < 9
+            assert not job.done()
+
+    began_at = 0.0
+    run_in_virtual_time(stop_beside_it)
