@@ -16,7 +16,7 @@ from worker.clusters.analysis.change_detection import ChangeThreshold
 from worker.jobs.api_caller import ApiCaller
 from worker.jobs.personas.claim_resolver import ClaimResolver
 from worker.jobs.personas.create_persona import PersonaCreator
-from worker.jobs.personas.decide_action import PersonaAction, decide_action
+from worker.jobs.personas.decide_persona_action import PersonaAction, decide_action
 from worker.jobs.personas.lookup.persona_finder import PersonaFinder
 from worker.jobs.personas.lookup.persona_list import Lookup, cluster_reference
 from worker.jobs.personas.persona_recorder import PersonaRecorder, PersonaRequest

@@ -14,7 +14,7 @@ from functools import partial
 from worker.clusters import ClusterSummary
 from worker.jobs.audit_log import log_outcome
 from worker.jobs.lease import Lease
-from worker.jobs.personas.decide_action import PersonaAction
+from worker.jobs.personas.decide_persona_action import PersonaAction
 from worker.jobs.personas.lookup.persona_finder import PersonaFinder
 from worker.jobs.personas.lookup.persona_list import found_record
 from worker.mavera import CREDITS_PER_PERSONA, Persona, PersonaPayload, Reference

@@ -1,4 +1,4 @@
-"""What a sync does for a cluster: every line of the table in `worker.jobs.personas.decide_action`."""
+"""What a sync does for a cluster: every line of the table in `worker.jobs.personas.decide_persona_action`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from worker.clusters import ClusterSummary
 from worker.clusters.analysis.change_detection import ChangeThreshold, PersonaFigures
 from worker.clusters.analysis.summary import NumberSummary
-from worker.jobs.personas.decide_action import PersonaAction, decide_action
+from worker.jobs.personas.decide_persona_action import PersonaAction, decide_action
 from worker.mavera import PersonaPayload
 from worker.models.request import SyncRequest
 from worker.settings import load_settings
