@@ -24,7 +24,7 @@ from worker.models.sync import Sync
 
 SPACE = SpaceSpec(600, "mixed")
 """30 pages of 20. Some values cannot be used; of those this version keeps more than the one before."""
-SETTINGS = {"SEGMENT_PAGE_SIZE": "20", "STALL_S": "2"}
+SETTINGS = {"SEGMENT_PAGE_SIZE": "20", "COMMIT_INTERVAL_S": "0", "STALL_S": "2"}
 HELD = Fault("segment", "hold", route="page", page=20)
 """The chain ends before this page, and a batch of fan-out has it."""
 
