@@ -55,10 +55,6 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-# At exit the interpreter collects also what was frozen; without that it warns of each port that a test process holds.
-atexit.register(gc.unfreeze)
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = long_tests_first(items)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import socket
 
-_held: list[socket.socket] = []
-
 
 def port_of_ones_own() -> int:
-    """A port of 127.0.0.1 at which no other process listens."""
+    """Returns a port of 127.0.0.1 at which no other process listens."""
     holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.bind(("127.0.0.1", 0))
-    _held.append(holder)
-    return int(holder.getsockname()[1])
+    port = int(holder.getsockname()[1])
+    holder.detach()  # stays open until the process ends
+    return port
