@@ -18,12 +18,13 @@ from tests.support.servers.redis_server import RedisServer
 COMMANDS = [(sys.executable, "-m", "worker"), (sys.executable, "-m", "producer", "worker")]
 
 IMPORTS_FOR_EVER = """
-import signal, sys, threading
+import sys, time
 class Slow:
     def find_spec(self, name, path=None, target=None):
         if name in {"worker.errors", "producer.cli", "producer.cli.app"}:
             print("importing", flush=True)
-            threading.Event().wait()
+            while True:  # a wait without end could miss a signal that comes just before it
+                time.sleep(0.1)
 sys.meta_path.insert(0, Slow())
 """
 """A `sitecustomize` that stops the process where its long imports begin."""
