@@ -85,5 +85,5 @@ def configure_logging(level: str, log_format: LogFormat) -> None:
         JsonFormatter(f"{socket.gethostname()}:{os.getpid()}") if is_json else PrintableFormatter(_TEXT)
     )
     logging.basicConfig(level=level, handlers=[handler], force=is_json)
-    for noisy in ("arq", "asyncio", "aiohttp"):
+    for noisy in ("arq", "asyncio", "aiohttp", "sqlglot"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -181,6 +181,24 @@ async def test_a_successor_ends_the_statement_of_an_earlier_job(
     await successor.close()
 
 
+async def test_a_job_that_was_replaced_leaves_the_statement_of_its_successor(
+    session_postgres: PostgresServer, database: str, engine: WarehouseEngine
+) -> None:
+    label = "segment-personas syn_5"
+    query_id = await engine.submit("SELECT pg_sleep(600)", label)
+    successor = make_engine(session_postgres.url("reader", database=database))
+    await successor.cancel(query_id)
+    assert not backends(session_postgres, label)
+    running = await successor.submit("SELECT pg_sleep(600)", label)
+    with pytest.raises(Retry):
+        await engine.result(query_id, list)
+    for earlier in (query_id, "01b2 of another product"):
+        await engine.cancel(earlier)
+    assert backends(session_postgres, label)
+    await successor.cancel(running)
+    await successor.close()
+
+
 async def test_the_planner_estimates_the_rows_of_a_scan(engine: WarehouseEngine) -> None:
     estimate = await engine.estimate("SELECT count(*) FROM segment.profile_traits")
     assert estimate.rows is not None

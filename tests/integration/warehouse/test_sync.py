@@ -105,7 +105,7 @@ async def test_a_killed_or_stopped_worker_leaves_no_statement_and_it_counts_once
         last = await tables.wait_for_backends(1, other_than=[*first, *second, *third])
         frozen.go_on()
         await scenario.listed(frozen)
-        assert await tables.wait_for_backends(1) == last  # PostgreSQL wakes a waiting backend for a moment
+        assert await tables.wait_for_backends(1) == last
     done = await scenario.ended(sync)
     assert_exact(done, EXPECTED)
     assert done.pages == 1

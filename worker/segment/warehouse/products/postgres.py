@@ -130,20 +130,25 @@ class Postgres:
 
     async def end_earlier(self, label: str) -> None:
         """Terminates the backends of this label; see `WarehouseEngine`."""
+        await self._terminate(label)
+
+    async def _terminate(self, label: str, only: int | None = None) -> None:
+        """Terminates the backends of a label, or one of them, and waits until they have ended."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_EARLIER_S):
-                while await self._terminate(label):  # noqa: ASYNC110 - nothing here tells when a backend has ended
+                while found := [pid for pid in await self._backends(label) if only in {None, pid}]:
+                    for pid in found:
+                        await self._select("SELECT pg_terminate_backend({pid})", pid=pid)
                     await asyncio.sleep(0.1)
 
-    async def _terminate(self, label: str) -> bool:
-        """Terminates the backends of a label; returns whether there were any."""
-        return bool(
-            await self._select(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE application_name = {label} AND usename = current_user AND pid <> pg_backend_pid()",
-                label=label,
-            )
+    async def _backends(self, label: str) -> list[int]:
+        """Returns the process ids of the backends of a label."""
+        rows = await self._select(
+            "SELECT pid FROM pg_stat_activity "
+            "WHERE application_name = {label} AND usename = current_user AND pid <> pg_backend_pid()",
+            label=label,
         )
+        return [pid for (pid,) in rows]
 
     async def submit(self, text: str, label: str) -> str:
         """Starts a statement in a new connection; see `WarehouseEngine`."""
@@ -176,8 +181,9 @@ class Postgres:
     async def cancel(self, query_id: str) -> None:
         """Cancels a statement of this process, or terminates the backend of another one; see `WarehouseEngine`."""
         if (running := self._running.pop(query_id, None)) is None:
-            with contextlib.suppress(ApiError):
-                await self.end_earlier(query_id.partition(" ")[2])
+            pid, _, label = query_id.partition(" ")
+            with contextlib.suppress(ApiError, ValueError):  # the id may be of another product
+                await self._terminate(label, int(pid))  # not the backend of a job that has replaced this one
             return
         connection, task = running
         await cancel_and_wait([task])  # psycopg asks the server to cancel the statement, and waits at most 10 seconds

@@ -34,14 +34,12 @@ class Redshift(Postgres):
         _, schema, table, *_ = rows[0]
         return FoundTable(TableName((schema, table)), {str(column): str(kind) for *_, column, kind in rows})
 
-    async def _terminate(self, label: str) -> bool:
-        running = await self._select(
+    async def _backends(self, label: str) -> list[int]:
+        rows = await self._select(
             "SELECT pid FROM stv_recents WHERE status = 'Running' AND query LIKE {beginning}",
             beginning=f"/* {label} */%",
         )
-        for (pid,) in running:
-            await self._select("SELECT pg_terminate_backend({pid})", pid=pid)
-        return bool(running)
+        return [pid for (pid,) in rows]
 
     async def estimate(self, text: str) -> Estimate:
         """Returns an empty estimate: Redshift's plan is text for people."""
