@@ -73,10 +73,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(level: str, log_format: LogFormat) -> None:
-    """Sends log lines to standard error. The libraries' own lines are kept to warnings.
+    """Sends log lines to standard error; those of libraries only from warnings on.
 
     Args:
-        level: The lowest level that is shown.
+        level: The lowest level of our lines.
         log_format: `text` or `json`.
     """
     handler = logging.StreamHandler(sys.stderr)
@@ -84,6 +84,5 @@ def configure_logging(level: str, log_format: LogFormat) -> None:
     handler.setFormatter(
         JsonFormatter(f"{socket.gethostname()}:{os.getpid()}") if is_json else PrintableFormatter(_TEXT)
     )
-    logging.basicConfig(level=level, handlers=[handler], force=is_json)
-    for noisy in ("arq", "asyncio", "aiohttp", "sqlglot"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=is_json)
+    logging.getLogger("segment_personas").setLevel(level)

@@ -54,7 +54,7 @@ async def test_a_space_that_kills_its_workers_fails_alone(session_redis: RedisSe
         return {"data": {"profiles": people(call.start, stop), "cursor": {"next": f"c_{stop}" if more else None}}}
 
     spaces = dict.fromkeys(("poison", *HEALTHY), respond)
-    settings = {"SEGMENT_PAGE_SIZE": "20", "SEGMENT_DIALECT": "inline", "STALL_S": "1", "HEARTBEAT_S": "0.3"}
+    settings = {"SEGMENT_PAGE_SIZE": "20", "SEGMENT_DIALECT": "inline", "STALL_S": "2.5", "HEARTBEAT_S": "0.3"}
     async with scripted(spaces) as segment, start_scenario(session_redis, start_worker, settings=settings) as scenario:
         segment.delay_s = 0.5
         asked = {space: await scenario.enqueue(space) for space in ("poison", *HEALTHY)}

@@ -48,6 +48,16 @@ def test_json_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> 
     assert json.loads(capsys.readouterr().err)["message"] == "ready"
 
 
+def test_libraries_are_heard_from_warnings_on(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("DEBUG", "json")
+    for name in ("segment_personas.jobs", "sqlglot", "snowflake.connector", "google.cloud.bigquery"):
+        for level in (logging.INFO, logging.WARNING):
+            logging.getLogger(name).log(level, "from %s", name)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["logger"] for line in lines if line["level"] == "INFO"] == ["segment_personas.jobs"]
+    assert len(lines) == 5
+
+
 def test_the_sync_of_a_job_id_is_what_precedes_its_kind() -> None:
     assert sync_id_of(sync_payload("a:walk:1", "finalize", 3).job_id) == "a:walk:1"
     assert sync_id_of(batch_payload(BatchKey("syn_1", 2, 3, 4)).job_id) == "syn_1"
