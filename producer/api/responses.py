@@ -27,6 +27,7 @@ def sync_text(sync: Sync, now: float | None) -> str:
     """Returns the JSON document of a sync.
 
     Args:
+        sync: The sync, as it was read.
         now: Unix seconds by the clock of Redis.
     """
     return json_text(sync_document(sync, now, hint=next_request(sync)))

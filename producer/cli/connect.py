@@ -89,6 +89,7 @@ async def open_pool(settings: Settings, *, creates: bool = False) -> AsyncIterat
     """The store of a command that runs no worker.
 
     Args:
+        settings: They name the Redis, or the state directory if `redis_url` is None.
         creates: As for `state_pool`.
     """
     if settings.redis_url is None:
@@ -111,6 +112,7 @@ async def open_client(settings: Settings, *, creates: bool = False) -> AsyncIter
     """The connection of a command that only reads syncs, or changes their state.
 
     Args:
+        settings: As for `open_pool`.
         creates: As for `state_pool`.
     """
     directory = directory_of(settings) if settings.redis_url is None else None

@@ -37,6 +37,8 @@ def server_pool(server: StateServer, settings: ClientConfig, *, max_wait_s: floa
     """Returns a client for the server of a state directory.
 
     Args:
+        server: The server, which must be in use while the client is.
+        settings: They name the prefix of the keys.
         max_wait_s: As for `redis_pool`.
     """
     return redis_pool(

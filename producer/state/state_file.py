@@ -180,6 +180,7 @@ def _end(body: bytes, rows: int) -> bytes:
 
     Args:
         body: The lines before it.
+        rows: Number of rows in `body`.
     """
     return orjson.dumps({"kind": "end", "rows": rows, "sha256": hashlib.sha256(body).hexdigest()}) + b"\n"
 

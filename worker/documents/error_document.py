@@ -9,6 +9,7 @@ def error_document(error: Exception, hint: str = "") -> dict[str, object]:
     """Returns the JSON of an error that ended a command.
 
     Args:
+        error: The error, which gives the code and the message.
         hint: A command that leads on, if there is one.
     """
     shown: dict[str, object] = {"code": error_code(error), "message": str(error)}

@@ -12,6 +12,8 @@ def persona_entry(reference: str, record: PersonaRecord, labels: Mapping[tuple[s
     """Returns a record as JSON.
 
     Args:
+        reference: The reference in the description of the persona.
+        record: The record.
         labels: Labels of the clusters that are known here, by the names of their rules and their keys.
     """
     return {

@@ -12,6 +12,7 @@ def schedule_document(status: ScheduleStatus, now: float) -> dict[str, object]:
     """Returns a schedule as JSON.
 
     Args:
+        status: The schedule with what Redis knows of it.
         now: Unix seconds by the clock of Redis.
     """
     schedule = status.schedule
@@ -37,6 +38,7 @@ def overdue_document(schedule: Schedule, last_complete_at: float | None) -> dict
     """Returns the document of the event `sync.overdue`.
 
     Args:
+        schedule: The schedule that is overdue.
         last_complete_at: When the last complete sync had read everything; None: never.
     """
     return {

@@ -25,7 +25,7 @@ def sync_document(sync: Sync, now: float | None = None, *, hint: str = "") -> di
 
     Args:
         sync: The sync.
-        now: As in `timings`.
+        now: As for `sync_timings`.
         hint: What the user may do if it has failed, shown beside the error.
     """
     aggregate = sync_statistics(sync)
@@ -68,7 +68,8 @@ def sync_list_entry(sync: Sync, now: float | None = None) -> dict[str, object]:
     """Returns a sync as JSON in a list, where its statistics are not looked at.
 
     Args:
-        now: As in `timings`.
+        sync: The sync, as it was read.
+        now: As for `sync_timings`.
     """
     return {
         **_head(sync),

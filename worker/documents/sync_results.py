@@ -94,6 +94,7 @@ def sync_timings(sync: Sync, now: float | None = None) -> Timings:
     """Returns how long each stage took.
 
     Args:
+        sync: The sync, as it was read.
         now: Unix seconds by the clock of Redis, for a sync that runs; None: only finished stages.
     """
     end = now if sync.finished_at is None else sync.finished_at

@@ -212,6 +212,10 @@ async def _fail(
     """Fails the sync.
 
     Args:
+        job: The job, which has the lease of the sync.
+        started: What the job found when it took its lease.
+        failure: The reason, as users see it.
+        metrics: Counts the failure.
         defect: The unexpected error, if that is the reason.
     """
     advice = f". {failure.hint}" if failure.hint else ""

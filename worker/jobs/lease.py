@@ -28,7 +28,8 @@ class Grant(Protocol):
     """A job's right to work on a sync, or on a part of it."""
 
     @property
-    def sync_id(self) -> str: ...
+    def sync_id(self) -> str:
+        """The id of the sync."""
 
 
 G = TypeVar("G", bound=Grant)

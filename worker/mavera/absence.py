@@ -117,6 +117,8 @@ def _is_alike(row: Persona, wanted: WantedPersona, *, named: bool) -> bool:
     """Returns whether a row resembles the wanted persona.
 
     Args:
+        row: A row of the list of personas at Mavera.
+        wanted: The persona as it would be sent.
         named: Whether the list shows names at all.
     """
     name, text = _plain(row.name or ""), _plain(row.description or "")

@@ -23,6 +23,7 @@ class WorkerMetrics:
         """A request has waited for its slot of the rate limit.
 
         Args:
+            api: `segment` or `mavera`.
             seconds: How long it waited.
         """
 
@@ -33,6 +34,7 @@ class WorkerMetrics:
         """A request has failed and is repeated.
 
         Args:
+            api: `segment` or `mavera`.
             code: Code of the error.
         """
 
@@ -43,6 +45,7 @@ class WorkerMetrics:
         """A persona was created or updated, and recorded.
 
         Args:
+            action: `created` or `updated`.
             credits_charged: What it cost.
         """
 

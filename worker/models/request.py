@@ -307,6 +307,7 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
         """Returns what a preview becomes when it is applied: it makes its personas, within a budget.
 
         Args:
+            max_credits: The budget in credits; None: no budget.
             allow_partial: Whether to create personas from a part of the space, as the plan says.
         """
         allowed = self.allow_partial or ("create" if allow_partial else False)

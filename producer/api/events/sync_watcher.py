@@ -140,6 +140,7 @@ class SyncWatcher:
         """Returns what streams show of a sync.
 
         Args:
+            sync: The sync, as it was read last.
             now: Unix seconds by the clock of Redis.
         """
         return SyncUpdate(sync.version, sync.state.is_final, self._render(sync, now))

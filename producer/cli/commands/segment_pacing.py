@@ -35,6 +35,7 @@ class RequestPacer:
         self._limiter = limiter
 
     async def __call__(self, send: Callable[[], Awaitable[T]]) -> T:
+        """Sends a request and returns its answer; after a transient failure, `retry_transient` sends it again."""
         await self.slot()
         return await retry_transient(send)
 

@@ -66,6 +66,7 @@ def after_failure(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
     """Returns the next step after a sync has failed.
 
     Args:
+        sync: The failed sync, with its error.
         arguments: The arguments of a command whose state ends with its process, else None.
     """
     assert sync.error is not None
@@ -101,6 +102,7 @@ def after_plan(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
     """Says that nothing was changed, and how to apply the plan.
 
     Args:
+        sync: The preview, with its plan.
         arguments: As for `after_failure`.
     """
     plan, source = sync.planned, sync.request.source_name

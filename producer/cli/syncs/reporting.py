@@ -92,6 +92,7 @@ def kept_state(connection: Connection, typed: tuple[str, ...] = ()) -> KeptState
     """Returns where the state of a connection's syncs is kept.
 
     Args:
+        connection: The connection of the command.
         typed: What the user typed after the program's name.
     """
     return KeptState(
@@ -143,6 +144,9 @@ def print_syncs(syncs: Sequence[Sync], err: Screen, report_options: ReportOption
     """Shows the syncs, and what to do about those that failed or only planned.
 
     Args:
+        syncs: Their last snapshots.
+        err: Where the next steps go.
+        report_options: How the syncs are shown.
         now: As for `sync_timings`.
     """
     out = stdout()
@@ -190,6 +194,8 @@ async def warn_without_worker(connection: Connection, err: Screen, running: Sequ
     """Warns if no worker is running.
 
     Args:
+        connection: Whose workers are looked for.
+        err: Where the warning goes.
         running: The syncs that wait for one.
     """
     if await connection.client.workers():

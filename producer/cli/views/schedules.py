@@ -17,6 +17,7 @@ def describe_schedule(status: ScheduleStatus, now: float) -> Iterator[Text]:
     """A schedule in a few lines, with its next ticks in its own time zone.
 
     Args:
+        status: The schedule with what Redis knows of it.
         now: Unix seconds by the clock of Redis.
     """
     schedule = status.schedule
@@ -32,6 +33,7 @@ def schedule_table(schedules: Sequence[ScheduleStatus | UnreadableSchedule], now
     """Returns the schedules, a row each.
 
     Args:
+        schedules: The schedules in the order of the rows.
         now: Unix seconds by the clock of Redis.
     """
     shown = Table(box=None, pad_edge=False)

@@ -46,6 +46,7 @@ def sync_table(syncs: Sequence[Sync | UnreadableSync], width: int) -> Renderable
     is.
 
     Args:
+        syncs: The syncs in the order of the rows.
         width: Columns of the terminal. Below `TABLE_WIDTH`, a remark is on a separate line.
     """
     rows = [_unreadable_row(sync) if isinstance(sync, UnreadableSync) else _row(sync) for sync in syncs]

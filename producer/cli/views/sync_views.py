@@ -111,6 +111,9 @@ def live_view(
     """Returns a sync under way: one line of numbers, and its clusters as bars.
 
     Args:
+        sync: Its last snapshot.
+        rate: Profiles a second, shown while pages are counted; None: not known yet.
+        elapsed_s: Seconds that the sync has taken so far.
         found: Its clusters, if they are known.
     """
     head = Text()

@@ -229,4 +229,5 @@ def _is_missing(value: object) -> bool:
 
 
 def is_blank(value: object) -> bool:
+    """Returns whether a value is None, or a text that is empty or white space only."""
     return value is None or (isinstance(value, str) and not value.strip())

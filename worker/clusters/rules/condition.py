@@ -102,7 +102,9 @@ class Condition(BaseModel):
         """Yields what does not fit the traits of the rules.
 
         Args:
+            traits: The traits of the rules by name.
             path: Path of this condition in the rules.
+            depth: How deep this condition is nested, counted from 1.
         """
         found = list(self._misfits(traits, path, depth))
         yield from found or self._contradictions(traits, path)

@@ -85,6 +85,7 @@ def survey_traits(entries: Sequence[object], *, as_of: float) -> TraitSurvey:
     """Examines profiles as parsed from JSON.
 
     Args:
+        entries: The profiles, each an object with its `traits`; values that are not objects are left out.
         as_of: Unix seconds that ages of dates are relative to.
     """
     traits = [found for entry in entries if isinstance(entry, dict) and isinstance(found := entry.get("traits"), dict)]

@@ -70,6 +70,7 @@ def suggest(entries: Sequence[object], *, as_of: float) -> Suggestion:
     """Proposes a file for a sample of profiles.
 
     Args:
+        entries: The profiles of the sample, as for `survey_traits`.
         as_of: When the sample was read, in Unix seconds.
     """
     found = survey_traits(entries, as_of=as_of)

@@ -76,6 +76,8 @@ def _describe(condition: Condition, rules: Rules, *, inner: bool) -> str:
     """Describes a condition.
 
     Args:
+        condition: The condition.
+        rules: The rules that have its traits.
         inner: Whether it is part of another one, so that several parts need brackets.
     """
     if condition.not_ is not None:

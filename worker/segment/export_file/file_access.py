@@ -64,6 +64,8 @@ def _opened(file: str, path: Path, *, pipes: bool) -> FileIO:
     """Opens `path`.
 
     Args:
+        file: The name that the user gave, for messages.
+        path: Where the file is.
         pipes: Whether it may be a pipe or a device, which can be read only once.
     """
     try:

@@ -111,6 +111,7 @@ class BatchGrant:
 
     @property
     def sync_id(self) -> str:
+        """The id of the sync that the batch belongs to."""
         return self.key.sync_id
 
 

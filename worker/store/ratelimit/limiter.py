@@ -164,6 +164,7 @@ class Limiter:
         """Reserves the next slot if it is at most `near_s` away; returns how far away it is, and the slot.
 
         Args:
+            near_s: Seconds from now within which a slot is reserved.
             unused: The slot to give back.
         """
         scope, asked_at = self._scope, self._clock()

@@ -141,11 +141,7 @@ async def resume(
     account: str,
     attempts: tuple[JobPayload, ...],
 ) -> Continuation | BusySync:
-    """Continues a failed sync; with `restart`, from the first page.
-
-    Args:
-        accept: Whether to override the guards.
-    """
+    """Continues a failed sync; with `restart`, from the first page; with `accept`, past its guards."""
 
 
 @lua_script("sync/apply")

@@ -179,6 +179,8 @@ class JobSyncStore(SyncReader):
         """Writes the job's heartbeat.
 
         Args:
+            lease: Of the job.
+            note: What the sync waits for.
             for_s: Additional seconds until the job's next heartbeat.
         """
         await sync_scripts.heartbeat(

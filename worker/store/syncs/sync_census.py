@@ -78,6 +78,7 @@ async def _last_complete(pool: StorePool, identities: Mapping[str, str]) -> dict
     """Returns the newest entry of each history, by space.
 
     Args:
+        pool: Client of Redis.
         identities: Each with the id of one of its syncs.
     """
     if not identities:

@@ -52,6 +52,7 @@ class WatchdogStore:
         With it, times are repaired that a clock which was set back has left in the future.
 
         Args:
+            for_s: Seconds for which the lock is held.
             furthest_s: Seconds beyond which nothing is put off.
 
         Returns:
@@ -114,6 +115,12 @@ class WatchdogStore:
         """Gives a silent sync its next job, or fails it with `message` after `max_revivals` without progress.
 
         Args:
+            sync_id: Id of the sync.
+            state: State in which it was found silent.
+            epoch: Its epoch at that time; if state or epoch has changed, nothing is done.
+            payload: Its next job, of the next epoch.
+            max_revivals: Most revivals in a row without progress.
+            message: What the failure says.
             spread_s: Seconds that the job waits, from the second revival on.
         """
         return await watchdog_scripts.revive_sync(
@@ -137,6 +144,10 @@ class WatchdogStore:
         """Gives a silent batch its next attempt, or fails its sync with `message` after `max_lost` lost attempts.
 
         Args:
+            key: The batch and the attempt that fell silent; if another attempt runs, nothing is done.
+            payload: The job of the next attempt.
+            max_lost: Most lost attempts that are followed by another one.
+            message: What the failure of the sync says.
             spread_s: Seconds that the job waits, from the second lost attempt on.
         """
         return await watchdog_scripts.revive_batch(

@@ -103,6 +103,7 @@ class Rows:
     shape: Shape
 
     def encode(self, value: Any) -> list[Encoded]:
+        """Returns the `ARGV` entries of a sequence of values."""
         return [entry for row in value for entry in self.shape.encode(row)]
 
     def lua(self, first: int) -> str:

@@ -114,6 +114,7 @@ def judge_outbox(outbox: OutboxStatus, *, sends: bool) -> list[Finding]:
     """Returns whether the events of webhooks are delivered.
 
     Args:
+        outbox: What Redis knows of the delivery of events.
         sends: Whether `WEBHOOK_URL` is set here.
     """
     if not (sends or outbox.wanted):
@@ -132,6 +133,8 @@ def measure_coverage(profiles: Sequence[object], rules: Rules = RECIPE, *, as_of
     """Returns how many of the entries of a page have each trait of the rules.
 
     Args:
+        profiles: The entries of the page, as parsed from JSON.
+        rules: Rules whose traits are looked for.
         as_of: Unix seconds, for the ages of dates.
     """
     traits, found = _traits(profiles), []
@@ -167,7 +170,9 @@ def judge_traits(found: Sequence[TraitCoverage], profiles: int, space_id: str) -
     """Returns what the traits of a page of a space mean for its clusters.
 
     Args:
+        found: Coverage of each trait of the rules, from `measure_coverage`.
         profiles: How many entries the page has.
+        space_id: Id of the space, for the advice.
     """
     if not any(trait.usable for trait in found if trait.decides):
         names = ", ".join("/".join(trait.keys) for trait in found if trait.decides)

@@ -147,6 +147,7 @@ class Credentials:
         """Asks until a well-formed value is typed.
 
         Args:
+            credential: The setting to ask for.
             keep: What an empty answer means; if empty, the question is asked again.
         """
         assert self._questions is not None

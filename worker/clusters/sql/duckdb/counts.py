@@ -104,6 +104,7 @@ def count_profiles(
     Args:
         traits: The traits that the source has, each with its index in the rules. `profiles` has the value of trait i in
             the column `v{i}`, its bucket in `b{i}`, and in `w{i}` the text of words or of what is not usable.
+        states: The states of profiles.
         clean: By the index of a category: whether the column `words` is certainly usable without changes.
         integers: Indexes of the numbers that are integers by their type.
         has_odd: Whether a profile can be odd.

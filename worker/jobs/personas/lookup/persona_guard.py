@@ -80,7 +80,9 @@ def _should_be_listed(record: PersonaRecord, now: float, settle_s: float) -> boo
     """Returns whether a persona was made so long ago that Mavera lists it by now.
 
     Args:
+        record: The record of the persona.
         now: Unix seconds by Redis' clock.
+        settle_s: Seconds after which Mavera lists a new persona (`MAVERA_SETTLE_S`).
     """
     return record.sent is None or now - record.sent.at > settle_s
 
