@@ -114,14 +114,13 @@ class ForkServer:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening, life.open("rb") as stdin:
             listening.bind(self._path)
             listening.listen(64)
-            _servers.append(
-                subprocess.Popen(
-                    (sys.executable, "-m", __name__, str(listening.fileno()), *([_OTHER_VERSION] if checkout else [])),
-                    cwd=checkout or _ROOT,  # the first place where modules are looked for
-                    stdin=stdin,
-                    pass_fds=[listening.fileno()],
-                )
+            server = subprocess.Popen(
+                (sys.executable, "-m", __name__, str(listening.fileno()), *([_OTHER_VERSION] if checkout else [])),
+                cwd=checkout or _ROOT,  # the first place where modules are looked for
+                stdin=stdin,
+                pass_fds=[listening.fileno()],
             )
+        server.returncode = 0  # it may outlive this process, and Python warns of a process that was not waited for
 
     def start_worker(self, plan: str, env: Mapping[str, str], log_fd: int, *, arq: bool = False) -> Child:
         """Starts a worker.
@@ -171,10 +170,6 @@ class ForkServer:
         line.connect(self._path)
         socket.send_fds(line, [json.dumps(request).encode()], fds)
         return Child(line)
-
-
-_servers: list[subprocess.Popen[bytes]] = []
-"""Those that this process has started: Python would warn of a process that runs and is not referred to."""
 
 
 def new_folder() -> Path:
