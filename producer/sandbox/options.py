@@ -111,7 +111,7 @@ class SandboxOptions:
             _not_negative(name, getattr(self, name))
 
     def space(self, space_id: str) -> SpaceSpec | None:
-        """Returns the spec behind a space id, or None if there is no such space."""
+        """Returns the spec of a space, or None if the sandbox does not have it."""
         return self.spaces.get(space_id, self.default_space)
 
     def segment_latency_s(self, *, with_traits: bool) -> float:

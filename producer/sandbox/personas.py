@@ -35,7 +35,7 @@ class Persona:
     fields: dict[str, Any] = field(default_factory=dict)
 
     def full(self) -> dict[str, Any]:
-        """Returns the body of an answer to a creation or an update; all that is not a field of its own is in `details`.
+        """Returns the body of the answer to a creation or an update; `details` has what the API has no field for.
 
         `credits_charged` always repeats what the creation cost.
         """

@@ -124,7 +124,7 @@ class SyncWatcher:
         for sync_id, one in watched.items():
             version = versions.get(sync_id)
             if version is None:
-                one.leave("the sync is no longer kept")
+                one.leave("Redis does not keep the sync any more")
             elif one.update is None or version != one.update.version:
                 await self._show(sync_id, one)
 

@@ -140,7 +140,7 @@ def after_partial_sync(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
 
 
 def after_interruption(syncs: Sequence[Sync]) -> list[NextStep]:
-    """Returns what running syncs do that are no longer followed, and how to follow or stop them."""
+    """Describes the syncs that run but that the command stopped following, and how to follow or stop them."""
     plans = [sync for sync in syncs if sync.request.plan_only]
     others = [sync for sync in syncs if not sync.request.plan_only]
     steps = []

@@ -101,7 +101,7 @@ async def test_a_killed_or_stopped_worker_leaves_no_statement_and_it_counts_once
         third = await tables.wait_for_backends(1, other_than=[*first, *second])
         assert stopped.terminate() == 0
         assert tables.backends() == []
-        scenario.worker(STALL_S="60")  # on a slow machine, nobody takes its statement for lost
+        scenario.worker(STALL_S="60")  # also on a slow machine, its statement does not count as lost
         last = await tables.wait_for_backends(1, other_than=[*first, *second, *third])
         frozen.go_on()
         await scenario.listed(frozen)

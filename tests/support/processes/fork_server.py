@@ -152,7 +152,7 @@ class ForkServer:
             arguments: Those of the command line.
             env: The whole environment.
             fds: Its standard input, output and error.
-            session: Whether its standard input becomes the terminal of its own session.
+            session: Whether it starts a session, with its standard input as terminal.
             kill_at: A plan of `tests.chaos.points`; empty: it is not killed.
         """
         request = {
@@ -356,13 +356,13 @@ def _send(line: socket.socket, number: int) -> None:
 
 
 def _prepare_to_fork() -> None:
-    """Makes children cheap: they share the memory of this process, and most of them leave it as it is."""
+    """Makes children cheap: they share the memory of this process, and most of them do not write to it."""
     gc.collect()
     gc.freeze()
     # Of what runs at exit, only this is of use to a child. What duckdb does there touches, and so copies, all objects.
     atexit._clear()
     atexit.register(logging.shutdown)
-    # To fork takes half the time if memory is in large pages. Where the system has none, it stays as it is.
+    # A fork takes half the time if memory is in large pages. A system without large pages ignores this.
     collapse = ctypes.CDLL(None).madvise
     collapse.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     for line in Path("/proc/self/maps").read_text().splitlines():

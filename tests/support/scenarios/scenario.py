@@ -59,7 +59,7 @@ class Scenario:
             plan: How it ends, see `tests.chaos.points`.
             ready: Whether to wait until it takes jobs.
             arq: Whether arq's command line starts it.
-            command: What starts it, in a process of its own; None: a fork server.
+            command: The command line that starts it; None: the fork server starts it.
             fork_server: Which one; None: that of the version under test.
             settings: Of this worker only.
         """

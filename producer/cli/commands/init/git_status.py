@@ -11,7 +11,7 @@ _PATIENCE_S = 10.0
 
 
 def git_status(path: Path) -> Literal["tracked", "not ignored", "safe"]:
-    """Returns what git does with a file, which need not exist; "safe" if there is no git, or no repository.
+    """Returns how git treats a file, which need not exist; "safe" without git or outside a repository.
 
     Args:
         path: The file.
