@@ -20,8 +20,6 @@ from worker.settings import load_settings
 from worker.store import keys, redis_pool
 
 #: Jobs count as lost after a second of silence.
-SHARED_PROCESSOR = 2
-"""By how much the watchdog may be slower beside other tests. Arq itself looks only after the longest job time-out."""
 IMPATIENT = {"HEARTBEAT_S": "0.3", "STALL_S": "1"}
 LONG = {"spa": SpaceSpec(400, "mixed", seed=11)}
 PAGE_SIZE = 20
@@ -97,11 +95,13 @@ async def test_a_killed_worker_is_replaced_within_5_s_after_the_stall_time(
         first = scenario.worker()
         sync = await scenario.enqueue()
         await scenario.sandbox.journal.wait_answered("segment.page", 5)
-        scenario.worker()
+        second = scenario.worker()
         first.kill()
         killed_at, arrived = time.monotonic(), scenario.sandbox.journal.arrived["segment.page"]
+        waited_s = second.processor_wait_s()
         await scenario.sandbox.journal.wait_arrived("segment.page", arrived + 1)
-        assert time.monotonic() - killed_at <= 1.5 + 5 * SHARED_PROCESSOR
+        # The time in which it waits for a processor, because the machine is busy, does not count.
+        assert time.monotonic() - killed_at - (second.processor_wait_s() - waited_s) <= 1.5 + 5
         await scenario.assert_bought_once(await scenario.ended(sync))
 
 

@@ -93,7 +93,7 @@ async def open_window(browser: Browser, **options: Any) -> AsyncIterator[Browser
 
 @contextlib.asynccontextmanager
 async def open_tab(window: BrowserContext, url: str) -> AsyncIterator[Tab]:
-    """A tab, with a session storage of its own. Asserts at its end that it was quiet."""
+    """A tab with a separate session storage. Asserts at its end that it was quiet."""
     tab = Tab(await window.new_page(), url)
     tab.page.set_default_timeout(300_000)
     tab.page.on("console", tab.note)

@@ -87,6 +87,13 @@ class WorkerProcess:
     def alive(self) -> bool:
         return self.process.poll() is None
 
+    def processor_wait_s(self) -> float:
+        """Returns for how many seconds it has waited for a processor since it started; 0 once it has ended."""
+        try:
+            return int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[1]) / 1e9
+        except OSError:
+            return 0.0
+
     def pause(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
 

@@ -162,7 +162,7 @@ def _page(*numbers: int, cursor: str | None = None) -> dict[str, object]:
 
 
 async def test_a_list_whose_order_changes_between_its_pages_is_read_again(fake_pool: StorePool) -> None:
-    """Persona 4 moves to the front after the first page is read, so it is on none of the two."""
+    """Persona 4 moves to the front after the first page is read, so neither page lists it."""
     moved = [_page(1, 2, cursor="c"), _page(2, 3)]
     bodies = [answer(200, orjson.dumps(page)) for page in [*moved, _page(4, 1, cursor="c"), _page(2, 3)]]
     async with serving(*bodies) as web, at(web.url, fake_pool) as (services, caller, _):
