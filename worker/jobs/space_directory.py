@@ -143,7 +143,7 @@ class SpaceDirectory(Generic[Config]):
         account = version.accounts.get(name)
         if account is None or (owner and owner != account.base_name):
             if account is not None:
-                problem = f"the sync of {space_id} belongs to the account {owner}, which is no longer in SPACES_FILE"
+                problem = f"the sync of {space_id} belongs to the account {owner}, which SPACES_FILE lacks"
             elif name == DEFAULT:
                 problem = f"neither SPACES_FILE nor MAVERA_API_KEY has a Mavera account for the space {space_id}"
             else:

@@ -1,7 +1,7 @@
 """Connections of redis-py that give up the event loop once for each command: while they wait for its answer.
 
 redis-py gives it up twice more: it waits whether the connection holds an unread answer, and it writes the command in a
-task of its own, to limit the time of writing. Here the first is read from the buffers, and a command is written without
+separate task, to limit the time of writing. Here the first is read from the buffers, and a command is written without
 waiting: its answer must come within the same time. hiredis encodes the command, as in redis-py's synchronous client.
 """
 
