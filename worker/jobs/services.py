@@ -129,15 +129,16 @@ class WorkerServices:
         account = mavera_account(settings) if self.owner is None else self.owner
         accounts = self.spaces.accounts if self.spaces and self.owner is None else lambda: (account,)
         account_of = self.spaces.account_of if self.spaces else None
+        retention_ms, stall = settings.retention_ms, stall_ms(settings)
         self.queue = JobQueue(
             self.pool,
             account,
+            stall_ms=stall,
             account_map=self.spaces,
             suspect_after=max(1, min(SUSPECT_AFTER, settings.max_revivals)),
             own_syncs=self.own_syncs,
             skips_pipes=self.skips_pipes,
         )
-        retention_ms, stall = settings.retention_ms, stall_ms(settings)
         self.syncs = JobSyncStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
         self.batches = BatchStore(self.pool, stall_ms=stall, retention_ms=retention_ms, account=account)
         self.watchdog = WatchdogStore(self.pool, stall_ms=stall, retention_ms=retention_ms, accounts=accounts)

@@ -77,6 +77,7 @@ class JobQueue:
     Args:
         pool: Client of Redis.
         account: The Mavera account of the worker (`account_name`).
+        stall_ms: Milliseconds after which a sync is silent, as for the stores of syncs.
         account_map: Its accounts, if it serves several; `account` is then not used.
         suspect_after: Lost jobs without progress after which the next job of a sync runs alone on its worker.
         own_syncs: Ids of the syncs that the worker works on, which may change; None: all.
@@ -88,6 +89,7 @@ class JobQueue:
         pool: StorePool,
         account: str = "",
         *,
+        stall_ms: int,
         account_map: AccountMap | None = None,
         suspect_after: int = 2,
         own_syncs: Collection[str] | None = None,
@@ -95,6 +97,7 @@ class JobQueue:
     ) -> None:
         self._pool = pool
         self._account = account
+        self._stall_ms = stall_ms
         self._account_map = account_map
         self._suspect_after = suspect_after
         self._own_syncs = own_syncs
@@ -127,9 +130,11 @@ class JobQueue:
         found = await queue_scripts.take_jobs(
             self._pool,
             common=keys.QUEUE if self._account_map is None else queues[0],
+            due=keys.DUE,
             queues=queues,
             most=most,
             in_progress_ms=int(in_progress_s * 1000),
+            stall_ms=self._stall_ms,
             account=accounts[0],
             running=len(running),
             only=next(iter(running)) if len(running) == 1 else "",

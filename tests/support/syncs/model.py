@@ -551,6 +551,11 @@ class Model:
                 taken.append(job_id)
             break
         self.in_progress |= set(taken)
+        for job_id in taken:
+            sync_id, kind, slot, *_ = job_id.split(":")
+            member = f"{sync_id} {slot}" if kind == "batch" else sync_id
+            if member in self.due:
+                self.due[member] = False
         return set(taken)
 
     @staticmethod

@@ -88,7 +88,7 @@ class Syncs:
         self.jobs = JobSyncStore(pool, stall_ms=stall_ms, retention_ms=retention_ms, account=account)
         self.watchdog = WatchdogStore(pool, stall_ms=stall_ms, retention_ms=retention_ms, account=account)
         self.personas = PersonaStore(pool, "account")
-        self.queue = JobQueue(pool, account)
+        self.queue = JobQueue(pool, account, stall_ms=stall_ms)
 
     async def create(self, sync_id: str = "s1", request: SyncRequest = REQUEST, **options: object) -> str:
         return await self.client.create(sync_id, request, sync_payload(sync_id, "walk", 1), **options)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from aiohttp import ClientSession
 
-from tests.support.syncs.syncs import REQUEST, Syncs
+from tests.support.syncs.syncs import REQUEST, STALL_MS, Syncs
 from worker.errors import ResumableStop
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerServices
@@ -130,7 +130,7 @@ async def test_records_of_its_own_spaces_move_to_an_account_of_the_file(tmp_path
 
 async def test_a_worker_of_several_accounts_gives_each_its_turn(tmp_path: Path, fake_pool: StorePool) -> None:
     spaces = directory(tmp_path)
-    queue, syncs = JobQueue(fake_pool, account_map=spaces), Syncs(fake_pool)
+    queue, syncs = JobQueue(fake_pool, stall_ms=STALL_MS, account_map=spaces), Syncs(fake_pool)
     for number, space in enumerate("aaabr"):
         request = REQUEST.model_copy(update={"space_id": space, "max_profiles": number + 1})
         await syncs.client.create(f"s{number}", request, sync_payload(f"s{number}", "walk", 1), force=True)

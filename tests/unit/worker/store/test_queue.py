@@ -8,7 +8,7 @@ import pickle
 import orjson
 import pytest
 
-from tests.support.syncs.syncs import REQUEST, Syncs
+from tests.support.syncs.syncs import REQUEST, STALL_MS, Syncs
 from worker.errors import StoreUnusable
 from worker.jobs.job_payloads import sync_payload
 from worker.store import StorePool, keys
@@ -51,7 +51,7 @@ async def test_of_many_workers_each_job_goes_to_one(syncs: Syncs) -> None:
 
 async def test_a_worker_of_its_own_syncs_leaves_the_others(syncs: Syncs) -> None:
     own: set[str] = set()
-    queue = JobQueue(syncs.pool, own_syncs=own)
+    queue = JobQueue(syncs.pool, stall_ms=STALL_MS, own_syncs=own)
     for number in (1, 11, 111):
         await create(syncs, number)
     assert (await queue.take_jobs(5, 60)).jobs == []
@@ -64,8 +64,8 @@ async def test_a_worker_of_its_own_syncs_leaves_the_others(syncs: Syncs) -> None
 async def test_a_shared_worker_leaves_the_input_of_another_process(syncs: Syncs, file: str, is_left: bool) -> None:
     request = REQUEST.model_copy(update={"file": file, "dialect": "auto"})
     await syncs.client.create("s1", request, sync_payload("s1", "walk", 1))
-    assert len((await JobQueue(syncs.pool, skips_pipes=True).take_jobs(5, 60)).jobs) == (not is_left)
-    assert len((await JobQueue(syncs.pool, own_syncs={"s1"}).take_jobs(5, 60)).jobs) == is_left
+    assert len((await JobQueue(syncs.pool, stall_ms=STALL_MS, skips_pipes=True).take_jobs(5, 60)).jobs) == (not is_left)
+    assert len((await JobQueue(syncs.pool, stall_ms=STALL_MS, own_syncs={"s1"}).take_jobs(5, 60)).jobs) == is_left
 
 
 async def test_a_deferred_job_is_not_taken_and_its_time_is_reported(syncs: Syncs) -> None:

@@ -4,7 +4,8 @@
 -- A worker of one account has one queue and the common one, and takes the job that is due longest. With `in_turn`, a worker
 -- of several accounts takes from the first of its queues that has one due.
 -- A taken job is due again only when its mark has ended, so the head of the queue holds what may start, and a look costs
--- what it takes. Jobs of syncs that only newer workers read stay where they are; if there are many, some are put off by a
+-- what it takes. Its sync or batch is not silent before `stall_ms` from now: however long the job has waited, the watchdog
+-- must not take it for lost before it has begun. Jobs of syncs that only newer workers read stay where they are; if there are many, some are put off by a
 -- second, so that a look stays short. common: the common queue, or the first of `queues`: the worker takes nothing from it.
 --
 -- A suspect is a job of a sync (or an attempt at a batch) that was lost `suspect_after` times without progress: it may be what
@@ -110,6 +111,10 @@ local function take(from, id, score)
   redis.call('SET', IN_PROGRESS .. id, '1', 'PX', int(in_progress_ms))
   redis.call('DEL', RETRY .. id)
   redis.call('ZADD', queues[number], int(now + in_progress_ms), id)
+  local sync_id, slot = sync_of(id), string.match(id, ':batch:(%d+):%d+:%d+$')
+  if sync_id and types(due, 'zset') == nil then
+    redis.call('ZADD', due, 'XX', int(now + stall_ms), slot and batch_due(sync_id, slot) or sync_id)
+  end
   append(taken, { id, score, redis.call('GET', JOB .. id), number })
 end
 

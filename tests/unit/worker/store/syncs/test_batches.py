@@ -409,6 +409,16 @@ async def test_a_batch_whose_job_is_lost_gets_its_next_try(
     assert (sync.pages, sync.epoch, sync.revivals) == (PAGES, 1, 0)
 
 
+async def test_a_batch_that_was_taken_a_moment_ago_is_not_lost_however_long_it_waited(fan_out: FanOut) -> None:
+    await fan_out.start(1)
+    key = await fan_out.key(1)
+    await fan_out.silence()
+    await take_and_die(fan_out)
+    assert key not in await fan_out.watchdog.due()
+    assert await revive(fan_out, key) == "early"
+    assert await fan_out.key(1) == key
+
+
 async def test_a_batch_that_is_in_the_queue_is_waited_for(fan_out: FanOut) -> None:
     await fan_out.start(1)
     key = await fan_out.key(1)

@@ -114,7 +114,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.watchdog = WatchdogStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS)
         self.batches = BatchStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS)
         self.personas = PersonaStore(self.pool, "account")
-        self.queue = JobQueue(self.pool)
+        self.queue = JobQueue(self.pool, stall_ms=HOUR_MS)
         self.model = Model()
         self.calls: list[Call] = []
         self.kept: list[Call] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from worker.models.outcome import SyncFailure
 from worker.models.sync import SyncState, job_kind
 from worker.store import StorePool, keys
 from worker.store.keys import DUE, QUEUE, WATCH
+from worker.store.progress.sync_progress import new_token
 from worker.store.schedules.alert_store import AlertStore
 from worker.store.scripts.watchdog import Duty
 
@@ -159,6 +161,30 @@ async def test_a_sync_whose_job_is_lost_gets_the_next_one(
     assert await syncs.pool.zrange(QUEUE, 0, -1) == [b"s1:walk:2"]
     assert [job.job_id for job in (await syncs.queue.take_jobs(5, 60)).jobs] == [b"s1:walk:2"]
     assert (await syncs.begin()).lease.epoch == 2
+
+
+@pytest.mark.parametrize("kind", ["walk", "finalize"])
+async def test_a_job_that_was_taken_a_moment_ago_is_not_lost_however_long_it_waited(syncs: Syncs, kind: str) -> None:
+    if kind == "walk":
+        await syncs.create()
+    else:
+        lease = await syncs.lease(SyncState.FETCHING)
+        following = sync_payload("s1", kind, lease.epoch + 1)
+        await syncs.jobs.commit(lease, replace(PAGE, seq=1), new_token(), move=kind, payload=following)
+    await silence(syncs)
+    assert len((await syncs.queue.take_jobs(1, 60)).jobs) == 1
+    assert await syncs.watchdog.due() == []
+    assert await revive(syncs) == "early"
+    assert (await syncs.get()).revivals == 0
+    await silence(syncs)
+    assert await revive(syncs) == "revived"
+
+
+async def test_a_job_is_taken_although_nothing_can_be_watched(syncs: Syncs) -> None:
+    await syncs.create()
+    await syncs.pool.delete(DUE)
+    await syncs.pool.rpush(DUE, "1")
+    assert len((await syncs.queue.take_jobs(1, 60)).jobs) == 1
 
 
 @pytest.mark.parametrize("state", [SyncState.FETCHING, SyncState.FINALIZING])
