@@ -409,7 +409,7 @@ async def test_a_batch_whose_job_is_lost_gets_its_next_try(
     assert (sync.pages, sync.epoch, sync.revivals) == (PAGES, 1, 0)
 
 
-async def test_a_batch_that_was_taken_a_moment_ago_is_not_lost_however_long_it_waited(fan_out: FanOut) -> None:
+async def test_a_batch_taken_after_a_long_wait_is_not_lost(fan_out: FanOut) -> None:
     await fan_out.start(1)
     key = await fan_out.key(1)
     await fan_out.silence()

@@ -164,7 +164,7 @@ async def test_a_sync_whose_job_is_lost_gets_the_next_one(
 
 
 @pytest.mark.parametrize("kind", ["walk", "finalize"])
-async def test_a_job_that_was_taken_a_moment_ago_is_not_lost_however_long_it_waited(syncs: Syncs, kind: str) -> None:
+async def test_a_job_taken_after_a_long_wait_is_not_lost(syncs: Syncs, kind: str) -> None:
     if kind == "walk":
         await syncs.create()
     else:
