@@ -80,7 +80,7 @@ def parse_document(text: str, max_length: int) -> dict[str, Any]:
     try:
         return read_toml(text, "spaces", max_length=max_length, fixes=_FIXES)
     except MalformedToml as error:
-        fix = error.fix or ("compare the line with docs/settings.md" if error.parser_message else "")
+        fix = error.fix or ("compare the line with docs/spaces.md" if error.parser_message else "")
         mistake = Mistake(error.line, "", error.sentence, f"{fix[:1].upper()}{fix[1:]}." if fix else "")
         raise MalformedSpaces([mistake]) from None
 

@@ -30,7 +30,7 @@ _MANY_VANISHED = (
 
 @dataclass(frozen=True, slots=True)
 class GuardThresholds:
-    """GuardThresholds of the guards, each a share from 0 to 1.
+    """Thresholds of the guards, each a share from 0 to 1.
 
     Attributes:
         profiles: Alarm if the profiles are at most this share of those of the last sync; 0 disables the guard.

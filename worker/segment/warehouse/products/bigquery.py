@@ -32,7 +32,7 @@ silence("google")
 LABEL = "segment-personas-sync"
 REQUEST_TIMEOUT_S = 60.0
 RETRY = bigquery.DEFAULT_RETRY.with_timeout(120.0)
-GRANTS = "Grant it with the statements of docs/large-spaces.md."
+GRANTS = "Grant it with the statements of docs/warehouses.md."
 
 WRITES = ("bigquery.tables.updateData", "bigquery.tables.update", "bigquery.tables.delete")
 

@@ -36,7 +36,7 @@ from worker.warehouse_url import WarehouseUrl
 silence("databricks.sdk")
 
 REQUEST_TIMEOUT_S, RETRY_FOR_S = 60, 120
-GRANTS = "Grant it with the statements of docs/large-spaces.md."
+GRANTS = "Grant it with the statements of docs/warehouses.md."
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(("BYTE", "SHORT", "INT", "LONG"), int),

@@ -93,7 +93,7 @@ class RemoteEngine(ABC):
             found = await self.write_privileges(table)
         if found:
             what = f"this user may change the table {table.name} ({', '.join(sorted(found))}), and a sync only reads"
-            hint = f"Use a user that may only read it; docs/large-spaces.md has the grants of {self.title}."
+            hint = f"Use a user that may only read it; docs/warehouses.md has the grants of {self.title}."
             raise errors.can_write(self._url, what, hint)
 
     async def query(self, sql: str) -> list[Row]:

@@ -31,7 +31,7 @@ ROWS_PER_CHUNK = 2000
 _PASSED_ON = ("warehouse", "role", "authenticator", "private_key_file", "private_key_file_pwd", "host", "protocol")
 """Options of the URL that the connector takes under the same name."""
 
-GRANTS = "Grant it with the statements of docs/large-spaces.md."
+GRANTS = "Grant it with the statements of docs/warehouses.md."
 
 
 class Snowflake(InformationSchemaEngine):
