@@ -29,9 +29,14 @@ def is_url(name: str) -> bool:
     return name.startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
 
 
+def has_extra() -> bool:
+    """Returns whether the packages of the extra are installed."""
+    return all(importlib.util.find_spec(package) is not None for package in ("obstore", "fsspec"))
+
+
 def require_extra(file: str) -> None:
-    """Raises ConfigurationError if obstore is not installed."""
-    if importlib.util.find_spec("obstore") is None or importlib.util.find_spec("fsspec") is None:
+    """Raises ConfigurationError if the extra is not installed."""
+    if not has_extra():
         raise ConfigurationError(f"File {file}: reading object storage needs obstore.", hint=f"Run: {INSTALL}")
 
 

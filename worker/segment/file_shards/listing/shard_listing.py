@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from worker.errors import ApiError, Permanent, ResumableStop
 from worker.segment.export_file.file_access import unreadable_file_error
-from worker.segment.file_shards.listing.object_storage import ObjectStorage, is_url, require_extra
+from worker.segment.file_shards.listing.object_storage import INSTALL, ObjectStorage, has_extra, is_url
 from worker.segment.file_shards.listing.shard import FileKind, Shard, kind_of_name
 
 MAX_SHARDS = 10_000
@@ -126,7 +126,7 @@ class FileAccess:
         return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
     def _permitted_url(self, url: str) -> str:
-        """Returns the URL. Raises ResumableStop `file_forbidden`, ConfigurationError without the extra."""
+        """Returns the URL. Raises ResumableStop `file_forbidden`, or `driver_missing` without the extra."""
         root = (self._url or "").rstrip("/") + "/"
         if not self._anywhere and (self._url is None or not url.startswith(root) or ".." in url.split("/")):
             raise ResumableStop(
@@ -134,7 +134,12 @@ class FileAccess:
                 f"File {url}: the workers may not read this URL",
                 hint="Set FILES_URL where the workers run to the beginning of the URLs that they may read.",
             )
-        require_extra(url)
+        if not has_extra():
+            raise ResumableStop(
+                "driver_missing",
+                f"File {url}: reading object storage needs obstore, which is not installed",
+                hint=f"Run: {INSTALL}",
+            )
         return url
 
 

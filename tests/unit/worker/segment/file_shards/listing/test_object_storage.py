@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.servers.s3_server import S3Server
 from worker.clusters import RECIPE
-from worker.errors import ApiError, ConfigurationError
+from worker.errors import ApiError
 from worker.segment.file_shards import EngineLimits, FileAccess, Reading, ShardEngine
 from worker.segment.file_shards.listing import object_storage
 
@@ -59,6 +59,7 @@ async def test_objects_are_listed_and_aggregated_like_files(tmp_path: Path, monk
         with pytest.raises(ApiError, match="access is denied"):
             await read("s3://exports/night")
         monkeypatch.setattr(object_storage.importlib.util, "find_spec", lambda name: None)
-        with pytest.raises(ConfigurationError) as missing:
+        with pytest.raises(ApiError) as raised:
             await read("s3://exports/night")
-        assert "pip install 'segment-personas[object-storage]'" in missing.value.hint
+        assert raised.value.code == "driver_missing"
+        assert "pip install 'segment-personas[object-storage]'" in raised.value.hint
