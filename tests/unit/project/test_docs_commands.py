@@ -95,14 +95,14 @@ def test_the_table_of_exit_codes_is_complete() -> None:
 
 
 def test_every_error_code_of_a_sync_has_a_row() -> None:
-    listed = [row[0].strip("`") for row in table(page("reliability"), "| code | resumable | meaning, and what to do |")]
+    listed = [row[0].strip("`") for row in table(page("error-codes"), "| code | resumable | meaning, and what to do |")]
     assert listed == sorted(sync_error_codes())
 
 
 def test_the_table_says_which_codes_can_be_resumed() -> None:
     rows = {
         row[0].strip("`"): row[1]
-        for row in table(page("reliability"), "| code | resumable | meaning, and what to do |")
+        for row in table(page("error-codes"), "| code | resumable | meaning, and what to do |")
     }
     permanent, resumable = codes_of("Permanent"), codes_of(*RESUMABLE)
     assert {code for code, told in rows.items() if told == "no"} == permanent - resumable
@@ -110,7 +110,7 @@ def test_the_table_says_which_codes_can_be_resumed() -> None:
 
 
 def test_every_error_code_of_a_command_has_a_row() -> None:
-    rows = table(page("reliability"), "| code | exit code | meaning |")
+    rows = table(page("error-codes"), "| code | exit code | meaning |")
     assert [row[0].strip("`") for row in rows] == sorted(command_error_codes() - sync_error_codes())
 
 
@@ -118,5 +118,5 @@ def test_every_error_code_of_a_command_has_a_row() -> None:
     "error", [StoreUnavailable("away"), ConfigurationError("malformed")], ids=["away", "malformed"]
 )
 def test_the_exit_code_of_a_command_error_is_the_listed_one(error: Exception) -> None:
-    rows = {row[0].strip("`"): row[1] for row in table(page("reliability"), "| code | exit code | meaning |")}
+    rows = {row[0].strip("`"): row[1] for row in table(page("error-codes"), "| code | exit code | meaning |")}
     assert rows[error_code(error)] == str(exit_codes.exit_code_of(error))
