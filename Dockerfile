@@ -1,5 +1,6 @@
-# Two stages from one pinned base (to pin its content too, add the digest: `docker buildx imagetools inspect IMAGE`). The first installs the locked packages and the program into a virtual environment of its
-# own; the second takes that directory and nothing else: no pip cache, no build backend, no sources, no root.
+# Two stages from one pinned base. The first installs the locked packages and the program into a virtual environment; the second
+# copies only that directory, without pip's cache, the build backend and the sources, and does not run as root. To pin the content
+# of the base too, add its digest (`docker buildx imagetools inspect IMAGE`).
 
 FROM python:3.12.12-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore

@@ -1,7 +1,7 @@
-# Everything a developer or CI runs. All of it happens in .venv; stamp files there say what is already done, so that a
-# second run starts at once. Packages are installed only from the lock files, with hashes. A lock file is complete, so pip
-# resolves nothing (--no-deps): left to it, pip before 24 takes the newest release for a requirement with an extra
-# (coverage[toml], redis[hiredis]), finds no hash for it, and stops the day that such a release appears.
+# The commands of developers and CI. They work in .venv, where stamp files show what is done already, so that a second run
+# starts at once. Packages are installed only from the lock files, with hashes. The lock files are complete, so pip resolves
+# nothing (--no-deps). Without that option, pip before 24 would take the newest release for a requirement with an extra
+# (coverage[toml], redis[hiredis]) and fail, because the lock file has no hash for it.
 
 PYTHON ?= python3
 ROUNDS ?= 10

@@ -1,9 +1,9 @@
-// Asks for a sync of a Segment space with nothing but a Redis client, and waits for its end.
+// Starts a sync of a Segment space with only a Redis client, and waits for its end.
 //
 //   npm install redis
 //   REDIS_URL=redis://localhost:6379 node enqueue.mjs SPACE_ID ID
 //
-// ID names this request, such as nightly-2026-01-31: repeated with the same ID, it never starts a second sync.
+// ID identifies this request, such as nightly-2026-01-31. A second request with the same ID starts no second sync.
 // docs/other-languages.md describes the format.
 
 import { createClient } from 'redis';
