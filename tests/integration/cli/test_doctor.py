@@ -49,7 +49,7 @@ def settings(session_redis: RedisServer, real_pool: StorePool, sandbox: Sandbox)
 async def found(settings: Settings, space_id: str | None = None) -> dict[str, list[Finding]]:
     result: dict[str, list[Finding]] = {}
     async for finding in run_checks(settings, space_id):
-        result.setdefault(finding.what, []).append(finding)
+        result.setdefault(finding.subject, []).append(finding)
     return result
 
 

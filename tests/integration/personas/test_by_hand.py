@@ -170,8 +170,8 @@ async def test_personas_that_carry_one_reference_and_those_left_behind_are_named
         findings = [
             finding async for finding in run_checks(runner.settings, "spa", load_chosen_rules(runner.settings, None))
         ]
-        found_texts = [finding.found for finding in findings if finding.what == "Personas"]
-        assert {finding.verdict for finding in findings if finding.what == "Personas"} == {"warn"}
+        found_texts = [finding.found for finding in findings if finding.subject == "Personas"]
+        assert {finding.verdict for finding in findings if finding.subject == "Personas"} == {"warn"}
         assert any(f"{growth}, {twin.id} carry" in text for text in found_texts)
         assert any(f"no sync updates {growth}" in text for text in found_texts)
 

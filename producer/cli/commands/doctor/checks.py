@@ -7,11 +7,11 @@ the account are all that it asks the APIs for. Each line says what was found and
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict
 
 from producer.cli.command_lines import with_program_name
 from producer.cli.commands.doctor.findings import (
     Finding,
+    finding_document,
     finding_line,
     judge_env_file,
 )
@@ -93,7 +93,7 @@ async def doctor(
             out.print_views(finding_line(finding))
     failed = any(finding.verdict == "fail" for finding in findings)
     if json:
-        out.write_json({"ok": not failed, "findings": [{"id": finding.id, **asdict(finding)} for finding in findings]})
+        out.write_json({"ok": not failed, "findings": [*map(finding_document, findings)]})
     return int(failed)
 
 

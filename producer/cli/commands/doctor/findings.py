@@ -41,14 +41,14 @@ class Finding:
 
     Attributes:
         verdict: How good what was found is.
-        what: Which part of the set-up it is about.
+        subject: Which part of the set-up it is about.
         found: What was found.
         advice: What to do; empty if there is nothing to do.
         id: Which check this is: the same in every run and version, and unique in a report.
     """
 
     verdict: Verdict
-    what: str
+    subject: str
     found: str
     advice: str = ""
     id: str = field(kw_only=True)
@@ -81,8 +81,19 @@ def finding_line(finding: Finding) -> Table:
     text = Text(printable(finding.found))
     if finding.advice:
         text.append(f"\n→ {printable(finding.advice)}", style)
-    line.add_row(Text(finding.verdict, style), Text(finding.what, "bold"), text)
+    line.add_row(Text(finding.verdict, style), Text(finding.subject, "bold"), text)
     return line
+
+
+def finding_document(finding: Finding) -> dict[str, str]:
+    """Returns a finding as JSON shows it."""
+    return {
+        "id": finding.id,
+        "verdict": finding.verdict,
+        "what": finding.subject,
+        "found": finding.found,
+        "advice": finding.advice,
+    }
 
 
 def judge_env_file(env_file: EnvFile) -> list[Finding]:

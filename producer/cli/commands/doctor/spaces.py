@@ -18,7 +18,7 @@ from worker.settings import Settings
 from worker.spaces.mistakes import MalformedSpaces
 from worker.spaces.watched_file import read_spaces
 
-WHAT = "Spaces"
+SUBJECT = "Spaces"
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ def check_spaces_file(settings: Settings, space_id: str | None) -> FoundSpaces:
         return FoundSpaces([], settings)
     try:
         found = read_spaces(path, fallbacks_of(settings))
-        findings = [Finding("ok", WHAT, f"{path} is valid: {found.summary}", id="spaces.file")]
+        findings = [Finding("ok", SUBJECT, f"{path} is valid: {found.summary}", id="spaces.file")]
         if found.unprotected_warning:
-            findings.append(Finding("warn", WHAT, found.unprotected_warning, id="spaces.tls"))
+            findings.append(Finding("warn", SUBJECT, found.unprotected_warning, id="spaces.tls"))
     except MalformedSpaces as error:
         findings = [
-            Finding("fail", WHAT, f"{path}, {replace(mistake, fix='')}", mistake.fix, id=f"spaces.problem.{number}")
+            Finding("fail", SUBJECT, f"{path}, {replace(mistake, fix='')}", mistake.fix, id=f"spaces.problem.{number}")
             for number, mistake in enumerate(error.mistakes, 1)
         ]
     try:
@@ -60,7 +60,7 @@ def check_spaces_file(settings: Settings, space_id: str | None) -> FoundSpaces:
         return FoundSpaces(findings, settings, {name: spaces.settings_of_account(name) for name in names})
     except ConfigurationError as error:
         if not findings or findings[0].verdict == "ok":
-            findings.append(Finding("fail", WHAT, str(error), error.hint, id="spaces.space"))
+            findings.append(Finding("fail", SUBJECT, str(error), error.hint, id="spaces.space"))
         return FoundSpaces(findings, settings)
 
 

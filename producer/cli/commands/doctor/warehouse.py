@@ -28,7 +28,7 @@ from worker.segment.warehouse.table import ReadTable, compile_for, find_named_ta
 from worker.segment.warehouse.where import parse_where
 from worker.settings import Settings
 
-WHAT = "Warehouse"
+SUBJECT = "Warehouse"
 COUNT_WITHIN_S = 120.0
 
 MOMENTS = ("received_at", "uuid_ts", "updated_at", "timestamp")
@@ -91,7 +91,7 @@ async def check_warehouse(
         access = warehouse_access(settings, space_id, timeout_s=COUNT_WITHIN_S)
         engine = access.open()
     except ApiError as error:
-        yield Finding("fail", WHAT, *describe_api_error(error), id="warehouse.connection")
+        yield Finding("fail", SUBJECT, *describe_api_error(error), id="warehouse.connection")
         return
     try:
         async for finding in _check_table(engine, access, request, wanted=wanted):
@@ -110,42 +110,42 @@ async def _check_table(
         if answers:
             yield _connected(access)
         where = "warehouse.table" if answers else "warehouse.connection"
-        yield Finding("fail" if wanted or not answers else "warn", WHAT, *describe_api_error(error), id=where)
+        yield Finding("fail" if wanted or not answers else "warn", SUBJECT, *describe_api_error(error), id=where)
         return
     yield _connected(access)
     try:
         await engine.refuse_writer(found)
         yield Finding(
-            "ok", WHAT, f"the user may read the table {found.name} and not change it", id="warehouse.read_only"
+            "ok", SUBJECT, f"the user may read the table {found.name} and not change it", id="warehouse.read_only"
         )
     except ApiError as error:
-        yield Finding("fail", WHAT, *describe_api_error(error), id="warehouse.read_only")
+        yield Finding("fail", SUBJECT, *describe_api_error(error), id="warehouse.read_only")
     try:
         roles = find_roles(access.url, found, request.warehouse_columns)
         table = ReadTable(found, read_shape(access.url, found, request.rules, request.warehouse_columns))
         statement = compile_for(engine, table, request, as_of=time.time(), where=access.where)
     except ApiError as error:
-        yield Finding("fail", WHAT, *describe_api_error(error), id="warehouse.table")
+        yield Finding("fail", SUBJECT, *describe_api_error(error), id="warehouse.table")
         return
-    yield Finding("ok", WHAT, f"{found.name} has {_shape_of(table, roles)}", id="warehouse.table")
+    yield Finding("ok", SUBJECT, f"{found.name} has {_shape_of(table, roles)}", id="warehouse.table")
     try:
         counts = await _count(engine, access, table, roles, request.rules)
         for finding in judge_counts(counts, request.rules, roles, now=time.time()):
             yield finding
     except ApiError as error:
         verdict: Verdict = "warn" if error.code == "read_timeout" else "fail"
-        yield Finding(verdict, WHAT, *describe_api_error(error), id="warehouse.rows")
+        yield Finding(verdict, SUBJECT, *describe_api_error(error), id="warehouse.rows")
     try:
         expected = await engine.estimate(statement.sql)
     except ApiError as error:
-        yield Finding("fail", WHAT, *describe_api_error(error), id="warehouse.estimate")
+        yield Finding("fail", SUBJECT, *describe_api_error(error), id="warehouse.estimate")
         return
     if (text_ := describe_estimate(expected)) is not None:
-        yield Finding("ok", WHAT, text_, id="warehouse.estimate")
+        yield Finding("ok", SUBJECT, text_, id="warehouse.estimate")
 
 
 def _connected(access: WarehouseAccess) -> Finding:
-    return Finding("ok", WHAT, f"{access.url.place} answers", id="warehouse.connection")
+    return Finding("ok", SUBJECT, f"{access.url.place} answers", id="warehouse.connection")
 
 
 async def _count(
@@ -201,8 +201,8 @@ def judge_counts(counts: TableCounts, rules: Rules, roles: Mapping[str, str], *,
     """
     if not counts.rows:
         advice = "Turn the table on in Segment (Profiles Sync, Selective Sync), or check WAREHOUSE_WHERE."
-        return [Finding("fail", WHAT, "the table is empty", advice, id="warehouse.rows")]
-    found = [Finding("ok", WHAT, f"{counts.rows:,} rows", id="warehouse.rows")]
+        return [Finding("fail", SUBJECT, "the table is empty", advice, id="warehouse.rows")]
+    found = [Finding("ok", SUBJECT, f"{counts.rows:,} rows", id="warehouse.rows")]
     if counts.newest is not None:
         found.append(_judge_age(counts.newest, now))
     return found if "traits" in roles else [*found, *_judge_traits(counts, rules, is_tall="name" in roles)]
@@ -211,10 +211,10 @@ def judge_counts(counts: TableCounts, rules: Rules, roles: Mapping[str, str], *,
 def _judge_age(newest: float, now: float) -> Finding:
     text_ = f"the newest row is of {local_time(newest)}"
     if now - newest <= STALE_AFTER_S:
-        return Finding("ok", WHAT, text_, id="warehouse.freshness")
+        return Finding("ok", SUBJECT, text_, id="warehouse.freshness")
     advice = "Look at the state of Profiles Sync in Segment: it should write every hour."
     days = int((now - newest) / 86_400)
-    return Finding("warn", WHAT, f"{text_}, {days} days ago", advice, id="warehouse.freshness")
+    return Finding("warn", SUBJECT, f"{text_}, {days} days ago", advice, id="warehouse.freshness")
 
 
 def _judge_traits(counts: TableCounts, rules: Rules, *, is_tall: bool) -> list[Finding]:
