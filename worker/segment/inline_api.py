@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 
 from worker.errors import Retry
 from worker.http.body import parse_json
@@ -19,10 +20,11 @@ from worker.segment.source import Call, FetchedProfiles
 _CURSOR_SHOWN = 80
 
 
+@dataclass
 class InlineApi:
     """Reads the pages of one space.
 
-    Args:
+    Attributes:
         http: Client of the Profile API.
         request: Names the space and the collection.
         page_size: Profiles a page.
@@ -32,36 +34,30 @@ class InlineApi:
 
     concurrent_pages = 2
 
-    def __init__(
-        self,
-        http: HttpClient,
-        request: SyncRequest,
-        page_size: int,
-        *,
-        traits: bool = True,
-        wall_clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._http = http
-        self._request = request
-        self._page_size = page_size
-        self._traits = traits
-        self._wall_clock = wall_clock
+    http: HttpClient
+    request: SyncRequest
+    page_size: int
+    _: KW_ONLY
+    traits: bool = True
+    wall_clock: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
         self._repeated = RepeatedPageDetector()
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """Fetches one page, as `Source.fetch_page`. `worker.segment.errors` maps its failures to ApiError."""
-        where = f"space {self._request.space_id}, page {number}"
+        where = f"space {self.request.space_id}, page {number}"
         try:
-            params = list_params(self._page_size, cursor, traits=self._traits)
-            reply = await self._http.request("GET", list_path(self._request), params=params)
+            params = list_params(self.page_size, cursor, traits=self.traits)
+            reply = await self.http.request("GET", list_path(self.request), params=params)
         except TransportError as error:
             raise error_from_transport(error, where) from None
         if reply.status != 200:
-            raise error_from_response(reply, where, first=not cursor, now=self._wall_clock())
+            raise error_from_response(reply, where, first=not cursor, now=self.wall_clock())
         try:
             body = parse_json(reply.body)
             raise_for_error_body(body, where, reply.request_id)
-            page = read_page(body, ListRequest(self._page_size, cursor, self._http.host, before, number - 1))
+            page = read_page(body, ListRequest(self.page_size, cursor, self.http.host, before, number - 1))
         except ValueError as error:
             at = f", cursor {cursor[:_CURSOR_SHOWN]!a}" if cursor else ""
             raise Retry("segment_bad_body", f"Segment, {where}{at}: {error}", request_id=reply.request_id) from None

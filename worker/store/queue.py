@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
 import orjson
@@ -71,10 +71,11 @@ class AccountMap(Protocol):
         """Returns the account of a space; empty if it has none."""
 
 
+@dataclass
 class JobQueue:
     """The queue of one worker: the jobs of its accounts, and those of syncs that name no account yet.
 
-    Args:
+    Attributes:
         pool: Client of Redis.
         account: The Mavera account of the worker (`account_name`).
         stall_ms: Milliseconds after which a sync is silent, as for the stores of syncs.
@@ -84,24 +85,16 @@ class JobQueue:
         skips_pipes: Whether it leaves syncs that read standard input, or another file of one process, to others.
     """
 
-    def __init__(
-        self,
-        pool: StorePool,
-        account: str = "",
-        *,
-        stall_ms: int,
-        account_map: AccountMap | None = None,
-        suspect_after: int = 2,
-        own_syncs: Collection[str] | None = None,
-        skips_pipes: bool = False,
-    ) -> None:
-        self._pool = pool
-        self._account = account
-        self._stall_ms = stall_ms
-        self._account_map = account_map
-        self._suspect_after = suspect_after
-        self._own_syncs = own_syncs
-        self._skips_pipes = skips_pipes
+    pool: StorePool
+    account: str = ""
+    _: KW_ONLY
+    stall_ms: int
+    account_map: AccountMap | None = None
+    suspect_after: int = 2
+    own_syncs: Collection[str] | None = None
+    skips_pipes: bool = False
+
+    def __post_init__(self) -> None:
         self._turns: dict[str, int] = {}
         """Account → when it last had a turn, as a number that grows."""
 
@@ -122,26 +115,26 @@ class JobQueue:
                 takes the next job from the account of which it runs fewest; of equals, from the one that waits longest.
         """
         accounts = self._accounts
-        if self._account_map is not None:
-            await self._assign_jobs(self._account_map)
+        if self.account_map is not None:
+            await self._assign_jobs(self.account_map)
             jobs_of = Counter(running.values() if isinstance(running, Mapping) else ())
             accounts = sorted(accounts, key=lambda account: (jobs_of[account], self._turns.get(account, 0)))
         queues = tuple(map(keys.queue, accounts))
         found = await queue_scripts.take_jobs(
-            self._pool,
-            common=keys.QUEUE if self._account_map is None else queues[0],
+            self.pool,
+            common=keys.QUEUE if self.account_map is None else queues[0],
             due=keys.DUE,
             queues=queues,
             most=most,
             in_progress_ms=int(in_progress_s * 1000),
-            stall_ms=self._stall_ms,
+            stall_ms=self.stall_ms,
             account=accounts[0],
             running=len(running),
             only=next(iter(running)) if len(running) == 1 else "",
-            suspect_after=self._suspect_after,
-            own_syncs="" if self._own_syncs is None else f" {' '.join(self._own_syncs)} ",
-            skips_pipes=self._skips_pipes,
-            in_turn=self._account_map is not None,
+            suspect_after=self.suspect_after,
+            own_syncs="" if self.own_syncs is None else f" {' '.join(self.own_syncs)} ",
+            skips_pipes=self.skips_pipes,
+            in_turn=self.account_map is not None,
         )
         jobs = [TakenJob(one.job_id, _milliseconds(one.score), one.job, accounts[one.queue - 1]) for one in found.taken]
         dropped = [(one.job_id, one.reason) for one in found.dropped]
@@ -153,18 +146,18 @@ class JobQueue:
     async def _assign_jobs(self, account_map: AccountMap) -> None:
         """Moves jobs of the common queue to the queues of their spaces' accounts."""
         try:
-            job_ids = await self._pool.zrange(keys.QUEUE, 0, _ASSIGNED_AT_ONCE - 1)
+            job_ids = await self.pool.zrange(keys.QUEUE, 0, _ASSIGNED_AT_ONCE - 1)
         except StoreUnusable:
-            await self._pool.delete(keys.QUEUE)  # it is not a queue
+            await self.pool.delete(keys.QUEUE)  # it is not a queue
             return
         for job_id in job_ids:
             sync = keys.sync(_END_OF_JOB_ID.sub("", job_id.decode(errors="replace")))
             account = ""
             with contextlib.suppress(ValueError, KeyError, TypeError, StoreUnusable):  # not one of our jobs
-                request = await self._pool.hash_field(sync, "request")
+                request = await self.pool.hash_field(sync, "request")
                 account = account_map.account_of(orjson.loads(request or b"")["space_id"])
             await queue_scripts.assign_job(
-                self._pool,
+                self.pool,
                 common=keys.QUEUE,
                 sync=sync,
                 job_id=job_id,
@@ -174,12 +167,12 @@ class JobQueue:
 
     @property
     def _accounts(self) -> Sequence[str]:
-        return (self._account,) if self._account_map is None else self._account_map.accounts()
+        return (self.account,) if self.account_map is None else self.account_map.accounts()
 
     async def give_back_job(self, job: TakenJob) -> None:
         """Gives back a job that was taken and not begun, and wakes another worker for it."""
         await queue_scripts.give_back_job(
-            self._pool,
+            self.pool,
             queue=keys.queue(job.account),
             wake=keys.wake(job.account),
             job_id=job.job_id,
@@ -189,7 +182,7 @@ class JobQueue:
     async def leave_job(self, job: TakenJob, for_s: float = 2.0) -> None:
         """Leaves a job that was taken to workers of a newer version, which may take it after `for_s` seconds."""
         queue, delay_ms = keys.queue(job.account), int(for_s * 1000)
-        await queue_scripts.leave_job(self._pool, queue=queue, job_id=job.job_id, delay_ms=delay_ms)
+        await queue_scripts.leave_job(self.pool, queue=queue, job_id=job.job_id, delay_ms=delay_ms)
 
     async def drop_job(self, job_id: bytes, account: str | None = None) -> None:
         """Removes a job from the queue of an account, with all keys that arq has for it.
@@ -199,15 +192,15 @@ class JobQueue:
             account: Whose queue has it; None: that of the worker.
         """
         account = self._accounts[0] if account is None else account
-        await self._pool.zrem(keys.queue(account), job_id)
-        await self._pool.zrem(keys.later(account), job_id)
-        await self._pool.delete(b"arq:job:" + job_id, b"arq:in-progress:" + job_id, b"arq:retry:" + job_id)
+        await self.pool.zrem(keys.queue(account), job_id)
+        await self.pool.zrem(keys.later(account), job_id)
+        await self.pool.delete(b"arq:job:" + job_id, b"arq:in-progress:" + job_id, b"arq:retry:" + job_id)
 
     async def remove_ended(self, job: TakenJob, removed_from: str) -> None:
         """Removes a job that has run from its queue, unless arq has removed it from the same queue (`removed_from`)."""
         queue = keys.queue(job.account)
-        if queue != removed_from and not await self._pool.exists(b"arq:job:" + job.job_id):
-            await self._pool.zrem(queue, job.job_id)
+        if queue != removed_from and not await self.pool.exists(b"arq:job:" + job.job_id):
+            await self.pool.zrem(queue, job.job_id)
 
     async def wait_for_job(self, timeout_s: float) -> bool:
         """Waits until a job is enqueued for some worker.
@@ -220,12 +213,12 @@ class JobQueue:
         """
         wakes = [*dict.fromkeys((*map(keys.wake, self._accounts), keys.WAKE))]
         try:
-            await self._pool.execute_command("BLPOP", *wakes, min(timeout_s, 3.0))
+            await self.pool.execute_command("BLPOP", *wakes, min(timeout_s, 3.0))
         except StoreUnusable:
-            broken = [key for key in wakes if await self._pool.type(key) not in (b"list", b"none")]
+            broken = [key for key in wakes if await self.pool.type(key) not in (b"list", b"none")]
             if not broken:
                 raise
-            await self._pool.delete(*broken)
+            await self.pool.delete(*broken)
             return False
         return True
 

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
 
 from worker.errors import PersonasError, StoreUnavailable
 from worker.jobs.job_payloads import batch_payload, sync_payload
@@ -28,10 +29,11 @@ log = logging.getLogger("segment_personas.watchdog")
 _ADVICE = "Check the logs and the memory of the workers"
 
 
+@dataclass
 class Watchdog:
     """Revives the syncs and batches of all workers.
 
-    Args:
+    Attributes:
         store: Finds and revives syncs and batches of pages.
         every_s: Seconds between two checks, on average.
         max_revivals: Revivals without progress after which a sync fails.
@@ -42,40 +44,33 @@ class Watchdog:
         metrics: Counts revivals.
     """
 
-    def __init__(
-        self,
-        store: WatchdogStore,
-        *,
-        every_s: float,
-        max_revivals: int,
-        furthest_s: float,
-        spread_s: float = 0,
-        duties: Mapping[Duty, Callable[[], Awaitable[None]]] | None = None,
-        metrics: WorkerMetrics | None = None,
-    ) -> None:
-        self._store = store
-        self._every_s = every_s
-        self._max_revivals = max_revivals
-        self._furthest_s = furthest_s
-        self._spread_s = spread_s
-        self._duties = {Duty.SILENT: self.check_due, **(duties or {})}
-        self._metrics = metrics or WorkerMetrics()
+    store: WatchdogStore
+    _: KW_ONLY
+    every_s: float
+    max_revivals: int
+    furthest_s: float
+    spread_s: float
+    duties: Mapping[Duty, Callable[[], Awaitable[None]]]
+    metrics: WorkerMetrics
+
+    def __post_init__(self) -> None:
+        self._duties = {Duty.SILENT: self.check_due, **self.duties}
 
     async def run(self) -> None:
         """Looks for silent syncs, and does the further duties, until cancelled."""
         while True:
-            await asyncio.sleep(self._every_s * random.uniform(0.8, 1.2))
+            await asyncio.sleep(self.every_s * random.uniform(0.8, 1.2))
             await self.check_once()
 
     async def check_once(self) -> None:
         """Does each duty that has something to do, unless another worker checks."""
-        for duty in await self._store.lock_watch(self._every_s * 0.7, self._furthest_s) or ():
+        for duty in await self.store.lock_watch(self.every_s * 0.7, self.furthest_s) or ():
             if duty in self._duties:
                 await self._duties[duty]()
 
     async def check_due(self) -> None:
         """Gives every due sync and batch its next job, or fails the sync if that was tried too often."""
-        for silent in await self._store.due():
+        for silent in await self.store.due():
             try:
                 with log_about(sync=silent.sync_id):
                     await self._check(silent)
@@ -84,40 +79,40 @@ class Watchdog:
             except Exception as error:  # noqa: BLE001 - one broken sync must not keep the others from being checked
                 what = str(error) if isinstance(error, PersonasError) else type(error).__name__
                 log.warning("%s: silent, and cannot be revived: %s", silent.sync_id, what)
-                await self._store.postpone(silent)
+                await self.store.postpone(silent)
 
     async def _check(self, silent: SilentSync | BatchKey) -> None:
         if isinstance(silent, BatchKey):
             await self._revive_batch(silent)
         elif silent.state is None:
-            await self._store.unwatch(silent.sync_id)
+            await self.store.unwatch(silent.sync_id)
         else:
             await self._revive_sync(silent.sync_id, silent.state, silent.epoch)
 
     async def _revive_sync(self, sync_id: str, state: SyncState, epoch: int) -> None:
-        times = self._max_revivals + 1
-        done = await self._store.revive_sync(
+        times = self.max_revivals + 1
+        done = await self.store.revive_sync(
             sync_id,
             state,
             epoch,
             sync_payload(sync_id, job_kind(state), epoch + 1),
-            max_revivals=self._max_revivals,
+            max_revivals=self.max_revivals,
             message=f"The sync's job was lost {times} times in a row without progress, in state {state.value}. "
             f"{_ADVICE}",
-            spread_s=random.uniform(0, self._spread_s),
+            spread_s=random.uniform(0, self.spread_s),
         )
         self._count(done, "sync")
         if done in {"revived", "failed"}:
             log.warning("%s: silent in %s, epoch %d: %s", sync_id, state.value, epoch, done)
 
     async def _revive_batch(self, key: BatchKey) -> None:
-        done = await self._store.revive_batch(
+        done = await self.store.revive_batch(
             key,
             batch_payload(key.next_attempt()),
-            max_lost=self._max_revivals,
-            message=f"The job that reads batch {key.number} of the sync's pages was lost {self._max_revivals + 1} "
+            max_lost=self.max_revivals,
+            message=f"The job that reads batch {key.number} of the sync's pages was lost {self.max_revivals + 1} "
             f"times. {_ADVICE}",
-            spread_s=random.uniform(0, self._spread_s),
+            spread_s=random.uniform(0, self.spread_s),
         )
         self._count(done, "batch")
         if done in {"revived", "failed"}:
@@ -125,6 +120,6 @@ class Watchdog:
 
     def _count(self, done: Revival, kind: str) -> None:
         if done is Revival.REVIVED:
-            self._metrics.count_revival(kind)
+            self.metrics.count_revival(kind)
         elif done is Revival.FAILED:
-            self._metrics.count_failure(LOST_CODE)
+            self.metrics.count_failure(LOST_CODE)

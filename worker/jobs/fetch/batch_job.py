@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from worker.clusters import Aggregate
@@ -34,10 +35,11 @@ class BatchReader(Protocol):
         """
 
 
+@dataclass
 class BatchJob:
     """Reads and counts the pages or shards of one attempt at a batch.
 
-    Args:
+    Attributes:
         started: The batch as the job found it.
         lease: The right to work on it.
         reader: Reads what the batch names.
@@ -45,60 +47,52 @@ class BatchJob:
         batches: Where batches are kept.
     """
 
-    def __init__(
-        self,
-        started: StartedBatch,
-        lease: Lease[BatchGrant],
-        reader: BatchReader,
-        caller: ApiCaller,
-        batches: BatchStore,
-    ) -> None:
-        self._started = started
-        self._lease = lease
-        self._reader = reader
-        self._caller = caller
-        self._batches = batches
+    started: StartedBatch
+    lease: Lease[BatchGrant]
+    reader: BatchReader
+    caller: ApiCaller
+    batches: BatchStore
 
     async def run(self) -> None:
         """Reads the batch, then counts it."""
         try:
             await self._read_and_count()
         except asyncio.CancelledError:  # the worker stops: hand over
-            await self._lease.hand_over(lambda: self._enqueue_next_attempt(0.0, ""))
+            await self.lease.hand_over(lambda: self._enqueue_next_attempt(0.0, ""))
             raise
 
     async def _read_and_count(self) -> None:
         try:
-            found = await self._reader.read(self._started)
-            await self._lease.stop()
+            found = await self.reader.read(self.started)
+            await self.lease.stop()
             await self._count(found)
         except Defer as wait:
             await self._enqueue_next_attempt(wait.wait_s, wait.note)
 
     async def _count(self, found: Aggregate) -> None:
         """Merges the batch into the statistics until no other batch has changed them in between."""
-        base: Counted | None = self._started.counted
+        base: Counted | None = self.started.counted
         while base:
             aggregate = Aggregate.from_bytes(base.aggregate) if base.aggregate else Aggregate()
             aggregate.merge(found)
             now = Counted(
                 epoch=base.epoch,
                 token=new_token(),
-                pages=base.pages + len(self._started.work.pages),
+                pages=base.pages + len(self.started.work.pages),
                 profiles=aggregate.listed,
                 aggregate=aggregate.to_bytes(),
             )
-            grant = self._started.lease
-            base = await self._batches.count(grant, base, now, next_payloads(grant.sync_id, base.epoch + 1))
+            grant = self.started.lease
+            base = await self.batches.count(grant, base, now, next_payloads(grant.sync_id, base.epoch + 1))
 
     async def _enqueue_next_attempt(self, delay_s: float, note: str) -> None:
-        await self._lease.stop()
-        grant = self._started.lease
-        await self._batches.retry(
+        await self.lease.stop()
+        grant = self.started.lease
+        await self.batches.retry(
             grant,
             batch_payload(grant.key.next_attempt()),
             delay_s=delay_s,
-            trouble_ms=self._caller.trouble_ms,
+            trouble_ms=self.caller.trouble_ms,
             note=note,
         )
 

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 from worker.concurrency import cancel_and_wait
@@ -30,10 +30,11 @@ from worker.store.progress.sync_progress import StartedJob
 log = logging.getLogger("segment_personas.jobs")
 
 
+@dataclass
 class FetchJob:
     """Reads the pages of one epoch of a sync.
 
-    Args:
+    Attributes:
         started: The sync as the job found it.
         lease: The right to work on it.
         strategy: What is done with the pages.
@@ -47,33 +48,21 @@ class FetchJob:
         metrics: Counts pages whose profiles are read here.
     """
 
-    def __init__(
-        self,
-        started: StartedJob,
-        lease: Lease[LeaseGrant],
-        *,
-        strategy: FetchStrategy,
-        source: ApiCaller,
-        mavera: ApiCaller,
-        lister: PersonaLister,
-        syncs: JobSyncStore,
-        listings: ActiveListings,
-        lease_s: float,
-        clock: Callable[[], float],
-        metrics: WorkerMetrics,
-    ) -> None:
-        self._started = started
-        self._lease = lease
-        self._strategy = strategy
-        self._source = source
-        self._mavera = mavera
-        self._lister = lister
-        self._syncs = syncs
-        self._listings = listings
-        self._lease_s = lease_s
-        self._clock = clock
-        self._metrics = metrics
-        self._first_page = strategy.pages + 1
+    started: StartedJob
+    lease: Lease[LeaseGrant]
+    _: KW_ONLY
+    strategy: FetchStrategy
+    source: ApiCaller
+    mavera: ApiCaller
+    lister: PersonaLister
+    syncs: JobSyncStore
+    listings: ActiveListings
+    lease_s: float
+    clock: Callable[[], float]
+    metrics: WorkerMetrics
+
+    def __post_init__(self) -> None:
+        self._first_page = self.strategy.pages + 1
         self._committing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -81,7 +70,7 @@ class FetchJob:
         try:
             await self._fetch()
         except asyncio.CancelledError:  # the worker stops: hand over
-            await self._lease.hand_over(lambda: self._hand_over(HandOver()))
+            await self.lease.hand_over(lambda: self._hand_over(HandOver()))
             if self._committing:
                 await cancel_and_wait([self._committing])
             raise
@@ -99,30 +88,30 @@ class FetchJob:
 
     async def _check_mavera(self) -> None:
         """Before the first page: checks the key and looks up which personas exist, by one free request."""
-        if self._started.lookup:
+        if self.started.lookup:
             return
-        family = cluster_reference(self._started.request, self._started.lease.sync_id, "").family
-        found = (await self._lister.list(family)).lookup(family)
-        await self._syncs.store_lookup(self._lease.grant, found.model_dump_json())
-        self._mavera.note_progress()
+        family = cluster_reference(self.started.request, self.started.lease.sync_id, "").family
+        found = (await self.lister.list(family)).lookup(family)
+        await self.syncs.store_lookup(self.lease.grant, found.model_dump_json())
+        self.mavera.note_progress()
 
     async def _read_pages(self) -> None:
-        ends_at = self._clock() + self._lease_s
-        strategy, request = self._strategy, self._started.request
+        ends_at = self.clock() + self.lease_s
+        strategy, request = self.strategy, self.started.request
 
         def wanted(waiting: int) -> bool:
-            return strategy.wanted(waiting) and self._clock() < ends_at
+            return strategy.wanted(waiting) and self.clock() < ends_at
 
         # A file has no rate limit, and a second attempt at reading it would fail like the first.
-        call = self._source.call if request.file is None else _call_once
+        call = self.source.call if request.file is None else _call_once
         pages = PagePrefetcher(strategy.source, call, wanted, strategy.cursor, strategy.pages + 1, strategy.listed)
-        with nullcontext() if strategy.counts_pages else self._listings.listing():
+        with nullcontext() if strategy.counts_pages else self.listings.listing():
             try:
                 while not strategy.ended and (page := await pages.next()):
                     counted = strategy.take(page)
                     if strategy.counts_pages:
-                        self._metrics.count_page(counted)
-                    self._source.note_progress()
+                        self.metrics.count_page(counted)
+                    self.source.note_progress()
                     self._commit_in_background()
             finally:
                 await pages.close()
@@ -132,17 +121,17 @@ class FetchJob:
         if self._committing and self._committing.done():
             self._committing.result()
             self._committing = None
-        if self._committing is None and not self._strategy.ended and self._strategy.due():
-            self._committing = asyncio.ensure_future(self._strategy.commit(self._trouble_ms))
+        if self._committing is None and not self.strategy.ended and self.strategy.due():
+            self._committing = asyncio.ensure_future(self.strategy.commit(self._trouble_ms))
 
     @property
     def _trouble_ms(self) -> int:
-        return max(self._source.trouble_ms, self._mavera.trouble_ms)
+        return max(self.source.trouble_ms, self.mavera.trouble_ms)
 
     async def _commit_last(self, hand_over: HandOver | None) -> None:
         """Commits the present position, after a commit that is still under way."""
         await self._wait_for_commit()
-        commit = self._strategy.commit(self._trouble_ms, last=True, hand_over=hand_over)
+        commit = self.strategy.commit(self._trouble_ms, last=True, hand_over=hand_over)
         self._committing = asyncio.ensure_future(commit)
         await self._wait_for_commit()
 
@@ -153,12 +142,12 @@ class FetchJob:
             self._committing = None
 
     async def _hand_over(self, hand_over: HandOver) -> None:
-        if not hand_over.note and not self._strategy.ended and self._trouble_ms:
-            hand_over = replace(hand_over, note=self._lease.note)  # the sync still waits for the same reason
-        await self._lease.stop()
+        if not hand_over.note and not self.strategy.ended and self._trouble_ms:
+            hand_over = replace(hand_over, note=self.lease.note)  # the sync still waits for the same reason
+        await self.lease.stop()
         await self._commit_last(hand_over)
-        grant = self._started.lease
-        last = self._strategy.pages
+        grant = self.started.lease
+        last = self.strategy.pages
         read = "no page" if last < self._first_page else f"pages {self._first_page} to {last}"
         log.info("%s: fetch job of epoch %d read %s", grant.sync_id, grant.epoch, read)
 

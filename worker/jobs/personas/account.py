@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import KW_ONLY, dataclass
 
 from worker.clusters import ClusterSummary
 from worker.errors import ApiError, ResumableStop, Retry, WaitUntil
@@ -32,10 +33,11 @@ dominate the difference."""
 UNKNOWN_CREDITS = "Mavera does not report the credits left in the account (GET /usage)"
 
 
+@dataclass
 class UsageReader:
     """Reads what the account has left, for one job. Each answer teaches the limiter the account's rate.
 
-    Args:
+    Attributes:
         mavera: Client of the account.
         caller: Throttles the requests.
         may_raise_rate: Whether a rate above the configured one is used, because `MAVERA_RATE` is not set.
@@ -43,20 +45,12 @@ class UsageReader:
         account: Its name for metrics, if `SPACES_FILE` names it.
     """
 
-    def __init__(
-        self,
-        mavera: MaveraClient,
-        caller: ApiCaller,
-        *,
-        may_raise_rate: bool,
-        on_usage: Callable[[Usage], Awaitable[None]],
-        account: str = "",
-    ) -> None:
-        self._mavera = mavera
-        self._account = account
-        self._caller = caller
-        self._may_raise_rate = may_raise_rate
-        self._on_usage = on_usage
+    mavera: MaveraClient
+    caller: ApiCaller
+    _: KW_ONLY
+    may_raise_rate: bool
+    on_usage: Callable[[Usage], Awaitable[None]]
+    account: str = ""
 
     async def read(self) -> Usage | None:
         """Asks what the account has left; None if it does not say.
@@ -65,13 +59,13 @@ class UsageReader:
             Defer: The next slot of the rate limit is far away.
             ResumableStop: The key is not accepted.
         """
-        policy = self._caller.policy
+        policy = self.caller.policy
         for failures in (1, 2):
-            await self._caller.wait_for_slot()
+            await self.caller.wait_for_slot()
             try:
-                usage = await self._mavera.usage()
+                usage = await self.mavera.usage()
             except WaitUntil as error:
-                await self._caller.limiter.penalise(policy.wait_s(error, failures))
+                await self.caller.limiter.penalise(policy.wait_s(error, failures))
                 return None
             except Retry as error:
                 log.info("%s", error)
@@ -85,17 +79,17 @@ class UsageReader:
                 if usage and usage.requests_per_minute:
                     self._learn_rate(usage.requests_per_minute)
                 if usage:
-                    await self._on_usage(usage)
+                    await self.on_usage(usage)
                 if usage and usage.remaining is not None:
-                    self._caller.metrics.note_credits_left(usage.remaining, self._account)
+                    self.caller.metrics.note_credits_left(usage.remaining, self.account)
                 return usage
         return None
 
     def _learn_rate(self, requests_per_minute: int) -> None:
         """Passes the account's rate to the limiter; a rate above that of the settings only if it may be raised."""
-        self._caller.limiter.learn_limit(Allowance(requests_per_minute))
-        if self._may_raise_rate:
-            self._caller.limiter.raise_limit(requests_per_minute)
+        self.caller.limiter.learn_limit(Allowance(requests_per_minute))
+        if self.may_raise_rate:
+            self.caller.limiter.raise_limit(requests_per_minute)
 
 
 async def note_credits(outbox: OutboxStore, credits_low: int, usage: Usage) -> None:

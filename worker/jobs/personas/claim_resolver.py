@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import KW_ONLY, dataclass
 
 from worker.jobs.lease import Lease
 from worker.jobs.personas.lookup.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled
@@ -23,10 +24,11 @@ DOUBT_POLL_S = 0.5
 """Seconds between two checks for a record while a claim is watched."""
 
 
+@dataclass
 class ClaimResolver:
     """Looks up the personas of one sync at Mavera, also those that are in doubt.
 
-    Args:
+    Attributes:
         lease: The job's lease on the sync.
         finder: Finds personas at Mavera.
         personas: Store of records and claims.
@@ -36,24 +38,16 @@ class ClaimResolver:
         sleep: Waits for a number of seconds.
     """
 
-    def __init__(
-        self,
-        lease: Lease[LeaseGrant],
-        *,
-        finder: PersonaFinder,
-        personas: PersonaStore,
-        recorder: PersonaRecorder,
-        settle_watch: SettleWatch,
-        settle_s: float,
-        sleep: Callable[[float], Awaitable[None]],
-    ) -> None:
-        self._lease = lease
-        self._finder = finder
-        self._personas = personas
-        self._recorder = recorder
-        self._settle_watch = settle_watch
-        self._settle_s = settle_s
-        self._sleep = sleep
+    lease: Lease[LeaseGrant]
+    _: KW_ONLY
+    finder: PersonaFinder
+    personas: PersonaStore
+    recorder: PersonaRecorder
+    settle_watch: SettleWatch
+    settle_s: float
+    sleep: Callable[[float], Awaitable[None]]
+
+    def __post_init__(self) -> None:
         self._deleted: set[str] = set()
 
     def mark_deleted(self, persona_id: str) -> None:
@@ -80,10 +74,10 @@ class ClaimResolver:
             if persona_id is None and not last:
                 raise _pending_error(wanted)
         else:
-            persona_id = await self._finder.find(wanted.payload, wanted.reference)
+            persona_id = await self.finder.find(wanted.payload, wanted.reference)
         if persona_id in self._deleted:
             raise contradiction_error(wanted, str(persona_id))
-        return None if persona_id is None else self._recorder.found_record(wanted, persona_id)
+        return None if persona_id is None else self.recorder.found_record(wanted, persona_id)
 
     async def resolve(self, wanted: PersonaRequest, claim: Claim, *, last: bool) -> bool:
         """Waits until a claim without a record is no longer in doubt.
@@ -101,35 +95,35 @@ class ClaimResolver:
             PersonaInDoubt: It is in doubt and `last` is false, or waiting does not help.
             ApiError, Defer: As `PersonaFinder.find`.
         """
-        watch, settle_s = self._settle_watch, max(self._settle_s, claim.settle_s)
+        watch, settle_s = self.settle_watch, max(self.settle_s, claim.settle_s)
         watch.claim_s(claim.by)
         if persona_id := await self._find_claimed(wanted, claim):
-            return await self._recorder.record_claimed(wanted, persona_id, claim)
+            return await self.recorder.record_claimed(wanted, persona_id, claim)
         if not last and watch.claim_s(claim.by) < settle_s:
             raise _pending_error(wanted)
         while (watched_s := watch.claim_s(claim.by)) < settle_s:
-            await self._lease.set_note(
+            await self.lease.set_note(
                 f"{wanted.summary.label}: a purchase may be under way; waiting until its result is known"
             )
-            await self._sleep(min(DOUBT_POLL_S, settle_s - watched_s))
-            if await self._personas.find_record(wanted.reference_text):
+            await self.sleep(min(DOUBT_POLL_S, settle_s - watched_s))
+            if await self.personas.find_record(wanted.reference_text):
                 return False
         for _ in range(2):
-            self._finder.forget_lists()
-            if persona_id := await self._finder.find(wanted.payload, wanted.reference, claimed=self._is_ours(claim)):
-                return await self._recorder.record_claimed(wanted, persona_id, claim)
-        await self._personas.release_claim(wanted.reference_text, claim.by)
+            self.finder.forget_lists()
+            if persona_id := await self.finder.find(wanted.payload, wanted.reference, claimed=self._is_ours(claim)):
+                return await self.recorder.record_claimed(wanted, persona_id, claim)
+        await self.personas.release_claim(wanted.reference_text, claim.by)
         return False
 
     async def _find_claimed(self, wanted: PersonaRequest, claim: Claim) -> str | None:
         """Returns the id of a claimed persona that Mavera lists now; None if it does not, or if that is not known."""
-        self._finder.forget_lists()
+        self.finder.forget_lists()
         with contextlib.suppress(PersonaInDoubt, RedisUnsettled):
-            return await self._finder.find(wanted.payload, wanted.reference, claimed=self._is_ours(claim))
+            return await self.finder.find(wanted.payload, wanted.reference, claimed=self._is_ours(claim))
         return None
 
     def _is_ours(self, claim: Claim) -> bool:
-        return claim.sync_id == self._recorder.sync_id
+        return claim.sync_id == self.recorder.sync_id
 
 
 def contradiction_error(wanted: PersonaRequest, persona_id: str) -> PersonaInDoubt:

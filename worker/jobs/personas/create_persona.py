@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from worker.errors import ApiError, Retry
 from worker.http.errors import NotPermitted
@@ -60,10 +60,11 @@ class PurchaseAttempt:
     sent: bool = False
 
 
+@dataclass
 class PersonaCreator:
     """Buys the personas of one sync, one at a time.
 
-    Args:
+    Attributes:
         started: The sync.
         lease: The job's lease on the sync.
         mavera: Client of the account.
@@ -79,35 +80,19 @@ class PersonaCreator:
         settle_s: Settle time in seconds (`MAVERA_SETTLE_S`), stored with each claim.
     """
 
-    def __init__(
-        self,
-        started: StartedJob,
-        lease: Lease[LeaseGrant],
-        *,
-        mavera: MaveraClient,
-        caller: ApiCaller,
-        post_caller: ApiCaller,
-        finder: PersonaFinder,
-        personas: PersonaStore,
-        recorder: PersonaRecorder,
-        resolver: ClaimResolver,
-        budget: Budget,
-        account: Account,
-        settle_s: float,
-    ) -> None:
-        self._started = started
-        self._lease = lease
-        self._mavera = mavera
-        self._caller = caller
-        self._post_caller = post_caller
-        self._finder = finder
-        self._personas = personas
-        self._recorder = recorder
-        self._resolver = resolver
-        self._budget = budget
-        self._account = account
-        self._settle_s = settle_s
-        self._clock = post_caller.policy.clock
+    started: StartedJob
+    lease: Lease[LeaseGrant]
+    _: KW_ONLY
+    mavera: MaveraClient
+    caller: ApiCaller
+    post_caller: ApiCaller
+    finder: PersonaFinder
+    personas: PersonaStore
+    recorder: PersonaRecorder
+    resolver: ClaimResolver
+    budget: Budget
+    account: Account
+    settle_s: float
 
     async def create(self, wanted: PersonaRequest, *, last: bool) -> PersonaRecord | None:
         """Buys a persona and records it, unless it turns out to exist.
@@ -124,10 +109,10 @@ class PersonaCreator:
             ApiError, Defer, LeaseLost: The sync cannot continue now.
         """
         while True:
-            await self._budget.require_credits(1, without={wanted.reference_text})
-            await self._account.require_credits()
-            await self._caller.wait_for_slot()
-            if (record := await self._resolver.find_persona(wanted, None, last=last)) is not None:
+            await self.budget.require_credits(1, without={wanted.reference_text})
+            await self.account.require_credits()
+            await self.caller.wait_for_slot()
+            if (record := await self.resolver.find_persona(wanted, None, last=last)) is not None:
                 return record
             attempt = PurchaseAttempt()
             if await self._post(wanted, attempt, last=last):
@@ -136,9 +121,9 @@ class PersonaCreator:
                 if attempt.answer.record is not None:
                     return attempt.answer.record
                 claim = attempt.answer.claim
-                if claim is not None and await self._resolver.resolve(wanted, claim, last=last):
+                if claim is not None and await self.resolver.resolve(wanted, claim, last=last):
                     return None
-            if (record := await self._personas.find_record(wanted.reference_text)) is not None:
+            if (record := await self.personas.find_record(wanted.reference_text)) is not None:
                 return record
 
     async def _post(self, wanted: PersonaRequest, attempt: PurchaseAttempt, *, last: bool) -> bool:
@@ -153,19 +138,19 @@ class PersonaCreator:
         except PostUncertain as doubt:
             log.warning("%s; checking whether the persona was created", doubt)
             if doubt.wait_s is not None:
-                await self._post_caller.penalise(doubt.wait_s)
-            self._finder.forget_lists()
-            claim = Claim(attempt.by, self._started.lease.sync_id, age_s=0.0)
-            if await self._resolver.resolve(wanted, claim, last=last):
+                await self.post_caller.penalise(doubt.wait_s)
+            self.finder.forget_lists()
+            claim = Claim(attempt.by, self.started.lease.sync_id, age_s=0.0)
+            if await self.resolver.resolve(wanted, claim, last=last):
                 return True
-            await self._post_caller.wait_after_failure(Retry("mavera_unavailable", str(doubt)))
+            await self.post_caller.wait_after_failure(Retry("mavera_unavailable", str(doubt)))
             attempt.answer = None
             return False
         except NotPermitted:
             await self._release_unsent(wanted, attempt)
             won = attempt.answer is not None and attempt.answer.kind == "won"
             if won and not attempt.restarted:
-                await self._post_caller.wait_after_failure(
+                await self.post_caller.wait_after_failure(
                     Retry(
                         "mavera_unavailable",
                         f"Mavera, {wanted.payload.name}: the POST could not be sent within {CLAIM_DEADLINE_S:g} s of "
@@ -174,11 +159,11 @@ class PersonaCreator:
                 )
             return False
         except ApiError as refusal:
-            await self._personas.release_claim(wanted.reference_text, attempt.by)
-            log_refusal(self._started, wanted.summary.key, refusal)
+            await self.personas.release_claim(wanted.reference_text, attempt.by)
+            log_refusal(self.started, wanted.summary.key, refusal)
             if not isinstance(refusal, Retry):
                 raise
-            await self._post_caller.wait_after_failure(refusal)
+            await self.post_caller.wait_after_failure(refusal)
             attempt.answer = None
             return False
         except asyncio.CancelledError:
@@ -198,11 +183,11 @@ class PersonaCreator:
     async def _release_unsent(self, wanted: PersonaRequest, attempt: PurchaseAttempt) -> None:
         """Releases the claim of an attempt that bought nothing, also if the answer to the claim was lost."""
         if attempt.asked_at:
-            await self._personas.release_claim(wanted.reference_text, attempt.by)
+            await self.personas.release_claim(wanted.reference_text, attempt.by)
 
     async def _wait_for_answer(self, sending: asyncio.Task[None]) -> None:
         """Waits for the answer to a POST: until it ends if the lease is lost, `LAST_POST_S` if the worker stops."""
-        if self._lease.lost:
+        if self.lease.lost:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait({sending})
         await asyncio.wait({sending}, timeout=LAST_POST_S)
@@ -212,29 +197,29 @@ class PersonaCreator:
             """Takes the claim. Called when the connection is made."""
             if attempt.stopped:
                 return
-            attempt.asked_at = self._clock()
-            attempt.answer = await self._personas.claim(
-                self._lease.grant, wanted.reference_text, attempt.by, settle_s=self._settle_s
+            attempt.asked_at = self.post_caller.policy.clock()
+            attempt.answer = await self.personas.claim(
+                self.lease.grant, wanted.reference_text, attempt.by, settle_s=self.settle_s
             )
             # Redis may have lost another job's claim, which makes ours invalid: look at Mavera again first.
             if attempt.answer.kind == "won" and await self._restarted_since_lookup():
                 attempt.restarted = True
-                self._finder.forget_lists()
+                self.finder.forget_lists()
 
         def permit() -> bool:
             won = attempt.answer is not None and attempt.answer.kind == "won"
             # After the deadline another process may already treat the claim as in doubt.
-            in_time = self._clock() - attempt.asked_at <= CLAIM_DEADLINE_S
+            in_time = self.post_caller.policy.clock() - attempt.asked_at <= CLAIM_DEADLINE_S
             attempt.sent = won and in_time and not attempt.restarted and not attempt.stopped
             return attempt.sent
 
-        persona = await self._mavera.create(wanted.payload, permit, on_connected=claim)
+        persona = await self.mavera.create(wanted.payload, permit, on_connected=claim)
         charged = CREDITS_PER_PERSONA if persona.credits_charged is None else persona.credits_charged
-        await self._recorder.record_sent(wanted, persona.id, "created", charged, persona)
+        await self.recorder.record_sent(wanted, persona.id, "created", charged, persona)
 
     async def _restarted_since_lookup(self) -> bool:
-        run, _ = await self._personas.redis_run()
-        return self._finder.redis_run() != run
+        run, _ = await self.personas.redis_run()
+        return self.finder.redis_run() != run
 
 
 def _is_refused(sending: asyncio.Task[None]) -> bool:

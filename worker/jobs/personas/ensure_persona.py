@@ -11,6 +11,8 @@ updated, which is free and shows whether it exists.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 from worker.clusters import ClusterSummary
 from worker.clusters.analysis.change_detection import ChangeThreshold
 from worker.jobs.api_caller import ApiCaller
@@ -26,10 +28,11 @@ from worker.store import PersonaRecord, PersonaStore
 from worker.store.progress.sync_progress import StartedJob
 
 
+@dataclass
 class PersonaEnsurer:
     """Ensures that the clusters of one sync have their personas, one cluster at a time.
 
-    Args:
+    Attributes:
         started: The sync.
         caller: Sends the free requests to Mavera.
         post_caller: Counts the failures of POSTs, with a retry budget of its own.
@@ -42,45 +45,34 @@ class PersonaEnsurer:
         threshold: How far a share or a mean must have moved for an update.
     """
 
-    def __init__(
-        self,
-        started: StartedJob,
-        *,
-        caller: ApiCaller,
-        post_caller: ApiCaller,
-        finder: PersonaFinder,
-        personas: PersonaStore,
-        recorder: PersonaRecorder,
-        resolver: ClaimResolver,
-        creator: PersonaCreator,
-        updater: PersonaUpdater,
-        threshold: ChangeThreshold,
-    ) -> None:
-        self._started = started
-        self._caller = caller
-        self._post_caller = post_caller
-        self._finder = finder
-        self._personas = personas
-        self._recorder = recorder
-        self._resolver = resolver
-        self._creator = creator
-        self._updater = updater
-        self._threshold = threshold
-        self._lookup = Lookup.decode(started.lookup)
+    started: StartedJob
+    _: KW_ONLY
+    caller: ApiCaller
+    post_caller: ApiCaller
+    finder: PersonaFinder
+    personas: PersonaStore
+    recorder: PersonaRecorder
+    resolver: ClaimResolver
+    creator: PersonaCreator
+    updater: PersonaUpdater
+    threshold: ChangeThreshold
+
+    def __post_init__(self) -> None:
+        self._lookup = Lookup.decode(self.started.lookup)
 
     @property
     def trouble_ms(self) -> int:
         """Milliseconds for which Mavera has failed to create a persona."""
-        return self._post_caller.trouble_ms
+        return self.post_caller.trouble_ms
 
     def note_progress(self) -> None:
         """Resets the retry budgets, because a cluster is settled."""
-        self._caller.note_progress()
-        self._post_caller.note_progress()
+        self.caller.note_progress()
+        self.post_caller.note_progress()
 
     async def restore_lost(self) -> None:
         """Records again what this job recorded and Redis lost in a restart."""
-        await self._recorder.restore_lost()
+        await self.recorder.restore_lost()
 
     async def ensure_persona(self, summary: ClusterSummary, *, last: bool = False) -> None:
         """Ensures that a large enough cluster has one persona, up to date and recorded.
@@ -95,32 +87,32 @@ class PersonaEnsurer:
             PersonaInDoubt: It is not known, or not yet, whether the cluster has a persona.
             ApiError, Defer, LeaseLost: The sync cannot continue now.
         """
-        reference = cluster_reference(self._started.request, self._started.lease.sync_id, summary.key)
-        wanted = PersonaRequest(summary, reference, build_payload(summary, reference, self._started.request.rules))
-        if last and await self._recorder.is_settled(wanted):
+        reference = cluster_reference(self.started.request, self.started.lease.sync_id, summary.key)
+        wanted = PersonaRequest(summary, reference, build_payload(summary, reference, self.started.request.rules))
+        if last and await self.recorder.is_settled(wanted):
             return
-        known = record = await self._personas.find_record(wanted.reference_text)
+        known = record = await self.personas.find_record(wanted.reference_text)
         if record is None and self._decide(wanted, None).action == "skip":
             record = self._looked_up(wanted)
             if record is None:
                 return
         elif record is None:
-            claim = await self._personas.find_claim(wanted.reference_text)
-            record = await self._resolver.find_persona(wanted, claim, last=last)
-            if record and claim and await self._recorder.record_claimed(wanted, record.persona_id, claim):
+            claim = await self.personas.find_claim(wanted.reference_text)
+            record = await self.resolver.find_persona(wanted, claim, last=last)
+            if record and claim and await self.recorder.record_claimed(wanted, record.persona_id, claim):
                 return
         while True:
             if record is None:
                 if self._decide(wanted, None).action == "skip":
                     return  # the persona was deleted by hand, and a part of a space creates none
-                known = record = await self._creator.create(wanted, last=last)
-                if record and await self._recorder.is_settled(wanted):
+                known = record = await self.creator.create(wanted, last=last)
+                if record and await self.recorder.is_settled(wanted):
                     return  # another sync has found what this one had bought
             if record is None or await self._bring_up_to_date(wanted, known, record):
                 return
             # The persona was deleted by hand: create a new one, unless another one is found.
-            self._resolver.mark_deleted(record.persona_id)
-            known, record = None, await self._resolver.find_persona(wanted, None, last=last)
+            self.resolver.mark_deleted(record.persona_id)
+            known, record = None, await self.resolver.find_persona(wanted, None, last=last)
 
     async def _bring_up_to_date(
         self, wanted: PersonaRequest, known: PersonaRecord | None, record: PersonaRecord
@@ -136,24 +128,24 @@ class PersonaEnsurer:
             False if Mavera no longer has the persona.
         """
         decision = self._decide(wanted, record)
-        if decision.action == "leave" and not await self._finder.is_listed(record.persona_id):
+        if decision.action == "leave" and not await self.finder.is_listed(record.persona_id):
             decision = PersonaAction("update", "Mavera does not list it")
         if decision.action == "update":
-            return await self._updater.update(wanted, record, decision.reason)
-        await self._recorder.record_unsent(wanted, known, record, decision)
+            return await self.updater.update(wanted, record, decision.reason)
+        await self.recorder.record_unsent(wanted, known, record, decision)
         return True
 
     def _decide(self, wanted: PersonaRequest, record: PersonaRecord | None) -> PersonaAction:
         return decide_action(
-            self._started.request,
+            self.started.request,
             wanted.summary,
             wanted.payload,
             record,
-            threshold=self._threshold,
-            complete=self._started.checkpoint.complete,
+            threshold=self.threshold,
+            complete=self.started.checkpoint.complete,
         )
 
     def _looked_up(self, wanted: PersonaRequest) -> PersonaRecord | None:
         """Returns the persona that the fetch job's look-up found, for a cluster that is skipped."""
         persona_id = self._lookup.found.get(wanted.reference_text) if self._lookup else None
-        return None if persona_id is None else self._recorder.found_record(wanted, persona_id)
+        return None if persona_id is None else self.recorder.found_record(wanted, persona_id)

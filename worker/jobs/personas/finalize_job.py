@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 
 from worker.clusters import Aggregate, ClusterSummary, summarise
 from worker.clusters.analysis.quality_guards import Alarm, GuardThresholds
@@ -27,10 +28,11 @@ from worker.store import JobSyncStore, LeaseGrant
 from worker.store.progress.sync_progress import StartedJob, new_token
 
 
+@dataclass
 class FinalizeJob:
     """Gives the clusters of one sync their personas, or plans them.
 
-    Args:
+    Attributes:
         started: The sync as the job found it.
         lease: The right to work on it.
         caller: Sends the free requests to Mavera.
@@ -45,49 +47,36 @@ class FinalizeJob:
         metrics: Counts completed syncs.
     """
 
-    def __init__(
-        self,
-        started: StartedJob,
-        lease: Lease[LeaseGrant],
-        *,
-        caller: ApiCaller,
-        finder: PersonaFinder,
-        planner: Planner,
-        ensurer: PersonaEnsurer,
-        budget: Budget,
-        account: Account,
-        syncs: JobSyncStore,
-        check_personas: Callable[[], Awaitable[Alarm | None]],
-        thresholds: GuardThresholds,
-        metrics: WorkerMetrics,
-    ) -> None:
-        self._started = started
-        self._lease = lease
-        self._caller = caller
-        self._finder = finder
-        self._planner = planner
-        self._ensurer = ensurer
-        self._budget = budget
-        self._account = account
-        self._syncs = syncs
-        self._check_personas = check_personas
-        self._thresholds = thresholds
-        self._metrics = metrics
-        encoded = started.checkpoint.aggregate
+    started: StartedJob
+    lease: Lease[LeaseGrant]
+    _: KW_ONLY
+    caller: ApiCaller
+    finder: PersonaFinder
+    planner: Planner
+    ensurer: PersonaEnsurer
+    budget: Budget
+    account: Account
+    syncs: JobSyncStore
+    check_personas: Callable[[], Awaitable[Alarm | None]]
+    thresholds: GuardThresholds
+    metrics: WorkerMetrics
+
+    def __post_init__(self) -> None:
+        encoded = self.started.checkpoint.aggregate
         self._aggregate = Aggregate.from_bytes(encoded) if encoded else Aggregate()
-        self._clusters = summarise(self._aggregate, started.request.rules) if encoded else []
+        self._clusters = summarise(self._aggregate, self.started.request.rules) if encoded else []
 
     async def run(self) -> None:
         """Settles every cluster, or plans to, then completes the sync."""
         try:
             await self._plan_or_make()
         except asyncio.CancelledError:  # the worker stops: hand over
-            await self._lease.hand_over(lambda: self._hand_over(0.0, ""))
+            await self.lease.hand_over(lambda: self._hand_over(0.0, ""))
             raise
 
     async def _plan_or_make(self) -> None:
         try:
-            if self._started.request.plan_only:
+            if self.started.request.plan_only:
                 await self._plan()
             else:
                 await self._make_personas()
@@ -98,8 +87,8 @@ class FinalizeJob:
         quality = await self._check_quality()
         if quality.no_clusters and not quality.unusable:
             quality.raise_alarms()
-        quality = quality.with_alarm(await self._check_personas())
-        plan = await self._planner.plan(self._clusters)
+        quality = quality.with_alarm(await self.check_personas())
+        plan = await self.planner.plan(self._clusters)
         alarms = quality.alarms
         plan = plan.model_copy(
             update={
@@ -107,53 +96,53 @@ class FinalizeJob:
                 "alarm_codes": tuple(alarm.code for alarm in alarms),
             }
         )
-        await self._lease.stop()
-        await self._syncs.complete(self._lease.grant, new_token(), plan, baseline=quality.before)
-        self._metrics.count_completion(preview=True)
-        await log_end(self._syncs, self._started.lease.sync_id)
+        await self.lease.stop()
+        await self.syncs.complete(self.lease.grant, new_token(), plan, baseline=quality.before)
+        self.metrics.count_completion(preview=True)
+        await log_end(self.syncs, self.started.lease.sync_id)
 
     async def _make_personas(self) -> None:
-        settled = {outcome.cluster for outcome in await self._syncs.outcomes(self._started.lease.sync_id)}
+        settled = {outcome.cluster for outcome in await self.syncs.outcomes(self.started.lease.sync_id)}
         quality = await self._check_quality()
         if not settled:
-            quality.raise_alarms(accepted=self._started.accepted)
-            if not self._started.accepted:
-                quality.with_alarm(await self._check_personas()).raise_alarms()
+            quality.raise_alarms(accepted=self.started.accepted)
+            if not self.started.accepted:
+                quality.with_alarm(await self.check_personas()).raise_alarms()
         left = [summary for summary in self._clusters if summary.key not in settled]
-        if self._budget.limit is not None:
-            await self._budget.require_credits(await self._planner.creations(left), without=self._references(left))
-        self._account.left = left
+        if self.budget.limit is not None:
+            await self.budget.require_credits(await self.planner.creations(left), without=self._references(left))
+        self.account.left = left
         await self._ensure_all(left)
-        await self._account.compare_bill()
-        await self._lease.stop()
-        await self._ensurer.restore_lost()
-        await self._syncs.complete(
-            self._lease.grant,
+        await self.account.compare_bill()
+        await self.lease.stop()
+        await self.ensurer.restore_lost()
+        await self.syncs.complete(
+            self.lease.grant,
             new_token(),
             baseline=quality.before,
             snapshot=quality.now if quality.complete else None,
-            identity=self._started.request.identity,
+            identity=self.started.request.identity,
         )
-        self._metrics.count_completion(preview=False)
+        self.metrics.count_completion(preview=False)
         # Again, because Redis may have been restarted just before the last write.
-        await self._ensurer.restore_lost()
-        await log_end(self._syncs, self._started.lease.sync_id)
+        await self.ensurer.restore_lost()
+        await log_end(self.syncs, self.started.lease.sync_id)
 
     async def _ensure_all(self, clusters: Sequence[ClusterSummary]) -> None:
         """Settles all clusters, those in doubt at the end. Raises what keeps the last of them from being settled."""
         postponed = []
         for summary in clusters:
             try:
-                await self._ensurer.ensure_persona(summary)
-                self._ensurer.note_progress()
+                await self.ensurer.ensure_persona(summary)
+                self.ensurer.note_progress()
             except (PersonaInDoubt, RedisUnsettled):
                 postponed.append(summary)
         doubts: list[PersonaInDoubt] = []
-        self._finder.forget_lists()
+        self.finder.forget_lists()
         for summary in postponed:
             try:
-                await self._ensurer.ensure_persona(summary, last=True)
-                self._ensurer.note_progress()
+                await self.ensurer.ensure_persona(summary, last=True)
+                self.ensurer.note_progress()
             except PersonaInDoubt as doubt:
                 doubts.append(doubt)
         if doubts:
@@ -161,22 +150,22 @@ class FinalizeJob:
             raise PersonaInDoubt(f"{doubts[0]}{others}", hint=doubts[0].hint)
 
     def _references(self, clusters: Sequence[ClusterSummary]) -> set[str]:
-        request, sync_id = self._started.request, self._started.lease.sync_id
+        request, sync_id = self.started.request, self.started.lease.sync_id
         return {str(cluster_reference(request, sync_id, summary.key)) for summary in clusters}
 
     async def _check_quality(self) -> QualityCheck:
-        history = await self._syncs.history(self._started.request.identity) if self._started.checkpoint.complete else []
-        return check_quality(self._started, self._aggregate, self._clusters, history, self._thresholds)
+        history = await self.syncs.history(self.started.request.identity) if self.started.checkpoint.complete else []
+        return check_quality(self.started, self._aggregate, self._clusters, history, self.thresholds)
 
     async def _hand_over(self, delay_s: float, note: str) -> None:
-        await self._lease.stop()
-        await self._ensurer.restore_lost()
-        grant = self._started.lease
-        await self._syncs.hand_over(
-            self._lease.grant,
+        await self.lease.stop()
+        await self.ensurer.restore_lost()
+        grant = self.started.lease
+        await self.syncs.hand_over(
+            self.lease.grant,
             sync_payload(grant.sync_id, "finalize", grant.epoch + 1),
             new_token(),
             delay_s=delay_s,
-            trouble_ms=max(self._caller.trouble_ms, self._ensurer.trouble_ms),
+            trouble_ms=max(self.caller.trouble_ms, self.ensurer.trouble_ms),
             note=note,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 
 from worker.clusters import ClusterSummary
@@ -47,10 +47,11 @@ class PersonaRequest:
         return str(self.reference)
 
 
+@dataclass
 class PersonaRecorder:
     """Records the personas and outcomes of one sync.
 
-    Args:
+    Attributes:
         started: The sync.
         lease: The job's lease on the sync.
         finder: Finds personas at Mavera, and their twins.
@@ -60,47 +61,39 @@ class PersonaRecorder:
         metrics: Counts personas and credits.
     """
 
-    def __init__(
-        self,
-        started: StartedJob,
-        lease: Lease[LeaseGrant],
-        *,
-        finder: PersonaFinder,
-        personas: PersonaStore,
-        syncs: JobSyncStore,
-        on_recorded: Callable[[], None],
-        metrics: WorkerMetrics | None = None,
-    ) -> None:
-        self._started = started
-        self._lease = lease
-        self._finder = finder
-        self._personas = personas
-        self._syncs = syncs
-        self._on_recorded = on_recorded
-        self._metrics = metrics or WorkerMetrics()
+    started: StartedJob
+    lease: Lease[LeaseGrant]
+    _: KW_ONLY
+    finder: PersonaFinder
+    personas: PersonaStore
+    syncs: JobSyncStore
+    on_recorded: Callable[[], None]
+    metrics: WorkerMetrics
+
+    def __post_init__(self) -> None:
         self._twins_logged: set[str] = set()
         self._written: dict[str, Callable[[], Awaitable[None]]] = {}
 
     @property
     def sync_id(self) -> str:
         """Id of the sync."""
-        return self._started.lease.sync_id
+        return self.started.lease.sync_id
 
     async def restore_lost(self) -> None:
         """Records again what this job recorded and Redis lost in a restart."""
-        known = {outcome.cluster for outcome in await self._syncs.outcomes(self.sync_id)}
+        known = {outcome.cluster for outcome in await self.syncs.outcomes(self.sync_id)}
         for cluster, write in self._written.items():
             if cluster not in known:
                 await write()
 
     async def is_settled(self, wanted: PersonaRequest) -> bool:
         """Returns whether the sync has an outcome for this cluster."""
-        outcomes = await self._syncs.outcomes(self.sync_id)
+        outcomes = await self.syncs.outcomes(self.sync_id)
         return any(one.cluster == wanted.summary.key for one in outcomes)
 
     def found_record(self, wanted: PersonaRequest, persona_id: str) -> PersonaRecord:
         """Returns the record of a persona of which only the id is known."""
-        return found_record(self._started.request, self.sync_id, wanted.summary, persona_id)
+        return found_record(self.started.request, self.sync_id, wanted.summary, persona_id)
 
     async def record_sent(
         self,
@@ -125,8 +118,8 @@ class PersonaRecorder:
         outcome = await self._with_twins(
             wanted, PersonaOutcome(wanted.summary.key, persona_id, action, credits_charged, ignored, reason)
         )
-        sent = SentPersona(wanted.payload.wording, wanted.payload.figures, await self._personas.now())
-        record = replace(self.found_record(wanted, persona_id), complete=self._started.checkpoint.complete, sent=sent)
+        sent = SentPersona(wanted.payload.wording, wanted.payload.figures, await self.personas.now())
+        record = replace(self.found_record(wanted, persona_id), complete=self.started.checkpoint.complete, sent=sent)
         await self._record(wanted, record, outcome)
 
     async def record_claimed(self, wanted: PersonaRequest, persona_id: str, claim: Claim) -> bool:
@@ -137,13 +130,13 @@ class PersonaRecorder:
         """
         sync_id = claim.sync_id
         # The payload of that POST is not known for certain: the sync may have been restarted since.
-        complete = sync_id != self.sync_id or self._started.checkpoint.complete
+        complete = sync_id != self.sync_id or self.started.checkpoint.complete
         record = replace(self.found_record(wanted, persona_id), sync_id=sync_id, complete=complete)
         outcome = PersonaOutcome(wanted.summary.key, persona_id, "created", CREDITS_PER_PERSONA)
         if sync_id == self.sync_id:
             await self._record(wanted, record, outcome)
             return True
-        await self._personas.record(wanted.reference_text, record, outcome)
+        await self.personas.record(wanted.reference_text, record, outcome)
         return False
 
     async def record_unsent(
@@ -163,23 +156,23 @@ class PersonaRecorder:
         outcome = await self._with_twins(
             wanted, PersonaOutcome(wanted.summary.key, record.persona_id, action, 0, reason=decision.reason)
         )
-        write = partial(self._personas.record_unsent, self._lease.grant, wanted.reference_text, known, seen, outcome)
+        write = partial(self.personas.record_unsent, self.lease.grant, wanted.reference_text, known, seen, outcome)
         self._written[wanted.summary.key] = write
         await write()
 
     async def _record(self, wanted: PersonaRequest, record: PersonaRecord, outcome: PersonaOutcome) -> None:
         write = partial(
-            self._personas.record, wanted.reference_text, record, outcome, fetched_at=self._started.fetched_at
+            self.personas.record, wanted.reference_text, record, outcome, fetched_at=self.started.fetched_at
         )
         self._written[wanted.summary.key] = write
         await write()
-        log_outcome(self._started, outcome)
-        self._metrics.count_persona(outcome.action, outcome.credits)
-        self._on_recorded()
+        log_outcome(self.started, outcome)
+        self.metrics.count_persona(outcome.action, outcome.credits)
+        self.on_recorded()
 
     async def _with_twins(self, wanted: PersonaRequest, outcome: PersonaOutcome) -> PersonaOutcome:
         """Returns the outcome with the other personas that have the same reference."""
-        twins = tuple(one for one in await self._finder.find_twins(wanted.reference) if one != outcome.persona_id)
+        twins = tuple(one for one in await self.finder.find_twins(wanted.reference) if one != outcome.persona_id)
         if twins and wanted.reference_text not in self._twins_logged:
             self._twins_logged.add(wanted.reference_text)
             log.warning(

@@ -7,7 +7,7 @@ makes the plan wait, its first part is stored, and the next finalizer continues 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from worker.clusters import ClusterSummary
 from worker.clusters.analysis.change_detection import ChangeThreshold
@@ -46,10 +46,11 @@ class _Case:
     gone: list[str] = field(default_factory=list)
 
 
+@dataclass
 class Planner:
     """Plans the personas of one sync.
 
-    Args:
+    Attributes:
         started: The sync.
         caller: Sends the job's requests to Mavera.
         finder: Finds personas at Mavera.
@@ -61,53 +62,41 @@ class Planner:
         credit_limit: The most credits that the sync may cost; None: unlimited.
     """
 
-    def __init__(
-        self,
-        started: StartedJob,
-        *,
-        caller: ApiCaller,
-        finder: PersonaFinder,
-        usage: UsageReader,
-        mavera: MaveraClient,
-        personas: PersonaStore,
-        syncs: JobSyncStore,
-        threshold: ChangeThreshold,
-        credit_limit: int | None,
-    ) -> None:
-        self._started = started
-        self._caller = caller
-        self._finder = finder
-        self._usage = usage
-        self._mavera = mavera
-        self._personas = personas
-        self._syncs = syncs
-        self._threshold = threshold
-        self._credit_limit = credit_limit
+    started: StartedJob
+    _: KW_ONLY
+    caller: ApiCaller
+    finder: PersonaFinder
+    usage: UsageReader
+    mavera: MaveraClient
+    personas: PersonaStore
+    syncs: JobSyncStore
+    threshold: ChangeThreshold
+    credit_limit: int | None
 
     async def plan(self, summaries: Sequence[ClusterSummary]) -> Plan:
         """Returns the plan for these clusters, in their order. Raises ApiError, Defer or LeaseLost."""
-        before = Plan.decode(self._started.plan)
+        before = Plan.decode(self.started.plan)
         planned = list(before.personas) if before else []
         try:
             for summary in summaries[len(planned) :]:
                 planned.append(await self._persona(await self._case(summary)))
-                self._caller.note_progress()
+                self.caller.note_progress()
         except Defer:
-            await self._syncs.store_plan(self._started.lease, self._plan_of(planned))
+            await self.syncs.store_plan(self.started.lease, self._plan_of(planned))
             raise
-        account = account_credits(await self._usage.read())
+        account = account_credits(await self.usage.read())
         orphans = await self._orphans()
         return self._plan_of(planned).model_copy(update={"account": account, "orphans": orphans})
 
     async def _orphans(self) -> tuple[Orphan, ...]:
         """Returns the personas of this space and these rules whose clusters are no longer in the rules."""
-        request = self._started.request
+        request = self.started.request
         if request.mode == "create":
             return ()
-        family = cluster_reference(request, self._started.lease.sync_id, "").family
+        family = cluster_reference(request, self.started.lease.sync_id, "").family
         return find_orphans(
-            await self._personas.all_records(),
-            (await self._finder.list_family()).lookup(family).found,
+            await self.personas.all_records(),
+            (await self.finder.list_family()).lookup(family).found,
             Owner(request.space_id, request.collection, request.rules.name),
             request.rules.cluster_keys,
         )
@@ -121,14 +110,14 @@ class Planner:
         return count
 
     async def _case(self, summary: ClusterSummary) -> _Case:
-        reference = cluster_reference(self._started.request, self._started.lease.sync_id, summary.key)
-        payload = build_payload(summary, reference, self._started.request.rules)
-        case = _Case(summary, payload, await self._personas.find_record(str(reference)), None)
-        listing = await self._finder.list_family()
+        reference = cluster_reference(self.started.request, self.started.lease.sync_id, summary.key)
+        payload = build_payload(summary, reference, self.started.request.rules)
+        case = _Case(summary, payload, await self.personas.find_record(str(reference)), None)
+        listing = await self.finder.list_family()
         case.listed = listing.lookup(reference.family).found.get(str(reference))
         if case.record is None and case.listed is None and self._decision(case).action == "create":
             try:
-                case.listed = await self._finder.find(payload, reference)
+                case.listed = await self.finder.find(payload, reference)
             except PersonaInDoubt as doubt:
                 case.doubt = f"{doubt}. {doubt.hint}" if doubt.hint else str(doubt)
             except RedisUnsettled:
@@ -164,13 +153,13 @@ class Planner:
             if case.record is None or decision.action == "skip":
                 return decision, None
             persona_id = case.record.persona_id
-            is_listed = await self._finder.is_listed(persona_id)
+            is_listed = await self.finder.is_listed(persona_id)
             if decision.action == "leave" and not is_listed:
                 decision = PersonaAction("update", "Mavera does not list it")
             if is_listed and not look:
                 return decision, None
             try:
-                return decision, await self._caller.call(lambda: self._mavera.get(persona_id))  # noqa: B023
+                return decision, await self.caller.call(lambda: self.mavera.get(persona_id))  # noqa: B023
             except PersonaGone:
                 if is_listed:
                     return decision, None  # it exists, although it cannot be read by its id
@@ -183,20 +172,20 @@ class Planner:
             return case.record
         if case.listed is None or case.listed in case.gone:
             return None
-        return found_record(self._started.request, self._started.lease.sync_id, case.summary, case.listed)
+        return found_record(self.started.request, self.started.lease.sync_id, case.summary, case.listed)
 
     def _decision(self, case: _Case) -> PersonaAction:
         return decide_action(
-            self._started.request,
+            self.started.request,
             case.summary,
             case.payload,
             case.record,
-            threshold=self._threshold,
-            complete=self._started.checkpoint.complete,
+            threshold=self.threshold,
+            complete=self.started.checkpoint.complete,
         )
 
     def _plan_of(self, personas: list[PlannedPersona]) -> Plan:
-        return Plan(personas=tuple(personas), max_credits=self._credit_limit)
+        return Plan(personas=tuple(personas), max_credits=self.credit_limit)
 
 
 def _why(decision: PersonaAction, case: _Case) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 from worker.errors import ResumableStop
 from worker.jobs.api_caller import ApiCaller
 from worker.jobs.personas.account import Account
@@ -12,10 +14,11 @@ from worker.mavera import MaveraClient, PersonaGone
 from worker.store import PersonaRecord, PersonaStore
 
 
+@dataclass
 class PersonaUpdater:
     """Updates the personas of one sync.
 
-    Args:
+    Attributes:
         mavera: Client of the account.
         caller: Sends the free requests to Mavera.
         finder: Finds personas at Mavera.
@@ -24,22 +27,13 @@ class PersonaUpdater:
         account: The Mavera account, whose usage is noted before the first change.
     """
 
-    def __init__(
-        self,
-        *,
-        mavera: MaveraClient,
-        caller: ApiCaller,
-        finder: PersonaFinder,
-        personas: PersonaStore,
-        recorder: PersonaRecorder,
-        account: Account,
-    ) -> None:
-        self._mavera = mavera
-        self._caller = caller
-        self._finder = finder
-        self._personas = personas
-        self._recorder = recorder
-        self._account = account
+    _: KW_ONLY
+    mavera: MaveraClient
+    caller: ApiCaller
+    finder: PersonaFinder
+    personas: PersonaStore
+    recorder: PersonaRecorder
+    account: Account
 
     async def update(self, wanted: PersonaRequest, record: PersonaRecord, reason: str) -> bool:
         """Updates a persona and records it.
@@ -58,13 +52,13 @@ class PersonaUpdater:
             PersonaInDoubt: Mavera answers 404 and lists the persona, or its list is not complete.
             ApiError, Defer: The update failed, or has to wait.
         """
-        await self._account.note_usage()
+        await self.account.note_usage()
         try:
-            persona = await self._caller.call(lambda: self._mavera.update(record.persona_id, wanted.payload))
+            persona = await self.caller.call(lambda: self.mavera.update(record.persona_id, wanted.payload))
         except PersonaGone:
-            if await self._finder.is_still_listed(record.persona_id):
+            if await self.finder.is_still_listed(record.persona_id):
                 raise contradiction_error(wanted, record.persona_id) from None
-            await self._personas.delete_record(wanted.reference_text, record)
+            await self.personas.delete_record(wanted.reference_text, record)
             return False
         except ResumableStop as refusal:
             if refusal.code != "mavera_forbidden":
@@ -76,5 +70,5 @@ class PersonaUpdater:
                 f"`segment-personas personas forget {record.space_id} {record.cluster}`; the next sync then creates a "
                 "new one unless it finds it again.",
             ) from None
-        await self._recorder.record_sent(wanted, record.persona_id, "updated", 0, persona, reason)
+        await self.recorder.record_sent(wanted, record.persona_id, "updated", 0, persona, reason)
         return True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from worker.errors import Permanent, ResumableStop
 from worker.models.shards import ShardTotals
@@ -36,10 +36,11 @@ class ListedShard:
     next_cursor: str | None
 
 
+@dataclass
 class ShardSource:
     """Lists the shards of a request; see `Source`.
 
-    Args:
+    Attributes:
         engine: Reads the shards.
         file: As the request names it.
         keys: Trait keys of the rules.
@@ -49,20 +50,12 @@ class ShardSource:
 
     concurrent_pages = 1
 
-    def __init__(
-        self,
-        engine: ShardEngine,
-        file: str,
-        keys: tuple[str, ...],
-        *,
-        limit: int | None,
-        on_listed: Callable[[ShardTotals], Awaitable[None]],
-    ) -> None:
-        self._engine = engine
-        self._file = file
-        self._keys = keys
-        self._limit = limit
-        self._on_listed = on_listed
+    engine: ShardEngine
+    file: str
+    keys: tuple[str, ...]
+    _: KW_ONLY
+    limit: int | None
+    on_listed: Callable[[ShardTotals], Awaitable[None]]
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """Lists the shards from `cursor` on, as one page.
@@ -76,29 +69,29 @@ class ShardSource:
         file_format                 a format that cannot be read, or files of several formats
         too_many_shards             more files than a sync may have
         """
-        shards = await self._engine.list_shards(self._file)
+        shards = await self.engine.list_shards(self.file)
         listed_at, digest = time.time(), digest_of(shards)
         index, known = decode_cursor(cursor)
         if known not in ("", digest):
             raise Permanent(
                 "file_changed",
-                f"File {self._file}: its files have changed since the sync began to read",
+                f"File {self.file}: its files have changed since the sync began to read",
                 hint="Read the files again from the start.",
             )
-        shape, has_profile = await self._engine.inspect(shards[0], self._keys)
+        shape, has_profile = await self.engine.inspect(shards[0], self.keys)
         if not (cursor or has_profile):
             await self._check_filled(shards[1:])
         if shape.layout == "tall" and len(shards) > 1:
             raise format_error(
-                self._file,
+                self.file,
                 FileFormat(
                     "several files with a row for each trait, so the rows of a profile may be in different files",
                     "Write them as one file, or export a row or an object for each profile",
                 ),
             )
-        await self._on_listed(ShardTotals(len(shards), sum(shard.size for shard in shards), listed_at))
+        await self.on_listed(ShardTotals(len(shards), sum(shard.size for shard in shards), listed_at))
         is_table = shape.layout == "wide" and not shape.is_json
-        expected = tuple(shape.trait_columns(self._keys)) if is_table else ()
+        expected = tuple(shape.trait_columns(self.keys)) if is_table else ()
         following = [encode_cursor(i, digest) for i in range(1, len(shards))]
         counts = await self._counts(shards[index:], before or 0)
         found: list[object] = [
@@ -114,23 +107,23 @@ class ShardSource:
     async def _check_filled(self, shards: Sequence[Shard]) -> None:
         """Raises ResumableStop `file_empty` if none of these shards has a profile."""
         for shard in shards:
-            if await self._engine.count(shard, self._keys, 1):
+            if await self.engine.count(shard, self.keys, 1):
                 return
         raise ResumableStop(
             "file_empty",
-            f"File {self._file}: it contains no profile, or only profiles that were merged into others",
+            f"File {self.file}: it contains no profile, or only profiles that were merged into others",
             hint="Write the file again.",
         )
 
     async def _counts(self, shards: Sequence[Shard], before: int) -> list[int | None]:
         """Returns how many rows of each shard count: all, or as many as the limit leaves."""
-        if self._limit is None:
+        if self.limit is None:
             return [None] * len(shards)
         counts: list[int | None] = []
         for shard in shards:
-            if before >= self._limit:
+            if before >= self.limit:
                 break
-            rows = await self._engine.count(shard, self._keys, self._limit - before + 1)
+            rows = await self.engine.count(shard, self.keys, self.limit - before + 1)
             counts.append(rows)
             before += rows
         return counts

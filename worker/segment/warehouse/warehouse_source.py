@@ -11,7 +11,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 from worker.errors import ResumableStop
 from worker.models.request import SyncRequest
@@ -39,10 +39,11 @@ class WarehouseAccess:
     open: Callable[[], WarehouseEngine]
 
 
+@dataclass
 class WarehouseSource:
     """Reads a table; see `Source`.
 
-    Args:
+    Attributes:
         access: How the warehouse is read.
         request: Of the sync.
         sync_id: Of the sync; it names the statement at the warehouse.
@@ -54,25 +55,18 @@ class WarehouseSource:
 
     concurrent_pages = 1
 
-    def __init__(
-        self,
-        access: WarehouseAccess,
-        request: SyncRequest,
-        sync_id: str,
-        *,
-        as_of: float,
-        earlier: WarehouseRead | None,
-        store: Callable[[WarehouseRead], Awaitable[None]],
-        is_cancelled: Callable[[], Awaitable[bool]],
-    ) -> None:
-        self._access = access
-        self._request = request
-        self._sync_id = sync_id
-        self._label = f"segment-personas {sync_id}"
-        self._as_of = as_of
-        self._read = earlier
-        self._store = store
-        self._is_cancelled = is_cancelled
+    access: WarehouseAccess
+    request: SyncRequest
+    sync_id: str
+    _: KW_ONLY
+    as_of: float
+    earlier: WarehouseRead | None
+    store: Callable[[WarehouseRead], Awaitable[None]]
+    is_cancelled: Callable[[], Awaitable[bool]]
+
+    def __post_init__(self) -> None:
+        self._label = f"segment-personas {self.sync_id}"
+        self._read = self.earlier
 
     async def fetch_page(self, cursor: str, number: int, before: int | None = None) -> Page:
         """Runs the statement, or attaches to it, and returns its aggregate as the entry of the only page.
@@ -90,7 +84,7 @@ class WarehouseSource:
         read_timeout                the statement takes longer than it may
         """
         await asyncio.to_thread(_load_sql)
-        engine = await asyncio.to_thread(self._access.open)
+        engine = await asyncio.to_thread(self.access.open)
         try:
             return Page([await self._aggregate(engine)], None)
         finally:
@@ -103,21 +97,21 @@ class WarehouseSource:
     async def _aggregate(self, engine: WarehouseEngine) -> object:
         from worker.segment.warehouse.table import compile_for, find_table
 
-        access = self._access
-        table = await find_table(engine, access.url, self._request)
+        access = self.access
+        table = await find_table(engine, access.url, self.request)
         await engine.refuse_writer(table.found)
         statement = await asyncio.to_thread(
-            compile_for, engine, table, self._request, as_of=self._as_of, where=access.where, comment=self._label
+            compile_for, engine, table, self.request, as_of=self.as_of, where=access.where, comment=self._label
         )
         # A sync that reads its source again from the start has another time, and must not find the earlier result.
-        digest = hashlib.blake2b(f"{self._as_of}\n{statement.sql}".encode(), digest_size=8).hexdigest()
+        digest = hashlib.blake2b(f"{self.as_of}\n{statement.sql}".encode(), digest_size=8).hexdigest()
         read = WarehouseRead(engine.title, str(table.found.name), digest)
         if (running := await self._running(engine, digest)) is None:
             running = await self._submit(engine, read, statement.sql)
         try:
             found = await engine.result(running.query_id, statement.aggregate)
         except asyncio.CancelledError:
-            if not engine.keeps_results or await self._is_cancelled():
+            if not engine.keeps_results or await self.is_cancelled():
                 await engine.cancel(running.query_id)
             raise
         await self._keep(replace(running, bytes=await engine.scanned_bytes(running.query_id)))
@@ -147,7 +141,7 @@ class WarehouseSource:
         submitted_at = time.time()
         query_id = await engine.submit(sql, self._label)
         submitted = replace(read, submitted_at=submitted_at, query_id=query_id)
-        log.info("%s: statement %s reads %s of %s", self._sync_id, query_id, read.table, self._access.url.place)
+        log.info("%s: statement %s reads %s of %s", self.sync_id, query_id, read.table, self.access.url.place)
         try:
             await self._keep(submitted)
         except BaseException:
@@ -156,7 +150,7 @@ class WarehouseSource:
         return submitted
 
     async def _keep(self, read: WarehouseRead) -> None:
-        await self._store(read)
+        await self.store(read)
         self._read = read
 
 

@@ -176,10 +176,11 @@ class Listing:
         return rows
 
 
+@dataclass
 class PersonaLister:
     """Reads Mavera's list of personas for one job.
 
-    Args:
+    Attributes:
         mavera: Client of the account.
         caller: Sends the job's requests to Mavera.
         personas: Store of records and claims, which reports how long Redis has been running.
@@ -187,19 +188,11 @@ class PersonaLister:
         settle_s: Seconds (`MAVERA_SETTLE_S`) for which a restarted Redis may lack a claim.
     """
 
-    def __init__(
-        self,
-        mavera: MaveraClient,
-        caller: ApiCaller,
-        personas: PersonaStore,
-        settle_watch: SettleWatch,
-        settle_s: float,
-    ) -> None:
-        self._mavera = mavera
-        self._caller = caller
-        self._personas = personas
-        self._settle_watch = settle_watch
-        self._settle_s = settle_s
+    mavera: MaveraClient
+    caller: ApiCaller
+    personas: PersonaStore
+    settle_watch: SettleWatch
+    settle_s: float
 
     async def list(self, family: str) -> Listing:
         """Lists the personas whose text contains `family`; all personas of the account if it is empty.
@@ -214,14 +207,14 @@ class PersonaLister:
             Defer: The first request has to wait.
             ApiError: As `ApiCaller.call`; a wrong key is detected here.
         """
-        clock = self._caller.policy.clock
+        clock = self.caller.policy.clock
         begun_at = clock()
-        run, reported_s = await self._personas.redis_run()
-        steady_s = self._settle_watch.steady_s(run, reported_s)
+        run, reported_s = await self.personas.redis_run()
+        steady_s = self.settle_watch.steady_s(run, reported_s)
         rows: dict[str, Persona] = {}
-        call = _WaitingCaller(self._caller).call
+        call = _WaitingCaller(self.caller).call
         for _ in range(READS):
-            read = await _read_list(self._mavera, family, call)
+            read = await _read_list(self.mavera, family, call)
             rows |= read.rows
             if not read.moved or read.why:
                 break
@@ -231,7 +224,7 @@ class PersonaLister:
             why=read.why,
             endless=read.endless,
             run=run,
-            unsettled_s=max(0.0, self._settle_s - steady_s),
+            unsettled_s=max(0.0, self.settle_s - steady_s),
             begun_at=begun_at,
             took_s=clock() - begun_at,
         )
