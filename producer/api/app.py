@@ -23,7 +23,6 @@ from producer.api.access.tokens import TokenFile
 from producer.api.access.wrong_tokens import WrongTokens
 from producer.api.bodies import RequestDefaults
 from producer.api.config import ApiConfig
-from producer.api.events.sync_watcher import SyncWatcher
 from producer.api.metrics import ApiMetrics
 from producer.api.openapi.document import openapi_document
 from producer.api.openapi.operations import Operation
@@ -36,6 +35,7 @@ from producer.api.routes.static_files import StaticRoutes
 from producer.api.routes.statistics import StatisticsRoutes
 from producer.api.routes.sync_events import SyncEventRoutes
 from producer.api.routes.syncs import SyncRoutes
+from producer.api.sync_watcher import SyncWatcher
 from producer.client import SyncClient
 from producer.rules_file import load_chosen_rules
 from worker.settings import Settings

@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from worker.store.personas.persona_records import PersonaRecords
     from worker.store.personas.persona_store import PersonaStore
     from worker.store.progress.batch_work import BatchGrant, BatchWork, Counted, NewBatch, NextPayloads, StartedBatch
-    from worker.store.progress.job_payload import JobPayload
-    from worker.store.progress.sync_progress import Checkpoint, LeaseGrant, Listing, SilentSync, StartedJob, new_token
+    from worker.store.progress.sync_progress import (
+        Checkpoint,
+        JobPayload,
+        LeaseGrant,
+        Listing,
+        SilentSync,
+        StartedJob,
+        new_token,
+    )
     from worker.store.queue import JobQueue
     from worker.store.ratelimit.limiter import Limiter
     from worker.store.ratelimit.rate_scope import RateScope

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import time
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +17,6 @@ from worker.http.body import retry_after_s
 from worker.http.client import HttpClient, HttpLimits
 from worker.http.errors import TransportError
 from worker.webhooks.event import Event
-from worker.webhooks.signature import signed_headers
 from worker.webhooks.slack_text import slack_body
 
 TIMEOUT_S = 15.0
@@ -84,3 +86,21 @@ class WebhookSender:
         wait_s = retry_after_s(reply.headers, self._clock())
         verdict: Literal["failed", "refused"] = "refused" if reply.status == _GONE else "failed"
         return Delivery(verdict, f"the receiver answers {reply.status}", wait_s)
+
+
+def signed_headers(secrets: Sequence[bytes], event_id: str, sent_at: int, body: bytes) -> dict[str, str]:
+    """Returns the headers of one attempt. Each secret gives a signature, so that a receiver can change its own at any
+    time.
+
+    Args:
+        secrets: As `read_webhook_secrets` returns them; none: only id and time are stated.
+        event_id: The same in every attempt.
+        sent_at: When this attempt is made, in Unix seconds.
+        body: What is sent.
+    """
+    headers = {"webhook-id": event_id, "webhook-timestamp": str(sent_at)}
+    if secrets:
+        content = f"{event_id}.{sent_at}.".encode() + body
+        digests = (hmac.new(secret, content, hashlib.sha256).digest() for secret in secrets)
+        headers["webhook-signature"] = " ".join(f"v1,{b64encode(digest).decode()}" for digest in digests)
+    return headers

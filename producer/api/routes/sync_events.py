@@ -11,12 +11,11 @@ import asyncio
 from aiohttp import web
 
 from producer.api.config import ApiLimits
-from producer.api.events.server_sent_events import comment_frame, event_frame, retry_frame
-from producer.api.events.sync_watcher import SyncWatcher, WatchedSync
 from producer.api.metrics import ApiMetrics
 from producer.api.openapi.operations import Answer, Operation, Parameter
 from producer.api.problems import Problem
 from producer.api.routes.syncs import SYNC_PARAMETER, sync_id_of
+from producer.api.sync_watcher import SyncWatcher, WatchedSync
 from producer.client import SyncClient
 
 RECONNECT_MS = 2000
@@ -134,3 +133,29 @@ class SyncEventRoutes:
                 streams=True,
             )
         ]
+
+
+def event_frame(name: str, event_id: str, data: str) -> bytes:
+    """Returns an event as a frame of the stream.
+
+    Args:
+        name: Type of the event, without line ends.
+        event_id: Id of the event, without line ends.
+        data: Text of one or more lines.
+    """
+    lines = "".join(f"data: {line}\n" for line in data.splitlines() or [""])
+    return f"id: {event_id}\nevent: {name}\n{lines}\n".encode()
+
+
+def comment_frame(text: str) -> bytes:
+    """Returns a comment, which clients ignore.
+
+    Args:
+        text: One line.
+    """
+    return f": {text}\n\n".encode()
+
+
+def retry_frame(wait_ms: int) -> bytes:
+    """Returns how long a client waits before it connects again, in milliseconds."""
+    return f"retry: {wait_ms}\n\n".encode()

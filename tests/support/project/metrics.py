@@ -11,8 +11,7 @@ from worker.metrics.prometheus import PrometheusMetrics
 from worker.metrics.redis_metrics import RedisMetrics
 from worker.models.sync import SyncState
 from worker.store.connection.health import RedisHealth
-from worker.store.report import StoreReport
-from worker.store.syncs.sync_census import SyncCensus
+from worker.store.report import StoreReport, SyncCensus
 
 REPORT = StoreReport(
     SyncCensus(dict.fromkeys(SyncState, 1), 12.5, {"spa_1": 1_700_000_000.0}),

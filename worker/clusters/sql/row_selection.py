@@ -1,4 +1,7 @@
-"""Which rows count as profiles: not those that were merged into others, and those that are in the sample."""
+"""Which rows count as profiles: not those that were merged into others, and those that are in the sample.
+
+The rows of a tall table, one for each trait of a profile, are grouped to one row for each profile.
+"""
 
 from sqlglot import exp
 
@@ -60,3 +63,21 @@ def _field(name: str) -> exp.Expr:
 def _text_of(name: str) -> exp.Expr:
     """Returns the text of a column, which may be JSON."""
     return sql("TRIM(CAST(:value AS VARCHAR), '\"')", value=column(name))
+
+
+def value_of_key(shape: SourceShape, key: str) -> exp.Expr:
+    """Returns the value of a key as an aggregate of a profile's rows; NULL if no row has the key."""
+    return sql(
+        "MAX(CASE WHEN :name = :key THEN :value END)",
+        name=column(shape.name),
+        key=text(key),
+        value=column(shape.value),
+    )
+
+
+def group_traits(query: exp.Select, shape: SourceShape) -> exp.Select:
+    """Groups the rows of a query by their profile. Rows without an identifier are part of no profile."""
+    if shape.id is None:
+        raise ValueError("a tall table needs the column of its identifiers")
+    name = column(shape.id)
+    return query.where(sql("NOT :name IS NULL", name=name), copy=False).group_by(name, copy=False)

@@ -19,7 +19,6 @@ from worker.models.event_type import EVENT_TYPES, EventType
 from worker.models.versions import NewerVersion, SyncUnreadable
 from worker.store.webhooks.outbox_store import OutboxStore, PendingEvent
 from worker.webhooks.event import Event
-from worker.webhooks.retry_delay import gives_up, retry_delay_s
 from worker.webhooks.sender import TIMEOUT_S, Delivery, WebhookSender
 
 log = logging.getLogger("segment_personas.webhooks")
@@ -29,6 +28,12 @@ POLL_S = 1.0
 
 AT_ONCE = 10
 """Events that one worker sends at a time."""
+
+FIRST_S, GROWTH, LONGEST_S = 5.0, 4.0, 4 * 3600.0
+"""Pauses after the attempts, in seconds: 5, 20, 80, 320, …, at most four hours."""
+
+GIVE_UP_S = 86_400.0
+"""Seconds after its first attempt from which on an event is not sent again."""
 
 _HOLD_S = 2 * TIMEOUT_S + 15
 _ANNOUNCE_S = 60.0
@@ -128,3 +133,21 @@ class WebhookDeliverer:
     async def _discard(self, pending: PendingEvent, reason: str) -> None:
         await self._outbox.discard(pending, reason)
         log.error("%s is given up after attempt %d: %s", pending.id, pending.attempt, reason)
+
+
+def retry_delay_s(attempts: int, jitter: float, retry_after_s: float | None = None) -> float:
+    """Seconds until the next attempt.
+
+    Args:
+        attempts: How many were made, at least 1.
+        jitter: Random, from 0 to 1: the pause varies by a quarter, so that many events do not come at once.
+        retry_after_s: What the receiver asks for; obeyed up to the longest pause.
+    """
+    pause_s: float = min(FIRST_S * GROWTH ** min(attempts - 1, 20), LONGEST_S)
+    varied_s = pause_s * (0.75 + 0.5 * jitter)
+    return max(varied_s, min(retry_after_s or 0.0, LONGEST_S))
+
+
+def gives_up(first_attempt_at: float, next_attempt_at: float) -> bool:
+    """Returns whether an event is lost instead of being sent at `next_attempt_at`. Both times are Unix seconds."""
+    return next_attempt_at - first_attempt_at > GIVE_UP_S

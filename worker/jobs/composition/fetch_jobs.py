@@ -7,13 +7,12 @@ from functools import partial
 from worker.jobs.api_factories import warehouse_access
 from worker.jobs.composition.finalize_jobs import persona_lister
 from worker.jobs.fetch.batch_job import BatchJob, BatchReader
-from worker.jobs.fetch.chain import ChainStrategy
+from worker.jobs.fetch.chain import ChainStrategy, WarehouseStrategy
 from worker.jobs.fetch.fan_out import FanOutStrategy
 from worker.jobs.fetch.fetch_job import FetchJob
 from worker.jobs.fetch.fetch_strategy import FetchStrategy
 from worker.jobs.fetch.page_batches import PageBatchReader
 from worker.jobs.fetch.shard_batches import ShardBatchReader, ShardFanOutStrategy
-from worker.jobs.fetch.warehouse import WarehouseStrategy
 from worker.jobs.lease import Lease
 from worker.jobs.services import WorkerServices
 from worker.models.sync import SyncState

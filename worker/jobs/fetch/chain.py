@@ -1,4 +1,7 @@
-"""The chain strategy: one fetch job folds its pages itself, and commits checkpoint and statistics together."""
+"""The chain strategy: one fetch job folds its pages itself, and commits checkpoint and statistics together.
+
+The warehouse strategy is the same for one page, which holds the aggregate of the whole table.
+"""
 
 from __future__ import annotations
 
@@ -134,3 +137,23 @@ class ChainStrategy:
             return page.entries, False
         more = len(page.entries) > room or page.next_cursor is not None
         return page.entries[:room], more
+
+
+class WarehouseStrategy(ChainStrategy):
+    """Counts the aggregate that a statement returned; see `FetchStrategy`."""
+
+    def wanted(self, waiting: int) -> bool:
+        """Returns whether the statement has not been counted yet."""
+        return not self.ended and not waiting
+
+    def take(self, page: FetchedPage) -> int:
+        """Merges the aggregate of the only page."""
+        (found,) = page.entries
+        assert isinstance(found, Aggregate)
+        self._aggregate.merge(found)
+        self.pages += 1
+        limit = self._request.max_profiles
+        read = found.entries + found.left_out + found.merged
+        self.ended = True
+        self._complete = self._request.sample is None and (limit is None or read < limit)
+        return found.entries

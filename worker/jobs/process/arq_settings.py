@@ -15,8 +15,7 @@ from arq.connections import RedisSettings
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.jobs.arq_worker import job_functions
 from worker.jobs.process.liveness import heartbeat_file, tune_garbage_collector
-from worker.jobs.process.metrics_endpoint import metrics_endpoint
-from worker.jobs.process.worker_process import check_redis, required_tokens, serve
+from worker.jobs.process.worker_process import check_redis, metrics_endpoint, required_tokens, serve
 from worker.jobs.store_factories import store_pool
 from worker.settings import Settings, load_settings
 from worker.store import keys

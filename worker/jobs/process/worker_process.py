@@ -12,7 +12,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from functools import partial
 from typing import Any
 
 from worker.errors import PersonasError, StoreUnavailable, StoreUnusable
@@ -20,10 +21,9 @@ from worker.http.client import new_session
 from worker.jobs.arq_worker import SyncWorker
 from worker.jobs.composition.background import build_deliverer, build_watchdog
 from worker.jobs.process.liveness import heartbeat_file, tune_garbage_collector
-from worker.jobs.process.metrics_endpoint import metrics_endpoint
 from worker.jobs.services import WorkerServices
 from worker.jobs.space_directory import open_spaces
-from worker.jobs.store_factories import store_pool
+from worker.jobs.store_factories import store_pool, worker_registry
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.segment.export_file import Opener
 from worker.settings import Settings, unknown_settings
@@ -205,3 +205,28 @@ async def _send_presence(registry: WorkerRegistry, every_s: float) -> None:
 
 def _host() -> str:
     return socket.gethostname()
+
+
+@contextlib.asynccontextmanager
+async def metrics_endpoint(settings: Settings, pool: StorePool) -> AsyncIterator[WorkerMetrics]:
+    """Serves the metrics of this process during the block, and yields what the worker counts with.
+
+    Args:
+        settings: Of the worker.
+        pool: Its Redis.
+
+    Raises:
+        ConfigurationError: The address cannot be used.
+    """
+    if settings.metrics_port is None:
+        yield WorkerMetrics()
+        return
+    from worker.metrics.prometheus import PrometheusMetrics
+    from worker.metrics.redis_metrics import RedisMetrics
+    from worker.metrics.server import metrics_server
+    from worker.store.report import read_report
+
+    metrics = PrometheusMetrics()
+    redis = RedisMetrics(metrics.registry, partial(read_report, pool, worker_registry(pool, settings)))
+    async with metrics_server(settings.metrics_host, settings.metrics_port, redis.text):
+        yield metrics

@@ -13,7 +13,7 @@ import orjson
 from worker.models.request import SyncRequest
 from worker.models.sync import BatchKey
 from worker.models.versions import check_version
-from worker.store.progress.job_payload import JobPayload
+from worker.store.progress.sync_progress import JobPayload
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a job holds of its sync: its lease, and how far the sync has come. Pure data."""
+"""A job in the queue, and what it holds of its sync: its lease, and how far the sync has come. Pure data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,19 @@ from worker.models.request import SyncRequest
 from worker.models.sync import SyncState
 from worker.models.warehouse import WarehouseRead
 from worker.store import keys
+
+
+@dataclass(frozen=True)
+class JobPayload:
+    """An arq job, ready to be enqueued by a script.
+
+    Attributes:
+        job_id: `sync:kind:epoch`, or of a batch `sync:batch:slot:number:attempt`; never used twice.
+        job: The job as arq serialises it; its bytes are opaque to the store.
+    """
+
+    job_id: str
+    job: bytes
 
 
 @dataclass(frozen=True)

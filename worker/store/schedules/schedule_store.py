@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from worker.models.schedule import Schedule, ScheduleStatus, TickResult, UnreadableSchedule
 from worker.store import keys
 from worker.store.connection.pool import StorePool
-from worker.store.progress.job_payload import JobPayload
+from worker.store.progress.sync_progress import JobPayload
 from worker.store.scripts import schedule as scripts
 from worker.store.syncs.sync_reader import storable_ms
 

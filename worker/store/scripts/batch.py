@@ -10,7 +10,7 @@ from worker.models.sync import BatchKey
 from worker.store.connection.pool import StorePool
 from worker.store.keys import HashKey, ListKey, SortedSetKey
 from worker.store.progress.batch_work import Counted, NextPayloads
-from worker.store.progress.job_payload import JobPayload
+from worker.store.progress.sync_progress import JobPayload
 from worker.store.typed_script.lua_script import lua_script
 
 

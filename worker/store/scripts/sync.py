@@ -11,8 +11,7 @@ from worker.models.sync import JobKind
 from worker.store.connection.pool import StorePool
 from worker.store.keys import HashKey, ListKey, SortedSetKey, StringKey
 from worker.store.progress.batch_work import ListedBatch, NextPayloads
-from worker.store.progress.job_payload import JobPayload
-from worker.store.progress.sync_progress import Checkpoint, LeaseGrant, Listing
+from worker.store.progress.sync_progress import Checkpoint, JobPayload, LeaseGrant, Listing
 from worker.store.typed_script.lua_script import Unchecked, lua_script
 
 

@@ -10,7 +10,7 @@ from worker.models.outcome import SyncFailure
 from worker.models.sync import BatchKey, SyncState
 from worker.store.connection.pool import StorePool
 from worker.store.keys import HashKey, ListKey, SortedSetKey, StringKey
-from worker.store.progress.job_payload import JobPayload
+from worker.store.progress.sync_progress import JobPayload
 from worker.store.typed_script.lua_script import Unchecked, lua_script
 
 

@@ -14,7 +14,7 @@ from worker.models.versions import FORMAT
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.progress.batch_work import BatchGrant, BatchWork, Counted, NextPayloads, StartedBatch
-from worker.store.progress.job_payload import JobPayload
+from worker.store.progress.sync_progress import JobPayload
 from worker.store.scripts import batch as batch_scripts
 from worker.store.scripts import sync as sync_scripts
 from worker.store.syncs.sync_keys import commit_keys, end_keys, hand_over_keys

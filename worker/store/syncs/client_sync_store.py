@@ -11,7 +11,7 @@ from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState
 from worker.store import keys
 from worker.store.connection.pool import StorePool
-from worker.store.progress.job_payload import JobPayload
+from worker.store.progress.sync_progress import JobPayload
 from worker.store.scripts import sync as sync_scripts
 from worker.store.syncs.sync_keys import commit_keys, end_keys, hand_over_keys
 from worker.store.syncs.sync_listing import SyncListing

@@ -21,8 +21,7 @@ from worker.models.warehouse import WarehouseRead
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 from worker.store.progress.batch_work import ListedBatch, NewBatch, NextPayloads
-from worker.store.progress.job_payload import JobPayload
-from worker.store.progress.sync_progress import Checkpoint, LeaseGrant, Listing, StartedJob
+from worker.store.progress.sync_progress import Checkpoint, JobPayload, LeaseGrant, Listing, StartedJob
 from worker.store.scripts import sync as sync_scripts
 from worker.store.syncs.sync_keys import commit_keys, end_keys, hand_over_keys
 from worker.store.syncs.sync_reader import SyncReader, storable_ms

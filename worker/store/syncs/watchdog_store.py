@@ -9,8 +9,7 @@ from worker.models.outcome import SyncFailure
 from worker.models.sync import BatchKey, SyncState
 from worker.store import keys
 from worker.store.connection.pool import StorePool
-from worker.store.progress.job_payload import JobPayload
-from worker.store.progress.sync_progress import SilentSync
+from worker.store.progress.sync_progress import JobPayload, SilentSync
 from worker.store.scripts import watchdog as watchdog_scripts
 from worker.store.scripts.watchdog import DueEntry, Duty, Revival
 from worker.store.syncs.sync_reader import storable_ms

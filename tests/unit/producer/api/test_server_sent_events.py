@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from producer.api.events.server_sent_events import comment_frame, event_frame, retry_frame
+from producer.api.routes.sync_events import comment_frame, event_frame, retry_frame
 from tests.support.http_api.event_reader import read_events
 
 

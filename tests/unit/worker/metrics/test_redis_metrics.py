@@ -15,10 +15,8 @@ from worker.jobs.job_payloads import sync_payload
 from worker.metrics.redis_metrics import FRESH_S, RedisMetrics
 from worker.models.request import SyncRequest
 from worker.models.sync import SyncState
-from worker.store import ClientSyncStore, StorePool, WorkerRegistry, keys
-from worker.store.report import StoreReport, read_report
-from worker.store.syncs import sync_census
-from worker.store.syncs.sync_census import take_census
+from worker.store import ClientSyncStore, StorePool, WorkerRegistry, keys, report
+from worker.store.report import StoreReport, read_report, take_census
 
 
 async def create(pool: StorePool, sync_id: str, request: SyncRequest) -> None:
@@ -54,8 +52,8 @@ async def test_the_last_complete_sync_of_a_space_comes_from_its_history(pool: St
 async def test_a_census_looks_at_a_bounded_number_of_syncs(
     fake_pool: StorePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync_census, "MAX_SYNCS", 2)
-    monkeypatch.setattr(sync_census, "MAX_SPACES", 1)
+    monkeypatch.setattr(report, "MAX_SYNCS", 2)
+    monkeypatch.setattr(report, "MAX_SPACES", 1)
     for number in range(6):
         request = SyncRequest(space_id=f"spa_{number}")
         await create(fake_pool, f"s{number}", request)

@@ -18,7 +18,7 @@ from tests.support.syncs.syncs import Syncs
 from worker.errors import ConfigurationError, LeaseLost
 from worker.jobs.composition.background import build_watchdog
 from worker.jobs.job_runner import SyncJob, run_job
-from worker.jobs.process.metrics_endpoint import metrics_endpoint
+from worker.jobs.process.worker_process import metrics_endpoint
 from worker.metrics.failure_codes import FAILURE_CODES
 from worker.metrics.prometheus import PrometheusMetrics
 from worker.metrics.server import metrics_server

@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from worker.input_values import read_webhook_secrets
-from worker.webhooks.signature import signed_headers
+from worker.webhooks.sender import signed_headers
 
 OLD, NEW, OTHER = (f"whsec_{b64encode(bytes([number]) * 32).decode()}" for number in (1, 2, 3))
 BODY = json.dumps({"type": "sync.completed", "data": {"text": "Größe"}}, ensure_ascii=False).encode()

@@ -19,9 +19,8 @@ from worker.clusters.sql.conditions import compile_condition
 from worker.clusters.sql.duckdb.counts import count_profiles
 from worker.clusters.sql.duckdb.key_columns import KeyReader, is_clean_word, json_text
 from worker.clusters.sql.result_columns import NOT_AN_ENTRY, SEVERAL_KEYS, WRONG_TRAITS, States
-from worker.clusters.sql.row_selection import is_merged, is_outside_sample
+from worker.clusters.sql.row_selection import group_traits, is_merged, is_outside_sample, value_of_key
 from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of, is_integer
-from worker.clusters.sql.tall_table import group_traits, value_of_key
 from worker.clusters.sql.templates import case, column, integer, sql, text
 
 

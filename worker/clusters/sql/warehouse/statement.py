@@ -20,9 +20,8 @@ from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.sql.conditions import compile_condition
 from worker.clusters.sql.result_columns import States
-from worker.clusters.sql.row_selection import is_merged, is_outside_sample
+from worker.clusters.sql.row_selection import group_traits, is_merged, is_outside_sample, value_of_key
 from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of
-from worker.clusters.sql.tall_table import group_traits, value_of_key
 from worker.clusters.sql.templates import case, column, integer, sql
 from worker.clusters.sql.warehouse.counts import ProfileCounts, union
 from worker.clusters.sql.warehouse.functions import FUNCTIONS, Functions, WarehouseDialect, own_column

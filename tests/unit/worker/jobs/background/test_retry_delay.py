@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.webhooks.retry_delay import GIVE_UP_S, LONGEST_S, gives_up, retry_delay_s
+from worker.jobs.background.webhook_deliverer import GIVE_UP_S, LONGEST_S, gives_up, retry_delay_s
 
 
 def test_pauses_grow_fourfold_up_to_four_hours() -> None:
