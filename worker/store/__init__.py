@@ -8,8 +8,9 @@ A name is loaded when it is first used, so that a client does not load what only
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from worker.lazy_names import import_on_use
 
 if TYPE_CHECKING:
     from worker.store.connection.pool import StorePool, embedded_pool, redis_pool
@@ -35,43 +36,6 @@ if TYPE_CHECKING:
     from worker.store.syncs.sync_listing import SyncPage, SyncPlace
     from worker.store.syncs.watchdog_store import WatchdogStore
     from worker.store.workers import WorkerPresence, WorkerRegistry
-
-_HOMES = {
-    "BatchGrant": "progress.batch_work",
-    "BatchStore": "syncs.batch_store",
-    "BatchWork": "progress.batch_work",
-    "Checkpoint": "progress.sync_progress",
-    "Claim": "personas.persona_record",
-    "ClaimAnswer": "personas.persona_record",
-    "ClientSyncStore": "syncs.client_sync_store",
-    "Counted": "progress.batch_work",
-    "JobPayload": "progress.job_payload",
-    "JobQueue": "queue",
-    "JobSyncStore": "syncs.job_sync_store",
-    "LeaseGrant": "progress.sync_progress",
-    "Limiter": "ratelimit.limiter",
-    "Listing": "progress.sync_progress",
-    "NewBatch": "progress.batch_work",
-    "NextPayloads": "progress.batch_work",
-    "PersonaRecord": "personas.persona_record",
-    "PersonaRecords": "personas.persona_records",
-    "PersonaStore": "personas.persona_store",
-    "RateScope": "ratelimit.rate_scope",
-    "SentPersona": "personas.persona_record",
-    "SilentSync": "progress.sync_progress",
-    "StartedBatch": "progress.batch_work",
-    "StartedJob": "progress.sync_progress",
-    "StorePool": "connection.pool",
-    "SyncPage": "syncs.sync_listing",
-    "SyncPlace": "syncs.sync_listing",
-    "WatchdogStore": "syncs.watchdog_store",
-    "WorkerPresence": "workers",
-    "WorkerRegistry": "workers",
-    "embedded_pool": "connection.pool",
-    "new_token": "progress.sync_progress",
-    "redis_pool": "connection.pool",
-}
-"""Name → module in this package."""
 
 __all__ = [
     "BatchGrant",
@@ -109,9 +73,23 @@ __all__ = [
     "redis_pool",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return value
+__getattr__ = import_on_use(
+    __name__,
+    {
+        "connection.pool": "StorePool embedded_pool redis_pool",
+        "personas.persona_record": "Claim ClaimAnswer PersonaRecord SentPersona",
+        "personas.persona_records": "PersonaRecords",
+        "personas.persona_store": "PersonaStore",
+        "progress.batch_work": "BatchGrant BatchWork Counted NewBatch NextPayloads StartedBatch",
+        "progress.sync_progress": "Checkpoint JobPayload LeaseGrant Listing SilentSync StartedJob new_token",
+        "queue": "JobQueue",
+        "ratelimit.limiter": "Limiter",
+        "ratelimit.rate_scope": "RateScope",
+        "syncs.batch_store": "BatchStore",
+        "syncs.client_sync_store": "ClientSyncStore",
+        "syncs.job_sync_store": "JobSyncStore",
+        "syncs.sync_listing": "SyncPage SyncPlace",
+        "syncs.watchdog_store": "WatchdogStore",
+        "workers": "WorkerPresence WorkerRegistry",
+    },
+)
