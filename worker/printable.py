@@ -32,4 +32,5 @@ class PrintableFormatter(logging.Formatter):
     """Makes each log line printable, because messages quote answers of servers."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Returns a line that is printable."""
         return printable(super().format(record))

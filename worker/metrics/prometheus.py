@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from typing_extensions import override
 
 from worker.metrics.failure_codes import FAILURE_CODES
 from worker.metrics.worker_metrics import WorkerMetrics
@@ -76,26 +77,33 @@ class PrometheusMetrics(WorkerMetrics):
             if code.startswith(_GUARD):
                 self._guard_stops.labels(code)
 
+    @override
     def count_request(self, api: str, status: str, seconds: float) -> None:
         self._requests.labels(api, status).observe(seconds)
 
+    @override
     def count_limiter_wait(self, api: str, seconds: float) -> None:
         self._waits.labels(api).observe(seconds)
 
+    @override
     def count_deferral(self, api: str) -> None:
         self._deferrals.labels(api).inc()
 
+    @override
     def count_retry(self, api: str, code: str) -> None:
         self._retries.labels(api, code).inc()
 
+    @override
     def count_page(self, profiles: int) -> None:
         self._pages.inc()
         self._profiles.inc(profiles)
 
+    @override
     def count_persona(self, action: str, credits_charged: int) -> None:
         self._personas.labels(action).inc()
         self._charged.inc(credits_charged)
 
+    @override
     def note_credits_left(self, credits_left: int, account: str = "") -> None:
         if self._credits_left is None:  # a gauge without a value would be shown as 0
             self._credits_left = Gauge(
@@ -106,17 +114,21 @@ class PrometheusMetrics(WorkerMetrics):
             )
         self._credits_left.labels(account).set(credits_left)
 
+    @override
     def count_completion(self, *, preview: bool) -> None:
         self._completions.labels("preview" if preview else "sync").inc()
 
+    @override
     def count_failure(self, code: str) -> None:
         self._failures.labels(code).inc()
         if code.startswith(_GUARD):
             self._guard_stops.labels(code).inc()
 
+    @override
     def count_revival(self, kind: str) -> None:
         self._revivals.labels(kind).inc()
 
+    @override
     def count_refused_commit(self) -> None:
         self._refused.inc()
 

@@ -9,12 +9,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from rich.console import Group, RenderableType
 from rich.constrain import Constrain
 from rich.live import Live
 from rich.text import Text
+from typing_extensions import override
 
 from producer.cli.terminal import Screen
 from producer.cli.views.sync_views import describe_counts, describe_persona, format_duration, live_view, overview_table
@@ -29,25 +30,6 @@ MAX_WIDTH = 100
 
 RATE_WINDOW_S = 4.0
 """Seconds over which the rate of a sync is averaged."""
-
-
-class Progress(Protocol):
-    """Shows progress, as a context manager."""
-
-    def show(self, syncs: Sequence[Sync]) -> None:
-        """Shows the current snapshots of the syncs."""
-
-    def print_text(self, text: str) -> None:
-        """Prints a sentence at once."""
-
-    def clear(self) -> None:
-        """Removes a live display from the screen when it ends."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 def open_progress(screen: Screen) -> Progress:
@@ -112,15 +94,45 @@ class ClusterCache:
         return found
 
 
-class LiveProgress:
-    """A display that is redrawn in place; its last state stays on the screen."""
+class Progress:
+    """Shows the progress of syncs, as a context manager.
+
+    Args:
+        screen: Where it is shown.
+        clock: Returns monotonic seconds.
+    """
 
     def __init__(self, screen: Screen, clock: Callable[[], float] = time.monotonic) -> None:
         self._screen = screen
         self._clock = clock
         self._meter = Meter(clock)
-        self._clusters = ClusterCache(clock)
         self._since = clock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, syncs: Sequence[Sync]) -> None:
+        """Shows the current snapshots of the syncs."""
+
+    def print_text(self, text: str) -> None:
+        """Prints a sentence at once."""
+        self._screen.print_text(text)
+
+    def clear(self) -> None:
+        """Removes a live display from the screen when it ends."""
+
+
+class LiveProgress(Progress):
+    """A display that is redrawn in place; its last state stays on the screen."""
+
+    def __init__(self, screen: Screen, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(screen, clock)
+        self._clusters = ClusterCache(clock)
         self._syncs: Sequence[Sync] = ()
         self._live = Live(get_renderable=self.render, console=screen, refresh_per_second=8)
 
@@ -133,14 +145,13 @@ class LiveProgress:
     ) -> None:
         self._live.stop()
 
+    @override
     def show(self, syncs: Sequence[Sync]) -> None:
         for sync in syncs:
             self._meter.record(sync)
         self._syncs = tuple(syncs)
 
-    def print_text(self, text: str) -> None:
-        self._screen.print_text(text)
-
+    @override
     def clear(self) -> None:
         self._live.transient = True
 
@@ -167,30 +178,14 @@ class LiveProgress:
         return self._clock() - self._since if total_s is None else total_s
 
 
-class LineProgress:
+class LineProgress(Progress):
     """Prints a line for each event, and about one a second while pages are counted; the longer it runs, the fewer."""
 
     def __init__(self, screen: Screen, clock: Callable[[], float] = time.monotonic) -> None:
-        self._screen = screen
-        self._clock = clock
-        self._meter = Meter(clock)
-        self._since = clock()
+        super().__init__(screen, clock)
         self._shown: dict[str, tuple[float, Sync]] = {}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
-    def print_text(self, text: str) -> None:
-        self._screen.print_text(text)
-
-    def clear(self) -> None:
-        pass
-
+    @override
     def show(self, syncs: Sequence[Sync]) -> None:
         running = sum(not sync.state.is_final for sync in syncs)
         now = self._clock()

@@ -30,14 +30,12 @@ Encoded = str | bytes | int
 
 
 class Shape(Protocol):
-    """The layout of one argument.
-
-    Attributes:
-        size: Number of its `ARGV` entries.
-    """
+    """The layout of one argument."""
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Number of its `ARGV` entries."""
+        ...
 
     def encode(self, value: Any) -> list[Encoded]:
         """Returns the `ARGV` entries of a value."""
@@ -49,7 +47,7 @@ class Shape(Protocol):
 
 
 @dataclass(frozen=True)
-class Scalar:
+class _Scalar:
     """One entry.
 
     Attributes:
@@ -67,7 +65,7 @@ class Scalar:
 
 
 @dataclass(frozen=True)
-class Table:
+class _Table:
     """A dataclass.
 
     Attributes:
@@ -152,19 +150,19 @@ def _fixed(annotation: Any) -> Shape:
         if len(members) == len(get_args(annotation)) or len(members) != 1:
             raise TypeError(f"a script takes no {annotation}")
         shape = _fixed(members[0])
-        return Table(shape.parts, optional=True) if isinstance(shape, Table) else shape
+        return _Table(shape.parts, optional=True) if isinstance(shape, _Table) else shape
     if get_origin(annotation) is Literal:
-        return Scalar()
+        return _Scalar()
     if annotation is bool:
-        return Scalar("({} == '1')")
+        return _Scalar("({} == '1')")
     if annotation in (int, float):
-        return Scalar("tonumber({})")
+        return _Scalar("tonumber({})")
     if annotation in (str, bytes) or (isinstance(annotation, type) and issubclass(annotation, Enum)):
-        return Scalar()
+        return _Scalar()
     if isinstance(annotation, type) and is_dataclass(annotation):
         hints = get_type_hints(annotation)
         sent = [one.name for one in fields(annotation) if one.metadata.get("sent", True)]
-        return Table(tuple((name, _fixed(hints[name])) for name in sent))
+        return _Table(tuple((name, _fixed(hints[name])) for name in sent))
     raise TypeError(f"a script takes no {annotation}")
 
 

@@ -81,9 +81,9 @@ class ObjectStorage:
             meta = obstore.head(store, path)
         return Shard(url, meta["size"], meta.get("e_tag") or meta["last_modified"].isoformat())
 
-    def open(self, url: str) -> ObjectFile:
+    def open(self, url: str) -> _ObjectFile:
         """Opens an object for reading. Raises ResumableStop."""
-        return ObjectFile(self, url, self.identify(url).size)
+        return _ObjectFile(self, url, self.identify(url).size)
 
     def read(self, url: str, start: int, length: int) -> bytes:
         """Returns bytes of an object. Raises ResumableStop."""
@@ -111,7 +111,7 @@ class ObjectStorage:
         class ObjectFileSystem(AbstractFileSystem):  # type: ignore[misc, unused-ignore]
             cachable = False
 
-            def open(self, path: str, mode: str = "rb", **_: Any) -> ObjectFile:
+            def open(self, path: str, mode: str = "rb", **_: Any) -> _ObjectFile:
                 return storage.open(url_of(self.protocol, path))
 
             def info(self, path: str, **_: Any) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class ObjectStorage:
         return failure
 
 
-class ObjectFile(io.RawIOBase):
+class _ObjectFile(io.RawIOBase):
     """An object that is read in parts.
 
     DuckDB reads one file from several threads, and each moves the position before it reads. A position that a thread
