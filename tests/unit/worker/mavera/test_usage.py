@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from producer.cli.commands.doctor.findings import judge_usage
 from producer.sandbox import Fault, Sandbox, SandboxOptions
+from tests.support.mavera_client import mavera_client, permit, persona_payload
 from tests.support.servers.web_server import answer, serving
-from tests.unit.worker.mavera.test_client import client, payload, yes
 from worker.errors import ResumableStop, Retry
 from worker.mavera import Usage
 from worker.mavera.usage import read_usage
@@ -100,29 +100,32 @@ def test_no_body_is_an_error(body: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("status", [403, 404, 405, 410, 501])
 async def test_an_account_without_the_route_has_no_usage(status: int) -> None:
-    async with serving(answer(status)) as server, client(server.url) as mavera:
+    async with serving(answer(status)) as server, mavera_client(server.url) as mavera:
         assert await mavera.usage() is None
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b"[]", b'{"credits": {}}', b'{"object": "list", "data": []}'])
 async def test_an_odd_body_is_not_read_as_usage(body: bytes) -> None:
-    async with serving(answer(200, body)) as server, client(server.url) as mavera:
+    async with serving(answer(200, body)) as server, mavera_client(server.url) as mavera:
         assert await mavera.usage() is None
 
 
 async def test_a_wrong_key_and_an_outage_differ_from_a_missing_route() -> None:
-    async with serving(answer(401)) as server, client(server.url) as mavera:
+    async with serving(answer(401)) as server, mavera_client(server.url) as mavera:
         with pytest.raises(ResumableStop) as stopped:
             await mavera.usage()
         assert stopped.value.code == "mavera_unauthorized"
-    async with serving(answer(503)) as server, client(server.url) as mavera:
+    async with serving(answer(503)) as server, mavera_client(server.url) as mavera:
         with pytest.raises(Retry):
             await mavera.usage()
 
 
 async def test_the_sandbox_counts_what_is_used() -> None:
-    async with Sandbox(SandboxOptions({}, credits=2500, mavera_limit=240)) as box, client(box.mavera_url) as mavera:
-        await mavera.create(payload(), yes)
+    async with (
+        Sandbox(SandboxOptions({}, credits=2500, mavera_limit=240)) as box,
+        mavera_client(box.mavera_url) as mavera,
+    ):
+        await mavera.create(persona_payload(), permit)
         usage = await mavera.usage()
         assert usage is not None
         assert (usage.used, usage.included, usage.remaining) == (300, 2500, 2200)
@@ -134,24 +137,24 @@ async def test_the_sandbox_counts_what_is_used() -> None:
 
 async def test_the_sandbox_recharges_and_keeps_a_usage_limit() -> None:
     options = SandboxOptions({}, credits=100, auto_recharge=500, usage_limit=600)
-    async with Sandbox(options) as box, client(box.mavera_url) as mavera:
-        await mavera.create(payload(), yes)
-        await mavera.create(payload(), yes)
+    async with Sandbox(options) as box, mavera_client(box.mavera_url) as mavera:
+        await mavera.create(persona_payload(), permit)
+        await mavera.create(persona_payload(), permit)
         usage = await mavera.usage()
         assert usage is not None
         assert (usage.auto_recharge, usage.available) == (True, 0)
         with pytest.raises(ResumableStop) as stopped:
-            await mavera.create(payload(), yes)
+            await mavera.create(persona_payload(), permit)
         assert stopped.value.code == "insufficient_credits"
         assert len(box.personas) == 2
 
 
 async def test_the_sandbox_can_lack_the_route_and_answer_oddly() -> None:
-    async with Sandbox(SandboxOptions({}, usage_route=False)) as box, client(box.mavera_url) as mavera:
+    async with Sandbox(SandboxOptions({}, usage_route=False)) as box, mavera_client(box.mavera_url) as mavera:
         assert await mavera.usage() is None
         assert len(box.personas) == 0
     async with Sandbox(SandboxOptions({}, faults=(Fault("mavera", "html", route="usage"),))) as box:
-        async with client(box.mavera_url) as mavera:
+        async with mavera_client(box.mavera_url) as mavera:
             assert await mavera.usage() is None
         async with aiohttp.ClientSession() as session, session.get(f"{box.mavera_url}/usages") as response:
             assert response.status == 404 or response.status == 401
