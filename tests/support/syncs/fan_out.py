@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.support.syncs.syncs import REQUEST, RETENTION_MS, STALL_MS, Syncs
-from worker.jobs.job_payloads import batch_payload, next_payloads
+from worker.jobs.job_payloads import batch_payload, next_payloads, sync_payload
 from worker.models.sync import BatchKey, Sync
 from worker.store import (
     BatchGrant,
@@ -30,6 +30,11 @@ def work(number: int) -> BatchWork:
     """What the batch of this number is to read."""
     first = (number - 1) * PAGES + 1
     return BatchWork(first, tuple((f"cursor {page}", 200) for page in range(first, first + PAGES)), "next")
+
+
+def batch_jobs(numbers: range, attempt: int = 1) -> set[str]:
+    """The jobs of first batches, which stand in the slots in their order."""
+    return {f"s1:batch:{number - 1}:{number}:{attempt}" for number in numbers}
 
 
 class FanOut(Syncs):
@@ -103,6 +108,15 @@ class FanOut(Syncs):
         behind = await self.count(begun)
         while behind:
             behind = await self.count(begun, behind)
+        return await self.get()
+
+    async def resume(self, *, restart: bool = False) -> Sync:
+        """The failed sync continues, with another try of each batch unless it begins again."""
+        sync = await self.get()
+        batches = [] if restart else [batch_payload(key.next_attempt()) for key in sync.outstanding]
+        assert (
+            await self.client.resume(sync, sync_payload("s1", "walk", sync.epoch + 1), batches, restart=restart) == "ok"
+        )
         return await self.get()
 
     async def lease_of(self, number: int) -> BatchGrant:
