@@ -6,8 +6,6 @@ from hypothesis import strategies as st
 
 from worker.mavera.reference import Reference, find_reference, make_reference, replace_reference, strip_references
 
-# A loaded machine must not make a test fail.
-
 BASE = ("spa_1", "users", "recipe", "high_value")
 
 

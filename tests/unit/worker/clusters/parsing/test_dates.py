@@ -11,8 +11,6 @@ from worker.clusters.parsing.dates import EARLIEST, LATEST, date_column, parse_d
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
-# A loaded machine must not make a test fail.
-
 
 def age(value: object, max_age_days: float | None = None) -> float | None:
     [found] = date_column([value], NOW, max_age_days).values

@@ -15,8 +15,6 @@ from worker.clusters.parsing.value_parsers import (
     read_trait_column,
 )
 
-# A loaded machine must not make a test fail.
-
 amounts = partial(number_column, lowest=-1e15, highest=1e15)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 anything = st.recursive(

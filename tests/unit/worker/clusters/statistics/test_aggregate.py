@@ -17,8 +17,6 @@ from worker.clusters.statistics.numeric import Moments, NumberAggregate
 from worker.clusters.statistics.quantile_sketch import QuantileSketch
 from worker.clusters.statistics.serialization import NewerVersion
 
-# A loaded machine must not make a test fail.
-
 PAGE: list[object] = [
     {"traits": {"ltv": 1200.1, "purchase_count": 8, "churn_risk": 0.05, "industry": "SaaS", "plan": "pro"}},
     {"traits": {"ltv": 1e-9, "churn_risk": 0.7, "industry": 5}},

@@ -10,8 +10,6 @@ from tests.support.examples import examples
 from worker.clusters.statistics import category
 from worker.clusters.statistics.category import MAX_VALUES, MIN_PROFILES, CategoryAggregate
 
-# A loaded machine must not make a test fail.
-
 
 def counted(values: list[str]) -> CategoryAggregate:
     aggregate = CategoryAggregate()

@@ -18,8 +18,6 @@ from tests.support.syncs.merging import merge
 from worker.clusters import RECIPE, Aggregate, Rules, fold, summarise
 from worker.clusters.parsing.words import is_placeholder
 
-# A loaded machine must not make a test fail.
-
 
 def folded(*traits: object) -> Aggregate:
     aggregate = Aggregate()

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from tests.support.examples import examples
 from worker.clusters.statistics.quantile_sketch import MAX_BUCKETS, MAX_FINE_BUCKETS, QuantileSketch
 
-# A loaded machine must not make a test fail.
-
 SHARES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
 values = (st.floats(-1e15, 1e15) | st.integers(-(10**15), 10**15) | st.floats(-2, 2)).filter(
