@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from worker.clusters.rules.rules import Rules
+from worker.clusters.rules.toml_file import MalformedRules, parse_rules
 
 TRAITS: list[dict[str, Any]] = [
     {"name": "spend", "type": "number", "missing": 0},
@@ -46,6 +47,32 @@ def faults(call: Any) -> dict[str, str]:
         call()
     return {".".join(map(str, error["loc"])): error["msg"] for error in raised.value.errors()}
 
+
+RULES_FILE = """\
+name = "mine"
+filter = { not = { trait = "staff", eq = true } }
+
+[[traits]]
+name = "spend"
+type = "number"
+missing = 0
+
+[[traits]]
+name = "staff"
+type = "boolean"
+
+[[clusters]]
+key = "big"
+when.all = [
+  { trait = "spend", gt = 100 },   # much
+  { trait = "spend", lte = 1e6 },
+]
+persona = { type = "B2B", goals = ["grow"] }
+
+[[clusters]]
+key = "rest"
+label = "All the rest"
+"""
 
 WORDS = st.sampled_from(["a", "b", "it's", 'say "x"', "\\", "{0}", "ü"])
 NUMBERS = st.sampled_from([0, 1, 2.5, -3, 1e15])
@@ -115,3 +142,11 @@ def contradicts_itself(*conditions: object) -> bool:
     except ValidationError as error:
         return any("this condition can never hold" in one["msg"] for one in error.errors())
     return False
+
+
+def mistakes(text: str) -> list[str]:
+    """What is wrong with a file of rules, one text for each mistake."""
+    with pytest.raises(MalformedRules) as raised:
+        parse_rules(text)
+    assert str(raised.value) == "\n".join(map(str, raised.value.mistakes))
+    return [str(mistake) for mistake in raised.value.mistakes]

@@ -5,61 +5,25 @@ from __future__ import annotations
 import contextlib
 import tomllib
 from pathlib import Path
-from typing import Any
 
-import jsonschema
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.examples import examples
+from tests.support.rules import RULES_FILE, mistakes
 from worker.clusters.rules.builtin import BUILTIN_RULES, RECIPE
 from worker.clusters.rules.rules import Rules
-from worker.clusters.rules.toml_file import MAX_TEXT, MOST_MISTAKES, MalformedRules, parse_rules, schema
-from worker.toml.tokenizer import find_broken_table, find_limit_violation, tokenize
-
-GOOD = """\
-name = "mine"
-filter = { not = { trait = "staff", eq = true } }
-
-[[traits]]
-name = "spend"
-type = "number"
-missing = 0
-
-[[traits]]
-name = "staff"
-type = "boolean"
-
-[[clusters]]
-key = "big"
-when.all = [
-  { trait = "spend", gt = 100 },   # much
-  { trait = "spend", lte = 1e6 },
-]
-persona = { type = "B2B", goals = ["grow"] }
-
-[[clusters]]
-key = "rest"
-label = "All the rest"
-"""
-
-
-def mistakes(text: str) -> list[str]:
-    with pytest.raises(MalformedRules) as raised:
-        parse_rules(text)
-    assert str(raised.value) == "\n".join(map(str, raised.value.mistakes))
-    return [str(mistake) for mistake in raised.value.mistakes]
+from worker.clusters.rules.toml_file import MAX_TEXT, MalformedRules, parse_rules
 
 
 def test_a_file_is_read_as_it_says() -> None:
-    rules = parse_rules(GOOD)
+    rules = parse_rules(RULES_FILE)
     assert rules.cluster_keys == ("big", "rest")
     assert rules.clusters[1].label == "All the rest"
     assert rules.clusters[0].persona == {"type": "B2B", "goals": ["grow"]}
     assert [rules.compiled.classify(spend) for spend in (None, 5, 500, 1e7)] == [-1, 1, 0, 1]
-    assert rules == Rules.model_validate(tomllib.loads(GOOD))
+    assert rules == Rules.model_validate(tomllib.loads(RULES_FILE))
 
 
 @pytest.mark.parametrize("name", BUILTIN_RULES)
@@ -182,12 +146,12 @@ def test_the_recipe_ships() -> None:
         ('key = "rest"', 'key = "rest"\nwhen.any = []', ["line 23: cluster rest, when.any: it is empty: write at lea"]),
         ('key = "rest"', 'key = "rest"\nwhen = "spend > 5"', ["line 23: cluster rest, when: write a table in { }"]),
         (
-            GOOD[GOOD.index("[[c") :],
+            RULES_FILE[RULES_FILE.index("[[c") :],
             "clusters = 1",
             ["line 1: clusters: it is missing", "line 13: trait staff, clusters: this field does not exist"],
         ),
         (
-            GOOD[GOOD.index("[[t") :],
+            RULES_FILE[RULES_FILE.index("[[t") :],
             "[traits]\n[[clusters]]\nkey = 'a'",
             ["line 4: traits: Begin each trait with a line [[tra"],
         ),
@@ -209,27 +173,33 @@ def test_the_recipe_ships() -> None:
             "key : ",
             ["line 14: this is not TOML: Expected '=' after a key in a key/value pair; a line is name ="],
         ),
-        (GOOD, '{"name": "mine"}', ["line 1: this is not TOML: Invalid statement; a line is name = value, [[traits]]"]),
+        (
+            RULES_FILE,
+            '{"name": "mine"}',
+            ["line 1: this is not TOML: Invalid statement; a line is name = value, [[traits]]"],
+        ),
         ('"All the rest"', '"All the rest', ["line 23: label: this is not TOML: Illegal character"]),
-        (GOOD, "\nx = [1", ["line 2: x: this is not TOML: Unclosed array; close it with ]"]),
-        (GOOD, "", ["line 1: name: it is", "line 1: traits: it is missing.", "line 1: clusters: it is missing."]),
-        (GOOD, "x = " + "[" * 5_000, ["line 1: x: tables and lists are nested more than 100 deep"]),
-        (GOOD, "#" * (MAX_TEXT + 1), ["line 1: more than 262,144 characters: this is not a file of rules"]),
+        (RULES_FILE, "\nx = [1", ["line 2: x: this is not TOML: Unclosed array; close it with ]"]),
+        (RULES_FILE, "", ["line 1: name: it is", "line 1: traits: it is missing.", "line 1: clusters: it is missing."]),
+        (RULES_FILE, "x = " + "[" * 5_000, ["line 1: x: tables and lists are nested more than 100 deep"]),
+        (RULES_FILE, "#" * (MAX_TEXT + 1), ["line 1: more than 262,144 characters: this is not a file of rules"]),
     ],
 )
 def test_what_is_wrong_is_reported_with_its_line_its_field_and_the_fix(old: str, new: str, expected: list[str]) -> None:
-    found = mistakes(GOOD.replace(old, new))
+    found = mistakes(RULES_FILE.replace(old, new))
     assert len(found) == len(expected), found
     for one, start in zip(found, expected, strict=True):
         assert one.startswith(start)
 
 
 def test_a_file_with_a_unicode_mark_tabs_or_other_line_ends_is_read() -> None:
-    expected = parse_rules(GOOD)
-    assert parse_rules("\ufeff" + GOOD) == expected
-    assert parse_rules(GOOD.replace("\nmissing = ", "\n\tmissing\t=\t")) == expected
-    assert parse_rules(GOOD.replace("\n", "\r\n")) == expected
-    assert mistakes("\ufeff" + GOOD.replace("type", "kind"))[0].startswith("line 4: trait spend, type: it is missing")
+    expected = parse_rules(RULES_FILE)
+    assert parse_rules("\ufeff" + RULES_FILE) == expected
+    assert parse_rules(RULES_FILE.replace("\nmissing = ", "\n\tmissing\t=\t")) == expected
+    assert parse_rules(RULES_FILE.replace("\n", "\r\n")) == expected
+    assert mistakes("\ufeff" + RULES_FILE.replace("type", "kind"))[0].startswith(
+        "line 4: trait spend, type: it is missing"
+    )
 
 
 CASE = (Path(__file__).parents[4] / "cases" / "toml-break-in-braces.toml").read_text()
@@ -237,19 +207,25 @@ CASE = (Path(__file__).parents[4] / "cases" / "toml-break-in-braces.toml").read_
 TABLES = {
     "a case from the field": (CASE, ["line 7: when: an inline table { } must be on one line"]),
     "a comma at the end": (
-        GOOD.replace("gt = 100 }", "gt = 100, }"),
+        RULES_FILE.replace("gt = 100 }", "gt = 100, }"),
         ["line 16: an inline table { } must not end with a comma"],
     ),
     "a break in an inner one": (
-        GOOD + "persona = { a = { b = 1,\n c = 2 } }\n",
+        RULES_FILE + "persona = { a = { b = 1,\n c = 2 } }\n",
         ["line 24: persona: an inline table { } must be on one line"],
     ),
     "a break before the end": (
-        GOOD + "persona = { a = 1\n}\n",
+        RULES_FILE + "persona = { a = 1\n}\n",
         ["line 24: persona: an inline table { } must be on one"],
     ),
-    "a break after the beginning": (GOOD + "persona = {\na = 1 }\n", ["line 24: persona: an inline table { } must be"]),
-    "not closed": (GOOD + "persona = { a = 1\n", ["line 24: persona: this is not TOML: Unclosed inline table; close"]),
+    "a break after the beginning": (
+        RULES_FILE + "persona = {\na = 1 }\n",
+        ["line 24: persona: an inline table { } must be"],
+    ),
+    "not closed": (
+        RULES_FILE + "persona = { a = 1\n",
+        ["line 24: persona: this is not TOML: Unclosed inline table; close"],
+    ),
 }
 
 
@@ -263,103 +239,8 @@ def test_a_broken_inline_table_is_named_as_that(name: str) -> None:
 
 
 def test_a_list_in_an_inline_table_may_have_breaks_and_a_comma_at_its_end() -> None:
-    rules = parse_rules(GOOD + 'persona = { goals = [\n"a",\n"b",\n], x = """\n}""" }\n')
+    rules = parse_rules(RULES_FILE + 'persona = { goals = [\n"a",\n"b",\n], x = """\n}""" }\n')
     assert rules.clusters[-1].persona == {"goals": ["a", "b"], "x": "}"}
-
-
-DIGITS = "9" * 5_000
-DEEP = {
-    "integer": (f"persona = {{ x = {DIGITS} }}", "a number of 5,000 digits"),
-    "negative integer": (f"persona = {{ x = -{DIGITS} }}", "a number of 5,001 digits"),
-    "hexadecimal integer": (f"persona = {{ x = 0x{'f' * 5_000} }}", "a number of 5,002 digits"),
-    "integer with underscores": (f"persona = {{ x = {'9_9' * 3_000} }}", "a number of 9,000 digits"),
-    "integer in a list": (f"persona.x = [1, [{DIGITS}]]", "a number of 5,000 digits"),
-    "integer in a condition": (f'when = {{ trait = "spend", gt = {DIGITS} }}', "a number of 5,000 digits"),
-    "float": (f"persona.x = 1.{DIGITS}", "a number of 5,000 digits"),
-    "inline tables": ("persona = " + "{ a = " * 300 + "1" + " }" * 300, "nested more than 100 deep"),
-    "conditions": ("when = " + "{ not = " * 300 + '{ trait = "spend", gt = 1 }' + " }" * 300, "nested more than 100"),
-    "lists": ("persona.x = " + "[" * 40_000 + "]" * 40_000, "nested more than 100 deep"),
-    "lists that are not closed": ("persona.x = " + "[" * 100_000, "nested more than 100 deep"),
-    "keys in tables": ("persona = " + "{ a.b.c.d.e.f.g.h.i = " * 20 + "1" + " }" * 20, "nested more than 100 deep"),
-    "dotted key": ("persona." + "a." * 60_000 + "b = 1", "a name of more than 10 parts"),
-    "dotted header": ("[clusters.persona." + "a." * 60_000 + "b]\nx = 1", "a name of more than 10 parts"),
-    "dotted key with quotes": ("persona." + '"a" . ' * 40_000 + "b = 1", "a name of more than 10 parts"),
-    "name": ("a" * 200_000 + " = 1", "a name of 200,000 characters"),
-    "name in quotes": (f'"{"a" * 200_000}" = 1', "a name of 200,000 characters"),
-    "name of digits": ("1" * 200_000 + " = 1", "a number of 200,000 digits"),
-}
-
-
-@pytest.mark.parametrize("name", DEEP)
-def test_what_is_too_long_or_too_deep_is_an_error_with_its_line(name: str) -> None:
-    line, sentence = DEEP[name]
-    (found,) = mistakes(GOOD + line + "\n")
-    assert found.startswith("line 24: ")
-    assert sentence in found
-    assert len(found) < 300
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '"' + '\\"' * 100_000,
-        "x = " + '"' * 200_000,
-        "x = " + "'" * 200_000,
-        'x = """' + '\\"' * 100_000,
-        "{" * 100 + "\n" * 200_000,
-        "[" * 250_000,
-        "]" * 250_000,
-        "=" * 250_000,
-        "." * 250_000,
-    ],
-)
-def test_any_text_is_looked_through_once(text: str) -> None:
-    """Patterns that go back to where they began would take minutes."""
-    tokens = tokenize(text)
-    find_limit_violation(tokens)
-    find_broken_table(tokens, 1)
-    with pytest.raises(MalformedRules):
-        parse_rules(text)
-
-
-def test_conditions_of_any_depth_that_are_read_are_refused_by_their_place() -> None:
-    nested = "{ not = " * 45 + '{ trait = "spend", gt = 1 }' + " }" * 45
-    (found,) = mistakes(GOOD.replace('{ trait = "spend", gt = 100 }', nested))
-    assert "more than 10 deep" in found
-    (found,) = mistakes(GOOD + "persona.x = " + "[" * 95 + "]" * 95)
-    assert found.startswith("line 24: cluster rest, persona.x: lists and tables are nested more than")
-
-
-@pytest.mark.parametrize(
-    ("value", "field", "sentence"),
-    [
-        ("18446744073709551616", "persona.x", "write an integer from -9223372036854775808 to 18446744073709551615"),
-        ("-9223372036854775809", "persona.x", "write an integer from"),
-        ("[1, { y = 99999999999999999999 }]", "persona.x.y", "write an integer from"),
-        ("nan", "persona.x", "write a finite number"),
-        ("-inf", "persona.x", "write a finite number"),
-        ("2024-01-31", "persona.x", "write text, a number"),
-        ("2024-01-31T00:00:00Z", "persona.x", "write text, a number"),
-        ("10:00:00", "persona.x", "write text, a number"),
-    ],
-)
-def test_what_a_persona_cannot_hold_is_an_error_of_the_rules(value: str, field: str, sentence: str) -> None:
-    (found,) = mistakes(GOOD + f"persona = {{ x = {value} }}\n")
-    assert found.startswith(f"line 24: cluster rest, {field}: {sentence}")
-
-
-@pytest.mark.parametrize(
-    "value", ["18446744073709551615", "-9223372036854775808", "1.5", "true", '"99999999999999999999"']
-)
-def test_what_a_persona_can_hold_is_written_as_json(value: str) -> None:
-    cluster = parse_rules(GOOD + f"persona.x = {value}\n").clusters[-1]
-    assert orjson.loads(orjson.dumps(dict(cluster.persona))) == tomllib.loads(f"x = {value}")
-
-
-def test_many_mistakes_are_reported_up_to_a_bound() -> None:
-    found = mistakes(GOOD + "".join(f"k{i} = 1\n" for i in range(2_000)))
-    assert len(found) == MOST_MISTAKES + 1
-    assert found[-1].endswith("1,900 more mistakes from here on")
 
 
 def test_names_are_checked_too_while_other_mistakes_are_there() -> None:
@@ -413,7 +294,7 @@ key = "c"
 @given(
     st.lists(
         st.sampled_from(
-            [*GOOD.splitlines(keepends=True), "{", "}", "[", "]", '"', "'", '"""', "\n", ",", "=", ".", "#", "9"]
+            [*RULES_FILE.splitlines(keepends=True), "{", "}", "[", "]", '"', "'", '"""', "\n", ",", "=", ".", "#", "9"]
         )
         | st.text(max_size=5),
         max_size=40,
@@ -428,45 +309,7 @@ def test_whatever_a_text_holds_is_rules_or_a_list_of_mistakes(text: str) -> None
 
 
 def test_every_fault_is_reported_at_once_in_order_of_lines() -> None:
-    text = GOOD.replace("missing = 0", "missing = true").replace("gt = 100", "gt = true").replace('"big"', '"BIG"')
+    text = (
+        RULES_FILE.replace("missing = 0", "missing = true").replace("gt = 100", "gt = true").replace('"big"', '"BIG"')
+    )
     assert [mistake.split(":")[0] for mistake in mistakes(text)] == ["line 7", "line 14", "line 16"]
-
-
-# Lines
-
-# The schema for editors
-
-
-def resolve(part: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = schema()["$defs"][part["$ref"].rsplit("/", 1)[1]]
-    return found
-
-
-def test_the_schema_describes_every_field_and_knows_no_null() -> None:
-    document = schema()
-    assert "null" not in str(document)
-    assert set(document["properties"]) == set(Rules.model_fields)
-    condition = resolve(document["properties"]["filter"])
-    assert {"in", "not", "trait", "missing"} <= set(condition["properties"])
-    for model in (document, *document["$defs"].values()):
-        assert all("description" in field for field in model.get("properties", {}).values())
-        assert model.get("additionalProperties", False) is False
-
-
-@pytest.mark.parametrize("name", BUILTIN_RULES)
-def test_every_shipped_file_fits_the_schema(name: str) -> None:
-    jsonschema.validate(tomllib.loads(BUILTIN_RULES[name]), schema())
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ('type = "number"', 'type = "numbr"'),
-        ("missing = 0", "mising = 0"),
-        ('key = "rest"', ""),
-        ("gt = 100", 'gt = 100, all = [{ trait = "spend", gt = 1 }]'),
-    ],
-)
-def test_an_editor_finds_mistakes_by_the_schema(old: str, new: str) -> None:
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(tomllib.loads(GOOD.replace(old, new)), schema())
