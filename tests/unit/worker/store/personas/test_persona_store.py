@@ -1,126 +1,21 @@
-"""Records and claims: one purchase at a time, known for good, counted once."""
+"""Records of personas: known for good, counted once, and replaced by nobody but the finalizer or a person."""
 
 from __future__ import annotations
 
-import asyncio
-import math
 from dataclasses import replace
 
 import pytest
 
 from tests.support.syncs.model import without_times
+from tests.support.syncs.persona_records import CREATED, RECORD, SENT, UNCHANGED, UPDATED
 from tests.support.syncs.syncs import FAILURE, STATES, Syncs, after
-from worker.clusters.analysis.change_detection import PersonaFigures
 from worker.errors import LeaseLost
-from worker.models.outcome import PersonaOutcome
 from worker.models.sync import SyncState
-from worker.store import Claim, ClaimAnswer, LeaseGrant, PersonaRecord, PersonaStore, SentPersona, StorePool, keys
-from worker.store.personas.account_name import account_name, former_account_name
-
-RECORD = PersonaRecord("per_1", "space", "new", "s1", n=3)
-CREATED = PersonaOutcome("new", "per_1", "created", 300, ("plans",))
-UPDATED = PersonaOutcome("new", "per_1", "updated", 0)
-UNCHANGED = PersonaOutcome("new", "per_1", "unchanged", 0)
-SENT = SentPersona(
-    "wording", PersonaFigures(0.1 + 0.2, {"ltv": 1 / 3, "churn_risk": None}, {"plans": {"pro": 0.5}}), at=1.5
-)
-
-
-@pytest.fixture
-def syncs(pool: StorePool) -> Syncs:
-    return Syncs(pool)
+from worker.store import LeaseGrant, keys
 
 
 async def credits_of(syncs: Syncs, sync_id: str = "s1") -> int:
     return (await syncs.get(sync_id)).credits
-
-
-# Claims
-
-
-async def test_the_first_to_claim_has_won_and_the_second_sees_who_did(syncs: Syncs) -> None:
-    first, second = await syncs.lease(SyncState.FINALIZING, "s1"), await syncs.lease(SyncState.FINALIZING, "s2")
-    assert await syncs.personas.claim(first, "reference", "a") == ClaimAnswer("won")
-    before = await syncs.dump()
-    answer = await syncs.personas.claim(second, "reference", "b")
-    assert answer.kind == "held"
-    assert answer.claim == Claim("a", "s1", answer.claim.age_s)
-    assert 0 <= answer.claim.age_s < 60
-    assert await syncs.dump() == before
-    assert await syncs.personas.claim(second, "another", "b") == ClaimAnswer("won")
-
-
-async def test_a_claim_whose_answer_was_lost_is_still_won_and_no_younger(syncs: Syncs) -> None:
-    lease = await syncs.lease(SyncState.FINALIZING)
-    await syncs.personas.claim(lease, "reference", "a")
-    before = await syncs.dump()
-    assert await syncs.personas.claim(lease, "reference", "a") == ClaimAnswer("won")
-    assert await syncs.dump() == before
-
-
-async def test_a_claim_outlives_its_sync_and_ages_by_the_clock_of_redis(syncs: Syncs) -> None:
-    lease = await syncs.lease(SyncState.FINALIZING)
-    await syncs.personas.claim(lease, "reference", "a")
-    await syncs.jobs.hand_over(lease, after(lease), "token")
-    await syncs.pool.hincrby(keys.claim("account", "reference"), "at", -25_000)
-    answer = await syncs.personas.claim((await syncs.begin()).lease, "reference", "b")
-    assert answer.claim is not None
-    assert 25 <= answer.claim.age_s < 85
-    await syncs.client.cancel("s1")
-    assert await syncs.pool.pttl(keys.claim("account", "reference")) == -1
-
-
-async def test_a_claim_can_be_looked_at(syncs: Syncs) -> None:
-    assert await syncs.personas.find_claim("reference") is None
-    await syncs.personas.claim(await syncs.lease(SyncState.FINALIZING), "reference", "a")
-    await syncs.pool.hincrby(keys.claim("account", "reference"), "at", -25_000)
-    claim = await syncs.personas.find_claim("reference")
-    assert claim is not None
-    assert (claim.by, claim.sync_id) == ("a", "s1")
-    assert 25 <= claim.age_s < 85
-
-
-async def test_a_claim_keeps_its_settle_time_and_an_old_claim_has_none(syncs: Syncs) -> None:
-    lease = await syncs.lease(SyncState.FINALIZING)
-    await syncs.personas.claim(lease, "reference", "a", settle_s=75)
-    answer = await syncs.personas.claim(lease, "reference", "b", settle_s=25)
-    assert answer.claim
-    assert answer.claim.settle_s == 75
-    await syncs.pool.hdel(keys.claim("account", "reference"), "settle_ms")
-    answer = await syncs.personas.claim(lease, "reference", "b", settle_s=25)
-    found = await syncs.personas.find_claim("reference")
-    assert answer.claim
-    assert found
-    assert (answer.claim.settle_s, found.settle_s) == (0, 0)
-
-
-async def test_what_is_recorded_is_not_claimed(syncs: Syncs) -> None:
-    lease = await syncs.lease(SyncState.FINALIZING)
-    await syncs.personas.record("reference", RECORD, CREATED)
-    before = await syncs.dump()
-    assert await syncs.personas.claim(lease, "reference", "a") == ClaimAnswer("recorded", record=RECORD)
-    assert await syncs.dump() == before
-
-
-@pytest.mark.parametrize("wrong", [{"epoch": 1}, {"holder": "another"}, {"sync_id": "none"}])
-async def test_only_who_owns_a_finalizing_sync_may_claim(syncs: Syncs, wrong: dict[str, object]) -> None:
-    lease = await syncs.lease(SyncState.FINALIZING)
-    before = await syncs.dump()
-    with pytest.raises(LeaseLost):
-        await syncs.personas.claim(replace(lease, **wrong), "reference", "a")
-    assert await syncs.dump() == before
-
-
-async def test_a_claim_is_released_by_its_holder_only(syncs: Syncs) -> None:
-    lease = await syncs.lease(SyncState.FINALIZING)
-    await syncs.personas.claim(lease, "reference", "a")
-    before = await syncs.dump()
-    assert not await syncs.personas.release_claim("reference", "b")
-    assert not await syncs.personas.release_claim("another", "a")
-    assert await syncs.dump() == before
-    assert await syncs.personas.release_claim("reference", "a")
-    assert not await syncs.personas.release_claim("reference", "a")
-    assert await syncs.personas.claim(lease, "reference", "b") == ClaimAnswer("won")
 
 
 # Records
@@ -361,115 +256,3 @@ async def test_a_persona_does_not_move_where_another_is_or_may_be(syncs: Syncs) 
     assert await syncs.personas.rename("old", "new", replace(RECORD, n=9), renamed, "identity") == "changed"
     assert await syncs.personas.rename("none", "new", RECORD, renamed, "identity") == "changed"
     assert await syncs.dump() == before
-
-
-# Accounts
-
-
-async def test_accounts_know_nothing_of_each_other(pool: StorePool) -> None:
-    live = account_name("https://mavera.example/api", "mvra_live_1")
-    test = account_name("https://mavera.example/api", "mvra_test_1")
-    elsewhere = account_name("https://mavera.example/v2", "mvra_live_1")
-    assert len({live, test, elsewhere}) == 3
-    assert live == account_name("https://mavera.example/api", "mvra_live_2")
-    await PersonaStore(pool, live).record("reference", RECORD, CREATED)
-    assert await PersonaStore(pool, test).find_record("reference") is None
-    assert await PersonaStore(pool, live).find_record("reference") == RECORD
-
-
-@pytest.mark.parametrize(
-    "spelling",
-    [
-        "https://MAVERA.example/api",
-        "https://mavera.example:443/api",
-        "https://mavera.example./api",
-        "https://mavera.example//api/",
-    ],
-)
-async def test_spellings_of_one_url_are_one_account(pool: StorePool, spelling: str) -> None:
-    plain = "https://mavera.example/api"
-    account = account_name(spelling, "mvra_live_1")
-    former = former_account_name(spelling, "mvra_live_1")
-    assert account == account_name(plain, "mvra_live_1")
-    assert former_account_name(plain, "mvra_live_1") == ""
-    # What an earlier version kept under the spelling is found, moved, and counts.
-    earlier = PersonaStore(pool, former)
-    await earlier.record("reference", RECORD, CREATED)
-    await earlier.record("another", replace(RECORD, persona_id="per_2"), CREATED)
-    lease = await Syncs(pool).lease(SyncState.FINALIZING)
-    await earlier.claim(lease, "doubtful", "by")
-    store = PersonaStore(pool, account, former)
-    assert await store.find_record("reference") == RECORD
-    assert await PersonaStore(pool, account).find_record("reference") == RECORD
-    assert set(await store.all_records()) == {"reference", "another"}
-    assert await earlier.all_records() == {}
-    assert (await store.claim(lease, "another", "by")).kind == "recorded"
-    held = await store.claim(lease, "doubtful", "other")
-    assert held.claim
-    assert held.claim.by == "by"
-    await store.record("doubtful", replace(RECORD, persona_id="per_3"), CREATED)
-    assert await store.find_claim("doubtful") is None
-    await store.delete_record("doubtful", replace(RECORD, persona_id="per_3"))
-    await earlier.claim(lease, "doubtful", "by")
-    assert await store.release_claim("doubtful", "by")
-    assert (await store.claim(lease, "doubtful", "other")).kind == "won"
-
-
-def test_names_of_this_machine_are_one_and_other_parts_of_a_url_count() -> None:
-    names = {account_name(f"http://{host}:8080/api", "k") for host in ("localhost", "127.0.0.1", "[::1]", "LOCALHOST")}
-    assert len(names) == 1
-    urls = ["http://m/api", "https://m/api", "https://m:8443/api", "https://m/API", "https://m/api/v1", "https://n/api"]
-    assert len({account_name(url, "k") for url in urls}) == len(urls)
-
-
-# The run of Redis
-
-
-async def test_of_a_run_that_has_always_been_there_its_age_counts(syncs: Syncs) -> None:
-    run, age_s = await syncs.pool.server_run()
-    await syncs.pool.hset(keys.RUN, mapping={"id": run, "at": ""})
-    for _ in range(2):
-        seen, steady_s = await syncs.personas.redis_run()
-        assert seen == run
-        assert steady_s >= age_s
-
-
-async def test_data_that_does_not_know_its_run_may_have_been_emptied(pool: StorePool) -> None:
-    syncs = Syncs(pool)
-    _, age_s = await pool.server_run()
-    for _ in range(2):
-        assert (await syncs.personas.redis_run())[1] == (age_s if age_s == math.inf else pytest.approx(0, abs=60))
-    marked = await pool.hash_field(keys.RUN, "at")
-    assert bool(marked) is (age_s != math.inf)
-
-
-async def test_after_a_change_of_redis_the_time_since_then_counts(syncs: Syncs) -> None:
-    await syncs.pool.hset(keys.RUN, mapping={"id": "an earlier run", "at": ""})
-    run, steady_s = await syncs.personas.redis_run()
-    assert steady_s == 0
-    assert 0 <= (await syncs.personas.redis_run())[1] < 60
-    _, age_s = await syncs.pool.server_run()
-    await syncs.pool.hincrby(keys.RUN, "at", -100_000)
-    assert (await syncs.personas.redis_run())[1] >= min(age_s, 100)
-    await syncs.pool.hset(keys.RUN, "id", "another earlier run")
-    again, steady_s = await syncs.personas.redis_run()
-    assert (again.partition("@")[0], steady_s) == (run.partition("@")[0], 0)
-    assert await syncs.pool.pttl(keys.RUN) == -1
-
-
-async def test_a_clock_that_was_set_back_since_a_change_makes_nothing_older(syncs: Syncs) -> None:
-    await syncs.pool.hset(keys.RUN, mapping={"id": "an earlier run", "at": ""})
-    await syncs.personas.redis_run()
-    await syncs.pool.hincrby(keys.RUN, "at", 3_600_000)
-    assert (await syncs.personas.redis_run())[1] == 0
-
-
-async def test_a_redis_that_was_emptied_is_another_run(real_pool: StorePool) -> None:
-    syncs = Syncs(real_pool)
-    before, _ = await syncs.personas.redis_run()
-    assert (await syncs.personas.redis_run())[0] == before
-    await asyncio.sleep(0.002)
-    await real_pool.flushall()
-    after, steady_s = await syncs.personas.redis_run()
-    assert after != before
-    assert steady_s == 0
