@@ -18,11 +18,6 @@ from worker.store.queue import JobQueue
 JOB = {"f": "walk", "a": ["s1", 1], "k": {}, "t": None, "et": 1_700_000_000_000}
 
 
-@pytest.fixture
-def syncs(pool: StorePool) -> Syncs:
-    return Syncs(pool)
-
-
 async def create(syncs: Syncs, number: int) -> None:
     sync_id = f"s{number}"
     request = REQUEST.model_copy(update={"space_id": sync_id})

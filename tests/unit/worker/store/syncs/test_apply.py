@@ -10,17 +10,12 @@ from worker.models.outcome import SyncFailure
 from worker.models.plan import Plan
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState
-from worker.store import JobPayload, StorePool, keys
+from worker.store import JobPayload, keys
 from worker.store.progress.sync_progress import new_token
 
 PREVIEW = SyncRequest(space_id="s1", plan_only=True)
 PLAN = Plan(max_credits=7)
 BUDGET = 900
-
-
-@pytest.fixture
-def syncs(pool: StorePool) -> Syncs:
-    return Syncs(pool)
 
 
 async def planned(syncs: Syncs) -> Sync:

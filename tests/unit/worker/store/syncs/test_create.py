@@ -8,15 +8,10 @@ from tests.support.syncs.syncs import ENDED, REQUEST, RETENTION_MS, UNDER_WAY, S
 from worker.jobs.job_payloads import sync_payload
 from worker.models.request import SyncRequest
 from worker.models.sync import SyncState
-from worker.store import StorePool, keys
+from worker.store import keys
 
 OTHER_OPTIONS = REQUEST.model_copy(update={"min_cluster_size": 9})
 OTHER_SPACE = REQUEST.model_copy(update={"space_id": "other"})
-
-
-@pytest.fixture
-def syncs(pool: StorePool) -> Syncs:
-    return Syncs(pool)
 
 
 async def test_a_new_sync_and_its_job_are_written_in_one_move(syncs: Syncs) -> None:

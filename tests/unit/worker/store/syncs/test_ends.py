@@ -15,11 +15,6 @@ from worker.store import Checkpoint, PersonaRecord, StorePool, keys
 OUTCOME = PersonaOutcome("new", "per_1", "created", 300)
 
 
-@pytest.fixture
-def syncs(pool: StorePool) -> Syncs:
-    return Syncs(pool)
-
-
 async def buy(syncs: Syncs, sync_id: str = "s1", persona_id: str = "per_1") -> None:
     """Records a purchase of the sync."""
     outcome = PersonaOutcome("new", persona_id, "created", 300)

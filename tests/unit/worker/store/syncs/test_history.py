@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.support.syncs.spaces import snapshot
 from tests.support.syncs.syncs import Syncs
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.models.sync import SyncState
-from worker.store import StorePool, keys
+from worker.store import keys
 from worker.store.progress.sync_progress import new_token
 from worker.store.syncs.job_sync_store import HISTORY
 
 IDENTITY = "identity"
-
-
-@pytest.fixture
-def syncs(pool: StorePool) -> Syncs:
-    return Syncs(pool)
 
 
 async def complete(syncs: Syncs, sync_id: str, baseline: Snapshot | None = None) -> Snapshot:

@@ -14,11 +14,6 @@ from worker.models.sync import JobKind, SyncState, job_kind
 from worker.store import Checkpoint, LeaseGrant, StorePool, keys
 
 
-@pytest.fixture
-def syncs(pool: StorePool) -> Syncs:
-    return Syncs(pool)
-
-
 async def score(pool: StorePool, key: str, member: str) -> float:
     found = await pool.zscore(key, member)
     assert found is not None

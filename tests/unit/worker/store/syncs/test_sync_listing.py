@@ -8,12 +8,7 @@ from tests.support.syncs.syncs import REQUEST, Syncs
 from worker.models.request import SyncRequest
 from worker.models.sync import Sync, SyncState
 from worker.models.versions import UnreadableSync
-from worker.store import StorePool, SyncPage, SyncPlace, keys
-
-
-@pytest.fixture
-def syncs(pool: StorePool) -> Syncs:
-    return Syncs(pool)
+from worker.store import SyncPage, SyncPlace, keys
 
 
 def ids(page: SyncPage) -> list[str]:

@@ -14,16 +14,11 @@ from tests.support.syncs.syncs import ENDED, FAILURE, PAGE, UNDER_WAY, Syncs, af
 from worker.jobs.job_payloads import sync_payload
 from worker.models.outcome import SyncFailure
 from worker.models.sync import SyncState, job_kind
-from worker.store import StorePool, keys
+from worker.store import keys
 from worker.store.keys import DUE, QUEUE, WATCH
 from worker.store.progress.sync_progress import new_token
 from worker.store.schedules.alert_store import AlertStore
 from worker.store.scripts.watchdog import Duty
-
-
-@pytest.fixture
-def syncs(pool: StorePool) -> Syncs:
-    return Syncs(pool)
 
 
 async def silence(syncs: Syncs, sync_id: str = "s1") -> None:
