@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 from collections.abc import Awaitable
@@ -13,29 +12,9 @@ import pytest
 import redis.exceptions as redis_errors
 
 from tests.support.clocks.virtual_time import now, run_in_virtual_time
+from tests.support.failing_redis import AWAY, FailingRedis
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.store.connection.outage import LAST_TRY_S, Outage, describe_error, is_outage, is_refusal
-
-AWAY = redis_errors.ConnectionError("Error 111 connecting to 127.0.0.1:1. Connection refused.")
-
-
-class Redis:
-    """Fails as told before it answers: with an error, or by hanging for None. for_ever: the first failure stays."""
-
-    def __init__(self, *failures: Exception | None, for_ever: bool = False) -> None:
-        self.failures = list(failures)
-        self.for_ever = for_ever
-        self.attempts: list[float] = []
-
-    async def ask(self) -> str:
-        self.attempts.append(now())
-        if self.failures:
-            failure = self.failures[0] if self.for_ever else self.failures.pop(0)
-            if failure:
-                raise failure
-            await asyncio.get_running_loop().create_future()
-        return "answer"
-
 
 # What it is
 
@@ -133,7 +112,7 @@ def test_a_reason_is_one_line_without_the_command(error: Exception, words: str) 
 
 def test_an_answer_is_waited_for_in_growing_steps_of_half_a_second_at_most() -> None:
     async def body() -> None:
-        redis = Redis(*[AWAY] * 10)
+        redis = FailingRedis(*[AWAY] * 10)
         assert await Outage(math.inf).wait_out(redis.ask) == "answer"
         steps = [round(after - before, 6) for before, after in pairwise(redis.attempts)]
         assert steps == [0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5, 0.5, 0.5, 0.5]
@@ -143,7 +122,7 @@ def test_an_answer_is_waited_for_in_growing_steps_of_half_a_second_at_most() -> 
 
 def test_a_refused_connection_is_given_up_when_patience_ends() -> None:
     async def body() -> None:
-        redis, began_at = Redis(AWAY, for_ever=True), now()
+        redis, began_at = FailingRedis(AWAY, for_ever=True), now()
         with pytest.raises(StoreUnavailable, match=r"^Redis does not answer: Error 111 .*refused$") as caught:
             await Outage(5).wait_out(redis.ask)
         assert (caught.value.lasting, "Check REDIS_URL" in caught.value.hint) == (False, True)
@@ -157,7 +136,7 @@ def test_a_hung_redis_is_given_up_when_patience_ends() -> None:
     async def body() -> None:
         began_at = now()
         with pytest.raises(StoreUnavailable, match="TimeoutError"):
-            await Outage(5).wait_out(Redis(None, for_ever=True).ask)
+            await Outage(5).wait_out(FailingRedis(None, for_ever=True).ask)
         assert 4.9 < now() - began_at < 5.2
 
     run_in_virtual_time(body)
@@ -167,10 +146,10 @@ def test_an_attempt_gets_a_second_however_short_the_patience() -> None:
     async def body() -> None:
         began_at = now()
         with pytest.raises(StoreUnavailable):
-            await Outage(0).wait_out(Redis(None, for_ever=True).ask)
+            await Outage(0).wait_out(FailingRedis(None, for_ever=True).ask)
         assert now() - began_at >= LAST_TRY_S
-        assert await Outage(0).wait_out(Redis().ask) == "answer"
-        redis = Redis(AWAY, for_ever=True)
+        assert await Outage(0).wait_out(FailingRedis().ask) == "answer"
+        redis = FailingRedis(AWAY, for_ever=True)
         with pytest.raises(StoreUnavailable):
             await Outage(0).wait_out(redis.ask)
         assert len(redis.attempts) == 1
@@ -180,7 +159,7 @@ def test_an_attempt_gets_a_second_however_short_the_patience() -> None:
 
 def test_without_end_means_without_end() -> None:
     async def body() -> None:
-        waiting = asyncio.create_task(Outage(math.inf).wait_out(Redis(AWAY, for_ever=True).ask))
+        waiting = asyncio.create_task(Outage(math.inf).wait_out(FailingRedis(AWAY, for_ever=True).ask))
         await asyncio.sleep(3600)
         assert not waiting.done()
         waiting.cancel()
@@ -194,7 +173,7 @@ def test_without_end_means_without_end() -> None:
 def test_a_command_that_waits_already_stops_in_time(failure: Exception | None) -> None:
     async def body() -> None:
         outage = Outage(math.inf)
-        waiting = [asyncio.create_task(outage.wait_out(Redis(failure, for_ever=True).ask)) for _ in range(3)]
+        waiting = [asyncio.create_task(outage.wait_out(FailingRedis(failure, for_ever=True).ask)) for _ in range(3)]
         await asyncio.sleep(60)
         outage.stop_waiting(4)
         began_at = now()
@@ -211,9 +190,9 @@ def test_after_that_each_command_gets_one_short_attempt() -> None:
         outage = Outage(math.inf)
         outage.stop_waiting(4)
         await asyncio.sleep(60)
-        assert await outage.wait_out(Redis().ask) == "answer"
+        assert await outage.wait_out(FailingRedis().ask) == "answer"
         for failure, most in ((AWAY, 0.1), (None, LAST_TRY_S + 0.1)):
-            redis, began_at = Redis(failure, for_ever=True), now()
+            redis, began_at = FailingRedis(failure, for_ever=True), now()
             with pytest.raises(StoreUnavailable):
                 await outage.wait_out(redis.ask)
             assert now() - began_at <= most
@@ -225,7 +204,7 @@ def test_after_that_each_command_gets_one_short_attempt() -> None:
 def test_a_later_stop_does_not_lengthen_an_earlier_one() -> None:
     async def body() -> None:
         outage = Outage(math.inf)
-        waiting = asyncio.create_task(outage.wait_out(Redis(None, for_ever=True).ask))
+        waiting = asyncio.create_task(outage.wait_out(FailingRedis(None, for_ever=True).ask))
         await asyncio.sleep(1)
         outage.stop_waiting(2)
         outage.stop_waiting(3600)
@@ -272,132 +251,11 @@ def test_an_error_that_is_not_an_outage_is_raised_at_once(error: BaseException) 
     run_in_virtual_time(body)
 
 
-def test_a_cancellation_swallowed_by_an_attempt_is_still_raised() -> None:
-    async def body() -> None:
-        async def deaf() -> str:
-            try:
-                await asyncio.sleep(3600)
-            except asyncio.CancelledError:
-                return "answer"
-            raise AssertionError
-
-        waiting = asyncio.create_task(Outage(math.inf).wait_out(deaf))
-        await asyncio.sleep(1)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1):
-                await Outage(math.inf).wait_out(deaf)
-
-    run_in_virtual_time(body)
-
-
-@pytest.mark.parametrize("error", [AWAY, TimeoutError(), redis_errors.ResponseError("WRONGTYPE")])
-def test_a_cancellation_that_becomes_a_failure_is_raised_at_once(error: Exception) -> None:
-    async def body() -> None:
-        attempts = []
-
-        async def deaf() -> str:
-            attempts.append(now())
-            try:
-                await asyncio.sleep(3600)
-            except asyncio.CancelledError:
-                raise error from None
-            raise AssertionError
-
-        waiting = asyncio.create_task(Outage(math.inf).wait_out(deaf))
-        await asyncio.sleep(1)
-        waiting.cancel()
-        cancelled_at = now()
-        await asyncio.wait({waiting})
-        assert waiting.cancelled()
-        assert now() == cancelled_at
-        assert len(attempts) == 1
-
-    run_in_virtual_time(body)
-
-
-def test_ctrl_c_during_an_answer_cancels_once_and_spares_the_cleanup() -> None:
-    """asyncio's handler cancels the task wherever it is, also while it runs."""
-
-    async def attempt() -> str:
-        this = asyncio.current_task()
-        assert this
-        this.cancel()
-        return "answer"
-
-    async def body() -> None:
-        async def work() -> str:
-            try:
-                await Outage(math.inf).wait_out(attempt)
-            except asyncio.CancelledError:
-                await asyncio.sleep(1)
-                return "cleaned up"
-            return "not cancelled"
-
-        assert await asyncio.create_task(work()) == "cleaned up"
-
-    run_in_virtual_time(body)
-
-
-def test_who_cleans_up_after_a_cancellation_may_still_use_redis() -> None:
-    async def body() -> None:
-        async def clean_up() -> str:
-            try:
-                await asyncio.sleep(3600)
-            except asyncio.CancelledError:
-                return await Outage(math.inf).wait_out(Redis(AWAY).ask)
-            raise AssertionError
-
-        job = asyncio.create_task(clean_up())
-        await asyncio.sleep(1)
-        job.cancel()
-        assert await job == "answer"
-
-    run_in_virtual_time(body)
-
-
-def test_cleanup_runs_in_a_task_with_time_outs_and_can_be_cancelled() -> None:
-    async def body() -> None:
-        attempts = []
-
-        async def attempt() -> str:
-            task = asyncio.current_task()
-            assert task
-            attempts.append(task.cancelling())
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await asyncio.sleep(3600)
-            await asyncio.sleep(3600)
-            raise AssertionError
-
-        async def clean_up() -> None:
-            try:
-                await asyncio.sleep(3600)
-            finally:
-                await Outage(math.inf).wait_out(attempt)
-
-        job = asyncio.create_task(clean_up())
-        await asyncio.sleep(1)
-        job.cancel()
-        await asyncio.sleep(5)
-        assert attempts == [0]
-        assert not job.done()
-        job.cancel()
-        again_at = now()
-        await asyncio.wait({job})
-        assert job.cancelled()
-        assert now() == again_at
-
-    run_in_virtual_time(body)
-
-
 def test_a_refusal_names_the_setting() -> None:
     async def body() -> None:
         refusal = redis_errors.AuthenticationError("invalid username-password pair or user is disabled.")
         with pytest.raises(ConfigurationError, match="REDIS_URL: invalid username-password pair"):
-            await Outage(math.inf).wait_out(Redis(refusal).ask)
+            await Outage(math.inf).wait_out(FailingRedis(refusal).ask)
 
     run_in_virtual_time(body)
 
@@ -410,9 +268,9 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 async def two_outages(outage: Outage) -> None:
-    waiting: list[Awaitable[str]] = [outage.wait_out(Redis(*[AWAY] * 10).ask) for _ in range(3)]
+    waiting: list[Awaitable[str]] = [outage.wait_out(FailingRedis(*[AWAY] * 10).ask) for _ in range(3)]
     await asyncio.gather(*waiting)
-    await outage.wait_out(Redis().ask)
+    await outage.wait_out(FailingRedis().ask)
 
 
 def test_an_outage_is_reported_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
@@ -428,7 +286,7 @@ def test_a_hiccup_and_a_command_line_that_says_so_itself_are_not_reported(caplog
     caplog.set_level(logging.INFO)
 
     async def hiccup() -> None:
-        await Outage(math.inf).wait_out(Redis(AWAY).ask)
+        await Outage(math.inf).wait_out(FailingRedis(AWAY).ask)
 
     run_in_virtual_time(hiccup)
     run_in_virtual_time(lambda: two_outages(Outage(60)))
