@@ -17,20 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.support.examples import examples
+from tests.support.export_files import NDJSON, PROFILES, count_entries
 from worker.errors import ApiError, Permanent
 from worker.segment.export_file import line_reader, ndjson_file, open_any_file
-from worker.segment.export_file.file_formats import recognise_bytes
-from worker.segment.export_file.line_formats import judge_lines
-from worker.segment.export_file.ndjson_file import FilePosition, NdjsonFile
+from worker.segment.export_file.ndjson_file import NdjsonFile
 
 CASES = Path(__file__).parents[4] / "cases"
-
-PROFILES = [{"id": f"use_{i}", "traits": {"ltv": i, "plan": "pro"}} for i in range(60)]
-NDJSON = "".join(json.dumps(profile) + "\n" for profile in PROFILES)
 FLAT = "".join(json.dumps({"id": profile["id"], **profile["traits"]}) + "\n" for profile in PROFILES)  # type: ignore[dict-item]
 
 
@@ -197,20 +190,6 @@ def arrive(request: pytest.FixtureRequest) -> Arrive:
     return chosen
 
 
-def count(name: str, place: FilePosition | None = None) -> tuple[int, int]:
-    """How many entries and merged rows follow."""
-    opened = NdjsonFile(name, open_any_file, place)
-    entries = merged = 0
-    try:
-        while True:
-            page = opened.page(place)
-            entries, merged = entries + len(page.entries), merged + page.merged
-            if (place := page.following) is None:
-                return entries, merged
-    finally:
-        opened.close()
-
-
 @pytest.mark.parametrize("size", [1 << 16, 200])
 def test_another_format_is_refused_by_name(
     tmp_path: Path, arrive: Arrive, size: int, monkeypatch: pytest.MonkeyPatch
@@ -220,7 +199,7 @@ def test_another_format_is_refused_by_name(
         file, opened = arrive(tmp_path / "profiles", data)
         error: Exception | None = None
         try:
-            count(file)
+            count_entries(file)
         except ApiError as raised:
             error = raised
         for descriptor in opened:
@@ -240,7 +219,7 @@ def test_lines_of_profiles_are_read_whatever_is_odd_about_them(
     found = {}
     for name, text in READ.items():
         file, opened = arrive(tmp_path / "profiles", text.encode())
-        found[name], _ = count(file)
+        found[name], _ = count_entries(file)
         for descriptor in opened:
             os.close(descriptor)
     assert found == {name: sum(bool(line.strip()) for line in text.splitlines()) for name, text in READ.items()}
@@ -250,7 +229,7 @@ def test_a_refusal_shows_nothing_of_the_file(tmp_path: Path) -> None:
     for text in ("secret_name,other\nsecret_value,1\n", '{"secret_name": "secret_value"}\n', "secret_value\n"):
         (tmp_path / "profiles").write_text(text)
         with pytest.raises(Permanent) as raised:
-            count(str(tmp_path / "profiles"))
+            count_entries(str(tmp_path / "profiles"))
         assert "secret" not in f"{raised.value} {raised.value.hint}"
 
 
@@ -258,7 +237,7 @@ def test_a_refusal_shows_nothing_of_the_file(tmp_path: Path) -> None:
 def test_one_object_that_is_cut_off_is_a_cut_file(tmp_path: Path, arrive: Arrive, data: bytes) -> None:
     file, opened = arrive(tmp_path / "profiles", data)
     with pytest.raises(Permanent) as raised:
-        count(file)
+        count_entries(file)
     for descriptor in opened:
         os.close(descriptor)
     assert raised.value.code == "file_corrupt"
@@ -268,7 +247,7 @@ def test_one_object_that_is_cut_off_is_a_cut_file(tmp_path: Path, arrive: Arrive
 def test_a_last_line_without_end_that_is_not_json_is_a_cut_file(tmp_path: Path, arrive: Arrive, cut: int) -> None:
     file, opened = arrive(tmp_path / "profiles", NDJSON.rstrip("\n").encode()[:-cut])
     with pytest.raises(Permanent) as raised:
-        count(file)
+        count_entries(file)
     for descriptor in opened:
         os.close(descriptor)
     assert (raised.value.code, "ends in the middle of a line" in str(raised.value)) == ("file_corrupt", True)
@@ -278,14 +257,14 @@ def test_a_long_last_line_without_end_is_a_cut_file(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(line_reader, "LONGEST_LINE", 100)
     (tmp_path / "profiles").write_text(NDJSON + '{"id": "' + "x" * 200)
     with pytest.raises(Permanent, match="middle of a line"):
-        count(str(tmp_path / "profiles"))
+        count_entries(str(tmp_path / "profiles"))
 
 
 def test_a_file_of_one_long_line_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line_reader, "LONGEST_LINE", 100)
     (tmp_path / "profiles").write_text('{"id": "' + "x" * 200 + "\n")
     with pytest.raises(Permanent, match="not divided into lines"):
-        count(str(tmp_path / "profiles"))
+        count_entries(str(tmp_path / "profiles"))
 
 
 def test_a_place_in_a_file_is_not_judged_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +280,7 @@ def test_a_place_in_a_file_is_not_judged_again(tmp_path: Path, monkeypatch: pyte
         place = opened.page(place).following
     opened.close()
     assert place
-    entries, _ = count(str(path), place)
+    entries, _ = count_entries(str(path), place)
     assert entries == (NDJSON + "a,b,c\n" * 900)[place.offset :].count("\n")
 
 
@@ -320,10 +299,10 @@ def test_a_pipe_that_gives_a_byte_at_a_time_is_judged_as_any_other(data: bytes, 
     writing.start()
     try:
         if code is None:
-            assert count(f"/dev/fd/{reader}") == (60, 0)
+            assert count_entries(f"/dev/fd/{reader}") == (60, 0)
         else:
             with pytest.raises(Permanent) as raised:
-                count(f"/dev/fd/{reader}")
+                count_entries(f"/dev/fd/{reader}")
             assert raised.value.code == code
     finally:
         os.close(reader)
@@ -354,80 +333,10 @@ def test_a_pipe_is_not_waited_for_longer_than_its_first_profile() -> None:
 )
 def test_a_case_that_is_not_one_profile_a_line_is_refused(case: str, fragment: str) -> None:
     with pytest.raises(Permanent) as raised:
-        count(str(CASES / case))
+        count_entries(str(CASES / case))
     assert raised.value.code == "file_format"
     assert fragment in f"{raised.value} {raised.value.hint}"
 
 
 def test_empty_merged_to_in_every_form_leaves_no_profile_out() -> None:
-    assert count(str(CASES / "merged-to-mixed.ndjson")) == (40, 0)
-
-
-# Anything at all
-
-PIECES = st.sampled_from(
-    [
-        *(
-            b"{",
-            b"}",
-            b"[",
-            b"\n",
-            b"\r\n",
-            b",",
-            b'"',
-            b"\x00",
-            b"\xff\xfe",
-            b"\xef\xbb\xbf",
-            b"\x1f\x8b",
-            b"null",
-            b"1",
-        ),
-        *(b'{"traits": {"ltv": 1}}\n', b'{"id": "a", "merged_to": "b", "traits": {}}\n', b'{"ltv": 1}\n', b"a,b\n"),
-        *(b'{"id": "a", "tra', b"  \n"),
-    ]
-)
-ANYTHING = st.lists(PIECES | st.binary(max_size=8), max_size=40).map(b"".join)
-
-
-@examples(120, thorough=2000)
-@given(data=ANYTHING, zipped=st.booleans())
-def test_whatever_a_file_holds_is_counted_once_or_refused(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes, zipped: bool
-) -> None:
-    path = tmp_path_factory.mktemp("any") / "profiles"
-    path.write_bytes(gzip.compress(data) if zipped else data)
-    try:
-        entries, merged = count(str(path))
-    except ApiError as error:
-        assert error.code in {"file_format", "file_corrupt"}  # noqa: PT017
-        return
-    filled = [line for line in data.split(b"\n") if line and not line.isspace()]
-    assert entries + merged == len(filled)
-
-
-@examples(100, thorough=1500)
-@given(st.integers(1, len(NDJSON) - 1))
-def test_a_file_cut_anywhere_is_read_whole_lines_only_or_refused(
-    tmp_path_factory: pytest.TempPathFactory, cut: int
-) -> None:
-    path = tmp_path_factory.mktemp("cut") / "profiles"
-    path.write_text(NDJSON[:cut])
-    at_the_end_of_a_line = NDJSON[cut - 1] == "\n" or NDJSON[cut] == "\n"
-    try:
-        entries, _ = count(str(path))
-    except Permanent as error:
-        assert (error.code, at_the_end_of_a_line) == ("file_corrupt", False)  # noqa: PT017
-    else:
-        assert at_the_end_of_a_line
-        assert entries == len(NDJSON[:cut].splitlines())
-
-
-@given(st.binary(max_size=600))
-def test_no_bytes_raise(head: bytes) -> None:
-    recognise_bytes(head)
-
-
-@given(st.lists(st.none() | st.binary(max_size=30), max_size=30), st.booleans(), st.booleans())
-def test_no_lines_raise(found: list[bytes | None], ended: bool, unfinished: bool) -> None:
-    judgement = judge_lines(found, ended=ended, unfinished=unfinished)
-    assert judgement.certain or not ended
+    assert count_entries(str(CASES / "merged-to-mixed.ndjson")) == (40, 0)
