@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from tests.support.syncs.model import Key, read
+from tests.support.store_model.redis_contents import Key, read
 from worker.jobs.job_payloads import sync_payload
 from worker.models.outcome import SyncFailure
 from worker.models.plan import Plan

@@ -16,16 +16,8 @@ from hypothesis.stateful import initialize, precondition, rule, run_state_machin
 
 from tests.support.examples import THOROUGH
 from tests.support.servers.redis_server import RedisServer
-from tests.unit.worker.store.syncs.test_state_machine import (
-    AGO,
-    CALM,
-    MOST_REVIVALS,
-    WHEN,
-    WHICH,
-    BatchView,
-    Call,
-    StoreMachine,
-)
+from tests.support.store_model.compared_stores import MOST_REVIVALS, BatchView, Call
+from tests.support.store_model.store_machine import AGO, CALM, WHEN, WHICH, StoreMachine
 from worker.jobs.job_payloads import batch_payload, next_payloads
 from worker.models.outcome import SyncFailure
 from worker.models.sync import BatchKey, SyncState

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.syncs.model import without_times
+from tests.support.store_model.redis_contents import without_times
 from tests.support.syncs.persona_records import CREATED, RECORD, SENT, UNCHANGED, UPDATED
 from tests.support.syncs.syncs import FAILURE, STATES, Syncs, after
 from worker.errors import LeaseLost

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.clocks.virtual_time import now, run_in_virtual_time
 from tests.support.limiters import FAST, FAST_GAP_S, LONG_S, MICRO, MINUTE, Connection, assert_kept, call, make, use_up
-from tests.support.syncs.model import read
+from tests.support.store_model.redis_contents import read
 from worker.errors import StoreUnavailable
 from worker.models.allowance import Allowance
 from worker.store import Limiter, RateScope, StorePool, embedded_pool, keys

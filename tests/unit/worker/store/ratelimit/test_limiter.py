@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.support.clocks.virtual_time import now, run_in_virtual_time
 from tests.support.examples import THOROUGH
 from tests.support.limiters import FAST, FAST_GAP_S, LONG_S, MICRO, MINUTE, Connection, allowed, assert_kept, call, make
-from tests.support.syncs.model import read
+from tests.support.store_model.redis_contents import read
 from worker.models.allowance import Allowance
 from worker.store import Limiter, RateScope, embedded_pool, keys
 from worker.store.connection.pool import closing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.syncs.model import without_times
+from tests.support.store_model.redis_contents import without_times
 from tests.support.syncs.syncs import ENDED, FAILURE, REQUEST, RETENTION_MS, STATES, UNDER_WAY, Syncs, after
 from worker.errors import LeaseLost
 from worker.jobs.job_payloads import sync_payload

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.syncs.model import without_times
+from tests.support.store_model.redis_contents import without_times
 from tests.support.syncs.syncs import ENDED, MOVES, PAGE, STATES, Syncs, after
 from worker.errors import LeaseLost
 from worker.jobs.job_payloads import sync_payload

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.syncs.model import without_times
+from tests.support.store_model.redis_contents import without_times
 from tests.support.syncs.schedules import LATER, NIGHTLY, Schedules
 from tests.support.syncs.syncs import ENDED, FAILURE, PAGE, UNDER_WAY, Syncs, after
 from worker.jobs.job_payloads import sync_payload

@@ -1,5 +1,4 @@
-"""What the model (`tests.support.syncs.model`) needs for fan-out: the look-ahead of a sync and the moves of its
-batches."""
+"""What the model needs for fan-out: the look-ahead of a sync and the moves of its batches."""
 
 from __future__ import annotations
 
@@ -26,7 +25,8 @@ from worker.store import (
 )
 
 if TYPE_CHECKING:
-    from tests.support.syncs.model import Model, ModelSync
+    from tests.support.store_model.model import Model
+    from tests.support.store_model.sync_model import ModelSync
 
 
 @dataclass
