@@ -1,4 +1,4 @@
-"""Files of traits and clusters: which one is meant, and what it says."""
+"""Finds the clusters file that a command means, and reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m worker`: runs a worker until SIGTERM or SIGINT; with `--check`, says whether one lives on this host.
+"""`python -m worker`: runs a worker until SIGTERM or SIGINT; with `--check`, says whether one runs on this host.
 
 Everything that takes time to import is imported after the signal handlers are set: as the first process of a container,
 a process without a handler ignores SIGTERM.

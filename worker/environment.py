@@ -1,4 +1,4 @@
-"""Reading settings from environment variables, before anything checks their values.
+"""Reads settings from environment variables; their values are checked later.
 
 A setting `mavera_rate` is read from `MAVERA_RATE` or from `SEGMENT_PERSONAS_MAVERA_RATE`, which wins: in an environment
 that several programs share, short names collide. A secret may also be in a file, named by the variable with `_FILE`.

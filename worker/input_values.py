@@ -1,4 +1,4 @@
-"""Values as people write them: `50/s`, `5%`, `2h`; and one sentence for each value that a model does not accept.
+"""Reads values as people write them (`50/s`, `5%`, `2h`), and describes each value that a model does not accept.
 
 The settings, the options of the command line and the fields of a request share both. A sentence says what is expected
 with an example, and never shows the value: it may be a secret.

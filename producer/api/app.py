@@ -1,4 +1,4 @@
-"""Puts the parts of the API together: routes, and what every request goes through.
+"""Builds the API from its parts: the routes, and the checks that every request passes.
 
 A request passes, from the outside in: counting, conversion of errors to problems, security headers, checks of host and
 origin, the bearer token, and the time-out.

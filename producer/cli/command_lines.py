@@ -1,4 +1,4 @@
-"""The one place that builds the command lines which are printed for the user.
+"""Builds every command line that is printed for the user.
 
 A printed command can be pasted: with the name by which the program was started, quoted for the shell, and with
 the user's own arguments where a command is run again.

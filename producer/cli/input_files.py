@@ -1,4 +1,4 @@
-"""Files of profiles that the command line names.
+"""Checks the names of files that the command line takes.
 
 After a shell has expanded `--from-file part-*`, all but the first file are among the space ids.
 """

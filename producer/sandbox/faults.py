@@ -1,4 +1,4 @@
-"""What can go wrong, on which requests, and how often.
+"""The faults of a sandbox: what goes wrong, on which requests, and how often.
 
 A fault is a value. The registry counts the requests that each fault matches, and chooses the fault of a request. The
 answers of faults are in `fault_answers`; faults that change what an API does are in `segment` and `mavera`.

@@ -1,4 +1,4 @@
-"""Mavera's memory: the personas there are, and what was posted and patched, word for word."""
+"""The personas of the sandbox, and every body that was posted or patched."""
 
 from __future__ import annotations
 

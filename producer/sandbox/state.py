@@ -1,4 +1,4 @@
-"""What a running sandbox holds: its options, faults, journal and personas, shared by both APIs."""
+"""The state of a running sandbox, which both APIs share: its options, faults, journal and personas."""
 
 from __future__ import annotations
 

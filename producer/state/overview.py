@@ -1,4 +1,4 @@
-"""What a state directory holds, without starting its server."""
+"""Describes the content of a state directory, without starting its server."""
 
 from __future__ import annotations
 

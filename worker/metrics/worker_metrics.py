@@ -1,4 +1,4 @@
-"""What a worker counts of its work. The places where something happens call these methods; here they do nothing.
+"""The counters of a worker's work, as methods that jobs call. In this class they do nothing.
 
 `prometheus.PrometheusMetrics` counts. It is made only if `METRICS_PORT` is set, so that no other process loads
 prometheus-client.

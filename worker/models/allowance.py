@@ -1,4 +1,4 @@
-"""What an API says of its rate limit: read from headers by `http`, used by the rate limiter of `store`."""
+"""The rate limit that an API reports: `http` reads it from headers, the rate limiter of `store` uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a cron expression comes due in a time zone. Pure: every time is passed in, in Unix seconds.
+"""Computes the ticks of a cron expression in a time zone. Pure: every time is passed in, in Unix seconds.
 
 Expressions have five fields and are read as Debian's cron reads them, also when clocks change. An expression of set
 times (neither minute nor hour begins with `*`) whose time is skipped in spring comes due right after the gap; one whose

@@ -1,4 +1,4 @@
-"""Requests that another program puts into Redis by itself: the document that it writes, and the answer. Pure.
+"""Requests that another program writes into Redis: the document, and the answer. Pure.
 
 docs/other-languages.md describes both; they are a format that other programs rely on.
 """

@@ -1,4 +1,4 @@
-"""How a sync ends: why it failed, and what became of the persona of each cluster. Pure data, kept in Redis as JSON."""
+"""The end of a sync: its failure, and the outcome of each cluster's persona. Pure data, kept in Redis as JSON."""
 
 from __future__ import annotations
 

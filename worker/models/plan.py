@@ -1,4 +1,4 @@
-"""What a sync would do at Mavera: for each cluster an action with its reason, the payload, and what it would change.
+"""The plan of a sync: for each cluster an action with its reason, the payload, and the changes at Mavera.
 
 Pure data. The finalizer of a preview makes it, `worker.store` keeps it with the sync, and `producer` shows it.
 """

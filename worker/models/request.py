@@ -1,4 +1,4 @@
-"""What a user asks for: the request that starts a sync, with everything that shapes its result.
+"""The request that starts a sync: everything that shapes its result.
 
 Pure data. Requests are kept in Redis as JSON, so the field names are part of the storage format.
 """

@@ -1,4 +1,4 @@
-"""Versions of what Redis holds, and what is shown of a sync that this version cannot read.
+"""Versions of the data in Redis, and a sync that this version cannot read.
 
 Every stored document has a version; one that names none is of version 1. Within a version only fields are added that
 other readers may ignore. A reader that meets a greater version raises NewerVersion. The format of a sync, a field of

@@ -1,4 +1,4 @@
-"""What a sync reads of a warehouse: the columns that a request names, and the statement that a job has submitted.
+"""The read of a warehouse by a sync: the columns that a request names, and the statement that a job has submitted.
 
 Pure data, kept in Redis as JSON.
 """

@@ -1,4 +1,4 @@
-"""Traces of syncs: here nothing is traced; `opentelemetry_tracer` does it, if the extra `otel` is installed.
+"""The interface of traces. This class traces nothing; `opentelemetry_tracer` does, if the extra `otel` is installed.
 
 It is loaded only if the environment has a variable of OpenTelemetry (`OTEL_…`).
 """

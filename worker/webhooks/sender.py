@@ -1,4 +1,4 @@
-"""Sends one event to the receiver, and says what its answer means."""
+"""Sends one event to the receiver, and interprets the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event as a message for Slack's incoming webhooks, and for programs that understand their format. Pure."""
+"""Writes an event as a message for Slack's incoming webhooks, and for programs that accept their format. Pure."""
 
 from __future__ import annotations
 

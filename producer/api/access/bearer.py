@@ -1,4 +1,4 @@
-"""Whether a request's bearer token allows it."""
+"""Checks whether the bearer token of a request allows it."""
 
 from __future__ import annotations
 

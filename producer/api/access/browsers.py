@@ -1,4 +1,4 @@
-"""What protects a server on this machine from web pages: the `Host` and `Origin` headers of a request.
+"""Protects a server on this machine from web pages: checks the `Host` and `Origin` headers of requests.
 
 Without tokens, every client of the port may use the API. A web page can reach it in two ways: by its own host name
 that resolves to 127.0.0.1 (DNS rebinding; then `Host` names it), and by a request across origins (then `Origin` names

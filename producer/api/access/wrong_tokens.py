@@ -1,4 +1,4 @@
-"""How many wrong bearer tokens an address may send.
+"""Limits the wrong bearer tokens that an address may send.
 
 The limit is for programs with an outdated token and for guesses that come fast. It does not decide who may use the API:
 a right token is served whatever its address has sent before, because behind a proxy all clients have one address.

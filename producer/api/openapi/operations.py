@@ -1,4 +1,4 @@
-"""The description of a route: what the router, the access checks and the OpenAPI document need to know of it."""
+"""The description of a route, for the router, the access checks and the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes about the server itself: whether it lives and is ready, its metrics, and its description."""
+"""The routes about the server itself: health, readiness, metrics and the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes of syncs: ask for one, list them, show one, apply, cancel and resume it."""
+"""The routes of syncs: start, list, show, apply, cancel and resume them."""
 
 from __future__ import annotations
 

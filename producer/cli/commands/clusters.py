@@ -1,4 +1,4 @@
-"""`segment-personas clusters`: checks and shows files of traits and clusters. Nothing here asks an API."""
+"""`segment-personas clusters`: checks and shows clusters files, without requests to an API."""
 
 from __future__ import annotations
 

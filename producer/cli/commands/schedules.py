@@ -1,4 +1,4 @@
-"""What the `schedule` commands do. Each returns its exit code."""
+"""The `schedule` commands. Each returns its exit code."""
 
 from __future__ import annotations
 

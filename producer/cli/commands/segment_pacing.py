@@ -1,4 +1,4 @@
-"""The pace of commands that ask Segment themselves: the shared limit of the space if a Redis keeps it."""
+"""Paces the requests of commands to Segment: by the shared limit of the space, if a Redis keeps it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`segment-personas serve`: the HTTP API until Ctrl-C or SIGTERM, with the workers of a Redis or with its own."""
+"""`segment-personas serve`: runs the HTTP API until Ctrl-C or SIGTERM, with the workers of a Redis or its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`segment-personas spaces`: checks and shows the file of spaces and Mavera accounts. Nothing here asks an API."""
+"""`segment-personas spaces`: checks and shows the spaces file, without requests to an API."""
 
 from __future__ import annotations
 

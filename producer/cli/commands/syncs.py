@@ -1,4 +1,4 @@
-"""What the commands about syncs do, after their options are read: enqueue, follow, show, and name the next step.
+"""The commands about syncs, after their options are read: they enqueue, follow and show syncs, and name the next step.
 
 Each returns its exit code. Results go to standard output; progress, hints and remarks to standard error.
 """

@@ -1,4 +1,4 @@
-"""The settings of a command: the environment, and below it the `.env` file. The one place where commands read them."""
+"""Reads the settings of a command: from the environment, and from the `.env` file what the environment does not set."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What commands that start or continue syncs share: start them, follow them, report them, and name the next step."""
+"""Shared by the commands that start or continue syncs: start, follow and report them, and name the next step."""

@@ -1,4 +1,4 @@
-"""What the user may do next: after a failure, after a plan, after following has ended; with the commands for it.
+"""Names the next step with its command: after a failure, after a plan, or when a command stops following.
 
 Each command has the option without which it would end as before.
 """

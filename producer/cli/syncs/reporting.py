@@ -1,4 +1,4 @@
-"""Following syncs to their end and showing how they ended, with what the user may do next.
+"""Follows syncs to their end, shows how they ended, and names the next step.
 
 Results go to standard output; progress, hints and remarks to standard error.
 """

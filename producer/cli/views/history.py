@@ -1,4 +1,4 @@
-"""How a space changed: since the previous complete sync, in a few lines; and over the syncs of its history.
+"""Shows how a space changed: since the previous complete sync, in a few lines, and over the syncs of its history.
 
 Pure: from drifts and snapshots to something that rich prints.
 """

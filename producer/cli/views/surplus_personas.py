@@ -1,4 +1,4 @@
-"""Personas that should not be there, in words: twins, which carry one reference, and orphans, which no sync updates."""
+"""Describes surplus personas: twins, which have the same reference, and orphans, which no sync updates."""
 
 from __future__ import annotations
 

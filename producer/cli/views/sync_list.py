@@ -1,4 +1,4 @@
-"""How `list` shows syncs: a row each, with fewer columns where the terminal is narrow. Pure."""
+"""The table of `list`: a row for each sync, with fewer columns on a narrow terminal. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From counts and sums of result rows to an `Aggregate`, for the rows of every engine."""
+"""Makes an `Aggregate` from the counts and sums of result rows of any engine."""
 
 from __future__ import annotations
 

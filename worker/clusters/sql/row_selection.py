@@ -1,4 +1,4 @@
-"""Which rows count as profiles: not those that were merged into others, and those that are in the sample.
+"""Selects the rows that count as profiles: those in the sample that were not merged into others.
 
 The rows of a tall table, one for each trait of a profile, are grouped to one row for each profile.
 """

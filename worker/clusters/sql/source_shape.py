@@ -1,4 +1,4 @@
-"""The shape of a source: where a row has the values of traits, and in which types."""
+"""The shape of a source: which columns of a row hold the values of traits, and their types."""
 
 import re
 from collections.abc import Mapping

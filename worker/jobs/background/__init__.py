@@ -1,1 +1,1 @@
-"""What every worker does beside its jobs: it revives silent syncs, reads the inbox and delivers webhooks."""
+"""The tasks of every worker beside its jobs: revive silent syncs, read the inbox, deliver webhooks."""

@@ -1,4 +1,4 @@
-"""What a fetch job does with the pages that it reads: the chain folds them, fan-out gives them to batch jobs."""
+"""The interface of strategies: the chain folds the pages of a fetch job, fan-out gives them to batch jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The budget of a sync: it is refused before it buys what would cost more, and bought persona by persona within it.
+"""The budget of a sync: checked for all purchases before the first one, and again before each.
 
 The lower of two ceilings counts: the request's own, and that of the worker's settings. What the sync has paid so far is
 read before each purchase, so that neither a resume nor a persona deleted by hand exceeds the budget. An open claim of

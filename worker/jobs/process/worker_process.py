@@ -1,4 +1,4 @@
-"""The worker process: `serve` runs a worker with its supervised tasks, `run` also minds signals and checks Redis.
+"""The worker process: `serve` runs a worker with its supervised tasks; `run` also handles signals and checks Redis.
 
 Beside the jobs, a worker runs the watchdog, its entry in the list of living workers, and the deliverer of webhooks. A
 task that fails starts again after a second. SIGTERM cancels the jobs, and each hands its sync over (`Lease.hand_over`).

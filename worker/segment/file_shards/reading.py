@@ -1,4 +1,4 @@
-"""What is read of shards, what DuckDB may use for it, and how it is interrupted. Loads neither DuckDB nor sqlglot."""
+"""The parameters of reading shards: rules, limits of DuckDB, interruption. Loads neither DuckDB nor sqlglot."""
 
 from __future__ import annotations
 

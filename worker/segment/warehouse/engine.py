@@ -1,4 +1,4 @@
-"""What every warehouse does for a sync: find a table, run a statement that can be found again, return its rows.
+"""The interface of a warehouse: find a table, run a statement that can be found again, return its rows.
 
 A statement has an id from the moment it is submitted. The caller keeps the id before it waits for the result, so that
 another process can attach to the statement, or end it. Methods raise the errors of `worker.errors` only; their messages

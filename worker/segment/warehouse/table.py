@@ -1,4 +1,4 @@
-"""Which table of a warehouse is read, and how its rows hold profiles."""
+"""Finds the table of a warehouse that a sync reads, and describes how its rows hold profiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads how a Redis is set up, and what that means for syncs.
+"""Reads the configuration of a Redis, and judges it for syncs.
 
 Everything is read from `INFO`, because a managed Redis may forbid `CONFIG`.
 """

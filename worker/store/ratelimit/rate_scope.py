@@ -1,4 +1,4 @@
-"""What shares one rate limit, and how much of that limit is used.
+"""The scope of a rate limit: what shares it, and how much of it is used.
 
 A server that counts a sliding window sees a request when it arrives, not when it was sent. Of two requests that are one
 window apart the first may be delayed on its way and the second not: `margin` has to cover that, or the window holds one

@@ -1,4 +1,4 @@
-"""Which schedules must be checked for a complete sync in time. Times are Unix seconds by the clock of Redis."""
+"""Finds the schedules that must be checked for a complete sync. Times are Unix seconds by the clock of Redis."""
 
 from __future__ import annotations
 

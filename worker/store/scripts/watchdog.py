@@ -1,4 +1,4 @@
-"""Scripts of the watchdog: what is due, and what to do about what fell silent. Times are milliseconds."""
+"""Scripts of the watchdog: find what is due, and revive silent syncs and batches. Times are milliseconds."""
 
 from __future__ import annotations
 

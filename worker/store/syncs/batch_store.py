@@ -1,4 +1,4 @@
-"""What a job does with its batch of pages. Each method is one script.
+"""The store of a job's batch of pages. Each method is one script.
 
 A sync's look-ahead is a fixed number of slots in its own hash, so that a batch leaves its slot in the write that
 adds its pages to the statistics: it counts once, even if another job still reads it. The caller adds the pages to the

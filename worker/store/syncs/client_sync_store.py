@@ -1,4 +1,4 @@
-"""What a client does with syncs: create, cancel, resume and apply. Each method is one script.
+"""The store of syncs for clients: create, cancel, resume and apply. Each method is one script.
 
 Every method may be called again after a lost answer.
 """

@@ -1,4 +1,4 @@
-"""What a job does with its sync: begin, commit, heartbeat, hand over, complete or fail. Each method is one script.
+"""The store of a job's sync: begin, commit, heartbeat, hand over, complete or fail. Each method is one script.
 
 Every method may be called again after a lost answer. A job that no longer owns its sync gets LeaseLost from every
 method, and nothing is written.

@@ -1,4 +1,4 @@
-"""What the watchdog does: find syncs and batches without a heartbeat, and give each its next job."""
+"""The store of the watchdog: finds syncs and batches without a heartbeat, and gives each its next job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a script's answer becomes the type that its signature names.
+"""Converts a script's answer to the type that its signature names.
 
 An answer is a Lua list that begins with a word. The signature's return annotation is a union of
 

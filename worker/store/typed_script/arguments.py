@@ -1,4 +1,4 @@
-"""How a typed argument reaches Lua: its encoding as `ARGV` entries and the Lua expression that reads them back.
+"""Passes typed arguments to Lua: encodes them as `ARGV` entries, and makes the Lua expression that reads them.
 
 | Python | `ARGV` | Lua |
 |---|---|---|

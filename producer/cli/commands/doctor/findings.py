@@ -1,4 +1,4 @@
-"""What `doctor` concludes from its measurements: Redis, traits and times of a page, limits, personas. Pure."""
+"""Judges what `doctor` measured: Redis, traits and times of a page, limits, personas. Pure."""
 
 from __future__ import annotations
 

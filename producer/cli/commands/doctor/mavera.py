@@ -1,4 +1,4 @@
-"""What `doctor` says about Mavera: the key, its rate, what the account has left, and the personas of a space.
+"""Checks Mavera for `doctor`: the key, its rate, the credits left in the account, and the personas of a space.
 
 All of it is free. `init` checks a key in the same way.
 """

@@ -1,4 +1,4 @@
-"""What `doctor` says about Redis or the state directory, the workers, and the events of webhooks."""
+"""Checks Redis or the state directory, the workers, and the events of webhooks for `doctor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `doctor` says about Segment: one page of a space, its traits, and which strategy would be faster.
+"""Checks Segment for `doctor`: one page of a space, its traits, and which strategy would be faster.
 
 `init` checks a token by the first page, too.
 """

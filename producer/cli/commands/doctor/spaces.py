@@ -1,4 +1,4 @@
-"""What `doctor` says about `SPACES_FILE`: the file, the settings of one space, and otherwise each account."""
+"""Checks `SPACES_FILE` for `doctor`: the file, and the settings of one space or the key of each account."""
 
 from __future__ import annotations
 

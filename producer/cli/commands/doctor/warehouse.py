@@ -1,4 +1,4 @@
-"""What `doctor` says about the warehouse: login, rights, table, columns, rows, and what a sync would read.
+"""Checks the warehouse for `doctor`: login, rights, table, columns, rows, and what a sync would read.
 
 Only names, counts and one time come from the warehouse, by one statement that may take `COUNT_WITHIN_S`.
 """

@@ -1,4 +1,4 @@
-"""What a first sync needs: the token and the space of Segment, and the key of Mavera. Asked for, and checked at once.
+"""Asks for the Segment token, the space and the Mavera key, which a first sync needs, and checks each immediately.
 
 The checks are those of `doctor`. A value that the environment or `.env` sets is checked first; at a terminal, the user
 may type another one, and is asked again until Segment and Mavera accept it.

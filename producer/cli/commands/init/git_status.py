@@ -1,4 +1,4 @@
-"""Whether git would commit a file with secrets."""
+"""Checks whether git would commit a file with secrets."""
 
 from __future__ import annotations
 

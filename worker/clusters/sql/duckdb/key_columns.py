@@ -1,4 +1,4 @@
-"""The columns of one trait under one of its keys: what value a row has there, and whether it is usable.
+"""The columns for one key of a trait: the value of each row, and whether it is usable.
 
 Only values about which SQL and the parsers in `worker.clusters.parsing` certainly agree are decided in SQL. Any other
 value is *odd*: its profile is returned unchanged, and the fold reads it.

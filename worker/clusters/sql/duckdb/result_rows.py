@@ -1,4 +1,4 @@
-"""From the result rows of a statement to an `Aggregate`: sums are put together, words are read, odd entries folded."""
+"""Makes an `Aggregate` from the result rows of DuckDB: adds up sums, parses words, and folds odd entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules as one statement for a warehouse, of which only aggregates leave.
+"""Rules as one statement for a warehouse that returns only aggregates.
 
 PostgreSQL decides every value as the fold does, except that these are not usable:
 

@@ -1,4 +1,4 @@
-"""What the engines write differently: a table of SQL templates for each of them.
+"""The functions that differ between engines: a table of SQL templates for each engine.
 
 Everything else is written once, in DuckDB's dialect, and translated by sqlglot. Patterns of regular expressions are
 written in what all engines know: no backslash, no look-around, and no group that is not captured.

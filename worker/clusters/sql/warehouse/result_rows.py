@@ -1,4 +1,4 @@
-"""From the result rows of a warehouse to an `Aggregate`.
+"""Makes an `Aggregate` from the result rows of a warehouse.
 
 Rows have the columns of `result_columns`. Numbers may be of any type: drivers return decimals for exact sums. Which
 columns are not NULL says what a row counts:

@@ -1,1 +1,1 @@
-"""Which files a request means, where they are, and which of them may be read. Loads no DuckDB."""
+"""Finds the files that a request means, and checks which of them may be read. Loads no DuckDB."""

@@ -1,4 +1,4 @@
-"""What the engines with an HTTP API have in common: a statement outlives the process that submitted it.
+"""The base of engines with an HTTP API, whose statements outlive the process that submitted them.
 
 Their drivers block, so every call runs in a thread. A statement is waited for by asking for its state.
 """
