@@ -67,12 +67,14 @@ def refuse_resume(sync: Sync, *, restart: bool) -> None:
     """Raises SyncConflict if a sync can never be resumed, or only with `restart`."""
     if sync.state in {SyncState.COMPLETED, SyncState.CANCELLED}:
         raise SyncConflict(
-            f"{sync.id} is {sync.status}; only a failed sync can be resumed", hint="Start a new one.", code="not_failed"
+            f"{sync.id} is {sync.status}; only a failed sync can be resumed",
+            hint="Start a new sync.",
+            code="not_failed",
         )
     if sync.error is not None and sync.failed_in is not None and not sync.error.resumable and not restart:
         raise SyncConflict(
             f"{sync.id} cannot continue where it stopped ({sync.error.code})",
-            hint="Resume it with restart, to read from the first page, or start a new one.",
+            hint="Resume it with restart, to read from the first page, or start a new sync.",
             code="needs_restart",
             next_command=("resume", sync.id, "--restart"),
         )

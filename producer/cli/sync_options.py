@@ -185,7 +185,7 @@ def read_columns(table: str | None, text: str | None) -> WarehouseColumns | None
     if text is None:
         return None
     if table is None:
-        raise ConfigurationError("--columns are those of a table.", hint="Name it: --from-warehouse segment.traits.")
+        raise ConfigurationError("--columns needs a table.", hint="Name the table: --from-warehouse segment.traits.")
     pairs = [part.partition("=") for part in text.split(",")]
     roles = [role.strip() for role, _, _ in pairs]
     if not all(sign and column.strip() for _, sign, column in pairs) or len(set(roles)) < len(roles):

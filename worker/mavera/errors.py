@@ -1,10 +1,10 @@
-"""Turns the errors that Mavera answers with into ours.
+"""Converts error answers of Mavera to errors of this program.
 
 answer                                   becomes
 429                                      WaitUntil `mavera_rate_limit`
 401 · 403                                ResumableStop `mavera_unauthorized` · `mavera_forbidden`
 402                                      ResumableStop `insufficient_credits`
-404, 410 to a PATCH, to a GET of one     PersonaGone
+404, 410 to a PATCH or GET of a persona  PersonaGone
 408, 409 to a POST                       PostUncertain
 408, 409, 423, 425 to anything else      Retry `mavera_unavailable`; so is a 423 or 425 to a POST
 other 4xx                                Permanent `mavera_validation`
@@ -72,7 +72,7 @@ def error_from_response(reply: Reply, subject: str, now: float, *, of_one: bool 
             return ResumableStop(
                 "insufficient_credits",
                 message_text,
-                hint="Top up the account; then only the missing personas are created.",
+                hint="Top up the account, then resume: only the missing personas are created.",
                 request_id=request_id,
             )
         case 403:

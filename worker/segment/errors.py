@@ -1,4 +1,4 @@
-"""Turns the errors that Segment answers with, in either dialect, into ours.
+"""Converts error answers of Segment, in either dialect, to errors of this program.
 
 answer                              becomes
 429                                 WaitUntil `segment_rate_limit`
@@ -25,7 +25,7 @@ from worker.http.errors import TransportError
 
 _CHECK_ACCESS = (
     "Check SEGMENT_BASE_URL (region and dialect) and the kind of token first. Then check that the workspace has Unify "
-    "(Business tier), which the profiles of a space need."
+    "(Business tier), which spaces need."
 )
 _FROM_START = "Read the space again from the start."
 
@@ -73,7 +73,7 @@ def error_from_response(
         case status if status >= 500 or status < 400:
             return Retry("segment_unavailable", said, request_id=reply.request_id)
         case _ if not first:
-            text = f"{said} {code}".rstrip() + ". The page was refused, not its cursor"
+            text = f"{said} {code}".rstrip() + ". Segment refused the page, not its cursor"
             return ResumableStop("segment_bad_request", text, request_id=reply.request_id)
         case _:
             return Permanent("segment_bad_request", f"{said} {code}".rstrip(), request_id=reply.request_id)

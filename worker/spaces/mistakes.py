@@ -119,7 +119,7 @@ def _sentences(error: ErrorDetails, path: Path) -> tuple[str, str]:
     if error["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         return "must be a table", f"Begin it with a line [{field_name(path)}]."
     if path[:1] == ("accounts",) and error["loc"][-1:] == ("[key]",):
-        return "cannot be the name of an account", "Use at most 40 small letters, digits, - and _."
+        return "is not a valid name of an account", "Use at most 40 small letters, digits, - and _."
     if (field := model.model_fields.get(name)) is None:
         return error["msg"], ""
     sentence = describe_problem(model, {**error, "loc": (name,)})

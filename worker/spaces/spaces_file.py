@@ -204,7 +204,7 @@ def _reference_mistakes(found: SpacesFile, lines: Mapping[Path, int]) -> Sequenc
 
     for name in found.spaces:
         if not _SPACE_ID.fullmatch(name):
-            add(("spaces", name), "this cannot be the id of a space", "Copy it from Segment: spa_…")
+            add(("spaces", name), "this is not a valid space id", "Copy it from Segment: spa_…")
     tables: dict[Path, SpaceEntry] = {("default",): found.default}
     tables |= {("spaces", name): entry for name, entry in found.spaces.items()}
     for path, entry in tables.items():

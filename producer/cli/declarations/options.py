@@ -70,7 +70,7 @@ Dialect = Annotated[
     option(
         metavar="auto|inline|profile-api",
         panel=SOURCE,
-        help="Read traits with the list, or with one request a profile. Default: SEGMENT_DIALECT.",
+        help="Read traits with the list, or with one request for each profile. Default: SEGMENT_DIALECT.",
     ),
 ]
 Clusters = Annotated[

@@ -110,7 +110,8 @@ def after_plan(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
     budget = ceiling = None
     if plan.over_budget:
         budget, ceiling = _budget_of_plan(sync, plan)
-        done = f"Nothing was changed: {plan.credits:,} credits are over the budget of {plan.max_credits:,}."
+        cost = f"the plan costs {plan.credits:,} credits, more than the budget of {plan.max_credits:,}"
+        done = f"Nothing was changed: {cost}."
     else:
         does = plan_summary([plan]) if changes_personas(plan) else "no persona would change"
         done = f"Nothing was changed. The plan: {does}."

@@ -5,28 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from producer.cli.command_lines import command
-from worker.mavera import CREDITS_PER_PERSONA
 
 
 def describe_twins(ids: Sequence[str], place: str) -> str:
-    """That several personas carry one reference, and which of them syncs use.
+    """Says that several personas have one reference, and which of them syncs update.
 
     Args:
         ids: The personas, the oldest first.
-        place: The cluster that they are of, or the reference itself.
+        place: Their cluster, or the reference itself.
     """
     extra = len(ids) - 1
     return (
-        f"{', '.join(ids)} carry the same reference ({place}): they were bought twice, or copied manually, and syncs "
-        f"update only the oldest one, {ids[0]}. Delete the other{'s' if extra > 1 else ''} at Mavera; each creation "
-        f"costs {CREDITS_PER_PERSONA} credits"
+        f"{', '.join(ids)} have the same reference ({place}), because one was bought twice or copied manually. Syncs "
+        f"update only the oldest one, {ids[0]}. Delete the other{'s' if extra > 1 else ''} at Mavera"
     )
 
 
 def describe_orphan(
     persona_id: str, cluster: str, rules: str, space_id: str, collection: str = "users", new: Sequence[str] = ()
 ) -> str:
-    """That no sync with these rules updates a persona any more, and how to keep it.
+    """Says that no sync with these rules updates a persona any more, and how to keep it.
 
     Args:
         persona_id: The persona.

@@ -93,7 +93,7 @@ def describe_persona(cluster: ClusterResult, sync: Sync) -> str:
         "empty": "no profile is in it",
         "too_small": f"fewer than {sync.request.min_cluster_size}",
         "no_evidence": "too few of its profiles have the traits that it needs",
-        "partial": "it describes the whole space, this sync a part"
+        "partial": "it describes the whole space, and this sync only a part"
         if cluster.persona_id
         else "only a part of the space was read",
     }

@@ -110,7 +110,7 @@ async def test_personas_that_carry_one_reference_and_those_left_behind_are_named
         by_hand(scenario, description="Of nobody. [segment-personas 0000000000 00000000]")
         by_hand(scenario, description="Of nobody. [segment-personas 0000000000 00000000]")
         await runner(personas.list_personas, "spa", json=False)
-        assert f"{growth}, {twin.id} carry the same reference" in runner.err.replace("\n", " ")
+        assert f"{growth}, {twin.id} have the same reference" in runner.err.replace("\n", " ")
         assert "0000000000" not in runner.err
         assert {row["key"]: row["twins"] for row in await runner.records("spa")} == {
             "at_risk": [],
@@ -133,7 +133,7 @@ async def test_personas_that_carry_one_reference_and_those_left_behind_are_named
         ]
         found_texts = [finding.found for finding in findings if finding.subject == "Personas"]
         assert {finding.verdict for finding in findings if finding.subject == "Personas"} == {"warn"}
-        assert any(f"{growth}, {twin.id} carry" in text for text in found_texts)
+        assert any(f"{growth}, {twin.id} have the same reference" in text for text in found_texts)
         assert any(f"no sync updates {growth}" in text for text in found_texts)
 
 

@@ -64,11 +64,17 @@ class Condition(BaseModel):
     gte: StrictFloat | None = Field(default=None, allow_inf_nan=False, description="Greater than or equal to")
     lt: StrictFloat | None = Field(default=None, allow_inf_nan=False, description="Less than; of a date: younger")
     lte: StrictFloat | None = Field(default=None, allow_inf_nan=False, description="Less than or equal to")
-    eq: Value | None = Field(default=None, description="Equal to; of a list: holds it")
+    eq: Value | None = Field(default=None, description="Equal to; of a list: contains it")
     in_: tuple[Value, ...] | None = Field(
-        default=None, alias="in", min_length=1, max_length=200, description="Equal to one of; of a list: holds one of"
+        default=None,
+        alias="in",
+        min_length=1,
+        max_length=200,
+        description="Equal to one of; of a list: contains one of",
     )
-    missing: StrictBool | None = Field(default=None, description="true: the profile has no usable value; false: it has")
+    missing: StrictBool | None = Field(
+        default=None, description="true: the profile has no usable value; false: it has one"
+    )
     all: tuple[Condition, ...] | None = Field(default=None, min_length=1, description="All of these hold")
     any: tuple[Condition, ...] | None = Field(default=None, min_length=1, description="At least one of these holds")
     not_: Condition | None = Field(default=None, alias="not", description="This does not hold")

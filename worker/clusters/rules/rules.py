@@ -230,7 +230,10 @@ class Rules(BaseModel):
     def _size_faults(self) -> Iterator[Fault]:
         size = len(json.dumps(self.as_json()))
         if size > MAX_BYTES:
-            yield Fault((), f"the rules take {size:,} bytes, and every sync carries them: at most {MAX_BYTES:,}")
+            yield Fault(
+                (),
+                f"the rules have {size:,} bytes as JSON: write at most {MAX_BYTES:,}, because every sync stores them",
+            )
 
 
 def find_unsendable_value(value: object, path: Path) -> Iterator[Fault]:

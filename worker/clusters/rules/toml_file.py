@@ -184,7 +184,7 @@ def _sentence(error: ErrorDetails) -> str:
         names = [field.alias or key for key, field in model.model_fields.items()]
         if model is Condition and isinstance(given, dict) and given and given.keys() <= _COMPARISONS:
             return f'this field does not exist; name the trait as a value: {{ trait = "{name}", {min(given)} = … }}'
-        return f"this field does not exist; {_suggest_name(name, names) or 'known are ' + ', '.join(names)}"
+        return f"this field does not exist; {_suggest_name(name, names) or 'the fields are ' + ', '.join(names)}"
     if kind == "literal_error":
         choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         meant = _suggest_name(str(given), choices)

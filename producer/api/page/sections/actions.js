@@ -65,7 +65,7 @@ function applyDialog(sync) {
 function cancelDialog(sync) {
   return {
     title: "Cancel this sync?",
-    text: "It stops. Personas that it has created are kept.",
+    text: "The sync stops. Personas that it has created are kept.",
     label: "Cancel sync",
     danger: true,
     run: () => post(syncPath(sync.sync_id, "cancel")),
@@ -83,7 +83,7 @@ function resumeDialog(sync) {
   if (sync.error.code === "over_budget") fields.push(limitField);
   return {
     title: "Resume this sync?",
-    text: "It continues where it stopped.",
+    text: "The sync continues where it stopped.",
     fields,
     label: "Resume",
     run: () => {

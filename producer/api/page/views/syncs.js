@@ -137,7 +137,7 @@ function previewForm() {
     h("form", { class: "row", onsubmit: submit },
       h("div", { class: "field grow" }, h("label", { for: "space" }, "Space id"), space),
       h("div", { class: "field" }, h("label", { for: "collection" }, "Collection"), collection),
-      h("div", { class: "field" }, h("label", { for: "most" }, "Most profiles (optional)"), most),
+      h("div", { class: "field" }, h("label", { for: "most" }, "Read at most (profiles, optional)"), most),
       button),
     problems);
 }

@@ -207,7 +207,13 @@ def _judge_trait(trait: TraitCoverage, profiles: int) -> Finding:
     name = f"traits.{trait.name}"
     if trait.usable:
         return Finding("ok", "Traits", text, id=name)
-    return Finding("warn", "Traits", text, "If you have it, define it in Segment under one of these names.", id=name)
+    return Finding(
+        "warn",
+        "Traits",
+        text,
+        "If profiles have this trait under another name, add that name to `keys` in the clusters file.",
+        id=name,
+    )
 
 
 def judge_rate(limit: int | None, rate: int) -> Finding:
@@ -241,7 +247,7 @@ def judge_usage(usage: Usage | None) -> list[Finding]:
     found, available = [], usage.available
     if available is not None and available < CREDITS_PER_PERSONA:
         text = f"{usage.describe()}; a persona costs {CREDITS_PER_PERSONA}, so none can be created"
-        advice = "Top up the account, raise its limit, or wait for the period."
+        advice = "Top up the account, raise its limit, or wait for its next billing period."
         found.append(Finding("warn", "Credits", text, advice, id="mavera.credits"))
     else:
         found.append(Finding("ok", "Credits", usage.describe(), id="mavera.credits"))

@@ -81,7 +81,7 @@ def judge_access(settings: Settings, first: FirstPage, space_id: str) -> Finding
     """Returns whether the token reads the space."""
     page = first.page
     if page.doubt:
-        advice = "A sync would end as listing_incomplete and change nothing. Report these keys."
+        advice = "A sync would fail as listing_incomplete and change nothing. Report these keys to Segment."
         return Finding("fail", "Segment", page.doubt, advice, id="segment.listing")
     dialect = f"dialect {first.dialect} at {settings.segment_url(first.dialect)}{_why_chosen(first.source)}"
     if not page.profiles:

@@ -55,7 +55,7 @@ async def test_a_preview_shows_what_would_be_made_and_apply_makes_it(runner: Syn
 @pytest.mark.usefixtures("_worker")
 async def test_a_preview_over_its_budget_says_so_and_how_to_allow_it(runner: SyncCommands, sandbox: Sandbox) -> None:
     assert await runner.sync("spa_1", preview=True, max_credits=600) == 0
-    assert "Nothing was changed: 900 credits are over the budget of 600. To apply it" in runner.err
+    assert "the plan costs 900 credits, more than the budget of 600. To apply it" in runner.err
     (line,) = [line for line in runner.err.splitlines() if "-personas apply" in line]
     command, sync_id, option, budget = line.split()[1:]
     assert (command, option, budget) == ("apply", "--max-credits", "900")

@@ -108,7 +108,7 @@ def test_a_persona_that_is_left_as_it_was_says_why() -> None:
     shown = text(*sync_report(completed(outcomes=(unchanged, small, partial), credits=0)), width=120)
     assert "unchanged per_hv" in shown
     assert "left per_gr: fewer than 3" in shown
-    assert "left per_ar: it describes the whole space, this sync a part" in shown
+    assert "left per_ar: it describes the whole space, and this sync only a part" in shown
     assert "1 persona, 0 credits charged." in shown
     assert "--allow-partial" in shown
 

@@ -91,7 +91,7 @@ def test_the_recipe_ships() -> None:
         (
             "missing = 0",
             "unit = 0",
-            ["line 7: trait spend, unit: this field does not exist; known are name, keys, type"],
+            ["line 7: trait spend, unit: this field does not exist; the fields are name, keys, type"],
         ),
         (
             '"number"',
