@@ -59,24 +59,14 @@ class Databricks(InformationSchemaEngine):
 
     dialect = "databricks"
     title = "Databricks"
+    database_word = "catalog"
     type_column = "full_data_type"
     is_own_grantee = "(grantee = CURRENT_USER() OR IS_ACCOUNT_GROUP_MEMBER(grantee))"
     writes = ("MODIFY", "ALL PRIVILEGES", "ALL_PRIVILEGES", "MANAGE")
 
     def __init__(self, url: WarehouseUrl, options: EngineOptions) -> None:
         super().__init__(url, options)
-        self._path = [unquote(part) for part in url.parts.path.split("/") if part]
         self._api: ApiClient | None = None
-
-    @property
-    def _database(self) -> str:
-        if not self._path:
-            raise errors.unreachable(self._url, "the URL names no catalog: databricks://…/catalog", lasting=True)
-        return self._path[0]
-
-    @property
-    def _schema(self) -> str | None:
-        return self._url.schema or (self._path[1] if len(self._path) > 1 else None)
 
     def _connected(self) -> ApiClient:
         if self._api is None:

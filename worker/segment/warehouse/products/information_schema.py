@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import ClassVar
+from urllib.parse import unquote
 
 from sqlglot import exp
 
-from worker.segment.warehouse.engine import FoundTable, TableName
+from worker.segment.warehouse import errors
+from worker.segment.warehouse.engine import EngineOptions, FoundTable, TableName
 from worker.segment.warehouse.products.remote_engine import RemoteEngine
+from worker.warehouse_url import WarehouseUrl
 
 
 class InformationSchemaEngine(RemoteEngine):
     """A remote engine whose databases describe themselves.
 
     Attributes:
+        database_word: What the engine calls a database.
         type_column: The column of `information_schema.columns` with the whole type.
         is_own_grantee: Condition on `grantee` that is true for this user and its roles or groups.
         writes: Privileges on a table that let a user change it.
     """
 
+    database_word: ClassVar[str]
     type_column: ClassVar[str]
     is_own_grantee: ClassVar[str]
     writes: ClassVar[tuple[str, ...]]
 
-    @property
-    @abstractmethod
-    def _database(self) -> str:
-        """The database of tables whose name has none."""
+    def __init__(self, url: WarehouseUrl, options: EngineOptions) -> None:
+        super().__init__(url, options)
+        self._path = [unquote(part) for part in url.parts.path.split("/") if part]
 
     @property
-    @abstractmethod
+    def _database(self) -> str:
+        """The database of tables whose name has none. Raises ResumableStop if the URL names none."""
+        if not self._path:
+            word = self.database_word
+            raise errors.unreachable(self._url, f"the URL names no {word}: {self._url.scheme}://…/{word}", lasting=True)
+        return self._path[0]
+
+    @property
     def _schema(self) -> str | None:
         """The schema of tables whose name has none; None: any."""
+        return self._url.schema or (self._path[1] if len(self._path) > 1 else None)
 
     async def find_table(self, name: TableName) -> FoundTable | None:
         """Finds a table or view, in any case; see `WarehouseEngine`."""

@@ -44,24 +44,14 @@ class Snowflake(InformationSchemaEngine):
 
     dialect = "snowflake"
     title = "Snowflake"
+    database_word = "database"
     type_column = "data_type"
     is_own_grantee = "IS_ROLE_IN_SESSION(grantee)"
     writes = ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "OWNERSHIP")
 
     def __init__(self, url: WarehouseUrl, options: EngineOptions) -> None:
         super().__init__(url, options)
-        self._path = [unquote(part) for part in url.parts.path.split("/") if part]
         self._session: Any = None
-
-    @property
-    def _database(self) -> str:
-        if not self._path:
-            raise errors.unreachable(self._url, "the URL names no database: snowflake://…/database", lasting=True)
-        return self._path[0]
-
-    @property
-    def _schema(self) -> str | None:
-        return self._url.schema or (self._path[1] if len(self._path) > 1 else None)
 
     def _connected(self) -> Any:
         """Returns the session; raises errors of `worker.errors`."""
