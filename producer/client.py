@@ -280,7 +280,8 @@ class SyncClient:
             return sync
         plan = plan_to_apply(sync, allow_partial=allow_partial)
         if max_credits is None:
-            max_credits = _least(plan.credits, sync.request.max_credits)
+            budget = sync.request.max_credits
+            max_credits = plan.credits if budget is None else min(plan.credits, budget)
         request = sync.request.applied_within(max_credits, allow_partial=allow_partial)
         following = sync_payload(sync_id, "finalize", sync.epoch + 1)
         answer = await self._syncs.apply(sync, following, request, accept=accept)
@@ -314,7 +315,3 @@ def _open_spaces(settings: ClientConfig) -> SpaceDirectory[ClientConfig] | None:
     from worker.jobs.space_directory import open_spaces  # most programs have no such file
 
     return open_spaces(settings, needs_secrets=False)
-
-
-def _least(planned: int, budget: int | None) -> int:
-    return planned if budget is None else min(planned, budget)

@@ -6,8 +6,10 @@ that several programs share, short names collide. A secret may also be in a file
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 PREFIX = "SEGMENT_PERSONAS_"
 FILE_SUFFIX = "_FILE"
@@ -141,6 +143,15 @@ def read_secret_file(file: str) -> str:
         return strip_value(content.decode())
     except UnicodeDecodeError:
         raise ValueError("the file is not UTF-8 text") from None
+
+
+def file_identity(path: Path) -> tuple[int, ...]:
+    """Returns what changes when a file does, also when another file takes its name; empty if there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class _Unreadable(Exception):

@@ -100,10 +100,8 @@ class WaitUntil(Retry):
         wait_s: Seconds that it named; None if it named none.
     """
 
-    def __init__(
-        self, code: str, message: str, *, wait_s: float | None = None, hint: str = "", request_id: str | None = None
-    ) -> None:
-        super().__init__(code, message, hint=hint, request_id=request_id)
+    def __init__(self, code: str, message: str, *, wait_s: float | None, request_id: str | None = None) -> None:
+        super().__init__(code, message, request_id=request_id)
         self.wait_s = wait_s
 
 

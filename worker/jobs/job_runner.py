@@ -145,7 +145,7 @@ class SyncJob:
         await log_end(self._syncs, self._sync_id, only=SyncState.CANCELLED)
 
 
-async def run_job(job: Job[S, G], metrics: WorkerMetrics | None = None) -> None:
+async def run_job(job: Job[S, G], metrics: WorkerMetrics) -> None:
     """Runs a job to completion. Returns early, without an error, if the job is no longer the sync's.
 
     Args:
@@ -156,7 +156,6 @@ async def run_job(job: Job[S, G], metrics: WorkerMetrics | None = None) -> None:
         StoreUnavailable: Redis cannot be reached at the beginning; arq starts the job again.
         CancelledError: The worker stops; the job has handed its sync over.
     """
-    metrics = metrics or WorkerMetrics()
     try:
         # Shield begin(): after the lease is taken, a cancellation must reach the work so that it hands over.
         started = await run_to_completion(job.begin())

@@ -16,14 +16,10 @@ _GUARD = "guard"
 
 
 class PrometheusMetrics(WorkerMetrics):
-    """Counts the events of one worker.
+    """Counts the events of one worker."""
 
-    Args:
-        registry: Where the metrics are registered; None: in a new one.
-    """
-
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.registry = registry = registry or CollectorRegistry()
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
         self._requests = Histogram(
             "segment_personas_request_seconds",
             "Seconds from a request to the end of its answer",

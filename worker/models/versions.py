@@ -54,7 +54,6 @@ class UnreadableSync:
     Attributes:
         id: Its id.
         space_id: The space that it reads; empty if that is not known.
-        state: Its state, as it is stored; empty if there is none.
         created_at: When it was created, Unix seconds; None if that is not known.
         newer: Whether a newer version of the program reads it. Otherwise it is damaged.
         reason: Why it cannot be read, in a sentence.
@@ -62,7 +61,6 @@ class UnreadableSync:
 
     id: str
     space_id: str
-    state: str
     created_at: float | None
     newer: bool
     reason: str
@@ -104,4 +102,4 @@ def unreadable(sync_id: str, fields: Mapping[str, str], error: Exception) -> Unr
         reason = (
             f"{sync_id} is damaged in Redis ({type(error).__name__}) and cannot be read. Start a new sync of the space"
         )
-    return UnreadableSync(sync_id, space_id, fields.get("state", "")[:20], created_at, newer, reason)
+    return UnreadableSync(sync_id, space_id, created_at, newer, reason)

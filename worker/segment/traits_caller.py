@@ -21,8 +21,6 @@ TRIES = 5
 """Attempts after which a profile is skipped if others can be read."""
 REFUSED_TRIES = 2
 """The same if Segment refuses the request. A refused token is checked after the first attempt."""
-CHECKS = 3
-"""Requests that are sent before a profile is skipped."""
 
 OTHERS = 3
 """Most other profiles that are requested if no request has succeeded so far."""

@@ -7,12 +7,11 @@ what is wrong, line by line.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from worker.environment import read_secret_file
+from worker.environment import file_identity, read_secret_file
 from worker.errors import ConfigurationError
 from worker.spaces.mistakes import MalformedSpaces, Mistake, describe_mistakes
 from worker.spaces.spaces_file import MAX_TEXT, Fallbacks, SpacesFile, parse_spaces
@@ -72,7 +71,7 @@ class WatchedSpacesFile:
         return self._file
 
     def _reread(self) -> None:
-        if all(_identity_of(path) == seen for path, seen in self._seen.items()):
+        if all(file_identity(path) == seen for path, seen in self._seen.items()):
             return
         try:
             self._file = self._read()
@@ -86,14 +85,14 @@ class WatchedSpacesFile:
 
     def _read(self) -> SpacesFile:
         """Raises MalformedSpaces. Notes what each file was before it is read, so that no later change is missed."""
-        before = {path: _identity_of(path) for path in self._seen}
+        before = {path: file_identity(path) for path in self._seen}
         self._seen = {}
         try:
             found = read_spaces(
                 self.path,
                 self._fallbacks,
                 needs_secrets=self.needs_secrets,
-                before=lambda path: self._seen.update({path: _identity_of(path)}),
+                before=lambda path: self._seen.update({path: file_identity(path)}),
             )
         except MalformedSpaces:
             self._seen = before | self._seen  # the version in use is of these files
@@ -129,22 +128,8 @@ def read_spaces(
         raise MalformedSpaces([mistake]) from None
 
     def read_secret(name: str) -> str:
-        secret = secret_path(path, name)
+        secret = path.parent / name  # a relative name begins at the directory of the spaces file
         before(secret)
         return read_secret_file(str(secret))
 
     return parse_spaces(text, read_secret, fallbacks, needs_secrets=needs_secrets)
-
-
-def secret_path(path: Path, file: str) -> Path:
-    """Returns where a file of a secret is: a relative name begins at the directory of the spaces file."""
-    return path.parent / file
-
-
-def _identity_of(path: Path) -> tuple[int, ...]:
-    """Empty if there is no such file."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

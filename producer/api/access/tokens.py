@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from worker.environment import file_identity
 from worker.errors import ConfigurationError
 from worker.input_values import Expected, describe_problem
 from worker.secret_masking import keep_secret
@@ -84,7 +84,7 @@ class TokenFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen = _identity(path)
+        self._seen = file_identity(path)
         self._tokens = read_tokens(path)
         self.problem = ""
 
@@ -99,7 +99,7 @@ class TokenFile:
         return found
 
     def _reread(self) -> None:
-        now = _identity(self._path)
+        now = file_identity(self._path)
         if now == self._seen:
             return
         self._seen = now
@@ -147,12 +147,3 @@ def read_tokens(path: Path) -> Sequence[Token]:
     for entry in entries:
         keep_secret(entry.token.get_secret_value())
     return [Token(entry.name, entry.scopes, digest) for entry, digest in zip(entries, digests, strict=True)]
-
-
-def _identity(path: Path) -> tuple[int, ...]:
-    """Changes when the file does, also when another file takes its name; empty if there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -41,10 +41,10 @@ class StaticFile:
 
 
 class StaticRoutes:
-    """Serves `producer/api/page/`: `index.html` at `/`, the others under `/static/`."""
+    """Serves `producer/api/page/`: `index.html` at `/`, the others under `/static/`. Files are read at the start."""
 
     def __init__(self) -> None:
-        self._files = _read_files()
+        self._files = dict(_files_of(resources.files("producer.api") / "page"))
 
     async def index(self, request: web.Request) -> web.Response:
         """GET /"""
@@ -69,12 +69,8 @@ class StaticRoutes:
         router.add_get("/static/{name:.+}", self.file)
 
 
-def _read_files() -> dict[str, StaticFile]:
-    """Returns the files by their paths, such as `views/sync.js`. What is not in here is not served."""
-    return dict(_files_of(resources.files("producer.api") / "page"))
-
-
 def _files_of(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, StaticFile]]:
+    """Yields each file with its path, such as `views/sync.js`."""
     for file in folder.iterdir():
         ending = file.name[file.name.rfind(".") :]
         if file.is_dir():

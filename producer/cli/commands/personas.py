@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import aiohttp
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -27,7 +26,7 @@ from worker.jobs.api_factories import mavera_client
 from worker.jobs.limiter_factories import mavera_limiter
 from worker.jobs.space_directory import open_spaces
 from worker.jobs.store_factories import persona_store
-from worker.mavera import CREDITS_PER_PERSONA, MaveraClient, find_reference, make_reference
+from worker.mavera import CREDITS_PER_PERSONA, find_reference, make_reference
 from worker.printable import printable
 from worker.settings import Settings
 from worker.store import PersonaRecord
@@ -134,11 +133,8 @@ def _not_followed(rules: Rules, old: ClusterAddress, key: str) -> Iterator[str]:
 @contextlib.asynccontextmanager
 async def _open_catalog(settings: Settings, *, creates: bool = False) -> AsyncIterator[PersonaCatalog]:
     async with open_pool(settings, creates=creates) as pool, new_session() as session:
-        yield PersonaCatalog(persona_store(pool, settings), _mavera(settings, session), mavera_limiter(pool, settings))
-
-
-def _mavera(settings: Settings, session: aiohttp.ClientSession) -> MaveraClient | None:
-    return mavera_client(settings, session) if settings.mavera_api_key else None
+        mavera = mavera_client(settings, session) if settings.mavera_api_key else None
+        yield PersonaCatalog(persona_store(pool, settings), mavera, mavera_limiter(pool, settings))
 
 
 def _accounts(settings: Settings, space_id: str | None) -> Sequence[Settings]:

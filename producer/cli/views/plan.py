@@ -113,14 +113,10 @@ def _alarm_questions(sync: Sync, plan: Plan) -> Iterator[tuple[str, str]]:
     for code, sentence in zip(codes, plan.alarms, strict=False):
         if code == "guard_profiles" and sync.baseline is not None:
             before, now = sync.baseline.profiles, sync_statistics(sync).profiles
-            sentence = f"The {_source(sync)} shrank from {before:,} to {now:,} profiles"
+            sentence = f"The {sync.request.source_name} shrank from {before:,} to {now:,} profiles"
         elif code == "guard_personas":
             sentence = sentence.partition(";")[0]
         yield printable(sentence.partition(". ")[0]), _ACCEPT.get(code, "Accept this and continue")
-
-
-def _source(sync: Sync) -> str:
-    return sync.request.source_name
 
 
 _ACCEPT = {

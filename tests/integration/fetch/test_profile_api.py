@@ -15,7 +15,7 @@ from tests.support.scenarios.scenario import start_scenario
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import Aggregate
 from worker.documents.sync_document import sync_document
-from worker.segment.traits_caller import CHECKS, TRIES
+from worker.segment.traits_caller import OTHERS, TRIES
 from worker.store import StorePool
 
 Start = Callable[..., WorkerProcess]
@@ -114,7 +114,7 @@ async def test_unreadable_profiles_are_counted_and_left_out(session_redis: Redis
         assert (sync.profiles, sync.profiles_unreadable) == (35, 5)
         assert (sync_document(sync)["profiles_unreadable"], sync_document(sync)["unclassified"]) == (5, 1)
         # Three that fail are tried as often as a profile is, two that are refused no oftener; each is checked once.
-        assert scenario.sandbox.journal.count("segment.traits") <= 35 + 3 * TRIES + 2 * TRIES + 5 * CHECKS
+        assert scenario.sandbox.journal.count("segment.traits") <= 35 + 3 * TRIES + 2 * TRIES + 5 * OTHERS
         await scenario.assert_clean()
 
 

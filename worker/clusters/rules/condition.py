@@ -104,15 +104,14 @@ class Condition(BaseModel):
         found = frozenset(value for value in own if isinstance(value, str))
         return found.union(*(part.words(trait) for _, part in self.parts))
 
-    def faults(self, traits: Mapping[str, Trait], path: Path, depth: int = 1) -> Iterator[Fault]:
+    def faults(self, traits: Mapping[str, Trait], path: Path) -> Iterator[Fault]:
         """Yields what does not fit the traits of the rules.
 
         Args:
             traits: The traits of the rules by name.
             path: Path of this condition in the rules.
-            depth: How deep this condition is nested, counted from 1.
         """
-        found = list(self._misfits(traits, path, depth))
+        found = list(self._misfits(traits, path, 1))
         yield from found or self._contradictions(traits, path)
 
     def _misfits(self, traits: Mapping[str, Trait], path: Path, depth: int) -> Iterator[Fault]:

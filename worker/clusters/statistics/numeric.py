@@ -166,10 +166,6 @@ class NumberAggregate:
         """Standard deviation (n − 1) over the profiles that have the trait; None for fewer than two."""
         return self.moments.std
 
-    def quantile(self, share: float) -> float | None:
-        """Returns a quantile of the values, as `QuantileSketch.quantile` does; None without values."""
-        return self.sketch.quantile(share)
-
     def bounds_at(self, rank: int) -> tuple[float, float]:
         """Returns the bounds of a value given its rank.
 

@@ -174,20 +174,14 @@ class JobSyncStore(SyncReader):
         )
         return replace(listing, seq=listing.seq + 1, free_slots=found.slots)
 
-    async def heartbeat(self, lease: LeaseGrant, *, note: str = "", for_s: float = 0.0) -> None:
-        """Writes the job's heartbeat.
-
-        Args:
-            lease: Of the job.
-            note: What the sync waits for.
-            for_s: Additional seconds until the job's next heartbeat.
-        """
+    async def heartbeat(self, lease: LeaseGrant, *, note: str = "") -> None:
+        """Writes the job's heartbeat, with what the sync waits for."""
         await sync_scripts.heartbeat(
             self._pool,
             sync=keys.sync(lease.sync_id),
             due=keys.DUE,
             lease=lease,
-            silent_ms=self._stall_ms + int(for_s * 1000),
+            silent_ms=self._stall_ms,
             note=note,
         )
 

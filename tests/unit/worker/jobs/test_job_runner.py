@@ -19,6 +19,7 @@ from worker.jobs.job_runner import SyncJob, run_job
 from worker.jobs.lease import Lease
 from worker.jobs.services import WorkerServices
 from worker.jobs.store_factories import mavera_account
+from worker.metrics.worker_metrics import WorkerMetrics
 from worker.store import JobSyncStore, LeaseGrant, StorePool, embedded_pool
 from worker.store.connection.outage import Outage
 from worker.store.connection.pool import closing
@@ -48,7 +49,7 @@ class _Walk:
     async def job(self, ctx: dict[str, WorkerServices], sync_id: str, epoch: int) -> None:
         syncs = ctx["worker"].syncs
         build = partial(_Waiting, self, syncs)
-        await run_job(SyncJob(syncs, sync_id, epoch, "walk", heartbeat_s=60, build=build))
+        await run_job(SyncJob(syncs, sync_id, epoch, "walk", heartbeat_s=60, build=build), WorkerMetrics())
 
 
 class _Waiting:
@@ -114,7 +115,7 @@ async def test_a_worker_that_runs_out_of_memory_says_so_and_the_sync_can_be_resu
                 raise MemoryError
 
         store = worker.ctx["worker"].syncs
-        await run_job(SyncJob(store, "s1", 1, "walk", heartbeat_s=60, build=lambda *_: Hungry()))
+        await run_job(SyncJob(store, "s1", 1, "walk", heartbeat_s=60, build=lambda *_: Hungry()), WorkerMetrics())
         error = (await syncs.get()).error
         assert error is not None
         assert (error.code, error.resumable) == ("out_of_memory", True)

@@ -8,7 +8,6 @@ import sys
 
 import aiohttp
 import pytest
-from prometheus_client import CollectorRegistry
 
 from tests.support.clocks.fake_time import FakeTime, services_for
 from tests.support.project.error_codes import sync_error_codes
@@ -30,7 +29,7 @@ from worker.store import StorePool, keys
 def test_every_event_is_counted() -> None:
     events = {name for name, _ in inspect.getmembers(WorkerMetrics, inspect.isfunction)}
     assert events <= set(vars(PrometheusMetrics))
-    metrics = PrometheusMetrics(CollectorRegistry())
+    metrics = PrometheusMetrics()
     count_one_of_each(metrics)
     count_one_of_each(metrics)
     value = metrics.registry.get_sample_value

@@ -22,7 +22,7 @@ SYNCS = [
         error=SyncFailure("mavera_unauthorized", "no key", resumable=True),
     ),
     completed(),
-    UnreadableSync("syn_newer", "spa_9", "", START, True, "It is of a newer version"),
+    UnreadableSync("syn_newer", "spa_9", START, True, "It is of a newer version"),
 ]
 
 

@@ -34,7 +34,7 @@ def test_dates_of_warehouses_are_of_2026(name: str, forms: Rules) -> None:
     assert (aggregate.trait_errors, aggregate.unclassified) == ({}, 0)
     recent = aggregate.clusters["recent"].numbers["last_order"]
     assert recent.count == 40
-    assert 0 < recent.quantile(0.0) <= recent.quantile(1.0) < 333  # type: ignore[operator]
+    assert 0 < recent.sketch.quantile(0.0) <= recent.sketch.quantile(1.0) < 333  # type: ignore[operator]
 
 
 def test_a_list_as_json_text_holds_its_members(forms: Rules) -> None:

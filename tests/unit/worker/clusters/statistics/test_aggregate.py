@@ -272,7 +272,7 @@ def test_an_aggregate_of_very_many_traits_fits_its_bytes() -> None:
     assert Aggregate.from_bytes(data) == aggregate
     assert Aggregate.from_bytes(data).to_bytes() == data
     number = aggregate.clusters["c7"].numbers["number_3"]
-    assert number.quantile(0.5) == pytest.approx(1.01**-1, rel=2.0 ** (number.sketch.coarseness - 8))
+    assert number.sketch.quantile(0.5) == pytest.approx(1.01**-1, rel=2.0 ** (number.sketch.coarseness - 8))
 
 
 def test_the_default_rules_are_far_from_the_bound_whatever_they_count() -> None:

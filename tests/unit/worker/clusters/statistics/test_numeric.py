@@ -132,7 +132,7 @@ def test_pages_of_any_size_give_the_same_statistics(distinct: int) -> None:
     assert pages.moments.parts == once.moments.parts
     assert pages.sketch == once.sketch
     assert pages.std == pytest.approx(once.std, rel=1e-12)
-    assert pages.quantile(0.5) == pytest.approx(sorted(values)[(len(values) - 1) // 2], rel=0.01)
+    assert pages.sketch.quantile(0.5) == pytest.approx(sorted(values)[(len(values) - 1) // 2], rel=0.01)
 
 
 def test_properties_include_pending_values() -> None:
@@ -141,7 +141,7 @@ def test_properties_include_pending_values() -> None:
         number.add([value])
         assert number.mean == (4.0 if value == 4 else 6.0)
     number.add([0.0])
-    assert number.quantile(0.5) == 4.0
+    assert number.sketch.quantile(0.5) == 4.0
     number.add([100.0])
     assert number.count == 4
     number.add([50.0])
@@ -161,7 +161,7 @@ def test_json_does_not_grow_with_the_number_of_values() -> None:
 def test_missing_values_can_count_as_zero() -> None:
     number = counted([10.0, 20.0])
     filled = number.with_zeros(2)
-    assert (filled.count, filled.mean, filled.quantile(0.0)) == (4, 7.5, 0.0)
+    assert (filled.count, filled.mean, filled.sketch.quantile(0.0)) == (4, 7.5, 0.0)
     assert filled.std == pytest.approx(9.574271077563381)
     assert number.count == 2
     assert number.with_zeros(0) == number
