@@ -6,8 +6,9 @@ from functools import reduce
 from sqlglot import exp
 
 from worker.clusters.rules.condition import Condition
+from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait import Trait, Value
-from worker.clusters.sql.templates import double, is_in, sql, text
+from worker.clusters.sql.templates import double, integer, is_in, sql, text
 
 _SIGNS: Mapping[str, type[exp.Binary]] = {"gt": exp.GT, "gte": exp.GTE, "lt": exp.LT, "lte": exp.LTE, "eq": exp.EQ}
 
@@ -26,6 +27,25 @@ def compile_condition(condition: Condition, values: Mapping[str, tuple[Trait, ex
     if condition.not_ is not None:
         return exp.Not(this=exp.Paren(this=parts[0]))
     return _joined(exp.And if condition.all is not None else exp.Or, parts)
+
+
+def cluster_states(
+    rules: Rules, values: Mapping[str, tuple[Trait, exp.Expr]]
+) -> tuple[list[tuple[exp.Expr, exp.Expr]], exp.Expr]:
+    """Returns the condition of each cluster with its state, and the state of everyone else.
+
+    Args:
+        rules: The rules. The state of a cluster is its number, from 1; 0: in none.
+        values: As of `compile_condition`.
+    """
+    branches: list[tuple[exp.Expr, exp.Expr]] = []
+    rest: exp.Expr = integer(0)
+    for i, cluster in enumerate(rules.clusters):
+        if cluster.when is None:
+            rest = integer(i + 1)
+        else:
+            branches.append((compile_condition(cluster.when, values), integer(i + 1)))
+    return branches, rest
 
 
 def _comparisons(condition: Condition, trait: Trait, found: exp.Expr) -> list[exp.Expr]:

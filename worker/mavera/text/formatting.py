@@ -1,5 +1,7 @@
 """Rules and values as text: "LTV > $500 and churn risk < 15%". The scale of a trait decides how its numbers read."""
 
+from typing import Any
+
 from worker.clusters.rules.condition import Condition
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait import Trait, Value
@@ -83,35 +85,28 @@ def _describe(condition: Condition, rules: Rules, *, inner: bool) -> str:
     if condition.not_ is not None:
         return f"not ({_describe(condition.not_, rules, inner=False)})"
     if condition.trait is not None:
-        parts = _describe_comparisons(condition, rules.trait(condition.trait))
+        trait = rules.trait(condition.trait)
+        parts = [_describe_comparison(trait, field, value) for field, value in condition.comparisons.items()]
     else:
         parts = [_describe(part, rules, inner=True) for _, part in condition.parts]
     text = (" or " if condition.any is not None else " and ").join(parts)
     return f"({text})" if inner and len(parts) > 1 else text
 
 
-def _describe_comparisons(condition: Condition, trait: Trait) -> list[str]:
-    parts = []
-    for field, value in condition.comparisons.items():
-        if field == "missing":
-            parts.append(f"{trait.label} is missing" if value else f"{trait.label} is present")
-        elif trait.type == "date":
-            how = (
-                f"{_AHEAD[field]} {_format_days(-value)} ahead"
-                if value < 0
-                else f"{_AGES[field]} {_format_days(value)} ago"
-            )
-            parts.append(f"{trait.label} {how}")
-        elif trait.type == "list":
-            words = " or ".join(_format_word(trait, one) for one in (value if field == "in_" else (value,)))
-            parts.append(f"{trait.label} holds {words}")
-        elif field == "in_":
-            parts.append(f"{trait.label} is {' or '.join(_format_word(trait, one) for one in value)}")
-        elif trait.type == "number":
-            parts.append(f"{trait.label} {_SIGNS[field]} {format_threshold(trait, value)}")
-        else:
-            parts.append(f"{trait.label} is {_format_word(trait, value)}")
-    return parts
+def _describe_comparison(trait: Trait, field: str, value: Any) -> str:
+    label = trait.label
+    if field == "missing":
+        return f"{label} is missing" if value else f"{label} is present"
+    if trait.type == "date":
+        if value < 0:
+            return f"{label} {_AHEAD[field]} {_format_days(-value)} ahead"
+        return f"{label} {_AGES[field]} {_format_days(value)} ago"
+    words = " or ".join(_format_word(trait, one) for one in (value if field == "in_" else (value,)))
+    if trait.type == "list":
+        return f"{label} holds {words}"
+    if trait.type == "number" and field != "in_":
+        return f"{label} {_SIGNS[field]} {format_threshold(trait, value)}"
+    return f"{label} is {words}"
 
 
 def _format_word(trait: Trait, value: Value) -> str:

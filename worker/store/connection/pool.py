@@ -146,13 +146,6 @@ class StorePool(Redis):
         return self.run_watch.run, self.run_watch.age_s()
 
 
-class _EmbeddedPool(StorePool):
-    """The client of an in-memory Redis, which does not have `INFO`."""
-
-    async def server_run(self) -> tuple[str, float]:
-        return "embedded", math.inf
-
-
 def _serialize_job(job: dict[str, Any]) -> bytes:
     """Serialises an arq job as JSON. An exception, the result of a job that was cancelled early, becomes its type."""
     return orjson.dumps(job, default=lambda value: type(value).__name__)
@@ -175,13 +168,9 @@ def _parse_job(raw: bytes) -> dict[str, Any]:
 
 
 def _wrap(
-    pool: ConnectionPool,
-    kind: type[StorePool],
-    max_wait_s: float,
-    prefix: str = "",
-    advice: Callable[[], str] | None = None,
+    pool: ConnectionPool, max_wait_s: float, prefix: str = "", advice: Callable[[], str] | None = None
 ) -> StorePool:
-    client = kind(connection_pool=pool)
+    client = StorePool(connection_pool=pool)
     client.job_serializer, client.job_deserializer = _serialize_job, _parse_job
     client.default_queue_name, client.expires_extra_ms = keys.QUEUE, JOB_LIFETIME_MS
     client.outage, client.prefix, client.run_watch = Outage(max_wait_s, advice), prefix, RedisRunWatch()
@@ -212,7 +201,7 @@ def redis_pool(
         ConfigurationError: The URL is malformed.
     """
     pool = make_connection_pool(url, timeout_s)
-    client = _wrap(pool, StorePool, max_wait_s, prefix, advice)
+    client = _wrap(pool, max_wait_s, prefix, advice)
     client.known_run = known_run
     pool.connection_kwargs["redis_connect_func"] = client.run_watch.on_connect
     return client
@@ -228,9 +217,10 @@ def embedded_pool(*, is_only_buyer: bool = True) -> StorePool:
     from fakeredis import FakeServer
     from fakeredis.aioredis import FakeRedis
 
-    return _wrap(
-        FakeRedis(server=FakeServer()).connection_pool, _EmbeddedPool if is_only_buyer else StorePool, math.inf
-    )
+    client = _wrap(FakeRedis(server=FakeServer()).connection_pool, math.inf)
+    if is_only_buyer:
+        client.known_run = lambda: ("embedded", math.inf)
+    return client
 
 
 @contextlib.asynccontextmanager

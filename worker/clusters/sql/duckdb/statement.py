@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait import Trait
-from worker.clusters.sql.conditions import compile_condition
+from worker.clusters.sql.conditions import cluster_states, compile_condition
 from worker.clusters.sql.duckdb.counts import count_profiles
 from worker.clusters.sql.duckdb.key_columns import KeyReader, is_clean_word, json_text
 from worker.clusters.sql.result_columns import NOT_AN_ENTRY, SEVERAL_KEYS, WRONG_TRAITS, States
@@ -281,12 +281,8 @@ class StatementBuilder:
         branches.append(
             (_all([sql(":value IS NULL", value=values[name][1]) for name in rules.compiled.deciding]), integer(0))
         )
-        rest: exp.Expr = integer(0)
-        for i, cluster in enumerate(rules.clusters):
-            if cluster.when is None:
-                rest = integer(i + 1)
-            else:
-                branches.append((compile_condition(cluster.when, values), integer(i + 1)))
+        clusters, rest = cluster_states(rules, values)
+        branches += clusters
         columns: list[exp.Expr] = [_named(exp.cast(case(branches, rest), "INTEGER"), "state")]
         columns.append(_named(case(odd) if odd else exp.cast(exp.Null(), "VARCHAR"), "entry"))
         for i, trait in enumerate(rules.traits):

@@ -18,7 +18,7 @@ from sqlglot import exp
 
 from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait import Trait
-from worker.clusters.sql.conditions import compile_condition
+from worker.clusters.sql.conditions import cluster_states, compile_condition
 from worker.clusters.sql.result_columns import States
 from worker.clusters.sql.row_selection import group_traits, is_merged, is_outside_sample, value_of_key
 from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of
@@ -172,12 +172,8 @@ class WarehouseBuilder:
             branches.append((exp.Not(this=exp.Paren(this=kept)), integer(states.filtered)))
         unclassified = [sql(":value IS NULL", value=values[name][1]) for name in rules.compiled.deciding]
         branches.append((exp.and_(*unclassified, copy=False), integer(0)))
-        rest: exp.Expr = integer(0)
-        for i, cluster in enumerate(rules.clusters):
-            if cluster.when is None:
-                rest = integer(i + 1)
-            else:
-                branches.append((compile_condition(cluster.when, values), integer(i + 1)))
+        clusters, rest = cluster_states(rules, values)
+        branches += clusters
         columns: list[exp.Expr] = [_named(case(branches, rest), "state")]
         for i, trait in enumerate(rules.traits):
             if trait.type in ("number", "date") and self._present(trait):
