@@ -183,6 +183,7 @@ class ModelBatches:
         slots = {**ahead.slots, grant.key.slot: None}
         moves = ahead.parked and replace(ahead, slots=slots).what_follows() != "park"
         if (ahead.counted or "") != base.token or (moves and sync.epoch != base.epoch):
+            self._model.due[batch.member] = False
             return self._counted(sync)
         ahead.slots, ahead.counted = slots, now.token
         sync.at = replace(sync.at, pages=now.pages, profiles=now.profiles, aggregate=now.aggregate)

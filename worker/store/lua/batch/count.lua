@@ -12,12 +12,13 @@ if before[5] == '1' then
   follows = what_follows(before[6], free + 1)
 end
 local job = following[follows]
+local now = now_ms()
 if (before[1] or '') ~= base_token or (job and tonumber(at.epoch) ~= base_epoch) then
+  watch(due, batch_due(key.sync_id, key.slot), now, stall_ms) -- its job sends no heartbeats while it tries again
   return { 'behind', { at.epoch, before[1] or '', before[2], before[3], before[4] } }
 end
 
 -- A token, not a number, identifies these statistics: numbers repeat if Redis loses its last moments.
-local now = now_ms()
 local changes = { 'counted', counted.token, 'pages', int(counted.pages), 'profiles', int(counted.profiles),
   'aggregate', counted.aggregate, 'note', '' }
 if job then

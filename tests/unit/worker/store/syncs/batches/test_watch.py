@@ -68,6 +68,18 @@ async def test_a_batch_taken_after_a_long_wait_is_not_lost(fan_out: FanOut) -> N
     assert await fan_out.key(1) == key
 
 
+async def test_a_batch_that_is_behind_others_in_counting_is_not_lost(fan_out: FanOut) -> None:
+    await fan_out.start(2)
+    first, second = [await fan_out.begin_batch(number) for number in (1, 2)]
+    assert await fan_out.count(first) is None
+    await fan_out.silence()
+    behind = await fan_out.count(second)
+    assert behind
+    assert await fan_out.watchdog.due() == [("s1", SyncState.FETCHING, 1)]
+    assert await revive(fan_out, second.lease.key) == "early"
+    assert await fan_out.count(second, behind) is None
+
+
 async def test_a_batch_that_is_in_the_queue_is_waited_for(fan_out: FanOut) -> None:
     await fan_out.start(1)
     key = await fan_out.key(1)
