@@ -140,8 +140,8 @@ class StateServer:
 
     def _start(self) -> None:
         """Starts a keeper unless one runs, and returns when the server answers. Raises StateUnusable."""
-        ends_at = time.monotonic() + START_S
         lock = keeper.acquire(str(self.directory.lock("start")), wait_s=LOADING_S)
+        ends_at = time.monotonic() + START_S
         try:
             while not (_answers(self._socket) and self._is_kept()):
                 if not self._is_kept():

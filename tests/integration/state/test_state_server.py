@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import redis
 
 from producer.state import keeper
+from producer.state import server as server_module
 from producer.state.directory import StateDirectory, StateUnusable
 from producer.state.server import NoServerProgram, StateServer, is_running
 from producer.state.server_program import ServerProgram
@@ -101,6 +103,24 @@ def test_twenty_users_at_once_share_one_server(directory: StateDirectory) -> Non
             assert directory.log.read_text().count("just started") == 1
         finally:
             list(threads.map(StateServer.leave, servers))
+
+
+def test_a_command_that_waited_long_for_another_one_has_its_own_time(
+    directory: StateDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited_s = 0.0
+
+    def acquire(path: str, *, shared: bool = False, wait_s: float = 0.0) -> int | None:
+        nonlocal waited_s
+        waited_s += 60 if path.endswith("start.lock") else 0
+        return keeper.acquire(path, shared=shared, wait_s=wait_s)
+
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + waited_s, sleep=time.sleep)
+    monkeypatch.setattr(server_module, "keeper", SimpleNamespace(**{**vars(keeper), "acquire": acquire}))
+    monkeypatch.setattr(server_module, "time", clock)
+    with joined(directory):
+        assert waited_s == 60
+        assert is_running(directory)
 
 
 def test_a_killed_server_is_started_again_and_counts_as_another_run(directory: StateDirectory) -> None:
