@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from worker.jobs.services import WorkerServices
 from worker.jobs.space_directory import SpaceDirectory, open_spaces
 from worker.jobs.store_factories import mavera_account, persona_store
 from worker.models.request import SyncRequest
+from worker.models.sync import SyncState
 from worker.settings import Settings, load_client_config, load_settings
 from worker.store import JobQueue, PersonaRecord, StorePool, WorkerRegistry, keys
 from worker.store.personas.account_name import account_name
@@ -151,6 +153,23 @@ async def test_a_worker_of_several_accounts_gives_each_its_turn(tmp_path: Path, 
     owners = [(await syncs.get(f"s{number}")).owner for number in range(5)]
     assert owners == ["live.emea"] * 3 + ["live.apac", ""]
     assert await fake_pool.zcard(keys.QUEUE) == 0
+
+
+async def test_a_sync_without_an_account_is_not_lost_while_it_waits(tmp_path: Path, fake_pool: StorePool) -> None:
+    queue, syncs = JobQueue(fake_pool, stall_ms=STALL_MS, account_map=directory(tmp_path)), Syncs(fake_pool)
+    await syncs.create(request=REQUEST.model_copy(update={"space_id": "rest"}))
+    assert (await queue.take_jobs(0, 60)).jobs == []
+    assert await fake_pool.zcard(keys.QUEUE) == 0
+    following = sync_payload("s1", "walk", 2)
+    revive = partial(syncs.watchdog.revive_sync, "s1", SyncState.QUEUED, 1, following, max_revivals=5, message="Lost.")
+    await fake_pool.zadd(keys.DUE, {"s1": 1})
+    assert await revive() == "waiting"
+    await fake_pool.zadd(keys.DUE, {"s1": 1})
+    assert await syncs.watchdog.due() == []
+    assert [job.job_id for job in (await queue.take_jobs(1, 60)).jobs] == [b"s1:walk:1"]
+    await fake_pool.zadd(keys.DUE, {"s1": 1})
+    assert await revive() == "revived"
+    assert [job.job_id for job in (await queue.take_jobs(1, 60)).jobs] == [b"s1:walk:2"]
 
 
 async def test_each_space_has_its_services_and_each_account_one_limiter(tmp_path: Path, fake_pool: StorePool) -> None:

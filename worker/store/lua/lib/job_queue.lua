@@ -8,6 +8,12 @@ local function queue_of(account)
   return PREFIX .. 'sp:queue' .. (account == '' and '' or ':' .. account)
 end
 
+-- The account whose queue has the jobs of a sync: its owner; without one, the account that will fail it (assign_job.lua).
+local function job_account(owner, holder)
+  if owner and owner ~= '' then return owner end
+  return holder or ''
+end
+
 -- The wake tokens of that queue.
 local function wake_of(account)
   return PREFIX .. 'sp:wake' .. (account == '' and '' or ':' .. account)

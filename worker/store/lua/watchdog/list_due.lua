@@ -22,8 +22,9 @@ for _, member in ipairs(members) do
     redis.call('ZADD', due, int(now + 1000), member) -- for the watchers of newer workers
   else
     local found = kind == 'hash'
-      and redis.call('HMGET', SYNC .. id, 'state', 'epoch', 'holder', 'job', 'parked', 'owner', 'slot:' .. slot) or {}
-    local account, job_id = found[6] or '', nil
+      and redis.call('HMGET', SYNC .. id, 'state', 'epoch', 'holder', 'job', 'parked', 'owner', 'slot:' .. slot,
+        'job_account') or {}
+    local account, job_id = job_account(found[6], found[8]), nil
     local batch = slot ~= '' and parse_batch(found[7])
     if batch and batch.holder == '-' then
       job_id = batch_job(id, slot, batch)

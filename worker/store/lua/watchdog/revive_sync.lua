@@ -1,8 +1,10 @@
 -- Gives a silent sync its next job in the queue of its account, or fails it with `failure` after `max_revivals` without
 -- progress. From the second revival on the job waits for `spread_ms`, so that the syncs of a dead worker do not start again
 -- together. Answers: revived | waiting (its job is in the queue, or its batches are read) | failed | early | changed | gone
-local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'job', 'revivals', 'finished_at', 'parked', 'owner')
-local queue, wake = queue_of(found[8] or ''), wake_of(found[8] or '')
+local found = redis.call('HMGET', sync, 'state', 'epoch', 'holder', 'job', 'revivals', 'finished_at', 'parked', 'owner',
+  'job_account')
+local account = job_account(found[8], found[9])
+local queue, wake = queue_of(account), wake_of(account)
 broken = types(queue, 'zset', wake, 'list')
 if broken then return broken end
 local now = now_ms()
