@@ -31,7 +31,7 @@
 | `sp:run` | hash | the run of Redis that was last seen, and since when |
 | `sp:watch` | string | the watcher's lock |
 | `sp:workers`, `sp:workers:{account}` | sorted set | workers by their last sign of life: all, and an account's |
-| `sp:clock` | hash | sorted set → the time at which the watcher last looked at it |
+| `sp:clock` | hash | sorted set → the time at which the watcher last looked at it; `spared`, see `lock_watch.lua` |
 | `sp:host:{host}` | string | a worker on this host is alive |
 
 arq adds `arq:job:{id}`, `arq:in-progress:{id}` and `arq:retry:{id}`. All other times are milliseconds by the clock of

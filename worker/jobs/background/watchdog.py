@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -25,6 +26,9 @@ from worker.store.scripts.watchdog import Duty, Revival
 from worker.store.syncs.watchdog_store import LOST_CODE
 
 log = logging.getLogger("segment_personas.watchdog")
+
+FROZEN_S = 60.0
+"""A watchdog that was idle for longer was frozen, in seconds. Its jobs count as lost, like those of a killed worker."""
 
 _ADVICE = "Check the logs and the memory of the workers"
 
@@ -42,6 +46,7 @@ class Watchdog:
             not all start together.
         duties: What else is done at each check, under the same lock, if the store finds something to do for it.
         metrics: Counts revivals.
+        clock: Returns monotonic seconds.
     """
 
     store: WatchdogStore
@@ -52,9 +57,11 @@ class Watchdog:
     spread_s: float
     duties: Mapping[Duty, Callable[[], Awaitable[None]]]
     metrics: WorkerMetrics
+    clock: Callable[[], float]
 
     def __post_init__(self) -> None:
         self._duties = {Duty.SILENT: self.check_due, **self.duties}
+        self._looked_at = -math.inf
 
     async def run(self) -> None:
         """Looks for silent syncs, and does the further duties, until cancelled."""
@@ -64,9 +71,11 @@ class Watchdog:
 
     async def check_once(self) -> None:
         """Does each duty that has something to do, unless another worker checks."""
-        for duty in await self.store.lock_watch(self.every_s * 0.7, self.furthest_s) or ():
+        has_looked = self.clock() - self._looked_at <= FROZEN_S
+        for duty in await self.store.lock_watch(self.every_s * 0.7, self.furthest_s, has_looked=has_looked) or ():
             if duty in self._duties:
                 await self._duties[duty]()
+        self._looked_at = self.clock()
 
     async def check_due(self) -> None:
         """Gives every due sync and batch its next job, or fails the sync if that was tried too often."""

@@ -39,6 +39,7 @@ def build_watchdog(services: WorkerServices) -> Watchdog:
         spread_s=settings.stall_s / 3,
         duties=duties,
         metrics=services.metrics,
+        clock=services.clock,
     )
 
 

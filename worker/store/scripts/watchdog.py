@@ -100,8 +100,10 @@ async def lock_watch(
     times: tuple[Unchecked[SortedSetKey], ...],
     lock_ms: int,
     furthest_ms: int,
+    stall_ms: int,
+    has_looked: bool,
 ) -> WatchLock:
-    """Lets one watchdog look at a time, names its duties, and repairs times after the clock was set back."""
+    """Lets one watchdog look at a time, names its duties, and repairs times after an outage or a step of the clock."""
 
 
 @lua_script("watchdog/list_due")

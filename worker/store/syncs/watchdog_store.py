@@ -45,14 +45,19 @@ class WatchdogStore:
         self._stall_ms = stall_ms
         self._retention_ms = storable_ms(retention_ms)
 
-    async def lock_watch(self, for_s: float, furthest_s: float = 3600.0) -> Sequence[Duty] | None:
+    async def lock_watch(
+        self, for_s: float, furthest_s: float = 3600.0, *, has_looked: bool = False
+    ) -> Sequence[Duty] | None:
         """Takes the lock of the watchdog, which no other worker gets for `for_s` seconds.
 
-        With it, times are repaired that a clock which was set back has left in the future.
+        With it, times are repaired that a clock which was set back has left in the future. After a time in which Redis
+        was away, or by which its clock was set forward, living jobs get time for a heartbeat.
 
         Args:
             for_s: Seconds for which the lock is held.
             furthest_s: Seconds beyond which nothing is put off.
+            has_looked: Whether this process has looked a moment ago by its own clock. If not, there may have been no
+                worker meanwhile, and what is silent is lost.
 
         Returns:
             The duties that have something to do, so that an idle worker asks Redis once; None if another worker checks.
@@ -69,6 +74,8 @@ class WatchdogStore:
             times=tuple(dict.fromkeys((keys.DUE, *queued))),
             lock_ms=max(1, int(for_s * 1000)),
             furthest_ms=int(furthest_s * 1000),
+            stall_ms=self._stall_ms,
+            has_looked=has_looked,
         )
         if lock.set_back_ms > 0:
             back_s = lock.set_back_ms / 1000

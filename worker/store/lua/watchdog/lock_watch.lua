@@ -1,9 +1,13 @@
 -- Lets one watchdog look at a time, and repairs times that a clock which was set back has left in the future: times in the
 -- sorted sets `times` are moved back by as much, and a time further ahead than `furthest_ms` is due now. A lock that would
 -- last longer than any lock does is ignored. lock_ms: how long no other worker looks.
+-- If a caller that `has_looked` a moment ago finds that nobody has looked for long, no heartbeat could be written either: Redis
+-- was away, or its clock was set forward. What fell silent in that time is due only when each living job has had time for a
+-- heartbeat. This is done once in `2 * stall_ms` only, so that what is lost is found also if every look comes late.
 -- Answers: ok, 1 (the caller may look) or 0, ms by which the clock was set back (0: it was not), words of the duties that have
 -- something to do
 local LONGEST_LOCK_MS, UNNOTICED_MS, AT_ONCE = 1000, 2000, 1000
+local SPARED = 'spared' -- field of `clock`: when that happened last
 
 local left_ms = redis.call('PTTL', lock)
 if left_ms == -1 or (lock_ms <= LONGEST_LOCK_MS and left_ms > LONGEST_LOCK_MS) then redis.call('DEL', lock) end
@@ -11,6 +15,7 @@ if not redis.call('SET', lock, '1', 'NX', 'PX', int(lock_ms)) then return { 'ok'
 local now = now_ms()
 local set_back = 0
 if types(clock, 'hash') then redis.call('DEL', clock) end
+local looked_at = 0 -- when `due` was looked at last
 for _, name in ipairs(times) do
   if types(name, 'zset') == nil then
     local before = tonumber(redis.call('HGET', clock, name) or '0') or 0
@@ -25,6 +30,18 @@ for _, name in ipairs(times) do
     local too_far = redis.call('ZRANGEBYSCORE', name, '(' .. int(now + furthest_ms), '+inf', 'LIMIT', 0, AT_ONCE)
     for _, member in ipairs(too_far) do redis.call('ZADD', name, int(now), member) end
     redis.call('HSET', clock, name, int(now))
+    if name == due then looked_at = before end
+  end
+end
+
+-- Gives living jobs time for a heartbeat after nobody could look since `before`: at least two of them fit into `stall_ms`, and
+-- a command that waits for Redis is repeated twice a second.
+local function spare(before)
+  local spared = tonumber(redis.call('HGET', clock, SPARED) or '0') or 0
+  if now - before <= stall_ms / 3 or (spared <= now and now - spared < 2 * stall_ms) then return end
+  redis.call('HSET', clock, SPARED, int(now))
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', due, '(' .. int(before), int(now))) do
+    redis.call('ZADD', due, int(now + stall_ms / 2 + 1000), member)
   end
 end
 
@@ -42,6 +59,7 @@ local function must_look(key)
   return has_due(key)
 end
 
+if has_looked and looked_at > 0 then spare(looked_at) end
 local duties = {}
 if has_due(due) then append(duties, 'silent') end
 if must_look(ticks) then append(duties, 'ticks') end

@@ -51,6 +51,25 @@ async def test_one_broken_sync_does_not_keep_the_others_from_being_revived(
     assert await services.pool.zscore(keys.DUE, "broken") is not None
 
 
+@pytest.mark.parametrize(("looks_before", "frozen_s", "epoch"), [(True, 0, 1), (False, 0, 2), (True, 90, 2)])
+async def test_what_fell_silent_in_an_outage_is_spared_by_a_worker_that_watched(
+    services: WorkerServices, *, looks_before: bool, frozen_s: float, epoch: int
+) -> None:
+    await create(services, "s1")
+    watchdog = build_watchdog(services)
+    if looks_before:
+        await watchdog.check_once()
+    await services.sleep(frozen_s)
+    seconds, _ = await services.pool.time()
+    await services.pool.hset(keys.CLOCK, keys.DUE, f"{(int(seconds) - 60) * 1000}")  # type: ignore[misc]
+    await services.pool.zadd(keys.DUE, {"s1": (int(seconds) - 1) * 1000})
+    await services.pool.delete(keys.WATCH)
+    await watchdog.check_once()
+    found = await services.syncs.get("s1")
+    assert found
+    assert found.epoch == epoch
+
+
 async def test_a_worker_of_one_command_starts_no_tick(services: WorkerServices, fake_pool: StorePool) -> None:
     schedules = Schedules(fake_pool)
     await schedules.come_due()

@@ -14,7 +14,7 @@ from tests.support.syncs.syncs import ENDED, FAILURE, PAGE, UNDER_WAY, Syncs, af
 from worker.jobs.job_payloads import sync_payload
 from worker.models.outcome import SyncFailure
 from worker.models.sync import SyncState, job_kind
-from worker.store import keys
+from worker.store import StorePool, keys
 from worker.store.keys import DUE, QUEUE, WATCH
 from worker.store.progress.sync_progress import new_token
 from worker.store.schedules.alert_store import AlertStore
@@ -173,6 +173,64 @@ async def test_a_job_taken_after_a_long_wait_is_not_lost(syncs: Syncs, kind: str
     assert (await syncs.get()).revivals == 0
     await silence(syncs)
     assert await revive(syncs) == "revived"
+
+
+async def look_after_an_outage(syncs: Syncs, outage_s: float, *, has_looked: bool = True) -> Sequence[Duty]:
+    """A look for which the one before is `outage_s` ago; the sync fell silent in between, a second ago."""
+    seconds, _ = await syncs.pool.time()
+    await syncs.pool.hset(keys.CLOCK, DUE, f"{(int(seconds) - outage_s) * 1000:.0f}")  # type: ignore[misc]
+    await syncs.pool.zadd(DUE, {"s1": (int(seconds) - 1) * 1000})
+    await syncs.pool.delete(WATCH)
+    found = await syncs.watchdog.lock_watch(0.5, has_looked=has_looked)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def default_syncs(pool: StorePool) -> Syncs:
+    """Syncs with the default of `STALL_S`."""
+    return Syncs(pool, stall_ms=15_000)
+
+
+async def test_after_an_outage_a_living_job_has_time_for_a_heartbeat(default_syncs: Syncs) -> None:
+    syncs = default_syncs
+    lease = await syncs.lease(SyncState.FETCHING)
+    assert await look_after_an_outage(syncs, 60) == []
+    assert await syncs.watchdog.due() == []
+    assert await revive(syncs) == "early"
+    seconds, _ = await syncs.pool.time()
+    due_s = float(await syncs.pool.zscore(DUE, "s1") or 0) / 1000
+    assert 6 < due_s - int(seconds) < 10
+    await syncs.jobs.heartbeat(lease)
+    assert await revive(syncs) == "early"
+    assert (await syncs.get()).revivals == 0
+
+
+async def test_a_job_that_was_lost_before_an_outage_is_revived_at_once(default_syncs: Syncs) -> None:
+    syncs = default_syncs
+    await syncs.bring(SyncState.FETCHING, "s2")
+    await silence(syncs, "s2")
+    await syncs.bring(SyncState.FETCHING)
+    assert await look_after_an_outage(syncs, 60) == [Duty.SILENT]
+    assert await syncs.watchdog.due() == [("s2", SyncState.FETCHING, 1)]
+
+
+@pytest.mark.parametrize(("outage_s", "has_looked"), [(60, False), (3, True)], ids=["no worker before", "a short time"])
+async def test_what_falls_silent_is_lost_if_heartbeats_could_come(
+    default_syncs: Syncs, outage_s: float, has_looked: bool
+) -> None:
+    await default_syncs.bring(SyncState.FETCHING)
+    assert await look_after_an_outage(default_syncs, outage_s, has_looked=has_looked) == [Duty.SILENT]
+    assert await revive(default_syncs) == "revived"
+
+
+async def test_a_lost_job_is_found_although_every_look_comes_late(default_syncs: Syncs) -> None:
+    await default_syncs.bring(SyncState.FETCHING)
+    assert await look_after_an_outage(default_syncs, 8) == []
+    assert await look_after_an_outage(default_syncs, 8) == [Duty.SILENT]
+    seconds, _ = await default_syncs.pool.time()
+    await default_syncs.pool.hset(keys.CLOCK, "spared", f"{(int(seconds) - 31) * 1000}")  # type: ignore[misc]
+    assert await look_after_an_outage(default_syncs, 8) == []
 
 
 async def test_a_job_is_taken_although_nothing_can_be_watched(syncs: Syncs) -> None:
