@@ -28,7 +28,10 @@ for _, name in ipairs(times) do
       end
     end
     local too_far = redis.call('ZRANGEBYSCORE', name, '(' .. int(now + furthest_ms), '+inf', 'LIMIT', 0, AT_ONCE)
-    for _, member in ipairs(too_far) do redis.call('ZADD', name, int(now), member) end
+    for _, member in ipairs(too_far) do
+      -- The mark of a job that was taken may last for hours.
+      if redis.call('EXISTS', IN_PROGRESS .. member) == 0 then redis.call('ZADD', name, int(now), member) end
+    end
     redis.call('HSET', clock, name, int(now))
     if name == due then looked_at = before end
   end

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.store_model.redis_contents import without_times
 from tests.support.syncs.schedules import LATER, NIGHTLY, Schedules
-from tests.support.syncs.syncs import ENDED, FAILURE, PAGE, UNDER_WAY, Syncs, after
+from tests.support.syncs.syncs import ENDED, FAILURE, PAGE, REQUEST, UNDER_WAY, Syncs, after
 from worker.jobs.job_payloads import sync_payload
 from worker.models.outcome import SyncFailure
 from worker.models.sync import SyncState, job_kind
@@ -231,6 +231,18 @@ async def test_a_lost_job_is_found_although_every_look_comes_late(default_syncs:
     seconds, _ = await default_syncs.pool.time()
     await default_syncs.pool.hset(keys.CLOCK, "spared", f"{(int(seconds) - 31) * 1000}")  # type: ignore[misc]
     assert await look_after_an_outage(default_syncs, 8) == []
+
+
+async def test_a_job_that_was_taken_for_hours_is_not_due_again(default_syncs: Syncs) -> None:
+    syncs = default_syncs
+    await syncs.create()
+    taken = await syncs.queue.take_jobs(1, 14_400)
+    await syncs.client.create("s2", REQUEST, sync_payload("s2", "walk", 1), force=True)
+    seconds, _ = await syncs.pool.time()
+    await syncs.pool.zadd(QUEUE, {"s2:walk:1": (int(seconds) + 7200) * 1000})
+    await syncs.watchdog.lock_watch(0.5, furthest_s=600)
+    assert await syncs.pool.zrangebyscore(QUEUE, "-inf", (int(seconds) + 60) * 1000) == [b"s2:walk:1"]
+    assert len(taken.jobs) == 1
 
 
 async def test_a_job_is_taken_although_nothing_can_be_watched(syncs: Syncs) -> None:
