@@ -19,6 +19,7 @@ import orjson
 from worker.errors import StoreUnusable
 from worker.store import keys
 from worker.store.connection.pool import StorePool
+from worker.store.progress.sync_progress import new_token
 from worker.store.scripts import queue as queue_scripts
 
 _END_OF_JOB_ID = re.compile(r":(walk|finalize|batch):[\d:]+$")
@@ -120,6 +121,7 @@ class JobQueue:
             jobs_of = Counter(running.values() if isinstance(running, Mapping) else ())
             accounts = sorted(accounts, key=lambda account: (jobs_of[account], self._turns.get(account, 0)))
         queues = tuple(map(keys.queue, accounts))
+        token, repeats = new_token(), self.pool.outage.repeats
         found = await queue_scripts.take_jobs(
             self.pool,
             common=keys.QUEUE if self.account_map is None else queues[0],
@@ -135,13 +137,24 @@ class JobQueue:
             own_syncs="" if self.own_syncs is None else f" {' '.join(self.own_syncs)} ",
             skips_pipes=self.skips_pipes,
             in_turn=self.account_map is not None,
+            token=token,
         )
+        if self.pool.outage.repeats != repeats:
+            await self._give_back_lost(accounts, token, tuple(one.job_id for one in found.taken))
         jobs = [TakenJob(one.job_id, _milliseconds(one.score), one.job, accounts[one.queue - 1]) for one in found.taken]
         dropped = [(one.job_id, one.reason) for one in found.dropped]
         for job in jobs:
             self._turns[job.account] = max(self._turns.values(), default=0) + 1
         next_s = None if found.next_ms < 0 else found.next_ms / 1000
         return TakenJobs(jobs, dropped, next_s, found.waits_for_suspect)
+
+    async def _give_back_lost(self, accounts: Sequence[str], token: str, kept: tuple[bytes, ...]) -> None:
+        """Gives back what earlier attempts of the call `token` took, whose answers were lost; not the jobs `kept`."""
+        for account in accounts:
+            with contextlib.suppress(StoreUnusable):  # the watchdog finds the jobs later
+                await queue_scripts.give_back_lost(
+                    self.pool, queue=keys.queue(account), wake=keys.wake(account), token=token, kept=kept
+                )
 
     async def _assign_jobs(self, account_map: AccountMap) -> None:
         """Moves jobs of the common queue to the queues of their spaces' accounts."""

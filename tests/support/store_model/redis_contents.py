@@ -67,6 +67,8 @@ def without_times(found: dict[str, Key]) -> dict[str, Key]:
                 value[b"suspect"] = mark.split()[0]
         elif name.startswith("sp:claim:"):
             value = {**value, b"at": True, b"settle_ms": b"0"}
+        elif name.startswith("arq:in-progress:"):
+            value = b"1"  # the token of the call that took it, and its place in the queue
         elif name in (keys.SYNCS, keys.DUE, keys.QUEUE, keys.later("")) or name.startswith("sp:active:"):
             value = dict.fromkeys(value, True)
         result[name] = Key(value, key.expires)

@@ -99,6 +99,9 @@ class Outage:
     Args:
         max_wait_s: Seconds for which a command is repeated.
         advice: Returns what to do about a Redis that does not answer; None: check `REDIS_URL`.
+
+    Attributes:
+        repeats: How often a command was repeated. Redis may have run it before.
     """
 
     def __init__(self, max_wait_s: float, advice: Callable[[], str] | None = None) -> None:
@@ -107,6 +110,7 @@ class Outage:
         self._deadline = math.inf
         self._attempts: set[asyncio.Timeout] = set()
         self._logged = False
+        self.repeats = 0
 
     def stop_waiting(self, within_s: float) -> None:
         """Stops repeating commands `within_s` seconds from now.
@@ -167,6 +171,7 @@ class Outage:
                         "Redis is not available (%s); waiting for it. %s", describe_error(error), self._advise(error)
                     )
                 was_away = True
+                self.repeats += 1
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 0.5)
             else:

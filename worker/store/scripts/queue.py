@@ -66,6 +66,7 @@ async def take_jobs(
     own_syncs: str,
     skips_pipes: bool,
     in_turn: bool,
+    token: str,
 ) -> TakenEntries:
     """Takes jobs that may start, and marks each as in progress."""
 
@@ -97,6 +98,13 @@ async def assign_job(
 @lua_script("queue/give_back_job")
 async def give_back_job(pool: StorePool, *, queue: SortedSetKey, wake: ListKey, job_id: bytes, score: int) -> None:
     """Makes a job that was taken and not begun free again."""
+
+
+@lua_script("queue/give_back_lost")
+async def give_back_lost(
+    pool: StorePool, *, queue: SortedSetKey, wake: ListKey, token: str, kept: tuple[bytes, ...]
+) -> None:
+    """Makes the jobs free again that were taken by a call whose answer was lost."""
 
 
 @lua_script("queue/leave_job")

@@ -7,6 +7,7 @@ import pickle
 
 import orjson
 import pytest
+from redis.asyncio import Redis
 
 from tests.support.syncs.syncs import REQUEST, STALL_MS, Syncs
 from worker.errors import StoreUnusable
@@ -132,6 +133,30 @@ async def test_a_job_that_is_returned_is_free_and_wakes_a_worker(syncs: Syncs) -
     await syncs.queue.give_back_job(taken)
     assert await syncs.pool.llen(WAKE) == 1
     assert (await syncs.queue.take_jobs(1, 60)).jobs == [taken]
+
+
+async def test_a_job_whose_answer_was_lost_has_its_place_again(syncs: Syncs, monkeypatch: pytest.MonkeyPatch) -> None:
+    await syncs.queue.take_jobs(1, 60)  # Redis knows the script
+    for number in range(4):
+        await create(syncs, number)
+        await syncs.pool.zadd(QUEUE, {f"s{number}:walk:1": 1000 + number})
+    [elsewhere] = (await JobQueue(syncs.pool, stall_ms=STALL_MS).take_jobs(1, 60)).jobs
+    await syncs.pool.delete(WAKE)
+    to_lose, answered = 2, Redis.execute_command
+
+    async def lose_answer(self: Redis, *args: object, **options: object) -> object:
+        nonlocal to_lose
+        answer = await answered(self, *args, **options)  # type: ignore[no-untyped-call]
+        if args[0] == "EVALSHA" and to_lose:
+            to_lose -= 1
+            raise ConnectionError("the answer is lost")
+        return answer
+
+    monkeypatch.setattr(Redis, "execute_command", lose_answer)
+    [taken] = (await syncs.queue.take_jobs(1, 60)).jobs
+    assert (elsewhere.job_id, taken.job_id) == (b"s0:walk:1", b"s3:walk:1")
+    assert await syncs.pool.llen(WAKE) == 2
+    assert [job.score for job in (await syncs.queue.take_jobs(9, 60)).jobs] == [1001, 1002]
 
 
 async def test_a_job_that_is_given_back_too_late_or_twice_wakes_no_worker(syncs: Syncs) -> None:

@@ -1,12 +1,14 @@
--- Takes up to `most` jobs that may start, and marks each as in progress for `in_progress_ms`. Entries that are not jobs are
--- dropped, and a queue of another type is deleted. A job of the common queue moves to the account's own queue, and its sync
--- belongs to that account from then on; a job whose sync belongs to another account moves to that account's queue.
+-- Takes up to `most` jobs that may start, and marks each as in progress for `in_progress_ms`. The mark names the `token` of the
+-- call and the job's place in the queue, see give_back_lost.lua. Entries that are not jobs are dropped, and a queue of another
+-- type is deleted. A job of the common queue moves to the account's own queue, and its sync belongs to that account from then
+-- on; a job whose sync belongs to another account moves to that account's queue.
 -- A worker of one account has one queue and the common one, and takes the job that is due longest. With `in_turn`, a worker
 -- of several accounts takes from the first of its queues that has one due.
 -- A taken job is due again only when its mark has ended, so the head of the queue holds what may start, and a look costs
 -- what it takes. Its sync or batch is not silent before `stall_ms` from now: however long the job has waited, the watchdog
--- must not take it for lost before it has begun. Jobs of syncs that only newer workers read stay where they are; if there are many, some are put off by a
--- second, so that a look stays short. common: the common queue, or the first of `queues`: the worker takes nothing from it.
+-- must not take it for lost before it has begun. Jobs of syncs that only newer workers read stay where they are; if there are
+-- many, some are put off by a second, so that a look stays short. common: the common queue, or the first of `queues`: the
+-- worker takes nothing from it.
 --
 -- A suspect is a job of a sync (or an attempt at a batch) that was lost `suspect_after` times without progress: it may be what
 -- kills the workers, so it runs alone until it makes progress, and no neighbour is lost with it. A suspect at the head of the
@@ -108,7 +110,7 @@ local function take(from, id, score)
   end
   if not number_of[from] and not hand_to_its_account(id, score) then return end
   local number = number_of[from] or 1
-  redis.call('SET', IN_PROGRESS .. id, '1', 'PX', int(in_progress_ms))
+  redis.call('SET', IN_PROGRESS .. id, token .. ' ' .. score, 'PX', int(in_progress_ms))
   redis.call('DEL', RETRY .. id)
   redis.call('ZADD', queues[number], int(now + in_progress_ms), id)
   local sync_id, slot = sync_of(id), string.match(id, ':batch:(%d+):%d+:%d+$')

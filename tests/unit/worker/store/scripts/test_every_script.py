@@ -178,6 +178,16 @@ async def give_back(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     return lambda: syncs.queue.give_back_job(taken)
 
 
+async def give_back_lost(syncs: Syncs) -> Callable[[], Awaitable[object]]:
+    await syncs.create()
+    [taken] = (await syncs.queue.take_jobs(1, 60)).jobs
+    mark = await syncs.pool.get(b"arq:in-progress:" + taken.job_id)
+    assert mark
+    return lambda: queue_scripts.give_back_lost(
+        syncs.pool, queue=keys.QUEUE, wake=keys.WAKE, token=mark.split()[0].decode(), kept=()
+    )
+
+
 async def leave_job(syncs: Syncs) -> Callable[[], Awaitable[object]]:
     await syncs.create()
     [taken] = (await syncs.queue.take_jobs(1, 60)).jobs
@@ -284,6 +294,7 @@ SCRIPTS = {
     "watchdog/list_due": Script(due, (keys.DUE,)),
     "watchdog/lock_watch": Script(lock_watch, ()),
     "queue/give_back_job": Script(give_back, (keys.QUEUE, keys.WAKE), writes=False),
+    "queue/give_back_lost": Script(give_back_lost, (keys.QUEUE, keys.WAKE)),
     "queue/leave_job": Script(leave_job, (keys.QUEUE,)),
     "queue/assign_job": Script(assign_job, (keys.QUEUE,)),
     "sync/require_format": Script(require_format, (keys.sync("s1"),)),
