@@ -114,7 +114,9 @@ async def test_what_is_delivered_or_lost_leaves_nothing_but_a_count(syncs: Syncs
         await end(syncs, how, f"s{number}")
     delivered, lost, failed = await outbox.take(10, 60)
     await outbox.delivered(delivered)
-    await outbox.discard(lost, "410")
+    await outbox.discard(delivered, "410")  # by a worker that was frozen meanwhile
+    for _ in range(2):  # the first answer is lost
+        await outbox.discard(lost, "410")
     await outbox.failed(failed, "503", 5)
     status = await outbox.status()
     assert (status.wanted, status.waiting, status.lost, status.error) == (True, 1, 1, "503")

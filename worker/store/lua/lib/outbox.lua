@@ -30,9 +30,9 @@ local function copy_hash(from, to)
   redis.call('PEXPIRE', to, int(EVENT_LIFETIME_MS))
 end
 
--- Removes an event. lost: why it was not delivered; nil if it was.
+-- Removes an event. lost: why it was not delivered; nil if it was. An event that is gone already is not counted again.
 local function drop_event(webhooks, outbox, id, lost, now)
-  if lost then
+  if lost and redis.call('ZSCORE', outbox, id) then
     local before = tonumber(redis.call('HGET', webhooks, 'lost') or '0') or 0
     redis.call('HSET', webhooks, 'lost', int(before + 1), 'error', lost, 'error_at', int(now))
   end
