@@ -44,7 +44,7 @@ class SettingProblem:
 
 @dataclass(frozen=True)
 class Variables:
-    """What the environment says about some settings.
+    """The values of settings in the environment.
 
     Attributes:
         values: Setting name → text.

@@ -40,7 +40,7 @@ _MIB = {"": 1.0, "mb": 1.0, "mib": 1.0, "m": 1.0, "kb": 1 / 1024, "kib": 1 / 102
 
 @dataclass(frozen=True)
 class Expected:
-    """What a field expects, beyond its type and bounds.
+    """The expectation of a field, beyond its type and bounds.
 
     Attributes:
         what: The phrase after "must be", such as "a number of seconds"; empty: derived from the type.

@@ -77,7 +77,7 @@ class WarehouseUrl:
 
     @property
     def place(self) -> str:
-        """Where the warehouse is, for messages: product, host and database, never a user, a password or an option."""
+        """The warehouse in messages: product, host and database, never a user, a password or an option."""
         parts = self.parts
         if self.scheme == "duckdb":
             return f"DuckDB {unquote(parts.path)}"
@@ -86,7 +86,7 @@ class WarehouseUrl:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must appear in no message: the URL, its password, and options that hold secrets."""
+        """The texts that must not appear in messages: the URL, its password, and options that hold secrets."""
         password = self.parts.password or ""
         hidden = [value for name, value in self.options.items() if any(word in name.lower() for word in _SECRET_WORDS)]
         return tuple(part for part in (self.text, password, unquote(password), *hidden) if part)

@@ -55,7 +55,7 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class _Described:
-    """What the middleware knows of a route."""
+    """The operations of the routes, for the middleware."""
 
     operations: dict[tuple[str, str], Operation] = field(default_factory=dict)
 

@@ -45,7 +45,7 @@ MAX_LIMIT = 100
 
 @dataclass(frozen=True)
 class RequestDefaults:
-    """What a server adds to a request, and what it does not take.
+    """The defaults that a server adds to a request, and whether it accepts files.
 
     Attributes:
         rules: The rules of a request that names none. Raises ConfigurationError.
@@ -87,13 +87,13 @@ class RequestOrder(SyncRequest):
 
 
 class SyncOrder(RequestOrder):
-    """What to sync. Everything but `space_id` has a default."""
+    """The options of a sync. Everything but `space_id` has a default."""
 
     force: bool = Field(default=False, description="Start the sync even if another one of the space runs")
 
 
 class ScheduleOrder(RequestOrder):
-    """What to sync, and when. Everything but `space_id` and `cron` has a default."""
+    """The options and times of a schedule. Everything but `space_id` and `cron` has a default."""
 
     cron: str = Field(
         max_length=200,
@@ -115,7 +115,7 @@ class ScheduleOrder(RequestOrder):
 
 
 class ApplyOrder(BaseModel):
-    """How to apply a plan."""
+    """The options of `apply`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -125,7 +125,7 @@ class ApplyOrder(BaseModel):
 
 
 class ResumeOrder(BaseModel):
-    """How to resume a sync."""
+    """The options of `resume`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

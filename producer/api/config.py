@@ -38,7 +38,7 @@ class ApiLimits:
 
 @dataclass(frozen=True)
 class ApiConfig:
-    """Where a server listens, and who may use it.
+    """The address of a server, and its access.
 
     Attributes:
         host: Address to listen on.

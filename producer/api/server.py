@@ -55,7 +55,7 @@ async def serve_api(
 
 
 def _reason(error: OSError) -> str:
-    """Why, without the address that asyncio adds."""
+    """Returns the reason of an error without the address that asyncio adds."""
     if error.errno == errno.EADDRINUSE:
         return "another program listens there; choose another --port"
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)

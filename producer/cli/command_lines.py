@@ -53,7 +53,7 @@ _assignments: ContextVar[str] = ContextVar("_assignments", default="")
 
 
 def without_redis_url() -> None:
-    """From now on, the printed commands leave the environment's `REDIS_URL` aside, as `--embedded` does."""
+    """Makes all commands that are printed later ignore `REDIS_URL`, as `--embedded` does."""
     from worker.environment import variables_of
     from worker.settings import secret_settings
 

@@ -21,7 +21,7 @@ CURSOR_FORMS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class CursorForm:
-    """How a page shows what comes next, written as `where:what` or `where:what:end`.
+    """The form of the next cursor in a page, written as `where:what` or `where:what:end`.
 
     Attributes:
         where: the place of the cursor in the body.

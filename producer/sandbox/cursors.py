@@ -18,7 +18,7 @@ ENDLESS = (1 << 24) - 1
 
 
 class Place(NamedTuple):
-    """Where a page begins: at the entry `start`, after `empties` empty pages."""
+    """The beginning of a page: at the entry `start`, after `empties` empty pages."""
 
     start: int
     empties: int = 0

@@ -52,17 +52,17 @@ class StateDirectory:
 
     @property
     def data(self) -> Path:
-        """Where the server keeps its append-only file."""
+        """The directory of the server's append-only file."""
         return self.path / "data"
 
     @property
     def log(self) -> Path:
-        """What the server has written about itself."""
+        """The log of the server."""
         return self.path / "server.log"
 
     @property
     def socket(self) -> Path:
-        """Where the server listens: in the directory, or in a private one of this user if that path is too long."""
+        """The socket of the server: in the directory, or in a private one of this user if the path is too long."""
         inside = self.path / "server.sock"
         if len(os.fsencode(inside)) <= LONGEST_SOCKET_PATH:
             return inside

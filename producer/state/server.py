@@ -70,7 +70,7 @@ class StateServer:
 
     @property
     def advice(self) -> str:
-        """What to do if the server does not answer."""
+        """Advice for the case that the server does not answer."""
         found = f"{self.problem}. " if self.problem else ""
         return f"{found}The log of the server of the state directory is {self.directory.log}"
 

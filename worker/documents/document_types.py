@@ -28,7 +28,7 @@ Traits = Annotated[dict[str, int], Field(description="By trait")]
 
 
 class SyncError(TypedDict):
-    """Why a sync failed."""
+    """The error of a failed sync."""
 
     code: Annotated[str, Field(description="Short name of the reason", examples=["segment_unauthorized"])]
     message: Annotated[str, Field(description="What happened, and where")]
@@ -52,7 +52,7 @@ class Timings(TypedDict):
 
 
 class ClusterSize(TypedDict):
-    """How many profiles a cluster has so far."""
+    """The number of profiles of a cluster so far."""
 
     cluster: Label
     key: Key
@@ -63,7 +63,7 @@ class ClusterSize(TypedDict):
 
 
 class SyncPersona(ClusterSize):
-    """What the sync did with the persona of a cluster."""
+    """The persona of a cluster, and what the sync did with it."""
 
     id: PersonaId
     persona_id: PersonaId
@@ -94,7 +94,7 @@ class PreviousSync(TypedDict):
 
 
 class ClusterDrift(TypedDict):
-    """How a cluster changed since the complete sync before."""
+    """The changes of a cluster since the previous complete sync."""
 
     cluster: Label
     key: Key
@@ -114,7 +114,7 @@ class FieldChange(TypedDict):
 
 
 class PlannedPersona(TypedDict):
-    """What applying the plan would do with the persona of a cluster."""
+    """The persona of a cluster, and what applying the plan would do with it."""
 
     cluster: Label
     key: Key
@@ -152,7 +152,7 @@ class Orphan(TypedDict):
 
 
 class _SyncHead(TypedDict):
-    """What every document of a sync begins with."""
+    """The first keys of every document of a sync."""
 
     sync_id: SyncId
     status: Annotated[Status, Field(description="`planned`: a preview whose plan waits to be applied")]

@@ -34,7 +34,7 @@ Known = Annotated[int, Field(ge=0, description="Profiles that have the trait")]
 
 
 class Histogram(TypedDict):
-    """How the values between the 10th and the 90th percentile are distributed."""
+    """The distribution of the values between the 10th and the 90th percentile."""
 
     edges: Annotated[list[float], Field(description="Bounds of the bins, ascending; one more than bins")]
     counts: Annotated[

@@ -55,7 +55,7 @@ class Reply:
 
     @property
     def request_id(self) -> str | None:
-        """What the API's support asks for; printable ASCII, at most 100 characters."""
+        """The API's id of the request, for its support; printable ASCII, at most 100 characters."""
         text = self.headers.get("Request-Id") or self.headers.get("X-Request-Id") or ""
         return "".join(character for character in text if "!" <= character <= "~")[:100] or None
 

@@ -63,7 +63,7 @@ _LONGEST_KEY, _MOST_KEYS = 40, 15
 
 @dataclass(frozen=True)
 class NextPage:
-    """What follows a page.
+    """The next page, or the end of the list.
 
     Attributes:
         cursor: Cursor of the next page; None if there is none, or it is not known.
@@ -146,7 +146,7 @@ def _full(signs: _Signs, request: ListRequest) -> float:
 
 @dataclass
 class _Signs:
-    """What was found in a body. Cursors in an object that reports the last page are ignored."""
+    """The signs of a next page in a body. Cursors in an object that reports the last page are ignored."""
 
     host: str
     cursors: list[str] = field(default_factory=list)

@@ -38,7 +38,7 @@ _REQUEST_ID = re.compile(r" \(Request-Id [^)]*\)$")
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how long failed requests are repeated.
+    """The limits and pauses for repeating failed requests.
 
     Attributes:
         base_s: First pause in seconds. It doubles with each failure, up to `cap_s`.
@@ -83,7 +83,7 @@ def same_reason(note: str, error: Retry) -> bool:
 
 
 class RateLimit(Protocol):
-    """What `ApiCaller` asks before each request: a `Limiter`, or `NoLimit`."""
+    """The rate limit that `ApiCaller` asks before each request: a `Limiter`, or `NoLimit`."""
 
     async def wait_for_slot(self, longest_s: float) -> None:
         """Returns when one request may be sent. Raises MustWait if that is more than `longest_s` away."""

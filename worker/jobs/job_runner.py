@@ -41,15 +41,15 @@ G = TypeVar("G", bound=Grant)
 
 
 class Started(Protocol):
-    """What a job found when it took its lease."""
+    """The state of the sync when the job took its lease."""
 
     @property
     def request(self) -> SyncRequest:
-        """What the sync was asked for."""
+        """The request of the sync."""
 
 
 class Work(Protocol):
-    """What a job does while it holds its lease, such as `FetchJob`."""
+    """The work of a job while it holds its lease, such as `FetchJob`."""
 
     async def run(self) -> None:
         """Does the work.

@@ -37,7 +37,7 @@ AnyGrant = TypeVar("AnyGrant", bound=Grant, contravariant=True)
 
 
 class HeartbeatStore(Protocol[AnyGrant]):
-    """Where the heartbeats of a grant are kept."""
+    """The store of the heartbeats of a grant."""
 
     async def heartbeat(self, grant: AnyGrant, *, note: str = "") -> None:
         """Records a heartbeat. Raises LeaseLost if the grant is over."""

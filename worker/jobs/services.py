@@ -52,7 +52,7 @@ SUSPECT_AFTER = 2
 
 @dataclass
 class _Shared:
-    """What the services of all spaces of a worker share.
+    """The objects that the services of all spaces of a worker share.
 
     Attributes:
         lists: Account → its list at Mavera.
@@ -72,7 +72,7 @@ class _Shared:
 
 @dataclass
 class WorkerServices:
-    """What the jobs of one worker use.
+    """The services that the jobs of one worker use.
 
     Attributes:
         settings: Of the worker, or of a space.

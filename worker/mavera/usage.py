@@ -16,7 +16,7 @@ _MOST = 10**12
 
 @dataclass(frozen=True)
 class Usage:
-    """What is known about an account. Credits are whole numbers; None means not known.
+    """The usage of an account. Credits are whole numbers; None means not known.
 
     Attributes:
         used: credits used in the billing period.

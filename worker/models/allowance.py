@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Allowance:
-    """What one answer says of the API's rate limit.
+    """The rate limit that one answer reports.
 
     Args:
         limit: Requests that the API allows in a window; None if the answer does not say.

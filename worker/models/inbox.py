@@ -83,7 +83,7 @@ class InboxDocument(BaseModel):
 
 
 class InboxAnswer(BaseModel):
-    """What became of a document: a sync, or the reason why there is none.
+    """The answer to a document: a sync, or the reason why there is none.
 
     Attributes:
         v: Version of the format.

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class SyncFailure:
-    """Why a sync failed.
+    """The failure of a sync.
 
     Attributes:
         code: Short name for programs, such as `segment_unauthorized`.
@@ -34,7 +34,7 @@ class SyncFailure:
 
 @dataclass(frozen=True)
 class PersonaOutcome:
-    """What a sync did with the persona of one cluster.
+    """The persona of one cluster, and what a sync did with it.
 
     Attributes:
         cluster: Key of the cluster.

@@ -16,7 +16,7 @@ from worker.clusters.statistics.serialization import check_document_version
 
 
 class PlannedPersona(BaseModel):
-    """What a sync would do with one cluster's persona.
+    """The planned action for one cluster's persona.
 
     Attributes:
         cluster: Key of the cluster.
@@ -133,7 +133,7 @@ class Orphan(BaseModel):
 
 
 class Plan(BaseModel):
-    """What a sync would do with the personas of all clusters.
+    """The planned actions for the personas of all clusters.
 
     Attributes:
         version: Version of this format.

@@ -180,7 +180,7 @@ class UnreadableSchedule:
 
     @classmethod
     def of(cls, schedule_id: str, error: Exception) -> Self:
-        """What is shown of a schedule that could not be read because of `error`."""
+        """Returns the row for a schedule that could not be read because of `error`."""
         if isinstance(error, NewerVersion):
             return cls(
                 schedule_id,

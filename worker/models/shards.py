@@ -10,7 +10,7 @@ import orjson
 
 @dataclass(frozen=True)
 class ShardTotals:
-    """What all shards of a sync are together.
+    """The totals of all shards of a sync.
 
     Attributes:
         count: Number of shards.

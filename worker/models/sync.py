@@ -31,7 +31,7 @@ JobKind = Literal["walk", "finalize"]
 
 
 class SyncState(StrEnum):
-    """Where a sync is in its life."""
+    """The state of a sync."""
 
     #: enqueued; no worker has begun it
     QUEUED = "queued"

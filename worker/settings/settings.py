@@ -81,7 +81,7 @@ class NamedAccount:
 
 
 class ClientConfig(BaseModel):
-    """What a client needs of the environment: where its keys are, and the times that workers go by too.
+    """The settings of a client: how to find its keys in Redis, and the times that it shares with workers.
 
     The account is optional: with it, only workers of the same Mavera account take the client's syncs.
     """

@@ -30,7 +30,7 @@ class Entry(BaseModel):
 
 
 class SpaceEntry(Entry):
-    """What the file says about a space, or about all spaces that have no table."""
+    """The fields of a space, or of `[default]`."""
 
     token: Token | None = Field(None, description="Segment access token of the space")
     token_file: FileName | None = Field(None, description="File that contains the token")
@@ -46,7 +46,7 @@ class SpaceEntry(Entry):
 
 
 class AccountEntry(Entry):
-    """What the file says about a Mavera account."""
+    """The fields of a Mavera account."""
 
     api_key: Token | None = Field(None, description="Mavera API key")
     api_key_file: FileName | None = Field(None, description="File that contains the key")

@@ -44,7 +44,7 @@ Table = TypeVar("Table", SpaceEntry, AccountEntry)
 
 @dataclass(frozen=True)
 class Fallbacks:
-    """What the environment has for spaces and accounts that say nothing themselves.
+    """The values of the environment for fields that a space or account leaves out.
 
     Attributes:
         token: Whether `SEGMENT_TOKEN` is set.

@@ -17,7 +17,7 @@ from worker.store.workers import WorkerRegistry
 
 @dataclass(frozen=True)
 class StoreReport:
-    """What Redis holds, and how it is set up.
+    """The content of Redis, and its configuration.
 
     Attributes:
         census: Of the syncs.
@@ -44,7 +44,7 @@ MAX_SPACES = 200
 
 @dataclass(frozen=True)
 class SyncCensus:
-    """What was counted.
+    """The counts of syncs.
 
     Attributes:
         by_state: Number of syncs in each state, all states named.

@@ -65,7 +65,7 @@ def line_of(path: Path, numbers: Mapping[Path, int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class LimitViolation:
-    """What is too long or too deep, and its line, from 1."""
+    """A part of a text that is too long or too deep, and its line, from 1."""
 
     line: int
     sentence: str

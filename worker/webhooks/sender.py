@@ -30,7 +30,7 @@ Format = Literal["standard", "slack"]
 
 @dataclass(frozen=True)
 class Receiver:
-    """Where events go.
+    """The receiver of events.
 
     Attributes:
         secrets: The keys of the signature, as `read_webhook_secrets` returns them.
@@ -43,7 +43,7 @@ class Receiver:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of an attempt.
+    """The result of an attempt.
 
     Attributes:
         verdict: `delivered`; `failed`, so that it is tried again; or `refused`: the receiver never wants it.

@@ -19,13 +19,13 @@ from worker.metrics.redis_metrics import CONTENT_TYPE
 
 
 class Health(TypedDict):
-    """That the server lives."""
+    """Shows that the server is alive."""
 
     status: Literal["ok"]
 
 
 class Readiness(TypedDict):
-    """That a sync that is started now also begins."""
+    """Shows that Redis answers and a worker is alive."""
 
     status: Literal["ready"]
     workers: Annotated[int, Field(ge=1, description="Workers that are alive")]

@@ -22,7 +22,7 @@ from worker.settings import Settings
 
 @dataclass(frozen=True)
 class Times:
-    """When a schedule comes due, and what happens to missed ticks, as the options say."""
+    """The times of a schedule and the handling of missed ticks, from the options of the command."""
 
     cron: str
     timezone: str

@@ -137,7 +137,7 @@ def _is_asked(err: Screen) -> bool:
 
 
 def _amount(copy: StateCopy) -> str:
-    """Such as `3 records, 1 claim and the history of 2 spaces`."""
+    """Describes a copy: `3 records, 1 claim and 2 histories`."""
     records, claims, histories = len(copy.records), len(copy.claims), len(copy.histories)
     return (
         f"{records:,} {_noun(records, 'record')}, {claims:,} {_noun(claims, 'claim')} and "

@@ -51,7 +51,7 @@ MAX_PAGES = 1000
 
 @dataclass(frozen=True)
 class Sample:
-    """What is looked at.
+    """The profiles that `suggest` reads.
 
     Attributes:
         files: The file to read instead of a space; at most one.

@@ -42,7 +42,7 @@ from worker.settings import Settings
 
 @dataclass(frozen=True)
 class ContinueOptions:
-    """What `apply` and `resume` have in common.
+    """The options that `apply` and `resume` share.
 
     Attributes:
         accept: Whether to override the safety check that stopped the sync.

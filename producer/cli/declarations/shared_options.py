@@ -50,7 +50,7 @@ def request_options(
     allow_partial: AllowPartial = False,
     mode: Mode = "upsert",
 ) -> None:
-    """What shapes the request of a sync: of `sync`, `preview` and `schedule add`."""
+    """The options of `sync`, `preview` and `schedule add` that shape a request."""
 
 
 def run_options(
@@ -63,7 +63,7 @@ def run_options(
     no_wait: NoWait = False,
     timeout: Timeout = None,
 ) -> None:
-    """How a sync is started and followed: of `sync` and `preview`."""
+    """The options of `sync` and `preview` that say how a sync is started and followed."""
 
 
 def takes(*groups: Callable[..., None]) -> Callable[[Command], Command]:

@@ -29,7 +29,7 @@ _HOW_TO_TURN_OFF = "To run without it, add --no-env-file before the command."
 
 @dataclass(frozen=True)
 class EnvFile:
-    """What was read from a file.
+    """The content of a `.env` file.
 
     Attributes:
         path: The file as it was named; None if no file was read.
@@ -114,7 +114,7 @@ def read_env_text(path: Path, *, named: bool) -> tuple[str, os.stat_result]:
 
 @dataclass(frozen=True)
 class Edit:
-    """What writing settings into a file would change.
+    """The changes that writing settings into a file would make.
 
     Attributes:
         before: The text of the file; None if it does not exist.

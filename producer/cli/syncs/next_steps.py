@@ -19,7 +19,7 @@ from worker.segment.export_file import is_of_one_process
 
 @dataclass(frozen=True)
 class NextStep:
-    """What the user may do next.
+    """A next step for the user.
 
     Attributes:
         sentence: When or why to do it.

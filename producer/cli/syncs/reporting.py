@@ -35,7 +35,7 @@ from worker.models.sync import Sync, SyncState
 
 @dataclass(frozen=True)
 class KeptState:
-    """What becomes of the syncs of a command when it ends.
+    """The state of a command's syncs after it ends.
 
     Attributes:
         arguments: What the user typed, of a command whose state ends with its process; None if it is kept.
@@ -54,7 +54,7 @@ class KeptState:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """How a command shows its syncs.
+    """The options for showing syncs.
 
     Attributes:
         json: Whether as JSON.

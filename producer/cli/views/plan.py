@@ -48,7 +48,7 @@ def changes_personas(plan: Plan) -> bool:
 
 
 def plan_lines(found: Sequence[ClusterResult], *, details: bool = False) -> Iterator[Text]:
-    """For each planned persona its action and reason, and what would change of it.
+    """Yields the action, the reason and the changes of each planned persona.
 
     Args:
         found: The clusters of one sync.
@@ -76,7 +76,7 @@ def plan_lines(found: Sequence[ClusterResult], *, details: bool = False) -> Iter
 
 
 def account_lines(plan: Plan, request: SyncRequest) -> Iterator[Text]:
-    """What the account has left, whether that is enough, and the personas that the rules leave behind."""
+    """Yields the credits left in the account, whether they are enough, and the orphans."""
     if plan.account:
         yield Text(f"Mavera: {printable(plan.account.text)}.", "dim")
     if plan.account and plan.exceeds_account:
@@ -108,7 +108,7 @@ def confirmation_question(syncs: Sequence[Sync]) -> str:
 
 
 def _alarm_questions(sync: Sync, plan: Plan) -> Iterator[tuple[str, str]]:
-    """For each alarm what was found, and the words that accept it."""
+    """Yields for each alarm what was found, and the words that accept it."""
     codes = plan.alarm_codes or ("",) * len(plan.alarms)
     for code, sentence in zip(codes, plan.alarms, strict=False):
         if code == "guard_profiles" and sync.baseline is not None:

@@ -54,7 +54,7 @@ class CentralInterval:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a sample says about one cluster.
+    """The estimates for one cluster from a sample.
 
     Attributes:
         n: Estimated number of all profiles in the cluster.

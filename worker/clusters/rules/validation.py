@@ -13,7 +13,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong at a path, as a sentence that says what to write instead."""
+    """A fault at a path, as a sentence that says what to write instead."""
 
     path: Path
     sentence: str

@@ -19,7 +19,7 @@ _NEGATIVE_ZERO = 0x8000
 
 @dataclass
 class CountedValues:
-    """What was counted of a trait in a cluster: the buckets of its values, and their sums."""
+    """The counts of a trait in a cluster: the buckets of its values, and their sums."""
 
     buckets: Counter[int] = field(default_factory=Counter)
     moments: Moments = field(default_factory=Moments)

@@ -32,7 +32,7 @@ _PRECISION = re.compile(r"\([^()]*\)")
 
 @dataclass(frozen=True, slots=True)
 class SourceShape:
-    """How the rows of a relation hold a profile.
+    """The layout of profiles in the rows of a relation.
 
     Attributes:
         kind: `wide`: a column for each trait. `object`: one column with a JSON object of the traits, or with the whole

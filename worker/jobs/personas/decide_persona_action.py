@@ -30,7 +30,7 @@ from worker.store import PersonaRecord
 
 @dataclass(frozen=True)
 class PersonaAction:
-    """What to do for a cluster.
+    """The action for a cluster.
 
     Attributes:
         action: What to do.

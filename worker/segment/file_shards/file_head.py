@@ -37,7 +37,7 @@ READABLE_FORMATS = "Parquet, CSV with a header, or one JSON object a line"
 
 @dataclass(frozen=True)
 class FileHead:
-    """How to read a shard.
+    """The format of a shard.
 
     Attributes:
         kind: Its format.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EngineLimits:
-    """What DuckDB may use in one worker.
+    """The resources of DuckDB in one worker.
 
     Attributes:
         memory_mb: Memory in MiB; what does not fit is written to the directory for temporary files.
@@ -29,7 +29,7 @@ class EngineLimits:
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read of shards.
+    """The parameters of reading shards.
 
     Attributes:
         rules: Of the sync.

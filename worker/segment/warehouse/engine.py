@@ -19,7 +19,7 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What the settings of a worker say about statements.
+    """The settings of a worker for statements.
 
     Attributes:
         timeout_s: Seconds that one statement may take.
@@ -80,7 +80,7 @@ class FoundTable:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the engine expects of a statement before it runs. None: it does not say.
+    """The engine's estimate for a statement before it runs. None: it does not report the figure.
 
     Attributes:
         bytes: Bytes that it reads.

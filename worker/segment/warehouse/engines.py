@@ -13,7 +13,7 @@ from worker.warehouse_url import WarehouseUrl
 
 @dataclass(frozen=True)
 class Driver:
-    """How an engine is loaded.
+    """The driver of an engine: its module, and the package and extra that it needs.
 
     Attributes:
         module: Of the engine, in `products`.

@@ -26,7 +26,7 @@ log = logging.getLogger("segment_personas.jobs")
 
 @dataclass(frozen=True)
 class WarehouseAccess:
-    """How a worker reads a warehouse.
+    """The access of a worker to a warehouse.
 
     Attributes:
         url: Of the warehouse.

@@ -23,7 +23,7 @@ _ENCODER = HiredisRespSerializer()
 
 
 class _DirectConnection(AbstractConnection):
-    """What the connections of all kinds do differently from those of redis-py."""
+    """The methods of connections that differ from those of redis-py, for connections of every kind."""
 
     async def can_read_destructive(self) -> bool:
         """Returns whether there is an unread answer, or raises ConnectionError: then the pool connects again."""

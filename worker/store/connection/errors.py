@@ -37,7 +37,7 @@ def to_store_error(error: Exception, command: Sequence[Any]) -> Exception:
 
 
 def cluster_error() -> StoreUnusable:
-    """That REDIS_URL names a cluster."""
+    """Returns the error that REDIS_URL names a cluster."""
     return StoreUnusable(
         "REDIS_URL names a Redis Cluster, which is not supported: scripts and queue span its slots",
         hint="Use a Redis that is not a cluster.",
@@ -45,14 +45,14 @@ def cluster_error() -> StoreUnusable:
 
 
 def sentinel_error() -> StoreUnusable:
-    """That REDIS_URL names a sentinel."""
+    """Returns the error that REDIS_URL names a sentinel."""
     return StoreUnusable(
         "REDIS_URL names a Redis Sentinel, which keeps no data", hint="Name the Redis that the Sentinel watches."
     )
 
 
 def replica_error() -> StoreUnusable:
-    """That REDIS_URL names a replica."""
+    """Returns the error that REDIS_URL names a replica."""
     return StoreUnusable("REDIS_URL names a read-only replica", hint="Name its primary.")
 
 

@@ -13,7 +13,7 @@ from worker.models.versions import known_fields
 
 @dataclass(frozen=True)
 class SentPersona:
-    """What was last sent for a persona.
+    """The figures that were last sent for a persona, and a digest of its text.
 
     Attributes:
         wording: Digest of everything in the payload that is not a figure.

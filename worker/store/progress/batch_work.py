@@ -117,7 +117,7 @@ class BatchGrant:
 
 @dataclass(frozen=True)
 class StartedBatch:
-    """What a job gets with its batch.
+    """The batch of a job, and the sync that it belongs to.
 
     Attributes:
         lease: Of the job.

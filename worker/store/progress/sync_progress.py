@@ -38,7 +38,7 @@ class LeaseGrant:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """How far fetching has come. Cursor and statistics are always written together.
+    """The progress of fetching. Cursor and statistics are always written together.
 
     Attributes:
         seq: Number of commits so far.
@@ -63,7 +63,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Listing:
-    """How far the listing of a fan-out sync has come; its pages are counted by batches.
+    """The progress of the listing of a fan-out sync, whose pages are counted by batches.
 
     Attributes:
         seq: As of `Checkpoint`, like cursor, guard and trouble_ms.
@@ -106,7 +106,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class StartedJob:
-    """What a job gets with its lease. Times are Unix seconds by the clock of Redis.
+    """The sync of a job when it got its lease. Times are Unix seconds by the clock of Redis.
 
     Attributes:
         lease: Of the job.

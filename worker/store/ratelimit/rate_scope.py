@@ -18,7 +18,7 @@ A container with a CPU limit gets the processor once in 100 ms, and then sends w
 
 @dataclass(frozen=True)
 class RateScope:
-    """What shares one limit: a Segment space, or a Mavera account.
+    """The scope of one limit: a Segment space, or a Mavera account.
 
     Args:
         name: Name of the limit in Redis.

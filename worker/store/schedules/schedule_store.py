@@ -109,7 +109,7 @@ class DueTick:
 
 @dataclass(frozen=True)
 class FiredTick:
-    """What became of a tick.
+    """The result of a tick.
 
     Attributes:
         result: None if another worker has handled it.

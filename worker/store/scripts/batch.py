@@ -16,7 +16,7 @@ from worker.store.typed_script.lua_script import lua_script
 
 @dataclass(frozen=True)
 class BatchFields:
-    """What a job needs to read a batch."""
+    """The fields of a sync that a job needs to read a batch."""
 
     word: ClassVar[str] = "ok"
     request: str

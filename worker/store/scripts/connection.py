@@ -33,7 +33,7 @@ class DeniedCommands:
 
 @dataclass(frozen=True)
 class SeenRun:
-    """How long a run of Redis is known.
+    """The time for which a run of Redis is known.
 
     Attributes:
         since_ms: Milliseconds since this run was first seen; -1: no other run was seen before it.

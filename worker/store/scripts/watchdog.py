@@ -15,7 +15,7 @@ from worker.store.typed_script.lua_script import Unchecked, lua_script
 
 
 class Duty(StrEnum):
-    """What a watchdog has to do at a check."""
+    """The duties of a watchdog."""
 
     #: syncs or batches have no heartbeat
     SILENT = "silent"
@@ -28,7 +28,7 @@ class Duty(StrEnum):
 
 
 class Revival(StrEnum):
-    """What was done about something silent."""
+    """The result of a revival."""
 
     REVIVED = "revived"
     #: its job is in the queue, or it has nothing to do before its batches are read

@@ -24,7 +24,7 @@ _VERSION_FIELDS = ["state", "epoch", "pages", "profiles", "pages_listed", "reviv
 
 
 class SyncPlace(NamedTuple):
-    """Where a page of the list ends: the last sync that was looked at. Older syncs are smaller.
+    """The end of a page of the list: the last sync that was looked at. Older syncs are smaller.
 
     Attributes:
         created_ms: When it was created, in milliseconds by the clock of Redis.

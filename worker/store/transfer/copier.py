@@ -43,7 +43,7 @@ class StateIsChanging(Exception):
 
 @dataclass(frozen=True)
 class StateCounts:
-    """How much a Redis holds.
+    """The number of records, claims and syncs in a Redis.
 
     Attributes:
         personas: Records of personas.

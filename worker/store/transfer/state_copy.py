@@ -23,7 +23,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class StateCopy:
-    """What was copied. Texts are as Redis holds them.
+    """The copied records, claims and histories. Texts are as Redis holds them.
 
     Attributes:
         records: The record of each persona, as JSON.
@@ -58,7 +58,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Merge:
-    """What to write, and why something is not written.
+    """The rows to write, and the rows that are not written with the reason.
 
     Attributes:
         changes: Records, claims and whole histories to write.

@@ -32,7 +32,7 @@ Parse = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Answers:
-    """What a script may answer.
+    """The answers that a script may give.
 
     Attributes:
         parsers: Word → parser of the parts after the word.

@@ -44,7 +44,7 @@ class PendingEvent:
 
 @dataclass(frozen=True)
 class OutboxStatus:
-    """What is known of the delivery of events.
+    """The state of the delivery of events.
 
     Attributes:
         wanted: Whether a worker with `WEBHOOK_URL` was seen in the last week.

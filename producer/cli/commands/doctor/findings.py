@@ -56,7 +56,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class TraitCoverage:
-    """In how many profiles of a page a trait is usable, and in how many it is there but is not.
+    """The number of profiles of a page in which a trait is usable, and in which it is unusable.
 
     Attributes:
         keys: The names that profiles may use for it.

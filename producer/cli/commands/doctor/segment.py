@@ -40,7 +40,7 @@ MOST_PROFILES = 20
 
 @dataclass(frozen=True)
 class FirstPage:
-    """What the first request to a space has shown.
+    """The result of the first request to a space.
 
     Attributes:
         source: How the space was asked.
@@ -117,7 +117,7 @@ async def check_segment(
 async def _check_space(
     settings: Settings, session: aiohttp.ClientSession, request: SyncRequest, pace: RequestPacer
 ) -> AsyncIterator[Finding]:
-    """What is in a space."""
+    """Yields the findings about the content of a space."""
     space_id, rules = request.space_id, request.rules
     try:
         first = await read_first_page(settings, session, request, pace)
@@ -163,7 +163,7 @@ async def _compare_strategies(
 
 
 def _why_chosen(source: Source) -> str:
-    """That `auto` has chosen the dialect, and why not the others; empty if it was set."""
+    """Says that `auto` has chosen the dialect, and why it refused the others; empty if the dialect was set."""
     if not isinstance(source, AutoSource):
         return ""
     reasons = [f"; {dialect} does not answer: {error}" for dialect, error in source.refused.items()]

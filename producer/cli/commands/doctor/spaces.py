@@ -23,7 +23,7 @@ SUBJECT = "Spaces"
 
 @dataclass(frozen=True)
 class FoundSpaces:
-    """What was found out about the spaces file.
+    """The result of the check of the spaces file.
 
     Attributes:
         findings: About the file.

@@ -40,7 +40,7 @@ STALE_AFTER_S = 2 * 86_400
 
 @dataclass(frozen=True)
 class TableCounts:
-    """What a table holds.
+    """The counts of a table.
 
     Attributes:
         rows: Number of rows.

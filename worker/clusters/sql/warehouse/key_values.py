@@ -38,7 +38,7 @@ IS_TEXT, IS_NUMBER, IS_SHAPE = "t", "n", "s"
 
 @dataclass(frozen=True, slots=True)
 class KeyValue:
-    """What is computed of a trait under one key.
+    """The columns that are computed for one key of a trait.
 
     Attributes:
         steps: Expressions of columns, each of which the following ones refer to by its name.

@@ -35,7 +35,7 @@ _ASCII_LETTERS = "A-Za-z"
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What the dialects write differently.
+    """The parts of the SQL that differ between engines.
 
     Attributes:
         dialect: The dialect of sqlglot.

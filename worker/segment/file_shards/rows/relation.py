@@ -37,7 +37,7 @@ _NULLS = "['', '\\N', 'NULL', 'null']"
 
 @dataclass(frozen=True)
 class ShardShape:
-    """What the rows of a shard are.
+    """The layout of the rows of a shard.
 
     Attributes:
         layout: `object`: a column of traits; `wide`: a column for each trait; `tall`: a row for each trait.

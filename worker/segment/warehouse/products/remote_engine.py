@@ -33,7 +33,7 @@ CANCEL_WITHIN_S = 60.0
 
 @dataclass(frozen=True)
 class StatementState:
-    """What the engine says about a statement.
+    """The state of a statement, as the engine reports it.
 
     Attributes:
         kind: `unknown` if the engine does not have it, or not yet, or no longer.
