@@ -18,6 +18,9 @@ from worker.models.sync import Sync
 
 POLL_INTERVAL_S = 0.2
 
+AFTER_OUTAGE_S = 10.0
+"""Seconds after an outage of Redis in which workers that are not seen may still write their next heartbeat."""
+
 
 class Follower:
     """Follows syncs. `syncs` is how they stood when they were last looked at, in the order in which they were given."""
@@ -75,6 +78,8 @@ class Follower:
                 waiting = "Waiting until Redis answers again; the workers wait too."
                 self._progress.print_text(" ".join(filter(None, (f"{error}.", error.hint, waiting))))
             self._redis_away = True
+            if self._workers:
+                self._workers.postpone()
         else:
             if self._redis_away:
                 self._progress.print_text("Redis answers again.")
@@ -99,6 +104,10 @@ class WorkerWatch:
         self._look_at = 0.0
         self._alive: bool | None = None
         self.advice = how_to_start_worker()
+
+    def postpone(self) -> None:
+        """Looks again after the time in which living workers write a heartbeat, because none could be written."""
+        self._look_at = self._clock() + AFTER_OUTAGE_S
 
     async def check(self) -> None:
         """Looks, if it is time. Raises StoreUnavailable."""

@@ -10,6 +10,7 @@ from producer import SyncClient, SyncNotFound, SyncRequest, SyncState
 from producer.cli.syncs.follow import Follower, WorkerWatch
 from producer.cli.terminal import Screen
 from producer.cli.views.progress import LineProgress
+from worker.errors import StoreUnavailable
 from worker.jobs.store_factories import worker_registry
 from worker.settings import load_settings
 from worker.store import StorePool
@@ -48,6 +49,25 @@ async def test_a_worker_that_is_alive_is_not_mentioned(fake_pool: StorePool, cli
     await worker_registry(fake_pool, load_settings()).heartbeat("host", 7)
     await WorkerWatch(client, said.append).check()
     assert said == []
+
+
+async def test_after_an_outage_no_worker_is_missed_before_its_heartbeat(
+    client: SyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    sync = await client.enqueue(SyncRequest(space_id="spa_1"))
+    await client.cancel(sync.id)
+    outage = [StoreUnavailable("Redis does not answer")]
+
+    async def workers() -> list[object]:
+        if outage:
+            raise outage.pop()
+        return []
+
+    monkeypatch.setattr(client, "workers", workers)
+    await Follower(client, [sync], LineProgress(Screen(stream))).run()
+    assert "Redis answers again." in stream.getvalue()
+    assert "No worker is running" not in stream.getvalue()
 
 
 async def test_following_ends_when_all_have_ended(client: SyncClient) -> None:
