@@ -171,7 +171,7 @@ def _error(sync: Sync, hint: str = "") -> dict[str, object]:
 
 
 def _named(cluster: ClusterResult) -> dict[str, object]:
-    """Returns the cluster by its label, and by the key that never changes with it."""
+    """Returns the label and the key of the cluster."""
     return {"cluster": cluster.summary.label, "key": cluster.summary.key}
 
 
@@ -268,7 +268,7 @@ def _persona(cluster: ClusterResult, outcome: PersonaOutcome) -> dict[str, objec
 
 
 def _twins(outcome: PersonaOutcome | None) -> dict[str, object]:
-    """Other personas that carry the reference of the cluster; nothing if there is none."""
+    """Returns the other personas that have the reference of the cluster; nothing if there is none."""
     return {"twins": list(outcome.twins)} if outcome and outcome.twins else {}
 
 
@@ -280,7 +280,7 @@ def _other_means(summary: ClusterSummary) -> dict[str, object]:
 
 
 def _intervals(estimate: Estimate) -> dict[str, object]:
-    """By trait, between what its mean or median, or the shares of its values lie."""
+    """Returns by trait the interval of its mean or median, or of the shares of its values."""
     found: dict[str, Mapping[str, Interval]] = {
         **{name: {typical.of: typical.interval} for name, typical in estimate.numbers.items()},
         **estimate.categories,

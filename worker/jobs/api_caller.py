@@ -182,7 +182,7 @@ class ApiCaller:
 
     @property
     def trouble_ms(self) -> int:
-        """How long the request that fails longest has failed by now, in milliseconds; 0 if none fails."""
+        """The milliseconds for which the request that fails longest has failed; 0 if none fails."""
         worst_s = max(self._inherited_s, self._left_s, *(self._trouble_s(request) for request in self._failing))
         return max(1, int(worst_s * 1000)) if self._failing or worst_s else 0
 

@@ -273,7 +273,7 @@ class SyncRequest(BaseModel, metaclass=_ExplainedRequest):
 
     @property
     def source_name(self) -> str:
-        """What is read, in one word: space, file or table."""
+        """The kind of source in one word: space, file or table."""
         return "file" if self.file is not None else "space" if self.warehouse is None else "table"
 
     @property

@@ -63,7 +63,7 @@ class Schedule(BaseModel):
 
     @cached_property
     def times(self) -> CronTimes:
-        """When it comes due. Raises ValueError if the expression or the time zone cannot be used."""
+        """The times of its ticks. Raises ValueError if the expression or the time zone cannot be used."""
         return CronTimes(self.cron, self.timezone)
 
     @cached_property

@@ -152,7 +152,7 @@ class Sync:
     first job, if its client names none."""
 
     def __repr__(self) -> str:
-        """What the sync is and how far it has come, without its statistics and rules."""
+        """Shows the sync and its progress, without its statistics and rules."""
         error = f", error={self.error.code!r}" if self.error else ""
         return (
             f"Sync(id={self.id!r}, space_id={self.space_id!r}, status={self.status!r}, pages={self.pages}, "
@@ -171,7 +171,7 @@ class Sync:
 
     @property
     def profiles_unreadable(self) -> int:
-        """How many profiles are left out because Segment does not answer for them, so far."""
+        """The number of profiles that are left out so far because Segment does not return their traits."""
         return Aggregate.from_bytes(self.aggregate).unreadable if self.aggregate else 0
 
     @property
@@ -207,7 +207,7 @@ class Sync:
 
     @property
     def credits_charged(self) -> int:
-        """What this sync has cost so far, in credits, by its name in JSON."""
+        """The credits that this sync has cost so far, by their name in JSON."""
         return self.credits
 
     @property

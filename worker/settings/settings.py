@@ -128,7 +128,7 @@ class ClientConfig(BaseModel):
 
     @property
     def retention_ms(self) -> int:
-        """How long a finished sync is kept, in milliseconds."""
+        """The milliseconds for which a finished sync is kept."""
         return int(self.retention_days * 86_400_000)
 
 
@@ -335,7 +335,7 @@ class Settings(ClientConfig):
 
     @property
     def unprotected_warning(self) -> str:
-        """What to say of `unprotected_urls`; empty if there are none."""
+        """A warning about `unprotected_urls`; empty if there are none."""
         names = " and ".join(self.unprotected_urls)
         return f"{names}: http:// to another machine sends the token unencrypted; use https://" if names else ""
 

@@ -73,7 +73,7 @@ class SpacesFile:
 
     @property
     def summary(self) -> str:
-        """How many spaces and accounts it has."""
+        """The number of spaces and accounts, in words."""
         return ", ".join(
             f"{len(tables)} {noun}{'' if len(tables) == 1 else 's'}"
             for noun, tables in (("space", self.spaces), ("account", self.accounts))
@@ -81,7 +81,7 @@ class SpacesFile:
 
     @property
     def unprotected_warning(self) -> str:
-        """What to say of base URLs that send a secret to another machine without TLS; empty if none does."""
+        """A warning about base URLs that send a secret to another machine without TLS; empty if none does."""
         entries: dict[str, SpaceEntry | AccountEntry] = {"default": self.default}
         entries |= {f"spaces.{name}": entry for name, entry in self.spaces.items()}
         entries |= {f"accounts.{name}": entry for name, entry in self.accounts.items()}

@@ -29,7 +29,7 @@ class WrongTokens:
         self._free_at: dict[str, float] = {}
 
     def __len__(self) -> int:
-        """How many addresses are kept: those of the last minute, and at most `MAX_ADDRESSES`."""
+        """Returns the number of addresses that are kept: those of the last minute, at most `MAX_ADDRESSES`."""
         return len(self._free_at)
 
     def count(self, address: str) -> float:

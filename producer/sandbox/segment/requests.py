@@ -15,7 +15,7 @@ from producer.sandbox.spaces.space import SpaceSpec
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a path names. `profile` is set for the traits of one profile; `dialect` is `inline` or
+    """The target of a path. `profile` is set for the traits of one profile; `dialect` is `inline` or
     `profile-api`."""
 
     dialect: str
@@ -27,7 +27,7 @@ class Target:
 
     @property
     def scope(self) -> str:
-        """What a cursor of this list is valid for, with traits and without."""
+        """The list for which a cursor is valid, with traits and without."""
         return f"{self.dialect}:{self.space_id}/{self.collection}"
 
 

@@ -59,7 +59,7 @@ class ChainStrategy:
 
     @property
     def listed(self) -> int:
-        """How many entries the pages had."""
+        """The number of entries of the pages."""
         return self._aggregate.entries + self._aggregate.vanished + self._aggregate.left_out
 
     def wanted(self, waiting: int) -> bool:

@@ -84,12 +84,12 @@ class FanOutStrategy:
 
     @property
     def pages(self) -> int:
-        """How many pages are listed."""
+        """The number of listed pages."""
         return self._listed.pages
 
     @property
     def listed(self) -> int:
-        """How many entries those pages had."""
+        """The number of entries of those pages."""
         return self._listed.profiles
 
     @property

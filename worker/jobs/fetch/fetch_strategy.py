@@ -40,11 +40,11 @@ class FetchStrategy(Protocol):
 
     @property
     def pages(self) -> int:
-        """How many pages were taken, by earlier jobs too."""
+        """The number of pages that were taken, also by earlier jobs."""
 
     @property
     def listed(self) -> int:
-        """How many entries those pages had."""
+        """The number of entries of those pages."""
 
     @property
     def ended(self) -> bool:
