@@ -22,20 +22,11 @@ from sqlglot import exp
 
 from tests.support.examples import examples
 from tests.support.servers.postgres_server import PostgresServer
-from tests.unit.worker.clusters.sql.test_duckdb_agreement import (
-    DATES,
-    LISTS,
-    NOW,
-    NUMBERS_AS_TEXT,
-    RULES,
-    WORDS,
-    folded,
-    signs,
-)
-from tests.unit.worker.clusters.sql.test_statements import random_rules
+from tests.support.sql_agreement.aggregates import NOW, folded, reported
+from tests.support.sql_agreement.random_rules import random_rules
+from tests.support.sql_agreement.random_values import DATES, LISTS, NUMBERS_AS_TEXT, RULES, WORDS, signs
 from worker.clusters import Aggregate, Rules
 from worker.clusters.sql import CompiledStatement, SourceShape, compile_statement
-from worker.clusters.statistics.category import MIN_PROFILES
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -136,30 +127,6 @@ def compiled(rules: Rules, shape: SourceShape, table: str, sample: float | None)
 
 _statements: dict[tuple[str, str, float | None], CompiledStatement] = {}
 """The statement that was compiled last."""
-
-
-def reported(aggregate: Aggregate) -> dict[str, object]:
-    """Returns what reports and personas show of an aggregate, without the sums."""
-    return {
-        "counts": (
-            *(aggregate.profiles, aggregate.profile_errors, aggregate.filtered, aggregate.unclassified),
-            *(aggregate.merged, aggregate.left_out),
-        ),
-        "errors": dict(aggregate.trait_errors),
-        "shapes": {
-            trait: {shape: n for shape, n in shapes.counts.items() if n >= MIN_PROFILES}
-            for trait, shapes in aggregate.error_shapes.items()
-        },
-        "clusters": {
-            key: (
-                cluster.n,
-                {trait: (number.count, number.sketch.buckets) for trait, number in cluster.numbers.items()},
-                {trait: (one.count, one.true) for trait, one in cluster.booleans.items()},
-                {trait: (one.count, one.disclosable()) for trait, one in cluster.categories.items()},
-            )
-            for key, cluster in aggregate.clusters.items()
-        },
-    }
 
 
 def assert_equal(found: Aggregate, expected: Aggregate) -> None:

@@ -12,8 +12,7 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
-from tests.integration.warehouse.test_postgres_agreement import reported
-from tests.unit.worker.clusters.sql.test_duckdb_agreement import NOW, folded
+from tests.support.sql_agreement.aggregates import NOW, folded, reported
 from worker.clusters import Rules
 from worker.clusters.rules.toml_file import parse_rules
 from worker.clusters.sql import Dialect, SourceShape, compile_statement

@@ -9,7 +9,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from tests.unit.worker.clusters.sql.test_duckdb_agreement import NOW
+from tests.support.sql_agreement.aggregates import NOW
 from worker.clusters import RECIPE, Rules
 from worker.clusters.sql import Dialect, SourceShape, compile_statement
 from worker.clusters.sql.warehouse import WarehouseDialect
