@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from producer.cli.app import app
 from tests.support.project.compose import SERVICES
+from tests.support.project.kubernetes import PODS
 from tests.support.servers.redis_server import RedisServer, server_binary
-from tests.unit.project.test_kubernetes import PODS
 from worker.__main__ import USAGE, main
 
 

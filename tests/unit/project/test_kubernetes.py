@@ -6,24 +6,12 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from ruamel.yaml import YAML
 
-from tests.support.project.docs import ROOT
+from tests.support.project.kubernetes import FOLDER, KUSTOMIZATION, PODS, RESOURCES, documents
 from worker.settings import Settings, secret_settings
 
-FOLDER = ROOT / "deploy" / "kubernetes"
 OTHERS = ("kustomize.config.k8s.io/", "keda.sh/")
 """API groups that are not Kubernetes' own: their schemas are not checked."""
-
-
-def documents(name: str) -> list[dict[str, Any]]:
-    """The documents of one file."""
-    return list(YAML(typ="safe").load_all(FOLDER / name))
-
-
-KUSTOMIZATION = documents("kustomization.yaml")[0]
-RESOURCES = [document for name in KUSTOMIZATION["resources"] for document in documents(name)]
-PODS = {one["metadata"]["name"]: one["spec"]["template"] for one in RESOURCES if one["kind"] == "Deployment"}
 WORKER, API = PODS["segment-personas-worker"], PODS["segment-personas-api"]
 CONFIG = {text.partition("=")[0] for text in KUSTOMIZATION["configMapGenerator"][0]["literals"]}
 
