@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,8 +10,10 @@ import pytest
 from producer.sandbox import SpaceSpec
 from tests.support.clocks.movable_clock import MovableClock
 from tests.support.processes.workers import WorkerProcess
+from tests.support.scenarios.checks import until
 from tests.support.scenarios.scenario import start_scenario
 from tests.support.servers.redis_server import RedisServer
+from worker.store import keys
 
 Start = Callable[..., WorkerProcess]
 
@@ -65,10 +66,16 @@ async def test_jobs_that_wait_when_the_clock_is_set_back_are_taken_at_once(
 ) -> None:
     clock.set(7200)
     async with start_scenario(server, start_worker, SPACES) as scenario:
-        scenario.worker()  # its watcher has seen the time before
+        scenario.worker()
         scenario.sandbox.set_options(latency_s=30)
         held = await scenario.enqueue()
-        await asyncio.sleep(2)
+
+        async def watcher_has_looked() -> bool:
+            looked_at = await scenario.pool.hash_field(keys.CLOCK, keys.DUE)
+            return int(looked_at or 0) > 1000 * held.created_at
+
+        await scenario.sandbox.journal.wait_arrived("segment.page")
+        await until(watcher_has_looked)
         clock.set(3600)
         scenario.sandbox.set_options(latency_s=0)
         await scenario.client.cancel(held.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pickle
 import re
@@ -223,8 +222,8 @@ async def test_a_queue_that_is_lost_under_a_running_sync_is_made_good(scenario: 
     worker = scenario.worker()
     scenario.sandbox.set_options(latency_s=0.05)
     sync = await scenario.enqueue("other")
-    for _ in range(3):
-        await asyncio.sleep(0.3)
+    for route, count in (("segment.page", 1), ("segment.page", 6), ("mavera.create", 1)):
+        await scenario.sandbox.journal.wait_arrived(route, count)
         for queue in (QUEUE, scenario.queue):
             await scenario.pool.delete(queue)
             await scenario.pool.set(queue, "something else")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -204,12 +205,19 @@ async def test_cases_from_the_field_are_read(engine: ShardEngine) -> None:
         assert (found.profiles, found.cluster("high_value").n, found.merged) == (profiles, high_value, 0), name
 
 
+def is_open(path: Path) -> bool:
+    """Whether this process, and so a statement, has the file open."""
+    return any(os.path.realpath(one) == str(path) for one in Path("/proc/self/fd").iterdir())
+
+
 async def test_a_cancellation_interrupts_the_statement(engine: ShardEngine, tmp_path: Path) -> None:
     path = tmp_path / "many.parquet"
     duckdb.sql("SELECT 'u' || range AS id, random() AS ltv FROM range(1_000_000)").write_parquet(str(path))
     shard = (await engine.list_shards(str(path)))[0]
     reading = asyncio.create_task(engine.aggregate([shard], Reading(RECIPE, 1e9)))
-    await asyncio.sleep(0.05)
+    while not is_open(path):
+        assert not reading.done()
+        await asyncio.sleep(0.001)
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
