@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.support.sandbox.mavera_requests import BODY, KEY, mavera_sandbox
@@ -180,5 +182,9 @@ async def test_each_key_has_its_own_limit() -> None:
 
 
 async def test_latency_comes_before_the_effect() -> None:
-    async with mavera_sandbox(mavera_latency_s=0.001) as client:
-        assert (await client.ask("POST", body=BODY))[0] == 201
+    async with mavera_sandbox(mavera_latency_s=3600) as client:
+        asking = asyncio.create_task(client.ask("POST", body=BODY))
+        await client.box.journal.wait_arrived("mavera.create")
+        assert client.box.posts == []
+        asking.cancel()
+        await asyncio.wait({asking})

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import format_trace_id
 
@@ -71,14 +71,26 @@ def test_without_the_extra_nothing_is_traced(monkeypatch: pytest.MonkeyPatch) ->
     assert type(make_tracer({"OTEL_SERVICE_NAME": "x"})) is JobTracer
 
 
-def test_the_standard_variables_configure_the_exporter(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("sampler", "spans"), [("always_off", []), ("always_on", ["sync", "segment request", "fetch job"])]
+)
+def test_the_standard_variables_configure_exporter_and_sampler(
+    sampler: str, spans: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def export(self: ConsoleSpanExporter, finished: Sequence[ReadableSpan]) -> SpanExportResult:
+        exported.extend(span.name for span in finished)
+        return SpanExportResult.SUCCESS
+
+    exported: list[str] = []
+    monkeypatch.setattr(ConsoleSpanExporter, "export", export)
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
     tracer = make_tracer()
     assert isinstance(tracer, OpenTelemetryTracer)
     with tracer.job("s", "s:walk:1", 0):
         tracer.add_request("segment", "200", 0.1)
     tracer.close()
+    assert exported == spans
 
 
 def test_a_collector_that_does_not_answer_keeps_no_worker_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:

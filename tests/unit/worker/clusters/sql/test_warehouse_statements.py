@@ -67,3 +67,4 @@ def test_hostile_names_and_words_stay_inside_their_quotes(dialect: WarehouseDial
 def test_rules_whose_traits_no_column_has_count_profiles_only() -> None:
     [statement] = sqlglot.parse(compiled(RECIPE, SourceShape("wide", {"x": "text"}), "postgres"), dialect="postgres")
     assert isinstance(statement, exp.Select)
+    assert [column.alias_or_name for column in statement.selects if not column.find(exp.Null)] == ["state", "n"]

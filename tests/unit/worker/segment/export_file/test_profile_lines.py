@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,8 @@ def test_blank_lines_count_nowhere() -> None:
 def test_what_only_the_tolerant_parser_takes_is_taken() -> None:
     (entry,) = read_rows([b'{"id": "1", "traits": {"ltv": NaN, "purchase_count": 1e999}}']).entries
     assert isinstance(entry, dict)
+    assert math.isnan(entry["traits"]["ltv"])
+    assert entry["traits"]["purchase_count"] == math.inf
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_profile() -> None:

@@ -110,12 +110,6 @@ async def test_the_token_does_not_arrive_at_another_host() -> None:
         assert elsewhere.requests == []
 
 
-async def test_a_hung_connection_ends_with_the_time_out() -> None:
-    async with sandbox(Fault("segment", "hang")) as box, client(box.segment_url, total_s=0.2) as segment:
-        with pytest.raises(Retry, match=r"no answer within 0\.2 s"):
-            await segment.fetch_page("", 1)
-
-
 # Memory
 
 
