@@ -69,7 +69,7 @@ class Stream:
 
         await until(reached)
 
-    async def is_connected(self) -> None:
+    async def stalls(self) -> None:
         """Returns when there has been no commit for a while."""
         seen = -1
 
@@ -87,7 +87,7 @@ class Stream:
 
 async def restart(server: RedisServer, stream: Stream) -> None:
     await asyncio.to_thread(server.stop)
-    await stream.is_connected()
+    await stream.stalls()
     await asyncio.to_thread(server.start)
 
 
@@ -105,21 +105,21 @@ async def hang(server: RedisServer, stream: Stream) -> None:
 async def run_out_of_memory(server: RedisServer, stream: Stream) -> None:
     with server.client() as client:
         client.config_set("maxmemory", 1)
-        await stream.is_connected()
+        await stream.stalls()
         client.config_set("maxmemory", 0)
 
 
 async def become_a_replica(server: RedisServer, stream: Stream) -> None:
     with server.client() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", str(port_of_ones_own()))
-        await stream.is_connected()
+        await stream.stalls()
         client.execute_command("REPLICAOF", "NO", "ONE")
 
 
 async def miss_its_replicas(server: RedisServer, stream: Stream) -> None:
     with server.client() as client:
         client.config_set("min-replicas-to-write", 1)
-        await stream.is_connected()
+        await stream.stalls()
         client.config_set("min-replicas-to-write", 0)
 
 
@@ -127,7 +127,7 @@ async def be_busy(server: RedisServer, stream: Stream) -> None:
     with server.client() as client, server.client() as other:
         client.config_set("busy-reply-threshold", 20)
         endless = asyncio.create_task(asyncio.to_thread(client.eval, "while true do end", 0))
-        await stream.is_connected()
+        await stream.stalls()
         other.execute_command("SCRIPT", "KILL")
         with pytest.raises(redis.ResponseError, match="killed"):
             await endless

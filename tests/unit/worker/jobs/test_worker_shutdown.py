@@ -212,7 +212,7 @@ async def test_a_finalizer_whose_last_move_is_cut_off_is_through_or_has_a_next_o
         await scenario.assert_goes_on(3)
 
 
-def test_a_job_that_does_not_hand_over_delays_the_end_of_a_worker_by_less_than_9_s() -> None:
+def test_a_stuck_job_delays_the_end_of_a_worker_by_less_than_9_s() -> None:
     async def stuck(released: asyncio.Event) -> None:
         while not released.is_set():
             with contextlib.suppress(asyncio.CancelledError):
