@@ -30,7 +30,7 @@ DEPLOYMENT = (Path(__file__).parents[3] / "docs" / "deployment.md").read_text()
 (DOCUMENTED,) = re.findall(r"^ACL SETUSER segment on >SECRET (.*?)\n```", DEPLOYMENT, re.MULTILINE | re.DOTALL)
 MINIMAL = " ".join(DOCUMENTED.replace("\\", " ").split())
 LUA = Path(worker.store.__file__).parent / "lua"
-(OF_MOVES,) = re.findall(r"export and import need `(.*?)`", DEPLOYMENT)
+(OF_MOVES,) = re.findall(r"Export and import also need the rights `(.*?)`", DEPLOYMENT)
 MANAGED = "+@all -@dangerous -@admin ~*"
 
 Start = Callable[..., WorkerProcess]
