@@ -1,17 +1,21 @@
-"""Builds the clients of external systems: the source of a space, the access to its warehouse, the client of Mavera.
+"""Builds the clients of external systems: the source of a space, its warehouse, Mavera, and the limiters of both APIs.
 
 Jobs get them from `WorkerServices`; commands such as `doctor` make them from the settings alone.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from base64 import b64encode
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import aiohttp
 
 from worker.errors import ResumableStop
 from worker.http.client import HttpClient, HttpLimits, OnAllowance, OnAnswer
+from worker.jobs.store_factories import known_account
 from worker.mavera import MaveraClient
 from worker.models.request import SyncRequest
 from worker.segment import (
@@ -27,6 +31,7 @@ from worker.segment.file_shards import EngineLimits
 from worker.segment.profile_api import MAX_PAGE_SIZE
 from worker.segment.warehouse import EngineOptions, WarehouseAccess, open_engine
 from worker.settings import FixedDialect, Settings
+from worker.store import Limiter, RateScope, StorePool
 from worker.warehouse_url import WarehouseUrl
 
 
@@ -158,3 +163,36 @@ def mavera_client(
 
 def _limits(settings: Settings, total_s: float) -> HttpLimits:
     return HttpLimits(min(10.0, total_s), total_s, int(settings.max_body_mb * (1 << 20)))
+
+
+def segment_limiter(
+    pool: StorePool,
+    settings: Settings,
+    space_id: str,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Limiter:
+    """Makes the limiter of a space, which all processes share that send requests about it.
+
+    Args:
+        pool: Client of Redis.
+        settings: Of the process.
+        space_id: Id of the space.
+        clock: Returns monotonic seconds.
+        sleep: Sleeps for the given number of seconds.
+    """
+    scope = RateScope.per_second(f"segment:{space_id}", settings.segment_rate)
+    return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)
+
+
+def mavera_limiter(
+    pool: StorePool,
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Limiter:
+    """Makes the limiter of the Mavera account, which all processes share; arguments: as of `segment_limiter`."""
+    scope = RateScope.per_minute(f"mavera:{known_account(settings)}", settings.mavera_rate, settings.mavera_gap_s)
+    return Limiter(pool, scope, longest_pause_s=settings.retry_after_max_s, clock=clock, sleep=sleep)

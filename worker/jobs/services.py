@@ -18,10 +18,9 @@ import aiohttp
 
 from worker.errors import ResumableStop
 from worker.jobs.api_caller import ApiCaller, NoLimit, RetryPolicy
-from worker.jobs.api_factories import dialect_urls, mavera_client, segment_source
+from worker.jobs.api_factories import dialect_urls, mavera_client, mavera_limiter, segment_limiter, segment_source
 from worker.jobs.fetch.fan_out import ActiveListings
 from worker.jobs.lease import Lease
-from worker.jobs.limiter_factories import mavera_limiter, segment_limiter
 from worker.jobs.personas.lookup.settle_watch import SettleWatch
 from worker.jobs.personas.lookup.shared_list import SharedList
 from worker.jobs.space_directory import SpaceDirectory

@@ -160,7 +160,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     return {
         "name": parameter.name,
         "in": parameter.place,
-        "required": parameter.required,
+        "required": parameter.place == "path",
         "description": parameter.description,
         "schema": {**parameter.schema, **({"examples": [*parameter.examples]} if parameter.examples else {})},
     }

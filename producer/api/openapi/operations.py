@@ -23,7 +23,6 @@ class Parameter:
         place: Where it is.
         description: What it means.
         schema: Its JSON schema.
-        required: Whether a request must have it.
         examples: Values.
     """
 
@@ -31,7 +30,6 @@ class Parameter:
     place: Literal["path", "query", "header"]
     description: str
     schema: Mapping[str, Any]
-    required: bool = False
     examples: tuple[Any, ...] = ()
 
 
@@ -63,7 +61,6 @@ class Operation:
         path: Path with its parameters in braces.
         handler: Answers it.
         name: `operationId`.
-        tag: Its group in the docs.
         summary: One line.
         description: More of it, in Markdown.
         scope: Which scope a token needs; None: no token is needed.
@@ -80,7 +77,6 @@ class Operation:
     path: str
     handler: Handler
     name: str
-    tag: str
     summary: str
     answers: Mapping[int, Answer]
     scope: Scope | None = None
@@ -91,3 +87,8 @@ class Operation:
     body_required: bool = False
     body_examples: Mapping[str, Any] = field(default_factory=dict)
     streams: bool = False
+
+    @property
+    def tag(self) -> str:
+        """Its group in the docs: the resource that the path names."""
+        return self.path.split("/")[2] if self.path.startswith("/v1/") else "service"

@@ -21,7 +21,6 @@ _PARAMETER = Parameter(
     "path",
     "Id of the schedule",
     {"type": "string", "maxLength": 128},
-    required=True,
     examples=("sch_0123456789abcdef",),
 )
 _UNREADABLE = ("schedule_not_found", "newer_version", "schedule_unreadable")
@@ -102,7 +101,6 @@ class ScheduleRoutes:
                 "/v1/schedules",
                 self.add,
                 "addSchedule",
-                "schedules",
                 "Add a schedule, or change its options",
                 {
                     201: Answer("A new schedule", types.Schedule, headers={"Location": "The schedule"}),
@@ -129,7 +127,6 @@ class ScheduleRoutes:
                 "/v1/schedules",
                 self.list_schedules,
                 "listSchedules",
-                "schedules",
                 "List all schedules, newest first",
                 {200: Answer("The schedules", ScheduleList)},
                 scope="read",
@@ -139,7 +136,6 @@ class ScheduleRoutes:
                 "/v1/schedules/{id}",
                 self.show,
                 "getSchedule",
-                "schedules",
                 "Show a schedule",
                 {200: Answer("The schedule", types.Schedule)},
                 scope="read",
@@ -151,7 +147,6 @@ class ScheduleRoutes:
                 "/v1/schedules/{id}",
                 self.delete,
                 "deleteSchedule",
-                "schedules",
                 "Delete a schedule",
                 {204: Answer("The schedule was deleted")},
                 scope="write",
@@ -164,7 +159,6 @@ class ScheduleRoutes:
                     f"/v1/schedules/{{id}}/{name}",
                     handler,
                     f"{name}Schedule",
-                    "schedules",
                     summary,
                     {200: Answer("The schedule", types.Schedule)},
                     scope="write",

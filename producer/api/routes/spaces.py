@@ -23,7 +23,6 @@ _SPACE = Parameter(
     "path",
     "Id of the space",
     {"type": "string", "pattern": f"^{SPACE_ID_PATTERN.pattern}$"},
-    required=True,
     examples=("spa_123",),
 )
 
@@ -77,7 +76,6 @@ class SpaceRoutes:
                 "/v1/spaces/{id}/history",
                 self.history,
                 "getHistory",
-                "spaces",
                 "Show the last complete syncs of a space",
                 {200: Answer("The syncs, newest first", HistoryList)},
                 scope="read",
@@ -102,7 +100,6 @@ class SpaceRoutes:
                 "/v1/spaces/{id}/personas",
                 self.personas,
                 "getPersonas",
-                "spaces",
                 "Show which persona belongs to which cluster",
                 {200: Answer("The personas", PersonaList)},
                 scope="read",

@@ -33,7 +33,6 @@ class StatisticsRoutes:
                 "/v1/syncs/{id}/statistics",
                 self.statistics,
                 "getStatistics",
-                "syncs",
                 "Show the statistics of a sync's clusters",
                 {200: Answer("The statistics so far", SyncStatistics)},
                 scope="read",

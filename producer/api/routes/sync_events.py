@@ -110,7 +110,6 @@ class SyncEventRoutes:
                 "/v1/syncs/{id}/events",
                 self.events,
                 "streamSync",
-                "syncs",
                 "Follow a sync by server-sent events",
                 {
                     200: Answer(

@@ -40,7 +40,6 @@ SYNC_PARAMETER = Parameter(
     "path",
     "Id of the sync",
     {"type": "string", "maxLength": 128},
-    required=True,
     examples=("syn_9f2b6c1d0e4a7f83",),
 )
 
@@ -151,7 +150,6 @@ class SyncRoutes:
                 "/v1/syncs",
                 self.enqueue,
                 "enqueueSync",
-                "syncs",
                 "Start a sync, or a preview",
                 {
                     202: Answer("A new sync", types.Sync, headers={"Location": "The sync"}, links=_LINKS),
@@ -191,7 +189,6 @@ class SyncRoutes:
                 "/v1/syncs",
                 self.list_syncs,
                 "listSyncs",
-                "syncs",
                 "List syncs, newest first",
                 {200: Answer("A page of the list", SyncList)},
                 scope="read",
@@ -231,7 +228,6 @@ class SyncRoutes:
                 "/v1/syncs/{id}",
                 self.show,
                 "getSync",
-                "syncs",
                 "Show a sync",
                 {200: Answer("The sync", types.Sync)},
                 scope="read",
@@ -243,7 +239,6 @@ class SyncRoutes:
                 "/v1/syncs/{id}/apply",
                 self.apply,
                 "applySync",
-                "syncs",
                 "Create and update the personas that a preview planned",
                 answers,
                 description="The space is not read again. Repeating the request changes nothing, while the plan is "
@@ -262,7 +257,6 @@ class SyncRoutes:
                 "/v1/syncs/{id}/cancel",
                 self.cancel,
                 "cancelSync",
-                "syncs",
                 "Stop a sync",
                 {200: Answer("The cancelled sync", types.Sync)},
                 description="Personas already created are kept. Repeating the request changes nothing.",
@@ -276,7 +270,6 @@ class SyncRoutes:
                 "/v1/syncs/{id}/resume",
                 self.resume,
                 "resumeSync",
-                "syncs",
                 "Continue a failed sync where it stopped",
                 answers,
                 description="A sync that runs is not changed.",

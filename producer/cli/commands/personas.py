@@ -22,8 +22,7 @@ from worker.clusters import Rules
 from worker.documents.persona_document import persona_entry
 from worker.errors import PersonasError
 from worker.http.client import new_session
-from worker.jobs.api_factories import mavera_client
-from worker.jobs.limiter_factories import mavera_limiter
+from worker.jobs.api_factories import mavera_client, mavera_limiter
 from worker.jobs.space_directory import open_spaces
 from worker.jobs.store_factories import persona_store
 from worker.mavera import CREDITS_PER_PERSONA, find_reference, make_reference

@@ -13,7 +13,7 @@ from producer.cli.connect import open_pool
 from producer.state.pool import directory_of
 from producer.state.server import is_running
 from worker.errors import ConfigurationError, StoreUnavailable, StoreUnusable
-from worker.jobs.limiter_factories import segment_limiter
+from worker.jobs.api_factories import segment_limiter
 from worker.models.allowance import Allowance
 from worker.segment import retry_transient
 from worker.settings import Settings
