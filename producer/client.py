@@ -295,8 +295,7 @@ class SyncClient:
 
     async def now(self) -> float:
         """Returns the time by the clock of Redis, as all times of a sync: Unix seconds."""
-        seconds, micros = await self._pool.time()
-        return int(seconds) + int(micros) / 1e6
+        return await self._pool.now()
 
     async def workers(self) -> Sequence[WorkerPresence]:
         """Returns the workers that are alive."""

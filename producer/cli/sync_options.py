@@ -7,7 +7,6 @@ import math
 import os
 import re
 import stat
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -94,7 +93,7 @@ class SyncOptions:
     def asks_before_purchase(self, err: Screen) -> bool:
         """Returns whether the plan is shown and the user asked before anything is paid for: only at a terminal."""
         hurried = self.preview or self.yes or self.json or self.sandbox or not self.wait
-        return not hurried and err.is_tty and sys.stdin is not None and sys.stdin.isatty()
+        return not hurried and err.can_ask
 
     def runs_in_process(self, settings: Settings) -> bool:
         """Returns whether everything runs in this process. Raises ConfigurationError if an option does not go with

@@ -59,6 +59,11 @@ class Screen(Console):
         self.is_tty = stream.isatty()  # `is_terminal` is what FORCE_COLOR says
         self.live = self.is_tty and not self.is_dumb_terminal
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether the user sees a question and can answer it."""
+        return self.is_tty and sys.stdin is not None and sys.stdin.isatty()
+
     def on_broken_pipe(self) -> None:
         """Discards all further output, and what is left in the stream's buffer."""
         self.quiet = True

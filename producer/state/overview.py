@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 
 from producer.state.directory import StateDirectory
-from producer.state.server import is_running
+from producer.state.server import StateServer, is_running
 from producer.state.server_program import ServerProgram, find_server_program
 from worker.errors import PersonasError
 from worker.store import redis_pool
@@ -45,10 +45,8 @@ async def read_overview(directory: StateDirectory, *, prefix: str) -> DirectoryO
     running = is_running(directory)
     counts = None
     if running:
-        from urllib.parse import quote
-
         with contextlib.suppress(PersonasError):  # it has just stopped
-            url = f"unix://{quote(str(directory.socket))}"
+            url = StateServer(directory).url
             async with closing(redis_pool(url, max_wait_s=MAX_WAIT_S, prefix=prefix)) as pool:
                 counts = await count_state(pool)
     return DirectoryOverview(

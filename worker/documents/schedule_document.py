@@ -52,9 +52,11 @@ def overdue_document(schedule: Schedule, last_complete_at: float | None) -> dict
     }
 
 
-def unreadable_schedule_entry(schedule: UnreadableSchedule) -> dict[str, object]:
-    """Returns the document of a schedule that cannot be read."""
-    return {"schedule_id": schedule.id, "error": {"code": schedule.code, "message": schedule.reason}}
+def schedule_entry(found: ScheduleStatus | UnreadableSchedule, now: float) -> dict[str, object]:
+    """Returns a schedule as JSON in a list, also one that cannot be read; `now` is that of `schedule_document`."""
+    if isinstance(found, ScheduleStatus):
+        return schedule_document(found, now)
+    return {"schedule_id": found.id, "error": {"code": found.code, "message": found.reason}}
 
 
 def request_options(request: SyncRequest) -> dict[str, object]:

@@ -64,13 +64,15 @@ def sync_document(sync: Sync, now: float | None = None, *, hint: str = "") -> di
     return result | _drift(sync, aggregate) | _bill(sync) | _plan(sync, found) | _error(sync, hint)
 
 
-def sync_list_entry(sync: Sync, now: float | None = None) -> dict[str, object]:
+def sync_list_entry(sync: Sync | UnreadableSync, now: float) -> dict[str, object]:
     """Returns a sync as JSON in a list, where its statistics are not looked at.
 
     Args:
         sync: The sync, as it was read.
         now: As for `sync_timings`.
     """
+    if isinstance(sync, UnreadableSync):
+        return unreadable_sync_entry(sync)
     return {
         **_head(sync),
         "credits_charged": sync.credits,

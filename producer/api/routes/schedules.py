@@ -13,7 +13,7 @@ from producer.api.problems import Problem
 from producer.api.responses import json_response
 from producer.client import SyncClient
 from worker.documents import document_types as types
-from worker.documents.schedule_document import schedule_document, unreadable_schedule_entry
+from worker.documents.schedule_document import schedule_document, schedule_entry
 from worker.models.schedule import Schedule, ScheduleStatus
 
 _PARAMETER = Parameter(
@@ -61,11 +61,7 @@ class ScheduleRoutes:
     async def list_schedules(self, request: web.Request) -> web.Response:
         """GET /v1/schedules"""
         found, now = await self._client.schedules.list(), await self._client.now()
-        data = [
-            schedule_document(one, now) if isinstance(one, ScheduleStatus) else unreadable_schedule_entry(one)
-            for one in found
-        ]
-        return json_response({"data": data})
+        return json_response({"data": [schedule_entry(one, now) for one in found]})
 
     async def show(self, request: web.Request) -> web.Response:
         """GET /v1/schedules/{id}"""

@@ -31,7 +31,7 @@ from producer.api.responses import json_response, json_text_response, sync_text
 from producer.client import SyncClient
 from producer.errors import SyncConflict
 from worker.documents import document_types as types
-from worker.documents.sync_document import sync_list_entry, unreadable_sync_entry
+from worker.documents.sync_document import sync_list_entry
 from worker.models.sync import Sync, SyncState, new_sync_id
 
 STATUSES = ("queued", "fetching", "finalizing", "completed", "planned", "failed", "cancelled", "unreadable")
@@ -94,9 +94,7 @@ class SyncRoutes:
             query.limit, after=decode_cursor(query.cursor), space_id=query.space_id, statuses=query.state
         )
         now = await self._client.now()
-        data = [
-            sync_list_entry(one, now) if isinstance(one, Sync) else unreadable_sync_entry(one) for one in page.syncs
-        ]
+        data = [sync_list_entry(one, now) for one in page.syncs]
         return json_response({"data": data, "next_cursor": encode_cursor(page.end)})
 
     async def show(self, request: web.Request) -> web.Response:

@@ -12,10 +12,10 @@ from producer.cli.syncs.reporting import warn_without_worker
 from producer.cli.terminal import Screen, stdout
 from producer.cli.views.schedules import describe_schedule, schedule_table
 from producer.schedules import build_schedule
-from worker.documents.schedule_document import schedule_document, unreadable_schedule_entry
+from worker.documents.schedule_document import schedule_document, schedule_entry
 from worker.errors import ConfigurationError
 from worker.jobs.store_factories import mavera_account
-from worker.models.schedule import Missed, ScheduleStatus
+from worker.models.schedule import Missed
 from worker.segment.export_file import is_of_one_process
 from worker.settings import Settings
 
@@ -67,12 +67,7 @@ async def list_schedules(settings: Settings, err: Screen, *, json: bool) -> int:
             await _warn_without_worker(connection, err)
     out = stdout()
     if json:
-        out.write_json(
-            [
-                schedule_document(one, now) if isinstance(one, ScheduleStatus) else unreadable_schedule_entry(one)
-                for one in found
-            ]
-        )
+        out.write_json([schedule_entry(one, now) for one in found])
     elif found:
         out.print_views(schedule_table(found, now))
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
@@ -89,7 +88,7 @@ async def import_(settings: Settings, err: Screen, file: str, *, directory: bool
             err.print_text(f"{place} already has everything in {file}. Nothing was changed.")
             return DONE
         question = f"Import {_amount(planned.changes)} into {place}?"
-        if not yes and _is_asked(err) and not await confirm(err, question):
+        if not yes and err.can_ask and not await confirm(err, question):
             return NOT_AGREED
         merged = await import_state(pool, copy, replace=replace)
     err.print_text(f"{place}: {_amount(merged.changes)} imported.")
@@ -107,7 +106,7 @@ async def reset(settings: Settings, err: Screen, *, yes: bool) -> int:
     err.print_text(_AFTER_RESET)
     err.print_text(f"To keep the records: {command('state', 'export', 'FILE', '--directory')}", "dim")
     if not yes:
-        if not _is_asked(err):
+        if not err.can_ask:
             raise ConfigurationError(
                 "`state reset` asks before it removes anything, and standard input is not a terminal.",
                 hint="To remove the state without a question, add --yes.",
@@ -130,10 +129,6 @@ def _place(settings: Settings, *, directory: bool) -> str:
     if directory or settings.redis_url is None:
         return str(directory_of(settings).path)
     return "The Redis of REDIS_URL"
-
-
-def _is_asked(err: Screen) -> bool:
-    return err.is_tty and sys.stdin is not None and sys.stdin.isatty()
 
 
 def _amount(copy: StateCopy) -> str:

@@ -169,9 +169,7 @@ async def list_syncs(settings: Settings, err: Screen, *, json: bool, limit: int)
             await warn_without_worker(connection, err, running)
     out = stdout()
     if json:
-        out.write_json(
-            [sync_list_entry(one, now) if isinstance(one, Sync) else unreadable_sync_entry(one) for one in found]
-        )
+        out.write_json([sync_list_entry(one, now) for one in found])
     elif found:
         out.print_views(sync_table(found, out.width))
     else:

@@ -123,6 +123,11 @@ class StorePool(Redis):
         """Returns the entries of a list; empty if it does not exist."""
         return cast(list[bytes], await self.lrange(key, 0, -1))  # type: ignore[misc]
 
+    async def now(self) -> float:
+        """Returns the time by the clock of Redis, in Unix seconds."""
+        seconds, micros = await self.time()
+        return int(seconds) + int(micros) / 1e6
+
     async def server_info(self, section: str) -> dict[str, Any]:
         """Returns one section of `INFO`; empty if the user may not run it, or if the server does not have it."""
         try:

@@ -179,8 +179,7 @@ class PersonaRecords:
 
     async def now(self) -> float:
         """Returns the time in Unix seconds, by the clock of Redis."""
-        seconds, micros = await self._pool.time()
-        return int(seconds) + int(micros) / 1e6
+        return await self._pool.now()
 
     def _is_own(self, raw: bytes) -> bool:
         """Returns whether an inherited record is of a space of this account."""

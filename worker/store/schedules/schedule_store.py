@@ -40,7 +40,7 @@ class ScheduleStore:
             id=schedule.id,
             document=schedule.as_stored(),
             alerts=keys.OVERDUE,
-            next_ms=_ms(schedule.times.next_after(await self.now())),
+            next_ms=_ms(schedule.times.next_after(await self._pool.now())),
             alerts_after=schedule.alert_after_s is not None,
             limit=MOST,
         )
@@ -80,14 +80,9 @@ class ScheduleStore:
             alerts=keys.OVERDUE,
             id=schedule.id,
             paused=paused,
-            next_ms=_ms(schedule.times.next_after(await self.now())),
+            next_ms=_ms(schedule.times.next_after(await self._pool.now())),
         )
         return answer is scripts.Removal.OK
-
-    async def now(self) -> float:
-        """Returns the time by the clock of Redis."""
-        seconds, micros = await self._pool.time()
-        return int(seconds) + int(micros) / 1e6
 
 
 @dataclass(frozen=True)

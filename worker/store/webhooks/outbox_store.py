@@ -160,8 +160,7 @@ class OutboxStore:
 
     async def now(self) -> float:
         """Returns the time by the clock of Redis."""
-        seconds, micros = await self._pool.time()
-        return int(seconds) + int(micros) / 1e6
+        return await self._pool.now()
 
     async def _settle(self, event: PendingEvent, reason: str = "", *, lost: bool = False, delay_ms: int = 0) -> None:
         await scripts.settle_event(

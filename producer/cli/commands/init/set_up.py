@@ -11,7 +11,6 @@ import contextlib
 import os
 import shlex
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,7 +62,7 @@ def init(*, yes: bool) -> int:
     """
     err = stderr()
     show_log(err, "ERROR")
-    if not yes and not (err.is_tty and sys.stdin is not None and sys.stdin.isatty()):
+    if not yes and not err.can_ask:
         variables = ", ".join(one.variable for one in (TOKEN, SPACE, KEY))
         raise ConfigurationError(
             "init asks questions, and this is not a terminal.",
