@@ -29,16 +29,19 @@ def _is_word(text: str) -> bool:
     return bool(text) and all("!" <= character <= "~" for character in text)
 
 
-def _base_url(text: str) -> str:
-    url = text.strip()
+def _is_http_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and _is_word(url)
     except ValueError:
-        whole = False
-    if not whole or not _is_word(url):
+        return False
+
+
+def _base_url(text: str) -> str:
+    url = text.strip()
+    if not _is_http_url(url):
         raise ValueError("must be an http:// or https:// URL with a host")
-    if "@" in parts.netloc or "?" in url or "#" in url:
+    if "@" in urlsplit(url).netloc or "?" in url or "#" in url:
         raise ValueError("must be a URL without a user, a query and a fragment")
     return url.rstrip("/")
 
@@ -52,12 +55,7 @@ def _token(secret: SecretStr) -> SecretStr:
 
 def _webhook_url(secret: SecretStr) -> SecretStr:
     url = secret.get_secret_value().strip()
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or not _is_word(url) or "@" in parts.netloc or "#" in url:
+    if not _is_http_url(url) or "@" in urlsplit(url).netloc or "#" in url:
         raise ValueError("must be an http:// or https:// URL with a host, without a user and a fragment")
     return SecretStr(url)
 

@@ -67,7 +67,7 @@ class ShardReader:
         """Returns the first profiles of a shard, with all their traits. Raises ApiError and Interrupted."""
         with self.connections([shard]) as (connection,), self._reading(shard, connection, stop):
             shape = make_view(connection, self._rows(shard, (), connection), limit=limit)
-            return [entry for chunk in read_entries(connection, shape) for entry in chunk][:limit]
+            return list(read_entries(connection, shape))
 
     def aggregate(
         self,

@@ -13,19 +13,11 @@ from worker.segment.file_shards.rows.relation import VIEW, ShardShape, tall_entr
 ROWS_PER_CHUNK = 1000
 
 
-def read_entries(
-    connection: duckdb.DuckDBPyConnection, shape: ShardShape, keys: tuple[str, ...] = ()
-) -> Iterator[list[object]]:
-    """Yields the entries of the view `shard`; an entry that is not an object is None.
-
-    Args:
-        connection: It has the view.
-        shape: Of the view.
-        keys: Trait keys to read; without them, all columns are traits.
-    """
+def read_entries(connection: duckdb.DuckDBPyConnection, shape: ShardShape) -> Iterator[object]:
+    """Yields the entries of the view `shard`, which has this shape; an entry that is not an object is None."""
     cursor = connection.execute(_query(shape))
     while rows := cursor.fetchmany(ROWS_PER_CHUNK):
-        yield [_entry(text, shape, keys) for (text,) in rows]
+        yield from (_entry(text, shape) for (text,) in rows)
 
 
 def _query(shape: ShardShape) -> str:
@@ -34,7 +26,7 @@ def _query(shape: ShardShape) -> str:
     return f"SELECT json FROM {VIEW}" if shape.is_json else f"SELECT to_json({VIEW}) FROM {VIEW}"
 
 
-def _entry(text: str | None, shape: ShardShape, keys: tuple[str, ...]) -> object:
+def _entry(text: str | None, shape: ShardShape) -> object:
     try:
         row = parse_json(text.encode(errors="surrogatepass")) if text else None
     except ValueError:
@@ -42,7 +34,7 @@ def _entry(text: str | None, shape: ShardShape, keys: tuple[str, ...]) -> object
     if not isinstance(row, dict) or shape.layout == "tall":
         return row
     if shape.layout == "wide":
-        traits: object = {key: row.get(column) for key, column in shape.trait_columns(keys).items()}
+        traits: object = {key: row.get(column) for key, column in shape.trait_columns(()).items()}
     else:
         traits = _parsed(row.get(shape.traits_column or "traits"))
     if shape.is_json and shape.layout == "object":
