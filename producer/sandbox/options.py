@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from producer.sandbox.cursor_form import CursorForm
 from producer.sandbox.faults import Fault
 from producer.sandbox.spaces.space import SpaceSpec
 
-RUNTIME_OPTIONS = frozenset(
-    {
-        "spaces",
-        "segment_token",
-        "mavera_key",
-        "latency_s",
-        "jitter_s",
-        "listing_latency_s",
-        "mavera_latency_s",
-        "segment_limit",
-        "segment_limit_headers",
-        "mavera_limit",
-        "credits",
-        "auto_recharge",
-        "usage_limit",
-        "usage_route",
-        "listing_lag_s",
-        "mavera_next_cursor",
-        "mavera_shown",
-        "mavera_reads",
-        "mavera_odd_rows",
-    }
+FIXED_OPTIONS = frozenset(
+    ("default_space", "page_size", "segment_window_s", "mavera_window_s", "cursor_form", "stock_personas", "faults")
 )
+"""Options that cannot change while the sandbox serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +107,9 @@ class SandboxOptions:
         Raises:
             ValueError: An option cannot change while serving, or a number is negative.
         """
-        unknown = sorted(set(changes) - RUNTIME_OPTIONS)
-        if unknown:
-            raise ValueError(f"cannot change {', '.join(unknown)} while serving")
+        changeable = {one.name for one in fields(self)} - FIXED_OPTIONS
+        if others := sorted(changes.keys() - changeable):
+            raise ValueError(f"cannot change {', '.join(others)} while serving")
         return replace(self, **changes)
 
 

@@ -133,7 +133,7 @@ class Sandbox:
         self._state.clear_faults()
 
     def set_options(self, **changes: Any) -> None:
-        """Changes options while serving (`options.RUNTIME_OPTIONS`); ValueError for any other."""
+        """Changes options while serving; ValueError as `SandboxOptions.changed`."""
         self._state.change(changes)
 
     def add_persona(self, fields: Mapping[str, Any]) -> Persona:

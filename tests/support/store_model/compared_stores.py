@@ -78,7 +78,7 @@ class ComparedStores(RuleBasedStateMachine):
         self.wait(self.pool.flushall())
         self.client = ClientSyncStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS)
         self.jobs = JobSyncStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS)
-        self.watchdog = WatchdogStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS)
+        self.watchdog = WatchdogStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS, accounts=lambda: ("",))
         self.batches = BatchStore(self.pool, stall_ms=HOUR_MS, retention_ms=HOUR_MS)
         self.personas = PersonaStore(self.pool, "account")
         self.queue = JobQueue(self.pool, stall_ms=HOUR_MS)

@@ -86,7 +86,7 @@ class Syncs:
         self.pool = pool
         self.client = ClientSyncStore(pool, stall_ms=stall_ms, retention_ms=retention_ms, account=account)
         self.jobs = JobSyncStore(pool, stall_ms=stall_ms, retention_ms=retention_ms, account=account)
-        self.watchdog = WatchdogStore(pool, stall_ms=stall_ms, retention_ms=retention_ms, account=account)
+        self.watchdog = WatchdogStore(pool, stall_ms=stall_ms, retention_ms=retention_ms, accounts=lambda: (account,))
         self.personas = PersonaStore(pool, "account")
         self.queue = JobQueue(pool, account, stall_ms=stall_ms)
 

@@ -27,21 +27,15 @@ class WatchdogStore:
         pool: Redis.
         stall_ms: Milliseconds without a heartbeat after which a job counts as lost.
         retention_ms: Milliseconds for which an ended sync is kept.
-        account: The Mavera account of the worker (`account_name`), whose queue is repaired after a step of the clock.
-        accounts: Returns its accounts, if it serves several; `account` is then not used.
+        accounts: Returns the Mavera accounts of the worker (`account_name`), whose queues are repaired after a step of
+            the clock.
     """
 
     def __init__(
-        self,
-        pool: StorePool,
-        *,
-        stall_ms: int,
-        retention_ms: int,
-        account: str = "",
-        accounts: Callable[[], Sequence[str]] | None = None,
+        self, pool: StorePool, *, stall_ms: int, retention_ms: int, accounts: Callable[[], Sequence[str]]
     ) -> None:
         self._pool = pool
-        self._accounts = accounts or (lambda: (account,))
+        self._accounts = accounts
         self._stall_ms = stall_ms
         self._retention_ms = storable_ms(retention_ms)
 
