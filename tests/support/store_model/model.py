@@ -178,7 +178,7 @@ class Model:
         listing = self.batches.listing(sync)
         return StartedJob(lease, sync.request, sync.at, listing, ANY, sync.lookup, sync.plan, accepted, ANY, sync.note)
 
-    def heartbeat(self, lease: LeaseGrant, *, note: str = "", for_s: float = 0.0) -> None:
+    def heartbeat(self, lease: LeaseGrant, *, note: str = "") -> None:
         sync = self.owned(lease)
         sync.note = note
         self.due[sync.id] = False

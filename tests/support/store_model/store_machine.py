@@ -187,7 +187,7 @@ class StoreMachine(ComparedStores):
         following = sync_payload(lease.sync_id, job_kind(lease.state), lease.epoch + 1)
         failure = SyncFailure("code", f"Sentence {n}", n % 2 == 0, *((f"Hint {n}", 300 * n, n) if n % 3 == 0 else ()))
         calls = {
-            "heartbeat": Call("heartbeat", (lease,), {"note": f"note {n}", "for_s": 3}),
+            "heartbeat": Call("heartbeat", (lease,), {"note": f"note {n}"}),
             "look-up": Call("store_lookup", (lease, f"look-up {n}")),
             "plan": Call("store_plan", (lease, Plan(max_credits=n))),
             "hand-over": Call("hand_over", (lease, following, f"t{n}"), {"delay_s": 60 * (n % 2), "trouble_ms": n}),
