@@ -23,6 +23,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
+from typing_extensions import override
+
 Slot = Callable[[int], str]
 """Renders the Lua expression of an `ARGV` entry, by its number counted from 0."""
 
@@ -47,7 +49,7 @@ class Shape(Protocol):
 
 
 @dataclass(frozen=True)
-class _Scalar:
+class Scalar(Shape):
     """One entry.
 
     Attributes:
@@ -57,15 +59,17 @@ class _Scalar:
     template: str = "{}"
     size: int = 1
 
+    @override
     def encode(self, value: Any) -> list[Encoded]:
         return [encode_scalar(value)]
 
+    @override
     def lua(self, slot: Slot) -> str:
         return self.template.format(slot(0))
 
 
 @dataclass(frozen=True)
-class _Table:
+class Table(Shape):
     """A dataclass.
 
     Attributes:
@@ -76,15 +80,18 @@ class _Table:
     optional: bool = False
 
     @property
+    @override
     def size(self) -> int:
         return sum(shape.size for _, shape in self.parts) + self.optional
 
+    @override
     def encode(self, value: Any) -> list[Encoded]:
         if value is None:
             return [0, *[""] * (self.size - 1)]
         encoded = [entry for name, shape in self.parts for entry in shape.encode(getattr(value, name))]
         return [1, *encoded] if self.optional else encoded
 
+    @override
     def lua(self, slot: Slot) -> str:
         at, members = int(self.optional), []
         for name, shape in self.parts:
@@ -150,19 +157,19 @@ def _fixed(annotation: Any) -> Shape:
         if len(members) == len(get_args(annotation)) or len(members) != 1:
             raise TypeError(f"a script takes no {annotation}")
         shape = _fixed(members[0])
-        return _Table(shape.parts, optional=True) if isinstance(shape, _Table) else shape
+        return Table(shape.parts, optional=True) if isinstance(shape, Table) else shape
     if get_origin(annotation) is Literal:
-        return _Scalar()
+        return Scalar()
     if annotation is bool:
-        return _Scalar("({} == '1')")
+        return Scalar("({} == '1')")
     if annotation in (int, float):
-        return _Scalar("tonumber({})")
+        return Scalar("tonumber({})")
     if annotation in (str, bytes) or (isinstance(annotation, type) and issubclass(annotation, Enum)):
-        return _Scalar()
+        return Scalar()
     if isinstance(annotation, type) and is_dataclass(annotation):
         hints = get_type_hints(annotation)
         sent = [one.name for one in fields(annotation) if one.metadata.get("sent", True)]
-        return _Table(tuple((name, _fixed(hints[name])) for name in sent))
+        return Table(tuple((name, _fixed(hints[name])) for name in sent))
     raise TypeError(f"a script takes no {annotation}")
 
 

@@ -28,7 +28,7 @@ class Watch:
 
     async def complete(self, ago_s: float) -> None:
         """The space had a complete sync so many seconds ago."""
-        read_to = await self.schedules.client.now() - ago_s
+        read_to = await self.schedules.pool.now() - ago_s
         taken = snapshot({"growth": 3}).model_copy(update={"read_to": read_to})
         await self.pool.lpush(keys.history(REQUEST.identity), taken.encode())  # type: ignore[misc]
 
@@ -59,7 +59,7 @@ async def test_a_space_is_overdue_once_until_it_has_a_complete_sync(watch: Watch
     assert await watch.look() == []
     assert not (await watch.schedules.status(WATCHED)).overdue
     (due_at,) = [score for _, score in await watch.pool.zrange(keys.OVERDUE, 0, -1, withscores=True)]
-    assert due_at / 1000 - await watch.schedules.client.now() == pytest.approx(7190, abs=5)
+    assert due_at / 1000 - await watch.schedules.pool.now() == pytest.approx(7190, abs=5)
 
 
 async def test_a_space_without_any_complete_sync_is_overdue_from_the_schedules_start(watch: Watch) -> None:

@@ -27,7 +27,7 @@ async def test_ticks_that_no_worker_saw_are_made_up_by_one_sync(schedules: Sched
     await look(schedules)
     (sync_id,) = await schedules.pool.zrange(keys.SYNCS, 0, -1)
     status = await schedules.status()
-    now = await schedules.client.now()
+    now = await schedules.pool.now()
     assert (status.last_result, status.last_tick) == ("started", NIGHTLY.times.latest_until(now))
     assert status.last_sync_id == sync_id.decode()
     assert status.next_tick == NIGHTLY.times.next_after(now)
@@ -58,7 +58,7 @@ async def test_a_tick_that_was_handled_before_the_clock_was_set_back_is_not_repe
     await schedules.pool.zadd(keys.TICKS, {NIGHTLY.id: 1})
     await look(schedules)
     assert await schedules.pool.zcard(keys.SYNCS) == 0
-    assert (await schedules.status()).next_tick == NIGHTLY.times.next_after(await schedules.client.now())
+    assert (await schedules.status()).next_tick == NIGHTLY.times.next_after(await schedules.pool.now())
 
 
 async def test_a_schedule_that_cannot_be_handled_does_not_keep_others_from_starting(
