@@ -14,7 +14,7 @@ from tests.support.project.lua_scripts import (
     used_names,
 )
 from worker.store.typed_script.answers import BROKEN, CONFLICT, STALE
-from worker.store.typed_script.arguments import Rows, Shape, _Scalar, _Table
+from worker.store.typed_script.arguments import Rows, Scalar, Shape, Table
 from worker.store.typed_script.lua_script import LIBRARY, read_lua, script_text
 
 SCRIPTS = typed_scripts()
@@ -24,9 +24,9 @@ CONSTANTS = {"FORMAT", "WRITTEN_FORMAT", "PREFIX", "SLOTS"}
 
 def paths(shape: Shape | Rows) -> set[str]:
     """The fields of an argument, nested ones with dots."""
-    if isinstance(shape, _Scalar | Rows):
+    if isinstance(shape, Scalar | Rows):
         return set()
-    assert isinstance(shape, _Table)
+    assert isinstance(shape, Table)
     nested = {f"{name}.{path}" for name, part in shape.parts for path in paths(part)}
     return {name for name, _ in shape.parts} | nested
 
