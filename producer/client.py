@@ -156,9 +156,9 @@ class SyncClient:
         """Returns one page of the list of syncs, newest first, without their statistics and plans.
 
         Args:
-            limit: Most syncs of the page.
-            after: `SyncPage.end` of the page before; None: from the newest.
-            space_id: Only of this space.
+            limit: Most syncs in the page.
+            after: `SyncPage.end` of the previous page; None: from the newest.
+            space_id: List only the syncs of this space.
             statuses: Only with one of these: values of `Sync.status`, or `unreadable`. Empty: all.
         """
         return await self._syncs.page(limit, after=after, space_id=space_id, statuses=statuses)

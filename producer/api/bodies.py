@@ -148,7 +148,7 @@ class ListQuery(BaseModel):
     space_id: Annotated[str | None, SPACE_ID] = Field(default=None, pattern=f"^{SPACE_ID_PATTERN.pattern}$")
     state: frozenset[Status | Literal["unreadable"]] = frozenset()
     limit: int = Field(default=20, ge=1, le=MAX_LIMIT)
-    cursor: Annotated[str | None, Expected("`next_cursor` of the page before")] = Field(
+    cursor: Annotated[str | None, Expected("`next_cursor` of the previous page")] = Field(
         default=None, pattern=CURSOR_PATTERN
     )
 

@@ -1,6 +1,6 @@
 """The JSON documents of syncs: what `--json` prints and what the HTTP API answers with.
 
-Pure. The keys of a finished sync, and their order, are a contract with every program that reads them.
+Pure. The keys of an ended sync, and their order, are a contract with every program that reads them.
 """
 
 from __future__ import annotations

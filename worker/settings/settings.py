@@ -99,7 +99,7 @@ class ClientConfig(BaseModel):
         pattern=r"^[A-Za-z0-9_.:-]*$",
         description="Prefix of every key, so that deployments can share a Redis; the same for workers and clients",
     )
-    retention_days: Days = Field(7, gt=0, le=3650, description="Days that a finished sync is kept in Redis")
+    retention_days: Days = Field(7, gt=0, le=3650, description="Days for which an ended sync is kept in Redis")
     heartbeat_s: Seconds = Field(5, description="Seconds between two heartbeats of a job")
     stall_s: Seconds = Field(15, description="Seconds without a heartbeat after which a sync's job counts as lost")
     spaces_file: Path | None = Field(
@@ -128,7 +128,7 @@ class ClientConfig(BaseModel):
 
     @property
     def retention_ms(self) -> int:
-        """The milliseconds for which a finished sync is kept."""
+        """The milliseconds for which an ended sync is kept."""
         return int(self.retention_days * 86_400_000)
 
 
