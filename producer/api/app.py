@@ -17,8 +17,8 @@ from functools import cache
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from producer.api.access.bearer import authorize
-from producer.api.access.browsers import check_host, check_origin
+from producer.api.access.authorization import authorize
+from producer.api.access.origin_check import check_host, check_origin
 from producer.api.access.tokens import TokenFile
 from producer.api.access.wrong_tokens import WrongTokens
 from producer.api.bodies import RequestDefaults

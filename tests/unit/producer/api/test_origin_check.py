@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from producer.api.access.browsers import check_host, check_origin
+from producer.api.access.origin_check import check_host, check_origin
 from producer.api.problems import Problem
 
 
