@@ -25,7 +25,7 @@ from producer.api.bodies import RequestDefaults
 from producer.api.config import ApiConfig
 from producer.api.metrics import ApiMetrics
 from producer.api.openapi.document import openapi_document
-from producer.api.openapi.operations import Operation
+from producer.api.openapi.operation import Operation
 from producer.api.problems import problem_of
 from producer.api.responses import sync_text
 from producer.api.routes.schedules import ScheduleRoutes

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from producer.api.openapi.operations import Answer, Operation, Parameter
+from producer.api.openapi.operation import Answer, Operation, Parameter
 from producer.api.problems import PROBLEMS, ProblemDocument
 from worker.clusters.rules.builtin import BUILTIN_RULES
 from worker.documents.document_types import StreamEvent

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from producer.api.bodies import SCHEDULE_ID, EmptyOrder, RequestDefaults, ScheduleOrder, invalid, path_id, read_body
 from producer.api.config import ApiLimits
-from producer.api.openapi.operations import Answer, Operation, Parameter
+from producer.api.openapi.operation import Answer, Operation, Parameter
 from producer.api.problems import Problem
 from producer.api.responses import json_response
 from producer.client import SyncClient

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from producer.api.metrics import ApiMetrics
 from producer.api.openapi.docs_page import DOCS_POLICY, docs_page
-from producer.api.openapi.operations import Answer, Operation
+from producer.api.openapi.operation import Answer, Operation
 from producer.api.problems import Problem
 from producer.api.responses import json_response
 from producer.client import SyncClient

@@ -6,7 +6,7 @@ from aiohttp import web
 from typing_extensions import TypedDict
 
 from producer.api.bodies import RULES_NAME_PATTERN, SPACE_ID_PATTERN, SpaceQuery, path_id, read_query
-from producer.api.openapi.operations import Answer, Operation, Parameter
+from producer.api.openapi.operation import Answer, Operation, Parameter
 from producer.api.problems import Problem
 from producer.api.responses import json_response
 from producer.client import SyncClient

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from producer.api.openapi.operations import Answer, Operation
+from producer.api.openapi.operation import Answer, Operation
 from producer.api.responses import json_response
 from producer.api.routes.syncs import SYNC_PARAMETER, sync_id_of
 from producer.client import SyncClient

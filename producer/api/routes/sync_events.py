@@ -12,7 +12,7 @@ from aiohttp import web
 
 from producer.api.config import ApiLimits
 from producer.api.metrics import ApiMetrics
-from producer.api.openapi.operations import Answer, Operation, Parameter
+from producer.api.openapi.operation import Answer, Operation, Parameter
 from producer.api.problems import Problem
 from producer.api.routes.syncs import SYNC_PARAMETER, sync_id_of
 from producer.api.sync_watcher import SyncWatcher, WatchedSync

@@ -25,7 +25,7 @@ from producer.api.bodies import (
     read_query,
 )
 from producer.api.config import ApiLimits
-from producer.api.openapi.operations import Answer, Operation, Parameter
+from producer.api.openapi.operation import Answer, Operation, Parameter
 from producer.api.problems import Problem
 from producer.api.responses import json_response, json_text_response, sync_text
 from producer.client import SyncClient
