@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tests.bench.scale.inputs import CONCURRENT_REQUESTS, LEASE_S, PAGE_SIZE, Inputs, Way, pace_s
 from worker.jobs.fetch.fan_out import MAX_PAGES_PER_BATCH
-from worker.jobs.fetch.page_batches import CONCURRENT_PAGES as BATCH_PAGES
+from worker.jobs.fetch.page_batch_reader import CONCURRENT_PAGES as BATCH_PAGES
 from worker.segment.profile_api import MAX_PAGE_SIZE
 
 LATENCY, RATE, PROCESSOR = "latency", "rate limit", "processor"

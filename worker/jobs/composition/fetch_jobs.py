@@ -11,7 +11,7 @@ from worker.jobs.fetch.chain import ChainStrategy, WarehouseStrategy
 from worker.jobs.fetch.fan_out import FanOutStrategy
 from worker.jobs.fetch.fetch_job import FetchJob
 from worker.jobs.fetch.fetch_strategy import FetchStrategy
-from worker.jobs.fetch.page_batches import PageBatchReader
+from worker.jobs.fetch.page_batch_reader import PageBatchReader
 from worker.jobs.fetch.shard_batches import ShardBatchReader, ShardFanOutStrategy
 from worker.jobs.lease import Lease
 from worker.jobs.services import WorkerServices

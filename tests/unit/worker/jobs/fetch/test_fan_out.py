@@ -16,7 +16,7 @@ from tests.support.scenarios.checks import same_statistics
 from worker.errors import Permanent
 from worker.http.client import new_session
 from worker.jobs.composition.tasks import batch, walk
-from worker.jobs.fetch import fan_out, page_batches
+from worker.jobs.fetch import fan_out, page_batch_reader
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.services import WorkerServices
 from worker.models.request import SyncRequest
@@ -298,4 +298,4 @@ async def test_two_batches_at_once_are_both_counted(sequence: JobSequence, chain
 
 
 def test_a_batch_reads_several_pages_at_a_time() -> None:
-    assert 1 < page_batches.CONCURRENT_PAGES <= fan_out.MAX_PAGES_PER_BATCH <= 10
+    assert 1 < page_batch_reader.CONCURRENT_PAGES <= fan_out.MAX_PAGES_PER_BATCH <= 10
