@@ -8,7 +8,7 @@ from worker.clusters.analysis.change_detection import ChangeThreshold
 from worker.clusters.analysis.quality_guards import GuardThresholds
 from worker.jobs.api_caller import ApiCaller
 from worker.jobs.lease import Lease
-from worker.jobs.personas.account import Account, UsageReader, note_credits
+from worker.jobs.personas.account_credits import Account, UsageReader, note_credits
 from worker.jobs.personas.budget import Budget, credit_limit
 from worker.jobs.personas.claim_resolver import ClaimResolver
 from worker.jobs.personas.create_persona import PersonaCreator

@@ -23,7 +23,7 @@ from worker.http.errors import NotPermitted
 from worker.jobs.api_caller import ApiCaller
 from worker.jobs.audit_log import log_refusal
 from worker.jobs.lease import Lease
-from worker.jobs.personas.account import Account
+from worker.jobs.personas.account_credits import Account
 from worker.jobs.personas.budget import Budget
 from worker.jobs.personas.claim_resolver import ClaimResolver
 from worker.jobs.personas.lookup.persona_finder import PersonaFinder

@@ -16,7 +16,7 @@ from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.audit_log import log_end
 from worker.jobs.job_payloads import sync_payload
 from worker.jobs.lease import Lease
-from worker.jobs.personas.account import Account
+from worker.jobs.personas.account_credits import Account
 from worker.jobs.personas.budget import Budget
 from worker.jobs.personas.ensure_persona import PersonaEnsurer
 from worker.jobs.personas.lookup.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled

@@ -13,7 +13,7 @@ from worker.clusters import ClusterSummary
 from worker.clusters.analysis.change_detection import ChangeThreshold
 from worker.errors import Permanent
 from worker.jobs.api_caller import ApiCaller, Defer
-from worker.jobs.personas.account import UsageReader, account_credits
+from worker.jobs.personas.account_credits import UsageReader, account_credits
 from worker.jobs.personas.decide_persona_action import PersonaAction, decide_action
 from worker.jobs.personas.lookup.orphans import Owner, find_orphans
 from worker.jobs.personas.lookup.persona_finder import PersonaFinder, PersonaInDoubt, RedisUnsettled

@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 
 from worker.errors import ResumableStop
 from worker.jobs.api_caller import ApiCaller
-from worker.jobs.personas.account import Account
+from worker.jobs.personas.account_credits import Account
 from worker.jobs.personas.claim_resolver import contradiction_error
 from worker.jobs.personas.lookup.persona_finder import PersonaFinder
 from worker.jobs.personas.persona_recorder import PersonaRecorder, PersonaRequest
