@@ -1,15 +1,15 @@
 """Finds the persona of a cluster at Mavera, or proves that it does not exist.
 
     a row shows its reference                                it exists
-    a suspicious row, read by its id, shows its reference    it exists
-    suspicious rows remain                                   in doubt
+    a possible match, read by its id, shows its reference    it exists
+    possible matches remain                                  in doubt
     the list is not complete                                 in doubt
     Redis was restarted recently                             wait: a claim may have been lost in the restart
     otherwise                                                it does not exist
 
 The proof needs two lists: one of the whole account, because a search may see only as much of a description as the list
-shows, and one that is at most `FRESH_S` old. For a small account one list is both. `worker.mavera.absence` defines
-which rows are suspicious.
+shows, and one that is at most `FRESH_S` old. For a small account one list is both. `worker.mavera.possible_matches`
+defines which rows are possible matches.
 """
 
 from __future__ import annotations
@@ -21,9 +21,15 @@ from worker.jobs.api_caller import ApiCaller, Defer
 from worker.jobs.personas.lookup.persona_list import Listing, PersonaLister, cluster_reference
 from worker.jobs.personas.lookup.shared_list import SharedList
 from worker.mavera import MaveraClient, Persona, PersonaGone, PersonaPayload, Reference
-from worker.mavera.absence import WantedPersona, find_suspects, is_shown_whole, matches_beginning, visible_reference
 from worker.mavera.listing import MAX_PAGES
 from worker.mavera.payload import NAME_PREFIX
+from worker.mavera.possible_matches import (
+    WantedPersona,
+    find_possible_matches,
+    is_shown_whole,
+    matches_beginning,
+    visible_reference,
+)
 from worker.models.request import SyncRequest
 from worker.store import PersonaStore
 
@@ -31,7 +37,7 @@ FRESH_S = 5.0
 """Largest age in seconds of a list that permits a POST. A list that takes long to read is used for longer."""
 
 MAX_READ = 25
-"""Number of suspicious rows of one list that are read by their ids."""
+"""Number of possible matches of one list that are read by their ids."""
 
 
 class PersonaInDoubt(ResumableStop):
@@ -166,7 +172,7 @@ class PersonaFinder:
             if persona_id := one.lookup(self._family).found.get(str(reference)):
                 return persona_id
         proven = next((one for one in lists if one.complete and (not one.family or self._is_searched(one))), None)
-        if persona_id := await self._among_suspects(lists, wanted, claimed=claimed):
+        if persona_id := await self._among_matches(lists, wanted, claimed=claimed):
             return persona_id
         if proven is None:
             raise PersonaInDoubt(
@@ -198,12 +204,12 @@ class PersonaFinder:
         """Returns whether the search found references, which shows that it would have found the others too."""
         return bool(listing.lookup(self._family).found)
 
-    async def _among_suspects(self, lists: list[Listing], wanted: WantedPersona, *, claimed: bool) -> str | None:
-        """Finds the persona among the suspicious rows. Raises PersonaInDoubt if it may be one of them."""
-        if not (found := self._suspects(lists, wanted, ())):
+    async def _among_matches(self, lists: list[Listing], wanted: WantedPersona, *, claimed: bool) -> str | None:
+        """Finds the persona among the possible matches. Raises PersonaInDoubt if it may be one of them."""
+        if not (found := self._matches(lists, wanted, ())):
             return None
         others = await self._recorded(wanted)
-        for row in self._suspects(lists, wanted, others)[:MAX_READ]:
+        for row in self._matches(lists, wanted, others)[:MAX_READ]:
             await self._read_one(row)
         shown = {
             persona_id: mine
@@ -215,19 +221,19 @@ class PersonaFinder:
             return carriers[0]
         answers = [one.description or "" for one in self._read.values() if one]
         plain = {one.id for one in self._read.values() if one and is_shown_whole(one.description or "", answers)}
-        found = self._suspects(lists, wanted, others | shown.keys() | plain)
+        found = self._matches(lists, wanted, others | shown.keys() | plain)
         if not found:
             return None
         if claimed and len(found) == 1 and matches_beginning(found[0], wanted):
             return found[0].id
         raise _doubt(found, wanted)
 
-    def _suspects(self, lists: list[Listing], wanted: WantedPersona, known: set[str] | tuple[()]) -> list[Persona]:
+    def _matches(self, lists: list[Listing], wanted: WantedPersona, known: set[str] | tuple[()]) -> list[Persona]:
         rows: dict[str, Persona] = {}
         for listing in lists:
             if listing.shows_references:
                 continue
-            found = find_suspects(
+            found = find_possible_matches(
                 listing.personas,
                 wanted,
                 known,
@@ -248,7 +254,7 @@ class PersonaFinder:
         return {record.persona_id for text, record in records.items() if text != str(wanted.reference)}
 
     async def _read_one(self, row: Persona) -> None:
-        """Reads one persona by its id. The route is not documented, so after a failure the row stays suspicious."""
+        """Reads one possible match by its id. The route is not documented, so after a failure it remains one."""
 
         async def ask() -> Persona | None:
             try:

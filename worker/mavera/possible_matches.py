@@ -1,13 +1,13 @@
 """Finds the rows of Mavera's list that may be a wanted persona whose reference is not visible.
 
 A list may truncate descriptions or leave them out. The reference is at the end of a description and is lost first, so a
-row without one proves nothing. A row of a custom persona is a suspect if
+row without one proves nothing. A row of a custom persona is a possible match if
 
 - its name or the beginning of its description is that of the wanted persona, unless its description is shown whole; or
 - its description is truncated, and its name has our prefix or the search for our family found it.
 
 A description is shown whole if another row shows a reference at the end of a longer one. A persona with a reference
-that is known from elsewhere (a record, or an answer with the whole description) is not a suspect.
+that is known from elsewhere (a record, or an answer with the whole description) is not a possible match.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def visible_reference(persona: Persona) -> Reference | None:
     return None if found and text.endswith(_ELLIPSES) else found
 
 
-def find_suspects(
+def find_possible_matches(
     rows: Sequence[Persona],
     wanted: WantedPersona,
     known: Collection[str],

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from tests.support.examples import examples
 from worker.mavera import Persona, Reference
-from worker.mavera.absence import WantedPersona, find_suspects, is_shown_whole, matches_beginning, visible_reference
+from worker.mavera.possible_matches import (
+    WantedPersona,
+    find_possible_matches,
+    is_shown_whole,
+    matches_beginning,
+    visible_reference,
+)
 
 OURS = Reference("0123456789", "00000001")
 SIBLING = Reference("0123456789", "00000002")
@@ -25,13 +31,13 @@ def row(persona_id: str = "per_1", **fields: Any) -> Persona:
 
 
 def ids(*rows: Persona, **options: Any) -> list[str]:
-    return [one.id for one in find_suspects(rows, WANTED, options.pop("known", ()), **options)]
+    return [one.id for one in find_possible_matches(rows, WANTED, options.pop("known", ()), **options)]
 
 
 @pytest.mark.parametrize(
     "description", [None, "", TEXT, TEXT[:60], TEXT[:60] + "…", f"{TEXT[:60]} ...", f"{FOREIGN} …"]
 )
-def test_a_row_of_the_same_name_without_its_reference_is_a_suspect(description: str | None) -> None:
+def test_a_row_of_the_same_name_without_its_reference_is_possible(description: str | None) -> None:
     assert ids(row(description=description)) == ["per_1"]
     assert ids(row(description=description), known={"per_1"}) == []
     assert ids(row(description=description, is_custom=False)) == []
@@ -43,7 +49,7 @@ def test_a_name_is_the_same_though_it_is_written_otherwise_or_cut(name: str | No
     assert ids(row(description="", name=name)) == ["per_1"]
 
 
-def test_a_row_that_begins_like_ours_is_a_suspect_under_any_name() -> None:
+def test_a_row_that_begins_like_ours_is_possible_under_any_name() -> None:
     assert ids(row(name="Renamed by hand", description=TEXT[:60])) == ["per_1"]
     assert ids(row(name="Renamed by hand", description="Our best customers")) == []
 
@@ -69,7 +75,7 @@ def test_a_short_text_is_whole_only_beside_a_longer_one_with_its_reference() -> 
     assert not is_shown_whole("", [whole.description or ""])
 
 
-def test_a_cut_row_with_our_name_is_a_suspect_unless_of_another_cluster() -> None:
+def test_a_cut_row_with_our_name_is_possible_unless_of_another_cluster() -> None:
     old = row(name="Segment CDP: Former label", description="Former label segm…")
     assert ids(old) == ["per_1"]
     assert ids(old, other_names=["Segment CDP: Former label"]) == []
@@ -152,7 +158,7 @@ def lists(draw: st.DrawFn) -> tuple[list[Persona], list[Persona]]:
 @pytest.mark.timeout(600)  # on a loaded machine thousands of examples take longer than a test usually may
 @given(rows=lists(), searched=st.booleans())
 @examples(120, thorough=2000)
-def test_a_persona_that_is_there_is_found_or_a_suspect(
+def test_a_persona_that_is_there_is_found_or_a_possible_match(
     rows: tuple[list[Persona], list[Persona]], searched: bool
 ) -> None:
     true, shown = rows
